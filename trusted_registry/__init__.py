@@ -1,0 +1,1 @@
+"""A private Docker registry over TLS on an IP address, trusted by its clients, proved by push and pull."""
