@@ -1,0 +1,147 @@
+"""This machine's addresses, and the spellings by which people name a registry."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trusted_registry.errors import RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_BRIDGE_NAMES = re.compile(r"(docker|br-|virbr|lxcbr|lxdbr|cni|flannel|podman|nerdctl|veth|bridge|vmnet|kube-)")
+"""Interfaces made by engines and hypervisors, on Linux and macOS, whose addresses no other machine can reach."""
+
+
+@dataclass(frozen=True)
+class Interface:
+    """A network interface that is up: its name, its addresses in order, and whether it only joins others."""
+
+    name: str
+    addresses: tuple[str, ...]
+    bridge: bool
+
+
+def interfaces(sysfs: Path = Path("/sys/class/net")) -> list[Interface]:
+    """Return this machine's interfaces in the kernel's order, with loopback and link-local addresses left out."""
+    import psutil
+
+    stats = psutil.net_if_stats()
+    found = []
+    for name, entries in psutil.net_if_addrs().items():
+        if name in stats and not stats[name].isup:
+            continue
+        usable = (entry.address for entry in entries if entry.family in (socket.AF_INET, socket.AF_INET6))
+        found.append(
+            Interface(
+                name,
+                tuple(address for address in usable if _usable(address)),
+                bridge=bool(_BRIDGE_NAMES.match(name)) or (sysfs / name / "bridge").exists(),
+            )
+        )
+    return found
+
+
+def _usable(address: str) -> bool:
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    return not (parsed.is_loopback or parsed.is_link_local or parsed.is_unspecified)
+
+
+def choose(found: Iterable[Interface], routed: str | None) -> str | None:
+    """Return the address by which other machines know this one: what `hostname -I | awk '{print $1}'` means to give.
+
+    IPv4 before IPv6, in the kernel's order, bridges left out. Where every address is a bridge's (a hypervisor whose
+    LAN port is in one), the address that the default route leaves from.
+    """
+    ordered = [address for interface in found if not interface.bridge for address in interface.addresses]
+    ordered.sort(key=lambda address: ":" in address)
+    return ordered[0] if ordered else routed
+
+
+def routed_address() -> str | None:
+    """Return the address that this machine would send from to another network; no packet leaves it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.connect(("198.51.100.1", 9))  # RFC 5737: never a real host
+        except OSError:
+            return None
+        address: str = sock.getsockname()[0]
+        return address if _usable(address) else None
+
+
+def own() -> str:
+    """Return this machine's address.
+
+    Raises:
+        RegistryError: It has none but loopback.
+    """
+    found = choose(interfaces(), routed_address())
+    if found is None:
+        raise RegistryError(
+            "This machine has no address but loopback, on which no client verifies anything.",
+            cure="Connect it to a network, or name an address: INVOKE_REGISTRY_ADDRESS=192.168.0.12",
+        )
+    return found
+
+
+def all_own() -> tuple[str, ...]:
+    """Return every address of this machine that a certificate may carry, bridges included: containers use those."""
+    return tuple(dict.fromkeys(address for interface in interfaces() for address in interface.addresses))
+
+
+def own_name() -> str | None:
+    """Return this machine's host name in lower case, or None where it is no DNS name."""
+    from trusted_registry.errors import SettingError
+    from trusted_registry.settings import host
+
+    try:
+        name = host("hostname", socket.gethostname())
+    except SettingError:
+        return None
+    return None if name == "localhost" or is_ip(name) else name
+
+
+def is_ip(host: str) -> bool:
+    """Whether a checked host is an IP address rather than a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def bracketed(host: str) -> str:
+    """Return a host as it stands before a port: IPv6 in brackets (RFC 3986)."""
+    return f"[{host}]" if ":" in host else host
+
+
+def reference(host: str, port: int) -> str:
+    """Return the registry part of an image reference, as short as it can be: 443 is what clients assume."""
+    if port == 443 and _looks_like_a_registry(host):  # noqa: PLR2004 - the port of HTTPS
+        return bracketed(host)
+    return f"{bracketed(host)}:{port}"
+
+
+def spellings(hosts: Iterable[str], port: int) -> tuple[str, ...]:
+    """Return every registry part of an image reference that means one of these hosts on this port.
+
+    Each is a directory of its own under certs.d: `192.168.0.12/app` looks in another one than `192.168.0.12:443/app`.
+    """
+    found: dict[str, None] = {}
+    for host in hosts:
+        found[reference(host, port)] = None
+        found[f"{bracketed(host)}:{port}"] = None
+    return tuple(found)
+
+
+def _looks_like_a_registry(host: str) -> bool:
+    """Whether the first part of a reference is taken for a registry when no port follows it.
+
+    A single word is a user name on Docker Hub there (distribution/reference, `splitDockerDomain`).
+    """
+    return "." in host or ":" in host or host == "localhost"

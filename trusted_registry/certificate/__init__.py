@@ -1,0 +1,1 @@
+"""What a certificate must say, two ways to make it, and one to check it."""

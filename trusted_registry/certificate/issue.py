@@ -1,0 +1,266 @@
+"""Looks at what a folder holds, decides what is missing, and makes it: all of it or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trusted_registry import address, files
+from trusted_registry.certificate import inspect, make, openssl, profile
+from trusted_registry.certificate.make import Shape
+from trusted_registry.errors import RegistryError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from trusted_registry.certificate.inspect import Facts
+    from trusted_registry.edge import Edge
+    from trusted_registry.settings import Settings
+
+FORCE = "./inv cert --force makes everything anew; clients must then trust the new authority."
+
+
+@dataclass(frozen=True)
+class Issued:
+    """What a folder holds: the server certificate, and the authority behind it unless it is its own."""
+
+    folder: Path
+    server: Facts
+    authority: Facts | None
+
+    @property
+    def anchor(self) -> Facts:
+        """What clients must trust."""
+        return self.authority or self.server
+
+
+def find(folder: Path) -> Issued | None:
+    """Return what a folder holds, or None where it holds neither keys nor certificates.
+
+    Raises:
+        RegistryError: What it holds does not fit together; nothing is changed.
+    """
+    here = {name for name in ("ca.key", "ca.crt", "domain.key", "domain.crt") if (folder / name).exists()}
+    if not here:
+        return None
+    _check_complete(folder, here)
+    server = inspect.read(folder / "domain.crt")
+    authority = inspect.read(folder / "ca.crt") if "ca.crt" in here else None
+    if authority is None and not server.self_issued:
+        raise RegistryError(
+            f"{folder / 'domain.crt'} was signed by an authority that is not here.", cure=_mend("ca.crt")
+        )
+    if not inspect.is_pair(folder / "domain.key", server):
+        raise RegistryError(
+            f"{folder / 'domain.key'} is not the key of domain.crt.", cure="./inv cert.renew makes a new pair."
+        )
+    if authority and "ca.key" in here and not inspect.is_pair(folder / "ca.key", authority):
+        raise RegistryError(f"{folder / 'ca.key'} is not the key of ca.crt.", cure=f"Put the right one back. {FORCE}")
+    if authority and not inspect.signed_by(server, authority):
+        raise RegistryError(
+            f"{folder / 'domain.crt'} is not signed by ca.crt.", cure="./inv cert.renew makes one that is."
+        )
+    return Issued(folder, server, authority)
+
+
+def _check_complete(folder: Path, here: set[str]) -> None:
+    if here == {"ca.crt"}:
+        raise RegistryError(
+            f"{folder} holds the authority of another machine's registry (ca.crt and no keys).",
+            cure="./inv trust.linux trusts it. To run a registry here, use another folder: INVOKE_CERTIFICATE_FOLDER=…",
+        )
+    for key, certificate in (("ca.key", "ca.crt"), ("domain.key", "domain.crt")):
+        if key in here and certificate not in here:
+            raise RegistryError(f"{folder / key} has no {certificate} beside it.", cure=_mend(certificate))
+    if "domain.crt" in here and "domain.key" not in here:
+        raise RegistryError(f"{folder / 'domain.crt'} has no domain.key beside it.", cure=_mend("domain.key"))
+    if "domain.crt" not in here:
+        raise RegistryError(
+            f"{folder} holds an authority and no server certificate.", cure="./inv cert.renew makes one."
+        )
+
+
+def _mend(missing: str) -> str:
+    if missing == "ca.crt":
+        return f"Put ca.crt back from a machine that trusts it. {FORCE}"
+    return f"Put {missing} back, or make a new pair under the same authority: ./inv cert.renew"
+
+
+def trusted(folder: Path) -> Facts:
+    """Return what clients must trust: ca.crt, or domain.crt where it is its own authority. No key is needed.
+
+    Raises:
+        RegistryError: The folder holds neither.
+    """
+    for name in ("ca.crt", "domain.crt"):
+        if (folder / name).exists():
+            found = inspect.read(folder / name)
+            if name == "ca.crt" or found.self_issued:
+                return found
+    raise RegistryError(
+        f"{folder} holds no certificate to trust.",
+        cure="Make one with ./inv cert, or copy certs/ca.crt here from the registry's machine.",
+    )
+
+
+def unfit(issued: Issued, settings: Settings, *, days: int | None = None) -> str | None:
+    """Return why a server certificate should be replaced, or None while it serves.
+
+    Args:
+        issued: What is there.
+        settings: The names it must carry.
+        days: Days that must be left; the setting's by default.
+    """
+    left = issued.server.days_left(inspect.now())
+    if left < 0:
+        return f"expired on {issued.server.not_after:%Y-%m-%d}"
+    if left < (settings.renew_before if days is None else days) and left < issued.anchor.days_left(inspect.now()):
+        return f"expires in {left} days"
+    missing = issued.server.missing(settings.hosts)
+    return f"does not name {', '.join(missing)}" if missing else None
+
+
+def ensure(settings: Settings, edge: Edge, *, self_signed: bool = False, force: bool = False) -> bool:
+    """Make the authority and the server certificate, or the document's single one, unless they are there.
+
+    Returns:
+        True when something was made (or would be, in a dry run).
+
+    Raises:
+        RegistryError: What is there does not fit together or not the settings; it is left as it was.
+    """
+    with _locked(settings.folder, edge):
+        found = None if force else find(settings.folder)
+        if found is None:
+            shape = Shape.SELF_SIGNED if self_signed else Shape.AUTHORITY
+            make.produce(plan(settings, shape), shape, settings.folder, edge, tool=settings.tool)
+            return True
+    if self_signed and found.authority:
+        raise RegistryError(
+            f"{settings.folder} holds an authority and what it signed.",
+            cure="./inv cert --self-signed --force replaces both.",
+        )
+    if not self_signed and not found.authority:
+        edge.warn("The certificate here is the self-signed one; ./inv cert --force makes an authority instead.")
+    reason = unfit(found, settings, days=0)
+    if reason:
+        raise RegistryError(
+            f"{found.server.path} {reason}.", cure="./inv cert.renew makes a new one under the same authority."
+        )
+    return False
+
+
+def renew(settings: Settings, edge: Edge) -> None:
+    """Make a new server key and certificate under the same authority; a self-signed one is made anew as such.
+
+    Raises:
+        RegistryError: The authority's key is not here, or may not vouch for what the settings name.
+    """
+    with _locked(settings.folder, edge):
+        folder = settings.folder
+        if not (folder / "ca.crt").exists():
+            found = find(folder)
+            if found is None:
+                raise RegistryError(f"{folder} holds nothing to renew.", cure="./inv cert makes the first certificate.")
+            edge.warn("A self-signed certificate is its own trust: every client must trust the new one.")
+            make.produce(plan(settings, Shape.SELF_SIGNED), Shape.SELF_SIGNED, folder, edge, tool=settings.tool)
+            return
+        authority = inspect.read(folder / "ca.crt")
+        _check_signer(folder, authority, settings)
+        make.produce(plan(settings, Shape.SERVER, authority), Shape.SERVER, folder, edge, tool=settings.tool)
+
+
+def _check_signer(folder: Path, authority: Facts, settings: Settings) -> None:
+    if not (folder / "ca.key").exists():
+        raise RegistryError(
+            f"{folder / 'ca.key'} is not here, so nothing new can be signed.", cure=f"Put it back for a moment. {FORCE}"
+        )
+    if not inspect.is_pair(folder / "ca.key", authority):
+        raise RegistryError(f"{folder / 'ca.key'} is not the key of ca.crt.", cure=f"Put the right one back. {FORCE}")
+    if authority.days_left(inspect.now()) < 1:
+        raise RegistryError(f"The authority expired on {authority.not_after:%Y-%m-%d}.", cure=FORCE)
+    refused = [host for host in settings.hosts if host not in inspect.allowed(authority, settings.hosts)]
+    if refused:
+        raise RegistryError(
+            f"The authority may not vouch for {', '.join(refused)}: it is limited to private addresses and to what was "
+            "named when it was made.",
+            cure=FORCE,
+        )
+
+
+def plan(settings: Settings, shape: Shape, authority: Facts | None = None) -> profile.Profile:
+    """Return what to make for this machine, within what an existing authority may vouch for and for as long as it lives."""
+    mark = f"{inspect.now():%Y-%m-%d} {secrets.token_hex(2)}"
+    planned = profile.plan(
+        settings,
+        machine=address.own_name(),
+        own=address.all_own(),
+        mark=mark,
+        self_signed=shape is Shape.SELF_SIGNED,
+    )
+    if authority is None:
+        return planned
+    server = dataclasses.replace(
+        planned.server,
+        dns=inspect.allowed(authority, planned.server.dns),
+        addresses=inspect.allowed(authority, planned.server.addresses),
+        days=max(1, min(planned.server.days, authority.days_left(inspect.now()))),
+    )
+    return dataclasses.replace(planned, server=server)
+
+
+def write_config(settings: Settings, edge: Edge, *, self_signed: bool = False) -> Path:
+    """Render openssl.cnf into the folder and return its path; an existing authority limits the names in it."""
+    ca = settings.folder / "ca.crt"
+    authority = inspect.read(ca) if ca.exists() and not self_signed else None
+    path = settings.folder / openssl.CONFIG
+    edge.command(["cp", "/etc/ssl/openssl.cnf", str(path)])
+    edge.command(["$EDITOR", str(path)])
+    if not edge.dry:
+        shape = Shape.SELF_SIGNED if self_signed else Shape.SERVER
+        files.write(path, profile.config(plan(settings, shape, authority)).encode())
+    return path
+
+
+def _locked(folder: Path, edge: Edge) -> AbstractContextManager[None]:
+    return contextlib.nullcontext() if edge.dry else files.locked(folder)
+
+
+def due(settings: Settings, days: int) -> bool:
+    """Whether a renewal is due: fewer days left than this, a name missing, or a pair that does not fit."""
+    try:
+        found = find(settings.folder)
+    except RegistryError:
+        return True
+    return found is None or unfit(found, settings, days=days) is not None
+
+
+def bring_up_to_date(settings: Settings, edge: Edge) -> bool:
+    """Have a certificate that serves: make the first one, renew one that expires or lacks a name.
+
+    Returns:
+        True when one was made.
+    """
+    found = find(settings.folder)
+    if found is None:
+        return ensure(settings, edge)
+    reason = unfit(found, settings)
+    if reason is None:
+        return False
+    edge.say(f"certificate: the one here {reason}; a new one is made")
+    renew(settings, edge)
+    return True
+
+
+def purge(folder: Path, edge: Edge) -> None:
+    """Take away every file that was issued or rendered into a folder."""
+    names = ("ca.key", "ca.crt", "domain.key", "domain.crt", openssl.CONFIG, "registry.yml", "registry-plain.yml")
+    for path in (folder / name for name in names):
+        if path.exists():
+            edge.command(["rm", str(path)])
+            if not edge.dry:
+                files.remove(path, keep=folder)

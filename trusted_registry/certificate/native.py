@@ -1,0 +1,126 @@
+"""The same certificates made by the cryptography package, where there is no openssl program."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from trusted_registry.certificate import openssl, profile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+_CURVES = {"P-256": ec.SECP256R1, "P-384": ec.SECP384R1}
+
+
+def new_key(kind: str) -> Key:
+    """Return a key of a kind such as ec:P-256 or rsa:4096."""
+    family, _, size = kind.partition(":")
+    if family == "ec":
+        return ec.generate_private_key(_CURVES[size]())
+    return rsa.generate_private_key(public_exponent=65537, key_size=int(size))
+
+
+def authority(authority: profile.Authority) -> tuple[Key, x509.Certificate]:
+    """Return a new authority's key and certificate."""
+    key = new_key(authority.key)
+    usage = _key_usage("key_cert_sign", "crl_sign")
+    builder = _started(_name(authority.subject), _name(authority.subject), key, authority.days)
+    builder = (
+        builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.NameConstraints(_permitted(authority), None), critical=True)
+    )
+    return key, builder.sign(key, hashes.SHA256())
+
+
+def server(server: profile.Server, signer: tuple[Key, x509.Certificate] | None) -> tuple[Key, x509.Certificate]:
+    """Return a new server key and certificate; signed by its own key where there is no signer."""
+    key = new_key(server.key)
+    signing_key, issuer = (signer[0], signer[1].subject) if signer else (key, _name(server.subject))
+    usage = _key_usage(*(_SNAKE[name] for name in server.key_usage))
+    builder = _started(_name(server.subject), issuer, key, server.days)
+    builder = (
+        builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(_authority_key(signing_key), critical=False)
+        .add_extension(x509.SubjectAlternativeName(_names(server)), critical=False)
+    )
+    return key, builder.sign(signing_key, hashes.SHA256())
+
+
+def load_signer(folder: Path) -> tuple[Key, x509.Certificate]:
+    """Return the authority that a folder holds as ca.key and ca.crt."""
+    key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), password=None)
+    assert isinstance(key, (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey))  # noqa: S101 - the only kinds made here
+    return key, x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
+
+
+def pem(key: Key) -> bytes:
+    """Return a key as PEM in PKCS #8, unencrypted, as `openssl req -nodes` writes it."""
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def public_pem(certificate: x509.Certificate) -> bytes:
+    """Return a certificate as PEM."""
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+_SNAKE = {"digitalSignature": "digital_signature", "keyEncipherment": "key_encipherment"}
+
+
+def _key_usage(*on: str) -> x509.KeyUsage:
+    bits = (
+        "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+        "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
+    )  # fmt: skip
+    return x509.KeyUsage(**{bit: bit in on for bit in bits})
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, profile.ORGANIZATION),
+            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
+        ]
+    )
+
+
+def _started(subject: x509.Name, issuer: x509.Name, key: Key, days: int) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(int(openssl.serial(), 16))
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=days))
+    )
+
+
+def _authority_key(signer: Key) -> x509.AuthorityKeyIdentifier:
+    return x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
+
+
+def _names(server: profile.Server) -> list[x509.GeneralName]:
+    dns: list[x509.GeneralName] = [x509.DNSName(name) for name in server.dns]
+    return dns + [x509.IPAddress(ipaddress.ip_address(address)) for address in server.addresses]
+
+
+def _permitted(authority: profile.Authority) -> list[x509.GeneralName]:
+    dns: list[x509.GeneralName] = [x509.DNSName(name) for name in authority.dns]
+    return dns + [x509.IPAddress(ipaddress.ip_network(network)) for network in authority.networks]

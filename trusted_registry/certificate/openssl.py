@@ -1,0 +1,101 @@
+"""Certificates made by the openssl program: the commands that the document shows, in two plain steps each.
+
+Written for what OpenSSL 1.1.1, OpenSSL 3 and LibreSSL have in common.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from typing import TYPE_CHECKING
+
+from trusted_registry import run
+from trusted_registry.certificate import profile
+from trusted_registry.errors import RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+CONFIG = "openssl.cnf"
+TIME_FOR_A_KEY = 300
+"""Seconds that making a key may take; a 4096-bit RSA key takes 0.4 to 5 s, on a small board ten times that."""
+
+
+def installed() -> bool:
+    """Whether there is an openssl program on PATH."""
+    return shutil.which("openssl") is not None
+
+
+def new_key(kind: str) -> list[str]:
+    """Return the options that make a key of this kind, such as ec:P-256 or rsa:4096, without a passphrase."""
+    family, _, size = kind.partition(":")
+    made = ["-newkey", "ec", "-pkeyopt", f"ec_paramgen_curve:{size}"] if family == "ec" else ["-newkey", kind]
+    return [*made, "-nodes", "-sha256"]
+
+
+def serial() -> str:
+    """Return a random serial of 127 bits, so that it is positive (RFC 5280, 4.1.2.2), with a leading one bit."""
+    return f"0x{(1 << 126) | secrets.randbits(126):032x}"
+
+
+def authority(authority: profile.Authority, folder: Path) -> list[list[str]]:
+    """Return the command that makes ca.key and ca.crt in a folder that holds openssl.cnf."""
+    return [
+        [
+            "openssl",
+            "req",
+            "-x509",
+            *new_key(authority.key),
+            "-keyout",
+            str(folder / "ca.key"),
+            "-out",
+            str(folder / "ca.crt"),
+        ]
+        + ["-subj", f"/O={profile.ORGANIZATION}/CN={authority.subject}", "-days", str(authority.days)]
+        + ["-set_serial", serial(), "-config", str(folder / CONFIG), "-extensions", "v3_ca"]
+    ]
+
+
+def server(server: profile.Server, folder: Path, *, authority: Path) -> list[list[str]]:
+    """Return the commands that make domain.key and domain.crt in `folder`, signed by the authority of another one."""
+    request = ["openssl", "req", "-new", *new_key(server.key), "-keyout", str(folder / "domain.key")]
+    sign = ["openssl", "x509", "-req", "-in", str(folder / "domain.csr"), "-sha256", "-days", str(server.days)]
+    return [
+        [*request, "-out", str(folder / "domain.csr"), "-config", str(folder / CONFIG)],
+        [*sign, "-CA", str(authority / "ca.crt"), "-CAkey", str(authority / "ca.key"), "-set_serial", serial()]
+        + ["-extfile", str(folder / CONFIG), "-extensions", "v3_req", "-out", str(folder / "domain.crt")],
+    ]
+
+
+def self_signed(server: profile.Server, folder: Path) -> list[list[str]]:
+    """Return the document's command: one certificate that is server and trust in one."""
+    return [
+        [
+            "openssl",
+            "req",
+            *new_key(server.key),
+            "-keyout",
+            str(folder / "domain.key"),
+            "-x509",
+            "-days",
+            str(server.days),
+        ]
+        + ["-out", str(folder / "domain.crt"), "-set_serial", serial(), "-config", str(folder / CONFIG)]
+        + ["-extensions", "v3_req"]
+    ]
+
+
+def carry_out(commands: Sequence[Sequence[str]]) -> None:
+    """Run commands in order.
+
+    Raises:
+        RegistryError: openssl failed; its own words are the reason.
+    """
+    for command in commands:
+        result = run.look(command, timeout=TIME_FOR_A_KEY)
+        if not result.ok:
+            raise RegistryError(
+                f"openssl {command[1]} failed: {result.last_words}",
+                cure="Make the certificate without it: INVOKE_CERTIFICATE_TOOL=cryptography ./inv cert",
+            )

@@ -1,0 +1,133 @@
+"""What the authority and the server certificate must say, so that every client accepts them."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trusted_registry import address, templates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from trusted_registry.settings import Settings
+
+ORGANIZATION = "trusted-registry"
+
+MAX_COMMON_NAME = 64
+"""Characters that a common name may have (RFC 5280, appendix A, ub-common-name)."""
+
+PRIVATE_RANGES = (
+    "10.0.0.0/8",  # RFC 1918
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",  # RFC 6598, where overlay networks such as Tailscale live
+    "169.254.0.0/16",  # RFC 3927
+    "127.0.0.0/8",
+    "::1/128",
+    "fc00::/7",  # RFC 4193
+    "fe80::/10",
+)
+"""Addresses that any authority here may vouch for: none of them means the same host to two networks."""
+
+LOCAL_NAMES = ("localhost", "local")
+"""DNS names that any authority here may vouch for; `local` stands for every name that ends in it (RFC 6762)."""
+
+SELF_SIGNED_KEY = "rsa:4096"
+"""The document's own choice of key."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server certificate to be made: subject, names, kind of key, life in days."""
+
+    subject: str
+    dns: tuple[str, ...]
+    addresses: tuple[str, ...]
+    key: str
+    days: int
+
+    @property
+    def key_usage(self) -> tuple[str, ...]:
+        """What the key is for; RSA keys may also be used to encrypt others (RFC 5246, 7.4.2)."""
+        return ("digitalSignature", "keyEncipherment") if self.key.startswith("rsa") else ("digitalSignature",)
+
+
+@dataclass(frozen=True)
+class Authority:
+    """An authority to be made: subject, the names and ranges that it is limited to, kind of key, life in days."""
+
+    subject: str
+    dns: tuple[str, ...]
+    networks: tuple[str, ...]
+    key: str
+    days: int
+
+    @property
+    def ranges(self) -> tuple[str, ...]:
+        """The networks as openssl.cnf writes them: address/mask, IPv6 in full."""
+        parsed = (ipaddress.ip_network(network) for network in self.networks)
+        return tuple(f"{network.network_address.exploded}/{network.netmask.exploded}" for network in parsed)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A server certificate and the authority that signs it; with no authority key at hand, only the former is made."""
+
+    server: Server
+    authority: Authority
+
+
+def plan(
+    settings: Settings, *, machine: str | None, own: Iterable[str], mark: str, self_signed: bool = False
+) -> Profile:
+    """Return what to make for these settings on this machine.
+
+    Args:
+        settings: The names a person asked for, kinds of keys, spans.
+        machine: This machine's host name, where it has a usable one.
+        own: This machine's addresses; the certificate carries them all, so that each of them works.
+        mark: Something short that tells this authority from others of the same machine, such as a date.
+        self_signed: Make the document's single certificate: its key, no authority.
+    """
+    wanted = (*settings.hosts, *own, "127.0.0.1", "::1")
+    dns = tuple(
+        dict.fromkeys(
+            (*(host for host in (*settings.hosts, machine or "") if host and not address.is_ip(host)), "localhost")
+        )
+    )
+    addresses = tuple(dict.fromkeys(host for host in wanted if address.is_ip(host)))
+    subject = settings.address if len(settings.address) <= MAX_COMMON_NAME else ORGANIZATION
+    return Profile(
+        server=Server(subject, dns, addresses, SELF_SIGNED_KEY if self_signed else settings.key, settings.days),
+        authority=Authority(
+            subject=f"{ORGANIZATION} authority {(machine or settings.address)[:20]} {mark}",
+            dns=tuple(dict.fromkeys((*LOCAL_NAMES, *(name for name in dns if not permits_name(LOCAL_NAMES, name))))),
+            networks=(*PRIVATE_RANGES, *(_exact(ip) for ip in addresses if not permits_address(PRIVATE_RANGES, ip))),
+            key=settings.key,
+            days=settings.authority_days,
+        ),
+    )
+
+
+def _exact(ip: str) -> str:
+    return str(ipaddress.ip_network(ip))
+
+
+def permits_name(constraints: Iterable[str], name: str) -> bool:
+    """Whether one of the permitted DNS names is this one or a parent of it (RFC 5280, 4.2.1.10)."""
+    return any(name == allowed or name.endswith(f".{allowed}") for allowed in constraints)
+
+
+def permits_address(networks: Iterable[str], ip: str) -> bool:
+    """Whether one of the permitted networks holds this address."""
+    parsed = ipaddress.ip_address(ip)
+    return any(parsed in ipaddress.ip_network(network) for network in networks)
+
+
+def config(profile: Profile) -> str:
+    """Return the text of openssl.cnf for this profile."""
+    return templates.render(
+        "openssl.cnf", server=profile.server, authority=profile.authority, organization=ORGANIZATION
+    )

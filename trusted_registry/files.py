@@ -1,0 +1,196 @@
+"""The only module that writes to disk: whole files by rename, pairs of files together or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trusted_registry.errors import RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PRIVATE_FILE = 0o600
+PUBLIC_FILE = 0o644
+PRIVATE_FOLDER = 0o700
+PUBLIC_FOLDER = 0o755
+
+_READY = ".ready"
+_STAGING = ".staging-"
+
+
+@dataclass(frozen=True)
+class Write:
+    """A file to be put in place, with its folders."""
+
+    path: Path
+    content: bytes
+    mode: int = PUBLIC_FILE
+
+
+@dataclass(frozen=True)
+class Remove:
+    """A file to be taken away, and its folder too where that leaves it empty, but never `keep` or what is above it."""
+
+    path: Path
+    keep: Path
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals into errors that say what to do about this path."""
+    try:
+        yield
+    except (FileExistsError, NotADirectoryError) as error:
+        raise RegistryError(
+            f"{path} cannot be a folder: a file stands in its way.", cure=f"Move that file away: mv {path} {path}.old"
+        ) from error
+    except OSError as error:
+        raise RegistryError(f"{path} cannot be written: {error.strerror}.", cure=_cure(error, path)) from error
+
+
+def _cure(error: OSError, path: Path) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"Make room on the disk: df -h {path}"
+    if error.errno == errno.EROFS:
+        return "The file system is mounted read-only; name another folder: INVOKE_CERTIFICATE_FOLDER=…"
+    return f"See who owns it, and who you are: ls -ld {path}; id"
+
+
+def make_folder(path: Path, mode: int = PUBLIC_FOLDER) -> None:
+    """Make a folder and those above it; an existing one keeps its mode."""
+    with explained(path):
+        if path.is_dir():
+            return
+        path.parent.mkdir(parents=True, exist_ok=True, mode=PUBLIC_FOLDER)
+        path.mkdir(mode=mode, exist_ok=True)
+        path.chmod(mode)  # the umask took bits from mkdir's mode; a client must be able to look in
+
+
+def write(path: Path, content: bytes, mode: int = PUBLIC_FILE) -> None:
+    """Put a file in place in one step: whoever looks sees the old one or the new one, whole, with its mode.
+
+    Raises:
+        RegistryError: The disk is full, read-only or not ours; what was there before still is.
+    """
+    make_folder(path.parent)
+    part = path.parent / f".{path.name}.{secrets.token_hex(6)}"
+    with explained(path):
+        try:
+            _write_new(part, content, mode)
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+
+def _write_new(path: Path, content: bytes, mode: int) -> None:
+    # O_EXCL: neither another's file nor a link to one; the mode holds from the first byte on.
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    with os.fdopen(handle, "wb") as file:
+        os.fchmod(handle, mode)
+        file.write(content)
+        file.flush()
+        os.fsync(handle)
+
+
+def remove(path: Path, *, keep: Path) -> None:
+    """Take a file away, and the folders that this leaves empty, up to but not including `keep`."""
+    with explained(path):
+        path.unlink(missing_ok=True)
+        for folder in path.parents:
+            if folder == keep or keep not in folder.parents:
+                return
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+
+
+def carry_out(operations: list[Write | Remove]) -> None:
+    """Do what a plan says, in order."""
+    for operation in operations:
+        if isinstance(operation, Write):
+            write(operation.path, operation.content, operation.mode)
+        else:
+            remove(operation.path, keep=operation.keep)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder for one run; a second one waits up to a minute.
+
+    Raises:
+        RegistryError: The folder cannot be made, or another run holds it for longer.
+    """
+    import filelock
+
+    make_folder(folder)
+    with explained(folder):
+        lock = filelock.FileLock(folder / ".lock", timeout=60, mode=PRIVATE_FILE)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise RegistryError(
+                f"Another run has held {folder} for a minute.",
+                cure=f"Wait for it, or see who it is: fuser -v {folder / '.lock'}",
+            ) from None
+    try:
+        _recover(folder)
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def staging(folder: Path) -> Iterator[Path]:
+    """Lend a private folder beside the final one; it is gone afterwards whatever happened."""
+    with explained(folder):
+        path = folder / f"{_STAGING}{secrets.token_hex(6)}"
+        path.mkdir(mode=PRIVATE_FOLDER)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def install(staged: Path, folder: Path, modes: Mapping[str, int]) -> None:
+    """Move all files of a staging folder into `folder`: all of them, even if this run dies half way.
+
+    One rename, of the staging folder itself, decides. A run that is killed before it changed nothing; what a run
+    killed after it left undone is finished by the next one that takes the folder's lock.
+
+    Args:
+        staged: What `staging` lent, on the same file system; an empty file in it means that the one of that name goes.
+        folder: Where the files go.
+        modes: Mode by file name; private where none is given.
+    """
+    with explained(folder):
+        for file in staged.iterdir():
+            with file.open("rb") as written:
+                os.fchmod(written.fileno(), modes.get(file.name, PRIVATE_FILE))
+                os.fsync(written.fileno())
+        staged.rename(folder / _READY)
+        _recover(folder)
+
+
+def _recover(folder: Path) -> None:
+    """Finish what a killed run had decided, and clear away what it had not. The caller holds the lock."""
+    with explained(folder):
+        ready = folder / _READY
+        if ready.is_dir():
+            for file in sorted(ready.iterdir()):
+                if file.stat().st_size:
+                    file.replace(folder / file.name)
+                else:
+                    (folder / file.name).unlink(missing_ok=True)
+                    file.unlink()
+            ready.rmdir()
+        for left in folder.glob(f"{_STAGING}*"):
+            shutil.rmtree(left, ignore_errors=True)

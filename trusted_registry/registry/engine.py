@@ -1,0 +1,418 @@
+"""The only module that talks to Docker: typed answers, errors with a cure, and no failure lost in a stream."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import docker
+import docker.errors
+import requests.exceptions
+from docker.types import LogConfig
+
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import spec as specs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from docker.models.containers import Container
+
+    from trusted_registry.edge import Edge, Progress
+    from trusted_registry.registry.spec import Spec
+
+ORIGIN_LABEL = "trusted-registry.origin"
+"""On an image made here from something other than a pull: says from what."""
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_BUSY = re.compile(r"port is already allocated|address already in use|ports are not available", re.IGNORECASE)
+_PRIVILEGED = re.compile(r"cannot expose privileged port|bind: permission denied", re.IGNORECASE)
+_SLOW = 120
+"""Seconds that one answer of the engine may take; a push or a pull sends something at least that often."""
+
+
+@dataclass(frozen=True)
+class Info:
+    """An engine in words."""
+
+    name: str
+    version: str
+    socket: str
+    rootless: bool
+    store: str
+    insecure: tuple[str, ...]
+    desktop: bool
+
+
+@dataclass(frozen=True)
+class Running:
+    """A container with the registry's name."""
+
+    id: str
+    role: str | None
+    digest: str | None
+    state: str
+    image: str
+    port: int | None
+
+    @property
+    def ours(self) -> bool:
+        """Whether this project made it."""
+        return self.role is not None
+
+
+class PortTaken(RegistryError):  # noqa: N818 - it is what happened, and RegistryError says that it is an error
+    """Another program listens on the port."""
+
+
+def connect(edge: Edge) -> Engine:
+    """Return the engine that DOCKER_HOST or the current context names; in a dry run, one that need not be there.
+
+    Raises:
+        RegistryError: None answers there.
+    """
+    try:
+        client = docker.DockerClient.from_env(timeout=_SLOW)
+    except docker.errors.DockerException as error:
+        if edge.dry:
+            return Engine(None, edge)
+        raise _unreachable(error) from error
+    return Engine(client, edge)
+
+
+def absence() -> RegistryError | None:
+    """Return why no engine answers, or None where one does."""
+    try:
+        docker.DockerClient.from_env(timeout=_SLOW).close()
+    except docker.errors.DockerException as error:
+        return _unreachable(error)
+    return None
+
+
+def _unreachable(error: Exception) -> RegistryError:
+    where = os.environ.get("DOCKER_HOST", "")
+    place = f" at {where}" if where else ""
+    if "Permission denied" in str(error):
+        return RegistryError(
+            f"The Docker Engine{place} does not let this user in.",
+            cure="sudo usermod --append --groups docker $USER, then log in again; or run this as root.",
+        )
+    if where:
+        return RegistryError(f"No Docker Engine answers{place}.", cure="Set DOCKER_HOST to one that does, or unset it.")
+    return RegistryError("No Docker Engine answers on this machine.", cure="./inv engine installs and starts one.")
+
+
+@contextlib.contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Turn what the engine refuses, or its silence, into one line and a cure."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise RegistryError(f"{what}: {_reason(error)}", cure="./inv status shows what is there.") from error
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        raise RegistryError(
+            f"{what}: the Docker Engine stopped answering.",
+            cure="./inv engine starts it again; then repeat the command.",
+        ) from error
+
+
+def _reason(error: docker.errors.APIError) -> str:
+    return str(error.explanation or error).strip()
+
+
+class Engine:
+    """An engine, or in a dry run possibly none: then it has no containers and no images."""
+
+    def __init__(self, client: docker.DockerClient | None, edge: Edge) -> None:
+        self._client = client
+        self._edge = edge
+
+    @property
+    def here(self) -> bool:
+        """Whether an engine answers at all."""
+        return self._client is not None
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        if self._client:
+            self._client.close()
+
+    def _do(self) -> docker.DockerClient:
+        if self._client is None:
+            raise RegistryError("No Docker Engine answers.", cure="./inv engine installs and starts one.")
+        return self._client
+
+    def info(self) -> Info:
+        """Return what the engine says of itself."""
+        with _explained("The engine did not say what it is"):
+            client = self._do()
+            said: dict[str, Any] = client.info()
+        registries = said.get("RegistryConfig") or {}
+        indexes = (registries.get("IndexConfigs") or {}).values()
+        driver_status = {str(entry[0]): str(entry[1]) for entry in said.get("DriverStatus") or []}
+        return Info(
+            name=f"Docker Engine on {said.get('OperatingSystem', 'an unknown system')}",
+            version=str(said.get("ServerVersion", "")),
+            socket=str(client.api.base_url).replace("http+docker://localhost", _socket(client)),
+            rootless="name=rootless" in (said.get("SecurityOptions") or []),
+            store="containerd" if "snapshotter" in driver_status.get("driver-type", "") else "classic",
+            insecure=tuple(
+                [*(registries.get("InsecureRegistryCIDRs") or [])]
+                + [str(index["Name"]) for index in indexes if not index.get("Secure", True)]
+            ),
+            desktop="Docker Desktop" in str(said.get("OperatingSystem", "")),
+        )
+
+    def find(self, name: str) -> Running | None:
+        """Return the container of this name, whoever made it, or None."""
+        container = self._container(name)
+        if container is None:
+            return None
+        attributes: dict[str, Any] = container.attrs
+        labels = attributes["Config"].get("Labels") or {}
+        bindings = attributes["HostConfig"].get("PortBindings") or {}
+        ports = [int(binding["HostPort"]) for entries in bindings.values() for binding in entries or []]
+        return Running(
+            id=str(attributes["Id"]),
+            role=labels.get(specs.LABEL),
+            digest=labels.get(specs.DIGEST_LABEL),
+            state=str(attributes["State"]["Status"]),
+            image=str(attributes["Config"]["Image"]),
+            port=ports[0] if ports else None,
+        )
+
+    def _container(self, name: str) -> Container | None:
+        if self._client is None:
+            return None
+        with _explained(f"The container {name} could not be looked at"):
+            try:
+                return self._client.containers.get(name)
+            except docker.errors.NotFound:
+                return None
+
+    def start(self, spec: Spec) -> str:
+        """Create and start a container, and return its id; one that cannot start is not left behind.
+
+        Raises:
+            PortTaken: Another program has the port.
+            RegistryError: The engine refuses for another reason.
+        """
+        self._edge.command(specs.argv(spec))
+        if self._edge.dry:
+            return ""
+        with _explained(f"The container {spec.name} could not be made"):
+            log = LogConfig(type=LogConfig.types.JSON, config=dict(spec.log_options))
+            container = self._do().containers.create(**specs.arguments(spec), log_config=log)  # type: ignore[arg-type]
+        try:
+            with _explained(f"The container {spec.name} could not be started"):
+                container.start()
+        except BaseException as error:
+            with contextlib.suppress(docker.errors.DockerException, requests.exceptions.RequestException):
+                container.remove(force=True)
+            if isinstance(error, RegistryError):
+                raise _start_error(error, spec.port) from error
+            raise
+        return str(container.id)
+
+    def remove(self, name: str) -> None:
+        """Stop a container and take it away; its volume stays."""
+        self._edge.command(["docker", "rm", "--force", name])
+        if not self._edge.dry and (container := self._container(name)):
+            with _explained(f"The container {name} could not be removed"):
+                container.remove(force=True)
+
+    def restart(self, name: str) -> None:
+        """Restart a container: what it mounts is looked up anew, so that it sees renewed files."""
+        self._edge.command(["docker", "restart", "--time", "5", name])
+        if not self._edge.dry and (container := self._container(name)):
+            with _explained(f"The container {name} could not be restarted"):
+                container.restart(timeout=5)
+
+    def remove_volume(self, name: str) -> None:
+        """Take a volume and all that is in it away; one that is not there is no error."""
+        self._edge.command(["docker", "volume", "rm", name])
+        if self._edge.dry:
+            return
+        with _explained(f"The volume {name} could not be removed"), contextlib.suppress(docker.errors.NotFound):
+            self._do().volumes.get(name).remove()
+
+    def has_volume(self, name: str) -> bool:
+        """Whether there is a volume of this name."""
+        if self._client is None:
+            return False
+        with _explained(f"The volume {name} could not be looked at"):
+            return any(volume.name == name for volume in self._client.volumes.list(filters={"name": name}))
+
+    def log(self, name: str, *, lines: int) -> str:
+        """Return the last lines that a container wrote."""
+        container = self._container(name)
+        with _explained(f"The log of {name} could not be read"):
+            return container.logs(tail=lines).decode(errors="replace") if container else ""
+
+    def follow(self, name: str) -> Iterator[str]:
+        """Yield what a container writes from now on, until it ends."""
+        container = self._container(name)
+        if container:
+            with _explained(f"The log of {name} could not be read"):
+                for chunk in container.logs(stream=True, follow=True, tail=20):
+                    yield chunk.decode(errors="replace")
+
+    def publisher(self, port: int) -> str | None:
+        """Return the name of a running container that publishes this TCP port."""
+        if self._client is None:
+            return None
+        with _explained("The containers could not be listed"):
+            for entry in self._client.api.containers():
+                if any(published.get("PublicPort") == port for published in entry.get("Ports") or []):
+                    return str(entry["Names"][0]).lstrip("/")
+        return None
+
+    def has_image(self, reference: str) -> bool:
+        """Whether the engine has an image of this name."""
+        if self._client is None:
+            return False
+        with _explained(f"The image {reference} could not be looked at"):
+            try:
+                self._client.api.inspect_image(reference)
+            except docker.errors.NotFound:
+                return False
+            return True
+
+    def made_here(self) -> tuple[str, str] | None:
+        """Return name and origin of a registry image that was made from something other than a pull."""
+        if self._client is None:
+            return None
+        with _explained("The images could not be listed"):
+            for image in self._client.images.list(filters={"label": ORIGIN_LABEL}):
+                if image.tags:
+                    return str(image.tags[0]), str(image.labels[ORIGIN_LABEL])
+        return None
+
+    def digests(self, reference: str) -> tuple[str, ...]:
+        """Return the digests under which an image is known to registries."""
+        with _explained(f"The image {reference} could not be looked at"):
+            return tuple(self._do().api.inspect_image(reference).get("RepoDigests") or [])
+
+    def pull(self, reference: str) -> str | None:
+        """Pull an image and return the digest that the registry gave it.
+
+        Raises:
+            RegistryError: The pull failed; the engine's own words are the reason.
+        """
+        self._edge.command(["docker", "pull", reference])
+        if self._edge.dry:
+            return None
+        repository, tag = split(reference)
+        with self._edge.progress(f"Pulling {reference}") as progress, _explained(f"Pulling {reference} failed"):
+            events = self._do().api.pull(repository, tag=tag, stream=True, decode=True)
+            return _follow(events, progress, f"Pulling {reference} failed")
+
+    def ask(self, reference: str) -> None:
+        """Try to pull without showing it, to hear what the engine thinks of a registry.
+
+        Raises:
+            RegistryError: The pull failed; for an image that does not exist it always does.
+        """
+        repository, tag = split(reference)
+        with _explained(f"Asking for {reference} failed"):
+            for event in self._do().api.pull(repository, tag=tag, stream=True, decode=True):
+                if "error" in event:
+                    raise RegistryError(str(event["error"]), cure="")
+
+    def push(self, reference: str) -> str | None:
+        """Push an image and return the digest that the registry gave it.
+
+        Raises:
+            RegistryError: The push failed; the engine's own words are the reason.
+        """
+        self._edge.command(["docker", "push", reference])
+        if self._edge.dry:
+            return None
+        repository, tag = split(reference)
+        with self._edge.progress(f"Pushing {reference}") as progress, _explained(f"Pushing {reference} failed"):
+            events = self._do().api.push(repository, tag=tag, stream=True, decode=True)
+            return _follow(events, progress, f"Pushing {reference} failed")
+
+    def load(self, archive: Path) -> list[str]:
+        """Load a `docker save` file and return the names of the images in it."""
+        self._edge.command(["docker", "load", "--input", str(archive)])
+        if self._edge.dry:
+            return []
+        with _explained(f"{archive} could not be loaded"), archive.open("rb") as file:
+            return [tag for image in self._do().images.load(file) for tag in image.tags]  # type: ignore[arg-type]
+
+    def import_image(self, reference: str, tar: bytes, changes: Iterable[str] = ()) -> None:
+        """Make an image of one layer from a tar archive, with Dockerfile instructions applied to it."""
+        repository, tag = split(reference)
+        options = [word for change in changes for word in ("--change", change)]
+        self._edge.command(["docker", "import", *options, "-", reference])
+        if self._edge.dry:
+            return
+        with _explained(f"The image {reference} could not be made"):
+            self._do().api.import_image_from_data(tar, repository=repository, tag=tag, changes=list(changes) or None)  # type: ignore[arg-type]
+
+    def tag(self, image: str, reference: str) -> None:
+        """Give an image another name."""
+        self._edge.command(["docker", "tag", image, reference])
+        if not self._edge.dry:
+            repository, tag = split(reference)
+            with _explained(f"{image} could not be tagged"):
+                self._do().api.tag(image, repository, tag=tag)
+
+    def untag(self, reference: str) -> None:
+        """Take a name, and with its last name an image, away; one that is not there is no error."""
+        self._edge.command(["docker", "rmi", reference])
+        if not self._edge.dry:
+            with _explained(f"{reference} could not be removed"), contextlib.suppress(docker.errors.NotFound):
+                self._do().api.remove_image(reference)
+
+
+def split(reference: str) -> tuple[str, str]:
+    """Return repository and tag of a reference: `latest` where it has none; a digest counts as the tag."""
+    if "@" in reference:
+        repository, _, digest = reference.partition("@")
+        return repository, digest
+    repository, colon, tag = reference.rpartition(":")
+    if not colon or "/" in tag:  # the colon was a port's
+        return reference, "latest"
+    return repository, tag
+
+
+def _follow(events: Iterable[dict[str, Any]], progress: Progress, what: str) -> str | None:
+    """Read a push or pull to its end: the API reports failures inside the stream, after it said 200 OK."""
+    digest = None
+    for event in events:
+        if "error" in event:
+            reason = (event.get("errorDetail") or {}).get("message") or event["error"]
+            raise RegistryError(
+                f"{what}: {reason}", cure="./inv status shows the registry; ./inv trust.linux trusts it."
+            )
+        detail = event.get("progressDetail") or {}
+        if "id" in event and "current" in detail:
+            progress.update(str(event["id"]), int(detail["current"]), int(detail.get("total") or 0))
+        if aux := (event.get("aux") or {}).get("Digest"):
+            digest = str(aux)
+        elif str(event.get("status", "")).startswith("Digest:") and (found := _DIGEST.search(event["status"])):
+            digest = found.group()
+    return digest
+
+
+def _start_error(error: RegistryError, port: int) -> RegistryError:
+    if _BUSY.search(error.message):
+        return PortTaken(f"Port {port} is in use.", cure="See who holds it: ss --listening --tcp --processes")
+    if _PRIVILEGED.search(error.message):
+        return RegistryError(
+            f"This engine may not listen on port {port}: {error.message}",
+            cure="Use a port from 1024 up: INVOKE_REGISTRY_PORT=8443 ./inv up",
+        )
+    return error
+
+
+def _socket(client: docker.DockerClient) -> str:
+    adapter = client.api._custom_adapter  # noqa: SLF001 - the only place that keeps the socket's path
+    path = getattr(adapter, "socket_path", "")
+    return f"unix://{path}" if path else ""

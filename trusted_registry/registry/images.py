@@ -1,0 +1,119 @@
+"""Where the registry's own image comes from: the engine has it, it is pulled, loaded, or made from a package."""
+
+from __future__ import annotations
+
+import io
+import platform
+import re
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trusted_registry import run
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry.engine import ORIGIN_LABEL
+
+if TYPE_CHECKING:
+    from trusted_registry.edge import Edge
+    from trusted_registry.registry.engine import Engine
+    from trusted_registry.settings import Settings
+
+PACKAGE = "docker-registry"
+"""Debian's and Ubuntu's package of the same registry, built from the same source."""
+
+_BINARY = "usr/bin/docker-registry"
+_LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
+
+
+def ensure(settings: Settings, engine: Engine, edge: Edge) -> str:
+    """Return the name of a registry image that the engine has, after getting it from the first source that works.
+
+    Raises:
+        RegistryError: No source has it; each one's reason is told.
+    """
+    if engine.has_image(settings.image):
+        return settings.image
+    if made := engine.made_here():
+        edge.say(f"image: {made[0]}, made from {made[1]}, since {settings.image} is not on this machine")
+        return made[0]
+    reasons = []
+    for source in (_pulled, _archived, _packaged):
+        try:
+            return source(settings, engine, edge)
+        except RegistryError as error:
+            reasons.append(error.message)
+    raise RegistryError(
+        f"No image of the registry can be had. {' '.join(reasons)}",
+        cure=f"On a machine with a network: docker pull {settings.image} && docker save --output registry.tar "
+        f"{settings.image}; then here: INVOKE_REGISTRY_ARCHIVE=registry.tar ./inv up",
+    )
+
+
+def _pulled(settings: Settings, engine: Engine, _edge: Edge) -> str:
+    engine.pull(settings.image)
+    return settings.image
+
+
+def _archived(settings: Settings, engine: Engine, edge: Edge) -> str:
+    if settings.archive is None:
+        raise RegistryError("No archive is set.", cure="")
+    if not settings.archive.is_file():
+        raise RegistryError(f"There is no archive {settings.archive}.", cure="")
+    names = engine.load(settings.archive)
+    if settings.image in names:
+        return settings.image
+    if not names:
+        raise RegistryError(f"{settings.archive} names no image.", cure="")
+    edge.say(f"image: {names[0]}, from {settings.archive}, since {settings.image} could not be pulled")
+    return names[0]
+
+
+def _packaged(settings: Settings, engine: Engine, edge: Edge) -> str:
+    """Make an image of the distribution's package: its binary and the libraries that it names, nothing else."""
+    if platform.system() != "Linux" or not shutil.which("apt-get"):
+        raise RegistryError("This system has no package docker-registry to make one from.", cure="")
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        run.act(["apt-get", "download", PACKAGE], edge, cwd=root)
+        if edge.dry:
+            return settings.image
+        package = next(root.glob("*.deb"))
+        version = package.name.split("_")[1].replace("%3a", ":")
+        run.act(["dpkg-deb", "--extract", str(package), str(root / "tree")], edge)
+        tar = _archive(root / "tree" / _BINARY)
+    reference = f"trusted-registry/{PACKAGE}:{re.sub(r'[^A-Za-z0-9_.-]', '-', version)}"
+    origin = f"the package {PACKAGE} {version} of {_distribution()}"
+    engine.import_image(reference, tar, ('ENTRYPOINT ["/bin/registry"]', f'LABEL {ORIGIN_LABEL}="{origin}"'))
+    edge.say(f"image: {reference}, made from {origin}, since {settings.image} could not be pulled")
+    return reference
+
+
+def _archive(binary: Path) -> bytes:
+    """Return a tar with the registry's binary as /bin/registry and its shared libraries where it looks for them."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        tar.add(binary, "bin/registry", filter=_as_root)
+        for library in libraries(run.look(["ldd", str(binary)]).out):
+            tar.add(Path(library).resolve(), library.lstrip("/"), filter=_as_root)
+    return buffer.getvalue()
+
+
+def libraries(said: str) -> list[str]:
+    """Return the paths in what ldd says of a binary; none for a static one."""
+    return _LIBRARY.findall(said)
+
+
+def _as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    member.mode = 0o755
+    return member
+
+
+def _distribution() -> str:
+    try:
+        return re.sub(r"[^A-Za-z0-9 ./()-]", "", platform.freedesktop_os_release().get("PRETTY_NAME", "this system"))
+    except OSError:
+        return "this system"

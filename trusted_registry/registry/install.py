@@ -1,0 +1,126 @@
+"""Has a Docker Engine on this machine: finds it, or installs the distribution's own and starts it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trusted_registry import run
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import engine as engines
+
+if TYPE_CHECKING:
+    from trusted_registry.edge import Edge
+
+LOG = Path("/var/log/dockerd.log")
+READY = 60.0
+"""Seconds that a fresh engine may take to answer; two to five are usual."""
+
+OTHERS = {
+    "fedora": "sudo dnf install moby-engine docker-cli && sudo systemctl enable --now docker",
+    "rhel": "sudo dnf install docker-ce docker-ce-cli containerd.io  # from Docker's own repository",
+    "arch": "sudo pacman -S docker && sudo systemctl enable --now docker",
+    "suse": "sudo zypper install docker && sudo systemctl enable --now docker",
+    "alpine": "sudo apk add docker && sudo rc-update add docker && sudo service docker start",
+}
+"""How other distributions get an engine; shown, never run."""
+
+
+def ensure(edge: Edge) -> bool:
+    """Have an engine answer, installing and starting the distribution's where none does.
+
+    Returns:
+        True when one was installed or started.
+
+    Raises:
+        RegistryError: The person said no, the system is another one, or the engine does not come up.
+    """
+    absent = engines.absence()
+    if absent is None:
+        return False
+    if os.environ.get("DOCKER_HOST") or absent.message.endswith("let this user in."):
+        raise absent  # what a person named is not replaced by something else
+    family = _family()
+    if not shutil.which("dockerd"):
+        if family not in ("debian", "ubuntu"):
+            raise _by_hand(family)
+        if not _may_install(edge):
+            raise RegistryError("No Docker Engine was installed.", cure="Install one, then repeat the command.")
+        install(edge)
+    start(edge)
+    return True
+
+
+def _may_install(edge: Edge) -> bool:
+    if os.environ.get("CI") == "true":
+        return True
+    return edge.ask("No Docker Engine answers. Install the package docker.io and start it?")
+
+
+def _family() -> str:
+    """Return the first of a system's names that is known here; its own name where none is."""
+    if platform.system() != "Linux":
+        return platform.system()
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        return "Linux"
+    names = [release.get("ID", "Linux"), *release.get("ID_LIKE", "").split()]
+    return next((name for name in names if name in ("debian", "ubuntu", *OTHERS)), names[0])
+
+
+def _by_hand(family: str) -> RegistryError:
+    if family == "Darwin":
+        return RegistryError(
+            "No Docker Engine answers.", cure="Start Docker Desktop, Colima or OrbStack: open -a Docker"
+        )
+    return RegistryError(
+        "No Docker Engine answers.", cure=OTHERS.get(family, "Install Docker as its manual says for your system.")
+    )
+
+
+def install(edge: Edge) -> None:
+    """Install the distribution's engine, and its client where that is another package."""
+    env = {"DEBIAN_FRONTEND": "noninteractive"}
+    with edge.progress("Installing the Docker Engine"):
+        run.act([*run.sudo(), "apt-get", "update"], edge, env=env)
+        packages = ["docker.io"]
+        # Debian 13 and later split the client off; before, docker.io holds both.
+        if not shutil.which("docker") and "Candidate: (none)" not in _policy("docker-cli"):
+            packages.append("docker-cli")
+        command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+        run.act([*run.sudo(), *command], edge, env=env, timeout=1800)
+
+
+def _policy(package: str) -> str:
+    said = run.look(["apt-cache", "policy", package]).out
+    return said if "Candidate:" in said else "Candidate: (none)"
+
+
+def start(edge: Edge) -> None:
+    """Start the engine that is installed, by systemd where that runs, and wait until it answers.
+
+    Raises:
+        RegistryError: It does not answer in time; its log says why.
+    """
+    if Path("/run/systemd/system").is_dir():
+        run.act([*run.sudo(), "systemctl", "enable", "--now", "docker"], edge)
+        log = "journalctl --unit docker --lines 20"
+    else:
+        run.act([*run.sudo(), "true"], edge)  # a password is asked for here, while there is a terminal to ask on
+        run.background([*run.sudo(), "sh", "-c", f"exec dockerd >>{LOG} 2>&1"], edge)
+        log = f"tail {LOG}"
+    if edge.dry:
+        return
+    end = time.monotonic() + READY
+    with edge.progress("Starting the Docker Engine"):
+        while engines.absence():
+            if time.monotonic() > end:
+                raise RegistryError(
+                    f"The Docker Engine does not answer after {READY:.0f} seconds.", cure=f"See why: {log}"
+                )
+            time.sleep(0.1)

@@ -1,0 +1,101 @@
+"""The proof: an image made on the spot goes to the registry and comes back the same."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import secrets
+import tarfile
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import probe
+
+if TYPE_CHECKING:
+    import ssl
+
+    from trusted_registry.edge import Edge
+    from trusted_registry.registry.engine import Engine
+
+REPOSITORY = "trusted-registry-proof"
+"""A repository of its own, so that cleaning up cannot meet anybody's images."""
+
+_REACHED = re.compile(
+    r"not found|manifest unknown|unauthorized|no basic auth|authentication required|denied", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """An image that went and came back: where, under which digest, in how many seconds."""
+
+    registry: str
+    digest: str
+    seconds: float
+
+
+def prove(registry: str, engine: Engine, edge: Edge, *, image: str = "") -> Proof | None:
+    """Push an image, remove it here, pull it back, compare the digests, and clean up.
+
+    Args:
+        registry: The registry part of a reference, such as 192.168.0.12 or localhost:5000.
+        engine: The client whose trust is proved.
+        edge: Whom to show it to.
+        image: An image to send; a tiny one with random content is made when empty.
+
+    Returns:
+        The proof; None in a dry run.
+
+    Raises:
+        RegistryError: The push or the pull failed, or what came back is not what went.
+    """
+    reference = f"{registry}/{REPOSITORY}:{secrets.token_hex(4)}"
+    begun = time.monotonic()
+    if image:
+        if not engine.has_image(image):
+            engine.pull(image)
+        engine.tag(image, reference)
+    else:
+        engine.import_image(reference, _random_tar())
+    try:
+        pushed = engine.push(reference)
+        engine.untag(reference)
+        pulled = engine.pull(reference)
+    finally:
+        with contextlib.suppress(RegistryError):
+            engine.untag(reference)
+    if edge.dry:
+        return None
+    if pushed is None or pushed != pulled:
+        raise RegistryError(
+            f"What was pulled from {registry} ({pulled}) is not what was pushed ({pushed}).",
+            cure="Another registry or a cache answers at that name: ./inv status shows the certificate it serves.",
+        )
+    return Proof(registry, pushed, time.monotonic() - begun)
+
+
+def forget(proof: Proof, endpoint: probe.Endpoint, tls: ssl.SSLContext | None) -> None:
+    """Take the proof's manifest out of the registry; its few bytes go with the next garbage collection."""
+    probe.delete_manifest(endpoint, REPOSITORY, proof.digest, tls)
+
+
+def refusal(registry: str, engine: Engine) -> str | None:
+    """Return why an engine refuses a registry, or None where it accepts it: asked by a pull of what cannot exist."""
+    try:
+        engine.ask(f"{registry}/{REPOSITORY}:absent")
+    except RegistryError as error:
+        return None if _REACHED.search(error.message) else error.message
+    return None
+
+
+def _random_tar() -> bytes:
+    content = secrets.token_bytes(64)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        member = tarfile.TarInfo("proof")
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()

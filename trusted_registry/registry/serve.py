@@ -1,0 +1,211 @@
+"""Brings the registry to the state it should be in, and lets it stand only if it is what it claims to be."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING
+
+from trusted_registry import files
+from trusted_registry.certificate import inspect, issue
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import images, probe
+from trusted_registry.registry import spec as specs
+from trusted_registry.registry.engine import PortTaken
+
+if TYPE_CHECKING:
+    from trusted_registry.edge import Edge
+    from trusted_registry.registry.engine import Engine, Running
+    from trusted_registry.registry.spec import Spec
+    from trusted_registry.settings import Settings
+
+
+def tls(settings: Settings, engine: Engine, edge: Edge) -> bool:
+    """Have the TLS registry run with the certificate that is on disk.
+
+    Returns:
+        True when anything was started or restarted.
+
+    Raises:
+        RegistryError: It cannot be started, or what answers is not this registry with this certificate: then it is
+            stopped again.
+    """
+    if not edge.dry and issue.find(settings.folder) is None:
+        raise RegistryError("There is no certificate yet.", cure="./inv cert makes one.")
+    running = _own(engine.find(settings.container), settings)
+    if running and running.role == "plain":
+        edge.say(f"{settings.container}: the plain HTTP registry gives way to the TLS one; its images stay")
+    spec = specs.tls(settings, images.ensure(settings, engine, edge))
+    changed = _bring_up(spec, running, settings, engine, edge)
+    if edge.dry:
+        return changed
+    endpoint = probe.Endpoint(settings.listen or settings.address, settings.port)
+    wanted = inspect.read(settings.folder / "domain.crt").fingerprint
+    if not changed and _serves(endpoint, wanted):
+        return False
+    if not changed:
+        engine.restart(spec.name)
+    try:
+        _check_tls(endpoint, spec, settings, engine, wanted)
+    except (RegistryError, ssl.SSLError) as error:
+        _give_up(error, spec, engine, edge)
+    return True
+
+
+def plain(settings: Settings, engine: Engine, edge: Edge, *, lan: bool) -> bool:
+    """Have the document's first registry run: plain HTTP, on loopback unless `lan`.
+
+    Returns:
+        True when anything was started.
+
+    Raises:
+        RegistryError: The TLS registry runs, or this one cannot be started.
+    """
+    running = _own(engine.find(settings.container), settings)
+    if running and running.role == "tls":
+        raise RegistryError(
+            f"The TLS registry runs as {settings.container}; plain HTTP would be a step back.",
+            cure="./inv registry.stop first, if that is what you want; images stay.",
+        )
+    spec = specs.plain(settings, images.ensure(settings, engine, edge), lan=lan)
+    changed = _bring_up(spec, running, settings, engine, edge)
+    if changed and not edge.dry:
+        endpoint = probe.Endpoint(spec.listen or settings.address, spec.port)
+        probe.await_answer(lambda: probe.request(endpoint, "GET", "/v2/", None)[0], lambda: _is_up(engine, spec.name))
+    return changed
+
+
+def stop(settings: Settings, engine: Engine, edge: Edge, *, purge: bool) -> bool:
+    """Stop the registry and take its container away, and its images too when purging.
+
+    Returns:
+        True when there was something to take away.
+
+    Raises:
+        RegistryError: The container is not ours.
+    """
+    running = _own(engine.find(settings.container), settings)
+    if running or edge.dry:
+        engine.remove(settings.container)
+    had_volume = purge and (edge.dry or engine.has_volume(settings.volume))
+    if had_volume:
+        engine.remove_volume(settings.volume)
+    return bool(running) or had_volume
+
+
+def _own(running: Running | None, settings: Settings) -> Running | None:
+    if running and not running.ours:
+        raise RegistryError(
+            f"A container named {settings.container} exists (image {running.image}), and this project did not make it.",
+            cure=f"Use another name: INVOKE_REGISTRY_CONTAINER=my-registry; or remove it: docker rm --force {settings.container}",
+        )
+    return running
+
+
+def _bring_up(spec: Spec, running: Running | None, settings: Settings, engine: Engine, edge: Edge) -> bool:
+    """Start the container unless the very same runs; return whether it was started."""
+    if running and running.digest == spec.digest and running.state == "running":
+        return False
+    if not edge.dry:
+        files.write(spec.mounts[0].source, spec.config.encode())
+    if running:
+        engine.remove(spec.name)
+    try:
+        engine.start(spec)
+    except PortTaken:
+        raise _held(spec.port, settings, engine) from None
+    return True
+
+
+def _held(port: int, settings: Settings, engine: Engine) -> RegistryError:
+    """Return an error that names who holds a port: a container, or a process."""
+    container = engine.publisher(port)
+    other = f"Use another port: INVOKE_REGISTRY_PORT={port + 8000 if port <= 1024 else port + 1}"  # noqa: PLR2004 - last privileged port
+    if port == settings.plain_port:
+        other = other.replace("REGISTRY_PORT", "REGISTRY_PLAIN_PORT")
+    if container:
+        return PortTaken(
+            f"Port {port} is in use by the container {container}.", cure=f"docker stop {container}; or: {other}"
+        )
+    process = listener(port)
+    return PortTaken(
+        f"Port {port} is in use by {process or 'a process of another user'}.", cure=f"Stop it; or: {other}"
+    )
+
+
+def listener(port: int) -> str | None:
+    """Return name and number of the process that listens on a TCP port, where this user may know."""
+    import psutil
+
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.AccessDenied:  # macOS, unless root
+        return None
+    for connection in connections:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
+    return None
+
+
+def _serves(endpoint: probe.Endpoint, wanted: str) -> bool:
+    try:
+        return probe.fingerprint(endpoint) == wanted
+    except OSError:
+        return False
+
+
+def _is_up(engine: Engine, name: str) -> bool:
+    found = engine.find(name)
+    return found is not None and found.state == "running"
+
+
+def _check_tls(endpoint: probe.Endpoint, spec: Spec, settings: Settings, engine: Engine, wanted: str) -> None:
+    """Insist on the handshake, the certificate on disk, and a refusal of plain HTTP."""
+    trust = probe.context(issue.trusted(settings.folder).path)
+    probe.await_answer(lambda: probe.request(endpoint, "GET", "/v2/", trust)[0], lambda: _is_up(engine, spec.name))
+    shown = probe.fingerprint(endpoint)
+    if shown != wanted:
+        raise RegistryError(
+            f"{endpoint} shows another certificate ({shown[:16]}…) than domain.crt ({wanted[:16]}…).",
+            cure="Something else answers at that address: see `ip address` and INVOKE_REGISTRY_ADDRESS.",
+        )
+    if probe.speaks_plain(endpoint):
+        raise RegistryError(
+            f"{endpoint} answers plain HTTP.",
+            cure="The image ignores /config/registry.yml; use registry:2 or registry:3.",
+        )
+
+
+def _give_up(error: Exception, spec: Spec, engine: Engine, edge: Edge) -> None:
+    """Stop what did not prove itself, keeping its last words."""
+    words = [line for line in engine.log(spec.name, lines=3).splitlines() if line.strip()]
+    engine.remove(spec.name)
+    if words:
+        edge.warn(f"its last words: {words[-1][:300]}")
+    message = error.message if isinstance(error, RegistryError) else f"The handshake failed: {error}"
+    cure = (
+        error.cure if isinstance(error, RegistryError) else "./inv cert.check says what is wrong with the certificate."
+    )
+    raise RegistryError(f"{message} It was stopped again.", cure=cure) from error
+
+
+def refresh(settings: Settings, edge: Edge) -> bool:
+    """Restart a running TLS registry, so that it serves the certificate that is on disk now.
+
+    Returns:
+        True when it was running; False too where no engine answers.
+    """
+    from trusted_registry.registry import engine as engines
+
+    try:
+        engine = engines.connect(edge)
+    except RegistryError:
+        return False
+    running = engine.find(settings.container)
+    if not running or running.role != "tls" or running.state != "running":
+        return False
+    engine.restart(settings.container)
+    if not edge.dry:
+        wanted = inspect.read(settings.folder / "domain.crt").fingerprint
+        endpoint = probe.Endpoint(settings.listen or settings.address, settings.port)
+        _check_tls(endpoint, specs.tls(settings, running.image), settings, engine, wanted)
+    return True

@@ -1,0 +1,157 @@
+"""From settings to the container that should run: one description, for the Engine API and for people."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from trusted_registry import templates
+from trusted_registry.address import bracketed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trusted_registry.settings import Settings
+
+LABEL = "trusted-registry.role"
+DIGEST_LABEL = "trusted-registry.spec"
+PORT = 5000
+"""Port inside the container: above 1023, so that the registry needs no capability to listen on it."""
+
+CONFIG = "registry.yml"
+PLAIN_CONFIG = "registry-plain.yml"
+_INSIDE = "/config"
+STORE = "/var/lib/registry"
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A file of this machine, shown read-only at a path in the container."""
+
+    source: Path
+    target: str
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A container to be: everything that, when it differs, makes another container of it."""
+
+    role: str
+    name: str
+    image: str
+    command: tuple[str, ...]
+    listen: str
+    port: int
+    volume: str
+    mounts: tuple[Mount, ...]
+    capabilities: tuple[str, ...]
+    config: str
+    environment: tuple[tuple[str, str], ...] = (("OTEL_TRACES_EXPORTER", "none"),)
+    """registry:3 otherwise sends traces to localhost:4318 (distribution/distribution issue 4270)."""
+    memory: str = "512m"
+    pids: int = 200
+    log_options: tuple[tuple[str, str], ...] = field(default=(("max-size", "10m"), ("max-file", "3")))
+
+    @property
+    def digest(self) -> str:
+        """A short digest of all of it, kept as a label: equal digests mean that nothing need be done."""
+        return hashlib.sha256(json.dumps(asdict(self), default=str, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What marks the container as this project's."""
+        return {LABEL: self.role, DIGEST_LABEL: self.digest}
+
+
+def tls(settings: Settings, image: str) -> Spec:
+    """Return the container of the TLS registry."""
+    folder = settings.folder
+    return Spec(
+        role="tls",
+        name=settings.container,
+        image=image,
+        command=("serve", f"{_INSIDE}/{CONFIG}"),
+        listen=settings.listen,
+        port=settings.port,
+        volume=settings.volume,
+        # One by one: the folder also holds the authority's key, which no container has any use for.
+        mounts=tuple(Mount(folder / name, f"{_INSIDE}/{name}") for name in (CONFIG, "domain.crt", "domain.key")),
+        capabilities=_to_read(folder / "domain.key"),
+        config=templates.render(
+            CONFIG, port=PORT, tls=True, certificate=f"{_INSIDE}/domain.crt", key=f"{_INSIDE}/domain.key"
+        ),
+    )
+
+
+def plain(settings: Settings, image: str, *, lan: bool) -> Spec:
+    """Return the container of the document's first registry: plain HTTP, on loopback unless for the LAN."""
+    return Spec(
+        role="plain",
+        name=settings.container,
+        image=image,
+        command=("serve", f"{_INSIDE}/{CONFIG}"),
+        listen=settings.listen if lan else "127.0.0.1",
+        port=settings.plain_port,
+        volume=settings.volume,
+        mounts=(Mount(settings.folder / PLAIN_CONFIG, f"{_INSIDE}/{CONFIG}"),),
+        capabilities=(),
+        config=templates.render(CONFIG, port=PORT, tls=False),
+    )
+
+
+def _to_read(key: Path) -> tuple[str, ...]:
+    """Return the capabilities that root in the container needs to read a private key: none, where root owns it."""
+    owner = key.stat().st_uid if key.exists() else os.geteuid()
+    return ("DAC_OVERRIDE",) if owner else ()
+
+
+def argv(spec: Spec) -> list[str]:
+    """Return the command that a person would type to start this container."""
+    typed = ["docker", "run", "--detach", "--name", spec.name, "--restart", "unless-stopped"]
+    published = f"{spec.port}:{PORT}"
+    typed += ["--publish", f"{bracketed(spec.listen)}:{published}" if spec.listen else published]
+    typed += ["--volume", f"{spec.volume}:{STORE}"]
+    for mount in spec.mounts:
+        typed += ["--mount", f"type=bind,source={mount.source},target={mount.target},readonly"]
+    for name, value in spec.environment:
+        typed += ["--env", f"{name}={value}"]
+    typed += ["--read-only", "--cap-drop", "ALL"]
+    for capability in spec.capabilities:
+        typed += ["--cap-add", capability]
+    typed += ["--security-opt", "no-new-privileges", "--memory", spec.memory, "--pids-limit", str(spec.pids)]
+    typed += ["--log-driver", "json-file"]
+    for name, value in spec.log_options:
+        typed += ["--log-opt", f"{name}={value}"]
+    for name, value in spec.labels.items():
+        typed += ["--label", f"{name}={value}"]
+    return [*typed, spec.image, *spec.command]
+
+
+def arguments(spec: Spec) -> dict[str, object]:
+    """Return the same for `docker.DockerClient.containers.create`, log settings apart."""
+    return {
+        "image": spec.image,
+        "command": list(spec.command),
+        "name": spec.name,
+        "restart_policy": {"Name": "unless-stopped"},
+        "ports": {f"{PORT}/tcp": (spec.listen, spec.port) if spec.listen else spec.port},
+        # Not `volumes`: that makes an empty folder of a file that the engine cannot see; this refuses.
+        "mounts": [
+            {"Type": "volume", "Source": spec.volume, "Target": STORE},
+            *(
+                {"Type": "bind", "Source": str(mount.source), "Target": mount.target, "ReadOnly": True}
+                for mount in spec.mounts
+            ),
+        ],
+        "environment": dict(spec.environment),
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "cap_add": list(spec.capabilities),
+        "security_opt": ["no-new-privileges"],
+        "mem_limit": spec.memory,
+        "pids_limit": spec.pids,
+        "labels": spec.labels,
+    }

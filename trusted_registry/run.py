@@ -1,0 +1,148 @@
+"""The one door through which other programs are started."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trusted_registry.edge import printable
+from trusted_registry.errors import RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from trusted_registry.edge import Edge
+
+PRIVATE = 0o077
+"""The umask of everything started here: what a program leaves behind is its owner's alone unless it says otherwise."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a program left behind: its exit status and its texts."""
+
+    argv: tuple[str, ...]
+    code: int
+    out: str
+    err: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether the program said it succeeded."""
+        return self.code == 0
+
+    @property
+    def last_words(self) -> str:
+        """The last line it wrote, on stderr by preference: where programs name the reason."""
+        lines = [line for line in (self.err or self.out).splitlines() if line.strip()]
+        return lines[-1].strip() if lines else f"exit status {self.code}"
+
+
+def look(
+    argv: Sequence[str],
+    *,
+    text: str | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    timeout: float | None = 60,
+) -> Result:
+    """Run a program whose outcome is only read, or whose failure the caller judges.
+
+    Args:
+        argv: Program and arguments; never a shell string.
+        text: What it reads from standard input; nothing by default.
+        env: Variables set on top of this process's own.
+        cwd: Folder it runs in.
+        timeout: Seconds after which it is stopped.
+
+    Raises:
+        RegistryError: The program is not installed or did not end in time.
+    """
+    try:
+        done = subprocess.run(
+            list(argv),
+            input=text if text is not None else "",
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            cwd=cwd,
+            env={**os.environ, **env} if env else None,
+            timeout=timeout,
+            umask=PRIVATE,
+        )
+    except FileNotFoundError as missing:
+        raise RegistryError(f"{argv[0]} is not installed.", cure=f"Install the program {argv[0]}.") from missing
+    except OSError as error:
+        raise RegistryError(
+            f"{argv[0]} cannot be started: {error.strerror}.", cure=f"Try it by hand: {printable(argv)}"
+        ) from error
+    except subprocess.TimeoutExpired as late:
+        raise RegistryError(
+            f"{argv[0]} did not end within {timeout:.0f} seconds.", cure=f"Try it by hand: {printable(argv)}"
+        ) from late
+    return Result(tuple(argv), done.returncode, done.stdout, done.stderr)
+
+
+def act(
+    argv: Sequence[str],
+    edge: Edge,
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    timeout: float | None = 600,
+) -> Result | None:
+    """Show a command, run it unless this is a dry run, and insist that it succeeds.
+
+    Returns:
+        What it left behind; None in a dry run.
+
+    Raises:
+        RegistryError: It is not installed, did not end in time, or failed; its last line is the reason.
+    """
+    edge.command(argv)
+    if edge.dry:
+        return None
+    result = look(argv, env=env, cwd=cwd, timeout=timeout)
+    if not result.ok:
+        raise RegistryError(f"{argv[0]} failed: {result.last_words}", cure=f"Try it by hand: {printable(argv)}")
+    return result
+
+
+def live(argv: Sequence[str], edge: Edge, *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> int:
+    """Show a command and run it on the person's own terminal; return its exit status, 0 in a dry run."""
+    edge.command(argv)
+    if edge.dry:
+        return 0
+    try:
+        return subprocess.call(list(argv), env={**os.environ, **env} if env else None, cwd=cwd)
+    except FileNotFoundError as missing:
+        raise RegistryError(f"{argv[0]} is not installed.", cure=f"Install the program {argv[0]}.") from missing
+
+
+def background(argv: Sequence[str], edge: Edge) -> None:
+    """Show and start a program that outlives this one, apart from its terminal."""
+    edge.command([*argv, "&"])
+    if not edge.dry:
+        null = subprocess.DEVNULL
+        subprocess.Popen(list(argv), stdin=null, stdout=null, stderr=null, start_new_session=True)
+
+
+def sudo() -> list[str]:
+    """Return what goes before a command that needs root: nothing for root itself.
+
+    Without a terminal, sudo is told to fail rather than to wait for a password.
+
+    Raises:
+        RegistryError: This user is not root, and there is no sudo.
+    """
+    if os.geteuid() == 0:
+        return []
+    if not shutil.which("sudo"):
+        raise RegistryError("This needs root, and there is no sudo.", cure="Run the same command as root.")
+    return ["sudo"] if sys.stdin.isatty() else ["sudo", "-n"]

@@ -1,0 +1,248 @@
+"""Every setting: its default, its check, and the frozen values that the rest of the project works with.
+
+Whatever a person can type passes through here once. What comes out is safe to put into a path, a template or a
+command: that is refused here, not escaped there.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trusted_registry.errors import SettingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+DEFAULTS: dict[str, dict[str, str]] = {
+    "registry": {
+        "address": "",
+        "names": "",
+        "port": "443",
+        "plain_port": "5000",
+        "listen": "",
+        "container": "registry",
+        "volume": "trusted-registry",
+        "image": "registry:3",
+        "archive": "",
+    },
+    "certificate": {
+        "folder": "certs",
+        "key": "ec:P-256",
+        "days": "365",
+        "authority_days": "3650",
+        "renew_before": "30",
+        "tool": "auto",
+    },
+}
+"""Texts, all of them: Invoke turns an environment variable into the type of its default, and fails with a traceback
+when that is a number and the variable is not (invoke/env.py, `_cast`)."""
+
+KEY_KINDS = ("ec:P-256", "ec:P-384", "rsa:2048", "rsa:3072", "rsa:4096")
+TOOLS = ("auto", "openssl", "cryptography")
+MAX_SERVER_DAYS = 397
+"""Apple refuses more than 825 days from any authority, browsers more than 397 from public ones; the lower one serves."""
+MAX_AUTHORITY_DAYS = 3650
+
+_INVOKE_SECTIONS = frozenset({"run", "runners", "sudo", "tasks", "timeouts", "load_symlinks"})
+_INVOKE_VARIABLES = frozenset({"INVOKE_DEBUG", "INVOKE_DEDUPE", "INVOKE_ECHO", "INVOKE_RUNTIME_CONFIG"})
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_DNS = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\Z", re.IGNORECASE)
+_CONTAINER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}\Z")
+_IMAGE = re.compile(r"[a-zA-Z0-9\[][a-zA-Z0-9._:/@\[\]-]{0,254}\Z")
+_PATH = re.compile(r"[^\x00-\x1f\x7f]*\Z")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a person decided, checked.
+
+    Addresses are in the canonical form of Python's ipaddress; ports are TCP ports; spans are in days.
+    """
+
+    root: Path
+    address: str
+    names: tuple[str, ...]
+    port: int
+    plain_port: int
+    listen: str
+    container: str
+    volume: str
+    image: str
+    archive: Path | None
+    folder: Path
+    key: str
+    days: int
+    authority_days: int
+    renew_before: int
+    tool: str
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The address and the further names that a person asked for, each once."""
+        return tuple(dict.fromkeys((self.address, *self.names)))
+
+
+def load(
+    config: Mapping[str, Mapping[str, object]],
+    *,
+    root: Path,
+    find_address: Callable[[], str],
+    flags: Mapping[str, str] | None = None,
+) -> Settings:
+    """Check every setting and freeze the lot.
+
+    Args:
+        config: Sections by name, as merged from invoke.yaml and the environment.
+        root: The checkout; relative folders start there.
+        find_address: Called when no address is set: returns this machine's own.
+        flags: Values by dotted key (`registry.port`) that override `config`; empty ones do not.
+
+    Raises:
+        SettingError: A value cannot be used; it is named, with what would do.
+    """
+    given = {f"{section}.{key}": str(value) for section, keys in config.items() for key, value in keys.items()}
+    given.update({key: value for key, value in (flags or {}).items() if value})
+
+    def value(key: str) -> str:
+        section, _, name = key.partition(".")
+        return given.get(key, DEFAULTS[section][name]).strip(" ")
+
+    archive = path("registry.archive", value("registry.archive"))
+    listen, typed = value("registry.listen"), value("registry.address")
+    return Settings(
+        root=root,
+        address=reachable("registry.address", typed) if typed else find_address(),
+        names=hosts("registry.names", value("registry.names")),
+        port=whole("registry.port", value("registry.port"), 1, 65535),
+        plain_port=whole("registry.plain_port", value("registry.plain_port"), 1, 65535),
+        listen=address("registry.listen", listen) if listen else "",
+        container=matching("registry.container", value("registry.container"), _CONTAINER, "letters, digits, _ . -"),
+        volume=matching("registry.volume", value("registry.volume"), _CONTAINER, "letters, digits, _ . -"),
+        image=matching("registry.image", value("registry.image"), _IMAGE, "an image reference such as registry:3"),
+        archive=(root / archive.expanduser()) if str(archive) != "." else None,
+        folder=root / path("certificate.folder", value("certificate.folder") or "certs").expanduser(),
+        key=one_of("certificate.key", value("certificate.key"), KEY_KINDS),
+        days=whole("certificate.days", value("certificate.days"), 1, MAX_SERVER_DAYS),
+        authority_days=whole("certificate.authority_days", value("certificate.authority_days"), 1, MAX_AUTHORITY_DAYS),
+        renew_before=whole("certificate.renew_before", value("certificate.renew_before"), 0, MAX_SERVER_DAYS),
+        tool=one_of("certificate.tool", value("certificate.tool"), TOOLS),
+    )
+
+
+def check_keys(config: Mapping[str, object], environ: Iterable[str]) -> None:
+    """Refuse a key or an `INVOKE_` variable that means nothing, naming the nearest one that does.
+
+    Raises:
+        SettingError: The first such key or variable.
+    """
+    known = {f"{section}.{key}" for section, keys in DEFAULTS.items() for key in keys}
+    for section, keys in config.items():
+        if section in _INVOKE_SECTIONS:
+            continue
+        if section not in DEFAULTS:
+            raise _unknown(section, DEFAULTS, "section")
+        if not hasattr(keys, "keys"):
+            raise SettingError(f"{section} in invoke.yaml has no keys.", cure=f"Indent its keys under {section}:")
+        for key in keys.keys():
+            if f"{section}.{key}" not in known:
+                raise _unknown(f"{section}.{key}", known, "setting")
+    variables = {f"INVOKE_{key.replace('.', '_').upper()}" for key in known}
+    for name in environ:
+        if not name.startswith("INVOKE_") or name in variables | _INVOKE_VARIABLES:
+            continue
+        if name.split("_")[1].lower() not in _INVOKE_SECTIONS:
+            raise _unknown(name, variables, "variable")
+
+
+def _unknown(name: str, known: Iterable[str], kind: str) -> SettingError:
+    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0)
+    return SettingError(f"There is no {kind} {name!r}.", cure=f"Did you mean {nearest[0]}? invoke.yaml lists them all.")
+
+
+def whole(key: str, text: str, low: int, high: int) -> int:
+    """Return a whole number between two bounds, both included."""
+    # str.isdigit would let other scripts' digits through; int() underscores and spaces.
+    if not re.fullmatch(r"-?[0-9]{1,9}", text) or not low <= int(text) <= high:
+        raise SettingError(f"{key} is {text!r}.", cure=f"Use a whole number from {low} to {high}.")
+    return int(text)
+
+
+def one_of(key: str, text: str, choices: tuple[str, ...]) -> str:
+    """Return a text that is one of the choices."""
+    if text not in choices:
+        raise SettingError(f"{key} is {text!r}.", cure=f"Use one of: {', '.join(choices)}.")
+    return text
+
+
+def matching(key: str, text: str, pattern: re.Pattern[str], words: str) -> str:
+    """Return a text that fits a pattern; `words` describe it to a person."""
+    if not pattern.match(text):
+        raise SettingError(f"{key} is {text!r}.", cure=f"Use {words}.")
+    return text
+
+
+def path(key: str, text: str) -> Path:
+    """Return a path without control characters."""
+    if not _PATH.match(text):
+        raise SettingError(f"{key} is {text!r}.", cure="Use a path without control characters.")
+    return Path(text)
+
+
+def address(key: str, text: str) -> str:
+    """Return an IP address in its canonical form (RFC 5952 for IPv6)."""
+    import ipaddress
+
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        raise SettingError(
+            f"{key} is {text!r}, which is no IP address.", cure="Use one such as 192.168.0.12."
+        ) from None
+    # A zone ("fe80::1%eth0") is local to one machine and may hold any text: it has no place in a certificate or a path.
+    if "%" in text or found.is_multicast:
+        raise SettingError(f"{key} is {text!r}, which no client can use.", cure="Use one such as 192.168.0.12.")
+    return str(found)
+
+
+def reachable(key: str, text: str) -> str:
+    """Return a host that other machines can mean: neither loopback nor "every address".
+
+    Docker and containerd skip verification for 127.0.0.0/8, so trust in a loopback address proves nothing.
+    """
+    import ipaddress
+
+    found = host(key, text)
+    if found.rpartition(".")[2] == "localhost":
+        raise SettingError(f"{key} is {text!r}.", cure="Use an address or name that other machines know.")
+    try:
+        parsed = ipaddress.ip_address(found)
+    except ValueError:
+        return found
+    if parsed.is_loopback or parsed.is_unspecified:
+        raise SettingError(f"{key} is {text!r}.", cure="Use an address that other machines can reach.")
+    return found
+
+
+def host(key: str, text: str) -> str:
+    """Return an IP address in canonical form or a DNS name (RFC 1123) in lower case.
+
+    A name of digits and dots only is taken for an address, as clients do (RFC 3986, 3.2.2), so 999.1.1.1 is refused.
+    """
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if re.fullmatch(r"[0-9.]+", bare) or ":" in bare:
+        return address(key, bare)
+    if not _DNS.match(text):
+        raise SettingError(
+            f"{key} is {text!r}, which is neither an IP address nor a DNS name.",
+            cure="Use one such as 192.168.0.12, fd00::12 or registry.local.",
+        )
+    return text.lower()
+
+
+def hosts(key: str, text: str) -> tuple[str, ...]:
+    """Return the hosts of a comma-separated list; an empty list is none."""
+    return tuple(host(key, part.strip(" ")) for part in text.split(",")) if text else ()

@@ -1,0 +1,161 @@
+"""How things stand, in words: what `up` ends with and what `status` shows."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from trusted_registry import address
+from trusted_registry.certificate import inspect, issue
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import probe
+from trusted_registry.trust import here
+
+if TYPE_CHECKING:
+    from trusted_registry.registry.engine import Engine
+    from trusted_registry.settings import Settings
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The server certificate: its names, whole days left, SHA-256 in hex; a problem instead where there is one."""
+
+    names: tuple[str, ...] = ()
+    days_left: int | None = None
+    fingerprint: str | None = None
+    authority: str | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The container, and what answers at the registry's address."""
+
+    state: str = "absent"
+    role: str | None = None
+    image: str | None = None
+    port: int | None = None
+    health: str = "not running"
+
+
+@dataclass(frozen=True)
+class Status:
+    """All of it; trust is a state by spelling."""
+
+    reference: str
+    certificate: Certificate
+    registry: Registry
+    trust: dict[str, str]
+
+
+def registry(settings: Settings) -> str:
+    """Return the registry part of a reference, as people type it."""
+    return address.reference(settings.address, settings.port)
+
+
+def after_up(settings: Settings) -> str:
+    """Return what a person needs next: three lines to copy, and what other machines do."""
+    name = registry(settings)
+    return f"""
+Your registry is {name}. Use it:
+  docker tag ubuntu {name}/ubuntu
+  docker push {name}/ubuntu
+  docker pull {name}/ubuntu
+On another machine: copy {_short(settings)} into certs/ of a checkout there, then
+  ./inv trust.linux --address {settings.address}{f" --port {settings.port}" if settings.port != 443 else ""}"""  # noqa: PLR2004 - the port of HTTPS
+
+
+def _short(settings: Settings) -> str:
+    name = (
+        "ca.crt"
+        if (settings.folder / "ca.crt").exists() or not (settings.folder / "domain.crt").exists()
+        else "domain.crt"
+    )
+    return str(settings.folder / name)
+
+
+def look(settings: Settings, engine: Engine) -> Status:
+    """Return how things stand; nothing is changed."""
+    return Status(
+        reference=registry(settings),
+        certificate=_certificate(settings),
+        registry=_registry(settings, engine),
+        trust=_trust(settings, engine),
+    )
+
+
+def _certificate(settings: Settings) -> Certificate:
+    try:
+        found = issue.find(settings.folder)
+    except RegistryError as error:
+        return Certificate(problem=error.message)
+    if found is None:
+        return Certificate(problem="none yet")
+    return Certificate(
+        names=(*found.server.addresses, *found.server.dns),
+        days_left=found.server.days_left(inspect.now()),
+        fingerprint=found.server.fingerprint,
+        authority=found.anchor.fingerprint,
+        problem=issue.unfit(found, settings),
+    )
+
+
+def _registry(settings: Settings, engine: Engine) -> Registry:
+    found = engine.find(settings.container)
+    if found is None:
+        return Registry()
+    role = found.role or "not ours"
+    health = _health(settings, found.role) if found.state == "running" else "not running"
+    return Registry(found.state, role, found.image, found.port, health)
+
+
+def _health(settings: Settings, role: str | None) -> str:
+    host = settings.listen or settings.address
+    try:
+        if role != "tls":
+            endpoint = probe.Endpoint("127.0.0.1", settings.plain_port)
+            return "answers" if probe.speaks_plain(endpoint) else "does not answer"
+        endpoint = probe.Endpoint(host, settings.port)
+        status, _, _ = probe.request(endpoint, "GET", "/v2/", probe.context(issue.trusted(settings.folder).path))
+        if probe.fingerprint(endpoint) != inspect.read(settings.folder / "domain.crt").fingerprint:
+            return "serves another certificate than domain.crt"
+    except (OSError, http.client.HTTPException, RegistryError) as error:
+        return f"does not answer: {error}"
+    return "answers" if status in probe.READY else f"answers with status {status}"
+
+
+def _trust(settings: Settings, engine: Engine) -> dict[str, str]:
+    try:
+        places = here.places(settings, engine)
+    except RegistryError as error:
+        return {registry(settings): error.message}
+    unverified = here.unverified(settings, engine)
+    return {
+        place.spelling: f"{place.state.value}{', not verified (insecure-registries)' if place.spelling in unverified else ''}"
+        for place in places
+    }
+
+
+def as_json(found: Status) -> str:
+    """Return the status as JSON, one object, with a final newline."""
+    return json.dumps(asdict(found), indent=2) + "\n"
+
+
+def as_table(found: Status) -> tuple[str, list[str], list[list[str]]]:
+    """Return title, columns and rows of a table."""
+    certificate, container = found.certificate, found.registry
+    rows = []
+    if certificate.fingerprint:
+        rows += [
+            ["certificate", ", ".join(certificate.names)],
+            ["", f"{certificate.days_left} days left, SHA-256 {certificate.fingerprint[:16]}…"],
+        ]
+    if certificate.problem:
+        rows.append(["certificate", certificate.problem])
+    rows.append(["registry", f"{container.state}; {container.health}"])
+    if container.image:
+        rows.append(["", f"{container.image}, {container.role}, port {container.port}"])
+    rows += [[f"trust for {spelling}", state] for spelling, state in found.trust.items()]
+    return f"Registry {found.reference}", ["What", "How it stands"], rows

@@ -1,0 +1,154 @@
+"""The terminal: what the layers below show, say and ask, as a person sees it. The only module that prints."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from trusted_registry.edge import printable
+from trusted_registry.errors import RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.progress import Progress as RichProgress
+
+    from trusted_registry.edge import Progress
+
+_SHOW_AFTER = 0.5
+"""Seconds after which a piece of work is worth a progress bar."""
+
+
+class Terminal:
+    """Standard output for what was done, standard error for what went wrong.
+
+    Args:
+        dry: Whether commands are only shown.
+        yes: Whether every question is answered with yes.
+        out: Where lines go; standard output by default.
+        quiet: Whether to keep silent, for a task that prints something for programs to read.
+    """
+
+    def __init__(self, *, dry: bool = False, yes: bool = False, out: TextIO | None = None, quiet: bool = False) -> None:
+        self.dry = dry
+        self._yes = yes
+        self._out = out or sys.stdout
+        self._quiet = quiet
+
+    def command(self, argv: Sequence[str]) -> None:
+        """Show a command as it can be pasted here: paths below this folder are relative to it."""
+        here = f"{Path.cwd()}/"
+        short = [part.removeprefix(here) for part in argv]
+        if not self._quiet:
+            self._line(self._styled("2", f"$ {printable(short)}"))
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        if not self._quiet:
+            self._line(text)
+
+    def warn(self, text: str) -> None:
+        """Print a line that stands out, on standard error."""
+        print(f"{self._styled('33', 'note:')} {text}", file=sys.stderr, flush=True)
+
+    def ask(self, question: str) -> bool:
+        """Ask a person; a dry run and --yes need none.
+
+        Raises:
+            RegistryError: Nobody sits at the terminal to answer.
+        """
+        if self._yes or self.dry:
+            return True
+        if not sys.stdin.isatty():
+            raise RegistryError(f"Nobody is here to answer: {question}", cure="Add --yes to the command.")
+        try:
+            return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+        except EOFError:
+            return False
+
+    @contextlib.contextmanager
+    def progress(self, title: str) -> Iterator[Progress]:
+        """Show a bar for work that takes longer than half a second, where a person is watching."""
+        if self._quiet or not self._out.isatty():
+            yield _Silent()
+            return
+        bar = _Bar(title)
+        try:
+            yield bar
+        finally:
+            bar.close()
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print a table."""
+        from rich.console import Console
+        from rich.table import Table
+
+        made = Table(title=title, title_justify="left", title_style="bold")
+        for column in columns:
+            made.add_column(column, overflow="fold")
+        for row in rows:
+            made.add_row(*row)
+        Console(file=self._out, highlight=False, markup=False).print(made)
+
+    def _line(self, text: str) -> None:
+        print(text, file=self._out, flush=True)
+
+    def _styled(self, code: str, text: str) -> str:
+        if not self._out.isatty() or "NO_COLOR" in os.environ:
+            return text
+        return f"\033[{code}m{text}\033[0m"
+
+
+def explain(error: RegistryError) -> str:
+    """Return an error as people read it: what is wrong, then what to do."""
+    return f"error: {error.message}\n   do: {error.cure}" if error.cure else f"error: {error.message}"
+
+
+class _Silent:
+    def update(self, part: str, done: int, total: int) -> None:
+        """Show nothing."""
+
+
+class _Bar:
+    """A rich progress bar that appears only once the work has taken a while; a thread keeps its clock going."""
+
+    def __init__(self, title: str) -> None:
+        import threading
+
+        self._title = title
+        self._parts: dict[str, tuple[int, int]] = {}
+        self._rich: RichProgress | None = None
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(_SHOW_AFTER, self._appear)
+        self._timer.daemon = True
+        self._timer.start()
+        self._begun = time.monotonic()
+
+    def _appear(self) -> None:
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
+        with self._lock:
+            self._rich = Progress(*columns, transient=True)
+            self._task = self._rich.add_task(self._title, total=None)
+            self._rich.start()
+
+    def update(self, part: str, done: int, total: int) -> None:
+        """Add up the parts and move the bar."""
+        self._parts[part] = (done, total)
+        with self._lock:
+            if self._rich:
+                totals = [total for _, total in self._parts.values()]
+                whole = sum(totals) if all(totals) else None
+                self._rich.update(self._task, completed=sum(done for done, _ in self._parts.values()), total=whole)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._timer.cancel()
+        with self._lock:
+            if self._rich:
+                self._rich.stop()

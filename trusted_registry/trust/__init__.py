@@ -1,0 +1,1 @@
+"""What each client must be told, where it looks, and how that is taken back."""

@@ -1,0 +1,77 @@
+"""Plain HTTP on an address other than loopback: `insecure-registries` in the engine's daemon.json."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+from trusted_registry.errors import RegistryError
+
+KEY = "insecure-registries"
+BACKUP = ".before-trusted-registry"
+
+
+def config_file(*, rootless: bool) -> Path:
+    """Return where an engine's configuration is by default."""
+    if not rootless:
+        return Path("/etc/docker/daemon.json")
+    configured = os.environ.get("XDG_CONFIG_HOME", "")
+    base = Path(configured) if configured.startswith("/") else Path.home() / ".config"
+    return base / "docker" / "daemon.json"
+
+
+def added(text: str, registry: str, path: Path) -> str:
+    """Return a daemon.json's text with a registry added; everything else keeps its place and its value.
+
+    Args:
+        text: What the file says now; empty for none.
+        registry: Such as 192.168.0.12:5000.
+        path: Where the text is from, for errors.
+
+    Raises:
+        RegistryError: The text is no JSON object, or its list is none.
+    """
+    config, listed = _parsed(text, path)
+    if registry in listed:
+        return text
+    config[KEY] = [*listed, registry]
+    return _text(config, text)
+
+
+def removed(text: str, registry: str, path: Path) -> str:
+    """Return a daemon.json's text without a registry; an empty list goes too, and so does an empty file.
+
+    Raises:
+        RegistryError: The text is no JSON object, or its list is none.
+    """
+    config, listed = _parsed(text, path)
+    if registry not in listed:
+        return text
+    config[KEY] = [entry for entry in listed if entry != registry]
+    if not config[KEY]:
+        del config[KEY]
+    return _text(config, text) if config else ""
+
+
+def _parsed(text: str, path: Path) -> tuple[dict[str, object], list[str]]:
+    try:
+        config = json.loads(text) if text.strip() else {}
+    except json.JSONDecodeError as error:
+        raise RegistryError(
+            f"{path} is not valid JSON, line {error.lineno}: {error.msg}. It was left as it is.",
+            cure=f"Mend that line: python3 -m json.tool {path}",
+        ) from error
+    listed = config.get(KEY, []) if isinstance(config, dict) else None
+    if not isinstance(listed, list):
+        raise RegistryError(
+            f"{path} is not what the engine expects. It was left as it is.", cure=f"See {KEY} in {path}."
+        )
+    return config, listed
+
+
+def _text(config: dict[str, object], like: str) -> str:
+    """Return JSON indented as another text is; by two spaces where that one has no lines."""
+    found = re.search(r"\n([ \t]+)\S", like)
+    return json.dumps(config, indent=found.group(1) if found else 2, ensure_ascii=False) + "\n"

@@ -1,0 +1,90 @@
+"""What was written where, so that exactly that can be taken back, even without the certificate it was made from."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trusted_registry import files
+from trusted_registry.errors import RegistryError
+from trusted_registry.files import Write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from trusted_registry.trust.plan import Plan
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that was written: a whole file, known by the SHA-256 of its content, or one value in a shared file."""
+
+    store: str
+    path: str
+    sha256: str
+    value: str
+    time: str
+
+
+def where() -> Path:
+    """Return the ledger's path: this user's, for every checkout (XDG Base Directory specification)."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    base = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
+    return base / "trusted-registry" / "ledger.json"
+
+
+def digest(content: bytes) -> str:
+    """Return what an entry knows a content by."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def read(path: Path) -> list[Entry]:
+    """Return the entries, oldest first; none where nothing was written yet.
+
+    Raises:
+        RegistryError: The file is there and is no ledger.
+    """
+    try:
+        return [Entry(**entry) for entry in json.loads(path.read_text())["entries"]]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RegistryError(
+            f"{path} is damaged, so what was written before is not known.",
+            cure=f"Move it away: mv {path} {path}.damaged",
+        ) from error
+
+
+def entries(plan: Plan, value: str = "") -> list[Entry]:
+    """Return what to remember of a plan's writes; with a value, that only this was added to the file."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    writes = (operation for operation in plan.operations if isinstance(operation, Write))
+    return [
+        Entry(plan.store, str(write.path), digest(write.content), value, f"{now:%Y-%m-%dT%H:%M:%SZ}")
+        for write in writes
+    ]
+
+
+def record(path: Path, written: Iterable[Entry]) -> None:
+    """Add entries; a newer one for the same place and value takes the older one's. Called before the writing."""
+    _change(path, add=list(written), drop=[])
+
+
+def forget(path: Path, freed: Iterable[Entry]) -> None:
+    """Drop entries, after what they stand for was taken back."""
+    _change(path, add=[], drop=list(freed))
+
+
+def _change(path: Path, *, add: list[Entry], drop: list[Entry]) -> None:
+    if not add and not drop:
+        return
+    with files.locked(path.parent):
+        gone = {(entry.path, entry.value) for entry in (*add, *drop)}
+        kept = [entry for entry in read(path) if (entry.path, entry.value) not in gone]
+        text = json.dumps({"version": 1, "entries": [asdict(entry) for entry in (*kept, *add)]}, indent=2)
+        files.write(path, f"{text}\n".encode(), files.PRIVATE_FILE)
