@@ -39,7 +39,7 @@ _SLOW = 120
 class Info:
     """An engine in words."""
 
-    name: str
+    system: str
     version: str
     socket: str
     rootless: bool
@@ -155,7 +155,7 @@ class Engine:
         indexes = (registries.get("IndexConfigs") or {}).values()
         driver_status = {str(entry[0]): str(entry[1]) for entry in said.get("DriverStatus") or []}
         return Info(
-            name=f"Docker Engine on {said.get('OperatingSystem', 'an unknown system')}",
+            system=str(said.get("OperatingSystem", "an unknown system")),
             version=str(said.get("ServerVersion", "")),
             socket=str(client.api.base_url).replace("http+docker://localhost", _socket(client)),
             rootless="name=rootless" in (said.get("SecurityOptions") or []),
@@ -253,12 +253,12 @@ class Engine:
         with _explained(f"The log of {name} could not be read"):
             return container.logs(tail=lines).decode(errors="replace") if container else ""
 
-    def follow(self, name: str) -> Iterator[str]:
-        """Yield what a container writes from now on, until it ends."""
+    def follow(self, name: str, *, lines: int) -> Iterator[str]:
+        """Yield the last lines that a container wrote, then what it writes until it ends."""
         container = self._container(name)
         if container:
             with _explained(f"The log of {name} could not be read"):
-                for chunk in container.logs(stream=True, follow=True, tail=20):
+                for chunk in container.logs(stream=True, follow=True, tail=lines):
                     yield chunk.decode(errors="replace")
 
     def publisher(self, port: int) -> str | None:

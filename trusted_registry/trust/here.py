@@ -126,7 +126,7 @@ def unverified(settings: Settings, engine: Engine) -> list[str]:
     return [spelling for spelling in address.spellings(settings.hosts, settings.port) if spelling in listed]
 
 
-def keychain(settings: Settings, edge: Edge, which: str) -> None:
+def trust_keychain(settings: Settings, edge: Edge, which: str) -> None:
     """Trust the certificate in a keychain of this Mac."""
     source = _source(settings, edge)
     run.act(macos.add(source, which, Path.home()), edge)

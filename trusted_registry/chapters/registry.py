@@ -1,0 +1,99 @@
+"""The registry, without TLS and with it, and its proof."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trusted_registry import address
+from trusted_registry.certificate import issue
+from trusted_registry.chapters.cert import tell
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import engine as engines
+from trusted_registry.registry import install, probe, prove, serve
+from trusted_registry.settings import whole
+
+if TYPE_CHECKING:
+    import ssl
+
+    from trusted_registry.edge import Edge
+    from trusted_registry.registry.engine import Engine
+    from trusted_registry.settings import Settings
+
+
+def engine(edge: Edge) -> None:
+    """Have an engine answer, and say which."""
+    install.ensure(edge)
+    found = engines.connect(edge)
+    if found.here:
+        info = found.info()
+        kind = "rootless" if info.rootless else "root"
+        edge.say(f"engine: Docker {info.version} on {info.system}, {info.socket}, {kind}, {info.store} image store")
+
+
+def basic(settings: Settings, edge: Edge, *, lan: bool) -> None:
+    """Run the plain HTTP registry."""
+    changed = serve.plain(settings, engines.connect(edge), edge, lan=lan)
+    everywhere = settings.listen or "every address of this machine, for anyone to push to"
+    where = f"on {everywhere}, port {settings.plain_port}" if lan else f"on localhost:{settings.plain_port} alone"
+    tell(edge, f"registry: {_now(changed=changed)}, plain HTTP {where}; ./inv registry.test tries it")
+
+
+def tls(settings: Settings, engine: Engine, edge: Edge) -> bool:
+    """Run the TLS registry; return whether anything was started."""
+    changed = serve.tls(settings, engine, edge)
+    where = settings.listen or "every address of this machine"
+    name = address.reference(settings.address, settings.port)
+    tell(edge, f"registry: {_now(changed=changed)}, https://{name}, listening on {where}, port {settings.port}")
+    return changed
+
+
+def _now(*, changed: bool) -> str:
+    return "running" if changed else "already running"
+
+
+def test(settings: Settings, edge: Edge, *, image: str, lan: bool) -> None:
+    """Prove the registry that runs here; where none does, the one at the set address."""
+    engine = engines.connect(edge)
+    found = engine.find(settings.container)
+    if found and found.role == "plain":
+        host = settings.address if lan else "localhost"
+        proved(host, settings.plain_port, None, engine, edge, image=image)
+    else:
+        tls = None if edge.dry else probe.context(issue.trusted(settings.folder).path)
+        proved(settings.address, settings.port, tls, engine, edge, image=image)
+
+
+def proved(host: str, port: int, tls: ssl.SSLContext | None, engine: Engine, edge: Edge, *, image: str = "") -> None:
+    """Push, pull, compare, clean up, and say so."""
+    registry = address.reference(host, port)
+    proof = prove.prove(registry, engine, edge, image=image)
+    if proof:
+        prove.forget(proof, probe.Endpoint(host, port), tls)
+        digest = f"{proof.digest[:19]}…"
+        edge.say(f"proof: pushed to {registry} and pulled back, {digest} both times, in {proof.seconds:.1f} s")
+
+
+def stop(settings: Settings, edge: Edge, *, purge: bool) -> None:
+    """Stop the registry, and remove its images when purging."""
+    if purge and not edge.ask(f"Remove the volume {settings.volume} and every image in it?"):
+        raise RegistryError("Nothing was removed.", cure="./inv registry.stop without --purge keeps the images.")
+    changed = serve.stop(settings, engines.connect(edge), edge, purge=purge)
+    images = "removed" if purge else f"kept in the volume {settings.volume}"
+    tell(edge, f"registry: {'stopped' if changed else 'was not running'}; images {images}")
+
+
+def logs(settings: Settings, edge: Edge, *, follow: bool, lines: str) -> None:
+    """Show what the registry wrote, and go on showing it when following."""
+    count = whole("--lines", lines, 1, 100_000)
+    following = ["--follow"] if follow else []
+    edge.command(["docker", "logs", *following, "--tail", str(count), settings.container])
+    engine = engines.connect(edge)
+    if edge.dry:
+        return
+    if not engine.find(settings.container):
+        raise RegistryError("No registry runs here.", cure="./inv registry.tls starts one.")
+    if follow:
+        for text in engine.follow(settings.container, lines=count):
+            edge.say(text.rstrip())
+    else:
+        edge.say(engine.log(settings.container, lines=count).rstrip())

@@ -1,0 +1,47 @@
+"""All of it at once: up, status, down."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trusted_registry import summary
+from trusted_registry.certificate import issue
+from trusted_registry.chapters import cert, registry, trust
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import engine as engines
+from trusted_registry.registry import probe, serve
+from trusted_registry.trust import here
+
+if TYPE_CHECKING:
+    from trusted_registry.edge import Edge
+    from trusted_registry.settings import Settings
+
+
+def up(settings: Settings, edge: Edge) -> None:
+    """Certificate, registry, trust and proof: whatever of it is not there yet."""
+    engine = engines.connect(edge)
+    issued = issue.bring_up_to_date(settings, edge)
+    cert.tell_certificate(settings, edge, "made" if issued else "already there")
+    started = registry.tls(settings, engine, edge)
+    trusted = trust.written(settings, engine, edge)
+    if issued or started or trusted:
+        tls = None if edge.dry else probe.context(issue.trusted(settings.folder).path)
+        registry.proved(settings.address, settings.port, tls, engine, edge)
+    else:
+        edge.say("Nothing had to be changed.")
+    edge.say(summary.after_up(settings))
+
+
+def down(settings: Settings, edge: Edge, *, purge: bool) -> None:
+    """Stop the registry; when purging, take away images, trust, keys and certificates too."""
+    if purge and not edge.ask("Remove every image, this machine's trust, and all keys and certificates?"):
+        raise RegistryError("Nothing was removed.", cure="./inv down without --purge only stops the registry.")
+    engine = engines.connect(edge)
+    stopped = serve.stop(settings, engine, edge, purge=purge)
+    if purge:
+        here.remove(settings, engine, edge)
+        issue.purge(settings.folder, edge)
+        cert.tell(edge, "Nothing of it is left on this machine. On others that trust it: ./inv trust.remove")
+    else:
+        state = "stopped" if stopped else "was not running"
+        cert.tell(edge, f"registry: {state}; images, trust and certificates are kept")
