@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
-from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.executor import Executor
 from invoke.tasks import task as invoke_task
@@ -18,6 +17,8 @@ from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.settings import DEFAULTS, check_keys
 
 if TYPE_CHECKING:
+    from invoke.context import Context
+
     from trusted_registry.settings import Settings
     from trusted_registry.terminal import Terminal
 
@@ -286,7 +287,5 @@ ns.add_collection(
         "registry", basic=registry_basic, test=registry_test, tls=registry_tls, stop=registry_stop, logs=registry_logs
     )
 )
-ns.add_collection(
-    _chapter("trust", linux=trust_linux, macos=trust_macos, insecure=trust_insecure, remove=trust_remove)
-)
+ns.add_collection(_chapter("trust", linux=trust_linux, macos=trust_macos, insecure=trust_insecure, remove=trust_remove))
 ns.configure(DEFAULTS)

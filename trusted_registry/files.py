@@ -8,13 +8,13 @@ import os
 import secrets
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 PRIVATE_FILE = 0o600
 PUBLIC_FILE = 0o644

@@ -44,7 +44,7 @@ when that is a number and the variable is not (invoke/env.py, `_cast`)."""
 KEY_KINDS = ("ec:P-256", "ec:P-384", "rsa:2048", "rsa:3072", "rsa:4096")
 TOOLS = ("auto", "openssl", "cryptography")
 MAX_SERVER_DAYS = 397
-"""Apple refuses more than 825 days from any authority, browsers more than 397 from public ones; the lower one serves."""
+"""Apple refuses more than 825 days from any authority, browsers more than 397 from public ones."""
 MAX_AUTHORITY_DAYS = 3650
 
 _INVOKE_SECTIONS = frozenset({"run", "runners", "sudo", "tasks", "timeouts", "load_symlinks"})
@@ -145,9 +145,9 @@ def check_keys(config: Mapping[str, object], environ: Iterable[str]) -> None:
             continue
         if section not in DEFAULTS:
             raise _unknown(section, DEFAULTS, "section")
-        if not hasattr(keys, "keys"):
+        if not isinstance(keys, dict):
             raise SettingError(f"{section} in invoke.yaml has no keys.", cure=f"Indent its keys under {section}:")
-        for key in keys.keys():
+        for key in keys:
             if f"{section}.{key}" not in known:
                 raise _unknown(f"{section}.{key}", known, "setting")
     variables = {f"INVOKE_{key.replace('.', '_').upper()}" for key in known}

@@ -131,11 +131,9 @@ def _trust(settings: Settings, engine: Engine) -> dict[str, str]:
         places = here.places(settings, engine)
     except RegistryError as error:
         return {registry(settings): error.message}
+    said = {place.spelling: place.state.value for place in places}
     unverified = here.unverified(settings, engine)
-    return {
-        place.spelling: f"{place.state.value}{', not verified (insecure-registries)' if place.spelling in unverified else ''}"
-        for place in places
-    }
+    return said | {spelling: f"{said[spelling]}, not verified (insecure-registries)" for spelling in unverified}
 
 
 def as_json(found: Status) -> str:

@@ -53,7 +53,7 @@ class Terminal:
 
     def warn(self, text: str) -> None:
         """Print a line that stands out, on standard error."""
-        print(f"{self._styled('33', 'note:')} {text}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"note: {text}\n")
 
     def ask(self, question: str) -> bool:
         """Ask a person; a dry run and --yes need none.
@@ -95,7 +95,8 @@ class Terminal:
         Console(file=self._out, highlight=False, markup=False).print(made)
 
     def _line(self, text: str) -> None:
-        print(text, file=self._out, flush=True)
+        self._out.write(f"{text}\n")
+        self._out.flush()
 
     def _styled(self, code: str, text: str) -> str:
         if not self._out.isatty() or "NO_COLOR" in os.environ:

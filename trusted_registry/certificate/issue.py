@@ -193,7 +193,7 @@ def _check_signer(folder: Path, authority: Facts, settings: Settings) -> None:
 
 
 def plan(settings: Settings, shape: Shape, authority: Facts | None = None) -> profile.Profile:
-    """Return what to make for this machine, within what an existing authority may vouch for and for as long as it lives."""
+    """Return what to make for this machine, within the names and the life of an existing authority."""
     mark = f"{inspect.now():%Y-%m-%d} {secrets.token_hex(2)}"
     planned = profile.plan(
         settings,

@@ -41,49 +41,29 @@ def serial() -> str:
 
 def authority(authority: profile.Authority, folder: Path) -> list[list[str]]:
     """Return the command that makes ca.key and ca.crt in a folder that holds openssl.cnf."""
-    return [
-        [
-            "openssl",
-            "req",
-            "-x509",
-            *new_key(authority.key),
-            "-keyout",
-            str(folder / "ca.key"),
-            "-out",
-            str(folder / "ca.crt"),
-        ]
-        + ["-subj", f"/O={profile.ORGANIZATION}/CN={authority.subject}", "-days", str(authority.days)]
-        + ["-set_serial", serial(), "-config", str(folder / CONFIG), "-extensions", "v3_ca"]
-    ]
+    files = ["-keyout", f"{folder}/ca.key", "-out", f"{folder}/ca.crt", "-config", f"{folder}/{CONFIG}"]
+    says = ["-subj", f"/O={profile.ORGANIZATION}/CN={authority.subject}", "-extensions", "v3_ca"]
+    life = ["-set_serial", serial(), "-days", str(authority.days)]
+    return [["openssl", "req", "-x509", *new_key(authority.key), *files, *says, *life]]
 
 
 def server(server: profile.Server, folder: Path, *, authority: Path) -> list[list[str]]:
     """Return the commands that make domain.key and domain.crt in `folder`, signed by the authority of another one."""
-    request = ["openssl", "req", "-new", *new_key(server.key), "-keyout", str(folder / "domain.key")]
-    sign = ["openssl", "x509", "-req", "-in", str(folder / "domain.csr"), "-sha256", "-days", str(server.days)]
+    request = ["-keyout", f"{folder}/domain.key", "-out", f"{folder}/domain.csr", "-config", f"{folder}/{CONFIG}"]
+    files = ["-in", f"{folder}/domain.csr", "-out", f"{folder}/domain.crt", "-extfile", f"{folder}/{CONFIG}"]
+    signer = ["-CA", f"{authority}/ca.crt", "-CAkey", f"{authority}/ca.key", "-sha256", "-extensions", "v3_req"]
+    life = ["-set_serial", serial(), "-days", str(server.days)]
     return [
-        [*request, "-out", str(folder / "domain.csr"), "-config", str(folder / CONFIG)],
-        [*sign, "-CA", str(authority / "ca.crt"), "-CAkey", str(authority / "ca.key"), "-set_serial", serial()]
-        + ["-extfile", str(folder / CONFIG), "-extensions", "v3_req", "-out", str(folder / "domain.crt")],
+        ["openssl", "req", "-new", *new_key(server.key), *request],
+        ["openssl", "x509", "-req", *files, *signer, *life],
     ]
 
 
 def self_signed(server: profile.Server, folder: Path) -> list[list[str]]:
     """Return the document's command: one certificate that is server and trust in one."""
-    return [
-        [
-            "openssl",
-            "req",
-            *new_key(server.key),
-            "-keyout",
-            str(folder / "domain.key"),
-            "-x509",
-            "-days",
-            str(server.days),
-        ]
-        + ["-out", str(folder / "domain.crt"), "-set_serial", serial(), "-config", str(folder / CONFIG)]
-        + ["-extensions", "v3_req"]
-    ]
+    files = ["-keyout", f"{folder}/domain.key", "-out", f"{folder}/domain.crt", "-config", f"{folder}/{CONFIG}"]
+    life = ["-x509", "-days", str(server.days), "-set_serial", serial(), "-extensions", "v3_req"]
+    return [["openssl", "req", *new_key(server.key), *files, *life]]
 
 
 def carry_out(commands: Sequence[Sequence[str]]) -> None:

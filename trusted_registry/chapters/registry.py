@@ -57,18 +57,18 @@ def test(settings: Settings, edge: Edge, *, image: str, lan: bool) -> None:
     found = engine.find(settings.container)
     if found and found.role == "plain":
         host = settings.address if lan else "localhost"
-        proved(host, settings.plain_port, None, engine, edge, image=image)
+        proved(probe.Endpoint(host, settings.plain_port), None, engine, edge, image=image)
     else:
         tls = None if edge.dry else probe.context(issue.trusted(settings.folder).path)
-        proved(settings.address, settings.port, tls, engine, edge, image=image)
+        proved(probe.Endpoint(settings.address, settings.port), tls, engine, edge, image=image)
 
 
-def proved(host: str, port: int, tls: ssl.SSLContext | None, engine: Engine, edge: Edge, *, image: str = "") -> None:
+def proved(at: probe.Endpoint, tls: ssl.SSLContext | None, engine: Engine, edge: Edge, *, image: str = "") -> None:
     """Push, pull, compare, clean up, and say so."""
-    registry = address.reference(host, port)
+    registry = address.reference(at.host, at.port)
     proof = prove.prove(registry, engine, edge, image=image)
     if proof:
-        prove.forget(proof, probe.Endpoint(host, port), tls)
+        prove.forget(proof, at, tls)
         digest = f"{proof.digest[:19]}…"
         edge.say(f"proof: pushed to {registry} and pulled back, {digest} both times, in {proof.seconds:.1f} s")
 

@@ -26,7 +26,7 @@ def up(settings: Settings, edge: Edge) -> None:
     trusted = trust.written(settings, engine, edge)
     if issued or started or trusted:
         tls = None if edge.dry else probe.context(issue.trusted(settings.folder).path)
-        registry.proved(settings.address, settings.port, tls, engine, edge)
+        registry.proved(probe.Endpoint(settings.address, settings.port), tls, engine, edge)
     else:
         edge.say("Nothing had to be changed.")
     edge.say(summary.after_up(settings))

@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import docker
@@ -19,6 +18,7 @@ from trusted_registry.registry import spec as specs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from docker.models.containers import Container
 
@@ -277,7 +277,7 @@ class Engine:
             return False
         with _explained(f"The image {reference} could not be looked at"):
             try:
-                self._client.api.inspect_image(reference)
+                self._client.images.get(reference)
             except docker.errors.NotFound:
                 return False
             return True
@@ -291,11 +291,6 @@ class Engine:
                 if image.tags:
                     return str(image.tags[0]), str(image.labels[ORIGIN_LABEL])
         return None
-
-    def digests(self, reference: str) -> tuple[str, ...]:
-        """Return the digests under which an image is known to registries."""
-        with _explained(f"The image {reference} could not be looked at"):
-            return tuple(self._do().api.inspect_image(reference).get("RepoDigests") or [])
 
     def pull(self, reference: str) -> str | None:
         """Pull an image and return the digest that the registry gave it.
@@ -343,7 +338,7 @@ class Engine:
         if self._edge.dry:
             return []
         with _explained(f"{archive} could not be loaded"), archive.open("rb") as file:
-            return [tag for image in self._do().images.load(file) for tag in image.tags]  # type: ignore[arg-type]
+            return [tag for image in self._do().images.load(file) for tag in image.tags]
 
     def import_image(self, reference: str, tar: bytes, changes: Iterable[str] = ()) -> None:
         """Make an image of one layer from a tar archive, with Dockerfile instructions applied to it."""
@@ -353,7 +348,7 @@ class Engine:
         if self._edge.dry:
             return
         with _explained(f"The image {reference} could not be made"):
-            self._do().api.import_image_from_data(tar, repository=repository, tag=tag, changes=list(changes) or None)  # type: ignore[arg-type]
+            self._do().api.import_image_from_data(tar, repository=repository, tag=tag, changes=list(changes) or None)
 
     def tag(self, image: str, reference: str) -> None:
         """Give an image another name."""
@@ -413,6 +408,5 @@ def _start_error(error: RegistryError, port: int) -> RegistryError:
 
 
 def _socket(client: docker.DockerClient) -> str:
-    adapter = client.api._custom_adapter  # noqa: SLF001 - the only place that keeps the socket's path
-    path = getattr(adapter, "socket_path", "")
+    path = getattr(getattr(client.api, "_custom_adapter", None), "socket_path", "")
     return f"unix://{path}" if path else ""

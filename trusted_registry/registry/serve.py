@@ -96,7 +96,7 @@ def _own(running: Running | None, settings: Settings) -> Running | None:
     if running and not running.ours:
         raise RegistryError(
             f"A container named {settings.container} exists (image {running.image}), and this project did not make it.",
-            cure=f"Use another name: INVOKE_REGISTRY_CONTAINER=my-registry; or remove it: docker rm --force {settings.container}",
+            cure=f"Use another name: INVOKE_REGISTRY_CONTAINER=my-registry; or: docker rm --force {settings.container}",
         )
     return running
 
@@ -141,7 +141,9 @@ def listener(port: int) -> str | None:
     except psutil.AccessDenied:  # macOS, unless root
         return None
     for connection in connections:
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+        if connection.status != psutil.CONN_LISTEN or not connection.laddr:
+            continue
+        if connection.laddr.port == port and connection.pid:
             return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
     return None
 

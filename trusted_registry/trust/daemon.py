@@ -40,9 +40,8 @@ def allow_plain(settings: Settings, engine: Engine, edge: Edge) -> bool:
     backup = path.with_name(path.name + insecure.BACKUP)
     if before and not backup.exists():
         writes.insert(0, Write(backup, before.encode()))
-    typed = tuple(("cp", str(path), str(backup)) for _ in writes[1:])
-    typed += ((*_editor(path),),)
-    plan = Plan("insecure", tuple(writes), typed)
+    backups = (("cp", str(path), str(backup)),) if len(writes) > 1 else ()
+    plan = Plan("insecure", tuple(writes), (*backups, _editor(path)))
     if not edge.dry:
         ledger.record(ledger.where(), ledger.entries(Plan(plan.store, tuple(writes[-1:]), ()), registry))
     apply.carry_out(plan, edge)
@@ -62,7 +61,7 @@ def disallow(entry: ledger.Entry, engine: Engine, edge: Edge) -> None:
     original = _text_of(backup)
     if original and _same(original, after):
         after = original
-    operations = [Write(path, after.encode())] if after else [Remove(path, keep=path.parent)]
+    operations: list[Write | Remove] = [Write(path, after.encode())] if after else [Remove(path, keep=path.parent)]
     operations += [Remove(backup, keep=path.parent)] if original else []
     apply.carry_out(Plan("insecure", tuple(operations), (_editor(path),)), edge)
     reload(engine, edge)
@@ -123,6 +122,6 @@ def _await(engine: Engine, edge: Edge, registry: str, *, listed: bool) -> None:
         if time.monotonic() > end:
             raise RegistryError(
                 "The engine did not take up its changed configuration.",
-                cure="Its own log says why; it may have been started with another --config-file, or with the setting as a flag.",
+                cure="Its log says why; perhaps it was started with another --config-file.",
             )
         time.sleep(0.05)

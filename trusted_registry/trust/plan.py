@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trusted_registry.files import Remove, Write
-
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from trusted_registry.files import Remove, Write
 
 
 @dataclass(frozen=True)
