@@ -216,12 +216,12 @@ def trust_macos(c: Context, keychain: str = "system", address: str = "", names: 
     trust.on_macos(_settings(c, address=address, names=names, port=port), _terminal(c), keychain=keychain)
 
 
-@task
-def trust_remove(c: Context) -> None:
-    """Take back all trust that was written on this machine."""
+@task(help={"all": "What other checkouts wrote, too."})
+def trust_remove(c: Context, all: bool = False) -> None:  # noqa: A002 - the flag's name
+    """Take back the trust that this checkout wrote on this machine."""
     from trusted_registry.chapters import trust
 
-    trust.remove(_settings(c), _terminal(c))
+    trust.remove(_settings(c), _terminal(c), everyone=all)
 
 
 # All of it at once

@@ -219,7 +219,7 @@ def write_config(settings: Settings, edge: Edge, *, self_signed: bool = False) -
     authority = inspect.read(ca) if ca.exists() and not self_signed else None
     path = settings.folder / openssl.CONFIG
     edge.command(["cp", "/etc/ssl/openssl.cnf", str(path)])
-    edge.command(["$EDITOR", str(path)])
+    edge.command(["editor", str(path)])
     if not edge.dry:
         shape = Shape.SELF_SIGNED if self_signed else Shape.SERVER
         files.write(path, profile.config(plan(settings, shape, authority)).encode())

@@ -56,6 +56,8 @@ def test(settings: Settings, edge: Edge, *, image: str, lan: bool) -> None:
     engine = engines.connect(edge)
     found = engine.find(settings.container)
     if found and found.role == "plain":
+        if lan and found.listen.startswith("127."):
+            raise RegistryError("The plain registry listens on loopback alone.", cure="./inv registry.basic --lan")
         host = settings.address if lan else "localhost"
         proved(probe.Endpoint(host, settings.plain_port), None, engine, edge, image=image)
     else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from trusted_registry import address
 from trusted_registry.chapters.cert import tell
 from trusted_registry.edge import printable
+from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
 from trusted_registry.registry import prove
 from trusted_registry.settings import one_of
@@ -27,10 +28,13 @@ def linux(settings: Settings, edge: Edge) -> None:
         return
     for spelling in address.spellings(settings.hosts, settings.port):
         refused = prove.refusal(spelling, engine)
+        if refused and "x509" in refused:
+            cure = "Is certs/ the one of that registry? On its machine: ./inv status"
+            raise RegistryError(f"The engine still refuses {spelling}: {refused}", cure=cure)
         if refused:
-            edge.warn(f"the engine does not accept {spelling} yet: {refused}")
+            edge.warn(f"nothing answers at {spelling}, so the trust was not proved: {refused}")
         else:
-            edge.say(f"proof: the engine was answered by {spelling}")
+            edge.say(f"proof: the engine accepts {spelling}")
 
 
 def written(settings: Settings, engine: Engine, edge: Edge) -> bool:
@@ -62,9 +66,9 @@ def insecure(settings: Settings, edge: Edge) -> None:
     tell(edge, f"trust: plain HTTP on {registry} is {state} allowed; nobody verifies it. ./inv trust.remove ends that")
 
 
-def remove(settings: Settings, edge: Edge) -> None:
+def remove(settings: Settings, edge: Edge, *, everyone: bool) -> None:
     """Take back all that was written here."""
-    freed = here.remove(settings, engines.connect(edge), edge)
+    freed = here.remove(settings, engines.connect(edge), edge, everyone=everyone)
     for place in freed:
         tell(edge, f"removed: {place}")
     tell(edge, "trust: taken back" if freed else "trust: there was none to take back")

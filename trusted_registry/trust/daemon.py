@@ -11,7 +11,7 @@ from trusted_registry import address, run
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
 from trusted_registry.trust import apply, insecure, ledger
-from trusted_registry.trust.plan import Plan
+from trusted_registry.trust.plan import Plan, removal
 
 if TYPE_CHECKING:
     from trusted_registry.edge import Edge
@@ -31,41 +31,52 @@ def allow_plain(settings: Settings, engine: Engine, edge: Edge) -> bool:
     Raises:
         RegistryError: daemon.json cannot be understood or written, or the engine does not take it up.
     """
-    registry = f"{address.bracketed(settings.address)}:{settings.plain_port}"
+    registry = address.reference(settings.address, settings.plain_port)
     if engine.here and registry in engine.info().insecure:
         return False
     path = insecure.config_file(rootless=engine.here and engine.info().rootless)
     before = _text_of(path)
-    writes = [Write(path, insecure.added(before, registry, path).encode())]
-    backup = path.with_name(path.name + insecure.BACKUP)
-    if before and not backup.exists():
-        writes.insert(0, Write(backup, before.encode()))
-    backups = (("cp", str(path), str(backup)),) if len(writes) > 1 else ()
-    plan = Plan("insecure", tuple(writes), (*backups, _editor(path)))
+    change = Write(path, insecure.added(before, registry, path).encode())
+    backup = Write(_backup(path), before.encode())
     if not edge.dry:
-        ledger.record(ledger.where(), ledger.entries(Plan(plan.store, tuple(writes[-1:]), ()), registry))
-    apply.carry_out(plan, edge)
-    reload(engine, edge)
-    _await(engine, edge, registry, listed=True)
+        written = Plan("insecure", (change,), ())
+        ledger.record(ledger.where(), ledger.entries(written, by=settings.root, value=registry))
+    if before and not backup.path.exists():
+        apply.carry_out(Plan("insecure", (backup,), (("cp", str(path), str(backup.path)),)), edge)
+    _put(change, engine, edge, registry, listed=True)
     return True
 
 
 def disallow(entry: ledger.Entry, engine: Engine, edge: Edge) -> None:
-    """Take one registry out of daemon.json again, keeping whatever else was changed there since."""
-    path = Path(entry.path)
-    before = _text_of(path)
+    """Take one registry out of daemon.json again, keeping whatever else was changed there since.
+
+    Raises:
+        RegistryError: daemon.json cannot be understood or written, or the engine does not take it up.
+    """
+    path, backup = Path(entry.path), _backup(Path(entry.path))
+    before, original = _text_of(path), _text_of(backup)
     after = insecure.removed(before, entry.value, path)
-    if after == before:
-        return
-    backup = path.with_name(path.name + insecure.BACKUP)
-    original = _text_of(backup)
     if original and _same(original, after):
         after = original
-    operations: list[Write | Remove] = [Write(path, after.encode())] if after else [Remove(path, keep=path.parent)]
-    operations += [Remove(backup, keep=path.parent)] if original else []
-    apply.carry_out(Plan("insecure", tuple(operations), (_editor(path),)), edge)
+    listed = engine.here and entry.value in engine.info().insecure
+    if after != before or listed:
+        # Never without a file while it reloads: the engine then keeps what it had (moby/moby, daemon/config.Reload).
+        _put(Write(path, (after or "{}\n").encode()), engine, edge, entry.value, listed=False)
+    obsolete = [Remove(backup, keep=path.parent)] if original else []
+    obsolete += [] if after else [Remove(path, keep=path.parent)]
+    apply.carry_out(removal("insecure", tuple(obsolete)), edge)
+
+
+def _backup(path: Path) -> Path:
+    return path.with_name(path.name + insecure.BACKUP)
+
+
+def _put(change: Write, engine: Engine, edge: Edge, registry: str, *, listed: bool) -> None:
+    """Write daemon.json, have the engine read it, and wait until it lists a registry, or no longer does."""
+    edge.say(f'{change.path}: "{insecure.KEY}" {"gains" if listed else "loses"} "{registry}"')
+    apply.carry_out(Plan("insecure", (change,), (("editor", str(change.path)),)), edge)
     reload(engine, edge)
-    _await(engine, edge, entry.value, listed=False)
+    _await(engine, edge, registry, listed=listed)
 
 
 def _same(one: str, other: str) -> bool:
@@ -82,10 +93,6 @@ def _text_of(path: Path) -> str:
         return ""
     except (OSError, UnicodeDecodeError) as error:
         raise RegistryError(f"{path} cannot be read: {error}.", cure=f"Look: ls -l {path}") from error
-
-
-def _editor(path: Path) -> tuple[str, ...]:
-    return ("sh", "-c", '"${EDITOR:-vi}" "$0"', str(path))
 
 
 def reload(engine: Engine, edge: Edge) -> None:

@@ -93,7 +93,7 @@ def plan(store: str, places: Iterable[Place], source: Path, content: bytes) -> P
         if place.state is State.FOREIGN:
             raise RegistryError(
                 f"{place.path} holds a certificate that was not written here; nothing was changed.",
-                cure=f"See whose it is: openssl x509 -in {place.path} -noout -subject; or give it up: sudo rm {place.path}",
+                cure=f"See whose it is: openssl x509 -noout -subject -in {place.path}; or: sudo rm {place.path}",
             )
     missing = [place for place in places if place.state is not State.TRUSTED]
     return plans.install(store, source, tuple(Write(place.path, content) for place in missing))

@@ -67,7 +67,7 @@ def trust(settings: Settings, engine: Engine, edge: Edge) -> bool:
     store = _certs_d(engine).parent.name
     plan = docker.plan(store, found, source, content)
     if not edge.dry:
-        ledger.record(ledger.where(), ledger.entries(plan))
+        ledger.record(ledger.where(), ledger.entries(plan, by=settings.root))
     apply.carry_out(plan, edge)
     return bool(plan.operations)
 
@@ -79,8 +79,8 @@ def _absent(settings: Settings, engine: Engine) -> list[Place]:
     return [docker.Place(it, certs_d / it / docker.FILE, docker.State.ABSENT) for it in spellings]
 
 
-def remove(settings: Settings, engine: Engine, edge: Edge) -> list[str]:
-    """Take back everything that this project wrote on this machine.
+def remove(settings: Settings, engine: Engine, edge: Edge, *, everyone: bool = False) -> list[str]:
+    """Take back what this checkout wrote on this machine, or what every checkout of this user wrote.
 
     Returns:
         The places that were freed.
@@ -88,20 +88,25 @@ def remove(settings: Settings, engine: Engine, edge: Edge) -> list[str]:
     Raises:
         RegistryError: A file cannot be removed; what was already taken back is forgotten all the same.
     """
-    entries = ledger.read(ledger.where())
+    entries = [entry for entry in ledger.read(ledger.where()) if everyone or entry.by == str(settings.root)]
     whole = _with_equal_files([entry for entry in entries if not entry.value], settings, engine)
     plan, changed = docker.removal("docker", whole)
     for path in changed:
         edge.warn(f"{path} was changed since it was written here; it stays.")
     apply.carry_out(plan, edge)
     freed = [str(operation.path) for operation in plan.operations]
+    _forget([entry for entry in entries if not entry.value], edge)
     for entry in entries:
         if entry.value:
             daemon.disallow(entry, engine, edge)
+            _forget([entry], edge)
             freed.append(f"{entry.value} in {entry.path}")
+    return freed
+
+
+def _forget(entries: list[ledger.Entry], edge: Edge) -> None:
     if not edge.dry:
         ledger.forget(ledger.where(), entries)
-    return freed
 
 
 def _with_equal_files(entries: list[ledger.Entry], settings: Settings, engine: Engine) -> list[ledger.Entry]:
@@ -114,7 +119,7 @@ def _with_equal_files(entries: list[ledger.Entry], settings: Settings, engine: E
     known = {entry.path for entry in entries}
     found = docker.find(_certs_d(engine), address.spellings(settings.hosts, settings.port), content, entries)
     return entries + [
-        ledger.Entry("docker", str(place.path), ledger.digest(content), "", "")
+        ledger.Entry("docker", str(place.path), ledger.digest(content), "", str(settings.root), "")
         for place in found
         if place.state is docker.State.TRUSTED and str(place.path) not in known
     ]
@@ -140,7 +145,7 @@ def trust_desktop(settings: Settings, edge: Edge) -> bool:
     found = docker.find(macos.desktop_folder(Path.home()), spellings, content, ledger.read(ledger.where()))
     plan = docker.plan("docker-desktop", found, source, content)
     if not edge.dry:
-        ledger.record(ledger.where(), ledger.entries(plan))
+        ledger.record(ledger.where(), ledger.entries(plan, by=settings.root))
     apply.carry_out(plan, edge)
     return bool(plan.operations)
 

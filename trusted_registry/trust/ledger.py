@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that was written: a whole file, known by the SHA-256 of its content, or one value in a shared file."""
+    """One thing that was written: a whole file, known by the SHA-256 of its content, or one value in a shared file.
+
+    `by` is the checkout that wrote it, so that one does not take back what another one needs.
+    """
 
     store: str
     path: str
     sha256: str
     value: str
+    by: str
     time: str
 
 
@@ -60,12 +64,12 @@ def read(path: Path) -> list[Entry]:
         ) from error
 
 
-def entries(plan: Plan, value: str = "") -> list[Entry]:
+def entries(plan: Plan, *, by: Path, value: str = "") -> list[Entry]:
     """Return what to remember of a plan's writes; with a value, that only this was added to the file."""
     now = datetime.datetime.now(datetime.timezone.utc)
     writes = (operation for operation in plan.operations if isinstance(operation, Write))
     return [
-        Entry(plan.store, str(write.path), digest(write.content), value, f"{now:%Y-%m-%dT%H:%M:%SZ}")
+        Entry(plan.store, str(write.path), digest(write.content), value, str(by), f"{now:%Y-%m-%dT%H:%M:%SZ}")
         for write in writes
     ]
 

@@ -36,5 +36,7 @@ def removal(store: str, removes: tuple[Remove, ...]) -> Plan:
     """Return the plan that takes files away, and the folders that this leaves empty."""
     typed: list[tuple[str, ...]] = []
     for remove in removes:
-        typed += [("rm", str(remove.path)), ("rmdir", "--ignore-fail-on-non-empty", str(remove.path.parent))]
+        typed.append(("rm", str(remove.path)))
+        if remove.path.parent != remove.keep:
+            typed.append(("rmdir", "--ignore-fail-on-non-empty", str(remove.path.parent)))
     return Plan(store, removes, tuple(typed))
