@@ -57,6 +57,7 @@ class Running:
     digest: str | None
     state: str
     image: str
+    listen: str
     port: int | None
 
     @property
@@ -175,14 +176,15 @@ class Engine:
         attributes: dict[str, Any] = container.attrs
         labels = attributes["Config"].get("Labels") or {}
         bindings = attributes["HostConfig"].get("PortBindings") or {}
-        ports = [int(binding["HostPort"]) for entries in bindings.values() for binding in entries or []]
+        published = [binding for entries in bindings.values() for binding in entries or []]
         return Running(
             id=str(attributes["Id"]),
             role=labels.get(specs.LABEL),
             digest=labels.get(specs.DIGEST_LABEL),
             state=str(attributes["State"]["Status"]),
             image=str(attributes["Config"]["Image"]),
-            port=ports[0] if ports else None,
+            listen=str(published[0]["HostIp"]) if published else "",
+            port=int(published[0]["HostPort"]) if published else None,
         )
 
     def _container(self, name: str) -> Container | None:
@@ -383,9 +385,7 @@ def _follow(events: Iterable[dict[str, Any]], progress: Progress, what: str) -> 
     for event in events:
         if "error" in event:
             reason = (event.get("errorDetail") or {}).get("message") or event["error"]
-            raise RegistryError(
-                f"{what}: {reason}", cure="./inv status shows the registry; ./inv trust.linux trusts it."
-            )
+            raise RegistryError(f"{what}: {reason}", cure=_cure(str(reason)))
         detail = event.get("progressDetail") or {}
         if "id" in event and "current" in detail:
             progress.update(str(event["id"]), int(detail["current"]), int(detail.get("total") or 0))
@@ -394,6 +394,17 @@ def _follow(events: Iterable[dict[str, Any]], progress: Progress, what: str) -> 
         elif str(event.get("status", "")).startswith("Digest:") and (found := _DIGEST.search(event["status"])):
             digest = found.group()
     return digest
+
+
+def _cure(reason: str) -> str:
+    """Return what helps against what an engine says of a registry."""
+    if "HTTP response to HTTPS client" in reason:
+        return "Use TLS: ./inv up; or let this engine use plain HTTP there: ./inv trust.insecure"
+    if "unknown authority" in reason:
+        return "./inv trust.linux, on this machine"
+    if "IP SANs" in reason or "certificate is valid for" in reason or "expired" in reason:
+        return "./inv cert.renew, on the registry's machine"
+    return "./inv status shows the registry, its certificate and the trust of this machine."
 
 
 def _start_error(error: RegistryError, port: int) -> RegistryError:

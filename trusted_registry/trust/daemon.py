@@ -60,8 +60,9 @@ def disallow(entry: ledger.Entry, engine: Engine, edge: Edge) -> None:
         after = original
     listed = engine.here and entry.value in engine.info().insecure
     if after != before or listed:
-        # Never without a file while it reloads: the engine then keeps what it had (moby/moby, daemon/config.Reload).
-        _put(Write(path, (after or "{}\n").encode()), engine, edge, entry.value, listed=False)
+        _put(Write(path, insecure.emptied(before, entry.value, path).encode()), engine, edge, entry.value, listed=False)
+    if after:
+        apply.carry_out(Plan("insecure", (Write(path, after.encode()),), ()), edge)
     obsolete = [Remove(backup, keep=path.parent)] if original else []
     obsolete += [] if after else [Remove(path, keep=path.parent)]
     apply.carry_out(removal("insecure", tuple(obsolete)), edge)

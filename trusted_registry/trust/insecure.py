@@ -40,6 +40,18 @@ def added(text: str, registry: str, path: Path) -> str:
     return _text(config, text)
 
 
+def emptied(text: str, registry: str, path: Path) -> str:
+    """Return a daemon.json's text with its list, a registry left out of it, even where the list is then empty.
+
+    An engine that reads the file again keeps what it had where the key is missing (moby/moby, daemon/reload.go).
+
+    Raises:
+        RegistryError: The text is no JSON object, or its list is none.
+    """
+    config, listed = _parsed(text, path)
+    return _text(config | {KEY: [entry for entry in listed if entry != registry]}, text)
+
+
 def removed(text: str, registry: str, path: Path) -> str:
     """Return a daemon.json's text without a registry; an empty list goes too, and so does an empty file.
 
@@ -47,7 +59,7 @@ def removed(text: str, registry: str, path: Path) -> str:
         RegistryError: The text is no JSON object, or its list is none.
     """
     config, listed = _parsed(text, path)
-    if registry not in listed:
+    if registry not in listed and (listed or KEY not in config):
         return text
     config[KEY] = [entry for entry in listed if entry != registry]
     if not config[KEY]:
