@@ -1,0 +1,97 @@
+"""The plain Debian under a host's image: pulled where a registry answers, made by debootstrap where none does."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from docker.errors import APIError, ImageNotFound
+
+from tests.e2e.outer import LABEL
+from tests.e2e.trouble import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from docker import DockerClient
+
+    from tests.e2e.suites import Suite
+
+DEBIAN = os.environ.get("LAB_DEBIAN", "debian")
+"""Repository of the bases; a mirror's, such as registry.example/debian, where the Hub cannot be reached."""
+
+
+def name(suite: Suite) -> str:
+    """Return the lab's own name of a suite's base."""
+    return f"trusted-registry-lab/base:{suite.name}"
+
+
+def make(suite: Suite, engine: DockerClient, *, rebuild: bool, say: Callable[[str], None]) -> str:
+    """Have the base of a suite and return its name.
+
+    Raises:
+        LabError: It can neither be pulled nor made.
+    """
+    if rebuild or not _has(name(suite), engine):
+        try:
+            _pull(suite, engine)
+        except APIError as error:
+            say(f"{suite.name}: {DEBIAN}:{suite.name} cannot be pulled ({_reason(error)}), debootstrap makes it")
+            _bootstrap(suite, engine)
+    return name(suite)
+
+
+def _has(image: str, engine: DockerClient) -> bool:
+    try:
+        engine.images.get(image)
+    except ImageNotFound:
+        return False
+    return True
+
+
+def _pull(suite: Suite, engine: DockerClient) -> None:
+    """Pull Debian's image and keep it under the lab's name and label alone, unless it was here before."""
+    theirs = f"{DEBIAN}:{suite.name}"
+    had = _has(theirs, engine)
+    engine.images.pull(DEBIAN, tag=suite.name)
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "Dockerfile").write_text(f"FROM {theirs}\nLABEL {LABEL}=1\n")
+        engine.images.build(path=folder, tag=name(suite), rm=True)
+    if not had:
+        engine.images.remove(theirs, noprune=True)
+
+
+def _bootstrap(suite: Suite, engine: DockerClient) -> None:
+    program = shutil.which("debootstrap", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if program is None:
+        raise LabError(f"{DEBIAN}:{suite.name} cannot be pulled and debootstrap is not installed: apt-get install debootstrap")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            _as_root([program, "--variant=minbase", "--include=ca-certificates", suite.name, f"{folder}/tree"])
+            _as_root(["tar", "--create", "--file", f"{folder}/tar", "--directory", f"{folder}/tree", "."])
+            _import(Path(folder) / "tar", suite, engine)
+        finally:
+            _as_root(["rm", "--recursive", "--force", f"{folder}/tree", f"{folder}/tar"])
+
+
+def _import(tar: Path, suite: Suite, engine: DockerClient) -> None:
+    repository, tag = name(suite).split(":")
+    changes = [f"LABEL {LABEL}=1"]
+    engine.api.import_image_from_file(str(tar), repository=repository, tag=tag, changes=changes)
+    if not _has(name(suite), engine):
+        raise LabError(f"The engine did not take the files of {suite.name} for an image.")
+
+
+def _as_root(argv: list[str]) -> None:
+    typed = argv if os.geteuid() == 0 else ["sudo", *argv]
+    done = subprocess.run(typed, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LabError(f"{argv[0]} failed: {(done.stderr or done.stdout).strip()[-400:]}")
+
+
+def _reason(error: APIError) -> str:
+    return str(error.explanation or error).rpartition(": ")[2]

@@ -1,0 +1,196 @@
+"""The lab as fixtures: hosts for each scenario, evidence when one fails, nothing left behind.
+
+Scenarios run only where a suite is asked for (`pytest tests/e2e --suite trixie`, as nox does): a plain `pytest` starts
+no host.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from filelock import FileLock, Timeout
+
+from tests.e2e import images, report
+from tests.e2e.lab import Lab
+from tests.e2e.outer import clear, connect, snapshot
+from tests.e2e.suites import SUITES
+from tests.e2e.trouble import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from docker import DockerClient
+
+    from tests.e2e.hosts import Host
+    from tests.e2e.suites import Suite
+
+LOG = logging.getLogger("lab")
+
+SCENARIO_SECONDS = 600
+"""A scenario that has not ended by then hangs; most take a tenth of it at most."""
+
+HERE = Path(__file__).parent
+
+
+@dataclass
+class Run:
+    """What one run of the lab knows from its start to its end."""
+
+    suite: Suite
+    engine: DockerClient
+    lock: FileLock
+    before: dict[str, object]
+    begun: float = field(default_factory=time.monotonic)
+    lab: Lab | None = None
+    ended: list[report.Ended] = field(default_factory=list)
+
+
+RUN = pytest.StashKey[Run]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("lab", "the lab of Docker-in-Docker hosts")
+    group.addoption("--suite", choices=[*SUITES], help="run the scenarios on hosts of this Debian suite")
+    group.addoption("--rebuild", action="store_true", help="make this suite's host image anew, from the base up")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--suite", None):
+        config.option.log_cli_level = "INFO"  # each step of a host is a line, as it ends
+        config.option.log_cli_format = "%(asctime)s %(message)s"
+        config.option.log_cli_date_format = "%H:%M:%S"
+        logging.getLogger("urllib3").setLevel(logging.WARNING)
+        logging.getLogger("docker").setLevel(logging.WARNING)
+        logging.getLogger("filelock").setLevel(logging.WARNING)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    here = [item for item in items if item.path.is_relative_to(HERE)]
+    for item in here:
+        item.add_marker(pytest.mark.e2e)
+        item.add_marker(pytest.mark.timeout(SCENARIO_SECONDS))
+    if here and not config.getoption("--suite", None):
+        config.hook.pytest_deselected(items=here)
+        items[:] = [item for item in items if item not in here]
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    wanted = session.config.getoption("--suite", None)
+    if wanted is None or session.config.option.collectonly:
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a runner's stop cleans up as Ctrl-C does
+    try:
+        session.config.stash[RUN] = _prepare(SUITES[wanted], rebuild=session.config.getoption("--rebuild"))
+    except LabError as error:
+        pytest.exit(str(error), returncode=1)
+
+
+def _prepare(suite: Suite, *, rebuild: bool) -> Run:
+    engine = connect()
+    run = Run(suite, engine, _only_one(), snapshot(engine))
+    if rebuild:
+        images.make(suite, engine, rebuild=True, say=LOG.info)
+    images.make_all(SUITES.values(), engine, rebuild=False, say=LOG.info)
+    return run
+
+
+def _only_one() -> FileLock:
+    """Wait for the lab to be free: a second run on the same engine would clear away the first one's hosts."""
+    lock = FileLock(Path(tempfile.gettempdir()) / "trusted-registry-lab.lock", mode=0o666)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        LOG.info("another run has the lab; waiting for it to end")
+        lock.acquire()
+    return lock
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    run = session.config.stash.get(RUN, None)
+    if run is None:
+        return
+    left = clear(run.engine)
+    run.engine.close()
+    run.lock.release()
+    LOG.info("removed at the end: %s", ", ".join(left) or "nothing, all was removed before")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    made = yield
+    run = item.config.stash.get(RUN, None)
+    if run is not None and (made.when == "call" or not made.passed):
+        run.ended.append(report.Ended(item.name, made.outcome, made.duration))
+        if made.failed and run.lab is not None:
+            kept = report.keep(run.suite.name, item.name, run.lab.hosts.values())
+            made.sections.append(("evidence", f"kept in {kept}"))
+    return made
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    run = config.stash.get(RUN, None)
+    if run is not None:
+        terminalreporter.section(f"the lab on {run.suite.name}: {time.monotonic() - run.begun:.0f} s in all")
+        for line in report.table(run.ended):
+            terminalreporter.line(line)
+
+
+@pytest.fixture(scope="session")
+def run(pytestconfig: pytest.Config) -> Run:
+    return pytestconfig.stash[RUN]
+
+
+@pytest.fixture(scope="session")
+def suite(run: Run) -> Suite:
+    """The suite under test."""
+    return run.suite
+
+
+@pytest.fixture(scope="session")
+def lab(run: Run) -> Iterator[Lab]:
+    """The network, and the hosts that scenarios share."""
+    run.lab = Lab(run.engine)
+    yield run.lab
+    run.lab.close()
+
+
+@pytest.fixture
+def hosts(lab: Lab, suite: Suite) -> Iterator[dict[str, Host]]:
+    """A registry host and a client, both new for this scenario; and the bystander, who never gets any trust."""
+    lab.start([(name, suite.name) for name in ("registry", "client", "bystander")])
+    yield lab.hosts
+    lab.stop(name for name in lab.hosts.copy() if name != "bystander")
+
+
+@pytest.fixture
+def registry(hosts: dict[str, Host]) -> Host:
+    """The host that is to run the registry; it has an image of it, made from its own suite's package."""
+    host = hosts["registry"]
+    host.import_image("registry", "registry:2", "/bin/registry")
+    return host
+
+
+@pytest.fixture
+def client(hosts: dict[str, Host]) -> Host:
+    """A host that is to trust the registry."""
+    return hosts["client"]
+
+
+@pytest.fixture
+def bystander(hosts: dict[str, Host]) -> Host:
+    """A host that trusts nobody, and that every scenario leaves so."""
+    return hosts["bystander"]
+
+
+@pytest.fixture
+def before(run: Run) -> dict[str, object]:
+    """The outer engine as it was before this run."""
+    return cast("dict[str, object]", run.before)

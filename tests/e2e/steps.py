@@ -1,0 +1,78 @@
+"""What people do in more than one scenario: push, pull, be refused, hand the authority's certificate over."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from tests.e2e.checkout import DEV, HOME
+
+if TYPE_CHECKING:
+    from tests.e2e.hosts import Done, Host
+
+UNTRUSTED = "x509: certificate signed by unknown authority"
+"""What every engine says of a registry that it has no trust for; newer ones put "tls: failed to verify" before it."""
+
+PLAIN = "server gave HTTP response to HTTPS client"
+"""What an engine says of a registry without TLS anywhere but on loopback."""
+
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+CERTS = f"{HOME}/certs"
+
+
+def push(host: Host, reference: str, image: str = "busybox:1") -> str:
+    """Push an image of a host under a name, and return the digest that it got."""
+    host.does("docker", "tag", image, reference)
+    return _digest(host.does("docker", "push", reference))
+
+
+def pull(host: Host, reference: str) -> str:
+    """Pull a name anew, after forgetting what the host had of it, and return the digest."""
+    host.run("docker", "rmi", "--force", reference)
+    return _digest(host.does("docker", "pull", reference))
+
+
+def _digest(done: Done) -> str:
+    found = DIGEST.findall(done.out)
+    assert found, f"The engine named no digest:\n{done}"
+    return str(found[-1])
+
+
+def is_refused(host: Host, reference: str, saying: str = UNTRUSTED) -> Done:
+    """Insist that a pull and a push of a name both fail, with these words; what the host had of it is forgotten."""
+    host.run("docker", "rmi", "--force", reference)
+    done = host.fails("docker", "pull", reference, saying=saying)
+    host.does("docker", "tag", "busybox:1", reference)
+    host.fails("docker", "push", reference, saying=saying)
+    return done
+
+
+def hand_over(registry: Host, client: Host, certificate: str = "ca.crt") -> None:
+    """Copy what clients must trust from the registry's checkout to another's, as the document copies it."""
+    client.write(f"{CERTS}/{certificate}", registry.read(f"{CERTS}/{certificate}"), owner=DEV)
+    client.settings["INVOKE_REGISTRY_ADDRESS"] = registry.address
+
+
+def serve(registry: Host, *, user: str = "dev") -> None:
+    """Have the TLS registry run on a host, with trust on that host itself."""
+    registry.inv("up", user=user)
+
+
+def served_fingerprint(client: Host, at: str, port: int = 443) -> str:
+    """Return the SHA-256 fingerprint of the certificate that a client is shown at an address."""
+    handshake = client.does("openssl", "s_client", "-connect", f"{at}:{port}", "-showcerts")
+    client.write("/tmp/served.crt", handshake.out)  # noqa: S108 - on a host of the lab, which is thrown away
+    return fingerprint(client, "/tmp/served.crt")  # noqa: S108
+
+
+def fingerprint(host: Host, path: str) -> str:
+    """Return the SHA-256 fingerprint of a certificate on a host."""
+    said = host.does("openssl", "x509", "-in", path, "-noout", "-fingerprint", "-sha256").out
+    return said.partition("=")[2].strip()
+
+
+def registry_container(host: Host) -> tuple[str, str]:
+    """Return the number of the registry's container and when it was started: equal pairs mean that nothing was done."""
+    said = host.does("docker", "inspect", "--format", "{{.Id}} {{.State.StartedAt}}", "registry").out
+    number, started = said.split()
+    return number, started

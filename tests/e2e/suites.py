@@ -1,0 +1,47 @@
+"""The generations of Docker that the lab has: Debian's releases, each with the engine, clients and Python of its time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+EVERYWHERE = (
+    # the engine, and what it starts
+    *("docker.io", "containerd", "runc", "iptables"),
+    # what the README takes for granted on a machine
+    *("ca-certificates", "openssl", "curl", "sudo", "python3", "python3-venv", "iproute2", "procps"),
+    # the other clients
+    *("podman", "netavark", "skopeo", "buildah", "python3-requests"),
+    # an engine without root
+    *("rootlesskit", "uidmap", "slirp4netns", "fuse-overlayfs"),
+    # an archive of one package on disk, and a program for images to run
+    *("apt-utils", "busybox-static"),
+)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """One Debian release: its Python, and what it packages besides what all of them do."""
+
+    name: str
+    python: str
+    extra: tuple[str, ...] = ()
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Every package of a host of this suite."""
+        return (*EVERYWHERE, *self.extra)
+
+    def has(self, package: str) -> bool:
+        """Whether a host of this suite has a package installed because the lab asks for it."""
+        return package in self.packages
+
+
+SUITES = {
+    suite.name: suite
+    for suite in (
+        Suite("bookworm", python="3.11"),
+        Suite("trixie", python="3.13", extra=("docker-cli", "oras")),
+        Suite("sid", python="3.14", extra=("docker-cli", "oras", "crane")),
+    )
+}
+"""From the oldest engine to the newest."""

@@ -1,0 +1,14 @@
+"""What the lab leaves behind on the engine that carries it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.e2e.outer import snapshot
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Run
+
+
+def test_the_engine_that_carries_the_lab_is_as_it_was(run: Run, before: dict[str, object]) -> None:
+    assert snapshot(run.engine) == before

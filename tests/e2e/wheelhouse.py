@@ -1,0 +1,44 @@
+"""The Python packages that a host needs, fetched here for the Python that it has: hosts have no network."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import nox.project
+
+from tests.e2e.checkout import ROOT
+from tests.e2e.trouble import LabError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GLIBC = ("2_17", "2_28", "2_34")
+"""The manylinux tags in use whose C library is no newer than bookworm's, 2.36."""
+
+
+def fetch(folder: Path, *, python: str, machine: str) -> None:
+    """Fill a folder with wheels of the project's dependencies.
+
+    Args:
+        folder: Where they go; it is made.
+        python: The version that they must suit, such as 3.13.
+        machine: The engine's architecture as the kernel names it, such as x86_64.
+
+    Raises:
+        LabError: pip cannot fetch one of them; its last line is the reason.
+    """
+    argv = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--dest", str(folder)]
+    argv += ["--only-binary", ":all:", "--python-version", python, "--platform", f"linux_{machine}"]
+    for version in GLIBC:
+        argv += ["--platform", f"manylinux_{version}_{machine}"]
+    done = subprocess.run([*argv, *required()], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LabError(f"Wheels for Python {python} cannot be fetched: {done.stderr.strip().splitlines()[-1]}")
+
+
+def required() -> list[str]:
+    """Return what pip needs to install the checkout: its dependencies, and what builds it."""
+    project = nox.project.load_toml(ROOT / "pyproject.toml")
+    return [*project["build-system"]["requires"], *project["project"]["dependencies"]]
