@@ -1,0 +1,1 @@
+"""The tests; `nox -s tests` runs those that need no engine."""

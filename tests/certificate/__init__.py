@@ -1,0 +1,1 @@
+"""Certificates: made, issued, read and judged."""

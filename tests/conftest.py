@@ -1,0 +1,152 @@
+"""What every test gets: a home of its own, no engine, and no program that it did not ask for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+import pytest
+
+from tests.recorder import Recorder
+from trusted_registry.settings import DEFAULTS, Settings, load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent
+ADDRESS = "192.168.0.12"
+NOBODY = 65534
+_OURS = ("INVOKE_", "XDG_", "DOCKER_", "SSL_")
+
+
+class MakeSettings(Protocol):
+    """Makes settings in a folder of the test's own; keyword arguments are keys of invoke.yaml."""
+
+    def __call__(self, **given: str) -> Settings:
+        """Return checked settings."""
+
+
+class Invoke(Protocol):
+    """Runs `python -m invoke` in a copy of the checkout."""
+
+    root: Path
+
+    def __call__(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Return what one run left behind; `variables` are set in its environment."""
+
+
+def _real(request: pytest.FixtureRequest, *marks: str) -> bool:
+    return any(request.node.get_closest_marker(mark) for mark in marks)
+
+
+@pytest.fixture(autouse=True)
+def _apart_from_this_machine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keep a person's configuration, ledger and engine out of reach."""
+    if _real(request, "engine", "e2e"):
+        return
+    for name in [name for name in os.environ if name.startswith(_OURS)] + ["CI", "NO_COLOR", "COLUMNS"]:
+        monkeypatch.delenv(name, raising=False)
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{home}/no-engine.sock")
+
+
+@pytest.fixture(autouse=True)
+def _no_program_unasked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make starting a program an error, unless the test says by its mark that it means to."""
+    if _real(request, "process", "engine", "e2e"):
+        return
+
+    def refuse(_self: object, argv: object, *_rest: object, **_options: object) -> NoReturn:
+        pytest.fail(f"{argv} was started; mark the test `process` if it should be")
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
+    monkeypatch.setattr(subprocess.Popen, "__del__", lambda _self: None)
+
+
+@pytest.fixture
+def edge() -> Recorder:
+    """An edge that keeps what it is told."""
+    return Recorder()
+
+
+@pytest.fixture
+def make_settings(tmp_path: Path) -> MakeSettings:
+    """A maker of settings whose folders lie in this test's own."""
+    section_of = {key: section for section, keys in DEFAULTS.items() for key in keys}
+
+    def make(**given: str) -> Settings:
+        flags = {f"{section_of[key]}.{key}": value for key, value in {"address": ADDRESS, **given}.items()}
+        return load(DEFAULTS, root=tmp_path, find_address=_never, flags=flags)
+
+    return make
+
+
+def _never() -> NoReturn:
+    pytest.fail("this machine's address was looked for, though one is set")
+
+
+class _Invoke:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def __call__(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "invoke", *arguments]
+        environ: dict[str, Any] = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **variables}
+        return subprocess.run(
+            argv, cwd=self.root, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+
+
+@pytest.fixture
+def invoke(tmp_path: Path) -> Invoke:
+    """`python -m invoke` in a copy of this checkout; the test is to be marked `process`."""
+    root = tmp_path / "checkout"
+    for name in ("trusted_registry", "templates"):
+        shutil.copytree(ROOT / name, root / name)
+    for name in ("tasks.py", "invoke.yaml", "pyproject.toml"):
+        shutil.copy(ROOT / name, root)
+    return _Invoke(root)
+
+
+@pytest.fixture
+def read_only(tmp_path: Path) -> Iterator[Path]:
+    """A folder in which nobody may write, root included."""
+    folder = tmp_path / "read-only"
+    folder.mkdir()
+    if os.geteuid():
+        folder.chmod(0o555)
+        yield folder
+        folder.chmod(0o755)
+        return
+    with mounted(folder, "ro"):
+        yield folder
+
+
+class mounted:  # noqa: N801 - read as a statement: `with mounted(folder, "ro")`
+    """A small file system in memory, for as long as the context lasts; for root alone."""
+
+    def __init__(self, folder: Path, options: str) -> None:
+        self._folder = folder
+        self._options = options
+
+    def __enter__(self) -> Path:
+        """Mount it."""
+        argv = ["mount", "-t", "tmpfs", "-o", self._options, "tmpfs", str(self._folder)]
+        # os.posix_spawn rather than subprocess, which tests guard.
+        assert _spawned(argv) == 0
+        return self._folder
+
+    def __exit__(self, *_error: object) -> None:
+        """Take it away, whatever still uses it."""
+        assert _spawned(["umount", "--lazy", str(self._folder)]) == 0
+
+
+def _spawned(argv: list[str]) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(os.posix_spawnp(argv[0], argv, os.environ), 0)[1])

@@ -1,0 +1,62 @@
+"""An edge that keeps what it was told, for tests to look at."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from trusted_registry.edge import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from trusted_registry.edge import Edge, Progress
+
+
+class Recorder:
+    """Shows nothing, keeps everything, and answers every question the same way."""
+
+    def __init__(self, *, dry: bool = False, answer: bool = True) -> None:
+        self.dry = dry
+        self.commands: list[list[str]] = []
+        self.said: list[str] = []
+        self.warned: list[str] = []
+        self.asked: list[str] = []
+        self.moved: list[tuple[str, int, int]] = []
+        self._answer = answer
+
+    @property
+    def typed(self) -> list[str]:
+        """The commands as lines that can be pasted."""
+        return [printable(command) for command in self.commands]
+
+    def command(self, argv: Sequence[str]) -> None:
+        """Keep a command."""
+        self.commands.append(list(argv))
+
+    def say(self, text: str) -> None:
+        """Keep a line."""
+        self.said.append(text)
+
+    def warn(self, text: str) -> None:
+        """Keep a warning."""
+        self.warned.append(text)
+
+    def ask(self, question: str) -> bool:
+        """Keep a question and give the answer."""
+        self.asked.append(question)
+        return self._answer
+
+    @contextlib.contextmanager
+    def progress(self, title: str) -> Iterator[Progress]:
+        """Keep every movement."""
+        assert title
+        yield self
+
+    def update(self, part: str, done: int, total: int) -> None:
+        """Keep one movement."""
+        self.moved.append((part, done, total))
+
+
+def _keeps_the_protocol(recorder: Recorder) -> Edge:
+    return recorder  # for mypy: a Recorder that lost a method would not pass for an Edge

@@ -1,0 +1,1 @@
+"""The registry: what it should be, and what it answers."""

@@ -1,0 +1,1 @@
+"""Trust: what is written for each client, and how it is taken back."""
