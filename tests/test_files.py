@@ -1,0 +1,327 @@
+"""What reaches the disk is whole or absent, private from the first byte, and survives a run that dies."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import multiprocessing
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import mounted
+from tests.disk import mode, snapshot
+from trusted_registry import files
+from trusted_registry.errors import RegistryError
+from trusted_registry.files import Remove, Write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MODES = {"domain.crt": 0o644}
+NEW = {"domain.crt": b"new certificate", "domain.key": b"new key"}
+OLD = {"domain.crt": b"old certificate", "domain.key": b"old key"}
+
+
+@pytest.fixture
+def open_umask() -> Iterator[None]:
+    """A umask that takes nothing away, so that a file is as private as the code makes it."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
+def closed_umask() -> Iterator[None]:
+    """A umask that leaves others nothing, as run.py sets it for what it starts."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
+def births(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """The mode that each file had in the instant it came to be, by its name on disk then."""
+    seen: dict[str, int] = {}
+    real = os.open
+
+    def watched(path: str, flags: int, mode: int = 0o777, **rest: int) -> int:
+        handle = real(path, flags, mode, **rest)
+        if flags & os.O_CREAT:
+            seen[Path(path).name] = os.fstat(handle).st_mode & 0o777
+        return handle
+
+    monkeypatch.setattr(os, "open", watched)
+    return seen
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name != ".lock"}
+
+
+def _put(folder: Path, contents: dict[str, bytes]) -> None:
+    folder.mkdir(exist_ok=True)
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+
+
+def _install(folder: Path, contents: dict[str, bytes]) -> None:
+    with files.locked(folder), files.staging(folder) as staged:
+        _put(staged, contents)
+        files.install(staged, folder, MODES)
+
+
+def test_a_written_file_holds_what_was_given(tmp_path: Path) -> None:
+    files.write(tmp_path / "a" / "b" / "ca.crt", b"text")
+    assert (tmp_path / "a" / "b" / "ca.crt").read_bytes() == b"text"
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_a_private_file_is_private_from_the_instant_it_exists(tmp_path: Path, births: dict[str, int]) -> None:
+    files.write(tmp_path / "ca.key", b"secret", files.PRIVATE_FILE)
+    assert list(births.values()) == [0o600]
+
+
+@pytest.mark.usefixtures("closed_umask")
+def test_a_public_file_is_readable_by_others_whatever_the_umask(tmp_path: Path) -> None:
+    files.write(tmp_path / "ca.crt", b"public")
+    assert mode(tmp_path / "ca.crt") == 0o644
+
+
+@pytest.mark.usefixtures("closed_umask")
+def test_every_folder_made_on_the_way_lets_others_look_in_whatever_the_umask(tmp_path: Path) -> None:
+    files.write(tmp_path / "docker" / "certs.d" / "192.168.0.12" / "ca.crt", b"public")
+    made = [path for path in tmp_path.rglob("*") if path.is_dir()]
+    assert [mode(path) for path in made] == [0o755, 0o755, 0o755]
+
+
+def test_a_folder_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir(mode=0o700)
+    files.write(tmp_path / "mine" / "ca.crt", b"")
+    assert mode(tmp_path / "mine") == 0o700
+
+
+def test_a_file_is_written_beside_its_place_and_then_renamed(tmp_path: Path, births: dict[str, int]) -> None:
+    files.write(tmp_path / "ca.crt", b"text")
+    assert [name.startswith(".ca.crt.") for name in births] == [True]
+
+
+def _no_room(*_arguments: object, **_options: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _put(tmp_path, OLD)
+    monkeypatch.setattr(os, "fsync", _no_room)
+    with pytest.raises(RegistryError, match="No space left"):
+        files.write(tmp_path / "domain.key", b"new key")
+    assert _contents(tmp_path) == OLD
+
+
+@pytest.mark.parametrize("interrupted", ["fsync", "fchmod"])
+def test_a_write_that_is_interrupted_leaves_the_old_file_and_nothing_else(
+    interrupted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _put(tmp_path, OLD)
+    monkeypatch.setattr(os, interrupted, _stop)
+    with pytest.raises(KeyboardInterrupt):
+        files.write(tmp_path / "domain.key", b"new key")
+    assert _contents(tmp_path) == OLD
+
+
+def _stop(*_arguments: object, **_options: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_link_in_a_file_s_place_is_replaced_and_what_it_points_to_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "target").write_bytes(b"another's")
+    (tmp_path / "ca.crt").symlink_to(tmp_path / "target")
+    files.write(tmp_path / "ca.crt", b"ours")
+    assert ((tmp_path / "target").read_bytes(), (tmp_path / "ca.crt").is_symlink()) == (b"another's", False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk small enough to fill")
+def test_a_full_disk_is_named_with_a_cure_and_costs_nothing(tmp_path: Path) -> None:
+    with mounted(tmp_path, "size=16k"):
+        _put(tmp_path, OLD)
+        before = snapshot(tmp_path)
+        with pytest.raises(RegistryError, match="No space left") as caught:
+            files.write(tmp_path / "domain.key", b"x" * 65536)
+        assert (snapshot(tmp_path), caught.value.cure.startswith("Make room")) == (before, True)
+
+
+def test_a_read_only_folder_is_named_with_a_cure(read_only: Path) -> None:
+    with pytest.raises(RegistryError, match=r"cannot be written: (Read-only|Permission)") as caught:
+        files.write(read_only / "ca.crt", b"text")
+    assert caught.value.cure
+
+
+def test_a_read_only_folder_cannot_be_locked_and_says_so(read_only: Path) -> None:
+    with pytest.raises(RegistryError, match="cannot be written"), files.locked(read_only):
+        pytest.fail("it was locked")
+
+
+@pytest.mark.parametrize("act", [files.make_folder, lambda path: files.write(path / "ca.crt", b"")])
+def test_a_file_in_the_folder_s_place_is_named_and_stays(act: Callable[[Path], None], tmp_path: Path) -> None:
+    (tmp_path / "certs").write_bytes(b"a file")
+    with pytest.raises(RegistryError, match="a file stands in its way"):
+        act(tmp_path / "certs")
+    assert (tmp_path / "certs").read_bytes() == b"a file"
+
+
+def test_removal_takes_the_file_and_the_folders_that_it_leaves_empty(tmp_path: Path) -> None:
+    files.write(tmp_path / "docker" / "certs.d" / "host" / "ca.crt", b"")
+    files.remove(tmp_path / "docker" / "certs.d" / "host" / "ca.crt", keep=tmp_path / "docker")
+    assert list((tmp_path / "docker").iterdir()) == []
+
+
+def test_removal_stops_at_a_folder_that_holds_something_else(tmp_path: Path) -> None:
+    files.write(tmp_path / "certs.d" / "host" / "ca.crt", b"")
+    files.write(tmp_path / "certs.d" / "other" / "ca.crt", b"")
+    files.remove(tmp_path / "certs.d" / "host" / "ca.crt", keep=tmp_path)
+    assert [path.name for path in (tmp_path / "certs.d").iterdir()] == ["other"]
+
+
+def test_removal_outside_what_is_kept_takes_no_folder(tmp_path: Path) -> None:
+    files.write(tmp_path / "a" / "ca.crt", b"")
+    files.remove(tmp_path / "a" / "ca.crt", keep=tmp_path / "elsewhere")
+    assert (tmp_path / "a").is_dir()
+
+
+def test_removal_of_what_is_not_there_is_no_error(tmp_path: Path) -> None:
+    files.remove(tmp_path / "ca.crt", keep=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_is_carried_out_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "ca.crt"
+    files.carry_out([Write(path, b"1"), Remove(path, keep=tmp_path), Write(path, b"2", 0o600)])
+    assert snapshot(tmp_path) == {"ca.crt": (0o600, b"2")}
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_a_staging_folder_is_its_owner_s_alone(tmp_path: Path) -> None:
+    with files.staging(tmp_path) as staged:
+        assert mode(staged) == 0o700
+
+
+def test_a_staging_folder_is_gone_after_a_failure(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), files.staging(tmp_path) as staged:
+        _put(staged, NEW)
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_installed_files_have_their_modes_and_are_private_otherwise(tmp_path: Path) -> None:
+    _install(tmp_path, NEW)
+    assert snapshot(tmp_path) == {"domain.crt": (0o644, b"new certificate"), "domain.key": (0o600, b"new key")}
+
+
+def test_an_empty_file_in_what_is_installed_takes_the_one_of_its_name_away(tmp_path: Path) -> None:
+    _put(tmp_path, {"ca.key": b"old", **OLD})
+    _install(tmp_path, {"ca.key": b"", **NEW})
+    assert _contents(tmp_path) == NEW
+
+
+class _Killed(BaseException):
+    """What no handler expects: as good as a kill."""
+
+
+class _Mine:
+    """Counts what changes names on disk, and lets the n-th such step and all after it raise instead."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+        self.steps = 0
+        self._number = number
+        for name in ("rename", "replace", "unlink", "rmdir"):
+            monkeypatch.setattr(Path, name, self._mined(getattr(Path, name)))
+
+    def _mined(self, real: Callable[..., object]) -> Callable[..., object]:
+        def step(path: Path, *arguments: object, **options: object) -> object:
+            self.steps += 1
+            if self.steps >= self._number:
+                raise _Killed
+            return real(path, *arguments, **options)
+
+        return step
+
+
+BEFORE = {"ca.key": b"old", **OLD}
+
+
+def _install_without_authority(folder: Path, *, die_at: int) -> int:
+    """Install new files over old ones, dying at a step, and return how many steps were begun."""
+    _put(folder, BEFORE)
+    with pytest.MonkeyPatch.context() as patch, contextlib.suppress(_Killed):
+        mine = _Mine(patch, die_at)
+        _install(folder, {"ca.key": b"", **NEW})
+    return mine.steps
+
+
+STEPS = 6
+
+
+@pytest.mark.parametrize("step", range(1, STEPS + 1))
+def test_an_installation_killed_at_any_step_is_whole_or_undone_after_the_next_lock(step: int, tmp_path: Path) -> None:
+    _install_without_authority(tmp_path, die_at=step)
+    with files.locked(tmp_path):
+        assert _contents(tmp_path) == (BEFORE if step == 1 else NEW)
+
+
+def test_an_installation_has_no_more_steps_than_are_killed_above(tmp_path: Path) -> None:
+    assert _install_without_authority(tmp_path, die_at=STEPS + 1) == STEPS
+
+
+def test_an_installation_killed_half_way_leaves_old_and_new_until_the_next_lock(tmp_path: Path) -> None:
+    _install_without_authority(tmp_path, die_at=5)
+    assert (_contents(tmp_path) == NEW, _contents(tmp_path) == BEFORE) == (False, False)
+
+
+def test_what_a_killed_run_staged_is_cleared_away_by_the_next(tmp_path: Path) -> None:
+    _put(tmp_path / ".staging-dead", NEW)
+    with files.locked(tmp_path):
+        assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+def _add_one(folder: Path, gate: Path) -> None:
+    while not gate.exists():
+        time.sleep(0.001)
+    for _ in range(20):
+        with files.locked(folder):
+            before = int((folder / "count").read_text())
+            files.write(folder / "count", str(before + 1).encode())
+
+
+def test_two_processes_never_hold_a_folder_at_once(tmp_path: Path) -> None:
+    (tmp_path / "count").write_text("0")
+    context = multiprocessing.get_context("spawn")
+    both = [context.Process(target=_add_one, args=(tmp_path, tmp_path / "gate")) for _ in range(2)]
+    for process in both:
+        process.start()
+    (tmp_path / "gate").touch()
+    for process in both:
+        process.join(30)
+    assert ([process.exitcode for process in both], (tmp_path / "count").read_text()) == ([0, 0], "40")
+
+
+def test_a_folder_held_for_too_long_is_named_with_who_to_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import filelock
+
+    def impatient(self: filelock.FileLock, *_arguments: object, **_options: object) -> None:
+        raise filelock.Timeout(self.lock_file)
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", impatient)
+    with pytest.raises(RegistryError, match="Another run has held") as caught, files.locked(tmp_path):
+        pytest.fail("it was locked")
+    assert "fuser" in caught.value.cure
+
+
+def test_the_lock_is_private_and_let_go_of(tmp_path: Path) -> None:
+    with files.locked(tmp_path):
+        pass
+    with files.locked(tmp_path):
+        assert mode(tmp_path / ".lock") == 0o600
