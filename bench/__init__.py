@@ -1,0 +1,1 @@
+"""How quick this project is, as ratios to what a person would type by hand: `nox -s bench`."""

@@ -1,0 +1,116 @@
+"""What was measured, as a table and as JSON; what misses its target says so in both."""
+
+from __future__ import annotations
+
+import enum
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from bench.timing import Spread
+
+
+class Compared(enum.Enum):
+    """How two medians become the figure that the target is about."""
+
+    RATIO = "ratio"
+    DIFFERENCE = "difference"
+    ALONE = "alone"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Args:
+        what: This project's side.
+        against: The other side; empty where there is none.
+        unit: Of both spreads.
+        ours: This project's figures.
+        theirs: The other side's.
+        compared: What the target is about.
+        target: Its bound; None for a row that is for information.
+        at_least: Whether the bound is the least that will do rather than the most.
+    """
+
+    what: str
+    against: str
+    unit: str
+    ours: Spread
+    theirs: Spread | None
+    compared: Compared
+    target: float | None = None
+    at_least: bool = False
+
+    @property
+    def figure(self) -> float:
+        """What the target is about: from medians."""
+        if self.theirs is None:
+            return self.ours.median
+        if self.compared is Compared.RATIO:
+            return self.ours.median / self.theirs.median
+        return self.ours.median - self.theirs.median
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is met; None where there is none."""
+        if self.target is None:
+            return None
+        return self.figure >= self.target if self.at_least else self.figure <= self.target
+
+    @property
+    def verdict(self) -> str:
+        """The same in a word."""
+        return {None: "for information", True: "met", False: "MISSED"}[self.met]
+
+    def measured(self, figure: float) -> str:
+        """Return a figure of the kind that the target is about, with its unit."""
+        if self.compared is Compared.RATIO:
+            return f"{figure:.2f} ×"
+        return f"{figure:+.2f} {self.unit}" if self.compared is Compared.DIFFERENCE else f"{figure:.0f} {self.unit}"
+
+
+def show(rows: Sequence[Row], machine: Mapping[str, str], console: Console | None = None) -> None:
+    """Print the table, and under it the machine it was measured on."""
+    table = Table(title="Medians (least to most), both sides in turn", title_justify="left")
+    for column in ("This project", "Against", "Ours", "Theirs", "Compared", "Target", ""):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*_cells(row), style="bold red" if row.met is False else "")
+    console = console or Console(highlight=False, markup=False)
+    console.print(table)
+    for name, value in machine.items():
+        console.print(f"{name}: {value}")
+
+
+def _cells(row: Row) -> list[str]:
+    theirs = _spread(row.theirs, row.unit) if row.theirs else ""
+    bound = "at least" if row.at_least else "at most"
+    target = "" if row.target is None else f"{bound} {row.measured(row.target)}"
+    return [row.what, row.against, _spread(row.ours, row.unit), theirs, row.measured(row.figure), target, row.verdict]
+
+
+def _spread(spread: Spread, unit: str) -> str:
+    places = 2 if unit == "s" else 0
+    low, high = f"{spread.low:.{places}f}", f"{spread.high:.{places}f}"
+    return f"{spread.median:.{places}f} {unit} ({low} to {high})"
+
+
+def as_json(rows: Sequence[Row], machine: Mapping[str, str]) -> str:
+    """Return all of it, every single figure included."""
+    entries = [
+        {**asdict(row), "compared": row.compared.value, "figure": row.figure, "verdict": row.verdict} for row in rows
+    ]
+    return json.dumps({"machine": dict(machine), "rows": entries}, indent=2) + "\n"
+
+
+def write(rows: Sequence[Row], machine: Mapping[str, str], path: Path) -> None:
+    """Write the JSON."""
+    path.write_text(as_json(rows, machine))
