@@ -1,0 +1,307 @@
+"""Both makers, both shapes: the same certificates, accepted by what clients verify with, and nothing beyond them."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+
+from tests import forge, loopback
+from tests.certificate import der
+from tests.certificate.profiles import ADDRESS, planned
+from tests.disk import mode
+from tests.recorder import Recorder
+from trusted_registry.certificate import inspect, make, openssl
+from trusted_registry.certificate.make import Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Maker = Callable[[str, Shape], Path]
+
+pytestmark = pytest.mark.process
+
+TOOLS = ("openssl", "cryptography")
+SHAPES = (Shape.AUTHORITY, Shape.SELF_SIGNED)
+ANCHORS = {Shape.AUTHORITY: "ca.crt", Shape.SELF_SIGNED: "domain.crt"}
+both_tools = pytest.mark.parametrize("tool", TOOLS)
+both_shapes = pytest.mark.parametrize("shape", SHAPES, ids=["authority", "self-signed"])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Maker:
+    """A maker of each shape by each tool, once for all tests: RSA keys are slow."""
+    known: dict[tuple[str, Shape], Path] = {}
+
+    def of(tool: str, shape: Shape) -> Path:
+        if (tool, shape) not in known:
+            folder = tmp_path_factory.mktemp("certs")
+            profile = planned("rsa:2048" if shape is Shape.SELF_SIGNED else "ec:P-256")
+            make.produce(profile, shape, folder, Recorder(), tool=tool)
+            known[tool, shape] = folder
+        return known[tool, shape]
+
+    return of
+
+
+def _verify(anchor: Path, certificate: Path, *, ip: str = ADDRESS, options: tuple[str, ...] = ()) -> str:
+    """Return what `openssl verify` holds against a certificate; nothing where it accepts it."""
+    argv = ["openssl", "verify", "-x509_strict", *options, "-CAfile", str(anchor), "-verify_ip", ip, str(certificate)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) == (done.stdout.strip() == f"{certificate}: OK")
+    return done.stderr if done.returncode else ""
+
+
+# The two makers
+
+
+@both_shapes
+def test_both_makers_write_the_same_server_extensions_byte_for_byte(shape: Shape, made: Maker) -> None:
+    by_openssl, natively = (der.without_key_ids(made(tool, shape) / "domain.crt") for tool in TOOLS)
+    assert len(by_openssl) == 4
+    assert by_openssl == natively
+
+
+def test_both_makers_write_the_same_authority_extensions_byte_for_byte(made: Maker) -> None:
+    by_openssl, natively = (der.without_key_ids(made(tool, Shape.AUTHORITY) / "ca.crt") for tool in TOOLS)
+    assert len(by_openssl) == 3
+    assert by_openssl == natively
+
+
+@both_shapes
+def test_both_makers_write_all_extensions_in_the_same_order(shape: Shape, made: Maker) -> None:
+    by_openssl, natively = (der.extensions(made(tool, shape) / "domain.crt") for tool in TOOLS)
+    assert [name for name, _ in by_openssl] == [name for name, _ in natively]
+
+
+def test_both_makers_write_key_ids_of_the_same_form(made: Maker) -> None:
+    sizes = [[(name, len(it)) for name, it in der.extensions(made(tool, Shape.AUTHORITY) / "domain.crt")] for tool in TOOLS]
+    assert sizes[0] == sizes[1]
+
+
+@pytest.mark.parametrize("name", ["ca.crt", "domain.crt"])
+def test_both_makers_write_the_same_subject_byte_for_byte(name: str, made: Maker) -> None:
+    by_openssl, natively = (der.subject(made(tool, Shape.AUTHORITY) / name) for tool in TOOLS)
+    assert by_openssl == natively
+
+
+@both_tools
+@both_shapes
+def test_keys_are_private_and_certificates_are_not(tool: str, shape: Shape, made: Maker) -> None:
+    found = {path.name: mode(path) for path in made(tool, shape).iterdir()}
+    expected = {"domain.crt": 0o644, "domain.key": 0o600, "openssl.cnf": 0o644}
+    assert found == expected | ({"ca.crt": 0o644, "ca.key": 0o600} if shape is Shape.AUTHORITY else {})
+
+
+@both_tools
+@both_shapes
+def test_check_finds_nothing_in_what_is_made(tool: str, shape: Shape, made: Maker) -> None:
+    folder = made(tool, shape)
+    authority = inspect.read(folder / "ca.crt") if shape is Shape.AUTHORITY else None
+    assert inspect.check(inspect.read(folder / "domain.crt"), authority, [ADDRESS], inspect.now()) == []
+
+
+@both_tools
+@both_shapes
+def test_the_certificate_says_what_was_planned(tool: str, shape: Shape, made: Maker) -> None:
+    found, wanted = inspect.read(made(tool, shape) / "domain.crt"), planned().server
+    assert (found.subject, found.dns, found.addresses) == (wanted.subject, wanted.dns, wanted.addresses)
+
+
+@both_tools
+@pytest.mark.parametrize("kind", ["ec:P-256", "ec:P-384", "rsa:2048"])
+def test_the_key_is_of_the_kind_that_was_asked_for(tool: str, kind: str, tmp_path: Path) -> None:
+    make.produce(planned(kind), Shape.SELF_SIGNED, tmp_path, Recorder(), tool=tool)
+    assert inspect.read(tmp_path / "domain.crt").key == kind
+
+
+@both_tools
+def test_the_life_is_what_was_asked_for_in_days(tool: str, made: Maker) -> None:
+    found = inspect.read(made(tool, Shape.AUTHORITY) / "domain.crt")
+    assert (found.not_after - found.not_before).days == 365
+
+
+def test_serials_are_random_and_long() -> None:
+    serials = {int(openssl.serial(), 16) for _ in range(50)}
+    assert (len(serials), {serial.bit_length() for serial in serials}) == (50, {127})
+
+
+def test_auto_takes_openssl_where_it_is_installed(tmp_path: Path, edge: Recorder) -> None:
+    make.produce(planned(), Shape.SELF_SIGNED, tmp_path, edge, tool="auto")
+    assert edge.said == []
+
+
+def test_auto_does_without_openssl_where_it_is_not_installed_and_says_so(
+    tmp_path: Path, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    make.produce(planned(), Shape.SELF_SIGNED, tmp_path, edge, tool="auto")
+    assert "cryptography" in edge.said[0]
+
+
+def test_the_shown_command_for_a_self_signed_one_is_the_document_s(tmp_path: Path) -> None:
+    edge = Recorder(dry=True)
+    make.produce(planned("rsa:4096"), Shape.SELF_SIGNED, tmp_path, edge, tool="openssl")
+    assert " ".join(edge.commands[0][:5]) == "openssl req -newkey rsa:4096 -nodes"
+    assert {"-x509", "-keyout", "-out", "-config", "-days", "365"} <= set(edge.commands[0])
+
+
+def test_a_dry_run_makes_nothing(tmp_path: Path) -> None:
+    make.produce(planned(), Shape.AUTHORITY, tmp_path, Recorder(dry=True), tool="openssl")
+    assert list(tmp_path.iterdir()) == []
+
+
+@both_shapes
+def test_the_shown_commands_make_the_same_when_typed(shape: Shape, tmp_path: Path, made: Maker) -> None:
+    (tmp_path / "openssl.cnf").write_bytes((made("openssl", shape) / "openssl.cnf").read_bytes())
+    edge = Recorder(dry=True)
+    make.produce(planned("rsa:2048" if shape is Shape.SELF_SIGNED else "ec:P-256"), shape, tmp_path, edge, tool="openssl")
+    for line in edge.typed:
+        subprocess.run(["sh", "-ec", line], check=True, capture_output=True)
+    theirs = der.without_key_ids(made("openssl", shape) / "domain.crt")
+    assert der.without_key_ids(tmp_path / "domain.crt") == theirs
+
+
+def test_the_made_openssl_cnf_is_a_configuration_that_openssl_reads(made: Maker, tmp_path: Path) -> None:
+    config = made("cryptography", Shape.AUTHORITY) / "openssl.cnf"
+    key, out = tmp_path / "x.key", tmp_path / "x.crt"
+    typed = ["openssl", "req", "-x509", *openssl.new_key("ec:P-256"), "-keyout", str(key), "-out", str(out)]
+    subprocess.run([*typed, "-config", str(config), "-extensions", "v3_req"], check=True, capture_output=True)
+    assert inspect.read(out).addresses == planned().server.addresses
+
+
+# openssl verify
+
+
+@both_tools
+@both_shapes
+@pytest.mark.parametrize("ip", [ADDRESS, "fd00::12", "203.0.113.7", "127.0.0.1"])
+def test_openssl_verifies_every_address_strictly(tool: str, shape: Shape, ip: str, made: Maker) -> None:
+    assert _verify(made(tool, shape) / ANCHORS[shape], made(tool, shape) / "domain.crt", ip=ip) == ""
+
+
+@both_tools
+@both_shapes
+def test_openssl_refuses_an_address_that_is_not_named(tool: str, shape: Shape, made: Maker) -> None:
+    said = _verify(made(tool, shape) / ANCHORS[shape], made(tool, shape) / "domain.crt", ip="10.9.9.9")
+    assert "IP address mismatch" in said
+
+
+@both_tools
+@both_shapes
+def test_openssl_refuses_it_under_another_authority(tool: str, shape: Shape, made: Maker) -> None:
+    other = next(it for it in TOOLS if it != tool)
+    assert _verify(made(other, shape) / ANCHORS[shape], made(tool, shape) / "domain.crt")
+
+
+@both_tools
+@both_shapes
+def test_openssl_refuses_it_when_it_has_expired(tool: str, shape: Shape, made: Maker) -> None:
+    certificate = made(tool, shape) / "domain.crt"
+    after = str(int(inspect.read(certificate).not_after.timestamp()) + 1)
+    said = _verify(made(tool, shape) / ANCHORS[shape], certificate, options=("-attime", after))
+    assert "has expired" in said
+
+
+@both_tools
+@pytest.mark.parametrize("name", ["www.example.com", "8.8.8.8", "evil-local", "2606:4700::1"])
+def test_openssl_refuses_what_the_authority_may_not_vouch_for(tool: str, name: str, made: Maker, tmp_path: Path) -> None:
+    authority = made(tool, Shape.AUTHORITY)
+    leaf = forge.save(forge.server(forge.load(authority, "ca"), names=(ADDRESS, name)), tmp_path, "domain")
+    assert "permitted subtree violation" in _verify(authority / "ca.crt", leaf)
+
+
+@both_tools
+@pytest.mark.parametrize("name", ["a.local", "localhost", "10.9.9.9", "registry.example", "2001:db8::7"])
+def test_openssl_accepts_what_the_authority_may_vouch_for(tool: str, name: str, made: Maker, tmp_path: Path) -> None:
+    authority = made(tool, Shape.AUTHORITY)
+    names = (ADDRESS, "localhost", name)  # without a DNS name, OpenSSL takes the CN for one and finds it not permitted
+    leaf = forge.save(forge.server(forge.load(authority, "ca"), names=names), tmp_path, "domain")
+    assert _verify(authority / "ca.crt", leaf) == ""
+
+
+@both_tools
+def test_openssl_refuses_an_authority_made_by_our_authority(tool: str, made: Maker, tmp_path: Path) -> None:
+    authority = made(tool, Shape.AUTHORITY)
+    usage = ("key_cert_sign", "crl_sign")
+    middle = forge.server(forge.load(authority, "ca"), subject="middle", ca=True, pathlen=0, usage=usage, names=None)
+    leaf = forge.save(forge.server(middle), tmp_path, "leaf")
+    untrusted = ("-untrusted", str(forge.save(middle, tmp_path, "middle")))
+    assert "path length constraint exceeded" in _verify(authority / "ca.crt", leaf, options=untrusted)
+
+
+@both_tools
+def test_a_self_signed_certificate_can_sign_nothing(tool: str, made: Maker, tmp_path: Path) -> None:
+    ours = made(tool, Shape.SELF_SIGNED)
+    leaf = forge.save(forge.server(forge.load(ours, "domain")), tmp_path, "leaf")
+    assert _verify(ours / "domain.crt", leaf)
+
+
+# Python's own handshake, as strict as 3.13's
+
+
+@both_tools
+@both_shapes
+def test_python_shakes_hands_strictly_by_address(tool: str, shape: Shape, made: Maker) -> None:
+    with loopback.registry(made(tool, shape) / "domain.crt") as port:
+        assert loopback.shake_hands(port, made(tool, shape) / ANCHORS[shape]) == ADDRESS
+
+
+@both_tools
+@both_shapes
+def test_python_refuses_an_address_that_is_not_named(tool: str, shape: Shape, made: Maker) -> None:
+    with (
+        loopback.registry(made(tool, shape) / "domain.crt") as port,
+        pytest.raises(ssl.SSLCertVerificationError, match="IP address mismatch"),
+    ):
+        loopback.shake_hands(port, made(tool, shape) / ANCHORS[shape], "127.0.0.2")
+
+
+@both_tools
+@both_shapes
+def test_python_refuses_it_under_another_authority(tool: str, shape: Shape, made: Maker) -> None:
+    other = next(it for it in TOOLS if it != tool)
+    with (
+        loopback.registry(made(tool, shape) / "domain.crt") as port,
+        pytest.raises(ssl.SSLCertVerificationError, match="verify failed"),
+    ):
+        loopback.shake_hands(port, made(other, shape) / ANCHORS[shape])
+
+
+@both_tools
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        pytest.param({"subject": loopback.HOST, "names": None}, "IP address mismatch", id="address only in the CN"),
+        pytest.param({"names": ("a.local",), "mistyped": (loopback.HOST,)}, "IP address mismatch", id="as a DNS name"),
+        pytest.param({"names": (loopback.HOST, "a.local"), "age": 30, "days": 29}, "has expired", id="expired"),
+        pytest.param({"names": (loopback.HOST, "a.local"), "age": -2}, "not yet valid", id="not yet valid"),
+        pytest.param({"names": (loopback.HOST, "example.com")}, "permitted subtree", id="a public name"),
+        pytest.param({"names": (loopback.HOST, "a.local"), "signer_id": False}, "Missing Authority Key Id", id="no authority key id"),
+    ],
+)
+def test_python_refuses_a_broken_certificate_of_our_authority(
+    tool: str, changes: dict[str, object], said: str, made: Maker, tmp_path: Path
+) -> None:
+    authority = made(tool, Shape.AUTHORITY)
+    leaf = forge.save(forge.server(forge.load(authority, "ca"), **changes), tmp_path, "leaf")
+    with loopback.registry(leaf) as port, pytest.raises(ssl.SSLCertVerificationError, match=said):
+        loopback.shake_hands(port, authority / "ca.crt")
+
+
+@both_tools
+def test_python_accepts_a_sound_certificate_of_our_authority(tool: str, made: Maker, tmp_path: Path) -> None:
+    authority = made(tool, Shape.AUTHORITY)
+    leaf = forge.save(forge.server(forge.load(authority, "ca"), names=(loopback.HOST, "a.local")), tmp_path, "leaf")
+    with loopback.registry(leaf) as port:
+        assert loopback.shake_hands(port, authority / "ca.crt") == ADDRESS
+
+
+def test_the_document_s_own_key_is_4096_bits_of_rsa(tmp_path: Path) -> None:
+    make.produce(planned("rsa:4096"), Shape.SELF_SIGNED, tmp_path, Recorder(), tool="openssl")
+    certificate = x509.load_pem_x509_certificate((tmp_path / "domain.crt").read_bytes())
+    assert inspect.facts(tmp_path, certificate).key == "rsa:4096"
