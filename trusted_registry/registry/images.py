@@ -35,7 +35,7 @@ def ensure(settings: Settings, engine: Engine, edge: Edge) -> str:
     """
     if engine.has_image(settings.image):
         return settings.image
-    if made := engine.made_here():
+    if settings.archive is None and (made := engine.made_here()):
         edge.say(f"image: {made[0]}, made from {made[1]}, since {settings.image} is not on this machine")
         return made[0]
     reasons = []
@@ -56,18 +56,18 @@ def _pulled(settings: Settings, engine: Engine, _edge: Edge) -> str:
     return settings.image
 
 
-def _archived(settings: Settings, engine: Engine, edge: Edge) -> str:
+def _archived(settings: Settings, engine: Engine, _edge: Edge) -> str:
     if settings.archive is None:
         raise RegistryError("No archive is set.", cure="")
     if not settings.archive.is_file():
         raise RegistryError(f"There is no archive {settings.archive}.", cure="")
     names = engine.load(settings.archive)
-    if settings.image in names:
-        return settings.image
-    if not names:
-        raise RegistryError(f"{settings.archive} names no image.", cure="")
-    edge.say(f"image: {names[0]}, from {settings.archive}, since {settings.image} could not be pulled")
-    return names[0]
+    if settings.image not in names:
+        held = ", ".join(names) or "no named image"
+        raise RegistryError(
+            f"{settings.archive} holds {held} and not {settings.image}; see INVOKE_REGISTRY_IMAGE.", cure=""
+        )
+    return settings.image
 
 
 def _packaged(settings: Settings, engine: Engine, edge: Edge) -> str:

@@ -106,15 +106,16 @@ def await_answer(ask: Callable[[], int], still_up: Callable[[], bool], *, patien
 
     Raises:
         ssl.SSLCertVerificationError: It answers with a certificate that is not trusted: waiting would not help.
-        RegistryError: It died, or did not answer in time.
+        RegistryError: It died, speaks plain HTTP, or did not answer in time.
     """
     end = time.monotonic() + patience
     pause = 0.02
     while True:
         try:
             status = ask()
-        except ssl.SSLCertVerificationError:
-            raise
+        except ssl.SSLError as error:
+            _check_speech(error)
+            last = str(error)
         except (OSError, http.client.HTTPException) as error:
             last = str(error)
         else:
@@ -130,6 +131,17 @@ def await_answer(ask: Callable[[], int], still_up: Callable[[], bool], *, patien
             )
         time.sleep(pause)
         pause = min(pause * 1.5, 0.5)
+
+
+def _check_speech(error: ssl.SSLError) -> None:
+    """Raise where waiting would not help: the certificate is refused, or it is no TLS that answers."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        raise error
+    if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
+        raise RegistryError(
+            "The registry answers plain HTTP.",
+            cure="Its image does not read /config/registry.yml; use registry:2 or registry:3.",
+        ) from error
 
 
 def delete_manifest(endpoint: Endpoint, repository: str, digest: str, tls: ssl.SSLContext | None) -> bool:

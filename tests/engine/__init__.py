@@ -1,0 +1,1 @@
+"""A real engine, a real registry, real pushes and pulls."""

@@ -1,0 +1,161 @@
+"""One registry of the tests' own on the engine of this machine, beside whatever else runs there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import docker
+import pytest
+
+from trusted_registry import address
+from trusted_registry.registry import prove
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent.parent
+PORT = 8444
+NAME = "trusted-registry-test"
+
+
+@dataclass
+class Host:
+    """This machine, as a person meets it: tasks are typed, and what they print is read."""
+
+    folder: Path
+    state: Path
+    port: int = PORT
+    name: str = NAME
+    more: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def certs(self) -> Path:
+        """Where keys and certificates are."""
+        return self.folder / "certs"
+
+    @property
+    def address(self) -> str:
+        """This machine's address: not loopback, on which engines verify nothing."""
+        return address.own()
+
+    @property
+    def reference(self) -> str:
+        """The registry part of a reference."""
+        return address.reference(self.address, self.port)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The settings that keep the tests' registry apart from a person's own."""
+        return {
+            "INVOKE_REGISTRY_CONTAINER": self.name,
+            "INVOKE_REGISTRY_VOLUME": self.name,
+            "INVOKE_REGISTRY_PORT": str(self.port),
+            "INVOKE_REGISTRY_PLAIN_PORT": str(self.port + 100),
+            "INVOKE_CERTIFICATE_FOLDER": str(self.certs),
+            "XDG_STATE_HOME": str(self.state),
+            **self.more,
+        }
+
+    def run(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a task and return what it left behind, whatever that is."""
+        argv = [sys.executable, "-m", "invoke", *words]
+        environ = {**os.environ, **self.environ, **variables}
+        done = subprocess.run(
+            argv,
+            cwd=ROOT,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    def inv(self, *words: str, **variables: str) -> str:
+        """Run a task that must succeed, and return what it said."""
+        done = self.run(*words, **variables)
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def refused(self, *words: str, code: int = 1, **variables: str) -> str:
+        """Run a task that must fail with a message and a cure, and return both."""
+        done = self.run(*words, **variables)
+        assert done.returncode == code, f"{done.stdout}\n{done.stderr}"
+        assert "error: " in done.stderr
+        assert "do: " in done.stderr
+        return done.stderr
+
+    def status(self) -> dict[str, Any]:
+        """Return what `status --json` says."""
+        said: dict[str, Any] = json.loads(self.inv("status", "--json"))
+        return said
+
+    def keys(self) -> dict[str, bytes]:
+        """Return every key and certificate by name."""
+        return {path.name: path.read_bytes() for path in self.certs.glob("*.[ck][re][ty]")}
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[docker.DockerClient]:
+    """The engine; where there is none the session fails rather than skip what it is for."""
+    try:
+        made = docker.DockerClient.from_env()
+    except docker.errors.DockerException as error:
+        pytest.exit(f"No Docker Engine answers ({error}). Install and start one: ./inv engine", returncode=1)
+    yield made
+    made.close()
+
+
+def clear(host: Host, client: docker.DockerClient) -> None:
+    """Take away what a test left, or what one that was killed left."""
+    host.run("trust.remove")
+    for image in client.images.list():
+        for tag in image.tags:
+            if tag.startswith(f"{host.reference}/{prove.REPOSITORY}:"):
+                client.images.remove(tag)
+    with contextlib.suppress(docker.errors.NotFound):
+        client.containers.get(host.name).remove(force=True)
+    with contextlib.suppress(docker.errors.NotFound):
+        client.volumes.get(host.name).remove()
+    shutil.rmtree(host.certs, ignore_errors=True)
+
+
+@pytest.fixture
+def host(tmp_path: Path, client: docker.DockerClient) -> Iterator[Host]:
+    """This machine with nothing on it yet."""
+    made = Host(tmp_path, tmp_path / "state")
+    clear(made, client)
+    yield made
+    clear(made, client)
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory, client: docker.DockerClient) -> Iterator[Host]:
+    """This machine with everything up; for tests that leave it as they found it."""
+    folder = tmp_path_factory.mktemp("standing")
+    made = Host(folder, folder / "state", port=PORT + 1, name=f"{NAME}-standing")
+    clear(made, client)
+    made.inv("up")
+    yield made
+    clear(made, client)
+
+
+@pytest.fixture(scope="session")
+def registry_image(tmp_path_factory: pytest.TempPathFactory, client: docker.DockerClient) -> str:
+    """The image that `up` uses on this machine: pulled, or made from the distribution's package."""
+    folder = tmp_path_factory.mktemp("image")
+    made = Host(folder, folder / "state", name=f"{NAME}-image")
+    made.inv("up")
+    image = str(made.status()["registry"]["image"])
+    clear(made, client)
+    return image
