@@ -64,13 +64,16 @@ def _cure(error: OSError, path: Path) -> str:
 
 
 def make_folder(path: Path, mode: int = PUBLIC_FOLDER) -> None:
-    """Make a folder and those above it; an existing one keeps its mode."""
+    """Make a folder and those above it that are missing; an existing one keeps its mode."""
     with explained(path):
-        if path.is_dir():
-            return
-        path.parent.mkdir(parents=True, exist_ok=True, mode=PUBLIC_FOLDER)
-        path.mkdir(mode=mode, exist_ok=True)
-        path.chmod(mode)  # the umask took bits from mkdir's mode; a client must be able to look in
+        missing = [path, *path.parents]
+        missing = missing[: next(at for at, folder in enumerate(missing) if folder.exists())]
+        for folder in reversed(missing):
+            folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+            # The umask would take bits from mkdir's mode, and a client could not look in.
+            folder.chmod(mode if folder == path else PUBLIC_FOLDER)
+        if not path.is_dir():
+            raise NotADirectoryError(path)
 
 
 def write(path: Path, content: bytes, mode: int = PUBLIC_FILE) -> None:

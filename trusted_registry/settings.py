@@ -104,7 +104,8 @@ def load(
     Raises:
         SettingError: A value cannot be used; it is named, with what would do.
     """
-    given = {f"{section}.{key}": str(value) for section, keys in config.items() for key, value in keys.items()}
+    set_ = ((f"{section}.{key}", value) for section, keys in config.items() for key, value in keys.items())
+    given = {key: str(value) for key, value in set_ if value is not None}
     given.update({key: value for key, value in (flags or {}).items() if value})
 
     def value(key: str) -> str:
@@ -144,7 +145,10 @@ def check_keys(config: Mapping[str, object], environ: Iterable[str]) -> None:
         if section in _INVOKE_SECTIONS:
             continue
         if section not in DEFAULTS:
-            raise _unknown(section, DEFAULTS, "section")
+            # A person's own ~/.invoke.yaml may hold the sections of other projects: only what looks like ours is judged.
+            if difflib.get_close_matches(section, DEFAULTS):
+                raise _unknown(section, DEFAULTS, "section")
+            continue
         if not isinstance(keys, dict):
             raise SettingError(f"{section} in invoke.yaml has no keys.", cure=f"Indent its keys under {section}:")
         for key in keys:

@@ -119,8 +119,8 @@ def client() -> Iterator[docker.DockerClient]:
 def clear(host: Host, client: docker.DockerClient) -> None:
     """Take away what a test left, or what one that was killed left."""
     host.run("trust.remove")
-    for image in client.images.list():
-        for tag in image.tags:
+    for image in client.api.images():  # not images.list, which looks again at each, though another may remove it
+        for tag in image["RepoTags"] or []:
             if tag.startswith(f"{host.reference}/{prove.REPOSITORY}:"):
                 client.images.remove(tag)
     with contextlib.suppress(docker.errors.NotFound):

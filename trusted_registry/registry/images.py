@@ -64,9 +64,7 @@ def _archived(settings: Settings, engine: Engine, _edge: Edge) -> str:
     names = engine.load(settings.archive)
     if settings.image not in names:
         held = ", ".join(names) or "no named image"
-        raise RegistryError(
-            f"{settings.archive} holds {held} and not {settings.image}; see INVOKE_REGISTRY_IMAGE.", cure=""
-        )
+        raise RegistryError(f"{settings.archive} holds {held} and not {settings.image}.", cure="")
     return settings.image
 
 

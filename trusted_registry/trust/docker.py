@@ -61,22 +61,22 @@ def find(certs_d: Path, spellings: Iterable[str], content: bytes, ledger: Iterab
     places = []
     for spelling in spellings:
         path = certs_d / spelling / FILE
-        for part in (path.parent, path):
-            if part.is_symlink():
-                raise RegistryError(
-                    f"{part} is a link to {part.readlink()}; it is not followed.", cure=f"Remove it: rm {part}"
-                )
-        places.append(Place(spelling, path, _state(path, content, ours)))
+        try:
+            places.append(Place(spelling, path, _state(path, content, ours)))
+        except OSError as error:
+            raise RegistryError(f"{path} cannot be read: {error.strerror}.", cure=f"Look: ls -ld {path}") from error
     return places
 
 
 def _state(path: Path, content: bytes, ours: set[tuple[str, str]]) -> State:
+    for part in (path.parent, path):
+        if part.is_symlink():
+            target = part.readlink()
+            raise RegistryError(f"{part} is a link to {target}; it is not followed.", cure=f"Remove it: rm {part}")
     try:
         present = path.read_bytes()
     except FileNotFoundError:
         return State.ABSENT
-    except OSError as error:
-        raise RegistryError(f"{path} cannot be read: {error.strerror}.", cure=f"Look: ls -ld {path}") from error
     if present == content:
         return State.TRUSTED
     return State.STALE if (str(path), digest(present)) in ours else State.FOREIGN
