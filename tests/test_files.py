@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import mounted
 from tests.disk import mode, snapshot
+from tests.mine import Killed, Mine
 from trusted_registry import files
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
@@ -227,37 +228,14 @@ def test_an_empty_file_in_what_is_installed_takes_the_one_of_its_name_away(tmp_p
     assert _contents(tmp_path) == NEW
 
 
-class _Killed(BaseException):
-    """What no handler expects: as good as a kill."""
-
-
-class _Mine:
-    """Counts what changes names on disk, and lets the n-th such step and all after it raise instead."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-        self.steps = 0
-        self._number = number
-        for name in ("rename", "replace", "unlink", "rmdir"):
-            monkeypatch.setattr(Path, name, self._mined(getattr(Path, name)))
-
-    def _mined(self, real: Callable[..., object]) -> Callable[..., object]:
-        def step(path: Path, *arguments: object, **options: object) -> object:
-            self.steps += 1
-            if self.steps >= self._number:
-                raise _Killed
-            return real(path, *arguments, **options)
-
-        return step
-
-
 BEFORE = {"ca.key": b"old", **OLD}
 
 
 def _install_without_authority(folder: Path, *, die_at: int) -> int:
     """Install new files over old ones, dying at a step, and return how many steps were begun."""
     _put(folder, BEFORE)
-    with pytest.MonkeyPatch.context() as patch, contextlib.suppress(_Killed):
-        mine = _Mine(patch, die_at)
+    with pytest.MonkeyPatch.context() as patch, contextlib.suppress(Killed):
+        mine = Mine(patch, die_at)
         _install(folder, {"ca.key": b"", **NEW})
     return mine.steps
 

@@ -1,0 +1,301 @@
+"""What a folder holds, what is made of it, and that nothing there is ever lost."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import forge
+from tests.disk import mode, snapshot
+from tests.recorder import Recorder
+from trusted_registry.certificate import inspect, issue, make
+from trusted_registry.errors import RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.conftest import MakeSettings
+    from trusted_registry.settings import Settings
+
+NAMES = ("ca.crt", "ca.key", "domain.crt", "domain.key")
+
+
+@pytest.fixture(autouse=True)
+def _small_rsa(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep self-signed certificates quick: their key is RSA, of 4096 bits where it counts (test_make.py)."""
+    monkeypatch.setattr("trusted_registry.certificate.profile.SELF_SIGNED_KEY", "rsa:2048")
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings) -> Settings:
+    """Settings that need no program."""
+    return make_settings(tool="cryptography")
+
+
+@pytest.fixture
+def issued(settings: Settings, edge: Recorder) -> Path:
+    """A folder with an authority and a server certificate."""
+    issue.ensure(settings, edge)
+    return settings.folder
+
+
+@pytest.fixture
+def self_signed(settings: Settings, edge: Recorder) -> Path:
+    """A folder with the document's single certificate."""
+    issue.ensure(settings, edge, self_signed=True)
+    return settings.folder
+
+
+def _changed(before: dict[str, tuple[int, bytes]], folder: Path) -> set[str]:
+    after = snapshot(folder)
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+
+# Nothing, and everything
+
+
+def test_an_empty_folder_holds_nothing(tmp_path: Path) -> None:
+    assert issue.find(tmp_path) is None
+
+
+def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
+    assert issue.find(tmp_path / "certs") is None
+
+
+def test_the_first_run_makes_an_authority_and_what_it_signs(settings: Settings, edge: Recorder) -> None:
+    assert issue.ensure(settings, edge)
+    assert {name for name in snapshot(settings.folder) if name in NAMES} == set(NAMES)
+
+
+def test_what_was_made_is_found(settings: Settings, issued: Path) -> None:
+    found = issue.find(issued)
+    assert found
+    assert (found.authority, found.server.missing(settings.hosts)) == (found.anchor, ())
+
+
+def test_the_document_s_single_certificate_is_its_own_anchor(self_signed: Path) -> None:
+    found = issue.find(self_signed)
+    assert found
+    assert (found.authority, found.anchor) == (None, found.server)
+
+
+def test_the_single_certificate_leaves_no_authority_behind(self_signed: Path) -> None:
+    assert set(snapshot(self_signed)) == {"domain.crt", "domain.key", "openssl.cnf"}
+
+
+def test_the_second_run_changes_nothing(settings: Settings, issued: Path, edge: Recorder) -> None:
+    before = snapshot(issued)
+    assert not issue.ensure(settings, edge)
+    assert snapshot(issued) == before
+
+
+def test_the_second_self_signed_run_changes_nothing(settings: Settings, self_signed: Path, edge: Recorder) -> None:
+    before = snapshot(self_signed)
+    assert not issue.ensure(settings, edge, self_signed=True)
+    assert snapshot(self_signed) == before
+
+
+@pytest.mark.parametrize("self_signed", [False, True])
+def test_force_makes_every_key_and_certificate_anew(settings: Settings, self_signed: bool, edge: Recorder) -> None:  # noqa: FBT001 - from the table
+    issue.ensure(settings, edge, self_signed=self_signed)
+    before = snapshot(settings.folder)
+    assert issue.ensure(settings, edge, self_signed=self_signed, force=True)
+    assert _changed(before, settings.folder) == {name for name in before if name != "openssl.cnf"}
+
+
+def test_force_replaces_an_authority_by_the_single_certificate(settings: Settings, issued: Path, edge: Recorder) -> None:
+    issue.ensure(settings, edge, self_signed=True, force=True)
+    assert set(snapshot(issued)) == {"domain.crt", "domain.key", "openssl.cnf"}
+
+
+def test_force_replaces_the_single_certificate_by_an_authority(settings: Settings, self_signed: Path, edge: Recorder) -> None:
+    issue.ensure(settings, edge, force=True)
+    found = issue.find(self_signed)
+    assert found
+    assert found.authority
+
+
+def test_a_self_signed_one_is_not_made_over_an_authority(settings: Settings, issued: Path, edge: Recorder) -> None:
+    before = snapshot(issued)
+    with pytest.raises(RegistryError, match="holds an authority") as caught:
+        issue.ensure(settings, edge, self_signed=True)
+    assert (snapshot(issued), "--self-signed --force" in caught.value.cure) == (before, True)
+
+
+def test_an_authority_is_not_made_over_a_self_signed_one_but_mentioned(settings: Settings, self_signed: Path, edge: Recorder) -> None:
+    before = snapshot(self_signed)
+    assert not issue.ensure(settings, edge)
+    assert (snapshot(self_signed), "self-signed" in edge.warned[0]) == (before, True)
+
+
+# What does not fit together
+
+
+def _without(*names: str) -> Callable[[Path], None]:
+    return lambda folder: [(folder / name).unlink() for name in names] and None
+
+
+def _with(name: str, content: bytes) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).write_bytes(content) and None
+
+
+def _with_other(*names: str) -> Callable[[Path], None]:
+    """Put another registry's files in the place of these."""
+
+    def change(folder: Path) -> None:
+        other = folder.parent / "other"
+        authority = forge.authority()
+        forge.save(authority, other, "ca")
+        forge.save(forge.server(authority), other, "domain")
+        for name in names:
+            shutil.copy(other / name, folder / name)
+
+    return change
+
+
+RENEW, FORCE, BACK = "./inv cert.renew", "./inv cert --force", "Put "
+BROKEN = [
+    pytest.param(_without("domain.key"), "domain.crt has no domain.key", RENEW, id="certificate without key"),
+    pytest.param(_without("domain.crt"), "domain.key has no domain.crt", RENEW, id="key without certificate"),
+    pytest.param(_without("ca.crt"), "ca.key has no ca.crt", BACK, id="authority's key alone"),
+    pytest.param(_without("ca.crt", "ca.key"), "by an authority that is not here", BACK, id="signed by nobody here"),
+    pytest.param(_without("domain.crt", "domain.key"), "an authority and no server certificate", RENEW, id="authority alone"),
+    pytest.param(_without("ca.key", "domain.key", "domain.crt"), "another machine's registry", "trust.linux", id="a client"),
+    pytest.param(_with_other("domain.key"), "domain.key is not the key of domain.crt", RENEW, id="another's key"),
+    pytest.param(_with_other("ca.key"), "ca.key is not the key of ca.crt", BACK, id="another's authority key"),
+    pytest.param(_with_other("domain.crt", "domain.key"), "domain.crt is not signed by ca.crt", RENEW, id="another's pair"),
+    pytest.param(_with("domain.crt", b"broken"), "domain.crt holds no certificate", FORCE, id="broken certificate"),
+    pytest.param(_with("domain.key", b"broken"), "domain.key holds no private key", BACK, id="broken key"),
+    pytest.param(_with("ca.crt", b"broken"), "ca.crt holds no certificate", FORCE, id="broken authority"),
+    pytest.param(_with("ca.key", b"broken"), "ca.key holds no private key", BACK, id="broken authority key"),
+    pytest.param(_with("domain.key", b""), "domain.key holds no private key", BACK, id="empty key"),
+]
+
+
+@pytest.mark.parametrize(("change", "said", "cure"), BROKEN)
+@pytest.mark.parametrize("act", [issue.ensure, issue.bring_up_to_date], ids=["cert", "up"])
+def test_what_does_not_fit_together_is_refused_with_a_cure_and_left_byte_for_byte(
+    act: Callable[[Settings, Recorder], bool],
+    change: Callable[[Path], None],
+    said: str,
+    cure: str,
+    settings: Settings,
+    issued: Path,
+) -> None:
+    change(issued)
+    before = snapshot(issued)
+    with pytest.raises(RegistryError, match=said) as caught:
+        act(settings, Recorder())
+    assert snapshot(issued) == before
+    assert cure in caught.value.cure
+
+
+@pytest.mark.parametrize(("change", "said", "cure"), [it for it in BROKEN if RENEW in it.values])
+def test_the_cure_of_a_broken_pair_cures_it_under_the_same_authority(
+    change: Callable[[Path], None], said: str, cure: str, settings: Settings, issued: Path, edge: Recorder
+) -> None:
+    assert (cure, bool(said)) == (RENEW, True)
+    authority = (issued / "ca.crt").read_bytes(), (issued / "ca.key").read_bytes()
+    change(issued)
+    issue.renew(settings, edge)
+    assert ((issued / "ca.crt").read_bytes(), (issued / "ca.key").read_bytes()) == authority
+    assert issue.find(issued)
+
+
+@pytest.mark.parametrize("change", [_without("domain.key"), _without("domain.crt"), _with_other("domain.key")])
+def test_the_cure_of_a_broken_self_signed_pair_cures_it(
+    change: Callable[[Path], None], settings: Settings, self_signed: Path, edge: Recorder
+) -> None:
+    change(self_signed)
+    with pytest.raises(RegistryError) as caught:
+        issue.find(self_signed)
+    if RENEW in caught.value.cure:
+        issue.renew(settings, edge)
+    else:
+        assert FORCE in caught.value.cure
+        issue.ensure(settings, edge, self_signed=True, force=True)
+    assert issue.find(self_signed)
+
+
+@pytest.mark.parametrize("kind", ["file", "read-only"])
+def test_a_folder_that_cannot_be_written_is_named_with_a_cure(
+    kind: str, make_settings: MakeSettings, tmp_path: Path, read_only: Path, edge: Recorder
+) -> None:
+    (tmp_path / "file").write_bytes(b"mine")
+    settings = make_settings(tool="cryptography", folder=str(tmp_path / kind if kind == "file" else read_only / "certs"))
+    with pytest.raises(RegistryError, match="cannot be") as caught:
+        issue.ensure(settings, edge)
+    assert (caught.value.cure != "", (tmp_path / "file").read_bytes()) == (True, b"mine")
+
+
+# What clients trust
+
+
+def test_clients_trust_the_authority(issued: Path) -> None:
+    assert issue.trusted(issued).path == issued / "ca.crt"
+
+
+def test_clients_trust_the_single_certificate_itself(self_signed: Path) -> None:
+    assert issue.trusted(self_signed).path == self_signed / "domain.crt"
+
+
+def test_a_client_s_machine_needs_no_key_to_trust(issued: Path) -> None:
+    _without("ca.key", "domain.key", "domain.crt")(issued)
+    assert issue.trusted(issued).path == issued / "ca.crt"
+
+
+@pytest.mark.parametrize("change", [_without(*NAMES), _without("ca.crt", "ca.key")])
+def test_a_folder_without_anything_to_trust_says_so(change: Callable[[Path], None], issued: Path) -> None:
+    change(issued)
+    with pytest.raises(RegistryError, match="holds no certificate to trust"):
+        issue.trusted(issued)
+
+
+# The configuration
+
+
+def test_the_configuration_alone_can_be_rendered(settings: Settings, edge: Recorder) -> None:
+    path = issue.write_config(settings, edge)
+    assert (snapshot(settings.folder).keys(), mode(path)) == ({"openssl.cnf"}, 0o644)
+
+
+def test_the_configuration_names_this_machine_s_address(settings: Settings, edge: Recorder) -> None:
+    assert "\nIP.1 = 192.168.0.12\n" in issue.write_config(settings, edge).read_text()
+
+
+def test_a_dry_configuration_writes_nothing(settings: Settings) -> None:
+    issue.write_config(settings, Recorder(dry=True))
+    assert not settings.folder.exists()
+
+
+# Taking it away
+
+
+def test_purge_takes_away_what_was_issued_and_nothing_else(issued: Path, edge: Recorder) -> None:
+    (issued / ".gitignore").write_text("*")
+    issue.purge(issued, edge)
+    assert set(snapshot(issued)) == {".gitignore"}
+
+
+def test_a_dry_purge_takes_nothing_away_and_shows_what_it_would(issued: Path) -> None:
+    before, edge = snapshot(issued), Recorder(dry=True)
+    issue.purge(issued, edge)
+    assert (snapshot(issued), ["rm", str(issued / "ca.key")] in edge.commands) == (before, True)
+
+
+def test_a_dry_run_of_the_first_certificate_makes_nothing(settings: Settings) -> None:
+    assert issue.ensure(settings, Recorder(dry=True))
+    assert not settings.folder.exists()
+
+
+def test_every_secret_is_listed_by_no_public_mode() -> None:
+    assert [name for name in make.MODES if name.endswith(".key")] == []
+
+
+def test_facts_of_what_was_made_are_checked_clean(settings: Settings, issued: Path) -> None:
+    found = issue.find(issued)
+    assert found
+    assert inspect.check(found.server, found.authority, settings.hosts, inspect.now()) == []

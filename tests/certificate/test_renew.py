@@ -1,0 +1,215 @@
+"""A renewal: a new server certificate, and nothing that a client would notice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import forge
+from tests.disk import snapshot
+from tests.recorder import Recorder
+from trusted_registry.certificate import inspect, issue
+from trusted_registry.errors import RegistryError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import MakeSettings
+    from trusted_registry.settings import Settings
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings) -> Settings:
+    """Settings that need no program."""
+    return make_settings(tool="cryptography")
+
+
+@pytest.fixture
+def issued(settings: Settings, edge: Recorder) -> Path:
+    """A folder with an authority and a server certificate."""
+    issue.ensure(settings, edge)
+    return settings.folder
+
+
+def _old(folder: Path, **changes: object) -> None:
+    """Put a server certificate of the folder's own authority in place of the one there."""
+    names = ("192.168.0.12", "localhost")
+    forge.save(forge.server(forge.load(folder, "ca"), **{"names": names, **changes}), folder, "domain")
+
+
+def _authority(folder: Path, **changes: object) -> None:
+    """Fill a folder with an authority to order and a server certificate of it."""
+    forge.save(forge.authority(**changes), folder, "ca")
+    _old(folder)
+
+
+def _unfit(settings: Settings, days: int | None = None) -> str | None:
+    found = issue.find(settings.folder)
+    assert found
+    return issue.unfit(found, settings, days=days)
+
+
+@pytest.mark.parametrize("tool", ["cryptography", pytest.param("openssl", marks=pytest.mark.process)])
+def test_a_renewal_changes_the_server_s_pair_alone(
+    tool: str, make_settings: MakeSettings, issued: Path, edge: Recorder
+) -> None:
+    before = snapshot(issued)
+    issue.renew(make_settings(tool=tool), edge)
+    after = snapshot(issued)
+    assert {name for name in before if before[name] != after[name]} - {"openssl.cnf"} == {"domain.crt", "domain.key"}
+
+
+def test_a_renewed_certificate_has_nothing_wrong_with_it(settings: Settings, issued: Path, edge: Recorder) -> None:
+    issue.renew(settings, edge)
+    found = issue.find(issued)
+    assert found
+    assert inspect.check(found.server, found.authority, settings.hosts, inspect.now()) == []
+
+
+def test_a_renewal_adds_a_name_that_the_authority_may_vouch_for(make_settings: MakeSettings, issued: Path, edge: Recorder) -> None:
+    issue.renew(make_settings(tool="cryptography", names="new.local,10.1.1.1"), edge)
+    found = inspect.read(issued / "domain.crt")
+    assert found.missing(("new.local", "10.1.1.1")) == ()
+
+
+@pytest.mark.parametrize("name", ["registry.example.com", "203.0.113.9"])
+def test_a_renewal_with_a_name_that_the_authority_may_not_vouch_for_is_refused(
+    name: str, make_settings: MakeSettings, issued: Path, edge: Recorder
+) -> None:
+    before = snapshot(issued)
+    with pytest.raises(RegistryError, match=f"may not vouch for {name}") as caught:
+        issue.renew(make_settings(tool="cryptography", names=name), edge)
+    assert (snapshot(issued), "--force" in caught.value.cure) == (before, True)
+
+
+def test_a_renewal_leaves_out_addresses_of_the_machine_that_the_authority_may_not_vouch_for(
+    settings: Settings, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _authority(settings.folder)
+    monkeypatch.setattr("trusted_registry.address.all_own", lambda: ("192.168.0.12", "203.0.113.9"))
+    issue.renew(settings, edge)
+    assert inspect.read(settings.folder / "domain.crt").addresses == ("192.168.0.12", "127.0.0.1")
+
+
+def test_a_renewed_certificate_never_outlives_its_authority(settings: Settings, edge: Recorder) -> None:
+    _authority(settings.folder, days=10)
+    issue.renew(settings, edge)
+    assert inspect.read(settings.folder / "domain.crt").not_after <= inspect.read(settings.folder / "ca.crt").not_after
+
+
+def test_without_the_authority_s_key_nothing_is_renewed(settings: Settings, issued: Path, edge: Recorder) -> None:
+    (issued / "ca.key").unlink()
+    before = snapshot(issued)
+    with pytest.raises(RegistryError, match=r"ca\.key is not here"):
+        issue.renew(settings, edge)
+    assert snapshot(issued) == before
+
+
+def test_with_another_authority_s_key_nothing_is_renewed(settings: Settings, issued: Path, edge: Recorder) -> None:
+    (issued / "ca.key").write_bytes(forge.pem(forge.authority().key))
+    before = snapshot(issued)
+    with pytest.raises(RegistryError, match=r"ca\.key is not the key of ca\.crt"):
+        issue.renew(settings, edge)
+    assert snapshot(issued) == before
+
+
+def test_an_expired_authority_renews_nothing(settings: Settings, edge: Recorder) -> None:
+    _authority(settings.folder, age=30, days=29)
+    before = snapshot(settings.folder)
+    with pytest.raises(RegistryError, match="The authority expired on"):
+        issue.renew(settings, edge)
+    assert snapshot(settings.folder) == before
+
+
+def test_an_empty_folder_holds_nothing_to_renew(settings: Settings, edge: Recorder) -> None:
+    with pytest.raises(RegistryError, match="nothing to renew"):
+        issue.renew(settings, edge)
+
+
+def test_a_self_signed_one_is_renewed_with_a_warning_to_every_client(
+    settings: Settings, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trusted_registry.certificate.profile.SELF_SIGNED_KEY", "rsa:2048")
+    issue.ensure(settings, edge, self_signed=True)
+    before = snapshot(settings.folder)
+    issue.renew(settings, edge)
+    assert snapshot(settings.folder).keys() == before.keys()
+    assert snapshot(settings.folder)["domain.crt"] != before["domain.crt"]
+    assert "every client must trust the new one" in edge.warned[0]
+
+
+def test_a_dry_renewal_changes_nothing_and_shows_what_it_would_type(settings: Settings, issued: Path) -> None:
+    before, edge = snapshot(issued), Recorder(dry=True)
+    issue.renew(settings, edge)
+    assert snapshot(issued) == before
+    assert [command[:2] for command in edge.commands] == [["openssl", "req"], ["openssl", "x509"]]
+
+
+# When it is due
+
+
+def test_a_fresh_certificate_serves(settings: Settings, issued: Path) -> None:
+    assert (_unfit(settings), issue.due(settings, 30), issued.exists()) == (None, False, True)
+
+
+@pytest.mark.parametrize(("days", "due"), [(31, False), (20, True)])
+def test_a_certificate_that_ends_within_the_setting_s_days_is_due(days: int, due: bool, settings: Settings, issued: Path) -> None:  # noqa: FBT001 - from the table
+    _old(issued, days=days)
+    assert (_unfit(settings) is not None) is due
+
+
+@pytest.mark.parametrize(("asked", "due"), [(10, False), (60, True)])
+def test_a_flag_says_within_how_many_days(asked: int, due: bool, settings: Settings, issued: Path) -> None:  # noqa: FBT001 - from the table
+    _old(issued, days=40)
+    assert issue.due(settings, asked) is due
+
+
+def test_an_expired_certificate_is_due(settings: Settings, issued: Path) -> None:
+    _old(issued, age=30, days=29)
+    assert (_unfit(settings) or "").startswith("expired on")
+
+
+def test_a_certificate_that_lacks_a_name_is_due(make_settings: MakeSettings, issued: Path) -> None:
+    assert (_unfit(make_settings(names="new.local")), issued.exists()) == ("does not name new.local", True)
+
+
+def test_a_certificate_as_old_as_its_authority_is_not_renewed_again_and_again(settings: Settings) -> None:
+    _authority(settings.folder, days=10)
+    _old(settings.folder, days=10)
+    assert _unfit(settings) is None
+
+
+def test_a_pair_that_does_not_fit_is_due(settings: Settings, issued: Path) -> None:
+    (issued / "domain.key").unlink()
+    assert issue.due(settings, 0)
+
+
+# What `cert` and `up` make of that
+
+
+def test_cert_refuses_an_expired_certificate_and_names_the_renewal(settings: Settings, issued: Path, edge: Recorder) -> None:
+    _old(issued, age=30, days=29)
+    before = snapshot(issued)
+    with pytest.raises(RegistryError, match="expired on") as caught:
+        issue.ensure(settings, edge)
+    assert (snapshot(issued), caught.value.cure.startswith("./inv cert.renew")) == (before, True)
+
+
+def test_up_makes_the_first_certificate(settings: Settings, edge: Recorder) -> None:
+    assert (issue.bring_up_to_date(settings, edge), issue.find(settings.folder) is not None) == (True, True)
+
+
+def test_up_leaves_a_certificate_that_serves_alone(settings: Settings, issued: Path, edge: Recorder) -> None:
+    before = snapshot(issued)
+    assert (issue.bring_up_to_date(settings, edge), snapshot(issued)) == (False, before)
+
+
+@pytest.mark.parametrize("changes", [{"days": 5}, {"age": 30, "days": 29}, {"names": ("localhost",)}])
+def test_up_renews_a_certificate_that_does_not_serve_and_keeps_the_authority(
+    changes: dict[str, object], settings: Settings, issued: Path, edge: Recorder
+) -> None:
+    _old(issued, **changes)
+    authority = (issued / "ca.crt").read_bytes()
+    assert issue.bring_up_to_date(settings, edge)
+    assert ((issued / "ca.crt").read_bytes(), _unfit(settings)) == (authority, None)
