@@ -140,26 +140,27 @@ def check_keys(config: Mapping[str, object], environ: Iterable[str]) -> None:
     Raises:
         SettingError: The first such key or variable.
     """
-    known = {f"{section}.{key}" for section, keys in DEFAULTS.items() for key in keys}
     for section, keys in config.items():
-        if section in _INVOKE_SECTIONS:
-            continue
-        if section not in DEFAULTS:
-            # A person's own ~/.invoke.yaml may hold the sections of other projects: only what looks like ours is judged.
-            if difflib.get_close_matches(section, DEFAULTS):
-                raise _unknown(section, DEFAULTS, "section")
-            continue
-        if not isinstance(keys, dict):
-            raise SettingError(f"{section} in invoke.yaml has no keys.", cure=f"Indent its keys under {section}:")
-        for key in keys:
-            if f"{section}.{key}" not in known:
-                raise _unknown(f"{section}.{key}", known, "setting")
-    variables = {f"INVOKE_{key.replace('.', '_').upper()}" for key in known}
+        _check_section(section, keys)
+    known = [f"INVOKE_{section}_{key}".upper() for section, keys in DEFAULTS.items() for key in keys]
     for name in environ:
-        if not name.startswith("INVOKE_") or name in variables | _INVOKE_VARIABLES:
+        if not name.startswith("INVOKE_") or name in known or name in _INVOKE_VARIABLES:
             continue
         if name.split("_")[1].lower() not in _INVOKE_SECTIONS:
-            raise _unknown(name, variables, "variable")
+            raise _unknown(name, known, "variable")
+
+
+def _check_section(section: str, keys: object) -> None:
+    if section not in DEFAULTS:
+        # ~/.invoke.yaml may hold the sections of a person's other projects: only what looks like ours is judged.
+        if section not in _INVOKE_SECTIONS and difflib.get_close_matches(section, DEFAULTS):
+            raise _unknown(section, DEFAULTS, "section")
+        return
+    if not isinstance(keys, dict):
+        raise SettingError(f"{section} in invoke.yaml has no keys.", cure=f"Indent its keys under {section}:")
+    for key in keys:
+        if key not in DEFAULTS[section]:
+            raise _unknown(f"{section}.{key}", [f"{section}.{known}" for known in DEFAULTS[section]], "setting")
 
 
 def _unknown(name: str, known: Iterable[str], kind: str) -> SettingError:

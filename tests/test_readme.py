@@ -1,0 +1,73 @@
+"""The README's commands exist, and a dry run of each shows what it would do and changes nothing."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Invoke
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+COMMANDS = [line for block in BLOCKS for line in block.splitlines()]
+LEADING_VARIABLE = re.compile(r"([A-Z_]+)=(\S+) ")
+
+
+def split(line: str) -> tuple[dict[str, str], list[str]]:
+    """Return the variables before a command, and its words after ./inv."""
+    variables = dict(LEADING_VARIABLE.findall(line))
+    words = shlex.split(LEADING_VARIABLE.sub("", line))
+    assert words[0] == "./inv", line
+    return variables, words[1:]
+
+
+def tasks(words: list[str]) -> list[str]:
+    """Return the names of the tasks among a command's words."""
+    values = [at + 1 for at, word in enumerate(words) if word in ("--address", "--names", "--port", "--if-expiring")]
+    return [word for at, word in enumerate(words) if not word.startswith("-") and at not in values]
+
+
+OURS = [line for line in COMMANDS if "./inv" in line]
+
+
+def test_every_command_of_the_readme_is_one_of_this_project_or_of_the_shell() -> None:
+    others = [line for line in COMMANDS if line not in OURS]
+    assert others == ['PATH="$PWD/.venv/bin:$PATH"', "source <(invoke --print-completion-script bash)"]
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("line", OURS)
+def test_a_dry_run_of_a_command_of_the_readme_succeeds_and_changes_nothing(line: str, invoke: Invoke) -> None:
+    variables, words = split(line)
+    before = sorted(invoke.root.rglob("*"))
+    if "test" in words:
+        variables["NOXSESSION"] = ""
+    done = invoke("--dry", *[word for word in words if word != "--dry"], **variables)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    assert sorted(invoke.root.rglob("*")) == before
+
+
+@pytest.mark.process
+def test_every_task_of_the_readme_is_listed_and_every_listed_task_is_in_the_readme(invoke: Invoke) -> None:
+    said = invoke("--list").stdout
+    listed = set(re.findall(r"^  ([a-z.]+)", said, re.MULTILINE)) - {"cert.make"} | {"cert"}
+    assert {name for line in OURS for name in tasks(split(line)[1])} <= listed
+    assert not [
+        name
+        for name in listed
+        if f"{name}`" not in README and f"./inv {name}" not in README and f" {name}" not in README
+    ]
+
+
+def test_the_readme_s_first_command_and_ci_s_are_those_that_it_promises() -> None:
+    assert OURS[0] == "./inv engine --yes up"
+    ci = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert ci[-1] == "./inv engine --yes test"
+    assert ci[-1] in OURS
