@@ -45,9 +45,9 @@ def test_every_command_of_the_readme_is_one_of_this_project_or_of_the_shell() ->
 @pytest.mark.parametrize("line", OURS)
 def test_a_dry_run_of_a_command_of_the_readme_succeeds_and_changes_nothing(line: str, invoke: Invoke) -> None:
     variables, words = split(line)
+    if "cert.renew" in words:
+        invoke("cert")
     before = sorted(invoke.root.rglob("*"))
-    if "test" in words:
-        variables["NOXSESSION"] = ""
     done = invoke("--dry", *[word for word in words if word != "--dry"], **variables)
     assert done.returncode == 0, done.stderr
     assert done.stdout
@@ -59,11 +59,7 @@ def test_every_task_of_the_readme_is_listed_and_every_listed_task_is_in_the_read
     said = invoke("--list").stdout
     listed = set(re.findall(r"^  ([a-z.]+)", said, re.MULTILINE)) - {"cert.make"} | {"cert"}
     assert {name for line in OURS for name in tasks(split(line)[1])} <= listed
-    assert not [
-        name
-        for name in listed
-        if f"{name}`" not in README and f"./inv {name}" not in README and f" {name}" not in README
-    ]
+    assert not {name for name in listed if not re.search(rf"(`|\./inv |yes ){re.escape(name)}\b", README)}
 
 
 def test_the_readme_s_first_command_and_ci_s_are_those_that_it_promises() -> None:

@@ -183,6 +183,13 @@ def install(staged: Path, folder: Path, modes: Mapping[str, int]) -> None:
         _recover(folder)
 
 
+def recover(folder: Path) -> None:
+    """Finish what a run that was killed while it moved files into place had decided."""
+    if (folder / _READY).exists():
+        with locked(folder):
+            pass
+
+
 def _recover(folder: Path) -> None:
     """Finish what a killed run had decided, and clear away what it had not. The caller holds the lock."""
     with explained(folder):

@@ -44,6 +44,7 @@ def find(folder: Path) -> Issued | None:
     Raises:
         RegistryError: What it holds does not fit together; nothing is changed.
     """
+    files.recover(folder)
     here = {name for name in ("ca.key", "ca.crt", "domain.key", "domain.crt") if (folder / name).exists()}
     if not here:
         return None
@@ -52,7 +53,7 @@ def find(folder: Path) -> Issued | None:
     authority = inspect.read(folder / "ca.crt") if "ca.crt" in here else None
     if authority is None and not server.self_issued:
         raise RegistryError(
-            f"{folder / 'domain.crt'} was signed by an authority that is not here.", cure=_mend("ca.crt")
+            f"{folder / 'domain.crt'} was signed by an authority that is not here.", cure=_mend("ca.crt", here)
         )
     if not inspect.is_pair(folder / "domain.key", server):
         raise RegistryError(
@@ -75,18 +76,20 @@ def _check_complete(folder: Path, here: set[str]) -> None:
         )
     for key, certificate in (("ca.key", "ca.crt"), ("domain.key", "domain.crt")):
         if key in here and certificate not in here:
-            raise RegistryError(f"{folder / key} has no {certificate} beside it.", cure=_mend(certificate))
+            raise RegistryError(f"{folder / key} has no {certificate} beside it.", cure=_mend(certificate, here))
     if "domain.crt" in here and "domain.key" not in here:
-        raise RegistryError(f"{folder / 'domain.crt'} has no domain.key beside it.", cure=_mend("domain.key"))
+        raise RegistryError(f"{folder / 'domain.crt'} has no domain.key beside it.", cure=_mend("domain.key", here))
     if "domain.crt" not in here:
         raise RegistryError(
             f"{folder} holds an authority and no server certificate.", cure="./inv cert.renew makes one."
         )
 
 
-def _mend(missing: str) -> str:
+def _mend(missing: str, here: set[str]) -> str:
     if missing == "ca.crt":
         return f"Put ca.crt back from a machine that trusts it. {FORCE}"
+    if missing == "domain.crt" and "ca.crt" not in here:
+        return f"Put domain.crt back. {FORCE}"
     return f"Put {missing} back, or make a new pair under the same authority: ./inv cert.renew"
 
 
@@ -96,6 +99,7 @@ def trusted(folder: Path) -> Facts:
     Raises:
         RegistryError: The folder holds neither.
     """
+    files.recover(folder)
     for name in ("ca.crt", "domain.crt"):
         if (folder / name).exists():
             found = inspect.read(folder / name)
@@ -163,15 +167,22 @@ def renew(settings: Settings, edge: Edge) -> None:
     with _locked(settings.folder, edge):
         folder = settings.folder
         if not (folder / "ca.crt").exists():
-            found = find(folder)
-            if found is None:
-                raise RegistryError(f"{folder} holds nothing to renew.", cure="./inv cert makes the first certificate.")
+            _check_self_signed(folder)
             edge.warn("A self-signed certificate is its own trust: every client must trust the new one.")
             make.produce(plan(settings, Shape.SELF_SIGNED), Shape.SELF_SIGNED, folder, edge, tool=settings.tool)
             return
         authority = inspect.read(folder / "ca.crt")
         _check_signer(folder, authority, settings)
         make.produce(plan(settings, Shape.SERVER, authority), Shape.SERVER, folder, edge, tool=settings.tool)
+
+
+def _check_self_signed(folder: Path) -> None:
+    """Insist on a self-signed certificate to renew; its key may be missing or another's, since both are made anew."""
+    certificate = folder / "domain.crt"
+    if certificate.exists() and inspect.read(certificate).self_issued and not (folder / "ca.key").exists():
+        return
+    if find(folder) is None:
+        raise RegistryError(f"{folder} holds nothing to renew.", cure="./inv cert makes the first certificate.")
 
 
 def _check_signer(folder: Path, authority: Facts, settings: Settings) -> None:

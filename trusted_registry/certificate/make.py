@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import files
 from trusted_registry.certificate import openssl, profile
+from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,11 +52,23 @@ def produce(what: profile.Profile, shape: Shape, folder: Path, edge: Edge, *, to
             else:
                 edge.say("made with the cryptography package, to the same effect as the commands above")
                 _natively(what, shape, staged, signer)
+        _check_made(staged, shape)
         (staged / "domain.csr").unlink(missing_ok=True)
         if shape is Shape.SELF_SIGNED:
             for name in ("ca.key", "ca.crt"):
                 (staged / name).touch()
         files.install(staged, folder, MODES)
+
+
+def _check_made(folder: Path, shape: Shape) -> None:
+    """Insist that all is there: a program may say that it succeeded and have made nothing."""
+    wanted = ["domain.key", "domain.crt"] + (["ca.key", "ca.crt"] if shape is Shape.AUTHORITY else [])
+    for name in wanted:
+        if not (folder / name).exists() or not (folder / name).stat().st_size:
+            raise RegistryError(
+                f"openssl said that it succeeded, and made no {name}.",
+                cure="Make the certificate without it: INVOKE_CERTIFICATE_TOOL=cryptography ./inv cert",
+            )
 
 
 def commands(what: profile.Profile, shape: Shape, folder: Path, *, signer: Path) -> list[list[str]]:

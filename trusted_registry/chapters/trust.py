@@ -71,4 +71,5 @@ def remove(settings: Settings, edge: Edge, *, everyone: bool) -> None:
     freed = here.remove(settings, engines.connect(edge), edge, everyone=everyone)
     for place in freed:
         tell(edge, f"removed: {place}")
-    tell(edge, "trust: taken back" if freed else "trust: there was none to take back")
+    if not freed:
+        edge.say("trust: there is none to take back")

@@ -43,7 +43,10 @@ def ensure(edge: Edge) -> bool:
     if absent is None:
         return False
     if os.environ.get("DOCKER_HOST") or absent.message.endswith("let this user in."):
-        raise absent  # what a person named is not replaced by something else
+        if not edge.dry:
+            raise absent  # what a person named is not replaced by something else
+        edge.warn(absent.message)
+        return False
     family = _family()
     if not shutil.which("dockerd"):
         if family not in ("debian", "ubuntu"):

@@ -29,8 +29,8 @@ def tls(settings: Settings, engine: Engine, edge: Edge) -> bool:
         RegistryError: It cannot be started, or what answers is not this registry with this certificate: then it is
             stopped again.
     """
-    if not edge.dry and issue.find(settings.folder) is None:
-        raise RegistryError("There is no certificate yet.", cure="./inv cert makes one.")
+    if not edge.dry:
+        _check_certificate(settings)
     running = _own(engine.find(settings.container), settings)
     if running and running.role == "plain":
         edge.say(f"{settings.container}: the plain HTTP registry gives way to the TLS one; its images stay")
@@ -49,6 +49,16 @@ def tls(settings: Settings, engine: Engine, edge: Edge) -> bool:
     except (RegistryError, ssl.SSLError) as error:
         _give_up(error, spec, engine, edge)
     return True
+
+
+def _check_certificate(settings: Settings) -> None:
+    """Insist on a certificate that clients will accept for what they type, before anything is started with it."""
+    found = issue.find(settings.folder)
+    if found is None:
+        raise RegistryError("There is no certificate yet.", cure="./inv cert makes one.")
+    reason = issue.unfit(found, settings, days=0)
+    if reason:
+        raise RegistryError(f"{found.server.path} {reason}.", cure="./inv cert.renew makes a new one.")
 
 
 def plain(settings: Settings, engine: Engine, edge: Edge, *, lan: bool) -> bool:
