@@ -17,6 +17,8 @@ from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.settings import DEFAULTS, check_keys
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from invoke.context import Context
 
     from trusted_registry.settings import Settings
@@ -60,6 +62,24 @@ def _bad_variable(error: ValueError) -> Exit | None:
         if name.startswith("INVOKE_") and value == text:
             return Exit(explain(SettingError(f"{name} is {text!r}.", cure="Use a whole number.")), code=2)
     return None
+
+
+def _on_unreadable_settings(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Show a settings file that is no YAML as one line and a cure; Invoke reads it outside of every task."""
+    from trusted_registry.terminal import explain
+
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        sys.__excepthook__(kind, error, trace)
+        return
+    where = f"{mark.name}, line {mark.line + 1}"
+    unreadable = SettingError(f"{where}: {getattr(error, 'problem', 'it is no YAML')}.", cure="Mend that line.")
+    sys.stderr.write(f"{explain(unreadable)}\n")
+    raise SystemExit(unreadable.code)
+
+
+# The one thing that importing this file does: no other place comes before Invoke reads its settings files.
+sys.excepthook = _on_unreadable_settings
 
 
 def _terminal(c: Context, *, yes: bool = False, quiet: bool = False) -> Terminal:
