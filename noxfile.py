@@ -48,7 +48,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("codespell", ".")
-    session.run("shellcheck", "inv", ".ci/run")
+    session.run("shellcheck", "inv", ".ci/run", "bench/document.sh")
 
 
 @nox.session
@@ -78,3 +78,14 @@ def docs(session: nox.Session) -> None:
     """The README's command blocks, against --dry and --list."""
     install(session, "test")
     session.run("pytest", "tests/test_readme.py", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def bench(session: nox.Session) -> None:
+    """Ratios to what a person would type by hand; needs a Docker Engine; prints a table and writes bench.json."""
+    # In no environment of its own: what is timed is the one that ./inv makes and everybody uses.
+    session.run(str(ROOT / "inv"), "--version", external=True)
+    # After Ctrl-C it takes its registries down before it ends.
+    patience = {"interrupt_timeout": 60.0, "terminate_timeout": 60.0}
+    python = str(ROOT / ".venv" / "bin" / "python")
+    session.run(python, "-m", "bench", *session.posargs, external=True, **patience)

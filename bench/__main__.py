@@ -5,11 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench import machine, measures, report, stand
 from bench.timing import BenchError
 from trusted_registry.errors import RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FEWEST = 5
 """Runs below which a median says little."""
@@ -44,16 +49,22 @@ def _measured(runs: int) -> tuple[list[report.Row], dict[str, str]]:
         image = _image(small)
         described = machine.describe(image)
         rows: list[report.Row] = []
-        for title, measure in (
-            ("inv --list", lambda: measures.listing(small, runs)),
-            ("inv up", lambda: measures.up(small, image, runs)),
-            ("inv up again", lambda: measures.again(small, runs)),
-            ("inv cert", lambda: measures.cert(small, runs)),
-            ("new TLS connections", lambda: measures.handshakes((small, large), runs)),
-        ):
+        for title, measure in _steps(small, large, image, runs):
             _say(f"timing {title}")
             rows += measure()
     return rows, described | {"the bench itself": f"{time.monotonic() - begun:.0f} s, {runs} runs of each side"}
+
+
+def _steps(
+    small: stand.Stand, large: stand.Stand, image: str, runs: int
+) -> tuple[tuple[str, Callable[[], list[report.Row]]], ...]:
+    return (
+        ("inv --list", partial(measures.listing, small, runs)),
+        ("inv up", partial(measures.up, small, image, runs)),
+        ("inv up again", partial(measures.again, small, runs)),
+        ("inv cert", partial(measures.cert, small, runs)),
+        ("new TLS connections", partial(measures.handshakes, (small, large), runs)),
+    )
 
 
 def _image(here: stand.Stand) -> str:

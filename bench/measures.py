@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import connections, stand
@@ -14,6 +13,7 @@ from bench.timing import Side, Spread, in_turn, megabytes, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 DOCUMENT = str(ROOT / "bench" / "document.sh")
 LISTINGS = 3

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import enum
 import json
+import sys
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.timing import Spread
+
+
+_WIDE = 240
+"""Columns of a table that goes to a file: no cell is broken."""
 
 
 class Compared(enum.Enum):
@@ -73,21 +79,27 @@ class Row:
     def measured(self, figure: float) -> str:
         """Return a figure of the kind that the target is about, with its unit."""
         if self.compared is Compared.RATIO:
-            return f"{figure:.2f} ×"
+            return f"{figure:.2f} times"
         return f"{figure:+.2f} {self.unit}" if self.compared is Compared.DIFFERENCE else f"{figure:.0f} {self.unit}"
 
 
 def show(rows: Sequence[Row], machine: Mapping[str, str], console: Console | None = None) -> None:
     """Print the table, and under it the machine it was measured on."""
-    table = Table(title="Medians (least to most), both sides in turn", title_justify="left")
+    console = console or _console()
+    # Markdown where nobody watches: for a README, or a log.
+    shape = box.HEAVY_HEAD if console.is_terminal else box.MARKDOWN
+    table = Table(title="Medians (least to most), both sides in turn", title_justify="left", box=shape)
     for column in ("This project", "Against", "Ours", "Theirs", "Compared", "Target", ""):
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*_cells(row), style="bold red" if row.met is False else "")
-    console = console or Console(highlight=False, markup=False)
     console.print(table)
     for name, value in machine.items():
         console.print(f"{name}: {value}")
+
+
+def _console() -> Console:
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _WIDE)
 
 
 def _cells(row: Row) -> list[str]:
