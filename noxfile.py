@@ -85,7 +85,6 @@ def bench(session: nox.Session) -> None:
     """Ratios to what a person would type by hand; needs a Docker Engine; prints a table and writes bench.json."""
     # In no environment of its own: what is timed is the one that ./inv makes and everybody uses.
     session.run(str(ROOT / "inv"), "--version", external=True)
+    argv = [str(ROOT / ".venv" / "bin" / "python"), "-m", "bench", *session.posargs]
     # After Ctrl-C it takes its registries down before it ends.
-    patience = {"interrupt_timeout": 60.0, "terminate_timeout": 60.0}
-    python = str(ROOT / ".venv" / "bin" / "python")
-    session.run(python, "-m", "bench", *session.posargs, external=True, **patience)
+    session.run(*argv, external=True, interrupt_timeout=60, terminate_timeout=60)
