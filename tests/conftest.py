@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
@@ -127,6 +128,27 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
         return
     with mounted(folder, "ro"):
         yield folder
+
+
+@pytest.fixture
+def forbidden() -> Iterator[Path]:
+    """A folder that this process may not enter; root plays another user for as long."""
+    with tempfile.TemporaryDirectory() as outer:
+        folder = Path(outer, "forbidden")
+        folder.mkdir(mode=0o700)
+        Path(outer).chmod(0o711)
+        user = os.geteuid()
+        if user:
+            folder.chmod(0)
+        else:
+            os.seteuid(NOBODY)
+        try:
+            yield folder
+        finally:
+            if user:
+                folder.chmod(0o700)
+            else:
+                os.seteuid(user)
 
 
 class mounted:  # noqa: N801 - read as a statement: `with mounted(folder, "ro")`

@@ -231,6 +231,13 @@ def test_a_folder_that_cannot_be_written_is_named_with_a_cure(
     assert (caught.value.cure != "", (tmp_path / "file").read_bytes()) == (True, b"mine")
 
 
+@pytest.mark.parametrize("look", [issue.find, issue.trusted])
+def test_a_folder_that_may_not_be_entered_is_named_with_a_cure(look: Callable[[Path], object], forbidden: Path) -> None:
+    with pytest.raises(RegistryError, match="Permission denied") as caught:
+        look(forbidden)
+    assert caught.value.cure
+
+
 # What clients trust
 
 

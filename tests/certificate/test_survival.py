@@ -86,8 +86,9 @@ def test_an_openssl_that_lies_and_makes_nothing_leaves_everything_as_it_was(
 def test_an_openssl_that_cannot_be_started_leaves_everything_as_it_was(
     make_settings: MakeSettings, issued: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = programs.put("openssl", "", tmp_path, monkeypatch) / "openssl"
-    path.write_bytes(b"\x7fELF nonsense")
+    folder = programs.put("openssl", "", tmp_path, monkeypatch)
+    (folder / "openssl").write_bytes(b"\x7fELF nonsense")
+    monkeypatch.setenv("PATH", str(folder))
     before = snapshot(issued)
     with pytest.raises(RegistryError, match="openssl cannot be started"):
         issue.renew(make_settings(tool="openssl"), Recorder())

@@ -1,0 +1,100 @@
+"""What was written where is remembered, so that exactly that can be taken back."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.disk import mode
+from trusted_registry.errors import RegistryError
+from trusted_registry.files import Remove, Write
+from trusted_registry.trust import ledger
+from trusted_registry.trust.ledger import Entry
+from trusted_registry.trust.plan import Plan
+
+
+def _entry(path: str = "/certs.d/a/ca.crt", sha256: str = "aa", value: str = "") -> Entry:
+    return Entry("docker", path, sha256, value, "/checkout", "2026-01-02T03:04:05Z")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a ledger is to be."""
+    return tmp_path / "state" / "ledger.json"
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [("", "/home/me/.local/state"), ("/state", "/state"), ("relative", "/home/me/.local/state")],
+)
+def test_it_lies_where_xdg_says(state: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("XDG_STATE_HOME", state)
+    assert ledger.where() == Path(expected) / "trusted-registry" / "ledger.json"
+
+
+def test_before_anything_was_written_it_is_empty(path: Path) -> None:
+    assert ledger.read(path) == []
+
+
+def test_what_was_recorded_is_read_back_in_order(path: Path) -> None:
+    ledger.record(path, [_entry("/b")])
+    ledger.record(path, [_entry("/a")])
+    assert ledger.read(path) == [_entry("/b"), _entry("/a")]
+
+
+def test_one_place_is_recorded_once_per_content(path: Path) -> None:
+    ledger.record(path, [_entry()])
+    ledger.record(path, [_entry()])
+    assert ledger.read(path) == [_entry()]
+
+
+def test_two_values_in_one_shared_file_are_two_entries(path: Path) -> None:
+    ledger.record(path, [_entry(value="a:5000")])
+    ledger.record(path, [_entry(value="b:5000")])
+    assert [entry.value for entry in ledger.read(path)] == ["a:5000", "b:5000"]
+
+
+def test_what_was_taken_back_is_forgotten_and_nothing_else(path: Path) -> None:
+    ledger.record(path, [_entry("/a"), _entry("/b")])
+    ledger.forget(path, [_entry("/a")])
+    assert ledger.read(path) == [_entry("/b")]
+
+
+def test_nothing_to_record_makes_no_file(path: Path) -> None:
+    ledger.record(path, [])
+    assert not path.exists()
+
+
+def test_it_is_its_owner_s_alone(path: Path) -> None:
+    ledger.record(path, [_entry()])
+    assert mode(path) == 0o600
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"entries": [{}]}', '{"entries": 3}', '{"entries": ["a"]}', "null"])
+def test_a_damaged_one_is_named_with_a_cure_and_stays(text: str, path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text(text)
+    with pytest.raises(RegistryError, match="is damaged") as caught:
+        ledger.record(path, [_entry()])
+    assert (path.read_text(), caught.value.cure) == (text, f"Move it away: mv {path} {path}.damaged")
+
+
+def test_its_file_says_its_version(path: Path) -> None:
+    ledger.record(path, [_entry()])
+    assert json.loads(path.read_text())["version"] == 1
+
+
+def test_entries_are_made_of_writes_alone_with_the_digest_of_their_content() -> None:
+    plan = Plan("docker", (Write(Path("/a"), b"text"), Remove(Path("/b"), keep=Path("/"))), ())
+    (entry,) = ledger.entries(plan, by=Path("/checkout"))
+    assert (entry.store, entry.path, entry.by) == ("docker", "/a", "/checkout")
+    assert entry.sha256 == "982d9e3eb996f559e633f4d194def3761d909f5a3b647d1a851fead67c32c9d1"
+
+
+def test_an_entry_s_time_is_utc_and_sorts() -> None:
+    (entry,) = ledger.entries(Plan("docker", (Write(Path("/a"), b""),), ()), by=Path("/"))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", entry.time)
