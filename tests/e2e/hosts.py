@@ -141,6 +141,11 @@ class Host:
         """Return a file's text."""
         return self.does("cat", path).out
 
+    def peek(self, path: str) -> str:
+        """Return what a file says so far; no step of a scenario, so it shows no line."""
+        _, (out, _err) = self.container.exec_run(["cat", path], demux=True)
+        return (out or b"").decode(errors="replace")
+
     def write(self, path: str, content: bytes | str, *, owner: int = 0, mode: int = 0o644) -> None:
         """Put a file on the host; its folder must be there."""
         payload = content.encode() if isinstance(content, str) else content
