@@ -43,8 +43,13 @@ class Remove:
 
 
 @contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals into errors that say what to do about this path."""
+def explained(path: Path, what: str = "written") -> Iterator[None]:
+    """Turn the operating system's refusals into errors that say what to do about this path.
+
+    Args:
+        path: What is worked on.
+        what: What cannot be done to it: written, read.
+    """
     try:
         yield
     except (FileExistsError, NotADirectoryError) as error:
@@ -52,7 +57,7 @@ def explained(path: Path) -> Iterator[None]:
             f"{path} cannot be a folder: a file stands in its way.", cure=f"Move that file away: mv {path} {path}.old"
         ) from error
     except OSError as error:
-        raise RegistryError(f"{path} cannot be written: {error.strerror}.", cure=_cure(error, path)) from error
+        raise RegistryError(f"{path} cannot be {what}: {error.strerror}.", cure=_cure(error, path)) from error
 
 
 def _cure(error: OSError, path: Path) -> str:
@@ -185,7 +190,9 @@ def install(staged: Path, folder: Path, modes: Mapping[str, int]) -> None:
 
 def recover(folder: Path) -> None:
     """Finish what a run that was killed while it moved files into place had decided."""
-    if (folder / _READY).exists():
+    with explained(folder, "read"):
+        unfinished = (folder / _READY).exists()
+    if unfinished:
         with locked(folder):
             pass
 

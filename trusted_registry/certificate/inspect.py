@@ -55,6 +55,11 @@ class Facts:
         """Return whole days until it expires; negative once it has."""
         return (self.not_after - now).days
 
+    @property
+    def sha1(self) -> str:
+        """The SHA-1 fingerprint in hex: no proof of anything, but the name that a Mac's keychain and Windows know."""
+        return self.certificate.fingerprint(hashes.SHA1()).hex()  # noqa: S303 - a name, see above
+
     def missing(self, hosts: Iterable[str]) -> tuple[str, ...]:
         """Return those of the hosts that it does not name."""
         return tuple(host for host in hosts if host not in (*self.dns, *self.addresses))

@@ -39,7 +39,10 @@ def carry_out(plan: Plan, edge: Edge) -> None:
 
 def writable(path: Path) -> bool:
     """Whether this user may put a file at a path, making the folders on the way."""
-    folder = next(parent for parent in path.parents if parent.exists())
+    try:
+        folder = next(parent for parent in path.parents if parent.exists())
+    except PermissionError:
+        return False
     return os.access(folder, os.W_OK | os.X_OK)
 
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry import address, run
+from trusted_registry import address, files, run
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
 from trusted_registry.trust import apply, insecure, ledger
@@ -36,8 +36,8 @@ def allow_plain(settings: Settings, engine: Engine, edge: Edge) -> bool:
         return False
     path = insecure.config_file(rootless=engine.here and engine.info().rootless)
     before = _text_of(path)
-    change = Write(path, insecure.added(before, registry, path).encode())
-    backup = Write(_backup(path), before.encode())
+    change = Write(path, insecure.added(before, registry, path).encode(), _mode(path))
+    backup = Write(_backup(path), before.encode(), _mode(path))
     if not edge.dry:
         written = Plan("insecure", (change,), ())
         ledger.record(ledger.where(), ledger.entries(written, by=settings.root, value=registry))
@@ -60,12 +60,23 @@ def disallow(entry: ledger.Entry, engine: Engine, edge: Edge) -> None:
         after = original
     listed = engine.here and entry.value in engine.info().insecure
     if after != before or listed:
-        _put(Write(path, insecure.emptied(before, entry.value, path).encode()), engine, edge, entry.value, listed=False)
+        interim = Write(path, insecure.emptied(before, entry.value, path).encode(), _mode(path))
+        _put(interim, engine, edge, entry.value, listed=False)
     if after:
-        apply.carry_out(Plan("insecure", (Write(path, after.encode()),), ()), edge)
-    obsolete = [Remove(backup, keep=path.parent)] if original else []
+        apply.carry_out(Plan("insecure", (Write(path, after.encode(), _mode(path)),), ()), edge)
+    obsolete = [Remove(backup, keep=path.parent)] if original and not _others(entry) else []
     obsolete += [] if after else [Remove(path, keep=path.parent)]
     apply.carry_out(removal("insecure", tuple(obsolete)), edge)
+
+
+def _others(entry: ledger.Entry) -> bool:
+    """Whether more of what was added to the same file is still in it."""
+    entries = ledger.read(ledger.where())
+    return any(other.path == entry.path and other.value not in ("", entry.value) for other in entries)
+
+
+def _mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777 if path.exists() else files.PUBLIC_FILE
 
 
 def _backup(path: Path) -> Path:

@@ -100,15 +100,23 @@ def plan(store: str, places: Iterable[Place], source: Path, content: bytes) -> P
 
 
 def removal(store: str, entries: Iterable[Entry]) -> tuple[Plan, list[Path]]:
-    """Return what takes entries of the ledger back, and the files that were changed since and therefore stay."""
-    removes, changed = [], []
+    """Return what takes entries of the ledger back, and the files that were changed since and therefore stay.
+
+    Raises:
+        RegistryError: A file cannot be looked at.
+    """
+    written: dict[Path, set[str]] = {}
     for entry in entries:
-        path = Path(entry.path)
+        written.setdefault(Path(entry.path), set()).add(entry.sha256)
+    removes, changed = [], []
+    for path, digests in written.items():
         try:
-            present = path.read_bytes()
-        except OSError:
+            ours = digest(path.read_bytes()) in digests
+        except FileNotFoundError:
             continue
-        if digest(present) == entry.sha256:
+        except OSError as error:
+            raise RegistryError(f"{path} cannot be read: {error.strerror}.", cure=f"Look: ls -ld {path}") from error
+        if ours:
             removes.append(Remove(path, keep=path.parent.parent.parent))
         else:
             changed.append(path)

@@ -1,4 +1,4 @@
-"""This machine's trust: looks, plans and carries out for the Docker Engine that answers here."""
+"""This machine's trust: looks, plans and carries out, for the Docker Engine that answers here and for a Mac."""
 
 from __future__ import annotations
 
@@ -12,24 +12,21 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.trust import apply, daemon, docker, ledger, macos
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from trusted_registry.certificate.inspect import Facts
     from trusted_registry.edge import Edge
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
     from trusted_registry.trust.docker import Place
 
+_SYSTEMS = {"Darwin": "macOS"}
+_TASKS = {"Darwin": "./inv trust.macos", "Linux": "./inv trust.linux"}
+
 
 def check_platform(system: str, task: str) -> None:
     """Refuse to do one system's work on another."""
-    if platform.system() != system:
-        other = {"Darwin": "./inv trust.macos", "Linux": "./inv trust.linux"}.get(
-            platform.system(), "the README's page on trust"
-        )
-        raise RegistryError(
-            f"{task} is for {'macOS' if system == 'Darwin' else system}; this is not.", cure=f"Use {other}."
-        )
+    here = platform.system()
+    if here != system:
+        instead = _TASKS.get(here, "what the README says of your system")
+        raise RegistryError(f"{task} is for {_SYSTEMS.get(system, system)}; this is not.", cure=f"Use {instead}.")
 
 
 def places(settings: Settings, engine: Engine) -> list[Place]:
@@ -38,9 +35,12 @@ def places(settings: Settings, engine: Engine) -> list[Place]:
     Raises:
         RegistryError: There is no certificate to trust, or a directory is a link.
     """
-    content = issue.trusted(settings.folder).path.read_bytes()
+    return _look(_certs_d(engine), settings, issue.trusted(settings.folder).path.read_bytes())
+
+
+def _look(certs_d: Path, settings: Settings, content: bytes) -> list[Place]:
     spellings = address.spellings(settings.hosts, settings.port)
-    return docker.find(_certs_d(engine), spellings, content, ledger.read(ledger.where()))
+    return docker.find(certs_d, spellings, content, ledger.read(ledger.where()))
 
 
 def _certs_d(engine: Engine) -> Path:
@@ -58,13 +58,22 @@ def trust(settings: Settings, engine: Engine, edge: Edge) -> bool:
     Raises:
         RegistryError: A place holds another's certificate, or cannot be written.
     """
-    source = settings.folder / "ca.crt"
-    if edge.dry and not (source.exists() or (settings.folder / "domain.crt").exists()):
-        content, found = b"", _absent(settings, engine)
-    else:
-        source = issue.trusted(settings.folder).path
-        content, found = source.read_bytes(), places(settings, engine)
-    store = _certs_d(engine).parent.name
+    return _write("docker", _certs_d(engine), settings, edge)
+
+
+def trust_desktop(settings: Settings, edge: Edge) -> bool:
+    """Write the certificate where Docker Desktop, Colima and OrbStack look; return whether anything was written."""
+    return _write("docker-desktop", macos.desktop_folder(Path.home()), settings, edge)
+
+
+def _write(store: str, certs_d: Path, settings: Settings, edge: Edge) -> bool:
+    source = _anchor(settings, edge)
+    if source.exists():
+        content = source.read_bytes()
+        found = _look(certs_d, settings, content)
+    else:  # a dry run may have no certificate to compare
+        content, spellings = b"", address.spellings(settings.hosts, settings.port)
+        found = [docker.Place(it, certs_d / it / docker.FILE, docker.State.ABSENT) for it in spellings]
     plan = docker.plan(store, found, source, content)
     if not edge.dry:
         ledger.record(ledger.where(), ledger.entries(plan, by=settings.root))
@@ -72,11 +81,23 @@ def trust(settings: Settings, engine: Engine, edge: Edge) -> bool:
     return bool(plan.operations)
 
 
-def _absent(settings: Settings, engine: Engine) -> list[Place]:
-    """Return the places of a certificate that a dry run has not made."""
-    certs_d = _certs_d(engine)
-    spellings = address.spellings(settings.hosts, settings.port)
-    return [docker.Place(it, certs_d / it / docker.FILE, docker.State.ABSENT) for it in spellings]
+def _anchor(settings: Settings, edge: Edge) -> Path:
+    """Return the file that clients trust; in a dry run, the one that there would be."""
+    try:
+        return issue.trusted(settings.folder).path
+    except RegistryError:
+        if edge.dry:
+            return settings.folder / "ca.crt"
+        raise
+
+
+def trust_keychain(settings: Settings, edge: Edge, keychain: str) -> None:
+    """Trust the certificate in a keychain of this Mac."""
+    source = _anchor(settings, edge)
+    if not edge.dry:
+        sha1 = issue.trusted(settings.folder).sha1
+        ledger.record(ledger.where(), [ledger.entry(f"keychain-{keychain}", source, b"", by=settings.root, value=sha1)])
+    run.act(macos.add(source, keychain, Path.home()), edge)
 
 
 def remove(settings: Settings, engine: Engine, edge: Edge, *, everyone: bool = False) -> list[str]:
@@ -86,22 +107,31 @@ def remove(settings: Settings, engine: Engine, edge: Edge, *, everyone: bool = F
         The places that were freed.
 
     Raises:
-        RegistryError: A file cannot be removed; what was already taken back is forgotten all the same.
+        RegistryError: Something cannot be taken back; what was taken back before it is forgotten all the same.
     """
     entries = [entry for entry in ledger.read(ledger.where()) if everyone or entry.by == str(settings.root)]
-    whole = _with_equal_files([entry for entry in entries if not entry.value], settings, engine)
-    plan, changed = docker.removal("docker", whole)
+    whole = [entry for entry in entries if not entry.value]
+    plan, changed = docker.removal("docker", whole + _unknown_to(entries, settings, engine))
     for path in changed:
         edge.warn(f"{path} was changed since it was written here; it stays.")
     apply.carry_out(plan, edge)
+    _forget(whole, edge)
     freed = [str(operation.path) for operation in plan.operations]
-    _forget([entry for entry in entries if not entry.value], edge)
     for entry in entries:
         if entry.value:
-            daemon.disallow(entry, engine, edge)
+            _take_back(entry, engine, edge)
             _forget([entry], edge)
             freed.append(f"{entry.value} in {entry.path}")
     return freed
+
+
+def _take_back(entry: ledger.Entry, engine: Engine, edge: Edge) -> None:
+    store, _, keychain = entry.store.partition("-")
+    if store != "keychain":
+        daemon.disallow(entry, engine, edge)
+        return
+    for argv in macos.remove(Path(entry.path), entry.value, keychain, Path.home()):
+        run.act(argv, edge)
 
 
 def _forget(entries: list[ledger.Entry], edge: Edge) -> None:
@@ -109,56 +139,18 @@ def _forget(entries: list[ledger.Entry], edge: Edge) -> None:
         ledger.forget(ledger.where(), entries)
 
 
-def _with_equal_files(entries: list[ledger.Entry], settings: Settings, engine: Engine) -> list[ledger.Entry]:
-    """Add the files that hold this very certificate though the ledger does not know them: another user wrote them."""
+def _unknown_to(entries: list[ledger.Entry], settings: Settings, engine: Engine) -> list[ledger.Entry]:
+    """Return the files that hold this very certificate and are not in the ledger: another user wrote them."""
     try:
-        anchor = issue.trusted(settings.folder)
+        content = issue.trusted(settings.folder).path.read_bytes()
     except RegistryError:
-        return entries
-    content = anchor.path.read_bytes()
+        return []
     known = {entry.path for entry in entries}
-    found = docker.find(_certs_d(engine), address.spellings(settings.hosts, settings.port), content, entries)
-    return entries + [
-        ledger.Entry("docker", str(place.path), ledger.digest(content), "", str(settings.root), "")
-        for place in found
-        if place.state is docker.State.TRUSTED and str(place.path) not in known
-    ]
+    found = [place.path for place in _look(_certs_d(engine), settings, content) if place.state is docker.State.TRUSTED]
+    return [ledger.entry("docker", path, content, by=settings.root) for path in found if str(path) not in known]
 
 
 def unverified(settings: Settings, engine: Engine) -> list[str]:
     """Return the spellings that the engine does not verify at all, because its configuration lists them."""
     listed = engine.info().insecure if engine.here else ()
     return [spelling for spelling in address.spellings(settings.hosts, settings.port) if spelling in listed]
-
-
-def trust_keychain(settings: Settings, edge: Edge, which: str) -> None:
-    """Trust the certificate in a keychain of this Mac."""
-    source = _source(settings, edge)
-    run.act(macos.add(source, which, Path.home()), edge)
-
-
-def trust_desktop(settings: Settings, edge: Edge) -> bool:
-    """Write the certificate where Docker Desktop, Colima and OrbStack look; return whether anything was written."""
-    source = _source(settings, edge)
-    content = source.read_bytes() if source.exists() else b""
-    spellings = address.spellings(settings.hosts, settings.port)
-    found = docker.find(macos.desktop_folder(Path.home()), spellings, content, ledger.read(ledger.where()))
-    plan = docker.plan("docker-desktop", found, source, content)
-    if not edge.dry:
-        ledger.record(ledger.where(), ledger.entries(plan, by=settings.root))
-    apply.carry_out(plan, edge)
-    return bool(plan.operations)
-
-
-def forget_keychain(anchor: Facts, edge: Edge, which: Iterable[str]) -> None:
-    """Take the certificate out of keychains again."""
-    from cryptography.hazmat.primitives import hashes
-
-    sha1 = anchor.certificate.fingerprint(hashes.SHA1()).hex()  # noqa: S303 - a name in the keychain, not a proof
-    for keychain in which:
-        for argv in macos.remove(anchor.path, sha1, keychain, Path.home()):
-            run.act(argv, edge)
-
-
-def _source(settings: Settings, edge: Edge) -> Path:
-    return settings.folder / "ca.crt" if edge.dry else issue.trusted(settings.folder).path

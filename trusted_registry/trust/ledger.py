@@ -64,18 +64,20 @@ def read(path: Path) -> list[Entry]:
         ) from error
 
 
-def entries(plan: Plan, *, by: Path, value: str = "") -> list[Entry]:
-    """Return what to remember of a plan's writes; with a value, that only this was added to the file."""
+def entry(store: str, path: Path, content: bytes, *, by: Path, value: str = "") -> Entry:
+    """Return what to remember of one write, made now; with a value, that only this was added to the file."""
     now = datetime.datetime.now(datetime.timezone.utc)
-    writes = (operation for operation in plan.operations if isinstance(operation, Write))
-    return [
-        Entry(plan.store, str(write.path), digest(write.content), value, str(by), f"{now:%Y-%m-%dT%H:%M:%SZ}")
-        for write in writes
-    ]
+    return Entry(store, str(path), digest(content), value, str(by), f"{now:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def entries(plan: Plan, *, by: Path, value: str = "") -> list[Entry]:
+    """Return what to remember of a plan's writes."""
+    writes = [operation for operation in plan.operations if isinstance(operation, Write)]
+    return [entry(plan.store, write.path, write.content, by=by, value=value) for write in writes]
 
 
 def record(path: Path, written: Iterable[Entry]) -> None:
-    """Add entries; a newer one for the same place and value takes the older one's. Called before the writing."""
+    """Add entries. Called before the writing; what a place held before is still known, should that not happen."""
     _change(path, add=list(written), drop=[])
 
 
@@ -88,7 +90,7 @@ def _change(path: Path, *, add: list[Entry], drop: list[Entry]) -> None:
     if not add and not drop:
         return
     with files.locked(path.parent):
-        gone = {(entry.path, entry.value) for entry in (*add, *drop)}
-        kept = [entry for entry in read(path) if (entry.path, entry.value) not in gone]
+        gone = {(entry.path, entry.value, entry.sha256) for entry in (*add, *drop)}
+        kept = [entry for entry in read(path) if (entry.path, entry.value, entry.sha256) not in gone]
         text = json.dumps({"version": 1, "entries": [asdict(entry) for entry in (*kept, *add)]}, indent=2)
         files.write(path, f"{text}\n".encode(), files.PRIVATE_FILE)
