@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import nox
@@ -22,18 +21,12 @@ SOURCES = ("tasks.py", "noxfile.py", "trusted_registry", "tests")
 
 def interpreters() -> list[str]:
     """Return the oldest and the newest supported Python that this machine has: what breaks, breaks at the ends."""
-    found = [path for version in SUPPORTED if (path := _interpreter(version))]
-    return list(dict.fromkeys((found[0], found[-1])))
-
-
-def _interpreter(version: str) -> str | None:
-    """Return a working Python of a version: from PATH, or from pyenv, whose shims stand on PATH but may not run."""
-    named = shutil.which(f"python{version}")
-    if named and subprocess.run([named, "-c", ""], capture_output=True, check=False).returncode == 0:
-        return f"python{version}"
+    # pyenv's shims stand on PATH for every version that it has, and refuse to run most of them.
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    installed = sorted(pyenv.glob(f"{version}.*/bin/python"))
-    return str(installed[-1]) if installed else None
+    folders = [str(path.parent) for version in SUPPORTED for path in sorted(pyenv.glob(f"{version}.*/bin/python"))]
+    os.environ["PATH"] = os.pathsep.join([*folders, os.environ["PATH"]])
+    found = [version for version in SUPPORTED if shutil.which(f"python{version}")]
+    return list(dict.fromkeys((found[0], found[-1])))
 
 
 def install(session: nox.Session, group: str) -> None:

@@ -25,7 +25,7 @@ def check_platform(system: str, task: str) -> None:
     """Refuse to do one system's work on another."""
     here = platform.system()
     if here != system:
-        instead = _TASKS.get(here, "what the README says of your system")
+        instead = _TASKS.get(here, "the commands that ./inv --dry trust.linux shows, as a pattern")
         raise RegistryError(f"{task} is for {_SYSTEMS.get(system, system)}; this is not.", cure=f"Use {instead}.")
 
 
