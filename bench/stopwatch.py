@@ -6,6 +6,7 @@ A process of its own because Linux counts, as a child's peak, the memory that it
 
 import json
 import os
+import signal
 import sys
 import time
 
@@ -18,8 +19,9 @@ def main(log: str, *argv: str) -> None:
         (os.POSIX_SPAWN_OPEN, 1, log, flags, 0o600),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command is meant, and is waited for
     begun = time.perf_counter()
-    pid = os.posix_spawnp(argv[0], argv, os.environ, file_actions=actions)
+    pid = os.posix_spawnp(argv[0], argv, os.environ, file_actions=actions, setsigdef=[signal.SIGINT])
     _, status, usage = os.wait4(pid, 0)
     seconds = time.perf_counter() - begun
     unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2): bytes there, kilobytes here

@@ -152,6 +152,14 @@ def read_only_checkout(tmp_path: Path) -> Iterator[Checkout]:
 
 
 @pytest.fixture
+def _heard() -> Iterator[None]:
+    """Have programs hear Ctrl-C even where the tests themselves do not: those in the background of a script."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
 def only(tmp_path: Path) -> Callable[..., str]:
     """A maker of a PATH that holds what the wrapper needs of a system, and a python3 only where one is given."""
 
@@ -310,6 +318,7 @@ class TestSeveralRuns:
         assert second.returncode == 0
         assert fresh.ready
 
+    @pytest.mark.usefixtures("_heard")
     @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
     def test_what_was_cut_short_is_repaired(self, fresh: Checkout, number: signal.Signals) -> None:
         hold = fresh.root / "hold"
