@@ -52,11 +52,24 @@ class Forged:
     certificate: x509.Certificate
 
 
-SERVER = Order("192.168.0.12", False, None, ("digital_signature", "key_encipherment"), ("192.168.0.12", "registry.local"))
+SERVER = Order(
+    "192.168.0.12",
+    ca=False,
+    pathlen=None,
+    usage=("digital_signature", "key_encipherment"),
+    names=("192.168.0.12", "registry.local"),
+)
 AUTHORITY = Order(
-    "authority", True, 0, ("key_cert_sign", "crl_sign"), None, ("local", "192.168.0.0/16", "127.0.0.0/8"), serves=False,
-    signer_id=False, days=3650,
-)  # fmt: skip
+    "authority",
+    ca=True,
+    pathlen=0,
+    usage=("key_cert_sign", "crl_sign"),
+    names=None,
+    permitted=("local", "192.168.0.0/16", "127.0.0.0/8"),
+    serves=False,
+    signer_id=False,
+    days=3650,
+)
 
 
 def server(signer: Forged | None, **changes: object) -> Forged:

@@ -19,12 +19,12 @@ HOST = "127.0.0.1"
 class _Registry(http.server.BaseHTTPRequestHandler):
     """Answers as a registry does where nobody logged in."""
 
-    def do_GET(self) -> None:  # noqa: N802 - http.server's name
+    def do_GET(self) -> None:
         """Say what /v2/ says."""
         known = {"/v2/": (200, b"{}"), "/v2/_catalog": (200, b'{"repositories": ["app", "other"]}')}
         self._answer(*known.get(self.path, (404, b"")))
 
-    def do_DELETE(self) -> None:  # noqa: N802 - http.server's name
+    def do_DELETE(self) -> None:
         """Forget one manifest, and no other."""
         self._answer(202 if self.path == "/v2/app/manifests/sha256:00" else 404, b"")
 
@@ -84,9 +84,11 @@ def shake_hands(port: int, anchor: Path, host: str = HOST) -> str:
     """
     context = ssl.create_default_context(cafile=str(anchor))
     context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
-    with socket.create_connection((HOST, port), timeout=5) as raw:
-        with context.wrap_socket(raw, server_hostname=host) as wrapped:
-            shown = wrapped.getpeercert() or {}
+    with (
+        socket.create_connection((HOST, port), timeout=5) as raw,
+        context.wrap_socket(raw, server_hostname=host) as wrapped,
+    ):
+        shown = wrapped.getpeercert() or {}
     subject = shown["subject"]
     assert isinstance(subject, tuple)
     return str(dict(pair for entry in subject for pair in entry)["commonName"])

@@ -60,13 +60,13 @@ def test_the_address_chosen_is_the_one_that_others_know(
 
 @pytest.mark.parametrize("name", ["docker0", "br-1a2b3c", "virbr0", "cni0", "veth12", "lxdbr0", "bridge100"])
 def test_an_interface_with_a_bridge_s_name_is_a_bridge(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    _pretend(monkeypatch, **{name: "172.17.0.1"})
+    _pretend(monkeypatch, (), **{name: "172.17.0.1"})
     assert [found.bridge for found in address.interfaces()] == [True]
 
 
 @pytest.mark.parametrize("name", ["eth0", "wlan0", "en0", "enp3s0", "tailscale0", "wg0"])
 def test_an_interface_with_a_card_s_name_is_no_bridge(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    _pretend(monkeypatch, **{name: "192.168.0.12"})
+    _pretend(monkeypatch, (), **{name: "192.168.0.12"})
     assert [found.bridge for found in address.interfaces()] == [False]
 
 

@@ -97,7 +97,8 @@ def test_a_certificate_without_alternative_names_is_found_and_names_nothing(tmp_
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"), [({"age": 30, "days": 29}, "domain.crt expired on"), ({"age": -2}, "domain.crt is not valid before")]
+    ("changes", "said"),
+    [({"age": 30, "days": 29}, "domain.crt expired on"), ({"age": -2}, "domain.crt is not valid before")],
 )
 def test_a_certificate_out_of_its_time_is_found(changes: dict[str, object], said: str, tmp_path: Path) -> None:
     authority = forge.authority()
@@ -218,7 +219,9 @@ def _encrypted() -> bytes:
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, secret)
 
 
-@pytest.mark.parametrize("content", [b"", b"nonsense", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", _encrypted()])
+@pytest.mark.parametrize(
+    "content", [b"", b"nonsense", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", _encrypted()]
+)
 def test_a_key_that_cannot_be_read_is_named_with_a_cure(content: bytes, tmp_path: Path) -> None:
     path = forge.save(forge.server(None), tmp_path, "domain")
     path.with_suffix(".key").write_bytes(content)

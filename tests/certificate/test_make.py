@@ -79,7 +79,9 @@ def test_both_makers_write_all_extensions_in_the_same_order(shape: Shape, made: 
 
 
 def test_both_makers_write_key_ids_of_the_same_form(made: Maker) -> None:
-    sizes = [[(name, len(it)) for name, it in der.extensions(made(tool, Shape.AUTHORITY) / "domain.crt")] for tool in TOOLS]
+    sizes = [
+        [(name, len(it)) for name, it in der.extensions(made(tool, Shape.AUTHORITY) / "domain.crt")] for tool in TOOLS
+    ]
     assert sizes[0] == sizes[1]
 
 
@@ -159,7 +161,9 @@ def test_a_dry_run_makes_nothing(tmp_path: Path) -> None:
 def test_the_shown_commands_make_the_same_when_typed(shape: Shape, tmp_path: Path, made: Maker) -> None:
     (tmp_path / "openssl.cnf").write_bytes((made("openssl", shape) / "openssl.cnf").read_bytes())
     edge = Recorder(dry=True)
-    make.produce(planned("rsa:2048" if shape is Shape.SELF_SIGNED else "ec:P-256"), shape, tmp_path, edge, tool="openssl")
+    make.produce(
+        planned("rsa:2048" if shape is Shape.SELF_SIGNED else "ec:P-256"), shape, tmp_path, edge, tool="openssl"
+    )
     for line in edge.typed:
         subprocess.run(["sh", "-ec", line], check=True, capture_output=True)
     theirs = der.without_key_ids(made("openssl", shape) / "domain.crt")
@@ -209,7 +213,9 @@ def test_openssl_refuses_it_when_it_has_expired(tool: str, shape: Shape, made: M
 
 @both_tools
 @pytest.mark.parametrize("name", ["www.example.com", "8.8.8.8", "evil-local", "2606:4700::1"])
-def test_openssl_refuses_what_the_authority_may_not_vouch_for(tool: str, name: str, made: Maker, tmp_path: Path) -> None:
+def test_openssl_refuses_what_the_authority_may_not_vouch_for(
+    tool: str, name: str, made: Maker, tmp_path: Path
+) -> None:
     authority = made(tool, Shape.AUTHORITY)
     leaf = forge.save(forge.server(forge.load(authority, "ca"), names=(ADDRESS, name)), tmp_path, "domain")
     assert "permitted subtree violation" in _verify(authority / "ca.crt", leaf)
@@ -281,7 +287,11 @@ def test_python_refuses_it_under_another_authority(tool: str, shape: Shape, made
         pytest.param({"names": (loopback.HOST, "a.local"), "age": 30, "days": 29}, "has expired", id="expired"),
         pytest.param({"names": (loopback.HOST, "a.local"), "age": -2}, "not yet valid", id="not yet valid"),
         pytest.param({"names": (loopback.HOST, "example.com")}, "permitted subtree", id="a public name"),
-        pytest.param({"names": (loopback.HOST, "a.local"), "signer_id": False}, "Missing Authority Key Id", id="no authority key id"),
+        pytest.param(
+            {"names": (loopback.HOST, "a.local"), "signer_id": False},
+            "Missing Authority Key Id",
+            id="no authority key id",
+        ),
     ],
 )
 def test_python_refuses_a_broken_certificate_of_our_authority(

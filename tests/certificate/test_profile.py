@@ -30,7 +30,9 @@ def test_a_template_that_names_what_was_not_given_is_an_error() -> None:
         templates.render("openssl.cnf", server=planned().server, organization="x")
 
 
-def test_the_certificate_carries_the_address_the_names_and_every_address_of_the_machine(make_settings: MakeSettings) -> None:
+def test_the_certificate_carries_the_address_the_names_and_every_address_of_the_machine(
+    make_settings: MakeSettings,
+) -> None:
     found = _plan(make_settings, "10.0.0.7", ADDRESS, names="registry.local,fd00::12").server
     assert found.addresses == (ADDRESS, "fd00::12", "10.0.0.7", "127.0.0.1", "::1")
 
@@ -61,12 +63,15 @@ def test_the_authority_s_subject_fits_a_common_name_whatever_the_machine_is_call
 
 
 @pytest.mark.parametrize("ip", ["10.1.2.3", "172.31.0.1", "192.168.7.7", "100.64.0.1", "fd00::12", "fe80::1"])
-def test_a_private_address_adds_nothing_to_what_the_authority_may_vouch_for(ip: str, make_settings: MakeSettings) -> None:
+def test_a_private_address_adds_nothing_to_what_the_authority_may_vouch_for(
+    ip: str, make_settings: MakeSettings
+) -> None:
     assert _plan(make_settings, address=ip).authority.networks == profile.PRIVATE_RANGES
 
 
 @pytest.mark.parametrize(
-    ("ip", "network"), [("203.0.113.7", "203.0.113.7/32"), ("2001:db8::7", "2001:db8::7/128"), ("172.32.0.1", "172.32.0.1/32")]
+    ("ip", "network"),
+    [("203.0.113.7", "203.0.113.7/32"), ("2001:db8::7", "2001:db8::7/128"), ("172.32.0.1", "172.32.0.1/32")],
 )
 def test_a_public_address_adds_itself_alone(ip: str, network: str, make_settings: MakeSettings) -> None:
     assert _plan(make_settings, address=ip).authority.networks == (*profile.PRIVATE_RANGES, network)
@@ -83,16 +88,23 @@ def test_a_public_name_adds_itself_alone(make_settings: MakeSettings) -> None:
 
 @pytest.mark.parametrize(
     ("name", "permitted"),
-    [("local", True), ("a.local", True), ("b.a.local", True), ("notlocal", False), ("local.com", False), ("com", False)],
+    [
+        ("local", True),
+        ("a.local", True),
+        ("b.a.local", True),
+        ("notlocal", False),
+        ("local.com", False),
+        ("com", False),
+    ],
 )
-def test_a_permitted_name_is_itself_and_what_ends_in_it_after_a_dot(name: str, permitted: bool) -> None:  # noqa: FBT001 - from the table
+def test_a_permitted_name_is_itself_and_what_ends_in_it_after_a_dot(name: str, *, permitted: bool) -> None:
     assert profile.permits_name(["local"], name) is permitted
 
 
 @pytest.mark.parametrize(
     ("ip", "permitted"), [("10.0.0.0", True), ("10.255.255.255", True), ("11.0.0.0", False), ("fd00::1", False)]
 )
-def test_a_permitted_network_holds_its_addresses_and_no_others(ip: str, permitted: bool) -> None:  # noqa: FBT001 - from the table
+def test_a_permitted_network_holds_its_addresses_and_no_others(ip: str, *, permitted: bool) -> None:
     assert profile.permits_address(["10.0.0.0/8"], ip) is permitted
 
 

@@ -67,7 +67,9 @@ def test_a_renewed_certificate_has_nothing_wrong_with_it(settings: Settings, iss
     assert inspect.check(found.server, found.authority, settings.hosts, inspect.now()) == []
 
 
-def test_a_renewal_adds_a_name_that_the_authority_may_vouch_for(make_settings: MakeSettings, issued: Path, edge: Recorder) -> None:
+def test_a_renewal_adds_a_name_that_the_authority_may_vouch_for(
+    make_settings: MakeSettings, issued: Path, edge: Recorder
+) -> None:
     issue.renew(make_settings(tool="cryptography", names="new.local,10.1.1.1"), edge)
     found = inspect.read(issued / "domain.crt")
     assert found.missing(("new.local", "10.1.1.1")) == ()
@@ -154,13 +156,15 @@ def test_a_fresh_certificate_serves(settings: Settings, issued: Path) -> None:
 
 
 @pytest.mark.parametrize(("days", "due"), [(31, False), (20, True)])
-def test_a_certificate_that_ends_within_the_setting_s_days_is_due(days: int, due: bool, settings: Settings, issued: Path) -> None:  # noqa: FBT001 - from the table
+def test_a_certificate_that_ends_within_the_setting_s_days_is_due(
+    days: int, settings: Settings, issued: Path, *, due: bool
+) -> None:
     _old(issued, days=days)
     assert (_unfit(settings) is not None) is due
 
 
 @pytest.mark.parametrize(("asked", "due"), [(10, False), (60, True)])
-def test_a_flag_says_within_how_many_days(asked: int, due: bool, settings: Settings, issued: Path) -> None:  # noqa: FBT001 - from the table
+def test_a_flag_says_within_how_many_days(asked: int, settings: Settings, issued: Path, *, due: bool) -> None:
     _old(issued, days=40)
     assert issue.due(settings, asked) is due
 
@@ -188,7 +192,9 @@ def test_a_pair_that_does_not_fit_is_due(settings: Settings, issued: Path) -> No
 # What `cert` and `up` make of that
 
 
-def test_cert_refuses_an_expired_certificate_and_names_the_renewal(settings: Settings, issued: Path, edge: Recorder) -> None:
+def test_cert_refuses_an_expired_certificate_and_names_the_renewal(
+    settings: Settings, issued: Path, edge: Recorder
+) -> None:
     _old(issued, age=30, days=29)
     before = snapshot(issued)
     with pytest.raises(RegistryError, match="expired on") as caught:

@@ -95,7 +95,9 @@ def test_an_openssl_that_cannot_be_started_leaves_everything_as_it_was(
     assert snapshot(issued) == before
 
 
-def test_openssl_asked_for_and_not_installed_is_named(make_settings: MakeSettings, issued: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_openssl_asked_for_and_not_installed_is_named(
+    make_settings: MakeSettings, issued: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(subprocess, "run", _missing)
     before = snapshot(issued)
     with pytest.raises(RegistryError, match="openssl is not installed"):
@@ -125,7 +127,9 @@ def test_ctrl_c_in_the_middle_leaves_everything_as_it_was(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk small enough to fill")
 @pytest.mark.parametrize("tool", ["cryptography", pytest.param("openssl", marks=pytest.mark.process)])
-def test_a_disk_that_fills_up_leaves_everything_as_it_was(tool: str, make_settings: MakeSettings, tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_leaves_everything_as_it_was(
+    tool: str, make_settings: MakeSettings, tmp_path: Path
+) -> None:
     folder = tmp_path / "certs"
     folder.mkdir()
     with mounted(folder, "size=64k"):
@@ -173,9 +177,10 @@ def test_keys_are_made_in_a_folder_that_only_their_owner_enters(
 
 def _kill_at(step: int, settings: Settings) -> dict[str, bytes]:
     """Let `--force` die at a step of moving files into place, and return what it would have put there."""
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+    with pytest.MonkeyPatch.context() as patch:
         mine = Mine(patch, step)
-        issue.ensure(settings, Recorder(), force=True)
+        with pytest.raises(Killed):
+            issue.ensure(settings, Recorder(), force=True)
     return mine.decided
 
 
@@ -206,7 +211,13 @@ def _start(invoke: Invoke, *arguments: str) -> subprocess.Popen[str]:
     environ = {**os.environ, "INVOKE_REGISTRY_ADDRESS": ADDRESS}
     argv = [sys.executable, "-m", "invoke", *arguments]
     return subprocess.Popen(
-        argv, cwd=invoke.root, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        argv,
+        cwd=invoke.root,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Any, cast
 
 import docker.errors
@@ -38,7 +39,9 @@ PULLED: Events = [
     {"status": f"Digest: {DIGEST}"},
     {"status": "Status: Downloaded newer image for 192.168.0.12/app:1"},
 ]
-UNTRUSTED = "Get https://192.168.0.12/v2/: tls: failed to verify certificate: x509: certificate signed by unknown authority"
+UNTRUSTED = (
+    "Get https://192.168.0.12/v2/: tls: failed to verify certificate: x509: certificate signed by unknown authority"
+)
 FAILED: Events = [
     {"status": "The push refers to repository [192.168.0.12/app]"},
     {"errorDetail": {"message": UNTRUSTED}, "error": UNTRUSTED},
@@ -97,7 +100,9 @@ def test_a_stream_without_a_digest_returns_none_rather_than_a_guess(
 
 
 @both_ways
-@pytest.mark.parametrize(("events", "said"), [(FAILED, "x509: certificate signed by unknown authority"), (SHORT, "denied")])
+@pytest.mark.parametrize(
+    ("events", "said"), [(FAILED, "x509: certificate signed by unknown authority"), (SHORT, "denied")]
+)
 def test_an_error_in_the_stream_is_raised_in_the_engine_s_own_words(
     events: Events, said: str, way: Callable[[Engine, str], str | None], edge: Recorder
 ) -> None:
@@ -123,7 +128,12 @@ def test_asking_shows_nothing(edge: Recorder) -> None:
 
 @both_ways
 @pytest.mark.parametrize(
-    "error", [requests.exceptions.ConnectionError("gone"), requests.exceptions.ChunkedEncodingError("cut"), docker.errors.StreamParseError("cut")]
+    "error",
+    [
+        requests.exceptions.ConnectionError("gone"),
+        requests.exceptions.ChunkedEncodingError("cut"),
+        docker.errors.StreamParseError("cut"),
+    ],
 )
 def test_an_engine_that_stops_half_way_is_an_error_with_a_cure(
     error: Exception, way: Callable[[Engine, str], str | None], edge: Recorder
@@ -145,7 +155,9 @@ def test_progress_is_reported_layer_by_layer_with_an_unknown_total_as_nought(edg
 
 
 @both_ways
-def test_the_command_that_a_person_would_type_is_shown(way: Callable[[Engine, str], str | None], edge: Recorder) -> None:
+def test_the_command_that_a_person_would_type_is_shown(
+    way: Callable[[Engine, str], str | None], edge: Recorder
+) -> None:
     way(_engine(PUSHED, edge)[0], REFERENCE)
     assert edge.commands == [["docker", way.__name__, REFERENCE]]
 
@@ -181,6 +193,19 @@ def test_a_reference_is_split_where_its_tag_begins(reference: str, expected: tup
 # Engines that are not there
 
 
+left_to_the_garbage = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+"""The Docker SDK closes a socket that was refused only when it is collected (docker-py, UnixHTTPConnection.connect)."""
+
+
+@pytest.fixture
+def _collected() -> Iterator[None]:
+    """Have that happen within the test that caused it."""
+    yield
+    gc.collect()
+
+
+@left_to_the_garbage
+@pytest.mark.usefixtures("_collected")
 @pytest.mark.parametrize(
     ("host", "cure"), [("unix:///nowhere/docker.sock", "DOCKER_HOST"), ("tcp://127.0.0.1:9", "DOCKER_HOST")]
 )
@@ -193,6 +218,8 @@ def test_an_engine_that_does_not_answer_is_named_with_a_cure(
     assert cure in caught.value.cure
 
 
+@left_to_the_garbage
+@pytest.mark.usefixtures("_collected")
 @pytest.mark.parametrize("host", ["nonsense", "ftp://a", "tcp://"])
 def test_a_docker_host_that_is_none_is_an_error_without_a_traceback(
     host: str, edge: Recorder, monkeypatch: pytest.MonkeyPatch
@@ -203,6 +230,8 @@ def test_a_docker_host_that_is_none_is_an_error_without_a_traceback(
     assert caught.value.cure
 
 
+@left_to_the_garbage
+@pytest.mark.usefixtures("_collected")
 def test_a_dry_run_needs_no_engine() -> None:
     engine = engines.connect(Recorder(dry=True))
     assert (engine.here, engine.find("registry"), engine.has_image("registry:3")) == (False, None, False)
@@ -213,7 +242,11 @@ def test_a_dry_run_needs_no_engine() -> None:
     [
         ("Bind for 0.0.0.0:443 failed: port is already allocated", PortTaken, "ss --"),
         ("listen tcp4 0.0.0.0:443: bind: address already in use", PortTaken, "ss --"),
-        ("error while calling PortManager.AddPort(): cannot expose privileged port 443", RegistryError, "INVOKE_REGISTRY_PORT"),
+        (
+            "error while calling PortManager.AddPort(): cannot expose privileged port 443",
+            RegistryError,
+            "INVOKE_REGISTRY_PORT",
+        ),
     ],
 )
 def test_a_port_that_cannot_be_had_is_told_apart(said: str, kind: type[RegistryError], cure: str) -> None:

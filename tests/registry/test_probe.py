@@ -72,7 +72,9 @@ def test_a_certificate_that_strict_clients_refuse_is_refused(changes: dict[str, 
         _ask(port, anchor)
 
 
-def test_the_fingerprint_is_that_of_the_certificate_that_is_shown_trusted_or_not(certificate: Path, tmp_path: Path) -> None:
+def test_the_fingerprint_is_that_of_the_certificate_that_is_shown_trusted_or_not(
+    certificate: Path, tmp_path: Path
+) -> None:
     shown = forge.load(tmp_path, "domain").certificate.public_bytes(serialization.Encoding.DER)
     with loopback.registry(certificate) as port:
         assert probe.fingerprint(Endpoint(loopback.HOST, port)) == hashlib.sha256(shown).hexdigest()
@@ -109,7 +111,7 @@ def test_repositories_are_those_that_the_registry_lists() -> None:
 
 
 @pytest.mark.parametrize(("repository", "gone"), [("app", True), ("other", False)])
-def test_a_manifest_is_forgotten_only_where_the_registry_says_so(repository: str, gone: bool) -> None:  # noqa: FBT001 - from the table
+def test_a_manifest_is_forgotten_only_where_the_registry_says_so(repository: str, *, gone: bool) -> None:
     with loopback.registry(None) as port:
         assert probe.delete_manifest(Endpoint(loopback.HOST, port), repository, "sha256:00", None) is gone
 

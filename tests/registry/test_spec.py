@@ -50,7 +50,9 @@ def _as_api(options: dict[str, list[str]]) -> dict[str, object]:
     mounts: list[dict[str, object]] = [{"Type": "volume", "Source": volume, "Target": store}]
     for typed in options.get("--mount", []):
         said = dict(part.partition("=")[::2] for part in typed.split(","))
-        mounts.append({"Type": said["type"], "Source": said["source"], "Target": said["target"], "ReadOnly": "readonly" in said})
+        mounts.append(
+            {"Type": said["type"], "Source": said["source"], "Target": said["target"], "ReadOnly": "readonly" in said}
+        )
     pairs = {name: dict(it.split("=", 1) for it in options[name]) for name in ("--env", "--label")}
     return {
         "image": options["image"][0],
@@ -142,7 +144,9 @@ def test_the_plain_configuration_is_the_golden_file(make_settings: MakeSettings)
     assert found == (ROOT / "tests/golden/registry-plain.yml").read_text()
 
 
-SPEC = Spec("tls", "registry", "registry:3", ("serve",), "", 443, "data", (Mount(Path("/a"), "/b"),), (), "version: 0.1\n")
+SPEC = Spec(
+    "tls", "registry", "registry:3", ("serve",), "", 443, "data", (Mount(Path("/a"), "/b"),), (), "version: 0.1\n"
+)
 CHANGES: dict[str, object] = {
     "role": "plain",
     "name": "other",

@@ -45,7 +45,9 @@ def not_root(monkeypatch: pytest.MonkeyPatch) -> None:
 def _sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str = "") -> Path:
     """Put a sudo on PATH that notes its arguments and runs them, and return where it notes."""
     log = tmp_path / "sudo.log"
-    programs.put("sudo", script or f'printf "%s\\n" "$*" >> {log}; [ "$1" = -n ] && shift; exec "$@"', tmp_path, monkeypatch)
+    programs.put(
+        "sudo", script or f'printf "%s\\n" "$*" >> {log}; [ "$1" = -n ] && shift; exec "$@"', tmp_path, monkeypatch
+    )
     return log
 
 

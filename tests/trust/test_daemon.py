@@ -50,14 +50,18 @@ def test_the_engine_takes_plain_http_up(make_settings: MakeSettings, engine: Sta
     assert engine.info().insecure == (REGISTRY,)
 
 
-def test_the_second_time_nothing_is_changed(make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path) -> None:
+def test_the_second_time_nothing_is_changed(
+    make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path
+) -> None:
     _allow(make_settings, engine, edge)
     before = path.read_bytes()
     assert not _allow(make_settings, engine, edge)
     assert (path.read_bytes(), engine.reloads) == (before, 1)
 
 
-def test_what_was_there_before_is_kept_beside_it(make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path) -> None:
+def test_what_was_there_before_is_kept_beside_it(
+    make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path
+) -> None:
     path.write_text(THEIRS)
     _allow(make_settings, engine, edge)
     assert path.with_name(path.name + insecure.BACKUP).read_text() == THEIRS
@@ -102,7 +106,9 @@ def test_removal_of_two_registries_restores_every_byte(
 
 
 @pytest.mark.parametrize("bits", [0o600, 0o640, 0o644])
-def test_the_file_keeps_its_mode(bits: int, make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path) -> None:
+def test_the_file_keeps_its_mode(
+    bits: int, make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path
+) -> None:
     path.write_text(THEIRS)
     path.chmod(bits)
     _allow(make_settings, engine, edge)

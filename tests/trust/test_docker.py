@@ -11,6 +11,7 @@ from trusted_registry import files
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
 from trusted_registry.trust import docker
+from trusted_registry.trust import plan as plans
 from trusted_registry.trust.docker import Place, State
 from trusted_registry.trust.ledger import Entry, digest
 
@@ -39,7 +40,11 @@ def test_an_engine_that_runs_as_root_looks_in_etc() -> None:
 
 @pytest.mark.parametrize(
     ("configured", "expected"),
-    [("", "/home/me/.config/docker/certs.d"), ("/conf", "/conf/docker/certs.d"), ("relative", "/home/me/.config/docker/certs.d")],
+    [
+        ("", "/home/me/.config/docker/certs.d"),
+        ("/conf", "/conf/docker/certs.d"),
+        ("relative", "/home/me/.config/docker/certs.d"),
+    ],
 )
 def test_an_engine_without_root_looks_in_its_user_s_configuration(configured: str, expected: str) -> None:
     environ = {"XDG_CONFIG_HOME": configured}
@@ -166,6 +171,6 @@ def test_removal_of_what_may_not_be_looked_at_is_an_error(forbidden: Path) -> No
 
 def test_the_command_that_takes_it_back_names_file_and_folder() -> None:
     path = Path("/certs.d/192.168.0.12/ca.crt")
-    plan = docker.plans.removal("docker", (Remove(path, keep=Path("/")),))
+    plan = plans.removal("docker", (Remove(path, keep=Path("/")),))
     assert plan.typed[0] == ("rm", str(path))
     assert plan.typed[1][0] == "rmdir"

@@ -48,7 +48,9 @@ def _states(settings: Settings, engine: Engine) -> set[State]:
 def test_trust_stands_in_every_spelling_s_folder(settings: Settings, engine: Engine, edge: Recorder) -> None:
     assert here.trust(settings, engine, edge)
     content = (settings.folder / "ca.crt").read_bytes()
-    assert {path: it[1] for path, it in snapshot(_certs_d()).items() if it[1]} == {f"{it}/ca.crt": content for it in SPELLINGS}
+    assert {path: it[1] for path, it in snapshot(_certs_d()).items() if it[1]} == {
+        f"{it}/ca.crt": content for it in SPELLINGS
+    }
 
 
 def test_no_key_ever_stands_there(settings: Settings, engine: Engine, edge: Recorder) -> None:
@@ -63,7 +65,9 @@ def test_the_second_time_nothing_is_written_or_shown(settings: Settings, engine:
     assert (snapshot(Path.home()), edge.commands) == (before, [])
 
 
-def test_removal_leaves_the_home_as_it_was_but_for_an_empty_ledger(settings: Settings, engine: Engine, edge: Recorder) -> None:
+def test_removal_leaves_the_home_as_it_was_but_for_an_empty_ledger(
+    settings: Settings, engine: Engine, edge: Recorder
+) -> None:
     here.trust(settings, engine, edge)
     freed = here.remove(settings, engine, edge)
     assert freed == [str(_certs_d() / spelling / "ca.crt") for spelling in SPELLINGS]
@@ -101,9 +105,10 @@ def test_trust_that_could_not_be_replaced_is_still_known_as_ours(
 ) -> None:
     here.trust(settings, engine, edge)
     issue.ensure(settings, edge, force=True)
-    with monkeypatch.context() as patch, pytest.raises(RegistryError, match="no sudo"):
+    with monkeypatch.context() as patch:
         patch.setattr(apply, "carry_out", _no_sudo)
-        here.trust(settings, engine, edge)
+        with pytest.raises(RegistryError, match="no sudo"):
+            here.trust(settings, engine, edge)
     assert _states(settings, engine) == {State.STALE}
 
 
@@ -116,13 +121,16 @@ def test_removal_that_could_not_be_done_is_not_forgotten(
 ) -> None:
     here.trust(settings, engine, edge)
     before = ledger.read(ledger.where())
-    with monkeypatch.context() as patch, pytest.raises(RegistryError, match="no sudo"):
+    with monkeypatch.context() as patch:
         patch.setattr(apply, "carry_out", _no_sudo)
-        here.remove(settings, engine, edge)
+        with pytest.raises(RegistryError, match="no sudo"):
+            here.remove(settings, engine, edge)
     assert ledger.read(ledger.where()) == before
 
 
-def test_another_s_certificate_is_left_and_nothing_is_written(settings: Settings, engine: Engine, edge: Recorder) -> None:
+def test_another_s_certificate_is_left_and_nothing_is_written(
+    settings: Settings, engine: Engine, edge: Recorder
+) -> None:
     path = _certs_d() / SPELLINGS[1] / "ca.crt"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"another's")
@@ -144,7 +152,9 @@ def test_a_dry_run_before_the_first_certificate_shows_the_same(make_settings: Ma
     assert [command[0] for command in edge.commands] == ["install", "install"]
 
 
-def test_without_a_certificate_there_is_nothing_to_trust(make_settings: MakeSettings, engine: Engine, edge: Recorder) -> None:
+def test_without_a_certificate_there_is_nothing_to_trust(
+    make_settings: MakeSettings, engine: Engine, edge: Recorder
+) -> None:
     with pytest.raises(RegistryError, match="holds no certificate to trust"):
         here.trust(make_settings(), engine, edge)
 
@@ -161,7 +171,11 @@ def test_docker_desktop_s_folder_is_left_alone_the_second_time(settings: Setting
 
 @pytest.mark.parametrize(
     ("system", "task", "cure"),
-    [("Darwin", "trust.linux", "./inv trust.macos"), ("Linux", "trust.macos", "./inv trust.linux"), ("Windows", "trust.linux", "./inv --dry trust.linux")],
+    [
+        ("Darwin", "trust.linux", "./inv trust.macos"),
+        ("Linux", "trust.macos", "./inv trust.linux"),
+        ("Windows", "trust.linux", "./inv --dry trust.linux"),
+    ],
 )
 def test_one_system_s_task_on_another_names_the_right_one(
     system: str, task: str, cure: str, monkeypatch: pytest.MonkeyPatch

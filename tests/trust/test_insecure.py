@@ -23,7 +23,9 @@ def test_an_engine_that_runs_as_root_has_it_in_etc() -> None:
     assert insecure.config_file(rootless=False) == PATH
 
 
-@pytest.mark.parametrize(("configured", "expected"), [("", "/home/me/.config"), ("/conf", "/conf"), ("rel", "/home/me/.config")])
+@pytest.mark.parametrize(
+    ("configured", "expected"), [("", "/home/me/.config"), ("/conf", "/conf"), ("rel", "/home/me/.config")]
+)
 def test_an_engine_without_root_has_it_in_its_user_s_configuration(
     configured: str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

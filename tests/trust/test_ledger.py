@@ -74,7 +74,9 @@ def test_it_is_its_owner_s_alone(path: Path) -> None:
     assert mode(path) == 0o600
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"entries": [{}]}', '{"entries": 3}', '{"entries": ["a"]}', "null"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"entries": [{}]}', '{"entries": 3}', '{"entries": ["a"]}', "null"]
+)
 def test_a_damaged_one_is_named_with_a_cure_and_stays(text: str, path: Path) -> None:
     path.parent.mkdir()
     path.write_text(text)

@@ -1,0 +1,262 @@
+"""The tasks as a person meets them: their flags, their help, what they show, and what a dry run leaves alone."""
+
+from __future__ import annotations
+
+import gc
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from invoke.config import Config
+from invoke.exceptions import Exit
+
+import tasks
+from tests.conftest import ADDRESS, ROOT
+from tests.disk import snapshot
+from trusted_registry.certificate import issue
+from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.registry import engine
+from trusted_registry.trust import docker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.conftest import Invoke, MakeSettings
+    from tests.recorder import Recorder
+
+NAMES = sorted(tasks.ns.task_names)
+ARGUMENTS = {name: tasks.ns[name].get_arguments() for name in NAMES}
+"""Asked for once: Invoke takes the help out of a task as it hands its arguments out (invoke/tasks.py, `arg_opts`)."""
+every_task = pytest.mark.parametrize("name", NAMES)
+on_linux = pytest.mark.skipif(
+    platform.system() != "Linux", reason="trust.linux refuses other systems, and a test says so"
+)
+
+# What each task shows of what it would do, in an order in which a person may type it.
+SHOWN = {
+    "engine": "docker",
+    "registry.basic": "docker run",
+    "registry.test": "docker push",
+    "registry.tls": "docker run",
+    "registry.stop": "docker rm",
+    "registry.logs": "docker logs",
+    "trust.insecure": "daemon.json",
+    "trust.linux": "install -D",
+    "trust.macos": "security add-trusted-cert",
+    "cert.config": "openssl.cnf",
+    "cert.make": "openssl req",
+    "cert.show": "openssl x509",
+    "cert.check": "openssl verify",
+    "cert.renew": "openssl x509 -req",
+    "up": "docker run",
+    "down": "docker rm",
+    "test": "nox",
+}
+QUIET = {"status": "it only looks", "trust.remove": "there is nothing to take back here"}
+
+
+@pytest.fixture
+def checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_settings: MakeSettings, edge: Recorder
+) -> Iterator[Path]:
+    """A checkout with a certificate, in which the tasks of this process work."""
+    monkeypatch.setattr(tasks, "ROOT", tmp_path)
+    monkeypatch.setenv("INVOKE_REGISTRY_ADDRESS", ADDRESS)
+    monkeypatch.setattr(docker, "folder", lambda **_engine: tmp_path / "certs.d")
+    issue.ensure(make_settings(tool="cryptography"), edge)
+    yield tmp_path
+    gc.collect()  # the Docker SDK closes a socket that was refused only when it is collected
+
+
+def _run(name: str, *, dry: bool = True) -> None:
+    config = Config(overrides={"run": {"dry": dry}})
+    tasks.Chapters(tasks.ns, config).execute((name, {}))
+
+
+# Flags and help
+
+
+@every_task
+def test_no_task_has_a_short_flag_so_that_h_is_help(name: str) -> None:
+    flags = [flag for argument in ARGUMENTS[name] for flag in argument.names if len(flag) == 1]
+    assert flags == []
+
+
+@every_task
+def test_every_flag_has_a_line_of_help(name: str) -> None:
+    missing = [argument.name for argument in ARGUMENTS[name] if not argument.help]
+    assert missing == []
+
+
+@every_task
+def test_the_first_line_of_help_is_one_short_sentence_that_says_what_to_do(name: str) -> None:
+    line = (tasks.ns[name].__doc__ or "").strip().splitlines()[0]
+    assert re.fullmatch(r"[A-Z].{1,70}\.", line)
+    assert not line.split()[0].endswith("s")
+
+
+@every_task
+def test_no_flag_s_default_is_none_so_that_its_type_is_what_it_seems(name: str) -> None:
+    assert [argument.name for argument in ARGUMENTS[name] if argument.default is None] == []
+
+
+def test_cert_alone_makes_the_certificate() -> None:
+    assert tasks.ns["cert"] is tasks.ns["cert.make"]
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("heavy", ["docker", "cryptography", "jinja2", "rich", "requests", "psutil"])
+def test_importing_the_tasks_loads_nothing_that_takes_its_time(heavy: str) -> None:
+    code = f"import sys, tasks; print({heavy!r} in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+# A dry run
+
+
+@every_task
+@on_linux
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+def test_a_dry_run_starts_nothing_changes_nothing_and_needs_no_engine(
+    name: str, checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if name == "engine":
+        _no_engine_on_this_machine(monkeypatch)
+    if name == "cert.make":
+        shutil.rmtree(checkout / "certs")
+    before = snapshot(checkout.parent)
+    _run(name)  # the guard of conftest.py fails it when it starts a program
+    shown = capsys.readouterr().out
+    assert snapshot(checkout.parent) == before
+    assert name in QUIET or re.search(rf"(?m)^\$ .*{re.escape(SHOWN[name])}", shown)
+
+
+def _no_engine_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DOCKER_HOST")
+    monkeypatch.setattr(engine, "absence", lambda: RegistryError("No Docker Engine answers.", cure="x"))
+    monkeypatch.setattr(shutil, "which", lambda program: f"/usr/bin/{program}")
+
+
+def test_every_task_is_listed_above() -> None:
+    assert sorted([*SHOWN, *QUIET]) == NAMES
+
+
+@pytest.mark.process
+@on_linux
+def test_a_dry_run_before_anything_was_made_shows_the_whole_way_and_makes_nothing(invoke: Invoke) -> None:
+    before = snapshot(invoke.root)
+    run = invoke("--dry", "up", INVOKE_REGISTRY_ADDRESS="198.51.100.77")
+    assert (run.returncode, run.stderr, snapshot(invoke.root)) == (0, "", before)
+    wanted = ("openssl req", "openssl x509 -req", "docker run", "install -D", "docker push", "docker pull")
+    assert [command for command in wanted if command not in run.stdout] == []
+
+
+@pytest.mark.process
+def test_a_dry_certificate_shows_commands_and_makes_nothing(invoke: Invoke) -> None:
+    run = invoke("--dry", "cert", INVOKE_REGISTRY_ADDRESS=ADDRESS)
+    assert (run.stdout.count("$ openssl"), (invoke.root / "certs").exists()) == (3, False)
+
+
+# Errors
+
+
+def test_an_error_that_can_be_mended_ends_with_1_and_a_cure(checkout: Path) -> None:
+    (checkout / "certs" / "domain.key").unlink()
+    with pytest.raises(Exit, match=r"error: .*\n   do: .*cert\.renew") as caught:
+        _run("cert.check", dry=False)
+    assert caught.value.code == 1
+
+
+def test_a_wrong_setting_ends_with_2_and_a_cure(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INVOKE_REGISTRY_PORT", "0")
+    with pytest.raises(Exit, match=r"error: .*\n   do: ") as caught:
+        _run("cert.check")
+    assert (caught.value.code, checkout.exists()) == (2, True)
+
+
+def test_ctrl_c_ends_with_130(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_arguments: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(issue, "ensure", stopped)
+    with pytest.raises(Exit) as caught:
+        _run("cert.make", dry=False)
+    assert (caught.value.code, checkout.exists()) == (130, True)
+
+
+def test_a_mistake_of_ours_is_not_dressed_up_as_a_person_s(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_arguments: object, **_options: object) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(issue, "ensure", broken)
+    with pytest.raises(ValueError, match="a bug"):
+        _run("cert.make", dry=False)
+    assert checkout.exists()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+@pytest.mark.parametrize(
+    "name",
+    ["registry.basic", "registry.tls", "registry.stop", "registry.logs", "trust.insecure", "status", "up", "down"],
+)
+def test_without_an_engine_a_task_that_needs_one_says_so_and_loses_nothing(name: str, checkout: Path) -> None:
+    before = snapshot(checkout)
+    with pytest.raises(Exit, match="No Docker Engine answers at") as caught:
+        _run(name, dry=False)
+    assert (caught.value.code, snapshot(checkout)) == (1, before)
+
+
+def test_errors_carry_a_cure_and_settings_end_differently() -> None:
+    assert (RegistryError("a", cure="b").code, SettingError("a", cure="b").code) == (1, 2)
+
+
+# Certificates, by their tasks
+
+
+def test_check_is_content_with_what_cert_makes(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _run("cert.check", dry=False)
+    assert ("breaks no rule" in capsys.readouterr().out, checkout.exists()) == (True, True)
+
+
+def test_check_names_what_the_certificate_lacks_and_ends_with_1(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("INVOKE_REGISTRY_NAMES", "new.local")
+    with pytest.raises(Exit, match="broken") as caught:
+        _run("cert.check", dry=False)
+    assert ("does not name new.local" in capsys.readouterr().out, caught.value.code, checkout.exists()) == (
+        True,
+        1,
+        True,
+    )
+
+
+# Completion
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_completion_script_is_printed_for_each_shell(shell: str, invoke: Invoke) -> None:
+    run = invoke("--print-completion-script", shell)
+    assert (run.returncode, run.stderr, "invoke" in run.stdout) == (0, "", True)
+
+
+@pytest.mark.process
+def test_the_bash_script_is_one_that_bash_reads(invoke: Invoke) -> None:
+    script = invoke("--print-completion-script", "bash").stdout
+    assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
+
+
+@pytest.mark.process
+def test_completion_offers_every_task_and_its_flags(invoke: Invoke) -> None:
+    offered = invoke("--complete", "--", "inv ").stdout.split()
+    assert (
+        set(NAMES) - {"cert.make"} <= set(offered),
+        "--self-signed" in invoke("--complete", "--", "inv cert -").stdout,
+    ) == (True, True)
