@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 ORIGIN_LABEL = "trusted-registry.origin"
 """On an image made here from something other than a pull: says from what."""
 
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})", re.IGNORECASE)
+"""What a pull says at its end, and a push too; the containerd image store says it in words alone."""
 _BUSY = re.compile(r"port is already allocated|address already in use|ports are not available", re.IGNORECASE)
 _PRIVILEGED = re.compile(r"cannot expose privileged port|bind: permission denied", re.IGNORECASE)
 _SLOW = 120
@@ -391,8 +392,8 @@ def _follow(events: Iterable[dict[str, Any]], progress: Progress, what: str) -> 
             progress.update(str(event["id"]), int(detail["current"]), int(detail.get("total") or 0))
         if aux := (event.get("aux") or {}).get("Digest"):
             digest = str(aux)
-        elif str(event.get("status", "")).startswith("Digest:") and (found := _DIGEST.search(event["status"])):
-            digest = found.group()
+        elif found := _DIGEST.search(str(event.get("status", ""))):
+            digest = found.group(1)
     return digest
 
 

@@ -21,6 +21,10 @@ DIGEST_LABEL = "trusted-registry.spec"
 PORT = 5000
 """Port inside the container: above 1023, so that the registry needs no capability to listen on it."""
 
+RESTART = "always"
+"""Not `unless-stopped`: an engine that was killed stops the containers that outlived it when it comes back, and then takes
+that for a person's wish. Stopping the registry removes its container, so nothing is started against anybody's will."""
+
 CONFIG = "registry.yml"
 PLAIN_CONFIG = "registry-plain.yml"
 _INSIDE = "/config"
@@ -110,7 +114,7 @@ def _to_read(key: Path) -> tuple[str, ...]:
 
 def argv(spec: Spec) -> list[str]:
     """Return the command that a person would type to start this container."""
-    typed = ["docker", "run", "--detach", "--name", spec.name, "--restart", "unless-stopped"]
+    typed = ["docker", "run", "--detach", "--name", spec.name, "--restart", RESTART]
     published = f"{spec.port}:{PORT}"
     typed += ["--publish", f"{bracketed(spec.listen)}:{published}" if spec.listen else published]
     typed += ["--volume", f"{spec.volume}:{STORE}"]
@@ -136,7 +140,7 @@ def arguments(spec: Spec) -> dict[str, object]:
         "image": spec.image,
         "command": list(spec.command),
         "name": spec.name,
-        "restart_policy": {"Name": "unless-stopped"},
+        "restart_policy": {"Name": RESTART},
         "ports": {f"{PORT}/tcp": (spec.listen, spec.port) if spec.listen else spec.port},
         # Not `volumes`: that makes an empty folder of a file that the engine cannot see; this refuses.
         "mounts": [
