@@ -163,31 +163,28 @@ def lab(run: Run) -> Iterator[Lab]:
 
 
 @pytest.fixture
-def hosts(lab: Lab, suite: Suite) -> Iterator[dict[str, Host]]:
-    """A registry host and a client, both new for this scenario; and the bystander, who never gets any trust."""
-    lab.start([(name, suite.name) for name in ("registry", "client", "bystander")])
-    yield lab.hosts
-    lab.stop(name for name in lab.hosts.copy() if name != "bystander")
-
-
-@pytest.fixture
-def registry(hosts: dict[str, Host]) -> Host:
-    """The host that is to run the registry; it has an image of it, made from its own suite's package."""
-    host = hosts["registry"]
-    host.import_image("registry", "registry:2", "/bin/registry")
-    return host
-
-
-@pytest.fixture
-def client(hosts: dict[str, Host]) -> Host:
-    """A host that is to trust the registry."""
-    return hosts["client"]
-
-
-@pytest.fixture
-def bystander(hosts: dict[str, Host]) -> Host:
+def bystander(lab: Lab, suite: Suite) -> Host:
     """A host that trusts nobody, and that every scenario leaves so."""
-    return hosts["bystander"]
+    return lab.start({"bystander": suite.name})[0]
+
+
+@pytest.fixture
+def pair(lab: Lab, suite: Suite, bystander: Host) -> Iterator[list[Host]]:
+    """A registry host and a client, both new for this scenario; what it starts besides is removed with them."""
+    yield lab.pair(suite.name)
+    lab.stop([name for name in lab.hosts if name != bystander.name])
+
+
+@pytest.fixture
+def registry(pair: list[Host]) -> Host:
+    """The host that is to run the registry."""
+    return pair[0]
+
+
+@pytest.fixture
+def client(pair: list[Host]) -> Host:
+    """The host that is to trust the registry."""
+    return pair[1]
 
 
 @pytest.fixture

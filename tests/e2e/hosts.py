@@ -101,7 +101,7 @@ class Host:
         )
         done = Done(self.name, argv, code, (out or b"").decode(errors="replace"), (err or b"").decode(errors="replace"))
         self.history.append(done)
-        LOG.info("%-10s %5.1f s  %s%s", self.name, time.monotonic() - begun, shown(argv), "" if code == 0 else f"  → {code}")
+        LOG.info("%-11s %5.1f s  %s%s", self.name, time.monotonic() - begun, shown(argv), "" if code == 0 else f"  → {code}")
         return done
 
     def does(self, *argv: str, user: str = "root", env: Mapping[str, str] | None = None, seconds: int = 120) -> Done:
@@ -159,10 +159,8 @@ class Host:
     def wait_for(self, what: str, condition: Callable[[], bool], *, seconds: float = 60) -> None:
         """Ask again and again until a condition holds."""
         begun = time.monotonic()
-        while not condition():
-            assert time.monotonic() - begun < seconds, f"{self.name}: {what} did not come within {seconds:.0f} s"
-            time.sleep(0.1)
-        LOG.info("%-10s %5.1f s  (%s)", self.name, time.monotonic() - begun, what)
+        _await(self.name, what, condition, seconds)
+        LOG.info("%-11s %5.1f s  (%s)", self.name, time.monotonic() - begun, what)
 
     def answers(self) -> bool:
         """Whether the engine answers."""
@@ -171,12 +169,13 @@ class Host:
 
     def wait(self) -> None:
         """Wait for the engine."""
-        self.wait_for("the engine answers", self.answers)
+        _await(self.name, "the engine answers", self.answers, 60)
 
-    def import_image(self, archive: str, reference: str, *entry: str) -> None:
-        """Make an image of a file that the host was made with."""
-        words = ", ".join(f'"{word}"' for word in entry)
-        self.does("docker", "import", "--change", f"ENTRYPOINT [{words}]", f"/opt/{archive}.tar", reference)
+    def import_image(self, archive: str, reference: str, program: str) -> None:
+        """Make an image of a file on the host; it runs one program."""
+        argv = ["docker", "import", "--change", f'ENTRYPOINT ["{program}"]', archive, reference]
+        code, said = self.container.exec_run(argv)
+        assert code == 0, f"{self.name}: {archive} did not become {reference}: {said!r}"
 
     def containers(self) -> dict[str, str]:
         """Return the engine's running containers, their numbers by name."""
@@ -192,6 +191,13 @@ class Host:
         """Take the host off the network and bring it back with another address."""
         self.network.disconnect(self.container)
         self.network.connect(self.container, aliases=[self.name, self.domain_name], ipv4_address=address)
+
+
+def _await(name: str, what: str, condition: Callable[[], bool], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"{name}: {what} did not come within {seconds:.0f} s"
+        time.sleep(0.1)
 
 
 def shown(argv: Sequence[str]) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import itertools
 import logging
 import secrets
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from docker.errors import APIError
@@ -21,7 +22,7 @@ from tests.e2e.suites import SUITES
 from tests.e2e.trouble import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from docker import DockerClient
     from docker.models.containers import Container
@@ -35,8 +36,11 @@ POOL = [f"10.213.{third}.0/24" for third in range(16)]
 POOL6 = "fd{:02x}:{:04x}:{:04x}::/64"
 """A unique local IPv6 network (RFC 4193): its 40 random bits make a clash unlikely."""
 
-NO_NAME_SERVER = ["127.0.0.1"]
-"""The engine's own DNS knows the hosts; for other names it asks this one, which refuses at once where others time out."""
+IMPATIENT = ["timeout:1", "attempts:1"]
+"""What resolv.conf(5) says of names that nobody here knows: the Hub's, which engines ask for before they give up."""
+
+IMAGES = {"busybox:1": ("/opt/busybox.tar", "/bin/busybox"), "registry:2": ("/opt/registry.tar", "/bin/registry")}
+"""Images that every host begins with, made of files that its own image carries; and what each of them runs."""
 
 
 class Lab:
@@ -51,31 +55,39 @@ class Lab:
             LOG.info("a run before this one left these, now removed: %s", ", ".join(left))
         self.network = _network(engine)
         self.checkout = archive()
+        self._numbers = itertools.count(1)
+        self._workers = ThreadPoolExecutor(max_workers=4)
+        self._spares: list[Future[Host]] = []
 
     def close(self) -> None:
         """Remove everything that carries the lab's label, images apart."""
+        self._workers.shutdown(wait=True, cancel_futures=True)
         self.hosts.clear()
         clear(self.engine)
 
-    def start(self, wanted: Iterable[tuple[str, str]]) -> None:
-        """Have hosts, given as names with suites: those that are not there are started side by side."""
-        missing = [(name, suite) for name, suite in wanted if name not in self.hosts]
-        if not missing:
-            return
-        begun = time.monotonic()
-        if self.privileged and not self.hosts:  # the first one finds out what the machine below allows
-            name, suite = missing.pop()
-            self.hosts[name] = self._boot(name, suite)
-        with ThreadPoolExecutor(max_workers=max(1, len(missing))) as pool:
-            for host in pool.map(lambda one: self._boot(*one), missing):
-                self.hosts[host.name] = host
-        LOG.info("%-10s %5.1f s  hosts up: %s", "lab", time.monotonic() - begun, ", ".join(sorted(self.hosts)))
+    def start(self, wanted: Mapping[str, str]) -> list[Host]:
+        """Have hosts, given by names with their suites: those that are not there are started side by side."""
+        missing = {name: suite for name, suite in wanted.items() if name not in self.hosts}
+        for host in self._workers.map(self._boot, missing.keys(), missing.values()):
+            self.hosts[host.name] = host
+        return [self.hosts[name] for name in wanted]
+
+    def pair(self, suite: str) -> list[Host]:
+        """Return a registry host and a client that nobody has used, and begin to start the next two."""
+        waiting = self._spares or self._prepare(suite)
+        pair = [spare.result() for spare in waiting]
+        self._spares = self._prepare(suite)
+        self.hosts |= {host.name: host for host in pair}
+        return pair
+
+    def _prepare(self, suite: str) -> list[Future[Host]]:
+        number = next(self._numbers)
+        return [self._workers.submit(self._boot, f"{role}-{number}", suite) for role in ("registry", "client")]
 
     def stop(self, names: Iterable[str]) -> None:
-        """Remove hosts and their disks, side by side."""
-        ending = [self.hosts.pop(name) for name in names]
-        with ThreadPoolExecutor(max_workers=max(1, len(ending))) as pool:
-            list(pool.map(_remove, ending))
+        """Have hosts and their disks removed, while the next scenario goes on."""
+        for name in names:
+            self._workers.submit(_remove, self.hosts.pop(name))
 
     def free_address(self) -> str:
         """Return an IPv4 address of the network that no host has."""
@@ -85,15 +97,18 @@ class Lab:
         return next(str(address) for address in hosts if str(address) not in taken)
 
     def _boot(self, name: str, suite: str) -> Host:
+        begun = time.monotonic()
         host = Host(name, SUITES[suite], self._container(name, suite), self.network)
         assert host.container.put_archive("/", self.checkout)
         host.wait()
-        host.import_image("busybox", "busybox:1", "/bin/busybox")
+        for reference, (archive_file, program) in IMAGES.items():
+            host.import_image(archive_file, reference, program)
+        LOG.info("%-11s %5.1f s  is up", name, time.monotonic() - begun)
         return host
 
     def _container(self, name: str, suite: str) -> Container:
         """Start a host's container, with all rights where that works and as many as there are where it does not."""
-        if self.privileged:
+        if self.privileged:  # the first host, the bystander, finds out for all
             with contextlib.suppress(_Refused):
                 return self._attempt(name, suite, rights.privileged)
             self.privileged = False
@@ -115,7 +130,7 @@ class Lab:
                 tmpfs={"/run": "exec"},
                 binds=[f"{disk.name}:/disk"],
                 network_mode=self.network.name,
-                dns=NO_NAME_SERVER,
+                dns_opt=IMPATIENT,
             ),
             networking_config=api.create_networking_config({str(self.network.name): api.create_endpoint_config(aliases=[name, f"{name}.{DOMAIN}"])}),
         )

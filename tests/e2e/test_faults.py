@@ -9,7 +9,7 @@ from tests.e2e.steps import hand_over, is_refused, pull, push
 if TYPE_CHECKING:
     from tests.e2e.hosts import Host
 
-BIG = 400
+BIG = 150
 """Mebibytes of an image whose push lasts long enough to be cut short."""
 
 UPLOADS = "/var/lib/docker/volumes/trusted-registry/_data/docker/registry/v2/repositories/big/_uploads"

@@ -18,11 +18,10 @@ CONTAINERD_STORE = '{"features": {"containerd-snapshotter": true}}\n'
 
 
 @pytest.fixture
-def strangers(lab: Lab, suite: Suite, hosts: dict[str, Host]) -> list[Host]:
-    """Clients of the other suites."""
-    others = [name for name in SUITES if name != suite.name]
-    lab.start([(name, name) for name in others])
-    return [hosts[name] for name in others]
+def strangers(lab: Lab, suite: Suite, pair: list[Host]) -> list[Host]:
+    """Clients of the other suites, beside this one's pair and removed with it."""
+    assert pair
+    return lab.start({name: name for name in SUITES if name != suite.name})
 
 
 def test_clients_of_every_other_generation_trust_this_generations_registry(
@@ -56,7 +55,7 @@ def test_an_engine_with_the_containerd_image_store_trusts_by_the_same_directorie
         assert "io.containerd.snapshotter" not in driver
     else:
         assert "io.containerd.snapshotter" in driver
-    client.import_image("busybox", "busybox:1", "/bin/busybox")  # the other store's images stay behind
+    client.import_image("/opt/busybox.tar", "busybox:1", "/bin/busybox")  # the other store's images stay behind
 
     is_refused(client, reference)
     hand_over(registry, client)

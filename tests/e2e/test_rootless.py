@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.e2e.checkout import DEV
+from tests.e2e.lab import IMAGES
 from tests.e2e.steps import UNTRUSTED, hand_over, push
 
 if TYPE_CHECKING:
@@ -34,32 +35,41 @@ def test_a_rootless_engine_trusts_by_its_users_directory_and_not_by_the_systems(
     client.inv("trust.linux")
     client.does("test", "-f", f"{THEIRS}/{registry.address}/ca.crt")
     client.fails("find", "/etc/docker/certs.d", saying="No such file")
-    client.does(*pull, user="dev", env=ENVIRONMENT)
+    _as_dev(client, *pull)
     client.fails(*pull, saying=UNTRUSTED)  # the engine of root, beside it
 
     client.inv("trust.remove")
-    client.does("docker", "rmi", reference, user="dev", env=ENVIRONMENT)
+    _as_dev(client, "docker", "rmi", reference)
     client.fails(*pull, saying=UNTRUSTED, user="dev", env=ENVIRONMENT)
 
 
 def test_a_rootless_engine_carries_the_registry_on_a_port_that_it_may_have(registry: Host, client: Host) -> None:
     _start(registry)
     registry.settings |= ENVIRONMENT
-    registry.does("docker", "import", "--change", 'ENTRYPOINT ["/bin/registry"]', "/opt/registry.tar", "registry:2", env=ENVIRONMENT)
-    registry.inv_fails("up", saying="8443")
+    for reference, (archive, program) in IMAGES.items():
+        _as_dev(registry, "docker", "import", "--change", f'ENTRYPOINT ["{program}"]', archive, reference)
+    registry.inv_fails("up", saying="INVOKE_REGISTRY_PORT=8443")
     registry.inv("up", registry_port="8443")
-    registry.does("docker", "import", "/opt/busybox.tar", "busybox:1", env=ENVIRONMENT)
     reference = f"{registry.address}:8443/app:1"
-    registry.does("docker", "tag", "busybox:1", reference, user="dev", env=ENVIRONMENT)
-    registry.does("docker", "push", reference, user="dev", env=ENVIRONMENT)
+    _as_dev(registry, "docker", "tag", "busybox:1", reference)
+    _as_dev(registry, "docker", "push", reference)
     hand_over(registry, client)
     client.fails("docker", "pull", reference, saying=UNTRUSTED)
     client.inv("trust.linux", registry_port="8443")
     client.does("docker", "pull", reference)
 
 
+def _as_dev(host: Host, *argv: str) -> None:
+    host.does(*argv, user="dev", env=ENVIRONMENT)
+
+
 def _start(host: Host) -> None:
     """Start the ordinary user's own engine, as a session of that user would."""
     host.does("install", "--directory", "--owner", "dev", "--mode", "0700", RUNTIME)
-    host.begin("runuser", "--user", "dev", "--", "env", *(f"{name}={value}" for name, value in ENVIRONMENT.items()), START, log="/srv/rootless.log")
-    host.wait_for("the rootless engine", lambda: host.container.exec_run(["docker", "version"], user="dev", environment=ENVIRONMENT).exit_code == 0)
+    environment = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
+    host.begin("runuser", "--user", "dev", "--", "env", *environment, START, log="/srv/rootless.log")
+    ask = ["docker", "version"]
+    host.wait_for(
+        "the rootless engine",
+        lambda: host.container.exec_run(ask, user="dev", environment=ENVIRONMENT).exit_code == 0,
+    )
