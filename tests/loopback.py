@@ -9,6 +9,9 @@ import ssl
 import threading
 from typing import TYPE_CHECKING
 
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -88,7 +91,6 @@ def shake_hands(port: int, anchor: Path, host: str = HOST) -> str:
         socket.create_connection((HOST, port), timeout=5) as raw,
         context.wrap_socket(raw, server_hostname=host) as wrapped,
     ):
-        shown = wrapped.getpeercert() or {}
-    subject = shown["subject"]
-    assert isinstance(subject, tuple)
-    return str(dict(pair for entry in subject for pair in entry)["commonName"])
+        shown = x509.load_der_x509_certificate(wrapped.getpeercert(binary_form=True) or b"")
+    (common_name,) = shown.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(common_name.value)
