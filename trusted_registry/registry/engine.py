@@ -36,6 +36,10 @@ _SLOW = 120
 """Seconds that one answer of the engine may take; a push or a pull sends something at least that often."""
 
 
+_SILENCE = (docker.errors.DockerException, docker.errors.StreamParseError, requests.exceptions.RequestException)
+"""How the docker package says that an engine went away; the second is no kind of the first."""
+
+
 @dataclass(frozen=True)
 class Info:
     """An engine in words."""
@@ -115,7 +119,7 @@ def _explained(what: str) -> Iterator[None]:
         yield
     except docker.errors.APIError as error:
         raise RegistryError(f"{what}: {_reason(error)}", cure="./inv status shows what is there.") from error
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+    except _SILENCE as error:
         raise RegistryError(
             f"{what}: the Docker Engine stopped answering.",
             cure="./inv engine starts it again; then repeat the command.",

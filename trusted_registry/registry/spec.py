@@ -22,8 +22,8 @@ PORT = 5000
 """Port inside the container: above 1023, so that the registry needs no capability to listen on it."""
 
 RESTART = "always"
-"""Not `unless-stopped`: an engine that was killed stops the containers that outlived it when it comes back, and then takes
-that for a person's wish. Stopping the registry removes its container, so nothing is started against anybody's will."""
+"""Not `unless-stopped`: an engine that was killed stops the containers that outlived it when it comes back,
+and takes that for a person's wish. `registry.stop` removes the container, so nothing starts against anybody's will."""
 
 CONFIG = "registry.yml"
 PLAIN_CONFIG = "registry-plain.yml"
