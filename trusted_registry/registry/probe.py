@@ -24,6 +24,9 @@ READY = (200, 401)
 PATIENCE = 30.0
 """Seconds to wait for a registry to answer; a warm one does within half a second."""
 
+_NOT_YET_VALID = 9
+"""OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID: a clock that was set back by seconds since the certificate was made."""
+
 _ANSWER = 5.0
 """Seconds for one connection and one answer."""
 
@@ -135,7 +138,7 @@ def await_answer(ask: Callable[[], int], still_up: Callable[[], bool], *, patien
 
 def _check_speech(error: ssl.SSLError) -> None:
     """Raise where waiting would not help: the certificate is refused, or it is no TLS that answers."""
-    if isinstance(error, ssl.SSLCertVerificationError):
+    if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code != _NOT_YET_VALID:
         raise error
     if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
         raise RegistryError(
