@@ -115,7 +115,9 @@ def _made(order: Order, signer: Forged | None) -> Forged:
     key: Key = weak_key() if order.key == "weak" else ec.generate_private_key(ec.SECP256R1())
     subject = _name(order.subject)
     signing_key = signer.key if signer else key
-    begin = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0) - datetime.timedelta(days=order.age)
+    begin = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0) - datetime.timedelta(
+        days=order.age, minutes=1
+    )
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -24,7 +24,8 @@ class _Registry(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Say what /v2/ says."""
-        known = {"/v2/": (200, b"{}"), "/v2/_catalog": (200, b'{"repositories": ["app", "other"]}')}
+        ready = getattr(self.server, "status", 200)
+        known = {"/v2/": (ready, b"{}"), "/v2/_catalog": (200, b'{"repositories": ["app", "other"]}')}
         self._answer(*known.get(self.path, (404, b"")))
 
     def do_DELETE(self) -> None:
@@ -43,6 +44,7 @@ class _Registry(http.server.BaseHTTPRequestHandler):
 
 class _Server(http.server.ThreadingHTTPServer):
     tls: ssl.SSLContext | None = None
+    status = 200
 
     def finish_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
         """Shake hands in the connection's own thread; a client that turns away is no error here."""
@@ -56,9 +58,16 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def registry(certificate: Path | None) -> Iterator[int]:
-    """Serve on loopback and lend the port: by TLS with a certificate (its key beside it), by plain HTTP without."""
-    with _Server((HOST, 0), _Registry) as server:
+def registry(certificate: Path | None, *, port: int = 0, status: int = 200) -> Iterator[int]:
+    """Serve on loopback and lend the port: by TLS with a certificate (its key beside it), by plain HTTP without.
+
+    Args:
+        certificate: What to show.
+        port: Where to listen; anywhere by default.
+        status: What to answer when asked whether all is well.
+    """
+    with _Server((HOST, port), _Registry) as server:
+        server.status = status
         if certificate:
             server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             server.tls.load_cert_chain(certificate, certificate.with_suffix(".key"))

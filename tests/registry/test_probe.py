@@ -90,6 +90,11 @@ def test_tls_is_not_taken_for_plain_http(certificate: Path) -> None:
         assert not probe.speaks_plain(Endpoint(loopback.HOST, port))
 
 
+def test_a_refusal_of_plain_http_is_not_taken_for_it() -> None:
+    with loopback.registry(None, status=400) as port:  # as Go's TLS server says to plain HTTP
+        assert not probe.speaks_plain(Endpoint(loopback.HOST, port))
+
+
 def test_silence_is_not_taken_for_plain_http() -> None:
     with loopback.silence() as port:
         assert not probe.speaks_plain(Endpoint(loopback.HOST, port))

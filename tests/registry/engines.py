@@ -1,0 +1,131 @@
+"""An engine whose containers are servers on loopback: what it starts really answers, or really does not."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from typing import TYPE_CHECKING, cast
+
+from tests import loopback
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry.engine import Engine, PortTaken, Running
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trusted_registry.registry.spec import Spec
+
+IMAGE = "registry:3"
+
+
+class OnLoopback:
+    """Runs one container, whose registry shows a certificate; it keeps what it was told to do."""
+
+    here = True
+
+    def __init__(self, shows: Path | None = None, running: Running | None = None, holder: str | None = None) -> None:
+        self.done: list[str] = []
+        self.running = running
+        self.volumes = {"trusted-registry"}
+        self.port_is_taken = False
+        self.shows = shows
+        self._holder = holder
+        self._server = contextlib.ExitStack()
+
+    def find(self, name: str) -> Running | None:
+        """Return the container."""
+        assert name == "registry"
+        return self.running
+
+    def has_image(self, reference: str) -> bool:
+        """Have the registry's image."""
+        return reference == IMAGE
+
+    def start(self, spec: Spec) -> str:
+        """Serve, unless another has the port."""
+        if self.port_is_taken:
+            raise PortTaken(f"Port {spec.port} is in use.", cure="")
+        self.done.append("start")
+        self.running = Running("1", spec.role, spec.digest, "running", spec.image, spec.listen, spec.port)
+        self._server.enter_context(loopback.registry(self.shows, port=spec.port))
+        return "1"
+
+    def restart(self, name: str) -> None:
+        """Serve what there is to show now."""
+        self.done.append("restart")
+        assert self.find(name)
+        assert self.running
+        assert self.running.port
+        self._server.close()
+        self._server.enter_context(loopback.registry(self.shows, port=self.running.port))
+
+    def remove(self, _name: str) -> None:
+        """Serve no more."""
+        self.done.append("remove")
+        self.running = None
+        self._server.close()
+
+    def log(self, _name: str, *, lines: int) -> str:
+        """Return last words."""
+        return "first words\nlast words\n" if lines else ""
+
+    def publisher(self, _port: int) -> str | None:
+        """Return who holds a port."""
+        return self._holder
+
+    def has_volume(self, name: str) -> bool:
+        """Whether there are images."""
+        return name in self.volumes
+
+    def remove_volume(self, name: str) -> None:
+        """Forget images."""
+        self.volumes.remove(name)
+
+    def close(self) -> None:
+        """Serve no more."""
+        self._server.close()
+
+
+def as_engine(stand_in: object) -> Engine:
+    """Return a stand-in under the type that callers name; it has what they use of that."""
+    return cast("Engine", stand_in)
+
+
+def container(**changes: object) -> Running:
+    """Return a container as an engine describes it."""
+    made = Running("1", "tls", "0", "running", IMAGE, "", 443)
+    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
+
+
+class Shelf:
+    """Images: those that are there, and those that each source would give."""
+
+    here = True
+
+    def __init__(self, *present: str, pulls: bool = False, loads: tuple[str, ...] = (), made: str = "") -> None:
+        self.present = set(present)
+        self.done: list[str] = []
+        self._pulls = pulls
+        self._loads = loads
+        self._made = made
+
+    def has_image(self, reference: str) -> bool:
+        """Whether it is there."""
+        return reference in self.present
+
+    def made_here(self) -> tuple[str, str] | None:
+        """Return one that was made from a package."""
+        return (self._made, "a package") if self._made else None
+
+    def pull(self, reference: str) -> str:
+        """Give it, or fail as without a network."""
+        self.done.append(f"pull {reference}")
+        if not self._pulls:
+            raise RegistryError(f"Pulling {reference} failed: no such host", cure="")
+        self.present.add(reference)
+        return "sha256:00"
+
+    def load(self, archive: Path) -> list[str]:
+        """Give what an archive holds."""
+        self.done.append(f"load {archive.name}")
+        return list(self._loads)

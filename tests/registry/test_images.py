@@ -1,0 +1,93 @@
+"""The registry's own image: from the first source that has it, and each source's reason where none has."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.registry.engines import IMAGE, Shelf, as_engine
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import images
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import MakeSettings
+    from tests.recorder import Recorder
+
+
+@pytest.fixture(autouse=True)
+def _no_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _program: None)
+
+
+def _ensure(make_settings: MakeSettings, shelf: Shelf, edge: Recorder, **given: str) -> str:
+    return images.ensure(make_settings(**given), as_engine(shelf), edge)
+
+
+def test_an_image_that_is_there_is_taken_as_it_is(make_settings: MakeSettings, edge: Recorder) -> None:
+    shelf = Shelf(IMAGE, pulls=True)
+    assert (_ensure(make_settings, shelf, edge), shelf.done) == (IMAGE, [])
+
+
+def test_an_image_that_is_not_there_is_pulled(make_settings: MakeSettings, edge: Recorder) -> None:
+    shelf = Shelf(pulls=True)
+    assert (_ensure(make_settings, shelf, edge), shelf.done) == (IMAGE, [f"pull {IMAGE}"])
+
+
+def test_an_image_made_here_before_is_taken_and_announced(make_settings: MakeSettings, edge: Recorder) -> None:
+    found = _ensure(make_settings, Shelf(made="made:1"), edge)
+    assert (found, edge.said) == (
+        "made:1",
+        [f"image: made:1, made from a package, since {IMAGE} is not on this machine"],
+    )
+
+
+def test_an_image_that_cannot_be_pulled_is_loaded(make_settings: MakeSettings, edge: Recorder, tmp_path: Path) -> None:
+    (tmp_path / "registry.tar").touch()
+    shelf = Shelf(loads=(IMAGE,))
+    assert _ensure(make_settings, shelf, edge, archive="registry.tar") == IMAGE
+    assert shelf.done == [f"pull {IMAGE}", "load registry.tar"]
+
+
+@pytest.mark.parametrize(
+    ("loads", "archive", "said"),
+    [
+        ((), "", "No archive is set"),
+        ((), "gone.tar", "There is no archive"),
+        (("other:1",), "here.tar", "holds other:1"),
+    ],
+)
+def test_an_image_that_no_source_has_is_refused_with_every_reason_and_a_way_round(
+    loads: tuple[str, ...], archive: str, said: str, make_settings: MakeSettings, edge: Recorder
+) -> None:
+    settings = make_settings(archive=archive)
+    (settings.root / "here.tar").touch()
+    with pytest.raises(RegistryError, match=f"no such host .*{said}.*no package") as caught:
+        images.ensure(settings, as_engine(Shelf(loads=loads)), edge)
+    assert f"docker save --output registry.tar {IMAGE}" in caught.value.cure
+
+
+def test_a_system_without_packages_of_it_says_so(
+    make_settings: MakeSettings, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    with pytest.raises(RegistryError, match="This system has no package"):
+        _ensure(make_settings, Shelf(), edge)
+
+
+LDD = """\tlinux-vdso.so.1 (0x00007ffc)
+\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f)
+\t/lib64/ld-linux-x86-64.so.2 (0x00007f)
+"""
+
+
+def test_the_libraries_of_a_binary_are_the_files_that_ldd_names() -> None:
+    assert images.libraries(LDD) == ["/lib/x86_64-linux-gnu/libc.so.6", "/lib64/ld-linux-x86-64.so.2"]
+
+
+def test_a_static_binary_has_none() -> None:
+    assert images.libraries("\tnot a dynamic executable\n") == []

@@ -1,0 +1,181 @@
+"""The registry is let stand only if it is what it claims to be, and nobody else's container is touched."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import forge, loopback
+from tests.registry.engines import OnLoopback, as_engine, container
+from trusted_registry.certificate import issue
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import serve
+from trusted_registry.registry import spec as specs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.conftest import MakeSettings
+    from tests.recorder import Recorder
+    from trusted_registry.settings import Settings
+
+FOREIGN = container(role=None, digest=None, image="nginx")
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings, edge: Recorder) -> Settings:
+    """Settings for a registry on loopback, with a certificate."""
+    with loopback.silence() as port:
+        made = make_settings(tool="cryptography", listen=loopback.HOST, port=str(port), plain_port=str(port))
+    issue.ensure(made, edge)
+    return made
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[OnLoopback]:
+    """An engine whose registry shows the certificate that is on disk."""
+    made = OnLoopback(settings.folder / "domain.crt")
+    yield made
+    made.close()
+
+
+def _tls(settings: Settings, engine: OnLoopback, edge: Recorder) -> bool:
+    return serve.tls(settings, as_engine(engine), edge)
+
+
+def test_a_registry_that_proves_itself_stands(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
+    assert _tls(settings, engine, edge)
+    assert (engine.done, engine.running is not None) == (["start"], True)
+
+
+def test_its_configuration_is_on_disk_before_it_starts(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
+    _tls(settings, engine, edge)
+    written = (settings.folder / "registry.yml").read_text()
+    assert written == specs.tls(settings, "registry:3").config
+
+
+def test_the_second_time_nothing_is_started(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
+    _tls(settings, engine, edge)
+    assert (_tls(settings, engine, edge), engine.done) == (False, ["start"])
+
+
+def test_a_registry_that_serves_an_old_certificate_is_restarted(
+    settings: Settings, engine: OnLoopback, edge: Recorder
+) -> None:
+    _tls(settings, engine, edge)
+    issue.renew(settings, edge)
+    assert (_tls(settings, engine, edge), engine.done) == (True, ["start", "restart"])
+
+
+def test_a_registry_of_other_settings_is_made_anew(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
+    engine.running = container(digest="other")
+    assert (_tls(settings, engine, edge), engine.done) == (True, ["remove", "start"])
+
+
+def test_the_plain_registry_gives_way_and_says_so(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
+    engine.running = container(role="plain")
+    _tls(settings, engine, edge)
+    assert (engine.done, "gives way" in " ".join(edge.said)) == (["remove", "start"], True)
+
+
+def _another_authority_s(settings: Settings, folder: Path) -> Path:
+    assert settings.folder != folder
+    return forge.save(forge.server(None, names=(loopback.HOST, "192.168.0.12")), folder, "domain")
+
+
+def _another_of_the_same(settings: Settings, folder: Path) -> Path:
+    names = (loopback.HOST, "localhost", "192.168.0.12")
+    return forge.save(forge.server(forge.load(settings.folder, "ca"), names=names), folder, "domain")
+
+
+@pytest.mark.parametrize(
+    ("other", "said"), [(_another_authority_s, "The handshake failed"), (_another_of_the_same, "another certificate")]
+)
+def test_a_registry_that_shows_another_certificate_is_stopped_again_with_its_last_words(
+    other: Callable[[Settings, Path], Path],
+    said: str,
+    settings: Settings,
+    engine: OnLoopback,
+    edge: Recorder,
+) -> None:
+    engine.shows = other(settings, settings.root / "other")
+    with pytest.raises(RegistryError, match=f"{said}.*stopped again"):
+        _tls(settings, engine, edge)
+    assert (engine.running, edge.warned) == (None, ["its last words: last words"])
+
+
+def test_without_a_certificate_nothing_is_started(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
+    shutil.rmtree(settings.folder)
+    with pytest.raises(RegistryError, match="no certificate yet"):
+        _tls(settings, engine, edge)
+    assert engine.done == []
+
+
+def test_plain_http_starts_and_answers(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
+    engine.shows = None
+    assert serve.plain(settings, as_engine(engine), edge, lan=False)
+    assert engine.done == ["start"]
+
+
+def test_plain_http_does_not_take_the_tls_registry_s_place(
+    settings: Settings, engine: OnLoopback, edge: Recorder
+) -> None:
+    engine.running = container(role="tls")
+    with pytest.raises(RegistryError, match="a step back"):
+        serve.plain(settings, as_engine(engine), edge, lan=False)
+    assert engine.done == []
+
+
+@pytest.mark.parametrize("task", ["tls", "plain", "stop"])
+def test_a_foreign_container_with_our_name_is_named_and_left_alone(
+    task: str, settings: Settings, engine: OnLoopback, edge: Recorder
+) -> None:
+    engine.running = FOREIGN
+    acts: dict[str, Callable[[], bool]] = {
+        "tls": lambda: _tls(settings, engine, edge),
+        "plain": lambda: serve.plain(settings, as_engine(engine), edge, lan=False),
+        "stop": lambda: serve.stop(settings, as_engine(engine), edge, purge=True),
+    }
+    with pytest.raises(RegistryError, match=r"image nginx.*did not make it") as caught:
+        acts[task]()
+    assert (engine.done, engine.running, "INVOKE_REGISTRY_CONTAINER" in caught.value.cure) == ([], FOREIGN, True)
+
+
+def test_a_port_that_a_container_holds_is_named_with_it(settings: Settings, edge: Recorder) -> None:
+    engine = OnLoopback(holder="web")
+    engine.port_is_taken = True
+    with pytest.raises(RegistryError, match=f"Port {settings.port} is in use by the container web") as caught:
+        _tls(settings, engine, edge)
+    assert caught.value.cure.startswith("docker stop web; or: Use another port: INVOKE_REGISTRY")
+
+
+def test_a_port_that_a_process_holds_is_named_with_it(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
+    engine.port_is_taken = True
+    with (
+        socket.create_server((loopback.HOST, settings.port)),
+        pytest.raises(RegistryError, match=rf"in use by .*\(process {os.getpid()}\)"),
+    ):
+        _tls(settings, engine, edge)
+
+
+def test_a_port_that_nobody_holds_has_no_listener() -> None:
+    with loopback.silence() as port:
+        assert serve.listener(port) is None
+
+
+@pytest.mark.parametrize(("purge", "volumes"), [(False, {"trusted-registry"}), (True, set())])
+def test_stopping_keeps_the_images_unless_they_are_purged(
+    settings: Settings, engine: OnLoopback, edge: Recorder, *, purge: bool, volumes: set[str]
+) -> None:
+    engine.running = container()
+    assert serve.stop(settings, as_engine(engine), edge, purge=purge)
+    assert (engine.done, engine.volumes) == (["remove"], volumes)
+
+
+def test_stopping_what_does_not_run_changes_nothing(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
+    assert (serve.stop(settings, as_engine(engine), edge, purge=False), engine.done) == (False, [])
