@@ -155,9 +155,27 @@ def test_waiting_ends_when_the_registry_is_ready(status: int) -> None:
     assert asked == [503, status]
 
 
-def test_waiting_ends_at_once_when_the_certificate_is_not_trusted() -> None:
-    with pytest.raises(ssl.SSLCertVerificationError):
-        probe.await_answer(_answers(ssl.SSLCertVerificationError()), lambda: True)
+def _await(port: int, anchor: Path) -> None:
+    probe.await_answer(lambda: _ask(port, anchor), lambda: True, patience=0.2)
+
+
+def test_waiting_ends_at_once_when_the_certificate_is_not_trusted(certificate: Path, tmp_path: Path) -> None:
+    other = forge.save(forge.authority(), tmp_path / "other", "ca")
+    with loopback.registry(certificate) as port, pytest.raises(ssl.SSLCertVerificationError):
+        _await(port, other)
+
+
+def test_waiting_ends_at_once_when_plain_http_answers(anchor: Path) -> None:
+    with loopback.registry(None) as port, pytest.raises(RegistryError, match="answers plain HTTP"):
+        _await(port, anchor)
+
+
+def test_waiting_goes_on_while_a_certificate_is_not_valid_yet(tmp_path: Path) -> None:
+    authority = forge.authority()
+    anchor = forge.save(authority, tmp_path, "ca")
+    certificate = forge.save(forge.server(authority, names=NAMES, age=-1), tmp_path, "domain")
+    with loopback.registry(certificate) as port, pytest.raises(RegistryError, match=r"did not answer .*not yet valid"):
+        _await(port, anchor)
 
 
 def test_waiting_ends_at_once_when_the_registry_has_died() -> None:

@@ -1,0 +1,144 @@
+"""The proof: what went is what came back, under the same digest, and nothing of it is left behind."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.recorder import Recorder
+from tests.registry.engines import as_engine
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import prove
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from trusted_registry.registry.prove import Proof
+
+SENT, OTHER = "sha256:" + "0a" * 32, "sha256:" + "0b" * 32
+
+
+class _Courier:
+    """An engine that only carries images, and keeps what it did with which."""
+
+    def __init__(self, *, pushed: str | None = SENT, pulled: str | None = SENT, refusal: str = "") -> None:
+        self.done: list[tuple[str, str]] = []
+        self.made: list[bytes] = []
+        self._pushed = pushed
+        self._pulled = pulled
+        self._refusal = refusal
+
+    def import_image(self, reference: str, tar: bytes, changes: Iterable[str] = ()) -> None:
+        assert not changes
+        self.made.append(tar)
+        self.done.append(("import", reference))
+
+    def has_image(self, reference: str) -> bool:
+        return reference == "here:1"
+
+    def tag(self, image: str, reference: str) -> None:
+        self.done.append((f"tag {image}", reference))
+
+    def push(self, reference: str) -> str | None:
+        self.done.append(("push", reference))
+        if self._refusal:
+            raise RegistryError(self._refusal, cure="")
+        return self._pushed
+
+    def pull(self, reference: str) -> str | None:
+        self.done.append(("pull", reference))
+        return self._pulled
+
+    def untag(self, reference: str) -> None:
+        self.done.append(("untag", reference))
+
+    def ask(self, reference: str) -> None:
+        self.done.append(("ask", reference))
+        if self._refusal:
+            raise RegistryError(self._refusal, cure="")
+
+
+def _prove(courier: _Courier, edge: Recorder, image: str = "") -> Proof | None:
+    return prove.prove("192.168.0.12", as_engine(courier), edge, image=image)
+
+
+def test_what_comes_back_the_same_is_a_proof(edge: Recorder) -> None:
+    proof = _prove(_Courier(), edge)
+    assert proof
+    assert (proof.registry, proof.digest) == ("192.168.0.12", SENT)
+
+
+def test_the_image_is_removed_between_push_and_pull_and_afterwards(edge: Recorder) -> None:
+    courier = _Courier()
+    _prove(courier, edge)
+    assert [what for what, _ in courier.done] == ["import", "push", "untag", "pull", "untag"]
+
+
+def test_every_step_names_the_same_image_in_a_repository_of_its_own(edge: Recorder) -> None:
+    courier = _Courier()
+    _prove(courier, edge)
+    (reference,) = {reference for _, reference in courier.done}
+    assert reference.startswith("192.168.0.12/trusted-registry-proof:")
+
+
+@pytest.mark.parametrize(("pushed", "pulled"), [(SENT, OTHER), (SENT, None), (None, SENT), (None, None)])
+def test_what_does_not_come_back_the_same_is_no_proof(pushed: str | None, pulled: str | None, edge: Recorder) -> None:
+    with pytest.raises(RegistryError, match="is not what was pushed"):
+        _prove(_Courier(pushed=pushed, pulled=pulled), edge)
+
+
+def test_a_push_that_fails_leaves_no_image_behind(edge: Recorder) -> None:
+    courier = _Courier(refusal="x509: unknown authority")
+    with pytest.raises(RegistryError, match="x509"):
+        _prove(courier, edge)
+    assert courier.done[-1][0] == "untag"
+
+
+def test_two_proofs_never_send_the_same_image(edge: Recorder) -> None:
+    couriers = [_Courier(), _Courier()]
+    for courier in couriers:
+        _prove(courier, edge)
+    assert couriers[0].made != couriers[1].made
+
+
+def test_the_image_is_a_tar_of_one_file(edge: Recorder) -> None:
+    courier = _Courier()
+    _prove(courier, edge)
+    with tarfile.open(fileobj=io.BytesIO(courier.made[0])) as tar:
+        assert [(member.name, member.size) for member in tar] == [("proof", 64)]
+
+
+@pytest.mark.parametrize(("image", "first"), [("here:1", "tag here:1"), ("far:1", "pull")])
+def test_an_image_that_was_asked_for_is_sent_and_pulled_first_where_it_is_not_here(
+    image: str, first: str, edge: Recorder
+) -> None:
+    courier = _Courier()
+    _prove(courier, edge, image)
+    assert (courier.done[0][0], ("import" in dict(courier.done))) == (first, False)
+
+
+def test_a_dry_run_proves_nothing() -> None:
+    assert _prove(_Courier(pushed=None, pulled=None), Recorder(dry=True)) is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["manifest unknown", "not found: manifest unknown: manifest unknown", "no basic auth credentials", "unauthorized"],
+)
+def test_a_registry_that_answers_is_accepted_though_it_has_no_such_image(said: str) -> None:
+    assert prove.refusal("192.168.0.12", as_engine(_Courier(refusal=said))) is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+        "http: server gave HTTP response to HTTPS client",
+        "dial tcp 192.168.0.12:443: connect: connection refused",
+    ],
+)
+def test_a_registry_that_the_engine_refuses_is_refused_in_its_words(said: str) -> None:
+    assert prove.refusal("192.168.0.12", as_engine(_Courier(refusal=said))) == said

@@ -1,0 +1,91 @@
+"""Programs are started through one door: privately, without a shell, and their failures are quoted."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.recorder import Recorder
+from trusted_registry import run
+from trusted_registry.errors import RegistryError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.process
+
+
+def test_what_a_program_says_and_how_it_ends_is_returned() -> None:
+    found = run.look(["sh", "-c", "echo out; echo err >&2; exit 3"])
+    assert (found.code, found.out, found.err, found.ok) == (3, "out\n", "err\n", False)
+
+
+def test_arguments_reach_a_program_as_they_are() -> None:
+    assert run.look(["printf", "%s", "$(reboot) a  b"]).out == "$(reboot) a  b"
+
+
+def test_a_program_reads_what_it_is_given_and_nothing_of_ours() -> None:
+    assert (run.look(["cat"], text="given").out, run.look(["cat"]).out) == ("given", "")
+
+
+def test_what_a_program_leaves_behind_is_its_owner_s_alone(tmp_path: Path) -> None:
+    run.look(["touch", str(tmp_path / "left")])
+    assert (tmp_path / "left").stat().st_mode & 0o777 == 0o600
+
+
+def test_variables_are_set_on_top_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OURS", "1")
+    assert run.look(["sh", "-c", "echo $OURS $MORE"], env={"MORE": "2"}).out == "1 2\n"
+
+
+def test_bytes_that_are_no_text_do_no_harm() -> None:
+    assert run.look(["printf", r"\377"]).out == "\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("echo first; echo 'the reason' >&2; echo >&2", "the reason"),
+        ("echo only out", "only out"),
+        ("exit 7", "exit status 7"),
+    ],
+)
+def test_the_last_words_are_the_last_line_that_says_something(script: str, words: str) -> None:
+    assert run.look(["sh", "-c", script]).last_words == words
+
+
+def test_a_program_that_is_not_installed_is_named() -> None:
+    with pytest.raises(RegistryError, match="no-such-program is not installed") as caught:
+        run.look(["no-such-program"])
+    assert caught.value.cure == "Install the program no-such-program."
+
+
+def test_a_program_that_does_not_end_is_stopped_and_named() -> None:
+    with pytest.raises(RegistryError, match="did not end within 0 seconds"):
+        run.look(["sleep", "30"], timeout=0.05)
+
+
+def test_acting_shows_the_command_and_insists_on_success(edge: Recorder) -> None:
+    assert run.act(["true"], edge)
+    with pytest.raises(RegistryError, match="sh failed: the reason") as caught:
+        run.act(["sh", "-c", "echo the reason >&2; exit 1"], edge)
+    assert (len(edge.commands), caught.value.cure.startswith("Try it by hand: sh -c ")) == (2, True)
+
+
+def test_a_dry_run_shows_the_command_and_does_not_run_it(tmp_path: Path) -> None:
+    edge, path = Recorder(dry=True), str(tmp_path / "left")
+    outcome = (run.act(["touch", path], edge), run.live(["touch", path], edge))
+    run.background(["touch", path], edge)
+    assert (outcome, list(tmp_path.iterdir()), len(edge.commands)) == ((None, 0), [], 3)
+
+
+def test_a_program_on_the_person_s_own_terminal_returns_how_it_ended(edge: Recorder) -> None:
+    assert run.live([sys.executable, "-c", "raise SystemExit(5)"], edge) == 5
+
+
+def test_root_needs_no_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert run.sudo() == []
