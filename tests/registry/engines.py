@@ -11,6 +11,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.registry.engine import Engine, PortTaken, Running
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from trusted_registry.registry.spec import Spec
@@ -41,8 +42,9 @@ class OnLoopback:
         """Have the registry's image."""
         return reference == IMAGE
 
-    def start(self, spec: Spec) -> str:
+    def start(self, spec: Spec, meanwhile: Callable[[], None] = lambda: None) -> str:
         """Serve, unless another has the port."""
+        meanwhile()
         if self.port_is_taken:
             raise PortTaken(f"Port {spec.port} is in use.", cure="")
         self.done.append("start")

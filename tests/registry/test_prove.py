@@ -62,7 +62,8 @@ class _Courier:
 
 
 def _prove(courier: _Courier, edge: Recorder, image: str = "") -> Proof | None:
-    return prove.prove("192.168.0.12", as_engine(courier), edge, image=image)
+    engine = as_engine(courier)
+    return prove.prove(prove.pack("192.168.0.12", engine, image=image), engine, edge)
 
 
 def test_what_comes_back_the_same_is_a_proof(edge: Recorder) -> None:
