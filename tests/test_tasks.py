@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import platform
 import re
 import shutil
@@ -141,6 +142,17 @@ def _no_engine_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DOCKER_HOST")
     monkeypatch.setattr(engine, "absence", lambda: RegistryError("No Docker Engine answers.", cure="x"))
     monkeypatch.setattr(shutil, "which", lambda program: f"/usr/bin/{program}")
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+@on_linux
+@pytest.mark.parametrize("name", ["trust.linux", "trust.insecure", "trust.remove"])
+def test_a_dry_run_needs_no_sudo(name: str, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(shutil, "which", lambda _program: None)
+    before = snapshot(checkout)
+    _run(name)
+    assert snapshot(checkout) == before
 
 
 def test_every_task_is_listed_above() -> None:
