@@ -240,9 +240,14 @@ def test_a_push_that_fails_fails_the_proof(host: Host, client: docker.DockerClie
     host.inv("registry.tls")
     edge = Recorder()
     with pytest.raises(RegistryError, match="x509"):
-        prove.prove(host.reference, engines.connect(edge), edge)
+        _prove(host, edge)
     tags = [tag for image in client.api.images() for tag in image["RepoTags"] or []]
     assert not [tag for tag in tags if tag.startswith(f"{host.reference}/")]
+
+
+def _prove(host: Host, edge: Recorder) -> None:
+    engine = engines.connect(edge)
+    prove.prove(prove.pack(host.reference, engine), engine, edge)
 
 
 def test_the_listener_of_a_free_port_is_nobody() -> None:

@@ -24,7 +24,7 @@ class StandIn:
         self._insecure: tuple[str, ...] = ()
         self._deaf = deaf
 
-    def info(self) -> Info:
+    def info(self, *, fresh: bool = False) -> Info:  # noqa: ARG002 - it keeps nothing to be stale
         """Say what it is."""
         return Info("a stand-in", "1", "", rootless=True, store="classic", insecure=self._insecure, desktop=False)
 

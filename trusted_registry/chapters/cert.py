@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from trusted_registry import run
 from trusted_registry.certificate import inspect, issue, openssl
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import serve
 from trusted_registry.settings import MAX_SERVER_DAYS, TOOLS, one_of, whole
 
 if TYPE_CHECKING:
@@ -65,6 +64,8 @@ def check(settings: Settings, edge: Edge) -> None:
 
 def renew(settings: Settings, edge: Edge, *, if_expiring: str) -> None:
     """Make a new server certificate and have a running registry serve it."""
+    from trusted_registry.registry import serve
+
     days = whole("--if-expiring", if_expiring, 0, MAX_SERVER_DAYS) if if_expiring else None
     if days is not None and not edge.dry and not issue.due(settings, days):
         tell_certificate(settings, edge, "not due yet")

@@ -14,6 +14,7 @@ from trusted_registry.settings import whole
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
     from trusted_registry.edge import Edge
     from trusted_registry.registry.engine import Engine
@@ -38,9 +39,9 @@ def basic(settings: Settings, edge: Edge, *, lan: bool) -> None:
     tell(edge, f"registry: {_now(changed=changed)}, plain HTTP {where}; ./inv registry.test tries it")
 
 
-def tls(settings: Settings, engine: Engine, edge: Edge) -> bool:
+def tls(settings: Settings, engine: Engine, edge: Edge, meanwhile: Callable[[], None] = lambda: None) -> bool:
     """Run the TLS registry; return whether anything was started."""
-    changed = serve.tls(settings, engine, edge)
+    changed = serve.tls(settings, engine, edge, meanwhile)
     where = settings.listen or "every address of this machine"
     name = address.reference(settings.address, settings.port)
     tell(edge, f"registry: {_now(changed=changed)}, https://{name}, listening on {where}, port {settings.port}")
@@ -58,21 +59,25 @@ def test(settings: Settings, edge: Edge, *, image: str, lan: bool) -> None:
     if found and found.role == "plain":
         if lan and found.listen.startswith("127."):
             raise RegistryError("The plain registry listens on loopback alone.", cure="./inv registry.basic --lan")
-        host = settings.address if lan else "localhost"
-        proved(probe.Endpoint(host, settings.plain_port), None, engine, edge, image=image)
+        at, tls = probe.Endpoint(settings.address if lan else "localhost", settings.plain_port), None
     else:
-        tls = None if edge.dry else probe.context(issue.trusted(settings.folder).path)
-        proved(probe.Endpoint(settings.address, settings.port), tls, engine, edge, image=image)
+        at, tls = secured(settings, edge)
+    proved(prove.pack(address.reference(at.host, at.port), engine, image=image), at, tls, engine, edge)
 
 
-def proved(at: probe.Endpoint, tls: ssl.SSLContext | None, engine: Engine, edge: Edge, *, image: str = "") -> None:
-    """Push, pull, compare, clean up, and say so."""
-    registry = address.reference(at.host, at.port)
-    proof = prove.prove(registry, engine, edge, image=image)
+def secured(settings: Settings, edge: Edge) -> tuple[probe.Endpoint, ssl.SSLContext | None]:
+    """Return where the TLS registry is asked, and whom to trust there; in a dry run nobody."""
+    tls = None if edge.dry else probe.context(issue.trusted(settings.folder).path)
+    return probe.Endpoint(settings.address, settings.port), tls
+
+
+def proved(reference: str, at: probe.Endpoint, tls: ssl.SSLContext | None, engine: Engine, edge: Edge) -> None:
+    """Push what was packed, pull it back, compare, clean up, and say so."""
+    proof = prove.prove(reference, engine, edge)
     if proof:
         prove.forget(proof, at, tls)
         digest = f"{proof.digest[:19]}…"
-        edge.say(f"proof: pushed to {registry} and pulled back, {digest} both times, in {proof.seconds:.1f} s")
+        edge.say(f"proof: pushed to {proof.registry} and pulled back, {digest} both times, in {proof.seconds:.1f} s")
 
 
 def stop(settings: Settings, edge: Edge, *, purge: bool) -> None:

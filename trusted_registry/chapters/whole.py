@@ -9,7 +9,7 @@ from trusted_registry.certificate import issue
 from trusted_registry.chapters import cert, registry, trust
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
-from trusted_registry.registry import probe, serve
+from trusted_registry.registry import prove, serve
 from trusted_registry.trust import here
 
 if TYPE_CHECKING:
@@ -22,12 +22,23 @@ def up(settings: Settings, edge: Edge) -> None:
     engine = engines.connect(edge)
     issued = issue.bring_up_to_date(settings, edge)
     cert.tell_certificate(settings, edge, "made" if issued else "already there")
-    started = registry.tls(settings, engine, edge)
-    trusted = trust.written(settings, engine, edge)
-    if issued or started or trusted:
-        tls = None if edge.dry else probe.context(issue.trusted(settings.folder).path)
-        registry.proved(probe.Endpoint(settings.address, settings.port), tls, engine, edge)
-    else:
+    packed: list[str] = []
+
+    def pack() -> None:
+        packed.append(prove.pack(summary.registry(settings), engine))
+
+    try:
+        started = registry.tls(settings, engine, edge, meanwhile=pack)
+        trusted = trust.written(settings, engine, edge)
+        if not packed and (issued or trusted):
+            pack()
+    except BaseException:
+        for reference in packed:
+            prove.discard(reference, engine)
+        raise
+    for reference in packed:
+        registry.proved(reference, *registry.secured(settings, edge), engine, edge)
+    if not (issued or started or trusted):
         edge.say("Nothing had to be changed.")
     edge.say(summary.after_up(settings))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.registry import spec as specs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from docker.models.containers import Container
@@ -136,6 +137,7 @@ class Engine:
     def __init__(self, client: docker.DockerClient | None, edge: Edge) -> None:
         self._client = client
         self._edge = edge
+        self._info: Info | None = None
 
     @property
     def here(self) -> bool:
@@ -152,8 +154,13 @@ class Engine:
             raise RegistryError("No Docker Engine answers.", cure="./inv engine installs and starts one.")
         return self._client
 
-    def info(self) -> Info:
-        """Return what the engine says of itself."""
+    def info(self, *, fresh: bool = False) -> Info:
+        """Return what the engine says of itself; asked once unless it is to be fresh."""
+        if fresh or self._info is None:
+            self._info = self._ask_info()
+        return self._info
+
+    def _ask_info(self) -> Info:
         with _explained("The engine did not say what it is"):
             client = self._do()
             said: dict[str, Any] = client.info()
@@ -201,8 +208,12 @@ class Engine:
             except docker.errors.NotFound:
                 return None
 
-    def start(self, spec: Spec) -> str:
+    def start(self, spec: Spec, meanwhile: Callable[[], None] = lambda: None) -> str:
         """Create and start a container, and return its id; one that cannot start is not left behind.
+
+        Args:
+            spec: What is to run.
+            meanwhile: Called while the engine is busy starting it, which takes it a fifth of a second.
 
         Raises:
             PortTaken: Another program has the port.
@@ -210,13 +221,17 @@ class Engine:
         """
         self._edge.command(specs.argv(spec))
         if self._edge.dry:
+            meanwhile()
             return ""
         with _explained(f"The container {spec.name} could not be made"):
             log = LogConfig(type=LogConfig.types.JSON, config=dict(spec.log_options))
             container = self._do().containers.create(**specs.arguments(spec), log_config=log)  # type: ignore[arg-type]
         try:
-            with _explained(f"The container {spec.name} could not be started"):
-                container.start()
+            what = f"The container {spec.name} could not be started"
+            with _explained(what), ThreadPoolExecutor(max_workers=1) as beside:
+                starting = beside.submit(container.start)
+                meanwhile()
+                starting.result()
         except BaseException as error:
             with contextlib.suppress(docker.errors.DockerException, requests.exceptions.RequestException):
                 container.remove(force=True)

@@ -112,7 +112,7 @@ def await_answer(ask: Callable[[], int], still_up: Callable[[], bool], *, patien
         RegistryError: It died, speaks plain HTTP, or did not answer in time.
     """
     end = time.monotonic() + patience
-    pause = 0.02
+    pause = 0.005
     while True:
         try:
             status = ask()

@@ -37,14 +37,37 @@ class Proof:
     seconds: float
 
 
-def prove(registry: str, engine: Engine, edge: Edge, *, image: str = "") -> Proof | None:
-    """Push an image, remove it here, pull it back, compare the digests, and clean up.
+def pack(registry: str, engine: Engine, *, image: str = "") -> str:
+    """Have an image here that is ready to go, and return its reference.
 
     Args:
         registry: The registry part of a reference, such as 192.168.0.12 or localhost:5000.
+        engine: Where the image is.
+        image: An image to send; a tiny one with random content is made when empty.
+    """
+    reference = f"{registry}/{REPOSITORY}:{secrets.token_hex(4)}"
+    if image:
+        if not engine.has_image(image):
+            engine.pull(image)
+        engine.tag(image, reference)
+    else:
+        engine.import_image(reference, _random_tar())
+    return reference
+
+
+def discard(reference: str, engine: Engine) -> None:
+    """Take away what was packed; not being able to is no error, since something else is then wrong already."""
+    with contextlib.suppress(RegistryError):
+        engine.untag(reference)
+
+
+def prove(reference: str, engine: Engine, edge: Edge) -> Proof | None:
+    """Push what was packed, remove it here, pull it back, compare the digests, and clean up.
+
+    Args:
+        reference: What `pack` returned.
         engine: The client whose trust is proved.
         edge: Whom to show it to.
-        image: An image to send; a tiny one with random content is made when empty.
 
     Returns:
         The proof; None in a dry run.
@@ -52,21 +75,14 @@ def prove(registry: str, engine: Engine, edge: Edge, *, image: str = "") -> Proo
     Raises:
         RegistryError: The push or the pull failed, or what came back is not what went.
     """
-    reference = f"{registry}/{REPOSITORY}:{secrets.token_hex(4)}"
+    registry = reference.partition("/")[0]
     begun = time.monotonic()
-    if image:
-        if not engine.has_image(image):
-            engine.pull(image)
-        engine.tag(image, reference)
-    else:
-        engine.import_image(reference, _random_tar())
     try:
         pushed = engine.push(reference)
         engine.untag(reference)
         pulled = engine.pull(reference)
     finally:
-        with contextlib.suppress(RegistryError):
-            engine.untag(reference)
+        discard(reference, engine)
     if edge.dry:
         return None
     if pushed is None or pushed != pulled:

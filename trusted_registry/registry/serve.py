@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,22 @@ from trusted_registry.registry import spec as specs
 from trusted_registry.registry.engine import PortTaken
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from trusted_registry.edge import Edge
     from trusted_registry.registry.engine import Engine, Running
     from trusted_registry.registry.spec import Spec
     from trusted_registry.settings import Settings
 
 
-def tls(settings: Settings, engine: Engine, edge: Edge) -> bool:
+def tls(settings: Settings, engine: Engine, edge: Edge, meanwhile: Callable[[], None] = lambda: None) -> bool:
     """Have the TLS registry run with the certificate that is on disk.
+
+    Args:
+        settings: What it should be.
+        engine: Where it runs.
+        edge: Whom to show it to.
+        meanwhile: Called while the container starts, should it have to.
 
     Returns:
         True when anything was started or restarted.
@@ -35,7 +44,8 @@ def tls(settings: Settings, engine: Engine, edge: Edge) -> bool:
     if running and running.role == "plain":
         edge.say(f"{settings.container}: the plain HTTP registry gives way to the TLS one; its images stay")
     spec = specs.tls(settings, images.ensure(settings, engine, edge))
-    changed = _bring_up(spec, running, settings, engine, edge)
+    with _holder_named(spec, settings, engine):
+        changed = _bring_up(spec, running, engine, edge, meanwhile)
     if edge.dry:
         return changed
     endpoint = probe.Endpoint(settings.listen or settings.address, settings.port)
@@ -77,7 +87,8 @@ def plain(settings: Settings, engine: Engine, edge: Edge, *, lan: bool) -> bool:
             cure="./inv registry.stop first, if that is what you want; images stay.",
         )
     spec = specs.plain(settings, images.ensure(settings, engine, edge), lan=lan)
-    changed = _bring_up(spec, running, settings, engine, edge)
+    with _holder_named(spec, settings, engine):
+        changed = _bring_up(spec, running, engine, edge)
     if changed and not edge.dry:
         endpoint = probe.Endpoint(spec.listen or settings.address, spec.port)
         probe.await_answer(lambda: probe.request(endpoint, "GET", "/v2/", None)[0], lambda: _is_up(engine, spec.name))
@@ -111,7 +122,9 @@ def _own(running: Running | None, settings: Settings) -> Running | None:
     return running
 
 
-def _bring_up(spec: Spec, running: Running | None, settings: Settings, engine: Engine, edge: Edge) -> bool:
+def _bring_up(
+    spec: Spec, running: Running | None, engine: Engine, edge: Edge, meanwhile: Callable[[], None] = lambda: None
+) -> bool:
     """Start the container unless the very same runs; return whether it was started."""
     if running and running.digest == spec.digest and running.state == "running":
         return False
@@ -119,11 +132,17 @@ def _bring_up(spec: Spec, running: Running | None, settings: Settings, engine: E
         files.write(spec.mounts[0].source, spec.config.encode())
     if running:
         engine.remove(spec.name)
+    engine.start(spec, meanwhile)
+    return True
+
+
+@contextlib.contextmanager
+def _holder_named(spec: Spec, settings: Settings, engine: Engine) -> Iterator[None]:
+    """Say who holds a port that turns out to be taken."""
     try:
-        engine.start(spec)
+        yield
     except PortTaken:
         raise _held(spec.port, settings, engine) from None
-    return True
 
 
 def _held(port: int, settings: Settings, engine: Engine) -> RegistryError:

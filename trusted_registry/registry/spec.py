@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from trusted_registry import templates
@@ -62,7 +62,8 @@ class Spec:
     @property
     def digest(self) -> str:
         """A short digest of all of it, kept as a label: equal digests mean that nothing need be done."""
-        return hashlib.sha256(json.dumps(asdict(self), default=str, sort_keys=True).encode()).hexdigest()[:16]
+        said = json.dumps([self.role, _options(self), self.image, self.command, self.config])
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
 
     @property
     def labels(self) -> dict[str, str]:
@@ -114,7 +115,12 @@ def _to_read(key: Path) -> tuple[str, ...]:
 
 def argv(spec: Spec) -> list[str]:
     """Return the command that a person would type to start this container."""
-    typed = ["docker", "run", "--detach", "--name", spec.name, "--restart", RESTART]
+    labels = [word for name, value in spec.labels.items() for word in ("--label", f"{name}={value}")]
+    return ["docker", "run", "--detach", *_options(spec), *labels, spec.image, *spec.command]
+
+
+def _options(spec: Spec) -> list[str]:
+    typed = ["--name", spec.name, "--restart", RESTART]
     published = f"{spec.port}:{PORT}"
     typed += ["--publish", f"{bracketed(spec.listen)}:{published}" if spec.listen else published]
     typed += ["--volume", f"{spec.volume}:{STORE}"]
@@ -129,9 +135,7 @@ def argv(spec: Spec) -> list[str]:
     typed += ["--log-driver", "json-file"]
     for name, value in spec.log_options:
         typed += ["--log-opt", f"{name}={value}"]
-    for name, value in spec.labels.items():
-        typed += ["--label", f"{name}={value}"]
-    return [*typed, spec.image, *spec.command]
+    return typed
 
 
 def arguments(spec: Spec) -> dict[str, object]:

@@ -137,7 +137,7 @@ def _await(engine: Engine, edge: Edge, registry: str, *, listed: bool) -> None:
     if edge.dry:
         return
     end = time.monotonic() + TAKEN_UP
-    while (registry in engine.info().insecure) is not listed:
+    while (registry in engine.info(fresh=True).insecure) is not listed:
         if time.monotonic() > end:
             raise RegistryError(
                 "The engine did not take up its changed configuration.",
