@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import forge
-from tests.disk import mode, snapshot
+from tests.disk import snapshot
 from tests.recorder import Recorder
-from trusted_registry.certificate import inspect, issue, make
+from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -24,30 +24,7 @@ if TYPE_CHECKING:
 NAMES = ("ca.crt", "ca.key", "domain.crt", "domain.key")
 
 
-@pytest.fixture(autouse=True)
-def _small_rsa(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep self-signed certificates quick: their key is RSA, of 4096 bits where it counts (test_make.py)."""
-    monkeypatch.setattr("trusted_registry.certificate.profile.SELF_SIGNED_KEY", "rsa:2048")
-
-
-@pytest.fixture
-def settings(make_settings: MakeSettings) -> Settings:
-    """Settings that need no program."""
-    return make_settings(tool="cryptography")
-
-
-@pytest.fixture
-def issued(settings: Settings, edge: Recorder) -> Path:
-    """A folder with an authority and a server certificate."""
-    issue.ensure(settings, edge)
-    return settings.folder
-
-
-@pytest.fixture
-def self_signed(settings: Settings, edge: Recorder) -> Path:
-    """A folder with the document's single certificate."""
-    issue.ensure(settings, edge, self_signed=True)
-    return settings.folder
+pytestmark = pytest.mark.usefixtures("small_rsa")
 
 
 def _changed(before: dict[str, tuple[int, bytes]], folder: Path) -> set[str]:
@@ -274,73 +251,3 @@ def test_a_folder_that_may_not_be_entered_is_named_with_a_cure(look: Callable[[P
     with pytest.raises(RegistryError, match="Permission denied") as caught:
         look(forbidden)
     assert caught.value.cure
-
-
-# What clients trust
-
-
-def test_clients_trust_the_authority(issued: Path) -> None:
-    assert issue.trusted(issued).path == issued / "ca.crt"
-
-
-def test_clients_trust_the_single_certificate_itself(self_signed: Path) -> None:
-    assert issue.trusted(self_signed).path == self_signed / "domain.crt"
-
-
-def test_a_client_s_machine_needs_no_key_to_trust(issued: Path) -> None:
-    _without("ca.key", "domain.key", "domain.crt")(issued)
-    assert issue.trusted(issued).path == issued / "ca.crt"
-
-
-@pytest.mark.parametrize("change", [_without(*NAMES), _without("ca.crt", "ca.key")])
-def test_a_folder_without_anything_to_trust_says_so(change: Callable[[Path], None], issued: Path) -> None:
-    change(issued)
-    with pytest.raises(RegistryError, match="holds no certificate to trust"):
-        issue.trusted(issued)
-
-
-# The configuration
-
-
-def test_the_configuration_alone_can_be_rendered(settings: Settings, edge: Recorder) -> None:
-    path = issue.write_config(settings, edge)
-    assert (set(snapshot(settings.folder)), mode(path)) == ({"openssl.cnf"}, 0o644)
-
-
-def test_the_configuration_names_this_machine_s_address(settings: Settings, edge: Recorder) -> None:
-    assert "\nIP.1 = 192.168.0.12\n" in issue.write_config(settings, edge).read_text()
-
-
-def test_a_dry_configuration_writes_nothing(settings: Settings) -> None:
-    issue.write_config(settings, Recorder(dry=True))
-    assert not settings.folder.exists()
-
-
-# Taking it away
-
-
-def test_purge_takes_away_what_was_issued_and_nothing_else(issued: Path, edge: Recorder) -> None:
-    (issued / ".gitignore").write_text("*")
-    issue.purge(issued, edge)
-    assert set(snapshot(issued)) == {".gitignore"}
-
-
-def test_a_dry_purge_takes_nothing_away_and_shows_what_it_would(issued: Path) -> None:
-    before, edge = snapshot(issued), Recorder(dry=True)
-    issue.purge(issued, edge)
-    assert (snapshot(issued), ["rm", str(issued / "ca.key")] in edge.commands) == (before, True)
-
-
-def test_a_dry_run_of_the_first_certificate_makes_nothing(settings: Settings) -> None:
-    assert issue.ensure(settings, Recorder(dry=True))
-    assert not settings.folder.exists()
-
-
-def test_every_secret_is_listed_by_no_public_mode() -> None:
-    assert [name for name in make.MODES if name.endswith(".key")] == []
-
-
-def test_facts_of_what_was_made_are_checked_clean(settings: Settings, issued: Path) -> None:
-    found = issue.find(issued)
-    assert found
-    assert inspect.check(found.server, found.authority, settings.hosts, inspect.now()) == []

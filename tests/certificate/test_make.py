@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import ssl
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
 
-from tests import forge, loopback
+from tests import forge
 from tests.certificate import der
+from tests.certificate.makers import ANCHORS, TOOLS, both_shapes, both_tools
 from tests.certificate.profiles import ADDRESS, planned
 from tests.disk import mode
 from tests.recorder import Recorder
@@ -18,34 +18,11 @@ from trusted_registry.certificate import inspect, make, openssl
 from trusted_registry.certificate.make import Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    Maker = Callable[[str, Shape], Path]
+    from tests.certificate.makers import Maker
 
 pytestmark = pytest.mark.process
-
-TOOLS = ("openssl", "cryptography")
-SHAPES = (Shape.AUTHORITY, Shape.SELF_SIGNED)
-ANCHORS = {Shape.AUTHORITY: "ca.crt", Shape.SELF_SIGNED: "domain.crt"}
-both_tools = pytest.mark.parametrize("tool", TOOLS)
-both_shapes = pytest.mark.parametrize("shape", SHAPES, ids=["authority", "self-signed"])
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Maker:
-    """A maker of each shape by each tool, once for all tests: RSA keys are slow."""
-    known: dict[tuple[str, Shape], Path] = {}
-
-    def of(tool: str, shape: Shape) -> Path:
-        if (tool, shape) not in known:
-            folder = tmp_path_factory.mktemp("certs")
-            profile = planned("rsa:2048" if shape is Shape.SELF_SIGNED else "ec:P-256")
-            make.produce(profile, shape, folder, Recorder(), tool=tool)
-            known[tool, shape] = folder
-        return known[tool, shape]
-
-    return of
 
 
 def _verify(anchor: Path, certificate: Path, *, ip: str = ADDRESS, options: tuple[str, ...] = ()) -> str:
@@ -259,70 +236,6 @@ def test_a_self_signed_certificate_can_sign_nothing(tool: str, made: Maker, tmp_
     ours = made(tool, Shape.SELF_SIGNED)
     leaf = forge.save(forge.server(forge.load(ours, "domain")), tmp_path, "leaf")
     assert _verify(ours / "domain.crt", leaf)
-
-
-# Python's own handshake, as strict as 3.13's
-
-
-@both_tools
-@both_shapes
-def test_python_shakes_hands_strictly_by_address(tool: str, shape: Shape, made: Maker) -> None:
-    with loopback.registry(made(tool, shape) / "domain.crt") as port:
-        assert loopback.shake_hands(port, made(tool, shape) / ANCHORS[shape]) == ADDRESS
-
-
-@both_tools
-@both_shapes
-def test_python_refuses_an_address_that_is_not_named(tool: str, shape: Shape, made: Maker) -> None:
-    with (
-        loopback.registry(made(tool, shape) / "domain.crt") as port,
-        pytest.raises(ssl.SSLCertVerificationError, match="IP address mismatch"),
-    ):
-        loopback.shake_hands(port, made(tool, shape) / ANCHORS[shape], "127.0.0.2")
-
-
-@both_tools
-@both_shapes
-def test_python_refuses_it_under_another_authority(tool: str, shape: Shape, made: Maker) -> None:
-    other = next(it for it in TOOLS if it != tool)
-    with (
-        loopback.registry(made(tool, shape) / "domain.crt") as port,
-        pytest.raises(ssl.SSLCertVerificationError, match="verify failed"),
-    ):
-        loopback.shake_hands(port, made(other, shape) / ANCHORS[shape])
-
-
-@both_tools
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        pytest.param({"subject": loopback.HOST, "names": None}, "IP address mismatch", id="address only in the CN"),
-        pytest.param({"names": ("a.local",), "mistyped": (loopback.HOST,)}, "IP address mismatch", id="as a DNS name"),
-        pytest.param({"names": (loopback.HOST, "a.local"), "age": 30, "days": 29}, "has expired", id="expired"),
-        pytest.param({"names": (loopback.HOST, "a.local"), "age": -2}, "not yet valid", id="not yet valid"),
-        pytest.param({"names": (loopback.HOST, "example.com")}, "permitted subtree", id="a public name"),
-        pytest.param(
-            {"names": (loopback.HOST, "a.local"), "signer_id": False},
-            "Missing Authority Key Id",
-            id="no authority key id",
-        ),
-    ],
-)
-def test_python_refuses_a_broken_certificate_of_our_authority(
-    tool: str, changes: dict[str, object], said: str, made: Maker, tmp_path: Path
-) -> None:
-    authority = made(tool, Shape.AUTHORITY)
-    leaf = forge.save(forge.server(forge.load(authority, "ca"), **changes), tmp_path, "leaf")
-    with loopback.registry(leaf) as port, pytest.raises(ssl.SSLCertVerificationError, match=said):
-        loopback.shake_hands(port, authority / "ca.crt")
-
-
-@both_tools
-def test_python_accepts_a_sound_certificate_of_our_authority(tool: str, made: Maker, tmp_path: Path) -> None:
-    authority = made(tool, Shape.AUTHORITY)
-    leaf = forge.save(forge.server(forge.load(authority, "ca"), names=(loopback.HOST, "a.local")), tmp_path, "leaf")
-    with loopback.registry(leaf) as port:
-        assert loopback.shake_hands(port, authority / "ca.crt") == ADDRESS
 
 
 def test_the_document_s_own_key_is_4096_bits_of_rsa(tmp_path: Path) -> None:

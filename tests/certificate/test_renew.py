@@ -19,19 +19,6 @@ if TYPE_CHECKING:
     from trusted_registry.settings import Settings
 
 
-@pytest.fixture
-def settings(make_settings: MakeSettings) -> Settings:
-    """Settings that need no program."""
-    return make_settings(tool="cryptography")
-
-
-@pytest.fixture
-def issued(settings: Settings, edge: Recorder) -> Path:
-    """A folder with an authority and a server certificate."""
-    issue.ensure(settings, edge)
-    return settings.folder
-
-
 def _old(folder: Path, **changes: object) -> None:
     """Put a server certificate of the folder's own authority in place of the one there."""
     names = ("192.168.0.12", "localhost")
