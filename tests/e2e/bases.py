@@ -68,7 +68,7 @@ def _pull(suite: Suite, engine: DockerClient) -> None:
 def _bootstrap(suite: Suite, engine: DockerClient) -> None:
     program = shutil.which("debootstrap", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if program is None:
-        raise LabError(f"{DEBIAN}:{suite.name} cannot be pulled and debootstrap is not installed: apt-get install debootstrap")
+        raise LabError(f"Nothing makes a {suite.name}, as it cannot be pulled: apt-get install debootstrap")
     with tempfile.TemporaryDirectory() as folder:
         try:
             _as_root([program, "--variant=minbase", "--include=ca-certificates", suite.name, f"{folder}/tree"])

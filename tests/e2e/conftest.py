@@ -12,7 +12,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock, Timeout
@@ -185,9 +185,3 @@ def registry(pair: list[Host]) -> Host:
 def client(pair: list[Host]) -> Host:
     """The host that is to trust the registry."""
     return pair[1]
-
-
-@pytest.fixture
-def before(run: Run) -> dict[str, object]:
-    """The outer engine as it was before this run."""
-    return cast("dict[str, object]", run.before)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import logging
 import shlex
 import tarfile
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tests.e2e.checkout import HOME
 
@@ -27,6 +28,9 @@ DEFAULTS = {"INVOKE_REGISTRY_IMAGE": "registry:2", "NO_COLOR": "1", "COLUMNS": "
 
 DOMAIN = "lab.local"
 """Every host is NAME.lab.local to the others, by the outer engine's DNS."""
+
+WIDTH = 96
+"""Columns of a terminal that a command gets, after the time and the host."""
 
 STOPPED = 124
 """Exit status of `timeout` when it had to stop the program."""
@@ -92,17 +96,24 @@ class Host:
     ) -> Done:
         """Run a command to its end, whatever that is; after `seconds` it is stopped, and that is an exit status too."""
         begun = time.monotonic()
-        code, (out, err) = self.container.exec_run(
-            ["timeout", "--kill-after=5", str(seconds), *argv],
-            user=user,
-            environment={"HOME": "/root" if user == "root" else f"/home/{user}", **(env or {})},
-            workdir=folder,
-            demux=True,
-        )
-        done = Done(self.name, argv, code, (out or b"").decode(errors="replace"), (err or b"").decode(errors="replace"))
+        done = self.silently("timeout", "--kill-after=5", str(seconds), *argv, user=user, env=env, folder=folder)
+        done = dataclasses.replace(done, argv=argv)
         self.history.append(done)
-        LOG.info("%-11s %5.1f s  %s%s", self.name, time.monotonic() - begun, shown(argv), "" if code == 0 else f"  → {code}")
+        end = "" if done.code == 0 else f"  → {done.code}"
+        LOG.info("%-11s %5.1f s  %s%s", self.name, time.monotonic() - begun, shown(argv), end)
         return done
+
+    def silently(
+        self, *argv: str, user: str = "root", env: Mapping[str, str] | None = None, folder: str = HOME
+    ) -> Done:
+        """Run a command that is no step of a scenario: a look while waiting, or for evidence."""
+        home = "/root" if user == "root" else f"/home/{user}"
+        code, streams = self.container.exec_run(
+            list(argv), user=user, environment={"HOME": home, **(env or {})}, workdir=folder, demux=True
+        )
+        out, err = cast("tuple[bytes | None, bytes | None]", streams)
+        assert code is not None, f"{self.name} was taken away while it ran {shlex.join(argv)}"
+        return Done(self.name, argv, code, _text(out), _text(err))
 
     def does(self, *argv: str, user: str = "root", env: Mapping[str, str] | None = None, seconds: int = 120) -> Done:
         """Run a command that must succeed."""
@@ -142,9 +153,8 @@ class Host:
         return self.does("cat", path).out
 
     def peek(self, path: str) -> str:
-        """Return what a file says so far; no step of a scenario, so it shows no line."""
-        _, (out, _err) = self.container.exec_run(["cat", path], demux=True)
-        return (out or b"").decode(errors="replace")
+        """Return what a file says so far."""
+        return self.silently("cat", path).out
 
     def write(self, path: str, content: bytes | str, *, owner: int = 0, mode: int = 0o644) -> None:
         """Put a file on the host; its folder must be there."""
@@ -164,8 +174,8 @@ class Host:
 
     def answers(self) -> bool:
         """Whether the engine answers."""
-        code, _ = self.container.exec_run(["curl", "--silent", "--unix-socket", "/run/docker.sock", "http://engine/_ping"])
-        return bool(code == 0)
+        there = ["curl", "--silent", "--unix-socket", "/run/docker.sock", "http://engine/_ping"]
+        return self.silently(*there).code == 0
 
     def wait(self) -> None:
         """Wait for the engine."""
@@ -173,9 +183,8 @@ class Host:
 
     def import_image(self, archive: str, reference: str, program: str) -> None:
         """Make an image of a file on the host; it runs one program."""
-        argv = ["docker", "import", "--change", f'ENTRYPOINT ["{program}"]', archive, reference]
-        code, said = self.container.exec_run(argv)
-        assert code == 0, f"{self.name}: {archive} did not become {reference}: {said!r}"
+        done = self.silently("docker", "import", "--change", f'ENTRYPOINT ["{program}"]', archive, reference)
+        assert done.code == 0, f"{archive} did not become an image:\n{done}"
 
     def containers(self) -> dict[str, str]:
         """Return the engine's running containers, their numbers by name."""
@@ -200,7 +209,11 @@ def _await(name: str, what: str, condition: Callable[[], bool], seconds: float) 
         time.sleep(0.1)
 
 
+def _text(stream: bytes | None) -> str:
+    return (stream or b"").decode(errors="replace")
+
+
 def shown(argv: Sequence[str]) -> str:
     """Return a command as one short line of progress."""
     line = shlex.join(argv).replace("\n", " ")
-    return line if len(line) <= 100 else f"{line[:97]}…"  # noqa: PLR2004 - a line of a terminal, less the columns before it
+    return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"

@@ -115,12 +115,13 @@ def _build(context: Path, base: str, suite: Suite, engine: DockerClient) -> None
     for event in events:
         said.append(event.get("stream", "").strip())
         if "error" in event:
-            raise LabError("\n".join([f"The image of {suite.name} cannot be made:", *filter(None, said[-8:]), event["error"]]))
+            last_words = "\n".join(filter(None, [*said[-8:], event["error"]]))
+            raise LabError(f"The image of {suite.name} cannot be made:\n{last_words}")
 
 
 def main(argv: list[str]) -> int:
     """Make the images named on the command line, or all of them."""
-    parser = argparse.ArgumentParser(prog="python -m tests.e2e.images", description="Make the images of the lab's hosts.")
+    parser = argparse.ArgumentParser(prog="python -m tests.e2e.images", description="Make the lab's host images.")
     parser.add_argument("--rebuild", action="store_true", help="make them anew, from the base up")
     parser.add_argument("suite", nargs="*", choices=[*SUITES, []], help="only these; all of them otherwise")
     given = parser.parse_args(argv)

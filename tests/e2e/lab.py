@@ -22,7 +22,7 @@ from tests.e2e.suites import SUITES
 from tests.e2e.trouble import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from docker import DockerClient
     from docker.models.containers import Container
@@ -35,6 +35,9 @@ POOL = [f"10.213.{third}.0/24" for third in range(16)]
 
 POOL6 = "fd{:02x}:{:04x}:{:04x}::/64"
 """A unique local IPv6 network (RFC 4193): its 40 random bits make a clash unlikely."""
+
+HOSTS = 250
+"""Addresses of each kind that a run can give away, in networks of 254; a scenario takes two to four."""
 
 IMPATIENT = ["timeout:1", "attempts:1"]
 """What resolv.conf(5) says of names that nobody here knows: the Hub's, which engines ask for before they give up."""
@@ -55,7 +58,8 @@ class Lab:
             LOG.info("a run before this one left these, now removed: %s", ", ".join(left))
         self.network = _network(engine)
         self.checkout = archive()
-        self._numbers = itertools.count(1)
+        self._addresses = _addresses(self.network)
+        self._pairs = itertools.count(1)
         self._workers = ThreadPoolExecutor(max_workers=4)
         self._spares: list[Future[Host]] = []
 
@@ -81,20 +85,21 @@ class Lab:
         return pair
 
     def _prepare(self, suite: str) -> list[Future[Host]]:
-        number = next(self._numbers)
+        number = next(self._pairs)
         return [self._workers.submit(self._boot, f"{role}-{number}", suite) for role in ("registry", "client")]
 
     def stop(self, names: Iterable[str]) -> None:
         """Have hosts and their disks removed, while the next scenario goes on."""
         for name in names:
-            self._workers.submit(_remove, self.hosts.pop(name))
+            self._workers.submit(self._remove, self.hosts.pop(name))
 
-    def free_address(self) -> str:
-        """Return an IPv4 address of the network that no host has."""
-        config = self.network.attrs["IPAM"]["Config"][0]
-        taken = {host.address for host in self.hosts.values()} | {config["Gateway"]}
-        hosts = reversed(list(ipaddress.ip_network(config["Subnet"]).hosts()))
-        return next(str(address) for address in hosts if str(address) not in taken)
+    def address(self, version: int = 4) -> str:
+        """Return an address of the network that no host has had, so that each keeps its own through a restart.
+
+        Args:
+            version: 4; or 6, which is empty where the network has no IPv6.
+        """
+        return next(self._addresses[version])
 
     def _boot(self, name: str, suite: str) -> Host:
         begun = time.monotonic()
@@ -109,52 +114,69 @@ class Lab:
     def _container(self, name: str, suite: str) -> Container:
         """Start a host's container, with all rights where that works and as many as there are where it does not."""
         if self.privileged:  # the first host, the bystander, finds out for all
-            with contextlib.suppress(_Refused):
-                return self._attempt(name, suite, rights.privileged)
+            with contextlib.suppress(RefusedError):
+                return self._attempt(name, suite, rights.PRIVILEGED)
             self.privileged = False
             LOG.info("--privileged is refused on this machine: hosts get what its bounding set has")
-        return self._attempt(name, suite, rights.piecemeal)
+        return self._attempt(name, suite, rights.piecemeal())
 
-    def _attempt(self, name: str, suite: str, allowed: Callable[..., dict[str, object]]) -> Container:
-        api = self.engine.api
+    def _attempt(self, name: str, suite: str, allowed: Mapping[str, object]) -> Container:
         disk = self.engine.volumes.create(f"{LABEL}.{name}.{secrets.token_hex(4)}", labels=MINE)
-        made = api.create_container(
+        container = self._create(name, suite, disk.name, allowed)
+        try:
+            container.start()
+        except APIError as error:
+            container.remove(force=True)
+            disk.remove()
+            if rights.REFUSED in str(error):
+                raise RefusedError from error
+            raise LabError(f"The host {name} cannot be started: {error.explanation}") from error
+        return container
+
+    def _create(self, name: str, suite: str, disk: str, allowed: Mapping[str, object]) -> Container:
+        """Make a host's container by the plain API, which takes settings that the client's helpers do not know."""
+        network = str(self.network.name)
+        addresses = {"IPv4Address": self.address(), "IPv6Address": self.address(6)}
+        endpoint = {"Aliases": [name, f"{name}.{DOMAIN}"], "IPAMConfig": addresses}
+        config = self.engine.api.create_host_config(
+            init=True,
+            cgroupns="private",
+            tmpfs={"/run": "exec"},
+            binds=[f"{disk}:/disk"],
+            network_mode=network,
+            dns_opt=IMPATIENT,
+        )
+        made = self.engine.api.create_container(
             images.name(SUITES[suite]),
             name=f"{LABEL}.{name}",
             hostname=name,
             labels=MINE,
-            host_config=allowed(
-                api,
-                init=True,
-                cgroupns="private",
-                tmpfs={"/run": "exec"},
-                binds=[f"{disk.name}:/disk"],
-                network_mode=self.network.name,
-                dns_opt=IMPATIENT,
-            ),
-            networking_config=api.create_networking_config({str(self.network.name): api.create_endpoint_config(aliases=[name, f"{name}.{DOMAIN}"])}),
+            host_config={**config, **allowed},
+            networking_config={"EndpointsConfig": {network: endpoint}},
         )
-        container = self.engine.containers.get(made["Id"])
-        try:
-            container.start()
-        except APIError as error:
-            container.remove(force=True, v=True)
-            disk.remove()
-            if rights.REFUSED in str(error):
-                raise _Refused from error
-            raise LabError(f"The host {name} cannot be started: {error.explanation}") from error
-        return container
+        return self.engine.containers.get(made["Id"])
+
+    def _remove(self, host: Host) -> None:
+        disks = [mount["Name"] for mount in host.container.attrs["Mounts"] if mount["Type"] == "volume"]
+        host.container.remove(force=True)
+        for disk in disks:
+            self.engine.volumes.get(disk).remove()
 
 
-def _remove(host: Host) -> None:
-    disks = [mount["Name"] for mount in host.container.attrs["Mounts"] if mount["Type"] == "volume"]
-    host.container.remove(force=True)
-    for disk in disks:
-        host.container.client.api.remove_volume(disk)
-
-
-class _Refused(Exception):
+class RefusedError(Exception):
     """The engine does not give a container the rights that were asked for."""
+
+
+def _addresses(network: Network) -> dict[int, Iterator[str]]:
+    """Return the addresses to give away, by IP version: those after the gateway's; none where there is no such network.
+
+    From lists, not generators: hosts start in several threads.
+    """
+    given = {4: iter([""]), 6: itertools.repeat("")}
+    for pool in network.attrs["IPAM"]["Config"]:
+        subnet = ipaddress.ip_network(pool["Subnet"])
+        given[subnet.version] = iter([str(address) for address in itertools.islice(subnet.hosts(), 1, HOSTS)])
+    return given
 
 
 def _network(engine: DockerClient) -> Network:

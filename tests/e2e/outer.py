@@ -40,26 +40,29 @@ def connect() -> DockerClient:
 
 def clear(engine: DockerClient) -> list[str]:
     """Remove every container, volume and network that carries the lab's label; return their names."""
-    mine = {"label": LABEL}
     removed = []
-    for container in engine.containers.list(all=True, filters=mine, ignore_removed=True):
+    for container in engine.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True):
         removed.append(str(container.name))
         container.remove(force=True, v=True)
-    for thing in [*engine.volumes.list(filters=mine), *engine.networks.list(filters=mine)]:
-        removed.append(str(thing.name))
-        thing.remove()
+    for volume in engine.volumes.list(filters={"label": LABEL}):
+        removed.append(str(volume.name))
+        volume.remove()
+    for network in engine.networks.list(filters={"label": LABEL}):
+        removed.append(str(network.name))
+        network.remove()
     return removed
 
 
 def snapshot(engine: DockerClient) -> dict[str, object]:
-    """Return what the lab must leave alone: what is not labelled as its own, and the engine's configuration."""
-    info = engine.info()
+    """Return what the lab must leave alone: the engine's configuration, its certs.d, and images that are not its own.
+
+    Other people's containers and volumes are not compared: they come and go while the lab runs. What the lab makes of
+    those is removed by its label.
+    """
+    images = [image for image in engine.images.list() if not _mine(image.labels)]
     return {
-        "images": sorted(f"{image.id} {tag}" for image in engine.images.list() if not _mine(image.labels) for tag in image.tags),
-        "containers": sorted(str(one.id) for one in engine.containers.list(all=True, ignore_removed=True) if not _mine(one.labels)),
-        "networks": sorted(str(one.id) for one in engine.networks.list() if not _mine(one.attrs["Labels"])),
-        "volumes": sorted(str(one.id) for one in engine.volumes.list() if not _mine(one.attrs["Labels"])),
-        "registries": json.dumps(info["RegistryConfig"], sort_keys=True),
+        "images": sorted(f"{image.id} {tag}" for image in images for tag in image.tags),
+        "registries": json.dumps(engine.info()["RegistryConfig"], sort_keys=True),
         "files": {str(path): _digest(path) for path in sorted(CONFIGURATION.rglob("*")) if path.is_file()},
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -47,13 +46,8 @@ def keep(suite: str, scenario: str, hosts: Iterable[Host]) -> Path:
     """Keep what the hosts can say of a failure, a folder a host, and return the folder of them all."""
     folder = FOLDER / suite / scenario
     shutil.rmtree(folder, ignore_errors=True)
-    quiet = logging.getLogger("lab")
-    quiet.disabled = True  # these are the lab's own steps, not the scenario's
-    try:
-        for host in list(hosts):
-            _keep_host(host, folder / host.name)
-    finally:
-        quiet.disabled = False
+    for host in list(hosts):
+        _keep_host(host, folder / host.name)
     return folder.relative_to(ROOT)
 
 
@@ -62,15 +56,15 @@ def _keep_host(host: Host, folder: Path) -> None:
     (folder / "commands.txt").write_text("\n\n".join(map(str, host.history)))
     try:
         for file, argv in EVIDENCE.items():
-            (folder / file).write_text(str(host.run(*argv, seconds=20)))
+            (folder / file).write_text(str(host.silently("timeout", "20", *argv)))
         (folder / "certificates.txt").write_text("\n".join(_in_words(host)))
     except DockerException as error:  # a host that is gone has nothing more to say
         (folder / "unreachable.txt").write_text(str(error))
 
 
 def _in_words(host: Host) -> list[str]:
-    found = host.run(*CERTIFICATES).out.split()
-    return [str(host.run("openssl", "x509", "-in", path, "-noout", "-text")) for path in found]
+    found = host.silently(*CERTIFICATES).out.split()
+    return [str(host.silently("openssl", "x509", "-in", path, "-noout", "-text")) for path in found]
 
 
 def table(ended: Iterable[Ended]) -> list[str]:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from docker import APIClient
 
 NAMES = (
     *("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP"),
@@ -16,6 +12,9 @@ NAMES = (
     *("MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ"),
 )
 """Capabilities in the kernel's order, up to the last one that Docker 20.10 knows (linux/capability.h, 0 to 37)."""
+
+DEVICES = ("/dev/fuse", "/dev/net/tun")
+"""What engines without root open."""
 
 REFUSED = "unable to apply caps"
 """What runc says where --privileged asks for a capability that the machine itself has lost."""
@@ -28,18 +27,21 @@ def bounding(status: Path = Path("/proc/self/status")) -> list[str]:
     return [name for number, name in enumerate(NAMES) if bits >> number & 1]
 
 
-def privileged(engine: APIClient, **common: object) -> dict[str, object]:
-    """Return the host configuration of a container that may do everything."""
-    return dict(engine.create_host_config(privileged=True, **common))
+PRIVILEGED: dict[str, object] = {"Privileged": True}
+"""What of a container's configuration lets it do everything."""
 
 
-def piecemeal(engine: APIClient, **common: object) -> dict[str, object]:
-    """Return the host configuration that comes closest where `--privileged` is refused."""
-    config = engine.create_host_config(
-        cap_add=bounding(),
-        security_opt=["seccomp=unconfined", "apparmor=unconfined"],
-        devices=["/dev/fuse", "/dev/net/tun"],
-        **common,
-    )
-    # What the CLI makes of `--security-opt systempaths=unconfined`: nothing of /proc is hidden or read-only.
-    return {**config, "MaskedPaths": [], "ReadonlyPaths": []}
+def piecemeal() -> dict[str, object]:
+    """Return the configuration that comes closest where `--privileged` is refused."""
+    return {
+        "CapAdd": bounding(),
+        "SecurityOpt": ["seccomp=unconfined", "apparmor=unconfined"],
+        "Devices": [_device(path) for path in DEVICES if Path(path).exists()],
+        # What the CLI makes of `--security-opt systempaths=unconfined`: nothing of /proc is hidden or read-only.
+        "MaskedPaths": [],
+        "ReadonlyPaths": [],
+    }
+
+
+def _device(path: str) -> dict[str, str]:
+    return {"PathOnHost": path, "PathInContainer": path, "CgroupPermissions": "rwm"}

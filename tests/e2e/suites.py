@@ -1,4 +1,4 @@
-"""The generations of Docker that the lab has: Debian's releases, each with the engine, clients and Python of its time."""
+"""The generations of Docker that the lab has: Debian's releases, each with the programs of its time."""
 
 from __future__ import annotations
 

@@ -45,7 +45,9 @@ def reference(registry: Host, client: Host) -> str:
     return f"{registry.address}/app:1"
 
 
-def test_podman_skopeo_and_buildah_trust_by_the_engines_directory(client: Host, bystander: Host, reference: str) -> None:
+def test_podman_skopeo_and_buildah_trust_by_the_engines_directory(
+    client: Host, bystander: Host, reference: str
+) -> None:
     for program in IMAGES:
         client.fails(*_command(IMAGES, program, reference), saying="x509")
     client.inv("trust.linux")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tests.e2e.steps import CERTS, PLAIN, hand_over, is_refused, pull, push
+from tests.e2e.steps import CERTS, PLAIN, UNTRUSTED, hand_over, is_refused, pull, push
 
 if TYPE_CHECKING:
     from tests.e2e.hosts import Host
@@ -85,7 +85,9 @@ def follow_the_document(registry: Host, client: Host, bystander: Host, *how: str
     references = [f"{spelling}/app:1" for spelling in spellings]
     for reference in references:
         is_refused(client, reference)
+    registry.inv_fails("registry.test", saying=UNTRUSTED, user=user)
     registry.inv("trust.linux", user=user)
+    assert f"pushed to {registry.address}" in registry.inv("registry.test", user=user).out
     pushed = push(registry, references[0])
 
     hand_over(registry, client, trusted)
@@ -112,5 +114,3 @@ def _extensions(registry: Host, reader: Host, name: str) -> str:
     reader.write(f"/srv/{name}", registry.read(f"{CERTS}/{name}"))
     text = reader.does("openssl", "x509", "-in", f"/srv/{name}", "-noout", "-text").out
     return KEY_IDS.sub("", text.partition("X509v3 extensions:")[2].partition("Signature Algorithm:")[0])
-
-

@@ -60,12 +60,12 @@ def _push_in_the_background(registry: Host, client: Host, reference: str) -> Non
 
 def _uploaded(registry: Host) -> int:
     """Return how many mebibytes of a push the registry has so far."""
-    _, said = registry.container.exec_run(["du", "--summarize", "--block-size=1M", UPLOADS], stderr=False)
+    said = registry.silently("du", "--summarize", "--block-size=1M", UPLOADS).out
     return int(said.split()[0]) if said else 0
 
 
 def _is_whole_again(registry: Host, client: Host, reference: str, pushed: str) -> None:
     """Wait until the registry answers without anybody's help, and insist that it has what was pushed before."""
     there = ["curl", "--silent", "--fail", "--insecure", f"https://{registry.address}/v2/"]
-    client.wait_for("the registry answers", lambda: client.container.exec_run(there).exit_code == 0)
+    client.wait_for("the registry answers", lambda: client.silently(*there).code == 0)
     assert pull(client, reference) == pushed

@@ -41,9 +41,7 @@ def test_clients_of_every_other_generation_trust_this_generations_registry(
         is_refused(stranger, reference)
 
 
-def test_an_engine_with_the_containerd_image_store_trusts_by_the_same_directories(
-    registry: Host, client: Host
-) -> None:
+def test_an_engine_with_the_containerd_image_store_trusts_by_the_same_directories(registry: Host, client: Host) -> None:
     registry.inv("up")
     reference = f"{registry.address}/app:1"
     pushed = push(registry, reference)

@@ -40,7 +40,9 @@ def test_up_makes_everything_from_nothing_and_a_second_up_changes_nothing(
 ) -> None:
     registry.does("docker", "rmi", "registry:2")
     del registry.settings["INVOKE_REGISTRY_IMAGE"]  # the default, which no registry here answers for
-    assert "made from the package docker-registry" in registry.inv("up").out
+    said = registry.inv("up").out
+    assert "made from the package docker-registry" in said
+    assert f"proof: pushed to {registry.address}" in said, "loopback would prove nothing"
     before = registry_container(registry), fingerprint(registry, f"{CERTS}/domain.crt")
     reference = f"{registry.address}/app:1"
     pushed = push(registry, reference)
@@ -121,7 +123,7 @@ def test_a_new_address_needs_a_new_certificate_under_the_same_authority_and_one_
     assert pull(client, f"{old}/app:1") == pushed
     authority = fingerprint(registry, f"{CERTS}/ca.crt")
 
-    registry.move(lab.free_address())
+    registry.move(lab.address())
     new = registry.address
     assert new != old
     is_refused(client, f"{new}/app:1", f"not {new}")

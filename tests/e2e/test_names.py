@@ -18,7 +18,7 @@ def test_a_certificate_for_another_address_is_refused_by_name_until_it_is_made_a
     registry: Host, client: Host, lab: Lab
 ) -> None:
     registry.inv("up")
-    first, second = registry.address, lab.free_address()
+    first, second = registry.address, lab.address()
     pushed = push(registry, f"{first}/app:1")
     registry.does("ip", "address", "add", f"{second}/24", "dev", "eth0")
     hand_over(registry, client)

@@ -68,8 +68,5 @@ def _start(host: Host) -> None:
     host.does("install", "--directory", "--owner", "dev", "--mode", "0700", RUNTIME)
     environment = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
     host.begin("runuser", "--user", "dev", "--", "env", *environment, START, log="/srv/rootless.log")
-    ask = ["docker", "version"]
-    host.wait_for(
-        "the rootless engine",
-        lambda: host.container.exec_run(ask, user="dev", environment=ENVIRONMENT).exit_code == 0,
-    )
+    ask = ("docker", "version")
+    host.wait_for("the rootless engine", lambda: host.silently(*ask, user="dev", env=ENVIRONMENT).code == 0)

@@ -10,5 +10,5 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Run
 
 
-def test_the_engine_that_carries_the_lab_is_as_it_was(run: Run, before: dict[str, object]) -> None:
-    assert snapshot(run.engine) == before
+def test_the_engine_that_carries_the_lab_has_its_configuration_its_trust_and_its_images_as_before(run: Run) -> None:
+    assert snapshot(run.engine) == run.before
