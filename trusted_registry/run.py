@@ -96,8 +96,9 @@ def act(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     timeout: float | None = 600,
+    as_root: bool = False,
 ) -> Result | None:
-    """Show a command, run it unless this is a dry run, and insist that it succeeds.
+    """Show a command, run it unless this is a dry run, and insist that it succeeds; by sudo where it needs root.
 
     Returns:
         What it left behind; None in a dry run.
@@ -105,6 +106,7 @@ def act(
     Raises:
         RegistryError: It is not installed, did not end in time, or failed; its last line is the reason.
     """
+    argv = [*_to_root(edge), *argv] if as_root else argv
     edge.command(argv)
     if edge.dry:
         return None
@@ -125,12 +127,19 @@ def live(argv: Sequence[str], edge: Edge, *, env: Mapping[str, str] | None = Non
         raise RegistryError(f"{argv[0]} is not installed.", cure=f"Install the program {argv[0]}.") from missing
 
 
-def background(argv: Sequence[str], edge: Edge) -> None:
-    """Show and start a program that outlives this one, apart from its terminal."""
+def background(argv: Sequence[str], edge: Edge, *, as_root: bool = False) -> None:
+    """Show and start a program that outlives this one, apart from its terminal; by sudo where it needs root."""
+    argv = [*_to_root(edge), *argv] if as_root else argv
     edge.command([*argv, "&"])
     if not edge.dry:
         null = subprocess.DEVNULL
         subprocess.Popen(list(argv), stdin=null, stdout=null, stderr=null, start_new_session=True)
+
+
+def _to_root(edge: Edge) -> list[str]:
+    if edge.dry:
+        return ["sudo"] if os.geteuid() else []
+    return sudo()
 
 
 def sudo() -> list[str]:

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from trusted_registry.trust import macos
+import pytest
+
+from tests.programs import put
+from tests.recorder import Recorder
+from tests.trust.engines import StandIn, as_engine
+from trusted_registry.certificate import issue
+from trusted_registry.trust import here, ledger, macos
+
+if TYPE_CHECKING:
+    from tests.conftest import MakeSettings
 
 CERTIFICATE = Path("/checkout/certs/ca.crt")
 HOME = Path("/Users/me")
@@ -55,3 +65,23 @@ def test_docker_desktop_is_restarted_by_quitting_and_opening_it() -> None:
 
 def test_the_keychains_are_those_that_the_document_names() -> None:
     assert macos.KEYCHAINS == ("system", "login")
+
+
+@pytest.mark.process
+def test_trust_in_a_keychain_is_noted_and_taken_back(
+    make_settings: MakeSettings, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    put("security", "exit 0", tmp_path, monkeypatch)
+    settings = make_settings(tool="cryptography")
+    issue.ensure(settings, Recorder())
+    here.trust_keychain(settings, edge, "login")
+    sha1 = issue.trusted(settings.folder).sha1
+    assert [entry.value for entry in ledger.read(ledger.where())] == [sha1]
+    here.remove(settings, as_engine(StandIn()), edge)
+    ca, keychain = f"{settings.folder}/ca.crt", f"{Path.home()}/Library/Keychains/login.keychain-db"
+    assert [line for line in edge.typed if "security" in line][1:] == [
+        f"security remove-trusted-cert {ca}",
+        f"security delete-certificate -Z {sha1.upper()} {keychain}",
+    ]
+    assert ledger.read(ledger.where()) == []

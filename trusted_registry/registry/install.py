@@ -90,13 +90,13 @@ def install(edge: Edge) -> None:
     """Install the distribution's engine, and its client where that is another package."""
     env = {"DEBIAN_FRONTEND": "noninteractive"}
     with edge.progress("Installing the Docker Engine"):
-        run.act([*run.sudo(), "apt-get", "update"], edge, env=env)
+        run.act(["apt-get", "update"], edge, as_root=True, env=env)
         packages = ["docker.io"]
         # Debian 13 and later split the client off; before, docker.io holds both.
         if not shutil.which("docker") and "Candidate: (none)" not in _policy("docker-cli"):
             packages.append("docker-cli")
         command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
-        run.act([*run.sudo(), *command], edge, env=env, timeout=1800)
+        run.act([*command], edge, as_root=True, env=env, timeout=1800)
 
 
 def _policy(package: str) -> str:
@@ -111,11 +111,11 @@ def start(edge: Edge) -> None:
         RegistryError: It does not answer in time; its log says why.
     """
     if Path("/run/systemd/system").is_dir():
-        run.act([*run.sudo(), "systemctl", "enable", "--now", "docker"], edge)
+        run.act(["systemctl", "enable", "--now", "docker"], edge, as_root=True)
         log = "journalctl --unit docker --lines 20"
     else:
-        run.act([*run.sudo(), "true"], edge)  # a password is asked for here, while there is a terminal to ask on
-        run.background([*run.sudo(), "sh", "-c", f"exec dockerd >>{LOG} 2>&1"], edge)
+        run.act(["true"], edge, as_root=True)  # a password is asked for here, while there is a terminal to ask on
+        run.background(["sh", "-c", f"exec dockerd >>{LOG} 2>&1"], edge, as_root=True)
         log = f"tail {LOG}"
     if edge.dry:
         return

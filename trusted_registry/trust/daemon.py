@@ -114,10 +114,10 @@ def reload(engine: Engine, edge: Edge) -> None:
         if rootless:
             run.act(["systemctl", "--user", "reload", "docker"], edge)
         else:
-            run.act([*run.sudo(), "systemctl", "reload", "docker"], edge)
+            run.act(["systemctl", "reload", "docker"], edge, as_root=True)
         return
     pid = _pid() if engine.here else "PID"
-    run.act([*run.sudo(), "kill", "-HUP", pid], edge)
+    run.act(["kill", "-HUP", pid], edge, as_root=True)
 
 
 def _pid() -> str:
