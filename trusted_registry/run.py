@@ -93,7 +93,6 @@ def act(
     argv: Sequence[str],
     edge: Edge,
     *,
-    env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     timeout: float | None = 600,
     as_root: bool = False,
@@ -110,7 +109,7 @@ def act(
     edge.command(argv)
     if edge.dry:
         return None
-    result = look(argv, env=env, cwd=cwd, timeout=timeout)
+    result = look(argv, cwd=cwd, timeout=timeout)
     if not result.ok:
         raise RegistryError(f"{argv[0]} failed: {result.last_words}", cure=f"Try it by hand: {printable(argv)}")
     return result

@@ -88,15 +88,16 @@ def _by_hand(family: str) -> RegistryError:
 
 def install(edge: Edge) -> None:
     """Install the distribution's engine, and its client where that is another package."""
-    env = {"DEBIAN_FRONTEND": "noninteractive"}
+    # By env(1), since sudo lets no variable through.
+    apt_get = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
     with edge.progress("Installing the Docker Engine"):
-        run.act(["apt-get", "update"], edge, as_root=True, env=env)
+        run.act([*apt_get, "update"], edge, as_root=True)
         packages = ["docker.io"]
         # Debian 13 and later split the client off; before, docker.io holds both.
         if not shutil.which("docker") and "Candidate: (none)" not in _policy("docker-cli"):
             packages.append("docker-cli")
-        command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
-        run.act([*command], edge, as_root=True, env=env, timeout=1800)
+        command = [*apt_get, "install", "--yes", "--no-install-recommends", *packages]
+        run.act([*command], edge, as_root=True, timeout=1800)
 
 
 def _policy(package: str) -> str:
