@@ -76,6 +76,10 @@ class PortTaken(RegistryError):  # noqa: N818 - it is what happened, and Registr
     """Another program listens on the port."""
 
 
+class AccessDenied(RegistryError):  # noqa: N818 - as above
+    """An engine answers, and does not let this user in."""
+
+
 def connect(edge: Edge) -> Engine:
     """Return the engine that DOCKER_HOST or the current context names; in a dry run, one that need not be there.
 
@@ -104,7 +108,7 @@ def _unreachable(error: Exception) -> RegistryError:
     where = os.environ.get("DOCKER_HOST", "")
     place = f" at {where}" if where else ""
     if "Permission denied" in str(error):
-        return RegistryError(
+        return AccessDenied(
             f"The Docker Engine{place} does not let this user in.",
             cure="sudo usermod --append --groups docker $USER, then log in again; or run this as root.",
         )

@@ -42,7 +42,7 @@ def ensure(edge: Edge) -> bool:
     absent = engines.absence()
     if absent is None:
         return False
-    if os.environ.get("DOCKER_HOST") or absent.message.endswith("let this user in."):
+    if os.environ.get("DOCKER_HOST") or isinstance(absent, engines.AccessDenied):
         if not edge.dry:
             raise absent  # what a person named is not replaced by something else
         edge.warn(absent.message)
@@ -122,7 +122,9 @@ def start(edge: Edge) -> None:
         return
     end = time.monotonic() + READY
     with edge.progress("Starting the Docker Engine"):
-        while engines.absence():
+        while absent := engines.absence():
+            if isinstance(absent, engines.AccessDenied):
+                raise absent
             if time.monotonic() > end:
                 raise RegistryError(
                     f"The Docker Engine does not answer after {READY:.0f} seconds.", cure=f"See why: {log}"
