@@ -11,12 +11,12 @@ import nox
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = True
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "types", "tests", "engine", "docs"]
+nox.options.sessions = ["lint", "types", "tests", "engine", "docs", "e2e(suite='bookworm')"]
 
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13", "3.14")
-SOURCES = ("tasks.py", "noxfile.py", "trusted_registry", "tests")
+SUITES = ("bookworm", "trixie", "sid")
 
 
 def interpreters() -> list[str]:
@@ -71,6 +71,15 @@ def docs(session: nox.Session) -> None:
     """The README's command blocks, against --dry and --list."""
     install(session, "test")
     session.run("pytest", "tests/test_readme.py", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("suite", SUITES)
+def e2e(session: nox.Session, suite: str) -> None:
+    """Every claim of the README on hosts of one Debian suite; `-- --rebuild` makes their image anew."""
+    install(session, "test")
+    xml = f"e2e-report/{suite}.xml"
+    session.run("pytest", "tests/e2e", "--suite", suite, "--tb=short", f"--junitxml={xml}", *session.posargs)
 
 
 @nox.session(venv_backend="none")
