@@ -66,16 +66,39 @@ def _pull(suite: Suite, engine: DockerClient) -> None:
 
 
 def _bootstrap(suite: Suite, engine: DockerClient) -> None:
-    program = shutil.which("debootstrap", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    if program is None:
-        raise LabError(f"Nothing makes a {suite.name}, as it cannot be pulled: apt-get install debootstrap")
     with tempfile.TemporaryDirectory() as folder:
         try:
-            _as_root([program, "--variant=minbase", "--include=ca-certificates", suite.name, f"{folder}/tree"])
+            _as_root(
+                [
+                    *_debootstrap(Path(folder)),
+                    "--variant=minbase",
+                    "--include=ca-certificates",
+                    suite.name,
+                    f"{folder}/tree",
+                ]
+            )
             _as_root(["tar", "--create", "--file", f"{folder}/tar", "--directory", f"{folder}/tree", "."])
             _import(Path(folder) / "tar", suite, engine)
         finally:
             _as_root(["rm", "--recursive", "--force", f"{folder}/tree", f"{folder}/tar"])
+
+
+def _debootstrap(folder: Path) -> list[str]:
+    """Return how to call debootstrap: the installed one, or its package unpacked, so that nothing need be installed."""
+    program = shutil.which("debootstrap", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if program:
+        return [program]
+    if not shutil.which("apt-get") or not shutil.which("wget"):
+        raise LabError("Debian's base image cannot be pulled, and nothing makes it: apt-get install debootstrap wget")
+    _as_root(["apt-get", "update"])
+    # Not by _as_root: what lies in this folder is to be this user's.
+    subprocess.run(["apt-get", "download", "debootstrap"], cwd=folder, check=True, capture_output=True)
+    subprocess.run(["dpkg-deb", "--extract", str(next(folder.glob("*.deb"))), str(folder / "program")], check=True)
+    return [
+        "env",
+        f"DEBOOTSTRAP_DIR={folder}/program/usr/share/debootstrap",
+        f"{folder}/program/usr/sbin/debootstrap",
+    ]
 
 
 def _import(tar: Path, suite: Suite, engine: DockerClient) -> None:
