@@ -132,7 +132,9 @@ class _Bar:
     def _appear(self) -> None:
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
+        # Bytes mean something only to what moves them: making a key has none.
+        bytes_moved = (DownloadColumn(),) if self._parts else ()
+        columns = (TextColumn("{task.description}"), BarColumn(), *bytes_moved, TimeElapsedColumn())
         with self._lock:
             self._rich = Progress(*columns, transient=True)
             self._task = self._rich.add_task(self._title, total=None)
