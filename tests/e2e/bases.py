@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
     from tests.e2e.suites import Suite
+
+_APT = threading.Lock()
+"""Bases are made side by side, and apt has one lock for the whole machine."""
 
 DEBIAN = os.environ.get("LAB_DEBIAN", "debian")
 """Repository of the bases; a mirror's, such as registry.example/debian, where the Hub cannot be reached."""
@@ -67,16 +71,9 @@ def _pull(suite: Suite, engine: DockerClient) -> None:
 
 def _bootstrap(suite: Suite, engine: DockerClient) -> None:
     with tempfile.TemporaryDirectory() as folder:
+        program = _debootstrap(Path(folder))
         try:
-            _as_root(
-                [
-                    *_debootstrap(Path(folder)),
-                    "--variant=minbase",
-                    "--include=ca-certificates",
-                    suite.name,
-                    f"{folder}/tree",
-                ]
-            )
+            _as_root([*program, "--variant=minbase", "--include=ca-certificates", suite.name, f"{folder}/tree"])
             _as_root(["tar", "--create", "--file", f"{folder}/tar", "--directory", f"{folder}/tree", "."])
             _import(Path(folder) / "tar", suite, engine)
         finally:
@@ -85,20 +82,17 @@ def _bootstrap(suite: Suite, engine: DockerClient) -> None:
 
 def _debootstrap(folder: Path) -> list[str]:
     """Return how to call debootstrap: the installed one, or its package unpacked, so that nothing need be installed."""
-    program = shutil.which("debootstrap", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    if program:
-        return [program]
+    installed = shutil.which("debootstrap", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if installed:
+        return [installed]
     if not shutil.which("apt-get") or not shutil.which("wget"):
         raise LabError("Debian's base image cannot be pulled, and nothing makes it: apt-get install debootstrap wget")
-    _as_root(["apt-get", "update"])
-    # Not by _as_root: what lies in this folder is to be this user's.
-    subprocess.run(["apt-get", "download", "debootstrap"], cwd=folder, check=True, capture_output=True)
-    subprocess.run(["dpkg-deb", "--extract", str(next(folder.glob("*.deb"))), str(folder / "program")], check=True)
-    return [
-        "env",
-        f"DEBOOTSTRAP_DIR={folder}/program/usr/share/debootstrap",
-        f"{folder}/program/usr/sbin/debootstrap",
-    ]
+    with _APT:
+        _as_root(["apt-get", "update"])
+        _run(["apt-get", "download", "debootstrap"], folder)
+    _run(["dpkg-deb", "--extract", str(next(folder.glob("*.deb"))), str(folder / "program")])
+    program = folder / "program" / "usr"
+    return ["env", f"DEBOOTSTRAP_DIR={program}/share/debootstrap", f"{program}/sbin/debootstrap"]
 
 
 def _import(tar: Path, suite: Suite, engine: DockerClient) -> None:
@@ -110,10 +104,13 @@ def _import(tar: Path, suite: Suite, engine: DockerClient) -> None:
 
 
 def _as_root(argv: list[str]) -> None:
-    typed = argv if os.geteuid() == 0 else ["sudo", *argv]
-    done = subprocess.run(typed, capture_output=True, text=True, check=False)
+    _run(argv if os.geteuid() == 0 else ["sudo", *argv])
+
+
+def _run(argv: list[str], folder: Path | None = None) -> None:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=folder)
     if done.returncode:
-        raise LabError(f"{argv[0]} failed: {(done.stderr or done.stdout).strip()[-400:]}")
+        raise LabError(f"{' '.join(argv[:3])} failed: {(done.stderr or done.stdout).strip()[-400:]}")
 
 
 def _reason(error: APIError) -> str:
