@@ -82,9 +82,13 @@ def test_docker_refuses_before_trust_accepts_with_it_and_refuses_after_its_remov
     assert "x509" in pull(client, host.reference)
 
 
-def test_the_self_signed_certificate_is_accepted_once_trusted(host: Host, client: docker.DockerClient) -> None:
-    host.inv("cert", "--self-signed")
-    assert not (host.certs / "ca.crt").exists()
+@pytest.mark.parametrize("tool", ["openssl", "cryptography"])
+@pytest.mark.parametrize("shape", [[], ["--self-signed"]], ids=["authority", "self-signed"])
+def test_docker_accepts_what_either_tool_makes_once_it_is_trusted(
+    host: Host, client: docker.DockerClient, tool: str, shape: list[str]
+) -> None:
+    host.inv("cert", "--tool", tool, *shape)
+    assert (host.certs / "ca.crt").exists() is not bool(shape)
     host.inv("registry.tls")
     assert "x509" in pull(client, host.reference)
     host.inv("trust.linux")
