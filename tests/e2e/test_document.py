@@ -85,7 +85,9 @@ def follow_the_document(registry: Host, client: Host, bystander: Host, *how: str
     references = [f"{spelling}/app:1" for spelling in spellings]
     for reference in references:
         is_refused(client, reference)
-    registry.inv_fails("registry.test", saying=UNTRUSTED, user=user)
+    said = registry.inv_fails("registry.test", saying=UNTRUSTED, user=user).said
+    assert "$ docker push" in said
+    assert "$ docker pull" not in said, "a push that failed is told as such, and nothing goes on as if it had not"
     registry.inv("trust.linux", user=user)
     assert f"pushed to {registry.address}" in registry.inv("registry.test", user=user).out
     pushed = push(registry, references[0])
