@@ -50,6 +50,7 @@ class Run:
     begun: float = field(default_factory=time.monotonic)
     lab: Lab | None = None
     ended: list[report.Ended] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 RUN = pytest.StashKey[Run]()
@@ -139,7 +140,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     run = config.stash.get(RUN, None)
     if run is not None:
         terminalreporter.section(f"the lab on {run.suite.name}: {time.monotonic() - run.begun:.0f} s in all")
-        for line in report.table(run.ended):
+        for line in (*report.table(run.ended), *run.notes):
             terminalreporter.line(line)
 
 
