@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import nox
@@ -26,7 +27,8 @@ def interpreters() -> list[str]:
     folders = [str(path.parent) for version in SUPPORTED for path in sorted(pyenv.glob(f"{version}.*/bin/python"))]
     os.environ["PATH"] = os.pathsep.join([*folders, os.environ["PATH"]])
     found = [version for version in SUPPORTED if shutil.which(f"python{version}")]
-    return list(dict.fromkeys((found[0], found[-1])))
+    # With none by such a name, the one that runs nox.
+    return list(dict.fromkeys((found[0], found[-1]))) if found else [sys.executable]
 
 
 def install(session: nox.Session, group: str) -> None:
@@ -56,7 +58,7 @@ def tests(session: nox.Session) -> None:
     """Real openssl, real TLS handshakes, no engine; on the oldest and the newest Python here."""
     install(session, "test")
     session.run("coverage", "run", "-m", "pytest", "-m", "not engine and not e2e", *session.posargs)
-    session.run("coverage", "report", "--fail-under=0", "--skip-covered")
+    session.run("coverage", "report", "--fail-under=80", "--skip-covered")
 
 
 @nox.session

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
+from invoke.config import AmbiguousMergeError
 from invoke.exceptions import Exit
 from invoke.executor import Executor
 from invoke.tasks import task as invoke_task
@@ -53,7 +54,14 @@ class Chapters(Executor):
         except KeyboardInterrupt:
             raise Exit("Stopped.", code=130) from None
         except ValueError as error:
-            raise _bad_variable(error) or error from error
+            bad = _bad_variable(error)
+            if bad is None:
+                raise
+            raise bad from error
+        except BrokenPipeError:
+            # Whoever read along has seen enough, as `head` has; Python would complain of it at exit (docs, signal).
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise Exit(code=141) from None
         finally:
             gc.freeze()
 
@@ -74,6 +82,10 @@ def _on_unreadable_settings(kind: type[BaseException], error: BaseException, tra
     from trusted_registry.terminal import explain
 
     mark = getattr(error, "problem_mark", None)
+    if isinstance(error, (AmbiguousMergeError, UnicodeDecodeError)):
+        shapeless = SettingError(f"invoke.yaml has not the form it should have: {error}", cure="See the one in git.")
+        sys.stderr.write(f"{explain(shapeless)}\n")
+        raise SystemExit(shapeless.code)
     if mark is None:
         sys.__excepthook__(kind, error, trace)
         return
@@ -264,10 +276,10 @@ def up(c: Context, address: str = "", names: str = "", port: str = "") -> None:
 def status(c: Context, json: bool = False) -> None:
     """Say how things stand: certificate, registry, trust."""
     from trusted_registry import summary
-    from trusted_registry.registry.engine import connect
+    from trusted_registry.registry.engine import perhaps
 
     t = _terminal(c, quiet=json)
-    found = summary.look(_settings(c), connect(t))
+    found = summary.look(_settings(c), perhaps(t))
     if json:
         sys.stdout.write(summary.as_json(found))
     else:

@@ -110,7 +110,7 @@ def test_all_own_addresses_hold_the_bridges_since_containers_use_those(monkeypat
 
 
 @pytest.mark.parametrize(
-    ("host", "expected"), [("Box", "box"), ("box.example", "box.example"), ("localhost", None), ("my_box", None)]
+    ("host", "expected"), [("Box", "box.local"), ("box.example", "box.example"), ("localhost", None), ("my_box", None)]
 )
 def test_a_host_name_counts_only_where_it_is_a_dns_name(
     host: str, expected: str | None, monkeypatch: pytest.MonkeyPatch

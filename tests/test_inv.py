@@ -38,7 +38,7 @@ BACKEND = '''\
 """Builds a wheel that holds a stand-in for Invoke, counts its builds, and waits or fails where it is told to."""
 import os, time, zipfile
 
-STAND_IN = "import sys; print(sys.prefix); print(sys.argv[1:])"
+STAND_IN = "import sys\\n\\ndef main():\\n    print(sys.prefix)\\n    print(sys.argv[1:])\\n"
 METADATA = "Metadata-Version: 2.1\\nName: stand-in\\nVersion: 1\\n"
 WHEEL = "Wheel-Version: 1.0\\nGenerator: backend\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
 
@@ -50,7 +50,8 @@ def build_editable(folder, config_settings=None, metadata_directory=None):
         time.sleep(0.02)
     if os.path.exists("broken"):
         raise SystemExit("broken on purpose")
-    files = {"invoke/__init__.py": "", "invoke/__main__.py": STAND_IN}
+    files = {"invoke/__init__.py": STAND_IN}
+    files |= {"stand_in-1.dist-info/entry_points.txt": "[console_scripts]\\ninvoke = invoke:main\\n"}
     files |= {"stand_in-1.dist-info/METADATA": METADATA, "stand_in-1.dist-info/WHEEL": WHEEL}
     with zipfile.ZipFile(os.path.join(folder, "stand_in-1-py3-none-any.whl"), "w") as wheel:
         for name, text in files.items():
@@ -258,6 +259,10 @@ class TestNothingChanged:
         assert made.builds == 1
 
     def test_it_runs_from_any_folder(self, made: Checkout, tmp_path: Path) -> None:
+        assert_ran(made.inv("status", cwd=tmp_path), made, ["status"])
+
+    def test_a_file_of_the_current_folder_stands_in_for_no_module(self, made: Checkout, tmp_path: Path) -> None:
+        (tmp_path / "invoke.py").write_text("raise SystemExit('ran')\n")
         assert_ran(made.inv("status", cwd=tmp_path), made, ["status"])
 
     def test_a_moved_checkout_still_works(self, made: Checkout) -> None:

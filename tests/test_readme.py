@@ -29,7 +29,8 @@ def split(line: str) -> tuple[dict[str, str], list[str]]:
 
 def tasks(words: list[str]) -> list[str]:
     """Return the names of the tasks among a command's words."""
-    values = [at + 1 for at, word in enumerate(words) if word in ("--address", "--names", "--port", "--if-expiring", "--sessions")]
+    flags = ("--address", "--names", "--port", "--if-expiring", "--sessions")
+    values = [at + 1 for at, word in enumerate(words) if word in flags]
     return [word for at, word in enumerate(words) if not word.startswith("-") and at not in values]
 
 

@@ -78,8 +78,7 @@ def test_acting_shows_the_command_and_insists_on_success(edge: Recorder) -> None
 def test_a_dry_run_shows_the_command_and_does_not_run_it(tmp_path: Path) -> None:
     edge, path = Recorder(dry=True), str(tmp_path / "left")
     outcome = (run.act(["touch", path], edge), run.live(["touch", path], edge))
-    run.background(["touch", path], edge)
-    assert (outcome, list(tmp_path.iterdir()), len(edge.commands)) == ((None, 0), [], 3)
+    assert (outcome, list(tmp_path.iterdir()), len(edge.commands)) == ((None, 0), [], 2)
 
 
 def test_a_program_on_the_person_s_own_terminal_returns_how_it_ended(edge: Recorder) -> None:

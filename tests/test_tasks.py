@@ -215,7 +215,7 @@ def test_a_mistake_of_ours_is_not_dressed_up_as_a_person_s(checkout: Path, monke
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 @pytest.mark.parametrize(
     "name",
-    ["registry.basic", "registry.tls", "registry.stop", "registry.logs", "trust.insecure", "status", "up", "down"],
+    ["registry.basic", "registry.tls", "registry.stop", "registry.logs", "trust.insecure", "up"],
 )
 def test_without_an_engine_a_task_that_needs_one_says_so_and_loses_nothing(name: str, checkout: Path) -> None:
     before = snapshot(checkout)

@@ -95,7 +95,11 @@ def all_own() -> tuple[str, ...]:
 
 
 def own_name() -> str | None:
-    """Return this machine's host name in lower case, or None where it is no DNS name."""
+    """Return the name by which other machines may know this one, in lower case, or None where it has none.
+
+    A single word is taken for its name under `.local` (RFC 6762): were an authority allowed to vouch for the word, it
+    could for whatever lies below it (RFC 5280, 4.2.1.10), and `dev` or `cloud` are top-level domains.
+    """
     from trusted_registry.errors import SettingError
     from trusted_registry.settings import host
 
@@ -103,7 +107,9 @@ def own_name() -> str | None:
         name = host("hostname", socket.gethostname())
     except SettingError:
         return None
-    return None if name == "localhost" or is_ip(name) else name
+    if name == "localhost" or is_ip(name):
+        return None
+    return name if "." in name else f"{name}.local"
 
 
 def is_ip(host: str) -> bool:

@@ -188,10 +188,16 @@ def install(staged: Path, folder: Path, modes: Mapping[str, int]) -> None:
         _recover(folder)
 
 
-def recover(folder: Path) -> None:
-    """Finish what a run that was killed while it moved files into place had decided."""
+def recover(folder: Path, *, dry: bool = False) -> None:
+    """Finish what a run that was killed while it moved files into place had decided.
+
+    Raises:
+        RegistryError: There is something to finish, and this is a dry run.
+    """
     with explained(folder, "read"):
         unfinished = (folder / _READY).exists()
+    if unfinished and dry:
+        raise RegistryError(f"A run was cut short in {folder}.", cure="./inv cert.show finishes what it had decided.")
     if unfinished:
         with locked(folder):
             pass

@@ -126,15 +126,6 @@ def live(argv: Sequence[str], edge: Edge, *, env: Mapping[str, str] | None = Non
         raise RegistryError(f"{argv[0]} is not installed.", cure=f"Install the program {argv[0]}.") from missing
 
 
-def background(argv: Sequence[str], edge: Edge, *, as_root: bool = False) -> None:
-    """Show and start a program that outlives this one, apart from its terminal; by sudo where it needs root."""
-    argv = [*_to_root(edge), *argv] if as_root else argv
-    edge.command([*argv, "&"])
-    if not edge.dry:
-        null = subprocess.DEVNULL
-        subprocess.Popen(list(argv), stdin=null, stdout=null, stderr=null, start_new_session=True)
-
-
 def _to_root(edge: Edge) -> list[str]:
     if edge.dry:
         return ["sudo"] if os.geteuid() else []

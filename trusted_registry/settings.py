@@ -114,6 +114,7 @@ def load(
 
     archive = path("registry.archive", value("registry.archive"))
     listen, typed = value("registry.listen"), value("registry.address")
+    listen = "" if listen in ("0.0.0.0", "::") else listen  # noqa: S104 - what empty means, in the document's words
     return Settings(
         root=root,
         address=reachable("registry.address", typed) if typed else find_address(),
@@ -124,8 +125,8 @@ def load(
         container=matching("registry.container", value("registry.container"), _CONTAINER, "letters, digits, _ . -"),
         volume=matching("registry.volume", value("registry.volume"), _CONTAINER, "letters, digits, _ . -"),
         image=matching("registry.image", value("registry.image"), _IMAGE, "an image reference such as registry:3"),
-        archive=(root / archive.expanduser()) if str(archive) != "." else None,
-        folder=root / path("certificate.folder", value("certificate.folder") or "certs").expanduser(),
+        archive=(root / archive) if str(archive) != "." else None,
+        folder=root / path("certificate.folder", value("certificate.folder") or "certs"),
         key=one_of("certificate.key", value("certificate.key"), KEY_KINDS),
         days=whole("certificate.days", value("certificate.days"), 1, MAX_SERVER_DAYS),
         authority_days=whole("certificate.authority_days", value("certificate.authority_days"), 1, MAX_AUTHORITY_DAYS),
@@ -191,10 +192,13 @@ def matching(key: str, text: str, pattern: re.Pattern[str], words: str) -> str:
 
 
 def path(key: str, text: str) -> Path:
-    """Return a path without control characters."""
+    """Return a path without control characters; ~ is the home folder."""
     if not _PATH.match(text):
         raise SettingError(f"{key} is {text!r}.", cure="Use a path without control characters.")
-    return Path(text)
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise SettingError(f"{key} is {text!r}: there is no such home folder.", cure="Write the path out.") from None
 
 
 def address(key: str, text: str) -> str:

@@ -14,7 +14,7 @@ from trusted_registry.registry import probe
 from trusted_registry.trust import here
 
 if TYPE_CHECKING:
-    from trusted_registry.registry.engine import Engine
+    from trusted_registry.registry.engine import Engine, Running
     from trusted_registry.settings import Settings
 
 
@@ -107,20 +107,19 @@ def _registry(settings: Settings, engine: Engine) -> Registry:
     if found is None:
         return Registry()
     role = found.role or "not ours"
-    health = _health(settings, found.role) if found.state == "running" else "not running"
+    health = _health(settings, found) if found.state == "running" else "not running"
     return Registry(found.state, role, found.image, found.port, health)
 
 
-def _health(settings: Settings, role: str | None) -> str:
-    host = settings.listen or settings.address
+def _health(settings: Settings, found: Running) -> str:
+    plain = found.role != "tls"
+    endpoint = probe.Endpoint(found.listen or settings.address, found.port or settings.port)
     try:
-        if role != "tls":
-            endpoint = probe.Endpoint("127.0.0.1", settings.plain_port)
+        if plain:
             return "answers" if probe.speaks_plain(endpoint) else "does not answer"
-        endpoint = probe.Endpoint(host, settings.port)
         status, _, _ = probe.request(endpoint, "GET", "/v2/", probe.context(issue.trusted(settings.folder).path))
         if probe.fingerprint(endpoint) != inspect.read(settings.folder / "domain.crt").fingerprint:
-            return "serves another certificate than domain.crt"
+            return "serves another certificate than domain.crt; ./inv cert.renew --if-expiring 0 has it serve that"
     except (OSError, http.client.HTTPException, RegistryError) as error:
         return f"does not answer: {error}"
     return "answers" if status in probe.READY else f"answers with status {status}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 import time
@@ -37,6 +38,9 @@ class Terminal:
         self.dry = dry
         self._yes = yes
         self._out = out or sys.stdout
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a terminal that knows no "…" is no reason to fail
         self._quiet = quiet
 
     def command(self, argv: Sequence[str]) -> None:
@@ -123,6 +127,7 @@ class _Bar:
         self._title = title
         self._parts: dict[str, tuple[int, int]] = {}
         self._rich: RichProgress | None = None
+        self._closed = False
         self._lock = threading.Lock()
         self._timer = threading.Timer(_SHOW_AFTER, self._appear)
         self._timer.daemon = True
@@ -136,6 +141,8 @@ class _Bar:
         bytes_moved = (DownloadColumn(),) if self._parts else ()
         columns = (TextColumn("{task.description}"), BarColumn(), *bytes_moved, TimeElapsedColumn())
         with self._lock:
+            if self._closed:
+                return
             self._rich = Progress(*columns, transient=True)
             self._task = self._rich.add_task(self._title, total=None)
             self._rich.start()
@@ -153,5 +160,6 @@ class _Bar:
         """Take the bar away."""
         self._timer.cancel()
         with self._lock:
+            self._closed = True
             if self._rich:
                 self._rich.stop()

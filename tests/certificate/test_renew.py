@@ -206,3 +206,45 @@ def test_up_renews_a_certificate_that_does_not_serve_and_keeps_the_authority(
     authority = (issued / "ca.crt").read_bytes()
     assert issue.bring_up_to_date(settings, edge)
     assert ((issued / "ca.crt").read_bytes(), _unfit(settings)) == (authority, None)
+
+
+def test_a_renewal_keeps_names_that_were_given_for_one_run_alone(make_settings: MakeSettings, edge: Recorder) -> None:
+    issue.ensure(make_settings(tool="cryptography", names="registry.example,10.9.8.7"), edge)
+    settings = make_settings(tool="cryptography")
+    issue.renew(settings, edge)
+    found = issue.find(settings.folder)
+    assert found
+    assert found.server.missing(("registry.example", "10.9.8.7")) == ()
+
+
+def test_a_self_signed_certificate_expires_like_any_other(make_settings: MakeSettings, edge: Recorder) -> None:
+    settings = make_settings(tool="cryptography", days="3")
+    issue.ensure(settings, edge, self_signed=True)
+    found = issue.find(settings.folder)
+    assert found
+    assert issue.unfit(found, settings) == "expires in 2 days"
+    assert issue.unfit(found, settings, days=1) is None
+
+
+def test_an_authority_may_not_vouch_for_what_lies_below_a_machine_s_name(
+    make_settings: MakeSettings, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trusted_registry.address.own_name", lambda: "dev.local")
+    settings = make_settings(tool="cryptography")
+    issue.ensure(settings, edge)
+    found = issue.find(settings.folder)
+    assert found
+    assert found.authority
+    assert inspect.allowed(found.authority, ("www.google.dev", "dev", "dev.local")) == ("dev.local",)
+    assert "dev.local" in found.server.dns
+
+
+def test_a_dry_run_finishes_nothing_that_another_run_began(make_settings: MakeSettings, edge: Recorder) -> None:
+    settings = make_settings(tool="cryptography")
+    issue.ensure(settings, edge)
+    ready = settings.folder / ".ready"
+    ready.mkdir()
+    (ready / "domain.crt").write_text("decided")
+    with pytest.raises(RegistryError, match="cut short"):
+        issue.ensure(settings, Recorder(dry=True))
+    assert (ready / "domain.crt").read_text() == "decided"

@@ -115,7 +115,7 @@ class Shelf:
         """Whether it is there."""
         return reference in self.present
 
-    def made_here(self) -> tuple[str, str] | None:
+    def made_here(self, _instead_of: str) -> tuple[str, str] | None:
         """Return one that was made from a package."""
         return (self._made, "a package") if self._made else None
 

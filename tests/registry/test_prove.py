@@ -143,3 +143,12 @@ def test_a_registry_that_answers_is_accepted_though_it_has_no_such_image(said: s
 )
 def test_a_registry_that_the_engine_refuses_is_refused_in_its_words(said: str) -> None:
     assert prove.refusal("192.168.0.12", as_engine(_Courier(refusal=said))) == said
+
+
+@pytest.mark.parametrize(
+    "reason", ["x509: certificate signed by unknown authority", "server gave HTTP response to HTTPS client"]
+)
+def test_a_host_by_the_name_of_an_answer_is_not_taken_for_one(reason: str) -> None:
+    said = f'Get "https://denied.not.found.local/v2/": {reason}'
+    assert prove.refusal("denied.not.found.local", as_engine(_Courier(refusal=said))) == said
+    assert prove.is_distrust(said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -185,3 +186,20 @@ def test_one_system_s_task_on_another_names_the_right_one(
     with pytest.raises(RegistryError, match=task) as caught:
         here.check_platform(wanted, task)
     assert cure in caught.value.cure
+
+
+def test_a_checkout_leaves_what_another_one_wrote(settings: Settings, engine: Engine, edge: Recorder) -> None:
+    here.trust(settings, engine, edge)
+    other = dataclasses.replace(settings, root=settings.root / "other")
+    assert here.remove(other, engine, edge) == []
+    assert _states(settings, engine) == {State.TRUSTED}
+    assert len(here.remove(other, engine, edge, everyone=True)) == len(SPELLINGS)
+    assert _states(settings, engine) == {State.ABSENT}
+
+
+def test_an_address_in_an_insecure_network_is_not_verified(settings: Settings, edge: Recorder) -> None:
+    listing = StandIn()
+    assert here.unverified(settings, as_engine(listing)) == []
+    listing._insecure = ("192.168.0.0/16",)
+    assert here.unverified(settings, as_engine(listing)) == list(SPELLINGS)
+    assert edge.commands == []

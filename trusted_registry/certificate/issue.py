@@ -38,13 +38,15 @@ class Issued:
         return self.authority or self.server
 
 
-def find(folder: Path) -> Issued | None:
+def find(folder: Path, *, dry: bool = False) -> Issued | None:
     """Return what a folder holds, or None where it holds neither keys nor certificates.
+
+    What a killed run had decided and not finished is finished first, unless this is a dry run.
 
     Raises:
         RegistryError: What it holds does not fit together; nothing is changed.
     """
-    files.recover(folder)
+    files.recover(folder, dry=dry)
     here = {name for name in ("ca.key", "ca.crt", "domain.key", "domain.crt") if (folder / name).exists()}
     if not here:
         return None
@@ -93,13 +95,13 @@ def _mend(missing: str, here: set[str]) -> str:
     return f"Put {missing} back, or make a new pair under the same authority: ./inv cert.renew"
 
 
-def trusted(folder: Path) -> Facts:
+def trusted(folder: Path, *, dry: bool = False) -> Facts:
     """Return what clients must trust: ca.crt, or domain.crt where it is its own authority. No key is needed.
 
     Raises:
         RegistryError: The folder holds neither.
     """
-    files.recover(folder)
+    files.recover(folder, dry=dry)
     for name in ("ca.crt", "domain.crt"):
         if (folder / name).exists():
             found = inspect.read(folder / name)
@@ -119,10 +121,13 @@ def unfit(issued: Issued, settings: Settings, *, days: int | None = None) -> str
         settings: The names it must carry.
         days: Days that must be left; the setting's by default.
     """
-    left = issued.server.days_left(inspect.now())
+    now = inspect.now()
+    left = issued.server.days_left(now)
     if left < 0:
         return f"expired on {issued.server.not_after:%Y-%m-%d}"
-    if left < (settings.renew_before if days is None else days) and left < issued.anchor.days_left(inspect.now()):
+    # A certificate cannot outlive its authority: where it lives as long, a new one would not live longer.
+    can_gain = issued.authority is None or left < issued.authority.days_left(now)
+    if left < (settings.renew_before if days is None else days) and can_gain:
         return f"expires in {left} days"
     missing = issued.server.missing(settings.hosts)
     return f"does not name {', '.join(missing)}" if missing else None
@@ -138,7 +143,7 @@ def ensure(settings: Settings, edge: Edge, *, self_signed: bool = False, force: 
         RegistryError: What is there does not fit together or not the settings; it is left as it was.
     """
     with _locked(settings.folder, edge):
-        found = None if force else find(settings.folder)
+        found = None if force else find(settings.folder, dry=edge.dry)
         if found is None:
             shape = Shape.SELF_SIGNED if self_signed else Shape.AUTHORITY
             make.produce(plan(settings, shape), shape, settings.folder, edge, tool=settings.tool)
@@ -152,10 +157,16 @@ def ensure(settings: Settings, edge: Edge, *, self_signed: bool = False, force: 
         edge.warn("The certificate here is the self-signed one; ./inv cert --force makes an authority instead.")
     reason = unfit(found, settings, days=0)
     if reason:
-        raise RegistryError(
-            f"{found.server.path} {reason}.", cure="./inv cert.renew makes a new one under the same authority."
-        )
+        raise RegistryError(f"{found.server.path} {reason}.", cure=renewal(found, settings))
     return False
+
+
+def renewal(issued: Issued, settings: Settings) -> str:
+    """Return the command that makes a certificate which serves these settings."""
+    missing = issued.server.missing(settings.hosts)
+    if issued.authority and len(inspect.allowed(issued.authority, missing)) < len(missing):
+        return f"The authority may not vouch for that. {FORCE}"
+    return f"./inv cert.renew --names {','.join(missing)}" if missing else "./inv cert.renew"
 
 
 def renew(settings: Settings, edge: Edge) -> None:
@@ -169,11 +180,23 @@ def renew(settings: Settings, edge: Edge) -> None:
         if not (folder / "ca.crt").exists():
             _check_self_signed(folder)
             edge.warn("A self-signed certificate is its own trust: every client must trust the new one.")
-            make.produce(plan(settings, Shape.SELF_SIGNED), Shape.SELF_SIGNED, folder, edge, tool=settings.tool)
+            kept = _names(folder / "domain.crt")
+            what = plan(settings, Shape.SELF_SIGNED, kept=kept)
+            make.produce(what, Shape.SELF_SIGNED, folder, edge, tool=settings.tool)
             return
         authority = inspect.read(folder / "ca.crt")
         _check_signer(folder, authority, settings)
-        make.produce(plan(settings, Shape.SERVER, authority), Shape.SERVER, folder, edge, tool=settings.tool)
+        kept = _names(folder / "domain.crt")
+        make.produce(plan(settings, Shape.SERVER, authority, kept), Shape.SERVER, folder, edge, tool=settings.tool)
+
+
+def _names(certificate: Path) -> tuple[str, ...]:
+    """Return what a certificate that is about to be replaced names: somebody types it."""
+    try:
+        found = inspect.read(certificate)
+    except RegistryError:
+        return ()
+    return (*found.dns, *found.addresses)
 
 
 def _check_self_signed(folder: Path) -> None:
@@ -203,13 +226,15 @@ def _check_signer(folder: Path, authority: Facts, settings: Settings) -> None:
         )
 
 
-def plan(settings: Settings, shape: Shape, authority: Facts | None = None) -> profile.Profile:
+def plan(
+    settings: Settings, shape: Shape, authority: Facts | None = None, kept: tuple[str, ...] = ()
+) -> profile.Profile:
     """Return what to make for this machine, within the names and the life of an existing authority."""
     mark = f"{inspect.now():%Y-%m-%d} {secrets.token_hex(2)}"
     planned = profile.plan(
         settings,
         machine=address.own_name(),
-        own=address.all_own(),
+        own=(*address.all_own(), *kept),
         mark=mark,
         self_signed=shape is Shape.SELF_SIGNED,
     )
@@ -256,9 +281,11 @@ def bring_up_to_date(settings: Settings, edge: Edge) -> bool:
     Returns:
         True when one was made.
     """
-    found = find(settings.folder)
+    found = find(settings.folder, dry=edge.dry)
     if found is None:
         return ensure(settings, edge)
+    if found.authority and found.authority.days_left(inspect.now()) < settings.renew_before:
+        edge.warn(f"The authority itself ends on {found.authority.not_after:%Y-%m-%d}. {FORCE}")
     reason = unfit(found, settings)
     if reason is None:
         return False

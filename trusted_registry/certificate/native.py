@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from trusted_registry.certificate import openssl, profile
+from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +64,8 @@ def server(server: profile.Server, signer: tuple[Key, x509.Certificate] | None) 
 def load_signer(folder: Path) -> tuple[Key, x509.Certificate]:
     """Return the authority that a folder holds as ca.key and ca.crt."""
     key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), password=None)
-    assert isinstance(key, (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey))  # noqa: S101 - the only kinds made here
+    if not isinstance(key, (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey)):
+        raise RegistryError("The authority's key is of a kind not made here.", cure="./inv cert --tool openssl")
     return key, x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
 
 

@@ -87,16 +87,12 @@ def plan(
     Args:
         settings: The names a person asked for, kinds of keys, spans.
         machine: This machine's host name, where it has a usable one.
-        own: This machine's addresses; the certificate carries them all, so that each of them works.
+        own: This machine's addresses, and what else the certificate should go on naming; it carries them all.
         mark: Something short that tells this authority from others of the same machine, such as a date.
         self_signed: Make the document's single certificate: its key, no authority.
     """
-    wanted = (*settings.hosts, *own, "127.0.0.1", "::1")
-    dns = tuple(
-        dict.fromkeys(
-            (*(host for host in (*settings.hosts, machine or "") if host and not address.is_ip(host)), "localhost")
-        )
-    )
+    wanted = (*settings.hosts, *((machine,) if machine else ()), *own, "localhost", "127.0.0.1", "::1")
+    dns = tuple(dict.fromkeys(host for host in wanted if not address.is_ip(host)))
     addresses = tuple(dict.fromkeys(host for host in wanted if address.is_ip(host)))
     subject = settings.address if len(settings.address) <= MAX_COMMON_NAME else ORGANIZATION
     return Profile(

@@ -69,6 +69,8 @@ def renew(settings: Settings, edge: Edge, *, if_expiring: str) -> None:
     days = whole("--if-expiring", if_expiring, 0, MAX_SERVER_DAYS) if if_expiring else None
     if days is not None and not edge.dry and not issue.due(settings, days):
         tell_certificate(settings, edge, "not due yet")
+        if serve.refresh(settings, edge, stale_only=True):
+            edge.say("registry: it still served an older one; restarted")
         return
     issue.renew(settings, edge)
     tell_certificate(settings, edge, "renewed")

@@ -59,16 +59,16 @@ def test(settings: Settings, edge: Edge, *, image: str, lan: bool) -> None:
     if found and found.role == "plain":
         if lan and found.listen.startswith("127."):
             raise RegistryError("The plain registry listens on loopback alone.", cure="./inv registry.basic --lan")
-        at, tls = probe.Endpoint(settings.address if lan else "localhost", settings.plain_port), None
+        at, tls = probe.Endpoint(settings.address if lan else "localhost", found.port or settings.plain_port), None
     else:
-        at, tls = secured(settings, edge)
+        at, tls = secured(settings, edge, port=found.port if found else None)
     proved(prove.pack(address.reference(at.host, at.port), engine, image=image), at, tls, engine, edge)
 
 
-def secured(settings: Settings, edge: Edge) -> tuple[probe.Endpoint, ssl.SSLContext | None]:
+def secured(settings: Settings, edge: Edge, *, port: int | None = None) -> tuple[probe.Endpoint, ssl.SSLContext | None]:
     """Return where the TLS registry is asked, and whom to trust there; in a dry run nobody."""
     tls = None if edge.dry else probe.context(issue.trusted(settings.folder).path)
-    return probe.Endpoint(settings.address, settings.port), tls
+    return probe.Endpoint(settings.address, port or settings.port), tls
 
 
 def proved(reference: str, at: probe.Endpoint, tls: ssl.SSLContext | None, engine: Engine, edge: Edge) -> None:

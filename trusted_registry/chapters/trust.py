@@ -28,7 +28,7 @@ def linux(settings: Settings, edge: Edge) -> None:
         return
     for spelling in address.spellings(settings.hosts, settings.port):
         refused = prove.refusal(spelling, engine)
-        if refused and "x509" in refused:
+        if refused and prove.is_distrust(refused):
             cure = "Is certs/ the one of that registry? On its machine: ./inv status"
             raise RegistryError(f"The engine still refuses {spelling}: {refused}", cure=cure)
         if refused:
@@ -41,9 +41,10 @@ def written(settings: Settings, engine: Engine, edge: Edge) -> bool:
     """Write the trust of this machine's engine, and say so; return whether anything was written."""
     changed = here.trust(settings, engine, edge)
     names = ", ".join(address.spellings(settings.hosts, settings.port))
-    tell(edge, f"trust: {'now' if changed else 'already'} in place for {names}; no restart needed")
+    restart = "restart Docker Desktop to have it read" if here.restarts(engine) else "no restart needed"
+    tell(edge, f"trust: {'now' if changed else 'already'} in place for {names}; {restart}")
     for spelling in here.unverified(settings, engine):
-        edge.warn(f"{spelling} stands in insecure-registries: the engine verifies nothing there. ./inv trust.remove")
+        edge.warn(f"the engine verifies nothing at {spelling}: see insecure-registries in its daemon.json")
     return changed
 
 
@@ -68,7 +69,7 @@ def insecure(settings: Settings, edge: Edge) -> None:
 
 def remove(settings: Settings, edge: Edge, *, everyone: bool) -> None:
     """Take back all that was written here."""
-    freed = here.remove(settings, engines.connect(edge), edge, everyone=everyone)
+    freed = here.remove(settings, engines.perhaps(edge), edge, everyone=everyone)
     for place in freed:
         tell(edge, f"removed: {place}")
     if not freed:

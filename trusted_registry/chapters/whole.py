@@ -1,4 +1,4 @@
-"""All of it at once: up, status, down."""
+"""All of it at once: up and down."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ def up(settings: Settings, edge: Edge) -> None:
         registry.proved(reference, *registry.secured(settings, edge), engine, edge)
     if not (issued or started or trusted):
         edge.say("Nothing had to be changed.")
-    edge.say(summary.after_up(settings))
+    cert.tell(edge, summary.after_up(settings))
 
 
 def down(settings: Settings, edge: Edge, *, purge: bool) -> None:
     """Stop the registry; when purging, take away images, trust, keys and certificates too."""
     if purge and not edge.ask("Remove every image, this machine's trust, and all keys and certificates?"):
         raise RegistryError("Nothing was removed.", cure="./inv down without --purge only stops the registry.")
-    engine = engines.connect(edge)
+    engine = engines.perhaps(edge)
     stopped = serve.stop(settings, engine, edge, purge=purge)
     if purge:
         here.remove(settings, engine, edge)
         issue.purge(settings.folder, edge)
-        cert.tell(edge, "Nothing of it is left on this machine. On others that trust it: ./inv trust.remove")
+        cert.tell(edge, "Images, trust, keys and certificates are gone. On other machines: ./inv trust.remove")
     else:
         state = "stopped" if stopped else "was not running"
         cert.tell(edge, f"registry: {state}; images, trust and certificates are kept")

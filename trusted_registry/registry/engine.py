@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 import docker
 import docker.errors
 import requests.exceptions
+import urllib3.exceptions
+from docker.context.config import get_current_context_name
 from docker.types import LogConfig
 
+from trusted_registry import files
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import spec as specs
 
@@ -29,6 +33,9 @@ if TYPE_CHECKING:
 ORIGIN_LABEL = "trusted-registry.origin"
 """On an image made here from something other than a pull: says from what."""
 
+INSTEAD_LABEL = "trusted-registry.instead-of"
+"""On the same: names the image that could not be pulled."""
+
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})", re.IGNORECASE)
 """What a pull says at its end, and a push too; the containerd image store says it in words alone."""
 _BUSY = re.compile(r"port is already allocated|address already in use|ports are not available", re.IGNORECASE)
@@ -37,8 +44,15 @@ _SLOW = 120
 """Seconds that one answer of the engine may take; a push or a pull sends something at least that often."""
 
 
-_SILENCE = (docker.errors.DockerException, docker.errors.StreamParseError, requests.exceptions.RequestException)
-"""How the docker package says that an engine went away; the second is no kind of the first."""
+_SILENCE = (
+    docker.errors.DockerException,
+    docker.errors.StreamParseError,
+    requests.exceptions.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    OSError,
+)
+"""How the docker package and what it stands on say that an engine went away; none is a kind of another."""
 
 
 @dataclass(frozen=True)
@@ -87,25 +101,58 @@ def connect(edge: Edge) -> Engine:
         RegistryError: None answers there.
     """
     try:
-        client = docker.DockerClient.from_env(timeout=_SLOW)
-    except docker.errors.DockerException as error:
-        if edge.dry:
-            return Engine(None, edge)
-        raise _unreachable(error) from error
+        client = _client()
+    except RegistryError:
+        if not edge.dry:
+            raise
+        client = None
     return Engine(client, edge)
+
+
+def perhaps(edge: Edge) -> Engine:
+    """Return the engine, or where none answers one that has nothing: for what can be done without."""
+    try:
+        return Engine(_client(), edge)
+    except RegistryError as error:
+        edge.warn(f"{error.message} What needs one is left out.")
+        return Engine(None, edge)
+
+
+def _client() -> docker.DockerClient:
+    named = _context()
+    # The docker package takes a context that does not exist for the default one (docker/context/api.py).
+    if not os.environ.get("DOCKER_HOST") and docker.ContextAPI.get_context(named) is None:
+        raise RegistryError(
+            f"There is no Docker context {named!r}.", cure="docker context ls lists those that there are."
+        )
+    try:
+        return docker.DockerClient.from_env(timeout=_SLOW)
+    except (docker.errors.DockerException, ValueError) as error:
+        raise _unreachable(error) from error
 
 
 def absence() -> RegistryError | None:
     """Return why no engine answers, or None where one does."""
     try:
-        docker.DockerClient.from_env(timeout=_SLOW).close()
-    except docker.errors.DockerException as error:
-        return _unreachable(error)
+        _client().close()
+    except RegistryError as error:
+        return error
     return None
+
+
+def is_named() -> bool:
+    """Whether a person said which engine is meant, by DOCKER_HOST or by a context other than the default."""
+    return bool(os.environ.get("DOCKER_HOST")) or _context() != "default"
+
+
+def _context() -> str:
+    return os.environ.get("DOCKER_CONTEXT") or get_current_context_name() or "default"
 
 
 def _unreachable(error: Exception) -> RegistryError:
     where = os.environ.get("DOCKER_HOST", "")
+    if not where and is_named():
+        where = f"the context {_context()}"
     place = f" at {where}" if where else ""
     if "Permission denied" in str(error):
         return AccessDenied(
@@ -113,7 +160,9 @@ def _unreachable(error: Exception) -> RegistryError:
             cure="sudo usermod --append --groups docker $USER, then log in again; or run this as root.",
         )
     if where:
-        return RegistryError(f"No Docker Engine answers{place}.", cure="Set DOCKER_HOST to one that does, or unset it.")
+        return RegistryError(
+            f"No Docker Engine answers{place}.", cure="Name one that does: DOCKER_HOST, or docker context use default."
+        )
     return RegistryError("No Docker Engine answers on this machine.", cure="./inv engine installs and starts one.")
 
 
@@ -308,12 +357,12 @@ class Engine:
                 return False
             return True
 
-    def made_here(self) -> tuple[str, str] | None:
-        """Return name and origin of a registry image that was made from something other than a pull."""
+    def made_here(self, instead_of: str) -> tuple[str, str] | None:
+        """Return name and origin of an image that was made here since another one could not be had."""
         if self._client is None:
             return None
         with _explained("The images could not be listed"):
-            for image in self._client.images.list(filters={"label": ORIGIN_LABEL}):
+            for image in self._client.images.list(filters={"label": [ORIGIN_LABEL, f"{INSTEAD_LABEL}={instead_of}"]}):
                 if image.tags:
                     return str(image.tags[0]), str(image.labels[ORIGIN_LABEL])
         return None
@@ -363,8 +412,14 @@ class Engine:
         self._edge.command(["docker", "load", "--input", str(archive)])
         if self._edge.dry:
             return []
-        with _explained(f"{archive} could not be loaded"), archive.open("rb") as file:
-            return [tag for image in self._do().images.load(file) for tag in image.tags]
+        with files.explained(archive, "read"):
+            content = archive.open("rb")
+        with content, _explained(f"{archive} could not be loaded"):
+            try:
+                return [tag for image in self._do().images.load(content) for tag in image.tags]
+            except docker.errors.ImageLoadError as error:
+                cure = "Make it anew with docker save, and copy it whole."
+                raise RegistryError(f"{archive} is no archive of images: {error}", cure=cure) from error
 
     def import_image(self, reference: str, tar: bytes, changes: Iterable[str] = ()) -> None:
         """Make an image of one layer from a tar archive, with Dockerfile instructions applied to it."""
@@ -425,7 +480,7 @@ def _cure(reason: str) -> str:
     if "HTTP response to HTTPS client" in reason:
         return "Use TLS: ./inv up; or let this engine use plain HTTP there: ./inv trust.insecure"
     if "unknown authority" in reason:
-        return "./inv trust.linux, on this machine"
+        return "./inv trust.linux, on this machine; on a Mac: ./inv trust.macos, and restart Docker Desktop"
     if "IP SANs" in reason or "certificate is valid for" in reason or "expired" in reason:
         return "./inv cert.renew, on the registry's machine"
     return "./inv status shows the registry, its certificate and the trust of this machine."

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import run
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry.engine import ORIGIN_LABEL
+from trusted_registry.registry.engine import INSTEAD_LABEL, ORIGIN_LABEL
 
 if TYPE_CHECKING:
     from trusted_registry.edge import Edge
@@ -35,7 +35,7 @@ def ensure(settings: Settings, engine: Engine, edge: Edge) -> str:
     """
     if engine.has_image(settings.image):
         return settings.image
-    if settings.archive is None and (made := engine.made_here()):
+    if settings.archive is None and (made := engine.made_here(settings.image)):
         edge.say(f"image: {made[0]}, made from {made[1]}, since {settings.image} is not on this machine")
         return made[0]
     reasons = []
@@ -83,7 +83,8 @@ def _packaged(settings: Settings, engine: Engine, edge: Edge) -> str:
         tar = _archive(root / "tree" / _BINARY)
     reference = f"trusted-registry/{PACKAGE}:{re.sub(r'[^A-Za-z0-9_.-]', '-', version)}"
     origin = f"the package {PACKAGE} {version} of {_distribution()}"
-    engine.import_image(reference, tar, ('ENTRYPOINT ["/bin/registry"]', f'LABEL {ORIGIN_LABEL}="{origin}"'))
+    labels = f'LABEL {ORIGIN_LABEL}="{origin}" {INSTEAD_LABEL}="{settings.image}"'
+    engine.import_image(reference, tar, ('ENTRYPOINT ["/bin/registry"]', labels))
     edge.say(f"image: {reference}, made from {origin}, since {settings.image} could not be pulled")
     return reference
 

@@ -42,7 +42,7 @@ def ensure(edge: Edge) -> bool:
     absent = engines.absence()
     if absent is None:
         return False
-    if os.environ.get("DOCKER_HOST") or isinstance(absent, engines.AccessDenied):
+    if engines.is_named() or isinstance(absent, engines.AccessDenied):
         if not edge.dry:
             raise absent  # what a person named is not replaced by something else
         edge.warn(absent.message)
@@ -90,6 +90,7 @@ def install(edge: Edge) -> None:
     """Install the distribution's engine, and its client where that is another package."""
     # By env(1), since sudo lets no variable through.
     apt_get = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
+    run.act(["true"], edge, as_root=True)  # a password is asked for before a progress bar moves over the question
     with edge.progress("Installing the Docker Engine"):
         run.act([*apt_get, "update"], edge, as_root=True)
         packages = ["docker.io"]
@@ -115,8 +116,8 @@ def start(edge: Edge) -> None:
         run.act(["systemctl", "enable", "--now", "docker"], edge, as_root=True)
         log = "journalctl --unit docker --lines 20"
     else:
-        run.act(["true"], edge, as_root=True)  # a password is asked for here, while there is a terminal to ask on
-        run.background(["sh", "-c", f"exec dockerd >>{LOG} 2>&1"], edge, as_root=True)
+        # setsid goes to the background by itself, and sudo has this terminal to ask on.
+        run.act(["setsid", "--fork", "sh", "-c", f"exec dockerd </dev/null >>{LOG} 2>&1"], edge, as_root=True)
         log = f"tail {LOG}"
     if edge.dry:
         return

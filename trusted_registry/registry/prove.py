@@ -24,8 +24,13 @@ REPOSITORY = "trusted-registry-proof"
 """A repository of its own, so that cleaning up cannot meet anybody's images."""
 
 _REACHED = re.compile(
-    r"not found|manifest unknown|unauthorized|no basic auth|authentication required|denied", re.IGNORECASE
+    r"manifest unknown|manifest for \S+ not found|: not found|does not exist|unauthorized|no basic auth credentials"
+    r"|authentication required|requested access to the resource is denied",
+    re.IGNORECASE,
 )
+"""What engines say when a registry answered that it has no such image, or wants a login first."""
+
+_DISTRUST = re.compile(r"x509|tls: |HTTP response to HTTPS client")
 
 
 @dataclass(frozen=True)
@@ -103,8 +108,14 @@ def refusal(registry: str, engine: Engine) -> str | None:
     try:
         engine.ask(f"{registry}/{REPOSITORY}:absent")
     except RegistryError as error:
-        return None if _REACHED.search(error.message) else error.message
+        said = error.message.replace(registry, "")  # a host may be called anything
+        return None if _REACHED.search(said) and not is_distrust(said) else error.message
     return None
+
+
+def is_distrust(reason: str) -> bool:
+    """Whether an engine was answered by a registry and does not trust it."""
+    return bool(_DISTRUST.search(reason))
 
 
 def _random_tar() -> bytes:

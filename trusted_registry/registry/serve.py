@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import ssl
+import http.client
+from functools import partial
 from typing import TYPE_CHECKING
 
 from trusted_registry import files
@@ -55,9 +56,10 @@ def tls(settings: Settings, engine: Engine, edge: Edge, meanwhile: Callable[[], 
     if not changed:
         engine.restart(spec.name)
     try:
-        _check_tls(endpoint, spec, settings, engine, wanted)
-    except (RegistryError, ssl.SSLError) as error:
+        _check_tls(endpoint, settings, engine, wanted)
+    except BaseException as error:
         _give_up(error, spec, engine, edge)
+        raise
     return True
 
 
@@ -68,7 +70,7 @@ def _check_certificate(settings: Settings) -> None:
         raise RegistryError("There is no certificate yet.", cure="./inv cert makes one.")
     reason = issue.unfit(found, settings, days=0)
     if reason:
-        raise RegistryError(f"{found.server.path} {reason}.", cure="./inv cert.renew makes a new one.")
+        raise RegistryError(f"{found.server.path} {reason}.", cure=issue.renewal(found, settings))
 
 
 def plain(settings: Settings, engine: Engine, edge: Edge, *, lan: bool) -> bool:
@@ -91,7 +93,12 @@ def plain(settings: Settings, engine: Engine, edge: Edge, *, lan: bool) -> bool:
         changed = _bring_up(spec, running, engine, edge)
     if changed and not edge.dry:
         endpoint = probe.Endpoint(spec.listen or settings.address, spec.port)
-        probe.await_answer(lambda: probe.request(endpoint, "GET", "/v2/", None)[0], lambda: _is_up(engine, spec.name))
+        up = partial(_is_up, engine, spec.name)
+        try:
+            probe.await_answer(lambda: probe.request(endpoint, "GET", "/v2/", None)[0], up)
+        except BaseException as error:
+            _give_up(error, spec, engine, edge)
+            raise
     return changed
 
 
@@ -130,10 +137,18 @@ def _bring_up(
         return False
     if not edge.dry:
         files.write(spec.mounts[0].source, spec.config.encode())
+    if running and running.port != spec.port and not edge.dry:
+        _check_free(spec.port, engine)
     if running:
         engine.remove(spec.name)
     engine.start(spec, meanwhile)
     return True
+
+
+def _check_free(port: int, engine: Engine) -> None:
+    """Insist on a free port before what runs on another one is taken away for it."""
+    if engine.publisher(port) or listener(port):
+        raise PortTaken(f"Port {port} is in use.", cure="")
 
 
 @contextlib.contextmanager
@@ -173,7 +188,8 @@ def listener(port: int) -> str | None:
         if connection.status != psutil.CONN_LISTEN or not connection.laddr:
             continue
         if connection.laddr.port == port and connection.pid:
-            return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
+            with contextlib.suppress(psutil.NoSuchProcess):
+                return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
     return None
 
 
@@ -189,10 +205,12 @@ def _is_up(engine: Engine, name: str) -> bool:
     return found is not None and found.state == "running"
 
 
-def _check_tls(endpoint: probe.Endpoint, spec: Spec, settings: Settings, engine: Engine, wanted: str) -> None:
+def _check_tls(endpoint: probe.Endpoint, settings: Settings, engine: Engine, wanted: str) -> None:
     """Insist on the handshake, the certificate on disk, and a refusal of plain HTTP."""
     trust = probe.context(issue.trusted(settings.folder).path)
-    probe.await_answer(lambda: probe.request(endpoint, "GET", "/v2/", trust)[0], lambda: _is_up(engine, spec.name))
+    probe.await_answer(
+        lambda: probe.request(endpoint, "GET", "/v2/", trust)[0], lambda: _is_up(engine, settings.container)
+    )
     shown = probe.fingerprint(endpoint)
     if shown != wanted:
         raise RegistryError(
@@ -206,37 +224,55 @@ def _check_tls(endpoint: probe.Endpoint, spec: Spec, settings: Settings, engine:
         )
 
 
-def _give_up(error: Exception, spec: Spec, engine: Engine, edge: Edge) -> None:
-    """Stop what did not prove itself, keeping its last words."""
+def _give_up(error: BaseException, spec: Spec, engine: Engine, edge: Edge) -> None:
+    """Stop what did not prove itself, telling its last words, which go with it.
+
+    Raises:
+        RegistryError: Always, but for what nobody can mend: then the caller raises that.
+    """
     words = [line for line in engine.log(spec.name, lines=3).splitlines() if line.strip()]
     engine.remove(spec.name)
     if words:
         edge.warn(f"its last words: {words[-1][:300]}")
-    message = error.message if isinstance(error, RegistryError) else f"The handshake failed: {error}"
-    cure = (
-        error.cure if isinstance(error, RegistryError) else "./inv cert.check says what is wrong with the certificate."
-    )
-    raise RegistryError(f"{message} It was stopped again.", cure=cure) from error
+    if isinstance(error, RegistryError):
+        cure = "Its last words above say why." if "registry.logs" in error.cure else error.cure
+        raise RegistryError(f"{error.message} It was stopped again.", cure=cure) from error
+    if isinstance(error, (OSError, http.client.HTTPException)):
+        cure = "./inv cert.check says what is wrong with the certificate."
+        raise RegistryError(f"The handshake failed: {error}. It was stopped again.", cure=cure) from error
 
 
-def refresh(settings: Settings, edge: Edge) -> bool:
+def refresh(settings: Settings, edge: Edge, *, stale_only: bool = False) -> bool:
     """Restart a running TLS registry, so that it serves the certificate that is on disk now.
 
+    Args:
+        settings: Which registry.
+        edge: Whom to show it to.
+        stale_only: Leave one alone that serves it already.
+
     Returns:
-        True when it was running; False too where no engine answers.
+        True when it was restarted.
+
+    Raises:
+        RegistryError: It does not come back with that certificate.
     """
     from trusted_registry.registry import engine as engines
 
     try:
         engine = engines.connect(edge)
     except RegistryError:
+        edge.warn("No Docker Engine answers, so a registry that it may run was not restarted.")
         return False
     running = engine.find(settings.container)
     if not running or running.role != "tls" or running.state != "running":
         return False
+    endpoint = probe.Endpoint(running.listen or settings.address, running.port or settings.port)
+    if edge.dry:
+        engine.restart(settings.container)
+        return True
+    wanted = inspect.read(settings.folder / "domain.crt").fingerprint
+    if stale_only and _serves(endpoint, wanted):
+        return False
     engine.restart(settings.container)
-    if not edge.dry:
-        wanted = inspect.read(settings.folder / "domain.crt").fingerprint
-        endpoint = probe.Endpoint(settings.listen or settings.address, settings.port)
-        _check_tls(endpoint, specs.tls(settings, running.image), settings, engine, wanted)
+    _check_tls(endpoint, settings, engine, wanted)
     return True

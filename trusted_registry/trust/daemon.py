@@ -34,7 +34,7 @@ def allow_plain(settings: Settings, engine: Engine, edge: Edge) -> bool:
     registry = address.reference(settings.address, settings.plain_port)
     if engine.here and registry in engine.info().insecure:
         return False
-    path = insecure.config_file(rootless=engine.here and engine.info().rootless)
+    path = insecure.config_file(rootless=engine.here and engine.info().rootless).resolve()
     before = _text_of(path)
     change = Write(path, insecure.added(before, registry, path).encode(), _mode(path))
     backup = Write(_backup(path), before.encode(), _mode(path))
@@ -87,6 +87,8 @@ def _put(change: Write, engine: Engine, edge: Edge, registry: str, *, listed: bo
     """Write daemon.json, have the engine read it, and wait until it lists a registry, or no longer does."""
     edge.say(f'{change.path}: "{insecure.KEY}" {"gains" if listed else "loses"} "{registry}"')
     apply.carry_out(Plan("insecure", (change,), (("editor", str(change.path)),)), edge)
+    if not engine.here and not edge.dry:
+        return  # one that starts later reads it then
     reload(engine, edge)
     _await(engine, edge, registry, listed=listed)
 

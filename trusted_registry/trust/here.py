@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import platform
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,9 +45,14 @@ def _look(certs_d: Path, settings: Settings, content: bytes) -> list[Place]:
 
 
 def _certs_d(engine: Engine) -> Path:
-    if platform.system() == "Darwin":
+    if restarts(engine):
         return macos.desktop_folder(Path.home())
     return docker.folder(rootless=engine.here and engine.info().rootless)
+
+
+def restarts(engine: Engine) -> bool:
+    """Whether this engine lives in a machine of its own, which takes certificates in when it starts."""
+    return platform.system() == "Darwin" or (engine.here and engine.info().desktop)
 
 
 def trust(settings: Settings, engine: Engine, edge: Edge) -> bool:
@@ -84,7 +90,7 @@ def _write(store: str, certs_d: Path, settings: Settings, edge: Edge) -> bool:
 def _anchor(settings: Settings, edge: Edge) -> Path:
     """Return the file that clients trust; in a dry run, the one that there would be."""
     try:
-        return issue.trusted(settings.folder).path
+        return issue.trusted(settings.folder, dry=edge.dry).path
     except RegistryError:
         if edge.dry:
             return settings.folder / "ca.crt"
@@ -111,7 +117,8 @@ def remove(settings: Settings, engine: Engine, edge: Edge, *, everyone: bool = F
     """
     entries = [entry for entry in ledger.read(ledger.where()) if everyone or entry.by == str(settings.root)]
     whole = [entry for entry in entries if not entry.value]
-    plan, changed = docker.removal("docker", whole + _unknown_to(entries, settings, engine))
+    unknown = _unknown_to(entries, settings, engine) if everyone else []
+    plan, changed = docker.removal("docker", whole + unknown)
     for path in changed:
         edge.warn(f"{path} was changed since it was written here; it stays.")
     apply.carry_out(plan, edge)
@@ -131,7 +138,10 @@ def _take_back(entry: ledger.Entry, engine: Engine, edge: Edge) -> None:
         daemon.disallow(entry, engine, edge)
         return
     for argv in macos.remove(Path(entry.path), entry.value, keychain, Path.home()):
-        run.act(argv, edge)
+        try:
+            run.act(argv, edge)
+        except RegistryError as error:  # the certificate's file may be another one by now, or gone
+            edge.warn(error.message)
 
 
 def _forget(entries: list[ledger.Entry], edge: Edge) -> None:
@@ -151,6 +161,20 @@ def _unknown_to(entries: list[ledger.Entry], settings: Settings, engine: Engine)
 
 
 def unverified(settings: Settings, engine: Engine) -> list[str]:
-    """Return the spellings that the engine does not verify at all, because its configuration lists them."""
+    """Return the spellings that the engine does not verify at all: its configuration lists them, or their network."""
     listed = engine.info().insecure if engine.here else ()
-    return [spelling for spelling in address.spellings(settings.hosts, settings.port) if spelling in listed]
+    networks = [network for entry in listed if (network := _network(entry))]
+    return [
+        spelling
+        for host in settings.hosts
+        for spelling in address.spellings((host,), settings.port)
+        if spelling in listed
+        or (address.is_ip(host) and any(ipaddress.ip_address(host) in network for network in networks))
+    ]
+
+
+def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(entry)
+    except ValueError:
+        return None
