@@ -8,7 +8,7 @@ import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import docker
 import docker.errors
@@ -373,13 +373,7 @@ class Engine:
         Raises:
             RegistryError: The pull failed; the engine's own words are the reason.
         """
-        self._edge.command(["docker", "pull", reference])
-        if self._edge.dry:
-            return None
-        repository, tag = split(reference)
-        with self._edge.progress(f"Pulling {reference}") as progress, _explained(f"Pulling {reference} failed"):
-            events = self._do().api.pull(repository, tag=tag, stream=True, decode=True)
-            return _follow(events, progress, f"Pulling {reference} failed")
+        return self._move("Pulling", "pull", reference)
 
     def ask(self, reference: str) -> None:
         """Try to pull without showing it, to hear what the engine thinks of a registry.
@@ -399,13 +393,18 @@ class Engine:
         Raises:
             RegistryError: The push failed; the engine's own words are the reason.
         """
-        self._edge.command(["docker", "push", reference])
+        return self._move("Pushing", "push", reference)
+
+    def _move(self, doing: str, verb: Literal["pull", "push"], reference: str) -> str | None:
+        self._edge.command(["docker", verb, reference])
         if self._edge.dry:
             return None
         repository, tag = split(reference)
-        with self._edge.progress(f"Pushing {reference}") as progress, _explained(f"Pushing {reference} failed"):
-            events = self._do().api.push(repository, tag=tag, stream=True, decode=True)
-            return _follow(events, progress, f"Pushing {reference} failed")
+        what = f"{doing} {reference}"
+        with self._edge.progress(what) as progress, _explained(f"{what} failed"):
+            api = self._do().api
+            move = api.pull if verb == "pull" else api.push
+            return _follow(move(repository, tag=tag, stream=True, decode=True), progress, f"{what} failed")
 
     def load(self, archive: Path) -> list[str]:
         """Load a `docker save` file and return the names of the images in it."""
