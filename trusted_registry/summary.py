@@ -58,13 +58,16 @@ def registry(settings: Settings) -> str:
 def after_up(settings: Settings) -> str:
     """Return what a person needs next: three lines to copy, and what other machines do."""
     name = registry(settings)
+    there = ["./inv", "trust.linux", "--address", settings.address]
+    there += ["--names", ",".join(settings.names)] if settings.names else []
+    there += ["--port", str(settings.port)] if settings.port != 443 else []  # noqa: PLR2004 - the port of HTTPS
     return f"""
 Your registry is {name}. Use it:
   docker tag ubuntu {name}/ubuntu
   docker push {name}/ubuntu
   docker pull {name}/ubuntu
 On another machine: copy {_short(settings)} into certs/ of a checkout there, then
-  ./inv trust.linux --address {settings.address}{f" --port {settings.port}" if settings.port != 443 else ""}"""  # noqa: PLR2004 - the port of HTTPS
+  {" ".join(there)}"""
 
 
 def _short(settings: Settings) -> str:
