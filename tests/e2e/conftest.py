@@ -46,7 +46,7 @@ class Run:
     suite: Suite
     engine: DockerClient
     lock: FileLock
-    before: dict[str, object]
+    before: dict[str, str]
     begun: float = field(default_factory=time.monotonic)
     lab: Lab | None = None
     ended: list[report.Ended] = field(default_factory=list)

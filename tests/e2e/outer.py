@@ -53,18 +53,24 @@ def clear(engine: DockerClient) -> list[str]:
     return removed
 
 
-def snapshot(engine: DockerClient) -> dict[str, object]:
+def snapshot(engine: DockerClient) -> dict[str, str]:
     """Return what the lab must leave alone: the engine's configuration, its certs.d, and images that are not its own.
 
     Other people's containers and volumes are not compared: they come and go while the lab runs. What the lab makes of
     those is removed by its label.
     """
     images = [image for image in engine.images.list() if not _mine(image.labels)]
+    files = [path for path in CONFIGURATION.rglob("*") if path.is_file()]
     return {
-        "images": sorted(f"{image.id} {tag}" for image in images for tag in image.tags),
-        "registries": json.dumps(engine.info()["RegistryConfig"], sort_keys=True),
-        "files": {str(path): _digest(path) for path in sorted(CONFIGURATION.rglob("*")) if path.is_file()},
+        "the registries it does not verify": json.dumps(engine.info()["RegistryConfig"], sort_keys=True),
+        **{f"image {tag}": str(image.id) for image in images for tag in image.tags},
+        **{f"file {path}": _digest(path) for path in files},
     }
+
+
+def changed(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    """Return what is not as it was between two snapshots: gone, new or other."""
+    return sorted(thing for thing in before.keys() | now.keys() if before.get(thing) != now.get(thing))
 
 
 def _mine(labels: dict[str, str] | None) -> bool:
