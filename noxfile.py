@@ -81,7 +81,9 @@ def e2e(session: nox.Session, suite: str) -> None:
     """Every claim of the README on hosts of one Debian suite; `-- --rebuild` makes their image anew."""
     install(session, "test")
     xml = f"e2e-report/{suite}.xml"
-    session.run("pytest", "tests/e2e", "--suite", suite, "--tb=short", f"--junitxml={xml}", *session.posargs)
+    argv = ["pytest", "tests/e2e", "--suite", suite, "--tb=short", f"--junitxml={xml}", *session.posargs]
+    # After Ctrl-C it takes its hosts down before it ends.
+    session.run(*argv, interrupt_timeout=60, terminate_timeout=60)
 
 
 @nox.session(venv_backend="none")

@@ -15,8 +15,8 @@ from invoke.exceptions import Exit
 from invoke.executor import Executor
 from invoke.tasks import task as invoke_task
 
+from trusted_registry.defaults import DEFAULTS
 from trusted_registry.errors import RegistryError, SettingError
-from trusted_registry.settings import DEFAULTS, check_keys
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -110,7 +110,7 @@ def _settings(c: Context, **flags: str) -> Settings:
     from trusted_registry import address, settings
 
     sections = {name: value if isinstance(value, str) else dict(value or {}) for name, value in c.config.items()}
-    check_keys(sections, os.environ)
+    settings.check_keys(sections, os.environ)
     chosen = {name: dict(c.config[name]) for name in DEFAULTS}
     over = {f"registry.{flag}": value for flag, value in flags.items()}
     return settings.load(chosen, root=ROOT, find_address=address.own, flags=over)

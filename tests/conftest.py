@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 import pytest
 
 from tests.recorder import Recorder
-from trusted_registry.settings import DEFAULTS, Settings, load
+from trusted_registry.defaults import DEFAULTS
+from trusted_registry.settings import Settings, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,9 @@ import pytest
 from invoke.vendor import yaml
 
 from tests.conftest import ADDRESS, ROOT
+from trusted_registry.defaults import DEFAULTS
 from trusted_registry.errors import SettingError
-from trusted_registry.settings import DEFAULTS, KEY_KINDS, TOOLS, Settings, check_keys, host, load, whole
+from trusted_registry.settings import KEY_KINDS, TOOLS, Settings, check_keys, host, load, whole
 
 if TYPE_CHECKING:
     from pathlib import Path

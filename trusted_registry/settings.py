@@ -12,34 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trusted_registry.defaults import DEFAULTS
 from trusted_registry.errors import SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-
-DEFAULTS: dict[str, dict[str, str]] = {
-    "registry": {
-        "address": "",
-        "names": "",
-        "port": "443",
-        "plain_port": "5000",
-        "listen": "",
-        "container": "registry",
-        "volume": "trusted-registry",
-        "image": "registry:3",
-        "archive": "",
-    },
-    "certificate": {
-        "folder": "certs",
-        "key": "ec:P-256",
-        "days": "365",
-        "authority_days": "3650",
-        "renew_before": "30",
-        "tool": "auto",
-    },
-}
-"""Texts, all of them: Invoke turns an environment variable into the type of its default, and fails with a traceback
-when that is a number and the variable is not (invoke/env.py, `_cast`)."""
 
 KEY_KINDS = ("ec:P-256", "ec:P-384", "rsa:2048", "rsa:3072", "rsa:4096")
 TOOLS = ("auto", "openssl", "cryptography")

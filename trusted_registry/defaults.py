@@ -1,0 +1,27 @@
+"""Every setting's default, and nothing else: `inv --list` needs these and no more."""
+
+from __future__ import annotations
+
+DEFAULTS: dict[str, dict[str, str]] = {
+    "registry": {
+        "address": "",
+        "names": "",
+        "port": "443",
+        "plain_port": "5000",
+        "listen": "",
+        "container": "registry",
+        "volume": "trusted-registry",
+        "image": "registry:3",
+        "archive": "",
+    },
+    "certificate": {
+        "folder": "certs",
+        "key": "ec:P-256",
+        "days": "365",
+        "authority_days": "3650",
+        "renew_before": "30",
+        "tool": "auto",
+    },
+}
+"""Texts, all of them: Invoke turns an environment variable into the type of its default, and fails with a traceback
+when that is a number and the variable is not (invoke/env.py, `_cast`)."""
