@@ -14,7 +14,8 @@ from trusted_registry.registry import probe
 from trusted_registry.trust import here
 
 if TYPE_CHECKING:
-    from trusted_registry.registry.engine import Engine, Running
+    from trusted_registry.registry.answers import Running
+    from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
 
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, cast
 
 from tests import loopback
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry.engine import Engine, PortTaken, Running
+from trusted_registry.registry.answers import PortTaken, Running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from trusted_registry.registry.engine import Engine
     from trusted_registry.registry.spec import Spec
 
 IMAGE = "registry:3"

@@ -11,8 +11,10 @@ import requests.exceptions
 
 from tests.recorder import Recorder
 from trusted_registry.errors import RegistryError
+from trusted_registry.registry import answers
 from trusted_registry.registry import engine as engines
-from trusted_registry.registry.engine import Engine, PortTaken, split
+from trusted_registry.registry.answers import PortTaken, split
+from trusted_registry.registry.engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -250,10 +252,10 @@ def test_a_dry_run_needs_no_engine() -> None:
     ],
 )
 def test_a_port_that_cannot_be_had_is_told_apart(said: str, kind: type[RegistryError], cure: str) -> None:
-    found = engines._start_error(RegistryError(said, cure=""), 443)
+    found = answers.start_error(RegistryError(said, cure=""), 443)
     assert (type(found), cure in found.cure) == (kind, True)
 
 
 def test_another_reason_not_to_start_is_passed_on() -> None:
     error = RegistryError("no space left on device", cure="x")
-    assert engines._start_error(error, 443) is error
+    assert answers.start_error(error, 443) is error

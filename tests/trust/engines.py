@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, cast
 
-from trusted_registry.registry.engine import Engine, Info
+from trusted_registry.registry.answers import Info
 from trusted_registry.trust import insecure
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from trusted_registry.registry.engine import Engine
 
 
 class StandIn:

@@ -1,24 +1,19 @@
-"""The only module that talks to Docker: typed answers, errors with a cure, and no failure lost in a stream."""
+"""What the Docker Engine does here: typed answers, errors with a cure, and no failure lost in a stream."""
 
 from __future__ import annotations
 
 import contextlib
-import http.client
-import os
-import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import docker
 import docker.errors
 import requests.exceptions
-import urllib3.exceptions
-from docker.context.config import get_current_context_name
 from docker.types import LogConfig
 
 from trusted_registry import files
 from trusted_registry.errors import RegistryError
+from trusted_registry.registry import answers, connection
 from trusted_registry.registry import spec as specs
 
 if TYPE_CHECKING:
@@ -27,7 +22,7 @@ if TYPE_CHECKING:
 
     from docker.models.containers import Container
 
-    from trusted_registry.edge import Edge, Progress
+    from trusted_registry.edge import Edge
     from trusted_registry.registry.spec import Spec
 
 ORIGIN_LABEL = "trusted-registry.origin"
@@ -35,63 +30,6 @@ ORIGIN_LABEL = "trusted-registry.origin"
 
 INSTEAD_LABEL = "trusted-registry.instead-of"
 """On the same: names the image that could not be pulled."""
-
-_DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})", re.IGNORECASE)
-"""What a pull says at its end, and a push too; the containerd image store says it in words alone."""
-_BUSY = re.compile(r"port is already allocated|address already in use|ports are not available", re.IGNORECASE)
-_PRIVILEGED = re.compile(r"cannot expose privileged port|bind: permission denied", re.IGNORECASE)
-_SLOW = 120
-"""Seconds that one answer of the engine may take; a push or a pull sends something at least that often."""
-
-
-_SILENCE = (
-    docker.errors.DockerException,
-    docker.errors.StreamParseError,
-    requests.exceptions.RequestException,
-    urllib3.exceptions.HTTPError,
-    http.client.HTTPException,
-    OSError,
-)
-"""How the docker package and what it stands on say that an engine went away; none is a kind of another."""
-
-
-@dataclass(frozen=True)
-class Info:
-    """An engine in words."""
-
-    system: str
-    version: str
-    socket: str
-    rootless: bool
-    store: str
-    insecure: tuple[str, ...]
-    desktop: bool
-
-
-@dataclass(frozen=True)
-class Running:
-    """A container with the registry's name."""
-
-    id: str
-    role: str | None
-    digest: str | None
-    state: str
-    image: str
-    listen: str
-    port: int | None
-
-    @property
-    def ours(self) -> bool:
-        """Whether this project made it."""
-        return self.role is not None
-
-
-class PortTaken(RegistryError):  # noqa: N818 - it is what happened, and RegistryError says that it is an error
-    """Another program listens on the port."""
-
-
-class AccessDenied(RegistryError):  # noqa: N818 - as above
-    """An engine answers, and does not let this user in."""
 
 
 def connect(edge: Edge) -> Engine:
@@ -101,7 +39,7 @@ def connect(edge: Edge) -> Engine:
         RegistryError: None answers there.
     """
     try:
-        client = _client()
+        client = connection.client()
     except RegistryError:
         if not edge.dry:
             raise
@@ -112,76 +50,10 @@ def connect(edge: Edge) -> Engine:
 def perhaps(edge: Edge) -> Engine:
     """Return the engine, or where none answers one that has nothing: for what can be done without."""
     try:
-        return Engine(_client(), edge)
+        return Engine(connection.client(), edge)
     except RegistryError as error:
         edge.warn(f"{error.message} What needs one is left out.")
         return Engine(None, edge)
-
-
-def _client() -> docker.DockerClient:
-    named = _context()
-    # The docker package takes a context that does not exist for the default one (docker/context/api.py).
-    if not os.environ.get("DOCKER_HOST") and docker.ContextAPI.get_context(named) is None:
-        raise RegistryError(
-            f"There is no Docker context {named!r}.", cure="docker context ls lists those that there are."
-        )
-    try:
-        return docker.DockerClient.from_env(timeout=_SLOW)
-    except (docker.errors.DockerException, ValueError) as error:
-        raise _unreachable(error) from error
-
-
-def absence() -> RegistryError | None:
-    """Return why no engine answers, or None where one does."""
-    try:
-        _client().close()
-    except RegistryError as error:
-        return error
-    return None
-
-
-def is_named() -> bool:
-    """Whether a person said which engine is meant, by DOCKER_HOST or by a context other than the default."""
-    return bool(os.environ.get("DOCKER_HOST")) or _context() != "default"
-
-
-def _context() -> str:
-    return os.environ.get("DOCKER_CONTEXT") or get_current_context_name() or "default"
-
-
-def _unreachable(error: Exception) -> RegistryError:
-    where = os.environ.get("DOCKER_HOST", "")
-    if not where and is_named():
-        where = f"the context {_context()}"
-    place = f" at {where}" if where else ""
-    if "Permission denied" in str(error):
-        return AccessDenied(
-            f"The Docker Engine{place} does not let this user in.",
-            cure="sudo usermod --append --groups docker $USER, then log in again; or run this as root.",
-        )
-    if where:
-        return RegistryError(
-            f"No Docker Engine answers{place}.", cure="Name one that does: DOCKER_HOST, or docker context use default."
-        )
-    return RegistryError("No Docker Engine answers on this machine.", cure="./inv engine installs and starts one.")
-
-
-@contextlib.contextmanager
-def _explained(what: str) -> Iterator[None]:
-    """Turn what the engine refuses, or its silence, into one line and a cure."""
-    try:
-        yield
-    except docker.errors.APIError as error:
-        raise RegistryError(f"{what}: {_reason(error)}", cure="./inv status shows what is there.") from error
-    except _SILENCE as error:
-        raise RegistryError(
-            f"{what}: the Docker Engine stopped answering.",
-            cure="./inv engine starts it again; then repeat the command.",
-        ) from error
-
-
-def _reason(error: docker.errors.APIError) -> str:
-    return str(error.explanation or error).strip()
 
 
 class Engine:
@@ -190,7 +62,7 @@ class Engine:
     def __init__(self, client: docker.DockerClient | None, edge: Edge) -> None:
         self._client = client
         self._edge = edge
-        self._info: Info | None = None
+        self._info: answers.Info | None = None
 
     @property
     def here(self) -> bool:
@@ -207,20 +79,20 @@ class Engine:
             raise RegistryError("No Docker Engine answers.", cure="./inv engine installs and starts one.")
         return self._client
 
-    def info(self, *, fresh: bool = False) -> Info:
+    def info(self, *, fresh: bool = False) -> answers.Info:
         """Return what the engine says of itself; asked once unless it is to be fresh."""
         if fresh or self._info is None:
             self._info = self._ask_info()
         return self._info
 
-    def _ask_info(self) -> Info:
-        with _explained("The engine did not say what it is"):
+    def _ask_info(self) -> answers.Info:
+        with connection.explained("The engine did not say what it is"):
             client = self._do()
             said: dict[str, Any] = client.info()
         registries = said.get("RegistryConfig") or {}
         indexes = (registries.get("IndexConfigs") or {}).values()
         driver_status = {str(entry[0]): str(entry[1]) for entry in said.get("DriverStatus") or []}
-        return Info(
+        return answers.Info(
             system=str(said.get("OperatingSystem", "an unknown system")),
             version=str(said.get("ServerVersion", "")),
             socket=str(client.api.base_url).replace("http+docker://localhost", _socket(client)),
@@ -233,7 +105,7 @@ class Engine:
             desktop="Docker Desktop" in str(said.get("OperatingSystem", "")),
         )
 
-    def find(self, name: str) -> Running | None:
+    def find(self, name: str) -> answers.Running | None:
         """Return the container of this name, whoever made it, or None."""
         container = self._container(name)
         if container is None:
@@ -242,7 +114,7 @@ class Engine:
         labels = attributes["Config"].get("Labels") or {}
         bindings = attributes["HostConfig"].get("PortBindings") or {}
         published = [binding for entries in bindings.values() for binding in entries or []]
-        return Running(
+        return answers.Running(
             id=str(attributes["Id"]),
             role=labels.get(specs.LABEL),
             digest=labels.get(specs.DIGEST_LABEL),
@@ -255,7 +127,7 @@ class Engine:
     def _container(self, name: str) -> Container | None:
         if self._client is None:
             return None
-        with _explained(f"The container {name} could not be looked at"):
+        with connection.explained(f"The container {name} could not be looked at"):
             try:
                 return self._client.containers.get(name)
             except docker.errors.NotFound:
@@ -276,12 +148,12 @@ class Engine:
         if self._edge.dry:
             meanwhile()
             return ""
-        with _explained(f"The container {spec.name} could not be made"):
+        with connection.explained(f"The container {spec.name} could not be made"):
             log = LogConfig(type=LogConfig.types.JSON, config=dict(spec.log_options))
             container = self._do().containers.create(**specs.arguments(spec), log_config=log)  # type: ignore[arg-type]
         try:
             what = f"The container {spec.name} could not be started"
-            with _explained(what), ThreadPoolExecutor(max_workers=1) as beside:
+            with connection.explained(what), ThreadPoolExecutor(max_workers=1) as beside:
                 starting = beside.submit(container.start)
                 meanwhile()
                 starting.result()
@@ -289,7 +161,7 @@ class Engine:
             with contextlib.suppress(docker.errors.DockerException, requests.exceptions.RequestException):
                 container.remove(force=True)
             if isinstance(error, RegistryError):
-                raise _start_error(error, spec.port) from error
+                raise answers.start_error(error, spec.port) from error
             raise
         return str(container.id)
 
@@ -297,14 +169,14 @@ class Engine:
         """Stop a container and take it away; its volume stays."""
         self._edge.command(["docker", "rm", "--force", name])
         if not self._edge.dry and (container := self._container(name)):
-            with _explained(f"The container {name} could not be removed"):
+            with connection.explained(f"The container {name} could not be removed"):
                 container.remove(force=True)
 
     def restart(self, name: str) -> None:
         """Restart a container: what it mounts is looked up anew, so that it sees renewed files."""
         self._edge.command(["docker", "restart", "--time", "5", name])
         if not self._edge.dry and (container := self._container(name)):
-            with _explained(f"The container {name} could not be restarted"):
+            with connection.explained(f"The container {name} could not be restarted"):
                 container.restart(timeout=5)
 
     def remove_volume(self, name: str) -> None:
@@ -312,27 +184,30 @@ class Engine:
         self._edge.command(["docker", "volume", "rm", name])
         if self._edge.dry:
             return
-        with _explained(f"The volume {name} could not be removed"), contextlib.suppress(docker.errors.NotFound):
+        with (
+            connection.explained(f"The volume {name} could not be removed"),
+            contextlib.suppress(docker.errors.NotFound),
+        ):
             self._do().volumes.get(name).remove()
 
     def has_volume(self, name: str) -> bool:
         """Whether there is a volume of this name."""
         if self._client is None:
             return False
-        with _explained(f"The volume {name} could not be looked at"):
+        with connection.explained(f"The volume {name} could not be looked at"):
             return any(volume.name == name for volume in self._client.volumes.list(filters={"name": name}))
 
     def log(self, name: str, *, lines: int) -> str:
         """Return the last lines that a container wrote."""
         container = self._container(name)
-        with _explained(f"The log of {name} could not be read"):
+        with connection.explained(f"The log of {name} could not be read"):
             return container.logs(tail=lines).decode(errors="replace") if container else ""
 
     def follow(self, name: str, *, lines: int) -> Iterator[str]:
         """Yield the last lines that a container wrote, then what it writes until it ends."""
         container = self._container(name)
         if container:
-            with _explained(f"The log of {name} could not be read"):
+            with connection.explained(f"The log of {name} could not be read"):
                 for chunk in container.logs(stream=True, follow=True, tail=lines):
                     yield chunk.decode(errors="replace")
 
@@ -340,7 +215,7 @@ class Engine:
         """Return the name of a running container that publishes this TCP port."""
         if self._client is None:
             return None
-        with _explained("The containers could not be listed"):
+        with connection.explained("The containers could not be listed"):
             for entry in self._client.api.containers():
                 if any(published.get("PublicPort") == port for published in entry.get("Ports") or []):
                     return str(entry["Names"][0]).lstrip("/")
@@ -350,7 +225,7 @@ class Engine:
         """Whether the engine has an image of this name."""
         if self._client is None:
             return False
-        with _explained(f"The image {reference} could not be looked at"):
+        with connection.explained(f"The image {reference} could not be looked at"):
             try:
                 self._client.images.get(reference)
             except docker.errors.NotFound:
@@ -361,7 +236,7 @@ class Engine:
         """Return name and origin of an image that was made here since another one could not be had."""
         if self._client is None:
             return None
-        with _explained("The images could not be listed"):
+        with connection.explained("The images could not be listed"):
             for image in self._client.images.list(filters={"label": [ORIGIN_LABEL, f"{INSTEAD_LABEL}={instead_of}"]}):
                 if image.tags:
                     return str(image.tags[0]), str(image.labels[ORIGIN_LABEL])
@@ -381,8 +256,8 @@ class Engine:
         Raises:
             RegistryError: The pull failed; for an image that does not exist it always does.
         """
-        repository, tag = split(reference)
-        with _explained(f"Asking for {reference} failed"):
+        repository, tag = answers.split(reference)
+        with connection.explained(f"Asking for {reference} failed"):
             for event in self._do().api.pull(repository, tag=tag, stream=True, decode=True):
                 if "error" in event:
                     raise RegistryError(str(event["error"]), cure="")
@@ -399,12 +274,12 @@ class Engine:
         self._edge.command(["docker", verb, reference])
         if self._edge.dry:
             return None
-        repository, tag = split(reference)
+        repository, tag = answers.split(reference)
         what = f"{doing} {reference}"
-        with self._edge.progress(what) as progress, _explained(f"{what} failed"):
+        with self._edge.progress(what) as progress, connection.explained(f"{what} failed"):
             api = self._do().api
             move = api.pull if verb == "pull" else api.push
-            return _follow(move(repository, tag=tag, stream=True, decode=True), progress, f"{what} failed")
+            return answers.follow(move(repository, tag=tag, stream=True, decode=True), progress, f"{what} failed")
 
     def load(self, archive: Path) -> list[str]:
         """Load a `docker save` file and return the names of the images in it."""
@@ -413,7 +288,7 @@ class Engine:
             return []
         with files.explained(archive, "read"):
             content = archive.open("rb")
-        with content, _explained(f"{archive} could not be loaded"):
+        with content, connection.explained(f"{archive} could not be loaded"):
             try:
                 return [tag for image in self._do().images.load(content) for tag in image.tags]
             except docker.errors.ImageLoadError as error:
@@ -422,78 +297,28 @@ class Engine:
 
     def import_image(self, reference: str, tar: bytes, changes: Iterable[str] = ()) -> None:
         """Make an image of one layer from a tar archive, with Dockerfile instructions applied to it."""
-        repository, tag = split(reference)
+        repository, tag = answers.split(reference)
         options = [word for change in changes for word in ("--change", change)]
         self._edge.command(["docker", "import", *options, "-", reference])
         if self._edge.dry:
             return
-        with _explained(f"The image {reference} could not be made"):
+        with connection.explained(f"The image {reference} could not be made"):
             self._do().api.import_image_from_data(tar, repository=repository, tag=tag, changes=list(changes) or None)
 
     def tag(self, image: str, reference: str) -> None:
         """Give an image another name."""
         self._edge.command(["docker", "tag", image, reference])
         if not self._edge.dry:
-            repository, tag = split(reference)
-            with _explained(f"{image} could not be tagged"):
+            repository, tag = answers.split(reference)
+            with connection.explained(f"{image} could not be tagged"):
                 self._do().api.tag(image, repository, tag=tag)
 
     def untag(self, reference: str) -> None:
         """Take a name, and with its last name an image, away; one that is not there is no error."""
         self._edge.command(["docker", "rmi", reference])
         if not self._edge.dry:
-            with _explained(f"{reference} could not be removed"), contextlib.suppress(docker.errors.NotFound):
+            with connection.explained(f"{reference} could not be removed"), contextlib.suppress(docker.errors.NotFound):
                 self._do().api.remove_image(reference)
-
-
-def split(reference: str) -> tuple[str, str]:
-    """Return repository and tag of a reference: `latest` where it has none; a digest counts as the tag."""
-    if "@" in reference:
-        repository, _, digest = reference.partition("@")
-        return repository, digest
-    repository, colon, tag = reference.rpartition(":")
-    if not colon or "/" in tag:  # the colon was a port's
-        return reference, "latest"
-    return repository, tag
-
-
-def _follow(events: Iterable[dict[str, Any]], progress: Progress, what: str) -> str | None:
-    """Read a push or pull to its end: the API reports failures inside the stream, after it said 200 OK."""
-    digest = None
-    for event in events:
-        if "error" in event:
-            reason = (event.get("errorDetail") or {}).get("message") or event["error"]
-            raise RegistryError(f"{what}: {reason}", cure=_cure(str(reason)))
-        detail = event.get("progressDetail") or {}
-        if "id" in event and "current" in detail:
-            progress.update(str(event["id"]), int(detail["current"]), int(detail.get("total") or 0))
-        if aux := (event.get("aux") or {}).get("Digest"):
-            digest = str(aux)
-        elif found := _DIGEST.search(str(event.get("status", ""))):
-            digest = found.group(1)
-    return digest
-
-
-def _cure(reason: str) -> str:
-    """Return what helps against what an engine says of a registry."""
-    if "HTTP response to HTTPS client" in reason:
-        return "Use TLS: ./inv up; or let this engine use plain HTTP there: ./inv trust.insecure"
-    if "unknown authority" in reason:
-        return "./inv trust.linux, on this machine; on a Mac: ./inv trust.macos, and restart Docker Desktop"
-    if "IP SANs" in reason or "certificate is valid for" in reason or "expired" in reason:
-        return "./inv cert.renew, on the registry's machine"
-    return "./inv status shows the registry, its certificate and the trust of this machine."
-
-
-def _start_error(error: RegistryError, port: int) -> RegistryError:
-    if _BUSY.search(error.message):
-        return PortTaken(f"Port {port} is in use.", cure="See who holds it: ss --listening --tcp --processes")
-    if _PRIVILEGED.search(error.message):
-        return RegistryError(
-            f"This engine may not listen on port {port}: {error.message}",
-            cure="Use a port from 1024 up: INVOKE_REGISTRY_PORT=8443 ./inv up",
-        )
-    return error
 
 
 def _socket(client: docker.DockerClient) -> str:

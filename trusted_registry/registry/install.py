@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import run
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import engine as engines
+from trusted_registry.registry import connection
+from trusted_registry.registry.answers import AccessDenied
 
 if TYPE_CHECKING:
     from trusted_registry.edge import Edge
@@ -39,10 +40,10 @@ def ensure(edge: Edge) -> bool:
     Raises:
         RegistryError: The person said no, the system is another one, or the engine does not come up.
     """
-    absent = engines.absence()
+    absent = connection.absence()
     if absent is None:
         return False
-    if engines.is_named() or isinstance(absent, engines.AccessDenied):
+    if connection.is_named() or isinstance(absent, AccessDenied):
         if not edge.dry:
             raise absent  # what a person named is not replaced by something else
         edge.warn(absent.message)
@@ -124,8 +125,8 @@ def start(edge: Edge) -> None:
         return
     end = time.monotonic() + READY
     with edge.progress("Starting the Docker Engine"):
-        while absent := engines.absence():
-            if isinstance(absent, engines.AccessDenied):
+        while absent := connection.absence():
+            if isinstance(absent, AccessDenied):
                 raise absent
             if time.monotonic() > end:
                 raise RegistryError(

@@ -12,13 +12,14 @@ from trusted_registry.certificate import inspect, issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import images, probe
 from trusted_registry.registry import spec as specs
-from trusted_registry.registry.engine import PortTaken
+from trusted_registry.registry.answers import PortTaken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from trusted_registry.edge import Edge
-    from trusted_registry.registry.engine import Engine, Running
+    from trusted_registry.registry.answers import Running
+    from trusted_registry.registry.engine import Engine
     from trusted_registry.registry.spec import Spec
     from trusted_registry.settings import Settings
 

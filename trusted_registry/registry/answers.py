@@ -1,0 +1,109 @@
+"""What an engine answers, in words and values: reading its streams and its reasons needs no engine."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trusted_registry.errors import RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from trusted_registry.edge import Progress
+
+_DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})", re.IGNORECASE)
+"""What a pull says at its end, and a push too; the containerd image store says it in words alone."""
+_BUSY = re.compile(r"port is already allocated|address already in use|ports are not available", re.IGNORECASE)
+_PRIVILEGED = re.compile(r"cannot expose privileged port|bind: permission denied", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Info:
+    """An engine in words."""
+
+    system: str
+    version: str
+    socket: str
+    rootless: bool
+    store: str
+    insecure: tuple[str, ...]
+    desktop: bool
+
+
+@dataclass(frozen=True)
+class Running:
+    """A container with the registry's name."""
+
+    id: str
+    role: str | None
+    digest: str | None
+    state: str
+    image: str
+    listen: str
+    port: int | None
+
+    @property
+    def ours(self) -> bool:
+        """Whether this project made it."""
+        return self.role is not None
+
+
+class PortTaken(RegistryError):  # noqa: N818 - it is what happened, and RegistryError says that it is an error
+    """Another program listens on the port."""
+
+
+class AccessDenied(RegistryError):  # noqa: N818 - as above
+    """An engine answers, and does not let this user in."""
+
+
+def split(reference: str) -> tuple[str, str]:
+    """Return repository and tag of a reference: `latest` where it has none; a digest counts as the tag."""
+    if "@" in reference:
+        repository, _, digest = reference.partition("@")
+        return repository, digest
+    repository, colon, tag = reference.rpartition(":")
+    if not colon or "/" in tag:  # the colon was a port's
+        return reference, "latest"
+    return repository, tag
+
+
+def follow(events: Iterable[dict[str, Any]], progress: Progress, what: str) -> str | None:
+    """Read a push or pull to its end: the API reports failures inside the stream, after it said 200 OK."""
+    digest = None
+    for event in events:
+        if "error" in event:
+            reason = (event.get("errorDetail") or {}).get("message") or event["error"]
+            raise RegistryError(f"{what}: {reason}", cure=cure(str(reason)))
+        detail = event.get("progressDetail") or {}
+        if "id" in event and "current" in detail:
+            progress.update(str(event["id"]), int(detail["current"]), int(detail.get("total") or 0))
+        if aux := (event.get("aux") or {}).get("Digest"):
+            digest = str(aux)
+        elif found := _DIGEST.search(str(event.get("status", ""))):
+            digest = found.group(1)
+    return digest
+
+
+def cure(reason: str) -> str:
+    """Return what helps against what an engine says of a registry."""
+    if "HTTP response to HTTPS client" in reason:
+        return "Use TLS: ./inv up; or let this engine use plain HTTP there: ./inv trust.insecure"
+    if "unknown authority" in reason:
+        return "./inv trust.linux, on this machine; on a Mac: ./inv trust.macos, and restart Docker Desktop"
+    if "IP SANs" in reason or "certificate is valid for" in reason or "expired" in reason:
+        return "./inv cert.renew, on the registry's machine"
+    return "./inv status shows the registry, its certificate and the trust of this machine."
+
+
+def start_error(error: RegistryError, port: int) -> RegistryError:
+    """Return the error of a container that did not start, with the cure for a port that it may not or cannot have."""
+    if _BUSY.search(error.message):
+        return PortTaken(f"Port {port} is in use.", cure="See who holds it: ss --listening --tcp --processes")
+    if _PRIVILEGED.search(error.message):
+        return RegistryError(
+            f"This engine may not listen on port {port}: {error.message}",
+            cure="Use a port from 1024 up: INVOKE_REGISTRY_PORT=8443 ./inv up",
+        )
+    return error
