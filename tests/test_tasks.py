@@ -20,7 +20,7 @@ from tests.conftest import ADDRESS, ROOT
 from tests.disk import snapshot
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError, SettingError
-from trusted_registry.registry import engine
+from trusted_registry.registry import connection
 from trusted_registry.trust import docker
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def test_a_dry_run_starts_nothing_changes_nothing_and_needs_no_engine(
 
 def _no_engine_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DOCKER_HOST")
-    monkeypatch.setattr(engine, "absence", lambda: RegistryError("No Docker Engine answers.", cure="x"))
+    monkeypatch.setattr(connection, "absence", lambda: RegistryError("No Docker Engine answers.", cure="x"))
     monkeypatch.setattr(shutil, "which", lambda program: f"/usr/bin/{program}")
 
 
