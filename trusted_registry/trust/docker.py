@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FILE = "ca.crt"
 """Docker reads `*.crt` as authorities and ignores `*.pem`; with a `*.key` in the folder every pull fails
-(moby/moby, registry/registry.go, `loadTLSConfig`)."""
+(moby/moby, registry/registry.go)."""
 
 
 class State(enum.Enum):
