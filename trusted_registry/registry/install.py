@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from trusted_registry.edge import Edge
 
 LOG = Path("/var/log/dockerd.log")
+PID_FILE = Path("/var/run/docker.pid")
 READY = 60.0
 """Seconds that a fresh engine may take to answer; two to five are usual."""
 
@@ -108,6 +109,17 @@ def _policy(package: str) -> str:
     return said if "Candidate:" in said else "Candidate: (none)"
 
 
+def _stale() -> bool:
+    """Whether a killed engine left a number that is a zombie's or another's by now: no engine starts beside it."""
+    import psutil
+
+    try:
+        holder = psutil.Process(int(PID_FILE.read_text()))
+        return holder.status() == psutil.STATUS_ZOMBIE or holder.name() != "dockerd"
+    except (OSError, ValueError, psutil.Error):
+        return False
+
+
 def start(edge: Edge) -> None:
     """Start the engine that is installed, by systemd where that runs, and wait until it answers.
 
@@ -118,6 +130,8 @@ def start(edge: Edge) -> None:
         run.act(["systemctl", "enable", "--now", "docker"], edge, as_root=True)
         log = "journalctl --unit docker --lines 20"
     else:
+        if _stale():
+            run.act(["rm", str(PID_FILE)], edge, as_root=True)
         # setsid goes to the background by itself, and sudo has this terminal to ask on.
         run.act(["setsid", "--fork", "sh", "-c", f"exec dockerd </dev/null >>{LOG} 2>&1"], edge, as_root=True)
         log = f"tail {LOG}"
