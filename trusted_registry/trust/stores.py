@@ -1,0 +1,476 @@
+"""One table of the stores of trust: who reads them, how to see that they are here, what goes in, and what comes after.
+
+Everything about trust derives from it: what `trust.linux` writes, what the kit writes on a machine without Python,
+what the page says, what nodes get, what is listed and what is taken away. Where each client looks is said by its own
+documentation, linked at its row.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+AUTHORITY = "ca.crt"
+"""Docker, podman and their kin read `*.crt` as authorities and ignore `*.pem`; with a `*.key` in the folder every pull
+fails (moby/moby, registry/registry.go)."""
+
+MACHINE, USER = "machine", "user"
+LINUX, MACOS, WINDOWS = "Linux", "Darwin", "Windows"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is to be trusted, and by which names.
+
+    Args:
+        content: The certificate, as PEM.
+        fingerprint: Its SHA-256 in lower-case hex, of the DER.
+        spellings: Every registry part of a reference that means the registry: `address.spellings`.
+    """
+
+    content: bytes
+    fingerprint: str
+    spellings: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What it is called in stores that hold many: by its fingerprint, so that removal finds exactly it."""
+        return f"trusted-registry-{self.fingerprint[:16]}"
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that is ours alone. Its path may begin with a place in braces; a spelling of "" means all of them."""
+
+    path: str
+    content: bytes
+    spelling: str = ""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Lines in a file that belongs to others too, after the line `under`, or at the end where that is "".
+
+    Args:
+        path: The file; it may begin with a place in braces.
+        under: The key at the left margin that the lines belong to, such as "mirrors:".
+        spelling: Whom they are about; with `under`, what they are known by.
+        lines: Without the margin of what stands beside them.
+        claims: How a line of somebody else's about the same registry would begin.
+    """
+
+    path: str
+    under: str
+    spelling: str
+    lines: tuple[str, ...]
+    claims: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Database:
+    """A store that only its own program changes; in the commands {place}, {name}, {file} and {sha1} are filled in.
+
+    Args:
+        places: Folders, with * for any name; one counts where it holds `mark`. None: the program knows its own.
+        look: Succeeds where the certificate is in.
+        add: Puts it in.
+        remove: Takes it out, one command after the other.
+        mark: A file that tells a database from other folders.
+    """
+
+    look: tuple[str, ...]
+    add: tuple[str, ...]
+    remove: tuple[tuple[str, ...], ...]
+    places: tuple[str, ...] = ()
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """What makes a change count, once for all changes of a store; after a removal another command may be needed."""
+
+    command: tuple[str, ...]
+    after_removal: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Restart:
+    """What reads the store only when it starts: said, never done unasked."""
+
+    why: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Signs:
+    """How to see that a store's readers are on a machine: any of these paths, or any of these programs.
+
+    Args:
+        paths: Each may begin with a place in braces.
+        programs: Found on PATH.
+        alone: Programs that count only where none of `unless` is on PATH.
+        unless: See `alone`.
+    """
+
+    paths: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    alone: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+
+
+def _no_files(_: Subject) -> tuple[File, ...]:
+    return ()
+
+
+def _no_blocks(_: Subject) -> tuple[Block, ...]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Store:
+    """One row.
+
+    Args:
+        key: Unique; what the ledger knows it by.
+        name: What --only and --skip take; several rows may share one.
+        clients: Whose trust it is, for people.
+        scope: MACHINE, which takes root to write, or USER.
+        signs: How to see that it is needed here.
+        files: What it holds for a subject.
+        blocks: What it adds to shared files for a subject.
+        database: The store itself, where it is no file.
+        refresh: What makes a change count.
+        restart: What must be started anew, where something must.
+        hidden_by: Folders by spelling, read instead of this store's where they exist, even empty.
+        system: LINUX, MACOS or WINDOWS.
+        on_request: Only with --system, or by its name.
+    """
+
+    key: str
+    name: str
+    clients: str
+    scope: str
+    signs: Signs
+    files: Callable[[Subject], tuple[File, ...]] = _no_files
+    blocks: Callable[[Subject], tuple[Block, ...]] = _no_blocks
+    database: Database | None = None
+    refresh: Refresh | None = None
+    restart: Restart | None = None
+    hidden_by: tuple[str, ...] = ()
+    system: str = LINUX
+    on_request: bool = False
+
+
+@dataclass(frozen=True)
+class Where:
+    """What the braces stand for, and what PATH leads to.
+
+    Args:
+        home: This user's home folder, and so on.
+        programs: The folders where programs are.
+        root: What "/" is: another folder where a machine's disk is looked at from outside.
+    """
+
+    home: Path
+    config: Path
+    data: Path
+    run: Path
+    docker: Path
+    programs: tuple[Path, ...] = ()
+    root: Path = Path("/")
+
+    def path(self, template: str) -> Path:
+        """Return the path that a template means here."""
+        folders = {"home": self.home, "config": self.config, "data": self.data, "run": self.run, "docker": self.docker}
+        path = Path(template.format_map(folders))
+        return path if template.startswith("{") else self.root / path.relative_to("/")
+
+
+def here(environ: Mapping[str, str] = os.environ, home: Path | None = None) -> Where:
+    """Return this user's folders (XDG Base Directory specification; DOCKER_CONFIG)."""
+    home = home or Path.home()
+
+    def folder(variable: str, default: Path) -> Path:
+        configured = environ.get(variable, "")
+        return Path(configured) if configured.startswith("/") else default
+
+    return Where(
+        home=home,
+        config=folder("XDG_CONFIG_HOME", home / ".config"),
+        data=folder("XDG_DATA_HOME", home / ".local" / "share"),
+        run=folder("XDG_RUNTIME_DIR", Path(f"/run/user/{os.getuid()}")),
+        docker=folder("DOCKER_CONFIG", home / ".docker"),
+        programs=tuple(Path(part) for part in environ.get("PATH", os.defpath).split(os.pathsep) if part)
+        + (Path("/usr/sbin"), Path("/sbin")),  # where an ordinary user's PATH seldom leads
+    )
+
+
+def present(signs: Signs, where: Where) -> bool:
+    """Whether any of the signs is seen."""
+    if any(where.path(path).exists() for path in signs.paths) or any(program(it, where) for it in signs.programs):
+        return True
+    return any(program(it, where) for it in signs.alone) and not any(program(it, where) for it in signs.unless)
+
+
+def program(name: str, where: Where) -> Path | None:
+    """Return where a program is, or None where it is not installed."""
+    return next((folder / name for folder in where.programs if os.access(folder / name, os.X_OK)), None)
+
+
+def _certs_d(folder: str) -> Callable[[Subject], tuple[File, ...]]:
+    """Return the rule `FOLDER/REGISTRY/ca.crt`, one folder for each spelling."""
+
+    def files(subject: Subject) -> tuple[File, ...]:
+        return tuple(File(f"{folder}/{it}/{AUTHORITY}", subject.content, it) for it in subject.spellings)
+
+    return files
+
+
+def _hosts_toml(folder: str) -> Callable[[Subject], tuple[File, ...]]:
+    """Return containerd's rule: `hosts.toml` hides every `.crt` that it does not name, so both are written.
+
+    Some versions read the keys at the top, some the table, so each says it
+    (github.com/containerd/containerd, docs/hosts.md).
+    """
+
+    def files(subject: Subject) -> tuple[File, ...]:
+        found = []
+        for it in subject.spellings:
+            authority = f"{folder}/{it}/{AUTHORITY}"
+            text = (
+                f'server = "https://{it}"\nca = "{authority}"\n\n[host."https://{it}"]\n'
+                f'  capabilities = ["pull", "resolve", "push"]\n  ca = "{authority}"\n'
+            )
+            found += [File(authority, subject.content, it), File(f"{folder}/{it}/hosts.toml", text.encode(), it)]
+        return tuple(found)
+
+    return files
+
+
+def _beside(folder: str) -> Callable[[Subject], tuple[File, ...]]:
+    """Return the rule for a store whose configuration names the certificate's file."""
+
+    def files(subject: Subject) -> tuple[File, ...]:
+        return (File(f"{folder}/{subject.name}.crt", subject.content),)
+
+    return files
+
+
+def _k3s(folder: str) -> Callable[[Subject], tuple[Block, ...]]:
+    """Return what registries.yaml needs (docs.k3s.io/installation/private-registry)."""
+
+    def blocks(subject: Subject) -> tuple[Block, ...]:
+        path, found = f"{folder}/registries.yaml", []
+        for it in subject.spellings:
+            mirror = (f'"{it}":', "  endpoint:", f'    - "https://{it}"')
+            config = (f'"{it}":', "  tls:", f'    ca_file: "{folder}/{subject.name}.crt"')
+            claims = (f'"{it}":', f"'{it}':", f"{it}:")
+            found += [Block(path, "mirrors:", it, mirror, claims), Block(path, "configs:", it, config, claims)]
+        return tuple(found)
+
+    return blocks
+
+
+def _buildkit(folder: str, file: str) -> Callable[[Subject], tuple[Block, ...]]:
+    """Return what buildkitd.toml needs (github.com/moby/buildkit, docs/buildkitd.toml.md)."""
+
+    def blocks(subject: Subject) -> tuple[Block, ...]:
+        authority = f"{folder}/{subject.name}.crt"
+        return tuple(
+            Block(f"{folder}/{file}", "", it, (f'[registry."{it}"]', f'  ca = ["{authority}"]'), (f'[registry."{it}"]',))
+            for it in subject.spellings
+        )
+
+    return blocks
+
+
+def _anchor(folder: str, suffix: str) -> Callable[[Subject], tuple[File, ...]]:
+    """Return the rule for an operating system's folder of further authorities: one certificate a file."""
+
+    def files(subject: Subject) -> tuple[File, ...]:
+        return (File(f"{folder}/{subject.name}{suffix}", subject.content),)
+
+    return files
+
+
+_DESKTOP = "copies the certificates into its machine when it starts"
+_PROGRAMS = "curl, git, helm, oras, crane, Python"
+_NSS = Database(
+    places=(
+        "{home}/.pki/nssdb",
+        "{data}/pki/nssdb",
+        "{home}/snap/chromium/current/.pki/nssdb",
+        "{home}/.mozilla/firefox/*",
+        "{config}/mozilla/firefox/*",
+        "{home}/snap/firefox/common/.mozilla/firefox/*",
+        "{home}/.var/app/org.mozilla.firefox/.mozilla/firefox/*",
+    ),
+    mark="cert9.db",
+    look=("certutil", "-L", "-d", "sql:{place}", "-n", "{name}"),
+    add=("certutil", "-A", "-d", "sql:{place}", "-t", "C,,", "-n", "{name}", "-i", "{file}"),
+    remove=(("certutil", "-D", "-d", "sql:{place}", "-n", "{name}"),),
+)
+_KEYTOOL = ("-cacerts", "-storepass", "changeit", "-alias", "{name}")
+_JAVA = Database(
+    look=("keytool", "-list", *_KEYTOOL),
+    add=("keytool", "-importcert", "-noprompt", *_KEYTOOL, "-file", "{file}"),
+    remove=(("keytool", "-delete", *_KEYTOOL),),
+)
+
+STORES: tuple[Store, ...] = (
+    # docs.docker.com/engine/security/certificates
+    Store(
+        key="docker",
+        name="docker",
+        clients="Docker Engine",
+        scope=MACHINE,
+        signs=Signs(paths=("/run/docker.sock", "/var/run/docker.sock", "/var/lib/docker")),
+        files=_certs_d("/etc/docker/certs.d"),
+    ),
+    # docs.docker.com/engine/security/rootless
+    Store(
+        key="docker-rootless",
+        name="docker",
+        clients="Docker Engine without root",
+        scope=USER,
+        signs=Signs(paths=("{run}/docker.sock", "{data}/docker")),
+        files=_certs_d("{config}/docker/certs.d"),
+    ),
+    # docs.docker.com/desktop/features/networking; Desktop on Linux reads the same folder as on a Mac
+    Store(
+        key="docker-desktop",
+        name="docker",
+        clients="Docker Desktop",
+        scope=USER,
+        signs=Signs(paths=("{home}/.docker/desktop",)),
+        files=_certs_d("{home}/.docker/certs.d"),
+        restart=Restart(_DESKTOP, "systemctl --user restart docker-desktop"),
+    ),
+    # github.com/containers/image, docs/containers-certs.d.5.md: the first folder that exists, never two of them
+    Store(
+        key="containers",
+        name="podman",
+        clients="podman, skopeo, buildah, CRI-O",
+        scope=MACHINE,
+        signs=Signs(paths=("/etc/crio",), programs=("podman", "skopeo", "buildah", "crio")),
+        files=_certs_d("/etc/containers/certs.d"),
+        hidden_by=("{home}/.config/containers/certs.d",),
+    ),
+    Store(
+        key="containerd",
+        name="containerd",
+        clients="containerd: nerdctl, ctr --hosts-dir, Kubernetes",
+        scope=MACHINE,
+        signs=Signs(
+            paths=("/etc/containerd/certs.d",),
+            programs=("nerdctl", "crictl", "kubelet"),
+            alone=("containerd",),  # beside an engine it is that engine's own
+            unless=("dockerd",),
+        ),
+        files=_hosts_toml("/etc/containerd/certs.d"),
+    ),
+    Store(
+        key="k3s",
+        name="k3s",
+        clients="k3s, k3d",
+        scope=MACHINE,
+        signs=Signs(paths=("/etc/rancher/k3s", "/var/lib/rancher/k3s"), programs=("k3s",)),
+        files=_beside("/etc/rancher/k3s"),
+        blocks=_k3s("/etc/rancher/k3s"),
+        restart=Restart("reads registries.yaml when it starts", "systemctl restart k3s (on an agent: k3s-agent)"),
+    ),
+    # docs.docker.com/build/buildkit/configure: what `docker buildx create` takes where no other file is named
+    Store(
+        key="buildx",
+        name="buildkit",
+        clients="docker buildx, container driver",
+        scope=USER,
+        signs=Signs(paths=("{docker}/buildx/instances",)),
+        files=_beside("{docker}/buildx"),
+        blocks=_buildkit("{docker}/buildx", "buildkitd.default.toml"),
+        restart=Restart(
+            "copies the certificates into a builder when that is made",
+            "docker buildx rm BUILDER && docker buildx create --name BUILDER",
+        ),
+    ),
+    Store(
+        key="buildkit",
+        name="buildkit",
+        clients="buildkitd",
+        scope=MACHINE,
+        signs=Signs(paths=("/etc/buildkit",), programs=("buildkitd",)),
+        files=_beside("/etc/buildkit"),
+        blocks=_buildkit("/etc/buildkit", "buildkitd.toml"),
+        restart=Restart("reads buildkitd.toml when it starts", "systemctl restart buildkit"),
+    ),
+    # The operating system's own: each family's folder is its sign, since its program's name may be another family's too
+    Store(
+        key="system-debian",
+        name="system",
+        clients=_PROGRAMS,
+        scope=MACHINE,
+        signs=Signs(paths=("/usr/local/share/ca-certificates",)),
+        files=_anchor("/usr/local/share/ca-certificates", ".crt"),
+        refresh=Refresh(("update-ca-certificates",), ("update-ca-certificates", "--fresh")),
+        on_request=True,
+    ),
+    Store(
+        key="system-rhel",
+        name="system",
+        clients=_PROGRAMS,
+        scope=MACHINE,
+        signs=Signs(paths=("/etc/pki/ca-trust/source/anchors",)),
+        files=_anchor("/etc/pki/ca-trust/source/anchors", ".pem"),
+        refresh=Refresh(("update-ca-trust", "extract")),
+        on_request=True,
+    ),
+    Store(
+        key="system-arch",
+        name="system",
+        clients=_PROGRAMS,
+        scope=MACHINE,
+        signs=Signs(paths=("/etc/ca-certificates/trust-source/anchors",)),
+        files=_anchor("/etc/ca-certificates/trust-source/anchors", ".crt"),
+        refresh=Refresh(("trust", "extract-compat")),
+        on_request=True,
+    ),
+    Store(
+        key="system-suse",
+        name="system",
+        clients=_PROGRAMS,
+        scope=MACHINE,
+        signs=Signs(paths=("/etc/pki/trust/anchors",)),
+        files=_anchor("/etc/pki/trust/anchors", ".pem"),
+        refresh=Refresh(("update-ca-certificates",)),
+        on_request=True,
+    ),
+    Store(
+        key="nss",
+        name="nss",
+        clients="Firefox, Chromium",
+        scope=USER,
+        signs=Signs(programs=("certutil",)),
+        database=_NSS,
+        restart=Restart("reads its certificates when it starts", "close the browser and open it again"),
+        on_request=True,
+    ),
+    Store(
+        key="java",
+        name="java",
+        clients="Java",
+        scope=MACHINE,
+        signs=Signs(programs=("keytool",)),
+        database=_JAVA,
+        restart=Restart("reads its certificates when it starts", "start your Java programs again"),
+        on_request=True,
+    ),
+)
+"""The order is the one in which they are written and shown."""
+
+NAMES = tuple(dict.fromkeys(store.name for store in STORES))
+"""What --only and --skip take."""
