@@ -199,14 +199,15 @@ def here(environ: Mapping[str, str] = os.environ, home: Path | None = None) -> W
         configured = environ.get(variable, "")
         return Path(configured) if configured.startswith("/") else default
 
+    searched = environ.get("PATH", os.defpath).split(os.pathsep)
     return Where(
         home=home,
         config=folder("XDG_CONFIG_HOME", home / ".config"),
         data=folder("XDG_DATA_HOME", home / ".local" / "share"),
         run=folder("XDG_RUNTIME_DIR", Path(f"/run/user/{os.getuid()}")),
         docker=folder("DOCKER_CONFIG", home / ".docker"),
-        programs=tuple(Path(part) for part in environ.get("PATH", os.defpath).split(os.pathsep) if part)
-        + (Path("/usr/sbin"), Path("/sbin")),  # where an ordinary user's PATH seldom leads
+        # where an ordinary user's PATH seldom leads, and system programs are
+        programs=(*(Path(part) for part in searched if part), Path("/usr/sbin"), Path("/sbin")),
     )
 
 
@@ -282,7 +283,9 @@ def _buildkit(folder: str, file: str) -> Callable[[Subject], tuple[Block, ...]]:
     def blocks(subject: Subject) -> tuple[Block, ...]:
         authority = f"{folder}/{subject.name}.crt"
         return tuple(
-            Block(f"{folder}/{file}", "", it, (f'[registry."{it}"]', f'  ca = ["{authority}"]'), (f'[registry."{it}"]',))
+            Block(
+                f"{folder}/{file}", "", it, (f'[registry."{it}"]', f'  ca = ["{authority}"]'), (f'[registry."{it}"]',)
+            )
             for it in subject.spellings
         )
 
