@@ -1,0 +1,40 @@
+"""Reads TOML, and says in which line a text is none."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from trusted_registry.errors import RegistryError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from pathlib import PurePath
+
+
+def read(path: PurePath | str, text: str) -> dict[str, Any]:
+    """Return what a TOML text says; `path` is what errors call it.
+
+    Raises:
+        RegistryError: It is not TOML; the message names the line.
+    """
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        # "… (at line 3, column 5)", or "… (at end of document)"; the number is no attribute before Python 3.14
+        reason, _, place = str(error).partition(" (at ")
+        number = re.match(r"line (\d+)", place)
+        line = int(number[1]) if number else max(len(text.splitlines()), 1)
+        raise invalid(path, line, f"is not valid TOML: {reason}") from error
+
+
+def invalid(path: PurePath | str, line: int, reason: str) -> RegistryError:
+    """Return the error of a file that cannot be read from a line on."""
+    return RegistryError(
+        f"{path}, line {line}, {reason}. It was left as it is.", cure=f"Mend that line: sed -n {line}p {path} shows it"
+    )
