@@ -35,6 +35,11 @@ ADDRESS = {"address": "Address that clients type, instead of this machine's own.
 NAMES = {"names": "Further addresses and names, separated by commas."}
 PORT = {"port": "Port of the TLS registry."}
 WHERE = ADDRESS | NAMES | PORT
+WHICH = {
+    "only": "Only these stores, by name, separated by commas: docker, podman, containerd, k3s, buildkit, system, …",
+    "skip": "All but these.",
+}
+SYSTEM = {"system": "Also the operating system's store, the browsers' and Java's."}
 YES = {"yes": "Answer every question with yes."}
 
 
@@ -237,12 +242,42 @@ def registry_logs(c: Context, follow: bool = False, lines: str = "50") -> None:
 # The document's third part: trust
 
 
-@task(help=WHERE)
-def trust_linux(c: Context, address: str = "", names: str = "", port: str = "") -> None:
-    """Have this machine's Docker Engine trust the registry."""
+@task(help=WHERE | WHICH | SYSTEM)
+def trust_linux(
+    c: Context,
+    address: str = "",
+    names: str = "",
+    port: str = "",
+    only: str = "",
+    skip: str = "",
+    system: bool = False,
+) -> None:
+    """Have every client on this machine trust the registry."""
     from trusted_registry.chapters import trust
 
-    trust.linux(_settings(c, address=address, names=names, port=port), _terminal(c))
+    which = trust.choice(only, skip, system=system)
+    trust.linux(_settings(c, address=address, names=names, port=port), _terminal(c), which)
+
+
+@task(help=WHERE | WHICH | {"json": "Print JSON, for programs."})
+def trust_list(
+    c: Context,
+    address: str = "",
+    names: str = "",
+    port: str = "",
+    only: str = "",
+    skip: str = "",
+    json: bool = False,
+) -> None:
+    """Say what each client on this machine trusts."""
+    from trusted_registry.chapters import trust
+
+    t, which = _terminal(c, quiet=json), trust.choice(only, skip, system=True)
+    settings = _settings(c, address=address, names=names, port=port)
+    if json:
+        sys.stdout.write(trust.as_json(settings, t, which))
+    else:
+        t.table(*trust.listed(settings, t, which))
 
 
 @task(help=WHERE | {"keychain": "system (all users, asks for a password) or login (this user, asks in a window)."})
@@ -324,5 +359,9 @@ ns.add_collection(
         "registry", basic=registry_basic, test=registry_test, tls=registry_tls, stop=registry_stop, logs=registry_logs
     )
 )
-ns.add_collection(_chapter("trust", linux=trust_linux, macos=trust_macos, insecure=trust_insecure, remove=trust_remove))
+ns.add_collection(
+    _chapter(
+        "trust", linux=trust_linux, list=trust_list, macos=trust_macos, insecure=trust_insecure, remove=trust_remove
+    )
+)
 ns.configure(DEFAULTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from tests.recorder import Recorder
 from trusted_registry.defaults import DEFAULTS
 from trusted_registry.settings import Settings, load
+from trusted_registry.trust import stores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +51,7 @@ def _real(request: pytest.FixtureRequest, *marks: str) -> bool:
 def _apart_from_this_machine(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Keep a person's configuration, ledger and engine out of reach."""
+    """Keep a person's configuration, ledger and engine out of reach, and this machine's own stores of trust."""
     if _real(request, "engine", "e2e"):
         return
     for name in [name for name in os.environ if name.startswith(_OURS)] + ["CI", "NO_COLOR", "COLUMNS"]:
@@ -57,6 +59,9 @@ def _apart_from_this_machine(
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{home}/no-engine.sock")
+    real = stores.here
+    machine = tmp_path_factory.mktemp("machine")
+    monkeypatch.setattr(stores, "here", lambda: dataclasses.replace(real(), root=machine, programs=()))
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ from tests.disk import snapshot
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.registry import connection
-from trusted_registry.trust import docker
+from trusted_registry.trust import stores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ SHOWN = {
     "down": "docker rm",
     "test": "nox",
 }
-QUIET = {"status": "it only looks", "trust.remove": "there is nothing to take back here"}
+QUIET = {"status": "it only looks", "trust.list": "so does this", "trust.remove": "there is nothing to take back here"}
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def checkout(
     """A checkout with a certificate, in which the tasks of this process work."""
     monkeypatch.setattr(tasks, "ROOT", tmp_path)
     monkeypatch.setenv("INVOKE_REGISTRY_ADDRESS", ADDRESS)
-    monkeypatch.setattr(docker, "folder", lambda **_engine: tmp_path / "certs.d")
+    (stores.here().root / "var/lib/docker").mkdir(parents=True)
     issue.ensure(make_settings(tool="cryptography"), edge)
     yield tmp_path
     gc.collect()  # the Docker SDK closes a socket that was refused only when it is collected

@@ -131,8 +131,8 @@ def carry_out(operations: list[Write | Remove]) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder for one run; a second one waits up to a minute.
+def locked(folder: Path, *, name: str = ".lock") -> Iterator[None]:
+    """Hold a folder for one run; a second one waits up to a minute. Another name is another lock.
 
     Raises:
         RegistryError: The folder cannot be made, or another run holds it for longer.
@@ -141,13 +141,13 @@ def locked(folder: Path) -> Iterator[None]:
 
     make_folder(folder)
     with explained(folder):
-        lock = filelock.FileLock(folder / ".lock", timeout=60, mode=PRIVATE_FILE)
+        lock = filelock.FileLock(folder / name, timeout=60, mode=PRIVATE_FILE)
         try:
             lock.acquire()
         except filelock.Timeout:
             raise RegistryError(
                 f"Another run has held {folder} for a minute.",
-                cure=f"Wait for it, or see who it is: fuser -v {folder / '.lock'}",
+                cure=f"Wait for it, or see who it is: fuser -v {folder / name}",
             ) from None
     try:
         _recover(folder)

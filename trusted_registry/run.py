@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from trusted_registry.edge import Edge
 
 PRIVATE = 0o077
-"""The umask of everything started here: what a program leaves behind is its owner's alone unless it says otherwise."""
+"""The umask of what is started here: what a program leaves behind is its owner's alone unless it says otherwise."""
+PUBLIC = 0o022
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,14 @@ class Result:
         return lines[-1].strip() if lines else f"exit status {self.code}"
 
 
-def look(
+def look(  # noqa: PLR0913 - a program has as many sides
     argv: Sequence[str],
     *,
     text: str | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     timeout: float | None = 60,
+    umask: int = PRIVATE,
 ) -> Result:
     """Run a program whose outcome is only read, or whose failure the caller judges.
 
@@ -59,6 +61,7 @@ def look(
         env: Variables set on top of this process's own.
         cwd: Folder it runs in.
         timeout: Seconds after which it is stopped.
+        umask: PRIVATE, or PUBLIC for a program whose work every user is to read.
 
     Raises:
         RegistryError: The program is not installed or did not end in time.
@@ -74,7 +77,7 @@ def look(
             cwd=cwd,
             env={**os.environ, **env} if env else None,
             timeout=timeout,
-            umask=PRIVATE,
+            umask=umask,
         )
     except FileNotFoundError as missing:
         raise RegistryError(f"{argv[0]} is not installed.", cure=f"Install the program {argv[0]}.") from missing
@@ -99,6 +102,8 @@ def act(
 ) -> Result | None:
     """Show a command, run it unless this is a dry run, and insist that it succeeds; by sudo where it needs root.
 
+    What a program does as root, it does for every user of the machine: they may read it.
+
     Returns:
         What it left behind; None in a dry run.
 
@@ -109,7 +114,7 @@ def act(
     edge.command(argv)
     if edge.dry:
         return None
-    result = look(argv, cwd=cwd, timeout=timeout)
+    result = look(argv, cwd=cwd, timeout=timeout, umask=PUBLIC if as_root else PRIVATE)
     if not result.ok:
         raise RegistryError(f"{argv[0]} failed: {result.last_words}", cure=f"Try it by hand: {printable(argv)}")
     return result

@@ -11,7 +11,7 @@ from trusted_registry import address
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import probe
-from trusted_registry.trust import here
+from trusted_registry.trust import here, overview
 
 if TYPE_CHECKING:
     from trusted_registry.registry.answers import Running
@@ -43,7 +43,7 @@ class Registry:
 
 @dataclass(frozen=True)
 class Status:
-    """All of it; trust is a state by spelling."""
+    """All of it; trust is a state by store and spelling."""
 
     reference: str
     certificate: Certificate
@@ -131,12 +131,10 @@ def _health(settings: Settings, found: Running) -> str:
 
 def _trust(settings: Settings, engine: Engine) -> dict[str, str]:
     try:
-        places = here.places(settings, engine)
+        places = overview.overview(settings, engine, here.EVERY)
     except RegistryError as error:
         return {registry(settings): error.message}
-    said = {place.spelling: place.state.value for place in places}
-    unverified = here.unverified(settings, engine)
-    return said | {spelling: f"{said[spelling]}, not verified (insecure-registries)" for spelling in unverified}
+    return {f"{place.store.name}: {place.spelling}": place.said for place in places}
 
 
 def as_json(found: Status) -> str:

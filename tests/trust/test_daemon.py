@@ -12,7 +12,7 @@ from tests.disk import mode, snapshot
 from tests.recorder import Recorder
 from tests.trust.engines import StandIn, as_engine
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust import daemon, here, insecure, ledger
+from trusted_registry.trust import daemon, insecure, ledger, takeback
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
@@ -42,7 +42,7 @@ def _allow(make_settings: MakeSettings, engine: StandIn, edge: Recorder, **given
 
 
 def _remove(make_settings: MakeSettings, engine: StandIn, edge: Recorder) -> list[str]:
-    return here.remove(make_settings(), as_engine(engine), edge)
+    return takeback.remove(make_settings(), as_engine(engine), edge)
 
 
 def test_the_engine_takes_plain_http_up(make_settings: MakeSettings, engine: StandIn, edge: Recorder) -> None:

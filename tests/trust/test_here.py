@@ -13,8 +13,8 @@ from tests.recorder import Recorder
 from tests.trust.engines import StandIn, as_engine
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust import apply, here, ledger
-from trusted_registry.trust.docker import State
+from trusted_registry.trust import apply, here, ledger, takeback
+from trusted_registry.trust.look import State
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
@@ -43,11 +43,11 @@ def _certs_d() -> Path:
 
 
 def _states(settings: Settings, engine: Engine) -> set[State]:
-    return {place.state for place in here.places(settings, engine)}
+    return set(here.states(settings, engine).values())
 
 
 def test_trust_stands_in_every_spelling_s_folder(settings: Settings, engine: Engine, edge: Recorder) -> None:
-    assert here.trust(settings, engine, edge)
+    assert here.trust(settings, engine, edge).written
     content = (settings.folder / "ca.crt").read_bytes()
     assert {path: it[1] for path, it in snapshot(_certs_d()).items() if it[1]} == {
         f"{it}/ca.crt": content for it in SPELLINGS
@@ -62,7 +62,7 @@ def test_no_key_ever_stands_there(settings: Settings, engine: Engine, edge: Reco
 def test_the_second_time_nothing_is_written_or_shown(settings: Settings, engine: Engine) -> None:
     here.trust(settings, engine, Recorder())
     before, edge = snapshot(Path.home()), Recorder()
-    assert not here.trust(settings, engine, edge)
+    assert not here.trust(settings, engine, edge).written
     assert (snapshot(Path.home()), edge.commands) == (before, [])
 
 
@@ -70,26 +70,26 @@ def test_removal_leaves_the_home_as_it_was_but_for_an_empty_ledger(
     settings: Settings, engine: Engine, edge: Recorder
 ) -> None:
     here.trust(settings, engine, edge)
-    freed = here.remove(settings, engine, edge)
+    freed = takeback.remove(settings, engine, edge)
     assert freed == [str(_certs_d() / spelling / "ca.crt") for spelling in SPELLINGS]
     assert (ledger.read(ledger.where()), _certs_d().exists()) == ([], False)
 
 
 def test_removal_without_trust_removes_nothing(settings: Settings, engine: Engine, edge: Recorder) -> None:
-    assert here.remove(settings, engine, edge) == []
+    assert takeback.remove(settings, engine, edge) == []
 
 
 def test_removal_works_after_the_certificate_is_gone(settings: Settings, engine: Engine, edge: Recorder) -> None:
     here.trust(settings, engine, edge)
     issue.purge(settings.folder, edge)
-    assert len(here.remove(settings, engine, edge)) == 2
+    assert len(takeback.remove(settings, engine, edge)) == 2
 
 
 def test_a_changed_file_stays_with_a_warning(settings: Settings, engine: Engine, edge: Recorder) -> None:
     here.trust(settings, engine, edge)
     path = _certs_d() / SPELLINGS[0] / "ca.crt"
     path.write_bytes(b"another's")
-    here.remove(settings, engine, edge)
+    takeback.remove(settings, engine, edge)
     assert (path.read_bytes(), str(path) in edge.warned[0]) == (b"another's", True)
 
 
@@ -125,7 +125,7 @@ def test_removal_that_could_not_be_done_is_not_forgotten(
     with monkeypatch.context() as patch:
         patch.setattr(apply, "carry_out", _no_sudo)
         with pytest.raises(RegistryError, match="no sudo"):
-            here.remove(settings, engine, edge)
+            takeback.remove(settings, engine, edge)
     assert ledger.read(ledger.where()) == before
 
 
@@ -135,15 +135,15 @@ def test_another_s_certificate_is_left_and_nothing_is_written(
     path = _certs_d() / SPELLINGS[1] / "ca.crt"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"another's")
-    before = snapshot(Path.home())
+    before = snapshot(Path.home() / ".config")
     with pytest.raises(RegistryError, match="was not written here"):
         here.trust(settings, engine, edge)
-    assert snapshot(Path.home()) == before
+    assert (snapshot(Path.home() / ".config"), ledger.read(ledger.where())) == (before, [])
 
 
 def test_a_dry_run_writes_nothing_and_shows_one_command_a_spelling(settings: Settings, engine: Engine) -> None:
     before, edge = snapshot(Path.home()), Recorder(dry=True)
-    assert here.trust(settings, engine, edge)
+    assert here.trust(settings, engine, edge).written
     assert (snapshot(Path.home()), [command[0] for command in edge.commands]) == (before, ["install", "install"])
 
 
@@ -191,9 +191,9 @@ def test_one_system_s_task_on_another_names_the_right_one(
 def test_a_checkout_leaves_what_another_one_wrote(settings: Settings, engine: Engine, edge: Recorder) -> None:
     here.trust(settings, engine, edge)
     other = dataclasses.replace(settings, root=settings.root / "other")
-    assert here.remove(other, engine, edge) == []
+    assert takeback.remove(other, engine, edge) == []
     assert _states(settings, engine) == {State.TRUSTED}
-    assert len(here.remove(other, engine, edge, everyone=True)) == len(SPELLINGS)
+    assert len(takeback.remove(other, engine, edge, everyone=True)) == len(SPELLINGS)
     assert _states(settings, engine) == {State.ABSENT}
 
 

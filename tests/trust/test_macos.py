@@ -11,7 +11,7 @@ from tests.programs import put
 from tests.recorder import Recorder
 from tests.trust.engines import StandIn, as_engine
 from trusted_registry.certificate import issue
-from trusted_registry.trust import here, ledger, macos
+from trusted_registry.trust import here, ledger, macos, takeback
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
@@ -78,7 +78,7 @@ def test_trust_in_a_keychain_is_noted_and_taken_back(
     here.trust_keychain(settings, edge, "login")
     sha1 = issue.trusted(settings.folder).sha1
     assert [entry.value for entry in ledger.read(ledger.where())] == [sha1]
-    here.remove(settings, as_engine(StandIn()), edge)
+    takeback.remove(settings, as_engine(StandIn()), edge)
     ca, keychain = f"{settings.folder}/ca.crt", f"{Path.home()}/Library/Keychains/login.keychain-db"
     assert [line for line in edge.typed if "security" in line][1:] == [
         f"security remove-trusted-cert {ca}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from trusted_registry import address
@@ -11,20 +12,39 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
 from trusted_registry.registry import prove
 from trusted_registry.settings import one_of
-from trusted_registry.trust import daemon, here, macos
+from trusted_registry.trust import daemon, here, macos, overview, stores, takeback
+from trusted_registry.trust.here import EVERY, Choice
 
 if TYPE_CHECKING:
     from trusted_registry.edge import Edge
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
+    from trusted_registry.trust.here import Outcome
+    from trusted_registry.trust.stores import Store
 
 
-def linux(settings: Settings, edge: Edge) -> None:
-    """Have this machine's engine trust the registry, and hear from it whether it does."""
+def choice(only: str, skip: str, *, system: bool) -> Choice:
+    """Return which stores are meant by flags.
+
+    Raises:
+        SettingError: A name that is no store's.
+    """
+    return Choice(_names("--only", only), _names("--skip", skip), system)
+
+
+def _names(flag: str, text: str) -> tuple[str, ...]:
+    return tuple(one_of(flag, part.strip(), stores.NAMES) for part in text.split(",")) if text else ()
+
+
+def linux(settings: Settings, edge: Edge, which: Choice) -> None:
+    """Have this machine's clients trust the registry, and hear from the engine whether it does."""
     here.check_platform("Linux", "trust.linux")
-    engine = engines.connect(edge)
-    written(settings, engine, edge)
-    if edge.dry:
+    engine = engines.perhaps(edge, quiet=True)
+    if not edge.dry:
+        here.check_serves(settings)
+    outcome = written(settings, engine, edge, which)
+    engines_own = here.engine_store(engine)
+    if edge.dry or not any(store.key == engines_own for store in (*outcome.written, *outcome.already)):
         return
     for spelling in address.spellings(settings.hosts, settings.port):
         refused = prove.refusal(spelling, engine)
@@ -37,15 +57,28 @@ def linux(settings: Settings, edge: Edge) -> None:
             edge.say(f"proof: the engine accepts {spelling}")
 
 
-def written(settings: Settings, engine: Engine, edge: Edge) -> bool:
-    """Write the trust of this machine's engine, and say so; return whether anything was written."""
-    changed = here.trust(settings, engine, edge)
+def written(settings: Settings, engine: Engine, edge: Edge, which: Choice = EVERY) -> Outcome:
+    """Write the trust of this machine's clients, and say so."""
+    outcome = here.trust(settings, engine, edge, which)
     names = ", ".join(address.spellings(settings.hosts, settings.port))
-    restart = "restart Docker Desktop to have it read" if here.restarts(engine) else "no restart needed"
-    tell(edge, f"trust: {'now' if changed else 'already'} in place for {names}; {restart}")
+    if outcome.written:
+        tell(edge, f"trust: {_who(outcome.written)} now trusts {names}")
+    if outcome.already:
+        tell(edge, f"trust: {_who(outcome.already)} trusts {names} already")
+    if not (outcome.written or outcome.already or outcome.left):
+        edge.warn(
+            "no client of a registry was found here; to write for one all the same: ./inv trust.linux --only podman"
+        )
+    for store in outcome.written:
+        if store.restart:
+            edge.say(f"{store.clients} {store.restart.why}: {store.restart.command}")
     for spelling in here.unverified(settings, engine):
         edge.warn(f"the engine verifies nothing at {spelling}: see insecure-registries in its daemon.json")
-    return changed
+    return outcome
+
+
+def _who(rows: tuple[Store, ...]) -> str:
+    return ", ".join(dict.fromkeys(store.clients for store in rows))
 
 
 def on_macos(settings: Settings, edge: Edge, *, keychain: str) -> None:
@@ -68,9 +101,53 @@ def insecure(settings: Settings, edge: Edge) -> None:
 
 
 def remove(settings: Settings, edge: Edge, *, everyone: bool) -> None:
-    """Take back all that was written here."""
-    freed = here.remove(settings, engines.perhaps(edge), edge, everyone=everyone)
+    """Take back all that was written here, and hear from the engine that it refuses the registry again."""
+    engine = engines.perhaps(edge)
+    freed = takeback.remove(settings, engine, edge, everyone=everyone)
     for place in freed:
         tell(edge, f"removed: {place}")
     if not freed:
         edge.say("trust: there is none to take back")
+    elif not edge.dry and engine.here:
+        _tell_refusals(freed, engine, edge)
+
+
+def _tell_refusals(freed: list[str], engine: Engine, edge: Edge) -> None:
+    """Ask the engine about the names that it was to trust: those of the folders that were freed."""
+    parts = [place.split("/") for place in freed]
+    names = dict.fromkeys(it[-2] for it in parts if it[-3:-2] == ["certs.d"] and "docker" in it)
+    for name in names:
+        refused = prove.refusal(name, engine)
+        if refused is None:
+            edge.warn(f"the engine still accepts {name}: another certificate or insecure-registries vouches for it")
+        elif prove.is_distrust(refused):
+            edge.say(f"proof: the engine refuses {name} now")
+
+
+def listed(settings: Settings, edge: Edge, which: Choice) -> tuple[str, list[str], list[list[str]]]:
+    """Return title, columns and rows of what each client here trusts, one row a client and spelling."""
+    rows = _listed(settings, edge, which)
+    return (
+        "Trust on this machine",
+        ["Client", "Registry", "State", "Where"],
+        [[row["client"], row["registry"], row["state"], row["where"]] for row in rows],
+    )
+
+
+def as_json(settings: Settings, edge: Edge, which: Choice) -> str:
+    """Return the same as JSON, with a final newline."""
+    return json.dumps(_listed(settings, edge, which), indent=2) + "\n"
+
+
+def _listed(settings: Settings, edge: Edge, which: Choice) -> list[dict[str, str]]:
+    found = overview.overview(settings, engines.perhaps(edge, quiet=True), which)
+    return [
+        {
+            "store": place.store.name,
+            "client": place.store.clients,
+            "registry": place.spelling,
+            "state": place.said,
+            "where": place.where,
+        }
+        for place in found
+    ]

@@ -10,7 +10,8 @@ from trusted_registry.chapters import cert, registry, trust
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
 from trusted_registry.registry import prove, serve
-from trusted_registry.trust import here
+from trusted_registry.trust import takeback
+from trusted_registry.trust.here import Choice
 
 if TYPE_CHECKING:
     from trusted_registry.edge import Edge
@@ -29,7 +30,7 @@ def up(settings: Settings, edge: Edge) -> None:
 
     try:
         started = registry.tls(settings, engine, edge, meanwhile=pack)
-        trusted = trust.written(settings, engine, edge)
+        trusted = bool(trust.written(settings, engine, edge, Choice(engine="docker")).written)
         if not packed and (issued or trusted):
             pack()
     except BaseException:
@@ -50,7 +51,7 @@ def down(settings: Settings, edge: Edge, *, purge: bool) -> None:
     engine = engines.perhaps(edge)
     stopped = serve.stop(settings, engine, edge, purge=purge)
     if purge:
-        here.remove(settings, engine, edge)
+        takeback.remove(settings, engine, edge)
         issue.purge(settings.folder, edge)
         cert.tell(edge, "Images, trust, keys and certificates are gone. On other machines: ./inv trust.remove")
     else:

@@ -47,12 +47,13 @@ def connect(edge: Edge) -> Engine:
     return Engine(client, edge)
 
 
-def perhaps(edge: Edge) -> Engine:
+def perhaps(edge: Edge, *, quiet: bool = False) -> Engine:
     """Return the engine, or where none answers one that has nothing: for what can be done without."""
     try:
         return Engine(connection.client(), edge)
     except RegistryError as error:
-        edge.warn(f"{error.message} What needs one is left out.")
+        if not quiet:
+            edge.warn(f"{error.message} What needs one is left out.")
         return Engine(None, edge)
 
 

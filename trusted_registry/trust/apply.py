@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import sys
@@ -12,29 +13,43 @@ from typing import TYPE_CHECKING
 from trusted_registry import files, run
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
+from trusted_registry.trust import ledger
+from trusted_registry.trust.look import NoRoot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from trusted_registry.edge import Edge
     from trusted_registry.trust.plan import Plan
 
 
+@contextlib.contextmanager
+def one_at_a_time(edge: Edge) -> Iterator[None]:
+    """Hold this user's trust for one run; a second one waits. A dry run, which writes nothing, holds nothing."""
+    if edge.dry:
+        yield
+        return
+    with files.locked(ledger.where().parent, name=".trust.lock"):
+        yield
+
+
 def carry_out(plan: Plan, edge: Edge) -> None:
-    """Show a plan's commands, and do what they would do, file by file and each in one step.
+    """Show a plan's commands, and do what they would do, file by file and each in one step; then run what follows.
 
     Raises:
-        RegistryError: A file cannot be written, or there is no sudo to write it with.
+        NoRoot: It takes root, and there is no sudo or sudo refuses.
+        RegistryError: A file cannot be written, or a command failed.
     """
-    as_root = any(not writable(operation.path) for operation in plan.operations)
+    as_root = plan.machine and any(not writable(operation.path) for operation in plan.operations)
     for command in plan.typed:
         edge.command(["sudo", *command] if as_root else command)
-    if edge.dry or not plan.operations:
-        return
-    if as_root:
-        _through_sudo(plan)
-    else:
-        files.carry_out(list(plan.operations))
+    if plan.operations and not edge.dry:
+        if as_root:
+            _through_sudo(plan)
+        else:
+            files.carry_out(list(plan.operations))
+    for command in plan.runs:
+        run.act(command, edge, as_root=plan.machine)
 
 
 def writable(path: Path) -> bool:
@@ -49,10 +64,14 @@ def writable(path: Path) -> bool:
 def _through_sudo(plan: Plan) -> None:
     """Have this very module do the work as root: one process, one password."""
     package = Path(__file__).parent.parent.parent
-    argv = [*run.sudo(), sys.executable, "-B", "-m", "trusted_registry.trust.apply"]
+    try:
+        argv = [*run.sudo(), sys.executable, "-B", "-m", "trusted_registry.trust.apply"]
+    except RegistryError as error:
+        raise NoRoot(error.message, cure=error.cure) from error
     result = run.look(argv, text=_encode(plan.operations), cwd=package, timeout=None)
     if not result.ok:
-        raise RegistryError(
+        kind = NoRoot if result.last_words.startswith("sudo") else RegistryError
+        raise kind(
             f"sudo did not do it: {result.last_words}",
             cure="Run the same command as root, or the commands above by hand.",
         )

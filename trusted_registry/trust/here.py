@@ -1,25 +1,62 @@
-"""This machine's trust: looks, plans and carries out, for the Docker Engine that answers here and for a Mac."""
+"""This machine's trust: looks, plans and carries out, for every client that is found on it."""
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import platform
+import ssl
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trusted_registry import address, run
-from trusted_registry.certificate import issue
+from trusted_registry.certificate import inspect, issue
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust import apply, daemon, docker, ledger, macos
+from trusted_registry.registry import probe
+from trusted_registry.trust import apply, ledger, look, macos, plan, stores
+from trusted_registry.trust.look import NoRoot, State
+from trusted_registry.trust.stores import Subject
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trusted_registry.certificate.inspect import Facts
     from trusted_registry.edge import Edge
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
-    from trusted_registry.trust.docker import Place
+    from trusted_registry.trust.ledger import Entry
+    from trusted_registry.trust.look import Item
+    from trusted_registry.trust.plan import Plan
+    from trusted_registry.trust.stores import Store
 
 _SYSTEMS = {"Darwin": "macOS"}
 _TASKS = {"Darwin": "./inv trust.macos", "Linux": "./inv trust.linux"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which of this machine's stores: those that are found, only some of them, without some, with the system's.
+
+    `engine` is the key of the store that is meant where no engine answers yet.
+    """
+
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    system: bool = False
+    engine: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the stores: those that were written, those that trusted already, those left for want of root."""
+
+    written: tuple[Store, ...]
+    already: tuple[Store, ...]
+    left: tuple[Store, ...]
+
+
+EVERY = Choice()
 
 
 def check_platform(system: str, task: str) -> None:
@@ -30,134 +67,187 @@ def check_platform(system: str, task: str) -> None:
         raise RegistryError(f"{task} is for {_SYSTEMS.get(system, system)}; this is not.", cure=f"Use {instead}.")
 
 
-def places(settings: Settings, engine: Engine) -> list[Place]:
-    """Return each spelling of the registry's name and whether this machine's engine trusts it.
+def subject(settings: Settings, *, dry: bool = False) -> Subject:
+    """Return what clients must trust, and by which names.
+
+    Args:
+        settings: Where the certificate is, and the registry's names.
+        dry: Whether none need be there yet; the subject has no content then.
 
     Raises:
-        RegistryError: There is no certificate to trust, or a directory is a link.
+        RegistryError: There is none, it is no authority's, or it has expired.
     """
-    return _look(_certs_d(engine), settings, issue.trusted(settings.folder).path.read_bytes())
-
-
-def _look(certs_d: Path, settings: Settings, content: bytes) -> list[Place]:
     spellings = address.spellings(settings.hosts, settings.port)
-    return docker.find(certs_d, spellings, content, ledger.read(ledger.where()))
+    try:
+        anchor = issue.trusted(settings.folder, dry=dry)
+    except RegistryError:
+        if dry:
+            return Subject(b"", "0" * 64, spellings)
+        raise
+    _check_anchor(anchor)
+    return Subject(anchor.path.read_bytes(), anchor.fingerprint, spellings)
 
 
-def _certs_d(engine: Engine) -> Path:
-    if restarts(engine):
-        return macos.desktop_folder(Path.home())
-    return docker.folder(rootless=engine.here and engine.info().rootless)
+def _check_anchor(anchor: Facts) -> None:
+    if not anchor.self_issued:
+        raise RegistryError(
+            f"{anchor.path} is no authority's certificate: {anchor.issuer} signed it.",
+            cure="Copy certs/ca.crt, not domain.crt, from the registry's machine.",
+        )
+    if anchor.days_left(inspect.now()) < 0:
+        raise RegistryError(
+            f"{anchor.path} expired on {anchor.not_after:%Y-%m-%d}: no client would accept it.",
+            cure="On the registry's machine: ./inv cert --force; then copy the new ca.crt here.",
+        )
 
 
-def restarts(engine: Engine) -> bool:
-    """Whether this engine lives in a machine of its own, which takes certificates in when it starts."""
-    return platform.system() == "Darwin" or (engine.here and engine.info().desktop)
-
-
-def trust(settings: Settings, engine: Engine, edge: Edge) -> bool:
-    """Have this machine's engine trust the registry by every spelling of its name.
-
-    Returns:
-        True when anything was written.
+def check_serves(settings: Settings) -> None:
+    """Refuse to trust an authority that is not the one behind the registry, where that answers.
 
     Raises:
-        RegistryError: A place holds another's certificate, or cannot be written.
+        RegistryError: The registry shows a certificate that another authority signed.
     """
-    return _write("docker", _certs_d(engine), settings, edge)
+    anchor = issue.trusted(settings.folder).path
+    tls = probe.context(anchor)
+    tls.check_hostname = False  # which names it is for, is not the authority's to answer for
+    try:
+        probe.request(probe.Endpoint(settings.address, settings.port), "GET", "/v2/", tls)
+    except ssl.SSLCertVerificationError as error:
+        if error.verify_message and "self" not in error.verify_message and "issuer" not in error.verify_message:
+            return  # such as one that has expired: a renewal mends it, under the same authority
+        raise RegistryError(
+            f"{anchor} is not the authority of the registry at {settings.address}: {error.verify_message}.",
+            cure="Copy ca.crt from the registry's machine again; there, ./inv status says what it serves.",
+        ) from error
+    except (OSError, ValueError):
+        return
+
+
+def chosen(engine: Engine, choice: Choice) -> list[Store]:
+    """Return the stores of this machine that are meant, the answering engine's own among them."""
+    own = engine_store(engine) or choice.engine
+    return look.chosen(stores.here(), only=choice.only, skip=choice.skip, system=choice.system, engine=own)
+
+
+def engine_store(engine: Engine) -> str:
+    """Return the key of the store that the answering engine reads; empty where none answers."""
+    if not engine.here:
+        return ""
+    if engine.info().desktop:
+        return "docker-desktop"
+    return "docker-rootless" if engine.info().rootless else "docker"
+
+
+def items(settings: Settings, rows: Sequence[Store]) -> list[Item]:
+    """Return what stands in stores for the registry.
+
+    Raises:
+        RegistryError: There is no certificate to trust, or something in a store's way.
+    """
+    return look.look(rows, subject(settings), stores.here(), ledger.read(ledger.where()))
+
+
+def states(settings: Settings, engine: Engine, choice: Choice = EVERY) -> dict[tuple[str, str], State]:
+    """Return the state of each store for each spelling, by the store's key and the spelling."""
+    found = items(settings, chosen(engine, choice))
+    return look.by_spelling(found, address.spellings(settings.hosts, settings.port))
+
+
+def trust(settings: Settings, engine: Engine, edge: Edge, choice: Choice = EVERY) -> Outcome:
+    """Have this machine's clients trust the registry by every spelling of its name.
+
+    Everything is looked at before anything is written: where one store holds another's certificate, none is changed.
+
+    Raises:
+        RegistryError: There is nothing to trust, a store holds what is not ours, or cannot be written.
+    """
+    with apply.one_at_a_time(edge):
+        rows = chosen(engine, choice)
+        return _write(rows, settings, edge, needed=(engine_store(engine), *choice.only))
+
+
+def _write(rows: Sequence[Store], settings: Settings, edge: Edge, needed: Sequence[str]) -> Outcome:
+    wanted = subject(settings, dry=edge.dry)
+    source = issue.trusted(settings.folder).path if wanted.content else settings.folder / "ca.crt"
+    known, where = ledger.read(ledger.where()), stores.here()
+    planned: list[tuple[Store, Plan]] = []
+    left = []
+    for store in rows:
+        try:
+            found = look.look([store], wanted, where, known)
+        except NoRoot as error:
+            if store.key in needed or store.name in needed:
+                raise
+            left.append(_left(store, error, edge))
+            continue
+        _tell_ignored(found, edge)
+        planned.append((store, plan.install(store, found, wanted, source)))
+    written = []
+    for store, its_plan in planned:
+        if not its_plan:
+            continue
+        try:
+            _carry_out(store, its_plan, wanted, settings, edge)
+            written.append(store)
+        except NoRoot as error:
+            if store.key in needed or store.name in needed:
+                raise
+            left.append(_left(store, error, edge))
+    already = [store for store, its_plan in planned if not its_plan]
+    return Outcome(tuple(written), tuple(already), tuple(left))
+
+
+def _left(store: Store, error: RegistryError, edge: Edge) -> Store:
+    edge.warn(f"{store.name} was left out: {error.message} To tell it too: sudo ./inv trust.linux --only {store.name}")
+    return store
+
+
+def _tell_ignored(found: Sequence[Item], edge: Edge) -> None:
+    for path in look.ignored(found):
+        edge.warn(f"{path} counts for nothing: clients read files that end in .crt")
+
+
+def _carry_out(store: Store, its_plan: Plan, wanted: Subject, settings: Settings, edge: Edge) -> None:
+    if not edge.dry:
+        ledger.record(ledger.where(), _entries(store, its_plan, wanted, settings))
+    apply.carry_out(its_plan, edge)
+
+
+def _entries(store: Store, its_plan: Plan, wanted: Subject, settings: Settings) -> list[Entry]:
+    """Return what to remember of a plan: whole files by their content, blocks and databases by their value."""
+    where = stores.here()
+    shared = {where.path(block.path): block for block in store.blocks(wanted)}
+    written = [entry for entry in ledger.entries(its_plan, by=settings.root) if Path(entry.path) not in shared]
+    for block in store.blocks(wanted):
+        path = where.path(block.path)
+        if any(operation.path == path for operation in its_plan.operations):
+            value = f"{block.under} {block.spelling}"
+            written.append(ledger.entry(store.key, path, b"", by=settings.root, value=value))
+    if store.database and its_plan.runs:
+        for place in look.places(store.database, where):
+            made = ledger.entry(store.key, place, wanted.content, by=settings.root, value=wanted.name)
+            written.append(dataclasses.replace(made, path="" if place == Path() else str(place)))
+    return written
 
 
 def trust_desktop(settings: Settings, edge: Edge) -> bool:
     """Write the certificate where Docker Desktop, Colima and OrbStack look; return whether anything was written."""
-    return _write("docker-desktop", macos.desktop_folder(Path.home()), settings, edge)
-
-
-def _write(store: str, certs_d: Path, settings: Settings, edge: Edge) -> bool:
-    source = _anchor(settings, edge)
-    if source.exists():
-        content = source.read_bytes()
-        found = _look(certs_d, settings, content)
-    else:  # a dry run may have no certificate to compare
-        content, spellings = b"", address.spellings(settings.hosts, settings.port)
-        found = [docker.Place(it, certs_d / it / docker.FILE, docker.State.ABSENT) for it in spellings]
-    plan = docker.plan(store, found, source, content)
-    if not edge.dry:
-        ledger.record(ledger.where(), ledger.entries(plan, by=settings.root))
-    apply.carry_out(plan, edge)
-    return bool(plan.operations)
-
-
-def _anchor(settings: Settings, edge: Edge) -> Path:
-    """Return the file that clients trust; in a dry run, the one that there would be."""
-    try:
-        return issue.trusted(settings.folder, dry=edge.dry).path
-    except RegistryError:
-        if edge.dry:
-            return settings.folder / "ca.crt"
-        raise
+    row = next(store for store in stores.STORES if store.key == "docker-desktop")
+    return bool(_write([row], settings, edge, needed=(row.key,)).written)
 
 
 def trust_keychain(settings: Settings, edge: Edge, keychain: str) -> None:
     """Trust the certificate in a keychain of this Mac."""
-    source = _anchor(settings, edge)
+    try:
+        source = issue.trusted(settings.folder, dry=edge.dry).path
+    except RegistryError:
+        if not edge.dry:
+            raise
+        source = settings.folder / "ca.crt"
     if not edge.dry:
         sha1 = issue.trusted(settings.folder).sha1
         ledger.record(ledger.where(), [ledger.entry(f"keychain-{keychain}", source, b"", by=settings.root, value=sha1)])
     run.act(macos.add(source, keychain, Path.home()), edge)
-
-
-def remove(settings: Settings, engine: Engine, edge: Edge, *, everyone: bool = False) -> list[str]:
-    """Take back what this checkout wrote on this machine, or what every checkout of this user wrote.
-
-    Returns:
-        The places that were freed.
-
-    Raises:
-        RegistryError: Something cannot be taken back; what was taken back before it is forgotten all the same.
-    """
-    entries = [entry for entry in ledger.read(ledger.where()) if everyone or entry.by == str(settings.root)]
-    whole = [entry for entry in entries if not entry.value]
-    unknown = _unknown_to(entries, settings, engine) if everyone else []
-    plan, changed = docker.removal("docker", whole + unknown)
-    for path in changed:
-        edge.warn(f"{path} was changed since it was written here; it stays.")
-    apply.carry_out(plan, edge)
-    _forget(whole, edge)
-    freed = [str(operation.path) for operation in plan.operations]
-    for entry in entries:
-        if entry.value:
-            _take_back(entry, engine, edge)
-            _forget([entry], edge)
-            freed.append(f"{entry.value} in {entry.path}")
-    return freed
-
-
-def _take_back(entry: ledger.Entry, engine: Engine, edge: Edge) -> None:
-    store, _, keychain = entry.store.partition("-")
-    if store != "keychain":
-        daemon.disallow(entry, engine, edge)
-        return
-    for argv in macos.remove(Path(entry.path), entry.value, keychain, Path.home()):
-        try:
-            run.act(argv, edge)
-        except RegistryError as error:  # the certificate's file may be another one by now, or gone
-            edge.warn(error.message)
-
-
-def _forget(entries: list[ledger.Entry], edge: Edge) -> None:
-    if not edge.dry:
-        ledger.forget(ledger.where(), entries)
-
-
-def _unknown_to(entries: list[ledger.Entry], settings: Settings, engine: Engine) -> list[ledger.Entry]:
-    """Return the files that hold this very certificate and are not in the ledger: another user wrote them."""
-    try:
-        content = issue.trusted(settings.folder).path.read_bytes()
-    except RegistryError:
-        return []
-    known = {entry.path for entry in entries}
-    found = [place.path for place in _look(_certs_d(engine), settings, content) if place.state is docker.State.TRUSTED]
-    return [ledger.entry("docker", path, content, by=settings.root) for path in found if str(path) not in known]
 
 
 def unverified(settings: Settings, engine: Engine) -> list[str]:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class Entry:
     """One thing that was written: a whole file, known by the SHA-256 of its content, or one value in a shared file.
 
-    `by` is the checkout that wrote it, so that one does not take back what another one needs.
+    `by` is the checkout that wrote it, so that one does not take back what another one needs. `keep` is the nearest
+    folder that was there before: those below it were made for this. A file that was there before has its own folder.
     """
 
     store: str
@@ -33,6 +34,7 @@ class Entry:
     value: str
     by: str
     time: str
+    keep: str = ""
 
 
 def where() -> Path:
@@ -57,7 +59,7 @@ def read(path: Path) -> list[Entry]:
         return [Entry(**entry) for entry in json.loads(path.read_text())["entries"]]
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RegistryError(
             f"{path} is damaged, so what was written before is not known.",
             cure=f"Move it away: mv {path} {path}.damaged",
@@ -67,7 +69,12 @@ def read(path: Path) -> list[Entry]:
 def entry(store: str, path: Path, content: bytes, *, by: Path, value: str = "") -> Entry:
     """Return what to remember of one write, made now; with a value, that only this was added to the file."""
     now = datetime.datetime.now(datetime.timezone.utc)
-    return Entry(store, str(path), digest(content), value, str(by), f"{now:%Y-%m-%dT%H:%M:%SZ}")
+    return Entry(store, str(path), digest(content), value, str(by), f"{now:%Y-%m-%dT%H:%M:%SZ}", _kept(path))
+
+
+def _kept(path: Path) -> str:
+    """Return the nearest folder above a path that exists."""
+    return str(next((folder for folder in path.parents if os.path.lexists(folder)), Path(path.anchor or ".")))
 
 
 def entries(plan: Plan, *, by: Path, value: str = "") -> list[Entry]:

@@ -1,42 +1,182 @@
-"""What is to be written for a client and what is to be run: values, for whoever shows them or carries them out."""
+"""What is to be written for clients and what is to be run: values, for whoever shows them or carries them out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from trusted_registry.errors import RegistryError
+from trusted_registry.files import PUBLIC_FILE, Remove, Write
+from trusted_registry.trust import blocks, look, shared
+from trusted_registry.trust.ledger import digest
+from trusted_registry.trust.look import State
+from trusted_registry.trust.stores import MACHINE, STORES, Block, Database, File
 
-    from trusted_registry.files import Remove, Write
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from trusted_registry.trust.ledger import Entry
+    from trusted_registry.trust.look import Item
+    from trusted_registry.trust.stores import Store, Subject
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Files to write or remove, the commands that a person would type for that, and what to say of it.
+    """Files to write or remove, the commands that a person would type for that, and those that follow.
 
     Args:
-        store: Whose trust it is: docker, docker-rootless, docker-desktop, insecure.
+        store: Whose trust it is: the key of its row; insecure.
         operations: In the order in which they are carried out.
         typed: The same as commands.
+        runs: Commands that are run afterwards, shown as they are.
+        machine: Whether it takes root, where the files say nothing about that.
     """
 
     store: str
     operations: tuple[Write | Remove, ...]
     typed: tuple[tuple[str, ...], ...]
+    runs: tuple[tuple[str, ...], ...] = ()
+    machine: bool = True
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.operations or self.runs)
 
 
-def install(store: str, source: Path, writes: tuple[Write, ...]) -> Plan:
-    """Return the plan that copies a certificate to several places."""
-    typed = (("install", "-D", "-m", f"{write.mode:04o}", str(source), str(write.path)) for write in writes)
-    return Plan(store, writes, tuple(typed))
+def install(store: Store, items: Sequence[Item], subject: Subject, source: Path) -> Plan:
+    """Return what makes a store trust.
+
+    Args:
+        store: The row.
+        items: What stands in it now.
+        subject: What is to be trusted.
+        source: The file that holds it, for commands.
+
+    Raises:
+        RegistryError: The store holds what was not written here, or a shared file cannot be added to.
+    """
+    missing = [item for item in items if item.state is not State.TRUSTED]
+    for item in missing:
+        _check_ours(item)
+    writes = [Write(item.path, item.what.content) for item in missing if isinstance(item.what, File)]
+    typed = [_typed(write, subject, source) for write in writes]
+    for path in dict.fromkeys(item.path for item in missing if isinstance(item.what, Block)):
+        text = next(item.text for item in items if item.path == path)
+        wanted = [item.what for item in items if item.path == path and isinstance(item.what, Block)]
+        shared.check(path, text)
+        writes.append(Write(path, shared.merged(text, wanted).encode(), mode(path)))
+        typed.append(("editor", str(path)))
+    runs = [
+        look.command(item.what.add, subject.name, item.path, str(source))
+        for item in missing
+        if isinstance(item.what, Database)
+    ]
+    if writes and store.refresh:
+        runs.append(store.refresh.command)
+    return Plan(store.key, tuple(writes), tuple(typed), tuple(runs), machine=store.scope == MACHINE)
 
 
-def removal(store: str, removes: tuple[Remove, ...]) -> Plan:
+def _check_ours(item: Item) -> None:
+    if item.state is not State.FOREIGN:
+        return
+    if isinstance(item.what, Block):
+        shared.merged(item.text, [item.what])  # names the line
+    raise RegistryError(
+        f"{item.path} holds something that was not written here; nothing was changed.",
+        cure=f"See what it is: cat {item.path}; then remove it: sudo rm {item.path}; or go on without it: "
+        f"--skip {item.store.name}",
+    )
+
+
+def _typed(write: Write, subject: Subject, source: Path) -> tuple[str, ...]:
+    """Return the command that a person would type for a file: from the certificate, or with its text in it."""
+    if write.content == subject.content:
+        return ("install", "-D", "-m", f"{write.mode:04o}", str(source), str(write.path))
+    return ("sh", "-c", 'printf %s "$1" > "$0"', str(write.path), write.content.decode())
+
+
+def mode(path: Path) -> int:
+    """Return the mode that a file is to keep."""
+    return path.stat().st_mode & 0o777 if path.exists() else PUBLIC_FILE
+
+
+def removal(store: str, removes: Iterable[Remove], *, machine: bool = True) -> Plan:
     """Return the plan that takes files away, and the folders that this leaves empty."""
-    typed: list[tuple[str, ...]] = []
-    for remove in removes:
-        typed.append(("rm", str(remove.path)))
-        if remove.path.parent != remove.keep:
-            typed.append(("rmdir", "--ignore-fail-on-non-empty", str(remove.path.parent)))
-    return Plan(store, removes, tuple(typed))
+    removes = tuple(removes)
+    emptied = dict.fromkeys(remove.path.parent for remove in removes if remove.path.parent != remove.keep)
+    typed = [("rm", str(remove.path)) for remove in removes] + [("rmdir", str(folder)) for folder in emptied]
+    return Plan(store, removes, tuple(typed), machine=machine)
+
+
+def taken_back(key: str, entries: Sequence[Entry]) -> tuple[Plan, list[Path]]:
+    """Return what takes a store's entries of the ledger back, and the files that were changed since and so stay.
+
+    Raises:
+        RegistryError: A file cannot be looked at.
+    """
+    store = next((row for row in STORES if row.key == key), None)
+    machine = store is None or store.scope == MACHINE
+    gone, changed = _files([entry for entry in entries if not entry.value])
+    plan = removal(key, gone, machine=machine)
+    operations, typed = list(plan.operations), list(plan.typed)
+    runs: list[tuple[str, ...]] = []
+    if store and store.refresh and gone:
+        runs.append(store.refresh.after_removal or store.refresh.command)
+    valued = [entry for entry in entries if entry.value]
+    if store and store.database:
+        runs += _dropped(store.database, valued)
+    else:
+        for operation in _unmerged(valued):
+            operations.append(operation)
+            typed.append(("editor" if isinstance(operation, Write) else "rm", str(operation.path)))
+    return Plan(key, tuple(operations), tuple(typed), tuple(runs), machine=machine), changed
+
+
+def _files(entries: Sequence[Entry]) -> tuple[list[Remove], list[Path]]:
+    written: dict[Path, set[str]] = {}
+    keep: dict[Path, Path] = {}
+    for entry in entries:
+        path = Path(entry.path)
+        written.setdefault(path, set()).add(entry.sha256)
+        # The folders that the first of several writes made are ours to take away.
+        known = Path(entry.keep) if entry.keep else path.parent.parent.parent
+        keep[path] = min(keep.get(path, known), known, key=lambda it: len(it.parts))
+    removes, changed = [], []
+    for path, digests in written.items():
+        present = look.content(path)
+        if present is not None and digest(present) in digests:
+            removes.append(Remove(path, keep=keep[path]))
+        elif present is not None:
+            changed.append(path)
+    return removes, changed
+
+
+def _unmerged(entries: Sequence[Entry]) -> list[Write | Remove]:
+    """Return what takes blocks out of shared files; a file that holds nothing else, and was made here, goes."""
+    operations: list[Write | Remove] = []
+    for path in dict.fromkeys(Path(entry.path) for entry in entries):
+        before = after = look.read(path)
+        mine = [entry for entry in entries if Path(entry.path) == path]
+        for entry in mine:
+            under, _, spelling = entry.value.rpartition(" ")
+            after = blocks.removed(after, Block(str(path), under, spelling, (), ()))
+        keep = next((Path(entry.keep) for entry in mine if entry.keep), None)
+        if before and not after and keep:
+            operations.append(Remove(path, keep=keep))
+        elif after != before:
+            operations.append(Write(path, after.encode(), mode(path)))
+    return operations
+
+
+def _dropped(database: Database, entries: Iterable[Entry]) -> list[tuple[str, ...]]:
+    """Return the commands that take certificates out of a database, where they still are in it."""
+    from trusted_registry import run
+
+    found = []
+    for entry in entries:
+        place = Path(entry.path)
+        gone = database.mark and not (place / database.mark).exists()
+        if not gone and run.look(look.command(database.look, entry.value, place)).ok:
+            found += [look.command(argv, entry.value, place) for argv in database.remove]
+    return found

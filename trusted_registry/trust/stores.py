@@ -77,6 +77,7 @@ class Database:
 
     Args:
         places: Folders, with * for any name; one counts where it holds `mark`. None: the program knows its own.
+            With no `mark`, the database's own file.
         look: Succeeds where the certificate is in.
         add: Puts it in.
         remove: Takes it out, one command after the other.
@@ -100,10 +101,17 @@ class Refresh:
 
 @dataclass(frozen=True)
 class Restart:
-    """What reads the store only when it starts: said, never done unasked."""
+    """What reads the store only when it starts: said, never done unasked.
+
+    Args:
+        why: What it does when it starts, after its name.
+        command: What starts it anew.
+        process: The program's name among the processes; empty where that tells nothing.
+    """
 
     why: str
     command: str
+    process: str = ""
 
 
 @dataclass(frozen=True)
@@ -302,6 +310,7 @@ def _anchor(folder: str, suffix: str) -> Callable[[Subject], tuple[File, ...]]:
 
 
 _DESKTOP = "copies the certificates into its machine when it starts"
+_MAC_CERTS_D = "{home}/.docker/certs.d"
 _PROGRAMS = "curl, git, helm, oras, crane, Python"
 _NSS = Database(
     places=(
@@ -324,6 +333,35 @@ _JAVA = Database(
     add=("keytool", "-importcert", "-noprompt", *_KEYTOOL, "-file", "{file}"),
     remove=(("keytool", "-delete", *_KEYTOOL),),
 )
+
+
+def _keychain(place: str, *domain: str) -> Database:
+    """Return a keychain; `-d` is the trust settings of all users, whatever keychain is named (security(1)).
+
+    Trusted for TLS; and for `basic`, by which an authority is asked about: the rules for TLS are a server's.
+    """
+    return Database(
+        places=(place,),
+        look=("security", "verify-cert", "-q", "-l", "-L", "-p", "basic", "-c", "{file}"),
+        add=(
+            *("security", "add-trusted-cert", *domain, "-r", "trustRoot", "-p", "ssl", "-p", "basic"),
+            *("-k", "{place}", "{file}"),
+        ),
+        remove=(
+            ("security", "remove-trusted-cert", *domain, "{file}"),
+            ("security", "delete-certificate", "-Z", "{sha1}", "{place}"),
+        ),
+    )
+
+
+def _root_store(*whose: str) -> Database:
+    """Return a root store of Windows (learn.microsoft.com, certutil)."""
+    return Database(
+        look=("certutil", *whose, "-store", "ROOT", "{sha1}"),
+        add=("certutil", *whose, "-addstore", "-f", "ROOT", "{file}"),
+        remove=(("certutil", *whose, "-delstore", "ROOT", "{sha1}"),),
+    )
+
 
 STORES: tuple[Store, ...] = (
     # docs.docker.com/engine/security/certificates
@@ -385,7 +423,9 @@ STORES: tuple[Store, ...] = (
         signs=Signs(paths=("/etc/rancher/k3s", "/var/lib/rancher/k3s"), programs=("k3s",)),
         files=_beside("/etc/rancher/k3s"),
         blocks=_k3s("/etc/rancher/k3s"),
-        restart=Restart("reads registries.yaml when it starts", "systemctl restart k3s (on an agent: k3s-agent)"),
+        restart=Restart(
+            "reads registries.yaml when it starts", "systemctl restart k3s (on an agent: k3s-agent)", "k3s"
+        ),
     ),
     # docs.docker.com/build/buildkit/configure: what `docker buildx create` takes where no other file is named
     Store(
@@ -409,7 +449,7 @@ STORES: tuple[Store, ...] = (
         signs=Signs(paths=("/etc/buildkit",), programs=("buildkitd",)),
         files=_beside("/etc/buildkit"),
         blocks=_buildkit("/etc/buildkit", "buildkitd.toml"),
-        restart=Restart("reads buildkitd.toml when it starts", "systemctl restart buildkit"),
+        restart=Restart("reads buildkitd.toml when it starts", "systemctl restart buildkit", "buildkitd"),
     ),
     # The operating system's own: each family's folder is its sign, since its program's name may be another family's too
     Store(
@@ -470,6 +510,81 @@ STORES: tuple[Store, ...] = (
         signs=Signs(programs=("keytool",)),
         database=_JAVA,
         restart=Restart("reads its certificates when it starts", "start your Java programs again"),
+        on_request=True,
+    ),
+    # docs.docker.com/desktop/troubleshoot-and-support/faqs/macfaqs; it also takes what the keychains trust
+    Store(
+        key="macos-docker-desktop",
+        name="docker",
+        clients="Docker Desktop",
+        scope=USER,
+        signs=Signs(paths=("/Applications/Docker.app", "{home}/Applications/Docker.app")),
+        files=_certs_d(_MAC_CERTS_D),
+        restart=Restart(_DESKTOP, "osascript -e 'quit app \"Docker\"' && open -a Docker"),
+        system=MACOS,
+    ),
+    # github.com/abiosoft/colima, environment/vm/lima/certs.go
+    Store(
+        key="macos-colima",
+        name="docker",
+        clients="Colima",
+        scope=USER,
+        signs=Signs(paths=("{home}/.colima", "{config}/colima"), programs=("colima",)),
+        files=_certs_d(_MAC_CERTS_D),
+        restart=Restart(_DESKTOP, "colima restart"),
+        system=MACOS,
+    ),
+    # github.com/orbstack/orbstack/issues/340: its engine's folder is a link to this one
+    Store(
+        key="macos-orbstack",
+        name="docker",
+        clients="OrbStack",
+        scope=USER,
+        signs=Signs(paths=("/Applications/OrbStack.app", "{home}/.orbstack"), programs=("orb",)),
+        files=_certs_d(_MAC_CERTS_D),
+        system=MACOS,
+    ),
+    Store(
+        key="macos-system",
+        name="keychain",
+        clients="Safari, curl, git and Go programs, of all users",
+        scope=MACHINE,
+        signs=Signs(programs=("security",)),
+        database=_keychain("/Library/Keychains/System.keychain", "-d"),
+        system=MACOS,
+        on_request=True,
+    ),
+    Store(
+        key="macos-login",
+        name="keychain",
+        clients="Safari, curl, git and Go programs, of this user",
+        scope=USER,
+        signs=Signs(programs=("security",)),
+        database=_keychain("{home}/Library/Keychains/login.keychain-db"),
+        system=MACOS,
+        on_request=True,
+    ),
+    # docs.docker.com/desktop/troubleshoot-and-support/faqs/windowsfaqs: Docker Desktop takes what these trust
+    Store(
+        key="windows-machine",
+        name="windows",
+        clients="Docker Desktop, Edge, Chrome, curl, .NET and Go programs, of all users",
+        scope=MACHINE,
+        signs=Signs(programs=("certutil",)),
+        database=_root_store(),
+        restart=Restart(f"Docker Desktop {_DESKTOP}", "docker desktop restart"),
+        system=WINDOWS,
+        on_request=True,
+    ),
+    Store(
+        key="windows-user",
+        name="windows",
+        clients="Docker Desktop, Edge, Chrome, curl, .NET and Go programs, of this user",
+        scope=USER,
+        signs=Signs(programs=("certutil",)),
+        database=_root_store("-user"),
+        restart=Restart(f"Docker Desktop {_DESKTOP}", "docker desktop restart"),
+        system=WINDOWS,
         on_request=True,
     ),
 )

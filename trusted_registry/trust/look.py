@@ -1,0 +1,233 @@
+"""What stands in the stores of this machine: looked at, never changed."""
+
+from __future__ import annotations
+
+import enum
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trusted_registry import run
+from trusted_registry.errors import RegistryError
+from trusted_registry.trust import blocks, stores
+from trusted_registry.trust.ledger import digest
+from trusted_registry.trust.stores import Block, Database, File
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from trusted_registry.trust.ledger import Entry
+    from trusted_registry.trust.stores import Store, Subject, Where
+
+
+class State(enum.Enum):
+    """What a store says of the registry; the later one of two is the worse."""
+
+    TRUSTED = "trusted"
+    ABSENT = "absent"
+    STALE = "stale"
+    HIDDEN = "shadowed"
+    FOREIGN = "foreign"
+
+
+class NoRoot(RegistryError):  # noqa: N818 - it is what is missing, and RegistryError says that it is an error
+    """Something takes root, which this user is not and cannot become."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing that a store holds or should hold: where, what it is now, and the text around it where it shares one.
+
+    `path` of a database is its folder, or empty where its program knows it; a file's with `hidden` is in the folder
+    that a client reads instead of the store's own.
+    """
+
+    store: Store
+    what: File | Block | Database
+    path: Path
+    state: State
+    text: str = ""
+
+    @property
+    def spelling(self) -> str:
+        """Whom it is about; "" is every spelling."""
+        return "" if isinstance(self.what, Database) else self.what.spelling
+
+
+def chosen(
+    where: Where, *, only: Sequence[str] = (), skip: Sequence[str] = (), system: bool = False, engine: str = ""
+) -> list[Store]:
+    """Return the stores that are to be written or shown, in the table's order.
+
+    Args:
+        where: This user's folders.
+        only: Names of stores; with them, no others, and these even if nobody here seems to read them.
+        skip: Names of stores to leave out.
+        system: With those of the operating system, of browsers and of Java.
+        engine: Key of the store that the answering engine reads; present whatever the signs say.
+
+    Raises:
+        RegistryError: A store was asked for by name that this system does not have.
+    """
+    rows = [store for store in stores.STORES if store.system == platform.system()]
+    found = []
+    for store in rows:
+        wanted = store.name in only if only else (system or not store.on_request)
+        if wanted and store.name not in skip and (store.key == engine or stores.present(store.signs, where)):
+            found.append(store)
+    for name in only:
+        if name not in skip and not any(store.name == name for store in found):
+            found.append(_unseen(name, rows))
+    return found
+
+
+def _unseen(name: str, rows: Iterable[Store]) -> Store:
+    """Return a store that was asked for by name and whose readers are not seen here."""
+    store = next((row for row in rows if row.name == name), None)
+    if store is None or store.refresh:
+        raise RegistryError(
+            f"No store of the kind {name} is known on this system.",
+            cure="See what is here: ./inv trust.list; by hand: the page that ./inv trust.kit writes.",
+        )
+    if store.database:
+        tool = store.database.look[0]
+        packages = {"certutil": "libnss3-tools (Debian), nss-tools (Fedora), nss (Arch)", "keytool": "a Java runtime"}
+        raise RegistryError(f"{tool} is not installed.", cure=f"Install {packages[tool]}.")
+    return store
+
+
+def look(rows: Iterable[Store], subject: Subject, where: Where, ledger: Iterable[Entry]) -> list[Item]:
+    """Return what stands in stores, and what should.
+
+    Raises:
+        RegistryError: A folder on the way is a link, a client would fail on what lies beside, or something cannot be
+            read (NoRoot where root could).
+    """
+    ours = {(entry.path, entry.sha256) for entry in ledger}
+    return [item for store in rows for item in _store(store, subject, where, ours)]
+
+
+def _store(store: Store, subject: Subject, where: Where, ours: set[tuple[str, str]]) -> Iterator[Item]:
+    for file in store.files(subject):
+        yield _file(store, file, where.path(file.path), ours)
+        yield from _hidden(store, file, where, ours)
+    for block in store.blocks(subject):
+        path = where.path(block.path)
+        text = read(path)
+        yield Item(store, block, path, _block(text, block), text)
+    if store.database:
+        for place in places(store.database, where):
+            found = run.look(command(store.database.look, subject.name, place)).ok
+            yield Item(store, store.database, place, State.TRUSTED if found else State.ABSENT)
+
+
+def _file(store: Store, file: File, path: Path, ours: set[tuple[str, str]]) -> Item:
+    folder = path.parent
+    if file.spelling:
+        _check_links(folder, path)
+        _check_beside(folder)
+    else:
+        _check_links(path)
+    present = content(path)
+    if present is None:
+        return Item(store, file, path, State.ABSENT)
+    if present == file.content:
+        return Item(store, file, path, State.TRUSTED)
+    return Item(store, file, path, State.STALE if (str(path), digest(present)) in ours else State.FOREIGN)
+
+
+def _hidden(store: Store, file: File, where: Where, ours: set[tuple[str, str]]) -> Iterator[Item]:
+    """Yield what a client reads instead of a store's own folder, where that exists."""
+    for template in store.hidden_by:
+        path = where.path(template) / file.spelling / Path(file.path).name
+        if path.parent.is_dir():
+            item = _file(store, file, path, ours)
+            yield Item(store, file, path, State.HIDDEN if item.state is State.ABSENT else item.state)
+
+
+def _block(text: str, block: Block) -> State:
+    if blocks.holds(text, block):
+        return State.TRUSTED
+    if blocks.foreign(text, block):
+        return State.FOREIGN
+    return State.STALE if blocks.marked(text, block) else State.ABSENT
+
+
+def _check_links(*parts: Path) -> None:
+    for part in parts:
+        if part.is_symlink():
+            target = part.readlink()
+            raise RegistryError(f"{part} is a link to {target}; it is not followed.", cure=f"Remove it: rm {part}")
+
+
+def _check_beside(folder: Path) -> None:
+    """Refuse a folder on which clients fail whatever else is in it (moby/moby, registry/registry.go)."""
+    for key in sorted(folder.glob("*.key")) if folder.is_dir() else []:
+        if not key.with_suffix(".cert").exists():
+            raise RegistryError(
+                f"{key} has no certificate beside it: with it there, every pull from {folder.name} fails.",
+                cure=f"Take it away: sudo rm {key}",
+            )
+
+
+def ignored(items: Iterable[Item]) -> list[Path]:
+    """Return certificates beside ours that no client reads, for the end of their name: `*.pem`."""
+    folders = dict.fromkeys(item.path.parent for item in items if isinstance(item.what, File) and item.spelling)
+    return [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.pem"))]
+
+
+def read(path: Path) -> str:
+    """Return a shared file's text; empty where there is none.
+
+    Raises:
+        RegistryError: It cannot be read, or is no text.
+    """
+    try:
+        return (content(path) or b"").decode()
+    except UnicodeDecodeError as error:
+        raise RegistryError(f"{path} is no text. It was left as it is.", cure=f"See what it is: file {path}") from error
+
+
+def content(path: Path) -> bytes | None:
+    """Return what a file holds, or None where there is none.
+
+    Raises:
+        RegistryError: It cannot be read (NoRoot where root could).
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except PermissionError as error:
+        raise NoRoot(f"{path} may be read by root alone.", cure="Run the same command as root: sudo ./inv …") from error
+    except OSError as error:
+        raise RegistryError(f"{path} cannot be read: {error.strerror}.", cure=f"Look: ls -ld {path}") from error
+
+
+def places(database: Database, where: Where) -> list[Path]:
+    """Return the folders of a database on this machine; one empty path where its program knows its own."""
+    if not database.places:
+        return [Path()]
+    found = []
+    for template in database.places:
+        path = where.path(template)
+        candidates = sorted(path.parent.glob("*")) if path.name == "*" else [path]
+        found += [candidate for candidate in candidates if (candidate / database.mark).exists()]
+    return found
+
+
+def command(argv: Iterable[str], name: str, place: Path, file: str = "") -> tuple[str, ...]:
+    """Return a database's command with its braces filled in."""
+    return tuple(word.format(name=name, place=place, file=file) for word in argv)
+
+
+def by_spelling(items: Iterable[Item], spellings: Iterable[str]) -> dict[tuple[str, str], State]:
+    """Return the worst state of what a store holds for each spelling, by its key and the spelling."""
+    order = list(State)
+    found: dict[tuple[str, str], State] = {}
+    for item in items:
+        for spelling in [item.spelling] if item.spelling else spellings:
+            at = (item.store.key, spelling)
+            found[at] = max(found.get(at, State.TRUSTED), item.state, key=order.index)
+    return found

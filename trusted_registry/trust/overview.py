@@ -1,0 +1,77 @@
+"""How things stand in every store of this machine, client by client: what `trust.list` and `status` show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trusted_registry import address
+from trusted_registry.trust import here, look
+from trusted_registry.trust.look import State
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trusted_registry.registry.engine import Engine
+    from trusted_registry.settings import Settings
+    from trusted_registry.trust.here import Choice
+    from trusted_registry.trust.look import Item
+    from trusted_registry.trust.stores import Store
+
+
+@dataclass(frozen=True)
+class Place:
+    """A store, a spelling of the registry's name, and what the one says of the other."""
+
+    store: Store
+    spelling: str
+    said: str
+    where: str
+
+
+def overview(settings: Settings, engine: Engine, choice: Choice) -> list[Place]:
+    """Return every store that is found here with every spelling, in the table's order.
+
+    Raises:
+        RegistryError: There is no certificate to trust, or something in a store's way.
+    """
+    spellings = address.spellings(settings.hosts, settings.port)
+    unverified = here.unverified(settings, engine)
+    engines_own = here.engine_store(engine)
+    found = []
+    for store in here.chosen(engine, choice):
+        try:
+            items = here.items(settings, [store])
+        except look.NoRoot as error:
+            found += [Place(store, spelling, "not known", error.message) for spelling in spellings]
+            continue
+        states = look.by_spelling(items, spellings)
+        for spelling in spellings:
+            state = states.get((store.key, spelling), State.ABSENT)
+            said = _said(store, items, state)
+            if spelling in unverified and store.key == engines_own:
+                said += ", not verified (insecure-registries)"
+            found.append(Place(store, spelling, said, _where(items, spelling)))
+    return found
+
+
+def _said(store: Store, items: list[Item], state: State) -> str:
+    if state is State.TRUSTED and store.restart and _newer([item.path for item in items], store.restart.process):
+        return "needs a restart"
+    return state.value
+
+
+def _newer(paths: list[Path], process: str) -> bool:
+    """Whether a file changed after the program that reads it at its start was started."""
+    import psutil
+
+    if not process:
+        return False
+    changed = max((path.stat().st_mtime for path in paths if path.exists()), default=0.0)
+    running = psutil.process_iter(["name", "create_time"])
+    return any(it.info["name"] == process and it.info["create_time"] < changed for it in running)
+
+
+def _where(items: list[Item], spelling: str) -> str:
+    paths = dict.fromkeys(str(item.path) for item in items if item.spelling in ("", spelling) and str(item.path) != ".")
+    return ", ".join(paths) or "the program's own"
