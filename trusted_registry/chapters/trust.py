@@ -62,23 +62,23 @@ def written(settings: Settings, engine: Engine, edge: Edge, which: Choice = EVER
     outcome = here.trust(settings, engine, edge, which)
     names = ", ".join(address.spellings(settings.hosts, settings.port))
     if outcome.written:
-        tell(edge, f"trust: {_who(outcome.written)} now trusts {names}")
+        tell(edge, f"trust: now in place for {names}: {_who(outcome.written)}")
     if outcome.already:
-        tell(edge, f"trust: {_who(outcome.already)} trusts {names} already")
+        tell(edge, f"trust: already in place for {names}: {_who(outcome.already)}")
     if not (outcome.written or outcome.already or outcome.left):
         edge.warn(
             "no client of a registry was found here; to write for one all the same: ./inv trust.linux --only podman"
         )
     for store in outcome.written:
         if store.restart:
-            edge.say(f"{store.clients} {store.restart.why}: {store.restart.command}")
+            edge.say(f"{store.name}: it {store.restart.why}, so: {store.restart.command}")
     for spelling in here.unverified(settings, engine):
         edge.warn(f"the engine verifies nothing at {spelling}: see insecure-registries in its daemon.json")
     return outcome
 
 
 def _who(rows: tuple[Store, ...]) -> str:
-    return ", ".join(dict.fromkeys(store.clients for store in rows))
+    return "; ".join(dict.fromkeys(store.clients for store in rows))
 
 
 def on_macos(settings: Settings, edge: Edge, *, keychain: str) -> None:
@@ -127,11 +127,8 @@ def _tell_refusals(freed: list[str], engine: Engine, edge: Edge) -> None:
 def listed(settings: Settings, edge: Edge, which: Choice) -> tuple[str, list[str], list[list[str]]]:
     """Return title, columns and rows of what each client here trusts, one row a client and spelling."""
     rows = _listed(settings, edge, which)
-    return (
-        "Trust on this machine",
-        ["Client", "Registry", "State", "Where"],
-        [[row["client"], row["registry"], row["state"], row["where"]] for row in rows],
-    )
+    found = [[row["client"], row["registry"], row["state"]] for row in rows]
+    return "Trust on this machine; --json says where", ["Client", "Registry", "State"], found
 
 
 def as_json(settings: Settings, edge: Edge, which: Choice) -> str:

@@ -73,5 +73,5 @@ def _newer(paths: list[Path], process: str) -> bool:
 
 
 def _where(items: list[Item], spelling: str) -> str:
-    paths = dict.fromkeys(str(item.path) for item in items if item.spelling in ("", spelling) and str(item.path) != ".")
-    return ", ".join(paths) or "the program's own"
+    mine = [item for item in items if item.spelling in ("", spelling) and str(item.path) != "."]
+    return ", ".join(dict.fromkeys(str(item.path) for item in mine)) or "the program's own"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import run
 from trusted_registry.errors import RegistryError
+from trusted_registry.files import Remove, Write
 from trusted_registry.trust import apply, daemon, here, ledger, macos, plan, stores
 from trusted_registry.trust.look import State
 from trusted_registry.trust.stores import File
@@ -50,8 +51,10 @@ def _free(key: str, known: list[Entry], unknown: list[Entry], edge: Edge) -> lis
         edge.warn(f"{path} was changed since it was written here; it stays.")
     apply.carry_out(its_plan, edge)
     _forget(known, edge)
-    programs = [f"{entry.value} in {entry.path or key}" for entry in known if entry.value and its_plan.runs]
-    return [str(operation.path) for operation in its_plan.operations] or programs
+    files = [str(operation.path) for operation in its_plan.operations if isinstance(operation, Remove)]
+    shared = [f"lines in {operation.path}" for operation in its_plan.operations if isinstance(operation, Write)]
+    inside = [entry for entry in known if entry.value and its_plan.runs and not its_plan.operations]
+    return [*files, *shared, *(f"{entry.value} in {entry.path or key}" for entry in inside)]
 
 
 def _take_back(entry: Entry, engine: Engine, edge: Edge) -> None:
