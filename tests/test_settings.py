@@ -309,7 +309,7 @@ def test_invoke_yaml_holds_the_defaults_and_nothing_else() -> None:
     written = yaml.safe_load(  # type: ignore[no-untyped-call]  # Invoke's own copy of PyYAML
         (ROOT / "invoke.yaml").read_text()
     )
-    assert written.pop("tasks") == {"executor_class": "tasks.Chapters"}
+    assert written.pop("tasks") == {"executor_class": "trusted_registry.invoking.Chapters"}
     assert written == DEFAULTS
 
 

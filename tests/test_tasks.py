@@ -18,6 +18,7 @@ from invoke.exceptions import Exit
 import tasks
 from tests.conftest import ADDRESS, ROOT
 from tests.disk import snapshot
+from trusted_registry import invoking
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.registry import connection
@@ -76,7 +77,7 @@ def checkout(
 
 def _run(name: str, *, dry: bool = True) -> None:
     config = Config(overrides={"run": {"dry": dry}})
-    tasks.Chapters(tasks.ns, config).execute((name, {}))
+    invoking.Chapters(tasks.ns, config).execute((name, {}))
 
 
 # Flags and help

@@ -1,0 +1,74 @@
+"""What Invoke is to do with errors: one line what is wrong and one what cures it, never a traceback."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from invoke.config import AmbiguousMergeError
+from invoke.exceptions import Exit
+from invoke.executor import Executor
+
+from trusted_registry.errors import RegistryError, SettingError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class Chapters(Executor):
+    """Runs tasks and shows what a person can mend as one line and a cure; invoke.yaml names this class."""
+
+    def execute(self, *tasks: Any) -> Any:  # noqa: ANN401 - Invoke's own signature
+        """Run tasks; end with 1 for what can be mended, 2 for a wrong setting, 130 for Ctrl-C."""
+        from trusted_registry.terminal import explain
+
+        # A task lives for seconds and makes little garbage: looking for it costs more than it frees, at exit above all.
+        gc.disable()
+        try:
+            return super().execute(*tasks)
+        except RegistryError as error:
+            raise Exit(explain(error), code=error.code) from error
+        except KeyboardInterrupt:
+            raise Exit("Stopped.", code=130) from None
+        except ValueError as error:
+            bad = _bad_variable(error)
+            if bad is None:
+                raise
+            raise bad from error
+        except BrokenPipeError:
+            # Whoever read along has seen enough, as `head` has; Python would complain of it at exit (docs, signal).
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise Exit(code=141) from None
+        finally:
+            gc.freeze()
+
+
+def _bad_variable(error: ValueError) -> Exit | None:
+    """Invoke casts a variable to the type that invoke.yaml gives its key; an unquoted number makes that a number."""
+    from trusted_registry.terminal import explain
+
+    text = str(error).rpartition(": ")[2].strip("'")
+    for name, value in os.environ.items():
+        if name.startswith("INVOKE_") and value == text:
+            return Exit(explain(SettingError(f"{name} is {text!r}.", cure="Use a whole number.")), code=2)
+    return None
+
+
+def on_unreadable_settings(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Show a settings file that is no YAML as one line and a cure; Invoke reads it outside of every task."""
+    from trusted_registry.terminal import explain
+
+    mark = getattr(error, "problem_mark", None)
+    if isinstance(error, (AmbiguousMergeError, UnicodeDecodeError)):
+        shapeless = SettingError(f"invoke.yaml has not the form it should have: {error}", cure="See the one in git.")
+        sys.stderr.write(f"{explain(shapeless)}\n")
+        raise SystemExit(shapeless.code)
+    if mark is None:
+        sys.__excepthook__(kind, error, trace)
+        return
+    where = f"{mark.name}, line {mark.line + 1}"
+    unreadable = SettingError(f"{where}: {getattr(error, 'problem', 'it is no YAML')}.", cure="Mend that line.")
+    sys.stderr.write(f"{explain(unreadable)}\n")
+    raise SystemExit(unreadable.code)
