@@ -21,7 +21,7 @@ from docker.errors import ImageNotFound
 from tests.e2e import bases, wheelhouse
 from tests.e2e.checkout import ROOT
 from tests.e2e.outer import LABEL, connect
-from tests.e2e.suites import SUITES
+from tests.e2e.suites import DESKTOP, SUITES
 from tests.e2e.trouble import LabError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ INPUTS = f"{LABEL}.inputs"
 """Label that holds the digest of what an image was made from."""
 
 RECIPE = Path(__file__).parent / "node"
+OVER = Path(__file__).parent / "desktop"
 BAKED = ("pyproject.toml", "inv")
 """What of the checkout decides how its environment is made: the rest reaches a host when it starts."""
 
@@ -44,18 +45,32 @@ def name(suite: Suite) -> str:
     return f"trusted-registry-lab/node:{suite.name}"
 
 
+def desktop(suite: Suite) -> str:
+    """Return the image of a suite's hosts with a browser and Java, which stands on that of the others."""
+    return f"trusted-registry-lab/desktop:{suite.name}"
+
+
 def inputs(suite: Suite) -> str:
     """Return the digest of everything that a suite's image is made from, its packages by name alone."""
-    digest = hashlib.sha256(repr(suite).encode())
-    for path in (*sorted(RECIPE.iterdir()), *(ROOT / baked for baked in BAKED)):
+    paths = (*sorted(RECIPE.iterdir()), *(ROOT / baked for baked in BAKED))
+    return _digest(repr((suite, suite.packages)), paths)
+
+
+def _digest(said: str, paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256(said.encode())
+    for path in paths:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
 
 def find(suite: Suite, engine: DockerClient) -> bool:
     """Whether the engine has this suite's image, made from what it would be made from today."""
+    return _is_made_from(name(suite), inputs(suite), engine)
+
+
+def _is_made_from(image: str, digest: str, engine: DockerClient) -> bool:
     try:
-        return engine.images.get(name(suite)).labels.get(INPUTS) == inputs(suite)
+        return bool(engine.images.get(image).labels.get(INPUTS) == digest)
     except ImageNotFound:
         return False
 
@@ -74,8 +89,23 @@ def make(suite: Suite, engine: DockerClient, *, rebuild: bool, say: Callable[[st
     say(f"{suite.name}: the base is there after {time.monotonic() - begun:.0f} s")
     with tempfile.TemporaryDirectory() as folder:
         _fill(Path(folder), suite, engine)
-        _build(Path(folder), base, suite, engine)
+        _build(Path(folder), name(suite), base, suite.packages, inputs(suite), engine)
     say(f"{suite.name}: host image made in {time.monotonic() - begun:.0f} s")
+
+
+def make_desktop(suite: Suite, engine: DockerClient, *, say: Callable[[str], None]) -> None:
+    """Have this suite's image with a browser and Java, by making it over the other unless it is there.
+
+    Raises:
+        LabError: It cannot be made; the last words of what failed are the reason.
+    """
+    begun = time.monotonic()
+    below = str(engine.images.get(name(suite)).id)
+    digest = _digest(repr((below, DESKTOP)), OVER.iterdir())
+    if not _is_made_from(desktop(suite), digest, engine):
+        _build(OVER, desktop(suite), name(suite), DESKTOP, digest, engine)
+        say(f"{suite.name}: image with a browser and Java made in {time.monotonic() - begun:.0f} s")
+        engine.images.prune(filters={"dangling": True, "label": LABEL})
 
 
 def make_all(suites: Iterable[Suite], engine: DockerClient, *, rebuild: bool, say: Callable[[str], None]) -> None:
@@ -100,12 +130,14 @@ def _fill(context: Path, suite: Suite, engine: DockerClient) -> None:
         (context / "checkout" / named_in_pyproject).touch()
 
 
-def _build(context: Path, base: str, suite: Suite, engine: DockerClient) -> None:
+def _build(  # noqa: PLR0917, PLR0913 - what an image is made of
+    context: Path, tag: str, base: str, packages: Iterable[str], digest: str, engine: DockerClient
+) -> None:
     events = engine.api.build(
         path=str(context),
-        tag=name(suite),
-        buildargs={"BASE": base, "PACKAGES": " ".join(suite.packages)},
-        labels={INPUTS: inputs(suite)},
+        tag=tag,
+        buildargs={"BASE": base, "PACKAGES": " ".join(packages)},
+        labels={INPUTS: digest},
         network_mode="host",
         rm=True,
         forcerm=True,
@@ -116,7 +148,7 @@ def _build(context: Path, base: str, suite: Suite, engine: DockerClient) -> None
         said.append(event.get("stream", "").strip())
         if "error" in event:
             last_words = "\n".join(filter(None, [*said[-8:], event["error"]]))
-            raise LabError(f"The image of {suite.name} cannot be made:\n{last_words}")
+            raise LabError(f"The image {tag} cannot be made:\n{last_words}")
 
 
 def main(argv: list[str]) -> int:

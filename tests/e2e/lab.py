@@ -76,6 +76,12 @@ class Lab:
             self.hosts[host.name] = host
         return [self.hosts[name] for name in wanted]
 
+    def desktop(self, name: str, suite: str) -> Host:
+        """Start a host with a browser and Java; their image is made when it is first needed."""
+        images.make_desktop(SUITES[suite], self.engine, say=LOG.info)
+        self.hosts[name] = self._boot(name, suite, images.desktop(SUITES[suite]))
+        return self.hosts[name]
+
     def pair(self, suite: str) -> list[Host]:
         """Return a registry host and a client that nobody has used, and begin to start the next two."""
         waiting = self._spares or self._prepare(suite)
@@ -101,9 +107,10 @@ class Lab:
         """
         return next(self._addresses[version])
 
-    def _boot(self, name: str, suite: str) -> Host:
+    def _boot(self, name: str, suite: str, image: str = "") -> Host:
         begun = time.monotonic()
-        host = Host(name, SUITES[suite], self._container(name, suite), self.network)
+        container = self._container(name, image or images.name(SUITES[suite]))
+        host = Host(name, SUITES[suite], container, self.network)
         assert host.container.put_archive("/", self.checkout)
         host.wait()
         for reference, (archive_file, program) in IMAGES.items():
@@ -111,18 +118,18 @@ class Lab:
         LOG.info("%-11s %5.1f s  is up", name, time.monotonic() - begun)
         return host
 
-    def _container(self, name: str, suite: str) -> Container:
+    def _container(self, name: str, image: str) -> Container:
         """Start a host's container, with all rights where that works and as many as there are where it does not."""
         if self.privileged:  # the first host, the bystander, finds out for all
             with contextlib.suppress(RefusedError):
-                return self._attempt(name, suite, rights.PRIVILEGED)
+                return self._attempt(name, image, rights.PRIVILEGED)
             self.privileged = False
             LOG.info("--privileged is refused on this machine: hosts get what its bounding set has")
-        return self._attempt(name, suite, rights.piecemeal())
+        return self._attempt(name, image, rights.piecemeal())
 
-    def _attempt(self, name: str, suite: str, allowed: Mapping[str, object]) -> Container:
+    def _attempt(self, name: str, image: str, allowed: Mapping[str, object]) -> Container:
         disk = self.engine.volumes.create(f"{LABEL}.{name}.{secrets.token_hex(4)}", labels=MINE)
-        container = self._create(name, suite, disk.name, allowed)
+        container = self._create(name, image, disk.name, allowed)
         try:
             container.start()
         except APIError as error:
@@ -133,7 +140,7 @@ class Lab:
             raise LabError(f"The host {name} cannot be started: {error.explanation}") from error
         return container
 
-    def _create(self, name: str, suite: str, disk: str, allowed: Mapping[str, object]) -> Container:
+    def _create(self, name: str, image: str, disk: str, allowed: Mapping[str, object]) -> Container:
         """Make a host's container by the plain API, which takes settings that the client's helpers do not know."""
         network = str(self.network.name)
         addresses = {"IPv4Address": self.address(), "IPv6Address": self.address(6)}
@@ -147,7 +154,7 @@ class Lab:
             dns_opt=IMPATIENT,
         )
         made = self.engine.api.create_container(
-            images.name(SUITES[suite]),
+            image,
             name=f"{LABEL}.{name}",
             hostname=name,
             labels=MINE,

@@ -15,7 +15,12 @@ EVERYWHERE = (
     *("rootlesskit", "uidmap", "slirp4netns", "fuse-overlayfs"),
     # an archive of one package on disk, and a program for images to run
     *("apt-utils", "busybox-static"),
+    # a machine reached by ssh, whose server a scenario starts; and certutil, for the databases of browsers
+    *("openssh-server", "libnss3-tools"),
 )
+
+DESKTOP = ("chromium", "default-jre-headless", "ant")
+"""What a host with a browser and Java has besides; ant is a program of Java that fetches a file."""
 
 
 @dataclass(frozen=True)
