@@ -15,17 +15,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.fixture(params=["dockerd", "containerd"])
+def program(request: pytest.FixtureRequest) -> str:
+    """Each program that an engine consists of."""
+    return str(request.param)
+
+
 @pytest.fixture
-def pid_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def pid_file(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file in place of the engine's own."""
-    path = tmp_path / "docker.pid"
-    monkeypatch.setattr(install, "PID_FILE", path)
+    path = tmp_path / "number.pid"
+    monkeypatch.setattr(install, "PID_FILES", {path: program})
     return path
 
 
 def test_a_number_that_another_program_has_by_now_is_stale(pid_file: Path) -> None:
     pid_file.write_text(f"{os.getpid()}\n")
-    assert install._stale()
+    assert install._stale() == [pid_file]
 
 
 @pytest.mark.process
@@ -33,25 +39,25 @@ def test_the_number_of_a_dead_engine_that_nobody_buried_is_stale(pid_file: Path)
     dead = subprocess.Popen([sys.executable, "-c", ""])
     os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)  # dead, and still in the table of processes
     pid_file.write_text(str(dead.pid))
-    assert install._stale()
+    assert install._stale() == [pid_file]
     dead.wait()
 
 
 @pytest.mark.parametrize("text", ["", "no number", "999999999"])
 def test_a_number_that_nobody_has_is_left_to_the_engine(pid_file: Path, text: str) -> None:
-    assert not install._stale()
+    assert install._stale() == []
     pid_file.write_text(text)
-    assert not install._stale()
+    assert install._stale() == []
 
 
 @pytest.mark.process
-def test_the_number_of_an_engine_that_runs_is_left_alone(pid_file: Path, tmp_path: Path) -> None:
-    program = tmp_path / "dockerd"
-    program.symlink_to("/bin/sleep")
-    running = subprocess.Popen([program, "60"])
+def test_the_number_of_an_engine_that_runs_is_left_alone(pid_file: Path, program: str, tmp_path: Path) -> None:
+    sleeper = tmp_path / program
+    sleeper.symlink_to("/bin/sleep")
+    running = subprocess.Popen([sleeper, "60"])
     pid_file.write_text(str(running.pid))
     try:
-        assert not install._stale()
+        assert install._stale() == []
     finally:
         running.kill()
         running.wait()

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from trusted_registry.edge import Edge
 
 LOG = Path("/var/log/dockerd.log")
-PID_FILE = Path("/var/run/docker.pid")
+PID_FILES = {
+    Path("/var/run/docker.pid"): "dockerd",
+    # Started by dockerd, which waits a minute for one that it takes to be there (moby/moby, libcontainerd/supervisor).
+    Path("/var/run/docker/containerd/containerd.pid"): "containerd",
+}
+"""Where an engine notes the numbers of its processes."""
 READY = 60.0
 """Seconds that a fresh engine may take to answer; two to five are usual."""
 
@@ -109,13 +114,17 @@ def _policy(package: str) -> str:
     return said if "Candidate:" in said else "Candidate: (none)"
 
 
-def _stale() -> bool:
-    """Whether a killed engine left a number that is a zombie's or another's by now: no engine starts beside it."""
+def _stale() -> list[Path]:
+    """Return where a killed engine left a number that is a zombie's or another's by now: none starts beside it."""
+    return [path for path, program in PID_FILES.items() if _is_stale(path, program)]
+
+
+def _is_stale(path: Path, program: str) -> bool:
     import psutil
 
     try:
-        holder = psutil.Process(int(PID_FILE.read_text()))
-        return holder.status() == psutil.STATUS_ZOMBIE or holder.name() != "dockerd"
+        holder = psutil.Process(int(path.read_text()))
+        return holder.status() == psutil.STATUS_ZOMBIE or holder.name() != program
     except (OSError, ValueError, psutil.Error):
         return False
 
@@ -130,8 +139,8 @@ def start(edge: Edge) -> None:
         run.act(["systemctl", "enable", "--now", "docker"], edge, as_root=True)
         log = "journalctl --unit docker --lines 20"
     else:
-        if _stale():
-            run.act(["rm", str(PID_FILE)], edge, as_root=True)
+        for path in _stale():
+            run.act(["rm", str(path)], edge, as_root=True)
         # setsid goes to the background by itself, and sudo has this terminal to ask on.
         run.act(["setsid", "--fork", "sh", "-c", f"exec dockerd </dev/null >>{LOG} 2>&1"], edge, as_root=True)
         log = f"tail {LOG}"
