@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from trusted_registry import address
+from trusted_registry import address, run
 from trusted_registry.chapters.cert import tell
 from trusted_registry.edge import printable
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
 from trusted_registry.registry import prove
 from trusted_registry.settings import one_of
-from trusted_registry.trust import daemon, here, macos, overview, stores, takeback
+from trusted_registry.trust import containerd, daemon, here, macos, overview, stores, takeback
 from trusted_registry.trust.here import EVERY, Choice
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def linux(settings: Settings, edge: Edge, which: Choice) -> None:
     engine = engines.perhaps(edge, quiet=True)
     if not edge.dry:
         here.check_serves(settings)
+        _check_containerd(here.chosen(engine, which), edge)
     outcome = written(settings, engine, edge, which)
     engines_own = here.engine_store(engine)
     if edge.dry or not any(store.key == engines_own for store in (*outcome.written, *outcome.already)):
@@ -55,6 +56,21 @@ def linux(settings: Settings, edge: Edge, which: Choice) -> None:
             edge.warn(f"nothing answers at {spelling}, so the trust was not proved: {refused}")
         else:
             edge.say(f"proof: the engine accepts {spelling}")
+
+
+def _check_containerd(rows: list[Store], edge: Edge) -> None:
+    """Say what in containerd's own configuration keeps it from reading what is written for it.
+
+    Raises:
+        RegistryError: containerd cannot read its configuration; the line is named.
+    """
+    if not any(store.key == "containerd" for store in rows) or not stores.program("containerd", stores.here()):
+        return
+    said = run.look(containerd.ASK)
+    if not said.ok:
+        raise RegistryError(f"containerd cannot read its configuration: {said.last_words}", cure="Mend that first.")
+    for advice in containerd.advice(said.out):
+        edge.warn(advice.words())
 
 
 def written(settings: Settings, engine: Engine, edge: Edge, which: Choice = EVERY) -> Outcome:
