@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,15 +12,18 @@ from tests.programs import put
 from tests.recorder import Recorder
 from tests.trust.engines import StandIn, as_engine
 from trusted_registry.certificate import issue
-from trusted_registry.trust import here, ledger, macos, takeback
+from trusted_registry.trust import here, ledger, macos, stores, takeback
+from trusted_registry.trust.stores import Subject
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
+    from trusted_registry.trust.stores import Where
 
 CERTIFICATE = Path("/checkout/certs/ca.crt")
 HOME = Path("/Users/me")
 LOGIN = "/Users/me/Library/Keychains/login.keychain-db"
 SYSTEM = "/Library/Keychains/System.keychain"
+ENGINES = ("docker-desktop", "colima", "orbstack")
 
 
 def test_trust_for_all_users_is_admin_trust_in_the_system_keychain() -> None:
@@ -31,7 +35,7 @@ def test_trust_for_all_users_is_admin_trust_in_the_system_keychain() -> None:
 
 def test_trust_for_this_user_is_not_admin_trust_and_needs_no_sudo() -> None:
     assert macos.add(CERTIFICATE, "login", HOME) == [
-        *["security", "add-trusted-cert", "-r", "trustRoot", "-p", "ssl"],
+        *["security", "add-trusted-cert", "-r", "trustRoot", "-p", "ssl", "-p", "basic"],
         *["-k", LOGIN, "/checkout/certs/ca.crt"],
     ]
 
@@ -50,6 +54,12 @@ def test_taking_it_back_for_this_user_removes_trust_and_certificate() -> None:
     ]
 
 
+@pytest.mark.parametrize("keychain", macos.KEYCHAINS)
+def test_a_mac_is_asked_about_an_authority_without_the_network_and_without_root(keychain: str) -> None:
+    expected = ["security", "verify-cert", "-q", "-l", "-L", "-p", "basic", "-c", "/checkout/certs/ca.crt"]
+    assert macos.look(CERTIFICATE, keychain, HOME) == expected
+
+
 def test_a_mac_is_asked_about_a_host_by_name() -> None:
     expected = ["security", "verify-cert", "-c", "/checkout/certs/ca.crt", "-p", "ssl", "-n", "192.168.0.12"]
     assert macos.verify(CERTIFICATE, "192.168.0.12") == expected
@@ -59,12 +69,73 @@ def test_docker_desktop_looks_in_the_home_folder() -> None:
     assert macos.desktop_folder(HOME) == Path("/Users/me/.docker/certs.d")
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_each_engine_of_a_mac_reads_the_home_folder_by_every_spelling(engine: str) -> None:
+    subject = Subject(b"pem", "ab" * 32, ("192.168.0.12", "192.168.0.12:443"))
+    where = stores.here({}, HOME)
+    assert [where.path(file.path) for file in macos.row(engine).files(subject)] == [
+        Path("/Users/me/.docker/certs.d/192.168.0.12/ca.crt"),
+        Path("/Users/me/.docker/certs.d/192.168.0.12:443/ca.crt"),
+    ]
+
+
 def test_docker_desktop_is_restarted_by_quitting_and_opening_it() -> None:
     assert macos.restart_desktop() == [["osascript", "-e", 'quit app "Docker"'], ["open", "-a", "Docker"]]
 
 
+def test_each_engine_of_a_mac_is_restarted_in_its_own_way_and_orbstack_not_at_all() -> None:
+    restarts = {engine: restart.command if (restart := macos.row(engine).restart) else "" for engine in ENGINES}
+    assert restarts == {
+        "docker-desktop": "osascript -e 'quit app \"Docker\"' && open -a Docker",
+        "colima": "colima restart",
+        "orbstack": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("seen", "engine"),
+    [
+        ("Applications/Docker.app", "docker-desktop"),
+        ("Users/me/Applications/Docker.app", "docker-desktop"),
+        ("Users/me/.colima/default/docker.sock", "colima"),
+        ("Users/me/.config/colima", "colima"),
+        ("opt/homebrew/bin/colima", "colima"),
+        ("Applications/OrbStack.app", "orbstack"),
+        ("Users/me/.orbstack/run/docker.sock", "orbstack"),
+    ],
+)
+def test_an_engine_of_a_mac_is_told_from_the_others(seen: str, engine: str, tmp_path: Path) -> None:
+    where = _mac(tmp_path)
+    assert macos.engines(where) == []
+    path = tmp_path / seen
+    path.parent.mkdir(parents=True)
+    path.touch(0o755)
+    assert macos.engines(where) == [macos.row(engine)]
+
+
+def test_two_engines_of_a_mac_are_both_seen(tmp_path: Path) -> None:
+    (tmp_path / "Users/me/.colima").mkdir(parents=True)
+    (tmp_path / "Applications/Docker.app").mkdir(parents=True)
+    assert macos.engines(_mac(tmp_path)) == [macos.row("docker-desktop"), macos.row("colima")]
+
+
+def test_what_colima_keeps_is_taken_out_of_its_machine() -> None:
+    expected = ["colima", "ssh", "--", "sudo", "rm", "-r", "/etc/docker/certs.d/192.168.0.12:443"]
+    assert macos.left_in_colima("192.168.0.12:443") == expected
+
+
+def test_no_engine_of_a_mac_is_taken_for_one_of_linux() -> None:
+    assert {store.system for store in stores.STORES if store.key.startswith("macos-")} == {stores.MACOS}
+
+
 def test_the_keychains_are_those_that_the_document_names() -> None:
     assert macos.KEYCHAINS == ("system", "login")
+
+
+def _mac(root: Path) -> Where:
+    """Return a Mac's disk under a folder: home folders, and Homebrew's programs."""
+    where = stores.here({}, root / "Users/me")
+    return dataclasses.replace(where, root=root, programs=(root / "opt/homebrew/bin",))
 
 
 @pytest.mark.process

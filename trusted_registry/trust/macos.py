@@ -1,31 +1,46 @@
-"""A Mac's trust: a keychain for the system's programs, `~/.docker/certs.d` for Docker Desktop."""
+"""A Mac's trust: a keychain for its own programs, `~/.docker/certs.d` for its engines, as the table of stores says."""
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
+
+from trusted_registry.trust import stores
+from trusted_registry.trust.stores import Where
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from trusted_registry.trust.stores import Database, Store
+
 KEYCHAINS = ("system", "login")
-SYSTEM = "/Library/Keychains/System.keychain"
 
 
-def login(home: Path) -> str:
-    """Return this user's own keychain."""
-    return str(home / "Library/Keychains/login.keychain-db")
+def row(key: str) -> Store:
+    """Return a row of a Mac's: docker-desktop, colima, orbstack, or one of KEYCHAINS."""
+    return next(store for store in stores.STORES if store.key == f"macos-{key}")
+
+
+def engines(where: Where) -> list[Store]:
+    """Return the engines that are on this Mac; each is started anew by its own command, where it has one."""
+    rows = (store for store in stores.STORES if store.system == stores.MACOS and not store.database)
+    return [store for store in rows if stores.present(store.signs, where)]
 
 
 def add(certificate: Path, keychain: str, home: Path) -> list[str]:
-    """Return the command that trusts a certificate for TLS servers.
+    """Return the command that trusts a certificate for TLS servers."""
+    database = _database(keychain)
+    return _typed(keychain, _filled(database, database.add, certificate, home))
 
-    `-d` writes the trust settings of all users, whatever keychain is named; so only the system variant has it
-    (security(1), add-trusted-cert).
+
+def look(certificate: Path, keychain: str, home: Path) -> list[str]:
+    """Return the command that succeeds where this Mac trusts an authority, by whichever keychain.
+
+    As Homebrew asks for its own bundle of authorities (Homebrew/homebrew-core, ca-certificates.rb); the network is
+    left alone.
     """
-    if keychain == "system":
-        typed = ["sudo", "security", "add-trusted-cert", "-d", "-r", "trustRoot", "-p", "ssl", "-p", "basic"]
-        return [*typed, "-k", SYSTEM, str(certificate)]
-    return ["security", "add-trusted-cert", "-r", "trustRoot", "-p", "ssl", "-k", login(home), str(certificate)]
+    database = _database(keychain)
+    return _filled(database, database.look, certificate, home)
 
 
 def remove(certificate: Path, sha1: str, keychain: str, home: Path) -> list[list[str]]:
@@ -37,11 +52,8 @@ def remove(certificate: Path, sha1: str, keychain: str, home: Path) -> list[list
         keychain: system or login.
         home: This user's home folder.
     """
-    if keychain == "system":
-        trust = ["sudo", "security", "remove-trusted-cert", "-d", str(certificate)]
-        return [trust, ["sudo", "security", "delete-certificate", "-Z", sha1.upper(), SYSTEM]]
-    trust = ["security", "remove-trusted-cert", str(certificate)]
-    return [trust, ["security", "delete-certificate", "-Z", sha1.upper(), login(home)]]
+    database = _database(keychain)
+    return [_typed(keychain, _filled(database, argv, certificate, home, sha1)) for argv in database.remove]
 
 
 def verify(certificate: Path, host: str) -> list[str]:
@@ -50,10 +62,35 @@ def verify(certificate: Path, host: str) -> list[str]:
 
 
 def desktop_folder(home: Path) -> Path:
-    """Return where Docker Desktop, Colima and OrbStack look; they copy it into their machine when it starts."""
+    """Return where Docker Desktop, Colima and OrbStack look."""
     return home / ".docker" / "certs.d"
 
 
 def restart_desktop() -> list[list[str]]:
     """Return the commands that restart Docker Desktop, so that it reads the certificates anew."""
-    return [["osascript", "-e", 'quit app "Docker"'], ["open", "-a", "Docker"]]
+    restart = row("docker-desktop").restart
+    return [shlex.split(command) for command in restart.command.split(" && ")] if restart else []
+
+
+def left_in_colima(spelling: str) -> list[str]:
+    """Return the command that takes a certificate out of Colima's machine.
+
+    It copies `~/.docker/certs.d` into it at each start, and takes nothing out (github.com/abiosoft/colima/pull/1112).
+    """
+    return ["colima", "ssh", "--", "sudo", "rm", "-r", f"/etc/docker/certs.d/{spelling}"]
+
+
+def _database(keychain: str) -> Database:
+    database = row(keychain).database
+    assert database  # noqa: S101 - both keychains are
+    return database
+
+
+def _filled(database: Database, argv: tuple[str, ...], certificate: Path, home: Path, sha1: str = "") -> list[str]:
+    (template,) = database.places
+    place = Where(home=home, config=home, data=home, run=home, docker=home).path(template)
+    return [word.format(place=place, file=certificate, sha1=sha1.upper()) for word in argv]
+
+
+def _typed(keychain: str, argv: list[str]) -> list[str]:
+    return ["sudo", *argv] if row(keychain).scope == stores.MACHINE else argv

@@ -7,7 +7,9 @@ documentation, linked at its row.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +43,18 @@ class Subject:
     def name(self) -> str:
         """What it is called in stores that hold many: by its fingerprint, so that removal finds exactly it."""
         return f"trusted-registry-{self.fingerprint[:16]}"
+
+    @property
+    def der(self) -> bytes:
+        """The certificate alone, as DER: whatever else its file says is left out."""
+        text = self.content.decode("ascii", errors="replace")
+        begin = text.index(ssl.PEM_HEADER)
+        return ssl.PEM_cert_to_DER_cert(text[begin : text.index(ssl.PEM_FOOTER, begin)] + ssl.PEM_FOOTER)
+
+    @property
+    def sha1(self) -> str:
+        """What a Mac's keychain and Windows call it: SHA-1 in upper-case hex; a name, and no proof of anything."""
+        return hashlib.sha1(self.der, usedforsecurity=False).hexdigest().upper()
 
 
 @dataclass(frozen=True)
@@ -547,7 +561,7 @@ STORES: tuple[Store, ...] = (
     Store(
         key="macos-system",
         name="keychain",
-        clients="Safari, curl, git and Go programs, of all users",
+        clients="Safari, Chrome, curl, git and Go programs, of all users",
         scope=MACHINE,
         signs=Signs(programs=("security",)),
         database=_keychain("/Library/Keychains/System.keychain", "-d"),
@@ -557,7 +571,7 @@ STORES: tuple[Store, ...] = (
     Store(
         key="macos-login",
         name="keychain",
-        clients="Safari, curl, git and Go programs, of this user",
+        clients="Safari, Chrome, curl, git and Go programs, of this user",
         scope=USER,
         signs=Signs(programs=("security",)),
         database=_keychain("{home}/Library/Keychains/login.keychain-db"),
@@ -572,7 +586,7 @@ STORES: tuple[Store, ...] = (
         scope=MACHINE,
         signs=Signs(programs=("certutil",)),
         database=_root_store(),
-        restart=Restart(f"Docker Desktop {_DESKTOP}", "docker desktop restart"),
+        restart=Restart(_DESKTOP, "docker desktop restart"),
         system=WINDOWS,
         on_request=True,
     ),
@@ -583,7 +597,7 @@ STORES: tuple[Store, ...] = (
         scope=USER,
         signs=Signs(programs=("certutil",)),
         database=_root_store("-user"),
-        restart=Restart(f"Docker Desktop {_DESKTOP}", "docker desktop restart"),
+        restart=Restart(_DESKTOP, "docker desktop restart"),
         system=WINDOWS,
         on_request=True,
     ),
