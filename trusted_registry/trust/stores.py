@@ -300,7 +300,11 @@ def _k3s(folder: str) -> Callable[[Subject], tuple[Block, ...]]:
 
 
 def _buildkit(folder: str, file: str) -> Callable[[Subject], tuple[Block, ...]]:
-    """Return what buildkitd.toml needs (github.com/moby/buildkit, docs/buildkitd.toml.md)."""
+    """Return what buildkitd.toml needs (github.com/moby/buildkit, docs/buildkitd.toml.md).
+
+    Its reader ends a table's name at the first `]`, quoted or not, and refuses the whole file (github.com/pelletier/
+    go-toml 1.9, lexer.go): an IPv6 address cannot be named, and buildx could not create any builder.
+    """
 
     def blocks(subject: Subject) -> tuple[Block, ...]:
         authority = f"{folder}/{subject.name}.crt"
@@ -309,6 +313,7 @@ def _buildkit(folder: str, file: str) -> Callable[[Subject], tuple[Block, ...]]:
                 f"{folder}/{file}", "", it, (f'[registry."{it}"]', f'  ca = ["{authority}"]'), (f'[registry."{it}"]',)
             )
             for it in subject.spellings
+            if "]" not in it
         )
 
     return blocks
