@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +12,10 @@ from tests.recorder import Recorder
 from tests.trust.engines import StandIn, as_engine
 from trusted_registry.certificate import issue
 from trusted_registry.trust import here, ledger, macos, stores, takeback
-from trusted_registry.trust.stores import Subject
+from trusted_registry.trust.stores import Subject, Where
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
-    from trusted_registry.trust.stores import Where
 
 CERTIFICATE = Path("/checkout/certs/ca.crt")
 HOME = Path("/Users/me")
@@ -72,7 +70,7 @@ def test_docker_desktop_looks_in_the_home_folder() -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_each_engine_of_a_mac_reads_the_home_folder_by_every_spelling(engine: str) -> None:
     subject = Subject(b"pem", "ab" * 32, ("192.168.0.12", "192.168.0.12:443"))
-    where = stores.here({}, HOME)
+    where = _mac(Path("/"))
     assert [where.path(file.path) for file in macos.row(engine).files(subject)] == [
         Path("/Users/me/.docker/certs.d/192.168.0.12/ca.crt"),
         Path("/Users/me/.docker/certs.d/192.168.0.12:443/ca.crt"),
@@ -134,8 +132,16 @@ def test_the_keychains_are_those_that_the_document_names() -> None:
 
 def _mac(root: Path) -> Where:
     """Return a Mac's disk under a folder: home folders, and Homebrew's programs."""
-    where = stores.here({}, root / "Users/me")
-    return dataclasses.replace(where, root=root, programs=(root / "opt/homebrew/bin",))
+    home = root / "Users/me"
+    return Where(
+        home=home,
+        config=home / ".config",
+        data=home / ".local/share",
+        run=root / "run",
+        docker=home / ".docker",
+        programs=(root / "opt/homebrew/bin",),
+        root=root,
+    )
 
 
 @pytest.mark.process
