@@ -177,6 +177,33 @@ def registry_logs(c: Context, follow: bool = False, lines: str = "50") -> None:
     registry.logs(_settings(c), _terminal(c), follow=follow, lines=lines)
 
 
+NAME = {"name": "The user's name: letters, digits, . _ @ + -"}
+
+
+@task(positional=["name"], help=NAME)
+def user_add(c: Context, name: str = "") -> None:
+    """Let a user in, by a password from a prompt or standard input."""
+    from trusted_registry.chapters import users
+
+    users.add(_settings(c), _terminal(c), name=name)
+
+
+@task(positional=["name"], help=NAME | YES)
+def user_remove(c: Context, name: str = "", yes: bool = False) -> None:
+    """Let a user in no more; asks before the last one goes."""
+    from trusted_registry.chapters import users
+
+    users.remove(_settings(c), _terminal(c, yes=yes), name=name)
+
+
+@task
+def user_list(c: Context) -> None:
+    """Name the users; without any, the registry asks for no login."""
+    from trusted_registry.chapters import users
+
+    users.show(_settings(c), _terminal(c))
+
+
 # The document's third part: trust
 
 
@@ -232,6 +259,46 @@ def trust_remove(c: Context, all: bool = False) -> None:  # noqa: A002 - the fla
     from trusted_registry.chapters import trust
 
     trust.remove(_settings(c), _terminal(c), everyone=all)
+
+
+@task(
+    help=WHERE
+    | {
+        "inventory": "Which machines, in Ansible's form: a file with a host on each line will do.",
+        "limit": "Only these hosts or groups of it.",
+        "forks": "Hosts at a time.",
+        "user": "Who logs in there.",
+        "check": "Only say what would change.",
+        "remove": "Take the trust away again.",
+        "system": "The operating systems' own stores too.",
+        "ask_become_pass": "Ask once for the password that sudo wants there.",
+    }
+)
+def trust_hosts(
+    c: Context,
+    inventory: str = "",
+    limit: str = "",
+    forks: str = "25",
+    user: str = "",
+    check: bool = False,
+    remove: bool = False,
+    system: bool = False,
+    ask_become_pass: bool = False,
+    address: str = "",
+    names: str = "",
+    port: str = "",
+) -> None:
+    """Have many machines trust the registry, over SSH, by Ansible."""
+    from trusted_registry.chapters import hosts
+    from trusted_registry.trust.hosts import errand, table
+
+    t = _terminal(c)
+    flags = {"check": check, "remove": remove, "system": system, "ask_password": ask_become_pass}
+    wanted = errand(inventory=inventory, limit=limit, user=user, forks=forks, **flags)
+    found = hosts.trust(_settings(c, address=address, names=names, port=port), t, wanted)
+    if found:
+        t.table(*table(found))
+        hosts.insist(found)
 
 
 # All of it at once
@@ -292,14 +359,20 @@ ns = Collection(engine, up, status, down, test)
 ns.add_collection(
     _chapter("cert", "make", make=cert_make, config=cert_config, show=cert_show, check=cert_check, renew=cert_renew)
 )
-ns.add_collection(
-    _chapter(
-        "registry", basic=registry_basic, test=registry_test, tls=registry_tls, stop=registry_stop, logs=registry_logs
-    )
+registry = _chapter(
+    "registry", basic=registry_basic, test=registry_test, tls=registry_tls, stop=registry_stop, logs=registry_logs
 )
+registry.add_collection(_chapter("user", add=user_add, remove=user_remove, list=user_list))
+ns.add_collection(registry)
 ns.add_collection(
     _chapter(
-        "trust", linux=trust_linux, list=trust_list, macos=trust_macos, insecure=trust_insecure, remove=trust_remove
+        "trust",
+        linux=trust_linux,
+        hosts=trust_hosts,
+        list=trust_list,
+        macos=trust_macos,
+        insecure=trust_insecure,
+        remove=trust_remove,
     )
 )
 ns.configure(DEFAULTS)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Recorder:
     """Shows nothing, keeps everything, and answers every question the same way."""
 
-    def __init__(self, *, dry: bool = False, answer: bool = True) -> None:
+    def __init__(self, *, dry: bool = False, answer: bool = True, secret: str = "") -> None:
         self.dry = dry
         self.commands: list[list[str]] = []
         self.said: list[str] = []
@@ -24,6 +24,7 @@ class Recorder:
         self.asked: list[str] = []
         self.moved: list[tuple[str, int, int]] = []
         self._answer = answer
+        self._secret = secret
 
     @property
     def typed(self) -> list[str]:
@@ -46,6 +47,11 @@ class Recorder:
         """Keep a question and give the answer."""
         self.asked.append(question)
         return self._answer
+
+    def secret(self, question: str) -> str:
+        """Keep a question for a password and give one."""
+        self.asked.append(question)
+        return self._secret
 
     @contextlib.contextmanager
     def progress(self, title: str) -> Iterator[Progress]:

@@ -47,6 +47,8 @@ SHOWN = {
     "registry.tls": "docker run",
     "registry.stop": "docker rm",
     "registry.logs": "docker logs",
+    "registry.user.add": "htpasswd",
+    "registry.user.remove": "htpasswd -D",
     "trust.insecure": "daemon.json",
     "trust.linux": "install -D",
     "trust.macos": "security add-trusted-cert",
@@ -59,7 +61,13 @@ SHOWN = {
     "down": "docker rm",
     "test": "nox",
 }
-QUIET = {"status": "it only looks", "trust.list": "so does this", "trust.remove": "there is nothing to take back here"}
+GIVEN = {name: {"name": "ada"} for name in ("registry.user.add", "registry.user.remove")}
+QUIET = {
+    "status": "it only looks",
+    "registry.user.list": "so does this",
+    "trust.list": "so does this",
+    "trust.remove": "there is nothing to take back here",
+}
 
 
 @pytest.fixture
@@ -77,7 +85,7 @@ def checkout(
 
 def _run(name: str, *, dry: bool = True) -> None:
     config = Config(overrides={"run": {"dry": dry}})
-    invoking.Chapters(tasks.ns, config).execute((name, {}))
+    invoking.Chapters(tasks.ns, config).execute((name, GIVEN.get(name, {})))
 
 
 # Flags and help

@@ -36,6 +36,9 @@ class Edge(Protocol):
     def ask(self, question: str) -> bool:
         """Put a yes-or-no question; raise RegistryError where nobody can answer."""
 
+    def secret(self, question: str) -> str:
+        """Ask for a password, unseen; raise RegistryError where none is given."""
+
     def progress(self, title: str) -> AbstractContextManager[Progress]:
         """Show that something long goes on, until the context ends."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from trusted_registry import address
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import probe
+from trusted_registry.registry import probe, users
 from trusted_registry.trust import here, overview
 
 if TYPE_CHECKING:
@@ -62,8 +62,9 @@ def after_up(settings: Settings) -> str:
     there = ["./inv", "trust.linux", "--address", settings.address]
     there += ["--names", ",".join(settings.names)] if settings.names else []
     there += ["--port", str(settings.port)] if settings.port != 443 else []  # noqa: PLR2004 - the port of HTTPS
+    login = f"\n  docker login {name}" if users.wanted(settings.folder) else ""
     return f"""
-Your registry is {name}. Use it:
+Your registry is {name}. Use it:{login}
   docker tag ubuntu {name}/ubuntu
   docker push {name}/ubuntu
   docker pull {name}/ubuntu
@@ -126,6 +127,11 @@ def _health(settings: Settings, found: Running) -> str:
             return "serves another certificate than domain.crt; ./inv cert.renew --if-expiring 0 has it serve that"
     except (OSError, http.client.HTTPException, RegistryError) as error:
         return f"does not answer: {error}"
+    asks = users.wanted(settings.folder)
+    if status == http.client.OK and asks:
+        return "answers everybody, though there are users; ./inv registry.tls has it ask for a login"
+    if status == http.client.UNAUTHORIZED and asks:
+        return "answers, and asks for a login"
     return "answers" if status in probe.READY else f"answers with status {status}"
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _SHOW_AFTER = 0.5
 """Seconds after which a piece of work is worth a progress bar."""
+_LONG_LINE = 4096
+"""Characters of standard input that are looked at for a line: more than any password may have."""
 
 
 class Terminal:
@@ -74,6 +76,24 @@ class Terminal:
         except EOFError:
             return False
 
+    def secret(self, question: str) -> str:
+        """Ask for a password twice, unseen; without a terminal, read one line of standard input.
+
+        Raises:
+            RegistryError: None was given, or the second was not the first.
+        """
+        if not sys.stdin.isatty():
+            return _one_line(sys.stdin)
+        import getpass
+
+        try:
+            first, second = (getpass.getpass(f"{question}{more}: ") for more in ("", ", once more"))
+        except EOFError:
+            raise RegistryError("No password was given.", cure="Type one at the prompt.") from None
+        if first != second:
+            raise RegistryError("The two passwords differ.", cure="Repeat the command.")
+        return first
+
     @contextlib.contextmanager
     def progress(self, title: str) -> Iterator[Progress]:
         """Show a bar for work that takes longer than half a second, where a person is watching."""
@@ -106,6 +126,15 @@ class Terminal:
         if not self._out.isatty() or "NO_COLOR" in os.environ:
             return text
         return f"\033[{code}m{text}\033[0m"
+
+
+def _one_line(stream: TextIO) -> str:
+    try:
+        return stream.readline(_LONG_LINE).removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise RegistryError(
+            "Standard input is no text.", cure="Pass the password as one line in the terminal's encoding, mostly UTF-8."
+        ) from None
 
 
 def explain(error: RegistryError) -> str:

@@ -15,6 +15,7 @@ from trusted_registry.registry import answers
 from trusted_registry.registry import engine as engines
 from trusted_registry.registry.answers import PortTaken, split
 from trusted_registry.registry.engine import Engine
+from trusted_registry.registry.users import Login
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -56,11 +57,15 @@ class _Api:
 
     def __init__(self, events: Iterable[dict[str, Any]]) -> None:
         self.asked: list[tuple[str, str]] = []
+        self.logins: list[dict[str, str] | None] = []
         self._events = events
 
-    def push(self, repository: str, *, tag: str, stream: bool, decode: bool) -> Iterator[dict[str, Any]]:
+    def push(
+        self, repository: str, *, tag: str, stream: bool, decode: bool, auth_config: dict[str, str] | None = None
+    ) -> Iterator[dict[str, Any]]:
         assert stream
         assert decode
+        self.logins.append(auth_config)
         self.asked.append((repository, tag))
         yield from self._events
 
@@ -168,6 +173,16 @@ def test_the_command_that_a_person_would_type_is_shown(
 def test_a_dry_run_asks_the_engine_nothing(way: Callable[[Engine, str], str | None]) -> None:
     engine, api = _engine(PUSHED, Recorder(dry=True))
     assert (way(engine, REFERENCE), api.asked) == (None, [])
+
+
+@both_ways
+def test_a_login_is_sent_where_one_is_given_and_else_left_to_the_person_s_own_configuration(
+    way: Callable[..., str | None], edge: Recorder
+) -> None:
+    engine, api = _engine(PUSHED, edge)
+    way(engine, REFERENCE, Login("ada", "secret"))
+    way(engine, REFERENCE)
+    assert api.logins == [{"username": "ada", "password": "secret"}, None]
 
 
 @both_ways

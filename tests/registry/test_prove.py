@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from trusted_registry.registry.prove import Proof
+    from trusted_registry.registry.users import Login
 
 SENT, OTHER = "sha256:" + "0a" * 32, "sha256:" + "0b" * 32
 
@@ -27,6 +28,7 @@ class _Courier:
     def __init__(self, *, pushed: str | None = SENT, pulled: str | None = SENT, refusal: str = "") -> None:
         self.done: list[tuple[str, str]] = []
         self.made: list[bytes] = []
+        self.logins: list[Login | None] = []
         self._pushed = pushed
         self._pulled = pulled
         self._refusal = refusal
@@ -42,13 +44,15 @@ class _Courier:
     def tag(self, image: str, reference: str) -> None:
         self.done.append((f"tag {image}", reference))
 
-    def push(self, reference: str) -> str | None:
+    def push(self, reference: str, login: Login | None = None) -> str | None:
+        self.logins.append(login)
         self.done.append(("push", reference))
         if self._refusal:
             raise RegistryError(self._refusal, cure="")
         return self._pushed
 
-    def pull(self, reference: str) -> str | None:
+    def pull(self, reference: str, login: Login | None = None) -> str | None:
+        self.logins.append(login)
         self.done.append(("pull", reference))
         return self._pulled
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trusted_registry import address
@@ -9,12 +10,13 @@ from trusted_registry.certificate import issue
 from trusted_registry.chapters.cert import tell
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
-from trusted_registry.registry import install, probe, prove, serve
+from trusted_registry.registry import install, probe, prove, serve, users
 from trusted_registry.settings import whole
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
+    from pathlib import Path
 
     from trusted_registry.edge import Edge
     from trusted_registry.registry.engine import Engine
@@ -59,25 +61,48 @@ def test(settings: Settings, edge: Edge, *, image: str, lan: bool) -> None:
     if found and found.role == "plain":
         if lan and found.listen.startswith("127."):
             raise RegistryError("The plain registry listens on loopback alone.", cure="./inv registry.basic --lan")
-        at, tls = probe.Endpoint(settings.address if lan else "localhost", found.port or settings.plain_port), None
+        host = settings.address if lan else "localhost"
+        door = Door(probe.Endpoint(host, found.port or settings.plain_port), None)
     else:
-        at, tls = secured(settings, edge, port=found.port if found else None)
-    proved(prove.pack(address.reference(at.host, at.port), engine, image=image), at, tls, engine, edge)
+        door = secured(settings, edge, port=found.port if found else None, here=bool(found))
+    reference = prove.pack(address.reference(door.at.host, door.at.port), engine, image=image)
+    proved(reference, door, engine, edge)
 
 
-def secured(settings: Settings, edge: Edge, *, port: int | None = None) -> tuple[probe.Endpoint, ssl.SSLContext | None]:
-    """Return where the TLS registry is asked, and whom to trust there; in a dry run nobody."""
+@dataclass(frozen=True)
+class Door:
+    """Where a registry is asked, whom to trust there, and where its users are kept: None for one of another machine."""
+
+    at: probe.Endpoint
+    tls: ssl.SSLContext | None
+    folder: Path | None = None
+
+
+def secured(settings: Settings, edge: Edge, *, port: int | None = None, here: bool = True) -> Door:
+    """Return the door of the TLS registry; in a dry run nobody is trusted there."""
     tls = None if edge.dry else probe.context(issue.trusted(settings.folder).path)
-    return probe.Endpoint(settings.address, port or settings.port), tls
+    return Door(probe.Endpoint(settings.address, port or settings.port), tls, settings.folder if here else None)
 
 
-def proved(reference: str, at: probe.Endpoint, tls: ssl.SSLContext | None, engine: Engine, edge: Edge) -> None:
-    """Push what was packed, pull it back, compare, clean up, and say so."""
-    proof = prove.prove(reference, engine, edge)
+def proved(reference: str, door: Door, engine: Engine, edge: Edge) -> None:
+    """Push what was packed, pull it back, compare, clean up, and say so.
+
+    Where there are users, by a login that is made for it and gone afterwards.
+    """
+    with users.visitor(door.folder, edge) as login:
+        if login and not probe.admits(door.at, door.tls, login.header):
+            prove.discard(reference, engine)
+            raise RegistryError(
+                f"{door.at} does not take a login that was just made.", cure="./inv registry.logs says why."
+            )
+        proof = prove.prove(reference, engine, edge, login)
+        if proof:
+            prove.forget(proof, door.at, door.tls, login)
     if proof:
-        prove.forget(proof, at, tls)
         digest = f"{proof.digest[:19]}…"
         edge.say(f"proof: pushed to {proof.registry} and pulled back, {digest} both times, in {proof.seconds:.1f} s")
+    if proof and login:
+        edge.say("proof: that was with a login of its own, which is gone again; without one the registry says 401")
 
 
 def stop(settings: Settings, edge: Edge, *, purge: bool) -> None:

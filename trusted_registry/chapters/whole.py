@@ -9,7 +9,7 @@ from trusted_registry.certificate import issue
 from trusted_registry.chapters import cert, registry, trust
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
-from trusted_registry.registry import prove, serve
+from trusted_registry.registry import prove, serve, users
 from trusted_registry.trust import takeback
 from trusted_registry.trust.here import Choice
 
@@ -38,7 +38,7 @@ def up(settings: Settings, edge: Edge) -> None:
             prove.discard(reference, engine)
         raise
     for reference in packed:
-        registry.proved(reference, *registry.secured(settings, edge), engine, edge)
+        registry.proved(reference, registry.secured(settings, edge), engine, edge)
     if not (issued or started or trusted):
         edge.say("Nothing had to be changed.")
     cert.tell(edge, summary.after_up(settings))
@@ -52,6 +52,7 @@ def down(settings: Settings, edge: Edge, *, purge: bool) -> None:
     stopped = serve.stop(settings, engine, edge, purge=purge)
     if purge:
         takeback.remove(settings, engine, edge)
+        users.purge(settings.folder, edge)
         issue.purge(settings.folder, edge)
         cert.tell(edge, "Images, trust, keys and certificates are gone. On other machines: ./inv trust.remove")
     else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from trusted_registry.edge import Progress
 
@@ -17,6 +17,7 @@ _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})", re.IGNORECASE)
 """What a pull says at its end, and a push too; the containerd image store says it in words alone."""
 _BUSY = re.compile(r"port is already allocated|address already in use|ports are not available", re.IGNORECASE)
 _PRIVILEGED = re.compile(r"cannot expose privileged port|bind: permission denied", re.IGNORECASE)
+_NO_LOGIN = re.compile(r"no basic auth credentials|unauthorized|authentication required", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,9 @@ class Info:
     store: str
     insecure: tuple[str, ...]
     desktop: bool
+    proxy: str = ""
+    no_proxy: str = ""
+    folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,28 @@ class AccessDenied(RegistryError):  # noqa: N818 - as above
     """An engine answers, and does not let this user in."""
 
 
+def info(said: Mapping[str, Any], socket: str) -> Info:
+    """Return what an engine says of itself, and where it was asked."""
+    registries = said.get("RegistryConfig") or {}
+    indexes = (registries.get("IndexConfigs") or {}).values()
+    driver_status = {str(entry[0]): str(entry[1]) for entry in said.get("DriverStatus") or []}
+    return Info(
+        system=str(said.get("OperatingSystem", "an unknown system")),
+        version=str(said.get("ServerVersion", "")),
+        socket=socket,
+        rootless="name=rootless" in (said.get("SecurityOptions") or []),
+        store="containerd" if "snapshotter" in driver_status.get("driver-type", "") else "classic",
+        insecure=tuple(
+            [*(registries.get("InsecureRegistryCIDRs") or [])]
+            + [str(index["Name"]) for index in indexes if not index.get("Secure", True)]
+        ),
+        desktop="Docker Desktop" in str(said.get("OperatingSystem", "")),
+        proxy=str(said.get("HttpsProxy") or ""),
+        no_proxy=str(said.get("NoProxy") or ""),
+        folder=str(said.get("DockerRootDir") or ""),
+    )
+
+
 def split(reference: str) -> tuple[str, str]:
     """Return repository and tag of a reference: `latest` where it has none; a digest counts as the tag."""
     if "@" in reference:
@@ -72,18 +98,27 @@ def split(reference: str) -> tuple[str, str]:
 def follow(events: Iterable[dict[str, Any]], progress: Progress, what: str) -> str | None:
     """Read a push or pull to its end: the API reports failures inside the stream, after it said 200 OK."""
     digest = None
-    for event in events:
+    for event in map(_fields, events):
         if "error" in event:
-            reason = (event.get("errorDetail") or {}).get("message") or event["error"]
+            reason = _fields(event.get("errorDetail")).get("message") or event["error"]
             raise RegistryError(f"{what}: {reason}", cure=cure(str(reason)))
-        detail = event.get("progressDetail") or {}
+        detail = _fields(event.get("progressDetail"))
         if "id" in event and "current" in detail:
-            progress.update(str(event["id"]), int(detail["current"]), int(detail.get("total") or 0))
-        if aux := (event.get("aux") or {}).get("Digest"):
+            progress.update(str(event["id"]), _bytes(detail["current"]), _bytes(detail.get("total")))
+        if aux := _fields(event.get("aux")).get("Digest"):
             digest = str(aux)
         elif found := _DIGEST.search(str(event.get("status", ""))):
             digest = found.group(1)
     return digest
+
+
+def _fields(value: object) -> dict[str, Any]:
+    """Return a JSON object as it is, and nothing of whatever else stands in its place."""
+    return value if isinstance(value, dict) else {}
+
+
+def _bytes(value: object) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def cure(reason: str) -> str:
@@ -94,6 +129,8 @@ def cure(reason: str) -> str:
         return "./inv trust.linux, on this machine; on a Mac: ./inv trust.macos, and restart Docker Desktop"
     if "IP SANs" in reason or "certificate is valid for" in reason or "expired" in reason:
         return "./inv cert.renew, on the registry's machine"
+    if _NO_LOGIN.search(reason):
+        return "Log in: docker login, with the registry's name; on its machine ./inv registry.user.add lets a user in."
     return "./inv status shows the registry, its certificate and the trust of this machine."
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from trusted_registry.edge import Edge
     from trusted_registry.registry.spec import Spec
+    from trusted_registry.registry.users import Login
 
 ORIGIN_LABEL = "trusted-registry.origin"
 """On an image made here from something other than a pull: says from what."""
@@ -90,21 +91,7 @@ class Engine:
         with connection.explained("The engine did not say what it is"):
             client = self._do()
             said: dict[str, Any] = client.info()
-        registries = said.get("RegistryConfig") or {}
-        indexes = (registries.get("IndexConfigs") or {}).values()
-        driver_status = {str(entry[0]): str(entry[1]) for entry in said.get("DriverStatus") or []}
-        return answers.Info(
-            system=str(said.get("OperatingSystem", "an unknown system")),
-            version=str(said.get("ServerVersion", "")),
-            socket=str(client.api.base_url).replace("http+docker://localhost", _socket(client)),
-            rootless="name=rootless" in (said.get("SecurityOptions") or []),
-            store="containerd" if "snapshotter" in driver_status.get("driver-type", "") else "classic",
-            insecure=tuple(
-                [*(registries.get("InsecureRegistryCIDRs") or [])]
-                + [str(index["Name"]) for index in indexes if not index.get("Secure", True)]
-            ),
-            desktop="Docker Desktop" in str(said.get("OperatingSystem", "")),
-        )
+        return answers.info(said, str(client.api.base_url).replace("http+docker://localhost", _socket(client)))
 
     def find(self, name: str) -> answers.Running | None:
         """Return the container of this name, whoever made it, or None."""
@@ -222,6 +209,18 @@ class Engine:
                     return str(entry["Names"][0]).lstrip("/")
         return None
 
+    def bound(self) -> list[tuple[str, str]]:
+        """Return each container, running or not, with each path of this machine that it was given."""
+        if self._client is None:
+            return []
+        with connection.explained("The containers could not be listed"):
+            return [
+                (str(entry["Names"][0]).lstrip("/"), str(mount.get("Source", "")))
+                for entry in self._client.api.containers(all=True)
+                for mount in entry.get("Mounts") or []
+                if mount.get("Type") == "bind"
+            ]
+
     def has_image(self, reference: str) -> bool:
         """Whether the engine has an image of this name."""
         if self._client is None:
@@ -243,13 +242,13 @@ class Engine:
                     return str(image.tags[0]), str(image.labels[ORIGIN_LABEL])
         return None
 
-    def pull(self, reference: str) -> str | None:
-        """Pull an image and return the digest that the registry gave it.
+    def pull(self, reference: str, login: Login | None = None) -> str | None:
+        """Pull an image and return the digest that the registry gave it; without a login, by the person's own.
 
         Raises:
             RegistryError: The pull failed; the engine's own words are the reason.
         """
-        return self._move("Pulling", "pull", reference)
+        return self._move("Pulling", "pull", reference, login)
 
     def ask(self, reference: str) -> None:
         """Try to pull without showing it, to hear what the engine thinks of a registry.
@@ -260,18 +259,18 @@ class Engine:
         repository, tag = answers.split(reference)
         with connection.explained(f"Asking for {reference} failed"):
             for event in self._do().api.pull(repository, tag=tag, stream=True, decode=True):
-                if "error" in event:
+                if isinstance(event, dict) and "error" in event:
                     raise RegistryError(str(event["error"]), cure="")
 
-    def push(self, reference: str) -> str | None:
-        """Push an image and return the digest that the registry gave it.
+    def push(self, reference: str, login: Login | None = None) -> str | None:
+        """Push an image and return the digest that the registry gave it; without a login, by the person's own.
 
         Raises:
             RegistryError: The push failed; the engine's own words are the reason.
         """
-        return self._move("Pushing", "push", reference)
+        return self._move("Pushing", "push", reference, login)
 
-    def _move(self, doing: str, verb: Literal["pull", "push"], reference: str) -> str | None:
+    def _move(self, doing: str, verb: Literal["pull", "push"], reference: str, login: Login | None) -> str | None:
         self._edge.command(["docker", verb, reference])
         if self._edge.dry:
             return None
@@ -280,7 +279,9 @@ class Engine:
         with self._edge.progress(what) as progress, connection.explained(f"{what} failed"):
             api = self._do().api
             move = api.pull if verb == "pull" else api.push
-            return answers.follow(move(repository, tag=tag, stream=True, decode=True), progress, f"{what} failed")
+            by = {"username": login.name, "password": login.password} if login else None  # None: ~/.docker/config.json
+            events = move(repository, tag=tag, stream=True, decode=True, auth_config=by)
+            return answers.follow(events, progress, f"{what} failed")
 
     def load(self, archive: Path) -> list[str]:
         """Load a `docker save` file and return the names of the images in it."""

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
+import io
 import json
 import socket
 import ssl
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from trusted_registry.address import bracketed
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from _typeshed import WriteableBuffer
 
 READY = (200, 401)
 """What /v2/ answers when all is well; 401 where it wants a login (OCI distribution specification, "end-1")."""
@@ -28,7 +32,14 @@ _NOT_YET_VALID = 9
 """OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID: a clock that was set back by seconds since the certificate was made."""
 
 _ANSWER = 5.0
-"""Seconds for one connection and one answer."""
+"""Seconds for each of: the connection, the handshake, the whole of the answer."""
+
+_LONGEST = 8 << 20
+"""Bytes of an answer, its head included, after which it is no registry's; http.client bounds neither a head that says
+100 Continue for ever, nor a chunk of a negative size."""
+
+_BODY = 1 << 20
+"""Bytes of a body that are looked at."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +63,13 @@ def context(anchor: Path) -> ssl.SSLContext:
     return made
 
 
-def request(
-    endpoint: Endpoint, method: str, path: str, tls: ssl.SSLContext | None, headers: dict[str, str] | None = None
+def request(  # noqa: PLR0913, PLR0917 - a request has so many parts
+    endpoint: Endpoint,
+    method: str,
+    path: str,
+    tls: ssl.SSLContext | None,
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
 ) -> tuple[int, dict[str, str], bytes]:
     """Return status, headers (lower case) and body of one request; verified where a context is given.
 
@@ -66,12 +82,57 @@ def request(
         connection = http.client.HTTPSConnection(endpoint.host, endpoint.port, timeout=_ANSWER, context=tls)
     else:
         connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=_ANSWER)
+    connection.response_class = _bounded  # type: ignore[assignment]  # it is only ever called
     try:
-        connection.request(method, path, headers=headers or {})
+        connection.request(method, path, body=body or None, headers=dict(headers or {}))
         answer = connection.getresponse()
-        return answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read(1 << 20)
+        return answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read(_BODY)
     finally:
         connection.close()
+
+
+def _bounded(sock: socket.socket, **known: Any) -> http.client.HTTPResponse:  # noqa: ANN401 - http.client's own
+    """Return a reader of an answer that comes to an end, whatever the server does."""
+    return http.client.HTTPResponse(cast("socket.socket", _Bounded(sock)), **known)
+
+
+class _Bounded(io.RawIOBase):
+    """What a socket receives, up to a moment and a size; its timeout alone begins anew with every byte."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+        self._end = time.monotonic() + _ANSWER
+        self._size = 0
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """Return what http.client reads from."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        """Whether this can be read: io's question to every stream."""
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int | None:
+        """Receive once.
+
+        Raises:
+            OSError: It takes too long, or is too long.
+        """
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError(f"the answer did not end within {_ANSWER:.0f} seconds")
+        self._sock.settimeout(left)
+        received = self._raw.readinto(buffer)
+        self._size += received or 0
+        if self._size > _LONGEST:
+            raise OSError("the answer has no end")
+        return received
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._raw.close()
+        super().close()
 
 
 def fingerprint(endpoint: Endpoint) -> str:
@@ -97,6 +158,18 @@ def speaks_plain(endpoint: Endpoint) -> bool:
     except (OSError, http.client.HTTPException):
         return False
     return status in READY
+
+
+def admits(endpoint: Endpoint, tls: ssl.SSLContext | None, login: Mapping[str, str]) -> bool:
+    """Whether a registry takes a login, given as headers; a file that was just changed may take it a moment to see."""
+    end = time.monotonic() + _ANSWER
+    while True:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            if request(endpoint, "GET", "/v2/", tls, login)[0] == http.client.OK:
+                return True
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
 
 
 def await_answer(ask: Callable[[], int], still_up: Callable[[], bool], *, patience: float = PATIENCE) -> None:
@@ -147,17 +220,33 @@ def _check_speech(error: ssl.SSLError) -> None:
         ) from error
 
 
-def delete_manifest(endpoint: Endpoint, repository: str, digest: str, tls: ssl.SSLContext | None) -> bool:
+def delete_manifest(
+    endpoint: Endpoint,
+    repository: str,
+    digest: str,
+    tls: ssl.SSLContext | None,
+    headers: Mapping[str, str] | None = None,
+) -> bool:
     """Ask the registry to forget a manifest; return whether it did."""
     try:
-        status, _, _ = request(endpoint, "DELETE", f"/v2/{repository}/manifests/{digest}", tls)
+        status, _, _ = request(endpoint, "DELETE", f"/v2/{repository}/manifests/{digest}", tls, headers)
     except (OSError, http.client.HTTPException):
         return False
     return status == http.client.ACCEPTED
 
 
 def repositories(endpoint: Endpoint, tls: ssl.SSLContext | None) -> list[str]:
-    """Return the names of the repositories that the registry lists on its first page."""
+    """Return the names of the repositories that the registry lists on its first page.
+
+    Raises:
+        RegistryError: What it answers is no list.
+        OSError: As of `request`.
+        http.client.HTTPException: As of `request`.
+    """
     _, _, body = request(endpoint, "GET", "/v2/_catalog", tls)
-    names = json.loads(body).get("repositories") or []
-    return [str(name) for name in names]
+    try:
+        names = json.loads(body)["repositories"] or []
+        return [str(name) for name in list(names)]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        cure = "Something else answers at that address: ./inv status shows the certificate it serves."
+        raise RegistryError(f"{endpoint} does not answer as a registry does.", cure=cure) from error

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from trusted_registry.edge import Edge
     from trusted_registry.registry.engine import Engine
+    from trusted_registry.registry.users import Login
 
 REPOSITORY = "trusted-registry-proof"
 """A repository of its own, so that cleaning up cannot meet anybody's images."""
@@ -66,13 +67,14 @@ def discard(reference: str, engine: Engine) -> None:
         engine.untag(reference)
 
 
-def prove(reference: str, engine: Engine, edge: Edge) -> Proof | None:
+def prove(reference: str, engine: Engine, edge: Edge, login: Login | None = None) -> Proof | None:
     """Push what was packed, remove it here, pull it back, compare the digests, and clean up.
 
     Args:
         reference: What `pack` returned.
         engine: The client whose trust is proved.
         edge: Whom to show it to.
+        login: As whom; by default as whoever this person logged in as, if at all.
 
     Returns:
         The proof; None in a dry run.
@@ -83,9 +85,9 @@ def prove(reference: str, engine: Engine, edge: Edge) -> Proof | None:
     registry = reference.partition("/")[0]
     begun = time.monotonic()
     try:
-        pushed = engine.push(reference)
+        pushed = engine.push(reference, login)
         engine.untag(reference)
-        pulled = engine.pull(reference)
+        pulled = engine.pull(reference, login)
     finally:
         discard(reference, engine)
     if edge.dry:
@@ -98,9 +100,9 @@ def prove(reference: str, engine: Engine, edge: Edge) -> Proof | None:
     return Proof(registry, pushed, time.monotonic() - begun)
 
 
-def forget(proof: Proof, endpoint: probe.Endpoint, tls: ssl.SSLContext | None) -> None:
+def forget(proof: Proof, endpoint: probe.Endpoint, tls: ssl.SSLContext | None, login: Login | None = None) -> None:
     """Take the proof's manifest out of the registry; its few bytes go with the next garbage collection."""
-    probe.delete_manifest(endpoint, REPOSITORY, proof.digest, tls)
+    probe.delete_manifest(endpoint, REPOSITORY, proof.digest, tls, login.header if login else {})
 
 
 def refusal(registry: str, engine: Engine) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import http.client
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from trusted_registry import files
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import images, probe
+from trusted_registry.registry import images, probe, users
 from trusted_registry.registry import spec as specs
 from trusted_registry.registry.answers import PortTaken
 
@@ -52,7 +53,7 @@ def tls(settings: Settings, engine: Engine, edge: Edge, meanwhile: Callable[[], 
         return changed
     endpoint = probe.Endpoint(settings.listen or settings.address, settings.port)
     wanted = inspect.read(settings.folder / "domain.crt").fingerprint
-    if not changed and _serves(endpoint, wanted):
+    if not changed and _serves(endpoint, settings, wanted):
         return False
     if not changed:
         engine.restart(spec.name)
@@ -81,8 +82,13 @@ def plain(settings: Settings, engine: Engine, edge: Edge, *, lan: bool) -> bool:
         True when anything was started.
 
     Raises:
-        RegistryError: The TLS registry runs, or this one cannot be started.
+        RegistryError: The TLS registry runs, there are users, or this one cannot be started.
     """
+    if users.wanted(settings.folder):
+        raise RegistryError(
+            "There are users, and over plain HTTP everybody on the way could read their passwords.",
+            cure="./inv registry.tls; or without a login: ./inv registry.user.list, then registry.user.remove each.",
+        )
     running = _own(engine.find(settings.container), settings)
     if running and running.role == "tls":
         raise RegistryError(
@@ -194,11 +200,19 @@ def listener(port: int) -> str | None:
     return None
 
 
-def _serves(endpoint: probe.Endpoint, wanted: str) -> bool:
+def _serves(endpoint: probe.Endpoint, settings: Settings, wanted: str) -> bool:
     try:
-        return probe.fingerprint(endpoint) == wanted
-    except OSError:
+        return probe.fingerprint(endpoint) == wanted and _turns_away(endpoint, settings)
+    except (OSError, http.client.HTTPException):
         return False
+
+
+def _turns_away(endpoint: probe.Endpoint, settings: Settings) -> bool:
+    """Whether a request without a login is refused, where there are users."""
+    if not users.wanted(settings.folder):
+        return True
+    trust = probe.context(issue.trusted(settings.folder).path)
+    return probe.request(endpoint, "GET", "/v2/", trust)[0] == http.client.UNAUTHORIZED
 
 
 def _is_up(engine: Engine, name: str) -> bool:
@@ -207,7 +221,7 @@ def _is_up(engine: Engine, name: str) -> bool:
 
 
 def _check_tls(endpoint: probe.Endpoint, settings: Settings, engine: Engine, wanted: str) -> None:
-    """Insist on the handshake, the certificate on disk, and a refusal of plain HTTP."""
+    """Insist on the handshake, the certificate on disk, a refusal of plain HTTP, and the login where there is one."""
     trust = probe.context(issue.trusted(settings.folder).path)
     probe.await_answer(
         lambda: probe.request(endpoint, "GET", "/v2/", trust)[0], lambda: _is_up(engine, settings.container)
@@ -221,6 +235,11 @@ def _check_tls(endpoint: probe.Endpoint, settings: Settings, engine: Engine, wan
     if probe.speaks_plain(endpoint):
         raise RegistryError(
             f"{endpoint} answers plain HTTP.",
+            cure="The image ignores /config/registry.yml; use registry:2 or registry:3.",
+        )
+    if not _turns_away(endpoint, settings):
+        raise RegistryError(
+            f"{endpoint} lets everybody in, though there are users.",
             cure="The image ignores /config/registry.yml; use registry:2 or registry:3.",
         )
 
@@ -241,6 +260,19 @@ def _give_up(error: BaseException, spec: Spec, engine: Engine, edge: Edge) -> No
     if isinstance(error, (OSError, http.client.HTTPException)):
         cure = "./inv cert.check says what is wrong with the certificate."
         raise RegistryError(f"The handshake failed: {error}. It was stopped again.", cure=cure) from error
+
+
+def renewed(settings: Settings, running: Running, engine: Engine, edge: Edge) -> bool:
+    """Have a TLS registry that runs heed what changed beside it, such as its first user: where it is, as it is.
+
+    Returns:
+        True when it was started anew.
+
+    Raises:
+        RegistryError: As of `tls`.
+    """
+    here = dataclasses.replace(settings, port=running.port or settings.port, listen=running.listen, image=running.image)
+    return tls(here, engine, edge)
 
 
 def refresh(settings: Settings, edge: Edge, *, stale_only: bool = False) -> bool:
@@ -272,7 +304,7 @@ def refresh(settings: Settings, edge: Edge, *, stale_only: bool = False) -> bool
         engine.restart(settings.container)
         return True
     wanted = inspect.read(settings.folder / "domain.crt").fingerprint
-    if stale_only and _serves(endpoint, wanted):
+    if stale_only and _serves(endpoint, settings, wanted):
         return False
     engine.restart(settings.container)
     _check_tls(endpoint, settings, engine, wanted)

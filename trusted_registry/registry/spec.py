@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import templates
 from trusted_registry.address import bracketed
+from trusted_registry.registry import users
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from trusted_registry.settings import Settings
@@ -33,7 +35,7 @@ STORE = "/var/lib/registry"
 
 @dataclass(frozen=True)
 class Mount:
-    """A file of this machine, shown read-only at a path in the container."""
+    """A file of this machine, or a folder, shown read-only at a path in the container."""
 
     source: Path
     target: str
@@ -72,8 +74,12 @@ class Spec:
 
 
 def tls(settings: Settings, image: str) -> Spec:
-    """Return the container of the TLS registry."""
+    """Return the container of the TLS registry; where there are users, it asks for a login."""
     folder = settings.folder
+    login = users.wanted(folder)
+    # One by one: the folder also holds the authority's key, which no container has any use for.
+    shown = [CONFIG, "domain.crt", "domain.key", *([users.FOLDER] if login else [])]
+    secrets = [folder / "domain.key", *([users.place(folder)] if login else [])]
     return Spec(
         role="tls",
         name=settings.container,
@@ -82,11 +88,15 @@ def tls(settings: Settings, image: str) -> Spec:
         listen=settings.listen,
         port=settings.port,
         volume=settings.volume,
-        # One by one: the folder also holds the authority's key, which no container has any use for.
-        mounts=tuple(Mount(folder / name, f"{_INSIDE}/{name}") for name in (CONFIG, "domain.crt", "domain.key")),
-        capabilities=_to_read(folder / "domain.key"),
+        mounts=tuple(Mount(folder / name, f"{_INSIDE}/{name}") for name in shown),
+        capabilities=_to_read(secrets),
         config=templates.render(
-            CONFIG, port=PORT, tls=True, certificate=f"{_INSIDE}/domain.crt", key=f"{_INSIDE}/domain.key"
+            CONFIG,
+            port=PORT,
+            tls=True,
+            certificate=f"{_INSIDE}/domain.crt",
+            key=f"{_INSIDE}/domain.key",
+            users=f"{_INSIDE}/{users.FOLDER}/{users.FILE}" if login else "",
         ),
     )
 
@@ -103,14 +113,14 @@ def plain(settings: Settings, image: str, *, lan: bool) -> Spec:
         volume=settings.volume,
         mounts=(Mount(settings.folder / PLAIN_CONFIG, f"{_INSIDE}/{CONFIG}"),),
         capabilities=(),
-        config=templates.render(CONFIG, port=PORT, tls=False),
+        config=templates.render(CONFIG, port=PORT, tls=False, users=""),
     )
 
 
-def _to_read(key: Path) -> tuple[str, ...]:
-    """Return the capabilities that root in the container needs to read a private key: none, where root owns it."""
-    owner = key.stat().st_uid if key.exists() else os.geteuid()
-    return ("DAC_OVERRIDE",) if owner else ()
+def _to_read(secrets: Iterable[Path]) -> tuple[str, ...]:
+    """Return the capabilities that root in the container needs to read private files: none, where root owns them."""
+    owners = {path.stat().st_uid if path.exists() else os.geteuid() for path in secrets}
+    return ("DAC_OVERRIDE",) if any(owners) else ()
 
 
 def argv(spec: Spec) -> list[str]:
@@ -125,7 +135,7 @@ def _options(spec: Spec) -> list[str]:
     typed += ["--publish", f"{bracketed(spec.listen)}:{published}" if spec.listen else published]
     typed += ["--volume", f"{spec.volume}:{STORE}"]
     for mount in spec.mounts:
-        typed += ["--mount", f"type=bind,source={mount.source},target={mount.target},readonly"]
+        typed += ["--mount", _csv("type=bind", f"source={mount.source}", f"target={mount.target}", "readonly")]
     for name, value in spec.environment:
         typed += ["--env", f"{name}={value}"]
     typed += ["--read-only", "--cap-drop", "ALL"]
@@ -136,6 +146,11 @@ def _options(spec: Spec) -> list[str]:
     for name, value in spec.log_options:
         typed += ["--log-opt", f"{name}={value}"]
     return typed
+
+
+def _csv(*fields: str) -> str:
+    """Return fields as one line of CSV, as which docker reads them: a folder's name may have a comma or a quote."""
+    return ",".join('"{}"'.format(it.replace('"', '""')) if set(it) & {",", '"'} else it for it in fields)
 
 
 def arguments(spec: Spec) -> dict[str, object]:

@@ -1,0 +1,203 @@
+"""Who may use the registry: names and bcrypt hashes in a file that it reads, and a login of the proof's own."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import re
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from trusted_registry import files
+from trusted_registry.errors import RegistryError, SettingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from trusted_registry.edge import Edge
+
+FOLDER = "users"
+"""Below the certificates, and mounted whole: the registry then sees a changed file at once, and needs no restart
+(distribution/distribution, registry/auth/htpasswd/access.go)."""
+FILE = "htpasswd"
+
+COST = 10
+"""Of bcrypt, as a power of two: OWASP's least. The registry works through it at each request of a push or a pull."""
+
+LONGEST = 72
+"""Bytes of a password that bcrypt looks at; whatever follows would not count."""
+
+_VISITOR = "trusted-registry-proof."
+_VISITOR_COST = 4  # its password is 256 random bits: there is nothing to guess
+_VISIT = 3600.0
+"""Seconds after which the proof's login is that of a run that was killed."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}\Z")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_BCRYPT = re.compile(r"\$2[abxy]?\$[0-9]{2}\$[./A-Za-z0-9]{53}\Z")
+
+
+@dataclass(frozen=True)
+class Login:
+    """A name and its password, as a client knows them."""
+
+    name: str
+    password: str = field(repr=False)
+
+    @property
+    def header(self) -> dict[str, str]:
+        """What a request carries (RFC 7617)."""
+        return {"Authorization": f"Basic {base64.b64encode(f'{self.name}:{self.password}'.encode()).decode()}"}
+
+
+def place(folder: Path) -> Path:
+    """Return the file of a certificates' folder; that it is there means that the registry asks for a login."""
+    return folder / FOLDER / FILE
+
+
+def wanted(folder: Path) -> bool:
+    """Whether the registry asks for a login.
+
+    Raises:
+        RegistryError: This user may not know: taking that for "no" would open the registry to everybody.
+    """
+    path = place(folder)
+    # Not Path.exists, which says "no" of what it may not see (from Python 3.14 on).
+    with files.explained(path.parent, "read"):
+        try:
+            os.stat(path)  # noqa: PTH116 - see above
+        except FileNotFoundError:
+            return False
+    return True
+
+
+def known(folder: Path) -> dict[str, str]:
+    """Return the hashes of all users by name, in the file's order; the proof's logins are none.
+
+    Raises:
+        RegistryError: The file cannot be read, or has a line for which the registry would refuse everybody.
+    """
+    return {name: hashed for name, hashed in _entries(folder).items() if not name.startswith(_VISITOR)}
+
+
+def is_read(hashed: str) -> bool:
+    """Whether the registry reads a hash: it knows bcrypt alone, and refuses the right password of any other."""
+    return bool(_BCRYPT.match(hashed))
+
+
+def name(text: str) -> str:
+    """Return a name that can stand in the file and on a command line.
+
+    Raises:
+        SettingError: It cannot.
+    """
+    if not _NAME.match(text) or text.startswith(_VISITOR):
+        raise SettingError(f"The name of the user is {text!r}.", cure="Use letters, digits, . _ @ + -, 64 at most.")
+    return text
+
+
+def password(text: str) -> str:
+    """Return a password that bcrypt keeps whole.
+
+    Raises:
+        SettingError: It is empty, too long, or holds control characters.
+    """
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise SettingError("The password is no text in UTF-8.", cure="Type it at the prompt.") from None
+    if not text:
+        raise SettingError("The password is empty.", cure="Type one, or pass it as one line of standard input.")
+    if size > LONGEST:
+        raise SettingError(f"The password has {size} bytes.", cure=f"Use {LONGEST} at most: bcrypt reads no more.")
+    if _CONTROL.search(text):
+        raise SettingError("The password holds control characters.", cure="Use others.")
+    return text
+
+
+def put(folder: Path, login: Login) -> bool:
+    """Let a user in by this password alone; return whether the user is new."""
+    with files.locked(folder):
+        entries = _entries(folder)
+        new = login.name not in entries
+        _store(folder, {**entries, login.name: _hashed(login.password, COST)})
+    return new
+
+
+def remove(folder: Path, name: str) -> None:
+    """Let a user in no more; with the last one the file goes, and with it the question for a login."""
+    with files.locked(folder):
+        entries = _entries(folder)
+        if entries.pop(name, None) is None:
+            return
+        if all(other.startswith(_VISITOR) for other in entries):
+            files.remove(place(folder), keep=folder)
+        else:
+            _store(folder, entries)
+
+
+def purge(folder: Path, edge: Edge) -> None:
+    """Take the file and its folder away."""
+    if wanted(folder):
+        edge.command(["rm", "--recursive", str(place(folder).parent)])
+        if not edge.dry:
+            files.remove(place(folder), keep=folder)
+
+
+@contextlib.contextmanager
+def visitor(folder: Path | None, edge: Edge) -> Iterator[Login | None]:
+    """Lend a login that lasts as long as the context; None where nobody needs one, and in a dry run."""
+    if edge.dry or folder is None or not wanted(folder):
+        yield None
+        return
+    login = Login(f"{_VISITOR}{time.time():.0f}.{secrets.token_hex(4)}", secrets.token_urlsafe(32))
+    with files.locked(folder):
+        _store(folder, {**_entries(folder), login.name: _hashed(login.password, _VISITOR_COST)})
+    try:
+        yield login
+    finally:
+        with files.locked(folder):
+            if wanted(folder):  # not where the last user was removed meanwhile
+                _store(folder, {name: hashed for name, hashed in _entries(folder).items() if name != login.name})
+
+
+def _store(folder: Path, entries: Mapping[str, str]) -> None:
+    path = place(folder)
+    lines = (f"{name}:{hashed}\n" for name, hashed in entries.items() if not _is_left_behind(name))
+    files.make_folder(path.parent, files.PRIVATE_FOLDER)
+    files.write(path, "".join(lines).encode(errors="surrogateescape"), files.PRIVATE_FILE)
+
+
+def _is_left_behind(name: str) -> bool:
+    begun = name.removeprefix(_VISITOR).partition(".")[0]
+    return name.startswith(_VISITOR) and not (begun.isdecimal() and 0 <= time.time() - int(begun) < _VISIT)
+
+
+def _entries(folder: Path) -> dict[str, str]:
+    if not wanted(folder):
+        return {}
+    path = place(folder)
+    with files.explained(path, "read"):
+        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    found = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        entry = line.strip()
+        if entry and not entry.startswith("#"):
+            name, colon, hashed = entry.partition(":")
+            if not colon:
+                raise RegistryError(
+                    f"{path}, line {number}, is no name with a hash: the registry lets nobody in.",
+                    cure="Take that line out.",
+                )
+            found[name] = hashed
+    return found
+
+
+def _hashed(text: str, cost: int) -> str:
+    import bcrypt
+
+    return bcrypt.hashpw(text.encode(), bcrypt.gensalt(cost)).decode()
