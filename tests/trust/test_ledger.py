@@ -75,7 +75,12 @@ def test_it_is_its_owner_s_alone(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"entries": [{}]}', '{"entries": 3}', '{"entries": ["a"]}', "null"]
+    "text",
+    [
+        *("", "{", "[]", "{}", "null", "[" * 9999, '{"version": 1, "entries": 3}'),
+        *('{"version": 1, "entries": [{}]}', '{"version": 1, "entries": ["a"]}', '{"version": "1", "entries": []}'),
+        '{"version": 1, "entries": [{"store": "a", "path": 3, "sha256": "", "value": "", "by": "", "time": ""}]}',
+    ],
 )
 def test_a_damaged_one_is_named_with_a_cure_and_stays(text: str, path: Path) -> None:
     path.parent.mkdir()
@@ -83,6 +88,67 @@ def test_a_damaged_one_is_named_with_a_cure_and_stays(text: str, path: Path) -> 
     with pytest.raises(RegistryError, match="is damaged") as caught:
         ledger.record(path, [_entry()])
     assert (path.read_text(), caught.value.cure) == (text, f"Move it away: mv {path} {path}.damaged")
+
+
+def test_one_that_may_not_be_read_is_not_called_damaged(forbidden: Path) -> None:
+    with pytest.raises(RegistryError, match="cannot be read: Permission denied") as caught:
+        ledger.read(forbidden / "ledger.json")
+    assert "ls -l" in caught.value.cure
+
+
+def test_one_of_a_newer_version_is_left_as_it_is(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text('{"version": 2, "entries": {}}')
+    with pytest.raises(RegistryError, match="newer version"):
+        ledger.record(path, [_entry()])
+    assert path.read_text() == '{"version": 2, "entries": {}}'
+
+
+def test_an_entry_from_before_folders_were_remembered_is_still_known(path: Path) -> None:
+    ledger.record(path, [_entry()])
+    said = json.loads(path.read_text())
+    del said["entries"][0]["keep"]
+    path.write_text(json.dumps(said))
+    assert ledger.read(path) == [_entry()]
+
+
+def test_what_an_entry_says_beyond_that_is_passed_over(path: Path) -> None:
+    ledger.record(path, [_entry()])
+    said = json.loads(path.read_text())
+    said["entries"][0]["colour"] = "blue"
+    path.write_text(json.dumps(said))
+    assert ledger.read(path) == [_entry()]
+
+
+def _record(ledger_path: Path, file: Path, content: bytes = b"") -> Entry:
+    ledger.record(ledger_path, [ledger.entry("docker", file, content, by=Path("/checkout"))])
+    return ledger.read(ledger_path)[-1]
+
+
+def test_an_entry_remembers_the_nearest_folder_that_was_there(path: Path, tmp_path: Path) -> None:
+    assert _record(path, tmp_path / "certs.d" / "a" / "ca.crt").keep == str(tmp_path)
+
+
+def test_a_folder_that_an_earlier_write_made_is_not_taken_for_older(path: Path, tmp_path: Path) -> None:
+    first, second = (tmp_path / "certs.d" / name / "ca.crt" for name in ("a", "b"))
+    _record(path, first)
+    first.parent.mkdir(parents=True)
+    assert _record(path, second).keep == str(tmp_path)
+
+
+def test_a_folder_that_somebody_else_made_since_is_not_taken_for_ours(path: Path, tmp_path: Path) -> None:
+    _record(path, tmp_path / "certs.d" / "a" / "ca.crt")
+    (tmp_path / "other" / "b").mkdir(parents=True)
+    assert _record(path, tmp_path / "other" / "b" / "ca.crt").keep == str(tmp_path / "other" / "b")
+
+
+@pytest.mark.parametrize("content", [b"", b"another"], ids=["the same", "another"])
+def test_a_second_write_of_a_file_keeps_what_the_first_one_found(content: bytes, path: Path, tmp_path: Path) -> None:
+    file = tmp_path / "certs.d" / "a" / "ca.crt"
+    _record(path, file)
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"")
+    assert _record(path, file, content).keep == str(tmp_path)
 
 
 def test_its_file_says_its_version(path: Path) -> None:

@@ -6,9 +6,9 @@ import datetime
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trusted_registry import files
 from trusted_registry.errors import RegistryError
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from trusted_registry.trust.plan import Plan
+
+_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -53,17 +55,36 @@ def read(path: Path) -> list[Entry]:
     """Return the entries, oldest first; none where nothing was written yet.
 
     Raises:
-        RegistryError: The file is there and is no ledger.
+        RegistryError: The file is there and is no ledger, or one of a newer version, or cannot be read.
     """
     try:
-        return [Entry(**entry) for entry in json.loads(path.read_text())["entries"]]
+        said = json.loads(path.read_bytes())
+        newer = said["version"] > _VERSION
+        found = [_entry(it) for it in said["entries"]] if not newer else []
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except OSError as error:
+        raise RegistryError(
+            f"{path} cannot be read: {error.strerror}.", cure=f"See who owns it, and who you are: ls -l {path}; id"
+        ) from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RegistryError(
             f"{path} is damaged, so what was written before is not known.",
             cure=f"Move it away: mv {path} {path}.damaged",
         ) from error
+    if newer:
+        raise RegistryError(
+            f"{path} was written by a newer version of this project.", cure="Bring this checkout up to date: git pull"
+        )
+    return found
+
+
+def _entry(said: dict[str, Any]) -> Entry:
+    """Return an entry; what it says that is not known here is passed over."""
+    known = {field.name: said[field.name] for field in fields(Entry) if field.name in said}
+    if not all(isinstance(value, str) for value in known.values()):
+        raise TypeError(known)
+    return Entry(**known)
 
 
 def entry(store: str, path: Path, content: bytes, *, by: Path, value: str = "") -> Entry:
@@ -97,7 +118,27 @@ def _change(path: Path, *, add: list[Entry], drop: list[Entry]) -> None:
     if not add and not drop:
         return
     with files.locked(path.parent):
-        gone = {(entry.path, entry.value, entry.sha256) for entry in (*add, *drop)}
-        kept = [entry for entry in read(path) if (entry.path, entry.value, entry.sha256) not in gone]
-        text = json.dumps({"version": 1, "entries": [asdict(entry) for entry in (*kept, *add)]}, indent=2)
-        files.write(path, f"{text}\n".encode(), files.PRIVATE_FILE)
+        known = read(path)
+        gone = {_key(entry) for entry in (*add, *drop)}
+        kept = [entry for entry in known if _key(entry) not in gone]
+        added = [replace(entry, keep=_oldest(entry, known)) for entry in add]
+        said = {"version": _VERSION, "entries": [asdict(entry) for entry in (*kept, *added)]}
+        files.write(path, f"{json.dumps(said, indent=2)}\n".encode(), files.PRIVATE_FILE)
+
+
+def _key(entry: Entry) -> tuple[str, str, str]:
+    return entry.path, entry.value, entry.sha256
+
+
+def _oldest(entry: Entry, known: Iterable[Entry]) -> str:
+    """Return the nearest folder above an entry's that none of the writes before it made: what is there may be ours."""
+    made = {folder: Path(it.keep) for it in known if it.keep for folder in _made(it)}
+    keep = Path(entry.keep)
+    while keep in made:
+        keep = made[keep]
+    return str(keep) if entry.keep else ""
+
+
+def _made(entry: Entry) -> list[Path]:
+    """Return the folders that were made for an entry: those above its path and below what it keeps."""
+    return [folder for folder in Path(entry.path).parents if Path(entry.keep) in folder.parents]
