@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trusted_registry.errors import RegistryError
+from trusted_registry.registry import spec as specs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -54,6 +55,24 @@ class Running:
         return self.role is not None
 
 
+@dataclass(frozen=True)
+class Found:
+    """A container of somebody's: its name, its state in the engine's word, such as `running`, and its labels."""
+
+    name: str
+    state: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a program in a container left behind; no exit status where the container ended before the program did."""
+
+    code: int | None
+    out: str
+    err: str
+
+
 class PortTaken(RegistryError):  # noqa: N818 - it is what happened, and RegistryError says that it is an error
     """Another program listens on the port."""
 
@@ -81,6 +100,22 @@ def info(said: Mapping[str, Any], socket: str) -> Info:
         proxy=str(said.get("HttpsProxy") or ""),
         no_proxy=str(said.get("NoProxy") or ""),
         folder=str(said.get("DockerRootDir") or ""),
+    )
+
+
+def running(attributes: Mapping[str, Any]) -> Running:
+    """Read what the engine says of one container."""
+    labels = attributes["Config"].get("Labels") or {}
+    bindings = attributes["HostConfig"].get("PortBindings") or {}
+    published = [binding for entries in bindings.values() for binding in entries or []]
+    return Running(
+        id=str(attributes["Id"]),
+        role=labels.get(specs.LABEL),
+        digest=labels.get(specs.DIGEST_LABEL),
+        state=str(attributes["State"]["Status"]),
+        image=str(attributes["Config"]["Image"]),
+        listen=str(published[0]["HostIp"]) if published else "",
+        port=int(published[0]["HostPort"]) if published else None,
     )
 
 

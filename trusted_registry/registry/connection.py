@@ -51,6 +51,12 @@ def client() -> docker.DockerClient:
         raise _unreachable(error) from error
 
 
+def socket(client: docker.DockerClient) -> str:
+    """Return the socket by which a client reaches its engine; empty where it is none."""
+    path = getattr(getattr(client.api, "_custom_adapter", None), "socket_path", "")
+    return f"unix://{path}" if path else ""
+
+
 def absence() -> RegistryError | None:
     """Return why no engine answers, or None where one does."""
     try:

@@ -76,6 +76,11 @@ class Engine:
         if self._client:
             self._client.close()
 
+    @property
+    def api(self) -> docker.APIClient:
+        """The engine's API as it is: for `inside`, which runs programs in other people's containers."""
+        return self._do().api
+
     def _do(self) -> docker.DockerClient:
         if self._client is None:
             raise RegistryError("No Docker Engine answers.", cure="./inv engine installs and starts one.")
@@ -91,26 +96,16 @@ class Engine:
         with connection.explained("The engine did not say what it is"):
             client = self._do()
             said: dict[str, Any] = client.info()
-        return answers.info(said, str(client.api.base_url).replace("http+docker://localhost", _socket(client)))
+        return answers.info(
+            said, str(client.api.base_url).replace("http+docker://localhost", connection.socket(client))
+        )
 
     def find(self, name: str) -> answers.Running | None:
         """Return the container of this name, whoever made it, or None."""
         container = self._container(name)
         if container is None:
             return None
-        attributes: dict[str, Any] = container.attrs
-        labels = attributes["Config"].get("Labels") or {}
-        bindings = attributes["HostConfig"].get("PortBindings") or {}
-        published = [binding for entries in bindings.values() for binding in entries or []]
-        return answers.Running(
-            id=str(attributes["Id"]),
-            role=labels.get(specs.LABEL),
-            digest=labels.get(specs.DIGEST_LABEL),
-            state=str(attributes["State"]["Status"]),
-            image=str(attributes["Config"]["Image"]),
-            listen=str(published[0]["HostIp"]) if published else "",
-            port=int(published[0]["HostPort"]) if published else None,
-        )
+        return answers.running(container.attrs)
 
     def _container(self, name: str) -> Container | None:
         if self._client is None:
@@ -321,8 +316,3 @@ class Engine:
         if not self._edge.dry:
             with connection.explained(f"{reference} could not be removed"), contextlib.suppress(docker.errors.NotFound):
                 self._do().api.remove_image(reference)
-
-
-def _socket(client: docker.DockerClient) -> str:
-    path = getattr(getattr(client.api, "_custom_adapter", None), "socket_path", "")
-    return f"unix://{path}" if path else ""
