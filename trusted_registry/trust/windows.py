@@ -50,13 +50,31 @@ def add(subject: Subject, whose: str) -> str:
     $certificate = New-Object System.Security.Cryptography.X509Certificates.X509Certificate2 -ArgumentList $path
     $hash = [Security.Cryptography.SHA256]::Create().ComputeHash($certificate.RawData)
     $found = [BitConverter]::ToString($hash) -replace '-', ':'
-    if ($found -ne {literal(expected)}) {{ throw "This is another certificate: $found" }}
+    $expected = {literal(expected)}
+    if ($found -ne $expected) {{ throw "This is another certificate: $found" }}
     {_typed(_database(whose).add, subject)}
     if ($LASTEXITCODE -ne 0) {{ throw {literal(refused)} }}
     "Trusted: $found"
   }} finally {{ Remove-Item -LiteralPath $path }}
 }}
 """
+
+
+def script(subject: Subject, reference: str, whose: str) -> str:
+    """Return all that is to be pasted, with what to do after it as comments: they are no part of the trust itself."""
+    where, whom = {
+        "machine": ("a PowerShell that runs as administrator", "all users of this machine"),
+        "user": ("an ordinary PowerShell, and say yes in the window that opens", "you alone"),
+    }[whose]
+    restart = row(whose).restart
+    after = f"# Docker Desktop {restart.why}: {restart.command}\n" if restart else ""
+    back = "".join(f"#   {line}\n" for line in remove(subject, whose).splitlines())
+    return (
+        f"# Paste this into {where}: {whom} will trust the registry {reference}.\n"
+        f"# Authority, SHA-256: {colons(subject.fingerprint)}\n"
+        f"{add(subject, whose)}{after}"
+        f"# To see whether it is trusted:\n#   {look(subject, whose)}\n# To take it back:\n{back}"
+    )
 
 
 def look(subject: Subject, whose: str) -> str:
