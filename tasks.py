@@ -180,16 +180,16 @@ def registry_logs(c: Context, follow: bool = False, lines: str = "50") -> None:
 NAME = {"name": "The user's name: letters, digits, . _ @ + -"}
 
 
-@task(positional=["name"], help=NAME)
-def user_add(c: Context, name: str = "") -> None:
+@task(help=NAME)
+def user_add(c: Context, name: str) -> None:
     """Let a user in, by a password from a prompt or standard input."""
     from trusted_registry.chapters import users
 
     users.add(_settings(c), _terminal(c), name=name)
 
 
-@task(positional=["name"], help=NAME | YES)
-def user_remove(c: Context, name: str = "", yes: bool = False) -> None:
+@task(help=NAME | YES)
+def user_remove(c: Context, name: str, yes: bool = False) -> None:
     """Let a user in no more; asks before the last one goes."""
     from trusted_registry.chapters import users
 
@@ -251,6 +251,51 @@ def trust_macos(c: Context, keychain: str = "system", address: str = "", names: 
     from trusted_registry.chapters import trust
 
     trust.on_macos(_settings(c, address=address, names=names, port=port), _terminal(c), keychain=keychain)
+
+
+@task(help=WHERE | {"user": "For one user alone, who is no administrator."})
+def trust_windows(c: Context, user: bool = False, address: str = "", names: str = "", port: str = "") -> None:
+    """Print what has a Windows machine trust the registry, for PowerShell."""
+    from trusted_registry.chapters import serve
+
+    serve.windows(_settings(c, address=address, names=names, port=port), _terminal(c), user=user)
+
+
+@task(
+    help=ADDRESS
+    | NAMES
+    | {"minutes": "After so many it ends by itself.", "port": "Port to offer it on, by plain HTTP."}
+)
+def trust_serve(c: Context, minutes: str = "10", port: str = "8000", address: str = "", names: str = "") -> None:
+    """Offer kit, page and certificate to the LAN for some minutes."""
+    from trusted_registry.chapters import serve
+
+    serve.serve(_settings(c, address=address, names=names), _terminal(c), minutes=minutes, port=port)
+
+
+@task(
+    help=WHERE
+    | {
+        "only": "These clients and no others, and they must trust, asked to or not: docker, podman, curl, …",
+        "json": "Print JSON, for programs.",
+    }
+)
+def trust_check(
+    c: Context, address: str = "", names: str = "", port: str = "", only: str = "", json: bool = False
+) -> None:
+    """Prove trust with a pull by each client on this machine."""
+    from trusted_registry.chapters import check
+
+    t, settings = _terminal(c, quiet=json), _settings(c, address=address, names=names, port=port)
+    rows = check.pulled(settings, t, only)
+    if json:
+        sys.stdout.write(check.as_json(rows))
+    elif rows:
+        t.table(*check.table(rows, settings))
+        for remark in check.remarks(rows):
+            t.say(remark)
+    if rows:
+        check.insist(rows)
 
 
 @task(help={"all": "What other checkouts wrote, too."})
@@ -326,6 +371,43 @@ def status(c: Context, json: bool = False) -> None:
         t.table(*summary.as_table(found))
 
 
+@task(
+    klass=invoking.TextOrInput,
+    help={"text": "The message; without it, standard input is read.", "json": "Print JSON, for programs."},
+)
+def explain(c: Context, text: str = "", json: bool = False) -> None:
+    """Say what an error message means, and what cures it."""
+    from trusted_registry.chapters import doctor
+
+    t = _terminal(c, quiet=json)
+    found = doctor.recognised(_settings(c), t, text)
+    if json:
+        sys.stdout.write(doctor.as_json(found))
+    doctor.explained(t, found)
+
+
+@task(
+    help=YES
+    | {
+        "client": "Only what concerns one client's store: docker, podman, containerd, system, …",
+        "fix": "Do what is safe about it, and ask before the rest.",
+        "json": "Print JSON, for programs.",
+        "remote": "Another machine's registry instead, as its clients here see it: NAME or NAME:PORT.",
+    }
+)
+def doctor(
+    c: Context, client: str = "", remote: str = "", fix: bool = False, json: bool = False, yes: bool = False
+) -> None:
+    """Look at the whole way to the registry; name what is wrong."""
+    from trusted_registry.chapters import doctor
+
+    t = _terminal(c, yes=yes, quiet=json)
+    found = doctor.examine(_settings(c), t, client=client, remote=remote, fix=fix)
+    if json:
+        sys.stdout.write(doctor.as_json(found))
+    doctor.told(t, found)
+
+
 @task(help=YES | {"purge": "Remove images, trust and certificates too."})
 def down(c: Context, purge: bool = False, yes: bool = False) -> None:
     """Stop the registry; with --purge, leave nothing of it behind."""
@@ -355,7 +437,7 @@ def _chapter(name: str, default: str = "", **tasks: Any) -> Collection:  # noqa:
     return made
 
 
-ns = Collection(engine, up, status, down, test)
+ns = Collection(engine, up, status, explain, doctor, down, test)
 ns.add_collection(
     _chapter("cert", "make", make=cert_make, config=cert_config, show=cert_show, check=cert_check, renew=cert_renew)
 )
@@ -370,7 +452,10 @@ ns.add_collection(
         linux=trust_linux,
         hosts=trust_hosts,
         list=trust_list,
+        check=trust_check,
         macos=trust_macos,
+        windows=trust_windows,
+        serve=trust_serve,
         insecure=trust_insecure,
         remove=trust_remove,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.server
 import socket
@@ -9,8 +10,11 @@ import ssl
 import threading
 from typing import TYPE_CHECKING
 
+import bcrypt
 from cryptography import x509
 from cryptography.x509.oid import NameOID
+
+from trusted_registry.registry import users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,9 +28,19 @@ class _Registry(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Say what /v2/ says."""
-        ready = getattr(self.server, "status", 200)
+        ready = self._status()
         known = {"/v2/": (ready, b"{}"), "/v2/_catalog": (200, b'{"repositories": ["app", "other"]}')}
         self._answer(*known.get(self.path, (404, b"")))
+
+    def _status(self) -> int:
+        """Say 200 only to a user of the folder, as a registry with a login does."""
+        assert isinstance(self.server, _Server)
+        if self.server.users is None:
+            return self.server.status
+        sent = base64.b64decode(self.headers.get("Authorization", "").removeprefix("Basic "))
+        name, _, password = sent.decode().partition(":")
+        hashed = users._entries(self.server.users).get(name, "")
+        return 200 if hashed and bcrypt.checkpw(password.encode(), hashed.encode()) else 401
 
     def do_DELETE(self) -> None:
         """Forget one manifest, and no other."""
@@ -45,6 +59,7 @@ class _Registry(http.server.BaseHTTPRequestHandler):
 class _Server(http.server.ThreadingHTTPServer):
     tls: ssl.SSLContext | None = None
     status = 200
+    users: Path | None = None
 
     def finish_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
         """Shake hands in the connection's own thread; a client that turns away is no error here."""
@@ -58,16 +73,17 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def registry(certificate: Path | None, *, port: int = 0, status: int = 200) -> Iterator[int]:
+def registry(certificate: Path | None, *, port: int = 0, status: int = 200, users: Path | None = None) -> Iterator[int]:
     """Serve on loopback and lend the port: by TLS with a certificate (its key beside it), by plain HTTP without.
 
     Args:
         certificate: What to show.
         port: Where to listen; anywhere by default.
         status: What to answer when asked whether all is well.
+        users: The certificates' folder whose users are let in; everybody by default.
     """
     with _Server((HOST, port), _Registry) as server:
-        server.status = status
+        server.status, server.users = status, users
         if certificate:
             server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             server.tls.load_cert_chain(certificate, certificate.with_suffix(".key"))

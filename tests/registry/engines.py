@@ -25,13 +25,21 @@ class OnLoopback:
 
     here = True
 
-    def __init__(self, shows: Path | None = None, running: Running | None = None, holder: str | None = None) -> None:
+    def __init__(
+        self,
+        shows: Path | None = None,
+        running: Running | None = None,
+        holder: str | None = None,
+        users: Path | None = None,
+    ) -> None:
         self.done: list[str] = []
         self.running = running
         self.volumes = {"trusted-registry"}
         self.port_is_taken = False
         self.shows = shows
         self._holder = holder
+        self.users = users
+        self._reads: Path | None = None
         self._server = contextlib.ExitStack()
 
     def find(self, name: str) -> Running | None:
@@ -50,7 +58,8 @@ class OnLoopback:
             raise PortTaken(f"Port {spec.port} is in use.", cure="")
         self.done.append("start")
         self.running = Running("1", spec.role, spec.digest, "running", spec.image, spec.listen, spec.port)
-        self._server.enter_context(loopback.registry(self.shows, port=spec.port))
+        self._reads = self.users if "htpasswd" in spec.config else None
+        self._server.enter_context(loopback.registry(self.shows, port=spec.port, users=self._reads))
         return "1"
 
     def restart(self, name: str) -> None:
@@ -60,13 +69,18 @@ class OnLoopback:
         assert self.running
         assert self.running.port
         self._server.close()
-        self._server.enter_context(loopback.registry(self.shows, port=self.running.port))
+        self._reads = self._reads and self.users
+        self._server.enter_context(loopback.registry(self.shows, port=self.running.port, users=self._reads))
 
     def remove(self, _name: str) -> None:
         """Serve no more."""
         self.done.append("remove")
         self.running = None
         self._server.close()
+
+    def untag(self, reference: str) -> None:
+        """Forget an image."""
+        self.done.append(f"untag {reference}")
 
     def log(self, _name: str, *, lines: int) -> str:
         """Return last words."""

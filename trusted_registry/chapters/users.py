@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trusted_registry import address
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
@@ -43,8 +44,8 @@ def add(settings: Settings, edge: Edge, *, name: str) -> None:
     if serve.renewed(settings, running, engine, edge):
         edge.say("registry: started anew, since it asks for a login from now on; images stay")
     _check_heeded(settings, running, login)
-    at = running.listen or settings.address
-    edge.say(f"proof: the registry takes the login of {name} and no request without one; next: docker login {at}")
+    reference = address.reference(settings.address, running.port or settings.port)
+    edge.say(f"proof: the registry takes the login of {name}, and no request without one: docker login {reference}")
 
 
 def remove(settings: Settings, edge: Edge, *, name: str) -> None:
@@ -92,5 +93,5 @@ def _check_heeded(settings: Settings, running: Running, login: Login | None) -> 
     tls = probe.context(issue.trusted(settings.folder).path)
     if login and not probe.admits(at, tls, login.header):
         raise RegistryError(
-            f"{at} does not take the users as they are now.", cure="docker restart registry; ./inv registry.logs"
+            f"{at} does not take the users as they are now.", cure=f"docker restart {settings.container}"
         )

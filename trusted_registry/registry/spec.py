@@ -119,8 +119,12 @@ def plain(settings: Settings, image: str, *, lan: bool) -> Spec:
 
 def _to_read(secrets: Iterable[Path]) -> tuple[str, ...]:
     """Return the capabilities that root in the container needs to read private files: none, where root owns them."""
-    owners = {path.stat().st_uid if path.exists() else os.geteuid() for path in secrets}
+    owners = {_owner(path) for path in secrets}
     return ("DAC_OVERRIDE",) if any(owners) else ()
+
+
+def _owner(path: Path) -> int:
+    return path.stat().st_uid if path.exists() else os.geteuid()
 
 
 def argv(spec: Spec) -> list[str]:

@@ -154,7 +154,7 @@ def visitor(folder: Path | None, edge: Edge) -> Iterator[Login | None]:
     if edge.dry or folder is None or not wanted(folder):
         yield None
         return
-    login = Login(f"{_VISITOR}{time.time():.0f}.{secrets.token_hex(4)}", secrets.token_urlsafe(32))
+    login = Login(f"{_VISITOR}{int(time.time())}.{secrets.token_hex(4)}", secrets.token_urlsafe(32))
     with files.locked(folder):
         _store(folder, {**_entries(folder), login.name: _hashed(login.password, _VISITOR_COST)})
     try:
@@ -174,7 +174,7 @@ def _store(folder: Path, entries: Mapping[str, str]) -> None:
 
 def _is_left_behind(name: str) -> bool:
     begun = name.removeprefix(_VISITOR).partition(".")[0]
-    return name.startswith(_VISITOR) and not (begun.isdecimal() and 0 <= time.time() - int(begun) < _VISIT)
+    return name.startswith(_VISITOR) and not (begun.isdecimal() and abs(time.time() - int(begun)) < _VISIT)
 
 
 def _entries(folder: Path) -> dict[str, str]:
