@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import dataclasses
 import enum
+import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trusted_registry import run
+from trusted_registry.edge import printable
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import blocks, stores
 from trusted_registry.trust.ledger import digest
@@ -18,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from trusted_registry.trust.ledger import Entry
-    from trusted_registry.trust.stores import Store, Subject, Where
+    from trusted_registry.trust.stores import Refresh, Store, Subject, Where
 
 
 class State(enum.Enum):
@@ -74,15 +79,19 @@ def chosen(
     found = []
     for store in rows:
         wanted = store.name in only if only else (system or not store.on_request)
-        if wanted and store.name not in skip and (store.key == engine or stores.present(store.signs, where)):
+        if wanted and store.name not in skip and (store.key == engine or _present(store, where)):
             found.append(store)
     for name in only:
         if name not in skip and not any(store.name == name for store in found):
-            found.append(_unseen(name, rows))
+            found.append(_unseen(name, rows, where))
     return found
 
 
-def _unseen(name: str, rows: Iterable[Store]) -> Store:
+def _present(store: Store, where: Where) -> bool:
+    return stores.present(store.signs, where) and (store.database is None or bool(places(store.database, where)))
+
+
+def _unseen(name: str, rows: Iterable[Store], where: Where) -> Store:
     """Return a store that was asked for by name and whose readers are not seen here."""
     store = next((row for row in rows if row.name == name), None)
     if store is None or store.refresh:
@@ -92,6 +101,10 @@ def _unseen(name: str, rows: Iterable[Store]) -> Store:
         )
     if store.database:
         tool = store.database.look[0]
+        if stores.program(tool, where):
+            raise RegistryError(
+                f"There is no database of {store.clients} in {where.home} yet.", cure="Start the program once."
+            )
         packages = {"certutil": "libnss3-tools (Debian), nss-tools (Fedora), nss (Arch)", "keytool": "a Java runtime"}
         raise RegistryError(f"{tool} is not installed.", cure=f"Install {packages[tool]}.")
     return store
@@ -110,10 +123,15 @@ def look(rows: Iterable[Store], subject: Subject, where: Where, ledger: Iterable
 
 def _store(store: Store, subject: Subject, where: Where, ours: set[tuple[str, str]]) -> Iterator[Item]:
     for file in store.files(subject):
-        yield _file(store, file, where.path(file.path), ours)
+        item = _file(store, file, where.path(file.path), ours)
+        if item.state is State.TRUSTED and not _taken_up(store.refresh, subject, where):
+            item = dataclasses.replace(item, state=State.ABSENT)
+        yield item
         yield from _hidden(store, file, where, ours)
     for block in store.blocks(subject):
         path = where.path(block.path)
+        with _looked_at(path):
+            _check_links(path)
         text = read(path)
         yield Item(store, block, path, _block(text, block), text)
     if store.database:
@@ -123,11 +141,10 @@ def _store(store: Store, subject: Subject, where: Where, ours: set[tuple[str, st
 
 
 def _file(store: Store, file: File, path: Path, ours: set[tuple[str, str]]) -> Item:
-    folder = path.parent
-    if file.spelling:
-        _check_links(folder, path)
-        _check_beside(folder)
-    else:
+    with _looked_at(path):
+        if file.spelling:
+            _check_links(path.parent)
+            _check_beside(path.parent)
         _check_links(path)
     present = content(path)
     if present is None:
@@ -137,11 +154,19 @@ def _file(store: Store, file: File, path: Path, ours: set[tuple[str, str]]) -> I
     return Item(store, file, path, State.STALE if (str(path), digest(present)) in ours else State.FOREIGN)
 
 
+def _taken_up(refresh: Refresh | None, subject: Subject, where: Where) -> bool:
+    """Whether what makes a change count was run since: a run that was cut short did not come to it."""
+    bundle = content(where.path(refresh.bundle)) if refresh and refresh.bundle else None
+    return bundle is None or base64.b64encode(subject.der) in b"".join(bundle.split())
+
+
 def _hidden(store: Store, file: File, where: Where, ours: set[tuple[str, str]]) -> Iterator[Item]:
     """Yield what a client reads instead of a store's own folder, where that exists."""
     for template in store.hidden_by:
         path = where.path(template) / file.spelling / Path(file.path).name
-        if path.parent.is_dir():
+        with _looked_at(path):
+            read_instead = path.parent.is_dir()
+        if read_instead:
             item = _file(store, file, path, ours)
             yield Item(store, file, path, State.HIDDEN if item.state is State.ABSENT else item.state)
 
@@ -154,21 +179,28 @@ def _block(text: str, block: Block) -> State:
     return State.STALE if blocks.marked(text, block) else State.ABSENT
 
 
-def _check_links(*parts: Path) -> None:
-    for part in parts:
-        if part.is_symlink():
-            target = part.readlink()
-            raise RegistryError(f"{part} is a link to {target}; it is not followed.", cure=f"Remove it: rm {part}")
+def _check_links(path: Path) -> None:
+    if path.is_symlink():
+        raise RegistryError(
+            f"{path} is a link to {path.readlink()}; it is not followed.",
+            cure=f"Put what it leads to in its place, or remove it: {_away(path)}",
+        )
 
 
 def _check_beside(folder: Path) -> None:
     """Refuse a folder on which clients fail whatever else is in it (moby/moby, registry/registry.go)."""
-    for key in sorted(folder.glob("*.key")) if folder.is_dir() else []:
-        if not key.with_suffix(".cert").exists():
-            raise RegistryError(
-                f"{key} has no certificate beside it: with it there, every pull from {folder.name} fails.",
-                cure=f"Take it away: sudo rm {key}",
-            )
+    for one, other in ((".key", ".cert"), (".cert", ".key")):
+        for path in sorted(folder.glob(f"*{one}")) if folder.is_dir() else []:
+            if not path.with_suffix(other).exists():
+                raise RegistryError(
+                    f"{path} has no {other} beside it: with it there, every pull from {folder.name} fails.",
+                    cure=f"Take it away: {_away(path)}",
+                )
+
+
+def _away(path: Path) -> str:
+    """Return the command that takes a file away, as it can be pasted."""
+    return printable([*([] if os.access(path.parent, os.W_OK) else ["sudo"]), "rm", str(path)])
 
 
 def ignored(items: Iterable[Item]) -> list[Path]:
@@ -195,14 +227,23 @@ def content(path: Path) -> bytes | None:
     Raises:
         RegistryError: It cannot be read (NoRoot where root could).
     """
+    with _looked_at(path):
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+
+@contextlib.contextmanager
+def _looked_at(path: Path) -> Iterator[None]:
     try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
+        yield
     except PermissionError as error:
-        raise NoRoot(f"{path} may be read by root alone.", cure="Run the same command as root: sudo ./inv …") from error
+        raise NoRoot(f"{path} may be read by root alone.", cure="Run the same command as root.") from error
     except OSError as error:
-        raise RegistryError(f"{path} cannot be read: {error.strerror}.", cure=f"Look: ls -ld {path}") from error
+        raise RegistryError(
+            f"{path} cannot be read: {error.strerror}.", cure=f"Look: {printable(['ls', '-ld', str(path)])}"
+        ) from error
 
 
 def places(database: Database, where: Where) -> list[Path]:
@@ -213,7 +254,7 @@ def places(database: Database, where: Where) -> list[Path]:
     for template in database.places:
         path = where.path(template)
         candidates = sorted(path.parent.glob("*")) if path.name == "*" else [path]
-        found += [candidate for candidate in candidates if (candidate / database.mark).exists()]
+        found += [candidate for candidate in candidates if stores.seen(candidate / database.mark)]
     return found
 
 

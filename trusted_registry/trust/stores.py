@@ -107,10 +107,14 @@ class Database:
 
 @dataclass(frozen=True)
 class Refresh:
-    """What makes a change count, once for all changes of a store; after a removal another command may be needed."""
+    """What makes a change count, once for all changes of a store; after a removal another command may be needed.
+
+    `bundle` is the file that it makes of all certificates, where that shows whether it was run.
+    """
 
     command: tuple[str, ...]
     after_removal: tuple[str, ...] = ()
+    bundle: str = ""
 
 
 @dataclass(frozen=True)
@@ -235,9 +239,17 @@ def here(environ: Mapping[str, str] = os.environ, home: Path | None = None) -> W
 
 def present(signs: Signs, where: Where) -> bool:
     """Whether any of the signs is seen."""
-    if any(where.path(path).exists() for path in signs.paths) or any(program(it, where) for it in signs.programs):
+    if any(seen(where.path(path)) for path in signs.paths) or any(program(it, where) for it in signs.programs):
         return True
     return any(program(it, where) for it in signs.alone) and not any(program(it, where) for it in signs.unless)
+
+
+def seen(path: Path) -> bool:
+    """Whether something is at a path, as far as this user may look."""
+    try:
+        return path.exists()
+    except PermissionError:  # such as what is another user's
+        return False
 
 
 def program(name: str, where: Where) -> Path | None:
@@ -478,7 +490,9 @@ STORES: tuple[Store, ...] = (
         scope=MACHINE,
         signs=Signs(paths=("/usr/local/share/ca-certificates",)),
         files=_anchor("/usr/local/share/ca-certificates", ".crt"),
-        refresh=Refresh(("update-ca-certificates",), ("update-ca-certificates", "--fresh")),
+        refresh=Refresh(
+            ("update-ca-certificates",), ("update-ca-certificates", "--fresh"), "/etc/ssl/certs/ca-certificates.crt"
+        ),
         on_request=True,
     ),
     Store(

@@ -1,0 +1,78 @@
+"""A machine's disk in a folder of a test's own: its signs, its stores, and what stands in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests import forge
+from trusted_registry.certificate import inspect
+from trusted_registry.trust import look, stores
+from trusted_registry.trust.ledger import Entry, digest
+from trusted_registry.trust.stores import Subject, Where
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from trusted_registry.trust.look import Item
+    from trusted_registry.trust.stores import Store
+
+SPELLINGS = ("192.168.0.12", "192.168.0.12:443")
+
+
+class Machine:
+    """A root folder, a home in it, and programs that do nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder
+        self.home = folder / "home" / "me"
+        self.programs = folder / "programs"
+        for made in (self.home, self.programs):
+            made.mkdir(parents=True, exist_ok=True)
+        self.where = Where(
+            home=self.home,
+            config=self.home / ".config",
+            data=self.home / ".local" / "share",
+            run=folder / "run" / "user" / "1000",
+            docker=self.home / ".docker",
+            programs=(self.programs,),
+            root=folder,
+        )
+
+    def folder(self, template: str) -> Path:
+        """Make a folder, which may begin with a place in braces."""
+        path = self.where.path(template)
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def file(self, template: str, content: bytes | str = b"", mode: int = 0o644) -> Path:
+        """Put a file, which may begin with a place in braces."""
+        path = self.where.path(template)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        path.chmod(mode)
+        return path
+
+    def program(self, name: str) -> Path:
+        """Put a program."""
+        return self.file(f"/programs/{name}", "#!/bin/sh\n", 0o755)
+
+    def look(self, key: str, subject: Subject, ledger: Iterable[Entry] = ()) -> list[Item]:
+        """Return what stands in a store."""
+        return look.look([row(key)], subject, self.where, ledger)
+
+
+def row(key: str) -> Store:
+    """Return the store with this key."""
+    return next(store for store in stores.STORES if store.key == key)
+
+
+def subject(folder: Path, stem: str = "ca", spellings: tuple[str, ...] = SPELLINGS) -> Subject:
+    """Make an authority in a folder, and return it as what is to be trusted."""
+    path = forge.save(forge.authority(), folder, stem)
+    return Subject(path.read_bytes(), inspect.read(path).fingerprint, spellings)
+
+
+def entry(path: Path, content: bytes, store: str = "docker") -> Entry:
+    """Return what the ledger says of a file that was written here."""
+    return Entry(store, str(path), digest(content), "", "/checkout", "2026-01-02T03:04:05Z")
