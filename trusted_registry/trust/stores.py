@@ -440,9 +440,9 @@ STORES: tuple[Store, ...] = (
         scope=MACHINE,
         signs=Signs(
             paths=("/etc/containerd/certs.d",),
-            programs=("nerdctl", "crictl", "kubelet"),
-            alone=("containerd",),  # beside an engine it is that engine's own
-            unless=("dockerd",),
+            programs=("nerdctl", "kubelet"),  # not crictl, which k3s brings
+            alone=("containerd",),  # beside an engine it is that engine's own, and k3s has another in it
+            unless=("dockerd", "k3s"),
         ),
         files=_hosts_toml("/etc/containerd/certs.d"),
     ),
