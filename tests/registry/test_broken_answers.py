@@ -1,0 +1,315 @@
+"""Broken answers: whatever a server sends, a reader ends in time, in little memory, with an error that callers know."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+import threading
+import time
+import tracemalloc
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests import forge, loopback
+from tests.recorder import Recorder
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import answers, probe
+from trusted_registry.registry.probe import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+KNOWN = (OSError, http.client.HTTPException)
+"""What `probe.request` may raise, and its callers turn into words."""
+LIMIT = 0.25
+"""Seconds for an answer here; people wait for five."""
+MEMORY = 32 << 20
+
+Script = list[tuple[bytes, float]]
+"""What a server sends, and how many seconds it waits after each piece; a last piece of b"" is sent without end."""
+
+
+class Server:
+    """Sends the script that it was last given to whoever connects, after reading a request."""
+
+    def __init__(self) -> None:
+        self.script: Script = []
+        self.speaks_first = False
+        self._socket = socket.create_server((loopback.HOST, 0))
+        self.at = Endpoint(loopback.HOST, self._socket.getsockname()[1])
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._socket.accept()
+                threading.Thread(target=self._answer, args=(connection, self.script), daemon=True).start()
+
+    def _answer(self, connection: socket.socket, script: Script) -> None:
+        with contextlib.suppress(OSError), connection:
+            connection.settimeout(5)
+            if not self.speaks_first:
+                connection.recv(65536)
+            for piece, pause in script:
+                connection.sendall(piece)
+                time.sleep(pause)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(65536):
+                pass
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A server that answers as it is told to."""
+    made = Server()
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "_ANSWER", LIMIT)
+
+
+def _ends(ask: Callable[[], object], *, seconds: float = 3 * LIMIT, memory: int = MEMORY) -> object:
+    """Insist on an end in time and in little memory, and return what it was: an answer, or an error that is known."""
+    tracemalloc.start()
+    begun = time.monotonic()
+    try:
+        outcome = ask()
+    except (*KNOWN, RegistryError) as error:
+        outcome = error
+    took, (_, peak) = time.monotonic() - begun, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert took < seconds + 0.5
+    assert peak < memory
+    return outcome
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+BLOCK = b"x" * (1 << 16)
+LONG = [(BLOCK, 0.0)] * 400  # 26 MB: more than a reader may keep
+BROKEN: dict[str, Script] = {
+    "nothing": [],
+    "half a line": [(b"HTTP/1.", 0)],
+    "no status": [(b"HTTP/1.1\r\n\r\n", 0)],
+    "a status of letters": [(b"HTTP/1.1 abc OK\r\n\r\n", 0)],
+    "a status that is too large": [(b"HTTP/1.1 99999999999999999999 OK\r\n\r\n", 0)],
+    "another protocol": [(b"SSH-2.0-OpenSSH_9.2p1\r\n", 0)],
+    "a TLS alert": [(b"\x15\x03\x01\x00\x02\x02\x46", 0)],
+    "zeros": [(b"\0" * 4096, 0)],
+    "half a head": [(OK + b"Content-Type: applic", 0)],
+    "a head of one endless line": [(OK + b"X: ", 0), *LONG],
+    "a head of endless lines": [(OK, 0), *[(b"X: y\r\n" * 10000, 0.0)] * 40],
+    "a status line without end": [(b"HTTP/1.1 200 ", 0), *LONG],
+    "continued for ever": [(b"HTTP/1.1 100 Continue\r\n\r\n" * 40000, 0.0)] * 30,
+    "continued for ever, slowly": [(b"HTTP/1.1 100 Continue\r\n\r\n", 0.05)] * 100,
+    "a slow head": [(OK, 0), *[(b"X", 0.05)] * 100],
+    "a slow body": [(OK + b"Content-Length: 1000\r\n\r\n", 0), *[(b"x", 0.05)] * 100],
+    "silence": [(b"", 60)],
+    "silence after the head": [(OK + b"Content-Length: 10\r\n\r\n", 60)],
+    "a length that is no number": [(OK + b"Content-Length: abc\r\n\r\n{}", 0)],
+    "a negative length": [(OK + b"Content-Length: -1\r\n\r\n", 0), *LONG],
+    "a length that is too large": [(OK + b"Content-Length: 99999999999999999999999\r\n\r\n{}", 0)],
+    "a body that was cut short": [(OK + b"Content-Length: 100\r\n\r\n{}", 0)],
+    "a body without end": [(OK + b"\r\n", 0), *LONG],
+    "a chunk that is no number": [(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 0)],
+    "a chunk of a negative size": [(OK + b"Transfer-Encoding: chunked\r\n\r\n-1\r\n", 0), *LONG],
+    "a chunk that is too large": [(OK + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n", 0), *LONG],
+    "a chunk that was cut short": [(OK + b"Transfer-Encoding: chunked\r\n\r\n10\r\nabc", 0)],
+    "empty chunks for ever": [(OK + b"Transfer-Encoding: chunked\r\n\r\n", 0), *[(b"1\r\nx\r\n" * 10000, 0.0)] * 300],
+    "a trailer without end": [
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", 0),
+        *[(b"X: y\r\n" * 10000, 0.0)] * 400,
+    ],
+    "letters of no alphabet": [(b"HTTP/1.1 200 \xff\xfe\r\n\xff: \xfe\r\n\r\n\xff", 0)],
+}
+every_break = pytest.mark.parametrize("script", BROKEN.values(), ids=BROKEN.keys())
+
+
+@every_break
+def test_a_request_ends_with_an_answer_or_an_error_that_is_known(script: Script, server: Server) -> None:
+    server.script = script
+    outcome = _ends(lambda: probe.request(server.at, "GET", "/v2/", None))
+    assert isinstance(outcome, (tuple, *KNOWN))
+
+
+@every_break
+def test_waiting_for_a_registry_ends_with_an_error_or_an_answer(script: Script, server: Server) -> None:
+    server.script = script
+    ask = lambda: probe.request(server.at, "GET", "/v2/", None)[0]  # noqa: E731 - as serve.py asks
+    outcome = _ends(lambda: probe.await_answer(ask, lambda: True, patience=0.1), seconds=4 * LIMIT)
+    assert outcome is None or isinstance(outcome, RegistryError)
+
+
+@every_break
+def test_looking_for_plain_http_and_for_repositories_ends(script: Script, server: Server) -> None:
+    server.script = script
+    assert isinstance(_ends(lambda: probe.speaks_plain(server.at)), bool)
+    assert isinstance(_ends(lambda: probe.repositories(server.at, None)), (*KNOWN, RegistryError))
+    assert _ends(lambda: probe.delete_manifest(server.at, "a", "sha256:00", None)) is False
+
+
+@every_break
+def test_a_handshake_with_something_else_ends_with_an_error(script: Script, server: Server) -> None:
+    server.script = script
+    assert isinstance(_ends(lambda: probe.fingerprint(server.at)), OSError)
+
+
+@pytest.mark.parametrize("step", [0.05, 0.3])
+def test_a_handshake_byte_by_byte_ends_in_time(step: float, server: Server) -> None:
+    record = b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc\x03\x03" + b"\0" * 1000
+    server.script = [(record[at : at + 1], step) for at in range(len(record))]
+    assert isinstance(_ends(lambda: probe.fingerprint(server.at)), OSError)
+
+
+def test_a_body_without_end_over_tls_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = forge.authority()
+    anchor = forge.save(authority, tmp_path, "ca")
+    certificate = forge.save(forge.server(authority, names=(loopback.HOST, "registry.local")), tmp_path, "domain")
+
+    def endless(handler: Any) -> None:  # noqa: ANN401 - a handler of http.server
+        handler.send_response(200)
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(400):
+                handler.wfile.write(BLOCK)
+
+    monkeypatch.setattr(loopback._Registry, "do_GET", endless)
+    with loopback.registry(certificate) as port:
+        context = probe.context(anchor)
+        outcome = _ends(lambda: probe.request(Endpoint(loopback.HOST, port), "GET", "/v2/", context))
+    assert isinstance(outcome, tuple)
+    assert len(outcome[2]) == 1 << 20
+
+
+def test_a_whole_answer_is_read_whole(server: Server) -> None:
+    body = b'{"repositories": ["app"]}'
+    server.script = [
+        (OK + f"Content-Length: {len(body)}\r\nX-Y: z\r\n\r\n".encode(), 0.05),
+        (body[:9], 0.05),
+        (body[9:], 0),
+    ]
+    status, headers, read = probe.request(server.at, "GET", "/v2/", None)
+    assert (status, headers["x-y"], read) == (200, "z", body)
+    assert probe.repositories(server.at, None) == ["app"]
+
+
+def test_an_answer_that_is_continued_once_is_read(server: Server) -> None:
+    server.script = [(b"HTTP/1.1 100 Continue\r\n\r\n" + OK + b"Content-Length: 2\r\n\r\n{}", 0)]
+    assert probe.request(server.at, "GET", "/v2/", None)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"nonsense",
+        b"[]",
+        b"1",
+        b'"repositories"',
+        b"null",
+        b"{}",
+        b'{"repositories": 7}',
+        b'{"repositories"',
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"a":' * 50_000,
+        b"9" * 5_000,
+    ],
+)
+def test_a_list_of_repositories_that_is_none_is_an_error_with_a_cure(body: bytes, server: Server) -> None:
+    server.script = [(OK + f"Content-Length: {len(body)}\r\n\r\n".encode() + body, 0)]
+    with pytest.raises(RegistryError, match="does not answer as a registry does") as caught:
+        probe.repositories(server.at, None)
+    assert caught.value.cure
+
+
+quick = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+HEADS = st.one_of(
+    st.binary(max_size=200),
+    st.builds(
+        lambda status, names, body: b"HTTP/1.1 %d \r\n%s\r\n%s" % (status, b"".join(names), body),
+        st.integers(0, 9999),
+        st.lists(
+            st.sampled_from(
+                [
+                    b"Content-Length: 3\r\n",
+                    b"Content-Length: -5\r\n",
+                    b"Transfer-Encoding: chunked\r\n",
+                    b"X\r\n",
+                    b" y\r\n",
+                    *(
+                        b"Connection: close\r\n",
+                        b": z\r\n",
+                        b"Content-Length: 1\r\nContent-Length: 9\r\n",
+                        b"\xff: \0\r\n",
+                    ),
+                ]
+            ),
+            max_size=5,
+        ),
+        st.one_of(st.binary(max_size=100), st.sampled_from([b"0\r\n\r\n", b"-3\r\nabc", b"5\r\nabc", b"{}"])),
+    ),
+)
+
+
+@quick
+@given(pieces=st.lists(HEADS, max_size=4))
+def test_no_bytes_at_all_get_past_the_errors_that_are_known(pieces: list[bytes], server: Server) -> None:
+    server.script = [(piece, 0) for piece in pieces]
+    assert _ends(lambda: probe.speaks_plain(server.at)) in {True, False}
+    _ends(lambda: probe.request(server.at, "GET", "/v2/", None))
+    _ends(lambda: probe.repositories(server.at, None))
+
+
+# The engine's streams
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+DIGEST = f"sha256:{'0a' * 32}"
+EVENTS = JSON | st.fixed_dictionaries(
+    {},
+    optional={
+        "status": st.sampled_from(["Pushed", f"digest: {DIGEST} size: 5"]) | JSON,
+        "id": JSON,
+        "progressDetail": st.fixed_dictionaries({}, optional={"current": JSON, "total": JSON}) | JSON,
+        "aux": st.fixed_dictionaries({}, optional={"Digest": JSON}) | JSON,
+        "errorDetail": st.fixed_dictionaries({}, optional={"message": JSON}) | JSON,
+    },
+)
+
+
+@given(events=st.lists(EVENTS, max_size=6))
+def test_a_stream_of_anything_is_read_to_its_end_and_yields_a_digest_or_none(events: list[Any]) -> None:
+    found = answers.follow(events, Recorder(), "Pushing")
+    if not any(isinstance(event, dict) and "error" in event for event in events):
+        assert found is None or isinstance(found, str)
+
+
+@given(events=st.lists(EVENTS, max_size=4), error=JSON, detail=JSON)
+def test_an_error_anywhere_in_a_stream_of_anything_is_raised(events: list[Any], error: object, detail: object) -> None:
+    said = [*events, {"error": error, "errorDetail": detail}, {"status": f"digest: {DIGEST}"}]
+    with pytest.raises(RegistryError, match="Pushing"):
+        answers.follow(said, Recorder(), "Pushing")
+
+
+@given(said=st.dictionaries(st.sampled_from(["OperatingSystem", "ServerVersion", "Name"]), JSON, max_size=3))
+def test_what_an_engine_says_of_itself_is_taken_for_text(said: dict[str, Any]) -> None:
+    assert isinstance(answers.info(json.loads(json.dumps(said)), os.devnull).version, str)
