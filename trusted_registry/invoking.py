@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 from invoke.config import AmbiguousMergeError
 from invoke.exceptions import Exit
 from invoke.executor import Executor
+from invoke.tasks import Task
 
 from trusted_registry.errors import RegistryError, SettingError
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from invoke.parser.argument import Argument
 
 
 class Chapters(Executor):
@@ -43,6 +46,23 @@ class Chapters(Executor):
             raise Exit(code=141) from None
         finally:
             gc.freeze()
+
+
+class TextOrInput(Task[Any]):
+    """A task whose `text` may be its one word, or be left out: Invoke knows no word that may be missing.
+
+    Where one follows the task's name it is waited for, and otherwise it is not (invoke/parser/context.py,
+    `missing_positional_args`).
+    """
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: FBT001 - Invoke's own signature
+        """Return the arguments, with the text among those that come without a flag where it does."""
+        arguments = super().get_arguments(ignore_unknown_help)
+        words = sys.argv[sys.argv.index(self.name) + 1 :] if self.name in sys.argv else []
+        for argument in arguments:
+            if argument.name == "text" and any(not word.startswith("--") for word in words):
+                argument.positional, argument.default = True, None
+        return arguments
 
 
 def _bad_variable(error: ValueError) -> Exit | None:

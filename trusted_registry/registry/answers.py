@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trusted_registry.errors import RegistryError
+from trusted_registry.messages import catalogue
 from trusted_registry.registry import spec as specs
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})", re.IGNORECASE)
 """What a pull says at its end, and a push too; the containerd image store says it in words alone."""
 _BUSY = re.compile(r"port is already allocated|address already in use|ports are not available", re.IGNORECASE)
 _PRIVILEGED = re.compile(r"cannot expose privileged port|bind: permission denied", re.IGNORECASE)
-_NO_LOGIN = re.compile(r"no basic auth credentials|unauthorized|authentication required", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def follow(events: Iterable[dict[str, Any]], progress: Progress, what: str) -> s
     for event in map(_fields, events):
         if "error" in event:
             reason = _fields(event.get("errorDetail")).get("message") or event["error"]
-            raise RegistryError(f"{what}: {reason}", cure=cure(str(reason)))
+            raise RegistryError(f"{what}: {reason}", cure=cure(f"{what}: {reason}"))
         detail = _fields(event.get("progressDetail"))
         if "id" in event and "current" in detail:
             progress.update(str(event["id"]), _bytes(detail["current"]), _bytes(detail.get("total")))
@@ -158,15 +158,8 @@ def _bytes(value: object) -> int:
 
 def cure(reason: str) -> str:
     """Return what helps against what an engine says of a registry."""
-    if "HTTP response to HTTPS client" in reason:
-        return "Use TLS: ./inv up; or let this engine use plain HTTP there: ./inv trust.insecure"
-    if "unknown authority" in reason:
-        return "./inv trust.linux, on this machine; on a Mac: ./inv trust.macos, and restart Docker Desktop"
-    if "IP SANs" in reason or "certificate is valid for" in reason or "expired" in reason:
-        return "./inv cert.renew, on the registry's machine"
-    if _NO_LOGIN.search(reason):
-        return "Log in: docker login, with the registry's name; on its machine ./inv registry.user.add lets a user in."
-    return "./inv status shows the registry, its certificate and the trust of this machine."
+    found = catalogue.find(reason)
+    return found[0].one_line if found else "./inv doctor looks for what is wrong."
 
 
 def start_error(error: RegistryError, port: int) -> RegistryError:

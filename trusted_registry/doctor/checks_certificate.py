@@ -1,0 +1,194 @@
+"""Checks of the certificates and their keys: whether clients accept them, and who else could read them."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from trusted_registry.certificate import inspect, issue
+from trusted_registry.doctor.finding import Chmod, Finding, Renew
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trusted_registry.doctor.facts import Facts
+
+ANEW = "./inv cert --force && ./inv registry.tls  # makes a new authority; then hand the new ca.crt to every client"
+THERE = "  # on the registry's machine"
+_HARMLESS = ("none", "no client", "people")
+_PRIVATE = 0o077
+_WRITABLE = 0o022
+
+
+def files(facts: Facts) -> Iterator[Finding]:
+    """Yield what keeps the certificates here from being used at all."""
+    if facts.broken:
+        yield Finding("files", facts.broken.message, "No registry can be run with these.", (facts.broken.cure,))
+
+
+def _broken(facts: Facts) -> Iterator[tuple[str, inspect.Finding]]:
+    """Yield every rule that the certificate here, or the one that is shown there, breaks; with its kind."""
+    hosts = facts.settings.hosts
+    if facts.issued:
+        found = inspect.check(facts.issued.server, facts.issued.authority, hosts, facts.now)
+    elif facts.wire and facts.wire.shown:
+        anchor = facts.anchor if facts.anchor and not facts.wire.distrust else None
+        authority = anchor if anchor and anchor.fingerprint != facts.wire.shown.fingerprint else None
+        found = inspect.check(facts.wire.shown, authority, hosts, facts.now)
+    else:
+        return
+    for broken in found:
+        if not broken.clients.startswith(_HARMLESS):
+            yield _kind(broken.rule), broken
+
+
+def _kind(rule: str) -> str:
+    if rule.startswith("does not name"):
+        return "names"
+    if rule.startswith(("expired", "is not valid before")):
+        return "dates"
+    return "chain" if rule.startswith(("is not signed by", "is signed by nobody")) else "rules"
+
+
+def rules(facts: Facts) -> Iterator[Finding]:
+    """Yield the rules that some client insists on, by the certificate that breaks them."""
+    for kind, broken in _broken(facts):
+        if kind == "rules":
+            authority = facts.anchor is not None and broken.path == facts.anchor.path and broken.path.name == "ca.crt"
+            cure = ANEW if authority else "./inv cert.renew"
+            yield Finding(
+                "rules",
+                f"{broken.path} {broken.rule}",
+                f"Refused by: {broken.clients}.",
+                (cure + (THERE if facts.remote and not authority else ""),),
+                None if authority or facts.remote else Renew(),
+                asks=True,
+            )
+
+
+def names(facts: Facts) -> Iterator[Finding]:
+    """Yield the names that clients type, and this machine's present addresses, which the certificate lacks."""
+    asked = [broken.rule.rpartition(" ")[2] for kind, broken in _broken(facts) if kind == "names"]
+    own = facts.issued.server.missing(facts.own) if facts.issued and not facts.remote else ()
+    missing = tuple(dict.fromkeys((*asked, *own)))
+    if not missing:
+        return
+    shown = facts.issued.server if facts.issued else facts.wire.shown if facts.wire else None
+    named = ", ".join((*shown.addresses, *shown.dns)) if shown else ""
+    cure = f"./inv cert.renew --names {','.join(missing)}"
+    renewable = facts.issued is not None
+    if facts.issued and facts.issued.authority:
+        renewable = len(inspect.allowed(facts.issued.authority, missing)) == len(missing)
+        if not renewable:
+            cure = ANEW.replace("--force", f"--force --names {','.join(missing)}")
+    yield Finding(
+        "names",
+        f"{shown.path if shown else 'the certificate'} names {named or 'nothing'}, and not {', '.join(missing)}",
+        f"Every client refuses it under {'these' if len(missing) > 1 else 'this'}: an address changed, was added, or "
+        "stands in the common name alone.",
+        (cure + (THERE if facts.remote else ""),),
+        Renew() if renewable and not own else None,
+        asks=True,
+    )
+
+
+def dates(facts: Facts) -> Iterator[Finding]:
+    """Yield what has expired, soon will, or is not valid yet."""
+    there = THERE if facts.remote else ""
+    seen = [broken for kind, broken in _broken(facts) if kind == "dates"]
+    for broken in seen:
+        clock = "date --utc  # is this machine's clock right? sudo timedatectl set-ntp true"
+        authority = broken.path.name == "ca.crt"
+        yield Finding(
+            "dates",
+            f"{broken.path} {broken.rule}; this machine's clock says {facts.now:%Y-%m-%d %H:%M} UTC",
+            "Every client refuses it, unless a clock is wrong.",
+            (ANEW if authority else f"./inv cert.renew{there}", clock),
+            None if authority or facts.remote else Renew(),
+            asks=True,
+        )
+    if seen:
+        return
+    if facts.issued and (left := _soon(facts.issued, facts)):
+        yield left
+    if facts.anchor and not facts.remote and facts.issued and facts.issued.authority:
+        days = facts.anchor.days_left(facts.now)
+        if days < facts.settings.renew_before:
+            yield Finding(
+                "dates", f"{facts.anchor.path} ends in {days} days", "All that it signed ends with it.", (ANEW,)
+            )
+
+
+def _soon(issued: issue.Issued, facts: Facts) -> Finding | None:
+    days = issued.server.days_left(facts.now)
+    reason = issue.unfit(issued, facts.settings)
+    if reason is None or not reason.startswith("expires"):
+        return None
+    return Finding(
+        "dates",
+        f"{issued.server.path} ends in {days} days",
+        "Afterwards every client refuses it; a daily cron job with ./inv cert.renew --if-expiring 30 prevents that.",
+        ("./inv cert.renew",),
+        Renew(),
+        asks=True,
+    )
+
+
+def chain(facts: Facts) -> Iterator[Finding]:
+    """Yield an authority that does not stand behind what the registry shows."""
+    wire = facts.wire
+    if wire and wire.shown and wire.distrust and facts.anchor and not _excused(wire.distrust):
+        same = facts.issued is not None and wire.shown.fingerprint != facts.issued.server.fingerprint
+        if same:
+            return  # `served` tells it better
+        yield Finding(
+            "chain",
+            f"{facts.anchor.path} ({facts.anchor.subject}) does not stand behind what {wire.host} shows, which "
+            f"{wire.shown.issuer} signed: {wire.distrust}",
+            "Clients that trust it say that the certificate is signed by an unknown authority.",
+            (
+                "# copy certs/ca.crt anew from the registry's machine into certs/ here, then:",
+                f"./inv trust.linux --address {wire.host}" + (f" --port {wire.port}" if wire.port != 443 else ""),  # noqa: PLR2004 - HTTPS
+            ),
+        )
+    for kind, broken in _broken(facts):
+        if kind == "chain" and facts.issued:
+            yield Finding(
+                "chain", f"{broken.path} {broken.rule}", f"Refused by: {broken.clients}.", ("./inv cert.renew",)
+            )
+
+
+def _excused(reason: str) -> bool:
+    """Whether a certificate is refused for what `names` and `dates` tell."""
+    return any(word in reason for word in ("mismatch", "expired", "not yet valid", "not valid for"))
+
+
+def keys(facts: Facts) -> Iterator[Finding]:
+    """Yield keys that others can read, that git carries away, or that a container was given."""
+    for kept in facts.kept:
+        is_folder = kept.path == facts.settings.folder
+        if kept.mode & (_WRITABLE if is_folder else _PRIVATE):
+            bits = "go-w" if is_folder else "go-rwx"
+            what = "may be written to" if is_folder else "may be read"
+            yield Finding(
+                "keys",
+                f"{kept.path} has mode {kept.mode:04o}: it {what} by others on this machine",
+                "Whoever has a key can pose as the registry; who has the authority's, as any machine of this network.",
+                (f"chmod {bits} {shlex.quote(str(kept.path))}",),
+                Chmod(kept.path, bits) if kept.own else None,
+            )
+    folder = shlex.quote(str(facts.settings.folder))
+    for name in facts.tracked:
+        yield Finding(
+            "keys",
+            f"git tracks {facts.settings.folder / name}",
+            "Whoever has the repository has the key; it stays in the history even when it is removed.",
+            (f"git -C {folder} rm --cached {shlex.quote(name)}", ANEW),
+        )
+    for container, path in facts.exposed:
+        yield Finding(
+            "keys",
+            f"the container {container} was given {path}, and with it the authority's key",
+            "No container has any use for it: who breaks out of that program can pose as any machine of this network.",
+            (f"docker rm --force {shlex.quote(container)}  # then make it anew without that",),
+        )

@@ -1,0 +1,104 @@
+"""Checks of the engine: whether it answers, is new enough, is here, verifies, and asks no proxy on the way."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING
+
+from trusted_registry import address
+from trusted_registry.doctor.finding import Finding
+from trusted_registry.messages import catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trusted_registry.doctor.facts import Facts
+
+OLDEST = (19, 3)
+"""Docker 19.03: what came before knows no TLS 1.3 and is unmended since 2021."""
+
+
+def engine(facts: Facts) -> Iterator[Finding]:
+    """Yield an engine that does not answer, is too old, or is another machine's."""
+    if facts.engineless and not facts.remote:
+        what = "Nothing can be run, pushed or pulled here without one."
+        yield Finding("engine", facts.engineless.message, what, (facts.engineless.cure,))
+    info = facts.engine
+    if info is None:
+        return
+    found = re.match(r"(\d+)\.(\d+)", info.version)
+    if found and (int(found[1]), int(found[2])) < OLDEST:
+        yield Finding(
+            "engine",
+            f"the engine is Docker {info.version}",
+            "It is older than what is known to work, and its faults are mended no more.",
+            ("sudo apt-get install --only-upgrade docker.io  # or your distribution's way",),
+        )
+    if info.socket and not info.socket.startswith(("unix://", "npipe://")):
+        yield Finding(
+            "engine",
+            f"the engine that answers is another machine's: {info.socket}",
+            "What trust is written here, it does not read; what it runs, does not run here.",
+            ("docker context use default", "unset DOCKER_HOST"),
+        )
+
+
+def insecure(facts: Facts) -> Iterator[Finding]:
+    """Yield the spellings that the engine does not verify."""
+    for spelling in facts.unverified:
+        yield Finding(
+            "insecure",
+            f"the engine's insecure-registries name {spelling}, or its network",
+            "Then the engine verifies nothing there: whoever answers in the registry's place is believed.",
+            (
+                "./inv trust.remove && ./inv trust.linux  # where ./inv trust.insecure put it there",
+                "sudo editor /etc/docker/daemon.json && sudo systemctl reload docker  # where somebody else did",
+            ),
+            client="docker",
+        )
+
+
+def proxy(facts: Facts) -> Iterator[Finding]:
+    """Yield proxies that swallow what is meant for the registry."""
+    settings = facts.settings
+    for found in facts.proxies:
+        for host in settings.hosts:
+            if passes(host, settings.port, found.past):
+                continue
+            command = f'export NO_PROXY="${{NO_PROXY:+$NO_PROXY,}}{host}"'
+            if found.whose == "the engine":
+                command = catalogue.past_the_proxy(host, catalogue.Here(no_proxy=found.past))
+            yield Finding(
+                "proxy",
+                f"{found.whose} goes through {_without_password(found.url)} for {host}; past it goes: "
+                f"{found.past or 'nothing'}",
+                "A proxy seldom reaches private addresses: what is sent there times out or is refused.",
+                (command,),
+                client="docker" if found.whose == "the engine" else "",
+            )
+
+
+def passes(host: str, port: int, past: str) -> bool:
+    """Whether a host goes past a proxy (golang.org/x/net/http/httpproxy, Config.NoProxy)."""
+    for part in (entry.strip().lower() for entry in past.split(",")):
+        if part == "*" or (part and _is_meant(host, port, part)):
+            return True
+    return False
+
+
+def _is_meant(host: str, port: int, part: str) -> bool:
+    with_port = f"{address.bracketed(host)}:{port}"
+    if part in (host, with_port, address.bracketed(host)):
+        return True
+    if address.is_ip(host):
+        try:
+            return ipaddress.ip_address(host) in ipaddress.ip_network(part, strict=False)
+        except ValueError:
+            return False
+    name, _, its_port = part.partition(":")
+    return its_port in ("", str(port)) and f".{host}".endswith(f".{name.removeprefix('*').removeprefix('.')}")
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"//[^/@]*@", "//…@", url)

@@ -1,0 +1,249 @@
+"""Checks of the registry: the container, its port and its disk, what it shows and says, and the way to it."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from trusted_registry import address
+from trusted_registry.doctor.checks_certificate import THERE
+from trusted_registry.doctor.finding import Finding, Restart, Start
+from trusted_registry.messages import catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trusted_registry.doctor.facts import Facts, Wire
+
+HTTPS = 443
+SKEW = 60.0
+"""Seconds between two clocks that are worth a word: certificates are valid from a minute before they were made."""
+ROOM = 500 << 20
+"""Bytes that should be free for images: a few layers."""
+INODES = 0.02
+"""Share of the inodes that should be free."""
+READY = (200, 401)
+
+
+def container(facts: Facts) -> Iterator[Finding]:
+    """Yield a container that is not there, not ours, not running, or not what the settings ask for."""
+    if not facts.remote and not facts.serves:
+        nothing = f"there is no registry here, and {facts.settings.folder} holds nothing"
+        yield Finding("container", nothing, "Nothing was made yet, or it was taken away.", ("./inv up",))
+    if facts.remote or not facts.serves or facts.engine is None:
+        return
+    found = facts.container
+    if found is None:
+        yield Finding(
+            "container",
+            "there are certificates, and no registry runs",
+            "Nothing answers.",
+            ("./inv up",),
+            Start(),
+            asks=True,
+        )
+    elif not found.ours:
+        name = facts.settings.container
+        yield Finding(
+            "container",
+            f"a container named {name} (image {found.image}) stands in the place of the registry's",
+            "This project did not make it and leaves it alone.",
+            (
+                "INVOKE_REGISTRY_CONTAINER=trusted-registry ./inv up  # under another name",
+                f"docker rm --force {shlex.quote(name)} && ./inv up  # if nobody needs it",
+            ),
+        )
+    elif found.state != "running":
+        evidence = f"the registry's container is {found.state}"
+        yield Finding("container", evidence, "Nothing answers; ./inv registry.logs says why.", ("./inv up",), Start())
+    elif found.role == "tls" and (facts.edited or (facts.wanted and facts.wanted != found.digest)):
+        yield _changed(facts)
+
+
+def _changed(facts: Facts) -> Finding:
+    if facts.edited:
+        return Finding(
+            "container",
+            f"{facts.edited} is not what this project wrote",
+            "The registry reads it when it starts, and may then do something else than the settings say.",
+            ("./inv registry.stop && ./inv registry.tls",),
+        )
+    return Finding(
+        "container",
+        "the registry runs as earlier settings had it, or an earlier version of this project",
+        "What was changed since, does not count yet.",
+        ("./inv registry.tls",),
+        Start(),
+        asks=True,
+    )
+
+
+def port(facts: Facts) -> Iterator[Finding]:
+    """Yield somebody else who listens on the registry's port, and an engine that may not listen there."""
+    number = facts.settings.port
+    if facts.engine and facts.engine.rootless and facts.serves and not facts.running and number < facts.first_port:
+        yield Finding(
+            "port",
+            f"the engine runs without root and may not listen on port {number}",
+            f"Ports below {facts.first_port} are root's.",
+            (
+                "./inv up --port 8443",
+                f"sudo sysctl net.ipv4.ip_unprivileged_port_start={number}  # or this, until the next reboot",
+            ),
+        )
+    if facts.holder and not facts.running:
+        other = facts.settings.port + 8000 if facts.settings.port <= 1024 else facts.settings.port + 1  # noqa: PLR2004 - last privileged port
+        yield Finding(
+            "port",
+            f"port {facts.settings.port} is taken by {facts.holder}",
+            "The registry cannot be started there.",
+            (
+                f"sudo ss --listening --tcp --numeric --processes 'sport = :{facts.settings.port}'  # then stop that",
+                f"./inv up --port {other}  # or take another port",
+            ),
+        )
+
+
+def served(facts: Facts) -> Iterator[Finding]:
+    """Yield a registry that does not answer, or shows another certificate than the one on disk."""
+    wire = facts.wire
+    if wire is None or (facts.container is not None and facts.container.role == "plain"):
+        if wire and wire.silent and not _is_lost(facts):
+            yield _silent(wire, facts)
+        return
+    if wire.silent:
+        if not _is_lost(facts):
+            yield _silent(wire, facts)
+    elif facts.issued and wire.shown and wire.shown.fingerprint != facts.issued.server.fingerprint:
+        yield Finding(
+            "served",
+            f"{wire.host} shows a certificate that ends on {wire.shown.not_after:%Y-%m-%d} (SHA-256 "
+            f"{wire.shown.fingerprint[:16]}…), and {facts.issued.server.path} is another",
+            "The registry reads its certificate when it starts, and was not restarted since it was made anew.",
+            ("./inv cert.renew --if-expiring 0",),
+            Restart() if facts.running else None,
+        )
+
+
+def _silent(wire: Wire, facts: Facts) -> Finding:
+    at = f"{address.bracketed(wire.host)}:{wire.port}"
+    meant = catalogue.find(f"dial tcp {at}: {wire.silent}") if facts.remote else []
+    cause = meant[0].cause if meant else "Nothing answers there, though the registry's container runs."
+    there = THERE if facts.remote else ""
+    return Finding("served", f"{at}: {wire.silent}", cause, (f"./inv up{there}", f"./inv registry.logs{there}"))
+
+
+def moved(facts: Facts) -> Iterator[Finding]:
+    """Yield an address that this machine has no more."""
+    if not facts.remote and facts.wire and facts.wire.silent and _is_lost(facts):
+        yield Finding(
+            "address",
+            f"nothing answers at {facts.wire.host}: this machine has {', '.join(facts.own)}",
+            "Its address changed, and clients still use the earlier one.",
+            ("INVOKE_REGISTRY_ADDRESS= ./inv up  # takes the present one; then tell the clients",),
+        )
+
+
+def _is_lost(facts: Facts) -> bool:
+    host = facts.wire.host if facts.wire else ""
+    return facts.serves and bool(facts.own) and address.is_ip(host) and ":" not in host and host not in facts.own
+
+
+def protocol(facts: Facts) -> Iterator[Finding]:
+    """Yield plain HTTP where there should be TLS, TLS that fails, and TLS that is too old."""
+    wire = facts.wire
+    if wire is None or wire.silent or (facts.container is not None and facts.container.role == "plain"):
+        return
+    there = THERE if facts.remote else ""
+    at = f"{address.bracketed(wire.host)}:{wire.port}"
+    if wire.plain:
+        yield Finding(
+            "protocol",
+            f"{at} answers plain HTTP",
+            "The registry runs without TLS: its image did not read the configuration (registry:3 looks for it at "
+            "another place than registry:2), or it was meant to. Clients refuse that anywhere but on loopback.",
+            (f"./inv registry.stop && ./inv registry.tls{there}",),
+        )
+    elif wire.refused:
+        yield Finding("protocol", f"{at}: {wire.refused}", "TLS fails there.", (f"./inv registry.logs{there}",))
+    elif wire.outdated:
+        yield Finding(
+            "protocol",
+            f"{at} accepts TLS 1.1",
+            "It was given up in 2021 for what can be done to it (RFC 8996).",
+            (f"./inv registry.stop && ./inv registry.tls{there}",),
+        )
+    elif wire.status not in READY:
+        yield Finding(
+            "protocol",
+            f"/v2/ at {at} answers with status {wire.status}",
+            "A registry answers 200, or 401 where it wants a login: something else listens there, or it is not well.",
+            (f"./inv registry.logs{there}",),
+        )
+
+
+def login(facts: Facts) -> Iterator[Finding]:
+    """Yield logins that cannot work, and a registry that lets everybody in though there are users."""
+    for name in facts.unread:
+        yield Finding(
+            "login",
+            f"the password of {name} is not kept as bcrypt",
+            "The registry reads no other hash, and refuses the right password.",
+            (f"./inv registry.user.add {shlex.quote(name)}",),
+        )
+    wire = facts.wire
+    if facts.login and facts.running and wire and wire.status == READY[0]:
+        yield Finding(
+            "login",
+            "there are users, and the registry answers without a login",
+            "It was not made anew since the first user was added: everybody is let in.",
+            ("./inv registry.tls",),
+            Start(),
+            asks=True,
+        )
+
+
+def clock(facts: Facts) -> Iterator[Finding]:
+    """Yield a clock that is far from the registry's."""
+    skew = facts.wire.skew if facts.wire else None
+    if skew is not None and abs(skew) > SKEW:
+        way = "ahead of" if skew > 0 else "behind"
+        yield Finding(
+            "clock",
+            f"this machine's clock is {abs(skew):.0f} seconds {way} the registry's",
+            "With a wrong clock certificates seem expired, or not valid yet.",
+            ("sudo timedatectl set-ntp true  # on the machine whose clock is wrong: date --utc",),
+        )
+
+
+def disk(facts: Facts) -> Iterator[Finding]:
+    """Yield a disk that is nearly full."""
+    found = facts.disk
+    if found is None or facts.remote or not facts.serves:
+        return
+    cure = ("docker system df && df --human-readable", "docker image prune  # takes away images without a name")
+    if found.free < ROOM:
+        said = f"{found.free >> 20} MiB are free at {found.path}"
+        yield Finding("disk", said, "A push ends with an error once it is full.", cure)
+    if found.inodes and found.free_inodes < found.inodes * INODES:
+        said = f"{found.free_inodes} of {found.inodes} inodes are free at {found.path}"
+        yield Finding("disk", said, "No file can be made there once all are used, though there is room.", cure)
+
+
+def dns(facts: Facts) -> Iterator[Finding]:
+    """Yield names of the registry that nobody knows here, or that mean another machine."""
+    host = facts.settings.address
+    target = host if address.is_ip(host) else next(iter(facts.own), "")
+    for name, found in facts.resolved.items():
+        cure = (f"echo '{target} {name}' | sudo tee -a /etc/hosts",) if target and not facts.remote else ()
+        cure = cure or (f"echo 'ADDRESS {name}' | sudo tee -a /etc/hosts  # with the registry's address",)
+        if not found:
+            said = f"nobody knows the name {name} here"
+            yield Finding("dns", said, "Clients on this machine cannot reach the registry by it.", cure)
+        elif facts.running and not facts.settings.listen and not _is_here(found, facts):
+            said = f"{name} means {', '.join(found)}, which is not this machine"
+            yield Finding("dns", said, "Clients that use the name reach another one.", cure)
+
+
+def _is_here(found: tuple[str, ...], facts: Facts) -> bool:
+    return any(it in (*facts.own, facts.settings.address) or it.startswith("127.") or ":" in it for it in found)

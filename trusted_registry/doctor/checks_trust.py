@@ -1,0 +1,215 @@
+"""Checks of trust: what each client's store says of the registry, and what keeps it from being read."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from trusted_registry.doctor.finding import Chmod, Finding, Trust
+from trusted_registry.trust.look import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from trusted_registry.doctor.facts import Facts, Stored
+    from trusted_registry.trust.look import Item
+
+_DOCKER = ("docker", "docker-rootless", "docker-desktop")
+_REGISTRY = ("docker", "podman")
+"""Stores whose readers take `*.key` and `*.cert` for a client's own."""
+
+
+def _flags(facts: Facts) -> str:
+    """Return the flags that have trust.linux mean another machine's registry."""
+    if not facts.remote:
+        return ""
+    port = f" --port {facts.settings.port}" if facts.settings.port != 443 else ""  # noqa: PLR2004 - HTTPS
+    return f" --address {facts.settings.address}{port}"
+
+
+def _trusted(facts: Facts, stored: Stored, *, only: bool = True) -> str:
+    return f"./inv trust.linux{f' --only {stored.store.name}' if only else ''}{_flags(facts)}"
+
+
+def _of(stored: Stored, state: State) -> list[Item]:
+    return [item for item in stored.items if item.state is state]
+
+
+def _places(items: list[Item]) -> str:
+    return (
+        ", ".join(dict.fromkeys(str(item.path) for item in items if str(item.path) != ".")) or "the program's own store"
+    )
+
+
+def certs_d(facts: Facts) -> Iterator[Finding]:
+    """Yield stores that do not trust, that hold another's certificate, or in whose way something stands."""
+    for stored in facts.stores:
+        clients, client = stored.store.clients, stored.store.name
+        if stored.problem and stored.problem.message.endswith("read by root alone."):
+            continue  # not a fault of the store
+        if stored.problem:
+            yield Finding(
+                "certs.d", stored.problem.message, f"{clients} cannot use it.", (stored.problem.cure,), client=client
+            )
+        if absent := _of(stored, State.ABSENT):
+            yield Finding(
+                "certs.d",
+                f"no trust at {_places(absent)}",
+                f"{clients}: certificate signed by unknown authority.",
+                (_trusted(facts, stored),),
+                Trust(client),
+                asks=True,
+                client=client,
+            )
+        for item in _of(stored, State.FOREIGN):
+            path = shlex.quote(str(item.path))
+            yield Finding(
+                "certs.d",
+                f"{item.path} holds something that this project did not write",
+                f"{clients}: what it trusts there is not this registry's authority.",
+                (
+                    f"cat {path}  # see whose it is",
+                    f"sudo mv {path} {path}.old && {_trusted(facts, stored)}  # if nobody needs it",
+                ),
+                client=client,
+            )
+        yield from _stray(facts, stored)
+
+
+def _stray(facts: Facts, stored: Stored) -> Iterator[Finding]:
+    names = {path.parent / path.stem for path in stored.files if path.suffix == ".crt"}
+    for path in stored.files:
+        quoted = shlex.quote(str(path))
+        if path.suffix == ".pem":
+            cure = (
+                f"sudo rm {quoted}  # a copy: ca.crt is there"
+                if path.parent / "ca" in names
+                else _trusted(facts, stored)
+            )
+            yield Finding(
+                "certs.d",
+                f"{path} counts for nothing",
+                f"{stored.store.clients}: authorities are read from files that end in .crt.",
+                (cure,),
+                client=stored.store.name,
+            )
+        if stored.store.name in _REGISTRY and path.suffix == ".cert" and path.with_suffix(".key") not in stored.files:
+            yield Finding(
+                "certs.d",
+                f"{path} has no key beside it",
+                f"{stored.store.clients}: .cert means a client's certificate, and every pull fails without its key.",
+                (f"sudo mv {quoted} {shlex.quote(str(path.with_suffix('.cert.unused')))}",),
+                client=stored.store.name,
+            )
+        if (
+            stored.store.key in _DOCKER
+            and path.name == "hosts.toml"
+            and facts.engine
+            and facts.engine.store == "containerd"
+        ):
+            yield _hosts_toml(path, stored)
+
+
+def _hosts_toml(path: Path, stored: Stored) -> Finding:
+    quoted = shlex.quote(str(path))
+    return Finding(
+        "certs.d",
+        f"{path} stands beside ca.crt",
+        "With the containerd image store the engine reads it instead, and .crt files only where it names them.",
+        (f"sudo mv {quoted} {quoted}.unused  # or name ca.crt in it",),
+        client=stored.store.name,
+    )
+
+
+def stale(facts: Facts) -> Iterator[Finding]:
+    """Yield trust of ours in an authority that is not the present one."""
+    for stored in facts.stores:
+        if found := _of(stored, State.STALE):
+            yield Finding(
+                "stale",
+                f"{_places(found)} holds the certificate of an earlier authority",
+                f"{stored.store.clients}: certificate signed by unknown authority, since it was made anew.",
+                (_trusted(facts, stored),),
+                Trust(stored.store.name),
+                asks=any(item.state in (State.ABSENT, State.FOREIGN) for item in stored.items),
+                client=stored.store.name,
+            )
+
+
+def shadowed(facts: Facts) -> Iterator[Finding]:
+    """Yield folders that are read instead of a store's own."""
+    for stored in facts.stores:
+        if found := _of(stored, State.HIDDEN):
+            folders = ", ".join(dict.fromkeys(str(item.path.parent) for item in found))
+            yield Finding(
+                "shadowed",
+                f"{folders} exists without ca.crt",
+                f"{stored.store.clients}: the first folder that exists is read, and this user's hides the system's.",
+                (_trusted(facts, stored),),
+                Trust(stored.store.name),
+                asks=True,
+                client=stored.store.name,
+            )
+
+
+def spelling(facts: Facts) -> Iterator[Finding]:
+    """Yield the same certificate under another spelling, where the right one has none."""
+    for stored in facts.stores:
+        if stored.elsewhere and _of(stored, State.ABSENT):
+            folders = ", ".join(str(path) for path in stored.elsewhere)
+            wanted = ", ".join(dict.fromkeys(item.spelling for item in _of(stored, State.ABSENT) if item.spelling))
+            yield Finding(
+                "spelling",
+                f"{folders} trusts the registry's authority; {wanted} has no folder",
+                "The folder is named exactly after what stands before the first slash of an image's name.",
+                (_trusted(facts, stored),),
+                Trust(stored.store.name),
+                asks=True,
+                client=stored.store.name,
+            )
+
+
+def readable(facts: Facts) -> Iterator[Finding]:
+    """Yield our certificates that not everybody may read: podman runs without root."""
+    for stored in facts.stores:
+        for path in stored.unreadable:
+            bits = "go+rx" if path.is_dir() else "go+r"
+            yield Finding(
+                "readable",
+                f"{path} may not be read by everybody",
+                f"{stored.store.clients}: those that run without root fail with permission denied. It is no secret.",
+                (f"sudo chmod {bits} {shlex.quote(str(path))}",),
+                Chmod(path, bits),
+                client=stored.store.name,
+            )
+
+
+def containerd(facts: Facts) -> Iterator[Finding]:
+    """Yield what in containerd's configuration keeps certs.d from being read."""
+    for advice in facts.containerd:
+        if advice.cure:
+            said = "; ".join(line.strip() for line in advice.lines)
+            cure = f"# {advice.cure}{f': {said}' if said else ''}"
+            restart = "sudo systemctl restart containerd"
+            yield Finding(
+                "containerd", advice.wrong, "Kubernetes pulls without this trust.", (cure, restart), client="containerd"
+            )
+
+
+def os_store(facts: Facts) -> Iterator[Finding]:
+    """Yield a system's store that changed after the engine, which has no other trust, read it."""
+    trusted = any(
+        stored.store.name == "system" and stored.items and not _of(stored, State.ABSENT) for stored in facts.stores
+    )
+    bare = any(stored.store.key in _DOCKER and _of(stored, State.ABSENT) for stored in facts.stores)
+    if trusted and bare and facts.engine_since and facts.bundle_since > facts.engine_since:
+        yield Finding(
+            "os-store",
+            "the system's store of authorities changed after the engine was started",
+            "The engine reads it once, when it starts; certs.d it reads each time.",
+            (f"./inv trust.linux --only docker{_flags(facts)}", "sudo systemctl restart docker  # or this"),
+            Trust("docker"),
+            asks=True,
+            client="docker",
+        )

@@ -1,0 +1,177 @@
+"""What doctor looks up once, and all checks judge by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import datetime
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from trusted_registry.certificate.inspect import Facts as Certificate
+    from trusted_registry.certificate.issue import Issued
+    from trusted_registry.errors import RegistryError
+    from trusted_registry.registry.answers import Info, Running
+    from trusted_registry.settings import Settings
+    from trusted_registry.trust.containerd import Advice
+    from trusted_registry.trust.look import Item
+    from trusted_registry.trust.stores import Store
+
+
+@dataclass(frozen=True)
+class Wire:
+    """What a connection to the registry's address showed.
+
+    Args:
+        host: Where it was asked.
+        port: At which port.
+        silent: Why nothing answered; "" where something did.
+        plain: Whether it speaks plain HTTP.
+        refused: Why TLS failed; "" where it did not.
+        distrust: Why certs/ca.crt does not stand behind what is shown; "" where it does or there is none.
+        shown: The certificate; None where none was seen.
+        protocol: Such as TLSv1.3.
+        outdated: Whether it accepts TLS 1.1, which nothing should.
+        status: What /v2/ answered; 0 where nothing was heard.
+        login: What it asks for to log in, such as Basic or Bearer; "" where it asks for nothing.
+        skew: Seconds by which this machine's clock is ahead of the registry's; None where its answer has no date.
+    """
+
+    host: str
+    port: int
+    silent: str = ""
+    plain: bool = False
+    refused: str = ""
+    distrust: str = ""
+    shown: Certificate | None = None
+    protocol: str = ""
+    outdated: bool = False
+    status: int = 0
+    login: str = ""
+    skew: float | None = None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A file or folder that must be private: its permission bits, and whether it is this user's."""
+
+    path: Path
+    mode: int
+    own: bool
+
+
+@dataclass(frozen=True)
+class Disk:
+    """The file system that holds the images: bytes that are free; inodes in all and free, 0 where it counts none."""
+
+    path: str
+    free: int
+    inodes: int
+    free_inodes: int
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A proxy that something goes through: whose setting it is, the proxy, and what goes past it."""
+
+    whose: str
+    url: str
+    past: str
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What one store of trust holds.
+
+    Args:
+        store: The row.
+        items: What stands in it for this registry.
+        problem: Why it could not be looked at; None where it could.
+        files: All that lies in the registry's folders, for stores that have such.
+        unreadable: Our files there that not everybody may read.
+        elsewhere: Folders of other spellings with the same certificate.
+    """
+
+    store: Store
+    items: tuple[Item, ...] = ()
+    problem: RegistryError | None = None
+    files: tuple[Path, ...] = ()
+    unreadable: tuple[Path, ...] = ()
+    elsewhere: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All of it; what is missing was not looked up, or is not there.
+
+    Args:
+        settings: Which registry, by the port on which it runs.
+        now: When this was.
+        remote: Whether the registry is another machine's, seen from a client.
+        issued: The certificates here.
+        broken: Why they cannot be used.
+        anchor: What clients trust.
+        kept: What must be private.
+        tracked: Keys that git tracks.
+        own: This machine's IPv4 addresses, those of bridges left out.
+        resolved: Addresses by DNS name; none where nobody knows the name.
+        engine: What the engine says of itself.
+        engineless: Why none answers.
+        engine_since: When it was started, in seconds since the epoch; 0 where that is not known.
+        container: The registry's container.
+        wanted: The digest of the container that the settings now ask for; "" where that is not known.
+        edited: The registry's configuration, where it is not what this project wrote.
+        holder: Who listens on the registry's port, where the registry does not.
+        first_port: The first port that programs without root may listen on; 0 where that is not known.
+        exposed: Containers that were given the authority's key, with the path by which.
+        wire: What answers.
+        disk: Where the images are.
+        login: Whether the registry is to ask for one.
+        unread: Users whose hash the registry does not read.
+        proxies: What goes through a proxy.
+        stores: Trust, store by store.
+        unverified: Spellings that the engine does not verify.
+        containerd: What its configuration keeps from being read.
+        bundle_since: When the system's store last changed, in seconds since the epoch; 0 where there is none.
+    """
+
+    settings: Settings
+    now: datetime.datetime
+    remote: bool = False
+    issued: Issued | None = None
+    broken: RegistryError | None = None
+    anchor: Certificate | None = None
+    kept: tuple[Kept, ...] = ()
+    tracked: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+    resolved: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    engine: Info | None = None
+    engineless: RegistryError | None = None
+    engine_since: float = 0.0
+    container: Running | None = None
+    wanted: str = ""
+    edited: Path | None = None
+    holder: str | None = None
+    first_port: int = 0
+    exposed: tuple[tuple[str, str], ...] = ()
+    wire: Wire | None = None
+    disk: Disk | None = None
+    login: bool = False
+    unread: tuple[str, ...] = ()
+    proxies: tuple[Proxy, ...] = ()
+    stores: tuple[Stored, ...] = ()
+    unverified: tuple[str, ...] = ()
+    containerd: tuple[Advice, ...] = ()
+    bundle_since: float = 0.0
+
+    @property
+    def serves(self) -> bool:
+        """Whether this checkout is the registry's own: it has the key, or the container runs here."""
+        return not self.remote and (self.issued is not None or self.broken is not None or self.container is not None)
+
+    @property
+    def running(self) -> bool:
+        """Whether our own TLS registry runs here."""
+        return self.container is not None and self.container.role == "tls" and self.container.state == "running"

@@ -1,0 +1,120 @@
+"""Looks up trust: what each client's store holds, what lies beside it, and what the engine does not verify."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import stat
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trusted_registry import run
+from trusted_registry.doctor.facts import Facts, Stored
+from trusted_registry.errors import RegistryError
+from trusted_registry.trust import containerd, here, ledger, look, stores
+from trusted_registry.trust.here import Choice
+from trusted_registry.trust.look import State
+from trusted_registry.trust.stores import File, Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from trusted_registry.registry.engine import Engine
+    from trusted_registry.trust.look import Item
+    from trusted_registry.trust.stores import Store
+
+CONTAINERD = "containerd"
+_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem")
+
+
+def add(facts: Facts, engine: Engine, client: str) -> Facts:
+    """Return facts with those about trust; where there is nothing to trust, with those that need none."""
+    facts = replace(facts, unverified=_unverified(facts, engine), engine_since=_since(), bundle_since=_bundle())
+    try:
+        subject = here.subject(facts.settings, dry=False)
+        rows = here.chosen(engine, Choice(only=(client,) if client else ()))
+    except RegistryError:
+        return facts
+    known = ledger.read(ledger.where())
+    found = tuple(_stored(store, subject, known) for store in rows)
+    # Kubernetes alone reads certs.d through what config.toml says: nerdctl and ctr are told where it is.
+    kubernetes = any(stores.program(name, stores.here()) for name in ("crictl", "kubelet"))
+    advice = _advice() if kubernetes and any(store.key == CONTAINERD for store in rows) else ()
+    return replace(facts, stores=found, containerd=advice)
+
+
+def _unverified(facts: Facts, engine: Engine) -> tuple[str, ...]:
+    try:
+        return tuple(here.unverified(facts.settings, engine))
+    except RegistryError:
+        return ()
+
+
+def _stored(store: Store, subject: Subject, known: Iterable[ledger.Entry]) -> Stored:
+    where = stores.here()
+    files = [file for file in store.files(subject) if file.spelling]
+    folders = dict.fromkeys(where.path(file.path).parent for file in files)
+    beside = tuple(path for folder in folders for path in _listed(folder))
+    try:
+        items = tuple(look.look([store], subject, where, known))
+    except RegistryError as error:
+        return Stored(store, problem=error, files=beside)
+    return Stored(store, items, None, beside, _unreadable(items), _elsewhere(folders, subject))
+
+
+def _listed(folder: Path) -> list[Path]:
+    with contextlib.suppress(OSError):
+        return sorted(folder.iterdir())
+    return []
+
+
+def _unreadable(items: Iterable[Item]) -> tuple[Path, ...]:
+    """Return what holds our certificate and keeps others from reading it: a file, or the folder that it is in."""
+    found = []
+    for item in items:
+        if isinstance(item.what, File) and item.state is State.TRUSTED and item.store.scope == stores.MACHINE:
+            with contextlib.suppress(OSError):
+                found += [] if item.path.stat().st_mode & stat.S_IROTH else [item.path]
+                found += [] if item.path.parent.stat().st_mode & stat.S_IXOTH else [item.path.parent]
+    return tuple(dict.fromkeys(found))
+
+
+def _elsewhere(folders: Iterable[Path], subject: Subject) -> tuple[Path, ...]:
+    """Return the folders beside ours that hold the very certificate: a spelling that somebody mistook."""
+    ours = list(folders)
+    found = []
+    for above in dict.fromkeys(folder.parent for folder in ours):
+        for folder in _listed(above):
+            with contextlib.suppress(OSError):
+                if folder not in ours and any(it.read_bytes() == subject.content for it in folder.glob("*.crt")):
+                    found.append(folder)
+    return tuple(found)
+
+
+def _advice() -> tuple[containerd.Advice, ...]:
+    if not shutil.which(containerd.ASK[0]):
+        return ()
+    try:
+        done = run.look(containerd.ASK, timeout=5)
+        return containerd.advice(done.out) if done.ok else ()
+    except RegistryError:
+        return ()
+
+
+def _since() -> float:
+    """Return when the engine on this machine was started."""
+    import psutil
+
+    for process in psutil.process_iter(["name", "create_time"]):
+        if process.info["name"] == "dockerd":
+            return float(process.info["create_time"])
+    return 0.0
+
+
+def _bundle() -> float:
+    """Return when the system's own bundle of authorities changed."""
+    for name in _BUNDLES:
+        with contextlib.suppress(OSError):
+            return Path(name).stat().st_mtime
+    return 0.0

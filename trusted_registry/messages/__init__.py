@@ -1,0 +1,1 @@
+"""What clients say when a registry does not work: one table of messages, causes and cures."""

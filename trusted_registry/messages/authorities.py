@@ -1,0 +1,151 @@
+"""What clients say of an authority that they do not know: each has a store of its own."""
+
+from __future__ import annotations
+
+from trusted_registry.messages.row import TRUST, Row, Step
+
+_UNKNOWN = r"(x509: )?certificate signed by unknown authority"
+_NOT_DOCKER = r"^(?!.*response from daemon).*"
+_OPENSSL_UNKNOWN = (
+    r"unable to get (local )?issuer certificate",
+    r"self[- ]signed certificate",
+    r"unable to verify the first certificate",
+)
+
+ROWS = (
+    Row(
+        "another-authority",
+        (
+            rf"{_UNKNOWN} \(possibly because of",
+            r"certificate signature failure",
+            r"SEC_ERROR_BAD_SIGNATURE|InvalidSignatureForPublicKey|BadSignature",
+        ),
+        "docker, podman, skopeo, buildah, containerd",
+        "This client trusts a certificate of the same name and another key: the registry's was made anew since, or "
+        "another registry answers.",
+        (
+            Step(
+                "./inv trust.linux{where}",
+                "with the present certs/ca.crt of the registry's machine in certs/ here; a self-signed one: domain.crt",
+            ),
+        ),
+        ("stale", "served"),
+    ),
+    Row(
+        "unknown-authority-buildkit",
+        (rf"{_NOT_DOCKER}(failed to solve|buildkit|failed to fetch oauth token).*{_UNKNOWN}",),
+        "docker buildx",
+        "The builder has no trust for {registry}: one in a container of its own reads buildkitd.toml when it is made, "
+        "any other the engine's certs.d.",
+        (
+            Step(TRUST.command, TRUST.note),
+            Step("./inv trust.linux --only buildkit{where}", "where docker buildx ls says docker-container"),
+        ),
+        ("certs.d",),
+    ),
+    Row(
+        "unknown-authority-containerd",
+        (
+            rf"{_NOT_DOCKER}(ctr: |failed to (resolve|pull and unpack)|desc = |level=|nerdctl).*{_UNKNOWN}",
+            rf"{_NOT_DOCKER}(ErrImagePull|Failed to pull image).*{_UNKNOWN}",
+        ),
+        "containerd: ctr, nerdctl, crictl, Kubernetes",
+        "containerd has no trust for {registry} by that spelling; or its hosts.toml names no authority, which hides "
+        "every .crt beside it; or config_path is not set; or it is `ctr` without --hosts-dir.",
+        (
+            Step(
+                "./inv trust.linux --only containerd{where}",
+                "on each node; kind and k3d: ./inv trust.nodes; ctr: --hosts-dir /etc/containerd/certs.d",
+            ),
+        ),
+        ("containerd", "certs.d"),
+    ),
+    Row(
+        "unknown-authority-macos",
+        (r"certificate is not trusted", r"Invalid certificate chain", r"errSSLXCertChainInvalid"),
+        "macOS",
+        "No keychain of this Mac trusts the registry's authority.",
+        (
+            Step(
+                "./inv trust.macos{where}",
+                "with the registry's certs/ca.crt in certs/; restart Docker Desktop",
+            ),
+        ),
+    ),
+    Row(
+        "unknown-authority-windows",
+        (
+            r"SEC_E_UNTRUSTED_ROOT|0x80090325|CERT_E_UNTRUSTEDROOT|0x800B0109",
+            r"UntrustedRoot|issued by an authority that is not",
+        ),
+        "Windows",
+        "Windows does not trust the registry's authority.",
+        (
+            Step(
+                "certutil -addstore -f ROOT ca.crt",
+                "as administrator, with the registry's ca.crt; then restart Docker Desktop",
+            ),
+        ),
+    ),
+    Row(
+        "unknown-authority",
+        (_UNKNOWN, r"x509: certificate signed by an unknown"),
+        "docker, podman, skopeo, buildah; crane, oras, helm",
+        "This client has no trust for {registry} by that spelling; or the file there ends in .pem, which nobody reads; "
+        "or an empty directory of its user hides it; or the system's store changed after the engine was started; or "
+        "the registry shows another authority's certificate.",
+        (
+            TRUST,
+            Step(
+                "./inv trust.linux --only system{where}",
+                "for helm, crane, oras and others that read the system's store",
+                instead=True,
+            ),
+        ),
+        ("certs.d", "spelling", "shadowed", "stale", "os-store", "served"),
+    ),
+    Row(
+        "unknown-authority-java",
+        (r"PKIX path (building|validation) failed", r"unable to find valid certification path"),
+        "Java",
+        "Java keeps authorities in a store of its own, and the registry's is not in it.",
+        (Step("./inv trust.linux --only java{where}", "then start your Java programs again"),),
+        ("chain",),
+    ),
+    Row(
+        "unknown-authority-browser",
+        (r"SEC_ERROR_(UNKNOWN|UNTRUSTED)_ISSUER|MOZILLA_PKIX_ERROR_SELF_SIGNED_CERT|ERR_CERT_AUTHORITY_INVALID",),
+        "Firefox, Chromium",
+        "Browsers on Linux keep authorities in a store of their own, and the registry's is not in it.",
+        (Step("./inv trust.linux --only nss{where}", "then close the browser and open it again"),),
+        ("chain",),
+    ),
+    Row(
+        "unknown-authority-python",
+        tuple(rf"CERTIFICATE_VERIFY_FAILED.*{words}" for words in _OPENSSL_UNKNOWN),
+        "Python",
+        "The system's store does not hold the registry's authority; requests and pip carry one of their own besides.",
+        (
+            Step("./inv trust.linux --only system{where}", TRUST.note),
+            Step("export REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt", "for requests, after that"),
+        ),
+        ("os-store", "chain"),
+    ),
+    Row(
+        "unknown-authority-system",
+        (
+            *_OPENSSL_UNKNOWN,
+            r"server certificate verification failed",
+            r"doesn't have a known issuer|certificate issuer is unknown|UnknownIssuer",
+            r"UNABLE_TO_VERIFY_LEAF_SIGNATURE|SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT",
+        ),
+        "curl, wget, git, openssl, node",
+        "The system's store does not hold the registry's authority. The engine's trust is another matter: these "
+        "programs do not read certs.d.",
+        (
+            Step("./inv trust.linux --only system{where}", TRUST.note),
+            Step("curl --cacert certs/ca.crt {url}/v2/", "for one command", instead=True),
+        ),
+        ("os-store", "chain"),
+    ),
+)

@@ -1,0 +1,220 @@
+"""What clients say of the way to a registry: plain HTTP, ports, proxies, names, silence."""
+
+from __future__ import annotations
+
+from trusted_registry.messages.row import REGISTRY, Row, Step
+
+_REACH = Step("./inv doctor --remote {registry}", "looks at the whole way from here")
+
+HTTP = (
+    Row(
+        "refused-by-client",
+        (
+            r"TLS handshake error from (?P<peer>\S+):\d+: remote error: tls: (bad|unknown) certificate",
+            r"TLS handshake error from (?P<peer>\S+):\d+: remote error: tls: certificate unknown",
+        ),
+        "the registry's own log",
+        "A client at {peer} was shown this registry's certificate and refused it.",
+        (Step("./inv trust.linux", "on that client, with --address and what its own message names"),),
+    ),
+    Row(
+        "plain-at-tls",
+        (
+            r"server gave HTTP response to HTTPS client",
+            r"first record does not look like a TLS handshake",
+            r"wrong version number|WRONG_VERSION_NUMBER|packet length too long",
+            r"record layer failure|RECORD_LAYER_FAILURE",
+            r"Unsupported or unrecognized SSL message|plaintext connection\?",
+            r"SSL_ERROR_RX_RECORD_TOO_LONG|ERR_SSL_PROTOCOL_ERROR|InvalidContentType",
+            r"unexpected TLS packet was received",
+        ),
+        "docker, podman, skopeo, buildah, containerd; curl, Python, Java, browsers",
+        "What answers at {registry} speaks plain HTTP: the registry runs without TLS, as registry:3 does with its "
+        "configuration at registry:2's path. Clients allow that on loopback alone.",
+        (
+            Step("./inv up", "serves TLS; then push and pull without :5000", at=REGISTRY),
+            Step("{as_plain}./inv trust.insecure", "has this engine use plain HTTP: nobody verifies it", instead=True),
+        ),
+        ("protocol", "container"),
+    ),
+    Row(
+        "tls-at-plain",
+        (
+            r"malformed HTTP response \"?\\x15\\x03",
+            r"[Cc]lient sent an HTTP request to an HTTPS server",
+            r"Received HTTP/0\.9 when not allowed",
+            r"BadStatusLine.*\\x15\\x03",
+        ),
+        "curl, ctr, Python; docker with insecure-registries",
+        "This client speaks plain HTTP, and {registry} speaks TLS.",
+        (
+            Step("curl --cacert certs/ca.crt {url}/v2/", "https:// in the address; ctr: without --plain-http"),
+            Step("./inv trust.remove", "where insecure-registries names it: takes that back"),
+        ),
+        ("insecure", "certs.d"),
+    ),
+    Row(
+        "protocol-version",
+        (
+            r"protocol version not supported|alert protocol version|protocol_version",
+            r"unsupported protocol|no protocols available",
+            r"SSL_ERROR_UNSUPPORTED_VERSION|ERR_SSL_VERSION_OR_CIPHER_MISMATCH",
+            r"no cipher suite supported by both client and server|[Hh]andshake failure",
+        ),
+        "every client",
+        "Client and server have no version of TLS in common; this project's registry speaks TLS 1.2 and 1.3.",
+        (Step("openssl s_client -connect {registry} -tls1_2 </dev/null", "shows what the server speaks"), _REACH),
+        ("protocol",),
+    ),
+    Row(
+        "traces",
+        (r"traces export: .*4318",),
+        "registry:3",
+        "registry:3 sends traces to a collector that is not there. It does no harm; this project switches it off.",
+        (Step("./inv registry.tls", at=REGISTRY),),
+    ),
+    Row(
+        "another-server",
+        (
+            r"invalid character '<' looking for beginning of value",
+            r"error parsing HTTP 40\d response body",
+            r"unexpected HTTP status: (301|302|404)|unexpected status code .*/v2/: (301|302|404)",
+        ),
+        "docker, podman, containerd",
+        "Something answers at {registry} that is no registry, such as a web server on the same port.",
+        (
+            _REACH,
+            Step("sudo ss --listening --tcp --numeric --processes", "names who listens on which port", at=REGISTRY),
+        ),
+        ("port",),
+    ),
+)
+
+WAYS = (
+    Row(
+        "proxy",
+        (
+            r"proxyconnect tcp",
+            r"[Pp]roxy CONNECT aborted|CONNECT tunnel failed|HTTP code \d+ from proxy|Tunnel connection failed",
+            r"Proxy Authentication Required|Unable to connect to proxy|Cannot connect to proxy|ProxyError",
+            r"Could not resolve proxy|ERR_PROXY_CONNECTION_FAILED|ERR_TUNNEL_CONNECTION_FAILED",
+        ),
+        "docker, podman, skopeo, buildah; curl, Python",
+        "The way to {registry} is taken by a proxy (HTTPS_PROXY), which a private address should not go through.",
+        (
+            Step(
+                'export NO_PROXY="${{NO_PROXY:+$NO_PROXY,}}{host}"',
+                "for programs of this shell, such as curl and podman",
+            ),
+            Step("{proxy_command}", "for the engine, which has an environment of its own"),
+        ),
+        ("proxy",),
+    ),
+    Row(
+        "hub",
+        (
+            r"(registry-1|auth|index)\.docker\.io.*(time[d ]*out|refused|no such host|unreachable|deadline|x509|EOF)",
+            r"toomanyrequests|pull rate limit",
+        ),
+        "docker, podman",
+        "It is the Docker Hub that does not answer or wants less of it, not your registry: a name without a registry "
+        "before it means the Hub.",
+        (
+            Step(
+                "INVOKE_REGISTRY_ARCHIVE=registry.tar ./inv up", "for the registry's own image: `docker save` elsewhere"
+            ),
+            Step("docker pull {own}/app", "for your images, with your registry before their name"),
+        ),
+    ),
+    Row(
+        "unknown-name",
+        (
+            r"lookup (?P<name>[\w.-]+)( on \S+)?: (no such host|server misbehaving|Temporary failure)",
+            r"[Cc]ould not resolve host:? '?(?P<name>[\w.-]+)|Could not resolve hostname",
+            r"Name or service not known|Temporary failure in name resolution|nodename nor servname",
+            r"UnknownHostException:? (?P<name>[\w.-]+)",
+            r"ERR_NAME_NOT_RESOLVED|DNS_PROBE_FINISHED_NXDOMAIN|getaddrinfo (ENOTFOUND|EAI_AGAIN) (?P<name>[\w.-]+)",
+        ),
+        "every client",
+        "No name server and no line of /etc/hosts on this machine knows {name}.",
+        (
+            Step("echo '{own_address} {name}' | sudo tee -a /etc/hosts", "where that is the registry's address"),
+            Step("docker pull {own}/app", "by the address: no name needed", instead=True),
+        ),
+        ("dns",),
+    ),
+    Row(
+        "refused",
+        (
+            r"[Cc]onnection refused|ERR_CONNECTION_REFUSED|ECONNREFUSED|actively refused",
+            r"Failed to connect to .*port \d+",
+        ),
+        "every client",
+        "Nothing listens at {registry}: the registry does not run, or on another port, or on loopback alone.",
+        (Step("./inv up", at=REGISTRY), _REACH),
+        ("container", "port"),
+    ),
+    Row(
+        "silence",
+        (
+            r"i/o timeout|[Cc]onnection timed out|Client\.Timeout exceeded|context deadline exceeded",
+            r"TimeoutError|ETIMEDOUT",
+            r"[Nn]o route to host|[Nn]etwork is unreachable|EHOSTUNREACH|request canceled while waiting for connection",
+            r"TLS handshake timeout|ERR_(CONNECTION_TIMED_OUT|ADDRESS_UNREACHABLE)|SSL connection timeout",
+        ),
+        "every client",
+        "Nothing comes back from {registry}: the machine is off or has another address now, a firewall drops what is "
+        "sent, or a proxy swallows it.",
+        (
+            _REACH,
+            Step("./inv status", "says whether it runs, and by which address", at=REGISTRY),
+            Step(
+                "sudo ufw allow {port}/tcp",
+                "where a firewall is on; or firewall-cmd --add-port={port}/tcp",
+                at=REGISTRY,
+            ),
+        ),
+        ("address", "proxy", "port"),
+    ),
+    Row(
+        "cut-off",
+        (r"connection reset by peer|ECONNRESET|ERR_CONNECTION_(RESET|CLOSED)|unexpected EOF|: EOF\b|broken pipe",),
+        "every client",
+        "The connection was cut in the middle: the registry restarts, or something between cuts long answers.",
+        (Step("./inv registry.logs", "says what happened; then repeat the command", at=REGISTRY), _REACH),
+        ("container", "disk"),
+    ),
+)
+
+PORTS = (
+    Row(
+        "privileged-port",
+        (r"cannot expose privileged port (?P<port>\d+)", r"bind: permission denied"),
+        "docker without root",
+        "An engine without root may not listen on a port below 1024.",
+        (
+            Step("./inv up --port 8443", at=REGISTRY),
+            Step(
+                "sudo sysctl net.ipv4.ip_unprivileged_port_start=443", "until the next reboot", REGISTRY, instead=True
+            ),
+        ),
+        ("port",),
+    ),
+    Row(
+        "port-taken",
+        (
+            r"Bind for \S*?:(?P<port>\d+) failed: port is already allocated",
+            r"listen tcp\S* \S*?:(?P<port>\d+): bind: address already in use",
+            r"address already in use|port is already allocated|[Pp]orts are not available|EADDRINUSE",
+        ),
+        "docker, podman, the registry",
+        "Something else listens on that port; on a Mac, port 5000 is the AirPlay receiver's.",
+        (
+            Step("sudo ss --listening --tcp --numeric --processes", "names who it is", at=REGISTRY),
+            Step("./inv up --port 8443", "on another port", REGISTRY, instead=True),
+        ),
+        ("port",),
+    ),
+)
+
+ROWS = (*HTTP, *PORTS, *WAYS)

@@ -1,0 +1,182 @@
+"""What registries, engines and their configuration say: logins, images, disks, settings."""
+
+from __future__ import annotations
+
+from trusted_registry.messages.row import REGISTRY, TRUST, Row, Step
+
+LOGINS = (
+    Row(
+        "no-registry-in-name",
+        (r"(denied: )?requested access to the resource is denied", r"pull access denied for [\w-]+(/[\w./-]+)?,"),
+        "docker, podman",
+        "The name does not begin with your registry, so the Docker Hub was asked: a first word without a dot or a port "
+        "is a user there. Or your registry wants a login.",
+        (
+            Step("docker tag app {own}/app && docker push {own}/app", "with your image in place of app"),
+            Step("docker login {own}", "where your registry wants one", instead=True),
+        ),
+        ("spelling",),
+    ),
+    Row(
+        "hash",
+        (r"(?<!crypto/)bcrypt: |hashedSecret too short|crypto/bcrypt",),
+        "the registry's own log",
+        "A line of the registry's htpasswd is no bcrypt hash, which is the only kind that it reads.",
+        (Step("./inv registry.user.add NAME", "with the user's name", at=REGISTRY),),
+        ("login",),
+    ),
+    Row(
+        "login",
+        (
+            r"no basic auth credentials",
+            r"unauthorized: (authentication required|incorrect username or password)",
+            r"authentication required|invalid username/password|basic credential not found",
+            r"(login attempt|status|code).{0,80}\b401\b|401 Unauthorized",
+            r"access to the requested resource is not authorized",
+        ),
+        "docker, podman, skopeo, buildah, containerd; curl",
+        "{registry} wants a login: none was given, the password is wrong, or the registry's file holds a hash that is "
+        "not bcrypt, and then no password is right.",
+        (
+            Step("docker login {registry}", "podman login, skopeo login and helm registry login likewise"),
+            Step(
+                "./inv registry.user.add NAME",
+                "gives a user a new password, hashed as it must be",
+                REGISTRY,
+                instead=True,
+            ),
+        ),
+        ("login",),
+    ),
+    Row(
+        "credential-helper",
+        (r"docker-credential-\S+\": executable file not found", r"error (getting|storing) credentials - err"),
+        "docker",
+        "~/.docker/config.json names a credential helper (credsStore) that is not installed here.",
+        (
+            Step("editor ~/.docker/config.json", "take the line with credsStore out"),
+            Step("docker logout {registry}; docker login {registry}"),
+        ),
+    ),
+)
+
+IMAGES = (
+    Row(
+        "blob-lost",
+        (r"blob unknown to registry|BLOB_UNKNOWN",),
+        "docker, podman",
+        "The registry remembers in memory what a garbage collection has removed from its disk.",
+        (Step("docker restart {container}", "then push again", at=REGISTRY),),
+        ("container",),
+    ),
+    Row(
+        "no-image",
+        (
+            r"manifest unknown|manifest for \S+ not found|name unknown|repository name not known to registry",
+            r"MANIFEST_UNKNOWN|NAME_UNKNOWN|/manifests/\S*: not found",
+        ),
+        "every client",
+        "The registry answers, and has no image of that name and tag.",
+        (Step("curl --cacert certs/ca.crt {url}/v2/_catalog", "lists what it has"),),
+    ),
+    Row(
+        "reference",
+        (r"invalid reference format",),
+        "docker",
+        "The name of the image is none: capital letters are not allowed, and Docker up to 20.10 takes no IPv6 address "
+        "in brackets.",
+        (
+            Step(
+                "./inv up --names registry.local",
+                "a name of your own, for IPv6; clients need a line in /etc/hosts",
+                REGISTRY,
+            ),
+        ),
+        ("engine",),
+    ),
+    Row(
+        "disk",
+        (r"no space left on device|disk quota exceeded|ENOSPC",),
+        "every client, the registry",
+        "A disk is full: the registry's, or this machine's.",
+        (
+            Step("docker system df && df --human-readable", "shows what takes the room"),
+            Step("docker image prune", "takes away images without a name"),
+        ),
+        ("disk",),
+    ),
+    Row(
+        "server-error",
+        (r"unexpected HTTP status:? 5\d\d|\b50[0234] (Internal Server Error|Bad Gateway|Service Unavailable|Gateway)",),
+        "every client",
+        "The registry met an error of its own, such as a full disk or a volume that it may not write to.",
+        (Step("./inv registry.logs", "says what it was", at=REGISTRY),),
+        ("container", "disk"),
+    ),
+)
+
+ENGINES = (
+    Row(
+        "engine-refuses-user",
+        (r"permission denied while trying to connect to the [Dd]ocker|Got permission denied.*docker",),
+        "docker",
+        "The engine answers, and does not let this user in: its socket belongs to the group docker.",
+        (Step("sudo usermod --append --groups docker $USER", "then log in again"),),
+        ("engine",),
+    ),
+    Row(
+        "no-engine",
+        (r"Cannot connect to the Docker daemon|Is the docker daemon running|No Docker Engine answers",),
+        "docker",
+        "No engine answers on this machine, or the one that DOCKER_HOST or the context names.",
+        (Step("./inv engine", "installs and starts one"),),
+        ("engine",),
+    ),
+    Row(
+        "containerd-mirrors",
+        (r"mirrors. cannot be set when .config_path. is provided",),
+        "containerd",
+        "containerd's config.toml has registry.mirrors beside config_path: then it loads no images at all.",
+        (
+            Step("sudo editor /etc/containerd/config.toml", "take the tables registry.mirrors out"),
+            Step("sudo systemctl restart containerd"),
+        ),
+        ("containerd",),
+    ),
+    Row(
+        "no-cri",
+        (r"unknown service runtime\.v1(alpha2)?\.(Image|Runtime)Service",),
+        "crictl, Kubernetes",
+        "containerd runs without the part that Kubernetes talks to: Docker's package switches it off "
+        "(disabled_plugins), or its configuration kept it from loading.",
+        (
+            Step("sudo editor /etc/containerd/config.toml", 'take "cri" out of disabled_plugins'),
+            Step("sudo systemctl restart containerd"),
+        ),
+        ("containerd",),
+    ),
+    Row(
+        "unreadable",
+        (
+            r"(open|stat|lstat|read) /\S*certs\.d/(?P<registry>[^/\s]+)\S*: permission denied",
+            r"certs\.d.*permission denied",
+        ),
+        "podman, skopeo, buildah",
+        "This user may not read the file of the authority; it is public, and everyone may.",
+        (
+            Step("sudo chmod go+rX {certs_d} {certs_d}/{registry} {certs_d}/{registry}/ca.crt"),
+            TRUST,
+        ),
+        ("certs.d",),
+    ),
+    Row(
+        "key-unreadable",
+        (r"open (/config|/certs)/domain\.(key|crt): (permission denied|no such file or directory)",),
+        "the registry's own log",
+        "The registry's container may not read its key, or it is not there.",
+        (Step("./inv registry.tls", "makes the container anew, with what it needs", at=REGISTRY),),
+        ("files", "container"),
+    ),
+)
+
+ROWS = (*LOGINS, *IMAGES, *ENGINES)

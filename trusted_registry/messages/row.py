@@ -1,0 +1,53 @@
+"""The shape of the table: a row, the steps of its cure, and what a message told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+HERE, REGISTRY = "here", "registry"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a cure, as a template; {where}, {registry}, {host}, {name} and others are filled in.
+
+    Args:
+        command: A line for a POSIX shell; "" where no command can do it.
+        note: What to know of it, short: it is shown as the comment behind the command.
+        at: HERE, where the message was seen, or REGISTRY, on the registry's machine.
+        instead: Whether it takes the place of the steps before it.
+    """
+
+    command: str
+    note: str = ""
+    at: str = HERE
+    instead: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A message that people meet.
+
+    Args:
+        key: Unique; what programs know it by.
+        patterns: Regular expressions, any of which finds it in a line; their named groups are host, port, name, file.
+        clients: Who says it.
+        cause: In plain words; a template too.
+        cure: The steps; one that needs a value which the message does not tell is left out.
+        look: Keys of doctor's checks that tell several causes apart.
+    """
+
+    key: str
+    patterns: tuple[str, ...]
+    clients: str
+    cause: str
+    cure: tuple[Step, ...]
+    look: tuple[str, ...] = ()
+
+
+TRUST = Step("./inv trust.linux{where}", "with certs/ca.crt of the registry's machine in certs/ here")
+RENEW = Step("./inv cert.renew", at=REGISTRY)
+ANEW = (
+    Step("./inv cert --force && ./inv registry.tls", "makes a new authority", at=REGISTRY),
+    Step("./inv trust.linux{where}", "with the new certs/ca.crt; the same on every other client"),
+)
