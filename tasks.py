@@ -298,6 +298,14 @@ def trust_check(
         check.insist(rows)
 
 
+@task(help=WHERE | {"out": "Folder to write into, instead of the certificates' own."})
+def trust_kit(c: Context, address: str = "", names: str = "", port: str = "", out: str = "") -> None:
+    """Write a script that has any Linux machine trust the registry."""
+    from trusted_registry.chapters import kit
+
+    kit.write(_settings(c, address=address, names=names, port=port), _terminal(c), out=out)
+
+
 @task(help={"all": "What other checkouts wrote, too."})
 def trust_remove(c: Context, all: bool = False) -> None:  # noqa: A002 - the flag's name
     """Take back the trust that this checkout wrote on this machine."""
@@ -455,6 +463,7 @@ ns.add_collection(
         check=trust_check,
         macos=trust_macos,
         windows=trust_windows,
+        kit=trust_kit,
         serve=trust_serve,
         insecure=trust_insecure,
         remove=trust_remove,

@@ -1,16 +1,25 @@
-"""The kit: trust for machines without a checkout."""
+"""What is carried to machines without a checkout: a script, and a page that says what it does."""
 
 from __future__ import annotations
 
+import dataclasses
+import ssl
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from trusted_registry import address
-from trusted_registry.certificate import inspect, issue
+from trusted_registry import address, files
+from trusted_registry import settings as checked
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust.stores import Subject
+from trusted_registry.trust import here, kit, page
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trusted_registry.edge import Edge
     from trusted_registry.settings import Settings
+    from trusted_registry.trust.stores import Subject
+
+RUNNABLE = 0o755
 
 
 def subject(settings: Settings) -> Subject:
@@ -19,12 +28,37 @@ def subject(settings: Settings) -> Subject:
     The certificate is written anew from what was read of its file: nothing else that the file may hold travels on.
 
     Raises:
-        RegistryError: There is no certificate, or it expired.
+        RegistryError: There is no certificate, it is no authority's, or it has expired.
     """
-    from cryptography.hazmat.primitives.serialization import Encoding
+    found = here.subject(settings)
+    return dataclasses.replace(found, content=ssl.DER_cert_to_PEM_cert(found.der).encode())
 
-    found = issue.trusted(settings.folder)
-    if found.days_left(inspect.now()) < 0:
-        raise RegistryError(f"{found.path} expired on {found.not_after:%Y-%m-%d}.", cure=issue.FORCE)
-    content = found.certificate.public_bytes(Encoding.PEM)
-    return Subject(content, found.fingerprint, address.spellings(settings.hosts, settings.port))
+
+def write(settings: Settings, edge: Edge, *, out: str = "") -> tuple[Path, ...]:
+    """Write the kit and its page into a folder, the certificates' by default; return where, or nothing in a dry run.
+
+    Raises:
+        RegistryError: There is no certificate to trust, or the folder cannot be written.
+        SettingError: The folder's name cannot be one.
+    """
+    folder = settings.root / checked.path("--out", out) if out else settings.folder
+    reference = address.reference(settings.address, settings.port)
+    try:
+        wanted = subject(settings)
+    except RegistryError as error:
+        if not edge.dry:
+            raise
+        edge.say(f"kit: {error.message}")
+        return ()
+    script, name = kit.render(wanted, reference), kit.file_name(wanted, reference)
+    shown = page.render(wanted, reference, kit=script, kit_name=name)
+    scripted, paged = folder / name, folder / PurePath(name).with_suffix(".html")
+    if not edge.dry:
+        files.write(scripted, script, RUNNABLE)
+        files.write(paged, shown)
+        edge.say(f"kit: {scripted}, for any Linux machine; {paged.name} beside it tells of the others")
+    edge.say(f"authority: SHA-256 {wanted.fingerprint}")
+    edge.say("On each machine, compare that with what the kit says it holds:")
+    edge.command(["scp", str(scripted), "HOST:"])
+    edge.command(["ssh", "-t", "HOST", "sudo", "sh", name])
+    return () if edge.dry else (scripted, paged)
