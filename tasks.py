@@ -354,6 +354,37 @@ def trust_hosts(
         hosts.insist(found)
 
 
+@task(
+    help=WHERE
+    | {
+        "label": "Only containers with this label, as KEY=VALUE or KEY, instead of kind's, k3d's and the like.",
+        "remove": "Take the trust away again.",
+        "check": "Only say which nodes trust.",
+        "restart": "Restart the nodes that read it only when they start: those of k3s.",
+    }
+)
+def trust_nodes(
+    c: Context,
+    label: str = "",
+    remove: bool = False,
+    check: bool = False,
+    restart: bool = False,
+    address: str = "",
+    names: str = "",
+    port: str = "",
+) -> None:
+    """Have nodes that are containers trust the registry: kind, k3d."""
+    from trusted_registry.chapters import nodes
+    from trusted_registry.registry.engine import connect
+    from trusted_registry.trust.nodes import insist, table
+
+    t, errand = _terminal(c), nodes.Errand(label, remove=remove, check=check, restart=restart)
+    found = nodes.trust(_settings(c, address=address, names=names, port=port), connect(t), t, errand)
+    if found:
+        t.table(*table(found))
+        insist(found)
+
+
 # All of it at once
 
 
@@ -459,6 +490,7 @@ ns.add_collection(
         "trust",
         linux=trust_linux,
         hosts=trust_hosts,
+        nodes=trust_nodes,
         list=trust_list,
         check=trust_check,
         macos=trust_macos,
