@@ -51,6 +51,7 @@ SHOWN = {
     "registry.user.remove": "htpasswd -D",
     "trust.insecure": "daemon.json",
     "trust.linux": "install -D",
+    "trust.nodes": "docker exec",
     "trust.macos": "security add-trusted-cert",
     "trust.serve": "http.server",
     "cert.config": "openssl.cnf",
