@@ -7,14 +7,15 @@ import errno
 import os
 import secrets
 import shutil
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 PRIVATE_FILE = 0o600
 PUBLIC_FILE = 0o644
@@ -64,7 +65,7 @@ def _cure(error: OSError, path: Path) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"Make room on the disk: df -h {path}"
     if error.errno == errno.EROFS:
-        return "The file system is mounted read-only; name another folder: INVOKE_CERTIFICATE_FOLDER=…"
+        return f"The file system is mounted read-only; see which it is: findmnt -T {path}"
     return f"See who owns it, and who you are: ls -ld {path}; id"
 
 
@@ -166,6 +167,20 @@ def staging(folder: Path) -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def lent(name: str, content: bytes) -> Iterator[Path]:
+    """Lend a file of one's own for another program to read; it is gone afterwards whatever happened.
+
+    Raises:
+        RegistryError: The disk is full or read-only.
+    """
+    with contextlib.ExitStack() as stack:
+        with explained(Path("/tmp")):  # noqa: S108 - where that is, unless TMPDIR says otherwise
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trusted-registry-")))
+            _write_new(folder / name, content, PRIVATE_FILE)
+        yield folder / name
 
 
 def install(staged: Path, folder: Path, modes: Mapping[str, int]) -> None:

@@ -62,6 +62,13 @@ class Settings:
         """The address and the further names that a person asked for, each once."""
         return tuple(dict.fromkeys((self.address, *self.names)))
 
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What tells a task elsewhere, or of another user, which registry is meant."""
+        names = ("--names", ",".join(self.names)) if self.names else ()
+        port = ("--port", str(self.port)) if self.port != 443 else ()  # noqa: PLR2004 - the port of HTTPS
+        return ("--address", self.address, *names, *port)
+
 
 def load(
     config: Mapping[str, Mapping[str, object]],

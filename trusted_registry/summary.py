@@ -59,9 +59,6 @@ def registry(settings: Settings) -> str:
 def after_up(settings: Settings) -> str:
     """Return what a person needs next: three lines to copy, and what other machines do."""
     name = registry(settings)
-    there = ["./inv", "trust.linux", "--address", settings.address]
-    there += ["--names", ",".join(settings.names)] if settings.names else []
-    there += ["--port", str(settings.port)] if settings.port != 443 else []  # noqa: PLR2004 - the port of HTTPS
     login = f"\n  docker login {name}" if users.wanted(settings.folder) else ""
     return f"""
 Your registry is {name}. Use it:{login}
@@ -69,7 +66,7 @@ Your registry is {name}. Use it:{login}
   docker push {name}/ubuntu
   docker pull {name}/ubuntu
 On another machine: copy {_short(settings)} into certs/ of a checkout there, then
-  {" ".join(there)}"""
+  ./inv trust.linux {" ".join(settings.flags)}"""
 
 
 def _short(settings: Settings) -> str:

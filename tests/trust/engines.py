@@ -41,3 +41,19 @@ class StandIn:
 def as_engine(stand_in: StandIn) -> Engine:
     """Return it under the type that callers name; it has what they use of that."""
     return cast("Engine", stand_in)
+
+
+class Nobody:
+    """No engine that answers; or one that only says that it runs as root."""
+
+    def __init__(self, *, rootful: bool = False) -> None:
+        self.here = rootful
+
+    def info(self, *, fresh: bool = False) -> Info:  # noqa: ARG002 - it keeps nothing to be stale
+        """Say what it is."""
+        return Info("a stand-in", "1", "", rootless=False, store="classic", insecure=(), desktop=False)
+
+
+def nobody(*, rootful: bool = False) -> Engine:
+    """Return it under the type that callers name."""
+    return cast("Engine", Nobody(rootful=rootful))

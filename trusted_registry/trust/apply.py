@@ -17,7 +17,7 @@ from trusted_registry.trust import ledger
 from trusted_registry.trust.look import NoRoot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from trusted_registry.edge import Edge
     from trusted_registry.trust.plan import Plan
@@ -40,7 +40,12 @@ def carry_out(plan: Plan, edge: Edge) -> None:
         NoRoot: It takes root, and there is no sudo or sudo refuses.
         RegistryError: A file cannot be written, or a command failed.
     """
-    as_root = plan.machine and any(not writable(operation.path) for operation in plan.operations)
+    anothers = any(not writable(operation.path) for operation in plan.operations)
+    as_root = plan.machine and anothers and os.geteuid() != 0
+    if (as_root or (plan.machine and plan.runs)) and not edge.dry:
+        _sudo()
+    for note in plan.notes:
+        edge.say(note)
     for command in plan.typed:
         edge.command(["sudo", *command] if as_root else command)
     if plan.operations and not edge.dry:
@@ -49,7 +54,23 @@ def carry_out(plan: Plan, edge: Edge) -> None:
         else:
             files.carry_out(list(plan.operations))
     for command in plan.runs:
-        run.act(command, edge, as_root=plan.machine)
+        _follow(command, edge, as_root=plan.machine)
+
+
+def _sudo() -> list[str]:
+    try:
+        return run.sudo()
+    except RegistryError as error:
+        raise NoRoot(error.message, cure=error.cure) from error
+
+
+def _follow(command: Sequence[str], edge: Edge, *, as_root: bool) -> None:
+    try:
+        run.act(command, edge, as_root=as_root)
+    except RegistryError as error:
+        if as_root and error.message.startswith("sudo failed: sudo"):
+            raise NoRoot(error.message, cure=error.cure) from error
+        raise
 
 
 def writable(path: Path) -> bool:
@@ -64,10 +85,7 @@ def writable(path: Path) -> bool:
 def _through_sudo(plan: Plan) -> None:
     """Have this very module do the work as root: one process, one password."""
     package = Path(__file__).parent.parent.parent
-    try:
-        argv = [*run.sudo(), sys.executable, "-B", "-m", "trusted_registry.trust.apply"]
-    except RegistryError as error:
-        raise NoRoot(error.message, cure=error.cure) from error
+    argv = [*_sudo(), sys.executable, "-B", "-m", "trusted_registry.trust.apply"]
     result = run.look(argv, text=_encode(plan.operations), cwd=package, timeout=None)
     if not result.ok:
         kind = NoRoot if result.last_words.startswith("sudo") else RegistryError

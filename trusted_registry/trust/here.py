@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import http.client
 import ipaddress
 import platform
 import ssl
@@ -12,14 +13,15 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import address, run
 from trusted_registry.certificate import inspect, issue
+from trusted_registry.edge import printable
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import probe
 from trusted_registry.trust import apply, ledger, look, macos, plan, stores
 from trusted_registry.trust.look import NoRoot, State
-from trusted_registry.trust.stores import Subject
+from trusted_registry.trust.stores import Block, File, Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from trusted_registry.certificate.inspect import Facts
     from trusted_registry.edge import Edge
@@ -28,8 +30,11 @@ if TYPE_CHECKING:
     from trusted_registry.trust.ledger import Entry
     from trusted_registry.trust.look import Item
     from trusted_registry.trust.plan import Plan
-    from trusted_registry.trust.stores import Store
+    from trusted_registry.trust.stores import Store, Where
 
+_ANOTHER = (2, 7, 18, 19, 20, 21)
+"""OpenSSL's X509_V_ERR_… for a certificate that somebody else signed: no issuer is at hand, the signature is not its,
+the certificate or the end of its chain is its own trust, no issuer is at hand here, nothing of it can be verified."""
 _SYSTEMS = {"Darwin": "macOS"}
 _TASKS = {"Darwin": "./inv trust.macos", "Linux": "./inv trust.linux"}
 
@@ -85,7 +90,14 @@ def subject(settings: Settings, *, dry: bool = False) -> Subject:
             return Subject(b"", "0" * 64, spellings)
         raise
     _check_anchor(anchor)
-    return Subject(anchor.path.read_bytes(), anchor.fingerprint, spellings)
+    content = anchor.path.read_bytes()
+    if content.count(b"-----BEGIN ") > 1:
+        alone = printable(["openssl", "x509", "-in", str(anchor.path), "-out", str(anchor.path)])
+        raise RegistryError(
+            f"{anchor.path} holds more than one certificate, and clients would get all that is in it.",
+            cure=f"Keep the first alone: {alone}",
+        )
+    return Subject(content, anchor.fingerprint, spellings)
 
 
 def _check_anchor(anchor: Facts) -> None:
@@ -113,13 +125,13 @@ def check_serves(settings: Settings) -> None:
     try:
         probe.request(probe.Endpoint(settings.address, settings.port), "GET", "/v2/", tls)
     except ssl.SSLCertVerificationError as error:
-        if error.verify_message and "self" not in error.verify_message and "issuer" not in error.verify_message:
+        if error.verify_code not in _ANOTHER:
             return  # such as one that has expired: a renewal mends it, under the same authority
         raise RegistryError(
             f"{anchor} is not the authority of the registry at {settings.address}: {error.verify_message}.",
             cure="Copy ca.crt from the registry's machine again; there, ./inv status says what it serves.",
         ) from error
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         return
 
 
@@ -170,64 +182,59 @@ def _write(rows: Sequence[Store], settings: Settings, edge: Edge, needed: Sequen
     wanted = subject(settings, dry=edge.dry)
     source = issue.trusted(settings.folder).path if wanted.content else settings.folder / "ca.crt"
     known, where = ledger.read(ledger.where()), stores.here()
-    planned: list[tuple[Store, Plan]] = []
-    left = []
+    left: list[Store] = []
+
+    def leave(store: Store, error: NoRoot) -> None:
+        if store.key in needed or store.name in needed:
+            raise error
+        left.append(store)
+        again = " ".join(("sudo ./inv trust.linux", *settings.flags, "--only", store.name))
+        edge.warn(f"{store.name} was left out: {error.message} To tell it too: {again}")
+
+    planned: list[tuple[Store, list[Item], Plan]] = []
     for store in rows:
         try:
             found = look.look([store], wanted, where, known)
         except NoRoot as error:
-            if store.key in needed or store.name in needed:
-                raise
-            left.append(_left(store, error, edge))
+            leave(store, error)
             continue
-        _tell_ignored(found, edge)
-        planned.append((store, plan.install(store, found, wanted, source)))
-    written = []
-    for store, its_plan in planned:
-        if not its_plan:
-            continue
+        for path in look.ignored(found):
+            edge.warn(f"{path} counts for nothing: clients read files that end in .crt")
+        planned += [(store, part, plan.install(own, part, wanted, source)) for own, part in _parts(store, found, where)]
+    written: list[Store] = []
+    for store, part, its_plan in planned:
         try:
-            _carry_out(store, its_plan, wanted, settings, edge)
-            written.append(store)
+            if its_plan:
+                _carry_out(part, its_plan, wanted, settings, edge)
+                written.append(store)
         except NoRoot as error:
-            if store.key in needed or store.name in needed:
-                raise
-            left.append(_left(store, error, edge))
-    already = [store for store, its_plan in planned if not its_plan]
-    return Outcome(tuple(written), tuple(already), tuple(left))
+            leave(store, error)
+    already = [store for store, _, _ in planned if store not in written and store not in left]
+    return Outcome(*(tuple(dict.fromkeys(found)) for found in (written, already, left)))
 
 
-def _left(store: Store, error: RegistryError, edge: Edge) -> Store:
-    edge.warn(f"{store.name} was left out: {error.message} To tell it too: sudo ./inv trust.linux --only {store.name}")
-    return store
+def _parts(store: Store, found: Sequence[Item], where: Where) -> Iterator[tuple[Store, list[Item]]]:
+    """Yield what a store holds, and what this user's own folders hold instead of it, for which nobody need be root."""
+    users = [item for item in found if isinstance(item.what, File) and item.path != where.path(item.what.path)]
+    yield store, [item for item in found if item not in users]
+    if users:
+        yield dataclasses.replace(store, scope=stores.USER), users
 
 
-def _tell_ignored(found: Sequence[Item], edge: Edge) -> None:
-    for path in look.ignored(found):
-        edge.warn(f"{path} counts for nothing: clients read files that end in .crt")
-
-
-def _carry_out(store: Store, its_plan: Plan, wanted: Subject, settings: Settings, edge: Edge) -> None:
+def _carry_out(part: Sequence[Item], its_plan: Plan, wanted: Subject, settings: Settings, edge: Edge) -> None:
     if not edge.dry:
-        ledger.record(ledger.where(), _entries(store, its_plan, wanted, settings))
+        ledger.record(ledger.where(), [_entry(it, wanted, settings) for it in part if it.state is not State.TRUSTED])
     apply.carry_out(its_plan, edge)
 
 
-def _entries(store: Store, its_plan: Plan, wanted: Subject, settings: Settings) -> list[Entry]:
-    """Return what to remember of a plan: whole files by their content, blocks and databases by their value."""
-    where = stores.here()
-    shared = {where.path(block.path): block for block in store.blocks(wanted)}
-    written = [entry for entry in ledger.entries(its_plan, by=settings.root) if Path(entry.path) not in shared]
-    for block in store.blocks(wanted):
-        path = where.path(block.path)
-        if any(operation.path == path for operation in its_plan.operations):
-            value = f"{block.under} {block.spelling}"
-            written.append(ledger.entry(store.key, path, b"", by=settings.root, value=value))
-    if store.database and its_plan.runs:
-        for place in look.places(store.database, where):
-            made = ledger.entry(store.key, place, wanted.content, by=settings.root, value=wanted.name)
-            written.append(dataclasses.replace(made, path="" if place == Path() else str(place)))
-    return written
+def _entry(item: Item, wanted: Subject, settings: Settings) -> Entry:
+    """Return what to remember of a write: of a whole file its content, of lines whom they are about, else the name."""
+    if isinstance(item.what, File):
+        return ledger.entry(item.store.key, item.path, item.what.content, by=settings.root)
+    if isinstance(item.what, Block):
+        return ledger.entry(item.store.key, item.path, b"", by=settings.root, value=ledger.value(item.what))
+    made = ledger.entry(item.store.key, item.path, wanted.content, by=settings.root, value=wanted.name)
+    return dataclasses.replace(made, path="" if item.path == Path() else str(item.path))
 
 
 def trust_desktop(settings: Settings, edge: Edge) -> bool:

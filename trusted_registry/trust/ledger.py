@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from trusted_registry.trust.plan import Plan
+    from trusted_registry.trust.stores import Block
 
 _VERSION = 1
 
@@ -85,6 +86,11 @@ def _entry(said: dict[str, Any]) -> Entry:
     if not all(isinstance(value, str) for value in known.values()):
         raise TypeError(known)
     return Entry(**known)
+
+
+def value(block: Block) -> str:
+    """Return what an entry knows lines in a shared file by."""
+    return f"{block.under} {block.spelling}"
 
 
 def entry(store: str, path: Path, content: bytes, *, by: Path, value: str = "") -> Entry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ class Plan:
         typed: The same as commands.
         runs: Commands that are run afterwards, shown as they are.
         machine: Whether it takes root, where the files say nothing about that.
+        notes: What changes in files of others, where no command says it: lines with + or -, as in a patch.
     """
 
     store: str
@@ -38,6 +40,7 @@ class Plan:
     typed: tuple[tuple[str, ...], ...]
     runs: tuple[tuple[str, ...], ...] = ()
     machine: bool = True
+    notes: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether there is anything to do."""
@@ -61,12 +64,15 @@ def install(store: Store, items: Sequence[Item], subject: Subject, source: Path)
         _check_ours(item)
     writes = [Write(item.path, item.what.content) for item in missing if isinstance(item.what, File)]
     typed = [_typed(write, subject, source) for write in writes]
+    notes = []
     for path in dict.fromkeys(item.path for item in missing if isinstance(item.what, Block)):
         text = next(item.text for item in items if item.path == path)
         wanted = [item.what for item in items if item.path == path and isinstance(item.what, Block)]
         shared.check(path, text)
-        writes.append(Write(path, shared.merged(text, wanted).encode(), mode(path)))
-        typed.append(("editor", str(path)))
+        write = Write(path, shared.merged(text, wanted).encode(), mode(path))
+        writes.append(write)
+        typed.append(("editor", str(path)) if text else _typed(write, subject, source))
+        notes += [_difference(text, write)] if text else []
     runs = [
         look.command(item.what.add, subject.name, item.path, str(source))
         for item in missing
@@ -74,7 +80,7 @@ def install(store: Store, items: Sequence[Item], subject: Subject, source: Path)
     ]
     if writes and store.refresh:
         runs.append(store.refresh.command)
-    return Plan(store.key, tuple(writes), tuple(typed), tuple(runs), machine=store.scope == MACHINE)
+    return Plan(store.key, tuple(writes), tuple(typed), tuple(runs), machine=store.scope == MACHINE, notes=tuple(notes))
 
 
 def _check_ours(item: Item) -> None:
@@ -94,6 +100,13 @@ def _typed(write: Write, subject: Subject, source: Path) -> tuple[str, ...]:
     if write.content == subject.content:
         return ("install", "-D", "-m", f"{write.mode:04o}", str(source), str(write.path))
     return ("sh", "-c", 'printf %s "$1" > "$0"', str(write.path), write.content.decode())
+
+
+def _difference(before: str, write: Write) -> str:
+    """Return what a write changes in a file, without the lines around it: those may hold passwords."""
+    lines = before.splitlines(), write.content.decode().splitlines()
+    changed = difflib.unified_diff(*lines, f"{write.path}", f"{write.path}", n=0, lineterm="")
+    return "\n".join(changed)
 
 
 def mode(path: Path) -> int:
@@ -121,7 +134,7 @@ def taken_back(key: str, entries: Sequence[Entry]) -> tuple[Plan, list[Path]]:
     plan = removal(key, gone, machine=machine)
     operations, typed = list(plan.operations), list(plan.typed)
     runs: list[tuple[str, ...]] = []
-    if store and store.refresh and gone:
+    if store and store.refresh and entries:  # though the file is gone: a run that was cut short did not come to this
         runs.append(store.refresh.after_removal or store.refresh.command)
     valued = [entry for entry in entries if entry.value]
     if store and store.database:
@@ -130,7 +143,9 @@ def taken_back(key: str, entries: Sequence[Entry]) -> tuple[Plan, list[Path]]:
         for operation in _unmerged(valued):
             operations.append(operation)
             typed.append(("editor" if isinstance(operation, Write) else "rm", str(operation.path)))
-    return Plan(key, tuple(operations), tuple(typed), tuple(runs), machine=machine), changed
+    edited = [operation for operation in operations if isinstance(operation, Write)]
+    notes = tuple(_difference(look.read(write.path), write) for write in edited)
+    return Plan(key, tuple(operations), tuple(typed), tuple(runs), machine=machine, notes=notes), changed
 
 
 def _files(entries: Sequence[Entry]) -> tuple[list[Remove], list[Path]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,13 @@ from trusted_registry import run
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
 from trusted_registry.trust import apply, daemon, here, ledger, macos, plan, stores
-from trusted_registry.trust.look import State
-from trusted_registry.trust.stores import File
+from trusted_registry.trust.here import Choice
+from trusted_registry.trust.look import NoRoot, State
+from trusted_registry.trust.stores import Database, File
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from trusted_registry.edge import Edge
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
@@ -26,23 +30,45 @@ def remove(settings: Settings, engine: Engine, edge: Edge, *, everyone: bool = F
         The places that were freed.
 
     Raises:
-        RegistryError: Something cannot be taken back; what was taken back before it is forgotten all the same.
+        RegistryError: Something cannot be taken back; all else was, and is forgotten.
     """
     with apply.one_at_a_time(edge):
         entries = [entry for entry in ledger.read(ledger.where()) if everyone or entry.by == str(settings.root)]
         rows = {store.key for store in stores.STORES}
         mine = [entry for entry in entries if entry.store in rows]
-        unknown = _unknown_to(entries, settings, engine) if everyone else []
+        unknown = _unknown_to(entries, settings, engine, edge) if everyone else []
         freed: list[str] = []
+        failed: list[RegistryError] = []
         for key in dict.fromkeys(entry.store for entry in (*mine, *unknown)):
             of_store = [entry for entry in mine if entry.store == key]
-            freed += _free(key, of_store, [entry for entry in unknown if entry.store == key], edge)
+            with _kept_for_the_end(failed):
+                freed += _free(key, of_store, [entry for entry in unknown if entry.store == key], edge)
         for entry in entries:
             if entry.store not in rows:
-                _take_back(entry, engine, edge)
-                _forget([entry], edge)
-                freed.append(f"{entry.value} in {entry.path}")
+                with _kept_for_the_end(failed):
+                    _take_back(entry, engine, edge)
+                    _forget([entry], edge)
+                    freed.append(f"{entry.value} in {entry.path}")
+        if failed:
+            _tell(freed, failed[:-1], edge)
+            raise failed[-1]
         return freed
+
+
+@contextlib.contextmanager
+def _kept_for_the_end(failed: list[RegistryError]) -> Iterator[None]:
+    """Let one store's trouble keep no other store's trust in place."""
+    try:
+        yield
+    except RegistryError as error:
+        failed.append(error)
+
+
+def _tell(freed: list[str], failed: list[RegistryError], edge: Edge) -> None:
+    for place in freed:
+        edge.say(f"removed: {place}")
+    for error in failed:
+        edge.warn(f"{error.message} {error.cure}")
 
 
 def _free(key: str, known: list[Entry], unknown: list[Entry], edge: Edge) -> list[str]:
@@ -53,7 +79,11 @@ def _free(key: str, known: list[Entry], unknown: list[Entry], edge: Edge) -> lis
     _forget(known, edge)
     files = [str(operation.path) for operation in its_plan.operations if isinstance(operation, Remove)]
     shared = [f"lines in {operation.path}" for operation in its_plan.operations if isinstance(operation, Write)]
-    inside = [entry for entry in known if entry.value and its_plan.runs and not its_plan.operations]
+    inside = [
+        entry
+        for entry in known
+        if entry.value and any(entry.value in argv and entry.path in " ".join(argv) for argv in its_plan.runs)
+    ]
     return [*files, *shared, *(f"{entry.value} in {entry.path or key}" for entry in inside)]
 
 
@@ -74,15 +104,21 @@ def _forget(entries: list[Entry], edge: Edge) -> None:
         ledger.forget(ledger.where(), entries)
 
 
-def _unknown_to(entries: list[Entry], settings: Settings, engine: Engine) -> list[Entry]:
-    """Return the files that hold this very certificate and are not in the ledger: another user wrote them."""
-    try:
-        found = here.items(settings, here.chosen(engine, here.EVERY))
-    except RegistryError:
-        return []
+def _unknown_to(entries: list[Entry], settings: Settings, engine: Engine, edge: Edge) -> list[Entry]:
+    """Return the files and lines about this very certificate that are not in the ledger: another user wrote them."""
     known = {entry.path for entry in entries}
-    return [
-        ledger.entry(item.store.key, item.path, item.what.content, by=settings.root)
-        for item in found
-        if isinstance(item.what, File) and item.state is State.TRUSTED and str(item.path) not in known
-    ]
+    found: list[Entry] = []
+    for store in here.chosen(engine, Choice(system=True)):
+        try:
+            items = here.items(settings, [store])
+        except NoRoot as error:
+            edge.warn(f"{store.name} was not looked at: {error.message}")
+            continue
+        except RegistryError:
+            continue
+        for item in items:
+            if item.state is State.TRUSTED and str(item.path) not in known and not isinstance(item.what, Database):
+                content = item.what.content if isinstance(item.what, File) else b""
+                value = "" if isinstance(item.what, File) else ledger.value(item.what)
+                found.append(ledger.entry(store.key, item.path, content, by=settings.root, value=value))
+    return found
