@@ -1,0 +1,85 @@
+"""What doctor says of machines that are well, of machines that are not, and what it mends."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+from tests.e2e.steps import CERTS, fingerprint, hand_over, pull, push, served_fingerprint
+
+if TYPE_CHECKING:
+    from tests.e2e.hosts import Host
+
+NOTHING = "nothing is wrong"
+QUICK = 2.0
+"""Seconds that a look at a healthy machine may take."""
+
+FOREIGN = "-----BEGIN CERTIFICATE-----\nsomebody else's\n-----END CERTIFICATE-----\n"
+
+
+def is_well(host: Host, *where: str) -> None:
+    """Insist that doctor finds nothing, and soon."""
+    begun = time.monotonic()
+    said = host.inv("doctor", *where).out
+    took = time.monotonic() - begun
+    assert NOTHING in said
+    assert took < QUICK, f"doctor took {took:.1f} s"
+
+
+def findings(host: Host, *where: str) -> dict[str, list[str]]:
+    """Return the cures of what doctor finds, by the key of the check."""
+    done = host.run("./inv", "doctor", "--json", *where, user="dev", env=host.settings)
+    assert done.code == 1, f"doctor should have found something:\n{done}"
+    return {finding["check"]: finding["cure"] for finding in json.loads(done.out)}
+
+
+def test_nothing_is_reported_of_a_healthy_registry_and_its_client_within_two_seconds(
+    registry: Host, client: Host, bystander: Host
+) -> None:
+    registry.inv("up")
+    is_well(registry)
+    client.inv_fails("doctor", saying="./inv up")
+    hand_over(registry, client)
+    assert [*findings(client, "--remote", registry.address)] == ["certs.d"]
+    client.inv("trust.linux")
+    is_well(client)
+    is_well(client, "--remote", registry.address)
+    is_well(client, "--remote", f"{registry.address}:443", "--client", "podman")
+    bystander.inv_fails("doctor", "--remote", "nobody.lab.local", saying="nobody.lab.local")
+
+
+def test_what_is_ours_is_mended_and_what_is_others_is_left_as_it_is(registry: Host, client: Host) -> None:
+    registry.inv("up")
+    pushed = push(registry, f"{registry.address}/app:1")
+    foreign = [
+        f"/etc/docker/certs.d/{registry.address}:443/ca.crt",
+        f"/etc/docker/certs.d/{registry.address}/ca.pem",
+        "/etc/docker/certs.d/10.1.1.1/ca.crt",
+        "/etc/containers/certs.d/10.1.1.1/ca.crt",
+        "/usr/local/share/ca-certificates/theirs.crt",
+    ]
+    registry.does("mkdir", "--parents", *(path.rpartition("/")[0] for path in foreign))
+    for path in foreign:
+        registry.write(path, FOREIGN)
+    registry.does("docker", "run", "--detach", "--name", "theirs", "busybox:1", "sleep", "3600")
+    registry.inv("cert.renew", registry_container="another")  # leaves the running one with what it has
+    assert served_fingerprint(registry, registry.address) != fingerprint(registry, f"{CERTS}/domain.crt")
+    registry.does("chmod", "0644", f"{CERTS}/ca.key")
+    before = registry.does("sh", "-c", 'ls -l "$@"; cat "$@"', "sh", *foreign).out
+
+    assert {"served", "keys", "certs.d"} <= findings(registry).keys()
+    registry.fails("./inv", "doctor", "--fix", "--yes", saying=foreign[0], user="dev", env=registry.settings)
+    assert served_fingerprint(registry, registry.address) == fingerprint(registry, f"{CERTS}/domain.crt")
+    assert registry.does("stat", "--format", "%a", f"{CERTS}/ca.key").out == "600\n"
+    assert registry.does("sh", "-c", 'ls -l "$@"; cat "$@"', "sh", *foreign).out == before
+    assert "theirs" in registry.containers()
+
+    registry.does("rm", *foreign[:2])
+    registry.does("docker", "stop", "registry")
+    assert {"container", "certs.d"} <= findings(registry).keys()
+    registry.inv("doctor", "--fix", "--yes")
+    is_well(registry)
+    hand_over(registry, client)
+    client.inv("trust.linux")
+    assert pull(client, f"{registry.address}/app:1") == pushed
