@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE-----\n")
 _BRACES = re.compile(r"\{(home|config|data|run|docker|place|file)\}")
-_SUM = "\nkit_sum=\n"
+_SUM = "\nkit_sum={}\n"
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,9 @@ def render(subject: Subject, reference: str) -> bytes:
         plain=[row.key for row in rows if not row.database and not row.refresh],
         refreshed=[row.key for row in rows if row.refresh],
     )
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return text.replace(_SUM, f"{_SUM[:-1]}{digest}\n", 1).encode()
+    # The script reads itself with nothing in that place.
+    digest = hashlib.sha256(text.replace(_SUM.format("''"), _SUM.format(""), 1).encode()).hexdigest()
+    return text.replace(_SUM.format("''"), _SUM.format(f"'{digest}'"), 1).encode()
 
 
 def _check(pem: str, subject: Subject, reference: str) -> None:
