@@ -343,11 +343,10 @@ def trust_hosts(
 ) -> None:
     """Have many machines trust the registry, over SSH, by Ansible."""
     from trusted_registry.chapters import hosts
-    from trusted_registry.trust.hosts import errand, table
+    from trusted_registry.trust.hosts import Errand, checked, table
 
     t = _terminal(c)
-    flags = {"check": check, "remove": remove, "system": system, "ask_password": ask_become_pass}
-    wanted = errand(inventory=inventory, limit=limit, user=user, forks=forks, **flags)
+    wanted = checked(Errand(inventory, limit, user, forks, check, remove, system, ask_become_pass))
     found = hosts.trust(_settings(c, address=address, names=names, port=port), t, wanted)
     if found:
         t.table(*table(found))

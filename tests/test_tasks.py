@@ -52,6 +52,7 @@ SHOWN = {
     "trust.insecure": "daemon.json",
     "trust.linux": "install -D",
     "trust.nodes": "docker exec",
+    "trust.hosts": "ansible-playbook",
     "trust.macos": "security add-trusted-cert",
     "trust.serve": "http.server",
     "cert.config": "openssl.cnf",
@@ -64,6 +65,7 @@ SHOWN = {
     "test": "nox",
 }
 GIVEN = {name: {"name": "ada"} for name in ("registry.user.add", "registry.user.remove")}
+GIVEN["trust.hosts"] = {"inventory": "web1,web2"}
 QUIET = {
     "status": "it only looks",
     "registry.user.list": "so does this",

@@ -48,7 +48,7 @@ def serve(settings: Settings, edge: Edge, *, minutes: str, port: str) -> None:
         _explain(settings.address, at, subject, offered, edge)
         edge.say(f"Until {time.strftime('%H:%M', time.localtime(time.time() + 60 * lasts))}; Ctrl-C ends it before.")
         server.offer_for(60 * lasts)
-    tell(edge, f"serve: {lasts} minutes are over, nothing is offered any more; {len(took)} downloads")
+    tell(edge, f"serve: the time is over, nothing is offered any more; downloads: {len(took)}")
 
 
 def _explain(host: str, port: int, subject: Subject, offered: tuple[Offer, Offer, Offer], edge: Edge) -> None:

@@ -80,11 +80,6 @@ def render(subject: Subject, reference: str, *, kit: bytes, kit_name: str) -> by
     return text.encode()
 
 
-def file_name(kit_name: str) -> str:
-    """Return what the page is called beside the kit."""
-    return f"{kit_name.removesuffix('.sh')}.html"
-
-
 def policy(page: bytes) -> str:
     """Return the Content-Security-Policy under which a browser takes this page as it is, and nothing besides."""
 
