@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
+import hypothesis
 import pytest
 
 from tests.recorder import Recorder
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 ADDRESS = "192.168.0.12"
 NOBODY = 65534
+
+hypothesis.settings.register_profile("quick", max_examples=40, deadline=None)
+hypothesis.settings.register_profile("long", max_examples=10_000, deadline=None)
+hypothesis.settings.load_profile("quick")  # pytest --hypothesis-profile=long takes its time
+
 _OURS = ("INVOKE_", "XDG_", "DOCKER_", "SSL_")
 
 

@@ -7,6 +7,7 @@ command: that is refused here, not escaped there.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,8 @@ MAX_AUTHORITY_DAYS = 3650
 _INVOKE_SECTIONS = frozenset({"run", "runners", "sudo", "tasks", "timeouts", "load_symlinks"})
 _INVOKE_VARIABLES = frozenset({"INVOKE_DEBUG", "INVOKE_DEDUPE", "INVOKE_ECHO", "INVOKE_RUNTIME_CONFIG"})
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-_DNS = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\Z", re.IGNORECASE)
+_DNS = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\Z", re.IGNORECASE | re.ASCII)
+"""ASCII: to others, U+0130 and U+017F are letters of the alphabet in other cases (Python's re, IGNORECASE)."""
 _CONTAINER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}\Z")
 _IMAGE = re.compile(r"[a-zA-Z0-9\[][a-zA-Z0-9._:/@\[\]-]{0,254}\Z")
 _PATH = re.compile(r"[^\x00-\x1f\x7f]*\Z")
@@ -179,6 +181,10 @@ def path(key: str, text: str) -> Path:
     """Return a path without control characters; ~ is the home folder."""
     if not _PATH.match(text):
         raise SettingError(f"{key} is {text!r}.", cure="Use a path without control characters.")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise SettingError(f"{key} is {text!r}.", cure="Use letters that a file's name can have.") from None
     try:
         return Path(text).expanduser()
     except RuntimeError:

@@ -75,6 +75,10 @@ def _parsed(text: str, path: Path) -> tuple[dict[str, object], list[str]]:
             f"{path} is not valid JSON, line {error.lineno}: {error.msg}. It was left as it is.",
             cure=f"Mend that line: python3 -m json.tool {path}",
         ) from error
+    except RecursionError as error:
+        raise RegistryError(
+            f"{path} is nested too deeply to be read. It was left as it is.", cure=f"See what it holds: head {path}"
+        ) from error
     listed = config.get(KEY, []) if isinstance(config, dict) else None
     if not isinstance(listed, list):
         raise RegistryError(
@@ -86,4 +90,9 @@ def _parsed(text: str, path: Path) -> tuple[dict[str, object], list[str]]:
 def _text(config: dict[str, object], like: str) -> str:
     """Return JSON indented as another text is; by two spaces where that one has no lines."""
     found = re.search(r"\n([ \t]+)\S", like)
-    return json.dumps(config, indent=found.group(1) if found else 2, ensure_ascii=False) + "\n"
+    written = json.dumps(config, indent=found.group(1) if found else 2, ensure_ascii=False) + "\n"
+    try:
+        written.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair can stand in JSON as an escape alone (RFC 8259, 8.2)
+        return json.dumps(config, indent=found.group(1) if found else 2) + "\n"
+    return written
