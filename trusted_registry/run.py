@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ from trusted_registry.edge import printable
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from trusted_registry.edge import Edge
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 PRIVATE = 0o077
 """The umask of what is started here: what a program leaves behind is its owner's alone unless it says otherwise."""
 PUBLIC = 0o022
+_CLEARING_UP = 10
+"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,42 @@ def live(argv: Sequence[str], edge: Edge, *, env: Mapping[str, str] | None = Non
         return subprocess.call(list(argv), env={**os.environ, **env} if env else None, cwd=cwd)
     except FileNotFoundError as missing:
         raise RegistryError(f"{argv[0]} is not installed.", cure=f"Install the program {argv[0]}.") from missing
+
+
+def heard(argv: Sequence[str], hear: Callable[[str], None], *, env: Mapping[str, str] | None = None) -> int:
+    """Run a program that works for long, hear each line as it says it, both streams in one; return its exit status.
+
+    Raises:
+        RegistryError: It is not installed.
+    """
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env={**os.environ, **(env or {})},
+        )
+    except FileNotFoundError as missing:
+        raise RegistryError(f"{argv[0]} is not installed.", cure=f"Install the program {argv[0]}.") from missing
+    with process:
+        try:
+            for line in process.stdout or ():
+                hear(line)
+        except BaseException as error:
+            _stop(process, heard_it=isinstance(error, KeyboardInterrupt))
+            raise
+    return process.returncode
+
+
+def _stop(process: subprocess.Popen[str], *, heard_it: bool) -> None:
+    """Stop a program; one that heard a terminal's Ctrl-C itself is clearing up, which a second signal would disturb."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        if heard_it:
+            process.wait(_CLEARING_UP)
+    process.terminate()
 
 
 def _to_root(edge: Edge) -> list[str]:

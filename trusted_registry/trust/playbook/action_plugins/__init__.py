@@ -1,0 +1,1 @@
+"""Ansible finds plugins by the name of this folder."""

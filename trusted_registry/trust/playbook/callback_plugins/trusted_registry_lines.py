@@ -1,0 +1,45 @@
+"""Tells what happens as lines of JSON: first whom the play is about, then each host as it ends."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from ansible.plugins.callback import CallbackBase
+
+
+class CallbackModule(CallbackBase):  # type: ignore[misc] # Ansible has no types
+    """What Ansible calls."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = "trusted_registry_lines"
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:  # noqa: ANN401 - Ansible has no types
+        """Tell the hosts' names in the inventory's order."""
+        _tell(hosts=play.get_variable_manager().get_vars(play=play)["ansible_play_hosts_all"])
+
+    def v2_runner_on_ok(self, result: Any) -> None:  # noqa: ANN401
+        """Tell of a host on which the kit did its work."""
+        _tell_of(result, "ok")
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:  # noqa: ANN401, ARG002, FBT001, FBT002
+        """Tell of a host on which the kit failed, or was not let."""
+        _tell_of(result, "failed")
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:  # noqa: ANN401
+        """Tell of a host that ssh did not reach, or that it was turned away from."""
+        _tell_of(result, "unreachable")
+
+
+def _tell_of(result: Any, end: str) -> None:  # noqa: ANN401
+    # ansible-core before 2.19 has these names with an underscore alone.
+    host = getattr(result, "host", None) or result._host  # noqa: SLF001
+    said = getattr(result, "result", None) or result._result  # noqa: SLF001
+    _tell(host=host.get_name(), end=end, **{key: str(said.get(key) or "") for key in ("stdout", "stderr", "msg")})
+
+
+def _tell(**words: object) -> None:
+    sys.stdout.write(f"{json.dumps(words)}\n")
+    sys.stdout.flush()
