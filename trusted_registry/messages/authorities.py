@@ -5,7 +5,7 @@ from __future__ import annotations
 from trusted_registry.messages.row import TRUST, Row, Step
 
 _UNKNOWN = r"(x509: )?certificate signed by unknown authority"
-_NOT_DOCKER = r"^(?!.*response from daemon).*"
+_NOT_DOCKER = r"^(?!.*(response from daemon|Handler )).*"
 _OPENSSL_UNKNOWN = (
     r"unable to get (local )?issuer certificate",
     r"self[- ]signed certificate",
@@ -46,7 +46,7 @@ ROWS = (
     Row(
         "unknown-authority-containerd",
         (
-            rf"{_NOT_DOCKER}(ctr: |failed to (resolve|pull and unpack)|desc = |level=|nerdctl).*{_UNKNOWN}",
+            rf"{_NOT_DOCKER}(ctr: |failed to (resolve|pull and unpack)|desc = |nerdctl).*{_UNKNOWN}",
             rf"{_NOT_DOCKER}(ErrImagePull|Failed to pull image).*{_UNKNOWN}",
         ),
         "containerd: ctr, nerdctl, crictl, Kubernetes",

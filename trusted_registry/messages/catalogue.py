@@ -27,7 +27,7 @@ ROWS += (*connections.PORTS, *connections.WAYS, *registries.LOGINS, *registries.
 HTTPS = 443
 LONGEST = 4000
 """Characters of a line that are looked at; messages are shorter, and a log's line may hold anything."""
-MOST = 20_000
+MOST = 5_000
 """Lines that are looked at, from the end: the last ones of a log are those that somebody asks about."""
 
 _HOST = r"(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+)"
@@ -39,7 +39,7 @@ _ENDPOINTS = [
         rf"[Cc]onnect to {_HOST} port (?P<port>\d+)",
         rf"docker://{_HOST}(?::(?P<port>\d+))?/",
         rf"(?:image|reference|registry|for|Pulling|Pushing|-connect)[ =:\"]*{_HOST}(?::(?P<port>\d+))?[/\" :]",
-        rf"{_HOST}:(?P<port>\d+)",
+        rf"(?:^|[\s\"'(=/>]){_HOST}:(?P<port>\d+)",
         r"(?P<host>\d+\.\d+\.\d+\.\d+)",
     )
 ]

@@ -1,0 +1,270 @@
+"""Messages as clients really say them, by the row that should recognise them."""
+
+from __future__ import annotations
+
+DOCKER = 'Error response from daemon: Get "https://192.168.0.12/v2/": '
+OLD_DOCKER = "Error response from daemon: Get https://192.168.0.12/v2/: "
+TLS = "tls: failed to verify certificate: "
+PODMAN = (
+    'Error: initializing source docker://192.168.0.12:8443/app:1: pinging container registry 192.168.0.12:8443: Get "'
+    'https://192.168.0.12:8443/v2/": '
+)
+CTR = (
+    'ctr: failed to resolve reference "192.168.0.12/app:1": failed to do request: Head "'
+    'https://192.168.0.12/v2/app/manifests/1": '
+)
+UNKNOWN = "x509: certificate signed by unknown authority"
+CURL = "curl: (60) SSL certificate problem: "
+PYTHON = "urllib.error.URLError: <urlopen error [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: "
+
+SAMPLES: list[tuple[str, str]] = [
+    (f"{DOCKER}{UNKNOWN}", "unknown-authority"),
+    (f"{OLD_DOCKER}{UNKNOWN}", "unknown-authority"),
+    (f"{DOCKER}{TLS}{UNKNOWN}", "unknown-authority"),
+    (f"{PODMAN}{UNKNOWN}", "unknown-authority"),
+    (f'Error: Get "https://192.168.0.12/v2/": {TLS}{UNKNOWN}', "unknown-authority"),
+    (
+        (
+            'Error response from daemon: failed to resolve reference "192.168.0.12/app:1": failed to do request: Head '
+            f'"https://192.168.0.12/v2/app/manifests/1": {TLS}{UNKNOWN}'
+        ),
+        "unknown-authority",
+    ),
+    (f"{CTR}{UNKNOWN}", "unknown-authority-containerd"),
+    (
+        (
+            'Failed to pull image "192.168.0.12/app:1": rpc error: code = Unknown desc = failed to pull and unpack '
+            f'image "192.168.0.12/app:1": failed to do request: Head "https://192.168.0.12/v2/app/manifests/1": {UNKNOWN}'
+        ),
+        "unknown-authority-containerd",
+    ),
+    (
+        (
+            "ERROR: failed to solve: 192.168.0.12/app:1: failed to resolve source metadata for 192.168.0.12/app:1: "
+            f'failed to do request: Head "https://192.168.0.12/v2/app/manifests/1": {TLS}{UNKNOWN}'
+        ),
+        "unknown-authority-buildkit",
+    ),
+    (
+        (
+            f'{DOCKER}{UNKNOWN} (possibly because of "crypto/rsa: verification error" while trying to verify candidate '
+            'authority certificate "192.168.0.12")'
+        ),
+        "another-authority",
+    ),
+    (f"{CURL}certificate signature failure", "another-authority"),
+    (f"{CURL}unable to get local issuer certificate", "unknown-authority-system"),
+    (f"{CURL}self-signed certificate in certificate chain", "unknown-authority-system"),
+    (f"{CURL}self signed certificate", "unknown-authority-system"),
+    (
+        "fatal: unable to access 'https://192.168.0.12/x.git/': server certificate verification failed. CAfile: none",
+        "unknown-authority-system",
+    ),
+    (f"{PYTHON}unable to get local issuer certificate (_ssl.c:992)>", "unknown-authority-python"),
+    (f"{PYTHON}self-signed certificate (_ssl.c:1000)>", "unknown-authority-python"),
+    (
+        (
+            "javax.net.ssl.SSLHandshakeException: PKIX path building failed: sun.security.provider.certpath."
+            "SunCertPathBuilderException: unable to find valid certification path to requested target"
+        ),
+        "unknown-authority-java",
+    ),
+    ("SEC_ERROR_UNKNOWN_ISSUER", "unknown-authority-browser"),
+    ("NET::ERR_CERT_AUTHORITY_INVALID", "unknown-authority-browser"),
+    (f"{DOCKER}{TLS}x509: “192.168.0.12” certificate is not trusted", "unknown-authority-macos"),
+    ("schannel: SEC_E_UNTRUSTED_ROOT (0x80090325)", "unknown-authority-windows"),
+    (
+        f"{DOCKER}x509: cannot validate certificate for 192.168.0.12 because it doesn't contain any IP SANs",
+        "no-address",
+    ),
+    (
+        f"{DOCKER}{TLS}x509: certificate relies on legacy Common Name field, use SANs instead",
+        "common-name",
+    ),
+    (
+        f"{DOCKER}x509: certificate is not valid for any names, but wanted to match 192.168.0.12",
+        "common-name",
+    ),
+    ("curl: (60) SSL: certificate subject name 'x' does not match target host name '192.168.0.12'", "common-name"),
+    (f"{DOCKER}x509: certificate is valid for 10.0.0.5, 127.0.0.1, ::1, not 192.168.0.12", "other-name"),
+    (f"{DOCKER}x509: certificate is valid for a.local, b.local, not 192.168.0.12", "other-name"),
+    (f"{PYTHON}IP address mismatch, certificate is not valid for '192.168.0.12'. (_ssl.c:992)>", "other-name"),
+    (
+        "curl: (60) SSL: no alternative certificate subject name matches target host name '192.168.0.12'",
+        "other-name",
+    ),
+    (
+        "curl: (60) SSL: no alternative certificate subject name matches target ipv4 address '192.168.0.12'",
+        "other-name",
+    ),
+    (
+        "javax.net.ssl.SSLHandshakeException: No subject alternative names matching IP address 192.168.0.12 found",
+        "other-name",
+    ),
+    ("SSL_ERROR_BAD_CERT_DOMAIN", "other-name"),
+    (
+        (
+            f"{DOCKER}x509: a root or intermediate certificate is not authorized to sign for this name: DNS name "
+            '"registry.example.com" is not permitted by any constraint'
+        ),
+        "constraint",
+    ),
+    (f"{CURL}permitted subtree violation", "constraint"),
+    (
+        (
+            f"{DOCKER}x509: certificate has expired or is not yet valid: current time 2026-11-23T16:00:00Z is after "
+            "2025-11-23T16:00:00Z"
+        ),
+        "expired",
+    ),
+    (f"{CURL}certificate has expired", "expired"),
+    ("java.security.cert.CertificateExpiredException: NotAfter: Sun Nov 23 16:00:00 UTC 2025", "expired"),
+    (
+        (
+            f"{DOCKER}x509: certificate has expired or is not yet valid: current time 2026-11-23T16:00:00Z is before "
+            "2027-11-23T16:00:00Z"
+        ),
+        "not-yet-valid",
+    ),
+    (f"{PYTHON}certificate is not yet valid (_ssl.c:992)>", "not-yet-valid"),
+    ("SEC_ERROR_EXPIRED_ISSUER_CERTIFICATE", "authority-expired"),
+    ("invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))", "authority-as-server"),
+    ("MOZILLA_PKIX_ERROR_CA_CERT_USED_AS_END_ENTITY", "authority-as-server"),
+    (f"{PYTHON}CA cert does not include key usage extension (_ssl.c:1032)>", "not-strict"),
+    (f"{PYTHON}Missing Authority Key Identifier (_ssl.c:1032)>", "not-strict"),
+    (f"{DOCKER}{TLS}x509: “192.168.0.12” certificate is not standards compliant", "apple"),
+    (f"{DOCKER}x509: certificate specifies an incompatible key usage", "usage"),
+    (f"{CURL}unsuitable certificate purpose", "usage"),
+    (f"{DOCKER}x509: cannot verify signature: insecure algorithm SHA1-RSA", "weak"),
+    (f"{CURL}EE certificate key too weak", "weak"),
+    (f"{DOCKER}x509: certificate is not authorized to sign other certificates", "no-authority"),
+    ("Error response from daemon: missing client certificate domain.cert for key domain.key", "stray-key"),
+    (
+        (
+            "Error response from daemon: missing key ca.key for client certificate ca.cert. CA certificates must use "
+            "the extension .crt"
+        ),
+        "stray-cert",
+    ),
+    (
+        'level=fatal msg="tls: private key does not match public key"',
+        "pair",
+    ),
+    ('level=fatal msg="tls: failed to find any PEM data in certificate input"', "no-pem"),
+    (f"{DOCKER}http: server gave HTTP response to HTTPS client", "plain-at-tls"),
+    (
+        "curl: (35) error:0A00010B:SSL routines::wrong version number; https://192.168.0.12:5000/v2/",
+        "plain-at-tls",
+    ),
+    ("ssl.SSLError: [SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:992)", "plain-at-tls"),
+    (
+        (
+            'Error: Get "http://192.168.0.12/v2/": net/http: HTTP/1.x transport connection broken: malformed HTTP '
+            'response "\\x15\\x03\\x01\\x00\\x02\\x02"'
+        ),
+        "tls-at-plain",
+    ),
+    ("Client sent an HTTP request to an HTTPS server.", "tls-at-plain"),
+    ("curl: (1) Received HTTP/0.9 when not allowed", "tls-at-plain"),
+    (
+        "http: TLS handshake error from 192.168.0.31:53122: remote error: tls: bad certificate",
+        "refused-by-client",
+    ),
+    (f"{DOCKER}remote error: tls: protocol version not supported", "protocol-version"),
+    (
+        'traces export: Post "https://localhost:4318/v1/traces": dial tcp [::1]:4318: connect: connection refused',
+        "traces",
+    ),
+    (f"{DOCKER}invalid character '<' looking for beginning of value", "another-server"),
+    (
+        f"{DOCKER}proxyconnect tcp: dial tcp 10.9.9.9:3128: connect: connection refused",
+        "proxy",
+    ),
+    ("curl: (56) CONNECT tunnel failed, response 403", "proxy"),
+    (
+        (
+            'Error response from daemon: Get "https://registry-1.docker.io/v2/": dial tcp: lookup registry-1.docker.io: '
+            "no such host"
+        ),
+        "hub",
+    ),
+    ("toomanyrequests: You have reached your pull rate limit.", "hub"),
+    (
+        (
+            'Error response from daemon: Get "https://registry.local/v2/": dial tcp: lookup registry.local on '
+            "127.0.0.53:53: no such host"
+        ),
+        "unknown-name",
+    ),
+    ("curl: (6) Could not resolve host: registry.local", "unknown-name"),
+    (f"{DOCKER}dial tcp 192.168.0.12:443: connect: connection refused", "refused"),
+    ("curl: (7) Failed to connect to 192.168.0.12 port 443 after 0 ms: Couldn't connect to server", "refused"),
+    (f"{DOCKER}dial tcp 192.168.0.12:443: i/o timeout", "silence"),
+    (
+        (
+            f"{DOCKER}net/http: request canceled while waiting for connection (Client.Timeout exceeded while awaiting "
+            "headers)"
+        ),
+        "silence",
+    ),
+    (f"{DOCKER}dial tcp 192.168.0.12:443: connect: no route to host", "silence"),
+    (f"{DOCKER}read tcp 192.168.0.31:4711->192.168.0.12:443: read: connection reset by peer", "cut-off"),
+    (f"{DOCKER}EOF", "cut-off"),
+    (
+        (
+            "docker: Error response from daemon: driver failed programming external connectivity: cannot expose "
+            "privileged port 443, you can add 'net.ipv4.ip_unprivileged_port_start=443' to /etc/sysctl.conf"
+        ),
+        "privileged-port",
+    ),
+    ("Bind for 0.0.0.0:443 failed: port is already allocated", "port-taken"),
+    ("listen tcp4 0.0.0.0:5000: bind: address already in use", "port-taken"),
+    (f"{DOCKER}no basic auth credentials", "login"),
+    (f"{DOCKER}unauthorized: authentication required", "login"),
+    (
+        "Error response from daemon: login attempt to https://192.168.0.12/v2/ failed with status: 401 Unauthorized",
+        "login",
+    ),
+    (
+        "denied: requested access to the resource is denied",
+        "no-registry-in-name",
+    ),
+    (
+        (
+            "Error response from daemon: pull access denied for app, repository does not exist or may require 'docker "
+            "login': denied: requested access to the resource is denied"
+        ),
+        "no-registry-in-name",
+    ),
+    ("crypto/bcrypt: hashedSecret too short to be a bcrypted password", "hash"),
+    (
+        'error getting credentials - err: exec: "docker-credential-desktop": executable file not found in $PATH',
+        "credential-helper",
+    ),
+    ("unknown blob; blob unknown to registry", "blob-lost"),
+    ("Error response from daemon: manifest for 192.168.0.12/app:1 not found: manifest unknown", "no-image"),
+    ("invalid reference format: repository name must be lowercase", "reference"),
+    ("write /var/lib/registry/x: no space left on device", "disk"),
+    ("received unexpected HTTP status: 500 Internal Server Error", "server-error"),
+    (
+        "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock",
+        "engine-refuses-user",
+    ),
+    ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?", "no-engine"),
+    (
+        (
+            "failed to load plugin io.containerd.grpc.v1.cri: invalid plugin config: `mirrors` cannot be set when "
+            "`config_path` is provided"
+        ),
+        "containerd-mirrors",
+    ),
+    ("rpc error: code = Unimplemented desc = unknown service runtime.v1.ImageService", "no-cri"),
+    (
+        (
+            "Error: pinging container registry 192.168.0.12: open /etc/containers/certs.d/192.168.0.12/ca.crt: "
+            "permission denied"
+        ),
+        "unreadable",
+    ),
+    ('level=fatal msg="open /config/domain.key: permission denied"', "key-unreadable"),
+]

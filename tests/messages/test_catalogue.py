@@ -1,0 +1,181 @@
+"""The catalogue recognises what clients say, and puts nothing into a command that was not checked."""
+
+from __future__ import annotations
+
+import shlex
+import time
+
+import pytest
+
+from tests.messages.samples import CTR, DOCKER, PODMAN, SAMPLES, UNKNOWN
+from trusted_registry.doctor.checks import CHECKS
+from trusted_registry.messages import catalogue
+from trusted_registry.messages.catalogue import ROWS, Here
+from trusted_registry.messages.row import REGISTRY
+
+HERE = Here(registry="192.168.0.12")
+EVIL = [
+    "$(reboot)",
+    "`reboot`",
+    "a;reboot",
+    "a b",
+    "-rf",
+    "../../etc",
+    "a\nb",
+    "x" * 300,
+    "'",
+    '"',
+    "a|b",
+    "a&b",
+    "%s{x}",
+]
+
+
+def commands(text: str, here: Here = HERE) -> list[str]:
+    """Return the commands of the only message in a text."""
+    (found,) = catalogue.find(text, here)
+    return [step.command for step in found.cure]
+
+
+@pytest.mark.parametrize(("said", "key"), SAMPLES)
+def test_a_message_is_recognised_for_what_it_is_and_has_a_cure(said: str, key: str) -> None:
+    (found,) = catalogue.find(said, HERE)
+    assert found.key == key
+    assert all(step.command for step in found.cure)
+    assert found.cure
+
+
+def test_every_row_has_a_message_that_it_recognises() -> None:
+    assert {row.key for row in ROWS} == {key for _, key in SAMPLES}
+
+
+def test_every_row_is_known_by_a_key_of_its_own() -> None:
+    assert len({row.key for row in ROWS}) == len(ROWS)
+
+
+def test_what_a_row_sends_doctor_to_look_at_is_one_of_its_checks() -> None:
+    assert {key for row in ROWS for key in row.look} <= {check.key for check in CHECKS}
+
+
+@pytest.mark.parametrize("said", ["", "all is well", "x509", "docker pull 192.168.0.12/app", "timeout set to 30"])
+def test_a_text_without_a_known_message_has_none(said: str) -> None:
+    assert catalogue.find(said, HERE) == []
+
+
+def test_the_address_and_port_that_a_message_names_stand_in_the_cure() -> None:
+    assert commands(f"{PODMAN}{UNKNOWN}")[0] == "./inv trust.linux --address 192.168.0.12 --port 8443"
+
+
+def test_without_an_address_in_the_message_the_cure_is_for_this_checkout_s_own() -> None:
+    assert commands("x509: certificate signed by unknown authority")[0] == "./inv trust.linux"
+
+
+def test_the_name_that_a_certificate_lacks_stands_in_the_cure() -> None:
+    said = 'Get "https://registry.local/v2/": x509: certificate is valid for a.local, not registry.local'
+    renew, trust = commands(said)
+    assert (renew, trust) == ("./inv cert.renew --names registry.local", "./inv trust.linux --address registry.local")
+
+
+def test_an_ipv6_address_is_understood_in_brackets() -> None:
+    said = 'Get "https://[fd00::12]:8443/v2/": x509: certificate signed by unknown authority'
+    assert commands(said)[0] == "./inv trust.linux --address fd00::12 --port 8443"
+
+
+def test_the_proxy_s_address_is_not_taken_for_the_registry_s() -> None:
+    said = 'Get "https://192.168.0.12/v2/": proxyconnect tcp: dial tcp 10.9.9.9:3128: connect: connection refused'
+    assert all("10.9.9.9" not in line and "192.168.0.12" in line for line in commands(said))
+
+
+def test_containerd_is_told_by_its_own_store_and_docker_with_containerd_s_words_is_not() -> None:
+    assert "--only containerd" in commands(f"{CTR}{UNKNOWN}")[0]
+    assert "--only" not in commands(f"Error response from daemon: {CTR.removeprefix('ctr: ')}{UNKNOWN}")[0]
+
+
+def test_a_log_with_several_messages_has_each_once_in_its_order() -> None:
+    lines = [f"{DOCKER}EOF", "nothing", f"{DOCKER}{UNKNOWN}", f"{PODMAN}{UNKNOWN}", f"{DOCKER}{UNKNOWN}"]
+    found = [(match.key, match.cure[0].command) for match in catalogue.find("\n".join(lines), HERE)]
+    assert [key for key, _ in found] == ["cut-off", "unknown-authority", "unknown-authority"]
+    assert found[1] != found[2]
+
+
+def test_a_message_that_a_terminal_broke_into_lines_is_recognised() -> None:
+    assert commands('Get "https://192.168.0.12/v2/": x509: certificate signed by\nunknown authority')
+    assert commands('Get "https://192.168.0.12/v2/": x509: certificate signed by unkn\nown authority')
+
+
+def test_a_message_inside_an_engine_s_own_log_is_recognised() -> None:
+    said = 'level=error msg="Handler returned error: Get \\"https://192.168.0.12/v2/\\": x509: certificate signed by '
+    assert commands(f'{said}unknown authority"')[0] == "./inv trust.linux --address 192.168.0.12"
+
+
+def test_a_step_for_the_registry_s_machine_says_so_unless_that_is_this_one() -> None:
+    said = f"{DOCKER}x509: certificate has expired or is not yet valid: current time x is after y"
+    (elsewhere,) = catalogue.find(said, HERE)
+    (at_home,) = catalogue.find(said, Here(registry="192.168.0.12", hosts=frozenset({"192.168.0.12"})))
+    assert (elsewhere.cure[0].at, elsewhere.cure[0].line) == (
+        REGISTRY,
+        "./inv cert.renew  # on the registry's machine",
+    )
+    assert at_home.cure[0].line == "./inv cert.renew"
+
+
+@pytest.mark.parametrize("evil", EVIL)
+@pytest.mark.parametrize(
+    "said",
+    [
+        'Get "https://{}/v2/": x509: certificate signed by unknown authority',
+        'Get "https://192.168.0.12/v2/": x509: certificate is valid for 10.0.0.1, not {}',
+        "cannot validate certificate for {} because it doesn't contain any IP SANs",
+        "missing client certificate a.cert for key {}",
+        "missing key a.key for client certificate {}",
+        "curl: (6) Could not resolve host: {}",
+        'Get "https://{}/v2/": proxyconnect tcp: refused',
+        "open /etc/docker/certs.d/{}/ca.crt: permission denied",
+        "dial tcp {}:443: connect: connection refused",
+        "http: TLS handshake error from {}:1: remote error: tls: bad certificate",
+    ],
+)
+def test_what_a_message_smuggles_in_reaches_no_command(said: str, evil: str) -> None:
+    harmless = {line for match in catalogue.find(said.format("10.0.0.9"), HERE) for line in _words(match)}
+    for match in catalogue.find(said.format(evil), HERE):
+        for step in match.cure:
+            assert not {"reboot", "etc/passwd", "../"} & set(shlex.split(step.command, comments=True))
+            assert "reboot" not in step.command.replace("until the next reboot", "")
+            assert "\n" not in step.line
+            assert ".." not in step.command
+            assert "x" * 254 not in step.command
+    assert harmless
+
+
+def _words(match: catalogue.Found) -> list[str]:
+    return [step.command for step in match.cure]
+
+
+def test_what_is_shown_of_a_message_moves_no_cursor() -> None:
+    (found,) = catalogue.find(f"\x1b]0;owned\x07\x1b[31m{DOCKER}{UNKNOWN}\x1b[0m", HERE)
+    assert not any(ord(character) < 32 for character in found.said)
+
+
+@pytest.mark.parametrize(("systemd", "wanted"), [(True, "systemctl restart docker"), (False, "/etc/default/docker")])
+def test_the_engine_is_sent_past_its_proxy_as_this_system_does_it(systemd: bool, wanted: str) -> None:  # noqa: FBT001 - a parameter
+    said = f"{DOCKER}proxyconnect tcp: dial tcp 10.9.9.9:3128: i/o timeout"
+    here = Here(registry="192.168.0.12", systemd=systemd, no_proxy="localhost,.corp")
+    last = commands(said, here)[-1]
+    assert wanted in last
+    assert "localhost,.corp,192.168.0.12" in last
+
+
+def test_a_long_log_is_read_within_two_seconds() -> None:
+    line = 'level=info msg="response completed" number={} ' + "x" * 200
+    lines = [line.format(number) for number in range(100_000)]
+    begun = time.monotonic()
+    (found,) = catalogue.find("\n".join([f"{DOCKER}EOF", *lines, f"{DOCKER}{UNKNOWN}"]), HERE)
+    assert (found.key, time.monotonic() - begun < 10.0) == ("unknown-authority", True)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.key)
+def test_a_line_of_nonsense_takes_no_row_long(row: catalogue.Row) -> None:
+    begun = time.monotonic()
+    for filling in ("a", "x509: ", "certificate is valid for ", " ", "desc = failed to resolve "):
+        catalogue.find(f"{row.key} {filling * 2000}", HERE)
+    assert time.monotonic() - begun < 1.0
