@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -39,6 +40,8 @@ def fetch(folder: Path, *, python: str, machine: str) -> None:
 
 
 def required() -> list[str]:
-    """Return what pip needs to install the checkout: its dependencies, and what builds it."""
-    project = nox.project.load_toml(ROOT / "pyproject.toml")
-    return [*project["build-system"]["requires"], *project["project"]["dependencies"]]
+    """Return what pip needs to install the checkout: its dependencies, those that are optional, and what builds it."""
+    configured = nox.project.load_toml(ROOT / "pyproject.toml")
+    project = configured["project"]
+    optional = itertools.chain(*project["optional-dependencies"].values())
+    return [*configured["build-system"]["requires"], *project["dependencies"], *optional]
