@@ -28,7 +28,7 @@ class Entry:
     """One thing that was written: a whole file, known by the SHA-256 of its content, or one value in a shared file.
 
     `by` is the checkout that wrote it, so that one does not take back what another one needs. `keep` is the nearest
-    folder that was there before: those below it were made for this. A file that was there before has its own folder.
+    folder that was there before: those below it were made for this. A shared file that was there before has none.
     """
 
     store: str
@@ -137,12 +137,14 @@ def _key(entry: Entry) -> tuple[str, str, str]:
 
 
 def _oldest(entry: Entry, known: Iterable[Entry]) -> str:
-    """Return the nearest folder above an entry's that none of the writes before it made: what is there may be ours."""
+    """Return what an entry keeps, but for what earlier writes made: what is there may be ours."""
+    known = list(known)
+    kept = next((it.keep for it in known if it.path == entry.path), entry.keep)
     made = {folder: Path(it.keep) for it in known if it.keep for folder in _made(it)}
-    keep = Path(entry.keep)
+    keep = Path(kept)
     while keep in made:
         keep = made[keep]
-    return str(keep) if entry.keep else ""
+    return str(keep) if kept else ""
 
 
 def _made(entry: Entry) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from trusted_registry.files import Remove, Write
 from trusted_registry.trust import apply, daemon, here, ledger, macos, plan, stores
 from trusted_registry.trust.here import Choice
 from trusted_registry.trust.look import NoRoot, State
-from trusted_registry.trust.stores import Database, File
+from trusted_registry.trust.stores import Block, Database, File
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
     from trusted_registry.trust.ledger import Entry
+    from trusted_registry.trust.look import Item
 
 
 def remove(settings: Settings, engine: Engine, edge: Edge, *, everyone: bool = False) -> list[str]:
@@ -116,9 +118,16 @@ def _unknown_to(entries: list[Entry], settings: Settings, engine: Engine, edge: 
             continue
         except RegistryError:
             continue
-        for item in items:
-            if item.state is State.TRUSTED and str(item.path) not in known and not isinstance(item.what, Database):
-                content = item.what.content if isinstance(item.what, File) else b""
-                value = "" if isinstance(item.what, File) else ledger.value(item.what)
-                found.append(ledger.entry(store.key, item.path, content, by=settings.root, value=value))
+        theirs = [item for item in items if item.state is State.TRUSTED and str(item.path) not in known]
+        found += [_entry(item, settings) for item in theirs if not isinstance(item.what, Database)]
     return found
+
+
+def _entry(item: Item, settings: Settings) -> Entry:
+    """Return what the ledger would have said; a folder of our spelling that is left empty is taken for ours."""
+    if isinstance(item.what, File):
+        made = ledger.entry(item.store.key, item.path, item.what.content, by=settings.root)
+        return dataclasses.replace(made, keep=str(item.path.parent.parent)) if item.spelling else made
+    value = ledger.value(item.what) if isinstance(item.what, Block) else ""
+    made = ledger.entry(item.store.key, item.path, b"", by=settings.root, value=value)
+    return dataclasses.replace(made, keep="")
