@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trusted_registry import address
+from trusted_registry.errors import RegistryError
 from trusted_registry.trust import here, look
 from trusted_registry.trust.look import State
 
@@ -33,17 +34,18 @@ def overview(settings: Settings, engine: Engine, choice: Choice) -> list[Place]:
     """Return every store that is found here with every spelling, in the table's order.
 
     Raises:
-        RegistryError: There is no certificate to trust, or something in a store's way.
+        RegistryError: There is no certificate to trust.
     """
-    spellings = address.spellings(settings.hosts, settings.port)
+    spellings = here.subject(settings).spellings
     unverified = here.unverified(settings, engine)
     engines_own = here.engine_store(engine)
     found = []
     for store in here.chosen(engine, choice):
         try:
             items = here.items(settings, [store])
-        except look.NoRoot as error:
-            found += [Place(store, spelling, "not known", error.message) for spelling in spellings]
+        except RegistryError as error:  # what is in one store's way says nothing about the others
+            said = "not known" if isinstance(error, look.NoRoot) else "unsound"
+            found += [Place(store, spelling, f"{said}: {error.message}", "") for spelling in spellings]
             continue
         states = look.by_spelling(items, spellings)
         for spelling in spellings:
@@ -68,8 +70,10 @@ def _newer(paths: list[Path], process: str) -> bool:
     if not process:
         return False
     changed = max((path.stat().st_mtime for path in paths if path.exists()), default=0.0)
+    # psutil counts from a boot time in whole seconds (proc(5), btime); a program may be started sooner than that.
+    late = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) - psutil.boot_time()
     running = psutil.process_iter(["name", "create_time"])
-    return any(it.info["name"] == process and it.info["create_time"] < changed for it in running)
+    return any(it.info["name"] == process and it.info["create_time"] + late < changed for it in running)
 
 
 def _where(items: list[Item], spelling: str) -> str:
