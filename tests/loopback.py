@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import http.server
 import socket
 import ssl
@@ -30,6 +31,7 @@ class _Registry(http.server.BaseHTTPRequestHandler):
         """Say what /v2/ says."""
         ready = self._status()
         known = {"/v2/": (ready, b"{}"), "/v2/_catalog": (200, b'{"repositories": ["app", "other"]}')}
+        known |= {path: (200, content) for path, content in self._held.items()}
         self._answer(*known.get(self.path, (404, b"")))
 
     def _status(self) -> int:
@@ -42,12 +44,38 @@ class _Registry(http.server.BaseHTTPRequestHandler):
         hashed = users._entries(self.server.users).get(name, "")
         return 200 if hashed and bcrypt.checkpw(password.encode(), hashed.encode()) else 401
 
-    def do_DELETE(self) -> None:
-        """Forget one manifest, and no other."""
-        self._answer(202 if self.path == "/v2/app/manifests/sha256:00" else 404, b"")
+    def do_POST(self) -> None:
+        """Begin the upload of a blob, if this user may."""
+        status = self._status()
+        self._answer(202 if status == 200 else status, b"", {"Location": f"{self.path}one?state=begun"})
 
-    def _answer(self, status: int, body: bytes) -> None:
+    def do_PUT(self) -> None:
+        """Take a blob that has the digest it is said to have, or a manifest."""
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        path, _, query = self.path.partition("?")
+        if "/manifests/" not in path and query != f"state=begun&digest={_digest(content)}":
+            self._answer(400, b"another digest")
+            return
+        self._held[path if "/manifests/" in path else _digest(content)] = content
+        self._answer(201, b"")
+
+    def do_DELETE(self) -> None:
+        """Forget by its digest a manifest that was put here, or one that always was."""
+        digest = self.path.rpartition("/")[2]
+        put = [at for at, content in self._held.items() if "/manifests/" in at and _digest(content) == digest]
+        for at in put:
+            del self._held[at]
+        self._answer(202 if put or self.path == "/v2/app/manifests/sha256:00" else 404, b"")
+
+    @property
+    def _held(self) -> dict[str, bytes]:
+        assert isinstance(self.server, _Server)
+        return self.server.held
+
+    def _answer(self, status: int, body: bytes, more: dict[str, str] | None = None) -> None:
         self.send_response(status)
+        for header, value in (more or {}).items():
+            self.send_header(header, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -56,9 +84,14 @@ class _Registry(http.server.BaseHTTPRequestHandler):
         """Keep quiet."""
 
 
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
 class _Server(http.server.ThreadingHTTPServer):
     tls: ssl.SSLContext | None = None
     status = 200
+    held: dict[str, bytes]
     users: Path | None = None
 
     def finish_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
@@ -73,7 +106,14 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def registry(certificate: Path | None, *, port: int = 0, status: int = 200, users: Path | None = None) -> Iterator[int]:
+def registry(
+    certificate: Path | None,
+    *,
+    port: int = 0,
+    status: int = 200,
+    users: Path | None = None,
+    held: dict[str, bytes] | None = None,
+) -> Iterator[int]:
     """Serve on loopback and lend the port: by TLS with a certificate (its key beside it), by plain HTTP without.
 
     Args:
@@ -81,9 +121,11 @@ def registry(certificate: Path | None, *, port: int = 0, status: int = 200, user
         port: Where to listen; anywhere by default.
         status: What to answer when asked whether all is well.
         users: The certificates' folder whose users are let in; everybody by default.
+        held: Where blobs (by digest) and manifests (by path) are kept that are put here.
     """
     with _Server((HOST, port), _Registry) as server:
         server.status, server.users = status, users
+        server.held = {} if held is None else held
         if certificate:
             server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             server.tls.load_cert_chain(certificate, certificate.with_suffix(".key"))

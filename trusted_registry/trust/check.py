@@ -191,7 +191,8 @@ def _explained(at: probe.Endpoint) -> Iterator[None]:
 def _told(settings: Settings) -> set[str]:
     """Return the names of the stores that are written on request alone, and were."""
     try:
-        held = here.items(settings, look.chosen(stores.here(), only=("system",)))
+        rows = [store for store in look.chosen(stores.here(), only=("system",)) if not store.database]
+        held = here.items(settings, rows)
     except RegistryError:  # a system with no such store, or something in its way, which trust.list tells
         return set()
     return {item.store.name for item in held if item.state is State.TRUSTED}

@@ -220,7 +220,7 @@ _DISTRUST = re.compile(
     r"x509: [^\"\n]*"
     r"|server gave HTTP response to HTTPS client"
     r"|SSL certificate problem: [^\n]*|SSL: no alternative certificate[^\n]*"
-    r"|certificate verify failed[^\n)\]]*|CERTIFICATE_VERIFY_FAILED[^\n)\]]*"
+    r"|certificate verify failed[^\n(\]]*"
     r"|verify error:[^\n]*"
     r"|PKIX path [^\n]*|No subject alternative [^\n]*"
 )
@@ -245,6 +245,10 @@ _EMPTY = re.compile(r"manifest unknown|: not found|(error:?|code:?) 404", re.IGN
 """What clients say of a registry that they trust, and that has no such image."""
 
 
+_LOGGED = re.compile(r'\bmsg="(.*)"')
+"""How logrus writes a line (github.com/sirupsen/logrus), as skopeo and ctr do."""
+
+
 def judge(client: Client, *, ok: bool, said: str, empty: bool = False) -> tuple[Verdict, str]:
     """Return what came of a pull, and the reason in the client's own last words where there is one.
 
@@ -262,6 +266,13 @@ def judge(client: Client, *, ok: bool, said: str, empty: bool = False) -> tuple[
         return Verdict.ACCEPTED, ""
     if _LOGIN.search(said) or (empty and _EMPTY.search(said)):
         return Verdict.ACCEPTED, "as far as a registry that wants a login can be asked"
+    return Verdict.ABSENT if _NOBODY.search(said) else Verdict.FAILED, _last_words(said)
+
+
+def _last_words(said: str) -> str:
+    """Return the last line that says something, without the time and the level that some put before it."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    last = lines[-1] if lines else "it said nothing"
-    return Verdict.ABSENT if _NOBODY.search(said) else Verdict.FAILED, last
+    if not lines:
+        return "it said nothing"
+    logged = _LOGGED.search(lines[-1])
+    return logged.group(1).replace("\\n", " ").replace('\\"', '"').replace("\\t", " ").strip() if logged else lines[-1]
