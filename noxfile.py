@@ -57,7 +57,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Real openssl, real TLS handshakes, no engine; on the oldest and the newest Python here."""
     install(session, "test")
-    session.run("coverage", "run", "-m", "pytest", "-m", "not engine and not e2e", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", "-m", "not engine and not e2e and not browser", *session.posargs)
     session.run("coverage", "report", "--fail-under=80", "--skip-covered")
 
 
@@ -66,6 +66,13 @@ def engine(session: nox.Session) -> None:
     """A real engine, a real registry, real pushes and pulls; needs a Docker Engine: `./inv engine`."""
     install(session, "test")
     session.run("pytest", "-m", "engine", *session.posargs)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """The page for other machines, on a phone and on a desk; needs Chromium: apt-get install chromium."""
+    install(session, "test")
+    session.run("pytest", "-m", "browser", *session.posargs)
 
 
 @nox.session

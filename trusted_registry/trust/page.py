@@ -73,7 +73,7 @@ def render(subject: Subject, reference: str, *, kit: bytes, kit_name: str) -> by
         linux=_rows(subject, reference),
         mac=_mac(subject),
         windows=_windows(subject),
-        containerd=_files("containerd", subject)[-1],
+        containerd=_hosts_toml(subject, reference),
         k3s=_yaml("k3s", subject),
         by_hand=_by_hand(subject),
     )
@@ -156,9 +156,12 @@ def _windows(subject: Subject) -> dict[str, object]:
     }
 
 
-def _files(key: str, subject: Subject) -> list[tuple[str, str]]:
-    store = next(row for row in stores.STORES if row.key == key)
-    return [(file.path, file.content.decode(errors="replace")) for file in store.files(subject)]
+def _hosts_toml(subject: Subject, reference: str) -> tuple[str, str]:
+    """Return path and text of what tells containerd of the registry by its first name."""
+    store = next(row for row in stores.STORES if row.key == "containerd")
+    configured = [file for file in store.files(subject) if file.content != subject.content]
+    file = next((it for it in configured if it.spelling == reference), configured[0])
+    return file.path, file.content.decode()
 
 
 def _yaml(key: str, subject: Subject) -> dict[str, object]:

@@ -1,0 +1,78 @@
+"""What trust.serve offers, taken by another machine: the line to type, and the page in a browser there."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from tests.e2e.checkout import HOME
+from tests.e2e.steps import CERTS, fingerprint, is_refused, pull, push
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.hosts import Host
+    from tests.e2e.lab import Lab
+    from tests.e2e.suites import Suite
+
+LOG = "/srv/serve.log"
+SIZES = ("390x844", "1280x900")
+"""A phone, and a desk."""
+
+
+def test_the_line_that_trust_serve_shows_has_another_machine_trust_the_registry(
+    registry: Host, client: Host, bystander: Host
+) -> None:
+    reference = f"{registry.address}/app:1"
+    registry.inv("up")
+    pushed = push(registry, reference)
+    lines = [line for line in _offer(registry) if client.run("which", line.split()[0]).code == 0]
+    assert lines
+    is_refused(client, reference)
+    for line in lines:
+        client.does("sh", "-c", f"cd /srv && {line}")
+        assert pull(client, reference) == pushed
+        (script,) = set(re.findall(r"trust-[\w.-]+\.sh", line))
+        client.does("sh", f"/srv/{script}", "--remove")
+        is_refused(client, reference)
+    is_refused(bystander, reference)
+    assert registry.peek(LOG).count(f"{client.address} took trust-") == len(lines)
+
+
+def test_the_line_runs_nothing_that_was_changed_on_the_way(registry: Host, client: Host) -> None:
+    reference = f"{registry.address}/app:1"
+    registry.inv("up")
+    push(registry, reference)
+    for line in _offer(registry):
+        if client.run("which", line.split()[0]).code:
+            continue
+        digest = re.search(r"[0-9a-f]{64}", line)
+        assert digest
+        client.fails("sh", "-c", f"cd /srv && {line.replace(digest[0], digest[0][::-1])}", saying="FAILED")
+    is_refused(client, reference)
+
+
+def test_a_browser_on_another_machine_shows_the_page_with_the_registrys_fingerprint(
+    registry: Host, lab: Lab, suite: Suite
+) -> None:
+    (desktop,) = lab.start({"desktop": suite.name}, desktop="desktop")
+    registry.inv("up")
+    list(_offer(registry))
+    for size in SIZES:
+        argv = ["python3", f"{HOME}/tests/browser.py", f"http://{registry.address}:8000/", size, f"/srv/{size}.png"]
+        found = json.loads(desktop.does(*argv).out)
+        assert found["fingerprint"] == fingerprint(registry, f"{CERTS}/ca.crt")
+        assert (found["width"], found["sticks_out"]) == (found["scrolls"], [])
+        assert (found["refused"], found["buttons"]) == ([], found["boxes"])
+        assert desktop.does("head", "-c", "8", f"/srv/{size}.png").out.endswith("PNG\r\n\x1a\n")
+
+
+def _offer(registry: Host) -> Iterator[str]:
+    """Have the registry's host offer everything for some minutes, and yield the lines for Linux that it shows."""
+    argv = ["su", "dev", "-c", f"{HOME}/inv trust.serve --minutes 5"]
+    registry.begin(*argv, log=LOG, env={**registry.settings, "HOME": "/home/dev"})
+    registry.wait_for("it offers the kit", lambda: "Ctrl-C ends it" in registry.peek(LOG))
+    for line in registry.read(LOG).splitlines():
+        if "sha256sum" in line:
+            yield line.strip()
