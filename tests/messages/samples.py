@@ -33,8 +33,8 @@ SAMPLES: list[tuple[str, str]] = [
     (f"{CTR}{UNKNOWN}", "unknown-authority-containerd"),
     (
         (
-            'Failed to pull image "192.168.0.12/app:1": rpc error: code = Unknown desc = failed to pull and unpack '
-            f'image "192.168.0.12/app:1": failed to do request: Head "https://192.168.0.12/v2/app/manifests/1": {UNKNOWN}'
+            'Failed to pull image "192.168.0.12/app:1": rpc error: code = Unknown desc = failed to pull and '
+            f'unpack image "192.168.0.12/app": failed to do request: Head "https://192.168.0.12/v2/app": {UNKNOWN}'
         ),
         "unknown-authority-containerd",
     ),
@@ -183,8 +183,8 @@ SAMPLES: list[tuple[str, str]] = [
     ("curl: (56) CONNECT tunnel failed, response 403", "proxy"),
     (
         (
-            'Error response from daemon: Get "https://registry-1.docker.io/v2/": dial tcp: lookup registry-1.docker.io: '
-            "no such host"
+            'Error response from daemon: Get "https://registry-1.docker.io/v2/": dial tcp: lookup registry-1.docker.io'
+            ": no such host"
         ),
         "hub",
     ),
@@ -249,6 +249,13 @@ SAMPLES: list[tuple[str, str]] = [
     (
         "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock",
         "engine-refuses-user",
+    ),
+    (
+        (
+            'level=fatal msg="reading JSON file \\"/run/containers/1000/auth.json\\": open /run/containers/1000/auth.json: '
+            'permission denied"'
+        ),
+        "login-file",
     ),
     ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?", "no-engine"),
     (

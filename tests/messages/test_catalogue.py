@@ -11,7 +11,7 @@ from tests.messages.samples import CTR, DOCKER, PODMAN, SAMPLES, UNKNOWN
 from trusted_registry.doctor.checks import CHECKS
 from trusted_registry.messages import catalogue
 from trusted_registry.messages.catalogue import ROWS, Here
-from trusted_registry.messages.row import REGISTRY
+from trusted_registry.messages.row import REGISTRY, Row
 
 HERE = Here(registry="192.168.0.12")
 EVIL = [
@@ -165,7 +165,7 @@ def test_the_engine_is_sent_past_its_proxy_as_this_system_does_it(systemd: bool,
     assert "localhost,.corp,192.168.0.12" in last
 
 
-def test_a_long_log_is_read_within_two_seconds() -> None:
+def test_of_a_long_log_the_end_is_read_in_seconds() -> None:
     line = 'level=info msg="response completed" number={} ' + "x" * 200
     lines = [line.format(number) for number in range(100_000)]
     begun = time.monotonic()
@@ -174,7 +174,7 @@ def test_a_long_log_is_read_within_two_seconds() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.key)
-def test_a_line_of_nonsense_takes_no_row_long(row: catalogue.Row) -> None:
+def test_a_line_of_nonsense_takes_no_row_long(row: Row) -> None:
     begun = time.monotonic()
     for filling in ("a", "x509: ", "certificate is valid for ", " ", "desc = failed to resolve "):
         catalogue.find(f"{row.key} {filling * 2000}", HERE)

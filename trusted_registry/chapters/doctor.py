@@ -131,7 +131,8 @@ def told(edge: Edge, found: list[Finding]) -> None:
     """
     for finding in found:
         edge.say(f"wrong: {finding.check}: {finding.evidence}\n  why: {finding.cause}")
-        edge.say("\n".join(f"   do: {line}" for line in finding.cure) + "\n")
+        lines = [*(f"   do: {line}" for line in finding.cure), *(f"   or: {line}" for line in finding.instead)]
+        edge.say("\n".join(lines) + "\n")
     if edge.dry:
         return
     if found:

@@ -107,16 +107,14 @@ def dates(facts: Facts) -> Iterator[Finding]:
             None if authority or facts.remote else Renew(),
             asks=True,
         )
-    if seen:
+    if facts.issued is None or facts.remote:
         return
-    if facts.issued and (left := _soon(facts.issued, facts)):
-        yield left
-    if facts.anchor and not facts.remote and facts.issued and facts.issued.authority:
-        days = facts.anchor.days_left(facts.now)
-        if days < facts.settings.renew_before:
-            yield Finding(
-                "dates", f"{facts.anchor.path} ends in {days} days", "All that it signed ends with it.", (ANEW,)
-            )
+    if not seen and (soon := _soon(facts.issued, facts)):
+        yield soon
+    signer = facts.issued.authority
+    left = signer.days_left(facts.now) if signer else 0
+    if signer and 0 <= left < facts.settings.renew_before:
+        yield Finding("dates", f"{signer.path} ends in {left} days", "All that it signed ends with it.", (ANEW,))
 
 
 def _soon(issued: issue.Issued, facts: Facts) -> Finding | None:

@@ -40,7 +40,8 @@ def engine(facts: Facts) -> Iterator[Finding]:
             "engine",
             f"the engine that answers is another machine's: {info.socket}",
             "What trust is written here, it does not read; what it runs, does not run here.",
-            ("docker context use default", "unset DOCKER_HOST"),
+            ("unset DOCKER_HOST",),
+            instead=("docker context use default",),
         )
 
 
@@ -51,11 +52,9 @@ def insecure(facts: Facts) -> Iterator[Finding]:
             "insecure",
             f"the engine's insecure-registries name {spelling}, or its network",
             "Then the engine verifies nothing there: whoever answers in the registry's place is believed.",
-            (
-                "./inv trust.remove && ./inv trust.linux  # where ./inv trust.insecure put it there",
-                "sudo editor /etc/docker/daemon.json && sudo systemctl reload docker  # where somebody else did",
-            ),
+            ("./inv trust.remove && ./inv trust.linux  # where ./inv trust.insecure put it there",),
             client="docker",
+            instead=("sudo editor /etc/docker/daemon.json && sudo pkill -HUP dockerd  # where somebody else did",),
         )
 
 
@@ -68,7 +67,7 @@ def proxy(facts: Facts) -> Iterator[Finding]:
                 continue
             command = f'export NO_PROXY="${{NO_PROXY:+$NO_PROXY,}}{host}"'
             if found.whose == "the engine":
-                command = catalogue.past_the_proxy(host, catalogue.Here(no_proxy=found.past))
+                command = catalogue.past_the_proxy(host, catalogue.Here(systemd=facts.systemd, no_proxy=found.past))
             yield Finding(
                 "proxy",
                 f"{found.whose} goes through {_without_password(found.url)} for {host}; past it goes: "

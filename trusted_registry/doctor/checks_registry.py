@@ -48,10 +48,8 @@ def container(facts: Facts) -> Iterator[Finding]:
             "container",
             f"a container named {name} (image {found.image}) stands in the place of the registry's",
             "This project did not make it and leaves it alone.",
-            (
-                "INVOKE_REGISTRY_CONTAINER=trusted-registry ./inv up  # under another name",
-                f"docker rm --force {shlex.quote(name)} && ./inv up  # if nobody needs it",
-            ),
+            ("INVOKE_REGISTRY_CONTAINER=trusted-registry ./inv up  # under another name",),
+            instead=(f"docker rm --force {shlex.quote(name)} && ./inv up  # if nobody needs it",),
         )
     elif found.state != "running":
         evidence = f"the registry's container is {found.state}"
@@ -86,10 +84,8 @@ def port(facts: Facts) -> Iterator[Finding]:
             "port",
             f"the engine runs without root and may not listen on port {number}",
             f"Ports below {facts.first_port} are root's.",
-            (
-                "./inv up --port 8443",
-                f"sudo sysctl net.ipv4.ip_unprivileged_port_start={number}  # or this, until the next reboot",
-            ),
+            ("./inv up --port 8443",),
+            instead=(f"sudo sysctl net.ipv4.ip_unprivileged_port_start={number}  # until the next reboot",),
         )
     if facts.holder and not facts.running:
         other = facts.settings.port + 8000 if facts.settings.port <= 1024 else facts.settings.port + 1  # noqa: PLR2004 - last privileged port
@@ -99,8 +95,9 @@ def port(facts: Facts) -> Iterator[Finding]:
             "The registry cannot be started there.",
             (
                 f"sudo ss --listening --tcp --numeric --processes 'sport = :{facts.settings.port}'  # then stop that",
-                f"./inv up --port {other}  # or take another port",
+                "./inv up",
             ),
+            instead=(f"./inv up --port {other}",),
         )
 
 

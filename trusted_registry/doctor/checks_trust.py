@@ -199,17 +199,15 @@ def containerd(facts: Facts) -> Iterator[Finding]:
 
 def os_store(facts: Facts) -> Iterator[Finding]:
     """Yield a system's store that changed after the engine, which has no other trust, read it."""
-    trusted = any(
-        stored.store.name == "system" and stored.items and not _of(stored, State.ABSENT) for stored in facts.stores
-    )
     bare = any(stored.store.key in _DOCKER and _of(stored, State.ABSENT) for stored in facts.stores)
-    if trusted and bare and facts.engine_since and facts.bundle_since > facts.engine_since:
+    if facts.vouched and bare and facts.engine_since and facts.bundle_since > facts.engine_since:
         yield Finding(
             "os-store",
             "the system's store of authorities changed after the engine was started",
             "The engine reads it once, when it starts; certs.d it reads each time.",
-            (f"./inv trust.linux --only docker{_flags(facts)}", "sudo systemctl restart docker  # or this"),
+            (f"./inv trust.linux --only docker{_flags(facts)}",),
             Trust("docker"),
             asks=True,
             client="docker",
+            instead=("sudo systemctl restart docker" if facts.systemd else "sudo service docker restart",),
         )

@@ -135,6 +135,8 @@ class Facts:
         unverified: Spellings that the engine does not verify.
         containerd: What its configuration keeps from being read.
         bundle_since: When the system's store last changed, in seconds since the epoch; 0 where there is none.
+        vouched: Whether the system's store holds the registry's authority.
+        systemd: Whether systemd runs here.
     """
 
     settings: Settings
@@ -165,6 +167,8 @@ class Facts:
     unverified: tuple[str, ...] = ()
     containerd: tuple[Advice, ...] = ()
     bundle_since: float = 0.0
+    vouched: bool = False
+    systemd: bool = True
 
     @property
     def serves(self) -> bool:

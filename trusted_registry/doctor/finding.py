@@ -54,6 +54,7 @@ class Finding:
         fix: What --fix does about it; None where that is a person's to do.
         asks: Whether --fix asks first: it changes more than it restores.
         client: Name of the store of trust that it is about; "" is every client.
+        instead: Lines, each of which would do in place of the cure.
     """
 
     check: str
@@ -63,6 +64,7 @@ class Finding:
     fix: Fix | None = None
     asks: bool = False
     client: str = ""
+    instead: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
         """Return it for JSON."""

@@ -31,6 +31,7 @@ _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.
 def add(facts: Facts, engine: Engine, client: str) -> Facts:
     """Return facts with those about trust; where there is nothing to trust, with those that need none."""
     facts = replace(facts, unverified=_unverified(facts, engine), engine_since=_since(), bundle_since=_bundle())
+    facts = replace(facts, systemd=Path("/run/systemd/system").is_dir())
     try:
         subject = here.subject(facts.settings, dry=False)
         rows = here.chosen(engine, Choice(only=(client,) if client else ()))
@@ -38,10 +39,12 @@ def add(facts: Facts, engine: Engine, client: str) -> Facts:
         return facts
     known = ledger.read(ledger.where())
     found = tuple(_stored(store, subject, known) for store in rows)
+    system = [row for row in stores.STORES if row.name == "system" and stores.present(row.signs, stores.here())]
+    vouched = any(item.state is State.TRUSTED for row in system for item in _stored(row, subject, known).items)
     # Kubernetes alone reads certs.d through what config.toml says: nerdctl and ctr are told where it is.
     kubernetes = any(stores.program(name, stores.here()) for name in ("crictl", "kubelet"))
     advice = _advice() if kubernetes and any(store.key == CONTAINERD for store in rows) else ()
-    return replace(facts, stores=found, containerd=advice)
+    return replace(facts, stores=found, containerd=advice, vouched=vouched)
 
 
 def _unverified(facts: Facts, engine: Engine) -> tuple[str, ...]:

@@ -191,7 +191,7 @@ RULES = (
 FILES = (
     Row(
         "stray-key",
-        (r"missing client certificate \S+ for key (?P<file>\S+)",),
+        (r"[Mm]issing client certificate \S+ for key (?P<file>\S+)",),
         "docker, podman, skopeo, buildah",
         "A private key lies in the directory of {registry} under certs.d: then it is taken for a client's, and every "
         "pull fails. Only ca.crt belongs there.",
@@ -203,7 +203,7 @@ FILES = (
     ),
     Row(
         "stray-cert",
-        (r"missing key \S+ for client certificate (?P<file>[^\s.]+(\.[^\s.]+)*)",),
+        (r"[Mm]issing key \S+ for client certificate (?P<file>[^\s.]+(\.[^\s.]+)*)",),
         "docker, podman, skopeo, buildah",
         "The authority's certificate under certs.d ends in .cert, which means a client's; an authority's ends in .crt.",
         (

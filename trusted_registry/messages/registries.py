@@ -63,7 +63,7 @@ LOGINS = (
 IMAGES = (
     Row(
         "blob-lost",
-        (r"blob unknown to registry|BLOB_UNKNOWN",),
+        (r"blob unknown to registry|BLOB_UNKNOWN|unknown blob",),
         "docker, podman",
         "The registry remembers in memory what a garbage collection has removed from its disk.",
         (Step("docker restart {container}", "then push again", at=REGISTRY),),
@@ -131,6 +131,13 @@ ENGINES = (
         "No engine answers on this machine, or the one that DOCKER_HOST or the context names.",
         (Step("./inv engine", "installs and starts one"),),
         ("engine",),
+    ),
+    Row(
+        "login-file",
+        (r"(containers|docker)/\S*(auth|config)\.json: permission denied",),
+        "podman, skopeo, buildah",
+        "The file with this user's logins is another's: after su or sudo, XDG_RUNTIME_DIR is not this user's.",
+        (Step('export XDG_RUNTIME_DIR="/run/user/$(id -u)"', "or log in as that user: sudo machinectl shell USER@"),),
     ),
     Row(
         "containerd-mirrors",

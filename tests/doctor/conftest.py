@@ -1,0 +1,116 @@
+"""A healthy machine as facts: real certificates, a real registry on loopback, stores in a folder of the test's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import forge
+from trusted_registry.certificate import inspect, issue
+from trusted_registry.doctor import checks
+from trusted_registry.doctor.facts import Disk, Facts, Kept, Stored, Wire
+from trusted_registry.registry.answers import Info, Running
+from trusted_registry.trust import look, stores
+from trusted_registry.trust.stores import Store, Subject, Where
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import MakeSettings
+    from tests.forge import Forged
+
+ADDRESS = "192.168.0.12"
+ENGINE = Info(
+    "Debian", "28.5.2", "unix:///run/docker.sock", rootless=False, store="classic", insecure=(), desktop=False
+)
+RUNNING = Running("1", "tls", "d", "running", "registry:3", "", 443)
+
+
+@dataclass
+class Machine:
+    """A machine's disk below a folder, and facts about it that have nothing wrong in them."""
+
+    folder: Path
+    facts: Facts
+    signer: Forged
+
+    @property
+    def where(self) -> Where:
+        """The folders of its user, who has no programs."""
+        home = self.folder / "home"
+        return Where(home, home / ".config", home / ".local", self.folder / "run", home / ".docker", (), self.folder)
+
+    @property
+    def subject(self) -> Subject:
+        """What is to be trusted on it."""
+        assert self.facts.anchor
+        content = self.facts.anchor.path.read_bytes()
+        return Subject(content, self.facts.anchor.fingerprint, (ADDRESS, f"{ADDRESS}:443"))
+
+    def store(self, key: str) -> Store:
+        """Return a row of the table."""
+        return next(row for row in stores.STORES if row.key == key)
+
+    def trusts(self, *keys: str) -> None:
+        """Write what stores need."""
+        for key in keys:
+            for file in self.store(key).files(self.subject):
+                path = self.where.path(file.path)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(file.content)
+
+    def serves(self, forged: Forged) -> None:
+        """Have another certificate beside the same authority, on disk and on the wire."""
+        forge.save(forged, self.facts.settings.folder, "domain")
+        server = inspect.read(self.facts.settings.folder / "domain.crt")
+        assert self.facts.issued
+        assert self.facts.wire
+        issued = replace(self.facts.issued, server=server)
+        self.facts = replace(self.facts, issued=issued, wire=replace(self.facts.wire, shown=server))
+
+
+def found(facts: Facts, client: str = "") -> list[str]:
+    """Return the keys of what is wrong, each once."""
+    return list(dict.fromkeys(finding.check for finding in checks.judge(facts, client)))
+
+
+def stored(machine: Machine, *keys: str, ours: set[tuple[str, str]] | None = None) -> tuple[Stored, ...]:
+    """Return what stores of a machine hold, looked at as on any."""
+    made = []
+    for key in keys:
+        row = machine.store(key)
+        items = tuple(look._store(row, machine.subject, machine.where, ours or set()))
+        folders = {item.path.parent for item in items if item.spelling}
+        files = tuple(path for folder in sorted(folders) if folder.is_dir() for path in sorted(folder.iterdir()))
+        made.append(Stored(row, items, None, files))
+    return tuple(made)
+
+
+@pytest.fixture
+def machine(tmp_path: Path, make_settings: MakeSettings) -> Machine:
+    """A machine on which all is well: every check must be silent about it."""
+    settings = make_settings()
+    signer = forge.authority()
+    forge.save(signer, settings.folder, "ca")
+    forge.save(forge.server(signer), settings.folder, "domain")
+    issued = issue.find(settings.folder)
+    assert issued
+    now = inspect.now()
+    shown = Wire(ADDRESS, 443, shown=issued.server, protocol="TLSv1.3", status=200, skew=0.4)
+    facts = Facts(
+        settings,
+        now,
+        issued=issued,
+        anchor=issued.anchor,
+        kept=(Kept(settings.folder, 0o755, own=True), Kept(settings.folder / "ca.key", 0o600, own=True)),
+        own=(ADDRESS,),
+        engine=ENGINE,
+        container=RUNNING,
+        wanted="d",
+        wire=shown,
+        disk=Disk("/var/lib/docker", 10 << 30, 1000, 900),
+        first_port=1024,
+    )
+    return Machine(tmp_path / "disk", facts, signer)

@@ -1,0 +1,325 @@
+"""Checks of certificates, engine and registry: each reports what is broken, and a healthy machine has nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import forge
+from tests.doctor.conftest import ADDRESS, found
+from trusted_registry.doctor import checks
+from trusted_registry.doctor.checks_engine import passes
+from trusted_registry.doctor.facts import Disk, Facts, Kept, Proxy
+from trusted_registry.doctor.finding import Chmod, Finding, Restart
+from trusted_registry.errors import RegistryError
+
+if TYPE_CHECKING:
+    from tests.doctor.conftest import Machine
+
+DAY = datetime.timedelta(days=1)
+
+
+def only(facts: Facts, check: str) -> Finding:
+    """Return the only thing that is wrong."""
+    findings = checks.judge(facts)
+    assert [finding.check for finding in findings] == [check]
+    return findings[0]
+
+
+def wired(machine: Machine, **changes: object) -> Facts:
+    """Return facts with something else on the wire."""
+    assert machine.facts.wire
+    return replace(machine.facts, wire=replace(machine.facts.wire, **changes))  # type: ignore[arg-type]
+
+
+def contained(machine: Machine, **changes: object) -> Facts:
+    """Return facts with another container."""
+    assert machine.facts.container
+    return replace(machine.facts, container=replace(machine.facts.container, **changes))  # type: ignore[arg-type]
+
+
+def test_nothing_is_wrong_with_a_healthy_machine(machine: Machine) -> None:
+    assert checks.judge(machine.facts) == []
+
+
+def test_checks_are_known_by_keys_of_their_own() -> None:
+    assert len({check.key for check in checks.CHECKS}) == len(checks.CHECKS)
+
+
+def test_every_finding_has_a_cure(machine: Machine) -> None:
+    broken = replace(machine.facts, engineless=RegistryError("x", cure="y"), tracked=("ca.key",), container=None)
+    findings = checks.judge(broken)
+    assert findings
+    assert all(finding.cure and all(finding.cure) for finding in findings)
+
+
+def test_a_machine_on_which_nothing_was_made_yet_is_told_so(machine: Machine) -> None:
+    empty = Facts(machine.facts.settings, machine.facts.now)
+    assert only(empty, "container").cure == ("./inv up",)
+
+
+# Certificates and keys
+
+
+def test_certificates_that_do_not_fit_together_are_told_with_their_own_cure(machine: Machine) -> None:
+    facts = replace(machine.facts, issued=None, broken=RegistryError("not a pair", cure="./inv cert.renew"))
+    finding = only(facts, "files")
+    assert (finding.evidence, finding.cure) == ("not a pair", ("./inv cert.renew",))
+
+
+@pytest.mark.parametrize(
+    ("order", "check"),
+    [
+        ({"names": ("registry.local",)}, "names"),
+        ({"names": None}, "names"),
+        ({"age": 40, "days": 30}, "dates"),
+        ({"age": 340}, "dates"),
+        ({"age": -5}, "dates"),
+        ({"ca": True}, "rules"),
+        ({"serves": False}, "rules"),
+        ({"usage": None}, "rules"),
+        ({"days": 900}, "rules"),
+        ({"key": "weak"}, "rules"),
+        ({"signer_id": False}, "rules"),
+    ],
+)
+def test_a_server_certificate_with_a_fault_is_found_and_the_cure_makes_another(
+    order: dict[str, object], check: str, machine: Machine
+) -> None:
+    machine.serves(forge.server(machine.signer, **order))
+    findings = [finding for finding in checks.judge(machine.facts) if finding.check == check]
+    assert findings
+    assert any("./inv cert.renew" in line for finding in findings for line in finding.cure)
+
+
+def test_a_certificate_of_another_authority_is_found(machine: Machine) -> None:
+    machine.serves(forge.server(forge.authority()))
+    assert "chain" in found(machine.facts)
+
+
+def test_an_authority_that_ends_soon_is_found(machine: Machine) -> None:
+    assert machine.facts.anchor
+    late = replace(machine.facts, now=machine.facts.anchor.not_after - DAY)
+    assert any("cert --force" in line for finding in checks.judge(late) for line in finding.cure)
+
+
+def test_a_new_address_of_the_machine_that_the_certificate_lacks_is_found(machine: Machine) -> None:
+    finding = only(replace(machine.facts, own=(ADDRESS, "192.168.0.99")), "names")
+    assert finding.cure == ("./inv cert.renew --names 192.168.0.99",)
+
+
+def test_a_new_address_that_the_authority_may_not_vouch_for_needs_a_new_one(machine: Machine) -> None:
+    finding = only(replace(machine.facts, own=(ADDRESS, "203.0.113.9")), "names")
+    assert "--force --names 203.0.113.9" in finding.cure[0]
+    assert finding.fix is None
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o606, 0o620])
+def test_a_key_that_others_may_read_is_found_and_can_be_mended(mode: int, machine: Machine) -> None:
+    key = machine.facts.settings.folder / "domain.key"
+    finding = only(replace(machine.facts, kept=(Kept(key, mode, own=True),)), "keys")
+    assert (finding.fix, finding.asks) == (Chmod(key, "go-rwx"), False)
+
+
+def test_a_key_of_another_user_is_found_and_not_touched(machine: Machine) -> None:
+    key = machine.facts.settings.folder / "domain.key"
+    assert only(replace(machine.facts, kept=(Kept(key, 0o644, own=False),)), "keys").fix is None
+
+
+def test_a_folder_that_others_may_write_to_is_found(machine: Machine) -> None:
+    folder = machine.facts.settings.folder
+    assert only(replace(machine.facts, kept=(Kept(folder, 0o777, own=True),)), "keys").cure == (f"chmod go-w {folder}",)
+
+
+def test_a_key_that_git_tracks_is_found(machine: Machine) -> None:
+    assert "rm --cached ca.key" in only(replace(machine.facts, tracked=("ca.key",)), "keys").cure[0]
+
+
+def test_a_container_that_was_given_the_authority_s_key_is_found_and_left_alone(machine: Machine) -> None:
+    finding = only(replace(machine.facts, exposed=(("builder", "/w/certs"),)), "keys")
+    assert ("builder" in finding.evidence, finding.fix) == (True, None)
+
+
+# The engine
+
+
+def test_an_engine_that_does_not_answer_is_told_with_its_cure(machine: Machine) -> None:
+    silent = replace(machine.facts, engine=None, engineless=RegistryError("none answers", cure="./inv engine"))
+    assert only(silent, "engine").cure == ("./inv engine",)
+
+
+@pytest.mark.parametrize(
+    "change", [{"version": "18.09.1"}, {"socket": "tcp://10.0.0.5:2376"}, {"socket": "ssh://root@10.0.0.5"}]
+)
+def test_an_engine_that_is_too_old_or_another_machine_s_is_found(change: dict[str, str], machine: Machine) -> None:
+    assert machine.facts.engine
+    only(replace(machine.facts, engine=replace(machine.facts.engine, **change)), "engine")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("version", ["19.03.15", "20.10.24+dfsg1", "28.5.2", "29.0.0-rc.1", "dev"])
+def test_an_engine_that_will_do_is_no_finding(version: str, machine: Machine) -> None:
+    assert machine.facts.engine
+    assert found(replace(machine.facts, engine=replace(machine.facts.engine, version=version))) == []
+
+
+def test_a_registry_that_the_engine_does_not_verify_is_found(machine: Machine) -> None:
+    assert ADDRESS in only(replace(machine.facts, unverified=(ADDRESS,)), "insecure").evidence
+
+
+def test_a_proxy_that_swallows_the_registry_is_found_and_its_password_not_shown(machine: Machine) -> None:
+    proxy = Proxy("the engine", "http://me:secret@10.9.9.9:3128", "localhost,.corp")
+    finding = only(replace(machine.facts, proxies=(proxy,)), "proxy")
+    assert ("secret" in str(finding), f"localhost,.corp,{ADDRESS}" in finding.cure[0]) == (False, True)
+
+
+def test_a_proxy_that_the_registry_goes_past_is_no_finding(machine: Machine) -> None:
+    assert found(replace(machine.facts, proxies=(Proxy("the engine", "http://10.9.9.9", "192.168.0.0/16"),))) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "past", "is_past"),
+    [
+        ("192.168.0.12", "192.168.0.12", True),
+        ("192.168.0.12", "192.168.0.12:443", True),
+        ("192.168.0.12", "192.168.0.12:8443", False),
+        ("192.168.0.12", "10.0.0.0/8, 192.168.0.0/16", True),
+        ("192.168.0.12", "192.168", False),
+        ("192.168.0.12", "*", True),
+        ("192.168.0.12", "", False),
+        ("192.168.0.12", "*.corp,,", False),
+        ("fd00::12", "fd00::/8", True),
+        ("registry.local", ".local", True),
+        ("registry.local", "local", True),
+        ("registry.local", "*.local", True),
+        ("registry.local", "registry.local:443", True),
+        ("registry.local", "ocal", False),
+        ("registry.local", "10.0.0.0/8", False),
+    ],
+)
+def test_what_goes_past_a_proxy_is_known_as_go_knows_it(host: str, past: str, is_past: bool) -> None:  # noqa: FBT001 - a parameter
+    assert passes(host, 443, past) is is_past
+
+
+# The registry
+
+
+def test_certificates_without_a_registry_are_found(machine: Machine) -> None:
+    assert only(replace(machine.facts, container=None, wire=None), "container").cure == ("./inv up",)
+
+
+@pytest.mark.parametrize(("change", "fixes"), [({"role": None}, False), ({"state": "exited"}, True)])
+def test_a_container_that_is_another_s_or_stopped_is_found(
+    change: dict[str, object],
+    fixes: bool,  # noqa: FBT001 - a parameter
+    machine: Machine,
+) -> None:
+    finding = only(replace(contained(machine, **change), wire=None), "container")
+    assert (finding.fix is not None) is fixes
+
+
+def test_a_container_of_earlier_settings_is_found_and_made_anew_only_when_asked(machine: Machine) -> None:
+    assert only(replace(machine.facts, wanted="other"), "container").asks
+
+
+def test_a_configuration_that_somebody_edited_is_found(machine: Machine) -> None:
+    edited = machine.facts.settings.folder / "registry.yml"
+    assert str(edited) in only(replace(machine.facts, edited=edited), "container").evidence
+
+
+def test_a_port_that_another_holds_is_found_with_its_holder(machine: Machine) -> None:
+    stopped = replace(contained(machine, state="exited"), wire=None, holder="nginx (process 7)")
+    assert any("nginx" in finding.evidence for finding in checks.judge(stopped) if finding.check == "port")
+
+
+def test_the_registry_itself_is_no_holder_of_its_port(machine: Machine) -> None:
+    assert found(replace(machine.facts, holder="docker-proxy")) == []
+
+
+def test_a_low_port_is_found_where_the_engine_runs_without_root(machine: Machine) -> None:
+    assert machine.facts.engine
+    rootless = replace(machine.facts, engine=replace(machine.facts.engine, rootless=True), container=None, wire=None)
+    assert found(rootless) == ["container", "port"]
+    assert found(replace(rootless, first_port=443)) == ["container"]
+
+
+def test_a_registry_that_was_not_restarted_after_a_renewal_is_found_and_restarted(machine: Machine) -> None:
+    assert machine.facts.wire
+    before = machine.facts.wire
+    machine.serves(forge.server(machine.signer))
+    assert only(replace(machine.facts, wire=before), "served").fix == Restart()
+
+
+def test_a_registry_that_does_not_answer_is_found(machine: Machine) -> None:
+    only(wired(machine, silent="Connection refused", shown=None, status=0), "served")
+
+
+def test_an_address_that_the_machine_has_no_more_is_named_as_the_cause(machine: Machine) -> None:
+    facts = replace(wired(machine, silent="no answer", shown=None, status=0), own=("192.168.0.44",))
+    assert "address" in found(facts)
+    assert "served" not in found(facts)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"plain": True, "shown": None},
+        {"refused": "handshake failure", "shown": None},
+        {"outdated": True},
+        {"status": 404},
+        {"status": 503},
+    ],
+)
+def test_a_registry_that_does_not_speak_as_it_should_is_found(change: dict[str, object], machine: Machine) -> None:
+    only(wired(machine, **change), "protocol")
+
+
+def test_a_login_that_is_asked_for_is_healthy(machine: Machine) -> None:
+    assert found(replace(wired(machine, status=401, login="Basic"), login=True)) == []
+
+
+def test_a_registry_that_lets_everybody_in_though_there_are_users_is_found(machine: Machine) -> None:
+    only(replace(machine.facts, login=True), "login")
+
+
+def test_a_hash_that_the_registry_does_not_read_is_found(machine: Machine) -> None:
+    facts = replace(wired(machine, status=401), login=True, unread=("ann",))
+    assert only(facts, "login").cure == ("./inv registry.user.add ann",)
+
+
+@pytest.mark.parametrize("skew", [-3600.0, 90.0])
+def test_a_clock_that_is_far_off_is_found(skew: float, machine: Machine) -> None:
+    only(wired(machine, skew=skew), "clock")
+
+
+@pytest.mark.parametrize("skew", [-20.0, 0.0, 59.0, None])
+def test_a_clock_that_is_near_enough_is_no_finding(skew: float | None, machine: Machine) -> None:
+    assert found(wired(machine, skew=skew)) == []
+
+
+@pytest.mark.parametrize("disk", [Disk("/v", 1 << 20, 0, 0), Disk("/v", 10 << 30, 1000, 3)])
+def test_a_disk_without_room_is_found(disk: Disk, machine: Machine) -> None:
+    only(replace(machine.facts, disk=disk), "disk")
+
+
+def test_a_disk_that_counts_no_inodes_is_not_out_of_them(machine: Machine) -> None:
+    assert found(replace(machine.facts, disk=Disk("/v", 10 << 30, 0, 0))) == []
+
+
+@pytest.mark.parametrize("addresses", [(), ("10.9.9.9",)])
+def test_a_name_that_leads_nowhere_or_elsewhere_is_found(addresses: tuple[str, ...], machine: Machine) -> None:
+    finding = only(replace(machine.facts, resolved={"registry.local": addresses}), "dns")
+    assert finding.cure == (f"echo '{ADDRESS} registry.local' | sudo tee -a /etc/hosts",)
+
+
+@pytest.mark.parametrize("addresses", [(ADDRESS,), ("127.0.1.1",), ("10.9.9.9", ADDRESS)])
+def test_a_name_that_leads_here_is_no_finding(addresses: tuple[str, ...], machine: Machine) -> None:
+    assert found(replace(machine.facts, resolved={"registry.local": addresses})) == []
+
+
+def test_the_plain_registry_of_the_first_chapter_is_no_finding(machine: Machine) -> None:
+    plain = contained(machine, role="plain", port=5000)
+    assert found(replace(plain, wire=dataclasses.replace(plain.wire, plain=True, shown=None))) == []  # type: ignore[type-var]

@@ -1,0 +1,362 @@
+"""Every message that a Linux machine can be brought to say: by the real client, explained, and cured as printed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.checkout import HOME
+from tests.e2e.lab import IMAGES
+from tests.e2e.messages import Case, Tally
+from tests.e2e.steps import CERTS, hand_over, push
+from tests.e2e.test_rootless import ENVIRONMENT
+from tests.e2e.test_rootless import _start as begin_rootless
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.e2e.conftest import Run
+    from tests.e2e.hosts import Done, Host
+
+CERTS_D = "/etc/docker/certs.d"
+NAME = "images.lab.local"
+ABROAD = "registry.example.com"
+
+FORGE = """
+import datetime, ipaddress, json, pathlib, sys
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+folder, order = pathlib.Path(sys.argv[1]), json.loads(sys.argv[2])
+load = serialization.load_pem_private_key
+ca = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
+signer = load((folder / "ca.key").read_bytes(), None)
+key = load((folder / "domain.key").read_bytes(), None)
+begin = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=order.get("begin", -1))
+usage = ExtendedKeyUsageOID.CLIENT_AUTH if order.get("client") else ExtendedKeyUsageOID.SERVER_AUTH
+names = [x509.IPAddress(ipaddress.ip_address(it)) for it in order.get("addresses", [])]
+names += [x509.DNSName(it) for it in order.get("names", [])]
+made = (x509.CertificateBuilder()
+    .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, order["subject"])])).issuer_name(ca.subject)
+    .public_key(key.public_key()).serial_number(x509.random_serial_number())
+    .not_valid_before(begin).not_valid_after(begin + datetime.timedelta(days=order.get("days", 90)))
+    .add_extension(x509.BasicConstraints(False, None), True)
+    .add_extension(x509.KeyUsage(True, *[False] * 8), True)
+    .add_extension(x509.ExtendedKeyUsage([usage]), False)
+    .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False))
+if not order.get("orphan"):
+    made = made.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), False)
+if names:
+    made = made.add_extension(x509.SubjectAlternativeName(names), False)
+pem = made.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+(folder / "domain.crt").write_bytes(pem)
+"""
+"""Makes another server certificate under the registry's own authority, good but for what is ordered."""
+
+STRICT = (
+    "import ssl, sys, urllib.request; tls = ssl.create_default_context(cafile=sys.argv[2] if sys.argv[2:] else None); "
+    "tls.verify_flags |= ssl.VERIFY_X509_STRICT; print(urllib.request.urlopen(sys.argv[1], context=tls).status)"
+)
+SESSION = {"XDG_RUNTIME_DIR": "/home/dev/.run"}
+"""What a login gives an ordinary user, and `docker exec` does not."""
+
+HASH = "dev:{SHA}fEqNCco3Yq9h5ZUglD3CZJT4lBs=\n"
+"""htpasswd's hash of a password by SHA-1, which the registry does not read."""
+
+
+@pytest.fixture(scope="module")
+def tally(run: Run) -> Iterator[Tally]:
+    """What was heard and cured in this run, for the summary."""
+    counted = Tally()
+    yield counted
+    run.notes.append(str(counted))
+
+
+@pytest.fixture
+def case(registry: Host, client: Host, tally: Tally) -> Case:
+    """A registry and a client that nobody has used."""
+    return Case(registry, client, tally)
+
+
+def nothing() -> None:
+    """Do nothing between a message and its cure."""
+
+
+def pulls(host: Host, reference: str) -> Callable[[], Done]:
+    """Return a pull that starts from nothing each time."""
+
+    def again() -> Done:
+        host.silently("docker", "rmi", "--force", reference)
+        return host.run("docker", "pull", reference)
+
+    return again
+
+
+def runs(host: Host, *argv: str, user: str = "root", env: dict[str, str] | None = None) -> Callable[[], Done]:
+    """Return a command."""
+    return lambda: host.run(*argv, user=user, env=env)
+
+
+def starts(registry: Host, client: Host) -> str:
+    """Have a registry with one image, its authority at hand on the client, and return the image's name."""
+    registry.inv("up")
+    hand_over(registry, client)
+    push(registry, f"{registry.address}/app:latest")
+    return f"{registry.address}/app:latest"
+
+
+def test_what_each_client_says_of_a_registry_that_it_was_not_told_of_is_explained_and_cured(case: Case) -> None:
+    registry, client = case.registry, case.client
+    reference = starts(registry, client)
+    url = f"https://{registry.address}/v2/"
+    for argv in (["podman", "pull"], ["buildah", "pull"]):
+        case.means(client.run(*argv, reference), "unknown-authority")
+    skopeo = runs(client, "skopeo", "inspect", f"docker://{reference}", user="dev", env=SESSION)
+    case.means(skopeo(), "unknown-authority")
+    case.cures("unknown-authority", pulls(client, reference), between=nothing)
+    assert skopeo().code == 0
+    case.means(
+        registry.run("./inv", "registry.logs", user="dev", env=registry.settings), "refused-by-client", host=registry
+    )
+    case.tally.cured.add("refused-by-client")  # by what was just typed on the client
+
+    ctr = ["ctr", "--namespace", "lab", "images", "pull", "--hosts-dir", "/etc/containerd/certs.d", reference]
+    case.cures("unknown-authority-containerd", runs(client, *ctr), between=nothing)
+    case.means(client.run("python3", "-c", STRICT, url), "unknown-authority-python")
+    case.cures("unknown-authority-system", runs(client, "curl", "--silent", "--show-error", url), between=nothing)
+    assert client.run("python3", "-c", STRICT, url).code == 0
+    case.tally.cured.add("unknown-authority-python")
+
+
+def test_what_lies_wrong_under_certs_d_is_explained_or_found_and_cured(case: Case) -> None:
+    registry, client = case.registry, case.client
+    reference = starts(registry, client)
+    folder, pull = f"{CERTS_D}/{registry.address}", pulls(client, reference)
+    client.inv("trust.linux")
+    client.does("cp", f"{CERTS}/ca.crt", f"{folder}/domain.key")
+    case.cures("stray-key", pull, between=nothing)
+    client.does("mv", f"{folder}/ca.crt", f"{folder}/ca.cert")
+    case.cures("stray-cert", pull, between=nothing)
+    client.does("mv", f"{folder}/ca.crt", f"{folder}/ca.pem")
+    _doctor_cures(case, pull, "certs.d", "ca.pem")
+
+    skopeo = runs(client, "skopeo", "inspect", f"docker://{reference}", user="dev", env=SESSION)
+    client.does("chmod", "0700", f"/etc/containers/certs.d/{registry.address}")
+    case.cures("unreadable", skopeo, between=nothing)
+    client.does("mkdir", "--parents", f"/home/dev/.config/containers/certs.d/{registry.address}")
+    client.does("chown", "--recursive", "dev:dev", "/home/dev/.config/containers")
+    _doctor_cures(case, skopeo, "shadowed", ".config/containers")
+    client.inv("trust.remove")
+    client.inv("trust.linux", "--only", "system")
+    _doctor_cures(case, pull, "os-store", "the system's store")
+
+
+def _doctor_cures(case: Case, again: Callable[[], Done], check: str, evidence: str) -> None:
+    """Insist that a command fails, that doctor names the cause, and that what it prints cures it."""
+    refused = again()
+    case.means(refused, "unknown-authority")
+    client = case.client
+    found = client.run("./inv", "doctor", "--remote", case.registry.address, user="dev", env=client.settings)
+    blocks = [block for block in found.out.split("\n\n") if block.startswith(f"wrong: {check}:") and evidence in block]
+    assert blocks, f"doctor should have named {evidence} by {check}:\n{found}"
+    for block in blocks:
+        case.cure([("do", line.removeprefix("   do: ")) for line in block.splitlines() if line.startswith("   do: ")])
+    assert again().code == 0
+    case.tally.heard.setdefault(f"{check}, by doctor", set()).add(refused.argv[0])
+    case.tally.cured.add(f"{check}, by doctor")
+
+
+def test_what_clients_say_of_a_certificate_with_a_fault_is_explained_and_cured(case: Case) -> None:
+    registry, client = case.registry, case.client
+    reference = starts(registry, client)
+    address, pull = registry.address, pulls(client, reference)
+    client.inv("trust.linux")
+    for key, order in {
+        "no-address": f'{{"names": ["{address}.lab.local"]}}',
+        "common-name": "{}",
+        "other-name": '{"addresses": ["10.1.1.1"]}',
+        "expired": f'{{"addresses": ["{address}"], "begin": -10, "days": 5}}',
+        "not-yet-valid": f'{{"addresses": ["{address}"], "begin": 10}}',
+        "usage": f'{{"addresses": ["{address}"], "client": true}}',
+    }.items():
+        _serve(registry, order)
+        case.cures(key, pull, instead=key == "not-yet-valid", between=nothing)
+    registry.does("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", f"{CERTS}/domain.key")
+    registry.does("docker", "restart", "--time", "1", "registry")
+    words = registry.run("./inv", "registry.logs", user="dev", env=registry.settings)
+    case.cure(case.means(words, "pair", host=registry))
+    assert pull().code == 0
+    case.tally.cured.add("pair")
+    url = f"https://{address}/v2/"
+    strict = runs(client, "python3", "-c", STRICT, url, f"{CERTS}/ca.crt")
+    _serve(registry, f'{{"addresses": ["{address}"], "orphan": true}}')
+    _cures_with_a_new_authority(case, "not-strict", strict)
+    _serve(registry, f'{{"addresses": ["{address}"], "names": ["{ABROAD}"]}}')
+    for host in (registry, client):
+        host.does("sh", "-c", 'echo "$1" >> /etc/hosts', "sh", f"{address} {ABROAD}")
+    client.inv_fails("trust.linux", saying="not authorized", registry_address=ABROAD)
+    _cures_with_a_new_authority(case, "constraint", pulls(client, f"{ABROAD}/app:latest"))
+
+
+def _serve(registry: Host, order: str) -> None:
+    """Have the registry serve a certificate that is made to order."""
+    whole = (
+        f'{{"subject": "{registry.address}", {order[1:]}' if order != "{}" else f'{{"subject": "{registry.address}"}}'
+    )
+    registry.does(f"{HOME}/.venv/bin/python", "-c", FORGE, CERTS, whole)
+    registry.does("docker", "restart", "--time", "1", "registry")
+    there = ["curl", "--silent", "--insecure", f"https://{registry.address}/v2/"]
+    registry.wait_for("the registry answers", lambda: registry.silently(*there).code == 0)
+
+
+def _cures_with_a_new_authority(case: Case, key: str, again: Callable[[], Done]) -> None:
+    """As `cures`, where the cure makes an authority that must be handed over before the client's step."""
+    steps = case.means(again(), key)
+    case.cure(steps[:1])
+    hand_over(case.registry, case.client)
+    case.cure(steps[1:])
+    worked = again()
+    assert worked.code == 0, f"The cure did not help:\n{steps}\n{worked}"
+    case.tally.cured.add(key)
+
+
+def test_a_self_signed_certificate_that_was_made_anew_is_told_from_one_that_nobody_knows(case: Case) -> None:
+    registry, client = case.registry, case.client
+    registry.inv("cert", "--self-signed")
+    registry.inv("up")
+    reference = f"{registry.address}/app:latest"
+    push(registry, reference)
+    hand_over(registry, client, "domain.crt")
+    client.inv("trust.linux")
+    registry.inv("cert", "--self-signed", "--force")
+    registry.inv("registry.tls")
+
+    def handed() -> None:
+        hand_over(registry, client, "domain.crt")
+
+    case.cures("another-authority", pulls(client, reference), between=handed)
+
+
+def test_plain_http_where_tls_is_meant_and_the_other_way_round_are_explained_and_cured(case: Case) -> None:
+    registry, client = case.registry, case.client
+    registry.inv("registry.basic", "--lan")
+    client.settings["INVOKE_REGISTRY_ADDRESS"] = registry.address
+    push(registry, "localhost:5000/app:latest")
+    plain = f"{registry.address}:5000"
+    case.means(client.run("curl", "--silent", "--show-error", f"https://{plain}/v2/"), "plain-at-tls")
+    case.cures("plain-at-tls", pulls(client, f"{plain}/app:latest"), instead=True, between=nothing)
+    client.inv("trust.remove")
+
+    steps = case.means(pulls(client, f"{plain}/app:latest")(), "plain-at-tls")
+    case.cure(steps)  # TLS, and another name
+    hand_over(registry, client)
+    client.inv("trust.linux")
+    assert pulls(client, f"{registry.address}/app:latest")().code == 0
+    case.tally.cured.add("plain-at-tls")
+    wrong = client.run("curl", "--silent", "--show-error", f"http://{registry.address}:443/v2/")
+    case.cure(case.means(wrong, "tls-at-plain"))
+    case.tally.cured.add("tls-at-plain")
+
+
+def test_what_stands_in_the_way_to_a_registry_is_explained_and_cured(case: Case) -> None:
+    registry, client = case.registry, case.client
+    registry.settings["INVOKE_REGISTRY_NAMES"] = NAME
+    reference = starts(registry, client)
+    client.inv("trust.linux", registry_names=NAME)
+    pull, named = pulls(client, reference), pulls(client, f"{NAME}/app:latest")
+    case.cures("unknown-name", named, between=nothing)
+    case.means(client.run("docker", "pull", "app"), "hub")
+
+    registry.does("docker", "stop", "--time", "1", "registry")
+    case.cures("refused", pull, between=nothing)
+    client.write("/etc/default/docker", "export HTTPS_PROXY=http://127.0.0.1:9\n")
+    client.does("service", "docker", "restart")
+    client.wait()
+
+    def again() -> Done:
+        client.wait()
+        return pull()
+
+    case.cures("proxy", again, between=nothing)
+    client.does("service", "docker", "stop")
+    case.cures("no-engine", pull, between=nothing)
+    missing = client.run("docker", "pull", f"{registry.address}/absent:1")
+    case.cure(case.means(missing, "no-image"))
+    registry.does("docker", "rm", "--force", "registry")
+    taken = ["docker", "run", "--detach", "--publish", "443:5000", "busybox:1", "sleep", "60"]
+    registry.does(*taken)
+    busy = registry.run(*taken)
+    case.cure(case.means(busy, "port-taken", host=registry), instead=True, host=registry)
+    push(registry, f"{registry.address}:8443/app:latest")
+    case.tally.cured |= {"no-image", "port-taken"}
+
+
+def test_a_login_that_is_missing_or_cannot_work_is_explained_and_cured(case: Case) -> None:
+    registry, client = case.registry, case.client
+    reference = starts(registry, client)
+    client.inv("trust.linux")
+    _let_in(registry, "./inv registry.user.add dev")
+    pull = runs(client, "docker", "pull", reference, user="dev")
+    steps = case.means(pull(), "login")
+    login = next(line for word, line in steps if word == "do")
+    assert _logs_in(client, login).code == 0
+    assert pull().code == 0
+    client.does("docker", "logout", registry.address, user="dev")
+
+    registry.write(f"{CERTS}/users/htpasswd", HASH, owner=1000, mode=0o600)
+    case.means(_logs_in(client, login), "login")
+    found = registry.run("./inv", "doctor", user="dev", env=registry.settings)
+    assert "wrong: login:" in found.out
+    cure = next(line.removeprefix("   do: ") for line in found.out.splitlines() if "registry.user.add" in line)
+    _let_in(registry, cure)
+    assert _logs_in(client, login).code == 0
+    case.tally.heard["login, by doctor"] = {"docker"}
+    case.tally.cured |= {"login", "login, by doctor"}
+
+
+def _let_in(registry: Host, command: str) -> None:
+    """Type a command that asks for a password, and a password."""
+    registry.does("sh", "-c", f"echo password | {command}", user="dev", env=registry.settings)
+
+
+def _logs_in(client: Host, command: str) -> Done:
+    """Type a command that asks for a name and a password, on a terminal."""
+    typed = f"(sleep 1; echo dev; sleep 1; echo password) | script --quiet --return --command '{command}' /dev/null"
+    return client.run("sh", "-c", typed, user="dev", env=client.settings)
+
+
+def test_a_blob_that_the_registry_only_remembers_is_explained_and_cured(case: Case) -> None:
+    registry = case.registry
+    config = "version: 0.1\nstorage:\n  cache: {blobdescriptor: inmemory}\n  delete: {enabled: true}\n"
+    config += "  filesystem: {rootdirectory: /var/lib/registry}\nhttp: {addr: ':5000'}\n"
+    registry.write("/srv/config.yml", config)
+    by_hand = ["--name", "registry", "--publish", "127.0.0.1:5000:5000", "--volume", "/srv/config.yml:/config.yml:ro"]
+    registry.does("docker", "run", "--detach", *by_hand, "registry:2", "serve", "/config.yml")
+    reference = "localhost:5000/app:latest"
+    digest = push(registry, reference)
+    at = "http://localhost:5000/v2/app/manifests"
+    registry.does("curl", "--silent", "--fail", "--request", "DELETE", f"{at}/{digest}")
+    registry.does("docker", "exec", "registry", "/bin/registry", "garbage-collect", "/config.yml")
+    push(registry, reference)  # of which the registry takes nothing: it believes to have the layer
+    lost = pulls(registry, reference)()
+    assert lost.code != 0, f"This should have failed:\n{lost}"
+    case.cure(case.means(lost, "blob-lost", host=registry), host=registry)
+    registry.wait_for("it answers", lambda: registry.silently("curl", "--fail", "http://localhost:5000/v2/").code == 0)
+    push(registry, reference)
+    assert pulls(registry, reference)().code == 0
+    case.tally.cured.add("blob-lost")
+
+
+def test_a_port_that_an_engine_without_root_may_not_have_is_explained_and_cured(case: Case) -> None:
+    registry = case.registry
+    begin_rootless(registry)
+    registry.settings |= ENVIRONMENT
+    for reference, (archive, program) in IMAGES.items():
+        entry = ["--change", f'ENTRYPOINT ["{program}"]']
+        registry.does("docker", "import", *entry, archive, reference, user="dev", env=ENVIRONMENT)
+    low = ["docker", "run", "--detach", "--publish", "443:5000", "busybox:1", "sleep", "60"]
+    refused = registry.run(*low, user="dev", env=ENVIRONMENT)
+    case.cure(case.means(refused, "privileged-port", host=registry), host=registry)
+    assert f"{registry.address}:8443" in registry.inv("registry.test", registry_port="8443").out
+    case.tally.cured.add("privileged-port")
