@@ -97,6 +97,12 @@ def test_only_means_no_others(machine: Machine) -> None:
     assert _keys(machine, only=("podman",)) == {"containers"}
 
 
+def test_the_order_is_the_table_s_whatever_is_seen(machine: Machine) -> None:
+    machine.folder("/etc/rancher/k3s")
+    found = look.chosen(machine.where, only=("k3s", "podman", "docker"))
+    assert [store.name for store in found] == ["docker", "podman", "k3s"]
+
+
 def test_one_name_may_mean_several_stores(machine: Machine) -> None:
     machine.folder("/var/lib/docker")
     machine.folder("{home}/.docker/desktop")

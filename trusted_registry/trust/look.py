@@ -84,7 +84,7 @@ def chosen(
     for name in only:
         if name not in skip and not any(store.name == name for store in found):
             found.append(_unseen(name, rows, where))
-    return found
+    return sorted(found, key=stores.STORES.index)
 
 
 def _present(store: Store, where: Where) -> bool:
@@ -93,7 +93,8 @@ def _present(store: Store, where: Where) -> bool:
 
 def _unseen(name: str, rows: Iterable[Store], where: Where) -> Store:
     """Return a store that was asked for by name and whose readers are not seen here."""
-    store = next((row for row in rows if row.name == name), None)
+    named = [row for row in rows if row.name == name]
+    store = next((row for row in named if row.refresh), named[0] if named else None)
     if store is None or store.refresh:
         raise RegistryError(
             f"No store of the kind {name} is known on this system.",

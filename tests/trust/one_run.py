@@ -1,0 +1,37 @@
+"""One run on a machine in a folder, as a process of its own: `python -m tests.trust.one_run FOLDER ACTION NAME`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from tests.recorder import Recorder
+from tests.trust.engines import nobody
+from tests.trust.machines import Machine
+from trusted_registry.defaults import DEFAULTS
+from trusted_registry.settings import load
+from trusted_registry.trust import here, stores, takeback
+from trusted_registry.trust.here import Choice
+
+CHOICE = Choice(only=("docker", "podman", "containerd", "k3s"))
+
+
+def _never() -> NoReturn:
+    raise AssertionError
+
+
+def main(folder: Path, action: str, name: str) -> None:
+    """Trust, by one more name, or take all of it back."""
+    machine = Machine(folder / "machine")
+    stores.here = lambda *_: machine.where
+    flags = {"registry.address": "192.168.0.12", "registry.names": name}
+    settings = load(DEFAULTS, root=folder, find_address=_never, flags=flags)
+    if action == "trust":
+        here.trust(settings, nobody(), Recorder(), CHOICE)
+    else:
+        takeback.remove(settings, nobody(), Recorder())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])
