@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING
 import pytest
 from ruamel.yaml import YAML
 
+from trusted_registry.certificate import issue
+from trusted_registry.chapters import kit as kits
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.registry.answers import Found, Ran
-from trusted_registry.trust import nodes, stores
+from trusted_registry.trust import kit, nodes, stores
 from trusted_registry.trust.nodes import Node, Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.conftest import MakeSettings
+    from tests.recorder import Recorder
 
 NODE = Node("kind-worker", "kind", "running", "kind-kind")
 
@@ -177,12 +182,30 @@ def _sh(argv: tuple[str, ...], folder: Path) -> subprocess.CompletedProcess[str]
 @pytest.mark.process
 @pytest.mark.parametrize("code", [0, 1, 2])
 def test_a_script_is_a_whole_private_file_while_it_runs_and_gone_after(code: int, tmp_path: Path) -> None:
-    kit = f"""ls -l "$0" | cut -c1-10; basename "$0"; echo "$@"; cat "$0" | wc -c; echo 'ä %s'; exit {code} # \\n\n\n"""
-    done = _sh(nodes.kit_argv(kit.encode(), "trust-10.0.0.1-ab.sh", ("--only", "k3s")), tmp_path)
-    size = str(len(kit.encode()))
+    script = (
+        f"""ls -l "$0" | cut -c1-10; basename "$0"; echo "$@"; cat "$0" | wc -c; echo 'ä %s'; exit {code} # \\n\n\n"""
+    )
+    done = _sh(nodes.kit_argv(script.encode(), "trust-10.0.0.1-ab.sh", ("--only", "k3s")), tmp_path)
+    size = str(len(script.encode()))
     assert done.stdout.splitlines() == ["-rw-------", "trust-10.0.0.1-ab.sh", "--only k3s", size, "ä %s"]
     assert done.returncode == code
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_script_that_is_too_long_for_an_argument_is_refused() -> None:
+    with pytest.raises(RegistryError, match="larger than 100000 bytes"):
+        nodes.kit_argv(b" " * (nodes.LARGEST + 1), "kit.sh", ())
+
+
+@pytest.mark.process
+def test_the_kit_of_a_registry_with_many_names_is_not(
+    tmp_path: Path, make_settings: MakeSettings, edge: Recorder
+) -> None:
+    settings = make_settings(tool="cryptography", names=",".join(f"name-{number}.local" for number in range(50)))
+    issue.ensure(settings, edge)
+    content = kit.render(kits.subject(settings), settings.address)
+    done = _sh(nodes.kit_argv(content, "kit.sh", ("--help",)), tmp_path)
+    assert (done.returncode, "authority" in done.stdout.lower()) == (0, True)
 
 
 @pytest.mark.process

@@ -199,6 +199,19 @@ def test_what_was_ours_of_another_authority_is_replaced_where_it_stood() -> None
     assert _without(merged, K3S) == text
 
 
+def test_a_block_without_its_closing_mark_takes_nothing_of_others_with_it() -> None:
+    lines = shared.merged(SOUND["mirror"], K3S).splitlines(keepends=True)
+    lines.remove(f"  {blocks.END}\n")  # the first block's: the next mark opens another
+    text = "".join(lines)
+    assert blocks.removed(text, K3S[2]) == text
+    assert "would not be sound" in _refusal(text, K3S).message
+
+
+def test_a_key_that_was_added_for_us_stays_where_others_have_used_it_since() -> None:
+    merged = shared.merged("", K3S).replace("\nconfigs:", "\n# theirs\n  a.example: {}\nconfigs:", 1)
+    assert _without(merged, K3S) == f"mirrors: {blocks.MARK[:-1]}\n# theirs\n  a.example: {{}}\n"
+
+
 @pytest.mark.parametrize("path", ["registries.yaml", "buildkitd.toml", "daemon.json"])
 def test_an_empty_file_is_valid(path: str) -> None:
     shared.check(path, "")

@@ -161,7 +161,13 @@ def waiting(node: Node) -> str:
 
 
 def kit_argv(kit: bytes, name: str, flags: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what runs a script in a container as a file of this name, with flags."""
+    """Return what runs a script in a container as a file of this name, with flags.
+
+    Raises:
+        RegistryError: It is too long for one argument: the registry has some thousand names.
+    """
+    if len(kit) > LARGEST:
+        raise RegistryError(f"The kit is larger than {LARGEST} bytes.", cure="Give the registry fewer names.")
     return ("sh", "-c", RUN, "sh", kit.decode(), name, *flags)
 
 
