@@ -89,17 +89,17 @@ def test_a_full_disk_is_named_with_its_cure_and_holds_no_half_of_a_file(
 ) -> None:
     folder = machine.folder(template)
     shared = machine.where.path("/etc/rancher/k3s/registries.yaml")
-    with mounted(folder, "size=16k"):
+    with mounted(folder, "size=256k"):
         if shared.parent == folder:
             shared.write_text("mirrors:\n")
         filled = folder / "full"
         with pytest.raises(OSError, match="No space left"):
-            filled.write_bytes(bytes(1 << 16))
+            filled.write_bytes(bytes(1 << 20))
         with pytest.raises(RegistryError, match="No space left") as caught:
             here.trust(settings, nobody(), edge, CHOICE)
         assert caught.value.cure.startswith("Make room on the disk: df -h")
         assert [it for it in folder.rglob("*") if it.is_file() and it not in (filled, shared)] == []
-        assert shared.read_text() in ("mirrors:\n", "mirrors:\n  docker.io:\n")
+        assert shared.read_text() == "mirrors:\n" if shared.parent == folder else "mirrors:\n  docker.io:\n"
         filled.unlink()
         here.trust(settings, nobody(), edge, CHOICE)
         assert set(here.states(settings, nobody(), CHOICE).values()) == {State.TRUSTED}

@@ -66,7 +66,7 @@ def test_containerd_beside_an_engine_is_that_engine_s_own(machine: Machine) -> N
     assert "containerd" not in _keys(machine)
 
 
-@pytest.mark.parametrize("sign", ["nerdctl", "crictl", "kubelet"])
+@pytest.mark.parametrize("sign", row("containerd").signs.programs)
 def test_what_reads_certs_d_through_containerd_counts_beside_an_engine_too(sign: str, machine: Machine) -> None:
     for name in ("containerd", "dockerd", sign):
         machine.program(name)
@@ -88,6 +88,7 @@ def test_stores_of_the_whole_system_are_for_those_who_ask(machine: Machine) -> N
 
 def test_a_store_asked_for_by_name_needs_no_further_flag(machine: Machine) -> None:
     machine.folder("/usr/local/share/ca-certificates")
+    assert _keys(machine, system=False) == set()
     assert _keys(machine, system=False, only=("system",)) == {"system-debian"}
 
 
