@@ -72,7 +72,7 @@ class _Api:
             return 0, f"{self.runtimes[name]}\n".encode(), b""
         if tuple(argv) == containerd.ASK:
             return (0, self.dumps[name], b"") if self.dumps[name] else (1, b"", b"containerd: no such file\n")
-        self.kits.append((name, tuple(argv[6:])))
+        self.kits.append((name, tuple(argv[6 + int(argv[5]) :])))
         end = self.ends[name]
         if isinstance(end, Exception):
             raise end

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from trusted_registry.registry.answers import Found, Ran
 
-LARGEST = 100_000
-"""Bytes of a script that still travel as one argument: Linux takes 128 KiB (execve(2), MAX_ARG_STRLEN)."""
+PIECE = 30_000
+"""Characters of a script in one argument: Linux takes 128 KiB (execve(2), MAX_ARG_STRLEN), and one may be 4 bytes."""
 
 CHANGED, FAILED, LEFT_OUT = "changed", "failed", "left out"
 """How it may end on a node; the kit has further words."""
@@ -37,12 +37,17 @@ STORES = {"k3s": "k3s", "dockerd": "docker", "containerd": "containerd"}
 RUN = """umask 077
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
-kit=$1 name=$2
+kit=$folder/$1 pieces=$2
 shift 2
-printf %s "$kit" > "$folder/$name" && sh "$folder/$name" "$@\""""
-"""Has a script, its first argument, be a file for as long as it runs: it checks its own checksum.
+while [ "$pieces" -gt 0 ]; do
+    printf %s "$1" >> "$kit" || exit 1
+    shift
+    pieces=$((pieces - 1))
+done
+sh "$kit" "$@\""""
+"""Has a script, some of the arguments, be a file for as long as it runs: it checks its own checksum.
 
-An argument rather than `docker cp`, which writes below what is mounted over /tmp (kind mounts a tmpfs there), and
+Arguments rather than `docker cp`, which writes below what is mounted over /tmp (kind mounts a tmpfs there), and
 rather than standard input, which not every way to an engine can end.
 """
 
@@ -161,14 +166,10 @@ def waiting(node: Node) -> str:
 
 
 def kit_argv(kit: bytes, name: str, flags: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what runs a script in a container as a file of this name, with flags.
-
-    Raises:
-        RegistryError: It is too long for one argument: the registry has some thousand names.
-    """
-    if len(kit) > LARGEST:
-        raise RegistryError(f"The kit is larger than {LARGEST} bytes.", cure="Give the registry fewer names.")
-    return ("sh", "-c", RUN, "sh", kit.decode(), name, *flags)
+    """Return what runs a script in a container as a file of this name, with flags."""
+    text = kit.decode()
+    pieces = [text[at : at + PIECE] for at in range(0, len(text), PIECE)]
+    return ("sh", "-c", RUN, "sh", name, str(len(pieces)), *pieces, *flags)
 
 
 def typed(node: str, kit: str, flags: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
