@@ -6,10 +6,10 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def put(name: str, script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -29,3 +29,10 @@ def real(name: str) -> str:
     found = shutil.which(name)
     assert found
     return found
+
+
+def need(**packages: str) -> None:
+    """Skip a test, and say so, where a program is not installed: by its name, the package that has it."""
+    for name, package in packages.items():
+        if not shutil.which(name):
+            pytest.skip(f"{name} is not installed: apt install {package}")

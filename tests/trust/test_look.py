@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import programs
 from tests.disk import snapshot
 from tests.trust.machines import SPELLINGS, Machine, entry, row, subject
 from trusted_registry.errors import RegistryError
@@ -298,7 +298,7 @@ def test_another_certificate_of_ours_in_the_bundle_is_not_enough(
 def test_a_browser_s_database_has_it_once_it_was_added(machine: Machine, ours: Subject, tmp_path: Path) -> None:
     from trusted_registry import run
 
-    assert shutil.which("certutil"), "apt install libnss3-tools"
+    programs.need(certutil="libnss3-tools")
     folders = [machine.folder(it) for it in ("{home}/.pki/nssdb", "{home}/.mozilla/firefox/abc.default")]
     machine.folder("{home}/.mozilla/firefox/Crash Reports")
     for folder in folders:

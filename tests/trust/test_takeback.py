@@ -373,7 +373,7 @@ def test_a_refresh_that_fails_is_tried_again_by_the_next_run_either_way(
 
 
 def _browser(machine: Machine, *templates: str) -> list[Path]:
-    assert shutil.which("certutil"), "apt install libnss3-tools"
+    programs.need(certutil="libnss3-tools")
     machine.program("certutil")
     folders = [machine.folder(template) for template in templates]
     for folder in folders:
@@ -414,6 +414,7 @@ def test_a_browser_s_profile_that_is_gone_is_forgotten(machine: Machine, setting
 def test_a_profile_with_a_password_is_an_error_and_no_question_that_waits_for_ever(
     machine: Machine, settings: Settings, tmp_path: Path
 ) -> None:
+    programs.need(certutil="libnss3-tools")
     machine.program("certutil")
     folder = machine.folder("{home}/.pki/nssdb")
     (tmp_path / "password").write_text("secret\n")
@@ -427,6 +428,7 @@ def test_a_profile_with_a_password_is_an_error_and_no_question_that_waits_for_ev
 def test_java_gets_it_and_gives_it_back(
     machine: Machine, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    programs.need(keytool="default-jre-headless")
     real, keystore = programs.real("keytool"), tmp_path / "cacerts"
     own = f'[ "$word" = -cacerts ] && set -- "$@" -keystore {keystore} || set -- "$@" "$word"'
     programs.put("keytool", f'for word; do shift; {own}; done; exec {real} "$@"', tmp_path, monkeypatch)

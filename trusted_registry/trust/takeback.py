@@ -81,11 +81,8 @@ def _free(key: str, known: list[Entry], unknown: list[Entry], edge: Edge) -> lis
     _forget(known, edge)
     files = [str(operation.path) for operation in its_plan.operations if isinstance(operation, Remove)]
     shared = [f"lines in {operation.path}" for operation in its_plan.operations if isinstance(operation, Write)]
-    inside = [
-        entry
-        for entry in known
-        if entry.value and any(entry.value in argv and entry.path in " ".join(argv) for argv in its_plan.runs)
-    ]
+    runs = [" ".join(argv) for argv in its_plan.runs]
+    inside = [entry for entry in known if entry.value and any(entry.value in it and entry.path in it for it in runs)]
     return [*files, *shared, *(f"{entry.value} in {entry.path or key}" for entry in inside)]
 
 
