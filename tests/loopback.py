@@ -103,6 +103,8 @@ class _Server(http.server.ThreadingHTTPServer):
                 return
             with self.tls.wrap_socket(request, server_side=True) as wrapped:
                 _Registry(wrapped, client_address, self)
+                wrapped.settimeout(1)
+                wrapped.unwrap()  # says goodbye, as Go's server does: OpenSSL takes silence for a cut line
 
 
 @contextlib.contextmanager

@@ -41,6 +41,12 @@ _BESIDE = 4
 """Clients at a time: each is quick, and mostly waits for its own service."""
 
 _VERSION = re.compile(r"\d+(\.\d+)+")
+_OTHER = re.compile(
+    r"IP SANs|certificate is (not )?valid|expired|not yet valid|legacy Common Name|HTTP response to HTTPS|subject name"
+    r"|subject alternative name|mismatch|not permitted",
+    re.IGNORECASE,
+)
+"""What no trust would mend: the certificate itself, the clock, or a registry without TLS."""
 _ENGLISH = {"LC_ALL": "C.UTF-8"}
 
 
@@ -276,9 +282,9 @@ def _version(client: Client, engine: Engine) -> str:
 
 
 def cure(client: Client, reason: str) -> str:
-    """Return what helps a client that refuses the registry for a reason."""
-    if "unknown authority" not in reason and (general := answers.cure(reason)).startswith(("./inv cert", "Use TLS")):
-        return general
+    """Return what helps a client that refuses the registry: trust in its own store, unless something else is wrong."""
+    if _OTHER.search(reason):
+        return answers.cure(reason)
     if platform.system() == "Darwin":
         return "./inv trust.macos"
     return "./inv trust.linux --system" if client.store == "system" else f"./inv trust.linux --only {client.store}"
