@@ -9,17 +9,20 @@ import pytest
 
 from tests import forge
 from trusted_registry.certificate import inspect, issue
-from trusted_registry.doctor import checks
-from trusted_registry.doctor.facts import Disk, Facts, Kept, Stored, Wire
+from trusted_registry.doctor import checks, trusts
+from trusted_registry.doctor.facts import Disk, Facts, Kept, Wire
 from trusted_registry.registry.answers import Info, Running
-from trusted_registry.trust import look, stores
+from trusted_registry.trust import stores
 from trusted_registry.trust.stores import Store, Subject, Where
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from tests.conftest import MakeSettings
     from tests.forge import Forged
+    from trusted_registry.doctor.facts import Stored
+    from trusted_registry.trust.ledger import Entry
 
 ADDRESS = "192.168.0.12"
 ENGINE = Info(
@@ -76,16 +79,9 @@ def found(facts: Facts, client: str = "") -> list[str]:
     return list(dict.fromkeys(finding.check for finding in checks.judge(facts, client)))
 
 
-def stored(machine: Machine, *keys: str, ours: set[tuple[str, str]] | None = None) -> tuple[Stored, ...]:
+def stored(machine: Machine, *keys: str, known: Iterable[Entry] = ()) -> tuple[Stored, ...]:
     """Return what stores of a machine hold, looked at as on any."""
-    made = []
-    for key in keys:
-        row = machine.store(key)
-        items = tuple(look._store(row, machine.subject, machine.where, ours or set()))
-        folders = {item.path.parent for item in items if item.spelling}
-        files = tuple(path for folder in sorted(folders) if folder.is_dir() for path in sorted(folder.iterdir()))
-        made.append(Stored(row, items, None, files))
-    return tuple(made)
+    return tuple(trusts.stored(machine.store(key), machine.subject, known, machine.where) for key in keys)
 
 
 @pytest.fixture

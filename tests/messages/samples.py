@@ -252,8 +252,8 @@ SAMPLES: list[tuple[str, str]] = [
     ),
     (
         (
-            'level=fatal msg="reading JSON file \\"/run/containers/1000/auth.json\\": open /run/containers/1000/auth.json: '
-            'permission denied"'
+            'level=fatal msg="reading JSON file \\"/run/containers/1000/auth.json\\": open '
+            '/run/containers/1000/auth.json: permission denied"'
         ),
         "login-file",
     ),

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from trusted_registry.trust.look import Item
 
 _DOCKER = ("docker", "docker-rootless", "docker-desktop")
-_REGISTRY = ("docker", "podman")
-"""Stores whose readers take `*.key` and `*.cert` for a client's own."""
 
 
 def _flags(facts: Facts) -> str:
@@ -92,14 +90,6 @@ def _stray(facts: Facts, stored: Stored) -> Iterator[Finding]:
                 f"{path} counts for nothing",
                 f"{stored.store.clients}: authorities are read from files that end in .crt.",
                 (cure,),
-                client=stored.store.name,
-            )
-        if stored.store.name in _REGISTRY and path.suffix == ".cert" and path.with_suffix(".key") not in stored.files:
-            yield Finding(
-                "certs.d",
-                f"{path} has no key beside it",
-                f"{stored.store.clients}: .cert means a client's certificate, and every pull fails without its key.",
-                (f"sudo mv {quoted} {shlex.quote(str(path.with_suffix('.cert.unused')))}",),
                 client=stored.store.name,
             )
         if (

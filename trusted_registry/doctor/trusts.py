@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from trusted_registry.registry.engine import Engine
     from trusted_registry.trust.look import Item
-    from trusted_registry.trust.stores import Store
+    from trusted_registry.trust.stores import Store, Where
 
 CONTAINERD = "containerd"
 _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem")
@@ -37,12 +37,12 @@ def add(facts: Facts, engine: Engine, client: str) -> Facts:
         rows = here.chosen(engine, Choice(only=(client,) if client else ()))
     except RegistryError:
         return facts
-    known = ledger.read(ledger.where())
-    found = tuple(_stored(store, subject, known) for store in rows)
-    system = [row for row in stores.STORES if row.name == "system" and stores.present(row.signs, stores.here())]
-    vouched = any(item.state is State.TRUSTED for row in system for item in _stored(row, subject, known).items)
+    known, where = ledger.read(ledger.where()), stores.here()
+    found = tuple(stored(store, subject, known, where) for store in rows)
+    system = [row for row in stores.STORES if row.name == "system" and stores.present(row.signs, where)]
+    vouched = any(item.state is State.TRUSTED for row in system for item in stored(row, subject, known, where).items)
     # Kubernetes alone reads certs.d through what config.toml says: nerdctl and ctr are told where it is.
-    kubernetes = any(stores.program(name, stores.here()) for name in ("crictl", "kubelet"))
+    kubernetes = any(stores.program(name, where) for name in ("crictl", "kubelet"))
     advice = _advice() if kubernetes and any(store.key == CONTAINERD for store in rows) else ()
     return replace(facts, stores=found, containerd=advice, vouched=vouched)
 
@@ -54,8 +54,8 @@ def _unverified(facts: Facts, engine: Engine) -> tuple[str, ...]:
         return ()
 
 
-def _stored(store: Store, subject: Subject, known: Iterable[ledger.Entry]) -> Stored:
-    where = stores.here()
+def stored(store: Store, subject: Subject, known: Iterable[ledger.Entry], where: Where) -> Stored:
+    """Return what a store holds, and what lies beside it."""
     files = [file for file in store.files(subject) if file.spelling]
     folders = dict.fromkeys(where.path(file.path).parent for file in files)
     beside = tuple(path for folder in folders for path in _listed(folder))

@@ -1,0 +1,159 @@
+"""What --fix does: it restores what is ours, asks before it changes more, and touches nothing of anybody else's."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import forge
+from tests.disk import mode, snapshot
+from tests.recorder import Recorder
+from tests.registry.engines import OnLoopback, as_engine, container
+from trusted_registry.certificate import issue
+from trusted_registry.doctor import mend
+from trusted_registry.doctor.finding import Chmod, Finding, Fix, Renew, Restart, Start, Trust
+from trusted_registry.registry import serve
+from trusted_registry.trust import ledger, stores
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import MakeSettings
+    from trusted_registry.settings import Settings
+
+OTHER = b"somebody else's\n"
+
+
+def finding(fix: Fix | None, *, asks: bool = False) -> Finding:
+    """Return something that is wrong, with what may be done about it."""
+    return Finding("x", "evidence", "cause", ("cure",), fix, asks)
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings, edge: Recorder) -> Settings:
+    """A checkout with a certificate."""
+    made = make_settings(tool="cryptography")
+    issue.ensure(made, edge)
+    edge.commands.clear()
+    return made
+
+
+@pytest.fixture
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that plays the machine's disk, on which docker and podman are found."""
+    root = tmp_path / "disk"
+    for program in ("podman", "dockerd"):
+        path = root / "bin" / program
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+        path.chmod(0o755)
+    (root / "var/lib/docker").mkdir(parents=True)
+    home = root / "home"
+    where = stores.Where(home, home / ".config", home / ".local", root / "run", home / ".docker", (root / "bin",), root)
+    monkeypatch.setattr(stores, "here", lambda: where)
+    return root
+
+
+def _engine() -> object:
+    engine = OnLoopback()
+    engine.here = False
+    return engine
+
+
+def test_a_finding_without_a_fix_is_left_alone(settings: Settings, edge: Recorder) -> None:
+    before = snapshot(settings.root)
+    assert mend.mend([finding(None)], settings, as_engine(_engine()), edge) == 0
+    assert (snapshot(settings.root), edge.commands, edge.asked) == (before, [], [])
+
+
+@pytest.mark.process
+def test_a_key_s_mode_is_restored_without_a_question(settings: Settings, edge: Recorder) -> None:
+    key = settings.folder / "ca.key"
+    key.chmod(0o644)
+    assert mend.mend([finding(Chmod(key, "go-rwx"))], settings, as_engine(_engine()), edge) == 1
+    assert (mode(key), edge.asked) == (0o600, [])
+
+
+@pytest.mark.parametrize("fix", [Start(), Renew(), Trust("docker")])
+def test_what_changes_more_is_asked_about_and_no_is_an_answer(fix: Fix, settings: Settings, disk: Path) -> None:
+    edge = Recorder(answer=False)
+    before = (snapshot(settings.root), snapshot(disk))
+    assert mend.mend([finding(fix, asks=True)], settings, as_engine(_engine()), edge) == 0
+    assert (len(edge.asked), (snapshot(settings.root), snapshot(disk))) == (1, before)
+
+
+def test_the_same_fix_is_done_once(settings: Settings, edge: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(serve, "refresh", lambda *_: done.append("restart"))
+    twice = [finding(Restart()), finding(Restart())]
+    assert mend.mend(twice, settings, as_engine(_engine()), edge) == 1
+    assert done == ["restart"]
+
+
+def test_an_absent_trust_is_written_and_noted(settings: Settings, edge: Recorder, disk: Path) -> None:
+    assert mend.mend([finding(Trust("docker"), asks=True)], settings, as_engine(_engine()), edge) == 1
+    written = disk / "etc/docker/certs.d" / settings.address / "ca.crt"
+    assert written.read_bytes() == (settings.folder / "ca.crt").read_bytes()
+    assert str(written) in {entry.path for entry in ledger.read(ledger.where())}
+
+
+def test_trust_of_ours_that_is_stale_is_written_anew(settings: Settings, edge: Recorder, disk: Path) -> None:
+    mend.mend([finding(Trust("docker"))], settings, as_engine(_engine()), edge)
+    issue.ensure(settings, edge, force=True)
+    assert mend.mend([finding(Trust("docker"))], settings, as_engine(_engine()), edge) == 1
+    written = disk / "etc/docker/certs.d" / settings.address / "ca.crt"
+    assert written.read_bytes() == (settings.folder / "ca.crt").read_bytes()
+
+
+def _strangers(root: Path, settings: Settings) -> list[Path]:
+    """Return a file of somebody else's in every place that trust is written to, by the table itself."""
+    subject = stores.Subject(b"", "0" * 64, (settings.address, f"{settings.address}:443"))
+    where = dataclasses.replace(stores.here(), root=root)
+    named = [file.path for row in stores.STORES for file in row.files(subject) if file.spelling]
+    shared = [block.path for row in stores.STORES for block in row.blocks(subject)]
+    return [where.path(path) for path in dict.fromkeys((*named, *shared))]
+
+
+def test_a_file_of_somebody_else_s_in_any_place_is_not_touched(settings: Settings, edge: Recorder, disk: Path) -> None:
+    foreign = _strangers(disk, settings)
+    assert len({path.parent.parent for path in foreign}) > 4
+    for path in foreign:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"mirrors: {x: 1}\n" if path.suffix == ".yaml" else OTHER)
+    before = snapshot(disk)
+    for name in dict.fromkeys(row.name for row in stores.STORES if not row.on_request):
+        mend.mend([finding(Trust(name))], settings, as_engine(_engine()), edge)
+    after = snapshot(disk)
+    assert {name: after[name] for name in before} == before
+    assert edge.warned
+
+
+def test_one_fix_that_fails_does_not_keep_the_others_from_being_tried(
+    settings: Settings, edge: Recorder, disk: Path
+) -> None:
+    path = disk / "etc/docker/certs.d" / settings.address / "ca.crt"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(OTHER)
+    both = [finding(Trust("docker")), finding(Trust("podman"))]
+    assert mend.mend(both, settings, as_engine(_engine()), edge) == 1
+    assert (path.read_bytes(), len(edge.warned)) == (OTHER, 1)
+    assert (disk / "etc/containers/certs.d" / settings.address / "ca.crt").exists()
+
+
+def test_a_container_of_somebody_else_s_with_the_registry_s_name_is_not_touched(
+    settings: Settings, edge: Recorder, tmp_path: Path
+) -> None:
+    forge.save(forge.server(None), tmp_path, "theirs")
+    engine = OnLoopback(running=container(role=None))
+    assert mend.mend([finding(Start())], settings, as_engine(engine), edge) == 0
+    assert (engine.done, len(edge.warned)) == ([], 1)
+
+
+def test_a_dry_run_of_a_fix_changes_nothing(settings: Settings, disk: Path) -> None:
+    edge = Recorder(dry=True)
+    before = (snapshot(settings.root), snapshot(disk))
+    wrong = [finding(Chmod(settings.folder / "ca.key", "go-rwx")), finding(Trust("docker"))]
+    mend.mend(wrong, settings, as_engine(_engine()), edge)
+    assert ((snapshot(settings.root), snapshot(disk)), bool(edge.commands)) == (before, True)
