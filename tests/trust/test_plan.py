@@ -137,7 +137,7 @@ def test_what_is_added_to_a_file_of_others_is_shown_and_nothing_around_it(machin
     machine.file(REGISTRIES, f"{SHARED}configs:\n  docker.io:\n    auth: {{password: secret}}\n")
     its_plan = _install(machine, "k3s", ours)
     assert ("editor", str(machine.where.path(REGISTRIES))) in its_plan.typed
-    (note,) = its_plan.notes
+    (note,) = its_plan.notes.values()
     assert f'+        - "https://{SPELLINGS[0]}"' in note.splitlines()
     assert "secret" not in note
     edge = Recorder(dry=True)

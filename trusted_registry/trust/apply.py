@@ -44,9 +44,9 @@ def carry_out(plan: Plan, edge: Edge) -> None:
     as_root = plan.machine and anothers and os.geteuid() != 0
     if (as_root or (plan.machine and plan.runs)) and not edge.dry:
         _sudo()
-    for note in plan.notes:
-        edge.say(note)
     for command in plan.typed:
+        if command[0] == "editor" and command[-1] in plan.notes:
+            edge.say(plan.notes[command[-1]])
         edge.command(["sudo", *command] if as_root else command)
     if plan.operations and not edge.dry:
         if as_root:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from trusted_registry.trust.look import State
 from trusted_registry.trust.stores import MACHINE, STORES, Block, Database, File
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from trusted_registry.trust.ledger import Entry
     from trusted_registry.trust.look import Item
@@ -32,7 +32,7 @@ class Plan:
         typed: The same as commands.
         runs: Commands that are run afterwards, shown as they are.
         machine: Whether it takes root, where the files say nothing about that.
-        notes: What changes in files of others, where no command says it: lines with + or -, as in a patch.
+        notes: What changes in files of others, by their paths: lines with + or -, as in a patch.
     """
 
     store: str
@@ -40,7 +40,7 @@ class Plan:
     typed: tuple[tuple[str, ...], ...]
     runs: tuple[tuple[str, ...], ...] = ()
     machine: bool = True
-    notes: tuple[str, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Whether there is anything to do."""
@@ -64,7 +64,7 @@ def install(store: Store, items: Sequence[Item], subject: Subject, source: Path)
         _check_ours(item)
     writes = [Write(item.path, item.what.content) for item in missing if isinstance(item.what, File)]
     typed = [_typed(write, subject, source) for write in writes]
-    notes = []
+    notes = {}
     for path in dict.fromkeys(item.path for item in missing if isinstance(item.what, Block)):
         text = next(item.text for item in items if item.path == path)
         wanted = [item.what for item in items if item.path == path and isinstance(item.what, Block)]
@@ -72,7 +72,7 @@ def install(store: Store, items: Sequence[Item], subject: Subject, source: Path)
         write = Write(path, shared.merged(text, wanted).encode(), mode(path))
         writes.append(write)
         typed.append(("editor", str(path)) if text else _typed(write, subject, source))
-        notes += [_difference(text, write)] if text else []
+        notes |= {str(path): _difference(text, write)} if text else {}
     runs = [
         look.command(item.what.add, subject.name, item.path, str(source))
         for item in missing
@@ -80,7 +80,7 @@ def install(store: Store, items: Sequence[Item], subject: Subject, source: Path)
     ]
     if writes and store.refresh:
         runs.append(store.refresh.command)
-    return Plan(store.key, tuple(writes), tuple(typed), tuple(runs), machine=store.scope == MACHINE, notes=tuple(notes))
+    return Plan(store.key, tuple(writes), tuple(typed), tuple(runs), machine=store.scope == MACHINE, notes=notes)
 
 
 def _check_ours(item: Item) -> None:
@@ -105,7 +105,7 @@ def _typed(write: Write, subject: Subject, source: Path) -> tuple[str, ...]:
 def _difference(before: str, write: Write) -> str:
     """Return what a write changes in a file, without the lines around it: those may hold passwords."""
     lines = before.splitlines(), write.content.decode().splitlines()
-    changed = difflib.unified_diff(*lines, f"{write.path}", f"{write.path}", n=0, lineterm="")
+    changed = difflib.unified_diff(*lines, str(write.path), str(write.path), n=0, lineterm="")
     return "\n".join(changed)
 
 
@@ -144,7 +144,7 @@ def taken_back(key: str, entries: Sequence[Entry]) -> tuple[Plan, list[Path]]:
             operations.append(operation)
             typed.append(("editor" if isinstance(operation, Write) else "rm", str(operation.path)))
     edited = [operation for operation in operations if isinstance(operation, Write)]
-    notes = tuple(_difference(look.read(write.path), write) for write in edited)
+    notes = {str(write.path): _difference(look.read(write.path), write) for write in edited}
     return Plan(key, tuple(operations), tuple(typed), tuple(runs), machine=machine, notes=notes), changed
 
 
