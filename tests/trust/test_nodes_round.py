@@ -215,6 +215,12 @@ def test_a_node_that_dies_half_way_fails_and_the_others_go_on(go: Go, api: _Api)
         nodes.insist(outcomes)
 
 
+def test_what_the_kit_found_worth_a_look_is_said_with_the_node(go: Go, api: _Api, edge: Recorder) -> None:
+    api.add("kind-a", KIND, "containerd", (0, CHANGED[1], b"note: /etc/x was changed since; it stays\nelse\n"))
+    go()
+    assert edge.warned == ["kind-a: /etc/x was changed since; it stays"]
+
+
 def test_a_node_that_does_not_run_is_named_and_left_out(go: Go, api: _Api) -> None:
     api.add("kind-a", KIND, "containerd", state="paused")
     api.add("kind-b", KIND, "containerd")

@@ -95,6 +95,8 @@ def _on(node: Node, its: _Round) -> Outcome:
         if its.edge.dry:
             return Outcome(node, runtime, "")
         ran = inside.run(its.engine, node.name, nodes.kit_argv(its.kit, its.name, flags))
+        for note in nodes.notes(ran):
+            its.edge.warn(f"{node.name}: {note}")
         outcome = nodes.read(node, runtime, ran)
         return replace(outcome, left=_left(outcome, its)) if outcome.state != nodes.FAILED else outcome
     except RegistryError as error:

@@ -193,6 +193,11 @@ def read(node: Node, runtime: str, ran: Ran) -> Outcome:
     return failed(node, runtime, reason or "the kit does not say why")
 
 
+def notes(ran: Ran) -> tuple[str, ...]:
+    """Return what the kit found worth a look on a node."""
+    return tuple(line.removeprefix("note: ") for line in ran.err.splitlines() if line.startswith("note: "))
+
+
 def failed(node: Node, runtime: str, reason: str) -> Outcome:
     """Return the outcome of a node on which it went wrong."""
     return Outcome(node, runtime, FAILED, reason, fine=False)
