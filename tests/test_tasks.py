@@ -61,6 +61,7 @@ SHOWN = {
     "cert.check": "openssl verify",
     "cert.renew": "openssl x509 -req",
     "up": "docker run",
+    "doctor": "openssl s_client",
     "down": "docker rm",
     "test": "nox",
 }
@@ -68,6 +69,7 @@ GIVEN = {name: {"name": "ada"} for name in ("registry.user.add", "registry.user.
 GIVEN["trust.hosts"] = {"inventory": "web1,web2"}
 QUIET = {
     "status": "it only looks",
+    "explain": "it only reads",
     "registry.user.list": "so does this",
     "trust.list": "so does this",
     "trust.windows": "it prints for another machine",

@@ -1,0 +1,158 @@
+"""What a person sees of explain and doctor: sentences, cures, JSON, exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.disk import snapshot
+from trusted_registry.certificate import issue
+from trusted_registry.chapters import doctor
+from trusted_registry.doctor.finding import Chmod, Finding
+from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.registry import answers
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
+    from tests.conftest import Invoke, MakeSettings
+    from tests.recorder import Recorder
+    from trusted_registry.settings import Settings
+
+SAID = 'Get "https://192.168.0.99/v2/": x509: certificate signed by unknown authority'
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings, edge: Recorder) -> Settings:
+    """A checkout with a certificate."""
+    made = make_settings(tool="cryptography")
+    issue.ensure(made, edge)
+    edge.said.clear()
+    return made
+
+
+def test_a_message_is_shown_with_its_cause_and_its_cure(settings: Settings, edge: Recorder) -> None:
+    doctor.explained(edge, doctor.recognised(settings, edge, SAID))
+    (shown,) = edge.said
+    assert shown.startswith(f"said: {SAID}\n why: ")
+    assert "\n  do: ./inv trust.linux --address 192.168.0.99  # " in shown
+
+
+def test_a_message_is_read_from_standard_input(
+    settings: Settings, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"pulling…\n{SAID}\n"))
+    assert [match.key for match in doctor.recognised(settings, edge, "")] == ["unknown-authority"]
+
+
+def test_a_text_without_a_known_message_ends_with_1_and_says_what_to_do(settings: Settings, edge: Recorder) -> None:
+    with pytest.raises(RegistryError, match="Nothing in this text") as caught:
+        doctor.explained(edge, doctor.recognised(settings, edge, "all is well"))
+    assert (caught.value.code, "./inv doctor" in caught.value.cure) == (1, True)
+
+
+def test_on_the_registry_s_own_machine_a_cure_needs_no_other(settings: Settings, edge: Recorder) -> None:
+    said = SAID.replace(".99", ".12").replace("signed by unknown authority", "has expired")
+    (match,) = doctor.recognised(settings, edge, said)
+    assert match.cure[0].line == "./inv cert.renew"
+    (settings.folder / "domain.key").unlink()
+    (match,) = doctor.recognised(settings, edge, said)
+    assert "on the registry's machine" in match.cure[0].line
+
+
+def test_a_push_that_fails_explains_itself(edge: Recorder) -> None:
+    reason = 'Get "https://192.168.0.12/v2/": x509: certificate signed by unknown authority'
+    with pytest.raises(RegistryError) as caught, edge.progress("x") as progress:
+        answers.follow([{"error": reason}], progress, "Pushing 192.168.0.12/app failed")
+    assert caught.value.cure.startswith("./inv trust.linux --address 192.168.0.12 (")
+    with pytest.raises(RegistryError) as caught, edge.progress("x") as progress:
+        answers.follow([{"error": "no basic auth credentials"}], progress, "Pushing 192.168.0.12:8443/app failed")
+    assert "docker login 192.168.0.12:8443" in caught.value.cure
+    assert answers.cure("something new") == "./inv doctor looks for what is wrong."
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("192.168.0.12", ("192.168.0.12", 443)),
+        ("192.168.0.12:8443", ("192.168.0.12", 8443)),
+        ("Registry.local:5000", ("registry.local", 5000)),
+        ("fd00::12", ("fd00::12", 443)),
+        ("[fd00::12]", ("fd00::12", 443)),
+        ("[fd00::12]:8443", ("fd00::12", 8443)),
+    ],
+)
+def test_another_machine_s_registry_is_named_as_in_a_reference(typed: str, meant: tuple[str, int]) -> None:
+    assert doctor.parted(typed) == meant
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["a b", "a:", "a:0", "a:70000", "a:x", "https://a", "127.0.0.1", "localhost:5000", "999.1.1.1", "a/b", "-x"],
+)
+def test_what_is_no_registry_s_name_is_refused(typed: str) -> None:
+    with pytest.raises(SettingError):
+        doctor.parted(typed)
+
+
+def test_a_client_that_is_not_known_is_refused(settings: Settings, edge: Recorder) -> None:
+    with pytest.raises(SettingError, match="--client"):
+        doctor.examine(settings, edge, client="rkt", remote="", fix=False)
+
+
+def test_what_is_wrong_is_told_with_evidence_cause_and_cure_and_ends_with_1(edge: Recorder, tmp_path: Path) -> None:
+    wrong = Finding("keys", "seen", "because", ("chmod x",), Chmod(tmp_path, "x"), instead=("rm x",))
+    with pytest.raises(RegistryError, match="1 thing is wrong") as caught:
+        doctor.told(edge, [wrong])
+    assert edge.said == ["wrong: keys: seen\n  why: because", "   do: chmod x\n   or: rm x\n"]
+    assert "--fix" in caught.value.cure
+
+
+def test_nothing_wrong_is_told_in_one_line(edge: Recorder) -> None:
+    doctor.told(edge, [])
+    assert [line.startswith("doctor: nothing is wrong") for line in edge.said] == [True]
+
+
+def test_findings_are_json_for_programs(tmp_path: Path) -> None:
+    wrong = Finding("keys", "seen", "because", ("chmod x",), Chmod(tmp_path, "x"))
+    (read,) = json.loads(doctor.as_json([wrong]))
+    assert (read["check"], read["cure"], read["fixable"]) == ("keys", ["chmod x"], True)
+
+
+@pytest.mark.process
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # the Docker SDK's, of one that was refused
+def test_a_machine_without_an_engine_is_told_what_is_wrong_and_nothing_is_changed(
+    settings: Settings, edge: Recorder
+) -> None:
+    before = snapshot(settings.root)
+    findings = doctor.examine(settings, edge, client="", remote="", fix=False)
+    assert "engine" in {finding.check for finding in findings}
+    assert snapshot(settings.root) == before
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("words", [["explain", SAID], ["explain", "--json", SAID], ["explain", SAID, "--json"]])
+def test_the_message_is_the_task_s_one_word(words: list[str], invoke: Invoke) -> None:
+    done = invoke(*words, INVOKE_REGISTRY_ADDRESS="192.168.0.12")
+    assert (done.returncode, "--address 192.168.0.99" in done.stdout) == (0, True)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("words", [["explain"], ["explain", "--json"]])
+def test_without_a_word_the_task_reads_standard_input(words: list[str], invoke: Invoke) -> None:
+    done = invoke(*words, INVOKE_REGISTRY_ADDRESS="192.168.0.12")
+    assert (done.returncode, "Nothing in this text" in done.stderr) == (1, True)
+
+
+@pytest.mark.process
+def test_a_dry_doctor_shows_how_a_person_would_look(invoke: Invoke) -> None:
+    done: subprocess.CompletedProcess[str] = invoke("--dry", "doctor", INVOKE_REGISTRY_ADDRESS="192.168.0.12")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "$ openssl s_client -connect 192.168.0.12:443" in done.stdout
+    there = invoke("--dry", "doctor", "--remote", "10.0.0.9:8443", INVOKE_REGISTRY_ADDRESS="192.168.0.12").stdout
+    assert "-connect 10.0.0.9:8443" in there
+    assert "docker inspect" not in there
