@@ -101,10 +101,10 @@ def nodes(client: Host, node: Callable[..., None], images: None) -> tuple[str, .
     node("kube-master", "dind:1", DIND, "dockerd", "--bridge=none", "--iptables=false", "--storage-driver=vfs")
     node("k3d-dev-server-0", "plain:1", K3D, *IDLE)
     node("k3d-dev-serverlb", "plain:1", ("app=k3d", "k3d.cluster=dev", "k3d.role=loadbalancer"), *IDLE)
-    k3s = "printf '#!/bin/sh\\n' > /bin/k3s; chmod 0755 /bin/k3s; mkdir -p /etc/rancher/k3s; cat > $0"
-    path = "/etc/rancher/k3s/registries.yaml"
+    k3s = "printf '#!/bin/sh\\n' > /bin/k3s; chmod 0755 /bin/k3s; mkdir -p /etc/rancher/k3s"
+    _in(client, "k3d-dev-server-0", "sh", "-c", k3s)
     client.write("/srv/theirs.yaml", THEIRS)
-    client.does("sh", "-c", f'docker exec --interactive k3d-dev-server-0 sh -c "{k3s}" {path} < /srv/theirs.yaml')
+    client.does("docker", "cp", "/srv/theirs.yaml", "k3d-dev-server-0:/etc/rancher/k3s/registries.yaml")
     ready = (("kind-worker", "ctr"), ("kube-master", "docker"))
     client.wait_for("the runtimes", lambda: all(_runs(client, name, program) for name, program in ready))
     return ("k3d-dev-server-0", "kind-worker", "kube-master")
@@ -181,9 +181,9 @@ def test_nodes_that_wait_or_die_are_named_and_the_others_are_told(
     client.inv_fails("trust.nodes", saying="none has a label io.x-k8s.kind.cluster, app=k3d, mirantis")
     for name in ("a-dies", "b-waits", "c-lives"):
         node(name, "kind:1", KIND, *IDLE)
-    # the node's own end, at the first thing that the kit's way in needs
-    ends = "cd /bin && rm mktemp && printf '#!/bin/sh\\nkill 1; sleep 60\\n' > mktemp && chmod 0755 mktemp"
-    _in(client, "a-dies", "sh", "-c", ends)
+    # its shell ends the whole node when it is given the kit
+    ends = '#!/bin/ash\ncase $2 in *mktemp*) kill 1; sleep 60 ;; *) exec ash "$@" ;; esac\n'
+    _in(client, "a-dies", "sh", "-c", "rm /bin/sh; printf '%s' \"$0\" > /bin/sh; chmod 0755 /bin/sh", ends)
     client.does("docker", "pause", "b-waits")
     said = client.inv_fails("trust.nodes", saying="It is not well on 1 of 3 nodes: a-dies.").said
     assert "docker unpause b-waits" in said

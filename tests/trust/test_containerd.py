@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.programs import put
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import containerd
 
@@ -116,6 +118,24 @@ def test_a_disabled_plugin_needs_no_more_than_being_named(version: str, name: st
 
 def test_a_containerd_without_the_plugin_needs_no_advice() -> None:
     assert containerd.advice("version = 2\n[plugins]\n") == ()
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("there", "said"), [(False, "the defaults"), (True, "")])
+def test_without_a_file_the_defaults_are_what_containerd_goes_by(
+    there: bool,  # noqa: FBT001 - a column
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As 1.6 and 1.7 do: they dump nothing where there is no file, and nothing where it is broken."""
+    put("containerd", '[ "$2" = default ] && echo the defaults', tmp_path, monkeypatch)
+    config = tmp_path / "config.toml"
+    if there:
+        config.write_text("broken")
+    argv = [word.replace(containerd.CONFIG, str(config)) for word in containerd.ASK]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.returncode == 0) == (said, not there)
 
 
 def test_what_is_not_toml_is_named_with_its_line() -> None:

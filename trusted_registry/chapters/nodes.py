@@ -75,10 +75,11 @@ def trust(settings: Settings, engine: Engine, edge: Edge, errand: Errand) -> tup
         raise RegistryError("No node runs.", cure="; ".join(nodes.waiting(node) for node in found))
     outcomes = tuple(_on(node, its) for node in found)
     contexts = dict.fromkeys(it.node.context for it in outcomes if it.node.context and it.state != nodes.LEFT_OUT)
-    for context in contexts:
+    kubectl = shutil.which("kubectl")
+    for context in contexts if kubectl else ():
         _tell(context, reference, edge, errand)
-    if not contexts and not errand.remove:
-        edge.say(f"for tools that ask a cluster for its registry: {_by_hand(reference)}")
+    if not errand.remove and not (contexts and kubectl):
+        edge.say(f"for tools that ask a cluster for its registry, where kubectl is: {_by_hand(reference)}")
     return () if edge.dry else outcomes
 
 
@@ -143,11 +144,7 @@ def _dump(name: str, engine: Engine) -> str:
 
 
 def _tell(context: str, reference: str, edge: Edge, errand: Errand) -> None:
-    """Have a cluster name the registry, where kubectl is here and reaches it; another's word is left to stand."""
-    if not shutil.which("kubectl"):
-        if not errand.remove:
-            edge.say(f"kubectl is not here; where it is: {_by_hand(reference)}")
-        return
+    """Have a cluster name the registry, where kubectl reaches it; another's word is left to stand."""
     if edge.dry:
         edge.command(nodes.withdraw(context) if errand.remove else nodes.publish(context))
         return

@@ -8,10 +8,13 @@ from typing import Any
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import toml
 
-ASK = ("containerd", "config", "dump")
-"""What prints the configuration that containerd goes by, its own defaults and imported files included."""
 CERTS_D = "/etc/containerd/certs.d"
 CONFIG = "/etc/containerd/config.toml"
+ASK = ("sh", "-c", f"containerd config dump || {{ test ! -e {CONFIG} && containerd config default; }}")
+"""What prints the configuration that containerd goes by, its own defaults and imported files included.
+
+Without a file, containerd 1.x goes by its defaults, and yet has nothing to dump.
+"""
 RESTART = ("systemctl", "restart", "containerd")
 
 _OLD = '[plugins."io.containerd.grpc.v1.cri".registry]'
