@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 from typing import TYPE_CHECKING
@@ -132,6 +133,7 @@ def test_a_machine_without_an_engine_is_told_what_is_wrong_and_nothing_is_change
     findings = doctor.examine(settings, edge, client="", remote="", fix=False)
     assert "engine" in {finding.check for finding in findings}
     assert snapshot(settings.root) == before
+    gc.collect()
 
 
 @pytest.mark.process
