@@ -64,7 +64,7 @@ def install(store: Store, items: Sequence[Item], subject: Subject, source: Path)
         _check_ours(item)
     writes = [Write(item.path, item.what.content) for item in missing if isinstance(item.what, File)]
     typed = [_typed(write, subject, source) for write in writes]
-    notes = {}
+    notes: dict[str, str] = {}
     for path in dict.fromkeys(item.path for item in missing if isinstance(item.what, Block)):
         text = next(item.text for item in items if item.path == path)
         wanted = [item.what for item in items if item.path == path and isinstance(item.what, Block)]
