@@ -455,7 +455,7 @@ STORES: tuple[Store, ...] = (
         files=_beside("/etc/rancher/k3s"),
         blocks=_k3s("/etc/rancher/k3s"),
         restart=Restart(
-            "reads registries.yaml when it starts", "systemctl restart k3s (on an agent: k3s-agent)", "k3s"
+            "reads registries.yaml when it starts", "systemctl restart k3s || systemctl restart k3s-agent", "k3s"
         ),
     ),
     # docs.docker.com/build/buildkit/configure: what `docker buildx create` takes where no other file is named
