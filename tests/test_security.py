@@ -1,0 +1,36 @@
+"""SECURITY.md's claims lead somewhere: each test that it names is there, each task that it tells to run exists."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import tasks
+from tests.conftest import ROOT
+
+PAGE = (ROOT / "SECURITY.md").read_text()
+TESTS = sorted(set(re.findall(r"`(tests/[\w/]+(?:\.py)?/?)`", PAGE)))
+TASKS = sorted(set(re.findall(r"`\./inv ([a-z.]+)", PAGE)))
+
+
+@pytest.mark.parametrize("path", TESTS)
+def test_a_test_that_the_page_names_is_there(path: str) -> None:
+    assert (ROOT / path).exists()
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_that_the_page_tells_to_run_exists(name: str) -> None:
+    assert tasks.ns[name]
+
+
+def test_every_promise_names_its_test() -> None:
+    promises = PAGE.partition("## What is promised")[2].partition("## What is not")[0]
+    rows = [line for line in promises.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 10
+    assert [row for row in rows if "`tests/" not in row] == []
+
+
+def test_the_page_is_read_at_all() -> None:
+    assert {"cert", "trust.remove", "trust.hosts", "registry.user.add"} <= set(TASKS)
+    assert "tests/e2e/test_attacks.py" in TESTS
