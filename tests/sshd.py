@@ -59,13 +59,19 @@ class Farm:
         lines = [f"[{address}]:{self.port} {key or self.host_key}\n" for address in addresses]
         (self.folder / "known_hosts").write_text("".join(lines))
 
-    def inventory(self, path: Path, hosts: Mapping[str, str]) -> Path:
-        """Write an inventory of hosts by name, each with further variables of its own, such as its address."""
+    def inventory(self, path: Path, hosts: Mapping[str, str], *, root: bool = False) -> Path:
+        """Write an inventory of hosts by name, each with variables of its own, such as its address.
+
+        Args:
+            path: Where.
+            hosts: Variables by name, as a line of an inventory has them.
+            root: Whether sudo is asked for root there, unless a host's own variables say otherwise.
+        """
         common = {
             "ansible_port": str(self.port),
             "ansible_ssh_private_key_file": str(self.folder / "user"),
             "ansible_ssh_common_args": f'"{self.ssh_options}"',
-            "ansible_become": "false",
+            "ansible_become": str(root).lower(),
         }
         lines = [f"{name} {variables}".strip() for name, variables in hosts.items()]
         path.write_text("\n".join([*lines, "[all:vars]", *(f"{key}={value}" for key, value in common.items()), ""]))
@@ -74,8 +80,14 @@ class Farm:
 
 @contextlib.contextmanager
 def farm(folder: Path, addresses: Sequence[str], variables: Mapping[str, str] | None = None) -> Iterator[Farm]:
-    """Run sshds on loopback addresses for as long as the context lasts; ssh knows them all."""
-    made = Farm(folder, _free_port(addresses[0]), variables or {"FARM": "1"}, list(addresses))
+    """Run sshds on loopback addresses for as long as the context lasts; ssh knows them all.
+
+    Their sessions have another home, and a depth at which Debian's bash reads no .bashrc (bash(1), INVOCATION): what a
+    person has there runs programs, and a few of those start themselves for ever where the PATH is not that person's.
+    """
+    made = Farm(
+        folder, _free_port(addresses[0]), {"HOME": str(folder), "SHLVL": "1", **(variables or {})}, list(addresses)
+    )
     for key in ("host", "user"):
         argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key, "-f", str(folder / key)]
         subprocess.run(argv, check=True)

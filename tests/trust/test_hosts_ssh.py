@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from tests import sshd
 from tests.conftest import ROOT
 from tests.programs import real
 from tests.recorder import Recorder
+from tests.trust import kits
 from trusted_registry.chapters import hosts as chapter
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust.hosts import REFUSED, UNREACHABLE, Errand, Outcome
@@ -35,23 +37,12 @@ pytestmark = [
 
 ADDRESSES = [f"127.0.71.{last}" for last in range(2, 7)]
 PROGRAMS = (
-    "bash",
-    "cat",
-    "chmod",
-    "cut",
-    "dirname",
-    "grep",
-    "mkdir",
-    "mktemp",
-    "mv",
-    "rm",
-    "sed",
-    "sh",
-    "sleep",
-    "stat",
+    *("bash", "cat", "cut", "dirname", "grep", "mkdir", "mktemp", "mv", "rm", "sed", "sh", "sleep", "stat"),
+    *("awk", "base64", "chmod", "cmp", "cp", "head", "id", "ln", "ls", "readlink", "rmdir"),
+    *("sha256sum", "sort", "sync", "tail", "touch", "tr", "uname", "wc"),
+    *("setpriv", "sudo"),
 )
 """All that a session on a host can start: in particular no Python."""
-SUDO = ("setpriv", "sudo")
 STRANGER = "127.0.71.99"
 """An address at which no sshd listens."""
 
@@ -96,7 +87,7 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     (folder / "tmp").mkdir()
     (folder / "disks").mkdir()
     (folder / "programs").mkdir()
-    for name in (*PROGRAMS, *SUDO):
+    for name in PROGRAMS:
         (folder / "programs" / name).symlink_to(real(name))
     variables = {"PATH": folder / "programs", "TMPDIR": folder / "tmp", "DISKS": folder / "disks"}
     with sshd.farm(folder, ADDRESSES, {name: str(value) for name, value in variables.items()}) as made:
@@ -111,8 +102,8 @@ class Fleet:
         self.inventory = folder / "hosts.ini"
         self.edge = Recorder()
         self.names: dict[str, str] = {}
-        for path in farm.folder.glob("disks/*/*"):
-            path.unlink()
+        for path in farm.folder.glob("disks/*"):
+            shutil.rmtree(path)
         farm.know(ADDRESSES)
 
     def disk(self, name: str) -> Path:
@@ -126,14 +117,14 @@ class Fleet:
         self.names |= hosts
         self.farm.inventory(self.inventory, {name: f"ansible_host={at}" for name, at in self.names.items()})
 
-    def trust(self, **errand: object) -> dict[str, Outcome]:
+    def trust(self, kit: bytes = KIT.encode(), **errand: str | bool) -> dict[str, Outcome]:
         """Carry the kit to all of them."""
-        wanted = Errand(**{"inventory": str(self.inventory), **errand})  # type: ignore[arg-type]
-        return {it.host: it for it in chapter.carry("kit.sh", KIT.encode(), self.edge, wanted)}
+        wanted = Errand(str(self.inventory), **errand)  # type: ignore[arg-type]
+        return {it.host: it for it in chapter.carry("kit.sh", kit, self.edge, wanted)}
 
-    def states(self, **errand: object) -> dict[str, str]:
+    def states(self, kit: bytes = KIT.encode(), **errand: str | bool) -> dict[str, str]:
         """Carry the kit to all of them, and return how it ended, in a word each."""
-        return {name: it.state for name, it in self.trust(**errand).items()}
+        return {name: it.state for name, it in self.trust(kit, **errand).items()}
 
 
 @pytest.fixture
@@ -190,6 +181,60 @@ def test_a_limit_leaves_the_others_alone(fleet: Fleet) -> None:
 def test_each_host_is_a_line_as_it_ends(fleet: Fleet) -> None:
     fleet.states(forks="1")
     assert fleet.edge.said == ["1 of 3  one: changed", "2 of 3  two: changed", "3 of 3  three: changed"]
+
+
+# The kit itself
+
+ON_A_DISK = """
+folder=$(dirname "$0")
+cat > "$folder/the-kit.sh" <<'THE KIT ENDS HERE'
+{kit}THE KIT ENDS HERE
+exec sh "$folder/the-kit.sh" --root "$DISKS/$(echo "$SSH_CONNECTION" | cut -d' ' -f3)/a disk" "$@"
+"""
+"""Runs a kit on the folder that stands for a host's disk."""
+
+
+def _furnished(fleet: Fleet) -> dict[str, kits.Disk]:
+    return {name: kits.Disk(fleet.disk(name)).furnish() for name in fleet.names}
+
+
+def test_the_kit_itself_is_carried_and_writes_what_the_table_says_on_every_disk(fleet: Fleet) -> None:
+    disks = _furnished(fleet)
+    before = {name: disk.expected() for name, disk in disks.items()}
+    kit = ON_A_DISK.format(kit=disks["one"].script.read_text()).encode()
+    would = fleet.trust(kit=kit, check=True)
+    assert {it.state for it in would.values()} == {"would change"}, would
+    assert not any(path.exists() for expected in before.values() for path in expected)
+    found = fleet.trust(kit=kit)
+    assert {it.state for it in found.values()} == {"changed"}, found
+    for expected in before.values():
+        assert {path: path.read_bytes() for path in expected} == expected
+    assert "systemctl restart k3s" in found["one"].reason
+    assert set(fleet.states(kit=kit).values()) == {"already trusted"}
+    assert set(fleet.states(kit=kit, remove=True).values()) == {"changed"}
+    assert not any(path.exists() for expected in before.values() for path in expected)
+
+
+def test_the_kit_s_own_reason_reaches_the_table(fleet: Fleet) -> None:
+    disks = _furnished(fleet)
+    kit = ON_A_DISK.format(kit=disks["one"].script.read_text())
+    foreign = disks["three"].put(f"etc/docker/certs.d/{kits.SPELLINGS[0]}/ca.crt", "another's")
+    found = fleet.trust(kit=kit.encode())
+    assert (found["three"].state, str(foreign) in found["three"].reason) == (REFUSED, True), found["three"]
+    assert _others_are_fine(found)
+    changed = fleet.trust(kit=kit.replace("registry.local", "registry.l0cal", 1).encode())
+    assert {it.state for it in changed.values()} == {REFUSED}
+    assert "something in it was changed" in changed["one"].reason
+
+
+def test_two_runs_of_the_kit_at_once_both_end_well(fleet: Fleet) -> None:
+    disks = _furnished(fleet)
+    expected = disks["one"].expected()
+    kit = ON_A_DISK.format(kit=disks["one"].script.read_text()).encode()
+    with ThreadPoolExecutor() as pool:
+        first, second = pool.map(lambda _: fleet.states(kit=kit), range(2))
+    assert {*first.values(), *second.values()} <= {"changed", "already trusted"}, (first, second)
+    assert {path: path.read_bytes() for path in expected} == expected
 
 
 # What goes wrong on one host, and leaves the others alone
@@ -294,9 +339,9 @@ def test_a_host_that_does_not_let_this_user_in_refuses(fleet: Fleet) -> None:
 # What goes wrong for all
 
 
-def _gives_up(fleet: Fleet, **errand: object) -> RegistryError:
+def _gives_up(fleet: Fleet, limit: str = "") -> RegistryError:
     with pytest.raises(RegistryError, match="Ansible did nothing: ") as caught:
-        fleet.trust(**errand)
+        fleet.trust(limit=limit)
     assert f"ansible-inventory --inventory={fleet.inventory} --list" in caught.value.cure
     assert not (fleet.disk("one") / "runs").exists()
     return caught.value
@@ -316,13 +361,6 @@ def test_a_limit_that_matches_nothing_is_an_error_and_one_that_half_does_a_warni
     assert "--limit" in _gives_up(fleet, limit="nobody").message
     assert fleet.states(limit="one,nobody") == {"one": "changed"}
     assert "nobody" in fleet.edge.warned[-1]
-
-
-def test_two_runs_at_once_both_end_well(fleet: Fleet) -> None:
-    with ThreadPoolExecutor() as pool:
-        first, second = pool.map(lambda _: fleet.states(), range(2))
-    assert {*first.values(), *second.values()} <= {"changed", "already trusted"}
-    assert all((fleet.disk(name) / "trust").read_text() == "trusted\n" for name in ("one", "two", "three"))
 
 
 RUN = """

@@ -22,7 +22,14 @@ def trust(settings: Settings, edge: Edge, errand: Errand) -> tuple[Outcome, ...]
     Raises:
         RegistryError: Ansible is not installed, or found nothing that it could work on.
     """
-    subject, reference = kits.subject(settings), address.reference(settings.address, settings.port)
+    reference = address.reference(settings.address, settings.port)
+    try:
+        subject = kits.subject(settings)
+    except RegistryError as error:
+        if not edge.dry:
+            raise
+        edge.say(f"kit: {error.message}")
+        return ()
     name = kit.file_name(subject, reference)
     return carry(name, kit.render(subject, reference), edge, errand)
 
