@@ -63,6 +63,7 @@ def _steps(
         ("inv up", partial(measures.up, small, image, runs)),
         ("inv up again", partial(measures.again, small, runs)),
         ("inv cert", partial(measures.cert, small, runs)),
+        ("inv trust.linux", partial(measures.trust, small, runs)),
         ("new TLS connections", partial(measures.handshakes, (small, large), runs)),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 from typing import TYPE_CHECKING
@@ -124,6 +125,44 @@ def _raw_commands(here: Stand) -> Path:
     script = here.folder / "raw.sh"
     script.write_text("\n".join(commands))
     return script
+
+
+def trust(here: Stand, runs: int) -> list[Row]:
+    """Time `inv trust.linux` where every client seems to be installed, on an /etc of its own, against the start-up.
+
+    Anew, it writes for all of them; again, it only looks. No registry runs, so no proof by a pull is in it.
+    """
+    here.clear()
+    here.inv("cert")
+    home, disk = here.folder / "home", here.folder / "disk"
+    env = {name: value for name, value in here.env.items() if not name.startswith(("XDG_", "DOCKER_CONFIG"))}
+    env |= {"HOME": str(home), "XDG_STATE_HOME": str(here.folder / "state")}
+    apart = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+
+    def command(name: str, *task: str) -> list[str]:
+        return [*apart, "sh", str(ROOT / "bench" / "everywhere.sh"), str(disk / name), INV, *task]
+
+    def emptied() -> None:
+        for folder in (home, disk / "anew", here.folder / "state"):
+            shutil.rmtree(folder, ignore_errors=True)
+        home.mkdir()
+        (disk / "anew").mkdir(parents=True)
+
+    def in_place() -> None:
+        emptied()
+        stand.output(command("anew", "trust.linux"), env=env)
+
+    sides = {
+        "anew": Side(command("anew", "trust.linux"), env, ROOT, before=emptied),
+        "again": Side(command("anew", "trust.linux"), env, ROOT, before=in_place),
+        "list": Side(command("anew", "--list"), env, ROOT, before=emptied),
+    }
+    taken = {name: seconds(found) for name, found in in_turn(sides, runs=runs).items()}
+    bare = ("./inv --list", "s")
+    return [
+        Row(f"./inv trust.linux, {said}", *bare, taken[name], taken["list"], Compared.DIFFERENCE, 0.6)
+        for name, said in (("anew", "every client, anew"), ("again", "every client, again"))
+    ]
 
 
 def handshakes(stands: Sequence[Stand], runs: int) -> list[Row]:

@@ -156,6 +156,16 @@ def test_a_dry_removal_shows_everything_and_changes_nothing(machine: Machine, se
     assert ["rm", str(machine.where.path(f"{DOCKER}/{SPELLINGS[0]}/ca.crt"))] in edge.commands
 
 
+def test_what_forgets_only_when_it_is_started_anew_is_told(machine: Machine, settings: Settings) -> None:
+    _trust(settings, Choice(only=("k3s", "docker")))
+    told, again = Recorder(), Recorder()
+    _remove(settings, told)
+    _remove(settings, again)
+    assert [line for line in told.said if line.endswith("systemctl restart k3s || systemctl restart k3s-agent")]
+    assert (len(told.said), again.said) == (1, [])
+    assert not machine.where.path("/etc/rancher").exists()
+
+
 # What others did meanwhile
 
 

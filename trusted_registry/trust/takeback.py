@@ -79,6 +79,9 @@ def _free(key: str, known: list[Entry], unknown: list[Entry], edge: Edge) -> lis
         edge.warn(f"{path} was changed since it was written here; it stays.")
     apply.carry_out(its_plan, edge)
     _forget(known, edge)
+    store = next((row for row in stores.STORES if row.key == key), None)
+    if its_plan and store and store.restart:
+        edge.say(f"{store.name}: it {store.restart.why}, so: {store.restart.command}")
     files = [str(operation.path) for operation in its_plan.operations if isinstance(operation, Remove)]
     shared = [f"lines in {operation.path}" for operation in its_plan.operations if isinstance(operation, Write)]
     runs = [" ".join(argv) for argv in its_plan.runs]
