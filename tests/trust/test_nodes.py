@@ -89,12 +89,10 @@ def test_what_is_no_label_is_a_wrong_flag(label: str) -> None:
 
 @pytest.mark.parametrize(
     ("state", "said"),
-    [("running", ""), ("paused", "docker unpause"), ("exited", "docker start"), ("created", "docker start")],
+    [("running", ""), ("paused", "docker unpause n"), ("exited", "docker start n"), ("created", "docker start n")],
 )
 def test_a_node_that_does_not_run_is_named_with_what_has_it_run(state: str, said: str) -> None:
-    waiting = nodes.waiting(Node("n", "kind", state))
-    assert said in waiting
-    assert bool(said) == bool(waiting)
+    assert nodes.wake(Node("n", "kind", state)) == said
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,8 @@ def trust(settings: Settings, engine: Engine, edge: Edge, errand: Errand) -> tup
     subject, reference = kits.subject(settings), address.reference(settings.address, settings.port)
     its = _Round(errand, kit.file_name(subject, reference), kit.render(subject, reference), engine, edge)
     found = nodes.select(inside.containers(engine), errand.label) if engine.here else (_ANY,)
-    if all(nodes.waiting(node) for node in found):
-        raise RegistryError("No node runs.", cure="; ".join(nodes.waiting(node) for node in found))
+    if all(nodes.wake(node) for node in found):
+        raise RegistryError("No node runs.", cure="; ".join(nodes.wake(node) for node in found))
     outcomes = tuple(_on(node, its) for node in found)
     contexts = dict.fromkeys(it.node.context for it in outcomes if it.node.context and it.state != nodes.LEFT_OUT)
     kubectl = shutil.which("kubectl")
@@ -85,9 +85,9 @@ def trust(settings: Settings, engine: Engine, edge: Edge, errand: Errand) -> tup
 
 def _on(node: Node, its: _Round) -> Outcome:
     """Run the kit on one node; whatever goes wrong there is its outcome, and no matter of the others."""
-    waiting, runtime = nodes.waiting(node), ""
-    if waiting:
-        return Outcome(node, "", nodes.LEFT_OUT, waiting)
+    wake, runtime = nodes.wake(node), ""
+    if wake:
+        return Outcome(node, "", nodes.LEFT_OUT, f"it is {node.state}: {wake}")
     try:
         runtime = _runtime(node, its.engine)
         flags = ("--only", nodes.STORES[runtime], *its.errand.flags)

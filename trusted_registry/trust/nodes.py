@@ -158,11 +158,11 @@ def _is_node(container: Found, kind: Kind) -> bool:
     return not kind.role or container.labels.get(kind.role, kind.roles[0]) in kind.roles
 
 
-def waiting(node: Node) -> str:
-    """Return what has a node run that does not, such as after `docker pause`; empty for one that runs."""
+def wake(node: Node) -> str:
+    """Return the command that has a node run again, such as after `docker pause`; empty for one that runs."""
     if node.state == "running":
         return ""
-    return f"it is {node.state}: docker {'unpause' if node.state == 'paused' else 'start'} {node.name}"
+    return f"docker {'unpause' if node.state == 'paused' else 'start'} {node.name}"
 
 
 def kit_argv(kit: bytes, name: str, flags: tuple[str, ...]) -> tuple[str, ...]:
