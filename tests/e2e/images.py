@@ -35,77 +35,51 @@ INPUTS = f"{LABEL}.inputs"
 """Label that holds the digest of what an image was made from."""
 
 RECIPE = Path(__file__).parent / "node"
-OVER = Path(__file__).parent / "desktop"
 BAKED = ("pyproject.toml", "inv")
 """What of the checkout decides how its environment is made: the rest reaches a host when it starts."""
 
 
-def name(suite: Suite) -> str:
-    """Return the image of a suite's hosts."""
-    return f"trusted-registry-lab/node:{suite.name}"
+def name(suite: Suite, *, desktop: bool = False) -> str:
+    """Return the image of a suite's hosts, or of those with a browser and Java."""
+    return f"trusted-registry-lab/{'desktop' if desktop else 'node'}:{suite.name}"
 
 
-def desktop(suite: Suite) -> str:
-    """Return the image of a suite's hosts with a browser and Java, which stands on that of the others."""
-    return f"trusted-registry-lab/desktop:{suite.name}"
-
-
-def inputs(suite: Suite) -> str:
+def inputs(suite: Suite, *, desktop: bool = False) -> str:
     """Return the digest of everything that a suite's image is made from, its packages by name alone."""
-    paths = (*sorted(RECIPE.iterdir()), *(ROOT / baked for baked in BAKED))
-    return _digest(repr((suite, suite.packages)), paths)
-
-
-def _digest(said: str, paths: Iterable[Path]) -> str:
-    digest = hashlib.sha256(said.encode())
-    for path in paths:
+    digest = hashlib.sha256(repr((suite, suite.packages, wheelhouse.required(), DESKTOP if desktop else ())).encode())
+    for path in (*sorted(RECIPE.iterdir()), *(ROOT / baked for baked in BAKED)):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
 
-def find(suite: Suite, engine: DockerClient) -> bool:
+def find(suite: Suite, engine: DockerClient, *, desktop: bool = False) -> bool:
     """Whether the engine has this suite's image, made from what it would be made from today."""
-    return _is_made_from(name(suite), inputs(suite), engine)
-
-
-def _is_made_from(image: str, digest: str, engine: DockerClient) -> bool:
     try:
-        return bool(engine.images.get(image).labels.get(INPUTS) == digest)
+        found = engine.images.get(name(suite, desktop=desktop))
     except ImageNotFound:
         return False
+    return bool(found.labels.get(INPUTS) == inputs(suite, desktop=desktop))
 
 
-def make(suite: Suite, engine: DockerClient, *, rebuild: bool, say: Callable[[str], None]) -> None:
+def make(
+    suite: Suite, engine: DockerClient, *, rebuild: bool, say: Callable[[str], None], desktop: bool = False
+) -> None:
     """Have this suite's image, by making it unless it is there.
 
     Raises:
         LabError: It cannot be made; the last words of what failed are the reason.
     """
-    if not rebuild and find(suite, engine):
-        say(f"{suite.name}: its host image is there")
+    what = "image with a browser and Java" if desktop else "host image"
+    if not rebuild and find(suite, engine, desktop=desktop):
+        say(f"{suite.name}: its {what} is there")
         return
     begun = time.monotonic()
     base = bases.make(suite, engine, rebuild=rebuild, say=say)
     say(f"{suite.name}: the base is there after {time.monotonic() - begun:.0f} s")
     with tempfile.TemporaryDirectory() as folder:
         _fill(Path(folder), suite, engine)
-        _build(Path(folder), name(suite), base, suite.packages, inputs(suite), engine)
-    say(f"{suite.name}: host image made in {time.monotonic() - begun:.0f} s")
-
-
-def make_desktop(suite: Suite, engine: DockerClient, *, say: Callable[[str], None]) -> None:
-    """Have this suite's image with a browser and Java, by making it over the other unless it is there.
-
-    Raises:
-        LabError: It cannot be made; the last words of what failed are the reason.
-    """
-    begun = time.monotonic()
-    below = str(engine.images.get(name(suite)).id)
-    digest = _digest(repr((below, DESKTOP)), OVER.iterdir())
-    if not _is_made_from(desktop(suite), digest, engine):
-        _build(OVER, desktop(suite), name(suite), DESKTOP, digest, engine)
-        say(f"{suite.name}: image with a browser and Java made in {time.monotonic() - begun:.0f} s")
-        engine.images.prune(filters={"dangling": True, "label": LABEL})
+        _build(Path(folder), base, suite, engine, desktop=desktop)
+    say(f"{suite.name}: {what} made in {time.monotonic() - begun:.0f} s")
 
 
 def make_all(suites: Iterable[Suite], engine: DockerClient, *, rebuild: bool, say: Callable[[str], None]) -> None:
@@ -130,14 +104,13 @@ def _fill(context: Path, suite: Suite, engine: DockerClient) -> None:
         (context / "checkout" / named_in_pyproject).touch()
 
 
-def _build(  # noqa: PLR0917, PLR0913 - what an image is made of
-    context: Path, tag: str, base: str, packages: Iterable[str], digest: str, engine: DockerClient
-) -> None:
+def _build(context: Path, base: str, suite: Suite, engine: DockerClient, *, desktop: bool) -> None:
+    tag, more = name(suite, desktop=desktop), " ".join(DESKTOP) if desktop else ""
     events = engine.api.build(
         path=str(context),
         tag=tag,
-        buildargs={"BASE": base, "PACKAGES": " ".join(packages)},
-        labels={INPUTS: digest},
+        buildargs={"BASE": base, "PACKAGES": " ".join(suite.packages), "MORE": more},
+        labels={INPUTS: inputs(suite, desktop=desktop)},
         network_mode="host",
         rm=True,
         forcerm=True,

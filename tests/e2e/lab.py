@@ -69,18 +69,20 @@ class Lab:
         self.hosts.clear()
         clear(self.engine)
 
-    def start(self, wanted: Mapping[str, str]) -> list[Host]:
-        """Have hosts, given by names with their suites: those that are not there are started side by side."""
+    def start(self, wanted: Mapping[str, str], *, desktop: str = "") -> list[Host]:
+        """Have hosts, given by names with their suites: those that are not there are started side by side.
+
+        Args:
+            wanted: Suites by names.
+            desktop: Which of them has a browser and Java; their image is made when it is first needed.
+        """
         missing = {name: suite for name, suite in wanted.items() if name not in self.hosts}
-        for host in self._workers.map(self._boot, missing.keys(), missing.values()):
+        if desktop in missing:
+            images.make(SUITES[missing[desktop]], self.engine, rebuild=False, say=LOG.info, desktop=True)
+        larger = [name == desktop for name in missing]
+        for host in self._workers.map(self._boot, missing.keys(), missing.values(), larger):
             self.hosts[host.name] = host
         return [self.hosts[name] for name in wanted]
-
-    def desktop(self, name: str, suite: str) -> Host:
-        """Start a host with a browser and Java; their image is made when it is first needed."""
-        images.make_desktop(SUITES[suite], self.engine, say=LOG.info)
-        self.hosts[name] = self._boot(name, suite, images.desktop(SUITES[suite]))
-        return self.hosts[name]
 
     def pair(self, suite: str) -> list[Host]:
         """Return a registry host and a client that nobody has used, and begin to start the next two."""
@@ -107,10 +109,10 @@ class Lab:
         """
         return next(self._addresses[version])
 
-    def _boot(self, name: str, suite: str, image: str = "") -> Host:
+    def _boot(self, name: str, suite: str, desktop: bool = False) -> Host:  # noqa: FBT001, FBT002 - mapped over
         begun = time.monotonic()
-        container = self._container(name, image or images.name(SUITES[suite]))
-        host = Host(name, SUITES[suite], container, self.network)
+        image = images.name(SUITES[suite], desktop=desktop)
+        host = Host(name, SUITES[suite], self._container(name, image), self.network)
         assert host.container.put_archive("/", self.checkout)
         host.wait()
         for reference, (archive_file, program) in IMAGES.items():

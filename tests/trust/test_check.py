@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
@@ -18,7 +20,6 @@ from trusted_registry.trust.clients import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.conftest import MakeSettings
     from trusted_registry.settings import Settings
@@ -34,8 +35,10 @@ pytestmark = pytest.mark.process
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """A machine with no engine, and no clients but those that every one has; a test puts others here."""
     made = Machine(tmp_path)
-    for name in (*OF_SYSTEM, "sleep"):
+    for name in ("curl", "openssl", "sleep"):
         (made.programs / name).symlink_to(programs.real(name))
+    # not the python3 on PATH, which may be a script that looks for others there
+    (made.programs / "python3").symlink_to(Path(sys.executable).resolve())
     monkeypatch.setenv("PATH", str(made.programs))
     monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
     monkeypatch.setattr(stores, "here", lambda: made.where)
