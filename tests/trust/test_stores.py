@@ -86,6 +86,18 @@ def test_stores_of_the_whole_system_are_for_those_who_ask(machine: Machine) -> N
     assert _keys(machine) == {"containers", "system-debian", "java"}
 
 
+def test_java_gets_debians_own_entry_before_debians_hook_would_make_it_so_that_it_is_ours_to_take_back(
+    machine: Machine,
+) -> None:
+    machine.folder("/usr/local/share/ca-certificates")
+    machine.file("/etc/ca-certificates/update.d/jks-keystore")
+    found = [store.key for store in look.chosen(machine.where, only=("system",))]
+    assert found == ["system-debian-java", "system-debian"]
+    database = row("system-debian-java").database
+    assert database
+    assert all("debian:{name}.pem" in argv for argv in (database.look, database.add, *database.remove))
+
+
 def test_a_store_asked_for_by_name_needs_no_further_flag(machine: Machine) -> None:
     machine.folder("/usr/local/share/ca-certificates")
     assert _keys(machine, system=False) == set()

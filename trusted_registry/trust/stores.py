@@ -358,12 +358,16 @@ _NSS = Database(
     add=("certutil", "-A", "-d", "sql:{place}", "-t", "C,,", "-n", "{name}", "-i", "{file}"),
     remove=(("certutil", "-D", "-d", "sql:{place}", "-n", "{name}"),),
 )
-_KEYTOOL = ("-cacerts", "-storepass", "changeit", "-alias", "{name}")
-_JAVA = Database(
-    look=("keytool", "-list", *_KEYTOOL),
-    add=("keytool", "-importcert", "-noprompt", *_KEYTOOL, "-file", "{file}"),
-    remove=(("keytool", "-delete", *_KEYTOOL),),
-)
+
+
+def _keystore(alias: str) -> Database:
+    """Return what Java trusts, and what the certificate is called in it."""
+    named = ("-cacerts", "-storepass", "changeit", "-alias", alias)
+    return Database(
+        look=("keytool", "-list", *named),
+        add=("keytool", "-importcert", "-noprompt", *named, "-file", "{file}"),
+        remove=(("keytool", "-delete", *named),),
+    )
 
 
 def _keychain(place: str, *domain: str) -> Database:
@@ -483,6 +487,18 @@ STORES: tuple[Store, ...] = (
         restart=Restart("reads buildkitd.toml when it starts", "systemctl restart buildkit", "buildkitd"),
     ),
     # The operating system's own: each family's folder is its sign, since its program's name may be another family's too
+    # update-ca-certificates tells Java of what comes, by a hook, and not of what goes; so this puts it in beforehand,
+    # under the hook's own name for it, and takes it out again (ca-certificates 20230311, ca-certificates-java 20230710)
+    Store(
+        key="system-debian-java",
+        name="system",
+        clients="Java, told by the system",
+        scope=MACHINE,
+        signs=Signs(paths=("/etc/ca-certificates/update.d/jks-keystore",)),
+        database=_keystore("debian:{name}.pem"),
+        restart=Restart("reads its certificates when it starts", "start your Java programs again"),
+        on_request=True,
+    ),
     Store(
         key="system-debian",
         name="system",
@@ -541,7 +557,7 @@ STORES: tuple[Store, ...] = (
         clients="Java",
         scope=MACHINE,
         signs=Signs(programs=("keytool",)),
-        database=_JAVA,
+        database=_keystore("{name}"),
         restart=Restart("reads its certificates when it starts", "start your Java programs again"),
         on_request=True,
     ),
