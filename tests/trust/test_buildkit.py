@@ -142,6 +142,11 @@ def test_a_builder_keeps_its_containers_platforms_options_and_flags(folder: Path
     )
 
 
+def test_what_buildx_adds_to_the_flags_by_itself_does_not_add_up(folder: Path) -> None:
+    twice = PLAIN.replace(f'"{ALWAYS}"', f'"--debug","{ALWAYS}","{ALWAYS}"')
+    assert f"--debug {ALWAYS}" in buildkit.rebuild_plan(_put(folder, twice), None)[1]
+
+
 def test_the_builder_in_use_is_in_use_again(folder: Path) -> None:
     (folder / "current").write_text(CURRENT % ("mine", "false"))
     _, first, second = buildkit.rebuild_plan(_put(folder, TWO), None)

@@ -28,6 +28,8 @@ DRIVER = "docker-container"
 _CONFIG = "buildkitd.toml"
 _INSIDE = "/etc/buildkit/"
 """Where a builder finds what was copied into it."""
+_ADDED = "--allow-insecure-entitlement=network.host"
+"""What buildx adds to the flags it is given, at times beside the same: said once, or it would be more each time."""
 _FILES = ("ca", "keypair")
 """What of a registry's settings names files, which have other paths inside a builder."""
 
@@ -150,7 +152,8 @@ def rebuild_plan(builder: Builder, file: Path | None, spellings: tuple[str, ...]
 def _options(node: Node) -> tuple[str, ...]:
     platforms = ("--platform", ",".join(node.platforms)) if node.platforms else ()
     options = (word for option in node.options for word in ("--driver-opt", option))
-    flags = ("--buildkitd-flags", shlex.join(node.flags)) if node.flags else ()
+    once = [it for at, it in enumerate(node.flags) if it != _ADDED or it not in node.flags[:at]]
+    flags = ("--buildkitd-flags", shlex.join(once)) if once else ()
     return ("--node", node.name, *platforms, *options, *flags)
 
 
