@@ -98,7 +98,16 @@ def nodes(client: Host, node: Callable[..., None], images: None) -> tuple[str, .
     """A node of each kind, their runtimes running; that of k3s is what its configuration is, and no more."""
     assert images is None
     node("kind-worker", "kind:1", KIND, "containerd")
-    node("kube-master", "dind:1", DIND, "dockerd", "--bridge=none", "--iptables=false", "--storage-driver=vfs")
+    node(
+        "kube-master",
+        "dind:1",
+        DIND,
+        "dockerd",
+        "--bridge=none",
+        "--iptables=false",
+        "--ip6tables=false",
+        "--storage-driver=vfs",
+    )
     node("k3d-dev-server-0", "plain:1", K3D, *IDLE)
     node("k3d-dev-serverlb", "plain:1", ("app=k3d", "k3d.cluster=dev", "k3d.role=loadbalancer"), *IDLE)
     k3s = "printf '#!/bin/sh\\n' > /bin/k3s; chmod 0755 /bin/k3s; mkdir -p /etc/rancher/k3s"
