@@ -65,7 +65,7 @@ function key(s,    q, name) {
     return substr(s, length(q) + 1) ~ /^[ \t]*:/ ? name : ""
 }
 
-function misformed(b,    i, k, any, sound, seen) {
+function malformed(b,    i, k, any, sound, seen) {
     split("", seen)
     for (i = 1; i <= n; i++) {
         k = key(line[i])
@@ -83,7 +83,7 @@ function check(b,    i, said) {
         for (i = 1; i <= lines[b]; i++) said = said (i > 1 ? "; " : "") blank(text[b, i])
         refuse("claimed\t" foreign(b) "\t" who[b] "\t" said)
     }
-    if (under[b] != "" && misformed(b)) refuse("form\t" misformed(b) "\t" under[b])
+    if (under[b] != "" && malformed(b)) refuse("form\t" malformed(b) "\t" under[b])
 }
 
 function refuse(why) { refused = 1; printf "%s", why; exit 4 }

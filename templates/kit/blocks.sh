@@ -1,0 +1,37 @@
+# --- Lines of ours in files of others: the same as trusted_registry/trust/blocks.py does ---
+
+# shellcheck disable=SC2016 # awk's own
+weaver='
+{% include "kit/blocks.awk" %}'
+
+# Put blocks into a text, or take them out; the text is in $woven. Status 3: as it was, 4: refused, and why in $woven.
+weave() {
+    source=$2
+    [ -e "$2" ] || source=/dev/null
+    status=0
+    woven=$(deed=$1 specs=$3 others=${4:-} awk "$weaver" <"$source") || status=$?
+    [ "$status" -ne 0 ] || stays=${woven#"${woven%?}"} woven=${woven%?}
+    return "$status"
+}
+
+tell_why() {
+    path=$1
+    quote "$1"
+    IFS=$tab
+    # shellcheck disable=SC2086 # tabs are between what awk says
+    set -- $woven
+    IFS=$nl
+    case ${1:-} in
+        claimed)
+            error "$path, line $2, already says something about $3. It was left as it is." \
+                "Take that out, or add there by hand: $4"
+            ;;
+        form)
+            error "$path, line $2, is not in block form. It was left as it is." \
+                "Write $3 once, at the left margin, and its entries on lines of their own below it"
+            ;;
+        mark) error "$path, line 1, begins with a byte order mark. It was left as it is." 'Take it out with an editor' ;;
+        *) error "$path cannot be read. It was left as it is." "See what it is: head $quoted" ;;
+    esac
+}
+

@@ -1,0 +1,57 @@
+# --- One run at a time ---
+
+lock() {
+    tries=0 baffled=''
+    while :; do
+        make_folders "$state" || finish failed 1
+        [ -z "$lacking" ] || fresh=$lacking leave=$made
+        if reason=$(ln -s "$$" "$state/lock" 2>&1); then break; fi
+        holder=''
+        if [ -L "$state/lock" ]; then
+            holder=$(holding)
+            if [ -n "$holder" ] && ! alive "$holder" && break_lock; then continue; fi
+        else
+            # It was let go of this very moment, or nothing can be made here.
+            if [ -n "$baffled" ]; then
+                cannot "$state/lock" "$reason"
+                finish failed 1
+            fi
+            baffled=yes
+            continue
+        fi
+        tries=$((tries + 1))
+        type_out rm -f "$state/lock" "$state/lock.break"
+        [ "$tries" -lt 30 ] ||
+            refuse "Another run, process ${holder:-unknown}, has been at work for half a minute." \
+                "Wait for it; if there is none: $typed"
+        sleep 1
+    done
+    locked=yes
+    load_record
+}
+
+# The number of the process that holds the lock.
+holding() {
+    link=$(ls -l "$state/lock" 2>/dev/null) || link=''
+    say "${link##*-> }"
+}
+
+alive() { kill -0 "$1" 2>/dev/null || [ -d "/proc/$1" ]; }
+
+# Who breaks a dead run's lock holds another one meanwhile, and looks again: two cannot break it, one after the other.
+break_lock() {
+    ln -s "$$" "$state/lock.break" 2>/dev/null || return 1
+    [ "$(holding)" != "$holder" ] || rm -f "$state/lock"
+    rm -f "$state/lock.break"
+}
+
+# shellcheck disable=SC2329 # the trap calls it
+release() {
+    [ -z "$new" ] || rm -f "$new" || :
+    [ -n "$locked" ] || return 0
+    locked=''
+    rm -f "$state/lock" || :
+    [ ! -e "$state/kit" ] || return 0
+    for dir in $state $leave; do rmdir "$dir" 2>/dev/null || :; done
+}
+

@@ -1,0 +1,129 @@
+# --- Taking back ---
+
+take_back() {
+    taken=''
+    for line in $record; do
+        case $line in
+            "file$tab$id$tab$key$tab"*) take_file "$line" ;;
+            "blocks$tab$id$tab$key$tab"*) take_blocks "$line" ;;
+            "database$tab$id$tab$key$tab"*) take_database "$line" ;;
+        esac
+    done
+    [ -n "$taken" ] || return 0
+    changed=yes
+    if refreshed; then
+        if [ -n "$dry" ]; then refresh removal; else freshen removal || failed=yes; fi
+    fi
+    if [ -n "$dry" ]; then line 'would be removed'; else line removed; fi
+    tell_restart
+}
+
+# Take a path away, and tell where that fails.
+drop() {
+    if [ -n "$dry" ]; then
+        show rm "$1"
+    elif ! reason=$(rm -f "$1" 2>&1); then
+        cannot "$1" "$reason"
+        failed=yes
+        return 1
+    fi
+}
+
+take_file() {
+    entry=$1 path=$root${1##*"$tab"} sum=''
+    if [ -L "$path" ] || { [ -e "$path" ] && [ ! -f "$path" ]; }; then
+        note "$path was changed since it was written here; it stays."
+    elif [ -f "$path" ]; then
+        sum=$(sha256 <"$path") || sum=unread
+        case $entry in
+            *"$tab$sum$tab"*)
+                drop "$path" || return 0
+                taken=yes
+                ;;
+            *) note "$path was changed since it was written here; it stays." ;;
+        esac
+    fi
+    [ -n "$dry" ] || {
+        forget "$entry"
+        rm -f "${path%/*}/$part" 2>/dev/null || :
+    }
+}
+
+take_blocks() {
+    entry=$1 specs=${1##*"$tab"} path=${1%"$tab"*}
+    path=$root${path##*"$tab"} theirs=''
+    for other in $record; do
+        case $other in
+            "blocks$tab$id$tab"*) ;;
+            "blocks$tab"*"$tab${path#"$root"}$tab"*) theirs=$theirs$unit${other##*"$tab"} ;;
+        esac
+    done
+    unpack "$theirs" && theirs=$unpacked
+    unpack "$specs" && specs=$unpacked
+    if [ -f "$path" ] && [ ! -L "$path" ] && weave remove "$path" "$specs" "$theirs"; then
+        [ "$stays" = . ] || note "$path: lines between our marks were changed since; they stay."
+        if [ -n "$dry" ]; then
+            show editor "$path"
+        elif [ -z "$woven" ] && remembers "made$tab${path#"$root"}"; then
+            drop "$path" || return 0
+        else
+            [ -n "$theirs" ] || ! remembers "unended$tab${path#"$root"}" || woven=${woven%"$nl"}
+            place_file "$path" "$woven" keep || {
+                failed=yes
+                return 0
+            }
+        fi
+        taken=yes
+    fi
+    [ -n "$dry" ] || {
+        forget "$entry"
+        case $nl$record in
+            *"${nl}blocks$tab"*"$tab${path#"$root"}$tab"*) ;;
+            *)
+                forget "made$tab${path#"$root"}"
+                forget "unended$tab${path#"$root"}"
+                ;;
+        esac
+    }
+}
+
+unpack() {
+    unpacked=''
+    IFS=$unit
+    for word in $1; do unpacked=$unpacked$word$nl; done
+    IFS=$nl
+}
+
+take_database() {
+    entry=$1 place=${1##*"$tab"}
+    if ask look; then
+        ask remove || {
+            failed=yes
+            return 0
+        }
+        taken=yes
+    fi
+    [ -n "$dry" ] || forget "$entry"
+}
+
+clear_up() {
+    folders=''
+    for line in $record; do
+        case $line in "folder$tab"*) folders=$root${line#*"$tab"}$nl$folders ;; esac
+    done
+    for dir in $folders; do
+        rm -f "$dir/$part" 2>/dev/null || :
+        if [ ! -d "$dir" ] || rmdir "$dir" 2>/dev/null; then
+            forget "folder$tab${dir#"$root"}"
+        else
+            case $state in "$dir"/*) leave=$leave$nl$dir ;; esac
+        fi
+    done
+    case $nl$record in
+        *"${nl}file$tab"* | *"${nl}blocks$tab"* | *"${nl}database$tab"*) save_record || failed=yes ;;
+        *) rm -f "$state/kit" ;;
+    esac
+    phase=left
+    stores
+}
+

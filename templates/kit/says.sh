@@ -1,0 +1,54 @@
+# --- What it says ---
+
+say() { printf '%s\n' "$1"; }
+
+note() { printf 'note: %s\n' "$1" >&2; }
+
+# A word as it can be typed, in $quoted.
+quote() {
+    quoted=$1
+    case $1 in *[!A-Za-z0-9_@%+=:,./-]* | '') ;; *) return 0 ;; esac
+    quoted='' rest=$1
+    while :; do
+        case $rest in *\'*) ;; *) break ;; esac
+        quoted="$quoted${rest%%\'*}'\\''" rest=${rest#*\'}
+    done
+    quoted="'$quoted$rest'"
+}
+
+# A command as it can be typed, in $typed.
+type_out() {
+    typed=''
+    for word; do
+        quote "$word"
+        typed="$typed $quoted"
+    done
+    typed=${typed# }
+}
+
+show() {
+    type_out "$@"
+    say "$ $typed"
+}
+
+help() {
+    quote "$0"
+    cat <<USAGE
+sh $quoted [--check | --remove] [--dry-run] [--only NAME,...] [--skip NAME,...] [--system] [--user] [--root DIR]
+
+Has this machine trust the registry $registry: every client of a registry that is found on it.
+
+  --check      only say whether they do: exit status 0 when all of them do
+  --remove     take back what this kit wrote, and nothing else
+  --dry-run    show the commands, change nothing
+  --only       these stores and no others: {{ names | join(", ") }}
+  --skip       all but these
+  --system     with the stores of the operating system, of browsers and of Java
+  --user       only what is this user's own: takes no root
+  --root DIR   only what is the machine's, below DIR: for an image, or for another system's disk
+
+Authority, SHA-256: $fingerprint
+The last line is for programs: $mine: changed, already trusted, would change, trusted, absent or failed.
+USAGE
+}
+

@@ -1,0 +1,63 @@
+# --- Writing ---
+
+cannot() {
+    quote "${1%/*}"
+    case $2 in
+        *[Ss]pace* | *[Qq]uota*) cure="Make room on the disk: df -h $quoted" ;;
+        *[Rr]ead-only*) cure="The file system is mounted read-only; see: df $quoted; mount" ;;
+        *) cure="See who owns it, and who you are: ls -ld $quoted; id" ;;
+    esac
+    error "$1 cannot be written: ${2##*: }." "$cure"
+}
+
+# The folders that a path lacks, outermost first, in $lacking.
+lacks() {
+    lacking='' dir=$1
+    until [ -d "${dir:-/}" ]; do lacking=$dir$nl$lacking dir=${dir%/*}; done
+}
+
+make_folders() {
+    lacks "$1"
+    made=''
+    for dir in $lacking; do
+        reason=$(mkdir -m 0755 "$dir" 2>&1) || [ -d "$dir" ] || {
+            cannot "$dir" "$reason"
+            return 1
+        }
+        made=$dir$nl$made
+    done
+}
+
+# Put a file in place in one step; one that is there keeps its mode and owner where a third argument says so.
+place_file() {
+    make_folders "${1%/*}" || return 1
+    new=${1%/*}/$part
+    if reason=$(
+        exec 2>&1
+        if [ -e "$new" ] || [ -L "$new" ]; then rm -f "$new" || exit 1; fi
+        if [ -n "${3:-}" ] && [ -e "$1" ]; then cp -p "$1" "$new" || exit 1; else set -C; fi
+        # A shell's own printf does not always say why it cannot write; cat does.
+        printf '%s' "$2" >"$new" 2>/dev/null || printf '%s' "$2" | cat >|"$new" || exit 1
+        printf '%s' "$2" | cmp -s - "$new" && mv -f "$new" "$1"
+    ); then
+        new=''
+        return 0
+    fi
+    rm -f "$new" 2>/dev/null || :
+    new=''
+    cannot "$1" "${reason:-No space left on device}"
+    return 1
+}
+
+run() {
+    if [ -n "$dry" ]; then
+        show "$@"
+    elif ! reason=$("$@" 2>&1 </dev/null); then
+        last='it said nothing'
+        for last in $reason; do :; done
+        type_out "$@"
+        error "$1 failed: $last" "See what it says: $typed"
+        return 1
+    fi
+}
+
