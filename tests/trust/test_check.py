@@ -161,6 +161,19 @@ def test_a_client_whose_service_does_not_run_is_not_asked(
     assert said.index("images pull") < said.index("images remove --sync") < said.index("namespaces remove")
 
 
+def test_a_client_that_takes_root_is_told_how_where_sudo_would_ask_for_a_password(
+    there: Settings, machine: Machine, tmp_path: Path, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.file("/run/containerd/containerd.sock", mode=0o600)
+    _put("ctr", "exit 0", tmp_path, monkeypatch)
+    _put("sudo", 'echo "sudo: a password is required" >&2; exit 1', tmp_path, monkeypatch)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("os.access", lambda path, _: "containerd.sock" not in str(path))
+    (row,) = check.check(there, edge, ("ctr",))
+    assert (row.verdict, row.cure) == (Verdict.FAILED, "sudo ./inv trust.check")
+    assert row.reason == "sudo: a password is required"
+
+
 def test_an_engine_that_lets_nobody_in_is_a_failure_and_not_an_absence(
     there: Settings, edge: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,7 +255,7 @@ def test_a_registry_that_wants_a_login_is_asked_as_far_as_that_goes(
     ("name", "reason", "system", "said"),
     [
         ("podman", X509, "Linux", "./inv trust.linux --only podman"),
-        ("curl", "SSL certificate problem", "Linux", "./inv trust.linux --system"),
+        ("curl", "SSL certificate problem: unable to get local issuer", "Linux", "./inv trust.linux --system"),
         ("java", "PKIX path building failed", "Linux", "./inv trust.linux --only java"),
         ("docker", X509, "Darwin", "./inv trust.macos"),
         ("docker", "x509: certificate has expired", "Linux", "./inv cert.renew"),

@@ -21,7 +21,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.registry import answers, probe, prove, upload
 from trusted_registry.registry import engine as engines
 from trusted_registry.trust import clients, here, look, stores
-from trusted_registry.trust.clients import CLIENTS, Verdict, judge
+from trusted_registry.trust.clients import CLIENTS, Verdict, is_distrust, judge
 from trusted_registry.trust.here import Choice
 from trusted_registry.trust.look import State
 
@@ -241,7 +241,7 @@ def _each(client: Client, asks: Iterable[Ask], round_: Round) -> list[Row]:
         if verdict is Verdict.ABSENT:
             return [Row(client.name, version, "", verdict, counts=client.name in round_.named, reason=reason)]
         counts = round_.counts(client)
-        told = cure(client, reason) if verdict is Verdict.REFUSED else ""
+        told = cure(client, reason) if verdict is not Verdict.ACCEPTED else ""
         rows.append(Row(client.name, version, ask.spelling, verdict, counts, reason, told))
     return rows
 
@@ -282,7 +282,11 @@ def _version(client: Client, engine: Engine) -> str:
 
 
 def cure(client: Client, reason: str) -> str:
-    """Return what helps a client that refuses the registry: trust in its own store, unless something else is wrong."""
+    """Return what helps a client that does not pull: trust in its own store, unless something else is wrong."""
+    if reason.startswith("sudo:"):
+        return "sudo ./inv trust.check"
+    if not is_distrust(reason):
+        return ""
     if _OTHER.search(reason):
         return answers.cure(reason)
     if platform.system() == "Darwin":

@@ -269,6 +269,11 @@ def judge(client: Client, *, ok: bool, said: str, empty: bool = False) -> tuple[
     return Verdict.ABSENT if _NOBODY.search(said) else Verdict.FAILED, _last_words(said)
 
 
+def is_distrust(reason: str) -> bool:
+    """Whether a client's reason is that it does not trust what answers."""
+    return bool(_DISTRUST.search(reason))
+
+
 def _last_words(said: str) -> str:
     """Return the last line that says something, without the time and the level that some put before it."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
