@@ -25,7 +25,7 @@ import bcrypt
 import hypothesis
 import pytest
 from cryptography.hazmat.primitives import hashes
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -515,6 +515,9 @@ def test_a_kit_s_file_name_is_one_plain_word(reference: str) -> None:
 
 
 @given(reference=typed(), spellings=st.lists(typed(), max_size=3))
+@example("$(touch evil)", ["`touch evil`", "a.b"])
+@example("a'; touch evil; '", ['a"; touch evil; "', "$(touch evil)"])
+@example("a; touch evil", ["EOF", "USAGE", "a b", "*", "~", "-x", "--root"])
 @pytest.mark.process
 @share(20)
 def test_a_kit_runs_nothing_that_a_name_says_and_writes_nowhere_but_where_it_should(

@@ -6,6 +6,7 @@ import contextlib
 import re
 import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -207,6 +208,7 @@ def test_the_same_client_does_speak_the_old_tls_to_a_server_that_does(tmp_path: 
         for _ in range(100):
             with contextlib.suppress(OSError), socket.create_connection((loopback.HOST, port), timeout=1):
                 break
+            time.sleep(0.05)
         assert _offered("tls1_1", f"{loopback.HOST}:{port}").returncode == 0
     finally:
         server.kill()
