@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import machine, measures, report, stand
+from bench import kit, machine, measures, report, stand
 from bench.timing import BenchError
 from trusted_registry.errors import RegistryError
 
@@ -64,6 +64,7 @@ def _steps(
         ("inv up again", partial(measures.again, small, runs)),
         ("inv cert", partial(measures.cert, small, runs)),
         ("inv trust.linux", partial(measures.trust, small, runs)),
+        ("the kit", partial(kit.alone, small, runs)),
         ("new TLS connections", partial(measures.handshakes, (small, large), runs)),
     )
 
