@@ -80,7 +80,9 @@ class Row:
         """Return a figure of the kind that the target is about, with its unit."""
         if self.compared is Compared.RATIO:
             return f"{figure:.2f} times"
-        return f"{figure:+.2f} {self.unit}" if self.compared is Compared.DIFFERENCE else f"{figure:.0f} {self.unit}"
+        if self.compared is Compared.DIFFERENCE:
+            return f"{figure:+.2f} {self.unit}"
+        return f"{figure:.{_places(self.unit)}f} {self.unit}"
 
 
 def show(rows: Sequence[Row], machine: Mapping[str, str], console: Console | None = None) -> None:
@@ -109,8 +111,12 @@ def _cells(row: Row) -> list[str]:
     return [row.what, row.against, _spread(row.ours, row.unit), theirs, row.measured(row.figure), target, row.verdict]
 
 
+def _places(unit: str) -> int:
+    return 2 if unit == "s" else 0
+
+
 def _spread(spread: Spread, unit: str) -> str:
-    places = 2 if unit == "s" else 0
+    places = _places(unit)
     low, high = f"{spread.low:.{places}f}", f"{spread.high:.{places}f}"
     return f"{spread.median:.{places}f} {unit} ({low} to {high})"
 
