@@ -183,6 +183,7 @@ def another_protocol(authority: Forged, tmp_path: Path) -> Iterator[int]:
         def greet() -> None:
             with tls.wrap_socket(listening.accept()[0], server_side=True) as wrapped:
                 wrapped.sendall(b"220 mail.example ESMTP\r\n")
+                wrapped.recv(1 << 16)  # or its end would be a reset, which is another error
 
         thread = threading.Thread(target=greet)
         thread.start()
