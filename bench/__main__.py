@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import kit, machine, measures, report, stand
+from bench import hosts, kit, machine, measures, report, stand
 from bench.timing import BenchError
 from trusted_registry.errors import RegistryError
 
@@ -66,6 +66,7 @@ def _steps(
         ("inv trust.linux", partial(measures.trust, small, runs)),
         ("the kit", partial(kit.alone, small, runs)),
         ("new TLS connections", partial(measures.handshakes, (small, large), runs)),
+        ("inv trust.hosts", partial(hosts.many, small, FEWEST)),
     )
 
 
