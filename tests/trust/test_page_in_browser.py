@@ -27,9 +27,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page, saved; with a long kit and names as long as they get."""
     saved = tmp_path_factory.mktemp("page") / "trust.html"
     long = f"{'a' * 60}.{'b' * 60}.{'c' * 60}.local"
-    saved.write_bytes(
-        _page("192.168.0.12", "192.168.0.12:443", "[fd00::12]", f"{long}:65535", kit=b"#!/bin/sh\n" * 4000)
-    )
+    names = (long, f"{long}:65535", "192.168.0.12", "[fd00::12]")
+    saved.write_bytes(_page(*names, reference=long, kit=b"#!/bin/sh\n" * 4000))
     return saved.as_uri()
 
 
