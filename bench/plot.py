@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 WIDTH, HEIGHT = 640, 320
-LEFT, RIGHT, TOP, BOTTOM = 48, 128, 40, 44
+LEFT, RIGHT, TOP, BOTTOM = 48, 160, 40, 44
 COLOURS = ("#8a8f98", "#1f77d0")
 STEPS = (1, 2, 5, 10, 20, 50, 100, 200)
 """What the lines of the grid may be apart, in seconds."""
