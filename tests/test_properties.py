@@ -235,7 +235,7 @@ def test_openssl_cnf_says_the_names_that_were_meant_and_not_a_line_more(
 @given(settings=taken("registry.address", "registry.names", "certificate.folder"), machine=st.none() | NAMES)
 def test_the_commands_of_openssl_are_what_they_are_whatever_the_names(settings: Settings, machine: str | None) -> None:
     what = profile.plan(settings, machine=machine, own=(), mark="2030-01-01 aaaa")
-    folder = settings.folder
+    folder = settings.folder / "certs"  # more than "/", which every path would be below
     (authority,) = openssl.authority(what.authority, folder)
     request, sign = openssl.server(what.server, folder, authority=folder)
     (alone,) = openssl.self_signed(what.server, folder)
