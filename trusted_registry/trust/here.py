@@ -202,7 +202,7 @@ def _write(rows: Sequence[Store], settings: Settings, edge: Edge, needed: Sequen
             continue
         for path in look.ignored(found):
             edge.warn(f"{path} counts for nothing: clients read files that end in .crt")
-        planned += [(store, part, plan.install(own, part, wanted, source)) for own, part in _parts(store, found, where)]
+        planned += [(store, part, plan.install(store, part, wanted, source)) for part in _parts(found, where)]
     written: list[Store] = []
     for store, part, its_plan in planned:
         try:
@@ -215,12 +215,12 @@ def _write(rows: Sequence[Store], settings: Settings, edge: Edge, needed: Sequen
     return Outcome(*(tuple(dict.fromkeys(found)) for found in (written, already, left)))
 
 
-def _parts(store: Store, found: Sequence[Item], where: Where) -> Iterator[tuple[Store, list[Item]]]:
+def _parts(found: Sequence[Item], where: Where) -> Iterator[list[Item]]:
     """Yield what a store holds, and what this user's own folders hold instead of it, for which nobody need be root."""
     users = [item for item in found if isinstance(item.what, File) and item.path != where.path(item.what.path)]
-    yield store, [item for item in found if item not in users]
+    yield [item for item in found if item not in users]
     if users:
-        yield dataclasses.replace(store, scope=stores.USER), users
+        yield users
 
 
 def _carry_out(part: Sequence[Item], its_plan: Plan, wanted: Subject, settings: Settings, edge: Edge) -> None:
