@@ -52,6 +52,7 @@ SHOWN = {
     "trust.insecure": "daemon.json",
     "trust.linux": "install -D",
     "trust.nodes": "docker exec",
+    "trust.check": "curl",
     "trust.hosts": "ansible-playbook",
     "trust.macos": "security add-trusted-cert",
     "trust.serve": "http.server",
