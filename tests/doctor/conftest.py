@@ -16,7 +16,7 @@ from trusted_registry.trust import stores
 from trusted_registry.trust.stores import Store, Subject, Where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tests.conftest import MakeSettings
@@ -79,7 +79,7 @@ def found(facts: Facts, client: str = "") -> list[str]:
     return list(dict.fromkeys(finding.check for finding in checks.judge(facts, client)))
 
 
-def stored(machine: Machine, *keys: str, known: Iterable[Entry] = ()) -> tuple[Stored, ...]:
+def stored(machine: Machine, *keys: str, known: Sequence[Entry] = ()) -> tuple[Stored, ...]:
     """Return what stores of a machine hold, looked at as on any."""
     return tuple(trusts.stored(machine.store(key), machine.subject, known, machine.where) for key in keys)
 

@@ -10,13 +10,13 @@ import pytest
 from tests.doctor.conftest import ADDRESS, found, stored
 from trusted_registry.doctor import checks
 from trusted_registry.doctor.facts import Stored
-from trusted_registry.doctor.finding import Trust
+from trusted_registry.doctor.finding import Chmod, Trust
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust.containerd import Advice
 from trusted_registry.trust.ledger import entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tests.doctor.conftest import Machine
@@ -34,7 +34,7 @@ def folder(machine: Machine, above: str = "etc/docker/certs.d") -> Path:
     return path
 
 
-def wrong(machine: Machine, *keys: str, known: Iterable[Entry] = (), client: str = "") -> list[Finding]:
+def wrong(machine: Machine, *keys: str, known: Sequence[Entry] = (), client: str = "") -> list[Finding]:
     """Return what is wrong with stores of a machine."""
     return checks.judge(replace(machine.facts, stores=stored(machine, *keys, known=known)), client)
 
@@ -139,7 +139,13 @@ def test_a_certificate_that_not_everybody_may_read_is_found(machine: Machine) ->
     path = folder(machine) / "ca.crt"
     path.chmod(0o640)
     (finding,) = wrong(machine, "docker")
-    assert (finding.check, finding.cure) == ("readable", (f"sudo chmod go+r {path}",))
+    assert (finding.check, finding.cure, finding.fix) == ("readable", (f"sudo chmod go+r {path}",), None)
+    (finding,) = wrong(machine, "docker", known=[entry("docker", path, OTHER, by=machine.folder)])
+    assert finding.fix == Chmod(path, "go+r")
+    path.chmod(0o644)
+    path.parent.chmod(0o700)
+    (finding,) = wrong(machine, "docker")
+    assert finding.cure == (f"sudo chmod go+rx {path.parent}",)
 
 
 def test_what_containerd_does_not_read_is_told_and_what_needs_no_cure_is_not(machine: Machine) -> None:

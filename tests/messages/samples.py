@@ -257,6 +257,10 @@ SAMPLES: list[tuple[str, str]] = [
         ),
         "login-file",
     ),
+    (
+        'ctr: failed to dial "/run/containerd/containerd.sock": context deadline exceeded: connection error',
+        "no-containerd",
+    ),
     ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?", "no-engine"),
     (
         (

@@ -165,6 +165,19 @@ def test_the_engine_is_sent_past_its_proxy_as_this_system_does_it(systemd: bool,
     assert "localhost,.corp,192.168.0.12" in last
 
 
+@pytest.mark.parametrize("evil", ["a;reboot", "$(reboot)", 'a"; reboot #', "a\nb"])
+def test_what_the_engine_says_of_its_proxy_is_checked_like_the_rest(evil: str) -> None:
+    last = catalogue.past_the_proxy("192.168.0.12", Here(no_proxy=evil))
+    assert ("reboot" in last, "NO_PROXY=192.168.0.12" in last) == (False, True)
+
+
+def test_the_docker_hub_is_never_the_registry_that_a_cure_names() -> None:
+    said = 'Get "https://registry-1.docker.io/v2/": x509: certificate has expired or is not yet valid: is after'
+    assert all("docker.io" not in line for line in commands(said))
+    said = 'Get "https://auth.docker.io/token": proxyconnect tcp: dial tcp: lookup proxy: oops'
+    assert all("docker.io" not in line for line in commands(said))
+
+
 def test_of_a_long_log_the_end_is_read_in_seconds() -> None:
     line = 'level=info msg="response completed" number={} ' + "x" * 200
     lines = [line.format(number) for number in range(100_000)]

@@ -222,7 +222,7 @@ def disk(facts: Facts) -> Iterator[Finding]:
     if found.free < ROOM:
         said = f"{found.free >> 20} MiB are free at {found.path}"
         yield Finding("disk", said, "A push ends with an error once it is full.", cure)
-    if found.inodes and found.free_inodes < found.inodes * INODES:
+    if found.free_inodes < found.inodes * INODES:
         said = f"{found.free_inodes} of {found.inodes} inodes are free at {found.path}"
         yield Finding("disk", said, "No file can be made there once all are used, though there is room.", cure)
 

@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from trusted_registry.doctor.finding import Chmod, Finding, Trust
-from trusted_registry.trust.look import State
+from trusted_registry.trust.look import NoRoot, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,9 +44,7 @@ def certs_d(facts: Facts) -> Iterator[Finding]:
     """Yield stores that do not trust, that hold another's certificate, or in whose way something stands."""
     for stored in facts.stores:
         clients, client = stored.store.clients, stored.store.name
-        if stored.problem and stored.problem.message.endswith("read by root alone."):
-            continue  # not a fault of the store
-        if stored.problem:
+        if stored.problem and not isinstance(stored.problem, NoRoot):  # what root alone may see is no fault by itself
             yield Finding(
                 "certs.d", stored.problem.message, f"{clients} cannot use it.", (stored.problem.cure,), client=client
             )
@@ -170,7 +168,7 @@ def readable(facts: Facts) -> Iterator[Finding]:
                 f"{path} may not be read by everybody",
                 f"{stored.store.clients}: those that run without root fail with permission denied. It is no secret.",
                 (f"sudo chmod {bits} {shlex.quote(str(path))}",),
-                Chmod(path, bits),
+                Chmod(path, bits) if any(it == str(path) or it.startswith(f"{path}/") for it in stored.ours) else None,
                 client=stored.store.name,
             )
 

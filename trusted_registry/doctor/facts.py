@@ -90,7 +90,8 @@ class Stored:
         items: What stands in it for this registry.
         problem: Why it could not be looked at; None where it could.
         files: All that lies in the registry's folders, for stores that have such.
-        unreadable: Our files there that not everybody may read.
+        unreadable: Files and folders there that not everybody may read.
+        ours: Paths that this project wrote, of any store.
         elsewhere: Folders of other spellings with the same certificate.
     """
 
@@ -99,6 +100,7 @@ class Stored:
     problem: RegistryError | None = None
     files: tuple[Path, ...] = ()
     unreadable: tuple[Path, ...] = ()
+    ours: frozenset[str] = frozenset()
     elsewhere: tuple[Path, ...] = ()
 
 

@@ -15,14 +15,12 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.trust import containerd, here, ledger, look, stores
 from trusted_registry.trust.here import Choice
 from trusted_registry.trust.look import State
-from trusted_registry.trust.stores import File, Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from trusted_registry.registry.engine import Engine
-    from trusted_registry.trust.look import Item
-    from trusted_registry.trust.stores import Store, Where
+    from trusted_registry.trust.stores import Store, Subject, Where
 
 CONTAINERD = "containerd"
 _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem")
@@ -54,16 +52,18 @@ def _unverified(facts: Facts, engine: Engine) -> tuple[str, ...]:
         return ()
 
 
-def stored(store: Store, subject: Subject, known: Iterable[ledger.Entry], where: Where) -> Stored:
+def stored(store: Store, subject: Subject, known: Sequence[ledger.Entry], where: Where) -> Stored:
     """Return what a store holds, and what lies beside it."""
     files = [file for file in store.files(subject) if file.spelling]
     folders = dict.fromkeys(where.path(file.path).parent for file in files)
     beside = tuple(path for folder in folders for path in _listed(folder))
+    ours = frozenset(entry.path for entry in known)
+    closed = _unreadable([where.path(file.path) for file in files]) if store.scope == stores.MACHINE else ()
     try:
         items = tuple(look.look([store], subject, where, known))
     except RegistryError as error:
-        return Stored(store, problem=error, files=beside)
-    return Stored(store, items, None, beside, _unreadable(items), _elsewhere(folders, subject))
+        return Stored(store, problem=error, files=beside, unreadable=closed, ours=ours)
+    return Stored(store, items, None, beside, closed, ours, _elsewhere(folders, subject))
 
 
 def _listed(folder: Path) -> list[Path]:
@@ -72,14 +72,14 @@ def _listed(folder: Path) -> list[Path]:
     return []
 
 
-def _unreadable(items: Iterable[Item]) -> tuple[Path, ...]:
-    """Return what holds our certificate and keeps others from reading it: a file, or the folder that it is in."""
+def _unreadable(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Return what keeps others than root from reading certificates: their folder, or the file itself."""
     found = []
-    for item in items:
-        if isinstance(item.what, File) and item.state is State.TRUSTED and item.store.scope == stores.MACHINE:
-            with contextlib.suppress(OSError):
-                found += [] if item.path.stat().st_mode & stat.S_IROTH else [item.path]
-                found += [] if item.path.parent.stat().st_mode & stat.S_IXOTH else [item.path.parent]
+    for path in paths:
+        with contextlib.suppress(OSError):
+            wanted = stat.S_IROTH | stat.S_IXOTH
+            found += [path.parent] if path.parent.stat().st_mode & wanted != wanted else []
+            found += [] if path.stat().st_mode & stat.S_IROTH else [path]
     return tuple(dict.fromkeys(found))
 
 

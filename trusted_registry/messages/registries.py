@@ -77,7 +77,12 @@ IMAGES = (
         ),
         "every client",
         "The registry answers, and has no image of that name and tag.",
-        (Step("curl --cacert certs/ca.crt {url}/v2/_catalog", "lists what it has"),),
+        (
+            Step("curl --cacert certs/ca.crt {url}/v2/_catalog", "lists what it has"),
+            Step(
+                "docker restart {container}", "where a garbage collection ran: then push again", REGISTRY, instead=True
+            ),
+        ),
     ),
     Row(
         "reference",
@@ -131,6 +136,14 @@ ENGINES = (
         "No engine answers on this machine, or the one that DOCKER_HOST or the context names.",
         (Step("./inv engine", "installs and starts one"),),
         ("engine",),
+    ),
+    Row(
+        "no-containerd",
+        (r"failed to dial \"?/run/\S*containerd\.sock", r"/run/\S*containerd\.sock: (connect: )?no such file"),
+        "ctr, crictl, nerdctl",
+        "No containerd answers at that socket; Docker may run one of its own elsewhere, below /run/docker.",
+        (Step("sudo systemctl enable --now containerd"),),
+        ("containerd",),
     ),
     Row(
         "login-file",
