@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trusted_registry.errors import RegistryError
-from trusted_registry.messages import catalogue
 from trusted_registry.registry import spec as specs
 
 if TYPE_CHECKING:
@@ -158,6 +157,8 @@ def _bytes(value: object) -> int:
 
 def cure(reason: str) -> str:
     """Return what helps against what an engine says of a registry."""
+    from trusted_registry.messages import catalogue  # for what failed alone: it takes its time to be read
+
     found = catalogue.find(reason)
     return found[0].one_line if found else "./inv doctor looks for what is wrong."
 
