@@ -226,6 +226,15 @@ def test_removal_of_some_leaves_the_others(one: Disk) -> None:
     assert last(one.here("--check", "--skip", "docker")) == (0, "trusted")
 
 
+def test_a_folder_that_another_hand_made_after_a_removal_is_theirs(one: Disk) -> None:
+    one.here()
+    one.here("--remove", "--only", "docker")
+    theirs = one.root / "etc/docker/certs.d"
+    theirs.mkdir(parents=True)
+    assert last(one.here("--remove")) == (0, "changed")
+    assert theirs.is_dir()
+
+
 def test_removal_leaves_what_was_changed_since(one: Disk) -> None:
     one.here()
     changed = one.put("etc/docker/certs.d/192.168.0.12/ca.crt", "mine now")
