@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import forge, loopback
 from tests.disk import snapshot
-from trusted_registry.certificate import issue
+from trusted_registry.certificate import inspect, issue
 from trusted_registry.chapters import doctor
+from trusted_registry.doctor import wire
 from trusted_registry.doctor.finding import Chmod, Finding
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.registry import answers
@@ -116,6 +118,19 @@ def test_what_is_wrong_is_told_with_evidence_cause_and_cure_and_ends_with_1(edge
 def test_nothing_wrong_is_told_in_one_line(edge: Recorder) -> None:
     doctor.told(edge, [])
     assert [line.startswith("doctor: nothing is wrong") for line in edge.said] == [True]
+
+
+def test_what_answers_at_another_machine_is_told_even_where_it_is_well(settings: Settings) -> None:
+    signer = forge.authority(subject="\x1b[2Jauthority")
+    forge.save(signer, settings.folder, "ca")
+    shown = forge.save(forge.server(signer, names=("127.0.0.1", "registry.local")), settings.folder, "domain")
+    with loopback.registry(shown, status=401) as port:
+        seen = wire.ask("127.0.0.1", port, settings.folder / "ca.crt", inspect.now())
+    assert seen.shown
+    said = doctor._seen(seen, seen.shown, inspect.now())
+    wanted = ("TLSv1.3", "/v2/ answers 401", "127.0.0.1, registry.local", "364 days left", "does not accept it")
+    assert [part for part in wanted if part not in said] == []
+    assert "\x1b" not in said
 
 
 def test_findings_are_json_for_programs(tmp_path: Path) -> None:

@@ -144,6 +144,15 @@ def test_a_container_that_was_given_the_authority_s_key_is_found_and_left_alone(
     assert ("builder" in finding.evidence, finding.fix) == (True, None)
 
 
+@pytest.mark.parametrize(("days", "wanted"), [(6, ["dates"]), (8, [])])
+def test_another_machine_s_certificate_is_worth_a_word_in_its_last_week(
+    days: int, wanted: list[str], machine: Machine
+) -> None:
+    assert machine.facts.issued
+    at = machine.facts.issued.server.not_after - DAY * days - DAY / 2
+    assert found(replace(machine.facts, remote=True, issued=None, now=at)) == wanted
+
+
 # The engine
 
 

@@ -34,7 +34,7 @@ def test_a_registry_that_is_well_shows_its_certificate_its_protocol_and_its_cloc
     assert seen.shown
     assert seen.shown.fingerprint == inspect.read(folder / "domain.crt").fingerprint
     assert (seen.silent, seen.plain, seen.refused, seen.distrust, seen.outdated) == ("", False, "", "", False)
-    assert (seen.status, seen.protocol) == (200, "TLSv1.3")
+    assert (seen.status, seen.protocol, bool(seen.system)) == (200, "TLSv1.3", True)
     assert seen.skew is not None
     assert abs(seen.skew) < 60
 

@@ -19,8 +19,11 @@ from trusted_registry.settings import one_of, reachable, whole
 from trusted_registry.trust import stores
 
 if TYPE_CHECKING:
+    import datetime
     from collections.abc import Iterable
 
+    from trusted_registry.certificate.inspect import Facts as Certificate
+    from trusted_registry.doctor.facts import Wire
     from trusted_registry.doctor.finding import Finding
     from trusted_registry.edge import Edge
     from trusted_registry.messages.catalogue import Found
@@ -96,13 +99,34 @@ def examine(settings: Settings, edge: Edge, *, client: str, remote: str, fix: bo
 
     def look() -> list[Finding]:
         if there:
-            return checks.judge(looks.remote(settings, engine, *there, client=client), client)
+            facts = looks.remote(settings, engine, *there, client=client)
+            if facts.wire and facts.wire.shown:
+                edge.say(_seen(facts.wire, facts.wire.shown, facts.now))
+            return checks.judge(facts, client)
         return checks.judge(looks.local(settings, engine, engineless, client), client)
 
     found = look()
     if fix and mend.mend(found, _reached(settings, there, engine), engine, edge):
         found = look()
     return found
+
+
+def _seen(wire: Wire, shown: Certificate, now: datetime.datetime) -> str:
+    """Return what answers there, well or not."""
+    login = f", asks for a login ({wire.login})" if wire.login else ""
+    system = f"does not accept it ({wire.system})" if wire.system else "accepts it"
+    named = ", ".join((*shown.addresses, *shown.dns))
+    lines = (
+        f"seen: {address.bracketed(wire.host)}:{wire.port}, {wire.protocol}, /v2/ answers {wire.status}{login}",
+        f"      certificate for {named}; {shown.days_left(now)} days left; signed by {shown.issuer}",
+        f"      the system's store {system}",
+    )
+    return "\n".join(_printable(line) for line in lines) + "\n"
+
+
+def _printable(text: str) -> str:
+    """Return what others wrote, such as an issuer's name, without what would move the cursor."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _elsewhere(settings: Settings, engine: Engine) -> tuple[str, int] | None:
@@ -130,7 +154,7 @@ def told(edge: Edge, found: list[Finding]) -> None:
         RegistryError: Anything is.
     """
     for finding in found:
-        edge.say(f"wrong: {finding.check}: {finding.evidence}\n  why: {finding.cause}")
+        edge.say(f"wrong: {finding.check}: {_printable(finding.evidence)}\n  why: {_printable(finding.cause)}")
         lines = [*(f"   do: {line}" for line in finding.cure), *(f"   or: {line}" for line in finding.instead)]
         edge.say("\n".join(lines) + "\n")
     if edge.dry:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 ANEW = "./inv cert --force && ./inv registry.tls  # makes a new authority; then hand the new ca.crt to every client"
 THERE = "  # on the registry's machine"
+LAST_WEEK = 7
+"""Days before its end at which another machine's certificate is worth a word: those that are renewed by themselves are
+replaced earlier."""
 _HARMLESS = ("none", "no client", "people")
 _PRIVATE = 0o077
 _WRITABLE = 0o022
@@ -107,6 +110,10 @@ def dates(facts: Facts) -> Iterator[Finding]:
             None if authority or facts.remote else Renew(),
             asks=True,
         )
+    shown = facts.wire.shown if facts.wire and facts.remote else None
+    if shown and 0 <= shown.days_left(facts.now) < LAST_WEEK:
+        said = f"{shown.path} ends in {shown.days_left(facts.now)} days"
+        yield Finding("dates", said, "Afterwards every client refuses it.", (f"./inv cert.renew{there}",))
     if facts.issued is None or facts.remote:
         return
     if not seen and (soon := _soon(facts.issued, facts)):

@@ -31,6 +31,7 @@ class Wire:
         plain: Whether it speaks plain HTTP.
         refused: Why TLS failed; "" where it did not.
         distrust: Why certs/ca.crt does not stand behind what is shown; "" where it does or there is none.
+        system: The same of the operating system's store.
         shown: The certificate; None where none was seen.
         protocol: Such as TLSv1.3.
         outdated: Whether it accepts TLS 1.1, which nothing should.
@@ -45,6 +46,7 @@ class Wire:
     plain: bool = False
     refused: str = ""
     distrust: str = ""
+    system: str = ""
     shown: Certificate | None = None
     protocol: str = ""
     outdated: bool = False

@@ -48,8 +48,9 @@ def ask(host: str, port: int, anchor: Path | None, now: datetime.datetime) -> Wi
     except (OSError, ValueError) as error:
         return replace(found, refused=_reason(error))
     found = replace(found, shown=shown, protocol=protocol, outdated=_takes_outdated(host, port))
+    found = replace(found, system=_distrust(at, ssl.create_default_context()))
     if anchor:
-        found = replace(found, distrust=_distrust(at, anchor))
+        found = replace(found, distrust=_distrust(at, probe.context(anchor)))
     return _answer(found, at, now)
 
 
@@ -101,9 +102,9 @@ def _takes_outdated(host: str, port: int) -> bool:
         return False
 
 
-def _distrust(at: probe.Endpoint, anchor: Path) -> str:
+def _distrust(at: probe.Endpoint, trust: ssl.SSLContext) -> str:
     try:
-        probe.request(at, "GET", "/v2/", probe.context(anchor))
+        probe.request(at, "GET", "/v2/", trust)
     except ssl.SSLCertVerificationError as error:
         return str(error.verify_message)
     except (OSError, http.client.HTTPException):
