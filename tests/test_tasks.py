@@ -54,6 +54,7 @@ SHOWN = {
     "trust.nodes": "docker exec",
     "trust.check": "curl",
     "trust.hosts": "ansible-playbook",
+    "trust.kit": "scp",
     "trust.macos": "security add-trusted-cert",
     "trust.serve": "http.server",
     "cert.config": "openssl.cnf",

@@ -32,7 +32,7 @@ def test_a_rootless_engine_trusts_by_its_users_directory_and_not_by_the_systems(
 
     pull = ["docker", "pull", reference]
     client.fails(*pull, saying=UNTRUSTED, user="dev", env=ENVIRONMENT)
-    client.inv("trust.linux")
+    client.inv("trust.linux", "--only", "docker-rootless")
     client.does("test", "-f", f"{THEIRS}/{registry.address}/ca.crt")
     client.fails("find", "/etc/docker/certs.d", saying="No such file")
     _as_dev(client, *pull)

@@ -18,7 +18,7 @@ nl='
 '
 IFS=$nl
 mine=trusted-registry ended='' status=1
-kit_sum='aa848cdff22bdefef3bff5c0b409440be1a0d7b001268e56e5cea897d18b956b'
+kit_sum='269313f85778009b68b1afff4cbedf3310601f0e39578946d5d50adb2d5b94d7'
 fingerprint='1c5499358740c4da499af5fbb81fa9bd34e8d801a522a35e4f16a364863a2155'
 id='1c5499358740c4da'
 registry=192.168.0.12
@@ -144,7 +144,7 @@ Has this machine trust the registry $registry: every client of a registry that i
   --check      only say whether they do: exit status 0 when all of them do
   --remove     take back what this kit wrote, and nothing else
   --dry-run    show the commands, change nothing
-  --only       these stores and no others: docker, podman, containerd, k3s, buildkit, system, nss, java
+  --only       these stores and no others: docker, docker-rootless, podman, containerd, k3s, buildkit, system, nss, java
   --skip       all but these
   --system     with the stores of the operating system, of browsers and of Java
   --user       only what is this user's own: takes no root
@@ -161,8 +161,8 @@ check_names() {
     IFS=,
     for word in $2; do
         case $word in
-            docker | podman | containerd | k3s | buildkit | system | nss | java) ;;
-            *) refuse "$1: there is no store '$word'." 'Use one of: docker, podman, containerd, k3s, buildkit, system, nss, java' 2 ;;
+            docker | docker-rootless | podman | containerd | k3s | buildkit | system | nss | java) ;;
+            *) refuse "$1: there is no store '$word'." 'Use one of: docker, docker-rootless, podman, containerd, k3s, buildkit, system, nss, java' 2 ;;
         esac
     done
     IFS=$nl
@@ -1077,7 +1077,7 @@ clear_up() {
 
 stores() {
     store docker docker 'Docker Engine' machine found '' ''
-    store docker-rootless docker 'Docker Engine without root' user found '' ''
+    store docker-rootless docker-rootless 'Docker Engine without root' user found '' ''
     store docker-desktop docker 'Docker Desktop' user found 'copies the certificates into its machine when it starts' 'systemctl --user restart docker-desktop'
     store containers podman 'podman, skopeo, buildah, CRI-O' machine found '' ''
     store containerd containerd 'containerd: nerdctl, ctr --hosts-dir, Kubernetes' machine found '' ''

@@ -70,7 +70,7 @@ def row(key: str) -> Store:
 def subject(folder: Path, stem: str = "ca", spellings: tuple[str, ...] = SPELLINGS) -> Subject:
     """Make an authority in a folder, and return it as what is to be trusted."""
     path = forge.save(forge.authority(), folder, stem)
-    return Subject(path.read_bytes(), inspect.read(path).fingerprint, spellings)
+    return Subject(path.read_bytes(), inspect.read(path).fingerprint, spellings, str(path))
 
 
 def entry(path: Path, content: bytes, store: str = "docker") -> Entry:

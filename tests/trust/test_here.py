@@ -161,13 +161,20 @@ def test_without_a_certificate_there_is_nothing_to_trust(
 
 
 def test_docker_desktop_s_folder_gains_the_same_files(settings: Settings, edge: Recorder) -> None:
-    assert here.trust_desktop(settings, edge)
+    assert [store.clients for store in here.trust_desktop(settings, edge).written] == ["Docker Desktop"]
     assert {path.parent.name for path in (Path.home() / ".docker" / "certs.d").rglob("ca.crt")} == set(SPELLINGS)
+
+
+def test_every_engine_of_a_mac_is_told_by_one_folder(settings: Settings, edge: Recorder) -> None:
+    (Path.home() / ".orbstack").mkdir()
+    (Path.home() / ".colima").mkdir()
+    told = here.trust_desktop(settings, edge).written
+    assert ([store.clients for store in told], len(edge.commands)) == (["Colima", "OrbStack"], len(SPELLINGS))
 
 
 def test_docker_desktop_s_folder_is_left_alone_the_second_time(settings: Settings, edge: Recorder) -> None:
     here.trust_desktop(settings, edge)
-    assert not here.trust_desktop(settings, edge)
+    assert not here.trust_desktop(settings, edge).written
 
 
 @pytest.mark.parametrize(
@@ -186,6 +193,13 @@ def test_one_system_s_task_on_another_names_the_right_one(
     with pytest.raises(RegistryError, match=task) as caught:
         here.check_platform(wanted, task)
     assert cure in caught.value.cure
+
+
+def test_what_colima_copied_is_said_to_stay(settings: Settings, edge: Recorder) -> None:
+    (Path.home() / ".colima").mkdir()
+    here.trust_desktop(settings, edge)
+    takeback.remove(settings, as_engine(StandIn()), edge)
+    assert "Colima keeps what it once copied: colima ssh -- sudo rm -r /etc/docker/certs.d/192.168.0.12" in edge.said
 
 
 def test_a_checkout_leaves_what_another_one_wrote(settings: Settings, engine: Engine, edge: Recorder) -> None:

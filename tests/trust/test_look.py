@@ -295,7 +295,7 @@ def test_another_certificate_of_ours_in_the_bundle_is_not_enough(
 
 
 @pytest.mark.process
-def test_a_browser_s_database_has_it_once_it_was_added(machine: Machine, ours: Subject, tmp_path: Path) -> None:
+def test_a_browser_s_database_has_it_once_it_was_added(machine: Machine, ours: Subject) -> None:
     from trusted_registry import run
 
     programs.need(certutil="libnss3-tools")
@@ -306,7 +306,7 @@ def test_a_browser_s_database_has_it_once_it_was_added(machine: Machine, ours: S
     assert {item.path: item.state for item in machine.look("nss", ours)} == dict.fromkeys(folders, State.ABSENT)
     store = row("nss")
     assert store.database
-    add = look.command(store.database.add, ours.name, folders[1], str(tmp_path / "ours" / "ca.crt"))
+    add = look.handed(store.database.add, ours, folders[1])
     assert run.look(add).ok
     assert {item.path: item.state for item in machine.look("nss", ours)} == {
         folders[0]: State.ABSENT,

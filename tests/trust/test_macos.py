@@ -58,15 +58,6 @@ def test_a_mac_is_asked_about_an_authority_without_the_network_and_without_root(
     assert macos.look(CERTIFICATE, keychain, HOME) == expected
 
 
-def test_a_mac_is_asked_about_a_host_by_name() -> None:
-    expected = ["security", "verify-cert", "-c", "/checkout/certs/ca.crt", "-p", "ssl", "-n", "192.168.0.12"]
-    assert macos.verify(CERTIFICATE, "192.168.0.12") == expected
-
-
-def test_docker_desktop_looks_in_the_home_folder() -> None:
-    assert macos.desktop_folder(HOME) == Path("/Users/me/.docker/certs.d")
-
-
 @pytest.mark.parametrize("engine", ENGINES)
 def test_each_engine_of_a_mac_reads_the_home_folder_by_every_spelling(engine: str) -> None:
     subject = Subject(b"pem", "ab" * 32, ("192.168.0.12", "192.168.0.12:443"))
@@ -75,10 +66,6 @@ def test_each_engine_of_a_mac_reads_the_home_folder_by_every_spelling(engine: st
         Path("/Users/me/.docker/certs.d/192.168.0.12/ca.crt"),
         Path("/Users/me/.docker/certs.d/192.168.0.12:443/ca.crt"),
     ]
-
-
-def test_docker_desktop_is_restarted_by_quitting_and_opening_it() -> None:
-    assert macos.restart_desktop() == [["osascript", "-e", 'quit app "Docker"'], ["open", "-a", "Docker"]]
 
 
 def test_each_engine_of_a_mac_is_restarted_in_its_own_way_and_orbstack_not_at_all() -> None:

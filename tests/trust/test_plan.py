@@ -65,7 +65,7 @@ def ours(tmp_path: Path) -> Subject:
 
 
 def _install(machine: Machine, key: str, ours: Subject) -> Plan:
-    return plan.install(row(key), machine.look(key, ours), ours, machine.root / "ca.crt")
+    return plan.install(row(key), machine.look(key, ours), ours)
 
 
 def _trust(settings: Settings, edge: Recorder, choice: Choice = here.EVERY) -> set[str]:
@@ -84,7 +84,7 @@ def test_what_is_absent_is_written_for_every_user_to_read(machine: Machine, ours
 def test_what_is_stale_is_written_anew(machine: Machine, ours: Subject) -> None:
     path = machine.file(f"{DOCKER}/{SPELLINGS[0]}/ca.crt", OLD)
     found = machine.look("docker", ours, [entry(path, OLD)])
-    assert Write(path, ours.content) in plan.install(row("docker"), found, ours, path).operations
+    assert Write(path, ours.content) in plan.install(row("docker"), found, ours).operations
 
 
 def test_what_is_trusted_already_needs_nothing(machine: Machine, ours: Subject) -> None:
@@ -107,8 +107,7 @@ def test_another_s_certificate_is_refused_with_what_to_look_at(machine: Machine,
 def test_the_commands_that_a_person_would_type_do_the_same(
     key: str, machine: Machine, ours: Subject, tmp_path: Path
 ) -> None:
-    source = machine.file("/ca.crt", ours.content)
-    its_plan = plan.install(row(key), machine.look(key, ours), ours, source)
+    its_plan = plan.install(row(key), machine.look(key, ours), ours)
     before = snapshot(machine.root)
     files.carry_out(list(its_plan.operations))
     done = snapshot(machine.root)

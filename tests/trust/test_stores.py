@@ -160,7 +160,7 @@ def test_a_browser_that_never_ran_has_no_store(machine: Machine) -> None:
 
 def test_the_answering_engine_s_store_counts_without_a_sign(machine: Machine) -> None:
     assert _keys(machine, engine="docker-rootless") == {"docker-rootless"}
-    assert _keys(machine, engine="docker-rootless", skip=("docker",)) == set()
+    assert _keys(machine, engine="docker-rootless", skip=("docker-rootless",)) == set()
 
 
 @pytest.mark.parametrize("system", ["Darwin", "Windows"])

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import address, run
 from trusted_registry.chapters.cert import tell
-from trusted_registry.edge import printable
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
 from trusted_registry.registry import prove
@@ -103,9 +102,12 @@ def on_macos(settings: Settings, edge: Edge, *, keychain: str) -> None:
     if not edge.dry:
         here.check_platform("Darwin", "trust.macos")
     here.trust_keychain(settings, edge, which)
-    if here.trust_desktop(settings, edge):
-        restart = "; ".join(printable(argv) for argv in macos.restart_desktop())
-        tell(edge, f"trust: in place; Docker Desktop reads it when it starts: {restart}")
+    outcome = here.trust_desktop(settings, edge)
+    if outcome.written:
+        tell(edge, f"trust: now in place for {_who(outcome.written)}")
+    for store in outcome.written:
+        if store.restart:
+            edge.say(f"{store.clients}: it {store.restart.why}, so: {store.restart.command}")
 
 
 def insecure(settings: Settings, edge: Edge) -> None:

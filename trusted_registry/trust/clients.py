@@ -86,7 +86,7 @@ CLIENTS: tuple[Client, ...] = (
     ),
     Client(
         "docker-rootless",
-        "docker",
+        "docker-rootless",
         ("docker", "--host", "unix://{run}/docker.sock", "pull", "{reference}"),
         clean=(("docker", "--host", "unix://{run}/docker.sock", "rmi", "{reference}"),),
         socket="{run}/docker.sock",

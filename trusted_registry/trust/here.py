@@ -87,7 +87,7 @@ def subject(settings: Settings, *, dry: bool = False) -> Subject:
         anchor = issue.trusted(settings.folder, dry=dry)
     except RegistryError:
         if dry:
-            return Subject(b"", "0" * 64, spellings)
+            return Subject(b"", "0" * 64, spellings, str(settings.folder / "ca.crt"))
         raise
     _check_anchor(anchor)
     content = anchor.path.read_bytes()
@@ -97,7 +97,7 @@ def subject(settings: Settings, *, dry: bool = False) -> Subject:
             f"{anchor.path} holds more than one certificate, and clients would get all that is in it.",
             cure=f"Keep the first alone: {alone}",
         )
-    return Subject(content, anchor.fingerprint, spellings)
+    return Subject(content, anchor.fingerprint, spellings, str(anchor.path))
 
 
 def _check_anchor(anchor: Facts) -> None:
@@ -147,6 +147,8 @@ def engine_store(engine: Engine) -> str:
     """Return the key of the store that the answering engine reads; empty where none answers."""
     if not engine.here:
         return ""
+    if platform.system() == stores.MACOS:  # three engines share one folder there, and tell each its own restart
+        return "" if macos.engines(stores.here()) else "macos-docker-desktop"
     if engine.info().desktop:
         return "docker-desktop"
     return "docker-rootless" if engine.info().rootless else "docker"
@@ -182,7 +184,6 @@ def trust(settings: Settings, engine: Engine, edge: Edge, choice: Choice = EVERY
 
 def _write(rows: Sequence[Store], settings: Settings, edge: Edge, needed: Sequence[str]) -> Outcome:
     wanted = subject(settings, dry=edge.dry)
-    source = issue.trusted(settings.folder).path if wanted.content else settings.folder / "ca.crt"
     known, where = ledger.read(ledger.where()), stores.here()
     left: list[Store] = []
 
@@ -202,7 +203,7 @@ def _write(rows: Sequence[Store], settings: Settings, edge: Edge, needed: Sequen
             continue
         for path in look.ignored(found):
             edge.warn(f"{path} counts for nothing: clients read files that end in .crt")
-        planned += [(store, part, plan.install(store, part, wanted, source)) for part in _parts(found, where)]
+        planned += [(store, part, plan.install(store, part, wanted)) for part in _parts(found, where)]
     written: list[Store] = []
     for store, part, its_plan in planned:
         try:
@@ -240,10 +241,11 @@ def _entry(item: Item, wanted: Subject, settings: Settings) -> Entry:
     return dataclasses.replace(made, path="" if item.path == Path() else str(item.path))
 
 
-def trust_desktop(settings: Settings, edge: Edge) -> bool:
-    """Write the certificate where Docker Desktop, Colima and OrbStack look; return whether anything was written."""
-    row = next(store for store in stores.STORES if store.key == "docker-desktop")
-    return bool(_write([row], settings, edge, needed=(row.key,)).written)
+def trust_desktop(settings: Settings, edge: Edge) -> Outcome:
+    """Write the certificate where the engines of a Mac look; those that are here are the ones that were told."""
+    rows = macos.engines(stores.here()) or [macos.row("docker-desktop")]
+    outcome = _write(rows[:1], settings, edge, needed=(rows[0].key,))  # they share one folder
+    return dataclasses.replace(outcome, written=tuple(rows)) if outcome.written else outcome
 
 
 def trust_keychain(settings: Settings, edge: Edge, keychain: str) -> None:

@@ -137,7 +137,7 @@ def _store(store: Store, subject: Subject, where: Where, ours: set[tuple[str, st
         yield Item(store, block, path, _block(text, block), text)
     if store.database:
         for place in places(store.database, where):
-            found = run.look(command(store.database.look, subject.name, place)).ok
+            found = run.look(handed(store.database.look, subject, place)).ok
             yield Item(store, store.database, place, State.TRUSTED if found else State.ABSENT)
 
 
@@ -259,9 +259,15 @@ def places(database: Database, where: Where) -> list[Path]:
     return found
 
 
-def command(argv: Iterable[str], name: str, place: Path, file: str = "") -> tuple[str, ...]:
-    """Return a database's command with its braces filled in."""
-    return tuple(word.format(name=name, place=place, file=file) for word in argv)
+def handed(argv: Iterable[str], subject: Subject, place: Path) -> tuple[str, ...]:
+    """Return a database's command about a certificate that is at hand."""
+    sha1 = subject.sha1 if any("{sha1}" in word for word in argv) else ""
+    return tuple(word.format(name=subject.name, place=place, file=subject.file, sha1=sha1) for word in argv)
+
+
+def command(argv: Iterable[str], name: str, place: Path) -> tuple[str, ...]:
+    """Return a database's command about a certificate of which only the name is known."""
+    return tuple(word.format(name=name, place=place) for word in argv)
 
 
 def by_spelling(items: Iterable[Item], spellings: Iterable[str]) -> dict[tuple[str, str], State]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from trusted_registry.trust import stores
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from trusted_registry.trust.stores import Database, Store
 
 KEYCHAINS = ("system", "login")
+COLIMA = "macos-colima"
 
 
 def row(key: str) -> Store:
@@ -54,22 +54,6 @@ def remove(certificate: Path, sha1: str, keychain: str, home: Path) -> list[list
     """
     database = _database(keychain)
     return [_typed(keychain, _filled(database, argv, certificate, home, sha1)) for argv in database.remove]
-
-
-def verify(certificate: Path, host: str) -> list[str]:
-    """Return the command that asks whether this Mac accepts a server certificate for a host."""
-    return ["security", "verify-cert", "-c", str(certificate), "-p", "ssl", "-n", host]
-
-
-def desktop_folder(home: Path) -> Path:
-    """Return where Docker Desktop, Colima and OrbStack look."""
-    return home / ".docker" / "certs.d"
-
-
-def restart_desktop() -> list[list[str]]:
-    """Return the commands that restart Docker Desktop, so that it reads the certificates anew."""
-    restart = row("docker-desktop").restart
-    return [shlex.split(command) for command in restart.command.split(" && ")] if restart else []
 
 
 def left_in_colima(spelling: str) -> list[str]:

@@ -47,14 +47,13 @@ class Plan:
         return bool(self.operations or self.runs)
 
 
-def install(store: Store, items: Sequence[Item], subject: Subject, source: Path) -> Plan:
+def install(store: Store, items: Sequence[Item], subject: Subject) -> Plan:
     """Return what makes a store trust.
 
     Args:
         store: The row.
         items: What stands in it now.
         subject: What is to be trusted.
-        source: The file that holds it, for commands.
 
     Raises:
         RegistryError: The store holds what was not written here, or a shared file cannot be added to.
@@ -63,7 +62,7 @@ def install(store: Store, items: Sequence[Item], subject: Subject, source: Path)
     for item in missing:
         _check_ours(item)
     writes = [Write(item.path, item.what.content) for item in missing if isinstance(item.what, File)]
-    typed = [_typed(write, subject, source) for write in writes]
+    typed = [_typed(write, subject) for write in writes]
     notes: dict[str, str] = {}
     for path in dict.fromkeys(item.path for item in missing if isinstance(item.what, Block)):
         text = next(item.text for item in items if item.path == path)
@@ -71,13 +70,9 @@ def install(store: Store, items: Sequence[Item], subject: Subject, source: Path)
         shared.check(path, text)
         write = Write(path, shared.merged(text, wanted).encode(), mode(path))
         writes.append(write)
-        typed.append(("editor", str(path)) if text else _typed(write, subject, source))
+        typed.append(("editor", str(path)) if text else _typed(write, subject))
         notes |= {str(path): _difference(text, write)} if text else {}
-    runs = [
-        look.command(item.what.add, subject.name, item.path, str(source))
-        for item in missing
-        if isinstance(item.what, Database)
-    ]
+    runs = [look.handed(item.what.add, subject, item.path) for item in missing if isinstance(item.what, Database)]
     if writes and store.refresh:
         runs.append(store.refresh.command)
     return Plan(store.key, tuple(writes), tuple(typed), tuple(runs), machine=store.scope == MACHINE, notes=notes)
@@ -95,10 +90,10 @@ def _check_ours(item: Item) -> None:
     )
 
 
-def _typed(write: Write, subject: Subject, source: Path) -> tuple[str, ...]:
+def _typed(write: Write, subject: Subject) -> tuple[str, ...]:
     """Return the command that a person would type for a file: from the certificate, or with its text in it."""
     if write.content == subject.content:
-        return ("install", "-D", "-m", f"{write.mode:04o}", str(source), str(write.path))
+        return ("install", "-D", "-m", f"{write.mode:04o}", subject.file, str(write.path))
     return ("sh", "-c", 'printf %s "$1" > "$0"', str(write.path), write.content.decode())
 
 

@@ -33,11 +33,13 @@ class Subject:
         content: The certificate, as PEM.
         fingerprint: Its SHA-256 in lower-case hex, of the DER.
         spellings: Every registry part of a reference that means the registry: `address.spellings`.
+        file: Where the certificate lies, for programs that are handed it.
     """
 
     content: bytes
     fingerprint: str
     spellings: tuple[str, ...]
+    file: str = ""
 
     @property
     def name(self) -> str:
@@ -411,7 +413,7 @@ STORES: tuple[Store, ...] = (
     # docs.docker.com/engine/security/rootless
     Store(
         key="docker-rootless",
-        name="docker",
+        name="docker-rootless",
         clients="Docker Engine without root",
         scope=USER,
         signs=Signs(paths=("{run}/docker.sock", "{data}/docker")),

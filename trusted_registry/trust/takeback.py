@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trusted_registry import run
+from trusted_registry.edge import printable
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
 from trusted_registry.trust import apply, daemon, here, ledger, macos, plan, stores
@@ -82,6 +83,9 @@ def _free(key: str, known: list[Entry], unknown: list[Entry], edge: Edge) -> lis
     store = next((row for row in stores.STORES if row.key == key), None)
     if its_plan and store and store.restart:
         edge.say(f"{store.name}: it {store.restart.why}, so: {store.restart.command}")
+    if key == macos.COLIMA:
+        for spelling in dict.fromkeys(operation.path.parent.name for operation in its_plan.operations):
+            edge.say(f"Colima keeps what it once copied: {printable(macos.left_in_colima(spelling))}")
     files = [str(operation.path) for operation in its_plan.operations if isinstance(operation, Remove)]
     shared = [f"lines in {operation.path}" for operation in its_plan.operations if isinstance(operation, Write)]
     runs = [" ".join(argv) for argv in its_plan.runs]
