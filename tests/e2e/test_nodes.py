@@ -106,6 +106,7 @@ def nodes(client: Host, node: Callable[..., None], images: None) -> tuple[str, .
         "--bridge=none",
         "--iptables=false",
         "--ip6tables=false",
+        "--userland-proxy=false",
         "--storage-driver=vfs",
     )
     node("k3d-dev-server-0", "plain:1", K3D, *IDLE)
