@@ -139,6 +139,10 @@ TEXTS = {
     "byte order mark": "\ufeffmirrors:\n",
     "umlauts": "# Größe\nmirrors:\n  ä.example: {}\n",
     "our mark without its end": "mirrors:\n  # trusted-registry: mirrors: 10.0.0.1\n  x: {}\n",
+    "our mark within another": (
+        "mirrors:\n  # trusted-registry: mirrors: 10.0.0.1\n  x: {}\n"
+        "  # trusted-registry: mirrors: 10.0.0.2\n  y: {}\n  # trusted-registry: end\n"
+    ),
     "a key of ours alone": "mirrors: # trusted-registry\n  a.example: {}\n",
     "percent": "mirrors:\n  'a%s.example\\n': {}\n",
     "toml": "debug = true\n[worker.oci]\n  enabled = true\n",
