@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.conftest import MakeSettings
     from tests.forge import Forged
     from trusted_registry.doctor.facts import Stored
+    from trusted_registry.doctor.finding import Finding
     from trusted_registry.trust.ledger import Entry
 
 ADDRESS = "192.168.0.12"
@@ -77,6 +78,25 @@ class Machine:
 def found(facts: Facts, client: str = "") -> list[str]:
     """Return the keys of what is wrong, each once."""
     return list(dict.fromkeys(finding.check for finding in checks.judge(facts, client)))
+
+
+def only(facts: Facts, check: str) -> Finding:
+    """Return the only thing that is wrong."""
+    findings = checks.judge(facts)
+    assert [finding.check for finding in findings] == [check]
+    return findings[0]
+
+
+def wired(machine: Machine, **changes: object) -> Facts:
+    """Return facts with something else on the wire."""
+    assert machine.facts.wire
+    return replace(machine.facts, wire=replace(machine.facts.wire, **changes))  # type: ignore[arg-type]
+
+
+def contained(machine: Machine, **changes: object) -> Facts:
+    """Return facts with another container."""
+    assert machine.facts.container
+    return replace(machine.facts, container=replace(machine.facts.container, **changes))  # type: ignore[arg-type]
 
 
 def stored(machine: Machine, *keys: str, known: Sequence[Entry] = ()) -> tuple[Stored, ...]:

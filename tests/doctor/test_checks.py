@@ -10,36 +10,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import forge
-from tests.doctor.conftest import ADDRESS, found
+from tests.doctor.conftest import ADDRESS, contained, found, only, wired
 from trusted_registry.doctor import checks
-from trusted_registry.doctor.checks_engine import passes
-from trusted_registry.doctor.facts import Disk, Facts, Kept, Proxy
-from trusted_registry.doctor.finding import Chmod, Finding, Restart
+from trusted_registry.doctor.facts import Disk, Facts, Kept
+from trusted_registry.doctor.finding import Chmod, Restart
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
     from tests.doctor.conftest import Machine
 
 DAY = datetime.timedelta(days=1)
-
-
-def only(facts: Facts, check: str) -> Finding:
-    """Return the only thing that is wrong."""
-    findings = checks.judge(facts)
-    assert [finding.check for finding in findings] == [check]
-    return findings[0]
-
-
-def wired(machine: Machine, **changes: object) -> Facts:
-    """Return facts with something else on the wire."""
-    assert machine.facts.wire
-    return replace(machine.facts, wire=replace(machine.facts.wire, **changes))  # type: ignore[arg-type]
-
-
-def contained(machine: Machine, **changes: object) -> Facts:
-    """Return facts with another container."""
-    assert machine.facts.container
-    return replace(machine.facts, container=replace(machine.facts.container, **changes))  # type: ignore[arg-type]
 
 
 def test_nothing_is_wrong_with_a_healthy_machine(machine: Machine) -> None:
@@ -151,66 +131,6 @@ def test_another_machine_s_certificate_is_worth_a_word_in_its_last_week(
     assert machine.facts.issued
     at = machine.facts.issued.server.not_after - DAY * days - DAY / 2
     assert found(replace(machine.facts, remote=True, issued=None, now=at)) == wanted
-
-
-# The engine
-
-
-def test_an_engine_that_does_not_answer_is_told_with_its_cure(machine: Machine) -> None:
-    silent = replace(machine.facts, engine=None, engineless=RegistryError("none answers", cure="./inv engine"))
-    assert only(silent, "engine").cure == ("./inv engine",)
-
-
-@pytest.mark.parametrize(
-    "change", [{"version": "18.09.1"}, {"socket": "tcp://10.0.0.5:2376"}, {"socket": "ssh://root@10.0.0.5"}]
-)
-def test_an_engine_that_is_too_old_or_another_machine_s_is_found(change: dict[str, str], machine: Machine) -> None:
-    assert machine.facts.engine
-    only(replace(machine.facts, engine=replace(machine.facts.engine, **change)), "engine")  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("version", ["19.03.15", "20.10.24+dfsg1", "28.5.2", "29.0.0-rc.1", "dev"])
-def test_an_engine_that_will_do_is_no_finding(version: str, machine: Machine) -> None:
-    assert machine.facts.engine
-    assert found(replace(machine.facts, engine=replace(machine.facts.engine, version=version))) == []
-
-
-def test_a_registry_that_the_engine_does_not_verify_is_found(machine: Machine) -> None:
-    assert ADDRESS in only(replace(machine.facts, unverified=(ADDRESS,)), "insecure").evidence
-
-
-def test_a_proxy_that_swallows_the_registry_is_found_and_its_password_not_shown(machine: Machine) -> None:
-    proxy = Proxy("the engine", "http://me:secret@10.9.9.9:3128", "localhost,.corp")
-    finding = only(replace(machine.facts, proxies=(proxy,)), "proxy")
-    assert ("secret" in str(finding), f"localhost,.corp,{ADDRESS}" in finding.cure[0]) == (False, True)
-
-
-def test_a_proxy_that_the_registry_goes_past_is_no_finding(machine: Machine) -> None:
-    assert found(replace(machine.facts, proxies=(Proxy("the engine", "http://10.9.9.9", "192.168.0.0/16"),))) == []
-
-
-@pytest.mark.parametrize(
-    ("host", "past", "is_past"),
-    [
-        ("192.168.0.12", "192.168.0.12", True),
-        ("192.168.0.12", "192.168.0.12:443", True),
-        ("192.168.0.12", "192.168.0.12:8443", False),
-        ("192.168.0.12", "10.0.0.0/8, 192.168.0.0/16", True),
-        ("192.168.0.12", "192.168", False),
-        ("192.168.0.12", "*", True),
-        ("192.168.0.12", "", False),
-        ("192.168.0.12", "*.corp,,", False),
-        ("fd00::12", "fd00::/8", True),
-        ("registry.local", ".local", True),
-        ("registry.local", "local", True),
-        ("registry.local", "*.local", True),
-        ("registry.local", "registry.local:443", True),
-        ("registry.local", "ocal", False),
-        ("registry.local", "10.0.0.0/8", False),
-    ],
-)
-def test_what_goes_past_a_proxy_is_known_as_go_knows_it(host: str, past: str, is_past: bool) -> None:  # noqa: FBT001 - a parameter
-    assert passes(host, 443, past) is is_past
 
 
 # The registry

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.e2e.checkout import HOME
+from tests.e2e.steps import CERTS
 from trusted_registry.messages.catalogue import ROWS
 
 if TYPE_CHECKING:
@@ -16,6 +18,38 @@ if TYPE_CHECKING:
 CAUSES = {row.key: row.cause.partition("{")[0] for row in ROWS}
 ELSEWHERE = "# on the registry's machine"
 STEP = re.compile(r"^ +(do|or): (.+)$", re.MULTILINE)
+
+
+FORGE = """
+import datetime, ipaddress, json, pathlib, sys
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+folder, order = pathlib.Path(sys.argv[1]), json.loads(sys.argv[2])
+load = serialization.load_pem_private_key
+ca = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
+signer = load((folder / "ca.key").read_bytes(), None)
+key = load((folder / "domain.key").read_bytes(), None)
+begin = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=order.get("begin", -1))
+usage = ExtendedKeyUsageOID.CLIENT_AUTH if order.get("client") else ExtendedKeyUsageOID.SERVER_AUTH
+names = [x509.IPAddress(ipaddress.ip_address(it)) for it in order.get("addresses", [])]
+names += [x509.DNSName(it) for it in order.get("names", [])]
+made = (x509.CertificateBuilder()
+    .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, order["subject"])])).issuer_name(ca.subject)
+    .public_key(key.public_key()).serial_number(x509.random_serial_number())
+    .not_valid_before(begin).not_valid_after(begin + datetime.timedelta(days=order.get("days", 90)))
+    .add_extension(x509.BasicConstraints(False, None), True)
+    .add_extension(x509.KeyUsage(True, *[False] * 8), True)
+    .add_extension(x509.ExtendedKeyUsage([usage]), False)
+    .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False))
+if not order.get("orphan"):
+    made = made.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), False)
+if names:
+    made = made.add_extension(x509.SubjectAlternativeName(names), False)
+pem = made.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+(folder / "domain.crt").write_bytes(pem)
+"""
+"""Makes another server certificate under the registry's own authority, good but for what is ordered."""
 
 
 @dataclass
@@ -74,3 +108,33 @@ class Case:
         worked = again()
         assert worked.code == 0, f"The cure did not help:\n{steps}\n{worked}"
         self.tally.cured.add(key)
+
+
+def nothing() -> None:
+    """Do nothing between a message and its cure."""
+
+
+def pulls(host: Host, reference: str) -> Callable[[], Done]:
+    """Return a pull that starts from nothing each time."""
+
+    def again() -> Done:
+        host.silently("docker", "rmi", "--force", reference)
+        return host.run("docker", "pull", reference)
+
+    return again
+
+
+def runs(host: Host, *argv: str, user: str = "root", env: dict[str, str] | None = None) -> Callable[[], Done]:
+    """Return a command."""
+    return lambda: host.run(*argv, user=user, env=env)
+
+
+def serves(registry: Host, order: str) -> None:
+    """Have the registry serve a certificate that is made to order."""
+    whole = (
+        f'{{"subject": "{registry.address}", {order[1:]}' if order != "{}" else f'{{"subject": "{registry.address}"}}'
+    )
+    registry.does(f"{HOME}/.venv/bin/python", "-c", FORGE, CERTS, whole)
+    registry.does("docker", "restart", "--time", "1", "registry")
+    there = ["curl", "--silent", "--insecure", f"https://{registry.address}/v2/"]
+    registry.wait_for("the registry answers", lambda: registry.silently(*there).code == 0)

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.checkout import HOME
 from tests.e2e.lab import IMAGES
-from tests.e2e.messages import Case, Tally
+from tests.e2e.messages import Case, Tally, nothing, pulls, runs, serves
 from tests.e2e.steps import CERTS, hand_over, push
 from tests.e2e.test_rootless import ENVIRONMENT
 from tests.e2e.test_rootless import _start as begin_rootless
@@ -22,37 +21,6 @@ if TYPE_CHECKING:
 CERTS_D = "/etc/docker/certs.d"
 NAME = "images.lab.local"
 ABROAD = "registry.example.com"
-
-FORGE = """
-import datetime, ipaddress, json, pathlib, sys
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-folder, order = pathlib.Path(sys.argv[1]), json.loads(sys.argv[2])
-load = serialization.load_pem_private_key
-ca = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
-signer = load((folder / "ca.key").read_bytes(), None)
-key = load((folder / "domain.key").read_bytes(), None)
-begin = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=order.get("begin", -1))
-usage = ExtendedKeyUsageOID.CLIENT_AUTH if order.get("client") else ExtendedKeyUsageOID.SERVER_AUTH
-names = [x509.IPAddress(ipaddress.ip_address(it)) for it in order.get("addresses", [])]
-names += [x509.DNSName(it) for it in order.get("names", [])]
-made = (x509.CertificateBuilder()
-    .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, order["subject"])])).issuer_name(ca.subject)
-    .public_key(key.public_key()).serial_number(x509.random_serial_number())
-    .not_valid_before(begin).not_valid_after(begin + datetime.timedelta(days=order.get("days", 90)))
-    .add_extension(x509.BasicConstraints(False, None), True)
-    .add_extension(x509.KeyUsage(True, *[False] * 8), True)
-    .add_extension(x509.ExtendedKeyUsage([usage]), False)
-    .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False))
-if not order.get("orphan"):
-    made = made.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), False)
-if names:
-    made = made.add_extension(x509.SubjectAlternativeName(names), False)
-pem = made.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-(folder / "domain.crt").write_bytes(pem)
-"""
-"""Makes another server certificate under the registry's own authority, good but for what is ordered."""
 
 STRICT = (
     "import ssl, sys, urllib.request; tls = ssl.create_default_context(cafile=sys.argv[2] if sys.argv[2:] else None); "
@@ -77,25 +45,6 @@ def tally(run: Run) -> Iterator[Tally]:
 def case(registry: Host, client: Host, tally: Tally) -> Case:
     """A registry and a client that nobody has used."""
     return Case(registry, client, tally)
-
-
-def nothing() -> None:
-    """Do nothing between a message and its cure."""
-
-
-def pulls(host: Host, reference: str) -> Callable[[], Done]:
-    """Return a pull that starts from nothing each time."""
-
-    def again() -> Done:
-        host.silently("docker", "rmi", "--force", reference)
-        return host.run("docker", "pull", reference)
-
-    return again
-
-
-def runs(host: Host, *argv: str, user: str = "root", env: dict[str, str] | None = None) -> Callable[[], Done]:
-    """Return a command."""
-    return lambda: host.run(*argv, user=user, env=env)
 
 
 def starts(registry: Host, client: Host) -> str:
@@ -182,7 +131,7 @@ def test_what_clients_say_of_a_certificate_with_a_fault_is_explained_and_cured(c
         "not-yet-valid": f'{{"addresses": ["{address}"], "begin": 10}}',
         "usage": f'{{"addresses": ["{address}"], "client": true}}',
     }.items():
-        _serve(registry, order)
+        serves(registry, order)
         case.cures(key, pull, instead=key == "not-yet-valid", between=nothing)
     registry.does("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", f"{CERTS}/domain.key")
     registry.does("docker", "restart", "--time", "1", "registry")
@@ -192,24 +141,13 @@ def test_what_clients_say_of_a_certificate_with_a_fault_is_explained_and_cured(c
     case.tally.cured.add("pair")
     url = f"https://{address}/v2/"
     strict = runs(client, "python3", "-c", STRICT, url, f"{CERTS}/ca.crt")
-    _serve(registry, f'{{"addresses": ["{address}"], "orphan": true}}')
+    serves(registry, f'{{"addresses": ["{address}"], "orphan": true}}')
     _cures_with_a_new_authority(case, "not-strict", strict)
-    _serve(registry, f'{{"addresses": ["{address}"], "names": ["{ABROAD}"]}}')
+    serves(registry, f'{{"addresses": ["{address}"], "names": ["{ABROAD}"]}}')
     for host in (registry, client):
         host.does("sh", "-c", 'echo "$1" >> /etc/hosts', "sh", f"{address} {ABROAD}")
     client.inv_fails("trust.linux", saying="not authorized", registry_address=ABROAD)
     _cures_with_a_new_authority(case, "constraint", pulls(client, f"{ABROAD}/app:latest"))
-
-
-def _serve(registry: Host, order: str) -> None:
-    """Have the registry serve a certificate that is made to order."""
-    whole = (
-        f'{{"subject": "{registry.address}", {order[1:]}' if order != "{}" else f'{{"subject": "{registry.address}"}}'
-    )
-    registry.does(f"{HOME}/.venv/bin/python", "-c", FORGE, CERTS, whole)
-    registry.does("docker", "restart", "--time", "1", "registry")
-    there = ["curl", "--silent", "--insecure", f"https://{registry.address}/v2/"]
-    registry.wait_for("the registry answers", lambda: registry.silently(*there).code == 0)
 
 
 def _cures_with_a_new_authority(case: Case, key: str, again: Callable[[], Done]) -> None:

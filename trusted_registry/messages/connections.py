@@ -41,7 +41,7 @@ HTTP = (
         "tls-at-plain",
         (
             r"malformed HTTP response \"?\\x15\\x03",
-            r"[Cc]lient sent an HTTP request to an HTTPS server",
+            r"sent an HTTP request to an HTTPS server",
             r"Received HTTP/0\.9 when not allowed",
             r"BadStatusLine.*\\x15\\x03",
         ),
