@@ -207,7 +207,7 @@ def test_a_shared_file_that_is_no_text_is_left_with_a_cure(machine: Machine, our
 
 
 def _merged(machine: Machine, key: str, ours: Subject, text: str = "") -> Path:
-    found = row(key).blocks(ours)
+    found = [machine.where.block(block) for block in row(key).blocks(ours)]
     return machine.file(found[0].path, shared.merged(text, found))
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.trust.machines import Machine, row, subject
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import look, stores
-from trusted_registry.trust.stores import LINUX, MACHINE, NAMES, STORES, USER, Where
+from trusted_registry.trust.stores import LINUX, MACHINE, NAMES, STORES, USER, Block, Where
 
 ON_REQUEST = {"system", "nss", "java", "keychain", "windows"}
 LINUX_ROWS = [store for store in STORES if store.system == LINUX]
@@ -33,6 +33,14 @@ def _rows_with(sign: str) -> set[str]:
     """Return the rows that name a sign, or a path above it."""
     signs = {it.key: (*it.signs.paths, *it.signs.programs, *it.signs.alone) for it in LINUX_ROWS}
     return {key for key, its in signs.items() if any(Path(sign).is_relative_to(it) for it in its)}
+
+
+def test_the_lines_of_a_block_say_paths_as_they_are_here(machine: Machine, tmp_path: Path) -> None:
+    ours = subject(tmp_path)
+    found = [it.what for it in machine.look("buildx", ours) if isinstance(it.what, Block)]
+    authority = machine.where.docker / "buildx" / f"{ours.name}.crt"
+    assert len(found) > 1
+    assert {it.lines[1] for it in found} == {f'  ca = ["{authority}"]'}
 
 
 def test_on_an_empty_machine_there_is_no_store(machine: Machine) -> None:

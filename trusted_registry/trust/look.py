@@ -129,7 +129,7 @@ def _store(store: Store, subject: Subject, where: Where, ours: set[tuple[str, st
             item = dataclasses.replace(item, state=State.ABSENT)
         yield item
         yield from _hidden(store, file, where, ours)
-    for block in store.blocks(subject):
+    for block in map(where.block, store.blocks(subject)):
         path = where.path(block.path)
         with _looked_at(path):
             _check_links(path)

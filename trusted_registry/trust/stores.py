@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -217,6 +217,16 @@ class Where:
         folders = {"home": self.home, "config": self.config, "data": self.data, "run": self.run, "docker": self.docker}
         path = Path(template.format_map(folders))
         return path if template.startswith("{") else self.root / path.relative_to("/")
+
+    def block(self, block: Block) -> Block:
+        """Return a block whose lines say the paths that they mean here, as whoever reads them sees those."""
+        folders = {name: str(getattr(self, name)) for name in ("home", "config", "data", "run", "docker")}
+        lines = []
+        for line in block.lines:
+            for name, folder in folders.items():
+                line = line.replace(f"{{{name}}}", folder)  # noqa: PLW2901 - one brace after the other
+            lines.append(line)
+        return replace(block, lines=tuple(lines))
 
 
 def here(environ: Mapping[str, str] = os.environ, home: Path | None = None) -> Where:
