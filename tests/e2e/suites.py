@@ -16,7 +16,7 @@ EVERYWHERE = (
     # an archive of one package on disk, and a program for images to run
     *("apt-utils", "busybox-static"),
     # a machine reached by ssh, whose server a scenario starts; and certutil, for the databases of browsers
-    *("openssh-server", "libnss3-tools"),
+    *("openssh-client", "openssh-server", "libnss3-tools"),
 )
 
 DESKTOP = ("chromium", "default-jre-headless", "ant")

@@ -99,6 +99,15 @@ def test_without_ansible_the_error_names_the_command_that_installs_it(
     assert caught.value.cure == f"'{tmp_path}/a folder/python' -m pip install --editable '{root}[hosts]'"
 
 
+def test_without_ssh_the_error_says_so_rather_than_every_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edge: Recorder
+) -> None:
+    (tmp_path / "ansible-playbook").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RegistryError, match="ssh is not installed"):
+        chapter.carry("kit.sh", b"", edge, Errand("web1,"))
+
+
 # What is made of a host's words
 
 

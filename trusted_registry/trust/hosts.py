@@ -115,7 +115,7 @@ def program() -> str:
     """Return where ansible-playbook is: beside this Python, or else on PATH.
 
     Raises:
-        RegistryError: It is not installed.
+        RegistryError: It, or the ssh that it calls, is not installed.
     """
     beside = shutil.which("ansible-playbook", path=str(Path(sys.executable).parent))
     found = beside or shutil.which("ansible-playbook")
@@ -123,6 +123,8 @@ def program() -> str:
         root = Path(__file__).parents[2]
         argv = [sys.executable, "-m", "pip", "install", "--editable", f"{root}[{EXTRA}]"]
         raise RegistryError("Ansible is not installed; trust.hosts works through it.", cure=printable(argv))
+    if not shutil.which("ssh"):
+        raise RegistryError("ssh is not installed.", cure="Debian, Ubuntu: apt-get install openssh-client")
     return found
 
 
