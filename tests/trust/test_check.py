@@ -35,7 +35,7 @@ pytestmark = pytest.mark.process
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """A machine with no engine, and no clients but those that every one has; a test puts others here."""
     made = Machine(tmp_path)
-    for name in ("curl", "openssl", "sleep"):
+    for name in ("curl", "openssl", "sleep", "mkdir", "rmdir"):
         (made.programs / name).symlink_to(programs.real(name))
     # not the python3 on PATH, which may be a script that looks for others there
     (made.programs / "python3").symlink_to(Path(sys.executable).resolve())
@@ -147,6 +147,15 @@ def test_what_was_pulled_is_removed_though_the_client_hangs(
     assert (row.verdict, row.bad) == (Verdict.FAILED, True)
     assert "did not end within" in row.reason
     assert asked.read_text().splitlines()[-1].startswith("rmi ")
+
+
+def test_clients_that_share_their_images_take_turns(
+    there: Settings, tmp_path: Path, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("podman", "buildah"):
+        _put(name, f"mkdir {tmp_path}/storage && sleep 0.1 && rmdir {tmp_path}/storage", tmp_path, monkeypatch)
+    rows = check.check(there, edge, ("podman", "buildah"))
+    assert [row.verdict for row in rows] == [Verdict.ACCEPTED] * 2
 
 
 def test_a_client_whose_service_does_not_run_is_not_asked(

@@ -38,7 +38,7 @@ _PATIENCE = 60.0
 """Seconds for one pull of a few hundred bytes, retries of the client's own included."""
 
 _BESIDE = 4
-"""Clients at a time: each is quick, and mostly waits for its own service."""
+"""Stores whose clients pull at a time: each is quick, and mostly waits for its own service."""
 
 _VERSION = re.compile(r"\d+(\.\d+)+")
 _OTHER = re.compile(
@@ -219,13 +219,23 @@ class Round:
 
 
 def _all(asks: dict[Client, list[Ask]], round_: Round, edge: Edge) -> dict[str, list[Row]]:
-    """Have all clients pull, some side by side, and return their rows by their names."""
-    with edge.progress(f"{len(asks)} clients pull") as progress, ThreadPoolExecutor(max_workers=_BESIDE) as pool:
-        asked = {client.name: pool.submit(_each, client, asks[client], round_) for client in asks}
-        rows = {}
-        for name, rows_to_come in asked.items():
-            rows[name] = rows_to_come.result()
+    """Have all clients pull, and return their rows by their names.
+
+    Those of one store take turns, since most of them share their images too: what buildah removes, podman would miss.
+    """
+    rows: dict[str, list[Row]] = {}
+    kin: dict[str, list[Client]] = {}
+    for client in asks:
+        kin.setdefault(client.store, []).append(client)
+
+    def pull(clients_of_one: list[Client]) -> None:
+        for client in clients_of_one:
+            rows[client.name] = _each(client, asks[client], round_)
             progress.update("clients", len(rows), len(asks))
+
+    with edge.progress(f"{len(asks)} clients pull") as progress, ThreadPoolExecutor(max_workers=_BESIDE) as pool:
+        for pulled in [pool.submit(pull, clients_of_one) for clients_of_one in kin.values()]:
+            pulled.result()
     return rows
 
 
