@@ -261,16 +261,15 @@ def trust_windows(c: Context, user: bool = False, address: str = "", names: str 
     serve.windows(_settings(c, address=address, names=names, port=port), _terminal(c), user=user)
 
 
-@task(
-    help=ADDRESS
-    | NAMES
-    | {"minutes": "After so many it ends by itself.", "port": "Port to offer it on, by plain HTTP."}
-)
-def trust_serve(c: Context, minutes: str = "10", port: str = "8000", address: str = "", names: str = "") -> None:
+@task(help=WHERE | {"minutes": "After so many it ends by itself.", "at": "Port to offer it on, by plain HTTP."})
+def trust_serve(
+    c: Context, minutes: str = "10", at: str = "8000", address: str = "", names: str = "", port: str = ""
+) -> None:
     """Offer kit, page and certificate to the LAN for some minutes."""
     from trusted_registry.chapters import serve
 
-    serve.serve(_settings(c, address=address, names=names), _terminal(c), minutes=minutes, port=port)
+    settings = _settings(c, address=address, names=names, port=port)
+    serve.serve(settings, _terminal(c), minutes=minutes, at=at)
 
 
 @task(

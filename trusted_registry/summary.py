@@ -65,17 +65,8 @@ Your registry is {name}. Use it:{login}
   docker tag ubuntu {name}/ubuntu
   docker push {name}/ubuntu
   docker pull {name}/ubuntu
-On another machine: copy {_short(settings)} into certs/ of a checkout there, then
-  ./inv trust.linux {" ".join(settings.flags)}"""
-
-
-def _short(settings: Settings) -> str:
-    name = (
-        "ca.crt"
-        if (settings.folder / "ca.crt").exists() or not (settings.folder / "domain.crt").exists()
-        else "domain.crt"
-    )
-    return str(settings.folder / name)
+On another machine, the line that this shows:
+  {" ".join(("./inv", "trust.serve", *settings.flags))}"""
 
 
 def look(settings: Settings, engine: Engine) -> Status:

@@ -316,7 +316,7 @@ def test_a_taken_port_is_named_with_another(start: Callable[..., int]) -> None:
     port = start()
     with pytest.raises(RegistryError, match=f"Port {port} of {HOST} is in use") as caught:
         serve.listen(HOST, port, OFFERED, lambda *_: None)
-    assert caught.value.cure == f"Use another: --port {port + 1}"
+    assert caught.value.cure == f"Use another: --at {port + 1}"
 
 
 @pytest.mark.parametrize(
@@ -401,12 +401,12 @@ def test_a_flag_that_makes_no_sense_is_refused(
     minutes: str, port: str, make_settings: MakeSettings, edge: Recorder
 ) -> None:
     with pytest.raises(SettingError):
-        chapter.serve(make_settings(), edge, minutes=minutes, port=port)
+        chapter.serve(make_settings(), edge, minutes=minutes, at=port)
 
 
 def test_without_a_certificate_there_is_nothing_to_offer(make_settings: MakeSettings, edge: Recorder) -> None:
     with pytest.raises(RegistryError, match="no certificate to trust"):
-        chapter.serve(make_settings(), edge, minutes="1", port="8000")
+        chapter.serve(make_settings(), edge, minutes="1", at="8000")
 
 
 def test_a_dry_run_shows_what_would_be_offered_and_listens_nowhere(
@@ -416,7 +416,7 @@ def test_a_dry_run_shows_what_would_be_offered_and_listens_nowhere(
     issue.ensure(settings, Recorder())
     monkeypatch.setattr(serve, "Server", None)
     edge = Recorder(dry=True)
-    chapter.serve(settings, edge, minutes="1", port="8000")
+    chapter.serve(settings, edge, minutes="1", at="8000")
     said = "\n".join(edge.said)
     assert edge.typed == [f"python3 -m http.server 8000 --bind {ADDRESS}"]
     assert (f"http://{ADDRESS}:8000/ca.crt" in said, "sha256sum -c -" in said) == (True, True)
@@ -440,7 +440,7 @@ def test_the_task_says_what_to_type_who_took_what_and_that_it_is_over(
     with socket.create_server((HOST_ON_THE_LAN, 0)) as free:
         port = free.getsockname()[1]
     monkeypatch.setattr(Server, "offer_for", ask)
-    chapter.serve(settings, edge, minutes="1", port=str(port))
+    chapter.serve(settings, edge, minutes="1", at=str(port))
     fingerprint = issue.trusted(settings.folder).fingerprint.upper()
     assert any(fingerprint in line.replace(":", "") for line in edge.said)
     took, over = edge.said[-2:]
@@ -453,7 +453,7 @@ def test_ctrl_c_ends_it_at_once_and_without_a_traceback(invoke: Invoke) -> None:
     own = address.routed_address() or pytest.skip("this machine has no address but loopback")
     port = _free(own)
     assert invoke("cert", INVOKE_REGISTRY_ADDRESS=own).returncode == 0
-    argv = [sys.executable, "-m", "invoke", "trust.serve", "--address", own, "--port", str(port)]
+    argv = [sys.executable, "-m", "invoke", "trust.serve", "--address", own, "--at", str(port)]
     with subprocess.Popen(argv, cwd=invoke.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
         assert run.stdout
         told = ""

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 MOST_MINUTES = 24 * 60
 
 
-def serve(settings: Settings, edge: Edge, *, minutes: str, port: str) -> None:
+def serve(settings: Settings, edge: Edge, *, minutes: str, at: str) -> None:
     """Offer page, kit and certificate for some minutes, then end.
 
     Raises:
         RegistryError: There is nothing to offer, or no place to offer it.
         SettingError: A flag is no number in its bounds.
     """
-    lasts, at = whole("--minutes", minutes, 1, MOST_MINUTES), whole("--port", port, 1, 65535)
-    edge.command(["python3", "-m", "http.server", str(at), "--bind", settings.address])
+    lasts, port = whole("--minutes", minutes, 1, MOST_MINUTES), whole("--at", at, 1, 65535)
+    edge.command(["python3", "-m", "http.server", str(port), "--bind", settings.address])
     subject = _subject(settings, edge)
     if subject is None:
         return
@@ -42,10 +42,10 @@ def serve(settings: Settings, edge: Edge, *, minutes: str, port: str) -> None:
         edge.say(f"{client} took {offer.name or 'the page'}")
 
     if edge.dry:
-        _explain(settings.address, at, subject, offered, edge)
+        _explain(settings.address, port, subject, offered, edge)
         return
-    with serving.listen(settings.address, at, offered, taken) as server:
-        _explain(settings.address, at, subject, offered, edge)
+    with serving.listen(settings.address, port, offered, taken) as server:
+        _explain(settings.address, port, subject, offered, edge)
         edge.say(f"Until {time.strftime('%H:%M', time.localtime(time.time() + 60 * lasts))}; Ctrl-C ends it before.")
         server.offer_for(60 * lasts)
     tell(edge, f"serve: the time is over, nothing is offered any more; downloads: {len(took)}")

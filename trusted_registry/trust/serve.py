@@ -183,9 +183,9 @@ def listen(host: str, port: int, offered: Iterable[Offer], taken: Callable[[str,
 
 def _refused(error: OSError, host: str, port: int) -> RegistryError:
     if error.errno == errno.EADDRINUSE:
-        return RegistryError(f"Port {port} of {host} is in use.", cure=f"Use another: --port {port % 65535 + 1}")
+        return RegistryError(f"Port {port} of {host} is in use.", cure=f"Use another: --at {port % 65535 + 1}")
     if error.errno == errno.EACCES:
-        return RegistryError(f"Port {port} takes root to listen on.", cure="Use another: --port 8000")
+        return RegistryError(f"Port {port} takes root to listen on.", cure="Use another: --at 8000")
     return RegistryError(f"Nothing can listen on port {port} of {host}: {error.strerror}.", cure="Look: ip address")
 
 
