@@ -79,7 +79,8 @@ class Case:
         said = host.does("./inv", "explain", done.said, user="dev", env=host.settings).out
         assert CAUSES[key] in said, f"{key} was meant:\n{said}\nby\n{done}"
         self.tally.heard.setdefault(key, set()).add(done.argv[0])
-        return STEP.findall(said)
+        block = next(part for part in said.split("said: ") if CAUSES[key] in part)
+        return STEP.findall(block)
 
     def cure(self, steps: list[tuple[str, str]], *, instead: bool = False, host: Host | None = None) -> None:
         """Type the steps of one way, each where it says."""

@@ -170,6 +170,12 @@ SAMPLES: list[tuple[str, str]] = [
         "http: TLS handshake error from 192.168.0.31:53122: remote error: tls: bad certificate",
         "refused-by-client",
     ),
+    (
+        "http: TLS handshake error from 192.168.0.12:44576: client sent an HTTP request to an HTTPS server",
+        "probe",
+    ),
+    ("http: TLS handshake error from 192.168.0.12:44576: EOF", "probe"),
+    ("http: TLS handshake error from 192.168.0.12:44576: tls: client offered only unsupported versions", "probe"),
     (f"{DOCKER}remote error: tls: protocol version not supported", "protocol-version"),
     (
         'traces export: Post "https://localhost:4318/v1/traces": dial tcp [::1]:4318: connect: connection refused',
@@ -197,6 +203,10 @@ SAMPLES: list[tuple[str, str]] = [
         "unknown-name",
     ),
     ("curl: (6) Could not resolve host: registry.local", "unknown-name"),
+    (
+        f"{DOCKER}dial tcp: lookup registry.local on 127.0.0.11:53: read udp 127.0.0.1:3->127.0.0.11:53: i/o timeout",
+        "unknown-name",
+    ),
     (f"{DOCKER}dial tcp 192.168.0.12:443: connect: connection refused", "refused"),
     ("curl: (7) Failed to connect to 192.168.0.12 port 443 after 0 ms: Couldn't connect to server", "refused"),
     (f"{DOCKER}dial tcp 192.168.0.12:443: i/o timeout", "silence"),

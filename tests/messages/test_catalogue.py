@@ -98,6 +98,13 @@ def test_a_log_with_several_messages_has_each_once_in_its_order() -> None:
     assert found[1] != found[2]
 
 
+def test_in_the_registry_s_own_log_a_client_s_address_is_not_taken_for_the_registry_s() -> None:
+    said = "http: TLS handshake error from 192.168.0.31:{}: remote error: tls: bad certificate"
+    (found,) = catalogue.find("\n".join(said.format(port) for port in (40001, 40002)), HERE)
+    assert "192.168.0.31" in found.cause
+    assert all("192.168.0.31" not in step.command for step in found.cure)
+
+
 def test_a_message_that_a_terminal_broke_into_lines_is_recognised() -> None:
     assert commands('Get "https://192.168.0.12/v2/": x509: certificate signed by\nunknown authority')
     assert commands('Get "https://192.168.0.12/v2/": x509: certificate signed by unkn\nown authority')

@@ -129,7 +129,7 @@ def _among(lines: Iterable[str], context: list[str], here: Here) -> list[Found]:
     for line in lines:
         for row, match in _first(line):
             values = _values(line, match, context, here)
-            key = (row.key, values.get("registry", ""), values.get("name", ""))
+            key = (row.key, values.get("registry", ""), values.get("name", values.get("peer", "")))
             found.setdefault(key, _filled(row, line, values, here))
     return list(found.values())
 
@@ -185,6 +185,8 @@ def _endpoint(said: Mapping[str, str], line: str, context: Iterable[str]) -> tup
     """Return the host and port that a message is about; "" where it names none that can be used."""
     if "registry" in said and (found := _parted(said["registry"]))[0]:
         return found
+    if "peer" in said:  # the registry's own log names its clients alone
+        return "", 0
     for text in (line, *context):
         for pattern in _ENDPOINTS:
             for match in pattern.finditer(text):

@@ -18,6 +18,18 @@ HTTP = (
         (Step("./inv trust.linux", "on that client, with --address and what its own message names"),),
     ),
     Row(
+        "probe",
+        (
+            r"TLS handshake error from (?P<peer>\S+):\d+: (EOF|.*sent an HTTP request|read tcp .*(reset|timeout))",
+            r"TLS handshake error from (?P<peer>\S+):\d+: tls: (client offered only|unsupported)",
+        ),
+        "the registry's own log",
+        "Somebody at {peer} looked what listens here, by plain HTTP, by an outdated TLS or by hanging up, and was "
+        "refused: ./inv up and ./inv doctor do so themselves, to hear just that.",
+        (Step("./inv doctor", "nothing need be done, where it finds nothing"),),
+        ("protocol",),
+    ),
+    Row(
         "plain-at-tls",
         (
             r"server gave HTTP response to HTTPS client",
@@ -129,7 +141,7 @@ WAYS = (
     Row(
         "unknown-name",
         (
-            r"lookup (?P<name>[\w.-]+)( on \S+)?: (no such host|server misbehaving|Temporary failure)",
+            r"lookup (?P<name>[\w.-]+)( on \S+)?: (no such host|server misbehaving|Temporary failure|.*timeout)",
             r"[Cc]ould not resolve host:? '?(?P<name>[\w.-]+)|Could not resolve hostname",
             r"Name or service not known|Temporary failure in name resolution|nodename nor servname",
             r"UnknownHostException:? (?P<name>[\w.-]+)",
