@@ -103,6 +103,8 @@ def test_in_the_registry_s_own_log_a_client_s_address_is_not_taken_for_the_regis
     (found,) = catalogue.find("\n".join(said.format(port) for port in (40001, 40002)), HERE)
     assert "192.168.0.31" in found.cause
     assert all("192.168.0.31" not in step.command for step in found.cure)
+    two = said.replace(".31", ".32").format(40003)
+    assert len(catalogue.find(f"{said.format(40001)}\n{two}", HERE)) == 2
 
 
 def test_a_message_that_a_terminal_broke_into_lines_is_recognised() -> None:

@@ -125,11 +125,11 @@ def find(text: str, here: Here | None = None) -> list[Found]:
 
 
 def _among(lines: Iterable[str], context: list[str], here: Here) -> list[Found]:
-    found: dict[tuple[str, str, str], Found] = {}
+    found: dict[tuple[str, ...], Found] = {}
     for line in lines:
         for row, match in _first(line):
             values = _values(line, match, context, here)
-            key = (row.key, values.get("registry", ""), values.get("name", values.get("peer", "")))
+            key = (row.key, *(values.get(name, "") for name in ("registry", "name", "peer")))
             found.setdefault(key, _filled(row, line, values, here))
     return list(found.values())
 
