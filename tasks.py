@@ -207,7 +207,12 @@ def user_list(c: Context) -> None:
 # The document's third part: trust
 
 
-@task(help=WHERE | WHICH | SYSTEM)
+@task(
+    help=WHERE
+    | WHICH
+    | SYSTEM
+    | {"rebuild_builders": "Make builders of docker buildx anew, so that they trust; what they have cached stays."}
+)
 def trust_linux(
     c: Context,
     address: str = "",
@@ -216,12 +221,14 @@ def trust_linux(
     only: str = "",
     skip: str = "",
     system: bool = False,
+    rebuild_builders: bool = False,
 ) -> None:
     """Have every client on this machine trust the registry."""
     from trusted_registry.chapters import trust
 
     which = trust.choice(only, skip, system=system)
-    trust.linux(_settings(c, address=address, names=names, port=port), _terminal(c), which)
+    settings = _settings(c, address=address, names=names, port=port)
+    trust.linux(settings, _terminal(c), which, builders=rebuild_builders)
 
 
 @task(help=WHERE | WHICH | {"json": "Print JSON, for programs."})

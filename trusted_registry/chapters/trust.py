@@ -11,7 +11,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
 from trusted_registry.registry import prove
 from trusted_registry.settings import one_of
-from trusted_registry.trust import containerd, daemon, here, macos, overview, stores, takeback
+from trusted_registry.trust import buildkit, containerd, daemon, here, macos, overview, stores, takeback
 from trusted_registry.trust.here import EVERY, Choice
 
 if TYPE_CHECKING:
@@ -35,14 +35,23 @@ def _names(flag: str, text: str) -> tuple[str, ...]:
     return tuple(one_of(flag, part.strip(), stores.NAMES) for part in text.split(",")) if text else ()
 
 
-def linux(settings: Settings, edge: Edge, which: Choice) -> None:
-    """Have this machine's clients trust the registry, and hear from the engine whether it does."""
+def linux(settings: Settings, edge: Edge, which: Choice, *, builders: bool = False) -> None:
+    """Have this machine's clients trust the registry, and hear from the engine whether it does.
+
+    Args:
+        settings: Which registry.
+        edge: Whom to tell.
+        which: Which clients.
+        builders: Whether builders of `docker buildx` are to be made anew, which is how they take trust in.
+    """
     here.check_platform("Linux", "trust.linux")
     engine = engines.perhaps(edge, quiet=True)
     if not edge.dry:
         here.check_serves(settings)
         _check_containerd(here.chosen(engine, which), edge)
     outcome = written(settings, engine, edge, which)
+    if any(store.key == "buildx" for store in (*outcome.written, *outcome.already)):
+        _renew_builders(settings, edge, asked=builders)
     engines_own = here.engine_store(engine)
     if edge.dry or not any(store.key == engines_own for store in (*outcome.written, *outcome.already)):
         return
@@ -70,6 +79,23 @@ def _check_containerd(rows: list[Store], edge: Edge) -> None:
         raise RegistryError(f"containerd cannot read its configuration: {said.last_words}", cure="Mend that first.")
     for advice in containerd.advice(said.out):
         edge.warn(advice.words())
+
+
+def _renew_builders(settings: Settings, edge: Edge, *, asked: bool) -> None:
+    """Make the builders anew that do not trust yet, or say how it is done."""
+    folder = stores.here().docker / "buildx"
+    wanted = here.subject(settings, dry=edge.dry)
+    for builder in buildkit.find(folder):
+        if buildkit.trusts(builder, wanted):
+            continue
+        commands = buildkit.rebuild_plan(builder, folder / "buildkitd.default.toml")
+        if not asked:
+            edge.say(f"the builder {builder.name} must be made anew; --rebuild-builders does this:")
+        for command in commands:
+            if asked:
+                run.act(command, edge)
+            else:
+                edge.command(command)
 
 
 def written(settings: Settings, engine: Engine, edge: Edge, which: Choice = EVERY) -> Outcome:

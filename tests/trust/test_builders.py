@@ -1,0 +1,53 @@
+"""trust.linux and the builders of `docker buildx`, which take trust in only when they are made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import programs
+from tests.recorder import Recorder
+from tests.trust.test_buildkit import PLAIN
+from trusted_registry.certificate import issue
+from trusted_registry.chapters import trust
+from trusted_registry.trust.here import Choice
+
+if TYPE_CHECKING:
+    from tests.conftest import MakeSettings
+    from trusted_registry.settings import Settings
+
+ONLY = Choice(only=("buildkit",))
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings) -> Settings:
+    """Settings with a certificate, and a builder that was made before it."""
+    made = make_settings(tool="cryptography", address="nowhere.invalid")
+    issue.ensure(made, Recorder())
+    instances = Path.home() / ".docker" / "buildx" / "instances"
+    instances.mkdir(parents=True)
+    (instances / "plain").write_text(PLAIN)
+    return made
+
+
+def _linux(settings: Settings, edge: Recorder, *, asked: bool) -> list[str]:
+    trust.linux(settings, edge, ONLY, builders=asked)
+    return [line for line in edge.typed if line.startswith("docker buildx")]
+
+
+def test_how_a_builder_is_made_anew_is_said_and_not_done(settings: Settings, edge: Recorder) -> None:
+    shown = _linux(settings, edge, asked=False)
+    assert [line.split()[2] for line in shown] == ["rm", "create"]
+    assert "the builder plain must be made anew; --rebuild-builders does this:" in edge.said
+
+
+@pytest.mark.process
+def test_on_request_it_is_done(
+    settings: Settings, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "docker.log"
+    programs.put("docker", f'echo "$2 $3" >> {log}', tmp_path, monkeypatch)
+    _linux(settings, edge, asked=True)
+    assert [line.split()[0] for line in log.read_text().splitlines()] == ["rm", "create"]
