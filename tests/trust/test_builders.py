@@ -9,6 +9,7 @@ import pytest
 
 from tests import programs
 from tests.recorder import Recorder
+from tests.trust.engines import nobody
 from tests.trust.test_buildkit import PLAIN
 from trusted_registry.certificate import issue
 from trusted_registry.chapters import trust
@@ -22,10 +23,11 @@ ONLY = Choice(only=("buildkit",))
 
 
 @pytest.fixture
-def settings(make_settings: MakeSettings) -> Settings:
+def settings(make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings with a certificate, and a builder that was made before it."""
     made = make_settings(tool="cryptography", address="nowhere.invalid")
     issue.ensure(made, Recorder())
+    monkeypatch.setattr(trust.engines, "perhaps", lambda *_edge, **_how: nobody())
     instances = Path.home() / ".docker" / "buildx" / "instances"
     instances.mkdir(parents=True)
     (instances / "plain").write_text(PLAIN)
