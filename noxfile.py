@@ -43,7 +43,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("codespell", ".")
-    session.run("shellcheck", "inv", ".ci/run", "bench/document.sh")
+    session.run("shellcheck", "inv", ".ci/run", "bench/document.sh", "bench/everywhere.sh", "tests/golden/trust.sh")
 
 
 @nox.session

@@ -74,9 +74,10 @@ def test_a_dry_configuration_writes_nothing(settings: Settings) -> None:
 
 
 def test_purge_takes_away_what_was_issued_and_nothing_else(issued: Path, edge: Recorder) -> None:
-    (issued / ".gitignore").write_text("*")
+    for name in (".gitignore", "trust-me.txt", "trust-192.168.0.12-0123456789abcdef.sh"):
+        (issued / name).touch()
     issue.purge(issued, edge)
-    assert set(snapshot(issued)) == {".gitignore"}
+    assert set(snapshot(issued)) == {".gitignore", "trust-me.txt"}
 
 
 def test_a_dry_purge_takes_nothing_away_and_shows_what_it_would(issued: Path) -> None:

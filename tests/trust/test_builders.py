@@ -27,7 +27,7 @@ def settings(make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> Se
     """Settings with a certificate, and a builder that was made before it."""
     made = make_settings(tool="cryptography", address="nowhere.invalid")
     issue.ensure(made, Recorder())
-    monkeypatch.setattr(trust.engines, "perhaps", lambda *_edge, **_how: nobody())
+    monkeypatch.setattr("trusted_registry.registry.engine.perhaps", lambda *_edge, **_how: nobody())
     instances = Path.home() / ".docker" / "buildx" / "instances"
     instances.mkdir(parents=True)
     (instances / "plain").write_text(PLAIN)

@@ -294,10 +294,14 @@ def bring_up_to_date(settings: Settings, edge: Edge) -> bool:
     return True
 
 
+KITS = "trust-*-????????????????.*"
+"""What `trust.kit` writes by default beside the certificate that is in it."""
+
+
 def purge(folder: Path, edge: Edge) -> None:
-    """Take away every file that was issued or rendered into a folder."""
+    """Take away every file that was issued or rendered into a folder, kits and their pages too."""
     names = ("ca.key", "ca.crt", "domain.key", "domain.crt", openssl.CONFIG, "registry.yml", "registry-plain.yml")
-    for path in (folder / name for name in names):
+    for path in (*(folder / name for name in names), *sorted(folder.glob(KITS))):
         if path.exists():
             edge.command(["rm", str(path)])
             if not edge.dry:
