@@ -43,7 +43,7 @@ CLIENTS = {
     "ctr": Typed((*CTR, "pull", "--hosts-dir", cri.CERTS_D, "{reference}"), forget=(*CTR, "rm")),
     "crane": Typed(("crane", "digest", "{reference}")),
     "oras": Typed(("oras", "manifest", "fetch", "{reference}")),
-    "curl": Typed(("curl", "--silent", "--show-error", "--fail", "{url}"), refusal="SSL certificate problem"),
+    "curl": Typed(("curl", "--silent", "--show-error", "--fail", "{url}"), refusal="SSL certificate"),
     "python3": Typed(("python3", "-c", STRICT, "{url}"), refusal="CERTIFICATE_VERIFY_FAILED"),
     "openssl": Typed(
         ("openssl", "s_client", "-verify_return_error", "-verify_ip", "{host}", "-connect", "{host}:443"),

@@ -118,12 +118,17 @@ REFUSALS = [
     ("skopeo", f'time="2026-11-23T15:59:49Z" level=fatal msg="Error parsing image name \\"app\\": {X509}"', X509),
     ("ctr", f'time="1" level=info msg="trying next host" error="request: {X509}" host=app\nctr: {X509}', X509),
     ("curl", f"curl: (60) SSL certificate problem: {ISSUER}\nMore details here: https://curl.se", ISSUER),
+    (
+        "curl",
+        f"curl: (60) SSL certificate OpenSSL verify result: {ISSUER} (20)\nMore details here",
+        f"result: {ISSUER}",
+    ),
     ("curl", f"curl: (60) {MISMATCH}", MISMATCH),
     ("python3", f"[SSL: CERTIFICATE_VERIFY_FAILED] {FAILED} (_ssl.c:992)\n\nurllib.error.URLError: <urlopen>", FAILED),
     ("openssl", f"depth=0 CN = {ADDRESS}\nverify error:num=20:{ISSUER}\n139:error:0A000086", f"num=20:{ISSUER}"),
     ("java", f"keytool error: javax.net.ssl.SSLHandshakeException: (certificate_unknown) {PKIX}", PKIX),
 ]
-"""What real clients said (Docker 20.10 to 28.5, podman 4.3, skopeo 1.9, containerd 1.6, curl 7.88, Java 17)."""
+"""What real ones said: Docker 20.10 to 28.5, podman 4.3, skopeo 1.9, containerd 1.6, curl 7.88 and 8.23, Java 17."""
 
 
 @pytest.mark.parametrize(("name", "said", "reason"), REFUSALS)

@@ -219,7 +219,7 @@ def socket(client: Client, where: Where) -> Path:
 _DISTRUST = re.compile(
     r"x509: [^\"\n]*"
     r"|server gave HTTP response to HTTPS client"
-    r"|SSL certificate problem: [^\n]*|SSL: no alternative certificate[^\n]*"
+    r"|SSL certificate (problem|OpenSSL verify result): [^\n]*|SSL: no alternative certificate[^\n]*"
     r"|certificate verify failed[^\n(\]]*"
     r"|verify error:[^\n]*"
     r"|PKIX path [^\n]*|No subject alternative [^\n]*"
