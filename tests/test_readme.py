@@ -29,7 +29,7 @@ def split(line: str) -> tuple[dict[str, str], list[str]]:
 
 def tasks(words: list[str]) -> list[str]:
     """Return the names of the tasks among a command's words."""
-    flags = ("--address", "--names", "--port", "--if-expiring", "--sessions", "--only", "--inventory")
+    flags = ("--address", "--names", "--port", "--if-expiring", "--sessions", "--only", "--inventory", "--remote")
     given = (*flags, "registry.user.add", "registry.user.remove", "explain")
     values = [at + 1 for at, word in enumerate(words) if word in given]
     return [word for at, word in enumerate(words) if not word.startswith("-") and at not in values]
