@@ -1,18 +1,22 @@
-"""trust.linux and the builders of `docker buildx`, which take trust in only when they are made."""
+"""trust.linux beside what others configured: builders that must be made anew, a containerd that cannot be read."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import programs
+from tests.disk import snapshot
 from tests.recorder import Recorder
 from tests.trust.engines import nobody
 from tests.trust.test_buildkit import PLAIN
 from trusted_registry.certificate import issue
 from trusted_registry.chapters import trust
+from trusted_registry.errors import RegistryError
+from trusted_registry.trust import stores
 from trusted_registry.trust.here import Choice
 
 if TYPE_CHECKING:
@@ -53,3 +57,34 @@ def test_on_request_it_is_done(
     programs.put("docker", f'echo "$2 $3" >> {log}', tmp_path, monkeypatch)
     _linux(settings, edge, asked=True)
     assert [line.split()[0] for line in log.read_text().splitlines()] == ["rm", "create"]
+
+
+CONTAINERD = Choice(only=("containerd",))
+
+
+def _containerd(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = programs.put("containerd", script, tmp_path, monkeypatch)
+    where = dataclasses.replace(stores.here(), programs=(folder,))
+    monkeypatch.setattr(stores, "here", lambda: where)
+
+
+@pytest.mark.process
+def test_a_containerd_that_cannot_read_its_configuration_is_named_with_the_line_and_nothing_is_written(
+    settings: Settings, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "containerd: failed to load TOML: /etc/containerd/config.toml: (3, 5): unexpected token"
+    _containerd(f'echo "{said}" >&2; exit 1', tmp_path, monkeypatch)
+    with pytest.raises(RegistryError, match=r"/etc/containerd/config\.toml: \(3, 5\)"):
+        trust.linux(settings, edge, CONTAINERD)
+    assert (snapshot(stores.here().root), edge.commands) == ({}, [])
+
+
+@pytest.mark.process
+def test_what_keeps_containerd_from_reading_is_said_and_the_rest_is_done(
+    settings: Settings, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = '[plugins."io.containerd.grpc.v1.cri"]\nsandbox_image = "pause"'
+    _containerd(f"printf '%b\\n' '{plugin}'", tmp_path, monkeypatch)
+    trust.linux(settings, edge, CONTAINERD)
+    assert [line for line in edge.warned if "its config_path is not set" in line]
+    assert (stores.here().root / "etc/containerd/certs.d/nowhere.invalid/hosts.toml").exists()
