@@ -88,8 +88,20 @@ def e2e(session: nox.Session, suite: str) -> None:
     """Every claim of the README on hosts of one Debian suite; `-- --rebuild` makes their image anew."""
     install(session, "test")
     xml = f"e2e-report/{suite}.xml"
-    argv = ["pytest", "tests/e2e", "--suite", suite, "--tb=short", f"--junitxml={xml}", *session.posargs]
+    argv = ["pytest", "tests/e2e", "--ignore=tests/e2e/faults", "--suite", suite, "--tb=short", f"--junitxml={xml}"]
+    argv += session.posargs
     # After Ctrl-C it takes its hosts down before it ends.
+    session.run(*argv, interrupt_timeout=60, terminate_timeout=60)
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Kills, full disks, storms, hostile input and load, with a count of what was lost; half an hour and more."""
+    install(session, "test")
+    broken = ["tests/test_properties.py", "tests/registry/test_broken_answers.py"]
+    session.run("pytest", *broken, "--hypothesis-profile=long", "--timeout=3600", *session.posargs)
+    lab = ["tests/e2e/faults", "tests/e2e/test_attacks.py", "--suite", "bookworm"]
+    argv = ["pytest", *lab, "--tb=short", "--junitxml=e2e-report/faults.xml", *session.posargs]
     session.run(*argv, interrupt_timeout=60, terminate_timeout=60)
 
 

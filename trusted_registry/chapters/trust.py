@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from trusted_registry import address, run
 from trusted_registry.chapters.cert import tell
 from trusted_registry.errors import RegistryError
+from trusted_registry.registry import answers, prove
 from trusted_registry.registry import engine as engines
-from trusted_registry.registry import prove
 from trusted_registry.settings import one_of
 from trusted_registry.trust import buildkit, containerd, daemon, here, macos, overview, stores, takeback
 from trusted_registry.trust.here import EVERY, Choice
@@ -58,8 +58,7 @@ def linux(settings: Settings, edge: Edge, which: Choice, *, builders: bool = Fal
     for spelling in address.spellings(settings.hosts, settings.port):
         refused = prove.refusal(spelling, engine)
         if refused and prove.is_distrust(refused):
-            cure = "Is certs/ the one of that registry? On its machine: ./inv status"
-            raise RegistryError(f"The engine still refuses {spelling}: {refused}", cure=cure)
+            raise RegistryError(f"The engine still refuses {spelling}: {refused}", cure=answers.cure(refused))
         if refused:
             edge.warn(f"nothing answers at {spelling}, so the trust was not proved: {refused}")
         else:
