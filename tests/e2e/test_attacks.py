@@ -129,8 +129,8 @@ def stage(lab: Lab, suite: Suite, tmp_path_factory: pytest.TempPathFactory) -> I
     lab.stop([registry.name, client.name])
 
 
-X509 = {"": "x509: ", "curl": "SSL certificate problem"}
-UNKNOWN = {"": "x509: certificate signed by unknown authority", "curl": "SSL certificate problem"}
+X509 = {"": "x509: ", "curl": "SSL certificate"}
+UNKNOWN = {"": "x509: certificate signed by unknown authority", "curl": "SSL certificate"}
 
 
 def _names(stage: Stage) -> tuple[str, ...]:
