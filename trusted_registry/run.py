@@ -69,6 +69,7 @@ def look(  # noqa: PLR0913 - a program has as many sides
     Raises:
         RegistryError: The program is not installed or did not end in time.
     """
+    by_hand = f"Try it by hand: {printable(argv)}"
     try:
         done = subprocess.run(
             list(argv),
@@ -85,13 +86,9 @@ def look(  # noqa: PLR0913 - a program has as many sides
     except FileNotFoundError as missing:
         raise RegistryError(f"{argv[0]} is not installed.", cure=f"Install the program {argv[0]}.") from missing
     except OSError as error:
-        raise RegistryError(
-            f"{argv[0]} cannot be started: {error.strerror}.", cure=f"Try it by hand: {printable(argv)}"
-        ) from error
+        raise RegistryError(f"{argv[0]} cannot be started: {error.strerror}.", cure=by_hand) from error
     except subprocess.TimeoutExpired as late:
-        raise RegistryError(
-            f"{argv[0]} did not end within {timeout:.0f} seconds.", cure=f"Try it by hand: {printable(argv)}"
-        ) from late
+        raise RegistryError(f"{argv[0]} did not end within {timeout:.0f} seconds.", cure=by_hand) from late
     return Result(tuple(argv), done.returncode, done.stdout, done.stderr)
 
 

@@ -90,9 +90,7 @@ def load(
     Raises:
         SettingError: A value cannot be used; it is named, with what would do.
     """
-    set_ = ((f"{section}.{key}", value) for section, keys in config.items() for key, value in keys.items())
-    given = {key: str(value) for key, value in set_ if value is not None}
-    given.update({key: value for key, value in (flags or {}).items() if value})
+    given = _given(config, flags or {})
 
     def value(key: str) -> str:
         section, _, name = key.partition(".")
@@ -119,6 +117,13 @@ def load(
         renew_before=whole("certificate.renew_before", value("certificate.renew_before"), 0, MAX_SERVER_DAYS),
         tool=one_of("certificate.tool", value("certificate.tool"), TOOLS),
     )
+
+
+def _given(config: Mapping[str, Mapping[str, object]], flags: Mapping[str, str]) -> dict[str, str]:
+    """Return what was set, by dotted key, the flags over the rest."""
+    set_ = ((f"{section}.{key}", value) for section, keys in config.items() for key, value in keys.items())
+    given = {key: str(value) for key, value in set_ if value is not None}
+    return given | {key: value for key, value in flags.items() if value}
 
 
 def check_keys(config: Mapping[str, object], environ: Iterable[str]) -> None:
