@@ -39,7 +39,7 @@ YES = {"yes": "Answer every question with yes."}
 
 
 # The one thing that importing this file does: no other place comes before Invoke reads its settings files.
-sys.excepthook = invoking.on_unreadable_settings
+sys.excepthook = invoking.on_uncaught
 
 
 def _terminal(c: Context, *, yes: bool = False, quiet: bool = False) -> Terminal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import platform
@@ -56,7 +57,6 @@ SHOWN = {
     "trust.hosts": "ansible-playbook",
     "trust.kit": "scp",
     "trust.macos": "security add-trusted-cert",
-    "trust.serve": "http.server",
     "cert.config": "openssl.cnf",
     "cert.make": "openssl req",
     "cert.show": "openssl x509",
@@ -70,6 +70,7 @@ SHOWN = {
 GIVEN = {name: {"name": "ada"} for name in ("registry.user.add", "registry.user.remove")}
 GIVEN["trust.hosts"] = {"inventory": "web1,web2"}
 QUIET = {
+    "trust.serve": "no command of a person's does the same: it serves three files and nothing beside them",
     "status": "it only looks",
     "explain": "it only reads",
     "registry.user.list": "so does this",
@@ -154,6 +155,31 @@ def test_a_dry_run_starts_nothing_changes_nothing_and_needs_no_engine(
     shown = capsys.readouterr().out
     assert snapshot(checkout.parent) == before
     assert name in QUIET or re.search(rf"(?m)^\$ .*{re.escape(SHOWN[name])}", shown)
+
+
+@every_task
+@on_linux
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+@pytest.mark.parametrize("moved", [("ca.crt", "ca.key", "domain.crt", "domain.key"), ("domain.crt", "domain.key")])
+def test_a_dry_run_leaves_what_an_interrupted_run_had_decided(
+    moved: tuple[str, ...], name: str, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name == "engine":
+        _no_engine_on_this_machine(monkeypatch)
+    if name == "trust.remove":
+        monkeypatch.setitem(GIVEN, name, {"all": True})
+    (checkout / "certs/.ready").mkdir()
+    for file in moved:
+        (checkout / "certs" / file).rename(checkout / "certs/.ready" / file)
+    before = _names(checkout)
+    with contextlib.suppress(Exit):
+        _run(name)
+    assert _names(checkout) == before
+
+
+def _names(folder: Path) -> list[Path]:
+    """Return all that is under a folder, locks too."""
+    return sorted(folder.rglob("*"))
 
 
 def _no_engine_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
@@ -76,10 +77,19 @@ def _bad_variable(error: ValueError) -> Exit | None:
     return None
 
 
-def on_unreadable_settings(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Show a settings file that is no YAML as one line and a cure; Invoke reads it outside of every task."""
+def on_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Say what a person can mend and Invoke meets outside of every task: unreadable settings, Ctrl-C, a full disk."""
     from trusted_registry.terminal import explain
 
+    if isinstance(error, KeyboardInterrupt):
+        sys.stderr.write("Stopped.\n")
+        raise SystemExit(130)
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        sys.stderr.write(f"{explain(RegistryError('The output cannot be written: no space left.', cure='df -h'))}\n")
+        raise SystemExit(1)
     mark = getattr(error, "problem_mark", None)
     if isinstance(error, (AmbiguousMergeError, UnicodeDecodeError)):
         shapeless = SettingError(f"invoke.yaml has not the form it should have: {error}", cure="See the one in git.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -114,13 +115,19 @@ def _health(settings: Settings, found: Running) -> str:
         if probe.fingerprint(endpoint) != inspect.read(settings.folder / "domain.crt").fingerprint:
             return "serves another certificate than domain.crt; ./inv cert.renew --if-expiring 0 has it serve that"
     except (OSError, http.client.HTTPException, RegistryError) as error:
-        return f"does not answer: {error}"
+        return _trouble(error)
     asks = users.wanted(settings.folder)
     if status == http.client.OK and asks:
         return "answers everybody, though there are users; ./inv registry.tls has it ask for a login"
     if status == http.client.UNAUTHORIZED and asks:
         return "answers, and asks for a login"
     return "answers" if status in probe.READY else f"answers with status {status}"
+
+
+def _trouble(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"serves another certificate ({error.verify_message}); ./inv cert.renew --if-expiring 0 mends it"
+    return f"does not answer: {error}"
 
 
 def _trust(settings: Settings, engine: Engine) -> dict[str, str]:

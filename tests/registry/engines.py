@@ -37,6 +37,7 @@ class OnLoopback:
         self.volumes = {"trusted-registry"}
         self.port_is_taken = False
         self.shows = shows
+        self.given: list[Path] = []
         self._holder = holder
         self.users = users
         self._reads: Path | None = None
@@ -46,6 +47,10 @@ class OnLoopback:
         """Return the container."""
         assert name == "registry"
         return self.running
+
+    def bound(self) -> list[tuple[str, str]]:
+        """Return what the container was given of this machine."""
+        return [("registry", str(path)) for path in self.given]
 
     def has_image(self, reference: str) -> bool:
         """Have the registry's image."""

@@ -72,6 +72,19 @@ def test_a_registry_that_serves_an_old_certificate_is_restarted(
     assert (_tls(settings, engine, edge), engine.done) == (True, ["start", "restart"])
 
 
+@pytest.mark.parametrize("act", [_tls, lambda *it: serve.stop(*it, purge=True)], ids=["tls", "stop"])
+def test_another_checkout_s_registry_is_left_alone(
+    act: Callable[[Settings, OnLoopback, Recorder], bool], settings: Settings, engine: OnLoopback, edge: Recorder
+) -> None:
+    engine.running = container(digest="other")
+    engine.given = [settings.root / "other" / "certs" / "domain.crt"]
+    with pytest.raises(RegistryError, match=r"another checkout's: it serves what is in .*/other/certs"):
+        act(settings, engine, edge)
+    assert engine.done == []
+    engine.given = [settings.folder / "domain.crt"]
+    assert act(settings, engine, edge)
+
+
 def test_a_registry_of_other_settings_is_made_anew(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
     engine.running = container(digest="other")
     assert (_tls(settings, engine, edge), engine.done) == (True, ["remove", "start"])

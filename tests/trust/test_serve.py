@@ -418,7 +418,7 @@ def test_a_dry_run_shows_what_would_be_offered_and_listens_nowhere(
     edge = Recorder(dry=True)
     chapter.serve(settings, edge, minutes="1", at="8000")
     said = "\n".join(edge.said)
-    assert edge.typed == [f"python3 -m http.server 8000 --bind {ADDRESS}"]
+    assert edge.typed == []
     assert (f"http://{ADDRESS}:8000/ca.crt" in said, "sha256sum -c -" in said) == (True, True)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from trusted_registry import address, files
 from trusted_registry.certificate import inspect, make, openssl, profile
 from trusted_registry.certificate.make import Shape
+from trusted_registry.edge import printable
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -222,8 +223,13 @@ def _check_signer(folder: Path, authority: Facts, settings: Settings) -> None:
         raise RegistryError(
             f"The authority may not vouch for {', '.join(refused)}: it is limited to private addresses and to what was "
             "named when it was made.",
-            cure=FORCE,
+            cure=FORCE.replace("--force", printable(["--force", *_named(settings)])),
         )
+
+
+def _named(settings: Settings) -> tuple[str, ...]:
+    """Return the flags of `cert` that say again for which names it is."""
+    return ("--address", settings.address, *(("--names", ",".join(settings.names)) if settings.names else ()))
 
 
 def plan(
@@ -294,14 +300,15 @@ def bring_up_to_date(settings: Settings, edge: Edge) -> bool:
     return True
 
 
-KITS = "trust-*-????????????????.*"
+KITS = f"trust-*-{'[0-9a-f]' * 16}."
 """What `trust.kit` writes by default beside the certificate that is in it."""
 
 
 def purge(folder: Path, edge: Edge) -> None:
     """Take away every file that was issued or rendered into a folder, kits and their pages too."""
     names = ("ca.key", "ca.crt", "domain.key", "domain.crt", openssl.CONFIG, "registry.yml", "registry-plain.yml")
-    for path in (*(folder / name for name in names), *sorted(folder.glob(KITS))):
+    kits = sorted([*folder.glob(f"{KITS}sh"), *folder.glob(f"{KITS}html")])
+    for path in (*(folder / name for name in names), *kits):
         if path.exists():
             edge.command(["rm", str(path)])
             if not edge.dry:

@@ -68,7 +68,7 @@ def trust(settings: Settings, engine: Engine, edge: Edge, errand: Errand) -> tup
         raise SettingError("--remove and --check are two things.", cure="Leave one of the two out.")
     if errand.label:
         nodes.label(errand.label)
-    subject, reference = kits.subject(settings), address.reference(settings.address, settings.port)
+    subject, reference = kits.subject(settings, dry=edge.dry), address.reference(settings.address, settings.port)
     its = _Round(errand, kit.file_name(subject, reference), kit.render(subject, reference), engine, edge)
     found = nodes.select(inside.containers(engine), errand.label) if engine.here else (_ANY,)
     if all(nodes.wake(node) for node in found):
@@ -168,8 +168,8 @@ def _settle(context: str, reference: str, said: tuple[str, bool], edge: Edge, er
     named = f"{context}: {nodes.NAMESPACE}/{nodes.CONFIG_MAP} names {host or 'no registry'}"
     if errand.check or (not errand.remove and host == reference) or (errand.remove and not host):
         edge.say(named)
-    elif not ours:
-        edge.warn(f"{named}, which was not written here; it was left so")
+    elif not ours or (errand.remove and host != reference):
+        edge.warn(f"{named}, which is not for this to change; it was left so")
     elif errand.remove:
         _change(nodes.withdraw(context), "", edge)
         edge.say(f"{context}: {nodes.NAMESPACE}/{nodes.CONFIG_MAP} is gone")

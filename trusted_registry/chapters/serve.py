@@ -30,7 +30,6 @@ def serve(settings: Settings, edge: Edge, *, minutes: str, at: str) -> None:
         SettingError: A flag is no number in its bounds.
     """
     lasts, port = whole("--minutes", minutes, 1, MOST_MINUTES), whole("--at", at, 1, 65535)
-    edge.command(["python3", "-m", "http.server", str(port), "--bind", settings.address])
     subject = _subject(settings, edge)
     if subject is None:
         return
@@ -55,7 +54,7 @@ def _explain(host: str, port: int, subject: Subject, offered: tuple[Offer, Offer
     at = serving.base(host, port)
     edge.say(f"Offered to whoever reaches {host}, without a password: {at}/ and, below it, the kit and ca.crt.")
     edge.say(f"The authority's SHA-256: {powershell.colons(subject.fingerprint)}")
-    edge.say("On the other machine, type one of these; each checks what came before it believes it:")
+    edge.say("Nothing else is. On the other machine, type one of these; each checks what came before it believes it:")
     for machine, line in serving.typed(at, offered).items():
         edge.say(f"\n{machine}:\n  {line}")
     edge.say(f"\nWindows, kind, k3s, by hand: {at}/ and compare the fingerprint with the one above.\n")
@@ -72,7 +71,7 @@ def windows(settings: Settings, edge: Edge, *, user: bool) -> None:
 def _subject(settings: Settings, edge: Edge) -> Subject | None:
     """Return what is to be trusted; None in a dry run before there is a certificate."""
     try:
-        return kits.subject(settings)
+        return kits.subject(settings, dry=edge.dry)
     except RegistryError as error:
         if not edge.dry:
             raise

@@ -75,6 +75,8 @@ def _check_containerd(rows: list[Store], edge: Edge) -> None:
         return
     said = run.look(containerd.ASK)
     if not said.ok:
+        if "permission denied" in said.err:  # root alone may read it: then it is not judged
+            return
         raise RegistryError(f"containerd cannot read its configuration: {said.last_words}", cure="Mend that first.")
     for advice in containerd.advice(said.out):
         edge.warn(advice.words())
@@ -87,7 +89,13 @@ def _renew_builders(settings: Settings, edge: Edge, *, asked: bool) -> None:
     for builder in buildkit.find(folder):
         if buildkit.trusts(builder, wanted):
             continue
-        commands = buildkit.rebuild_plan(builder, folder / "buildkitd.default.toml")
+        try:
+            commands = buildkit.rebuild_plan(builder, folder / "buildkitd.default.toml")
+        except RegistryError as error:
+            if asked:
+                raise
+            edge.warn(f"the builder {builder.name} does not trust yet: {error.message} {error.cure}")
+            continue
         if not asked:
             edge.say(f"the builder {builder.name} must be made anew; --rebuild-builders does this:")
         for command in commands:
@@ -180,7 +188,7 @@ def as_json(settings: Settings, edge: Edge, which: Choice) -> str:
 
 
 def _listed(settings: Settings, edge: Edge, which: Choice) -> list[dict[str, str]]:
-    found = overview.overview(settings, engines.perhaps(edge, quiet=True), which)
+    found = overview.overview(settings, engines.perhaps(edge, quiet=True), which, dry=edge.dry)
     return [
         {
             "store": place.store.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.messages.row import ANEW, REGISTRY, RENEW, Row, Step
+from trusted_registry.messages.row import ANEW, REGISTRY, RENEW, TRUST, Row, Step
 
 _NAMED = (
     Step("./inv cert.renew --names {name}", at=REGISTRY),
@@ -207,7 +207,8 @@ FILES = (
         "docker, podman, skopeo, buildah",
         "The authority's certificate under certs.d ends in .cert, which means a client's; an authority's ends in .crt.",
         (
-            Step("sudo mv /etc/docker/certs.d/{registry}/{file} /etc/docker/certs.d/{registry}/ca.crt"),
+            Step("sudo mv /etc/docker/certs.d/{registry}/{file} /etc/docker/certs.d/{registry}/{file}.unused"),
+            TRUST,
             Step("./inv doctor", "names the file, wherever it lies", instead=True),
         ),
         ("certs.d",),

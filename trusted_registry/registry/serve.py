@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import http.client
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trusted_registry import files
@@ -43,7 +44,7 @@ def tls(settings: Settings, engine: Engine, edge: Edge, meanwhile: Callable[[], 
     """
     if not edge.dry:
         _check_certificate(settings)
-    running = _own(engine.find(settings.container), settings)
+    running = _own(settings, engine)
     if running and running.role == "plain":
         edge.say(f"{settings.container}: the plain HTTP registry gives way to the TLS one; its images stay")
     spec = specs.tls(settings, images.ensure(settings, engine, edge))
@@ -89,7 +90,7 @@ def plain(settings: Settings, engine: Engine, edge: Edge, *, lan: bool) -> bool:
             "There are users, and over plain HTTP everybody on the way could read their passwords.",
             cure="./inv registry.tls; or without a login: ./inv registry.user.list, then registry.user.remove each.",
         )
-    running = _own(engine.find(settings.container), settings)
+    running = _own(settings, engine)
     if running and running.role == "tls":
         raise RegistryError(
             f"The TLS registry runs as {settings.container}; plain HTTP would be a step back.",
@@ -118,7 +119,7 @@ def stop(settings: Settings, engine: Engine, edge: Edge, *, purge: bool) -> bool
     Raises:
         RegistryError: The container is not ours.
     """
-    running = _own(engine.find(settings.container), settings)
+    running = _own(settings, engine)
     if running or edge.dry:
         engine.remove(settings.container)
     had_volume = purge and (edge.dry or engine.has_volume(settings.volume))
@@ -127,11 +128,22 @@ def stop(settings: Settings, engine: Engine, edge: Edge, *, purge: bool) -> bool
     return bool(running) or had_volume
 
 
-def _own(running: Running | None, settings: Settings) -> Running | None:
-    if running and not running.ours:
+def _own(settings: Settings, engine: Engine) -> Running | None:
+    """Return this checkout's registry; one of somebody else's by the same name is left alone."""
+    running = engine.find(settings.container)
+    if running is None:
+        return None
+    another = f"Use another name: INVOKE_REGISTRY_CONTAINER=my-registry; or: docker rm --force {settings.container}"
+    if not running.ours:
         raise RegistryError(
             f"A container named {settings.container} exists (image {running.image}), and this project did not make it.",
-            cure=f"Use another name: INVOKE_REGISTRY_CONTAINER=my-registry; or: docker rm --force {settings.container}",
+            cure=another,
+        )
+    given = [Path(path) for name, path in engine.bound() if name == settings.container]
+    foreign = next((path.parent for path in given if not path.is_relative_to(settings.folder)), None)
+    if foreign:
+        raise RegistryError(
+            f"The registry {settings.container} is another checkout's: it serves what is in {foreign}.", cure=another
         )
     return running
 

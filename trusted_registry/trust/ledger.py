@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trusted_registry import files
+from trusted_registry.edge import printable
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Write
 
@@ -66,12 +67,13 @@ def read(path: Path) -> list[Entry]:
         return []
     except OSError as error:
         raise RegistryError(
-            f"{path} cannot be read: {error.strerror}.", cure=f"See who owns it, and who you are: ls -l {path}; id"
+            f"{path} cannot be read: {error.strerror}.",
+            cure=f"See who owns it, and who you are: {printable(['ls', '-l', str(path)])}; id",
         ) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RegistryError(
             f"{path} is damaged, so what was written before is not known.",
-            cure=f"Move it away: mv {path} {path}.damaged",
+            cure=f"Move it away: {printable(['mv', str(path), f'{path}.damaged'])}",
         ) from error
     if newer:
         raise RegistryError(
@@ -132,8 +134,8 @@ def _change(path: Path, *, add: list[Entry], drop: list[Entry]) -> None:
         files.write(path, f"{json.dumps(said, indent=2)}\n".encode(), files.PRIVATE_FILE)
 
 
-def _key(entry: Entry) -> tuple[str, str, str]:
-    return entry.path, entry.value, entry.sha256
+def _key(entry: Entry) -> tuple[str, str, str, str]:
+    return entry.store, entry.path, entry.value, entry.sha256
 
 
 def _oldest(entry: Entry, known: Iterable[Entry]) -> str:

@@ -485,7 +485,7 @@ STORES: tuple[Store, ...] = (
         blocks=_buildkit("{docker}/buildx", "buildkitd.default.toml"),
         restart=Restart(
             "copies the certificates into a builder when that is made",
-            "docker buildx rm BUILDER && docker buildx create --name BUILDER",
+            "docker buildx rm --keep-state BUILDER && docker buildx create --name BUILDER",
         ),
     ),
     Store(
