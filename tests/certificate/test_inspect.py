@@ -239,3 +239,17 @@ def test_what_an_authority_may_vouch_for_is_let_through_and_the_rest_is_not(tmp_
 def test_an_authority_without_limits_may_vouch_for_all(tmp_path: Path) -> None:
     authority = inspect.facts(tmp_path, forge.authority(permitted=None).certificate)
     assert inspect.allowed(authority, ("8.8.8.8", "example.com")) == ("8.8.8.8", "example.com")
+
+
+def test_what_a_server_shows_is_read(tmp_path: Path) -> None:
+    der = forge.authority().certificate.public_bytes(serialization.Encoding.DER)
+    assert inspect.shown(tmp_path, der).self_issued
+
+
+@pytest.mark.parametrize("version", [b"\xa0\x03\x02\x01\x03", b"\xa0\x03\x02\x01\x00"])
+def test_what_a_hostile_server_shows_is_one_error_whatever_is_wrong_with_it(version: bytes, tmp_path: Path) -> None:
+    der = forge.authority().certificate.public_bytes(serialization.Encoding.DER)
+    broken = der.replace(b"\xa0\x03\x02\x01\x02", version, 1)
+    assert broken != der
+    with pytest.raises(ValueError, match="no certificate that can be read|rror"):
+        inspect.shown(tmp_path, broken)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -33,6 +33,10 @@ STRICT = "Python 3.13"
 RUSTLS = "rustls, Firefox"
 APPLE = "macOS"
 EVERYONE = "every client"
+
+
+_UNREADABLE = (x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, UnsupportedAlgorithm)
+"""What the cryptography package raises over certificates that are well-formed and no good; none is a ValueError."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,18 @@ def read(path: Path) -> Facts:
             f"{path} holds no certificate that can be read.",
             cure=f"See what it is: head {path}; to make another: ./inv cert --force",
         ) from error
+
+
+def shown(path: Path, der: bytes) -> Facts:
+    """Return what a certificate says that somebody else's server shows; `path` is what errors call it.
+
+    Raises:
+        ValueError: It is none, or one that no client could read.
+    """
+    try:
+        return facts(path, x509.load_der_x509_certificate(der))
+    except _UNREADABLE as error:
+        raise ValueError(f"no certificate that can be read: {error}") from error
 
 
 def facts(path: Path, certificate: x509.Certificate) -> Facts:

@@ -11,8 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-
 from trusted_registry.address import bracketed
 from trusted_registry.certificate import inspect
 from trusted_registry.doctor.facts import Wire
@@ -82,7 +80,7 @@ def _shown(host: str, port: int) -> tuple[Certificate, str]:
     ):
         der, protocol = wrapped.getpeercert(binary_form=True) or b"", str(wrapped.version())
     name = Path(f"the certificate that {bracketed(host)}:{port} shows")
-    return inspect.facts(name, x509.load_der_x509_certificate(der)), protocol
+    return inspect.shown(name, der), protocol
 
 
 def _takes_outdated(host: str, port: int) -> bool:
