@@ -251,5 +251,5 @@ def test_what_a_hostile_server_shows_is_one_error_whatever_is_wrong_with_it(vers
     der = forge.authority().certificate.public_bytes(serialization.Encoding.DER)
     broken = der.replace(b"\xa0\x03\x02\x01\x02", version, 1)
     assert broken != der
-    with pytest.raises(ValueError, match="no certificate that can be read|rror"):
+    with pytest.raises(ValueError, match=r"can be read|parsing"):
         inspect.shown(tmp_path, broken)
