@@ -305,3 +305,41 @@ def test_the_lock_is_private_and_let_go_of(tmp_path: Path) -> None:
         pass
     with files.locked(tmp_path):
         assert mode(tmp_path / ".lock") == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk small enough to fill")
+def test_what_was_made_on_the_way_to_a_write_that_fails_is_taken_away_again(tmp_path: Path) -> None:
+    with mounted(tmp_path, "size=16k"):
+        (tmp_path / "there").mkdir()
+        with pytest.raises(RegistryError, match="No space left"):
+            files.write(tmp_path / "there" / "a" / "b" / "ca.crt", b"x" * 65536)
+        assert [path.name for path in tmp_path.rglob("*")] == ["there"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk small enough to fill")
+def test_the_cure_for_a_full_disk_names_a_folder_that_is_still_there_afterwards(tmp_path: Path) -> None:
+    with mounted(tmp_path, "size=16k"):
+        with pytest.raises(RegistryError) as caught, files.staging(tmp_path) as staged:
+            files.write(staged / "openssl.cnf", b"x" * 65536)
+        assert (caught.value.cure, ".staging" in caught.value.message) == (
+            f"Make room on the disk: df -h {tmp_path}",
+            False,
+        )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk small enough to fill")
+def test_a_disk_without_room_is_told_from_one_with_room_and_nothing_is_left_of_the_asking(tmp_path: Path) -> None:
+    files.check_room(tmp_path)
+    with mounted(tmp_path, "size=16k"), pytest.raises(RegistryError, match="No space left"):
+        files.check_room(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_many_open_files_are_cured_by_allowing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "open", none_left)
+    with pytest.raises(RegistryError, match="Too many open files") as caught:
+        files.write(tmp_path / "ca.crt", b"")
+    assert "ulimit -n" in caught.value.cure

@@ -22,6 +22,12 @@ PUBLIC_FILE = 0o644
 PRIVATE_FOLDER = 0o700
 PUBLIC_FOLDER = 0o755
 
+TOO_MANY = (errno.EMFILE, errno.ENFILE)
+MORE_FILES = "Let programs open more files at once: ulimit -n 1024"
+
+_ROOM = 32 * 1024
+"""Bytes: more than all that is ever staged."""
+
 _READY = ".ready"
 _STAGING = ".staging-"
 
@@ -58,19 +64,34 @@ def explained(path: Path, what: str = "written") -> Iterator[None]:
             f"{path} cannot be a folder: a file stands in its way.", cure=f"Move that file away: mv {path} {path}.old"
         ) from error
     except OSError as error:
-        raise RegistryError(f"{path} cannot be {what}: {error.strerror}.", cure=_cure(error, path)) from error
+        lasting = Path(*(part for part in path.parts if not part.startswith(_STAGING)))
+        raise RegistryError(f"{lasting} cannot be {what}: {error.strerror}.", cure=_cure(error, lasting)) from error
 
 
 def _cure(error: OSError, path: Path) -> str:
+    folder = next((it for it in (path, *path.parents) if it.is_dir()), path)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"Make room on the disk: df -h {path}"
+        return f"Make room on the disk: df -h {folder}"
     if error.errno == errno.EROFS:
-        return f"The file system is mounted read-only; see which it is: findmnt -T {path}"
+        return f"The file system is mounted read-only; see which it is: findmnt -T {folder}"
+    if error.errno in TOO_MANY:
+        return MORE_FILES
     return f"See who owns it, and who you are: ls -ld {path}; id"
 
 
-def make_folder(path: Path, mode: int = PUBLIC_FOLDER) -> None:
-    """Make a folder and those above it that are missing; an existing one keeps its mode."""
+def check_room(folder: Path) -> None:
+    """Insist that a folder's disk takes a few files more: not every program says when it does not.
+
+    Raises:
+        RegistryError: It does not.
+    """
+    with explained(folder), tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(_ROOM))
+        file.flush()
+
+
+def make_folder(path: Path, mode: int = PUBLIC_FOLDER) -> list[Path]:
+    """Make a folder and those above it that are missing, and return them, inmost first; one there keeps its mode."""
     with explained(path):
         missing = [path, *path.parents]
         missing = missing[: next(at for at, folder in enumerate(missing) if folder.exists())]
@@ -80,6 +101,7 @@ def make_folder(path: Path, mode: int = PUBLIC_FOLDER) -> None:
             folder.chmod(mode if folder == path else PUBLIC_FOLDER)
         if not path.is_dir():
             raise NotADirectoryError(path)
+    return missing
 
 
 def write(path: Path, content: bytes, mode: int = PUBLIC_FILE) -> None:
@@ -88,7 +110,7 @@ def write(path: Path, content: bytes, mode: int = PUBLIC_FILE) -> None:
     Raises:
         RegistryError: The disk is full, read-only or not ours; what was there before still is.
     """
-    make_folder(path.parent)
+    made = make_folder(path.parent)
     part = path.parent / f".{path.name}.{secrets.token_hex(6)}"
     with explained(path):
         try:
@@ -96,6 +118,9 @@ def write(path: Path, content: bytes, mode: int = PUBLIC_FILE) -> None:
             part.replace(path)
         except BaseException:
             part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # another run may have put something there
+                for folder in made:
+                    folder.rmdir()
             raise
 
 

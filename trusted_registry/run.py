@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trusted_registry import files
 from trusted_registry.edge import printable
 from trusted_registry.errors import RegistryError
 
@@ -86,7 +87,8 @@ def look(  # noqa: PLR0913 - a program has as many sides
     except FileNotFoundError as missing:
         raise RegistryError(f"{argv[0]} is not installed.", cure=f"Install the program {argv[0]}.") from missing
     except OSError as error:
-        raise RegistryError(f"{argv[0]} cannot be started: {error.strerror}.", cure=by_hand) from error
+        cure = files.MORE_FILES if error.errno in files.TOO_MANY else by_hand
+        raise RegistryError(f"{argv[0]} cannot be started: {error.strerror}.", cure=cure) from error
     except subprocess.TimeoutExpired as late:
         raise RegistryError(f"{argv[0]} did not end within {timeout:.0f} seconds.", cure=by_hand) from late
     return Result(tuple(argv), done.returncode, done.stdout, done.stderr)

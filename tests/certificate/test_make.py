@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,12 @@ from tests import forge
 from tests.certificate import der
 from tests.certificate.makers import ANCHORS, TOOLS, both_shapes, both_tools
 from tests.certificate.profiles import ADDRESS, planned
+from tests.conftest import mounted
 from tests.disk import mode
 from tests.recorder import Recorder
 from trusted_registry.certificate import inspect, make, openssl
 from trusted_registry.certificate.make import Shape
+from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -242,3 +245,14 @@ def test_the_document_s_own_key_is_4096_bits_of_rsa(tmp_path: Path) -> None:
     make.produce(planned("rsa:4096"), Shape.SELF_SIGNED, tmp_path, Recorder(), tool="openssl")
     certificate = x509.load_pem_x509_certificate((tmp_path / "domain.crt").read_bytes())
     assert inspect.facts(tmp_path, certificate).key == "rsa:4096"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk small enough to fill")
+@pytest.mark.parametrize("pages", range(2, 6))
+def test_a_disk_that_fills_up_under_openssl_is_named_and_not_what_openssl_made_of_it(
+    pages: int, edge: Recorder, tmp_path: Path
+) -> None:
+    with mounted(tmp_path, f"size={pages * 4}k"):
+        with pytest.raises(RegistryError, match="No space left") as caught:
+            make.produce(planned(), Shape.AUTHORITY, tmp_path, edge, tool="openssl")
+        assert (caught.value.cure, list(tmp_path.iterdir())) == (f"Make room on the disk: df -h {tmp_path}", [])

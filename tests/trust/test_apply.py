@@ -120,8 +120,9 @@ def test_what_root_itself_cannot_write_is_explained_in_root_s_words(
     _sudo(tmp_path, monkeypatch)
     (tmp_path / "file").write_bytes(b"mine")
     plan = Plan("docker", (Write(tmp_path / "file" / "ca.crt", b""),), TYPED)
-    with pytest.raises(RegistryError, match="a file stands in its way"):
+    with pytest.raises(RegistryError, match="a file stands in its way") as caught:
         apply.carry_out(plan, edge)
+    assert caught.value.cure.startswith("Move that file away")
     assert (tmp_path / "file").read_bytes() == b"mine"
 
 

@@ -48,16 +48,24 @@ def produce(what: profile.Profile, shape: Shape, folder: Path, edge: Edge, *, to
         files.write(staged / openssl.CONFIG, profile.config(what).encode())
         with edge.progress(f"Making a {what.server.key} key"):
             if tool == "openssl" or (tool == "auto" and openssl.installed()):
-                openssl.carry_out(commands(what, shape, staged, signer=signer))
+                _by_openssl(what, shape, staged, signer)
             else:
                 edge.say("made with the cryptography package, to the same effect as the commands above")
                 _natively(what, shape, staged, signer)
-        _check_made(staged, shape)
         (staged / "domain.csr").unlink(missing_ok=True)
         if shape is Shape.SELF_SIGNED:
             for name in ("ca.key", "ca.crt"):
                 (staged / name).touch()
         files.install(staged, folder, MODES)
+
+
+def _by_openssl(what: profile.Profile, shape: Shape, folder: Path, signer: Path) -> None:
+    try:
+        openssl.carry_out(commands(what, shape, folder, signer=signer))
+        _check_made(folder, shape)
+    except RegistryError:
+        files.check_room(folder)  # on a full disk it says that it succeeded, or that what it wrote itself is broken
+        raise
 
 
 def _check_made(folder: Path, shape: Shape) -> None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from trusted_registry.edge import Edge
     from trusted_registry.trust.plan import Plan
 
+_EXPLAINED = 3
+"""Exit status of this module, run as root, for an error that it hands over whole: sudo's own is 1."""
+
 
 @contextlib.contextmanager
 def one_at_a_time(edge: Edge) -> Iterator[None]:
@@ -87,6 +90,9 @@ def _through_sudo(plan: Plan) -> None:
     package = Path(__file__).parent.parent.parent
     argv = [*_sudo(), sys.executable, "-B", "-m", "trusted_registry.trust.apply"]
     result = run.look(argv, text=_encode(plan.operations), cwd=package, timeout=None)
+    if result.code == _EXPLAINED:
+        message, cure = json.loads(result.last_words)
+        raise RegistryError(message, cure=cure)
     if not result.ok:
         kind = NoRoot if result.last_words.startswith("sudo") else RegistryError
         raise kind(
@@ -117,12 +123,12 @@ def _decode(text: str) -> list[Write | Remove]:
 
 
 def main() -> int:
-    """Carry out the operations on standard input; the reason for a failure goes to standard error."""
+    """Carry out the operations on standard input; the reason for a failure and its cure go to standard error."""
     try:
         files.carry_out(_decode(sys.stdin.read()))
     except RegistryError as error:
-        sys.stderr.write(f"{error.message}\n")
-        return error.code
+        sys.stderr.write(f"{json.dumps([error.message, error.cure])}\n")
+        return _EXPLAINED
     return 0
 
 

@@ -1,0 +1,355 @@
+"""One trial, run on a host of the lab as root: a task is killed, all is looked at, and the next `up` must be right.
+
+`prepare` brings the host into the states that trials begin in and says which points each task has; every other call is
+a trial. Each answers with JSON. What is looked at: keys, stores, the ledger, the engine and the registry.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+CHECKOUT = Path("/home/dev/trusted-registry")
+CERTS = CHECKOUT / "certs"
+KEPT = Path("/srv/kills")
+HOMES = {"root": Path("/root"), "dev": Path("/home/dev")}
+STORES = tuple(Path(f"/etc/{it}") for it in ("docker", "containers", "containerd", "rancher", "buildkit"))
+STATES = tuple(home / ".local" / "state" / "trusted-registry" for home in HOMES.values())
+TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - looked into, not written to
+OTHERS = {
+    "/etc/rancher/k3s/registries.yaml": 'mirrors:\n  "docker.io":\n    endpoint:\n      - "https://mirror.example"\n',
+    "/etc/buildkit/buildkitd.toml": 'debug = true\n\n[registry."docker.io"]\n  mirrors = ["mirror.example"]\n',
+    "/etc/containerd/certs.d/docker.io/hosts.toml": 'server = "https://docker.io"\n',
+}
+"""What other people have in the stores."""
+
+FRESH = ("up", "cert")
+"""Tasks that begin with nothing; the others with a registry that runs."""
+
+PART = re.compile(r"\..+\.[a-z-]*[0-9a-f]{12}|\.staging-[0-9a-f]{12}|\.ready")
+KNOWN = {"ca.key", "ca.crt", "domain.key", "domain.crt", "openssl.cnf", "registry.yml", ".lock"}
+SECRET = b"PRIVATE KEY"
+LARGEST = 1 << 20
+"""Bytes of a file that is looked into for a key."""
+
+Tree = dict[str, tuple[int, "str | None"]]
+"""Mode and content by path; of a folder, no content. Bytes stand as the characters of their numbers."""
+
+
+@dataclass
+class Report:
+    """What a trial found: losses, of which there may be none, and what is worth knowing besides."""
+
+    task: str
+    at: str
+    killed: bool = False
+    losses: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def lost(self, what: str, *, when: bool) -> None:
+        """Take note of a loss, when it is one."""
+        if when:
+            self.losses.append(what)
+
+
+def read(path: Path) -> str:
+    """Return what a file holds."""
+    return path.read_bytes().decode("latin-1")
+
+
+def tree(*roots: Path) -> Tree:
+    """Return everything below folders."""
+    found: Tree = {}
+    for root in roots:
+        for path in [root, *sorted(root.rglob("*"))] if root.is_dir() else []:
+            if not path.is_symlink():
+                found[str(path)] = (path.stat().st_mode & 0o7777, None if path.is_dir() else read(path))
+    return found
+
+
+def restore(wanted: Tree) -> None:
+    """Bring the stores back to what they were."""
+    for root in STORES:
+        shutil.rmtree(root, ignore_errors=True)
+    for path, (mode, content) in wanted.items():
+        if content is None:
+            Path(path).mkdir()
+        else:
+            Path(path).write_bytes(content.encode("latin-1"))
+        Path(path).chmod(mode)
+
+
+def inv(*words: str, user: str = "root", seconds: float = 60, more: dict[str, str] | None = None) -> tuple[int, str]:
+    """Run tasks to their end, or until they are killed after so many seconds; return exit status and what was said."""
+    groups = ["docker", "sudo"] if user != "root" else []
+    process = subprocess.Popen(
+        [str(CHECKOUT / "inv"), *words],
+        cwd=CHECKOUT,
+        env={**os.environ, "HOME": str(HOMES[user]), "PYTHONDONTWRITEBYTECODE": "1", **(more or {})},
+        user=user,
+        group=user,
+        extra_groups=groups,
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        said, _ = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        said, _ = process.communicate()
+    return process.returncode, said
+
+
+def docker(*words: str) -> list[str]:
+    """Return the lines that the client of the engine answers."""
+    return subprocess.run(["docker", *words], capture_output=True, text=True, check=False).stdout.split("\n")[:-1]
+
+
+def keep(name: str) -> None:
+    """Keep what the stores hold now."""
+    (KEPT / name).write_text(json.dumps(tree(*STORES)))
+
+
+def kept(name: str) -> Tree:
+    """Return what they held then."""
+    said = json.loads((KEPT / name).read_text())
+    return {path: (mode, content) for path, (mode, content) in said.items()}
+
+
+def nothing() -> None:
+    """Bring the host back to before the first `up`; the registry's volume stays."""
+    docker("rm", "--force", "registry")
+    shutil.rmtree(CERTS, ignore_errors=True)
+    for folder in STATES:
+        shutil.rmtree(folder, ignore_errors=True)
+    restore(kept("pristine"))
+
+
+def begin(task: str, user: str) -> None:
+    """Bring the host into the state that a task begins in."""
+    if task in FRESH:
+        nothing()
+        return
+    stands(user)
+    folder = HOMES[user] / ".local" / "state" / "trusted-registry"
+    state = {"trust.linux": "pristine", "trust.remove": "trusted", "cert.renew": "up"}[task]
+    restore(kept(state))
+    for each in STATES:
+        shutil.rmtree(each, ignore_errors=True)
+    if state != "pristine":
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(KEPT / f"{state}.ledger", folder / "ledger.json")
+
+
+def stands(user: str) -> None:
+    """Have the registry run that the kept states are about, and no other one."""
+    ours = (KEPT / "certs" / "ca.crt").read_bytes()
+    if not (CERTS / "ca.crt").exists() or (CERTS / "ca.crt").read_bytes() != ours:
+        nothing()
+        shutil.copytree(KEPT / "certs", CERTS)
+        shutil.chown(CERTS, user, user)
+        for path in CERTS.iterdir():
+            shutil.chown(path, user, user)
+        inv("up", user=user)
+
+
+def prepare(user: str) -> dict[str, list[str]]:
+    """Make the states that trials begin in, and return the points of each task."""
+    KEPT.mkdir(exist_ok=True)
+    if (KEPT / "pristine").exists():
+        nothing()
+    for path, content in OTHERS.items():
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(content)
+    keep("pristine")
+    points = {}
+    for task in ("cert", "up", "trust.linux", "trust.remove", "cert.renew"):
+        begin(task, user)
+        listing = KEPT / f"{task}.points"
+        code, said = inv(task, user=user, more={"KILL_LIST": str(listing)} if user == "root" else {})
+        if code:
+            raise SystemExit(f"{task} fails though nobody kills it: {said}")
+        points[task] = listing.read_text().splitlines() if listing.exists() else []
+        state = {"up": "up", "trust.linux": "trusted"}.get(task)
+        if state:
+            keep(state)
+            shutil.copytree(CERTS, KEPT / "certs", dirs_exist_ok=True)
+            shutil.copy2(
+                HOMES[user] / ".local" / "state" / "trusted-registry" / "ledger.json", KEPT / f"{state}.ledger"
+            )
+    if inv("up", user=user)[0]:
+        raise SystemExit("up fails though nobody killed anything")
+    return points
+
+
+def readable_keys() -> list[str]:
+    """Return the files with a key that others than the owner can read, wherever a task might leave one."""
+    found = []
+    for root in (CERTS, *TEMPORARY, *STORES, *STATES):
+        for path in root.rglob("*") if root.is_dir() else []:
+            if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST:
+                continue
+            open_to_others = path.stat().st_mode & 0o077 and all(it.stat().st_mode & 0o007 for it in path.parents)
+            if open_to_others and SECRET in path.read_bytes():
+                found.append(str(path))
+    return found
+
+
+def fits(key: Path, certificate: Path) -> bool:
+    """Whether a key is the one of a certificate."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError):
+        return False
+    return True
+
+
+def key(name: str) -> set[bytes]:
+    """Return a key wherever it is: in its place, and on its way there."""
+    return {path.read_bytes() for path in (CERTS / name, CERTS / ".ready" / name) if path.exists()}
+
+
+def litter(*roots: Path) -> list[str]:
+    """Return what a run leaves behind that did not come to its end."""
+    return [path for path in tree(*roots) if PART.fullmatch(Path(path).name)]
+
+
+def check_stores(report: Report, before: Tree, user: str) -> None:
+    """Insist that whatever a client reads is whole: as it was before, or as a task that ends well leaves it."""
+    pristine, golden, now = kept("pristine"), kept("trusted"), tree(*STORES)
+    parts = set(litter(*STORES))
+    authority = [read(path) for path in (CERTS / "ca.crt", CERTS / ".ready" / "ca.crt") if path.exists()]
+    entries = ledger(report, HOMES[user] / ".local" / "state" / "trusted-registry" / "ledger.json")
+    for path, (mode, content) in now.items():
+        if path in parts:
+            continue
+        wholes = [each[path] for each in (pristine, before, golden) if path in each]
+        if path.endswith("/ca.crt"):
+            wholes += [(0o644, it) for it in authority]
+        report.lost(f"{path} is half-written, or has the mode {mode:04o}", when=(mode, content) not in wholes)
+        ours = content is not None and pristine.get(path) != (mode, content)
+        digest = hashlib.sha256((content or "").encode("latin-1")).hexdigest()
+        known = any(it["path"] == path and (it["value"] or it["sha256"] == digest) for it in entries)
+        report.lost(f"{path} is there, and the ledger does not know it", when=ours and not known)
+    still = pristine if report.task == "trust.remove" else before
+    for path in still.keys() - now.keys():
+        report.lost(f"{path} is gone", when=True)
+
+
+def ledger(report: Report, path: Path) -> list[dict[str, str]]:
+    """Return the ledger's entries; a loss where it is damaged."""
+    try:
+        found: list[dict[str, str]] = json.loads(path.read_text())["entries"] if path.exists() else []
+    except (ValueError, KeyError) as error:
+        report.lost(f"the ledger is damaged: {error}", when=True)
+        return []
+    return found
+
+
+def check_keys(report: Report) -> None:
+    """Insist that no key can be read by others, and that an authority's two files are a pair."""
+    for path in readable_keys():
+        report.lost(f"others can read the key in {path}", when=True)
+    both = (CERTS / "ca.key").exists() and (CERTS / "ca.crt").exists()
+    report.lost("ca.key is not the key of ca.crt", when=both and not fits(CERTS / "ca.key", CERTS / "ca.crt"))
+
+
+def check_up(report: Report, user: str) -> None:
+    """Insist that the next `up` succeeds, serves what is on disk, and leaves nothing of the killed run."""
+    code, said = inv("up", user=user)
+    report.lost(f"the next up failed ({code}): {said}", when=code != 0)
+    if code:
+        return
+    proved = "proof: pushed to" in said or "Nothing had to be changed" in said
+    report.notes += [] if proved else [f"up proved by its handshake alone: {said.splitlines()[-1:]}"]
+    check_keys(report)
+    report.lost("domain.key is not the key of domain.crt", when=not fits(CERTS / "domain.key", CERTS / "domain.crt"))
+    report.lost("the registry does not serve domain.crt", when=not serves())
+    left = [*litter(CERTS, *STORES, *STATES), *(str(it) for it in CERTS.iterdir() if it.name not in KNOWN)]
+    report.lost(f"left behind after the next up: {left}", when=bool(left))
+    running = docker("ps", "--all", "--format", "{{.Names}} {{.State}}")
+    report.lost(f"containers: {running}", when=running != ["registry running"])
+    images = docker("images", "--quiet", "--filter", "reference=*/trusted-registry-proof")
+    if images:
+        report.notes.append("an image of the proof was left behind")
+        docker("rmi", "--force", *images)
+
+
+def serves() -> bool:
+    """Whether the registry shows the certificate on disk, to somebody who trusts the authority alone."""
+    address = socket.gethostbyname(socket.gethostname())
+    trust = ssl.create_default_context(cafile=str(CERTS / "ca.crt"))
+    wanted = ssl.PEM_cert_to_DER_cert((CERTS / "domain.crt").read_text().partition("-----END")[0] + ssl.PEM_FOOTER)
+    try:
+        with (
+            socket.create_connection((address, 443), timeout=5) as plain,
+            trust.wrap_socket(plain, server_hostname=address) as shown,
+        ):
+            return shown.getpeercert(binary_form=True) == wanted
+    except OSError:
+        return False
+
+
+def check_removal(report: Report, user: str) -> None:
+    """Insist that trust can be taken back to the last byte."""
+    code, said = inv("trust.remove", user=user)
+    report.lost(f"trust.remove failed ({code}): {said}", when=code != 0)
+    pristine, now = kept("pristine"), tree(*STORES)
+    other = sorted(path for path in pristine.keys() | now.keys() if pristine.get(path) != now.get(path))
+    report.lost(f"trust.remove did not leave this as it was before: {other}", when=bool(other))
+
+
+def trial(task: str, user: str, at: int, seconds: float) -> Report:
+    """Kill a task at a point, or after a time, and return what was lost by that."""
+    report = Report(task, str(at or seconds))
+    begin(task, user)
+    before, keys_before = tree(*STORES), {name: key(name) for name in ("ca.key", "domain.key")}
+    code, said = inv(task, user=user, seconds=seconds, more={"KILL_AT": str(at)} if at else {})
+    report.killed = code == -signal.SIGKILL
+    report.lost(f"{task} failed by itself ({code}): {said}", when=code not in (0, -signal.SIGKILL))
+    if not at:
+        time.sleep(0.3)  # what root does for a user goes on for a moment: sudo is not of the group that was killed
+    check_keys(report)
+    check_stores(report, before, user)
+    keys = {name: key(name) for name in ("ca.key", "domain.key")}
+    report.lost("the authority's key is gone", when=not keys_before["ca.key"] <= keys["ca.key"])
+    report.notes += ["a part of a file was left behind for the moment"] if litter(*STORES, *STATES) else []
+    first_removed = task == "trust.remove" and at % 2
+    if first_removed:
+        check_removal(report, user)
+    check_up(report, user)
+    for name, held in keys.items():
+        known = held | keys_before[name]
+        report.lost(f"{name} is another one than before the up", when=bool(known) and not key(name) <= known)
+    if task.startswith("trust") and not first_removed:
+        check_removal(report, user)
+    return report
+
+
+def main(argv: list[str]) -> int:
+    """Answer `prepare USER`, or `TASK USER POINT SECONDS`."""
+    if argv[0] == "prepare":
+        sys.stdout.write(json.dumps(prepare(argv[1])))
+    else:
+        report = trial(argv[0], argv[1], int(argv[2]), float(argv[3]))
+        sys.stdout.write(json.dumps(dataclasses.asdict(report)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
