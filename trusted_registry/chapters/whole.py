@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
-from trusted_registry import summary
+from trusted_registry import files, summary
 from trusted_registry.certificate import issue
 from trusted_registry.chapters import cert, registry, trust
 from trusted_registry.errors import RegistryError
@@ -15,12 +16,18 @@ from trusted_registry.trust.here import Choice
 
 if TYPE_CHECKING:
     from trusted_registry.edge import Edge
+    from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
 
 
 def up(settings: Settings, edge: Edge) -> None:
-    """Certificate, registry, trust and proof: whatever of it is not there yet."""
+    """Certificate, registry, trust and proof: whatever of it is not there yet. A second run waits for the first."""
     engine = engines.connect(edge)
+    with contextlib.nullcontext() if edge.dry else files.locked(settings.folder, name=".up.lock"):
+        _up(settings, engine, edge)
+
+
+def _up(settings: Settings, engine: Engine, edge: Edge) -> None:
     issued = issue.bring_up_to_date(settings, edge)
     cert.tell_certificate(settings, edge, "made" if issued else "already there")
     packed: list[str] = []
