@@ -8,6 +8,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import docker
@@ -68,6 +69,12 @@ def test_a_second_up_changes_nothing_and_says_so(host: Host, client: docker.Dock
     assert "Nothing had to be changed." in host.inv("up")
     assert container(client, host)["Id"] == before
     assert host.keys() == keys
+
+
+def test_of_two_at_once_the_second_waits_and_finds_it_done(host: Host) -> None:
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        said = list(pool.map(lambda _: host.inv("up"), range(2)))
+    assert sorted("Nothing had to be changed." in it for it in said) == [False, True]
 
 
 def test_docker_refuses_before_trust_accepts_with_it_and_refuses_after_its_removal(
