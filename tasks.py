@@ -408,7 +408,7 @@ def status(c: Context, json: bool = False) -> None:
     from trusted_registry.registry.engine import perhaps
 
     t = _terminal(c, quiet=json)
-    found = summary.look(_settings(c), perhaps(t))
+    found = summary.look(_settings(c), perhaps(t), dry=t.dry)
     if json:
         sys.stdout.write(summary.as_json(found))
     else:

@@ -70,19 +70,19 @@ On another machine, the line that this shows:
   {" ".join(("./inv", "trust.serve", *settings.flags))}"""
 
 
-def look(settings: Settings, engine: Engine) -> Status:
-    """Return how things stand; nothing is changed."""
+def look(settings: Settings, engine: Engine, *, dry: bool = False) -> Status:
+    """Return how things stand; what an interrupted run had decided is finished first, unless this is a dry run."""
     return Status(
         reference=registry(settings),
-        certificate=_certificate(settings),
+        certificate=_certificate(settings, dry=dry),
         registry=_registry(settings, engine),
-        trust=_trust(settings, engine),
+        trust=_trust(settings, engine, dry=dry),
     )
 
 
-def _certificate(settings: Settings) -> Certificate:
+def _certificate(settings: Settings, *, dry: bool) -> Certificate:
     try:
-        found = issue.find(settings.folder)
+        found = issue.find(settings.folder, dry=dry)
     except RegistryError as error:
         return Certificate(problem=error.message)
     if found is None:
@@ -111,7 +111,9 @@ def _health(settings: Settings, found: Running) -> str:
     try:
         if plain:
             return "answers" if probe.speaks_plain(endpoint) else "does not answer"
-        status, _, _ = probe.request(endpoint, "GET", "/v2/", probe.context(issue.trusted(settings.folder).path))
+        status, _, _ = probe.request(
+            endpoint, "GET", "/v2/", probe.context(issue.trusted(settings.folder, dry=True).path)
+        )
         if probe.fingerprint(endpoint) != inspect.read(settings.folder / "domain.crt").fingerprint:
             return "serves another certificate than domain.crt; ./inv cert.renew --if-expiring 0 has it serve that"
     except (OSError, http.client.HTTPException, RegistryError) as error:
@@ -130,9 +132,9 @@ def _trouble(error: Exception) -> str:
     return f"does not answer: {error}"
 
 
-def _trust(settings: Settings, engine: Engine) -> dict[str, str]:
+def _trust(settings: Settings, engine: Engine, *, dry: bool = False) -> dict[str, str]:
     try:
-        places = overview.overview(settings, engine, here.EVERY)
+        places = overview.overview(settings, engine, here.EVERY, dry=dry)
     except RegistryError as error:
         return {registry(settings): error.message}
     return {f"{place.store.name}: {place.spelling}": place.said for place in places}

@@ -156,10 +156,9 @@ def test_waiting_for_a_registry_ends_with_an_error_or_an_answer(script: Script, 
 
 
 @every_break
-def test_looking_for_plain_http_and_for_repositories_ends(script: Script, server: Server) -> None:
+def test_looking_for_plain_http_ends(script: Script, server: Server) -> None:
     server.script = script
     assert isinstance(_ends(lambda: probe.speaks_plain(server.at)), bool)
-    assert isinstance(_ends(lambda: probe.repositories(server.at, None)), (*KNOWN, RegistryError))
     assert _ends(lambda: probe.delete_manifest(server.at, "a", "sha256:00", None)) is False
 
 
@@ -205,37 +204,11 @@ def test_a_whole_answer_is_read_whole(server: Server) -> None:
     ]
     status, headers, read = probe.request(server.at, "GET", "/v2/", None)
     assert (status, headers["x-y"], read) == (200, "z", body)
-    assert probe.repositories(server.at, None) == ["app"]
 
 
 def test_an_answer_that_is_continued_once_is_read(server: Server) -> None:
     server.script = [(b"HTTP/1.1 100 Continue\r\n\r\n" + OK + b"Content-Length: 2\r\n\r\n{}", 0)]
     assert probe.request(server.at, "GET", "/v2/", None)[0] == 200
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"nonsense",
-        b"[]",
-        b"1",
-        b'"repositories"',
-        b"null",
-        b"{}",
-        b'{"repositories": 7}',
-        b'{"repositories"',
-        b"\xff\xfe",
-        b"[" * 100_000,
-        b'{"a":' * 50_000,
-        b"9" * 5_000,
-    ],
-)
-def test_a_list_of_repositories_that_is_none_is_an_error_with_a_cure(body: bytes, server: Server) -> None:
-    server.script = [(OK + f"Content-Length: {len(body)}\r\n\r\n".encode() + body, 0)]
-    with pytest.raises(RegistryError, match="does not answer as a registry does") as caught:
-        probe.repositories(server.at, None)
-    assert caught.value.cure
 
 
 quick = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -274,7 +247,6 @@ def test_no_bytes_at_all_get_past_the_errors_that_are_known(pieces: list[bytes],
     server.script = [(piece, 0) for piece in pieces]
     assert _ends(lambda: probe.speaks_plain(server.at)) in {True, False}
     _ends(lambda: probe.request(server.at, "GET", "/v2/", None))
-    _ends(lambda: probe.repositories(server.at, None))
 
 
 # The engine's streams

@@ -110,11 +110,6 @@ def test_plain_http_is_no_answer_to_a_tls_request(anchor: Path) -> None:
         _ask(port, anchor)
 
 
-def test_repositories_are_those_that_the_registry_lists() -> None:
-    with loopback.registry(None) as port:
-        assert probe.repositories(Endpoint(loopback.HOST, port), None) == ["app", "other"]
-
-
 @pytest.mark.parametrize(("repository", "gone"), [("app", True), ("other", False)])
 def test_a_manifest_is_forgotten_only_where_the_registry_says_so(repository: str, *, gone: bool) -> None:
     with loopback.registry(None) as port:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests import forge
+from trusted_registry import address
 from trusted_registry.certificate import inspect
-from trusted_registry.trust import look, stores
+from trusted_registry.trust import here, look, stores
+from trusted_registry.trust.here import EVERY, Choice
 from trusted_registry.trust.ledger import Entry, digest
 from trusted_registry.trust.stores import Subject, Where
 
@@ -14,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from trusted_registry.trust.look import Item
+    from trusted_registry.registry.engine import Engine
+    from trusted_registry.settings import Settings
+    from trusted_registry.trust.look import Item, State
     from trusted_registry.trust.stores import Store
 
 SPELLINGS = ("192.168.0.12", "192.168.0.12:443")
@@ -76,3 +80,9 @@ def subject(folder: Path, stem: str = "ca", spellings: tuple[str, ...] = SPELLIN
 def entry(path: Path, content: bytes, store: str = "docker") -> Entry:
     """Return what the ledger says of a file that was written here."""
     return Entry(store, str(path), digest(content), "", "/checkout", "2026-01-02T03:04:05Z")
+
+
+def states(settings: Settings, engine: Engine, choice: Choice = EVERY) -> dict[tuple[str, str], State]:
+    """Return the state of each store for each spelling, by the store's key and the spelling."""
+    found = here.items(settings, here.chosen(engine, choice))
+    return look.by_spelling(found, address.spellings(settings.hosts, settings.port))

@@ -14,7 +14,7 @@ from tests.conftest import mounted
 from tests.disk import snapshot
 from tests.recorder import Recorder
 from tests.trust.engines import nobody
-from tests.trust.machines import Machine
+from tests.trust.machines import Machine, states
 from tests.trust.one_run import CHOICE
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
@@ -64,7 +64,7 @@ def _at_once(folder: Path, runs: Iterable[tuple[str, str]]) -> list[str]:
 def test_runs_at_once_lose_nothing_of_each_other(machine: Machine, settings: Settings, tmp_path: Path) -> None:
     before = snapshot(machine.root)
     assert set(_at_once(tmp_path, [("trust", name) for name in NAMES])) == {""}
-    assert set(here.states(settings, nobody(), CHOICE).values()) == {State.TRUSTED}
+    assert set(states(settings, nobody(), CHOICE).values()) == {State.TRUSTED}
     takeback.remove(settings, nobody(), Recorder())
     assert (snapshot(machine.root), ledger.read(ledger.where())) == (before, [])
 
@@ -76,7 +76,7 @@ def test_trust_and_removal_at_once_leave_either_all_or_nothing(
     before = snapshot(machine.root)
     _at_once(tmp_path, [("trust", NAMES[0]), ("remove", NAMES[0]), ("trust", NAMES[0])])
     left = {State.TRUSTED} if ledger.read(ledger.where()) else {State.ABSENT}
-    found = here.states(settings, nobody(), CHOICE)
+    found = states(settings, nobody(), CHOICE)
     assert {state for (_, spelling), state in found.items() if spelling.startswith(("192", NAMES[0]))} == left
     takeback.remove(settings, nobody(), Recorder())
     assert snapshot(machine.root) == before
@@ -102,7 +102,7 @@ def test_a_full_disk_is_named_with_its_cure_and_holds_no_half_of_a_file(
         assert "trusted-registry" not in shared.read_text()
         filled.unlink()
         here.trust(settings, nobody(), edge, CHOICE)
-        assert set(here.states(settings, nobody(), CHOICE).values()) == {State.TRUSTED}
+        assert set(states(settings, nobody(), CHOICE).values()) == {State.TRUSTED}
         takeback.remove(settings, nobody(), edge)
         assert [it for it in folder.rglob("*") if it.is_file() and it != shared] == []
 

@@ -11,6 +11,7 @@ import pytest
 from tests.disk import snapshot
 from tests.recorder import Recorder
 from tests.trust.engines import StandIn, as_engine
+from tests.trust.machines import states
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import apply, here, ledger, takeback
@@ -43,7 +44,7 @@ def _certs_d() -> Path:
 
 
 def _states(settings: Settings, engine: Engine) -> set[State]:
-    return set(here.states(settings, engine).values())
+    return set(states(settings, engine).values())
 
 
 def test_trust_stands_in_every_spelling_s_folder(settings: Settings, engine: Engine, edge: Recorder) -> None:

@@ -11,6 +11,7 @@ from tests.programs import put
 from tests.recorder import Recorder
 from tests.trust.engines import StandIn, as_engine
 from trusted_registry.certificate import issue
+from trusted_registry.errors import RegistryError
 from trusted_registry.trust import here, ledger, macos, stores, takeback
 from trusted_registry.trust.stores import Subject, Where
 
@@ -129,6 +130,38 @@ def _mac(root: Path) -> Where:
         programs=(root / "opt/homebrew/bin",),
         root=root,
     )
+
+
+@pytest.mark.process
+def test_what_the_keychain_does_not_give_back_is_an_error_and_remembered(
+    make_settings: MakeSettings, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put("security", '[ "$1" != delete-certificate ] || { echo "not permitted" >&2; exit 1; }', tmp_path, monkeypatch)
+    settings = make_settings()
+    known = ledger.entry("keychain-login", CERTIFICATE, b"", by=settings.root, value="AB12")
+    ledger.record(ledger.where(), [known])
+    with pytest.raises(RegistryError, match="security failed: not permitted"):
+        takeback.remove(settings, as_engine(StandIn()), edge)
+    assert (ledger.read(ledger.where()), edge.said) == ([known], [])
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    "script",
+    [
+        '[ "$1" != remove-trusted-cert ] || { echo "security: Error reading file" >&2; exit 1; }',
+        '[ "$1" != delete-certificate ] || { echo \'Unable to delete certificate matching "AB12"\' >&2; exit 1; }',
+    ],
+    ids=["the file", "the certificate"],
+)
+def test_what_is_gone_from_a_mac_already_is_forgotten(
+    script: str, make_settings: MakeSettings, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put("security", script, tmp_path, monkeypatch)
+    settings = make_settings()
+    ledger.record(ledger.where(), [ledger.entry("keychain-login", CERTIFICATE, b"", by=settings.root, value="AB12")])
+    assert takeback.remove(settings, as_engine(StandIn()), edge) == [f"AB12 in {CERTIFICATE}"]
+    assert ledger.read(ledger.where()) == []
 
 
 @pytest.mark.process

@@ -12,8 +12,9 @@ import pytest
 from tests import programs
 from tests.disk import mode, snapshot
 from tests.recorder import Recorder
+from tests.trust import sample
 from tests.trust.engines import nobody
-from tests.trust.machines import SPELLINGS, Machine, entry, row, subject
+from tests.trust.machines import SPELLINGS, Machine, entry, row, states, subject
 from trusted_registry import files
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
@@ -232,7 +233,7 @@ def test_what_is_read_instead_is_written_too(machine: Machine, settings: Setting
     content = (settings.folder / "ca.crt").read_bytes()
     assert (folder / "ca.crt").read_bytes() == content
     assert machine.where.path(f"/etc/containers/certs.d/{SPELLINGS[0]}/ca.crt").read_bytes() == content
-    assert set(here.states(settings, nobody(), Choice(only=("podman",))).values()) == {State.TRUSTED}
+    assert set(states(settings, nobody(), Choice(only=("podman",))).values()) == {State.TRUSTED}
 
 
 def test_certificates_that_count_for_nothing_are_told(machine: Machine, settings: Settings, edge: Recorder) -> None:
@@ -333,6 +334,18 @@ def test_what_root_may_not_write_is_told_in_one_s_own_words(
         _trust(settings, edge, Choice(only=("docker",)))
     assert "sudo" not in caught.value.message
     assert caught.value.cure
+
+
+def test_a_cure_can_be_pasted_though_a_path_has_spaces(machine: Machine) -> None:
+    with pytest.raises(RegistryError) as caught:
+        look.read(machine.file("/a b/registries.yaml", b"\xff"))
+    assert caught.value.cure == f"See what it is: file '{machine.root}/a b/registries.yaml'"
+    wanted = sample.subject("a b")
+    machine.file(f"{DOCKER}/a b/ca.crt", THEIRS)
+    with pytest.raises(RegistryError) as caught:
+        plan.install(row("docker"), machine.look("docker", wanted), wanted)
+    path = machine.where.path(f"{DOCKER}/a b/ca.crt")
+    assert f"cat '{path}'; then remove it: sudo rm '{path}';" in caught.value.cure
 
 
 # Taken back

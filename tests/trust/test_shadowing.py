@@ -13,7 +13,7 @@ import pytest
 from tests import forge, loopback, programs
 from tests.recorder import Recorder
 from tests.trust.engines import nobody
-from tests.trust.machines import Machine
+from tests.trust.machines import Machine, states
 from trusted_registry.trust import here, stores, takeback
 from trusted_registry.trust.here import Choice
 
@@ -82,7 +82,7 @@ def test_an_empty_folder_of_the_user_hides_the_system_s_until_it_is_written_too(
     _trust(settings)
     folder = machine.folder(f"{{home}}/.config/containers/certs.d/{settings.address}:{settings.port}")
     assert not _trusts(machine, settings)
-    assert "shadowed" in {state.value for state in here.states(settings, nobody(), PODMAN).values()}
+    assert "shadowed" in {state.value for state in states(settings, nobody(), PODMAN).values()}
     _trust(settings)
     assert _trusts(machine, settings)
     takeback.remove(settings, nobody(), Recorder())

@@ -14,7 +14,7 @@ from tests import programs
 from tests.disk import mode, snapshot
 from tests.recorder import Recorder
 from tests.trust.engines import nobody
-from tests.trust.machines import SPELLINGS, Machine
+from tests.trust.machines import SPELLINGS, Machine, states
 from trusted_registry import run
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
@@ -268,7 +268,7 @@ def test_a_run_that_was_killed_between_two_files_is_finished_by_the_next_and_tak
         with pytest.raises(Killed):
             _trust(settings)
     _trust(settings)
-    assert set(here.states(settings, nobody(), FILES).values()) == {State.TRUSTED}
+    assert set(states(settings, nobody(), FILES).values()) == {State.TRUSTED}
     _remove(settings)
     assert snapshot(machine.root) == before
 
@@ -288,6 +288,28 @@ def test_a_removal_that_was_killed_is_finished_by_the_next(
     assert (snapshot(machine.root), ledger.read(ledger.where())) == (before, [])
 
 
+@pytest.mark.parametrize("number", [1, 2, 3, 5])
+def test_a_removal_that_was_killed_between_a_file_and_its_folders_is_finished_by_the_next(
+    number: int, machine: Machine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = snapshot(machine.root)
+    _trust(settings)
+    real, steps = Path.rmdir, []
+
+    def rmdir(path: Path) -> None:
+        steps.append(path)
+        if len(steps) == number:
+            raise Killed
+        real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rmdir", rmdir)
+        with pytest.raises(Killed):
+            _remove(settings)
+    _remove(settings)
+    assert (snapshot(machine.root), ledger.read(ledger.where())) == (before, [])
+
+
 # Whose it is
 
 
@@ -298,7 +320,7 @@ def test_a_checkout_leaves_what_another_one_wrote(machine: Machine, settings: Se
     _trust(other)
     _remove(other)
     assert snapshot(machine.root) == mine
-    assert set(here.states(settings, nobody(), FILES).values()) == {State.TRUSTED}
+    assert set(states(settings, nobody(), FILES).values()) == {State.TRUSTED}
 
 
 def test_everything_of_every_checkout_goes_on_request(machine: Machine, settings: Settings) -> None:
@@ -357,7 +379,7 @@ def test_the_system_s_store_is_refreshed_after_removal_in_the_way_that_forgets(
     log = _system(machine, tmp_path, monkeypatch)
     before = snapshot(machine.root)
     _trust(settings, Choice(only=("system",)))
-    assert set(here.states(settings, nobody(), Choice(only=("system",))).values()) == {State.TRUSTED}
+    assert set(states(settings, nobody(), Choice(only=("system",))).values()) == {State.TRUSTED}
     _trust(settings, Choice(only=("system",)))
     assert log.read_text().splitlines() == ["refreshed "]
     _remove(settings)
@@ -378,7 +400,7 @@ def test_a_refresh_that_fails_is_tried_again_by_the_next_run_either_way(
             with pytest.raises(RegistryError, match="update-ca-certificates failed: no"):
                 act(settings, Choice(only=("system",)))
         act(settings, Choice(only=("system",)))
-        assert set(here.states(settings, nobody(), Choice(only=("system",))).values()) == wanted
+        assert set(states(settings, nobody(), Choice(only=("system",))).values()) == wanted
     assert snapshot(machine.root) == before
 
 
@@ -443,9 +465,9 @@ def test_java_gets_it_and_gives_it_back(
     own = f'[ "$word" = -cacerts ] && set -- "$@" -keystore {keystore} || set -- "$@" "$word"'
     programs.put("keytool", f'for word; do shift; {own}; done; exec {real} "$@"', tmp_path, monkeypatch)
     machine.program("keytool")
-    assert set(here.states(settings, nobody(), Choice(only=("java",))).values()) == {State.ABSENT}
+    assert set(states(settings, nobody(), Choice(only=("java",))).values()) == {State.ABSENT}
     _trust(settings, Choice(only=("java",)))
-    assert set(here.states(settings, nobody(), Choice(only=("java",))).values()) == {State.TRUSTED}
+    assert set(states(settings, nobody(), Choice(only=("java",))).values()) == {State.TRUSTED}
     (freed,) = _remove(settings)
     assert "in java" in freed
-    assert set(here.states(settings, nobody(), Choice(only=("java",))).values()) == {State.ABSENT}
+    assert set(states(settings, nobody(), Choice(only=("java",))).values()) == {State.ABSENT}

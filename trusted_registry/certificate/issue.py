@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from trusted_registry.settings import Settings
 
 FORCE = "./inv cert --force makes everything anew; clients must then trust the new authority."
+
+_SETTLES = datetime.timedelta(seconds=30)
+"""By how much a clock may be set back after a certificate was made: a registry's start waits for so long."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,9 @@ def unfit(issued: Issued, settings: Settings, *, days: int | None = None) -> str
         days: Days that must be left; the setting's by default.
     """
     now = inspect.now()
+    begins = max(issued.server.not_before, issued.anchor.not_before)
+    if begins > now + _SETTLES:
+        return f"is not valid before {begins:%Y-%m-%d %H:%M} UTC"
     left = issued.server.days_left(now)
     if left < 0:
         return f"expired on {issued.server.not_after:%Y-%m-%d}"
@@ -179,7 +186,7 @@ def renew(settings: Settings, edge: Edge) -> None:
     with _locked(settings.folder, edge):
         folder = settings.folder
         if not (folder / "ca.crt").exists():
-            _check_self_signed(folder)
+            _check_self_signed(folder, dry=edge.dry)
             edge.warn("A self-signed certificate is its own trust: every client must trust the new one.")
             kept = _names(folder / "domain.crt")
             what = plan(settings, Shape.SELF_SIGNED, kept=kept)
@@ -200,12 +207,12 @@ def _names(certificate: Path) -> tuple[str, ...]:
     return (*found.dns, *found.addresses)
 
 
-def _check_self_signed(folder: Path) -> None:
+def _check_self_signed(folder: Path, *, dry: bool) -> None:
     """Insist on a self-signed certificate to renew; its key may be missing or another's, since both are made anew."""
     certificate = folder / "domain.crt"
     if certificate.exists() and inspect.read(certificate).self_issued and not (folder / "ca.key").exists():
         return
-    if find(folder) is None:
+    if find(folder, dry=dry) is None:
         raise RegistryError(f"{folder} holds nothing to renew.", cure="./inv cert makes the first certificate.")
 
 
@@ -216,6 +223,12 @@ def _check_signer(folder: Path, authority: Facts, settings: Settings) -> None:
         )
     if not inspect.is_pair(folder / "ca.key", authority):
         raise RegistryError(f"{folder / 'ca.key'} is not the key of ca.crt.", cure=f"Put the right one back. {FORCE}")
+    if authority.not_before > inspect.now() + _SETTLES:
+        raise RegistryError(
+            f"The authority is not valid before {authority.not_before:%Y-%m-%d %H:%M} UTC, and this machine's clock says "
+            f"{inspect.now():%Y-%m-%d %H:%M}.",
+            cure=f"Set the clock right. Where it is right, it was wrong when the authority was made: {FORCE}",
+        )
     if authority.days_left(inspect.now()) < 1:
         raise RegistryError(f"The authority expired on {authority.not_after:%Y-%m-%d}.", cure=FORCE)
     refused = [host for host in settings.hosts if host not in inspect.allowed(authority, settings.hosts)]

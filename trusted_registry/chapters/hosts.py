@@ -24,7 +24,7 @@ def trust(settings: Settings, edge: Edge, errand: Errand) -> tuple[Outcome, ...]
     """
     reference = address.reference(settings.address, settings.port)
     try:
-        subject = kits.subject(settings)
+        subject = kits.subject(settings, dry=edge.dry)
     except RegistryError as error:
         if not edge.dry:
             raise

@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 RUNNABLE = 0o755
 
 
-def subject(settings: Settings) -> Subject:
+def subject(settings: Settings, *, dry: bool = False) -> Subject:
     """Return what other machines are to trust, and by which names.
 
     The certificate is written anew from what was read of its file: nothing else that the file may hold travels on.
+    In a dry run, what an earlier run left unfinished stays so, and is an error.
 
     Raises:
         RegistryError: There is no certificate, it is no authority's, or it has expired.
     """
-    found = here.subject(settings)
+    found = here.subject(settings, dry=dry, required=True)
     return dataclasses.replace(found, content=ssl.DER_cert_to_PEM_cert(found.der).encode())
 
 
@@ -44,7 +45,7 @@ def write(settings: Settings, edge: Edge, *, out: str = "") -> tuple[Path, ...]:
     folder = settings.root / checked.path("--out", out) if out else settings.folder
     reference = address.reference(settings.address, settings.port)
     try:
-        wanted = subject(settings)
+        wanted = subject(settings, dry=edge.dry)
     except RegistryError as error:
         if not edge.dry:
             raise

@@ -31,7 +31,7 @@ def add(facts: Facts, engine: Engine, client: str) -> Facts:
     facts = replace(facts, unverified=_unverified(facts, engine), engine_since=_since(), bundle_since=_bundle())
     facts = replace(facts, systemd=Path("/run/systemd/system").is_dir())
     try:
-        subject = here.subject(facts.settings, dry=False)
+        subject = here.subject(facts.settings, dry=True, required=True)
         rows = here.chosen(engine, Choice(only=(client,) if client else ()))
     except RegistryError:
         return facts

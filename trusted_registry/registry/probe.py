@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import http.client
 import io
-import json
 import socket
 import ssl
 import time
@@ -237,20 +236,3 @@ def delete_manifest(
     except (OSError, http.client.HTTPException):
         return False
     return status == http.client.ACCEPTED
-
-
-def repositories(endpoint: Endpoint, tls: ssl.SSLContext | None) -> list[str]:
-    """Return the names of the repositories that the registry lists on its first page.
-
-    Raises:
-        RegistryError: What it answers is no list.
-        OSError: As of `request`.
-        http.client.HTTPException: As of `request`.
-    """
-    _, _, body = request(endpoint, "GET", "/v2/_catalog", tls)
-    try:
-        names = json.loads(body)["repositories"] or []
-        return [str(name) for name in list(names)]
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
-        cure = "Something else answers at that address: ./inv status shows the certificate it serves."
-        raise RegistryError(f"{endpoint} does not answer as a registry does.", cure=cure) from error

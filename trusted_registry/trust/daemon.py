@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trusted_registry import address, files, run
+from trusted_registry.edge import printable
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
 from trusted_registry.trust import apply, insecure, ledger
@@ -106,7 +107,9 @@ def _text_of(path: Path) -> str:
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise RegistryError(f"{path} cannot be read: {error}.", cure=f"Look: ls -l {path}") from error
+        raise RegistryError(
+            f"{path} cannot be read: {error}.", cure=f"Look: {printable(['ls', '-l', str(path)])}"
+        ) from error
 
 
 def reload(engine: Engine, edge: Edge) -> None:

@@ -72,12 +72,13 @@ def check_platform(system: str, task: str) -> None:
         raise RegistryError(f"{task} is for {_SYSTEMS.get(system, system)}; this is not.", cure=f"Use {instead}.")
 
 
-def subject(settings: Settings, *, dry: bool = False) -> Subject:
+def subject(settings: Settings, *, dry: bool = False, required: bool = False) -> Subject:
     """Return what clients must trust, and by which names.
 
     Args:
         settings: Where the certificate is, and the registry's names.
-        dry: Whether none need be there yet; the subject has no content then.
+        dry: Whether nothing may be changed, and none need be there yet; the subject has no content then.
+        required: Whether one must be there even so.
 
     Raises:
         RegistryError: There is none, it is no authority's, or it has expired.
@@ -86,7 +87,7 @@ def subject(settings: Settings, *, dry: bool = False) -> Subject:
     try:
         anchor = issue.trusted(settings.folder, dry=dry)
     except RegistryError:
-        if dry:
+        if dry and not required:
             return Subject(b"", "0" * 64, spellings, str(settings.folder / "ca.crt"))
         raise
     _check_anchor(anchor)
@@ -154,19 +155,14 @@ def engine_store(engine: Engine) -> str:
     return "docker-rootless" if engine.info().rootless else "docker"
 
 
-def items(settings: Settings, rows: Sequence[Store]) -> list[Item]:
-    """Return what stands in stores for the registry.
+def items(settings: Settings, rows: Sequence[Store], *, dry: bool = False) -> list[Item]:
+    """Return what stands in stores for the registry; in a dry run a certificate is still required, and left alone.
 
     Raises:
         RegistryError: There is no certificate to trust, or something in a store's way.
     """
-    return look.look(rows, subject(settings), stores.here(), ledger.read(ledger.where()))
-
-
-def states(settings: Settings, engine: Engine, choice: Choice = EVERY) -> dict[tuple[str, str], State]:
-    """Return the state of each store for each spelling, by the store's key and the spelling."""
-    found = items(settings, chosen(engine, choice))
-    return look.by_spelling(found, address.spellings(settings.hosts, settings.port))
+    wanted = subject(settings, dry=dry, required=True)
+    return look.look(rows, wanted, stores.here(), ledger.read(ledger.where()))
 
 
 def trust(settings: Settings, engine: Engine, edge: Edge, choice: Choice = EVERY) -> Outcome:

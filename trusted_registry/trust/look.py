@@ -219,7 +219,9 @@ def read(path: Path) -> str:
     try:
         return (content(path) or b"").decode()
     except UnicodeDecodeError as error:
-        raise RegistryError(f"{path} is no text. It was left as it is.", cure=f"See what it is: file {path}") from error
+        raise RegistryError(
+            f"{path} is no text. It was left as it is.", cure=f"See what it is: {printable(['file', str(path)])}"
+        ) from error
 
 
 def content(path: Path) -> bytes | None:

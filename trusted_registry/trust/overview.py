@@ -30,19 +30,19 @@ class Place:
     where: str
 
 
-def overview(settings: Settings, engine: Engine, choice: Choice) -> list[Place]:
+def overview(settings: Settings, engine: Engine, choice: Choice, *, dry: bool = False) -> list[Place]:
     """Return every store that is found here with every spelling, in the table's order.
 
     Raises:
         RegistryError: There is no certificate to trust.
     """
-    spellings = here.subject(settings).spellings
+    spellings = here.subject(settings, dry=dry, required=True).spellings
     unverified = here.unverified(settings, engine)
     engines_own = here.engine_store(engine)
     found = []
     for store in here.chosen(engine, choice):
         try:
-            items = here.items(settings, [store])
+            items = here.items(settings, [store], dry=dry)
         except RegistryError as error:  # what is in one store's way says nothing about the others
             said = "not known" if isinstance(error, look.NoRoot) else "unsound"
             found += [Place(store, spelling, f"{said}: {error.message}", "") for spelling in spellings]

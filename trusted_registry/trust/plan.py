@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trusted_registry.edge import printable
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import PUBLIC_FILE, Remove, Write
 from trusted_registry.trust import blocks, look, shared
@@ -85,8 +87,8 @@ def _check_ours(item: Item) -> None:
         shared.merged(item.text, [item.what])  # names the line
     raise RegistryError(
         f"{item.path} holds something that was not written here; nothing was changed.",
-        cure=f"See what it is: cat {item.path}; then remove it: sudo rm {item.path}; or go on without it: "
-        f"--skip {item.store.name}",
+        cure=f"See what it is: {printable(['cat', str(item.path)])}; then remove it: "
+        f"{printable(['sudo', 'rm', str(item.path)])}; or go on without it: --skip {item.store.name}",
     )
 
 
@@ -127,7 +129,8 @@ def taken_back(key: str, entries: Sequence[Entry]) -> tuple[Plan, list[Path]]:
     machine = store is None or store.scope == MACHINE
     gone, changed = _files([entry for entry in entries if not entry.value])
     plan = removal(key, gone, machine=machine)
-    operations, typed = list(plan.operations), list(plan.typed)
+    operations = list(plan.operations)
+    typed = [command for command in plan.typed if os.path.lexists(command[-1])]
     runs: list[tuple[str, ...]] = []
     if store and store.refresh and entries:  # though the file is gone: a run that was cut short did not come to this
         runs.append(store.refresh.after_removal or store.refresh.command)
@@ -152,14 +155,22 @@ def _files(entries: Sequence[Entry]) -> tuple[list[Remove], list[Path]]:
         # The folders that the first of several writes made are ours to take away.
         known = Path(entry.keep) if entry.keep else path.parent.parent.parent
         keep[path] = min(keep.get(path, known), known, key=lambda it: len(it.parts))
+    made_for = {Path(entry.path) for entry in entries if entry.keep}
     removes, changed = [], []
     for path, digests in written.items():
         present = look.content(path)
-        if present is not None and digest(present) in digests:
+        half_gone = present is None and path in made_for and _is_left(path, keep[path])
+        if half_gone or (present is not None and digest(present) in digests):
             removes.append(Remove(path, keep=keep[path]))
         elif present is not None:
             changed.append(path)
     return removes, changed
+
+
+def _is_left(path: Path, keep: Path) -> bool:
+    """Whether an empty folder that was made for a file is still there without it: a run was cut short in between."""
+    nearest = next(folder for folder in path.parents if os.path.lexists(folder))
+    return keep in nearest.parents and os.access(nearest, os.R_OK) and not any(nearest.iterdir())
 
 
 def _unmerged(entries: Sequence[Entry]) -> list[Write | Remove]:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from trusted_registry.trust.ledger import Entry
     from trusted_registry.trust.look import Item
 
+_GONE = "Unable to delete certificate matching"
+"""What `security` says of a certificate that is not in the keychain (any more)."""
+
 
 def remove(settings: Settings, engine: Engine, edge: Edge, *, everyone: bool = False) -> list[str]:
     """Take back what this checkout wrote on this machine, or what every checkout of this user wrote.
@@ -98,11 +101,17 @@ def _take_back(entry: Entry, engine: Engine, edge: Edge) -> None:
     if store != "keychain":
         daemon.disallow(entry, engine, edge)
         return
-    for argv in macos.remove(Path(entry.path), entry.value, keychain, Path.home()):
+    settings, *certificate = macos.remove(Path(entry.path), entry.value, keychain, Path.home())
+    try:
+        run.act(settings, edge)
+    except RegistryError as error:  # the certificate's file may be another one by now, or gone
+        edge.warn(error.message)
+    for argv in certificate:
         try:
             run.act(argv, edge)
-        except RegistryError as error:  # the certificate's file may be another one by now, or gone
-            edge.warn(error.message)
+        except RegistryError as error:
+            if _GONE not in error.message:
+                raise
 
 
 def _forget(entries: list[Entry], edge: Edge) -> None:
@@ -116,7 +125,7 @@ def _unknown_to(entries: list[Entry], settings: Settings, engine: Engine, edge: 
     found: list[Entry] = []
     for store in here.chosen(engine, Choice(system=True)):
         try:
-            items = here.items(settings, [store])
+            items = here.items(settings, [store], dry=edge.dry)
         except NoRoot as error:
             edge.warn(f"{store.name} was not looked at: {error.message}")
             continue
