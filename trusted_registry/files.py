@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import secrets
 import shutil
@@ -28,8 +29,10 @@ MORE_FILES = "Let programs open more files at once: ulimit -n 1024"
 _ROOM = 32 * 1024
 """Bytes: more than all that is ever staged."""
 
+_LOCK = ".lock"
 _READY = ".ready"
 _STAGING = ".staging-"
+_PART = "trusted-registry-"
 
 
 @dataclass(frozen=True)
@@ -96,12 +99,20 @@ def make_folder(path: Path, mode: int = PUBLIC_FOLDER) -> list[Path]:
         missing = [path, *path.parents]
         missing = missing[: next(at for at, folder in enumerate(missing) if folder.exists())]
         for folder in reversed(missing):
-            folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
-            # The umask would take bits from mkdir's mode, and a client could not look in.
-            folder.chmod(mode if folder == path else PUBLIC_FOLDER)
+            _make(folder, mode if folder == path else PUBLIC_FOLDER)
         if not path.is_dir():
             raise NotADirectoryError(path)
     return missing
+
+
+def _make(folder: Path, mode: int) -> None:
+    # The umask would take bits from the mode, and a client could not look in; a run that is killed before a chmod
+    # would leave that so for good.
+    umask = os.umask(0)
+    try:
+        folder.mkdir(mode=mode, exist_ok=True)
+    finally:
+        os.umask(umask)
 
 
 def write(path: Path, content: bytes, mode: int = PUBLIC_FILE) -> None:
@@ -111,11 +122,12 @@ def write(path: Path, content: bytes, mode: int = PUBLIC_FILE) -> None:
         RegistryError: The disk is full, read-only or not ours; what was there before still is.
     """
     made = make_folder(path.parent)
-    part = path.parent / f".{path.name}.{secrets.token_hex(6)}"
+    part = path.parent / f".{path.name}.{_PART}{secrets.token_hex(6)}"
     with explained(path):
+        _clear_parts(path.parent)
         try:
-            _write_new(part, content, mode)
-            part.replace(path)
+            with _written_new(part, content, mode):
+                part.replace(path)
         except BaseException:
             part.unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # another run may have put something there
@@ -124,25 +136,44 @@ def write(path: Path, content: bytes, mode: int = PUBLIC_FILE) -> None:
             raise
 
 
-def _write_new(path: Path, content: bytes, mode: int) -> None:
+@contextlib.contextmanager
+def _written_new(path: Path, content: bytes, mode: int) -> Iterator[None]:
     # O_EXCL: neither another's file nor a link to one; the mode holds from the first byte on.
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     with os.fdopen(handle, "wb") as file:
+        with contextlib.suppress(OSError):  # where the file system knows no locks, nothing is cleared away
+            fcntl.flock(handle, fcntl.LOCK_EX)
         os.fchmod(handle, mode)
         file.write(content)
         file.flush()
         os.fsync(handle)
+        yield
+
+
+def _clear_parts(folder: Path) -> None:
+    """Take away what writes that were killed have left in a folder; what is being written now is locked."""
+    for part in folder.glob(f".*.{_PART}*"):
+        with contextlib.suppress(OSError):
+            handle = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                part.unlink()
+            finally:
+                os.close(handle)
 
 
 def remove(path: Path, *, keep: Path) -> None:
     """Take a file away, and the folders that this leaves empty, up to but not including `keep`."""
     with explained(path):
         path.unlink(missing_ok=True)
+        _clear_parts(path.parent)
         for folder in path.parents:
             if folder == keep or keep not in folder.parents:
                 return
             try:
                 folder.rmdir()
+            except FileNotFoundError:  # a run that was cut short came to it
+                continue
             except OSError:
                 return
 
@@ -157,7 +188,7 @@ def carry_out(operations: list[Write | Remove]) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, *, name: str = ".lock") -> Iterator[None]:
+def locked(folder: Path, *, name: str = _LOCK, patience: float = 60) -> Iterator[None]:
     """Hold a folder for one run; a second one waits up to a minute. Another name is another lock.
 
     Raises:
@@ -167,7 +198,7 @@ def locked(folder: Path, *, name: str = ".lock") -> Iterator[None]:
 
     make_folder(folder)
     with explained(folder):
-        lock = filelock.FileLock(folder / name, timeout=60, mode=PRIVATE_FILE)
+        lock = filelock.FileLock(folder / name, timeout=patience, mode=PRIVATE_FILE)
         try:
             lock.acquire()
         except filelock.Timeout:
@@ -176,7 +207,8 @@ def locked(folder: Path, *, name: str = ".lock") -> Iterator[None]:
                 cure=f"Wait for it, or see who it is: fuser -v {folder / name}",
             ) from None
     try:
-        _recover(folder)
+        if name == _LOCK:  # who holds another one does not know whether somebody works here
+            _recover(folder)
         yield
     finally:
         lock.release()
@@ -204,7 +236,8 @@ def lent(name: str, content: bytes) -> Iterator[Path]:
     with contextlib.ExitStack() as stack:
         with explained(Path("/tmp")):  # noqa: S108 - where that is, unless TMPDIR says otherwise
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trusted-registry-")))
-            _write_new(folder / name, content, PRIVATE_FILE)
+            with _written_new(folder / name, content, PRIVATE_FILE):
+                pass
         yield folder / name
 
 
@@ -229,17 +262,21 @@ def install(staged: Path, folder: Path, modes: Mapping[str, int]) -> None:
 
 
 def recover(folder: Path, *, dry: bool = False) -> None:
-    """Finish what a run that was killed while it moved files into place had decided.
+    """Finish what a run that was killed while it moved files into place had decided, or clear away what it had not.
 
     Raises:
         RegistryError: There is something to finish, and this is a dry run.
     """
     with explained(folder, "read"):
         unfinished = (folder / _READY).exists()
+        left = any(folder.glob(f"{_STAGING}*"))
     if unfinished and dry:
         raise RegistryError(f"A run was cut short in {folder}.", cure="./inv cert.show finishes what it had decided.")
     if unfinished:
         with locked(folder):
+            pass
+    elif left and not dry:
+        with contextlib.suppress(RegistryError), locked(folder, patience=0):  # not what a run makes at this moment
             pass
 
 
