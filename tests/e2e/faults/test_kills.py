@@ -9,7 +9,6 @@ import json
 import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -39,7 +38,6 @@ TIMES = 6
 
 PLACE = "/srv/killer"
 PYTHON = f"{HOME}/.venv/bin/python"
-HERE = Path(__file__).parent
 
 
 @dataclass
@@ -86,9 +84,7 @@ def hosts(lab: Lab, suite: Suite) -> Iterator[list[Host]]:
     """Two hosts, on which trials run side by side."""
     found = lab.start({"kills-1": suite.name, "kills-2": suite.name})
     for host in found:
-        host.does("mkdir", "--parents", PLACE)
-        host.write(f"{PLACE}/sitecustomize.py", (HERE / "killer.py").read_bytes())
-        host.write(f"{PLACE}/trial.py", (HERE / "trial.py").read_bytes())
+        host.does("install", "-D", f"{HOME}/tests/e2e/faults/killer.py", f"{PLACE}/sitecustomize.py")
     yield found
     lab.stop([host.name for host in found])
 
@@ -102,7 +98,7 @@ def points(hosts: list[Host]) -> dict[str, list[str]]:
 
 def _tried(host: Host, *words: str) -> dict[str, Any]:
     env = {**host.settings, "PYTHONPATH": PLACE}
-    said: dict[str, Any] = json.loads(host.does(PYTHON, f"{PLACE}/trial.py", *words, env=env).out)
+    said: dict[str, Any] = json.loads(host.does(PYTHON, "-m", "tests.e2e.faults.trial", *words, env=env).out)
     return said
 
 
