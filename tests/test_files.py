@@ -105,6 +105,25 @@ def test_a_folder_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
     assert mode(tmp_path / "mine") == 0o700
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_what_root_writes_in_a_file_s_place_stays_whose_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "registries.yaml"
+    path.write_bytes(b"old")
+    os.chown(path, 1234, 1235)
+    files.write(path, b"new", 0o640)
+    kept = path.stat()
+    assert (path.read_bytes(), kept.st_uid, kept.st_gid, mode(path)) == (b"new", 1234, 1235, 0o640)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_link_s_owner_gets_nothing_of_what_root_writes_in_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "ca.crt"
+    path.symlink_to(tmp_path / "elsewhere")
+    os.chown(path, 1234, 1235, follow_symlinks=False)
+    files.write(path, b"new")
+    assert (path.lstat().st_uid, path.is_symlink()) == (0, False)
+
+
 def test_a_file_is_written_beside_its_place_and_then_renamed(tmp_path: Path, births: dict[str, int]) -> None:
     files.write(tmp_path / "ca.crt", b"text")
     assert [name.startswith(".ca.crt.") for name in births] == [True]

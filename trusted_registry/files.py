@@ -8,6 +8,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,6 +119,8 @@ def _make(folder: Path, mode: int) -> None:
 def write(path: Path, content: bytes, mode: int = PUBLIC_FILE) -> None:
     """Put a file in place in one step: whoever looks sees the old one or the new one, whole, with its mode.
 
+    As root, what is put in another user's file's place stays that user's.
+
     Raises:
         RegistryError: The disk is full, read-only or not ours; what was there before still is.
     """
@@ -126,7 +129,7 @@ def write(path: Path, content: bytes, mode: int = PUBLIC_FILE) -> None:
     with explained(path):
         _clear_parts(path.parent)
         try:
-            with _written_new(part, content, mode):
+            with _written_new(part, content, mode, like=path):
                 part.replace(path)
         except BaseException:
             part.unlink(missing_ok=True)
@@ -137,12 +140,14 @@ def write(path: Path, content: bytes, mode: int = PUBLIC_FILE) -> None:
 
 
 @contextlib.contextmanager
-def _written_new(path: Path, content: bytes, mode: int) -> Iterator[None]:
+def _written_new(path: Path, content: bytes, mode: int, like: Path | None = None) -> Iterator[None]:
     # O_EXCL: neither another's file nor a link to one; the mode holds from the first byte on.
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     with os.fdopen(handle, "wb") as file:
         with contextlib.suppress(OSError):  # where the file system knows no locks, nothing is cleared away
             fcntl.flock(handle, fcntl.LOCK_EX)
+        if like:
+            _keep_owner(handle, like)
         os.fchmod(handle, mode)
         file.write(content)
         file.flush()
@@ -160,6 +165,14 @@ def _clear_parts(folder: Path) -> None:
                 part.unlink()
             finally:
                 os.close(handle)
+
+
+def _keep_owner(handle: int, path: Path) -> None:
+    """Give what root is to put in a file's place to whom that file belongs."""
+    with contextlib.suppress(FileNotFoundError):
+        old = path.lstat()
+        if os.geteuid() == 0 and stat.S_ISREG(old.st_mode):
+            os.fchown(handle, old.st_uid, old.st_gid)
 
 
 def remove(path: Path, *, keep: Path) -> None:

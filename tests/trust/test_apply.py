@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import programs
-from tests.disk import snapshot
+from tests.disk import mode, snapshot
 from tests.recorder import Recorder
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
@@ -70,6 +70,21 @@ def test_what_only_root_may_write_goes_through_sudo_and_arrives_the_same(
     _sudo(tmp_path, monkeypatch)
     apply.carry_out(plan, edge)
     assert snapshot(tmp_path / "target") == DONE
+
+
+@pytest.mark.process
+@pytest.mark.usefixtures("not_root")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_file_of_others_that_is_written_through_sudo_stays_theirs(
+    edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _sudo(tmp_path, monkeypatch)
+    path = tmp_path / "registries.yaml"
+    path.write_bytes(b"old")
+    os.chown(path, 1234, 1235)
+    apply.carry_out(Plan("k3s", (Write(path, b"new", 0o640),), TYPED), edge)
+    kept = path.stat()
+    assert (path.read_bytes(), kept.st_uid, kept.st_gid, mode(path)) == (b"new", 1234, 1235, 0o640)
 
 
 @pytest.mark.process
