@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -177,6 +178,33 @@ def test_a_pair_that_does_not_fit_is_due(settings: Settings, issued: Path) -> No
 
 
 # What `cert` and `up` make of that
+
+
+def test_a_certificate_of_a_clock_that_was_ahead_is_due_and_made_anew(
+    settings: Settings, issued: Path, edge: Recorder
+) -> None:
+    _old(issued, age=-2)
+    assert (_unfit(settings) or "").startswith("is not valid before")
+    issue.bring_up_to_date(settings, edge)
+    assert _unfit(settings) is None
+
+
+def test_an_authority_of_a_clock_that_was_ahead_is_named_with_the_clock_and_nothing_is_changed(
+    settings: Settings, edge: Recorder
+) -> None:
+    _authority(settings.folder, age=-2)
+    before = snapshot(settings.folder)
+    with pytest.raises(RegistryError, match="authority is not valid before") as caught:
+        issue.bring_up_to_date(settings, edge)
+    assert (snapshot(settings.folder), "date --utc" in caught.value.cure) == (before, True)
+
+
+def test_a_clock_that_was_set_back_by_seconds_makes_no_certificate_due(
+    settings: Settings, issued: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = inspect.read(issued / "domain.crt").not_before
+    monkeypatch.setattr(inspect, "now", lambda: made - datetime.timedelta(seconds=20))
+    assert _unfit(settings) is None
 
 
 def test_cert_refuses_an_expired_certificate_and_names_the_renewal(

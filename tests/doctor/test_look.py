@@ -16,7 +16,7 @@ from trusted_registry import address
 from trusted_registry.address import Interface
 from trusted_registry.doctor import checks, look, trusts, wire
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import serve, users
+from trusted_registry.registry import ports, users
 from trusted_registry.registry import spec as specs
 from trusted_registry.registry.answers import Info
 from trusted_registry.trust import here
@@ -125,7 +125,7 @@ def test_a_configuration_that_was_edited_or_is_gone_is_seen(settings: Settings) 
 def test_who_holds_the_port_of_a_registry_that_does_not_run_is_seen(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serve, "listener", lambda _port: "nginx (process 7)")
+    monkeypatch.setattr(ports, "listener", lambda _port: "nginx (process 7)")
     assert look.local(settings, as_engine(Talks(settings.root)), None).holder == "nginx (process 7)"
 
 

@@ -22,7 +22,7 @@ from tests.recorder import Recorder
 from trusted_registry.certificate import native
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
-from trusted_registry.registry import images, prove, serve
+from trusted_registry.registry import images, ports, prove
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -253,4 +253,4 @@ def _prove(host: Host, edge: Recorder) -> None:
 def test_the_listener_of_a_free_port_is_nobody() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert serve.listener(port) is None
+    assert ports.listener(port) is None

@@ -13,7 +13,7 @@ from tests import forge, loopback
 from tests.registry.engines import OnLoopback, as_engine, container
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import serve
+from trusted_registry.registry import ports, serve
 from trusted_registry.registry import spec as specs
 
 if TYPE_CHECKING:
@@ -176,9 +176,18 @@ def test_a_port_that_a_process_holds_is_named_with_it(settings: Settings, engine
         _tls(settings, engine, edge)
 
 
+def test_a_port_that_docker_alone_takes_for_used_is_told_as_such_with_the_engine_s_restart(
+    settings: Settings, engine: OnLoopback, edge: Recorder
+) -> None:
+    engine.port_is_taken = True
+    with pytest.raises(RegistryError, match="nobody listens there") as caught:
+        _tls(settings, engine, edge)
+    assert caught.value.cure.endswith("sudo service docker restart")
+
+
 def test_a_port_that_nobody_holds_has_no_listener() -> None:
     with loopback.silence() as port:
-        assert serve.listener(port) is None
+        assert ports.listener(port) is None
 
 
 @pytest.mark.parametrize(("purge", "volumes"), [(False, {"trusted-registry"}), (True, set())])

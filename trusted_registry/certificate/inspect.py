@@ -26,6 +26,7 @@ Extension = TypeVar("Extension", bound=x509.ExtensionType)
 MIN_SERIAL_BITS = 64
 """CA/Browser Forum Baseline Requirements, 7.1: at least 64 bits from a random source."""
 MIN_RSA_BITS = 2048
+_SETTLES = datetime.timedelta(seconds=30)
 
 GO = "docker, containerd, podman"
 OPENSSL = "curl, git"
@@ -54,6 +55,10 @@ class Facts:
     fingerprint: str
     self_issued: bool
     certificate: x509.Certificate
+
+    def begins(self, at: datetime.datetime) -> str:
+        """Return when it begins to be valid, where that is yet to come; clocks are set back by seconds all the time."""
+        return f"{self.not_before:%Y-%m-%d %H:%M} UTC" if self.not_before > at + _SETTLES else ""
 
     def days_left(self, now: datetime.datetime) -> int:
         """Return whole days until it expires; negative once it has."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     from trusted_registry.settings import Settings
 
 FORCE = "./inv cert --force makes everything anew; clients must then trust the new authority."
-
-_SETTLES = datetime.timedelta(seconds=30)
-"""By how much a clock may be set back after a certificate was made: a registry's start waits for so long."""
 
 
 @dataclass(frozen=True)
@@ -127,9 +123,8 @@ def unfit(issued: Issued, settings: Settings, *, days: int | None = None) -> str
         days: Days that must be left; the setting's by default.
     """
     now = inspect.now()
-    begins = max(issued.server.not_before, issued.anchor.not_before)
-    if begins > now + _SETTLES:
-        return f"is not valid before {begins:%Y-%m-%d %H:%M} UTC"
+    if begins := issued.server.begins(now) or issued.anchor.begins(now):
+        return f"is not valid before {begins}"
     left = issued.server.days_left(now)
     if left < 0:
         return f"expired on {issued.server.not_after:%Y-%m-%d}"
@@ -223,12 +218,9 @@ def _check_signer(folder: Path, authority: Facts, settings: Settings) -> None:
         )
     if not inspect.is_pair(folder / "ca.key", authority):
         raise RegistryError(f"{folder / 'ca.key'} is not the key of ca.crt.", cure=f"Put the right one back. {FORCE}")
-    if authority.not_before > inspect.now() + _SETTLES:
-        raise RegistryError(
-            f"The authority is not valid before {authority.not_before:%Y-%m-%d %H:%M} UTC, and this machine's clock says "
-            f"{inspect.now():%Y-%m-%d %H:%M}.",
-            cure=f"Set the clock right. Where it is right, it was wrong when the authority was made: {FORCE}",
-        )
+    if begins := authority.begins(inspect.now()):
+        wrong = f"The authority is not valid before {begins}: a clock is wrong, this one or that by which it was made."
+        raise RegistryError(wrong, cure=f"See what this one says: date --utc. Where it is right: {FORCE}")
     if authority.days_left(inspect.now()) < 1:
         raise RegistryError(f"The authority expired on {authority.not_after:%Y-%m-%d}.", cure=FORCE)
     refused = [host for host in settings.hosts if host not in inspect.allowed(authority, settings.hosts)]

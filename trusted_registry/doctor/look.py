@@ -15,7 +15,7 @@ from trusted_registry.certificate import inspect, issue
 from trusted_registry.doctor import trusts, wire
 from trusted_registry.doctor.facts import Disk, Facts, Kept, Proxy
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import serve, users
+from trusted_registry.registry import ports, users
 from trusted_registry.registry import spec as specs
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _contained(facts: Facts, engine: Engine) -> Facts:
     if facts.issued is None:
         return facts
     if container is None or container.state != "running":
-        return replace(facts, holder=_unless(lambda: engine.publisher(port)) or serve.listener(port))
+        return replace(facts, holder=_unless(lambda: engine.publisher(port)) or ports.listener(port))
     if container.role != "tls":
         return facts
     wanted = specs.tls(facts.settings, container.image)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from trusted_registry import files
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import images, probe, users
+from trusted_registry.registry import images, ports, probe, users
 from trusted_registry.registry import spec as specs
 from trusted_registry.registry.answers import PortTaken
 
@@ -166,7 +166,7 @@ def _bring_up(
 
 def _check_free(port: int, engine: Engine) -> None:
     """Insist on a free port before what runs on another one is taken away for it."""
-    if engine.publisher(port) or listener(port):
+    if engine.publisher(port) or ports.listener(port):
         raise PortTaken(f"Port {port} is in use.", cure="")
 
 
@@ -176,40 +176,7 @@ def _holder_named(spec: Spec, settings: Settings, engine: Engine) -> Iterator[No
     try:
         yield
     except PortTaken:
-        raise _held(spec.port, settings, engine) from None
-
-
-def _held(port: int, settings: Settings, engine: Engine) -> RegistryError:
-    """Return an error that names who holds a port: a container, or a process."""
-    container = engine.publisher(port)
-    other = f"Use another port: INVOKE_REGISTRY_PORT={port + 8000 if port <= 1024 else port + 1}"  # noqa: PLR2004 - last privileged port
-    if port == settings.plain_port:
-        other = other.replace("REGISTRY_PORT", "REGISTRY_PLAIN_PORT")
-    if container:
-        return PortTaken(
-            f"Port {port} is in use by the container {container}.", cure=f"docker stop {container}; or: {other}"
-        )
-    process = listener(port)
-    return PortTaken(
-        f"Port {port} is in use by {process or 'a process of another user'}.", cure=f"Stop it; or: {other}"
-    )
-
-
-def listener(port: int) -> str | None:
-    """Return name and number of the process that listens on a TCP port, where this user may know."""
-    import psutil
-
-    try:
-        connections = psutil.net_connections("tcp")
-    except psutil.AccessDenied:  # macOS, unless root
-        return None
-    for connection in connections:
-        if connection.status != psutil.CONN_LISTEN or not connection.laddr:
-            continue
-        if connection.laddr.port == port and connection.pid:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
-    return None
+        raise ports.held(spec.port, settings, engine) from None
 
 
 def _serves(endpoint: probe.Endpoint, settings: Settings, wanted: str) -> bool:

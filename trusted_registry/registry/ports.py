@@ -1,0 +1,58 @@
+"""Who holds a port that the registry wants: a container, a process, or an engine that is mistaken."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from trusted_registry.registry.answers import PortTaken
+
+if TYPE_CHECKING:
+    from trusted_registry.errors import RegistryError
+    from trusted_registry.registry.engine import Engine
+    from trusted_registry.settings import Settings
+
+
+def held(port: int, settings: Settings, engine: Engine) -> RegistryError:
+    """Return an error that names who holds a port: a container, or a process."""
+    container = engine.publisher(port)
+    other = f"Use another port: INVOKE_REGISTRY_PORT={port + 8000 if port <= 1024 else port + 1}"  # noqa: PLR2004 - last privileged port
+    if port == settings.plain_port:
+        other = other.replace("REGISTRY_PORT", "REGISTRY_PLAIN_PORT")
+    if container:
+        return PortTaken(
+            f"Port {port} is in use by the container {container}.", cure=f"docker stop {container}; or: {other}"
+        )
+    if listeners(port) == []:  # moby/moby forgets to free the port of a container in whose start it was killed
+        return PortTaken(
+            f"Docker takes port {port} for used, and nobody listens there: it was killed while it started a container.",
+            cure="Repeat the command; where that does not help: sudo service docker restart",
+        )
+    return PortTaken(
+        f"Port {port} is in use by {listener(port) or 'a process of another user'}.", cure=f"Stop it; or: {other}"
+    )
+
+
+def listener(port: int) -> str | None:
+    """Return name and number of the process that listens on a TCP port, where this user may know."""
+    import psutil
+
+    for number in filter(None, listeners(port) or []):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return f"{psutil.Process(number).name()} (process {number})"
+    return None
+
+
+def listeners(port: int) -> list[int | None] | None:
+    """Return the number of each process that listens on a TCP port, or None for another user's; None where all hide."""
+    import psutil
+
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.AccessDenied:  # macOS, unless root
+        return None
+    return [
+        connection.pid
+        for connection in connections
+        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
+    ]
