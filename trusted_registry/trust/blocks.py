@@ -60,6 +60,17 @@ def marked(text: str, block: Block) -> bool:
     return bool(_within(_lines(text), block))
 
 
+def said(lines: Iterable[str]) -> bytes:
+    """Return what lines of a block say, at whatever margin: what the ledger knows them by."""
+    return "".join(f"{line.strip(_BLANK)}\n" for line in lines).encode()
+
+
+def between(text: str, block: Block) -> bytes | None:
+    """Return what a text says between a block's marks, or None where they are not in it."""
+    found = _within(_lines(text), block)
+    return said(found[1:-1]) if found else None
+
+
 def removed(text: str, block: Block) -> str:
     """Return a text without a block, and without the key that was added for it once nothing else is under it."""
     lines = _lines(text)

@@ -16,7 +16,7 @@ from trusted_registry.certificate import inspect, issue
 from trusted_registry.edge import printable
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import probe
-from trusted_registry.trust import apply, ledger, look, macos, plan, stores
+from trusted_registry.trust import apply, blocks, ledger, look, macos, plan, stores
 from trusted_registry.trust.look import NoRoot, State
 from trusted_registry.trust.stores import Block, File, Subject
 
@@ -227,11 +227,13 @@ def _carry_out(part: Sequence[Item], its_plan: Plan, wanted: Subject, settings: 
 
 
 def _entry(item: Item, wanted: Subject, settings: Settings) -> Entry:
-    """Return what to remember of a write: of a whole file its content, of lines whom they are about, else the name."""
+    """Return what to remember of a write: of a file its content, of lines what they say and of whom, else the name."""
     if isinstance(item.what, File):
         return ledger.entry(item.store.key, item.path, item.what.content, by=settings.root)
     if isinstance(item.what, Block):
-        made = ledger.entry(item.store.key, item.path, b"", by=settings.root, value=ledger.value(item.what))
+        made = ledger.entry(
+            item.store.key, item.path, blocks.said(item.what.lines), by=settings.root, value=ledger.value(item.what)
+        )
         return dataclasses.replace(made, keep="") if item.path.exists() else made
     made = ledger.entry(item.store.key, item.path, wanted.content, by=settings.root, value=wanted.name)
     return dataclasses.replace(made, path="" if item.path == Path() else str(item.path))

@@ -28,6 +28,7 @@ _VERSION = 1
 class Entry:
     """One thing that was written: a whole file, known by the SHA-256 of its content, or one value in a shared file.
 
+    Of a value that stands for lines of ours, the SHA-256 is that of what they say.
     `by` is the checkout that wrote it, so that one does not take back what another one needs. `keep` is the nearest
     folder that was there before: those below it were made for this. A shared file that was there before has none.
     """

@@ -131,8 +131,7 @@ def _store(store: Store, subject: Subject, where: Where, ours: set[tuple[str, st
         yield from _hidden(store, file, where, ours)
     for block in map(where.block, store.blocks(subject)):
         path = where.path(block.path)
-        with _looked_at(path):
-            _check_links(path)
+        check_link(path)
         text = read(path)
         yield Item(store, block, path, _block(text, block), text)
     if store.database:
@@ -144,9 +143,9 @@ def _store(store: Store, subject: Subject, where: Where, ours: set[tuple[str, st
 def _file(store: Store, file: File, path: Path, ours: set[tuple[str, str]]) -> Item:
     with _looked_at(path):
         if file.spelling:
-            _check_links(path.parent)
+            check_link(path.parent)
             _check_beside(path.parent)
-        _check_links(path)
+        check_link(path)
     present = content(path)
     if present is None:
         return Item(store, file, path, State.ABSENT)
@@ -180,12 +179,18 @@ def _block(text: str, block: Block) -> State:
     return State.STALE if blocks.marked(text, block) else State.ABSENT
 
 
-def _check_links(path: Path) -> None:
-    if path.is_symlink():
-        raise RegistryError(
-            f"{path} is a link to {path.readlink()}; it is not followed.",
-            cure=f"Put what it leads to in its place, or remove it: {_away(path)}",
-        )
+def check_link(path: Path) -> None:
+    """Refuse a link: what it leads to is not ours to change.
+
+    Raises:
+        RegistryError: It is one, or cannot be looked at (NoRoot where root could).
+    """
+    with _looked_at(path):
+        if path.is_symlink():
+            raise RegistryError(
+                f"{path} is a link to {path.readlink()}; it is not followed.",
+                cure=f"Put what it leads to in its place, or remove it: {_away(path)}",
+            )
 
 
 def _check_beside(folder: Path) -> None:

@@ -138,7 +138,9 @@ def taken_back(key: str, entries: Sequence[Entry]) -> tuple[Plan, list[Path]]:
     if store and store.database:
         runs += _dropped(store.database, valued)
     else:
-        for operation in _unmerged(valued):
+        edits, kept = _unmerged(valued)
+        changed += kept
+        for operation in edits:
             operations.append(operation)
             typed.append(("editor" if isinstance(operation, Write) else "rm", str(operation.path)))
     edited = [operation for operation in operations if isinstance(operation, Write)]
@@ -173,21 +175,33 @@ def _is_left(path: Path, keep: Path) -> bool:
     return keep in nearest.parents and os.access(nearest, os.R_OK) and not any(nearest.iterdir())
 
 
-def _unmerged(entries: Sequence[Entry]) -> list[Write | Remove]:
-    """Return what takes blocks out of shared files; a file that holds nothing else, and was made here, goes."""
+def _unmerged(entries: Sequence[Entry]) -> tuple[list[Write | Remove], list[Path]]:
+    """Return what takes blocks out of shared files, and the files in which some were changed since and so stay.
+
+    A file that holds nothing else, and was made here, goes.
+    """
     operations: list[Write | Remove] = []
+    changed: list[Path] = []
     for path in dict.fromkeys(Path(entry.path) for entry in entries):
+        look.check_link(path)
         before = after = look.read(path)
         mine = [entry for entry in entries if Path(entry.path) == path]
-        for entry in mine:
-            under, _, spelling = entry.value.rpartition(" ")
-            after = blocks.removed(after, Block(str(path), under, spelling, (), ()))
+        for value in dict.fromkeys(entry.value for entry in mine):
+            under, _, spelling = value.rpartition(" ")
+            block = Block(str(path), under, spelling, (), ())
+            inside = blocks.between(after, block)
+            known = {entry.sha256 for entry in mine if entry.value == value}
+            # An older ledger knew lines by their marks alone: all their digests are that of nothing.
+            if inside is not None and known & {digest(inside), digest(b"")}:
+                after = blocks.removed(after, block)
+            elif inside is not None:
+                changed.append(path)
         keep = next((Path(entry.keep) for entry in mine if entry.keep), None)
         if before and not after and keep:
             operations.append(Remove(path, keep=keep))
         elif after != before:
             operations.append(Write(path, after.encode(), mode(path)))
-    return operations
+    return operations, list(dict.fromkeys(changed))
 
 
 def _dropped(database: Database, entries: Iterable[Entry]) -> list[tuple[str, ...]]:

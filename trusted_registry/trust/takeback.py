@@ -11,7 +11,7 @@ from trusted_registry import run
 from trusted_registry.edge import printable
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
-from trusted_registry.trust import apply, daemon, here, ledger, macos, plan, stores
+from trusted_registry.trust import apply, blocks, daemon, here, ledger, macos, plan, stores
 from trusted_registry.trust.here import Choice
 from trusted_registry.trust.look import NoRoot, State
 from trusted_registry.trust.stores import Block, Database, File
@@ -79,8 +79,10 @@ def _tell(freed: list[str], failed: list[RegistryError], edge: Edge) -> None:
 
 def _free(key: str, known: list[Entry], unknown: list[Entry], edge: Edge) -> list[str]:
     its_plan, changed = plan.taken_back(key, [*known, *unknown])
+    shared = {entry.path for entry in (*known, *unknown) if entry.value}
     for path in changed:
-        edge.warn(f"{path} was changed since it was written here; it stays.")
+        lines = f"{path}: lines between our marks were changed since; they stay."
+        edge.warn(lines if str(path) in shared else f"{path} was changed since it was written here; it stays.")
     apply.carry_out(its_plan, edge)
     _forget(known, edge)
     store = next((row for row in stores.STORES if row.key == key), None)
@@ -90,10 +92,10 @@ def _free(key: str, known: list[Entry], unknown: list[Entry], edge: Edge) -> lis
         for spelling in dict.fromkeys(operation.path.parent.name for operation in its_plan.operations):
             edge.say(f"Colima keeps what it once copied: {printable(macos.left_in_colima(spelling))}")
     files = [str(operation.path) for operation in its_plan.operations if isinstance(operation, Remove)]
-    shared = [f"lines in {operation.path}" for operation in its_plan.operations if isinstance(operation, Write)]
+    edited = [f"lines in {operation.path}" for operation in its_plan.operations if isinstance(operation, Write)]
     runs = [" ".join(argv) for argv in its_plan.runs]
     inside = [entry for entry in known if entry.value and any(entry.value in it and entry.path in it for it in runs)]
-    return [*files, *shared, *(f"{entry.value} in {entry.path or key}" for entry in inside)]
+    return [*files, *edited, *(f"{entry.value} in {entry.path or key}" for entry in inside)]
 
 
 def _take_back(entry: Entry, engine: Engine, edge: Edge) -> None:
@@ -141,6 +143,6 @@ def _entry(item: Item, settings: Settings) -> Entry:
     if isinstance(item.what, File):
         made = ledger.entry(item.store.key, item.path, item.what.content, by=settings.root)
         return dataclasses.replace(made, keep=str(item.path.parent.parent)) if item.spelling else made
-    value = ledger.value(item.what) if isinstance(item.what, Block) else ""
-    made = ledger.entry(item.store.key, item.path, b"", by=settings.root, value=value)
+    lines, value = (item.what.lines, ledger.value(item.what)) if isinstance(item.what, Block) else ((), "")
+    made = ledger.entry(item.store.key, item.path, blocks.said(lines), by=settings.root, value=value)
     return dataclasses.replace(made, keep="")
