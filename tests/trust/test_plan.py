@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shlex
 import subprocess
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from trusted_registry import files
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
-from trusted_registry.trust import apply, here, ledger, look, plan, stores
+from trusted_registry.trust import apply, here, ledger, look, plan, stores, takeback
 from trusted_registry.trust.here import Choice
 from trusted_registry.trust.look import State
 
@@ -346,6 +347,59 @@ def test_a_cure_can_be_pasted_though_a_path_has_spaces(machine: Machine) -> None
         plan.install(row("docker"), machine.look("docker", wanted), wanted)
     path = machine.where.path(f"{DOCKER}/a b/ca.crt")
     assert f"cat '{path}'; then remove it: sudo rm '{path}';" in caught.value.cure
+
+
+# As root in another user's home folder
+
+
+@pytest.fixture
+def borrowed(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root, by a sudo that kept HOME."""
+    if os.geteuid():
+        pytest.skip("only root may give a folder away")
+    monkeypatch.setenv("HOME", str(machine.home))
+    os.chown(machine.home, 1234, 1234)
+    root = pwd.struct_passwd(("root", "x", 0, 0, "", str(machine.folder("/root")), "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda _uid: root)
+
+
+@pytest.mark.usefixtures("borrowed")
+def test_root_writes_nothing_into_another_user_s_home_and_says_so_once(
+    machine: Machine, settings: Settings, edge: Recorder
+) -> None:
+    for sign in ("{home}/.docker/desktop", f"{USERS}/{SPELLINGS[0]}"):
+        machine.folder(sign)
+    before = snapshot(machine.home)
+    outcome = here.trust(settings, nobody(), edge)
+    assert snapshot(machine.home) == before
+    assert machine.where.path(f"/etc/containers/certs.d/{SPELLINGS[0]}/ca.crt").exists()
+    assert {store.key for store in outcome.left} == {"docker-desktop"}
+    (warned,) = edge.warned
+    assert "Docker Desktop; podman" in warned
+    assert warned.endswith("As that user, the same command without sudo.")
+    assert ledger.where() == machine.where.path("/root/.local/state/trusted-registry/ledger.json")
+    takeback.remove(settings, nobody(), edge)
+    assert ledger.read(ledger.where()) == []
+    assert not machine.where.path(f"/etc/containers/certs.d/{SPELLINGS[0]}/ca.crt").exists()
+
+
+@pytest.mark.usefixtures("borrowed")
+def test_a_store_of_another_user_s_home_that_was_asked_for_is_an_error_and_nothing_is_written(
+    machine: Machine, settings: Settings, edge: Recorder
+) -> None:
+    machine.folder("{docker}/buildx/instances")
+    before = snapshot(machine.home)
+    with pytest.raises(RegistryError, match="root in another user's home folder"):
+        here.trust(settings, nobody(), edge, Choice(only=("podman", "buildkit")))
+    assert (snapshot(machine.home), ledger.read(ledger.where())) == (before, [])
+    assert not machine.where.path("/etc/containers/certs.d").exists()
+
+
+@pytest.mark.usefixtures("borrowed")
+def test_another_user_s_keychain_is_not_root_s_to_change(settings: Settings, edge: Recorder) -> None:
+    with pytest.raises(RegistryError, match="root in another user's home folder"):
+        here.trust_keychain(settings, edge, "login")
+    assert ledger.read(ledger.where()) == []
 
 
 # Taken back

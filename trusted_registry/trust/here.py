@@ -18,7 +18,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.registry import probe
 from trusted_registry.trust import apply, blocks, ledger, look, macos, plan, stores
 from trusted_registry.trust.look import NoRoot, State
-from trusted_registry.trust.stores import Block, File, Subject
+from trusted_registry.trust.stores import USER, Block, File, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -181,7 +181,9 @@ def trust(settings: Settings, engine: Engine, edge: Edge, choice: Choice = EVERY
 def _write(rows: Sequence[Store], settings: Settings, edge: Edge, needed: Sequence[str]) -> Outcome:
     wanted = subject(settings, dry=edge.dry)
     known, where = ledger.read(ledger.where()), stores.here()
-    left: list[Store] = []
+    borrowed = ledger.borrowed()
+    left, rows = _split(rows, borrowed=borrowed)
+    theirs = list(left)
 
     def leave(store: Store, error: NoRoot) -> None:
         if store.key in needed or store.name in needed:
@@ -199,7 +201,11 @@ def _write(rows: Sequence[Store], settings: Settings, edge: Edge, needed: Sequen
             continue
         for path in look.ignored(found):
             edge.warn(f"{path} counts for nothing: clients read files that end in .crt")
-        planned += [(store, part, plan.install(store, part, wanted)) for part in _parts(found, where)]
+        parts = list(_parts(found, where))
+        if borrowed and len(parts) > 1:
+            theirs.append(store)
+        planned += [(store, part, plan.install(store, part, wanted)) for part in parts[: 1 if borrowed else None]]
+    _leave_to_whose_home_it_is(theirs, edge, needed, beside=rows)
     written: list[Store] = []
     for store, part, its_plan in planned:
         try:
@@ -210,6 +216,34 @@ def _write(rows: Sequence[Store], settings: Settings, edge: Edge, needed: Sequen
             leave(store, error)
     already = [store for store, _, _ in planned if store not in written and store not in left]
     return Outcome(*(tuple(dict.fromkeys(found)) for found in (written, already, left)))
+
+
+def _split(rows: Sequence[Store], *, borrowed: bool) -> tuple[list[Store], list[Store]]:
+    """Return the stores that lie in a home folder that is another user's, and the others."""
+    theirs = [store for store in rows if borrowed and store.scope == USER]
+    return theirs, [store for store in rows if store not in theirs]
+
+
+def _leave_to_whose_home_it_is(
+    left: Sequence[Store], edge: Edge, needed: Sequence[str], *, beside: Sequence[Store] = ()
+) -> None:
+    """Say that root writes nothing into another user's home folder.
+
+    Raises:
+        RegistryError: Just that was asked for: no store of the name is beside it.
+    """
+    if not left:
+        return
+    clients = "; ".join(dict.fromkeys(store.clients for store in left))
+    error = RegistryError(
+        f"This is root in another user's home folder, {Path.home()}; what that user's clients read was left out: "
+        f"{clients}.",
+        cure="As that user, the same command without sudo.",
+    )
+    asked = set(needed) - {name for store in beside for name in (store.key, store.name)}
+    if any(store.key in asked or store.name in asked for store in left):
+        raise error
+    edge.warn(f"{error.message} {error.cure}")
 
 
 def _parts(found: Sequence[Item], where: Where) -> Iterator[list[Item]]:
@@ -248,6 +282,9 @@ def trust_desktop(settings: Settings, edge: Edge) -> Outcome:
 
 def trust_keychain(settings: Settings, edge: Edge, keychain: str) -> None:
     """Trust the certificate in a keychain of this Mac."""
+    row = macos.row(keychain)
+    if row.scope == USER and ledger.borrowed():
+        _leave_to_whose_home_it_is([row], edge, [row.key])
     try:
         source = issue.trusted(settings.folder, dry=edge.dry).path
     except RegistryError:

@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import json
 import os
+import pwd
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,11 +43,31 @@ class Entry:
     keep: str = ""
 
 
+def borrowed() -> bool:
+    """Whether this is root in another user's home folder, as after a sudo that keeps HOME, which macOS's does.
+
+    What root wrote there would be in that user's way.
+    """
+    try:
+        return os.geteuid() == 0 and Path.home().stat().st_uid != 0
+    except OSError:
+        return False
+
+
 def where() -> Path:
-    """Return the ledger's path: this user's, for every checkout (XDG Base Directory specification)."""
+    """Return the ledger's path: this user's, for every checkout (XDG Base Directory specification).
+
+    Root's own where the home folder is another user's.
+    """
+    if borrowed():
+        return _within(Path(pwd.getpwuid(0).pw_dir) / ".local" / "state")
     state = os.environ.get("XDG_STATE_HOME", "")
     base = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
-    return base / "trusted-registry" / "ledger.json"
+    return _within(base)
+
+
+def _within(state: Path) -> Path:
+    return state / "trusted-registry" / "ledger.json"
 
 
 def digest(content: bytes) -> str:
