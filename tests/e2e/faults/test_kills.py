@@ -5,6 +5,7 @@ A trial runs whole on its host (trial.py); Python itself says there what the tas
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -103,14 +104,15 @@ def _tried(host: Host, *words: str) -> dict[str, Any]:
 
 
 def _all_tried(hosts: list[Host], calls: Sequence[tuple[str, ...]]) -> list[dict[str, Any]]:
-    """Make trials on all hosts side by side, and return their reports in order."""
-
-    def on(number: int) -> list[dict[str, Any]]:
-        return [_tried(hosts[number], *call) for call in calls[number :: len(hosts)]]
-
-    with ThreadPoolExecutor() as both:
-        parts = list(both.map(on, range(len(hosts))))
-    return [parts[at % len(hosts)][at // len(hosts)] for at in range(len(calls))]
+    """Make trials on all hosts side by side, one after the other on each, and return their reports in order."""
+    workers = [ThreadPoolExecutor(max_workers=1) for _ in hosts]
+    try:
+        places = itertools.cycle(zip(workers, hosts, strict=True))
+        begun = [worker.submit(_tried, host, *call) for (worker, host), call in zip(places, calls, strict=False)]
+        return [trial.result() for trial in begun]
+    finally:
+        for worker in workers:  # after Ctrl-C, only what runs now comes to its end
+            worker.shutdown(cancel_futures=True)
 
 
 def _spread(points: int, trials: int) -> list[int]:
