@@ -34,11 +34,13 @@ function take(b,    i, j) {
     if (j > n || substr(line[j], 1, 1) != " ") cut(i, 1)
 }
 
+function bare(s) { gsub(/[ \t\r]/, "", s); gsub("\047", "\"", s); return s }
+
 function claimed(s, b,    i, c) {
-    sub(/^[ \t\r]+/, "", s)
+    s = bare(s)
     for (i = 1; i <= claims[b]; i++) {
-        c = claim[b, i]
-        if (s == c || (index(s, c) == 1 && index("# \t\r", substr(s, length(c) + 1, 1)))) return 1
+        c = bare(claim[b, i])
+        if (index(s, c) == 1 && substr(s, length(c) + 1) !~ /^[0-9]/) return 1
     }
     return 0
 }

@@ -6,7 +6,7 @@ import os
 import random
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ import pytest
 from tests.trust.kits import AWKS, installed
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import blocks, kit
-from trusted_registry.trust.stores import Block
+from trusted_registry.trust.stores import STORES, Block, Subject
 
 pytestmark = pytest.mark.process
 
@@ -23,25 +23,29 @@ ADDED, AS_IT_WAS, REFUSED = 0, 3, 4
 RANDOM_TEXTS = 120
 
 
+def _block(key: str, path: str, spelling: str, ca: str = "/etc/ca.crt") -> Block:
+    """Return a block of the table, with an authority that lies here."""
+    subject = Subject(b"", "ab" * 32, (spelling,))
+    (store,) = (it for it in STORES if it.key == key)
+    (found,) = (it for it in store.blocks(subject) if path in (it.under, it.path))
+    folder = found.path.rpartition("/")[0]
+    lines = tuple(line.replace(f"{folder}/{subject.name}.crt", ca) for line in found.lines)
+    return replace(found, lines=lines)
+
+
 def mirror(spelling: str) -> Block:
     """Return what k3s is told about a registry."""
-    claims = (f'"{spelling}":', f"'{spelling}':", f"{spelling}:")
-    return Block(
-        "f.yaml", "mirrors:", spelling, (f'"{spelling}":', "  endpoint:", f'    - "https://{spelling}"'), claims
-    )
+    return _block("k3s", "mirrors:", spelling)
 
 
 def config(spelling: str, ca: str = "/etc/ca.crt") -> Block:
     """Return what else k3s is told about it."""
-    claims = (f'"{spelling}":', f"'{spelling}':", f"{spelling}:")
-    return Block("f.yaml", "configs:", spelling, (f'"{spelling}":', "  tls:", f'    ca_file: "{ca}"'), claims)
+    return _block("k3s", "configs:", spelling, ca)
 
 
 def table(spelling: str) -> Block:
     """Return what BuildKit is told."""
-    return Block(
-        "f.toml", "", spelling, (f'[registry."{spelling}"]', '  ca = ["/ca.crt"]'), (f'[registry."{spelling}"]',)
-    )
+    return _block("buildkit", "/etc/buildkit/buildkitd.toml", spelling, "/ca.crt")
 
 
 YAML = (mirror("10.0.0.1"), config("10.0.0.1"), mirror("10.0.0.1:5000"), config("10.0.0.1:5000"))
@@ -150,6 +154,50 @@ TEXTS = {
 }
 
 
+CLAIMED = (
+    "mirrors:\n  '10.0.0.1' :\n    endpoint: []\n",
+    'mirrors:\n  "10.0.0.1" :\n    endpoint: []\n',
+    'mirrors:\n  "10.0.0.1"\t: # theirs\n',
+    "mirrors:\n  10.0.0.1 : {}\n",
+    'mirrors:\n  "10.0.0.1":{}\n',
+    "[registry.'10.0.0.1']\n",
+    '[ registry . "10.0.0.1" ]\n',
+    '[registry."10.0.0.1"]# theirs\n',
+    '[registry."10.0.0.1".tls]\n',
+    "[registry.'10.0.0.1'.tls]\n",
+    '[[registry."10.0.0.1".keypair]]\n',
+    "[registry.plain]\n",
+    "[registry.plain.tls]\n",
+)
+"""All in other words than our own."""
+UNCLAIMED = (
+    "mirrors:\n  '10.0.0.1:6000' :\n    endpoint: []\n",
+    "mirrors:\n  10.0.0.1:6000: {}\n",
+    "mirrors:\n  10.0.0.1.example: {}\n",
+    "mirrors:\n  a.example:\n    endpoint: ['https://10.0.0.1']\n",
+    "[registry.'10.0.0.1:6000']\n",
+    "[registry.'10.0.0.1.example']\n",
+    '[registry."10.0.0.1.example".tls]\n',
+    "[registry.'plain.example']\n",
+    "[registry.plainer]\n",
+)
+ALL = (mirror("10.0.0.1"), table("10.0.0.1"), table("plain"))
+
+
+@pytest.mark.parametrize("text", CLAIMED)
+def test_whoever_speaks_of_the_registry_in_other_words_is_heard(awk: tuple[str, ...], text: str) -> None:
+    mine = ALL[:1] if text.startswith("mirrors") else ALL[1:]
+    assert added(text, mine).status == REFUSED
+    assert told(weave(awk, "add", text, mine)) == added(text, mine)
+
+
+@pytest.mark.parametrize("text", UNCLAIMED)
+def test_whoever_speaks_of_another_is_not(awk: tuple[str, ...], text: str) -> None:
+    mine = ALL[:1] if text.startswith("mirrors") else ALL[1:]
+    assert added(text, mine).status == ADDED
+    assert weave(awk, "add", text, mine) == added(text, mine)
+
+
 @pytest.mark.parametrize("mine", [YAML, TOML, YAML[:1]], ids=["yaml", "toml", "one"])
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_each_awk_adds_what_blocks_adds_and_refuses_what_it_refuses(
@@ -202,7 +250,7 @@ PARTS = (
     "    endpoint:", '      - "https://10.0.0.1"', "  # trusted-registry: end", "# trusted-registry: end", "", "   ",
     "\t", "# a comment", "    # another", "  other.example:", "    - x", "other: 1", "'configs' :", "---",
     "    deeper:", "# trusted-registry: 10.0.0.1", '[registry."10.0.0.1"]', '  ca = ["/ca.crt"]', "\r", "mirrors:\r",
-    "  10.0.0.1:",
+    "  10.0.0.1:", "  '10.0.0.1' :\t", "  10.0.0.1 :5000:", "[ registry.'10.0.0.1' . x ]", "[registry.'10.0.0.1.x']",
 )  # fmt: skip
 
 

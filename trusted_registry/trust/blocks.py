@@ -21,6 +21,8 @@ END = f"{MARK} end"
 _INDENT = "  "
 _BLANK = " \t\r"
 """What may stand before and after what a line says: files from Windows end their lines with both CR and LF."""
+_BARE = str.maketrans("'", '"', _BLANK)
+"""Blanks say nothing within a key, and either quote says the same."""
 _BOM = "\ufeff"
 
 
@@ -157,8 +159,8 @@ def _says(line: str) -> bool:
 
 def _claims(line: str, block: Block) -> bool:
     """Whether a line begins with a claim: `10.0.0.1:` is none in `10.0.0.1:5000:`, which is another registry."""
-    said = line.lstrip(_BLANK)
-    return any(said.startswith(claim) and said[len(claim) :][:1] in ("", "#", *_BLANK) for claim in block.claims)
+    said, claims = line.translate(_BARE), (claim.translate(_BARE) for claim in block.claims)
+    return any(said.startswith(claim) and not re.match("[0-9]", said[len(claim) :]) for claim in claims)
 
 
 def _indent(lines: Iterable[str]) -> str:

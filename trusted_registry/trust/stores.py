@@ -77,7 +77,7 @@ class Block:
         under: The key at the left margin that the lines belong to, such as "mirrors:".
         spelling: Whom they are about; with `under`, what they are known by.
         lines: Without the margin of what stands beside them.
-        claims: How a line of somebody else's about the same registry would begin.
+        claims: How a line of somebody else's about the same registry would begin, with either quotes and any blanks.
     """
 
     path: str
@@ -316,7 +316,7 @@ def _k3s(folder: str) -> Callable[[Subject], tuple[Block, ...]]:
         for it in subject.spellings:
             mirror = (f'"{it}":', "  endpoint:", f'    - "https://{it}"')
             config = (f'"{it}":', "  tls:", f'    ca_file: "{folder}/{subject.name}.crt"')
-            claims = (f'"{it}":', f"'{it}':", f"{it}:")
+            claims = (f'"{it}":', f"{it}:")
             found += [Block(path, "mirrors:", it, mirror, claims), Block(path, "configs:", it, config, claims)]
         return tuple(found)
 
@@ -332,13 +332,15 @@ def _buildkit(folder: str, file: str) -> Callable[[Subject], tuple[Block, ...]]:
 
     def blocks(subject: Subject) -> tuple[Block, ...]:
         authority = f"{folder}/{subject.name}.crt"
-        return tuple(
-            Block(
-                f"{folder}/{file}", "", it, (f'[registry."{it}"]', f'  ca = ["{authority}"]'), (f'[registry."{it}"]',)
-            )
-            for it in subject.spellings
-            if "]" not in it
-        )
+        found = []
+        for it in subject.spellings:
+            if "]" in it:
+                continue
+            names = [f'registry."{it}"', *([] if set(it) & set(".:") else [f"registry.{it}"])]
+            claims = tuple(claim for name in names for claim in (f"[{name}]", f"[{name}.", f"[[{name}."))
+            lines = (f'[registry."{it}"]', f'  ca = ["{authority}"]')
+            found.append(Block(f"{folder}/{file}", "", it, lines, claims))
+        return tuple(found)
 
     return blocks
 
