@@ -42,9 +42,9 @@ reachable() {
 }
 
 not_a_link() {
-    [ -L "$1" ] || return 0
-    type_out rm "$1"
-    wrong "$1 is a link; it is not followed." "Remove it: $typed"
+    linked "$1" || return 0
+    type_out rm "$link"
+    wrong "$link is a link; it is not followed." "Remove it: $typed"
     return 1
 }
 
@@ -122,7 +122,7 @@ file() {
             ;;
         write) if to_do "$2"; then place_file "$2" "$4" || trouble=yes; fi ;;
         left)
-            if [ "$4" = "$cert" ] && [ -f "$2" ] && [ -r "$2" ] && same "$2" "$4"; then
+            if [ "$4" = "$cert" ] && seen "$2" -f && [ -r "$2" ] && same "$2" "$4"; then
                 type_out rm "$2"
                 error "$2 vouches for the registry too, and this kit did not write it." "To take that away as well: $typed"
                 failed=yes

@@ -5,7 +5,7 @@ lock() {
     while :; do
         make_folders "$state" || finish failed 1
         [ -z "$lacking" ] || fresh=$lacking leave=$made
-        if reason=$(ln -s "$$" "$state/lock" 2>&1); then break; fi
+        if reason=$(ln -sn "$$" "$state/lock" 2>&1); then break; fi
         holder=''
         if [ -L "$state/lock" ]; then
             holder=$(holding)
@@ -40,7 +40,7 @@ alive() { kill -0 "$1" 2>/dev/null || [ -d "/proc/$1" ]; }
 
 # Who breaks a dead run's lock holds another one meanwhile, and looks again: two cannot break it, one after the other.
 break_lock() {
-    ln -s "$$" "$state/lock.break" 2>/dev/null || return 1
+    ln -sn "$$" "$state/lock.break" 2>/dev/null || return 1
     [ "$(holding)" != "$holder" ] || rm -f "$state/lock"
     rm -f "$state/lock.break"
 }

@@ -1,12 +1,33 @@
 # --- What it is ---
 
+# Whether a path is a link; with --root, whether there is one on the way to it, which could lead out. It is in $link.
+linked() {
+    link=$1
+    if [ "$whose" != root ]; then
+        [ -L "$1" ]
+        return
+    fi
+    link=$root
+    case ${1#"$root"} in /*) ;; *) return 0 ;; esac
+    IFS=/
+    for step in ${1#"$root"}; do
+        IFS=$nl
+        link=$link${step:+/$step}
+        if [ "$step" = .. ] || [ -L "$link" ]; then return 0; fi
+    done
+    return 1
+}
+
+# With --root, a link is seen where it lies, wherever it leads to, and what is behind it is not.
+seen() { if [ "$whose" = root ] && linked "$1"; then [ "$link" = "$1" ]; else test "$2" "$1"; fi; }
+
 any_on_path() {
     searched=$PATH
     [ "$whose" != root ] || searched=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     IFS=:
     for word in $searched; do
         for it; do
-            if [ -n "$word" ] && [ -x "$root$word/$it" ]; then
+            if [ -n "$word" ] && seen "$root$word/$it" -x; then
                 IFS=$nl
                 return 0
             fi
@@ -18,7 +39,7 @@ any_on_path() {
 
 any_exists() {
     for it; do
-        if [ -e "$it" ]; then return 0; fi
+        if seen "$it" -e; then return 0; fi
     done
     return 1
 }
@@ -51,6 +72,10 @@ look_around() {
         root) own='' state=$root/var/lib/$mine ;;
         user) machine='' ;;
     esac
+    if [ "$whose" = root ] && linked "$state/kit"; then
+        type_out rm "$link"
+        refuse "$link is a link; it is not followed." "Remove it: $typed"
+    fi
     if [ -n "$own" ]; then whose_home; fi
     if [ "$user" = 0 ] && [ "$whose" != root ]; then state=/var/lib/$mine; fi
     if [ "$user" != 0 ] && [ "$whose" = all ] && [ "$action" != check ] && [ -z "$dry" ]; then
@@ -63,7 +88,7 @@ look_around() {
 # Root writes nothing into somebody else's home.
 whose_home() {
     # shellcheck disable=SC2012 # of a number, two words before the name
-    owner=$(ls -ldn "${home:-/}" 2>/dev/null | awk '{ print $3; exit }')
+    owner=$(ls -ldn "$home/." 2>/dev/null | awk '{ print $3; exit }')
     if [ "$owner" != "$user" ]; then
         own=''
         [ "$user" != 0 ] || [ -z "$owner" ] || note "HOME is $home, which is user $owner's: for that user, run this with --user"

@@ -2,6 +2,7 @@
 
 take_back() {
     taken=''
+    ! remembers "refresh$tab$key" || taken=yes
     for line in $record; do
         case $line in
             "file$tab$id$tab$key$tab"*) take_file "$line" ;;
@@ -12,7 +13,14 @@ take_back() {
     [ -n "$taken" ] || return 0
     changed=yes
     if refreshed; then
-        if [ -n "$dry" ]; then refresh removal; else freshen removal || failed=yes; fi
+        if [ -n "$dry" ]; then
+            refresh removal
+        elif ! freshen removal; then
+            remember "refresh$tab$key"
+            failed=yes
+            line 'not all of it was removed'
+            return 0
+        fi
     fi
     if [ -n "$dry" ]; then line 'would be removed'; else line removed; fi
     tell_restart
@@ -31,7 +39,7 @@ drop() {
 
 take_file() {
     entry=$1 path=$root${1##*"$tab"} sum=''
-    if [ -L "$path" ] || { [ -e "$path" ] && [ ! -f "$path" ]; }; then
+    if linked "$path" || { [ -e "$path" ] && [ ! -f "$path" ]; }; then
         note "$path was changed since it was written here; it stays."
     elif [ -f "$path" ]; then
         sum=$(sha256 <"$path") || sum=unread
@@ -42,10 +50,13 @@ take_file() {
                 ;;
             *) note "$path was changed since it was written here; it stays." ;;
         esac
+    elif refreshed; then
+        # Perhaps a run that was killed took it away, and did not come to this.
+        taken=yes
     fi
     [ -n "$dry" ] || {
         forget "$entry"
-        rm -f "${path%/*}/$part" 2>/dev/null || :
+        linked "$path" || rm -f "${path%/*}/$part" 2>/dev/null || :
     }
 }
 
@@ -60,7 +71,7 @@ take_blocks() {
     done
     unpack "$theirs" && theirs=$unpacked
     unpack "$specs" && specs=$unpacked
-    if [ -f "$path" ] && [ ! -L "$path" ] && weave remove "$path" "$specs" "$theirs"; then
+    if [ -f "$path" ] && ! linked "$path" && weave remove "$path" "$specs" "$theirs"; then
         [ "$stays" = . ] || note "$path: lines between our marks were changed since; they stay."
         if [ -n "$dry" ]; then
             show editor "$path"
@@ -112,6 +123,7 @@ clear_up() {
         case $line in "folder$tab"*) folders=$root${line#*"$tab"}$nl$folders ;; esac
     done
     for dir in $folders; do
+        if linked "$dir"; then continue; fi
         rm -f "$dir/$part" 2>/dev/null || :
         if [ ! -d "$dir" ] || rmdir "$dir" 2>/dev/null; then
             forget "folder$tab${dir#"$root"}"
@@ -120,7 +132,7 @@ clear_up() {
         fi
     done
     case $nl$record in
-        *"${nl}file$tab"* | *"${nl}blocks$tab"* | *"${nl}database$tab"*) save_record || failed=yes ;;
+        *"${nl}file$tab"* | *"${nl}blocks$tab"* | *"${nl}database$tab"* | *"${nl}refresh$tab"*) save_record || failed=yes ;;
         *) rm -f "$state/kit" ;;
     esac
     phase=left

@@ -91,6 +91,7 @@ freshen() {
         dry=yes
         refresh "$1" >&2
         dry=''
+        [ "$1" = change ] || forget "refresh$tab$key"
         return 0
     fi
     refresh "$1" || return 1

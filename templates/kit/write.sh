@@ -35,9 +35,15 @@ place_file() {
     if reason=$(
         exec 2>&1
         if [ -e "$new" ] || [ -L "$new" ]; then rm -f "$new" || exit 1; fi
-        if [ -n "${3:-}" ] && [ -e "$1" ]; then cp -p "$1" "$new" || exit 1; else set -C; fi
+        # Made by this run, whatever another hand puts in the way; a copy of what few may read is theirs from the start.
+        set -C
+        if [ -n "${3:-}" ] && [ -e "$1" ]; then kept=yes; else kept=''; fi
+        [ -z "$kept" ] || umask 077
+        : >"$new" || exit 1
+        [ ! -L "$new" ] || exit 1
+        [ -z "$kept" ] || cp -p "$1" "$new" || exit 1
         # A shell's own printf does not always say why it cannot write; cat does.
-        printf '%s' "$2" >"$new" 2>/dev/null || printf '%s' "$2" | cat >|"$new" || exit 1
+        printf '%s' "$2" >|"$new" 2>/dev/null || printf '%s' "$2" | cat >|"$new" || exit 1
         printf '%s' "$2" | cmp -s - "$new" && mv -f "$new" "$1"
     ); then
         new=''

@@ -18,7 +18,7 @@ nl='
 '
 IFS=$nl
 mine=trusted-registry ended='' status=1
-kit_sum='269313f85778009b68b1afff4cbedf3310601f0e39578946d5d50adb2d5b94d7'
+kit_sum='a3bb888d6c75d2bfdb09acfee64951f070f16c80cb5484ca8f862a04ed96260c'
 fingerprint='1c5499358740c4da499af5fbb81fa9bd34e8d801a522a35e4f16a364863a2155'
 id='1c5499358740c4da'
 registry=192.168.0.12
@@ -150,6 +150,8 @@ Has this machine trust the registry $registry: every client of a registry that i
   --user       only what is this user's own: takes no root
   --root DIR   only what is the machine's, below DIR: for an image, or for another system's disk
 
+It adds lines to registries.yaml and buildkitd.toml and does not parse these files: what was no valid one stays none.
+
 Authority, SHA-256: $fingerprint
 The last line is for programs: $mine: changed, already trusted, would change, trusted, absent or failed.
 USAGE
@@ -214,13 +216,34 @@ understand() {
 
 # --- What it is ---
 
+# Whether a path is a link; with --root, whether there is one on the way to it, which could lead out. It is in $link.
+linked() {
+    link=$1
+    if [ "$whose" != root ]; then
+        [ -L "$1" ]
+        return
+    fi
+    link=$root
+    case ${1#"$root"} in /*) ;; *) return 0 ;; esac
+    IFS=/
+    for step in ${1#"$root"}; do
+        IFS=$nl
+        link=$link${step:+/$step}
+        if [ "$step" = .. ] || [ -L "$link" ]; then return 0; fi
+    done
+    return 1
+}
+
+# With --root, a link is seen where it lies, wherever it leads to, and what is behind it is not.
+seen() { if [ "$whose" = root ] && linked "$1"; then [ "$link" = "$1" ]; else test "$2" "$1"; fi; }
+
 any_on_path() {
     searched=$PATH
     [ "$whose" != root ] || searched=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     IFS=:
     for word in $searched; do
         for it; do
-            if [ -n "$word" ] && [ -x "$root$word/$it" ]; then
+            if [ -n "$word" ] && seen "$root$word/$it" -x; then
                 IFS=$nl
                 return 0
             fi
@@ -232,7 +255,7 @@ any_on_path() {
 
 any_exists() {
     for it; do
-        if [ -e "$it" ]; then return 0; fi
+        if seen "$it" -e; then return 0; fi
     done
     return 1
 }
@@ -265,6 +288,10 @@ look_around() {
         root) own='' state=$root/var/lib/$mine ;;
         user) machine='' ;;
     esac
+    if [ "$whose" = root ] && linked "$state/kit"; then
+        type_out rm "$link"
+        refuse "$link is a link; it is not followed." "Remove it: $typed"
+    fi
     if [ -n "$own" ]; then whose_home; fi
     if [ "$user" = 0 ] && [ "$whose" != root ]; then state=/var/lib/$mine; fi
     if [ "$user" != 0 ] && [ "$whose" = all ] && [ "$action" != check ] && [ -z "$dry" ]; then
@@ -277,7 +304,7 @@ look_around() {
 # Root writes nothing into somebody else's home.
 whose_home() {
     # shellcheck disable=SC2012 # of a number, two words before the name
-    owner=$(ls -ldn "${home:-/}" 2>/dev/null | awk '{ print $3; exit }')
+    owner=$(ls -ldn "$home/." 2>/dev/null | awk '{ print $3; exit }')
     if [ "$owner" != "$user" ]; then
         own=''
         [ "$user" != 0 ] || [ -z "$owner" ] || note "HOME is $home, which is user $owner's: for that user, run this with --user"
@@ -316,7 +343,7 @@ lock() {
     while :; do
         make_folders "$state" || finish failed 1
         [ -z "$lacking" ] || fresh=$lacking leave=$made
-        if reason=$(ln -s "$$" "$state/lock" 2>&1); then break; fi
+        if reason=$(ln -sn "$$" "$state/lock" 2>&1); then break; fi
         holder=''
         if [ -L "$state/lock" ]; then
             holder=$(holding)
@@ -351,7 +378,7 @@ alive() { kill -0 "$1" 2>/dev/null || [ -d "/proc/$1" ]; }
 
 # Who breaks a dead run's lock holds another one meanwhile, and looks again: two cannot break it, one after the other.
 break_lock() {
-    ln -s "$$" "$state/lock.break" 2>/dev/null || return 1
+    ln -sn "$$" "$state/lock.break" 2>/dev/null || return 1
     [ "$(holding)" != "$holder" ] || rm -f "$state/lock"
     rm -f "$state/lock.break"
 }
@@ -403,9 +430,15 @@ place_file() {
     if reason=$(
         exec 2>&1
         if [ -e "$new" ] || [ -L "$new" ]; then rm -f "$new" || exit 1; fi
-        if [ -n "${3:-}" ] && [ -e "$1" ]; then cp -p "$1" "$new" || exit 1; else set -C; fi
+        # Made by this run, whatever another hand puts in the way; a copy of what few may read is theirs from the start.
+        set -C
+        if [ -n "${3:-}" ] && [ -e "$1" ]; then kept=yes; else kept=''; fi
+        [ -z "$kept" ] || umask 077
+        : >"$new" || exit 1
+        [ ! -L "$new" ] || exit 1
+        [ -z "$kept" ] || cp -p "$1" "$new" || exit 1
         # A shell's own printf does not always say why it cannot write; cat does.
-        printf '%s' "$2" >"$new" 2>/dev/null || printf '%s' "$2" | cat >|"$new" || exit 1
+        printf '%s' "$2" >|"$new" 2>/dev/null || printf '%s' "$2" | cat >|"$new" || exit 1
         printf '%s' "$2" | cmp -s - "$new" && mv -f "$new" "$1"
     ); then
         new=''
@@ -469,11 +502,13 @@ function take(b,    i, j) {
     if (j > n || substr(line[j], 1, 1) != " ") cut(i, 1)
 }
 
+function bare(s) { gsub(/[ \t\r]/, "", s); gsub("\047", "\"", s); return s }
+
 function claimed(s, b,    i, c) {
-    sub(/^[ \t\r]+/, "", s)
+    s = bare(s)
     for (i = 1; i <= claims[b]; i++) {
-        c = claim[b, i]
-        if (s == c || (index(s, c) == 1 && index("# \t\r", substr(s, length(c) + 1, 1)))) return 1
+        c = bare(claim[b, i])
+        if (index(s, c) == 1 && substr(s, length(c) + 1) !~ /^[0-9]/) return 1
     }
     return 0
 }
@@ -666,9 +701,9 @@ reachable() {
 }
 
 not_a_link() {
-    [ -L "$1" ] || return 0
-    type_out rm "$1"
-    wrong "$1 is a link; it is not followed." "Remove it: $typed"
+    linked "$1" || return 0
+    type_out rm "$link"
+    wrong "$link is a link; it is not followed." "Remove it: $typed"
     return 1
 }
 
@@ -746,7 +781,7 @@ file() {
             ;;
         write) if to_do "$2"; then place_file "$2" "$4" || trouble=yes; fi ;;
         left)
-            if [ "$4" = "$cert" ] && [ -f "$2" ] && [ -r "$2" ] && same "$2" "$4"; then
+            if [ "$4" = "$cert" ] && seen "$2" -f && [ -r "$2" ] && same "$2" "$4"; then
                 type_out rm "$2"
                 error "$2 vouches for the registry too, and this kit did not write it." "To take that away as well: $typed"
                 failed=yes
@@ -933,6 +968,7 @@ freshen() {
         dry=yes
         refresh "$1" >&2
         dry=''
+        [ "$1" = change ] || forget "refresh$tab$key"
         return 0
     fi
     refresh "$1" || return 1
@@ -948,6 +984,7 @@ tell_restart() {
 
 take_back() {
     taken=''
+    ! remembers "refresh$tab$key" || taken=yes
     for line in $record; do
         case $line in
             "file$tab$id$tab$key$tab"*) take_file "$line" ;;
@@ -958,7 +995,14 @@ take_back() {
     [ -n "$taken" ] || return 0
     changed=yes
     if refreshed; then
-        if [ -n "$dry" ]; then refresh removal; else freshen removal || failed=yes; fi
+        if [ -n "$dry" ]; then
+            refresh removal
+        elif ! freshen removal; then
+            remember "refresh$tab$key"
+            failed=yes
+            line 'not all of it was removed'
+            return 0
+        fi
     fi
     if [ -n "$dry" ]; then line 'would be removed'; else line removed; fi
     tell_restart
@@ -977,7 +1021,7 @@ drop() {
 
 take_file() {
     entry=$1 path=$root${1##*"$tab"} sum=''
-    if [ -L "$path" ] || { [ -e "$path" ] && [ ! -f "$path" ]; }; then
+    if linked "$path" || { [ -e "$path" ] && [ ! -f "$path" ]; }; then
         note "$path was changed since it was written here; it stays."
     elif [ -f "$path" ]; then
         sum=$(sha256 <"$path") || sum=unread
@@ -988,10 +1032,13 @@ take_file() {
                 ;;
             *) note "$path was changed since it was written here; it stays." ;;
         esac
+    elif refreshed; then
+        # Perhaps a run that was killed took it away, and did not come to this.
+        taken=yes
     fi
     [ -n "$dry" ] || {
         forget "$entry"
-        rm -f "${path%/*}/$part" 2>/dev/null || :
+        linked "$path" || rm -f "${path%/*}/$part" 2>/dev/null || :
     }
 }
 
@@ -1006,7 +1053,7 @@ take_blocks() {
     done
     unpack "$theirs" && theirs=$unpacked
     unpack "$specs" && specs=$unpacked
-    if [ -f "$path" ] && [ ! -L "$path" ] && weave remove "$path" "$specs" "$theirs"; then
+    if [ -f "$path" ] && ! linked "$path" && weave remove "$path" "$specs" "$theirs"; then
         [ "$stays" = . ] || note "$path: lines between our marks were changed since; they stay."
         if [ -n "$dry" ]; then
             show editor "$path"
@@ -1058,6 +1105,7 @@ clear_up() {
         case $line in "folder$tab"*) folders=$root${line#*"$tab"}$nl$folders ;; esac
     done
     for dir in $folders; do
+        if linked "$dir"; then continue; fi
         rm -f "$dir/$part" 2>/dev/null || :
         if [ ! -d "$dir" ] || rmdir "$dir" 2>/dev/null; then
             forget "folder$tab${dir#"$root"}"
@@ -1066,7 +1114,7 @@ clear_up() {
         fi
     done
     case $nl$record in
-        *"${nl}file$tab"* | *"${nl}blocks$tab"* | *"${nl}database$tab"*) save_record || failed=yes ;;
+        *"${nl}file$tab"* | *"${nl}blocks$tab"* | *"${nl}database$tab"* | *"${nl}refresh$tab"*) save_record || failed=yes ;;
         *) rm -f "$state/kit" ;;
     esac
     phase=left
@@ -1082,7 +1130,7 @@ stores() {
     store containers podman 'podman, skopeo, buildah, CRI-O' machine found '' ''
     store containerd containerd 'containerd: nerdctl, ctr --hosts-dir, Kubernetes' machine found '' ''
     store k3s k3s 'k3s, k3d' machine found 'reads registries.yaml when it starts' 'systemctl restart k3s || systemctl restart k3s-agent'
-    store buildx buildkit 'docker buildx, container driver' user found 'copies the certificates into a builder when that is made' 'docker buildx rm BUILDER && docker buildx create --name BUILDER'
+    store buildx buildkit 'docker buildx, container driver' user found 'copies the certificates into a builder when that is made' 'docker buildx rm --keep-state BUILDER && docker buildx create --name BUILDER'
     store buildkit buildkit buildkitd machine found 'reads buildkitd.toml when it starts' 'systemctl restart buildkit'
     store system-debian-java system 'Java, told by the system' machine asked 'reads its certificates when it starts' 'start your Java programs again'
     store system-debian system 'curl, git, helm, oras, crane, Python' machine asked '' ''
@@ -1218,7 +1266,6 @@ registry.local:443
 |   endpoint:
 |     - "https://192.168.0.12"
 ? "192.168.0.12":
-? '"'"'192.168.0.12'"'"':
 ? 192.168.0.12:
 > configs:
 = 192.168.0.12
@@ -1226,7 +1273,6 @@ registry.local:443
 |   tls:
 |     ca_file: "/etc/rancher/k3s/trusted-registry-1c5499358740c4da.crt"
 ? "192.168.0.12":
-? '"'"'192.168.0.12'"'"':
 ? 192.168.0.12:
 > mirrors:
 = 192.168.0.12:443
@@ -1234,7 +1280,6 @@ registry.local:443
 |   endpoint:
 |     - "https://192.168.0.12:443"
 ? "192.168.0.12:443":
-? '"'"'192.168.0.12:443'"'"':
 ? 192.168.0.12:443:
 > configs:
 = 192.168.0.12:443
@@ -1242,7 +1287,6 @@ registry.local:443
 |   tls:
 |     ca_file: "/etc/rancher/k3s/trusted-registry-1c5499358740c4da.crt"
 ? "192.168.0.12:443":
-? '"'"'192.168.0.12:443'"'"':
 ? 192.168.0.12:443:
 > mirrors:
 = registry.local
@@ -1250,7 +1294,6 @@ registry.local:443
 |   endpoint:
 |     - "https://registry.local"
 ? "registry.local":
-? '"'"'registry.local'"'"':
 ? registry.local:
 > configs:
 = registry.local
@@ -1258,7 +1301,6 @@ registry.local:443
 |   tls:
 |     ca_file: "/etc/rancher/k3s/trusted-registry-1c5499358740c4da.crt"
 ? "registry.local":
-? '"'"'registry.local'"'"':
 ? registry.local:
 > mirrors:
 = registry.local:443
@@ -1266,7 +1308,6 @@ registry.local:443
 |   endpoint:
 |     - "https://registry.local:443"
 ? "registry.local:443":
-? '"'"'registry.local:443'"'"':
 ? registry.local:443:
 > configs:
 = registry.local:443
@@ -1274,7 +1315,6 @@ registry.local:443
 |   tls:
 |     ca_file: "/etc/rancher/k3s/trusted-registry-1c5499358740c4da.crt"
 ? "registry.local:443":
-? '"'"'registry.local:443'"'"':
 ? registry.local:443:
 > mirrors:
 = [fd00::12]
@@ -1282,7 +1322,6 @@ registry.local:443
 |   endpoint:
 |     - "https://[fd00::12]"
 ? "[fd00::12]":
-? '"'"'[fd00::12]'"'"':
 ? [fd00::12]:
 > configs:
 = [fd00::12]
@@ -1290,7 +1329,6 @@ registry.local:443
 |   tls:
 |     ca_file: "/etc/rancher/k3s/trusted-registry-1c5499358740c4da.crt"
 ? "[fd00::12]":
-? '"'"'[fd00::12]'"'"':
 ? [fd00::12]:
 > mirrors:
 = [fd00::12]:443
@@ -1298,7 +1336,6 @@ registry.local:443
 |   endpoint:
 |     - "https://[fd00::12]:443"
 ? "[fd00::12]:443":
-? '"'"'[fd00::12]:443'"'"':
 ? [fd00::12]:443:
 > configs:
 = [fd00::12]:443
@@ -1306,7 +1343,6 @@ registry.local:443
 |   tls:
 |     ca_file: "/etc/rancher/k3s/trusted-registry-1c5499358740c4da.crt"
 ? "[fd00::12]:443":
-? '"'"'[fd00::12]:443'"'"':
 ? [fd00::12]:443:'
             ;;
         buildx)
@@ -1319,21 +1355,29 @@ registry.local:443' '>
 | [registry."192.168.0.12"]
 |   ca = ["'"$docker"'/buildx/trusted-registry-1c5499358740c4da.crt"]
 ? [registry."192.168.0.12"]
+? [registry."192.168.0.12".
+? [[registry."192.168.0.12".
 > 
 = 192.168.0.12:443
 | [registry."192.168.0.12:443"]
 |   ca = ["'"$docker"'/buildx/trusted-registry-1c5499358740c4da.crt"]
 ? [registry."192.168.0.12:443"]
+? [registry."192.168.0.12:443".
+? [[registry."192.168.0.12:443".
 > 
 = registry.local
 | [registry."registry.local"]
 |   ca = ["'"$docker"'/buildx/trusted-registry-1c5499358740c4da.crt"]
 ? [registry."registry.local"]
+? [registry."registry.local".
+? [[registry."registry.local".
 > 
 = registry.local:443
 | [registry."registry.local:443"]
 |   ca = ["'"$docker"'/buildx/trusted-registry-1c5499358740c4da.crt"]
-? [registry."registry.local:443"]'
+? [registry."registry.local:443"]
+? [registry."registry.local:443".
+? [[registry."registry.local:443".'
             ;;
         buildkit)
             file '' "$root"/etc/buildkit/trusted-registry-1c5499358740c4da.crt c171b28a0da60199d6e02035c4bc1bc5ab09c64b3c738692c7149b13fa88ff9a "$cert"
@@ -1345,21 +1389,29 @@ registry.local:443' '>
 | [registry."192.168.0.12"]
 |   ca = ["/etc/buildkit/trusted-registry-1c5499358740c4da.crt"]
 ? [registry."192.168.0.12"]
+? [registry."192.168.0.12".
+? [[registry."192.168.0.12".
 > 
 = 192.168.0.12:443
 | [registry."192.168.0.12:443"]
 |   ca = ["/etc/buildkit/trusted-registry-1c5499358740c4da.crt"]
 ? [registry."192.168.0.12:443"]
+? [registry."192.168.0.12:443".
+? [[registry."192.168.0.12:443".
 > 
 = registry.local
 | [registry."registry.local"]
 |   ca = ["/etc/buildkit/trusted-registry-1c5499358740c4da.crt"]
 ? [registry."registry.local"]
+? [registry."registry.local".
+? [[registry."registry.local".
 > 
 = registry.local:443
 | [registry."registry.local:443"]
 |   ca = ["/etc/buildkit/trusted-registry-1c5499358740c4da.crt"]
-? [registry."registry.local:443"]'
+? [registry."registry.local:443"]
+? [registry."registry.local:443".
+? [[registry."registry.local:443".'
             ;;
         system-debian-java)
             set +f

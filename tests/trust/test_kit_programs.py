@@ -78,7 +78,7 @@ class World:
         return subprocess.run(
             [real("chroot"), str(self.root), "/bin/sh", "/kit.sh", *flags],
             env={"PATH": "/bin", "HOME": "/root"}, capture_output=True, text=True, check=False, timeout=100,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
 
 
@@ -158,6 +158,30 @@ def test_a_refresh_that_failed_is_made_up_for(world: World) -> None:
     world.program("update-ca-certificates")
     assert last(world.run("--system")) == (0, "changed")
     assert last(world.run("--check", "--system")) == (0, "trusted")
+
+
+@by_root
+@needs_busybox
+@pytest.mark.parametrize("fault", ["echo it is locked; exit 1", "kill -9 0"], ids=["failed", "killed"])
+def test_a_removal_whose_refresh_did_not_end_is_made_up_for(world: World, fault: str) -> None:
+    (world.root / "usr/local/share/ca-certificates").mkdir(parents=True)
+    world.program("update-ca-certificates")
+    before = snapshot(world.root)
+    world.run("--system")
+    world.program("update-ca-certificates", fault)
+    for _ in range(2):
+        assert world.run("--remove").returncode not in (0, None)
+    assert not (world.root / "usr/local/share/ca-certificates" / f"{world.disk.subject.name}.crt").exists()
+    world.program("update-ca-certificates")
+    assert world.called.count("update-ca-certificates --fresh") == 2
+    assert last(world.run("--dry-run", "--remove")) == (0, "would change")
+    assert last(world.run("--remove", "--skip", "system")) == (0, "absent")
+    assert world.called == []
+    assert last(world.run("--remove")) == (0, "changed")
+    assert world.called == ["update-ca-certificates --fresh"]
+    assert last(world.run("--remove")) == (0, "absent")
+    assert world.called == []
+    assert snapshot(world.root) == before
 
 
 @by_root

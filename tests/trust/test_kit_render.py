@@ -18,7 +18,7 @@ from tests.trust.kits import SHELLS, Disk, installed, last, subject
 from trusted_registry.certificate import issue
 from trusted_registry.chapters import kit as chapter
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust import kit
+from trusted_registry.trust import kit, stores
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
@@ -106,6 +106,22 @@ def test_no_name_of_the_registry_breaks_out_of_the_head(tmp_path: Path, name: st
     disk.script.write_bytes(kit.render(disk.subject, name))
     assert name in disk.run("--help").stdout
     assert last(disk.here()) == (0, "changed")
+    assert not (disk.folder / "it").exists()
+
+
+@pytest.mark.process
+def test_nothing_of_the_table_breaks_out_of_its_quotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = 'mine\'s $(touch it) "own"'
+    table = tuple(
+        dataclasses.replace(it, clients=odd, restart=it.restart and stores.Restart(odd, f"sh -c '{odd}'"))
+        for it in stores.STORES
+    )
+    monkeypatch.setattr(kit, "STORES", table)
+    disk = Disk(tmp_path).furnish()
+    assert f"docker ({odd}): " in disk.here("--dry-run").stdout
+    done = disk.here()
+    assert last(done) == (0, "changed")
+    assert f"k3s: it {odd}, so: sh -c '{odd}'\n" in done.stdout
     assert not (disk.folder / "it").exists()
 
 
