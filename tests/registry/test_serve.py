@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from tests import forge, loopback
@@ -176,13 +178,24 @@ def test_a_port_that_a_process_holds_is_named_with_it(settings: Settings, engine
         _tls(settings, engine, edge)
 
 
-def test_a_port_that_docker_alone_takes_for_used_is_told_as_such_with_the_engine_s_restart(
+def test_a_port_that_docker_keeps_for_nobody_is_told_as_such_with_the_engine_s_restart(
     settings: Settings, engine: OnLoopback, edge: Recorder
 ) -> None:
     engine.port_is_taken = True
-    with pytest.raises(RegistryError, match="nobody listens there") as caught:
+    with pytest.raises(RegistryError, match="Docker keeps port") as caught:
         _tls(settings, engine, edge)
-    assert caught.value.cure.endswith("sudo service docker restart")
+    assert "sudo service docker restart" in caught.value.cure
+
+
+@pytest.mark.parametrize(("at", "said"), [("4430", "in use by"), ("443", "Docker keeps"), ("44", "in use by")])
+def test_a_proxy_of_docker_that_outlived_its_container_is_known_by_its_port(
+    at: str, said: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = ["/usr/bin/docker-proxy", "-proto", "tcp", "-host-port", at, "-container-port", "5000"]
+    processes = [SimpleNamespace(info={"cmdline": words}) for words in (None, [], proxy)]
+    monkeypatch.setattr(psutil, "process_iter", lambda _wanted: processes)
+    monkeypatch.setattr(ports, "listeners", lambda _port: [None])
+    assert said in ports.held(443, settings, as_engine(OnLoopback())).message
 
 
 def test_a_port_that_nobody_holds_has_no_listener() -> None:

@@ -23,14 +23,26 @@ def held(port: int, settings: Settings, engine: Engine) -> RegistryError:
         return PortTaken(
             f"Port {port} is in use by the container {container}.", cure=f"docker stop {container}; or: {other}"
         )
-    if listeners(port) == []:  # moby/moby forgets to free the port of a container in whose start it was killed
+    if listeners(port) == [] or _left_by_docker(port):
         return PortTaken(
-            f"Docker takes port {port} for used, and nobody listens there: it was killed while it started a container.",
-            cure="Repeat the command; where that does not help: sudo service docker restart",
+            f"Docker keeps port {port} for a container that this engine does not know: another engine's, or one "
+            "in whose start it was killed.",
+            cure=f"sudo docker ps shows another's. Where there is none: sudo service docker restart; or: {other}",
         )
     return PortTaken(
         f"Port {port} is in use by {listener(port) or 'a process of another user'}.", cure=f"Stop it; or: {other}"
     )
+
+
+def _left_by_docker(port: int) -> bool:
+    """Whether Docker's own proxy listens, as it does for a container: seen after the engine was killed in its start."""
+    import psutil
+
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or [""]
+        if words[0].endswith("docker-proxy") and f"-host-port {port} " in " ".join(words):
+            return True
+    return False
 
 
 def listener(port: int) -> str | None:
