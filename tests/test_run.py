@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.recorder import Recorder
 from trusted_registry import run
 from trusted_registry.errors import RegistryError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.process
 
@@ -61,6 +59,17 @@ def test_a_program_that_is_not_installed_is_named() -> None:
     with pytest.raises(RegistryError, match="no-such-program is not installed") as caught:
         run.look(["no-such-program"])
     assert caught.value.cure == "Install the program no-such-program."
+
+
+def test_a_program_that_cannot_be_started_for_want_of_open_files_is_cured_by_allowing_more() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len([*Path("/dev/fd").iterdir()]), hard))
+    try:
+        with pytest.raises(RegistryError, match="Too many open files") as caught:
+            run.look(["true"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert "ulimit -n" in caught.value.cure
 
 
 def test_a_program_that_does_not_end_is_stopped_and_named() -> None:

@@ -47,6 +47,7 @@ class Clients:
         self.counts = dict.fromkeys(("pushes repeated", "pulls", "pulls repeated"), 0)
         self.acknowledged: dict[str, str] = {}
         self.stuck: list[str] = []
+        self.late: list[str] = []
         self.unequal: list[str] = []
         self.missing: list[str] = []
         self.words: dict[str, int] = {}
@@ -62,7 +63,7 @@ class Clients:
         said = self._until(argv, "pushes repeated")
         if said is None:
             with self._lock:
-                self.stuck.append(name)
+                (self.stuck if time.monotonic() < self.ends else self.late).append(name)
             return
         with self._lock:
             self.acknowledged[name] = digest or _digest(said)
@@ -153,7 +154,9 @@ def main(verb: str, registry: str, *given: str) -> None:
         with ThreadPoolExecutor(max_workers=workers) as pool:
             list(pool.map(clients.pull, known.keys(), known.values()))
     shutil.rmtree(clients.folder, ignore_errors=True)
-    said = {name: vars(clients)[name] for name in ("counts", "acknowledged", "stuck", "unequal", "missing", "words")}
+    said = {
+        name: vars(clients)[name] for name in ("counts", "acknowledged", "stuck", "late", "unequal", "missing", "words")
+    }
     sys.stdout.write(json.dumps(said) + "\n")
 
 

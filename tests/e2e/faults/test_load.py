@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tests.e2e.checkout import HOME
 from tests.e2e.faults.survived import Row, keep
-from tests.e2e.steps import hand_over
+from tests.e2e.steps import hand_over, push
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Run
@@ -66,9 +66,8 @@ def test_under_many_new_connections_no_pull_fails_beside_the_document_s_own_set_
     registry.inv("up")
     hand_over(registry, client)
     _as_the_document(registry)
-    reference = f"{registry.address}/proof"
-    registry.does("docker", "tag", f"{registry.address}:{PORT}/proof", reference)
-    registry.does("docker", "push", reference)
+    for port in (443, PORT):
+        push(registry, f"{registry.address}:{port}/proof:latest")
     client.write("/srv/document.crt", registry.read("/srv/document/certs/domain.crt"))
     sides = [
         Side("this project's (P-256, its authority)", _manifest(registry, 443), f"{HOME}/certs/ca.crt", 200),

@@ -26,7 +26,7 @@ REPOSITORIES = "/var/lib/docker/volumes/trusted-registry/_data/docker/registry/v
 STORM = """
 kills=0 helped=0
 while [ "$kills" -lt "$1" ] && [ ! -e /srv/enough ]; do
-    sleep 0.5
+    sleep 1
     pid=$(docker inspect --format '{{.State.Pid}}' registry)
     if [ "$pid" -gt 0 ] && kill -9 "$pid"; then
         kills=$((kills + 1))
@@ -40,8 +40,8 @@ while [ "$kills" -lt "$1" ] && [ ! -e /srv/enough ]; do
 done
 echo "ended"
 """
-"""Kills the registry's process once a second; the engine starts it again, and after each time takes twice as long to:
-where that is longer than a fifth of a second it is told to do it now, which makes it begin anew."""
+"""Kills the registry's process after each second of its life; the engine starts it again, and each time takes twice as
+long to: where that is longer than a fifth of a second it is told to do it now, which makes it begin anew."""
 
 UNFINISHED = "find /var/lib/docker/volumes/trusted-registry/_data -name link -size 0"
 """What a registry leaves of a push in whose very middle it was killed: files that it opened and had not written. Who
@@ -68,9 +68,9 @@ def test_no_acknowledged_push_is_lost_by_a_registry_that_is_killed_every_second(
 
     after = _pulled(client, registry, pushed["acknowledged"])
     keep(run, "storm", [_row(pushed, after, {"kills": kills, "restarts asked for": helped, "seconds": round(seconds)})])
-    assert kills > seconds / 3
+    assert kills > seconds / 5
     assert pushed["counts"]["pushes repeated"], "not one push met a dead registry: that was no storm"
-    assert len(pushed["acknowledged"]) + len(pushed["stuck"]) == IMAGES, pushed["words"]
+    assert not pushed["late"], f"not through within {SECONDS} s: {pushed['words']}"
     assert (after["missing"], pushed["missing"], pushed["unequal"], after["unequal"]) == ([], [], [], [])
     _finish(registry, client, pushed["stuck"])
     _what_is_lost_is_seen_to_be(registry, client, pushed["acknowledged"])
@@ -81,7 +81,7 @@ def _row(pushed: dict[str, Any], after: dict[str, Any], figures: dict[str, float
     figures |= {
         "pushes acknowledged": len(pushed["acknowledged"]),
         "pushes repeated": pushed["counts"]["pushes repeated"],
-        "pushes that the registry took only after unfinished files were removed": len(pushed["stuck"]),
+        "pushes taken only after unfinished files were removed": len(pushed["stuck"]),
         "pulls": pushed["counts"]["pulls"] + after["counts"]["pulls"],
         "pulls repeated": pushed["counts"]["pulls repeated"],
         "digests unequal": len(pushed["unequal"]) + len(after["unequal"]),
