@@ -113,6 +113,7 @@ def test_the_cluster_is_told_by_its_own_context_once_for_all_its_nodes(
         (TRUST, THEIRS, [GET]),
         (CHECK, "", [GET]),
         (REMOVE, nodes.manifest("192.168.0.12"), [GET, DELETE]),
+        (REMOVE, nodes.manifest("10.0.0.1"), [GET]),
         (REMOVE, THEIRS, [GET]),
         (REMOVE, "", [GET]),
     ],

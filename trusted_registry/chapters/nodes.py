@@ -168,8 +168,10 @@ def _settle(context: str, reference: str, said: tuple[str, bool], edge: Edge, er
     named = f"{context}: {nodes.NAMESPACE}/{nodes.CONFIG_MAP} names {host or 'no registry'}"
     if errand.check or (not errand.remove and host == reference) or (errand.remove and not host):
         edge.say(named)
-    elif not ours or (errand.remove and host != reference):
-        edge.warn(f"{named}, which is not for this to change; it was left so")
+    elif not ours:
+        edge.warn(f"{named}, which was not written here; it was left so")
+    elif errand.remove and host != reference:
+        edge.warn(f"{named}, which is another one; it was left so")
     elif errand.remove:
         _change(nodes.withdraw(context), "", edge)
         edge.say(f"{context}: {nodes.NAMESPACE}/{nodes.CONFIG_MAP} is gone")

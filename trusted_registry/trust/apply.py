@@ -43,8 +43,8 @@ def carry_out(plan: Plan, edge: Edge) -> None:
         NoRoot: It takes root, and there is no sudo or sudo refuses.
         RegistryError: A file cannot be written, or a command failed.
     """
-    anothers = any(not writable(operation.path) for operation in plan.operations)
-    as_root = plan.machine and anothers and os.geteuid() != 0
+    foreign = any(not writable(operation.path) for operation in plan.operations)
+    as_root = plan.machine and foreign and os.geteuid() != 0
     if (as_root or (plan.machine and plan.runs)) and not edge.dry:
         _sudo()
     for command in plan.typed:
