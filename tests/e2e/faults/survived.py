@@ -30,9 +30,10 @@ class Row:
 
 
 def keep(run: Run, part: str, rows: Iterable[Row]) -> None:
-    """Put rows into the run's summary, and into e2e-report/faults-PART.json."""
-    kept = list(rows)
-    run.notes.extend(str(row) for row in kept)
+    """Put rows into the run's summary, and into e2e-report/faults-PART.json beside those of other kinds."""
+    kept = {row.kind: asdict(row) for row in rows}
+    run.notes.extend(str(Row(**row)) for row in kept.values())
     FOLDER.mkdir(exist_ok=True)
     path = FOLDER / f"faults-{part}.json"
-    path.write_text(json.dumps([asdict(row) for row in kept], indent=2) + "\n")
+    before = {row["kind"]: row for row in json.loads(path.read_text())} if path.exists() else {}
+    path.write_text(json.dumps([*{**before, **kept}.values()], indent=2) + "\n")

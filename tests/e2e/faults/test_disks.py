@@ -109,13 +109,13 @@ PLACES = (
 
 
 @pytest.fixture
-def kinds(run: Run, request: pytest.FixtureRequest) -> Iterator[list[Trials]]:
+def kinds(run: Run) -> Iterator[list[Trials]]:
     """What a scenario counts; kept when it ends, well or not."""
     made: list[Trials] = []
     yield made
     for trials in made:
         LOG.info("%s: %s", trials.kind, trials.said)
-    keep(run, request.node.originalname.removeprefix("test_")[:40], [trials.row() for trials in made])
+    keep(run, "disks", [trials.row() for trials in made if trials.failed])
 
 
 def _all_well(kinds: list[Trials], at_least: int) -> None:

@@ -22,7 +22,7 @@ PORT = 8443
 
 PULLS = """
 for client in $(seq "$3"); do
-    curl --silent --max-time 20 --no-sessionid --header 'Connection: close' --cacert "$1" \\
+    curl --silent --max-time 20 --http1.1 --no-sessionid --header 'Connection: close' --cacert "$1" \\
         --header 'Accept: application/vnd.docker.distribution.manifest.v2+json' --output /dev/null \\
         --write-out '%{http_code} %{num_connects} %{size_download}\\n' "$2?[1-$4]" &
 done
