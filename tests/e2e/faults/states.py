@@ -125,6 +125,8 @@ def begin(task: str, user: str) -> None:
     if state != "pristine":
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy2(KEPT / f"{state}.ledger", folder / "ledger.json")
+        for path in (folder.parent.parent, folder.parent, folder, folder / "ledger.json"):
+            shutil.chown(path, user, user)
 
 
 def stands(user: str) -> None:

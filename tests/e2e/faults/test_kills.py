@@ -37,6 +37,9 @@ BY_TIME = {"up": (0.2, 1.6), "trust.linux": (0.2, 0.9)}
 TIMES = 6
 """Trials of each of those."""
 
+TABLE = "faults-kills.json"
+"""What a table can be made of, in the folder of reports."""
+
 PLACE = "/srv/killer"
 PYTHON = f"{HOME}/.venv/bin/python"
 
@@ -77,7 +80,7 @@ def table(run: Run) -> Iterator[dict[str, Row]]:
     run.notes.append(f"killed in all: {total}")
     FOLDER.mkdir(exist_ok=True)
     said = {"suite": run.suite.name, "tasks": {task: vars(row) for task, row in rows.items()}}
-    (FOLDER / "faults-kills.json").write_text(f"{json.dumps(said, indent=2)}\n")
+    (FOLDER / TABLE).write_text(f"{json.dumps(said, indent=2)}\n")
 
 
 @pytest.fixture(scope="module")
