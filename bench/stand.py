@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 INV = str(ROOT / "inv")
 CERTS_D = Path("/etc/docker/certs.d")
+MORE = (Path("/etc/containers/certs.d"), Path("/etc/containerd/certs.d"))
+"""Where `up` tells the other clients, where they are."""
 _FOREIGN = ("INVOKE_", "PYTHON", "DOCKER_CONTENT_TRUST")
 _LOCK = Path(tempfile.gettempdir()) / "trusted-registry-bench.lock"
 
@@ -80,12 +82,16 @@ class Stand:
         images = output(["docker", "images", "--filter", f"reference={self.registry}/*", "--format", "{{.ID}}"])
         if images:
             _quietly(["docker", "rmi", "--force", *images.split()])
-        if (CERTS_D / self.registry).exists():
-            _quietly([*run.sudo(), "rm", "-r", str(CERTS_D / self.registry)])
+        for trust in self._trust():
+            _quietly([*run.sudo(), "rm", "-r", str(trust)])
         shutil.rmtree(self.folder, ignore_errors=True)
         left = output(["docker", "ps", "--all", "--quiet", "--filter", f"name=^{self.name}$"])
-        if left or (CERTS_D / self.registry).exists() or self.folder.exists():
+        if left or self._trust() or self.folder.exists():
             raise BenchError(f"The bench's own registry could not be cleared away: {self.name}, {self.folder}")
+
+    def _trust(self) -> list[Path]:
+        """Return where clients of this machine trust the registry."""
+        return [folder for folder in (CERTS_D / self.registry, *(it / self.registry for it in MORE)) if folder.exists()]
 
 
 def output(argv: Sequence[str], env: dict[str, str] | None = None) -> str:
