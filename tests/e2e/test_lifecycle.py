@@ -78,7 +78,7 @@ def test_down_with_purge_leaves_nothing_of_it_behind(registry: Host, client: Hos
 
 
 def _files(host: Host, folder: str) -> str:
-    return host.run("find", folder, "-type", "f", "-not", "-name", ".lock").out
+    return host.run("find", folder, "-type", "f", "-not", "-name", ".*lock").out
 
 
 def test_a_renewal_reaches_clients_that_pull_all_the_while_and_touches_none(
