@@ -72,6 +72,13 @@ def test_two_values_in_one_shared_file_are_two_entries(path: Path) -> None:
     assert [entry.value for entry in ledger.read(path)] == ["a:5000", "b:5000"]
 
 
+def test_the_same_name_in_two_stores_without_a_path_is_two_entries(path: Path) -> None:
+    both = [Entry(store, "", "aa", "name", "/checkout", "2026-01-02T03:04:05Z") for store in ("java", "system-java")]
+    for it in both:
+        ledger.record(path, [it])
+    assert ledger.read(path) == both
+
+
 def test_what_was_taken_back_is_forgotten_and_nothing_else(path: Path) -> None:
     ledger.record(path, [_entry("/a"), _entry("/b")])
     ledger.forget(path, [_entry("/a")])
