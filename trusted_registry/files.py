@@ -73,7 +73,7 @@ def explained(path: Path, what: str = "written") -> Iterator[None]:
 
 
 def _cure(error: OSError, path: Path) -> str:
-    folder = next((it for it in (path, *path.parents) if it.is_dir()), path)
+    folder = next((it for it in (path, *path.parents) if os.path.isdir(it)), path)  # noqa: PTH112 - is_dir raises where one may not look
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"Make room on the disk: df -h {folder}"
     if error.errno == errno.EROFS:
