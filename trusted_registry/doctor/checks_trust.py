@@ -6,7 +6,10 @@ import shlex
 from typing import TYPE_CHECKING
 
 from trusted_registry.doctor.finding import Chmod, Finding, Trust
+from trusted_registry.edge import printable
+from trusted_registry.trust import plan
 from trusted_registry.trust.look import NoRoot, State
+from trusted_registry.trust.stores import Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,18 +62,22 @@ def certs_d(facts: Facts) -> Iterator[Finding]:
                 client=client,
             )
         for item in _of(stored, State.FOREIGN):
-            path = shlex.quote(str(item.path))
-            yield Finding(
-                "certs.d",
-                f"{item.path} holds something that this project did not write",
-                f"{clients}: what it trusts there is not this registry's authority.",
-                (
-                    f"cat {path}  # see whose it is",
-                    f"sudo mv {path} {path}.old && {_trusted(facts, stored)}  # if nobody needs it",
-                ),
-                client=client,
-            )
+            yield _foreign(facts, stored, item)
         yield from _stray(facts, stored)
+
+
+def _foreign(facts: Facts, stored: Stored, item: Item) -> Finding:
+    see, away = map(printable, plan.inspected(item))
+    if not isinstance(item.what, Database):
+        path = shlex.quote(str(item.path))
+        away = f"sudo mv {path} {path}.old"
+    return Finding(
+        "certs.d",
+        f"{plan.place(item)} holds something that this project did not write",
+        f"{stored.store.clients}: what it trusts there is not this registry's authority.",
+        (f"{see}  # see whose it is", f"{away} && {_trusted(facts, stored)}  # if nobody needs it"),
+        client=stored.store.name,
+    )
 
 
 def _stray(facts: Facts, stored: Stored) -> Iterator[Finding]:

@@ -8,6 +8,8 @@ import dataclasses
 import enum
 import os
 import platform
+import sqlite3
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,7 +47,7 @@ class Item:
     """One thing that a store holds or should hold: where, what it is now, and the text around it where it shares one.
 
     `path` of a database is its folder, or empty where its program knows it; a file's with `hidden` is in the folder
-    that a client reads instead of the store's own.
+    that a client reads instead of the store's own. `text` of a database is the name of what another put in our way.
     """
 
     store: Store
@@ -136,8 +138,7 @@ def _store(store: Store, subject: Subject, where: Where, ours: set[tuple[str, st
         yield Item(store, block, path, _block(text, block), text)
     if store.database:
         for place in places(store.database, where):
-            found = run.look(handed(store.database.look, subject, place)).ok
-            yield Item(store, store.database, place, State.TRUSTED if found else State.ABSENT)
+            yield Item(store, store.database, place, *_entry(store.database, subject, place))
 
 
 def _file(store: Store, file: File, path: Path, ours: set[tuple[str, str]]) -> Item:
@@ -264,6 +265,33 @@ def places(database: Database, where: Where) -> list[Path]:
         candidates = sorted(path.parent.glob("*")) if path.name == "*" else [path]
         found += [candidate for candidate in candidates if stores.seen(candidate / database.mark)]
     return found
+
+
+def _entry(database: Database, subject: Subject, place: Path) -> tuple[State, str]:
+    """Return what a database says of the certificate; and by which name, where that is none of ours."""
+    done = run.look(handed((*database.look, *database.shown), subject, place))
+    if done.ok:
+        other = ssl.PEM_HEADER in done.out and subject.content and stores.der(done.out) != subject.der
+        return (State.FOREIGN, subject.name) if other else (State.TRUSTED, "")
+    name = _nickname(place / database.mark, subject) if database.mark and subject.content else ""
+    if not name:
+        return State.ABSENT, ""
+    trusts = run.look(command(database.proof, name, place)).ok
+    return (State.TRUSTED, "") if trusts else (State.FOREIGN, name)
+
+
+def _nickname(path: Path, subject: Subject) -> str:
+    """Return the name that somebody else gave this very certificate in an NSS database; "" where it is not in.
+
+    Adding it again would change that entry, and give it no second name. The columns are PKCS#11's attributes CKA_LABEL
+    and CKA_VALUE (NSS, lib/softoken/sdb.c).
+    """
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            found = database.execute("SELECT a3 FROM nssPublic WHERE a11 = ?", (subject.der,)).fetchone()
+    except sqlite3.Error:  # none yet, or another format: its own program says so
+        return ""
+    return bytes(found[0]).decode(errors="replace") if found and found[0] else ""
 
 
 def handed(argv: Iterable[str], subject: Subject, place: Path) -> tuple[str, ...]:

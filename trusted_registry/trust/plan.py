@@ -83,13 +83,31 @@ def install(store: Store, items: Sequence[Item], subject: Subject) -> Plan:
 def _check_ours(item: Item) -> None:
     if item.state is not State.FOREIGN:
         return
+    see, away = inspected(item)
     if isinstance(item.what, Block):
         shared.merged(item.text, [item.what])  # names the line
     raise RegistryError(
-        f"{item.path} holds something that was not written here; nothing was changed.",
-        cure=f"See what it is: {printable(['cat', str(item.path)])}; then remove it: "
-        f"{printable(['sudo', 'rm', str(item.path)])}; or go on without it: --skip {item.store.name}",
+        f"{place(item)} holds something that was not written here; nothing was changed.",
+        cure=f"See what it is: {printable(see)}; then remove it: {printable(away)}; or go on without it: --skip "
+        f"{item.store.name}",
     )
+
+
+def place(item: Item) -> str:
+    """Return where something is, for people: of a database also by which name."""
+    if not isinstance(item.what, Database):
+        return str(item.path)
+    inside = "the store" if item.path == Path() else str(item.path)
+    return f"{inside} of {item.store.clients}, by the name {item.text}," if item.text else inside
+
+
+def inspected(item: Item) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the commands that show what another put in our way, and that take it away."""
+    if isinstance(item.what, Database):
+        remove = look.command(item.what.remove[0], item.text, item.path)
+        root = ("sudo",) if item.store.scope == MACHINE else ()
+        return look.command(item.what.look, item.text, item.path), (*root, *remove)
+    return ("cat", str(item.path)), ("sudo", "rm", str(item.path))
 
 
 def _typed(write: Write, subject: Subject) -> tuple[str, ...]:

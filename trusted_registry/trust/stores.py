@@ -25,6 +25,16 @@ MACHINE, USER = "machine", "user"
 LINUX, MACOS, WINDOWS = "Linux", "Darwin", "Windows"
 
 
+def der(text: str) -> bytes:
+    """Return the first certificate in a text, as DER.
+
+    Raises:
+        ValueError: There is none.
+    """
+    begin = text.index(ssl.PEM_HEADER)
+    return ssl.PEM_cert_to_DER_cert(text[begin : text.index(ssl.PEM_FOOTER, begin)] + ssl.PEM_FOOTER)
+
+
 @dataclass(frozen=True)
 class Subject:
     """What is to be trusted, and by which names.
@@ -49,9 +59,7 @@ class Subject:
     @property
     def der(self) -> bytes:
         """The certificate alone, as DER: whatever else its file says is left out."""
-        text = self.content.decode("ascii", errors="replace")
-        begin = text.index(ssl.PEM_HEADER)
-        return ssl.PEM_cert_to_DER_cert(text[begin : text.index(ssl.PEM_FOOTER, begin)] + ssl.PEM_FOOTER)
+        return der(self.content.decode("ascii", errors="replace"))
 
     @property
     def sha1(self) -> str:
@@ -97,7 +105,9 @@ class Database:
         look: Succeeds where the certificate is in.
         add: Puts it in.
         remove: Takes it out, one command after the other.
-        mark: A file that tells a database from other folders.
+        mark: A file that tells a database from other folders; NSS's alone has one.
+        shown: What `look` is asked with besides, so that it writes the certificate as PEM.
+        proof: Succeeds where the certificate of a name is trusted for TLS.
     """
 
     look: tuple[str, ...]
@@ -105,6 +115,8 @@ class Database:
     remove: tuple[tuple[str, ...], ...]
     places: tuple[str, ...] = ()
     mark: str = ""
+    shown: tuple[str, ...] = ()
+    proof: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -369,6 +381,8 @@ _NSS = Database(
     ),
     mark="cert9.db",
     look=("certutil", "-L", "-d", "sql:{place}", "-n", "{name}"),
+    shown=("-a",),
+    proof=("certutil", "-V", "-u", "L", "-d", "sql:{place}", "-n", "{name}"),
     add=("certutil", "-A", "-d", "sql:{place}", "-t", "C,,", "-n", "{name}", "-i", "{file}"),
     remove=(("certutil", "-D", "-d", "sql:{place}", "-n", "{name}"),),
 )
@@ -379,6 +393,7 @@ def _keystore(alias: str) -> Database:
     named = ("-cacerts", "-storepass", "changeit", "-alias", alias)
     return Database(
         look=("keytool", "-list", *named),
+        shown=("-rfc",),
         add=("keytool", "-importcert", "-noprompt", *named, "-file", "{file}"),
         remove=(("keytool", "-delete", *named),),
     )

@@ -1,0 +1,226 @@
+"""What --fix leaves alone in the stores that are written on request: the system's, browsers' and Java's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from tests import forge, programs
+from tests.disk import snapshot
+from tests.recorder import Recorder
+from tests.trust.machines import Machine
+from trusted_registry import run
+from trusted_registry.certificate import issue
+from trusted_registry.chapters import doctor
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import connection
+from trusted_registry.trust import here, stores
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import MakeSettings
+    from trusted_registry.doctor.finding import Finding
+    from trusted_registry.settings import Settings
+
+pytestmark = pytest.mark.process
+
+ANCHORS = tuple(row for row in stores.STORES if row.name == "system" and not row.database)
+OTHER = "somebody else's\n"
+
+
+def _nobody() -> NoReturn:
+    raise RegistryError("No Docker Engine answers on this machine.", cure="./inv engine")
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """A machine with every family's folder of anchors and without an engine, which every task takes for this one."""
+    made = Machine(tmp_path / "machine")
+    monkeypatch.setattr(stores, "here", lambda: made.where)
+    monkeypatch.setattr(connection, "client", _nobody)
+    for store in ANCHORS:
+        made.folder(store.signs.paths[0])
+        assert store.refresh
+        programs.put(store.refresh.command[0], "exit 0", tmp_path, monkeypatch)
+    return made
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings) -> Settings:
+    """A checkout with a certificate."""
+    made = make_settings(tool="cryptography")
+    issue.ensure(made, Recorder())
+    return made
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """Another's certificate."""
+    return forge.save(forge.authority(subject="another authority"), tmp_path, "other")
+
+
+@pytest.fixture
+def browser(machine: Machine) -> Path:
+    """A database of a browser's, made by the real certutil."""
+    programs.need(certutil="libnss3-tools")
+    machine.program("certutil")
+    folder = machine.folder("{home}/.pki/nssdb")
+    _typed("certutil", "-N", "-d", f"sql:{folder}", "--empty-password")
+    return folder
+
+
+@pytest.fixture
+def java(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A keystore that the real keytool takes for the runtime's."""
+    programs.need(keytool="default-jre-headless")
+    real, keystore = programs.real("keytool"), tmp_path / "cacerts"
+    own = f'[ "$word" = -cacerts ] && set -- "$@" -keystore {keystore} || set -- "$@" "$word"'
+    programs.put("keytool", f'for word; do shift; {own}; done; exec {real} "$@"', tmp_path, monkeypatch)
+    machine.program("keytool")
+    return keystore
+
+
+def _typed(*argv: str) -> str:
+    done = run.look(argv)
+    assert done.ok, done.err
+    return done.out
+
+
+def _fixed(settings: Settings, client: str) -> tuple[list[Finding], Recorder]:
+    """Have doctor mend all it may about a client, a person saying yes to everything; return what is left wrong."""
+    edge = Recorder()
+    found = doctor.examine(settings, edge, client=client, remote="", fix=True)
+    return [finding for finding in found if finding.client == client], edge
+
+
+def _nss(folder: Path) -> dict[str, tuple[str, str]]:
+    """Return trust and certificate by nickname: all that a database says."""
+    lines = _typed("certutil", "-L", "-d", f"sql:{folder}").splitlines()[4:]  # a title in two lines between blank ones
+    held = [line.rsplit(maxsplit=1) for line in lines]
+    named = {name.rstrip(): trust for name, trust in held}
+    return {
+        name: (trust, _typed("certutil", "-L", "-a", "-d", f"sql:{folder}", "-n", name))
+        for name, trust in named.items()
+    }
+
+
+def _nss_add(folder: Path, name: str, trust: str, certificate: Path) -> None:
+    _typed("certutil", "-A", "-d", f"sql:{folder}", "-t", trust, "-n", name, "-i", str(certificate))
+
+
+def _jks(alias: str) -> str:
+    return _typed("keytool", "-list", "-rfc", "-cacerts", "-storepass", "changeit", "-alias", alias)
+
+
+def _jks_add(alias: str, certificate: Path) -> None:
+    named = ("-cacerts", "-storepass", "changeit", "-alias", alias)
+    _typed("keytool", "-importcert", "-noprompt", *named, "-file", str(certificate))
+
+
+# The system's anchors
+
+
+@pytest.mark.parametrize("key", [row.key for row in ANCHORS])
+def test_a_foreign_anchor_by_the_very_name_that_ours_would_have_stays_and_no_family_is_written(
+    key: str, machine: Machine, settings: Settings
+) -> None:
+    (file,) = next(row for row in ANCHORS if row.key == key).files(here.subject(settings))
+    machine.file(file.path, OTHER)
+    before = snapshot(machine.root)
+    left, edge = _fixed(settings, "system")
+    assert snapshot(machine.root) == before
+    assert any(f"{machine.where.path(file.path)} holds something" in warning for warning in edge.warned)
+    assert any(finding.fix is None and file.path in finding.evidence for finding in left)
+
+
+def test_another_s_anchor_beside_ours_stays_as_it_is(machine: Machine, settings: Settings, other: Path) -> None:
+    for store in ANCHORS:
+        machine.file(f"{store.signs.paths[0]}/theirs.crt", other.read_bytes(), mode=0o640)
+    before = snapshot(machine.root)
+    assert _fixed(settings, "system")[0] == []
+    after = snapshot(machine.root)
+    assert len(after) == len(before) + len(ANCHORS)
+    assert {path: after[path] for path in before} == before
+
+
+# Browsers
+
+
+def test_another_s_certificate_by_the_very_nickname_of_ours_stays_and_is_named(
+    browser: Path, settings: Settings, other: Path
+) -> None:
+    name = here.subject(settings).name
+    _nss_add(browser, name, "P,,", other)
+    before = _nss(browser)
+    assert list(before) == [name]
+    left, edge = _fixed(settings, "nss")
+    assert _nss(browser) == before
+    assert (edge.asked, [finding.fix for finding in left]) == ([], [None])
+    assert (name in left[0].evidence, left[0].cure[0].startswith("certutil -L")) == (True, True)
+    assert left[0].cure[1].startswith(f"certutil -D -d sql:{browser} -n {name} && ./inv trust.linux --only nss")
+
+
+@pytest.mark.parametrize("trust", [",,", "p,,", "T,c,"])
+def test_our_certificate_that_somebody_keeps_under_a_name_and_with_trust_of_his_own_stays_so(
+    trust: str, browser: Path, settings: Settings
+) -> None:
+    _nss_add(browser, "my registry", trust, settings.folder / "ca.crt")
+    before = _nss(browser)
+    left, _ = _fixed(settings, "nss")
+    assert _nss(browser) == before
+    assert ["my registry" in finding.evidence and finding.fix is None for finding in left] == [True]
+
+
+def test_our_certificate_that_somebody_trusts_under_a_name_of_his_own_is_trusted(
+    browser: Path, settings: Settings
+) -> None:
+    _nss_add(browser, "my registry", "CT,,", settings.folder / "ca.crt")
+    before = _nss(browser)
+    left, edge = _fixed(settings, "nss")
+    assert (_nss(browser), left, edge.asked) == (before, [], [])
+
+
+def test_another_s_certificates_beside_ours_stay_as_they_are(browser: Path, settings: Settings, other: Path) -> None:
+    _nss_add(browser, "theirs", "p,,", other)
+    before = _nss(browser)
+    assert _fixed(settings, "nss")[0] == []
+    after = _nss(browser)
+    assert (after.pop(here.subject(settings).name)[0], after) == ("C,,", before)
+
+
+# Java
+
+
+def test_another_s_certificate_by_the_very_alias_of_ours_stays_and_is_named(
+    java: Path, settings: Settings, other: Path
+) -> None:
+    name = here.subject(settings).name
+    _jks_add(name, other)
+    before = java.read_bytes()
+    left, edge = _fixed(settings, "java")
+    assert java.read_bytes() == before
+    assert (edge.asked, [finding.fix for finding in left]) == ([], [None])
+    assert left[0].cure[1].startswith("sudo keytool -delete")
+
+
+def test_another_s_certificate_beside_ours_in_java_s_keystore_stays_as_it_is(
+    java: Path, settings: Settings, other: Path
+) -> None:
+    _jks_add("theirs", other)
+    before = _jks("theirs")
+    assert _fixed(settings, "java")[0] == []
+    assert (_jks("theirs"), java.stat().st_size > 0) == (before, True)
+    assert "BEGIN CERTIFICATE" in _jks(here.subject(settings).name)
+
+
+def test_debian_s_own_entry_for_java_that_is_another_s_keeps_the_system_from_being_told(
+    java: Path, machine: Machine, settings: Settings, other: Path
+) -> None:
+    machine.file("/etc/ca-certificates/update.d/jks-keystore")
+    _jks_add(f"debian:{here.subject(settings).name}.pem", other)
+    before = (java.read_bytes(), snapshot(machine.root))
+    left, edge = _fixed(settings, "system")
+    assert ((java.read_bytes(), snapshot(machine.root)), bool(edge.warned)) == (before, True)
+    assert any(finding.fix is None for finding in left)
