@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import http.client
 import json
 import os
@@ -239,6 +240,26 @@ HEADS = st.one_of(
         st.one_of(st.binary(max_size=100), st.sampled_from([b"0\r\n\r\n", b"-3\r\nabc", b"5\r\nabc", b"{}"])),
     ),
 )
+
+
+CLOSING = b"Connection: close\r\n"
+
+
+@pytest.mark.parametrize("head", [b"", CLOSING], ids=["kept", "closing"])
+@pytest.mark.parametrize("rest", [b"Content-Length: 9\r\n\r\n{}", b"Transfer-Encoding: chunked\r\n\r\n9\r\n{}"])
+def test_an_answer_that_stalls_leaves_no_socket_open(head: bytes, rest: bytes, server: Server) -> None:
+    server.script = [(OK + head + rest, 2 * LIMIT)]
+    # What is caught here keeps the frames alive that it came through, and all that they hold.
+    with pytest.raises(TimeoutError) as caught:
+        probe.request(server.at, "GET", "/v2/", None)
+    assert caught.tb
+    assert [it for it in gc.get_objects() if isinstance(it, socket.socket) and _leads_to(it, server)] == []
+
+
+def _leads_to(it: socket.socket, server: Server) -> bool:
+    with contextlib.suppress(OSError):
+        return bool(it.getpeername()[1] == server.at.port)
+    return False
 
 
 @quick

@@ -217,6 +217,11 @@ def test_an_empty_file_is_valid(path: str) -> None:
     shared.check(path, "")
 
 
+def test_an_anchor_may_be_given_twice() -> None:
+    text = "a: &a [1]\nb: &a [2]\n"
+    assert shared.merged(text, K3S).startswith(text)
+
+
 def test_files_of_other_kinds_are_not_read() -> None:
     shared.check("daemon.json", "mirrors: [")
 

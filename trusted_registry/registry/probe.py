@@ -84,8 +84,8 @@ def request(  # noqa: PLR0913, PLR0917 - a request has so many parts
     connection.response_class = _bounded  # type: ignore[assignment]  # it is only ever called
     try:
         connection.request(method, path, body=body or None, headers=dict(headers or {}))
-        answer = connection.getresponse()
-        return answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read(_BODY)
+        with connection.getresponse() as answer:
+            return answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read(_BODY)
     except OSError:  # first, since a certificate that is refused is a ValueError too
         raise
     except ValueError as error:  # http.client hands a chunk's size on as it came, and no read takes -2

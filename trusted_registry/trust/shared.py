@@ -90,9 +90,11 @@ def _yaml(path: PurePath | str, text: str) -> dict[str, Any]:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
+    reader = YAML(typ="safe", pure=True)
+    reader.composer.warn_double_anchors = False  # YAML 1.2.2, section 3.2.2.2: the later one counts
     try:
         # Composed, not constructed: what a value means is k3s's business, and a wrong date is no wrong YAML.
-        tree = YAML(typ="safe", pure=True).compose(text)
+        tree = reader.compose(text)
         meaning = _meaning(path, tree) if tree else None
     except (YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
