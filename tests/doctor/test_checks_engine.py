@@ -45,6 +45,18 @@ def test_a_proxy_that_swallows_the_registry_is_found_and_its_password_not_shown(
     assert ("secret" in str(finding), f"localhost,.corp,{ADDRESS}" in finding.cure[0]) == (False, True)
 
 
+def test_the_engine_s_proxy_is_the_engine_s_trouble_alone_and_mended_as_this_system_does_it(machine: Machine) -> None:
+    proxy = Proxy("the engine", "http://10.9.9.9", "")
+    for systemd, wanted in ((True, "systemctl restart docker"), (False, "service docker restart")):
+        finding = only(replace(machine.facts, proxies=(proxy,), systemd=systemd), "proxy")
+        assert (finding.client, wanted in finding.cure[0]) == ("docker", True)
+
+
+def test_the_shell_s_proxy_is_every_program_s_trouble_and_mended_in_the_shell(machine: Machine) -> None:
+    finding = only(replace(machine.facts, proxies=(Proxy("this shell", "http://10.9.9.9", ""),)), "proxy")
+    assert (finding.client, finding.cure) == ("", (f'export NO_PROXY="${{NO_PROXY:+$NO_PROXY,}}{ADDRESS}"',))
+
+
 def test_a_proxy_that_the_registry_goes_past_is_no_finding(machine: Machine) -> None:
     assert found(replace(machine.facts, proxies=(Proxy("the engine", "http://10.9.9.9", "192.168.0.0/16"),))) == []
 

@@ -180,11 +180,20 @@ def test_what_the_engine_says_of_its_proxy_is_checked_like_the_rest(evil: str) -
     assert ("reboot" in last, "NO_PROXY=192.168.0.12" in last) == (False, True)
 
 
-def test_the_docker_hub_is_never_the_registry_that_a_cure_names() -> None:
-    said = 'Get "https://registry-1.docker.io/v2/": x509: certificate has expired or is not yet valid: is after'
-    assert all("docker.io" not in line for line in commands(said))
-    said = 'Get "https://auth.docker.io/token": proxyconnect tcp: dial tcp: lookup proxy: oops'
-    assert all("docker.io" not in line for line in commands(said))
+@pytest.mark.parametrize(
+    ("hub", "named"), [("registry-1.docker.io", False), ("docker.io", False), ("mydocker.io", True)]
+)
+@pytest.mark.parametrize(
+    "said",
+    [
+        'Get "https://{}/v2/": x509: certificate is not valid for any names, but wanted to match x',
+        'Get "https://{}/token": proxyconnect tcp: dial tcp: lookup proxy: oops',
+    ],
+)
+def test_the_docker_hub_is_never_the_registry_that_a_cure_names(said: str, hub: str, named: bool) -> None:  # noqa: FBT001 - a parameter
+    found = commands(said.format(hub))
+    assert found
+    assert any("docker.io" in line for line in found) is named
 
 
 def test_of_a_long_log_the_end_is_read_in_seconds() -> None:

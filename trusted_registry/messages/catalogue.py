@@ -43,7 +43,7 @@ _ENDPOINTS = [
         r"(?P<host>\d+\.\d+\.\d+\.\d+)",
     )
 ]
-_BESIDE = ("docker.io", "docker.com", "curl.se")
+_BESIDE = (".docker.io", ".docker.com", ".curl.se")
 """What messages name for another reason than the trouble: the Hub, and where a program's manual is."""
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z")
 _DOCTOR = Step("./inv doctor", "looks for what is wrong")
@@ -196,7 +196,7 @@ def _endpoint(said: Mapping[str, str], line: str, context: Iterable[str]) -> tup
                 default = 80 if groups.get("scheme") == "http" else HTTPS
                 host, port = _checked_host(groups["host"]), _port(groups.get("port"), default)
                 plausible = groups.get("port") or groups.get("scheme") or "." in host or ":" in host
-                if host and port and plausible and not host.endswith(_BESIDE):
+                if host and port and plausible and not f".{host}".endswith(_BESIDE):
                     return host, port
     name = _checked_host(said.get("name", ""))
     return (name, HTTPS) if name else ("", 0)
