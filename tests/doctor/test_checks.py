@@ -183,7 +183,7 @@ def test_a_registry_that_was_not_restarted_after_a_renewal_is_found_and_restarte
 
 
 def test_a_registry_that_does_not_answer_is_found(machine: Machine) -> None:
-    only(wired(machine, silent="Connection refused", shown=None, status=0), "served")
+    assert found(wired(machine, silent="Connection refused", shown=None, status=0)) == ["served"]
 
 
 def test_an_address_that_the_machine_has_no_more_is_named_as_the_cause(machine: Machine) -> None:
@@ -203,7 +203,7 @@ def test_an_address_that_the_machine_has_no_more_is_named_as_the_cause(machine: 
     ],
 )
 def test_a_registry_that_does_not_speak_as_it_should_is_found(change: dict[str, object], machine: Machine) -> None:
-    only(wired(machine, **change), "protocol")
+    assert found(wired(machine, **change)) == ["protocol"]
 
 
 def test_a_login_that_is_asked_for_is_healthy(machine: Machine) -> None:
@@ -211,7 +211,7 @@ def test_a_login_that_is_asked_for_is_healthy(machine: Machine) -> None:
 
 
 def test_a_registry_that_lets_everybody_in_though_there_are_users_is_found(machine: Machine) -> None:
-    only(replace(machine.facts, login=True), "login")
+    assert found(replace(machine.facts, login=True)) == ["login"]
 
 
 def test_a_hash_that_the_registry_does_not_read_is_found(machine: Machine) -> None:
@@ -221,7 +221,7 @@ def test_a_hash_that_the_registry_does_not_read_is_found(machine: Machine) -> No
 
 @pytest.mark.parametrize("skew", [-3600.0, 90.0])
 def test_a_clock_that_is_far_off_is_found(skew: float, machine: Machine) -> None:
-    only(wired(machine, skew=skew), "clock")
+    assert found(wired(machine, skew=skew)) == ["clock"]
 
 
 @pytest.mark.parametrize("skew", [-20.0, 0.0, 59.0, None])
@@ -231,7 +231,7 @@ def test_a_clock_that_is_near_enough_is_no_finding(skew: float | None, machine: 
 
 @pytest.mark.parametrize("disk", [Disk("/v", 1 << 20, 0, 0), Disk("/v", 10 << 30, 1000, 3)])
 def test_a_disk_without_room_is_found(disk: Disk, machine: Machine) -> None:
-    only(replace(machine.facts, disk=disk), "disk")
+    assert found(replace(machine.facts, disk=disk)) == ["disk"]
 
 
 def test_a_disk_that_counts_no_inodes_is_not_out_of_them(machine: Machine) -> None:

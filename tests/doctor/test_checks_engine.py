@@ -26,7 +26,7 @@ def test_an_engine_that_does_not_answer_is_told_with_its_cure(machine: Machine) 
 )
 def test_an_engine_that_is_too_old_or_another_machine_s_is_found(change: dict[str, str], machine: Machine) -> None:
     assert machine.facts.engine
-    only(replace(machine.facts, engine=replace(machine.facts.engine, **change)), "engine")  # type: ignore[arg-type]
+    assert found(replace(machine.facts, engine=replace(machine.facts.engine, **change))) == ["engine"]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("version", ["19.03.15", "20.10.24+dfsg1", "28.5.2", "29.0.0-rc.1", "dev"])

@@ -186,7 +186,7 @@ def test_what_the_engine_says_of_its_proxy_is_checked_like_the_rest(evil: str) -
 @pytest.mark.parametrize(
     "said",
     [
-        'Get "https://{}/v2/": x509: certificate is not valid for any names, but wanted to match x',
+        'Get "https://{}/v2/": x509: certificate signed by unknown authority',
         'Get "https://{}/token": proxyconnect tcp: dial tcp: lookup proxy: oops',
     ],
 )
