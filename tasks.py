@@ -89,12 +89,12 @@ def registry_test(c: Context, image: str = "", lan: bool = False) -> None:
     registry.test(_settings(c), _terminal(c), image=image, lan=lan)
 
 
-@task
-def trust_insecure(c: Context) -> None:
+@task(help={"remove": "Take that back, and no trust."})
+def trust_insecure(c: Context, remove: bool = False) -> None:
     """Let this engine use plain HTTP on the LAN address."""
     from trusted_registry.chapters import trust
 
-    trust.insecure(_settings(c), _terminal(c))
+    trust.insecure(_settings(c), _terminal(c), remove=remove)
 
 
 # The document's second part: certificates for an IP address, and the registry that serves them

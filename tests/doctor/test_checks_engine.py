@@ -36,7 +36,9 @@ def test_an_engine_that_will_do_is_no_finding(version: str, machine: Machine) ->
 
 
 def test_a_registry_that_the_engine_does_not_verify_is_found(machine: Machine) -> None:
-    assert ADDRESS in only(replace(machine.facts, unverified=(ADDRESS,)), "insecure").evidence
+    finding = only(replace(machine.facts, unverified=(ADDRESS,)), "insecure")
+    assert ADDRESS in finding.evidence
+    assert finding.cure == ("./inv trust.insecure --remove  # where ./inv trust.insecure put it there",)
 
 
 def test_a_proxy_that_swallows_the_registry_is_found_and_its_password_not_shown(machine: Machine) -> None:

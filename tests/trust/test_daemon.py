@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +12,12 @@ import pytest
 from tests.disk import mode, snapshot
 from tests.recorder import Recorder
 from tests.trust.engines import StandIn, as_engine
+from trusted_registry.certificate import issue
+from trusted_registry.chapters import trust as chapter
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust import daemon, insecure, ledger, takeback
+from trusted_registry.registry import engine as engines
+from trusted_registry.trust import daemon, here, insecure, ledger, takeback
+from trusted_registry.trust.here import Choice
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
@@ -159,3 +164,53 @@ def test_a_dry_run_changes_nothing_and_shows_the_file(make_settings: MakeSetting
 def test_an_ipv6_registry_stands_in_brackets(make_settings: MakeSettings, engine: StandIn, edge: Recorder) -> None:
     _allow(make_settings, engine, edge, address="fd00::12")
     assert engine.info().insecure == ("[fd00::12]:5000",)
+
+
+def test_plain_http_alone_is_taken_back_and_the_trust_beside_it_stays(
+    make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path
+) -> None:
+    path.write_text(THEIRS)
+    settings = make_settings(tool="cryptography")
+    issue.ensure(settings, edge)
+    here.trust(settings, as_engine(engine), edge, Choice(only=("docker-rootless",)))
+    trusted = snapshot(path.parent / "certs.d")
+    _allow(make_settings, engine, edge)
+    assert takeback.disallow(settings, as_engine(engine), edge) == [f"{REGISTRY} in {path}"]
+    assert (path.read_text(), engine.info().insecure, snapshot(path.parent / "certs.d")) == (THEIRS, (), trusted)
+    assert {entry.store for entry in ledger.read(ledger.where())} == {"docker-rootless"}
+    assert len(trusted) == 4
+    assert takeback.disallow(settings, as_engine(engine), edge) == []
+
+
+def test_what_another_checkout_allowed_stays_allowed(
+    make_settings: MakeSettings, engine: StandIn, edge: Recorder, tmp_path: Path
+) -> None:
+    _allow(make_settings, engine, edge)
+    another = dataclasses.replace(make_settings(), root=tmp_path / "another")
+    assert takeback.disallow(another, as_engine(engine), edge) == []
+    assert engine.info().insecure == (REGISTRY,)
+
+
+def test_a_dry_run_of_taking_it_back_changes_nothing(
+    make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path
+) -> None:
+    _allow(make_settings, engine, edge)
+    before, dry = snapshot(Path.home()), Recorder(dry=True)
+    takeback.disallow(make_settings(), as_engine(engine), dry)
+    assert (snapshot(Path.home()), any(str(path) in line for line in dry.typed)) == (before, True)
+
+
+def test_a_person_hears_what_was_taken_back_and_what_somebody_else_left_there(
+    make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "perhaps", lambda _edge: as_engine(engine))
+    _allow(make_settings, engine, edge)
+    chapter.insecure(make_settings(), edge, remove=True)
+    assert (edge.said[-1], edge.warned) == (f"removed: {REGISTRY} in {path}", [])
+    path.write_text(json.dumps({insecure.KEY: [REGISTRY, "192.168.0.12"]}))
+    engine.reload(path)
+    chapter.insecure(make_settings(), edge, remove=True)
+    assert edge.said[-1] == "trust: this checkout allows no plain HTTP here"
+    assert [line.partition(", by")[0] for line in edge.warned] == [
+        f"the engine still verifies nothing at 192.168.0.12, 192.168.0.12:443, {REGISTRY}"
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING
 
@@ -143,12 +144,31 @@ def on_macos(settings: Settings, edge: Edge, *, keychain: str) -> None:
             edge.say(f"{store.clients}: it {store.restart.why}, so: {store.restart.command}")
 
 
-def insecure(settings: Settings, edge: Edge) -> None:
-    """Let the engine use plain HTTP on the LAN address."""
+def insecure(settings: Settings, edge: Edge, *, remove: bool = False) -> None:
+    """Let the engine use plain HTTP on the LAN address, or no longer."""
+    if remove:
+        _secure(settings, engines.perhaps(edge), edge)
+        return
     changed = daemon.allow_plain(settings, engines.connect(edge), edge)
     registry = address.reference(settings.address, settings.plain_port)
     state = "now" if changed else "already"
-    tell(edge, f"trust: plain HTTP on {registry} is {state} allowed; nobody verifies it. ./inv trust.remove ends that")
+    ends = "./inv trust.insecure --remove ends that"
+    tell(edge, f"trust: plain HTTP on {registry} is {state} allowed; nobody verifies it. {ends}")
+
+
+def _secure(settings: Settings, engine: Engine, edge: Edge) -> None:
+    """Take back what this checkout allowed, and say where the engine verifies nothing all the same."""
+    freed = takeback.disallow(settings, engine, edge)
+    for place in freed:
+        tell(edge, f"removed: {place}")
+    if not freed:
+        edge.say("trust: this checkout allows no plain HTTP here")
+    if edge.dry:
+        return
+    plain = dataclasses.replace(settings, port=settings.plain_port)
+    left = dict.fromkeys([*here.unverified(settings, engine), *here.unverified(plain, engine)])
+    if left:
+        edge.warn(f"the engine still verifies nothing at {', '.join(left)}, by another's doing: {daemon.BY_HAND}")
 
 
 def remove(settings: Settings, edge: Edge, *, everyone: bool) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from trusted_registry import address
 from trusted_registry.doctor.finding import Finding
 from trusted_registry.messages import catalogue
+from trusted_registry.trust import daemon
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,9 +53,9 @@ def insecure(facts: Facts) -> Iterator[Finding]:
             "insecure",
             f"the engine's insecure-registries name {spelling}, or its network",
             "Then the engine verifies nothing there: whoever answers in the registry's place is believed.",
-            ("./inv trust.remove && ./inv trust.linux  # where ./inv trust.insecure put it there",),
+            ("./inv trust.insecure --remove  # where ./inv trust.insecure put it there",),
             client="docker",
-            instead=("sudo editor /etc/docker/daemon.json && sudo pkill -HUP dockerd  # where somebody else did",),
+            instead=(f"{daemon.BY_HAND}  # where somebody else did",),
         )
 
 

@@ -61,7 +61,7 @@ HTTP = (
         "This client speaks plain HTTP, and {registry} speaks TLS.",
         (
             Step("curl --cacert certs/ca.crt {url}/v2/", "https:// in the address; ctr: without --plain-http"),
-            Step("./inv trust.remove", "where insecure-registries names it: takes that back"),
+            Step("./inv trust.insecure --remove", "where insecure-registries names it: takes that back alone"),
         ),
         ("insecure", "certs.d"),
     ),

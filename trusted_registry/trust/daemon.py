@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
 
+STORE = "insecure"
+"""What the ledger knows it by."""
+BY_HAND = "sudo editor /etc/docker/daemon.json && sudo pkill -HUP dockerd"
+"""What takes an entry of somebody else's out."""
 TAKEN_UP = 5.0
 """Seconds that an engine may take to reload its configuration."""
 
@@ -40,10 +44,10 @@ def allow_plain(settings: Settings, engine: Engine, edge: Edge) -> bool:
     change = Write(path, insecure.added(before, registry, path).encode(), _mode(path))
     backup = Write(_backup(path), before.encode(), _mode(path))
     if not edge.dry:
-        written = Plan("insecure", (change,), ())
+        written = Plan(STORE, (change,), ())
         ledger.record(ledger.where(), ledger.entries(written, by=settings.root, value=registry))
     if before and not backup.path.exists():
-        apply.carry_out(Plan("insecure", (backup,), (("cp", str(path), str(backup.path)),)), edge)
+        apply.carry_out(Plan(STORE, (backup,), (("cp", str(path), str(backup.path)),)), edge)
     _put(change, engine, edge, registry, listed=True)
     return True
 
@@ -64,10 +68,10 @@ def disallow(entry: ledger.Entry, engine: Engine, edge: Edge) -> None:
         interim = Write(path, insecure.emptied(before, entry.value, path).encode(), _mode(path))
         _put(interim, engine, edge, entry.value, listed=False)
     if after:
-        apply.carry_out(Plan("insecure", (Write(path, after.encode(), _mode(path)),), ()), edge)
+        apply.carry_out(Plan(STORE, (Write(path, after.encode(), _mode(path)),), ()), edge)
     obsolete = [Remove(backup, keep=path.parent)] if original and not _others(entry) else []
     obsolete += [] if after else [Remove(path, keep=path.parent)]
-    apply.carry_out(removal("insecure", tuple(obsolete)), edge)
+    apply.carry_out(removal(STORE, tuple(obsolete)), edge)
 
 
 def _others(entry: ledger.Entry) -> bool:
@@ -87,7 +91,7 @@ def _backup(path: Path) -> Path:
 def _put(change: Write, engine: Engine, edge: Edge, registry: str, *, listed: bool) -> None:
     """Write daemon.json, have the engine read it, and wait until it lists a registry, or no longer does."""
     edge.say(f'{change.path}: "{insecure.KEY}" {"gains" if listed else "loses"} "{registry}"')
-    apply.carry_out(Plan("insecure", (change,), (("editor", str(change.path)),)), edge)
+    apply.carry_out(Plan(STORE, (change,), (("editor", str(change.path)),)), edge)
     if not engine.here and not edge.dry:
         return  # one that starts later reads it then
     reload(engine, edge)

@@ -61,6 +61,25 @@ def remove(settings: Settings, engine: Engine, edge: Edge, *, everyone: bool = F
         return freed
 
 
+def disallow(settings: Settings, engine: Engine, edge: Edge) -> list[str]:
+    """Take back what this checkout allowed of plain HTTP on this machine, and no trust.
+
+    Returns:
+        The places that were freed.
+
+    Raises:
+        RegistryError: daemon.json cannot be understood or written, or the engine does not take it up.
+    """
+    freed = []
+    with apply.one_at_a_time(edge):
+        for entry in ledger.read(ledger.where()):
+            if entry.store == daemon.STORE and entry.by == str(settings.root):
+                daemon.disallow(entry, engine, edge)
+                _forget([entry], edge)
+                freed.append(f"{entry.value} in {entry.path}")
+    return freed
+
+
 @contextlib.contextmanager
 def _kept_for_the_end(failed: list[RegistryError]) -> Iterator[None]:
     """Let one store's trouble keep no other store's trust in place."""
