@@ -349,7 +349,7 @@ def trust_hosts(
 ) -> None:
     """Have many machines trust the registry, over SSH, by Ansible."""
     from trusted_registry.chapters import hosts
-    from trusted_registry.trust.hosts import Errand, checked, table
+    from trusted_registry.trust.elsewhere.hosts import Errand, checked, table
 
     t = _terminal(c)
     wanted = checked(Errand(inventory, limit, user, forks, check, remove, system, ask_become_pass))
@@ -381,7 +381,7 @@ def trust_nodes(
     """Have nodes that are containers trust the registry: kind, k3d."""
     from trusted_registry.chapters import nodes
     from trusted_registry.registry.engine import connect
-    from trusted_registry.trust.nodes import insist, table
+    from trusted_registry.trust.elsewhere.nodes import insist, table
 
     t, errand = _terminal(c), nodes.Errand(label, remove=remove, check=check, restart=restart)
     found = nodes.trust(_settings(c, address=address, names=names, port=port), connect(t), t, errand)

@@ -15,7 +15,7 @@ from bench.report import Compared, Row
 from bench.stand import INV, ROOT, Stand
 from bench.timing import Side, Spread, in_turn, seconds
 from tests import sshd
-from trusted_registry.trust import hosts as fleet
+from trusted_registry.trust.elsewhere import hosts as fleet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

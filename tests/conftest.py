@@ -18,7 +18,7 @@ import pytest
 from tests.recorder import Recorder
 from trusted_registry.defaults import DEFAULTS
 from trusted_registry.settings import Settings, load
-from trusted_registry.trust import stores
+from trusted_registry.trust import whereabouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,9 +69,9 @@ def _apart_from_this_machine(
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{home}/no-engine.sock")
-    real = stores.here
+    real = whereabouts.here
     machine = tmp_path_factory.mktemp("machine")
-    monkeypatch.setattr(stores, "here", lambda: dataclasses.replace(real(), root=machine, programs=()))
+    monkeypatch.setattr(whereabouts, "here", lambda: dataclasses.replace(real(), root=machine, programs=()))
 
 
 @pytest.fixture(autouse=True)

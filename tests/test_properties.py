@@ -39,8 +39,12 @@ from trusted_registry.edge import printable
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.registry import spec as specs
 from trusted_registry.registry import users
-from trusted_registry.trust import insecure, kit, shared, stores, toml
-from trusted_registry.trust.stores import STORES, Subject
+from trusted_registry.trust import whereabouts
+from trusted_registry.trust.clients import insecure
+from trusted_registry.trust.elsewhere import kit
+from trusted_registry.trust.lines import shared, toml
+from trusted_registry.trust.row import Subject
+from trusted_registry.trust.stores import STORES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -378,7 +382,7 @@ def subjects(draw: st.DrawFn) -> Subject:
     return Subject(PEM, FINGERPRINT, address.spellings(settings.hosts, settings.port))
 
 
-WHERE = stores.here({}, Path("/home/ada"))
+WHERE = whereabouts.here({}, Path("/home/ada"))
 
 
 def _files(subject: Subject, suffix: str) -> Iterator[tuple[str, str, str]]:

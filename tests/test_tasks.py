@@ -23,7 +23,7 @@ from trusted_registry import invoking
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.registry import connection
-from trusted_registry.trust import stores
+from trusted_registry.trust import whereabouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +87,7 @@ def checkout(
     """A checkout with a certificate, in which the tasks of this process work."""
     monkeypatch.setattr(tasks, "ROOT", tmp_path)
     monkeypatch.setenv("INVOKE_REGISTRY_ADDRESS", ADDRESS)
-    (stores.here().root / "var/lib/docker").mkdir(parents=True)
+    (whereabouts.here().root / "var/lib/docker").mkdir(parents=True)
     issue.ensure(make_settings(tool="cryptography"), edge)
     yield tmp_path
     gc.collect()  # the Docker SDK closes a socket that was refused only when it is collected

@@ -12,7 +12,7 @@ from trusted_registry import address
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import probe, users
-from trusted_registry.trust import here, overview
+from trusted_registry.trust.local import here, overview
 
 if TYPE_CHECKING:
     from trusted_registry.registry.answers import Running

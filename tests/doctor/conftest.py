@@ -13,7 +13,8 @@ from trusted_registry.doctor import checks, trusts
 from trusted_registry.doctor.facts import Disk, Facts, Kept, Wire
 from trusted_registry.registry.answers import Info, Running
 from trusted_registry.trust import stores
-from trusted_registry.trust.stores import Store, Subject, Where
+from trusted_registry.trust.row import Store, Subject
+from trusted_registry.trust.whereabouts import Where
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tests.forge import Forged
     from trusted_registry.doctor.facts import Stored
     from trusted_registry.doctor.finding import Finding
-    from trusted_registry.trust.ledger import Entry
+    from trusted_registry.trust.local.ledger import Entry
 
 ADDRESS = "192.168.0.12"
 ENGINE = Info(

@@ -12,8 +12,8 @@ from trusted_registry.doctor import checks
 from trusted_registry.doctor.facts import Stored
 from trusted_registry.doctor.finding import Chmod, Trust
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust.containerd import Advice
-from trusted_registry.trust.ledger import entry
+from trusted_registry.trust.clients.containerd import Advice
+from trusted_registry.trust.local.ledger import entry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.doctor.conftest import Machine
     from trusted_registry.doctor.finding import Finding
-    from trusted_registry.trust.ledger import Entry
+    from trusted_registry.trust.local.ledger import Entry
 
 ALL = ("docker", "docker-rootless", "containers", "containerd", "k3s", "system-debian")
 OTHER = b"-----BEGIN CERTIFICATE-----\nsomebody else's\n-----END CERTIFICATE-----\n"

@@ -19,7 +19,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.registry import ports, users
 from trusted_registry.registry import spec as specs
 from trusted_registry.registry.answers import Info
-from trusted_registry.trust import here
+from trusted_registry.trust.local import here
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,9 @@ from trusted_registry.certificate import issue
 from trusted_registry.doctor import mend
 from trusted_registry.doctor.finding import Chmod, Finding, Fix, Renew, Restart, Start, Trust
 from trusted_registry.registry import serve
-from trusted_registry.trust import ledger, stores
+from trusted_registry.trust import stores, whereabouts
+from trusted_registry.trust.local import ledger
+from trusted_registry.trust.row import Subject
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,8 +53,10 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path.chmod(0o755)
     (root / "var/lib/docker").mkdir(parents=True)
     home = root / "home"
-    where = stores.Where(home, home / ".config", home / ".local", root / "run", home / ".docker", (root / "bin",), root)
-    monkeypatch.setattr(stores, "here", lambda: where)
+    where = whereabouts.Where(
+        home, home / ".config", home / ".local", root / "run", home / ".docker", (root / "bin",), root
+    )
+    monkeypatch.setattr(whereabouts, "here", lambda: where)
     return root
 
 
@@ -109,8 +113,8 @@ def test_trust_of_ours_that_is_stale_is_written_anew(settings: Settings, edge: R
 
 def _strangers(root: Path, settings: Settings) -> list[Path]:
     """Return a file of somebody else's in every place that trust is written to, by the table itself."""
-    subject = stores.Subject(b"", "0" * 64, (settings.address, f"{settings.address}:443"))
-    where = dataclasses.replace(stores.here(), root=root)
+    subject = Subject(b"", "0" * 64, (settings.address, f"{settings.address}:443"))
+    where = dataclasses.replace(whereabouts.here(), root=root)
     named = [file.path for row in stores.STORES for file in row.files(subject) if file.spelling]
     shared = [block.path for row in stores.STORES for block in row.blocks(subject)]
     return [where.path(path) for path in dict.fromkeys((*named, *shared))]

@@ -15,7 +15,8 @@ from trusted_registry.certificate import issue
 from trusted_registry.chapters import doctor
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import connection
-from trusted_registry.trust import here, stores
+from trusted_registry.trust import stores, whereabouts
+from trusted_registry.trust.local import here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +39,7 @@ def _nobody() -> NoReturn:
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """A machine with every family's folder of anchors and without an engine, which every task takes for this one."""
     made = Machine(tmp_path / "machine")
-    monkeypatch.setattr(stores, "here", lambda: made.where)
+    monkeypatch.setattr(whereabouts, "here", lambda: made.where)
     monkeypatch.setattr(connection, "client", _nobody)
     for store in ANCHORS:
         made.folder(store.signs.paths[0])

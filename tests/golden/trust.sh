@@ -18,7 +18,7 @@ nl='
 '
 IFS=$nl
 mine=trusted-registry ended='' status=1
-kit_sum='a3bb888d6c75d2bfdb09acfee64951f070f16c80cb5484ca8f862a04ed96260c'
+kit_sum='74eff7e19cafb22b3262f4f43c3278bdf3bbd1bb7669afb6a20c0567d216c0a4'
 fingerprint='1c5499358740c4da499af5fbb81fa9bd34e8d801a522a35e4f16a364863a2155'
 id='1c5499358740c4da'
 registry=192.168.0.12
@@ -462,7 +462,7 @@ run() {
     fi
 }
 
-# --- Lines of ours in files of others: the same as trusted_registry/trust/blocks.py does ---
+# --- Lines of ours in files of others: the same as trusted_registry/trust/lines/blocks.py does ---
 
 # shellcheck disable=SC2016 # awk's own
 weaver='

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, cast
 
 from trusted_registry.registry.answers import Info
-from trusted_registry.trust import insecure
+from trusted_registry.trust.clients import insecure
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from tests import forge
 from trusted_registry import address
 from trusted_registry.certificate import inspect
-from trusted_registry.trust import here, look, stores
-from trusted_registry.trust.here import EVERY, Choice
-from trusted_registry.trust.ledger import Entry, digest
-from trusted_registry.trust.stores import Subject, Where
+from trusted_registry.trust import stores
+from trusted_registry.trust.local import here, look
+from trusted_registry.trust.local.here import EVERY, Choice
+from trusted_registry.trust.local.ledger import Entry, digest
+from trusted_registry.trust.row import Subject
+from trusted_registry.trust.whereabouts import Where
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
 
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
-    from trusted_registry.trust.look import Item, State
-    from trusted_registry.trust.stores import Store
+    from trusted_registry.trust.local.look import Item, State
+    from trusted_registry.trust.row import Store
 
 SPELLINGS = ("192.168.0.12", "192.168.0.12:443")
 

@@ -11,8 +11,9 @@ from tests.trust.engines import nobody
 from tests.trust.machines import Machine
 from trusted_registry.defaults import DEFAULTS
 from trusted_registry.settings import load
-from trusted_registry.trust import here, stores, takeback
-from trusted_registry.trust.here import Choice
+from trusted_registry.trust import whereabouts
+from trusted_registry.trust.local import here, takeback
+from trusted_registry.trust.local.here import Choice
 
 CHOICE = Choice(only=("docker", "podman", "containerd", "k3s"))
 
@@ -24,7 +25,7 @@ def _never() -> NoReturn:
 def main(folder: Path, action: str, name: str) -> None:
     """Trust, by one more name, or take all of it back."""
     machine = Machine(folder / "machine")
-    stores.here = lambda *_: machine.where
+    whereabouts.here = lambda *_: machine.where
     flags = {"registry.address": "192.168.0.12", "registry.names": name}
     settings = load(DEFAULTS, root=folder, find_address=_never, flags=flags)
     if action == "trust":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.trust.stores import Subject
+from trusted_registry.trust.row import Subject
 
 SHA256 = "EE:AC:EF:9C:0F:43:81:5D:AA:C8:DC:77:5F:F3:E7:3B:09:6B:1F:F1:BF:2D:D4:B6:8E:D6:A4:0B:4C:29:2A:C3"
 SHA1 = "C542CBE77A5D68E40BB1B1FC837632CEC3818352"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.trust.machines import Machine, row, subject
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust import look, stores
-from trusted_registry.trust.stores import LINUX, MACHINE, NAMES, STORES, USER, Block, Where
+from trusted_registry.trust.local import look
+from trusted_registry.trust.row import LINUX, MACHINE, USER, Block
+from trusted_registry.trust.stores import NAMES, STORES
+from trusted_registry.trust.whereabouts import Where
 
 ON_REQUEST = {"system", "nss", "java", "keychain", "windows"}
 LINUX_ROWS = [store for store in STORES if store.system == LINUX]
@@ -210,31 +211,3 @@ def test_no_store_holds_a_key_or_what_clients_take_for_one(tmp_path: Path) -> No
     assert [path for path in held if Path(path).suffix not in (".crt", ".pem", ".toml")] == []
     in_folders = [file.path for store in STORES for file in store.files(wanted) if file.spelling]
     assert [path for path in in_folders if path.endswith(".pem")] == []
-
-
-@pytest.mark.parametrize(
-    ("variables", "expected"),
-    [
-        ({}, ("/home/me/.config", "/home/me/.local/share", f"/run/user/{os.getuid()}", "/home/me/.docker")),
-        (
-            {"XDG_CONFIG_HOME": "/c", "XDG_DATA_HOME": "/d", "XDG_RUNTIME_DIR": "/r", "DOCKER_CONFIG": "/k"},
-            ("/c", "/d", "/r", "/k"),
-        ),
-        (
-            {"XDG_CONFIG_HOME": "c", "XDG_DATA_HOME": "", "DOCKER_CONFIG": "k"},
-            ("/home/me/.config", "/home/me/.local/share", f"/run/user/{os.getuid()}", "/home/me/.docker"),
-        ),
-    ],
-    ids=["nothing said", "all said", "relative"],
-)
-def test_a_user_s_folders_are_where_the_environment_says(
-    variables: dict[str, str], expected: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.undo()
-    found = stores.here(variables, Path("/home/me"))
-    assert tuple(str(it) for it in (found.config, found.data, found.run, found.docker)) == expected
-
-
-def test_system_programs_are_seen_where_path_does_not_lead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
-    assert Path("/usr/sbin") in stores.here({"PATH": "/nowhere"}, Path("/home/me")).programs

@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING
 from trusted_registry import address
 from trusted_registry.errors import RegistryError
 from trusted_registry.settings import one_of
-from trusted_registry.trust import check, clients
-from trusted_registry.trust.clients import Verdict
+from trusted_registry.trust.clients import pulls
+from trusted_registry.trust.clients.pulls import Verdict
+from trusted_registry.trust.local import check
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trusted_registry.edge import Edge
     from trusted_registry.settings import Settings
-    from trusted_registry.trust.check import Row
+    from trusted_registry.trust.local.check import Row
 
 
 def pulled(settings: Settings, edge: Edge, only: str) -> list[Row]:
     """Have the clients of this machine pull, all of them or those that are named; nothing in a dry run."""
-    names = tuple(one_of("--only", part.strip(), clients.NAMES) for part in only.split(",")) if only else ()
+    names = tuple(one_of("--only", part.strip(), pulls.NAMES) for part in only.split(",")) if only else ()
     return check.check(settings, edge, names)
 
 

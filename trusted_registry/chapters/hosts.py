@@ -8,12 +8,12 @@ from trusted_registry import address, files, run
 from trusted_registry.chapters import kit as kits
 from trusted_registry.edge import printable
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust import hosts, kit
+from trusted_registry.trust.elsewhere import hosts, kit
 
 if TYPE_CHECKING:
     from trusted_registry.edge import Edge
     from trusted_registry.settings import Settings
-    from trusted_registry.trust.hosts import Errand, Outcome
+    from trusted_registry.trust.elsewhere.hosts import Errand, Outcome
 
 
 def trust(settings: Settings, edge: Edge, errand: Errand) -> tuple[Outcome, ...]:

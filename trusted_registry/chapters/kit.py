@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 from trusted_registry import address, files
 from trusted_registry import settings as checked
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust import here, kit, page
+from trusted_registry.trust.elsewhere import kit, page
+from trusted_registry.trust.local import here
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from trusted_registry.edge import Edge
     from trusted_registry.settings import Settings
-    from trusted_registry.trust.stores import Subject
+    from trusted_registry.trust.row import Subject
 
 RUNNABLE = 0o755
 

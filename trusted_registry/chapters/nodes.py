@@ -11,8 +11,9 @@ from trusted_registry.chapters import kit as kits
 from trusted_registry.edge import printable
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.registry import inside
-from trusted_registry.trust import containerd, kit, nodes
-from trusted_registry.trust.nodes import Node, Outcome
+from trusted_registry.trust.clients import containerd
+from trusted_registry.trust.elsewhere import kit, nodes
+from trusted_registry.trust.elsewhere.nodes import Node, Outcome
 
 if TYPE_CHECKING:
     from trusted_registry.edge import Edge

@@ -10,14 +10,14 @@ from trusted_registry.chapters import kit as kits
 from trusted_registry.chapters.cert import tell
 from trusted_registry.errors import RegistryError
 from trusted_registry.settings import whole
-from trusted_registry.trust import serve as serving
-from trusted_registry.trust import windows as powershell
+from trusted_registry.trust.clients import windows as powershell
+from trusted_registry.trust.elsewhere import serve as serving
 
 if TYPE_CHECKING:
     from trusted_registry.edge import Edge
     from trusted_registry.settings import Settings
-    from trusted_registry.trust.serve import Offer
-    from trusted_registry.trust.stores import Subject
+    from trusted_registry.trust.elsewhere.serve import Offer
+    from trusted_registry.trust.row import Subject
 
 MOST_MINUTES = 24 * 60
 

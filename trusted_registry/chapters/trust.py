@@ -12,15 +12,17 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.registry import answers, prove
 from trusted_registry.registry import engine as engines
 from trusted_registry.settings import one_of
-from trusted_registry.trust import buildkit, containerd, daemon, here, macos, overview, stores, takeback
-from trusted_registry.trust.here import EVERY, Choice
+from trusted_registry.trust import stores, whereabouts
+from trusted_registry.trust.clients import buildkit, containerd, macos
+from trusted_registry.trust.local import daemon, here, overview, takeback
+from trusted_registry.trust.local.here import EVERY, Choice
 
 if TYPE_CHECKING:
     from trusted_registry.edge import Edge
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
-    from trusted_registry.trust.here import Outcome
-    from trusted_registry.trust.stores import Store
+    from trusted_registry.trust.local.here import Outcome
+    from trusted_registry.trust.row import Store
 
 
 def choice(only: str, skip: str, *, system: bool) -> Choice:
@@ -72,7 +74,9 @@ def _check_containerd(rows: list[Store], edge: Edge) -> None:
     Raises:
         RegistryError: containerd cannot read its configuration; the line is named.
     """
-    if not any(store.key == "containerd" for store in rows) or not stores.program("containerd", stores.here()):
+    if not any(store.key == "containerd" for store in rows) or not whereabouts.program(
+        "containerd", whereabouts.here()
+    ):
         return
     said = run.look(containerd.ASK)
     if not said.ok:
@@ -85,7 +89,7 @@ def _check_containerd(rows: list[Store], edge: Edge) -> None:
 
 def _renew_builders(settings: Settings, edge: Edge, *, asked: bool) -> None:
     """Make the builders anew that do not trust yet, or say how it is done."""
-    folder = stores.here().docker / "buildx"
+    folder = whereabouts.here().docker / "buildx"
     wanted = here.subject(settings, dry=edge.dry)
     for builder in buildkit.find(folder):
         if buildkit.trusts(builder, wanted):

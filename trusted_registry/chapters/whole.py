@@ -11,8 +11,8 @@ from trusted_registry.chapters import cert, registry, trust
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
 from trusted_registry.registry import prove, serve, users
-from trusted_registry.trust import takeback
-from trusted_registry.trust.here import Choice
+from trusted_registry.trust.local import takeback
+from trusted_registry.trust.local.here import Choice
 
 if TYPE_CHECKING:
     from trusted_registry.edge import Edge

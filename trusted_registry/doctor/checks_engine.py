@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from trusted_registry import address
 from trusted_registry.doctor.finding import Finding
 from trusted_registry.messages import catalogue
-from trusted_registry.trust import daemon
+from trusted_registry.trust.local import daemon
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from trusted_registry.doctor.finding import Chmod, Finding, Trust
 from trusted_registry.edge import printable
-from trusted_registry.trust import plan
-from trusted_registry.trust.look import NoRoot, State
-from trusted_registry.trust.stores import Database
+from trusted_registry.trust.local import plan
+from trusted_registry.trust.local.look import NoRoot, State
+from trusted_registry.trust.row import Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from trusted_registry.doctor.facts import Facts, Stored
-    from trusted_registry.trust.look import Item
+    from trusted_registry.trust.local.look import Item
 
 _DOCKER = ("docker", "docker-rootless", "docker-desktop")
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from trusted_registry.errors import RegistryError
     from trusted_registry.registry.answers import Info, Running
     from trusted_registry.settings import Settings
-    from trusted_registry.trust.containerd import Advice
-    from trusted_registry.trust.look import Item
-    from trusted_registry.trust.stores import Store
+    from trusted_registry.trust.clients.containerd import Advice
+    from trusted_registry.trust.local.look import Item
+    from trusted_registry.trust.row import Store
 
 
 @dataclass(frozen=True)

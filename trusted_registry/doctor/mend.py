@@ -9,8 +9,8 @@ from trusted_registry.certificate import issue
 from trusted_registry.doctor.finding import Chmod, Renew, Restart, Trust
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import serve
-from trusted_registry.trust import here
-from trusted_registry.trust.here import Choice
+from trusted_registry.trust.local import here
+from trusted_registry.trust.local.here import Choice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

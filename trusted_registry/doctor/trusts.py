@@ -12,15 +12,19 @@ from typing import TYPE_CHECKING
 from trusted_registry import run
 from trusted_registry.doctor.facts import Facts, Stored
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust import containerd, here, ledger, look, stores
-from trusted_registry.trust.here import Choice
-from trusted_registry.trust.look import State
+from trusted_registry.trust import stores, whereabouts
+from trusted_registry.trust.clients import containerd
+from trusted_registry.trust.local import here, ledger, look
+from trusted_registry.trust.local.here import Choice
+from trusted_registry.trust.local.look import State
+from trusted_registry.trust.row import MACHINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from trusted_registry.registry.engine import Engine
-    from trusted_registry.trust.stores import Store, Subject, Where
+    from trusted_registry.trust.row import Store, Subject
+    from trusted_registry.trust.whereabouts import Where
 
 CONTAINERD = "containerd"
 _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem")
@@ -35,12 +39,12 @@ def add(facts: Facts, engine: Engine, client: str) -> Facts:
         rows = here.chosen(engine, Choice(only=(client,) if client else ()))
     except RegistryError:
         return facts
-    known, where = ledger.read(ledger.where()), stores.here()
+    known, where = ledger.read(ledger.where()), whereabouts.here()
     found = tuple(stored(store, subject, known, where) for store in rows)
-    system = [row for row in stores.STORES if row.name == "system" and stores.present(row.signs, where)]
+    system = [row for row in stores.STORES if row.name == "system" and whereabouts.present(row.signs, where)]
     vouched = any(item.state is State.TRUSTED for row in system for item in stored(row, subject, known, where).items)
     # Kubernetes alone reads certs.d through what config.toml says: nerdctl and ctr are told where it is.
-    kubernetes = any(stores.program(name, where) for name in ("crictl", "kubelet"))
+    kubernetes = any(whereabouts.program(name, where) for name in ("crictl", "kubelet"))
     advice = _advice() if kubernetes and any(store.key == CONTAINERD for store in rows) else ()
     return replace(facts, stores=found, containerd=advice, vouched=vouched)
 
@@ -58,7 +62,7 @@ def stored(store: Store, subject: Subject, known: Sequence[ledger.Entry], where:
     folders = dict.fromkeys(where.path(file.path).parent for file in files)
     beside = tuple(path for folder in folders for path in _listed(folder))
     ours = frozenset(entry.path for entry in known)
-    closed = _unreadable([where.path(file.path) for file in files]) if store.scope == stores.MACHINE else ()
+    closed = _unreadable([where.path(file.path) for file in files]) if store.scope == MACHINE else ()
     try:
         items = tuple(look.look([store], subject, where, known))
     except RegistryError as error:

@@ -1,0 +1,1 @@
+"""What is one client's own."""

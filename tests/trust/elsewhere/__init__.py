@@ -1,0 +1,1 @@
+"""Other machines: what they are handed, and what they say."""

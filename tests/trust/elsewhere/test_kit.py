@@ -1,0 +1,320 @@
+"""The kit on whole disks, by every shell: what it writes, shows and takes back, against the table of stores."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.disk import mode, snapshot
+from tests.trust.elsewhere.kits import SHELLS, Disk, hand_over, installed, last, subject
+
+pytestmark = pytest.mark.process
+
+REGISTRIES = """\
+# whoever wrote this, indents by four
+mirrors:
+    docker.io:
+        endpoint:
+            - "https://mirror.example"
+configs:
+    docker.io:
+        auth: {username: me}
+"""
+
+
+@pytest.fixture(params=installed(SHELLS))
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Disk:
+    """A disk on which every client is found, and a shell."""
+    return Disk(tmp_path, shell=request.param).furnish()
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Disk:
+    """The same, in this machine's own shell alone."""
+    return Disk(tmp_path).furnish()
+
+
+def test_it_writes_byte_for_byte_what_the_table_says(disk: Disk) -> None:
+    disk.put("etc/rancher/k3s/registries.yaml", REGISTRIES)
+    before, expected = snapshot(disk.root), disk.expected()
+    done = disk.here()
+    assert last(done) == (0, "changed"), done
+    assert {path: path.read_bytes() for path in expected} == expected
+    assert len(expected) == len(disk.subject.spellings) * 4 + 4
+    kept = set(before) | {str(path.relative_to(disk.root)) for path in expected}
+    files = {path for path, (_, content) in snapshot(disk.root).items() if content}
+    assert files - kept == {"var/lib/trusted-registry/kit"}
+
+
+def test_whatever_the_umask_everybody_may_read_it(disk: Disk) -> None:
+    mask = os.umask(0o077)
+    try:
+        assert last(disk.here()) == (0, "changed")
+    finally:
+        os.umask(mask)
+    for path in disk.expected():
+        assert (mode(path), mode(path.parent)) == (0o644, 0o755), path
+
+
+def test_it_says_what_it_trusts_and_what_must_be_started_anew(one: Disk) -> None:
+    said = one.here().stdout
+    assert f"authority: SHA-256 {one.subject.fingerprint}\n" in said
+    names = ", ".join(one.subject.spellings)
+    assert f"docker (Docker Engine): {names}: now trusted\n" in said
+    assert "k3s: it reads registries.yaml when it starts, so: systemctl restart k3s" in said
+    assert "docker: it" not in said
+
+
+def test_a_second_run_changes_nothing_and_says_so(disk: Disk) -> None:
+    disk.here()
+    before = snapshot(disk.root)
+    done = disk.here()
+    assert last(done) == (0, "already trusted")
+    assert "starts" not in done.stdout
+    assert snapshot(disk.root) == before
+
+
+def test_what_is_not_here_is_left_alone(tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    disk.program("podman")
+    disk.here()
+    assert sorted(it.name for it in (disk.root / "etc").iterdir()) == ["containers"]
+
+
+def test_no_client_at_all_is_said(tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    done = disk.here()
+    assert last(done) == (1, "failed")
+    assert "No client of a registry was found here" in done.stderr
+    assert snapshot(disk.root) == {}
+
+
+def test_check_says_whether_all_of_them_trust(disk: Disk) -> None:
+    before = snapshot(disk.root)
+    assert last(disk.here("--check")) == (1, "absent")
+    assert snapshot(disk.root) == before
+    disk.here()
+    assert last(disk.here("--check")) == (0, "trusted")
+    (disk.root / "etc/docker/certs.d/registry.local/ca.crt").unlink()
+    done = disk.here("--check")
+    assert last(done) == (1, "absent")
+    assert "docker (Docker Engine): registry.local: absent\n" in done.stdout
+
+
+def test_a_dry_run_shows_commands_and_changes_nothing(disk: Disk) -> None:
+    before = snapshot(disk.root)
+    done = disk.here("--dry-run")
+    assert last(done) == (0, "would change")
+    assert f"$ install -D -m 0644 ca.crt '{disk.root}/etc/docker/certs.d/192.168.0.12/ca.crt'\n" in done.stdout
+    assert snapshot(disk.root) == before
+    disk.here()
+    trusted = snapshot(disk.root)
+    assert last(disk.here("--dry-run")) == (0, "already trusted")
+    done = disk.here("--dry-run", "--remove")
+    assert last(done) == (0, "would change")
+    assert f"$ rm '{disk.root}/etc/docker/certs.d/192.168.0.12/ca.crt'\n" in done.stdout
+    assert snapshot(disk.root) == trusted
+
+
+def test_the_commands_of_a_dry_run_do_what_the_run_does(one: Disk) -> None:
+    """Those of the stores that are whole files; nobody types into an editor here."""
+    only = ("--only", "docker,podman,containerd")
+    typed = re.findall(r"^\$ (.*?)\n(?=\$ |\w+ \()", one.here("--dry-run", *only).stdout, re.MULTILINE | re.DOTALL)
+    assert len(typed) == 4 * len(one.subject.spellings)
+    (one.folder / "ca.crt").write_bytes(one.subject.content)
+    for command in typed:
+        folder = f'mkdir -p "{Path(shlex.split(command)[-2 if "sh -c" in command else -1]).parent}"'
+        subprocess.run(["sh", "-c", f"{folder}; {command}"], cwd=one.folder, check=True)
+    assert last(one.here("--check", *only)) == (0, "trusted")
+
+
+def test_only_and_skip_take_names_of_the_table(one: Disk) -> None:
+    one.here("--only", "docker,k3s", "--skip=k3s")
+    assert not (one.root / "etc/containers").exists()
+    assert not (one.root / "etc/rancher/k3s/registries.yaml").exists()
+    assert last(one.here("--check", "--only=docker")) == (0, "trusted")
+    assert last(one.here("--check", "--skip", "docker")) == (1, "absent")
+
+
+def test_a_store_that_is_asked_for_is_written_though_nobody_here_seems_to_read_it(tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    assert last(disk.here("--only", "podman")) == (0, "changed")
+    assert (disk.root / "etc/containers/certs.d/192.168.0.12/ca.crt").exists()
+    assert last(disk.here("--remove")) == (0, "changed")
+    done = disk.here("--only", "system")
+    assert last(done) == (1, "failed")
+    assert "No store of the kind system is here" in done.stderr
+
+
+def test_a_user_s_own_stores_take_no_root(open_path: Path) -> None:
+    disk = Disk(open_path)
+    config, docker, hidden = disk.home / "c o n", disk.home / "$dock'er", disk.home / ".config/containers/certs.d"
+    (docker / "buildx/instances").mkdir(parents=True)
+    (disk.home / ".docker/desktop").mkdir(parents=True)
+    (hidden / "192.168.0.12:443").mkdir(parents=True)
+    (open_path / "run/docker.sock").mkdir(parents=True)
+    before = snapshot(disk.home)
+    state = {
+        "XDG_CONFIG_HOME": str(config),
+        "DOCKER_CONFIG": str(docker),
+        "XDG_RUNTIME_DIR": str(open_path / "run"),
+        "XDG_STATE_HOME": str(disk.home / "state"),
+    }
+    who = hand_over(disk.home)
+    done = disk.run("--user", user=who, **state)
+    assert last(done) == (0, "changed"), done
+    for spelling in disk.subject.spellings:
+        for folder in (config / "docker/certs.d", disk.home / ".docker/certs.d"):
+            assert (folder / spelling / "ca.crt").read_bytes() == disk.subject.content
+    assert [it.name for it in hidden.iterdir()] == ["192.168.0.12:443"]
+    assert (hidden / "192.168.0.12:443/ca.crt").read_bytes() == disk.subject.content
+    toml = (docker / "buildx/buildkitd.default.toml").read_text()
+    assert f'  ca = ["{docker}/buildx/{disk.subject.name}.crt"]\n' in toml
+    assert last(disk.run("--user", "--remove", user=who, **state)) == (0, "changed")
+    assert snapshot(disk.home) == before
+
+
+def _bare(_: Disk) -> None:
+    pass
+
+
+def _empty_folders(disk: Disk) -> None:
+    (disk.root / "etc/docker/certs.d").mkdir(parents=True, mode=0o700)
+    (disk.root / "etc/containers/certs.d/192.168.0.12").mkdir(parents=True)
+    (disk.root / "var/lib/trusted-registry").mkdir(parents=True)
+
+
+def _others(disk: Disk) -> None:
+    disk.put("etc/docker/certs.d/other:5000/ca.crt", "another's", 0o600)
+    disk.put("etc/docker/certs.d/192.168.0.12/client.cert", "a client's")
+    disk.put("etc/docker/certs.d/192.168.0.12/client.key", "and its key", 0o600)
+    disk.put("etc/rancher/k3s/registries.yaml", REGISTRIES, 0o600)
+    disk.put("etc/buildkit/buildkitd.toml", "debug = true\n[worker.oci]\n  max-parallelism = 4", 0o640)
+
+
+def _strange(disk: Disk) -> None:
+    disk.put("etc/rancher/k3s/registries.yaml", "")
+    disk.put("etc/buildkit/buildkitd.toml", "debug = true\r\n\r\n")
+
+
+@pytest.mark.parametrize("before", [_bare, _empty_folders, _others, _strange])
+def test_removal_leaves_the_disk_as_it_was(disk: Disk, before: object) -> None:
+    assert callable(before)
+    before(disk)
+    as_it_was = snapshot(disk.root)
+    assert last(disk.here()) == (0, "changed")
+    done = disk.here("--remove")
+    assert last(done) == (0, "changed"), done
+    left = snapshot(disk.root)
+    left.setdefault("var/lib/trusted-registry", as_it_was.get("var/lib/trusted-registry", (0, b"")))
+    left = {path: it for path, it in left.items() if path in as_it_was or it[0]}
+    assert left == as_it_was
+    assert last(disk.here("--remove")) == (0, "absent")
+    assert last(disk.here("--check")) == (1, "absent")
+
+
+def test_removal_of_some_leaves_the_others(one: Disk) -> None:
+    one.here()
+    assert last(one.here("--remove", "--only", "docker")) == (0, "changed")
+    assert last(one.here("--check", "--only", "docker")) == (1, "absent")
+    assert last(one.here("--check", "--skip", "docker")) == (0, "trusted")
+
+
+def test_a_folder_that_another_hand_made_after_a_removal_is_theirs(one: Disk) -> None:
+    one.here()
+    one.here("--remove", "--only", "docker")
+    theirs = one.root / "etc/docker/certs.d"
+    theirs.mkdir(parents=True)
+    assert last(one.here("--remove")) == (0, "changed")
+    assert theirs.is_dir()
+
+
+def test_removal_leaves_what_was_changed_since(one: Disk) -> None:
+    one.here()
+    changed = one.put("etc/docker/certs.d/192.168.0.12/ca.crt", "mine now")
+    done = one.here("--remove")
+    assert last(done) == (0, "changed")
+    assert f"note: {changed} was changed since" in done.stderr
+    assert changed.read_text() == "mine now"
+    assert not (one.root / "etc/docker/certs.d/registry.local").exists()
+
+
+def test_removal_leaves_what_another_hand_wrote_and_says_that_it_still_counts(one: Disk) -> None:
+    theirs = one.put("etc/docker/certs.d/192.168.0.12/ca.crt", one.subject.content.decode())
+    assert last(one.here()) == (0, "changed")
+    done = one.here("--remove")
+    assert last(done) == (1, "failed")
+    assert f"To take that away as well: rm '{theirs}'" in done.stderr
+    assert theirs.exists()
+
+
+def test_another_authority_s_kit_replaces_what_the_first_one_wrote(disk: Disk) -> None:
+    before, other = snapshot(disk.root), disk.of(subject("another"))
+    disk.here()
+    assert last(other.here()) == (0, "changed")
+    expected = other.expected()
+    assert {path: path.read_bytes() for path in expected} == expected
+    assert last(disk.here("--remove")) == (0, "changed")
+    assert last(other.here("--check")) == (0, "trusted")
+    assert last(other.here("--remove")) == (0, "changed")
+    assert snapshot(disk.root) == before
+
+
+def test_a_kit_with_other_names_takes_back_what_the_first_one_wrote(one: Disk) -> None:
+    before, other = snapshot(one.root), one.of(subject(spellings=("10.0.0.1:8443",)))
+    one.here()
+    assert last(other.here("--remove")) == (0, "changed")
+    assert snapshot(one.root) == before
+
+
+@pytest.mark.parametrize("steps", range(1, 40, 3))
+def test_a_run_that_is_killed_is_finished_or_taken_back(one: Disk, steps: int) -> None:
+    one.put("etc/rancher/k3s/registries.yaml", REGISTRIES)
+    before = snapshot(one.root)
+    _killed(one, steps)
+    _killed(one, steps // 2, "--remove")
+    if steps % 2:
+        assert last(_cured(one))[1] in ("changed", "already trusted")
+        assert last(one.here("--check")) == (0, "trusted")
+    assert last(_cured(one, "--remove"))[0] == 0
+    left = snapshot(one.root)
+    assert {path: it for path, it in left.items() if path != "var/lib"} == {
+        path: it for path, it in before.items() if path != "var/lib"
+    }
+
+
+def _cured(disk: Disk, *flags: str) -> subprocess.CompletedProcess[str]:
+    """Run a kit, and again after the cure that it names where a run was killed while it broke a dead run's lock."""
+    (disk.folder / "sleep").write_text("#!/bin/sh\n")
+    (disk.folder / "sleep").chmod(0o755)
+    path = f"{disk.folder}:{os.environ['PATH']}"
+    done = disk.here(*flags, PATH=path)
+    if "has been at work" in done.stderr:
+        (cure,) = re.findall(r"rm -f .*", done.stderr)
+        subprocess.run(["sh", "-c", cure], check=True)
+        done = disk.here(*flags, PATH=path)
+    return done
+
+
+def _killed(disk: Disk, steps: int, *flags: str) -> None:
+    """Run a kit and kill it, and all that it started, when it is about to change the disk for the n-th time."""
+    stubs = disk.folder / f"stubs-{steps}{''.join(flags)}"
+    stubs.mkdir()
+    for name in ("mv", "mkdir", "rm", "rmdir"):
+        (stubs / name).write_text(
+            f'#!/bin/sh\necho >>"{stubs}/steps"\n[ "$(wc -l <"{stubs}/steps")" -le {steps} ] || kill -9 0\n'
+            f'PATH=${{PATH#*:}}\nexec {name} "$@"\n'
+        )
+        (stubs / name).chmod(0o755)
+    done = subprocess.run(
+        [*disk.shell, str(disk.script), "--root", str(disk.root), *flags],
+        env={"PATH": f"{stubs}:{os.environ['PATH']}", "HOME": str(disk.home)},
+        start_new_session=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode in (-signal.SIGKILL, 0), done

@@ -1,0 +1,64 @@
+"""The kit and trust.linux on two machines that were alike: afterwards they are again, byte for byte."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.disk import snapshot
+from tests.recorder import Recorder
+from tests.trust.elsewhere.kits import SHELLS, Disk, installed, last
+from tests.trust.elsewhere.test_kit import REGISTRIES
+from tests.trust.engines import nobody
+from trusted_registry.certificate import issue
+from trusted_registry.chapters import kit
+from trusted_registry.trust import whereabouts
+from trusted_registry.trust.local import here, takeback
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import MakeSettings
+    from trusted_registry.settings import Settings
+
+pytestmark = pytest.mark.process
+RECORD = "var/lib/trusted-registry"
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings) -> Settings:
+    """Settings with a certificate."""
+    made = make_settings(tool="cryptography", names="registry.local", port="8443")
+    issue.ensure(made, Recorder())
+    return made
+
+
+def _stores(root: Path) -> dict[str, tuple[int, bytes]]:
+    return {path: it for path, it in snapshot(root).items() if not path.startswith(RECORD)}
+
+
+@pytest.mark.parametrize("registries", ["", REGISTRIES], ids=["nothing there", "others' entries there"])
+@pytest.mark.parametrize("shell", installed(SHELLS))
+def test_the_kit_leaves_a_machine_as_trust_linux_does(
+    shell: tuple[str, ...], registries: str, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = dataclasses.replace(Disk(tmp_path / "kit", shell=shell), subject=kit.subject(settings)).furnish()
+    if registries:
+        disk.put("etc/rancher/k3s/registries.yaml", registries, 0o600)
+    other = tmp_path / "linux"
+    shutil.copytree(disk.root, other)
+    before = snapshot(other)
+    where = dataclasses.replace(disk.where, root=other, home=tmp_path / "nobody")
+    monkeypatch.setattr(whereabouts, "here", lambda: where)
+
+    assert last(disk.here()) == (0, "changed")
+    here.trust(settings, nobody(), Recorder())
+    assert _stores(other) != before
+    assert _stores(disk.root) == _stores(other)
+
+    assert last(disk.here("--remove")) == (0, "changed")
+    takeback.remove(settings, nobody(), Recorder())
+    assert snapshot(disk.root) == before == snapshot(other)

@@ -1,0 +1,1 @@
+"""Lines in files that belong to others too."""

@@ -1,0 +1,1 @@
+"""This machine: what is trusted, written, proved and taken back here."""

@@ -1,0 +1,129 @@
+"""Several runs at once, and disks that are full: all that is asked for is there afterwards, or nothing is by halves."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import mounted
+from tests.disk import snapshot
+from tests.recorder import Recorder
+from tests.trust.engines import nobody
+from tests.trust.machines import Machine, states
+from tests.trust.one_run import CHOICE
+from trusted_registry.certificate import issue
+from trusted_registry.errors import RegistryError
+from trusted_registry.trust import whereabouts
+from trusted_registry.trust.local import here, ledger, takeback
+from trusted_registry.trust.local.look import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.conftest import MakeSettings
+    from trusted_registry.settings import Settings
+
+NAMES = ("a.local", "b.local", "c.local")
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """A machine with others' entries on it, which every task takes for this one."""
+    made = Machine(tmp_path / "machine")
+    made.file("/etc/rancher/k3s/registries.yaml", "mirrors:\n  docker.io:\n", 0o600)
+    monkeypatch.setattr(whereabouts, "here", lambda: made.where)
+    return made
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings) -> Settings:
+    """Settings with a certificate made for them."""
+    made = make_settings(tool="cryptography", names=",".join(NAMES))
+    issue.ensure(made, Recorder())
+    return made
+
+
+def _at_once(folder: Path, runs: Iterable[tuple[str, str]]) -> list[str]:
+    """Start runs together and return what they wrote to standard error."""
+    argv = [sys.executable, "-B", "-m", "tests.trust.one_run", str(folder)]
+    started = [
+        subprocess.Popen([*argv, *run], cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        for run in runs
+    ]
+    said = [process.communicate()[1] for process in started]
+    assert [process.returncode for process in started] == [0] * len(started), said
+    return said
+
+
+@pytest.mark.process
+def test_runs_at_once_lose_nothing_of_each_other(machine: Machine, settings: Settings, tmp_path: Path) -> None:
+    before = snapshot(machine.root)
+    assert set(_at_once(tmp_path, [("trust", name) for name in NAMES])) == {""}
+    assert set(states(settings, nobody(), CHOICE).values()) == {State.TRUSTED}
+    takeback.remove(settings, nobody(), Recorder())
+    assert (snapshot(machine.root), ledger.read(ledger.where())) == (before, [])
+
+
+@pytest.mark.process
+def test_trust_and_removal_at_once_leave_either_all_or_nothing(
+    machine: Machine, settings: Settings, tmp_path: Path
+) -> None:
+    before = snapshot(machine.root)
+    _at_once(tmp_path, [("trust", NAMES[0]), ("remove", NAMES[0]), ("trust", NAMES[0])])
+    left = {State.TRUSTED} if ledger.read(ledger.where()) else {State.ABSENT}
+    found = states(settings, nobody(), CHOICE)
+    assert {state for (_, spelling), state in found.items() if spelling.startswith(("192", NAMES[0]))} == left
+    takeback.remove(settings, nobody(), Recorder())
+    assert snapshot(machine.root) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk small enough to fill")
+@pytest.mark.parametrize("template", ["/etc/docker", "/etc/rancher/k3s"])
+def test_a_full_disk_is_named_with_its_cure_and_holds_no_half_of_a_file(
+    template: str, machine: Machine, settings: Settings, edge: Recorder
+) -> None:
+    folder = machine.folder(template)
+    shared = machine.where.path("/etc/rancher/k3s/registries.yaml")
+    with mounted(folder, "size=256k"):
+        if shared.parent == folder:
+            shared.write_text("mirrors:\n")
+        filled = folder / "full"
+        with pytest.raises(OSError, match="No space left"):
+            filled.write_bytes(bytes(1 << 20))
+        with pytest.raises(RegistryError, match="No space left") as caught:
+            here.trust(settings, nobody(), edge, CHOICE)
+        assert caught.value.cure.startswith("Make room on the disk: df -h")
+        assert [it for it in folder.rglob("*") if it.is_file() and it not in (filled, shared)] == []
+        assert "trusted-registry" not in shared.read_text()
+        filled.unlink()
+        here.trust(settings, nobody(), edge, CHOICE)
+        assert set(states(settings, nobody(), CHOICE).values()) == {State.TRUSTED}
+        takeback.remove(settings, nobody(), edge)
+        assert [it for it in folder.rglob("*") if it.is_file() and it != shared] == []
+
+
+def test_a_read_only_disk_is_named_with_its_cure(
+    machine: Machine, settings: Settings, edge: Recorder, read_only: Path
+) -> None:
+    machine.folder("/etc")
+    machine.where.path("/etc/docker").symlink_to(read_only)
+    with pytest.raises(RegistryError) as caught:
+        here.trust(settings, nobody(), edge, CHOICE)
+    assert caught.value.cure
+    assert list(read_only.iterdir()) == []
+
+
+def test_a_ledger_that_cannot_be_written_leaves_every_store_as_it_was(
+    machine: Machine, settings: Settings, edge: Recorder, read_only: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(read_only))
+    before = snapshot(machine.root)
+    with pytest.raises(RegistryError) as caught:
+        here.trust(settings, nobody(), edge, CHOICE)
+    assert (bool(caught.value.cure), snapshot(machine.root)) == (True, before)

@@ -1,0 +1,108 @@
+"""What a person and a program are told of the clients' pulls, and when that is a failure."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from trusted_registry.chapters import check as chapter
+from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.trust.clients.pulls import Verdict
+from trusted_registry.trust.local.check import Row
+
+if TYPE_CHECKING:
+    from tests.conftest import MakeSettings
+    from tests.recorder import Recorder
+
+X509 = "x509: certificate signed by unknown authority"
+SHORT, LONG = "192.168.0.12", "192.168.0.12:443"
+ACCEPTED = Row("docker", "28.5.1", SHORT, Verdict.ACCEPTED, counts=True)
+REFUSED = Row("podman", "4.3.1", SHORT, Verdict.REFUSED, True, X509, "./inv trust.linux --only podman")  # noqa: FBT003
+IDLE = Row("curl", "7.88.1", SHORT, Verdict.REFUSED, False, "SSL certificate problem", "./inv trust.linux --system")  # noqa: FBT003
+ABSENT = Row("crane", "", "", Verdict.ABSENT, counts=False)
+
+
+def _rows(*rows: Row, make_settings: MakeSettings) -> list[list[str]]:
+    return chapter.table(rows, make_settings())[2]
+
+
+def test_a_table_says_once_what_is_the_same_for_every_spelling(make_settings: MakeSettings) -> None:
+    again = Row("docker", "28.5.1", LONG, Verdict.ACCEPTED, counts=True)
+    assert _rows(ACCEPTED, again, make_settings=make_settings) == [
+        ["docker 28.5.1", f"{SHORT}, {LONG}", "accepted", ""]
+    ]
+
+
+def test_a_table_tells_spellings_apart_where_they_differ(make_settings: MakeSettings) -> None:
+    other = Row("docker", "28.5.1", LONG, Verdict.REFUSED, True, X509, "./inv trust.linux")  # noqa: FBT003
+    assert [row[1:3] for row in _rows(ACCEPTED, other, make_settings=make_settings)] == [
+        [SHORT, "accepted"],
+        [LONG, "refused"],
+    ]
+
+
+def test_a_table_gives_the_reason_and_the_cure_and_only_the_cure_to_who_was_not_asked(
+    make_settings: MakeSettings,
+) -> None:
+    shown = _rows(REFUSED, IDLE, ABSENT, make_settings=make_settings)
+    assert [row[3] for row in shown] == [
+        f"{X509}\n./inv trust.linux --only podman",
+        "nobody asked for it: ./inv trust.linux --system",
+    ]
+
+
+def test_who_is_not_here_and_who_does_not_count_is_said_below() -> None:
+    assert chapter.remarks([ACCEPTED, IDLE, ABSENT]) == [
+        "not here: crane",
+        "curl: trust was not asked for, so they do not count; --only curl would insist",
+    ]
+    assert chapter.remarks([ACCEPTED]) == []
+
+
+def test_a_client_that_was_named_and_is_not_here_is_in_the_table(make_settings: MakeSettings) -> None:
+    named = Row("crane", "", "", Verdict.ABSENT, counts=True)
+    assert _rows(named, make_settings=make_settings) == [["crane", "", "not here", ""]]
+    assert chapter.remarks([named]) == []
+
+
+def test_json_says_all_of_every_row() -> None:
+    assert json.loads(chapter.as_json([REFUSED, ABSENT]))[0] == {
+        "client": "podman",
+        "version": "4.3.1",
+        "registry": SHORT,
+        "result": "refused",
+        "counts": True,
+        "reason": X509,
+        "cure": "./inv trust.linux --only podman",
+    }
+    assert [row["result"] for row in json.loads(chapter.as_json([REFUSED, ABSENT]))] == ["refused", "not here"]
+
+
+def test_all_is_well_where_each_client_that_counts_was_accepted() -> None:
+    chapter.insist([ACCEPTED, IDLE, ABSENT])
+
+
+@pytest.mark.parametrize(
+    ("bad", "cure"),
+    [
+        (REFUSED, "./inv trust.linux --only podman"),
+        (Row("podman", "", SHORT, Verdict.FAILED, True, "no such host"), "See why: ./inv trust.check --only podman"),  # noqa: FBT003
+        (Row("podman", "", "", Verdict.ABSENT, counts=True), "See why: ./inv trust.check --only podman"),
+    ],
+)
+def test_a_client_that_counts_and_was_not_accepted_is_a_failure_with_its_cure(bad: Row, cure: str) -> None:
+    with pytest.raises(RegistryError, match="did not: podman") as caught:
+        chapter.insist([ACCEPTED, bad])
+    assert (caught.value.cure, caught.value.code) == (cure, 1)
+
+
+def test_where_nobody_was_asked_to_trust_there_is_no_proof() -> None:
+    with pytest.raises(RegistryError, match="No client here was asked to trust"):
+        chapter.insist([IDLE, ABSENT])
+
+
+def test_a_name_that_is_no_clients_is_a_wrong_flag(make_settings: MakeSettings, edge: Recorder) -> None:
+    with pytest.raises(SettingError, match="--only"):
+        chapter.pulled(make_settings(), edge, "docker,wget")

@@ -1,0 +1,217 @@
+"""Plain HTTP on the LAN address: the engine's own file, changed and changed back, and an engine that takes it up."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.disk import mode, snapshot
+from tests.recorder import Recorder
+from tests.trust.engines import StandIn, as_engine
+from trusted_registry.certificate import issue
+from trusted_registry.chapters import trust as chapter
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import engine as engines
+from trusted_registry.trust.clients import insecure
+from trusted_registry.trust.local import daemon, here, ledger, takeback
+from trusted_registry.trust.local.here import Choice
+
+if TYPE_CHECKING:
+    from tests.conftest import MakeSettings
+
+REGISTRY = "192.168.0.12:5000"
+THEIRS = '{"log-driver":"journald",   "debug": false}\n'
+
+
+@pytest.fixture
+def path() -> Path:
+    """The engine's configuration, in this test's home."""
+    found = Path.home() / ".config" / "docker" / "daemon.json"
+    found.parent.mkdir(parents=True)
+    return found
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch, path: Path) -> StandIn:
+    """An engine that reads its file when it is told to."""
+    stand_in = StandIn()
+    monkeypatch.setattr(daemon, "reload", lambda *_arguments: stand_in.reload(path))
+    return stand_in
+
+
+def _allow(make_settings: MakeSettings, engine: StandIn, edge: Recorder, **given: str) -> bool:
+    return daemon.allow_plain(make_settings(**given), as_engine(engine), edge)
+
+
+def _remove(make_settings: MakeSettings, engine: StandIn, edge: Recorder) -> list[str]:
+    return takeback.remove(make_settings(), as_engine(engine), edge)
+
+
+def test_the_engine_takes_plain_http_up(make_settings: MakeSettings, engine: StandIn, edge: Recorder) -> None:
+    assert _allow(make_settings, engine, edge)
+    assert engine.info().insecure == (REGISTRY,)
+
+
+def test_the_second_time_nothing_is_changed(
+    make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path
+) -> None:
+    _allow(make_settings, engine, edge)
+    before = path.read_bytes()
+    assert not _allow(make_settings, engine, edge)
+    assert (path.read_bytes(), engine.reloads) == (before, 1)
+
+
+def test_what_was_there_before_is_kept_beside_it(
+    make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path
+) -> None:
+    path.write_text(THEIRS)
+    _allow(make_settings, engine, edge)
+    assert path.with_name(path.name + insecure.BACKUP).read_text() == THEIRS
+
+
+def test_removal_restores_every_byte_and_the_engine_forgets(
+    make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path
+) -> None:
+    path.write_text(THEIRS)
+    before = snapshot(path.parent)
+    _allow(make_settings, engine, edge)
+    _remove(make_settings, engine, edge)
+    assert (snapshot(path.parent), engine.info().insecure) == (before, ())
+
+
+def test_removal_takes_a_file_away_that_was_not_there(
+    make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path
+) -> None:
+    _allow(make_settings, engine, edge)
+    _remove(make_settings, engine, edge)
+    assert (path.exists(), engine.info().insecure) == (False, ())
+
+
+def test_removal_keeps_what_was_changed_there_since(
+    make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path
+) -> None:
+    path.write_text(THEIRS)
+    _allow(make_settings, engine, edge)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"debug": True}))
+    _remove(make_settings, engine, edge)
+    assert json.loads(path.read_text()) == {"log-driver": "journald", "debug": True}
+
+
+def test_removal_of_two_registries_restores_every_byte(
+    make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path
+) -> None:
+    path.write_text(THEIRS)
+    _allow(make_settings, engine, edge)
+    _allow(make_settings, engine, edge, address="192.168.0.13")
+    _remove(make_settings, engine, edge)
+    assert (path.read_text(), engine.info().insecure) == (THEIRS, ())
+
+
+@pytest.mark.parametrize("bits", [0o600, 0o640, 0o644])
+def test_the_file_keeps_its_mode(
+    bits: int, make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path
+) -> None:
+    path.write_text(THEIRS)
+    path.chmod(bits)
+    _allow(make_settings, engine, edge)
+    assert {mode(it) for it in path.parent.iterdir()} == {bits}
+
+
+@pytest.mark.parametrize("text", ['{"a": 1,', "[1]", "\xff"])
+def test_a_file_that_is_not_understood_is_left_byte_for_byte(
+    text: str, make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path
+) -> None:
+    path.write_bytes(text.encode("latin-1"))
+    before = snapshot(path.parent)
+    with pytest.raises(RegistryError, match=str(path)):
+        _allow(make_settings, engine, edge)
+    assert (snapshot(path.parent), engine.reloads, ledger.read(ledger.where())) == (before, 0, [])
+
+
+def test_an_engine_that_does_not_take_it_up_is_an_error(
+    make_settings: MakeSettings, edge: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf = StandIn(deaf=True)
+    monkeypatch.setattr(daemon, "reload", lambda *_arguments: deaf.reload(path))
+    monkeypatch.setattr(daemon, "TAKEN_UP", 0.05)
+    with pytest.raises(RegistryError, match="did not take up"):
+        _allow(make_settings, deaf, edge)
+
+
+def test_what_the_engine_did_not_take_up_can_still_be_taken_back(
+    make_settings: MakeSettings, edge: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf = StandIn(deaf=True)
+    monkeypatch.setattr(daemon, "reload", lambda *_arguments: deaf.reload(path))
+    monkeypatch.setattr(daemon, "TAKEN_UP", 0.05)
+    path.write_text(THEIRS)
+    with pytest.raises(RegistryError):
+        _allow(make_settings, deaf, edge)
+    _remove(make_settings, deaf, edge)
+    assert path.read_text() == THEIRS
+
+
+def test_a_dry_run_changes_nothing_and_shows_the_file(make_settings: MakeSettings, engine: StandIn, path: Path) -> None:
+    path.write_text(THEIRS)
+    before, edge = snapshot(Path.home()), Recorder(dry=True)
+    _allow(make_settings, engine, edge)
+    assert (snapshot(Path.home()), any(str(path) in line for line in edge.typed)) == (before, True)
+
+
+def test_an_ipv6_registry_stands_in_brackets(make_settings: MakeSettings, engine: StandIn, edge: Recorder) -> None:
+    _allow(make_settings, engine, edge, address="fd00::12")
+    assert engine.info().insecure == ("[fd00::12]:5000",)
+
+
+def test_plain_http_alone_is_taken_back_and_the_trust_beside_it_stays(
+    make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path
+) -> None:
+    path.write_text(THEIRS)
+    settings = make_settings(tool="cryptography")
+    issue.ensure(settings, edge)
+    here.trust(settings, as_engine(engine), edge, Choice(only=("docker-rootless",)))
+    trusted = snapshot(path.parent / "certs.d")
+    _allow(make_settings, engine, edge)
+    assert takeback.disallow(settings, as_engine(engine), edge) == [f"{REGISTRY} in {path}"]
+    assert (path.read_text(), engine.info().insecure, snapshot(path.parent / "certs.d")) == (THEIRS, (), trusted)
+    assert {entry.store for entry in ledger.read(ledger.where())} == {"docker-rootless"}
+    assert len(trusted) == 4
+    assert takeback.disallow(settings, as_engine(engine), edge) == []
+
+
+def test_what_another_checkout_allowed_stays_allowed(
+    make_settings: MakeSettings, engine: StandIn, edge: Recorder, tmp_path: Path
+) -> None:
+    _allow(make_settings, engine, edge)
+    another = dataclasses.replace(make_settings(), root=tmp_path / "another")
+    assert takeback.disallow(another, as_engine(engine), edge) == []
+    assert engine.info().insecure == (REGISTRY,)
+
+
+def test_a_dry_run_of_taking_it_back_changes_nothing(
+    make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path
+) -> None:
+    _allow(make_settings, engine, edge)
+    before, dry = snapshot(Path.home()), Recorder(dry=True)
+    takeback.disallow(make_settings(), as_engine(engine), dry)
+    assert (snapshot(Path.home()), any(str(path) in line for line in dry.typed)) == (before, True)
+
+
+def test_a_person_hears_what_was_taken_back_and_what_somebody_else_left_there(
+    make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "perhaps", lambda _edge: as_engine(engine))
+    _allow(make_settings, engine, edge)
+    chapter.insecure(make_settings(), edge, remove=True)
+    assert (edge.said[-1], edge.warned) == (f"removed: {REGISTRY} in {path}", [])
+    path.write_text(json.dumps({insecure.KEY: [REGISTRY, "192.168.0.12"]}))
+    engine.reload(path)
+    chapter.insecure(make_settings(), edge, remove=True)
+    assert edge.said[-1] == "trust: this checkout allows no plain HTTP here"
+    assert [line.partition(", by")[0] for line in edge.warned] == [
+        f"the engine still verifies nothing at 192.168.0.12, 192.168.0.12:443, {REGISTRY}"
+    ]

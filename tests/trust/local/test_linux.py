@@ -1,0 +1,90 @@
+"""trust.linux beside what others configured: builders that must be made anew, a containerd that cannot be read."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import programs
+from tests.disk import snapshot
+from tests.recorder import Recorder
+from tests.trust.clients.test_buildkit import PLAIN
+from tests.trust.engines import nobody
+from trusted_registry.certificate import issue
+from trusted_registry.chapters import trust
+from trusted_registry.errors import RegistryError
+from trusted_registry.trust import whereabouts
+from trusted_registry.trust.local.here import Choice
+
+if TYPE_CHECKING:
+    from tests.conftest import MakeSettings
+    from trusted_registry.settings import Settings
+
+ONLY = Choice(only=("buildkit",))
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings with a certificate, and a builder that was made before it."""
+    made = make_settings(tool="cryptography", address="nowhere.invalid")
+    issue.ensure(made, Recorder())
+    monkeypatch.setattr("trusted_registry.registry.engine.perhaps", lambda *_edge, **_how: nobody())
+    instances = Path.home() / ".docker" / "buildx" / "instances"
+    instances.mkdir(parents=True)
+    (instances / "plain").write_text(PLAIN)
+    return made
+
+
+def _linux(settings: Settings, edge: Recorder, *, asked: bool) -> list[str]:
+    trust.linux(settings, edge, ONLY, builders=asked)
+    return [line for line in edge.typed if line.startswith("docker buildx")]
+
+
+def test_how_a_builder_is_made_anew_is_said_and_not_done(settings: Settings, edge: Recorder) -> None:
+    shown = _linux(settings, edge, asked=False)
+    assert [line.split()[2] for line in shown] == ["rm", "create"]
+    assert "the builder plain must be made anew; --rebuild-builders does this:" in edge.said
+
+
+@pytest.mark.process
+def test_on_request_it_is_done(
+    settings: Settings, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "docker.log"
+    programs.put("docker", f'echo "$2 $3" >> {log}', tmp_path, monkeypatch)
+    _linux(settings, edge, asked=True)
+    assert [line.split()[0] for line in log.read_text().splitlines()] == ["rm", "create"]
+
+
+CONTAINERD = Choice(only=("containerd",))
+
+
+def _containerd(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = programs.put("containerd", script, tmp_path, monkeypatch)
+    where = dataclasses.replace(whereabouts.here(), programs=(folder,))
+    monkeypatch.setattr(whereabouts, "here", lambda: where)
+
+
+@pytest.mark.process
+def test_a_containerd_that_cannot_read_its_configuration_is_named_with_the_line_and_nothing_is_written(
+    settings: Settings, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "containerd: failed to load TOML: /etc/containerd/config.toml: (3, 5): unexpected token"
+    _containerd(f'echo "{said}" >&2; exit 1', tmp_path, monkeypatch)
+    with pytest.raises(RegistryError, match=r"/etc/containerd/config\.toml: \(3, 5\)"):
+        trust.linux(settings, edge, CONTAINERD)
+    assert (snapshot(whereabouts.here().root), edge.commands) == ({}, [])
+
+
+@pytest.mark.process
+def test_what_keeps_containerd_from_reading_is_said_and_the_rest_is_done(
+    settings: Settings, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = '[plugins."io.containerd.grpc.v1.cri"]\nsandbox_image = "pause"'
+    _containerd(f"printf '%b\\n' '{plugin}'", tmp_path, monkeypatch)
+    trust.linux(settings, edge, CONTAINERD)
+    assert [line for line in edge.warned if "its config_path is not set" in line]
+    assert (whereabouts.here().root / "etc/containerd/certs.d/nowhere.invalid/hosts.toml").exists()

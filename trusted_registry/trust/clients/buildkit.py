@@ -1,0 +1,189 @@
+"""Builders of docker buildx: their configuration is copied into them when they are made, so they are made anew.
+
+What a builder was made with stands in `instances/NAME` below buildx's folder, certificates included
+(github.com/docker/buildx, store/nodegroup.go).
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trusted_registry.errors import RegistryError
+from trusted_registry.trust.lines import toml
+from trusted_registry.trust.stores import STORES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from trusted_registry.trust.row import Subject
+
+DRIVER = "docker-container"
+_CONFIG = "buildkitd.toml"
+_INSIDE = "/etc/buildkit/"
+"""Where a builder finds what was copied into it."""
+_ADDED = "--allow-insecure-entitlement=network.host"
+"""What buildx adds to the flags it is given, at times beside the same: said once, or it would be more each time."""
+_FILES = ("ca", "keypair")
+"""What of a registry's settings names files, which have other paths inside a builder."""
+
+BUILDX = next(store for store in STORES if store.key == "buildx")
+
+
+@dataclass(frozen=True)
+class Node:
+    """One container of a builder, as it was asked for."""
+
+    name: str
+    endpoint: str
+    platforms: tuple[str, ...]
+    options: tuple[str, ...]
+    flags: tuple[str, ...]
+    files: Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class Builder:
+    """A builder; `chosen` is how it was made the one that builds go to: "", "use", "global" or "default"."""
+
+    name: str
+    nodes: tuple[Node, ...]
+    chosen: str = ""
+
+
+def find(folder: Path) -> tuple[Builder, ...]:
+    """Return the builders with containers of their own, by name.
+
+    Args:
+        folder: buildx's: `{docker}/buildx`.
+
+    Raises:
+        RegistryError: What buildx wrote down cannot be read.
+    """
+    instances = folder / "instances"
+    paths = sorted(path for path in instances.iterdir() if path.is_file()) if instances.is_dir() else []
+    found = []
+    for path in paths:
+        try:
+            said = json.loads(path.read_text())
+            if said["Driver"] == DRIVER:
+                nodes = tuple(_node(node) for node in said["Nodes"] or [])
+                found.append(Builder(said["Name"], nodes, _chosen(folder, said["Name"])))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RegistryError(f"{path} is no builder that buildx wrote down.", cure=f"Look: cat {path}") from error
+    return tuple(found)
+
+
+def _node(said: dict[str, Any]) -> Node:
+    options = sorted((said["DriverOpts"] or {}).items())
+    platforms = ([it["os"], it["architecture"], it.get("variant", "")] for it in said["Platforms"] or [])
+    return Node(
+        name=said["Name"],
+        endpoint=said["Endpoint"],
+        platforms=tuple("/".join(filter(None, parts)) for parts in platforms),
+        options=tuple(_as_csv(f"{key}={value}") for key, value in options),
+        flags=tuple(said["Flags"] or ()),
+        files={name: base64.b64decode(content) for name, content in (said["Files"] or {}).items()},
+    )
+
+
+def _as_csv(text: str) -> str:
+    """Return one field as `--driver-opt` reads it: with a comma or a quote in it, it is quoted (RFC 4180)."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow([text])
+    return line.getvalue()
+
+
+def _chosen(folder: Path, name: str) -> str:
+    current = folder / "current"
+    said = json.loads(current.read_text()) if current.is_file() else {}
+    if said.get("Name") == name:
+        return "global" if said.get("Global") else "use"
+    defaults = folder / "defaults"
+    names = [path.read_text().strip() for path in defaults.iterdir()] if defaults.is_dir() else []
+    return "default" if name in names else ""
+
+
+def trusts(builder: Builder, subject: Subject) -> bool:
+    """Whether every container of a builder was made with the certificate, for every spelling that BuildKit can read."""
+    return all(_node_trusts(node, subject) for node in builder.nodes)
+
+
+def _node_trusts(node: Node, subject: Subject) -> bool:
+    registries = _registries(_config(node))
+    for spelling in (block.spelling for block in BUILDX.blocks(subject)):
+        paths = registries.get(spelling, {}).get("ca") or []
+        contents = (node.files.get(str(path).removeprefix(_INSIDE), b"") for path in paths)
+        if not any(subject.content.strip() in content for content in contents):
+            return False
+    return True
+
+
+def rebuild_plan(builder: Builder, file: Path | None, spellings: tuple[str, ...] = ()) -> tuple[tuple[str, ...], ...]:
+    """Return the commands that make a builder anew as it was, but for its configuration; what it has cached stays.
+
+    Args:
+        builder: As it is now.
+        file: The configuration that it is to have; None for none.
+        spellings: Ours, which need not be in the file: after a removal they are not.
+
+    Raises:
+        RegistryError: It was made with a configuration that says more than the file; from which one is written nowhere.
+    """
+    _check_contained(builder, file, spellings)
+    given = ("--buildkitd-config", str(file)) if file else ()
+    made: list[tuple[str, ...]] = []
+    for node in builder.nodes:
+        first = ("--append",) if made else ("--driver", DRIVER)
+        use = ("--use",) if builder.chosen == "use" and not made else ()
+        made.append(("docker", "buildx", "create", "--name", builder.name, *first, *_options(node), *given, *use))
+        made[-1] += (node.endpoint,) if node.endpoint else ()
+    again = [("docker", "buildx", "use", f"--{builder.chosen}", builder.name)]
+    chosen = again if builder.chosen in ("global", "default") else []
+    return (("docker", "buildx", "rm", "--keep-state", builder.name), *made, *chosen)
+
+
+def _options(node: Node) -> tuple[str, ...]:
+    platforms = ("--platform", ",".join(node.platforms)) if node.platforms else ()
+    options = (word for option in node.options for word in ("--driver-opt", option))
+    once = [it for at, it in enumerate(node.flags) if it != _ADDED or it not in node.flags[:at]]
+    flags = ("--buildkitd-flags", shlex.join(once)) if once else ()
+    return ("--node", node.name, *platforms, *options, *flags)
+
+
+def _check_contained(builder: Builder, file: Path | None, spellings: tuple[str, ...]) -> None:
+    ours = toml.read(file or _CONFIG, file.read_text() if file and file.is_file() else "")
+    if all(_contains(ours, _config(node), spellings) for node in builder.nodes):
+        return
+    create = f"docker buildx create --name {builder.name} --driver {DRIVER} --buildkitd-config FILE"
+    raise RegistryError(
+        f"The builder {builder.name} was made with settings that are not in {file or 'the new configuration'}.",
+        cure=f"Add ours to the FILE it was made with: docker buildx rm --keep-state {builder.name} && {create}",
+    )
+
+
+def _contains(ours: dict[str, Any], theirs: dict[str, Any], spellings: tuple[str, ...]) -> bool:
+    """Whether all that a builder's configuration says is in the new one too; paths of files are others inside it."""
+    here, there = _registries(ours), _registries(theirs)
+    for name, settings in there.items():
+        said = here.get(name, {"ca": []} if name in spellings else {})
+        plain = {key: value for key, value in settings.items() if key not in _FILES}
+        if any(key in settings and key not in said for key in _FILES) or not plain.items() <= said.items():
+            return False
+    return all(ours.get(key) == value for key, value in theirs.items() if key != "registry")
+
+
+def _config(node: Node) -> dict[str, Any]:
+    text = node.files.get(_CONFIG, b"").decode(errors="replace")
+    return toml.read(f"The configuration of the builder {node.name}", text)
+
+
+def _registries(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    found = config.get("registry")
+    return {name: it for name, it in found.items() if isinstance(it, dict)} if isinstance(found, dict) else {}

@@ -1,0 +1,119 @@
+"""containerd's own configuration: read, to say what in it keeps `certs.d` from being read; never written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from trusted_registry.errors import RegistryError
+from trusted_registry.trust.lines import toml
+
+CERTS_D = "/etc/containerd/certs.d"
+CONFIG = "/etc/containerd/config.toml"
+ASK = ("sh", "-c", f"containerd config dump || {{ test ! -e {CONFIG} && containerd config default; }}")
+"""What prints the configuration that containerd goes by, its own defaults and imported files included.
+
+Without a file, containerd 1.x goes by its defaults, and yet has nothing to dump.
+"""
+RESTART = ("systemctl", "restart", "containerd")
+
+_OLD = '[plugins."io.containerd.grpc.v1.cri".registry]'
+_NEW = "[plugins.'io.containerd.cri.v1.images'.registry]"
+_CRI = ("cri", "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images")
+"""What `disabled_plugins` calls the plugin that Kubernetes pulls through: in version 1, 2 and 3."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Something in the configuration, and what mends it.
+
+    Args:
+        wrong: What is so, and what comes of it.
+        cure: What to do, but for the restart; empty where nothing need be done.
+        lines: What config.toml should then say.
+    """
+
+    wrong: str
+    cure: str = ""
+    lines: tuple[str, ...] = ()
+
+    def words(self, *, inside: tuple[str, ...] = ()) -> str:
+        """Return all of it as one line; `inside` is what a command begins with that runs on a node."""
+        if not self.cure:
+            return self.wrong
+        lines = f": {'; '.join(line.strip() for line in self.lines)}" if self.lines else ""
+        return f"{self.wrong}. {self.cure}{lines}; then: {' '.join((*inside, *RESTART))}"
+
+
+def advice(text: str) -> tuple[Advice, ...]:
+    """Return what keeps Kubernetes on this machine from reading `certs.d`, from the text of `containerd config dump`.
+
+    The rules are those of github.com/containerd/containerd: docs/cri/registry.md, docs/hosts.md, and
+    internal/cri/config/config.go for what may not stand side by side.
+
+    Raises:
+        RegistryError: The text is not TOML, or not containerd's; the message names the line.
+    """
+    said = toml.read("containerd config dump", text)
+    disabled = _listed(said.get("disabled_plugins"))
+    if any(name in disabled for name in _CRI):
+        return (Advice(f"containerd's CRI plugin is disabled: {CERTS_D} is for nerdctl and ctr --hosts-dir alone"),)
+    plugins = _table(said.get("plugins"))
+    old, new = _table(plugins.get("io.containerd.grpc.v1.cri")), _table(plugins.get("io.containerd.cri.v1.images"))
+    if not old and not new:
+        return ()
+    images, head = (new, _NEW) if new else (old, _OLD)
+    return _of_registry(_table(images.get("registry")), images, head)
+
+
+def _of_registry(registry: dict[str, Any], images: dict[str, Any], head: str) -> tuple[Advice, ...]:
+    path = registry.get("config_path") or ""
+    lines: tuple[str, ...] = (head, f'  config_path = "{CERTS_D}"')
+    if head == _NEW:
+        lines = (*lines, f"(in a file with version = 2, below {_OLD})")
+    beside = _beside(registry)
+    found: list[Advice] = []
+    if CERTS_D not in str(path).split(":"):
+        wrong = f"its config_path is {path}" if path else "its config_path is not set"
+        found.append(Advice(f"containerd's CRI plugin does not read {CERTS_D}: {wrong}", f"Write into {CONFIG}", lines))
+    elif ":" in path and _by_transfer(images):
+        # github.com/containerd/containerd/issues/12808: 2.2 has this default, which its CRI plugin alone can split
+        wrong = f"containerd takes its config_path, {path}, for one folder and reads neither"
+        found.append(Advice(wrong, f"Name one folder in {CONFIG}", lines))
+    if beside and path:
+        wrong = f"containerd's CRI plugin does not load with {beside} beside config_path"
+        found.append(Advice(wrong, f"Take {beside} out of {CONFIG} and write its servers into {CERTS_D}"))
+    elif beside:
+        wrong = f"with config_path set, containerd's CRI plugin would no longer load while {beside} is there"
+        found.append(Advice(wrong, f"Take {beside} out of {CONFIG} and write its servers into {CERTS_D}"))
+    return tuple(found)
+
+
+def _beside(registry: dict[str, Any]) -> str:
+    """Return what is set that excludes config_path: endpoints by registry, or certificates by registry."""
+    with_tls = [entry for entry in _table(registry.get("configs")).values() if _table(entry).get("tls")]
+    names = [
+        *(["registry.mirrors"] if _table(registry.get("mirrors")) else []),
+        *(["registry.configs with tls"] if with_tls else []),
+    ]
+    return " and ".join(names)
+
+
+def _by_transfer(images: dict[str, Any]) -> bool:
+    """Whether Kubernetes pulls through the transfer service: from 2.1 on, unless a setting needs the older way."""
+    local = images.get("use_local_image_pull")
+    return local is False and not images.get("discard_unpacked_layers")
+
+
+def _table(value: object) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise RegistryError(
+            f"containerd config dump says {value!r} where there should be a table.", cure="See what it prints, by hand"
+        )
+    return value
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else []

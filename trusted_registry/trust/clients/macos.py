@@ -1,0 +1,81 @@
+"""A Mac's trust: a keychain for its own programs, `~/.docker/certs.d` for its engines, as the table of stores says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trusted_registry.trust import stores, whereabouts
+from trusted_registry.trust.row import MACHINE, MACOS
+from trusted_registry.trust.whereabouts import Where
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trusted_registry.trust.row import Database, Store
+
+KEYCHAINS = ("system", "login")
+COLIMA = "macos-colima"
+
+
+def row(key: str) -> Store:
+    """Return a row of a Mac's: docker-desktop, colima, orbstack, or one of KEYCHAINS."""
+    return next(store for store in stores.STORES if store.key == f"macos-{key}")
+
+
+def engines(where: Where) -> list[Store]:
+    """Return the engines that are on this Mac; each is started anew by its own command, where it has one."""
+    rows = (store for store in stores.STORES if store.system == MACOS and not store.database)
+    return [store for store in rows if whereabouts.present(store.signs, where)]
+
+
+def add(certificate: Path, keychain: str, home: Path) -> list[str]:
+    """Return the command that trusts a certificate for TLS servers."""
+    database = _database(keychain)
+    return _typed(keychain, _filled(database, database.add, certificate, home))
+
+
+def look(certificate: Path, keychain: str, home: Path) -> list[str]:
+    """Return the command that succeeds where this Mac trusts an authority, by whichever keychain.
+
+    As Homebrew asks for its own bundle of authorities (Homebrew/homebrew-core, ca-certificates.rb); the network is
+    left alone.
+    """
+    database = _database(keychain)
+    return _filled(database, database.look, certificate, home)
+
+
+def remove(certificate: Path, sha1: str, keychain: str, home: Path) -> list[list[str]]:
+    """Return the commands that take the trust settings and then the certificate away.
+
+    Args:
+        certificate: The file that was trusted.
+        sha1: Its SHA-1 fingerprint in hex, by which `security` finds it in the keychain.
+        keychain: system or login.
+        home: This user's home folder.
+    """
+    database = _database(keychain)
+    return [_typed(keychain, _filled(database, argv, certificate, home, sha1)) for argv in database.remove]
+
+
+def left_in_colima(spelling: str) -> list[str]:
+    """Return the command that takes a certificate out of Colima's machine.
+
+    It copies `~/.docker/certs.d` into it at each start, and takes nothing out (github.com/abiosoft/colima/pull/1112).
+    """
+    return ["colima", "ssh", "--", "sudo", "rm", "-r", f"/etc/docker/certs.d/{spelling}"]
+
+
+def _database(keychain: str) -> Database:
+    database = row(keychain).database
+    assert database  # noqa: S101 - both keychains are
+    return database
+
+
+def _filled(database: Database, argv: tuple[str, ...], certificate: Path, home: Path, sha1: str = "") -> list[str]:
+    (template,) = database.places
+    place = Where(home=home, config=home, data=home, run=home, docker=home).path(template)
+    return [word.format(place=place, file=certificate, sha1=sha1.upper()) for word in argv]
+
+
+def _typed(keychain: str, argv: list[str]) -> list[str]:
+    return ["sudo", *argv] if row(keychain).scope == MACHINE else argv

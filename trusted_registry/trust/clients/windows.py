@@ -1,0 +1,103 @@
+"""Windows' trust: commands to paste into PowerShell, made from the table of stores. Nothing here was run on Windows."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from typing import TYPE_CHECKING
+
+from trusted_registry.trust import stores
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from trusted_registry.trust.row import Database, Store, Subject
+
+WHOSE = ("machine", "user")
+_FILE = "$path"
+_BARE = re.compile(r"-?[A-Za-z][A-Za-z0-9]*\Z|[0-9A-F]{40}\Z")
+_QUOTES = re.compile("(['\u2018\u2019\u201a\u201b])")
+"""Typographic ones end a single-quoted string too (PowerShell Language Specification, 2.3.5.2)."""
+
+
+def row(whose: str) -> Store:
+    """Return a row of Windows': machine or user."""
+    return next(store for store in stores.STORES if store.key == f"windows-{whose}")
+
+
+def literal(text: str) -> str:
+    """Return a text as PowerShell takes it letter for letter: nothing is expanded between single quotes."""
+    return "'" + _QUOTES.sub(r"\1\1", text) + "'"
+
+
+def add(subject: Subject, whose: str) -> str:
+    """Return one statement that trusts an authority, once its fingerprint is what it should be.
+
+    One statement, since a pasted line runs whatever became of the line before it.
+
+    Args:
+        subject: What is to be trusted.
+        whose: machine, which takes an administrator, or user, whom Windows asks in a window.
+    """
+    pem, expected = ssl.DER_cert_to_PEM_cert(subject.der), colons(subject.fingerprint)
+    refused = "certutil refused." + (" Is this PowerShell run as administrator?" if whose == "machine" else "")
+    return f"""& {{
+  $ErrorActionPreference = 'Stop'
+  $path = Join-Path ([IO.Path]::GetTempPath()) {literal(f"{subject.name}.crt")}
+  Set-Content -LiteralPath $path -Encoding ascii -Value @'
+{pem}'@
+  try {{
+    $certificate = New-Object System.Security.Cryptography.X509Certificates.X509Certificate2 -ArgumentList $path
+    $hash = [Security.Cryptography.SHA256]::Create().ComputeHash($certificate.RawData)
+    $found = [BitConverter]::ToString($hash) -replace '-', ':'
+    $expected = {literal(expected)}
+    if ($found -ne $expected) {{ throw "This is another certificate: $found" }}
+    {_typed(_database(whose).add, subject)}
+    if ($LASTEXITCODE -ne 0) {{ throw {literal(refused)} }}
+    "Trusted: $found"
+  }} finally {{ Remove-Item -LiteralPath $path }}
+}}
+"""
+
+
+def script(subject: Subject, reference: str, whose: str) -> str:
+    """Return all that is to be pasted, with what to do after it as comments: they are no part of the trust itself."""
+    where, whom = {
+        "machine": ("a PowerShell that runs as administrator", "all users of this machine"),
+        "user": ("an ordinary PowerShell, and say yes in the window that opens", "you alone"),
+    }[whose]
+    restart = row(whose).restart
+    after = f"# Docker Desktop {restart.why}: {restart.command}\n" if restart else ""
+    back = "".join(f"#   {line}\n" for line in remove(subject, whose).splitlines())
+    return (
+        f"# Paste this into {where}: {whom} will trust the registry {reference}.\n"
+        f"# Authority, SHA-256: {colons(subject.fingerprint)}\n"
+        f"{add(subject, whose)}{after}"
+        f"# To see whether it is trusted:\n#   {look(subject, whose)}\n# To take it back:\n{back}"
+    )
+
+
+def look(subject: Subject, whose: str) -> str:
+    """Return the command that says whether the authority is trusted."""
+    return _typed(_database(whose).look, subject)
+
+
+def remove(subject: Subject, whose: str) -> str:
+    """Return the commands that take the trust back, one a line."""
+    return "\n".join(_typed(argv, subject) for argv in _database(whose).remove)
+
+
+def colons(fingerprint: str) -> str:
+    """Return a fingerprint in hex as openssl writes it: AB:CD:…."""
+    return ":".join(fingerprint[at : at + 2] for at in range(0, len(fingerprint), 2)).upper()
+
+
+def _database(whose: str) -> Database:
+    database = row(whose).database
+    assert database  # noqa: S101 - both are
+    return database
+
+
+def _typed(argv: Iterable[str], subject: Subject) -> str:
+    filled = (word.format(file=_FILE, sha1=subject.sha1, name=subject.name) for word in argv)
+    return " ".join(word if word == _FILE or _BARE.match(word) else literal(word) for word in filled)

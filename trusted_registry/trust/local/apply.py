@@ -1,0 +1,136 @@
+"""Carries a plan out on this machine: directly where the files are ours to write, through one sudo where not."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trusted_registry import files, run
+from trusted_registry.errors import RegistryError
+from trusted_registry.files import Remove, Write
+from trusted_registry.trust.local import ledger
+from trusted_registry.trust.local.look import NoRoot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from trusted_registry.edge import Edge
+    from trusted_registry.trust.local.plan import Plan
+
+_EXPLAINED = 3
+"""Exit status of this module, run as root, for an error that it hands over whole: sudo's own is 1."""
+
+
+@contextlib.contextmanager
+def one_at_a_time(edge: Edge) -> Iterator[None]:
+    """Hold this user's trust for one run; a second one waits. A dry run, which writes nothing, holds nothing."""
+    if edge.dry:
+        yield
+        return
+    with files.locked(ledger.where().parent, name=".trust.lock"):
+        yield
+
+
+def carry_out(plan: Plan, edge: Edge) -> None:
+    """Show a plan's commands, and do what they would do, file by file and each in one step; then run what follows.
+
+    Raises:
+        NoRoot: It takes root, and there is no sudo or sudo refuses.
+        RegistryError: A file cannot be written, or a command failed.
+    """
+    foreign = any(not writable(operation.path) for operation in plan.operations)
+    as_root = plan.machine and foreign and os.geteuid() != 0
+    if (as_root or (plan.machine and plan.runs)) and not edge.dry:
+        _sudo()
+    for command in plan.typed:
+        if command[0] == "editor" and command[-1] in plan.notes:
+            edge.say(plan.notes[command[-1]])
+        edge.command(["sudo", *command] if as_root else command)
+    if plan.operations and not edge.dry:
+        if as_root:
+            _through_sudo(plan)
+        else:
+            files.carry_out(list(plan.operations))
+    for command in plan.runs:
+        _follow(command, edge, as_root=plan.machine)
+
+
+def _sudo() -> list[str]:
+    try:
+        return run.sudo()
+    except RegistryError as error:
+        raise NoRoot(error.message, cure=error.cure) from error
+
+
+def _follow(command: Sequence[str], edge: Edge, *, as_root: bool) -> None:
+    try:
+        run.act(command, edge, as_root=as_root)
+    except RegistryError as error:
+        if as_root and error.message.startswith("sudo failed: sudo"):
+            raise NoRoot(error.message, cure=error.cure) from error
+        raise
+
+
+def writable(path: Path) -> bool:
+    """Whether this user may put a file at a path, making the folders on the way."""
+    try:
+        folder = next(parent for parent in path.parents if parent.exists())
+    except PermissionError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
+def _through_sudo(plan: Plan) -> None:
+    """Have this very module do the work as root: one process, one password."""
+    package = Path(__file__).parents[3]
+    argv = [*_sudo(), sys.executable, "-B", "-m", "trusted_registry.trust.local.apply"]
+    result = run.look(argv, text=_encode(plan.operations), cwd=package, timeout=None)
+    if result.code == _EXPLAINED:
+        message, cure = json.loads(result.last_words)
+        raise RegistryError(message, cure=cure)
+    if not result.ok:
+        kind = NoRoot if result.last_words.startswith("sudo") else RegistryError
+        raise kind(
+            f"sudo did not do it: {result.last_words}",
+            cure="Run the same command as root, or the commands above by hand.",
+        )
+
+
+def _encode(operations: Iterable[Write | Remove]) -> str:
+    entries: list[dict[str, object]] = []
+    for operation in operations:
+        if isinstance(operation, Write):
+            content = base64.b64encode(operation.content).decode()
+            entries.append({"write": str(operation.path), "content": content, "mode": operation.mode})
+        else:
+            entries.append({"remove": str(operation.path), "keep": str(operation.keep)})
+    return json.dumps(entries)
+
+
+def _decode(text: str) -> list[Write | Remove]:
+    operations: list[Write | Remove] = []
+    for entry in json.loads(text):
+        if "write" in entry:
+            operations.append(Write(Path(entry["write"]), base64.b64decode(entry["content"]), entry["mode"]))
+        else:
+            operations.append(Remove(Path(entry["remove"]), Path(entry["keep"])))
+    return operations
+
+
+def main() -> int:
+    """Carry out the operations on standard input; the reason for a failure and its cure go to standard error."""
+    try:
+        files.carry_out(_decode(sys.stdin.read()))
+    except RegistryError as error:
+        sys.stderr.write(f"{json.dumps([error.message, error.cure])}\n")
+        return _EXPLAINED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

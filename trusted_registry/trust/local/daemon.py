@@ -1,0 +1,156 @@
+"""Changes the engine's daemon.json and has the engine take it up without a restart."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trusted_registry import address, files, run
+from trusted_registry.edge import printable
+from trusted_registry.errors import RegistryError
+from trusted_registry.files import Remove, Write
+from trusted_registry.trust.clients import insecure
+from trusted_registry.trust.local import apply, ledger
+from trusted_registry.trust.local.plan import Plan, removal
+
+if TYPE_CHECKING:
+    from trusted_registry.edge import Edge
+    from trusted_registry.registry.engine import Engine
+    from trusted_registry.settings import Settings
+
+STORE = "insecure"
+"""What the ledger knows it by."""
+BY_HAND = "sudo editor /etc/docker/daemon.json && sudo pkill -HUP dockerd"
+"""What takes an entry of somebody else's out."""
+TAKEN_UP = 5.0
+"""Seconds that an engine may take to reload its configuration."""
+
+
+def allow_plain(settings: Settings, engine: Engine, edge: Edge) -> bool:
+    """Have the engine accept plain HTTP on this machine's address, and wait until it does.
+
+    Returns:
+        True when its configuration was changed.
+
+    Raises:
+        RegistryError: daemon.json cannot be understood or written, or the engine does not take it up.
+    """
+    registry = address.reference(settings.address, settings.plain_port)
+    if engine.here and registry in engine.info().insecure:
+        return False
+    path = insecure.config_file(rootless=engine.here and engine.info().rootless).resolve()
+    before = _text_of(path)
+    change = Write(path, insecure.added(before, registry, path).encode(), _mode(path))
+    backup = Write(_backup(path), before.encode(), _mode(path))
+    if not edge.dry:
+        written = Plan(STORE, (change,), ())
+        ledger.record(ledger.where(), ledger.entries(written, by=settings.root, value=registry))
+    if before and not backup.path.exists():
+        apply.carry_out(Plan(STORE, (backup,), (("cp", str(path), str(backup.path)),)), edge)
+    _put(change, engine, edge, registry, listed=True)
+    return True
+
+
+def disallow(entry: ledger.Entry, engine: Engine, edge: Edge) -> None:
+    """Take one registry out of daemon.json again, keeping whatever else was changed there since.
+
+    Raises:
+        RegistryError: daemon.json cannot be understood or written, or the engine does not take it up.
+    """
+    path, backup = Path(entry.path), _backup(Path(entry.path))
+    before, original = _text_of(path), _text_of(backup)
+    after = insecure.removed(before, entry.value, path)
+    if original and _same(original, after):
+        after = original
+    listed = engine.here and entry.value in engine.info().insecure
+    if after != before or listed:
+        interim = Write(path, insecure.emptied(before, entry.value, path).encode(), _mode(path))
+        _put(interim, engine, edge, entry.value, listed=False)
+    if after:
+        apply.carry_out(Plan(STORE, (Write(path, after.encode(), _mode(path)),), ()), edge)
+    obsolete = [Remove(backup, keep=path.parent)] if original and not _others(entry) else []
+    obsolete += [] if after else [Remove(path, keep=path.parent)]
+    apply.carry_out(removal(STORE, tuple(obsolete)), edge)
+
+
+def _others(entry: ledger.Entry) -> bool:
+    """Whether more of what was added to the same file is still in it."""
+    entries = ledger.read(ledger.where())
+    return any(other.path == entry.path and other.value not in ("", entry.value) for other in entries)
+
+
+def _mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777 if path.exists() else files.PUBLIC_FILE
+
+
+def _backup(path: Path) -> Path:
+    return path.with_name(path.name + insecure.BACKUP)
+
+
+def _put(change: Write, engine: Engine, edge: Edge, registry: str, *, listed: bool) -> None:
+    """Write daemon.json, have the engine read it, and wait until it lists a registry, or no longer does."""
+    edge.say(f'{change.path}: "{insecure.KEY}" {"gains" if listed else "loses"} "{registry}"')
+    apply.carry_out(Plan(STORE, (change,), (("editor", str(change.path)),)), edge)
+    if not engine.here and not edge.dry:
+        return  # one that starts later reads it then
+    reload(engine, edge)
+    _await(engine, edge, registry, listed=listed)
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return bool(json.loads(one) == json.loads(other or "{}"))
+    except ValueError:
+        return False
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise RegistryError(
+            f"{path} cannot be read: {error}.", cure=f"Look: {printable(['ls', '-l', str(path)])}"
+        ) from error
+
+
+def reload(engine: Engine, edge: Edge) -> None:
+    """Have the engine read daemon.json again; its containers run on (dockerd(8), SIGHUP)."""
+    if Path("/run/systemd/system").is_dir():
+        rootless = engine.here and engine.info().rootless
+        if rootless:
+            run.act(["systemctl", "--user", "reload", "docker"], edge)
+        else:
+            run.act(["systemctl", "reload", "docker"], edge, as_root=True)
+        return
+    pid = _pid() if engine.here else "PID"
+    run.act(["kill", "-HUP", pid], edge, as_root=True)
+
+
+def _pid() -> str:
+    import psutil
+
+    for process in psutil.process_iter(["name", "pid"]):
+        if process.info["name"] == "dockerd":
+            return str(process.info["pid"])
+    raise RegistryError(
+        "The engine runs elsewhere: there is no dockerd process here to tell of the change.",
+        cure="Restart it by hand; with Docker Desktop: Settings, Docker Engine, Apply.",
+    )
+
+
+def _await(engine: Engine, edge: Edge, registry: str, *, listed: bool) -> None:
+    """Wait until the engine says that it took a change up."""
+    if edge.dry:
+        return
+    end = time.monotonic() + TAKEN_UP
+    while (registry in engine.info(fresh=True).insecure) is not listed:
+        if time.monotonic() > end:
+            raise RegistryError(
+                "The engine did not take up its changed configuration.",
+                cure="Its log says why; perhaps it was started with another --config-file.",
+            )
+        time.sleep(0.05)

@@ -1,0 +1,237 @@
+"""What is to be written for clients and what is to be run: values, for whoever shows them or carries them out."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trusted_registry.edge import printable
+from trusted_registry.errors import RegistryError
+from trusted_registry.files import PUBLIC_FILE, Remove, Write
+from trusted_registry.trust.lines import blocks, shared
+from trusted_registry.trust.local import look
+from trusted_registry.trust.local.ledger import digest
+from trusted_registry.trust.local.look import State
+from trusted_registry.trust.row import MACHINE, Block, Database, File
+from trusted_registry.trust.stores import STORES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from trusted_registry.trust.local.ledger import Entry
+    from trusted_registry.trust.local.look import Item
+    from trusted_registry.trust.row import Store, Subject
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Files to write or remove, the commands that a person would type for that, and those that follow.
+
+    Args:
+        store: Whose trust it is: the key of its row; insecure.
+        operations: In the order in which they are carried out.
+        typed: The same as commands.
+        runs: Commands that are run afterwards, shown as they are.
+        machine: Whether it takes root, where the files say nothing about that.
+        notes: What changes in files of others, by their paths: lines with + or -, as in a patch.
+    """
+
+    store: str
+    operations: tuple[Write | Remove, ...]
+    typed: tuple[tuple[str, ...], ...]
+    runs: tuple[tuple[str, ...], ...] = ()
+    machine: bool = True
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.operations or self.runs)
+
+
+def install(store: Store, items: Sequence[Item], subject: Subject) -> Plan:
+    """Return what makes a store trust.
+
+    Args:
+        store: The row.
+        items: What stands in it now.
+        subject: What is to be trusted.
+
+    Raises:
+        RegistryError: The store holds what was not written here, or a shared file cannot be added to.
+    """
+    missing = [item for item in items if item.state is not State.TRUSTED]
+    for item in missing:
+        _check_ours(item)
+    writes = [Write(item.path, item.what.content) for item in missing if isinstance(item.what, File)]
+    typed = [_typed(write, subject) for write in writes]
+    notes: dict[str, str] = {}
+    for path in dict.fromkeys(item.path for item in missing if isinstance(item.what, Block)):
+        text = next(item.text for item in items if item.path == path)
+        wanted = [item.what for item in items if item.path == path and isinstance(item.what, Block)]
+        shared.check(path, text)
+        write = Write(path, shared.merged(text, wanted).encode(), mode(path))
+        writes.append(write)
+        typed.append(("editor", str(path)) if text else _typed(write, subject))
+        notes |= {str(path): _difference(text, write)} if text else {}
+    runs = [look.handed(item.what.add, subject, item.path) for item in missing if isinstance(item.what, Database)]
+    if writes and store.refresh:
+        runs.append(store.refresh.command)
+    return Plan(store.key, tuple(writes), tuple(typed), tuple(runs), machine=store.scope == MACHINE, notes=notes)
+
+
+def _check_ours(item: Item) -> None:
+    if item.state is not State.FOREIGN:
+        return
+    see, away = inspected(item)
+    if isinstance(item.what, Block):
+        shared.merged(item.text, [item.what])  # names the line
+    raise RegistryError(
+        f"{place(item)} holds something that was not written here; nothing was changed.",
+        cure=f"See what it is: {printable(see)}; then remove it: {printable(away)}; or go on without it: --skip "
+        f"{item.store.name}",
+    )
+
+
+def place(item: Item) -> str:
+    """Return where something is, for people: of a database also by which name."""
+    if not isinstance(item.what, Database):
+        return str(item.path)
+    inside = "the store" if item.path == Path() else str(item.path)
+    return f"{inside} of {item.store.clients}, by the name {item.text}," if item.text else inside
+
+
+def inspected(item: Item) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the commands that show what another put in our way, and that take it away."""
+    if isinstance(item.what, Database):
+        remove = look.command(item.what.remove[0], item.text, item.path)
+        root = ("sudo",) if item.store.scope == MACHINE else ()
+        return look.command(item.what.look, item.text, item.path), (*root, *remove)
+    return ("cat", str(item.path)), ("sudo", "rm", str(item.path))
+
+
+def _typed(write: Write, subject: Subject) -> tuple[str, ...]:
+    """Return the command that a person would type for a file: from the certificate, or with its text in it."""
+    if write.content == subject.content:
+        return ("install", "-D", "-m", f"{write.mode:04o}", subject.file, str(write.path))
+    return ("sh", "-c", 'printf %s "$1" > "$0"', str(write.path), write.content.decode())
+
+
+def _difference(before: str, write: Write) -> str:
+    """Return what a write changes in a file, without the lines around it: those may hold passwords."""
+    lines = before.splitlines(), write.content.decode().splitlines()
+    changed = difflib.unified_diff(*lines, str(write.path), str(write.path), n=0, lineterm="")
+    return "\n".join(changed)
+
+
+def mode(path: Path) -> int:
+    """Return the mode that a file is to keep."""
+    return path.stat().st_mode & 0o777 if path.exists() else PUBLIC_FILE
+
+
+def removal(store: str, removes: Iterable[Remove], *, machine: bool = True) -> Plan:
+    """Return the plan that takes files away, and the folders that this leaves empty."""
+    removes = tuple(removes)
+    emptied = dict.fromkeys(remove.path.parent for remove in removes if remove.path.parent != remove.keep)
+    typed = [("rm", str(remove.path)) for remove in removes] + [("rmdir", str(folder)) for folder in emptied]
+    return Plan(store, removes, tuple(typed), machine=machine)
+
+
+def taken_back(key: str, entries: Sequence[Entry]) -> tuple[Plan, list[Path]]:
+    """Return what takes a store's entries of the ledger back, and the files that were changed since and so stay.
+
+    Raises:
+        RegistryError: A file cannot be looked at.
+    """
+    store = next((row for row in STORES if row.key == key), None)
+    machine = store is None or store.scope == MACHINE
+    gone, changed = _files([entry for entry in entries if not entry.value])
+    plan = removal(key, gone, machine=machine)
+    operations = list(plan.operations)
+    typed = [command for command in plan.typed if os.path.lexists(command[-1])]
+    runs: list[tuple[str, ...]] = []
+    if store and store.refresh and entries:  # though the file is gone: a run that was cut short did not come to this
+        runs.append(store.refresh.after_removal or store.refresh.command)
+    valued = [entry for entry in entries if entry.value]
+    if store and store.database:
+        runs += _dropped(store.database, valued)
+    else:
+        edits, kept = _unmerged(valued)
+        changed += kept
+        for operation in edits:
+            operations.append(operation)
+            typed.append(("editor" if isinstance(operation, Write) else "rm", str(operation.path)))
+    edited = [operation for operation in operations if isinstance(operation, Write)]
+    notes = {str(write.path): _difference(look.read(write.path), write) for write in edited}
+    return Plan(key, tuple(operations), tuple(typed), tuple(runs), machine=machine, notes=notes), changed
+
+
+def _files(entries: Sequence[Entry]) -> tuple[list[Remove], list[Path]]:
+    written: dict[Path, set[str]] = {}
+    keep: dict[Path, Path] = {}
+    for entry in entries:
+        path = Path(entry.path)
+        written.setdefault(path, set()).add(entry.sha256)
+        # The folders that the first of several writes made are ours to take away.
+        known = Path(entry.keep) if entry.keep else path.parent.parent.parent
+        keep[path] = min(keep.get(path, known), known, key=lambda it: len(it.parts))
+    made_for = {Path(entry.path) for entry in entries if entry.keep}
+    removes, changed = [], []
+    for path, digests in written.items():
+        present = look.content(path)
+        half_gone = present is None and path in made_for and _is_left(path, keep[path])
+        if half_gone or (present is not None and digest(present) in digests):
+            removes.append(Remove(path, keep=keep[path]))
+        elif present is not None:
+            changed.append(path)
+    return removes, changed
+
+
+def _is_left(path: Path, keep: Path) -> bool:
+    """Whether an empty folder that was made for a file is still there without it: a run was cut short in between."""
+    nearest = next(folder for folder in path.parents if os.path.lexists(folder))
+    return keep in nearest.parents and os.access(nearest, os.R_OK) and not any(nearest.iterdir())
+
+
+def _unmerged(entries: Sequence[Entry]) -> tuple[list[Write | Remove], list[Path]]:
+    """Return what takes blocks out of shared files, and the files in which some were changed since and so stay.
+
+    A file that holds nothing else, and was made here, goes.
+    """
+    operations: list[Write | Remove] = []
+    changed: list[Path] = []
+    for path in dict.fromkeys(Path(entry.path) for entry in entries):
+        look.check_link(path)
+        before = after = look.read(path)
+        mine = [entry for entry in entries if Path(entry.path) == path]
+        for value in dict.fromkeys(entry.value for entry in mine):
+            under, _, spelling = value.rpartition(" ")
+            block = Block(str(path), under, spelling, (), ())
+            inside = blocks.between(after, block)
+            known = {entry.sha256 for entry in mine if entry.value == value}
+            # An older ledger knew lines by their marks alone: all their digests are that of nothing.
+            if inside is not None and known & {digest(inside), digest(b"")}:
+                after = blocks.removed(after, block)
+            elif inside is not None:
+                changed.append(path)
+        keep = next((Path(entry.keep) for entry in mine if entry.keep), None)
+        if before and not after and keep:
+            operations.append(Remove(path, keep=keep))
+        elif after != before:
+            operations.append(Write(path, after.encode(), mode(path)))
+    return operations, list(dict.fromkeys(changed))
+
+
+def _dropped(database: Database, entries: Iterable[Entry]) -> list[tuple[str, ...]]:
+    """Return the commands that take certificates out of a database, where they still are in it."""
+    from trusted_registry import run
+
+    found = []
+    for entry in entries:
+        place = Path(entry.path)
+        gone = database.mark and not (place / database.mark).exists()
+        if not gone and run.look(look.command(database.look, entry.value, place)).ok:
+            found += [look.command(argv, entry.value, place) for argv in database.remove]
+    return found
