@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 IMAGES = 200
 CLIENTS = 8
 SECONDS = 480
-"""In which all of it must be through; the registry answers for a second between two kills: so it takes three minutes."""
+"""In which all of it must be through: the registry lives for a second at a time, so it takes three minutes."""
 
 SCRIPT = "/srv/storm_clients.py"
 REPOSITORIES = "/var/lib/docker/volumes/trusted-registry/_data/docker/registry/v2/repositories/storm"
