@@ -26,10 +26,18 @@ ROOT = Path(__file__).resolve().parent
 # A parameter would otherwise take a short flag by its first letter, and `hostname` the help's -h.
 task = partial(invoke_task, auto_shortflags=False)
 
+UNSAID = "\0"
+"""Of a flag that was not typed: an empty one takes back what it said before, and no command line can hold this."""
+
 ADDRESS = {"address": "Address that clients type, instead of this machine's own."}
 NAMES = {"names": "Further addresses and names, separated by commas."}
 PORT = {"port": "Port of the TLS registry."}
 WHERE = ADDRESS | NAMES | PORT
+STAYS = {
+    "address": 'Address that clients type, instead of this machine\'s own; it stays until --address "".',
+    "names": 'Further addresses and names, separated by commas; they stay until --names "".',
+}
+STAYS_WITH_PORT = STAYS | {"port": 'Port of the TLS registry; it stays until --port "".'}
 WHICH = {
     "only": "Only these stores, by name, separated by commas: docker, podman, containerd, k3s, buildkit, system, …",
     "skip": "All but these.",
@@ -50,13 +58,15 @@ def _terminal(c: Context, *, yes: bool = False, quiet: bool = False) -> Terminal
 
 def _settings(c: Context, **flags: str) -> Settings:
     """Check all settings, with the flags of one task (`port`, `address`, `names`) over them."""
-    from trusted_registry import address, settings
+    from trusted_registry import address, given, settings
 
     sections = {name: value if isinstance(value, str) else dict(value or {}) for name, value in c.config.items()}
     settings.check_keys(sections, os.environ)
     chosen = {name: dict(c.config[name]) for name in DEFAULTS}
-    over = {f"registry.{flag}": value for flag, value in flags.items()}
-    return settings.load(chosen, root=ROOT, find_address=address.own, flags=over)
+    over = {f"registry.{flag}": value for flag, value in flags.items() if value != UNSAID}
+    return settings.load(
+        chosen, root=ROOT, find_address=address.own, flags=over, find_given=given.read, environ=os.environ
+    )
 
 
 # Before the document: an engine
@@ -101,7 +111,7 @@ def trust_insecure(c: Context, remove: bool = False) -> None:
 
 
 @task(help=ADDRESS | NAMES | {"self_signed": "For the document's single certificate."})
-def cert_config(c: Context, self_signed: bool = False, address: str = "", names: str = "") -> None:
+def cert_config(c: Context, self_signed: bool = False, address: str = UNSAID, names: str = UNSAID) -> None:
     """Render openssl.cnf with this machine's names in [alt_names]."""
     from trusted_registry.chapters import cert
 
@@ -109,8 +119,7 @@ def cert_config(c: Context, self_signed: bool = False, address: str = "", names:
 
 
 @task(
-    help=ADDRESS
-    | NAMES
+    help=STAYS
     | {
         "self_signed": "The document's single certificate: rsa:4096, 365 days, trusted by itself.",
         "force": "Replace keys and certificates that are there; clients must trust the new ones.",
@@ -118,7 +127,12 @@ def cert_config(c: Context, self_signed: bool = False, address: str = "", names:
     }
 )
 def cert_make(
-    c: Context, self_signed: bool = False, force: bool = False, tool: str = "", address: str = "", names: str = ""
+    c: Context,
+    self_signed: bool = False,
+    force: bool = False,
+    tool: str = "",
+    address: str = UNSAID,
+    names: str = UNSAID,
 ) -> None:
     """Make the authority and the server certificate that it signs."""
     from trusted_registry.chapters import cert
@@ -143,16 +157,16 @@ def cert_check(c: Context) -> None:
     cert.check(_settings(c), _terminal(c))
 
 
-@task(help=ADDRESS | NAMES | {"if_expiring": "Only when fewer than so many days are left."})
-def cert_renew(c: Context, if_expiring: str = "", address: str = "", names: str = "") -> None:
+@task(help=STAYS | {"if_expiring": "Only when fewer than so many days are left."})
+def cert_renew(c: Context, if_expiring: str = "", address: str = UNSAID, names: str = UNSAID) -> None:
     """Make a new server certificate under the same authority."""
     from trusted_registry.chapters import cert
 
     cert.renew(_settings(c, address=address, names=names), _terminal(c), if_expiring=if_expiring)
 
 
-@task(help=WHERE)
-def registry_tls(c: Context, address: str = "", names: str = "", port: str = "") -> None:
+@task(help=STAYS_WITH_PORT)
+def registry_tls(c: Context, address: str = UNSAID, names: str = UNSAID, port: str = UNSAID) -> None:
     """Run the registry over TLS, and let it stand only if it proves true."""
     from trusted_registry.chapters import registry
     from trusted_registry.registry.engine import connect
@@ -215,9 +229,9 @@ def user_list(c: Context) -> None:
 )
 def trust_linux(
     c: Context,
-    address: str = "",
-    names: str = "",
-    port: str = "",
+    address: str = UNSAID,
+    names: str = UNSAID,
+    port: str = UNSAID,
     only: str = "",
     skip: str = "",
     system: bool = False,
@@ -234,9 +248,9 @@ def trust_linux(
 @task(help=WHERE | WHICH | {"json": "Print JSON, for programs."})
 def trust_list(
     c: Context,
-    address: str = "",
-    names: str = "",
-    port: str = "",
+    address: str = UNSAID,
+    names: str = UNSAID,
+    port: str = UNSAID,
     only: str = "",
     skip: str = "",
     json: bool = False,
@@ -253,7 +267,9 @@ def trust_list(
 
 
 @task(help=WHERE | {"keychain": "system (all users, asks for a password) or login (this user, asks in a window)."})
-def trust_macos(c: Context, keychain: str = "system", address: str = "", names: str = "", port: str = "") -> None:
+def trust_macos(
+    c: Context, keychain: str = "system", address: str = UNSAID, names: str = UNSAID, port: str = UNSAID
+) -> None:
     """Have this Mac trust the registry: a keychain, and Docker Desktop."""
     from trusted_registry.chapters import trust
 
@@ -261,7 +277,9 @@ def trust_macos(c: Context, keychain: str = "system", address: str = "", names: 
 
 
 @task(help=WHERE | {"user": "For one user alone, who is no administrator."})
-def trust_windows(c: Context, user: bool = False, address: str = "", names: str = "", port: str = "") -> None:
+def trust_windows(
+    c: Context, user: bool = False, address: str = UNSAID, names: str = UNSAID, port: str = UNSAID
+) -> None:
     """Print what has a Windows machine trust the registry, for PowerShell."""
     from trusted_registry.chapters import serve
 
@@ -270,7 +288,7 @@ def trust_windows(c: Context, user: bool = False, address: str = "", names: str 
 
 @task(help=WHERE | {"minutes": "After so many it ends by itself.", "at": "Port to offer it on, by plain HTTP."})
 def trust_serve(
-    c: Context, minutes: str = "10", at: str = "8000", address: str = "", names: str = "", port: str = ""
+    c: Context, minutes: str = "10", at: str = "8000", address: str = UNSAID, names: str = UNSAID, port: str = UNSAID
 ) -> None:
     """Offer kit, page and certificate to the LAN for some minutes."""
     from trusted_registry.chapters import serve
@@ -287,7 +305,7 @@ def trust_serve(
     }
 )
 def trust_check(
-    c: Context, address: str = "", names: str = "", port: str = "", only: str = "", json: bool = False
+    c: Context, address: str = UNSAID, names: str = UNSAID, port: str = UNSAID, only: str = "", json: bool = False
 ) -> None:
     """Prove trust with a pull by each client on this machine."""
     from trusted_registry.chapters import check
@@ -305,7 +323,7 @@ def trust_check(
 
 
 @task(help=WHERE | {"out": "Folder to write into, instead of the certificates' own."})
-def trust_kit(c: Context, address: str = "", names: str = "", port: str = "", out: str = "") -> None:
+def trust_kit(c: Context, address: str = UNSAID, names: str = UNSAID, port: str = UNSAID, out: str = "") -> None:
     """Write a script that has any Linux machine trust the registry."""
     from trusted_registry.chapters import kit
 
@@ -343,9 +361,9 @@ def trust_hosts(
     remove: bool = False,
     system: bool = False,
     ask_become_pass: bool = False,
-    address: str = "",
-    names: str = "",
-    port: str = "",
+    address: str = UNSAID,
+    names: str = UNSAID,
+    port: str = UNSAID,
 ) -> None:
     """Have many machines trust the registry, over SSH, by Ansible."""
     from trusted_registry.chapters import hosts
@@ -374,9 +392,9 @@ def trust_nodes(
     remove: bool = False,
     check: bool = False,
     restart: bool = False,
-    address: str = "",
-    names: str = "",
-    port: str = "",
+    address: str = UNSAID,
+    names: str = UNSAID,
+    port: str = UNSAID,
 ) -> None:
     """Have nodes that are containers trust the registry: kind, k3d."""
     from trusted_registry.chapters import nodes
@@ -393,8 +411,8 @@ def trust_nodes(
 # All of it at once
 
 
-@task(help=WHERE)
-def up(c: Context, address: str = "", names: str = "", port: str = "") -> None:
+@task(help=STAYS_WITH_PORT)
+def up(c: Context, address: str = UNSAID, names: str = UNSAID, port: str = UNSAID) -> None:
     """Do it all: certificate, registry, trust, and the proof."""
     from trusted_registry.chapters import whole
 

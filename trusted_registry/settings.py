@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,10 @@ from trusted_registry.defaults import DEFAULTS
 from trusted_registry.errors import SettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
+STAYING = ("address", "names", "port")
+"""What a flag says of these counts until it is taken back."""
 KEY_KINDS = ("ec:P-256", "ec:P-384", "rsa:2048", "rsa:3072", "rsa:4096")
 TOOLS = ("auto", "openssl", "cryptography")
 MAX_SERVER_DAYS = 397
@@ -40,6 +42,7 @@ class Settings:
     """What a person decided, checked.
 
     Addresses are in the canonical form of Python's ipaddress; ports are TCP ports; spans are in days.
+    `given` is what flags said, now and before, and `given_before` what they said before.
     """
 
     root: Path
@@ -58,11 +61,18 @@ class Settings:
     authority_days: int
     renew_before: int
     tool: str
+    given: Mapping[str, str] = field(default_factory=dict)
+    given_before: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def hosts(self) -> tuple[str, ...]:
         """The address and the further names that a person asked for, each once."""
         return tuple(dict.fromkeys((self.address, *self.names)))
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """The names that a flag takes back now."""
+        return tuple(name for name in hosts("names", self.given_before.get("names", "")) if name not in self.hosts)
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -72,12 +82,14 @@ class Settings:
         return ("--address", self.address, *names, *port)
 
 
-def load(
+def load(  # noqa: PLR0913 - a setting comes from as many places
     config: Mapping[str, Mapping[str, object]],
     *,
     root: Path,
     find_address: Callable[[], str],
     flags: Mapping[str, str] | None = None,
+    find_given: Callable[[Path], Mapping[str, str]] = lambda _: {},
+    environ: Collection[str] = (),
 ) -> Settings:
     """Check every setting and freeze the lot.
 
@@ -85,16 +97,25 @@ def load(
         config: Sections by name, as merged from invoke.yaml and the environment.
         root: The checkout; relative folders start there.
         find_address: Called when no address is set: returns this machine's own.
-        flags: Values by dotted key (`registry.port`) that override `config`; empty ones do not.
+        flags: Values by dotted key (`registry.port`) that override `config`; an empty one only takes back what the
+            same flag said before.
+        find_given: Called with the folder of the certificates: returns what flags said before.
+        environ: The names of the environment's variables: what one sets goes before what a flag said once.
 
     Raises:
         SettingError: A value cannot be used; it is named, with what would do.
     """
-    given = _given(config, flags or {})
+    set_, flags = _set(config), flags or {}
+    typed_folder = flags.get("certificate.folder") or set_.get("certificate.folder", "")
+    folder = root / path("certificate.folder", typed_folder.strip(" ") or "certs")
+    before = find_given(folder)
+    given = _kept(before, flags)
 
     def value(key: str) -> str:
         section, _, name = key.partition(".")
-        return given.get(key, DEFAULTS[section][name]).strip(" ")
+        default = DEFAULTS[section][name]
+        explicit = set_.get(key, default) != default or f"INVOKE_{section}_{name}".upper() in environ
+        return (flags.get(key) or (not explicit and given.get(name)) or set_.get(key, default)).strip(" ")
 
     archive = path("registry.archive", value("registry.archive"))
     listen, typed = value("registry.listen"), value("registry.address")
@@ -102,7 +123,7 @@ def load(
     return Settings(
         root=root,
         address=reachable("registry.address", typed) if typed else find_address(),
-        names=hosts("registry.names", value("registry.names")),
+        names=hosts("registry.names", _joined(set_.get("registry.names", ""), given.get("names", ""))),
         port=whole("registry.port", value("registry.port"), 1, 65535),
         plain_port=whole("registry.plain_port", value("registry.plain_port"), 1, 65535),
         listen=address("registry.listen", listen) if listen else "",
@@ -110,20 +131,34 @@ def load(
         volume=matching("registry.volume", value("registry.volume"), _CONTAINER, "letters, digits, _ . -"),
         image=matching("registry.image", value("registry.image"), _IMAGE, "an image reference such as registry:3"),
         archive=(root / archive) if str(archive) != "." else None,
-        folder=root / path("certificate.folder", value("certificate.folder") or "certs"),
+        folder=folder,
         key=one_of("certificate.key", value("certificate.key"), KEY_KINDS),
         days=whole("certificate.days", value("certificate.days"), 1, MAX_SERVER_DAYS),
         authority_days=whole("certificate.authority_days", value("certificate.authority_days"), 1, MAX_AUTHORITY_DAYS),
         renew_before=whole("certificate.renew_before", value("certificate.renew_before"), 0, MAX_SERVER_DAYS),
         tool=one_of("certificate.tool", value("certificate.tool"), TOOLS),
+        given=given,
+        given_before=before,
     )
 
 
-def _given(config: Mapping[str, Mapping[str, object]], flags: Mapping[str, str]) -> dict[str, str]:
-    """Return what was set, by dotted key, the flags over the rest."""
+def _set(config: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
+    """Return what was set, by dotted key."""
     set_ = ((f"{section}.{key}", value) for section, keys in config.items() for key, value in keys.items())
-    given = {key: str(value) for key, value in set_ if value is not None}
-    return given | {key: value for key, value in flags.items() if value}
+    return {key: str(value) for key, value in set_ if value is not None}
+
+
+def _kept(before: Mapping[str, str], flags: Mapping[str, str]) -> dict[str, str]:
+    """Return what flags said, now and before; names add up, and what is given empty is kept no more."""
+    now = {key: flags[f"registry.{key}"].strip(" ") for key in STAYING if f"registry.{key}" in flags}
+    if now.get("names"):
+        now["names"] = ",".join(hosts("registry.names", _joined(before.get("names", ""), now["names"])))
+    return {key: text for key, text in {**before, **now}.items() if text}
+
+
+def _joined(*lists: str) -> str:
+    """Return lists of hosts as one."""
+    return ",".join(text for text in lists if text.strip(" "))
 
 
 def check_keys(config: Mapping[str, object], environ: Iterable[str]) -> None:
@@ -248,5 +283,5 @@ def host(key: str, text: str) -> str:
 
 
 def hosts(key: str, text: str) -> tuple[str, ...]:
-    """Return the hosts of a comma-separated list; an empty list is none."""
-    return tuple(host(key, part.strip(" ")) for part in text.split(",")) if text else ()
+    """Return the hosts of a comma-separated list, each once; an empty list is none."""
+    return tuple(dict.fromkeys(host(key, part.strip(" ")) for part in text.split(","))) if text else ()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.disk import mode, snapshot
 from tests.recorder import Recorder
-from trusted_registry.certificate import inspect, issue, make
+from trusted_registry.certificate import clear, inspect, issue, make
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -76,13 +76,13 @@ def test_a_dry_configuration_writes_nothing(settings: Settings) -> None:
 def test_purge_takes_away_what_was_issued_and_nothing_else(issued: Path, edge: Recorder) -> None:
     for name in (".gitignore", "trust-me.txt", "trust-192.168.0.12-0123456789abcdef.sh"):
         (issued / name).touch()
-    issue.purge(issued, edge)
+    clear.everything(issued, edge)
     assert set(snapshot(issued)) == {".gitignore", "trust-me.txt"}
 
 
 def test_a_dry_purge_takes_nothing_away_and_shows_what_it_would(issued: Path) -> None:
     before, edge = snapshot(issued), Recorder(dry=True)
-    issue.purge(issued, edge)
+    clear.everything(issued, edge)
     assert (snapshot(issued), ["rm", str(issued / "ca.key")] in edge.commands) == (before, True)
 
 

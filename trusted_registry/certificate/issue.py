@@ -132,8 +132,18 @@ def unfit(issued: Issued, settings: Settings, *, days: int | None = None) -> str
     can_gain = issued.authority is None or left < issued.authority.days_left(now)
     if left < (settings.renew_before if days is None else days) and can_gain:
         return f"expires in {left} days"
-    missing = issued.server.missing(settings.hosts)
-    return f"does not name {', '.join(missing)}" if missing else None
+    if missing := issued.server.missing(settings.hosts):
+        return f"does not name {', '.join(missing)}"
+    left_over = _left_over(issued.server, settings)
+    return f"still names {', '.join(left_over)}" if left_over else None
+
+
+def _left_over(server: Facts, settings: Settings) -> list[str]:
+    """Return the names that were taken back and are not this machine's own, and that a certificate still has."""
+    if not settings.dropped:
+        return []
+    own = (*address.all_own(), address.own_name(), *profile.OWN_TO_ALL)
+    return [name for name in settings.dropped if name in (*server.dns, *server.addresses) and name not in own]
 
 
 def ensure(settings: Settings, edge: Edge, *, self_signed: bool = False, force: bool = False) -> bool:
@@ -169,6 +179,8 @@ def renewal(issued: Issued, settings: Settings) -> str:
     missing = issued.server.missing(settings.hosts)
     if issued.authority and len(inspect.allowed(issued.authority, missing)) < len(missing):
         return f"The authority may not vouch for that. {FORCE}"
+    if not missing and settings.dropped:
+        return './inv cert.renew --names ""'
     return f"./inv cert.renew --names {','.join(missing)}" if missing else "./inv cert.renew"
 
 
@@ -183,23 +195,23 @@ def renew(settings: Settings, edge: Edge) -> None:
         if not (folder / "ca.crt").exists():
             _check_self_signed(folder, dry=edge.dry)
             edge.warn("A self-signed certificate is its own trust: every client must trust the new one.")
-            kept = _names(folder / "domain.crt")
+            kept = _names(folder / "domain.crt", settings)
             what = plan(settings, Shape.SELF_SIGNED, kept=kept)
             make.produce(what, Shape.SELF_SIGNED, folder, edge, tool=settings.tool)
             return
         authority = inspect.read(folder / "ca.crt")
         _check_signer(folder, authority, settings)
-        kept = _names(folder / "domain.crt")
+        kept = _names(folder / "domain.crt", settings)
         make.produce(plan(settings, Shape.SERVER, authority, kept), Shape.SERVER, folder, edge, tool=settings.tool)
 
 
-def _names(certificate: Path) -> tuple[str, ...]:
-    """Return what a certificate that is about to be replaced names: somebody types it."""
+def _names(certificate: Path, settings: Settings) -> tuple[str, ...]:
+    """Return what a certificate that is about to be replaced names, and nobody took back: somebody types it."""
     try:
         found = inspect.read(certificate)
     except RegistryError:
         return ()
-    return (*found.dns, *found.addresses)
+    return tuple(name for name in (*found.dns, *found.addresses) if name not in settings.dropped)
 
 
 def _check_self_signed(folder: Path, *, dry: bool) -> None:
@@ -303,18 +315,3 @@ def bring_up_to_date(settings: Settings, edge: Edge) -> bool:
     edge.say(f"certificate: the one here {reason}; a new one is made")
     renew(settings, edge)
     return True
-
-
-KITS = f"trust-*-{'[0-9a-f]' * 16}."
-"""What `trust.kit` writes by default beside the certificate that is in it."""
-
-
-def purge(folder: Path, edge: Edge) -> None:
-    """Take away every file that was issued or rendered into a folder, kits and their pages too."""
-    names = ("ca.key", "ca.crt", "domain.key", "domain.crt", openssl.CONFIG, "registry.yml", "registry-plain.yml")
-    kits = sorted([*folder.glob(f"{KITS}sh"), *folder.glob(f"{KITS}html")])
-    for path in (*(folder / name for name in names), *kits):
-        if path.exists():
-            edge.command(["rm", str(path)])
-            if not edge.dry:
-                files.remove(path, keep=folder)

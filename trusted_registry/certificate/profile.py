@@ -34,6 +34,9 @@ PRIVATE_RANGES = (
 LOCAL_NAMES = ("localhost", "local")
 """DNS names that any authority here may vouch for; `local` stands for every name that ends in it (RFC 6762)."""
 
+OWN_TO_ALL = ("localhost", "127.0.0.1", "::1")
+"""What every machine calls itself."""
+
 SELF_SIGNED_KEY = "rsa:4096"
 """The document's own choice of key."""
 
@@ -91,7 +94,7 @@ def plan(
         mark: Something short that tells this authority from others of the same machine, such as a date.
         self_signed: Make the document's single certificate: its key, no authority.
     """
-    wanted = (*settings.hosts, *((machine,) if machine else ()), *own, "localhost", "127.0.0.1", "::1")
+    wanted = (*settings.hosts, *((machine,) if machine else ()), *own, *OWN_TO_ALL)
     dns = tuple(dict.fromkeys(host for host in wanted if not address.is_ip(host)))
     addresses = tuple(dict.fromkeys(host for host in wanted if address.is_ip(host)))
     subject = settings.address if len(settings.address) <= MAX_COMMON_NAME else ORGANIZATION

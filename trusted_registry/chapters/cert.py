@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from trusted_registry import run
+from trusted_registry import given, run
 from trusted_registry.certificate import inspect, issue, openssl
 from trusted_registry.errors import RegistryError
 from trusted_registry.settings import MAX_SERVER_DAYS, TOOLS, one_of, whole
@@ -27,6 +27,7 @@ def make(settings: Settings, edge: Edge, *, self_signed: bool, force: bool, tool
     if tool:
         settings = dataclasses.replace(settings, tool=one_of("--tool", tool, TOOLS))
     changed = issue.ensure(settings, edge, self_signed=self_signed, force=force)
+    given.keep(settings, edge)
     tell_certificate(settings, edge, "made" if changed else "already there")
 
 
@@ -68,11 +69,13 @@ def renew(settings: Settings, edge: Edge, *, if_expiring: str) -> None:
 
     days = whole("--if-expiring", if_expiring, 0, MAX_SERVER_DAYS) if if_expiring else None
     if days is not None and not edge.dry and not issue.due(settings, days):
+        given.keep(settings, edge)
         tell_certificate(settings, edge, "not due yet")
         if serve.refresh(settings, edge, stale_only=True):
             edge.say("registry: it still served an older one; restarted")
         return
     issue.renew(settings, edge)
+    given.keep(settings, edge)
     tell_certificate(settings, edge, "renewed")
     if serve.refresh(settings, edge):
         tell(edge, "registry: restarted, and serves it")

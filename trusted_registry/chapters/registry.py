@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trusted_registry import address
+from trusted_registry import address, given
 from trusted_registry.certificate import issue
 from trusted_registry.chapters.cert import tell
 from trusted_registry.errors import RegistryError
@@ -44,6 +44,7 @@ def basic(settings: Settings, edge: Edge, *, lan: bool) -> None:
 def tls(settings: Settings, engine: Engine, edge: Edge, meanwhile: Callable[[], None] = lambda: None) -> bool:
     """Run the TLS registry; return whether anything was started."""
     changed = serve.tls(settings, engine, edge, meanwhile)
+    given.keep(settings, edge)
     where = settings.listen or "every address of this machine"
     name = address.reference(settings.address, settings.port)
     tell(edge, f"registry: {_now(changed=changed)}, https://{name}, listening on {where}, port {settings.port}")

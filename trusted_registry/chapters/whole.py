@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from trusted_registry import files, summary
-from trusted_registry.certificate import issue
+from trusted_registry import files, given, summary
+from trusted_registry.certificate import clear, issue
 from trusted_registry.chapters import cert, registry, trust
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
@@ -15,9 +15,15 @@ from trusted_registry.trust.local import takeback
 from trusted_registry.trust.local.here import Choice
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from trusted_registry.edge import Edge
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
+
+
+UNPROVED = ".unproved"
+"""Beside the certificates while an `up` is at work: names the image that it proves with."""
 
 
 def up(settings: Settings, edge: Edge) -> None:
@@ -28,17 +34,26 @@ def up(settings: Settings, edge: Edge) -> None:
 
 
 def _up(settings: Settings, engine: Engine, edge: Edge) -> None:
+    given.recall(settings, edge)
     issued = issue.bring_up_to_date(settings, edge)
     cert.tell_certificate(settings, edge, "made" if issued else "already there")
+    mark = settings.folder / UNPROVED
+    unproved = _unproved(mark, engine, edge)
     packed: list[str] = []
 
+    def note(reference: str = "") -> None:
+        if not edge.dry:
+            files.write(mark, reference.encode())
+
     def pack() -> None:
-        packed.append(prove.pack(summary.registry(settings), engine))
+        packed.append(prove.pack(summary.registry(settings), engine, note=note))
+
+    note()
 
     try:
         started = registry.tls(settings, engine, edge, meanwhile=pack)
         trusted = bool(trust.written(settings, engine, edge, Choice(engine="docker")).written)
-        if not packed and (issued or trusted):
+        if not packed and (issued or started or trusted or unproved):
             pack()
     except BaseException:
         for reference in packed:
@@ -46,9 +61,26 @@ def _up(settings: Settings, engine: Engine, edge: Edge) -> None:
         raise
     for reference in packed:
         registry.proved(reference, registry.secured(settings, edge), engine, edge)
-    if not (issued or started or trusted):
+    if not edge.dry:
+        files.remove(mark, keep=settings.folder)
+    if not (issued or started or trusted or unproved):
         edge.say("Nothing had to be changed.")
     cert.tell(edge, summary.after_up(settings))
+
+
+def _unproved(mark: Path, engine: Engine, edge: Edge) -> bool:
+    """Whether an `up` before did not come to its end; the image that it left on the engine, if any, is taken away."""
+    try:
+        with files.explained(mark, "read"):
+            reference = mark.read_text(errors="replace") if mark.exists() else None
+    except RegistryError as error:
+        edge.warn(error.message)
+        return True
+    if reference is None:
+        return False
+    if prove.is_packed(reference) and engine.has_image(reference):
+        prove.discard(reference, engine)
+    return True
 
 
 def down(settings: Settings, edge: Edge, *, purge: bool) -> None:
@@ -58,10 +90,14 @@ def down(settings: Settings, edge: Edge, *, purge: bool) -> None:
     engine = engines.perhaps(edge)
     stopped = serve.stop(settings, engine, edge, purge=purge)
     if purge:
+        mark = settings.folder / UNPROVED
+        if _unproved(mark, engine, edge) and not edge.dry:
+            files.remove(mark, keep=settings.folder)
         takeback.remove(settings, engine, edge)
         users.purge(settings.folder, edge)
-        issue.purge(settings.folder, edge)
-        cert.tell(edge, "Images, trust, keys and certificates are gone. On other machines: ./inv trust.remove")
+        clear.everything(settings.folder, edge)
+        cert.tell(edge, "Images, trust, keys and certificates are gone. On other machines: ./inv trust.remove,")
+        cert.tell(edge, "or where the kit or the page was used: sudo sh trust-*.sh --remove")
     else:
         state = "stopped" if stopped else "was not running"
         cert.tell(edge, f"registry: {state}; images, trust and certificates are kept")

@@ -16,6 +16,7 @@ from trusted_registry.registry import probe
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
     from trusted_registry.edge import Edge
     from trusted_registry.registry.engine import Engine
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 REPOSITORY = "trusted-registry-proof"
 """A repository of its own, so that cleaning up cannot meet anybody's images."""
+
+_PACKED = re.compile(rf"\S+/{REPOSITORY}:[0-9a-f]{{8}}\Z")
 
 _REACHED = re.compile(
     r"manifest unknown|manifest for \S+ not found|: not found|does not exist|unauthorized|no basic auth credentials"
@@ -43,15 +46,17 @@ class Proof:
     seconds: float
 
 
-def pack(registry: str, engine: Engine, *, image: str = "") -> str:
+def pack(registry: str, engine: Engine, *, image: str = "", note: Callable[[str], None] = lambda _: None) -> str:
     """Have an image here that is ready to go, and return its reference.
 
     Args:
         registry: The registry part of a reference, such as 192.168.0.12 or localhost:5000.
         engine: Where the image is.
         image: An image to send; a tiny one with random content is made when empty.
+        note: Called with the reference before there is anything of that name.
     """
     reference = f"{registry}/{REPOSITORY}:{secrets.token_hex(4)}"
+    note(reference)
     if image:
         if not engine.has_image(image):
             engine.pull(image)
@@ -59,6 +64,11 @@ def pack(registry: str, engine: Engine, *, image: str = "") -> str:
     else:
         engine.import_image(reference, _random_tar())
     return reference
+
+
+def is_packed(reference: str) -> bool:
+    """Whether a reference is one that `pack` made up."""
+    return bool(_PACKED.fullmatch(reference))
 
 
 def discard(reference: str, engine: Engine) -> None:

@@ -12,7 +12,7 @@ from tests.disk import snapshot
 from tests.recorder import Recorder
 from tests.trust.engines import StandIn, as_engine
 from tests.trust.machines import states
-from trusted_registry.certificate import issue
+from trusted_registry.certificate import clear, issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust.local import apply, here, ledger, takeback
 from trusted_registry.trust.local.look import State
@@ -82,7 +82,7 @@ def test_removal_without_trust_removes_nothing(settings: Settings, engine: Engin
 
 def test_removal_works_after_the_certificate_is_gone(settings: Settings, engine: Engine, edge: Recorder) -> None:
     here.trust(settings, engine, edge)
-    issue.purge(settings.folder, edge)
+    clear.everything(settings.folder, edge)
     assert len(takeback.remove(settings, engine, edge)) == 2
 
 

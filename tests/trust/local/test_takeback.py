@@ -16,7 +16,7 @@ from tests.recorder import Recorder
 from tests.trust.engines import nobody
 from tests.trust.machines import SPELLINGS, Machine, states
 from trusted_registry import run
-from trusted_registry.certificate import issue
+from trusted_registry.certificate import clear, issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import whereabouts
 from trusted_registry.trust.local import apply, here, ledger, takeback
@@ -143,7 +143,7 @@ def test_a_second_removal_finds_nothing_and_runs_nothing(machine: Machine, setti
 def test_removal_needs_no_certificate(machine: Machine, settings: Settings) -> None:
     before = snapshot(machine.root)
     _trust(settings)
-    issue.purge(settings.folder, Recorder())
+    clear.everything(settings.folder, Recorder())
     _remove(settings)
     assert snapshot(machine.root) == before
 

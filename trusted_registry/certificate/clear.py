@@ -1,0 +1,28 @@
+"""Takes away what a folder of certificates holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trusted_registry import files, given
+from trusted_registry.certificate import openssl
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trusted_registry.edge import Edge
+
+KITS = f"trust-*-{'[0-9a-f]' * 16}."
+"""What `trust.kit` writes by default beside the certificate that is in it."""
+
+
+def everything(folder: Path, edge: Edge) -> None:
+    """Take away every file that was issued or rendered into a folder, kits and their pages too."""
+    issued = ("ca.key", "ca.crt", "domain.key", "domain.crt", openssl.CONFIG)
+    names = (*issued, "registry.yml", "registry-plain.yml", given.FILE)
+    kits = sorted([*folder.glob(f"{KITS}sh"), *folder.glob(f"{KITS}html")])
+    for path in (*(folder / name for name in names), *kits):
+        if path.exists():
+            edge.command(["rm", str(path)])
+            if not edge.dry:
+                files.remove(path, keep=folder)
