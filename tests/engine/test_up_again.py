@@ -78,6 +78,27 @@ def test_an_up_after_one_that_was_killed_proves_and_clears_away_what_that_left(
     assert proofs(client, host) == []
 
 
+STOPPED = """
+from invoke.main import program
+from trusted_registry.chapters import trust
+real = trust.written
+def written(*given):
+    real(*given)
+    raise KeyboardInterrupt
+trust.written = written
+program.run(["invoke", "up"])
+"""
+
+
+def test_an_up_after_one_that_was_stopped_between_trust_and_proof_proves(host: Host) -> None:
+    host.inv("up")
+    host.inv("trust.remove")
+    environ = {**os.environ, **host.environ}
+    stopped = subprocess.run([sys.executable, "-c", STOPPED], cwd=ROOT, env=environ, capture_output=True, check=False)
+    assert stopped.returncode == 130
+    assert f"proof: pushed to {host.reference}" in host.inv("up")
+
+
 def left_behind(host: Host, client: docker.DockerClient, repository: str) -> str:
     """Leave an image and the mark of an `up` that was at it, and return the image's name."""
     reference = f"{host.reference}/{repository}:0123abcd"
