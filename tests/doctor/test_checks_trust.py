@@ -9,7 +9,7 @@ import pytest
 
 from tests.doctor.conftest import ADDRESS, found, stored
 from trusted_registry.doctor import checks
-from trusted_registry.doctor.facts import Stored
+from trusted_registry.doctor.facts import Proxy, Stored
 from trusted_registry.doctor.finding import Chmod, Trust
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust.clients.containerd import Advice
@@ -54,6 +54,19 @@ def test_another_machine_s_registry_is_named_in_the_cure(machine: Machine) -> No
     there = replace(machine.facts, settings=settings, remote=True, stores=stored(machine, "docker"))
     cures = [finding.cure for finding in checks.judge(there) if finding.check == "certs.d"]
     assert cures == [(f"./inv trust.linux --only docker --address {ADDRESS} --port 8443",)]
+
+
+def test_of_another_machine_that_does_not_answer_the_one_cause_is_named_and_nothing_that_follows(
+    machine: Machine,
+) -> None:
+    proxy = Proxy("the engine", "http://10.9.9.9", "")
+    there = replace(machine.facts, issued=None, remote=True, proxies=(proxy,), stores=stored(machine, *ALL))
+    assert {"certs.d", "proxy"} == set(found(there))
+    assert there.wire
+    gone = replace(there, wire=replace(there.wire, silent="Connection refused", shown=None, status=0))
+    assert found(gone) == found(gone, "docker") == ["served"]
+    assert found(replace(gone, resolved={"registry.local": ()})) == ["dns"]
+    assert "certs.d" in found(replace(gone, remote=False)), "of this machine's own registry all is told"
 
 
 def test_one_client_s_store_can_be_asked_about_alone(machine: Machine) -> None:
