@@ -97,6 +97,8 @@ def _certificate(settings: Settings, *, dry: bool) -> Certificate:
 
 
 def _registry(settings: Settings, engine: Engine) -> Registry:
+    if engine.silence:
+        return Registry("not known", health=f"{engine.silence.message} {engine.silence.cure}")
     found = engine.find(settings.container)
     if found is None:
         return Registry()

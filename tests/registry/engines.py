@@ -24,6 +24,7 @@ class OnLoopback:
     """Runs one container, whose registry shows a certificate; it keeps what it was told to do."""
 
     here = True
+    silence = None
 
     def __init__(
         self,

@@ -131,7 +131,8 @@ def _printable(text: str) -> str:
 
 def _elsewhere(settings: Settings, engine: Engine) -> tuple[str, int] | None:
     """Return where the registry is whose authority a client's checkout holds, with no key beside it."""
-    ours = engine.find(settings.container) or any((settings.folder / name).exists() for name in looks.MADE)
+    runs = engine.here and engine.find(settings.container)
+    ours = runs or any((settings.folder / name).exists() for name in looks.MADE)
     return None if ours or not (settings.folder / "ca.crt").exists() else (settings.address, settings.port)
 
 

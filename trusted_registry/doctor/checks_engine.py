@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from trusted_registry import address
 from trusted_registry.doctor.finding import Finding
 from trusted_registry.messages import catalogue
+from trusted_registry.registry.answers import AccessDenied
 from trusted_registry.trust.local import daemon
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ def engine(facts: Facts) -> Iterator[Finding]:
     """Yield an engine that does not answer, is too old, or is another machine's."""
     if facts.engineless and not facts.remote:
         what = "Nothing can be run, pushed or pulled here without one."
+        if isinstance(facts.engineless, AccessDenied):
+            what = "Whether the registry runs cannot be asked, and nothing can be pushed or pulled by this user."
         yield Finding("engine", facts.engineless.message, what, (facts.engineless.cure,))
     info = facts.engine
     if info is None:

@@ -83,7 +83,7 @@ def _unreachable(error: Exception) -> RegistryError:
     if "Permission denied" in str(error):
         return AccessDenied(
             f"The Docker Engine{place} does not let this user in.",
-            cure="sudo usermod --append --groups docker $USER, then log in again; or run this as root.",
+            cure="sudo usermod --append --groups docker $USER  # then log in again; or run this as root",
         )
     if where:
         return RegistryError(

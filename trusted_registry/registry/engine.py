@@ -54,14 +54,15 @@ def perhaps(edge: Edge, *, quiet: bool = False) -> Engine:
         return Engine(connection.client(), edge)
     except RegistryError as error:
         if not quiet:
-            edge.warn(f"{error.message} What needs one is left out.")
-        return Engine(None, edge)
+            edge.warn(f"{error.message} What needs one is left out. {error.cure}")
+        return Engine(None, edge, error)
 
 
 class Engine:
-    """An engine, or in a dry run possibly none: then it has no containers and no images."""
+    """An engine, or possibly none: then it has no containers and no images, and `silence` may say why."""
 
-    def __init__(self, client: docker.DockerClient | None, edge: Edge) -> None:
+    def __init__(self, client: docker.DockerClient | None, edge: Edge, silence: RegistryError | None = None) -> None:
+        self.silence = silence
         self._client = client
         self._edge = edge
         self._info: answers.Info | None = None
@@ -83,7 +84,8 @@ class Engine:
 
     def _do(self) -> docker.DockerClient:
         if self._client is None:
-            raise RegistryError("No Docker Engine answers.", cure="./inv engine installs and starts one.")
+            silence = self.silence
+            raise silence or RegistryError("No Docker Engine answers.", cure="./inv engine installs and starts one.")
         return self._client
 
     def info(self, *, fresh: bool = False) -> answers.Info:
@@ -101,7 +103,13 @@ class Engine:
         )
 
     def find(self, name: str) -> answers.Running | None:
-        """Return the container of this name, whoever made it, or None."""
+        """Return the container of this name, whoever made it, or None.
+
+        Raises:
+            AccessDenied: The engine does not let this user ask: there may well be one.
+        """
+        if isinstance(self.silence, answers.AccessDenied) and not self._edge.dry:
+            raise self.silence
         container = self._container(name)
         if container is None:
             return None

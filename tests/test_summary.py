@@ -1,0 +1,114 @@
+"""How things stand where the engine may not be asked: said as such, and never taken for an answer."""
+
+from __future__ import annotations
+
+import gc
+import json
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from tests.disk import snapshot
+from tests.recorder import Recorder
+from trusted_registry import summary
+from trusted_registry.certificate import issue
+from trusted_registry.chapters import doctor, users, whole
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import connection
+from trusted_registry.registry import engine as engines
+from trusted_registry.registry.answers import AccessDenied
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import MakeSettings
+    from trusted_registry.settings import Settings
+
+unclosed = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # the Docker SDK's, of one refused
+JOIN = "sudo usermod --append --groups docker $USER"
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings, edge: Recorder) -> Settings:
+    """A checkout with a certificate."""
+    made = make_settings(tool="cryptography")
+    issue.ensure(made, edge)
+    edge.said.clear()
+    edge.commands.clear()
+    return made
+
+
+@pytest.fixture
+def denied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the engine's socket belong to others."""
+
+    def client() -> NoReturn:
+        raise connection._unreachable(PermissionError(13, "Permission denied"))
+
+    monkeypatch.setattr(connection, "client", client)
+
+
+@unclosed
+def test_a_socket_that_may_not_be_opened_is_told_from_one_that_is_not_there(
+    forbidden: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{forbidden}/docker.sock")
+    with pytest.raises(AccessDenied, match="does not let this user in") as caught:
+        connection.client()
+    assert caught.value.cure.startswith(JOIN)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///not/there/docker.sock")
+    with pytest.raises(RegistryError, match="No Docker Engine answers"):
+        connection.client()
+    gc.collect()
+
+
+@pytest.mark.usefixtures("denied")
+def test_status_says_that_the_engine_may_not_be_asked_and_what_cures_it(settings: Settings, edge: Recorder) -> None:
+    found = summary.look(settings, engines.perhaps(edge))
+    assert found.registry.state == "not known"
+    assert ("does not let this user in" in found.registry.health, JOIN in found.registry.health) == (True, True)
+    assert json.loads(summary.as_json(found))["registry"]["state"] == "not known"
+    assert not any("absent" in " ".join(row) for row in summary.as_table(found)[2] if row[0] == "registry")
+    assert [JOIN in line for line in edge.warned] == [True]
+
+
+@unclosed
+def test_status_where_no_engine_answers_does_not_say_that_there_is_no_registry(
+    settings: Settings, edge: Recorder
+) -> None:
+    found = summary.look(settings, engines.perhaps(edge))
+    assert (found.registry.state, "No Docker Engine answers" in found.registry.health) == ("not known", True)
+    gc.collect()
+
+
+@pytest.mark.process
+@pytest.mark.usefixtures("denied")
+def test_doctor_names_what_keeps_it_from_the_engine_and_does_not_take_it_for_none(
+    settings: Settings, edge: Recorder
+) -> None:
+    found = doctor.examine(settings, edge, client="", remote="", fix=False)
+    (told,) = [finding for finding in found if finding.check == "engine"]
+    assert (told.cause.startswith("Whether the registry runs cannot be asked"), told.cure[0].startswith(JOIN)) == (
+        True,
+        True,
+    )
+    assert {"container", "served"} & {finding.check for finding in found} == set()
+
+
+@pytest.mark.usefixtures("denied")
+def test_a_client_s_doctor_without_the_engine_still_looks_at_the_registry(settings: Settings, edge: Recorder) -> None:
+    assert doctor._elsewhere(settings, engines.perhaps(edge)) is None
+    for name in ("ca.key", "domain.key", "domain.crt"):
+        (settings.folder / name).unlink()
+    assert doctor._elsewhere(settings, engines.perhaps(edge)) == (settings.address, settings.port)
+
+
+@pytest.mark.usefixtures("denied")
+def test_what_depends_on_whether_the_registry_runs_is_refused_before_anything_is_changed(settings: Settings) -> None:
+    before = snapshot(settings.root)
+    with pytest.raises(AccessDenied):
+        whole.down(settings, Recorder(), purge=False)
+    with pytest.raises(AccessDenied):
+        users.add(settings, Recorder(secret="a long password"), name="ada")  # noqa: S106 - of a test
+    assert snapshot(settings.root) == before
+    whole.down(settings, Recorder(dry=True), purge=True)
