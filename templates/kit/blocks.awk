@@ -19,6 +19,17 @@ function holds(b,    i) {
     return 1
 }
 
+function any_authority(s) { s = blank(s); gsub("trusted-registry-" hex "\\.crt", "", s); return s }
+
+function altered(b,    i) {
+    if (within(b)) {
+        for (i = 1; i <= lines[b]; i++) if (any_authority(line[first + i]) != any_authority(text[b, i])) break
+        if (i > lines[b] && last - first == lines[b] + 1) return 0
+    }
+    upto = last ? last : first
+    return first
+}
+
 function cut(from, count,    i) {
     for (i = from; i + count <= n; i++) line[i] = line[i + count]
     n -= count
@@ -81,6 +92,7 @@ function malformed(b,    i, k, any, sound, seen) {
 
 function check(b,    i, said) {
     if (n && index(line[1], "\357\273\277") == 1) refuse("mark")
+    if (altered(b)) refuse("changed\t" first "\t" upto)
     if (foreign(b)) {
         for (i = 1; i <= lines[b]; i++) said = said (i > 1 ? "; " : "") blank(text[b, i])
         refuse("claimed\t" foreign(b) "\t" who[b] "\t" said)
@@ -133,6 +145,8 @@ function others_hold(b,    i) {
 
 BEGIN {
     mark = "# trusted-registry:"
+    hex = "[0-9a-f][0-9a-f][0-9a-f][0-9a-f]"
+    hex = hex hex hex hex
     read(ENVIRON["specs"])
     mine = blocks
     read(ENVIRON["others"])

@@ -26,6 +26,10 @@ tell_why() {
             error "$path, line $2, already says something about $3. It was left as it is." \
                 "Take that out, or add there by hand: $4"
             ;;
+        changed)
+            error "$path, between our marks in lines $2 to $3, holds something that was not written here; nothing was changed." \
+                "See what it is: sed -n $2,$3p $quoted; then remove it: sed -i $2,$3d $quoted; or go on without it: --skip $name"
+            ;;
         form)
             error "$path, line $2, is not in block form. It was left as it is." \
                 "Write $3 once, at the left margin, and its entries on lines of their own below it"

@@ -13,6 +13,7 @@ from trusted_registry.doctor.facts import Proxy, Stored
 from trusted_registry.doctor.finding import Chmod, Trust
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust.clients.containerd import Advice
+from trusted_registry.trust.lines import blocks
 from trusted_registry.trust.local.ledger import entry
 
 if TYPE_CHECKING:
@@ -77,6 +78,16 @@ def test_another_s_certificate_is_found_and_never_mended(machine: Machine) -> No
     (folder(machine) / "ca.crt").write_bytes(OTHER)
     foreign = [finding for finding in wrong(machine, "docker") if "did not write" in finding.evidence]
     assert [finding.fix for finding in foreign] == [None]
+
+
+@pytest.mark.parametrize(("mark", "away"), [(blocks.MARK, "sed -i 2,6d"), ("# theirs:", "editor")])
+def test_a_shared_file_with_another_s_lines_is_not_taken_away(mark: str, away: str, machine: Machine) -> None:
+    block = machine.store("k3s").blocks(machine.subject)[0]
+    path = machine.where.path(block.path)
+    path.parent.mkdir(parents=True)
+    path.write_text(blocks.added("", block).replace("https", "http").replace(blocks.MARK, mark))
+    (finding,) = (finding for finding in wrong(machine, "k3s") if "did not write" in finding.evidence)
+    assert (finding.fix, finding.cure[1].startswith(f"sudo {away} {path} && ")) == (None, True)
 
 
 def test_trust_of_ours_in_an_earlier_authority_is_mended_without_a_question(machine: Machine) -> None:

@@ -9,7 +9,7 @@ from trusted_registry.doctor.finding import Chmod, Finding, Trust
 from trusted_registry.edge import printable
 from trusted_registry.trust.local import plan
 from trusted_registry.trust.local.look import NoRoot, State
-from trusted_registry.trust.row import Database
+from trusted_registry.trust.row import File
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,7 @@ def certs_d(facts: Facts) -> Iterator[Finding]:
 
 def _foreign(facts: Facts, stored: Stored, item: Item) -> Finding:
     see, away = map(printable, plan.inspected(item))
-    if not isinstance(item.what, Database):
+    if isinstance(item.what, File):
         path = shlex.quote(str(item.path))
         away = f"sudo mv {path} {path}.old"
     return Finding(

@@ -219,6 +219,29 @@ def test_removal_leaves_the_disk_as_it_was(disk: Disk, before: object) -> None:
     assert last(disk.here("--check")) == (1, "absent")
 
 
+def test_lines_of_ours_that_another_hand_changed_are_refused_and_the_cure_is_one(disk: Disk) -> None:
+    disk.here()
+    changed = [disk.root / it for it in ("etc/rancher/k3s/registries.yaml", "etc/buildkit/buildkitd.toml")]
+    for path in changed:
+        path.write_text(path.read_text().replace(f"{disk.subject.name}.crt", "theirs.crt", 1))
+    before = {path: path.read_text() for path in changed}
+    for flags in ((), ("--check",), ("--dry-run",)):
+        done = disk.here(*flags)
+        assert last(done) == (1, "failed"), done
+        assert {path: path.read_text() for path in changed} == before
+    for path, name in zip(changed, ("k3s", "buildkit"), strict=True):
+        error = done.stderr.partition(f"error: {path}, between our marks in lines ")[2]
+        assert "holds something that was not written here; nothing was changed.\n" in error
+        see, _, rest = error.partition("do: See what it is: ")[2].partition("; then remove it: ")
+        away, _, instead = rest.partition("\n")[0].partition("; or go on without it: ")
+        assert instead == f"--skip {name}"
+        shown = subprocess.run(["sh", "-c", see], capture_output=True, text=True, check=True).stdout
+        assert ("theirs.crt" in shown, shown.count("# trusted-registry:")) == (True, 2)
+        subprocess.run(["sh", "-c", away], check=True)
+    assert last(disk.here()) == (0, "changed")
+    assert last(disk.here("--check")) == (0, "trusted")
+
+
 def test_removal_of_some_leaves_the_others(one: Disk) -> None:
     one.here()
     assert last(one.here("--remove", "--only", "docker")) == (0, "changed")

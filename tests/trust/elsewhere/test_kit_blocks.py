@@ -100,7 +100,7 @@ def added(text: str, mine: tuple[Block, ...]) -> Woven:
         for block in mine:
             after = blocks.added(after, block)
     except RegistryError as error:
-        return Woven(REFUSED, re.findall(r", line (\d+),", error.message)[0])
+        return Woven(REFUSED, re.findall(r"lines? (\d+)", error.message)[0])
     return Woven(AS_IT_WAS, "") if after == text else Woven(ADDED, after)
 
 
@@ -186,6 +186,18 @@ UNCLAIMED = (
 ALL = (mirror("10.0.0.1"), table("10.0.0.1"), table("plain"))
 
 
+CHANGES = {
+    "another authority's file": (f"/etc/trusted-registry-{'ab' * 8}.crt", "/etc/theirs.crt"),
+    "a file with nearly our name": (f"{'ab' * 8}.crt", f"{'ab' * 8}c.crt"),
+    "a name that is no fingerprint": ("abab", "mine"),
+    "another mirror": ('    - "https', '    - "https://mirror.example"\n    - "https'),
+    "one thing less": ("    endpoint:\n", ""),
+    "another key": ("ca_file", "cert_file"),
+    "no end": ("  # trusted-registry: end\n", ""),
+}
+"""What a person may do to lines of ours."""
+
+
 @pytest.mark.parametrize("text", CLAIMED)
 def test_whoever_speaks_of_the_registry_in_other_words_is_heard(awk: tuple[str, ...], text: str) -> None:
     mine = ALL[:1] if text.startswith("mirrors") else ALL[1:]
@@ -226,11 +238,25 @@ def test_what_was_added_is_taken_out_again_to_the_byte(awk: tuple[str, ...]) -> 
                 assert without in (text, f"{text}\n"), text
 
 
-def test_what_a_block_said_before_is_replaced(awk: tuple[str, ...]) -> None:
-    before = added(TEXTS["indented by four"], (mirror("10.0.0.1"), config("10.0.0.1", "/old.crt"))).text
-    found = weave(awk, "add", before, YAML)
-    assert found == added(before, YAML)
-    assert "/old.crt" not in found.text
+def test_what_a_block_said_of_an_earlier_authority_is_replaced(awk: tuple[str, ...]) -> None:
+    older, newer = (f"/etc/trusted-registry-{digit * 16}.crt" for digit in "a1")
+    before = added(TEXTS["indented by four"], (mirror("10.0.0.1"), config("10.0.0.1", older))).text
+    mine = (*YAML[:1], config("10.0.0.1", newer))
+    found = weave(awk, "add", before, mine)
+    assert found == added(before, mine)
+    assert (older in found.text, newer in found.text) == (False, True)
+
+
+@pytest.mark.parametrize("theirs", CHANGES.values(), ids=CHANGES)
+def test_what_another_hand_changed_between_the_marks_is_refused(awk: tuple[str, ...], theirs: tuple[str, str]) -> None:
+    mine = (mirror("10.0.0.1"), config("10.0.0.1", f"/etc/trusted-registry-{'ab' * 8}.crt"))
+    text = added("# theirs\n", mine).text
+    assert weave(awk, "add", text, mine).status == AS_IT_WAS
+    text = text.replace(*theirs, 1)
+    found = weave(awk, "add", text, mine)
+    assert found.text.split("\t")[0] == "changed"
+    assert told(found) == added(text, mine)
+    assert next(filter(None, (blocks.changed(text, it) for it in mine))) == tuple(map(int, found.text.split("\t")[1:]))
 
 
 def test_lines_that_were_changed_between_the_marks_stay(awk: tuple[str, ...]) -> None:

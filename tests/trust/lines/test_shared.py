@@ -205,7 +205,7 @@ def test_a_block_without_its_closing_mark_takes_nothing_of_others_with_it() -> N
     lines.remove(f"  {blocks.END}\n")  # the first block's: the next mark opens another
     text = "".join(lines)
     assert blocks.removed(text, K3S[2]) == text
-    assert "would not be sound" in _refusal(text, K3S).message
+    assert "in lines 2 to 2, holds something" in _refusal(text, K3S).message
 
 
 def test_a_key_that_was_added_for_us_stays_where_others_have_used_it_since() -> None:

@@ -238,6 +238,17 @@ def test_lines_of_somebody_else_s_are_foreign(machine: Machine, ours: Subject) -
     assert State.FOREIGN in _states(machine, "k3s", ours)
 
 
+@pytest.mark.parametrize("key", ["k3s", "buildx", "buildkit"])
+def test_lines_of_ours_that_another_hand_changed_are_foreign(
+    key: str, machine: Machine, ours: Subject, tmp_path: Path
+) -> None:
+    for whose in (ours, subject(tmp_path / "older")):
+        path = _merged(machine, key, whose)
+        path.write_text(path.read_text().replace(f"{whose.name}.crt", "theirs.crt", 1))
+        states = [item.state for item in machine.look(key, ours) if isinstance(item.what, Block)]
+        assert states.count(State.FOREIGN) == 1
+
+
 # What is read instead
 
 

@@ -21,9 +21,11 @@ from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
 from trusted_registry.trust import whereabouts
+from trusted_registry.trust.lines import blocks
 from trusted_registry.trust.local import apply, here, ledger, look, plan, takeback
 from trusted_registry.trust.local.here import Choice
 from trusted_registry.trust.local.look import State
+from trusted_registry.trust.row import MACHINE, USER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,6 +105,30 @@ def test_another_s_certificate_is_refused_with_what_to_look_at(machine: Machine,
         _install(machine, "docker", ours)
     assert f"cat {path}" in caught.value.cure
     assert "--skip docker" in caught.value.cure
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("key", ["k3s", "buildkit", "buildx"])
+def test_lines_of_ours_that_another_hand_changed_are_refused_and_the_cure_is_one(
+    key: str, machine: Machine, ours: Subject
+) -> None:
+    files.carry_out(list(_install(machine, key, ours).operations))
+    path = machine.look(key, ours)[-1].path
+    path.write_text(path.read_text().replace(ours.name, "theirs", 1))
+    changed = snapshot(machine.root)
+    with pytest.raises(RegistryError, match="was not written here; nothing was changed") as caught:
+        _install(machine, key, ours)
+    assert (f"{path}, between our marks in lines" in caught.value.message, snapshot(machine.root)) == (True, changed)
+    see, _, rest = caught.value.cure.removeprefix("See what it is: ").partition("; then remove it: ")
+    away, _, instead = rest.partition("; or go on without it: ")
+    assert instead == f"--skip {row(key).name}"
+    assert (away.startswith("sudo "), row(key).scope) in ((True, MACHINE), (False, USER))
+    shown = subprocess.run(shlex.split(see), capture_output=True, text=True, check=True).stdout.splitlines()
+    assert (blocks.MARK in shown[0], "theirs" in "".join(shown), shown[-1].strip()) == (True, True, blocks.END)
+    subprocess.run(shlex.split(away.removeprefix("sudo ")), check=True)
+    files.carry_out(list(_install(machine, key, ours).operations))
+    assert {item.state for item in machine.look(key, ours)} == {State.TRUSTED}
+    assert "theirs" not in path.read_text()
 
 
 @pytest.mark.process

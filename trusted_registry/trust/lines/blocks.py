@@ -24,6 +24,8 @@ _BLANK = " \t\r"
 _BARE = str.maketrans("'", '"', _BLANK)
 """Blanks say nothing within a key, and either quote says the same."""
 _BOM = "\ufeff"
+_AUTHORITY = re.compile(r"trusted-registry-[0-9a-f]{16}\.crt", re.ASCII)
+"""What a certificate's file is called in our lines: `Subject.name`."""
 
 
 def begin(block: Block) -> str:
@@ -62,6 +64,25 @@ def marked(text: str, block: Block) -> bool:
     return bool(_within(_lines(text), block))
 
 
+def changed(text: str, block: Block) -> tuple[int, int] | None:
+    """Return the numbers of the first and the last line of a block that somebody else changed since, marks included.
+
+    What says the same of another authority is ours, of an earlier time. A mark without its end is a block by itself.
+    """
+    lines = _lines(text)
+    opens = next((number for number, line in enumerate(lines, start=1) if line.strip(_BLANK) == begin(block)), None)
+    if opens is None:
+        return None
+    found = _within(lines, block)
+    if found and _of_any_authority(found[1:-1]) == _of_any_authority(block.lines):
+        return None
+    return opens, opens + max(len(found), 1) - 1
+
+
+def _of_any_authority(lines: Iterable[str]) -> list[str]:
+    return [_AUTHORITY.sub("", line.strip(_BLANK)) for line in lines]
+
+
 def said(lines: Iterable[str]) -> bytes:
     """Return what lines of a block say, at whatever margin: what the ledger knows them by."""
     return "".join(f"{line.strip(_BLANK)}\n" for line in lines).encode()
@@ -98,12 +119,19 @@ def check(text: str, block: Block) -> None:
     """Insist that a block can be added to a text.
 
     Raises:
-        RegistryError: Something else in the text speaks about the same registry, or its keys are not in block form.
+        RegistryError: Something else in the text speaks about the same registry, lines of ours were changed by another
+            hand, or the keys are not in block form.
     """
     if text.startswith(_BOM):
         raise RegistryError(
             f"{block.path}, line 1, begins with a byte order mark. It was left as it is.",
             cure=f"Take it out: sed -i '1s/^\\xef\\xbb\\xbf//' {block.path}",
+        )
+    if found := changed(text, block):
+        raise RegistryError(
+            f"{block.path}, between our marks in lines {found[0]} to {found[1]}, holds something that was not written "
+            "here. It was left as it is.",
+            cure=f"See what it is: sed -n {found[0]},{found[1]}p {block.path}; then take it out",
         )
     number = foreign(text, block)
     if number:

@@ -177,7 +177,7 @@ def _hidden(store: Store, file: File, where: Where, ours: set[tuple[str, str]]) 
 def _block(text: str, block: Block) -> State:
     if blocks.holds(text, block):
         return State.TRUSTED
-    if blocks.foreign(text, block):
+    if blocks.changed(text, block) or blocks.foreign(text, block):
         return State.FOREIGN
     return State.STALE if blocks.marked(text, block) else State.ABSENT
 

@@ -86,7 +86,7 @@ def _check_ours(item: Item) -> None:
     if item.state is not State.FOREIGN:
         return
     see, away = inspected(item)
-    if isinstance(item.what, Block):
+    if isinstance(item.what, Block) and not blocks.changed(item.text, item.what):
         shared.merged(item.text, [item.what])  # names the line
     raise RegistryError(
         f"{place(item)} holds something that was not written here; nothing was changed.",
@@ -96,7 +96,9 @@ def _check_ours(item: Item) -> None:
 
 
 def place(item: Item) -> str:
-    """Return where something is, for people: of a database also by which name."""
+    """Return where something is, for people: of a database also by which name, of lines of ours which they are."""
+    if isinstance(item.what, Block) and (found := blocks.changed(item.text, item.what)):
+        return f"{item.path}, between our marks in lines {found[0]} to {found[1]},"
     if not isinstance(item.what, Database):
         return str(item.path)
     inside = "the store" if item.path == Path() else str(item.path)
@@ -109,6 +111,12 @@ def inspected(item: Item) -> tuple[Sequence[str], Sequence[str]]:
         remove = look.command(item.what.remove[0], item.text, item.path)
         root = ("sudo",) if item.store.scope == MACHINE else ()
         return look.command(item.what.look, item.text, item.path), (*root, *remove)
+    if isinstance(item.what, Block):
+        root = ("sudo",) if item.store.scope == MACHINE else ()
+        if found := blocks.changed(item.text, item.what):
+            lines, path = f"{found[0]},{found[1]}", str(item.path)
+            return ("sed", "-n", f"{lines}p", path), (*root, "sed", "-i", f"{lines}d", path)
+        return ("cat", str(item.path)), (*root, "editor", str(item.path))
     return ("cat", str(item.path)), ("sudo", "rm", str(item.path))
 
 
