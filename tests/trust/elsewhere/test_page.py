@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
-import html.parser
 import itertools
 import os
 import re
@@ -19,6 +18,7 @@ from ruamel.yaml import YAML
 from tests.disk import snapshot
 from tests.programs import put
 from tests.trust import sample
+from tests.trust.elsewhere.pages import KIT, NAME, Read, _is_in, rendered
 from trusted_registry.trust import stores
 from trusted_registry.trust.elsewhere import page
 from trusted_registry.trust.row import LINUX, File, Restart, Subject
@@ -26,70 +26,13 @@ from trusted_registry.trust.row import LINUX, File, Restart, Subject
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-KIT = b"#!/bin/sh\nprintf 'trusted %s' \"$*\" > done\n"
-NAME = "trust-192.168.0.12-eeacef9c0f43815d.sh"
 GOLDEN = Path(__file__).parents[2] / "golden" / "trust-macos.txt"
-VOID = {"meta", "link", "img", "br", "hr", "input"}
-
-
-class Element:
-    """A part of a page: its tag, its attributes, and all the text in it."""
-
-    def __init__(self, tag: str, attributes: dict[str, str], parents: tuple[Element, ...]) -> None:
-        self.tag = tag
-        self.attributes = attributes
-        self.parents = parents
-        self.text = ""
-
-
-class Read(html.parser.HTMLParser):
-    """Reads a page, and insists that every element is closed in its turn."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.elements: list[Element] = []
-        self._open: list[Element] = []
-        self.feed(text)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Begin an element."""
-        made = Element(tag, {name: value or "" for name, value in attrs}, tuple(self._open))
-        self.elements.append(made)
-        if tag not in VOID:
-            self._open.append(made)
-
-    def handle_endtag(self, tag: str) -> None:
-        """End the innermost element, which must be this one."""
-        assert self._open.pop().tag == tag
-
-    def handle_data(self, data: str) -> None:
-        """Keep a text in all that it is in."""
-        for element in self._open:
-            element.text += data
-
-    def all(self, *tags: str) -> list[Element]:
-        """Return the elements of some tags, in their order."""
-        return [element for element in self.elements if element.tag in tags]
-
-    def boxes(self, section: str = "") -> list[str]:
-        """Return what is to be typed, in a section or everywhere."""
-        return [it.text for it in self.all("pre") if not section or _is_in(it, section)]
-
-
-def _is_in(element: Element, section: str) -> bool:
-    return any(it.attributes.get("aria-labelledby") == section for it in element.parents)
-
-
-def _page(*spellings: str, reference: str = "192.168.0.12", kit: bytes = KIT, name: str = NAME) -> bytes:
-    return page.render(sample.subject(*spellings), reference, kit=kit, kit_name=name)
 
 
 @pytest.fixture(scope="module")
 def made() -> Read:
     """The page for the sample."""
-    return Read(_page().decode())
+    return Read(rendered().decode())
 
 
 # One file, for every reader
@@ -153,7 +96,7 @@ def test_its_contrast_is_enough_by_day_by_night_and_on_paper(made: Read) -> None
 
 
 def test_its_policy_lets_run_what_is_in_it_and_nothing_else() -> None:
-    shown = _page()
+    shown = rendered()
     allowed = page.policy(shown)
     for tag in ("style", "script"):
         (element,) = Read(shown.decode()).all(tag)
@@ -198,7 +141,7 @@ def test_certificate_and_kit_can_be_saved_from_it(name: str, content: bytes, mad
     ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "'/><svg onload=alert(1)>", "</code></pre><b>"],
 )
 def test_whatever_reaches_it_stays_text(hostile: str, made: Read) -> None:
-    shown = Read(_page(hostile, f"{hostile}:443", reference=hostile, name=f"{hostile}.sh").decode())
+    shown = Read(rendered(hostile, f"{hostile}:443", reference=hostile, name=f"{hostile}.sh").decode())
     ours = {(it.tag, *sorted(it.attributes)) for it in made.elements}
     assert {(it.tag, *sorted(it.attributes)) for it in shown.elements} == ours
     assert hostile in shown.all("h1")[0].text
@@ -229,7 +172,7 @@ def test_a_path_that_changes_in_the_table_changes_on_the_page(monkeypatch: pytes
         for it in stores.STORES
     ]
     monkeypatch.setattr(stores, "STORES", tuple(changed))
-    shown = Read(_page().decode())
+    shown = Read(rendered().decode())
     assert "dreams: wake it" in "".join(row.text for row in shown.all("tr"))
     assert "sudo install -D -m 0644 ca.crt /moved/192.168.0.12:443/ca.crt" in "\n".join(shown.boxes("hand"))
     assert "/etc/docker/certs.d" not in "\n".join(shown.boxes("hand"))
@@ -253,7 +196,7 @@ def test_a_mac_s_commands_are_as_they_were_when_they_were_checked_word_for_word(
 @pytest.mark.process
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 def test_every_command_but_powershell_s_is_one_that_a_shell_reads(shell: str) -> None:
-    made = Read(_page("[fd00::12]", "[fd00::12]:443", "it's").decode())
+    made = Read(rendered("[fd00::12]", "[fd00::12]:443", "it's").decode())
     for text in made.boxes():
         if "$path" not in text and "mirrors:" not in text and "[host." not in text and "-delstore" not in text:
             done = subprocess.run([shell, "-n"], input=text, text=True, capture_output=True, check=False)
@@ -265,7 +208,7 @@ def test_every_command_but_powershell_s_is_one_that_a_shell_reads(shell: str) ->
 def test_what_a_mac_copies_is_what_the_table_says_and_can_be_taken_back(
     spellings: tuple[str, ...], tmp_path: Path
 ) -> None:
-    made = Read(_page(*spellings, reference=spellings[0]).decode())
+    made = Read(rendered(*spellings, reference=spellings[0]).decode())
     (tmp_path / "ca.crt").write_bytes(sample.CERTIFICATE)
     home = tmp_path / "a home"
     (home / ".docker" / "certs.d").mkdir(parents=True)

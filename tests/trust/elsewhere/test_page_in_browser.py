@@ -9,7 +9,7 @@ import pytest
 
 from tests.browser import MEASURE, browser
 from tests.trust import sample
-from tests.trust.elsewhere.test_page import NAME, _page
+from tests.trust.elsewhere.pages import NAME, rendered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     saved = tmp_path_factory.mktemp("page") / "trust.html"
     long = f"{'a' * 60}.{'b' * 60}.{'c' * 60}.local"
     names = (long, f"{long}:65535", "192.168.0.12", "[fd00::12]")
-    saved.write_bytes(_page(*names, reference=long, kit=b"#!/bin/sh\n" * 4000))
+    saved.write_bytes(rendered(*names, reference=long, kit=b"#!/bin/sh\n" * 4000))
     return saved.as_uri()
 
 

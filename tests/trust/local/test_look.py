@@ -1,8 +1,7 @@
-"""What stands in a store is told as it is: trusted, absent, stale, foreign, shadowed; what is in its way is named."""
+"""What stands in a store is told as it is: trusted, absent, stale, foreign, shadowed."""
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,12 +10,10 @@ import pytest
 from tests import programs
 from tests.disk import snapshot
 from tests.trust.machines import SPELLINGS, Machine, entry, row, subject
-from trusted_registry.errors import RegistryError
 from trusted_registry.trust.lines import shared
 from trusted_registry.trust.local import look
-from trusted_registry.trust.local.look import NoRoot, State
+from trusted_registry.trust.local.look import State
 from trusted_registry.trust.row import Block, Subject
-from trusted_registry.trust.whereabouts import Where
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,18 +26,6 @@ REGISTRIES = "/etc/rancher/k3s/registries.yaml"
 ANCHORS = "/usr/local/share/ca-certificates"
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 OLD, THEIRS = b"our old certificate", b"another's certificate"
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    """A machine with nothing on it."""
-    return Machine(tmp_path / "machine")
-
-
-@pytest.fixture
-def ours(tmp_path: Path) -> Subject:
-    """What is to be trusted."""
-    return subject(tmp_path / "ours")
 
 
 def _states(machine: Machine, key: str, ours: Subject, ledger: Iterable[Entry] = ()) -> list[State]:
@@ -95,114 +80,6 @@ def test_looking_changes_nothing(machine: Machine, ours: Subject) -> None:
     for key in ("docker", "containers", "containerd", "k3s", "buildx", "system-debian"):
         machine.look(key, ours)
     assert snapshot(machine.root) == before
-
-
-# What lies in the way
-
-
-@pytest.mark.parametrize("link", [SPELLINGS[0], f"{SPELLINGS[0]}/ca.crt"])
-@pytest.mark.parametrize("leads_to", ["something", "nothing"])
-def test_a_link_is_refused_and_not_followed(
-    link: str, leads_to: str, machine: Machine, ours: Subject, tmp_path: Path
-) -> None:
-    target = tmp_path / "target"
-    if leads_to == "something":
-        target.mkdir()
-    path = machine.where.path(f"{DOCKER}/{link}")
-    path.parent.mkdir(parents=True)
-    path.symlink_to(target)
-    with pytest.raises(RegistryError, match=f"{path} is a link to {target}") as caught:
-        machine.look("docker", ours)
-    assert caught.value.cure.endswith(f": rm {path}")
-
-
-@pytest.mark.parametrize(("key", "template"), [("k3s", REGISTRIES), ("buildkit", "/etc/buildkit/buildkitd.toml")])
-def test_a_shared_file_that_is_a_link_is_refused_and_not_replaced(
-    key: str, template: str, machine: Machine, ours: Subject, tmp_path: Path
-) -> None:
-    (tmp_path / "theirs").write_text("")
-    machine.file(template).unlink()
-    machine.where.path(template).symlink_to(tmp_path / "theirs")
-    with pytest.raises(RegistryError, match="is a link to"):
-        machine.look(key, ours)
-
-
-@pytest.mark.parametrize(("stray", "missing"), [("client.key", ".cert"), ("client.cert", ".key")])
-@pytest.mark.parametrize("key", ["docker", "docker-rootless", "containers"])
-def test_half_a_client_s_pair_on_which_every_pull_fails_is_refused(
-    key: str, stray: str, missing: str, machine: Machine, ours: Subject
-) -> None:
-    folder = machine.where.path(row(key).files(ours)[0].path).parent
-    folder.mkdir(parents=True)
-    (folder / stray).write_bytes(b"")
-    with pytest.raises(RegistryError, match=f"has no {missing} beside it") as caught:
-        machine.look(key, ours)
-    assert caught.value.cure == f"Take it away: rm {folder / stray}"
-
-
-def test_a_client_s_whole_pair_is_left_in_peace(machine: Machine, ours: Subject) -> None:
-    machine.file(f"{DOCKER}/{SPELLINGS[0]}/client.key")
-    machine.file(f"{DOCKER}/{SPELLINGS[0]}/client.cert")
-    assert _states(machine, "docker", ours) == [State.ABSENT, State.ABSENT]
-
-
-def test_a_key_in_another_registry_s_folder_is_none_of_ours(machine: Machine, ours: Subject) -> None:
-    machine.file(f"{DOCKER}/other.example/client.key")
-    assert _states(machine, "docker", ours) == [State.ABSENT, State.ABSENT]
-
-
-def test_a_cure_can_be_pasted_though_a_name_has_brackets(machine: Machine, tmp_path: Path) -> None:
-    ours = subject(tmp_path / "six", spellings=("[fd00::12]",))
-    path = machine.file(f"{DOCKER}/[fd00::12]/client.key")
-    with pytest.raises(RegistryError) as caught:
-        machine.look("docker", ours)
-    assert shlex.split(caught.value.cure.removeprefix("Take it away: ")) == ["rm", str(path)]
-
-
-def test_a_pem_file_that_no_client_reads_is_told(machine: Machine, ours: Subject) -> None:
-    path = machine.file(f"{DOCKER}/{SPELLINGS[1]}/ca.pem", THEIRS)
-    machine.file(f"{DOCKER}/other.example/ca.pem", THEIRS)
-    assert look.ignored(machine.look("docker", ours)) == [path]
-
-
-def test_a_pem_file_in_the_system_s_folder_is_read_there_and_not_told(machine: Machine, ours: Subject) -> None:
-    machine.file("/etc/pki/ca-trust/source/anchors/theirs.pem", THEIRS)
-    assert look.ignored(machine.look("system-rhel", ours)) == []
-
-
-@pytest.mark.parametrize(
-    ("key", "template"), [("docker", f"{DOCKER}/{SPELLINGS[0]}/ca.crt"), ("k3s", REGISTRIES)], ids=["file", "shared"]
-)
-def test_a_folder_in_a_file_s_place_is_an_error_with_a_cure(
-    key: str, template: str, machine: Machine, ours: Subject
-) -> None:
-    path = machine.folder(template)
-    with pytest.raises(RegistryError, match="cannot be read: Is a directory") as caught:
-        machine.look(key, ours)
-    assert (type(caught.value), caught.value.cure) == (RegistryError, f"Look: ls -ld {path}")
-
-
-def test_a_file_in_a_folder_s_place_is_an_error_with_a_cure(machine: Machine, ours: Subject) -> None:
-    machine.file(f"{DOCKER}/{SPELLINGS[0]}")
-    with pytest.raises(RegistryError, match="cannot be read: Not a directory") as caught:
-        machine.look("docker", ours)
-    assert caught.value.cure
-
-
-@pytest.mark.parametrize("key", ["docker", "docker-rootless", "containers", "containerd", "k3s", "buildx", "buildkit"])
-def test_what_may_not_be_looked_into_takes_root(key: str, forbidden: Path) -> None:
-    where = Where(forbidden, forbidden, forbidden, forbidden, forbidden, root=forbidden)
-    ours = Subject(b"our certificate", "ab" * 32, SPELLINGS)
-    with pytest.raises(NoRoot, match="may be read by root alone") as caught:
-        look.look([row(key)], ours, where, [])
-    assert caught.value.cure == "Run the same command as root."
-
-
-def test_a_shared_file_that_is_no_text_is_left_with_a_cure(machine: Machine, ours: Subject) -> None:
-    path = machine.file(REGISTRIES, b"mirrors:\n  \xff\xfe\n")
-    with pytest.raises(RegistryError, match=r"is no text\. It was left as it is") as caught:
-        machine.look("k3s", ours)
-    assert caught.value.cure == f"See what it is: file {path}"
 
 
 # Shared files

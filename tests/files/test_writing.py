@@ -1,12 +1,9 @@
-"""What reaches the disk is whole or absent, private from the first byte, and survives a run that dies."""
+"""What reaches the disk is whole or absent, and private from the first byte."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import multiprocessing
 import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,25 +11,13 @@ import pytest
 
 from tests.conftest import mounted
 from tests.disk import mode, snapshot
-from tests.mine import Killed, Mine
+from tests.files.installed import OLD, contents, put
 from trusted_registry import files
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-MODES = {"domain.crt": 0o644}
-NEW = {"domain.crt": b"new certificate", "domain.key": b"new key"}
-OLD = {"domain.crt": b"old certificate", "domain.key": b"old key"}
-
-
-@pytest.fixture
-def open_umask() -> Iterator[None]:
-    """A umask that takes nothing away, so that a file is as private as the code makes it."""
-    before = os.umask(0)
-    yield
-    os.umask(before)
 
 
 @pytest.fixture
@@ -57,22 +42,6 @@ def births(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
     monkeypatch.setattr(os, "open", watched)
     return seen
-
-
-def _contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name != ".lock"}
-
-
-def _put(folder: Path, contents: dict[str, bytes]) -> None:
-    folder.mkdir(exist_ok=True)
-    for name, content in contents.items():
-        (folder / name).write_bytes(content)
-
-
-def _install(folder: Path, contents: dict[str, bytes]) -> None:
-    with files.locked(folder), files.staging(folder) as staged:
-        _put(staged, contents)
-        files.install(staged, folder, MODES)
 
 
 def test_a_written_file_holds_what_was_given(tmp_path: Path) -> None:
@@ -136,22 +105,22 @@ def _no_room(*_arguments: object, **_options: object) -> None:
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _put(tmp_path, OLD)
+    put(tmp_path, OLD)
     monkeypatch.setattr(os, "fsync", _no_room)
     with pytest.raises(RegistryError, match="No space left"):
         files.write(tmp_path / "domain.key", b"new key")
-    assert _contents(tmp_path) == OLD
+    assert contents(tmp_path) == OLD
 
 
 @pytest.mark.parametrize("interrupted", ["fsync", "fchmod"])
 def test_a_write_that_is_interrupted_leaves_the_old_file_and_nothing_else(
     interrupted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _put(tmp_path, OLD)
+    put(tmp_path, OLD)
     monkeypatch.setattr(os, interrupted, _stop)
     with pytest.raises(KeyboardInterrupt):
         files.write(tmp_path / "domain.key", b"new key")
-    assert _contents(tmp_path) == OLD
+    assert contents(tmp_path) == OLD
 
 
 def _stop(*_arguments: object, **_options: object) -> None:
@@ -168,7 +137,7 @@ def test_a_link_in_a_file_s_place_is_replaced_and_what_it_points_to_is_left_alon
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk small enough to fill")
 def test_a_full_disk_is_named_with_a_cure_and_costs_nothing(tmp_path: Path) -> None:
     with mounted(tmp_path, "size=16k"):
-        _put(tmp_path, OLD)
+        put(tmp_path, OLD)
         before = snapshot(tmp_path)
         with pytest.raises(RegistryError, match="No space left") as caught:
             files.write(tmp_path / "domain.key", b"x" * 65536)
@@ -222,108 +191,6 @@ def test_a_plan_is_carried_out_in_order(tmp_path: Path) -> None:
     path = tmp_path / "ca.crt"
     files.carry_out([Write(path, b"1"), Remove(path, keep=tmp_path), Write(path, b"2", 0o600)])
     assert snapshot(tmp_path) == {"ca.crt": (0o600, b"2")}
-
-
-@pytest.mark.usefixtures("open_umask")
-def test_a_staging_folder_is_its_owner_s_alone(tmp_path: Path) -> None:
-    with files.staging(tmp_path) as staged:
-        assert mode(staged) == 0o700
-
-
-def test_a_staging_folder_is_gone_after_a_failure(tmp_path: Path) -> None:
-    with contextlib.suppress(KeyboardInterrupt), files.staging(tmp_path) as staged:
-        _put(staged, NEW)
-        raise KeyboardInterrupt
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.usefixtures("open_umask")
-def test_installed_files_have_their_modes_and_are_private_otherwise(tmp_path: Path) -> None:
-    _install(tmp_path, NEW)
-    assert snapshot(tmp_path) == {"domain.crt": (0o644, b"new certificate"), "domain.key": (0o600, b"new key")}
-
-
-def test_an_empty_file_in_what_is_installed_takes_the_one_of_its_name_away(tmp_path: Path) -> None:
-    _put(tmp_path, {"ca.key": b"old", **OLD})
-    _install(tmp_path, {"ca.key": b"", **NEW})
-    assert _contents(tmp_path) == NEW
-
-
-BEFORE = {"ca.key": b"old", **OLD}
-
-
-def _install_without_authority(folder: Path, *, die_at: int) -> int:
-    """Install new files over old ones, dying at a step, and return how many steps were begun."""
-    _put(folder, BEFORE)
-    with pytest.MonkeyPatch.context() as patch, contextlib.suppress(Killed):
-        mine = Mine(patch, die_at)
-        _install(folder, {"ca.key": b"", **NEW})
-    return mine.steps
-
-
-STEPS = 6
-
-
-@pytest.mark.parametrize("step", range(1, STEPS + 1))
-def test_an_installation_killed_at_any_step_is_whole_or_undone_after_the_next_lock(step: int, tmp_path: Path) -> None:
-    _install_without_authority(tmp_path, die_at=step)
-    with files.locked(tmp_path):
-        assert _contents(tmp_path) == (BEFORE if step == 1 else NEW)
-
-
-def test_an_installation_has_no_more_steps_than_are_killed_above(tmp_path: Path) -> None:
-    assert _install_without_authority(tmp_path, die_at=STEPS + 1) == STEPS
-
-
-def test_an_installation_killed_half_way_leaves_old_and_new_until_the_next_lock(tmp_path: Path) -> None:
-    _install_without_authority(tmp_path, die_at=5)
-    assert (_contents(tmp_path) == NEW, _contents(tmp_path) == BEFORE) == (False, False)
-
-
-def test_what_a_killed_run_staged_is_cleared_away_by_the_next(tmp_path: Path) -> None:
-    _put(tmp_path / ".staging-dead", NEW)
-    with files.locked(tmp_path):
-        assert [path.name for path in tmp_path.iterdir()] == [".lock"]
-
-
-def _add_one(folder: Path, gate: Path) -> None:
-    while not gate.exists():
-        time.sleep(0.001)
-    for _ in range(20):
-        with files.locked(folder):
-            before = int((folder / "count").read_text())
-            files.write(folder / "count", str(before + 1).encode())
-
-
-def test_two_processes_never_hold_a_folder_at_once(tmp_path: Path) -> None:
-    (tmp_path / "count").write_text("0")
-    context = multiprocessing.get_context("spawn")
-    both = [context.Process(target=_add_one, args=(tmp_path, tmp_path / "gate")) for _ in range(2)]
-    for process in both:
-        process.start()
-    (tmp_path / "gate").touch()
-    for process in both:
-        process.join(30)
-    assert ([process.exitcode for process in both], (tmp_path / "count").read_text()) == ([0, 0], "40")
-
-
-def test_a_folder_held_for_too_long_is_named_with_who_to_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import filelock
-
-    def impatient(self: filelock.FileLock, *_arguments: object, **_options: object) -> None:
-        raise filelock.Timeout(self.lock_file)
-
-    monkeypatch.setattr(filelock.FileLock, "acquire", impatient)
-    with pytest.raises(RegistryError, match="Another run has held") as caught, files.locked(tmp_path):
-        pytest.fail("it was locked")
-    assert "fuser" in caught.value.cure
-
-
-def test_the_lock_is_private_and_let_go_of(tmp_path: Path) -> None:
-    with files.locked(tmp_path):
-        pass
-    with files.locked(tmp_path):
-        assert mode(tmp_path / ".lock") == 0o600
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk small enough to fill")

@@ -1,0 +1,1 @@
+"""The disk: what is written, installed, locked and taken away."""

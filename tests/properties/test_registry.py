@@ -1,0 +1,144 @@
+"""What was typed reaches the registry's container, its configuration and its users, and means nothing more there."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import re
+import shlex
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import bcrypt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from tests.properties.inputs import LABEL, share, taken, typed
+from tests.recorder import Recorder
+from trusted_registry.edge import printable
+from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.registry import spec as specs
+from trusted_registry.registry import users
+
+if TYPE_CHECKING:
+    from trusted_registry.settings import Settings
+
+# The registry's container and its configuration
+
+
+@given(settings=taken(), login=st.booleans(), lan=st.booleans())
+def test_registry_yml_says_what_it_should_whatever_was_typed(settings: Settings, *, login: bool, lan: bool) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(users, "wanted", lambda _folder: login)
+        tls, plain = (specs.tls(settings, settings.image), specs.plain(settings, settings.image, lan=lan))
+    said = YAML(typ="safe").load(tls.config)
+    assert said.keys() == {"version", "log", "storage", "http", "health", *(["auth"] if login else [])}
+    assert said["http"]["addr"] == ":5000"
+    assert said["http"]["tls"] == {
+        "certificate": "/config/domain.crt",
+        "key": "/config/domain.key",
+        "minimumtls": "tls1.2",
+    }
+    assert said.get("auth", {"htpasswd": {"path": "/config/users/htpasswd"}})["htpasswd"]["path"].startswith("/config/")
+    assert YAML(typ="safe").load(plain.config)["http"].keys() == {"addr", "headers"}
+
+
+OPTIONS = {"--detach": 0, "--read-only": 0}
+
+
+def _parsed(argv: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
+    """Return options with their values, and what follows them, as `docker run` reads its line."""
+    words = iter(argv[2:])
+    found: list[tuple[str, str]] = []
+    for word in words:
+        if not word.startswith("-"):
+            return found, [word, *words]
+        found.append((word, "" if word in OPTIONS else next(words)))
+    return found, []
+
+
+@given(settings=taken())
+def test_docker_run_gets_the_options_of_the_project_and_what_was_typed_as_their_values(settings: Settings) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(users, "wanted", lambda _folder: False)
+        spec = specs.tls(settings, settings.image)
+    options, rest = _parsed(specs.argv(spec))
+    assert rest == [settings.image, "serve", "/config/registry.yml"]
+    known = {
+        "--detach",
+        "--name",
+        "--restart",
+        "--publish",
+        "--volume",
+        "--mount",
+        "--env",
+        "--read-only",
+        "--cap-drop",
+    }
+    known |= {"--security-opt", "--memory", "--pids-limit", "--log-driver", "--log-opt", "--label"}
+    assert {option for option, _ in options} == known | ({"--cap-add"} if spec.capabilities else set())
+    assert dict(options)["--name"] == settings.container
+    assert dict(options)["--volume"].split(":") == [settings.volume, "/var/lib/registry"]
+    assert not settings.image.startswith("-")
+    for typed_mount, mount in zip((it for name, it in options if name == "--mount"), spec.mounts, strict=True):
+        (fields,) = csv.reader([typed_mount])  # as docker reads it (docker/cli, opts/mount.go)
+        assert fields == ["type=bind", f"source={mount.source}", f"target={mount.target}", "readonly"]
+        assert mount.source.parent == settings.folder
+        assert re.fullmatch(r"/config/[a-z.]+", mount.target)
+    json.dumps(specs.arguments(spec))
+
+
+WORDS = st.lists(typed().filter(lambda it: "\0" not in it), min_size=1, max_size=30)
+
+
+@given(argv=WORDS)
+def test_a_command_that_is_shown_is_the_same_words_when_it_is_pasted(argv: list[str]) -> None:
+    assert shlex.split(printable(argv)) == argv
+
+
+@pytest.mark.process
+@share(20)
+@given(argv=WORDS)
+def test_a_shell_reads_a_command_that_is_shown_as_those_words_and_runs_nothing(argv: list[str]) -> None:
+    argv = [word.encode(errors="replace").decode() for word in argv]
+    script = f'printf "%s\\0" {printable(argv)}'
+    said = subprocess.run(["sh", "-c", script], capture_output=True, check=True, env={"PATH": "/usr/bin:/bin"}).stdout
+    assert said.decode().split("\0")[:-1] == argv
+
+
+# Users
+
+
+@given(logins=st.lists(st.tuples(LABEL | typed(), typed()), max_size=4))
+def test_the_file_of_users_has_one_line_for_each_and_lets_in_exactly_those(logins: list[tuple[str, str]]) -> None:
+    expected = {}
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(users, "COST", 4)
+        for name, password in logins:
+            with contextlib.suppress(SettingError):
+                users.put(Path(folder), users.Login(users.name(name), users.password(password)))
+                expected[name] = password
+        path = users.place(Path(folder))
+        lines = path.read_bytes().decode("ascii").splitlines() if expected else []
+        assert {it.name for it in Path(folder).iterdir()} <= {".lock", "users"}
+        assert [it.name for it in path.parent.glob("*")] == (["htpasswd"] if expected else [])
+    entries = [line.split(":") for line in lines]
+    assert [name for name, _ in entries] == list(expected)
+    assert all(bcrypt.checkpw(expected[name].encode(), hashed.encode()) for name, hashed in entries)
+
+
+@given(text=typed())
+def test_a_file_of_users_that_somebody_else_wrote_is_read_or_refused(text: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = users.place(Path(folder))
+        path.parent.mkdir()
+        path.write_bytes(text.encode(errors="replace"))
+        with contextlib.suppress(RegistryError), users.visitor(Path(folder), Recorder()) as login:
+            assert login
+            assert sum(line.startswith(f"{login.name}:".encode()) for line in path.read_bytes().splitlines()) == 1
+        assert path.exists()

@@ -1,0 +1,297 @@
+"""A registry with users: how it is started, who is told, and the login that a proof makes for itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import bcrypt
+import pytest
+
+from tests import loopback
+from tests.recorder import Recorder
+from tests.registry.engines import OnLoopback, as_engine, container
+from tests.registry.logins import ADA, BOB, opens
+from trusted_registry import summary
+from trusted_registry.certificate import issue
+from trusted_registry.chapters import registry as chapter_of_the_registry
+from trusted_registry.chapters import users as chapter
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import engine as engines
+from trusted_registry.registry import probe, serve, users
+from trusted_registry.registry import spec as specs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.conftest import MakeSettings
+    from trusted_registry.settings import Settings
+
+# The proof's own login
+
+
+def test_a_visitor_is_let_in_for_as_long_as_the_proof_takes(tmp_path: Path, edge: Recorder) -> None:
+    users.put(tmp_path, ADA)
+    before = users.place(tmp_path).read_bytes()
+    with users.visitor(tmp_path, edge) as login:
+        assert login
+        hashed = dict(line.split(":", 1) for line in users.place(tmp_path).read_text().splitlines())[login.name]
+        assert bcrypt.checkpw(login.password.encode(), hashed.encode())
+        assert list(users.known(tmp_path)) == ["ada"], "it is nobody's"
+    assert users.place(tmp_path).read_bytes() == before
+
+
+def test_a_visitor_of_a_proof_that_fails_is_gone_too(tmp_path: Path, edge: Recorder) -> None:
+    users.put(tmp_path, ADA)
+    before = users.place(tmp_path).read_bytes()
+    with pytest.raises(RegistryError), users.visitor(tmp_path, edge):
+        raise RegistryError("the push failed", cure="")
+    assert users.place(tmp_path).read_bytes() == before
+
+
+def test_what_a_killed_proof_left_goes_with_the_next_change(tmp_path: Path) -> None:
+    users.put(tmp_path, ADA)
+    with users.place(tmp_path).open("a") as file:
+        file.write("trusted-registry-proof.1700000000.aa:$2b$04$x\n")
+    users.put(tmp_path, BOB)
+    assert "trusted-registry-proof" not in users.place(tmp_path).read_text()
+
+
+def test_two_visitors_do_not_turn_each_other_out(tmp_path: Path, edge: Recorder) -> None:
+    users.put(tmp_path, ADA)
+    with users.visitor(tmp_path, edge) as first, users.visitor(tmp_path, edge) as second:
+        text = users.place(tmp_path).read_text()
+        assert first
+        assert second
+        assert (first.name in text, second.name in text) == (True, True)
+
+
+def test_a_visitor_brings_no_login_back_that_was_switched_off_meanwhile(tmp_path: Path, edge: Recorder) -> None:
+    users.put(tmp_path, ADA)
+    with users.visitor(tmp_path, edge):
+        users.remove(tmp_path, "ada")
+    assert not users.wanted(tmp_path)
+
+
+@pytest.mark.parametrize(("dry", "some"), [(False, False), (True, True)])
+def test_without_users_and_in_a_dry_run_there_is_no_visitor(tmp_path: Path, *, dry: bool, some: bool) -> None:
+    if some:
+        users.put(tmp_path, ADA)
+    with users.visitor(tmp_path, Recorder(dry=dry)) as login:
+        assert login is None
+    assert users.wanted(tmp_path) is some
+
+
+# The container
+
+
+def test_with_a_user_the_registry_is_another_container_that_reads_the_file(make_settings: MakeSettings) -> None:
+    settings = make_settings()
+    before = specs.tls(settings, "registry:3")
+    users.put(settings.folder, ADA)
+    after = specs.tls(settings, "registry:3")
+    assert before.digest != after.digest
+    assert "htpasswd" not in before.config
+    assert "path: /config/users/htpasswd" in after.config
+    assert ("/config/users", settings.folder / "users") in [(it.target, it.source) for it in after.mounts]
+
+
+def test_another_user_s_file_takes_the_capability_that_another_user_s_key_takes(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make_settings()
+    users.put(settings.folder, ADA)
+    (settings.folder / "domain.key").touch()
+    monkeypatch.setattr(specs, "_owner", lambda path: 1000 if path.name == "htpasswd" else 0)
+    assert specs.tls(settings, "registry:3").capabilities == ("DAC_OVERRIDE",)
+
+
+def test_plain_http_never_asks_for_a_login_and_does_not_start_where_there_are_users(
+    make_settings: MakeSettings, edge: Recorder
+) -> None:
+    settings = make_settings()
+    users.put(settings.folder, ADA)
+    assert "htpasswd" not in specs.plain(settings, "registry:3", lan=False).config
+    engine = OnLoopback()
+    with pytest.raises(RegistryError, match="could read their passwords"):
+        serve.plain(settings, as_engine(engine), edge, lan=False)
+    assert engine.done == []
+
+
+# The running registry
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings, edge: Recorder) -> Settings:
+    """Settings for a registry on loopback, with a certificate."""
+    with loopback.silence() as port:
+        made = make_settings(tool="cryptography", listen=loopback.HOST, port=str(port))
+    issue.ensure(made, edge)
+    return made
+
+
+@pytest.fixture
+def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnLoopback]:
+    """An engine whose registry asks for a login where it is told to."""
+    made = OnLoopback(settings.folder / "domain.crt", users=settings.folder)
+    monkeypatch.setattr(engines, "perhaps", lambda _edge: made)
+    yield made
+    made.close()
+
+
+def _up(settings: Settings, engine: OnLoopback, edge: Recorder) -> bool:
+    return serve.tls(settings, as_engine(engine), edge)
+
+
+def test_the_first_user_has_the_registry_started_anew_and_the_next_has_not(
+    settings: Settings, engine: OnLoopback, edge: Recorder
+) -> None:
+    _up(settings, engine, edge)
+    chapter.add(settings, Recorder(secret=ADA.password), name="ada")
+    assert engine.done == ["start", "remove", "start"]
+    second = Recorder(secret=BOB.password)
+    chapter.add(settings, second, name="bob")
+    assert engine.done == ["start", "remove", "start"]
+    assert [line for line in second.said if line.startswith("proof:")]
+
+
+def test_what_was_started_elsewhere_stays_there_when_a_user_comes(
+    settings: Settings, engine: OnLoopback, edge: Recorder, make_settings: MakeSettings
+) -> None:
+    _up(settings, engine, edge)
+    chapter.add(make_settings(listen="", port="443"), Recorder(secret=ADA.password), name="ada")
+    assert engine.running
+    assert (engine.running.listen, engine.running.port) == (loopback.HOST, settings.port)
+
+
+def test_a_registry_that_asks_nobody_though_there_are_users_is_stopped_again(
+    settings: Settings, engine: OnLoopback, edge: Recorder
+) -> None:
+    users.put(settings.folder, ADA)
+    engine.users = None
+    with pytest.raises(RegistryError, match=r"lets everybody in.*stopped again"):
+        _up(settings, engine, edge)
+    assert engine.running is None
+
+
+def test_a_registry_that_no_longer_asks_does_not_pass_for_one_that_runs_already(
+    settings: Settings, engine: OnLoopback, edge: Recorder
+) -> None:
+    users.put(settings.folder, ADA)
+    _up(settings, engine, edge)
+    assert not _up(settings, engine, edge)
+    engine.users = None
+    engine.restart("registry")
+    with pytest.raises(RegistryError, match="lets everybody in"):
+        _up(settings, engine, edge)
+
+
+def test_over_plain_http_no_user_is_added(settings: Settings, engine: OnLoopback) -> None:
+    engine.running = container(role="plain")
+    edge = Recorder(secret=ADA.password)
+    with pytest.raises(RegistryError, match="plain HTTP"):
+        chapter.add(settings, edge, name="ada")
+    assert (edge.asked, users.wanted(settings.folder)) == ([], False)
+
+
+def test_without_a_registry_a_user_is_kept_for_its_next_start(settings: Settings, engine: OnLoopback) -> None:
+    edge = Recorder(secret=ADA.password)
+    chapter.add(settings, edge, name="ada")
+    assert (engine.done, "next start" in edge.said[-1], opens(settings.folder, ADA)) == ([], True, True)
+
+
+def test_the_last_user_goes_only_if_a_person_says_so(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
+    users.put(settings.folder, ADA)
+    _up(settings, engine, edge)
+    with pytest.raises(RegistryError, match="Nobody was removed"):
+        chapter.remove(settings, Recorder(answer=False), name="ada")
+    assert (list(users.known(settings.folder)), engine.done) == (["ada"], ["start"])
+    agreed = Recorder()
+    chapter.remove(settings, agreed, name="ada")
+    assert (users.wanted(settings.folder), engine.done) == (False, ["start", "remove", "start"])
+    assert "everybody may push" in agreed.warned[-1]
+
+
+def test_a_user_who_is_not_the_last_goes_unasked_and_at_once(
+    settings: Settings, engine: OnLoopback, edge: Recorder
+) -> None:
+    for login in (ADA, BOB):
+        users.put(settings.folder, login)
+    _up(settings, engine, edge)
+    chapter.remove(settings, edge, name="bob")
+    assert (edge.asked, list(users.known(settings.folder)), engine.done) == ([], ["ada"], ["start"])
+
+
+def test_a_registry_that_does_not_see_the_change_is_an_error(
+    settings: Settings, engine: OnLoopback, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users.put(settings.folder, ADA)
+    engine.users = tmp_path / "of another time"
+    _up(settings, engine, edge)
+    monkeypatch.setattr("trusted_registry.registry.probe._ANSWER", 0.3)
+    with pytest.raises(RegistryError, match="does not take the users as they are now"):
+        chapter.add(settings, Recorder(secret=BOB.password), name="bob")
+
+
+def test_nobody_is_removed_who_is_not_there(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
+    with pytest.raises(RegistryError, match="There is no user 'eve'"):
+        chapter.remove(settings, edge, name="eve")
+    assert engine.done == []
+
+
+@pytest.mark.parametrize("act", [chapter.add, chapter.remove])
+def test_a_dry_run_asks_for_no_password_and_changes_nobody(
+    act: Callable[..., None], settings: Settings, engine: OnLoopback
+) -> None:
+    edge = Recorder(dry=True)
+    act(settings, edge, name="ada")
+    assert (edge.asked, users.wanted(settings.folder), engine.done) == ([], False, [])
+    assert edge.commands[0][0] == "htpasswd"
+
+
+def test_the_password_stands_in_no_command_and_no_line(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
+    _up(settings, engine, edge)
+    shown = Recorder(secret=ADA.password)
+    chapter.add(settings, shown, name="ada")
+    assert ADA.password not in "\n".join([*shown.typed, *shown.said, *shown.warned, *shown.asked])
+
+
+def test_users_are_listed_with_those_that_the_registry_refuses_marked(settings: Settings, edge: Recorder) -> None:
+    chapter.show(settings, edge)
+    users.put(settings.folder, ADA)
+    with users.place(settings.folder).open("a") as file:
+        file.write("old:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n")
+    chapter.show(settings, edge)
+    assert [line.partition(" (")[0] for line in edge.said[-3:]] == [
+        "users: none; the registry asks nobody for a login",
+        "ada",
+        "old",
+    ]
+    assert "not bcrypt" in edge.said[-1]
+
+
+def test_status_says_that_a_login_is_asked_for(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
+    _up(settings, engine, edge)
+    assert summary._registry(settings, as_engine(engine)).health == "answers"
+    users.put(settings.folder, ADA)
+    assert "though there are users" in summary._registry(settings, as_engine(engine)).health
+    _up(settings, engine, edge)
+    assert summary._registry(settings, as_engine(engine)).health == "answers, and asks for a login"
+    assert "docker login" in summary.after_up(settings)
+
+
+def test_a_registry_that_does_not_take_the_proof_s_login_gets_no_push(
+    settings: Settings, engine: OnLoopback, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users.put(settings.folder, ADA)
+    engine.users = tmp_path / "of another time"
+    _up(settings, engine, edge)
+    monkeypatch.setattr("trusted_registry.registry.probe._ANSWER", 0.3)
+    door = chapter_of_the_registry.Door(
+        probe.Endpoint(loopback.HOST, settings.port),
+        probe.context(settings.folder / "ca.crt"),
+        settings.folder,
+    )
+    with pytest.raises(RegistryError, match="does not take a login that was just made"):
+        chapter_of_the_registry.proved("a/b:1", door, as_engine(engine), edge)
+    assert engine.done == ["start", "untag a/b:1"]
