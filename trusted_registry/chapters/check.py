@@ -46,9 +46,15 @@ def _why(row: Row) -> str:
 
 def remarks(rows: Sequence[Row]) -> list[str]:
     """Return what is to be said under the table: who is not here, and who does not count."""
-    absent = [row.client for row in rows if row.verdict is Verdict.ABSENT and not row.bad]
+    away = [row for row in rows if row.verdict is Verdict.ABSENT and not row.bad]
+    absent = [row.client for row in away if not row.reason]
+    unasked: dict[str, list[str]] = {}
+    for row in away:
+        if row.reason:
+            unasked.setdefault(row.reason, []).append(row.client)
     idle = list(dict.fromkeys(row.client for row in rows if not row.counts and row.verdict is not Verdict.ABSENT))
     said = [f"not here: {', '.join(absent)}"] if absent else []
+    said += [f"not asked: {', '.join(names)}: {reason}" for reason, names in unasked.items()]
     if any(not row.counts and row.verdict in (Verdict.REFUSED, Verdict.FAILED) for row in rows):
         said.append(f"{', '.join(idle)}: trust was not asked for, so they do not count; --only {idle[0]} would insist")
     return said

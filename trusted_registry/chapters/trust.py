@@ -124,7 +124,7 @@ def written(settings: Settings, engine: Engine, edge: Edge, which: Choice = EVER
         )
     for store in outcome.written:
         if store.restart:
-            edge.say(f"{store.name}: it {store.restart.why}, so: {store.restart.command}")
+            edge.say(f"{store.clients}: it {store.restart.why}, so: {store.restart.command}")
     for spelling in here.unverified(settings, engine):
         edge.warn(f"the engine verifies nothing at {spelling}: see insecure-registries in its daemon.json")
     return outcome

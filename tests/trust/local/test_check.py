@@ -123,6 +123,9 @@ def test_who_is_named_and_not_here_is_no_success(there: Settings, edge: Recorder
 def test_who_is_not_here_is_told_as_such(there: Settings, edge: Recorder) -> None:
     rows = check.check(there, edge)
     assert [row.client for row in rows] == list(pulls.NAMES)
+    assert {row.client: row.reason for row in rows if row.reason and not row.bad and row.client not in OF_SYSTEM} == {
+        "docker": "no engine answers"
+    }
     assert {row.client for row in rows if row.verdict is Verdict.ABSENT} == set(pulls.NAMES) - set(OF_SYSTEM)
     assert not any(row.bad for row in rows)
 
@@ -164,7 +167,9 @@ def test_a_client_whose_service_does_not_run_is_not_asked(
     there: Settings, machine: Machine, tmp_path: Path, edge: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = _put("ctr", "exit 0", tmp_path, monkeypatch)
-    assert _by_client(check.check(there, edge))["ctr"].verdict is Verdict.ABSENT
+    row = _by_client(check.check(there, edge))["ctr"]
+    at = machine.where.path("/run/containerd/containerd.sock")
+    assert (row.verdict, row.reason) == (Verdict.ABSENT, f"its service does not run: there is no {at}")
     assert not asked.exists()
     machine.file("/run/containerd/containerd.sock", mode=0o666)
     assert _by_client(check.check(there, edge))["ctr"].verdict is Verdict.ACCEPTED

@@ -61,6 +61,12 @@ def test_who_is_not_here_and_who_does_not_count_is_said_below() -> None:
     assert chapter.remarks([ACCEPTED]) == []
 
 
+def test_who_is_here_and_could_not_be_asked_is_told_with_the_reason_once_for_all_that_share_it() -> None:
+    why = "its service does not run: there is no /run/containerd/containerd.sock"
+    idle = [Row(name, "", "", Verdict.ABSENT, counts=False, reason=why) for name in ("ctr", "nerdctl")]
+    assert chapter.remarks([ACCEPTED, *idle, ABSENT]) == ["not here: crane", f"not asked: ctr, nerdctl: {why}"]
+
+
 def test_a_client_that_was_named_and_is_not_here_is_in_the_table(make_settings: MakeSettings) -> None:
     named = Row("crane", "", "", Verdict.ABSENT, counts=True)
     assert _rows(named, make_settings=make_settings) == [["crane", "", "not here", ""]]

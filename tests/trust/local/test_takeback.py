@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +18,10 @@ from tests.trust.engines import nobody
 from tests.trust.machines import SPELLINGS, Machine, states
 from trusted_registry import run
 from trusted_registry.certificate import clear, issue
+from trusted_registry.chapters import trust as chapter
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust import whereabouts
+from trusted_registry.registry import engine as engines
+from trusted_registry.trust import stores, whereabouts
 from trusted_registry.trust.local import apply, here, ledger, takeback
 from trusted_registry.trust.local.here import Choice
 from trusted_registry.trust.local.look import State
@@ -523,5 +526,26 @@ def test_java_gets_it_and_gives_it_back(
     _trust(settings, Choice(only=("java",)))
     assert set(states(settings, nobody(), Choice(only=("java",))).values()) == {State.TRUSTED}
     (freed,) = _remove(settings)
-    assert "in java" in freed
+    assert freed.endswith(" in the store of Java")
     assert set(states(settings, nobody(), Choice(only=("java",))).values()) == {State.ABSENT}
+
+
+@pytest.mark.process
+def test_a_person_is_told_of_stores_by_whose_they_are_and_never_by_our_keys(
+    machine: Machine, settings: Settings, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _system(machine, tmp_path, monkeypatch)
+    machine.file("/etc/ca-certificates/update.d/jks-keystore")
+    machine.folder("/etc/rancher/k3s")
+    held = tmp_path / "held"
+    script = f"case $1 in -list) [ -e {held} ] ;; -importcert) touch {held} ;; -delete) rm {held} ;; esac"
+    programs.put("keytool", script, tmp_path, monkeypatch)
+    monkeypatch.setattr(engines, "perhaps", lambda *_, **__: nobody())
+    chapter.written(settings, nobody(), edge, Choice(system=True))
+    chapter.remove(settings, edge, everyone=False)
+    said = "\n".join([*edge.said, *edge.warned])
+    assert "Java, told by the system: it reads its certificates when it starts, so: start your Java" in said
+    assert said.count("k3s, k3d: it reads registries.yaml when it starts") == 2
+    assert "in the store of Java, told by the system" in said
+    assert [row.key for row in stores.STORES if "-" in row.key and row.key in said] == []
+    assert not re.search(r"^(system|java|k3s|nss): ", said, re.MULTILINE)

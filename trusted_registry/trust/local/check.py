@@ -49,6 +49,7 @@ _OTHER = re.compile(
     re.IGNORECASE,
 )
 """What no trust would mend: the certificate itself, the clock, or a registry without TLS."""
+_SILENT = "no engine answers"
 _ENGLISH = {"LC_ALL": "C.UTF-8"}
 
 
@@ -91,7 +92,8 @@ def check(settings: Settings, edge: Edge, only: Sequence[str] = ()) -> list[Row]
     wanted = [client for client in CLIENTS if not only or client.name in only]
     where, token = whereabouts.here(), secrets.token_hex(4)
     with tempfile.TemporaryDirectory() as folder, _engine(edge) as (engine, silence):
-        found = [client for client in wanted if _installed(client, where, engine)]
+        away = {client.name: why for client in wanted if (why := _away(client, where, engine)) is not None}
+        found = [client for client in wanted if client.name not in away]
         asks = {client: pulls.plan(client, settings, token, Path(folder), where) for client in found}
         for ask in (ask for each in asks.values() for ask in each):
             _show(ask, edge)
@@ -100,7 +102,9 @@ def check(settings: Settings, edge: Edge, only: Sequence[str] = ()) -> list[Row]
         with _image(settings, [f"{token}-{client.name}" for client in found]) as empty:
             counted = {store.name for store in here.chosen(engine, Choice())} | _told(settings)
             rows = _all(asks, Round(engine, frozenset(counted), frozenset(only), empty), edge)
-    return [row for client in wanted for row in rows.get(client.name) or [_absent(client, only, silence)]]
+    for name, why in away.items():
+        rows[name] = [_absent(name, only, why, silence)]
+    return [row for client in wanted for row in rows[client.name]]
 
 
 def _show(ask: Ask, edge: Edge) -> None:
@@ -109,24 +113,29 @@ def _show(ask: Ask, edge: Edge) -> None:
         edge.command(argv)
 
 
-def _absent(client: Client, only: Sequence[str], silence: RegistryError | None) -> Row:
+def _absent(name: str, only: Sequence[str], why: str, silence: RegistryError | None) -> Row:
     """Return the row of a client that is not here; an engine that lets nobody in is."""
-    if client.engine and isinstance(silence, answers.AccessDenied):
-        return Row(client.name, "", "", Verdict.FAILED, counts=True, reason=silence.message, cure=silence.cure)
-    return Row(client.name, "", "", Verdict.ABSENT, counts=client.name in only)
+    if why == _SILENT and isinstance(silence, answers.AccessDenied):
+        return Row(name, "", "", Verdict.FAILED, counts=True, reason=silence.message, cure=silence.cure)
+    return Row(name, "", "", Verdict.ABSENT, counts=name in only, reason=why)
 
 
-def _installed(client: Client, where: Where, engine: Engine) -> bool:
-    """Whether a client is here to be asked: an engine that answers is, even without the program."""
+def _away(client: Client, where: Where, engine: Engine) -> str | None:
+    """Return why a client is not here to be asked, "" for what needs no words; None where it is.
+
+    An engine that answers is, even without the program.
+    """
     if client.engine:
-        return engine.here
+        return None if engine.here else _SILENT
     if not shutil.which(client.program):
-        return False
+        return ""
     if not client.socket:
-        return True
+        return None
     at = pulls.socket(client, where)
+    if _missing(at):
+        return f"its service does not run: there is no {at}"
     # an engine without root may be the very one that answers
-    return not _missing(at) and not (engine.here and engine.info().socket == f"unix://{at}")
+    return "" if engine.here and engine.info().socket == f"unix://{at}" else None
 
 
 def _missing(path: Path) -> bool:

@@ -194,7 +194,7 @@ def _write(rows: Sequence[Store], settings: Settings, edge: Edge, needed: Sequen
             raise error
         left.append(store)
         again = " ".join(("sudo ./inv trust.linux", *settings.flags, "--only", store.name))
-        edge.warn(f"{store.name} was left out: {error.message} To tell it too: {again}")
+        edge.warn(f"{store.clients}: left out. {error.message} To tell it too: {again}")
 
     planned: list[tuple[Store, list[Item], Plan]] = []
     for store in rows:

@@ -108,8 +108,9 @@ def _free(key: str, known: list[Entry], unknown: list[Entry], edge: Edge) -> lis
     apply.carry_out(its_plan, edge)
     _forget(known, edge)
     store = next((row for row in stores.STORES if row.key == key), None)
+    whose = f"the store of {store.clients}" if store else key
     if its_plan and store and store.restart:
-        edge.say(f"{store.name}: it {store.restart.why}, so: {store.restart.command}")
+        edge.say(f"{store.clients}: it {store.restart.why}, so: {store.restart.command}")
     if key == macos.COLIMA:
         for spelling in dict.fromkeys(operation.path.parent.name for operation in its_plan.operations):
             edge.say(f"Colima keeps what it once copied: {printable(macos.left_in_colima(spelling))}")
@@ -117,7 +118,7 @@ def _free(key: str, known: list[Entry], unknown: list[Entry], edge: Edge) -> lis
     edited = [f"lines in {operation.path}" for operation in its_plan.operations if isinstance(operation, Write)]
     runs = [" ".join(argv) for argv in its_plan.runs]
     inside = [entry for entry in known if entry.value and any(entry.value in it and entry.path in it for it in runs)]
-    return [*files, *edited, *(f"{entry.value} in {entry.path or key}" for entry in inside)]
+    return [*files, *edited, *(f"{entry.value} in {entry.path or whose}" for entry in inside)]
 
 
 def _take_back(entry: Entry, engine: Engine, edge: Edge) -> None:
@@ -151,7 +152,7 @@ def _unknown_to(entries: list[Entry], settings: Settings, engine: Engine, edge: 
         try:
             items = here.items(settings, [store], dry=edge.dry)
         except NoRoot as error:
-            edge.warn(f"{store.name} was not looked at: {error.message}")
+            edge.warn(f"{store.clients}: not looked at. {error.message}")
             continue
         except RegistryError:
             continue
