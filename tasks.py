@@ -402,7 +402,7 @@ def trust_nodes(
     from trusted_registry.trust.elsewhere.nodes import insist, table
 
     t, errand = _terminal(c), nodes.Errand(label, remove=remove, check=check, restart=restart)
-    found = nodes.trust(_settings(c, address=address, names=names, port=port), connect(t), t, errand)
+    found = nodes.trust(_settings(c, address=address, names=names, port=port), connect(t, anywhere=True), t, errand)
     if found:
         t.table(*table(found))
         insist(found)

@@ -174,7 +174,7 @@ def as_json(found: Iterable[Finding | Found]) -> str:
 
 def _engine(edge: Edge) -> tuple[Engine, RegistryError | None]:
     absent = connection.absence()
-    return (engines.perhaps(edge, quiet=True) if absent else engines.connect(edge)), absent
+    return (engines.Engine(None, edge, absent) if absent else engines.connect(edge)), absent
 
 
 def _reached(settings: Settings, there: tuple[str, int] | None, engine: Engine) -> Settings:

@@ -76,6 +76,10 @@ class PortTaken(RegistryError):  # noqa: N818 - it is what happened, and Registr
     """Another program listens on the port."""
 
 
+class Elsewhere(RegistryError):  # noqa: N818 - as above
+    """The engine that is named is another machine's."""
+
+
 class AccessDenied(RegistryError):  # noqa: N818 - as above
     """An engine answers, and does not let this user in."""
 

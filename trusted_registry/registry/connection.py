@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import os
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import docker
 import docker.errors
@@ -13,14 +14,18 @@ import requests.exceptions
 import urllib3.exceptions
 from docker.context.config import get_current_context_name
 
+from trusted_registry import address
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry.answers import AccessDenied
+from trusted_registry.registry.answers import AccessDenied, Elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SLOW = 120
 """Seconds that one answer of the engine may take; a push or a pull sends something at least that often."""
+
+_OVER_THE_NETWORK = ("tcp", "http", "https", "ssh")
+"""Schemes of DOCKER_HOST; the others name what is of this machine, such as Docker Desktop's and rootless sockets."""
 
 SILENCE = (
     docker.errors.DockerException,
@@ -33,22 +38,53 @@ SILENCE = (
 """How the docker package and what it stands on say that an engine went away; none is a kind of another."""
 
 
-def client() -> docker.DockerClient:
+def client(*, anywhere: bool = False) -> docker.DockerClient:
     """Return a client of the engine that DOCKER_HOST or the current context names.
 
+    Args:
+        anywhere: Whether it may be another machine's: what is published there is not at this one's address, and what
+            lies here cannot be mounted there.
+
     Raises:
+        Elsewhere: It is another machine's, and may not be.
         RegistryError: None answers there, or there is no such context.
     """
-    named = _context()
-    # The docker package takes a context that does not exist for the default one (docker/context/api.py).
-    if not os.environ.get("DOCKER_HOST") and docker.ContextAPI.get_context(named) is None:
-        raise RegistryError(
-            f"There is no Docker context {named!r}.", cure="docker context ls lists those that there are."
+    named, where = _context(), os.environ.get("DOCKER_HOST", "")
+    if not where:
+        context = docker.ContextAPI.get_context(named)
+        # The docker package takes a context that does not exist for the default one (docker/context/api.py).
+        if context is None:
+            raise RegistryError(
+                f"There is no Docker context {named!r}.", cure="docker context ls lists those that there are."
+            )
+        where = str(context.Host or "")
+    if not anywhere and _is_elsewhere(where):
+        raise Elsewhere(
+            f"The Docker Engine at {where} is another machine's; the registry needs one of this machine.",
+            cure=f"{_own()}  # or the same command on that machine",
         )
     try:
         return docker.DockerClient.from_env(timeout=_SLOW)
     except (docker.errors.DockerException, ValueError) as error:
         raise _unreachable(error) from error
+
+
+def _is_elsewhere(where: str) -> bool:
+    """Whether an engine is reached over the network, and not at an address of this machine."""
+    try:
+        parts = urlsplit(where if "://" in where else f"tcp://{where}")
+    except ValueError:
+        return False  # the docker package refuses it in its own words
+    host = parts.hostname
+    if parts.scheme not in _OVER_THE_NETWORK or not host or host == "localhost":
+        return False
+    return not (host.startswith("127.") or host == "::1" or host in address.all_own())
+
+
+def _own() -> str:
+    """Return the command after which this machine's own engine is meant."""
+    variable = next((name for name in ("DOCKER_HOST", "DOCKER_CONTEXT") if os.environ.get(name)), "")
+    return f"unset {variable}" if variable else "docker context use default"
 
 
 def socket(client: docker.DockerClient) -> str:

@@ -33,14 +33,21 @@ INSTEAD_LABEL = "trusted-registry.instead-of"
 """On the same: names the image that could not be pulled."""
 
 
-def connect(edge: Edge) -> Engine:
+def connect(edge: Edge, *, anywhere: bool = False) -> Engine:
     """Return the engine that DOCKER_HOST or the current context names; in a dry run, one that need not be there.
 
+    Args:
+        edge: Whom to show what is done.
+        anywhere: Whether it may be another machine's.
+
     Raises:
+        Elsewhere: It is another machine's, and may not be.
         RegistryError: None answers there.
     """
     try:
-        client = connection.client()
+        client = connection.client(anywhere=anywhere)
+    except answers.Elsewhere:
+        raise
     except RegistryError:
         if not edge.dry:
             raise
@@ -53,7 +60,7 @@ def perhaps(edge: Edge, *, quiet: bool = False) -> Engine:
     try:
         return Engine(connection.client(), edge)
     except RegistryError as error:
-        if not quiet:
+        if not quiet or isinstance(error, answers.Elsewhere):
             edge.warn(f"{error.message} What needs one is left out. {error.cure}")
         return Engine(None, edge, error)
 
