@@ -36,20 +36,13 @@ INSTEAD_LABEL = "trusted-registry.instead-of"
 def connect(edge: Edge, *, anywhere: bool = False) -> Engine:
     """Return the engine that DOCKER_HOST or the current context names; in a dry run, one that need not be there.
 
-    Args:
-        edge: Whom to show what is done.
-        anywhere: Whether it may be another machine's.
-
     Raises:
-        Elsewhere: It is another machine's, and may not be.
-        RegistryError: None answers there.
+        RegistryError: None answers there, or another machine's does and it may not be `anywhere`.
     """
     try:
         client = connection.client(anywhere=anywhere)
-    except answers.Elsewhere:
-        raise
-    except RegistryError:
-        if not edge.dry:
+    except RegistryError as error:
+        if not edge.dry or isinstance(error, answers.Elsewhere):
             raise
         client = None
     return Engine(client, edge)
