@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import re
 import secrets
-import tarfile
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import probe
+from trusted_registry.registry import layer, probe
 
 if TYPE_CHECKING:
     import ssl
@@ -62,7 +60,7 @@ def pack(registry: str, engine: Engine, *, image: str = "", note: Callable[[str]
             engine.pull(image)
         engine.tag(image, reference)
     else:
-        engine.import_image(reference, _random_tar())
+        engine.import_image(reference, layer.random_tar())
     return reference
 
 
@@ -128,13 +126,3 @@ def refusal(registry: str, engine: Engine) -> str | None:
 def is_distrust(reason: str) -> bool:
     """Whether an engine was answered by a registry and does not trust it."""
     return bool(_DISTRUST.search(reason))
-
-
-def _random_tar() -> bytes:
-    content = secrets.token_bytes(64)
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        member = tarfile.TarInfo("proof")
-        member.size = len(content)
-        tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()

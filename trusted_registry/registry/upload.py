@@ -5,17 +5,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 import http.client
-import io
 import json
 import platform
-import secrets
-import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import probe
+from trusted_registry.registry import layer, probe
 
 if TYPE_CHECKING:
     import ssl
@@ -53,8 +50,8 @@ class Image:
 
 def tiny(machine: str = "") -> Image:
     """Return an image of one small random file, for a kind of machine: this one by default."""
-    tar = _tar(secrets.token_bytes(64))
-    layer = gzip.compress(tar, mtime=0)
+    tar = layer.random_tar()
+    packed = gzip.compress(tar, mtime=0)
     machine = machine or platform.machine()
     made = {
         "architecture": _ARCHITECTURES.get(machine, machine),
@@ -67,9 +64,9 @@ def tiny(machine: str = "") -> Image:
         "schemaVersion": 2,
         "mediaType": MANIFEST,
         "config": _described(_CONFIG, config),
-        "layers": [_described(_LAYER, layer)],
+        "layers": [_described(_LAYER, packed)],
     }
-    return Image(config, layer, json.dumps(manifest).encode())
+    return Image(config, packed, json.dumps(manifest).encode())
 
 
 def put(image: Image, at: Endpoint, repository: str, tags: Iterable[str], tls: ssl.SSLContext | None) -> None:
@@ -113,12 +110,3 @@ def _described(kind: str, content: bytes) -> dict[str, object]:
 
 def _digest(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
-
-
-def _tar(content: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        member = tarfile.TarInfo("proof")
-        member.size = len(content)
-        tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()

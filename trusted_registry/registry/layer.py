@@ -1,0 +1,18 @@
+"""What the project's own tiny images hold: one layer that no registry has yet."""
+
+from __future__ import annotations
+
+import io
+import secrets
+import tarfile
+
+
+def random_tar() -> bytes:
+    """Return a tar of one file of 64 random bytes: nothing that was pushed before answers for it."""
+    content = secrets.token_bytes(64)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        member = tarfile.TarInfo("proof")
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
