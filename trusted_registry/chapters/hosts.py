@@ -23,12 +23,8 @@ def trust(settings: Settings, edge: Edge, errand: Errand) -> tuple[Outcome, ...]
         RegistryError: Ansible is not installed, or found nothing that it could work on.
     """
     reference = address.reference(settings.address, settings.port)
-    try:
-        subject = kits.subject(settings, dry=edge.dry)
-    except RegistryError as error:
-        if not edge.dry:
-            raise
-        edge.say(f"kit: {error.message}")
+    subject = kits.subject_or_none(settings, edge)
+    if subject is None:
         return ()
     name = kit.file_name(subject, reference)
     return carry(name, kit.render(subject, reference), edge, errand)

@@ -36,6 +36,21 @@ def subject(settings: Settings, *, dry: bool = False) -> Subject:
     return dataclasses.replace(found, content=ssl.DER_cert_to_PEM_cert(found.der).encode())
 
 
+def subject_or_none(settings: Settings, edge: Edge, what: str = "kit") -> Subject | None:
+    """Return the same; in a dry run without it, say why, as `what` would, and return None.
+
+    Raises:
+        RegistryError: As for `subject`, outside of a dry run.
+    """
+    try:
+        return subject(settings, dry=edge.dry)
+    except RegistryError as error:
+        if not edge.dry:
+            raise
+        edge.say(f"{what}: {error.message}")
+        return None
+
+
 def write(settings: Settings, edge: Edge, *, out: str = "") -> tuple[Path, ...]:
     """Write the kit and its page into a folder, the certificates' by default; return where, or nothing in a dry run.
 
@@ -45,12 +60,8 @@ def write(settings: Settings, edge: Edge, *, out: str = "") -> tuple[Path, ...]:
     """
     folder = settings.root / checked.path("--out", out) if out else settings.folder
     reference = address.reference(settings.address, settings.port)
-    try:
-        wanted = subject(settings, dry=edge.dry)
-    except RegistryError as error:
-        if not edge.dry:
-            raise
-        edge.say(f"kit: {error.message}")
+    wanted = subject_or_none(settings, edge)
+    if wanted is None:
         return ()
     script, name = kit.render(wanted, reference), kit.file_name(wanted, reference)
     shown = page.render(wanted, reference, kit=script, kit_name=name)

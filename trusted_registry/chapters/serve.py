@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from trusted_registry import address
 from trusted_registry.chapters import kit as kits
 from trusted_registry.chapters.cert import tell
-from trusted_registry.errors import RegistryError
 from trusted_registry.settings import whole
 from trusted_registry.trust.clients import windows as powershell
 from trusted_registry.trust.elsewhere import serve as serving
@@ -30,7 +29,7 @@ def serve(settings: Settings, edge: Edge, *, minutes: str, at: str) -> None:
         SettingError: A flag is no number in its bounds.
     """
     lasts, port = whole("--minutes", minutes, 1, MOST_MINUTES), whole("--at", at, 1, 65535)
-    subject = _subject(settings, edge)
+    subject = kits.subject_or_none(settings, edge, "trust")
     if subject is None:
         return
     offered = serving.offers(subject, address.reference(settings.address, settings.port))
@@ -62,18 +61,7 @@ def _explain(host: str, port: int, subject: Subject, offered: tuple[Offer, Offer
 
 def windows(settings: Settings, edge: Edge, *, user: bool) -> None:
     """Print what is pasted into PowerShell."""
-    subject = _subject(settings, edge)
+    subject = kits.subject_or_none(settings, edge, "trust")
     if subject:
         reference = address.reference(settings.address, settings.port)
         edge.say(powershell.script(subject, reference, "user" if user else "machine").rstrip("\n"))
-
-
-def _subject(settings: Settings, edge: Edge) -> Subject | None:
-    """Return what is to be trusted; None in a dry run before there is a certificate."""
-    try:
-        return kits.subject(settings, dry=edge.dry)
-    except RegistryError as error:
-        if not edge.dry:
-            raise
-        edge.say(f"trust: {error.message}")
-        return None
