@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
+import resource
 import time
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,24 @@ def test_a_staging_folder_is_gone_after_a_failure(tmp_path: Path) -> None:
     with contextlib.suppress(KeyboardInterrupt), files.staging(tmp_path) as staged:
         put(staged, NEW)
         raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_staging_folder_is_gone_where_no_file_can_be_opened_any_more(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    opened = [os.dup(0)]
+    try:
+        with files.staging(tmp_path) as staged:
+            put(staged, NEW)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(opened) + 8, hard))
+            with contextlib.suppress(OSError):
+                opened.extend(os.dup(0) for _ in iter(int, 1))
+            with pytest.raises(OSError, match="Too many open files"):
+                os.dup(0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in opened:
+            os.close(descriptor)
     assert list(tmp_path.iterdir()) == []
 
 
