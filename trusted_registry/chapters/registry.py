@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from trusted_registry.edge import Edge
+    from trusted_registry.registry.answers import Running
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
 
@@ -59,6 +60,8 @@ def test(settings: Settings, edge: Edge, *, image: str, lan: bool) -> None:
     """Prove the registry that runs here; where none does, the one at the set address."""
     engine = engines.connect(edge)
     found = engine.find(settings.container)
+    if not edge.dry:
+        _check_runs(found, lan=lan)
     if found and found.role == "plain":
         if lan and found.listen.startswith("127."):
             raise RegistryError("The plain registry listens on loopback alone.", cure="./inv registry.basic --lan")
@@ -68,6 +71,21 @@ def test(settings: Settings, edge: Edge, *, image: str, lan: bool) -> None:
         door = secured(settings, edge, port=found.port if found else None, here=bool(found))
     reference = prove.pack(address.reference(door.at.host, door.at.port), engine, image=image)
     proved(reference, door, engine, edge)
+
+
+def _check_runs(found: Running | None, *, lan: bool) -> None:
+    """Refuse to ask a registry that does not run here; without --lan, one of another machine may be meant.
+
+    Raises:
+        RegistryError: It is stopped, or there is none.
+    """
+    if found and found.ours and found.state != "running":
+        plain = "./inv registry.basic --lan" if lan else "./inv registry.basic"
+        cure = plain if found.role == "plain" else "./inv up"
+        raise RegistryError(f"The registry here does not run: its container is {found.state}.", cure=cure)
+    if found is None and lan:
+        cure = "./inv registry.basic --lan starts one without TLS, ./inv up one with it."
+        raise RegistryError("No registry runs here.", cure=cure)
 
 
 @dataclass(frozen=True)

@@ -194,8 +194,10 @@ def test_an_engine_that_lets_nobody_in_is_a_failure_and_not_an_absence(
     there: Settings, edge: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "client", _denied)
-    row = _by_client(check.check(there, edge))["docker"]
+    rows = _by_client(check.check(there, edge))
+    row = rows["docker"]
     assert (row.verdict, row.bad, row.cure) == (Verdict.FAILED, True, "sudo usermod …")
+    assert rows["skopeo"].verdict is Verdict.ABSENT
 
 
 def test_a_dry_run_shows_every_command_and_asks_nobody(settings: Settings, tmp_path: Path) -> None:
