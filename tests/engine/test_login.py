@@ -163,7 +163,7 @@ def test_over_plain_http_nobody_is_added_and_with_users_nothing_is_served(host: 
     assert "could read their passwords" in host.refused("registry.basic")
 
 
-@pytest.mark.parametrize("line", ["", "\n", "x" * 73 + "\n", "a\0b\n", "\x1b[31m\n"])
+@pytest.mark.parametrize("line", ["", "\n", "x\n", "x" * 7 + "\n", "x" * 73 + "\n", "a\0bcdefgh\n", "\x1b[31mabcdef\n"])
 def test_a_password_that_cannot_be_one_is_a_wrong_setting(host: Host, line: str) -> None:
     done = _typed(host, "registry.user.add", "ada", line=line)
     assert (done.returncode, "Traceback" in done.stderr, "The password" in done.stderr) == (2, False, True)

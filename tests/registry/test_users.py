@@ -136,7 +136,7 @@ def test_a_name_that_cannot_is_refused(text: str) -> None:
         users.name(text)
 
 
-@pytest.mark.parametrize("text", ["x", " ", "x" * 72, "é" * 36, "a:b$(id)'\"#", "пароль"])
+@pytest.mark.parametrize("text", ["x" * 8, " " * 8, "x" * 72, "é" * 36, "a:b$(id)'\"#", "паролище"])
 def test_a_password_that_bcrypt_keeps_whole_is_taken(text: str) -> None:
     assert users.password(text) == text
 
@@ -145,17 +145,26 @@ def test_a_password_that_bcrypt_keeps_whole_is_taken(text: str) -> None:
     ("text", "said"),
     [
         ("", "is empty"),
+        ("x", "has 1 character[.]"),
+        ("x" * 7, "has 7 characters"),
+        ("é" * 7, "has 7 characters"),
         ("x" * 73, "has 73 bytes"),
         ("é" * 37, "has 74 bytes"),
-        ("a\0b", "control"),
-        ("a\nb", "control"),
-        ("a\udcff", "no text"),
+        ("a\0bcdefgh", "control"),
+        ("a\nbcdefgh", "control"),
+        ("a\udcffbcdefg", "no text"),
     ],
 )
-def test_a_password_that_bcrypt_would_cut_or_refuse_is_refused_and_not_repeated(text: str, said: str) -> None:
+def test_a_password_that_is_short_or_that_bcrypt_would_cut_is_refused_and_not_repeated(text: str, said: str) -> None:
     with pytest.raises(SettingError, match=said) as caught:
         users.password(text)
-    assert not text or text not in f"{caught.value.message}{caught.value.cure}"
+    assert len(text) < 2 or text not in f"{caught.value.message}{caught.value.cure}"
+
+
+def test_of_a_password_that_is_too_short_a_person_hears_how_long_it_must_be() -> None:
+    with pytest.raises(SettingError) as caught:
+        users.password("ox")
+    assert caught.value.cure.startswith("Use 8 at least")
 
 
 # The terminal

@@ -31,6 +31,10 @@ COST = 10
 LONGEST = 72
 """Bytes of a password that bcrypt looks at; whatever follows would not count."""
 
+SHORTEST = 8
+"""Characters of a password: what NIST asks for at least (SP 800-63B, 5.1.1.2:
+pages.nist.gov/800-63-3/sp800-63b.html#memsecretver). The registry locks nobody out who guesses."""
+
 _VISITOR = "trusted-registry-proof."
 _VISITOR_COST = 4  # its password is 256 random bits: there is nothing to guess
 _VISIT = 3600.0
@@ -101,10 +105,10 @@ def name(text: str) -> str:
 
 
 def password(text: str) -> str:
-    """Return a password that bcrypt keeps whole.
+    """Return a password that bcrypt keeps whole, and that is not guessed at once.
 
     Raises:
-        SettingError: It is empty, too long, or holds control characters.
+        SettingError: It is empty, too short, too long, or holds control characters.
     """
     try:
         size = len(text.encode())
@@ -112,6 +116,9 @@ def password(text: str) -> str:
         raise SettingError("The password is no text in UTF-8.", cure="Type it at the prompt.") from None
     if not text:
         raise SettingError("The password is empty.", cure="Type one, or pass it as one line of standard input.")
+    if len(text) < SHORTEST:
+        said = f"The password has {len(text)} character{'' if len(text) == 1 else 's'}."
+        raise SettingError(said, cure=f"Use {SHORTEST} at least, such as three words: anybody may guess.")
     if size > LONGEST:
         raise SettingError(f"The password has {size} bytes.", cure=f"Use {LONGEST} at most: bcrypt reads no more.")
     if _CONTROL.search(text):
