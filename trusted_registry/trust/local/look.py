@@ -8,7 +8,6 @@ import dataclasses
 import enum
 import os
 import platform
-import sqlite3
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -288,6 +287,10 @@ def _nickname(path: Path, subject: Subject) -> str:
     Adding it again would change that entry, and give it no second name. The columns are PKCS#11's attributes CKA_LABEL
     and CKA_VALUE (NSS, lib/softoken/sdb.c).
     """
+    try:
+        import sqlite3
+    except ImportError:  # a Python that was built without it
+        return ""
     try:
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             found = database.execute("SELECT a3 FROM nssPublic WHERE a11 = ?", (subject.der,)).fetchone()
