@@ -284,16 +284,15 @@ def _entry(database: Database, subject: Subject, place: Path) -> tuple[State, st
 def _nickname(path: Path, subject: Subject) -> str:
     """Return the name that somebody else gave this very certificate in an NSS database; "" where it is not in.
 
-    Adding it again would change that entry, and give it no second name. The columns are PKCS#11's attributes CKA_LABEL
-    and CKA_VALUE (NSS, lib/softoken/sdb.c).
+    Adding it again would change that entry. The columns are CKA_LABEL and CKA_VALUE (NSS, lib/softoken/sdb.c).
     """
     try:
         import sqlite3
-    except ImportError:  # a Python that was built without it
-        return ""
-    try:
+
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             found = database.execute("SELECT a3 FROM nssPublic WHERE a11 = ?", (subject.der,)).fetchone()
+    except ImportError:  # a Python that was built without it
+        return ""
     except sqlite3.Error:  # none yet, or another format: its own program says so
         return ""
     return bytes(found[0]).decode(errors="replace") if found and found[0] else ""
