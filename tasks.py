@@ -46,8 +46,8 @@ SYSTEM = {"system": "Also the operating system's store, the browsers' and Java's
 YES = {"yes": "Answer every question with yes."}
 
 
-# The one thing that importing this file does: no other place comes before Invoke reads its settings files.
-sys.excepthook = invoking.on_uncaught
+# The one thing that importing this file does: no other place comes before Invoke reads its settings and the words.
+invoking.settle()
 
 
 def _terminal(c: Context, *, yes: bool = False, quiet: bool = False) -> Terminal:

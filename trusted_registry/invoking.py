@@ -1,24 +1,29 @@
-"""What Invoke is to do with errors: one line what is wrong and one what cures it, never a traceback."""
+"""What Invoke is to say: of errors what is wrong and what cures it, and to who types nothing how to begin."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
 from invoke.config import AmbiguousMergeError
-from invoke.exceptions import Exit
+from invoke.exceptions import Exit, ParseError
 from invoke.executor import Executor
+from invoke.program import Program
 from invoke.tasks import Task
 
 from trusted_registry.errors import RegistryError, SettingError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
 
     from invoke.parser.argument import Argument
+    from invoke.parser.context import ParserContext
 
 
 class Chapters(Executor):
@@ -47,6 +52,68 @@ class Chapters(Executor):
             raise Exit(code=141) from None
         finally:
             gc.freeze()
+
+
+def settle() -> None:
+    """Have the program that is loading the tasks say what is wrong as they do: `./inv` and `invoke` alike."""
+    sys.excepthook = on_uncaught
+    # It loads tasks.py, not the other way round, and a configuration can name no class but the executor's.
+    if main := sys.modules.get("invoke.main"):
+        main.program.__class__ = Front
+
+
+class Front(Program):
+    """Invoke's program, but for what it says of words that it does not know, and where there are none."""
+
+    def parse_tasks(self) -> None:
+        """Understand the words for tasks; end with 2 where that cannot be done."""
+        with self._explained():
+            super().parse_tasks()
+
+    def parse_cleanup(self) -> None:
+        """Do what core flags such as --help ask for; the same."""
+        with self._explained():
+            super().parse_cleanup()
+
+    def no_tasks_given(self) -> None:
+        """Say what to type first, and list the tasks."""
+        sys.stdout.write(
+            "Begin with ./inv up, which does it all; ./inv --help up explains it, and so for every task.\n\n"
+        )
+        self.list_tasks()
+        raise Exit
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except ParseError as error:
+            from trusted_registry.terminal import explain
+
+            wrong = _misunderstood(error, (*self.parser.contexts, *self.parser.contexts.aliases), self.initial_context)
+            raise Exit(explain(wrong), code=wrong.code) from error
+
+
+def _misunderstood(error: ParseError, tasks: Iterable[str], core: ParserContext) -> SettingError:
+    """Return what is wrong with the words after `./inv`, and the nearest that would do."""
+    said, task = str(error), error.context.name if error.context else None
+    of_task = f"./inv --help {task}" if task else "./inv --help"
+    if unknown := re.fullmatch(r"No idea what (['\"])(.*)\1 is!", said):
+        word = unknown[2]
+        if word.startswith("-"):
+            flags = (*(error.context.flags if task and error.context else ()), *core.flags)
+            return _unknown(f"{task or './inv'} has no flag {word}.", word, flags, of_task)
+        return _unknown(f"There is no task {word!r}.", word, tasks, "./inv --list")
+    if lacking := re.match(r"Flag <Argument: ([\w-]+)", said):
+        return SettingError(f"--{lacking[1]} needs a value.", cure=of_task)
+    return SettingError(f"{said.rstrip('.!')}.", cure=of_task)
+
+
+def _unknown(message: str, word: str, known: Iterable[str], all_of_them: str) -> SettingError:
+    import difflib
+
+    nearest = difflib.get_close_matches(word, list(known), n=1)
+    return SettingError(message, cure=f"{f'Did you mean {nearest[0]}? ' if nearest else ''}{all_of_them}")
 
 
 class TextOrInput(Task[Any]):
