@@ -244,17 +244,24 @@ def staging(folder: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def lent(name: str, content: bytes) -> Iterator[Path]:
-    """Lend a file of one's own for another program to read; it is gone afterwards whatever happened.
+def lent_folder() -> Iterator[Path]:
+    """Lend a private folder for other programs to work in; it is gone afterwards whatever happened.
 
     Raises:
-        RegistryError: The disk is full or read-only.
+        RegistryError: The disk for what is temporary is full or read-only.
     """
     with contextlib.ExitStack() as stack:
         with explained(Path("/tmp")):  # noqa: S108 - where that is, unless TMPDIR says otherwise
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trusted-registry-")))
-            with _written_new(folder / name, content, PRIVATE_FILE):
-                pass
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=_PART))
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def lent(name: str, content: bytes) -> Iterator[Path]:
+    """Lend a file of one's own for another program to read, in a folder as of `lent_folder`."""
+    with lent_folder() as folder:
+        with explained(folder), _written_new(folder / name, content, PRIVATE_FILE):
+            pass
         yield folder / name
 
 

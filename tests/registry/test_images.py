@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
+import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -76,6 +77,16 @@ def test_a_system_without_packages_of_it_says_so(
 ) -> None:
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     with pytest.raises(RegistryError, match="This system has no package"):
+        _ensure(make_settings, Shelf(), edge)
+
+
+def test_a_disk_that_takes_nothing_temporary_is_one_reason_of_several(
+    make_settings: MakeSettings, edge: Recorder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    monkeypatch.setattr(shutil, "which", lambda program: f"/usr/bin/{program}")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(RegistryError, match=r"No archive is set\. /tmp cannot be written: No such file"):
         _ensure(make_settings, Shelf(), edge)
 
 

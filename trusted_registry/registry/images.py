@@ -7,11 +7,10 @@ import platform
 import re
 import shutil
 import tarfile
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry import run
+from trusted_registry import files, run
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry.engine import INSTEAD_LABEL, ORIGIN_LABEL
 
@@ -72,8 +71,7 @@ def _packaged(settings: Settings, engine: Engine, edge: Edge) -> str:
     """Make an image of the distribution's package: its binary and the libraries that it names, nothing else."""
     if platform.system() != "Linux" or not shutil.which("apt-get"):
         raise RegistryError("This system has no package docker-registry to make one from.", cure="")
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
+    with files.lent_folder() as root:
         run.act(["apt-get", "download", PACKAGE], edge, cwd=root)
         if edge.dry:
             return settings.image

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -198,6 +199,14 @@ def test_an_engine_that_lets_nobody_in_is_a_failure_and_not_an_absence(
     row = rows["docker"]
     assert (row.verdict, row.bad, row.cure) == (Verdict.FAILED, True, "sudo usermod …")
     assert rows["skopeo"].verdict is Verdict.ABSENT
+
+
+def test_a_disk_that_takes_nothing_temporary_is_named_with_a_cure(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(RegistryError, match="cannot be written: No such file"):
+        check.check(settings, Recorder())
 
 
 def test_a_dry_run_shows_every_command_and_asks_nobody(settings: Settings, tmp_path: Path) -> None:

@@ -9,13 +9,11 @@ import re
 import secrets
 import shutil
 import ssl
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from trusted_registry import run
+from trusted_registry import files, run
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import answers, probe, prove, upload
@@ -29,6 +27,7 @@ from trusted_registry.trust.local.look import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from trusted_registry.edge import Edge
     from trusted_registry.registry.engine import Engine
@@ -91,10 +90,10 @@ def check(settings: Settings, edge: Edge, only: Sequence[str] = ()) -> list[Row]
     here.subject(settings, dry=edge.dry)
     wanted = [client for client in CLIENTS if not only or client.name in only]
     where, token = whereabouts.here(), secrets.token_hex(4)
-    with tempfile.TemporaryDirectory() as folder, _engine(edge) as (engine, silence):
+    with files.lent_folder() as folder, _engine(edge) as (engine, silence):
         away = {client.name: why for client in wanted if (why := _away(client, where, engine)) is not None}
         found = [client for client in wanted if client.name not in away]
-        asks = {client: pulls.plan(client, settings, token, Path(folder), where) for client in found}
+        asks = {client: pulls.plan(client, settings, token, folder, where) for client in found}
         for ask in (ask for each in asks.values() for ask in each):
             _show(ask, edge)
         if edge.dry:
