@@ -269,9 +269,8 @@ def _entry(item: Item, wanted: Subject, settings: Settings) -> Entry:
     if isinstance(item.what, File):
         return ledger.entry(item.store.key, item.path, item.what.content, by=settings.root)
     if isinstance(item.what, Block):
-        made = ledger.entry(
-            item.store.key, item.path, blocks.said(item.what.lines), by=settings.root, value=ledger.value(item.what)
-        )
+        said, value = blocks.said(item.what.lines), ledger.value(item.what)
+        made = ledger.entry(item.store.key, item.path, said, by=settings.root, value=value)
         return dataclasses.replace(made, keep="") if item.path.exists() else made
     made = ledger.entry(item.store.key, item.path, wanted.content, by=settings.root, value=wanted.name)
     return dataclasses.replace(made, path="" if item.path == Path() else str(item.path))

@@ -277,8 +277,7 @@ def _entry(database: Database, subject: Subject, place: Path) -> tuple[State, st
     name = _nickname(place / database.mark, subject) if database.mark and subject.content else ""
     if not name:
         return State.ABSENT, ""
-    trusts = run.look(command(database.proof, name, place)).ok
-    return (State.TRUSTED, "") if trusts else (State.FOREIGN, name)
+    return (State.TRUSTED, "") if run.look(command(database.proof, name, place)).ok else (State.FOREIGN, name)
 
 
 def _nickname(path: Path, subject: Subject) -> str:
