@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.recorder import Recorder
 from trusted_registry.chapters import hosts as chapter
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.trust.elsewhere import hosts
@@ -16,7 +17,7 @@ from trusted_registry.trust.elsewhere.hosts import REFUSED, UNREACHABLE, Errand,
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.recorder import Recorder
+    from tests.conftest import MakeSettings
 
 
 def _told(end: str = "failed", *, out: str = "", err: str = "", message: str = "") -> dict[str, str]:
@@ -86,6 +87,15 @@ def test_a_dry_run_shows_the_command_and_starts_nothing(edge: Recorder) -> None:
     edge.dry = True
     assert chapter.carry("kit.sh", b"", edge, Errand("web1,")) == ()
     assert "--inventory=web1," in edge.typed[0]
+
+
+def test_a_dry_run_without_a_certificate_says_so_and_a_run_is_refused(make_settings: MakeSettings) -> None:
+    edge = Recorder(dry=True)
+    assert chapter.trust(make_settings(), edge, Errand("web1,")) == ()
+    assert edge.commands == []
+    assert "no certificate to trust" in edge.said[0]
+    with pytest.raises(RegistryError, match="no certificate to trust"):
+        chapter.trust(make_settings(), Recorder(), Errand("web1,"))
 
 
 def test_without_ansible_the_error_names_the_command_that_installs_it(
