@@ -16,7 +16,7 @@ from trusted_registry.chapters import doctor
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import connection
 from trusted_registry.trust import stores, whereabouts
-from trusted_registry.trust.local import here
+from trusted_registry.trust.local import anchor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,7 +127,7 @@ def _jks_add(alias: str, certificate: Path) -> None:
 def test_a_foreign_anchor_by_the_very_name_that_ours_would_have_stays_and_no_family_is_written(
     key: str, machine: Machine, settings: Settings
 ) -> None:
-    (file,) = next(row for row in ANCHORS if row.key == key).files(here.subject(settings))
+    (file,) = next(row for row in ANCHORS if row.key == key).files(anchor.subject(settings))
     machine.file(file.path, OTHER)
     before = snapshot(machine.root)
     left, edge = _fixed(settings, "system")
@@ -152,7 +152,7 @@ def test_another_s_anchor_beside_ours_stays_as_it_is(machine: Machine, settings:
 def test_another_s_certificate_by_the_very_nickname_of_ours_stays_and_is_named(
     browser: Path, settings: Settings, other: Path
 ) -> None:
-    name = here.subject(settings).name
+    name = anchor.subject(settings).name
     _nss_add(browser, name, "P,,", other)
     before = _nss(browser)
     assert list(before) == [name]
@@ -188,7 +188,7 @@ def test_another_s_certificates_beside_ours_stay_as_they_are(browser: Path, sett
     before = _nss(browser)
     assert _fixed(settings, "nss")[0] == []
     after = _nss(browser)
-    assert (after.pop(here.subject(settings).name)[0], after) == ("C,,", before)
+    assert (after.pop(anchor.subject(settings).name)[0], after) == ("C,,", before)
 
 
 # Java
@@ -197,7 +197,7 @@ def test_another_s_certificates_beside_ours_stay_as_they_are(browser: Path, sett
 def test_another_s_certificate_by_the_very_alias_of_ours_stays_and_is_named(
     java: Path, settings: Settings, other: Path
 ) -> None:
-    name = here.subject(settings).name
+    name = anchor.subject(settings).name
     _jks_add(name, other)
     before = java.read_bytes()
     left, edge = _fixed(settings, "java")
@@ -213,14 +213,14 @@ def test_another_s_certificate_beside_ours_in_java_s_keystore_stays_as_it_is(
     before = _jks("theirs")
     assert _fixed(settings, "java")[0] == []
     assert (_jks("theirs"), java.stat().st_size > 0) == (before, True)
-    assert "BEGIN CERTIFICATE" in _jks(here.subject(settings).name)
+    assert "BEGIN CERTIFICATE" in _jks(anchor.subject(settings).name)
 
 
 def test_debian_s_own_entry_for_java_that_is_another_s_keeps_the_system_from_being_told(
     java: Path, machine: Machine, settings: Settings, other: Path
 ) -> None:
     machine.file("/etc/ca-certificates/update.d/jks-keystore")
-    _jks_add(f"debian:{here.subject(settings).name}.pem", other)
+    _jks_add(f"debian:{anchor.subject(settings).name}.pem", other)
     before = (java.read_bytes(), snapshot(machine.root))
     left, edge = _fixed(settings, "system")
     assert ((java.read_bytes(), snapshot(machine.root)), bool(edge.warned)) == (before, True)

@@ -11,7 +11,7 @@ from trusted_registry import address, files
 from trusted_registry import settings as checked
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust.elsewhere import kit, page
-from trusted_registry.trust.local import here
+from trusted_registry.trust.local import anchor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ def subject(settings: Settings, *, dry: bool = False) -> Subject:
     Raises:
         RegistryError: There is no certificate, it is no authority's, or it has expired.
     """
-    found = here.subject(settings, dry=dry, required=True)
+    found = anchor.subject(settings, dry=dry, required=True)
     return dataclasses.replace(found, content=ssl.DER_cert_to_PEM_cert(found.der).encode())
 
 

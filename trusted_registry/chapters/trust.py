@@ -14,7 +14,7 @@ from trusted_registry.registry import engine as engines
 from trusted_registry.settings import one_of
 from trusted_registry.trust import stores, whereabouts
 from trusted_registry.trust.clients import buildkit, containerd, macos
-from trusted_registry.trust.local import daemon, here, overview, takeback
+from trusted_registry.trust.local import anchor, daemon, here, overview, takeback
 from trusted_registry.trust.local.here import EVERY, Choice
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def linux(settings: Settings, edge: Edge, which: Choice, *, builders: bool = Fal
     here.check_platform("Linux", "trust.linux")
     engine = engines.perhaps(edge, quiet=True)
     if not edge.dry:
-        here.check_serves(settings)
+        anchor.check_serves(settings)
         _check_containerd(here.chosen(engine, which), edge)
     outcome = written(settings, engine, edge, which)
     if any(store.key == "buildx" for store in (*outcome.written, *outcome.already)):
@@ -90,7 +90,7 @@ def _check_containerd(rows: list[Store], edge: Edge) -> None:
 def _renew_builders(settings: Settings, edge: Edge, *, asked: bool) -> None:
     """Make the builders anew that do not trust yet, or say how it is done."""
     folder = whereabouts.here().docker / "buildx"
-    wanted = here.subject(settings, dry=edge.dry)
+    wanted = anchor.subject(settings, dry=edge.dry)
     for builder in buildkit.find(folder):
         if buildkit.trusts(builder, wanted):
             continue

@@ -14,7 +14,7 @@ from trusted_registry.doctor.facts import Facts, Stored
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import stores, whereabouts
 from trusted_registry.trust.clients import containerd
-from trusted_registry.trust.local import here, ledger, look
+from trusted_registry.trust.local import anchor, here, ledger, look
 from trusted_registry.trust.local.here import Choice
 from trusted_registry.trust.local.look import State
 from trusted_registry.trust.row import MACHINE
@@ -35,7 +35,7 @@ def add(facts: Facts, engine: Engine, client: str) -> Facts:
     facts = replace(facts, unverified=_unverified(facts, engine), engine_since=_since(), bundle_since=_bundle())
     facts = replace(facts, systemd=Path("/run/systemd/system").is_dir())
     try:
-        subject = here.subject(facts.settings, dry=True, required=True)
+        subject = anchor.subject(facts.settings, dry=True, required=True)
         rows = here.chosen(engine, Choice(only=(client,) if client else ()))
     except RegistryError:
         return facts

@@ -17,7 +17,7 @@ from tests.recorder import Recorder
 from tests.trust.engines import nobody
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import whereabouts
-from trusted_registry.trust.local import here
+from trusted_registry.trust.local import anchor, here
 from trusted_registry.trust.local.here import Choice
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def test_a_key_in_its_file_never_leaves(settings: Settings, authority: Forged) -
 def test_words_before_the_certificate_do_no_harm(settings: Settings) -> None:
     path = settings.folder / "ca.crt"
     path.write_bytes(b"Certificate:\n    Data:\n" + path.read_bytes())
-    assert here.subject(settings).content == path.read_bytes()
+    assert anchor.subject(settings).content == path.read_bytes()
 
 
 # The registry behind it
@@ -108,7 +108,7 @@ def test_words_before_the_certificate_do_no_harm(settings: Settings) -> None:
 
 def test_the_right_authority_is_accepted(settings: Settings, authority: Forged, tmp_path: Path) -> None:
     with loopback.registry(forge.save(forge.server(authority, names=NAMES), tmp_path, "domain")) as port:
-        here.check_serves(_served(settings, port))
+        anchor.check_serves(_served(settings, port))
 
 
 @pytest.mark.usefixtures("authority")
@@ -126,7 +126,7 @@ def test_a_registry_of_another_authority_is_refused(
         loopback.registry(shown) as port,
         pytest.raises(RegistryError, match=r"is not the authority of the registry at 127\.0\.0\.1") as caught,
     ):
-        here.check_serves(_served(settings, port))
+        anchor.check_serves(_served(settings, port))
     assert "Copy ca.crt from the registry's machine again" in caught.value.cure
 
 
@@ -138,7 +138,7 @@ def test_a_registry_with_another_authority_s_chain_is_refused(
     shown = forge.save(forge.server(other, names=NAMES), tmp_path, "domain")
     shown.write_bytes(shown.read_bytes() + forge.save(other, tmp_path, "other").read_bytes())
     with loopback.registry(shown) as port, pytest.raises(RegistryError, match="is not the authority"):
-        here.check_serves(_served(settings, port))
+        anchor.check_serves(_served(settings, port))
 
 
 @pytest.mark.parametrize("changes", [{"age": 400}, {"names": ("other.example",)}], ids=["expired", "another name"])
@@ -146,31 +146,31 @@ def test_what_a_renewal_mends_is_no_matter_of_the_authority(
     changes: dict[str, object], settings: Settings, authority: Forged, tmp_path: Path
 ) -> None:
     with loopback.registry(forge.save(forge.server(authority, **changes), tmp_path, "domain")) as port:
-        here.check_serves(_served(settings, port))
+        anchor.check_serves(_served(settings, port))
 
 
 def test_the_document_s_single_certificate_is_its_own_authority(settings: Settings) -> None:
     shown = forge.save(forge.server(None, names=NAMES), settings.folder, "domain")
     with loopback.registry(shown) as port:
-        here.check_serves(_served(settings, port))
+        anchor.check_serves(_served(settings, port))
     forge.save(forge.server(None, names=NAMES), settings.folder, "other")
     with (
         loopback.registry(settings.folder / "other.crt") as port,
         pytest.raises(RegistryError, match="is not the authority"),
     ):
-        here.check_serves(_served(settings, port))
+        anchor.check_serves(_served(settings, port))
 
 
 @pytest.mark.usefixtures("authority")
 def test_where_nothing_answers_nothing_is_held_against_it(settings: Settings) -> None:
     with loopback.silence() as port:
-        here.check_serves(_served(settings, port))
+        anchor.check_serves(_served(settings, port))
 
 
 @pytest.mark.usefixtures("authority")
 def test_where_plain_http_answers_nothing_is_held_against_it(settings: Settings) -> None:
     with loopback.registry(None) as port:
-        here.check_serves(_served(settings, port))
+        anchor.check_serves(_served(settings, port))
 
 
 @pytest.fixture
@@ -195,4 +195,4 @@ def another_protocol(authority: Forged, tmp_path: Path) -> Iterator[int]:
 def test_where_something_else_than_http_answers_there_is_no_traceback(
     settings: Settings, another_protocol: int
 ) -> None:
-    here.check_serves(_served(settings, another_protocol))
+    anchor.check_serves(_served(settings, another_protocol))

@@ -21,7 +21,7 @@ from trusted_registry.registry import engine as engines
 from trusted_registry.trust import whereabouts
 from trusted_registry.trust.clients import pulls
 from trusted_registry.trust.clients.pulls import CLIENTS, Verdict, is_distrust, judge
-from trusted_registry.trust.local import here, look
+from trusted_registry.trust.local import anchor, here, look
 from trusted_registry.trust.local.here import Choice
 from trusted_registry.trust.local.look import State
 
@@ -87,7 +87,7 @@ def check(settings: Settings, edge: Edge, only: Sequence[str] = ()) -> list[Row]
     Raises:
         RegistryError: There is no certificate to trust, nothing answers, or another authority's registry does.
     """
-    here.subject(settings, dry=edge.dry)
+    anchor.subject(settings, dry=edge.dry)
     wanted = [client for client in CLIENTS if not only or client.name in only]
     where, token = whereabouts.here(), secrets.token_hex(4)
     with files.lent_folder() as folder, _engine(edge) as (engine, silence):
@@ -173,7 +173,7 @@ def _engine(edge: Edge) -> Iterator[tuple[Engine, RegistryError | None]]:
 @contextlib.contextmanager
 def _image(settings: Settings, tags: Iterable[str]) -> Iterator[bool]:
     """Have an image in the registry for as long as this lasts; lends whether there is none since a login is wanted."""
-    here.check_serves(settings)
+    anchor.check_serves(settings)
     at = probe.Endpoint(settings.address, settings.port)
     tls = probe.context(issue.trusted(settings.folder).path)
     image = upload.tiny()

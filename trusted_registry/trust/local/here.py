@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import http.client
 import ipaddress
 import platform
-import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trusted_registry import address, run
-from trusted_registry.certificate import inspect, issue
-from trusted_registry.edge import printable
+from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import probe
 from trusted_registry.trust import whereabouts
 from trusted_registry.trust.clients import macos
 from trusted_registry.trust.lines import blocks
-from trusted_registry.trust.local import apply, ledger, look, plan
+from trusted_registry.trust.local import anchor, apply, ledger, look, plan
 from trusted_registry.trust.local.look import NoRoot, State
 from trusted_registry.trust.row import MACOS, USER, Block, File, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from trusted_registry.certificate.inspect import Facts
     from trusted_registry.edge import Edge
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
@@ -36,9 +31,6 @@ if TYPE_CHECKING:
     from trusted_registry.trust.row import Store
     from trusted_registry.trust.whereabouts import Where
 
-_ANOTHER = (2, 7, 18, 19, 20, 21)
-"""OpenSSL's X509_V_ERR_… for a certificate that somebody else signed: no issuer is at hand, the signature is not its,
-the certificate or the end of its chain is its own trust, no issuer is at hand here, nothing of it can be verified."""
 _SYSTEMS = {"Darwin": "macOS"}
 _TASKS = {"Darwin": "./inv trust.macos", "Linux": "./inv trust.linux"}
 
@@ -76,72 +68,6 @@ def check_platform(system: str, task: str) -> None:
         raise RegistryError(f"{task} is for {_SYSTEMS.get(system, system)}; this is not.", cure=f"Use {instead}.")
 
 
-def subject(settings: Settings, *, dry: bool = False, required: bool = False) -> Subject:
-    """Return what clients must trust, and by which names.
-
-    Args:
-        settings: Where the certificate is, and the registry's names.
-        dry: Whether nothing may be changed, and none need be there yet; the subject has no content then.
-        required: Whether one must be there even so.
-
-    Raises:
-        RegistryError: There is none, it is no authority's, or it has expired.
-    """
-    spellings = address.spellings(settings.hosts, settings.port)
-    try:
-        anchor = issue.trusted(settings.folder, dry=dry)
-    except RegistryError:
-        if dry and not required:
-            return Subject(b"", "0" * 64, spellings, str(settings.folder / "ca.crt"))
-        raise
-    _check_anchor(anchor)
-    content = anchor.path.read_bytes()
-    if content.count(b"-----BEGIN ") > 1:
-        alone = printable(["openssl", "x509", "-in", str(anchor.path), "-out", str(anchor.path)])
-        raise RegistryError(
-            f"{anchor.path} holds more than one certificate, and clients would get all that is in it.",
-            cure=f"Keep the first alone: {alone}",
-        )
-    return Subject(content, anchor.fingerprint, spellings, str(anchor.path))
-
-
-def _check_anchor(anchor: Facts) -> None:
-    if not anchor.self_issued:
-        raise RegistryError(
-            f"{anchor.path} is no authority's certificate: {anchor.issuer} signed it.",
-            cure="Copy certs/ca.crt, not domain.crt, from the registry's machine.",
-        )
-    if anchor.days_left(inspect.now()) < 0:
-        raise RegistryError(
-            f"{anchor.path} expired on {anchor.not_after:%Y-%m-%d}: no client would accept it.",
-            cure="On the registry's machine: ./inv cert --force; then copy the new ca.crt here.",
-        )
-
-
-def check_serves(settings: Settings) -> None:
-    """Refuse to trust an authority that is not the one behind the registry, where that answers.
-
-    Raises:
-        RegistryError: The registry shows a certificate that another authority signed.
-    """
-    anchor = issue.trusted(settings.folder).path
-    tls = probe.context(anchor)
-    # Which names it is for, and how well it is made, is not the authority's to answer for.
-    tls.check_hostname = False
-    tls.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    try:
-        probe.request(probe.Endpoint(settings.address, settings.port), "GET", "/v2/", tls)
-    except ssl.SSLCertVerificationError as error:
-        if error.verify_code not in _ANOTHER:
-            return  # such as one that has expired: a renewal mends it, under the same authority
-        raise RegistryError(
-            f"{anchor} is not the authority of the registry at {settings.address}: {error.verify_message}.",
-            cure="Copy ca.crt from the registry's machine again; there, ./inv status says what it serves.",
-        ) from error
-    except (OSError, ValueError, http.client.HTTPException):
-        return
-
-
 def chosen(engine: Engine, choice: Choice) -> list[Store]:
     """Return the stores of this machine that are meant, the answering engine's own among them."""
     own = engine_store(engine) or choice.engine
@@ -165,7 +91,7 @@ def items(settings: Settings, rows: Sequence[Store], *, dry: bool = False) -> li
     Raises:
         RegistryError: There is no certificate to trust, or something in a store's way.
     """
-    wanted = subject(settings, dry=dry, required=True)
+    wanted = anchor.subject(settings, dry=dry, required=True)
     return look.look(rows, wanted, whereabouts.here(), ledger.read(ledger.where()))
 
 
@@ -183,7 +109,7 @@ def trust(settings: Settings, engine: Engine, edge: Edge, choice: Choice = EVERY
 
 
 def _write(rows: Sequence[Store], settings: Settings, edge: Edge, needed: Sequence[str]) -> Outcome:
-    wanted = subject(settings, dry=edge.dry)
+    wanted = anchor.subject(settings, dry=edge.dry)
     known, where = ledger.read(ledger.where()), whereabouts.here()
     borrowed = ledger.borrowed()
     left, rows = _split(rows, borrowed=borrowed)

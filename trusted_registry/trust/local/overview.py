@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust.local import here, look
+from trusted_registry.trust.local import anchor, here, look
 from trusted_registry.trust.local.look import State
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def overview(settings: Settings, engine: Engine, choice: Choice, *, dry: bool = 
     Raises:
         RegistryError: There is no certificate to trust.
     """
-    spellings = here.subject(settings, dry=dry, required=True).spellings
+    spellings = anchor.subject(settings, dry=dry, required=True).spellings
     unverified = here.unverified(settings, engine)
     engines_own = here.engine_store(engine)
     found = []
