@@ -31,7 +31,7 @@ ANCHORS = tuple(row for row in stores.STORES if row.name == "system" and not row
 OTHER = "somebody else's\n"
 
 
-def _nobody() -> NoReturn:
+def _nobody(**_: bool) -> NoReturn:
     raise RegistryError("No Docker Engine answers on this machine.", cure="./inv engine")
 
 

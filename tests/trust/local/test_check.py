@@ -49,11 +49,11 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     return made
 
 
-def _nobody() -> NoReturn:
+def _nobody(**_: bool) -> NoReturn:
     raise RegistryError("No Docker Engine answers on this machine.", cure="./inv engine")
 
 
-def _denied() -> NoReturn:
+def _denied(**_: bool) -> NoReturn:
     raise AccessDenied("The Docker Engine does not let this user in.", cure="sudo usermod …")
 
 
