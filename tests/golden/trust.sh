@@ -18,7 +18,7 @@ nl='
 '
 IFS=$nl
 mine=trusted-registry ended='' status=1
-kit_sum='bb68b5155d61ac9baa1eb072860d55d7db10827fb71c10424c3339f945242c3d'
+kit_sum='13064ec470e0d8a0d606dd4557244027345db659f22535d4a747876ee3678615'
 fingerprint='1c5499358740c4da499af5fbb81fa9bd34e8d801a522a35e4f16a364863a2155'
 id='1c5499358740c4da'
 registry=192.168.0.12
@@ -1167,7 +1167,7 @@ signs() {
         docker-desktop) any_exists "$home"/.docker/desktop ;;
         containers) any_exists "$root"/etc/crio || any_on_path podman skopeo buildah crio ;;
         containerd) any_exists "$root"/etc/containerd/certs.d || any_on_path nerdctl kubelet || { any_on_path containerd && ! any_on_path dockerd k3s; } ;;
-        k3s) any_exists "$root"/etc/rancher/k3s "$root"/var/lib/rancher/k3s || any_on_path k3s ;;
+        k3s) any_exists "$root"/etc/rancher/k3s/config.yaml "$root"/etc/rancher/k3s/registries.yaml "$root"/var/lib/rancher/k3s || any_on_path k3s ;;
         buildx) any_exists "$docker"/buildx/instances ;;
         buildkit) any_exists "$root"/etc/buildkit || any_on_path buildkitd ;;
         system-debian-java) any_exists "$root"/etc/ca-certificates/update.d/jks-keystore ;;

@@ -201,7 +201,7 @@ def test_a_kit_runs_nothing_that_a_name_says_and_writes_nowhere_but_where_it_sho
         return
     with tempfile.TemporaryDirectory() as folder:
         home, root = Path(folder, "home"), Path(folder, "root")
-        for path in (home, root / "etc/containerd/certs.d", root / "etc/rancher/k3s", root / "etc/buildkit"):
+        for path in (home, root / "etc/containerd/certs.d", root / "var/lib/rancher/k3s", root / "etc/buildkit"):
             path.mkdir(parents=True)
         (home / "kit.sh").write_bytes(script)
         environ = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(home)}

@@ -75,6 +75,13 @@ def test_containerd_beside_an_engine_is_that_engine_s_own(machine: Machine) -> N
     assert "containerd" not in _keys(machine)
 
 
+def test_a_folder_for_k3s_s_configuration_is_no_k3s_until_there_is_one_in_it(machine: Machine) -> None:
+    folder = machine.folder("/etc/rancher/k3s")
+    assert _keys(machine) == set()
+    (folder / "config.yaml").touch()
+    assert _keys(machine) == {"k3s"}
+
+
 @pytest.mark.parametrize("sign", row("containerd").signs.programs)
 def test_what_reads_certs_d_through_containerd_counts_beside_an_engine_too(sign: str, machine: Machine) -> None:
     for name in ("containerd", "dockerd", sign):
@@ -120,7 +127,7 @@ def test_only_means_no_others(machine: Machine) -> None:
 
 
 def test_the_order_is_the_table_s_whatever_is_seen(machine: Machine) -> None:
-    machine.folder("/etc/rancher/k3s")
+    machine.folder("/var/lib/rancher/k3s")
     found = look.chosen(machine.where, only=("k3s", "podman", "docker"))
     assert [store.name for store in found] == ["docker", "podman", "k3s"]
 

@@ -56,7 +56,8 @@ def _explain(host: str, port: int, subject: Subject, offered: tuple[Offer, Offer
     edge.say("Nothing else is. On the other machine, type one of these; each checks what came before it believes it:")
     for machine, line in serving.typed(at, offered).items():
         edge.say(f"\n{machine}:\n  {line}")
-    edge.say(f"\nWindows, kind, k3s, by hand: {at}/ and compare the fingerprint with the one above.\n")
+    edge.say("\nOn Linux, --check at the line's end only looks, and --remove takes it back.")
+    edge.say(f"Windows, kind, k3s, by hand: {at}/ and compare the fingerprint with the one above.\n")
 
 
 def windows(settings: Settings, edge: Edge, *, user: bool) -> None:

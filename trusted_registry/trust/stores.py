@@ -71,7 +71,11 @@ STORES: tuple[Store, ...] = (
         name="k3s",
         clients="k3s, k3d",
         scope=MACHINE,
-        signs=Signs(paths=("/etc/rancher/k3s", "/var/lib/rancher/k3s"), programs=("k3s",)),
+        # not the folder of its configuration alone: that is there for others' sake too, or was left
+        signs=Signs(
+            paths=("/etc/rancher/k3s/config.yaml", "/etc/rancher/k3s/registries.yaml", "/var/lib/rancher/k3s"),
+            programs=("k3s",),
+        ),
         files=rules.beside("/etc/rancher/k3s"),
         blocks=rules.k3s("/etc/rancher/k3s"),
         restart=Restart(

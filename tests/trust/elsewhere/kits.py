@@ -120,7 +120,7 @@ class Disk:
 
     def furnish(self) -> Disk:
         """Put on the disk by what every machine's client that is found unasked is known."""
-        for folder in ("var/lib/docker", "etc/rancher/k3s", "etc/buildkit"):
+        for folder in ("var/lib/docker", "var/lib/rancher/k3s", "etc/buildkit"):
             (self.root / folder).mkdir(parents=True)
         for name in ("podman", "nerdctl"):
             self.program(name)

@@ -152,6 +152,17 @@ def test_a_store_that_is_asked_for_is_written_though_nobody_here_seems_to_read_i
     assert "No store of the kind system is here" in done.stderr
 
 
+@pytest.mark.parametrize("sign", ["etc/rancher/k3s/config.yaml", "etc/rancher/k3s/registries.yaml", "usr/bin/k3s"])
+def test_a_folder_for_k3s_s_configuration_is_no_k3s_until_there_is_one_in_it(sign: str, tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    (disk.root / "etc/rancher/k3s").mkdir(parents=True)
+    done = disk.here("--check")
+    assert (last(done), "k3s" in done.stdout) == ((1, "failed"), False)
+    disk.put(sign, mode=0o755)
+    done = disk.here("--check")
+    assert (last(done), "k3s (k3s, k3d): " in done.stdout) == ((1, "absent"), True)
+
+
 def test_a_user_s_own_stores_take_no_root(open_path: Path) -> None:
     disk = Disk(open_path)
     config, docker, hidden = disk.home / "c o n", disk.home / "$dock'er", disk.home / ".config/containers/certs.d"

@@ -122,6 +122,7 @@ def test_with_root_what_is_elsewhere_is_no_sign(tmp_path: Path) -> None:
 def test_a_shared_file_that_is_a_link_is_not_followed(disk: Disk) -> None:
     theirs = disk.folder / "elsewhere.yaml"
     theirs.write_text("mirrors:\n")
+    (disk.root / "etc/rancher/k3s").mkdir(parents=True)
     (disk.root / "etc/rancher/k3s/registries.yaml").symlink_to(theirs)
     assert last(disk.here()) == (1, "failed")
     assert theirs.read_text() == "mirrors:\n"

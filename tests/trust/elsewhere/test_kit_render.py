@@ -142,7 +142,11 @@ def test_trust_kit_writes_the_script_and_the_page(make_settings: MakeSettings, e
     assert mode(script) == 0o755
     assert wanted.fingerprint[:8] in re.sub(r"[^0-9a-f]", "", page.read_text().lower())
     assert f"authority: SHA-256 {wanted.fingerprint}" in edge.said
-    assert edge.typed[-1] == f"ssh -t HOST sudo sh {script.name}"
+    assert edge.typed == [
+        f"scp {script} HOST:",
+        f"ssh HOST sh {script.name} --check",
+        f"ssh -t HOST sudo sh {script.name}",
+    ]
 
 
 def test_what_it_holds_is_the_certificate_that_trust_linux_writes(make_settings: MakeSettings) -> None:

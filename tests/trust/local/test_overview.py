@@ -40,7 +40,7 @@ USERS = "{home}/.config/containers/certs.d"
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """A machine with Docker, podman and k3s, which every task takes for this one."""
     made = Machine(tmp_path / "machine")
-    for sign in ("/var/lib/docker", "/etc/rancher/k3s"):
+    for sign in ("/var/lib/docker", "/var/lib/rancher/k3s"):
         made.folder(sign)
     made.program("podman")
     monkeypatch.setattr(whereabouts, "here", lambda: made.where)

@@ -48,7 +48,7 @@ SHARED = "# ours, since 2019\nmirrors:\n    docker.io: # theirs\n        endpoin
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """A machine with Docker, podman and k3s, which every task takes for this one."""
     made = Machine(tmp_path / "machine")
-    for sign in ("/var/lib/docker", "/etc/rancher/k3s"):
+    for sign in ("/var/lib/docker", "/var/lib/rancher/k3s"):
         made.folder(sign)
     made.program("podman")
     monkeypatch.setattr(whereabouts, "here", lambda: made.where)
@@ -357,7 +357,7 @@ def test_a_database_s_own_refusal_is_an_error(
 def test_what_root_may_not_write_is_told_in_one_s_own_words(
     machine: Machine, settings: Settings, edge: Recorder, read_only: Path
 ) -> None:
-    machine.where.path("/etc/docker").symlink_to(read_only)
+    (machine.folder("/etc") / "docker").symlink_to(read_only)
     with pytest.raises(RegistryError, match=r"Read-only file system|Permission denied") as caught:
         _trust(settings, edge, Choice(only=("docker",)))
     assert "sudo" not in caught.value.message

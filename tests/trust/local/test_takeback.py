@@ -391,7 +391,7 @@ def test_everything_of_every_checkout_goes_on_request(machine: Machine, settings
 def test_what_another_user_wrote_goes_on_request_lines_in_shared_files_too(
     machine: Machine, settings: Settings
 ) -> None:
-    for sign in ("/var/lib/docker", "/etc/rancher/k3s", ANCHORS):
+    for sign in ("/var/lib/docker", "/var/lib/rancher/k3s", ANCHORS):
         machine.folder(sign)
     machine.file(REGISTRIES, SHARED)
     before = snapshot(machine.root)

@@ -39,6 +39,8 @@ SECONDS = 30.0
 HEAD = 8192
 """Bytes of a request that are read; a browser sends less than a thousand."""
 _METHODS = ("GET", "HEAD")
+_APART = 'd=$(mktemp -d) && cd "$d"'
+"""Not `cd "$(mktemp -d)"`, which stays where it is when there is no such folder to be had."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,9 @@ def base(host: str, port: int) -> str:
 
 
 def typed(at: str, offered: tuple[Offer, Offer, Offer]) -> dict[str, str]:
-    """Return the one line to type on another machine, for each kind of machine.
+    """Return the one line to type on another machine, for each kind of machine: flags of the kit go to its end.
+
+    It works in a new folder, which nobody else may enter: what lies in the present one is neither met nor run.
 
     Args:
         at: See `base`.
@@ -84,9 +88,9 @@ def typed(at: str, offered: tuple[Offer, Offer, Offer]) -> dict[str, str]:
     run = f"{_checked(script, 'sha256sum -c -')} && sudo sh {shlex.quote(script.name)}"
     trust = shlex.join(macos.add(Path(certificate.name), "system", Path("/var/empty")))
     return {
-        "Linux, with curl": f"curl -fsSO {shlex.quote(at + script.path)} && {run}",
-        "Linux, with wget": f"wget -qO {shlex.quote(script.name)} {shlex.quote(at + script.path)} && {run}",
-        "macOS": f"curl -fsSO {shlex.quote(at + certificate.path)} && "
+        "Linux, with curl": f"{_APART} && curl -fsSO {shlex.quote(at + script.path)} && {run}",
+        "Linux, with wget": f"{_APART} && wget -qO {shlex.quote(script.name)} {shlex.quote(at + script.path)} && {run}",
+        "macOS": f"{_APART} && curl -fsSO {shlex.quote(at + certificate.path)} && "
         f"{_checked(certificate, 'shasum -a 256 -c -')} && {trust}",
     }
 
