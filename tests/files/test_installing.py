@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import resource
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -16,9 +16,6 @@ from tests.files.installed import NEW, OLD, contents, install, put
 from tests.mine import Killed, Mine
 from trusted_registry import files
 from trusted_registry.errors import RegistryError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.mark.usefixtures("open_umask")
@@ -36,11 +33,12 @@ def test_a_staging_folder_is_gone_after_a_failure(tmp_path: Path) -> None:
 
 def test_a_staging_folder_is_gone_where_no_file_can_be_opened_any_more(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    opened = [os.dup(0)]
+    opened: list[int] = []
     try:
         with files.staging(tmp_path) as staged:
             put(staged, NEW)
-            resource.setrlimit(resource.RLIMIT_NOFILE, (max(opened) + 8, hard))
+            highest = max(int(it.name) for it in Path("/dev/fd").iterdir())
+            resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 8, hard))
             with contextlib.suppress(OSError):
                 opened.extend(os.dup(0) for _ in iter(int, 1))
             with pytest.raises(OSError, match="Too many open files"):
