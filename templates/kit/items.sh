@@ -123,9 +123,10 @@ file() {
         write) if to_do "$2"; then place_file "$2" "$4" || trouble=yes; fi ;;
         left)
             if [ "$4" = "$cert" ] && seen "$2" -f && [ -r "$2" ] && same "$2" "$4"; then
+                failed=yes
+                if written_from "$2" "$3"; then return 0; fi
                 type_out rm "$2"
                 error "$2 vouches for the registry too, and this kit did not write it." "To take that away as well: $typed"
-                failed=yes
             fi
             ;;
     esac

@@ -135,7 +135,41 @@ clear_up() {
         *"${nl}file$tab"* | *"${nl}blocks$tab"* | *"${nl}database$tab"* | *"${nl}refresh$tab"*) save_record || failed=yes ;;
         *) rm -f "$state/kit" ;;
     esac
-    phase=left
+    phase=left writers=''
     stores
+    for it in $writers; do
+        type_out cd "${it#*"$tab"}"
+        error "${it#*"$tab"}/inv trust.linux has this machine trust the registry too." \
+            "$typed && ${it%%"$tab"*}./inv trust.remove"
+    done
+}
+
+# Where trust.linux keeps in mind what it wrote: whoever runs this, root, and whoever became root by sudo.
+ledgers() {
+    say "${XDG_STATE_HOME:-$home/.local/state}/$mine"
+    user=${SUDO_UID:-0} awk -F: '$3 == 0 || $3 == ENVIRON["user"] { print $6 "/.local/state/trusted-registry" }' /etc/passwd
+}
+
+# Whether trust.linux wrote a path, and a checkout is there that takes it back: that is told once, at the end.
+written_from() {
+    [ "$whose" != root ] || return 1
+    for dir in $(ledgers); do
+        if [ ! -f "$dir/ledger.json" ] || [ ! -r "$dir/ledger.json" ]; then continue; fi
+        # A key a line, in the order of the ledger's Entry; what is written with a backslash is not understood here.
+        checkout=$(path=$1 sum=$2 awk '
+            { sub(/^ +/, ""); sub(/,$/, "") }
+            index($0, "\"path\": ") == 1 { ours = $0 == "\"path\": \"" ENVIRON["path"] "\"" }
+            index($0, "\"sha256\": ") == 1 { ours = ours && $0 == "\"sha256\": \"" ENVIRON["sum"] "\"" }
+            ours && index($0, "\"by\": \"/") == 1 { print substr($0, 8, length($0) - 8); exit }
+        ' <"$dir/ledger.json")
+        case $checkout in '' | *\\* | *[!\ -~]*) continue ;; esac
+        [ -x "$checkout/inv" ] || continue
+        # shellcheck disable=SC2012 # of a number, two words before the name
+        owner=$(ls -ln "$dir/ledger.json" | awk '{ print $3; exit }')
+        case $owner:${SUDO_UID:-0} in 0:0 | [!0]*) how='' ;; *) how='sudo ' ;; esac
+        case $nl$writers in *"$tab$checkout$nl"*) ;; *) writers=$writers$how$tab$checkout$nl ;; esac
+        return 0
+    done
+    return 1
 }
 

@@ -18,7 +18,7 @@ nl='
 '
 IFS=$nl
 mine=trusted-registry ended='' status=1
-kit_sum='13064ec470e0d8a0d606dd4557244027345db659f22535d4a747876ee3678615'
+kit_sum='b14fc1b34c75849a749ba0144ea0a9531426a1be1a5c4b103e97556d798bb852'
 fingerprint='1c5499358740c4da499af5fbb81fa9bd34e8d801a522a35e4f16a364863a2155'
 id='1c5499358740c4da'
 registry=192.168.0.12
@@ -800,9 +800,10 @@ file() {
         write) if to_do "$2"; then place_file "$2" "$4" || trouble=yes; fi ;;
         left)
             if [ "$4" = "$cert" ] && seen "$2" -f && [ -r "$2" ] && same "$2" "$4"; then
+                failed=yes
+                if written_from "$2" "$3"; then return 0; fi
                 type_out rm "$2"
                 error "$2 vouches for the registry too, and this kit did not write it." "To take that away as well: $typed"
-                failed=yes
             fi
             ;;
     esac
@@ -1135,8 +1136,42 @@ clear_up() {
         *"${nl}file$tab"* | *"${nl}blocks$tab"* | *"${nl}database$tab"* | *"${nl}refresh$tab"*) save_record || failed=yes ;;
         *) rm -f "$state/kit" ;;
     esac
-    phase=left
+    phase=left writers=''
     stores
+    for it in $writers; do
+        type_out cd "${it#*"$tab"}"
+        error "${it#*"$tab"}/inv trust.linux has this machine trust the registry too." \
+            "$typed && ${it%%"$tab"*}./inv trust.remove"
+    done
+}
+
+# Where trust.linux keeps in mind what it wrote: whoever runs this, root, and whoever became root by sudo.
+ledgers() {
+    say "${XDG_STATE_HOME:-$home/.local/state}/$mine"
+    user=${SUDO_UID:-0} awk -F: '$3 == 0 || $3 == ENVIRON["user"] { print $6 "/.local/state/trusted-registry" }' /etc/passwd
+}
+
+# Whether trust.linux wrote a path, and a checkout is there that takes it back: that is told once, at the end.
+written_from() {
+    [ "$whose" != root ] || return 1
+    for dir in $(ledgers); do
+        if [ ! -f "$dir/ledger.json" ] || [ ! -r "$dir/ledger.json" ]; then continue; fi
+        # A key a line, in the order of the ledger's Entry; what is written with a backslash is not understood here.
+        checkout=$(path=$1 sum=$2 awk '
+            { sub(/^ +/, ""); sub(/,$/, "") }
+            index($0, "\"path\": ") == 1 { ours = $0 == "\"path\": \"" ENVIRON["path"] "\"" }
+            index($0, "\"sha256\": ") == 1 { ours = ours && $0 == "\"sha256\": \"" ENVIRON["sum"] "\"" }
+            ours && index($0, "\"by\": \"/") == 1 { print substr($0, 8, length($0) - 8); exit }
+        ' <"$dir/ledger.json")
+        case $checkout in '' | *\\* | *[!\ -~]*) continue ;; esac
+        [ -x "$checkout/inv" ] || continue
+        # shellcheck disable=SC2012 # of a number, two words before the name
+        owner=$(ls -ln "$dir/ledger.json" | awk '{ print $3; exit }')
+        case $owner:${SUDO_UID:-0} in 0:0 | [!0]*) how='' ;; *) how='sudo ' ;; esac
+        case $nl$writers in *"$tab$checkout$nl"*) ;; *) writers=$writers$how$tab$checkout$nl ;; esac
+        return 0
+    done
+    return 1
 }
 
 # --- The table of stores ---

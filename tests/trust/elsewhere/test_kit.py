@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from tests.disk import mode, snapshot
 from tests.trust.elsewhere.kits import SHELLS, Disk, hand_over, installed, last, subject
+from trusted_registry.trust.local import ledger
 
 pytestmark = pytest.mark.process
 
@@ -286,6 +288,49 @@ def test_removal_leaves_what_another_hand_wrote_and_says_that_it_still_counts(on
     assert last(done) == (1, "failed")
     assert f"To take that away as well: rm '{theirs}'" in done.stderr
     assert theirs.exists()
+
+
+@pytest.fixture
+def told_by_linux(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout by which trust.linux has a user's Docker Desktop trust the registry."""
+    monkeypatch.setattr(os, "environ", {**os.environ, "HOME": str(disk.home), "XDG_STATE_HOME": ""})
+    checkout = disk.folder / "my checkout"
+    checkout.mkdir()
+    (checkout / "inv").write_text("#!/bin/sh\n")
+    (checkout / "inv").chmod(0o755)
+    (disk.home / ".docker/desktop").mkdir(parents=True)
+    for spelling in disk.subject.spellings:
+        path = disk.home / ".docker/certs.d" / spelling / "ca.crt"
+        ledger.record(ledger.where(), [ledger.entry("docker-desktop", path, b"an earlier one", by=disk.folder)])
+        ledger.record(ledger.where(), [ledger.entry("docker-desktop", path, disk.subject.content, by=checkout)])
+        path.parent.mkdir(parents=True)
+        path.write_bytes(disk.subject.content)
+    return checkout
+
+
+def test_what_trust_linux_wrote_is_left_to_its_checkout(disk: Disk, told_by_linux: Path) -> None:
+    before = snapshot(disk.home)
+    done = disk.run("--user", "--remove", "--only", "docker")
+    assert (last(done), snapshot(disk.home)) == ((1, "failed"), before)
+    assert done.stderr == (
+        f"error: {told_by_linux}/inv trust.linux has this machine trust the registry too.\n"
+        f"   do: cd '{told_by_linux}' && ./inv trust.remove\n"
+    )
+
+
+@pytest.mark.parametrize("how", ["the checkout is gone", "the ledger knows another content", "it is no ledger"])
+def test_what_no_checkout_takes_back_is_left_with_the_command(how: str, disk: Disk, told_by_linux: Path) -> None:
+    written = ledger.where()
+    if how == "the checkout is gone":
+        shutil.rmtree(told_by_linux)
+    elif how == "it is no ledger":
+        written.write_text('"by": "/"\n')
+    else:
+        mine = ledger.digest(disk.subject.content)
+        ledger.forget(written, [it for it in ledger.read(written) if it.sha256 == mine])
+    done = disk.run("--user", "--remove", "--only", "docker")
+    assert (last(done), "trust.linux" in done.stderr) == ((1, "failed"), False)
+    assert done.stderr.count("To take that away as well: rm ") == len(disk.subject.spellings)
 
 
 def test_another_authority_s_kit_replaces_what_the_first_one_wrote(disk: Disk) -> None:
