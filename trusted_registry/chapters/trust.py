@@ -14,7 +14,8 @@ from trusted_registry.registry import engine as engines
 from trusted_registry.settings import one_of
 from trusted_registry.trust import stores, whereabouts
 from trusted_registry.trust.clients import buildkit, containerd, macos
-from trusted_registry.trust.local import anchor, daemon, here, overview, takeback
+from trusted_registry.trust.elsewhere import kit
+from trusted_registry.trust.local import anchor, daemon, here, ledger, overview, takeback
 from trusted_registry.trust.local.here import EVERY, Choice
 
 if TYPE_CHECKING:
@@ -181,10 +182,24 @@ def remove(settings: Settings, edge: Edge, *, everyone: bool) -> None:
     freed = takeback.remove(settings, engine, edge, everyone=everyone)
     for place in freed:
         tell(edge, f"removed: {place}")
+    if not everyone:
+        _tell_of_kits(settings, edge)
     if not freed:
         edge.say("trust: there is none to take back")
     elif not edge.dry and engine.here:
         _tell_refusals(freed, engine, edge)
+
+
+def _tell_of_kits(settings: Settings, edge: Edge) -> None:
+    """Say that the kit of this authority was run here too, which keeps a record of its own."""
+    try:
+        subject = anchor.subject(settings, dry=True)
+    except RegistryError:  # one that no kit is made of
+        return
+    records = whereabouts.here().path("/var/lib/trusted-registry/kit"), ledger.where().with_name("kit")
+    if kit.wrote(subject, records):
+        name = kit.file_name(subject, address.reference(settings.address, settings.port))
+        edge.warn(f"what the kit wrote here is left: sudo sh {name} --remove; or both: ./inv trust.remove --all")
 
 
 def _tell_refusals(freed: list[str], engine: Engine, edge: Edge) -> None:

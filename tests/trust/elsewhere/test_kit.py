@@ -296,8 +296,9 @@ def told_by_linux(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(os, "environ", {**os.environ, "HOME": str(disk.home), "XDG_STATE_HOME": ""})
     checkout = disk.folder / "my checkout"
     checkout.mkdir()
-    (checkout / "inv").write_text("#!/bin/sh\n")
-    (checkout / "inv").chmod(0o755)
+    for inv in (checkout / "inv", disk.folder / "inv"):
+        inv.write_text("#!/bin/sh\n")
+        inv.chmod(0o755)
     (disk.home / ".docker/desktop").mkdir(parents=True)
     for spelling in disk.subject.spellings:
         path = disk.home / ".docker/certs.d" / spelling / "ca.crt"

@@ -14,7 +14,8 @@ from tests.trust.elsewhere.kits import SHELLS, Disk, installed, last
 from tests.trust.elsewhere.test_kit import REGISTRIES
 from tests.trust.engines import nobody
 from trusted_registry.certificate import issue
-from trusted_registry.chapters import kit
+from trusted_registry.chapters import kit, trust
+from trusted_registry.registry import engine as engines
 from trusted_registry.trust import whereabouts
 from trusted_registry.trust.local import here, takeback
 
@@ -38,6 +39,22 @@ def settings(make_settings: MakeSettings) -> Settings:
 
 def _stores(root: Path) -> dict[str, tuple[int, bytes]]:
     return {path: it for path, it in snapshot(root).items() if not path.startswith(RECORD)}
+
+
+@pytest.mark.parametrize("everyone", [False, True])
+def test_trust_remove_says_that_a_kit_wrote_here_too_and_all_takes_that(
+    settings: Settings, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, everyone: bool
+) -> None:
+    disk = dataclasses.replace(Disk(tmp_path / "kit"), subject=kit.subject(settings)).furnish()
+    monkeypatch.setattr(whereabouts, "here", lambda: disk.where)
+    monkeypatch.setattr(engines, "perhaps", lambda _: nobody())
+    trust.remove(settings, edge, everyone=everyone)
+    assert edge.warned == []
+    assert last(disk.here()) == (0, "changed")
+    trust.remove(settings, edge, everyone=everyone)
+    left = [f"what the kit wrote here is left: sudo sh {disk.script.name} --remove; or both: ./inv trust.remove --all"]
+    assert edge.warned == ([] if everyone else left)
+    assert last(disk.here("--check")) == ((1, "absent") if everyone else (0, "trusted"))
 
 
 @pytest.mark.parametrize("registries", ["", REGISTRIES], ids=["nothing there", "others' entries there"])

@@ -6,6 +6,7 @@ It is rendered from the table of stores; what of it is quoted for the shell is q
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shlex
 import ssl
@@ -19,6 +20,7 @@ from trusted_registry.trust.stores import STORES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from trusted_registry.trust.row import Block, Database, Refresh, Signs, Store, Subject
 
@@ -69,6 +71,13 @@ def file_name(subject: Subject, reference: str) -> str:
     """Return the kit's file name: the registry as people type it, and the first 16 digits of the fingerprint."""
     typed = re.sub(r"[^A-Za-z0-9.]+", "-", reference).strip("-.")
     return f"trust-{typed}-{subject.fingerprint[:16]}.sh"
+
+
+def wrote(subject: Subject, records: Iterable[Path]) -> bool:
+    """Whether a kit of this authority has something on this machine, by its records: templates/kit/record.sh."""
+    kinds = tuple(f"{kind}\t{subject.fingerprint[:16]}\t" for kind in ("file", "blocks", "database"))
+    texts = (path.read_text(errors="replace") for path in records if os.access(path, os.R_OK))
+    return any(line.startswith(kinds) for text in texts for line in text.splitlines())
 
 
 def render(subject: Subject, reference: str) -> bytes:
