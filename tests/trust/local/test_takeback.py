@@ -536,7 +536,7 @@ def test_a_person_is_told_of_stores_by_whose_they_are_and_never_by_our_keys(
 ) -> None:
     _system(machine, tmp_path, monkeypatch)
     machine.file("/etc/ca-certificates/update.d/jks-keystore")
-    machine.folder("/etc/rancher/k3s")
+    machine.folder("/var/lib/rancher/k3s")
     held = tmp_path / "held"
     script = f"case $1 in -list) [ -e {held} ] ;; -importcert) touch {held} ;; -delete) rm {held} ;; esac"
     programs.put("keytool", script, tmp_path, monkeypatch)
