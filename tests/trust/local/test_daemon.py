@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import pwd
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +56,20 @@ def _remove(make_settings: MakeSettings, engine: StandIn, edge: Recorder) -> lis
 def test_the_engine_takes_plain_http_up(make_settings: MakeSettings, engine: StandIn, edge: Recorder) -> None:
     assert _allow(make_settings, engine, edge)
     assert engine.info().insecure == (REGISTRY,)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
+def test_root_in_another_user_s_home_leaves_that_user_s_engine_to_him(
+    make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = pwd.struct_passwd(("root", "x", 0, 0, "", str(path.parent / "root"), "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda _uid: root)
+    os.chown(Path.home(), 1234, 1234)
+    before = snapshot(Path.home())
+    with pytest.raises(RegistryError, match="root in another user's home folder") as caught:
+        _allow(make_settings, engine, edge)
+    assert caught.value.cure == "As that user, the same command without sudo."
+    assert (snapshot(Path.home()), engine.reloads, ledger.read(ledger.where())) == (before, 0, [])
 
 
 def test_the_second_time_nothing_is_changed(

@@ -35,12 +35,19 @@ def allow_plain(settings: Settings, engine: Engine, edge: Edge) -> bool:
         True when its configuration was changed.
 
     Raises:
-        RegistryError: daemon.json cannot be understood or written, or the engine does not take it up.
+        RegistryError: daemon.json cannot be understood or written, or is for its engine's user to write; or the engine
+            does not take it up.
     """
     registry = address.reference(settings.address, settings.plain_port)
     if engine.here and registry in engine.info().insecure:
         return False
-    path = insecure.config_file(rootless=engine.here and engine.info().rootless).resolve()
+    rootless = engine.here and engine.info().rootless
+    if rootless and ledger.borrowed():
+        raise RegistryError(
+            f"This is root in another user's home folder, {Path.home()}, where an engine without root is configured.",
+            cure="As that user, the same command without sudo.",
+        )
+    path = insecure.config_file(rootless=rootless).resolve()
     before = _text_of(path)
     change = Write(path, insecure.added(before, registry, path).encode(), _mode(path))
     backup = Write(_backup(path), before.encode(), _mode(path))
