@@ -238,17 +238,20 @@ def test_the_kit_is_run_once_its_sum_is_right_and_not_after_a_byte_was_changed(
 
 
 @pytest.mark.process
-def test_each_node_of_kind_gets_the_kit_and_runs_it(
+def test_each_node_of_kind_gets_the_kit_and_runs_it_and_once_more_to_take_it_back(
     made: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put("kind", 'test "$*" = "get nodes" && echo one two | tr " " "\\n"', tmp_path, monkeypatch)
     put("docker", 'echo "$@" >> typed', tmp_path, monkeypatch)
     _type(made.boxes("kind")[0], tmp_path, tmp_path)
+    _type(next(it for it in made.boxes("back") if "kind" in it), tmp_path, tmp_path)
     assert (tmp_path / "typed").read_text().splitlines() == [
         f"cp {NAME} one:/root/",
         f"exec one sh /root/{NAME}",
         f"cp {NAME} two:/root/",
         f"exec two sh /root/{NAME}",
+        f"exec one sh /root/{NAME} --remove",
+        f"exec two sh /root/{NAME} --remove",
     ]
 
 
