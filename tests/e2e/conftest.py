@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from tests.e2e import images, report
 from tests.e2e.lab import Lab
+from tests.e2e.messages import Case, Tally
 from tests.e2e.outer import clear, connect, snapshot
 from tests.e2e.suites import SUITES
 from tests.e2e.trouble import LabError
@@ -163,6 +164,15 @@ def lab(run: Run) -> Iterator[Lab]:
     run.lab.close()
 
 
+@pytest.fixture(scope="session")
+def tally(run: Run) -> Iterator[Tally]:
+    """What messages were heard and cured in this run, for the summary."""
+    counted = Tally()
+    yield counted
+    if counted.heard:
+        run.notes.append(str(counted))
+
+
 @pytest.fixture
 def bystander(lab: Lab, suite: Suite) -> Host:
     """A host that trusts nobody, and that every scenario leaves so."""
@@ -186,3 +196,9 @@ def registry(pair: list[Host]) -> Host:
 def client(pair: list[Host]) -> Host:
     """The host that is to trust the registry."""
     return pair[1]
+
+
+@pytest.fixture
+def case(registry: Host, client: Host, tally: Tally) -> Case:
+    """A registry and a client that nobody has used, for messages and their cures."""
+    return Case(registry, client, tally)

@@ -21,7 +21,7 @@ from docker.errors import ImageNotFound
 from tests.e2e import bases, wheelhouse
 from tests.e2e.checkout import ROOT
 from tests.e2e.outer import LABEL, connect
-from tests.e2e.suites import DESKTOP, SUITES
+from tests.e2e.suites import DESKTOP, DESKTOP_WHEELS, SUITES
 from tests.e2e.trouble import LabError
 
 if TYPE_CHECKING:
@@ -40,13 +40,14 @@ BAKED = ("pyproject.toml", "inv")
 
 
 def name(suite: Suite, *, desktop: bool = False) -> str:
-    """Return the image of a suite's hosts, or of those with a browser and Java."""
+    """Return the image of a suite's hosts, or of those with browsers and Java."""
     return f"trusted-registry-lab/{'desktop' if desktop else 'node'}:{suite.name}"
 
 
 def inputs(suite: Suite, *, desktop: bool = False) -> str:
     """Return the digest of everything that a suite's image is made from, its packages by name alone."""
-    digest = hashlib.sha256(repr((suite, suite.packages, wheelhouse.required(), DESKTOP if desktop else ())).encode())
+    more = (*DESKTOP, *DESKTOP_WHEELS) if desktop else ()
+    digest = hashlib.sha256(repr((suite, suite.packages, wheelhouse.required(), more)).encode())
     for path in (*sorted(RECIPE.iterdir()), *(ROOT / baked for baked in BAKED)):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
@@ -69,7 +70,7 @@ def make(
     Raises:
         LabError: It cannot be made; the last words of what failed are the reason.
     """
-    what = "image with a browser and Java" if desktop else "host image"
+    what = "image with browsers and Java" if desktop else "host image"
     if not rebuild and find(suite, engine, desktop=desktop):
         say(f"{suite.name}: its {what} is there")
         return
@@ -77,7 +78,7 @@ def make(
     base = bases.make(suite, engine, rebuild=rebuild, say=say)
     say(f"{suite.name}: the base is there after {time.monotonic() - begun:.0f} s")
     with tempfile.TemporaryDirectory() as folder:
-        _fill(Path(folder), suite, engine)
+        _fill(Path(folder), suite, engine, DESKTOP_WHEELS if desktop else ())
         _build(Path(folder), base, suite, engine, desktop=desktop)
     say(f"{suite.name}: {what} made in {time.monotonic() - begun:.0f} s")
 
@@ -91,10 +92,10 @@ def make_all(suites: Iterable[Suite], engine: DockerClient, *, rebuild: bool, sa
     engine.images.prune(filters={"dangling": True, "label": LABEL})
 
 
-def _fill(context: Path, suite: Suite, engine: DockerClient) -> None:
+def _fill(context: Path, suite: Suite, engine: DockerClient, more: Iterable[str]) -> None:
     """Lay out what the recipe copies: its own files, the wheels, and as much of a checkout as ./inv needs."""
     shutil.copytree(RECIPE, context, dirs_exist_ok=True)
-    wheelhouse.fetch(context / "wheels", python=suite.python, machine=engine.info()["Architecture"])
+    wheelhouse.fetch(context / "wheels", python=suite.python, machine=engine.info()["Architecture"], more=more)
     package = context / "checkout" / "trusted_registry"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()

@@ -74,7 +74,7 @@ class Lab:
 
         Args:
             wanted: Suites by names.
-            desktop: Which of them has a browser and Java; their image is made when it is first needed.
+            desktop: Which of them has browsers and Java; their image is made when it is first needed.
         """
         missing = {name: suite for name, suite in wanted.items() if name not in self.hosts}
         if desktop in missing:

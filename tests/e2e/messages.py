@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from tests.e2e.checkout import HOME
-from tests.e2e.steps import CERTS
+from tests.e2e.steps import CERTS, hand_over
 from trusted_registry.messages.catalogue import ROWS
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Case:
         host = host or self.client
         said = host.does("./inv", "explain", done.said, user="dev", env=host.settings).out
         assert CAUSES[key] in said, f"{key} was meant:\n{said}\nby\n{done}"
-        self.tally.heard.setdefault(key, set()).add(done.argv[0])
+        self.tally.heard.setdefault(key, set()).add(PurePath(done.argv[0]).stem)
         block = next(part for part in said.split("said: ") if CAUSES[key] in part)
         return STEP.findall(block)
 
@@ -107,6 +108,16 @@ class Case:
         steps = self.means(refused, key)
         between()
         self.cure(steps, instead=instead)
+        worked = again()
+        assert worked.code == 0, f"The cure did not help:\n{steps}\n{worked}"
+        self.tally.cured.add(key)
+
+    def cures_with_a_new_authority(self, key: str, again: Callable[[], Done]) -> None:
+        """As `cures`, where the cure makes an authority that must be handed over before the client's step."""
+        steps = self.means(again(), key)
+        self.cure(steps[:1])
+        hand_over(self.registry, self.client)
+        self.cure(steps[1:])
         worked = again()
         assert worked.code == 0, f"The cure did not help:\n{steps}\n{worked}"
         self.tally.cured.add(key)

@@ -19,8 +19,11 @@ EVERYWHERE = (
     *("openssh-client", "openssh-server", "libnss3-tools"),
 )
 
-DESKTOP = ("chromium", "default-jre-headless", "ant")
-"""What a host with a browser and Java has besides; ant is a program of Java that fetches a file."""
+DESKTOP = ("chromium", "firefox-esr", "default-jre-headless", "ant")
+"""What a host with browsers and Java has besides; ant is a program of Java that fetches a file."""
+
+DESKTOP_WHEELS = ("uv",)
+"""What its wheelhouse has besides: a program in Rust, whose TLS is rustls."""
 
 
 @dataclass(frozen=True)

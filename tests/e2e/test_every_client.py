@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e import cri
+from tests.e2e.checkout import HOME
 from tests.e2e.steps import hand_over, push
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tests.e2e.hosts import Host
+    from tests.e2e.hosts import Done, Host
     from tests.e2e.lab import Lab
     from tests.e2e.suites import Suite
 
@@ -33,6 +34,7 @@ class Typed:
     command: tuple[str, ...]
     refusal: str = X509
     forget: tuple[str, ...] = ()
+    user: str = "root"
 
 
 CLIENTS = {
@@ -50,6 +52,7 @@ CLIENTS = {
         refusal="unable to get local issuer certificate",
     ),
     "java": Typed(("ant", "-f", "/srv/build.xml", "-Durl={url}"), refusal="PKIX path building failed"),
+    "firefox": Typed((f"{HOME}/tests/firefox.py", "{url}"), refusal="SEC_ERROR_UNKNOWN_ISSUER", user="dev"),
 }
 OF_DIRECTORIES = ("docker", "podman", "skopeo", "buildah")
 OF_SYSTEM = ("curl", "python3", "openssl", "crane", "oras")
@@ -108,14 +111,14 @@ def are_refused(host: Host, names: Iterable[str], reference: str) -> None:
         if CLIENTS[name].forget:
             host.silently(*CLIENTS[name].forget, reference)
         if _has(host, name):
-            host.fails(*_command(name, reference), saying=CLIENTS[name].refusal)
+            host.fails(*_command(name, reference), saying=CLIENTS[name].refusal, user=CLIENTS[name].user)
 
 
 def are_accepted(host: Host, names: Iterable[str], reference: str) -> None:
     """Insist that clients get what they ask for."""
     for name in names:
         if _has(host, name):
-            host.does(*_command(name, reference))
+            host.does(*_command(name, reference), user=CLIENTS[name].user)
 
 
 def test_docker_podman_skopeo_and_buildah_pull_once_they_are_told_by_every_spelling(
@@ -177,23 +180,28 @@ def test_java_accepts_once_its_own_store_is_told_and_the_systems_programs_do_not
     are_refused(client, ["java"], reference)
 
 
-def test_a_browser_shows_the_registrys_page_once_its_own_store_is_told_and_a_warning_otherwise(
-    client: Host, reference: str
+@pytest.mark.parametrize("asked", [("--only", "nss"), ("--system",)], ids=["only", "system"])
+def test_browsers_show_the_registrys_page_once_their_own_store_is_told_and_a_warning_otherwise(
+    client: Host, reference: str, asked: tuple[str, ...]
 ) -> None:
-    assert WARNING in _browsed(client, reference)
-    client.inv("trust.linux", "--only", "nss")
-    shown = _browsed(client, reference)
+    url = f"https://{reference.partition('/')[0]}/v2/"
+    assert WARNING in browsed(client, url).said
+    are_refused(client, ["firefox"], reference)
+    client.inv("trust.linux", *asked)
+    shown = browsed(client, url).said
     assert PAGE in shown
     assert WARNING not in shown
-    are_refused(client, ["curl"], reference)
+    are_accepted(client, ["firefox"], reference)
+    if "nss" in asked:
+        are_refused(client, ["curl"], reference)
     client.inv("trust.remove")
-    assert WARNING in _browsed(client, reference)
+    assert WARNING in browsed(client, url).said
+    are_refused(client, ["firefox"], reference)
 
 
-def _browsed(host: Host, reference: str) -> str:
-    """Return what a browser of the ordinary user shows, started anew; the later ones log why they show nothing."""
-    url = f"https://{reference.partition('/')[0]}/v2/"
-    return host.does(*CHROMIUM, url, user="dev").said
+def browsed(host: Host, url: str) -> Done:
+    """Return what Chromium shows to the ordinary user, started anew; the later ones log why they show nothing."""
+    return host.does(*CHROMIUM, url, user="dev")
 
 
 def test_trust_check_tells_of_each_client_what_its_own_pull_shows(client: Host, reference: str) -> None:

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.e2e.lab import IMAGES
-from tests.e2e.messages import Case, Tally, nothing, pulls, runs, serves
+from tests.e2e.messages import nothing, pulls, runs, serves
 from tests.e2e.steps import CERTS, hand_over, push
 from tests.e2e.test_rootless import ENVIRONMENT
 from tests.e2e.test_rootless import _start as begin_rootless
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from tests.e2e.conftest import Run
     from tests.e2e.hosts import Done, Host
+    from tests.e2e.messages import Case
 
 CERTS_D = "/etc/docker/certs.d"
 NAME = "images.lab.local"
 ABROAD = "registry.example.com"
 
 STRICT = (
-    "import ssl, sys, urllib.request; tls = ssl.create_default_context(cafile=sys.argv[2] if sys.argv[2:] else None); "
+    "import ssl, sys, urllib.request; tls = ssl.create_default_context(); "
     "tls.verify_flags |= ssl.VERIFY_X509_STRICT; print(urllib.request.urlopen(sys.argv[1], context=tls).status)"
 )
 SESSION = {"XDG_RUNTIME_DIR": "/home/dev/.run"}
@@ -31,20 +29,6 @@ SESSION = {"XDG_RUNTIME_DIR": "/home/dev/.run"}
 
 HASH = "dev:{SHA}fEqNCco3Yq9h5ZUglD3CZJT4lBs=\n"
 """htpasswd's hash of a password by SHA-1, which the registry does not read."""
-
-
-@pytest.fixture(scope="module")
-def tally(run: Run) -> Iterator[Tally]:
-    """What was heard and cured in this run, for the summary."""
-    counted = Tally()
-    yield counted
-    run.notes.append(str(counted))
-
-
-@pytest.fixture
-def case(registry: Host, client: Host, tally: Tally) -> Case:
-    """A registry and a client that nobody has used."""
-    return Case(registry, client, tally)
 
 
 def starts(registry: Host, client: Host) -> str:
@@ -140,25 +124,15 @@ def test_what_clients_say_of_a_certificate_with_a_fault_is_explained_and_cured(c
     assert pull().code == 0
     case.tally.cured.add("pair")
     url = f"https://{address}/v2/"
-    strict = runs(client, "python3", "-c", STRICT, url, f"{CERTS}/ca.crt")
+    client.inv("trust.linux", "--system")
+    strict = runs(client, "python3", "-c", STRICT, url)
     serves(registry, f'{{"addresses": ["{address}"], "orphan": true}}')
-    _cures_with_a_new_authority(case, "not-strict", strict)
+    case.cures_with_a_new_authority("not-strict", strict)
     serves(registry, f'{{"addresses": ["{address}"], "names": ["{ABROAD}"]}}')
     for host in (registry, client):
         host.does("sh", "-c", 'echo "$1" >> /etc/hosts', "sh", f"{address} {ABROAD}")
     client.inv_fails("trust.linux", saying="not authorized", registry_address=ABROAD)
-    _cures_with_a_new_authority(case, "constraint", pulls(client, f"{ABROAD}/app:latest"))
-
-
-def _cures_with_a_new_authority(case: Case, key: str, again: Callable[[], Done]) -> None:
-    """As `cures`, where the cure makes an authority that must be handed over before the client's step."""
-    steps = case.means(again(), key)
-    case.cure(steps[:1])
-    hand_over(case.registry, case.client)
-    case.cure(steps[1:])
-    worked = again()
-    assert worked.code == 0, f"The cure did not help:\n{steps}\n{worked}"
-    case.tally.cured.add(key)
+    case.cures_with_a_new_authority("constraint", pulls(client, f"{ABROAD}/app:latest"))
 
 
 def test_a_self_signed_certificate_that_was_made_anew_is_told_from_one_that_nobody_knows(case: Case) -> None:
@@ -267,28 +241,6 @@ def _logs_in(client: Host, command: str) -> Done:
     """Type a command that asks for a name and a password, on a terminal."""
     typed = f"(sleep 1; echo dev; sleep 1; echo password) | script --quiet --return --command '{command}' /dev/null"
     return client.run("sh", "-c", typed, user="dev", env=client.settings)
-
-
-def test_an_image_that_the_registry_only_remembers_is_explained_and_cured(case: Case) -> None:
-    registry = case.registry
-    config = "version: 0.1\nstorage:\n  cache: {blobdescriptor: inmemory}\n  delete: {enabled: true}\n"
-    config += "  filesystem: {rootdirectory: /var/lib/registry}\nhttp: {addr: ':5000'}\n"
-    registry.write("/srv/config.yml", config)
-    by_hand = ["--name", "registry", "--publish", "127.0.0.1:5000:5000", "--volume", "/srv/config.yml:/config.yml:ro"]
-    registry.does("docker", "run", "--detach", *by_hand, "registry:2", "serve", "/config.yml")
-    reference = "localhost:5000/app:latest"
-    digest = push(registry, reference)
-    at = "http://localhost:5000/v2/app/manifests"
-    registry.does("curl", "--silent", "--fail", "--request", "DELETE", f"{at}/{digest}")
-    registry.does("docker", "exec", "registry", "/bin/registry", "garbage-collect", "/config.yml")
-    push(registry, reference)  # of which the registry takes nothing: it believes to have the manifest
-    lost = pulls(registry, reference)()
-    assert lost.code != 0, f"This should have failed:\n{lost}"
-    case.cure(case.means(lost, "no-image", host=registry), host=registry, instead=True)
-    registry.wait_for("it answers", lambda: registry.silently("curl", "--fail", "http://localhost:5000/v2/").code == 0)
-    push(registry, reference)
-    assert pulls(registry, reference)().code == 0
-    case.tally.cured.add("no-image")
 
 
 def test_a_port_that_an_engine_without_root_may_not_have_is_explained_and_cured(case: Case) -> None:

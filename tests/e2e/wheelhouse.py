@@ -13,19 +13,21 @@ from tests.e2e.checkout import ROOT
 from tests.e2e.trouble import LabError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 GLIBC = ("2_17", "2_28", "2_34")
 """The manylinux tags in use whose C library is no newer than bookworm's, 2.36."""
 
 
-def fetch(folder: Path, *, python: str, machine: str) -> None:
+def fetch(folder: Path, *, python: str, machine: str, more: Iterable[str] = ()) -> None:
     """Fill a folder with wheels of the project's dependencies.
 
     Args:
         folder: Where they go; it is made.
         python: The version that they must suit, such as 3.13.
         machine: The engine's architecture as the kernel names it, such as x86_64.
+        more: Other packages that are wanted.
 
     Raises:
         LabError: pip cannot fetch one of them; its last line is the reason.
@@ -34,7 +36,7 @@ def fetch(folder: Path, *, python: str, machine: str) -> None:
     argv += ["--only-binary", ":all:", "--python-version", python, "--platform", f"linux_{machine}"]
     for version in GLIBC:
         argv += ["--platform", f"manylinux_{version}_{machine}"]
-    done = subprocess.run([*argv, *required()], capture_output=True, text=True, check=False)
+    done = subprocess.run([*argv, *required(), *more], capture_output=True, text=True, check=False)
     if done.returncode:
         raise LabError(f"Wheels for Python {python} cannot be fetched: {done.stderr.strip().splitlines()[-1]}")
 

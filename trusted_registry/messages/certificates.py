@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.messages.row import ANEW, REGISTRY, RENEW, TRUST, Row, Step
+from trusted_registry.messages.row import ANEW, ANEW_FOR_SYSTEM, REGISTRY, RENEW, TRUST, Row, Step
 
 _NAMED = (
     Step("./inv cert.renew --names {name}", at=REGISTRY),
@@ -79,7 +79,7 @@ DATES = (
         (r"SEC_ERROR_EXPIRED_ISSUER_CERTIFICATE", r"error 10 at [1-9]\d* depth lookup"),
         "Firefox, openssl",
         "The authority itself has expired, and all that it signed with it.",
-        ANEW,
+        ANEW_FOR_SYSTEM,
         ("dates",),
     ),
     Row(
@@ -124,7 +124,7 @@ RULES = (
         (r"CaUsedAsEndEntity", r"MOZILLA_PKIX_ERROR_CA_CERT_USED_AS_END_ENTITY", r"CA used as end entity"),
         "Firefox; programs in Rust",
         "The registry shows a certificate that is an authority too (CA:TRUE), as plain `openssl req -x509` makes it.",
-        ANEW,
+        ANEW_FOR_SYSTEM,
         ("rules",),
     ),
     Row(
@@ -137,7 +137,7 @@ RULES = (
         ),
         "Python 3.13 and later",
         "The certificates lack what RFC 5280 asks for, as those of plain `openssl req -x509` do; newer Pythons insist.",
-        ANEW,
+        ANEW_FOR_SYSTEM,
         ("rules",),
     ),
     Row(

@@ -192,8 +192,15 @@ WAYS = (
         "cut-off",
         (r"connection reset by peer|ECONNRESET|ERR_CONNECTION_(RESET|CLOSED)|unexpected EOF|: EOF\b|broken pipe",),
         "every client",
-        "The connection was cut in the middle: the registry restarts, or something between cuts long answers.",
-        (Step("./inv registry.logs", "says what happened; then repeat the command", at=REGISTRY), _REACH),
+        "The connection was cut in the middle: the registry restarts, or something between cuts long answers; or it "
+        "remembers in memory a layer that a garbage collection took from its disk.",
+        (
+            Step("./inv registry.logs", "says what happened; then repeat the command", at=REGISTRY),
+            _REACH,
+            Step(
+                "docker restart {container}", "where a garbage collection ran: then push again", REGISTRY, instead=True
+            ),
+        ),
         ("container", "disk"),
     ),
 )

@@ -63,9 +63,13 @@ LOGINS = (
 IMAGES = (
     Row(
         "blob-lost",
-        (r"blob unknown to registry|BLOB_UNKNOWN|unknown blob",),
-        "docker, podman",
-        "The registry remembers in memory what a garbage collection has removed from its disk.",
+        (
+            r"blob unknown to registry|BLOB_UNKNOWN|unknown blob",
+            r"fetching blob: invalid status code from registry 404",
+        ),
+        "docker, podman, skopeo, buildah",
+        "A layer of the image is not on the registry's disk: a garbage collection took it, and a registry that still "
+        "remembered it in memory (blobdescriptor: inmemory) took no new copy from a later push.",
         (Step("docker restart {container}", "then push again", at=REGISTRY),),
         ("container",),
     ),

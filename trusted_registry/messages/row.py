@@ -47,7 +47,13 @@ class Row:
 
 TRUST = Step("./inv trust.linux{where}", "with certs/ca.crt of the registry's machine in certs/ here")
 RENEW = Step("./inv cert.renew", at=REGISTRY)
+_AUTHORITY = Step("./inv cert --force && ./inv registry.tls", "makes a new authority", at=REGISTRY)
 ANEW = (
-    Step("./inv cert --force && ./inv registry.tls", "makes a new authority", at=REGISTRY),
+    _AUTHORITY,
     Step("./inv trust.linux{where}", "with the new certs/ca.crt; the same on every other client"),
 )
+ANEW_FOR_SYSTEM = (
+    _AUTHORITY,
+    Step("./inv trust.linux --system{where}", "with the new certs/ca.crt; then start browsers again"),
+)
+"""For messages of programs that read the system's store, or one of their own that goes with it."""
