@@ -15,7 +15,7 @@ from tests.e2e.steps import hand_over, push
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tests.e2e.hosts import Done, Host
+    from tests.e2e.hosts import Host
     from tests.e2e.lab import Lab
     from tests.e2e.suites import Suite
 
@@ -185,23 +185,23 @@ def test_browsers_show_the_registrys_page_once_their_own_store_is_told_and_a_war
     client: Host, reference: str, asked: tuple[str, ...]
 ) -> None:
     url = f"https://{reference.partition('/')[0]}/v2/"
-    assert WARNING in browsed(client, url).said
+    assert WARNING in _browsed(client, url)
     are_refused(client, ["firefox"], reference)
     client.inv("trust.linux", *asked)
-    shown = browsed(client, url).said
+    shown = _browsed(client, url)
     assert PAGE in shown
     assert WARNING not in shown
     are_accepted(client, ["firefox"], reference)
     if "nss" in asked:
         are_refused(client, ["curl"], reference)
     client.inv("trust.remove")
-    assert WARNING in browsed(client, url).said
+    assert WARNING in _browsed(client, url)
     are_refused(client, ["firefox"], reference)
 
 
-def browsed(host: Host, url: str) -> Done:
+def _browsed(host: Host, url: str) -> str:
     """Return what Chromium shows to the ordinary user, started anew; the later ones log why they show nothing."""
-    return host.does(*CHROMIUM, url, user="dev")
+    return host.does(*CHROMIUM, url, user="dev").said
 
 
 def test_trust_check_tells_of_each_client_what_its_own_pull_shows(client: Host, reference: str) -> None:

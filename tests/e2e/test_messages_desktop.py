@@ -1,4 +1,4 @@
-"""What programs say that bring rules and stores of their own: Firefox, Chromium, Java, and those in Rust."""
+"""What programs say that bring rules and stores of their own: Firefox, Java, and those in Rust."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.messages import Case, nothing, runs
 from tests.e2e.steps import hand_over
-from tests.e2e.test_every_client import ANT, CLIENTS, browsed
+from tests.e2e.test_every_client import ANT, CLIENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,12 +71,11 @@ def test_what_firefox_and_programs_in_rust_say_of_an_authority_in_a_servers_plac
     assert uv().code == 0
 
 
-def test_what_browsers_and_java_say_of_an_authority_that_they_do_not_know_is_explained_and_cured(case: Case) -> None:
+def test_what_firefox_and_java_say_of_an_authority_that_they_do_not_know_is_explained_and_cured(case: Case) -> None:
     registry, desktop = case.registry, case.client
     registry.inv("up")
     hand_over(registry, desktop)
     desktop.write("/srv/build.xml", ANT)
-    case.means(browsed(desktop, _url(case)), "unknown-authority-browser")
     case.cures("unknown-authority-browser", firefox(case), between=nothing)
     java = [word.format(url=_url(case)) for word in CLIENTS["java"].command]
     case.cures("unknown-authority-java", runs(desktop, *java), between=nothing)

@@ -251,7 +251,16 @@ SAMPLES: list[tuple[str, str]] = [
         'error getting credentials - err: exec: "docker-credential-desktop": executable file not found in $PATH',
         "credential-helper",
     ),
-    ("unknown blob; blob unknown to registry", "blob-lost"),
+    ("696bd0d73219: Downloading\nunknown blob", "blob-lost"),
+    ("manifest blob unknown: blob unknown to registry", "blob-lost"),
+    (
+        (
+            "Error: reading blob sha256:696bd0d73219: Error fetching blob: invalid status code from registry 404 (Not "
+            "Found)"
+        ),
+        "blob-lost",
+    ),
+    ("696bd0d73219: Retrying in 1 second\nunexpected EOF", "cut-off"),
     ("Error response from daemon: manifest for 192.168.0.12/app:1 not found: manifest unknown", "no-image"),
     ("invalid reference format: repository name must be lowercase", "reference"),
     ("write /var/lib/registry/x: no space left on device", "disk"),

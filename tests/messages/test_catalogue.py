@@ -70,6 +70,26 @@ def test_without_an_address_in_the_message_the_cure_is_for_this_checkout_s_own()
     assert commands("x509: certificate signed by unknown authority")[0] == "./inv trust.linux"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "https://192.168.0.12/v2/: MOZILLA_PKIX_ERROR_CA_CERT_USED_AS_END_ENTITY",
+        "https://192.168.0.12/v2/: SEC_ERROR_EXPIRED_ISSUER_CERTIFICATE",
+        "https://192.168.0.12/v2/: CERTIFICATE_VERIFY_FAILED: Missing Authority Key Identifier",
+    ],
+)
+def test_a_new_authority_reaches_the_stores_that_the_message_s_program_reads(said: str) -> None:
+    assert commands(said)[1] == "./inv trust.linux --system --address 192.168.0.12"
+
+
+def test_a_layer_that_was_collected_is_pushed_again_once_the_registry_has_forgotten_it() -> None:
+    (cut_off,) = catalogue.find("unexpected EOF", HERE)
+    (lost,) = catalogue.find("unknown blob", HERE)
+    for step in (cut_off.cure[-1], lost.cure[0]):
+        assert step.command == "docker restart registry"
+        assert "push again" in step.line
+
+
 def test_the_name_that_a_certificate_lacks_stands_in_the_cure() -> None:
     said = 'Get "https://registry.local/v2/": x509: certificate is valid for a.local, not registry.local'
     renew, trust = commands(said)
