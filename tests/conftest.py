@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import hypothesis
+import psutil
 import pytest
 
 from tests.recorder import Recorder
@@ -21,7 +22,7 @@ from trusted_registry.settings import Settings, load
 from trusted_registry.trust import whereabouts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parent.parent
 ADDRESS = "192.168.0.12"
@@ -72,6 +73,14 @@ def _apart_from_this_machine(
     real = whereabouts.here
     machine = tmp_path_factory.mktemp("machine")
     monkeypatch.setattr(whereabouts, "here", lambda: dataclasses.replace(real(), root=machine, programs=()))
+    monkeypatch.setattr(psutil, "process_iter", _children)
+
+
+def _children(
+    attrs: list[str], running: Callable[..., Iterator[psutil.Process]] = psutil.process_iter
+) -> list[psutil.Process]:
+    """Return the processes that this one started: what other tests run at this moment is none of a test's business."""
+    return [it for it in running([*attrs, "ppid"]) if it.info["ppid"] == os.getpid()]
 
 
 @pytest.fixture(autouse=True)

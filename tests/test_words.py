@@ -24,7 +24,7 @@ pytestmark = pytest.mark.process
         ("--dri up", "./inv has no flag --dri.", "Did you mean --dry? ./inv --help"),
         ("up --dri", "up has no flag --dri.", "Did you mean --dry? ./inv --help up"),
         ("up --zzzzz", "up has no flag --zzzzz.", "./inv --help up"),
-        ("regsitry.tls", "There is no task 'regsitry.tls'.", "Did you mean registry.tls? ./inv --list"),
+        ("regisrty.tls", "There is no task 'regisrty.tls'.", "Did you mean registry.tls? ./inv --list"),
         ("crt", "There is no task 'crt'.", "Did you mean cert? ./inv --list"),
         ("--help trsut.linux", "There is no task 'trsut.linux'.", "Did you mean trust.linux? ./inv --list"),
         ("zzzzz", "There is no task 'zzzzz'.", "./inv --list"),
