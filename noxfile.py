@@ -102,7 +102,7 @@ def e2e(session: nox.Session, suite: str) -> None:
 def faults(session: nox.Session) -> None:
     """Kills, full disks, storms, hostile input and load, with a count of what was lost; half an hour and more."""
     install(session, "test")
-    broken = ["tests/properties", "tests/registry/test_broken_answers.py"]
+    broken = ["tests/properties", "tests/registry/test_broken_answers.py", "--numprocesses=auto"]
     session.run("pytest", *broken, "--hypothesis-profile=long", "--timeout=3600", *session.posargs)
     lab = ["tests/e2e/faults", "tests/e2e/test_attacks.py", "--suite", "bookworm"]
     argv = ["pytest", *lab, "--tb=short", "--junitxml=e2e-report/faults.xml", *session.posargs]
