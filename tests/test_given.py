@@ -10,7 +10,7 @@ import pytest
 from tests.recorder import Recorder
 from trusted_registry import given, settings
 from trusted_registry.defaults import DEFAULTS
-from trusted_registry.errors import SettingError
+from trusted_registry.errors import RegistryError, SettingError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,19 +105,58 @@ def test_a_dry_run_keeps_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"port": 1}', "\udcff"])
+@pytest.mark.parametrize(
+    ("key", "value", "elsewhere"), [("address", "registry.local", "10.0.0.9"), ("port", "8443", "9443")]
+)
+def test_what_a_flag_said_is_not_said_to_count_where_something_goes_before_it(
+    key: str, value: str, elsewhere: str, tmp_path: Path
+) -> None:
+    run(tmp_path, names="b.local", **{key: value})
+    edge = Recorder()
+    given.recall(load(tmp_path, {key: elsewhere}), edge)
+    assert edge.said == ['settings: --names b.local, as given before; to take back: ./inv up --names ""']
+
+
+HOSTILE = [
+    '{"port": 1}',
+    '{"port": "8443; rm -rf /"}',
+    '{"port": ""}',
+    '{"address": "127.0.0.1"}',
+    '{"address": "../../etc"}',
+    '{"names": "a b"}',
+    '{"names": "$(id)"}',
+    '{"container": "x"}',
+]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "[" * 100_000, "\udcff", *HOSTILE])
 def test_what_something_else_wrote_there_is_refused_by_name(content: str, tmp_path: Path) -> None:
     path = tmp_path / "certs" / given.FILE
     path.parent.mkdir()
     path.write_text(content, errors="surrogateescape")
-    with pytest.raises(SettingError, match=r"given\.json, which keeps what flags said, cannot be read") as caught:
+    with pytest.raises(SettingError, match=r"given\.json, which keeps what flags said, cannot be used") as caught:
         load(tmp_path)
     assert caught.value.cure.endswith(f"rm {path}")
 
 
-def test_a_name_in_it_that_is_none_is_refused_as_any_other(tmp_path: Path) -> None:
+def test_what_it_may_not_say_is_named_and_refused_though_a_flag_or_a_variable_goes_before_it(tmp_path: Path) -> None:
     path = tmp_path / "certs" / given.FILE
     path.parent.mkdir()
+    path.write_text(json.dumps({"port": "x;y"}))
+    with pytest.raises(SettingError, match=r"given\.json.*registry\.port is 'x;y'"):
+        load(tmp_path, {"port": "443"}, ("INVOKE_REGISTRY_PORT",))
     path.write_text(json.dumps({"names": "a b"}))
-    with pytest.raises(SettingError, match=r"registry\.names is 'a b'"):
+    with pytest.raises(SettingError, match=r"given\.json.*registry\.names is 'a b'"):
+        load(tmp_path, names="")
+
+
+def test_a_file_where_its_folder_should_be_is_left_to_who_needs_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "certs").touch()
+    assert load(tmp_path).given == {}
+
+
+def test_one_that_this_user_may_not_read_is_not_to_be_taken_away(tmp_path: Path) -> None:
+    (tmp_path / "certs" / given.FILE).mkdir(parents=True)  # root may read every file
+    with pytest.raises(RegistryError, match=r"given\.json cannot be read: Is a directory") as caught:
         load(tmp_path)
+    assert caught.value.cure.startswith("See who owns it")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trusted_registry import files
 from trusted_registry.edge import printable
 from trusted_registry.errors import SettingError
-from trusted_registry.settings import STAYING
+from trusted_registry.settings import staying
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,28 +21,32 @@ FILE = "given.json"
 
 
 def read(folder: Path) -> Mapping[str, str]:
-    """Return what flags said before, by their names.
+    """Return what flags said before, by their names, each as safe as if it were typed now.
 
     Raises:
         SettingError: Something else was written there since.
+        RegistryError: The operating system does not let this user read it.
     """
     path = folder / FILE
+    with files.explained(path, "read"):
+        try:
+            content = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
     try:
-        found = json.loads(path.read_text())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise _unreadable(path) from error
-    if not isinstance(found, dict) or any(
-        not isinstance(value, str) or key not in STAYING for key, value in found.items()
-    ):
-        raise _unreadable(path)
-    return {key: value for key, value in found.items() if key in STAYING}
+        found = json.loads(content)
+        if not isinstance(found, dict):
+            raise _unusable(path)
+        return {key: staying(key, value) for key, value in found.items()}
+    except (ValueError, RecursionError) as error:
+        raise _unusable(path) from error
+    except SettingError as error:
+        raise _unusable(path, f" {error.message}") from error
 
 
-def _unreadable(path: Path) -> SettingError:
+def _unusable(path: Path, why: str = "") -> SettingError:
     cure = f"Take it away, then give --address, --names and --port again: {printable(['rm', str(path)])}"
-    return SettingError(f"{path}, which keeps what flags said, cannot be read.", cure=cure)
+    return SettingError(f"{path}, which keeps what flags said, cannot be used.{why}", cure=cure)
 
 
 def keep(settings: Settings, edge: Edge) -> None:
@@ -60,8 +64,11 @@ def keep(settings: Settings, edge: Edge) -> None:
 
 
 def recall(settings: Settings, edge: Edge) -> None:
-    """Say what counts since flags said so before, and how that is taken back."""
-    same = {key: value for key, value in settings.given_before.items() if settings.given.get(key) == value}
+    """Say what counts since flags said so before, no variable or file being before it, and how that is taken back."""
+    counts = {**settings.given, "address": settings.address, "port": str(settings.port)}
+    same = {
+        key: value for key, value in settings.given_before.items() if key in settings.given and counts[key] == value
+    }
     if same:
         flags = [word for key, value in same.items() for word in (f"--{key}", value)]
         back = " ".join(f'--{key} ""' for key in same)

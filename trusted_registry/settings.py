@@ -156,6 +156,20 @@ def _kept(before: Mapping[str, str], flags: Mapping[str, str]) -> dict[str, str]
     return {key: text for key, text in {**before, **now}.items() if text}
 
 
+def staying(key: str, text: object) -> str:
+    """Return what a flag that stays may have said, in its canonical form.
+
+    Raises:
+        SettingError: No flag of this name stays, or it cannot say that.
+    """
+    if key not in STAYING or not isinstance(text, str):
+        raise SettingError(f"{key!r} is {text!r}.", cure=f"Use a text for each of: {', '.join(STAYING)}.")
+    setting = f"registry.{key}"
+    if key == "names":
+        return ",".join(hosts(setting, text))
+    return reachable(setting, text) if key == "address" else str(whole(setting, text, 1, 65535))
+
+
 def _joined(*lists: str) -> str:
     """Return lists of hosts as one."""
     return ",".join(text for text in lists if text.strip(" "))
