@@ -193,6 +193,17 @@ def test_an_address_that_the_machine_has_no_more_is_named_as_the_cause(machine: 
 
 
 @pytest.mark.parametrize(
+    ("given", "cure"), [({}, "INVOKE_REGISTRY_ADDRESS= ./inv up"), ({"address": ADDRESS}, './inv up --address ""')]
+)
+def test_an_address_that_a_flag_said_is_taken_back_and_not_gone_round_once(
+    given: dict[str, str], cure: str, machine: Machine
+) -> None:
+    facts = replace(wired(machine, silent="no answer", shown=None, status=0), own=("192.168.0.44",))
+    found = checks.judge(replace(facts, settings=replace(facts.settings, given=given)))
+    assert [finding.cure[0].partition("  #")[0] for finding in found if finding.check == "address"] == [cure]
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"plain": True, "shown": None},

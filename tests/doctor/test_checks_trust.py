@@ -67,6 +67,9 @@ def test_of_another_machine_that_does_not_answer_the_one_cause_is_named_and_noth
     gone = replace(there, wire=replace(there.wire, silent="Connection refused", shown=None, status=0))
     assert found(gone) == found(gone, "docker") == ["served"]
     assert found(replace(gone, resolved={"registry.local": ()})) == ["dns"]
+    for reason in ("no answer within 3 seconds", "who knows"):
+        (finding,) = checks.judge(replace(gone, wire=replace(there.wire, silent=reason)))
+        assert "container" not in finding.cause, "nobody here knows whether one runs there"
     assert "certs.d" in found(replace(gone, remote=False)), "of this machine's own registry all is told"
 
 

@@ -48,7 +48,7 @@ def test_a_rootless_engine_carries_the_registry_on_a_port_that_it_may_have(regis
     registry.settings |= ENVIRONMENT
     for reference, (archive, program) in IMAGES.items():
         _as_dev(registry, "docker", "import", "--change", f'ENTRYPOINT ["{program}"]', archive, reference)
-    registry.inv_fails("up", saying="INVOKE_REGISTRY_PORT=8443")
+    registry.inv_fails("up", saying="./inv up --port 8443")
     registry.inv("up", registry_port="8443")
     reference = f"{registry.address}:8443/app:1"
     _as_dev(registry, "docker", "tag", "busybox:1", reference)

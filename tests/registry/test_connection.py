@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,10 +79,11 @@ def test_a_context_that_a_variable_names_is_left_by_that_variable(
 
 
 OWN = ["unix:///nowhere.sock", "tcp://127.0.0.1:9", "tcp://localhost:9", "tcp://[::1]:9", "tcp://192.0.2.7:9"]
+NAMED = [f"tcp://{socket.gethostname().upper()}:9", f"tcp://{address.own_name() or 'localhost'}:9"]
 
 
-@pytest.mark.parametrize("host", OWN)
-def test_a_socket_and_an_address_of_this_machine_are_asked(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("host", [*OWN, *NAMED])
+def test_a_socket_a_name_and_an_address_of_this_machine_are_asked(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", host)
     monkeypatch.setattr(connection, "_SLOW", 0.1)
     with pytest.raises(RegistryError, match="No Docker Engine answers") as caught:

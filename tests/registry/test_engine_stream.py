@@ -262,7 +262,7 @@ def test_a_dry_run_needs_no_engine() -> None:
         (
             "error while calling PortManager.AddPort(): cannot expose privileged port 443",
             RegistryError,
-            "INVOKE_REGISTRY_PORT",
+            "./inv up --port 8443",
         ),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import socket
@@ -166,7 +167,9 @@ def test_a_port_that_a_container_holds_is_named_with_it(settings: Settings, edge
     engine.port_is_taken = True
     with pytest.raises(RegistryError, match=f"Port {settings.port} is in use by the container web") as caught:
         _tls(settings, engine, edge)
-    assert caught.value.cure.startswith("docker stop web; or: Use another port: INVOKE_REGISTRY")
+    assert caught.value.cure.startswith("docker stop web; or: Use another port: INVOKE_REGISTRY_PLAIN_PORT=")
+    both = dataclasses.replace(settings, plain_port=5000)
+    assert ports.held(settings.port, both, as_engine(engine)).cure.endswith(f" ./inv up --port {settings.port + 1}")
 
 
 def test_a_port_that_a_process_holds_is_named_with_it(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:

@@ -22,7 +22,7 @@ OLDEST = (19, 3)
 
 
 def engine(facts: Facts) -> Iterator[Finding]:
-    """Yield an engine that does not answer, is too old, or is another machine's."""
+    """Yield an engine that does not answer, is another machine's and so not asked, or is too old."""
     if facts.engineless and not facts.remote:
         what = "Nothing can be run, pushed or pulled here without one."
         if isinstance(facts.engineless, AccessDenied):
@@ -38,14 +38,6 @@ def engine(facts: Facts) -> Iterator[Finding]:
             f"the engine is Docker {info.version}",
             "It is older than what is known to work, and its faults are mended no more.",
             ("sudo apt-get install --only-upgrade docker.io  # or your distribution's way",),
-        )
-    if info.socket and not info.socket.startswith(("unix://", "npipe://")):
-        yield Finding(
-            "engine",
-            f"the engine that answers is another machine's: {info.socket}",
-            "What trust is written here, it does not read; what it runs, does not run here.",
-            ("unset DOCKER_HOST",),
-            instead=("docker context use default",),
         )
 
 

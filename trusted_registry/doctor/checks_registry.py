@@ -125,7 +125,10 @@ def served(facts: Facts) -> Iterator[Finding]:
 def _silent(wire: Wire, facts: Facts) -> Finding:
     at = f"{address.bracketed(wire.host)}:{wire.port}"
     meant = catalogue.find(f"dial tcp {at}: {wire.silent}") if facts.remote else []
-    cause = meant[0].cause if meant else "Nothing answers there, though the registry's container runs."
+    unknown = (
+        "Nothing answers there." if facts.remote else "Nothing answers there, though the registry's container runs."
+    )
+    cause = meant[0].cause if meant else unknown
     there = THERE if facts.remote else ""
     return Finding("served", f"{at}: {wire.silent}", cause, (f"./inv up{there}", f"./inv registry.logs{there}"))
 
@@ -133,11 +136,13 @@ def _silent(wire: Wire, facts: Facts) -> Finding:
 def moved(facts: Facts) -> Iterator[Finding]:
     """Yield an address that this machine has no more."""
     if not facts.remote and facts.wire and facts.wire.silent and _is_lost(facts):
+        kept = "address" in facts.settings.given
+        present = './inv up --address ""' if kept else "INVOKE_REGISTRY_ADDRESS= ./inv up"
         yield Finding(
             "address",
             f"nothing answers at {facts.wire.host}: this machine has {', '.join(facts.own)}",
             "Its address changed, and clients still use the earlier one.",
-            ("INVOKE_REGISTRY_ADDRESS= ./inv up  # takes the present one; then tell the clients",),
+            (f"{present}  # takes the present one; then tell the clients",),
         )
 
 

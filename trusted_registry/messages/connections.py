@@ -170,7 +170,7 @@ WAYS = (
         "silence",
         (
             r"i/o timeout|[Cc]onnection timed out|Client\.Timeout exceeded|context deadline exceeded",
-            r"TimeoutError|ETIMEDOUT",
+            r"TimeoutError|ETIMEDOUT|no answer within \d+ seconds",
             r"[Nn]o route to host|[Nn]etwork is unreachable|EHOSTUNREACH|request canceled while waiting for connection",
             r"TLS handshake timeout|ERR_(CONNECTION_TIMED_OUT|ADDRESS_UNREACHABLE)|SSL connection timeout",
         ),

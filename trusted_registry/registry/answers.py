@@ -174,6 +174,6 @@ def start_error(error: RegistryError, port: int) -> RegistryError:
     if _PRIVILEGED.search(error.message):
         return RegistryError(
             f"This engine may not listen on port {port}: {error.message}",
-            cure="Use a port from 1024 up: INVOKE_REGISTRY_PORT=8443 ./inv up",
+            cure="Use a port from 1024 up: ./inv up --port 8443",
         )
     return error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import platform
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -70,7 +71,7 @@ def client(*, anywhere: bool = False) -> docker.DockerClient:
 
 
 def _is_elsewhere(where: str) -> bool:
-    """Whether an engine is reached over the network, and not at an address of this machine."""
+    """Whether an engine is reached over the network, and not at an address or by a name of this machine."""
     try:
         parts = urlsplit(where if "://" in where else f"tcp://{where}")
     except ValueError:
@@ -78,7 +79,8 @@ def _is_elsewhere(where: str) -> bool:
     host = parts.hostname
     if parts.scheme not in _OVER_THE_NETWORK or not host or host == "localhost":
         return False
-    return not (host.startswith("127.") or host == "::1" or host in address.all_own())
+    own = ("::1", platform.node().lower(), address.own_name(), *address.all_own())
+    return not (host.startswith("127.") or host in own)
 
 
 def _own() -> str:

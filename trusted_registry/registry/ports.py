@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def held(port: int, settings: Settings, engine: Engine) -> RegistryError:
     """Return an error that names who holds a port: a container, or a process."""
     container = engine.publisher(port)
-    other = f"Use another port: INVOKE_REGISTRY_PORT={port + 8000 if port <= 1024 else port + 1}"  # noqa: PLR2004 - last privileged port
-    if port == settings.plain_port:
-        other = other.replace("REGISTRY_PORT", "REGISTRY_PLAIN_PORT")
+    free = port + 8000 if port <= 1024 else port + 1  # noqa: PLR2004 - last privileged port
+    how = f"INVOKE_REGISTRY_PLAIN_PORT={free}" if port == settings.plain_port else f"./inv up --port {free}"
+    other = f"Use another port: {how}"
     if container:
         return PortTaken(
             f"Port {port} is in use by the container {container}.", cure=f"docker stop {container}; or: {other}"
