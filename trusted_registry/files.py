@@ -230,17 +230,18 @@ def locked(folder: Path, *, name: str = _LOCK, patience: float = 60) -> Iterator
 @contextlib.contextmanager
 def staging(folder: Path) -> Iterator[Path]:
     """Lend a private folder beside the final one; it is gone afterwards whatever happened."""
-    with explained(folder):
-        # To empty a folder takes two open files, and at the end this process may have no others left.
-        spare = [os.open(folder, os.O_RDONLY) for _ in range(2)]
-        path = folder / f"{_STAGING}{secrets.token_hex(6)}"
-        path.mkdir(mode=PRIVATE_FOLDER)
-    try:
-        yield path
-    finally:
-        for descriptor in spare:
-            os.close(descriptor)
-        shutil.rmtree(path, ignore_errors=True)
+    with contextlib.ExitStack() as spare:
+        with explained(folder):
+            # To empty a folder takes two open files, and at the end this process may have no others left.
+            for _ in range(2):
+                spare.callback(os.close, os.open(folder, os.O_RDONLY))
+            path = folder / f"{_STAGING}{secrets.token_hex(6)}"
+            path.mkdir(mode=PRIVATE_FOLDER)
+        try:
+            yield path
+        finally:
+            spare.close()
+            shutil.rmtree(path, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import resource
@@ -29,6 +30,19 @@ def test_a_staging_folder_is_gone_after_a_failure(tmp_path: Path) -> None:
         put(staged, NEW)
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_staging_folder_that_cannot_be_made_leaves_no_file_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = sorted(it.name for it in Path("/dev/fd").iterdir())
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(RegistryError, match="No space left"), files.staging(tmp_path):
+        pass
+    assert sorted(it.name for it in Path("/dev/fd").iterdir()) == before
 
 
 def test_a_staging_folder_is_gone_where_no_file_can_be_opened_any_more(tmp_path: Path) -> None:
