@@ -78,7 +78,8 @@ def names(facts: Facts) -> Iterator[Finding]:
         return
     shown = facts.issued.server if facts.issued else facts.wire.shown if facts.wire else None
     named = ", ".join((*shown.addresses, *shown.dns)) if shown else ""
-    cure = f"./inv cert.renew --names {','.join(missing)}"
+    # This machine's own addresses come in by themselves; by the flag they would stay when the machine has others.
+    cure = f"./inv cert.renew --names {','.join(asked)}" if asked else "./inv cert.renew"
     renewable = facts.issued is not None
     if facts.issued and facts.issued.authority:
         renewable = len(inspect.allowed(facts.issued.authority, missing)) == len(missing)
