@@ -138,7 +138,7 @@ def follow(events: Iterable[dict[str, Any]], progress: Progress, what: str) -> s
     digest = None
     for event in map(_fields, events):
         if "error" in event:
-            reason = _fields(event.get("errorDetail")).get("message") or event["error"]
+            reason = _fields(event.get("errorDetail")).get("message") or event["error"] or "the engine gives no reason"
             raise RegistryError(f"{what}: {reason}", cure=cure(f"{what}: {reason}"))
         detail = _fields(event.get("progressDetail"))
         if "id" in event and "current" in detail:
