@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.e2e.checkout import HOME
-from tests.e2e.steps import CERTS, hand_over, push
+from tests.e2e.steps import CERTS, hand_over, is_refused, pull, push
 
 if TYPE_CHECKING:
     from tests.e2e.hosts import Host
@@ -43,6 +44,19 @@ def reference(registry: Host, client: Host) -> str:
     push(registry, f"{registry.address}/app:1")
     hand_over(registry, client)
     return f"{registry.address}/app:1"
+
+
+def test_of_an_engine_that_read_the_systems_store_trust_remove_says_that_it_must_be_restarted(
+    client: Host, reference: str
+) -> None:
+    client.inv("trust.linux", "--system")  # and asks the engine, which has read nothing before
+    said = client.inv("trust.remove").said
+    pull(client, reference)
+    cures = set(re.findall(r"when restarted: (.+)$", said, re.MULTILINE))
+    assert len(cures) == 1, said
+    client.does("sh", "-c", *cures, user="dev")
+    client.wait()
+    is_refused(client, reference)
 
 
 def test_podman_skopeo_and_buildah_trust_by_the_engines_directory(

@@ -82,6 +82,8 @@ def reference(lab: Lab, suite: Suite) -> Iterator[str]:
     desktop.write("/srv/build.xml", ANT)
     desktop.does("install", "--directory", "--owner", "dev", "--mode", "0700", SESSION["XDG_RUNTIME_DIR"])
     desktop.settings |= SESSION
+    # engines read the system's store once: this one before anybody tells it
+    desktop.silently("docker", "pull", f"{registry.address}/app:1")
     cri.start(desktop)  # from the beginning on: where it is missing, ctr waits for it
     yield f"{registry.address}/app:1"
     lab.stop([registry.name, desktop.name])

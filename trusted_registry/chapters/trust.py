@@ -206,10 +206,14 @@ def _tell_refusals(freed: list[str], engine: Engine, edge: Edge) -> None:
     """Ask the engine about the names that it was to trust: those of the folders that were freed."""
     parts = [place.split("/") for place in freed]
     names = dict.fromkeys(it[-2] for it in parts if it[-3:-2] == ["certs.d"] and "docker" in it)
+    systems = tuple(path for store in stores.STORES if store.name == "system" for path in store.signs.paths)
+    why = "another certificate or insecure-registries vouches for it"
+    if any(place.startswith(systems) for place in freed):  # Go reads that store once (crypto/x509/root.go, sync.Once)
+        why = "it may have read the system's store before, which it forgets when restarted: sudo service docker restart"
     for name in names:
         refused = prove.refusal(name, engine)
         if refused is None:
-            edge.warn(f"the engine still accepts {name}: another certificate or insecure-registries vouches for it")
+            edge.warn(f"the engine still accepts {name}: {why}")
         elif prove.is_distrust(refused):
             edge.say(f"proof: the engine refuses {name} now")
 
