@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from trusted_registry import summary
+
 if TYPE_CHECKING:
-    from tests.conftest import Invoke
+    from tests.conftest import Invoke, MakeSettings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -75,3 +78,20 @@ def test_the_readme_s_first_command_and_ci_s_are_those_that_it_promises() -> Non
     ci = (ROOT / ".ci" / "run").read_text().splitlines()
     assert ci[-1] == "./inv engine --yes test"
     assert ci[-1] in OURS
+
+
+def test_the_readme_shows_the_last_words_of_up_as_they_are(make_settings: MakeSettings) -> None:
+    settings = replace(make_settings(), address="192.168.0.12")
+    assert f"{summary.after_up(settings)}\n```\n" in README
+
+
+def test_up_s_last_words_fetch_the_image_that_they_tag(make_settings: MakeSettings) -> None:
+    lines = [line.split() for line in summary.after_up(make_settings()).splitlines()]
+    tagged = next(words[2] for words in lines if words[:2] == ["docker", "tag"])
+    assert lines.index(["docker", "pull", tagged]) < next(lines.index(words) for words in lines if "tag" in words)
+
+
+def test_the_readme_stops_the_tls_registry_before_it_runs_a_plain_one_and_says_how_it_comes_back() -> None:
+    starts = [block.splitlines() for block in BLOCKS if "registry.basic" in block]
+    assert [lines[0] for lines in starts] == ["./inv registry.stop"] * len(starts)
+    assert "`./inv up` brings back" in README.partition("### A registry without TLS")[2].partition("###")[0]

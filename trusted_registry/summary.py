@@ -58,15 +58,16 @@ def registry(settings: Settings) -> str:
 
 
 def after_up(settings: Settings) -> str:
-    """Return what a person needs next: three lines to copy, and what other machines do."""
+    """Return what a person needs next: the lines to copy, and what other machines do."""
     name = registry(settings)
     login = f"\n  docker login {name}" if users.wanted(settings.folder) else ""
     return f"""
 Your registry is {name}. Use it:{login}
+  docker pull ubuntu
   docker tag ubuntu {name}/ubuntu
   docker push {name}/ubuntu
   docker pull {name}/ubuntu
-On another machine, the line that this shows:
+Other machines: run this here, and type there the line that it shows:
   {" ".join(("./inv", "trust.serve", *settings.flags))}"""
 
 
