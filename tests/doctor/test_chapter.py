@@ -45,6 +45,26 @@ def test_a_message_is_shown_with_its_cause_and_its_cure(settings: Settings, edge
     assert "\n  do: ./inv trust.linux --address 192.168.0.99  # " in shown
 
 
+def test_a_message_is_shown_to_its_end_and_the_last_line_of_an_explanation_is_not_empty(
+    settings: Settings, edge: Recorder
+) -> None:
+    names = ", ".join(f"192.168.0.{number}" for number in range(1, 30))
+    said = f'Get "https://192.168.0.99/v2/": x509: certificate is valid for {names}, not 192.168.0.99'
+    doctor.explained(edge, doctor.recognised(settings, edge, f"{said}\n{SAID}"))
+    first, second = edge.said
+    assert first.splitlines()[0] == f"said: {said}"
+    assert second.startswith("\nsaid: ")
+    assert not any(shown.endswith("\n") for shown in edge.said)
+
+
+def test_of_a_very_long_message_both_ends_are_shown_by_whole_words(settings: Settings, edge: Recorder) -> None:
+    said = f"{'before ' * 300}{SAID} {'after ' * 30}".strip()
+    doctor.explained(edge, doctor.recognised(settings, edge, said))
+    shown = edge.said[0].splitlines()[0].removeprefix("said: ")
+    assert len(shown) < 1100
+    assert set(shown.split()) == {*said.split(), "…"}
+
+
 def test_a_message_is_read_from_standard_input(
     settings: Settings, edge: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

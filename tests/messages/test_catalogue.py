@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.messages.samples import CTR, DOCKER, PODMAN, SAMPLES, UNKNOWN
+from tests.messages.samples import CTR, CURL, DOCKER, PODMAN, SAMPLES, UNKNOWN
 from trusted_registry.doctor.checks import CHECKS
 from trusted_registry.messages import catalogue
 from trusted_registry.messages.catalogue import ROWS, Here
@@ -146,6 +146,37 @@ def test_a_step_for_the_registry_s_machine_says_so_unless_that_is_this_one() -> 
         "./inv cert.renew  # on the registry's machine",
     )
     assert at_home.cure[0].line == "./inv cert.renew"
+
+
+def test_only_a_client_elsewhere_is_told_to_fetch_the_authority_from_the_registry_s_machine() -> None:
+    for said in (f"{DOCKER}{UNKNOWN}", f"{DOCKER}{UNKNOWN} (possibly because of", f"{CURL}self-signed certificate"):
+        (elsewhere,) = catalogue.find(said, Here(registry="192.168.0.12"))
+        (at_home,) = catalogue.find(said, Here(registry="192.168.0.12", hosts=frozenset({"192.168.0.12"})))
+        assert "registry's machine in certs/ here" in elsewhere.cure[0].line
+        assert "#" not in at_home.cure[0].line
+
+
+def test_of_a_certificate_without_the_address_no_more_is_said_than_the_message_tells() -> None:
+    said = f"{DOCKER}x509: cannot validate certificate for 192.168.0.12 because it doesn't contain any IP SANs"
+    (found,) = catalogue.find(said, Here(registry="10.0.0.5"))
+    assert "does not name the address 192.168.0.12 as an IP" in found.cause
+    assert found.cure[0].command == "./inv cert.renew --names 192.168.0.12"
+    assert found.cure[0].note == "if that is your registry"
+    assert "proxy" in found.look
+
+
+def test_an_image_that_is_not_there_is_to_be_pushed_first() -> None:
+    (found,) = catalogue.find(f"{DOCKER}manifest unknown", HERE)
+    assert "nobody has pushed it yet" in found.cause
+    assert "push first" in found.cure[0].note
+
+
+def test_what_was_said_is_shown_as_it_was_said_and_understood_without_its_escapes() -> None:
+    said = 'time="x" level=fatal msg="pinging: Get \\"https://192.168.0.12/v2/\\": x509: certificate is valid for a'
+    said += ', not 127.0.0.2"'
+    (found,) = catalogue.find(said, HERE)
+    assert found.said == said
+    assert found.cure[0].command == "./inv cert.renew --names 127.0.0.2"
 
 
 @pytest.mark.parametrize("evil", EVIL)

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from trusted_registry.settings import Settings
 
 _SYSTEMD = Path("/run/systemd/system")
+_SAID = 500
+"""Characters of each end of a message that are shown: a certificate's names alone may take hundreds."""
 
 
 def recognised(settings: Settings, edge: Edge, text: str) -> list[Found]:
@@ -49,7 +51,7 @@ def explained(edge: Edge, found: list[Found]) -> None:
         RegistryError: There are none that are known.
     """
     for match in found:
-        edge.say("\n".join(_lines(match)))
+        edge.say("\n".join(("", *_lines(match)) if match is not found[0] else _lines(match)))
     if not found and not edge.dry:
         raise RegistryError(
             "Nothing in this text is a message that is known here.",
@@ -68,12 +70,19 @@ def _here(settings: Settings) -> catalogue.Here:
 
 
 def _lines(match: Found) -> Iterable[str]:
-    yield f"said: {match.said[:300]}"
+    yield f"said: {_shortened(match.said)}"
     yield f" why: {match.cause}"
     for step in match.cure:
         yield f"  {'or' if step.instead else 'do'}: {step.line}"
     if match.look:
-        yield f"also: ./inv doctor looks at {', '.join(match.look)}\n"
+        yield f"also: ./inv doctor looks at {', '.join(match.look)}"
+
+
+def _shortened(said: str) -> str:
+    """Return a line as it is, or its first and last words where it is very long: what is wrong mostly comes last."""
+    if len(said) <= 2 * _SAID:
+        return said
+    return f"{said[:_SAID].rpartition(' ')[0] or said[:_SAID]} … {said[-_SAID:].partition(' ')[2] or said[-_SAID:]}"
 
 
 def examine(settings: Settings, edge: Edge, *, client: str, remote: str, fix: bool) -> list[Finding]:

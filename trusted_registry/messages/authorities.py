@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.messages.row import TRUST, Row, Step
+from trusted_registry.messages.row import HANDED, TRUST, Row, Step
 
 _UNKNOWN = r"(x509: )?certificate signed by unknown authority"
 _NOT_DOCKER = r"^(?!.*(response from daemon|Handler )).*"
@@ -26,7 +26,8 @@ ROWS = (
         (
             Step(
                 "./inv trust.linux{where}",
-                "with the present certs/ca.crt of the registry's machine in certs/ here; a self-signed one: domain.crt",
+                away="with the present certs/ca.crt of the registry's machine in certs/ here; a self-signed one: "
+                "domain.crt",
             ),
         ),
         ("stale", "served"),
@@ -38,7 +39,7 @@ ROWS = (
         "The builder has no trust for {registry}: one in a container of its own reads buildkitd.toml when it is made, "
         "any other the engine's certs.d.",
         (
-            Step(TRUST.command, TRUST.note),
+            TRUST,
             Step("./inv trust.linux --only buildkit{where}", "where docker buildx ls says docker-container"),
         ),
         ("certs.d",),
@@ -126,7 +127,7 @@ ROWS = (
         "Python",
         "The system's store does not hold the registry's authority; requests and pip carry one of their own besides.",
         (
-            Step("./inv trust.linux --only system{where}", TRUST.note),
+            Step("./inv trust.linux --only system{where}", away=HANDED),
             Step("export REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt", "for requests, after that"),
         ),
         ("os-store", "chain"),
@@ -143,7 +144,7 @@ ROWS = (
         "The system's store does not hold the registry's authority. The engine's trust is another matter: these "
         "programs do not read certs.d.",
         (
-            Step("./inv trust.linux --only system{where}", TRUST.note),
+            Step("./inv trust.linux --only system{where}", away=HANDED),
             Step("curl --cacert certs/ca.crt {url}/v2/", "for one command", instead=True),
         ),
         ("os-store", "chain"),

@@ -118,7 +118,7 @@ class Found:
 def find(text: str, here: Here | None = None) -> list[Found]:
     """Return what is recognised in a text, in the order in which it says it, each message about each registry once."""
     here = here or Here()
-    lines = [_UNSHOWN.sub("", line.replace('\\"', '"'))[:LONGEST].strip() for line in text.splitlines()[-MOST:]]
+    lines = [_UNSHOWN.sub("", line)[:LONGEST].strip() for line in text.splitlines()[-MOST:]]
     lines = [line for line in dict.fromkeys(lines) if line]
     found = _among(lines, lines, here)
     if not found and len(lines) > 1:  # copied from a terminal, which broke the lines
@@ -128,12 +128,19 @@ def find(text: str, here: Here | None = None) -> list[Found]:
 
 def _among(lines: Iterable[str], context: list[str], here: Here) -> list[Found]:
     found: dict[tuple[str, ...], Found] = {}
+    context = [_unescaped(line) for line in context]
     for line in lines:
-        for row, match in _first(line):
-            values = _values(line, match, context, here)
+        plain = _unescaped(line)
+        for row, match in _first(plain):
+            values = _values(plain, match, context, here)
             key = (row.key, *(values.get(name, "") for name in ("registry", "name", "peer")))
             found.setdefault(key, _filled(row, line, values, here))
     return list(found.values())
+
+
+def _unescaped(line: str) -> str:
+    """Return a line of a log as the program said it that was logged."""
+    return line.replace('\\"', '"')
 
 
 @functools.cache
@@ -258,7 +265,8 @@ def _filled(row: Row, line: str, values: Mapping[str, str], here: Here) -> Found
 
 def _do(step: Step, values: Mapping[str, str], *, at_home: bool) -> Do:
     at = HERE if at_home else step.at
-    return Do(step.command.format_map(values), step.note.format_map(values), at, step.instead)
+    note = "; ".join(part for part in (step.note, "" if at_home else step.away) if part)
+    return Do(step.command.format_map(values), note.format_map(values), at, step.instead)
 
 
 def _names(template: str) -> set[str]:

@@ -14,10 +14,10 @@ NAMES = (
         "no-address",
         (r"cannot validate certificate for (?P<name>\S+) because it doesn't contain any IP SANs",),
         "docker, podman, skopeo, buildah, containerd, crane",
-        "The registry's certificate has the address {name} in its common name or among its DNS names, where no client "
-        "looks; it must stand in subjectAltName as an IP.",
-        (Step("./inv cert.renew --names {name}", at=REGISTRY),),
-        ("names",),
+        "The certificate that was shown does not name the address {name} as an IP in subjectAltName; in its common "
+        "name or among its DNS names no client looks for one.",
+        (Step("./inv cert.renew --names {name}", at=REGISTRY, away="if that is your registry"),),
+        ("names", "proxy"),
     ),
     Row(
         "common-name",

@@ -80,9 +80,10 @@ IMAGES = (
             r"MANIFEST_UNKNOWN|NAME_UNKNOWN|/manifests/\S*: not found",
         ),
         "every client",
-        "The registry answers, and has no image of that name and tag.",
+        "The registry answers, and has no image of that name and tag: nobody has pushed it yet, or it is spelt "
+        "otherwise there.",
         (
-            Step("curl --cacert certs/ca.crt {url}/v2/_catalog", "lists what it has"),
+            Step("curl --cacert certs/ca.crt {url}/v2/_catalog", "lists what it has; push first what is missing"),
             Step(
                 "docker restart {container}", "where a garbage collection ran: then push again", REGISTRY, instead=True
             ),

@@ -16,12 +16,14 @@ class Step:
         note: What to know of it, short: it is shown as the comment behind the command.
         at: HERE, where the message was seen, or REGISTRY, on the registry's machine.
         instead: Whether it takes the place of the steps before it.
+        away: What to know of it besides, where the registry is another machine's.
     """
 
     command: str
     note: str = ""
     at: str = HERE
     instead: bool = False
+    away: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Row:
     look: tuple[str, ...] = ()
 
 
-TRUST = Step("./inv trust.linux{where}", "with certs/ca.crt of the registry's machine in certs/ here")
+HANDED = "with certs/ca.crt of the registry's machine in certs/ here"
+TRUST = Step("./inv trust.linux{where}", away=HANDED)
 RENEW = Step("./inv cert.renew", at=REGISTRY)
 _AUTHORITY = Step("./inv cert --force && ./inv registry.tls", "makes a new authority", at=REGISTRY)
 ANEW = (

@@ -107,7 +107,7 @@ def test_real_clients_are_refused_where_they_do_not_and_nobody_is_blamed_who_was
         row = rows[name]
         assert (row.verdict, row.counts, row.bad) == (Verdict.REFUSED, False, False)
         assert "unable to get local issuer certificate" in row.reason or "self-signed" in row.reason
-        assert row.cure == "./inv trust.linux --system"
+        assert row.cure == "./inv trust.linux --only system"
     assert not [path for path in held if "/manifests/" in path]
 
 
@@ -282,7 +282,7 @@ def test_a_registry_that_wants_a_login_is_asked_as_far_as_that_goes(
     ("name", "reason", "system", "said"),
     [
         ("podman", X509, "Linux", "./inv trust.linux --only podman"),
-        ("curl", "SSL certificate problem: unable to get local issuer", "Linux", "./inv trust.linux --system"),
+        ("curl", "SSL certificate problem: unable to get local issuer", "Linux", "./inv trust.linux --only system"),
         ("java", "PKIX path building failed", "Linux", "./inv trust.linux --only java"),
         ("docker", X509, "Darwin", "./inv trust.macos"),
         ("docker", "x509: certificate has expired", "Linux", "./inv cert.renew"),

@@ -20,7 +20,7 @@ X509 = "x509: certificate signed by unknown authority"
 SHORT, LONG = "192.168.0.12", "192.168.0.12:443"
 ACCEPTED = Row("docker", "28.5.1", SHORT, Verdict.ACCEPTED, counts=True)
 REFUSED = Row("podman", "4.3.1", SHORT, Verdict.REFUSED, True, X509, "./inv trust.linux --only podman")  # noqa: FBT003
-IDLE = Row("curl", "7.88.1", SHORT, Verdict.REFUSED, False, "SSL certificate problem", "./inv trust.linux --system")  # noqa: FBT003
+IDLE = Row("curl", "7.88.1", SHORT, Verdict.REFUSED, False, "SSL certificate", "./inv trust.linux --only system")  # noqa: FBT003
 ABSENT = Row("crane", "", "", Verdict.ABSENT, counts=False)
 
 
@@ -49,7 +49,7 @@ def test_a_table_gives_the_reason_and_the_cure_and_only_the_cure_to_who_was_not_
     shown = _rows(REFUSED, IDLE, ABSENT, make_settings=make_settings)
     assert [row[3] for row in shown] == [
         f"{X509}\n./inv trust.linux --only podman",
-        "nobody asked for it: ./inv trust.linux --system",
+        "nobody asked for it: ./inv trust.linux --only system",
     ]
 
 

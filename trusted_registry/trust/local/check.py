@@ -311,4 +311,4 @@ def cure(client: Client, reason: str) -> str:
         return answers.cure(reason)
     if platform.system() == "Darwin":
         return "./inv trust.macos"
-    return "./inv trust.linux --system" if client.store == "system" else f"./inv trust.linux --only {client.store}"
+    return f"./inv trust.linux --only {client.store}"
