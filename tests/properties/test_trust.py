@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from tests import forge
-from tests.properties.inputs import has_a_cure, share, taken, typed
+from tests.properties.inputs import has_a_cure, load, share, taken, typed
 from trusted_registry import address
 from trusted_registry.certificate import native
 from trusted_registry.errors import RegistryError
@@ -148,10 +148,12 @@ JSON = st.recursive(
     indent=st.sampled_from([None, 1, 4, "\t"]),
     settings=taken("registry.address", "registry.plain_port"),
 )
+@example(before={"\ud800\udcff": None}, indent=None, settings=load())
 def test_daemon_json_gains_the_registry_and_nothing_else_and_loses_it_again(
     before: object, indent: int | str | None, settings: Settings
 ) -> None:
     text, registry = json.dumps(before, indent=indent), address.reference(settings.address, settings.plain_port)
+    before = json.loads(text)  # two halves of a letter, one after the other, come back as the letter
     try:
         after = insecure.added(text, registry, Path("daemon.json"))
     except RegistryError as refused:
