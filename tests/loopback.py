@@ -27,6 +27,8 @@ HOST = "127.0.0.1"
 class _Registry(http.server.BaseHTTPRequestHandler):
     """Answers as a registry does where nobody logged in."""
 
+    api = "registry/2.0"
+
     def do_GET(self) -> None:
         """Say what /v2/ says."""
         ready = self._status()
@@ -76,6 +78,7 @@ class _Registry(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         for header, value in (more or {}).items():
             self.send_header(header, value)
+        self.send_header("Docker-Distribution-Api-Version", self.api)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import forge
-from tests.doctor.conftest import ADDRESS, contained, found, only, wired
+from tests.doctor.conftest import ADDRESS, contained, found, only, stored, wired
+from trusted_registry.certificate import inspect
 from trusted_registry.doctor import checks
 from trusted_registry.doctor.facts import Disk, Facts, Kept
 from trusted_registry.doctor.finding import Chmod, Restart
@@ -215,6 +216,24 @@ def test_an_address_that_a_flag_said_is_taken_back_and_not_gone_round_once(
 )
 def test_a_registry_that_does_not_speak_as_it_should_is_found(change: dict[str, object], machine: Machine) -> None:
     assert found(wired(machine, **change)) == ["protocol"]
+
+
+@pytest.mark.parametrize("change", [{"status": 404}, {"refused": "wrong version number", "status": 0, "shown": None}])
+def test_of_what_is_no_registry_at_another_machine_nothing_else_is_told(
+    change: dict[str, object], machine: Machine
+) -> None:
+    forge.save(forge.server(machine.signer, names=("10.9.9.9",)), machine.folder, "other")
+    other = inspect.read(machine.folder / "other.crt")
+    facts = replace(wired(machine, **{"shown": other, "distrust": "unknown", **change}), remote=True, issued=None)
+    finding = only(replace(facts, stores=stored(machine, "docker")), "protocol")
+    assert finding.fix is None
+    assert "on the registry's machine" in finding.cure[0]
+
+
+@pytest.mark.parametrize("change", [{"status": 200}, {"status": 401}, {"status": 503, "api": "registry/2.0"}])
+def test_of_a_registry_at_another_machine_the_rest_is_told_too(change: dict[str, object], machine: Machine) -> None:
+    facts = replace(wired(machine, **change), remote=True, issued=None, stores=stored(machine, "docker"))
+    assert "certs.d" in found(facts)
 
 
 def test_a_login_that_is_asked_for_is_healthy(machine: Machine) -> None:

@@ -51,6 +51,15 @@ def test_a_login_is_a_status_of_its_own(folder: Path) -> None:
         assert wire.ask(HOST, port, folder / "ca.crt", inspect.now()).status == 401
 
 
+def test_a_registry_that_is_not_well_is_told_from_what_is_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with loopback.registry(folder / "domain.crt", status=503) as port:
+        seen = wire.ask(HOST, port, folder / "ca.crt", inspect.now())
+        monkeypatch.setattr(loopback._Registry, "api", "")
+        other = wire.ask(HOST, port, folder / "ca.crt", inspect.now())
+    assert (seen.strange, seen.status, seen.api) == (False, 503, "registry/2.0")
+    assert (other.strange, other.status, other.api) == (True, 503, "")
+
+
 def test_plain_http_is_told_from_tls(folder: Path) -> None:
     with loopback.registry(None) as port:
         seen = wire.ask(HOST, port, folder / "ca.crt", inspect.now())

@@ -67,10 +67,13 @@ UNREACHED = ("dns", "served")
 def judge(facts: Facts, client: str = "") -> list[Finding]:
     """Return what is wrong, in the table's order; about one client's store alone where that is named.
 
-    Of another machine's registry that does not answer, that alone: nobody knows whether there is one to be trusted.
+    Of another machine's registry that does not answer, that alone: nobody knows whether there is one to be trusted;
+    and so where something else answers.
     """
     found = dict.fromkeys(finding for check in CHECKS for finding in check.judge(facts))
     if facts.remote and facts.wire and facts.wire.silent:
         causes = (finding for key in UNREACHED for finding in found if finding.check == key)
         return list(causes)[:1]
+    if facts.remote and facts.wire and facts.wire.strange:
+        return [finding for finding in found if finding.check == "protocol"]
     return [finding for finding in found if not client or finding.client in ("", client)]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import address
 from trusted_registry.doctor.checks_certificate import THERE
+from trusted_registry.doctor.facts import READY
 from trusted_registry.doctor.finding import Finding, Restart, Start
 from trusted_registry.messages import catalogue
 
@@ -22,7 +23,6 @@ ROOM = 500 << 20
 """Bytes that should be free for images: a few layers."""
 INODES = 0.02
 """Share of the inodes that should be free."""
-READY = (200, 401)
 
 
 def container(facts: Facts) -> Iterator[Finding]:
@@ -168,19 +168,20 @@ def protocol(facts: Facts) -> Iterator[Finding]:
         )
     elif wire.refused:
         yield Finding("protocol", f"{at}: {wire.refused}", "TLS fails there.", (f"./inv registry.logs{there}",))
+    elif wire.status not in READY:
+        where = (f"./inv status{THERE}: its address",) if facts.remote else ()
+        yield Finding(
+            "protocol",
+            f"/v2/ at {at} answers with status {wire.status}",
+            "A registry answers 200, or 401 where it wants a login: something else listens there, or it is not well.",
+            (*where, f"./inv registry.logs{there}"),
+        )
     elif wire.outdated:
         yield Finding(
             "protocol",
             f"{at} accepts TLS 1.1",
             "It was given up in 2021 for what can be done to it (RFC 8996).",
             (f"./inv registry.stop && ./inv registry.tls{there}",),
-        )
-    elif wire.status not in READY:
-        yield Finding(
-            "protocol",
-            f"/v2/ at {at} answers with status {wire.status}",
-            "A registry answers 200, or 401 where it wants a login: something else listens there, or it is not well.",
-            (f"./inv registry.logs{there}",),
         )
 
 

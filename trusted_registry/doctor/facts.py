@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from trusted_registry.trust.local.look import Item
     from trusted_registry.trust.row import Store
 
+READY = (200, 401)
+"""What /v2/ of a registry answers: that it is there, or that it wants a login."""
+
 
 @dataclass(frozen=True)
 class Wire:
@@ -36,6 +39,7 @@ class Wire:
         protocol: Such as TLSv1.3.
         outdated: Whether it accepts TLS 1.1, which nothing should.
         status: What /v2/ answered; 0 where nothing was heard.
+        api: What the answer's Docker-Distribution-Api-Version says, which a registry sends with errors too; or "".
         login: What it asks for to log in, such as Basic or Bearer; "" where it asks for nothing.
         skew: Seconds by which this machine's clock is ahead of the registry's; None where its answer has no date.
     """
@@ -51,8 +55,14 @@ class Wire:
     protocol: str = ""
     outdated: bool = False
     status: int = 0
+    api: str = ""
     login: str = ""
     skew: float | None = None
+
+    @property
+    def strange(self) -> bool:
+        """Whether what answers is no registry, by what it says or cannot say."""
+        return bool(self.refused or (self.status and self.status not in READY and not self.api))
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,8 @@ def _answer(found: Wire, at: probe.Endpoint, now: datetime.datetime) -> Wire:
     except (OSError, http.client.HTTPException) as error:
         return replace(found, refused=_reason(error))
     login = headers.get("www-authenticate", "").partition(" ")[0]
-    return replace(found, status=status, login=login, skew=_skew(headers.get("date", ""), now))
+    api = headers.get("docker-distribution-api-version", "")
+    return replace(found, status=status, api=api, login=login, skew=_skew(headers.get("date", ""), now))
 
 
 def _skew(date: str, now: datetime.datetime) -> float | None:
