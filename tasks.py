@@ -472,7 +472,7 @@ def doctor(
 
 @task(help=YES | {"purge": "Remove images, trust and certificates too."})
 def down(c: Context, purge: bool = False, yes: bool = False) -> None:
-    """Stop the registry; with --purge, leave nothing of it behind."""
+    """Stop the registry; with --purge, take images, trust and keys away too."""
     from trusted_registry.chapters import whole
 
     whole.down(_settings(c), _terminal(c, yes=yes), purge=purge)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 from typing import TYPE_CHECKING, NoReturn
@@ -17,6 +18,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.registry import connection
 from trusted_registry.registry import engine as engines
 from trusted_registry.registry.answers import AccessDenied
+from trusted_registry.trust.local import ledger
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,3 +114,49 @@ def test_what_depends_on_whether_the_registry_runs_is_refused_before_anything_is
         users.add(settings, Recorder(secret="a long password"), name="ada")  # noqa: S106 - of a test
     assert snapshot(settings.root) == before
     whole.down(settings, Recorder(dry=True), purge=True)
+
+
+class _Empty:
+    """An engine that answers, and has nothing of ours but what a test gives it."""
+
+    here, silence = True, None
+
+    def __init__(self, volumes: tuple[str, ...] = ()) -> None:
+        self._volumes = volumes
+
+    def find(self, _name: str) -> None:
+        """Have no container."""
+
+    def has_volume(self, name: str) -> bool:
+        """Have the volumes that were given."""
+        return name in self._volumes
+
+
+def _purged(settings: Settings, engine: _Empty, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    """Return what a purge said and asked that nobody agreed to."""
+    monkeypatch.setattr(engines, "perhaps", lambda _edge: engine)
+    edge = Recorder(answer=False)
+    with contextlib.suppress(RegistryError):
+        whole.down(settings, edge, purge=True)
+    return edge
+
+
+def test_a_purge_asks_nothing_where_there_is_nothing_to_remove(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edge = _purged(make_settings(), _Empty(), monkeypatch)
+    assert (edge.asked, [line.startswith("There is nothing to remove") for line in edge.said]) == ([], [True])
+
+
+@pytest.mark.parametrize("left", ["a volume", "certs/ca.crt", "certs/users/htpasswd", "certs/.unproved", "trust"])
+def test_a_purge_asks_where_anything_is_left(
+    left: str, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make_settings()
+    if left.startswith("certs/"):
+        (settings.root / left).parent.mkdir(parents=True)
+        (settings.root / left).touch()
+    if left == "trust":
+        monkeypatch.setattr(ledger, "read", lambda _: [ledger.entry("docker", settings.root, b"", by=settings.root)])
+    volumes = (settings.volume,) if left == "a volume" else ()
+    assert len(_purged(settings, _Empty(volumes), monkeypatch).asked) == 1

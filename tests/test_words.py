@@ -28,6 +28,11 @@ pytestmark = pytest.mark.process
         ("crt", "There is no task 'crt'.", "Did you mean cert? ./inv --list"),
         ("--help trsut.linux", "There is no task 'trsut.linux'.", "Did you mean trust.linux? ./inv --list"),
         ("zzzzz", "There is no task 'zzzzz'.", "./inv --list"),
+        (
+            "registry.user",
+            "registry.user is a chapter. Its tasks: registry.user.add, registry.user.list, registry.user.remove.",
+            "./inv --list registry.user",
+        ),
         ("it's", 'There is no task "it\'s".', "./inv --list"),
         ("up --names", "--names needs a value.", "./inv --help up"),
         (

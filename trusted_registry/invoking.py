@@ -103,6 +103,8 @@ def _misunderstood(error: ParseError, tasks: Iterable[str], core: ParserContext)
         if word.startswith("-"):
             flags = (*(error.context.flags if task and error.context else ()), *core.flags)
             return _unknown(f"{task or './inv'} has no flag {word}.", word, flags, of_task)
+        if within := sorted(name for name in tasks if name.startswith(f"{word}.")):
+            return SettingError(f"{word} is a chapter. Its tasks: {', '.join(within)}.", cure=f"./inv --list {word}")
         return _unknown(f"There is no task {word!r}.", word, tasks, "./inv --list")
     if lacking := re.match(r"Flag <Argument: ([\w-]+)", said):
         return SettingError(f"--{lacking[1]} needs a value.", cure=of_task)

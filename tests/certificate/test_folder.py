@@ -49,8 +49,9 @@ def test_a_client_s_machine_needs_no_key_to_trust(issued: Path) -> None:
 @pytest.mark.parametrize("change", [_without(*NAMES), _without("ca.crt", "ca.key")])
 def test_a_folder_without_anything_to_trust_says_so(change: Callable[[Path], None], issued: Path) -> None:
     change(issued)
-    with pytest.raises(RegistryError, match="holds no certificate to trust"):
+    with pytest.raises(RegistryError, match="holds no certificate to trust") as caught:
         issue.trusted(issued)
+    assert caught.value.cure.startswith("./inv up ")
 
 
 # The configuration

@@ -200,6 +200,33 @@ def test_without_a_registry_a_user_is_kept_for_its_next_start(settings: Settings
     assert (engine.done, "next start" in edge.said[-1], opens(settings.folder, ADA)) == ([], True, True)
 
 
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize(
+    ("task", "name", "wrong"),
+    [
+        (chapter.add, "bob", "has 3 characters"),
+        (chapter.remove, "bob", "There is no user"),
+        (chapter.remove, "ada", "Nobody was removed"),
+    ],
+)
+def test_a_command_that_did_not_run_is_not_shown(
+    task: Callable[..., None], name: str, wrong: str, settings: Settings
+) -> None:
+    users.put(settings.folder, ADA)
+    edge = Recorder(secret="abc", answer=False)  # noqa: S106 - too short on purpose
+    with pytest.raises(RegistryError, match=wrong):
+        task(settings, edge, name=name)
+    assert edge.commands == []
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_command_that_changes_who_may_use_the_registry_is_shown(settings: Settings) -> None:
+    edge = Recorder(secret=ADA.password)
+    chapter.add(settings, edge, name="ada")
+    chapter.remove(settings, edge, name="ada")
+    assert [argv[:2] for argv in edge.commands] == [["htpasswd", "-c"], ["htpasswd", "-D"]]
+
+
 def test_the_last_user_goes_only_if_a_person_says_so(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
     users.put(settings.folder, ADA)
     _up(settings, engine, edge)

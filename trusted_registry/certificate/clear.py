@@ -16,13 +16,17 @@ KITS = f"trust-*-{'[0-9a-f]' * 16}."
 """What `trust.kit` writes by default beside the certificate that is in it."""
 
 
-def everything(folder: Path, edge: Edge) -> None:
-    """Take away every file that was issued or rendered into a folder, kits and their pages too."""
+def found(folder: Path) -> list[Path]:
+    """Return every file that was issued or rendered into a folder, kits and their pages too."""
     issued = ("ca.key", "ca.crt", "domain.key", "domain.crt", openssl.CONFIG)
     names = (*issued, "registry.yml", "registry-plain.yml", given.FILE)
     kits = sorted([*folder.glob(f"{KITS}sh"), *folder.glob(f"{KITS}html")])
-    for path in (*(folder / name for name in names), *kits):
-        if path.exists():
-            edge.command(["rm", str(path)])
-            if not edge.dry:
-                files.remove(path, keep=folder)
+    return [path for path in (*(folder / name for name in names), *kits) if path.exists()]
+
+
+def everything(folder: Path, edge: Edge) -> None:
+    """Take all of them away."""
+    for path in found(folder):
+        edge.command(["rm", str(path)])
+        if not edge.dry:
+            files.remove(path, keep=folder)

@@ -110,7 +110,8 @@ def trusted(folder: Path, *, dry: bool = False) -> Facts:
                 return found
     raise RegistryError(
         f"{folder} holds no certificate to trust.",
-        cure="Make one with ./inv cert, or copy certs/ca.crt here from the registry's machine.",
+        cure="./inv up makes one and runs the registry, ./inv cert makes it alone; "
+        "or copy certs/ca.crt here from the registry's machine.",
     )
 
 

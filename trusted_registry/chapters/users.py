@@ -31,11 +31,11 @@ def add(settings: Settings, edge: Edge, *, name: str) -> None:
             "The registry here speaks plain HTTP: everybody on the way could read the password.",
             cure="./inv registry.tls first, then this again; or all at once: ./inv up",
         )
+    login = None if edge.dry else Login(name, users.password(edge.secret(f"Password of {name}")))
     create = [] if users.wanted(settings.folder) else ["-c"]
     edge.command(["htpasswd", *create, "-B", "-C", str(users.COST), str(users.place(settings.folder)), name])
-    if edge.dry:
+    if login is None:
         return
-    login = Login(name, users.password(edge.secret(f"Password of {name}")))
     new = users.put(settings.folder, login)
     edge.say(f"user: {name}, {'added' if new else 'has a new password'}")
     if not (running and running.role == "tls"):
@@ -54,8 +54,9 @@ def remove(settings: Settings, edge: Edge, *, name: str) -> None:
     Raises:
         RegistryError: There is no such user, or nobody agreed.
     """
-    edge.command(["htpasswd", "-D", str(users.place(settings.folder)), name])
+    command = ["htpasswd", "-D", str(users.place(settings.folder)), name]
     if edge.dry:
+        edge.command(command)
         return
     known = users.known(settings.folder)
     if name not in known:
@@ -65,6 +66,7 @@ def remove(settings: Settings, edge: Edge, *, name: str) -> None:
         raise RegistryError("Nobody was removed.", cure="./inv registry.user.add lets another user in first.")
     engine = engines.perhaps(edge)
     running = engine.find(settings.container)
+    edge.command(command)
     users.remove(settings.folder, name)
     edge.say(f"user: {name}, removed")
     if not (running and running.role == "tls" and running.state == "running"):

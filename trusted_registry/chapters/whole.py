@@ -11,7 +11,7 @@ from trusted_registry.chapters import cert, registry, trust
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
 from trusted_registry.registry import prove, serve, users
-from trusted_registry.trust.local import takeback
+from trusted_registry.trust.local import ledger, takeback
 from trusted_registry.trust.local.here import Choice
 
 if TYPE_CHECKING:
@@ -85,9 +85,12 @@ def _unproved(mark: Path, engine: Engine, edge: Edge) -> bool:
 
 def down(settings: Settings, edge: Edge, *, purge: bool) -> None:
     """Stop the registry; when purging, take away images, trust, keys and certificates too."""
+    engine = engines.perhaps(edge)
+    if purge and not edge.dry and not _remains(settings, engine):
+        cert.tell(edge, "There is nothing to remove: no registry, image, trust or certificate of this checkout.")
+        return
     if purge and not edge.ask("Remove every image, this machine's trust, and all keys and certificates?"):
         raise RegistryError("Nothing was removed.", cure="./inv down without --purge only stops the registry.")
-    engine = engines.perhaps(edge)
     stopped = serve.stop(settings, engine, edge, purge=purge)
     if purge:
         mark = settings.folder / UNPROVED
@@ -101,3 +104,16 @@ def down(settings: Settings, edge: Edge, *, purge: bool) -> None:
     else:
         state = "stopped" if stopped else "was not running"
         cert.tell(edge, f"registry: {state}; images, trust and certificates are kept")
+
+
+def _remains(settings: Settings, engine: Engine) -> bool:
+    """Whether there is anything to purge, or an engine that does not answer may have it."""
+    return bool(
+        not engine.here
+        or engine.find(settings.container)
+        or engine.has_volume(settings.volume)
+        or (settings.folder / UNPROVED).exists()
+        or users.wanted(settings.folder)
+        or clear.found(settings.folder)
+        or any(entry.by == str(settings.root) for entry in ledger.read(ledger.where()))
+    )
