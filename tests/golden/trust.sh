@@ -18,7 +18,7 @@ nl='
 '
 IFS=$nl
 mine=trusted-registry ended='' status=1
-kit_sum='b14fc1b34c75849a749ba0144ea0a9531426a1be1a5c4b103e97556d798bb852'
+kit_sum='8250b617d7a812150682f95857ae9ee7f0cbc960c44aab6f5486fe0410e1b544'
 fingerprint='1c5499358740c4da499af5fbb81fa9bd34e8d801a522a35e4f16a364863a2155'
 id='1c5499358740c4da'
 registry=192.168.0.12
@@ -1185,7 +1185,7 @@ stores() {
     store k3s k3s 'k3s, k3d' machine found 'reads registries.yaml when it starts' 'systemctl restart k3s || systemctl restart k3s-agent'
     store buildx buildkit 'docker buildx, container driver' user found 'copies the certificates into a builder when that is made' 'docker buildx rm --keep-state BUILDER && docker buildx create --name BUILDER'
     store buildkit buildkit buildkitd machine found 'reads buildkitd.toml when it starts' 'systemctl restart buildkit'
-    store system-debian-java system 'Java, told by the system' machine asked 'reads its certificates when it starts' 'start your Java programs again'
+    store system-debian-java system 'Java, through the system store' machine asked 'reads its certificates when it starts' 'start your Java programs again'
     store system-debian system 'curl, git, helm, oras, crane, Python' machine asked '' ''
     store system-rhel system 'curl, git, helm, oras, crane, Python' machine asked '' ''
     store system-arch system 'curl, git, helm, oras, crane, Python' machine asked '' ''

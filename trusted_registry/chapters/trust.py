@@ -17,12 +17,14 @@ from trusted_registry.trust.clients import buildkit, containerd, macos
 from trusted_registry.trust.elsewhere import kit
 from trusted_registry.trust.local import anchor, daemon, here, ledger, overview, takeback
 from trusted_registry.trust.local.here import EVERY, Choice
+from trusted_registry.trust.local.look import State
 
 if TYPE_CHECKING:
     from trusted_registry.edge import Edge
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
     from trusted_registry.trust.local.here import Outcome
+    from trusted_registry.trust.local.overview import Place
     from trusted_registry.trust.row import Store
 
 
@@ -220,19 +222,17 @@ def _tell_refusals(freed: list[str], engine: Engine, edge: Edge) -> None:
 
 def listed(settings: Settings, edge: Edge, which: Choice) -> tuple[str, list[str], list[list[str]]]:
     """Return title, columns and rows of what each client here trusts, one row a client and spelling."""
-    rows = _listed(settings, edge, which)
-    found = [[row["client"], row["registry"], row["state"]] for row in rows]
+    asked = bool(which.only)
+    found = [
+        [it.store.clients, it.spelling, it.said if asked else _unless_asked(it)]
+        for it in _listed(settings, edge, which)
+    ]
     return "Trust on this machine; --json says where", ["Client", "Registry", "State"], found
 
 
 def as_json(settings: Settings, edge: Edge, which: Choice) -> str:
     """Return the same as JSON, with a final newline."""
-    return json.dumps(_listed(settings, edge, which), indent=2) + "\n"
-
-
-def _listed(settings: Settings, edge: Edge, which: Choice) -> list[dict[str, str]]:
-    found = overview.overview(settings, engines.perhaps(edge, quiet=True), which, dry=edge.dry)
-    return [
+    found = [
         {
             "store": place.store.name,
             "client": place.store.clients,
@@ -240,5 +240,16 @@ def _listed(settings: Settings, edge: Edge, which: Choice) -> list[dict[str, str
             "state": place.said,
             "where": place.where,
         }
-        for place in found
+        for place in _listed(settings, edge, which)
     ]
+    return json.dumps(found, indent=2) + "\n"
+
+
+def _listed(settings: Settings, edge: Edge, which: Choice) -> list[Place]:
+    return overview.overview(settings, engines.perhaps(edge, quiet=True), which, dry=edge.dry)
+
+
+def _unless_asked(place: Place) -> str:
+    """Return what a store says, and that nobody need wonder where trust is absent that is written on request alone."""
+    idle = place.store.on_request and place.said == State.ABSENT.value
+    return f"{place.said}, not asked for: --system" if idle else place.said

@@ -112,7 +112,7 @@ STORES: tuple[Store, ...] = (
     Store(
         key="system-debian-java",
         name="system",
-        clients="Java, told by the system",
+        clients="Java, through the system store",
         scope=MACHINE,
         signs=Signs(paths=("/etc/ca-certificates/update.d/jks-keystore",)),
         database=rules.keystore("debian:{name}.pem"),

@@ -189,6 +189,21 @@ def test_json_says_where_and_the_table_says_whose(
     assert {len(row) for row in table} == {len(columns)}
 
 
+def test_a_store_that_nobody_asked_for_is_not_just_absent(
+    machine: Machine, settings: Settings, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "perhaps", lambda *_arguments, **_options: nobody())
+    machine.folder("/usr/local/share/ca-certificates")
+
+    def states(choice: Choice) -> dict[str, str]:
+        return {row[0].partition(",")[0]: row[2] for row in trust.listed(settings, edge, choice)[2]}
+
+    said = states(Choice(system=True))
+    assert (said["Docker Engine"], said["curl"]) == ("absent", "absent, not asked for: --system")
+    assert states(Choice(only=("system",)))["curl"] == "absent"
+    assert {row["state"] for row in json.loads(trust.as_json(settings, edge, Choice(system=True)))} == {"absent"}
+
+
 @pytest.mark.usefixtures("machine")
 def test_status_says_the_same(settings: Settings) -> None:
     _trust(settings)

@@ -544,8 +544,8 @@ def test_a_person_is_told_of_stores_by_whose_they_are_and_never_by_our_keys(
     chapter.written(settings, nobody(), edge, Choice(system=True))
     chapter.remove(settings, edge, everyone=False)
     said = "\n".join([*edge.said, *edge.warned])
-    assert "Java, told by the system: it reads its certificates when it starts, so: start your Java" in said
+    assert "Java, through the system store: it reads its certificates when it starts, so: start your Java" in said
     assert said.count("k3s, k3d: it reads registries.yaml when it starts") == 2
-    assert "in the store of Java, told by the system" in said
+    assert "in the store of Java, through the system store" in said
     assert [row.key for row in stores.STORES if "-" in row.key and row.key in said] == []
     assert not re.search(r"^(system|java|k3s|nss): ", said, re.MULTILINE)
