@@ -6,13 +6,14 @@ import dataclasses
 import os
 import shutil
 import socket
-from types import SimpleNamespace
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 
 from tests import forge, loopback
+from tests.recorder import Recorder
 from tests.registry.engines import OnLoopback, as_engine, container
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.conftest import MakeSettings
-    from tests.recorder import Recorder
     from trusted_registry.settings import Settings
 
 FOREIGN = container(role=None, digest=None, image="nginx")
@@ -167,7 +167,8 @@ def test_a_port_that_a_container_holds_is_named_with_it(settings: Settings, edge
     engine.port_is_taken = True
     with pytest.raises(RegistryError, match=f"Port {settings.port} is in use by the container web") as caught:
         _tls(settings, engine, edge)
-    assert caught.value.cure.startswith("docker stop web; or: Use another port: INVOKE_REGISTRY_PLAIN_PORT=")
+    plain = f"INVOKE_REGISTRY_PLAIN_PORT={settings.port + 1} ./inv registry.basic"
+    assert caught.value.cure == f"docker stop web; or use another port: {plain}"
     both = dataclasses.replace(settings, plain_port=5000)
     assert ports.held(settings.port, both, as_engine(engine)).cure.endswith(f" ./inv up --port {settings.port + 1}")
 
@@ -190,15 +191,66 @@ def test_a_port_that_docker_keeps_for_nobody_is_told_as_such_with_the_engine_s_r
     assert "sudo service docker restart" in caught.value.cure
 
 
-@pytest.mark.parametrize(("at", "said"), [("4430", "in use by"), ("443", "Docker keeps"), ("44", "in use by")])
-def test_a_proxy_of_docker_that_outlived_its_container_is_known_by_its_port(
-    at: str, said: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+def _named(name: str) -> str:
+    """Return a program that listens on a port of its own under a name, tells the port, and waits."""
+    told = "import socket,sys; it = socket.create_server(('127.0.0.1', 0)); print(it.getsockname()[1], flush=True)"
+    return f'exec -a {name} {sys.executable} -c "{told}; sys.stdin.read()" -host-port 443 -container-port 5000'
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("name", "said"), [("/usr/bin/docker-proxy", "Docker keeps"), ("docker-web", "in use by")])
+def test_a_proxy_of_docker_that_outlived_its_container_is_known_by_the_port_that_it_holds_itself(
+    name: str, said: str, settings: Settings
 ) -> None:
-    proxy = ["/usr/bin/docker-proxy", "-proto", "tcp", "-host-port", at, "-container-port", "5000"]
-    processes = [SimpleNamespace(info={"cmdline": words}) for words in (None, [], proxy)]
-    monkeypatch.setattr(psutil, "process_iter", lambda _wanted: processes)
-    monkeypatch.setattr(ports, "listeners", lambda _port: [None])
-    assert said in ports.held(443, settings, as_engine(OnLoopback())).message
+    command = ["bash", "-c", _named(name)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        port = int(process.stdout.readline())
+        assert said in ports.held(port, settings, as_engine(OnLoopback())).message
+        with socket.create_server((loopback.HOST, 0)) as another:  # a proxy elsewhere is not to blame for this one
+            own = another.getsockname()[1]
+            assert f"(process {os.getpid()})" in ports.held(own, settings, as_engine(OnLoopback())).message
+        process.communicate("")
+
+
+@pytest.mark.parametrize(("found", "look"), [([None], "sudo ss -ltnp 'sport = :443'"), (None, "sudo lsof ")])
+def test_a_port_that_another_user_s_process_holds_comes_with_what_names_it(
+    found: list[None] | None, look: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ports, "listeners", lambda _port: found)
+    error = ports.held(443, settings, as_engine(OnLoopback()))
+    assert (error.message, error.cure.startswith(look)) == ("Port 443 is in use by a process of another user.", True)
+
+
+@pytest.mark.parametrize(
+    ("listen", "by", "expected"),
+    [
+        ("", "127.0.0.1", True),
+        ("127.0.0.1", "127.0.0.1", True),
+        ("192.168.0.12", "", True),
+        ("192.168.0.12", "127.0.0.1", False),
+    ],
+)
+def test_a_port_is_taken_where_the_registry_is_to_listen_or_everywhere(listen: str, by: str, *, expected: bool) -> None:
+    with socket.create_server((by, 0)) as server:
+        port = server.getsockname()[1]
+        assert ports.taken(listen, port) is expected
+    assert not ports.taken(listen, port)
+
+
+def test_a_taken_port_is_refused_before_anything_is_made_and_the_registry_s_own_is_not(
+    settings: Settings, engine: OnLoopback, edge: Recorder
+) -> None:
+    serve.check_port(settings, as_engine(engine), edge)
+    with socket.create_server((loopback.HOST, settings.port)):
+        with pytest.raises(RegistryError, match=rf"in use by .*\(process {os.getpid()}\)"):
+            serve.check_port(settings, as_engine(engine), edge)
+        serve.check_port(settings, as_engine(engine), Recorder(dry=True))
+        engine.running = dataclasses.replace(container(), port=settings.port)
+        serve.check_port(settings, as_engine(engine), edge)
+        engine.running = dataclasses.replace(engine.running, state="exited")
+        with pytest.raises(RegistryError, match="in use by"):
+            serve.check_port(settings, as_engine(engine), edge)
 
 
 def test_a_port_that_nobody_holds_has_no_listener() -> None:

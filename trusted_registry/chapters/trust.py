@@ -175,7 +175,7 @@ def _secure(settings: Settings, engine: Engine, edge: Edge) -> None:
     plain = dataclasses.replace(settings, port=settings.plain_port)
     left = dict.fromkeys([*here.unverified(settings, engine), *here.unverified(plain, engine)])
     if left:
-        edge.warn(f"the engine still verifies nothing at {', '.join(left)}, by another's doing: {daemon.BY_HAND}")
+        edge.warn(f"the engine still verifies nothing at {', '.join(left)}, by another's doing: {daemon.by_hand()}")
 
 
 def remove(settings: Settings, edge: Edge, *, everyone: bool) -> None:

@@ -35,6 +35,7 @@ def up(settings: Settings, edge: Edge) -> None:
 
 def _up(settings: Settings, engine: Engine, edge: Edge) -> None:
     given.recall(settings, edge)
+    serve.check_port(settings, engine, edge)
     issued = issue.bring_up_to_date(settings, edge)
     cert.tell_certificate(settings, edge, "made" if issued else "already there")
     mark = settings.folder / UNPROVED

@@ -50,7 +50,7 @@ def insecure(facts: Facts) -> Iterator[Finding]:
             "Then the engine verifies nothing there: whoever answers in the registry's place is believed.",
             ("./inv trust.insecure --remove  # where ./inv trust.insecure put it there",),
             client="docker",
-            instead=(f"{daemon.BY_HAND}  # where somebody else did",),
+            instead=(f"{daemon.by_hand(systemd=facts.systemd)}  # where somebody else did",),
         )
 
 

@@ -17,32 +17,45 @@ def held(port: int, settings: Settings, engine: Engine) -> RegistryError:
     """Return an error that names who holds a port: a container, or a process."""
     container = engine.publisher(port)
     free = port + 8000 if port <= 1024 else port + 1  # noqa: PLR2004 - last privileged port
-    how = f"INVOKE_REGISTRY_PLAIN_PORT={free}" if port == settings.plain_port else f"./inv up --port {free}"
-    other = f"Use another port: {how}"
+    plain = f"INVOKE_REGISTRY_PLAIN_PORT={free} ./inv registry.basic"
+    other = f"use another port: {plain if port == settings.plain_port else f'./inv up --port {free}'}"
     if container:
         return PortTaken(
-            f"Port {port} is in use by the container {container}.", cure=f"docker stop {container}; or: {other}"
+            f"Port {port} is in use by the container {container}.", cure=f"docker stop {container}; or {other}"
         )
-    if listeners(port) == [] or _left_by_docker(port):
+    found = listeners(port)
+    if found == [] or any(_is_docker_s(number) for number in found or [] if number):
         return PortTaken(
             f"Docker keeps port {port} for a container that this engine does not know: another engine's, or one "
             "in whose start it was killed.",
-            cure=f"sudo docker ps shows another's. Where there is none: sudo service docker restart; or: {other}",
+            cure=f"sudo docker ps shows another's. Where there is none: sudo service docker restart; or {other}",
         )
-    return PortTaken(
-        f"Port {port} is in use by {listener(port) or 'a process of another user'}.", cure=f"Stop it; or: {other}"
-    )
+    if who := listener(port):
+        return PortTaken(f"Port {port} is in use by {who}.", cure=f"Stop it; or {other}")
+    look = f"sudo lsof -nP -iTCP:{port} -sTCP:LISTEN" if found is None else f"sudo ss -ltnp 'sport = :{port}'"
+    known = "names it; where it is a docker-proxy that no container has: sudo service docker restart"
+    return PortTaken(f"Port {port} is in use by a process of another user.", cure=f"{look} {known}; or {other}")
 
 
-def _left_by_docker(port: int) -> bool:
+def _is_docker_s(number: int) -> bool:
     """Whether Docker's own proxy listens, as it does for a container: seen after the engine was killed in its start."""
     import psutil
 
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or [""]
-        if words[0].endswith("docker-proxy") and f"-host-port {port} " in " ".join(words):
-            return True
+    with contextlib.suppress(psutil.Error):
+        words = psutil.Process(number).cmdline() or [""]
+        return words[0].rpartition("/")[2] == "docker-proxy"
     return False
+
+
+def taken(listen: str, port: int) -> bool:
+    """Whether something listens where the registry is to listen; False where that cannot be seen.
+
+    Args:
+        listen: The address; "" for all of them.
+        port: The TCP port.
+    """
+    everywhere = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
+    return any(it in (listen, *everywhere) or (not listen and ":" not in it) for it, _number in _listening(port) or [])
 
 
 def listener(port: int) -> str | None:
@@ -57,6 +70,12 @@ def listener(port: int) -> str | None:
 
 def listeners(port: int) -> list[int | None] | None:
     """Return the number of each process that listens on a TCP port, or None for another user's; None where all hide."""
+    found = _listening(port)
+    return None if found is None else [number for _address, number in found]
+
+
+def _listening(port: int) -> list[tuple[str, int | None]] | None:
+    """Return where a TCP port is listened on in this network namespace, and by which process, as far as that shows."""
     import psutil
 
     try:
@@ -64,7 +83,7 @@ def listeners(port: int) -> list[int | None] | None:
     except psutil.AccessDenied:  # macOS, unless root
         return None
     return [
-        connection.pid
+        (str(connection.laddr.ip), connection.pid)
         for connection in connections
         if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
     ]

@@ -164,6 +164,20 @@ def _bring_up(
     return True
 
 
+def check_port(settings: Settings, engine: Engine, edge: Edge) -> None:
+    """Insist that the TLS registry's port is free, or its own, before anything is made for it; not in a dry run.
+
+    Raises:
+        RegistryError: Something else listens there, or the container's name is somebody else's.
+    """
+    if edge.dry:
+        return
+    running = _own(settings, engine)
+    ours = running is not None and running.state == "running" and running.port == settings.port
+    if not ours and ports.taken(settings.listen, settings.port):
+        raise ports.held(settings.port, settings, engine)
+
+
 def _check_free(port: int, engine: Engine) -> None:
     """Insist on a free port before what runs on another one is taken away for it."""
     if engine.publisher(port) or ports.listener(port):

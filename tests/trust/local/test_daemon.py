@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import pwd
+import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +18,7 @@ import pytest
 from tests.disk import mode, snapshot
 from tests.recorder import Recorder
 from tests.trust.engines import StandIn, as_engine
+from trusted_registry import run
 from trusted_registry.certificate import issue
 from trusted_registry.chapters import trust as chapter
 from trusted_registry.errors import RegistryError
@@ -23,7 +28,10 @@ from trusted_registry.trust.local import daemon, here, ledger, takeback
 from trusted_registry.trust.local.here import Choice
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.conftest import MakeSettings
+    from trusted_registry.registry.answers import Info
 
 REGISTRY = "192.168.0.12:5000"
 THEIRS = '{"log-driver":"journald",   "debug": false}\n'
@@ -154,8 +162,10 @@ def test_an_engine_that_does_not_take_it_up_is_an_error(
     deaf = StandIn(deaf=True)
     monkeypatch.setattr(daemon, "reload", lambda *_arguments: deaf.reload(path))
     monkeypatch.setattr(daemon, "TAKEN_UP", 0.05)
-    with pytest.raises(RegistryError, match="did not take up"):
+    with pytest.raises(RegistryError, match="did not take up") as caught:
         _allow(make_settings, deaf, edge)
+    assert ("journalctl --user --unit docker" in caught.value.cure) == Path("/run/systemd/system").is_dir()
+    assert ("/var/log/docker.log" in caught.value.cure) != Path("/run/systemd/system").is_dir()
 
 
 def test_what_the_engine_did_not_take_up_can_still_be_taken_back(
@@ -231,3 +241,70 @@ def test_a_person_hears_what_was_taken_back_and_what_somebody_else_left_there(
     assert [line.partition(", by")[0] for line in edge.warned] == [
         f"the engine still verifies nothing at 192.168.0.12, 192.168.0.12:443, {REGISTRY}"
     ]
+
+
+class _AtASocket(StandIn):
+    """An engine that is reached by a socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def info(self, *, fresh: bool = False) -> Info:
+        """Say what it is."""
+        return dataclasses.replace(super().info(fresh=fresh), socket=f"unix://{self._path}")
+
+
+_LISTEN = """
+import pathlib, socket, sys
+pathlib.Path("/proc/self/comm").write_text(sys.argv[2])
+with socket.socket(socket.AF_UNIX) as server:
+    server.bind(sys.argv[1])
+    server.listen()
+    print("listening", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def _listening(path: Path, name: str) -> Iterator[int]:
+    """Have a process of this name listen at a socket."""
+    argv = [sys.executable, "-c", _LISTEN, str(path), name]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        process.stdout.readline()
+        yield process.pid
+        process.communicate("")
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not hasattr(socket, "SO_PEERCRED"), reason="Linux alone tells who answers at a socket")
+def test_the_engine_that_is_told_is_the_one_that_answers_and_no_other_of_its_name(
+    tmp_path: Path, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon, "_systemd", lambda: False)
+    monkeypatch.setattr(run, "act", lambda argv, _edge, **_options: edge.typed.append(" ".join(argv)))
+    one, two = tmp_path / "one", tmp_path / "two"
+    with _listening(one, "dockerd") as first, _listening(two, "dockerd") as second:
+        for path in (one, two):
+            daemon.reload(as_engine(_AtASocket(path)), edge)
+    assert edge.typed == [f"kill -HUP {first}", f"kill -HUP {second}"]
+
+
+@pytest.mark.process
+def test_what_answers_for_an_engine_and_is_none_gets_no_signal(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with (
+        _listening(path, "systemd"),
+        pytest.raises(RegistryError, match=f"No dockerd process of this machine answers at unix://{path}"),
+    ):
+        daemon.process_of(as_engine(_AtASocket(path)))
+    with pytest.raises(RegistryError, match="No dockerd process"):
+        daemon.process_of(as_engine(_AtASocket(path)))
+
+
+@pytest.mark.parametrize(
+    ("systemd", "told"), [(True, "sudo systemctl reload docker"), (False, "sudo kill -HUP $(cat /var/run/docker.pid)")]
+)
+def test_by_hand_too_the_engine_itself_is_told(told: str, *, systemd: bool) -> None:
+    assert daemon.by_hand(systemd=systemd) == f"sudo editor /etc/docker/daemon.json && {told}"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import struct
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +25,6 @@ if TYPE_CHECKING:
 
 STORE = "insecure"
 """What the ledger knows it by."""
-BY_HAND = "sudo editor /etc/docker/daemon.json && sudo pkill -HUP dockerd"
-"""What takes an entry of somebody else's out."""
 TAKEN_UP = 5.0
 """Seconds that an engine may take to reload its configuration."""
 
@@ -126,26 +127,47 @@ def _text_of(path: Path) -> str:
 
 def reload(engine: Engine, edge: Edge) -> None:
     """Have the engine read daemon.json again; its containers run on (dockerd(8), SIGHUP)."""
-    if Path("/run/systemd/system").is_dir():
+    if _systemd():
         rootless = engine.here and engine.info().rootless
         if rootless:
             run.act(["systemctl", "--user", "reload", "docker"], edge)
         else:
             run.act(["systemctl", "reload", "docker"], edge, as_root=True)
         return
-    pid = _pid() if engine.here else "PID"
+    pid = str(process_of(engine)) if engine.here else "PID"
     run.act(["kill", "-HUP", pid], edge, as_root=True)
 
 
-def _pid() -> str:
+def by_hand(*, systemd: bool | None = None) -> str:
+    """Return what takes an entry of somebody else's out; whether systemd runs is looked up unless it is said."""
+    known = _systemd() if systemd is None else systemd
+    told = "systemctl reload docker" if known else "kill -HUP $(cat /var/run/docker.pid)"
+    return f"sudo editor /etc/docker/daemon.json && sudo {told}"
+
+
+def _systemd() -> bool:
+    return Path("/run/systemd/system").is_dir()
+
+
+def process_of(engine: Engine) -> int:
+    """Return the number of the process that answers at the engine's socket: others may be named like it (unix(7)).
+
+    Raises:
+        RegistryError: What answers there is no dockerd of this machine.
+    """
     import psutil
 
-    for process in psutil.process_iter(["name", "pid"]):
-        if process.info["name"] == "dockerd":
-            return str(process.info["pid"])
+    path = engine.info().socket.removeprefix("unix://")
+    asked = getattr(socket, "SO_PEERCRED", None)  # Linux alone has it
+    if asked is not None and path.startswith("/"):
+        with contextlib.suppress(OSError, psutil.Error), socket.socket(socket.AF_UNIX) as client:
+            client.connect(path)
+            number = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, asked, struct.calcsize("3i")))[0]
+            if number > 0 and psutil.Process(number).name() == "dockerd":
+                return int(number)
     raise RegistryError(
-        "The engine runs elsewhere: there is no dockerd process here to tell of the change.",
-        cure="Restart it by hand; with Docker Desktop: Settings, Docker Engine, Apply.",
+        f"No dockerd process of this machine answers at {engine.info().socket}: none can be told of the change.",
+        cure="Restart the engine by hand; with Docker Desktop: Settings, Docker Engine, Apply.",
     )
 
 
@@ -158,6 +180,13 @@ def _await(engine: Engine, edge: Edge, registry: str, *, listed: bool) -> None:
         if time.monotonic() > end:
             raise RegistryError(
                 "The engine did not take up its changed configuration.",
-                cure="Its log says why; perhaps it was started with another --config-file.",
+                cure=f"Its log says why: {_log(engine)}; perhaps it was started with another --config-file.",
             )
         time.sleep(0.05)
+
+
+def _log(engine: Engine) -> str:
+    """Return the command that shows what an engine wrote; without systemd, where Debian's service writes it."""
+    if not _systemd():
+        return "sudo tail /var/log/docker.log"
+    return "journalctl --user --unit docker" if engine.info().rootless else "sudo journalctl --unit docker"
