@@ -202,8 +202,9 @@ def _named(name: str) -> str:
 def test_a_proxy_of_docker_that_outlived_its_container_is_known_by_the_port_that_it_holds_itself(
     name: str, said: str, settings: Settings
 ) -> None:
-    command = ["bash", "-c", _named(name)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    home = {**os.environ, "PYTHONHOME": sys.base_prefix}  # which Python looks for beside its name
+    command, pipe = ["bash", "-c", _named(name)], subprocess.PIPE
+    with subprocess.Popen(command, env=home, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdout
         port = int(process.stdout.readline())
         assert said in ports.held(port, settings, as_engine(OnLoopback())).message

@@ -282,13 +282,14 @@ def _listening(path: Path, name: str) -> Iterator[int]:
 def test_the_engine_that_is_told_is_the_one_that_answers_and_no_other_of_its_name(
     tmp_path: Path, edge: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    told: list[str] = []
     monkeypatch.setattr(daemon, "_systemd", lambda: False)
-    monkeypatch.setattr(run, "act", lambda argv, _edge, **_options: edge.typed.append(" ".join(argv)))
+    monkeypatch.setattr(run, "act", lambda argv, _edge, **_options: told.append(" ".join(argv)))
     one, two = tmp_path / "one", tmp_path / "two"
     with _listening(one, "dockerd") as first, _listening(two, "dockerd") as second:
         for path in (one, two):
             daemon.reload(as_engine(_AtASocket(path)), edge)
-    assert edge.typed == [f"kill -HUP {first}", f"kill -HUP {second}"]
+    assert told == [f"kill -HUP {first}", f"kill -HUP {second}"]
 
 
 @pytest.mark.process
