@@ -55,6 +55,14 @@ def test_a_port_that_a_process_holds_is_named_with_the_process(host: Host, clien
         client.containers.get(host.name)
 
 
+@pytest.mark.usefixtures("taken")
+def test_up_finds_a_taken_port_before_it_makes_anything(host: Host) -> None:
+    said = host.refused("up")
+    assert f"Port {host.port} is in use by" in said
+    assert f"./inv up --port {host.port + 1}" in said
+    assert not (host.certs / "ca.key").exists()
+
+
 def test_a_port_that_a_container_holds_is_named_with_the_container(
     host: Host, standing: Host, client: docker.DockerClient
 ) -> None:
