@@ -87,3 +87,20 @@ def test_a_proxy_that_the_registry_goes_past_is_no_finding(machine: Machine) -> 
 )
 def test_what_goes_past_a_proxy_is_known_as_go_knows_it(host: str, past: str, is_past: bool) -> None:  # noqa: FBT001 - a parameter
     assert passes(host, 443, past) is is_past
+
+
+def test_plain_http_that_is_allowed_for_a_registry_that_is_gone_is_a_finding(machine: Machine) -> None:
+    assert machine.facts.engine
+    plain = f"{ADDRESS}:5000"
+    listed = replace(machine.facts, engine=replace(machine.facts.engine, insecure=(plain,)))
+    finding = only(replace(listed, allowed=(plain,)), "insecure")
+    assert finding.evidence == f"plain HTTP on {plain} is still allowed, and no plain registry of this checkout runs"
+    assert finding.cure == ("./inv trust.insecure --remove",)
+
+
+def test_plain_http_that_is_not_this_checkout_s_doing_or_not_the_engine_s_any_more_is_none(machine: Machine) -> None:
+    assert machine.facts.engine
+    plain = f"{ADDRESS}:5000"
+    listed = replace(machine.facts, engine=replace(machine.facts.engine, insecure=(plain,)))
+    assert found(listed) == []
+    assert found(replace(machine.facts, allowed=(plain,))) == []

@@ -19,7 +19,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.registry import ports, users
 from trusted_registry.registry import spec as specs
 from trusted_registry.registry.answers import Info
-from trusted_registry.trust.local import here
+from trusted_registry.trust.local import daemon, here, ledger
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -227,3 +227,24 @@ def test_an_engine_that_falls_silent_is_no_error_of_the_look(settings: Settings)
     engine = Talks(settings.root)
     engine.info = silent  # type: ignore[method-assign]
     assert look.remote(settings, as_engine(engine), loopback.HOST, 9).engine is None
+
+
+@pytest.mark.process
+def test_what_this_checkout_allowed_here_is_seen_unless_its_plain_registry_runs(settings: Settings) -> None:
+    def allow(value: str, by: Path = settings.root, store: str = daemon.STORE) -> ledger.Entry:
+        return ledger.entry(store, settings.root / "daemon.json", b"", by=by, value=value)
+
+    mine, another_s = f"{ADDRESS}:5000", "192.168.0.99:5000"  # one that this machine is a client of
+    written = [allow(mine), allow(another_s), allow(f"{ADDRESS}:5001", by=settings.root / "another")]
+    ledger.record(ledger.where(), [*written, allow(f"{ADDRESS}:5002", store="docker")])
+    plain = container(role="plain", port=5000)
+    seen = {
+        state: look.local(settings, as_engine(Talks(settings.root, running)), None).allowed
+        for state, running in (
+            ("none", None),
+            ("running", plain),
+            ("exited", dataclasses.replace(plain, state="exited")),
+            ("tls", container(port=1)),
+        )
+    }
+    assert seen == {"none": (mine,), "running": (), "exited": (mine,), "tls": (mine,)}

@@ -28,7 +28,7 @@ def make(settings: Settings, edge: Edge, *, self_signed: bool, force: bool, tool
         settings = dataclasses.replace(settings, tool=one_of("--tool", tool, TOOLS))
     changed = issue.ensure(settings, edge, self_signed=self_signed, force=force)
     given.keep(settings, edge)
-    tell_certificate(settings, edge, "made" if changed else "already there")
+    tell_certificate(settings, edge, "made" if changed else "already there", names=changed)
 
 
 def show(settings: Settings, edge: Edge) -> None:
@@ -76,7 +76,7 @@ def renew(settings: Settings, edge: Edge, *, if_expiring: str) -> None:
         return
     issue.renew(settings, edge)
     given.keep(settings, edge)
-    tell_certificate(settings, edge, "renewed")
+    tell_certificate(settings, edge, "renewed", names=True)
     if serve.refresh(settings, edge):
         tell(edge, "registry: restarted, and serves it")
 
@@ -94,13 +94,15 @@ def tell(edge: Edge, text: str) -> None:
         edge.say(text)
 
 
-def tell_certificate(settings: Settings, edge: Edge, what: str) -> None:
-    """Say what became of the certificate, and by what clients know it."""
+def tell_certificate(settings: Settings, edge: Edge, what: str, *, names: bool = False) -> None:
+    """Say what became of the certificate, by what clients know it, and by which names they may ask for the registry."""
     found = None if edge.dry else issue.find(settings.folder)
     if found is None:
         return
     server, anchor = found.server, found.anchor
     left = server.days_left(inspect.now())
     edge.say(f"certificate: {server.path}, {what}; {left} days left, {server.key}, SHA-256 {server.fingerprint[:16]}…")
+    if names:
+        edge.say(f"names: {', '.join((*server.addresses, *server.dns))}")
     kind = "authority" if found.authority else "self-signed"
     edge.say(f"{kind}: {anchor.path} is what clients trust, SHA-256 {anchor.fingerprint}")

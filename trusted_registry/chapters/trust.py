@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import json
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from trusted_registry import address, run
 from trusted_registry.chapters.cert import tell
@@ -61,7 +63,8 @@ def linux(settings: Settings, edge: Edge, which: Choice, *, builders: bool = Fal
     engines_own = here.engine_store(engine)
     if edge.dry or not any(store.key == engines_own for store in (*outcome.written, *outcome.already)):
         return
-    for spelling in address.spellings(settings.hosts, settings.port):
+    unverified = here.unverified(settings, engine)  # that it accepts these proves nothing
+    for spelling in (it for it in address.spellings(settings.hosts, settings.port) if it not in unverified):
         refused = prove.refusal(spelling, engine)
         if refused and prove.is_distrust(refused):
             raise RegistryError(f"The engine still refuses {spelling}: {refused}", cure=answers.cure(refused))
@@ -129,8 +132,16 @@ def written(settings: Settings, engine: Engine, edge: Edge, which: Choice = EVER
         if store.restart:
             edge.say(f"{store.clients}: it {store.restart.why}, so: {store.restart.command}")
     for spelling in here.unverified(settings, engine):
-        edge.warn(f"the engine verifies nothing at {spelling}: see insecure-registries in its daemon.json")
+        why = "see insecure-registries in its daemon.json"
+        if _is_loopback(spelling):
+            why = "of loopback, Docker never does"
+        edge.warn(f"the engine verifies nothing at {spelling}: {why}")
     return outcome
+
+
+def _is_loopback(spelling: str) -> bool:
+    host = urlsplit(f"//{spelling}").hostname or ""
+    return address.is_ip(host) and ipaddress.ip_address(host).is_loopback
 
 
 def _who(rows: tuple[Store, ...]) -> str:

@@ -37,7 +37,7 @@ def _up(settings: Settings, engine: Engine, edge: Edge) -> None:
     given.recall(settings, edge)
     serve.check_port(settings, engine, edge)
     issued = issue.bring_up_to_date(settings, edge)
-    cert.tell_certificate(settings, edge, "made" if issued else "already there")
+    cert.tell_certificate(settings, edge, "made" if issued else "already there", names=issued)
     mark = settings.folder / UNPROVED
     unproved = _unproved(mark, engine, edge)
     packed: list[str] = []

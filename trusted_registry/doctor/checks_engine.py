@@ -42,7 +42,20 @@ def engine(facts: Facts) -> Iterator[Finding]:
 
 
 def insecure(facts: Facts) -> Iterator[Finding]:
-    """Yield the spellings that the engine does not verify."""
+    """Yield the spellings that the engine does not verify, and plain HTTP that is allowed for a registry that is gone.
+
+    What is allowed for a plain registry of another machine is wanted.
+    """
+    listed = facts.engine.insecure if facts.engine else ()
+    for registry in facts.allowed:
+        if registry in listed and registry not in facts.unverified:
+            yield Finding(
+                "insecure",
+                f"plain HTTP on {registry} is still allowed, and no plain registry of this checkout runs",
+                "Whoever answers there is believed: the engine verifies nothing.",
+                ("./inv trust.insecure --remove",),
+                client="docker",
+            )
     for spelling in facts.unverified:
         yield Finding(
             "insecure",

@@ -147,6 +147,7 @@ class Facts:
         proxies: What goes through a proxy.
         stores: Trust, store by store.
         unverified: Spellings that the engine does not verify.
+        allowed: Where this checkout allowed plain HTTP on this machine's own address, and runs no plain registry.
         containerd: What its configuration keeps from being read.
         bundle_since: When the system's store last changed, in seconds since the epoch; 0 where there is none.
         vouched: Whether the system's store holds the registry's authority.
@@ -179,6 +180,7 @@ class Facts:
     proxies: tuple[Proxy, ...] = ()
     stores: tuple[Stored, ...] = ()
     unverified: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
     containerd: tuple[Advice, ...] = ()
     bundle_since: float = 0.0
     vouched: bool = False

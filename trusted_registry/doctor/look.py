@@ -9,6 +9,7 @@ import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from trusted_registry import address, run
 from trusted_registry.certificate import inspect, issue
@@ -17,6 +18,7 @@ from trusted_registry.doctor.facts import Disk, Facts, Kept, Proxy
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import ports, users
 from trusted_registry.registry import spec as specs
+from trusted_registry.trust.local import daemon, ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,6 +63,7 @@ def local(settings: Settings, engine: Engine, engineless: RegistryError | None, 
         proxies=_proxies(engine, os.environ),
         disk=_disk(settings, engine),
         first_port=_first_port(),
+        allowed=() if plain and container and container.state == "running" else _allowed(settings),
     )
     facts = _logins(_contained(facts, engine))
     up = container is not None and container.ours and container.state == "running"
@@ -112,6 +115,17 @@ def _kept(settings: Settings) -> tuple[Kept, ...]:
             seen = path.lstat()
             found.append(Kept(path, stat.S_IMODE(seen.st_mode), own=seen.st_uid == os.geteuid()))
     return tuple(found)
+
+
+def _allowed(settings: Settings) -> tuple[str, ...]:
+    """Return where this checkout had the engine use plain HTTP on an address of this machine."""
+    own = address.all_own()
+    mine = [
+        it.value
+        for it in _unless(lambda: ledger.read(ledger.where())) or []
+        if it.by == str(settings.root) and it.store == daemon.STORE
+    ]
+    return tuple(value for value in mine if urlsplit(f"//{value}").hostname in own)
 
 
 def _tracked(folder: Path) -> tuple[str, ...]:

@@ -12,11 +12,13 @@ from tests import programs
 from tests.disk import snapshot
 from tests.recorder import Recorder
 from tests.trust.clients.test_buildkit import PLAIN
-from tests.trust.engines import nobody
+from tests.trust.engines import StandIn, as_engine, nobody
 from trusted_registry.certificate import issue
 from trusted_registry.chapters import trust
 from trusted_registry.errors import RegistryError
+from trusted_registry.registry import prove
 from trusted_registry.trust import whereabouts
+from trusted_registry.trust.local import anchor
 from trusted_registry.trust.local.here import Choice
 
 if TYPE_CHECKING:
@@ -88,3 +90,29 @@ def test_what_keeps_containerd_from_reading_is_said_and_the_rest_is_done(
     trust.linux(settings, edge, CONTAINERD)
     assert [line for line in edge.warned if "its config_path is not set" in line]
     assert (whereabouts.here().root / "etc/containerd/certs.d/nowhere.invalid/hosts.toml").exists()
+
+
+def test_an_engine_that_verifies_nothing_proves_nothing_and_the_reason_is_told(
+    make_settings: MakeSettings, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_settings(tool="cryptography", names="127.0.0.2,192.168.0.13")
+    issue.ensure(made, Recorder())
+    engine = as_engine(StandIn())
+    info = dataclasses.replace(engine.info(), insecure=("127.0.0.0/8", "192.168.0.13"))
+    monkeypatch.setattr(engine, "info", lambda **_how: info)
+    monkeypatch.setattr("trusted_registry.registry.engine.perhaps", lambda *_edge, **_how: engine)
+    asked: list[str] = []
+    monkeypatch.setattr(prove, "refusal", lambda spelling, _engine: asked.append(spelling))
+    monkeypatch.setattr(anchor, "check_serves", lambda _settings: None)
+    trust.linux(made, edge, Choice(only=("docker-rootless",)))
+    verified = ["192.168.0.12", "192.168.0.12:443"]
+    assert asked == verified
+    assert [line for line in edge.said if line.startswith("proof")] == [
+        f"proof: the engine accepts {it}" for it in verified
+    ]
+    assert [line.partition("nothing at ")[2] for line in edge.warned] == [
+        "127.0.0.2: of loopback, Docker never does",
+        "127.0.0.2:443: of loopback, Docker never does",
+        "192.168.0.13: see insecure-registries in its daemon.json",
+        "192.168.0.13:443: see insecure-registries in its daemon.json",
+    ]
