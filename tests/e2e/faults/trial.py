@@ -144,9 +144,7 @@ def check_up(report: Report, user: str) -> None:
     if code:
         return
     proved = "proof: pushed to" in said or "Nothing had to be changed" in said
-    report.notes += (
-        [] if proved else ["the next up, which had only to restart the registry, proved it by its handshake"]
-    )
+    report.lost(f"the next up proved nothing: {said}", when=not proved)
     check_keys(report)
     report.lost("domain.key is not the key of domain.crt", when=not fits(CERTS / "domain.key", CERTS / "domain.crt"))
     report.lost("the registry does not serve domain.crt", when=not serves())
@@ -155,9 +153,7 @@ def check_up(report: Report, user: str) -> None:
     running = docker("ps", "--all", "--format", "{{.Names}} {{.State}}")
     report.lost(f"containers: {running}", when=running != ["registry running"])
     images = docker("images", "--quiet", "--filter", "reference=*/trusted-registry-proof")
-    if images:
-        report.notes.append("an image of the proof was left behind")
-        docker("rmi", "--force", *images)
+    report.lost("an image of the proof was left behind", when=bool(images))
 
 
 def serves() -> bool:
