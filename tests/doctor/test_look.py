@@ -55,6 +55,10 @@ class Talks:
         """Return what containers were given."""
         return list(self._bound)
 
+    def entry(self, _image: str) -> tuple[str, ...]:
+        """Know of no shell in it."""
+        return ()
+
     def publisher(self, _port: int) -> str | None:
         """Nobody."""
         return None

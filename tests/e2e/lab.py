@@ -42,7 +42,7 @@ HOSTS = 250
 IMPATIENT = ["timeout:1", "attempts:1"]
 """What resolv.conf(5) says of names that nobody here knows: the Hub's, which engines ask for before they give up."""
 
-IMAGES = {"busybox:1": ("/opt/busybox.tar", "/bin/busybox"), "registry:2": ("/opt/registry.tar", "/bin/registry")}
+IMAGES = {"busybox:1": ("/opt/busybox.tar", "/bin/busybox"), "registry:2": ("/opt/registry.tar", "/entrypoint.sh")}
 """Images that every host begins with, made of files that its own image carries; and what each of them runs."""
 
 

@@ -253,6 +253,8 @@ SAMPLES: list[tuple[str, str]] = [
     ),
     ("696bd0d73219: Downloading\nunknown blob", "blob-lost"),
     ("manifest blob unknown: blob unknown to registry", "blob-lost"),
+    ('err.code=unknown err.detail="unexpected end of JSON input" err.message="unknown error"', "left-empty"),
+    ('err.code=unknown err.detail="invalid checksum digest format" err.message="unknown error"', "left-empty"),
     (
         (
             "Error: reading blob sha256:696bd0d73219: Error fetching blob: invalid status code from registry 404 (Not "

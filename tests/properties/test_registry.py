@@ -45,7 +45,7 @@ def test_registry_yml_says_what_it_should_whatever_was_typed(settings: Settings,
         "minimumtls": "tls1.2",
     }
     assert said.get("auth", {"htpasswd": {"path": "/config/users/htpasswd"}})["htpasswd"]["path"].startswith("/config/")
-    assert YAML(typ="safe").load(plain.config)["http"].keys() == {"addr", "headers"}
+    assert YAML(typ="safe").load(plain.config)["http"].keys() == {"addr", "draintimeout", "headers"}
 
 
 OPTIONS = {"--detach": 0, "--read-only": 0}
@@ -62,13 +62,16 @@ def _parsed(argv: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
     return found, []
 
 
-@given(settings=taken())
-def test_docker_run_gets_the_options_of_the_project_and_what_was_typed_as_their_values(settings: Settings) -> None:
+@given(settings=taken(), own=st.sampled_from([(), specs.OFFICIAL]))
+def test_docker_run_gets_the_options_of_the_project_and_what_was_typed_as_their_values(
+    settings: Settings, own: tuple[str, ...]
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(users, "wanted", lambda _folder: False)
-        spec = specs.tls(settings, settings.image)
+        spec = specs.tls(settings, settings.image, own)
     options, rest = _parsed(specs.argv(spec))
-    assert rest == [settings.image, "serve", "/config/registry.yml"]
+    swept = ["-c", specs.SWEEP, "registry", *own] if own else []
+    assert rest == [settings.image, *swept, "serve", "/config/registry.yml"]
     known = {
         "--detach",
         "--name",
@@ -81,7 +84,8 @@ def test_docker_run_gets_the_options_of_the_project_and_what_was_typed_as_their_
         "--cap-drop",
     }
     known |= {"--security-opt", "--memory", "--pids-limit", "--log-driver", "--log-opt", "--label"}
-    assert {option for option, _ in options} == known | ({"--cap-add"} if spec.capabilities else set())
+    known |= ({"--cap-add"} if spec.capabilities else set()) | ({"--entrypoint"} if own else set())
+    assert {option for option, _ in options} == known
     assert dict(options)["--name"] == settings.container
     assert dict(options)["--volume"].split(":") == [settings.volume, "/var/lib/registry"]
     assert not settings.image.startswith("-")

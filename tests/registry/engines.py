@@ -57,6 +57,10 @@ class OnLoopback:
         """Have the registry's image."""
         return reference == IMAGE
 
+    def entry(self, _image: str) -> tuple[str, ...]:
+        """Know of no shell in it."""
+        return ()
+
     def start(self, spec: Spec, meanwhile: Callable[[], None] = lambda: None) -> str:
         """Serve, unless another has the port."""
         meanwhile()

@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from tests.conftest import MakeSettings
 
 
-@pytest.fixture(params=["tls", "tls on one address", "tls on IPv6", "plain", "plain on the LAN"])
+@pytest.fixture(params=["tls", "tls on one address", "tls on IPv6", "tls swept", "plain", "plain on the LAN"])
 def spec(request: pytest.FixtureRequest, make_settings: MakeSettings) -> Spec:
     """Each container that there can be."""
     listen = {"tls on one address": "192.168.0.12", "tls on IPv6": "fd00::12"}.get(request.param, "")
     settings = make_settings(listen=listen)
+    own = specs.OFFICIAL if request.param.endswith(("swept", "LAN")) else ()
     if request.param.startswith("tls"):
-        return specs.tls(settings, "registry:3")
-    return specs.plain(settings, "registry:3", lan=request.param.endswith("LAN"))
+        return specs.tls(settings, "registry:3", own)
+    return specs.plain(settings, "registry:3", own, lan=request.param.endswith("LAN"))
 
 
 def _options(argv: list[str]) -> dict[str, list[str]]:
@@ -56,6 +57,7 @@ def _as_api(options: dict[str, list[str]]) -> dict[str, object]:
     pairs = {name: dict(it.split("=", 1) for it in options[name]) for name in ("--env", "--label")}
     return {
         "image": options["image"][0],
+        "entrypoint": options.get("--entrypoint"),
         "command": options["command"],
         "name": options["--name"][0],
         "restart_policy": {"Name": options["--restart"][0]},
@@ -97,8 +99,19 @@ def test_the_container_is_given_no_rights_that_it_needs_not(spec: Spec) -> None:
 
 
 def test_the_configuration_is_passed_by_path_to_the_registry_itself(spec: Spec) -> None:
-    assert spec.command == ("serve", "/config/registry.yml")
+    assert spec.command[-2:] == ("serve", "/config/registry.yml")
     assert "/config/registry.yml" in [mount.target for mount in spec.mounts]
+
+
+def test_an_image_with_a_shell_sweeps_and_then_becomes_what_it_would_have_been(make_settings: MakeSettings) -> None:
+    spec = specs.tls(make_settings(), "registry:3", ("/entrypoint.sh",))
+    assert (spec.entry, spec.command[:3]) == (("/bin/sh",), ("-c", specs.SWEEP, "registry"))
+    assert spec.command[3:] == ("/entrypoint.sh", "serve", "/config/registry.yml")
+
+
+def test_an_image_without_a_shell_starts_what_it_starts(make_settings: MakeSettings) -> None:
+    spec = specs.tls(make_settings(), "registry:3")
+    assert (spec.entry, spec.command) == ((), ("serve", "/config/registry.yml"))
 
 
 def test_the_container_comes_back_after_a_crash_and_a_restart_of_the_engine(spec: Spec) -> None:
@@ -158,6 +171,7 @@ CHANGES: dict[str, object] = {
     "mounts": (Mount(Path("/a"), "/c"),),
     "capabilities": ("DAC_OVERRIDE",),
     "config": "version: 0.2\n",
+    "entry": ("/bin/sh",),
     "environment": (),
     "memory": "1g",
     "pids": 100,

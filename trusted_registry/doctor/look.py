@@ -162,7 +162,7 @@ def _contained(facts: Facts, engine: Engine) -> Facts:
         return replace(facts, holder=_unless(lambda: engine.publisher(port)) or ports.listener(port))
     if container.role != "tls":
         return facts
-    wanted = specs.tls(facts.settings, container.image)
+    wanted = specs.tls(facts.settings, container.image, _unless(lambda: engine.entry(container.image)) or ())
     config = wanted.mounts[0].source
     try:
         edited = config.read_text() != wanted.config

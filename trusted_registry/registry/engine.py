@@ -4,33 +4,27 @@ from __future__ import annotations
 
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import docker
 import docker.errors
 import requests.exceptions
 from docker.types import LogConfig
 
-from trusted_registry import files
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import answers, connection
 from trusted_registry.registry import spec as specs
+from trusted_registry.registry.shelf import Shelf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from docker.models.containers import Container
 
     from trusted_registry.edge import Edge
     from trusted_registry.registry.spec import Spec
-    from trusted_registry.registry.users import Login
 
-ORIGIN_LABEL = "trusted-registry.origin"
-"""On an image made here from something other than a pull: says from what."""
-
-INSTEAD_LABEL = "trusted-registry.instead-of"
-"""On the same: names the image that could not be pulled."""
+PATIENCE = 10
+"""Seconds that a registry has to end what it is doing; templates/registry.yml.j2 has it give up before."""
 
 
 def connect(edge: Edge, *, anywhere: bool = False) -> Engine:
@@ -58,35 +52,10 @@ def perhaps(edge: Edge, *, quiet: bool = False) -> Engine:
         return Engine(None, edge, error)
 
 
-class Engine:
+class Engine(Shelf):
     """An engine, or possibly none: then it has no containers and no images, and `silence` may say why."""
 
-    def __init__(self, client: docker.DockerClient | None, edge: Edge, silence: RegistryError | None = None) -> None:
-        self.silence = silence
-        self._client = client
-        self._edge = edge
-        self._info: answers.Info | None = None
-
-    @property
-    def here(self) -> bool:
-        """Whether an engine answers at all."""
-        return self._client is not None
-
-    def close(self) -> None:
-        """Let go of the connections."""
-        if self._client:
-            self._client.close()
-
-    @property
-    def api(self) -> docker.APIClient:
-        """The engine's API as it is: for `inside`, which runs programs in other people's containers."""
-        return self._do().api
-
-    def _do(self) -> docker.DockerClient:
-        if self._client is None:
-            silence = self.silence
-            raise silence or RegistryError("No Docker Engine answers.", cure="./inv engine installs and starts one.")
-        return self._client
+    _info: answers.Info | None = None
 
     def info(self, *, fresh: bool = False) -> answers.Info:
         """Return what the engine says of itself; asked once unless it is to be fresh."""
@@ -158,17 +127,19 @@ class Engine:
 
     def remove(self, name: str) -> None:
         """Stop a container and take it away; its volume stays."""
+        self._edge.command(["docker", "stop", "--time", str(PATIENCE), name])
         self._edge.command(["docker", "rm", "--force", name])
         if not self._edge.dry and (container := self._container(name)):
             with connection.explained(f"The container {name} could not be removed"):
+                container.stop(timeout=PATIENCE)
                 container.remove(force=True)
 
     def restart(self, name: str) -> None:
         """Restart a container: what it mounts is looked up anew, so that it sees renewed files."""
-        self._edge.command(["docker", "restart", "--time", "5", name])
+        self._edge.command(["docker", "restart", "--time", str(PATIENCE), name])
         if not self._edge.dry and (container := self._container(name)):
             with connection.explained(f"The container {name} could not be restarted"):
-                container.restart(timeout=5)
+                container.restart(timeout=PATIENCE)
 
     def remove_volume(self, name: str) -> None:
         """Take a volume and all that is in it away; one that is not there is no error."""
@@ -223,104 +194,3 @@ class Engine:
                 for mount in entry.get("Mounts") or []
                 if mount.get("Type") == "bind"
             ]
-
-    def has_image(self, reference: str) -> bool:
-        """Whether the engine has an image of this name."""
-        if self._client is None:
-            return False
-        with connection.explained(f"The image {reference} could not be looked at"):
-            try:
-                self._client.images.get(reference)
-            except docker.errors.NotFound:
-                return False
-            return True
-
-    def made_here(self, instead_of: str) -> tuple[str, str] | None:
-        """Return name and origin of an image that was made here since another one could not be had."""
-        if self._client is None:
-            return None
-        with connection.explained("The images could not be listed"):
-            for image in self._client.images.list(filters={"label": [ORIGIN_LABEL, f"{INSTEAD_LABEL}={instead_of}"]}):
-                if image.tags:
-                    return str(image.tags[0]), str(image.labels[ORIGIN_LABEL])
-        return None
-
-    def pull(self, reference: str, login: Login | None = None) -> str | None:
-        """Pull an image and return the digest that the registry gave it; without a login, by the person's own.
-
-        Raises:
-            RegistryError: The pull failed; the engine's own words are the reason.
-        """
-        return self._move("Pulling", "pull", reference, login)
-
-    def ask(self, reference: str) -> None:
-        """Try to pull without showing it, to hear what the engine thinks of a registry.
-
-        Raises:
-            RegistryError: The pull failed; for an image that does not exist it always does.
-        """
-        repository, tag = answers.split(reference)
-        with connection.explained(f"Asking for {reference} failed"):
-            for event in self._do().api.pull(repository, tag=tag, stream=True, decode=True):
-                if isinstance(event, dict) and "error" in event:
-                    raise RegistryError(str(event["error"]), cure="")
-
-    def push(self, reference: str, login: Login | None = None) -> str | None:
-        """Push an image and return the digest that the registry gave it; without a login, by the person's own.
-
-        Raises:
-            RegistryError: The push failed; the engine's own words are the reason.
-        """
-        return self._move("Pushing", "push", reference, login)
-
-    def _move(self, doing: str, verb: Literal["pull", "push"], reference: str, login: Login | None) -> str | None:
-        self._edge.command(["docker", verb, reference])
-        if self._edge.dry:
-            return None
-        repository, tag = answers.split(reference)
-        what = f"{doing} {reference}"
-        with self._edge.progress(what) as progress, connection.explained(f"{what} failed"):
-            api = self._do().api
-            move = api.pull if verb == "pull" else api.push
-            by = {"username": login.name, "password": login.password} if login else None  # None: ~/.docker/config.json
-            events = move(repository, tag=tag, stream=True, decode=True, auth_config=by)
-            return answers.follow(events, progress, f"{what} failed")
-
-    def load(self, archive: Path) -> list[str]:
-        """Load a `docker save` file and return the names of the images in it."""
-        self._edge.command(["docker", "load", "--input", str(archive)])
-        if self._edge.dry:
-            return []
-        with files.explained(archive, "read"):
-            content = archive.open("rb")
-        with content, connection.explained(f"{archive} could not be loaded"):
-            try:
-                return [tag for image in self._do().images.load(content) for tag in image.tags]
-            except docker.errors.ImageLoadError as error:
-                cure = "Make it anew with docker save, and copy it whole."
-                raise RegistryError(f"{archive} is no archive of images: {error}", cure=cure) from error
-
-    def import_image(self, reference: str, tar: bytes, changes: Iterable[str] = ()) -> None:
-        """Make an image of one layer from a tar archive, with Dockerfile instructions applied to it."""
-        repository, tag = answers.split(reference)
-        options = [word for change in changes for word in ("--change", change)]
-        self._edge.command(["docker", "import", *options, "-", reference])
-        if self._edge.dry:
-            return
-        with connection.explained(f"The image {reference} could not be made"):
-            self._do().api.import_image_from_data(tar, repository=repository, tag=tag, changes=list(changes) or None)
-
-    def tag(self, image: str, reference: str) -> None:
-        """Give an image another name."""
-        self._edge.command(["docker", "tag", image, reference])
-        if not self._edge.dry:
-            repository, tag = answers.split(reference)
-            with connection.explained(f"{image} could not be tagged"):
-                self._do().api.tag(image, repository, tag=tag)
-
-    def untag(self, reference: str) -> None:
-        """Take a name, and with its last name an image, away; one that is not there is no error."""
-        self._edge.command(["docker", "rmi", reference])
-        if not self._edge.dry:
-            with connection.explained(f"{reference} could not be removed"), contextlib.suppress(docker.errors.NotFound):
-                self._do().api.remove_image(reference)

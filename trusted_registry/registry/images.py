@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import files, run
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry.engine import INSTEAD_LABEL, ORIGIN_LABEL
+from trusted_registry.registry.shelf import INSTEAD_LABEL, ORIGIN_LABEL, SHELL_LABEL
 
 if TYPE_CHECKING:
     from trusted_registry.edge import Edge
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 PACKAGE = "docker-registry"
 """Debian's and Ubuntu's package of the same registry, built from the same source."""
 
+SHELL_PACKAGE = "busybox-static"
+"""The shell of the official images, for what runs before the registry does (spec.SWEEP)."""
+
 _BINARY = "usr/bin/docker-registry"
+_SHELLS = ("usr/bin/busybox", "bin/busybox")
+_APPLETS = ("timeout", "find", "rm")
 _LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
 
 
@@ -68,32 +73,38 @@ def _archived(settings: Settings, engine: Engine, _edge: Edge) -> str:
 
 
 def _packaged(settings: Settings, engine: Engine, edge: Edge) -> str:
-    """Make an image of the distribution's package: its binary and the libraries that it names, nothing else."""
+    """Make an image of the distribution's package: its binary, the libraries that it names, and a shell."""
     if platform.system() != "Linux" or not shutil.which("apt-get"):
         raise RegistryError("This system has no package docker-registry to make one from.", cure="")
     with files.lent_folder() as root:
-        run.act(["apt-get", "download", PACKAGE], edge, cwd=root)
+        run.act(["apt-get", "download", PACKAGE, SHELL_PACKAGE], edge, cwd=root)
         if edge.dry:
             return settings.image
-        package = next(root.glob("*.deb"))
-        version = package.name.split("_")[1].replace("%3a", ":")
-        run.act(["dpkg-deb", "--extract", str(package), str(root / "tree")], edge)
-        tar = _archive(root / "tree" / _BINARY)
+        for package in sorted(root.glob("*.deb")):
+            run.act(["dpkg-deb", "--extract", str(package), str(root / "tree")], edge)
+        version = next(root.glob(f"{PACKAGE}_*.deb")).name.split("_")[1].replace("%3a", ":")
+        tar = _archive(root / "tree")
     reference = f"trusted-registry/{PACKAGE}:{re.sub(r'[^A-Za-z0-9_.-]', '-', version)}"
     origin = f"the package {PACKAGE} {version} of {_distribution()}"
-    labels = f'LABEL {ORIGIN_LABEL}="{origin}" {INSTEAD_LABEL}="{settings.image}"'
+    labels = f'LABEL {ORIGIN_LABEL}="{origin}" {INSTEAD_LABEL}="{settings.image}" {SHELL_LABEL}="/bin/sh"'
     engine.import_image(reference, tar, ('ENTRYPOINT ["/bin/registry"]', labels))
     edge.say(f"image: {reference}, made from {origin}, since {settings.image} could not be pulled")
     return reference
 
 
-def _archive(binary: Path) -> bytes:
-    """Return a tar with the registry's binary as /bin/registry and its shared libraries where it looks for them."""
+def _archive(tree: Path) -> bytes:
+    """Return a tar with the registry's binary as /bin/registry, the libraries where it looks for them, and a shell."""
     buffer = io.BytesIO()
+    binary = tree / _BINARY
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         tar.add(binary, "bin/registry", filter=_as_root)
         for library in libraries(run.look(["ldd", str(binary)]).out):
             tar.add(Path(library).resolve(), library.lstrip("/"), filter=_as_root)
+        tar.add(next(tree / path for path in _SHELLS if (tree / path).exists()), "bin/sh", filter=_as_root)
+        for applet in _APPLETS:
+            link = tarfile.TarInfo(f"bin/{applet}")
+            link.type, link.linkname = tarfile.SYMTYPE, "sh"
+            tar.addfile(link)
     return buffer.getvalue()
 
 

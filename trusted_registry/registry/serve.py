@@ -47,7 +47,8 @@ def tls(settings: Settings, engine: Engine, edge: Edge, meanwhile: Callable[[], 
     running = _own(settings, engine)
     if running and running.role == "plain":
         edge.say(f"{settings.container}: the plain HTTP registry gives way to the TLS one; its images stay")
-    spec = specs.tls(settings, images.ensure(settings, engine, edge))
+    image = images.ensure(settings, engine, edge)
+    spec = specs.tls(settings, image, engine.entry(image))
     with _holder_named(spec, settings, engine):
         changed = _bring_up(spec, running, engine, edge, meanwhile)
     if edge.dry:
@@ -96,7 +97,8 @@ def plain(settings: Settings, engine: Engine, edge: Edge, *, lan: bool) -> bool:
             f"The TLS registry runs as {settings.container}; plain HTTP would be a step back.",
             cure="./inv registry.stop first, if that is what you want; images stay.",
         )
-    spec = specs.plain(settings, images.ensure(settings, engine, edge), lan=lan)
+    image = images.ensure(settings, engine, edge)
+    spec = specs.plain(settings, image, engine.entry(image), lan=lan)
     with _holder_named(spec, settings, engine):
         changed = _bring_up(spec, running, engine, edge)
     if changed and not edge.dry:

@@ -32,6 +32,22 @@ PLAIN_CONFIG = "registry-plain.yml"
 _INSIDE = "/config"
 STORE = "/var/lib/registry"
 
+SWEEP = (
+    f"timeout 20 find {STORE}/docker/registry/v2 -type f -size 0 '(' -name data -o -name link ')' "
+    f"! -path '*/_uploads/*' ! -path '*/{hashlib.sha256().hexdigest()}/*' -print -exec rm {{}} + 2>/dev/null; "
+    'exec "$@"'
+)
+"""What runs before each start of the registry, also those that the engine makes by itself.
+
+A registry that is killed between opening and writing a file leaves it empty: it then takes the repeated push for one
+that it has, says that all is well, and no pull works (distribution/distribution, issue 4489). Without the file the
+repeated push is a push. What is rightly empty, the blob with the digest of nothing, stays. The log has the names of
+what was removed. A hundred thousand blobs take two seconds, or ten from a cold disk; after twenty it goes on.
+"""
+
+OFFICIAL = ("/entrypoint.sh",)
+"""What the official images start, a shell script (distribution/distribution, Dockerfile)."""
+
 
 @dataclass(frozen=True)
 class Mount:
@@ -55,6 +71,8 @@ class Spec:
     mounts: tuple[Mount, ...]
     capabilities: tuple[str, ...]
     config: str
+    entry: tuple[str, ...] = ()
+    """What is started instead of what the image would start; nothing for the image's own."""
     environment: tuple[tuple[str, str], ...] = (("OTEL_TRACES_EXPORTER", "none"),)
     """registry:3 otherwise sends traces to localhost:4318 (distribution/distribution issue 4270)."""
     memory: str = "512m"
@@ -73,8 +91,15 @@ class Spec:
         return {LABEL: self.role, DIGEST_LABEL: self.digest}
 
 
-def tls(settings: Settings, image: str) -> Spec:
-    """Return the container of the TLS registry; where there are users, it asks for a login."""
+def tls(settings: Settings, image: str, own: tuple[str, ...] = ()) -> Spec:
+    """Return the container of the TLS registry; where there are users, it asks for a login.
+
+    Args:
+        settings: What it should be.
+        image: What it runs.
+        own: What that image starts, where it has a shell that can sweep before; as `Engine.entry` has it.
+    """
+    entry, command = _started(own)
     folder = settings.folder
     login = users.wanted(folder)
     # One by one: the folder also holds the authority's key, which no container has any use for.
@@ -84,7 +109,8 @@ def tls(settings: Settings, image: str) -> Spec:
         role="tls",
         name=settings.container,
         image=image,
-        command=("serve", f"{_INSIDE}/{CONFIG}"),
+        entry=entry,
+        command=command,
         listen=settings.listen,
         port=settings.port,
         volume=settings.volume,
@@ -101,13 +127,15 @@ def tls(settings: Settings, image: str) -> Spec:
     )
 
 
-def plain(settings: Settings, image: str, *, lan: bool) -> Spec:
+def plain(settings: Settings, image: str, own: tuple[str, ...] = (), *, lan: bool) -> Spec:
     """Return the container of the document's first registry: plain HTTP, on loopback unless for the LAN."""
+    entry, command = _started(own)
     return Spec(
         role="plain",
         name=settings.container,
         image=image,
-        command=("serve", f"{_INSIDE}/{CONFIG}"),
+        entry=entry,
+        command=command,
         listen=settings.listen if lan else "127.0.0.1",
         port=settings.plain_port,
         volume=settings.volume,
@@ -115,6 +143,12 @@ def plain(settings: Settings, image: str, *, lan: bool) -> Spec:
         capabilities=(),
         config=templates.render(CONFIG, port=PORT, tls=False, users=""),
     )
+
+
+def _started(own: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return a container's entry point and command: the registry, after a sweep where there is what to sweep with."""
+    serve = ("serve", f"{_INSIDE}/{CONFIG}")
+    return (("/bin/sh",), ("-c", SWEEP, "registry", *own, *serve)) if own else ((), serve)
 
 
 def _to_read(secrets: Iterable[Path]) -> tuple[str, ...]:
@@ -146,6 +180,8 @@ def _options(spec: Spec) -> list[str]:
     for capability in spec.capabilities:
         typed += ["--cap-add", capability]
     typed += ["--security-opt", "no-new-privileges", "--memory", spec.memory, "--pids-limit", str(spec.pids)]
+    for program in spec.entry:
+        typed += ["--entrypoint", program]
     typed += ["--log-driver", "json-file"]
     for name, value in spec.log_options:
         typed += ["--log-opt", f"{name}={value}"]
@@ -161,6 +197,7 @@ def arguments(spec: Spec) -> dict[str, object]:
     """Return the same for `docker.DockerClient.containers.create`, log settings apart."""
     return {
         "image": spec.image,
+        "entrypoint": list(spec.entry) or None,
         "command": list(spec.command),
         "name": spec.name,
         "restart_policy": {"Name": RESTART},

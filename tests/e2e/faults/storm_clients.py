@@ -29,10 +29,6 @@ DOCKERS = 10
 PAUSE = 0.3
 """Seconds before what failed is repeated."""
 
-STUCK = 8
-"""A registry that answers so many times running that the fault is its own will not stop to."""
-
-OWN_FAULT = re.compile(r"500 \(?Internal Server Error")
 UNLIKE = re.compile(r"[\w%+/=-]{24,}|[0-9a-f]{8,}|\d+")
 """What differs in messages that say the same."""
 
@@ -46,7 +42,6 @@ class Clients:
         self.ends = time.monotonic() + seconds
         self.counts = dict.fromkeys(("pushes repeated", "pulls", "pulls repeated"), 0)
         self.acknowledged: dict[str, str] = {}
-        self.stuck: list[str] = []
         self.late: list[str] = []
         self.unequal: list[str] = []
         self.missing: list[str] = []
@@ -63,7 +58,7 @@ class Clients:
         said = self._until(argv, "pushes repeated")
         if said is None:
             with self._lock:
-                (self.stuck if time.monotonic() < self.ends else self.late).append(name)
+                self.late.append(name)
             return
         with self._lock:
             self.acknowledged[name] = digest or _digest(said)
@@ -89,13 +84,11 @@ class Clients:
                 self.unequal.append(name)
 
     def _until(self, argv: list[str], counted: str) -> str | None:
-        """Run a command until it works; None when it never will, or the time is over before."""
-        own_faults = 0
-        while time.monotonic() < self.ends and own_faults < STUCK:
+        """Run a command until it works; None when the time is over before."""
+        while time.monotonic() < self.ends:
             done = self._run(argv)
             if done.returncode == 0:
                 return done.stdout
-            own_faults = own_faults + 1 if OWN_FAULT.search(done.stderr) else 0
             last = UNLIKE.sub("…", done.stderr.strip()).splitlines()[-1:] or ["nothing"]
             with self._lock:
                 self.counts[counted] += 1
@@ -154,9 +147,7 @@ def main(verb: str, registry: str, *given: str) -> None:
         with ThreadPoolExecutor(max_workers=workers) as pool:
             list(pool.map(clients.pull, known.keys(), known.values()))
     shutil.rmtree(clients.folder, ignore_errors=True)
-    said = {
-        name: vars(clients)[name] for name in ("counts", "acknowledged", "stuck", "late", "unequal", "missing", "words")
-    }
+    said = {name: vars(clients)[name] for name in ("counts", "acknowledged", "late", "unequal", "missing", "words")}
     sys.stdout.write(json.dumps(said) + "\n")
 
 

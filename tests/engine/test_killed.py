@@ -1,0 +1,194 @@
+"""A registry that is killed while it writes, and one that is told to stop: what was acknowledged is there."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import subprocess
+import threading
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import docker
+import pytest
+
+from tests.engine.test_up import answers, container, wait_for
+from trusted_registry import run
+from trusted_registry.registry import probe, upload
+from trusted_registry.registry.spec import STORE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.engine.conftest import Host
+
+pytestmark = pytest.mark.engine
+
+TREE = "docker/registry/v2"
+
+
+def _as_root(*argv: str) -> str:
+    done = subprocess.run([*run.sudo(), *argv], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _volume(host: Host, client: docker.DockerClient) -> str:
+    return str(client.volumes.get(host.name).attrs["Mountpoint"])
+
+
+def _pull(host: Host, client: docker.DockerClient) -> str:
+    """Pull the image, and return what was said against it: nothing where it was pulled."""
+    try:
+        client.images.remove(client.images.pull(f"{host.reference}/app", tag="1").tags[0])
+    except docker.errors.APIError as error:
+        return str(error)
+    return ""
+
+
+def _kill(host: Host, client: docker.DockerClient) -> None:
+    """Kill the registry's process, and wait until the engine has started it again."""
+    pid = container(client, host)["State"]["Pid"]
+    _as_root("kill", "-KILL", str(pid))
+    assert wait_for(lambda: container(client, host)["State"]["Pid"] not in (0, pid) and answers(host))
+
+
+def _manifest(image: upload.Image) -> str:
+    hexed = image.digest.removeprefix("sha256:")
+    return f"{TREE}/blobs/sha256/{hexed[:2]}/{hexed}/data"
+
+
+def _tag(_image: upload.Image) -> str:
+    return f"{TREE}/repositories/app/_manifests/tags/1/current/link"
+
+
+@pytest.fixture
+def pushed(host: Host) -> tuple[upload.Image, Callable[[], None]]:
+    """An image that the registry has, and its push, to be repeated."""
+    host.inv("up")
+    image, at = upload.tiny(), probe.Endpoint(host.address, host.port)
+    tls = probe.context(host.certs / "ca.crt")
+
+    def push() -> None:
+        upload.put(image, at, "app", ["1"], tls)
+
+    push()
+    return image, push
+
+
+@pytest.mark.parametrize("place", [_manifest, _tag])
+def test_what_a_kill_left_empty_is_gone_when_the_engine_has_started_the_registry_again(
+    place: Callable[[upload.Image], str],
+    host: Host,
+    client: docker.DockerClient,
+    pushed: tuple[upload.Image, Callable[[], None]],
+) -> None:
+    image, push = pushed
+    path = place(image)
+    _as_root("truncate", "--size", "0", f"{_volume(host, client)}/{path}")
+    assert "500" in _pull(host, client)
+    log = host.inv("registry.logs")
+    assert "left a file of it empty" in host.inv("explain", log)
+
+    _kill(host, client)
+    assert f"{STORE}/{path}" in host.inv("registry.logs").splitlines()
+    assert "not found" in _pull(host, client)
+    push()
+    assert _pull(host, client) == ""
+
+
+def test_without_a_start_in_between_the_repeated_push_is_acknowledged_and_lost(
+    host: Host, client: docker.DockerClient, pushed: tuple[upload.Image, Callable[[], None]]
+) -> None:
+    """The twin, and the reason: it is what registry 2 does with a manifest that it was killed over."""
+    image, push = pushed
+    _as_root("truncate", "--size", "0", f"{_volume(host, client)}/{_manifest(image)}")
+    push()
+    assert "500" in _pull(host, client)
+
+
+def test_what_is_whole_outlives_a_kill(
+    host: Host, client: docker.DockerClient, pushed: tuple[upload.Image, Callable[[], None]]
+) -> None:
+    image, _ = pushed
+    before = _as_root("find", _volume(host, client), "-type", "f", "-printf", "%P %s\n")
+    assert _manifest(image) in before
+    _kill(host, client)
+    assert _as_root("find", _volume(host, client), "-type", "f", "-printf", "%P %s\n") == before
+    assert _pull(host, client) == ""
+
+
+class Upload:
+    """A layer on its way to the registry, half of it sent."""
+
+    def __init__(self, host: Host) -> None:
+        self._layer = b"layer" * 1000
+        tls = ssl.create_default_context(cafile=str(host.certs / "ca.crt"))
+        self._connection = http.client.HTTPSConnection(host.address, host.port, context=tls, timeout=30)
+        self._connection.request("POST", "/v2/slow/blobs/uploads/")
+        begun = self._connection.getresponse()
+        begun.read()
+        place = urlsplit(begun.headers["Location"])
+        self._connection.putrequest("PATCH", f"{place.path}?{place.query}")
+        self._connection.putheader("Content-Type", "application/octet-stream")
+        self._connection.putheader("Content-Length", str(len(self._layer)))
+        self._connection.endheaders()
+        self._connection.send(self._layer[:2000])
+
+    def end(self) -> int:
+        """Send the other half, and return the status of the answer."""
+        self._connection.send(self._layer[2000:])
+        return self._connection.getresponse().status
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._connection.close()
+
+
+@pytest.fixture
+def half(host: Host) -> Upload:
+    """Return the upload; the registry runs."""
+    host.inv("up")
+    return Upload(host)
+
+
+@pytest.mark.parametrize("task", ["cert.renew", "registry.stop", "up"])
+def test_a_push_that_is_under_way_ends_before_the_registry_does(
+    task: str, host: Host, half: Upload, client: docker.DockerClient
+) -> None:
+    before = container(client, host)["State"]["Pid"]
+    more = ["--names", "other.local"] if task == "up" else []
+    beside = threading.Thread(target=host.inv, args=[task, *more])
+    beside.start()
+    try:
+        assert wait_for(lambda: _refuses(host)), "the registry was never told to stop"
+        assert half.end() == http.client.ACCEPTED
+    finally:
+        half.close()
+        beside.join()
+    if task != "registry.stop":
+        assert container(client, host)["State"]["Pid"] != before
+
+
+def test_a_push_that_is_under_way_is_cut_off_by_a_kill(host: Host, half: Upload, client: docker.DockerClient) -> None:
+    _kill(host, client)
+    with pytest.raises((OSError, http.client.HTTPException)):
+        half.end()
+    half.close()
+
+
+def test_whoever_never_ends_holds_a_stop_up_for_seconds_and_no_more(host: Host, half: Upload) -> None:
+    begun = time.monotonic()
+    host.inv("registry.stop")
+    assert 5 < time.monotonic() - begun < 15
+    half.close()
+
+
+def _refuses(host: Host) -> bool:
+    """Whether nobody new is let in: what a registry does that is told to stop."""
+    try:
+        probe.fingerprint(probe.Endpoint(host.address, host.port))
+    except OSError:
+        return True
+    return False
