@@ -8,7 +8,7 @@ import pytest
 
 from tests.disk import mode, snapshot
 from tests.recorder import Recorder
-from trusted_registry.certificate import clear, inspect, issue, make
+from trusted_registry.certificate import clear, inspect, issue, make, rules
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -99,4 +99,4 @@ def test_every_secret_is_listed_by_no_public_mode() -> None:
 def test_facts_of_what_was_made_are_checked_clean(settings: Settings, issued: Path) -> None:
     found = issue.find(issued)
     assert found
-    assert inspect.check(found.server, found.authority, settings.hosts, inspect.now()) == []
+    assert rules.check(found.server, found.authority, settings.hosts, inspect.now()) == []

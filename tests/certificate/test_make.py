@@ -16,7 +16,7 @@ from tests.certificate.profiles import ADDRESS, planned
 from tests.conftest import mounted
 from tests.disk import mode
 from tests.recorder import Recorder
-from trusted_registry.certificate import inspect, make, openssl
+from trusted_registry.certificate import inspect, make, openssl, rules
 from trusted_registry.certificate.make import Shape
 from trusted_registry.errors import RegistryError
 
@@ -98,7 +98,7 @@ def test_keys_are_private_and_certificates_are_not(tool: str, shape: Shape, made
 def test_check_finds_nothing_in_what_is_made(tool: str, shape: Shape, made: Maker) -> None:
     folder = made(tool, shape)
     authority = inspect.read(folder / "ca.crt") if shape is Shape.AUTHORITY else None
-    assert inspect.check(inspect.read(folder / "domain.crt"), authority, [ADDRESS], inspect.now()) == []
+    assert rules.check(inspect.read(folder / "domain.crt"), authority, [ADDRESS], inspect.now()) == []
 
 
 @both_tools

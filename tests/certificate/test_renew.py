@@ -10,7 +10,7 @@ import pytest
 from tests import forge
 from tests.disk import snapshot
 from tests.recorder import Recorder
-from trusted_registry.certificate import inspect, issue
+from trusted_registry.certificate import inspect, issue, rules
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def test_a_renewed_certificate_has_nothing_wrong_with_it(settings: Settings, iss
     issue.renew(settings, edge)
     found = issue.find(issued)
     assert found
-    assert inspect.check(found.server, found.authority, settings.hosts, inspect.now()) == []
+    assert rules.check(found.server, found.authority, settings.hosts, inspect.now()) == []
 
 
 def test_a_renewal_adds_a_name_that_the_authority_may_vouch_for(

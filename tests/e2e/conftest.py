@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -65,9 +66,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--suite", None):
-        config.option.log_cli_level = "INFO"  # each step of a host is a line, as it ends
-        config.option.log_cli_format = "%(asctime)s %(message)s"
-        config.option.log_cli_date_format = "%H:%M:%S"
+        # Each step of a host is a line: as it ends for who watches, and in a log with the scenario that fails.
+        shown = "log_cli" if sys.__stdout__ and sys.__stdout__.isatty() else "log"
+        setattr(config.option, f"{shown}_level", "INFO")
+        setattr(config.option, f"{shown}_format", "%(asctime)s %(message)s")
+        setattr(config.option, f"{shown}_date_format", "%H:%M:%S")
         logging.getLogger("urllib3").setLevel(logging.WARNING)
         logging.getLogger("docker").setLevel(logging.WARNING)
         logging.getLogger("filelock").setLevel(logging.WARNING)

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from trusted_registry import given, run
-from trusted_registry.certificate import inspect, issue, openssl
+from trusted_registry.certificate import inspect, issue, openssl, rules
 from trusted_registry.errors import RegistryError
 from trusted_registry.settings import MAX_SERVER_DAYS, TOOLS, one_of, whole
 
@@ -54,7 +54,7 @@ def check(settings: Settings, edge: Edge) -> None:
         edge.command(["openssl", "verify", "-x509_strict", "-CAfile", authority, server])
         return
     found = _present(settings)
-    findings = inspect.check(found.server, found.authority, settings.hosts, inspect.now())
+    findings = rules.check(found.server, found.authority, settings.hosts, inspect.now())
     for finding in findings:
         edge.say(f"{finding.path.name} {finding.rule}; refused by: {finding.clients}")
     if findings:

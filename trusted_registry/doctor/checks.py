@@ -32,7 +32,7 @@ class Check:
 CHECKS: tuple[Check, ...] = (
     Check("engine", "the engine answers, is new enough, and is this machine's", checks_engine.engine),
     Check("files", "certificates and keys are whole and fit together", checks_certificate.files),
-    Check("rules", "the certificates keep the rules of every client", checks_certificate.rules),
+    Check("rules", "the certificates keep the rules of every client", checks_certificate.kept),
     Check("names", "the certificate names what people type, and this machine's addresses", checks_certificate.names),
     Check("dates", "the certificates are valid, and will be for a while", checks_certificate.dates),
     Check("chain", "the authority here stands behind what the registry shows", checks_certificate.chain),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from trusted_registry.certificate import inspect, issue
+from trusted_registry.certificate import inspect, issue, rules
 from trusted_registry.doctor.finding import Chmod, Finding, Renew
 
 if TYPE_CHECKING:
@@ -29,15 +29,15 @@ def files(facts: Facts) -> Iterator[Finding]:
         yield Finding("files", facts.broken.message, "No registry can be run with these.", (facts.broken.cure,))
 
 
-def _broken(facts: Facts) -> Iterator[tuple[str, inspect.Finding]]:
+def _broken(facts: Facts) -> Iterator[tuple[str, rules.Finding]]:
     """Yield every rule that the certificate here, or the one that is shown there, breaks; with its kind."""
     hosts = facts.settings.hosts
     if facts.issued:
-        found = inspect.check(facts.issued.server, facts.issued.authority, hosts, facts.now)
+        found = rules.check(facts.issued.server, facts.issued.authority, hosts, facts.now)
     elif facts.wire and facts.wire.shown:
         anchor = facts.anchor if facts.anchor and not facts.wire.distrust else None
         authority = anchor if anchor and anchor.fingerprint != facts.wire.shown.fingerprint else None
-        found = inspect.check(facts.wire.shown, authority, hosts, facts.now)
+        found = rules.check(facts.wire.shown, authority, hosts, facts.now)
     else:
         return
     for broken in found:
@@ -53,7 +53,7 @@ def _kind(rule: str) -> str:
     return "chain" if rule.startswith(("is not signed by", "is signed by nobody")) else "rules"
 
 
-def rules(facts: Facts) -> Iterator[Finding]:
+def kept(facts: Facts) -> Iterator[Finding]:
     """Yield the rules that some client insists on, by the certificate that breaks them."""
     for kind, broken in _broken(facts):
         if kind == "rules":

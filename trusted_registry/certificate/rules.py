@@ -1,0 +1,167 @@
+"""The rules that a certificate is held against, and the clients that hold them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from trusted_registry import address
+from trusted_registry.certificate import inspect
+from trusted_registry.settings import MAX_AUTHORITY_DAYS, MAX_SERVER_DAYS
+
+if TYPE_CHECKING:
+    import datetime
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from trusted_registry.certificate.inspect import Facts
+
+MIN_SERIAL_BITS = 64
+"""CA/Browser Forum Baseline Requirements, 7.1: at least 64 bits from a random source."""
+MIN_RSA_BITS = 2048
+
+GO = "docker, containerd, podman"
+OPENSSL = "curl, git"
+STRICT = "Python 3.13"
+RUSTLS = "rustls, Firefox"
+APPLE = "macOS"
+EVERYONE = "every client"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A rule that a certificate breaks, and the clients that refuse it for that."""
+
+    path: Path
+    rule: str
+    clients: str
+
+
+def check(server: Facts, authority: Facts | None, hosts: Iterable[str], at: datetime.datetime) -> list[Finding]:
+    """Return every rule that a server certificate and its authority break.
+
+    Args:
+        server: What the registry shows.
+        authority: What clients trust; None where the certificate is its own trust.
+        hosts: The names that clients type.
+        at: The time to judge the dates by.
+    """
+    findings = [Finding(server.path, rule, who) for rule, who, holds in _SERVER_RULES if not holds(server.certificate)]
+    findings += _dates(server, at, MAX_SERVER_DAYS, APPLE)
+    findings += [Finding(server.path, f"does not name {host}", EVERYONE) for host in server.missing(hosts)]
+    if authority is None:
+        return (
+            findings
+            if inspect.signed_by(server, server)
+            else [*findings, Finding(server.path, "is signed by nobody at hand", EVERYONE)]
+        )
+    findings += [
+        Finding(authority.path, rule, who) for rule, who, holds in _AUTHORITY_RULES if not holds(authority.certificate)
+    ]
+    findings += _dates(authority, at, MAX_AUTHORITY_DAYS, "no client, but ten years is long enough for a key")
+    if not inspect.signed_by(server, authority):
+        findings.append(Finding(server.path, f"is not signed by {authority.path.name}", EVERYONE))
+    vouched = inspect.allowed(authority, (*server.dns, *server.addresses))
+    findings += [
+        Finding(server.path, f"names {name}, which {authority.path.name} may not vouch for", EVERYONE)
+        for name in (*server.dns, *server.addresses)
+        if name not in vouched
+    ]
+    return findings
+
+
+def _dates(found: Facts, at: datetime.datetime, most: int, who: str) -> list[Finding]:
+    findings = []
+    if at < found.not_before:
+        findings.append(Finding(found.path, f"is not valid before {found.not_before:%Y-%m-%d %H:%M} UTC", EVERYONE))
+    if at > found.not_after:
+        findings.append(Finding(found.path, f"expired on {found.not_after:%Y-%m-%d %H:%M} UTC", EVERYONE))
+    if (found.not_after - found.not_before).days > most:
+        findings.append(Finding(found.path, f"lives for more than {most} days", who))
+    return findings
+
+
+Rule = tuple[str, str, "Callable[[x509.Certificate], bool]"]
+
+
+def _has_basic(certificate: x509.Certificate, *, ca: bool) -> bool:
+    found = inspect.extension(certificate, x509.BasicConstraints)
+    return found is not None and found.critical and found.value.ca is ca
+
+
+def _has_usage(certificate: x509.Certificate, *bits: str) -> bool:
+    found = inspect.extension(certificate, x509.KeyUsage)
+    return found is not None and all(getattr(found.value, bit) for bit in bits)
+
+
+def _has_server_usage(certificate: x509.Certificate) -> bool:
+    needed = ["digital_signature"]
+    if isinstance(certificate.public_key(), rsa.RSAPublicKey):
+        needed.append("key_encipherment")
+    return _has_usage(certificate, *needed)
+
+
+def _serves(certificate: x509.Certificate) -> bool:
+    found = inspect.extension(certificate, x509.ExtendedKeyUsage)
+    return found is not None and ExtendedKeyUsageOID.SERVER_AUTH in found.value
+
+
+def _names_are_typed(certificate: x509.Certificate) -> bool:
+    found = inspect.extension(certificate, x509.SubjectAlternativeName)
+    return found is None or not any(address.is_ip(name) for name in found.value.get_values_for_type(x509.DNSName))
+
+
+def _limited(certificate: x509.Certificate) -> bool:
+    found = inspect.extension(certificate, x509.NameConstraints)
+    kinds = {type(entry) for entry in (found.value.permitted_subtrees or [])} if found else set()
+    return {x509.DNSName, x509.IPAddress} <= kinds
+
+
+def _pathlen_zero(certificate: x509.Certificate) -> bool:
+    found = inspect.extension(certificate, x509.BasicConstraints)
+    return found is not None and found.value.path_length == 0
+
+
+def _sound_key(certificate: x509.Certificate) -> bool:
+    key = certificate.public_key()
+    strong = not isinstance(key, rsa.RSAPublicKey) or key.key_size >= MIN_RSA_BITS
+    return strong and not isinstance(certificate.signature_hash_algorithm, (hashes.SHA1, hashes.MD5))
+
+
+_ANY_RULES: list[Rule] = [
+    ("has no subject key id", STRICT, lambda it: inspect.extension(it, x509.SubjectKeyIdentifier) is not None),
+    (
+        "has a serial that is not random",
+        "none today; two alike confuse Firefox",
+        lambda it: it.serial_number.bit_length() >= MIN_SERIAL_BITS,
+    ),
+    ("has a weak key or signature", EVERYONE, _sound_key),
+    ("has no common name or organization to know it by", "people", lambda it: bool(list(it.subject))),
+]
+
+_SERVER_RULES: list[Rule] = [
+    ("is an authority too (CA:TRUE), or does not say that it is none", RUSTLS, lambda it: _has_basic(it, ca=False)),
+    ("has no key usage for a server", f"{RUSTLS}, {APPLE}", _has_server_usage),
+    ("is not marked for servers (extendedKeyUsage serverAuth)", APPLE, _serves),
+    ("has no authority key id", STRICT, lambda it: inspect.extension(it, x509.AuthorityKeyIdentifier) is not None),
+    (
+        "names nothing but its common name (no subjectAltName)",
+        EVERYONE,
+        lambda it: inspect.extension(it, x509.SubjectAlternativeName) is not None,
+    ),
+    ("has an address among its DNS names", f"{GO}, {OPENSSL}", _names_are_typed),
+    *_ANY_RULES,
+]
+
+_AUTHORITY_RULES: list[Rule] = [
+    ("is no authority (CA:TRUE, critical)", EVERYONE, lambda it: _has_basic(it, ca=True)),
+    ("may make further authorities (no pathlen:0)", "none; it should not be able to", _pathlen_zero),
+    ("has no key usage keyCertSign and cRLSign", STRICT, lambda it: _has_usage(it, "key_cert_sign", "crl_sign")),
+    ("may vouch for any site (no name constraints on both DNS names and addresses)", "none; people should", _limited),
+    *_ANY_RULES,
+]
