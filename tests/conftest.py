@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from tests.recorder import Recorder
+from trusted_registry.certificate import issue
 from trusted_registry.defaults import DEFAULTS
 from trusted_registry.settings import Settings, load
 from trusted_registry.trust import whereabouts
@@ -110,6 +111,18 @@ def make_settings(tmp_path: Path) -> MakeSettings:
     def make(**given: str) -> Settings:
         flags = {f"{section_of[key]}.{key}": value for key, value in {"address": ADDRESS, **given}.items()}
         return load(DEFAULTS, root=tmp_path, find_address=_never, flags=flags)
+
+    return make
+
+
+@pytest.fixture
+def certified(make_settings: MakeSettings) -> MakeSettings:
+    """The same, with a certificate made for them, by the tool that is no program."""
+
+    def make(**given: str) -> Settings:
+        settings = make_settings(tool="cryptography", **given)
+        issue.ensure(settings, Recorder())
+        return settings
 
     return make
 

@@ -12,7 +12,6 @@ import pytest
 from tests.disk import snapshot
 from tests.recorder import Recorder
 from trusted_registry import summary
-from trusted_registry.certificate import issue
 from trusted_registry.chapters import doctor, users, whole
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import connection
@@ -31,13 +30,9 @@ JOIN = "sudo usermod --append --groups docker $USER"
 
 
 @pytest.fixture
-def settings(make_settings: MakeSettings, edge: Recorder) -> Settings:
+def settings(certified: MakeSettings) -> Settings:
     """A checkout with a certificate."""
-    made = make_settings(tool="cryptography")
-    issue.ensure(made, edge)
-    edge.said.clear()
-    edge.commands.clear()
-    return made
+    return certified()
 
 
 @pytest.fixture

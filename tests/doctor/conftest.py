@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tests.forge import Forged
     from trusted_registry.doctor.facts import Stored
     from trusted_registry.doctor.finding import Finding
+    from trusted_registry.settings import Settings
     from trusted_registry.trust.local.ledger import Entry
 
 ADDRESS = "192.168.0.12"
@@ -103,6 +104,12 @@ def contained(machine: Machine, **changes: object) -> Facts:
 def stored(machine: Machine, *keys: str, known: Sequence[Entry] = ()) -> tuple[Stored, ...]:
     """Return what stores of a machine hold, looked at as on any."""
     return tuple(trusts.stored(machine.store(key), machine.subject, known, machine.where) for key in keys)
+
+
+@pytest.fixture
+def settings(certified: MakeSettings) -> Settings:
+    """A checkout with a certificate."""
+    return certified()
 
 
 @pytest.fixture

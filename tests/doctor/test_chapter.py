@@ -11,7 +11,7 @@ import pytest
 
 from tests import forge, loopback
 from tests.disk import snapshot
-from trusted_registry.certificate import inspect, issue
+from trusted_registry.certificate import inspect
 from trusted_registry.chapters import doctor
 from trusted_registry.doctor import wire
 from trusted_registry.doctor.finding import Chmod, Finding
@@ -22,20 +22,11 @@ if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
 
-    from tests.conftest import Invoke, MakeSettings
+    from tests.conftest import Invoke
     from tests.recorder import Recorder
     from trusted_registry.settings import Settings
 
 SAID = 'Get "https://192.168.0.99/v2/": x509: certificate signed by unknown authority'
-
-
-@pytest.fixture
-def settings(make_settings: MakeSettings, edge: Recorder) -> Settings:
-    """A checkout with a certificate."""
-    made = make_settings(tool="cryptography")
-    issue.ensure(made, edge)
-    edge.said.clear()
-    return made
 
 
 def test_a_message_is_shown_with_its_cause_and_its_cure(settings: Settings, edge: Recorder) -> None:

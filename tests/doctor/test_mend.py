@@ -22,7 +22,6 @@ from trusted_registry.trust.row import Subject
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import MakeSettings
     from trusted_registry.settings import Settings
 
 OTHER = b"somebody else's\n"
@@ -31,15 +30,6 @@ OTHER = b"somebody else's\n"
 def finding(fix: Fix | None, *, asks: bool = False) -> Finding:
     """Return something that is wrong, with what may be done about it."""
     return Finding("x", "evidence", "cause", ("cure",), fix, asks)
-
-
-@pytest.fixture
-def settings(make_settings: MakeSettings, edge: Recorder) -> Settings:
-    """A checkout with a certificate."""
-    made = make_settings(tool="cryptography")
-    issue.ensure(made, edge)
-    edge.commands.clear()
-    return made
 
 
 @pytest.fixture

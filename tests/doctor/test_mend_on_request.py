@@ -11,7 +11,6 @@ from tests.disk import snapshot
 from tests.recorder import Recorder
 from tests.trust.machines import Machine
 from trusted_registry import run
-from trusted_registry.certificate import issue
 from trusted_registry.chapters import doctor
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import connection
@@ -21,7 +20,6 @@ from trusted_registry.trust.local import anchor
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import MakeSettings
     from trusted_registry.doctor.finding import Finding
     from trusted_registry.settings import Settings
 
@@ -45,14 +43,6 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
         made.folder(store.signs.paths[0])
         assert store.refresh
         programs.put(store.refresh.command[0], "exit 0", tmp_path, monkeypatch)
-    return made
-
-
-@pytest.fixture
-def settings(make_settings: MakeSettings) -> Settings:
-    """A checkout with a certificate."""
-    made = make_settings(tool="cryptography")
-    issue.ensure(made, Recorder())
     return made
 
 

@@ -1,10 +1,9 @@
-"""A registry with users: how it is started, who is told, and the login that a proof makes for itself."""
+"""A registry with users: how it is started, who is told, and what a person sees who adds and removes them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import bcrypt
 import pytest
 
 from tests import loopback
@@ -12,7 +11,6 @@ from tests.recorder import Recorder
 from tests.registry.engines import OnLoopback, as_engine, container
 from tests.registry.logins import ADA, BOB, opens
 from trusted_registry import summary
-from trusted_registry.certificate import issue
 from trusted_registry.chapters import registry as chapter_of_the_registry
 from trusted_registry.chapters import users as chapter
 from trusted_registry.errors import RegistryError
@@ -26,61 +24,6 @@ if TYPE_CHECKING:
 
     from tests.conftest import MakeSettings
     from trusted_registry.settings import Settings
-
-# The proof's own login
-
-
-def test_a_visitor_is_let_in_for_as_long_as_the_proof_takes(tmp_path: Path, edge: Recorder) -> None:
-    users.put(tmp_path, ADA)
-    before = users.place(tmp_path).read_bytes()
-    with users.visitor(tmp_path, edge) as login:
-        assert login
-        hashed = dict(line.split(":", 1) for line in users.place(tmp_path).read_text().splitlines())[login.name]
-        assert bcrypt.checkpw(login.password.encode(), hashed.encode())
-        assert list(users.known(tmp_path)) == ["ada"], "it is nobody's"
-    assert users.place(tmp_path).read_bytes() == before
-
-
-def test_a_visitor_of_a_proof_that_fails_is_gone_too(tmp_path: Path, edge: Recorder) -> None:
-    users.put(tmp_path, ADA)
-    before = users.place(tmp_path).read_bytes()
-    with pytest.raises(RegistryError), users.visitor(tmp_path, edge):
-        raise RegistryError("the push failed", cure="")
-    assert users.place(tmp_path).read_bytes() == before
-
-
-def test_what_a_killed_proof_left_goes_with_the_next_change(tmp_path: Path) -> None:
-    users.put(tmp_path, ADA)
-    with users.place(tmp_path).open("a") as file:
-        file.write("trusted-registry-proof.1700000000.aa:$2b$04$x\n")
-    users.put(tmp_path, BOB)
-    assert "trusted-registry-proof" not in users.place(tmp_path).read_text()
-
-
-def test_two_visitors_do_not_turn_each_other_out(tmp_path: Path, edge: Recorder) -> None:
-    users.put(tmp_path, ADA)
-    with users.visitor(tmp_path, edge) as first, users.visitor(tmp_path, edge) as second:
-        text = users.place(tmp_path).read_text()
-        assert first
-        assert second
-        assert (first.name in text, second.name in text) == (True, True)
-
-
-def test_a_visitor_brings_no_login_back_that_was_switched_off_meanwhile(tmp_path: Path, edge: Recorder) -> None:
-    users.put(tmp_path, ADA)
-    with users.visitor(tmp_path, edge):
-        users.remove(tmp_path, "ada")
-    assert not users.wanted(tmp_path)
-
-
-@pytest.mark.parametrize(("dry", "some"), [(False, False), (True, True)])
-def test_without_users_and_in_a_dry_run_there_is_no_visitor(tmp_path: Path, *, dry: bool, some: bool) -> None:
-    if some:
-        users.put(tmp_path, ADA)
-    with users.visitor(tmp_path, Recorder(dry=dry)) as login:
-        assert login is None
-    assert users.wanted(tmp_path) is some
-
 
 # The container
 
@@ -122,15 +65,6 @@ def test_plain_http_never_asks_for_a_login_and_does_not_start_where_there_are_us
 
 
 @pytest.fixture
-def settings(make_settings: MakeSettings, edge: Recorder) -> Settings:
-    """Settings for a registry on loopback, with a certificate."""
-    with loopback.silence() as port:
-        made = make_settings(tool="cryptography", listen=loopback.HOST, port=str(port))
-    issue.ensure(made, edge)
-    return made
-
-
-@pytest.fixture
 def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnLoopback]:
     """An engine whose registry asks for a login where it is told to."""
     made = OnLoopback(settings.folder / "domain.crt", users=settings.folder)
@@ -141,6 +75,18 @@ def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnLo
 
 def _up(settings: Settings, engine: OnLoopback, edge: Recorder) -> bool:
     return serve.tls(settings, as_engine(engine), edge)
+
+
+@pytest.fixture
+def behind(
+    settings: Settings, engine: OnLoopback, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> OnLoopback:
+    """An engine whose registry runs, and sees another time's users; it is not waited for long."""
+    users.put(settings.folder, ADA)
+    engine.users = tmp_path / "of another time"
+    _up(settings, engine, edge)
+    monkeypatch.setattr("trusted_registry.registry.probe._ANSWER", 0.3)
+    return engine
 
 
 def test_the_first_user_has_the_registry_started_anew_and_the_next_has_not(
@@ -249,13 +195,8 @@ def test_a_user_who_is_not_the_last_goes_unasked_and_at_once(
     assert (edge.asked, list(users.known(settings.folder)), engine.done) == ([], ["ada"], ["start"])
 
 
-def test_a_registry_that_does_not_see_the_change_is_an_error(
-    settings: Settings, engine: OnLoopback, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    users.put(settings.folder, ADA)
-    engine.users = tmp_path / "of another time"
-    _up(settings, engine, edge)
-    monkeypatch.setattr("trusted_registry.registry.probe._ANSWER", 0.3)
+@pytest.mark.usefixtures("behind")
+def test_a_registry_that_does_not_see_the_change_is_an_error(settings: Settings) -> None:
     with pytest.raises(RegistryError, match="does not take the users as they are now"):
         chapter.add(settings, Recorder(secret=BOB.password), name="bob")
 
@@ -308,17 +249,13 @@ def test_status_says_that_a_login_is_asked_for(settings: Settings, engine: OnLoo
 
 
 def test_a_registry_that_does_not_take_the_proof_s_login_gets_no_push(
-    settings: Settings, engine: OnLoopback, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, behind: OnLoopback, edge: Recorder
 ) -> None:
-    users.put(settings.folder, ADA)
-    engine.users = tmp_path / "of another time"
-    _up(settings, engine, edge)
-    monkeypatch.setattr("trusted_registry.registry.probe._ANSWER", 0.3)
     door = chapter_of_the_registry.Door(
         probe.Endpoint(loopback.HOST, settings.port),
         probe.context(settings.folder / "ca.crt"),
         settings.folder,
     )
     with pytest.raises(RegistryError, match="does not take a login that was just made"):
-        chapter_of_the_registry.proved("a/b:1", door, as_engine(engine), edge)
-    assert engine.done == ["start", "untag a/b:1"]
+        chapter_of_the_registry.proved("a/b:1", door, as_engine(behind), edge)
+    assert behind.done == ["start", "untag a/b:1"]

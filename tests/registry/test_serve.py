@@ -24,19 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.conftest import MakeSettings
     from trusted_registry.settings import Settings
 
 FOREIGN = container(role=None, digest=None, image="nginx")
-
-
-@pytest.fixture
-def settings(make_settings: MakeSettings, edge: Recorder) -> Settings:
-    """Settings for a registry on loopback, with a certificate."""
-    with loopback.silence() as port:
-        made = make_settings(tool="cryptography", listen=loopback.HOST, port=str(port), plain_port=str(port))
-    issue.ensure(made, edge)
-    return made
 
 
 @pytest.fixture

@@ -11,6 +11,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.conftest import MakeSettings
+    from trusted_registry.settings import Settings
+
 
 @pytest.fixture
 def open_path() -> Iterator[Path]:
@@ -18,3 +21,9 @@ def open_path() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
+
+
+@pytest.fixture
+def settings(certified: MakeSettings) -> Settings:
+    """Settings with a certificate made for them."""
+    return certified()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from trusted_registry.certificate import issue
 from trusted_registry.chapters import nodes as chapter
 from trusted_registry.chapters.nodes import Errand
 from trusted_registry.registry.engine import Engine
@@ -14,7 +13,6 @@ from trusted_registry.trust.elsewhere.nodes import LOOK
 if TYPE_CHECKING:
     import docker
 
-    from tests.conftest import MakeSettings
     from tests.recorder import Recorder
     from trusted_registry.settings import Settings
     from trusted_registry.trust.elsewhere import nodes
@@ -124,12 +122,3 @@ def rounds(settings: Settings, api: Api, edge: Recorder) -> Go:
         return chapter.trust(settings, engine, edge, errand)
 
     return make
-
-
-def with_certificate(make_settings: MakeSettings, edge: Recorder) -> Settings:
-    """Return settings whose folder holds a certificate; the edge forgets how it was made."""
-    made = make_settings(tool="cryptography")
-    issue.ensure(made, edge)
-    edge.commands.clear()
-    edge.said.clear()
-    return made

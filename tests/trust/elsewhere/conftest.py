@@ -1,4 +1,4 @@
-"""What tests with many hosts share."""
+"""What tests with many hosts, and those with many nodes, share."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ import pytest
 
 from tests import sshd
 from tests.programs import real
+from tests.trust.elsewhere.cluster import Api, Go, rounds
 from tests.trust.elsewhere.fleets import ADDRESSES, PROGRAMS, Fleet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.recorder import Recorder
     from tests.sshd import Farm
+    from trusted_registry.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +40,21 @@ def fleet(farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
     made = Fleet(farm, tmp_path)
     made.has(one=ADDRESSES[0], two=ADDRESSES[1], three=ADDRESSES[2])
     return made
+
+
+@pytest.fixture
+def no_kubectl(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep a real kubectl, and with it real clusters, out of reach."""
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+
+
+@pytest.fixture
+def api() -> Api:
+    """An engine without containers; a test adds the nodes."""
+    return Api()
+
+
+@pytest.fixture
+def go(settings: Settings, api: Api, edge: Recorder) -> Go:
+    """A maker of rounds over the nodes."""
+    return rounds(settings, api, edge)

@@ -13,7 +13,6 @@ from tests.recorder import Recorder
 from tests.trust.elsewhere.kits import SHELLS, Disk, installed, last
 from tests.trust.elsewhere.test_kit import REGISTRIES
 from tests.trust.engines import nobody
-from trusted_registry.certificate import issue
 from trusted_registry.chapters import kit, trust
 from trusted_registry.registry import engine as engines
 from trusted_registry.trust import whereabouts
@@ -30,11 +29,9 @@ RECORD = "var/lib/trusted-registry"
 
 
 @pytest.fixture
-def settings(make_settings: MakeSettings) -> Settings:
-    """Settings with a certificate."""
-    made = make_settings(tool="cryptography", names="registry.local", port="8443")
-    issue.ensure(made, Recorder())
-    return made
+def settings(certified: MakeSettings) -> Settings:
+    """Settings of a registry with a further name and a port of its own, with a certificate made for them."""
+    return certified(names="registry.local", port="8443")
 
 
 def _stores(root: Path) -> dict[str, tuple[int, bytes]]:

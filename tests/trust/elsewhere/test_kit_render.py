@@ -24,6 +24,7 @@ from trusted_registry.trust.row import Restart
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
+    from trusted_registry.settings import Settings
     from trusted_registry.trust.row import Subject
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "trust.sh"
@@ -132,9 +133,7 @@ def test_a_name_with_a_brace_is_refused_since_the_table_would_fill_it_in() -> No
         kit.render(_odd(("{a",)), "192.168.0.12")
 
 
-def test_trust_kit_writes_the_script_and_the_page(make_settings: MakeSettings, edge: Recorder) -> None:
-    settings = make_settings(tool="cryptography")
-    issue.ensure(settings, Recorder())
+def test_trust_kit_writes_the_script_and_the_page(settings: Settings, edge: Recorder) -> None:
     script, page = chapter.write(settings, edge)
     wanted = chapter.subject(settings)
     assert script == settings.folder / kit.file_name(wanted, "192.168.0.12")
@@ -149,24 +148,18 @@ def test_trust_kit_writes_the_script_and_the_page(make_settings: MakeSettings, e
     ]
 
 
-def test_what_it_holds_is_the_certificate_that_trust_linux_writes(make_settings: MakeSettings) -> None:
-    settings = make_settings(tool="cryptography")
-    issue.ensure(settings, Recorder())
+def test_what_it_holds_is_the_certificate_that_trust_linux_writes(settings: Settings) -> None:
     assert chapter.subject(settings).content == (settings.folder / "ca.crt").read_bytes()
 
 
-def test_nothing_but_the_certificate_travels(make_settings: MakeSettings) -> None:
-    settings = make_settings(tool="cryptography")
-    issue.ensure(settings, Recorder())
+def test_nothing_but_the_certificate_travels(settings: Settings) -> None:
     alone = chapter.subject(settings)
     ca = settings.folder / "ca.crt"
     ca.write_bytes(b"Whose: mine\r\n" + ca.read_bytes())
     assert chapter.subject(settings) == alone
 
 
-def test_it_goes_where_out_says(make_settings: MakeSettings, edge: Recorder, tmp_path: Path) -> None:
-    settings = make_settings(tool="cryptography")
-    issue.ensure(settings, Recorder())
+def test_it_goes_where_out_says(settings: Settings, edge: Recorder, tmp_path: Path) -> None:
     script, _ = chapter.write(settings, edge, out=str(tmp_path / "a stick"))
     assert script.parent == tmp_path / "a stick"
 

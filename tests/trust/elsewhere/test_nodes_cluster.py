@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.programs import put
-from tests.trust.elsewhere.cluster import CHECK, DIND, KIND, REMOVE, TRUST, Api, Go, rounds, with_certificate
+from tests.trust.elsewhere.cluster import CHECK, DIND, KIND, REMOVE, TRUST, Api, Go
 from trusted_registry.trust.elsewhere import nodes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import MakeSettings
     from tests.recorder import Recorder
     from trusted_registry.chapters.nodes import Errand
-    from trusted_registry.settings import Settings
 
 KUBECTL = """
 printf '%s\\n' "$*" >> "$0.calls"
@@ -27,6 +25,8 @@ case "$*" in
 esac
 exit "$(cat "$0.code")"
 """
+
+pytestmark = pytest.mark.usefixtures("no_kubectl")
 
 
 class _Kubectl:
@@ -54,28 +54,7 @@ class _Kubectl:
 
 
 @pytest.fixture
-def api() -> Api:
-    return Api()
-
-
-@pytest.fixture
-def settings(make_settings: MakeSettings, edge: Recorder) -> Settings:
-    return with_certificate(make_settings, edge)
-
-
-@pytest.fixture
-def go(settings: Settings, api: Api, edge: Recorder) -> Go:
-    return rounds(settings, api, edge)
-
-
-@pytest.fixture(autouse=True)
-def _no_kubectl(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep a real kubectl, and with it real clusters, out of reach."""
-    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-
-
-@pytest.fixture
-def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _no_kubectl: None) -> _Kubectl:
+def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_kubectl: None) -> _Kubectl:  # noqa: ARG001 - after it
     return _Kubectl(tmp_path, monkeypatch)
 
 

@@ -19,8 +19,6 @@ from tests.trust.elsewhere.cluster import (
     Api,
     Go,
     engine_of,
-    rounds,
-    with_certificate,
 )
 from trusted_registry.chapters import nodes as chapter
 from trusted_registry.chapters.nodes import Errand
@@ -29,31 +27,9 @@ from trusted_registry.registry.engine import Engine
 from trusted_registry.trust.elsewhere import nodes
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.conftest import MakeSettings
     from trusted_registry.settings import Settings
 
-
-@pytest.fixture
-def api() -> Api:
-    return Api()
-
-
-@pytest.fixture
-def settings(make_settings: MakeSettings, edge: Recorder) -> Settings:
-    return with_certificate(make_settings, edge)
-
-
-@pytest.fixture
-def go(settings: Settings, api: Api, edge: Recorder) -> Go:
-    return rounds(settings, api, edge)
-
-
-@pytest.fixture(autouse=True)
-def _no_kubectl(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep a real kubectl, and with it real clusters, out of reach."""
-    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+pytestmark = pytest.mark.usefixtures("no_kubectl")
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.conftest import Invoke, MakeSettings
+    from trusted_registry.settings import Settings
 
 HOST = "127.0.0.1"
 HOST_ON_THE_LAN = "127.0.0.3"
@@ -168,9 +169,7 @@ def test_whatever_is_no_get_is_refused(method: str, start: Callable[..., int]) -
     assert (status, headers["allow"], body) == (405, "GET, HEAD", b"405\n")
 
 
-def test_what_is_offered_holds_no_key_and_is_what_the_registry_has(make_settings: MakeSettings) -> None:
-    settings = make_settings(tool="cryptography")
-    issue.ensure(settings, Recorder())
+def test_what_is_offered_holds_no_key_and_is_what_the_registry_has(settings: Settings) -> None:
     subject = kits.subject(settings)
     shown, script, certificate = serve.offers(subject, ADDRESS)
     assert certificate.content == (settings.folder / "ca.crt").read_bytes()
@@ -477,10 +476,8 @@ def test_without_a_certificate_there_is_nothing_to_offer(make_settings: MakeSett
 
 
 def test_a_dry_run_shows_what_would_be_offered_and_listens_nowhere(
-    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = make_settings(tool="cryptography")
-    issue.ensure(settings, Recorder())
     monkeypatch.setattr(serve, "Server", None)
     edge = Recorder(dry=True)
     chapter.serve(settings, edge, minutes="1", at="8000")
@@ -490,10 +487,8 @@ def test_a_dry_run_shows_what_would_be_offered_and_listens_nowhere(
 
 
 def test_the_task_says_what_to_type_who_took_what_and_that_it_is_over(
-    make_settings: MakeSettings, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, edge: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = make_settings(tool="cryptography")
-    issue.ensure(settings, Recorder())
     settings = dataclasses.replace(settings, address=HOST_ON_THE_LAN)
     monkeypatch.setattr(address, "all_own", lambda: (HOST_ON_THE_LAN,))
     asked: list[int] = []

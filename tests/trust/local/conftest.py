@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.trust.machines import Machine, subject
+from trusted_registry.trust import whereabouts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,3 +25,17 @@ def machine(tmp_path: Path) -> Machine:
 def ours(tmp_path: Path) -> Subject:
     """What is to be trusted."""
     return subject(tmp_path / "ours")
+
+
+@pytest.fixture
+def this_machine(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every task take the machine for this one."""
+    monkeypatch.setattr(whereabouts, "here", lambda: machine.where)
+
+
+@pytest.fixture
+def docker_podman_k3s(machine: Machine, this_machine: None) -> None:  # noqa: ARG001 - for what it does
+    """Have this machine be one with these clients, and no others."""
+    for sign in ("/var/lib/docker", "/var/lib/rancher/k3s"):
+        machine.folder(sign)
+    machine.program("podman")

@@ -16,9 +16,7 @@ from tests.recorder import Recorder
 from tests.trust.engines import nobody
 from tests.trust.machines import Machine, states
 from tests.trust.one_run import CHOICE
-from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust import whereabouts
 from trusted_registry.trust.local import here, ledger, takeback
 from trusted_registry.trust.local.look import State
 
@@ -31,22 +29,20 @@ if TYPE_CHECKING:
 NAMES = ("a.local", "b.local", "c.local")
 ROOT = Path(__file__).parents[3]
 
-
-@pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """A machine with others' entries on it, which every task takes for this one."""
-    made = Machine(tmp_path / "machine")
-    made.file("/etc/rancher/k3s/registries.yaml", "mirrors:\n  docker.io:\n", 0o600)
-    monkeypatch.setattr(whereabouts, "here", lambda: made.where)
-    return made
+pytestmark = pytest.mark.usefixtures("this_machine")
 
 
 @pytest.fixture
-def settings(make_settings: MakeSettings) -> Settings:
-    """Settings with a certificate made for them."""
-    made = make_settings(tool="cryptography", names=",".join(NAMES))
-    issue.ensure(made, Recorder())
-    return made
+def machine(machine: Machine) -> Machine:
+    """The same, with others' entries on it."""
+    machine.file("/etc/rancher/k3s/registries.yaml", "mirrors:\n  docker.io:\n", 0o600)
+    return machine
+
+
+@pytest.fixture
+def settings(certified: MakeSettings) -> Settings:
+    """Settings of a registry with further names, with a certificate made for them."""
+    return certified(names=",".join(NAMES))
 
 
 def _at_once(folder: Path, runs: Iterable[tuple[str, str]]) -> list[str]:

@@ -26,14 +26,6 @@ SPELLINGS = ("192.168.0.12", "192.168.0.12:443")
 
 
 @pytest.fixture
-def settings(make_settings: MakeSettings) -> Settings:
-    """Settings with a certificate made for them."""
-    made = make_settings(tool="cryptography")
-    issue.ensure(made, Recorder())
-    return made
-
-
-@pytest.fixture
 def engine() -> Engine:
     """An engine that looks under this test's home."""
     return as_engine(StandIn())

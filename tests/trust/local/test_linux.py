@@ -10,10 +10,8 @@ import pytest
 
 from tests import programs
 from tests.disk import snapshot
-from tests.recorder import Recorder
 from tests.trust.clients.test_buildkit import PLAIN
 from tests.trust.engines import StandIn, as_engine, nobody
-from trusted_registry.certificate import issue
 from trusted_registry.chapters import trust
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import prove
@@ -23,16 +21,16 @@ from trusted_registry.trust.local.here import Choice
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
+    from tests.recorder import Recorder
     from trusted_registry.settings import Settings
 
 ONLY = Choice(only=("buildkit",))
 
 
 @pytest.fixture
-def settings(make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(certified: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings with a certificate, and a builder that was made before it."""
-    made = make_settings(tool="cryptography", address="nowhere.invalid")
-    issue.ensure(made, Recorder())
+    made = certified(address="nowhere.invalid")
     monkeypatch.setattr("trusted_registry.registry.engine.perhaps", lambda *_edge, **_how: nobody())
     instances = Path.home() / ".docker" / "buildx" / "instances"
     instances.mkdir(parents=True)
@@ -93,10 +91,9 @@ def test_what_keeps_containerd_from_reading_is_said_and_the_rest_is_done(
 
 
 def test_an_engine_that_verifies_nothing_proves_nothing_and_the_reason_is_told(
-    make_settings: MakeSettings, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+    certified: MakeSettings, edge: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = make_settings(tool="cryptography", names="127.0.0.2,192.168.0.13")
-    issue.ensure(made, Recorder())
+    made = certified(names="127.0.0.2,192.168.0.13")
     engine = as_engine(StandIn())
     info = dataclasses.replace(engine.info(), insecure=("127.0.0.0/8", "192.168.0.13"))
     monkeypatch.setattr(engine, "info", lambda **_how: info)

@@ -19,7 +19,6 @@ from trusted_registry.certificate import issue
 from trusted_registry.chapters import trust
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
-from trusted_registry.trust import whereabouts
 from trusted_registry.trust.local import here, overview
 from trusted_registry.trust.local.here import Choice
 
@@ -35,24 +34,7 @@ DOCKER = "/etc/docker/certs.d"
 REGISTRIES = "/etc/rancher/k3s/registries.yaml"
 USERS = "{home}/.config/containers/certs.d"
 
-
-@pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """A machine with Docker, podman and k3s, which every task takes for this one."""
-    made = Machine(tmp_path / "machine")
-    for sign in ("/var/lib/docker", "/var/lib/rancher/k3s"):
-        made.folder(sign)
-    made.program("podman")
-    monkeypatch.setattr(whereabouts, "here", lambda: made.where)
-    return made
-
-
-@pytest.fixture
-def settings(make_settings: MakeSettings) -> Settings:
-    """Settings with a certificate made for them."""
-    made = make_settings(tool="cryptography")
-    issue.ensure(made, Recorder())
-    return made
+pytestmark = pytest.mark.usefixtures("docker_podman_k3s")
 
 
 def _said(settings: Settings, engine: Engine | None = None, **choice: object) -> dict[str, list[str]]:
@@ -66,18 +48,15 @@ def _trust(settings: Settings, **choice: object) -> None:
     here.trust(settings, nobody(), Recorder(), Choice(**choice))  # type: ignore[arg-type]
 
 
-@pytest.mark.usefixtures("machine")
 def test_before_trust_every_client_found_has_none(settings: Settings) -> None:
     assert _said(settings) == {key: ["absent", "absent"] for key in FOUND}
 
 
-@pytest.mark.usefixtures("machine")
 def test_after_it_each_has_it_for_every_spelling(settings: Settings) -> None:
     _trust(settings)
     assert _said(settings) == {key: ["trusted", "trusted"] for key in FOUND}
 
 
-@pytest.mark.usefixtures("machine")
 def test_another_authority_s_trust_is_stale(settings: Settings) -> None:
     _trust(settings)
     issue.ensure(settings, Recorder(), force=True)
@@ -149,7 +128,7 @@ def k3s(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.mark.process
-@pytest.mark.usefixtures("machine", "k3s")
+@pytest.mark.usefixtures("k3s")
 def test_a_program_that_is_older_than_its_trust_needs_a_restart(settings: Settings) -> None:
     _trust(settings)
     found = _said(settings)
@@ -157,7 +136,6 @@ def test_a_program_that_is_older_than_its_trust_needs_a_restart(settings: Settin
 
 
 @pytest.mark.process
-@pytest.mark.usefixtures("machine")
 def test_a_program_that_was_started_since_needs_none(settings: Settings, request: pytest.FixtureRequest) -> None:
     _trust(settings)
     time.sleep(0.1)
@@ -166,7 +144,7 @@ def test_a_program_that_was_started_since_needs_none(settings: Settings, request
 
 
 @pytest.mark.process
-@pytest.mark.usefixtures("machine", "k3s")
+@pytest.mark.usefixtures("k3s")
 def test_a_program_without_trust_needs_more_than_a_restart(settings: Settings) -> None:
     assert _said(settings)["k3s"] == ["absent"] * 2
 
@@ -204,7 +182,6 @@ def test_a_store_that_nobody_asked_for_is_not_just_absent(
     assert {row["state"] for row in json.loads(trust.as_json(settings, edge, Choice(system=True)))} == {"absent"}
 
 
-@pytest.mark.usefixtures("machine")
 def test_status_says_the_same(settings: Settings) -> None:
     _trust(settings)
     assert set(summary._trust(settings, nobody()).values()) == {"trusted"}

@@ -15,12 +15,10 @@ from tests.disk import mode, snapshot
 from tests.recorder import Recorder
 from tests.trust import sample
 from tests.trust.engines import nobody
-from tests.trust.machines import SPELLINGS, Machine, entry, row, states, subject
+from tests.trust.machines import SPELLINGS, Machine, entry, row, states
 from trusted_registry import files
-from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
-from trusted_registry.trust import whereabouts
 from trusted_registry.trust.lines import blocks
 from trusted_registry.trust.local import apply, here, ledger, look, plan, takeback
 from trusted_registry.trust.local.here import Choice
@@ -30,7 +28,6 @@ from trusted_registry.trust.row import MACHINE, USER
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import MakeSettings
     from trusted_registry.settings import Settings
     from trusted_registry.trust.local.plan import Plan
     from trusted_registry.trust.row import Subject
@@ -43,30 +40,7 @@ BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 OLD, THEIRS = b"our old certificate", b"another's certificate"
 SHARED = "# ours, since 2019\nmirrors:\n    docker.io: # theirs\n        endpoint: [https://mirror.example]\n"
 
-
-@pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """A machine with Docker, podman and k3s, which every task takes for this one."""
-    made = Machine(tmp_path / "machine")
-    for sign in ("/var/lib/docker", "/var/lib/rancher/k3s"):
-        made.folder(sign)
-    made.program("podman")
-    monkeypatch.setattr(whereabouts, "here", lambda: made.where)
-    return made
-
-
-@pytest.fixture
-def settings(make_settings: MakeSettings) -> Settings:
-    """Settings with a certificate made for them."""
-    made = make_settings(tool="cryptography")
-    issue.ensure(made, Recorder())
-    return made
-
-
-@pytest.fixture
-def ours(tmp_path: Path) -> Subject:
-    """What is to be trusted."""
-    return subject(tmp_path / "ours")
+pytestmark = pytest.mark.usefixtures("docker_podman_k3s")
 
 
 def _install(machine: Machine, key: str, ours: Subject) -> Plan:

@@ -14,7 +14,6 @@ from tests import forge, loopback, programs
 from tests.recorder import Recorder
 from tests.trust.engines import nobody
 from tests.trust.machines import Machine, states
-from trusted_registry.trust import whereabouts
 from trusted_registry.trust.local import here, takeback
 from trusted_registry.trust.local.here import Choice
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from tests.conftest import MakeSettings
     from trusted_registry.settings import Settings
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("this_machine")]
 
 # A mount namespace of its own, in which another folder is /etc/containers; the real one is never touched.
 ASK = 'mount --bind "$1" /etc/containers && HOME="$2" exec skopeo list-tags "docker://$3/app"'
@@ -33,13 +32,11 @@ PODMAN = Choice(only=("podman",))
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """A machine with skopeo's own configuration, which every task takes for this one."""
-    made = Machine(tmp_path / "machine")
+def machine(machine: Machine) -> Machine:
+    """The same, with skopeo's own configuration on it."""
     programs.need(skopeo="skopeo", unshare="util-linux")
-    shutil.copytree("/etc/containers", made.where.path("/etc/containers"))
-    monkeypatch.setattr(whereabouts, "here", lambda: made.where)
-    return made
+    shutil.copytree("/etc/containers", machine.where.path("/etc/containers"))
+    return machine
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from trusted_registry.certificate import clear, issue
 from trusted_registry.chapters import trust as chapter
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
-from trusted_registry.trust import stores, whereabouts
+from trusted_registry.trust import stores
 from trusted_registry.trust.local import apply, here, ledger, takeback
 from trusted_registry.trust.local.here import Choice
 from trusted_registry.trust.local.look import State
@@ -29,7 +29,6 @@ from trusted_registry.trust.local.look import State
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.conftest import MakeSettings
     from trusted_registry.edge import Edge
     from trusted_registry.settings import Settings
     from trusted_registry.trust.local.plan import Plan
@@ -43,25 +42,11 @@ SHARED = "# since 2019\nmirrors:\n    docker.io: # theirs\n        endpoint: [ht
 THEIRS = "another's certificate"
 FILES = Choice(only=("docker", "podman", "containerd", "k3s", "buildkit"))
 
+pytestmark = pytest.mark.usefixtures("this_machine")
+
 
 class Killed(BaseException):
     """What no handler expects: as good as a kill."""
-
-
-@pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """A machine with nothing on it, which every task takes for this one."""
-    made = Machine(tmp_path / "machine")
-    monkeypatch.setattr(whereabouts, "here", lambda: made.where)
-    return made
-
-
-@pytest.fixture
-def settings(make_settings: MakeSettings) -> Settings:
-    """Settings with a certificate made for them."""
-    made = make_settings(tool="cryptography")
-    issue.ensure(made, Recorder())
-    return made
 
 
 def _trust(settings: Settings, choice: Choice = FILES) -> None:
