@@ -57,7 +57,17 @@ def test_what_a_row_sends_doctor_to_look_at_is_one_of_its_checks() -> None:
     assert {key for row in ROWS for key in row.look} <= {check.key for check in CHECKS}
 
 
-@pytest.mark.parametrize("said", ["", "all is well", "x509", "docker pull 192.168.0.12/app", "timeout set to 30"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        "all is well",
+        "x509",
+        "docker pull 192.168.0.12/app",
+        "timeout set to 30",
+        "WARNING: Error loading config file: /root/.docker/config.json: unexpected end of JSON input",
+    ],
+)
 def test_a_text_without_a_known_message_has_none(said: str) -> None:
     assert catalogue.find(said, HERE) == []
 

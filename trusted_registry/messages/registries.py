@@ -75,8 +75,8 @@ IMAGES = (
     ),
     Row(
         "left-empty",
-        (r"unexpected end of JSON input", r"invalid checksum digest format"),
-        "the registry's own log, docker",
+        (r"err\.detail=\"(unexpected end of JSON input|invalid checksum digest format)\"",),
+        "the registry's own log",
         "The registry was killed while it wrote this image down, and left a file of it empty. It takes a repeated push "
         "for one that it has already, so pulls go on failing.",
         (Step("docker restart {container}", "removes what was left empty; then push the image again", at=REGISTRY),),
