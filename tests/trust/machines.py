@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from trusted_registry.trust.row import Store
 
 SPELLINGS = ("192.168.0.12", "192.168.0.12:443")
+DOCKER = "/etc/docker/certs.d"
+REGISTRIES = "/etc/rancher/k3s/registries.yaml"
+USERS = "{home}/.config/containers/certs.d"
+ANCHORS = "/usr/local/share/ca-certificates"
 
 
 class Machine:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.recorder import Recorder
 from tests.trust.engines import StandIn, as_engine, nobody
-from tests.trust.machines import SPELLINGS, Machine
+from tests.trust.machines import DOCKER, REGISTRIES, SPELLINGS, USERS, Machine
 from trusted_registry import summary
 from trusted_registry.certificate import issue
 from trusted_registry.chapters import trust
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from trusted_registry.settings import Settings
 
 FOUND = ("docker", "containers", "k3s")
-DOCKER = "/etc/docker/certs.d"
-REGISTRIES = "/etc/rancher/k3s/registries.yaml"
-USERS = "{home}/.config/containers/certs.d"
 
 pytestmark = pytest.mark.usefixtures("docker_podman_k3s")
 

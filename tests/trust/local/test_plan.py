@@ -1,41 +1,31 @@
-"""What is to be written is planned whole before anything is: foreign anywhere means nothing anywhere."""
+"""What is to be written to one store, and taken back from it, is planned before anything is."""
 
 from __future__ import annotations
 
-import os
-import pwd
 import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import programs
 from tests.disk import mode, snapshot
 from tests.recorder import Recorder
 from tests.trust import sample
-from tests.trust.engines import nobody
-from tests.trust.machines import SPELLINGS, Machine, entry, row, states
+from tests.trust.machines import ANCHORS, DOCKER, REGISTRIES, SPELLINGS, Machine, entry, row
 from trusted_registry import files
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
 from trusted_registry.trust.lines import blocks
-from trusted_registry.trust.local import apply, here, ledger, look, plan, takeback
-from trusted_registry.trust.local.here import Choice
+from trusted_registry.trust.local import apply, ledger, look, plan
 from trusted_registry.trust.local.look import State
 from trusted_registry.trust.row import MACHINE, USER
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from trusted_registry.settings import Settings
     from trusted_registry.trust.local.plan import Plan
     from trusted_registry.trust.row import Subject
 
-DOCKER = "/etc/docker/certs.d"
-REGISTRIES = "/etc/rancher/k3s/registries.yaml"
-USERS = "{home}/.config/containers/certs.d"
-ANCHORS = "/usr/local/share/ca-certificates"
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 OLD, THEIRS = b"our old certificate", b"another's certificate"
 SHARED = "# ours, since 2019\nmirrors:\n    docker.io: # theirs\n        endpoint: [https://mirror.example]\n"
@@ -47,11 +37,7 @@ def _install(machine: Machine, key: str, ours: Subject) -> Plan:
     return plan.install(row(key), machine.look(key, ours), ours)
 
 
-def _trust(settings: Settings, edge: Recorder, choice: Choice = here.EVERY) -> set[str]:
-    return {store.key for store in here.trust(settings, nobody(), edge, choice).written}
-
-
-# One store
+# Written
 
 
 def test_what_is_absent_is_written_for_every_user_to_read(machine: Machine, ours: Subject) -> None:
@@ -177,167 +163,6 @@ def test_a_run_that_was_cut_short_before_the_refresh_is_finished_by_the_next(mac
     assert _install(machine, "system-debian", ours).runs == (("update-ca-certificates",),)
 
 
-# All of them
-
-
-@pytest.mark.parametrize(
-    ("template", "content"),
-    [
-        (f"{DOCKER}/{SPELLINGS[1]}/ca.crt", "another's"),
-        (f"{USERS}/{SPELLINGS[0]}/ca.crt", "another's"),
-        (f"/etc/containers/certs.d/{SPELLINGS[0]}/client.key", ""),
-        (REGISTRIES, "mirrors: ["),
-        (REGISTRIES, f"configs:\n  {SPELLINGS[0]}:\n"),
-    ],
-    ids=["file", "user's file", "stray key", "broken", "another's lines"],
-)
-def test_what_is_wrong_in_one_store_leaves_every_store_as_it_was(
-    template: str, content: str, machine: Machine, settings: Settings, edge: Recorder
-) -> None:
-    machine.file(template, content)
-    before = snapshot(machine.root)
-    with pytest.raises(RegistryError) as caught:
-        _trust(settings, edge)
-    assert caught.value.cure
-    assert (snapshot(machine.root), ledger.read(ledger.where()), edge.commands) == (before, [], [])
-
-
-def test_what_is_wrong_in_one_store_is_no_matter_when_that_is_skipped(
-    machine: Machine, settings: Settings, edge: Recorder
-) -> None:
-    machine.file(f"{DOCKER}/{SPELLINGS[0]}/ca.crt", THEIRS)
-    assert _trust(settings, edge, Choice(skip=("docker",))) == {"containers", "k3s"}
-
-
-def test_every_client_found_is_told_and_the_second_time_none(
-    machine: Machine, settings: Settings, edge: Recorder
-) -> None:
-    assert _trust(settings, edge) == {"docker", "containers", "k3s"}
-    before, again = snapshot(machine.root), Recorder()
-    outcome = here.trust(settings, nobody(), again)
-    assert (outcome.written, {store.key for store in outcome.already}) == ((), {"docker", "containers", "k3s"})
-    assert (snapshot(machine.root), again.commands) == (before, [])
-
-
-def test_a_dry_run_shows_every_command_and_changes_nothing(machine: Machine, settings: Settings) -> None:
-    edge = Recorder(dry=True)
-    machine.folder(ANCHORS)
-    before = snapshot(machine.root)
-    _trust(settings, edge, Choice(system=True))
-    assert snapshot(machine.root) == before
-    assert not ledger.where().exists()
-    assert [command[0] for command in edge.commands].count("update-ca-certificates") == 1
-
-
-def test_what_is_read_instead_is_written_too(machine: Machine, settings: Settings, edge: Recorder) -> None:
-    folder = machine.folder(f"{USERS}/{SPELLINGS[0]}")
-    _trust(settings, edge)
-    content = (settings.folder / "ca.crt").read_bytes()
-    assert (folder / "ca.crt").read_bytes() == content
-    assert machine.where.path(f"/etc/containers/certs.d/{SPELLINGS[0]}/ca.crt").read_bytes() == content
-    assert set(states(settings, nobody(), Choice(only=("podman",))).values()) == {State.TRUSTED}
-
-
-def test_certificates_that_count_for_nothing_are_told(machine: Machine, settings: Settings, edge: Recorder) -> None:
-    path = machine.file(f"{DOCKER}/{SPELLINGS[0]}/ca.pem", THEIRS)
-    _trust(settings, edge)
-    assert [line for line in edge.warned if str(path) in line]
-
-
-# Without root
-
-
-@pytest.fixture
-def no_root(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user who is not root, whose PATH leads to no sudo, and who may write his own home alone."""
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(apply, "writable", lambda path: machine.home in path.parents)
-    monkeypatch.setenv("PATH", str(machine.programs))
-
-
-@pytest.mark.usefixtures("no_root")
-def test_without_root_one_s_own_stores_are_written_and_the_others_told(
-    machine: Machine, settings: Settings, edge: Recorder
-) -> None:
-    machine.folder("{home}/.docker/desktop")
-    outcome = here.trust(settings, nobody(), edge)
-    assert {store.key for store in outcome.written} == {"docker-desktop"}
-    assert {store.key for store in outcome.left} == {"docker", "containers", "k3s"}
-    assert edge.warned[0].endswith("To tell it too: sudo ./inv trust.linux --address 192.168.0.12 --only docker")
-
-
-@pytest.mark.usefixtures("no_root")
-def test_without_root_what_podman_reads_of_one_s_own_is_written_all_the_same(
-    machine: Machine, settings: Settings, edge: Recorder
-) -> None:
-    folder = machine.folder(f"{USERS}/{SPELLINGS[0]}")
-    _trust(settings, edge)
-    assert (folder / "ca.crt").exists()
-    assert not machine.where.path("/etc/containers").exists()
-
-
-@pytest.mark.usefixtures("no_root")
-def test_without_root_a_store_that_was_asked_for_is_an_error(
-    machine: Machine, settings: Settings, edge: Recorder
-) -> None:
-    before = snapshot(machine.root)
-    with pytest.raises(RegistryError, match="needs root"):
-        _trust(settings, edge, Choice(only=("podman",)))
-    assert snapshot(machine.root) == before
-
-
-@pytest.mark.usefixtures("no_root")
-def test_without_root_the_answering_engine_s_store_is_an_error(machine: Machine, settings: Settings) -> None:
-    before = snapshot(machine.root)
-    with pytest.raises(RegistryError, match="needs root"):
-        here.trust(settings, nobody(rootful=True), Recorder())
-    assert snapshot(machine.root) == before
-
-
-@pytest.mark.usefixtures("no_root")
-@pytest.mark.process
-def test_without_root_a_database_of_the_machine_is_left_before_anything_is_done(
-    machine: Machine, settings: Settings, edge: Recorder
-) -> None:
-    machine.program("keytool").write_text("#!/bin/sh\nexit 1\n")
-    outcome = here.trust(settings, nobody(), edge, Choice(skip=("docker", "podman", "k3s"), system=True))
-    assert [store.key for store in outcome.left] == ["java"]
-    assert [command for command in edge.commands if "-importcert" in command] == []
-
-
-@pytest.mark.process
-def test_a_sudo_that_refuses_to_run_a_command_leaves_that_store_and_no_other(
-    machine: Machine, settings: Settings, edge: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    programs.put("sudo", "echo 'sudo: a password is required' >&2; exit 1", machine.root, monkeypatch)
-    programs.put("keytool", "exit 1", machine.root, monkeypatch)
-    outcome = here.trust(settings, nobody(), edge, Choice(system=True))
-    assert [store.key for store in outcome.left] == ["java"]
-    assert {store.key for store in outcome.written} == {"docker", "containers", "k3s"}
-    with pytest.raises(RegistryError, match="a password is required"):
-        here.trust(settings, nobody(), edge, Choice(only=("java",)))
-
-
-@pytest.mark.process
-def test_a_database_s_own_refusal_is_an_error(
-    machine: Machine, settings: Settings, edge: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    programs.put("keytool", "echo 'keytool error: cacerts is broken'; exit 1", machine.root, monkeypatch)
-    with pytest.raises(RegistryError, match="cacerts is broken"):
-        here.trust(settings, nobody(), edge, Choice(only=("java",)))
-
-
-def test_what_root_may_not_write_is_told_in_one_s_own_words(
-    machine: Machine, settings: Settings, edge: Recorder, read_only: Path
-) -> None:
-    (machine.folder("/etc") / "docker").symlink_to(read_only)
-    with pytest.raises(RegistryError, match=r"Read-only file system|Permission denied") as caught:
-        _trust(settings, edge, Choice(only=("docker",)))
-    assert "sudo" not in caught.value.message
-    assert caught.value.cure
-
-
 def test_a_cure_can_be_pasted_though_a_path_has_spaces(machine: Machine) -> None:
     with pytest.raises(RegistryError) as caught:
         look.read(machine.file("/a b/registries.yaml", b"\xff"))
@@ -348,59 +173,6 @@ def test_a_cure_can_be_pasted_though_a_path_has_spaces(machine: Machine) -> None
         plan.install(row("docker"), machine.look("docker", wanted), wanted)
     path = machine.where.path(f"{DOCKER}/a b/ca.crt")
     assert f"cat '{path}'; then remove it: sudo rm '{path}';" in caught.value.cure
-
-
-# As root in another user's home folder
-
-
-@pytest.fixture
-def borrowed(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Root, by a sudo that kept HOME."""
-    if os.geteuid():
-        pytest.skip("only root may give a folder away")
-    monkeypatch.setenv("HOME", str(machine.home))
-    os.chown(machine.home, 1234, 1234)
-    root = pwd.struct_passwd(("root", "x", 0, 0, "", str(machine.folder("/root")), "/bin/sh"))
-    monkeypatch.setattr(pwd, "getpwuid", lambda _uid: root)
-
-
-@pytest.mark.usefixtures("borrowed")
-def test_root_writes_nothing_into_another_user_s_home_and_says_so_once(
-    machine: Machine, settings: Settings, edge: Recorder
-) -> None:
-    for sign in ("{home}/.docker/desktop", f"{USERS}/{SPELLINGS[0]}"):
-        machine.folder(sign)
-    before = snapshot(machine.home)
-    outcome = here.trust(settings, nobody(), edge)
-    assert snapshot(machine.home) == before
-    assert machine.where.path(f"/etc/containers/certs.d/{SPELLINGS[0]}/ca.crt").exists()
-    assert {store.key for store in outcome.left} == {"docker-desktop"}
-    (warned,) = edge.warned
-    assert "Docker Desktop; podman" in warned
-    assert warned.endswith("As that user, the same command without sudo.")
-    assert ledger.where() == machine.where.path("/root/.local/state/trusted-registry/ledger.json")
-    takeback.remove(settings, nobody(), edge)
-    assert ledger.read(ledger.where()) == []
-    assert not machine.where.path(f"/etc/containers/certs.d/{SPELLINGS[0]}/ca.crt").exists()
-
-
-@pytest.mark.usefixtures("borrowed")
-def test_a_store_of_another_user_s_home_that_was_asked_for_is_an_error_and_nothing_is_written(
-    machine: Machine, settings: Settings, edge: Recorder
-) -> None:
-    machine.folder("{docker}/buildx/instances")
-    before = snapshot(machine.home)
-    with pytest.raises(RegistryError, match="root in another user's home folder"):
-        here.trust(settings, nobody(), edge, Choice(only=("podman", "buildkit")))
-    assert (snapshot(machine.home), ledger.read(ledger.where())) == (before, [])
-    assert not machine.where.path("/etc/containers/certs.d").exists()
-
-
-@pytest.mark.usefixtures("borrowed")
-def test_another_user_s_keychain_is_not_root_s_to_change(settings: Settings, edge: Recorder) -> None:
-    with pytest.raises(RegistryError, match="root in another user's home folder"):
-        here.trust_keychain(settings, edge, "login")
-    assert ledger.read(ledger.where()) == []
 
 
 # Taken back
