@@ -7,21 +7,20 @@ has enough. Then the fault goes, and the same command succeeds.
 from __future__ import annotations
 
 import logging
-import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.e2e.checkout import HOME
-from tests.e2e.faults.survived import Row, keep
+from tests.e2e.faults.survived import Trials, keep
 from tests.e2e.steps import CERTS, pull, push
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.e2e.conftest import Run
-    from tests.e2e.hosts import Done, Host
+    from tests.e2e.hosts import Host
 
 LOG = logging.getLogger("lab")
 STATE = "/home/dev/.local/state/trusted-registry"
@@ -29,33 +28,6 @@ CERTS_D = "/etc/docker/certs.d"
 VOLUME = "/var/lib/docker/volumes/trusted-registry/_data"
 MOST = 40
 """Trials of one fault, should it never end."""
-
-UNTOLD = re.compile(r"Traceback|Errno|object at 0x")
-
-
-@dataclass
-class Trials:
-    """What came of one kind of fault: how often a command failed of it, and what that cost."""
-
-    kind: str
-    failed: int = 0
-    lost: list[str] = field(default_factory=list)
-    said: dict[str, int] = field(default_factory=dict)
-
-    def take(self, done: Done, before: str, after: str, what: str) -> None:
-        """Judge a command that failed: what it said, and what it left behind."""
-        self.failed += 1
-        error = next((line for line in done.err.splitlines() if line.startswith("error: ")), "")
-        self.said[error] = self.said.get(error, 0) + 1
-        if done.code != 1 or not error or "do: " not in done.err or UNTOLD.search(done.said):
-            self.lost.append(f"{what}: not in a person's words: {done}")
-        if after != before:
-            self.lost.append(f"{what}: it left\n{after}\nand there was\n{before}\nafter {done}")
-
-    def row(self) -> Row:
-        """Return the row of the table."""
-        return Row(self.kind, self.failed, len(self.lost))
-
 
 LIST = r"""
 cd "$1" 2>&- || exit 0

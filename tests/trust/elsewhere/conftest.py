@@ -1,7 +1,9 @@
-"""What tests with many hosts, and those with many nodes, share."""
+"""What tests with many hosts share, and those with nodes, of what is offered to the LAN, and of the kit."""
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,14 +12,19 @@ from tests import sshd
 from tests.programs import real
 from tests.trust.elsewhere.cluster import Api, Go, rounds
 from tests.trust.elsewhere.fleets import ADDRESSES, PROGRAMS, Fleet
+from tests.trust.elsewhere.kits import SHELLS, Disk, installed
+from tests.trust.elsewhere.offered import HOST, OFFERED
+from trusted_registry import address
+from trusted_registry.trust.elsewhere import serve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.recorder import Recorder
     from tests.sshd import Farm
     from trusted_registry.settings import Settings
+    from trusted_registry.trust.elsewhere.serve import Offer, Server
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +65,50 @@ def api() -> Api:
 def go(settings: Settings, api: Api, edge: Recorder) -> Go:
     """A maker of rounds over the nodes."""
     return rounds(settings, api, edge)
+
+
+@pytest.fixture
+def loopback_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have loopback be this machine's addresses, which are what may be listened on."""
+    monkeypatch.setattr(address, "all_own", lambda: (HOST, "::1"))
+
+
+@pytest.fixture
+def taken() -> list[str]:
+    """What the server said was taken, and by whom."""
+    return []
+
+
+@pytest.fixture
+def start(taken: list[str]) -> Iterator[Callable[..., int]]:
+    """A starter of servers on loopback; returns the port."""
+    with contextlib.ExitStack() as stack:
+
+        def begin(offered: tuple[Offer, ...] = OFFERED, host: str = HOST) -> int:
+            server = serve.listen(host, 0, offered, lambda client, offer: taken.append(f"{client} {offer.path}"))
+            over = threading.Event()
+            thread = threading.Thread(target=_answer, args=[server, over])
+            for step in (server.server_close, thread.join, over.set):  # the last one first
+                stack.callback(step)
+            thread.start()
+            return int(server.server_address[1])
+
+        yield begin
+
+
+def _answer(server: Server, over: threading.Event) -> None:
+    server.timeout = 0.02
+    while not over.is_set():
+        server.handle_request()
+
+
+@pytest.fixture(params=installed(SHELLS))
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Disk:
+    """A disk on which every client is found, and a shell."""
+    return Disk(tmp_path, shell=request.param).furnish()
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Disk:
+    """A disk on which every client is found, and this machine's own shell alone."""
+    return Disk(tmp_path).furnish()

@@ -26,6 +26,16 @@ if TYPE_CHECKING:
 SPELLINGS = ("192.168.0.12", "192.168.0.12:443", "registry.local", "registry.local:443", "[fd00::12]", "[fd00::12]:443")
 SHELLS = {"dash": ("dash",), "bash": ("bash", "--posix"), "ash": ("busybox", "ash")}
 AWKS = {"mawk": ("mawk",), "gawk": ("gawk",), "busybox": ("busybox", "awk"), "original": ("original-awk",)}
+REGISTRIES = """\
+# whoever wrote this, indents by four
+mirrors:
+    docker.io:
+        endpoint:
+            - "https://mirror.example"
+configs:
+    docker.io:
+        auth: {username: me}
+"""
 
 
 def installed(known: Mapping[str, tuple[str, ...]]) -> list[object]:

@@ -15,7 +15,6 @@ from trusted_registry.trust.elsewhere.hosts import REFUSED
 if TYPE_CHECKING:
     from tests.trust.elsewhere.fleets import Fleet
 
-
 pytestmark = [
     pytest.mark.process,
     pytest.mark.skipif(platform.system() != "Linux", reason="only Linux has all of 127.0.0.0/8 for loopback"),

@@ -22,7 +22,6 @@ from trusted_registry.trust.elsewhere.hosts import REFUSED, UNREACHABLE, Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
 pytestmark = [
     pytest.mark.process,
     pytest.mark.skipif(platform.system() != "Linux", reason="only Linux has all of 127.0.0.0/8 for loopback"),

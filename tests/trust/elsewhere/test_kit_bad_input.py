@@ -11,23 +11,11 @@ import pytest
 
 from tests.conftest import mounted
 from tests.disk import snapshot
-from tests.trust.elsewhere.kits import SHELLS, Disk, hand_over, installed, last
+from tests.trust.elsewhere.kits import Disk, hand_over, last
 
 pytestmark = pytest.mark.process
 
 by_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes root")
-
-
-@pytest.fixture(params=installed(SHELLS))
-def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Disk:
-    """A disk on which every client is found, and a shell."""
-    return Disk(tmp_path, shell=request.param).furnish()
-
-
-@pytest.fixture
-def one(tmp_path: Path) -> Disk:
-    """The same, in this machine's own shell alone."""
-    return Disk(tmp_path).furnish()
 
 
 @by_root

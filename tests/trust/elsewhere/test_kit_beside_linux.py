@@ -10,8 +10,7 @@ import pytest
 
 from tests.disk import snapshot
 from tests.recorder import Recorder
-from tests.trust.elsewhere.kits import SHELLS, Disk, installed, last
-from tests.trust.elsewhere.test_kit import REGISTRIES
+from tests.trust.elsewhere.kits import REGISTRIES, SHELLS, Disk, installed, last
 from tests.trust.engines import nobody
 from trusted_registry.chapters import kit, trust
 from trusted_registry.registry import engine as engines

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.disk import snapshot
-from tests.trust.elsewhere.kits import SHELLS, Disk, hand_over, installed, last
+from tests.trust.elsewhere.kits import Disk, hand_over, last
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,12 +16,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.process
 
 by_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes root")
-
-
-@pytest.fixture(params=installed(SHELLS))
-def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Disk:
-    """A disk on which every client is found, and a shell."""
-    return Disk(tmp_path, shell=request.param).furnish()
 
 
 @pytest.mark.parametrize("path", ["192.168.0.12", "192.168.0.12/ca.crt"])

@@ -7,16 +7,12 @@ import random
 import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.disk import snapshot
 from tests.programs import real
-from tests.trust.elsewhere.kits import SHELLS, Disk, installed, last
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.trust.elsewhere.kits import Disk, last
 
 pytestmark = pytest.mark.process
 
@@ -24,18 +20,6 @@ FLIPS = 40
 TOOLS = (
     "awk", "base64", "cat", "cmp", "cp", "id", "ln", "ls", "mkdir", "mv", "rm", "rmdir", "sed", "sh", "sleep", "tail",
 )  # fmt: skip
-
-
-@pytest.fixture(params=installed(SHELLS))
-def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Disk:
-    """A disk on which every client is found, and a shell."""
-    return Disk(tmp_path, shell=request.param).furnish()
-
-
-@pytest.fixture
-def one(tmp_path: Path) -> Disk:
-    """The same, in this machine's own shell alone."""
-    return Disk(tmp_path).furnish()
 
 
 def test_a_kit_with_one_byte_changed_refuses_to_run(disk: Disk) -> None:
