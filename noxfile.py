@@ -43,7 +43,15 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("codespell", ".")
-    session.run("shellcheck", "inv", ".ci/run", "bench/document.sh", "bench/everywhere.sh", "tests/golden/trust.sh")
+    session.run(
+        "shellcheck",
+        "inv",
+        ".ci/run",
+        "bench/document.sh",
+        "bench/everywhere.sh",
+        "tests/golden/trust.sh",
+        "tests/golden/start.sh",
+    )
 
 
 @nox.session

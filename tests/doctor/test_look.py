@@ -118,11 +118,19 @@ def test_a_registry_that_was_made_by_other_settings_is_seen(settings: Settings) 
 
 @pytest.mark.process
 def test_a_configuration_that_was_edited_or_is_gone_is_seen(settings: Settings) -> None:
-    engine = Talks(settings.root, container(port=1))
+    wanted = specs.tls(dataclasses.replace(settings, port=1), "registry:3").digest
+    engine = Talks(settings.root, container(port=1, digest=wanted))
     (settings.folder / specs.CONFIG).write_text("mine")
     assert look.local(settings, as_engine(engine), None).edited == settings.folder / specs.CONFIG
     (settings.folder / specs.CONFIG).unlink()
     assert look.local(settings, as_engine(engine), None).edited == settings.folder / specs.CONFIG
+
+
+@pytest.mark.process
+def test_a_configuration_of_other_settings_is_not_said_to_be_edited(settings: Settings) -> None:
+    engine = Talks(settings.root, container(port=1, digest="of another version"))
+    (settings.folder / specs.CONFIG).write_text("another version's")
+    assert look.local(settings, as_engine(engine), None).edited is None
 
 
 @pytest.mark.process

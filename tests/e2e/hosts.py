@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from tests.e2e.checkout import HOME
-from tests.e2e.clock import Clock
+from tests.e2e.clock import FUTURE, Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("lab")
 CLOCK = Clock()
+MOST = 15
+"""Seconds that a clock which was set back is waited for."""
 
 DEFAULTS = {"INVOKE_REGISTRY_IMAGE": "registry:2", "NO_COLOR": "1", "COLUMNS": "200", "LANG": "C.UTF-8"}
 """What a person on a host without the Hub sets once: the registry's image that the host has; and plain output."""
@@ -98,17 +100,18 @@ class Host:
     ) -> Done:
         """Run a command to its end, whatever that is; after `seconds` it is stopped, and that is an exit status too.
 
-        One that fails just after this machine's clock was set back is run once more when the clock has caught up: a
-        certificate that was made before then was not valid yet.
+        One that is told of a certificate from the future, just after this machine's clock was really set back, is run
+        once more when the clock has caught up.
         """
         begun, whole = time.monotonic(), ("timeout", "--kill-after=5", str(seconds), *argv)
-        done = self.silently(*whole, user=user, env=env, folder=folder)
-        if (back := CLOCK.set_back()) and done.code != 0:
+        CLOCK.look()
+        done = dataclasses.replace(self.silently(*whole, user=user, env=env, folder=folder), argv=argv)
+        self.history.append(done)
+        if FUTURE.search(done.said) and done.code != 0 and 0 < (back := CLOCK.set_back()) < MOST:
             LOG.warning("%-11s the clock was set back by %.1f s: %s is run again", self.name, back, shown(argv))
             time.sleep(back)
-            done = self.silently(*whole, user=user, env=env, folder=folder)
-        done = dataclasses.replace(done, argv=argv)
-        self.history.append(done)
+            done = dataclasses.replace(self.silently(*whole, user=user, env=env, folder=folder), argv=argv)
+            self.history.append(done)
         end = "" if done.code == 0 else f"  → {done.code}"
         LOG.info("%-11s %5.1f s  %s%s", self.name, time.monotonic() - begun, shown(argv), end)
         return done

@@ -119,7 +119,7 @@ def test_the_process_s_system_calls_are_filtered(process: Path, client: docker.D
 
 
 def test_its_root_is_read_only_to_root_itself(process: Path) -> None:
-    for place in ("evil", "etc/evil", "config/domain.key", "config/registry.yml", "tmp/evil", "lib/evil"):
+    for place in ("evil", "etc/evil", "config/domain.key", "config/start.sh", "tmp/evil", "lib/evil"):
         done = _as_root("sh", "-c", 'exec 3>>"$1"', "sh", f"{process}/root/{place}")
         assert done.returncode != 0, place
         assert re.search("Read-only file system|Directory nonexistent|No such file", done.stderr), done.stderr
@@ -133,7 +133,7 @@ def test_its_images_are_where_it_may_write(process: Path) -> None:
 
 def test_the_authority_s_key_is_nowhere_in_what_it_sees(hardened: Host, process: Path) -> None:
     seen = _as_root("find", f"{process}/root/config", "-type", "f", "-printf", "%P\n").stdout.split()
-    assert sorted(seen) == ["domain.crt", "domain.key", "registry.yml"]
+    assert sorted(seen) == ["domain.crt", "domain.key", "registry.yml", "start.sh"]
     assert _as_root("test", "-e", f"{process}/root{hardened.certs}").returncode != 0
 
 

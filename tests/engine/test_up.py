@@ -132,7 +132,12 @@ def test_plain_http_is_refused(standing: Host) -> None:
 
 def test_the_authority_s_key_is_in_no_container(standing: Host, client: docker.DockerClient) -> None:
     mounted = [mount["Source"] for mount in container(client, standing)["Mounts"] if mount["Type"] == "bind"]
-    assert sorted(path.rpartition("/")[2] for path in mounted) == ["domain.crt", "domain.key", "registry.yml"]
+    assert sorted(path.rpartition("/")[2] for path in mounted) == [
+        "domain.crt",
+        "domain.key",
+        "registry.yml",
+        "start.sh",
+    ]
     secret = (standing.certs / "ca.key").read_bytes()
     exported = b"".join(client.containers.get(standing.name).export())  # type: ignore[arg-type]  # bytes, whatever its stub says
     assert secret not in exported

@@ -66,6 +66,8 @@ def test_what_a_row_sends_doctor_to_look_at_is_one_of_its_checks() -> None:
         "docker pull 192.168.0.12/app",
         "timeout set to 30",
         "WARNING: Error loading config file: /root/.docker/config.json: unexpected end of JSON input",
+        'err.code="manifest invalid" err.detail="unexpected end of JSON input" err.message="manifest invalid"',
+        'err.code="digest invalid" err.detail="invalid checksum digest format"',
     ],
 )
 def test_a_text_without_a_known_message_has_none(said: str) -> None:

@@ -70,8 +70,8 @@ def test_docker_run_gets_the_options_of_the_project_and_what_was_typed_as_their_
         patch.setattr(users, "wanted", lambda _folder: False)
         spec = specs.tls(settings, settings.image, own)
     options, rest = _parsed(specs.argv(spec))
-    swept = ["-c", specs.SWEEP, "registry", *own] if own else []
-    assert rest == [settings.image, *swept, "serve", "/config/registry.yml"]
+    before = ["/config/start.sh", *own] if own else []
+    assert rest == [settings.image, *before, "serve", "/config/registry.yml"]
     known = {
         "--detach",
         "--name",

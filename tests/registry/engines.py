@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from tests import loopback
 from trusted_registry.errors import RegistryError
+from trusted_registry.registry import spec as specs
 from trusted_registry.registry.answers import PortTaken, Running
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class OnLoopback:
         self.port_is_taken = False
         self.shows = shows
         self.given: list[Path] = []
+        self.starts: tuple[str, ...] = specs.OFFICIAL
         self._holder = holder
         self.users = users
         self._reads: Path | None = None
@@ -58,8 +60,8 @@ class OnLoopback:
         return reference == IMAGE
 
     def entry(self, _image: str) -> tuple[str, ...]:
-        """Know of no shell in it."""
-        return ()
+        """Return what it starts."""
+        return self.starts
 
     def start(self, spec: Spec, meanwhile: Callable[[], None] = lambda: None) -> str:
         """Serve, unless another has the port."""

@@ -48,8 +48,20 @@ def test_a_registry_that_proves_itself_stands(settings: Settings, engine: OnLoop
 
 def test_its_configuration_is_on_disk_before_it_starts(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
     _tls(settings, engine, edge)
-    written = (settings.folder / "registry.yml").read_text()
-    assert written == specs.tls(settings, "registry:3").config
+    wanted = specs.tls(settings, "registry:3", specs.OFFICIAL)
+    for name, text in {"registry.yml": wanted.config, "start.sh": wanted.start}.items():
+        assert (settings.folder / name).read_text() == text
+    assert edge.warned == []
+
+
+def test_an_image_without_a_shell_runs_and_what_that_means_is_said_once(
+    settings: Settings, engine: OnLoopback, edge: Recorder
+) -> None:
+    engine.starts = ()
+    _tls(settings, engine, edge)
+    _tls(settings, engine, edge)
+    assert [line.partition(",")[0] for line in edge.warned] == ["registry:3 is not known to have a shell"]
+    assert not (settings.folder / "start.sh").exists()
 
 
 def test_the_second_time_nothing_is_started(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:

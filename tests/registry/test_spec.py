@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from tests.conftest import MakeSettings
 
 
-@pytest.fixture(params=["tls", "tls on one address", "tls on IPv6", "tls swept", "plain", "plain on the LAN"])
+@pytest.fixture(params=["tls", "tls on one address", "tls on IPv6", "tls with a shell", "plain", "plain on the LAN"])
 def spec(request: pytest.FixtureRequest, make_settings: MakeSettings) -> Spec:
     """Each container that there can be."""
     listen = {"tls on one address": "192.168.0.12", "tls on IPv6": "fd00::12"}.get(request.param, "")
     settings = make_settings(listen=listen)
-    own = specs.OFFICIAL if request.param.endswith(("swept", "LAN")) else ()
+    own = specs.OFFICIAL if request.param.endswith(("shell", "LAN")) else ()
     if request.param.startswith("tls"):
         return specs.tls(settings, "registry:3", own)
     return specs.plain(settings, "registry:3", own, lan=request.param.endswith("LAN"))
@@ -103,15 +103,30 @@ def test_the_configuration_is_passed_by_path_to_the_registry_itself(spec: Spec) 
     assert "/config/registry.yml" in [mount.target for mount in spec.mounts]
 
 
-def test_an_image_with_a_shell_sweeps_and_then_becomes_what_it_would_have_been(make_settings: MakeSettings) -> None:
-    spec = specs.tls(make_settings(), "registry:3", ("/entrypoint.sh",))
-    assert (spec.entry, spec.command[:3]) == (("/bin/sh",), ("-c", specs.SWEEP, "registry"))
-    assert spec.command[3:] == ("/entrypoint.sh", "serve", "/config/registry.yml")
+def test_an_image_with_a_shell_mends_its_store_and_then_becomes_what_it_would_have_been(
+    make_settings: MakeSettings,
+) -> None:
+    settings = make_settings()
+    spec = specs.tls(settings, "registry:3", ("/entrypoint.sh",))
+    assert specs.arguments(spec)["entrypoint"] == ["/bin/sh"]
+    assert spec.command == ("/config/start.sh", "/entrypoint.sh", "serve", "/config/registry.yml")
+    assert spec.written == {settings.folder / "registry.yml": spec.config, settings.folder / "start.sh": spec.start}
 
 
 def test_an_image_without_a_shell_starts_what_it_starts(make_settings: MakeSettings) -> None:
-    spec = specs.tls(make_settings(), "registry:3")
-    assert (spec.entry, spec.command) == ((), ("serve", "/config/registry.yml"))
+    settings = make_settings()
+    spec = specs.tls(settings, "registry:3")
+    assert (specs.arguments(spec)["entrypoint"], spec.command) == (None, ("serve", "/config/registry.yml"))
+    assert spec.written == {settings.folder / "registry.yml": spec.config}
+
+
+def test_what_runs_before_the_registry_is_the_golden_file(make_settings: MakeSettings) -> None:
+    spec = specs.plain(make_settings(), "registry:3", specs.OFFICIAL, lan=False)
+    assert spec.start == (ROOT / "tests/golden/start.sh").read_text()
+
+
+def test_the_registry_gives_requests_up_before_the_engine_gives_up_the_registry(make_settings: MakeSettings) -> None:
+    assert f"draintimeout: {specs.PATIENCE - 2}s" in specs.tls(make_settings(), "registry:3").config
 
 
 def test_the_container_comes_back_after_a_crash_and_a_restart_of_the_engine(spec: Spec) -> None:
@@ -171,7 +186,7 @@ CHANGES: dict[str, object] = {
     "mounts": (Mount(Path("/a"), "/c"),),
     "capabilities": ("DAC_OVERRIDE",),
     "config": "version: 0.2\n",
-    "entry": ("/bin/sh",),
+    "start": "exec",
     "environment": (),
     "memory": "1g",
     "pids": 100,

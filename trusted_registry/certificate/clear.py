@@ -19,7 +19,7 @@ KITS = f"trust-*-{'[0-9a-f]' * 16}."
 def found(folder: Path) -> list[Path]:
     """Return every file that was issued or rendered into a folder, kits and their pages too."""
     issued = ("ca.key", "ca.crt", "domain.key", "domain.crt", openssl.CONFIG)
-    names = (*issued, "registry.yml", "registry-plain.yml", given.FILE)
+    names = (*issued, "registry.yml", "registry-plain.yml", "start.sh", given.FILE)
     kits = sorted([*folder.glob(f"{KITS}sh"), *folder.glob(f"{KITS}html")])
     return [path for path in (*(folder / name for name in names), *kits) if path.exists()]
 

@@ -163,12 +163,17 @@ def _contained(facts: Facts, engine: Engine) -> Facts:
     if container.role != "tls":
         return facts
     wanted = specs.tls(facts.settings, container.image, _unless(lambda: engine.entry(container.image)) or ())
-    config = wanted.mounts[0].source
+    edited = None
+    if wanted.digest == container.digest:
+        edited = next((path for path, text in wanted.written.items() if not _says(path, text)), None)
+    return replace(facts, wanted=wanted.digest, edited=edited)
+
+
+def _says(path: Path, text: str) -> bool:
     try:
-        edited = config.read_text() != wanted.config
+        return path.read_text() == text
     except OSError:
-        edited = True
-    return replace(facts, wanted=wanted.digest, edited=config if edited else None)
+        return False
 
 
 def _first_port() -> int:

@@ -75,11 +75,17 @@ IMAGES = (
     ),
     Row(
         "left-empty",
-        (r"err\.detail=\"(unexpected end of JSON input|invalid checksum digest format)\"",),
+        (r"err\.code=unknown err\.detail=\"(unexpected end of JSON input|invalid checksum digest format)\"",),
         "the registry's own log",
-        "The registry was killed while it wrote this image down, and left a file of it empty. It takes a repeated push "
-        "for one that it has already, so pulls go on failing.",
-        (Step("docker restart {container}", "removes what was left empty; then push the image again", at=REGISTRY),),
+        "The registry was killed while it wrote an image down, or its disk was full, and a file is empty. It takes a "
+        "repeated push for one that it has already, so pulls go on failing.",
+        (
+            Step(
+                "./inv registry.tls && docker restart {container}",
+                "mends what was left empty; then push the image again",
+                at=REGISTRY,
+            ),
+        ),
         ("container",),
     ),
     Row(

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from trusted_registry.edge import Edge
     from trusted_registry.registry.spec import Spec
 
-PATIENCE = 10
-"""Seconds that a registry has to end what it is doing; templates/registry.yml.j2 has it give up before."""
-
 
 def connect(edge: Edge, *, anywhere: bool = False) -> Engine:
     """Return the engine that DOCKER_HOST or the current context names; in a dry run, one that need not be there.
@@ -127,19 +124,19 @@ class Engine(Shelf):
 
     def remove(self, name: str) -> None:
         """Stop a container and take it away; its volume stays."""
-        self._edge.command(["docker", "stop", "--time", str(PATIENCE), name])
+        self._edge.command(["docker", "stop", "--time", str(specs.PATIENCE), name])
         self._edge.command(["docker", "rm", "--force", name])
         if not self._edge.dry and (container := self._container(name)):
             with connection.explained(f"The container {name} could not be removed"):
-                container.stop(timeout=PATIENCE)
+                container.stop(timeout=specs.PATIENCE)
                 container.remove(force=True)
 
     def restart(self, name: str) -> None:
         """Restart a container: what it mounts is looked up anew, so that it sees renewed files."""
-        self._edge.command(["docker", "restart", "--time", str(PATIENCE), name])
+        self._edge.command(["docker", "restart", "--time", str(specs.PATIENCE), name])
         if not self._edge.dry and (container := self._container(name)):
             with connection.explained(f"The container {name} could not be restarted"):
-                container.restart(timeout=PATIENCE)
+                container.restart(timeout=specs.PATIENCE)
 
     def remove_volume(self, name: str) -> None:
         """Take a volume and all that is in it away; one that is not there is no error."""

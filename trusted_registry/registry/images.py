@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import platform
 import re
@@ -23,11 +24,11 @@ PACKAGE = "docker-registry"
 """Debian's and Ubuntu's package of the same registry, built from the same source."""
 
 SHELL_PACKAGE = "busybox-static"
-"""The shell of the official images, for what runs before the registry does (spec.SWEEP)."""
+"""The shell of the official images, for what runs before the registry does (spec.START)."""
 
 _BINARY = "usr/bin/docker-registry"
 _SHELLS = ("usr/bin/busybox", "bin/busybox")
-_APPLETS = ("timeout", "find", "rm")
+_APPLETS = ("find", "head", "ls", "rm", "timeout")
 _LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
 
 
@@ -77,34 +78,38 @@ def _packaged(settings: Settings, engine: Engine, edge: Edge) -> str:
     if platform.system() != "Linux" or not shutil.which("apt-get"):
         raise RegistryError("This system has no package docker-registry to make one from.", cure="")
     with files.lent_folder() as root:
-        run.act(["apt-get", "download", PACKAGE, SHELL_PACKAGE], edge, cwd=root)
+        run.act(["apt-get", "download", PACKAGE], edge, cwd=root)
+        with contextlib.suppress(RegistryError):  # the registry runs without it as well, and serve says what that means
+            run.act(["apt-get", "download", SHELL_PACKAGE], edge, cwd=root)
         if edge.dry:
             return settings.image
         for package in sorted(root.glob("*.deb")):
             run.act(["dpkg-deb", "--extract", str(package), str(root / "tree")], edge)
         version = next(root.glob(f"{PACKAGE}_*.deb")).name.split("_")[1].replace("%3a", ":")
-        tar = _archive(root / "tree")
+        shell = next((root / "tree" / path for path in _SHELLS if (root / "tree" / path).exists()), None)
+        tar = _archive(root / "tree" / _BINARY, shell)
     reference = f"trusted-registry/{PACKAGE}:{re.sub(r'[^A-Za-z0-9_.-]', '-', version)}"
     origin = f"the package {PACKAGE} {version} of {_distribution()}"
-    labels = f'LABEL {ORIGIN_LABEL}="{origin}" {INSTEAD_LABEL}="{settings.image}" {SHELL_LABEL}="/bin/sh"'
+    labels = f'LABEL {ORIGIN_LABEL}="{origin}" {INSTEAD_LABEL}="{settings.image}"'
+    labels += f' {SHELL_LABEL}="/bin/sh"' if shell else ""
     engine.import_image(reference, tar, ('ENTRYPOINT ["/bin/registry"]', labels))
     edge.say(f"image: {reference}, made from {origin}, since {settings.image} could not be pulled")
     return reference
 
 
-def _archive(tree: Path) -> bytes:
+def _archive(binary: Path, shell: Path | None) -> bytes:
     """Return a tar with the registry's binary as /bin/registry, the libraries where it looks for them, and a shell."""
     buffer = io.BytesIO()
-    binary = tree / _BINARY
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         tar.add(binary, "bin/registry", filter=_as_root)
         for library in libraries(run.look(["ldd", str(binary)]).out):
             tar.add(Path(library).resolve(), library.lstrip("/"), filter=_as_root)
-        tar.add(next(tree / path for path in _SHELLS if (tree / path).exists()), "bin/sh", filter=_as_root)
-        for applet in _APPLETS:
-            link = tarfile.TarInfo(f"bin/{applet}")
-            link.type, link.linkname = tarfile.SYMTYPE, "sh"
-            tar.addfile(link)
+        if shell:
+            tar.add(shell, "bin/sh", filter=_as_root)
+            for applet in _APPLETS:
+                link = tarfile.TarInfo(f"bin/{applet}")
+                link.type, link.linkname = tarfile.SYMTYPE, "sh"
+                tar.addfile(link)
     return buffer.getvalue()
 
 

@@ -157,11 +157,14 @@ def _bring_up(
     if running and running.digest == spec.digest and running.state == "running":
         return False
     if not edge.dry:
-        files.write(spec.mounts[0].source, spec.config.encode())
+        for path, text in spec.written.items():
+            files.write(path, text.encode())
     if running and running.port != spec.port and not edge.dry:
         _check_free(spec.port, engine)
     if running:
         engine.remove(spec.name)
+    if not spec.start:
+        edge.warn(f"{spec.image} is not known to have a shell, so what a kill leaves empty in its store is not mended.")
     engine.start(spec, meanwhile)
     return True
 

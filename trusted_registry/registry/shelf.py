@@ -72,7 +72,7 @@ class Shelf:
             return True
 
     def entry(self, reference: str) -> tuple[str, ...]:
-        """Return what an image starts, where a shell is known to lie beside it; nothing where none is.
+        """Return what an image starts, where there surely is a shell: it is a script, or a label says so; else nothing.
 
         In a dry run an image that is not there yet is taken for an official one.
         """
@@ -81,7 +81,7 @@ class Shelf:
         with connection.explained(f"The image {reference} could not be looked at"):
             image = self._client.images.get(reference)
         own = tuple(map(str, image.attrs["Config"].get("Entrypoint") or ()))
-        return own if SHELL_LABEL in image.labels or own == specs.OFFICIAL else ()
+        return own if own and (SHELL_LABEL in image.labels or own[0].endswith(".sh")) else ()
 
     def made_here(self, instead_of: str) -> tuple[str, str] | None:
         """Return name and origin of an image that was made here since another one could not be had."""

@@ -30,23 +30,20 @@ and takes that for a person's wish. `registry.stop` removes the container, so no
 CONFIG = "registry.yml"
 PLAIN_CONFIG = "registry-plain.yml"
 _INSIDE = "/config"
+_SHELL = "/bin/sh"
 STORE = "/var/lib/registry"
 
-SWEEP = (
-    f"timeout 20 find {STORE}/docker/registry/v2 -type f -size 0 '(' -name data -o -name link ')' "
-    f"! -path '*/_uploads/*' ! -path '*/{hashlib.sha256().hexdigest()}/*' -print -exec rm {{}} + 2>/dev/null; "
-    'exec "$@"'
-)
-"""What runs before each start of the registry, also those that the engine makes by itself.
+START = "start.sh"
+"""What runs before each start of the registry, also those that the engine makes by itself: templates/start.sh.j2."""
 
-A registry that is killed between opening and writing a file leaves it empty: it then takes the repeated push for one
-that it has, says that all is well, and no pull works (distribution/distribution, issue 4489). Without the file the
-repeated push is a push. What is rightly empty, the blob with the digest of nothing, stays. The log has the names of
-what was removed. A hundred thousand blobs take two seconds, or ten from a cold disk; after twenty it goes on.
-"""
+MENDING = 20
+"""Seconds that it may take: a hundred thousand blobs take two, or ten from a cold disk."""
+
+PATIENCE = 10
+"""Seconds that a registry which is told to stop has for the requests under way; it gives up on them two before."""
 
 OFFICIAL = ("/entrypoint.sh",)
-"""What the official images start, a shell script (distribution/distribution, Dockerfile)."""
+"""What the official images start, a shell script (distribution/distribution-library-image, Dockerfile)."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +68,8 @@ class Spec:
     mounts: tuple[Mount, ...]
     capabilities: tuple[str, ...]
     config: str
-    entry: tuple[str, ...] = ()
-    """What is started instead of what the image would start; nothing for the image's own."""
+    start: str = ""
+    """What a shell runs before; nothing for an image that has none, which starts as it would by itself."""
     environment: tuple[tuple[str, str], ...] = (("OTEL_TRACES_EXPORTER", "none"),)
     """registry:3 otherwise sends traces to localhost:4318 (distribution/distribution issue 4270)."""
     memory: str = "512m"
@@ -82,8 +79,14 @@ class Spec:
     @property
     def digest(self) -> str:
         """A short digest of all of it, kept as a label: equal digests mean that nothing need be done."""
-        said = json.dumps([self.role, _options(self), self.image, self.command, self.config])
+        said = json.dumps([self.role, _options(self), self.image, self.command, self.config, self.start])
         return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+    @property
+    def written(self) -> dict[Path, str]:
+        """The files that it reads and that are made for it, with their text."""
+        made = {CONFIG: self.config, START: self.start}
+        return {it.source: made[name] for it in self.mounts if (name := it.target.rpartition("/")[2]) in made}
 
     @property
     def labels(self) -> dict[str, str]:
@@ -97,20 +100,18 @@ def tls(settings: Settings, image: str, own: tuple[str, ...] = ()) -> Spec:
     Args:
         settings: What it should be.
         image: What it runs.
-        own: What that image starts, where it has a shell that can sweep before; as `Engine.entry` has it.
+        own: What that image starts, where a shell can mend the store before; as `Engine.entry` has it.
     """
-    entry, command = _started(own)
     folder = settings.folder
     login = users.wanted(folder)
     # One by one: the folder also holds the authority's key, which no container has any use for.
-    shown = [CONFIG, "domain.crt", "domain.key", *([users.FOLDER] if login else [])]
+    shown = [CONFIG, *([START] if own else []), "domain.crt", "domain.key", *([users.FOLDER] if login else [])]
     secrets = [folder / "domain.key", *([users.place(folder)] if login else [])]
     return Spec(
         role="tls",
         name=settings.container,
         image=image,
-        entry=entry,
-        command=command,
+        command=_command(own),
         listen=settings.listen,
         port=settings.port,
         volume=settings.volume,
@@ -119,36 +120,44 @@ def tls(settings: Settings, image: str, own: tuple[str, ...] = ()) -> Spec:
         config=templates.render(
             CONFIG,
             port=PORT,
+            drain=PATIENCE - 2,
             tls=True,
             certificate=f"{_INSIDE}/domain.crt",
             key=f"{_INSIDE}/domain.key",
             users=f"{_INSIDE}/{users.FOLDER}/{users.FILE}" if login else "",
         ),
+        start=_start() if own else "",
     )
 
 
 def plain(settings: Settings, image: str, own: tuple[str, ...] = (), *, lan: bool) -> Spec:
     """Return the container of the document's first registry: plain HTTP, on loopback unless for the LAN."""
-    entry, command = _started(own)
     return Spec(
         role="plain",
         name=settings.container,
         image=image,
-        entry=entry,
-        command=command,
+        command=_command(own),
         listen=settings.listen if lan else "127.0.0.1",
         port=settings.plain_port,
         volume=settings.volume,
-        mounts=(Mount(settings.folder / PLAIN_CONFIG, f"{_INSIDE}/{CONFIG}"),),
+        mounts=(
+            Mount(settings.folder / PLAIN_CONFIG, f"{_INSIDE}/{CONFIG}"),
+            *([Mount(settings.folder / START, f"{_INSIDE}/{START}")] if own else []),
+        ),
         capabilities=(),
-        config=templates.render(CONFIG, port=PORT, tls=False, users=""),
+        config=templates.render(CONFIG, port=PORT, drain=PATIENCE - 2, tls=False, users=""),
+        start=_start() if own else "",
     )
 
 
-def _started(own: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return a container's entry point and command: the registry, after a sweep where there is what to sweep with."""
+def _command(own: tuple[str, ...]) -> tuple[str, ...]:
     serve = ("serve", f"{_INSIDE}/{CONFIG}")
-    return (("/bin/sh",), ("-c", SWEEP, "registry", *own, *serve)) if own else ((), serve)
+    return (f"{_INSIDE}/{START}", *own, *serve) if own else serve
+
+
+def _start() -> str:
+    nothing = hashlib.sha256().hexdigest()
+    return templates.render(START, store=STORE, seconds=MENDING, nothing=nothing)
 
 
 def _to_read(secrets: Iterable[Path]) -> tuple[str, ...]:
@@ -180,8 +189,7 @@ def _options(spec: Spec) -> list[str]:
     for capability in spec.capabilities:
         typed += ["--cap-add", capability]
     typed += ["--security-opt", "no-new-privileges", "--memory", spec.memory, "--pids-limit", str(spec.pids)]
-    for program in spec.entry:
-        typed += ["--entrypoint", program]
+    typed += ["--entrypoint", _SHELL] if spec.start else []
     typed += ["--log-driver", "json-file"]
     for name, value in spec.log_options:
         typed += ["--log-opt", f"{name}={value}"]
@@ -197,7 +205,7 @@ def arguments(spec: Spec) -> dict[str, object]:
     """Return the same for `docker.DockerClient.containers.create`, log settings apart."""
     return {
         "image": spec.image,
-        "entrypoint": list(spec.entry) or None,
+        "entrypoint": [_SHELL] if spec.start else None,
         "command": list(spec.command),
         "name": spec.name,
         "restart_policy": {"Name": RESTART},

@@ -37,7 +37,7 @@ TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - looked into, not wr
 
 PART = re.compile(r"\..+\.[a-z-]*[0-9a-f]{12}|\.staging-[0-9a-f]{12}|\.ready")
 NAMED = re.compile(r"trusted-registry-[0-9a-f]{16}")
-KNOWN = {"ca.key", "ca.crt", "domain.key", "domain.crt", "openssl.cnf", "registry.yml", ".lock", ".up.lock"}
+KNOWN = {"ca.key", "ca.crt", "domain.key", "domain.crt", "openssl.cnf", "registry.yml", "start.sh", ".lock", ".up.lock"}
 SECRET = b"PRIVATE KEY"
 LARGEST = 1 << 20
 """Bytes of a file that is looked into for a key."""

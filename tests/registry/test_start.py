@@ -1,0 +1,197 @@
+"""What runs before each start of the registry: it mends what a kill left empty, and touches nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from trusted_registry import templates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+pytestmark = pytest.mark.process
+
+NOTHING = hashlib.sha256().hexdigest()
+MANIFEST = "blobs/sha256/ab/abcd/data"
+TAG = "repositories/app/_manifests/tags/1"
+REPEATED = [
+    "repositories/app/_layers/sha256/abcd/link",
+    "repositories/app/_manifests/revisions/sha256/abcd/link",
+    f"{TAG}/index/sha256/abcd/link",
+]
+BUSYBOX = [pytest.param("busybox", marks=pytest.mark.skipif(not shutil.which("busybox"), reason="busybox is missing"))]
+
+
+class Container:
+    """A folder for the volume, and the script as it lies in the container, with the programs of one system."""
+
+    def __init__(self, folder: Path, programs: str) -> None:
+        self.volume = folder / "volume"
+        self.script = folder / "start.sh"
+        self.programs = folder / "bin"
+        self.programs.mkdir()
+        self.volume.mkdir()
+        self.write(seconds=20)
+        if programs == "busybox":
+            for name in ("sh", "find", "head", "ls", "rm", "timeout", "sleep"):
+                (self.programs / name).symlink_to(str(shutil.which("busybox")))
+        self._shell = str(self.programs / "sh") if programs == "busybox" else "sh"
+
+    def write(self, *, seconds: int) -> None:
+        """Write the script."""
+        text = templates.render("start.sh", store=self.volume, seconds=seconds, nothing=NOTHING)
+        self.script.write_text(text.replace("/bin/sh", "sh"))
+
+    def program(self, name: str, text: str) -> None:
+        """Have another program of this name come first."""
+        (self.programs / name).unlink(missing_ok=True)
+        (self.programs / name).write_text(f"#!/bin/sh\n{text}\n")
+        (self.programs / name).chmod(0o755)
+
+    def put(self, path: str, content: str = "") -> Path:
+        """Put a file into the store."""
+        file = self.volume / "docker/registry/v2" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+        return file
+
+    def begin(self, *then: str) -> subprocess.Popen[str]:
+        """Start it."""
+        argv = [self._shell, str(self.script), *(then or ("echo", "serves"))]
+        environ = {**os.environ, "PATH": f"{self.programs}:{os.environ['PATH']}"}
+        return subprocess.Popen(argv, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def start(self, *then: str) -> tuple[int, str, str]:
+        """Start it, and return how it ended and what it said."""
+        process = self.begin(*then)
+        out, err = process.communicate(timeout=30)
+        return process.returncode, out, err
+
+
+@pytest.fixture(params=["this system's", *BUSYBOX])
+def container(request: pytest.FixtureRequest, tmp_path: Path) -> Container:
+    """A container of each kind."""
+    return Container(tmp_path, request.param)
+
+
+def test_an_empty_manifest_is_removed_and_named(container: Container) -> None:
+    file = container.put(MANIFEST)
+    code, out, _ = container.start()
+    assert (code, out.splitlines(), file.exists()) == (
+        0,
+        [f"removed, since it was left empty: {file}", "serves"],
+        False,
+    )
+
+
+@pytest.mark.parametrize("path", REPEATED)
+def test_an_empty_link_says_again_what_its_path_says(path: str, container: Container) -> None:
+    file = container.put(path)
+    _, out, _ = container.start()
+    assert (file.read_text(), out.splitlines()) == (
+        "sha256:abcd",
+        [f"written anew, since it was left empty: {file}", "serves"],
+    )
+
+
+def test_an_empty_tag_points_at_what_was_put_into_its_index_last(container: Container) -> None:
+    current = container.put(f"{TAG}/current/link")
+    for age, digest in enumerate(("newest", "older", "oldest")):
+        link = container.put(f"{TAG}/index/sha256/{digest}/link", f"sha256:{digest}")
+        os.utime(link, (1000 - age, 1000 - age))
+    container.start()
+    assert current.read_text() == "sha256:newest"
+
+
+def test_an_empty_tag_without_an_index_is_no_tag(container: Container) -> None:
+    current = container.put(f"{TAG}/current/link")
+    container.start()
+    assert not current.exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        (MANIFEST, "{}"),
+        (f"{TAG}/current/link", "sha256:abcd"),
+        (f"blobs/sha256/e3/{NOTHING}/data", ""),
+        ("repositories/app/_uploads/1/data", ""),
+        ("repositories/app/_uploads/1/hashstates/sha256/0", ""),
+        ("repositories/data/_manifests/a note", ""),
+        ("repositories/data/link/_manifests/tags/1/current/link", "sha256:abcd"),
+    ],
+    ids=["a manifest", "a tag", "the empty blob", "an upload", "its state", "another's", "an odd name"],
+)
+def test_what_has_content_or_is_rightly_empty_stays(path: str, content: str, container: Container) -> None:
+    file = container.put(path, content)
+    assert container.start()[1] == "serves\n"
+    assert file.read_text() == content
+
+
+def test_the_link_to_the_empty_blob_is_a_link_as_any_other(container: Container) -> None:
+    link = container.put(f"repositories/app/_layers/sha256/{NOTHING}/link")
+    container.start()
+    assert link.read_text() == f"sha256:{NOTHING}"
+
+
+def test_nothing_outside_the_registry_s_tree_is_looked_at(container: Container) -> None:
+    (container.volume / "data").touch()
+    container.put(MANIFEST, "{}")
+    container.start()
+    assert (container.volume / "data").exists()
+
+
+def test_a_volume_that_is_new_is_no_trouble(container: Container) -> None:
+    assert container.start() == (0, "serves\n", "")
+
+
+def test_what_could_not_be_mended_is_not_said_to_be(container: Container) -> None:
+    file = container.put(MANIFEST)
+    container.program("rm", "echo refused >&2; exit 1")
+    assert container.start() == (0, "serves\n", "refused\n")
+    assert file.exists()
+
+
+def test_a_store_that_takes_too_long_is_said_to_and_served_all_the_same(container: Container) -> None:
+    container.put(MANIFEST)
+    container.write(seconds=1)
+    container.program("find", "exec sleep 30")
+    code, out, _ = container.start()
+    assert (code, out.splitlines()[1:]) == (0, ["serves"])
+    assert "could be looked through in 1 seconds" in out
+
+
+@pytest.mark.parametrize(
+    ("stop", "expected"), [(lambda it: it.send_signal(signal.SIGTERM), (143, "")), (lambda _: None, (0, "serves\n"))]
+)
+def test_whoever_is_told_to_stop_meanwhile_does_not_serve_first(
+    stop: Callable[[subprocess.Popen[str]], None], expected: tuple[int, str], container: Container
+) -> None:
+    container.put(MANIFEST, "{}")
+    container.program("find", "echo looks >&2; exec sleep 2")
+    process = container.begin()
+    assert process.stderr
+    assert process.stderr.readline() == "looks\n"
+    begun = time.monotonic()
+    stop(process)
+    assert process.stdout
+    served = process.stdout.readline() if expected[1] else ""
+    process.wait(timeout=10)
+    process.stdout.close()
+    process.stderr.close()
+    assert (process.returncode, served) == expected
+    assert (time.monotonic() - begun > 1.5) is bool(served)
+
+
+def test_what_is_started_takes_the_shell_s_place_with_its_words_as_they_are(container: Container) -> None:
+    code, out, _ = container.start("sh", "-c", 'echo "$0 $1"; exit 3', "$HOME", "two  words")
+    assert (code, out) == (3, "$HOME two  words\n")
