@@ -10,15 +10,19 @@ store=/var/lib/registry/docker/registry/v2
 mend() {
     case $1 in
     */blobs/sha256/e3/e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855/data) ;; # the one that is rightly empty
-    */blobs/*/data) rm "$1" && echo "removed, since it was left empty: $1" ;;
+    */blobs/*/data) drop "$1" ;;
     */tags/*/current/link)
         # What a tag points at was put into its index just before.
         # shellcheck disable=SC2012 # names of digests and no others
         newest=$(ls -t "${1%/current/link}"/index/*/*/link 2>/dev/null | head -n 1)
-        if [ "$newest" ]; then point "$1" "$newest"; else rm "$1"; fi
+        if [ "$newest" ]; then point "$1" "$newest"; else drop "$1"; fi
         ;;
     */sha[0-9]*/*/link) point "$1" "$1" ;;
     esac
+}
+
+drop() {
+    rm "$1" && echo "removed, since it was left empty: $1"
 }
 
 point() {

@@ -114,8 +114,8 @@ def test_an_empty_tag_points_at_what_was_put_into_its_index_last(container: Cont
 
 def test_an_empty_tag_without_an_index_is_no_tag(container: Container) -> None:
     current = container.put(f"{TAG}/current/link")
-    container.start()
-    assert not current.exists()
+    _, out, _ = container.start()
+    assert (current.exists(), out.splitlines()) == (False, [f"removed, since it was left empty: {current}", "serves"])
 
 
 @pytest.mark.parametrize(
