@@ -9,9 +9,9 @@ store=/var/lib/registry/docker/registry/v2
 
 mend() {
     case $1 in
-    */blobs/sha256/e3/e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855/data) ;; # the one that is rightly empty
-    */blobs/*/data) drop "$1" ;;
-    */tags/*/current/link)
+    "$store"/blobs/sha256/e3/e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855/data) ;; # the one that is rightly empty
+    "$store"/blobs/*/data) drop "$1" ;;
+    */_manifests/tags/*/current/link)
         # What a tag points at was put into its index just before.
         # shellcheck disable=SC2012 # names of digests and no others
         newest=$(ls -t "${1%/current/link}"/index/*/*/link 2>/dev/null | head -n 1)
@@ -37,7 +37,7 @@ if [ "$1" = --mend ]; then
 fi
 if [ -d "$store" ]; then
     trap 'exit 143' TERM # whoever is the first process and says nothing, does not hear it
-    timeout 20 find "$store" -type f -size 0 '(' -name data -o -name link ')' ! -path '*/_uploads/*' \
+    timeout 20 find "$store" -type f -size 0 '(' -name data -o -name link ')' \
         -exec /bin/sh "$0" --mend {} ';' &
     wait $! || echo "not all of $store could be looked through in 20 seconds"
     trap - TERM

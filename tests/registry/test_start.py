@@ -125,11 +125,21 @@ def test_an_empty_tag_without_an_index_is_no_tag(container: Container) -> None:
         (f"{TAG}/current/link", "sha256:abcd"),
         (f"blobs/sha256/e3/{NOTHING}/data", ""),
         ("repositories/app/_uploads/1/data", ""),
+        ("repositories/blobs/sha256/_uploads/1/data", ""),
         ("repositories/app/_uploads/1/hashstates/sha256/0", ""),
         ("repositories/data/_manifests/a note", ""),
         ("repositories/data/link/_manifests/tags/1/current/link", "sha256:abcd"),
     ],
-    ids=["a manifest", "a tag", "the empty blob", "an upload", "its state", "another's", "an odd name"],
+    ids=[
+        "a manifest",
+        "a tag",
+        "the empty blob",
+        "an upload",
+        "one of an odd name",
+        "its state",
+        "another's",
+        "an odd name",
+    ],
 )
 def test_what_has_content_or_is_rightly_empty_stays(path: str, content: str, container: Container) -> None:
     file = container.put(path, content)
@@ -193,5 +203,7 @@ def test_whoever_is_told_to_stop_meanwhile_does_not_serve_first(
 
 
 def test_what_is_started_takes_the_shell_s_place_with_its_words_as_they_are(container: Container) -> None:
-    code, out, _ = container.start("sh", "-c", 'echo "$0 $1"; exit 3', "$HOME", "two  words")
-    assert (code, out) == (3, "$HOME two  words\n")
+    container.put(MANIFEST, "{}")
+    process = container.begin("sh", "-c", 'echo "$0 $1 $$"; exit 3', "$HOME", "two  words")
+    out, _ = process.communicate(timeout=30)
+    assert (process.returncode, out) == (3, f"$HOME two  words {process.pid}\n")
