@@ -52,6 +52,12 @@ def test_what_a_flag_said_once_counts_for_the_next_run_which_says_so(key: str, t
     assert run(tmp_path) == [f'settings: --{key} {value}, as given before; to take back: ./inv up --{key} ""']
 
 
+def test_what_is_so_without_any_flag_is_not_said(tmp_path: Path) -> None:
+    run(tmp_path, port="8443")
+    run(tmp_path, port="443")
+    assert run(tmp_path) == []
+
+
 @pytest.mark.parametrize("key", ["address", "names", "port"])
 def test_an_empty_flag_takes_back_what_the_same_flag_said(key: str, tmp_path: Path) -> None:
     run(tmp_path, address="registry.local", names="b.local", port="8443")

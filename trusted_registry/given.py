@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from trusted_registry import files
+from trusted_registry.defaults import DEFAULTS
 from trusted_registry.edge import printable
 from trusted_registry.errors import SettingError
 from trusted_registry.settings import staying
@@ -67,7 +68,9 @@ def recall(settings: Settings, edge: Edge) -> None:
     """Say what counts since flags said so before, no variable or file being before it, and how that is taken back."""
     counts = {**settings.given, "address": settings.address, "port": str(settings.port)}
     same = {
-        key: value for key, value in settings.given_before.items() if key in settings.given and counts[key] == value
+        key: value
+        for key, value in settings.given_before.items()
+        if key in settings.given and counts[key] == value and value != str(DEFAULTS["registry"].get(key))
     }
     if same:
         flags = [word for key, value in same.items() for word in (f"--{key}", value)]

@@ -43,7 +43,7 @@ def test_an_image_made_here_before_is_taken_and_announced(make_settings: MakeSet
     found = _ensure(make_settings, Shelf(made="made:1"), edge)
     assert (found, edge.said) == (
         "made:1",
-        [f"image: made:1, made from a package, since {IMAGE} is not on this machine"],
+        [f"image: made:1, made here from a package, in place of {IMAGE}"],
     )
 
 

@@ -15,6 +15,7 @@ import pytest
 from tests import forge, loopback
 from tests.recorder import Recorder
 from tests.registry.engines import OnLoopback, as_engine, container
+from trusted_registry import address
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import ports, serve
@@ -125,6 +126,23 @@ def test_a_registry_that_shows_another_certificate_is_stopped_again_with_its_las
     with pytest.raises(RegistryError, match=f"{said}.*stopped again"):
         _tls(settings, engine, edge)
     assert (engine.running, edge.warned) == (None, ["its last words: last words"])
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("10.9.9.9", "10.9.9.9 is none of this machine's (192.168.0.12)"),
+        ("192.168.0.12", ""),
+        (loopback.HOST, ""),
+        ("a.b", ""),
+    ],
+)
+def test_an_address_of_another_machine_is_named_where_that_one_answers(
+    host: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(address, "all_own", lambda: ("192.168.0.12",))
+    found = serve._elsewhere(host)
+    assert (said in found, bool(found)) == (True, bool(said))
 
 
 def test_without_a_certificate_nothing_is_started(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:

@@ -41,7 +41,7 @@ def ensure(settings: Settings, engine: Engine, edge: Edge) -> str:
     if engine.has_image(settings.image):
         return settings.image
     if settings.archive is None and (made := engine.made_here(settings.image)):
-        edge.say(f"image: {made[0]}, made from {made[1]}, since {settings.image} is not on this machine")
+        edge.say(f"image: {made[0]}, made here from {made[1]}, in place of {settings.image}")
         return made[0]
     reasons = []
     for source in (_pulled, _archived, _packaged):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import http.client
+import ipaddress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry import files
+from trusted_registry import address, files
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import images, ports, probe, users
@@ -62,7 +63,7 @@ def tls(settings: Settings, engine: Engine, edge: Edge, meanwhile: Callable[[], 
     try:
         _check_tls(endpoint, settings, engine, wanted)
     except BaseException as error:
-        _give_up(error, spec, engine, edge)
+        _give_up(error, spec, endpoint, engine, edge)
         raise
     return True
 
@@ -107,7 +108,7 @@ def plain(settings: Settings, engine: Engine, edge: Edge, *, lan: bool) -> bool:
         try:
             probe.await_answer(lambda: probe.request(endpoint, "GET", "/v2/", None)[0], up)
         except BaseException as error:
-            _give_up(error, spec, engine, edge)
+            _give_up(error, spec, endpoint, engine, edge)
             raise
     return changed
 
@@ -242,7 +243,7 @@ def _check_tls(endpoint: probe.Endpoint, settings: Settings, engine: Engine, wan
         )
 
 
-def _give_up(error: BaseException, spec: Spec, engine: Engine, edge: Edge) -> None:
+def _give_up(error: BaseException, spec: Spec, endpoint: probe.Endpoint, engine: Engine, edge: Edge) -> None:
     """Stop what did not prove itself, telling its last words, which go with it.
 
     Raises:
@@ -256,8 +257,16 @@ def _give_up(error: BaseException, spec: Spec, engine: Engine, edge: Edge) -> No
         cure = "Its last words above say why." if "registry.logs" in error.cure else error.cure
         raise RegistryError(f"{error.message} It was stopped again.", cure=cure) from error
     if isinstance(error, (OSError, http.client.HTTPException)):
-        cure = "./inv cert.check says what is wrong with the certificate."
+        cure = _elsewhere(endpoint.host) or "./inv cert.check says what is wrong with the certificate."
         raise RegistryError(f"The handshake failed: {error}. It was stopped again.", cure=cure) from error
+
+
+def _elsewhere(host: str) -> str:
+    """Return what is wrong with an address that is not this machine's; nothing of one that is, and of a name."""
+    own = address.all_own()
+    if not address.is_ip(host) or ipaddress.ip_address(host).is_loopback or host in own:
+        return ""
+    return f"./inv up, without that address: {host} is none of this machine's ({', '.join(own)}), and another answers."
 
 
 def renewed(settings: Settings, running: Running, engine: Engine, edge: Edge) -> bool:
