@@ -108,6 +108,15 @@ def test_the_name_that_a_certificate_lacks_stands_in_the_cure() -> None:
     assert (renew, trust) == ("./inv cert.renew --names registry.local", "./inv trust.linux --address registry.local")
 
 
+def test_a_port_of_this_machine_s_registry_that_it_has_left_is_told_from_a_registry_that_does_not_run() -> None:
+    said = "dial tcp 192.168.0.12:8443: connect: connection refused"
+    at_home = Here(registry="192.168.0.12", hosts=frozenset({"192.168.0.12"}))
+    reach = "./inv doctor --remote 192.168.0.12:8443"
+    assert commands(said, at_home) == ["./inv up --port 8443", reach, "docker pull 192.168.0.12/app"]
+    assert commands(said, Here(registry="192.168.0.12:8443", hosts=at_home.hosts)) == ["./inv up", reach]
+    assert commands(said) == ["./inv up", reach], "on another machine the registry may be anywhere"
+
+
 def test_an_ipv6_address_is_understood_in_brackets() -> None:
     said = 'Get "https://[fd00::12]:8443/v2/": x509: certificate signed by unknown authority'
     assert commands(said)[0] == "./inv trust.linux --address fd00::12 --port 8443"

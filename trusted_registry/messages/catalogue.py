@@ -173,6 +173,7 @@ def _values(line: str, match: re.Match[str], context: Iterable[str], here: Here)
     for key in ("file", "peer"):
         if _FILE.match(said.get(key, "")):
             values[key] = said[key]
+    values |= _moved(host, port, here)
     if here.registry:
         values["own"] = here.registry
         own = _own(here.registry).get("host", "")
@@ -183,6 +184,13 @@ def _values(line: str, match: re.Match[str], context: Iterable[str], here: Here)
     if "host" in values:
         values["proxy_command"] = past_the_proxy(values["host"], here)
     return values
+
+
+def _moved(host: str, port: int, here: Here) -> dict[str, str]:
+    """Return where the registry of this very machine is, if it is on another port than a message means."""
+    own, at = _parted(here.registry)
+    moved = host in here.hosts and host == own and port != at
+    return {"on_port": f" --port {port}", "now": here.registry} if moved else {"on_port": ""}
 
 
 def _own(registry: str) -> dict[str, str]:

@@ -163,7 +163,11 @@ WAYS = (
         ),
         "every client",
         "Nothing listens at {registry}: the registry does not run, or on another port, or on loopback alone.",
-        (Step("./inv up", at=REGISTRY), _REACH),
+        (
+            Step("./inv up{on_port}", at=REGISTRY),
+            _REACH,
+            Step("docker pull {now}/app", "with your image in place of app: that is where it is now", instead=True),
+        ),
         ("container", "port"),
     ),
     Row(
