@@ -187,7 +187,7 @@ def _values(line: str, match: re.Match[str], context: Iterable[str], here: Here)
 
 
 def _moved(host: str, port: int, here: Here) -> dict[str, str]:
-    """Return where the registry of this very machine is, if it is on another port than a message means."""
+    """Return where the registry of this very machine is meant to be, if that is another port than a message means."""
     own, at = _parted(here.registry)
     moved = host in here.hosts and host == own and port != at
     return {"on_port": f" --port {port}", "now": here.registry} if moved else {"on_port": ""}

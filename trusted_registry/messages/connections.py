@@ -166,7 +166,9 @@ WAYS = (
         (
             Step("./inv up{on_port}", at=REGISTRY),
             _REACH,
-            Step("docker pull {now}/app", "with your image in place of app: that is where it is now", instead=True),
+            Step(
+                "docker pull {now}/app", "with your image in place of app: by the port that is set here", instead=True
+            ),
         ),
         ("container", "port"),
     ),
