@@ -29,7 +29,7 @@ def test_nothing_pushed_is_lost_when_the_registry_or_the_engine_is_killed_or_the
     _push_in_the_background(registry, client, big)
     registry.does("pkill", "-9", "-f", "[r]egistry serve")  # the brackets, so that pkill's own line does not match
     # Two pushes of one image side by side are another matter: one may read a link while the other writes it.
-    client.does("pkill", "-INT", "-f", "[d]ocker push")
+    client.does("pkill", "-f", "[d]ocker push")
     client.wait_for("the push is given up", lambda: client.silently("pgrep", "-f", "[d]ocker push").code != 0)
     _is_whole_again(registry, client, small, pushed)
     digest = push(client, big, "big:1")
