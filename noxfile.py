@@ -12,12 +12,14 @@ import nox
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = True
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "types", "tests", "engine", "docs", "e2e(suite='bookworm')"]
+nox.options.sessions = ["lint", "types", "tests", "engine", "docs", "lab"]
 
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13", "3.14")
 SUITES = ("bookworm", "trixie", "sid")
+SOUND = ("test_lifecycle.py", "test_on_host.py", "test_untouched.py")
+"""Scenarios of the lab that the test command runs: all of them take too long to ask whether a checkout is sound."""
 
 
 def interpreters() -> list[str]:
@@ -67,17 +69,23 @@ def tests(session: nox.Session) -> None:
     install(session, "test")
     # Most of them wait, for a process or for a moment: so twice as many run side by side as there are cores.
     argv = ["-m", "not engine and not e2e and not browser", f"--numprocesses={2 * (os.cpu_count() or 1)}"]
-    if session.python == interpreters()[-1]:
-        # Once is enough to know what no test runs: it costs a third of the time.
-        argv += ["--cov", "--cov-fail-under=80", "--cov-report=term:skip-covered"]
-    session.run("pytest", *argv, *session.posargs)
+    session.run("pytest", *argv, "--ignore=tests/test_readme.py", *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """The same on one Python, with a count of the lines and branches that no test runs."""
+    install(session, "test")
+    argv = ["-m", "not engine and not e2e and not browser", f"--numprocesses={2 * (os.cpu_count() or 1)}"]
+    session.run("pytest", *argv, "--cov", "--cov-fail-under=80", "--cov-report=term:skip-covered", *session.posargs)
 
 
 @nox.session
 def engine(session: nox.Session) -> None:
     """A real engine, a real registry, real pushes and pulls; needs a Docker Engine: `./inv engine`."""
     install(session, "test")
-    session.run("pytest", "-m", "engine", *session.posargs)
+    # After Ctrl-C it takes its registries down before it ends.
+    session.run("pytest", "-m", "engine", *session.posargs, interrupt_timeout=60, terminate_timeout=60)
 
 
 @nox.session
@@ -95,13 +103,22 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def lab(session: nox.Session) -> None:
+    """The scenarios of the test command, on hosts of one Debian suite: SOUND says which; `e2e` runs all."""
+    scenarios(session, "bookworm", *(f"tests/e2e/{name}" for name in SOUND))
+
+
+@nox.session
 @nox.parametrize("suite", SUITES)
 def e2e(session: nox.Session, suite: str) -> None:
     """Every claim of the README on hosts of one Debian suite; `-- --rebuild` makes their image anew."""
+    scenarios(session, suite, "tests/e2e", "--ignore=tests/e2e/faults")
+
+
+def scenarios(session: nox.Session, suite: str, *chosen: str) -> None:
+    """Run scenarios of the lab on hosts of one suite."""
     install(session, "test")
-    xml = f"e2e-report/{suite}.xml"
-    argv = ["pytest", "tests/e2e", "--ignore=tests/e2e/faults", "--suite", suite, "--tb=short", f"--junitxml={xml}"]
-    argv += session.posargs
+    argv = ["pytest", *chosen, "--suite", suite, "--tb=short", f"--junitxml=e2e-report/{suite}.xml", *session.posargs]
     # After Ctrl-C it takes its hosts down before it ends.
     session.run(*argv, interrupt_timeout=60, terminate_timeout=60)
 

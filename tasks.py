@@ -486,8 +486,8 @@ def test(c: Context, sessions: str = "") -> None:
     """Check this checkout: style, types, tests, and a real registry."""
     from trusted_registry import run
 
-    chosen = ["--session", *sessions.split(",")] if sessions else []
-    code = run.live([sys.executable, "-m", "nox", "--noxfile", str(ROOT / "noxfile.py"), *chosen], _terminal(c))
+    chosen = ["nox", "--noxfile", str(ROOT / "noxfile.py"), "--session", *sessions.split(",")]
+    code = run.live([sys.executable, "-m", *(chosen if sessions else ["tests.sessions"])], _terminal(c), cwd=ROOT)
     if code:
         raise Exit(code=code)
 

@@ -25,6 +25,8 @@ from trusted_registry.trust import whereabouts
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytest_plugins = ["tests.guard"]
+
 ROOT = Path(__file__).parent.parent
 ADDRESS = "192.168.0.12"
 NOBODY = 65534

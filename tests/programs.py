@@ -1,4 +1,4 @@
-"""Programs that stand in for real ones on PATH."""
+"""Programs that tests start: which of them take a host of the lab, and stand-ins for real ones."""
 
 from __future__ import annotations
 
@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import packages
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 
+def on_host(*programs: str) -> pytest.MarkDecorator:
+    """Mark a test, or one parameter of a test, as one for a host of the lab: a fresh machine lacks these programs."""
+    known = {program for names in packages.ON_HOST.values() for program in names.split()}
+    assert known.issuperset(programs), f"not of tests/packages.py: {sorted({*programs} - known)}"
+    return pytest.mark.on_host(*programs)
+
+
 def put(name: str, script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Put a shell script first on PATH under a program's name, and return the folder that it is in."""
+    """Put a shell script first on PATH under a program's name, and return the folder that has it."""
     programs = folder / "programs"
     programs.mkdir(exist_ok=True)
     path = programs / name
@@ -25,14 +34,7 @@ def put(name: str, script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def real(name: str) -> str:
-    """Return where the real program is; it must be installed."""
+    """Return the path of a real program."""
     found = shutil.which(name)
     assert found
     return found
-
-
-def need(**packages: str) -> None:
-    """Skip a test, and say so, where a program is not installed: by its name, the package that has it."""
-    for name, package in packages.items():
-        if not shutil.which(name):
-            pytest.skip(f"{name} is not installed: apt install {package}")

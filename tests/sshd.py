@@ -105,7 +105,7 @@ def farm(folder: Path, addresses: Sequence[str], variables: Mapping[str, str] | 
 
 
 def _start(farm: Farm, number: int, addresses: Sequence[str]) -> None:
-    program = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
+    program = shutil.which("sshd")  # it wants its whole path
     assert program, "sshd is not installed; Debian, Ubuntu: apt-get install openssh-server"
     options = {
         "Port": farm.port,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -19,6 +18,7 @@ from invoke.exceptions import Exit
 import tasks
 from tests.conftest import ADDRESS, ROOT
 from tests.disk import snapshot
+from tests.marks import on_linux
 from trusted_registry import invoking
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError, SettingError
@@ -36,9 +36,6 @@ NAMES = sorted(tasks.ns.task_names)
 ARGUMENTS = {name: tasks.ns[name].get_arguments() for name in NAMES}
 """Asked for once: Invoke takes the help out of a task as it hands its arguments out (invoke/tasks.py, `arg_opts`)."""
 every_task = pytest.mark.parametrize("name", NAMES)
-on_linux = pytest.mark.skipif(
-    platform.system() != "Linux", reason="trust.linux refuses other systems, and a test says so"
-)
 
 # What each task shows of what it would do, in an order in which a person may type it.
 SHOWN = {
@@ -53,7 +50,7 @@ SHOWN = {
     "trust.insecure": "daemon.json",
     "trust.linux": "install -D",
     "trust.nodes": "docker exec",
-    "trust.check": "curl",
+    "trust.check": "openssl",
     "trust.hosts": "ansible-playbook",
     "trust.kit": "scp",
     "trust.macos": "security add-trusted-cert",

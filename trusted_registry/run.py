@@ -128,9 +128,16 @@ def live(argv: Sequence[str], edge: Edge, *, env: Mapping[str, str] | None = Non
     if edge.dry:
         return 0
     try:
-        return subprocess.call(list(argv), env={**os.environ, **env} if env else None, cwd=cwd)
+        process = subprocess.Popen(list(argv), env={**os.environ, **env} if env else None, cwd=cwd)
     except FileNotFoundError as missing:
         raise RegistryError(f"{argv[0]} is not installed.", cure=f"Install the program {argv[0]}.") from missing
+    with process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            # The terminal told the program too: it ends by itself, after cleaning up. subprocess.call would kill it.
+            process.wait()
+            raise
 
 
 def heard(argv: Sequence[str], hear: Callable[[str], None], *, env: Mapping[str, str] | None = None) -> int:

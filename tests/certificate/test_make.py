@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from tests.certificate.makers import ANCHORS, TOOLS, both_shapes, both_tools
 from tests.certificate.profiles import ADDRESS, planned
 from tests.conftest import mounted
 from tests.disk import mode
+from tests.marks import by_root
 from tests.recorder import Recorder
 from trusted_registry.certificate import inspect, make, openssl, rules
 from trusted_registry.certificate.make import Shape
@@ -247,7 +247,7 @@ def test_the_document_s_own_key_is_4096_bits_of_rsa(tmp_path: Path) -> None:
     assert inspect.facts(tmp_path, certificate).key == "rsa:4096"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk small enough to fill")
+@by_root
 @pytest.mark.parametrize("pages", range(2, 6))
 def test_a_disk_that_fills_up_under_openssl_is_named_and_not_what_openssl_made_of_it(
     pages: int, edge: Recorder, tmp_path: Path

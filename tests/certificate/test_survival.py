@@ -15,6 +15,7 @@ import pytest
 from tests import programs
 from tests.conftest import ADDRESS, mounted
 from tests.disk import mode, snapshot
+from tests.marks import by_root
 from tests.mine import Killed, Mine
 from tests.recorder import Recorder
 from trusted_registry.certificate import issue, openssl
@@ -125,7 +126,7 @@ def test_ctrl_c_in_the_middle_leaves_everything_as_it_was(
     assert snapshot(issued) == before
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk small enough to fill")
+@by_root
 @pytest.mark.parametrize("tool", ["cryptography", pytest.param("openssl", marks=pytest.mark.process)])
 def test_a_disk_that_fills_up_leaves_everything_as_it_was(
     tool: str, make_settings: MakeSettings, tmp_path: Path

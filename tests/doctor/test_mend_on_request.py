@@ -8,6 +8,7 @@ import pytest
 
 from tests import forge, programs
 from tests.disk import snapshot
+from tests.programs import on_host
 from tests.recorder import Recorder
 from tests.trust.machines import Machine
 from trusted_registry import run
@@ -55,7 +56,6 @@ def other(tmp_path: Path) -> Path:
 @pytest.fixture
 def browser(machine: Machine) -> Path:
     """A database of a browser's, made by the real certutil."""
-    programs.need(certutil="libnss3-tools")
     machine.program("certutil")
     folder = machine.folder("{home}/.pki/nssdb")
     _typed("certutil", "-N", "-d", f"sql:{folder}", "--empty-password")
@@ -65,7 +65,6 @@ def browser(machine: Machine) -> Path:
 @pytest.fixture
 def java(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A keystore that the real keytool takes for the runtime's."""
-    programs.need(keytool="default-jre-headless")
     real, keystore = programs.real("keytool"), tmp_path / "cacerts"
     own = f'[ "$word" = -cacerts ] && set -- "$@" -keystore {keystore} || set -- "$@" "$word"'
     programs.put("keytool", f'for word; do shift; {own}; done; exec {real} "$@"', tmp_path, monkeypatch)
@@ -139,6 +138,7 @@ def test_another_s_anchor_beside_ours_stays_as_it_is(machine: Machine, settings:
 # Browsers
 
 
+@on_host("certutil")
 def test_another_s_certificate_by_the_very_nickname_of_ours_stays_and_is_named(
     browser: Path, settings: Settings, other: Path
 ) -> None:
@@ -153,6 +153,7 @@ def test_another_s_certificate_by_the_very_nickname_of_ours_stays_and_is_named(
     assert left[0].cure[1].startswith(f"certutil -D -d sql:{browser} -n {name} && ./inv trust.linux --only nss")
 
 
+@on_host("certutil")
 @pytest.mark.parametrize("trust", [",,", "p,,", "T,c,"])
 def test_our_certificate_that_somebody_keeps_under_a_name_and_with_trust_of_his_own_stays_so(
     trust: str, browser: Path, settings: Settings
@@ -164,6 +165,7 @@ def test_our_certificate_that_somebody_keeps_under_a_name_and_with_trust_of_his_
     assert ["my registry" in finding.evidence and finding.fix is None for finding in left] == [True]
 
 
+@on_host("certutil")
 def test_our_certificate_that_somebody_trusts_under_a_name_of_his_own_is_trusted(
     browser: Path, settings: Settings
 ) -> None:
@@ -173,6 +175,7 @@ def test_our_certificate_that_somebody_trusts_under_a_name_of_his_own_is_trusted
     assert (_nss(browser), left, edge.asked) == (before, [], [])
 
 
+@on_host("certutil")
 def test_another_s_certificates_beside_ours_stay_as_they_are(browser: Path, settings: Settings, other: Path) -> None:
     _nss_add(browser, "theirs", "p,,", other)
     before = _nss(browser)
@@ -184,6 +187,7 @@ def test_another_s_certificates_beside_ours_stay_as_they_are(browser: Path, sett
 # Java
 
 
+@on_host("keytool")
 def test_another_s_certificate_by_the_very_alias_of_ours_stays_and_is_named(
     java: Path, settings: Settings, other: Path
 ) -> None:
@@ -196,6 +200,7 @@ def test_another_s_certificate_by_the_very_alias_of_ours_stays_and_is_named(
     assert left[0].cure[1].startswith("sudo keytool -delete")
 
 
+@on_host("keytool")
 def test_another_s_certificate_beside_ours_in_java_s_keystore_stays_as_it_is(
     java: Path, settings: Settings, other: Path
 ) -> None:
@@ -206,6 +211,7 @@ def test_another_s_certificate_beside_ours_in_java_s_keystore_stays_as_it_is(
     assert "BEGIN CERTIFICATE" in _jks(anchor.subject(settings).name)
 
 
+@on_host("keytool")
 def test_debian_s_own_entry_for_java_that_is_another_s_keeps_the_system_from_being_told(
     java: Path, machine: Machine, settings: Settings, other: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""The plain Debian under a host's image: pulled where a registry answers, made by debootstrap where none does."""
+"""The plain Debian under a host's image: pulled where a registry answers, made from packages where none does."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def make(suite: Suite, engine: DockerClient, *, rebuild: bool, say: Callable[[st
         try:
             _pull(suite, engine)
         except APIError as error:
-            say(f"{suite.name}: {DEBIAN}:{suite.name} cannot be pulled ({_reason(error)}), debootstrap makes it")
+            say(f"{suite.name}: {DEBIAN}:{suite.name} cannot be pulled ({_reason(error)}), mmdebstrap makes it")
             _bootstrap(suite, engine)
     return name(suite)
 
@@ -71,28 +71,26 @@ def _pull(suite: Suite, engine: DockerClient) -> None:
 
 def _bootstrap(suite: Suite, engine: DockerClient) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        program = _debootstrap(Path(folder))
+        tar = Path(folder) / "base.tar"
         try:
-            _as_root([*program, "--variant=minbase", "--include=ca-certificates", suite.name, f"{folder}/tree"])
-            _as_root(["tar", "--create", "--file", f"{folder}/tar", "--directory", f"{folder}/tree", "."])
-            _import(Path(folder) / "tar", suite, engine)
+            _as_root(
+                [*_mmdebstrap(Path(folder)), "--variant=minbase", "--include=ca-certificates", suite.name, str(tar)]
+            )
+            _import(tar, suite, engine)
         finally:
-            _as_root(["rm", "--recursive", "--force", f"{folder}/tree", f"{folder}/tar"])
+            _as_root(["rm", "--force", str(tar)])
 
 
-def _debootstrap(folder: Path) -> list[str]:
-    """Return how to call debootstrap: the installed one, or its package unpacked, so that nothing need be installed."""
-    installed = shutil.which("debootstrap", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    if installed:
-        return [installed]
-    if not shutil.which("apt-get") or not shutil.which("wget"):
-        raise LabError("Debian's base image cannot be pulled, and nothing makes it: apt-get install debootstrap wget")
+def _mmdebstrap(folder: Path) -> list[str]:
+    """Return how to call mmdebstrap, whose package is unpacked rather than installed: apt and perl are all it needs."""
+    missing = [program for program in ("apt-get", "dpkg-deb", "perl") if not shutil.which(program)]
+    if missing:
+        raise LabError(f"Debian's base image cannot be pulled, and without {missing[0]} none can be made here.")
     with _APT:
         _as_root(["apt-get", "update"])
-        _run(["apt-get", "download", "debootstrap"], folder)
+        _run(["apt-get", "download", "mmdebstrap"], folder)
     _run(["dpkg-deb", "--extract", str(next(folder.glob("*.deb"))), str(folder / "program")])
-    program = folder / "program" / "usr"
-    return ["env", f"DEBOOTSTRAP_DIR={program}/share/debootstrap", f"{program}/sbin/debootstrap"]
+    return ["perl", str(folder / "program" / "usr" / "bin" / "mmdebstrap")]
 
 
 def _import(tar: Path, suite: Suite, engine: DockerClient) -> None:
@@ -104,7 +102,9 @@ def _import(tar: Path, suite: Suite, engine: DockerClient) -> None:
 
 
 def _as_root(argv: list[str]) -> None:
-    _run(argv if os.geteuid() == 0 else ["sudo", *argv])
+    # chroot and its like lie outside an ordinary user's PATH.
+    path = f"PATH={os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/bin:/sbin:/bin"
+    _run([*([] if os.geteuid() == 0 else ["sudo"]), "env", path, *argv])
 
 
 def _run(argv: list[str], folder: Path | None = None) -> None:

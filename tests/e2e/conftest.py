@@ -7,7 +7,6 @@ no host.
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 import tempfile
 import time
@@ -90,7 +89,6 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     wanted = session.config.getoption("--suite", None)
     if wanted is None or session.config.option.collectonly:
         return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a runner's stop cleans up as Ctrl-C does
     try:
         session.config.stash[RUN] = _prepare(SUITES[wanted], rebuild=session.config.getoption("--rebuild"))
     except LabError as error:

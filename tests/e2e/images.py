@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
+import shlex
 import shutil
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import nox.project
 from docker.errors import ImageNotFound
 
 from tests.e2e import bases, wheelhouse
@@ -110,7 +112,7 @@ def _build(context: Path, base: str, suite: Suite, engine: DockerClient, *, desk
     events = engine.api.build(
         path=str(context),
         tag=tag,
-        buildargs={"BASE": base, "PACKAGES": " ".join(suite.packages), "MORE": more},
+        buildargs={"BASE": base, "PACKAGES": " ".join(suite.packages), "MORE": more, "TESTS": _shell_words()},
         labels={INPUTS: inputs(suite, desktop=desktop)},
         network_mode="host",
         rm=True,
@@ -123,6 +125,12 @@ def _build(context: Path, base: str, suite: Suite, engine: DockerClient, *, desk
         if "error" in event:
             last_words = "\n".join(filter(None, [*said[-8:], event["error"]]))
             raise LabError(f"The image {tag} cannot be made:\n{last_words}")
+
+
+def _shell_words() -> str:
+    """Return the packages that the tests take, as words of a command."""
+    project = nox.project.load_toml(ROOT / "pyproject.toml")["project"]
+    return shlex.join(it.replace(" ", "") for it in (*project["dependencies"], *wheelhouse.tested_with()))
 
 
 def main(argv: list[str]) -> int:

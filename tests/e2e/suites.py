@@ -17,9 +17,11 @@ EVERYWHERE = (
     *("apt-utils", "busybox-static"),
     # a machine reached by ssh, whose server a scenario starts; and certutil, for the databases of browsers
     *("openssh-client", "openssh-server", "libnss3-tools"),
+    # for the tests that run on a host (tests/packages.py): other shells, other awks, Java's keytool
+    *("git", "zsh", "gawk", "original-awk", "default-jre-headless", "wget"),
 )
 
-DESKTOP = ("chromium", "firefox-esr", "default-jre-headless", "ant")
+DESKTOP = ("chromium", "firefox-esr", "ant")
 """What a host with browsers and Java has besides; ant is a program of Java that fetches a file."""
 
 DESKTOP_WHEELS = ("uv",)

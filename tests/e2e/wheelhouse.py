@@ -42,8 +42,13 @@ def fetch(folder: Path, *, python: str, machine: str, more: Iterable[str] = ()) 
 
 
 def required() -> list[str]:
-    """Return what pip needs to install the checkout: its dependencies, those that are optional, and what builds it."""
+    """Return the packages to install the checkout: its dependencies, optional ones too, its build's, its tests'."""
     configured = nox.project.load_toml(ROOT / "pyproject.toml")
     project = configured["project"]
     optional = itertools.chain(*project["optional-dependencies"].values())
-    return [*configured["build-system"]["requires"], *project["dependencies"], *optional]
+    return [*configured["build-system"]["requires"], *project["dependencies"], *optional, *tested_with()]
+
+
+def tested_with() -> list[str]:
+    """Return the packages that the tests take."""
+    return list(nox.project.dependency_groups(nox.project.load_toml(ROOT / "pyproject.toml"), "test"))

@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import mounted
 from tests.disk import mode, snapshot
 from tests.files.installed import OLD, contents, put
+from tests.marks import by_root
 from trusted_registry import files
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
@@ -74,7 +75,7 @@ def test_a_folder_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
     assert mode(tmp_path / "mine") == 0o700
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@by_root
 def test_what_root_writes_in_a_file_s_place_stays_whose_it_was(tmp_path: Path) -> None:
     path = tmp_path / "registries.yaml"
     path.write_bytes(b"old")
@@ -84,7 +85,7 @@ def test_what_root_writes_in_a_file_s_place_stays_whose_it_was(tmp_path: Path) -
     assert (path.read_bytes(), kept.st_uid, kept.st_gid, mode(path)) == (b"new", 1234, 1235, 0o640)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@by_root
 def test_a_link_s_owner_gets_nothing_of_what_root_writes_in_its_place(tmp_path: Path) -> None:
     path = tmp_path / "ca.crt"
     path.symlink_to(tmp_path / "elsewhere")
@@ -134,7 +135,7 @@ def test_a_link_in_a_file_s_place_is_replaced_and_what_it_points_to_is_left_alon
     assert ((tmp_path / "target").read_bytes(), (tmp_path / "ca.crt").is_symlink()) == (b"another's", False)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk small enough to fill")
+@by_root
 def test_a_full_disk_is_named_with_a_cure_and_costs_nothing(tmp_path: Path) -> None:
     with mounted(tmp_path, "size=16k"):
         put(tmp_path, OLD)
@@ -193,7 +194,7 @@ def test_a_plan_is_carried_out_in_order(tmp_path: Path) -> None:
     assert snapshot(tmp_path) == {"ca.crt": (0o600, b"2")}
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk small enough to fill")
+@by_root
 def test_what_was_made_on_the_way_to_a_write_that_fails_is_taken_away_again(tmp_path: Path) -> None:
     with mounted(tmp_path, "size=16k"):
         (tmp_path / "there").mkdir()
@@ -202,7 +203,7 @@ def test_what_was_made_on_the_way_to_a_write_that_fails_is_taken_away_again(tmp_
         assert [path.name for path in tmp_path.rglob("*")] == ["there"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk small enough to fill")
+@by_root
 def test_the_cure_for_a_full_disk_names_a_folder_that_is_still_there_afterwards(tmp_path: Path) -> None:
     with mounted(tmp_path, "size=16k"):
         with pytest.raises(RegistryError) as caught, files.staging(tmp_path) as staged:
@@ -213,7 +214,7 @@ def test_the_cure_for_a_full_disk_names_a_folder_that_is_still_there_afterwards(
         )
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk small enough to fill")
+@by_root
 def test_a_disk_without_room_is_told_from_one_with_room_and_nothing_is_left_of_the_asking(tmp_path: Path) -> None:
     files.check_room(tmp_path)
     with mounted(tmp_path, "size=16k"), pytest.raises(RegistryError, match="No space left"):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.programs import on_host
 from trusted_registry import templates
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ REPEATED = [
     "repositories/app/_manifests/revisions/sha256/abcd/link",
     f"{TAG}/index/sha256/abcd/link",
 ]
-BUSYBOX = [pytest.param("busybox", marks=pytest.mark.skipif(not shutil.which("busybox"), reason="busybox is missing"))]
+BUSYBOX = [pytest.param("busybox", marks=on_host("busybox"))]
 
 
 class Container:

@@ -12,7 +12,7 @@ from tests import sshd
 from tests.programs import real
 from tests.trust.elsewhere.cluster import Api, Go, rounds
 from tests.trust.elsewhere.fleets import ADDRESSES, PROGRAMS, Fleet
-from tests.trust.elsewhere.kits import SHELLS, Disk, installed
+from tests.trust.elsewhere.kits import SHELLS, Disk, parameters
 from tests.trust.elsewhere.offered import HOST, OFFERED
 from trusted_registry import address
 from trusted_registry.trust.elsewhere import serve
@@ -102,7 +102,7 @@ def _answer(server: Server, over: threading.Event) -> None:
         server.handle_request()
 
 
-@pytest.fixture(params=installed(SHELLS))
+@pytest.fixture(params=parameters(SHELLS))
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Disk:
     """A disk on which every client is found, and a shell."""
     return Disk(tmp_path, shell=request.param).furnish()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import ssl
 import subprocess
 from dataclasses import dataclass, field
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import NOBODY
+from tests.packages import is_fresh
+from tests.programs import on_host
 from trusted_registry.trust import stores, whereabouts
 from trusted_registry.trust.elsewhere import kit
 from trusted_registry.trust.lines import blocks
@@ -38,11 +39,10 @@ configs:
 """
 
 
-def installed(known: Mapping[str, tuple[str, ...]]) -> list[object]:
-    """Return parameters for those programs that are here; the others are skipped by name."""
+def parameters(known: Mapping[str, tuple[str, ...]]) -> list[object]:
+    """Return a parameter for each program, those of a host of the lab marked so."""
     return [
-        pytest.param(argv, id=name, marks=[] if shutil.which(argv[0]) else pytest.mark.skip(f"{argv[0]} is missing"))
-        for name, argv in known.items()
+        pytest.param(argv, id=name, marks=[] if is_fresh(argv[0]) else on_host(argv[0])) for name, argv in known.items()
     ]
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import platform
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.programs import on_host
 from tests.trust.elsewhere import kits
 from tests.trust.elsewhere.fleets import others_are_fine
 from trusted_registry.trust.elsewhere.hosts import REFUSED
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.process,
-    pytest.mark.skipif(platform.system() != "Linux", reason="only Linux has all of 127.0.0.0/8 for loopback"),
+    on_host("sshd", "ssh-keygen", "ssh", "sudo"),
 ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import signal
 import socket
 import subprocess
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import ROOT
+from tests.marks import by_root
+from tests.programs import on_host
 from tests.trust.elsewhere.fleets import ADDRESSES, KIT, STRANGER, Fleet, others_are_fine
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust.elsewhere.hosts import REFUSED, UNREACHABLE, Outcome
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.process,
-    pytest.mark.skipif(platform.system() != "Linux", reason="only Linux has all of 127.0.0.0/8 for loopback"),
+    on_host("sshd", "ssh-keygen", "ssh", "sudo"),
 ]
 
 
@@ -92,7 +93,7 @@ def test_a_host_without_sudo_refuses(fleet: Fleet, tmp_path: Path) -> None:
     assert not (fleet.disk("three") / "runs").exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root's sudo is sure to ask for no password")
+@by_root
 def test_with_sudo_the_kit_runs_by_it(fleet: Fleet) -> None:
     fleet.has(three=f"{ADDRESSES[2]} ansible_become=true ansible_become_flags='-H -S -n -E'")
     assert set(fleet.states().values()) == {"changed"}

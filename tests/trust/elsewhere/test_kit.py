@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.disk import mode, snapshot
+from tests.programs import on_host
 from tests.trust.elsewhere.kits import REGISTRIES, Disk, hand_over, last
 
 pytestmark = pytest.mark.process
@@ -139,6 +140,7 @@ def test_a_folder_for_k3s_s_configuration_is_no_k3s_until_there_is_one_in_it(sig
     assert (last(done), "k3s (k3s, k3d): " in done.stdout) == ((1, "absent"), True)
 
 
+@on_host("skopeo")
 def test_a_user_s_own_stores_take_no_root(open_path: Path) -> None:
     disk = Disk(open_path)
     config, docker, hidden = disk.home / "c o n", disk.home / "$dock'er", disk.home / ".config/containers/certs.d"

@@ -11,11 +11,10 @@ import pytest
 
 from tests.conftest import mounted
 from tests.disk import snapshot
+from tests.marks import by_root
 from tests.trust.elsewhere.kits import Disk, hand_over, last
 
 pytestmark = pytest.mark.process
-
-by_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes root")
 
 
 @by_root

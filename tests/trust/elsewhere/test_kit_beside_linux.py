@@ -10,7 +10,7 @@ import pytest
 
 from tests.disk import snapshot
 from tests.recorder import Recorder
-from tests.trust.elsewhere.kits import REGISTRIES, SHELLS, Disk, installed, last
+from tests.trust.elsewhere.kits import REGISTRIES, SHELLS, Disk, last, parameters
 from tests.trust.engines import nobody
 from trusted_registry.chapters import kit, trust
 from trusted_registry.registry import engine as engines
@@ -54,7 +54,7 @@ def test_trust_remove_says_that_a_kit_wrote_here_too_and_all_takes_that(
 
 
 @pytest.mark.parametrize("registries", ["", REGISTRIES], ids=["nothing there", "others' entries there"])
-@pytest.mark.parametrize("shell", installed(SHELLS))
+@pytest.mark.parametrize("shell", parameters(SHELLS))
 def test_the_kit_leaves_a_machine_as_trust_linux_does(
     shell: tuple[str, ...], registries: str, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

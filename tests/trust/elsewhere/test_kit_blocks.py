@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.trust.elsewhere.kits import AWKS, installed
+from tests.trust.elsewhere.kits import AWKS, parameters
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust.elsewhere import kit
 from trusted_registry.trust.lines import blocks
@@ -62,7 +62,7 @@ class Woven:
     text: str
 
 
-@pytest.fixture(params=installed(AWKS))
+@pytest.fixture(params=parameters(AWKS))
 def awk(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """An awk."""
     assert isinstance(request.param, tuple)

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.disk import snapshot
+from tests.marks import by_root
 from tests.trust.elsewhere.kits import Disk, hand_over, last
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.process
-
-by_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes root")
 
 
 @pytest.mark.parametrize("path", ["192.168.0.12", "192.168.0.12/ca.crt"])

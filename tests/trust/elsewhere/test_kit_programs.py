@@ -12,15 +12,12 @@ import pytest
 
 from tests.disk import snapshot
 from tests.forge import authority
-from tests.programs import real
+from tests.marks import by_root
+from tests.programs import on_host, real
 from tests.trust.elsewhere.kits import Disk, hand_over, last, subject
 from trusted_registry.trust.row import Subject
 
 pytestmark = pytest.mark.process
-
-by_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes root")
-needs_certutil = pytest.mark.skipif(not shutil.which("certutil"), reason="certutil is missing: libnss3-tools")
-needs_busybox = pytest.mark.skipif(not shutil.which("busybox"), reason="busybox is missing")
 
 
 def certified() -> Subject:
@@ -89,7 +86,7 @@ def world(tmp_path: Path) -> World:
 
 
 @by_root
-@needs_busybox
+@on_host("busybox")
 def test_busybox_is_all_that_a_machine_needs(world: World) -> None:
     (world.root / "var/lib/rancher/k3s").mkdir(parents=True)
     (world.root / "var/lib/docker").mkdir(parents=True)
@@ -111,7 +108,7 @@ def test_busybox_is_all_that_a_machine_needs(world: World) -> None:
 
 
 @by_root
-@needs_busybox
+@on_host("busybox")
 def test_the_operating_system_s_store_is_refreshed_once_after_each_change(world: World) -> None:
     (world.root / "usr/local/share/ca-certificates").mkdir(parents=True)
     world.program("update-ca-certificates")
@@ -127,7 +124,7 @@ def test_the_operating_system_s_store_is_refreshed_once_after_each_change(world:
 
 
 @by_root
-@needs_busybox
+@on_host("busybox")
 @pytest.mark.parametrize(
     ("folder", "suffix", "change"),
     [
@@ -147,7 +144,7 @@ def test_each_family_has_its_folder_and_its_command(world: World, folder: str, s
 
 
 @by_root
-@needs_busybox
+@on_host("busybox")
 def test_a_refresh_that_failed_is_made_up_for(world: World) -> None:
     (world.root / "usr/local/share/ca-certificates").mkdir(parents=True)
     world.program("update-ca-certificates", "echo it is locked; exit 1")
@@ -161,7 +158,7 @@ def test_a_refresh_that_failed_is_made_up_for(world: World) -> None:
 
 
 @by_root
-@needs_busybox
+@on_host("busybox")
 @pytest.mark.parametrize("fault", ["echo it is locked; exit 1", "kill -9 0"], ids=["failed", "killed"])
 def test_a_removal_whose_refresh_did_not_end_is_made_up_for(world: World, fault: str) -> None:
     (world.root / "usr/local/share/ca-certificates").mkdir(parents=True)
@@ -185,7 +182,7 @@ def test_a_removal_whose_refresh_did_not_end_is_made_up_for(world: World, fault:
 
 
 @by_root
-@needs_busybox
+@on_host("busybox")
 def test_java_is_told_by_keytool_argument_for_argument(world: World) -> None:
     world.program("keytool", '[ "$1" != -list ] || [ -e /tmp/in ]')
     name = world.disk.subject.name
@@ -219,7 +216,7 @@ def test_in_an_image_nothing_is_run_and_what_is_left_to_do_is_said(tmp_path: Pat
     assert not disk.record.exists()
 
 
-@needs_certutil
+@on_host("certutil")
 def test_a_browser_s_database_gets_it_and_gives_it_back(open_path: Path) -> None:
     disk = Disk(open_path, certified())
     database, other = disk.home / ".pki/nssdb", disk.home / ".mozilla/firefox/a b.default"

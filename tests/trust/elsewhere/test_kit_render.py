@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +11,7 @@ import pytest
 
 from tests.disk import mode, snapshot
 from tests.recorder import Recorder
-from tests.trust.elsewhere.kits import SHELLS, Disk, installed, last, subject
+from tests.trust.elsewhere.kits import SHELLS, Disk, last, parameters, subject
 from trusted_registry.certificate import issue
 from trusted_registry.chapters import kit as chapter
 from trusted_registry.errors import RegistryError
@@ -36,15 +33,6 @@ ODD = (
 
 def test_the_kit_is_the_golden_file() -> None:
     assert kit.render(subject(), "192.168.0.12") == GOLDEN.read_bytes()
-
-
-@pytest.mark.process
-def test_shellcheck_has_nothing_to_say() -> None:
-    shellcheck = shutil.which("shellcheck", path=str(Path(sys.executable).parent)) or shutil.which("shellcheck")
-    if shellcheck is None:
-        pytest.skip("shellcheck is missing; the session `lint` has it")
-    done = subprocess.run([shellcheck, "--shell=sh", str(GOLDEN)], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_its_name_its_head_and_its_output_carry_the_fingerprint() -> None:
@@ -82,7 +70,7 @@ def test_a_name_that_is_none_is_refused(name: str) -> None:
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("shell", installed(SHELLS))
+@pytest.mark.parametrize("shell", parameters(SHELLS))
 def test_no_name_breaks_out_of_its_quotes(tmp_path: Path, shell: tuple[str, ...]) -> None:
     """Settings refuse all of these; that the kit would not, is proved here."""
     names = tuple(it for it in ODD if "{" not in it)

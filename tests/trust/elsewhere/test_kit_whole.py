@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -68,8 +67,6 @@ def test_a_kit_from_a_pipe_asks_to_be_saved_first(disk: Disk) -> None:
 @pytest.mark.parametrize("summer", ["openssl", "shasum", "sha256sum"])
 def test_any_of_three_programs_can_say_whether_it_is_whole(one: Disk, summer: str) -> None:
     path = _path(one, summer)
-    if not path:
-        pytest.skip(f"{summer} is missing")
     done = one.here(PATH=path)
     assert last(done) == (0, "changed"), done
     one.script.write_bytes(one.script.read_bytes().replace(b"half a file", b"half a mile"))
@@ -96,7 +93,5 @@ def _path(disk: Disk, *more: str) -> str:
     tools = disk.folder / "tools"
     tools.mkdir()
     for name in (*TOOLS, *more):
-        if not shutil.which(name):
-            return ""
         (tools / name).symlink_to(real(name))
     return str(tools)

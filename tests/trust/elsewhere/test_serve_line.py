@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.disk import mode, snapshot
-from tests.programs import put
-from tests.trust.elsewhere.kits import SHELLS, installed
+from tests.programs import on_host, put
+from tests.trust.elsewhere.kits import SHELLS, parameters
 from tests.trust.elsewhere.offered import HOST, OFFERED
 from trusted_registry.trust.elsewhere import serve
 from trusted_registry.trust.elsewhere.serve import Offer
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LINUX = ("Linux, with curl", "Linux, with wget")
 
-pytestmark = pytest.mark.usefixtures("loopback_is_ours")
+pytestmark = [on_host("curl", "wget"), pytest.mark.usefixtures("loopback_is_ours")]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Elsewhere:
         )
 
 
-@pytest.fixture(params=installed({**SHELLS, "zsh": ("zsh", "-f")}))
+@pytest.fixture(params=parameters({**SHELLS, "zsh": ("zsh", "-f")}))
 def elsewhere(request: pytest.FixtureRequest, tmp_path: Path) -> Elsewhere:
     """A machine whose present folder holds all that could be in the way of the line, or be run instead."""
     present = tmp_path / "present"

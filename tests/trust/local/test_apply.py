@@ -10,6 +10,7 @@ import pytest
 
 from tests import programs
 from tests.disk import mode, snapshot
+from tests.marks import by_root
 from tests.recorder import Recorder
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
@@ -74,7 +75,7 @@ def test_what_only_root_may_write_goes_through_sudo_and_arrives_the_same(
 
 @pytest.mark.process
 @pytest.mark.usefixtures("not_root")
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@by_root
 def test_a_file_of_others_that_is_written_through_sudo_stays_theirs(
     edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

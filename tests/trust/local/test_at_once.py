@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from tests.conftest import mounted
 from tests.disk import snapshot
+from tests.marks import by_root
 from tests.recorder import Recorder
 from tests.trust.engines import nobody
 from tests.trust.machines import Machine, states
@@ -79,7 +79,7 @@ def test_trust_and_removal_at_once_leave_either_all_or_nothing(
     assert snapshot(machine.root) == before
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk small enough to fill")
+@by_root
 @pytest.mark.parametrize("template", ["/etc/docker", "/etc/rancher/k3s"])
 def test_a_full_disk_is_named_with_its_cure_and_holds_no_half_of_a_file(
     template: str, machine: Machine, settings: Settings, edge: Recorder

@@ -31,7 +31,7 @@ OF_SYSTEM = ("curl", "python3", "openssl")
 NAMES = (loopback.HOST, "registry.local")
 X509 = "x509: certificate signed by unknown authority"
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, programs.on_host("curl")]
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,6 @@ import dataclasses
 import json
 import os
 import pwd
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.disk import mode, snapshot
+from tests.marks import by_root, on_linux
 from tests.recorder import Recorder
 from tests.trust.engines import StandIn, as_engine
 from trusted_registry import run
@@ -66,7 +66,7 @@ def test_the_engine_takes_plain_http_up(make_settings: MakeSettings, engine: Sta
     assert engine.info().insecure == (REGISTRY,)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
+@by_root
 def test_root_in_another_user_s_home_leaves_that_user_s_engine_to_him(
     make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -278,7 +278,7 @@ def _listening(path: Path, name: str) -> Iterator[int]:
 
 
 @pytest.mark.process
-@pytest.mark.skipif(not hasattr(socket, "SO_PEERCRED"), reason="Linux alone tells who answers at a socket")
+@on_linux
 def test_the_engine_that_is_told_is_the_one_that_answers_and_no_other_of_its_name(
     tmp_path: Path, edge: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

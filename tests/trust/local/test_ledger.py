@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.disk import mode
+from tests.marks import by_root
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
 from trusted_registry.trust.local import ledger
@@ -38,7 +39,7 @@ def test_it_lies_where_xdg_says(state: str, expected: str, monkeypatch: pytest.M
     assert ledger.where() == Path(expected) / "trusted-registry" / "ledger.json"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
+@by_root
 @pytest.mark.parametrize("state", ["", "/state"])
 def test_root_s_lies_in_root_s_own_home_where_sudo_kept_another_user_s(
     state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

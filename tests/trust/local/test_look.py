@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import programs
 from tests.disk import snapshot
+from tests.programs import on_host
 from tests.trust.machines import SPELLINGS, Machine, entry, row, subject
 from trusted_registry.trust.lines import shared
 from trusted_registry.trust.local import look
@@ -184,11 +184,11 @@ def test_another_certificate_of_ours_in_the_bundle_is_not_enough(
 # Databases
 
 
+@on_host("certutil")
 @pytest.mark.process
 def test_a_browser_s_database_has_it_once_it_was_added(machine: Machine, ours: Subject) -> None:
     from trusted_registry import run
 
-    programs.need(certutil="libnss3-tools")
     folders = [machine.folder(it) for it in ("{home}/.pki/nssdb", "{home}/.mozilla/firefox/abc.default")]
     machine.folder("{home}/.mozilla/firefox/Crash Reports")
     for folder in folders:

@@ -10,6 +10,7 @@ import pytest
 
 from tests import programs
 from tests.disk import snapshot
+from tests.marks import by_root
 from tests.recorder import Recorder
 from tests.trust.engines import nobody
 from tests.trust.machines import SPELLINGS, USERS, Machine
@@ -125,14 +126,13 @@ def test_what_root_may_not_write_is_told_in_one_s_own_words(
 @pytest.fixture
 def borrowed(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Root, by a sudo that kept HOME."""
-    if os.geteuid():
-        pytest.skip("only root may give a folder away")
     monkeypatch.setenv("HOME", str(machine.home))
     os.chown(machine.home, 1234, 1234)
     root = pwd.struct_passwd(("root", "x", 0, 0, "", str(machine.folder("/root")), "/bin/sh"))
     monkeypatch.setattr(pwd, "getpwuid", lambda _uid: root)
 
 
+@by_root
 @pytest.mark.usefixtures("borrowed")
 def test_root_writes_nothing_into_another_user_s_home_and_says_so_once(
     machine: Machine, settings: Settings, edge: Recorder
@@ -153,6 +153,7 @@ def test_root_writes_nothing_into_another_user_s_home_and_says_so_once(
     assert not machine.where.path(f"/etc/containers/certs.d/{SPELLINGS[0]}/ca.crt").exists()
 
 
+@by_root
 @pytest.mark.usefixtures("borrowed")
 def test_a_store_of_another_user_s_home_that_was_asked_for_is_an_error_and_nothing_is_written(
     machine: Machine, settings: Settings, edge: Recorder
@@ -165,6 +166,7 @@ def test_a_store_of_another_user_s_home_that_was_asked_for_is_an_error_and_nothi
     assert not machine.where.path("/etc/containers/certs.d").exists()
 
 
+@by_root
 @pytest.mark.usefixtures("borrowed")
 def test_another_user_s_keychain_is_not_root_s_to_change(settings: Settings, edge: Recorder) -> None:
     with pytest.raises(RegistryError, match="root in another user's home folder"):

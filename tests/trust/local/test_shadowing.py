@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import forge, loopback, programs
+from tests import forge, loopback
+from tests.programs import on_host
 from tests.recorder import Recorder
 from tests.trust.engines import nobody
 from tests.trust.machines import Machine, states
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from tests.conftest import MakeSettings
     from trusted_registry.settings import Settings
 
-pytestmark = [pytest.mark.process, pytest.mark.usefixtures("this_machine")]
+pytestmark = [on_host("skopeo"), pytest.mark.process, pytest.mark.usefixtures("this_machine")]
 
 # A mount namespace of its own, in which another folder is /etc/containers; the real one is never touched.
 ASK = 'mount --bind "$1" /etc/containers && HOME="$2" exec skopeo list-tags "docker://$3/app"'
@@ -34,7 +35,6 @@ PODMAN = Choice(only=("podman",))
 @pytest.fixture
 def machine(machine: Machine) -> Machine:
     """The same, with skopeo's own configuration on it."""
-    programs.need(skopeo="skopeo", unshare="util-linux")
     shutil.copytree("/etc/containers", machine.where.path("/etc/containers"))
     return machine
 

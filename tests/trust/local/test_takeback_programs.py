@@ -11,6 +11,7 @@ import pytest
 
 from tests import programs
 from tests.disk import snapshot
+from tests.programs import on_host
 from tests.recorder import Recorder
 from tests.trust.engines import nobody
 from tests.trust.local.takebacks import remove, trust
@@ -77,7 +78,6 @@ def test_a_refresh_that_fails_is_tried_again_by_the_next_run_either_way(
 
 
 def _browser(machine: Machine, *templates: str) -> list[Path]:
-    programs.need(certutil="libnss3-tools")
     machine.program("certutil")
     folders = [machine.folder(template) for template in templates]
     for folder in folders:
@@ -89,6 +89,7 @@ def _listed(folder: Path) -> str:
     return run.look(["certutil", "-L", "-d", f"sql:{folder}"]).out
 
 
+@on_host("certutil")
 @pytest.mark.process
 def test_browsers_get_it_and_give_it_back_with_theirs_left_alone(machine: Machine, settings: Settings) -> None:
     folders = _browser(machine, "{home}/.pki/nssdb", "{home}/.mozilla/firefox/a b.default")
@@ -104,6 +105,7 @@ def test_browsers_get_it_and_give_it_back_with_theirs_left_alone(machine: Machin
     assert ([_listed(folder) for folder in folders], len(freed)) == (before, 2)
 
 
+@on_host("certutil")
 @pytest.mark.process
 def test_a_browser_s_profile_that_is_gone_is_forgotten(machine: Machine, settings: Settings) -> None:
     one, other = _browser(machine, "{home}/.pki/nssdb", "{home}/.mozilla/firefox/old")
@@ -114,11 +116,11 @@ def test_a_browser_s_profile_that_is_gone_is_forgotten(machine: Machine, setting
     assert "trusted-registry-" not in _listed(one)
 
 
+@on_host("certutil")
 @pytest.mark.process
 def test_a_profile_with_a_password_is_an_error_and_no_question_that_waits_for_ever(
     machine: Machine, settings: Settings, tmp_path: Path
 ) -> None:
-    programs.need(certutil="libnss3-tools")
     machine.program("certutil")
     folder = machine.folder("{home}/.pki/nssdb")
     (tmp_path / "password").write_text("secret\n")
@@ -128,11 +130,11 @@ def test_a_profile_with_a_password_is_an_error_and_no_question_that_waits_for_ev
     assert caught.value.cure.startswith("Try it by hand: certutil -A")
 
 
+@on_host("keytool")
 @pytest.mark.process
 def test_java_gets_it_and_gives_it_back(
     machine: Machine, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    programs.need(keytool="default-jre-headless")
     real, keystore = programs.real("keytool"), tmp_path / "cacerts"
     own = f'[ "$word" = -cacerts ] && set -- "$@" -keystore {keystore} || set -- "$@" "$word"'
     programs.put("keytool", f'for word; do shift; {own}; done; exec {real} "$@"', tmp_path, monkeypatch)
