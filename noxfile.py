@@ -18,7 +18,14 @@ ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13", "3.14")
 SUITES = ("bookworm", "trixie", "sid")
-SOUND = ("test_lifecycle.py", "test_on_host.py", "test_untouched.py")
+SOUND = (
+    "test_document.py",
+    "test_lifecycle.py",
+    "test_clients.py",
+    "test_login.py",
+    "test_on_host.py",
+    "test_untouched.py",
+)
 """Scenarios of the lab that the test command runs: all of them take too long to ask whether a checkout is sound."""
 
 

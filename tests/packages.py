@@ -18,8 +18,8 @@ FRESH: Mapping[str, str] = {
     "apt": "apt-cache apt-get",
     "bash": "bash",
     "coreutils": "[ base64 basename cat chmod chown cp cut date dd dirname echo env expr false head id install ln ls "
-    "mkdir mkfifo mktemp mv od printf pwd readlink rm rmdir seq sha256sum sleep sort stat tail tee test timeout touch "
-    "tr true uname uniq wc",
+    "mkdir mkfifo mktemp mv od printf pwd readlink rm rmdir seq sha256sum sleep sort stat sync tail tee test timeout "
+    "touch tr true uname uniq wc",
     "dash": "dash sh",
     "debianutils": "which",
     "diffutils": "cmp diff",
@@ -37,7 +37,7 @@ FRESH: Mapping[str, str] = {
     "python3": "python3",
     "sed": "sed",
     "tar": "tar",
-    "util-linux": "flock mountpoint setsid unshare",
+    "util-linux": "flock mountpoint setpriv setsid unshare",
 }
 """Programs by package, on a minimal Debian with git, python3-venv and ca-certificates: the README asks for no more."""
 
@@ -45,7 +45,7 @@ ENGINE: Mapping[str, str] = {"docker.io, or docker-cli": "docker"}
 """What `./inv engine` adds; for tests of a real engine alone."""
 
 ON_HOST: Mapping[str, str] = {
-    "busybox-static": "busybox",
+    "busybox": "busybox",
     "curl": "curl",
     "default-jre-headless": "java keytool",
     "gawk": "gawk",

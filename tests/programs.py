@@ -36,5 +36,5 @@ def put(name: str, script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -
 def real(name: str) -> str:
     """Return the path of a real program."""
     found = shutil.which(name)
-    assert found
+    assert found, f"tests/packages.py has no {name}"
     return found

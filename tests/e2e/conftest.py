@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import logging
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from filelock import FileLock, Timeout
 
+from tests import alone
 from tests.e2e import images, report
 from tests.e2e.lab import Lab
 from tests.e2e.messages import Case, Tally
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from docker import DockerClient
+    from filelock import FileLock
 
     from tests.e2e.hosts import Host
     from tests.e2e.suites import Suite
@@ -97,22 +97,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 def _prepare(suite: Suite, *, rebuild: bool) -> Run:
     engine = connect()
-    run = Run(suite, engine, _only_one(), snapshot(engine))
+    run = Run(suite, engine, alone.wait("lab"), snapshot(engine))
     if rebuild:
         images.make(suite, engine, rebuild=True, say=LOG.info)
-    images.make_all(SUITES.values(), engine, rebuild=False, say=LOG.info)
+    images.make_all([suite], engine, rebuild=False, say=LOG.info)
     return run
-
-
-def _only_one() -> FileLock:
-    """Wait for the lab to be free: a second run on the same engine would clear away the first one's hosts."""
-    lock = FileLock(Path(tempfile.gettempdir()) / "trusted-registry-lab.lock", mode=0o666)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        LOG.info("another run has the lab; waiting for it to end")
-        lock.acquire()
-    return lock
 
 
 @pytest.hookimpl(trylast=True)

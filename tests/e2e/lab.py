@@ -77,6 +77,8 @@ class Lab:
             desktop: Which of them has browsers and Java; their image is made when it is first needed.
         """
         missing = {name: suite for name, suite in wanted.items() if name not in self.hosts}
+        others = [SUITES[suite] for suite in {*missing.values()} if not images.find(SUITES[suite], self.engine)]
+        images.make_all(others, self.engine, rebuild=False, say=LOG.info)
         if desktop in missing:
             images.make(SUITES[missing[desktop]], self.engine, rebuild=False, say=LOG.info, desktop=True)
         larger = [name == desktop for name in missing]

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import docker
 import pytest
 
+from tests import alone
 from trusted_registry import address
 from trusted_registry.registry import prove
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 ROOT = Path(__file__).parent.parent.parent
 PORT = 8444
@@ -103,6 +104,14 @@ class Host:
     def keys(self) -> dict[str, bytes]:
         """Return every key and certificate by name."""
         return {path.name: path.read_bytes() for path in self.certs.glob("*.[ck][re][ty]")}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Let one run at a time use the names and ports of these tests."""
+    mine = any(item.path.is_relative_to(Path(__file__).parent) for item in session.items)
+    with alone.wait("engine-tests") if mine and not session.config.option.collectonly else contextlib.nullcontext():
+        return (yield)
 
 
 @pytest.fixture(scope="session")
