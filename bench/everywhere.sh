@@ -9,6 +9,7 @@ folder=$1
 shift
 mkdir -p "$folder/etc" "$folder/work"
 mount -t overlay overlay -o "lowerdir=/etc,upperdir=$folder/etc,workdir=$folder/work" /etc
-mkdir -p /etc/crio /etc/containerd/certs.d /var/lib/rancher/k3s /etc/buildkit
+mkdir -p /etc/crio /etc/containerd/certs.d /etc/rancher/k3s /etc/buildkit
+[ -e /etc/rancher/k3s/config.yaml ] || : >/etc/rancher/k3s/config.yaml
 mkdir -p "$HOME/.docker/desktop" "$HOME/.docker/buildx/instances" "$HOME/.local/share/docker"
 exec "$@"
