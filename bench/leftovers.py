@@ -89,27 +89,25 @@ def _names(references: Sequence[str]) -> list[str]:
 
 
 def _trust(entry: Entry, etc: Etc) -> list[str]:
-    folders = [etc.certs_d / registry for registry in entry.registries]
-    for folder in folders:
-        if folder.exists():
-            quietly([*run.sudo(), "rm", "-r", str(folder)])
-    return [f"/etc/docker/certs.d/{folder.name}" for folder in folders if folder.exists()]
+    return [f"/etc/docker/certs.d/{registry}" for registry in entry.registries if not _removed(etc.certs_d / registry)]
 
 
 def _made(entry: Entry, etc: Etc) -> list[str]:
     """Remove folders that were missing before; one that holds somebody's files by now is no longer the bench's."""
-    left = []
-    for name in entry.made:
-        folder = etc.machine(name)
-        if folder.is_dir() and not any(folder.iterdir()):
-            quietly([*run.sudo(), "rmdir", str(folder)])
-            left += [name] if folder.exists() else []
-    return left
+    return [name for name in entry.made if _is_empty(etc.machine(name)) and not _removed(etc.machine(name))]
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
 
 
 def _folder(entry: Entry) -> list[str]:
-    folder = Path(entry.folder)
+    return [] if _removed(Path(entry.folder)) else [entry.folder]
+
+
+def _removed(folder: Path) -> bool:
+    """Remove a folder, as root where it is root's, and return whether it is gone."""
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
         quietly([*run.sudo(), "rm", "-r", str(folder)])
-    return [entry.folder] if folder.exists() else []
+    return not folder.exists()

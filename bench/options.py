@@ -52,7 +52,7 @@ class _Names:
         chosen = [name.strip() for name in text.split(",") if name.strip()]
         for name in chosen:
             if name not in self._known:
-                near = difflib.get_close_matches(name, self._known, n=1, cutoff=0)
+                near = difflib.get_close_matches(name.lower(), self._known, n=1, cutoff=0)
                 raise argparse.ArgumentTypeError(
                     f"there is no measure {name!r}; did you mean {near[0]}? all: {', '.join(self._known)}"
                 )

@@ -29,7 +29,7 @@ def kill(folder: str) -> list[int]:
 
 
 def _of(folder: str) -> Iterator[psutil.Process]:
-    for process in psutil.process_iter():
+    for process in psutil.process_iter(["name"]):
         if process.pid != os.getpid() and _belongs(process, folder):
             yield process
 

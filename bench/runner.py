@@ -119,4 +119,6 @@ def _unmeasured(measure: Measure, reason: str, cure: str = "") -> Unmeasured:
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    """Return an error's text, which may be a program's, as one line without control characters."""
+    text = "".join(letter if letter.isprintable() else " " for letter in str(error))
+    return " ".join(text.split()) or type(error).__name__

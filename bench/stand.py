@@ -53,7 +53,8 @@ class Stand:
     folder: Path
     home: Path
     etc: Etc
-    engine: bool
+    engine: bool = False
+    """Whether one answers."""
 
     @property
     def registry(self) -> str:
