@@ -119,7 +119,7 @@ def faults(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
-    """Ratios to what a person would type by hand; needs a Docker Engine; prints a table and writes bench.json."""
+    """Ratios to what a person would type by hand; `-- --only up,cert` for some; prints a table, writes bench.json."""
     # In no environment of its own: what is timed is the one that ./inv makes and everybody uses.
     session.run(str(ROOT / "inv"), "--version", external=True)
     argv = [str(ROOT / ".venv" / "bin" / "python"), "-m", "bench", *session.posargs]
