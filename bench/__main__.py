@@ -19,6 +19,9 @@ from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
+
+    from bench.report import Row
 
 _END_WITH = "TRUSTED_REGISTRY_BENCH_ENDS_WITH_PARENT"
 """Set by noxfile.py: nox that is told to end, or killed, tells nobody."""
@@ -58,9 +61,14 @@ def _measured(chosen: argparse.Namespace) -> Record:
         record.write()
         runner = Runner(setup, record, chosen.runs, str(setup.small.home.parent), begun + WHOLE + more)
         runner.all([replace(it, limit=it.limit + more) if it.name == "hosts" else it for it in measures])
-    record.machine["the bench itself"] = f"{time.monotonic() - begun:.0f} s, {chosen.runs} runs of each side"
+    record.machine["the bench itself"] = f"{time.monotonic() - begun:.0f} s, {_runs(record.rows, chosen.runs)}"
     record.write()
     return record
+
+
+def _runs(rows: Sequence[Row], asked: int) -> str:
+    fewer = [f"{row.what} {len(row.ours.figures)}" for row in rows if len(row.ours.figures) < asked]
+    return f"{asked} runs of each side" + (f"; fewer of {', '.join(fewer)}" if fewer else "")
 
 
 if __name__ == "__main__":

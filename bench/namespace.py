@@ -70,9 +70,18 @@ class Etc:
 def current() -> Etc:
     """Return the machine's own /etc as this process sees it."""
     entered = os.environ.get(ENTERED, "")
-    if entered.isdecimal() and stat.S_ISDIR(os.fstat(int(entered)).st_mode):
+    if entered.isdecimal() and _is_another_etc(int(entered)):
         return Etc(Path(f"/proc/{os.getpid()}/fd/{entered}"))
     return Etc(Path("/etc"), os.environ.get(REFUSED) or "this is no mount namespace")
+
+
+def _is_another_etc(descriptor: int) -> bool:
+    """Return whether an open folder is not the one at /etc: the variable alone is no reason to remove anything."""
+    try:
+        opened = os.fstat(descriptor)
+    except OSError:
+        return False
+    return stat.S_ISDIR(opened.st_mode) and not os.path.samestat(opened, os.stat("/etc"))  # noqa: PTH116 - a pair
 
 
 def enter(argv: list[str]) -> None:

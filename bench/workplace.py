@@ -44,7 +44,8 @@ def workplace() -> Iterator[Setup]:
     """
     file, etc = journal.path(), namespace.current()
     for number in _SIGNALS:
-        signal.signal(number, _interrupt)
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # which is what nohup sets
+            signal.signal(number, _interrupt)
     with _alone():
         _recover(file, etc)
         try:
