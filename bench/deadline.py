@@ -58,6 +58,11 @@ class Pace:
         """Return a pace of more runs in the same time."""
         return Pace(self.runs * factor, self.until)
 
+    def share(self, part: float) -> Pace:
+        """Return a pace of as many runs in a part of the time that is left: 0 to 1."""
+        now = time.monotonic()
+        return Pace(self.runs, now + (self.until - now) * part)
+
     def enough(self, took: Sequence[float]) -> bool:
         """Return whether rounds that took so many seconds each are enough."""
         if len(took) >= self.runs:

@@ -217,3 +217,12 @@ def test_a_slow_measure_gets_fewer_runs_and_a_quick_one_all(tmp_path: Path) -> N
     assert len(in_turn(sides, pace=Pace(7), warm=False)["side"]) == 7
     assert len(in_turn(sides, pace=Pace(7, time.monotonic()), warm=False)["side"]) == 3
     assert len(in_turn(sides, pace=Pace(1), warm=False)["side"]) == 1
+
+
+@pytest.mark.process
+def test_the_first_of_two_comparisons_leaves_the_second_its_part_of_the_time(tmp_path: Path) -> None:
+    sides = {"side": Side(["sleep", "0.3"], os.environ, tmp_path)}
+    pace = Pace(50, time.monotonic() + 4)
+    first = in_turn(sides, pace=pace.share(0.5), warm=False)["side"]
+    assert 3 <= len(first) < 9
+    assert pace.until - time.monotonic() > 1
