@@ -42,7 +42,8 @@ def main() -> int:
         say("stopped")
         return 130
     except (BenchError, RegistryError) as error:
-        say(str(error))
+        cure = getattr(error, "cure", "")
+        say(f"{error}; do: {cure}" if cure else str(error))
         return 1
     record.show()
     return 1 if record.failed else 0
@@ -50,9 +51,8 @@ def main() -> int:
 
 def _measured(chosen: argparse.Namespace) -> Record:
     begun = time.monotonic()
-    stand.output(
-        [stand.INV, "--version"], env=stand.environment(), patience=None
-    )  # makes .venv, where there is none yet
+    # Makes .venv, where there is none yet.
+    stand.output([stand.INV, "--version"], env=stand.environment(), patience=None)
     measures = [measure for measure in catalogue.MEASURES if measure.name in chosen.only]
     more = catalogue.PICTURE if chosen.picture else 0
     with workplace() as setup:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -63,7 +64,11 @@ def note(file: Path, entry: Entry) -> None:
     files.write(file, json.dumps(asdict(entry), indent=2).encode(), _PRIVATE_FILE)
 
 
-def forget(file: Path) -> None:
-    """Remove the journal, since nothing is left of that run."""
+def forget(file: Path, entry: Entry) -> None:
+    """Remove the journal, since nothing is left of that run, and the folders that were made for it."""
     file.unlink(missing_ok=True)
     file.parent.rmdir()
+    for folder in file.parent.parents:
+        if str(folder) in entry.made:
+            with contextlib.suppress(OSError):  # somebody else's files are in it by now
+                folder.rmdir()

@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.stand import output
 from trusted_registry import run
 from trusted_registry.errors import RegistryError
 
@@ -118,4 +119,4 @@ def _command() -> list[str]:
 
 
 def _as_root(*argv: str) -> None:
-    subprocess.run([*run.sudo(), *argv], check=True, capture_output=True, timeout=_PROBE)
+    output([*run.sudo(), *argv])

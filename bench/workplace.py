@@ -9,7 +9,6 @@ import secrets
 import shutil
 import signal
 import site
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,7 +98,7 @@ def _leave(file: Path, etc: namespace.Etc) -> None:
     left = leftovers.take_away(entry, etc)
     if left:
         raise LeftError(f"still there: {', '.join(left)}; the next run tries again")
-    journal.forget(file)
+    journal.forget(file, entry)
 
 
 def _made(file: Path, etc: namespace.Etc) -> Setup:
@@ -108,12 +107,13 @@ def _made(file: Path, etc: namespace.Etc) -> Setup:
     registries = [f"{address.bracketed(host)}:{port}" for port in stand.PORTS]
     engine = bool(shutil.which("docker")) and stand.engine_answers()
     folder = Path(tempfile.gettempdir()) / f"trusted-registry-bench-{secrets.token_hex(8)}"
-    missing = [name for name in ("/etc/docker/certs.d", "/etc/docker", _SSHD) if not etc.machine(name).exists()]
+    folders = ("/etc/docker/certs.d", "/etc/docker", _SSHD, *map(str, file.parent.parents))
+    missing = [name for name in folders if not etc.machine(name).exists()]
     images = leftovers.registry_images() if engine else []
     journal.note(file, journal.Entry(str(folder), registries, missing, images))
     folder.mkdir(mode=0o700)
     if engine and not etc.refused:
-        subprocess.run([*run.sudo(), "mkdir", "-p", str(etc.certs_d)], check=True, timeout=60)
+        stand.output([*run.sudo(), "mkdir", "-p", str(etc.certs_d)])
         etc.share_certs_d()
     _use_own_home(folder)
     places = zip(stand.NAMES, stand.PORTS, ("ec:P-256", "rsa:4096"), ("p256", "rsa4096"), strict=True)

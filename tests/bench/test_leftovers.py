@@ -44,14 +44,14 @@ def _trusted(etc: Etc, registry: str) -> Path:
 
 
 def test_the_journal_is_its_owner_s_alone_and_goes_when_nothing_is_left(tmp_path: Path) -> None:
-    file = tmp_path / "state" / "journal.json"
+    file = tmp_path / "state" / "bench" / "journal.json"
     assert journal.read(file) is None
-    entry = _entry(tmp_path, "/etc/docker")
+    entry = _entry(tmp_path, "/etc/docker", str(tmp_path / "state"))
     journal.note(file, entry)
     assert (mode(file), mode(file.parent)) == (0o600, 0o700)
     assert journal.read(file) == entry
-    journal.forget(file)
-    assert not file.parent.exists()
+    journal.forget(file, entry)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"folder": "/etc"}', '{"others": 1}'])
