@@ -26,12 +26,14 @@ class Entry:
         folder: The run's own folder, of a name that no other has: its processes are known by it.
         registries: Addresses and ports of its registries: the names of their folders in certs.d, and of images.
         made: Folders of the machine that were missing before, inmost first, to be removed if they are empty.
-        images: Names of the registry's image that the engine had before.
+        engine: Whether an engine answered.
+        images: Names of the registry's image that it had before.
     """
 
     folder: str
     registries: Sequence[str]
     made: Sequence[str]
+    engine: bool
     images: Sequence[str]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,7 +48,7 @@ def _tried(kind: Callable[[], list[str]]) -> list[str]:
 
 
 def _from_engine(entry: Entry) -> list[str]:
-    if not shutil.which("docker"):
+    if not entry.engine:
         return []
     if not engine_answers():
         return ["whatever the engine, which does not answer, has of it"]
@@ -109,5 +110,6 @@ def _removed(folder: Path) -> bool:
     """Remove a folder, as root where it is root's, and return whether it is gone."""
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
-        quietly([*run.sudo(), "rm", "-r", str(folder)])
+        with contextlib.suppress(RegistryError):  # there is no sudo
+            quietly([*run.sudo(), "rm", "-r", str(folder)])
     return not folder.exists()

@@ -110,7 +110,7 @@ def _made(file: Path, etc: namespace.Etc) -> Setup:
     folders = ("/etc/docker/certs.d", "/etc/docker", _SSHD, *map(str, file.parent.parents))
     missing = [name for name in folders if not etc.machine(name).exists()]
     images = leftovers.registry_images() if engine else []
-    journal.note(file, journal.Entry(str(folder), registries, missing, images))
+    journal.note(file, journal.Entry(str(folder), registries, missing, engine, images))
     folder.mkdir(mode=0o700)
     if engine and not etc.refused:
         stand.output([*run.sudo(), "mkdir", "-p", str(etc.certs_d)])

@@ -26,14 +26,14 @@ REGISTRY = "192.0.2.1:8943"
 
 @pytest.fixture
 def etc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Etc:
-    """An /etc that is not this machine's, and no engine."""
+    """An /etc that is not this machine's, and no programs."""
     monkeypatch.setenv("PATH", str(tmp_path / "no-programs"))
     (tmp_path / "etc").mkdir()
     return Etc(tmp_path / "etc")
 
 
-def _entry(tmp_path: Path, *made: str) -> Entry:
-    return Entry(str(tmp_path / "bench"), [REGISTRY], list(made), [])
+def _entry(tmp_path: Path, *made: str, engine: bool = False) -> Entry:
+    return Entry(str(tmp_path / "bench"), [REGISTRY], list(made), engine, [])
 
 
 def _trusted(etc: Etc, registry: str) -> Path:
@@ -105,8 +105,9 @@ def test_an_engine_that_does_not_answer_is_not_said_to_be_clean(
     (programs / "docker").write_text("#!/bin/sh\nexit 1\n")
     (programs / "docker").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-    (left,) = leftovers.take_away(_entry(tmp_path), Etc(tmp_path / "etc"))
+    (left,) = leftovers.take_away(_entry(tmp_path, engine=True), Etc(tmp_path / "etc"))
     assert "does not answer" in left
+    assert leftovers.take_away(_entry(tmp_path), Etc(tmp_path / "etc")) == []
 
 
 @pytest.mark.process
