@@ -89,7 +89,7 @@ MEASURES = (
     Measure(
         "hosts",
         "inv trust.hosts",
-        210,
+        330,
         (ansible, SSHD, SSH_KEYGEN),
         lambda setup, pace: hosts.many(setup.small, pace, picture=setup.picture),
     ),
