@@ -115,7 +115,13 @@ def _command() -> list[str]:
         raise RegistryError("mount namespaces are Linux's", cure="Run the bench on Linux.")
     # sudo sets both anew, whatever it is told to preserve (sudoers(5), secure_path, always_set_home).
     kept = ["env", *(f"{name}={os.environ[name]}" for name in ("HOME", "PATH") if name in os.environ)]
-    return [*run.sudo(), "-E", *enter, "--user", str(os.getuid()), str(os.getgid()), *kept]
+    return [*run.sudo(), "-E", *enter, "--user", *_user(), *kept]
+
+
+def _user() -> tuple[str, str, str]:
+    """Return who this process is: user, group, and all groups, that of the engine's users perhaps among them."""
+    groups = os.getgroups() or [os.getgid()]
+    return str(os.getuid()), str(os.getgid()), ",".join(str(group) for group in groups)
 
 
 def _as_root(*argv: str) -> None:
