@@ -1,85 +1,74 @@
-"""Runs every measure, prints the table and writes bench.json: `nox -s bench`, or `python -m bench --runs 9`."""
+"""Runs the measures, prints the table and writes bench.json: `nox -s bench`, or `python -m bench --only up,cert`."""
 
 from __future__ import annotations
 
-import argparse
+import ctypes
+import os
+import signal
 import sys
 import time
-from functools import partial
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench import hosts, kit, machine, measures, report, stand
+from bench import catalogue, machine, namespace, options, stand
+from bench.record import Record, say
+from bench.runner import WHOLE, Runner
 from bench.timing import BenchError
+from bench.workplace import workplace
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import argparse
+    from collections.abc import Sequence
 
-FEWEST = 5
-"""Runs below which a median says little."""
+    from bench.report import Row
+
+_END_WITH = "TRUSTED_REGISTRY_BENCH_ENDS_WITH_PARENT"
+"""Set by noxfile.py: nox that is told to end, or killed, tells nobody."""
+_PR_SET_PDEATHSIG = 1
+"""prctl(2)."""
 
 
 def main() -> int:
-    """Return 0 when everything was measured, whether or not a target was missed."""
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--runs", type=int, default=7, help="runs of each side, 5 or more (default: %(default)s)")
-    parser.add_argument("--json", type=Path, default=stand.ROOT / "bench.json", help="file to write")
-    chosen = parser.parse_args()
-    if chosen.runs < FEWEST:
-        parser.error(f"--runs is {chosen.runs}; fewer than {FEWEST} say little")
+    """Return 0 when all was measured that could be, whether or not a target was missed; 1 when a measure failed."""
+    titles = {measure.name: measure.title for measure in catalogue.MEASURES}
+    chosen = options.parse(sys.argv[1:], titles, stand.ROOT / "bench.json")
     try:
-        rows, described = _measured(chosen.runs)
-    except (BenchError, RegistryError) as error:
-        sys.stderr.write(f"bench: {error}\n")
-        return 1
+        if os.environ.pop(_END_WITH, "") and sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        namespace.enter([sys.executable, "-m", "bench", *sys.argv[1:]])
+        record = _measured(chosen)
     except KeyboardInterrupt:
-        sys.stderr.write("bench: stopped; nothing of it is left\n")
+        say("stopped")
         return 130
-    report.show(rows, described)
-    report.write(rows, described, chosen.json)
-    return 0
+    except (BenchError, RegistryError) as error:
+        cure = getattr(error, "cure", "")
+        say(f"{error}; do: {cure}" if cure else str(error))
+        return 1
+    record.show()
+    return 1 if record.failed else 0
 
 
-def _measured(runs: int) -> tuple[list[report.Row], dict[str, str]]:
+def _measured(chosen: argparse.Namespace) -> Record:
     begun = time.monotonic()
-    stand.output([stand.INV, "--version"], env=stand.environment())  # makes .venv, where there is none yet
-    with stand.stands() as (small, large):
-        _say("getting the registry's image")
-        image = _image(small)
-        described = machine.describe(image)
-        rows: list[report.Row] = []
-        for title, measure in _steps(small, large, image, runs):
-            _say(f"timing {title}")
-            rows += measure()
-    return rows, described | {"the bench itself": f"{time.monotonic() - begun:.0f} s, {runs} runs of each side"}
+    # Makes .venv, where there is none yet.
+    stand.output([stand.INV, "--version"], env=stand.environment(), patience=None)
+    measures = [measure for measure in catalogue.MEASURES if measure.name in chosen.only]
+    more = catalogue.PICTURE if chosen.picture else 0
+    with workplace() as setup:
+        setup.picture = chosen.picture
+        record = Record(chosen.json, machine.describe())
+        record.write()
+        runner = Runner(setup, record, chosen.runs, str(setup.small.home.parent), begun + WHOLE + more)
+        runner.all([replace(it, limit=it.limit + more) if it.name == "hosts" else it for it in measures])
+    record.machine["the bench itself"] = f"{time.monotonic() - begun:.0f} s, {_runs(record.rows, chosen.runs)}"
+    record.write()
+    return record
 
 
-def _steps(
-    small: stand.Stand, large: stand.Stand, image: str, runs: int
-) -> tuple[tuple[str, Callable[[], list[report.Row]]], ...]:
-    return (
-        ("inv --list", partial(measures.listing, small, runs)),
-        ("inv up", partial(measures.up, small, image, runs)),
-        ("inv up again", partial(measures.again, small, runs)),
-        ("inv cert", partial(measures.cert, small, runs)),
-        ("inv trust.linux", partial(measures.trust, small, runs)),
-        ("the kit", partial(kit.alone, small, runs)),
-        ("new TLS connections", partial(measures.handshakes, (small, large), runs)),
-        ("inv trust.hosts", partial(hosts.many, small, FEWEST)),
-    )
-
-
-def _image(here: stand.Stand) -> str:
-    """Return the registry's image after one run, which gets it from wherever it can be had; the image is kept."""
-    here.inv("up")
-    image = stand.output(["docker", "inspect", "--format", "{{.Config.Image}}", here.name])
-    here.clear()
-    return image
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"bench: {text} …\n")
+def _runs(rows: Sequence[Row], asked: int) -> str:
+    fewer = [f"{row.what} {len(row.ours.figures)}" for row in rows if len(row.ours.figures) < asked]
+    return f"{asked} runs of each side" + (f"; fewer of {', '.join(fewer)}" if fewer else "")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from bench.report import Compared, Row
 from bench.timing import Side, in_turn, seconds
 
 if TYPE_CHECKING:
+    from bench.deadline import Pace
     from bench.stand import Stand
 
 _PROGRAMS = ("podman", "containerd", "nerdctl")
@@ -17,7 +18,7 @@ _FOLDERS = ("var/lib/docker", "etc/docker", "etc/containerd/certs.d")
 _AT_MOST = 0.3
 
 
-def alone(here: Stand, runs: int) -> list[Row]:
+def alone(here: Stand, pace: Pace) -> list[Row]:
     """Time the kit on a disk with Docker, podman and containerd, when it writes and when there is nothing to do."""
     here.clear()
     here.inv("cert")
@@ -41,7 +42,7 @@ def alone(here: Stand, runs: int) -> list[Row]:
         "anew": Side(command, stand.environment(), here.folder, before=furnished),
         "again": Side(command, stand.environment(), here.folder, before=trusting),
     }
-    taken = {name: seconds(found) for name, found in in_turn(sides, runs=runs).items()}
+    taken = {name: seconds(found) for name, found in in_turn(sides, pace=pace).items()}
     what = "the kit alone: Docker, podman, containerd"
     return [
         Row(what, "", "s", taken["anew"], None, Compared.ALONE, _AT_MOST),

@@ -8,18 +8,26 @@ import re
 from pathlib import Path
 
 from bench import stand
+from bench.timing import BenchError
 
 
-def describe(image: str) -> dict[str, str]:
-    """Return what the figures depend on, by name."""
-    return {
+def describe() -> dict[str, str]:
+    """Return what the figures depend on, by name; what is not installed is left out."""
+    described = {
         "machine": f"{os.cpu_count()} cores, {_cpu()}, {_system()}",
         "load before": " ".join(f"{load:.1f}" for load in os.getloadavg()),
-        "engine": f"Docker {stand.output(['docker', 'version', '--format', '{{.Server.Version}}'])}",
-        "registry": image,
+        "engine": _said("docker", "version", "--format", "Docker {{.Server.Version}}"),
         "python": stand.output([stand.python(), "-c", "import platform; print(platform.python_version())"]),
-        "openssl": stand.output(["openssl", "version"]),
+        "openssl": _said("openssl", "version"),
     }
+    return {name: value for name, value in described.items() if value}
+
+
+def _said(*argv: str) -> str:
+    try:
+        return stand.output(argv)
+    except BenchError:
+        return ""
 
 
 def _cpu() -> str:

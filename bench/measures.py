@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import time
 from typing import TYPE_CHECKING
 
 from bench import connections, stand
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from bench.deadline import Pace
+
 DOCUMENT = str(ROOT / "bench" / "document.sh")
 LISTINGS = 3
 """Times the runs of everything else: starting Invoke takes a tenth of a second, and wavers as much as the rest."""
@@ -23,7 +26,7 @@ LISTINGS = 3
 _KEYS = {"ec:P-256": "-newkey ec -pkeyopt ec_paramgen_curve:P-256", "rsa:4096": "-newkey rsa:4096"}
 
 
-def listing(here: Stand, runs: int) -> list[Row]:
+def listing(here: Stand, pace: Pace) -> list[Row]:
     """Time `inv --list` against bare Invoke with an empty tasks.py, in the same interpreter and through ./inv."""
     empty = here.folder / "empty"
     empty.mkdir(parents=True)
@@ -35,7 +38,7 @@ def listing(here: Stand, runs: int) -> list[Row]:
         "python": Side([*invoke, "--search-root", str(ROOT), "--list"], stand.environment(), ROOT),
         "inv": Side([INV, "--list"], stand.environment(), ROOT),
     }
-    taken = {name: seconds(found) for name, found in in_turn(sides, runs=runs * LISTINGS).items()}
+    taken = {name: seconds(found) for name, found in in_turn(sides, pace=pace.times(LISTINGS)).items()}
     bare = ("bare Invoke, empty tasks.py", "s")
     return [
         Row("python -m invoke --list", *bare, taken["python"], taken["bare"], Compared.RATIO, 1.15),
@@ -43,14 +46,14 @@ def listing(here: Stand, runs: int) -> list[Row]:
     ]
 
 
-def up(here: Stand, image: str, runs: int) -> list[Row]:
+def up(here: Stand, image: str, pace: Pace) -> list[Row]:
     """Time `inv up`, from nothing but the image to a push and a pull, against the document's commands for the same."""
     sides = {
         "inv": Side([INV, "up"], here.env, ROOT, before=here.clear),
         "document": _document(here, image, "ec:P-256"),
         "document's rsa": _document(here, image, "rsa:4096"),
     }
-    taken = in_turn(sides, runs=runs, warm=True)
+    taken = in_turn(sides, pace=pace, warm=True)
     ours = seconds(taken["inv"])
     script = "the document's commands as a script"
     return [
@@ -74,12 +77,12 @@ def _document(here: Stand, image: str, key: str) -> Side:
     return Side([DOCUMENT], env, ROOT, before=here.clear)
 
 
-def again(here: Stand, runs: int) -> list[Row]:
+def again(here: Stand, pace: Pace) -> list[Row]:
     """Time the second `inv up`, which has nothing to do, against the bare start-up."""
     here.clear()
     here.inv("up")
     sides = {"up": Side([INV, "up"], here.env, ROOT), "list": Side([INV, "--list"], here.env, ROOT)}
-    taken = in_turn(sides, runs=runs)
+    taken = in_turn(sides, pace=pace)
     return [
         Row(
             "./inv up again, nothing to do",
@@ -93,7 +96,7 @@ def again(here: Stand, runs: int) -> list[Row]:
     ]
 
 
-def cert(here: Stand, runs: int) -> list[Row]:
+def cert(here: Stand, pace: Pace) -> list[Row]:
     """Time `inv cert` against the very openssl commands that it shows, run by a shell."""
     here.clear()
     script = _raw_commands(here)
@@ -111,7 +114,7 @@ def cert(here: Stand, runs: int) -> list[Row]:
         "inv": Side([INV, "cert"], here.env, ROOT, before=emptied),
         "openssl": Side(["sh", "-eu", str(script)], here.env, ROOT, before=without_keys),
     }
-    taken = in_turn(sides, runs=runs)
+    taken = in_turn(sides, pace=pace)
     ours, theirs = seconds(taken["inv"]), seconds(taken["openssl"])
     return [Row("./inv cert", "the same openssl commands", "s", ours, theirs, Compared.DIFFERENCE, 0.5)]
 
@@ -127,7 +130,7 @@ def _raw_commands(here: Stand) -> Path:
     return script
 
 
-def trust(here: Stand, runs: int) -> list[Row]:
+def trust(here: Stand, pace: Pace) -> list[Row]:
     """Time `inv trust.linux` where every client seems to be installed, on an /etc of its own, against the start-up.
 
     Anew, it writes for all of them; again, it only looks. No registry runs, so no proof by a pull is in it.
@@ -157,7 +160,7 @@ def trust(here: Stand, runs: int) -> list[Row]:
         "again": Side(command("anew", "trust.linux"), env, ROOT, before=in_place),
         "list": Side(command("anew", "--list"), env, ROOT, before=emptied),
     }
-    taken = {name: seconds(found) for name, found in in_turn(sides, runs=runs).items()}
+    taken = {name: seconds(found) for name, found in in_turn(sides, pace=pace).items()}
     bare = ("./inv --list", "s")
     return [
         Row(f"./inv trust.linux, {said}", *bare, taken[name], taken["list"], Compared.DIFFERENCE, 0.6)
@@ -165,16 +168,19 @@ def trust(here: Stand, runs: int) -> list[Row]:
     ]
 
 
-def handshakes(stands: Sequence[Stand], runs: int) -> list[Row]:
+def handshakes(stands: Sequence[Stand], pace: Pace) -> list[Row]:
     """Count new TLS connections a second, P-256 against rsa:4096, on two running registries in turn."""
     for one in stands:
         one.clear()
         one.inv("cert", "registry.tls")
         connections.rate(one)
     found: list[list[float]] = [[] for _ in stands]
-    for _ in range(runs):
+    took: list[float] = []
+    while not pace.enough(took):
+        begun = time.monotonic()
         for figures, one in zip(found, stands, strict=True):
             figures.append(connections.rate(one))
+        took.append(time.monotonic() - begun)
     small, large = (Spread(tuple(figures)) for figures in found)
     unit = "connections/s"
     return [Row("new TLS connections, P-256", "rsa:4096", unit, small, large, Compared.RATIO, 5, at_least=True)]

@@ -1,9 +1,8 @@
-"""What was measured, as a table and as JSON; what misses its target says so in both."""
+"""What was measured, as a table, a sentence and data; what misses its target says so in each."""
 
 from __future__ import annotations
 
 import enum
-import json
 import sys
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -14,7 +13,6 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from bench.timing import Spread
 
@@ -106,9 +104,21 @@ def _console() -> Console:
 
 def _cells(row: Row) -> list[str]:
     theirs = _spread(row.theirs, row.unit) if row.theirs else ""
-    bound = "at least" if row.at_least else "at most"
-    target = "" if row.target is None else f"{bound} {row.measured(row.target)}"
-    return [row.what, row.against, _spread(row.ours, row.unit), theirs, row.measured(row.figure), target, row.verdict]
+    return [
+        row.what,
+        row.against,
+        _spread(row.ours, row.unit),
+        theirs,
+        row.measured(row.figure),
+        _target(row),
+        row.verdict,
+    ]
+
+
+def _target(row: Row) -> str:
+    if row.target is None:
+        return ""
+    return f"{'at least' if row.at_least else 'at most'} {row.measured(row.target)}"
 
 
 def _places(unit: str) -> int:
@@ -121,14 +131,26 @@ def _spread(spread: Spread, unit: str) -> str:
     return f"{spread.median:.{places}f} {unit} ({low} to {high})"
 
 
-def as_json(rows: Sequence[Row], machine: Mapping[str, str]) -> str:
+def line(row: Row) -> str:
+    """Return a row as a sentence, for who watches."""
+    ours = f"{row.what}: {_spread(row.ours, row.unit)}"
+    theirs = f", {row.against}: {_spread(row.theirs, row.unit)}" if row.theirs else ""
+    compared = f"; {row.measured(row.figure)}" if row.theirs else ""
+    return f"{ours}{theirs}{compared}{_bound(row)}; {_runs(row.ours)}"
+
+
+def _bound(row: Row) -> str:
+    return "" if row.target is None else f", {_target(row)}: {row.verdict}"
+
+
+def _runs(spread: Spread) -> str:
+    number = len(spread.figures)
+    return f"{number} run{'' if number == 1 else 's'}"
+
+
+def as_data(rows: Sequence[Row], machine: Mapping[str, str]) -> dict[str, object]:
     """Return all of it, every single figure included."""
     entries = [
         {**asdict(row), "compared": row.compared.value, "figure": row.figure, "verdict": row.verdict} for row in rows
     ]
-    return json.dumps({"machine": dict(machine), "rows": entries}, indent=2) + "\n"
-
-
-def write(rows: Sequence[Row], machine: Mapping[str, str], path: Path) -> None:
-    """Write the JSON."""
-    path.write_text(as_json(rows, machine))
+    return {"machine": dict(machine), "rows": entries}

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,15 +15,21 @@ from bench.timing import BenchError
 from trusted_registry import address, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+
+    from bench.namespace import Etc
 
 ROOT = Path(__file__).resolve().parent.parent
 INV = str(ROOT / "inv")
-CERTS_D = Path("/etc/docker/certs.d")
-MORE = (Path("/etc/containers/certs.d"), Path("/etc/containerd/certs.d"))
-"""Where `up` tells the other clients, where they are."""
+SMALL, LARGE = "trusted-registry-bench", "trusted-registry-bench-rsa"
+NAMES = (SMALL, LARGE)
+"""Of containers, and of the volumes with them."""
+PORTS = (8943, 8944)
 _FOREIGN = ("INVOKE_", "PYTHON", "DOCKER_CONTENT_TRUST")
-_LOCK = Path(tempfile.gettempdir()) / "trusted-registry-bench.lock"
+_KEPT = ("PYTHONUSERBASE",)
+"""With a home folder of the bench's own, what finds programs that were installed for this user (site, USER_BASE)."""
+_PATIENCE = 60
+"""Seconds that an untimed command may take: an engine that hangs must not keep the bench from ending."""
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -35,7 +38,8 @@ def environment(**variables: str) -> dict[str, str]:
     PYTHONDONTWRITEBYTECODE above all: with it, this checkout's modules are compiled at every start, while those that
     pip installed (Invoke's own) never are.
     """
-    return {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)} | variables
+    kept = {name: it for name, it in os.environ.items() if name in _KEPT or not name.startswith(_FOREIGN)}
+    return kept | variables
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,10 @@ class Stand:
     key: str
     host: str
     folder: Path
+    home: Path
+    etc: Etc
+    engine: bool = False
+    """Whether one answers."""
 
     @property
     def registry(self) -> str:
@@ -73,82 +81,71 @@ class Stand:
 
     def inv(self, *tasks: str) -> str:
         """Run tasks here, untimed, and return what they printed."""
-        return output([INV, *tasks], env=self.env)
+        return output([INV, *tasks], env=self.env, patience=None)
 
     def clear(self) -> None:
         """Take everything away that stands here, whoever of the two sides put it here, and be sure that it is gone."""
-        _quietly(["docker", "rm", "--force", "--volumes", self.name])
-        _quietly(["docker", "volume", "rm", "--force", self.name])
+        left = self._clear_engine() if self.engine else ""
+        if self._trust.exists():
+            quietly([*run.sudo(), "rm", "-r", str(self._trust)])
+        self.etc.restore_stores()
+        for folder in (self.folder, self.home):
+            shutil.rmtree(folder, ignore_errors=True)
+        if left or self._trust.exists() or self.folder.exists():
+            raise BenchError(f"The bench's own registry could not be cleared away: {self.name}, {self.folder}")
+        self.home.mkdir()
+
+    def _clear_engine(self) -> str:
+        quietly(["docker", "rm", "--force", "--volumes", self.name])
+        quietly(["docker", "volume", "rm", "--force", self.name])
         images = output(["docker", "images", "--filter", f"reference={self.registry}/*", "--format", "{{.ID}}"])
         if images:
-            _quietly(["docker", "rmi", "--force", *images.split()])
-        for trust in self._trust():
-            _quietly([*run.sudo(), "rm", "-r", str(trust)])
-        shutil.rmtree(self.folder, ignore_errors=True)
-        left = output(["docker", "ps", "--all", "--quiet", "--filter", f"name=^{self.name}$"])
-        if left or self._trust() or self.folder.exists():
-            raise BenchError(f"The bench's own registry could not be cleared away: {self.name}, {self.folder}")
+            quietly(["docker", "rmi", "--force", *images.split()])
+        return output(["docker", "ps", "--all", "--quiet", "--filter", f"name=^{self.name}$"])
 
-    def _trust(self) -> list[Path]:
-        """Return where clients of this machine trust the registry."""
-        return [folder for folder in (CERTS_D / self.registry, *(it / self.registry for it in MORE)) if folder.exists()]
+    @property
+    def _trust(self) -> Path:
+        return self.etc.certs_d / self.registry
 
 
-def output(argv: Sequence[str], env: dict[str, str] | None = None) -> str:
+def output(argv: Sequence[str], env: dict[str, str] | None = None, patience: float | None = _PATIENCE) -> str:
     """Return what a command printed.
 
+    Args:
+        argv: The command.
+        env: Its environment; this process's by default.
+        patience: Seconds that it may take; None where the measure's deadline is bound enough.
+
     Raises:
-        BenchError: It is not there or it failed; its last line is the reason.
+        BenchError: It is not there, hangs, or failed; its last lines are the reason.
     """
     try:
-        done = subprocess.run(list(argv), env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            list(argv), env=env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=patience
+        )
     except FileNotFoundError as missing:
         raise BenchError(f"{argv[0]} is not installed; the bench needs it.") from missing
+    except subprocess.TimeoutExpired as late:
+        raise BenchError(f"{' '.join(argv)} did not end within {patience:.0f} seconds") from late
     if done.returncode:
         last = (done.stderr or done.stdout).strip().splitlines()[-3:]
         raise BenchError(f"{' '.join(argv)} failed: {' '.join(last)}")
     return done.stdout.strip()
 
 
-def _quietly(argv: Sequence[str]) -> None:
-    """Run a command that may find nothing to do; `Stand.clear` looks afterwards."""
-    subprocess.run(list(argv), capture_output=True, check=False)
+def quietly(argv: Sequence[str]) -> None:
+    """Run a command that may find nothing to do; whoever calls looks afterwards."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(list(argv), capture_output=True, check=False, timeout=_PATIENCE)
 
 
-@contextlib.contextmanager
-def stands() -> Iterator[tuple[Stand, Stand]]:
-    """Lend two stands, P-256 and rsa:4096; whatever happens, nothing of them is left.
-
-    Raises:
-        BenchError: Another bench runs on this machine.
-    """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # nox sends it soon after Ctrl-C's own signal
-    had_certs_d = CERTS_D.exists()
-    with _alone(), tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        host = address.own()
-        small = Stand("trusted-registry-bench", 8943, "ec:P-256", host, Path(folder) / "p256")
-        large = Stand("trusted-registry-bench-rsa", 8944, "rsa:4096", host, Path(folder) / "rsa4096")
-        try:
-            for stand in (small, large):
-                stand.clear()  # a bench that was killed outright may have left something
-            yield small, large
-        finally:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            small.clear()
-            large.clear()
-            if not had_certs_d:
-                _quietly([*run.sudo(), "rmdir", str(CERTS_D)])
-
-
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    with _LOCK.open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BenchError("Another bench runs on this machine; two would time each other.") from None
-        yield
+def engine_answers() -> bool:
+    """Return whether an engine does what this user asks."""
+    try:
+        output(["docker", "version", "--format", "{{.Server.Version}}"])
+    except BenchError:
+        return False
+    return True
 
 
 def python() -> str:

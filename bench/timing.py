@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +18,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from bench.deadline import Pace
+
 _STOPWATCH = Path(__file__).with_name("stopwatch.py")
-_GRACE = 30
+_GRACE = 10
 """Seconds that a command which is interrupted has to clean up."""
 
 
@@ -115,12 +118,12 @@ def _end(process: subprocess.Popen[str]) -> None:
             return
 
 
-def in_turn(sides: Mapping[str, Side], *, runs: int, warm: bool = True) -> dict[str, list[Taken]]:
+def in_turn(sides: Mapping[str, Side], *, pace: Pace, warm: bool = True) -> dict[str, list[Taken]]:
     """Run all sides one after the other, then all again: what slows the machine down meanwhile slows them alike.
 
     Args:
         sides: By name.
-        runs: How often each is timed.
+        pace: How often each is timed.
         warm: Whether each runs once more before, untimed, so that every file is in the page cache and every module
             is compiled.
     """
@@ -128,9 +131,12 @@ def in_turn(sides: Mapping[str, Side], *, runs: int, warm: bool = True) -> dict[
         for side in sides.values():
             side.run()
     taken: dict[str, list[Taken]] = {name: [] for name in sides}
-    for _ in range(runs):
+    took: list[float] = []
+    while not pace.enough(took):
+        begun = time.monotonic()
         for name, side in sides.items():
             taken[name].append(side.run())
+        took.append(time.monotonic() - begun)
     return taken
 
 

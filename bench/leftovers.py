@@ -1,0 +1,115 @@
+"""Takes away what a run made, and looks afterwards: only what is seen to be gone is said to be gone."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import processes
+from bench.stand import NAMES, engine_answers, output, quietly
+from bench.timing import BenchError
+from trusted_registry import run
+from trusted_registry.defaults import DEFAULTS
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry.images import PACKAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bench.journal import Entry
+    from bench.namespace import Etc
+
+REGISTRY_IMAGES = (DEFAULTS["registry"]["image"], f"trusted-registry/{PACKAGE}")
+"""Names of the images that `up` may get for the registry."""
+
+
+def take_away(entry: Entry, etc: Etc) -> list[str]:
+    """Take away what a run made and return what is left of it nevertheless.
+
+    Each kind is tried, whatever became of the others.
+    """
+    kinds: tuple[Callable[[], list[str]], ...] = (
+        lambda: [f"process {pid}" for pid in processes.kill(entry.folder)],
+        lambda: _from_engine(entry),
+        lambda: _trust(entry, etc),
+        lambda: _made(entry, etc),
+        lambda: _folder(entry),
+    )
+    return [line for kind in kinds for line in _tried(kind)]
+
+
+def _tried(kind: Callable[[], list[str]]) -> list[str]:
+    try:
+        return kind()
+    except (BenchError, RegistryError, OSError) as error:
+        return [f"perhaps more ({error})"]
+
+
+def _from_engine(entry: Entry) -> list[str]:
+    if not entry.engine:
+        return []
+    if not engine_answers():
+        return ["whatever the engine, which does not answer, has of it"]
+    for name in NAMES:
+        quietly(["docker", "rm", "--force", "--volumes", name])
+        quietly(["docker", "volume", "rm", "--force", name])
+    for image in _images(entry):
+        # Not by force: one that somebody else uses by now stays.
+        quietly(["docker", "rmi", image])
+    left = [f"container {name}" for name in containers(NAMES)] + [f"volume {name}" for name in volumes(NAMES)]
+    return left + [f"image {image}" for image in _images(entry)]
+
+
+def containers(names: Sequence[str]) -> list[str]:
+    """Return those of some containers that there are."""
+    there = output(["docker", "ps", "--all", "--format", "{{.Names}}"]).split()
+    return [name for name in names if name in there]
+
+
+def volumes(names: Sequence[str]) -> list[str]:
+    """Return those of some volumes that there are."""
+    there = output(["docker", "volume", "ls", "--format", "{{.Name}}"]).split()
+    return [name for name in names if name in there]
+
+
+def registry_images() -> list[str]:
+    """Return the names of the registry's own image that the engine has."""
+    return _names(REGISTRY_IMAGES)
+
+
+def _images(entry: Entry) -> list[str]:
+    proofs = _names([f"{registry}/*" for registry in entry.registries])
+    return proofs + [name for name in registry_images() if name not in entry.images]
+
+
+def _names(references: Sequence[str]) -> list[str]:
+    filters = [word for reference in references for word in ("--filter", f"reference={reference}")]
+    return output(["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", *filters]).split()
+
+
+def _trust(entry: Entry, etc: Etc) -> list[str]:
+    return [f"/etc/docker/certs.d/{registry}" for registry in entry.registries if not _removed(etc.certs_d / registry)]
+
+
+def _made(entry: Entry, etc: Etc) -> list[str]:
+    """Remove folders that were missing before; one that holds somebody's files by now is no longer the bench's."""
+    return [name for name in entry.made if _is_empty(etc.machine(name)) and not _removed(etc.machine(name))]
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
+
+
+def _folder(entry: Entry) -> list[str]:
+    return [] if _removed(Path(entry.folder)) else [entry.folder]
+
+
+def _removed(folder: Path) -> bool:
+    """Remove a folder, as root where it is root's, and return whether it is gone."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        with contextlib.suppress(RegistryError):  # there is no sudo
+            quietly([*run.sudo(), "rm", "-r", str(folder)])
+    return not folder.exists()
