@@ -58,6 +58,7 @@ def lint(session: nox.Session) -> None:
         ".ci/run",
         "bench/document.sh",
         "bench/everywhere.sh",
+        "bench/namespace.sh",
         "tests/golden/trust.sh",
         "tests/golden/start.sh",
     )
