@@ -132,6 +132,14 @@ def scenarios(session: nox.Session, suite: str, *chosen: str) -> None:
 
 
 @nox.session
+@nox.parametrize("suite", SUITES[:2])
+def fresh(session: nox.Session, suite: str) -> None:
+    """The README's two commands on a Debian where nothing was installed; needs a network; half an hour."""
+    install(session, "test")
+    session.run("python", "-m", "tests.e2e.fresh", suite, interrupt_timeout=60, terminate_timeout=60)
+
+
+@nox.session
 def faults(session: nox.Session) -> None:
     """Kills, full disks, storms, hostile input and load, with a count of what was lost; half an hour and more."""
     install(session, "test")
