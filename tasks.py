@@ -487,7 +487,9 @@ def test(c: Context, sessions: str = "") -> None:
     from trusted_registry import run
 
     chosen = ["--session", *sessions.split(",")] if sessions else []
-    code = run.live([sys.executable, "-m", "nox", "--noxfile", str(ROOT / "noxfile.py"), *chosen], _terminal(c))
+    # Isolated, and from here: a file of the folder that a person stands in is no module of these.
+    argv = [sys.executable, "-I", "-m", "nox", "--noxfile", str(ROOT / "noxfile.py"), *chosen]
+    code = run.live(argv, _terminal(c), cwd=ROOT)
     if code:
         raise Exit(code=code)
 
