@@ -119,7 +119,20 @@ def hostile(folder: Path) -> Path:
     """Make a folder whose modules, were any of them imported, would leave the file that is returned."""
     folder.mkdir()
     ran = folder / "ran"
-    names = "invoke nox pip venv ensurepip sitecustomize usercustomize fcntl filecmp shutil subprocess tasks".split()
+    names = [
+        "invoke",
+        "nox",
+        "pip",
+        "venv",
+        "ensurepip",
+        "sitecustomize",
+        "usercustomize",
+        "fcntl",
+        "filecmp",
+        "shutil",
+        "subprocess",
+        "tasks",
+    ]
     for name in names:
         (folder / f"{name}.py").write_text(f"open({str(ran)!r}, 'a').write({name!r} + ' ')\n")
     return ran
