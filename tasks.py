@@ -172,7 +172,7 @@ def registry_tls(c: Context, address: str = UNSAID, names: str = UNSAID, port: s
     from trusted_registry.registry.engine import connect
 
     t = _terminal(c)
-    registry.tls(_settings(c, address=address, names=names, port=port), connect(t), t)
+    registry.alone(_settings(c, address=address, names=names, port=port), connect(t), t)
 
 
 @task(help=YES | {"purge": "Remove the images too."})

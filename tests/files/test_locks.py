@@ -46,7 +46,8 @@ def test_who_waited_for_a_lock_that_was_taken_away_holds_the_one_that_lies_there
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Were it held on a file without a name, a third run would make another one and hold that beside it."""
-    real, came = FileLock.acquire, []
+    real = FileLock.acquire
+    came: list[object] = []
 
     def late(self: FileLock) -> object:
         held = real(self)
@@ -87,7 +88,8 @@ def test_of_many_runs_that_take_the_lock_away_behind_them_never_two_hold_it(tmp_
 def test_a_write_whose_part_another_run_cleared_away_before_it_was_locked_is_done_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, taken = fcntl.flock, []
+    real = fcntl.flock
+    taken: list[int] = []
 
     def late(handle: int, how: int) -> None:
         if not taken:
