@@ -26,9 +26,8 @@ OLD = "registry:2"
 
 
 @pytest.fixture
-def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnLoopback]:
+def engine(settings: Settings) -> Iterator[OnLoopback]:
     """An engine whose registry runs, from an older image, and has proved itself."""
-    monkeypatch.setattr(probe, "PATIENCE", 1)
     made = OnLoopback(settings.folder / "domain.crt", users=settings.folder)
     made.images.add(OLD)
     serve.tls(dataclasses.replace(settings, image=OLD), as_engine(made), Recorder())
@@ -136,10 +135,7 @@ def test_an_old_one_that_asks_nobody_though_there_are_users_now_is_not_put_back(
     assert "lets everybody in" in edge.warned[-1]
 
 
-def test_the_plain_registry_runs_again_where_the_one_with_tls_fails(
-    settings: Settings, edge: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(probe, "PATIENCE", 1)
+def test_the_plain_registry_runs_again_where_the_one_with_tls_fails(settings: Settings, edge: Recorder) -> None:
     engine = OnLoopback()
     serve.plain(settings, as_engine(engine), edge, lan=False)
     _cannot_start(engine, settings)

@@ -111,6 +111,9 @@ def _down(settings: Settings, engine: Engine, edge: Edge, *, purge: bool) -> Non
     takeback.remove(settings, engine, edge)
     users.purge(settings.folder, edge)
     clear.everything(settings.folder, edge)
+    if not edge.dry:
+        with files.locked(settings.folder):  # and with it goes what a run that was killed had left
+            pass
     cert.tell(edge, "Images, trust, keys and certificates are gone. On other machines: ./inv trust.remove,")
     cert.tell(edge, "or where the kit or the page was used: sudo sh trust-*.sh --remove")
 
