@@ -202,12 +202,12 @@ def carry_out(operations: list[Write | Remove]) -> None:
 def locked(folder: Path, *, name: str = _LOCK, patience: float = 60) -> Iterator[None]:
     """Hold a folder for one run; a second one waits up to a minute. Another name is another lock.
 
-    Nothing of it stays: neither the lock's file, nor a folder that was made for that and is still empty.
+    Nothing of it stays in the folder.
 
     Raises:
         RegistryError: The folder cannot be made, or another run holds it for longer.
     """
-    made = make_folder(folder)
+    make_folder(folder)
     with explained(folder):
         lock = locks.hold(folder / name, patience)
     try:
@@ -216,9 +216,6 @@ def locked(folder: Path, *, name: str = _LOCK, patience: float = 60) -> Iterator
         yield
     finally:
         locks.let_go(lock, folder / name)
-        with contextlib.suppress(OSError):  # something was put there
-            for empty in made:
-                empty.rmdir()
 
 
 @contextlib.contextmanager

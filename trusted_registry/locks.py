@@ -31,9 +31,6 @@ def hold(path: Path, patience: float) -> FileLock:
         lock = filelock.FileLock(path, timeout=max(0.0, end - time.monotonic()), mode=_MODE)
         try:
             lock.acquire()
-        except FileNotFoundError:  # its last holder had made the folder, and took that away too
-            path.parent.mkdir(parents=True, exist_ok=True)
-            continue
         except filelock.Timeout:
             raise RegistryError(
                 f"Another run has held {path.parent} for a minute.",

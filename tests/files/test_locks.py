@@ -33,15 +33,6 @@ def test_a_lock_that_a_killed_run_left_is_taken_over_and_goes(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_made_for_a_lock_goes_with_it_unless_something_was_put_there(tmp_path: Path) -> None:
-    with files.locked(tmp_path / "a" / "b"):
-        pass
-    assert list(tmp_path.iterdir()) == []
-    with files.locked(tmp_path / "a" / "b"):
-        (tmp_path / "a" / "b" / "ca.crt").touch()
-    assert (tmp_path / "a" / "b" / "ca.crt").exists()
-
-
 def test_who_waited_for_a_lock_that_was_taken_away_holds_the_one_that_lies_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -138,7 +138,7 @@ def stop(settings: Settings, edge: Edge, *, purge: bool) -> None:
     if purge and not edge.ask(f"Remove the volume {settings.volume} and every image in it?"):
         raise RegistryError("Nothing was removed.", cure="./inv registry.stop without --purge keeps the images.")
     engine = engines.connect(edge)
-    with turn.taken(settings, edge):
+    with turn.taken(settings, edge, to_end=True):
         changed = serve.stop(settings, engine, edge, purge=purge)
     images = "removed" if purge else f"kept in the volume {settings.volume}"
     tell(edge, f"registry: {'stopped' if changed else 'was not running'}; images {images}")

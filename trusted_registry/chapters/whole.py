@@ -88,14 +88,14 @@ def down(settings: Settings, edge: Edge, *, purge: bool) -> None:
     """Stop the registry; when purging, take away images, trust, keys and certificates too."""
     engine = engines.perhaps(edge)
     if purge and not edge.dry:
-        with turn.taken(settings, edge):  # not in the middle of an `up`
+        with turn.taken(settings, edge, to_end=True):  # not in the middle of an `up`
             remains = _remains(settings, engine)
         if not remains:
             cert.tell(edge, "There is nothing to remove: no registry, image, trust or certificate of this checkout.")
             return
     if purge and not edge.ask("Remove every image, this machine's trust, and all keys and certificates?"):
         raise RegistryError("Nothing was removed.", cure="./inv down without --purge only stops the registry.")
-    with turn.taken(settings, edge):
+    with turn.taken(settings, edge, to_end=True):
         _down(settings, engine, edge, purge=purge)
 
 
@@ -111,7 +111,7 @@ def _down(settings: Settings, engine: Engine, edge: Edge, *, purge: bool) -> Non
     takeback.remove(settings, engine, edge)
     users.purge(settings.folder, edge)
     clear.everything(settings.folder, edge)
-    if not edge.dry:
+    if not edge.dry and settings.folder.exists():
         with files.locked(settings.folder):  # and with it goes what a run that was killed had left
             pass
     cert.tell(edge, "Images, trust, keys and certificates are gone. On other machines: ./inv trust.remove,")

@@ -15,9 +15,15 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def taken(settings: Settings, edge: Edge) -> Iterator[None]:
-    """Hold it for one run; a second one waits. No password is waited for meanwhile, and a dry run holds nothing."""
-    if edge.dry:
+def taken(settings: Settings, edge: Edge, *, to_end: bool = False) -> Iterator[None]:
+    """Hold it for one run; a second one waits. No password is waited for meanwhile, and a dry run holds nothing.
+
+    Args:
+        settings: Of which registry.
+        edge: Of whom.
+        to_end: Whether that run only takes away: then no folder is made for it where there is none.
+    """
+    if edge.dry or (to_end and not settings.folder.exists()):
         yield
         return
     with files.locked(settings.folder, name=".up.lock"):
