@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trusted_registry import address, summary
+from trusted_registry.certificate import issue
 from trusted_registry.doctor import checks, mend
 from trusted_registry.doctor import look as looks
 from trusted_registry.edge import visible
@@ -67,6 +68,7 @@ def _here(settings: Settings) -> catalogue.Here:
         hosts=frozenset(own if (settings.folder / "domain.key").exists() else own[len(settings.hosts) :]),
         container=settings.container,
         systemd=_SYSTEMD.is_dir(),
+        keeps=issue.keeps_keys(settings.folder),
     )
 
 

@@ -84,7 +84,8 @@ def test_whatever_the_table_writes_is_a_place_of_its_store(store: Store, machine
     for spelling in ("192.168.0.12", "192.168.0.12:8443", "[fd00::12]:443", "registry.local"):
         wanted = dataclasses.replace(places._ANY, fingerprint=fingerprint, spellings=(spelling,))
         where = machine.where
-        paths = [where.path(it.path) for it in (*store.files(wanted), *store.blocks(wanted))]
+        paths = [where.path(it.path) for it in store.files(wanted)]
+        paths += [where.path(it.path) for it in store.blocks(wanted)]
         paths += [where.path(folder) / spelling / "ca.crt" for folder in store.hidden_by]
         for path in paths:
             assert places.belongs(entry(path, CONTENT, store.key), where), path
