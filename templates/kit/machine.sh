@@ -53,7 +53,7 @@ absolute() {
 
 # Whether this is root, and another user owns a folder or what is above it, or may change that: `su` without `-`, and
 # sudo where it is told to, keep the variables of whom they were typed by.
-anothers() {
+not_root_s() {
     [ "$user" = 0 ] || return 1
     dir=$1 listing=''
     real=$(cd -P "$dir" 2>/dev/null && pwd -P) || real=$dir
@@ -80,7 +80,7 @@ anothers() {
 
 own_or() {
     absolute "$1" "$2"
-    case $1 in /*) ! anothers "$chosen" || chosen=$2 ;; esac
+    case $1 in /*) ! not_root_s "$chosen" || chosen=$2 ;; esac
 }
 
 look_around() {
@@ -124,7 +124,7 @@ whose_home() {
     whom=''
     if [ "$owner" != "$user" ]; then
         own='' whom="user $owner's"
-    elif anothers "$home"; then
+    elif not_root_s "$home"; then
         own='' whom="another user's to change"
     fi
     [ "$user" != 0 ] || [ -z "$owner" ] || [ -z "$whom" ] ||

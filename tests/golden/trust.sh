@@ -18,7 +18,7 @@ nl='
 '
 IFS=$nl
 mine=trusted-registry ended='' status=1
-kit_sum='ecda45f66eb4f9aefd749514f753d2ee5f81c54489d9a75071edd117365a9fec'
+kit_sum='9ec5aec20a6c92c498a6de64495abfd0beec18ef7020793d2927dda8460a140a'
 fingerprint='1c5499358740c4da499af5fbb81fa9bd34e8d801a522a35e4f16a364863a2155'
 id='1c5499358740c4da'
 registry=192.168.0.12
@@ -269,7 +269,7 @@ absolute() {
 
 # Whether this is root, and another user owns a folder or what is above it, or may change that: `su` without `-`, and
 # sudo where it is told to, keep the variables of whom they were typed by.
-anothers() {
+not_root_s() {
     [ "$user" = 0 ] || return 1
     dir=$1 listing=''
     real=$(cd -P "$dir" 2>/dev/null && pwd -P) || real=$dir
@@ -296,7 +296,7 @@ anothers() {
 
 own_or() {
     absolute "$1" "$2"
-    case $1 in /*) ! anothers "$chosen" || chosen=$2 ;; esac
+    case $1 in /*) ! not_root_s "$chosen" || chosen=$2 ;; esac
 }
 
 look_around() {
@@ -340,7 +340,7 @@ whose_home() {
     whom=''
     if [ "$owner" != "$user" ]; then
         own='' whom="user $owner's"
-    elif anothers "$home"; then
+    elif not_root_s "$home"; then
         own='' whom="another user's to change"
     fi
     [ "$user" != 0 ] || [ -z "$owner" ] || [ -z "$whom" ] ||
