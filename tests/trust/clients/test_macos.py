@@ -44,14 +44,14 @@ def test_trust_for_this_user_is_not_admin_trust_and_needs_no_sudo() -> None:
 
 
 def test_taking_it_back_for_all_users_removes_trust_and_certificate() -> None:
-    assert macos.remove(CERTIFICATE, "ab12", "system", HOME) == [
+    assert macos.remove(CERTIFICATE, SHA1.lower(), "system", HOME) == [
         ["sudo", "security", "remove-trusted-cert", "-d", "/checkout/certs/ca.crt"],
         ["sudo", "security", "delete-certificate", "-Z", SHA1, SYSTEM],
     ]
 
 
 def test_taking_it_back_for_this_user_removes_trust_and_certificate() -> None:
-    assert macos.remove(CERTIFICATE, "ab12", "login", HOME) == [
+    assert macos.remove(CERTIFICATE, SHA1.lower(), "login", HOME) == [
         ["security", "remove-trusted-cert", "/checkout/certs/ca.crt"],
         ["security", "delete-certificate", "-Z", SHA1, LOGIN],
     ]
@@ -154,7 +154,7 @@ def test_what_the_keychain_does_not_give_back_is_an_error_and_remembered(
     "script",
     [
         '[ "$1" != remove-trusted-cert ] || { echo "security: Error reading file" >&2; exit 1; }',
-        '[ "$1" != delete-certificate ] || { echo \'Unable to delete certificate matching SHA1\' >&2; exit 1; }',
+        "[ \"$1\" != delete-certificate ] || { echo 'Unable to delete certificate matching SHA1' >&2; exit 1; }",
     ],
     ids=["the file", "the certificate"],
 )
