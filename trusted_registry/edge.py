@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import unicodedata
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -46,3 +48,23 @@ class Edge(Protocol):
 def printable(argv: Sequence[str]) -> str:
     """Return a command as one line that can be pasted into a POSIX shell."""
     return shlex.join(argv)
+
+
+def visible(text: str, *, keep: str = "\n\t") -> str:
+    """Return a text with each character that a terminal obeys, or that hides in it, spelled out, ESC by its number.
+
+    These are the controls of both sets, and what turns the direction of writing or has no width (UTS #39).
+
+    Args:
+        text: Anybody's.
+        keep: The controls that stay: our own lines have line ends and tabs, one foreign word has neither.
+    """
+    if text.isprintable():
+        return text
+    # A line end of Windows moves no cursor back over what was said.
+    return re.sub(r"[^ -~]", lambda it: _spelled(it[0], keep), text.replace("\r\n", "\n"))
+
+
+def _spelled(letter: str, keep: str) -> str:
+    shown = letter in keep or letter.isprintable() or unicodedata.category(letter) == "Zs"
+    return letter if shown else letter.encode("unicode_escape").decode("ascii")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trusted_registry import locks
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -141,11 +142,8 @@ def write(path: Path, content: bytes, mode: int = PUBLIC_FILE) -> None:
 
 @contextlib.contextmanager
 def _written_new(path: Path, content: bytes, mode: int, like: Path | None = None) -> Iterator[None]:
-    # O_EXCL: neither another's file nor a link to one; the mode holds from the first byte on.
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    handle = locks.new_file(path, mode)
     with os.fdopen(handle, "wb") as file:
-        with contextlib.suppress(OSError):  # where the file system knows no locks, nothing is cleared away
-            fcntl.flock(handle, fcntl.LOCK_EX)
         if like:
             _keep_owner(handle, like)
         os.fchmod(handle, mode)
@@ -204,27 +202,20 @@ def carry_out(operations: list[Write | Remove]) -> None:
 def locked(folder: Path, *, name: str = _LOCK, patience: float = 60) -> Iterator[None]:
     """Hold a folder for one run; a second one waits up to a minute. Another name is another lock.
 
+    Nothing of it stays in the folder.
+
     Raises:
         RegistryError: The folder cannot be made, or another run holds it for longer.
     """
-    import filelock
-
     make_folder(folder)
     with explained(folder):
-        lock = filelock.FileLock(folder / name, timeout=patience, mode=PRIVATE_FILE)
-        try:
-            lock.acquire()
-        except filelock.Timeout:
-            raise RegistryError(
-                f"Another run has held {folder} for a minute.",
-                cure=f"Wait for it, or see who it is: fuser -v {folder / name}",
-            ) from None
+        lock = locks.hold(folder / name, patience)
     try:
         if name == _LOCK:  # who holds another one does not know whether somebody works here
             _recover(folder)
         yield
     finally:
-        lock.release()
+        locks.let_go(lock, folder / name)
 
 
 @contextlib.contextmanager

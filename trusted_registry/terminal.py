@@ -1,4 +1,8 @@
-"""The terminal: what the layers below show, say and ask, as a person sees it. The only module that prints."""
+"""The terminal: what the layers below show, say and ask, as a person sees it. The only module that prints.
+
+Much of it was written by others: a registry's answer, a name in a certificate, a file's name. So all of it is made
+visible here, at the one place that every word passes: none can move the cursor, set a title or hide.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from trusted_registry.edge import printable
+from trusted_registry.edge import printable, visible
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -50,16 +54,16 @@ class Terminal:
         here = f"{Path.cwd()}/"
         short = [part.removeprefix(here) for part in argv]
         if not self._quiet:
-            self._line(self._styled("2", f"$ {printable(short)}"))
+            self._line(self._styled("2", visible(f"$ {printable(short)}")))
 
     def say(self, text: str) -> None:
         """Print a line."""
         if not self._quiet:
-            self._line(text)
+            self._line(visible(text))
 
     def warn(self, text: str) -> None:
         """Print a line that stands out, on standard error."""
-        sys.stderr.write(f"note: {text}\n")
+        sys.stderr.write(f"note: {_one_paragraph(text)}\n")
 
     def ask(self, question: str) -> bool:
         """Ask a person; a dry run and --yes need none.
@@ -72,7 +76,7 @@ class Terminal:
         if not sys.stdin.isatty():
             raise RegistryError(f"Nobody is here to answer: {question}", cure="Add --yes to the command.")
         try:
-            return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+            return input(f"{visible(question)} [y/N] ").strip().lower() in ("y", "yes")
         except EOFError:
             return False
 
@@ -87,7 +91,7 @@ class Terminal:
         import getpass
 
         try:
-            first, second = (getpass.getpass(f"{question}{more}: ") for more in ("", ", once more"))
+            first, second = (getpass.getpass(f"{visible(question)}{more}: ") for more in ("", ", once more"))
         except EOFError:
             raise RegistryError("No password was given.", cure="Type one at the prompt.") from None
         if first != second:
@@ -100,7 +104,7 @@ class Terminal:
         if self._quiet or not self._out.isatty():
             yield _Silent()
             return
-        bar = _Bar(title)
+        bar = _Bar(visible(title))
         try:
             yield bar
         finally:
@@ -111,12 +115,12 @@ class Terminal:
         from rich.console import Console
         from rich.table import Table
 
-        made = Table(title=title, title_justify="left", title_style="bold")
+        made = Table(title=visible(title), title_justify="left", title_style="bold")
         for column in columns:
-            made.add_column(column, overflow="fold")
+            made.add_column(visible(column), overflow="fold")
         for row in rows:
-            made.add_row(*row)
-        Console(file=self._out, highlight=False, markup=False).print(made)
+            made.add_row(*map(visible, row))
+        Console(file=self._out, highlight=False, markup=False, emoji=False).print(made)
 
     def _line(self, text: str) -> None:
         self._out.write(f"{text}\n")
@@ -139,7 +143,13 @@ def _one_line(stream: TextIO) -> str:
 
 def explain(error: RegistryError) -> str:
     """Return an error as people read it: what is wrong, then what to do."""
-    return f"error: {error.message}\n   do: {error.cure}" if error.cure else f"error: {error.message}"
+    wrong = f"error: {_one_paragraph(error.message)}"
+    return f"{wrong}\n   do: {_one_paragraph(error.cure)}" if error.cure else wrong
+
+
+def _one_paragraph(text: str) -> str:
+    """Return a text whose further lines stand in: none of them can be taken for a line of ours."""
+    return visible(text).replace("\n", "\n         ")
 
 
 class _Silent:
@@ -168,7 +178,7 @@ class _Bar:
 
         # Bytes mean something only to what moves them: making a key has none.
         bytes_moved = (DownloadColumn(),) if self._parts else ()
-        columns = (TextColumn("{task.description}"), BarColumn(), *bytes_moved, TimeElapsedColumn())
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), *bytes_moved, TimeElapsedColumn())
         with self._lock:
             if self._closed:
                 return

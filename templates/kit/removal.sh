@@ -146,7 +146,8 @@ clear_up() {
 
 # Where trust.linux keeps in mind what it wrote: whoever runs this, root, and whoever became root by sudo.
 ledgers() {
-    say "${XDG_STATE_HOME:-$home/.local/state}/$mine"
+    own_or "${XDG_STATE_HOME:-}" "$home/.local/state"
+    say "$chosen/$mine"
     user=${SUDO_UID:-0} awk -F: '$3 == 0 || $3 == ENVIRON["user"] { print $6 "/.local/state/trusted-registry" }' /etc/passwd
 }
 

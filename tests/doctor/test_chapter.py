@@ -33,7 +33,14 @@ def test_a_message_is_shown_with_its_cause_and_its_cure(settings: Settings, edge
     doctor.explained(edge, doctor.recognised(settings, edge, SAID))
     (shown,) = edge.said
     assert shown.startswith(f"said: {SAID}\n why: ")
-    assert "\n  do: ./inv trust.linux --address 192.168.0.99  # " in shown
+    assert "\n  do: ./inv trust.serve  # on the registry's machine; then type here" in shown
+
+
+def test_a_client_s_checkout_is_told_to_trust_with_what_it_is_handed(settings: Settings, edge: Recorder) -> None:
+    for name in ("ca.key", "domain.key", "domain.crt"):
+        (settings.folder / name).unlink()
+    doctor.explained(edge, doctor.recognised(settings, edge, SAID))
+    assert "\n  do: ./inv trust.linux --address 192.168.0.99  # with certs/ca.crt of the registry's" in edge.said[0]
 
 
 def test_a_message_is_shown_to_its_end_and_the_last_line_of_an_explanation_is_not_empty(

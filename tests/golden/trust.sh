@@ -18,7 +18,7 @@ nl='
 '
 IFS=$nl
 mine=trusted-registry ended='' status=1
-kit_sum='8250b617d7a812150682f95857ae9ee7f0cbc960c44aab6f5486fe0410e1b544'
+kit_sum='9ec5aec20a6c92c498a6de64495abfd0beec18ef7020793d2927dda8460a140a'
 fingerprint='1c5499358740c4da499af5fbb81fa9bd34e8d801a522a35e4f16a364863a2155'
 id='1c5499358740c4da'
 registry=192.168.0.12
@@ -267,16 +267,48 @@ absolute() {
     while :; do case $chosen in */) chosen=${chosen%/} ;; *) break ;; esac; done
 }
 
+# Whether this is root, and another user owns a folder or what is above it, or may change that: `su` without `-`, and
+# sudo where it is told to, keep the variables of whom they were typed by.
+not_root_s() {
+    [ "$user" = 0 ] || return 1
+    dir=$1 listing=''
+    real=$(cd -P "$dir" 2>/dev/null && pwd -P) || real=$dir
+    for dir in "$1" "$real"; do
+        listing=$listing.$nl
+        while :; do
+            listing=$listing$(ls -ldn "${dir:-/}" 2>/dev/null || echo missing)$nl
+            [ -n "$dir" ] || break
+            dir=${dir%/*}
+        done
+    done
+    # Of what is missing, what is above it decides. In a sticky folder nobody renames another's, and anybody makes what is not there.
+    printf '%s' "$listing" | awk '
+        $0 == "." { itself = below = 1; next }
+        $0 == "missing" { itself = below = 0; next }
+        {
+            others = substr($1, 9, 1) == "w" || (substr($1, 6, 1) == "w" && $4 != 0)
+            kept = below && !itself && substr($1, 10, 1) ~ /[tT]/
+            if ($3 != 0 || (others && !kept && substr($1, 1, 1) != "l")) theirs = 1
+            itself = 0; below = 1
+        }
+        END { exit !theirs }'
+}
+
+own_or() {
+    absolute "$1" "$2"
+    case $1 in /*) ! not_root_s "$chosen" || chosen=$2 ;; esac
+}
+
 look_around() {
     user=$(id -u)
     home=${HOME:-}
     [ -n "$home" ] || home=$(awk -F: -v user="$user" '$3 == user { print $6; exit }' /etc/passwd)
     absolute "$home" / && home=$chosen
-    absolute "${XDG_CONFIG_HOME:-}" "$home/.config" && config=$chosen
-    absolute "${XDG_DATA_HOME:-}" "$home/.local/share" && data=$chosen
-    absolute "${XDG_RUNTIME_DIR:-}" "/run/user/$user" && run=$chosen
-    absolute "${DOCKER_CONFIG:-}" "$home/.docker" && docker=$chosen
-    absolute "${XDG_STATE_HOME:-}" "$home/.local/state" && state=$chosen/$mine
+    own_or "${XDG_CONFIG_HOME:-}" "$home/.config" && config=$chosen
+    own_or "${XDG_DATA_HOME:-}" "$home/.local/share" && data=$chosen
+    own_or "${XDG_RUNTIME_DIR:-}" "/run/user/$user" && run=$chosen
+    own_or "${DOCKER_CONFIG:-}" "$home/.docker" && docker=$chosen
+    own_or "${XDG_STATE_HOME:-}" "$home/.local/state" && state=$chosen/$mine
     case $home$config$data$run$docker$state$root in
         *"$nl"* | *"$tab"* | *"$unit"* | *\"* | *\\*)
             refuse 'A folder here has a character in its name that no configuration file can take.' \
@@ -305,12 +337,15 @@ look_around() {
 whose_home() {
     # shellcheck disable=SC2012 # of a number, two words before the name
     owner=$(ls -ldn "$home/." 2>/dev/null | awk '{ print $3; exit }')
+    whom=''
     if [ "$owner" != "$user" ]; then
-        own=''
-        [ "$user" != 0 ] || [ -z "$owner" ] || note "HOME is $home, which is user $owner's: for that user, run this with --user"
+        own='' whom="user $owner's"
+    elif not_root_s "$home"; then
+        own='' whom="another user's to change"
     fi
+    [ "$user" != 0 ] || [ -z "$owner" ] || [ -z "$whom" ] ||
+        note "HOME is $home, which is $whom: for that user, run this with --user"
 }
-
 # --- What it wrote, when: a line each, so that exactly that can be taken back ---
 # folder PATH; file ID KEY SUM PATH; blocks ID KEY PATH SPECS; made PATH; unended PATH; database ID KEY PATH; refresh KEY
 
@@ -1147,7 +1182,8 @@ clear_up() {
 
 # Where trust.linux keeps in mind what it wrote: whoever runs this, root, and whoever became root by sudo.
 ledgers() {
-    say "${XDG_STATE_HOME:-$home/.local/state}/$mine"
+    own_or "${XDG_STATE_HOME:-}" "$home/.local/state"
+    say "$chosen/$mine"
     user=${SUDO_UID:-0} awk -F: '$3 == 0 || $3 == ENVIRON["user"] { print $6 "/.local/state/trusted-registry" }' /etc/passwd
 }
 

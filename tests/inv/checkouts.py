@@ -58,8 +58,8 @@ def build_editable(folder, config_settings=None, metadata_directory=None):
 FAKE_PYTHON = """\
 #!/bin/sh
 # A Python like the real one, except in what it says of itself.
-case $1 in
--c) exec {real} -c {prelude} "$2" ;;
+case $1$2 in
+-I-c) exec {real} -I -c {prelude} "$3" ;;
 --version) echo "Python {version}" ;;
 *) exec {real} "$@" ;;
 esac
@@ -113,6 +113,29 @@ def fake_python(version: str = "3.12.1", prelude: str = "") -> str:
     numbers = ", ".join(version.split("."))
     code = f"import sys; sys.version_info = ({numbers}); {prelude}exec(sys.argv[1])"
     return FAKE_PYTHON.format(real=shlex.quote(sys.executable), prelude=shlex.quote(code), version=version)
+
+
+def hostile(folder: Path) -> Path:
+    """Make a folder whose modules, were any of them imported, would leave the file that is returned."""
+    folder.mkdir()
+    ran = folder / "ran"
+    names = [
+        "invoke",
+        "nox",
+        "pip",
+        "venv",
+        "ensurepip",
+        "sitecustomize",
+        "usercustomize",
+        "fcntl",
+        "filecmp",
+        "shutil",
+        "subprocess",
+        "tasks",
+    ]
+    for name in names:
+        (folder / f"{name}.py").write_text(f"open({str(ran)!r}, 'a').write({name!r} + ' ')\n")
+    return ran
 
 
 def wait_for(happened: Callable[[], bool]) -> None:

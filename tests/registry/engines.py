@@ -36,20 +36,26 @@ class OnLoopback:
     ) -> None:
         self.done: list[str] = []
         self.running = running
+        self.aside: Running | None = None
         self.volumes = {"trusted-registry"}
         self.port_is_taken = False
+        self.images = {IMAGE}
+        self.refuses: BaseException | None = None
+        self.dies = False
         self.shows = shows
         self.given: list[Path] = []
         self.starts: tuple[str, ...] = specs.OFFICIAL
         self._holder = holder
         self.users = users
         self._reads: Path | None = None
+        self._before: Path | None = None
+        self.shows_before: Path | None = None
         self._server = contextlib.ExitStack()
 
     def find(self, name: str) -> Running | None:
-        """Return the container."""
-        assert name == "registry"
-        return self.running
+        """Return the container, or the one that was set aside."""
+        assert name in ("registry", "registry-before")
+        return self.running if name == "registry" else self.aside
 
     def bound(self) -> list[tuple[str, str]]:
         """Return what the container was given of this machine."""
@@ -57,7 +63,7 @@ class OnLoopback:
 
     def has_image(self, reference: str) -> bool:
         """Have the registry's image."""
-        return reference == IMAGE
+        return reference in self.images
 
     def entry(self, _image: str) -> tuple[str, ...]:
         """Return what it starts."""
@@ -68,9 +74,14 @@ class OnLoopback:
         meanwhile()
         if self.port_is_taken:
             raise PortTaken(f"Port {spec.port} is in use.", cure="")
+        if self.refuses:
+            raise self.refuses
         self.done.append("start")
         self.running = Running("1", spec.role, spec.digest, "running", spec.image, spec.listen, spec.port)
         self._reads = self.users if "htpasswd" in spec.config else None
+        if self.dies:
+            self.running = dataclasses.replace(self.running, state="exited")
+            return "1"
         self._server.enter_context(loopback.registry(self.shows, port=spec.port, users=self._reads))
         return "1"
 
@@ -84,11 +95,35 @@ class OnLoopback:
         self._reads = self._reads and self.users
         self._server.enter_context(loopback.registry(self.shows, port=self.running.port, users=self._reads))
 
-    def remove(self, _name: str) -> None:
-        """Serve no more."""
+    def remove(self, name: str) -> None:
+        """Serve no more, or forget the one that was set aside."""
+        if name == "registry-before":
+            self.done.append("remove before")
+            self.aside = None
+            return
         self.done.append("remove")
         self.running = None
         self._server.close()
+
+    def set_aside(self, name: str, aside: str) -> None:
+        """Serve no more, and remember what was served."""
+        assert (name, aside) == ("registry", "registry-before")
+        self.done.append("aside")
+        self.aside, self.running = self.running, None
+        self._before = self._reads
+        self.shows_before = self.shows_before or self.shows
+        self._server.close()
+
+    def put_back(self, aside: str, name: str) -> None:
+        """Serve what was served before."""
+        assert (name, aside) == ("registry", "registry-before")
+        self.done.append("back")
+        assert not self.running
+        again = self.aside
+        assert again
+        self.aside, self.running, self._reads = None, again, self._before
+        shows = self.shows_before if again.role == "tls" else None
+        self._server.enter_context(loopback.registry(shows, port=again.port or 0, users=self._reads))
 
     def untag(self, reference: str) -> None:
         """Forget an image."""

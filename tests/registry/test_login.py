@@ -94,10 +94,10 @@ def test_the_first_user_has_the_registry_started_anew_and_the_next_has_not(
 ) -> None:
     _up(settings, engine, edge)
     chapter.add(settings, Recorder(secret=ADA.password), name="ada")
-    assert engine.done == ["start", "remove", "start"]
+    assert engine.done == ["start", "aside", "start", "remove before"]
     second = Recorder(secret=BOB.password)
     chapter.add(settings, second, name="bob")
-    assert engine.done == ["start", "remove", "start"]
+    assert engine.done == ["start", "aside", "start", "remove before"]
     assert [line for line in second.said if line.startswith("proof:")]
 
 
@@ -181,7 +181,7 @@ def test_the_last_user_goes_only_if_a_person_says_so(settings: Settings, engine:
     assert (list(users.known(settings.folder)), engine.done) == (["ada"], ["start"])
     agreed = Recorder()
     chapter.remove(settings, agreed, name="ada")
-    assert (users.wanted(settings.folder), engine.done) == (False, ["start", "remove", "start"])
+    assert (users.wanted(settings.folder), engine.done) == (False, ["start", "aside", "start", "remove before"])
     assert "everybody may push" in agreed.warned[-1]
 
 

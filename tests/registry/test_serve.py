@@ -93,13 +93,13 @@ def test_another_checkout_s_registry_is_left_alone(
 
 def test_a_registry_of_other_settings_is_made_anew(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
     engine.running = container(digest="other")
-    assert (_tls(settings, engine, edge), engine.done) == (True, ["remove", "start"])
+    assert (_tls(settings, engine, edge), engine.done) == (True, ["aside", "start", "remove before"])
 
 
 def test_the_plain_registry_gives_way_and_says_so(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
     engine.running = container(role="plain")
     _tls(settings, engine, edge)
-    assert (engine.done, "gives way" in " ".join(edge.said)) == (["remove", "start"], True)
+    assert (engine.done, "gives way" in " ".join(edge.said)) == (["aside", "start", "remove before"], True)
 
 
 def _another_authority_s(settings: Settings, folder: Path) -> Path:
@@ -141,7 +141,7 @@ def test_an_address_of_another_machine_is_named_where_that_one_answers(
     host: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(address, "all_own", lambda: ("192.168.0.12",))
-    found = serve._elsewhere(host)
+    found = serve._another_machine_s(host)
     assert (said in found, bool(found)) == (True, bool(said))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -108,11 +109,16 @@ def trusted(folder: Path, *, dry: bool = False) -> Facts:
             found = inspect.read(folder / name)
             if name == "ca.crt" or found.self_issued:
                 return found
-    raise RegistryError(
-        f"{folder} holds no certificate to trust.",
-        cure="./inv up makes one and runs the registry, ./inv cert makes it alone; "
-        "or copy certs/ca.crt here from the registry's machine.",
-    )
+    cure = "./inv up makes one and runs the registry, ./inv cert makes it alone; "
+    cure += "or copy certs/ca.crt here from the registry's machine."
+    if keeps_keys(folder):
+        cure = f"Put the ca.crt back that belongs to the keys here. {FORCE}"
+    raise RegistryError(f"{folder} holds no certificate to trust.", cure=cure)
+
+
+def keeps_keys(folder: Path) -> bool:
+    """Whether a folder holds keys of its own: another machine's ca.crt in it would be the end of that authority."""
+    return any(os.path.lexists(folder / name) for name in ("ca.key", "domain.key"))
 
 
 def unfit(issued: Issued, settings: Settings, *, days: int | None = None) -> str | None:

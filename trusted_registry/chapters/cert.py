@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from trusted_registry import given, run
+from trusted_registry import address, given, run
 from trusted_registry.certificate import inspect, issue, openssl, rules
 from trusted_registry.errors import RegistryError
+from trusted_registry.registry import turn
 from trusted_registry.settings import MAX_SERVER_DAYS, TOOLS, one_of, whole
 
 if TYPE_CHECKING:
@@ -26,8 +27,9 @@ def make(settings: Settings, edge: Edge, *, self_signed: bool, force: bool, tool
     """Make what is missing."""
     if tool:
         settings = dataclasses.replace(settings, tool=one_of("--tool", tool, TOOLS))
-    changed = issue.ensure(settings, edge, self_signed=self_signed, force=force)
-    given.keep(settings, edge)
+    with turn.taken(settings, edge):
+        changed = issue.ensure(settings, edge, self_signed=self_signed, force=force)
+        _keep(settings, edge)
     tell_certificate(settings, edge, "made" if changed else "already there", names=changed)
 
 
@@ -65,20 +67,38 @@ def check(settings: Settings, edge: Edge) -> None:
 
 def renew(settings: Settings, edge: Edge, *, if_expiring: str) -> None:
     """Make a new server certificate and have a running registry serve it."""
+    days = whole("--if-expiring", if_expiring, 0, MAX_SERVER_DAYS) if if_expiring else None
+    with turn.taken(settings, edge):
+        _renew(settings, edge, days)
+
+
+def _renew(settings: Settings, edge: Edge, days: int | None) -> None:
     from trusted_registry.registry import serve
 
-    days = whole("--if-expiring", if_expiring, 0, MAX_SERVER_DAYS) if if_expiring else None
+    # A registry that runs here is asked here, whatever other machine the certificate is to name as well.
+    here = settings
+    if not edge.dry and address.is_elsewhere(settings.address):
+        here = dataclasses.replace(settings, address=address.own())
     if days is not None and not edge.dry and not issue.due(settings, days):
-        given.keep(settings, edge)
+        _keep(settings, edge)
         tell_certificate(settings, edge, "not due yet")
-        if serve.refresh(settings, edge, stale_only=True):
+        if serve.refresh(here, edge, stale_only=True):
             edge.say("registry: it still served an older one; restarted")
         return
     issue.renew(settings, edge)
-    given.keep(settings, edge)
+    _keep(settings, edge)
     tell_certificate(settings, edge, "renewed", names=True)
-    if serve.refresh(settings, edge):
+    if serve.refresh(here, edge):
         tell(edge, "registry: restarted, and serves it")
+
+
+def _keep(settings: Settings, edge: Edge) -> None:
+    """Keep what flags said, but for another machine's address: a certificate may name that, no registry here has it."""
+    if not edge.dry and "address" in settings.given and address.is_elsewhere(settings.address):
+        kept = {key: value for key, value in settings.given.items() if key != "address"}
+        settings = dataclasses.replace(settings, given=kept)
+        edge.warn(f"{settings.address} is named, and not kept: it is none of this machine's addresses")
+    given.keep(settings, edge)
 
 
 def _present(settings: Settings) -> Issued:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trusted_registry import address, summary
+from trusted_registry.certificate import issue
 from trusted_registry.doctor import checks, mend
 from trusted_registry.doctor import look as looks
+from trusted_registry.edge import visible
 from trusted_registry.errors import RegistryError
 from trusted_registry.messages import catalogue
 from trusted_registry.registry import connection
@@ -66,6 +68,7 @@ def _here(settings: Settings) -> catalogue.Here:
         hosts=frozenset(own if (settings.folder / "domain.key").exists() else own[len(settings.hosts) :]),
         container=settings.container,
         systemd=_SYSTEMD.is_dir(),
+        keeps=issue.keeps_keys(settings.folder),
     )
 
 
@@ -135,7 +138,7 @@ def _seen(wire: Wire, shown: Certificate, now: datetime.datetime) -> str:
 
 def _printable(text: str) -> str:
     """Return what others wrote, such as an issuer's name, without what would move the cursor."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+    return visible(text, keep="")
 
 
 def _elsewhere(settings: Settings, engine: Engine) -> tuple[str, int] | None:

@@ -10,7 +10,7 @@ from trusted_registry.certificate import issue
 from trusted_registry.chapters.cert import tell
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
-from trusted_registry.registry import install, probe, prove, serve, users
+from trusted_registry.registry import install, probe, prove, serve, turn, users
 from trusted_registry.settings import whole
 
 if TYPE_CHECKING:
@@ -36,10 +36,19 @@ def engine(edge: Edge) -> None:
 
 def basic(settings: Settings, edge: Edge, *, lan: bool) -> None:
     """Run the plain HTTP registry."""
-    changed = serve.plain(settings, engines.connect(edge), edge, lan=lan)
+    engine = engines.connect(edge)
+    with turn.taken(settings, edge):
+        changed = serve.plain(settings, engine, edge, lan=lan)
     everywhere = settings.listen or "every address of this machine, for anyone to push to"
     where = f"on {everywhere}, port {settings.plain_port}" if lan else f"on localhost:{settings.plain_port} alone"
     tell(edge, f"registry: {_now(changed=changed)}, plain HTTP {where}; ./inv registry.test tries it")
+
+
+def alone(settings: Settings, engine: Engine, edge: Edge) -> None:
+    """Run the TLS registry and nothing else beside."""
+    with turn.taken(settings, edge):
+        serve.check_address(settings, edge)
+        tls(settings, engine, edge)
 
 
 def tls(settings: Settings, engine: Engine, edge: Edge, meanwhile: Callable[[], None] = lambda: None) -> bool:
@@ -128,7 +137,9 @@ def stop(settings: Settings, edge: Edge, *, purge: bool) -> None:
     """Stop the registry, and remove its images when purging."""
     if purge and not edge.ask(f"Remove the volume {settings.volume} and every image in it?"):
         raise RegistryError("Nothing was removed.", cure="./inv registry.stop without --purge keeps the images.")
-    changed = serve.stop(settings, engines.connect(edge), edge, purge=purge)
+    engine = engines.connect(edge)
+    with turn.taken(settings, edge, to_end=True):
+        changed = serve.stop(settings, engine, edge, purge=purge)
     images = "removed" if purge else f"kept in the volume {settings.volume}"
     tell(edge, f"registry: {'stopped' if changed else 'was not running'}; images {images}")
 

@@ -8,12 +8,13 @@ from trusted_registry import address
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
-from trusted_registry.registry import probe, serve, users
+from trusted_registry.registry import probe, serve, turn, users
 from trusted_registry.registry.users import Login
 
 if TYPE_CHECKING:
     from trusted_registry.edge import Edge
     from trusted_registry.registry.answers import Running
+    from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
 
 
@@ -25,19 +26,29 @@ def add(settings: Settings, edge: Edge, *, name: str) -> None:
     """
     name = users.name(name)
     engine = engines.perhaps(edge)
-    running = engine.find(settings.container)
+    _check_private(engine.find(settings.container))
+    login = None if edge.dry else Login(name, users.password(edge.secret(f"Password of {name}")))
+    with turn.taken(settings, edge):
+        # Only now, since it may have been started while the password was typed; and none is, until this has its turn.
+        running = engine.find(settings.container)
+        _check_private(running)
+        create = [] if users.wanted(settings.folder) else ["-c"]
+        edge.command(["htpasswd", *create, "-B", "-C", str(users.COST), str(users.place(settings.folder)), name])
+        if login:
+            _add(settings, login, running, engine, edge)
+
+
+def _check_private(running: Running | None) -> None:
     if running and running.role == "plain":
         raise RegistryError(
             "The registry here speaks plain HTTP: everybody on the way could read the password.",
             cure="./inv registry.tls first, then this again; or all at once: ./inv up",
         )
-    login = None if edge.dry else Login(name, users.password(edge.secret(f"Password of {name}")))
-    create = [] if users.wanted(settings.folder) else ["-c"]
-    edge.command(["htpasswd", *create, "-B", "-C", str(users.COST), str(users.place(settings.folder)), name])
-    if login is None:
-        return
+
+
+def _add(settings: Settings, login: Login, running: Running | None, engine: Engine, edge: Edge) -> None:
     new = users.put(settings.folder, login)
-    edge.say(f"user: {name}, {'added' if new else 'has a new password'}")
+    edge.say(f"user: {login.name}, {'added' if new else 'has a new password'}")
     if not (running and running.role == "tls"):
         edge.say("registry: it does not run; from its next start on it asks for a login: ./inv up")
         return
@@ -45,7 +56,9 @@ def add(settings: Settings, edge: Edge, *, name: str) -> None:
         edge.say("registry: started anew, since it asks for a login from now on; images stay")
     _check_heeded(settings, running, login)
     reference = address.reference(settings.address, running.port or settings.port)
-    edge.say(f"proof: the registry takes the login of {name}, and no request without one: docker login {reference}")
+    edge.say(
+        f"proof: the registry takes the login of {login.name}, and no request without one: docker login {reference}"
+    )
 
 
 def remove(settings: Settings, edge: Edge, *, name: str) -> None:
@@ -54,24 +67,40 @@ def remove(settings: Settings, edge: Edge, *, name: str) -> None:
     Raises:
         RegistryError: There is no such user, or nobody agreed.
     """
-    command = ["htpasswd", "-D", str(users.place(settings.folder)), name]
     if edge.dry:
-        edge.command(command)
+        edge.command(_deletion(settings, name))
         return
-    known = users.known(settings.folder)
-    if name not in known:
-        raise RegistryError(f"There is no user {name!r}.", cure="./inv registry.user.list names them.")
-    last = len(known) == 1
+    last = _is_last(settings, name)
     if last and not edge.ask(f"{name} is the last user. Let everybody push and pull without a login?"):
         raise RegistryError("Nobody was removed.", cure="./inv registry.user.add lets another user in first.")
     engine = engines.perhaps(edge)
+    with turn.taken(settings, edge):
+        # Others may have come and gone while the question stood; nobody agreed to what follows from that.
+        if _is_last(settings, name) and not last:
+            raise RegistryError(f"{name} is the last user by now. Nobody was removed.", cure="Repeat the command.")
+        edge.command(_deletion(settings, name))
+        users.remove(settings.folder, name)
+        edge.say(f"user: {name}, removed")
+        _heed_removal(settings, engine, edge)
+
+
+def _deletion(settings: Settings, name: str) -> list[str]:
+    return ["htpasswd", "-D", str(users.place(settings.folder)), name]
+
+
+def _is_last(settings: Settings, name: str) -> bool:
+    known = users.known(settings.folder)
+    if name not in known:
+        raise RegistryError(f"There is no user {name!r}.", cure="./inv registry.user.list names them.")
+    return len(known) == 1
+
+
+def _heed_removal(settings: Settings, engine: Engine, edge: Edge) -> None:
+    """Have a registry that runs know who may use it now."""
     running = engine.find(settings.container)
-    edge.command(command)
-    users.remove(settings.folder, name)
-    edge.say(f"user: {name}, removed")
     if not (running and running.role == "tls" and running.state == "running"):
         return
-    if last:
+    if not users.wanted(settings.folder):
         serve.renewed(settings, running, engine, edge)
         edge.warn("the registry was started anew: everybody may push and pull now")
         return

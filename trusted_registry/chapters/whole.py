@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 from trusted_registry import files, given, summary
@@ -10,7 +9,7 @@ from trusted_registry.certificate import clear, issue
 from trusted_registry.chapters import cert, registry, trust
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
-from trusted_registry.registry import prove, serve, users
+from trusted_registry.registry import predecessor, prove, serve, turn, users
 from trusted_registry.trust.local import ledger, takeback
 from trusted_registry.trust.local.here import Choice
 
@@ -29,11 +28,12 @@ UNPROVED = ".unproved"
 def up(settings: Settings, edge: Edge) -> None:
     """Certificate, registry, trust and proof: whatever of it is not there yet. A second run waits for the first."""
     engine = engines.connect(edge)
-    with contextlib.nullcontext() if edge.dry else files.locked(settings.folder, name=".up.lock"):
+    with turn.taken(settings, edge):
         _up(settings, engine, edge)
 
 
 def _up(settings: Settings, engine: Engine, edge: Edge) -> None:
+    serve.check_address(settings, edge)
     given.recall(settings, edge)
     serve.check_port(settings, engine, edge)
     issued = issue.bring_up_to_date(settings, edge)
@@ -87,24 +87,35 @@ def _unproved(mark: Path, engine: Engine, edge: Edge) -> bool:
 def down(settings: Settings, edge: Edge, *, purge: bool) -> None:
     """Stop the registry; when purging, take away images, trust, keys and certificates too."""
     engine = engines.perhaps(edge)
-    if purge and not edge.dry and not _remains(settings, engine):
-        cert.tell(edge, "There is nothing to remove: no registry, image, trust or certificate of this checkout.")
-        return
+    if purge and not edge.dry:
+        with turn.taken(settings, edge, to_end=True):  # not in the middle of an `up`
+            remains = _remains(settings, engine)
+        if not remains:
+            cert.tell(edge, "There is nothing to remove: no registry, image, trust or certificate of this checkout.")
+            return
     if purge and not edge.ask("Remove every image, this machine's trust, and all keys and certificates?"):
         raise RegistryError("Nothing was removed.", cure="./inv down without --purge only stops the registry.")
+    with turn.taken(settings, edge, to_end=True):
+        _down(settings, engine, edge, purge=purge)
+
+
+def _down(settings: Settings, engine: Engine, edge: Edge, *, purge: bool) -> None:
     stopped = serve.stop(settings, engine, edge, purge=purge)
-    if purge:
-        mark = settings.folder / UNPROVED
-        if _unproved(mark, engine, edge) and not edge.dry:
-            files.remove(mark, keep=settings.folder)
-        takeback.remove(settings, engine, edge)
-        users.purge(settings.folder, edge)
-        clear.everything(settings.folder, edge)
-        cert.tell(edge, "Images, trust, keys and certificates are gone. On other machines: ./inv trust.remove,")
-        cert.tell(edge, "or where the kit or the page was used: sudo sh trust-*.sh --remove")
-    else:
+    if not purge:
         state = "stopped" if stopped else "was not running"
         cert.tell(edge, f"registry: {state}; images, trust and certificates are kept")
+        return
+    mark = settings.folder / UNPROVED
+    if _unproved(mark, engine, edge) and not edge.dry:
+        files.remove(mark, keep=settings.folder)
+    takeback.remove(settings, engine, edge)
+    users.purge(settings.folder, edge)
+    clear.everything(settings.folder, edge)
+    if not edge.dry and settings.folder.exists():
+        with files.locked(settings.folder):  # and with it goes what a run that was killed had left
+            pass
+    cert.tell(edge, "Images, trust, keys and certificates are gone. On other machines: ./inv trust.remove,")
+    cert.tell(edge, "or where the kit or the page was used: sudo sh trust-*.sh --remove")
 
 
 def _remains(settings: Settings, engine: Engine) -> bool:
@@ -112,6 +123,7 @@ def _remains(settings: Settings, engine: Engine) -> bool:
     return bool(
         not engine.here
         or engine.find(settings.container)
+        or engine.find(predecessor.name(settings.container))
         or engine.has_volume(settings.volume)
         or (settings.folder / UNPROVED).exists()
         or users.wanted(settings.folder)

@@ -11,7 +11,7 @@ from trusted_registry.doctor.finding import Chmod, Finding, Renew
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trusted_registry.doctor.facts import Facts
+    from trusted_registry.doctor.facts import Facts, Wire
 
 ANEW = "./inv cert --force && ./inv registry.tls  # makes a new authority; then hand the new ca.crt to every client"
 THERE = "  # on the registry's machine"
@@ -152,16 +152,24 @@ def chain(facts: Facts) -> Iterator[Finding]:
             f"{facts.anchor.path} ({facts.anchor.subject}) does not stand behind what {wire.host} shows, which "
             f"{wire.shown.issuer} signed: {wire.distrust}",
             "Clients that trust it say that the certificate is signed by an unknown authority.",
-            (
-                "# copy certs/ca.crt anew from the registry's machine into certs/ here, then:",
-                f"./inv trust.linux --address {wire.host}" + (f" --port {wire.port}" if wire.port != 443 else ""),  # noqa: PLR2004 - HTTPS
-            ),
+            _chained(facts, wire),
         )
     for kind, broken in _broken(facts):
         if kind == "chain" and facts.issued:
             yield Finding(
                 "chain", f"{broken.path} {broken.rule}", f"Refused by: {broken.clients}.", ("./inv cert.renew",)
             )
+
+
+def _chained(facts: Facts, wire: Wire) -> tuple[str, ...]:
+    """Return what has this machine trust what is shown: never another's ca.crt over that of keys that are here."""
+    if issue.keeps_keys(facts.settings.folder):
+        there = "./inv trust.serve  # on the registry's machine; then type here the line that it shows"
+        return (there,) if facts.remote else ("./inv up  # where it is this machine's", there)
+    return (
+        "# copy certs/ca.crt anew from the registry's machine into certs/ here, then:",
+        f"./inv trust.linux --address {wire.host}" + (f" --port {wire.port}" if wire.port != 443 else ""),  # noqa: PLR2004 - HTTPS
+    )
 
 
 def _excused(reason: str) -> bool:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import run
 from trusted_registry.certificate import issue
-from trusted_registry.doctor.finding import Chmod, Renew, Restart, Trust
+from trusted_registry.doctor.finding import Chmod, Renew, Restart, Start, Trust
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import serve
+from trusted_registry.registry import serve, turn
 from trusted_registry.trust.local import here
 from trusted_registry.trust.local.here import Choice
 
@@ -49,12 +49,17 @@ def _do(fix: Fix, settings: Settings, engine: Engine, edge: Edge) -> None:
     if isinstance(fix, Chmod):
         ours = settings.folder in (fix.path, *fix.path.parents)
         run.act(["chmod", fix.mode, str(fix.path)], edge, as_root=not ours)
-    elif isinstance(fix, Restart):
-        serve.refresh(settings, edge)
     elif isinstance(fix, Trust):
         here.trust(settings, engine, edge, Choice(only=(fix.store,)))
-    elif isinstance(fix, Renew):
-        issue.renew(settings, edge)
-        serve.refresh(settings, edge)
     else:
+        with turn.taken(settings, edge):
+            _do_to_registry(fix, settings, engine, edge)
+
+
+def _do_to_registry(fix: Restart | Renew | Start, settings: Settings, engine: Engine, edge: Edge) -> None:
+    if isinstance(fix, Start):
         serve.tls(settings, engine, edge)
+        return
+    if isinstance(fix, Renew):
+        issue.renew(settings, edge)
+    serve.refresh(settings, edge)

@@ -26,8 +26,7 @@ ROWS = (
         (
             Step(
                 "./inv trust.linux{where}",
-                away="with the present certs/ca.crt of the registry's machine in certs/ here; a self-signed one: "
-                "domain.crt",
+                away=f"{HANDED}; of a self-signed one: domain.crt",
             ),
         ),
         ("stale", "served"),
@@ -69,7 +68,8 @@ ROWS = (
         (
             Step(
                 "./inv trust.macos{where}",
-                "with the registry's certs/ca.crt in certs/; restart Docker Desktop",
+                "then restart Docker Desktop",
+                away=HANDED,
             ),
         ),
     ),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from trusted_registry import address, settings
 from trusted_registry.errors import SettingError
 from trusted_registry.messages import authorities, certificates, connections, registries
-from trusted_registry.messages.row import HERE, Row, Step
+from trusted_registry.messages.row import HERE, OFFER, OFFERED, REGISTRY, Row, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -60,6 +60,7 @@ class Here:
         container: The registry's container.
         systemd: Whether systemd runs here.
         no_proxy: What the engine does not ask its proxy for.
+        keeps: Whether this checkout has keys of its own: another registry's authority has no place in it.
     """
 
     registry: str = ""
@@ -67,6 +68,7 @@ class Here:
     container: str = "registry"
     systemd: bool = True
     no_proxy: str = ""
+    keeps: bool = False
 
 
 @dataclass(frozen=True)
@@ -266,9 +268,15 @@ def past_the_proxy(host: str, here: Here) -> str:
 def _filled(row: Row, line: str, values: Mapping[str, str], here: Here) -> Found:
     steps = [step for step in row.cure if _names(step.command) <= values.keys()] or [_DOCTOR]
     at_home = values.get("host", "") in here.hosts
-    done = tuple(_do(step, values, at_home=at_home) for step in steps)
+    offered = here.keeps and not at_home
+    done = tuple(dict.fromkeys(_do(_offered(it) if offered else it, values, at_home=at_home) for it in steps))
     spoken = {"registry": "the registry", "name": "that name", "peer": "some address", **values}
     return Found(row.key, line, row.clients, row.cause.format_map(spoken), done, row.look)
+
+
+def _offered(step: Step) -> Step:
+    """Return how another machine's authority is trusted where this checkout has one: not out of certs/ here."""
+    return Step(OFFER, f"then {OFFERED}", at=REGISTRY) if step.command.startswith("./inv trust.") else step
 
 
 def _do(step: Step, values: Mapping[str, str], *, at_home: bool) -> Do:

@@ -47,7 +47,13 @@ class Row:
     look: tuple[str, ...] = ()
 
 
-HANDED = "with certs/ca.crt of the registry's machine in certs/ here"
+OFFER = "./inv trust.serve"
+OFFERED = "type here the line that it shows; what is in certs/ here stays"
+"""How a machine that has an authority of its own comes to trust another's: nothing may be put over its ca.crt."""
+HANDED = (
+    "with certs/ca.crt of the registry's machine in certs/ here, where that holds no keys of its own; "
+    f"else, there: {OFFER}, and {OFFERED}"
+)
 TRUST = Step("./inv trust.linux{where}", away=HANDED)
 RENEW = Step("./inv cert.renew", at=REGISTRY)
 _AUTHORITY = Step("./inv cert --force && ./inv registry.tls", "makes a new authority", at=REGISTRY)

@@ -131,6 +131,30 @@ class Engine(Shelf):
                 container.stop(timeout=specs.PATIENCE)
                 container.remove(force=True)
 
+    def set_aside(self, name: str, aside: str) -> None:
+        """Stop a container and keep it under another name; the engine starts it no more by itself."""
+        self._edge.command(["docker", "stop", "--time", str(specs.PATIENCE), name])
+        self._edge.command(["docker", "update", "--restart", "no", name])
+        self._edge.command(["docker", "rename", name, aside])
+        if not self._edge.dry and (container := self._container(name)):
+            with connection.explained(f"The container {name} could not be set aside"):
+                container.stop(timeout=specs.PATIENCE)
+                container.update(restart_policy={"Name": "no"})  # type: ignore[arg-type]  # a mapping will do
+                container.rename(aside)
+
+    def put_back(self, aside: str, name: str) -> None:
+        """Start a container that was set aside, or was about to be, under its name."""
+        self._edge.command(["docker", "rename", aside, name])
+        self._edge.command(["docker", "update", "--restart", specs.RESTART, name])
+        self._edge.command(["docker", "start", name])
+        if not self._edge.dry and (container := self._container(aside) or self._container(name)):
+            with connection.explained(f"The container {aside} could not be put back"):
+                container.stop(timeout=specs.PATIENCE)  # an interrupted run may have begun that: it would go on
+                if container.name != name:
+                    container.rename(name)
+                container.update(restart_policy={"Name": specs.RESTART})  # type: ignore[arg-type]
+                container.start()
+
     def restart(self, name: str) -> None:
         """Restart a container: what it mounts is looked up anew, so that it sees renewed files."""
         self._edge.command(["docker", "restart", "--time", str(specs.PATIENCE), name])

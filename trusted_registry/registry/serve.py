@@ -5,24 +5,25 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import http.client
-import ipaddress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry import address, files
+from trusted_registry import address
 from trusted_registry.certificate import inspect, issue
-from trusted_registry.errors import RegistryError
-from trusted_registry.registry import images, ports, probe, users
+from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.registry import images, observe, ports, predecessor, probe, users
 from trusted_registry.registry import spec as specs
 from trusted_registry.registry.answers import PortTaken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from trusted_registry.edge import Edge
     from trusted_registry.registry.answers import Running
     from trusted_registry.registry.engine import Engine
+    from trusted_registry.registry.predecessor import Predecessor
     from trusted_registry.registry.spec import Spec
     from trusted_registry.settings import Settings
 
@@ -46,22 +47,28 @@ def tls(settings: Settings, engine: Engine, edge: Edge, meanwhile: Callable[[], 
     if not edge.dry:
         _check_certificate(settings)
     running = _own(settings, engine)
-    if running and running.role == "plain":
-        edge.say(f"{settings.container}: the plain HTTP registry gives way to the TLS one; its images stay")
-    image = images.ensure(settings, engine, edge)
-    spec = specs.tls(settings, image, engine.entry(image))
-    with _holder_named(spec, settings, engine):
-        changed = _bring_up(spec, running, engine, edge, meanwhile)
+    with _replaceable(settings, engine, edge) as before:
+        if running and running.role == "plain":
+            edge.say(f"{settings.container}: the plain HTTP registry gives way to the TLS one; its images stay")
+        image = images.ensure(settings, engine, edge)
+        spec = specs.tls(settings, image, engine.entry(image))
+        with _holder_named(spec, settings, engine):
+            changed = _bring_up(spec, running, engine, edge, before, meanwhile)
+        return _proved(spec, settings, engine, edge, changed=changed)
+
+
+def _proved(spec: Spec, settings: Settings, engine: Engine, edge: Edge, *, changed: bool) -> bool:
+    """Let the TLS registry stand only if it is what it claims to be; return whether it was started or restarted."""
     if edge.dry:
         return changed
     endpoint = probe.Endpoint(settings.listen or settings.address, settings.port)
     wanted = inspect.read(settings.folder / "domain.crt").fingerprint
-    if not changed and _serves(endpoint, settings, wanted):
+    if not changed and observe.serves(endpoint, settings, wanted):
         return False
     if not changed:
         engine.restart(spec.name)
     try:
-        _check_tls(endpoint, settings, engine, wanted)
+        observe.check_tls(endpoint, settings, engine, wanted)
     except BaseException as error:
         _give_up(error, spec, endpoint, engine, edge)
         raise
@@ -93,24 +100,36 @@ def plain(settings: Settings, engine: Engine, edge: Edge, *, lan: bool) -> bool:
             cure="./inv registry.tls; or without a login: ./inv registry.user.list, then registry.user.remove each.",
         )
     running = _own(settings, engine)
-    if running and running.role == "tls":
-        raise RegistryError(
-            f"The TLS registry runs as {settings.container}; plain HTTP would be a step back.",
-            cure="./inv registry.stop first, if that is what you want; images stay.",
-        )
-    image = images.ensure(settings, engine, edge)
-    spec = specs.plain(settings, image, engine.entry(image), lan=lan)
-    with _holder_named(spec, settings, engine):
-        changed = _bring_up(spec, running, engine, edge)
-    if changed and not edge.dry:
-        endpoint = probe.Endpoint(spec.listen or settings.address, spec.port)
-        up = partial(_is_up, engine, spec.name)
-        try:
-            probe.await_answer(lambda: probe.request(endpoint, "GET", "/v2/", None)[0], up)
-        except BaseException as error:
-            _give_up(error, spec, endpoint, engine, edge)
-            raise
+    with _replaceable(settings, engine, edge) as before:
+        if "tls" in {it.role for it in (running, before.found) if it}:
+            raise RegistryError(
+                f"The TLS registry runs as {settings.container}; plain HTTP would be a step back.",
+                cure="./inv registry.stop first, if that is what you want; images stay.",
+            )
+        image = images.ensure(settings, engine, edge)
+        spec = specs.plain(settings, image, engine.entry(image), lan=lan)
+        with _holder_named(spec, settings, engine):
+            changed = _bring_up(spec, running, engine, edge, before)
+        if changed and not edge.dry:
+            _await_plain(spec, settings, engine, edge)
     return changed
+
+
+def _await_plain(spec: Spec, settings: Settings, engine: Engine, edge: Edge) -> None:
+    endpoint = probe.Endpoint(spec.listen or settings.address, spec.port)
+    up = partial(observe.is_up, engine, spec.name)
+    try:
+        probe.await_answer(lambda: probe.request(endpoint, "GET", "/v2/", None)[0], up)
+    except BaseException as error:
+        _give_up(error, spec, endpoint, engine, edge)
+        raise
+
+
+def _replaceable(settings: Settings, engine: Engine, edge: Edge) -> AbstractContextManager[Predecessor]:
+    """Keep what runs until its successor has proved itself, and have it run again otherwise."""
+    aside = dataclasses.replace(settings, container=predecessor.name(settings.container))
+    before = predecessor.Predecessor(settings.container, _own(aside, engine), engine, edge)
+    return before.kept(partial(observe.check_again, settings, engine))
 
 
 def stop(settings: Settings, engine: Engine, edge: Edge, *, purge: bool) -> bool:
@@ -123,12 +142,15 @@ def stop(settings: Settings, engine: Engine, edge: Edge, *, purge: bool) -> bool
         RegistryError: The container is not ours.
     """
     running = _own(settings, engine)
+    aside = dataclasses.replace(settings, container=predecessor.name(settings.container))
+    if left := _own(aside, engine):
+        engine.remove(aside.container)
     if running or edge.dry:
         engine.remove(settings.container)
     had_volume = purge and (edge.dry or engine.has_volume(settings.volume))
     if had_volume:
         engine.remove_volume(settings.volume)
-    return bool(running) or had_volume
+    return bool(running or left) or had_volume
 
 
 def _own(settings: Settings, engine: Engine) -> Running | None:
@@ -151,19 +173,21 @@ def _own(settings: Settings, engine: Engine) -> Running | None:
     return running
 
 
-def _bring_up(
-    spec: Spec, running: Running | None, engine: Engine, edge: Edge, meanwhile: Callable[[], None] = lambda: None
+def _bring_up(  # noqa: PLR0913, PLR0917 - what is to be, what is, and who does it
+    spec: Spec,
+    running: Running | None,
+    engine: Engine,
+    edge: Edge,
+    before: Predecessor,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> bool:
     """Start the container unless the very same runs; return whether it was started."""
     if running and running.digest == spec.digest and running.state == "running":
         return False
-    if not edge.dry:
-        for path, text in spec.written.items():
-            files.write(path, text.encode())
+    before.write(spec.written)
     if running and running.port != spec.port and not edge.dry:
         _check_free(spec.port, engine)
-    if running:
-        engine.remove(spec.name)
+    before.make_way(running)
     if not spec.start:
         edge.warn(f"{spec.image} is not known to have a shell, so what a kill leaves empty in its store is not mended.")
     engine.start(spec, meanwhile)
@@ -184,6 +208,37 @@ def check_port(settings: Settings, engine: Engine, edge: Edge) -> None:
         raise ports.held(settings.port, settings, engine)
 
 
+def check_address(settings: Settings, edge: Edge) -> None:
+    """Insist on an address of this machine for a registry that is to run here, before anything is made for it.
+
+    A name may lead anywhere, and back here by a router; loopback is here. Not in a dry run.
+
+    Raises:
+        SettingError: The address is another machine's.
+    """
+    if edge.dry or not address.is_elsewhere(settings.address):
+        return
+    said = "address" in settings.given
+    without = "./inv up --address ''" if said else "unset INVOKE_REGISTRY_ADDRESS, or registry.address in invoke.yaml"
+    raise SettingError(
+        f"{settings.address} is none of this machine's addresses ({_own_addresses()}): no registry can run there.",
+        cure=f"{without}; where a router leads from there to here: ./inv up --address '' --names {settings.address}",
+    )
+
+
+def _own_addresses() -> str:
+    return ", ".join(address.all_own()) or "none but loopback"
+
+
+def _another_machine_s(host: str) -> str:
+    """Return what cures an address that is not this machine's; nothing of one that is, and of a name."""
+    if not address.is_elsewhere(host):
+        return ""
+    return (
+        f"./inv up, without that address: {host} is none of this machine's ({_own_addresses()}), and another answers."
+    )
+
+
 def _check_free(port: int, engine: Engine) -> None:
     """Insist on a free port before what runs on another one is taken away for it."""
     if engine.publisher(port) or ports.listener(port):
@@ -197,50 +252,6 @@ def _holder_named(spec: Spec, settings: Settings, engine: Engine) -> Iterator[No
         yield
     except PortTaken:
         raise ports.held(spec.port, settings, engine) from None
-
-
-def _serves(endpoint: probe.Endpoint, settings: Settings, wanted: str) -> bool:
-    try:
-        return probe.fingerprint(endpoint) == wanted and _turns_away(endpoint, settings)
-    except (OSError, http.client.HTTPException):
-        return False
-
-
-def _turns_away(endpoint: probe.Endpoint, settings: Settings) -> bool:
-    """Whether a request without a login is refused, where there are users."""
-    if not users.wanted(settings.folder):
-        return True
-    trust = probe.context(issue.trusted(settings.folder).path)
-    return probe.request(endpoint, "GET", "/v2/", trust)[0] == http.client.UNAUTHORIZED
-
-
-def _is_up(engine: Engine, name: str) -> bool:
-    found = engine.find(name)
-    return found is not None and found.state == "running"
-
-
-def _check_tls(endpoint: probe.Endpoint, settings: Settings, engine: Engine, wanted: str) -> None:
-    """Insist on the handshake, the certificate on disk, a refusal of plain HTTP, and the login where there is one."""
-    trust = probe.context(issue.trusted(settings.folder).path)
-    probe.await_answer(
-        lambda: probe.request(endpoint, "GET", "/v2/", trust)[0], lambda: _is_up(engine, settings.container)
-    )
-    shown = probe.fingerprint(endpoint)
-    if shown != wanted:
-        raise RegistryError(
-            f"{endpoint} shows another certificate ({shown[:16]}…) than domain.crt ({wanted[:16]}…).",
-            cure="Something else answers at that address: see `ip address` and INVOKE_REGISTRY_ADDRESS.",
-        )
-    if probe.speaks_plain(endpoint):
-        raise RegistryError(
-            f"{endpoint} answers plain HTTP.",
-            cure="The image ignores /config/registry.yml; use registry:2 or registry:3.",
-        )
-    if not _turns_away(endpoint, settings):
-        raise RegistryError(
-            f"{endpoint} lets everybody in, though there are users.",
-            cure="The image ignores /config/registry.yml; use registry:2 or registry:3.",
-        )
 
 
 def _give_up(error: BaseException, spec: Spec, endpoint: probe.Endpoint, engine: Engine, edge: Edge) -> None:
@@ -257,16 +268,8 @@ def _give_up(error: BaseException, spec: Spec, endpoint: probe.Endpoint, engine:
         cure = "Its last words above say why." if "registry.logs" in error.cure else error.cure
         raise RegistryError(f"{error.message} It was stopped again.", cure=cure) from error
     if isinstance(error, (OSError, http.client.HTTPException)):
-        cure = _elsewhere(endpoint.host) or "./inv cert.check says what is wrong with the certificate."
+        cure = _another_machine_s(endpoint.host) or "./inv cert.check says what is wrong with the certificate."
         raise RegistryError(f"The handshake failed: {error}. It was stopped again.", cure=cure) from error
-
-
-def _elsewhere(host: str) -> str:
-    """Return what is wrong with an address that is not this machine's; nothing of one that is, and of a name."""
-    own = address.all_own()
-    if not address.is_ip(host) or ipaddress.ip_address(host).is_loopback or host in own:
-        return ""
-    return f"./inv up, without that address: {host} is none of this machine's ({', '.join(own)}), and another answers."
 
 
 def renewed(settings: Settings, running: Running, engine: Engine, edge: Edge) -> bool:
@@ -311,8 +314,15 @@ def refresh(settings: Settings, edge: Edge, *, stale_only: bool = False) -> bool
         engine.restart(settings.container)
         return True
     wanted = inspect.read(settings.folder / "domain.crt").fingerprint
-    if stale_only and _serves(endpoint, settings, wanted):
+    if stale_only and observe.serves(endpoint, settings, wanted):
         return False
     engine.restart(settings.container)
-    _check_tls(endpoint, settings, engine, wanted)
+    try:
+        observe.check_tls(endpoint, settings, engine, wanted)
+    except observe.OpenToAllError:
+        # It was started before there were users, or its image knows none: this tells, and stops it then.
+        return renewed(settings, running, engine, edge)
+    except (OSError, http.client.HTTPException) as error:
+        cure = _another_machine_s(endpoint.host) or "./inv up starts it, and ./inv doctor says what is wrong."
+        raise RegistryError(f"{endpoint} does not come back with the certificate: {error}.", cure=cure) from error
     return True

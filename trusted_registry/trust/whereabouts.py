@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,8 +54,7 @@ def here(environ: Mapping[str, str] = os.environ, home: Path | None = None) -> W
     home = home or Path.home()
 
     def folder(variable: str, default: Path) -> Path:
-        configured = environ.get(variable, "")
-        return Path(configured) if configured.startswith("/") else default
+        return configured(variable, environ) or default
 
     searched = environ.get("PATH", os.defpath).split(os.pathsep)
     return Where(
@@ -66,6 +66,46 @@ def here(environ: Mapping[str, str] = os.environ, home: Path | None = None) -> W
         # where an ordinary user's PATH seldom leads, and system programs are
         programs=(*(Path(part) for part in searched if part), Path("/usr/sbin"), Path("/sbin")),
     )
+
+
+def configured(variable: str, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the folder that a variable names; None where it names none, or root one that is another user's to change.
+
+    `su` without `-` keeps the variables of whom it was typed by, and so may sudo.
+    """
+    named = environ.get(variable, "")
+    return Path(named) if named.startswith("/") and not is_another_s(Path(named)) else None
+
+
+def is_another_s(folder: Path) -> bool:
+    """Whether this is root and another user owns a folder, a link to it or what is above, or may change that.
+
+    What root wrote there would be in that user's way; and what that user puts there, root would follow or believe.
+    """
+    if os.geteuid() != 0:
+        return False
+    absolute = folder.absolute()
+    try:
+        return not all(map(_is_root_s, (absolute, Path(os.path.realpath(absolute)))))
+    except OSError:
+        return True
+
+
+def _is_root_s(folder: Path) -> bool:
+    below = True  # of what is missing yet, what is above it decides
+    for path in (folder, *folder.parents):
+        try:
+            found = path.lstat()
+        except FileNotFoundError:
+            below = False
+            continue
+        # In a sticky folder nobody renames what is another's, but anybody makes what is not there.
+        open_to_others = found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and found.st_gid != 0)
+        kept = below and path != folder and found.st_mode & stat.S_ISVTX
+        if found.st_uid != 0 or (open_to_others and not kept and not stat.S_ISLNK(found.st_mode)):
+            return False
+        below = True
+    return True
 
 
 def present(signs: Signs, where: Where) -> bool:

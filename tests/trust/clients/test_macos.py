@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CERTIFICATE = Path("/checkout/certs/ca.crt")
 HOME = Path("/Users/me")
+SHA1 = "AB12" * 10
 LOGIN = "/Users/me/Library/Keychains/login.keychain-db"
 SYSTEM = "/Library/Keychains/System.keychain"
 ENGINES = ("docker-desktop", "colima", "orbstack")
@@ -43,16 +44,16 @@ def test_trust_for_this_user_is_not_admin_trust_and_needs_no_sudo() -> None:
 
 
 def test_taking_it_back_for_all_users_removes_trust_and_certificate() -> None:
-    assert macos.remove(CERTIFICATE, "ab12", "system", HOME) == [
+    assert macos.remove(CERTIFICATE, SHA1.lower(), "system", HOME) == [
         ["sudo", "security", "remove-trusted-cert", "-d", "/checkout/certs/ca.crt"],
-        ["sudo", "security", "delete-certificate", "-Z", "AB12", SYSTEM],
+        ["sudo", "security", "delete-certificate", "-Z", SHA1, SYSTEM],
     ]
 
 
 def test_taking_it_back_for_this_user_removes_trust_and_certificate() -> None:
-    assert macos.remove(CERTIFICATE, "ab12", "login", HOME) == [
+    assert macos.remove(CERTIFICATE, SHA1.lower(), "login", HOME) == [
         ["security", "remove-trusted-cert", "/checkout/certs/ca.crt"],
-        ["security", "delete-certificate", "-Z", "AB12", LOGIN],
+        ["security", "delete-certificate", "-Z", SHA1, LOGIN],
     ]
 
 
@@ -141,7 +142,7 @@ def test_what_the_keychain_does_not_give_back_is_an_error_and_remembered(
 ) -> None:
     put("security", '[ "$1" != delete-certificate ] || { echo "not permitted" >&2; exit 1; }', tmp_path, monkeypatch)
     settings = make_settings()
-    known = ledger.entry("keychain-login", CERTIFICATE, b"", by=settings.root, value="AB12")
+    known = ledger.entry("keychain-login", CERTIFICATE, b"", by=settings.root, value=SHA1)
     ledger.record(ledger.where(), [known])
     with pytest.raises(RegistryError, match="security failed: not permitted"):
         takeback.remove(settings, as_engine(StandIn()), edge)
@@ -153,7 +154,7 @@ def test_what_the_keychain_does_not_give_back_is_an_error_and_remembered(
     "script",
     [
         '[ "$1" != remove-trusted-cert ] || { echo "security: Error reading file" >&2; exit 1; }',
-        '[ "$1" != delete-certificate ] || { echo \'Unable to delete certificate matching "AB12"\' >&2; exit 1; }',
+        "[ \"$1\" != delete-certificate ] || { echo 'Unable to delete certificate matching SHA1' >&2; exit 1; }",
     ],
     ids=["the file", "the certificate"],
 )
@@ -162,8 +163,8 @@ def test_what_is_gone_from_a_mac_already_is_forgotten(
 ) -> None:
     put("security", script, tmp_path, monkeypatch)
     settings = make_settings()
-    ledger.record(ledger.where(), [ledger.entry("keychain-login", CERTIFICATE, b"", by=settings.root, value="AB12")])
-    assert takeback.remove(settings, as_engine(StandIn()), edge) == [f"AB12 in {CERTIFICATE}"]
+    ledger.record(ledger.where(), [ledger.entry("keychain-login", CERTIFICATE, b"", by=settings.root, value=SHA1)])
+    assert takeback.remove(settings, as_engine(StandIn()), edge) == [f"{SHA1} in {CERTIFICATE}"]
     assert ledger.read(ledger.where()) == []
 
 

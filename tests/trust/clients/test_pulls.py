@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from trusted_registry import run
 from trusted_registry.trust import stores, whereabouts
 from trusted_registry.trust.clients import pulls
 from trusted_registry.trust.clients.pulls import CLIENTS, Client, Verdict
@@ -208,3 +210,13 @@ def test_java_has_accepted_once_it_reads_what_came() -> None:
 )
 def test_a_client_whose_service_does_not_run_is_not_here(said: str) -> None:
     assert pulls.judge(_named("crictl"), ok=False, said=said)[0] is Verdict.ABSENT
+
+
+@pytest.mark.process
+def test_python_asks_with_its_own_modules_and_with_none_of_the_current_folder(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    (tmp_path / "ssl.py").write_text("open('ran', 'w')\n")
+    argv = [str(word) for word in _asks("python3", make_settings)[0].pull]
+    said = run.look([sys.executable, *argv[1:-2], "https://127.0.0.1:1/v2/", "text/plain"], cwd=tmp_path)
+    assert ("refused" in said.err, (tmp_path / "ran").exists()) == (True, False)

@@ -106,7 +106,7 @@ def test_without_ansible_the_error_names_the_command_that_installs_it(
     with pytest.raises(RegistryError, match="Ansible is not installed") as caught:
         chapter.carry("kit.sh", b"", edge, Errand("web1,"))
     root = chapter.__file__.removesuffix("/trusted_registry/chapters/hosts.py")
-    assert caught.value.cure == f"'{tmp_path}/a folder/python' -m pip install --editable '{root}[hosts]'"
+    assert caught.value.cure == f"'{tmp_path}/a folder/python' -I -m pip install --editable '{root}[hosts]'"
 
 
 def test_without_ssh_the_error_says_so_rather_than_every_host(

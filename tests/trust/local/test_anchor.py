@@ -41,6 +41,7 @@ def authority(settings: Settings) -> Forged:
     """The authority that was given by hand."""
     made = forge.authority()
     forge.save(made, settings.folder, "ca")
+    (settings.folder / "ca.key").unlink()
     return made
 
 
@@ -67,6 +68,7 @@ def test_an_authority_that_expired_is_refused_with_its_date(settings: Settings) 
 
 def test_a_server_s_certificate_is_no_authority(settings: Settings, authority: Forged) -> None:
     forge.save(forge.server(authority), settings.folder, "ca")
+    (settings.folder / "ca.key").unlink()
     refused = _refused(settings)
     assert "is no authority's certificate: authority signed it" in refused.message
     assert "not domain.crt" in refused.cure

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 
 from trusted_registry.errors import RegistryError
+from trusted_registry.trust import whereabouts
 
 KEY = "insecure-registries"
 BACKUP = ".before-trusted-registry"
@@ -17,9 +17,7 @@ def config_file(*, rootless: bool) -> Path:
     """Return where an engine's configuration is by default."""
     if not rootless:
         return Path("/etc/docker/daemon.json")
-    configured = os.environ.get("XDG_CONFIG_HOME", "")
-    base = Path(configured) if configured.startswith("/") else Path.home() / ".config"
-    return base / "docker" / "daemon.json"
+    return (whereabouts.configured("XDG_CONFIG_HOME") or Path.home() / ".config") / "docker" / "daemon.json"
 
 
 def added(text: str, registry: str, path: Path) -> str:

@@ -132,7 +132,7 @@ CLIENTS: tuple[Client, ...] = (
         ("curl", "--fail", "--silent", "--show-error", "--output", "/dev/null", "--header", _ACCEPT, _URL),
         by_host=True,
     ),
-    Client("python3", "system", ("python3", "-c", _STRICT, _URL, MANIFEST), by_host=True),
+    Client("python3", "system", ("python3", "-I", "-c", _STRICT, _URL, MANIFEST), by_host=True),
     Client(
         "openssl",
         "system",

@@ -121,7 +121,7 @@ def program() -> str:
     found = beside or shutil.which("ansible-playbook")
     if not found:
         root = Path(__file__).parents[3]
-        argv = [sys.executable, "-m", "pip", "install", "--editable", f"{root}[{EXTRA}]"]
+        argv = [sys.executable, "-I", "-m", "pip", "install", "--editable", f"{root}[{EXTRA}]"]
         raise RegistryError("Ansible is not installed; trust.hosts works through it.", cure=printable(argv))
     if not shutil.which("ssh"):
         raise RegistryError("ssh is not installed.", cure="Debian, Ubuntu: apt-get install openssh-client")

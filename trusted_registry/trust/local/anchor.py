@@ -14,12 +14,18 @@ from trusted_registry.registry import probe
 from trusted_registry.trust.row import Subject
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from trusted_registry.certificate.inspect import Facts
     from trusted_registry.settings import Settings
 
 _ANOTHER = (2, 7, 18, 19, 20, 21)
 """OpenSSL's X509_V_ERR_… for a certificate that somebody else signed: no issuer is at hand, the signature is not its,
 the certificate or the end of its chain is its own trust, no issuer is at hand here, nothing of it can be verified."""
+
+_PUT_BACK = f"Put the ca.crt back that belongs to the keys here. {issue.FORCE}"
+_ANOTHER_S = "Where this machine runs it: ./inv up. Else, there: ./inv trust.serve; type here the line that it shows."
+_AGAIN = "Copy ca.crt from the registry's machine again; there, ./inv status says what it serves."
 
 
 def subject(settings: Settings, *, dry: bool = False, required: bool = False) -> Subject:
@@ -52,16 +58,23 @@ def subject(settings: Settings, *, dry: bool = False, required: bool = False) ->
 
 
 def _check_anchor(anchor: Facts) -> None:
+    folder = anchor.path.parent
     if not anchor.self_issued:
         raise RegistryError(
             f"{anchor.path} is no authority's certificate: {anchor.issuer} signed it.",
-            cure="Copy certs/ca.crt, not domain.crt, from the registry's machine.",
+            cure=_cure(folder, _PUT_BACK, "Copy certs/ca.crt, not domain.crt, from the registry's machine."),
         )
     if anchor.days_left(inspect.now()) < 0:
+        anew = "On the registry's machine: ./inv cert --force; then copy the new ca.crt here."
         raise RegistryError(
             f"{anchor.path} expired on {anchor.not_after:%Y-%m-%d}: no client would accept it.",
-            cure="On the registry's machine: ./inv cert --force; then copy the new ca.crt here.",
+            cure=_cure(folder, issue.FORCE, anew),
         )
+
+
+def _cure(folder: Path, own: str, handed: str) -> str:
+    """Return the cure for the registry's own machine, or for one that was handed the certificate."""
+    return own if issue.keeps_keys(folder) else handed
 
 
 def check_serves(settings: Settings) -> None:
@@ -82,7 +95,7 @@ def check_serves(settings: Settings) -> None:
             return  # such as one that has expired: a renewal mends it, under the same authority
         raise RegistryError(
             f"{anchor} is not the authority of the registry at {settings.address}: {error.verify_message}.",
-            cure="Copy ca.crt from the registry's machine again; there, ./inv status says what it serves.",
+            cure=_cure(settings.folder, _ANOTHER_S, _AGAIN),
         ) from error
     except (OSError, ValueError, http.client.HTTPException):
         return

@@ -15,6 +15,7 @@ from trusted_registry import files
 from trusted_registry.edge import printable
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Write
+from trusted_registry.trust import whereabouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,10 +49,7 @@ def borrowed() -> bool:
 
     What root wrote there would be in that user's way.
     """
-    try:
-        return os.geteuid() == 0 and Path.home().stat().st_uid != 0
-    except OSError:
-        return False
+    return whereabouts.is_another_s(Path.home())
 
 
 def where() -> Path:
@@ -61,9 +59,7 @@ def where() -> Path:
     """
     if borrowed():
         return _within(Path(pwd.getpwuid(0).pw_dir) / ".local" / "state")
-    state = os.environ.get("XDG_STATE_HOME", "")
-    base = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
-    return _within(base)
+    return _within(whereabouts.configured("XDG_STATE_HOME") or Path.home() / ".local" / "state")
 
 
 def _within(state: Path) -> Path:

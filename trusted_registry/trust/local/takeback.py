@@ -14,7 +14,7 @@ from trusted_registry.files import Remove, Write
 from trusted_registry.trust import stores
 from trusted_registry.trust.clients import macos
 from trusted_registry.trust.lines import blocks
-from trusted_registry.trust.local import apply, daemon, here, ledger, plan
+from trusted_registry.trust.local import apply, daemon, here, ledger, places, plan
 from trusted_registry.trust.local.here import Choice
 from trusted_registry.trust.local.look import NoRoot, State
 from trusted_registry.trust.row import Block, Database, File
@@ -42,7 +42,8 @@ def remove(settings: Settings, engine: Engine, edge: Edge, *, everyone: bool = F
         RegistryError: Something cannot be taken back; all else was, and is forgotten.
     """
     with apply.one_at_a_time(edge):
-        entries = [entry for entry in ledger.read(ledger.where()) if everyone or entry.by == str(settings.root)]
+        wanted = [entry for entry in ledger.read(ledger.where()) if everyone or entry.by == str(settings.root)]
+        entries = places.counted(wanted, edge)
         rows = {store.key for store in stores.STORES}
         mine = [entry for entry in entries if entry.store in rows]
         unknown = _unknown_to(entries, settings, engine, edge) if everyone else []
@@ -75,7 +76,7 @@ def disallow(settings: Settings, engine: Engine, edge: Edge) -> list[str]:
     """
     freed = []
     with apply.one_at_a_time(edge):
-        for entry in ledger.read(ledger.where()):
+        for entry in places.counted(ledger.read(ledger.where()), edge):
             if entry.store == daemon.STORE and entry.by == str(settings.root):
                 daemon.disallow(entry, engine, edge)
                 _forget([entry], edge)

@@ -1,0 +1,254 @@
+"""Runs that meet: whoever changes the registry, its users or its certificate does so alone, and looks when it is so."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import loopback
+from tests.recorder import Recorder
+from tests.registry.engines import OnLoopback, as_engine, container
+from tests.registry.logins import ADA, BOB
+from trusted_registry import files
+from trusted_registry.certificate import issue
+from trusted_registry.chapters import cert, whole
+from trusted_registry.chapters import registry as chapter_of_the_registry
+from trusted_registry.chapters import users as chapter
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import engine as engines
+from trusted_registry.registry import predecessor, probe, serve, turn, users
+from trusted_registry.trust.local import takeback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from trusted_registry.settings import Settings
+    from trusted_registry.trust.local.ledger import Entry
+
+
+class Busy(Recorder):
+    """A person who takes a while to answer, during which something happens."""
+
+    def __init__(self, meanwhile: Callable[[], object], *, secret: str = "") -> None:
+        super().__init__(secret=secret)
+        self._meanwhile = meanwhile
+
+    def secret(self, question: str) -> str:
+        """Have it happen, then answer."""
+        self._meanwhile()
+        return super().secret(question)
+
+    def ask(self, question: str) -> bool:
+        """Have it happen, then agree."""
+        self._meanwhile()
+        return super().ask(question)
+
+
+@pytest.fixture
+def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnLoopback]:
+    """An engine on which nothing runs yet."""
+    made = OnLoopback(settings.folder / "domain.crt", users=settings.folder)
+    monkeypatch.setattr(engines, "perhaps", lambda *_, **__: made)
+    monkeypatch.setattr(engines, "connect", lambda *_, **__: made)
+    yield made
+    made.close()
+
+
+def _anonymous(settings: Settings) -> int:
+    trust = probe.context(settings.folder / "ca.crt")
+    return probe.request(probe.Endpoint(loopback.HOST, settings.port), "GET", "/v2/", trust)[0]
+
+
+def _up(settings: Settings, engine: OnLoopback) -> None:
+    chapter_of_the_registry.alone(settings, as_engine(engine), Recorder())
+
+
+@pytest.fixture(autouse=True)
+def _own_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "check_address", lambda *_: None)
+
+
+# The password
+
+
+def test_a_registry_that_is_started_while_the_password_is_typed_asks_for_it_from_then_on(
+    settings: Settings, engine: OnLoopback
+) -> None:
+    edge = Busy(lambda: _up(settings, engine), secret=ADA.password)
+    chapter.add(settings, edge, name="ada")
+    assert (_anonymous(settings), "started anew" in " ".join(edge.said)) == (401, True)
+
+
+def test_a_registry_that_is_stopped_while_the_password_is_typed_is_told_of(
+    settings: Settings, engine: OnLoopback
+) -> None:
+    _up(settings, engine)
+    edge = Busy(lambda: engine.remove("registry"), secret=ADA.password)
+    chapter.add(settings, edge, name="ada")
+    assert "next start" in edge.said[-1]
+
+
+def test_a_plain_registry_that_is_started_while_the_password_is_typed_gets_none(
+    settings: Settings, engine: OnLoopback
+) -> None:
+    edge = Busy(lambda: setattr(engine, "running", container(role="plain")), secret=ADA.password)
+    with pytest.raises(RegistryError, match="plain HTTP"):
+        chapter.add(settings, edge, name="ada")
+    assert not users.wanted(settings.folder)
+
+
+def test_nothing_starts_between_the_first_user_and_the_registry_that_asks_for_it(
+    settings: Settings, engine: OnLoopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, refused = users.put, []
+
+    def put(*arguments: object) -> bool:
+        with (
+            pytest.raises(RegistryError, match="Another run"),
+            files.locked(settings.folder, name=".up.lock", patience=0),
+        ):
+            pytest.fail("another run started it")
+        refused.append(True)
+        return real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(users, "put", put)
+    chapter.add(settings, Recorder(secret=ADA.password), name="ada")
+    assert refused == [True]
+    assert engine.done == []
+
+
+def test_a_user_who_became_the_last_one_while_the_question_stood_is_asked_about_anew(
+    settings: Settings, engine: OnLoopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for login in (ADA, BOB):
+        users.put(settings.folder, login)
+    _up(settings, engine)
+
+    def after_another_went(_edge: object) -> OnLoopback:
+        users.remove(settings.folder, "bob")
+        return engine
+
+    monkeypatch.setattr(engines, "perhaps", after_another_went)
+    with pytest.raises(RegistryError, match="the last user by now"):
+        chapter.remove(settings, Recorder(), name="ada")
+    assert (list(users.known(settings.folder)), _anonymous(settings)) == (["ada"], 401)
+
+
+def test_a_user_who_came_while_the_last_one_was_asked_about_keeps_the_registry_closed(
+    settings: Settings, engine: OnLoopback
+) -> None:
+    users.put(settings.folder, ADA)
+    _up(settings, engine)
+    chapter.remove(settings, Busy(lambda: users.put(settings.folder, BOB)), name="ada")
+    assert (list(users.known(settings.folder)), _anonymous(settings)) == (["bob"], 401)
+
+
+def test_the_last_user_is_removed_from_a_registry_that_was_started_while_the_question_stood(
+    settings: Settings, engine: OnLoopback
+) -> None:
+    users.put(settings.folder, ADA)
+    chapter.remove(settings, Busy(lambda: _up(settings, engine)), name="ada")
+    assert _anonymous(settings) == 200
+
+
+# A registry that asks nobody, though there are users
+
+
+def _open_though_there_are_users(settings: Settings, engine: OnLoopback) -> None:
+    _up(settings, engine)
+    users.put(settings.folder, ADA)
+
+
+def test_a_renewal_closes_a_registry_that_was_started_before_there_were_users(
+    settings: Settings, engine: OnLoopback, edge: Recorder
+) -> None:
+    _open_though_there_are_users(settings, engine)
+    cert.renew(settings, edge, if_expiring="")
+    assert (_anonymous(settings), "ignores" in " ".join(edge.warned)) == (401, False)
+
+
+@pytest.mark.parametrize("if_expiring", ["", "1"])
+def test_a_renewal_stops_a_registry_whose_image_asks_nobody(
+    settings: Settings, engine: OnLoopback, edge: Recorder, if_expiring: str
+) -> None:
+    _open_though_there_are_users(settings, engine)
+    engine.users = None
+    with pytest.raises(RegistryError, match=r"lets everybody in.*stopped again"):
+        cert.renew(settings, edge, if_expiring=if_expiring)
+    assert (engine.running, engine.aside) == (None, None)
+
+
+def test_a_renewal_beside_a_registry_that_goes_away_says_so(
+    settings: Settings, engine: OnLoopback, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _up(settings, engine)
+    real = probe.await_answer
+
+    def gone_after(*arguments: object, **options: object) -> None:
+        real(*arguments, **options)  # type: ignore[arg-type]
+        engine.remove("registry")
+
+    monkeypatch.setattr(probe, "await_answer", gone_after)
+    with pytest.raises(RegistryError, match="does not come back with the certificate"):
+        cert.renew(settings, edge, if_expiring="")
+
+
+# Runs beside each other
+
+
+@pytest.fixture
+def _nothing_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object, **__: object) -> list[Entry]:
+        return []
+
+    monkeypatch.setattr(takeback, "remove", none)
+
+
+@pytest.mark.usefixtures("_nothing_trusted")
+def test_a_purge_waits_for_the_run_that_is_at_work_and_leaves_nothing(
+    settings: Settings, engine: OnLoopback, edge: Recorder
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def at_work() -> None:
+        with turn.taken(settings, Recorder()):
+            begun.set()
+            go_on.wait(20)
+            serve.tls(settings, as_engine(engine), Recorder())
+
+    first = threading.Thread(target=at_work)
+    second = threading.Thread(target=lambda: whole.down(settings, edge, purge=True))
+    first.start()
+    begun.wait(20)
+    second.start()
+    second.join(0.2)
+    assert (second.is_alive(), engine.done) == (True, [])
+    go_on.set()
+    first.join(20)
+    second.join(20)
+    assert (engine.running, list(settings.folder.iterdir())) == (None, [])
+
+
+@pytest.mark.usefixtures("_nothing_trusted")
+def test_a_purge_takes_what_a_killed_run_left(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
+    _up(settings, engine)
+    engine.set_aside("registry", predecessor.name("registry"))
+    for name in (".lock", ".up.lock"):
+        (settings.folder / name).touch()
+    whole.down(settings, edge, purge=True)
+    assert (engine.aside, list(settings.folder.iterdir())) == (None, [])
+
+
+@pytest.mark.usefixtures("_nothing_trusted")
+@pytest.mark.parametrize("purge", [True, False])
+def test_down_makes_no_folder_where_there_is_none(
+    settings: Settings, engine: OnLoopback, edge: Recorder, *, purge: bool
+) -> None:
+    issue.find(settings.folder)
+    for path in settings.folder.iterdir():
+        path.unlink()
+    settings.folder.rmdir()
+    whole.down(settings, edge, purge=purge)
+    assert (settings.folder.exists(), [it for it in engine.done if "start" in it]) == (False, [])

@@ -1,0 +1,69 @@
+"""Locks on files that go when nobody needs them: whoever gets one makes sure that it lies where others look for it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from typing import TYPE_CHECKING
+
+from trusted_registry.errors import RegistryError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from filelock import FileLock
+
+_MODE = 0o600
+
+
+def hold(path: Path, patience: float) -> FileLock:
+    """Return a lock that is held on the file at a path, not on one that its last holder took away meanwhile.
+
+    Raises:
+        RegistryError: Another run holds it for longer than `patience` seconds.
+    """
+    import filelock
+
+    end = time.monotonic() + patience
+    while True:
+        lock = filelock.FileLock(path, timeout=max(0.0, end - time.monotonic()), mode=_MODE)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise RegistryError(
+                f"Another run has held {path.parent} for a minute.",
+                cure=f"Wait for it, or see who it is: fuser -v {path}",
+            ) from None
+        # No version of filelock hands the descriptor out otherwise.
+        if (handle := lock._context.lock_file_fd) is None or _lies_at(handle, path):  # noqa: SLF001
+            return lock
+        lock.release()
+
+
+def let_go(lock: FileLock, path: Path) -> None:
+    """Take a lock's file away while it is still held, and let go of it."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+    lock.release()
+
+
+def new_file(path: Path, mode: int) -> int:
+    """Make and lock a file, and return its handle; again, where a clearing-up took it in the instant between."""
+    while True:
+        # O_EXCL: neither another's file nor a link to one; the mode holds from the first byte on.
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+        with contextlib.suppress(OSError):  # where the file system knows no locks, nothing is cleared away
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if _lies_at(handle, path):
+            return handle
+        os.close(handle)
+
+
+def _lies_at(handle: int, path: Path) -> bool:
+    """Whether an open file is the one that is found by its path: it may have been removed since it was opened."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.lstat())
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,91 @@
+"""What answers where the registry should: the certificate on disk, no plain HTTP, and a question for a login."""
+
+from __future__ import annotations
+
+import http.client
+from functools import partial
+from typing import TYPE_CHECKING
+
+from trusted_registry import address
+from trusted_registry.certificate import inspect, issue
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import probe, users
+
+if TYPE_CHECKING:
+    from trusted_registry.registry.answers import Running
+    from trusted_registry.registry.engine import Engine
+    from trusted_registry.settings import Settings
+
+
+LOOPBACK = "127.0.0.1"
+
+
+class OpenToAllError(RegistryError):
+    """A registry asks nobody for a login, though there are users."""
+
+
+def serves(endpoint: probe.Endpoint, settings: Settings, wanted: str) -> bool:
+    """Whether the registry there shows the certificate of this fingerprint, and asks for a login where it should."""
+    try:
+        return probe.fingerprint(endpoint) == wanted and turns_away(endpoint, settings)
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def turns_away(endpoint: probe.Endpoint, settings: Settings) -> bool:
+    """Whether a request without a login is refused, where there are users."""
+    if not users.wanted(settings.folder):
+        return True
+    trust = probe.context(issue.trusted(settings.folder).path)
+    return probe.request(endpoint, "GET", "/v2/", trust)[0] == http.client.UNAUTHORIZED
+
+
+def is_up(engine: Engine, name: str) -> bool:
+    """Whether a container of this name runs."""
+    found = engine.find(name)
+    return found is not None and found.state == "running"
+
+
+def check_tls(endpoint: probe.Endpoint, settings: Settings, engine: Engine, wanted: str) -> None:
+    """Insist on the handshake, the certificate on disk, a refusal of plain HTTP, and the login where there is one."""
+    trust = probe.context(issue.trusted(settings.folder).path)
+    probe.await_answer(
+        lambda: probe.request(endpoint, "GET", "/v2/", trust)[0], lambda: is_up(engine, settings.container)
+    )
+    shown = probe.fingerprint(endpoint)
+    if shown != wanted:
+        raise RegistryError(
+            f"{endpoint} shows another certificate ({shown[:16]}…) than domain.crt ({wanted[:16]}…).",
+            cure="Something else answers at that address: see `ip address` and INVOKE_REGISTRY_ADDRESS.",
+        )
+    if probe.speaks_plain(endpoint):
+        raise RegistryError(
+            f"{endpoint} answers plain HTTP.",
+            cure="The image ignores /config/registry.yml; use registry:2 or registry:3.",
+        )
+    if not turns_away(endpoint, settings):
+        raise OpenToAllError(
+            f"{endpoint} lets everybody in, though there are users.",
+            cure="The image ignores /config/registry.yml; use registry:2 or registry:3.",
+        )
+
+
+def check_again(settings: Settings, engine: Engine, running: Running) -> None:
+    """Insist that a registry which was put back is what it was, where this machine surely reaches it.
+
+    Raises:
+        RegistryError: It does not answer, or asks nobody for a login though it should.
+        OSError: It does not answer as it should.
+        http.client.HTTPException: The same.
+    """
+    port = running.port or settings.port
+    if running.role == "plain":
+        if users.wanted(settings.folder):
+            raise OpenToAllError("There are users, and plain HTTP asks nobody.", cure="./inv registry.tls")
+        at = probe.Endpoint(running.listen or LOOPBACK, port)
+        ask = partial(probe.request, at, "GET", "/v2/", None)
+        probe.await_answer(lambda: ask()[0], partial(is_up, engine, settings.container))
+        return
+    server = inspect.read(settings.folder / "domain.crt")
+    named = next((it for it in (LOOPBACK, *address.all_own()) if it in server.addresses), settings.address)
+    check_tls(probe.Endpoint(running.listen or named, port), settings, engine, server.fingerprint)

@@ -1,0 +1,106 @@
+"""The container that ran before: kept until its successor has proved itself, and put back where that fails."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+from typing import TYPE_CHECKING
+
+from trusted_registry import files
+from trusted_registry.errors import RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from trusted_registry.edge import Edge
+    from trusted_registry.registry.answers import Running
+    from trusted_registry.registry.engine import Engine
+
+AGAIN = "The one that ran before runs again."
+
+
+def name(container: str) -> str:
+    """Return the name under which a container waits; one that is found there was left by a run that was killed."""
+    return f"{container}-before"
+
+
+class Predecessor:
+    """The container that ran before, and the files that it reads.
+
+    Args:
+        container: The registry's name.
+        found: What a run that was killed left under the other name: that proved itself, and what runs now did not.
+        engine: Where they run.
+        edge: Whom to tell.
+    """
+
+    def __init__(self, container: str, found: Running | None, engine: Engine, edge: Edge) -> None:
+        self.found = found
+        self._name = container
+        self._aside = name(container)
+        self._engine = engine
+        self._edge = edge
+        self._contents: dict[Path, bytes | None] = {}
+
+    def write(self, written: Mapping[Path, str]) -> None:
+        """Write the files that the successor reads, and remember those that they replace."""
+        if self._edge.dry:
+            return
+        for path, text in written.items():
+            with files.explained(path, "read"):
+                self._contents[path] = path.read_bytes() if path.exists() else None
+            files.write(path, text.encode())
+
+    def make_way(self, running: Running | None) -> None:
+        """Have the name and the port free: what runs is set aside, unless something better is."""
+        if running is None:
+            return
+        if self.found or running.state != "running":
+            self._engine.remove(self._name)
+            return
+        self.found = running  # first: what is interrupted half way is put back as well
+        self._engine.set_aside(self._name, self._aside)
+
+    @contextlib.contextmanager
+    def kept(self, prove: Callable[[Running], None]) -> Iterator[Predecessor]:
+        """Take it away when the context ends well; otherwise have it run again, if it proves itself.
+
+        Raises:
+            RegistryError: That of the context, with what became of this one.
+        """
+        try:
+            yield self
+        except BaseException as error:
+            if not self._runs_again(prove):
+                raise
+            if isinstance(error, RegistryError):
+                raise RegistryError(f"{error.message} {AGAIN}", cure=error.cure) from error
+            self._edge.warn(AGAIN)
+            raise
+        if self.found:
+            self._engine.remove(self._aside)
+
+    def _runs_again(self, prove: Callable[[Running], None]) -> bool:
+        """Put it back; return whether it was there, came back and proved itself: it is stopped otherwise."""
+        try:
+            self._restore()
+            if self._edge.dry or not self.found:
+                return False
+            if self._engine.find(self._aside) and self._engine.find(self._name):
+                self._engine.remove(self._name)
+            self._engine.put_back(self._aside, self._name)
+            prove(self.found)
+        except (RegistryError, OSError, http.client.HTTPException) as error:
+            with contextlib.suppress(RegistryError):
+                self._engine.remove(self._name)
+            self._edge.warn(f"the registry that ran before does not run again: {error}")
+            return False
+        return True
+
+    def _restore(self) -> None:
+        for path, content in self._contents.items():
+            if content is None:
+                files.remove(path, keep=path.parent)
+            else:
+                files.write(path, content)
