@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench import namespace
+from tests.marks import by_root, on_linux
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -42,7 +43,8 @@ def test_a_path_of_etc_is_the_machine_s_own() -> None:
 
 
 @pytest.mark.process
-@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="a mount namespace needs root, on Linux")
+@by_root
+@on_linux
 def test_what_is_written_to_the_copy_is_not_in_the_machine_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     script = (

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.disk import snapshot
+from tests.marks import by_root
 from tests.trust.elsewhere.kits import Disk, hand_over
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.process, pytest.mark.skipif(os.geteuid() != 0, reason="takes root")]
+pytestmark = [pytest.mark.process, by_root]
 
 VARIABLES = {"XDG_CONFIG_HOME": "docker/certs.d", "DOCKER_CONFIG": "buildx"}
 

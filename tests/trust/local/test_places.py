@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.disk import snapshot
+from tests.marks import by_root
 from tests.trust.engines import nobody
 from tests.trust.machines import ANCHORS, DOCKER, Machine, entry
 from trusted_registry.trust import stores, whereabouts
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from trusted_registry.settings import Settings
     from trusted_registry.trust.row import Store
 
-by_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
 NAME = f"trusted-registry-{'a' * 16}"
 CONTENT = b"somebody's"
 
