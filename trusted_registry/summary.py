@@ -8,7 +8,7 @@ import ssl
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from trusted_registry import address
+from trusted_registry import address, installation
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import probe, users
@@ -105,7 +105,8 @@ def _registry(settings: Settings, engine: Engine) -> Registry:
         return Registry()
     role = found.role or "not ours"
     health = _health(settings, found) if found.state == "running" else "not running"
-    return Registry(found.state, role, found.image, found.port, health)
+    image = installation.known(settings.folder).image_name(found.image)
+    return Registry(found.state, role, image, found.port, health)
 
 
 def _health(settings: Settings, found: Running) -> str:

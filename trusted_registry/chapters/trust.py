@@ -17,7 +17,7 @@ from trusted_registry.settings import one_of
 from trusted_registry.trust import stores, whereabouts
 from trusted_registry.trust.clients import buildkit, containerd, macos
 from trusted_registry.trust.elsewhere import kit
-from trusted_registry.trust.local import anchor, daemon, here, ledger, overview, takeback
+from trusted_registry.trust.local import anchor, daemon, here, ledger, left, overview, takeback
 from trusted_registry.trust.local.here import EVERY, Choice
 from trusted_registry.trust.local.look import State
 
@@ -197,10 +197,23 @@ def remove(settings: Settings, edge: Edge, *, everyone: bool) -> None:
         tell(edge, f"removed: {place}")
     if not everyone:
         _tell_of_kits(settings, edge)
-    if not freed:
+    kept = tell_left(settings, engine, edge)
+    if not freed and not kept:
         edge.say("trust: there is none to take back")
-    elif not edge.dry and engine.here:
+    elif freed and not edge.dry and engine.here:
         _tell_refusals(freed, engine, edge)
+
+
+def tell_left(settings: Settings, engine: Engine, edge: Edge) -> bool:
+    """Name what still trusts this registry's authority, and the commands that take it; return whether there is any.
+
+    A dry run, which took nothing away, tells nothing.
+    """
+    found = [] if edge.dry else left.find(settings, engine, edge)
+    for command in dict.fromkeys(it.command for it in found):
+        places = [it.place for it in found if it.command == command]
+        edge.warn(f"still trusted, since this user's checkout did not write it: {', '.join(places)}. Do: {command}")
+    return bool(found)
 
 
 def _tell_of_kits(settings: Settings, edge: Edge) -> None:

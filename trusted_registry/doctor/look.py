@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from trusted_registry import address, run
+from trusted_registry import address, installation, run
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.doctor import trusts, wire
 from trusted_registry.doctor.facts import Disk, Facts, Kept, Proxy
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import ports, users
 from trusted_registry.registry import spec as specs
-from trusted_registry.trust.local import daemon, ledger
+from trusted_registry.trust.local import daemon, owned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -120,11 +120,7 @@ def _kept(settings: Settings) -> tuple[Kept, ...]:
 def _allowed(settings: Settings) -> tuple[str, ...]:
     """Return where this checkout had the engine use plain HTTP on an address of this machine."""
     own = address.all_own()
-    mine = [
-        it.value
-        for it in _unless(lambda: ledger.read(ledger.where())) or []
-        if it.by == str(settings.root) and it.store == daemon.STORE
-    ]
+    mine = [it.value for it in _unless(lambda: owned.entries(settings)) or [] if it.store == daemon.STORE]
     return tuple(value for value in mine if urlsplit(f"//{value}").hostname in own)
 
 
@@ -162,7 +158,10 @@ def _contained(facts: Facts, engine: Engine) -> Facts:
         return replace(facts, holder=_unless(lambda: engine.publisher(port)) or ports.listener(port))
     if container.role != "tls":
         return facts
-    wanted = specs.tls(facts.settings, container.image, _unless(lambda: engine.entry(container.image)) or ())
+    own = _unless(lambda: installation.known(facts.settings.folder)) or installation.NONE
+    shell = own.has_shell(container.image)
+    entry = _unless(lambda: engine.entry(container.image, shell=shell)) or ()
+    wanted = specs.tls(facts.settings, container.image, entry)
     edited = None
     if wanted.digest == container.digest:
         edited = next((path for path, text in wanted.written.items() if not _says(path, text)), None)

@@ -7,13 +7,12 @@ import dataclasses
 import http.client
 import ipaddress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry import address, files
+from trusted_registry import address, files, installation
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import images, ports, probe, users
+from trusted_registry.registry import images, ownership, ports, probe, users
 from trusted_registry.registry import spec as specs
 from trusted_registry.registry.answers import PortTaken
 
@@ -45,11 +44,11 @@ def tls(settings: Settings, engine: Engine, edge: Edge, meanwhile: Callable[[], 
     """
     if not edge.dry:
         _check_certificate(settings)
-    running = _own(settings, engine)
+    running = ownership.claimed(settings, engine, edge)
     if running and running.role == "plain":
         edge.say(f"{settings.container}: the plain HTTP registry gives way to the TLS one; its images stay")
     image = images.ensure(settings, engine, edge)
-    spec = specs.tls(settings, image, engine.entry(image))
+    spec = ownership.marked(specs.tls(settings, image, _entry(image, settings, engine)), settings, engine, edge)
     with _holder_named(spec, settings, engine):
         changed = _bring_up(spec, running, engine, edge, meanwhile)
     if edge.dry:
@@ -92,14 +91,16 @@ def plain(settings: Settings, engine: Engine, edge: Edge, *, lan: bool) -> bool:
             "There are users, and over plain HTTP everybody on the way could read their passwords.",
             cure="./inv registry.tls; or without a login: ./inv registry.user.list, then registry.user.remove each.",
         )
-    running = _own(settings, engine)
+    running = ownership.claimed(settings, engine, edge)
     if running and running.role == "tls":
         raise RegistryError(
             f"The TLS registry runs as {settings.container}; plain HTTP would be a step back.",
             cure="./inv registry.stop first, if that is what you want; images stay.",
         )
     image = images.ensure(settings, engine, edge)
-    spec = specs.plain(settings, image, engine.entry(image), lan=lan)
+    spec = ownership.marked(
+        specs.plain(settings, image, _entry(image, settings, engine), lan=lan), settings, engine, edge
+    )
     with _holder_named(spec, settings, engine):
         changed = _bring_up(spec, running, engine, edge)
     if changed and not edge.dry:
@@ -120,35 +121,21 @@ def stop(settings: Settings, engine: Engine, edge: Edge, *, purge: bool) -> bool
         True when there was something to take away.
 
     Raises:
-        RegistryError: The container is not ours.
+        RegistryError: The container, or when purging the volume, is not this installation's.
     """
-    running = _own(settings, engine)
+    running = (ownership.claimed if purge else ownership.container)(settings, engine, edge)
     if running or edge.dry:
         engine.remove(settings.container)
-    had_volume = purge and (edge.dry or engine.has_volume(settings.volume))
+    had_volume = purge and (edge.dry or engine.volume(settings.volume) is not None)
     if had_volume:
         engine.remove_volume(settings.volume)
+        if not edge.dry:
+            installation.forget_volume(settings.folder, settings.volume)
     return bool(running) or had_volume
 
 
-def _own(settings: Settings, engine: Engine) -> Running | None:
-    """Return this checkout's registry; one of somebody else's by the same name is left alone."""
-    running = engine.find(settings.container)
-    if running is None:
-        return None
-    another = f"Use another name: INVOKE_REGISTRY_CONTAINER=my-registry; or: docker rm --force {settings.container}"
-    if not running.ours:
-        raise RegistryError(
-            f"A container named {settings.container} exists (image {running.image}), and this project did not make it.",
-            cure=another,
-        )
-    given = [Path(path) for name, path in engine.bound() if name == settings.container]
-    foreign = next((path.parent for path in given if not path.is_relative_to(settings.folder)), None)
-    if foreign:
-        raise RegistryError(
-            f"The registry {settings.container} is another checkout's: it serves what is in {foreign}.", cure=another
-        )
-    return running
+def _entry(image: str, settings: Settings, engine: Engine) -> tuple[str, ...]:
+    return engine.entry(image, shell=installation.known(settings.folder).has_shell(image))
 
 
 def _bring_up(
@@ -178,7 +165,7 @@ def check_port(settings: Settings, engine: Engine, edge: Edge) -> None:
     """
     if edge.dry:
         return
-    running = _own(settings, engine)
+    running = ownership.claimed(settings, engine, edge)
     ours = running is not None and running.state == "running" and running.port == settings.port
     if not ours and ports.taken(settings.listen, settings.port):
         raise ports.held(settings.port, settings, engine)
@@ -278,7 +265,10 @@ def renewed(settings: Settings, running: Running, engine: Engine, edge: Edge) ->
     Raises:
         RegistryError: As of `tls`.
     """
-    here = dataclasses.replace(settings, port=running.port or settings.port, listen=running.listen, image=running.image)
+    # By its name, an image that was made here may be another one by now.
+    made_here = running.image.startswith(images.NAMESPACE)
+    image = settings.image if made_here else running.image
+    here = dataclasses.replace(settings, port=running.port or settings.port, listen=running.listen, image=image)
     return tls(here, engine, edge)
 
 
@@ -305,6 +295,9 @@ def refresh(settings: Settings, edge: Edge, *, stale_only: bool = False) -> bool
         return False
     running = engine.find(settings.container)
     if not running or running.role != "tls" or running.state != "running":
+        return False
+    if not ownership.is_own(running, settings, engine):
+        edge.warn(f"The registry {settings.container} is another checkout's, so it was not restarted.")
         return False
     endpoint = probe.Endpoint(running.listen or settings.address, running.port or settings.port)
     if edge.dry:
