@@ -38,7 +38,7 @@ class MadeImage:
     reference: str
     origin: str
     instead_of: str
-    shell: bool
+    with_shell: bool
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Installation:
 
     def has_shell(self, image: str) -> bool:
         """Whether an image was made here with a shell."""
-        return image in self.images and self.images[image].shell
+        return image in self.images and self.images[image].with_shell
 
     def image_name(self, image: str) -> str:
         """Return the name of an image that was made here; of any other, the text itself."""
@@ -111,7 +111,7 @@ def _parsed(said: dict[str, Any]) -> Installation:
 
 def _is_sound(image: MadeImage) -> bool:
     texts = (image.reference, image.origin, image.instead_of)
-    return isinstance(image.shell, bool) and all(isinstance(text, str) and text.isprintable() for text in texts)
+    return isinstance(image.with_shell, bool) and all(isinstance(text, str) and text.isprintable() for text in texts)
 
 
 def known(folder: Path) -> Installation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from trusted_registry import given, run
+from trusted_registry import given, installation, run
 from trusted_registry.certificate import inspect, issue, openssl, rules
 from trusted_registry.errors import RegistryError
 from trusted_registry.settings import MAX_SERVER_DAYS, TOOLS, one_of, whole
@@ -26,6 +26,7 @@ def make(settings: Settings, edge: Edge, *, self_signed: bool, force: bool, tool
     """Make what is missing."""
     if tool:
         settings = dataclasses.replace(settings, tool=one_of("--tool", tool, TOOLS))
+    installation.ensure(settings.folder, edge)
     changed = issue.ensure(settings, edge, self_signed=self_signed, force=force)
     given.keep(settings, edge)
     tell_certificate(settings, edge, "made" if changed else "already there", names=changed)

@@ -107,7 +107,7 @@ def _packaged(settings: Settings, engine: Engine, edge: Edge) -> str:
     labels = f'LABEL {ORIGIN_LABEL}="{origin}" {INSTEAD_LABEL}="{settings.image}"'
     labels += f' {SHELL_LABEL}="/bin/sh"' if shell else ""
     made = engine.import_image(reference, tar, ('ENTRYPOINT ["/bin/registry"]', labels))
-    noted = MadeImage(reference, origin, settings.image, shell=shell is not None)
+    noted = MadeImage(reference, origin, settings.image, with_shell=shell is not None)
     installation.note_image(settings.folder, made, noted)
     edge.say(f"image: {reference}, made from {origin}, since {settings.image} could not be pulled")
     return made

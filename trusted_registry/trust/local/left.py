@@ -102,7 +102,8 @@ def _trusting(store: Store, trusted: Subject, where: Where, *, asked: bool) -> I
 def _with_hosts(path: Path) -> list[Path]:
     """Return a file and the hosts.toml beside it that names it: containerd fails on one without the other."""
     beside = path.with_name("hosts.toml")
-    return [path, beside] if str(path).encode() in (look.content(beside) or b"") else [path]
+    named = f"{path.parent.name}/{path.name}".encode() in (look.content(beside) or b"")
+    return [path, beside] if named else [path]
 
 
 def _by_name(folder: Path, name: str) -> list[Path]:
