@@ -35,6 +35,7 @@ class Host:
     port: int = PORT
     name: str = NAME
     more: dict[str, str] = field(default_factory=dict)
+    root: Path = ROOT
 
     @property
     def certs(self) -> Path:
@@ -70,7 +71,7 @@ class Host:
         environ = {**os.environ, **self.environ, **variables}
         done = subprocess.run(
             argv,
-            cwd=ROOT,
+            cwd=self.root,
             env=environ,
             stdin=subprocess.DEVNULL,
             capture_output=True,
