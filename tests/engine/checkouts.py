@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import io
 import shutil
-import subprocess
 import tarfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
+from tests.history import ROOT, archive
 
-ROOT = Path(__file__).parent.parent.parent
-BEFORE_IDS = "436f26f"
-"""Last commit whose containers, volumes and ledger carry no id of an installation."""
+if TYPE_CHECKING:
+    from pathlib import Path
+
 CODE = ("trusted_registry", "templates", "tasks.py", "invoke.yaml", "pyproject.toml")
-
-
-def archive(commit: str = BEFORE_IDS) -> bytes:
-    """Return a commit's files as a tar; without the commit, as in a shallow clone, the test fails and says so."""
-    done = subprocess.run(["git", "-C", str(ROOT), "archive", commit], capture_output=True, check=False)
-    if done.returncode:
-        pytest.fail(
-            f"The commit {commit} is not in this clone, and an installation of it is to be adopted: "
-            f"git fetch --unshallow ({done.stderr.decode(errors='replace').strip()})"
-        )
-    return done.stdout
 
 
 def earlier(folder: Path) -> Path:
