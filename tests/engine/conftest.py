@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 import docker
 import pytest
 
-from trusted_registry import address
+from trusted_registry import address, installation
+from trusted_registry.defaults import DEFAULTS
+from trusted_registry.errors import RegistryError
+from trusted_registry.installation import MadeImage
 from trusted_registry.registry import prove
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent.parent
 PORT = 8444
 NAME = "trusted-registry-test"
+KEPT = "trusted-registry-test/kept:1"
+"""Name of the registry's image while the tests run, where it was made from a package."""
 
 
 @dataclass
@@ -128,35 +133,62 @@ def clear(host: Host, client: docker.DockerClient) -> None:
         client.containers.get(host.name).remove(force=True)
     with contextlib.suppress(docker.errors.NotFound):
         client.volumes.get(host.name).remove()
+    with contextlib.suppress(RegistryError):
+        for image in installation.known(host.certs).images:
+            with contextlib.suppress(docker.errors.APIError):  # it is kept for all, or gone
+                client.images.remove(image)
     shutil.rmtree(host.certs, ignore_errors=True)
 
 
+def note(host: Host, client: docker.DockerClient) -> None:
+    """Have an installation that made its image already: to make it anew for each test takes its time."""
+    with contextlib.suppress(docker.errors.ImageNotFound):
+        id_ = str(client.images.get(KEPT).id)
+        made = MadeImage(KEPT, "a package", DEFAULTS["registry"]["image"], with_shell=True)
+        installation.note_image(host.certs, id_, made)
+
+
 @pytest.fixture
-def host(tmp_path: Path, client: docker.DockerClient) -> Iterator[Host]:
-    """This machine with nothing on it yet."""
+def host(tmp_path: Path, client: docker.DockerClient, registry_image: str) -> Iterator[Host]:
+    """This machine with nothing on it yet but the registry's image."""
+    assert registry_image
     made = Host(tmp_path, tmp_path / "state")
     clear(made, client)
+    note(made, client)
     yield made
     clear(made, client)
 
 
 @pytest.fixture(scope="module")
-def standing(tmp_path_factory: pytest.TempPathFactory, client: docker.DockerClient) -> Iterator[Host]:
+def standing(
+    tmp_path_factory: pytest.TempPathFactory, client: docker.DockerClient, registry_image: str
+) -> Iterator[Host]:
     """This machine with everything up; for tests that leave it as they found it."""
     folder = tmp_path_factory.mktemp("standing")
     made = Host(folder, folder / "state", port=PORT + 1, name=f"{NAME}-standing")
+    assert registry_image
     clear(made, client)
+    note(made, client)
     made.inv("up")
     yield made
     clear(made, client)
 
 
 @pytest.fixture(scope="session")
-def registry_image(tmp_path_factory: pytest.TempPathFactory, client: docker.DockerClient) -> str:
-    """The image that `up` uses on this machine: pulled, or made from the distribution's package."""
+def registry_image(tmp_path_factory: pytest.TempPathFactory, client: docker.DockerClient) -> Iterator[str]:
+    """The image that `up` uses on this machine: pulled, or made from the distribution's package and kept for all."""
     folder = tmp_path_factory.mktemp("image")
     made = Host(folder, folder / "state", name=f"{NAME}-image")
+    clear(made, client)
     made.inv("up")
     image = str(made.status()["registry"]["image"])
+    kept = list(installation.known(made.certs).images)
+    for id_ in kept:  # by two names, so that a purge leaves it
+        repository, tag = KEPT.split(":")
+        assert client.images.get(id_).tag(repository, tag=tag)
+        assert client.images.get(id_).tag(repository, tag=f"{tag}-too")
     clear(made, client)
-    return image
+    yield KEPT if kept else image
+    for _ in kept:
+        client.images.remove(KEPT)
+        client.images.remove(f"{KEPT}-too", force=True)

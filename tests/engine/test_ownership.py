@@ -20,7 +20,7 @@ from tests.engine.checkouts import brought_up_to_date, earlier
 from tests.engine.conftest import NAME, ROOT, Host, clear
 from tests.engine.test_refusals import UNREACHABLE
 from trusted_registry import installation
-from trusted_registry.registry import probe
+from trusted_registry.registry import layer, probe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +81,14 @@ def _inspect(client: docker.DockerClient, name: str) -> dict[str, object]:
 def _volumes(client: docker.DockerClient, name: str) -> list[str]:
     mounts = client.containers.get(name).attrs["Mounts"]
     return [mount["Name"] for mount in mounts if mount["Type"] == "volume"]
+
+
+def _push(host: Host, client: docker.DockerClient) -> None:
+    """Push an image of this machine's user."""
+    repository = f"{host.reference}/mine"
+    client.api.import_image_from_data(layer.random_tar(), repository=repository, tag="1")
+    assert "error" not in client.images.push(repository, tag="1")
+    client.images.remove(f"{repository}:1")
 
 
 # Images
@@ -146,10 +154,7 @@ def test_a_second_installation_never_has_the_first_one_s_volume_whichever_cure_i
     host: Host, second: Host, client: docker.DockerClient
 ) -> None:
     host.inv("up")
-    image = f"{host.reference}/mine:1"
-    client.images.get(next(iter(installation.known(host.certs).images), "registry:3")).tag(image)
-    assert "error" not in client.images.push(image)
-    client.images.remove(image)
+    _push(host, client)
     (host.certs / "users").mkdir(mode=0o700)
     (host.certs / "users" / "htpasswd").write_text(f"ada:$2y$10${'a' * 53}\n")
     host.inv("registry.tls")
@@ -249,11 +254,7 @@ def test_a_registry_of_an_older_version_is_adopted_with_its_images_and_goes_whol
     first: str, old: Host, client: docker.DockerClient, tmp_path: Path
 ) -> None:
     old.inv("up")
-    said = json.loads(old.inv("status", "--json"))
-    image = f"{old.reference}/mine:1"
-    client.images.get(said["registry"]["image"]).tag(image)
-    assert "error" not in client.images.push(image)
-    client.images.remove(image)
+    _push(old, client)
     assert not (old.certs / installation.FILE).exists()
 
     brought_up_to_date(old.root)
