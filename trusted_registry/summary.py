@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from trusted_registry import address, installation
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import probe, users
+from trusted_registry.registry import ownership, probe, users
 from trusted_registry.trust.local import here, overview
 
 if TYPE_CHECKING:
@@ -103,6 +103,8 @@ def _registry(settings: Settings, engine: Engine) -> Registry:
     found = engine.find(settings.container)
     if found is None:
         return Registry()
+    if ownership.is_another_s(found, settings):
+        return Registry(found.state, "another checkout's", found.image, found.port, "not this checkout's")
     role = found.role or "not ours"
     health = _health(settings, found) if found.state == "running" else "not running"
     image = installation.known(settings.folder).image_name(found.image)

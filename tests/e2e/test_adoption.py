@@ -126,3 +126,25 @@ def _goes_whole(registry: Host, client: Host, reference: str, pushed: str) -> No
     left = registry.does("find", f"{MOVED}/certs", "-type", "f", "-not", "-name", ".*").out
     assert left == ""
     is_refused(client, reference, "connection refused")
+
+
+def test_what_root_s_run_wrote_is_named_to_the_user_who_purges_with_the_command_that_takes_it(registry: Host) -> None:
+    nothing = _stores(registry)
+    registry.inv("up", user="root")
+    registry.inv("trust.linux", "--only", "podman,system", user="root")
+    reference = f"{registry.address}/app:1"
+    push(registry, reference)
+    named = f"/etc/docker/certs.d/{registry.address}/ca.crt"
+
+    done = registry.inv("down", "--purge", "--yes")
+    assert "Images, keys and certificates are gone." in done.said, done
+    for place in (named, f"/etc/containers/certs.d/{registry.address}/ca.crt", "/usr/local/share/ca-certificates/"):
+        assert place in done.said, done
+    assert "sudo ./inv trust.remove" in done.said, done
+    assert VOLUME not in registry.does("docker", "volume", "ls", "--quiet").out.split()
+    registry.does("test", "-f", named)
+
+    registry.inv("trust.remove", user="root")
+    assert _stores(registry) == nothing
+    registry.inv("down", "--purge", "--yes")
+    assert "There is nothing to remove" in registry.inv("down", "--purge", "--yes").said

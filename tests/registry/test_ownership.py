@@ -13,7 +13,9 @@ from tests import forge, loopback
 from tests.disk import snapshot
 from tests.recorder import Recorder
 from tests.registry.engines import OnLoopback, as_engine, container
-from trusted_registry import installation
+from tests.trust.engines import nobody
+from trusted_registry import installation, summary
+from trusted_registry.doctor import look, trusts
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
 from trusted_registry.registry import ownership, ports, serve
@@ -264,6 +266,25 @@ def test_a_volume_is_adopted_where_a_person_says_so_and_not_one_of_another_insta
         ownership.adopt_volume(dataclasses.replace(settings, volume="theirs"), as_engine(engine), edge)
 
 
+def test_no_volume_is_adopted_beside_a_container_of_somebody_else_s(
+    settings: Settings, engine: OnLoopback, edge: Recorder
+) -> None:
+    engine.volumes, engine.running = {"trusted-registry": ""}, container(role=None, volume="trusted-registry")
+    before = snapshot(settings.root)
+    with pytest.raises(RegistryError, match="this project did not make it"):
+        ownership.adopt_volume(settings, as_engine(engine), edge)
+    assert snapshot(settings.root) == before
+
+
+def test_an_adopted_volume_that_another_installation_made_anew_is_that_one_s(
+    settings: Settings, engine: OnLoopback
+) -> None:
+    installation.adopt(settings.folder, volume="trusted-registry")
+    engine.volumes = {"trusted-registry": ANOTHER}
+    for task in ACTS:
+        assert "did not make it" in _refused(task, settings, engine).message
+
+
 def test_an_adopted_volume_that_is_gone_is_adopted_no_more(
     settings: Settings, engine: OnLoopback, edge: Recorder
 ) -> None:
@@ -283,6 +304,25 @@ def test_a_volume_that_another_makes_in_between_is_not_used(
     with pytest.raises(RegistryError, match="did not make it"):
         ACTS["registry.tls"](settings, engine, edge)
     assert engine.done == []
+
+
+# What people are told
+
+
+@pytest.mark.process
+def test_status_and_doctor_take_another_s_registry_for_another_s(
+    settings: Settings, engine: OnLoopback, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ACTS["registry.tls"](settings, engine, edge)
+    assert summary._registry(settings, as_engine(engine)).role == "tls"
+    engine.running = dataclasses.replace(container(), installation=ANOTHER)
+    found = summary._registry(settings, as_engine(engine))
+    assert (found.role, found.health) == ("another checkout's", "not this checkout's")
+    monkeypatch.setattr(trusts, "add", lambda facts, *_: facts)
+    engine.info = nobody().info  # type: ignore[attr-defined]
+    facts = look.local(settings, as_engine(engine), None)
+    assert facts.container
+    assert not facts.container.ours
 
 
 # Cures

@@ -16,7 +16,7 @@ from trusted_registry.certificate import inspect, issue
 from trusted_registry.doctor import trusts, wire
 from trusted_registry.doctor.facts import Disk, Facts, Kept, Proxy
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import ports, users
+from trusted_registry.registry import ownership, ports, users
 from trusted_registry.registry import spec as specs
 from trusted_registry.trust.local import daemon, owned
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TypeVar
 
+    from trusted_registry.registry.answers import Running
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
 
@@ -45,7 +46,7 @@ def local(settings: Settings, engine: Engine, engineless: RegistryError | None, 
         engineless: Why none answers.
         client: Name of the one store of trust to look at; all that are found by default.
     """
-    container = _unless(lambda: engine.find(settings.container))
+    container = _unless(lambda: _container(settings, engine))
     plain = container is not None and container.role == "plain"
     if container and container.ours:
         port = container.port or settings.port
@@ -85,6 +86,12 @@ def remote(settings: Settings, engine: Engine, host: str, port: int, client: str
         wire=wire.ask(host, port, facts.anchor.path if facts.anchor else None, now),
     )
     return trusts.add(facts, engine, client)
+
+
+def _container(settings: Settings, engine: Engine) -> Running | None:
+    """Return the registry's container; without a role where it is another checkout's, as one of anybody's."""
+    found = engine.find(settings.container)
+    return replace(found, role=None) if found and ownership.is_another_s(found, settings) else found
 
 
 def _unless(ask: Callable[[], T]) -> T | None:

@@ -66,6 +66,11 @@ def container(settings: Settings, engine: Engine, edge: Edge) -> Running | None:
     return running
 
 
+def is_another_s(running: Running, settings: Settings) -> bool:
+    """Whether a container carries the id of another installation than the one here."""
+    return running.installation not in ("", installation.known(settings.folder).id)
+
+
 def is_own(running: Running, settings: Settings, engine: Engine) -> bool:
     """Whether a container is this installation's: by its id, by adoption, or by the files that it was given."""
     own = installation.read(settings.folder)
@@ -150,7 +155,9 @@ def _is_free(port: int, settings: Settings, engine: Engine) -> bool:
 def owns(volume: Volume, settings: Settings) -> bool:
     """Whether a volume is this installation's: by its id, or by adoption."""
     own = installation.known(settings.folder)
-    return volume.name in own.volumes or bool(own.id and volume.installation == own.id)
+    if volume.installation:
+        return volume.installation == own.id
+    return volume.name in own.volumes
 
 
 def check_volume(settings: Settings, engine: Engine, running: Running | None) -> None:
@@ -199,6 +206,7 @@ def adopt_volume(settings: Settings, engine: Engine, edge: Edge) -> None:
     Raises:
         RegistryError: Another installation made it, or a container of somebody else's uses it.
     """
+    container(settings, engine, edge)
     found = engine.volume(settings.volume)
     if found is None or owns(found, settings):
         return
