@@ -26,8 +26,9 @@ def make(settings: Settings, edge: Edge, *, self_signed: bool, force: bool, tool
     """Make what is missing."""
     if tool:
         settings = dataclasses.replace(settings, tool=one_of("--tool", tool, TOOLS))
-    installation.ensure(settings.folder, edge)
+    installation.read(settings.folder)  # a damaged one is told before anything is made
     changed = issue.ensure(settings, edge, self_signed=self_signed, force=force)
+    installation.ensure(settings.folder, edge)
     given.keep(settings, edge)
     tell_certificate(settings, edge, "made" if changed else "already there", names=changed)
 
