@@ -116,6 +116,26 @@ def test_the_registry_of_an_older_version_is_adopted_with_its_volume(
     )
 
 
+def test_a_volume_that_two_registries_of_an_older_version_share_is_neither_s_until_one_lets_go(
+    settings: Settings, engine: OnLoopback, edge: Recorder
+) -> None:
+    engine.running, engine.volumes = OLD, {"trusted-registry": ""}
+    engine.held = {"trusted-registry": ["my-registry"]}
+    with pytest.raises(RegistryError, match="the container my-registry uses it") as caught:
+        ACTS["down --purge"](settings, engine, edge)
+    assert (engine.done, engine.volumes) == ([], {"trusted-registry": ""})
+    assert "or have my-registry use another one first" in caught.value.cure
+    elsewhere = dataclasses.replace(settings, volume="second")
+    assert ACTS["registry.tls"](elsewhere, engine, edge)
+    assert "second" in engine.volumes
+    engine.running, engine.held = OLD, {}
+    ownership.adopt_volume(settings, as_engine(engine), edge)
+        None,
+        True,
+    )
+    assert ownership.claimed(settings, as_engine(engine), edge)
+
+
 def test_the_basic_registry_of_an_older_version_is_adopted_too(
     settings: Settings, engine: OnLoopback, edge: Recorder
 ) -> None:

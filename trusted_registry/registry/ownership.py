@@ -62,7 +62,7 @@ def container(settings: Settings, engine: Engine, edge: Edge) -> Running | None:
     if not is_own(running, settings, engine):
         raise _foreign(running, settings, engine)
     if not edge.dry:
-        _adopt(running, settings)
+        _adopt(running, settings, engine)
     return running
 
 
@@ -105,12 +105,19 @@ def _shows_ours(running: Running, settings: Settings) -> bool:
         return False
 
 
-def _adopt(running: Running, settings: Settings) -> None:
+def _adopt(running: Running, settings: Settings, engine: Engine) -> None:
+    """Note a container of a version before ids, and its volume unless another container has that too."""
     own = installation.read(settings.folder)
     if running.installation and own is None:  # the file was lost, and the container still tells
         own = installation.restore(settings.folder, running.installation)
     if not running.installation and not (own and running.id in own.containers):
-        installation.adopt(settings.folder, volume=running.volume, container=running.id)
+        alone = not _others(running.volume, settings, engine)
+        installation.adopt(settings.folder, volume=running.volume if alone else "", container=running.id)
+
+
+def _others(volume: str, settings: Settings, engine: Engine) -> list[str]:
+    """Return the containers besides the registry's own that a volume is given to."""
+    return [name for name in engine.holders(volume) if name != settings.container]
 
 
 def _foreign(running: Running, settings: Settings, engine: Engine) -> RegistryError:
@@ -172,16 +179,18 @@ def check_volume(settings: Settings, engine: Engine, running: Running | None) ->
         RegistryError: Somebody else made it, or nobody knows who did: its images are not this registry's to serve.
     """
     found = engine.volume(settings.volume)
-    adopted = running is not None and not running.installation and running.volume == settings.volume
-    if found is None or owns(found, settings) or adopted:
+    if found is None or owns(found, settings):
         return
-    holders = engine.holders(found.name)
+    holders = _others(found.name, settings, engine)
+    if running and not running.installation and running.volume == found.name and not holders:
+        return
     by = f"; the container {', '.join(holders)} uses it" if holders else ""
     other = f"Use another one: {settings.command('up', volume=_free_name(engine))}"
+    release = f"; or have {', '.join(holders)} use another one first"
     claim = f"; or, if its images are this registry's: {settings.command('up --adopt')}"
     raise RegistryError(
         f"A volume named {found.name} exists, and this installation did not make it{by}. It was left alone.",
-        cure=other if found.installation or holders else f"{other}{claim}",
+        cure=f"{other}{'' if found.installation else release if holders else claim}",
     )
 
 
@@ -210,8 +219,7 @@ def adopt_volume(settings: Settings, engine: Engine, edge: Edge) -> None:
     found = engine.volume(settings.volume)
     if found is None or owns(found, settings):
         return
-    holders = [name for name in engine.holders(found.name) if name != settings.container]
-    if found.installation or holders:
+    if found.installation or _others(found.name, settings, engine):
         check_volume(settings, engine, None)
     if not edge.dry:
         installation.adopt(settings.folder, volume=found.name)
