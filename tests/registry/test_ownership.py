@@ -130,9 +130,6 @@ def test_a_volume_that_two_registries_of_an_older_version_share_is_neither_s_unt
     assert "second" in engine.volumes
     engine.running, engine.held = OLD, {}
     ownership.adopt_volume(settings, as_engine(engine), edge)
-        None,
-        True,
-    )
     assert ownership.claimed(settings, as_engine(engine), edge)
 
 
