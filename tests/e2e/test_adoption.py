@@ -111,8 +111,7 @@ def _is_no_clone_s(registry: Host, trusted: str) -> None:
 
 def _goes_whole(registry: Host, client: Host, reference: str, pushed: str) -> None:
     """Insist that the checkout takes it along to another path, and there all of it away."""
-    registry.does("mv", HOME, MOVED)
-    registry.does("mkdir", HOME)  # where commands of the lab begin
+    registry.does("sh", "-c", f"mv {HOME} {MOVED} && mkdir {HOME}")  # the lab's commands begin in that folder
     done = _inv(registry, MOVED, "up")
     assert (done.code, "another checkout's" in done.said) == (0, False), done
     assert pull(client, reference) == pushed
