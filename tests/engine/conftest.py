@@ -183,12 +183,16 @@ def registry_image(tmp_path_factory: pytest.TempPathFactory, client: docker.Dock
     made.inv("up")
     image = str(made.status()["registry"]["image"])
     kept = list(installation.known(made.certs).images)
-    for id_ in kept:  # by two names, so that a purge leaves it
-        repository, tag = KEPT.split(":")
-        assert client.images.get(id_).tag(repository, tag=tag)
-        assert client.images.get(id_).tag(repository, tag=f"{tag}-too")
-    clear(made, client)
-    yield KEPT if kept else image
-    for _ in kept:
-        client.images.remove(KEPT)
-        client.images.remove(f"{KEPT}-too", force=True)
+    with contextlib.suppress(docker.errors.NotFound):
+        client.containers.get(f"{NAME}-keeps").remove()  # of a run that was killed
+    with contextlib.ExitStack() as stack:
+        for id_ in kept[:1]:
+            repository, tag = KEPT.split(":")
+            assert client.images.get(id_).tag(repository, tag=tag)
+            with contextlib.suppress(docker.errors.ImageNotFound):
+                client.images.remove(installation.known(made.certs).image_name(id_))  # so that it has one name
+            stack.callback(client.images.remove, KEPT)
+            holder = client.containers.create(KEPT, name=f"{NAME}-keeps", command=["--version"])  # through a purge
+            stack.callback(holder.remove)
+        clear(made, client)
+        yield KEPT if kept else image
