@@ -411,12 +411,12 @@ def trust_nodes(
 # All of it at once
 
 
-@task(help=STAYS_WITH_PORT)
-def up(c: Context, address: str = UNSAID, names: str = UNSAID, port: str = UNSAID) -> None:
+@task(help=STAYS_WITH_PORT | {"adopt": "Take a volume that is there, and no other installation's, with its images."})
+def up(c: Context, address: str = UNSAID, names: str = UNSAID, port: str = UNSAID, adopt: bool = False) -> None:
     """Do it all: certificate, registry, trust, and the proof."""
     from trusted_registry.chapters import whole
 
-    whole.up(_settings(c, address=address, names=names, port=port), _terminal(c))
+    whole.up(_settings(c, address=address, names=names, port=port), _terminal(c), adopt=adopt)
 
 
 @task(help={"json": "Print JSON, for programs."})

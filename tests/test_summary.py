@@ -11,12 +11,12 @@ import pytest
 
 from tests.disk import snapshot
 from tests.recorder import Recorder
-from trusted_registry import summary
+from trusted_registry import installation, summary
 from trusted_registry.chapters import doctor, users, whole
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import connection
 from trusted_registry.registry import engine as engines
-from trusted_registry.registry.answers import AccessDenied
+from trusted_registry.registry.answers import AccessDenied, Volume
 from trusted_registry.trust.local import ledger
 
 if TYPE_CHECKING:
@@ -126,6 +126,10 @@ class _Empty:
         """Have the volumes that were given."""
         return name in self._volumes
 
+    def volume(self, name: str) -> Volume | None:
+        """Return those, which this installation adopted."""
+        return Volume(name, "") if name in self._volumes else None
+
 
 def _purged(settings: Settings, engine: _Empty, monkeypatch: pytest.MonkeyPatch) -> Recorder:
     """Return what a purge said and asked that nobody agreed to."""
@@ -154,4 +158,6 @@ def test_a_purge_asks_where_anything_is_left(
     if left == "trust":
         monkeypatch.setattr(ledger, "read", lambda _: [ledger.entry("docker", settings.root, b"", by=settings.root)])
     volumes = (settings.volume,) if left == "a volume" else ()
+    if volumes:
+        installation.adopt(settings.folder, volume=settings.volume)
     assert len(_purged(settings, _Empty(volumes), monkeypatch).asked) == 1

@@ -117,10 +117,10 @@ def _make(folder: Path, mode: int) -> None:
         os.umask(umask)
 
 
-def write(path: Path, content: bytes, mode: int = PUBLIC_FILE) -> None:
+def write(path: Path, content: bytes, mode: int = PUBLIC_FILE, *, like: Path | None = None) -> None:
     """Put a file in place in one step: whoever looks sees the old one or the new one, whole, with its mode.
 
-    As root, what is put in another user's file's place stays that user's.
+    As root, what is put in another user's file's place stays that user's; or it gets the owner of `like`.
 
     Raises:
         RegistryError: The disk is full, read-only or not ours; what was there before still is.
@@ -130,7 +130,7 @@ def write(path: Path, content: bytes, mode: int = PUBLIC_FILE) -> None:
     with explained(path):
         _clear_parts(path.parent)
         try:
-            with _written_new(part, content, mode, like=path):
+            with _written_new(part, content, mode, like=like or path):
                 part.replace(path)
         except BaseException:
             part.unlink(missing_ok=True)
@@ -169,7 +169,7 @@ def _keep_owner(handle: int, path: Path) -> None:
     """Give what root is to put in a file's place to whom that file belongs."""
     with contextlib.suppress(FileNotFoundError):
         old = path.lstat()
-        if os.geteuid() == 0 and stat.S_ISREG(old.st_mode):
+        if os.geteuid() == 0 and (stat.S_ISREG(old.st_mode) or stat.S_ISDIR(old.st_mode)):
             os.fchown(handle, old.st_uid, old.st_gid)
 
 

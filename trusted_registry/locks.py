@@ -44,9 +44,11 @@ def hold(path: Path, patience: float) -> FileLock:
 
 def let_go(lock: FileLock, path: Path) -> None:
     """Take a lock's file away while it is still held, and let go of it."""
-    with contextlib.suppress(OSError):
-        path.unlink()
-    lock.release()
+    try:
+        with contextlib.suppress(OSError):
+            path.unlink()
+    finally:
+        lock.release()
 
 
 def new_file(path: Path, mode: int) -> int:

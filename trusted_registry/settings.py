@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,6 +81,18 @@ class Settings:
         names = ("--names", ",".join(self.names)) if self.names else ()
         port = ("--port", str(self.port)) if self.port != 443 else ()  # noqa: PLR2004 - the port of HTTPS
         return ("--address", self.address, *names, *port)
+
+    def command(self, task: str, *, container: str = "", volume: str = "") -> str:
+        """Return a command about this registry, or about one of other names, with the variables that it needs."""
+        default = DEFAULTS["registry"]
+        container, volume = container or self.container, volume or self.volume
+        variables = {
+            "INVOKE_CERTIFICATE_FOLDER": "" if self.folder == self.root / "certs" else str(self.folder),
+            "INVOKE_REGISTRY_CONTAINER": "" if container == default["container"] else container,
+            "INVOKE_REGISTRY_VOLUME": "" if volume == default["volume"] else volume,
+        }
+        set_ = [f"{name}={shlex.quote(value)} " for name, value in variables.items() if value]
+        return f"{''.join(set_)}./inv {task}"
 
 
 def load(  # noqa: PLR0913 - a setting comes from as many places

@@ -8,10 +8,10 @@ import ssl
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from trusted_registry import address
+from trusted_registry import address, installation
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import probe, users
+from trusted_registry.registry import ownership, probe, users
 from trusted_registry.trust.local import here, overview
 
 if TYPE_CHECKING:
@@ -103,9 +103,12 @@ def _registry(settings: Settings, engine: Engine) -> Registry:
     found = engine.find(settings.container)
     if found is None:
         return Registry()
+    if ownership.is_another_s(found, settings):
+        return Registry(found.state, "another checkout's", found.image, found.port, "not this checkout's")
     role = found.role or "not ours"
     health = _health(settings, found) if found.state == "running" else "not running"
-    return Registry(found.state, role, found.image, found.port, health)
+    image = installation.known(settings.folder).image_name(found.image)
+    return Registry(found.state, role, image, found.port, health)
 
 
 def _health(settings: Settings, found: Running) -> str:

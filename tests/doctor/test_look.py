@@ -55,8 +55,9 @@ class Talks:
         """Return what containers were given."""
         return list(self._bound)
 
-    def entry(self, _image: str) -> tuple[str, ...]:
+    def entry(self, _image: str, *, shell: bool = False) -> tuple[str, ...]:
         """Know of no shell in it."""
+        assert not shell
         return ()
 
     def publisher(self, _port: int) -> str | None:

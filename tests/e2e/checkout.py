@@ -7,6 +7,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
+from tests import history
 from tests.e2e.trouble import LabError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +42,17 @@ def archive() -> bytes:
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for path in (*folders, *listed):
             tar.add(ROOT / path, f"{HOME.lstrip('/')}/{path}", recursive=False, filter=_as_dev)
+    return buffer.getvalue()
+
+
+def earlier() -> bytes:
+    """Return the last version without ids of installations in the same way."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=io.BytesIO(history.archive())) as old, tarfile.open(fileobj=buffer, mode="w") as tar:
+        for member in old:
+            content = old.extractfile(member)
+            member.name = f"{HOME.lstrip('/')}/{member.name}"
+            tar.addfile(_as_dev(member), content)
     return buffer.getvalue()
 
 

@@ -16,7 +16,10 @@ import docker
 import pytest
 
 from tests import alone
-from trusted_registry import address
+from trusted_registry import address, installation
+from trusted_registry.defaults import DEFAULTS
+from trusted_registry.errors import RegistryError
+from trusted_registry.installation import MadeImage
 from trusted_registry.registry import prove
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent.parent
 PORT = 8444
 NAME = "trusted-registry-test"
+KEPT = "trusted-registry-test/kept:1"
+"""Name of the registry's image while the tests run, where it was made from a package."""
 
 
 @dataclass
@@ -36,6 +41,7 @@ class Host:
     port: int = PORT
     name: str = NAME
     more: dict[str, str] = field(default_factory=dict)
+    root: Path = ROOT
 
     @property
     def certs(self) -> Path:
@@ -71,7 +77,7 @@ class Host:
         environ = {**os.environ, **self.environ, **variables}
         done = subprocess.run(
             argv,
-            cwd=ROOT,
+            cwd=self.root,
             env=environ,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -136,35 +142,66 @@ def clear(host: Host, client: docker.DockerClient) -> None:
         client.containers.get(host.name).remove(force=True)
     with contextlib.suppress(docker.errors.NotFound):
         client.volumes.get(host.name).remove()
+    with contextlib.suppress(RegistryError):
+        for image in installation.known(host.certs).images:
+            with contextlib.suppress(docker.errors.APIError):  # it is kept for all, or gone
+                client.images.remove(image)
     shutil.rmtree(host.certs, ignore_errors=True)
 
 
+def note(host: Host, client: docker.DockerClient) -> None:
+    """Have an installation that made its image already: to make it anew for each test takes its time."""
+    with contextlib.suppress(docker.errors.ImageNotFound):
+        id_ = str(client.images.get(KEPT).id)
+        made = MadeImage(KEPT, "a package", DEFAULTS["registry"]["image"], with_shell=True)
+        installation.note_image(host.certs, id_, made)
+
+
 @pytest.fixture
-def host(tmp_path: Path, client: docker.DockerClient) -> Iterator[Host]:
-    """This machine with nothing on it yet."""
+def host(tmp_path: Path, client: docker.DockerClient, registry_image: str) -> Iterator[Host]:
+    """This machine with nothing on it yet but the registry's image."""
+    assert registry_image
     made = Host(tmp_path, tmp_path / "state")
     clear(made, client)
+    note(made, client)
     yield made
     clear(made, client)
 
 
 @pytest.fixture(scope="module")
-def standing(tmp_path_factory: pytest.TempPathFactory, client: docker.DockerClient) -> Iterator[Host]:
+def standing(
+    tmp_path_factory: pytest.TempPathFactory, client: docker.DockerClient, registry_image: str
+) -> Iterator[Host]:
     """This machine with everything up; for tests that leave it as they found it."""
     folder = tmp_path_factory.mktemp("standing")
     made = Host(folder, folder / "state", port=PORT + 1, name=f"{NAME}-standing")
+    assert registry_image
     clear(made, client)
+    note(made, client)
     made.inv("up")
     yield made
     clear(made, client)
 
 
 @pytest.fixture(scope="session")
-def registry_image(tmp_path_factory: pytest.TempPathFactory, client: docker.DockerClient) -> str:
-    """The image that `up` uses on this machine: pulled, or made from the distribution's package."""
+def registry_image(tmp_path_factory: pytest.TempPathFactory, client: docker.DockerClient) -> Iterator[str]:
+    """The image that `up` uses on this machine: pulled, or made from the distribution's package and kept for all."""
     folder = tmp_path_factory.mktemp("image")
     made = Host(folder, folder / "state", name=f"{NAME}-image")
+    clear(made, client)
     made.inv("up")
     image = str(made.status()["registry"]["image"])
-    clear(made, client)
-    return image
+    kept = list(installation.known(made.certs).images)
+    with contextlib.suppress(docker.errors.NotFound):
+        client.containers.get(f"{NAME}-keeps").remove()  # of a run that was killed
+    with contextlib.ExitStack() as stack:
+        for id_ in kept[:1]:
+            repository, tag = KEPT.split(":")
+            assert client.images.get(id_).tag(repository, tag=tag)
+            with contextlib.suppress(docker.errors.ImageNotFound):
+                client.images.remove(installation.known(made.certs).image_name(id_))  # so that it has one name
+            stack.callback(client.images.remove, KEPT)
+            holder = client.containers.create(KEPT, name=f"{NAME}-keeps", command=["--version"])  # through a purge
+            stack.callback(holder.remove)
+        clear(made, client)
+        yield KEPT if kept else image

@@ -119,7 +119,6 @@ def test_an_image_from_no_source_lists_what_was_tried(
 ) -> None:
     edge = Recorder()
     engine = engines.connect(edge)
-    monkeypatch.setattr(engine, "made_here", lambda _instead: None)
     monkeypatch.setenv("PATH", str(host.folder))
     settings = make_settings(image=UNREACHABLE)
     with pytest.raises(RegistryError, match="No image of the registry can be had") as caught:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from tests import loopback
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import spec as specs
-from trusted_registry.registry.answers import PortTaken, Running
+from trusted_registry.registry.answers import PortTaken, Running, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,13 +37,15 @@ class OnLoopback:
         self.done: list[str] = []
         self.running = running
         self.aside: Running | None = None
-        self.volumes = {"trusted-registry"}
+        self.volumes: dict[str, str] = {}
+        """The id of the installation that made each, by name."""
+        self.held: dict[str, list[str]] = {}
         self.port_is_taken = False
         self.images = {IMAGE}
         self.refuses: BaseException | None = None
         self.dies = False
         self.shows = shows
-        self.given: list[Path] = []
+        self.given = [shows] if shows else []
         self.starts: tuple[str, ...] = specs.OFFICIAL
         self._holder = holder
         self.users = users
@@ -54,8 +56,7 @@ class OnLoopback:
 
     def find(self, name: str) -> Running | None:
         """Return the container, or the one that was set aside."""
-        assert name in ("registry", "registry-before")
-        return self.running if name == "registry" else self.aside
+        return {"registry": self.running, "registry-before": self.aside}.get(name)
 
     def bound(self) -> list[tuple[str, str]]:
         """Return what the container was given of this machine."""
@@ -65,8 +66,9 @@ class OnLoopback:
         """Have the registry's image."""
         return reference in self.images
 
-    def entry(self, _image: str) -> tuple[str, ...]:
+    def entry(self, _image: str, *, shell: bool = False) -> tuple[str, ...]:
         """Return what it starts."""
+        assert not shell
         return self.starts
 
     def start(self, spec: Spec, meanwhile: Callable[[], None] = lambda: None) -> str:
@@ -77,7 +79,9 @@ class OnLoopback:
         if self.refuses:
             raise self.refuses
         self.done.append("start")
-        self.running = Running("1", spec.role, spec.digest, "running", spec.image, spec.listen, spec.port)
+        made = Running("1", spec.role, spec.digest, "running", spec.image, spec.listen, spec.port)
+        self.running = dataclasses.replace(made, installation=spec.installation, volume=spec.volume)
+        self.given = [mount.source for mount in spec.mounts]
         self._reads = self.users if "htpasswd" in spec.config else None
         if self.dies:
             self.running = dataclasses.replace(self.running, state="exited")
@@ -141,9 +145,26 @@ class OnLoopback:
         """Whether there are images."""
         return name in self.volumes
 
+    def volume(self, name: str) -> Volume | None:
+        """Return images, and whose they are."""
+        return Volume(name, self.volumes[name]) if name in self.volumes else None
+
+    def volumes_of(self, installation: str) -> list[str]:
+        """Return the images of an installation."""
+        return [name for name, made in self.volumes.items() if made == installation]
+
+    def make_volume(self, name: str, installation: str) -> None:
+        """Make room for images."""
+        self.volumes.setdefault(name, installation)
+
+    def holders(self, volume: str) -> list[str]:
+        """Return the containers that a volume is given to."""
+        own = ["registry"] if self.running and self.running.volume == volume else []
+        return [*own, *self.held.get(volume, [])]
+
     def remove_volume(self, name: str) -> None:
         """Forget images."""
-        self.volumes.remove(name)
+        del self.volumes[name]
 
     def close(self) -> None:
         """Serve no more."""
@@ -166,20 +187,15 @@ class Shelf:
 
     here = True
 
-    def __init__(self, *present: str, pulls: bool = False, loads: tuple[str, ...] = (), made: str = "") -> None:
+    def __init__(self, *present: str, pulls: bool = False, loads: tuple[str, ...] = ()) -> None:
         self.present = set(present)
         self.done: list[str] = []
         self._pulls = pulls
         self._loads = loads
-        self._made = made
 
     def has_image(self, reference: str) -> bool:
         """Whether it is there."""
         return reference in self.present
-
-    def made_here(self, _instead_of: str) -> tuple[str, str] | None:
-        """Return one that was made from a package."""
-        return (self._made, "a package") if self._made else None
 
     def pull(self, reference: str) -> str:
         """Give it, or fail as without a network."""

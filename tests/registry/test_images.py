@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.registry.engines import IMAGE, Shelf, as_engine
+from trusted_registry import installation
 from trusted_registry.errors import RegistryError
+from trusted_registry.installation import MadeImage
 from trusted_registry.registry import images
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
     from tests.conftest import MakeSettings
     from tests.recorder import Recorder
+
+
+MADE, OTHER = f"sha256:{'0' * 64}", f"sha256:{'1' * 64}"
 
 
 @pytest.fixture(autouse=True)
@@ -39,12 +44,32 @@ def test_an_image_that_is_not_there_is_pulled(make_settings: MakeSettings, edge:
     assert (_ensure(make_settings, shelf, edge), shelf.done) == (IMAGE, [f"pull {IMAGE}"])
 
 
-def test_an_image_made_here_before_is_taken_and_announced(make_settings: MakeSettings, edge: Recorder) -> None:
-    found = _ensure(make_settings, Shelf(made="made:1"), edge)
-    assert (found, edge.said) == (
-        "made:1",
-        [f"image: made:1, made here from a package, in place of {IMAGE}"],
-    )
+def _note(make_settings: MakeSettings, id_: str, instead_of: str = IMAGE) -> None:
+    made = MadeImage("made:1", "a package", instead_of, with_shell=True)
+    installation.note_image(make_settings().folder, id_, made)
+
+
+def test_an_image_made_here_before_is_taken_by_its_id_and_announced(
+    make_settings: MakeSettings, edge: Recorder
+) -> None:
+    _note(make_settings, MADE)
+    found = _ensure(make_settings, Shelf(MADE), edge)
+    assert (found, edge.said) == (MADE, [f"image: made:1, made here from a package, in place of {IMAGE}"])
+    assert installation.known(make_settings().folder).has_shell(MADE)
+
+
+@pytest.mark.parametrize(
+    ("noted", "instead_of", "present"),
+    [(MADE, IMAGE, OTHER), (OTHER, "registry:2", OTHER), (None, IMAGE, "made:1")],
+    ids=["it is gone", "it stands in for another", "its name is another's"],
+)
+def test_an_image_that_was_not_noted_for_this_is_not_taken_for_one_made_here(
+    noted: str | None, instead_of: str, present: str, make_settings: MakeSettings, edge: Recorder
+) -> None:
+    if noted:
+        _note(make_settings, noted, instead_of)
+    shelf = Shelf(present, pulls=True)
+    assert (_ensure(make_settings, shelf, edge), shelf.done) == (IMAGE, [f"pull {IMAGE}"])
 
 
 def test_an_image_that_cannot_be_pulled_is_loaded(make_settings: MakeSettings, edge: Recorder, tmp_path: Path) -> None:

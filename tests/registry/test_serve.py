@@ -84,6 +84,7 @@ def test_another_checkout_s_registry_is_left_alone(
 ) -> None:
     engine.running = container(digest="other")
     engine.given = [settings.root / "other" / "certs" / "domain.crt"]
+    engine.given[0].parent.mkdir(parents=True)
     with pytest.raises(RegistryError, match=r"another checkout's: it serves what is in .*/other/certs"):
         act(settings, engine, edge)
     assert engine.done == []
@@ -279,11 +280,11 @@ def test_a_port_that_nobody_holds_has_no_listener() -> None:
         assert ports.listener(port) is None
 
 
-@pytest.mark.parametrize(("purge", "volumes"), [(False, {"trusted-registry"}), (True, set())])
+@pytest.mark.parametrize(("purge", "volumes"), [(False, {"trusted-registry": ""}), (True, {})])
 def test_stopping_keeps_the_images_unless_they_are_purged(
-    settings: Settings, engine: OnLoopback, edge: Recorder, *, purge: bool, volumes: set[str]
+    settings: Settings, engine: OnLoopback, edge: Recorder, *, purge: bool, volumes: dict[str, str]
 ) -> None:
-    engine.running = container()
+    engine.running, engine.volumes = container(volume="trusted-registry"), {"trusted-registry": ""}
     assert serve.stop(settings, as_engine(engine), edge, purge=purge)
     assert (engine.done, engine.volumes) == (["remove"], volumes)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trusted_registry import files, given
+from trusted_registry import files, given, installation
 from trusted_registry.certificate import openssl
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ KITS = f"trust-*-{'[0-9a-f]' * 16}."
 def found(folder: Path) -> list[Path]:
     """Return every file that was issued or rendered into a folder, kits and their pages too."""
     issued = ("ca.key", "ca.crt", "domain.key", "domain.crt", openssl.CONFIG)
-    names = (*issued, "registry.yml", "registry-plain.yml", "start.sh", given.FILE)
+    names = (*issued, "registry.yml", "registry-plain.yml", "start.sh", given.FILE, installation.FILE)
     kits = sorted([*folder.glob(f"{KITS}sh"), *folder.glob(f"{KITS}html")])
     return [path for path in (*(folder / name for name in names), *kits) if path.exists()]
 
 
-def everything(folder: Path, edge: Edge) -> None:
-    """Take all of them away."""
-    for path in found(folder):
+def everything(folder: Path, edge: Edge, *, keep: tuple[str, ...] = ()) -> None:
+    """Take all of them away, but for those of some names."""
+    for path in (it for it in found(folder) if it.name not in keep):
         edge.command(["rm", str(path)])
         if not edge.dry:
             files.remove(path, keep=folder)

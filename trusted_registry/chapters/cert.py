@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from trusted_registry import address, given, run
+from trusted_registry import address, given, installation, run
 from trusted_registry.certificate import inspect, issue, openssl, rules
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import turn
@@ -28,7 +28,9 @@ def make(settings: Settings, edge: Edge, *, self_signed: bool, force: bool, tool
     if tool:
         settings = dataclasses.replace(settings, tool=one_of("--tool", tool, TOOLS))
     with turn.taken(settings, edge):
+        installation.read(settings.folder)  # a damaged one is told before anything is made
         changed = issue.ensure(settings, edge, self_signed=self_signed, force=force)
+        installation.ensure(settings.folder, edge)
         _keep(settings, edge)
     tell_certificate(settings, edge, "made" if changed else "already there", names=changed)
 

@@ -10,7 +10,7 @@ from trusted_registry.certificate import issue
 from trusted_registry.chapters.cert import tell
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
-from trusted_registry.registry import install, probe, prove, serve, turn, users
+from trusted_registry.registry import install, ownership, probe, prove, serve, turn, users
 from trusted_registry.settings import whole
 
 if TYPE_CHECKING:
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from trusted_registry.registry.answers import Running
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
+
+
+_KEEPS_NAMED = 23
+"""Major version of the engine from which on a prune of volumes leaves those with a name, unless it is told --all
+(docs.docker.com/engine/release-notes/23.0)."""
 
 
 def engine(edge: Edge) -> None:
@@ -135,13 +140,37 @@ def proved(reference: str, door: Door, engine: Engine, edge: Edge) -> None:
 
 def stop(settings: Settings, edge: Edge, *, purge: bool) -> None:
     """Stop the registry, and remove its images when purging."""
+    engine = engines.connect(edge)
+    if purge:
+        ownership.claimed(settings, engine, edge)
     if purge and not edge.ask(f"Remove the volume {settings.volume} and every image in it?"):
         raise RegistryError("Nothing was removed.", cure="./inv registry.stop without --purge keeps the images.")
-    engine = engines.connect(edge)
     with turn.taken(settings, edge, to_end=True):
         changed = serve.stop(settings, engine, edge, purge=purge)
     images = "removed" if purge else f"kept in the volume {settings.volume}"
     tell(edge, f"registry: {'stopped' if changed else 'was not running'}; images {images}")
+    if not purge:
+        tell_of_prune(settings, engine, edge)
+
+
+def tell_of_prune(settings: Settings, engine: Engine, edge: Edge) -> None:
+    """Say what would take the images of a registry that is stopped: only a container keeps a volume in use."""
+    if edge.dry or not engine.here or engine.volume(settings.volume) is None or engine.holders(settings.volume):
+        return
+    major = engine.info().version.partition(".")[0]
+    every = major.isdecimal() and int(major) < _KEEPS_NAMED
+    command = "docker volume prune" if every else "docker volume prune --all"
+    edge.warn(f"until ./inv up, {command} would take the volume {settings.volume} with its images")
+
+
+def tell_volumes(settings: Settings, engine: Engine, edge: Edge) -> bool:
+    """Name further volumes of this installation, and the commands that take them; return whether there are any."""
+    found = [] if edge.dry else ownership.volumes(settings, engine)
+    for name in found:
+        holder = next(iter(engine.holders(name)), settings.container)
+        purge = settings.command("registry.stop --purge", container=holder, volume=name)
+        edge.warn(f"the volume {name} stays, with its images: {purge}")
+    return bool(found)
 
 
 def logs(settings: Settings, edge: Edge, *, follow: bool, lines: str) -> None:

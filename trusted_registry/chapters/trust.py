@@ -17,11 +17,13 @@ from trusted_registry.settings import one_of
 from trusted_registry.trust import stores, whereabouts
 from trusted_registry.trust.clients import buildkit, containerd, macos
 from trusted_registry.trust.elsewhere import kit
-from trusted_registry.trust.local import anchor, daemon, here, ledger, overview, takeback
+from trusted_registry.trust.local import anchor, daemon, here, ledger, left, overview, owned, takeback
 from trusted_registry.trust.local.here import EVERY, Choice
 from trusted_registry.trust.local.look import State
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from trusted_registry.edge import Edge
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
@@ -197,10 +199,38 @@ def remove(settings: Settings, edge: Edge, *, everyone: bool) -> None:
         tell(edge, f"removed: {place}")
     if not everyone:
         _tell_of_kits(settings, edge)
-    if not freed:
+    kept = tell_left(settings, engine, edge)
+    if not freed and not kept:
         edge.say("trust: there is none to take back")
-    elif not edge.dry and engine.here:
+    elif freed and not edge.dry and engine.here:
         _tell_refusals(freed, engine, edge)
+
+
+def tell_left(settings: Settings, engine: Engine, edge: Edge) -> bool:
+    """Name what still trusts this registry's authority, and the commands that take it; return whether there is any.
+
+    A dry run, which took nothing away, tells nothing.
+    """
+    found = [] if edge.dry else left.find(settings, engine, edge)
+    trusted = owned.authority(settings)
+    recorded = (
+        {path for line in kit.recorded(trusted, _kit_records()) for path in line.split("\t")} if trusted else set()
+    )
+    found = [it for it in found if _in_root(it.place) not in recorded]
+    for command in dict.fromkeys(it.command for it in found):
+        places = [it.place for it in found if it.command == command]
+        edge.warn(f"still trusted, since this user's checkout did not write it: {', '.join(places)}. Do: {command}")
+    return bool(found)
+
+
+def _kit_records() -> tuple[Path, Path]:
+    return whereabouts.here().path("/var/lib/trusted-registry/kit"), ledger.where().with_name("kit")
+
+
+def _in_root(place: str) -> str:
+    """Return a path as the kit records it: from the machine's own root."""
+    root = str(whereabouts.here().root)
+    return place if root == "/" else place.removeprefix(root)
 
 
 def _tell_of_kits(settings: Settings, edge: Edge) -> None:
@@ -209,8 +239,7 @@ def _tell_of_kits(settings: Settings, edge: Edge) -> None:
         subject = anchor.subject(settings, dry=True)
     except RegistryError:  # one that no kit is made of
         return
-    records = whereabouts.here().path("/var/lib/trusted-registry/kit"), ledger.where().with_name("kit")
-    if kit.wrote(subject, records):
+    if kit.wrote(subject, _kit_records()):
         name = kit.file_name(subject, address.reference(settings.address, settings.port))
         edge.warn(f"what the kit wrote here is left: sudo sh {name} --remove; or both: ./inv trust.remove --all")
 

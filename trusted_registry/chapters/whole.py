@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trusted_registry import files, given, summary
+from trusted_registry import files, given, installation, summary
 from trusted_registry.certificate import clear, issue
 from trusted_registry.chapters import cert, registry, trust
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
-from trusted_registry.registry import predecessor, prove, serve, turn, users
-from trusted_registry.trust.local import ledger, takeback
+from trusted_registry.registry import ownership, predecessor, prove, serve, turn, users
+from trusted_registry.trust.local import owned, takeback
 from trusted_registry.trust.local.here import Choice
 
 if TYPE_CHECKING:
@@ -25,10 +25,18 @@ UNPROVED = ".unproved"
 """Beside the certificates while an `up` is at work: names the image that it proves with."""
 
 
-def up(settings: Settings, edge: Edge) -> None:
-    """Certificate, registry, trust and proof: whatever of it is not there yet. A second run waits for the first."""
+def up(settings: Settings, edge: Edge, *, adopt: bool = False) -> None:
+    """Certificate, registry, trust and proof: whatever of it is not there yet. A second run waits for the first.
+
+    Args:
+        settings: What the registry should be.
+        edge: Whom to show it to.
+        adopt: Whether a volume that is there, and nobody's, is this installation's, since a person says so.
+    """
     engine = engines.connect(edge)
     with turn.taken(settings, edge):
+        if adopt:
+            ownership.adopt_volume(settings, engine, edge)
         _up(settings, engine, edge)
 
 
@@ -93,6 +101,8 @@ def down(settings: Settings, edge: Edge, *, purge: bool) -> None:
         if not remains:
             cert.tell(edge, "There is nothing to remove: no registry, image, trust or certificate of this checkout.")
             return
+    if purge:
+        ownership.claimed(settings, engine, edge)
     if purge and not edge.ask("Remove every image, this machine's trust, and all keys and certificates?"):
         raise RegistryError("Nothing was removed.", cure="./inv down without --purge only stops the registry.")
     with turn.taken(settings, edge, to_end=True):
@@ -104,17 +114,24 @@ def _down(settings: Settings, engine: Engine, edge: Edge, *, purge: bool) -> Non
     if not purge:
         state = "stopped" if stopped else "was not running"
         cert.tell(edge, f"registry: {state}; images, trust and certificates are kept")
+        registry.tell_of_prune(settings, engine, edge)
         return
     mark = settings.folder / UNPROVED
     if _unproved(mark, engine, edge) and not edge.dry:
         files.remove(mark, keep=settings.folder)
     takeback.remove(settings, engine, edge)
+    ownership.drop_images(settings, engine, edge)
+    stored = registry.tell_volumes(settings, engine, edge)
+    trusted = trust.tell_left(settings, engine, edge)
     users.purge(settings.folder, edge)
-    clear.everything(settings.folder, edge)
+    # The id stays where something does: by it the commands that were just told find what they are to take.
+    clear.everything(settings.folder, edge, keep=(installation.FILE,) if stored or trusted else ())
     if not edge.dry and settings.folder.exists():
         with files.locked(settings.folder):  # and with it goes what a run that was killed had left
             pass
-    cert.tell(edge, "Images, trust, keys and certificates are gone. On other machines: ./inv trust.remove,")
+    gone = [it for it, stays in (("images", stored), ("trust", trusted)) if not stays]
+    taken = ", ".join([*gone, "keys"]).capitalize()
+    cert.tell(edge, f"{taken} and certificates are gone. On other machines: ./inv trust.remove,")
     cert.tell(edge, "or where the kit or the page was used: sudo sh trust-*.sh --remove")
 
 
@@ -128,5 +145,5 @@ def _remains(settings: Settings, engine: Engine) -> bool:
         or (settings.folder / UNPROVED).exists()
         or users.wanted(settings.folder)
         or clear.found(settings.folder)
-        or any(entry.by == str(settings.root) for entry in ledger.read(ledger.where()))
+        or owned.entries(settings)
     )

@@ -47,8 +47,8 @@ def container(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "container",
             f"a container named {name} (image {found.image}) stands in the place of the registry's",
-            "This project did not make it and leaves it alone.",
-            ("INVOKE_REGISTRY_CONTAINER=trusted-registry ./inv up  # under another name",),
+            "This checkout did not make it and leaves it alone.",
+            ("INVOKE_REGISTRY_CONTAINER=my-registry INVOKE_REGISTRY_VOLUME=my-registry ./inv up  # under other names",),
             instead=(f"docker rm --force {shlex.quote(name)} && ./inv up  # if nobody needs it",),
         )
     elif found.state != "running":

@@ -11,19 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from trusted_registry import address, run
+from trusted_registry import address, installation, run
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.doctor import trusts, wire
 from trusted_registry.doctor.facts import Disk, Facts, Kept, Proxy
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import ports, users
+from trusted_registry.registry import ownership, ports, users
 from trusted_registry.registry import spec as specs
-from trusted_registry.trust.local import daemon, ledger
+from trusted_registry.trust.local import daemon, owned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TypeVar
 
+    from trusted_registry.registry.answers import Running
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
 
@@ -45,7 +46,7 @@ def local(settings: Settings, engine: Engine, engineless: RegistryError | None, 
         engineless: Why none answers.
         client: Name of the one store of trust to look at; all that are found by default.
     """
-    container = _unless(lambda: engine.find(settings.container))
+    container = _unless(lambda: _container(settings, engine))
     plain = container is not None and container.role == "plain"
     if container and container.ours:
         port = container.port or settings.port
@@ -87,6 +88,12 @@ def remote(settings: Settings, engine: Engine, host: str, port: int, client: str
     return trusts.add(facts, engine, client)
 
 
+def _container(settings: Settings, engine: Engine) -> Running | None:
+    """Return the registry's container; without a role where it is another checkout's, as one of anybody's."""
+    found = engine.find(settings.container)
+    return replace(found, role=None) if found and ownership.is_another_s(found, settings) else found
+
+
 def _unless(ask: Callable[[], T]) -> T | None:
     """Return an answer, or None where there is none to be had: some other check says why."""
     try:
@@ -120,11 +127,7 @@ def _kept(settings: Settings) -> tuple[Kept, ...]:
 def _allowed(settings: Settings) -> tuple[str, ...]:
     """Return where this checkout had the engine use plain HTTP on an address of this machine."""
     own = address.all_own()
-    mine = [
-        it.value
-        for it in _unless(lambda: ledger.read(ledger.where())) or []
-        if it.by == str(settings.root) and it.store == daemon.STORE
-    ]
+    mine = [it.value for it in _unless(lambda: owned.entries(settings)) or [] if it.store == daemon.STORE]
     return tuple(value for value in mine if urlsplit(f"//{value}").hostname in own)
 
 
@@ -162,7 +165,10 @@ def _contained(facts: Facts, engine: Engine) -> Facts:
         return replace(facts, holder=_unless(lambda: engine.publisher(port)) or ports.listener(port))
     if container.role != "tls":
         return facts
-    wanted = specs.tls(facts.settings, container.image, _unless(lambda: engine.entry(container.image)) or ())
+    own = _unless(lambda: installation.known(facts.settings.folder)) or installation.NONE
+    shell = own.has_shell(container.image)
+    entry = _unless(lambda: engine.entry(container.image, shell=shell)) or ()
+    wanted = specs.tls(facts.settings, container.image, entry)
     edited = None
     if wanted.digest == container.digest:
         edited = next((path for path, text in wanted.written.items() if not _says(path, text)), None)

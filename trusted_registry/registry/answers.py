@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trusted_registry.errors import RegistryError
+from trusted_registry.installation import LABEL
 from trusted_registry.registry import spec as specs
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})", re.IGNORECASE)
 """What a pull says at its end, and a push too; the containerd image store says it in words alone."""
+_ID = re.compile(r"sha256:[0-9a-f]{64}")
 _BUSY = re.compile(r"port is already allocated|address already in use|ports are not available", re.IGNORECASE)
 _PRIVILEGED = re.compile(r"cannot expose privileged port|bind: permission denied", re.IGNORECASE)
 
@@ -47,11 +49,21 @@ class Running:
     image: str
     listen: str
     port: int | None
+    installation: str = ""
+    volume: str = ""
 
     @property
     def ours(self) -> bool:
         """Whether this project made it."""
         return self.role is not None
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume, and the id of the installation that made it; empty of one that no installation made."""
+
+    name: str
+    installation: str
 
 
 @dataclass(frozen=True)
@@ -119,7 +131,26 @@ def running(attributes: Mapping[str, Any]) -> Running:
         image=str(attributes["Config"]["Image"]),
         listen=str(published[0]["HostIp"]) if published else "",
         port=int(published[0]["HostPort"]) if published else None,
+        installation=str(labels.get(LABEL) or ""),
+        volume=_stored_in(attributes.get("Mounts") or []),
     )
+
+
+def _stored_in(mounts: Iterable[Mapping[str, Any]]) -> str:
+    """Return the name of the volume that holds the images."""
+    return next((str(it.get("Name", "")) for it in mounts if it.get("Destination") == specs.STORE), "")
+
+
+def volume(attributes: Mapping[str, Any]) -> Volume:
+    """Read what the engine says of one volume."""
+    labels = attributes.get("Labels") or {}
+    return Volume(str(attributes["Name"]), str(labels.get(LABEL) or ""))
+
+
+def imported(said: str) -> str:
+    """Return the id of an image in what an import answered: its name may be another image's by now."""
+    found = _ID.findall(said)
+    return str(found[-1]) if found else ""
 
 
 def split(reference: str) -> tuple[str, str]:

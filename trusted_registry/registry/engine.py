@@ -11,6 +11,7 @@ import requests.exceptions
 from docker.types import LogConfig
 
 from trusted_registry.errors import RegistryError
+from trusted_registry.installation import LABEL
 from trusted_registry.registry import answers, connection
 from trusted_registry.registry import spec as specs
 from trusted_registry.registry.shelf import Shelf
@@ -161,6 +162,39 @@ class Engine(Shelf):
         if not self._edge.dry and (container := self._container(name)):
             with connection.explained(f"The container {name} could not be restarted"):
                 container.restart(timeout=specs.PATIENCE)
+
+    def volume(self, name: str) -> answers.Volume | None:
+        """Return the volume of this name, whoever made it, or None."""
+        if self._client is None:
+            return None
+        with connection.explained(f"The volume {name} could not be looked at"):
+            try:
+                return answers.volume(self._client.volumes.get(name).attrs)
+            except docker.errors.NotFound:
+                return None
+
+    def volumes_of(self, installation: str) -> list[str]:
+        """Return the names of the volumes that an installation made."""
+        if self._client is None:
+            return []
+        with connection.explained("The volumes could not be listed"):
+            return [str(it.name) for it in self._client.volumes.list(filters={"label": f"{LABEL}={installation}"})]
+
+    def make_volume(self, name: str, installation: str) -> None:
+        """Make a volume that carries the id of its installation; one that is there stays as it is."""
+        label = f"{LABEL}={installation}"
+        self._edge.command(["docker", "volume", "create", "--label", label, name])
+        if not self._edge.dry:
+            with connection.explained(f"The volume {name} could not be made"):
+                self._do().volumes.create(name, labels={LABEL: installation})
+
+    def holders(self, volume: str) -> list[str]:
+        """Return the names of the containers, running or not, that a volume is given to."""
+        if self._client is None:
+            return []
+        with connection.explained("The containers could not be listed"):
+            listed = self._client.api.containers(all=True, filters={"volume": volume})
+        return [str(entry["Names"][0]).lstrip("/") for entry in listed if entry.get("Names")]
 
     def remove_volume(self, name: str) -> None:
         """Take a volume and all that is in it away; one that is not there is no error."""

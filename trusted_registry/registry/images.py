@@ -1,4 +1,4 @@
-"""Where the registry's own image comes from: the engine has it, it is pulled, loaded, or made from a package."""
+"""Sources of the registry's own image: the engine has it, it is pulled, loaded, or made from a package."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry import files, run
+from trusted_registry import files, installation, run
 from trusted_registry.errors import RegistryError
+from trusted_registry.installation import MadeImage
 from trusted_registry.registry.shelf import INSTEAD_LABEL, ORIGIN_LABEL, SHELL_LABEL
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ PACKAGE = "docker-registry"
 SHELL_PACKAGE = "busybox-static"
 """The shell of the official images, for what runs before the registry does (spec.START)."""
 
+NAMESPACE = f"trusted-registry/{PACKAGE}:"
+"""Begin of the name of an image that was made here; a name proves nothing, so such images run by their ids."""
+
 _BINARY = "usr/bin/docker-registry"
 _SHELLS = ("usr/bin/busybox", "bin/busybox")
 _APPLETS = ("find", "head", "ls", "rm", "timeout")
@@ -33,16 +37,19 @@ _LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
 
 
 def ensure(settings: Settings, engine: Engine, edge: Edge) -> str:
-    """Return the name of a registry image that the engine has, after getting it from the first source that works.
+    """Return a registry image that the engine has, after getting it from the first source that works.
+
+    It is the name that was set; of an image that was made here the id, as it was noted then.
 
     Raises:
         RegistryError: No source has it; each one's reason is told.
     """
     if engine.has_image(settings.image):
         return settings.image
-    if settings.archive is None and (made := engine.made_here(settings.image)):
-        edge.say(f"image: {made[0]}, made here from {made[1]}, in place of {settings.image}")
-        return made[0]
+    if settings.archive is None and (noted := _noted(settings, engine)):
+        made = installation.known(settings.folder).images[noted]
+        edge.say(f"image: {made.reference}, made here from {made.origin}, in place of {settings.image}")
+        return noted
     reasons = []
     for source in (_pulled, _archived, _packaged):
         try:
@@ -54,6 +61,13 @@ def ensure(settings: Settings, engine: Engine, edge: Edge) -> str:
         cure=f"On a machine with a network: docker pull {settings.image} && docker save --output registry.tar "
         f"{settings.image}; then here: INVOKE_REGISTRY_ARCHIVE=registry.tar ./inv up",
     )
+
+
+def _noted(settings: Settings, engine: Engine) -> str:
+    """Return the id of the image that this installation made last in place of the one that is set, if it is there."""
+    images = installation.known(settings.folder).images.items()
+    made = [id_ for id_, image in images if image.instead_of == settings.image and engine.has_image(id_)]
+    return made[-1] if made else ""
 
 
 def _pulled(settings: Settings, engine: Engine, _edge: Edge) -> str:
@@ -88,13 +102,15 @@ def _packaged(settings: Settings, engine: Engine, edge: Edge) -> str:
         version = next(root.glob(f"{PACKAGE}_*.deb")).name.split("_")[1].replace("%3a", ":")
         shell = next((root / "tree" / path for path in _SHELLS if (root / "tree" / path).exists()), None)
         tar = _archive(root / "tree" / _BINARY, shell)
-    reference = f"trusted-registry/{PACKAGE}:{re.sub(r'[^A-Za-z0-9_.-]', '-', version)}"
+    reference = f"{NAMESPACE}{re.sub(r'[^A-Za-z0-9_.-]', '-', version)}"
     origin = f"the package {PACKAGE} {version} of {_distribution()}"
     labels = f'LABEL {ORIGIN_LABEL}="{origin}" {INSTEAD_LABEL}="{settings.image}"'
     labels += f' {SHELL_LABEL}="/bin/sh"' if shell else ""
-    engine.import_image(reference, tar, ('ENTRYPOINT ["/bin/registry"]', labels))
+    made = engine.import_image(reference, tar, ('ENTRYPOINT ["/bin/registry"]', labels))
+    noted = MadeImage(reference, origin, settings.image, with_shell=shell is not None)
+    installation.note_image(settings.folder, made, noted)
     edge.say(f"image: {reference}, made from {origin}, since {settings.image} could not be pulled")
-    return reference
+    return made
 
 
 def _archive(binary: Path, shell: Path | None) -> bytes:

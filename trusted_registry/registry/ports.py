@@ -17,8 +17,8 @@ def held(port: int, settings: Settings, engine: Engine) -> RegistryError:
     """Return an error that names who holds a port: a container, or a process."""
     container = engine.publisher(port)
     free = port + 8000 if port <= 1024 else port + 1  # noqa: PLR2004 - last privileged port
-    plain = f"INVOKE_REGISTRY_PLAIN_PORT={free} ./inv registry.basic"
-    other = f"use another port: {plain if port == settings.plain_port else f'./inv up --port {free}'}"
+    plain = f"INVOKE_REGISTRY_PLAIN_PORT={free} {settings.command('registry.basic')}"
+    other = f"use another port: {plain if port == settings.plain_port else settings.command(f'up --port {free}')}"
     if container:
         return PortTaken(
             f"Port {port} is in use by the container {container}.", cure=f"docker stop {container}; or {other}"

@@ -6,13 +6,12 @@ import contextlib
 import dataclasses
 import http.client
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry import address
+from trusted_registry import address, installation
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.errors import RegistryError, SettingError
-from trusted_registry.registry import images, observe, ports, predecessor, probe, users
+from trusted_registry.registry import images, observe, ownership, ports, predecessor, probe, users
 from trusted_registry.registry import spec as specs
 from trusted_registry.registry.answers import PortTaken
 
@@ -46,12 +45,12 @@ def tls(settings: Settings, engine: Engine, edge: Edge, meanwhile: Callable[[], 
     """
     if not edge.dry:
         _check_certificate(settings)
-    running = _own(settings, engine)
+    running = ownership.claimed(settings, engine, edge)
     with _replaceable(settings, engine, edge) as before:
         if running and running.role == "plain":
             edge.say(f"{settings.container}: the plain HTTP registry gives way to the TLS one; its images stay")
         image = images.ensure(settings, engine, edge)
-        spec = specs.tls(settings, image, engine.entry(image))
+        spec = ownership.marked(specs.tls(settings, image, _entry(image, settings, engine)), settings, engine, edge)
         with _holder_named(spec, settings, engine):
             changed = _bring_up(spec, running, engine, edge, before, meanwhile)
         return _proved(spec, settings, engine, edge, changed=changed)
@@ -99,7 +98,7 @@ def plain(settings: Settings, engine: Engine, edge: Edge, *, lan: bool) -> bool:
             "There are users, and over plain HTTP everybody on the way could read their passwords.",
             cure="./inv registry.tls; or without a login: ./inv registry.user.list, then registry.user.remove each.",
         )
-    running = _own(settings, engine)
+    running = ownership.claimed(settings, engine, edge)
     with _replaceable(settings, engine, edge) as before:
         if "tls" in {it.role for it in (running, before.found) if it}:
             raise RegistryError(
@@ -107,7 +106,8 @@ def plain(settings: Settings, engine: Engine, edge: Edge, *, lan: bool) -> bool:
                 cure="./inv registry.stop first, if that is what you want; images stay.",
             )
         image = images.ensure(settings, engine, edge)
-        spec = specs.plain(settings, image, engine.entry(image), lan=lan)
+        made = specs.plain(settings, image, _entry(image, settings, engine), lan=lan)
+        spec = ownership.marked(made, settings, engine, edge)
         with _holder_named(spec, settings, engine):
             changed = _bring_up(spec, running, engine, edge, before)
         if changed and not edge.dry:
@@ -128,7 +128,7 @@ def _await_plain(spec: Spec, settings: Settings, engine: Engine, edge: Edge) -> 
 def _replaceable(settings: Settings, engine: Engine, edge: Edge) -> AbstractContextManager[Predecessor]:
     """Keep what runs until its successor has proved itself, and have it run again otherwise."""
     aside = dataclasses.replace(settings, container=predecessor.name(settings.container))
-    before = predecessor.Predecessor(settings.container, _own(aside, engine), engine, edge)
+    before = predecessor.Predecessor(settings.container, ownership.container(aside, engine, edge), engine, edge)
     return before.kept(partial(observe.check_again, settings, engine))
 
 
@@ -139,38 +139,24 @@ def stop(settings: Settings, engine: Engine, edge: Edge, *, purge: bool) -> bool
         True when there was something to take away.
 
     Raises:
-        RegistryError: The container is not ours.
+        RegistryError: The container, or when purging the volume, is not this installation's.
     """
-    running = _own(settings, engine)
+    running = (ownership.claimed if purge else ownership.container)(settings, engine, edge)
     aside = dataclasses.replace(settings, container=predecessor.name(settings.container))
-    if left := _own(aside, engine):
+    if left := ownership.container(aside, engine, edge):
         engine.remove(aside.container)
     if running or edge.dry:
         engine.remove(settings.container)
-    had_volume = purge and (edge.dry or engine.has_volume(settings.volume))
+    had_volume = purge and (edge.dry or engine.volume(settings.volume) is not None)
     if had_volume:
         engine.remove_volume(settings.volume)
+        if not edge.dry:
+            installation.forget_volume(settings.folder, settings.volume)
     return bool(running or left) or had_volume
 
 
-def _own(settings: Settings, engine: Engine) -> Running | None:
-    """Return this checkout's registry; one of somebody else's by the same name is left alone."""
-    running = engine.find(settings.container)
-    if running is None:
-        return None
-    another = f"Use another name: INVOKE_REGISTRY_CONTAINER=my-registry; or: docker rm --force {settings.container}"
-    if not running.ours:
-        raise RegistryError(
-            f"A container named {settings.container} exists (image {running.image}), and this project did not make it.",
-            cure=another,
-        )
-    given = [Path(path) for name, path in engine.bound() if name == settings.container]
-    foreign = next((path.parent for path in given if not path.is_relative_to(settings.folder)), None)
-    if foreign:
-        raise RegistryError(
-            f"The registry {settings.container} is another checkout's: it serves what is in {foreign}.", cure=another
-        )
-    return running
+def _entry(image: str, settings: Settings, engine: Engine) -> tuple[str, ...]:
+    return engine.entry(image, shell=installation.known(settings.folder).has_shell(image))
 
 
 def _bring_up(  # noqa: PLR0913, PLR0917 - what is to be, what is, and who does it
@@ -202,7 +188,7 @@ def check_port(settings: Settings, engine: Engine, edge: Edge) -> None:
     """
     if edge.dry:
         return
-    running = _own(settings, engine)
+    running = ownership.claimed(settings, engine, edge)
     ours = running is not None and running.state == "running" and running.port == settings.port
     if not ours and ports.taken(settings.listen, settings.port):
         raise ports.held(settings.port, settings, engine)
@@ -281,7 +267,10 @@ def renewed(settings: Settings, running: Running, engine: Engine, edge: Edge) ->
     Raises:
         RegistryError: As of `tls`.
     """
-    here = dataclasses.replace(settings, port=running.port or settings.port, listen=running.listen, image=running.image)
+    # By its name, an image that was made here may be another one by now.
+    made_here = running.image.startswith(images.NAMESPACE)
+    image = settings.image if made_here else running.image
+    here = dataclasses.replace(settings, port=running.port or settings.port, listen=running.listen, image=image)
     return tls(here, engine, edge)
 
 
@@ -309,6 +298,9 @@ def refresh(settings: Settings, edge: Edge, *, stale_only: bool = False) -> bool
     running = engine.find(settings.container)
     if not running or running.role != "tls" or running.state != "running":
         return False
+    if not ownership.is_own(running, settings, engine):
+        edge.warn(f"The registry {settings.container} is another checkout's, so it was not restarted.")
+        return False
     endpoint = probe.Endpoint(running.listen or settings.address, running.port or settings.port)
     if edge.dry:
         engine.restart(settings.container)
@@ -316,6 +308,13 @@ def refresh(settings: Settings, edge: Edge, *, stale_only: bool = False) -> bool
     wanted = inspect.read(settings.folder / "domain.crt").fingerprint
     if stale_only and observe.serves(endpoint, settings, wanted):
         return False
+    return _restarted(endpoint, wanted, settings, running, engine, edge)
+
+
+def _restarted(  # noqa: PLR0913, PLR0917 - the registry, as it should be and as it is
+    endpoint: probe.Endpoint, wanted: str, settings: Settings, running: Running, engine: Engine, edge: Edge
+) -> bool:
+    """Restart a running registry, and insist on the certificate and the login that it should have."""
     engine.restart(settings.container)
     try:
         observe.check_tls(endpoint, settings, engine, wanted)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from trusted_registry.registry.users import Login
 
 ORIGIN_LABEL = "trusted-registry.origin"
-"""On an image made here from something other than a pull: says from what."""
+"""On an image made here from something other than a pull: says from what, to people. It proves nothing: anybody can
+set a label, so what was made here is known by the id that the installation noted."""
 
 INSTEAD_LABEL = "trusted-registry.instead-of"
 """On the same: names the image that could not be pulled."""
@@ -71,27 +72,21 @@ class Shelf:
                 return False
             return True
 
-    def entry(self, reference: str) -> tuple[str, ...]:
-        """Return what an image starts, where there surely is a shell: it is a script, or a label says so; else nothing.
+    def entry(self, reference: str, *, shell: bool = False) -> tuple[str, ...]:
+        """Return what an image starts, where there surely is a shell: it is a script, or was made here; else nothing.
 
         In a dry run an image that is not there yet is taken for an official one.
+
+        Args:
+            reference: The image.
+            shell: Whether the installation noted a shell when it made the image: a label of it proves nothing.
         """
         if self._client is None or not self.has_image(reference):
             return specs.OFFICIAL if self._edge.dry else ()
         with connection.explained(f"The image {reference} could not be looked at"):
             image = self._client.images.get(reference)
         own = tuple(map(str, image.attrs["Config"].get("Entrypoint") or ()))
-        return own if own and (SHELL_LABEL in image.labels or own[0].endswith(".sh")) else ()
-
-    def made_here(self, instead_of: str) -> tuple[str, str] | None:
-        """Return name and origin of an image that was made here since another one could not be had."""
-        if self._client is None:
-            return None
-        with connection.explained("The images could not be listed"):
-            for image in self._client.images.list(filters={"label": [ORIGIN_LABEL, f"{INSTEAD_LABEL}={instead_of}"]}):
-                if image.tags:
-                    return str(image.tags[0]), str(image.labels[ORIGIN_LABEL])
-        return None
+        return own if own and (shell or own[0].endswith(".sh")) else ()
 
     def pull(self, reference: str, login: Login | None = None) -> str | None:
         """Pull an image and return the digest that the registry gave it; without a login, by the person's own.
@@ -148,15 +143,17 @@ class Shelf:
                 cure = "Make it anew with docker save, and copy it whole."
                 raise RegistryError(f"{archive} is no archive of images: {error}", cure=cure) from error
 
-    def import_image(self, reference: str, tar: bytes, changes: Iterable[str] = ()) -> None:
-        """Make an image of one layer from a tar archive, with Dockerfile instructions applied to it."""
+    def import_image(self, reference: str, tar: bytes, changes: Iterable[str] = ()) -> str:
+        """Make an image of one layer from a tar archive, with Dockerfile instructions applied, and return its id."""
         repository, tag = answers.split(reference)
         options = [word for change in changes for word in ("--change", change)]
         self._edge.command(["docker", "import", *options, "-", reference])
         if self._edge.dry:
-            return
+            return ""
         with connection.explained(f"The image {reference} could not be made"):
-            self._do().api.import_image_from_data(tar, repository=repository, tag=tag, changes=list(changes) or None)
+            api = self._do().api
+            said = api.import_image_from_data(tar, repository=repository, tag=tag, changes=list(changes) or None)
+        return answers.imported(str(said))
 
     def tag(self, image: str, reference: str) -> None:
         """Give an image another name."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import templates
 from trusted_registry.address import bracketed
+from trusted_registry.installation import LABEL as INSTALLATION
 from trusted_registry.registry import users
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Spec:
     """registry:3 otherwise sends traces to localhost:4318 (distribution/distribution issue 4270)."""
     memory: str = "512m"
     pids: int = 200
+    installation: str = ""
     log_options: tuple[tuple[str, str], ...] = field(default=(("max-size", "10m"), ("max-file", "3")))
 
     @property
@@ -91,7 +93,8 @@ class Spec:
     @property
     def labels(self) -> dict[str, str]:
         """What marks the container as this project's."""
-        return {LABEL: self.role, DIGEST_LABEL: self.digest}
+        made = {LABEL: self.role, DIGEST_LABEL: self.digest}
+        return {**made, INSTALLATION: self.installation} if self.installation else made
 
 
 def tls(settings: Settings, image: str, own: tuple[str, ...] = ()) -> Spec:

@@ -18,7 +18,7 @@ from tests.disk import mode, snapshot
 from tests.marks import by_root, on_linux
 from tests.recorder import Recorder
 from tests.trust.engines import StandIn, as_engine
-from trusted_registry import run
+from trusted_registry import installation, run
 from trusted_registry.certificate import issue
 from trusted_registry.chapters import trust as chapter
 from trusted_registry.errors import RegistryError
@@ -213,7 +213,8 @@ def test_what_another_checkout_allowed_stays_allowed(
     make_settings: MakeSettings, engine: StandIn, edge: Recorder, tmp_path: Path
 ) -> None:
     _allow(make_settings, engine, edge)
-    another = dataclasses.replace(make_settings(), root=tmp_path / "another")
+    another = dataclasses.replace(make_settings(), root=tmp_path / "another", folder=tmp_path / "another" / "certs")
+    installation.ensure(another.folder, edge)
     assert takeback.disallow(another, as_engine(engine), edge) == []
     assert engine.info().insecure == (REGISTRY,)
 

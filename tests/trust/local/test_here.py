@@ -197,7 +197,7 @@ def test_what_colima_copied_is_said_to_stay(settings: Settings, edge: Recorder) 
 
 def test_a_checkout_leaves_what_another_one_wrote(settings: Settings, engine: Engine, edge: Recorder) -> None:
     here.trust(settings, engine, edge)
-    other = dataclasses.replace(settings, root=settings.root / "other")
+    other = dataclasses.replace(settings, root=settings.root / "other", folder=settings.root / "other" / "certs")
     assert takeback.remove(other, engine, edge) == []
     assert _states(settings, engine) == {State.TRUSTED}
     assert len(takeback.remove(other, engine, edge, everyone=True)) == len(SPELLINGS)

@@ -102,7 +102,10 @@ def test_what_forgets_only_when_it_is_started_anew_is_told(machine: Machine, set
 
 
 def test_a_checkout_leaves_what_another_one_wrote(machine: Machine, settings: Settings) -> None:
-    other = dataclasses.replace(settings, root=settings.root / "other", names=("other.local",))
+    root = settings.root / "other"
+    (root / "certs").mkdir(parents=True)
+    (root / "certs" / "ca.crt").write_bytes((settings.folder / "ca.crt").read_bytes())
+    other = dataclasses.replace(settings, root=root, folder=root / "certs", names=("other.local",))
     trust(settings)
     mine = snapshot(machine.root)
     trust(other)

@@ -74,10 +74,15 @@ def file_name(subject: Subject, reference: str) -> str:
 
 
 def wrote(subject: Subject, records: Iterable[Path]) -> bool:
-    """Whether a kit of this authority has something on this machine, by its records: templates/kit/record.sh."""
+    """Whether a kit of this authority has something on this machine, by its records."""
+    return bool(recorded(subject, records))
+
+
+def recorded(subject: Subject, records: Iterable[Path]) -> list[str]:
+    """Return the lines about this authority in records of the kit on this machine: templates/kit/record.sh."""
     kinds = tuple(f"{kind}\t{subject.fingerprint[:16]}\t" for kind in ("file", "blocks", "database"))
     texts = (path.read_text(errors="replace") for path in records if os.access(path, os.R_OK))
-    return any(line.startswith(kinds) for text in texts for line in text.splitlines())
+    return [line for text in texts for line in text.splitlines() if line.startswith(kinds)]
 
 
 def render(subject: Subject, reference: str) -> bytes:

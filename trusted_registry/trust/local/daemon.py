@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry import address, files, run
+from trusted_registry import address, files, installation, run
 from trusted_registry.edge import printable
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
@@ -54,7 +54,8 @@ def allow_plain(settings: Settings, engine: Engine, edge: Edge) -> bool:
     backup = Write(_backup(path), before.encode(), _mode(path))
     if not edge.dry:
         written = Plan(STORE, (change,), ())
-        ledger.record(ledger.where(), ledger.entries(written, by=settings.root, value=registry))
+        entries = ledger.entries(written, by=settings.root, value=registry)
+        ledger.record(ledger.where(), entries, installation=installation.ensure(settings.folder, edge).id)
     if before and not backup.path.exists():
         apply.carry_out(Plan(STORE, (backup,), (("cp", str(path), str(backup.path)),)), edge)
     _put(change, engine, edge, registry, listed=True)

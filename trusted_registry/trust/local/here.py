@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry import address, run
+from trusted_registry import address, installation, run
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import whereabouts
 from trusted_registry.trust.clients import macos
 from trusted_registry.trust.lines import blocks
-from trusted_registry.trust.local import anchor, apply, ledger, look, plan
+from trusted_registry.trust.local import anchor, apply, ledger, look, owned, plan
 from trusted_registry.trust.local.look import NoRoot, State
 from trusted_registry.trust.row import MACOS, USER, Block, File, Subject
 
@@ -110,6 +110,7 @@ def trust(settings: Settings, engine: Engine, edge: Edge, choice: Choice = EVERY
 
 def _write(rows: Sequence[Store], settings: Settings, edge: Edge, needed: Sequence[str]) -> Outcome:
     wanted = anchor.subject(settings, dry=edge.dry)
+    owned.adopt(settings, edge)
     known, where = ledger.read(ledger.where()), whereabouts.here()
     borrowed = ledger.borrowed()
     left, rows = _split(rows, borrowed=borrowed)
@@ -186,7 +187,8 @@ def _parts(found: Sequence[Item], where: Where) -> Iterator[list[Item]]:
 
 def _carry_out(part: Sequence[Item], its_plan: Plan, wanted: Subject, settings: Settings, edge: Edge) -> None:
     if not edge.dry:
-        ledger.record(ledger.where(), [_entry(it, wanted, settings) for it in part if it.state is not State.TRUSTED])
+        written = [_entry(it, wanted, settings) for it in part if it.state is not State.TRUSTED]
+        ledger.record(ledger.where(), written, installation=installation.ensure(settings.folder, edge).id)
     apply.carry_out(its_plan, edge)
 
 
@@ -222,7 +224,8 @@ def trust_keychain(settings: Settings, edge: Edge, keychain: str) -> None:
         source = settings.folder / "ca.crt"
     if not edge.dry:
         sha1 = issue.trusted(settings.folder).sha1
-        ledger.record(ledger.where(), [ledger.entry(f"keychain-{keychain}", source, b"", by=settings.root, value=sha1)])
+        written = ledger.entry(f"keychain-{keychain}", source, b"", by=settings.root, value=sha1)
+        ledger.record(ledger.where(), [written], installation=installation.ensure(settings.folder, edge).id)
     run.act(macos.add(source, keychain, Path.home()), edge)
 
 

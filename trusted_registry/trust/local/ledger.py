@@ -31,8 +31,9 @@ class Entry:
     """One thing that was written: a whole file, known by the SHA-256 of its content, or one value in a shared file.
 
     Of a value that stands for lines of ours, the SHA-256 is that of what they say.
-    `by` is the checkout that wrote it, so that one does not take back what another one needs. `keep` is the nearest
-    folder that was there before: those below it were made for this. A shared file that was there before has none.
+    `installation` is the id of the one that wrote it, so that one does not take back what another one needs; entries
+    of a version before ids have none, and are known by `by`, the checkout's path. `keep` is the nearest folder that was
+    there before: those below it were made for this. A shared file that was there before has none.
     """
 
     store: str
@@ -42,6 +43,7 @@ class Entry:
     by: str
     time: str
     keep: str = ""
+    installation: str = ""
 
 
 def borrowed() -> bool:
@@ -130,9 +132,18 @@ def entries(plan: Plan, *, by: Path, value: str = "") -> list[Entry]:
     return [entry(plan.store, write.path, write.content, by=by, value=value) for write in writes]
 
 
-def record(path: Path, written: Iterable[Entry]) -> None:
-    """Add entries. Called before the writing; what a place held before is still known, should that not happen."""
-    _change(path, add=list(written), drop=[])
+def record(path: Path, written: Iterable[Entry], *, installation: str = "") -> None:
+    """Add entries of an installation.
+
+    Called before the writing; what a place held before is still known, should that not happen.
+    """
+    _change(path, add=[replace(entry, installation=installation) for entry in written], drop=[])
+
+
+def adopt(path: Path, *, by: Path, installation: str) -> None:
+    """Put the id of an installation on the entries that a version before ids wrote from its checkout."""
+    old = [entry for entry in read(path) if entry.by == str(by) and not entry.installation]
+    record(path, old, installation=installation)
 
 
 def forget(path: Path, freed: Iterable[Entry]) -> None:

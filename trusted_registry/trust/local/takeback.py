@@ -14,7 +14,7 @@ from trusted_registry.files import Remove, Write
 from trusted_registry.trust import stores
 from trusted_registry.trust.clients import macos
 from trusted_registry.trust.lines import blocks
-from trusted_registry.trust.local import apply, daemon, here, ledger, places, plan
+from trusted_registry.trust.local import apply, daemon, here, ledger, owned, places, plan
 from trusted_registry.trust.local.here import Choice
 from trusted_registry.trust.local.look import NoRoot, State
 from trusted_registry.trust.row import Block, Database, File
@@ -33,7 +33,7 @@ _GONE = "Unable to delete certificate matching"
 
 
 def remove(settings: Settings, engine: Engine, edge: Edge, *, everyone: bool = False) -> list[str]:
-    """Take back what this checkout wrote on this machine, or what every checkout of this user wrote.
+    """Take back what this installation wrote on this machine, or what every one of this user wrote.
 
     Returns:
         The places that were freed.
@@ -42,7 +42,7 @@ def remove(settings: Settings, engine: Engine, edge: Edge, *, everyone: bool = F
         RegistryError: Something cannot be taken back; all else was, and is forgotten.
     """
     with apply.one_at_a_time(edge):
-        wanted = [entry for entry in ledger.read(ledger.where()) if everyone or entry.by == str(settings.root)]
+        wanted = ledger.read(ledger.where()) if everyone else owned.entries(settings)
         entries = places.counted(wanted, edge)
         rows = {store.key for store in stores.STORES}
         mine = [entry for entry in entries if entry.store in rows]
@@ -76,8 +76,8 @@ def disallow(settings: Settings, engine: Engine, edge: Edge) -> list[str]:
     """
     freed = []
     with apply.one_at_a_time(edge):
-        for entry in places.counted(ledger.read(ledger.where()), edge):
-            if entry.store == daemon.STORE and entry.by == str(settings.root):
+        for entry in places.counted(owned.entries(settings), edge):
+            if entry.store == daemon.STORE:
                 daemon.disallow(entry, engine, edge)
                 _forget([entry], edge)
                 freed.append(f"{entry.value} in {entry.path}")

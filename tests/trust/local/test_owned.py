@@ -1,0 +1,131 @@
+"""An entry of the ledger is an installation's by its id; one of a version before ids by where and what was written."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import forge
+from tests.disk import snapshot
+from tests.recorder import Recorder
+from tests.trust.local.takebacks import FILES, remove, trust
+from trusted_registry import installation
+from trusted_registry.trust.local import ledger, owned
+from trusted_registry.trust.local.here import Choice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.trust.machines import Machine
+    from trusted_registry.settings import Settings
+
+pytestmark = pytest.mark.usefixtures("this_machine")
+OTHER_STORES = Choice(only=("docker", "podman", "containerd", "k3s"))
+
+
+@pytest.fixture
+def checkout(settings: Settings) -> Settings:
+    """A checkout that can be moved."""
+    root = settings.root / "checkout"
+    root.mkdir()
+    settings.folder.rename(root / "certs")
+    (root / "tasks.py").touch()
+    return dataclasses.replace(settings, root=root, folder=root / "certs")
+
+
+def _moved(settings: Settings, name: str = "moved") -> Settings:
+    root = settings.root.parent / name
+    settings.root.rename(root)
+    return dataclasses.replace(settings, root=root, folder=root / "certs")
+
+
+def _as_before_ids(settings: Settings) -> None:
+    """Have the ledger as 436f26f writes it, and no id in the folder."""
+    path = ledger.where()
+    said = json.loads(path.read_bytes())
+    for entry in said["entries"]:
+        del entry["installation"]
+    path.write_text(json.dumps(said))
+    (settings.folder / installation.FILE).unlink()
+
+
+@pytest.mark.parametrize("choice", [FILES, OTHER_STORES], ids=["files", "other stores"])
+@pytest.mark.parametrize("before", [lambda _: None, _as_before_ids], ids=["with an id", "before ids"])
+def test_a_checkout_that_moved_takes_all_of_its_trust_back(
+    before: Callable[[Settings], None], choice: Choice, machine: Machine, checkout: Settings
+) -> None:
+    disk = snapshot(machine.root)
+    trust(checkout, choice)
+    trust(dataclasses.replace(checkout, names=("registry.local",)), choice)
+    before(checkout)
+    assert remove(_moved(checkout))
+    assert (snapshot(machine.root), ledger.read(ledger.where())) == (disk, [])
+
+
+def test_a_copy_of_the_certificates_takes_it_back_and_a_fresh_clone_does_not(
+    machine: Machine, checkout: Settings
+) -> None:
+    trust(checkout)
+    disk = snapshot(machine.root)
+    fresh = dataclasses.replace(
+        checkout, root=machine.root.parent / "fresh", folder=machine.root.parent / "fresh/certs"
+    )
+    forge.save(forge.authority(), _made(fresh.folder), "ca")
+    assert remove(fresh) == []
+    installation.ensure(fresh.folder, Recorder())
+    assert (remove(fresh), snapshot(machine.root)) == ([], disk)
+    copy = machine.root.parent / "copy"
+    shutil.copytree(checkout.folder, copy / "certs")
+    assert remove(dataclasses.replace(checkout, root=copy, folder=copy / "certs"))
+    assert ledger.read(ledger.where()) == []
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_what_a_checkout_that_is_still_there_wrote_before_ids_is_not_another_s(checkout: Settings) -> None:
+    trust(checkout)
+    _as_before_ids(checkout)
+    client = checkout.root.parent / "client"
+    shutil.copytree(checkout.folder, client / "certs")
+    assert remove(dataclasses.replace(checkout, root=client, folder=client / "certs")) == []
+    assert remove(checkout)
+
+
+def test_what_was_written_before_ids_gets_the_id_with_the_next_trust_and_nothing_else_changes(
+    machine: Machine, checkout: Settings
+) -> None:
+    trust(checkout)
+    _as_before_ids(checkout)
+    id_ = installation.ensure(checkout.folder, Recorder()).id
+    disk, before = snapshot(machine.root), ledger.read(ledger.where())
+    trust(checkout)
+    assert ledger.read(ledger.where()) == [dataclasses.replace(entry, installation=id_) for entry in before]
+    assert snapshot(machine.root) == disk
+    moved = _moved(checkout)
+    (moved.folder / "ca.crt").unlink()  # not known by the authority any more
+    assert remove(moved)
+
+
+def test_a_dry_run_of_trust_changes_no_entry(checkout: Settings) -> None:
+    trust(checkout)
+    _as_before_ids(checkout)
+    installation.ensure(checkout.folder, Recorder())
+    before = ledger.where().read_bytes()
+    owned.adopt(checkout, Recorder(dry=True))
+    assert ledger.where().read_bytes() == before
+
+
+def test_where_no_id_is_left_the_path_tells(machine: Machine, checkout: Settings) -> None:
+    disk = snapshot(machine.root)
+    trust(checkout)
+    shutil.rmtree(checkout.folder)
+    assert remove(checkout)
+    assert snapshot(machine.root) == disk

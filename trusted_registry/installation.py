@@ -1,0 +1,175 @@
+"""The installation: a random id beside the certificates, the volumes it adopted and the images it made."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from trusted_registry import files
+from trusted_registry.edge import printable
+from trusted_registry.errors import RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from trusted_registry.edge import Edge
+
+FILE = "installation.json"
+
+LABEL = "trusted-registry.installation"
+"""On containers and volumes: the id of the installation that made them."""
+
+UNSAVED = "ID"
+"""Id that a dry run shows where there is none yet: it makes none."""
+
+_VERSION = 1
+_ID = re.compile(r"[0-9a-f]{32}\Z")
+_IMAGE = re.compile(r"sha256:[0-9a-f]{64}\Z")
+
+
+@dataclass(frozen=True)
+class MadeImage:
+    """An image that was made by this installation: its name, its source, the image it stands in for, its shell."""
+
+    reference: str
+    origin: str
+    instead_of: str
+    with_shell: bool
+
+
+@dataclass(frozen=True)
+class Installation:
+    """An id, and the things that carry no label of it since a version before ids made them.
+
+    Args:
+        id: 128 random bits as lower-case hex.
+        volumes: Names of adopted volumes: the label of a volume cannot be changed.
+        containers: Ids of adopted containers.
+        images: Images that were made here, by their ids: a label of an image can be set by anybody.
+    """
+
+    id: str
+    volumes: tuple[str, ...] = ()
+    containers: tuple[str, ...] = ()
+    images: Mapping[str, MadeImage] = field(default_factory=dict)
+
+    def has_shell(self, image: str) -> bool:
+        """Whether an image was made here with a shell."""
+        return image in self.images and self.images[image].with_shell
+
+    def image_name(self, image: str) -> str:
+        """Return the name of an image that was made here; of any other, the text itself."""
+        return self.images[image].reference if image in self.images else image
+
+
+NONE = Installation("")
+"""A folder in which nothing was made yet: it owns nothing."""
+
+
+def read(folder: Path) -> Installation | None:
+    """Return the installation of a certificates' folder, or None where nothing was made yet.
+
+    Raises:
+        RegistryError: The file is damaged, of a newer version, or another user's.
+    """
+    path = folder / FILE
+    with files.explained(path, "read"):
+        try:
+            content = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+    try:
+        return _parsed(json.loads(content))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise RegistryError(
+            f"{path} is damaged or of a newer version: whose the registry and its images are is not known.",
+            cure="Put it back from a copy of this folder. Without one, where the registry still runs: "
+            f"{printable(['mv', str(path), f'{path}.damaged'])} && ./inv up",
+        ) from error
+
+
+def _parsed(said: dict[str, Any]) -> Installation:
+    """Return the installation in a file's fields.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: A field is missing or cannot be one.
+    """
+    if said["version"] != _VERSION or not _ID.match(said["id"]):
+        raise ValueError(said)
+    lists = [said.get(key, []) for key in ("volumes", "containers")]
+    if not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in lists):
+        raise TypeError(said)
+    images = {key: MadeImage(**value) for key, value in said.get("images", {}).items()}
+    if not all(_IMAGE.match(key) and _is_sound(image) for key, image in images.items()):
+        raise ValueError(said)
+    return Installation(said["id"], tuple(lists[0]), tuple(lists[1]), images)
+
+
+def _is_sound(image: MadeImage) -> bool:
+    texts = (image.reference, image.origin, image.instead_of)
+    return isinstance(image.with_shell, bool) and all(isinstance(text, str) and text.isprintable() for text in texts)
+
+
+def known(folder: Path) -> Installation:
+    """Return the installation of a folder; one that owns nothing where there is none yet."""
+    return read(folder) or NONE
+
+
+def ensure(folder: Path, edge: Edge) -> Installation:
+    """Return the installation of a folder, made now where there is none: of two runs at once both get one id."""
+    found = read(folder)
+    if found or edge.dry:
+        return found or Installation(UNSAVED)
+    return _change(folder, lambda installation: installation)
+
+
+def restore(folder: Path, id_: str) -> Installation:
+    """Return the installation of a folder that lost its file, under the id that its container still carries."""
+    if not _ID.match(id_):
+        raise RegistryError(f"The registry's container carries no id of an installation: {id_!r}.", cure="./inv down")
+    return _change(folder, lambda installation: installation, new=id_)
+
+
+def adopt(folder: Path, *, volume: str = "", container: str = "") -> Installation:
+    """Note a volume and a container that a version before ids made, or that a person declared to be this one's."""
+    return _change(
+        folder,
+        lambda it: replace(it, volumes=_with(it.volumes, volume), containers=_with(it.containers, container)),
+    )
+
+
+def forget_volume(folder: Path, name: str) -> None:
+    """Drop the note of a volume that is gone: another one of its name is not this installation's."""
+    if name in known(folder).volumes:
+        _change(folder, lambda it: replace(it, volumes=tuple(other for other in it.volumes if other != name)))
+
+
+def note_image(folder: Path, id_: str, image: MadeImage) -> Installation:
+    """Note an image that was just made here.
+
+    Raises:
+        RegistryError: The engine named no id for it.
+    """
+    if not _IMAGE.match(id_):
+        raise RegistryError(f"The engine named no id for the image {image.reference}.", cure="./inv doctor")
+    return _change(folder, lambda it: replace(it, images={**it.images, id_: image}))
+
+
+def _with(names: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return names if not name or name in names else (*names, name)
+
+
+def _change(folder: Path, change: Callable[[Installation], Installation], *, new: str = "") -> Installation:
+    """Read, change and write under the folder's lock; the file is private, and the folder's owner's."""
+    with files.locked(folder):
+        before = read(folder)
+        after = change(before or Installation(new or secrets.token_hex(16)))
+        if after != before:
+            said = {"version": _VERSION, **asdict(after)}
+            content = f"{json.dumps(said, indent=2)}\n".encode()
+            files.write(folder / FILE, content, files.PRIVATE_FILE, like=folder)
+    return after

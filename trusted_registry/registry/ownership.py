@@ -1,0 +1,226 @@
+"""The owner of a container and a volume: the installation whose id they carry, or that adopted them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import http.client
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trusted_registry import installation
+from trusted_registry.certificate import inspect
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import ports, probe
+
+if TYPE_CHECKING:
+    from trusted_registry.edge import Edge
+    from trusted_registry.registry.answers import Running, Volume
+    from trusted_registry.registry.engine import Engine
+    from trusted_registry.registry.spec import Spec
+    from trusted_registry.settings import Settings
+
+
+def claimed(settings: Settings, engine: Engine, edge: Edge) -> Running | None:
+    """Return the registry of this installation, of which neither container nor volume is another's.
+
+    Raises:
+        RegistryError: One of them is: nothing was changed.
+    """
+    running = container(settings, engine, edge)
+    check_volume(settings, engine, running)
+    return running
+
+
+def marked(spec: Spec, settings: Settings, engine: Engine, edge: Edge) -> Spec:
+    """Return a container under the id of this installation, made now where there is none; its volume is there then.
+
+    Raises:
+        RegistryError: Another one made a volume of that name meanwhile.
+    """
+    id_ = installation.ensure(settings.folder, edge).id
+    if engine.volume(spec.volume) is None:
+        if not edge.dry:
+            installation.forget_volume(settings.folder, spec.volume)
+        engine.make_volume(spec.volume, id_)
+        check_volume(settings, engine, None)
+    return dataclasses.replace(spec, installation=id_)
+
+
+def container(settings: Settings, engine: Engine, edge: Edge) -> Running | None:
+    """Return the registry of this installation, or None where no container has its name.
+
+    One that a version before ids made is adopted, with its volume: both are noted beside the certificates.
+
+    Raises:
+        RegistryError: The container of that name is somebody else's; it is left alone.
+    """
+    running = engine.find(settings.container)
+    if running is None:
+        return None
+    if not is_own(running, settings, engine):
+        raise _foreign(running, settings, engine)
+    if not edge.dry:
+        _adopt(running, settings, engine)
+    return running
+
+
+def is_another_s(running: Running, settings: Settings) -> bool:
+    """Whether a container carries the id of another installation than the one here."""
+    return running.installation not in ("", installation.known(settings.folder).id)
+
+
+def is_own(running: Running, settings: Settings, engine: Engine) -> bool:
+    """Whether a container is this installation's: by its id, by adoption, or by the files that it was given."""
+    own = installation.read(settings.folder)
+    if running.role is None:
+        return False
+    if own and (running.id in own.containers or running.installation == own.id):
+        return True
+    if own and running.installation:
+        return False
+    return _reads(settings, engine) or (not running.installation and _shows_ours(running, settings))
+
+
+def _reads(settings: Settings, engine: Engine) -> bool:
+    """Whether all that the container was given of this machine lies beside the certificates, by whichever path."""
+    given = _given(settings.container, engine)
+    return bool(given) and all(path.resolve().is_relative_to(settings.folder.resolve()) for path in given)
+
+
+def _given(name: str, engine: Engine) -> list[Path]:
+    """Return the files of this machine that a container was given."""
+    return [Path(path) for holder, path in engine.bound() if holder == name]
+
+
+def _shows_ours(running: Running, settings: Settings) -> bool:
+    """Whether a container that runs has the key of the certificate here: that of a checkout that was moved since."""
+    if running.state != "running" or running.role != "tls":
+        return False
+    try:
+        shown = probe.fingerprint(probe.Endpoint(running.listen or settings.address, running.port or settings.port))
+        return shown == inspect.read(settings.folder / "domain.crt").fingerprint
+    except (OSError, http.client.HTTPException, RegistryError):
+        return False
+
+
+def _adopt(running: Running, settings: Settings, engine: Engine) -> None:
+    """Note a container of a version before ids, and its volume unless another container has that too."""
+    own = installation.read(settings.folder)
+    if running.installation and own is None:  # the file was lost, and the container still tells
+        own = installation.restore(settings.folder, running.installation)
+    if not running.installation and not (own and running.id in own.containers):
+        alone = not _others(running.volume, settings, engine)
+        installation.adopt(settings.folder, volume=running.volume if alone else "", container=running.id)
+
+
+def _others(volume: str, settings: Settings, engine: Engine) -> list[str]:
+    """Return the containers besides the registry's own that a volume is given to."""
+    return [name for name in engine.holders(volume) if name != settings.container]
+
+
+def _foreign(running: Running, settings: Settings, engine: Engine) -> RegistryError:
+    name, another = settings.container, f"Use another name: {beside(settings, engine)}"
+    if running.role is None:
+        return RegistryError(
+            f"A container named {name} exists (image {running.image}), and this project did not make it.",
+            cure=f"{another}; or, if nobody needs it: docker rm --force {name}",
+        )
+    folder = next((path.parent for path in _given(name, engine)), Path())
+    if running.installation or folder.exists():
+        return RegistryError(f"The registry {name} is another checkout's: it serves what is in {folder}.", cure=another)
+    return RegistryError(
+        f"The registry {name} is a checkout's that was at {folder}, where nothing is now.",
+        cure=f"If it was this one, move it back there, run ./inv up, and move it again. If not: {another}",
+    )
+
+
+def beside(settings: Settings, engine: Engine) -> str:
+    """Return the command that sets up a second registry, by names and on a port that are free."""
+    name = _free_name(engine)
+    port = next((it for it in _candidates(settings.port) if _is_free(it, settings, engine)), settings.port)
+    flag = "" if port == settings.port else f" --port {port}"
+    return settings.command(f"up{flag}", container=name, volume=name)
+
+
+def _free_name(engine: Engine) -> str:
+    """Return a name that no container and no volume has."""
+    names = ("my-registry", *(f"my-registry-{number}" for number in range(2, 100)))
+    return next((it for it in names if engine.find(it) is None and engine.volume(it) is None), names[-1])
+
+
+def _candidates(port: int) -> tuple[int, ...]:
+    first = port + 8000 if port <= 1024 else port + 1  # noqa: PLR2004 - last privileged port
+    return (port, *itertools.islice(itertools.count(first), 20))
+
+
+def _is_free(port: int, settings: Settings, engine: Engine) -> bool:
+    return engine.publisher(port) is None and not ports.taken(settings.listen, port)
+
+
+def owns(volume: Volume, settings: Settings) -> bool:
+    """Whether a volume is this installation's: by its id, or by adoption."""
+    own = installation.known(settings.folder)
+    if volume.installation:
+        return volume.installation == own.id
+    return volume.name in own.volumes
+
+
+def check_volume(settings: Settings, engine: Engine, running: Running | None) -> None:
+    """Insist that the volume that is set is this installation's, or not there yet.
+
+    Args:
+        settings: Its name.
+        engine: Its engine.
+        running: This installation's container, if any: in a dry run it is not adopted, and nor is its volume.
+
+    Raises:
+        RegistryError: Somebody else made it, or nobody knows who did: its images are not this registry's to serve.
+    """
+    found = engine.volume(settings.volume)
+    if found is None or owns(found, settings):
+        return
+    holders = _others(found.name, settings, engine)
+    if running and not running.installation and running.volume == found.name and not holders:
+        return
+    by = f"; the container {', '.join(holders)} uses it" if holders else ""
+    other = f"Use another one: {settings.command('up', volume=_free_name(engine))}"
+    release = f"; or have {', '.join(holders)} use another one first"
+    claim = f"; or, if its images are this registry's: {settings.command('up --adopt')}"
+    raise RegistryError(
+        f"A volume named {found.name} exists, and this installation did not make it{by}. It was left alone.",
+        cure=f"{other}{'' if found.installation else release if holders else claim}",
+    )
+
+
+def volumes(settings: Settings, engine: Engine) -> list[str]:
+    """Return the names of the volumes that this installation made or adopted, and that are there."""
+    own = installation.known(settings.folder)
+    made = engine.volumes_of(own.id) if own.id else []
+    return sorted({*made, *(name for name in own.volumes if engine.volume(name))})
+
+
+def drop_images(settings: Settings, engine: Engine, edge: Edge) -> None:
+    """Take the images away that this installation made of a package: no other one would run them."""
+    for id_ in installation.known(settings.folder).images:
+        if not edge.dry and engine.has_image(id_):
+            with contextlib.suppress(RegistryError):  # another container runs it, or it has further names
+                engine.untag(id_)
+
+
+def adopt_volume(settings: Settings, engine: Engine, edge: Edge) -> None:
+    """Note the volume that is set as this installation's, since a person says so.
+
+    Raises:
+        RegistryError: Another installation made it, or a container of somebody else's uses it.
+    """
+    container(settings, engine, edge)
+    found = engine.volume(settings.volume)
+    if found is None or owns(found, settings):
+        return
+    if found.installation or _others(found.name, settings, engine):
+        check_volume(settings, engine, None)
+    if not edge.dry:
+        installation.adopt(settings.folder, volume=found.name)
+    edge.say(f"volume: {found.name} is this installation's from now on, with the images in it")

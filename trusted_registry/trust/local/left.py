@@ -1,0 +1,139 @@
+"""Places that still trust the authority after a removal: by whom they were written, and the command that takes them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import pwd
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trusted_registry.edge import printable
+from trusted_registry.errors import RegistryError
+from trusted_registry.trust import stores, whereabouts
+from trusted_registry.trust.lines import blocks
+from trusted_registry.trust.local import here, ledger, look, owned
+from trusted_registry.trust.local.here import Choice
+from trusted_registry.trust.local.look import NoRoot, State
+from trusted_registry.trust.row import MACHINE, USER, der
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trusted_registry.edge import Edge
+    from trusted_registry.registry.engine import Engine
+    from trusted_registry.settings import Settings
+    from trusted_registry.trust.local.ledger import Entry
+    from trusted_registry.trust.row import Store, Subject
+    from trusted_registry.trust.whereabouts import Where
+
+
+@dataclass(frozen=True)
+class Left:
+    """A place that trusts the authority, its readers, and the command that takes it away."""
+
+    place: str
+    clients: str
+    command: str
+
+
+def find(settings: Settings, engine: Engine, edge: Edge) -> list[Left]:
+    """Return every place of this machine that trusts this installation's authority, whoever wrote it.
+
+    The stores are asked, not the ledger: another user's is not at hand. Root looks into the home of the user whose
+    checkout this is, too.
+    """
+    trusted = owned.authority(settings)
+    if trusted is None:
+        return []
+    own, known, found = whereabouts.here(), ledger.read(ledger.where()), []
+    present = {store.key for store in here.chosen(engine, Choice(system=True))}
+    for store in (row for row in stores.STORES if row.system == platform.system()):
+        homes = {} if store.scope != USER or store.database else _others_homes(settings)
+        for name, where in {"": own, **homes}.items():
+            try:
+                places = list(_trusting(store, trusted, where, asked=store.key in present))
+                found += [Left(place, store.clients, _command(place, away, name, known)) for place, away in places]
+            except NoRoot as error:
+                if store.key in present:
+                    edge.warn(f"{store.clients}: not looked at. {error.message}")
+            except RegistryError as error:
+                edge.warn(f"{store.clients}: not looked at. {error.message} {error.cure}")
+    return list({it.place: it for it in found}.values())
+
+
+def _others_homes(settings: Settings) -> dict[str, Where]:
+    """Return the folders of the user whose checkout this is, by name, where root looks and is another."""
+    if os.geteuid():
+        return {}
+    try:
+        user = pwd.getpwuid(settings.root.stat().st_uid)
+    except (OSError, KeyError):
+        return {}
+    return {user.pw_name: whereabouts.here({}, Path(user.pw_dir))} if user.pw_uid else {}
+
+
+def _trusting(store: Store, trusted: Subject, where: Where, *, asked: bool) -> Iterator[tuple[str, str]]:
+    """Yield the places of one store that hold the authority, each with the command that takes it away by hand.
+
+    Its program is asked only where that is `asked`.
+    """
+    sudo = ["sudo"] if store.scope == MACHINE and os.geteuid() else []
+    for file in store.files(trusted):
+        paths = [where.path(file.path)]
+        if file.spelling:  # by whichever name: names come and go
+            folders = [paths[0].parents[1], *map(where.path, store.hidden_by)]
+            paths = [path for folder in folders for path in _by_name(folder, paths[0].name)]
+        for path in paths:
+            if _holds(look.content(path), trusted):
+                yield str(path), printable([*sudo, "rm", *map(str, _with_hosts(path))])
+    for block in map(where.block, store.blocks(trusted)):
+        path = where.path(block.path)
+        if blocks.holds(look.read(path), block):
+            yield str(path), printable([*sudo, "editor", str(path)])
+    if store.database and asked:
+        for item in look.look([store], trusted, where, ()):
+            if item.state is State.TRUSTED:
+                away = [printable([*sudo, *look.handed(it, trusted, item.path)]) for it in store.database.remove]
+                yield f"{trusted.name} of {item.path if item.path != Path() else store.clients}", " && ".join(away)
+
+
+def _with_hosts(path: Path) -> list[Path]:
+    """Return a file and the hosts.toml beside it that names it: containerd fails on one without the other."""
+    beside = path.with_name("hosts.toml")
+    named = f"{path.parent.name}/{path.name}".encode() in (look.content(beside) or b"")
+    return [path, beside] if named else [path]
+
+
+def _by_name(folder: Path, name: str) -> list[Path]:
+    try:
+        return sorted(folder.glob(f"*/{name}"))
+    except OSError:
+        return []
+
+
+def _holds(content: bytes | None, trusted: Subject) -> bool:
+    """Whether a file holds the authority, whatever else it says."""
+    try:
+        return content is not None and der(content.decode("ascii", errors="replace")) == trusted.der
+    except ValueError:
+        return False
+
+
+def _command(place: str, away: str, home_of: str, known: list[Entry]) -> str:
+    """Return the command that takes a place away: that of the checkout, or of the user, who wrote it; or by hand."""
+    remove = "./inv trust.remove"
+    if home_of:
+        return f"as {home_of}: {remove}"
+    entry = next((it for it in known if it.path and it.path == place), None)
+    if entry and (Path(entry.by) / "tasks.py").exists():
+        return f"{printable(['cd', entry.by])} && {remove}"
+    return f"sudo {remove}; or by hand: {away}" if os.geteuid() and _is_roots(Path(place)) else away
+
+
+def _is_roots(path: Path) -> bool:
+    try:
+        return path.stat().st_uid == 0
+    except OSError:
+        return False

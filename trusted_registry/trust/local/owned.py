@@ -1,0 +1,56 @@
+"""The entries of the ledger that are one installation's: by its id, or as a version before ids wrote them."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trusted_registry import address, installation
+from trusted_registry.certificate import issue
+from trusted_registry.errors import RegistryError
+from trusted_registry.trust.local import ledger
+from trusted_registry.trust.row import Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from trusted_registry.edge import Edge
+    from trusted_registry.settings import Settings
+    from trusted_registry.trust.local.ledger import Entry
+
+
+def entries(settings: Settings) -> list[Entry]:
+    """Return this installation's entries of this user's ledger, oldest first.
+
+    Where no id is left beside the certificates, they are what this checkout wrote.
+    """
+    known = ledger.read(ledger.where())
+    id_ = installation.known(settings.folder).id
+    roots = {str(settings.root), *_former_roots(known, settings)}
+    return [it for it in known if (it.installation == id_ if it.installation and id_ else it.by in roots)]
+
+
+def _former_roots(known: Iterable[Entry], settings: Settings) -> set[str]:
+    """Return the paths that this checkout had: it wrote this authority there, and no checkout is there now."""
+    trusted = authority(settings)
+    if trusted is None:
+        return set()
+    carried = (ledger.digest(trusted.content), trusted.name, trusted.sha1)
+    wrote = {it.by for it in known if not it.installation and (it.sha256 in carried or it.value in carried)}
+    return {root for root in wrote if not (Path(root) / "tasks.py").exists()}
+
+
+def authority(settings: Settings) -> Subject | None:
+    """Return what clients trust by this installation's doing, expired or not; None where it holds no certificate."""
+    with contextlib.suppress(RegistryError, OSError, ValueError):
+        found = issue.trusted(settings.folder, dry=True)
+        spellings = address.spellings(settings.hosts, settings.port)
+        return Subject(found.path.read_bytes(), found.fingerprint, spellings, str(found.path))
+    return None
+
+
+def adopt(settings: Settings, edge: Edge) -> None:
+    """Have what a version before ids wrote from this checkout be this installation's, wherever the checkout goes."""
+    if not edge.dry and (own := installation.read(settings.folder)):
+        ledger.adopt(ledger.where(), by=settings.root, installation=own.id)
