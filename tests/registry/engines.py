@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from tests import loopback
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import spec as specs
-from trusted_registry.registry.answers import PortTaken, Running, Volume
+from trusted_registry.registry.answers import Info, PortTaken, Running, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +57,10 @@ class OnLoopback:
     def find(self, name: str) -> Running | None:
         """Return the container, or the one that was set aside."""
         return {"registry": self.running, "registry-before": self.aside}.get(name)
+
+    def info(self) -> Info:
+        """Say what it is."""
+        return Info("a stand-in", "28", "", rootless=False, store="classic", insecure=(), desktop=False)
 
     def bound(self) -> list[tuple[str, str]]:
         """Return what the container was given of this machine."""

@@ -13,7 +13,6 @@ from tests import forge, loopback
 from tests.disk import snapshot
 from tests.recorder import Recorder
 from tests.registry.engines import OnLoopback, as_engine, container
-from tests.trust.engines import nobody
 from trusted_registry import installation, summary
 from trusted_registry.doctor import look, trusts
 from trusted_registry.errors import RegistryError
@@ -336,7 +335,6 @@ def test_status_and_doctor_take_another_s_registry_for_another_s(
     found = summary._registry(settings, as_engine(engine))
     assert (found.role, found.health) == ("another checkout's", "not this checkout's")
     monkeypatch.setattr(trusts, "add", lambda facts, *_: facts)
-    engine.info = nobody().info  # type: ignore[attr-defined]
     facts = look.local(settings, as_engine(engine), None)
     assert facts.container
     assert not facts.container.ours

@@ -166,7 +166,6 @@ def test_trust_remove_says_that_there_is_none_only_where_there_is_none(
 
 def _purge(settings: Settings, monkeypatch: pytest.MonkeyPatch, volumes: dict[str, str] | None = None) -> Recorder:
     engine, edge = OnLoopback(settings.folder / "domain.crt"), Recorder()
-    engine.info = nobody().info  # type: ignore[attr-defined]
     engine.volumes = volumes or {}
     monkeypatch.setattr(engines, "perhaps", lambda _: engine)
     monkeypatch.setattr(prove, "refusal", lambda *_: None)
