@@ -15,7 +15,7 @@ from bench.report import Compared, Row
 from bench.stand import INV, ROOT, Stand
 from bench.timing import Side, Spread, in_turn, seconds
 from tests import sshd
-from trusted_registry.trust.elsewhere import hosts as fleet
+from trusted_registry.trust.remote import hosts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,7 +38,7 @@ def many(here: Stand, runs: int) -> list[Row]:
     Raises:
         RegistryError: Ansible is not installed.
     """
-    ansible = fleet.program()
+    ansible = hosts.program()
     here.clear()
     here.inv("cert")
     with _inventories(here.folder / "ssh") as inventories:

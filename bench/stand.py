@@ -125,7 +125,7 @@ def stands() -> Iterator[tuple[Stand, Stand]]:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # nox sends it soon after Ctrl-C's own signal
     had_certs_d = CERTS_D.exists()
     with _alone(), tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        host = address.own()
+        host = address.own_address()
         small = Stand("trusted-registry-bench", 8943, "ec:P-256", host, Path(folder) / "p256")
         large = Stand("trusted-registry-bench-rsa", 8944, "rsa:4096", host, Path(folder) / "rsa4096")
         try:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from trusted_registry.edge import printable
+from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress as RichProgress
 
-    from trusted_registry.edge import Progress
+    from trusted_registry.console import Progress
 
 _SHOW_AFTER = 0.5
 """Seconds after which a piece of work is worth a progress bar."""
@@ -47,10 +47,10 @@ class Terminal:
 
     def command(self, argv: Sequence[str]) -> None:
         """Show a command as it can be pasted here: paths below this folder are relative to it."""
-        here = f"{Path.cwd()}/"
-        short = [part.removeprefix(here) for part in argv]
+        below = f"{Path.cwd()}/"
+        short = [part.removeprefix(below) for part in argv]
         if not self._quiet:
-            self._line(self._styled("2", f"$ {printable(short)}"))
+            self._line(self._styled("2", f"$ {pasteable(short)}"))
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -114,8 +114,8 @@ class Terminal:
         made = Table(title=title, title_justify="left", title_style="bold")
         for column in columns:
             made.add_column(column, overflow="fold")
-        for row in rows:
-            made.add_row(*row)
+        for cells in rows:
+            made.add_row(*cells)
         Console(file=self._out, highlight=False, markup=False).print(made)
 
     def _line(self, text: str) -> None:

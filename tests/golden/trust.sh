@@ -18,7 +18,7 @@ nl='
 '
 IFS=$nl
 mine=trusted-registry ended='' status=1
-kit_sum='8250b617d7a812150682f95857ae9ee7f0cbc960c44aab6f5486fe0410e1b544'
+kit_sum='8084c34834e5a1ee685137b3acc747cb43635979b17f7980a4225b4bba608bee'
 fingerprint='1c5499358740c4da499af5fbb81fa9bd34e8d801a522a35e4f16a364863a2155'
 id='1c5499358740c4da'
 registry=192.168.0.12
@@ -462,7 +462,7 @@ run() {
     fi
 }
 
-# --- Lines of ours in files of others: the same as trusted_registry/trust/lines/blocks.py does ---
+# --- Lines of ours in files of others: the same as trusted_registry/trust/managed_blocks/editing.py does ---
 
 # shellcheck disable=SC2016 # awk's own
 weaver='

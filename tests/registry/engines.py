@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from tests import loopback
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import spec as specs
-from trusted_registry.registry.answers import PortTaken, Running
+from trusted_registry.registry.engine_types import Container, PortTakenError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,34 +24,34 @@ IMAGE = "registry:3"
 class OnLoopback:
     """Runs one container, whose registry shows a certificate; it keeps what it was told to do."""
 
-    here = True
-    silence = None
+    available = True
+    connect_error = None
 
     def __init__(
         self,
         shows: Path | None = None,
-        running: Running | None = None,
+        container: Container | None = None,
         holder: str | None = None,
         users: Path | None = None,
     ) -> None:
         self.done: list[str] = []
-        self.running = running
+        self.container = container
         self.volumes = {"trusted-registry"}
         self.port_is_taken = False
         self.shows = shows
         self.given: list[Path] = []
-        self.starts: tuple[str, ...] = specs.OFFICIAL
+        self.starts: tuple[str, ...] = specs.OFFICIAL_ENTRYPOINT
         self._holder = holder
         self.users = users
         self._reads: Path | None = None
         self._server = contextlib.ExitStack()
 
-    def find(self, name: str) -> Running | None:
+    def find(self, name: str) -> Container | None:
         """Return the container."""
         assert name == "registry"
-        return self.running
+        return self.container
 
-    def bound(self) -> list[tuple[str, str]]:
+    def bind_mounts(self) -> list[tuple[str, str]]:
         """Return what the container was given of this machine."""
         return [("registry", str(path)) for path in self.given]
 
@@ -59,7 +59,7 @@ class OnLoopback:
         """Have the registry's image."""
         return reference == IMAGE
 
-    def entry(self, _image: str) -> tuple[str, ...]:
+    def entrypoint(self, _image: str) -> tuple[str, ...]:
         """Return what it starts."""
         return self.starts
 
@@ -67,9 +67,9 @@ class OnLoopback:
         """Serve, unless another has the port."""
         meanwhile()
         if self.port_is_taken:
-            raise PortTaken(f"Port {spec.port} is in use.", cure="")
+            raise PortTakenError(f"Port {spec.port} is in use.", cure="")
         self.done.append("start")
-        self.running = Running("1", spec.role, spec.digest, "running", spec.image, spec.listen, spec.port)
+        self.container = Container("1", spec.role, spec.digest, "running", spec.image, spec.listen, spec.port)
         self._reads = self.users if "htpasswd" in spec.config else None
         self._server.enter_context(loopback.registry(self.shows, port=spec.port, users=self._reads))
         return "1"
@@ -78,16 +78,16 @@ class OnLoopback:
         """Serve what there is to show now."""
         self.done.append("restart")
         assert self.find(name)
-        assert self.running
-        assert self.running.port
+        assert self.container
+        assert self.container.port
         self._server.close()
         self._reads = self._reads and self.users
-        self._server.enter_context(loopback.registry(self.shows, port=self.running.port, users=self._reads))
+        self._server.enter_context(loopback.registry(self.shows, port=self.container.port, users=self._reads))
 
     def remove(self, _name: str) -> None:
         """Serve no more."""
         self.done.append("remove")
-        self.running = None
+        self.container = None
         self._server.close()
 
     def untag(self, reference: str) -> None:
@@ -98,7 +98,7 @@ class OnLoopback:
         """Return last words."""
         return "first words\nlast words\n" if lines else ""
 
-    def publisher(self, _port: int) -> str | None:
+    def publisher_of(self, _port: int) -> str | None:
         """Return who holds a port."""
         return self._holder
 
@@ -120,16 +120,16 @@ def as_engine(stand_in: object) -> Engine:
     return cast("Engine", stand_in)
 
 
-def container(**changes: object) -> Running:
+def container(**changes: object) -> Container:
     """Return a container as an engine describes it."""
-    made = Running("1", "tls", "0", "running", IMAGE, "", 443)
+    made = Container("1", "tls", "0", "running", IMAGE, "", 443)
     return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
 
 
-class Shelf:
+class FakeImages:
     """Images: those that are there, and those that each source would give."""
 
-    here = True
+    available = True
 
     def __init__(self, *present: str, pulls: bool = False, loads: tuple[str, ...] = (), made: str = "") -> None:
         self.present = set(present)
@@ -142,7 +142,7 @@ class Shelf:
         """Whether it is there."""
         return reference in self.present
 
-    def made_here(self, _instead_of: str) -> tuple[str, str] | None:
+    def substitute_for(self, _instead_of: str) -> tuple[str, str] | None:
         """Return one that was made from a package."""
         return (self._made, "a package") if self._made else None
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import files, run
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry.shelf import INSTEAD_LABEL, ORIGIN_LABEL, SHELL_LABEL
+from trusted_registry.registry.engine_images import INSTEAD_LABEL, ORIGIN_LABEL, SHELL_LABEL
 
 if TYPE_CHECKING:
-    from trusted_registry.edge import Edge
+    from trusted_registry.console import Console
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
 
@@ -32,7 +32,7 @@ _APPLETS = ("find", "head", "ls", "rm", "timeout")
 _LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
 
 
-def ensure(settings: Settings, engine: Engine, edge: Edge) -> str:
+def ensure(settings: Settings, engine: Engine, console: Console) -> str:
     """Return the name of a registry image that the engine has, after getting it from the first source that works.
 
     Raises:
@@ -40,13 +40,13 @@ def ensure(settings: Settings, engine: Engine, edge: Edge) -> str:
     """
     if engine.has_image(settings.image):
         return settings.image
-    if settings.archive is None and (made := engine.made_here(settings.image)):
-        edge.say(f"image: {made[0]}, made here from {made[1]}, in place of {settings.image}")
+    if settings.archive is None and (made := engine.substitute_for(settings.image)):
+        console.say(f"image: {made[0]}, made here from {made[1]}, in place of {settings.image}")
         return made[0]
     reasons = []
-    for source in (_pulled, _archived, _packaged):
+    for source in (_from_registry, _from_archive, _from_package):
         try:
-            return source(settings, engine, edge)
+            return source(settings, engine, console)
         except RegistryError as error:
             reasons.append(error.message)
     raise RegistryError(
@@ -56,12 +56,12 @@ def ensure(settings: Settings, engine: Engine, edge: Edge) -> str:
     )
 
 
-def _pulled(settings: Settings, engine: Engine, _edge: Edge) -> str:
+def _from_registry(settings: Settings, engine: Engine, _console: Console) -> str:
     engine.pull(settings.image)
     return settings.image
 
 
-def _archived(settings: Settings, engine: Engine, _edge: Edge) -> str:
+def _from_archive(settings: Settings, engine: Engine, _console: Console) -> str:
     if settings.archive is None:
         raise RegistryError("No archive is set.", cure="")
     if not settings.archive.is_file():
@@ -73,18 +73,18 @@ def _archived(settings: Settings, engine: Engine, _edge: Edge) -> str:
     return settings.image
 
 
-def _packaged(settings: Settings, engine: Engine, edge: Edge) -> str:
+def _from_package(settings: Settings, engine: Engine, console: Console) -> str:
     """Make an image of the distribution's package: its binary, the libraries that it names, and a shell."""
     if platform.system() != "Linux" or not shutil.which("apt-get"):
         raise RegistryError("This system has no package docker-registry to make one from.", cure="")
-    with files.lent_folder() as root:
-        run.act(["apt-get", "download", PACKAGE], edge, cwd=root)
+    with files.temp_folder() as root:
+        run.run(["apt-get", "download", PACKAGE], console, cwd=root)
         with contextlib.suppress(RegistryError):  # the registry runs without it as well, and serve says what that means
-            run.act(["apt-get", "download", SHELL_PACKAGE], edge, cwd=root)
-        if edge.dry:
+            run.run(["apt-get", "download", SHELL_PACKAGE], console, cwd=root)
+        if console.dry:
             return settings.image
         for package in sorted(root.glob("*.deb")):
-            run.act(["dpkg-deb", "--extract", str(package), str(root / "tree")], edge)
+            run.run(["dpkg-deb", "--extract", str(package), str(root / "tree")], console)
         version = next(root.glob(f"{PACKAGE}_*.deb")).name.split("_")[1].replace("%3a", ":")
         shell = next((root / "tree" / path for path in _SHELLS if (root / "tree" / path).exists()), None)
         tar = _archive(root / "tree" / _BINARY, shell)
@@ -93,7 +93,7 @@ def _packaged(settings: Settings, engine: Engine, edge: Edge) -> str:
     labels = f'LABEL {ORIGIN_LABEL}="{origin}" {INSTEAD_LABEL}="{settings.image}"'
     labels += f' {SHELL_LABEL}="/bin/sh"' if shell else ""
     engine.import_image(reference, tar, ('ENTRYPOINT ["/bin/registry"]', labels))
-    edge.say(f"image: {reference}, made from {origin}, since {settings.image} could not be pulled")
+    console.say(f"image: {reference}, made from {origin}, since {settings.image} could not be pulled")
     return reference
 
 
@@ -102,7 +102,7 @@ def _archive(binary: Path, shell: Path | None) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         tar.add(binary, "bin/registry", filter=_as_root)
-        for library in libraries(run.look(["ldd", str(binary)]).out):
+        for library in libraries(run.capture(["ldd", str(binary)]).out):
             tar.add(Path(library).resolve(), library.lstrip("/"), filter=_as_root)
         if shell:
             tar.add(shell, "bin/sh", filter=_as_root)
@@ -113,9 +113,9 @@ def _archive(binary: Path, shell: Path | None) -> bytes:
     return buffer.getvalue()
 
 
-def libraries(said: str) -> list[str]:
+def libraries(output: str) -> list[str]:
     """Return the paths in what ldd says of a binary; none for a static one."""
-    return _LIBRARY.findall(said)
+    return _LIBRARY.findall(output)
 
 
 def _as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
