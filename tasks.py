@@ -47,7 +47,7 @@ YES = {"yes": "Answer every question with yes."}
 
 
 # The one thing that importing this file does: no other place comes before Invoke reads its settings and the words.
-invoking.settle()
+invoking.install_error_handling()
 
 
 def _terminal(c: Context, *, yes: bool = False, quiet: bool = False) -> Terminal:
@@ -58,14 +58,19 @@ def _terminal(c: Context, *, yes: bool = False, quiet: bool = False) -> Terminal
 
 def _settings(c: Context, **flags: str) -> Settings:
     """Check all settings, with the flags of one task (`port`, `address`, `names`) over them."""
-    from trusted_registry import address, given, settings
+    from trusted_registry import address, saved_flags, settings
 
     sections = {name: value if isinstance(value, str) else dict(value or {}) for name, value in c.config.items()}
     settings.check_keys(sections, os.environ)
     chosen = {name: dict(c.config[name]) for name in DEFAULTS}
     over = {f"registry.{flag}": value for flag, value in flags.items() if value != UNSAID}
     return settings.load(
-        chosen, root=ROOT, find_address=address.own, flags=over, find_given=given.read, environ=os.environ
+        chosen,
+        root=ROOT,
+        find_address=address.own_address,
+        flags=over,
+        find_saved_flags=saved_flags.read,
+        environ=os.environ,
     )
 
 
@@ -75,7 +80,7 @@ def _settings(c: Context, **flags: str) -> Settings:
 @task(help=YES)
 def engine(c: Context, yes: bool = False) -> None:
     """Say which Docker Engine answers; install and start one if none."""
-    from trusted_registry.chapters import registry
+    from trusted_registry.tasks import registry
 
     registry.engine(_terminal(c, yes=yes))
 
@@ -86,7 +91,7 @@ def engine(c: Context, yes: bool = False) -> None:
 @task(help={"lan": "Listen on every address, not on loopback alone: anyone on the network may push."})
 def registry_basic(c: Context, lan: bool = False) -> None:
     """Run the document's first registry: plain HTTP on localhost:5000."""
-    from trusted_registry.chapters import registry
+    from trusted_registry.tasks import registry
 
     registry.basic(_settings(c), _terminal(c), lan=lan)
 
@@ -94,7 +99,7 @@ def registry_basic(c: Context, lan: bool = False) -> None:
 @task(help={"image": "Image to push; a tiny one is made if none.", "lan": "With plain HTTP: by the LAN address."})
 def registry_test(c: Context, image: str = "", lan: bool = False) -> None:
     """Push an image, remove it, pull it back, and compare the digests."""
-    from trusted_registry.chapters import registry
+    from trusted_registry.tasks import registry
 
     registry.test(_settings(c), _terminal(c), image=image, lan=lan)
 
@@ -102,7 +107,7 @@ def registry_test(c: Context, image: str = "", lan: bool = False) -> None:
 @task(help={"remove": "Take that back, and no trust."})
 def trust_insecure(c: Context, remove: bool = False) -> None:
     """Let this engine use plain HTTP on the LAN address."""
-    from trusted_registry.chapters import trust
+    from trusted_registry.tasks import trust
 
     trust.insecure(_settings(c), _terminal(c), remove=remove)
 
@@ -113,7 +118,7 @@ def trust_insecure(c: Context, remove: bool = False) -> None:
 @task(help=ADDRESS | NAMES | {"self_signed": "For the document's single certificate."})
 def cert_config(c: Context, self_signed: bool = False, address: str = UNSAID, names: str = UNSAID) -> None:
     """Render openssl.cnf with this machine's names in [alt_names]."""
-    from trusted_registry.chapters import cert
+    from trusted_registry.tasks import cert
 
     cert.config(_settings(c, address=address, names=names), _terminal(c), self_signed=self_signed)
 
@@ -135,7 +140,7 @@ def cert_make(
     names: str = UNSAID,
 ) -> None:
     """Make the authority and the server certificate that it signs."""
-    from trusted_registry.chapters import cert
+    from trusted_registry.tasks import cert
 
     settings = _settings(c, address=address, names=names)
     cert.make(settings, _terminal(c), self_signed=self_signed, force=force, tool=tool)
@@ -144,7 +149,7 @@ def cert_make(
 @task
 def cert_show(c: Context) -> None:
     """Show the server certificate: openssl's text, then what matters."""
-    from trusted_registry.chapters import cert
+    from trusted_registry.tasks import cert
 
     cert.show(_settings(c), _terminal(c))
 
@@ -152,7 +157,7 @@ def cert_show(c: Context) -> None:
 @task
 def cert_check(c: Context) -> None:
     """Check the certificates against the rules of every client."""
-    from trusted_registry.chapters import cert
+    from trusted_registry.tasks import cert
 
     cert.check(_settings(c), _terminal(c))
 
@@ -160,7 +165,7 @@ def cert_check(c: Context) -> None:
 @task(help=STAYS | {"if_expiring": "Only when fewer than so many days are left."})
 def cert_renew(c: Context, if_expiring: str = "", address: str = UNSAID, names: str = UNSAID) -> None:
     """Make a new server certificate under the same authority."""
-    from trusted_registry.chapters import cert
+    from trusted_registry.tasks import cert
 
     cert.renew(_settings(c, address=address, names=names), _terminal(c), if_expiring=if_expiring)
 
@@ -168,8 +173,8 @@ def cert_renew(c: Context, if_expiring: str = "", address: str = UNSAID, names: 
 @task(help=STAYS_WITH_PORT)
 def registry_tls(c: Context, address: str = UNSAID, names: str = UNSAID, port: str = UNSAID) -> None:
     """Run the registry over TLS, and let it stand only if it proves true."""
-    from trusted_registry.chapters import registry
     from trusted_registry.registry.engine import connect
+    from trusted_registry.tasks import registry
 
     t = _terminal(c)
     registry.alone(_settings(c, address=address, names=names, port=port), connect(t), t)
@@ -178,7 +183,7 @@ def registry_tls(c: Context, address: str = UNSAID, names: str = UNSAID, port: s
 @task(help=YES | {"purge": "Remove the images too."})
 def registry_stop(c: Context, purge: bool = False, yes: bool = False) -> None:
     """Stop the registry; its images stay, unless purged."""
-    from trusted_registry.chapters import registry
+    from trusted_registry.tasks import registry
 
     registry.stop(_settings(c), _terminal(c, yes=yes), purge=purge)
 
@@ -186,7 +191,7 @@ def registry_stop(c: Context, purge: bool = False, yes: bool = False) -> None:
 @task(help={"follow": "Go on until Ctrl-C.", "lines": "How many of the last lines."})
 def registry_logs(c: Context, follow: bool = False, lines: str = "50") -> None:
     """Show what the registry wrote."""
-    from trusted_registry.chapters import registry
+    from trusted_registry.tasks import registry
 
     registry.logs(_settings(c), _terminal(c), follow=follow, lines=lines)
 
@@ -197,25 +202,25 @@ NAME = {"name": "The user's name: letters, digits, . _ @ + -"}
 @task(help=NAME)
 def user_add(c: Context, name: str) -> None:
     """Let a user in, by a password from a prompt or standard input."""
-    from trusted_registry.chapters import users
+    from trusted_registry.tasks import registry_users
 
-    users.add(_settings(c), _terminal(c), name=name)
+    registry_users.add(_settings(c), _terminal(c), name=name)
 
 
 @task(help=NAME | YES)
 def user_remove(c: Context, name: str, yes: bool = False) -> None:
     """Let a user in no more; asks before the last one goes."""
-    from trusted_registry.chapters import users
+    from trusted_registry.tasks import registry_users
 
-    users.remove(_settings(c), _terminal(c, yes=yes), name=name)
+    registry_users.remove(_settings(c), _terminal(c, yes=yes), name=name)
 
 
 @task
 def user_list(c: Context) -> None:
     """Name the users; without any, the registry asks for no login."""
-    from trusted_registry.chapters import users
+    from trusted_registry.tasks import registry_users
 
-    users.show(_settings(c), _terminal(c))
+    registry_users.show(_settings(c), _terminal(c))
 
 
 # The document's third part: trust
@@ -238,11 +243,11 @@ def trust_linux(
     rebuild_builders: bool = False,
 ) -> None:
     """Have every client on this machine trust the registry."""
-    from trusted_registry.chapters import trust
+    from trusted_registry.tasks import trust
 
-    which = trust.choice(only, skip, system=system)
+    selection = trust.selection(only, skip, system=system)
     settings = _settings(c, address=address, names=names, port=port)
-    trust.linux(settings, _terminal(c), which, builders=rebuild_builders)
+    trust.linux(settings, _terminal(c), selection, builders=rebuild_builders)
 
 
 @task(help=WHERE | WHICH | {"json": "Print JSON, for programs."})
@@ -256,14 +261,14 @@ def trust_list(
     json: bool = False,
 ) -> None:
     """Say what each client on this machine trusts."""
-    from trusted_registry.chapters import trust
+    from trusted_registry.tasks import trust
 
-    t, which = _terminal(c, quiet=json), trust.choice(only, skip, system=True)
+    t, selection = _terminal(c, quiet=json), trust.selection(only, skip, system=True)
     settings = _settings(c, address=address, names=names, port=port)
     if json:
-        sys.stdout.write(trust.as_json(settings, t, which))
+        sys.stdout.write(trust.as_json(settings, t, selection))
     else:
-        t.table(*trust.listed(settings, t, which))
+        t.table(*trust.table(settings, t, selection))
 
 
 @task(help=WHERE | {"keychain": "system (all users, asks for a password) or login (this user, asks in a window)."})
@@ -271,7 +276,7 @@ def trust_macos(
     c: Context, keychain: str = "system", address: str = UNSAID, names: str = UNSAID, port: str = UNSAID
 ) -> None:
     """Have this Mac trust the registry: a keychain, and Docker Desktop."""
-    from trusted_registry.chapters import trust
+    from trusted_registry.tasks import trust
 
     trust.on_macos(_settings(c, address=address, names=names, port=port), _terminal(c), keychain=keychain)
 
@@ -281,7 +286,7 @@ def trust_windows(
     c: Context, user: bool = False, address: str = UNSAID, names: str = UNSAID, port: str = UNSAID
 ) -> None:
     """Print what has a Windows machine trust the registry, for PowerShell."""
-    from trusted_registry.chapters import serve
+    from trusted_registry.tasks import trust_serve as serve
 
     serve.windows(_settings(c, address=address, names=names, port=port), _terminal(c), user=user)
 
@@ -291,7 +296,7 @@ def trust_serve(
     c: Context, minutes: str = "10", at: str = "8000", address: str = UNSAID, names: str = UNSAID, port: str = UNSAID
 ) -> None:
     """Offer kit, page and certificate to the LAN for some minutes."""
-    from trusted_registry.chapters import serve
+    from trusted_registry.tasks import trust_serve as serve
 
     settings = _settings(c, address=address, names=names, port=port)
     serve.serve(settings, _terminal(c), minutes=minutes, at=at)
@@ -308,10 +313,10 @@ def trust_check(
     c: Context, address: str = UNSAID, names: str = UNSAID, port: str = UNSAID, only: str = "", json: bool = False
 ) -> None:
     """Prove trust with a pull by each client on this machine."""
-    from trusted_registry.chapters import check
+    from trusted_registry.tasks import trust_check as check
 
     t, settings = _terminal(c, quiet=json), _settings(c, address=address, names=names, port=port)
-    rows = check.pulled(settings, t, only)
+    rows = check.check_pulls(settings, t, only)
     if json:
         sys.stdout.write(check.as_json(rows))
     elif rows:
@@ -325,7 +330,7 @@ def trust_check(
 @task(help=WHERE | {"out": "Folder to write into, instead of the certificates' own."})
 def trust_kit(c: Context, address: str = UNSAID, names: str = UNSAID, port: str = UNSAID, out: str = "") -> None:
     """Write a script that has any Linux machine trust the registry."""
-    from trusted_registry.chapters import kit
+    from trusted_registry.tasks import trust_kit as kit
 
     kit.write(_settings(c, address=address, names=names, port=port), _terminal(c), out=out)
 
@@ -333,7 +338,7 @@ def trust_kit(c: Context, address: str = UNSAID, names: str = UNSAID, port: str 
 @task(help={"all": "What other checkouts wrote, too."})
 def trust_remove(c: Context, all: bool = False) -> None:  # noqa: A002 - the flag's name
     """Take back the trust that this checkout wrote on this machine."""
-    from trusted_registry.chapters import trust
+    from trusted_registry.tasks import trust
 
     trust.remove(_settings(c), _terminal(c), everyone=all)
 
@@ -366,11 +371,11 @@ def trust_hosts(
     port: str = UNSAID,
 ) -> None:
     """Have many machines trust the registry, over SSH, by Ansible."""
-    from trusted_registry.chapters import hosts
-    from trusted_registry.trust.elsewhere.hosts import Errand, checked, table
+    from trusted_registry.tasks import trust_hosts as hosts
+    from trusted_registry.trust.remote.hosts import HostOptions, checked, table
 
     t = _terminal(c)
-    wanted = checked(Errand(inventory, limit, user, forks, check, remove, system, ask_become_pass))
+    wanted = checked(HostOptions(inventory, limit, user, forks, check, remove, system, ask_become_pass))
     found = hosts.trust(_settings(c, address=address, names=names, port=port), t, wanted)
     if found:
         t.table(*table(found))
@@ -397,12 +402,12 @@ def trust_nodes(
     port: str = UNSAID,
 ) -> None:
     """Have nodes that are containers trust the registry: kind, k3d."""
-    from trusted_registry.chapters import nodes
     from trusted_registry.registry.engine import connect
-    from trusted_registry.trust.elsewhere.nodes import insist, table
+    from trusted_registry.tasks import trust_nodes as nodes
+    from trusted_registry.trust.remote.nodes import insist, table
 
-    t, errand = _terminal(c), nodes.Errand(label, remove=remove, check=check, restart=restart)
-    found = nodes.trust(_settings(c, address=address, names=names, port=port), connect(t, anywhere=True), t, errand)
+    t, options = _terminal(c), nodes.NodeOptions(label, remove=remove, check=check, restart=restart)
+    found = nodes.trust(_settings(c, address=address, names=names, port=port), connect(t, anywhere=True), t, options)
     if found:
         t.table(*table(found))
         insist(found)
@@ -414,38 +419,38 @@ def trust_nodes(
 @task(help=STAYS_WITH_PORT | {"adopt": "Take a volume that is there, and no other installation's, with its images."})
 def up(c: Context, address: str = UNSAID, names: str = UNSAID, port: str = UNSAID, adopt: bool = False) -> None:
     """Do it all: certificate, registry, trust, and the proof."""
-    from trusted_registry.chapters import whole
+    from trusted_registry.tasks import lifecycle
 
-    whole.up(_settings(c, address=address, names=names, port=port), _terminal(c), adopt=adopt)
+    lifecycle.up(_settings(c, address=address, names=names, port=port), _terminal(c), adopt=adopt)
 
 
 @task(help={"json": "Print JSON, for programs."})
 def status(c: Context, json: bool = False) -> None:
     """Say how things stand: certificate, registry, trust."""
-    from trusted_registry import summary
-    from trusted_registry.registry.engine import perhaps
+    from trusted_registry import status as statuses
+    from trusted_registry.registry.engine import connect_if_available
 
     t = _terminal(c, quiet=json)
-    found = summary.look(_settings(c), perhaps(t), dry=t.dry)
+    status = statuses.find(_settings(c), connect_if_available(t), dry=t.dry)
     if json:
-        sys.stdout.write(summary.as_json(found))
+        sys.stdout.write(statuses.as_json(status))
     else:
-        t.table(*summary.as_table(found))
+        t.table(*statuses.as_table(status))
 
 
 @task(
-    klass=invoking.TextOrInput,
+    klass=invoking.TextOrInputTask,
     help={"text": "The message; without it, standard input is read.", "json": "Print JSON, for programs."},
 )
 def explain(c: Context, text: str = "", json: bool = False) -> None:
     """Say what an error message means, and what cures it."""
-    from trusted_registry.chapters import doctor
+    from trusted_registry.tasks import doctor
 
     t = _terminal(c, quiet=json)
-    found = doctor.recognised(_settings(c), t, text)
+    found = doctor.recognise(_settings(c), t, text)
     if json:
         sys.stdout.write(doctor.as_json(found))
-    doctor.explained(t, found)
+    doctor.explain(t, found)
 
 
 @task(
@@ -461,21 +466,21 @@ def doctor(
     c: Context, client: str = "", remote: str = "", fix: bool = False, json: bool = False, yes: bool = False
 ) -> None:
     """Look at the whole way to the registry; name what is wrong."""
-    from trusted_registry.chapters import doctor
+    from trusted_registry.tasks import doctor
 
     t = _terminal(c, yes=yes, quiet=json)
     found = doctor.examine(_settings(c), t, client=client, remote=remote, fix=fix)
     if json:
         sys.stdout.write(doctor.as_json(found))
-    doctor.told(t, found)
+    doctor.report(t, found)
 
 
 @task(help=YES | {"purge": "Remove images, trust and certificates too."})
 def down(c: Context, purge: bool = False, yes: bool = False) -> None:
     """Stop the registry; with --purge, take images, trust and keys away too."""
-    from trusted_registry.chapters import whole
+    from trusted_registry.tasks import lifecycle
 
-    whole.down(_settings(c), _terminal(c, yes=yes), purge=purge)
+    lifecycle.down(_settings(c), _terminal(c, yes=yes), purge=purge)
 
 
 # The project itself
@@ -488,7 +493,7 @@ def test(c: Context, sessions: str = "") -> None:
 
     # From here: a file of the folder that a person stands in is no module of these.
     nox = ["-I", "-m", "nox", "--noxfile", str(ROOT / "noxfile.py"), "--session", *sessions.split(",")]
-    code = run.live([sys.executable, *(nox if sessions else ["-m", "tests.sessions"])], _terminal(c), cwd=ROOT)
+    code = run.interactive([sys.executable, *(nox if sessions else ["-m", "tests.sessions"])], _terminal(c), cwd=ROOT)
     if code:
         raise Exit(code=code)
 

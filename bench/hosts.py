@@ -16,7 +16,7 @@ from bench.report import Compared, Row
 from bench.stand import INV, ROOT, Stand
 from bench.timing import Side, Spread, in_turn, seconds
 from tests import sshd
-from trusted_registry.trust.elsewhere import hosts as fleet
+from trusted_registry.trust.remote import hosts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,7 +42,7 @@ def many(here: Stand, pace: Pace, *, picture: bool = False) -> Iterator[Row]:
     Raises:
         RegistryError: Ansible is not installed.
     """
-    ansible = fleet.program()
+    ansible = hosts.program()
     here.clear()
     here.inv("cert")
     with _inventories(here.folder / "ssh", COUNTS if picture else (FEW, TARGET_COUNT)) as inventories:

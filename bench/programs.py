@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bench import namespace, stand
 from bench.timing import BenchError
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust.elsewhere import hosts as fleet
+from trusted_registry.trust.remote import hosts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +71,7 @@ def own_etc() -> Missing | None:
 def ansible() -> Missing | None:
     """Look for Ansible, and the ssh that it calls."""
     try:
-        fleet.program()
+        hosts.program()
     except RegistryError as error:
         return Missing(error.message.rstrip("."), error.cure.removeprefix("Debian, Ubuntu: "))
     return None

@@ -103,7 +103,7 @@ def _leave(file: Path, etc: namespace.Etc) -> None:
 
 def _made(file: Path, etc: namespace.Etc) -> Setup:
     """Note what is about to be made, and make it."""
-    host = address.own()
+    host = address.own_address()
     registries = [f"{address.bracketed(host)}:{port}" for port in stand.PORTS]
     engine = bool(shutil.which("docker")) and stand.engine_answers()
     folder = Path(tempfile.gettempdir()) / f"trusted-registry-bench-{secrets.token_hex(8)}"

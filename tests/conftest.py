@@ -20,7 +20,7 @@ from tests.recorder import Recorder
 from trusted_registry.certificate import issue
 from trusted_registry.defaults import DEFAULTS
 from trusted_registry.settings import Settings, load
-from trusted_registry.trust import whereabouts
+from trusted_registry.trust import machine as machines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,9 +73,9 @@ def _apart_from_this_machine(
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{home}/no-engine.sock")
-    real = whereabouts.here
+    real = machines.current
     machine = tmp_path_factory.mktemp("machine")
-    monkeypatch.setattr(whereabouts, "here", lambda: dataclasses.replace(real(), root=machine, programs=()))
+    monkeypatch.setattr(machines, "current", lambda: dataclasses.replace(real(), root=machine, programs=()))
     monkeypatch.setattr(psutil, "process_iter", _children)
 
 
@@ -100,7 +100,7 @@ def _no_program_unasked(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
 
 
 @pytest.fixture
-def edge() -> Recorder:
+def console() -> Recorder:
     """An edge that keeps what it is told."""
     return Recorder()
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from trusted_registry.edge import printable
+from trusted_registry.console import pasteable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from trusted_registry.edge import Edge, Progress
+    from trusted_registry.console import Console, Progress
 
 
 class Recorder:
@@ -29,7 +29,7 @@ class Recorder:
     @property
     def typed(self) -> list[str]:
         """The commands as lines that can be pasted."""
-        return [printable(command) for command in self.commands]
+        return [pasteable(command) for command in self.commands]
 
     def command(self, argv: Sequence[str]) -> None:
         """Keep a command."""
@@ -64,5 +64,5 @@ class Recorder:
         self.moved.append((part, done, total))
 
 
-def _keeps_the_protocol(recorder: Recorder) -> Edge:
+def _keeps_the_protocol(recorder: Recorder) -> Console:
     return recorder  # for mypy: a Recorder that lost a method would not pass for an Edge

@@ -188,7 +188,7 @@ def lacking() -> str:
     if missing:
         packages = " ".join(sorted({it.partition(" ")[0] for it in missing}))
         return f"this machine lacks {', '.join(missing)}. Debian, Ubuntu: apt-get install {packages}"
-    absent = connection.absence()
+    absent = connection.connect_error()
     return f"{absent.message} {absent.cure or './inv engine --yes sets one up.'}" if absent else ""
 
 

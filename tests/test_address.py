@@ -88,25 +88,25 @@ def test_loopback_and_link_local_addresses_are_left_out(unusable: str, monkeypat
 
 
 def test_this_very_machine_lists_only_addresses_that_others_can_use() -> None:
-    assert [it for it in address.all_own() if ipaddress.ip_address(it).is_loopback] == []
+    assert [it for it in address.own_addresses() if ipaddress.ip_address(it).is_loopback] == []
 
 
 def test_a_machine_with_nothing_but_loopback_is_told_to_name_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     _pretend(monkeypatch, lo="127.0.0.1")
     monkeypatch.setattr(address, "routed_address", lambda: None)
     with pytest.raises(RegistryError, match="no address but loopback") as caught:
-        address.own()
+        address.own_address()
     assert "INVOKE_REGISTRY_ADDRESS=" in caught.value.cure
 
 
 def test_a_machine_s_own_address_is_its_first(monkeypatch: pytest.MonkeyPatch) -> None:
     _pretend(monkeypatch, lo="127.0.0.1", docker0="172.17.0.1", eth0="192.168.0.12,192.168.0.13")
-    assert address.own() == "192.168.0.12"
+    assert address.own_address() == "192.168.0.12"
 
 
 def test_all_own_addresses_hold_the_bridges_since_containers_use_those(monkeypatch: pytest.MonkeyPatch) -> None:
     _pretend(monkeypatch, eth0="192.168.0.12", docker0="172.17.0.1")
-    assert address.all_own() == ("192.168.0.12", "172.17.0.1")
+    assert address.own_addresses() == ("192.168.0.12", "172.17.0.1")
 
 
 @pytest.mark.parametrize(
@@ -132,11 +132,11 @@ def test_a_host_name_counts_only_where_it_is_a_dns_name(
     ],
 )
 def test_a_reference_is_as_short_as_docker_lets_it_be(host: str, port: int, expected: str) -> None:
-    assert address.reference(host, port) == expected
+    assert address.registry_host(host, port) == expected
 
 
 def test_on_port_443_each_host_is_spelt_with_the_port_and_without() -> None:
-    assert address.spellings(("192.168.0.12", "fd00::12"), 443) == (
+    assert address.registry_hosts(("192.168.0.12", "fd00::12"), 443) == (
         "192.168.0.12",
         "192.168.0.12:443",
         "[fd00::12]",
@@ -145,8 +145,11 @@ def test_on_port_443_each_host_is_spelt_with_the_port_and_without() -> None:
 
 
 def test_on_another_port_each_host_is_spelt_with_it_alone() -> None:
-    assert address.spellings(("192.168.0.12", "registry.local"), 8443) == ("192.168.0.12:8443", "registry.local:8443")
+    assert address.registry_hosts(("192.168.0.12", "registry.local"), 8443) == (
+        "192.168.0.12:8443",
+        "registry.local:8443",
+    )
 
 
 def test_a_word_without_a_dot_is_never_spelt_without_its_port() -> None:
-    assert address.spellings(("box",), 443) == ("box:443",)
+    assert address.registry_hosts(("box",), 443) == ("box:443",)

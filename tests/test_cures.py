@@ -12,10 +12,10 @@ from tests import forge, loopback
 from tests.messages.samples import SAMPLES
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.doctor import checks_certificate
-from trusted_registry.doctor.facts import Facts, Wire
+from trusted_registry.doctor.facts import Facts, Observation
 from trusted_registry.errors import RegistryError
-from trusted_registry.messages.catalogue import ROWS, Here, find
-from trusted_registry.trust.local import anchor
+from trusted_registry.messages.catalogue import MESSAGES, LocalContext, find
+from trusted_registry.trust.local import trust_anchor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from trusted_registry.settings import Settings
 
 DESTROYS = re.compile(r"(?i)cop(y|ied).*ca\.crt|ca\.crt.*(in|into|over) certs|ca\.crt (anew|again|here)")
-ELSEWHERE = Here(registry="10.0.0.1", hosts=frozenset({"10.0.0.1"}), keeps=True)
-AT_HOME = Here(registry="192.168.0.12", hosts=frozenset({"192.168.0.12", "registry.local"}), keeps=True)
+ELSEWHERE = LocalContext(registry="10.0.0.1", hosts=frozenset({"10.0.0.1"}), keeps=True)
+AT_HOME = LocalContext(registry="192.168.0.12", hosts=frozenset({"192.168.0.12", "registry.local"}), keeps=True)
 
 
 @pytest.fixture
@@ -43,18 +43,18 @@ def test_the_words_that_are_looked_for_are_those_of_such_cures(words: str) -> No
     assert DESTROYS.search(words)
 
 
-def _lines(said: str, here: Here) -> list[str]:
-    return [step.line for found in find(said, here) for step in found.cure]
+def _lines(said: str, local: LocalContext) -> list[str]:
+    return [step.line for found in find(said, local) for step in found.cure]
 
 
-@pytest.mark.parametrize("here", [ELSEWHERE, AT_HOME], ids=["another machine's registry", "its own"])
+@pytest.mark.parametrize("local", [ELSEWHERE, AT_HOME], ids=["another machine's registry", "its own"])
 @pytest.mark.parametrize(("said", "key"), SAMPLES)
-def test_no_cure_of_a_message_overwrites_the_authority(said: str, key: str, here: Here) -> None:
-    assert [line for line in _lines(said, here) if DESTROYS.search(line)] == []
-    assert key in {row.key for row in ROWS}
+def test_no_cure_of_a_message_overwrites_the_authority(said: str, key: str, local: LocalContext) -> None:
+    assert [line for line in _lines(said, local) if DESTROYS.search(line)] == []
+    assert key in {message.key for message in MESSAGES}
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.key)
+@pytest.mark.parametrize("row", MESSAGES, ids=lambda row: row.key)
 def test_no_step_of_the_table_says_so_without_saying_when(row: object) -> None:
     for step in row.cure:  # type: ignore[attr-defined]
         for words in (step.note, step.away):
@@ -84,7 +84,7 @@ def _gone(settings: Settings) -> None:
 def test_what_is_wrong_with_the_authority_is_not_cured_by_another_s(fault: object, settings: Settings) -> None:
     fault(settings)  # type: ignore[operator]
     with pytest.raises(RegistryError) as caught:
-        anchor.subject(settings)
+        trust_anchor.load(settings)
     assert not DESTROYS.search(caught.value.cure)
 
 
@@ -94,7 +94,7 @@ def test_a_machine_that_only_trusts_is_told_to_copy_it(fault: object, settings: 
     for name in ("ca.key", "domain.key", "domain.crt"):
         (settings.folder / name).unlink()
     with pytest.raises(RegistryError) as caught:
-        anchor.subject(settings)
+        trust_anchor.load(settings)
     assert DESTROYS.search(caught.value.cure)
 
 
@@ -107,17 +107,19 @@ def test_a_registry_of_another_authority_is_not_trusted_over_the_own_one(
             (settings.folder / name).unlink()
     other = forge.save(forge.server(forge.authority(), names=(loopback.HOST,)), tmp_path, "domain")
     with loopback.registry(other) as port, pytest.raises(RegistryError) as caught:
-        anchor.check_serves(replace(settings, port=port))
+        trust_anchor.check_serves(replace(settings, port=port))
     assert (bool(DESTROYS.search(caught.value.cure)), "./inv trust.serve" in caught.value.cure) == (not keeps, keeps)
 
 
 @pytest.mark.parametrize("remote", [True, False])
 def test_doctor_cures_no_chain_by_another_s_authority(settings: Settings, tmp_path: Path, *, remote: bool) -> None:
     shown = inspect.read(forge.save(forge.server(forge.authority()), tmp_path, "other"))
-    found = issue.find(settings.folder)
-    assert found
-    wire = Wire(settings.address, 443, shown=shown, distrust="unable to get local issuer certificate")
-    facts = Facts(settings, inspect.now(), anchor=found.anchor, wire=wire, remote=remote)
+    issued = issue.find(settings.folder)
+    assert issued
+    observation = Observation(
+        settings.address, 443, certificate=shown, distrust="unable to get local issuer certificate"
+    )
+    facts = Facts(settings, inspect.now(), anchor=issued.anchor, observation=observation, remote=remote)
     (finding,) = checks_certificate.chain(facts)
     assert [line for line in finding.cure if DESTROYS.search(line)] == []
     assert "./inv trust.serve" in finding.cure[-1]

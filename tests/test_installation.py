@@ -133,10 +133,10 @@ def test_a_file_that_this_user_may_not_read_is_an_error_with_a_cure(forbidden: P
 def test_it_goes_with_the_rest_unless_it_is_to_stay(certified: MakeSettings) -> None:
     folder = certified().folder
     made = _id(folder)
-    clear.everything(folder, Recorder(), keep=(FILE,))
+    clear.remove_all(folder, Recorder(), keep=(FILE,))
     assert {path.name for path in folder.iterdir()} - {".lock"} == {FILE}
     assert _id(folder) == made
-    clear.everything(folder, Recorder())
+    clear.remove_all(folder, Recorder())
     assert not (folder / FILE).exists()
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import programs
-from trusted_registry import summary
+from trusted_registry import status
 
 if TYPE_CHECKING:
     from tests.conftest import Invoke, MakeSettings
@@ -85,11 +85,11 @@ def test_the_readme_s_first_command_and_ci_s_are_those_that_it_promises() -> Non
 
 def test_the_readme_shows_the_last_words_of_up_as_they_are(make_settings: MakeSettings) -> None:
     settings = replace(make_settings(), address="192.168.0.12")
-    assert f"{summary.after_up(settings)}\n```\n" in README
+    assert f"{status.next_steps(settings)}\n```\n" in README
 
 
 def test_up_s_last_words_fetch_the_image_that_they_tag(make_settings: MakeSettings) -> None:
-    lines = [line.split() for line in summary.after_up(make_settings()).splitlines()]
+    lines = [line.split() for line in status.next_steps(make_settings()).splitlines()]
     tagged = next(words[2] for words in lines if words[:2] == ["docker", "tag"])
     assert lines.index(["docker", "pull", tagged]) < next(lines.index(words) for words in lines if "tag" in words)
 

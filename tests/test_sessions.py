@@ -87,7 +87,7 @@ def test_whoever_stops_it_has_every_session_clean_up(tmp_path: Path, number: sig
 
 def test_a_machine_without_an_engine_is_told_before_any_session(monkeypatch: pytest.MonkeyPatch) -> None:
     absent = RegistryError("No Docker Engine answers on this machine.", cure="./inv engine installs and starts one.")
-    monkeypatch.setattr(connection, "absence", lambda: absent)
+    monkeypatch.setattr(connection, "connect_error", lambda: absent)
     assert sessions.lacking() == f"{absent.message} {absent.cure}"
     monkeypatch.setattr(sessions, "FRESH", {"somebody-s-package": "no-such-program"})
     assert sessions.lacking().endswith("apt-get install somebody-s-package")

@@ -11,7 +11,7 @@ from invoke.vendor import yaml
 from tests.conftest import ADDRESS, ROOT
 from trusted_registry.defaults import DEFAULTS
 from trusted_registry.errors import SettingError
-from trusted_registry.settings import KEY_KINDS, TOOLS, Settings, check_keys, host, load, whole
+from trusted_registry.settings import KEY_KINDS, TOOLS, Settings, check_keys, host, load, whole_number
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -297,7 +297,7 @@ def test_a_section_without_keys_is_refused(value: object) -> None:
 
 def test_a_refused_number_is_named_by_the_flag_that_it_came_from() -> None:
     with pytest.raises(SettingError, match="--lines is 'many'"):
-        whole("--lines", "many", 1, 9)
+        whole_number("--lines", "many", 1, 9)
 
 
 def test_a_name_of_digits_and_dots_is_judged_as_an_address() -> None:
@@ -309,7 +309,7 @@ def test_invoke_yaml_holds_the_defaults_and_nothing_else() -> None:
     written = yaml.safe_load(  # type: ignore[no-untyped-call]  # Invoke's own copy of PyYAML
         (ROOT / "invoke.yaml").read_text()
     )
-    assert written.pop("tasks") == {"executor_class": "trusted_registry.invoking.Chapters"}
+    assert written.pop("tasks") == {"executor_class": "trusted_registry.invoking.TaskExecutor"}
     assert written == DEFAULTS
 
 

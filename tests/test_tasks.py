@@ -23,7 +23,7 @@ from trusted_registry import invoking
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.registry import connection
-from trusted_registry.trust import whereabouts
+from trusted_registry.trust import machine as machines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,20 +79,20 @@ QUIET = {
 
 @pytest.fixture
 def checkout(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_settings: MakeSettings, edge: Recorder
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_settings: MakeSettings, console: Recorder
 ) -> Iterator[Path]:
     """A checkout with a certificate, in which the tasks of this process work."""
     monkeypatch.setattr(tasks, "ROOT", tmp_path)
     monkeypatch.setenv("INVOKE_REGISTRY_ADDRESS", ADDRESS)
-    (whereabouts.here().root / "var/lib/docker").mkdir(parents=True)
-    issue.ensure(make_settings(tool="cryptography"), edge)
+    (machines.current().root / "var/lib/docker").mkdir(parents=True)
+    issue.ensure(make_settings(tool="cryptography"), console)
     yield tmp_path
     gc.collect()  # the Docker SDK closes a socket that was refused only when it is collected
 
 
 def _run(name: str, *, dry: bool = True) -> None:
     config = Config(overrides={"run": {"dry": dry}})
-    invoking.Chapters(tasks.ns, config).execute((name, GIVEN.get(name, {})))
+    invoking.TaskExecutor(tasks.ns, config).execute((name, GIVEN.get(name, {})))
 
 
 # Flags and help
@@ -181,7 +181,7 @@ def _names(folder: Path) -> list[Path]:
 
 def _no_engine_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DOCKER_HOST")
-    monkeypatch.setattr(connection, "absence", lambda: RegistryError("No Docker Engine answers.", cure="x"))
+    monkeypatch.setattr(connection, "connect_error", lambda: RegistryError("No Docker Engine answers.", cure="x"))
     monkeypatch.setattr(shutil, "which", lambda program: f"/usr/bin/{program}")
 
 

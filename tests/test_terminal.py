@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trusted_registry.edge import visible
+from trusted_registry.console import visible
 from trusted_registry.errors import RegistryError
 from trusted_registry.terminal import Terminal, explain
 

@@ -52,13 +52,13 @@ def _usable(address: str) -> bool:
     return not (parsed.is_loopback or parsed.is_link_local or parsed.is_unspecified)
 
 
-def choose(found: Iterable[Interface], routed: str | None) -> str | None:
+def choose(interfaces: Iterable[Interface], routed: str | None) -> str | None:
     """Return the address by which other machines know this one: what `hostname -I | awk '{print $1}'` means to give.
 
     IPv4 before IPv6, in the kernel's order, bridges left out. Where every address is a bridge's (a hypervisor whose
     LAN port is in one), the address that the default route leaves from.
     """
-    ordered = [address for interface in found if not interface.bridge for address in interface.addresses]
+    ordered = [address for interface in interfaces if not interface.bridge for address in interface.addresses]
     ordered.sort(key=lambda address: ":" in address)
     return ordered[0] if ordered else routed
 
@@ -74,7 +74,7 @@ def routed_address() -> str | None:
         return address if _usable(address) else None
 
 
-def own() -> str:
+def own_address() -> str:
     """Return this machine's address.
 
     Raises:
@@ -89,7 +89,7 @@ def own() -> str:
     return found
 
 
-def all_own() -> tuple[str, ...]:
+def own_addresses() -> tuple[str, ...]:
     """Return every address of this machine that a certificate may carry, bridges included: containers use those."""
     return tuple(dict.fromkeys(address for interface in interfaces() for address in interface.addresses))
 
@@ -123,7 +123,7 @@ def is_ip(host: str) -> bool:
 
 def is_elsewhere(host: str) -> bool:
     """Whether a checked host is an address of another machine; of a name that is not asked, and loopback is here."""
-    return is_ip(host) and not ipaddress.ip_address(host).is_loopback and host not in all_own()
+    return is_ip(host) and not ipaddress.ip_address(host).is_loopback and host not in own_addresses()
 
 
 def bracketed(host: str) -> str:
@@ -131,26 +131,26 @@ def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def reference(host: str, port: int) -> str:
+def registry_host(host: str, port: int) -> str:
     """Return the registry part of an image reference, as short as it can be: 443 is what clients assume."""
-    if port == 443 and _looks_like_a_registry(host):  # noqa: PLR2004 - the port of HTTPS
+    if port == 443 and _is_registry_host(host):  # noqa: PLR2004 - the port of HTTPS
         return bracketed(host)
     return f"{bracketed(host)}:{port}"
 
 
-def spellings(hosts: Iterable[str], port: int) -> tuple[str, ...]:
+def registry_hosts(hosts: Iterable[str], port: int) -> tuple[str, ...]:
     """Return every registry part of an image reference that means one of these hosts on this port.
 
     Each is a directory of its own under certs.d: `192.168.0.12/app` looks in another one than `192.168.0.12:443/app`.
     """
     found: dict[str, None] = {}
     for host in hosts:
-        found[reference(host, port)] = None
+        found[registry_host(host, port)] = None
         found[f"{bracketed(host)}:{port}"] = None
     return tuple(found)
 
 
-def _looks_like_a_registry(host: str) -> bool:
+def _is_registry_host(host: str) -> bool:
     """Whether the first part of a reference is taken for a registry when no port follows it.
 
     A single word is a user name on Docker Hub there (distribution/reference, `splitDockerDomain`).

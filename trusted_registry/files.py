@@ -32,7 +32,7 @@ _ROOM = 32 * 1024
 """Bytes: more than all that is ever staged."""
 
 _LOCK = ".lock"
-_READY = ".ready"
+_COMMITTED = ".ready"
 _STAGING = ".staging-"
 _PART = "trusted-registry-"
 
@@ -236,7 +236,7 @@ def staging(folder: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def lent_folder() -> Iterator[Path]:
+def temp_folder() -> Iterator[Path]:
     """Lend a private folder for other programs to work in; it is gone afterwards whatever happened.
 
     Raises:
@@ -249,9 +249,9 @@ def lent_folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def lent(name: str, content: bytes) -> Iterator[Path]:
-    """Lend a file of one's own for another program to read, in a folder as of `lent_folder`."""
-    with lent_folder() as folder:
+def temp_file(name: str, content: bytes) -> Iterator[Path]:
+    """Lend a file of one's own for another program to read, in a folder as of `temp_folder`."""
+    with temp_folder() as folder:
         with explained(folder), _written_new(folder / name, content, PRIVATE_FILE):
             pass
         yield folder / name
@@ -273,7 +273,7 @@ def install(staged: Path, folder: Path, modes: Mapping[str, int]) -> None:
             with file.open("rb") as written:
                 os.fchmod(written.fileno(), modes.get(file.name, PRIVATE_FILE))
                 os.fsync(written.fileno())
-        staged.rename(folder / _READY)
+        staged.rename(folder / _COMMITTED)
         _recover(folder)
 
 
@@ -284,7 +284,7 @@ def recover(folder: Path, *, dry: bool = False) -> None:
         RegistryError: There is something to finish, and this is a dry run.
     """
     with explained(folder, "read"):
-        unfinished = (folder / _READY).exists()
+        unfinished = (folder / _COMMITTED).exists()
         left = any(folder.glob(f"{_STAGING}*"))
     if unfinished and dry:
         raise RegistryError(f"A run was cut short in {folder}.", cure="./inv cert.show finishes what it had decided.")
@@ -299,7 +299,7 @@ def recover(folder: Path, *, dry: bool = False) -> None:
 def _recover(folder: Path) -> None:
     """Finish what a killed run had decided, and clear away what it had not. The caller holds the lock."""
     with explained(folder):
-        ready = folder / _READY
+        ready = folder / _COMMITTED
         if ready.is_dir():
             for file in sorted(ready.iterdir()):
                 if file.stat().st_size:

@@ -9,14 +9,14 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from trusted_registry import files
-from trusted_registry.edge import printable
+from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from trusted_registry.edge import Edge
+    from trusted_registry.console import Console
 
 FILE = "installation.json"
 
@@ -88,7 +88,7 @@ def read(folder: Path) -> Installation | None:
         raise RegistryError(
             f"{path} is damaged or of a newer version: whose the registry and its images are is not known.",
             cure="Put it back from a copy of this folder. Without one, where the registry still runs: "
-            f"{printable(['mv', str(path), f'{path}.damaged'])} && ./inv up",
+            f"{pasteable(['mv', str(path), f'{path}.damaged'])} && ./inv up",
         ) from error
 
 
@@ -119,10 +119,10 @@ def known(folder: Path) -> Installation:
     return read(folder) or NONE
 
 
-def ensure(folder: Path, edge: Edge) -> Installation:
+def ensure(folder: Path, console: Console) -> Installation:
     """Return the installation of a folder, made now where there is none: of two runs at once both get one id."""
     found = read(folder)
-    if found or edge.dry:
+    if found or console.dry:
         return found or Installation(UNSAVED)
     return _change(folder, lambda installation: installation)
 

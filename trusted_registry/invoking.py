@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from invoke.parser.context import ParserContext
 
 
-class Chapters(Executor):
+class TaskExecutor(Executor):
     """Runs tasks and shows what a person can mend as one line and a cure; invoke.yaml names this class."""
 
     def execute(self, *tasks: Any) -> Any:  # noqa: ANN401 - Invoke's own signature
@@ -54,15 +54,15 @@ class Chapters(Executor):
             gc.freeze()
 
 
-def settle() -> None:
+def install_error_handling() -> None:
     """Have the program that is loading the tasks say what is wrong as they do: `./inv` and `invoke` alike."""
     sys.excepthook = on_uncaught
     # It loads tasks.py, not the other way round, and a configuration can name no class but the executor's.
     if main := sys.modules.get("invoke.main"):
-        main.program.__class__ = Front
+        main.program.__class__ = TaskProgram
 
 
-class Front(Program):
+class TaskProgram(Program):
     """Invoke's program, but for what it says of words that it does not know, and where there are none."""
 
     def parse_tasks(self) -> None:
@@ -96,9 +96,9 @@ class Front(Program):
 
 def _misunderstood(error: ParseError, tasks: Iterable[str], core: ParserContext) -> SettingError:
     """Return what is wrong with the words after `./inv`, and the nearest that would do."""
-    said, task = str(error), error.context.name if error.context else None
+    message, task = str(error), error.context.name if error.context else None
     of_task = f"./inv --help {task}" if task else "./inv --help"
-    if unknown := re.fullmatch(r"No idea what (['\"])(.*)\1 is!", said):
+    if unknown := re.fullmatch(r"No idea what (['\"])(.*)\1 is!", message):
         word = unknown[2]
         if word.startswith("-"):
             flags = (*(error.context.flags if task and error.context else ()), *core.flags)
@@ -106,9 +106,9 @@ def _misunderstood(error: ParseError, tasks: Iterable[str], core: ParserContext)
         if within := sorted(name for name in tasks if name.startswith(f"{word}.")):
             return SettingError(f"{word} is a chapter. Its tasks: {', '.join(within)}.", cure=f"./inv --list {word}")
         return _unknown(f"There is no task {word!r}.", word, tasks, "./inv --list")
-    if lacking := re.match(r"Flag <Argument: ([\w-]+)", said):
+    if lacking := re.match(r"Flag <Argument: ([\w-]+)", message):
         return SettingError(f"--{lacking[1]} needs a value.", cure=of_task)
-    return SettingError(f"{said.rstrip('.!')}.", cure=of_task)
+    return SettingError(f"{message.rstrip('.!')}.", cure=of_task)
 
 
 def _unknown(message: str, word: str, known: Iterable[str], all_of_them: str) -> SettingError:
@@ -118,7 +118,7 @@ def _unknown(message: str, word: str, known: Iterable[str], all_of_them: str) ->
     return SettingError(message, cure=f"{f'Did you mean {nearest[0]}? ' if nearest else ''}{all_of_them}")
 
 
-class TextOrInput(Task[Any]):
+class TextOrInputTask(Task[Any]):
     """A task whose `text` may be its one word, or be left out: Invoke knows no word that may be missing.
 
     Where one follows the task's name it is waited for, and otherwise it is not (invoke/parser/context.py,
@@ -167,7 +167,7 @@ def on_uncaught(kind: type[BaseException], error: BaseException, trace: Tracebac
     if mark is None:
         sys.__excepthook__(kind, error, trace)
         return
-    where = f"{mark.name}, line {mark.line + 1}"
-    unreadable = SettingError(f"{where}: {getattr(error, 'problem', 'it is no YAML')}.", cure="Mend that line.")
+    place = f"{mark.name}, line {mark.line + 1}"
+    unreadable = SettingError(f"{place}: {getattr(error, 'problem', 'it is no YAML')}.", cure="Mend that line.")
     sys.stderr.write(f"{explain(unreadable)}\n")
     raise SystemExit(unreadable.code)

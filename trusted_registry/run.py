@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trusted_registry import files
-from trusted_registry.edge import printable
+from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from trusted_registry.edge import Edge
+    from trusted_registry.console import Console
 
 PRIVATE = 0o077
 """The umask of what is started here: what a program leaves behind is its owner's alone unless it says otherwise."""
 PUBLIC = 0o022
-_CLEARING_UP = 10
+_STOP_SECONDS = 10
 """Seconds."""
 
 
@@ -42,13 +42,13 @@ class Result:
         return self.code == 0
 
     @property
-    def last_words(self) -> str:
+    def last_line(self) -> str:
         """The last line it wrote, on stderr by preference: where programs name the reason."""
         lines = [line for line in (self.err or self.out).splitlines() if line.strip()]
         return lines[-1].strip() if lines else f"exit status {self.code}"
 
 
-def look(  # noqa: PLR0913 - a program has as many sides
+def capture(  # noqa: PLR0913 - a program has as many sides
     argv: Sequence[str],
     *,
     text: str | None = None,
@@ -70,7 +70,7 @@ def look(  # noqa: PLR0913 - a program has as many sides
     Raises:
         RegistryError: The program is not installed or did not end in time.
     """
-    by_hand = f"Try it by hand: {printable(argv)}"
+    by_hand = f"Try it by hand: {pasteable(argv)}"
     try:
         done = subprocess.run(
             list(argv),
@@ -94,9 +94,9 @@ def look(  # noqa: PLR0913 - a program has as many sides
     return Result(tuple(argv), done.returncode, done.stdout, done.stderr)
 
 
-def act(
+def run(
     argv: Sequence[str],
-    edge: Edge,
+    console: Console,
     *,
     cwd: Path | None = None,
     timeout: float | None = 600,
@@ -112,20 +112,22 @@ def act(
     Raises:
         RegistryError: It is not installed, did not end in time, or failed; its last line is the reason.
     """
-    argv = [*_to_root(edge), *argv] if as_root else argv
-    edge.command(argv)
-    if edge.dry:
+    argv = [*_sudo_shown(console), *argv] if as_root else argv
+    console.command(argv)
+    if console.dry:
         return None
-    result = look(argv, cwd=cwd, timeout=timeout, umask=PUBLIC if as_root else PRIVATE)
+    result = capture(argv, cwd=cwd, timeout=timeout, umask=PUBLIC if as_root else PRIVATE)
     if not result.ok:
-        raise RegistryError(f"{argv[0]} failed: {result.last_words}", cure=f"Try it by hand: {printable(argv)}")
+        raise RegistryError(f"{argv[0]} failed: {result.last_line}", cure=f"Try it by hand: {pasteable(argv)}")
     return result
 
 
-def live(argv: Sequence[str], edge: Edge, *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> int:
+def interactive(
+    argv: Sequence[str], console: Console, *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> int:
     """Show a command and run it on the person's own terminal; return its exit status, 0 in a dry run."""
-    edge.command(argv)
-    if edge.dry:
+    console.command(argv)
+    if console.dry:
         return 0
     try:
         process = subprocess.Popen(list(argv), env={**os.environ, **env} if env else None, cwd=cwd)
@@ -140,7 +142,7 @@ def live(argv: Sequence[str], edge: Edge, *, env: Mapping[str, str] | None = Non
             raise
 
 
-def heard(argv: Sequence[str], hear: Callable[[str], None], *, env: Mapping[str, str] | None = None) -> int:
+def stream(argv: Sequence[str], on_line: Callable[[str], None], *, env: Mapping[str, str] | None = None) -> int:
     """Run a program that works for long, hear each line as it says it, both streams in one; return its exit status.
 
     Raises:
@@ -161,23 +163,23 @@ def heard(argv: Sequence[str], hear: Callable[[str], None], *, env: Mapping[str,
     with process:
         try:
             for line in process.stdout or ():
-                hear(line)
+                on_line(line)
         except BaseException as error:
-            _stop(process, heard_it=isinstance(error, KeyboardInterrupt))
+            _stop(process, got_interrupt=isinstance(error, KeyboardInterrupt))
             raise
     return process.returncode
 
 
-def _stop(process: subprocess.Popen[str], *, heard_it: bool) -> None:
+def _stop(process: subprocess.Popen[str], *, got_interrupt: bool) -> None:
     """Stop a program; one that heard a terminal's Ctrl-C itself is clearing up, which a second signal would disturb."""
     with contextlib.suppress(subprocess.TimeoutExpired):
-        if heard_it:
-            process.wait(_CLEARING_UP)
+        if got_interrupt:
+            process.wait(_STOP_SECONDS)
     process.terminate()
 
 
-def _to_root(edge: Edge) -> list[str]:
-    if edge.dry:
+def _sudo_shown(console: Console) -> list[str]:
+    if console.dry:
         return ["sudo"] if os.geteuid() else []
     return sudo()
 

@@ -20,7 +20,7 @@ from trusted_registry.errors import SettingError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-STAYING = ("address", "names", "port")
+SAVED = ("address", "names", "port")
 """What a flag says of these counts until it is taken back."""
 KEY_KINDS = ("ec:P-256", "ec:P-384", "rsa:2048", "rsa:3072", "rsa:4096")
 TOOLS = ("auto", "openssl", "cryptography")
@@ -43,7 +43,7 @@ class Settings:
     """What a person decided, checked.
 
     Addresses are in the canonical form of Python's ipaddress; ports are TCP ports; spans are in days.
-    `given` is what flags said, now and before, and `given_before` what they said before.
+    `saved_flags` is what flags said, now and before, and `saved_flags_before` what they said before.
     """
 
     root: Path
@@ -62,8 +62,8 @@ class Settings:
     authority_days: int
     renew_before: int
     tool: str
-    given: Mapping[str, str] = field(default_factory=dict)
-    given_before: Mapping[str, str] = field(default_factory=dict)
+    saved_flags: Mapping[str, str] = field(default_factory=dict)
+    saved_flags_before: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -71,9 +71,11 @@ class Settings:
         return tuple(dict.fromkeys((self.address, *self.names)))
 
     @property
-    def dropped(self) -> tuple[str, ...]:
+    def dropped_names(self) -> tuple[str, ...]:
         """The names that a flag takes back now."""
-        return tuple(name for name in hosts("names", self.given_before.get("names", "")) if name not in self.hosts)
+        return tuple(
+            name for name in hosts("names", self.saved_flags_before.get("names", "")) if name not in self.hosts
+        )
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -101,7 +103,7 @@ def load(  # noqa: PLR0913 - a setting comes from as many places
     root: Path,
     find_address: Callable[[], str],
     flags: Mapping[str, str] | None = None,
-    find_given: Callable[[Path], Mapping[str, str]] = lambda _: {},
+    find_saved_flags: Callable[[Path], Mapping[str, str]] = lambda _: {},
     environ: Collection[str] = (),
 ) -> Settings:
     """Check every setting and freeze the lot.
@@ -112,23 +114,23 @@ def load(  # noqa: PLR0913 - a setting comes from as many places
         find_address: Called when no address is set: returns this machine's own.
         flags: Values by dotted key (`registry.port`) that override `config`; an empty one only takes back what the
             same flag said before.
-        find_given: Called with the folder of the certificates: returns what flags said before.
+        find_saved_flags: Called with the folder of the certificates: returns what flags said before.
         environ: The names of the environment's variables: what one sets goes before what a flag said once.
 
     Raises:
         SettingError: A value cannot be used; it is named, with what would do.
     """
-    set_, flags = _set(config), flags or {}
-    typed_folder = flags.get("certificate.folder") or set_.get("certificate.folder", "")
+    configured, flags = _configured(config), flags or {}
+    typed_folder = flags.get("certificate.folder") or configured.get("certificate.folder", "")
     folder = root / path("certificate.folder", typed_folder.strip(" ") or "certs")
-    before = find_given(folder)
-    given = _kept(before, flags)
+    saved_before = find_saved_flags(folder)
+    saved = _saved(saved_before, flags)
 
     def value(key: str) -> str:
         section, _, name = key.partition(".")
         default = DEFAULTS[section][name]
-        explicit = set_.get(key, default) != default or f"INVOKE_{section}_{name}".upper() in environ
-        return (flags.get(key) or (not explicit and given.get(name)) or set_.get(key, default)).strip(" ")
+        explicit = configured.get(key, default) != default or f"INVOKE_{section}_{name}".upper() in environ
+        return (flags.get(key) or (not explicit and saved.get(name)) or configured.get(key, default)).strip(" ")
 
     archive = path("registry.archive", value("registry.archive"))
     listen, typed = value("registry.listen"), value("registry.address")
@@ -136,9 +138,9 @@ def load(  # noqa: PLR0913 - a setting comes from as many places
     return Settings(
         root=root,
         address=reachable("registry.address", typed) if typed else find_address(),
-        names=hosts("registry.names", _joined(set_.get("registry.names", ""), given.get("names", ""))),
-        port=whole("registry.port", value("registry.port"), 1, 65535),
-        plain_port=whole("registry.plain_port", value("registry.plain_port"), 1, 65535),
+        names=hosts("registry.names", _joined(configured.get("registry.names", ""), saved.get("names", ""))),
+        port=whole_number("registry.port", value("registry.port"), 1, 65535),
+        plain_port=whole_number("registry.plain_port", value("registry.plain_port"), 1, 65535),
         listen=address("registry.listen", listen) if listen else "",
         container=matching("registry.container", value("registry.container"), _CONTAINER, "letters, digits, _ . -"),
         volume=matching("registry.volume", value("registry.volume"), _CONTAINER, "letters, digits, _ . -"),
@@ -146,41 +148,43 @@ def load(  # noqa: PLR0913 - a setting comes from as many places
         archive=(root / archive) if str(archive) != "." else None,
         folder=folder,
         key=one_of("certificate.key", value("certificate.key"), KEY_KINDS),
-        days=whole("certificate.days", value("certificate.days"), 1, MAX_SERVER_DAYS),
-        authority_days=whole("certificate.authority_days", value("certificate.authority_days"), 1, MAX_AUTHORITY_DAYS),
-        renew_before=whole("certificate.renew_before", value("certificate.renew_before"), 0, MAX_SERVER_DAYS),
+        days=whole_number("certificate.days", value("certificate.days"), 1, MAX_SERVER_DAYS),
+        authority_days=whole_number(
+            "certificate.authority_days", value("certificate.authority_days"), 1, MAX_AUTHORITY_DAYS
+        ),
+        renew_before=whole_number("certificate.renew_before", value("certificate.renew_before"), 0, MAX_SERVER_DAYS),
         tool=one_of("certificate.tool", value("certificate.tool"), TOOLS),
-        given=given,
-        given_before=before,
+        saved_flags=saved,
+        saved_flags_before=saved_before,
     )
 
 
-def _set(config: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
+def _configured(config: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
     """Return what was set, by dotted key."""
     set_ = ((f"{section}.{key}", value) for section, keys in config.items() for key, value in keys.items())
     return {key: str(value) for key, value in set_ if value is not None}
 
 
-def _kept(before: Mapping[str, str], flags: Mapping[str, str]) -> dict[str, str]:
+def _saved(before: Mapping[str, str], flags: Mapping[str, str]) -> dict[str, str]:
     """Return what flags said, now and before; names add up, and what is given empty is kept no more."""
-    now = {key: flags[f"registry.{key}"].strip(" ") for key in STAYING if f"registry.{key}" in flags}
+    now = {key: flags[f"registry.{key}"].strip(" ") for key in SAVED if f"registry.{key}" in flags}
     if now.get("names"):
         now["names"] = ",".join(hosts("registry.names", _joined(before.get("names", ""), now["names"])))
     return {key: text for key, text in {**before, **now}.items() if text}
 
 
-def staying(key: str, text: object) -> str:
+def saved(key: str, text: object) -> str:
     """Return what a flag that stays may have said, in its canonical form.
 
     Raises:
         SettingError: No flag of this name stays, or it cannot say that.
     """
-    if key not in STAYING or not isinstance(text, str):
-        raise SettingError(f"{key!r} is {text!r}.", cure=f"Use a text for each of: {', '.join(STAYING)}.")
+    if key not in SAVED or not isinstance(text, str):
+        raise SettingError(f"{key!r} is {text!r}.", cure=f"Use a text for each of: {', '.join(SAVED)}.")
     setting = f"registry.{key}"
     if key == "names":
         return ",".join(hosts(setting, text))
-    return reachable(setting, text) if key == "address" else str(whole(setting, text, 1, 65535))
+    return reachable(setting, text) if key == "address" else str(whole_number(setting, text, 1, 65535))
 
 
 def _joined(*lists: str) -> str:
@@ -222,7 +226,7 @@ def _unknown(name: str, known: Iterable[str], kind: str) -> SettingError:
     return SettingError(f"There is no {kind} {name!r}.", cure=f"Did you mean {nearest[0]}? invoke.yaml lists them all.")
 
 
-def whole(key: str, text: str, low: int, high: int) -> int:
+def whole_number(key: str, text: str, low: int, high: int) -> int:
     """Return a whole number between two bounds, both included."""
     # str.isdigit would let other scripts' digits through; int() underscores and spaces.
     if not re.fullmatch(r"-?[0-9]{1,9}", text) or not low <= int(text) <= high:

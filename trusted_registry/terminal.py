@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from trusted_registry.edge import printable, visible
+from trusted_registry.console import pasteable, visible
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress as RichProgress
 
-    from trusted_registry.edge import Progress
+    from trusted_registry.console import Progress
 
 _SHOW_AFTER = 0.5
 """Seconds after which a piece of work is worth a progress bar."""
@@ -51,10 +51,10 @@ class Terminal:
 
     def command(self, argv: Sequence[str]) -> None:
         """Show a command as it can be pasted here: paths below this folder are relative to it."""
-        here = f"{Path.cwd()}/"
-        short = [part.removeprefix(here) for part in argv]
+        below = f"{Path.cwd()}/"
+        short = [part.removeprefix(below) for part in argv]
         if not self._quiet:
-            self._line(self._styled("2", visible(f"$ {printable(short)}")))
+            self._line(self._styled("2", visible(f"$ {pasteable(short)}")))
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -118,8 +118,8 @@ class Terminal:
         made = Table(title=visible(title), title_justify="left", title_style="bold")
         for column in columns:
             made.add_column(visible(column), overflow="fold")
-        for row in rows:
-            made.add_row(*map(visible, row))
+        for cells in rows:
+            made.add_row(*map(visible, cells))
         Console(file=self._out, highlight=False, markup=False, emoji=False).print(made)
 
     def _line(self, text: str) -> None:

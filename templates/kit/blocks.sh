@@ -1,4 +1,4 @@
-# --- Lines of ours in files of others: the same as trusted_registry/trust/lines/blocks.py does ---
+# --- Lines of ours in files of others: the same as trusted_registry/trust/managed_blocks/editing.py does ---
 
 # shellcheck disable=SC2016 # awk's own
 weaver='

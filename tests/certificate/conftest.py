@@ -10,7 +10,7 @@ from tests.certificate.profiles import planned
 from tests.conftest import ADDRESS
 from tests.recorder import Recorder
 from trusted_registry.certificate import issue, make
-from trusted_registry.certificate.make import Shape
+from trusted_registry.certificate.make import CertificateKind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _one_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trusted_registry.address.all_own", lambda: (ADDRESS, "172.17.0.1"))
+    monkeypatch.setattr("trusted_registry.address.own_addresses", lambda: (ADDRESS, "172.17.0.1"))
     monkeypatch.setattr("trusted_registry.address.own_name", lambda: "box")
 
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Maker:
     """A maker of each shape by each tool, once for all tests: RSA keys are slow."""
-    known: dict[tuple[str, Shape], Path] = {}
+    known: dict[tuple[str, CertificateKind], Path] = {}
 
-    def of(tool: str, shape: Shape) -> Path:
-        if (tool, shape) not in known:
+    def of(tool: str, kind: CertificateKind) -> Path:
+        if (tool, kind) not in known:
             folder = tmp_path_factory.mktemp("certs")
-            profile = planned("rsa:2048" if shape is Shape.SELF_SIGNED else "ec:P-256")
-            make.produce(profile, shape, folder, Recorder(), tool=tool)
-            known[tool, shape] = folder
-        return known[tool, shape]
+            profile = planned("rsa:2048" if kind is CertificateKind.SELF_SIGNED else "ec:P-256")
+            make.make(profile, kind, folder, Recorder(), tool=tool)
+            known[tool, kind] = folder
+        return known[tool, kind]
 
     return of
 
@@ -55,14 +55,14 @@ def settings(make_settings: MakeSettings) -> Settings:
 
 
 @pytest.fixture
-def issued(settings: Settings, edge: Recorder) -> Path:
+def issued(settings: Settings, console: Recorder) -> Path:
     """A folder with an authority and a server certificate."""
-    issue.ensure(settings, edge)
+    issue.ensure(settings, console)
     return settings.folder
 
 
 @pytest.fixture
-def self_signed(settings: Settings, edge: Recorder) -> Path:
+def self_signed(settings: Settings, console: Recorder) -> Path:
     """A folder with the document's single certificate."""
-    issue.ensure(settings, edge, self_signed=True)
+    issue.ensure(settings, console, self_signed=True)
     return settings.folder

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from trusted_registry.certificate.make import Shape
+from trusted_registry.certificate.make import CertificateKind
 
-Maker = Callable[[str, Shape], Path]
+Maker = Callable[[str, CertificateKind], Path]
 
 TOOLS = ("openssl", "cryptography")
-SHAPES = (Shape.AUTHORITY, Shape.SELF_SIGNED)
-ANCHORS = {Shape.AUTHORITY: "ca.crt", Shape.SELF_SIGNED: "domain.crt"}
+KINDS = (CertificateKind.AUTHORITY, CertificateKind.SELF_SIGNED)
+ANCHORS = {CertificateKind.AUTHORITY: "ca.crt", CertificateKind.SELF_SIGNED: "domain.crt"}
 both_tools = pytest.mark.parametrize("tool", TOOLS)
-both_shapes = pytest.mark.parametrize("shape", SHAPES, ids=["authority", "self-signed"])
+both_kinds = pytest.mark.parametrize("kind", KINDS, ids=["authority", "self-signed"])

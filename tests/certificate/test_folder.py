@@ -34,16 +34,16 @@ def _without(*names: str) -> Callable[[Path], None]:
 
 
 def test_clients_trust_the_authority(issued: Path) -> None:
-    assert issue.trusted(issued).path == issued / "ca.crt"
+    assert issue.trust_anchor(issued).path == issued / "ca.crt"
 
 
 def test_clients_trust_the_single_certificate_itself(self_signed: Path) -> None:
-    assert issue.trusted(self_signed).path == self_signed / "domain.crt"
+    assert issue.trust_anchor(self_signed).path == self_signed / "domain.crt"
 
 
 def test_a_client_s_machine_needs_no_key_to_trust(issued: Path) -> None:
     _without("ca.key", "domain.key", "domain.crt")(issued)
-    assert issue.trusted(issued).path == issued / "ca.crt"
+    assert issue.trust_anchor(issued).path == issued / "ca.crt"
 
 
 @pytest.mark.parametrize(
@@ -52,20 +52,20 @@ def test_a_client_s_machine_needs_no_key_to_trust(issued: Path) -> None:
 def test_a_folder_without_anything_to_trust_says_so(change: Callable[[Path], None], cure: str, issued: Path) -> None:
     change(issued)
     with pytest.raises(RegistryError, match="holds no certificate to trust") as caught:
-        issue.trusted(issued)
+        issue.trust_anchor(issued)
     assert caught.value.cure.startswith(cure)
 
 
 # The configuration
 
 
-def test_the_configuration_alone_can_be_rendered(settings: Settings, edge: Recorder) -> None:
-    path = issue.write_config(settings, edge)
+def test_the_configuration_alone_can_be_rendered(settings: Settings, console: Recorder) -> None:
+    path = issue.write_config(settings, console)
     assert (set(snapshot(settings.folder)), mode(path)) == ({"openssl.cnf"}, 0o644)
 
 
-def test_the_configuration_names_this_machine_s_address(settings: Settings, edge: Recorder) -> None:
-    assert "\nIP.1 = 192.168.0.12\n" in issue.write_config(settings, edge).read_text()
+def test_the_configuration_names_this_machine_s_address(settings: Settings, console: Recorder) -> None:
+    assert "\nIP.1 = 192.168.0.12\n" in issue.write_config(settings, console).read_text()
 
 
 def test_a_dry_configuration_writes_nothing(settings: Settings) -> None:
@@ -76,17 +76,17 @@ def test_a_dry_configuration_writes_nothing(settings: Settings) -> None:
 # Taking it away
 
 
-def test_purge_takes_away_what_was_issued_and_nothing_else(issued: Path, edge: Recorder) -> None:
+def test_purge_takes_away_what_was_issued_and_nothing_else(issued: Path, console: Recorder) -> None:
     for name in (".gitignore", "trust-me.txt", "trust-192.168.0.12-0123456789abcdef.sh"):
         (issued / name).touch()
-    clear.everything(issued, edge)
+    clear.remove_all(issued, console)
     assert set(snapshot(issued)) == {".gitignore", "trust-me.txt"}
 
 
 def test_a_dry_purge_takes_nothing_away_and_shows_what_it_would(issued: Path) -> None:
-    before, edge = snapshot(issued), Recorder(dry=True)
-    clear.everything(issued, edge)
-    assert (snapshot(issued), ["rm", str(issued / "ca.key")] in edge.commands) == (before, True)
+    before, console = snapshot(issued), Recorder(dry=True)
+    clear.remove_all(issued, console)
+    assert (snapshot(issued), ["rm", str(issued / "ca.key")] in console.commands) == (before, True)
 
 
 def test_a_dry_run_of_the_first_certificate_makes_nothing(settings: Settings) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import forge, loopback
-from tests.certificate.makers import ANCHORS, TOOLS, both_shapes, both_tools
+from tests.certificate.makers import ANCHORS, TOOLS, both_kinds, both_tools
 from tests.certificate.profiles import ADDRESS
-from trusted_registry.certificate.make import Shape
+from trusted_registry.certificate.make import CertificateKind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,31 +21,31 @@ pytestmark = pytest.mark.process
 
 
 @both_tools
-@both_shapes
-def test_python_shakes_hands_strictly_by_address(tool: str, shape: Shape, made: Maker) -> None:
-    with loopback.registry(made(tool, shape) / "domain.crt") as port:
-        assert loopback.shake_hands(port, made(tool, shape) / ANCHORS[shape]) == ADDRESS
+@both_kinds
+def test_python_shakes_hands_strictly_by_address(tool: str, kind: CertificateKind, made: Maker) -> None:
+    with loopback.registry(made(tool, kind) / "domain.crt") as port:
+        assert loopback.shake_hands(port, made(tool, kind) / ANCHORS[kind]) == ADDRESS
 
 
 @both_tools
-@both_shapes
-def test_python_refuses_an_address_that_is_not_named(tool: str, shape: Shape, made: Maker) -> None:
+@both_kinds
+def test_python_refuses_an_address_that_is_not_named(tool: str, kind: CertificateKind, made: Maker) -> None:
     with (
-        loopback.registry(made(tool, shape) / "domain.crt") as port,
+        loopback.registry(made(tool, kind) / "domain.crt") as port,
         pytest.raises(ssl.SSLCertVerificationError, match="IP address mismatch"),
     ):
-        loopback.shake_hands(port, made(tool, shape) / ANCHORS[shape], "127.0.0.2")
+        loopback.shake_hands(port, made(tool, kind) / ANCHORS[kind], "127.0.0.2")
 
 
 @both_tools
-@both_shapes
-def test_python_refuses_it_under_another_authority(tool: str, shape: Shape, made: Maker) -> None:
+@both_kinds
+def test_python_refuses_it_under_another_authority(tool: str, kind: CertificateKind, made: Maker) -> None:
     other = next(it for it in TOOLS if it != tool)
     with (
-        loopback.registry(made(tool, shape) / "domain.crt") as port,
+        loopback.registry(made(tool, kind) / "domain.crt") as port,
         pytest.raises(ssl.SSLCertVerificationError, match="verify failed"),
     ):
-        loopback.shake_hands(port, made(other, shape) / ANCHORS[shape])
+        loopback.shake_hands(port, made(other, kind) / ANCHORS[kind])
 
 
 @both_tools
@@ -67,7 +67,7 @@ def test_python_refuses_it_under_another_authority(tool: str, shape: Shape, made
 def test_python_refuses_a_broken_certificate_of_our_authority(
     tool: str, changes: dict[str, object], said: str, made: Maker, tmp_path: Path
 ) -> None:
-    authority = made(tool, Shape.AUTHORITY)
+    authority = made(tool, CertificateKind.AUTHORITY)
     leaf = forge.save(forge.server(forge.load(authority, "ca"), **changes), tmp_path, "leaf")
     with loopback.registry(leaf) as port, pytest.raises(ssl.SSLCertVerificationError, match=said):
         loopback.shake_hands(port, authority / "ca.crt")
@@ -75,7 +75,7 @@ def test_python_refuses_a_broken_certificate_of_our_authority(
 
 @both_tools
 def test_python_accepts_a_sound_certificate_of_our_authority(tool: str, made: Maker, tmp_path: Path) -> None:
-    authority = made(tool, Shape.AUTHORITY)
+    authority = made(tool, CertificateKind.AUTHORITY)
     leaf = forge.save(forge.server(forge.load(authority, "ca"), names=(loopback.HOST, "a.local")), tmp_path, "leaf")
     with loopback.registry(leaf) as port:
         assert loopback.shake_hands(port, authority / "ca.crt") == ADDRESS

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def test_a_read_certificate_says_who_it_is_for_how_long_and_with_which_key(tmp_path: Path) -> None:
-    found = inspect.read(forge.save(forge.server(None), tmp_path, "domain"))
-    assert (found.subject, found.dns, found.addresses, found.key, found.self_issued) == (
+    certificate = inspect.read(forge.save(forge.server(None), tmp_path, "domain"))
+    assert (certificate.subject, certificate.dns, certificate.addresses, certificate.key, certificate.self_issued) == (
         "192.168.0.12",
         ("registry.local",),
         ("192.168.0.12",),
@@ -39,8 +39,8 @@ def test_a_fingerprint_is_the_one_that_openssl_prints(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("days", "age", "left"), [(10, 0, 9), (10, 9, 0), (10, 10, -1), (10, 12, -3)])
 def test_days_left_are_whole_days_and_negative_after_the_end(days: int, age: int, left: int, tmp_path: Path) -> None:
-    found = inspect.facts(tmp_path, forge.server(None, days=days, age=age).certificate)
-    assert found.days_left(inspect.now() + datetime.timedelta(seconds=5)) == left
+    certificate = inspect.of(tmp_path, forge.server(None, days=days, age=age).certificate)
+    assert certificate.days_left(inspect.now() + datetime.timedelta(seconds=5)) == left
 
 
 @pytest.mark.parametrize(
@@ -89,19 +89,19 @@ def test_a_key_that_cannot_be_read_is_named_with_a_cure(content: bytes, tmp_path
 
 
 def test_what_an_authority_may_vouch_for_is_let_through_and_the_rest_is_not(tmp_path: Path) -> None:
-    authority = inspect.facts(tmp_path, forge.authority().certificate)
+    authority = inspect.of(tmp_path, forge.authority().certificate)
     hosts = ("192.168.0.12", "10.0.0.1", "registry.local", "example.com", "local")
     assert inspect.allowed(authority, hosts) == ("192.168.0.12", "registry.local", "local")
 
 
 def test_an_authority_without_limits_may_vouch_for_all(tmp_path: Path) -> None:
-    authority = inspect.facts(tmp_path, forge.authority(permitted=None).certificate)
+    authority = inspect.of(tmp_path, forge.authority(permitted=None).certificate)
     assert inspect.allowed(authority, ("8.8.8.8", "example.com")) == ("8.8.8.8", "example.com")
 
 
 def test_what_a_server_shows_is_read(tmp_path: Path) -> None:
     der = forge.authority().certificate.public_bytes(serialization.Encoding.DER)
-    assert inspect.shown(tmp_path, der).self_issued
+    assert inspect.from_der(tmp_path, der).self_issued
 
 
 @pytest.mark.parametrize("version", [b"\xa0\x03\x02\x01\x03", b"\xa0\x03\x02\x01\x00"])
@@ -110,4 +110,4 @@ def test_what_a_hostile_server_shows_is_one_error_whatever_is_wrong_with_it(vers
     broken = der.replace(b"\xa0\x03\x02\x01\x02", version, 1)
     assert broken != der
     with pytest.raises(ValueError, match=r"can be read|parsing"):
-        inspect.shown(tmp_path, broken)
+        inspect.from_der(tmp_path, broken)

@@ -43,8 +43,8 @@ def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
     assert issue.find(tmp_path / "certs") is None
 
 
-def test_the_first_run_makes_an_authority_and_what_it_signs(settings: Settings, edge: Recorder) -> None:
-    assert issue.ensure(settings, edge)
+def test_the_first_run_makes_an_authority_and_what_it_signs(settings: Settings, console: Recorder) -> None:
+    assert issue.ensure(settings, console)
     assert {name for name in snapshot(settings.folder) if name in NAMES} == set(NAMES)
 
 
@@ -55,64 +55,66 @@ def test_what_was_made_is_found(settings: Settings, issued: Path) -> None:
 
 
 def test_the_document_s_single_certificate_is_its_own_anchor(self_signed: Path) -> None:
-    found = issue.find(self_signed)
-    assert found
-    assert (found.authority, found.anchor) == (None, found.server)
+    issued = issue.find(self_signed)
+    assert issued
+    assert (issued.authority, issued.anchor) == (None, issued.server)
 
 
 def test_the_single_certificate_leaves_no_authority_behind(self_signed: Path) -> None:
     assert set(snapshot(self_signed)) == {"domain.crt", "domain.key", "openssl.cnf"}
 
 
-def test_the_second_run_changes_nothing(settings: Settings, issued: Path, edge: Recorder) -> None:
+def test_the_second_run_changes_nothing(settings: Settings, issued: Path, console: Recorder) -> None:
     before = snapshot(issued)
-    assert not issue.ensure(settings, edge)
+    assert not issue.ensure(settings, console)
     assert snapshot(issued) == before
 
 
-def test_the_second_self_signed_run_changes_nothing(settings: Settings, self_signed: Path, edge: Recorder) -> None:
+def test_the_second_self_signed_run_changes_nothing(settings: Settings, self_signed: Path, console: Recorder) -> None:
     before = snapshot(self_signed)
-    assert not issue.ensure(settings, edge, self_signed=True)
+    assert not issue.ensure(settings, console, self_signed=True)
     assert snapshot(self_signed) == before
 
 
 @pytest.mark.parametrize("self_signed", [False, True])
-def test_force_makes_every_key_and_certificate_anew(settings: Settings, edge: Recorder, *, self_signed: bool) -> None:
-    issue.ensure(settings, edge, self_signed=self_signed)
+def test_force_makes_every_key_and_certificate_anew(
+    settings: Settings, console: Recorder, *, self_signed: bool
+) -> None:
+    issue.ensure(settings, console, self_signed=self_signed)
     before = snapshot(settings.folder)
-    assert issue.ensure(settings, edge, self_signed=self_signed, force=True)
+    assert issue.ensure(settings, console, self_signed=self_signed, force=True)
     assert _changed(before, settings.folder) == {name for name in before if name != "openssl.cnf"}
 
 
 def test_force_replaces_an_authority_by_the_single_certificate(
-    settings: Settings, issued: Path, edge: Recorder
+    settings: Settings, issued: Path, console: Recorder
 ) -> None:
-    issue.ensure(settings, edge, self_signed=True, force=True)
+    issue.ensure(settings, console, self_signed=True, force=True)
     assert set(snapshot(issued)) == {"domain.crt", "domain.key", "openssl.cnf"}
 
 
 def test_force_replaces_the_single_certificate_by_an_authority(
-    settings: Settings, self_signed: Path, edge: Recorder
+    settings: Settings, self_signed: Path, console: Recorder
 ) -> None:
-    issue.ensure(settings, edge, force=True)
-    found = issue.find(self_signed)
-    assert found
-    assert found.authority
+    issue.ensure(settings, console, force=True)
+    issued = issue.find(self_signed)
+    assert issued
+    assert issued.authority
 
 
-def test_a_self_signed_one_is_not_made_over_an_authority(settings: Settings, issued: Path, edge: Recorder) -> None:
+def test_a_self_signed_one_is_not_made_over_an_authority(settings: Settings, issued: Path, console: Recorder) -> None:
     before = snapshot(issued)
     with pytest.raises(RegistryError, match="holds an authority") as caught:
-        issue.ensure(settings, edge, self_signed=True)
+        issue.ensure(settings, console, self_signed=True)
     assert (snapshot(issued), "--self-signed --force" in caught.value.cure) == (before, True)
 
 
 def test_an_authority_is_not_made_over_a_self_signed_one_but_mentioned(
-    settings: Settings, self_signed: Path, edge: Recorder
+    settings: Settings, self_signed: Path, console: Recorder
 ) -> None:
     before = snapshot(self_signed)
-    assert not issue.ensure(settings, edge)
-    assert (snapshot(self_signed), "self-signed" in edge.warned[0]) == (before, True)
+    assert not issue.ensure(settings, console)
+    assert (snapshot(self_signed), "self-signed" in console.warned[0]) == (before, True)
 
 
 # What does not fit together
@@ -209,44 +211,44 @@ def test_what_does_not_fit_together_is_refused_with_a_cure_and_left_byte_for_byt
 
 @pytest.mark.parametrize("broken", MENDED_BY_RENEWAL)
 def test_the_cure_of_a_broken_pair_cures_it_under_the_same_authority(
-    broken: Broken, settings: Settings, issued: Path, edge: Recorder
+    broken: Broken, settings: Settings, issued: Path, console: Recorder
 ) -> None:
     authority = (issued / "ca.crt").read_bytes(), (issued / "ca.key").read_bytes()
     broken.change(issued)
-    issue.renew(settings, edge)
+    issue.renew(settings, console)
     assert ((issued / "ca.crt").read_bytes(), (issued / "ca.key").read_bytes()) == authority
     assert issue.find(issued)
 
 
 @pytest.mark.parametrize("change", [_without("domain.key"), _without("domain.crt"), _with_other("domain.key")])
 def test_the_cure_of_a_broken_self_signed_pair_cures_it(
-    change: Callable[[Path], None], settings: Settings, self_signed: Path, edge: Recorder
+    change: Callable[[Path], None], settings: Settings, self_signed: Path, console: Recorder
 ) -> None:
     change(self_signed)
     with pytest.raises(RegistryError) as caught:
         issue.find(self_signed)
     if RENEW in caught.value.cure:
-        issue.renew(settings, edge)
+        issue.renew(settings, console)
     else:
         assert FORCE in caught.value.cure
-        issue.ensure(settings, edge, self_signed=True, force=True)
+        issue.ensure(settings, console, self_signed=True, force=True)
     assert issue.find(self_signed)
 
 
 @pytest.mark.parametrize("kind", ["file", "read-only"])
 def test_a_folder_that_cannot_be_written_is_named_with_a_cure(
-    kind: str, make_settings: MakeSettings, tmp_path: Path, read_only: Path, edge: Recorder
+    kind: str, make_settings: MakeSettings, tmp_path: Path, read_only: Path, console: Recorder
 ) -> None:
     (tmp_path / "file").write_bytes(b"mine")
     settings = make_settings(
         tool="cryptography", folder=str(tmp_path / kind if kind == "file" else read_only / "certs")
     )
     with pytest.raises(RegistryError, match="cannot be") as caught:
-        issue.ensure(settings, edge)
+        issue.ensure(settings, console)
     assert (caught.value.cure != "", (tmp_path / "file").read_bytes()) == (True, b"mine")
 
 
-@pytest.mark.parametrize("look", [issue.find, issue.trusted])
+@pytest.mark.parametrize("look", [issue.find, issue.trust_anchor])
 def test_a_folder_that_may_not_be_entered_is_named_with_a_cure(look: Callable[[Path], object], forbidden: Path) -> None:
     with pytest.raises(RegistryError, match="Permission denied") as caught:
         look(forbidden)

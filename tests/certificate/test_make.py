@@ -10,14 +10,14 @@ from cryptography import x509
 
 from tests import forge
 from tests.certificate import der
-from tests.certificate.makers import ANCHORS, TOOLS, both_shapes, both_tools
+from tests.certificate.makers import ANCHORS, TOOLS, both_kinds, both_tools
 from tests.certificate.profiles import ADDRESS, planned
 from tests.conftest import mounted
 from tests.disk import mode
 from tests.marks import by_root
 from tests.recorder import Recorder
 from trusted_registry.certificate import inspect, make, openssl, rules
-from trusted_registry.certificate.make import Shape
+from trusted_registry.certificate.make import CertificateKind
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -53,72 +53,77 @@ def _verify(anchor: Path, certificate: Path, *, ip: str = ADDRESS, options: tupl
 # The two makers
 
 
-@both_shapes
-def test_both_makers_write_the_same_server_extensions_byte_for_byte(shape: Shape, made: Maker) -> None:
-    by_openssl, natively = (der.without_key_ids(made(tool, shape) / "domain.crt") for tool in TOOLS)
+@both_kinds
+def test_both_makers_write_the_same_server_extensions_byte_for_byte(kind: CertificateKind, made: Maker) -> None:
+    by_openssl, natively = (der.without_key_ids(made(tool, kind) / "domain.crt") for tool in TOOLS)
     assert len(by_openssl) == 4
     assert by_openssl == natively
 
 
 def test_both_makers_write_the_same_authority_extensions_byte_for_byte(made: Maker) -> None:
-    by_openssl, natively = (der.without_key_ids(made(tool, Shape.AUTHORITY) / "ca.crt") for tool in TOOLS)
+    by_openssl, natively = (der.without_key_ids(made(tool, CertificateKind.AUTHORITY) / "ca.crt") for tool in TOOLS)
     assert len(by_openssl) == 3
     assert by_openssl == natively
 
 
-@both_shapes
-def test_both_makers_write_all_extensions_in_the_same_order(shape: Shape, made: Maker) -> None:
-    by_openssl, natively = (der.extensions(made(tool, shape) / "domain.crt") for tool in TOOLS)
+@both_kinds
+def test_both_makers_write_all_extensions_in_the_same_order(kind: CertificateKind, made: Maker) -> None:
+    by_openssl, natively = (der.extensions(made(tool, kind) / "domain.crt") for tool in TOOLS)
     assert [name for name, _ in by_openssl] == [name for name, _ in natively]
 
 
 def test_both_makers_write_key_ids_of_the_same_form(made: Maker) -> None:
     sizes = [
-        [(name, len(it)) for name, it in der.extensions(made(tool, Shape.AUTHORITY) / "domain.crt")] for tool in TOOLS
+        [(name, len(it)) for name, it in der.extensions(made(tool, CertificateKind.AUTHORITY) / "domain.crt")]
+        for tool in TOOLS
     ]
     assert sizes[0] == sizes[1]
 
 
 @pytest.mark.parametrize("name", ["ca.crt", "domain.crt"])
 def test_both_makers_write_the_same_subject_byte_for_byte(name: str, made: Maker) -> None:
-    by_openssl, natively = (der.subject(made(tool, Shape.AUTHORITY) / name) for tool in TOOLS)
+    by_openssl, natively = (der.subject(made(tool, CertificateKind.AUTHORITY) / name) for tool in TOOLS)
     assert by_openssl == natively
 
 
 @both_tools
-@both_shapes
-def test_keys_are_private_and_certificates_are_not(tool: str, shape: Shape, made: Maker) -> None:
-    found = {path.name: mode(path) for path in made(tool, shape).iterdir()}
+@both_kinds
+def test_keys_are_private_and_certificates_are_not(tool: str, kind: CertificateKind, made: Maker) -> None:
+    found = {path.name: mode(path) for path in made(tool, kind).iterdir()}
     expected = {"domain.crt": 0o644, "domain.key": 0o600, "openssl.cnf": 0o644}
-    assert found == expected | ({"ca.crt": 0o644, "ca.key": 0o600} if shape is Shape.AUTHORITY else {})
+    assert found == expected | ({"ca.crt": 0o644, "ca.key": 0o600} if kind is CertificateKind.AUTHORITY else {})
 
 
 @both_tools
-@both_shapes
-def test_check_finds_nothing_in_what_is_made(tool: str, shape: Shape, made: Maker) -> None:
-    folder = made(tool, shape)
-    authority = inspect.read(folder / "ca.crt") if shape is Shape.AUTHORITY else None
+@both_kinds
+def test_check_finds_nothing_in_what_is_made(tool: str, kind: CertificateKind, made: Maker) -> None:
+    folder = made(tool, kind)
+    authority = inspect.read(folder / "ca.crt") if kind is CertificateKind.AUTHORITY else None
     assert rules.check(inspect.read(folder / "domain.crt"), authority, [ADDRESS], inspect.now()) == []
 
 
 @both_tools
-@both_shapes
-def test_the_certificate_says_what_was_planned(tool: str, shape: Shape, made: Maker) -> None:
-    found, wanted = inspect.read(made(tool, shape) / "domain.crt"), planned().server
-    assert (found.subject, found.dns, found.addresses) == (wanted.subject, wanted.dns, wanted.addresses)
+@both_kinds
+def test_the_certificate_says_what_was_planned(tool: str, kind: CertificateKind, made: Maker) -> None:
+    certificate, wanted = inspect.read(made(tool, kind) / "domain.crt"), planned().server
+    assert (certificate.subject, certificate.dns, certificate.addresses) == (
+        wanted.subject,
+        wanted.dns,
+        wanted.addresses,
+    )
 
 
 @both_tools
 @pytest.mark.parametrize("kind", ["ec:P-256", "ec:P-384", "rsa:2048"])
 def test_the_key_is_of_the_kind_that_was_asked_for(tool: str, kind: str, tmp_path: Path) -> None:
-    make.produce(planned(kind), Shape.SELF_SIGNED, tmp_path, Recorder(), tool=tool)
+    make.make(planned(kind), CertificateKind.SELF_SIGNED, tmp_path, Recorder(), tool=tool)
     assert inspect.read(tmp_path / "domain.crt").key == kind
 
 
 @both_tools
 def test_the_life_is_what_was_asked_for_in_days(tool: str, made: Maker) -> None:
-    found = inspect.read(made(tool, Shape.AUTHORITY) / "domain.crt")
-    assert (found.not_after - found.not_before).days == 365
+    certificate = inspect.read(made(tool, CertificateKind.AUTHORITY) / "domain.crt")
+    assert (certificate.not_after - certificate.not_before).days == 365
 
 
 def test_serials_are_random_and_long() -> None:
@@ -126,46 +131,50 @@ def test_serials_are_random_and_long() -> None:
     assert (len(serials), {serial.bit_length() for serial in serials}) == (50, {127})
 
 
-def test_auto_takes_openssl_where_it_is_installed(tmp_path: Path, edge: Recorder) -> None:
-    make.produce(planned(), Shape.SELF_SIGNED, tmp_path, edge, tool="auto")
-    assert edge.said == []
+def test_auto_takes_openssl_where_it_is_installed(tmp_path: Path, console: Recorder) -> None:
+    make.make(planned(), CertificateKind.SELF_SIGNED, tmp_path, console, tool="auto")
+    assert console.said == []
 
 
 def test_auto_does_without_openssl_where_it_is_not_installed_and_says_so(
-    tmp_path: Path, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    make.produce(planned(), Shape.SELF_SIGNED, tmp_path, edge, tool="auto")
-    assert "cryptography" in edge.said[0]
+    make.make(planned(), CertificateKind.SELF_SIGNED, tmp_path, console, tool="auto")
+    assert "cryptography" in console.said[0]
 
 
 def test_the_shown_command_for_a_self_signed_one_is_the_document_s(tmp_path: Path) -> None:
-    edge = Recorder(dry=True)
-    make.produce(planned("rsa:4096"), Shape.SELF_SIGNED, tmp_path, edge, tool="openssl")
-    assert " ".join(edge.commands[0][:5]) == "openssl req -newkey rsa:4096 -nodes"
-    assert {"-x509", "-keyout", "-out", "-config", "-days", "365"} <= set(edge.commands[0])
+    console = Recorder(dry=True)
+    make.make(planned("rsa:4096"), CertificateKind.SELF_SIGNED, tmp_path, console, tool="openssl")
+    assert " ".join(console.commands[0][:5]) == "openssl req -newkey rsa:4096 -nodes"
+    assert {"-x509", "-keyout", "-out", "-config", "-days", "365"} <= set(console.commands[0])
 
 
 def test_a_dry_run_makes_nothing(tmp_path: Path) -> None:
-    make.produce(planned(), Shape.AUTHORITY, tmp_path, Recorder(dry=True), tool="openssl")
+    make.make(planned(), CertificateKind.AUTHORITY, tmp_path, Recorder(dry=True), tool="openssl")
     assert list(tmp_path.iterdir()) == []
 
 
-@both_shapes
-def test_the_shown_commands_make_the_same_when_typed(shape: Shape, tmp_path: Path, made: Maker) -> None:
-    (tmp_path / "openssl.cnf").write_bytes((made("openssl", shape) / "openssl.cnf").read_bytes())
-    edge = Recorder(dry=True)
-    make.produce(
-        planned("rsa:2048" if shape is Shape.SELF_SIGNED else "ec:P-256"), shape, tmp_path, edge, tool="openssl"
+@both_kinds
+def test_the_shown_commands_make_the_same_when_typed(kind: CertificateKind, tmp_path: Path, made: Maker) -> None:
+    (tmp_path / "openssl.cnf").write_bytes((made("openssl", kind) / "openssl.cnf").read_bytes())
+    console = Recorder(dry=True)
+    make.make(
+        planned("rsa:2048" if kind is CertificateKind.SELF_SIGNED else "ec:P-256"),
+        kind,
+        tmp_path,
+        console,
+        tool="openssl",
     )
-    for line in edge.typed:
+    for line in console.typed:
         subprocess.run(["sh", "-ec", line], check=True, capture_output=True)
-    theirs = der.without_key_ids(made("openssl", shape) / "domain.crt")
+    theirs = der.without_key_ids(made("openssl", kind) / "domain.crt")
     assert der.without_key_ids(tmp_path / "domain.crt") == theirs
 
 
 def test_the_made_openssl_cnf_is_a_configuration_that_openssl_reads(made: Maker, tmp_path: Path) -> None:
-    config = made("cryptography", Shape.AUTHORITY) / "openssl.cnf"
+    config = made("cryptography", CertificateKind.AUTHORITY) / "openssl.cnf"
     key, out = tmp_path / "x.key", tmp_path / "x.crt"
     typed = ["openssl", "req", "-x509", *openssl.new_key("ec:P-256"), "-keyout", str(key), "-out", str(out)]
     subprocess.run([*typed, "-config", str(config), "-extensions", "v3_req"], check=True, capture_output=True)
@@ -176,32 +185,32 @@ def test_the_made_openssl_cnf_is_a_configuration_that_openssl_reads(made: Maker,
 
 
 @both_tools
-@both_shapes
+@both_kinds
 @pytest.mark.parametrize("ip", [ADDRESS, "fd00::12", "203.0.113.7", "127.0.0.1"])
-def test_openssl_verifies_every_address_strictly(tool: str, shape: Shape, ip: str, made: Maker) -> None:
-    assert _verify(made(tool, shape) / ANCHORS[shape], made(tool, shape) / "domain.crt", ip=ip) == ""
+def test_openssl_verifies_every_address_strictly(tool: str, kind: CertificateKind, ip: str, made: Maker) -> None:
+    assert _verify(made(tool, kind) / ANCHORS[kind], made(tool, kind) / "domain.crt", ip=ip) == ""
 
 
 @both_tools
-@both_shapes
-def test_openssl_refuses_an_address_that_is_not_named(tool: str, shape: Shape, made: Maker) -> None:
-    said = _verify(made(tool, shape) / ANCHORS[shape], made(tool, shape) / "domain.crt", ip="10.9.9.9")
+@both_kinds
+def test_openssl_refuses_an_address_that_is_not_named(tool: str, kind: CertificateKind, made: Maker) -> None:
+    said = _verify(made(tool, kind) / ANCHORS[kind], made(tool, kind) / "domain.crt", ip="10.9.9.9")
     assert "IP address mismatch" in said
 
 
 @both_tools
-@both_shapes
-def test_openssl_refuses_it_under_another_authority(tool: str, shape: Shape, made: Maker) -> None:
+@both_kinds
+def test_openssl_refuses_it_under_another_authority(tool: str, kind: CertificateKind, made: Maker) -> None:
     other = next(it for it in TOOLS if it != tool)
-    assert _verify(made(other, shape) / ANCHORS[shape], made(tool, shape) / "domain.crt")
+    assert _verify(made(other, kind) / ANCHORS[kind], made(tool, kind) / "domain.crt")
 
 
 @both_tools
-@both_shapes
-def test_openssl_refuses_it_when_it_has_expired(tool: str, shape: Shape, made: Maker) -> None:
-    certificate = made(tool, shape) / "domain.crt"
+@both_kinds
+def test_openssl_refuses_it_when_it_has_expired(tool: str, kind: CertificateKind, made: Maker) -> None:
+    certificate = made(tool, kind) / "domain.crt"
     after = str(int(inspect.read(certificate).not_after.timestamp()) + 1)
-    said = _verify(made(tool, shape) / ANCHORS[shape], certificate, options=("-attime", after))
+    said = _verify(made(tool, kind) / ANCHORS[kind], certificate, options=("-attime", after))
     assert "has expired" in said
 
 
@@ -210,7 +219,7 @@ def test_openssl_refuses_it_when_it_has_expired(tool: str, shape: Shape, made: M
 def test_openssl_refuses_what_the_authority_may_not_vouch_for(
     tool: str, name: str, made: Maker, tmp_path: Path
 ) -> None:
-    authority = made(tool, Shape.AUTHORITY)
+    authority = made(tool, CertificateKind.AUTHORITY)
     leaf = forge.save(forge.server(forge.load(authority, "ca"), names=(ADDRESS, name)), tmp_path, "domain")
     assert "permitted subtree violation" in _verify(authority / "ca.crt", leaf)
 
@@ -218,7 +227,7 @@ def test_openssl_refuses_what_the_authority_may_not_vouch_for(
 @both_tools
 @pytest.mark.parametrize("name", ["a.local", "localhost", "10.9.9.9", "registry.example", "2001:db8::7"])
 def test_openssl_accepts_what_the_authority_may_vouch_for(tool: str, name: str, made: Maker, tmp_path: Path) -> None:
-    authority = made(tool, Shape.AUTHORITY)
+    authority = made(tool, CertificateKind.AUTHORITY)
     names = (ADDRESS, "localhost", name)  # without a DNS name, OpenSSL takes the CN for one and finds it not permitted
     leaf = forge.save(forge.server(forge.load(authority, "ca"), names=names), tmp_path, "domain")
     assert _verify(authority / "ca.crt", leaf) == ""
@@ -226,7 +235,7 @@ def test_openssl_accepts_what_the_authority_may_vouch_for(tool: str, name: str, 
 
 @both_tools
 def test_openssl_refuses_an_authority_made_by_our_authority(tool: str, made: Maker, tmp_path: Path) -> None:
-    authority = made(tool, Shape.AUTHORITY)
+    authority = made(tool, CertificateKind.AUTHORITY)
     usage = ("key_cert_sign", "crl_sign")
     middle = forge.server(forge.load(authority, "ca"), subject="middle", ca=True, pathlen=0, usage=usage, names=None)
     leaf = forge.save(forge.server(middle), tmp_path, "leaf")
@@ -236,23 +245,23 @@ def test_openssl_refuses_an_authority_made_by_our_authority(tool: str, made: Mak
 
 @both_tools
 def test_a_self_signed_certificate_can_sign_nothing(tool: str, made: Maker, tmp_path: Path) -> None:
-    ours = made(tool, Shape.SELF_SIGNED)
+    ours = made(tool, CertificateKind.SELF_SIGNED)
     leaf = forge.save(forge.server(forge.load(ours, "domain")), tmp_path, "leaf")
     assert _verify(ours / "domain.crt", leaf)
 
 
 def test_the_document_s_own_key_is_4096_bits_of_rsa(tmp_path: Path) -> None:
-    make.produce(planned("rsa:4096"), Shape.SELF_SIGNED, tmp_path, Recorder(), tool="openssl")
+    make.make(planned("rsa:4096"), CertificateKind.SELF_SIGNED, tmp_path, Recorder(), tool="openssl")
     certificate = x509.load_pem_x509_certificate((tmp_path / "domain.crt").read_bytes())
-    assert inspect.facts(tmp_path, certificate).key == "rsa:4096"
+    assert inspect.of(tmp_path, certificate).key == "rsa:4096"
 
 
 @by_root
 @pytest.mark.parametrize("pages", range(2, 6))
 def test_a_disk_that_fills_up_under_openssl_is_named_and_not_what_openssl_made_of_it(
-    pages: int, edge: Recorder, tmp_path: Path
+    pages: int, console: Recorder, tmp_path: Path
 ) -> None:
     with mounted(tmp_path, f"size={pages * 4}k"):
         with pytest.raises(RegistryError, match="No space left") as caught:
-            make.produce(planned(), Shape.AUTHORITY, tmp_path, edge, tool="openssl")
+            make.make(planned(), CertificateKind.AUTHORITY, tmp_path, console, tool="openssl")
         assert (caught.value.cure, list(tmp_path.iterdir())) == (f"Make room on the disk: df -h {tmp_path}", [])

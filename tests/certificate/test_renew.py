@@ -33,114 +33,114 @@ def _authority(folder: Path, **changes: object) -> None:
 
 
 def _unfit(settings: Settings, days: int | None = None) -> str | None:
-    found = issue.find(settings.folder)
-    assert found
-    return issue.unfit(found, settings, days=days)
+    issued = issue.find(settings.folder)
+    assert issued
+    return issue.misfit(issued, settings, days=days)
 
 
 @pytest.mark.parametrize("tool", ["cryptography", pytest.param("openssl", marks=pytest.mark.process)])
 def test_a_renewal_changes_the_server_s_pair_alone(
-    tool: str, make_settings: MakeSettings, issued: Path, edge: Recorder
+    tool: str, make_settings: MakeSettings, issued: Path, console: Recorder
 ) -> None:
     before = snapshot(issued)
-    issue.renew(make_settings(tool=tool), edge)
+    issue.renew(make_settings(tool=tool), console)
     after = snapshot(issued)
     assert {name for name in before if before[name] != after[name]} - {"openssl.cnf"} == {"domain.crt", "domain.key"}
 
 
-def test_a_renewed_certificate_has_nothing_wrong_with_it(settings: Settings, issued: Path, edge: Recorder) -> None:
-    issue.renew(settings, edge)
+def test_a_renewed_certificate_has_nothing_wrong_with_it(settings: Settings, issued: Path, console: Recorder) -> None:
+    issue.renew(settings, console)
     found = issue.find(issued)
     assert found
     assert rules.check(found.server, found.authority, settings.hosts, inspect.now()) == []
 
 
 def test_a_renewal_adds_a_name_that_the_authority_may_vouch_for(
-    make_settings: MakeSettings, issued: Path, edge: Recorder
+    make_settings: MakeSettings, issued: Path, console: Recorder
 ) -> None:
-    issue.renew(make_settings(tool="cryptography", names="new.local,10.1.1.1"), edge)
-    found = inspect.read(issued / "domain.crt")
-    assert found.missing(("new.local", "10.1.1.1")) == ()
+    issue.renew(make_settings(tool="cryptography", names="new.local,10.1.1.1"), console)
+    certificate = inspect.read(issued / "domain.crt")
+    assert certificate.missing(("new.local", "10.1.1.1")) == ()
 
 
 @pytest.mark.parametrize("name", ["registry.example.com", "203.0.113.9"])
 def test_a_renewal_with_a_name_that_the_authority_may_not_vouch_for_is_refused(
-    name: str, make_settings: MakeSettings, issued: Path, edge: Recorder
+    name: str, make_settings: MakeSettings, issued: Path, console: Recorder
 ) -> None:
     before = snapshot(issued)
     with pytest.raises(RegistryError, match=f"may not vouch for {name}") as caught:
-        issue.renew(make_settings(tool="cryptography", names=name), edge)
+        issue.renew(make_settings(tool="cryptography", names=name), console)
     assert (snapshot(issued), "--force" in caught.value.cure) == (before, True)
 
 
 def test_a_renewal_leaves_out_addresses_of_the_machine_that_the_authority_may_not_vouch_for(
-    settings: Settings, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _authority(settings.folder)
-    monkeypatch.setattr("trusted_registry.address.all_own", lambda: ("192.168.0.12", "203.0.113.9"))
-    issue.renew(settings, edge)
+    monkeypatch.setattr("trusted_registry.address.own_addresses", lambda: ("192.168.0.12", "203.0.113.9"))
+    issue.renew(settings, console)
     assert inspect.read(settings.folder / "domain.crt").addresses == ("192.168.0.12", "127.0.0.1")
 
 
-def test_a_renewed_certificate_never_outlives_its_authority(settings: Settings, edge: Recorder) -> None:
+def test_a_renewed_certificate_never_outlives_its_authority(settings: Settings, console: Recorder) -> None:
     _authority(settings.folder, days=10)
-    issue.renew(settings, edge)
+    issue.renew(settings, console)
     assert inspect.read(settings.folder / "domain.crt").not_after <= inspect.read(settings.folder / "ca.crt").not_after
 
 
-def test_without_the_authority_s_key_nothing_is_renewed(settings: Settings, issued: Path, edge: Recorder) -> None:
+def test_without_the_authority_s_key_nothing_is_renewed(settings: Settings, issued: Path, console: Recorder) -> None:
     (issued / "ca.key").unlink()
     before = snapshot(issued)
     with pytest.raises(RegistryError, match=r"ca\.key is not here"):
-        issue.renew(settings, edge)
+        issue.renew(settings, console)
     assert snapshot(issued) == before
 
 
-def test_with_another_authority_s_key_nothing_is_renewed(settings: Settings, issued: Path, edge: Recorder) -> None:
+def test_with_another_authority_s_key_nothing_is_renewed(settings: Settings, issued: Path, console: Recorder) -> None:
     (issued / "ca.key").write_bytes(forge.pem(forge.authority().key))
     before = snapshot(issued)
     with pytest.raises(RegistryError, match=r"ca\.key is not the key of ca\.crt"):
-        issue.renew(settings, edge)
+        issue.renew(settings, console)
     assert snapshot(issued) == before
 
 
-def test_an_expired_authority_renews_nothing(settings: Settings, edge: Recorder) -> None:
+def test_an_expired_authority_renews_nothing(settings: Settings, console: Recorder) -> None:
     _authority(settings.folder, age=30, days=29)
     before = snapshot(settings.folder)
     with pytest.raises(RegistryError, match="The authority expired on"):
-        issue.renew(settings, edge)
+        issue.renew(settings, console)
     assert snapshot(settings.folder) == before
 
 
-def test_an_empty_folder_holds_nothing_to_renew(settings: Settings, edge: Recorder) -> None:
+def test_an_empty_folder_holds_nothing_to_renew(settings: Settings, console: Recorder) -> None:
     with pytest.raises(RegistryError, match="nothing to renew"):
-        issue.renew(settings, edge)
+        issue.renew(settings, console)
 
 
 def test_a_self_signed_one_is_renewed_with_a_warning_to_every_client(
-    settings: Settings, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trusted_registry.certificate.profile.SELF_SIGNED_KEY", "rsa:2048")
-    issue.ensure(settings, edge, self_signed=True)
+    issue.ensure(settings, console, self_signed=True)
     before = snapshot(settings.folder)
-    issue.renew(settings, edge)
+    issue.renew(settings, console)
     assert snapshot(settings.folder).keys() == before.keys()
     assert snapshot(settings.folder)["domain.crt"] != before["domain.crt"]
-    assert "every client must trust the new one" in edge.warned[0]
+    assert "every client must trust the new one" in console.warned[0]
 
 
 def test_a_dry_renewal_changes_nothing_and_shows_what_it_would_type(settings: Settings, issued: Path) -> None:
-    before, edge = snapshot(issued), Recorder(dry=True)
-    issue.renew(settings, edge)
+    before, console = snapshot(issued), Recorder(dry=True)
+    issue.renew(settings, console)
     assert snapshot(issued) == before
-    assert [command[:2] for command in edge.commands] == [["openssl", "req"], ["openssl", "x509"]]
+    assert [command[:2] for command in console.commands] == [["openssl", "req"], ["openssl", "x509"]]
 
 
 # When it is due
 
 
 def test_a_fresh_certificate_serves(settings: Settings, issued: Path) -> None:
-    assert (_unfit(settings), issue.due(settings, 30), issued.exists()) == (None, False, True)
+    assert (_unfit(settings), issue.is_due(settings, 30), issued.exists()) == (None, False, True)
 
 
 @pytest.mark.parametrize(("days", "due"), [(31, False), (20, True)])
@@ -154,7 +154,7 @@ def test_a_certificate_that_ends_within_the_setting_s_days_is_due(
 @pytest.mark.parametrize(("asked", "due"), [(10, False), (60, True)])
 def test_a_flag_says_within_how_many_days(asked: int, settings: Settings, issued: Path, *, due: bool) -> None:
     _old(issued, days=40)
-    assert issue.due(settings, asked) is due
+    assert issue.is_due(settings, asked) is due
 
 
 def test_an_expired_certificate_is_due(settings: Settings, issued: Path) -> None:
@@ -174,28 +174,28 @@ def test_a_certificate_as_old_as_its_authority_is_not_renewed_again_and_again(se
 
 def test_a_pair_that_does_not_fit_is_due(settings: Settings, issued: Path) -> None:
     (issued / "domain.key").unlink()
-    assert issue.due(settings, 0)
+    assert issue.is_due(settings, 0)
 
 
 # What `cert` and `up` make of that
 
 
 def test_a_certificate_of_a_clock_that_was_ahead_is_due_and_made_anew(
-    settings: Settings, issued: Path, edge: Recorder
+    settings: Settings, issued: Path, console: Recorder
 ) -> None:
     _old(issued, age=-2)
     assert (_unfit(settings) or "").startswith("is not valid before")
-    issue.bring_up_to_date(settings, edge)
+    issue.bring_up_to_date(settings, console)
     assert _unfit(settings) is None
 
 
 def test_an_authority_of_a_clock_that_was_ahead_is_named_with_the_clock_and_nothing_is_changed(
-    settings: Settings, edge: Recorder
+    settings: Settings, console: Recorder
 ) -> None:
     _authority(settings.folder, age=-2)
     before = snapshot(settings.folder)
     with pytest.raises(RegistryError, match="authority is not valid before") as caught:
-        issue.bring_up_to_date(settings, edge)
+        issue.bring_up_to_date(settings, console)
     assert (snapshot(settings.folder), "date --utc" in caught.value.cure) == (before, True)
 
 
@@ -208,68 +208,70 @@ def test_a_clock_that_was_set_back_by_seconds_makes_no_certificate_due(
 
 
 def test_cert_refuses_an_expired_certificate_and_names_the_renewal(
-    settings: Settings, issued: Path, edge: Recorder
+    settings: Settings, issued: Path, console: Recorder
 ) -> None:
     _old(issued, age=30, days=29)
     before = snapshot(issued)
     with pytest.raises(RegistryError, match="expired on") as caught:
-        issue.ensure(settings, edge)
+        issue.ensure(settings, console)
     assert (snapshot(issued), caught.value.cure.startswith("./inv cert.renew")) == (before, True)
 
 
-def test_up_makes_the_first_certificate(settings: Settings, edge: Recorder) -> None:
-    assert (issue.bring_up_to_date(settings, edge), issue.find(settings.folder) is not None) == (True, True)
+def test_up_makes_the_first_certificate(settings: Settings, console: Recorder) -> None:
+    assert (issue.bring_up_to_date(settings, console), issue.find(settings.folder) is not None) == (True, True)
 
 
-def test_up_leaves_a_certificate_that_serves_alone(settings: Settings, issued: Path, edge: Recorder) -> None:
+def test_up_leaves_a_certificate_that_serves_alone(settings: Settings, issued: Path, console: Recorder) -> None:
     before = snapshot(issued)
-    assert (issue.bring_up_to_date(settings, edge), snapshot(issued)) == (False, before)
+    assert (issue.bring_up_to_date(settings, console), snapshot(issued)) == (False, before)
 
 
 @pytest.mark.parametrize("changes", [{"days": 5}, {"age": 30, "days": 29}, {"names": ("localhost",)}])
 def test_up_renews_a_certificate_that_does_not_serve_and_keeps_the_authority(
-    changes: dict[str, object], settings: Settings, issued: Path, edge: Recorder
+    changes: dict[str, object], settings: Settings, issued: Path, console: Recorder
 ) -> None:
     _old(issued, **changes)
     authority = (issued / "ca.crt").read_bytes()
-    assert issue.bring_up_to_date(settings, edge)
+    assert issue.bring_up_to_date(settings, console)
     assert ((issued / "ca.crt").read_bytes(), _unfit(settings)) == (authority, None)
 
 
-def test_a_renewal_keeps_names_that_were_given_for_one_run_alone(make_settings: MakeSettings, edge: Recorder) -> None:
-    issue.ensure(make_settings(tool="cryptography", names="registry.example,10.9.8.7"), edge)
+def test_a_renewal_keeps_names_that_were_given_for_one_run_alone(
+    make_settings: MakeSettings, console: Recorder
+) -> None:
+    issue.ensure(make_settings(tool="cryptography", names="registry.example,10.9.8.7"), console)
     settings = make_settings(tool="cryptography")
-    issue.renew(settings, edge)
-    found = issue.find(settings.folder)
-    assert found
-    assert found.server.missing(("registry.example", "10.9.8.7")) == ()
+    issue.renew(settings, console)
+    issued = issue.find(settings.folder)
+    assert issued
+    assert issued.server.missing(("registry.example", "10.9.8.7")) == ()
 
 
-def test_a_self_signed_certificate_expires_like_any_other(make_settings: MakeSettings, edge: Recorder) -> None:
+def test_a_self_signed_certificate_expires_like_any_other(make_settings: MakeSettings, console: Recorder) -> None:
     settings = make_settings(tool="cryptography", days="3")
-    issue.ensure(settings, edge, self_signed=True)
-    found = issue.find(settings.folder)
-    assert found
-    assert issue.unfit(found, settings) == "expires in 2 days"
-    assert issue.unfit(found, settings, days=1) is None
+    issue.ensure(settings, console, self_signed=True)
+    issued = issue.find(settings.folder)
+    assert issued
+    assert issue.misfit(issued, settings) == "expires in 2 days"
+    assert issue.misfit(issued, settings, days=1) is None
 
 
 def test_an_authority_may_not_vouch_for_what_lies_below_a_machine_s_name(
-    make_settings: MakeSettings, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+    make_settings: MakeSettings, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trusted_registry.address.own_name", lambda: "dev.local")
     settings = make_settings(tool="cryptography")
-    issue.ensure(settings, edge)
-    found = issue.find(settings.folder)
-    assert found
-    assert found.authority
-    assert inspect.allowed(found.authority, ("www.google.dev", "dev", "dev.local")) == ("dev.local",)
-    assert "dev.local" in found.server.dns
+    issue.ensure(settings, console)
+    issued = issue.find(settings.folder)
+    assert issued
+    assert issued.authority
+    assert inspect.allowed(issued.authority, ("www.google.dev", "dev", "dev.local")) == ("dev.local",)
+    assert "dev.local" in issued.server.dns
 
 
-def test_a_dry_run_finishes_nothing_that_another_run_began(make_settings: MakeSettings, edge: Recorder) -> None:
+def test_a_dry_run_finishes_nothing_that_another_run_began(make_settings: MakeSettings, console: Recorder) -> None:
     settings = make_settings(tool="cryptography")
-    issue.ensure(settings, edge)
+    issue.ensure(settings, console)
     ready = settings.folder / ".ready"
     ready.mkdir()
     (ready / "domain.crt").write_text("decided")

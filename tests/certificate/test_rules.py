@@ -19,8 +19,8 @@ HOSTS = ("192.168.0.12", "registry.local")
 
 def _check(server: Forged, authority: Forged | None, folder: Path, hosts: tuple[str, ...] = HOSTS) -> list[str]:
     """Return the rules that are broken, each after the name of the file that breaks it."""
-    server_facts = inspect.facts(folder / "domain.crt", server.certificate)
-    authority_facts = inspect.facts(folder / "ca.crt", authority.certificate) if authority else None
+    server_facts = inspect.of(folder / "domain.crt", server.certificate)
+    authority_facts = inspect.of(folder / "ca.crt", authority.certificate) if authority else None
     found = rules.check(server_facts, authority_facts, hosts, inspect.now())
     assert all(finding.clients for finding in found)
     return [f"{finding.path.name} {finding.rule}" for finding in found]

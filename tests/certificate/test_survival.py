@@ -30,21 +30,21 @@ if TYPE_CHECKING:
     Act = Callable[[Settings, Recorder], object]
 
 
-def _force(settings: Settings, edge: Recorder) -> object:
-    return issue.ensure(settings, edge, force=True)
+def _force(settings: Settings, console: Recorder) -> object:
+    return issue.ensure(settings, console, force=True)
 
 
-def _force_self_signed(settings: Settings, edge: Recorder) -> object:
-    return issue.ensure(settings, edge, force=True, self_signed=True)
+def _force_self_signed(settings: Settings, console: Recorder) -> object:
+    return issue.ensure(settings, console, force=True, self_signed=True)
 
 
 every_maker = pytest.mark.parametrize("act", [issue.renew, _force, _force_self_signed])
 
 
 @pytest.fixture
-def issued(make_settings: MakeSettings, edge: Recorder) -> Path:
+def issued(make_settings: MakeSettings, console: Recorder) -> Path:
     """A folder with an authority and a server certificate."""
-    issue.ensure(make_settings(tool="cryptography"), edge)
+    issue.ensure(make_settings(tool="cryptography"), console)
     return make_settings().folder
 
 

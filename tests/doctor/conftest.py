@@ -9,12 +9,12 @@ import pytest
 
 from tests import forge
 from trusted_registry.certificate import inspect, issue
-from trusted_registry.doctor import checks, trusts
-from trusted_registry.doctor.facts import Disk, Facts, Kept, Wire
-from trusted_registry.registry.answers import Info, Running
+from trusted_registry.doctor import checks, store_states
+from trusted_registry.doctor.facts import Disk, Facts, FileMode, Observation
+from trusted_registry.registry.engine_types import Container, EngineInfo
 from trusted_registry.trust import stores
-from trusted_registry.trust.row import Store, Subject
-from trusted_registry.trust.whereabouts import Where
+from trusted_registry.trust.machine import Machine
+from trusted_registry.trust.model import Store, TrustAnchor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 
     from tests.conftest import MakeSettings
     from tests.forge import Forged
-    from trusted_registry.doctor.facts import Stored
+    from trusted_registry.doctor.facts import StoreState
     from trusted_registry.doctor.finding import Finding
     from trusted_registry.settings import Settings
     from trusted_registry.trust.local.ledger import Entry
 
 ADDRESS = "192.168.0.12"
-ENGINE = Info(
+ENGINE = EngineInfo(
     "Debian", "28.5.2", "unix:///run/docker.sock", rootless=False, store="classic", insecure=(), desktop=False
 )
-RUNNING = Running("1", "tls", "d", "running", "registry:3", "", 443)
+RUNNING = Container("1", "tls", "d", "running", "registry:3", "", 443)
 
 
 @dataclass
-class Machine:
+class DoctorBox:
     """A machine's disk below a folder, and facts about it that have nothing wrong in them."""
 
     folder: Path
@@ -43,27 +43,27 @@ class Machine:
     signer: Forged
 
     @property
-    def where(self) -> Where:
+    def machine(self) -> Machine:
         """The folders of its user, who has no programs."""
         home = self.folder / "home"
-        return Where(home, home / ".config", home / ".local", self.folder / "run", home / ".docker", (), self.folder)
+        return Machine(home, home / ".config", home / ".local", self.folder / "run", home / ".docker", (), self.folder)
 
     @property
-    def subject(self) -> Subject:
+    def anchor(self) -> TrustAnchor:
         """What is to be trusted on it."""
         assert self.facts.anchor
         content = self.facts.anchor.path.read_bytes()
-        return Subject(content, self.facts.anchor.fingerprint, (ADDRESS, f"{ADDRESS}:443"))
+        return TrustAnchor(content, self.facts.anchor.fingerprint, (ADDRESS, f"{ADDRESS}:443"))
 
     def store(self, key: str) -> Store:
         """Return a row of the table."""
-        return next(row for row in stores.STORES if row.key == key)
+        return next(store for store in stores.STORES if store.key == key)
 
     def trusts(self, *keys: str) -> None:
         """Write what stores need."""
         for key in keys:
-            for file in self.store(key).files(self.subject):
-                path = self.where.path(file.path)
+            for file in self.store(key).files(self.anchor):
+                path = self.machine.path(file.path)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(file.content)
 
@@ -72,9 +72,9 @@ class Machine:
         forge.save(forged, self.facts.settings.folder, "domain")
         server = inspect.read(self.facts.settings.folder / "domain.crt")
         assert self.facts.issued
-        assert self.facts.wire
+        assert self.facts.observation
         issued = replace(self.facts.issued, server=server)
-        self.facts = replace(self.facts, issued=issued, wire=replace(self.facts.wire, shown=server))
+        self.facts = replace(self.facts, issued=issued, observation=replace(self.facts.observation, certificate=server))
 
 
 def found(facts: Facts, client: str = "") -> list[str]:
@@ -89,21 +89,21 @@ def only(facts: Facts, check: str) -> Finding:
     return findings[0]
 
 
-def wired(machine: Machine, **changes: object) -> Facts:
+def observed(box: DoctorBox, **changes: object) -> Facts:
     """Return facts with something else on the wire."""
-    assert machine.facts.wire
-    return replace(machine.facts, wire=replace(machine.facts.wire, **changes))  # type: ignore[arg-type]
+    assert box.facts.observation
+    return replace(box.facts, observation=replace(box.facts.observation, **changes))  # type: ignore[arg-type]
 
 
-def contained(machine: Machine, **changes: object) -> Facts:
+def contained(box: DoctorBox, **changes: object) -> Facts:
     """Return facts with another container."""
-    assert machine.facts.container
-    return replace(machine.facts, container=replace(machine.facts.container, **changes))  # type: ignore[arg-type]
+    assert box.facts.container
+    return replace(box.facts, container=replace(box.facts.container, **changes))  # type: ignore[arg-type]
 
 
-def stored(machine: Machine, *keys: str, known: Sequence[Entry] = ()) -> tuple[Stored, ...]:
+def stored_states(box: DoctorBox, *keys: str, known: Sequence[Entry] = ()) -> tuple[StoreState, ...]:
     """Return what stores of a machine hold, looked at as on any."""
-    return tuple(trusts.stored(machine.store(key), machine.subject, known, machine.where) for key in keys)
+    return tuple(store_states.store_state(box.store(key), box.anchor, known, box.machine) for key in keys)
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def settings(certified: MakeSettings) -> Settings:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, make_settings: MakeSettings) -> Machine:
+def box(tmp_path: Path, make_settings: MakeSettings) -> DoctorBox:
     """A machine on which all is well: every check must be silent about it."""
     settings = make_settings()
     signer = forge.authority()
@@ -122,19 +122,22 @@ def machine(tmp_path: Path, make_settings: MakeSettings) -> Machine:
     issued = issue.find(settings.folder)
     assert issued
     now = inspect.now()
-    shown = Wire(ADDRESS, 443, shown=issued.server, protocol="TLSv1.3", status=200, skew=0.4)
+    shown = Observation(ADDRESS, 443, certificate=issued.server, protocol="TLSv1.3", status=200, skew=0.4)
     facts = Facts(
         settings,
         now,
         issued=issued,
         anchor=issued.anchor,
-        kept=(Kept(settings.folder, 0o755, own=True), Kept(settings.folder / "ca.key", 0o600, own=True)),
-        own=(ADDRESS,),
+        file_modes=(
+            FileMode(settings.folder, 0o755, owned=True),
+            FileMode(settings.folder / "ca.key", 0o600, owned=True),
+        ),
+        own_addresses=(ADDRESS,),
         engine=ENGINE,
         container=RUNNING,
         wanted="d",
-        wire=shown,
+        observation=shown,
         disk=Disk("/var/lib/docker", 10 << 30, 1000, 900),
         first_port=1024,
     )
-    return Machine(tmp_path / "disk", facts, signer)
+    return DoctorBox(tmp_path / "disk", facts, signer)

@@ -13,56 +13,56 @@ from trusted_registry.doctor.facts import Proxy
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
-    from tests.doctor.conftest import Machine
+    from tests.doctor.conftest import DoctorBox
 
 
-def test_an_engine_that_does_not_answer_is_told_with_its_cure(machine: Machine) -> None:
-    silent = replace(machine.facts, engine=None, engineless=RegistryError("none answers", cure="./inv engine"))
+def test_an_engine_that_does_not_answer_is_told_with_its_cure(box: DoctorBox) -> None:
+    silent = replace(box.facts, engine=None, engine_error=RegistryError("none answers", cure="./inv engine"))
     assert only(silent, "engine").cure == ("./inv engine",)
 
 
-def test_an_engine_that_is_too_old_is_found(machine: Machine) -> None:
-    assert machine.facts.engine
-    assert found(replace(machine.facts, engine=replace(machine.facts.engine, version="18.09.1"))) == ["engine"]
+def test_an_engine_that_is_too_old_is_found(box: DoctorBox) -> None:
+    assert box.facts.engine
+    assert found(replace(box.facts, engine=replace(box.facts.engine, version="18.09.1"))) == ["engine"]
 
 
-def test_this_machine_s_engine_that_is_reached_by_tcp_is_no_finding(machine: Machine) -> None:
-    assert machine.facts.engine
-    assert found(replace(machine.facts, engine=replace(machine.facts.engine, socket="http://127.0.0.1:2375"))) == []
+def test_this_machine_s_engine_that_is_reached_by_tcp_is_no_finding(box: DoctorBox) -> None:
+    assert box.facts.engine
+    assert found(replace(box.facts, engine=replace(box.facts.engine, socket="http://127.0.0.1:2375"))) == []
 
 
 @pytest.mark.parametrize("version", ["19.03.15", "20.10.24+dfsg1", "28.5.2", "29.0.0-rc.1", "dev"])
-def test_an_engine_that_will_do_is_no_finding(version: str, machine: Machine) -> None:
-    assert machine.facts.engine
-    assert found(replace(machine.facts, engine=replace(machine.facts.engine, version=version))) == []
+def test_an_engine_that_will_do_is_no_finding(version: str, box: DoctorBox) -> None:
+    assert box.facts.engine
+    assert found(replace(box.facts, engine=replace(box.facts.engine, version=version))) == []
 
 
-def test_a_registry_that_the_engine_does_not_verify_is_found(machine: Machine) -> None:
-    finding = only(replace(machine.facts, unverified=(ADDRESS,)), "insecure")
+def test_a_registry_that_the_engine_does_not_verify_is_found(box: DoctorBox) -> None:
+    finding = only(replace(box.facts, unverified=(ADDRESS,)), "insecure")
     assert ADDRESS in finding.evidence
     assert finding.cure == ("./inv trust.insecure --remove  # where ./inv trust.insecure put it there",)
 
 
-def test_a_proxy_that_swallows_the_registry_is_found_and_its_password_not_shown(machine: Machine) -> None:
+def test_a_proxy_that_swallows_the_registry_is_found_and_its_password_not_shown(box: DoctorBox) -> None:
     proxy = Proxy("the engine", "http://me:secret@10.9.9.9:3128", "localhost,.corp")
-    finding = only(replace(machine.facts, proxies=(proxy,)), "proxy")
+    finding = only(replace(box.facts, proxies=(proxy,)), "proxy")
     assert ("secret" in str(finding), f"localhost,.corp,{ADDRESS}" in finding.cure[0]) == (False, True)
 
 
-def test_the_engine_s_proxy_is_the_engine_s_trouble_alone_and_mended_as_this_system_does_it(machine: Machine) -> None:
+def test_the_engine_s_proxy_is_the_engine_s_trouble_alone_and_mended_as_this_system_does_it(box: DoctorBox) -> None:
     proxy = Proxy("the engine", "http://10.9.9.9", "")
     for systemd, wanted in ((True, "systemctl restart docker"), (False, "service docker restart")):
-        finding = only(replace(machine.facts, proxies=(proxy,), systemd=systemd), "proxy")
+        finding = only(replace(box.facts, proxies=(proxy,), systemd=systemd), "proxy")
         assert (finding.client, wanted in finding.cure[0]) == ("docker", True)
 
 
-def test_the_shell_s_proxy_is_every_program_s_trouble_and_mended_in_the_shell(machine: Machine) -> None:
-    finding = only(replace(machine.facts, proxies=(Proxy("this shell", "http://10.9.9.9", ""),)), "proxy")
+def test_the_shell_s_proxy_is_every_program_s_trouble_and_mended_in_the_shell(box: DoctorBox) -> None:
+    finding = only(replace(box.facts, proxies=(Proxy("this shell", "http://10.9.9.9", ""),)), "proxy")
     assert (finding.client, finding.cure) == ("", (f'export NO_PROXY="${{NO_PROXY:+$NO_PROXY,}}{ADDRESS}"',))
 
 
-def test_a_proxy_that_the_registry_goes_past_is_no_finding(machine: Machine) -> None:
-    assert found(replace(machine.facts, proxies=(Proxy("the engine", "http://10.9.9.9", "192.168.0.0/16"),))) == []
+def test_a_proxy_that_the_registry_goes_past_is_no_finding(box: DoctorBox) -> None:
+    assert found(replace(box.facts, proxies=(Proxy("the engine", "http://10.9.9.9", "192.168.0.0/16"),))) == []
 
 
 @pytest.mark.parametrize(
@@ -89,18 +89,18 @@ def test_what_goes_past_a_proxy_is_known_as_go_knows_it(host: str, past: str, is
     assert passes(host, 443, past) is is_past
 
 
-def test_plain_http_that_is_allowed_for_a_registry_that_is_gone_is_a_finding(machine: Machine) -> None:
-    assert machine.facts.engine
+def test_plain_http_that_is_allowed_for_a_registry_that_is_gone_is_a_finding(box: DoctorBox) -> None:
+    assert box.facts.engine
     plain = f"{ADDRESS}:5000"
-    listed = replace(machine.facts, engine=replace(machine.facts.engine, insecure=(plain,)))
+    listed = replace(box.facts, engine=replace(box.facts.engine, insecure=(plain,)))
     finding = only(replace(listed, allowed=(plain,)), "insecure")
     assert finding.evidence == f"plain HTTP on {plain} is still allowed, and no plain registry of this checkout runs"
     assert finding.cure == ("./inv trust.insecure --remove",)
 
 
-def test_plain_http_that_is_not_this_checkout_s_doing_or_not_the_engine_s_any_more_is_none(machine: Machine) -> None:
-    assert machine.facts.engine
+def test_plain_http_that_is_not_this_checkout_s_doing_or_not_the_engine_s_any_more_is_none(box: DoctorBox) -> None:
+    assert box.facts.engine
     plain = f"{ADDRESS}:5000"
-    listed = replace(machine.facts, engine=replace(machine.facts.engine, insecure=(plain,)))
+    listed = replace(box.facts, engine=replace(box.facts.engine, insecure=(plain,)))
     assert found(listed) == []
-    assert found(replace(machine.facts, allowed=(plain,))) == []
+    assert found(replace(box.facts, allowed=(plain,))) == []

@@ -13,11 +13,12 @@ from tests.recorder import Recorder
 from tests.registry.engines import OnLoopback, as_engine, container
 from trusted_registry.certificate import issue
 from trusted_registry.doctor import mend
-from trusted_registry.doctor.finding import Chmod, Finding, Fix, Renew, Restart, Start, Trust
-from trusted_registry.registry import serve
-from trusted_registry.trust import stores, whereabouts
+from trusted_registry.doctor.finding import ChmodFix, Finding, Fix, RenewFix, RestartFix, StartFix, TrustFix
+from trusted_registry.registry import instance
+from trusted_registry.trust import machine as machines
+from trusted_registry.trust import stores
 from trusted_registry.trust.local import ledger
-from trusted_registry.trust.row import Subject
+from trusted_registry.trust.model import TrustAnchor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,111 +44,113 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path.chmod(0o755)
     (root / "var/lib/docker").mkdir(parents=True)
     home = root / "home"
-    where = whereabouts.Where(
+    machine = machines.Machine(
         home, home / ".config", home / ".local", root / "run", home / ".docker", (root / "bin",), root
     )
-    monkeypatch.setattr(whereabouts, "here", lambda: where)
+    monkeypatch.setattr(machines, "current", lambda: machine)
     return root
 
 
 def _engine() -> object:
     engine = OnLoopback()
-    engine.here = False
+    engine.available = False
     return engine
 
 
-def test_a_finding_without_a_fix_is_left_alone(settings: Settings, edge: Recorder) -> None:
+def test_a_finding_without_a_fix_is_left_alone(settings: Settings, console: Recorder) -> None:
     before = snapshot(settings.root)
-    assert mend.mend([finding(None)], settings, as_engine(_engine()), edge) == 0
-    assert (snapshot(settings.root), edge.commands, edge.asked) == (before, [], [])
+    assert mend.apply([finding(None)], settings, as_engine(_engine()), console) == 0
+    assert (snapshot(settings.root), console.commands, console.asked) == (before, [], [])
 
 
 @pytest.mark.process
-def test_a_key_s_mode_is_restored_without_a_question(settings: Settings, edge: Recorder) -> None:
+def test_a_key_s_mode_is_restored_without_a_question(settings: Settings, console: Recorder) -> None:
     key = settings.folder / "ca.key"
     key.chmod(0o644)
-    assert mend.mend([finding(Chmod(key, "go-rwx"))], settings, as_engine(_engine()), edge) == 1
-    assert (mode(key), edge.asked) == (0o600, [])
+    assert mend.apply([finding(ChmodFix(key, "go-rwx"))], settings, as_engine(_engine()), console) == 1
+    assert (mode(key), console.asked) == (0o600, [])
 
 
-@pytest.mark.parametrize("fix", [Start(), Renew(), Trust("docker")])
+@pytest.mark.parametrize("fix", [StartFix(), RenewFix(), TrustFix("docker")])
 def test_what_changes_more_is_asked_about_and_no_is_an_answer(fix: Fix, settings: Settings, disk: Path) -> None:
-    edge = Recorder(answer=False)
+    console = Recorder(answer=False)
     before = (snapshot(settings.root), snapshot(disk))
-    assert mend.mend([finding(fix, asks=True)], settings, as_engine(_engine()), edge) == 0
-    assert (len(edge.asked), (snapshot(settings.root), snapshot(disk))) == (1, before)
+    assert mend.apply([finding(fix, asks=True)], settings, as_engine(_engine()), console) == 0
+    assert (len(console.asked), (snapshot(settings.root), snapshot(disk))) == (1, before)
 
 
-def test_the_same_fix_is_done_once(settings: Settings, edge: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_fix_is_done_once(settings: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
-    monkeypatch.setattr(serve, "refresh", lambda *_: done.append("restart"))
-    twice = [finding(Restart()), finding(Restart())]
-    assert mend.mend(twice, settings, as_engine(_engine()), edge) == 1
+    monkeypatch.setattr(instance, "restart", lambda *_: done.append("restart"))
+    twice = [finding(RestartFix()), finding(RestartFix())]
+    assert mend.apply(twice, settings, as_engine(_engine()), console) == 1
     assert done == ["restart"]
 
 
-def test_an_absent_trust_is_written_and_noted(settings: Settings, edge: Recorder, disk: Path) -> None:
-    assert mend.mend([finding(Trust("docker"), asks=True)], settings, as_engine(_engine()), edge) == 1
+def test_an_absent_trust_is_written_and_noted(settings: Settings, console: Recorder, disk: Path) -> None:
+    assert mend.apply([finding(TrustFix("docker"), asks=True)], settings, as_engine(_engine()), console) == 1
     written = disk / "etc/docker/certs.d" / settings.address / "ca.crt"
     assert written.read_bytes() == (settings.folder / "ca.crt").read_bytes()
-    assert str(written) in {entry.path for entry in ledger.read(ledger.where())}
+    assert str(written) in {entry.path for entry in ledger.read(ledger.path())}
 
 
-def test_trust_of_ours_that_is_stale_is_written_anew(settings: Settings, edge: Recorder, disk: Path) -> None:
-    mend.mend([finding(Trust("docker"))], settings, as_engine(_engine()), edge)
-    issue.ensure(settings, edge, force=True)
-    assert mend.mend([finding(Trust("docker"))], settings, as_engine(_engine()), edge) == 1
+def test_trust_of_ours_that_is_stale_is_written_anew(settings: Settings, console: Recorder, disk: Path) -> None:
+    mend.apply([finding(TrustFix("docker"))], settings, as_engine(_engine()), console)
+    issue.ensure(settings, console, force=True)
+    assert mend.apply([finding(TrustFix("docker"))], settings, as_engine(_engine()), console) == 1
     written = disk / "etc/docker/certs.d" / settings.address / "ca.crt"
     assert written.read_bytes() == (settings.folder / "ca.crt").read_bytes()
 
 
 def _strangers(root: Path, settings: Settings) -> list[Path]:
     """Return a file of somebody else's in every place that trust is written to, by the table itself."""
-    subject = Subject(b"", "0" * 64, (settings.address, f"{settings.address}:443"))
-    where = dataclasses.replace(whereabouts.here(), root=root)
-    named = [file.path for row in stores.STORES for file in row.files(subject) if file.spelling]
-    shared = [block.path for row in stores.STORES for block in row.blocks(subject)]
-    return [where.path(path) for path in dict.fromkeys((*named, *shared))]
+    anchor = TrustAnchor(b"", "0" * 64, (settings.address, f"{settings.address}:443"))
+    machine = dataclasses.replace(machines.current(), root=root)
+    named = [file.path for store in stores.STORES for file in store.files(anchor) if file.registry_host]
+    shared = [block.path for store in stores.STORES for block in store.blocks(anchor)]
+    return [machine.path(path) for path in dict.fromkeys((*named, *shared))]
 
 
-def test_a_file_of_somebody_else_s_in_any_place_is_not_touched(settings: Settings, edge: Recorder, disk: Path) -> None:
+def test_a_file_of_somebody_else_s_in_any_place_is_not_touched(
+    settings: Settings, console: Recorder, disk: Path
+) -> None:
     foreign = _strangers(disk, settings)
     assert len({path.parent.parent for path in foreign}) > 4
     for path in foreign:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"mirrors: {x: 1}\n" if path.suffix == ".yaml" else OTHER)
     before = snapshot(disk)
-    for name in dict.fromkeys(row.name for row in stores.STORES if not row.on_request):
-        mend.mend([finding(Trust(name))], settings, as_engine(_engine()), edge)
+    for name in dict.fromkeys(store.name for store in stores.STORES if not store.on_request):
+        mend.apply([finding(TrustFix(name))], settings, as_engine(_engine()), console)
     after = snapshot(disk)
     assert {name: after[name] for name in before} == before
-    assert edge.warned
+    assert console.warned
 
 
 def test_one_fix_that_fails_does_not_keep_the_others_from_being_tried(
-    settings: Settings, edge: Recorder, disk: Path
+    settings: Settings, console: Recorder, disk: Path
 ) -> None:
     path = disk / "etc/docker/certs.d" / settings.address / "ca.crt"
     path.parent.mkdir(parents=True)
     path.write_bytes(OTHER)
-    both = [finding(Trust("docker")), finding(Trust("podman"))]
-    assert mend.mend(both, settings, as_engine(_engine()), edge) == 1
-    assert (path.read_bytes(), len(edge.warned)) == (OTHER, 1)
+    both = [finding(TrustFix("docker")), finding(TrustFix("podman"))]
+    assert mend.apply(both, settings, as_engine(_engine()), console) == 1
+    assert (path.read_bytes(), len(console.warned)) == (OTHER, 1)
     assert (disk / "etc/containers/certs.d" / settings.address / "ca.crt").exists()
 
 
 def test_a_container_of_somebody_else_s_with_the_registry_s_name_is_not_touched(
-    settings: Settings, edge: Recorder, tmp_path: Path
+    settings: Settings, console: Recorder, tmp_path: Path
 ) -> None:
     forge.save(forge.server(None), tmp_path, "theirs")
-    engine = OnLoopback(running=container(role=None))
-    assert mend.mend([finding(Start())], settings, as_engine(engine), edge) == 0
-    assert (engine.done, len(edge.warned)) == ([], 1)
+    engine = OnLoopback(container=container(role=None))
+    assert mend.apply([finding(StartFix())], settings, as_engine(engine), console) == 0
+    assert (engine.done, len(console.warned)) == ([], 1)
 
 
 def test_a_dry_run_of_a_fix_changes_nothing(settings: Settings, disk: Path) -> None:
-    edge = Recorder(dry=True)
+    console = Recorder(dry=True)
     before = (snapshot(settings.root), snapshot(disk))
-    wrong = [finding(Chmod(settings.folder / "ca.key", "go-rwx")), finding(Trust("docker"))]
-    mend.mend(wrong, settings, as_engine(_engine()), edge)
-    assert ((snapshot(settings.root), snapshot(disk)), bool(edge.commands)) == (before, True)
+    wrong = [finding(ChmodFix(settings.folder / "ca.key", "go-rwx")), finding(TrustFix("docker"))]
+    mend.apply(wrong, settings, as_engine(_engine()), console)
+    assert ((snapshot(settings.root), snapshot(disk)), bool(console.commands)) == (before, True)

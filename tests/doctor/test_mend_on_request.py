@@ -10,13 +10,14 @@ from tests import forge, programs
 from tests.disk import snapshot
 from tests.programs import on_host
 from tests.recorder import Recorder
-from tests.trust.machines import Machine
+from tests.trust.boxes import Box
 from trusted_registry import run
-from trusted_registry.chapters import doctor
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import connection
-from trusted_registry.trust import stores, whereabouts
-from trusted_registry.trust.local import anchor
+from trusted_registry.tasks import doctor
+from trusted_registry.trust import machine as machines
+from trusted_registry.trust import stores
+from trusted_registry.trust.local import trust_anchor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.process
 
-ANCHORS = tuple(row for row in stores.STORES if row.name == "system" and not row.database)
+ANCHORS = tuple(store for store in stores.STORES if store.name == "system" and not store.database)
 OTHER = "somebody else's\n"
 
 
@@ -35,10 +36,10 @@ def _nobody(**_: bool) -> NoReturn:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
     """A machine with every family's folder of anchors and without an engine, which every task takes for this one."""
-    made = Machine(tmp_path / "machine")
-    monkeypatch.setattr(whereabouts, "here", lambda: made.where)
+    made = Box(tmp_path / "machine")
+    monkeypatch.setattr(machines, "current", lambda: made.machine)
     monkeypatch.setattr(connection, "client", _nobody)
     for store in ANCHORS:
         made.folder(store.signs.paths[0])
@@ -54,35 +55,35 @@ def other(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def browser(machine: Machine) -> Path:
+def browser(box: Box) -> Path:
     """A database of a browser's, made by the real certutil."""
-    machine.program("certutil")
-    folder = machine.folder("{home}/.pki/nssdb")
+    box.program("certutil")
+    folder = box.folder("{home}/.pki/nssdb")
     _typed("certutil", "-N", "-d", f"sql:{folder}", "--empty-password")
     return folder
 
 
 @pytest.fixture
-def java(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def java(box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A keystore that the real keytool takes for the runtime's."""
     real, keystore = programs.real("keytool"), tmp_path / "cacerts"
     own = f'[ "$word" = -cacerts ] && set -- "$@" -keystore {keystore} || set -- "$@" "$word"'
     programs.put("keytool", f'for word; do shift; {own}; done; exec {real} "$@"', tmp_path, monkeypatch)
-    machine.program("keytool")
+    box.program("keytool")
     return keystore
 
 
 def _typed(*argv: str) -> str:
-    done = run.look(argv)
-    assert done.ok, done.err
-    return done.out
+    result = run.capture(argv)
+    assert result.ok, result.err
+    return result.out
 
 
 def _fixed(settings: Settings, client: str) -> tuple[list[Finding], Recorder]:
     """Have doctor mend all it may about a client, a person saying yes to everything; return what is left wrong."""
-    edge = Recorder()
-    found = doctor.examine(settings, edge, client=client, remote="", fix=True)
-    return [finding for finding in found if finding.client == client], edge
+    console = Recorder()
+    found = doctor.examine(settings, console, client=client, remote="", fix=True)
+    return [finding for finding in found if finding.client == client], console
 
 
 def _nss(folder: Path) -> dict[str, tuple[str, str]]:
@@ -112,25 +113,25 @@ def _jks_add(alias: str, certificate: Path) -> None:
 # The system's anchors
 
 
-@pytest.mark.parametrize("key", [row.key for row in ANCHORS])
+@pytest.mark.parametrize("key", [store.key for store in ANCHORS])
 def test_a_foreign_anchor_by_the_very_name_that_ours_would_have_stays_and_no_family_is_written(
-    key: str, machine: Machine, settings: Settings
+    key: str, box: Box, settings: Settings
 ) -> None:
-    (file,) = next(row for row in ANCHORS if row.key == key).files(anchor.subject(settings))
-    machine.file(file.path, OTHER)
-    before = snapshot(machine.root)
-    left, edge = _fixed(settings, "system")
-    assert snapshot(machine.root) == before
-    assert any(f"{machine.where.path(file.path)} holds something" in warning for warning in edge.warned)
+    (file,) = next(store for store in ANCHORS if store.key == key).files(trust_anchor.load(settings))
+    box.file(file.path, OTHER)
+    before = snapshot(box.root)
+    left, console = _fixed(settings, "system")
+    assert snapshot(box.root) == before
+    assert any(f"{box.machine.path(file.path)} holds something" in warning for warning in console.warned)
     assert any(finding.fix is None and file.path in finding.evidence for finding in left)
 
 
-def test_another_s_anchor_beside_ours_stays_as_it_is(machine: Machine, settings: Settings, other: Path) -> None:
+def test_another_s_anchor_beside_ours_stays_as_it_is(box: Box, settings: Settings, other: Path) -> None:
     for store in ANCHORS:
-        machine.file(f"{store.signs.paths[0]}/theirs.crt", other.read_bytes(), mode=0o640)
-    before = snapshot(machine.root)
+        box.file(f"{store.signs.paths[0]}/theirs.crt", other.read_bytes(), mode=0o640)
+    before = snapshot(box.root)
     assert _fixed(settings, "system")[0] == []
-    after = snapshot(machine.root)
+    after = snapshot(box.root)
     assert len(after) == len(before) + len(ANCHORS)
     assert {path: after[path] for path in before} == before
 
@@ -142,13 +143,13 @@ def test_another_s_anchor_beside_ours_stays_as_it_is(machine: Machine, settings:
 def test_another_s_certificate_by_the_very_nickname_of_ours_stays_and_is_named(
     browser: Path, settings: Settings, other: Path
 ) -> None:
-    name = anchor.subject(settings).name
+    name = trust_anchor.load(settings).name
     _nss_add(browser, name, "P,,", other)
     before = _nss(browser)
     assert list(before) == [name]
-    left, edge = _fixed(settings, "nss")
+    left, console = _fixed(settings, "nss")
     assert _nss(browser) == before
-    assert (edge.asked, [finding.fix for finding in left]) == ([], [None])
+    assert (console.asked, [finding.fix for finding in left]) == ([], [None])
     assert (name in left[0].evidence, left[0].cure[0].startswith("certutil -L")) == (True, True)
     assert left[0].cure[1].startswith(f"certutil -D -d sql:{browser} -n {name} && ./inv trust.linux --only nss")
 
@@ -171,8 +172,8 @@ def test_our_certificate_that_somebody_trusts_under_a_name_of_his_own_is_trusted
 ) -> None:
     _nss_add(browser, "my registry", "CT,,", settings.folder / "ca.crt")
     before = _nss(browser)
-    left, edge = _fixed(settings, "nss")
-    assert (_nss(browser), left, edge.asked) == (before, [], [])
+    left, console = _fixed(settings, "nss")
+    assert (_nss(browser), left, console.asked) == (before, [], [])
 
 
 @on_host("certutil")
@@ -181,7 +182,7 @@ def test_another_s_certificates_beside_ours_stay_as_they_are(browser: Path, sett
     before = _nss(browser)
     assert _fixed(settings, "nss")[0] == []
     after = _nss(browser)
-    assert (after.pop(anchor.subject(settings).name)[0], after) == ("C,,", before)
+    assert (after.pop(trust_anchor.load(settings).name)[0], after) == ("C,,", before)
 
 
 # Java
@@ -191,12 +192,12 @@ def test_another_s_certificates_beside_ours_stay_as_they_are(browser: Path, sett
 def test_another_s_certificate_by_the_very_alias_of_ours_stays_and_is_named(
     java: Path, settings: Settings, other: Path
 ) -> None:
-    name = anchor.subject(settings).name
+    name = trust_anchor.load(settings).name
     _jks_add(name, other)
     before = java.read_bytes()
-    left, edge = _fixed(settings, "java")
+    left, console = _fixed(settings, "java")
     assert java.read_bytes() == before
-    assert (edge.asked, [finding.fix for finding in left]) == ([], [None])
+    assert (console.asked, [finding.fix for finding in left]) == ([], [None])
     assert left[0].cure[1].startswith("sudo keytool -delete")
 
 
@@ -208,16 +209,16 @@ def test_another_s_certificate_beside_ours_in_java_s_keystore_stays_as_it_is(
     before = _jks("theirs")
     assert _fixed(settings, "java")[0] == []
     assert (_jks("theirs"), java.stat().st_size > 0) == (before, True)
-    assert "BEGIN CERTIFICATE" in _jks(anchor.subject(settings).name)
+    assert "BEGIN CERTIFICATE" in _jks(trust_anchor.load(settings).name)
 
 
 @on_host("keytool")
 def test_debian_s_own_entry_for_java_that_is_another_s_keeps_the_system_from_being_told(
-    java: Path, machine: Machine, settings: Settings, other: Path
+    java: Path, box: Box, settings: Settings, other: Path
 ) -> None:
-    machine.file("/etc/ca-certificates/update.d/jks-keystore")
-    _jks_add(f"debian:{anchor.subject(settings).name}.pem", other)
-    before = (java.read_bytes(), snapshot(machine.root))
-    left, edge = _fixed(settings, "system")
-    assert ((java.read_bytes(), snapshot(machine.root)), bool(edge.warned)) == (before, True)
+    box.file("/etc/ca-certificates/update.d/jks-keystore")
+    _jks_add(f"debian:{trust_anchor.load(settings).name}.pem", other)
+    before = (java.read_bytes(), snapshot(box.root))
+    left, console = _fixed(settings, "system")
+    assert ((java.read_bytes(), snapshot(box.root)), bool(console.warned)) == (before, True)
     assert any(finding.fix is None for finding in left)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from tests.e2e.checkout import HOME
 from tests.e2e.steps import CERTS, hand_over
-from trusted_registry.messages.catalogue import ROWS
+from trusted_registry.messages.catalogue import MESSAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.e2e.hosts import Done, Host
 
-CAUSES = {row.key: max(re.split(r"{\w+}", row.cause), key=len) for row in ROWS}
+CAUSES = {message.key: max(re.split(r"{\w+}", message.cause), key=len) for message in MESSAGES}
 """What each row's cause says whatever is filled in: the longest piece of it."""
 ELSEWHERE = "# on the registry's machine"
 STEP = re.compile(r"^ +(do|or): (.+)$", re.MULTILINE)

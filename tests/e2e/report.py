@@ -38,7 +38,7 @@ class Ended:
     """A scenario's end: its name, how it went, and how many seconds it took, its hosts' start left out."""
 
     name: str
-    outcome: str
+    result: str
     seconds: float
 
 
@@ -69,7 +69,7 @@ def _in_words(host: Host) -> list[str]:
 
 def table(ended: Iterable[Ended]) -> list[str]:
     """Return the summary, a line a scenario."""
-    return [f"{one.outcome:8} {one.seconds:6.1f} s  {sentence(one.name)}" for one in ended]
+    return [f"{one.result:8} {one.seconds:6.1f} s  {sentence(one.name)}" for one in ended]
 
 
 def sentence(name: str) -> str:

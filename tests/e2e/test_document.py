@@ -81,8 +81,8 @@ def follow_the_document(registry: Host, client: Host, bystander: Host, *how: str
     registry.inv("registry.tls", user=user)
     no_key_but_the_servers_is_in_the_container(registry)
 
-    spellings = [registry.address, f"{registry.address}:443", registry.domain_name, f"{registry.domain_name}:443"]
-    references = [f"{spelling}/app:1" for spelling in spellings]
+    registry_hosts = [registry.address, f"{registry.address}:443", registry.domain_name, f"{registry.domain_name}:443"]
+    references = [f"{registry_host}/app:1" for registry_host in registry_hosts]
     for reference in references:
         is_refused(client, reference)
     said = registry.inv_fails("registry.test", saying=UNTRUSTED, user=user).said

@@ -51,12 +51,12 @@ class Host:
     @property
     def address(self) -> str:
         """This machine's address: not loopback, on which engines verify nothing."""
-        return address.own()
+        return address.own_address()
 
     @property
     def reference(self) -> str:
         """The registry part of a reference."""
-        return address.reference(self.address, self.port)
+        return address.registry_host(self.address, self.port)
 
     @property
     def environ(self) -> dict[str, str]:

@@ -142,7 +142,7 @@ def _machine(client: docker.DockerClient) -> dict[str, object]:
 
 
 def _trust() -> Path:
-    return CERTS_D / f"{address.bracketed(address.own())}:{stand.PORTS[0]}"
+    return CERTS_D / f"{address.bracketed(address.own_address())}:{stand.PORTS[0]}"
 
 
 def _wait_until_it_stands(client: docker.DockerClient, process: subprocess.Popen[str]) -> None:

@@ -19,7 +19,7 @@ from tests.engine.test_up import answers, container, wait_for
 from trusted_registry import run
 from trusted_registry.registry import probe, upload
 from trusted_registry.registry import spec as specs
-from trusted_registry.registry.spec import STORE
+from trusted_registry.registry.spec import STORAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,7 +112,7 @@ def test_a_manifest_that_a_kill_left_empty_is_gone_at_the_next_start_and_can_be_
     image, push = pushed
     _empty(host, client, _manifest(image), image)
     _kill(host, client)
-    assert f"removed, since it was left empty: {STORE}/{_manifest(image)}" in host.inv("registry.logs")
+    assert f"removed, since it was left empty: {STORAGE}/{_manifest(image)}" in host.inv("registry.logs")
     assert "not found" in _pull(host, client)
     push()
     assert _pull(host, client) == ""
@@ -230,7 +230,7 @@ def test_whoever_never_ends_holds_a_stop_up_until_the_registry_gives_up_by_itsel
         seconds = time.monotonic() - begun
         stop.join()
     assert ended[0]["exitCode"] != "137", "the engine had to kill it"
-    assert specs.PATIENCE - 3 < seconds < specs.PATIENCE + 2
+    assert specs.STOP_SECONDS - 3 < seconds < specs.STOP_SECONDS + 2
     half.close()
 
 

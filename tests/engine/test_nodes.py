@@ -12,7 +12,7 @@ from tests.engine.conftest import NAME
 from tests.recorder import Recorder
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
-from trusted_registry.registry import inside
+from trusted_registry.registry import engine_exec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import docker
     from docker.models.containers import Container
 
-    from trusted_registry.registry.answers import Found
     from trusted_registry.registry.engine import Engine
+    from trusted_registry.registry.engine_types import ListedContainer
 
 pytestmark = pytest.mark.engine
 
@@ -58,8 +58,8 @@ def node(client: docker.DockerClient, registry_image: str) -> Iterator[Container
     made.remove(force=True)
 
 
-def _found(engine: Engine) -> Found | None:
-    return next((it for it in inside.containers(engine) if it.name == NODE), None)
+def _found(engine: Engine) -> ListedContainer | None:
+    return next((it for it in engine_exec.list_containers(engine) if it.name == NODE), None)
 
 
 def test_a_container_is_listed_with_its_state_and_labels_whether_it_runs_or_not(
@@ -79,7 +79,9 @@ def test_a_container_is_listed_with_its_state_and_labels_whether_it_runs_or_not(
 
 @pytest.mark.usefixtures("node")
 def test_a_program_s_words_and_exit_status_come_back(engine: Engine) -> None:
-    well, ill = (inside.run(engine, NODE, (PROGRAM, *words)) for words in (["--version"], ["serve", "/absent.yml"]))
+    well, ill = (
+        engine_exec.execute(engine, NODE, (PROGRAM, *words)) for words in (["--version"], ["serve", "/absent.yml"])
+    )
     assert (well.code, "registry" in well.out, well.err) == (0, True, "")
     assert ill.code == 1
     assert "/absent.yml" in ill.err
@@ -87,16 +89,16 @@ def test_a_program_s_words_and_exit_status_come_back(engine: Engine) -> None:
 
 @pytest.mark.usefixtures("node")
 def test_a_program_that_is_not_there_is_a_failure_and_no_traceback(engine: Engine) -> None:
-    assert inside.run(engine, NODE, ("no-such-program",)).code in (126, 127)
+    assert engine_exec.execute(engine, NODE, ("no-such-program",)).code in (126, 127)
 
 
 def test_nothing_runs_in_a_container_that_waits_or_is_gone(node: Container, engine: Engine) -> None:
     node.pause()
     with pytest.raises(RegistryError, match=f"Nothing can run in {NODE}: .*paused"):
-        inside.run(engine, NODE, (PROGRAM, "--version"))
+        engine_exec.execute(engine, NODE, (PROGRAM, "--version"))
     node.unpause()
     node.kill()
     with pytest.raises(RegistryError, match=f"Nothing can run in {NODE}: .*not running"):
-        inside.run(engine, NODE, (PROGRAM, "--version"))
+        engine_exec.execute(engine, NODE, (PROGRAM, "--version"))
     with pytest.raises(RegistryError, match=f"Nothing can run in {NODE}-absent: .*No such container"):
-        inside.run(engine, f"{NODE}-absent", (PROGRAM, "--version"))
+        engine_exec.execute(engine, f"{NODE}-absent", (PROGRAM, "--version"))

@@ -117,12 +117,12 @@ def test_an_engine_that_dies_half_way_loses_no_key_and_the_next_up_succeeds(host
 def test_an_image_from_no_source_lists_what_was_tried(
     host: Host, monkeypatch: pytest.MonkeyPatch, make_settings: MakeSettings
 ) -> None:
-    edge = Recorder()
-    engine = engines.connect(edge)
+    console = Recorder()
+    engine = engines.connect(console)
     monkeypatch.setenv("PATH", str(host.folder))
     settings = make_settings(image=UNREACHABLE)
     with pytest.raises(RegistryError, match="No image of the registry can be had") as caught:
-        images.ensure(settings, engine, edge)
+        images.ensure(settings, engine, console)
     for reason in ("Pulling registry.invalid/registry:1 failed", "No archive is set", "no package docker-registry"):
         assert reason in caught.value.message
     assert "docker save" in caught.value.cure
@@ -148,10 +148,10 @@ def test_an_archive_with_another_image_says_which(
 ) -> None:
     archive = host.folder / "other.tar"
     archive.write_bytes(b"".join(client.images.get(registry_image).save(named=registry_image)))
-    edge = Recorder()
+    console = Recorder()
     settings = make_settings(image=UNREACHABLE, archive=str(archive))
     with pytest.raises(RegistryError, match=f"holds {registry_image} and not {UNREACHABLE}"):
-        images._archived(settings, engines.connect(edge), edge)
+        images._from_archive(settings, engines.connect(console), console)
 
 
 def test_the_registry_s_image_is_pulled_from_another_registry(
@@ -245,19 +245,19 @@ def test_tls_without_a_certificate_says_which_task_makes_one(host: Host) -> None
 def test_a_push_that_fails_fails_the_proof(host: Host, client: docker.DockerClient) -> None:
     host.inv("cert")
     host.inv("registry.tls")
-    edge = Recorder()
+    console = Recorder()
     with pytest.raises(RegistryError, match="x509"):
-        _prove(host, edge)
+        _prove(host, console)
     tags = [tag for image in client.api.images() for tag in image["RepoTags"] or []]
     assert not [tag for tag in tags if tag.startswith(f"{host.reference}/")]
 
 
-def _prove(host: Host, edge: Recorder) -> None:
-    engine = engines.connect(edge)
-    prove.prove(prove.pack(host.reference, engine), engine, edge)
+def _prove(host: Host, console: Recorder) -> None:
+    engine = engines.connect(console)
+    prove.prove(prove.pack(host.reference, engine), engine, console)
 
 
 def test_the_listener_of_a_free_port_is_nobody() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert ports.listener(port) is None
+    assert ports.listening_process(port) is None

@@ -13,8 +13,8 @@ import pytest
 from tests.engine.conftest import ROOT
 from tests.engine.test_up import wait_for
 from trusted_registry.certificate import inspect
-from trusted_registry.chapters.whole import UNPROVED
 from trusted_registry.registry import prove
+from trusted_registry.tasks.lifecycle import UNPROVED
 
 if TYPE_CHECKING:
     import docker

@@ -18,7 +18,7 @@ nl='
 '
 IFS=$nl
 mine=trusted-registry ended='' status=1
-kit_sum='9ec5aec20a6c92c498a6de64495abfd0beec18ef7020793d2927dda8460a140a'
+kit_sum='69a3eb44c471e0b881405367a887927d0fa5b528235659c8a5c429d2b12c8e80'
 fingerprint='1c5499358740c4da499af5fbb81fa9bd34e8d801a522a35e4f16a364863a2155'
 id='1c5499358740c4da'
 registry=192.168.0.12
@@ -497,7 +497,7 @@ run() {
     fi
 }
 
-# --- Lines of ours in files of others: the same as trusted_registry/trust/lines/blocks.py does ---
+# --- Lines of ours in files of others: the same as trusted_registry/trust/managed_blocks/editing.py does ---
 
 # shellcheck disable=SC2016 # awk's own
 weaver='

@@ -10,10 +10,10 @@ import pytest
 from tests.messages.samples import CTR, CURL, DOCKER, PODMAN, SAMPLES, UNKNOWN
 from trusted_registry.doctor.checks import CHECKS
 from trusted_registry.messages import catalogue
-from trusted_registry.messages.catalogue import ROWS, Here
-from trusted_registry.messages.row import REGISTRY, Row
+from trusted_registry.messages.catalogue import MESSAGES, LocalContext
+from trusted_registry.messages.message import REGISTRY, Message
 
-HERE = Here(registry="192.168.0.12")
+HERE = LocalContext(registry="192.168.0.12")
 EVIL = [
     "$(reboot)",
     "`reboot`",
@@ -31,9 +31,9 @@ EVIL = [
 ]
 
 
-def commands(text: str, here: Here = HERE) -> list[str]:
+def commands(text: str, local: LocalContext = HERE) -> list[str]:
     """Return the commands of the only message in a text."""
-    (found,) = catalogue.find(text, here)
+    (found,) = catalogue.find(text, local)
     return [step.command for step in found.cure]
 
 
@@ -46,15 +46,15 @@ def test_a_message_is_recognised_for_what_it_is_and_has_a_cure(said: str, key: s
 
 
 def test_every_row_has_a_message_that_it_recognises() -> None:
-    assert {row.key for row in ROWS} == {key for _, key in SAMPLES}
+    assert {message.key for message in MESSAGES} == {key for _, key in SAMPLES}
 
 
 def test_every_row_is_known_by_a_key_of_its_own() -> None:
-    assert len({row.key for row in ROWS}) == len(ROWS)
+    assert len({message.key for message in MESSAGES}) == len(MESSAGES)
 
 
 def test_what_a_row_sends_doctor_to_look_at_is_one_of_its_checks() -> None:
-    assert {key for row in ROWS for key in row.look} <= {check.key for check in CHECKS}
+    assert {key for message in MESSAGES for key in message.checks} <= {check.key for check in CHECKS}
 
 
 @pytest.mark.parametrize(
@@ -110,10 +110,10 @@ def test_the_name_that_a_certificate_lacks_stands_in_the_cure() -> None:
 
 def test_a_port_of_this_machine_s_registry_that_it_has_left_is_told_from_a_registry_that_does_not_run() -> None:
     said = "dial tcp 192.168.0.12:8443: connect: connection refused"
-    at_home = Here(registry="192.168.0.12", hosts=frozenset({"192.168.0.12"}))
+    at_home = LocalContext(registry="192.168.0.12", hosts=frozenset({"192.168.0.12"}))
     reach = "./inv doctor --remote 192.168.0.12:8443"
     assert commands(said, at_home) == ["./inv up --port 8443", reach, "docker pull 192.168.0.12/app"]
-    assert commands(said, Here(registry="192.168.0.12:8443", hosts=at_home.hosts)) == ["./inv up", reach]
+    assert commands(said, LocalContext(registry="192.168.0.12:8443", hosts=at_home.hosts)) == ["./inv up", reach]
     assert commands(said) == ["./inv up", reach], "on another machine the registry may be anywhere"
 
 
@@ -161,7 +161,7 @@ def test_a_message_inside_an_engine_s_own_log_is_recognised() -> None:
 def test_a_step_for_the_registry_s_machine_says_so_unless_that_is_this_one() -> None:
     said = f"{DOCKER}x509: certificate has expired or is not yet valid: current time x is after y"
     (elsewhere,) = catalogue.find(said, HERE)
-    (at_home,) = catalogue.find(said, Here(registry="192.168.0.12", hosts=frozenset({"192.168.0.12"})))
+    (at_home,) = catalogue.find(said, LocalContext(registry="192.168.0.12", hosts=frozenset({"192.168.0.12"})))
     assert (elsewhere.cure[0].at, elsewhere.cure[0].line) == (
         REGISTRY,
         "./inv cert.renew  # on the registry's machine",
@@ -171,15 +171,15 @@ def test_a_step_for_the_registry_s_machine_says_so_unless_that_is_this_one() -> 
 
 def test_only_a_client_elsewhere_is_told_to_fetch_the_authority_from_the_registry_s_machine() -> None:
     for said in (f"{DOCKER}{UNKNOWN}", f"{DOCKER}{UNKNOWN} (possibly because of", f"{CURL}self-signed certificate"):
-        (elsewhere,) = catalogue.find(said, Here(registry="192.168.0.12"))
-        (at_home,) = catalogue.find(said, Here(registry="192.168.0.12", hosts=frozenset({"192.168.0.12"})))
+        (elsewhere,) = catalogue.find(said, LocalContext(registry="192.168.0.12"))
+        (at_home,) = catalogue.find(said, LocalContext(registry="192.168.0.12", hosts=frozenset({"192.168.0.12"})))
         assert "registry's machine in certs/ here" in elsewhere.cure[0].line
         assert "#" not in at_home.cure[0].line
 
 
 def test_of_a_certificate_without_the_address_no_more_is_said_than_the_message_tells() -> None:
     said = f"{DOCKER}x509: cannot validate certificate for 192.168.0.12 because it doesn't contain any IP SANs"
-    (found,) = catalogue.find(said, Here(registry="10.0.0.5"))
+    (found,) = catalogue.find(said, LocalContext(registry="10.0.0.5"))
     assert "does not name the address 192.168.0.12 as an IP" in found.cause
     assert found.cure[0].command == "./inv cert.renew --names 192.168.0.12"
     assert found.cure[0].note == "if that is your registry"
@@ -228,7 +228,7 @@ def test_what_a_message_smuggles_in_reaches_no_command(said: str, evil: str) -> 
     assert harmless
 
 
-def _words(match: catalogue.Found) -> list[str]:
+def _words(match: catalogue.Match) -> list[str]:
     return [step.command for step in match.cure]
 
 
@@ -240,15 +240,15 @@ def test_what_is_shown_of_a_message_moves_no_cursor() -> None:
 @pytest.mark.parametrize(("systemd", "wanted"), [(True, "systemctl restart docker"), (False, "/etc/default/docker")])
 def test_the_engine_is_sent_past_its_proxy_as_this_system_does_it(systemd: bool, wanted: str) -> None:  # noqa: FBT001 - a parameter
     said = f"{DOCKER}proxyconnect tcp: dial tcp 10.9.9.9:3128: i/o timeout"
-    here = Here(registry="192.168.0.12", systemd=systemd, no_proxy="localhost,.corp")
-    last = commands(said, here)[-1]
+    local = LocalContext(registry="192.168.0.12", systemd=systemd, no_proxy="localhost,.corp")
+    last = commands(said, local)[-1]
     assert wanted in last
     assert "localhost,.corp,192.168.0.12" in last
 
 
 @pytest.mark.parametrize("evil", ["a;reboot", "$(reboot)", 'a"; reboot #', "a\nb"])
 def test_what_the_engine_says_of_its_proxy_is_checked_like_the_rest(evil: str) -> None:
-    last = catalogue.past_the_proxy("192.168.0.12", Here(no_proxy=evil))
+    last = catalogue.no_proxy_command("192.168.0.12", LocalContext(no_proxy=evil))
     assert ("reboot" in last, "NO_PROXY=192.168.0.12" in last) == (False, True)
 
 
@@ -276,9 +276,9 @@ def test_of_a_long_log_the_end_is_read_in_seconds() -> None:
     assert (found.key, time.monotonic() - begun < 10.0) == ("unknown-authority", True)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.key)
-def test_a_line_of_nonsense_takes_no_row_long(row: Row) -> None:
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda row: row.key)
+def test_a_line_of_nonsense_takes_no_row_long(message: Message) -> None:
     begun = time.monotonic()
     for filling in ("a", "x509: ", "certificate is valid for ", " ", "desc = failed to resolve "):
-        catalogue.find(f"{row.key} {filling * 2000}", HERE)
+        catalogue.find(f"{message.key} {filling * 2000}", HERE)
     assert time.monotonic() - begun < 1.0

@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 
 from tests.properties.inputs import LABEL, share, taken, typed
 from tests.recorder import Recorder
-from trusted_registry.edge import printable
+from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.registry import spec as specs
 from trusted_registry.registry import users
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @given(settings=taken(), login=st.booleans(), lan=st.booleans())
 def test_registry_yml_says_what_it_should_whatever_was_typed(settings: Settings, *, login: bool, lan: bool) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(users, "wanted", lambda _folder: login)
+        patch.setattr(users, "is_login_required", lambda _folder: login)
         tls, plain = (specs.tls(settings, settings.image), specs.plain(settings, settings.image, lan=lan))
     said = YAML(typ="safe").load(tls.config)
     assert said.keys() == {"version", "log", "storage", "http", "health", *(["auth"] if login else [])}
@@ -62,12 +62,12 @@ def _parsed(argv: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
     return found, []
 
 
-@given(settings=taken(), own=st.sampled_from([(), specs.OFFICIAL]))
+@given(settings=taken(), own=st.sampled_from([(), specs.OFFICIAL_ENTRYPOINT]))
 def test_docker_run_gets_the_options_of_the_project_and_what_was_typed_as_their_values(
     settings: Settings, own: tuple[str, ...]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(users, "wanted", lambda _folder: False)
+        patch.setattr(users, "is_login_required", lambda _folder: False)
         spec = specs.tls(settings, settings.image, own)
     options, rest = _parsed(specs.argv(spec))
     before = ["/config/start.sh", *own] if own else []
@@ -102,7 +102,7 @@ WORDS = st.lists(typed().filter(lambda it: "\0" not in it), min_size=1, max_size
 
 @given(argv=WORDS)
 def test_a_command_that_is_shown_is_the_same_words_when_it_is_pasted(argv: list[str]) -> None:
-    assert shlex.split(printable(argv)) == argv
+    assert shlex.split(pasteable(argv)) == argv
 
 
 @pytest.mark.process
@@ -110,7 +110,7 @@ def test_a_command_that_is_shown_is_the_same_words_when_it_is_pasted(argv: list[
 @given(argv=WORDS)
 def test_a_shell_reads_a_command_that_is_shown_as_those_words_and_runs_nothing(argv: list[str]) -> None:
     argv = [word.encode(errors="replace").decode() for word in argv]
-    script = f'printf "%s\\0" {printable(argv)}'
+    script = f'printf "%s\\0" {pasteable(argv)}'
     said = subprocess.run(["sh", "-c", script], capture_output=True, check=True, env={"PATH": "/usr/bin:/bin"}).stdout
     assert said.decode().split("\0")[:-1] == argv
 
@@ -125,9 +125,9 @@ def test_the_file_of_users_has_one_line_for_each_and_lets_in_exactly_those(login
         patch.setattr(users, "COST", 4)
         for name, password in logins:
             with contextlib.suppress(SettingError):
-                users.put(Path(folder), users.Login(users.name(name), users.password(password)))
+                users.save(Path(folder), users.Login(users.name(name), users.password(password)))
                 expected[name] = password
-        path = users.place(Path(folder))
+        path = users.users_file(Path(folder))
         lines = path.read_bytes().decode("ascii").splitlines() if expected else []
         assert {it.name for it in Path(folder).iterdir()} <= {".lock", "users"}
         assert [it.name for it in path.parent.glob("*")] == (["htpasswd"] if expected else [])
@@ -139,10 +139,10 @@ def test_the_file_of_users_has_one_line_for_each_and_lets_in_exactly_those(login
 @given(text=typed())
 def test_a_file_of_users_that_somebody_else_wrote_is_read_or_refused(text: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        path = users.place(Path(folder))
+        path = users.users_file(Path(folder))
         path.parent.mkdir()
         path.write_bytes(text.encode(errors="replace"))
-        with contextlib.suppress(RegistryError), users.visitor(Path(folder), Recorder()) as login:
+        with contextlib.suppress(RegistryError), users.temporary_login(Path(folder), Recorder()) as login:
             assert login
             assert sum(line.startswith(f"{login.name}:".encode()) for line in path.read_bytes().splitlines()) == 1
         assert path.exists()

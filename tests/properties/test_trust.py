@@ -22,11 +22,11 @@ from tests.properties.inputs import has_a_cure, load, share, taken, typed
 from trusted_registry import address
 from trusted_registry.certificate import native
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust import whereabouts
+from trusted_registry.trust import machine as machines
 from trusted_registry.trust.clients import insecure
-from trusted_registry.trust.elsewhere import kit
-from trusted_registry.trust.lines import shared, toml
-from trusted_registry.trust.row import Subject
+from trusted_registry.trust.managed_blocks import merging, toml
+from trusted_registry.trust.model import TrustAnchor
+from trusted_registry.trust.remote import kit
 from trusted_registry.trust.stores import STORES
 
 if TYPE_CHECKING:
@@ -42,67 +42,67 @@ FINGERPRINT = AUTHORITY.certificate.fingerprint(hashes.SHA256()).hex()
 
 
 @st.composite
-def subjects(draw: st.DrawFn) -> Subject:
+def anchors(draw: st.DrawFn) -> TrustAnchor:
     """The registry of settings that were taken, as clients know it."""
     settings = draw(taken("registry.address", "registry.names", "registry.port"))
-    return Subject(PEM, FINGERPRINT, address.spellings(settings.hosts, settings.port))
+    return TrustAnchor(PEM, FINGERPRINT, address.registry_hosts(settings.hosts, settings.port))
 
 
-WHERE = whereabouts.here({}, Path("/home/ada"))
+WHERE = machines.current({}, Path("/home/ada"))
 
 
-def _files(subject: Subject, suffix: str) -> Iterator[tuple[str, str, str]]:
+def _files(anchor: TrustAnchor, suffix: str) -> Iterator[tuple[str, str, str]]:
     """Yield path, spelling and text of every file of a kind in the table."""
     for store in STORES:
-        for file in store.files(subject):
+        for file in store.files(anchor):
             if file.path.endswith(suffix):
-                yield file.path, file.spelling, file.content.decode()
+                yield file.path, file.registry_host, file.content.decode()
 
 
-@given(subject=subjects())
-def test_no_name_leads_out_of_its_store_s_folder(subject: Subject) -> None:
-    plain = Subject(PEM, FINGERPRINT, ("a.b",) * len(subject.spellings))
+@given(anchor=anchors())
+def test_no_name_leads_out_of_its_store_s_folder(anchor: TrustAnchor) -> None:
+    plain = TrustAnchor(PEM, FINGERPRINT, ("a.b",) * len(anchor.registry_hosts))
     for store in STORES:
-        for file, like in zip(store.files(subject), store.files(plain), strict=True):
+        for file, like in zip(store.files(anchor), store.files(plain), strict=True):
             path, expected = WHERE.path(file.path), WHERE.path(like.path)
             assert os.path.normpath(path) == str(path)
             assert len(path.parts) == len(expected.parts)
-            assert [part for part in path.parts if part not in expected.parts] in ([], [file.spelling])
+            assert [part for part in path.parts if part not in expected.parts] in ([], [file.registry_host])
 
 
-@given(subject=subjects())
-def test_hosts_toml_says_what_was_meant_about_the_registry_that_was_meant(subject: Subject) -> None:
-    found = list(_files(subject, "hosts.toml"))
+@given(anchor=anchors())
+def test_hosts_toml_says_what_was_meant_about_the_registry_that_was_meant(anchor: TrustAnchor) -> None:
+    found = list(_files(anchor, "hosts.toml"))
     assert found
-    for path, spelling, text in found:
+    for path, registry_host, text in found:
         authority = f"{PurePosixPath(path).parent}/ca.crt"
         assert toml.read(path, text) == {
-            "server": f"https://{spelling}",
+            "server": f"https://{registry_host}",
             "ca": authority,
             "host": {
-                f"https://{spelling}": {"capabilities": ["pull", "resolve", "push"], "ca": authority},
+                f"https://{registry_host}": {"capabilities": ["pull", "resolve", "push"], "ca": authority},
             },
         }
 
 
-def _merged(key: str, path: str, subject: Subject) -> str:
+def _merged(key: str, path: str, anchor: TrustAnchor) -> str:
     store = next(it for it in STORES if it.key == key)
-    return shared.merged("", [block for block in store.blocks(subject) if block.path.endswith(path)])
+    return merging.merge("", [block for block in store.blocks(anchor) if block.path.endswith(path)])
 
 
-@given(subject=subjects())
-def test_registries_yaml_says_what_was_meant_about_the_registries_that_were_meant(subject: Subject) -> None:
-    assert YAML(typ="safe").load(_merged("k3s", "registries.yaml", subject)) == {
-        "mirrors": {it: {"endpoint": [f"https://{it}"]} for it in subject.spellings},
-        "configs": {it: {"tls": {"ca_file": f"/etc/rancher/k3s/{subject.name}.crt"}} for it in subject.spellings},
+@given(anchor=anchors())
+def test_registries_yaml_says_what_was_meant_about_the_registries_that_were_meant(anchor: TrustAnchor) -> None:
+    assert YAML(typ="safe").load(_merged("k3s", "registries.yaml", anchor)) == {
+        "mirrors": {it: {"endpoint": [f"https://{it}"]} for it in anchor.registry_hosts},
+        "configs": {it: {"tls": {"ca_file": f"/etc/rancher/k3s/{anchor.name}.crt"}} for it in anchor.registry_hosts},
     }
 
 
-@given(subject=subjects())
-def test_buildkitd_toml_says_what_was_meant_about_the_registries_that_were_meant(subject: Subject) -> None:
-    said = toml.read("buildkitd.toml", _merged("buildkit", "buildkitd.toml", subject))
+@given(anchor=anchors())
+def test_buildkitd_toml_says_what_was_meant_about_the_registries_that_were_meant(anchor: TrustAnchor) -> None:
+    said = toml.read("buildkitd.toml", _merged("buildkit", "buildkitd.toml", anchor))
     assert said.get("registry", {}) == {
-        it: {"ca": [f"/etc/buildkit/{subject.name}.crt"]} for it in subject.spellings if "[" not in it
+        it: {"ca": [f"/etc/buildkit/{anchor.name}.crt"]} for it in anchor.registry_hosts if "[" not in it
     }
 
 
@@ -120,19 +120,19 @@ FOREIGN = st.one_of(
 )
 
 
-@given(subject=subjects(), text=FOREIGN)
+@given(anchor=anchors(), text=FOREIGN)
 @pytest.mark.parametrize(("key", "path"), [("k3s", "registries.yaml"), ("buildkit", "buildkitd.toml")])
 def test_lines_of_ours_in_a_file_of_others_add_what_we_mean_and_take_nothing_away(
-    key: str, path: str, subject: Subject, text: str
+    key: str, path: str, anchor: TrustAnchor, text: str
 ) -> None:
     store = next(it for it in STORES if it.key == key)
-    blocks = [block for block in store.blocks(subject) if block.path.endswith(path)]
+    blocks = [block for block in store.blocks(anchor) if block.path.endswith(path)]
     try:
-        after = shared.merged(text, blocks)
+        after = merging.merge(text, blocks)
     except RegistryError as refused:
         has_a_cure(refused)
         return
-    assert shared.merged(after, blocks) == after
+    assert merging.merge(after, blocks) == after
     assert [line for line in text.splitlines() if line not in after.splitlines()] == []
 
 
@@ -152,7 +152,7 @@ JSON = st.recursive(
 def test_daemon_json_gains_the_registry_and_nothing_else_and_loses_it_again(
     before: object, indent: int | str | None, settings: Settings
 ) -> None:
-    text, registry = json.dumps(before, indent=indent), address.reference(settings.address, settings.plain_port)
+    text, registry = json.dumps(before, indent=indent), address.registry_host(settings.address, settings.plain_port)
     before = json.loads(text)  # two halves of a letter, one after the other, come back as the letter
     try:
         after = insecure.added(text, registry, Path("daemon.json"))
@@ -181,23 +181,23 @@ def test_a_daemon_json_of_any_text_is_read_or_refused(text: str) -> None:
 
 @given(reference=typed())
 def test_a_kit_s_file_name_is_one_plain_word(reference: str) -> None:
-    found = kit.file_name(Subject(PEM, FINGERPRINT, ()), reference)
+    found = kit.file_name(TrustAnchor(PEM, FINGERPRINT, ()), reference)
     assert re.fullmatch(r"trust-[A-Za-z0-9.-]*-[0-9a-f]{16}\.sh", found, re.ASCII)
     assert PurePosixPath(found).name == found
 
 
-@given(reference=typed(), spellings=st.lists(typed(), max_size=3))
+@given(reference=typed(), registry_hosts=st.lists(typed(), max_size=3))
 @example("$(touch evil)", ["`touch evil`", "a.b"])
 @example("a'; touch evil; '", ['a"; touch evil; "', "$(touch evil)"])
 @example("a; touch evil", ["EOF", "USAGE", "a b", "*", "~", "-x", "--root"])
 @pytest.mark.process
 @share(20)
 def test_a_kit_runs_nothing_that_a_name_says_and_writes_nowhere_but_where_it_should(
-    reference: str, spellings: list[str]
+    reference: str, registry_hosts: list[str]
 ) -> None:
-    subject = Subject(PEM, FINGERPRINT, tuple(spellings))
+    anchor = TrustAnchor(PEM, FINGERPRINT, tuple(registry_hosts))
     try:
-        script = kit.render(subject, reference)
+        script = kit.render(anchor, reference)
     except RegistryError as refused:
         has_a_cure(refused)
         return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from tests import loopback
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import spec as specs
-from trusted_registry.registry.answers import Info, PortTaken, Running, Volume
+from trusted_registry.registry.engine_types import Container, EngineInfo, PortTakenError, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,19 +24,19 @@ IMAGE = "registry:3"
 class OnLoopback:
     """Runs one container, whose registry shows a certificate; it keeps what it was told to do."""
 
-    here = True
-    silence = None
+    available = True
+    connect_error = None
 
     def __init__(
         self,
         shows: Path | None = None,
-        running: Running | None = None,
+        container: Container | None = None,
         holder: str | None = None,
         users: Path | None = None,
     ) -> None:
         self.done: list[str] = []
-        self.running = running
-        self.aside: Running | None = None
+        self.container = container
+        self.aside: Container | None = None
         self.volumes: dict[str, str] = {}
         """The id of the installation that made each, by name."""
         self.held: dict[str, list[str]] = {}
@@ -46,7 +46,7 @@ class OnLoopback:
         self.dies = False
         self.shows = shows
         self.given = [shows] if shows else []
-        self.starts: tuple[str, ...] = specs.OFFICIAL
+        self.starts: tuple[str, ...] = specs.OFFICIAL_ENTRYPOINT
         self._holder = holder
         self.users = users
         self._reads: Path | None = None
@@ -54,15 +54,15 @@ class OnLoopback:
         self.shows_before: Path | None = None
         self._server = contextlib.ExitStack()
 
-    def find(self, name: str) -> Running | None:
+    def find(self, name: str) -> Container | None:
         """Return the container, or the one that was set aside."""
-        return {"registry": self.running, "registry-before": self.aside}.get(name)
+        return {"registry": self.container, "registry-before": self.aside}.get(name)
 
-    def info(self) -> Info:
+    def info(self) -> EngineInfo:
         """Say what it is."""
-        return Info("a stand-in", "28", "", rootless=False, store="classic", insecure=(), desktop=False)
+        return EngineInfo("a stand-in", "28", "", rootless=False, store="classic", insecure=(), desktop=False)
 
-    def bound(self) -> list[tuple[str, str]]:
+    def bind_mounts(self) -> list[tuple[str, str]]:
         """Return what the container was given of this machine."""
         return [("registry", str(path)) for path in self.given]
 
@@ -70,7 +70,7 @@ class OnLoopback:
         """Have the registry's image."""
         return reference in self.images
 
-    def entry(self, _image: str, *, shell: bool = False) -> tuple[str, ...]:
+    def entrypoint(self, _image: str, *, shell: bool = False) -> tuple[str, ...]:
         """Return what it starts."""
         assert not shell
         return self.starts
@@ -79,16 +79,16 @@ class OnLoopback:
         """Serve, unless another has the port."""
         meanwhile()
         if self.port_is_taken:
-            raise PortTaken(f"Port {spec.port} is in use.", cure="")
+            raise PortTakenError(f"Port {spec.port} is in use.", cure="")
         if self.refuses:
             raise self.refuses
         self.done.append("start")
-        made = Running("1", spec.role, spec.digest, "running", spec.image, spec.listen, spec.port)
-        self.running = dataclasses.replace(made, installation=spec.installation, volume=spec.volume)
+        made = Container("1", spec.role, spec.digest, "running", spec.image, spec.listen, spec.port)
+        self.container = dataclasses.replace(made, installation=spec.installation, volume=spec.volume)
         self.given = [mount.source for mount in spec.mounts]
         self._reads = self.users if "htpasswd" in spec.config else None
         if self.dies:
-            self.running = dataclasses.replace(self.running, state="exited")
+            self.container = dataclasses.replace(self.container, state="exited")
             return "1"
         self._server.enter_context(loopback.registry(self.shows, port=spec.port, users=self._reads))
         return "1"
@@ -97,11 +97,11 @@ class OnLoopback:
         """Serve what there is to show now."""
         self.done.append("restart")
         assert self.find(name)
-        assert self.running
-        assert self.running.port
+        assert self.container
+        assert self.container.port
         self._server.close()
         self._reads = self._reads and self.users
-        self._server.enter_context(loopback.registry(self.shows, port=self.running.port, users=self._reads))
+        self._server.enter_context(loopback.registry(self.shows, port=self.container.port, users=self._reads))
 
     def remove(self, name: str) -> None:
         """Serve no more, or forget the one that was set aside."""
@@ -110,14 +110,14 @@ class OnLoopback:
             self.aside = None
             return
         self.done.append("remove")
-        self.running = None
+        self.container = None
         self._server.close()
 
     def set_aside(self, name: str, aside: str) -> None:
         """Serve no more, and remember what was served."""
         assert (name, aside) == ("registry", "registry-before")
         self.done.append("aside")
-        self.aside, self.running = self.running, None
+        self.aside, self.container = self.container, None
         self._before = self._reads
         self.shows_before = self.shows_before or self.shows
         self._server.close()
@@ -126,10 +126,10 @@ class OnLoopback:
         """Serve what was served before."""
         assert (name, aside) == ("registry", "registry-before")
         self.done.append("back")
-        assert not self.running
+        assert not self.container
         again = self.aside
         assert again
-        self.aside, self.running, self._reads = None, again, self._before
+        self.aside, self.container, self._reads = None, again, self._before
         shows = self.shows_before if again.role == "tls" else None
         self._server.enter_context(loopback.registry(shows, port=again.port or 0, users=self._reads))
 
@@ -141,7 +141,7 @@ class OnLoopback:
         """Return last words."""
         return "first words\nlast words\n" if lines else ""
 
-    def publisher(self, _port: int) -> str | None:
+    def publisher_of(self, _port: int) -> str | None:
         """Return who holds a port."""
         return self._holder
 
@@ -163,7 +163,7 @@ class OnLoopback:
 
     def holders(self, volume: str) -> list[str]:
         """Return the containers that a volume is given to."""
-        own = ["registry"] if self.running and self.running.volume == volume else []
+        own = ["registry"] if self.container and self.container.volume == volume else []
         return [*own, *self.held.get(volume, [])]
 
     def remove_volume(self, name: str) -> None:
@@ -180,16 +180,16 @@ def as_engine(stand_in: object) -> Engine:
     return cast("Engine", stand_in)
 
 
-def container(**changes: object) -> Running:
+def container(**changes: object) -> Container:
     """Return a container as an engine describes it."""
-    made = Running("1", "tls", "0", "running", IMAGE, "", 443)
+    made = Container("1", "tls", "0", "running", IMAGE, "", 443)
     return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
 
 
-class Shelf:
+class FakeImages:
     """Images: those that are there, and those that each source would give."""
 
-    here = True
+    available = True
 
     def __init__(self, *present: str, pulls: bool = False, loads: tuple[str, ...] = ()) -> None:
         self.present = set(present)

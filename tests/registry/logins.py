@@ -18,4 +18,4 @@ ADA, BOB = Login("ada", "correct horse"), Login("bob", "battery staple")
 
 def opens(folder: Path, login: Login) -> bool:
     """Whether a password is the one in the file, as bcrypt itself sees it."""
-    return bcrypt.checkpw(login.password.encode(), users.known(folder)[login.name].encode())
+    return bcrypt.checkpw(login.password.encode(), users.read(folder)[login.name].encode())

@@ -11,13 +11,12 @@ from tests import loopback
 from tests.disk import snapshot
 from tests.recorder import Recorder
 from tests.registry.engines import OnLoopback, as_engine
-from trusted_registry import address, given
+from trusted_registry import address, saved_flags
 from trusted_registry.certificate import issue
-from trusted_registry.chapters import cert, whole
-from trusted_registry.chapters import registry as chapter
 from trusted_registry.errors import SettingError
 from trusted_registry.registry import engine as engines
-from trusted_registry.registry import probe, serve
+from trusted_registry.registry import instance, probe
+from trusted_registry.tasks import cert, lifecycle, registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,8 +29,8 @@ OWN = "192.168.0.12"
 
 @pytest.fixture(autouse=True)
 def _own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(address, "all_own", lambda: (OWN,))
-    monkeypatch.setattr(address, "own", lambda: OWN)
+    monkeypatch.setattr(address, "own_addresses", lambda: (OWN,))
+    monkeypatch.setattr(address, "own_address", lambda: OWN)
 
 
 @pytest.fixture
@@ -39,7 +38,7 @@ def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnLo
     """An engine whose registry runs on this machine's own address."""
     made = OnLoopback(settings.folder / "domain.crt")
     monkeypatch.setattr(engines, "connect", lambda *_, **__: made)
-    serve.tls(settings, as_engine(made), Recorder())
+    instance.run_tls(settings, as_engine(made), Recorder())
     made.done.clear()
     yield made
     made.close()
@@ -47,8 +46,8 @@ def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnLo
 
 def _asked_for(settings: Settings) -> Settings:
     """Return the settings of somebody who types --address with another machine's."""
-    said = {**settings.given, "address": OTHER}
-    return dataclasses.replace(settings, address=OTHER, given=said)
+    said = {**settings.saved_flags, "address": OTHER}
+    return dataclasses.replace(settings, address=OTHER, saved_flags=said)
 
 
 def _answers(settings: Settings) -> int:
@@ -56,12 +55,12 @@ def _answers(settings: Settings) -> int:
     return probe.request(probe.Endpoint(loopback.HOST, settings.port), "GET", "/v2/", trust)[0]
 
 
-def _up(settings: Settings, _engine: OnLoopback, edge: Recorder) -> None:
-    whole.up(settings, edge)
+def _up(settings: Settings, _engine: OnLoopback, console: Recorder) -> None:
+    lifecycle.up(settings, console)
 
 
-def _tls(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
-    chapter.alone(settings, as_engine(engine), edge)
+def _tls(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
+    registry.alone(settings, as_engine(engine), console)
 
 
 @pytest.mark.parametrize("act", [_up, _tls])
@@ -71,63 +70,63 @@ def test_it_is_refused_before_anything_is_touched(
     act: Callable[[Settings, OnLoopback, Recorder], None],
     settings: Settings,
     engine: OnLoopback,
-    edge: Recorder,
+    console: Recorder,
 ) -> None:
     before = snapshot(settings.folder)
     with pytest.raises(SettingError, match=rf"{other} is none of this machine's addresses \({OWN}\)") as caught:
-        act(dataclasses.replace(_asked_for(settings), address=other), engine, edge)
+        act(dataclasses.replace(_asked_for(settings), address=other), engine, console)
     assert (engine.done, snapshot(settings.folder), _answers(settings)) == ([], before, 200)
     assert (caught.value.code, f"--names {other}" in caught.value.cure) == (2, True)
 
 
-def test_the_cure_names_where_the_address_was_said(settings: Settings, edge: Recorder) -> None:
+def test_the_cure_names_where_the_address_was_said(settings: Settings, console: Recorder) -> None:
     for said, cure in (({"address": OTHER}, "./inv up --address ''"), ({}, "unset INVOKE_REGISTRY_ADDRESS")):
         with pytest.raises(SettingError) as caught:
-            serve.check_address(dataclasses.replace(settings, address=OTHER, given=said), edge)
+            instance.check_address(dataclasses.replace(settings, address=OTHER, saved_flags=said), console)
         assert caught.value.cure.startswith(cure)
 
 
 @pytest.mark.parametrize("host", [OWN, "127.0.0.1", "::1", "registry.example"])
-def test_this_machine_s_own_loopback_and_names_are_not(host: str, settings: Settings, edge: Recorder) -> None:
-    serve.check_address(dataclasses.replace(settings, address=host), edge)
+def test_this_machine_s_own_loopback_and_names_are_not(host: str, settings: Settings, console: Recorder) -> None:
+    instance.check_address(dataclasses.replace(settings, address=host), console)
 
 
 def test_a_dry_run_shows_what_would_be_typed(settings: Settings) -> None:
-    serve.check_address(_asked_for(settings), Recorder(dry=True))
+    instance.check_address(_asked_for(settings), Recorder(dry=True))
 
 
-def _make(settings: Settings, edge: Recorder) -> None:
-    cert.make(settings, edge, self_signed=False, force=True, tool="")
+def _make(settings: Settings, console: Recorder) -> None:
+    cert.make(settings, console, self_signed=False, force=True, tool="")
 
 
-def _renew(settings: Settings, edge: Recorder) -> None:
-    cert.renew(settings, edge, if_expiring="")
+def _renew(settings: Settings, console: Recorder) -> None:
+    cert.renew(settings, console, if_expiring="")
 
 
 @pytest.mark.parametrize("act", [_make, _renew])
 def test_a_certificate_may_name_it_and_it_is_not_kept(
-    act: Callable[[Settings, Recorder], None], settings: Settings, engine: OnLoopback, edge: Recorder
+    act: Callable[[Settings, Recorder], None], settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
     wanted = _asked_for(settings)
-    act(wanted, edge)
-    found = issue.find(settings.folder)
-    assert found
-    assert found.server.missing((OTHER, OWN)) == ()
-    assert "address" not in given.read(settings.folder)
-    assert edge.warned[0] == f"{OTHER} is named, and not kept: it is none of this machine's addresses"
-    assert engine.running
+    act(wanted, console)
+    issued = issue.find(settings.folder)
+    assert issued
+    assert issued.server.missing((OTHER, OWN)) == ()
+    assert "address" not in saved_flags.read(settings.folder)
+    assert console.warned[0] == f"{OTHER} is named, and not kept: it is none of this machine's addresses"
+    assert engine.container
 
 
 @pytest.mark.parametrize("act", [_make, _renew])
 def test_an_address_of_this_machine_is_kept(
-    act: Callable[[Settings, Recorder], None], settings: Settings, engine: OnLoopback, edge: Recorder
+    act: Callable[[Settings, Recorder], None], settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
-    act(dataclasses.replace(settings, given={"address": OWN}, given_before={}), edge)
-    assert (given.read(settings.folder), engine.running is not None) == ({"address": OWN}, True)
+    act(dataclasses.replace(settings, saved_flags={"address": OWN}, saved_flags_before={}), console)
+    assert (saved_flags.read(settings.folder), engine.container is not None) == ({"address": OWN}, True)
 
 
 def test_a_renewal_for_it_has_the_registry_here_serve_the_new_certificate(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
-    _renew(_asked_for(settings), edge)
+    _renew(_asked_for(settings), console)
     assert (engine.done, _answers(settings)) == (["restart"], 200)

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from tests import forge, loopback
 from tests.recorder import Recorder
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import answers, probe
+from trusted_registry.registry import engine_types, probe
 from trusted_registry.registry.probe import Endpoint
 
 if TYPE_CHECKING:
@@ -89,14 +89,14 @@ def _ends(ask: Callable[[], object], *, seconds: float = 3 * LIMIT, memory: int 
     tracemalloc.start()
     begun = time.monotonic()
     try:
-        outcome = ask()
+        result = ask()
     except (*KNOWN, RegistryError) as error:
-        outcome = error
+        result = error
     took, (_, peak) = time.monotonic() - begun, tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert took < seconds + 0.5
     assert peak < memory
-    return outcome
+    return result
 
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -144,16 +144,16 @@ every_break = pytest.mark.parametrize("script", BROKEN.values(), ids=BROKEN.keys
 @every_break
 def test_a_request_ends_with_an_answer_or_an_error_that_is_known(script: Script, server: Server) -> None:
     server.script = script
-    outcome = _ends(lambda: probe.request(server.at, "GET", "/v2/", None))
-    assert isinstance(outcome, (tuple, *KNOWN))
+    result = _ends(lambda: probe.request(server.at, "GET", "/v2/", None))
+    assert isinstance(result, (tuple, *KNOWN))
 
 
 @every_break
 def test_waiting_for_a_registry_ends_with_an_error_or_an_answer(script: Script, server: Server) -> None:
     server.script = script
     ask = lambda: probe.request(server.at, "GET", "/v2/", None)[0]  # noqa: E731 - as serve.py asks
-    outcome = _ends(lambda: probe.await_answer(ask, lambda: True, patience=0.1), seconds=4 * LIMIT)
-    assert outcome is None or isinstance(outcome, RegistryError)
+    result = _ends(lambda: probe.await_answer(ask, lambda: True, patience=0.1), seconds=4 * LIMIT)
+    assert result is None or isinstance(result, RegistryError)
 
 
 @every_break
@@ -191,9 +191,9 @@ def test_a_body_without_end_over_tls_is_cut(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(loopback._Registry, "do_GET", endless)
     with loopback.registry(certificate) as port:
         context = probe.context(anchor)
-        outcome = _ends(lambda: probe.request(Endpoint(loopback.HOST, port), "GET", "/v2/", context))
-    assert isinstance(outcome, tuple)
-    assert len(outcome[2]) == 1 << 20
+        result = _ends(lambda: probe.request(Endpoint(loopback.HOST, port), "GET", "/v2/", context))
+    assert isinstance(result, tuple)
+    assert len(result[2]) == 1 << 20
 
 
 def test_a_whole_answer_is_read_whole(server: Server) -> None:
@@ -296,7 +296,7 @@ EVENTS = JSON | st.fixed_dictionaries(
 def test_a_stream_of_anything_is_read_to_its_end_and_yields_a_digest_or_none(events: list[Any]) -> None:
     told = any(isinstance(event, dict) and "error" in event for event in events)
     try:
-        found = answers.follow(events, Recorder(), "Pushing")
+        found = engine_types.follow_transfer(events, Recorder(), "Pushing")
     except RegistryError:
         assert told
     else:
@@ -308,9 +308,9 @@ def test_a_stream_of_anything_is_read_to_its_end_and_yields_a_digest_or_none(eve
 def test_an_error_anywhere_in_a_stream_of_anything_is_raised(events: list[Any], error: object, detail: object) -> None:
     said = [*events, {"error": error, "errorDetail": detail}, {"status": f"digest: {DIGEST}"}]
     with pytest.raises(RegistryError, match="Pushing"):
-        answers.follow(said, Recorder(), "Pushing")
+        engine_types.follow_transfer(said, Recorder(), "Pushing")
 
 
 @given(said=st.dictionaries(st.sampled_from(["OperatingSystem", "ServerVersion", "Name"]), JSON, max_size=3))
 def test_what_an_engine_says_of_itself_is_taken_for_text(said: dict[str, Any]) -> None:
-    assert isinstance(answers.info(json.loads(json.dumps(said)), os.devnull).version, str)
+    assert isinstance(engine_types.info(json.loads(json.dumps(said)), os.devnull).version, str)

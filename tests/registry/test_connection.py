@@ -15,7 +15,7 @@ from tests.recorder import Recorder
 from trusted_registry import address
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import connection, engine
-from trusted_registry.registry.answers import Elsewhere
+from trusted_registry.registry.engine_types import RemoteEngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ OTHERS = ["tcp://192.0.2.9:2376", "ssh://ada@build.example", "https://192.0.2.9:
 
 @pytest.fixture(autouse=True)
 def _own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(address, "all_own", lambda: ("192.0.2.7",))
+    monkeypatch.setattr(address, "own_addresses", lambda: ("192.0.2.7",))
     yield
     gc.collect()  # of the sockets that the docker package leaves, within the test that made them
 
@@ -49,13 +49,13 @@ def names(host: str) -> str:
 
 
 @pytest.mark.parametrize("host", [*OTHERS, "192.0.2.9:2375"])
-@pytest.mark.parametrize("edge", [Recorder(), Recorder(dry=True)], ids=["real", "dry"])
+@pytest.mark.parametrize("console", [Recorder(), Recorder(dry=True)], ids=["real", "dry"])
 def test_another_machine_s_engine_is_refused_early_with_a_cure(
-    host: str, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+    host: str, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", host)
-    with pytest.raises(Elsewhere, match="is another machine's") as caught:
-        engine.connect(edge)
+    with pytest.raises(RemoteEngineError, match="is another machine's") as caught:
+        engine.connect(console)
     assert host in caught.value.message
     assert caught.value.cure.startswith("unset DOCKER_HOST")
 
@@ -63,7 +63,7 @@ def test_another_machine_s_engine_is_refused_early_with_a_cure(
 @pytest.mark.parametrize("host", OTHERS)
 def test_another_machine_s_engine_by_a_context_is_refused(host: str, context: Path) -> None:
     context.write_text(names(host))
-    with pytest.raises(Elsewhere) as caught:
+    with pytest.raises(RemoteEngineError) as caught:
         connection.client()
     assert caught.value.cure.startswith("docker context use default")
 
@@ -73,7 +73,7 @@ def test_a_context_that_a_variable_names_is_left_by_that_variable(
 ) -> None:
     context.write_text(names(OTHERS[0]))
     monkeypatch.setenv("DOCKER_CONTEXT", "away")
-    with pytest.raises(Elsewhere) as caught:
+    with pytest.raises(RemoteEngineError) as caught:
         connection.client()
     assert caught.value.cure.startswith("unset DOCKER_CONTEXT")
 
@@ -88,7 +88,7 @@ def test_a_socket_a_name_and_an_address_of_this_machine_are_asked(host: str, mon
     monkeypatch.setattr(connection, "_SLOW", 0.1)
     with pytest.raises(RegistryError, match="No Docker Engine answers") as caught:
         connection.client()
-    assert not isinstance(caught.value, Elsewhere)
+    assert not isinstance(caught.value, RemoteEngineError)
 
 
 def test_a_context_of_a_socket_such_as_a_rootless_engine_s_is_asked(context: Path) -> None:
@@ -101,9 +101,9 @@ def test_what_can_be_done_without_an_engine_goes_on_beside_another_machine_s_and
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", OTHERS[0])
-    edge = Recorder()
-    assert not engine.perhaps(edge, quiet=True).here
-    (said,) = edge.warned
+    console = Recorder()
+    assert not engine.connect_if_available(console, quiet=True).available
+    (said,) = console.warned
     assert "the registry needs one of this machine. What needs one is left out. unset DOCKER_HOST" in said
 
 
@@ -112,4 +112,4 @@ def test_nodes_may_be_another_machine_s(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(connection, "_SLOW", 0.1)
     with pytest.raises(RegistryError, match="No Docker Engine answers at") as caught:
         engine.connect(Recorder(), anywhere=True)
-    assert not isinstance(caught.value, Elsewhere)
+    assert not isinstance(caught.value, RemoteEngineError)

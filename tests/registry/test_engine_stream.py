@@ -11,10 +11,10 @@ import requests.exceptions
 
 from tests.recorder import Recorder
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import answers
 from trusted_registry.registry import engine as engines
-from trusted_registry.registry.answers import PortTaken, split
+from trusted_registry.registry import engine_types
 from trusted_registry.registry.engine import Engine
+from trusted_registry.registry.engine_types import PortTakenError, split_reference
 from trusted_registry.registry.users import Login
 
 if TYPE_CHECKING:
@@ -77,9 +77,9 @@ class _Client:
         self.api = _Api(events)
 
 
-def _engine(events: Iterable[dict[str, Any]], edge: Recorder) -> tuple[Engine, _Api]:
+def _engine(events: Iterable[dict[str, Any]], console: Recorder) -> tuple[Engine, _Api]:
     client = _Client(events)
-    return Engine(cast("docker.DockerClient", client), edge), client.api
+    return Engine(cast("docker.DockerClient", client), console), client.api
 
 
 def _silence(error: Exception) -> Iterator[dict[str, Any]]:
@@ -91,19 +91,19 @@ def _silence(error: Exception) -> Iterator[dict[str, Any]]:
 both_ways = pytest.mark.parametrize("way", [Engine.push, Engine.pull], ids=["push", "pull"])
 
 
-def test_a_push_returns_the_digest_that_the_registry_gave(edge: Recorder) -> None:
-    assert _engine(PUSHED, edge)[0].push(REFERENCE) == DIGEST
+def test_a_push_returns_the_digest_that_the_registry_gave(console: Recorder) -> None:
+    assert _engine(PUSHED, console)[0].push(REFERENCE) == DIGEST
 
 
-def test_a_pull_returns_the_digest_that_the_registry_gave(edge: Recorder) -> None:
-    assert _engine(PULLED, edge)[0].pull(REFERENCE) == DIGEST
+def test_a_pull_returns_the_digest_that_the_registry_gave(console: Recorder) -> None:
+    assert _engine(PULLED, console)[0].pull(REFERENCE) == DIGEST
 
 
 @both_ways
 def test_a_stream_without_a_digest_returns_none_rather_than_a_guess(
-    way: Callable[[Engine, str], str | None], edge: Recorder
+    way: Callable[[Engine, str], str | None], console: Recorder
 ) -> None:
-    assert way(_engine(PUSHED[:5], edge)[0], REFERENCE) is None
+    assert way(_engine(PUSHED[:5], console)[0], REFERENCE) is None
 
 
 @both_ways
@@ -111,26 +111,26 @@ def test_a_stream_without_a_digest_returns_none_rather_than_a_guess(
     ("events", "said"), [(FAILED, "x509: certificate signed by unknown authority"), (SHORT, "denied")]
 )
 def test_an_error_in_the_stream_is_raised_in_the_engine_s_own_words(
-    events: Events, said: str, way: Callable[[Engine, str], str | None], edge: Recorder
+    events: Events, said: str, way: Callable[[Engine, str], str | None], console: Recorder
 ) -> None:
     with pytest.raises(RegistryError, match=f"failed: .*{said}"):
-        way(_engine(events, edge)[0], REFERENCE)
+        way(_engine(events, console)[0], REFERENCE)
 
 
 @both_ways
-def test_an_error_after_a_digest_is_still_an_error(way: Callable[[Engine, str], str | None], edge: Recorder) -> None:
+def test_an_error_after_a_digest_is_still_an_error(way: Callable[[Engine, str], str | None], console: Recorder) -> None:
     with pytest.raises(RegistryError, match="denied"):
-        way(_engine([*PUSHED, *SHORT], edge)[0], REFERENCE)
+        way(_engine([*PUSHED, *SHORT], console)[0], REFERENCE)
 
 
-def test_asking_raises_what_the_engine_thinks_of_a_registry(edge: Recorder) -> None:
+def test_asking_raises_what_the_engine_thinks_of_a_registry(console: Recorder) -> None:
     with pytest.raises(RegistryError, match="unknown authority"):
-        _engine(FAILED, edge)[0].ask(REFERENCE)
+        _engine(FAILED, console)[0].try_pull(REFERENCE)
 
 
-def test_asking_shows_nothing(edge: Recorder) -> None:
-    _engine(PULLED, edge)[0].ask(REFERENCE)
-    assert (edge.commands, edge.moved) == ([], [])
+def test_asking_shows_nothing(console: Recorder) -> None:
+    _engine(PULLED, console)[0].try_pull(REFERENCE)
+    assert (console.commands, console.moved) == ([], [])
 
 
 @both_ways
@@ -143,30 +143,30 @@ def test_asking_shows_nothing(edge: Recorder) -> None:
     ],
 )
 def test_an_engine_that_stops_half_way_is_an_error_with_a_cure(
-    error: Exception, way: Callable[[Engine, str], str | None], edge: Recorder
+    error: Exception, way: Callable[[Engine, str], str | None], console: Recorder
 ) -> None:
     with pytest.raises(RegistryError, match="stopped answering") as caught:
-        way(_engine(_silence(error), edge)[0], REFERENCE)
+        way(_engine(_silence(error), console)[0], REFERENCE)
     assert "./inv engine" in caught.value.cure
 
 
-def test_what_the_engine_refuses_outright_is_quoted(edge: Recorder) -> None:
+def test_what_the_engine_refuses_outright_is_quoted(console: Recorder) -> None:
     refusal = docker.errors.APIError("400", explanation="invalid reference format")
     with pytest.raises(RegistryError, match="invalid reference format"):
-        _engine(_silence(refusal), edge)[0].pull(REFERENCE)
+        _engine(_silence(refusal), console)[0].pull(REFERENCE)
 
 
-def test_progress_is_reported_layer_by_layer_with_an_unknown_total_as_nought(edge: Recorder) -> None:
-    _engine([*PUSHED, *PULLED], edge)[0].push(REFERENCE)
-    assert edge.moved == [("aaa", 512, 2048), ("aaa", 2048, 2048), ("aaa", 10, 20), ("aaa", 1, 0)]
+def test_progress_is_reported_layer_by_layer_with_an_unknown_total_as_nought(console: Recorder) -> None:
+    _engine([*PUSHED, *PULLED], console)[0].push(REFERENCE)
+    assert console.moved == [("aaa", 512, 2048), ("aaa", 2048, 2048), ("aaa", 10, 20), ("aaa", 1, 0)]
 
 
 @both_ways
 def test_the_command_that_a_person_would_type_is_shown(
-    way: Callable[[Engine, str], str | None], edge: Recorder
+    way: Callable[[Engine, str], str | None], console: Recorder
 ) -> None:
-    way(_engine(PUSHED, edge)[0], REFERENCE)
-    assert edge.commands == [["docker", way.__name__, REFERENCE]]
+    way(_engine(PUSHED, console)[0], REFERENCE)
+    assert console.commands == [["docker", way.__name__, REFERENCE]]
 
 
 @both_ways
@@ -177,17 +177,17 @@ def test_a_dry_run_asks_the_engine_nothing(way: Callable[[Engine, str], str | No
 
 @both_ways
 def test_a_login_is_sent_where_one_is_given_and_else_left_to_the_person_s_own_configuration(
-    way: Callable[..., str | None], edge: Recorder
+    way: Callable[..., str | None], console: Recorder
 ) -> None:
-    engine, api = _engine(PUSHED, edge)
+    engine, api = _engine(PUSHED, console)
     way(engine, REFERENCE, Login("ada", "secret"))
     way(engine, REFERENCE)
     assert api.logins == [{"username": "ada", "password": "secret"}, None]
 
 
 @both_ways
-def test_repository_and_tag_are_sent_apart(way: Callable[[Engine, str], str | None], edge: Recorder) -> None:
-    engine, api = _engine(PUSHED, edge)
+def test_repository_and_tag_are_sent_apart(way: Callable[[Engine, str], str | None], console: Recorder) -> None:
+    engine, api = _engine(PUSHED, console)
     way(engine, "192.168.0.12:5000/app:1")
     assert api.asked == [("192.168.0.12:5000/app", "1")]
 
@@ -204,7 +204,7 @@ def test_repository_and_tag_are_sent_apart(way: Callable[[Engine, str], str | No
     ],
 )
 def test_a_reference_is_split_where_its_tag_begins(reference: str, expected: tuple[str, str]) -> None:
-    assert split(reference) == expected
+    assert split_reference(reference) == expected
 
 
 # Engines that are not there
@@ -227,11 +227,11 @@ def _collected() -> Iterator[None]:
     ("host", "cure"), [("unix:///nowhere/docker.sock", "DOCKER_HOST"), ("tcp://127.0.0.1:9", "DOCKER_HOST")]
 )
 def test_an_engine_that_does_not_answer_is_named_with_a_cure(
-    host: str, cure: str, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+    host: str, cure: str, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", host)
     with pytest.raises(RegistryError, match=f"No Docker Engine answers at {host}") as caught:
-        engines.connect(edge)
+        engines.connect(console)
     assert cure in caught.value.cure
 
 
@@ -239,11 +239,11 @@ def test_an_engine_that_does_not_answer_is_named_with_a_cure(
 @pytest.mark.usefixtures("_collected")
 @pytest.mark.parametrize("host", ["nonsense", "ftp://a", "tcp://"])
 def test_a_docker_host_that_is_none_is_an_error_without_a_traceback(
-    host: str, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+    host: str, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", host)
     with pytest.raises(RegistryError) as caught:
-        engines.connect(edge)
+        engines.connect(console)
     assert caught.value.cure
 
 
@@ -251,14 +251,14 @@ def test_a_docker_host_that_is_none_is_an_error_without_a_traceback(
 @pytest.mark.usefixtures("_collected")
 def test_a_dry_run_needs_no_engine() -> None:
     engine = engines.connect(Recorder(dry=True))
-    assert (engine.here, engine.find("registry"), engine.has_image("registry:3")) == (False, None, False)
+    assert (engine.available, engine.find("registry"), engine.has_image("registry:3")) == (False, None, False)
 
 
 @pytest.mark.parametrize(
     ("said", "kind", "cure"),
     [
-        ("Bind for 0.0.0.0:443 failed: port is already allocated", PortTaken, "ss --"),
-        ("listen tcp4 0.0.0.0:443: bind: address already in use", PortTaken, "ss --"),
+        ("Bind for 0.0.0.0:443 failed: port is already allocated", PortTakenError, "ss --"),
+        ("listen tcp4 0.0.0.0:443: bind: address already in use", PortTakenError, "ss --"),
         (
             "error while calling PortManager.AddPort(): cannot expose privileged port 443",
             RegistryError,
@@ -267,10 +267,10 @@ def test_a_dry_run_needs_no_engine() -> None:
     ],
 )
 def test_a_port_that_cannot_be_had_is_told_apart(said: str, kind: type[RegistryError], cure: str) -> None:
-    found = answers.start_error(RegistryError(said, cure=""), 443)
+    found = engine_types.start_error(RegistryError(said, cure=""), 443)
     assert (type(found), cure in found.cure) == (kind, True)
 
 
 def test_another_reason_not_to_start_is_passed_on() -> None:
     error = RegistryError("no space left on device", cure="x")
-    assert answers.start_error(error, 443) is error
+    assert engine_types.start_error(error, 443) is error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.registry.engines import IMAGE, Shelf, as_engine
+from tests.registry.engines import IMAGE, FakeImages, as_engine
 from trusted_registry import installation
 from trusted_registry.errors import RegistryError
 from trusted_registry.installation import MadeImage
@@ -30,18 +30,18 @@ def _no_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _program: None)
 
 
-def _ensure(make_settings: MakeSettings, shelf: Shelf, edge: Recorder, **given: str) -> str:
-    return images.ensure(make_settings(**given), as_engine(shelf), edge)
+def _ensure(make_settings: MakeSettings, fake: FakeImages, console: Recorder, **given: str) -> str:
+    return images.ensure(make_settings(**given), as_engine(fake), console)
 
 
-def test_an_image_that_is_there_is_taken_as_it_is(make_settings: MakeSettings, edge: Recorder) -> None:
-    shelf = Shelf(IMAGE, pulls=True)
-    assert (_ensure(make_settings, shelf, edge), shelf.done) == (IMAGE, [])
+def test_an_image_that_is_there_is_taken_as_it_is(make_settings: MakeSettings, console: Recorder) -> None:
+    fake = FakeImages(IMAGE, pulls=True)
+    assert (_ensure(make_settings, fake, console), fake.done) == (IMAGE, [])
 
 
-def test_an_image_that_is_not_there_is_pulled(make_settings: MakeSettings, edge: Recorder) -> None:
-    shelf = Shelf(pulls=True)
-    assert (_ensure(make_settings, shelf, edge), shelf.done) == (IMAGE, [f"pull {IMAGE}"])
+def test_an_image_that_is_not_there_is_pulled(make_settings: MakeSettings, console: Recorder) -> None:
+    fake = FakeImages(pulls=True)
+    assert (_ensure(make_settings, fake, console), fake.done) == (IMAGE, [f"pull {IMAGE}"])
 
 
 def _note(make_settings: MakeSettings, id_: str, instead_of: str = IMAGE) -> None:
@@ -50,11 +50,11 @@ def _note(make_settings: MakeSettings, id_: str, instead_of: str = IMAGE) -> Non
 
 
 def test_an_image_made_here_before_is_taken_by_its_id_and_announced(
-    make_settings: MakeSettings, edge: Recorder
+    make_settings: MakeSettings, console: Recorder
 ) -> None:
     _note(make_settings, MADE)
-    found = _ensure(make_settings, Shelf(MADE), edge)
-    assert (found, edge.said) == (MADE, [f"image: made:1, made here from a package, in place of {IMAGE}"])
+    found = _ensure(make_settings, FakeImages(MADE), console)
+    assert (found, console.said) == (MADE, [f"image: made:1, made here from a package, in place of {IMAGE}"])
     assert installation.known(make_settings().folder).has_shell(MADE)
 
 
@@ -64,19 +64,21 @@ def test_an_image_made_here_before_is_taken_by_its_id_and_announced(
     ids=["it is gone", "it stands in for another", "its name is another's"],
 )
 def test_an_image_that_was_not_noted_for_this_is_not_taken_for_one_made_here(
-    noted: str | None, instead_of: str, present: str, make_settings: MakeSettings, edge: Recorder
+    noted: str | None, instead_of: str, present: str, make_settings: MakeSettings, console: Recorder
 ) -> None:
     if noted:
         _note(make_settings, noted, instead_of)
-    shelf = Shelf(present, pulls=True)
-    assert (_ensure(make_settings, shelf, edge), shelf.done) == (IMAGE, [f"pull {IMAGE}"])
+    fake = FakeImages(present, pulls=True)
+    assert (_ensure(make_settings, fake, console), fake.done) == (IMAGE, [f"pull {IMAGE}"])
 
 
-def test_an_image_that_cannot_be_pulled_is_loaded(make_settings: MakeSettings, edge: Recorder, tmp_path: Path) -> None:
+def test_an_image_that_cannot_be_pulled_is_loaded(
+    make_settings: MakeSettings, console: Recorder, tmp_path: Path
+) -> None:
     (tmp_path / "registry.tar").touch()
-    shelf = Shelf(loads=(IMAGE,))
-    assert _ensure(make_settings, shelf, edge, archive="registry.tar") == IMAGE
-    assert shelf.done == [f"pull {IMAGE}", "load registry.tar"]
+    fake = FakeImages(loads=(IMAGE,))
+    assert _ensure(make_settings, fake, console, archive="registry.tar") == IMAGE
+    assert fake.done == [f"pull {IMAGE}", "load registry.tar"]
 
 
 @pytest.mark.parametrize(
@@ -88,31 +90,31 @@ def test_an_image_that_cannot_be_pulled_is_loaded(make_settings: MakeSettings, e
     ],
 )
 def test_an_image_that_no_source_has_is_refused_with_every_reason_and_a_way_round(
-    loads: tuple[str, ...], archive: str, said: str, make_settings: MakeSettings, edge: Recorder
+    loads: tuple[str, ...], archive: str, said: str, make_settings: MakeSettings, console: Recorder
 ) -> None:
     settings = make_settings(archive=archive)
     (settings.root / "here.tar").touch()
     with pytest.raises(RegistryError, match=f"no such host .*{said}.*no package") as caught:
-        images.ensure(settings, as_engine(Shelf(loads=loads)), edge)
+        images.ensure(settings, as_engine(FakeImages(loads=loads)), console)
     assert f"docker save --output registry.tar {IMAGE}" in caught.value.cure
 
 
 def test_a_system_without_packages_of_it_says_so(
-    make_settings: MakeSettings, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+    make_settings: MakeSettings, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     with pytest.raises(RegistryError, match="This system has no package"):
-        _ensure(make_settings, Shelf(), edge)
+        _ensure(make_settings, FakeImages(), console)
 
 
 def test_a_disk_that_takes_nothing_temporary_is_one_reason_of_several(
-    make_settings: MakeSettings, edge: Recorder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    make_settings: MakeSettings, console: Recorder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(platform, "system", lambda: "Linux")
     monkeypatch.setattr(shutil, "which", lambda program: f"/usr/bin/{program}")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     with pytest.raises(RegistryError, match=r"No archive is set\. /tmp cannot be written: No such file"):
-        _ensure(make_settings, Shelf(), edge)
+        _ensure(make_settings, FakeImages(), console)
 
 
 LDD = """\tlinux-vdso.so.1 (0x00007ffc)

@@ -10,13 +10,12 @@ from tests import loopback
 from tests.recorder import Recorder
 from tests.registry.engines import OnLoopback, as_engine, container
 from tests.registry.logins import ADA, BOB, opens
-from trusted_registry import summary
-from trusted_registry.chapters import registry as chapter_of_the_registry
-from trusted_registry.chapters import users as chapter
+from trusted_registry import status
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
-from trusted_registry.registry import probe, serve, users
+from trusted_registry.registry import instance, probe, users
 from trusted_registry.registry import spec as specs
+from trusted_registry.tasks import registry, registry_users
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 def test_with_a_user_the_registry_is_another_container_that_reads_the_file(make_settings: MakeSettings) -> None:
     settings = make_settings()
     before = specs.tls(settings, "registry:3")
-    users.put(settings.folder, ADA)
+    users.save(settings.folder, ADA)
     after = specs.tls(settings, "registry:3")
     assert before.digest != after.digest
     assert "htpasswd" not in before.config
@@ -43,21 +42,21 @@ def test_another_user_s_file_takes_the_capability_that_another_user_s_key_takes(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = make_settings()
-    users.put(settings.folder, ADA)
+    users.save(settings.folder, ADA)
     (settings.folder / "domain.key").touch()
     monkeypatch.setattr(specs, "_owner", lambda path: 1000 if path.name == "htpasswd" else 0)
     assert specs.tls(settings, "registry:3").capabilities == ("DAC_OVERRIDE",)
 
 
 def test_plain_http_never_asks_for_a_login_and_does_not_start_where_there_are_users(
-    make_settings: MakeSettings, edge: Recorder
+    make_settings: MakeSettings, console: Recorder
 ) -> None:
     settings = make_settings()
-    users.put(settings.folder, ADA)
+    users.save(settings.folder, ADA)
     assert "htpasswd" not in specs.plain(settings, "registry:3", lan=False).config
     engine = OnLoopback()
     with pytest.raises(RegistryError, match="could read their passwords"):
-        serve.plain(settings, as_engine(engine), edge, lan=False)
+        instance.run_plain(settings, as_engine(engine), console, lan=False)
     assert engine.done == []
 
 
@@ -68,194 +67,199 @@ def test_plain_http_never_asks_for_a_login_and_does_not_start_where_there_are_us
 def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnLoopback]:
     """An engine whose registry asks for a login where it is told to."""
     made = OnLoopback(settings.folder / "domain.crt", users=settings.folder)
-    monkeypatch.setattr(engines, "perhaps", lambda _edge: made)
+    monkeypatch.setattr(engines, "connect_if_available", lambda _console: made)
     yield made
     made.close()
 
 
-def _up(settings: Settings, engine: OnLoopback, edge: Recorder) -> bool:
-    return serve.tls(settings, as_engine(engine), edge)
+def _up(settings: Settings, engine: OnLoopback, console: Recorder) -> bool:
+    return instance.run_tls(settings, as_engine(engine), console)
 
 
 @pytest.fixture
 def behind(
-    settings: Settings, engine: OnLoopback, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, engine: OnLoopback, console: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> OnLoopback:
     """An engine whose registry runs, and sees another time's users; it is not waited for long."""
-    users.put(settings.folder, ADA)
+    users.save(settings.folder, ADA)
     engine.users = tmp_path / "of another time"
-    _up(settings, engine, edge)
+    _up(settings, engine, console)
     monkeypatch.setattr("trusted_registry.registry.probe._ANSWER", 0.3)
     return engine
 
 
 def test_the_first_user_has_the_registry_started_anew_and_the_next_has_not(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
-    _up(settings, engine, edge)
-    chapter.add(settings, Recorder(secret=ADA.password), name="ada")
+    _up(settings, engine, console)
+    registry_users.add(settings, Recorder(secret=ADA.password), name="ada")
     assert engine.done == ["start", "aside", "start", "remove before"]
     second = Recorder(secret=BOB.password)
-    chapter.add(settings, second, name="bob")
+    registry_users.add(settings, second, name="bob")
     assert engine.done == ["start", "aside", "start", "remove before"]
     assert [line for line in second.said if line.startswith("proof:")]
 
 
 def test_what_was_started_elsewhere_stays_there_when_a_user_comes(
-    settings: Settings, engine: OnLoopback, edge: Recorder, make_settings: MakeSettings
+    settings: Settings, engine: OnLoopback, console: Recorder, make_settings: MakeSettings
 ) -> None:
-    _up(settings, engine, edge)
-    chapter.add(make_settings(listen="", port="443"), Recorder(secret=ADA.password), name="ada")
-    assert engine.running
-    assert (engine.running.listen, engine.running.port) == (loopback.HOST, settings.port)
+    _up(settings, engine, console)
+    registry_users.add(make_settings(listen="", port="443"), Recorder(secret=ADA.password), name="ada")
+    assert engine.container
+    assert (engine.container.listen, engine.container.port) == (loopback.HOST, settings.port)
 
 
 def test_a_registry_that_asks_nobody_though_there_are_users_is_stopped_again(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
-    users.put(settings.folder, ADA)
+    users.save(settings.folder, ADA)
     engine.users = None
     with pytest.raises(RegistryError, match=r"lets everybody in.*stopped again"):
-        _up(settings, engine, edge)
-    assert engine.running is None
+        _up(settings, engine, console)
+    assert engine.container is None
 
 
 def test_a_registry_that_no_longer_asks_does_not_pass_for_one_that_runs_already(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
-    users.put(settings.folder, ADA)
-    _up(settings, engine, edge)
-    assert not _up(settings, engine, edge)
+    users.save(settings.folder, ADA)
+    _up(settings, engine, console)
+    assert not _up(settings, engine, console)
     engine.users = None
     engine.restart("registry")
     with pytest.raises(RegistryError, match="lets everybody in"):
-        _up(settings, engine, edge)
+        _up(settings, engine, console)
 
 
 def test_over_plain_http_no_user_is_added(settings: Settings, engine: OnLoopback) -> None:
-    engine.running = container(role="plain")
-    edge = Recorder(secret=ADA.password)
+    engine.container = container(role="plain")
+    console = Recorder(secret=ADA.password)
     with pytest.raises(RegistryError, match="plain HTTP"):
-        chapter.add(settings, edge, name="ada")
-    assert (edge.asked, users.wanted(settings.folder)) == ([], False)
+        registry_users.add(settings, console, name="ada")
+    assert (console.asked, users.is_login_required(settings.folder)) == ([], False)
 
 
 def test_without_a_registry_a_user_is_kept_for_its_next_start(settings: Settings, engine: OnLoopback) -> None:
-    edge = Recorder(secret=ADA.password)
-    chapter.add(settings, edge, name="ada")
-    assert (engine.done, "next start" in edge.said[-1], opens(settings.folder, ADA)) == ([], True, True)
+    console = Recorder(secret=ADA.password)
+    registry_users.add(settings, console, name="ada")
+    assert (engine.done, "next start" in console.said[-1], opens(settings.folder, ADA)) == ([], True, True)
 
 
 @pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize(
     ("task", "name", "wrong"),
     [
-        (chapter.add, "bob", "has 3 characters"),
-        (chapter.remove, "bob", "There is no user"),
-        (chapter.remove, "ada", "Nobody was removed"),
+        (registry_users.add, "bob", "has 3 characters"),
+        (registry_users.remove, "bob", "There is no user"),
+        (registry_users.remove, "ada", "Nobody was removed"),
     ],
 )
 def test_a_command_that_did_not_run_is_not_shown(
     task: Callable[..., None], name: str, wrong: str, settings: Settings
 ) -> None:
-    users.put(settings.folder, ADA)
-    edge = Recorder(secret="abc", answer=False)  # noqa: S106 - too short on purpose
+    users.save(settings.folder, ADA)
+    console = Recorder(secret="abc", answer=False)  # noqa: S106 - too short on purpose
     with pytest.raises(RegistryError, match=wrong):
-        task(settings, edge, name=name)
-    assert edge.commands == []
+        task(settings, console, name=name)
+    assert console.commands == []
 
 
 @pytest.mark.usefixtures("engine")
 def test_a_command_that_changes_who_may_use_the_registry_is_shown(settings: Settings) -> None:
-    edge = Recorder(secret=ADA.password)
-    chapter.add(settings, edge, name="ada")
-    chapter.remove(settings, edge, name="ada")
-    assert [argv[:2] for argv in edge.commands] == [["htpasswd", "-c"], ["htpasswd", "-D"]]
+    console = Recorder(secret=ADA.password)
+    registry_users.add(settings, console, name="ada")
+    registry_users.remove(settings, console, name="ada")
+    assert [argv[:2] for argv in console.commands] == [["htpasswd", "-c"], ["htpasswd", "-D"]]
 
 
-def test_the_last_user_goes_only_if_a_person_says_so(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
-    users.put(settings.folder, ADA)
-    _up(settings, engine, edge)
+def test_the_last_user_goes_only_if_a_person_says_so(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
+    users.save(settings.folder, ADA)
+    _up(settings, engine, console)
     with pytest.raises(RegistryError, match="Nobody was removed"):
-        chapter.remove(settings, Recorder(answer=False), name="ada")
-    assert (list(users.known(settings.folder)), engine.done) == (["ada"], ["start"])
+        registry_users.remove(settings, Recorder(answer=False), name="ada")
+    assert (list(users.read(settings.folder)), engine.done) == (["ada"], ["start"])
     agreed = Recorder()
-    chapter.remove(settings, agreed, name="ada")
-    assert (users.wanted(settings.folder), engine.done) == (False, ["start", "aside", "start", "remove before"])
+    registry_users.remove(settings, agreed, name="ada")
+    assert (users.is_login_required(settings.folder), engine.done) == (
+        False,
+        ["start", "aside", "start", "remove before"],
+    )
     assert "everybody may push" in agreed.warned[-1]
 
 
 def test_a_user_who_is_not_the_last_goes_unasked_and_at_once(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
     for login in (ADA, BOB):
-        users.put(settings.folder, login)
-    _up(settings, engine, edge)
-    chapter.remove(settings, edge, name="bob")
-    assert (edge.asked, list(users.known(settings.folder)), engine.done) == ([], ["ada"], ["start"])
+        users.save(settings.folder, login)
+    _up(settings, engine, console)
+    registry_users.remove(settings, console, name="bob")
+    assert (console.asked, list(users.read(settings.folder)), engine.done) == ([], ["ada"], ["start"])
 
 
 @pytest.mark.usefixtures("behind")
 def test_a_registry_that_does_not_see_the_change_is_an_error(settings: Settings) -> None:
     with pytest.raises(RegistryError, match="does not take the users as they are now"):
-        chapter.add(settings, Recorder(secret=BOB.password), name="bob")
+        registry_users.add(settings, Recorder(secret=BOB.password), name="bob")
 
 
-def test_nobody_is_removed_who_is_not_there(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
+def test_nobody_is_removed_who_is_not_there(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
     with pytest.raises(RegistryError, match="There is no user 'eve'"):
-        chapter.remove(settings, edge, name="eve")
+        registry_users.remove(settings, console, name="eve")
     assert engine.done == []
 
 
-@pytest.mark.parametrize("act", [chapter.add, chapter.remove])
+@pytest.mark.parametrize("act", [registry_users.add, registry_users.remove])
 def test_a_dry_run_asks_for_no_password_and_changes_nobody(
     act: Callable[..., None], settings: Settings, engine: OnLoopback
 ) -> None:
-    edge = Recorder(dry=True)
-    act(settings, edge, name="ada")
-    assert (edge.asked, users.wanted(settings.folder), engine.done) == ([], False, [])
-    assert edge.commands[0][0] == "htpasswd"
+    console = Recorder(dry=True)
+    act(settings, console, name="ada")
+    assert (console.asked, users.is_login_required(settings.folder), engine.done) == ([], False, [])
+    assert console.commands[0][0] == "htpasswd"
 
 
-def test_the_password_stands_in_no_command_and_no_line(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
-    _up(settings, engine, edge)
+def test_the_password_stands_in_no_command_and_no_line(
+    settings: Settings, engine: OnLoopback, console: Recorder
+) -> None:
+    _up(settings, engine, console)
     shown = Recorder(secret=ADA.password)
-    chapter.add(settings, shown, name="ada")
+    registry_users.add(settings, shown, name="ada")
     assert ADA.password not in "\n".join([*shown.typed, *shown.said, *shown.warned, *shown.asked])
 
 
-def test_users_are_listed_with_those_that_the_registry_refuses_marked(settings: Settings, edge: Recorder) -> None:
-    chapter.show(settings, edge)
-    users.put(settings.folder, ADA)
-    with users.place(settings.folder).open("a") as file:
+def test_users_are_listed_with_those_that_the_registry_refuses_marked(settings: Settings, console: Recorder) -> None:
+    registry_users.show(settings, console)
+    users.save(settings.folder, ADA)
+    with users.users_file(settings.folder).open("a") as file:
         file.write("old:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n")
-    chapter.show(settings, edge)
-    assert [line.partition(" (")[0] for line in edge.said[-3:]] == [
+    registry_users.show(settings, console)
+    assert [line.partition(" (")[0] for line in console.said[-3:]] == [
         "users: none; the registry asks nobody for a login",
         "ada",
         "old",
     ]
-    assert "not bcrypt" in edge.said[-1]
+    assert "not bcrypt" in console.said[-1]
 
 
-def test_status_says_that_a_login_is_asked_for(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
-    _up(settings, engine, edge)
-    assert summary._registry(settings, as_engine(engine)).health == "answers"
-    users.put(settings.folder, ADA)
-    assert "though there are users" in summary._registry(settings, as_engine(engine)).health
-    _up(settings, engine, edge)
-    assert summary._registry(settings, as_engine(engine)).health == "answers, and asks for a login"
-    assert "docker login" in summary.after_up(settings)
+def test_status_says_that_a_login_is_asked_for(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
+    _up(settings, engine, console)
+    assert status._registry(settings, as_engine(engine)).health == "answers"
+    users.save(settings.folder, ADA)
+    assert "though there are users" in status._registry(settings, as_engine(engine)).health
+    _up(settings, engine, console)
+    assert status._registry(settings, as_engine(engine)).health == "answers, and asks for a login"
+    assert "docker login" in status.next_steps(settings)
 
 
 def test_a_registry_that_does_not_take_the_proof_s_login_gets_no_push(
-    settings: Settings, behind: OnLoopback, edge: Recorder
+    settings: Settings, behind: OnLoopback, console: Recorder
 ) -> None:
-    door = chapter_of_the_registry.Door(
+    target = registry.Target(
         probe.Endpoint(loopback.HOST, settings.port),
         probe.context(settings.folder / "ca.crt"),
         settings.folder,
     )
     with pytest.raises(RegistryError, match="does not take a login that was just made"):
-        chapter_of_the_registry.proved("a/b:1", door, as_engine(behind), edge)
+        registry.prove_push_and_pull("a/b:1", target, as_engine(behind), console)
     assert behind.done == ["start", "untag a/b:1"]

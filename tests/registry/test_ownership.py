@@ -13,11 +13,11 @@ from tests import forge, loopback
 from tests.disk import snapshot
 from tests.recorder import Recorder
 from tests.registry.engines import OnLoopback, as_engine, container
-from trusted_registry import installation, summary
-from trusted_registry.doctor import look, trusts
+from trusted_registry import installation, status
+from trusted_registry.doctor import gather, store_states
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
-from trusted_registry.registry import ownership, ports, serve
+from trusted_registry.registry import instance, ownership, ports
 from trusted_registry.registry import spec as specs
 
 if TYPE_CHECKING:
@@ -62,19 +62,21 @@ def _fresh(settings: Settings) -> Settings:
 
 
 ACTS: dict[str, Callable[[Settings, OnLoopback, Recorder], bool]] = {
-    "up": lambda settings, engine, edge: ownership.claimed(settings, as_engine(engine), edge) is not None,
-    "registry.tls": lambda settings, engine, edge: serve.tls(settings, as_engine(engine), edge),
-    "registry.basic": lambda settings, engine, edge: serve.plain(settings, as_engine(engine), edge, lan=False),
-    "down --purge": lambda settings, engine, edge: serve.stop(settings, as_engine(engine), edge, purge=True),
+    "up": lambda settings, engine, console: ownership.claimed(settings, as_engine(engine), console) is not None,
+    "registry.tls": lambda settings, engine, console: instance.run_tls(settings, as_engine(engine), console),
+    "registry.basic": lambda settings, engine, console: instance.run_plain(
+        settings, as_engine(engine), console, lan=False
+    ),
+    "down --purge": lambda settings, engine, console: instance.stop(settings, as_engine(engine), console, purge=True),
 }
 
 
 def _refused(task: str, settings: Settings, engine: OnLoopback) -> RegistryError:
     """Insist that a task is refused and changes nothing, and return why."""
-    before = (dict(engine.volumes), list(engine.done), engine.running, snapshot(settings.root))
+    before = (dict(engine.volumes), list(engine.done), engine.container, snapshot(settings.root))
     with pytest.raises(RegistryError) as caught:
         ACTS[task](settings, engine, Recorder())
-    assert (engine.volumes, engine.done, engine.running, snapshot(settings.root)) == before
+    assert (engine.volumes, engine.done, engine.container, snapshot(settings.root)) == before
     return caught.value
 
 
@@ -83,19 +85,19 @@ def _refused(task: str, settings: Settings, engine: OnLoopback) -> RegistryError
 
 @pytest.mark.parametrize("task", ["registry.tls", "registry.basic"])
 def test_what_is_started_carries_the_id_of_the_installation_and_so_does_its_volume(
-    task: str, settings: Settings, engine: OnLoopback, edge: Recorder
+    task: str, settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
     engine.shows = engine.shows if task == "registry.tls" else None
-    assert ACTS[task](settings, engine, edge)
+    assert ACTS[task](settings, engine, console)
     id_ = installation.known(settings.folder).id
-    assert engine.running
-    assert (len(id_), engine.running.installation, engine.volumes) == (32, id_, {settings.volume: id_})
+    assert engine.container
+    assert (len(id_), engine.container.installation, engine.volumes) == (32, id_, {settings.volume: id_})
 
 
 def test_a_dry_run_shows_both_and_makes_neither_them_nor_an_id(settings: Settings, engine: OnLoopback) -> None:
-    edge, before = Recorder(dry=True), snapshot(settings.folder)
-    ownership.marked(specs.tls(settings, "registry:3"), settings, engines.Engine(None, edge), edge)
-    assert edge.typed == [f"docker volume create --label {installation.LABEL}=ID {settings.volume}"]
+    console, before = Recorder(dry=True), snapshot(settings.folder)
+    ownership.marked(specs.tls(settings, "registry:3"), settings, engines.Engine(None, console), console)
+    assert console.typed == [f"docker volume create --label {installation.LABEL}=ID {settings.volume}"]
     assert (snapshot(settings.folder), engine.volumes) == (before, {})
 
 
@@ -104,10 +106,10 @@ def test_a_dry_run_shows_both_and_makes_neither_them_nor_an_id(settings: Setting
 
 @pytest.mark.parametrize("task", ["up", "registry.tls", "down --purge"])
 def test_the_registry_of_an_older_version_is_adopted_with_its_volume(
-    task: str, settings: Settings, engine: OnLoopback, edge: Recorder
+    task: str, settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
-    engine.running, engine.volumes = OLD, {"trusted-registry": ""}
-    ACTS[task](settings, engine, edge)
+    engine.container, engine.volumes = OLD, {"trusted-registry": ""}
+    ACTS[task](settings, engine, console)
     noted = installation.known(settings.folder)
     assert noted.containers == ("old",)
     assert (noted.volumes, engine.volumes) == (
@@ -116,64 +118,64 @@ def test_the_registry_of_an_older_version_is_adopted_with_its_volume(
 
 
 def test_a_volume_that_two_registries_of_an_older_version_share_is_neither_s_until_one_lets_go(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
-    engine.running, engine.volumes = OLD, {"trusted-registry": ""}
+    engine.container, engine.volumes = OLD, {"trusted-registry": ""}
     engine.held = {"trusted-registry": ["my-registry"]}
     with pytest.raises(RegistryError, match="the container my-registry uses it") as caught:
-        ACTS["down --purge"](settings, engine, edge)
+        ACTS["down --purge"](settings, engine, console)
     assert (engine.done, engine.volumes) == ([], {"trusted-registry": ""})
     assert "or have my-registry use another one first" in caught.value.cure
     elsewhere = dataclasses.replace(settings, volume="second")
-    assert ACTS["registry.tls"](elsewhere, engine, edge)
+    assert ACTS["registry.tls"](elsewhere, engine, console)
     assert "second" in engine.volumes
-    engine.running, engine.held = OLD, {}
-    ownership.adopt_volume(settings, as_engine(engine), edge)
-    assert ownership.claimed(settings, as_engine(engine), edge)
+    engine.container, engine.held = OLD, {}
+    ownership.adopt_volume(settings, as_engine(engine), console)
+    assert ownership.claimed(settings, as_engine(engine), console)
 
 
 def test_the_basic_registry_of_an_older_version_is_adopted_too(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
-    engine.running = dataclasses.replace(OLD, role="plain")
+    engine.container = dataclasses.replace(OLD, role="plain")
     engine.volumes, engine.given = {"trusted-registry": ""}, [settings.folder / "registry-plain.yml"]
-    ACTS["registry.tls"](settings, engine, edge)
+    ACTS["registry.tls"](settings, engine, console)
     assert installation.known(settings.folder).volumes == ("trusted-registry",)
 
 
 def test_it_is_adopted_by_whichever_path_its_files_are_named(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
     link = settings.root / "link"
     link.symlink_to(settings.root)
-    engine.running, engine.volumes = OLD, {"trusted-registry": ""}
+    engine.container, engine.volumes = OLD, {"trusted-registry": ""}
     dotted = dataclasses.replace(settings, folder=settings.root / "x" / ".." / "certs")
     (settings.root / "x").mkdir()
     for given, asked in ((link / "certs" / "domain.crt", settings), (settings.folder / "domain.crt", dotted)):
         engine.given = [given]
-        assert ownership.claimed(asked, as_engine(engine), edge)
+        assert ownership.claimed(asked, as_engine(engine), console)
 
 
 def test_one_that_was_adopted_stays_so_though_the_checkout_moves(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
-    engine.running, engine.volumes = dataclasses.replace(OLD, state="exited"), {"trusted-registry": ""}
-    ownership.claimed(settings, as_engine(engine), edge)
+    engine.container, engine.volumes = dataclasses.replace(OLD, state="exited"), {"trusted-registry": ""}
+    ownership.claimed(settings, as_engine(engine), console)
     moved = _moved(settings)
-    assert ownership.claimed(moved, as_engine(engine), edge)
+    assert ownership.claimed(moved, as_engine(engine), console)
     engine.shows = moved.folder / "domain.crt"
-    assert ACTS["registry.tls"](moved, engine, edge)
+    assert ACTS["registry.tls"](moved, engine, console)
     assert (engine.done, engine.volumes) == (["remove", "start"], {"trusted-registry": ""})
 
 
 def test_one_of_a_checkout_that_moved_before_is_known_by_the_certificate_that_it_shows(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
     with loopback.registry(settings.folder / "domain.crt") as port:
-        engine.running = dataclasses.replace(OLD, listen=loopback.HOST, port=port)
+        engine.container = dataclasses.replace(OLD, listen=loopback.HOST, port=port)
         engine.volumes, engine.given = {"trusted-registry": ""}, [settings.folder / "domain.crt"]
         moved = _moved(settings)
-        assert ownership.claimed(moved, as_engine(engine), edge)
+        assert ownership.claimed(moved, as_engine(engine), console)
         error = _refused("up", _fresh(settings), engine)
         assert "where nothing is now" in error.message
         assert "move it back there" in error.cure
@@ -181,38 +183,38 @@ def test_one_of_a_checkout_that_moved_before_is_known_by_the_certificate_that_it
 
 
 def test_one_that_shows_nothing_and_whose_files_are_gone_is_nobody_s(settings: Settings, engine: OnLoopback) -> None:
-    engine.running, engine.given = dataclasses.replace(OLD, state="exited"), [settings.root / "gone" / "domain.crt"]
+    engine.container, engine.given = dataclasses.replace(OLD, state="exited"), [settings.root / "gone" / "domain.crt"]
     for task in ACTS:
         assert "where nothing is now" in _refused(task, settings, engine).message
 
 
 def test_what_an_installation_made_stays_its_own_through_a_move_and_for_a_copy_and_is_no_fresh_clone_s(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
-    ACTS["registry.tls"](settings, engine, edge)
-    assert engine.running
-    assert ownership.claimed(_copied(settings), as_engine(engine), edge)
+    ACTS["registry.tls"](settings, engine, console)
+    assert engine.container
+    assert ownership.claimed(_copied(settings), as_engine(engine), console)
     assert "another checkout's" in _refused("up", _fresh(settings), engine).message
     moved = _moved(settings)
-    engine.running = dataclasses.replace(engine.running, state="exited")
-    assert ownership.claimed(moved, as_engine(engine), edge)
+    engine.container = dataclasses.replace(engine.container, state="exited")
+    assert ownership.claimed(moved, as_engine(engine), console)
 
 
 def test_an_id_that_was_lost_is_the_one_that_the_container_carries(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
-    ACTS["registry.tls"](settings, engine, edge)
+    ACTS["registry.tls"](settings, engine, console)
     made = installation.known(settings.folder).id
     (settings.folder / installation.FILE).unlink()
-    assert ownership.claimed(settings, as_engine(engine), edge)
+    assert ownership.claimed(settings, as_engine(engine), console)
     assert installation.known(settings.folder).id == made
 
 
 def test_a_container_of_another_id_is_another_s_though_its_files_lie_here(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
-    installation.ensure(settings.folder, edge)
-    engine.running = container(installation=ANOTHER)
+    installation.ensure(settings.folder, console)
+    engine.container = container(installation=ANOTHER)
     for task in ACTS:
         assert "another checkout's" in _refused(task, settings, engine).message
 
@@ -220,18 +222,18 @@ def test_a_container_of_another_id_is_another_s_though_its_files_lie_here(
 def test_a_container_without_files_of_this_machine_is_nobody_s_whatever_its_label_says(
     settings: Settings, engine: OnLoopback
 ) -> None:
-    engine.running, engine.given = dataclasses.replace(OLD, state="exited"), []
-    assert not ownership.is_own(engine.running, settings, as_engine(engine))
+    engine.container, engine.given = dataclasses.replace(OLD, state="exited"), []
+    assert not ownership.is_own(engine.container, settings, as_engine(engine))
 
 
 def test_a_renewal_leaves_another_s_registry_alone(
     settings: Settings, engine: OnLoopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "connect", lambda _edge: engine)
-    engine.running, edge = container(installation=ANOTHER), Recorder()
-    installation.ensure(settings.folder, edge)
-    assert serve.refresh(settings, edge) is False
-    assert (engine.done, ["another checkout's" in line for line in edge.warned]) == ([], [True])
+    monkeypatch.setattr(engines, "connect", lambda _console: engine)
+    engine.container, console = container(installation=ANOTHER), Recorder()
+    installation.ensure(settings.folder, console)
+    assert instance.restart(settings, console) is False
+    assert (engine.done, ["another checkout's" in line for line in console.warned]) == ([], [True])
 
 
 # Volumes
@@ -251,44 +253,44 @@ def test_a_volume_of_somebody_else_s_is_named_and_neither_used_nor_deleted(
 
 @pytest.mark.parametrize("task", ACTS)
 def test_it_is_refused_beside_a_registry_of_one_s_own_which_goes_on(
-    task: str, settings: Settings, engine: OnLoopback, edge: Recorder
+    task: str, settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
-    ACTS["registry.tls"](settings, engine, edge)
+    ACTS["registry.tls"](settings, engine, console)
     engine.volumes["otherdata"] = ""
     _refused(task, dataclasses.replace(settings, volume="otherdata"), engine)
 
 
 def test_a_volume_that_a_container_has_is_named_with_it_and_cannot_be_adopted(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
     engine.volumes, engine.held = {"trusted-registry": ""}, {"trusted-registry": ["first"]}
     error = _refused("up", settings, engine)
     assert ("the container first uses it" in error.message, "--adopt" in error.cure) == (True, False)
     with pytest.raises(RegistryError, match="the container first uses it"):
-        ownership.adopt_volume(settings, as_engine(engine), edge)
+        ownership.adopt_volume(settings, as_engine(engine), console)
     assert installation.known(settings.folder).volumes == ()
 
 
 def test_a_volume_is_adopted_where_a_person_says_so_and_not_one_of_another_installation(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
     engine.volumes = {"trusted-registry": ""}
     ownership.adopt_volume(settings, as_engine(engine), Recorder(dry=True))
     _refused("up", settings, engine)
-    ownership.adopt_volume(settings, as_engine(engine), edge)
-    serve.check_port(settings, as_engine(engine), edge)
+    ownership.adopt_volume(settings, as_engine(engine), console)
+    instance.check_port(settings, as_engine(engine), console)
     engine.volumes["theirs"] = ANOTHER
     with pytest.raises(RegistryError, match="did not make it"):
-        ownership.adopt_volume(dataclasses.replace(settings, volume="theirs"), as_engine(engine), edge)
+        ownership.adopt_volume(dataclasses.replace(settings, volume="theirs"), as_engine(engine), console)
 
 
 def test_no_volume_is_adopted_beside_a_container_of_somebody_else_s(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
-    engine.volumes, engine.running = {"trusted-registry": ""}, container(role=None, volume="trusted-registry")
+    engine.volumes, engine.container = {"trusted-registry": ""}, container(role=None, volume="trusted-registry")
     before = snapshot(settings.root)
     with pytest.raises(RegistryError, match="this project did not make it"):
-        ownership.adopt_volume(settings, as_engine(engine), edge)
+        ownership.adopt_volume(settings, as_engine(engine), console)
     assert snapshot(settings.root) == before
 
 
@@ -302,23 +304,23 @@ def test_an_adopted_volume_that_another_installation_made_anew_is_that_one_s(
 
 
 def test_an_adopted_volume_that_is_gone_is_adopted_no_more(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
     installation.adopt(settings.folder, volume="trusted-registry")
-    ACTS["registry.tls"](settings, engine, edge)
+    ACTS["registry.tls"](settings, engine, console)
     assert installation.known(settings.folder).volumes == ()
     assert engine.volumes == {"trusted-registry": installation.known(settings.folder).id}
 
 
 def test_a_volume_that_another_makes_in_between_is_not_used(
-    settings: Settings, engine: OnLoopback, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, engine: OnLoopback, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def overtaken(name: str, _id: str) -> None:
         engine.volumes[name] = ANOTHER
 
     monkeypatch.setattr(engine, "make_volume", overtaken)
     with pytest.raises(RegistryError, match="did not make it"):
-        ACTS["registry.tls"](settings, engine, edge)
+        ACTS["registry.tls"](settings, engine, console)
     assert engine.done == []
 
 
@@ -327,15 +329,15 @@ def test_a_volume_that_another_makes_in_between_is_not_used(
 
 @pytest.mark.process
 def test_status_and_doctor_take_another_s_registry_for_another_s(
-    settings: Settings, engine: OnLoopback, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, engine: OnLoopback, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ACTS["registry.tls"](settings, engine, edge)
-    assert summary._registry(settings, as_engine(engine)).role == "tls"
-    engine.running = dataclasses.replace(container(), installation=ANOTHER)
-    found = summary._registry(settings, as_engine(engine))
+    ACTS["registry.tls"](settings, engine, console)
+    assert status._registry(settings, as_engine(engine)).role == "tls"
+    engine.container = dataclasses.replace(container(), installation=ANOTHER)
+    found = status._registry(settings, as_engine(engine))
     assert (found.role, found.health) == ("another checkout's", "not this checkout's")
-    monkeypatch.setattr(trusts, "add", lambda facts, *_: facts)
-    facts = look.local(settings, as_engine(engine), None)
+    monkeypatch.setattr(store_states, "gather", lambda facts, *_: facts)
+    facts = gather.local(settings, as_engine(engine), None)
     assert facts.container
     assert not facts.container.ours
 
@@ -344,9 +346,9 @@ def test_status_and_doctor_take_another_s_registry_for_another_s(
 
 
 def test_the_cure_beside_another_s_registry_names_all_that_a_second_one_takes(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
-    ACTS["registry.tls"](settings, engine, edge)
+    ACTS["registry.tls"](settings, engine, console)
     fresh, port = _fresh(settings), settings.port + 1
     names = "INVOKE_REGISTRY_CONTAINER=my-registry INVOKE_REGISTRY_VOLUME=my-registry"
     assert _refused("up", fresh, engine).cure.startswith(f"Use another name: {names} ./inv up --port {port}")
@@ -357,12 +359,12 @@ def test_the_cure_beside_another_s_registry_names_all_that_a_second_one_takes(
         f"Use another name: {names.replace('my-registry', 'my-registry-2')} ./inv up --port {port + 1}"
     )
     second = dataclasses.replace(fresh, container="my-registry-2", volume="my-registry-2")
-    assert ownership.claimed(second, as_engine(engine), edge) is None
+    assert ownership.claimed(second, as_engine(engine), console) is None
 
 
 def test_the_cure_for_a_taken_port_keeps_the_names(settings: Settings, engine: OnLoopback) -> None:
     second = dataclasses.replace(settings, container="second", volume="second", plain_port=5000)
-    cure = ports.held(settings.port, second, as_engine(engine)).cure
+    cure = ports.taken_error(settings.port, second, as_engine(engine)).cure
     assert f"INVOKE_REGISTRY_CONTAINER=second INVOKE_REGISTRY_VOLUME=second ./inv up --port {settings.port + 1}" in cure
 
 

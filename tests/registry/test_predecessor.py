@@ -12,7 +12,7 @@ from tests.recorder import Recorder
 from tests.registry.engines import OnLoopback, as_engine, container
 from tests.registry.logins import ADA
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import images, predecessor, probe, serve, users
+from trusted_registry.registry import images, instance, predecessor, probe, users
 from trusted_registry.registry import spec as specs
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def engine(settings: Settings) -> Iterator[OnLoopback]:
     """An engine whose registry runs, from an older image, and has proved itself."""
     made = OnLoopback(settings.folder / "domain.crt", users=settings.folder)
     made.images.add(OLD)
-    serve.tls(dataclasses.replace(settings, image=OLD), as_engine(made), Recorder())
+    instance.run_tls(dataclasses.replace(settings, image=OLD), as_engine(made), Recorder())
     made.done.clear()
     yield made
     made.close()
@@ -67,80 +67,80 @@ FAULTS = [_another_authority_s, _no_registry, _cannot_start, _dies]
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_where_the_new_one_fails_the_old_one_runs_again_and_is_said_to(
-    fault: Callable[[OnLoopback, Settings], None], settings: Settings, engine: OnLoopback, edge: Recorder
+    fault: Callable[[OnLoopback, Settings], None], settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
     fault(engine, settings)
     with pytest.raises(RegistryError, match=predecessor.AGAIN):
-        serve.tls(settings, as_engine(engine), edge)
-    assert engine.running
-    assert (engine.running.image, engine.aside, _answers(settings)) == (OLD, None, 200)
+        instance.run_tls(settings, as_engine(engine), console)
+    assert engine.container
+    assert (engine.container.image, engine.aside, _answers(settings)) == (OLD, None, 200)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_same_for_another_port(
-    fault: Callable[[OnLoopback, Settings], None], settings: Settings, engine: OnLoopback, edge: Recorder
+    fault: Callable[[OnLoopback, Settings], None], settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
     fault(engine, settings)
     with loopback.silence() as other, pytest.raises(RegistryError, match=predecessor.AGAIN):
-        serve.tls(dataclasses.replace(settings, port=other), as_engine(engine), edge)
+        instance.run_tls(dataclasses.replace(settings, port=other), as_engine(engine), console)
     assert _answers(settings) == 200
 
 
-def test_an_interrupted_run_puts_the_old_one_back(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
+def test_an_interrupted_run_puts_the_old_one_back(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
     _interrupted(engine, settings)
     with pytest.raises(KeyboardInterrupt):
-        serve.tls(settings, as_engine(engine), edge)
-    assert (edge.warned[-1], _answers(settings)) == (predecessor.AGAIN, 200)
+        instance.run_tls(settings, as_engine(engine), console)
+    assert (console.warned[-1], _answers(settings)) == (predecessor.AGAIN, 200)
 
 
 def test_a_new_one_that_proves_itself_takes_the_old_one_s_place(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
-    assert serve.tls(settings, as_engine(engine), edge)
-    assert engine.running
-    assert (engine.running.image, engine.done) == (settings.image, ["aside", "start", "remove before"])
+    assert instance.run_tls(settings, as_engine(engine), console)
+    assert engine.container
+    assert (engine.container.image, engine.done) == (settings.image, ["aside", "start", "remove before"])
 
 
 def test_an_image_that_cannot_be_had_costs_nothing(
-    settings: Settings, engine: OnLoopback, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, engine: OnLoopback, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none(*_: object) -> str:
         raise RegistryError("Pulling bad:2 failed: no such host", cure="")
 
     monkeypatch.setattr(images, "ensure", none)
     with pytest.raises(RegistryError, match="no such host"):
-        serve.tls(dataclasses.replace(settings, image="bad:2"), as_engine(engine), edge)
+        instance.run_tls(dataclasses.replace(settings, image="bad:2"), as_engine(engine), console)
     assert (engine.done, _answers(settings)) == ([], 200)
 
 
 def test_the_files_that_the_old_one_reads_are_put_back_with_it(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
     before = (settings.folder / "registry.yml").read_bytes()
-    users.put(settings.folder, ADA)
+    users.save(settings.folder, ADA)
     _cannot_start(engine, settings)
     with pytest.raises(RegistryError):
-        serve.tls(settings, as_engine(engine), edge)
+        instance.run_tls(settings, as_engine(engine), console)
     assert (settings.folder / "registry.yml").read_bytes() == before
 
 
 def test_an_old_one_that_asks_nobody_though_there_are_users_now_is_not_put_back(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
-    users.put(settings.folder, ADA)
+    users.save(settings.folder, ADA)
     _cannot_start(engine, settings)
     with pytest.raises(RegistryError, match="no such file"):
-        serve.tls(settings, as_engine(engine), edge)
-    assert (engine.running, engine.aside) == (None, None)
-    assert "lets everybody in" in edge.warned[-1]
+        instance.run_tls(settings, as_engine(engine), console)
+    assert (engine.container, engine.aside) == (None, None)
+    assert "lets everybody in" in console.warned[-1]
 
 
-def test_the_plain_registry_runs_again_where_the_one_with_tls_fails(settings: Settings, edge: Recorder) -> None:
+def test_the_plain_registry_runs_again_where_the_one_with_tls_fails(settings: Settings, console: Recorder) -> None:
     engine = OnLoopback()
-    serve.plain(settings, as_engine(engine), edge, lan=False)
+    instance.run_plain(settings, as_engine(engine), console, lan=False)
     _cannot_start(engine, settings)
     with pytest.raises(RegistryError, match=predecessor.AGAIN):
-        serve.tls(settings, as_engine(engine), edge)
+        instance.run_tls(settings, as_engine(engine), console)
     assert probe.speaks_plain(probe.Endpoint(loopback.HOST, settings.plain_port))
     engine.close()
 
@@ -162,12 +162,12 @@ KILLED = [_killed_before_the_new_one_was_made, _killed_before_the_new_one_was_pr
 
 @pytest.mark.parametrize("killed", KILLED)
 def test_the_next_run_proves_the_new_one_and_clears_the_old_one_away(
-    killed: Callable[[OnLoopback, Spec], None], settings: Settings, engine: OnLoopback, edge: Recorder
+    killed: Callable[[OnLoopback, Spec], None], settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
     killed(engine, specs.tls(settings, settings.image, engine.starts))
-    serve.tls(settings, as_engine(engine), edge)
-    assert engine.running
-    assert (engine.running.image, engine.aside, _answers(settings)) == (settings.image, None, 200)
+    instance.run_tls(settings, as_engine(engine), console)
+    assert engine.container
+    assert (engine.container.image, engine.aside, _answers(settings)) == (settings.image, None, 200)
 
 
 @pytest.mark.parametrize("killed", KILLED)
@@ -177,45 +177,45 @@ def test_the_next_run_has_the_old_one_run_again_where_the_new_one_fails(
     fault: Callable[[OnLoopback, Settings], None],
     settings: Settings,
     engine: OnLoopback,
-    edge: Recorder,
+    console: Recorder,
 ) -> None:
     killed(engine, specs.tls(settings, settings.image, engine.starts))
     fault(engine, settings)
     changed = dataclasses.replace(settings, image="other:3")
     engine.images.add("other:3")
     with pytest.raises(RegistryError, match=predecessor.AGAIN):
-        serve.tls(changed, as_engine(engine), edge)
-    assert engine.running
-    assert (engine.running.image, engine.aside, _answers(settings)) == (OLD, None, 200)
+        instance.run_tls(changed, as_engine(engine), console)
+    assert engine.container
+    assert (engine.container.image, engine.aside, _answers(settings)) == (OLD, None, 200)
 
 
 def test_stopping_takes_away_what_a_killed_run_set_aside(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
     engine.set_aside("registry", "registry-before")
-    assert serve.stop(settings, as_engine(engine), edge, purge=False)
-    assert (engine.running, engine.aside) == (None, None)
+    assert instance.stop(settings, as_engine(engine), console, purge=False)
+    assert (engine.container, engine.aside) == (None, None)
 
 
 def test_plain_http_does_not_take_the_place_of_a_tls_registry_that_a_killed_run_set_aside(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
     engine.set_aside("registry", "registry-before")
     with pytest.raises(RegistryError, match="a step back"):
-        serve.plain(settings, as_engine(engine), edge, lan=False)
+        instance.run_plain(settings, as_engine(engine), console, lan=False)
     assert _answers(settings) == 200
 
 
 def test_somebody_else_s_container_of_that_name_is_named_and_nothing_is_touched(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
     engine.aside = container(role=None, digest=None, image="nginx")
     with pytest.raises(RegistryError, match=r"registry-before exists .*did not make it"):
-        serve.tls(settings, as_engine(engine), edge)
+        instance.run_tls(settings, as_engine(engine), console)
     assert (engine.done, _answers(settings)) == ([], 200)
 
 
 def test_a_dry_run_shows_the_way_and_touches_nothing(settings: Settings, engine: OnLoopback) -> None:
     folder: dict[Path, bytes] = {path: path.read_bytes() for path in settings.folder.iterdir() if path.is_file()}
-    serve.tls(settings, as_engine(engine), Recorder(dry=True))
+    instance.run_tls(settings, as_engine(engine), Recorder(dry=True))
     assert {path: path.read_bytes() for path in folder} == folder

@@ -129,15 +129,15 @@ def test_an_endpoint_is_written_as_people_write_it(host: str, said: str) -> None
 # Waiting
 
 
-def _answers(*outcomes: int | Exception) -> Callable[[], int]:
+def _answers(*results: int | Exception) -> Callable[[], int]:
     """Answer with each outcome in turn, and with the last one from then on."""
-    left = list(outcomes)
+    left = list(results)
 
     def ask() -> int:
-        outcome = left.pop(0) if len(left) > 1 else left[0]
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+        result = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     return ask
 
@@ -178,7 +178,7 @@ def test_waiting_ends_at_once_when_the_registry_has_died() -> None:
         probe.await_answer(_answers(ConnectionRefusedError()), lambda: False)
 
 
-@pytest.mark.parametrize(("outcome", "said"), [(ConnectionRefusedError("refused"), "refused"), (503, "status 503")])
-def test_waiting_for_too_long_ends_with_the_last_answer(outcome: int | Exception, said: str) -> None:
+@pytest.mark.parametrize(("result", "said"), [(ConnectionRefusedError("refused"), "refused"), (503, "status 503")])
+def test_waiting_for_too_long_ends_with_the_last_answer(result: int | Exception, said: str) -> None:
     with pytest.raises(RegistryError, match=f"did not answer within 0 seconds .{said}"):
-        probe.await_answer(_answers(outcome), lambda: True, patience=0.05)
+        probe.await_answer(_answers(result), lambda: True, patience=0.05)

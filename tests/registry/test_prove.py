@@ -59,69 +59,71 @@ class _Courier:
     def untag(self, reference: str) -> None:
         self.done.append(("untag", reference))
 
-    def ask(self, reference: str) -> None:
+    def try_pull(self, reference: str) -> None:
         self.done.append(("ask", reference))
         if self._refusal:
             raise RegistryError(self._refusal, cure="")
 
 
-def _prove(courier: _Courier, edge: Recorder, image: str = "") -> Proof | None:
+def _prove(courier: _Courier, console: Recorder, image: str = "") -> Proof | None:
     engine = as_engine(courier)
-    return prove.prove(prove.pack("192.168.0.12", engine, image=image), engine, edge)
+    return prove.prove(prove.pack("192.168.0.12", engine, image=image), engine, console)
 
 
-def test_what_comes_back_the_same_is_a_proof(edge: Recorder) -> None:
-    proof = _prove(_Courier(), edge)
+def test_what_comes_back_the_same_is_a_proof(console: Recorder) -> None:
+    proof = _prove(_Courier(), console)
     assert proof
     assert (proof.registry, proof.digest) == ("192.168.0.12", SENT)
 
 
-def test_the_image_is_removed_between_push_and_pull_and_afterwards(edge: Recorder) -> None:
+def test_the_image_is_removed_between_push_and_pull_and_afterwards(console: Recorder) -> None:
     courier = _Courier()
-    _prove(courier, edge)
+    _prove(courier, console)
     assert [what for what, _ in courier.done] == ["import", "push", "untag", "pull", "untag"]
 
 
-def test_every_step_names_the_same_image_in_a_repository_of_its_own(edge: Recorder) -> None:
+def test_every_step_names_the_same_image_in_a_repository_of_its_own(console: Recorder) -> None:
     courier = _Courier()
-    _prove(courier, edge)
+    _prove(courier, console)
     (reference,) = {reference for _, reference in courier.done}
     assert reference.startswith("192.168.0.12/trusted-registry-proof:")
 
 
 @pytest.mark.parametrize(("pushed", "pulled"), [(SENT, OTHER), (SENT, None), (None, SENT), (None, None)])
-def test_what_does_not_come_back_the_same_is_no_proof(pushed: str | None, pulled: str | None, edge: Recorder) -> None:
+def test_what_does_not_come_back_the_same_is_no_proof(
+    pushed: str | None, pulled: str | None, console: Recorder
+) -> None:
     with pytest.raises(RegistryError, match="is not what was pushed"):
-        _prove(_Courier(pushed=pushed, pulled=pulled), edge)
+        _prove(_Courier(pushed=pushed, pulled=pulled), console)
 
 
-def test_a_push_that_fails_leaves_no_image_behind(edge: Recorder) -> None:
+def test_a_push_that_fails_leaves_no_image_behind(console: Recorder) -> None:
     courier = _Courier(refusal="x509: unknown authority")
     with pytest.raises(RegistryError, match="x509"):
-        _prove(courier, edge)
+        _prove(courier, console)
     assert courier.done[-1][0] == "untag"
 
 
-def test_two_proofs_never_send_the_same_image(edge: Recorder) -> None:
+def test_two_proofs_never_send_the_same_image(console: Recorder) -> None:
     couriers = [_Courier(), _Courier()]
     for courier in couriers:
-        _prove(courier, edge)
+        _prove(courier, console)
     assert couriers[0].made != couriers[1].made
 
 
-def test_the_image_is_a_tar_of_one_file(edge: Recorder) -> None:
+def test_the_image_is_a_tar_of_one_file(console: Recorder) -> None:
     courier = _Courier()
-    _prove(courier, edge)
+    _prove(courier, console)
     with tarfile.open(fileobj=io.BytesIO(courier.made[0])) as tar:
         assert [(member.name, member.size) for member in tar] == [("proof", 64)]
 
 
 @pytest.mark.parametrize(("image", "first"), [("here:1", "tag here:1"), ("far:1", "pull")])
 def test_an_image_that_was_asked_for_is_sent_and_pulled_first_where_it_is_not_here(
-    image: str, first: str, edge: Recorder
+    image: str, first: str, console: Recorder
 ) -> None:
     courier = _Courier()
-    _prove(courier, edge, image)
+    _prove(courier, console, image)
     assert (courier.done[0][0], ("import" in dict(courier.done))) == (first, False)
 
 

@@ -24,7 +24,7 @@ def spec(request: pytest.FixtureRequest, make_settings: MakeSettings) -> Spec:
     """Each container that there can be."""
     listen = {"tls on one address": "192.168.0.12", "tls on IPv6": "fd00::12"}.get(request.param, "")
     settings = make_settings(listen=listen)
-    own = specs.OFFICIAL if request.param.endswith(("shell", "LAN")) else ()
+    own = specs.OFFICIAL_ENTRYPOINT if request.param.endswith(("shell", "LAN")) else ()
     if request.param.startswith("tls"):
         return specs.tls(settings, "registry:3", own)
     return specs.plain(settings, "registry:3", own, lan=request.param.endswith("LAN"))
@@ -110,23 +110,26 @@ def test_an_image_with_a_shell_mends_its_store_and_then_becomes_what_it_would_ha
     spec = specs.tls(settings, "registry:3", ("/entrypoint.sh",))
     assert specs.arguments(spec)["entrypoint"] == ["/bin/sh"]
     assert spec.command == ("/config/start.sh", "/entrypoint.sh", "serve", "/config/registry.yml")
-    assert spec.written == {settings.folder / "registry.yml": spec.config, settings.folder / "start.sh": spec.start}
+    assert spec.config_files == {
+        settings.folder / "registry.yml": spec.config,
+        settings.folder / "start.sh": spec.start_script,
+    }
 
 
 def test_an_image_without_a_shell_starts_what_it_starts(make_settings: MakeSettings) -> None:
     settings = make_settings()
     spec = specs.tls(settings, "registry:3")
     assert (specs.arguments(spec)["entrypoint"], spec.command) == (None, ("serve", "/config/registry.yml"))
-    assert spec.written == {settings.folder / "registry.yml": spec.config}
+    assert spec.config_files == {settings.folder / "registry.yml": spec.config}
 
 
 def test_what_runs_before_the_registry_is_the_golden_file(make_settings: MakeSettings) -> None:
-    spec = specs.plain(make_settings(), "registry:3", specs.OFFICIAL, lan=False)
-    assert spec.start == (ROOT / "tests/golden/start.sh").read_text()
+    spec = specs.plain(make_settings(), "registry:3", specs.OFFICIAL_ENTRYPOINT, lan=False)
+    assert spec.start_script == (ROOT / "tests/golden/start.sh").read_text()
 
 
 def test_the_registry_gives_requests_up_before_the_engine_gives_up_the_registry(make_settings: MakeSettings) -> None:
-    assert f"draintimeout: {specs.PATIENCE - 2}s" in specs.tls(make_settings(), "registry:3").config
+    assert f"draintimeout: {specs.STOP_SECONDS - 2}s" in specs.tls(make_settings(), "registry:3").config
 
 
 def test_the_container_comes_back_after_a_crash_and_a_restart_of_the_engine(spec: Spec) -> None:
@@ -186,7 +189,7 @@ CHANGES: dict[str, object] = {
     "mounts": (Mount(Path("/a"), "/c"),),
     "capabilities": ("DAC_OVERRIDE",),
     "config": "version: 0.2\n",
-    "start": "exec",
+    "start_script": "exec",
     "environment": (),
     "memory": "1g",
     "pids": 100,

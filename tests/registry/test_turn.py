@@ -13,13 +13,11 @@ from tests.registry.engines import OnLoopback, as_engine, container
 from tests.registry.logins import ADA, BOB
 from trusted_registry import files
 from trusted_registry.certificate import issue
-from trusted_registry.chapters import cert, whole
-from trusted_registry.chapters import registry as chapter_of_the_registry
-from trusted_registry.chapters import users as chapter
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
-from trusted_registry.registry import predecessor, probe, serve, turn, users
-from trusted_registry.trust.local import takeback
+from trusted_registry.registry import instance, predecessor, probe, turn, users
+from trusted_registry.tasks import cert, lifecycle, registry, registry_users
+from trusted_registry.trust.local import uninstall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,7 +48,7 @@ class Busy(Recorder):
 def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnLoopback]:
     """An engine on which nothing runs yet."""
     made = OnLoopback(settings.folder / "domain.crt", users=settings.folder)
-    monkeypatch.setattr(engines, "perhaps", lambda *_, **__: made)
+    monkeypatch.setattr(engines, "connect_if_available", lambda *_, **__: made)
     monkeypatch.setattr(engines, "connect", lambda *_, **__: made)
     yield made
     made.close()
@@ -62,12 +60,12 @@ def _anonymous(settings: Settings) -> int:
 
 
 def _up(settings: Settings, engine: OnLoopback) -> None:
-    chapter_of_the_registry.alone(settings, as_engine(engine), Recorder())
+    registry.alone(settings, as_engine(engine), Recorder())
 
 
 @pytest.fixture(autouse=True)
 def _own_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "check_address", lambda *_: None)
+    monkeypatch.setattr(instance, "check_address", lambda *_: None)
 
 
 # The password
@@ -76,33 +74,33 @@ def _own_address(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_registry_that_is_started_while_the_password_is_typed_asks_for_it_from_then_on(
     settings: Settings, engine: OnLoopback
 ) -> None:
-    edge = Busy(lambda: _up(settings, engine), secret=ADA.password)
-    chapter.add(settings, edge, name="ada")
-    assert (_anonymous(settings), "started anew" in " ".join(edge.said)) == (401, True)
+    console = Busy(lambda: _up(settings, engine), secret=ADA.password)
+    registry_users.add(settings, console, name="ada")
+    assert (_anonymous(settings), "started anew" in " ".join(console.said)) == (401, True)
 
 
 def test_a_registry_that_is_stopped_while_the_password_is_typed_is_told_of(
     settings: Settings, engine: OnLoopback
 ) -> None:
     _up(settings, engine)
-    edge = Busy(lambda: engine.remove("registry"), secret=ADA.password)
-    chapter.add(settings, edge, name="ada")
-    assert "next start" in edge.said[-1]
+    console = Busy(lambda: engine.remove("registry"), secret=ADA.password)
+    registry_users.add(settings, console, name="ada")
+    assert "next start" in console.said[-1]
 
 
 def test_a_plain_registry_that_is_started_while_the_password_is_typed_gets_none(
     settings: Settings, engine: OnLoopback
 ) -> None:
-    edge = Busy(lambda: setattr(engine, "running", container(role="plain")), secret=ADA.password)
+    console = Busy(lambda: setattr(engine, "container", container(role="plain")), secret=ADA.password)
     with pytest.raises(RegistryError, match="plain HTTP"):
-        chapter.add(settings, edge, name="ada")
-    assert not users.wanted(settings.folder)
+        registry_users.add(settings, console, name="ada")
+    assert not users.is_login_required(settings.folder)
 
 
 def test_nothing_starts_between_the_first_user_and_the_registry_that_asks_for_it(
     settings: Settings, engine: OnLoopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, refused = users.put, []
+    real, refused = users.save, []
 
     def put(*arguments: object) -> bool:
         with (
@@ -113,8 +111,8 @@ def test_nothing_starts_between_the_first_user_and_the_registry_that_asks_for_it
         refused.append(True)
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(users, "put", put)
-    chapter.add(settings, Recorder(secret=ADA.password), name="ada")
+    monkeypatch.setattr(users, "save", put)
+    registry_users.add(settings, Recorder(secret=ADA.password), name="ada")
     assert refused == [True]
     assert engine.done == []
 
@@ -123,33 +121,33 @@ def test_a_user_who_became_the_last_one_while_the_question_stood_is_asked_about_
     settings: Settings, engine: OnLoopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for login in (ADA, BOB):
-        users.put(settings.folder, login)
+        users.save(settings.folder, login)
     _up(settings, engine)
 
-    def after_another_went(_edge: object) -> OnLoopback:
+    def after_another_went(_console: object) -> OnLoopback:
         users.remove(settings.folder, "bob")
         return engine
 
-    monkeypatch.setattr(engines, "perhaps", after_another_went)
+    monkeypatch.setattr(engines, "connect_if_available", after_another_went)
     with pytest.raises(RegistryError, match="the last user by now"):
-        chapter.remove(settings, Recorder(), name="ada")
-    assert (list(users.known(settings.folder)), _anonymous(settings)) == (["ada"], 401)
+        registry_users.remove(settings, Recorder(), name="ada")
+    assert (list(users.read(settings.folder)), _anonymous(settings)) == (["ada"], 401)
 
 
 def test_a_user_who_came_while_the_last_one_was_asked_about_keeps_the_registry_closed(
     settings: Settings, engine: OnLoopback
 ) -> None:
-    users.put(settings.folder, ADA)
+    users.save(settings.folder, ADA)
     _up(settings, engine)
-    chapter.remove(settings, Busy(lambda: users.put(settings.folder, BOB)), name="ada")
-    assert (list(users.known(settings.folder)), _anonymous(settings)) == (["bob"], 401)
+    registry_users.remove(settings, Busy(lambda: users.save(settings.folder, BOB)), name="ada")
+    assert (list(users.read(settings.folder)), _anonymous(settings)) == (["bob"], 401)
 
 
 def test_the_last_user_is_removed_from_a_registry_that_was_started_while_the_question_stood(
     settings: Settings, engine: OnLoopback
 ) -> None:
-    users.put(settings.folder, ADA)
-    chapter.remove(settings, Busy(lambda: _up(settings, engine)), name="ada")
+    users.save(settings.folder, ADA)
+    registry_users.remove(settings, Busy(lambda: _up(settings, engine)), name="ada")
     assert _anonymous(settings) == 200
 
 
@@ -158,30 +156,30 @@ def test_the_last_user_is_removed_from_a_registry_that_was_started_while_the_que
 
 def _open_though_there_are_users(settings: Settings, engine: OnLoopback) -> None:
     _up(settings, engine)
-    users.put(settings.folder, ADA)
+    users.save(settings.folder, ADA)
 
 
 def test_a_renewal_closes_a_registry_that_was_started_before_there_were_users(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
     _open_though_there_are_users(settings, engine)
-    cert.renew(settings, edge, if_expiring="")
-    assert (_anonymous(settings), "ignores" in " ".join(edge.warned)) == (401, False)
+    cert.renew(settings, console, if_expiring="")
+    assert (_anonymous(settings), "ignores" in " ".join(console.warned)) == (401, False)
 
 
 @pytest.mark.parametrize("if_expiring", ["", "1"])
 def test_a_renewal_stops_a_registry_whose_image_asks_nobody(
-    settings: Settings, engine: OnLoopback, edge: Recorder, if_expiring: str
+    settings: Settings, engine: OnLoopback, console: Recorder, if_expiring: str
 ) -> None:
     _open_though_there_are_users(settings, engine)
     engine.users = None
     with pytest.raises(RegistryError, match=r"lets everybody in.*stopped again"):
-        cert.renew(settings, edge, if_expiring=if_expiring)
-    assert (engine.running, engine.aside) == (None, None)
+        cert.renew(settings, console, if_expiring=if_expiring)
+    assert (engine.container, engine.aside) == (None, None)
 
 
 def test_a_renewal_beside_a_registry_that_goes_away_says_so(
-    settings: Settings, engine: OnLoopback, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, engine: OnLoopback, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _up(settings, engine)
     real = probe.await_answer
@@ -192,7 +190,7 @@ def test_a_renewal_beside_a_registry_that_goes_away_says_so(
 
     monkeypatch.setattr(probe, "await_answer", gone_after)
     with pytest.raises(RegistryError, match="does not come back with the certificate"):
-        cert.renew(settings, edge, if_expiring="")
+        cert.renew(settings, console, if_expiring="")
 
 
 # Runs beside each other
@@ -203,12 +201,12 @@ def _nothing_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*_: object, **__: object) -> list[Entry]:
         return []
 
-    monkeypatch.setattr(takeback, "remove", none)
+    monkeypatch.setattr(uninstall, "remove", none)
 
 
 @pytest.mark.usefixtures("_nothing_trusted")
 def test_a_purge_waits_for_the_run_that_is_at_work_and_leaves_nothing(
-    settings: Settings, engine: OnLoopback, edge: Recorder
+    settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
@@ -216,10 +214,10 @@ def test_a_purge_waits_for_the_run_that_is_at_work_and_leaves_nothing(
         with turn.taken(settings, Recorder()):
             begun.set()
             go_on.wait(20)
-            serve.tls(settings, as_engine(engine), Recorder())
+            instance.run_tls(settings, as_engine(engine), Recorder())
 
     first = threading.Thread(target=at_work)
-    second = threading.Thread(target=lambda: whole.down(settings, edge, purge=True))
+    second = threading.Thread(target=lambda: lifecycle.down(settings, console, purge=True))
     first.start()
     begun.wait(20)
     second.start()
@@ -228,27 +226,27 @@ def test_a_purge_waits_for_the_run_that_is_at_work_and_leaves_nothing(
     go_on.set()
     first.join(20)
     second.join(20)
-    assert (engine.running, list(settings.folder.iterdir())) == (None, [])
+    assert (engine.container, list(settings.folder.iterdir())) == (None, [])
 
 
 @pytest.mark.usefixtures("_nothing_trusted")
-def test_a_purge_takes_what_a_killed_run_left(settings: Settings, engine: OnLoopback, edge: Recorder) -> None:
+def test_a_purge_takes_what_a_killed_run_left(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
     _up(settings, engine)
     engine.set_aside("registry", predecessor.name("registry"))
     for name in (".lock", ".up.lock"):
         (settings.folder / name).touch()
-    whole.down(settings, edge, purge=True)
+    lifecycle.down(settings, console, purge=True)
     assert (engine.aside, list(settings.folder.iterdir())) == (None, [])
 
 
 @pytest.mark.usefixtures("_nothing_trusted")
 @pytest.mark.parametrize("purge", [True, False])
 def test_down_makes_no_folder_where_there_is_none(
-    settings: Settings, engine: OnLoopback, edge: Recorder, *, purge: bool
+    settings: Settings, engine: OnLoopback, console: Recorder, *, purge: bool
 ) -> None:
     issue.find(settings.folder)
     for path in settings.folder.iterdir():
         path.unlink()
     settings.folder.rmdir()
-    whole.down(settings, edge, purge=purge)
+    lifecycle.down(settings, console, purge=purge)
     assert (settings.folder.exists(), [it for it in engine.done if "start" in it]) == (False, [])

@@ -85,9 +85,9 @@ def test_nothing_goes_to_a_registry_of_another_authority(anchor: Path, tmp_path:
 
 
 def test_a_registry_that_wants_a_login_is_told_from_one_that_refuses(anchor: Path, tmp_path: Path) -> None:
-    users.put(tmp_path, users.Login("someone", "secret"))
+    users.save(tmp_path, users.Login("someone", "secret"))
     served = anchor.with_name("domain.crt")
-    with loopback.registry(served, users=tmp_path) as port, pytest.raises(upload.LoginWanted):
+    with loopback.registry(served, users=tmp_path) as port, pytest.raises(upload.LoginRequiredError):
         _put(upload.tiny(), port, anchor, "one")
 
 

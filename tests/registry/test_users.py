@@ -26,61 +26,61 @@ if TYPE_CHECKING:
 
 
 def test_a_user_is_a_name_and_a_bcrypt_hash_of_the_password(tmp_path: Path) -> None:
-    assert users.put(tmp_path, ADA)
+    assert users.save(tmp_path, ADA)
     assert opens(tmp_path, ADA)
     assert not opens(tmp_path, Login("ada", BOB.password))
-    assert all(map(users.is_read, users.known(tmp_path).values()))
+    assert all(map(users.is_read, users.read(tmp_path).values()))
 
 
 def test_the_password_itself_is_nowhere_on_disk_and_in_no_representation(tmp_path: Path) -> None:
-    users.put(tmp_path, ADA)
+    users.save(tmp_path, ADA)
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and ADA.password in path.read_text()]
     assert ADA.password not in repr(ADA)
 
 
 def test_the_file_and_its_folder_are_their_owner_s_alone(tmp_path: Path) -> None:
-    users.put(tmp_path, ADA)
-    assert (mode(users.place(tmp_path)), mode(users.place(tmp_path).parent)) == (0o600, 0o700)
+    users.save(tmp_path, ADA)
+    assert (mode(users.users_file(tmp_path)), mode(users.users_file(tmp_path).parent)) == (0o600, 0o700)
 
 
 def test_a_new_password_replaces_the_old_one_and_touches_no_other_user(tmp_path: Path) -> None:
-    users.put(tmp_path, ADA)
-    users.put(tmp_path, BOB)
-    assert not users.put(tmp_path, Login("ada", "another"))
+    users.save(tmp_path, ADA)
+    users.save(tmp_path, BOB)
+    assert not users.save(tmp_path, Login("ada", "another"))
     assert (opens(tmp_path, ADA), opens(tmp_path, Login("ada", "another")), opens(tmp_path, BOB)) == (0, 1, 1)
 
 
 def test_a_removed_user_is_gone_and_the_others_stay(tmp_path: Path) -> None:
-    users.put(tmp_path, ADA)
-    users.put(tmp_path, BOB)
+    users.save(tmp_path, ADA)
+    users.save(tmp_path, BOB)
     users.remove(tmp_path, "ada")
-    assert (list(users.known(tmp_path)), users.wanted(tmp_path)) == (["bob"], True)
+    assert (list(users.read(tmp_path)), users.is_login_required(tmp_path)) == (["bob"], True)
 
 
 def test_with_the_last_user_the_file_goes_and_its_folder(tmp_path: Path) -> None:
-    users.put(tmp_path, ADA)
+    users.save(tmp_path, ADA)
     users.remove(tmp_path, "ada")
-    assert (users.wanted(tmp_path), users.place(tmp_path).parent.exists()) == (False, False)
+    assert (users.is_login_required(tmp_path), users.users_file(tmp_path).parent.exists()) == (False, False)
 
 
 def test_a_purge_takes_the_users_away_and_a_dry_one_does_not(tmp_path: Path) -> None:
-    users.put(tmp_path, ADA)
+    users.save(tmp_path, ADA)
     users.purge(tmp_path, Recorder(dry=True))
-    assert users.wanted(tmp_path)
+    assert users.is_login_required(tmp_path)
     users.purge(tmp_path, Recorder())
-    assert not users.wanted(tmp_path)
+    assert not users.is_login_required(tmp_path)
 
 
 def _by_hand(folder: Path, text: str) -> None:
-    users.place(folder).parent.mkdir(exist_ok=True)
-    users.place(folder).write_text(text)
+    users.users_file(folder).parent.mkdir(exist_ok=True)
+    users.users_file(folder).write_text(text)
 
 
 def test_a_file_that_was_emptied_by_hand_lets_nobody_in_rather_than_everybody(tmp_path: Path) -> None:
     _by_hand(tmp_path, "")
-    with users.visitor(tmp_path, Recorder()) as login:
+    with users.temporary_login(tmp_path, Recorder()) as login:
         assert login
-    assert users.wanted(tmp_path)
+    assert users.is_login_required(tmp_path)
 
 
 def test_a_file_that_this_user_may_not_see_is_an_error_rather_than_no_login(
@@ -89,16 +89,16 @@ def test_a_file_that_this_user_may_not_see_is_an_error_rather_than_no_login(
     def refuse(*_arguments: object, **_options: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    users.put(tmp_path, ADA)
+    users.save(tmp_path, ADA)
     monkeypatch.setattr(os, "stat", refuse)
     with pytest.raises(RegistryError, match="cannot be read: Permission denied"):
-        users.wanted(tmp_path)
+        users.is_login_required(tmp_path)
 
 
 def test_a_line_that_would_lock_everybody_out_is_named(tmp_path: Path) -> None:
     _by_hand(tmp_path, "# ours\nada:$2b$10$x\n\nnonsense\n")
     with pytest.raises(RegistryError, match="line 4, is no name"):
-        users.known(tmp_path)
+        users.read(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -191,10 +191,10 @@ def _stream(content: bytes) -> io.TextIOWrapper:
 
 
 @pytest.mark.parametrize(
-    ("answers", "outcome"), [(["a", "a"], "a"), (["a", "b"], "differ"), ([EOFError()], "No password")]
+    ("answers", "result"), [(["a", "a"], "a"), (["a", "b"], "differ"), ([EOFError()], "No password")]
 )
 def test_at_a_terminal_the_password_is_asked_for_twice_unseen(
-    answers: list[str | Exception], outcome: str, monkeypatch: pytest.MonkeyPatch
+    answers: list[str | Exception], result: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def asked(_prompt: str) -> str:
         answer = answers.pop(0)
@@ -204,8 +204,8 @@ def test_at_a_terminal_the_password_is_asked_for_twice_unseen(
 
     monkeypatch.setattr("getpass.getpass", asked)
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
-    if outcome == "a":
+    if result == "a":
         assert Terminal().secret("Password") == "a"
     else:
-        with pytest.raises(RegistryError, match=outcome):
+        with pytest.raises(RegistryError, match=result):
             Terminal().secret("Password")

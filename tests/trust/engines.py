@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, cast
 
-from trusted_registry.registry.answers import Info
+from trusted_registry.registry.engine_types import EngineInfo
 from trusted_registry.trust.clients import insecure
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ class StandIn:
     """
 
     def __init__(self, *, deaf: bool = False) -> None:
-        self.here = True
+        self.available = True
         self.reloads = 0
         self._insecure: tuple[str, ...] = ()
         self._deaf = deaf
 
-    def info(self, *, fresh: bool = False) -> Info:  # noqa: ARG002 - it keeps nothing to be stale
+    def info(self, *, fresh: bool = False) -> EngineInfo:  # noqa: ARG002 - it keeps nothing to be stale
         """Say what it is."""
-        return Info("a stand-in", "1", "", rootless=True, store="classic", insecure=self._insecure, desktop=False)
+        return EngineInfo("a stand-in", "1", "", rootless=True, store="classic", insecure=self._insecure, desktop=False)
 
     def reload(self, path: Path) -> None:
         """Read daemon.json again, unless it is deaf."""
@@ -47,11 +47,11 @@ class Nobody:
     """No engine that answers; or one that only says that it runs as root."""
 
     def __init__(self, *, rootful: bool = False) -> None:
-        self.here = rootful
+        self.available = rootful
 
-    def info(self, *, fresh: bool = False) -> Info:  # noqa: ARG002 - it keeps nothing to be stale
+    def info(self, *, fresh: bool = False) -> EngineInfo:  # noqa: ARG002 - it keeps nothing to be stale
         """Say what it is."""
-        return Info("a stand-in", "1", "", rootless=False, store="classic", insecure=(), desktop=False)
+        return EngineInfo("a stand-in", "1", "", rootless=False, store="classic", insecure=(), desktop=False)
 
 
 def nobody(*, rootful: bool = False) -> Engine:

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import NoReturn
 
 from tests.recorder import Recorder
+from tests.trust.boxes import Box
 from tests.trust.engines import nobody
-from tests.trust.machines import Machine
 from trusted_registry.defaults import DEFAULTS
 from trusted_registry.settings import load
-from trusted_registry.trust import whereabouts
-from trusted_registry.trust.local import here, takeback
-from trusted_registry.trust.local.here import Choice
+from trusted_registry.trust import machine as machines
+from trusted_registry.trust.local import install, uninstall
+from trusted_registry.trust.local.install import StoreSelection
 
-CHOICE = Choice(only=("docker", "podman", "containerd", "k3s"))
+CHOICE = StoreSelection(only=("docker", "podman", "containerd", "k3s"))
 
 
 def _never() -> NoReturn:
@@ -24,14 +24,14 @@ def _never() -> NoReturn:
 
 def main(folder: Path, action: str, name: str) -> None:
     """Trust, by one more name, or take all of it back."""
-    machine = Machine(folder / "machine")
-    whereabouts.here = lambda *_: machine.where
+    box = Box(folder / "machine")
+    machines.current = lambda *_: box.machine
     flags = {"registry.address": "192.168.0.12", "registry.names": name}
     settings = load(DEFAULTS, root=folder, find_address=_never, flags=flags)
     if action == "trust":
-        here.trust(settings, nobody(), Recorder(), CHOICE)
+        install.trust(settings, nobody(), Recorder(), CHOICE)
     else:
-        takeback.remove(settings, nobody(), Recorder())
+        uninstall.remove(settings, nobody(), Recorder())
 
 
 if __name__ == "__main__":

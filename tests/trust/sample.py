@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.trust.row import Subject
+from trusted_registry.trust.model import TrustAnchor
 
 SHA256 = "EE:AC:EF:9C:0F:43:81:5D:AA:C8:DC:77:5F:F3:E7:3B:09:6B:1F:F1:BF:2D:D4:B6:8E:D6:A4:0B:4C:29:2A:C3"
 SHA1 = "C542CBE77A5D68E40BB1B1FC837632CEC3818352"
@@ -29,6 +29,6 @@ df6eAEWJp1BX8fk4fbgN20v932Dy/VLz
 SPELLINGS = ("192.168.0.12", "192.168.0.12:443")
 
 
-def subject(*spellings: str, content: bytes = CERTIFICATE) -> Subject:
+def anchor(*registry_hosts: str, content: bytes = CERTIFICATE) -> TrustAnchor:
     """Return the authority as what is to be trusted."""
-    return Subject(content, SHA256.replace(":", "").lower(), spellings or SPELLINGS)
+    return TrustAnchor(content, SHA256.replace(":", "").lower(), registry_hosts or SPELLINGS)

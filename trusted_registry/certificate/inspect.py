@@ -29,7 +29,7 @@ _UNREADABLE = (x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGen
 
 
 @dataclass(frozen=True)
-class Facts:
+class Certificate:
     """A certificate in words: times are aware and in UTC, the fingerprint is SHA-256 in lower-case hex."""
 
     path: Path
@@ -67,14 +67,14 @@ def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.timezone.utc)
 
 
-def read(path: Path) -> Facts:
+def read(path: Path) -> Certificate:
     """Return what a PEM file's first certificate says.
 
     Raises:
         RegistryError: There is no such file, it cannot be read, or it holds no certificate.
     """
     try:
-        return facts(path, x509.load_pem_x509_certificate(path.read_bytes()))
+        return of(path, x509.load_pem_x509_certificate(path.read_bytes()))
     except OSError as error:
         raise RegistryError(f"{path} cannot be read: {error.strerror}.", cure=f"Look: ls -l {path}") from error
     except ValueError as error:
@@ -84,22 +84,22 @@ def read(path: Path) -> Facts:
         ) from error
 
 
-def shown(path: Path, der: bytes) -> Facts:
+def from_der(path: Path, der: bytes) -> Certificate:
     """Return what a certificate says that somebody else's server shows; `path` is what errors call it.
 
     Raises:
         ValueError: It is none, or one that no client could read.
     """
     try:
-        return facts(path, x509.load_der_x509_certificate(der))
+        return of(path, x509.load_der_x509_certificate(der))
     except _UNREADABLE as error:
         raise ValueError(f"no certificate that can be read: {error}") from error
 
 
-def facts(path: Path, certificate: x509.Certificate) -> Facts:
+def of(path: Path, certificate: x509.Certificate) -> Certificate:
     """Return what a parsed certificate says."""
     names = extension(certificate, x509.SubjectAlternativeName)
-    return Facts(
+    return Certificate(
         path=path,
         subject=_common_name(certificate.subject),
         issuer=_common_name(certificate.issuer),
@@ -134,7 +134,7 @@ def extension(certificate: x509.Certificate, kind: type[Extension]) -> x509.Exte
         return None
 
 
-def is_pair(key: Path, certificate: Facts) -> bool:
+def is_pair(key: Path, certificate: Certificate) -> bool:
     """Whether a key file holds the private half of a certificate's key.
 
     Raises:
@@ -152,7 +152,7 @@ def is_pair(key: Path, certificate: Facts) -> bool:
     return private.public_key() == certificate.certificate.public_key()
 
 
-def signed_by(server: Facts, authority: Facts) -> bool:
+def signed_by(server: Certificate, authority: Certificate) -> bool:
     """Whether an authority's name and key stand behind a certificate's signature."""
     try:
         server.certificate.verify_directly_issued_by(authority.certificate)
@@ -161,7 +161,7 @@ def signed_by(server: Facts, authority: Facts) -> bool:
     return True
 
 
-def allowed(authority: Facts, hosts: Iterable[str]) -> tuple[str, ...]:
+def allowed(authority: Certificate, hosts: Iterable[str]) -> tuple[str, ...]:
     """Return those of the hosts that an authority's name constraints let it vouch for."""
     limits = extension(authority.certificate, x509.NameConstraints)
     permitted = (limits.value.permitted_subtrees or []) if limits else None

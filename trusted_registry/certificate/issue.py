@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import address, files
 from trusted_registry.certificate import inspect, make, openssl, profile
-from trusted_registry.certificate.make import Shape
-from trusted_registry.edge import printable
+from trusted_registry.certificate.make import CertificateKind
+from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from trusted_registry.certificate.inspect import Facts
-    from trusted_registry.edge import Edge
+    from trusted_registry.certificate.inspect import Certificate
+    from trusted_registry.console import Console
     from trusted_registry.settings import Settings
 
 FORCE = "./inv cert --force makes everything anew; clients must then trust the new authority."
@@ -31,11 +31,11 @@ class Issued:
     """What a folder holds: the server certificate, and the authority behind it unless it is its own."""
 
     folder: Path
-    server: Facts
-    authority: Facts | None
+    server: Certificate
+    authority: Certificate | None
 
     @property
-    def anchor(self) -> Facts:
+    def anchor(self) -> Certificate:
         """What clients must trust."""
         return self.authority or self.server
 
@@ -49,21 +49,21 @@ def find(folder: Path, *, dry: bool = False) -> Issued | None:
         RegistryError: What it holds does not fit together; nothing is changed.
     """
     files.recover(folder, dry=dry)
-    here = {name for name in ("ca.key", "ca.crt", "domain.key", "domain.crt") if (folder / name).exists()}
-    if not here:
+    present = {name for name in ("ca.key", "ca.crt", "domain.key", "domain.crt") if (folder / name).exists()}
+    if not present:
         return None
-    _check_complete(folder, here)
+    _check_complete(folder, present)
     server = inspect.read(folder / "domain.crt")
-    authority = inspect.read(folder / "ca.crt") if "ca.crt" in here else None
+    authority = inspect.read(folder / "ca.crt") if "ca.crt" in present else None
     if authority is None and not server.self_issued:
         raise RegistryError(
-            f"{folder / 'domain.crt'} was signed by an authority that is not here.", cure=_mend("ca.crt", here)
+            f"{folder / 'domain.crt'} was signed by an authority that is not here.", cure=_cure("ca.crt", present)
         )
     if not inspect.is_pair(folder / "domain.key", server):
         raise RegistryError(
             f"{folder / 'domain.key'} is not the key of domain.crt.", cure="./inv cert.renew makes a new pair."
         )
-    if authority and "ca.key" in here and not inspect.is_pair(folder / "ca.key", authority):
+    if authority and "ca.key" in present and not inspect.is_pair(folder / "ca.key", authority):
         raise RegistryError(f"{folder / 'ca.key'} is not the key of ca.crt.", cure=f"Put the right one back. {FORCE}")
     if authority and not inspect.signed_by(server, authority):
         raise RegistryError(
@@ -72,32 +72,32 @@ def find(folder: Path, *, dry: bool = False) -> Issued | None:
     return Issued(folder, server, authority)
 
 
-def _check_complete(folder: Path, here: set[str]) -> None:
-    if here == {"ca.crt"}:
+def _check_complete(folder: Path, present: set[str]) -> None:
+    if present == {"ca.crt"}:
         raise RegistryError(
             f"{folder} holds the authority of another machine's registry (ca.crt and no keys).",
             cure="./inv trust.linux trusts it. To run a registry here, use another folder: INVOKE_CERTIFICATE_FOLDER=…",
         )
     for key, certificate in (("ca.key", "ca.crt"), ("domain.key", "domain.crt")):
-        if key in here and certificate not in here:
-            raise RegistryError(f"{folder / key} has no {certificate} beside it.", cure=_mend(certificate, here))
-    if "domain.crt" in here and "domain.key" not in here:
-        raise RegistryError(f"{folder / 'domain.crt'} has no domain.key beside it.", cure=_mend("domain.key", here))
-    if "domain.crt" not in here:
+        if key in present and certificate not in present:
+            raise RegistryError(f"{folder / key} has no {certificate} beside it.", cure=_cure(certificate, present))
+    if "domain.crt" in present and "domain.key" not in present:
+        raise RegistryError(f"{folder / 'domain.crt'} has no domain.key beside it.", cure=_cure("domain.key", present))
+    if "domain.crt" not in present:
         raise RegistryError(
             f"{folder} holds an authority and no server certificate.", cure="./inv cert.renew makes one."
         )
 
 
-def _mend(missing: str, here: set[str]) -> str:
+def _cure(missing: str, present: set[str]) -> str:
     if missing == "ca.crt":
         return f"Put ca.crt back from a machine that trusts it. {FORCE}"
-    if missing == "domain.crt" and "ca.crt" not in here:
+    if missing == "domain.crt" and "ca.crt" not in present:
         return f"Put domain.crt back. {FORCE}"
     return f"Put {missing} back, or make a new pair under the same authority: ./inv cert.renew"
 
 
-def trusted(folder: Path, *, dry: bool = False) -> Facts:
+def trust_anchor(folder: Path, *, dry: bool = False) -> Certificate:
     """Return what clients must trust: ca.crt, or domain.crt where it is its own authority. No key is needed.
 
     Raises:
@@ -106,9 +106,9 @@ def trusted(folder: Path, *, dry: bool = False) -> Facts:
     files.recover(folder, dry=dry)
     for name in ("ca.crt", "domain.crt"):
         if (folder / name).exists():
-            found = inspect.read(folder / name)
-            if name == "ca.crt" or found.self_issued:
-                return found
+            certificate = inspect.read(folder / name)
+            if name == "ca.crt" or certificate.self_issued:
+                return certificate
     cure = "./inv up makes one and runs the registry, ./inv cert makes it alone; "
     cure += "or copy certs/ca.crt here from the registry's machine."
     if keeps_keys(folder):
@@ -121,7 +121,7 @@ def keeps_keys(folder: Path) -> bool:
     return any(os.path.lexists(folder / name) for name in ("ca.key", "domain.key"))
 
 
-def unfit(issued: Issued, settings: Settings, *, days: int | None = None) -> str | None:
+def misfit(issued: Issued, settings: Settings, *, days: int | None = None) -> str | None:
     """Return why a server certificate should be replaced, or None while it serves.
 
     Args:
@@ -141,19 +141,19 @@ def unfit(issued: Issued, settings: Settings, *, days: int | None = None) -> str
         return f"expires in {left} days"
     if missing := issued.server.missing(settings.hosts):
         return f"does not name {', '.join(missing)}"
-    left_over = _left_over(issued.server, settings)
+    left_over = _unwanted(issued.server, settings)
     return f"still names {', '.join(left_over)}" if left_over else None
 
 
-def _left_over(server: Facts, settings: Settings) -> list[str]:
+def _unwanted(server: Certificate, settings: Settings) -> list[str]:
     """Return the names that were taken back and are not this machine's own, and that a certificate still has."""
-    if not settings.dropped:
+    if not settings.dropped_names:
         return []
-    own = (*address.all_own(), address.own_name(), *profile.OWN_TO_ALL)
-    return [name for name in settings.dropped if name in (*server.dns, *server.addresses) and name not in own]
+    own = (*address.own_addresses(), address.own_name(), *profile.OWN_TO_ALL)
+    return [name for name in settings.dropped_names if name in (*server.dns, *server.addresses) and name not in own]
 
 
-def ensure(settings: Settings, edge: Edge, *, self_signed: bool = False, force: bool = False) -> bool:
+def ensure(settings: Settings, console: Console, *, self_signed: bool = False, force: bool = False) -> bool:
     """Make the authority and the server certificate, or the document's single one, unless they are there.
 
     Returns:
@@ -162,22 +162,22 @@ def ensure(settings: Settings, edge: Edge, *, self_signed: bool = False, force: 
     Raises:
         RegistryError: What is there does not fit together or not the settings; it is left as it was.
     """
-    with _locked(settings.folder, edge):
-        found = None if force else find(settings.folder, dry=edge.dry)
-        if found is None:
-            shape = Shape.SELF_SIGNED if self_signed else Shape.AUTHORITY
-            make.produce(plan(settings, shape), shape, settings.folder, edge, tool=settings.tool)
+    with _locked(settings.folder, console):
+        issued = None if force else find(settings.folder, dry=console.dry)
+        if issued is None:
+            kind = CertificateKind.SELF_SIGNED if self_signed else CertificateKind.AUTHORITY
+            make.make(plan(settings, kind), kind, settings.folder, console, tool=settings.tool)
             return True
-    if self_signed and found.authority:
+    if self_signed and issued.authority:
         raise RegistryError(
             f"{settings.folder} holds an authority and what it signed.",
             cure="./inv cert --self-signed --force replaces both.",
         )
-    if not self_signed and not found.authority:
-        edge.warn("The certificate here is the self-signed one; ./inv cert --force makes an authority instead.")
-    reason = unfit(found, settings, days=0)
+    if not self_signed and not issued.authority:
+        console.warn("The certificate here is the self-signed one; ./inv cert --force makes an authority instead.")
+    reason = misfit(issued, settings, days=0)
     if reason:
-        raise RegistryError(f"{found.server.path} {reason}.", cure=renewal(found, settings))
+        raise RegistryError(f"{issued.server.path} {reason}.", cure=renewal(issued, settings))
     return False
 
 
@@ -186,30 +186,36 @@ def renewal(issued: Issued, settings: Settings) -> str:
     missing = issued.server.missing(settings.hosts)
     if issued.authority and len(inspect.allowed(issued.authority, missing)) < len(missing):
         return f"The authority may not vouch for that. {FORCE}"
-    if not missing and settings.dropped:
+    if not missing and settings.dropped_names:
         return './inv cert.renew --names ""'
     return f"./inv cert.renew --names {','.join(missing)}" if missing else "./inv cert.renew"
 
 
-def renew(settings: Settings, edge: Edge) -> None:
+def renew(settings: Settings, console: Console) -> None:
     """Make a new server key and certificate under the same authority; a self-signed one is made anew as such.
 
     Raises:
         RegistryError: The authority's key is not here, or may not vouch for what the settings name.
     """
-    with _locked(settings.folder, edge):
+    with _locked(settings.folder, console):
         folder = settings.folder
         if not (folder / "ca.crt").exists():
-            _check_self_signed(folder, dry=edge.dry)
-            edge.warn("A self-signed certificate is its own trust: every client must trust the new one.")
-            kept = _names(folder / "domain.crt", settings)
-            what = plan(settings, Shape.SELF_SIGNED, kept=kept)
-            make.produce(what, Shape.SELF_SIGNED, folder, edge, tool=settings.tool)
+            _check_self_signed(folder, dry=console.dry)
+            console.warn("A self-signed certificate is its own trust: every client must trust the new one.")
+            names = _names(folder / "domain.crt", settings)
+            what = plan(settings, CertificateKind.SELF_SIGNED, kept=names)
+            make.make(what, CertificateKind.SELF_SIGNED, folder, console, tool=settings.tool)
             return
         authority = inspect.read(folder / "ca.crt")
         _check_signer(folder, authority, settings)
-        kept = _names(folder / "domain.crt", settings)
-        make.produce(plan(settings, Shape.SERVER, authority, kept), Shape.SERVER, folder, edge, tool=settings.tool)
+        names = _names(folder / "domain.crt", settings)
+        make.make(
+            plan(settings, CertificateKind.SERVER, authority, names),
+            CertificateKind.SERVER,
+            folder,
+            console,
+            tool=settings.tool,
+        )
 
 
 def _names(certificate: Path, settings: Settings) -> tuple[str, ...]:
@@ -218,7 +224,7 @@ def _names(certificate: Path, settings: Settings) -> tuple[str, ...]:
         found = inspect.read(certificate)
     except RegistryError:
         return ()
-    return tuple(name for name in (*found.dns, *found.addresses) if name not in settings.dropped)
+    return tuple(name for name in (*found.dns, *found.addresses) if name not in settings.dropped_names)
 
 
 def _check_self_signed(folder: Path, *, dry: bool) -> None:
@@ -230,7 +236,7 @@ def _check_self_signed(folder: Path, *, dry: bool) -> None:
         raise RegistryError(f"{folder} holds nothing to renew.", cure="./inv cert makes the first certificate.")
 
 
-def _check_signer(folder: Path, authority: Facts, settings: Settings) -> None:
+def _check_signer(folder: Path, authority: Certificate, settings: Settings) -> None:
     if not (folder / "ca.key").exists():
         raise RegistryError(
             f"{folder / 'ca.key'} is not here, so nothing new can be signed.", cure=f"Put it back for a moment. {FORCE}"
@@ -247,26 +253,26 @@ def _check_signer(folder: Path, authority: Facts, settings: Settings) -> None:
         raise RegistryError(
             f"The authority may not vouch for {', '.join(refused)}: it is limited to private addresses and to what was "
             "named when it was made.",
-            cure=FORCE.replace("--force", printable(["--force", *_named(settings)])),
+            cure=FORCE.replace("--force", pasteable(["--force", *_name_flags(settings)])),
         )
 
 
-def _named(settings: Settings) -> tuple[str, ...]:
+def _name_flags(settings: Settings) -> tuple[str, ...]:
     """Return the flags of `cert` that say again for which names it is."""
     return ("--address", settings.address, *(("--names", ",".join(settings.names)) if settings.names else ()))
 
 
 def plan(
-    settings: Settings, shape: Shape, authority: Facts | None = None, kept: tuple[str, ...] = ()
+    settings: Settings, kind: CertificateKind, authority: Certificate | None = None, kept: tuple[str, ...] = ()
 ) -> profile.Profile:
     """Return what to make for this machine, within the names and the life of an existing authority."""
     mark = f"{inspect.now():%Y-%m-%d} {secrets.token_hex(2)}"
     planned = profile.plan(
         settings,
         machine=address.own_name(),
-        own=(*address.all_own(), *kept),
+        own=(*address.own_addresses(), *kept),
         mark=mark,
-        self_signed=shape is Shape.SELF_SIGNED,
+        self_signed=kind is CertificateKind.SELF_SIGNED,
     )
     if authority is None:
         return planned
@@ -279,46 +285,46 @@ def plan(
     return dataclasses.replace(planned, server=server)
 
 
-def write_config(settings: Settings, edge: Edge, *, self_signed: bool = False) -> Path:
+def write_config(settings: Settings, console: Console, *, self_signed: bool = False) -> Path:
     """Render openssl.cnf into the folder and return its path; an existing authority limits the names in it."""
     ca = settings.folder / "ca.crt"
     authority = inspect.read(ca) if ca.exists() and not self_signed else None
     path = settings.folder / openssl.CONFIG
-    edge.command(["cp", "/etc/ssl/openssl.cnf", str(path)])
-    edge.command(["editor", str(path)])
-    if not edge.dry:
-        shape = Shape.SELF_SIGNED if self_signed else Shape.SERVER
-        files.write(path, profile.config(plan(settings, shape, authority)).encode())
+    console.command(["cp", "/etc/ssl/openssl.cnf", str(path)])
+    console.command(["editor", str(path)])
+    if not console.dry:
+        kind = CertificateKind.SELF_SIGNED if self_signed else CertificateKind.SERVER
+        files.write(path, profile.config(plan(settings, kind, authority)).encode())
     return path
 
 
-def _locked(folder: Path, edge: Edge) -> AbstractContextManager[None]:
-    return contextlib.nullcontext() if edge.dry else files.locked(folder)
+def _locked(folder: Path, console: Console) -> AbstractContextManager[None]:
+    return contextlib.nullcontext() if console.dry else files.locked(folder)
 
 
-def due(settings: Settings, days: int) -> bool:
+def is_due(settings: Settings, days: int) -> bool:
     """Whether a renewal is due: fewer days left than this, a name missing, or a pair that does not fit."""
     try:
-        found = find(settings.folder)
+        issued = find(settings.folder)
     except RegistryError:
         return True
-    return found is None or unfit(found, settings, days=days) is not None
+    return issued is None or misfit(issued, settings, days=days) is not None
 
 
-def bring_up_to_date(settings: Settings, edge: Edge) -> bool:
+def bring_up_to_date(settings: Settings, console: Console) -> bool:
     """Have a certificate that serves: make the first one, renew one that expires or lacks a name.
 
     Returns:
         True when one was made.
     """
-    found = find(settings.folder, dry=edge.dry)
-    if found is None:
-        return ensure(settings, edge)
-    if found.authority and found.authority.days_left(inspect.now()) < settings.renew_before:
-        edge.warn(f"The authority itself ends on {found.authority.not_after:%Y-%m-%d}. {FORCE}")
-    reason = unfit(found, settings)
+    issued = find(settings.folder, dry=console.dry)
+    if issued is None:
+        return ensure(settings, console)
+    if issued.authority and issued.authority.days_left(inspect.now()) < settings.renew_before:
+        console.warn(f"The authority itself ends on {issued.authority.not_after:%Y-%m-%d}. {FORCE}")
+    reason = misfit(issued, settings)
     if reason is None:
         return False
-    edge.say(f"certificate: the one here {reason}; a new one is made")
-    renew(settings, edge)
+    console.say(f"certificate: the one here {reason}; a new one is made")
+    renew(settings, console)
     return True

@@ -12,13 +12,13 @@ from trusted_registry.errors import RegistryError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from trusted_registry.edge import Edge
+    from trusted_registry.console import Console
 
 MODES = {"ca.crt": files.PUBLIC_FILE, "domain.crt": files.PUBLIC_FILE, openssl.CONFIG: files.PUBLIC_FILE}
 """What is not a secret; whatever else is made stays private."""
 
 
-class Shape(enum.Enum):
+class CertificateKind(enum.Enum):
     """What is to be made."""
 
     AUTHORITY = "an authority and the server certificate that it signs"
@@ -26,51 +26,51 @@ class Shape(enum.Enum):
     SELF_SIGNED = "the document's single certificate"
 
 
-def produce(what: profile.Profile, shape: Shape, folder: Path, edge: Edge, *, tool: str) -> None:
+def make(wanted: profile.Profile, kind: CertificateKind, folder: Path, console: Console, *, tool: str) -> None:
     """Show the commands that make a shape, and make it in `folder`: all of it, or nothing when something fails.
 
     Args:
-        what: What the certificates must say.
-        shape: Which of them are made; a self-signed one takes an authority's files away.
+        wanted: What the certificates must say.
+        kind: Which of them are made; a self-signed one takes an authority's files away.
         folder: Where they go.
-        edge: Whom to show it to.
+        console: Whom to show it to.
         tool: openssl, cryptography, or auto: openssl where it is installed.
 
     Raises:
         RegistryError: The tool failed or the folder cannot be written.
     """
-    for command in commands(what, shape, folder, signer=folder):
-        edge.command(command)
-    if edge.dry:
+    for command in commands(wanted, kind, folder, signer=folder):
+        console.command(command)
+    if console.dry:
         return
     with files.staging(folder) as staged:
-        signer = staged if shape is Shape.AUTHORITY else folder
-        files.write(staged / openssl.CONFIG, profile.config(what).encode())
-        with edge.progress(f"Making a {what.server.key} key"):
+        signer = staged if kind is CertificateKind.AUTHORITY else folder
+        files.write(staged / openssl.CONFIG, profile.config(wanted).encode())
+        with console.progress(f"Making a {wanted.server.key} key"):
             if tool == "openssl" or (tool == "auto" and openssl.installed()):
-                _by_openssl(what, shape, staged, signer)
+                _by_openssl(wanted, kind, staged, signer)
             else:
-                edge.say("made with the cryptography package, to the same effect as the commands above")
-                _natively(what, shape, staged, signer)
+                console.say("made with the cryptography package, to the same effect as the commands above")
+                _by_cryptography(wanted, kind, staged, signer)
         (staged / "domain.csr").unlink(missing_ok=True)
-        if shape is Shape.SELF_SIGNED:
+        if kind is CertificateKind.SELF_SIGNED:
             for name in ("ca.key", "ca.crt"):
                 (staged / name).touch()
         files.install(staged, folder, MODES)
 
 
-def _by_openssl(what: profile.Profile, shape: Shape, folder: Path, signer: Path) -> None:
+def _by_openssl(wanted: profile.Profile, kind: CertificateKind, folder: Path, signer: Path) -> None:
     try:
-        openssl.carry_out(commands(what, shape, folder, signer=signer))
-        _check_made(folder, shape)
+        openssl.carry_out(commands(wanted, kind, folder, signer=signer))
+        _check_made(folder, kind)
     except RegistryError:
         files.check_room(folder)  # on a full disk it says that it succeeded, or that what it wrote itself is broken
         raise
 
 
-def _check_made(folder: Path, shape: Shape) -> None:
+def _check_made(folder: Path, kind: CertificateKind) -> None:
     """Insist that all is there: a program may say that it succeeded and have made nothing."""
-    wanted = ["domain.key", "domain.crt"] + (["ca.key", "ca.crt"] if shape is Shape.AUTHORITY else [])
+    wanted = ["domain.key", "domain.crt"] + (["ca.key", "ca.crt"] if kind is CertificateKind.AUTHORITY else [])
     for name in wanted:
         if not (folder / name).exists() or not (folder / name).stat().st_size:
             raise RegistryError(
@@ -79,24 +79,24 @@ def _check_made(folder: Path, shape: Shape) -> None:
             )
 
 
-def commands(what: profile.Profile, shape: Shape, folder: Path, *, signer: Path) -> list[list[str]]:
+def commands(wanted: profile.Profile, kind: CertificateKind, folder: Path, *, signer: Path) -> list[list[str]]:
     """Return the openssl commands that make a shape in a folder; `signer` holds the authority."""
-    if shape is Shape.SELF_SIGNED:
-        return openssl.self_signed(what.server, folder)
-    authority = openssl.authority(what.authority, folder) if shape is Shape.AUTHORITY else []
-    return authority + openssl.server(what.server, folder, authority=signer)
+    if kind is CertificateKind.SELF_SIGNED:
+        return openssl.self_signed(wanted.server, folder)
+    authority = openssl.authority(wanted.authority, folder) if kind is CertificateKind.AUTHORITY else []
+    return authority + openssl.server(wanted.server, folder, authority=signer)
 
 
-def _natively(what: profile.Profile, shape: Shape, folder: Path, signer: Path) -> None:
+def _by_cryptography(wanted: profile.Profile, kind: CertificateKind, folder: Path, signer: Path) -> None:
     from trusted_registry.certificate import native
 
     authority = None
-    if shape is Shape.AUTHORITY:
-        authority = native.authority(what.authority)
+    if kind is CertificateKind.AUTHORITY:
+        authority = native.authority(wanted.authority)
         files.write(folder / "ca.key", native.pem(authority[0]), files.PRIVATE_FILE)
         files.write(folder / "ca.crt", native.public_pem(authority[1]))
-    elif shape is Shape.SERVER:
+    elif kind is CertificateKind.SERVER:
         authority = native.load_signer(signer)
-    key, certificate = native.server(what.server, authority)
+    key, certificate = native.server(wanted.server, authority)
     files.write(folder / "domain.key", native.pem(key), files.PRIVATE_FILE)
     files.write(folder / "domain.crt", native.public_pem(certificate))

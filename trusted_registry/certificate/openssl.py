@@ -73,9 +73,9 @@ def carry_out(commands: Sequence[Sequence[str]]) -> None:
         RegistryError: openssl failed; its own words are the reason.
     """
     for command in commands:
-        result = run.look(command, timeout=TIME_FOR_A_KEY)
+        result = run.capture(command, timeout=TIME_FOR_A_KEY)
         if not result.ok:
             raise RegistryError(
-                f"openssl {command[1]} failed: {result.last_words}",
+                f"openssl {command[1]} failed: {result.last_line}",
                 cure="Make the certificate without it: INVOKE_CERTIFICATE_TOOL=cryptography ./inv cert",
             )

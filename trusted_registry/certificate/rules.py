@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from trusted_registry.certificate.inspect import Facts
+    from trusted_registry.certificate.inspect import Certificate
 
 MIN_SERIAL_BITS = 64
 """CA/Browser Forum Baseline Requirements, 7.1: at least 64 bits from a random source."""
@@ -30,11 +30,11 @@ OPENSSL = "curl, git"
 STRICT = "Python 3.13"
 RUSTLS = "rustls, Firefox"
 APPLE = "macOS"
-EVERYONE = "every client"
+EVERY_CLIENT = "every client"
 
 
 @dataclass(frozen=True)
-class Finding:
+class Violation:
     """A rule that a certificate breaks, and the clients that refuse it for that."""
 
     path: Path
@@ -42,7 +42,9 @@ class Finding:
     clients: str
 
 
-def check(server: Facts, authority: Facts | None, hosts: Iterable[str], at: datetime.datetime) -> list[Finding]:
+def check(
+    server: Certificate, authority: Certificate | None, hosts: Iterable[str], at: datetime.datetime
+) -> list[Violation]:
     """Return every rule that a server certificate and its authority break.
 
     Args:
@@ -51,38 +53,48 @@ def check(server: Facts, authority: Facts | None, hosts: Iterable[str], at: date
         hosts: The names that clients type.
         at: The time to judge the dates by.
     """
-    findings = [Finding(server.path, rule, who) for rule, who, holds in _SERVER_RULES if not holds(server.certificate)]
+    findings = [
+        Violation(server.path, rule, who) for rule, who, holds in _SERVER_RULES if not holds(server.certificate)
+    ]
     findings += _dates(server, at, MAX_SERVER_DAYS, APPLE)
-    findings += [Finding(server.path, f"does not name {host}", EVERYONE) for host in server.missing(hosts)]
+    findings += [Violation(server.path, f"does not name {host}", EVERY_CLIENT) for host in server.missing(hosts)]
     if authority is None:
         return (
             findings
             if inspect.signed_by(server, server)
-            else [*findings, Finding(server.path, "is signed by nobody at hand", EVERYONE)]
+            else [*findings, Violation(server.path, "is signed by nobody at hand", EVERY_CLIENT)]
         )
     findings += [
-        Finding(authority.path, rule, who) for rule, who, holds in _AUTHORITY_RULES if not holds(authority.certificate)
+        Violation(authority.path, rule, who)
+        for rule, who, holds in _AUTHORITY_RULES
+        if not holds(authority.certificate)
     ]
     findings += _dates(authority, at, MAX_AUTHORITY_DAYS, "no client, but ten years is long enough for a key")
     if not inspect.signed_by(server, authority):
-        findings.append(Finding(server.path, f"is not signed by {authority.path.name}", EVERYONE))
+        findings.append(Violation(server.path, f"is not signed by {authority.path.name}", EVERY_CLIENT))
     vouched = inspect.allowed(authority, (*server.dns, *server.addresses))
     findings += [
-        Finding(server.path, f"names {name}, which {authority.path.name} may not vouch for", EVERYONE)
+        Violation(server.path, f"names {name}, which {authority.path.name} may not vouch for", EVERY_CLIENT)
         for name in (*server.dns, *server.addresses)
         if name not in vouched
     ]
     return findings
 
 
-def _dates(found: Facts, at: datetime.datetime, most: int, who: str) -> list[Finding]:
+def _dates(certificate: Certificate, at: datetime.datetime, most: int, who: str) -> list[Violation]:
     findings = []
-    if at < found.not_before:
-        findings.append(Finding(found.path, f"is not valid before {found.not_before:%Y-%m-%d %H:%M} UTC", EVERYONE))
-    if at > found.not_after:
-        findings.append(Finding(found.path, f"expired on {found.not_after:%Y-%m-%d %H:%M} UTC", EVERYONE))
-    if (found.not_after - found.not_before).days > most:
-        findings.append(Finding(found.path, f"lives for more than {most} days", who))
+    if at < certificate.not_before:
+        findings.append(
+            Violation(
+                certificate.path, f"is not valid before {certificate.not_before:%Y-%m-%d %H:%M} UTC", EVERY_CLIENT
+            )
+        )
+    if at > certificate.not_after:
+        findings.append(
+            Violation(certificate.path, f"expired on {certificate.not_after:%Y-%m-%d %H:%M} UTC", EVERY_CLIENT)
+        )
+    if (certificate.not_after - certificate.not_before).days > most:
+        findings.append(Violation(certificate.path, f"lives for more than {most} days", who))
     return findings
 
 
@@ -140,7 +152,7 @@ _ANY_RULES: list[Rule] = [
         "none today; two alike confuse Firefox",
         lambda it: it.serial_number.bit_length() >= MIN_SERIAL_BITS,
     ),
-    ("has a weak key or signature", EVERYONE, _sound_key),
+    ("has a weak key or signature", EVERY_CLIENT, _sound_key),
     ("has no common name or organization to know it by", "people", lambda it: bool(list(it.subject))),
 ]
 
@@ -151,7 +163,7 @@ _SERVER_RULES: list[Rule] = [
     ("has no authority key id", STRICT, lambda it: inspect.extension(it, x509.AuthorityKeyIdentifier) is not None),
     (
         "names nothing but its common name (no subjectAltName)",
-        EVERYONE,
+        EVERY_CLIENT,
         lambda it: inspect.extension(it, x509.SubjectAlternativeName) is not None,
     ),
     ("has an address among its DNS names", f"{GO}, {OPENSSL}", _names_are_typed),
@@ -159,7 +171,7 @@ _SERVER_RULES: list[Rule] = [
 ]
 
 _AUTHORITY_RULES: list[Rule] = [
-    ("is no authority (CA:TRUE, critical)", EVERYONE, lambda it: _has_basic(it, ca=True)),
+    ("is no authority (CA:TRUE, critical)", EVERY_CLIENT, lambda it: _has_basic(it, ca=True)),
     ("may make further authorities (no pathlen:0)", "none; it should not be able to", _pathlen_zero),
     ("has no key usage keyCertSign and cRLSign", STRICT, lambda it: _has_usage(it, "key_cert_sign", "crl_sign")),
     ("may vouch for any site (no name constraints on both DNS names and addresses)", "none; people should", _limited),

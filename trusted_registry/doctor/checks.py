@@ -32,7 +32,7 @@ class Check:
 CHECKS: tuple[Check, ...] = (
     Check("engine", "the engine answers, is new enough, and is this machine's", checks_engine.engine),
     Check("files", "certificates and keys are whole and fit together", checks_certificate.files),
-    Check("rules", "the certificates keep the rules of every client", checks_certificate.kept),
+    Check("rules", "the certificates keep the rules of every client", checks_certificate.client_rules),
     Check("names", "the certificate names what people type, and this machine's addresses", checks_certificate.names),
     Check("dates", "the certificates are valid, and will be for a while", checks_certificate.dates),
     Check("chain", "the authority here stands behind what the registry shows", checks_certificate.chain),
@@ -71,9 +71,9 @@ def judge(facts: Facts, client: str = "") -> list[Finding]:
     and so where something else answers.
     """
     found = dict.fromkeys(finding for check in CHECKS for finding in check.judge(facts))
-    if facts.remote and facts.wire and facts.wire.silent:
+    if facts.remote and facts.observation and facts.observation.connect_error:
         causes = (finding for key in UNREACHED for finding in found if finding.check == key)
         return list(causes)[:1]
-    if facts.remote and facts.wire and facts.wire.strange:
+    if facts.remote and facts.observation and facts.observation.is_strange:
         return [finding for finding in found if finding.check == "protocol"]
     return [finding for finding in found if not client or finding.client in ("", client)]

@@ -6,12 +6,12 @@ import shlex
 from typing import TYPE_CHECKING
 
 from trusted_registry.certificate import inspect, issue, rules
-from trusted_registry.doctor.finding import Chmod, Finding, Renew
+from trusted_registry.doctor.finding import ChmodFix, Finding, RenewFix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trusted_registry.doctor.facts import Facts, Wire
+    from trusted_registry.doctor.facts import Facts, Observation
 
 ANEW = "./inv cert --force && ./inv registry.tls  # makes a new authority; then hand the new ca.crt to every client"
 THERE = "  # on the registry's machine"
@@ -29,15 +29,15 @@ def files(facts: Facts) -> Iterator[Finding]:
         yield Finding("files", facts.broken.message, "No registry can be run with these.", (facts.broken.cure,))
 
 
-def _broken(facts: Facts) -> Iterator[tuple[str, rules.Finding]]:
+def _broken(facts: Facts) -> Iterator[tuple[str, rules.Violation]]:
     """Yield every rule that the certificate here, or the one that is shown there, breaks; with its kind."""
     hosts = facts.settings.hosts
     if facts.issued:
         found = rules.check(facts.issued.server, facts.issued.authority, hosts, facts.now)
-    elif facts.wire and facts.wire.shown:
-        anchor = facts.anchor if facts.anchor and not facts.wire.distrust else None
-        authority = anchor if anchor and anchor.fingerprint != facts.wire.shown.fingerprint else None
-        found = rules.check(facts.wire.shown, authority, hosts, facts.now)
+    elif facts.observation and facts.observation.certificate:
+        anchor = facts.anchor if facts.anchor and not facts.observation.distrust else None
+        authority = anchor if anchor and anchor.fingerprint != facts.observation.certificate.fingerprint else None
+        found = rules.check(facts.observation.certificate, authority, hosts, facts.now)
     else:
         return
     for broken in found:
@@ -53,7 +53,7 @@ def _kind(rule: str) -> str:
     return "chain" if rule.startswith(("is not signed by", "is signed by nobody")) else "rules"
 
 
-def kept(facts: Facts) -> Iterator[Finding]:
+def client_rules(facts: Facts) -> Iterator[Finding]:
     """Yield the rules that some client insists on, by the certificate that breaks them."""
     for kind, broken in _broken(facts):
         if kind == "rules":
@@ -64,7 +64,7 @@ def kept(facts: Facts) -> Iterator[Finding]:
                 f"{broken.path} {broken.rule}",
                 f"Refused by: {broken.clients}.",
                 (cure + (THERE if facts.remote and not authority else ""),),
-                None if authority or facts.remote else Renew(),
+                None if authority or facts.remote else RenewFix(),
                 asks=True,
             )
 
@@ -72,11 +72,11 @@ def kept(facts: Facts) -> Iterator[Finding]:
 def names(facts: Facts) -> Iterator[Finding]:
     """Yield the names that clients type, and this machine's present addresses, which the certificate lacks."""
     asked = [broken.rule.rpartition(" ")[2] for kind, broken in _broken(facts) if kind == "names"]
-    own = facts.issued.server.missing(facts.own) if facts.issued and not facts.remote else ()
+    own = facts.issued.server.missing(facts.own_addresses) if facts.issued and not facts.remote else ()
     missing = tuple(dict.fromkeys((*asked, *own)))
     if not missing:
         return
-    shown = facts.issued.server if facts.issued else facts.wire.shown if facts.wire else None
+    shown = facts.issued.server if facts.issued else facts.observation.certificate if facts.observation else None
     named = ", ".join((*shown.addresses, *shown.dns)) if shown else ""
     # This machine's own addresses come in by themselves; by the flag they would stay when the machine has others.
     cure = f"./inv cert.renew --names {','.join(asked)}" if asked else "./inv cert.renew"
@@ -91,7 +91,7 @@ def names(facts: Facts) -> Iterator[Finding]:
         f"Every client refuses it under {'these' if len(missing) > 1 else 'this'}: an address changed, was added, or "
         "stands in the common name alone.",
         (cure + (THERE if facts.remote else ""),),
-        Renew() if renewable and not own else None,
+        RenewFix() if renewable and not own else None,
         asks=True,
     )
 
@@ -108,10 +108,10 @@ def dates(facts: Facts) -> Iterator[Finding]:
             f"{broken.path} {broken.rule}; this machine's clock says {facts.now:%Y-%m-%d %H:%M} UTC",
             "Every client refuses it, unless a clock is wrong.",
             (ANEW if authority else f"./inv cert.renew{there}", clock),
-            None if authority or facts.remote else Renew(),
+            None if authority or facts.remote else RenewFix(),
             asks=True,
         )
-    shown = facts.wire.shown if facts.wire and facts.remote else None
+    shown = facts.observation.certificate if facts.observation and facts.remote else None
     if shown and 0 <= shown.days_left(facts.now) < LAST_WEEK:
         said = f"{shown.path} ends in {shown.days_left(facts.now)} days"
         yield Finding("dates", said, "Afterwards every client refuses it.", (f"./inv cert.renew{there}",))
@@ -127,7 +127,7 @@ def dates(facts: Facts) -> Iterator[Finding]:
 
 def _soon(issued: issue.Issued, facts: Facts) -> Finding | None:
     days = issued.server.days_left(facts.now)
-    reason = issue.unfit(issued, facts.settings)
+    reason = issue.misfit(issued, facts.settings)
     if reason is None or not reason.startswith("expires"):
         return None
     return Finding(
@@ -135,24 +135,30 @@ def _soon(issued: issue.Issued, facts: Facts) -> Finding | None:
         f"{issued.server.path} ends in {days} days",
         "Afterwards every client refuses it; a daily cron job with ./inv cert.renew --if-expiring 30 prevents that.",
         ("./inv cert.renew",),
-        Renew(),
+        RenewFix(),
         asks=True,
     )
 
 
 def chain(facts: Facts) -> Iterator[Finding]:
     """Yield an authority that does not stand behind what the registry shows."""
-    wire = facts.wire
-    if wire and wire.shown and wire.distrust and facts.anchor and not _excused(wire.distrust):
-        same = facts.issued is not None and wire.shown.fingerprint != facts.issued.server.fingerprint
+    observation = facts.observation
+    if (
+        observation
+        and observation.certificate
+        and observation.distrust
+        and facts.anchor
+        and not _excused(observation.distrust)
+    ):
+        same = facts.issued is not None and observation.certificate.fingerprint != facts.issued.server.fingerprint
         if same:
             return  # `served` tells it better
         yield Finding(
             "chain",
-            f"{facts.anchor.path} ({facts.anchor.subject}) does not stand behind what {wire.host} shows, which "
-            f"{wire.shown.issuer} signed: {wire.distrust}",
+            f"{facts.anchor.path} ({facts.anchor.subject}) does not stand behind what {observation.host} shows, which "
+            f"{observation.certificate.issuer} signed: {observation.distrust}",
             "Clients that trust it say that the certificate is signed by an unknown authority.",
-            _chained(facts, wire),
+            _chained(facts, observation),
         )
     for kind, broken in _broken(facts):
         if kind == "chain" and facts.issued:
@@ -161,14 +167,15 @@ def chain(facts: Facts) -> Iterator[Finding]:
             )
 
 
-def _chained(facts: Facts, wire: Wire) -> tuple[str, ...]:
+def _chained(facts: Facts, observation: Observation) -> tuple[str, ...]:
     """Return what has this machine trust what is shown: never another's ca.crt over that of keys that are here."""
     if issue.keeps_keys(facts.settings.folder):
         there = "./inv trust.serve  # on the registry's machine; then type here the line that it shows"
         return (there,) if facts.remote else ("./inv up  # where it is this machine's", there)
     return (
         "# copy certs/ca.crt anew from the registry's machine into certs/ here, then:",
-        f"./inv trust.linux --address {wire.host}" + (f" --port {wire.port}" if wire.port != 443 else ""),  # noqa: PLR2004 - HTTPS
+        f"./inv trust.linux --address {observation.host}"
+        + (f" --port {observation.port}" if observation.port != 443 else ""),  # noqa: PLR2004 - HTTPS
     )
 
 
@@ -179,17 +186,17 @@ def _excused(reason: str) -> bool:
 
 def keys(facts: Facts) -> Iterator[Finding]:
     """Yield keys that others can read, that git carries away, or that a container was given."""
-    for kept in facts.kept:
-        is_folder = kept.path == facts.settings.folder
-        if kept.mode & (_WRITABLE if is_folder else _PRIVATE):
+    for file_mode in facts.file_modes:
+        is_folder = file_mode.path == facts.settings.folder
+        if file_mode.mode & (_WRITABLE if is_folder else _PRIVATE):
             bits = "go-w" if is_folder else "go-rwx"
             what = "may be written to" if is_folder else "may be read"
             yield Finding(
                 "keys",
-                f"{kept.path} has mode {kept.mode:04o}: it {what} by others on this machine",
+                f"{file_mode.path} has mode {file_mode.mode:04o}: it {what} by others on this machine",
                 "Whoever has a key can pose as the registry; who has the authority's, as any machine of this network.",
-                (f"chmod {bits} {shlex.quote(str(kept.path))}",),
-                Chmod(kept.path, bits) if kept.own else None,
+                (f"chmod {bits} {shlex.quote(str(file_mode.path))}",),
+                ChmodFix(file_mode.path, bits) if file_mode.owned else None,
             )
     folder = shlex.quote(str(facts.settings.folder))
     for name in facts.tracked:
@@ -199,7 +206,7 @@ def keys(facts: Facts) -> Iterator[Finding]:
             "Whoever has the repository has the key; it stays in the history even when it is removed.",
             (f"git -C {folder} rm --cached {shlex.quote(name)}", ANEW),
         )
-    for container, path in facts.exposed:
+    for container, path in facts.key_mounts:
         yield Finding(
             "keys",
             f"the container {container} was given {path}, and with it the authority's key",

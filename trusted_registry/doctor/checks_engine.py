@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from trusted_registry import address
 from trusted_registry.doctor.finding import Finding
 from trusted_registry.messages import catalogue
-from trusted_registry.registry.answers import AccessDenied
+from trusted_registry.registry.engine_types import AccessDeniedError
 from trusted_registry.trust.local import daemon
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ OLDEST = (19, 3)
 
 def engine(facts: Facts) -> Iterator[Finding]:
     """Yield an engine that does not answer, is another machine's and so not asked, or is too old."""
-    if facts.engineless and not facts.remote:
+    if facts.engine_error and not facts.remote:
         what = "Nothing can be run, pushed or pulled here without one."
-        if isinstance(facts.engineless, AccessDenied):
+        if isinstance(facts.engine_error, AccessDeniedError):
             what = "Whether the registry runs cannot be asked, and nothing can be pushed or pulled by this user."
-        yield Finding("engine", facts.engineless.message, what, (facts.engineless.cure,))
+        yield Finding("engine", facts.engine_error.message, what, (facts.engine_error.cure,))
     info = facts.engine
     if info is None:
         return
@@ -56,14 +56,14 @@ def insecure(facts: Facts) -> Iterator[Finding]:
                 ("./inv trust.insecure --remove",),
                 client="docker",
             )
-    for spelling in facts.unverified:
+    for registry_host in facts.unverified:
         yield Finding(
             "insecure",
-            f"the engine's insecure-registries name {spelling}, or its network",
+            f"the engine's insecure-registries name {registry_host}, or its network",
             "Then the engine verifies nothing there: whoever answers in the registry's place is believed.",
             ("./inv trust.insecure --remove  # where ./inv trust.insecure put it there",),
             client="docker",
-            instead=(f"{daemon.by_hand(systemd=facts.systemd)}  # where somebody else did",),
+            instead=(f"{daemon.removal_by_hand(systemd=facts.systemd)}  # where somebody else did",),
         )
 
 
@@ -72,15 +72,17 @@ def proxy(facts: Facts) -> Iterator[Finding]:
     settings = facts.settings
     for found in facts.proxies:
         for host in settings.hosts:
-            if passes(host, settings.port, found.past):
+            if passes(host, settings.port, found.no_proxy):
                 continue
             command = f'export NO_PROXY="${{NO_PROXY:+$NO_PROXY,}}{host}"'
             if found.whose == "the engine":
-                command = catalogue.past_the_proxy(host, catalogue.Here(systemd=facts.systemd, no_proxy=found.past))
+                command = catalogue.no_proxy_command(
+                    host, catalogue.LocalContext(systemd=facts.systemd, no_proxy=found.no_proxy)
+                )
             yield Finding(
                 "proxy",
                 f"{found.whose} goes through {_without_password(found.url)} for {host}; past it goes: "
-                f"{found.past or 'nothing'}",
+                f"{found.no_proxy or 'nothing'}",
                 "A proxy seldom reaches private addresses: what is sent there times out or is refused.",
                 (command,),
                 client="docker" if found.whose == "the engine" else "",

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import address
 from trusted_registry.doctor.checks_certificate import THERE
-from trusted_registry.doctor.facts import READY
-from trusted_registry.doctor.finding import Finding, Restart, Start
+from trusted_registry.doctor.facts import READY_STATUSES
+from trusted_registry.doctor.finding import Finding, RestartFix, StartFix
 from trusted_registry.messages import catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trusted_registry.doctor.facts import Facts, Wire
+    from trusted_registry.doctor.facts import Facts, Observation
 
 HTTPS = 443
 SKEW = 60.0
@@ -32,29 +32,31 @@ def container(facts: Facts) -> Iterator[Finding]:
         yield Finding("container", nothing, "Nothing was made yet, or it was taken away.", ("./inv up",))
     if facts.remote or not facts.serves or facts.engine is None:
         return
-    found = facts.container
-    if found is None:
+    container = facts.container
+    if container is None:
         yield Finding(
             "container",
             "there are certificates, and no registry runs",
             "Nothing answers.",
             ("./inv up",),
-            Start(),
+            StartFix(),
             asks=True,
         )
-    elif not found.ours:
+    elif not container.ours:
         name = facts.settings.container
         yield Finding(
             "container",
-            f"a container named {name} (image {found.image}) stands in the place of the registry's",
+            f"a container named {name} (image {container.image}) stands in the place of the registry's",
             "This checkout did not make it and leaves it alone.",
             ("INVOKE_REGISTRY_CONTAINER=my-registry INVOKE_REGISTRY_VOLUME=my-registry ./inv up  # under other names",),
             instead=(f"docker rm --force {shlex.quote(name)} && ./inv up  # if nobody needs it",),
         )
-    elif found.state != "running":
-        evidence = f"the registry's container is {found.state}"
-        yield Finding("container", evidence, "Nothing answers; ./inv registry.logs says why.", ("./inv up",), Start())
-    elif found.role == "tls" and (facts.edited or (facts.wanted and facts.wanted != found.digest)):
+    elif container.state != "running":
+        evidence = f"the registry's container is {container.state}"
+        yield Finding(
+            "container", evidence, "Nothing answers; ./inv registry.logs says why.", ("./inv up",), StartFix()
+        )
+    elif container.role == "tls" and (facts.edited or (facts.wanted and facts.wanted != container.digest)):
         yield _changed(facts)
 
 
@@ -71,7 +73,7 @@ def _changed(facts: Facts) -> Finding:
         "the registry runs as earlier settings had it, or an earlier version of this project",
         "What was changed since, does not count yet.",
         ("./inv registry.tls",),
-        Start(),
+        StartFix(),
         asks=True,
     )
 
@@ -87,11 +89,11 @@ def port(facts: Facts) -> Iterator[Finding]:
             ("./inv up --port 8443",),
             instead=(f"sudo sysctl net.ipv4.ip_unprivileged_port_start={number}  # until the next reboot",),
         )
-    if facts.holder and not facts.running:
+    if facts.port_holder and not facts.running:
         other = facts.settings.port + 8000 if facts.settings.port <= 1024 else facts.settings.port + 1  # noqa: PLR2004 - last privileged port
         yield Finding(
             "port",
-            f"port {facts.settings.port} is taken by {facts.holder}",
+            f"port {facts.settings.port} is taken by {facts.port_holder}",
             "The registry cannot be started there.",
             (
                 f"sudo ss --listening --tcp --numeric --processes 'sport = :{facts.settings.port}'  # then stop that",
@@ -103,62 +105,78 @@ def port(facts: Facts) -> Iterator[Finding]:
 
 def served(facts: Facts) -> Iterator[Finding]:
     """Yield a registry that does not answer, or shows another certificate than the one on disk."""
-    wire = facts.wire
-    if wire is None or (facts.container is not None and facts.container.role == "plain"):
-        if wire and wire.silent and not _is_lost(facts):
-            yield _silent(wire, facts)
+    observation = facts.observation
+    if observation is None or (facts.container is not None and facts.container.role == "plain"):
+        if observation and observation.connect_error and not _is_lost(facts):
+            yield _no_answer(observation, facts)
         return
-    if wire.silent:
+    if observation.connect_error:
         if not _is_lost(facts):
-            yield _silent(wire, facts)
-    elif facts.issued and wire.shown and wire.shown.fingerprint != facts.issued.server.fingerprint:
+            yield _no_answer(observation, facts)
+    elif (
+        facts.issued
+        and observation.certificate
+        and observation.certificate.fingerprint != facts.issued.server.fingerprint
+    ):
         yield Finding(
             "served",
-            f"{wire.host} shows a certificate that ends on {wire.shown.not_after:%Y-%m-%d} (SHA-256 "
-            f"{wire.shown.fingerprint[:16]}…), and {facts.issued.server.path} is another",
+            f"{observation.host} shows a certificate that ends on {observation.certificate.not_after:%Y-%m-%d} "
+            f"(SHA-256 {observation.certificate.fingerprint[:16]}…), and {facts.issued.server.path} is another",
             "The registry reads its certificate when it starts, and was not restarted since it was made anew.",
             ("./inv cert.renew --if-expiring 0",),
-            Restart() if facts.running else None,
+            RestartFix() if facts.running else None,
         )
 
 
-def _silent(wire: Wire, facts: Facts) -> Finding:
-    at = f"{address.bracketed(wire.host)}:{wire.port}"
-    meant = catalogue.find(f"dial tcp {at}: {wire.silent}") if facts.remote else []
+def _no_answer(observation: Observation, facts: Facts) -> Finding:
+    at = f"{address.bracketed(observation.host)}:{observation.port}"
+    meant = catalogue.find(f"dial tcp {at}: {observation.connect_error}") if facts.remote else []
     unknown = (
         "Nothing answers there." if facts.remote else "Nothing answers there, though the registry's container runs."
     )
     cause = meant[0].cause if meant else unknown
     there = THERE if facts.remote else ""
-    return Finding("served", f"{at}: {wire.silent}", cause, (f"./inv up{there}", f"./inv registry.logs{there}"))
+    return Finding(
+        "served", f"{at}: {observation.connect_error}", cause, (f"./inv up{there}", f"./inv registry.logs{there}")
+    )
 
 
 def moved(facts: Facts) -> Iterator[Finding]:
     """Yield an address that this machine has no more."""
-    if not facts.remote and facts.wire and facts.wire.silent and _is_lost(facts):
-        kept = "address" in facts.settings.given
-        present = './inv up --address ""' if kept else "INVOKE_REGISTRY_ADDRESS= ./inv up"
+    if not facts.remote and facts.observation and facts.observation.connect_error and _is_lost(facts):
+        saved = "address" in facts.settings.saved_flags
+        present = './inv up --address ""' if saved else "INVOKE_REGISTRY_ADDRESS= ./inv up"
         yield Finding(
             "address",
-            f"nothing answers at {facts.wire.host}: this machine has {', '.join(facts.own)}",
+            f"nothing answers at {facts.observation.host}: this machine has {', '.join(facts.own_addresses)}",
             "Its address changed, and clients still use the earlier one.",
             (f"{present}  # takes the present one; then tell the clients",),
         )
 
 
 def _is_lost(facts: Facts) -> bool:
-    host = facts.wire.host if facts.wire else ""
-    return facts.serves and bool(facts.own) and address.is_ip(host) and ":" not in host and host not in facts.own
+    host = facts.observation.host if facts.observation else ""
+    return (
+        facts.serves
+        and bool(facts.own_addresses)
+        and address.is_ip(host)
+        and ":" not in host
+        and host not in facts.own_addresses
+    )
 
 
 def protocol(facts: Facts) -> Iterator[Finding]:
     """Yield plain HTTP where there should be TLS, TLS that fails, and TLS that is too old."""
-    wire = facts.wire
-    if wire is None or wire.silent or (facts.container is not None and facts.container.role == "plain"):
+    observation = facts.observation
+    if (
+        observation is None
+        or observation.connect_error
+        or (facts.container is not None and facts.container.role == "plain")
+    ):
         return
     there = THERE if facts.remote else ""
-    at = f"{address.bracketed(wire.host)}:{wire.port}"
-    if wire.plain:
+    at = f"{address.bracketed(observation.host)}:{observation.port}"
+    if observation.plain:
         yield Finding(
             "protocol",
             f"{at} answers plain HTTP",
@@ -166,17 +184,17 @@ def protocol(facts: Facts) -> Iterator[Finding]:
             "another place than registry:2), or it was meant to. Clients refuse that anywhere but on loopback.",
             (f"./inv registry.stop && ./inv registry.tls{there}",),
         )
-    elif wire.refused:
-        yield Finding("protocol", f"{at}: {wire.refused}", "TLS fails there.", (f"./inv registry.logs{there}",))
-    elif wire.status not in READY:
-        where = (f"./inv status{THERE}: its address",) if facts.remote else ()
+    elif observation.refused:
+        yield Finding("protocol", f"{at}: {observation.refused}", "TLS fails there.", (f"./inv registry.logs{there}",))
+    elif observation.status not in READY_STATUSES:
+        cure = (f"./inv status{THERE}: its address",) if facts.remote else ()
         yield Finding(
             "protocol",
-            f"/v2/ at {at} answers with status {wire.status}",
+            f"/v2/ at {at} answers with status {observation.status}",
             "A registry answers 200, or 401 where it wants a login: something else listens there, or it is not well.",
-            (*where, f"./inv registry.logs{there}"),
+            (*cure, f"./inv registry.logs{there}"),
         )
-    elif wire.outdated:
+    elif observation.outdated_tls:
         yield Finding(
             "protocol",
             f"{at} accepts TLS 1.1",
@@ -187,28 +205,28 @@ def protocol(facts: Facts) -> Iterator[Finding]:
 
 def login(facts: Facts) -> Iterator[Finding]:
     """Yield logins that cannot work, and a registry that lets everybody in though there are users."""
-    for name in facts.unread:
+    for name in facts.unread_users:
         yield Finding(
             "login",
             f"the password of {name} is not kept as bcrypt",
             "The registry reads no other hash, and refuses the right password.",
             (f"./inv registry.user.add {shlex.quote(name)}",),
         )
-    wire = facts.wire
-    if facts.login and facts.running and wire and wire.status == READY[0]:
+    observation = facts.observation
+    if facts.login and facts.running and observation and observation.status == READY_STATUSES[0]:
         yield Finding(
             "login",
             "there are users, and the registry answers without a login",
             "It was not made anew since the first user was added: everybody is let in.",
             ("./inv registry.tls",),
-            Start(),
+            StartFix(),
             asks=True,
         )
 
 
 def clock(facts: Facts) -> Iterator[Finding]:
     """Yield a clock that is far from the registry's."""
-    skew = facts.wire.skew if facts.wire else None
+    skew = facts.observation.skew if facts.observation else None
     if skew is not None and abs(skew) > SKEW:
         way = "ahead of" if skew > 0 else "behind"
         yield Finding(
@@ -236,17 +254,19 @@ def disk(facts: Facts) -> Iterator[Finding]:
 def dns(facts: Facts) -> Iterator[Finding]:
     """Yield names of the registry that nobody knows here, or that mean another machine."""
     host = facts.settings.address
-    target = host if address.is_ip(host) else next(iter(facts.own), "")
+    target = host if address.is_ip(host) else next(iter(facts.own_addresses), "")
     for name, found in facts.resolved.items():
         cure = (f"echo '{target} {name}' | sudo tee -a /etc/hosts",) if target and not facts.remote else ()
         cure = cure or (f"echo 'ADDRESS {name}' | sudo tee -a /etc/hosts  # with the registry's address",)
         if not found:
             said = f"nobody knows the name {name} here"
             yield Finding("dns", said, "Clients on this machine cannot reach the registry by it.", cure)
-        elif facts.running and not facts.settings.listen and not _is_here(found, facts):
+        elif facts.running and not facts.settings.listen and not _is_this_machine(found, facts):
             said = f"{name} means {', '.join(found)}, which is not this machine"
             yield Finding("dns", said, "Clients that use the name reach another one.", cure)
 
 
-def _is_here(found: tuple[str, ...], facts: Facts) -> bool:
-    return any(it in (*facts.own, facts.settings.address) or it.startswith("127.") or ":" in it for it in found)
+def _is_this_machine(found: tuple[str, ...], facts: Facts) -> bool:
+    return any(
+        it in (*facts.own_addresses, facts.settings.address) or it.startswith("127.") or ":" in it for it in found
+    )

@@ -5,18 +5,18 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from trusted_registry.doctor.finding import Chmod, Finding, Trust
-from trusted_registry.edge import printable
+from trusted_registry.console import pasteable
+from trusted_registry.doctor.finding import ChmodFix, Finding, TrustFix
 from trusted_registry.trust.local import plan
-from trusted_registry.trust.local.look import NoRoot, State
-from trusted_registry.trust.row import File
+from trusted_registry.trust.local.state import NeedsRootError, State
+from trusted_registry.trust.model import File
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from trusted_registry.doctor.facts import Facts, Stored
-    from trusted_registry.trust.local.look import Item
+    from trusted_registry.doctor.facts import Facts, StoreState
+    from trusted_registry.trust.local.state import Item
 
 _DOCKER = ("docker", "docker-rootless", "docker-desktop")
 
@@ -29,12 +29,12 @@ def _flags(facts: Facts) -> str:
     return f" --address {facts.settings.address}{port}"
 
 
-def _trusted(facts: Facts, stored: Stored, *, only: bool = True) -> str:
-    return f"./inv trust.linux{f' --only {stored.store.name}' if only else ''}{_flags(facts)}"
+def _trusted(facts: Facts, store_state: StoreState, *, only: bool = True) -> str:
+    return f"./inv trust.linux{f' --only {store_state.store.name}' if only else ''}{_flags(facts)}"
 
 
-def _of(stored: Stored, state: State) -> list[Item]:
-    return [item for item in stored.items if item.state is state]
+def _of(store_state: StoreState, state: State) -> list[Item]:
+    return [item for item in store_state.items if item.state is state]
 
 
 def _places(items: list[Item]) -> str:
@@ -45,138 +45,150 @@ def _places(items: list[Item]) -> str:
 
 def certs_d(facts: Facts) -> Iterator[Finding]:
     """Yield stores that do not trust, that hold another's certificate, or in whose way something stands."""
-    for stored in facts.stores:
-        clients, client = stored.store.clients, stored.store.name
-        if stored.problem and not isinstance(stored.problem, NoRoot):  # what root alone may see is no fault by itself
+    for store_state in facts.store_states:
+        clients, client = store_state.store.clients, store_state.store.name
+        if store_state.problem and not isinstance(
+            store_state.problem, NeedsRootError
+        ):  # what root alone may see is no fault by itself
             yield Finding(
-                "certs.d", stored.problem.message, f"{clients} cannot use it.", (stored.problem.cure,), client=client
+                "certs.d",
+                store_state.problem.message,
+                f"{clients} cannot use it.",
+                (store_state.problem.cure,),
+                client=client,
             )
-        if absent := _of(stored, State.ABSENT):
+        if absent := _of(store_state, State.ABSENT):
             yield Finding(
                 "certs.d",
                 f"no trust at {_places(absent)}",
                 f"{clients}: certificate signed by unknown authority.",
-                (_trusted(facts, stored),),
-                Trust(client),
+                (_trusted(facts, store_state),),
+                TrustFix(client),
                 asks=True,
                 client=client,
             )
-        for item in _of(stored, State.FOREIGN):
-            yield _foreign(facts, stored, item)
-        yield from _stray(facts, stored)
+        for item in _of(store_state, State.FOREIGN):
+            yield _foreign(facts, store_state, item)
+        yield from _stray(facts, store_state)
 
 
-def _foreign(facts: Facts, stored: Stored, item: Item) -> Finding:
-    see, away = map(printable, plan.inspected(item))
+def _foreign(facts: Facts, store_state: StoreState, item: Item) -> Finding:
+    see, away = map(pasteable, plan.inspect_commands(item))
     if isinstance(item.what, File):
         path = shlex.quote(str(item.path))
         away = f"sudo mv {path} {path}.old"
     return Finding(
         "certs.d",
         f"{plan.place(item)} holds something that this project did not write",
-        f"{stored.store.clients}: what it trusts there is not this registry's authority.",
-        (f"{see}  # see whose it is", f"{away} && {_trusted(facts, stored)}  # if nobody needs it"),
-        client=stored.store.name,
+        f"{store_state.store.clients}: what it trusts there is not this registry's authority.",
+        (f"{see}  # see whose it is", f"{away} && {_trusted(facts, store_state)}  # if nobody needs it"),
+        client=store_state.store.name,
     )
 
 
-def _stray(facts: Facts, stored: Stored) -> Iterator[Finding]:
-    names = {path.parent / path.stem for path in stored.files if path.suffix == ".crt"}
-    for path in stored.files:
+def _stray(facts: Facts, store_state: StoreState) -> Iterator[Finding]:
+    names = {path.parent / path.stem for path in store_state.files if path.suffix == ".crt"}
+    for path in store_state.files:
         quoted = shlex.quote(str(path))
         if path.suffix == ".pem":
             cure = (
                 f"sudo rm {quoted}  # a copy: ca.crt is there"
                 if path.parent / "ca" in names
-                else _trusted(facts, stored)
+                else _trusted(facts, store_state)
             )
             yield Finding(
                 "certs.d",
                 f"{path} counts for nothing",
-                f"{stored.store.clients}: authorities are read from files that end in .crt.",
+                f"{store_state.store.clients}: authorities are read from files that end in .crt.",
                 (cure,),
-                client=stored.store.name,
+                client=store_state.store.name,
             )
         if (
-            stored.store.key in _DOCKER
+            store_state.store.key in _DOCKER
             and path.name == "hosts.toml"
             and facts.engine
             and facts.engine.store == "containerd"
         ):
-            yield _hosts_toml(path, stored)
+            yield _hosts_toml(path, store_state)
 
 
-def _hosts_toml(path: Path, stored: Stored) -> Finding:
+def _hosts_toml(path: Path, store_state: StoreState) -> Finding:
     quoted = shlex.quote(str(path))
     return Finding(
         "certs.d",
         f"{path} stands beside ca.crt",
         "With the containerd image store the engine reads it instead, and .crt files only where it names them.",
         (f"sudo mv {quoted} {quoted}.unused  # or name ca.crt in it",),
-        client=stored.store.name,
+        client=store_state.store.name,
     )
 
 
 def stale(facts: Facts) -> Iterator[Finding]:
     """Yield trust of ours in an authority that is not the present one."""
-    for stored in facts.stores:
-        if found := _of(stored, State.STALE):
+    for store_state in facts.store_states:
+        if found := _of(store_state, State.STALE):
             yield Finding(
                 "stale",
                 f"{_places(found)} holds the certificate of an earlier authority",
-                f"{stored.store.clients}: certificate signed by unknown authority, since it was made anew.",
-                (_trusted(facts, stored),),
-                Trust(stored.store.name),
-                asks=any(item.state in (State.ABSENT, State.FOREIGN) for item in stored.items),
-                client=stored.store.name,
+                f"{store_state.store.clients}: certificate signed by unknown authority, since it was made anew.",
+                (_trusted(facts, store_state),),
+                TrustFix(store_state.store.name),
+                asks=any(item.state in (State.ABSENT, State.FOREIGN) for item in store_state.items),
+                client=store_state.store.name,
             )
 
 
 def shadowed(facts: Facts) -> Iterator[Finding]:
     """Yield folders that are read instead of a store's own."""
-    for stored in facts.stores:
-        if found := _of(stored, State.HIDDEN):
+    for store_state in facts.store_states:
+        if found := _of(store_state, State.SHADOWED):
             folders = ", ".join(dict.fromkeys(str(item.path.parent) for item in found))
             yield Finding(
                 "shadowed",
                 f"{folders} exists without ca.crt",
-                f"{stored.store.clients}: the first folder that exists is read, and this user's hides the system's.",
-                (_trusted(facts, stored),),
-                Trust(stored.store.name),
+                f"{store_state.store.clients}: the first folder that exists is read, and this user's hides the "
+                "system's.",
+                (_trusted(facts, store_state),),
+                TrustFix(store_state.store.name),
                 asks=True,
-                client=stored.store.name,
+                client=store_state.store.name,
             )
 
 
 def spelling(facts: Facts) -> Iterator[Finding]:
     """Yield the same certificate under another spelling, where the right one has none."""
-    for stored in facts.stores:
-        if stored.elsewhere and _of(stored, State.ABSENT):
-            folders = ", ".join(str(path) for path in stored.elsewhere)
-            wanted = ", ".join(dict.fromkeys(item.spelling for item in _of(stored, State.ABSENT) if item.spelling))
+    for store_state in facts.store_states:
+        if store_state.other_files and _of(store_state, State.ABSENT):
+            folders = ", ".join(str(path) for path in store_state.other_files)
+            wanted = ", ".join(
+                dict.fromkeys(item.registry_host for item in _of(store_state, State.ABSENT) if item.registry_host)
+            )
             yield Finding(
                 "spelling",
                 f"{folders} trusts the registry's authority; {wanted} has no folder",
                 "The folder is named exactly after what stands before the first slash of an image's name.",
-                (_trusted(facts, stored),),
-                Trust(stored.store.name),
+                (_trusted(facts, store_state),),
+                TrustFix(store_state.store.name),
                 asks=True,
-                client=stored.store.name,
+                client=store_state.store.name,
             )
 
 
 def readable(facts: Facts) -> Iterator[Finding]:
     """Yield our certificates that not everybody may read: podman runs without root."""
-    for stored in facts.stores:
-        for path in stored.unreadable:
+    for store_state in facts.store_states:
+        for path in store_state.unreadable:
             bits = "go+rx" if path.is_dir() else "go+r"
             yield Finding(
                 "readable",
                 f"{path} may not be read by everybody",
-                f"{stored.store.clients}: those that run without root fail with permission denied. It is no secret.",
+                f"{store_state.store.clients}: those that run without root fail with permission denied. It is no "
+                "secret.",
                 (f"sudo chmod {bits} {shlex.quote(str(path))}",),
-                Chmod(path, bits) if any(it == str(path) or it.startswith(f"{path}/") for it in stored.ours) else None,
-                client=stored.store.name,
+                ChmodFix(path, bits)
+                if any(it == str(path) or it.startswith(f"{path}/") for it in store_state.ours)
+                else None,
+                client=store_state.store.name,
             )
 
 
@@ -194,14 +206,16 @@ def containerd(facts: Facts) -> Iterator[Finding]:
 
 def os_store(facts: Facts) -> Iterator[Finding]:
     """Yield a system's store that changed after the engine, which has no other trust, read it."""
-    bare = any(stored.store.key in _DOCKER and _of(stored, State.ABSENT) for stored in facts.stores)
+    bare = any(
+        store_state.store.key in _DOCKER and _of(store_state, State.ABSENT) for store_state in facts.store_states
+    )
     if facts.vouched and bare and facts.engine_since and facts.bundle_since > facts.engine_since:
         yield Finding(
             "os-store",
             "the system's store of authorities changed after the engine was started",
             "The engine reads it once, when it starts; certs.d it reads each time.",
             (f"./inv trust.linux --only docker{_flags(facts)}",),
-            Trust("docker"),
+            TrustFix("docker"),
             asks=True,
             client="docker",
             instead=("sudo systemctl restart docker" if facts.systemd else "sudo service docker restart",),

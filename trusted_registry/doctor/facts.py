@@ -10,34 +10,34 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from trusted_registry.certificate.inspect import Facts as Certificate
+    from trusted_registry.certificate.inspect import Certificate
     from trusted_registry.certificate.issue import Issued
     from trusted_registry.errors import RegistryError
-    from trusted_registry.registry.answers import Info, Running
+    from trusted_registry.registry.engine_types import Container, EngineInfo
     from trusted_registry.settings import Settings
     from trusted_registry.trust.clients.containerd import Advice
-    from trusted_registry.trust.local.look import Item
-    from trusted_registry.trust.row import Store
+    from trusted_registry.trust.local.state import Item
+    from trusted_registry.trust.model import Store
 
-READY = (200, 401)
+READY_STATUSES = (200, 401)
 """What /v2/ of a registry answers: that it is there, or that it wants a login."""
 
 
 @dataclass(frozen=True)
-class Wire:
+class Observation:
     """What a connection to the registry's address showed.
 
     Args:
         host: Where it was asked.
         port: At which port.
-        silent: Why nothing answered; "" where something did.
+        connect_error: Why nothing answered; "" where something did.
         plain: Whether it speaks plain HTTP.
         refused: Why TLS failed; "" where it did not.
         distrust: Why certs/ca.crt does not stand behind what is shown; "" where it does or there is none.
         system: The same of the operating system's store.
-        shown: The certificate; None where none was seen.
+        certificate: The certificate; None where none was seen.
         protocol: Such as TLSv1.3.
-        outdated: Whether it accepts TLS 1.1, which nothing should.
+        outdated_tls: Whether it accepts TLS 1.1, which nothing should.
         status: What /v2/ answered; 0 where nothing was heard.
         api: What the answer's Docker-Distribution-Api-Version says, which a registry sends with errors too; or "".
         login: What it asks for to log in, such as Basic or Bearer; "" where it asks for nothing.
@@ -46,32 +46,32 @@ class Wire:
 
     host: str
     port: int
-    silent: str = ""
+    connect_error: str = ""
     plain: bool = False
     refused: str = ""
     distrust: str = ""
     system: str = ""
-    shown: Certificate | None = None
+    certificate: Certificate | None = None
     protocol: str = ""
-    outdated: bool = False
+    outdated_tls: bool = False
     status: int = 0
     api: str = ""
     login: str = ""
     skew: float | None = None
 
     @property
-    def strange(self) -> bool:
+    def is_strange(self) -> bool:
         """Whether what answers is no registry, by what it says or cannot say."""
-        return bool(self.refused or (self.status and self.status not in READY and not self.api))
+        return bool(self.refused or (self.status and self.status not in READY_STATUSES and not self.api))
 
 
 @dataclass(frozen=True)
-class Kept:
+class FileMode:
     """A file or folder that must be private: its permission bits, and whether it is this user's."""
 
     path: Path
     mode: int
-    own: bool
+    owned: bool
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,11 @@ class Proxy:
 
     whose: str
     url: str
-    past: str
+    no_proxy: str
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoreState:
     """What one store of trust holds.
 
     Args:
@@ -104,7 +104,7 @@ class Stored:
         files: All that lies in the registry's folders, for stores that have such.
         unreadable: Files and folders there that not everybody may read.
         ours: Paths that this project wrote, of any store.
-        elsewhere: Folders of other spellings with the same certificate.
+        other_files: Folders of other spellings with the same certificate.
     """
 
     store: Store
@@ -113,7 +113,7 @@ class Stored:
     files: tuple[Path, ...] = ()
     unreadable: tuple[Path, ...] = ()
     ours: frozenset[str] = frozenset()
-    elsewhere: tuple[Path, ...] = ()
+    other_files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,25 +127,25 @@ class Facts:
         issued: The certificates here.
         broken: Why they cannot be used.
         anchor: What clients trust.
-        kept: What must be private.
+        file_modes: What must be private.
         tracked: Keys that git tracks.
-        own: This machine's IPv4 addresses, those of bridges left out.
+        own_addresses: This machine's IPv4 addresses, those of bridges left out.
         resolved: Addresses by DNS name; none where nobody knows the name.
         engine: What the engine says of itself.
-        engineless: Why none answers.
+        engine_error: Why none answers.
         engine_since: When it was started, in seconds since the epoch; 0 where that is not known.
         container: The registry's container.
         wanted: The digest of the container that the settings now ask for; "" where that is not known.
         edited: The registry's configuration, where it is not what this project wrote.
-        holder: Who listens on the registry's port, where the registry does not.
+        port_holder: Who listens on the registry's port, where the registry does not.
         first_port: The first port that programs without root may listen on; 0 where that is not known.
-        exposed: Containers that were given the authority's key, with the path by which.
-        wire: What answers.
+        key_mounts: Containers that were given the authority's key, with the path by which.
+        observation: What answers.
         disk: Where the images are.
         login: Whether the registry is to ask for one.
-        unread: Users whose hash the registry does not read.
+        unread_users: Users whose hash the registry does not read.
         proxies: What goes through a proxy.
-        stores: Trust, store by store.
+        store_states: Trust, store by store.
         unverified: Spellings that the engine does not verify.
         allowed: Where this checkout allowed plain HTTP on this machine's own address, and runs no plain registry.
         containerd: What its configuration keeps from being read.
@@ -160,25 +160,25 @@ class Facts:
     issued: Issued | None = None
     broken: RegistryError | None = None
     anchor: Certificate | None = None
-    kept: tuple[Kept, ...] = ()
+    file_modes: tuple[FileMode, ...] = ()
     tracked: tuple[str, ...] = ()
-    own: tuple[str, ...] = ()
+    own_addresses: tuple[str, ...] = ()
     resolved: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    engine: Info | None = None
-    engineless: RegistryError | None = None
+    engine: EngineInfo | None = None
+    engine_error: RegistryError | None = None
     engine_since: float = 0.0
-    container: Running | None = None
+    container: Container | None = None
     wanted: str = ""
     edited: Path | None = None
-    holder: str | None = None
+    port_holder: str | None = None
     first_port: int = 0
-    exposed: tuple[tuple[str, str], ...] = ()
-    wire: Wire | None = None
+    key_mounts: tuple[tuple[str, str], ...] = ()
+    observation: Observation | None = None
     disk: Disk | None = None
     login: bool = False
-    unread: tuple[str, ...] = ()
+    unread_users: tuple[str, ...] = ()
     proxies: tuple[Proxy, ...] = ()
-    stores: tuple[Stored, ...] = ()
+    store_states: tuple[StoreState, ...] = ()
     unverified: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
     containerd: tuple[Advice, ...] = ()

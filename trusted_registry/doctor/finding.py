@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Chmod:
+class ChmodFix:
     """Take bits from the mode of a file that this project made."""
 
     path: Path
@@ -18,28 +18,28 @@ class Chmod:
 
 
 @dataclass(frozen=True)
-class Restart:
+class RestartFix:
     """Restart our own container, so that it serves the certificate that is on disk."""
 
 
 @dataclass(frozen=True)
-class Start:
+class StartFix:
     """Have our own registry run, as the settings say."""
 
 
 @dataclass(frozen=True)
-class Renew:
+class RenewFix:
     """Make a new server certificate under the same authority, and serve it."""
 
 
 @dataclass(frozen=True)
-class Trust:
+class TrustFix:
     """Write a store's trust, by the store's name; what is another's is refused there."""
 
     store: str
 
 
-Fix = Chmod | Restart | Start | Renew | Trust
+Fix = ChmodFix | RestartFix | StartFix | RenewFix | TrustFix
 
 
 @dataclass(frozen=True)

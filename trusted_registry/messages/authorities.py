@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.messages.row import HANDED, TRUST, Row, Step
+from trusted_registry.messages.message import AUTHORITY_COPIED, TRUST, Message, Step
 
 _UNKNOWN = r"(x509: )?certificate signed by unknown authority"
 _NOT_DOCKER = r"^(?!.*(response from daemon|Handler )).*"
@@ -12,8 +12,8 @@ _OPENSSL_UNKNOWN = (
     r"unable to verify the first certificate",
 )
 
-ROWS = (
-    Row(
+MESSAGES = (
+    Message(
         "another-authority",
         (
             rf"{_UNKNOWN} \(possibly because of",
@@ -26,12 +26,12 @@ ROWS = (
         (
             Step(
                 "./inv trust.linux{where}",
-                away=f"{HANDED}; of a self-signed one: domain.crt",
+                away=f"{AUTHORITY_COPIED}; of a self-signed one: domain.crt",
             ),
         ),
         ("stale", "served"),
     ),
-    Row(
+    Message(
         "unknown-authority-buildkit",
         (rf"{_NOT_DOCKER}(failed to solve|buildkit|failed to fetch oauth token).*{_UNKNOWN}",),
         "docker buildx",
@@ -43,7 +43,7 @@ ROWS = (
         ),
         ("certs.d",),
     ),
-    Row(
+    Message(
         "unknown-authority-containerd",
         (
             rf"{_NOT_DOCKER}(ctr: |failed to (resolve|pull and unpack)|desc = |nerdctl).*{_UNKNOWN}",
@@ -60,7 +60,7 @@ ROWS = (
         ),
         ("containerd", "certs.d"),
     ),
-    Row(
+    Message(
         "unknown-authority-macos",
         (r"certificate is not trusted", r"Invalid certificate chain", r"errSSLXCertChainInvalid"),
         "macOS",
@@ -69,11 +69,11 @@ ROWS = (
             Step(
                 "./inv trust.macos{where}",
                 "then restart Docker Desktop",
-                away=HANDED,
+                away=AUTHORITY_COPIED,
             ),
         ),
     ),
-    Row(
+    Message(
         "unknown-authority-windows",
         (
             r"SEC_E_UNTRUSTED_ROOT|0x80090325|CERT_E_UNTRUSTEDROOT|0x800B0109",
@@ -88,7 +88,7 @@ ROWS = (
             ),
         ),
     ),
-    Row(
+    Message(
         "unknown-authority",
         (_UNKNOWN, r"x509: certificate signed by an unknown"),
         "docker, podman, skopeo, buildah; crane, oras, helm",
@@ -105,7 +105,7 @@ ROWS = (
         ),
         ("certs.d", "spelling", "shadowed", "stale", "os-store", "served"),
     ),
-    Row(
+    Message(
         "unknown-authority-java",
         (r"PKIX path (building|validation) failed", r"unable to find valid certification path"),
         "Java",
@@ -113,7 +113,7 @@ ROWS = (
         (Step("./inv trust.linux --only java{where}", "then start your Java programs again"),),
         ("chain",),
     ),
-    Row(
+    Message(
         "unknown-authority-browser",
         (r"SEC_ERROR_(UNKNOWN|UNTRUSTED)_ISSUER|MOZILLA_PKIX_ERROR_SELF_SIGNED_CERT|ERR_CERT_AUTHORITY_INVALID",),
         "Firefox, Chromium",
@@ -121,18 +121,18 @@ ROWS = (
         (Step("./inv trust.linux --only nss{where}", "then close the browser and open it again"),),
         ("chain",),
     ),
-    Row(
+    Message(
         "unknown-authority-python",
         tuple(rf"CERTIFICATE_VERIFY_FAILED.*{words}" for words in _OPENSSL_UNKNOWN),
         "Python",
         "The system's store does not hold the registry's authority; requests and pip carry one of their own besides.",
         (
-            Step("./inv trust.linux --only system{where}", away=HANDED),
+            Step("./inv trust.linux --only system{where}", away=AUTHORITY_COPIED),
             Step("export REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt", "for requests, after that"),
         ),
         ("os-store", "chain"),
     ),
-    Row(
+    Message(
         "unknown-authority-system",
         (
             *_OPENSSL_UNKNOWN,
@@ -144,7 +144,7 @@ ROWS = (
         "The system's store does not hold the registry's authority. The engine's trust is another matter: these "
         "programs do not read certs.d.",
         (
-            Step("./inv trust.linux --only system{where}", away=HANDED),
+            Step("./inv trust.linux --only system{where}", away=AUTHORITY_COPIED),
             Step("curl --cacert certs/ca.crt {url}/v2/", "for one command", instead=True),
         ),
         ("os-store", "chain"),

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING
 from trusted_registry import address, settings
 from trusted_registry.errors import SettingError
 from trusted_registry.messages import authorities, certificates, connections, registries
-from trusted_registry.messages.row import HERE, OFFER, OFFERED, REGISTRY, Row, Step
+from trusted_registry.messages.message import HERE, OFFER, OFFERED, REGISTRY, Message, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-ROWS: tuple[Row, ...] = (*registries.ENGINES, *connections.HTTP, *certificates.ROWS, *authorities.ROWS)
-ROWS += (*connections.PORTS, *connections.WAYS, *registries.LOGINS, *registries.IMAGES)
+MESSAGES: tuple[Message, ...] = (*registries.ENGINES, *connections.HTTP, *certificates.MESSAGES, *authorities.MESSAGES)
+MESSAGES += (*connections.PORTS, *connections.WAYS, *registries.LOGINS, *registries.IMAGES)
 """The most specific row that speaks of the same words comes first."""
 
 HTTPS = 443
-LONGEST = 4000
+LONGEST_LINE = 4000
 """Characters of a line that are looked at; messages are shorter, and a log's line may hold anything."""
-MOST = 5_000
+MOST_LINES = 5_000
 """Lines that are looked at, from the end: the last ones of a log are those that somebody asks about."""
 
 _HOST = r"(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+)"
@@ -43,7 +43,7 @@ _ENDPOINTS = [
         r"(?P<host>\d+\.\d+\.\d+\.\d+)",
     )
 ]
-_BESIDE = (".docker.io", ".docker.com", ".curl.se")
+_PUBLIC = (".docker.io", ".docker.com", ".curl.se")
 """What messages name for another reason than the trouble: the Hub, and where a program's manual is."""
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z")
 _DOCTOR = Step("./inv doctor", "looks for what is wrong")
@@ -51,7 +51,7 @@ _UNSHOWN = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
-class Here:
+class LocalContext:
     """What this machine knows by itself, for what a message does not tell.
 
     Args:
@@ -72,7 +72,7 @@ class Here:
 
 
 @dataclass(frozen=True)
-class Do:
+class Action:
     """One step of a cure, filled in."""
 
     command: str
@@ -97,14 +97,14 @@ class Do:
 
 
 @dataclass(frozen=True)
-class Found:
+class Match:
     """A message that was recognised."""
 
     key: str
     said: str
     clients: str
     cause: str
-    cure: tuple[Do, ...]
+    cure: tuple[Action, ...]
     look: tuple[str, ...] = field(default=())
 
     def as_dict(self) -> dict[str, object]:
@@ -117,26 +117,28 @@ class Found:
         return "; ".join(f"or: {step.words}" if step.instead else step.words for step in self.cure)
 
 
-def find(text: str, here: Here | None = None) -> list[Found]:
+def find(text: str, local: LocalContext | None = None) -> list[Match]:
     """Return what is recognised in a text, in the order in which it says it, each message about each registry once."""
-    here = here or Here()
-    lines = [_UNSHOWN.sub("", line)[:LONGEST].strip() for line in text.splitlines()[-MOST:]]
+    local = local or LocalContext()
+    lines = [_UNSHOWN.sub("", line)[:LONGEST_LINE].strip() for line in text.splitlines()[-MOST_LINES:]]
     lines = [line for line in dict.fromkeys(lines) if line]
-    found = _among(lines, lines, here)
+    found = _find_in(lines, lines, local)
     if not found and len(lines) > 1:  # copied from a terminal, which broke the lines
-        found = _among([" ".join(lines)[:LONGEST]], lines, here) or _among(["".join(lines)[:LONGEST]], lines, here)
+        found = _find_in([" ".join(lines)[:LONGEST_LINE]], lines, local) or _find_in(
+            ["".join(lines)[:LONGEST_LINE]], lines, local
+        )
     return found
 
 
-def _among(lines: Iterable[str], context: list[str], here: Here) -> list[Found]:
-    found: dict[tuple[str, ...], Found] = {}
+def _find_in(lines: Iterable[str], context: list[str], local: LocalContext) -> list[Match]:
+    found: dict[tuple[str, ...], Match] = {}
     context = [_unescaped(line) for line in context]
     for line in lines:
         plain = _unescaped(line)
-        for row, match in _first(plain):
-            values = _values(plain, match, context, here)
-            key = (row.key, *(values.get(name, "") for name in ("registry", "name", "peer")))
-            found.setdefault(key, _filled(row, line, values, here))
+        for message, match in _first(plain):
+            values = _placeholders(plain, match, context, local)
+            key = (message.key, *(values.get(name, "") for name in ("registry", "name", "peer")))
+            found.setdefault(key, _match(message, line, values, local))
     return list(found.values())
 
 
@@ -146,28 +148,28 @@ def _unescaped(line: str) -> str:
 
 
 @functools.cache
-def _compiled() -> tuple[tuple[Row, tuple[re.Pattern[str], ...]], ...]:
-    return tuple((row, tuple(re.compile(pattern) for pattern in row.patterns)) for row in ROWS)
+def _compiled() -> tuple[tuple[Message, tuple[re.Pattern[str], ...]], ...]:
+    return tuple((message, tuple(re.compile(pattern) for pattern in message.patterns)) for message in MESSAGES)
 
 
-def _first(line: str) -> list[tuple[Row, re.Match[str]]]:
-    for row, patterns in _compiled():
+def _first(line: str) -> list[tuple[Message, re.Match[str]]]:
+    for message, patterns in _compiled():
         for pattern in patterns:
             if match := pattern.search(line):
-                return [(row, match)]
+                return [(message, match)]
     return []
 
 
-def _values(line: str, match: re.Match[str], context: Iterable[str], here: Here) -> dict[str, str]:
+def _placeholders(line: str, match: re.Match[str], context: Iterable[str], local: LocalContext) -> dict[str, str]:
     """Return the values for the templates, all of them checked; what is not known is left out."""
     said = {key: value for key, value in match.groupdict().items() if value}
     host, port = _endpoint(said, line, context)
-    values = {"where": "", "as_plain": "", "container": here.container}
+    values = {"where": "", "as_plain": "", "container": local.container}
     if host:
-        values |= {"host": host, "port": str(port), "registry": address.reference(host, port)}
+        values |= {"host": host, "port": str(port), "registry": address.registry_host(host, port)}
         values |= {"where": _flags(host, port), "as_plain": _variables(host, port)}
-    elif here.registry:
-        values |= _own(here.registry)
+    elif local.registry:
+        values |= _own(local.registry)
     if "registry" in values:
         values["url"] = f"https://{values['registry']}"
     if name := _checked_host(said["name"].strip("[]'\".,;")) if "name" in said else values.get("host", ""):
@@ -175,24 +177,24 @@ def _values(line: str, match: re.Match[str], context: Iterable[str], here: Here)
     for key in ("file", "peer"):
         if _FILE.match(said.get(key, "")):
             values[key] = said[key]
-    values |= _moved(host, port, here)
-    if here.registry:
-        values["own"] = here.registry
-        own = _own(here.registry).get("host", "")
+    values |= _other_port(host, port, local)
+    if local.registry:
+        values["own"] = local.registry
+        own = _own(local.registry).get("host", "")
         values |= {"own_address": own} if address.is_ip(own) else {}
     elif "registry" in values:
         values["own"] = values["registry"]
     values["certs_d"] = "/etc/containers/certs.d" if "/etc/containers/" in line else "/etc/docker/certs.d"
     if "host" in values:
-        values["proxy_command"] = past_the_proxy(values["host"], here)
+        values["proxy_command"] = no_proxy_command(values["host"], local)
     return values
 
 
-def _moved(host: str, port: int, here: Here) -> dict[str, str]:
+def _other_port(host: str, port: int, local: LocalContext) -> dict[str, str]:
     """Return where the registry of this very machine is meant to be, if that is another port than a message means."""
-    own, at = _parted(here.registry)
-    moved = host in here.hosts and host == own and port != at
-    return {"on_port": f" --port {port}", "now": here.registry} if moved else {"on_port": ""}
+    own, at = _parted(local.registry)
+    moved = host in local.hosts and host == own and port != at
+    return {"on_port": f" --port {port}", "now": local.registry} if moved else {"on_port": ""}
 
 
 def _own(registry: str) -> dict[str, str]:
@@ -213,7 +215,7 @@ def _endpoint(said: Mapping[str, str], line: str, context: Iterable[str]) -> tup
                 default = 80 if groups.get("scheme") == "http" else HTTPS
                 host, port = _checked_host(groups["host"]), _port(groups.get("port"), default)
                 plausible = groups.get("port") or groups.get("scheme") or "." in host or ":" in host
-                if host and port and plausible and not f".{host}".endswith(_BESIDE):
+                if host and port and plausible and not f".{host}".endswith(_PUBLIC):
                     return host, port
     name = _checked_host(said.get("name", ""))
     return (name, HTTPS) if name else ("", 0)
@@ -251,12 +253,12 @@ def _variables(host: str, port: int) -> str:
     return f"INVOKE_REGISTRY_ADDRESS={host} INVOKE_REGISTRY_PLAIN_PORT={port} " if _flags(host, port) else ""
 
 
-def past_the_proxy(host: str, here: Here) -> str:
+def no_proxy_command(host: str, local: LocalContext) -> str:
     """Return the command that has the engine reach a host without its proxy."""
-    listed = ",".join(dict.fromkeys([*(part.strip() for part in here.no_proxy.split(",") if part.strip()), host]))
+    listed = ",".join(dict.fromkeys([*(part.strip() for part in local.no_proxy.split(",") if part.strip()), host]))
     if not re.fullmatch(r"[\w.:/*,\[\]-]+", listed):
         listed = host
-    if not here.systemd:
+    if not local.systemd:
         line = f'export NO_PROXY="{listed}"'
         return f"echo '{line}' | sudo tee -a /etc/default/docker && sudo service docker restart"
     folder = "/etc/systemd/system/docker.service.d"
@@ -265,13 +267,13 @@ def past_the_proxy(host: str, here: Here) -> str:
     return f"sudo mkdir -p {folder} && {text} && sudo systemctl daemon-reload && sudo systemctl restart docker"
 
 
-def _filled(row: Row, line: str, values: Mapping[str, str], here: Here) -> Found:
-    steps = [step for step in row.cure if _names(step.command) <= values.keys()] or [_DOCTOR]
-    at_home = values.get("host", "") in here.hosts
-    offered = here.keeps and not at_home
-    done = tuple(dict.fromkeys(_do(_offered(it) if offered else it, values, at_home=at_home) for it in steps))
+def _match(message: Message, line: str, values: Mapping[str, str], local: LocalContext) -> Match:
+    steps = [step for step in message.cure if _names(step.command) <= values.keys()] or [_DOCTOR]
+    at_home = values.get("host", "") in local.hosts
+    offered = local.keeps and not at_home
+    done = tuple(dict.fromkeys(_action(_offered(it) if offered else it, values, at_home=at_home) for it in steps))
     spoken = {"registry": "the registry", "name": "that name", "peer": "some address", **values}
-    return Found(row.key, line, row.clients, row.cause.format_map(spoken), done, row.look)
+    return Match(message.key, line, message.clients, message.cause.format_map(spoken), done, message.checks)
 
 
 def _offered(step: Step) -> Step:
@@ -279,10 +281,10 @@ def _offered(step: Step) -> Step:
     return Step(OFFER, f"then {OFFERED}", at=REGISTRY) if step.command.startswith("./inv trust.") else step
 
 
-def _do(step: Step, values: Mapping[str, str], *, at_home: bool) -> Do:
+def _action(step: Step, values: Mapping[str, str], *, at_home: bool) -> Action:
     at = HERE if at_home else step.at
     note = "; ".join(part for part in (step.note, "" if at_home else step.away) if part)
-    return Do(step.command.format_map(values), note.format_map(values), at, step.instead)
+    return Action(step.command.format_map(values), note.format_map(values), at, step.instead)
 
 
 def _names(template: str) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.messages.row import ANEW, ANEW_FOR_SYSTEM, REGISTRY, RENEW, TRUST, Row, Step
+from trusted_registry.messages.message import ANEW, ANEW_FOR_SYSTEM, REGISTRY, RENEW, TRUST, Message, Step
 
 _NAMED = (
     Step("./inv cert.renew --names {name}", at=REGISTRY),
@@ -10,7 +10,7 @@ _NAMED = (
 )
 
 NAMES = (
-    Row(
+    Message(
         "no-address",
         (r"cannot validate certificate for (?P<name>\S+) because it doesn't contain any IP SANs",),
         "docker, podman, skopeo, buildah, containerd, crane",
@@ -19,7 +19,7 @@ NAMES = (
         (Step("./inv cert.renew --names {name}", at=REGISTRY, away="if that is your registry"),),
         ("names", "proxy"),
     ),
-    Row(
+    Message(
         "common-name",
         (
             r"certificate relies on legacy Common Name field",
@@ -33,7 +33,7 @@ NAMES = (
         (Step("./inv cert.renew --names {name}", at=REGISTRY),),
         ("names",),
     ),
-    Row(
+    Message(
         "constraint",
         (
             r"not authorized to sign for this name[^\n]*\"(?P<name>[^\" ]+)\" is not permitted",
@@ -53,7 +53,7 @@ NAMES = (
         ),
         ("names",),
     ),
-    Row(
+    Message(
         "other-name",
         (
             r"certificate is valid for .{1,2000}?, not (?P<name>[^\s\"]+)",
@@ -74,7 +74,7 @@ NAMES = (
 )
 
 DATES = (
-    Row(
+    Message(
         "authority-expired",
         (r"SEC_ERROR_EXPIRED_ISSUER_CERTIFICATE", r"error 10 at [1-9]\d* depth lookup"),
         "Firefox, openssl",
@@ -82,7 +82,7 @@ DATES = (
         ANEW_FOR_SYSTEM,
         ("dates",),
     ),
-    Row(
+    Message(
         "not-yet-valid",
         (
             r"certificate has expired or is not yet valid: current time \S+ is before",
@@ -99,7 +99,7 @@ DATES = (
         ),
         ("clock", "dates"),
     ),
-    Row(
+    Message(
         "expired",
         (
             r"certificate (has|is) expired",
@@ -119,7 +119,7 @@ DATES = (
 )
 
 RULES = (
-    Row(
+    Message(
         "authority-as-server",
         (r"CaUsedAsEndEntity", r"MOZILLA_PKIX_ERROR_CA_CERT_USED_AS_END_ENTITY", r"CA used as end entity"),
         "Firefox; programs in Rust",
@@ -127,7 +127,7 @@ RULES = (
         ANEW_FOR_SYSTEM,
         ("rules",),
     ),
-    Row(
+    Message(
         "not-strict",
         (
             r"CA cert does not include key usage extension",
@@ -140,7 +140,7 @@ RULES = (
         ANEW_FOR_SYSTEM,
         ("rules",),
     ),
-    Row(
+    Message(
         "apple",
         (r"certificate is not standards compliant", r"ERR_CERT_VALIDITY_TOO_LONG"),
         "macOS, Chromium",
@@ -148,7 +148,7 @@ RULES = (
         (RENEW,),
         ("rules",),
     ),
-    Row(
+    Message(
         "usage",
         (
             r"certificate specifies an incompatible key usage",
@@ -161,7 +161,7 @@ RULES = (
         (RENEW,),
         ("rules",),
     ),
-    Row(
+    Message(
         "weak",
         (
             r"insecure algorithm (SHA1|MD5)",
@@ -174,7 +174,7 @@ RULES = (
         ANEW,
         ("rules",),
     ),
-    Row(
+    Message(
         "no-authority",
         (
             r"certificate is not authorized to sign other certificates",
@@ -189,7 +189,7 @@ RULES = (
 )
 
 FILES = (
-    Row(
+    Message(
         "stray-key",
         (r"[Mm]issing client certificate \S+ for key (?P<file>\S+)",),
         "docker, podman, skopeo, buildah",
@@ -201,7 +201,7 @@ FILES = (
         ),
         ("certs.d",),
     ),
-    Row(
+    Message(
         "stray-cert",
         (r"[Mm]issing key \S+ for client certificate (?P<file>[^\s.]+(\.[^\s.]+)*)",),
         "docker, podman, skopeo, buildah",
@@ -213,7 +213,7 @@ FILES = (
         ),
         ("certs.d",),
     ),
-    Row(
+    Message(
         "pair",
         (r"private key does not match public key", r"key values mismatch"),
         "the registry",
@@ -221,7 +221,7 @@ FILES = (
         (Step("./inv cert.renew && ./inv registry.tls", at=REGISTRY),),
         ("files",),
     ),
-    Row(
+    Message(
         "no-pem",
         (r"failed to find any PEM data in (certificate|key) input", r"asn1: structure error|malformed certificate"),
         "the registry, clients",
@@ -231,4 +231,4 @@ FILES = (
     ),
 )
 
-ROWS = (*FILES, *NAMES, *DATES, *RULES)
+MESSAGES = (*FILES, *NAMES, *DATES, *RULES)

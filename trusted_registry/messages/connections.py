@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from trusted_registry.messages.row import REGISTRY, Row, Step
+from trusted_registry.messages.message import REGISTRY, Message, Step
 
 _REACH = Step("./inv doctor --remote {registry}", "looks at the whole way from here")
 
 HTTP = (
-    Row(
+    Message(
         "refused-by-client",
         (
             r"TLS handshake error from (?P<peer>\S+):\d+: remote error: tls: (bad|unknown) certificate",
@@ -17,7 +17,7 @@ HTTP = (
         "A client at {peer} was shown this registry's certificate and refused it.",
         (Step("./inv trust.linux", "on that client, with --address and what its own message names"),),
     ),
-    Row(
+    Message(
         "probe",
         (
             r"TLS handshake error from (?P<peer>\S+):\d+: (EOF|.*sent an HTTP request|read tcp .*(reset|timeout))",
@@ -29,7 +29,7 @@ HTTP = (
         (Step("./inv doctor", "nothing need be done, where it finds nothing"),),
         ("protocol",),
     ),
-    Row(
+    Message(
         "plain-at-tls",
         (
             r"server gave HTTP response to HTTPS client",
@@ -49,7 +49,7 @@ HTTP = (
         ),
         ("protocol", "container"),
     ),
-    Row(
+    Message(
         "tls-at-plain",
         (
             r"malformed HTTP response \"?\\x15\\x03",
@@ -65,7 +65,7 @@ HTTP = (
         ),
         ("insecure", "certs.d"),
     ),
-    Row(
+    Message(
         "protocol-version",
         (
             r"protocol version not supported|alert protocol version|protocol_version",
@@ -78,14 +78,14 @@ HTTP = (
         (Step("openssl s_client -connect {registry} -tls1_2 </dev/null", "shows what the server speaks"), _REACH),
         ("protocol",),
     ),
-    Row(
+    Message(
         "traces",
         (r"traces export: .*4318",),
         "registry:3",
         "registry:3 sends traces to a collector that is not there. It does no harm; this project switches it off.",
         (Step("./inv registry.tls", at=REGISTRY),),
     ),
-    Row(
+    Message(
         "another-server",
         (
             r"invalid character '<' looking for beginning of value",
@@ -103,7 +103,7 @@ HTTP = (
 )
 
 WAYS = (
-    Row(
+    Message(
         "proxy",
         (
             r"proxyconnect tcp",
@@ -122,7 +122,7 @@ WAYS = (
         ),
         ("proxy",),
     ),
-    Row(
+    Message(
         "hub",
         (
             r"(registry-1|auth|index)\.docker\.io.*(time[d ]*out|refused|no such host|unreachable|deadline|x509|EOF)",
@@ -138,7 +138,7 @@ WAYS = (
             Step("docker pull {own}/app", "for your images, with your registry before their name"),
         ),
     ),
-    Row(
+    Message(
         "unknown-name",
         (
             r"lookup (?P<name>[\w.-]+)( on \S+)?: (no such host|server misbehaving|Temporary failure|.*timeout)",
@@ -155,7 +155,7 @@ WAYS = (
         ),
         ("dns",),
     ),
-    Row(
+    Message(
         "refused",
         (
             r"[Cc]onnection refused|ERR_CONNECTION_REFUSED|ECONNREFUSED|actively refused",
@@ -172,7 +172,7 @@ WAYS = (
         ),
         ("container", "port"),
     ),
-    Row(
+    Message(
         "silence",
         (
             r"i/o timeout|[Cc]onnection timed out|Client\.Timeout exceeded|context deadline exceeded",
@@ -194,7 +194,7 @@ WAYS = (
         ),
         ("address", "proxy", "port"),
     ),
-    Row(
+    Message(
         "cut-off",
         (r"connection reset by peer|ECONNRESET|ERR_CONNECTION_(RESET|CLOSED)|unexpected EOF|: EOF\b|broken pipe",),
         "every client",
@@ -212,7 +212,7 @@ WAYS = (
 )
 
 PORTS = (
-    Row(
+    Message(
         "privileged-port",
         (r"cannot expose privileged port (?P<port>\d+)", r"bind: permission denied"),
         "docker without root",
@@ -225,7 +225,7 @@ PORTS = (
         ),
         ("port",),
     ),
-    Row(
+    Message(
         "port-taken",
         (
             r"Bind for \S*?:(?P<port>\d+) failed: port is already allocated",
@@ -242,4 +242,4 @@ PORTS = (
     ),
 )
 
-ROWS = (*HTTP, *PORTS, *WAYS)
+MESSAGES = (*HTTP, *PORTS, *WAYS)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from trusted_registry.messages.row import REGISTRY, TRUST, Row, Step
+from trusted_registry.messages.message import REGISTRY, TRUST, Message, Step
 
 LOGINS = (
-    Row(
+    Message(
         "no-registry-in-name",
         (r"(denied: )?requested access to the resource is denied", r"pull access denied for [\w-]+(/[\w./-]+)?,"),
         "docker, podman",
@@ -17,7 +17,7 @@ LOGINS = (
         ),
         ("spelling",),
     ),
-    Row(
+    Message(
         "hash",
         (r"(?<!crypto/)bcrypt: |hashedSecret too short|crypto/bcrypt",),
         "the registry's own log",
@@ -25,7 +25,7 @@ LOGINS = (
         (Step("./inv registry.user.add NAME", "with the user's name", at=REGISTRY),),
         ("login",),
     ),
-    Row(
+    Message(
         "login",
         (
             r"no basic auth credentials",
@@ -48,7 +48,7 @@ LOGINS = (
         ),
         ("login",),
     ),
-    Row(
+    Message(
         "credential-helper",
         (r"docker-credential-\S+\": executable file not found", r"error (getting|storing) credentials - err"),
         "docker",
@@ -61,7 +61,7 @@ LOGINS = (
 )
 
 IMAGES = (
-    Row(
+    Message(
         "blob-lost",
         (
             r"blob unknown to registry|BLOB_UNKNOWN|unknown blob",
@@ -73,7 +73,7 @@ IMAGES = (
         (Step("docker restart {container}", "then push again", at=REGISTRY),),
         ("container",),
     ),
-    Row(
+    Message(
         "left-empty",
         (r"err\.code=unknown err\.detail=\"(unexpected end of JSON input|invalid checksum digest format)\"",),
         "the registry's own log",
@@ -88,7 +88,7 @@ IMAGES = (
         ),
         ("container",),
     ),
-    Row(
+    Message(
         "no-image",
         (
             r"manifest unknown|manifest for \S+ not found|name unknown|repository name not known to registry",
@@ -104,7 +104,7 @@ IMAGES = (
             ),
         ),
     ),
-    Row(
+    Message(
         "reference",
         (r"invalid reference format",),
         "docker",
@@ -119,7 +119,7 @@ IMAGES = (
         ),
         ("engine",),
     ),
-    Row(
+    Message(
         "disk",
         (r"no space left on device|disk quota exceeded|ENOSPC",),
         "every client, the registry",
@@ -130,7 +130,7 @@ IMAGES = (
         ),
         ("disk",),
     ),
-    Row(
+    Message(
         "server-error",
         (r"unexpected HTTP status:? 5\d\d|\b50[0234] (Internal Server Error|Bad Gateway|Service Unavailable|Gateway)",),
         "every client",
@@ -141,7 +141,7 @@ IMAGES = (
 )
 
 ENGINES = (
-    Row(
+    Message(
         "engine-refuses-user",
         (r"permission denied while trying to connect to the [Dd]ocker|Got permission denied.*docker",),
         "docker",
@@ -149,7 +149,7 @@ ENGINES = (
         (Step("sudo usermod --append --groups docker $USER", "then log in again"),),
         ("engine",),
     ),
-    Row(
+    Message(
         "no-engine",
         (r"Cannot connect to the Docker daemon|Is the docker daemon running|No Docker Engine answers",),
         "docker",
@@ -157,7 +157,7 @@ ENGINES = (
         (Step("./inv engine", "installs and starts one"),),
         ("engine",),
     ),
-    Row(
+    Message(
         "no-containerd",
         (r"failed to dial \"?/run/\S*containerd\.sock", r"/run/\S*containerd\.sock: (connect: )?no such file"),
         "ctr, crictl, nerdctl",
@@ -165,14 +165,14 @@ ENGINES = (
         (Step("sudo systemctl enable --now containerd"),),
         ("containerd",),
     ),
-    Row(
+    Message(
         "login-file",
         (r"(containers|docker)/\S*(auth|config)\.json: permission denied",),
         "podman, skopeo, buildah",
         "The file with this user's logins is another's: after su or sudo, XDG_RUNTIME_DIR is not this user's.",
         (Step('export XDG_RUNTIME_DIR="/run/user/$(id -u)"', "or log in as that user: sudo machinectl shell USER@"),),
     ),
-    Row(
+    Message(
         "containerd-mirrors",
         (r"mirrors. cannot be set when .config_path. is provided",),
         "containerd",
@@ -183,7 +183,7 @@ ENGINES = (
         ),
         ("containerd",),
     ),
-    Row(
+    Message(
         "no-cri",
         (r"unknown service runtime\.v1(alpha2)?\.(Image|Runtime)Service",),
         "crictl, Kubernetes",
@@ -195,7 +195,7 @@ ENGINES = (
         ),
         ("containerd",),
     ),
-    Row(
+    Message(
         "unreadable",
         (
             r"(open|stat|lstat|read) /\S*certs\.d/(?P<registry>[^/\s]+)\S*: permission denied",
@@ -209,7 +209,7 @@ ENGINES = (
         ),
         ("certs.d",),
     ),
-    Row(
+    Message(
         "key-unreadable",
         (r"open (/config|/certs)/domain\.(key|crt): (permission denied|no such file or directory)",),
         "the registry's own log",
@@ -219,4 +219,4 @@ ENGINES = (
     ),
 )
 
-ROWS = (*LOGINS, *IMAGES, *ENGINES)
+MESSAGES = (*LOGINS, *IMAGES, *ENGINES)

@@ -17,7 +17,7 @@ from docker.context.config import get_current_context_name
 
 from trusted_registry import address
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry.answers import AccessDenied, Elsewhere
+from trusted_registry.registry.engine_types import AccessDeniedError, RemoteEngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ _SLOW = 120
 _OVER_THE_NETWORK = ("tcp", "http", "https", "ssh")
 """Schemes of DOCKER_HOST; the others name what is of this machine, such as Docker Desktop's and rootless sockets."""
 
-SILENCE = (
+CONNECTION_ERRORS = (
     docker.errors.DockerException,
     docker.errors.StreamParseError,
     requests.exceptions.RequestException,
@@ -50,19 +50,19 @@ def client(*, anywhere: bool = False) -> docker.DockerClient:
         Elsewhere: It is another machine's, and may not be.
         RegistryError: None answers there, or there is no such context.
     """
-    named, where = _context(), os.environ.get("DOCKER_HOST", "")
-    if not where:
+    named, host = _context(), os.environ.get("DOCKER_HOST", "")
+    if not host:
         context = docker.ContextAPI.get_context(named)
         # The docker package takes a context that does not exist for the default one (docker/context/api.py).
         if context is None:
             raise RegistryError(
                 f"There is no Docker context {named!r}.", cure="docker context ls lists those that there are."
             )
-        where = str(context.Host or "")
-    if not anywhere and _is_elsewhere(where):
-        raise Elsewhere(
-            f"The Docker Engine at {where} is another machine's; the registry needs one of this machine.",
-            cure=f"{_own()}  # or the same command on that machine",
+        host = str(context.Host or "")
+    if not anywhere and _is_remote(host):
+        raise RemoteEngineError(
+            f"The Docker Engine at {host} is another machine's; the registry needs one of this machine.",
+            cure=f"{_back_to_own_engine()}  # or the same command on that machine",
         )
     try:
         return docker.DockerClient.from_env(timeout=_SLOW)
@@ -70,20 +70,20 @@ def client(*, anywhere: bool = False) -> docker.DockerClient:
         raise _unreachable(error) from error
 
 
-def _is_elsewhere(where: str) -> bool:
+def _is_remote(url: str) -> bool:
     """Whether an engine is reached over the network, and not at an address or by a name of this machine."""
     try:
-        parts = urlsplit(where if "://" in where else f"tcp://{where}")
+        parts = urlsplit(url if "://" in url else f"tcp://{url}")
     except ValueError:
         return False  # the docker package refuses it in its own words
     host = parts.hostname
     if parts.scheme not in _OVER_THE_NETWORK or not host or host == "localhost":
         return False
-    own = ("::1", platform.node().lower(), address.own_name(), *address.all_own())
+    own = ("::1", platform.node().lower(), address.own_name(), *address.own_addresses())
     return not (host.startswith("127.") or host in own)
 
 
-def _own() -> str:
+def _back_to_own_engine() -> str:
     """Return the command after which this machine's own engine is meant."""
     variable = next((name for name in ("DOCKER_HOST", "DOCKER_CONTEXT") if os.environ.get(name)), "")
     return f"unset {variable}" if variable else "docker context use default"
@@ -95,7 +95,7 @@ def socket(client: docker.DockerClient) -> str:
     return f"unix://{path}" if path else ""
 
 
-def absence() -> RegistryError | None:
+def connect_error() -> RegistryError | None:
     """Return why no engine answers, or None where one does."""
     try:
         client().close()
@@ -104,7 +104,7 @@ def absence() -> RegistryError | None:
     return None
 
 
-def is_named() -> bool:
+def is_chosen() -> bool:
     """Whether a person said which engine is meant, by DOCKER_HOST or by a context other than the default."""
     return bool(os.environ.get("DOCKER_HOST")) or _context() != "default"
 
@@ -114,16 +114,16 @@ def _context() -> str:
 
 
 def _unreachable(error: Exception) -> RegistryError:
-    where = os.environ.get("DOCKER_HOST", "")
-    if not where and is_named():
-        where = f"the context {_context()}"
-    place = f" at {where}" if where else ""
+    host = os.environ.get("DOCKER_HOST", "")
+    if not host and is_chosen():
+        host = f"the context {_context()}"
+    place = f" at {host}" if host else ""
     if "Permission denied" in str(error):
-        return AccessDenied(
+        return AccessDeniedError(
             f"The Docker Engine{place} does not let this user in.",
             cure="sudo usermod --append --groups docker $USER  # then log in again; or run this as root",
         )
-    if where:
+    if host:
         return RegistryError(
             f"No Docker Engine answers{place}.", cure="Name one that does: DOCKER_HOST, or docker context use default."
         )
@@ -131,13 +131,13 @@ def _unreachable(error: Exception) -> RegistryError:
 
 
 @contextlib.contextmanager
-def explained(what: str) -> Iterator[None]:
+def errors_explained(what: str) -> Iterator[None]:
     """Turn what the engine refuses, or its silence, into one line and a cure."""
     try:
         yield
     except docker.errors.APIError as error:
         raise RegistryError(f"{what}: {_reason(error)}", cure="./inv status shows what is there.") from error
-    except SILENCE as error:
+    except CONNECTION_ERRORS as error:
         raise RegistryError(
             f"{what}: the Docker Engine stopped answering.",
             cure="./inv engine starts it again; then repeat the command.",

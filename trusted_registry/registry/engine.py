@@ -12,20 +12,20 @@ from docker.types import LogConfig
 
 from trusted_registry.errors import RegistryError
 from trusted_registry.installation import LABEL
-from trusted_registry.registry import answers, connection
+from trusted_registry.registry import connection, engine_types
 from trusted_registry.registry import spec as specs
-from trusted_registry.registry.shelf import Shelf
+from trusted_registry.registry.engine_images import EngineImages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from docker.models.containers import Container
 
-    from trusted_registry.edge import Edge
+    from trusted_registry.console import Console
     from trusted_registry.registry.spec import Spec
 
 
-def connect(edge: Edge, *, anywhere: bool = False) -> Engine:
+def connect(console: Console, *, anywhere: bool = False) -> Engine:
     """Return the engine that DOCKER_HOST or the current context names; in a dry run, one that need not be there.
 
     Raises:
@@ -34,58 +34,58 @@ def connect(edge: Edge, *, anywhere: bool = False) -> Engine:
     try:
         client = connection.client(anywhere=anywhere)
     except RegistryError as error:
-        if not edge.dry or isinstance(error, answers.Elsewhere):
+        if not console.dry or isinstance(error, engine_types.RemoteEngineError):
             raise
         client = None
-    return Engine(client, edge)
+    return Engine(client, console)
 
 
-def perhaps(edge: Edge, *, quiet: bool = False) -> Engine:
+def connect_if_available(console: Console, *, quiet: bool = False) -> Engine:
     """Return the engine, or where none answers one that has nothing: for what can be done without."""
     try:
-        return Engine(connection.client(), edge)
+        return Engine(connection.client(), console)
     except RegistryError as error:
-        if not quiet or isinstance(error, answers.Elsewhere):
-            edge.warn(f"{error.message} What needs one is left out. {error.cure}")
-        return Engine(None, edge, error)
+        if not quiet or isinstance(error, engine_types.RemoteEngineError):
+            console.warn(f"{error.message} What needs one is left out. {error.cure}")
+        return Engine(None, console, error)
 
 
-class Engine(Shelf):
+class Engine(EngineImages):
     """An engine, or possibly none: then it has no containers and no images, and `silence` may say why."""
 
-    _info: answers.Info | None = None
+    _info: engine_types.EngineInfo | None = None
 
-    def info(self, *, fresh: bool = False) -> answers.Info:
+    def info(self, *, fresh: bool = False) -> engine_types.EngineInfo:
         """Return what the engine says of itself; asked once unless it is to be fresh."""
         if fresh or self._info is None:
             self._info = self._ask_info()
         return self._info
 
-    def _ask_info(self) -> answers.Info:
-        with connection.explained("The engine did not say what it is"):
-            client = self._do()
+    def _ask_info(self) -> engine_types.EngineInfo:
+        with connection.errors_explained("The engine did not say what it is"):
+            client = self._require_client()
             said: dict[str, Any] = client.info()
-        return answers.info(
+        return engine_types.info(
             said, str(client.api.base_url).replace("http+docker://localhost", connection.socket(client))
         )
 
-    def find(self, name: str) -> answers.Running | None:
+    def find(self, name: str) -> engine_types.Container | None:
         """Return the container of this name, whoever made it, or None.
 
         Raises:
             AccessDenied: The engine does not let this user ask: there may well be one.
         """
-        if isinstance(self.silence, answers.AccessDenied) and not self._edge.dry:
-            raise self.silence
+        if isinstance(self.connect_error, engine_types.AccessDeniedError) and not self._console.dry:
+            raise self.connect_error
         container = self._container(name)
         if container is None:
             return None
-        return answers.running(container.attrs)
+        return engine_types.container(container.attrs)
 
     def _container(self, name: str) -> Container | None:
         if self._client is None:
             return None
-        with connection.explained(f"The container {name} could not be looked at"):
+        with connection.errors_explained(f"The container {name} could not be looked at"):
             try:
                 return self._client.containers.get(name)
             except docker.errors.NotFound:
@@ -102,16 +102,16 @@ class Engine(Shelf):
             PortTaken: Another program has the port.
             RegistryError: The engine refuses for another reason.
         """
-        self._edge.command(specs.argv(spec))
-        if self._edge.dry:
+        self._console.command(specs.argv(spec))
+        if self._console.dry:
             meanwhile()
             return ""
-        with connection.explained(f"The container {spec.name} could not be made"):
+        with connection.errors_explained(f"The container {spec.name} could not be made"):
             log = LogConfig(type=LogConfig.types.JSON, config=dict(spec.log_options))
-            container = self._do().containers.create(**specs.arguments(spec), log_config=log)  # type: ignore[arg-type]
+            container = self._require_client().containers.create(**specs.arguments(spec), log_config=log)  # type: ignore[arg-type]
         try:
             what = f"The container {spec.name} could not be started"
-            with connection.explained(what), ThreadPoolExecutor(max_workers=1) as beside:
+            with connection.errors_explained(what), ThreadPoolExecutor(max_workers=1) as beside:
                 starting = beside.submit(container.start)
                 meanwhile()
                 starting.result()
@@ -119,38 +119,38 @@ class Engine(Shelf):
             with contextlib.suppress(docker.errors.DockerException, requests.exceptions.RequestException):
                 container.remove(force=True)
             if isinstance(error, RegistryError):
-                raise answers.start_error(error, spec.port) from error
+                raise engine_types.start_error(error, spec.port) from error
             raise
         return str(container.id)
 
     def remove(self, name: str) -> None:
         """Stop a container and take it away; its volume stays."""
-        self._edge.command(["docker", "stop", "--time", str(specs.PATIENCE), name])
-        self._edge.command(["docker", "rm", "--force", name])
-        if not self._edge.dry and (container := self._container(name)):
-            with connection.explained(f"The container {name} could not be removed"):
-                container.stop(timeout=specs.PATIENCE)
+        self._console.command(["docker", "stop", "--time", str(specs.STOP_SECONDS), name])
+        self._console.command(["docker", "rm", "--force", name])
+        if not self._console.dry and (container := self._container(name)):
+            with connection.errors_explained(f"The container {name} could not be removed"):
+                container.stop(timeout=specs.STOP_SECONDS)
                 container.remove(force=True)
 
     def set_aside(self, name: str, aside: str) -> None:
         """Stop a container and keep it under another name; the engine starts it no more by itself."""
-        self._edge.command(["docker", "stop", "--time", str(specs.PATIENCE), name])
-        self._edge.command(["docker", "update", "--restart", "no", name])
-        self._edge.command(["docker", "rename", name, aside])
-        if not self._edge.dry and (container := self._container(name)):
-            with connection.explained(f"The container {name} could not be set aside"):
-                container.stop(timeout=specs.PATIENCE)
+        self._console.command(["docker", "stop", "--time", str(specs.STOP_SECONDS), name])
+        self._console.command(["docker", "update", "--restart", "no", name])
+        self._console.command(["docker", "rename", name, aside])
+        if not self._console.dry and (container := self._container(name)):
+            with connection.errors_explained(f"The container {name} could not be set aside"):
+                container.stop(timeout=specs.STOP_SECONDS)
                 container.update(restart_policy={"Name": "no"})  # type: ignore[arg-type]  # a mapping will do
                 container.rename(aside)
 
     def put_back(self, aside: str, name: str) -> None:
         """Start a container that was set aside, or was about to be, under its name."""
-        self._edge.command(["docker", "rename", aside, name])
-        self._edge.command(["docker", "update", "--restart", specs.RESTART, name])
-        self._edge.command(["docker", "start", name])
-        if not self._edge.dry and (container := self._container(aside) or self._container(name)):
-            with connection.explained(f"The container {aside} could not be put back"):
-                container.stop(timeout=specs.PATIENCE)  # an interrupted run may have begun that: it would go on
+        self._console.command(["docker", "rename", aside, name])
+        self._console.command(["docker", "update", "--restart", specs.RESTART, name])
+        self._console.command(["docker", "start", name])
+        if not self._console.dry and (container := self._container(aside) or self._container(name)):
+            with connection.errors_explained(f"The container {aside} could not be put back"):
+                container.stop(timeout=specs.STOP_SECONDS)  # an interrupted run may have begun that: it would go on
                 if container.name != name:
                     container.rename(name)
                 container.update(restart_policy={"Name": specs.RESTART})  # type: ignore[arg-type]
@@ -158,18 +158,18 @@ class Engine(Shelf):
 
     def restart(self, name: str) -> None:
         """Restart a container: what it mounts is looked up anew, so that it sees renewed files."""
-        self._edge.command(["docker", "restart", "--time", str(specs.PATIENCE), name])
-        if not self._edge.dry and (container := self._container(name)):
-            with connection.explained(f"The container {name} could not be restarted"):
-                container.restart(timeout=specs.PATIENCE)
+        self._console.command(["docker", "restart", "--time", str(specs.STOP_SECONDS), name])
+        if not self._console.dry and (container := self._container(name)):
+            with connection.errors_explained(f"The container {name} could not be restarted"):
+                container.restart(timeout=specs.STOP_SECONDS)
 
-    def volume(self, name: str) -> answers.Volume | None:
+    def volume(self, name: str) -> engine_types.Volume | None:
         """Return the volume of this name, whoever made it, or None."""
         if self._client is None:
             return None
-        with connection.explained(f"The volume {name} could not be looked at"):
+        with connection.errors_explained(f"The volume {name} could not be looked at"):
             try:
-                return answers.volume(self._client.volumes.get(name).attrs)
+                return engine_types.volume(self._client.volumes.get(name).attrs)
             except docker.errors.NotFound:
                 return None
 
@@ -177,72 +177,72 @@ class Engine(Shelf):
         """Return the names of the volumes that an installation made."""
         if self._client is None:
             return []
-        with connection.explained("The volumes could not be listed"):
+        with connection.errors_explained("The volumes could not be listed"):
             return [str(it.name) for it in self._client.volumes.list(filters={"label": f"{LABEL}={installation}"})]
 
     def make_volume(self, name: str, installation: str) -> None:
         """Make a volume that carries the id of its installation; one that is there stays as it is."""
         label = f"{LABEL}={installation}"
-        self._edge.command(["docker", "volume", "create", "--label", label, name])
-        if not self._edge.dry:
-            with connection.explained(f"The volume {name} could not be made"):
-                self._do().volumes.create(name, labels={LABEL: installation})
+        self._console.command(["docker", "volume", "create", "--label", label, name])
+        if not self._console.dry:
+            with connection.errors_explained(f"The volume {name} could not be made"):
+                self._require_client().volumes.create(name, labels={LABEL: installation})
 
     def holders(self, volume: str) -> list[str]:
         """Return the names of the containers, running or not, that a volume is given to."""
         if self._client is None:
             return []
-        with connection.explained("The containers could not be listed"):
+        with connection.errors_explained("The containers could not be listed"):
             listed = self._client.api.containers(all=True, filters={"volume": volume})
         return [str(entry["Names"][0]).lstrip("/") for entry in listed if entry.get("Names")]
 
     def remove_volume(self, name: str) -> None:
         """Take a volume and all that is in it away; one that is not there is no error."""
-        self._edge.command(["docker", "volume", "rm", name])
-        if self._edge.dry:
+        self._console.command(["docker", "volume", "rm", name])
+        if self._console.dry:
             return
         with (
-            connection.explained(f"The volume {name} could not be removed"),
+            connection.errors_explained(f"The volume {name} could not be removed"),
             contextlib.suppress(docker.errors.NotFound),
         ):
-            self._do().volumes.get(name).remove()
+            self._require_client().volumes.get(name).remove()
 
     def has_volume(self, name: str) -> bool:
         """Whether there is a volume of this name."""
         if self._client is None:
             return False
-        with connection.explained(f"The volume {name} could not be looked at"):
+        with connection.errors_explained(f"The volume {name} could not be looked at"):
             return any(volume.name == name for volume in self._client.volumes.list(filters={"name": name}))
 
     def log(self, name: str, *, lines: int) -> str:
         """Return the last lines that a container wrote."""
         container = self._container(name)
-        with connection.explained(f"The log of {name} could not be read"):
+        with connection.errors_explained(f"The log of {name} could not be read"):
             return container.logs(tail=lines).decode(errors="replace") if container else ""
 
     def follow(self, name: str, *, lines: int) -> Iterator[str]:
         """Yield the last lines that a container wrote, then what it writes until it ends."""
         container = self._container(name)
         if container:
-            with connection.explained(f"The log of {name} could not be read"):
+            with connection.errors_explained(f"The log of {name} could not be read"):
                 for chunk in container.logs(stream=True, follow=True, tail=lines):
                     yield chunk.decode(errors="replace")
 
-    def publisher(self, port: int) -> str | None:
+    def publisher_of(self, port: int) -> str | None:
         """Return the name of a running container that publishes this TCP port."""
         if self._client is None:
             return None
-        with connection.explained("The containers could not be listed"):
+        with connection.errors_explained("The containers could not be listed"):
             for entry in self._client.api.containers():
                 if any(published.get("PublicPort") == port for published in entry.get("Ports") or []):
                     return str(entry["Names"][0]).lstrip("/")
         return None
 
-    def bound(self) -> list[tuple[str, str]]:
+    def bind_mounts(self) -> list[tuple[str, str]]:
         """Return each container, running or not, with each path of this machine that it was given."""
         if self._client is None:
             return []
-        with connection.explained("The containers could not be listed"):
+        with connection.errors_explained("The containers could not be listed"):
             return [
                 (str(entry["Names"][0]).lstrip("/"), str(mount.get("Source", "")))
                 for entry in self._client.api.containers(all=True)

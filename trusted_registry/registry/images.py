@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from trusted_registry import files, installation, run
 from trusted_registry.errors import RegistryError
 from trusted_registry.installation import MadeImage
-from trusted_registry.registry.shelf import INSTEAD_LABEL, ORIGIN_LABEL, SHELL_LABEL
+from trusted_registry.registry.engine_images import INSTEAD_LABEL, ORIGIN_LABEL, SHELL_LABEL
 
 if TYPE_CHECKING:
-    from trusted_registry.edge import Edge
+    from trusted_registry.console import Console
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
 
@@ -36,7 +36,7 @@ _APPLETS = ("find", "head", "ls", "rm", "timeout")
 _LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
 
 
-def ensure(settings: Settings, engine: Engine, edge: Edge) -> str:
+def ensure(settings: Settings, engine: Engine, console: Console) -> str:
     """Return a registry image that the engine has, after getting it from the first source that works.
 
     It is the name that was set; of an image that was made here the id, as it was noted then.
@@ -48,12 +48,12 @@ def ensure(settings: Settings, engine: Engine, edge: Edge) -> str:
         return settings.image
     if settings.archive is None and (noted := _noted(settings, engine)):
         made = installation.known(settings.folder).images[noted]
-        edge.say(f"image: {made.reference}, made here from {made.origin}, in place of {settings.image}")
+        console.say(f"image: {made.reference}, made here from {made.origin}, in place of {settings.image}")
         return noted
     reasons = []
-    for source in (_pulled, _archived, _packaged):
+    for source in (_from_registry, _from_archive, _from_package):
         try:
-            return source(settings, engine, edge)
+            return source(settings, engine, console)
         except RegistryError as error:
             reasons.append(error.message)
     raise RegistryError(
@@ -70,12 +70,12 @@ def _noted(settings: Settings, engine: Engine) -> str:
     return made[-1] if made else ""
 
 
-def _pulled(settings: Settings, engine: Engine, _edge: Edge) -> str:
+def _from_registry(settings: Settings, engine: Engine, _console: Console) -> str:
     engine.pull(settings.image)
     return settings.image
 
 
-def _archived(settings: Settings, engine: Engine, _edge: Edge) -> str:
+def _from_archive(settings: Settings, engine: Engine, _console: Console) -> str:
     if settings.archive is None:
         raise RegistryError("No archive is set.", cure="")
     if not settings.archive.is_file():
@@ -87,18 +87,18 @@ def _archived(settings: Settings, engine: Engine, _edge: Edge) -> str:
     return settings.image
 
 
-def _packaged(settings: Settings, engine: Engine, edge: Edge) -> str:
+def _from_package(settings: Settings, engine: Engine, console: Console) -> str:
     """Make an image of the distribution's package: its binary, the libraries that it names, and a shell."""
     if platform.system() != "Linux" or not shutil.which("apt-get"):
         raise RegistryError("This system has no package docker-registry to make one from.", cure="")
-    with files.lent_folder() as root:
-        run.act(["apt-get", "download", PACKAGE], edge, cwd=root)
+    with files.temp_folder() as root:
+        run.run(["apt-get", "download", PACKAGE], console, cwd=root)
         with contextlib.suppress(RegistryError):  # the registry runs without it as well, and serve says what that means
-            run.act(["apt-get", "download", SHELL_PACKAGE], edge, cwd=root)
-        if edge.dry:
+            run.run(["apt-get", "download", SHELL_PACKAGE], console, cwd=root)
+        if console.dry:
             return settings.image
         for package in sorted(root.glob("*.deb")):
-            run.act(["dpkg-deb", "--extract", str(package), str(root / "tree")], edge)
+            run.run(["dpkg-deb", "--extract", str(package), str(root / "tree")], console)
         version = next(root.glob(f"{PACKAGE}_*.deb")).name.split("_")[1].replace("%3a", ":")
         shell = next((root / "tree" / path for path in _SHELLS if (root / "tree" / path).exists()), None)
         tar = _archive(root / "tree" / _BINARY, shell)
@@ -109,7 +109,7 @@ def _packaged(settings: Settings, engine: Engine, edge: Edge) -> str:
     made = engine.import_image(reference, tar, ('ENTRYPOINT ["/bin/registry"]', labels))
     noted = MadeImage(reference, origin, settings.image, with_shell=shell is not None)
     installation.note_image(settings.folder, made, noted)
-    edge.say(f"image: {reference}, made from {origin}, since {settings.image} could not be pulled")
+    console.say(f"image: {reference}, made from {origin}, since {settings.image} could not be pulled")
     return made
 
 
@@ -118,7 +118,7 @@ def _archive(binary: Path, shell: Path | None) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         tar.add(binary, "bin/registry", filter=_as_root)
-        for library in libraries(run.look(["ldd", str(binary)]).out):
+        for library in libraries(run.capture(["ldd", str(binary)]).out):
             tar.add(Path(library).resolve(), library.lstrip("/"), filter=_as_root)
         if shell:
             tar.add(shell, "bin/sh", filter=_as_root)
@@ -129,9 +129,9 @@ def _archive(binary: Path, shell: Path | None) -> bytes:
     return buffer.getvalue()
 
 
-def libraries(said: str) -> list[str]:
+def libraries(output: str) -> list[str]:
     """Return the paths in what ldd says of a binary; none for a static one."""
-    return _LIBRARY.findall(said)
+    return _LIBRARY.findall(output)
 
 
 def _as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -12,8 +12,8 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.registry import probe, users
 
 if TYPE_CHECKING:
-    from trusted_registry.registry.answers import Running
     from trusted_registry.registry.engine import Engine
+    from trusted_registry.registry.engine_types import Container
     from trusted_registry.settings import Settings
 
 
@@ -34,21 +34,21 @@ def serves(endpoint: probe.Endpoint, settings: Settings, wanted: str) -> bool:
 
 def turns_away(endpoint: probe.Endpoint, settings: Settings) -> bool:
     """Whether a request without a login is refused, where there are users."""
-    if not users.wanted(settings.folder):
+    if not users.is_login_required(settings.folder):
         return True
-    trust = probe.context(issue.trusted(settings.folder).path)
+    trust = probe.context(issue.trust_anchor(settings.folder).path)
     return probe.request(endpoint, "GET", "/v2/", trust)[0] == http.client.UNAUTHORIZED
 
 
 def is_up(engine: Engine, name: str) -> bool:
     """Whether a container of this name runs."""
-    found = engine.find(name)
-    return found is not None and found.state == "running"
+    container = engine.find(name)
+    return container is not None and container.state == "running"
 
 
 def check_tls(endpoint: probe.Endpoint, settings: Settings, engine: Engine, wanted: str) -> None:
     """Insist on the handshake, the certificate on disk, a refusal of plain HTTP, and the login where there is one."""
-    trust = probe.context(issue.trusted(settings.folder).path)
+    trust = probe.context(issue.trust_anchor(settings.folder).path)
     probe.await_answer(
         lambda: probe.request(endpoint, "GET", "/v2/", trust)[0], lambda: is_up(engine, settings.container)
     )
@@ -70,7 +70,7 @@ def check_tls(endpoint: probe.Endpoint, settings: Settings, engine: Engine, want
         )
 
 
-def check_again(settings: Settings, engine: Engine, running: Running) -> None:
+def check_again(settings: Settings, engine: Engine, container: Container) -> None:
     """Insist that a registry which was put back is what it was, where this machine surely reaches it.
 
     Raises:
@@ -78,14 +78,14 @@ def check_again(settings: Settings, engine: Engine, running: Running) -> None:
         OSError: It does not answer as it should.
         http.client.HTTPException: The same.
     """
-    port = running.port or settings.port
-    if running.role == "plain":
-        if users.wanted(settings.folder):
+    port = container.port or settings.port
+    if container.role == "plain":
+        if users.is_login_required(settings.folder):
             raise OpenToAllError("There are users, and plain HTTP asks nobody.", cure="./inv registry.tls")
-        at = probe.Endpoint(running.listen or LOOPBACK, port)
+        at = probe.Endpoint(container.listen or LOOPBACK, port)
         ask = partial(probe.request, at, "GET", "/v2/", None)
         probe.await_answer(lambda: ask()[0], partial(is_up, engine, settings.container))
         return
     server = inspect.read(settings.folder / "domain.crt")
-    named = next((it for it in (LOOPBACK, *address.all_own()) if it in server.addresses), settings.address)
-    check_tls(probe.Endpoint(running.listen or named, port), settings, engine, server.fingerprint)
+    named = next((it for it in (LOOPBACK, *address.own_addresses()) if it in server.addresses), settings.address)
+    check_tls(probe.Endpoint(container.listen or named, port), settings, engine, server.fingerprint)

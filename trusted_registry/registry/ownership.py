@@ -15,40 +15,40 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.registry import ports, probe
 
 if TYPE_CHECKING:
-    from trusted_registry.edge import Edge
-    from trusted_registry.registry.answers import Running, Volume
+    from trusted_registry.console import Console
     from trusted_registry.registry.engine import Engine
+    from trusted_registry.registry.engine_types import Container, Volume
     from trusted_registry.registry.spec import Spec
     from trusted_registry.settings import Settings
 
 
-def claimed(settings: Settings, engine: Engine, edge: Edge) -> Running | None:
+def claimed(settings: Settings, engine: Engine, console: Console) -> Container | None:
     """Return the registry of this installation, of which neither container nor volume is another's.
 
     Raises:
         RegistryError: One of them is: nothing was changed.
     """
-    running = container(settings, engine, edge)
+    running = container(settings, engine, console)
     check_volume(settings, engine, running)
     return running
 
 
-def marked(spec: Spec, settings: Settings, engine: Engine, edge: Edge) -> Spec:
+def marked(spec: Spec, settings: Settings, engine: Engine, console: Console) -> Spec:
     """Return a container under the id of this installation, made now where there is none; its volume is there then.
 
     Raises:
         RegistryError: Another one made a volume of that name meanwhile.
     """
-    id_ = installation.ensure(settings.folder, edge).id
+    id_ = installation.ensure(settings.folder, console).id
     if engine.volume(spec.volume) is None:
-        if not edge.dry:
+        if not console.dry:
             installation.forget_volume(settings.folder, spec.volume)
         engine.make_volume(spec.volume, id_)
         check_volume(settings, engine, None)
     return dataclasses.replace(spec, installation=id_)
 
 
-def container(settings: Settings, engine: Engine, edge: Edge) -> Running | None:
+def container(settings: Settings, engine: Engine, console: Console) -> Container | None:
     """Return the registry of this installation, or None where no container has its name.
 
     One that a version before ids made is adopted, with its volume: both are noted beside the certificates.
@@ -56,31 +56,31 @@ def container(settings: Settings, engine: Engine, edge: Edge) -> Running | None:
     Raises:
         RegistryError: The container of that name is somebody else's; it is left alone.
     """
-    running = engine.find(settings.container)
-    if running is None:
+    container = engine.find(settings.container)
+    if container is None:
         return None
-    if not is_own(running, settings, engine):
-        raise _foreign(running, settings, engine)
-    if not edge.dry:
-        _adopt(running, settings, engine)
-    return running
+    if not is_own(container, settings, engine):
+        raise _foreign(container, settings, engine)
+    if not console.dry:
+        _adopt(container, settings, engine)
+    return container
 
 
-def is_another_s(running: Running, settings: Settings) -> bool:
+def is_another_s(container: Container, settings: Settings) -> bool:
     """Whether a container carries the id of another installation than the one here."""
-    return running.installation not in ("", installation.known(settings.folder).id)
+    return container.installation not in ("", installation.known(settings.folder).id)
 
 
-def is_own(running: Running, settings: Settings, engine: Engine) -> bool:
+def is_own(container: Container, settings: Settings, engine: Engine) -> bool:
     """Whether a container is this installation's: by its id, by adoption, or by the files that it was given."""
     own = installation.read(settings.folder)
-    if running.role is None:
+    if container.role is None:
         return False
-    if own and (running.id in own.containers or running.installation == own.id):
+    if own and (container.id in own.containers or container.installation == own.id):
         return True
-    if own and running.installation:
+    if own and container.installation:
         return False
-    return _reads(settings, engine) or (not running.installation and _shows_ours(running, settings))
+    return _reads(settings, engine) or (not container.installation and _shows_ours(container, settings))
 
 
 def _reads(settings: Settings, engine: Engine) -> bool:
@@ -91,28 +91,28 @@ def _reads(settings: Settings, engine: Engine) -> bool:
 
 def _given(name: str, engine: Engine) -> list[Path]:
     """Return the files of this machine that a container was given."""
-    return [Path(path) for holder, path in engine.bound() if holder == name]
+    return [Path(path) for holder, path in engine.bind_mounts() if holder == name]
 
 
-def _shows_ours(running: Running, settings: Settings) -> bool:
+def _shows_ours(container: Container, settings: Settings) -> bool:
     """Whether a container that runs has the key of the certificate here: that of a checkout that was moved since."""
-    if running.state != "running" or running.role != "tls":
+    if container.state != "running" or container.role != "tls":
         return False
     try:
-        shown = probe.fingerprint(probe.Endpoint(running.listen or settings.address, running.port or settings.port))
+        shown = probe.fingerprint(probe.Endpoint(container.listen or settings.address, container.port or settings.port))
         return shown == inspect.read(settings.folder / "domain.crt").fingerprint
     except (OSError, http.client.HTTPException, RegistryError):
         return False
 
 
-def _adopt(running: Running, settings: Settings, engine: Engine) -> None:
+def _adopt(container: Container, settings: Settings, engine: Engine) -> None:
     """Note a container of a version before ids, and its volume unless another container has that too."""
     own = installation.read(settings.folder)
-    if running.installation and own is None:  # the file was lost, and the container still tells
-        own = installation.restore(settings.folder, running.installation)
-    if not running.installation and not (own and running.id in own.containers):
-        alone = not _others(running.volume, settings, engine)
-        installation.adopt(settings.folder, volume=running.volume if alone else "", container=running.id)
+    if container.installation and own is None:  # the file was lost, and the container still tells
+        own = installation.restore(settings.folder, container.installation)
+    if not container.installation and not (own and container.id in own.containers):
+        alone = not _others(container.volume, settings, engine)
+        installation.adopt(settings.folder, volume=container.volume if alone else "", container=container.id)
 
 
 def _others(volume: str, settings: Settings, engine: Engine) -> list[str]:
@@ -120,15 +120,15 @@ def _others(volume: str, settings: Settings, engine: Engine) -> list[str]:
     return [name for name in engine.holders(volume) if name != settings.container]
 
 
-def _foreign(running: Running, settings: Settings, engine: Engine) -> RegistryError:
+def _foreign(container: Container, settings: Settings, engine: Engine) -> RegistryError:
     name, another = settings.container, f"Use another name: {beside(settings, engine)}"
-    if running.role is None:
+    if container.role is None:
         return RegistryError(
-            f"A container named {name} exists (image {running.image}), and this project did not make it.",
+            f"A container named {name} exists (image {container.image}), and this project did not make it.",
             cure=f"{another}; or, if nobody needs it: docker rm --force {name}",
         )
     folder = next((path.parent for path in _given(name, engine)), Path())
-    if running.installation or folder.exists():
+    if container.installation or folder.exists():
         return RegistryError(f"The registry {name} is another checkout's: it serves what is in {folder}.", cure=another)
     return RegistryError(
         f"The registry {name} is a checkout's that was at {folder}, where nothing is now.",
@@ -156,7 +156,7 @@ def _candidates(port: int) -> tuple[int, ...]:
 
 
 def _is_free(port: int, settings: Settings, engine: Engine) -> bool:
-    return engine.publisher(port) is None and not ports.taken(settings.listen, port)
+    return engine.publisher_of(port) is None and not ports.is_taken(settings.listen, port)
 
 
 def owns(volume: Volume, settings: Settings) -> bool:
@@ -167,13 +167,13 @@ def owns(volume: Volume, settings: Settings) -> bool:
     return volume.name in own.volumes
 
 
-def check_volume(settings: Settings, engine: Engine, running: Running | None) -> None:
+def check_volume(settings: Settings, engine: Engine, container: Container | None) -> None:
     """Insist that the volume that is set is this installation's, or not there yet.
 
     Args:
         settings: Its name.
         engine: Its engine.
-        running: This installation's container, if any: in a dry run it is not adopted, and nor is its volume.
+        container: This installation's container, if any: in a dry run it is not adopted, and nor is its volume.
 
     Raises:
         RegistryError: Somebody else made it, or nobody knows who did: its images are not this registry's to serve.
@@ -182,7 +182,7 @@ def check_volume(settings: Settings, engine: Engine, running: Running | None) ->
     if found is None or owns(found, settings):
         return
     holders = _others(found.name, settings, engine)
-    if running and not running.installation and running.volume == found.name and not holders:
+    if container and not container.installation and container.volume == found.name and not holders:
         return
     by = f"; the container {', '.join(holders)} uses it" if holders else ""
     other = f"Use another one: {settings.command('up', volume=_free_name(engine))}"
@@ -201,26 +201,26 @@ def volumes(settings: Settings, engine: Engine) -> list[str]:
     return sorted({*made, *(name for name in own.volumes if engine.volume(name))})
 
 
-def drop_images(settings: Settings, engine: Engine, edge: Edge) -> None:
+def drop_images(settings: Settings, engine: Engine, console: Console) -> None:
     """Take the images away that this installation made of a package: no other one would run them."""
     for id_ in installation.known(settings.folder).images:
-        if not edge.dry and engine.has_image(id_):
+        if not console.dry and engine.has_image(id_):
             with contextlib.suppress(RegistryError):  # another container runs it, or it has further names
                 engine.untag(id_)
 
 
-def adopt_volume(settings: Settings, engine: Engine, edge: Edge) -> None:
+def adopt_volume(settings: Settings, engine: Engine, console: Console) -> None:
     """Note the volume that is set as this installation's, since a person says so.
 
     Raises:
         RegistryError: Another installation made it, or a container of somebody else's uses it.
     """
-    container(settings, engine, edge)
+    container(settings, engine, console)
     found = engine.volume(settings.volume)
     if found is None or owns(found, settings):
         return
     if found.installation or _others(found.name, settings, engine):
         check_volume(settings, engine, None)
-    if not edge.dry:
+    if not console.dry:
         installation.adopt(settings.folder, volume=found.name)
-    edge.say(f"volume: {found.name} is this installation's from now on, with the images in it")
+    console.say(f"volume: {found.name} is this installation's from now on, with the images in it")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from trusted_registry.registry.answers import PortTaken
+from trusted_registry.registry.engine_types import PortTakenError
 
 if TYPE_CHECKING:
     from trusted_registry.errors import RegistryError
@@ -13,31 +13,31 @@ if TYPE_CHECKING:
     from trusted_registry.settings import Settings
 
 
-def held(port: int, settings: Settings, engine: Engine) -> RegistryError:
+def taken_error(port: int, settings: Settings, engine: Engine) -> RegistryError:
     """Return an error that names who holds a port: a container, or a process."""
-    container = engine.publisher(port)
+    container = engine.publisher_of(port)
     free = port + 8000 if port <= 1024 else port + 1  # noqa: PLR2004 - last privileged port
     plain = f"INVOKE_REGISTRY_PLAIN_PORT={free} {settings.command('registry.basic')}"
     other = f"use another port: {plain if port == settings.plain_port else settings.command(f'up --port {free}')}"
     if container:
-        return PortTaken(
+        return PortTakenError(
             f"Port {port} is in use by the container {container}.", cure=f"docker stop {container}; or {other}"
         )
-    found = listeners(port)
-    if found == [] or any(_is_docker_s(number) for number in found or [] if number):
-        return PortTaken(
+    found = listening_pids(port)
+    if found == [] or any(_is_docker_proxy(number) for number in found or [] if number):
+        return PortTakenError(
             f"Docker keeps port {port} for a container that this engine does not know: another engine's, or one "
             "in whose start it was killed.",
             cure=f"sudo docker ps shows another's. Where there is none: sudo service docker restart; or {other}",
         )
-    if who := listener(port):
-        return PortTaken(f"Port {port} is in use by {who}.", cure=f"Stop it; or {other}")
-    look = f"sudo lsof -nP -iTCP:{port} -sTCP:LISTEN" if found is None else f"sudo ss -ltnp 'sport = :{port}'"
+    if who := listening_process(port):
+        return PortTakenError(f"Port {port} is in use by {who}.", cure=f"Stop it; or {other}")
+    listing = f"sudo lsof -nP -iTCP:{port} -sTCP:LISTEN" if found is None else f"sudo ss -ltnp 'sport = :{port}'"
     known = "names it; where it is a docker-proxy that no container has: sudo service docker restart"
-    return PortTaken(f"Port {port} is in use by a process of another user.", cure=f"{look} {known}; or {other}")
+    return PortTakenError(f"Port {port} is in use by a process of another user.", cure=f"{listing} {known}; or {other}")
 
 
-def _is_docker_s(number: int) -> bool:
+def _is_docker_proxy(number: int) -> bool:
     """Whether Docker's own proxy listens, as it does for a container: seen after the engine was killed in its start."""
     import psutil
 
@@ -47,7 +47,7 @@ def _is_docker_s(number: int) -> bool:
     return False
 
 
-def taken(listen: str, port: int) -> bool:
+def is_taken(listen: str, port: int) -> bool:
     """Whether something listens where the registry is to listen; False where that cannot be seen.
 
     Args:
@@ -55,26 +55,28 @@ def taken(listen: str, port: int) -> bool:
         port: The TCP port.
     """
     everywhere = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
-    return any(it in (listen, *everywhere) or (not listen and ":" not in it) for it, _number in _listening(port) or [])
+    return any(
+        it in (listen, *everywhere) or (not listen and ":" not in it) for it, _number in _listening_sockets(port) or []
+    )
 
 
-def listener(port: int) -> str | None:
+def listening_process(port: int) -> str | None:
     """Return name and number of the process that listens on a TCP port, where this user may know."""
     import psutil
 
-    for number in filter(None, listeners(port) or []):
+    for number in filter(None, listening_pids(port) or []):
         with contextlib.suppress(psutil.NoSuchProcess):
             return f"{psutil.Process(number).name()} (process {number})"
     return None
 
 
-def listeners(port: int) -> list[int | None] | None:
+def listening_pids(port: int) -> list[int | None] | None:
     """Return the number of each process that listens on a TCP port, or None for another user's; None where all hide."""
-    found = _listening(port)
+    found = _listening_sockets(port)
     return None if found is None else [number for _address, number in found]
 
 
-def _listening(port: int) -> list[tuple[str, int | None]] | None:
+def _listening_sockets(port: int) -> list[tuple[str, int | None]] | None:
     """Return where a TCP port is listened on in this network namespace, and by which process, as far as that shows."""
     import psutil
 

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from trusted_registry.edge import Edge
-    from trusted_registry.registry.answers import Running
+    from trusted_registry.console import Console
     from trusted_registry.registry.engine import Engine
+    from trusted_registry.registry.engine_types import Container
 
 AGAIN = "The one that ran before runs again."
 
@@ -32,38 +32,38 @@ class Predecessor:
         container: The registry's name.
         found: What a run that was killed left under the other name: that proved itself, and what runs now did not.
         engine: Where they run.
-        edge: Whom to tell.
+        console: Whom to tell.
     """
 
-    def __init__(self, container: str, found: Running | None, engine: Engine, edge: Edge) -> None:
-        self.found = found
+    def __init__(self, container: str, found: Container | None, engine: Engine, console: Console) -> None:
+        self.container = found
         self._name = container
         self._aside = name(container)
         self._engine = engine
-        self._edge = edge
+        self._console = console
         self._contents: dict[Path, bytes | None] = {}
 
     def write(self, written: Mapping[Path, str]) -> None:
         """Write the files that the successor reads, and remember those that they replace."""
-        if self._edge.dry:
+        if self._console.dry:
             return
         for path, text in written.items():
             with files.explained(path, "read"):
                 self._contents[path] = path.read_bytes() if path.exists() else None
             files.write(path, text.encode())
 
-    def make_way(self, running: Running | None) -> None:
+    def make_way(self, container: Container | None) -> None:
         """Have the name and the port free: what runs is set aside, unless something better is."""
-        if running is None:
+        if container is None:
             return
-        if self.found or running.state != "running":
+        if self.container or container.state != "running":
             self._engine.remove(self._name)
             return
-        self.found = running  # first: what is interrupted half way is put back as well
+        self.container = container  # first: what is interrupted half way is put back as well
         self._engine.set_aside(self._name, self._aside)
 
     @contextlib.contextmanager
-    def kept(self, prove: Callable[[Running], None]) -> Iterator[Predecessor]:
+    def kept(self, prove: Callable[[Container], None]) -> Iterator[Predecessor]:
         """Take it away when the context ends well; otherwise have it run again, if it proves itself.
 
         Raises:
@@ -76,25 +76,25 @@ class Predecessor:
                 raise
             if isinstance(error, RegistryError):
                 raise RegistryError(f"{error.message} {AGAIN}", cure=error.cure) from error
-            self._edge.warn(AGAIN)
+            self._console.warn(AGAIN)
             raise
-        if self.found:
+        if self.container:
             self._engine.remove(self._aside)
 
-    def _runs_again(self, prove: Callable[[Running], None]) -> bool:
+    def _runs_again(self, prove: Callable[[Container], None]) -> bool:
         """Put it back; return whether it was there, came back and proved itself: it is stopped otherwise."""
         try:
             self._restore()
-            if self._edge.dry or not self.found:
+            if self._console.dry or not self.container:
                 return False
             if self._engine.find(self._aside) and self._engine.find(self._name):
                 self._engine.remove(self._name)
             self._engine.put_back(self._aside, self._name)
-            prove(self.found)
+            prove(self.container)
         except (RegistryError, OSError, http.client.HTTPException) as error:
             with contextlib.suppress(RegistryError):
                 self._engine.remove(self._name)
-            self._edge.warn(f"the registry that ran before does not run again: {error}")
+            self._console.warn(f"the registry that ran before does not run again: {error}")
             return False
         return True
 

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
-READY = (200, 401)
+READY_STATUSES = (200, 401)
 """What /v2/ answers when all is well; 401 where it wants a login (OCI distribution specification, "end-1")."""
 
-PATIENCE = 30.0
+ANSWER_SECONDS = 30.0
 """Seconds to wait for a registry to answer; a warm one does within half a second."""
 
 _NOT_YET_VALID = 9
@@ -160,7 +160,7 @@ def speaks_plain(endpoint: Endpoint) -> bool:
         status, _, _ = request(endpoint, "GET", "/v2/", None)
     except (OSError, http.client.HTTPException):
         return False
-    return status in READY
+    return status in READY_STATUSES
 
 
 def admits(endpoint: Endpoint, tls: ssl.SSLContext | None, login: Mapping[str, str]) -> bool:
@@ -175,7 +175,7 @@ def admits(endpoint: Endpoint, tls: ssl.SSLContext | None, login: Mapping[str, s
         time.sleep(0.1)
 
 
-def await_answer(ask: Callable[[], int], still_up: Callable[[], bool], *, patience: float = PATIENCE) -> None:
+def await_answer(ask: Callable[[], int], still_up: Callable[[], bool], *, patience: float = ANSWER_SECONDS) -> None:
     """Ask until the answer is one of READY.
 
     Args:
@@ -198,7 +198,7 @@ def await_answer(ask: Callable[[], int], still_up: Callable[[], bool], *, patien
         except (OSError, http.client.HTTPException) as error:
             last = str(error)
         else:
-            if status in READY:
+            if status in READY_STATUSES:
                 return
             last = f"status {status}"
         if not still_up():

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from trusted_registry.edge import Edge
+    from trusted_registry.console import Console
     from trusted_registry.registry.engine import Engine
     from trusted_registry.registry.users import Login
 
@@ -44,16 +44,16 @@ class Proof:
     seconds: float
 
 
-def pack(registry: str, engine: Engine, *, image: str = "", note: Callable[[str], None] = lambda _: None) -> str:
+def pack(registry_host: str, engine: Engine, *, image: str = "", note: Callable[[str], None] = lambda _: None) -> str:
     """Have an image here that is ready to go, and return its reference.
 
     Args:
-        registry: The registry part of a reference, such as 192.168.0.12 or localhost:5000.
+        registry_host: The registry part of a reference, such as 192.168.0.12 or localhost:5000.
         engine: Where the image is.
         image: An image to send; a tiny one with random content is made when empty.
         note: Called with the reference before there is anything of that name.
     """
-    reference = f"{registry}/{REPOSITORY}:{secrets.token_hex(4)}"
+    reference = f"{registry_host}/{REPOSITORY}:{secrets.token_hex(4)}"
     note(reference)
     if image:
         if not engine.has_image(image):
@@ -75,13 +75,13 @@ def discard(reference: str, engine: Engine) -> None:
         engine.untag(reference)
 
 
-def prove(reference: str, engine: Engine, edge: Edge, login: Login | None = None) -> Proof | None:
+def prove(reference: str, engine: Engine, console: Console, login: Login | None = None) -> Proof | None:
     """Push what was packed, remove it here, pull it back, compare the digests, and clean up.
 
     Args:
         reference: What `pack` returned.
         engine: The client whose trust is proved.
-        edge: Whom to show it to.
+        console: Whom to show it to.
         login: As whom; by default as whoever this person logged in as, if at all.
 
     Returns:
@@ -90,7 +90,7 @@ def prove(reference: str, engine: Engine, edge: Edge, login: Login | None = None
     Raises:
         RegistryError: The push or the pull failed, or what came back is not what went.
     """
-    registry = reference.partition("/")[0]
+    registry_host = reference.partition("/")[0]
     begun = time.monotonic()
     try:
         pushed = engine.push(reference, login)
@@ -98,14 +98,14 @@ def prove(reference: str, engine: Engine, edge: Edge, login: Login | None = None
         pulled = engine.pull(reference, login)
     finally:
         discard(reference, engine)
-    if edge.dry:
+    if console.dry:
         return None
     if pushed is None or pushed != pulled:
         raise RegistryError(
-            f"What was pulled from {registry} ({pulled}) is not what was pushed ({pushed}).",
+            f"What was pulled from {registry_host} ({pulled}) is not what was pushed ({pushed}).",
             cure="Another registry or a cache answers at that name: ./inv status shows the certificate it serves.",
         )
-    return Proof(registry, pushed, time.monotonic() - begun)
+    return Proof(registry_host, pushed, time.monotonic() - begun)
 
 
 def forget(proof: Proof, endpoint: probe.Endpoint, tls: ssl.SSLContext | None, login: Login | None = None) -> None:
@@ -113,13 +113,13 @@ def forget(proof: Proof, endpoint: probe.Endpoint, tls: ssl.SSLContext | None, l
     probe.delete_manifest(endpoint, REPOSITORY, proof.digest, tls, login.header if login else {})
 
 
-def refusal(registry: str, engine: Engine) -> str | None:
+def refusal(registry_host: str, engine: Engine) -> str | None:
     """Return why an engine refuses a registry, or None where it accepts it: asked by a pull of what cannot exist."""
     try:
-        engine.ask(f"{registry}/{REPOSITORY}:absent")
+        engine.try_pull(f"{registry_host}/{REPOSITORY}:absent")
     except RegistryError as error:
-        said = error.message.replace(registry, "")  # a host may be called anything
-        return None if _REACHED.search(said) and not is_distrust(said) else error.message
+        reason = error.message.replace(registry_host, "")  # a host may be called anything
+        return None if _REACHED.search(reason) and not is_distrust(reason) else error.message
     return None
 
 

@@ -30,20 +30,20 @@ and takes that for a person's wish. `registry.stop` removes the container, so no
 
 CONFIG = "registry.yml"
 PLAIN_CONFIG = "registry-plain.yml"
-_INSIDE = "/config"
+_CONFIG_FOLDER = "/config"
 _SHELL = "/bin/sh"
-STORE = "/var/lib/registry"
+STORAGE = "/var/lib/registry"
 
-START = "start.sh"
+START_SCRIPT = "start.sh"
 """What runs before each start of the registry, also those that the engine makes by itself: templates/start.sh.j2."""
 
-MENDING = 20
+REPAIR_SECONDS = 20
 """Seconds that it may take: a hundred thousand blobs take two, or ten from a cold disk."""
 
-PATIENCE = 10
+STOP_SECONDS = 10
 """Seconds that a registry which is told to stop has for the requests under way; it gives up on them two before."""
 
-OFFICIAL = ("/entrypoint.sh",)
+OFFICIAL_ENTRYPOINT = ("/entrypoint.sh",)
 """What the official images start, a shell script (distribution/distribution-library-image, Dockerfile)."""
 
 
@@ -69,7 +69,7 @@ class Spec:
     mounts: tuple[Mount, ...]
     capabilities: tuple[str, ...]
     config: str
-    start: str = ""
+    start_script: str = ""
     """What a shell runs before; nothing for an image that has none, which starts as it would by itself."""
     environment: tuple[tuple[str, str], ...] = (("OTEL_TRACES_EXPORTER", "none"),)
     """registry:3 otherwise sends traces to localhost:4318 (distribution/distribution issue 4270)."""
@@ -81,13 +81,13 @@ class Spec:
     @property
     def digest(self) -> str:
         """A short digest of all of it, kept as a label: equal digests mean that nothing need be done."""
-        said = json.dumps([self.role, _options(self), self.image, self.command, self.config, self.start])
+        said = json.dumps([self.role, _options(self), self.image, self.command, self.config, self.start_script])
         return hashlib.sha256(said.encode()).hexdigest()[:16]
 
     @property
-    def written(self) -> dict[Path, str]:
+    def config_files(self) -> dict[Path, str]:
         """The files that it reads and that are made for it, with their text."""
-        made = {CONFIG: self.config, START: self.start}
+        made = {CONFIG: self.config, START_SCRIPT: self.start_script}
         return {it.source: made[name] for it in self.mounts if (name := it.target.rpartition("/")[2]) in made}
 
     @property
@@ -97,70 +97,76 @@ class Spec:
         return {**made, INSTALLATION: self.installation} if self.installation else made
 
 
-def tls(settings: Settings, image: str, own: tuple[str, ...] = ()) -> Spec:
+def tls(settings: Settings, image: str, entrypoint: tuple[str, ...] = ()) -> Spec:
     """Return the container of the TLS registry; where there are users, it asks for a login.
 
     Args:
         settings: What it should be.
         image: What it runs.
-        own: What that image starts, where a shell can mend the store before; as `Engine.entry` has it.
+        entrypoint: What that image starts, where a shell can mend the store before; as `Engine.entrypoint` has it.
     """
     folder = settings.folder
-    login = users.wanted(folder)
+    login = users.is_login_required(folder)
     # One by one: the folder also holds the authority's key, which no container has any use for.
-    shown = [CONFIG, *([START] if own else []), "domain.crt", "domain.key", *([users.FOLDER] if login else [])]
-    secrets = [folder / "domain.key", *([users.place(folder)] if login else [])]
+    shown = [
+        CONFIG,
+        *([START_SCRIPT] if entrypoint else []),
+        "domain.crt",
+        "domain.key",
+        *([users.FOLDER] if login else []),
+    ]
+    secrets = [folder / "domain.key", *([users.users_file(folder)] if login else [])]
     return Spec(
         role="tls",
         name=settings.container,
         image=image,
-        command=_command(own),
+        command=_command(entrypoint),
         listen=settings.listen,
         port=settings.port,
         volume=settings.volume,
-        mounts=tuple(Mount(folder / name, f"{_INSIDE}/{name}") for name in shown),
+        mounts=tuple(Mount(folder / name, f"{_CONFIG_FOLDER}/{name}") for name in shown),
         capabilities=_to_read(secrets),
         config=templates.render(
             CONFIG,
             port=PORT,
-            drain=PATIENCE - 2,
+            drain=STOP_SECONDS - 2,
             tls=True,
-            certificate=f"{_INSIDE}/domain.crt",
-            key=f"{_INSIDE}/domain.key",
-            users=f"{_INSIDE}/{users.FOLDER}/{users.FILE}" if login else "",
+            certificate=f"{_CONFIG_FOLDER}/domain.crt",
+            key=f"{_CONFIG_FOLDER}/domain.key",
+            users=f"{_CONFIG_FOLDER}/{users.FOLDER}/{users.FILE}" if login else "",
         ),
-        start=_start() if own else "",
+        start_script=_start_script() if entrypoint else "",
     )
 
 
-def plain(settings: Settings, image: str, own: tuple[str, ...] = (), *, lan: bool) -> Spec:
+def plain(settings: Settings, image: str, entrypoint: tuple[str, ...] = (), *, lan: bool) -> Spec:
     """Return the container of the document's first registry: plain HTTP, on loopback unless for the LAN."""
     return Spec(
         role="plain",
         name=settings.container,
         image=image,
-        command=_command(own),
+        command=_command(entrypoint),
         listen=settings.listen if lan else "127.0.0.1",
         port=settings.plain_port,
         volume=settings.volume,
         mounts=(
-            Mount(settings.folder / PLAIN_CONFIG, f"{_INSIDE}/{CONFIG}"),
-            *([Mount(settings.folder / START, f"{_INSIDE}/{START}")] if own else []),
+            Mount(settings.folder / PLAIN_CONFIG, f"{_CONFIG_FOLDER}/{CONFIG}"),
+            *([Mount(settings.folder / START_SCRIPT, f"{_CONFIG_FOLDER}/{START_SCRIPT}")] if entrypoint else []),
         ),
         capabilities=(),
-        config=templates.render(CONFIG, port=PORT, drain=PATIENCE - 2, tls=False, users=""),
-        start=_start() if own else "",
+        config=templates.render(CONFIG, port=PORT, drain=STOP_SECONDS - 2, tls=False, users=""),
+        start_script=_start_script() if entrypoint else "",
     )
 
 
-def _command(own: tuple[str, ...]) -> tuple[str, ...]:
-    serve = ("serve", f"{_INSIDE}/{CONFIG}")
-    return (f"{_INSIDE}/{START}", *own, *serve) if own else serve
+def _command(entrypoint: tuple[str, ...]) -> tuple[str, ...]:
+    serve = ("serve", f"{_CONFIG_FOLDER}/{CONFIG}")
+    return (f"{_CONFIG_FOLDER}/{START_SCRIPT}", *entrypoint, *serve) if entrypoint else serve
 
 
-def _start() -> str:
+def _start_script() -> str:
     nothing = hashlib.sha256().hexdigest()
-    return templates.render(START, store=STORE, seconds=MENDING, nothing=nothing)
+    return templates.render(START_SCRIPT, store=STORAGE, seconds=REPAIR_SECONDS, nothing=nothing)
 
 
 def _to_read(secrets: Iterable[Path]) -> tuple[str, ...]:
@@ -183,7 +189,7 @@ def _options(spec: Spec) -> list[str]:
     typed = ["--name", spec.name, "--restart", RESTART]
     published = f"{spec.port}:{PORT}"
     typed += ["--publish", f"{bracketed(spec.listen)}:{published}" if spec.listen else published]
-    typed += ["--volume", f"{spec.volume}:{STORE}"]
+    typed += ["--volume", f"{spec.volume}:{STORAGE}"]
     for mount in spec.mounts:
         typed += ["--mount", _csv("type=bind", f"source={mount.source}", f"target={mount.target}", "readonly")]
     for name, value in spec.environment:
@@ -192,7 +198,7 @@ def _options(spec: Spec) -> list[str]:
     for capability in spec.capabilities:
         typed += ["--cap-add", capability]
     typed += ["--security-opt", "no-new-privileges", "--memory", spec.memory, "--pids-limit", str(spec.pids)]
-    typed += ["--entrypoint", _SHELL] if spec.start else []
+    typed += ["--entrypoint", _SHELL] if spec.start_script else []
     typed += ["--log-driver", "json-file"]
     for name, value in spec.log_options:
         typed += ["--log-opt", f"{name}={value}"]
@@ -208,14 +214,14 @@ def arguments(spec: Spec) -> dict[str, object]:
     """Return the same for `docker.DockerClient.containers.create`, log settings apart."""
     return {
         "image": spec.image,
-        "entrypoint": [_SHELL] if spec.start else None,
+        "entrypoint": [_SHELL] if spec.start_script else None,
         "command": list(spec.command),
         "name": spec.name,
         "restart_policy": {"Name": RESTART},
         "ports": {f"{PORT}/tcp": (spec.listen, spec.port) if spec.listen else spec.port},
         # Not `volumes`: that makes an empty folder of a file that the engine cannot see; this refuses.
         "mounts": [
-            {"Type": "volume", "Source": spec.volume, "Target": STORE},
+            {"Type": "volume", "Source": spec.volume, "Target": STORAGE},
             *(
                 {"Type": "bind", "Source": str(mount.source), "Target": mount.target, "ReadOnly": True}
                 for mount in spec.mounts

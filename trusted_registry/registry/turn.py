@@ -10,20 +10,20 @@ from trusted_registry import files
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trusted_registry.edge import Edge
+    from trusted_registry.console import Console
     from trusted_registry.settings import Settings
 
 
 @contextlib.contextmanager
-def taken(settings: Settings, edge: Edge, *, to_end: bool = False) -> Iterator[None]:
+def taken(settings: Settings, console: Console, *, to_end: bool = False) -> Iterator[None]:
     """Hold it for one run; a second one waits. No password is waited for meanwhile, and a dry run holds nothing.
 
     Args:
         settings: Of which registry.
-        edge: Of whom.
+        console: Of whom.
         to_end: Whether that run only takes away: then no folder is made for it where there is none.
     """
-    if edge.dry or (to_end and not settings.folder.exists()):
+    if console.dry or (to_end and not settings.folder.exists()):
         yield
         return
     with files.locked(settings.folder, name=".up.lock"):

@@ -30,7 +30,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6
 """What images call a machine that Linux calls otherwise (Go's GOARCH); the rest have one name."""
 
 
-class LoginWanted(RegistryError):  # noqa: N818 - it is what was asked for, and RegistryError says that it is an error
+class LoginRequiredError(RegistryError):
     """The registry answers, and wants a login."""
 
 
@@ -94,7 +94,7 @@ def _ask(  # noqa: PLR0913, PLR0917 - a request has so many parts
     headers = {"Content-Type": kind} if kind else {}
     status, said, words = probe.request(at, method, path, tls, headers, body)
     if status == http.client.UNAUTHORIZED:
-        raise LoginWanted(f"{at} wants a login.", cure="docker login, or the like, for each client.")
+        raise LoginRequiredError(f"{at} wants a login.", cure="docker login, or the like, for each client.")
     if status != wanted:
         reason = words.decode(errors="replace").strip()[:200]
         raise RegistryError(

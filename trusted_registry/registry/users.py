@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from trusted_registry.edge import Edge
+    from trusted_registry.console import Console
 
 FOLDER = "users"
 """Below the certificates, and mounted whole: the registry then sees a changed file at once, and needs no restart
@@ -58,18 +58,18 @@ class Login:
         return {"Authorization": f"Basic {base64.b64encode(f'{self.name}:{self.password}'.encode()).decode()}"}
 
 
-def place(folder: Path) -> Path:
+def users_file(folder: Path) -> Path:
     """Return the file of a certificates' folder; that it is there means that the registry asks for a login."""
     return folder / FOLDER / FILE
 
 
-def wanted(folder: Path) -> bool:
+def is_login_required(folder: Path) -> bool:
     """Whether the registry asks for a login.
 
     Raises:
         RegistryError: This user may not know: taking that for "no" would open the registry to everybody.
     """
-    path = place(folder)
+    path = users_file(folder)
     # Not Path.exists, which says "no" of what it may not see (from Python 3.14 on).
     with files.explained(path.parent, "read"):
         try:
@@ -79,7 +79,7 @@ def wanted(folder: Path) -> bool:
     return True
 
 
-def known(folder: Path) -> dict[str, str]:
+def read(folder: Path) -> dict[str, str]:
     """Return the hashes of all users by name, in the file's order; the proof's logins are none.
 
     Raises:
@@ -117,8 +117,8 @@ def password(text: str) -> str:
     if not text:
         raise SettingError("The password is empty.", cure="Type one, or pass it as one line of standard input.")
     if len(text) < SHORTEST:
-        said = f"The password has {len(text)} character{'' if len(text) == 1 else 's'}."
-        raise SettingError(said, cure=f"Use {SHORTEST} at least, such as three words: anybody may guess.")
+        problem = f"The password has {len(text)} character{'' if len(text) == 1 else 's'}."
+        raise SettingError(problem, cure=f"Use {SHORTEST} at least, such as three words: anybody may guess.")
     if size > LONGEST:
         raise SettingError(f"The password has {size} bytes.", cure=f"Use {LONGEST} at most: bcrypt reads no more.")
     if _CONTROL.search(text):
@@ -126,7 +126,7 @@ def password(text: str) -> str:
     return text
 
 
-def put(folder: Path, login: Login) -> bool:
+def save(folder: Path, login: Login) -> bool:
     """Let a user in by this password alone; return whether the user is new."""
     with files.locked(folder):
         entries = _entries(folder)
@@ -142,23 +142,23 @@ def remove(folder: Path, name: str) -> None:
         if entries.pop(name, None) is None:
             return
         if all(other.startswith(_VISITOR) for other in entries):
-            files.remove(place(folder), keep=folder)
+            files.remove(users_file(folder), keep=folder)
         else:
             _store(folder, entries)
 
 
-def purge(folder: Path, edge: Edge) -> None:
+def purge(folder: Path, console: Console) -> None:
     """Take the file and its folder away."""
-    if wanted(folder):
-        edge.command(["rm", "--recursive", str(place(folder).parent)])
-        if not edge.dry:
-            files.remove(place(folder), keep=folder)
+    if is_login_required(folder):
+        console.command(["rm", "--recursive", str(users_file(folder).parent)])
+        if not console.dry:
+            files.remove(users_file(folder), keep=folder)
 
 
 @contextlib.contextmanager
-def visitor(folder: Path | None, edge: Edge) -> Iterator[Login | None]:
+def temporary_login(folder: Path | None, console: Console) -> Iterator[Login | None]:
     """Lend a login that lasts as long as the context; None where nobody needs one, and in a dry run."""
-    if edge.dry or folder is None or not wanted(folder):
+    if console.dry or folder is None or not is_login_required(folder):
         yield None
         return
     login = Login(f"{_VISITOR}{int(time.time())}.{secrets.token_hex(4)}", secrets.token_urlsafe(32))
@@ -168,12 +168,12 @@ def visitor(folder: Path | None, edge: Edge) -> Iterator[Login | None]:
         yield login
     finally:
         with files.locked(folder):
-            if wanted(folder):  # not where the last user was removed meanwhile
+            if is_login_required(folder):  # not where the last user was removed meanwhile
                 _store(folder, {name: hashed for name, hashed in _entries(folder).items() if name != login.name})
 
 
 def _store(folder: Path, entries: Mapping[str, str]) -> None:
-    path = place(folder)
+    path = users_file(folder)
     lines = (f"{name}:{hashed}\n" for name, hashed in entries.items() if not _is_left_behind(name))
     files.make_folder(path.parent, files.PRIVATE_FOLDER)
     files.write(path, "".join(lines).encode(errors="surrogateescape"), files.PRIVATE_FILE)
@@ -185,9 +185,9 @@ def _is_left_behind(name: str) -> bool:
 
 
 def _entries(folder: Path) -> dict[str, str]:
-    if not wanted(folder):
+    if not is_login_required(folder):
         return {}
-    path = place(folder)
+    path = users_file(folder)
     with files.explained(path, "read"):
         text = path.read_text(encoding="utf-8", errors="surrogateescape")
     found = {}

@@ -7,8 +7,8 @@ documentation, linked at its row.
 
 from __future__ import annotations
 
-from trusted_registry.trust import rules
-from trusted_registry.trust.row import MACHINE, MACOS, USER, WINDOWS, Refresh, Restart, Signs, Store
+from trusted_registry.trust import contents
+from trusted_registry.trust.model import MACHINE, MACOS, USER, WINDOWS, Refresh, RestartHint, Signs, Store
 
 _DESKTOP = "copies the certificates into its machine when it starts"
 _MAC_CERTS_D = "{home}/.docker/certs.d"
@@ -22,7 +22,7 @@ STORES: tuple[Store, ...] = (
         clients="Docker Engine",
         scope=MACHINE,
         signs=Signs(paths=("/run/docker.sock", "/var/run/docker.sock", "/var/lib/docker")),
-        files=rules.certs_d("/etc/docker/certs.d"),
+        files=contents.certs_d("/etc/docker/certs.d"),
     ),
     # docs.docker.com/engine/security/rootless
     Store(
@@ -31,7 +31,7 @@ STORES: tuple[Store, ...] = (
         clients="Docker Engine without root",
         scope=USER,
         signs=Signs(paths=("{run}/docker.sock", "{data}/docker")),
-        files=rules.certs_d("{config}/docker/certs.d"),
+        files=contents.certs_d("{config}/docker/certs.d"),
     ),
     # docs.docker.com/desktop/features/networking; Desktop on Linux reads the same folder as on a Mac
     Store(
@@ -40,8 +40,8 @@ STORES: tuple[Store, ...] = (
         clients="Docker Desktop",
         scope=USER,
         signs=Signs(paths=("{home}/.docker/desktop",)),
-        files=rules.certs_d("{home}/.docker/certs.d"),
-        restart=Restart(_DESKTOP, "systemctl --user restart docker-desktop"),
+        files=contents.certs_d("{home}/.docker/certs.d"),
+        restart=RestartHint(_DESKTOP, "systemctl --user restart docker-desktop"),
     ),
     # github.com/containers/image, docs/containers-certs.d.5.md: the first folder that exists, never two of them
     Store(
@@ -50,8 +50,8 @@ STORES: tuple[Store, ...] = (
         clients="podman, skopeo, buildah, CRI-O",
         scope=MACHINE,
         signs=Signs(paths=("/etc/crio",), programs=("podman", "skopeo", "buildah", "crio")),
-        files=rules.certs_d("/etc/containers/certs.d"),
-        hidden_by=("{home}/.config/containers/certs.d",),
+        files=contents.certs_d("/etc/containers/certs.d"),
+        shadowed_by=("{home}/.config/containers/certs.d",),
     ),
     Store(
         key="containerd",
@@ -64,7 +64,7 @@ STORES: tuple[Store, ...] = (
             alone=("containerd",),  # beside an engine it is that engine's own, and k3s has another in it
             unless=("dockerd", "k3s"),
         ),
-        files=rules.hosts_toml("/etc/containerd/certs.d"),
+        files=contents.hosts_toml("/etc/containerd/certs.d"),
     ),
     Store(
         key="k3s",
@@ -76,9 +76,9 @@ STORES: tuple[Store, ...] = (
             paths=("/etc/rancher/k3s/config.yaml", "/etc/rancher/k3s/registries.yaml", "/var/lib/rancher/k3s"),
             programs=("k3s",),
         ),
-        files=rules.beside("/etc/rancher/k3s"),
-        blocks=rules.k3s("/etc/rancher/k3s"),
-        restart=Restart(
+        files=contents.certificate_file("/etc/rancher/k3s"),
+        blocks=contents.k3s("/etc/rancher/k3s"),
+        restart=RestartHint(
             "reads registries.yaml when it starts", "systemctl restart k3s || systemctl restart k3s-agent", "k3s"
         ),
     ),
@@ -89,9 +89,9 @@ STORES: tuple[Store, ...] = (
         clients="docker buildx, container driver",
         scope=USER,
         signs=Signs(paths=("{docker}/buildx/instances",)),
-        files=rules.beside("{docker}/buildx"),
-        blocks=rules.buildkit("{docker}/buildx", "buildkitd.default.toml"),
-        restart=Restart(
+        files=contents.certificate_file("{docker}/buildx"),
+        blocks=contents.buildkit("{docker}/buildx", "buildkitd.default.toml"),
+        restart=RestartHint(
             "copies the certificates into a builder when that is made",
             "docker buildx rm --keep-state BUILDER && docker buildx create --name BUILDER",
         ),
@@ -102,9 +102,9 @@ STORES: tuple[Store, ...] = (
         clients="buildkitd",
         scope=MACHINE,
         signs=Signs(paths=("/etc/buildkit",), programs=("buildkitd",)),
-        files=rules.beside("/etc/buildkit"),
-        blocks=rules.buildkit("/etc/buildkit", "buildkitd.toml"),
-        restart=Restart("reads buildkitd.toml when it starts", "systemctl restart buildkit", "buildkitd"),
+        files=contents.certificate_file("/etc/buildkit"),
+        blocks=contents.buildkit("/etc/buildkit", "buildkitd.toml"),
+        restart=RestartHint("reads buildkitd.toml when it starts", "systemctl restart buildkit", "buildkitd"),
     ),
     # The operating system's own: each family's folder is its sign, since its program's name may be another family's too
     # update-ca-certificates tells Java of what comes, by a hook, and not of what goes; so this puts it in beforehand,
@@ -115,8 +115,8 @@ STORES: tuple[Store, ...] = (
         clients="Java, through the system store",
         scope=MACHINE,
         signs=Signs(paths=("/etc/ca-certificates/update.d/jks-keystore",)),
-        database=rules.keystore("debian:{name}.pem"),
-        restart=Restart("reads its certificates when it starts", "start your Java programs again"),
+        database=contents.keystore("debian:{name}.pem"),
+        restart=RestartHint("reads its certificates when it starts", "start your Java programs again"),
         on_request=True,
     ),
     Store(
@@ -125,7 +125,7 @@ STORES: tuple[Store, ...] = (
         clients=_PROGRAMS,
         scope=MACHINE,
         signs=Signs(paths=("/usr/local/share/ca-certificates",)),
-        files=rules.anchor("/usr/local/share/ca-certificates", ".crt"),
+        files=contents.system_store("/usr/local/share/ca-certificates", ".crt"),
         refresh=Refresh(
             ("update-ca-certificates",), ("update-ca-certificates", "--fresh"), "/etc/ssl/certs/ca-certificates.crt"
         ),
@@ -137,7 +137,7 @@ STORES: tuple[Store, ...] = (
         clients=_PROGRAMS,
         scope=MACHINE,
         signs=Signs(paths=("/etc/pki/ca-trust/source/anchors",)),
-        files=rules.anchor("/etc/pki/ca-trust/source/anchors", ".pem"),
+        files=contents.system_store("/etc/pki/ca-trust/source/anchors", ".pem"),
         refresh=Refresh(("update-ca-trust", "extract")),
         on_request=True,
     ),
@@ -147,7 +147,7 @@ STORES: tuple[Store, ...] = (
         clients=_PROGRAMS,
         scope=MACHINE,
         signs=Signs(paths=("/etc/ca-certificates/trust-source/anchors",)),
-        files=rules.anchor("/etc/ca-certificates/trust-source/anchors", ".crt"),
+        files=contents.system_store("/etc/ca-certificates/trust-source/anchors", ".crt"),
         refresh=Refresh(("trust", "extract-compat")),
         on_request=True,
     ),
@@ -157,7 +157,7 @@ STORES: tuple[Store, ...] = (
         clients=_PROGRAMS,
         scope=MACHINE,
         signs=Signs(paths=("/etc/pki/trust/anchors",)),
-        files=rules.anchor("/etc/pki/trust/anchors", ".pem"),
+        files=contents.system_store("/etc/pki/trust/anchors", ".pem"),
         refresh=Refresh(("update-ca-certificates",)),
         on_request=True,
     ),
@@ -167,8 +167,8 @@ STORES: tuple[Store, ...] = (
         clients="Firefox, Chromium",
         scope=USER,
         signs=Signs(programs=("certutil",)),
-        database=rules.NSS,
-        restart=Restart("reads its certificates when it starts", "close the browser and open it again"),
+        database=contents.NSS,
+        restart=RestartHint("reads its certificates when it starts", "close the browser and open it again"),
         on_request=True,
     ),
     Store(
@@ -177,8 +177,8 @@ STORES: tuple[Store, ...] = (
         clients="Java",
         scope=MACHINE,
         signs=Signs(programs=("keytool",)),
-        database=rules.keystore("{name}"),
-        restart=Restart("reads its certificates when it starts", "start your Java programs again"),
+        database=contents.keystore("{name}"),
+        restart=RestartHint("reads its certificates when it starts", "start your Java programs again"),
         on_request=True,
     ),
     # docs.docker.com/desktop/troubleshoot-and-support/faqs/macfaqs; it also takes what the keychains trust
@@ -188,8 +188,8 @@ STORES: tuple[Store, ...] = (
         clients="Docker Desktop",
         scope=USER,
         signs=Signs(paths=("/Applications/Docker.app", "{home}/Applications/Docker.app")),
-        files=rules.certs_d(_MAC_CERTS_D),
-        restart=Restart(_DESKTOP, "osascript -e 'quit app \"Docker\"' && open -a Docker"),
+        files=contents.certs_d(_MAC_CERTS_D),
+        restart=RestartHint(_DESKTOP, "osascript -e 'quit app \"Docker\"' && open -a Docker"),
         system=MACOS,
     ),
     # github.com/abiosoft/colima, environment/vm/lima/certs.go
@@ -199,8 +199,8 @@ STORES: tuple[Store, ...] = (
         clients="Colima",
         scope=USER,
         signs=Signs(paths=("{home}/.colima", "{config}/colima"), programs=("colima",)),
-        files=rules.certs_d(_MAC_CERTS_D),
-        restart=Restart(_DESKTOP, "colima restart"),
+        files=contents.certs_d(_MAC_CERTS_D),
+        restart=RestartHint(_DESKTOP, "colima restart"),
         system=MACOS,
     ),
     # github.com/orbstack/orbstack/issues/340: its engine's folder is a link to this one
@@ -210,7 +210,7 @@ STORES: tuple[Store, ...] = (
         clients="OrbStack",
         scope=USER,
         signs=Signs(paths=("/Applications/OrbStack.app", "{home}/.orbstack"), programs=("orb",)),
-        files=rules.certs_d(_MAC_CERTS_D),
+        files=contents.certs_d(_MAC_CERTS_D),
         system=MACOS,
     ),
     Store(
@@ -219,7 +219,7 @@ STORES: tuple[Store, ...] = (
         clients="Safari, Chrome, curl, git and Go programs, of all users",
         scope=MACHINE,
         signs=Signs(programs=("security",)),
-        database=rules.keychain("/Library/Keychains/System.keychain", "-d"),
+        database=contents.keychain("/Library/Keychains/System.keychain", "-d"),
         system=MACOS,
         on_request=True,
     ),
@@ -229,7 +229,7 @@ STORES: tuple[Store, ...] = (
         clients="Safari, Chrome, curl, git and Go programs, of this user",
         scope=USER,
         signs=Signs(programs=("security",)),
-        database=rules.keychain("{home}/Library/Keychains/login.keychain-db"),
+        database=contents.keychain("{home}/Library/Keychains/login.keychain-db"),
         system=MACOS,
         on_request=True,
     ),
@@ -240,8 +240,8 @@ STORES: tuple[Store, ...] = (
         clients="Docker Desktop, Edge, Chrome, curl, .NET and Go programs, of all users",
         scope=MACHINE,
         signs=Signs(programs=("certutil",)),
-        database=rules.root_store(),
-        restart=Restart(_DESKTOP, "docker desktop restart"),
+        database=contents.root_store(),
+        restart=RestartHint(_DESKTOP, "docker desktop restart"),
         system=WINDOWS,
         on_request=True,
     ),
@@ -251,8 +251,8 @@ STORES: tuple[Store, ...] = (
         clients="Docker Desktop, Edge, Chrome, curl, .NET and Go programs, of this user",
         scope=USER,
         signs=Signs(programs=("certutil",)),
-        database=rules.root_store("-user"),
-        restart=Restart(_DESKTOP, "docker desktop restart"),
+        database=contents.root_store("-user"),
+        restart=RestartHint(_DESKTOP, "docker desktop restart"),
         system=WINDOWS,
         on_request=True,
     ),

@@ -19,7 +19,7 @@ UNTOLD = re.compile(r"Traceback|Errno|object at 0x")
 
 
 @dataclass(frozen=True)
-class Row:
+class FaultCount:
     """One kind of fault: how often it was met, what was lost by it, and what else was counted."""
 
     kind: str
@@ -52,15 +52,15 @@ class Trials:
         if after != before:
             self.lost.append(f"{what}: it left\n{after}\nand there was\n{before}\nafter {done}")
 
-    def row(self) -> Row:
+    def row(self) -> FaultCount:
         """Return the row of the table."""
-        return Row(self.kind, self.failed, len(self.lost))
+        return FaultCount(self.kind, self.failed, len(self.lost))
 
 
-def keep(run: Run, part: str, rows: Iterable[Row]) -> None:
+def keep(run: Run, part: str, rows: Iterable[FaultCount]) -> None:
     """Put rows into the run's summary, and into e2e-report/faults-PART.json beside those of other kinds."""
     kept = {row.kind: asdict(row) for row in rows}
-    run.notes.extend(str(Row(**row)) for row in kept.values())
+    run.notes.extend(str(FaultCount(**row)) for row in kept.values())
     FOLDER.mkdir(exist_ok=True)
     path = FOLDER / f"faults-{part}.json"
     before = {row["kind"]: row for row in json.loads(path.read_text())} if path.exists() else {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.e2e.checkout import HOME
-from tests.e2e.faults.survived import Row, keep
+from tests.e2e.faults.survived import FaultCount, keep
 from tests.e2e.steps import hand_over, push
 
 if TYPE_CHECKING:
@@ -54,10 +54,12 @@ class Side:
         self.errors += CLIENTS * self.pulls - len(good)
         self.rates.append(len(good) / took)
 
-    def row(self) -> Row:
+    def row(self) -> FaultCount:
         """Return the row of the table."""
         rate = round(statistics.median(self.rates))
-        return Row(f"load, {self.name}", self.made, self.errors, {"connections a second": rate, "clients": CLIENTS})
+        return FaultCount(
+            f"load, {self.name}", self.made, self.errors, {"connections a second": rate, "clients": CLIENTS}
+        )
 
 
 def test_under_many_new_connections_no_pull_fails_beside_the_document_s_own_set_up(

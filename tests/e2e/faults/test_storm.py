@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e.checkout import HOME
-from tests.e2e.faults.survived import Row, keep
+from tests.e2e.faults.survived import FaultCount, keep
 from tests.e2e.steps import hand_over
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def test_no_acknowledged_push_is_lost_by_a_registry_that_is_killed_every_second(
     _what_is_lost_is_seen_to_be(registry, client, pushed["acknowledged"])
 
 
-def _row(pushed: dict[str, Any], after: dict[str, Any], figures: dict[str, float]) -> Row:
+def _row(pushed: dict[str, Any], after: dict[str, Any], figures: dict[str, float]) -> FaultCount:
     figures |= {
         "pushes acknowledged": len(pushed["acknowledged"]),
         "pushes repeated": pushed["counts"]["pushes repeated"],
@@ -88,7 +88,7 @@ def _row(pushed: dict[str, Any], after: dict[str, Any], figures: dict[str, float
         "pulls repeated": pushed["counts"]["pulls repeated"],
         "digests unequal": len(pushed["unequal"]) + len(after["unequal"]),
     }
-    return Row("a registry that is killed every second under 8 clients", IMAGES, len(after["missing"]), figures)
+    return FaultCount("a registry that is killed every second under 8 clients", IMAGES, len(after["missing"]), figures)
 
 
 def _mended(registry: Host) -> int:

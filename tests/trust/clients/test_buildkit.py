@@ -10,14 +10,14 @@ import pytest
 
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust.clients import buildkit
-from trusted_registry.trust.row import Subject
+from trusted_registry.trust.model import TrustAnchor
 from trusted_registry.trust.stores import STORES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 PEM = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
-SUBJECT = Subject(PEM, "ab" * 32, ("192.168.0.12:443", "192.168.0.12"))
+SUBJECT = TrustAnchor(PEM, "ab" * 32, ("192.168.0.12:443", "192.168.0.12"))
 ALWAYS = "--allow-insecure-entitlement=network.host"
 
 # As docker-buildx 0.13 and 0.29 wrote them, both alike.
@@ -117,7 +117,7 @@ def test_a_builder_of_two_containers_trusts_when_both_do(folder: Path) -> None:
 
 def test_a_plain_builder_is_made_anew_with_the_configuration(folder: Path) -> None:
     file = _file(folder, "")
-    assert buildkit.rebuild_plan(_put(folder, PLAIN), file) == (
+    assert buildkit.rebuild_commands(_put(folder, PLAIN), file) == (
         ("docker", "buildx", "rm", "--keep-state", "plain"),
         (
             *("docker", "buildx", "create", "--name", "plain", "--driver", "docker-container", "--node", "plain0"),
@@ -128,7 +128,7 @@ def test_a_plain_builder_is_made_anew_with_the_configuration(folder: Path) -> No
 
 def test_a_builder_keeps_its_containers_platforms_options_and_flags(folder: Path) -> None:
     file = _file(folder, "")
-    _, first, second = buildkit.rebuild_plan(_put(folder, TWO), file)
+    _, first, second = buildkit.rebuild_commands(_put(folder, TWO), file)
     assert first == (
         *("docker", "buildx", "create", "--name", "mine", "--driver", "docker-container", "--node", "mine0"),
         *("--platform", "linux/amd64,linux/arm/v7"),
@@ -145,18 +145,18 @@ def test_a_builder_keeps_its_containers_platforms_options_and_flags(folder: Path
 
 def test_what_buildx_adds_to_the_flags_by_itself_does_not_add_up(folder: Path) -> None:
     twice = PLAIN.replace(f'"{ALWAYS}"', f'"--debug","{ALWAYS}","{ALWAYS}"')
-    assert f"--debug {ALWAYS}" in buildkit.rebuild_plan(_put(folder, twice), None)[1]
+    assert f"--debug {ALWAYS}" in buildkit.rebuild_commands(_put(folder, twice), None)[1]
 
 
 def test_the_builder_in_use_is_in_use_again(folder: Path) -> None:
     (folder / "current").write_text(CURRENT % ("mine", "false"))
-    _, first, second = buildkit.rebuild_plan(_put(folder, TWO), None)
+    _, first, second = buildkit.rebuild_commands(_put(folder, TWO), None)
     assert ("--use" in first, "--use" in second) == (True, False)
 
 
 def test_the_builder_of_every_engine_is_that_again(folder: Path) -> None:
     (folder / "current").write_text(CURRENT % ("plain", "true"))
-    *_, last = buildkit.rebuild_plan(_put(folder, PLAIN), None)
+    *_, last = buildkit.rebuild_commands(_put(folder, PLAIN), None)
     assert last == ("docker", "buildx", "use", "--global", "plain")
 
 
@@ -164,14 +164,14 @@ def test_the_default_builder_of_an_engine_is_that_again(folder: Path) -> None:
     (folder / "current").write_text(CURRENT % ("other", "false"))
     (folder / "defaults").mkdir()
     (folder / "defaults" / "0a1b").write_text("plain")
-    *_, last = buildkit.rebuild_plan(_put(folder, PLAIN), None)
+    *_, last = buildkit.rebuild_commands(_put(folder, PLAIN), None)
     assert last == ("docker", "buildx", "use", "--default", "plain")
 
 
 def test_a_configuration_that_says_as_much_takes_the_old_one_s_place(folder: Path) -> None:
     builder = _put(folder, PLAIN, _files())
     file = _file(folder, CONFIG.replace("/etc/buildkit/certs/", "/home/me/").replace("debug = true", "debug = true\n"))
-    assert buildkit.rebuild_plan(builder, file)
+    assert buildkit.rebuild_commands(builder, file)
 
 
 @pytest.mark.parametrize(
@@ -186,16 +186,16 @@ def test_a_configuration_that_says_as_much_takes_the_old_one_s_place(folder: Pat
 def test_a_builder_whose_settings_would_be_lost_is_left_with_the_command(folder: Path, config: str) -> None:
     builder = _put(folder, PLAIN, _files(config))
     with pytest.raises(RegistryError, match="made with settings that are not in") as caught:
-        buildkit.rebuild_plan(builder, _file(folder, '[registry."192.168.0.12"]\nca = []\n'))
+        buildkit.rebuild_commands(builder, _file(folder, '[registry."192.168.0.12"]\nca = []\n'))
     assert "docker buildx create --name plain" in caught.value.cure
 
 
 def test_after_a_removal_the_builder_is_made_anew_without_us(folder: Path) -> None:
     builder = _put(folder, PLAIN, _files(CONFIG.replace("debug = true\n", "")))
-    assert "--buildkitd-config" not in buildkit.rebuild_plan(builder, None, SUBJECT.spellings)[1]
+    assert "--buildkitd-config" not in buildkit.rebuild_commands(builder, None, SUBJECT.registry_hosts)[1]
 
 
 @pytest.mark.parametrize("store", [store for store in STORES if store.name == "buildkit"], ids=lambda store: store.key)
 def test_no_line_of_ours_has_a_name_that_buildkit_cannot_read(store: Any) -> None:  # noqa: ANN401 - a row of the table
-    subject = Subject(PEM, "ab" * 32, ("[fd00::12]:443", "[fd00::12]", "registry.local"))
-    assert [block.spelling for block in store.blocks(subject)] == ["registry.local"]
+    anchor = TrustAnchor(PEM, "ab" * 32, ("[fd00::12]:443", "[fd00::12]", "registry.local"))
+    assert [block.registry_host for block in store.blocks(anchor)] == ["registry.local"]

@@ -46,7 +46,7 @@ def test_a_config_path_that_is_not_set_is_named_with_the_lines_that_set_it(versi
 
 def test_on_a_node_the_restart_is_one_of_that_node() -> None:
     (found,) = containerd.advice(_dump("1.7"))
-    words = found.words(inside=("docker", "exec", "kind-worker"))
+    words = found.words(prefix=("docker", "exec", "kind-worker"))
     assert words.endswith("; then: docker exec kind-worker systemctl restart containerd")
 
 

@@ -83,10 +83,10 @@ def test_taking_out_what_is_not_there_changes_no_byte() -> None:
 
 def test_the_list_can_be_left_empty_for_an_engine_that_would_keep_what_it_had() -> None:
     text = json.dumps({insecure.KEY: [REGISTRY], "a": 1})
-    assert json.loads(insecure.emptied(text, REGISTRY, PATH)) == {insecure.KEY: [], "a": 1}
+    assert json.loads(insecure.without_registry(text, REGISTRY, PATH)) == {insecure.KEY: [], "a": 1}
 
 
-@pytest.mark.parametrize("change", [insecure.added, insecure.removed, insecure.emptied])
+@pytest.mark.parametrize("change", [insecure.added, insecure.removed, insecure.without_registry])
 @pytest.mark.parametrize(
     ("text", "said"),
     [

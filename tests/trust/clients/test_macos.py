@@ -14,9 +14,9 @@ from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import stores
 from trusted_registry.trust.clients import macos
-from trusted_registry.trust.local import here, ledger, takeback
-from trusted_registry.trust.row import MACOS, Subject
-from trusted_registry.trust.whereabouts import Where
+from trusted_registry.trust.local import install, ledger, uninstall
+from trusted_registry.trust.machine import Machine
+from trusted_registry.trust.model import MACOS, TrustAnchor
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
@@ -60,21 +60,21 @@ def test_taking_it_back_for_this_user_removes_trust_and_certificate() -> None:
 @pytest.mark.parametrize("keychain", macos.KEYCHAINS)
 def test_a_mac_is_asked_about_an_authority_without_the_network_and_without_root(keychain: str) -> None:
     expected = ["security", "verify-cert", "-q", "-l", "-L", "-p", "basic", "-c", "/checkout/certs/ca.crt"]
-    assert macos.look(CERTIFICATE, keychain, HOME) == expected
+    assert macos.find(CERTIFICATE, keychain, HOME) == expected
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_each_engine_of_a_mac_reads_the_home_folder_by_every_spelling(engine: str) -> None:
-    subject = Subject(b"pem", "ab" * 32, ("192.168.0.12", "192.168.0.12:443"))
-    where = _mac(Path("/"))
-    assert [where.path(file.path) for file in macos.row(engine).files(subject)] == [
+    anchor = TrustAnchor(b"pem", "ab" * 32, ("192.168.0.12", "192.168.0.12:443"))
+    machine = _mac(Path("/"))
+    assert [machine.path(file.path) for file in macos.store(engine).files(anchor)] == [
         Path("/Users/me/.docker/certs.d/192.168.0.12/ca.crt"),
         Path("/Users/me/.docker/certs.d/192.168.0.12:443/ca.crt"),
     ]
 
 
 def test_each_engine_of_a_mac_is_restarted_in_its_own_way_and_orbstack_not_at_all() -> None:
-    restarts = {engine: restart.command if (restart := macos.row(engine).restart) else "" for engine in ENGINES}
+    restarts = {engine: restart.command if (restart := macos.store(engine).restart) else "" for engine in ENGINES}
     assert restarts == {
         "docker-desktop": "osascript -e 'quit app \"Docker\"' && open -a Docker",
         "colima": "colima restart",
@@ -95,23 +95,23 @@ def test_each_engine_of_a_mac_is_restarted_in_its_own_way_and_orbstack_not_at_al
     ],
 )
 def test_an_engine_of_a_mac_is_told_from_the_others(seen: str, engine: str, tmp_path: Path) -> None:
-    where = _mac(tmp_path)
-    assert macos.engines(where) == []
+    machine = _mac(tmp_path)
+    assert macos.engines(machine) == []
     path = tmp_path / seen
     path.parent.mkdir(parents=True)
     path.touch(0o755)
-    assert macos.engines(where) == [macos.row(engine)]
+    assert macos.engines(machine) == [macos.store(engine)]
 
 
 def test_two_engines_of_a_mac_are_both_seen(tmp_path: Path) -> None:
     (tmp_path / "Users/me/.colima").mkdir(parents=True)
     (tmp_path / "Applications/Docker.app").mkdir(parents=True)
-    assert macos.engines(_mac(tmp_path)) == [macos.row("docker-desktop"), macos.row("colima")]
+    assert macos.engines(_mac(tmp_path)) == [macos.store("docker-desktop"), macos.store("colima")]
 
 
 def test_what_colima_keeps_is_taken_out_of_its_machine() -> None:
     expected = ["colima", "ssh", "--", "sudo", "rm", "-r", "/etc/docker/certs.d/192.168.0.12:443"]
-    assert macos.left_in_colima("192.168.0.12:443") == expected
+    assert macos.colima_leftovers("192.168.0.12:443") == expected
 
 
 def test_no_engine_of_a_mac_is_taken_for_one_of_linux() -> None:
@@ -122,10 +122,10 @@ def test_the_keychains_are_those_that_the_document_names() -> None:
     assert macos.KEYCHAINS == ("system", "login")
 
 
-def _mac(root: Path) -> Where:
+def _mac(root: Path) -> Machine:
     """Return a Mac's disk under a folder: home folders, and Homebrew's programs."""
     home = root / "Users/me"
-    return Where(
+    return Machine(
         home=home,
         config=home / ".config",
         data=home / ".local/share",
@@ -138,15 +138,15 @@ def _mac(root: Path) -> Where:
 
 @pytest.mark.process
 def test_what_the_keychain_does_not_give_back_is_an_error_and_remembered(
-    make_settings: MakeSettings, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_settings: MakeSettings, console: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put("security", '[ "$1" != delete-certificate ] || { echo "not permitted" >&2; exit 1; }', tmp_path, monkeypatch)
     settings = make_settings()
     known = ledger.entry("keychain-login", CERTIFICATE, b"", by=settings.root, value=SHA1)
-    ledger.record(ledger.where(), [known])
+    ledger.record(ledger.path(), [known])
     with pytest.raises(RegistryError, match="security failed: not permitted"):
-        takeback.remove(settings, as_engine(StandIn()), edge)
-    assert (ledger.read(ledger.where()), edge.said) == ([known], [])
+        uninstall.remove(settings, as_engine(StandIn()), console)
+    assert (ledger.read(ledger.path()), console.said) == ([known], [])
 
 
 @pytest.mark.process
@@ -159,30 +159,30 @@ def test_what_the_keychain_does_not_give_back_is_an_error_and_remembered(
     ids=["the file", "the certificate"],
 )
 def test_what_is_gone_from_a_mac_already_is_forgotten(
-    script: str, make_settings: MakeSettings, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    script: str, make_settings: MakeSettings, console: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put("security", script, tmp_path, monkeypatch)
     settings = make_settings()
-    ledger.record(ledger.where(), [ledger.entry("keychain-login", CERTIFICATE, b"", by=settings.root, value=SHA1)])
-    assert takeback.remove(settings, as_engine(StandIn()), edge) == [f"{SHA1} in {CERTIFICATE}"]
-    assert ledger.read(ledger.where()) == []
+    ledger.record(ledger.path(), [ledger.entry("keychain-login", CERTIFICATE, b"", by=settings.root, value=SHA1)])
+    assert uninstall.remove(settings, as_engine(StandIn()), console) == [f"{SHA1} in {CERTIFICATE}"]
+    assert ledger.read(ledger.path()) == []
 
 
 @pytest.mark.process
 def test_trust_in_a_keychain_is_noted_and_taken_back(
-    make_settings: MakeSettings, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_settings: MakeSettings, console: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("platform.system", lambda: "Darwin")
     put("security", "exit 0", tmp_path, monkeypatch)
     settings = make_settings(tool="cryptography")
     issue.ensure(settings, Recorder())
-    here.trust_keychain(settings, edge, "login")
-    sha1 = issue.trusted(settings.folder).sha1
-    assert [entry.value for entry in ledger.read(ledger.where())] == [sha1]
-    takeback.remove(settings, as_engine(StandIn()), edge)
+    install.trust_keychain(settings, console, "login")
+    sha1 = issue.trust_anchor(settings.folder).sha1
+    assert [entry.value for entry in ledger.read(ledger.path())] == [sha1]
+    uninstall.remove(settings, as_engine(StandIn()), console)
     ca, keychain = f"{settings.folder}/ca.crt", f"{Path.home()}/Library/Keychains/login.keychain-db"
-    assert [line for line in edge.typed if "security" in line][1:] == [
+    assert [line for line in console.typed if "security" in line][1:] == [
         f"security remove-trusted-cert {ca}",
         f"security delete-certificate -Z {sha1.upper()} {keychain}",
     ]
-    assert ledger.read(ledger.where()) == []
+    assert ledger.read(ledger.path()) == []

@@ -13,8 +13,8 @@ import tree_sitter_powershell
 
 from tests.trust import sample
 from trusted_registry.certificate import issue
-from trusted_registry.chapters import serve
 from trusted_registry.errors import RegistryError
+from trusted_registry.tasks import trust_serve
 from trusted_registry.trust.clients import windows
 
 if TYPE_CHECKING:
@@ -46,42 +46,42 @@ def _words(text: str, kind: str) -> list[str]:
 
 @each
 def test_what_is_pasted_is_as_it_was_when_it_was_checked_word_for_word(whose: str) -> None:
-    made = windows.script(sample.subject(), "192.168.0.12", whose)
+    made = windows.script(sample.anchor(), "192.168.0.12", whose)
     assert made == (GOLDEN / f"trust-{whose}.ps1").read_text()
 
 
 @each
 def test_powershell_s_grammar_takes_what_is_pasted(whose: str) -> None:
-    assert list(_nodes(windows.script(sample.subject(), "192.168.0.12", whose)))
+    assert list(_nodes(windows.script(sample.anchor(), "192.168.0.12", whose)))
 
 
 def test_the_grammar_would_notice_a_string_left_open() -> None:
-    text = windows.script(sample.subject(), "192.168.0.12", "user").replace("ROOT $path", "ROOT '$path")
+    text = windows.script(sample.anchor(), "192.168.0.12", "user").replace("ROOT $path", "ROOT '$path")
     assert POWERSHELL.parse(text.encode()).root_node.has_error
 
 
 @each
 def test_what_is_pasted_is_one_statement_so_that_nothing_runs_after_a_refusal(whose: str) -> None:
-    (program,) = [node for node in _nodes(windows.script(sample.subject(), "R", whose)) if node.type == "program"]
+    (program,) = [node for node in _nodes(windows.script(sample.anchor(), "R", whose)) if node.type == "program"]
     statements = [part for part in program.children if part.type != "comment"]
     assert [len(part.named_children) for part in statements] == [1]
 
 
 @each
 def test_the_fingerprint_is_compared_before_the_store_is_touched(whose: str) -> None:
-    made = windows.add(sample.subject(), whose)
+    made = windows.add(sample.anchor(), whose)
     assert made.index(sample.SHA256) < made.index("throw") < made.index("-addstore")
 
 
 @each
 def test_powershell_reads_the_very_certificate(whose: str) -> None:
-    (pasted,) = _words(windows.add(sample.subject(), whose), "verbatim_here_string_characters")
+    (pasted,) = _words(windows.add(sample.anchor(), whose), "verbatim_here_string_characters")
     assert pasted == f"@'\n{sample.CERTIFICATE.decode()}'@"
 
 
 def test_whatever_else_the_certificate_s_file_says_is_not_pasted() -> None:
     said = b"'@\nRemove-Item -Recurse C:\\\n@'\n" + sample.CERTIFICATE + b"'@\nmore\n"
-    assert windows.add(sample.subject(content=said), "user") == windows.add(sample.subject(), "user")
+    assert windows.add(sample.anchor(content=said), "user") == windows.add(sample.anchor(), "user")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_whatever_else_the_certificate_s_file_says_is_not_pasted() -> None:
     ],
 )
 def test_the_certificate_goes_into_the_root_store_that_was_asked_for(whose: str, expected: str) -> None:
-    assert expected in [line.strip() for line in windows.add(sample.subject(), whose).splitlines()]
+    assert expected in [line.strip() for line in windows.add(sample.anchor(), whose).splitlines()]
 
 
 @pytest.mark.parametrize(
@@ -103,12 +103,12 @@ def test_the_certificate_goes_into_the_root_store_that_was_asked_for(whose: str,
     ],
 )
 def test_it_is_looked_for_and_taken_back_by_its_name_in_windows(whose: str, look: str, remove: str) -> None:
-    assert (windows.look(sample.subject(), whose), windows.remove(sample.subject(), whose)) == (look, remove)
+    assert (windows.find(sample.anchor(), whose), windows.remove(sample.anchor(), whose)) == (look, remove)
 
 
 @each
 def test_only_the_trust_itself_happens_on_pasting_and_the_rest_is_told(whose: str) -> None:
-    made = windows.script(sample.subject(), "192.168.0.12", whose)
+    made = windows.script(sample.anchor(), "192.168.0.12", whose)
     acts = "\n".join(line for line in made.splitlines() if not line.startswith("#"))
     assert ("docker desktop restart" in made, "delstore" in made) == (True, True)
     assert ("docker" in acts, "delstore" in acts) == (False, False)
@@ -130,7 +130,7 @@ def test_the_grammar_takes_a_literal_for_one_string() -> None:
 
 
 def test_fingerprints_are_written_as_openssl_writes_them() -> None:
-    assert windows.colons(sample.subject().fingerprint) == sample.SHA256
+    assert windows.colons(sample.anchor().fingerprint) == sample.SHA256
 
 
 @pytest.mark.process
@@ -142,18 +142,21 @@ def test_openssl_says_the_same_fingerprints_of_the_sample(digest: str, expected:
 
 
 def test_a_subject_knows_its_name_in_windows_and_on_a_mac() -> None:
-    assert sample.subject().sha1 == sample.SHA1
+    assert sample.anchor().sha1 == sample.SHA1
 
 
-def test_the_task_prints_what_is_pasted(make_settings: MakeSettings, edge: Recorder) -> None:
+def test_the_task_prints_what_is_pasted(make_settings: MakeSettings, console: Recorder) -> None:
     settings = make_settings(tool="cryptography")
-    issue.ensure(settings, edge)
-    edge.said.clear()
-    serve.windows(settings, edge, user=True)
-    (said,) = edge.said
-    assert ("certutil -user -addstore" in said, issue.trusted(settings.folder).sha1.upper() in said) == (True, True)
+    issue.ensure(settings, console)
+    console.said.clear()
+    trust_serve.windows(settings, console, user=True)
+    (said,) = console.said
+    assert ("certutil -user -addstore" in said, issue.trust_anchor(settings.folder).sha1.upper() in said) == (
+        True,
+        True,
+    )
 
 
-def test_without_a_certificate_the_task_says_how_to_make_one(make_settings: MakeSettings, edge: Recorder) -> None:
+def test_without_a_certificate_the_task_says_how_to_make_one(make_settings: MakeSettings, console: Recorder) -> None:
     with pytest.raises(RegistryError, match="no certificate to trust"):
-        serve.windows(make_settings(), edge, user=False)
+        trust_serve.windows(make_settings(), console, user=False)

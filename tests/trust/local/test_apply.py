@@ -40,7 +40,7 @@ DONE = {"new": (0o755, b""), "new/ca.crt": (0o640, bytes(range(256)))}
 def not_root(monkeypatch: pytest.MonkeyPatch) -> None:
     """A user who may write nothing of it and is not root."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(apply, "writable", lambda _path: False)
+    monkeypatch.setattr(apply, "is_writable", lambda _path: False)
 
 
 def _sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str = "") -> Path:
@@ -52,24 +52,24 @@ def _sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str = "") -> 
     return log
 
 
-def test_what_this_user_may_write_is_written_without_sudo(plan: Plan, edge: Recorder, tmp_path: Path) -> None:
-    apply.carry_out(plan, edge)
-    assert (snapshot(tmp_path / "target"), edge.commands) == (DONE, [list(typed) for typed in TYPED])
+def test_what_this_user_may_write_is_written_without_sudo(plan: Plan, console: Recorder, tmp_path: Path) -> None:
+    apply.carry_out(plan, console)
+    assert (snapshot(tmp_path / "target"), console.commands) == (DONE, [list(typed) for typed in TYPED])
 
 
 def test_a_dry_run_shows_the_commands_and_writes_nothing(plan: Plan, tmp_path: Path) -> None:
-    before, edge = snapshot(tmp_path), Recorder(dry=True)
-    apply.carry_out(plan, edge)
-    assert (snapshot(tmp_path), edge.commands) == (before, [list(typed) for typed in TYPED])
+    before, console = snapshot(tmp_path), Recorder(dry=True)
+    apply.carry_out(plan, console)
+    assert (snapshot(tmp_path), console.commands) == (before, [list(typed) for typed in TYPED])
 
 
 @pytest.mark.process
 @pytest.mark.usefixtures("not_root")
 def test_what_only_root_may_write_goes_through_sudo_and_arrives_the_same(
-    plan: Plan, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plan: Plan, console: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _sudo(tmp_path, monkeypatch)
-    apply.carry_out(plan, edge)
+    apply.carry_out(plan, console)
     assert snapshot(tmp_path / "target") == DONE
 
 
@@ -77,13 +77,13 @@ def test_what_only_root_may_write_goes_through_sudo_and_arrives_the_same(
 @pytest.mark.usefixtures("not_root")
 @by_root
 def test_a_file_of_others_that_is_written_through_sudo_stays_theirs(
-    edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    console: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _sudo(tmp_path, monkeypatch)
     path = tmp_path / "registries.yaml"
     path.write_bytes(b"old")
     os.chown(path, 1234, 1235)
-    apply.carry_out(Plan("k3s", (Write(path, b"new", 0o640),), TYPED), edge)
+    apply.carry_out(Plan("k3s", (Write(path, b"new", 0o640),), TYPED), console)
     kept = path.stat()
     assert (path.read_bytes(), kept.st_uid, kept.st_gid, mode(path)) == (b"new", 1234, 1235, 0o640)
 
@@ -91,53 +91,53 @@ def test_a_file_of_others_that_is_written_through_sudo_stays_theirs(
 @pytest.mark.process
 @pytest.mark.usefixtures("not_root")
 def test_the_whole_plan_takes_one_sudo_that_never_waits_for_a_password_that_nobody_types(
-    plan: Plan, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plan: Plan, console: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = _sudo(tmp_path, monkeypatch)
-    apply.carry_out(plan, edge)
+    apply.carry_out(plan, console)
     assert log.read_text().splitlines() == [f"-n {sys.executable} -B -m trusted_registry.trust.local.apply"]
 
 
 @pytest.mark.usefixtures("not_root")
 def test_what_only_root_may_write_is_shown_with_sudo(plan: Plan) -> None:
-    edge = Recorder(dry=True)
-    apply.carry_out(plan, edge)
-    assert edge.commands == [["sudo", *typed] for typed in TYPED]
+    console = Recorder(dry=True)
+    apply.carry_out(plan, console)
+    assert console.commands == [["sudo", *typed] for typed in TYPED]
 
 
 @pytest.mark.usefixtures("not_root")
 def test_without_sudo_nothing_is_written_and_the_cure_is_root(
-    plan: Plan, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plan: Plan, console: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = snapshot(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RegistryError, match="there is no sudo") as caught:
-        apply.carry_out(plan, edge)
+        apply.carry_out(plan, console)
     assert (snapshot(tmp_path), "root" in caught.value.cure) == (before, True)
 
 
 @pytest.mark.process
 @pytest.mark.usefixtures("not_root")
 def test_a_sudo_that_refuses_is_quoted_and_writes_nothing(
-    plan: Plan, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plan: Plan, console: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _sudo(tmp_path, monkeypatch, "echo 'sudo: a password is required' >&2; exit 1")
     before = snapshot(tmp_path / "target")
     with pytest.raises(RegistryError, match="a password is required"):
-        apply.carry_out(plan, edge)
+        apply.carry_out(plan, console)
     assert snapshot(tmp_path / "target") == before
 
 
 @pytest.mark.process
 @pytest.mark.usefixtures("not_root")
 def test_what_root_itself_cannot_write_is_explained_in_root_s_words(
-    edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    console: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _sudo(tmp_path, monkeypatch)
     (tmp_path / "file").write_bytes(b"mine")
     plan = Plan("docker", (Write(tmp_path / "file" / "ca.crt", b""),), TYPED)
     with pytest.raises(RegistryError, match="a file stands in its way") as caught:
-        apply.carry_out(plan, edge)
+        apply.carry_out(plan, console)
     assert caught.value.cure.startswith("Move that file away")
     assert (tmp_path / "file").read_bytes() == b"mine"
 
@@ -145,26 +145,26 @@ def test_what_root_itself_cannot_write_is_explained_in_root_s_words(
 @pytest.mark.process
 @pytest.mark.usefixtures("not_root")
 def test_folders_that_root_makes_let_every_user_s_client_look_in(
-    edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    console: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _sudo(tmp_path, monkeypatch)
     path = tmp_path / "etc" / "docker" / "certs.d" / "192.168.0.12" / "ca.crt"
-    apply.carry_out(Plan("docker", (Write(path, b"text"),), TYPED), edge)
+    apply.carry_out(Plan("docker", (Write(path, b"text"),), TYPED), console)
     assert {mode for mode, _ in snapshot(tmp_path / "etc").values()} == {0o755, 0o644}
 
 
-def test_an_empty_plan_needs_no_sudo(edge: Recorder) -> None:
-    apply.carry_out(Plan("docker", (), ()), edge)
-    assert edge.commands == []
+def test_an_empty_plan_needs_no_sudo(console: Recorder) -> None:
+    apply.carry_out(Plan("docker", (), ()), console)
+    assert console.commands == []
 
 
 def test_a_folder_of_one_s_own_is_writable_with_folders_still_to_be_made(tmp_path: Path) -> None:
-    assert apply.writable(tmp_path / "a" / "b" / "ca.crt")
+    assert apply.is_writable(tmp_path / "a" / "b" / "ca.crt")
 
 
 def test_a_read_only_folder_is_not_writable(read_only: Path) -> None:
-    assert not apply.writable(read_only / "a" / "ca.crt")
+    assert not apply.is_writable(read_only / "a" / "ca.crt")
 
 
 def test_a_folder_that_may_not_be_looked_into_is_not_writable(forbidden: Path) -> None:
-    assert not apply.writable(forbidden / "certs.d" / "192.168.0.12" / "ca.crt")
+    assert not apply.is_writable(forbidden / "certs.d" / "192.168.0.12" / "ca.crt")

@@ -13,12 +13,12 @@ from tests.conftest import mounted
 from tests.disk import snapshot
 from tests.marks import by_root
 from tests.recorder import Recorder
+from tests.trust.boxes import Box, states
 from tests.trust.engines import nobody
-from tests.trust.machines import Machine, states
 from tests.trust.one_run import CHOICE
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust.local import here, ledger, takeback
-from trusted_registry.trust.local.look import State
+from trusted_registry.trust.local import install, ledger, uninstall
+from trusted_registry.trust.local.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,10 +33,10 @@ pytestmark = pytest.mark.usefixtures("this_machine")
 
 
 @pytest.fixture
-def machine(machine: Machine) -> Machine:
+def box(box: Box) -> Box:
     """The same, with others' entries on it."""
-    machine.file("/etc/rancher/k3s/registries.yaml", "mirrors:\n  docker.io:\n", 0o600)
-    return machine
+    box.file("/etc/rancher/k3s/registries.yaml", "mirrors:\n  docker.io:\n", 0o600)
+    return box
 
 
 @pytest.fixture
@@ -58,34 +58,32 @@ def _at_once(folder: Path, runs: Iterable[tuple[str, str]]) -> list[str]:
 
 
 @pytest.mark.process
-def test_runs_at_once_lose_nothing_of_each_other(machine: Machine, settings: Settings, tmp_path: Path) -> None:
-    before = snapshot(machine.root)
+def test_runs_at_once_lose_nothing_of_each_other(box: Box, settings: Settings, tmp_path: Path) -> None:
+    before = snapshot(box.root)
     assert set(_at_once(tmp_path, [("trust", name) for name in NAMES])) == {""}
     assert set(states(settings, nobody(), CHOICE).values()) == {State.TRUSTED}
-    takeback.remove(settings, nobody(), Recorder())
-    assert (snapshot(machine.root), ledger.read(ledger.where())) == (before, [])
+    uninstall.remove(settings, nobody(), Recorder())
+    assert (snapshot(box.root), ledger.read(ledger.path())) == (before, [])
 
 
 @pytest.mark.process
-def test_trust_and_removal_at_once_leave_either_all_or_nothing(
-    machine: Machine, settings: Settings, tmp_path: Path
-) -> None:
-    before = snapshot(machine.root)
+def test_trust_and_removal_at_once_leave_either_all_or_nothing(box: Box, settings: Settings, tmp_path: Path) -> None:
+    before = snapshot(box.root)
     _at_once(tmp_path, [("trust", NAMES[0]), ("remove", NAMES[0]), ("trust", NAMES[0])])
-    left = {State.TRUSTED} if ledger.read(ledger.where()) else {State.ABSENT}
+    left = {State.TRUSTED} if ledger.read(ledger.path()) else {State.ABSENT}
     found = states(settings, nobody(), CHOICE)
-    assert {state for (_, spelling), state in found.items() if spelling.startswith(("192", NAMES[0]))} == left
-    takeback.remove(settings, nobody(), Recorder())
-    assert snapshot(machine.root) == before
+    assert {state for (_, registry_host), state in found.items() if registry_host.startswith(("192", NAMES[0]))} == left
+    uninstall.remove(settings, nobody(), Recorder())
+    assert snapshot(box.root) == before
 
 
 @by_root
 @pytest.mark.parametrize("template", ["/etc/docker", "/etc/rancher/k3s"])
 def test_a_full_disk_is_named_with_its_cure_and_holds_no_half_of_a_file(
-    template: str, machine: Machine, settings: Settings, edge: Recorder
+    template: str, box: Box, settings: Settings, console: Recorder
 ) -> None:
-    folder = machine.folder(template)
-    shared = machine.where.path("/etc/rancher/k3s/registries.yaml")
+    folder = box.folder(template)
+    shared = box.machine.path("/etc/rancher/k3s/registries.yaml")
     with mounted(folder, "size=256k"):
         if shared.parent == folder:
             shared.write_text("mirrors:\n")
@@ -93,33 +91,33 @@ def test_a_full_disk_is_named_with_its_cure_and_holds_no_half_of_a_file(
         with pytest.raises(OSError, match="No space left"):
             filled.write_bytes(bytes(1 << 20))
         with pytest.raises(RegistryError, match="No space left") as caught:
-            here.trust(settings, nobody(), edge, CHOICE)
+            install.trust(settings, nobody(), console, CHOICE)
         assert caught.value.cure.startswith("Make room on the disk: df -h")
         assert [it for it in folder.rglob("*") if it.is_file() and it not in (filled, shared)] == []
         assert "trusted-registry" not in shared.read_text()
         filled.unlink()
-        here.trust(settings, nobody(), edge, CHOICE)
+        install.trust(settings, nobody(), console, CHOICE)
         assert set(states(settings, nobody(), CHOICE).values()) == {State.TRUSTED}
-        takeback.remove(settings, nobody(), edge)
+        uninstall.remove(settings, nobody(), console)
         assert [it for it in folder.rglob("*") if it.is_file() and it != shared] == []
 
 
 def test_a_read_only_disk_is_named_with_its_cure(
-    machine: Machine, settings: Settings, edge: Recorder, read_only: Path
+    box: Box, settings: Settings, console: Recorder, read_only: Path
 ) -> None:
-    machine.folder("/etc")
-    machine.where.path("/etc/docker").symlink_to(read_only)
+    box.folder("/etc")
+    box.machine.path("/etc/docker").symlink_to(read_only)
     with pytest.raises(RegistryError) as caught:
-        here.trust(settings, nobody(), edge, CHOICE)
+        install.trust(settings, nobody(), console, CHOICE)
     assert caught.value.cure
     assert list(read_only.iterdir()) == []
 
 
 def test_a_ledger_that_cannot_be_written_leaves_every_store_as_it_was(
-    machine: Machine, settings: Settings, edge: Recorder, read_only: Path, monkeypatch: pytest.MonkeyPatch
+    box: Box, settings: Settings, console: Recorder, read_only: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(read_only))
-    before = snapshot(machine.root)
+    before = snapshot(box.root)
     with pytest.raises(RegistryError) as caught:
-        here.trust(settings, nobody(), edge, CHOICE)
-    assert (bool(caught.value.cure), snapshot(machine.root)) == (True, before)
+        install.trust(settings, nobody(), console, CHOICE)
+    assert (bool(caught.value.cure), snapshot(box.root)) == (True, before)

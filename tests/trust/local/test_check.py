@@ -12,11 +12,11 @@ import pytest
 
 from tests import forge, loopback, programs
 from tests.recorder import Recorder
-from tests.trust.machines import Machine
+from tests.trust.boxes import Box
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import connection, users
-from trusted_registry.registry.answers import AccessDenied
-from trusted_registry.trust import whereabouts
+from trusted_registry.registry.engine_types import AccessDeniedError
+from trusted_registry.trust import machine as machines
 from trusted_registry.trust.clients import pulls
 from trusted_registry.trust.clients.pulls import Verdict
 from trusted_registry.trust.local import check
@@ -35,16 +35,16 @@ pytestmark = [pytest.mark.process, programs.on_host("curl")]
 
 
 @pytest.fixture(autouse=True)
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
     """A machine with no engine, and no clients but those that every one has; a test puts others here."""
-    made = Machine(tmp_path)
+    made = Box(tmp_path)
     for name in ("curl", "openssl", "sleep", "mkdir", "rmdir"):
         (made.programs / name).symlink_to(programs.real(name))
     # not the python3 on PATH, which may be a script that looks for others there
     (made.programs / "python3").symlink_to(Path(sys.executable).resolve())
     monkeypatch.setenv("PATH", str(made.programs))
     monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
-    monkeypatch.setattr(whereabouts, "here", lambda: made.where)
+    monkeypatch.setattr(machines, "current", lambda: made.machine)
     monkeypatch.setattr(connection, "client", _nobody)
     return made
 
@@ -54,7 +54,7 @@ def _nobody(**_: bool) -> NoReturn:
 
 
 def _denied(**_: bool) -> NoReturn:
-    raise AccessDenied("The Docker Engine does not let this user in.", cure="sudo usermod …")
+    raise AccessDeniedError("The Docker Engine does not let this user in.", cure="sudo usermod …")
 
 
 @pytest.fixture
@@ -80,8 +80,8 @@ def there(settings: Settings, held: dict[str, bytes]) -> Iterator[Settings]:
         yield dataclasses.replace(settings, address=loopback.HOST, port=port)
 
 
-def _by_client(rows: list[check.Row]) -> dict[str, check.Row]:
-    return {row.client: row for row in rows}
+def _by_client(rows: list[check.PullResult]) -> dict[str, check.PullResult]:
+    return {pull.client: pull for pull in rows}
 
 
 def _put(name: str, script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -91,113 +91,113 @@ def _put(name: str, script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_real_clients_are_accepted_where_they_trust_the_authority(
-    there: Settings, held: dict[str, bytes], edge: Recorder, monkeypatch: pytest.MonkeyPatch
+    there: Settings, held: dict[str, bytes], console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(there.folder / "ca.crt"))
-    rows = _by_client(check.check(there, edge))
+    rows = _by_client(check.check(there, console))
     assert {name: rows[name].verdict for name in OF_SYSTEM} == dict.fromkeys(OF_SYSTEM, Verdict.ACCEPTED)
     assert not [path for path in held if "/manifests/" in path], "the image is gone again"
 
 
 def test_real_clients_are_refused_where_they_do_not_and_nobody_is_blamed_who_was_not_asked(
-    there: Settings, held: dict[str, bytes], edge: Recorder
+    there: Settings, held: dict[str, bytes], console: Recorder
 ) -> None:
-    rows = _by_client(check.check(there, edge))
+    rows = _by_client(check.check(there, console))
     for name in OF_SYSTEM:
-        row = rows[name]
-        assert (row.verdict, row.counts, row.bad) == (Verdict.REFUSED, False, False)
-        assert "unable to get local issuer certificate" in row.reason or "self-signed" in row.reason
-        assert row.cure == "./inv trust.linux --only system"
+        pull = rows[name]
+        assert (pull.verdict, pull.counts, pull.bad) == (Verdict.REFUSED, False, False)
+        assert "unable to get local issuer certificate" in pull.reason or "self-signed" in pull.reason
+        assert pull.cure == "./inv trust.linux --only system"
     assert not [path for path in held if "/manifests/" in path]
 
 
-def test_who_is_named_must_trust_and_nobody_else_is_asked(there: Settings, edge: Recorder) -> None:
-    (row,) = check.check(there, edge, ("curl",))
-    assert (row.client, row.counts, row.bad) == ("curl", True, True)
+def test_who_is_named_must_trust_and_nobody_else_is_asked(there: Settings, console: Recorder) -> None:
+    (pull,) = check.check(there, console, ("curl",))
+    assert (pull.client, pull.counts, pull.bad) == ("curl", True, True)
 
 
-def test_who_is_named_and_not_here_is_no_success(there: Settings, edge: Recorder) -> None:
-    (row,) = check.check(there, edge, ("skopeo",))
-    assert (row.verdict, row.bad) == (Verdict.ABSENT, True)
+def test_who_is_named_and_not_here_is_no_success(there: Settings, console: Recorder) -> None:
+    (pull,) = check.check(there, console, ("skopeo",))
+    assert (pull.verdict, pull.bad) == (Verdict.ABSENT, True)
 
 
-def test_who_is_not_here_is_told_as_such(there: Settings, edge: Recorder) -> None:
-    rows = check.check(there, edge)
-    assert [row.client for row in rows] == list(pulls.NAMES)
-    assert {row.client: row.reason for row in rows if row.reason and not row.bad and row.client not in OF_SYSTEM} == {
-        "docker": "no engine answers"
-    }
-    assert {row.client for row in rows if row.verdict is Verdict.ABSENT} == set(pulls.NAMES) - set(OF_SYSTEM)
-    assert not any(row.bad for row in rows)
+def test_who_is_not_here_is_told_as_such(there: Settings, console: Recorder) -> None:
+    rows = check.check(there, console)
+    assert [pull.client for pull in rows] == list(pulls.NAMES)
+    assert {
+        pull.client: pull.reason for pull in rows if pull.reason and not pull.bad and pull.client not in OF_SYSTEM
+    } == {"docker": "no engine answers"}
+    assert {pull.client for pull in rows if pull.verdict is Verdict.ABSENT} == set(pulls.NAMES) - set(OF_SYSTEM)
+    assert not any(pull.bad for pull in rows)
 
 
 def test_a_client_of_images_counts_by_being_here_and_is_asked_by_each_spelling(
-    there: Settings, tmp_path: Path, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+    there: Settings, tmp_path: Path, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = _put("podman", f'[ "$1" = rmi ] || {{ echo "Error: {X509}" >&2; exit 125; }}', tmp_path, monkeypatch)
-    rows = [row for row in check.check(there, edge) if row.client == "podman"]
-    assert [row.spelling for row in rows] == [f"{loopback.HOST}:{there.port}"]
-    assert [(row.verdict, row.bad, row.reason) for row in rows] == [(Verdict.REFUSED, True, X509)]
+    rows = [it for it in check.check(there, console) if it.client == "podman"]
+    assert [pull.registry_host for pull in rows] == [f"{loopback.HOST}:{there.port}"]
+    assert [(pull.verdict, pull.bad, pull.reason) for pull in rows] == [(Verdict.REFUSED, True, X509)]
     assert rows[0].cure == "./inv trust.linux --only podman"
     version, pull, rmi = asked.read_text().splitlines()
     assert version == "--version"
-    assert pull.removeprefix("pull ") == rmi.removeprefix("rmi ") == edge.commands[0][2]
+    assert pull.removeprefix("pull ") == rmi.removeprefix("rmi ") == console.commands[0][2]
 
 
 def test_what_was_pulled_is_removed_though_the_client_hangs(
-    there: Settings, tmp_path: Path, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+    there: Settings, tmp_path: Path, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(check, "_PATIENCE", 0.3)
     asked = _put("podman", '[ "$1" != pull ] || exec sleep 60', tmp_path, monkeypatch)
-    (row,) = check.check(there, edge, ("podman",))
-    assert (row.verdict, row.bad) == (Verdict.FAILED, True)
-    assert "did not end within" in row.reason
+    (pull,) = check.check(there, console, ("podman",))
+    assert (pull.verdict, pull.bad) == (Verdict.FAILED, True)
+    assert "did not end within" in pull.reason
     assert asked.read_text().splitlines()[-1].startswith("rmi ")
 
 
 def test_clients_that_share_their_images_take_turns(
-    there: Settings, tmp_path: Path, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+    there: Settings, tmp_path: Path, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("podman", "buildah"):
         _put(name, f"mkdir {tmp_path}/storage && sleep 0.1 && rmdir {tmp_path}/storage", tmp_path, monkeypatch)
-    rows = check.check(there, edge, ("podman", "buildah"))
-    assert [row.verdict for row in rows] == [Verdict.ACCEPTED] * 2
+    rows = check.check(there, console, ("podman", "buildah"))
+    assert [pull.verdict for pull in rows] == [Verdict.ACCEPTED] * 2
 
 
 def test_a_client_whose_service_does_not_run_is_not_asked(
-    there: Settings, machine: Machine, tmp_path: Path, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+    there: Settings, box: Box, tmp_path: Path, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = _put("ctr", "exit 0", tmp_path, monkeypatch)
-    row = _by_client(check.check(there, edge))["ctr"]
-    at = machine.where.path("/run/containerd/containerd.sock")
-    assert (row.verdict, row.reason) == (Verdict.ABSENT, f"its service does not run: there is no {at}")
+    pull = _by_client(check.check(there, console))["ctr"]
+    at = box.machine.path("/run/containerd/containerd.sock")
+    assert (pull.verdict, pull.reason) == (Verdict.ABSENT, f"its service does not run: there is no {at}")
     assert not asked.exists()
-    machine.file("/run/containerd/containerd.sock", mode=0o666)
-    assert _by_client(check.check(there, edge))["ctr"].verdict is Verdict.ACCEPTED
+    box.file("/run/containerd/containerd.sock", mode=0o666)
+    assert _by_client(check.check(there, console))["ctr"].verdict is Verdict.ACCEPTED
     said = asked.read_text()
     assert said.index("images pull") < said.index("images remove --sync") < said.index("namespaces remove")
 
 
 def test_a_client_that_takes_root_is_told_how_where_sudo_would_ask_for_a_password(
-    there: Settings, machine: Machine, tmp_path: Path, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+    there: Settings, box: Box, tmp_path: Path, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    machine.file("/run/containerd/containerd.sock", mode=0o600)
+    box.file("/run/containerd/containerd.sock", mode=0o600)
     _put("ctr", "exit 0", tmp_path, monkeypatch)
     _put("sudo", 'echo "sudo: a password is required" >&2; exit 1', tmp_path, monkeypatch)
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setattr("os.access", lambda path, _: "containerd.sock" not in str(path))
-    (row,) = check.check(there, edge, ("ctr",))
-    assert (row.verdict, row.cure) == (Verdict.FAILED, "sudo ./inv trust.check")
-    assert row.reason == "sudo: a password is required"
+    (pull,) = check.check(there, console, ("ctr",))
+    assert (pull.verdict, pull.cure) == (Verdict.FAILED, "sudo ./inv trust.check")
+    assert pull.reason == "sudo: a password is required"
 
 
 def test_an_engine_that_lets_nobody_in_is_a_failure_and_not_an_absence(
-    there: Settings, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+    there: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "client", _denied)
-    rows = _by_client(check.check(there, edge))
-    row = rows["docker"]
-    assert (row.verdict, row.bad, row.cure) == (Verdict.FAILED, True, "sudo usermod …")
+    rows = _by_client(check.check(there, console))
+    pull = rows["docker"]
+    assert (pull.verdict, pull.bad, pull.cure) == (Verdict.FAILED, True, "sudo usermod …")
     assert rows["skopeo"].verdict is Verdict.ABSENT
 
 
@@ -210,9 +210,9 @@ def test_a_disk_that_takes_nothing_temporary_is_named_with_a_cure(
 
 
 def test_a_dry_run_shows_every_command_and_asks_nobody(settings: Settings, tmp_path: Path) -> None:
-    edge = Recorder(dry=True)
-    assert check.check(settings, edge) == []
-    assert [command[0] for command in edge.commands] == list(OF_SYSTEM)
+    console = Recorder(dry=True)
+    assert check.check(settings, console) == []
+    assert [command[0] for command in console.commands] == list(OF_SYSTEM)
     assert not [path for path in tmp_path.iterdir() if path.suffix == ".asked"]
 
 
@@ -220,62 +220,64 @@ def test_a_dry_run_shows_how_an_image_is_removed(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _put("podman", "exit 0", tmp_path, monkeypatch)
-    edge = Recorder(dry=True)
-    check.check(settings, edge, ("podman",))
-    assert [command[:2] for command in edge.commands] == [["podman", "pull"], ["podman", "rmi"]] * 2
+    console = Recorder(dry=True)
+    check.check(settings, console, ("podman",))
+    assert [command[:2] for command in console.commands] == [["podman", "pull"], ["podman", "rmi"]] * 2
 
 
-def test_a_registry_that_does_not_answer_is_one_error(settings: Settings, edge: Recorder) -> None:
+def test_a_registry_that_does_not_answer_is_one_error(settings: Settings, console: Recorder) -> None:
     with loopback.silence() as port:
         silent = dataclasses.replace(settings, address=loopback.HOST, port=port)
         with pytest.raises(RegistryError, match="No registry answers at") as caught:
-            check.check(silent, edge)
+            check.check(silent, console)
     assert "./inv up" in caught.value.cure
 
 
-def test_a_registry_of_another_authority_is_one_error(there: Settings, held: dict[str, bytes], edge: Recorder) -> None:
+def test_a_registry_of_another_authority_is_one_error(
+    there: Settings, held: dict[str, bytes], console: Recorder
+) -> None:
     forge.save(forge.authority(), there.folder, "ca")
     with pytest.raises(RegistryError, match="is not the authority of the registry"):
-        check.check(there, edge)
+        check.check(there, console)
     assert not held
 
 
-def test_a_registry_whose_certificate_nobody_can_accept_is_one_error(settings: Settings, edge: Recorder) -> None:
+def test_a_registry_whose_certificate_nobody_can_accept_is_one_error(settings: Settings, console: Recorder) -> None:
     expired = forge.server(forge.load(settings.folder, "ca"), names=NAMES, age=30, days=29)
     served = forge.save(expired, settings.folder / "served", "domain")
     with loopback.registry(served) as port:
         late = dataclasses.replace(settings, address=loopback.HOST, port=port)
         with pytest.raises(RegistryError, match=r"No client can accept .* expired") as caught:
-            check.check(late, edge)
+            check.check(late, console)
     assert "cert.renew" in caught.value.cure
 
 
-def test_without_a_certificate_to_trust_nothing_is_asked(make_settings: MakeSettings, edge: Recorder) -> None:
+def test_without_a_certificate_to_trust_nothing_is_asked(make_settings: MakeSettings, console: Recorder) -> None:
     with pytest.raises(RegistryError, match="holds no certificate to trust"):
-        check.check(make_settings(), edge)
-    assert not edge.commands
+        check.check(make_settings(), console)
+    assert not console.commands
 
 
-def test_no_key_is_needed(there: Settings, edge: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_key_is_needed(there: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ca.key", "domain.key", "domain.crt"):
         (there.folder / name).unlink()
     monkeypatch.setenv("SSL_CERT_FILE", str(there.folder / "ca.crt"))
-    assert _by_client(check.check(there, edge))["curl"].verdict is Verdict.ACCEPTED
+    assert _by_client(check.check(there, console))["curl"].verdict is Verdict.ACCEPTED
 
 
 def test_a_registry_that_wants_a_login_is_asked_as_far_as_that_goes(
-    settings: Settings, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, console: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    users.put(tmp_path, users.Login("someone", "secret"))
+    users.save(tmp_path, users.Login("someone", "secret"))
     monkeypatch.setenv("SSL_CERT_FILE", str(settings.folder / "ca.crt"))
     with loopback.registry(settings.folder / "domain.crt", users=tmp_path) as port:
         there = dataclasses.replace(settings, address=loopback.HOST, port=port)
-        rows = check.check(there, edge, ("curl", "python3"))
+        rows = check.check(there, console, ("curl", "python3"))
         monkeypatch.delenv("SSL_CERT_FILE")
-        refused = check.check(there, edge, ("curl", "python3"))
-    assert [row.verdict for row in rows] == [Verdict.ACCEPTED] * 2
-    assert all("login" in row.reason for row in rows)
-    assert [row.verdict for row in refused] == [Verdict.REFUSED] * 2
+        refused = check.check(there, console, ("curl", "python3"))
+    assert [pull.verdict for pull in rows] == [Verdict.ACCEPTED] * 2
+    assert all("login" in pull.reason for pull in rows)
+    assert [pull.verdict for pull in refused] == [Verdict.REFUSED] * 2
 
 
 @pytest.mark.parametrize(
@@ -294,4 +296,4 @@ def test_a_refusal_comes_with_its_cure(
 ) -> None:
     monkeypatch.setattr("platform.system", lambda: system)
     client = next(client for client in pulls.CLIENTS if client.name == name)
-    assert check.cure(client, reason).startswith(said)
+    assert check.pull_cure(client, reason).startswith(said)

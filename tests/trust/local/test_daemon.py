@@ -20,18 +20,18 @@ from tests.recorder import Recorder
 from tests.trust.engines import StandIn, as_engine
 from trusted_registry import installation, run
 from trusted_registry.certificate import issue
-from trusted_registry.chapters import trust as chapter
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
+from trusted_registry.tasks import trust
 from trusted_registry.trust.clients import insecure
-from trusted_registry.trust.local import daemon, here, ledger, takeback
-from trusted_registry.trust.local.here import Choice
+from trusted_registry.trust.local import daemon, install, ledger, uninstall
+from trusted_registry.trust.local.install import StoreSelection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.conftest import MakeSettings
-    from trusted_registry.registry.answers import Info
+    from trusted_registry.registry.engine_types import EngineInfo
 
 REGISTRY = "192.168.0.12:5000"
 THEIRS = '{"log-driver":"journald",   "debug": false}\n'
@@ -53,193 +53,193 @@ def engine(monkeypatch: pytest.MonkeyPatch, path: Path) -> StandIn:
     return stand_in
 
 
-def _allow(make_settings: MakeSettings, engine: StandIn, edge: Recorder, **given: str) -> bool:
-    return daemon.allow_plain(make_settings(**given), as_engine(engine), edge)
+def _allow(make_settings: MakeSettings, engine: StandIn, console: Recorder, **given: str) -> bool:
+    return daemon.allow_plain(make_settings(**given), as_engine(engine), console)
 
 
-def _remove(make_settings: MakeSettings, engine: StandIn, edge: Recorder) -> list[str]:
-    return takeback.remove(make_settings(), as_engine(engine), edge)
+def _remove(make_settings: MakeSettings, engine: StandIn, console: Recorder) -> list[str]:
+    return uninstall.remove(make_settings(), as_engine(engine), console)
 
 
-def test_the_engine_takes_plain_http_up(make_settings: MakeSettings, engine: StandIn, edge: Recorder) -> None:
-    assert _allow(make_settings, engine, edge)
+def test_the_engine_takes_plain_http_up(make_settings: MakeSettings, engine: StandIn, console: Recorder) -> None:
+    assert _allow(make_settings, engine, console)
     assert engine.info().insecure == (REGISTRY,)
 
 
 @by_root
 def test_root_in_another_user_s_home_leaves_that_user_s_engine_to_him(
-    make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
+    make_settings: MakeSettings, engine: StandIn, console: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = pwd.struct_passwd(("root", "x", 0, 0, "", str(path.parent / "root"), "/bin/sh"))
     monkeypatch.setattr(pwd, "getpwuid", lambda _uid: root)
     os.chown(Path.home(), 1234, 1234)
     before = snapshot(Path.home())
     with pytest.raises(RegistryError, match="root in another user's home folder") as caught:
-        _allow(make_settings, engine, edge)
+        _allow(make_settings, engine, console)
     assert caught.value.cure == "As that user, the same command without sudo."
-    assert (snapshot(Path.home()), engine.reloads, ledger.read(ledger.where())) == (before, 0, [])
+    assert (snapshot(Path.home()), engine.reloads, ledger.read(ledger.path())) == (before, 0, [])
 
 
 def test_the_second_time_nothing_is_changed(
-    make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path
+    make_settings: MakeSettings, engine: StandIn, console: Recorder, path: Path
 ) -> None:
-    _allow(make_settings, engine, edge)
+    _allow(make_settings, engine, console)
     before = path.read_bytes()
-    assert not _allow(make_settings, engine, edge)
+    assert not _allow(make_settings, engine, console)
     assert (path.read_bytes(), engine.reloads) == (before, 1)
 
 
 def test_what_was_there_before_is_kept_beside_it(
-    make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path
+    make_settings: MakeSettings, engine: StandIn, console: Recorder, path: Path
 ) -> None:
     path.write_text(THEIRS)
-    _allow(make_settings, engine, edge)
+    _allow(make_settings, engine, console)
     assert path.with_name(path.name + insecure.BACKUP).read_text() == THEIRS
 
 
 def test_removal_restores_every_byte_and_the_engine_forgets(
-    make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path
+    make_settings: MakeSettings, engine: StandIn, console: Recorder, path: Path
 ) -> None:
     path.write_text(THEIRS)
     before = snapshot(path.parent)
-    _allow(make_settings, engine, edge)
-    _remove(make_settings, engine, edge)
+    _allow(make_settings, engine, console)
+    _remove(make_settings, engine, console)
     assert (snapshot(path.parent), engine.info().insecure) == (before, ())
 
 
 def test_removal_takes_a_file_away_that_was_not_there(
-    make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path
+    make_settings: MakeSettings, engine: StandIn, console: Recorder, path: Path
 ) -> None:
-    _allow(make_settings, engine, edge)
-    _remove(make_settings, engine, edge)
+    _allow(make_settings, engine, console)
+    _remove(make_settings, engine, console)
     assert (path.exists(), engine.info().insecure) == (False, ())
 
 
 def test_removal_keeps_what_was_changed_there_since(
-    make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path
+    make_settings: MakeSettings, engine: StandIn, console: Recorder, path: Path
 ) -> None:
     path.write_text(THEIRS)
-    _allow(make_settings, engine, edge)
+    _allow(make_settings, engine, console)
     path.write_text(json.dumps(json.loads(path.read_text()) | {"debug": True}))
-    _remove(make_settings, engine, edge)
+    _remove(make_settings, engine, console)
     assert json.loads(path.read_text()) == {"log-driver": "journald", "debug": True}
 
 
 def test_removal_of_two_registries_restores_every_byte(
-    make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path
+    make_settings: MakeSettings, engine: StandIn, console: Recorder, path: Path
 ) -> None:
     path.write_text(THEIRS)
-    _allow(make_settings, engine, edge)
-    _allow(make_settings, engine, edge, address="192.168.0.13")
-    _remove(make_settings, engine, edge)
+    _allow(make_settings, engine, console)
+    _allow(make_settings, engine, console, address="192.168.0.13")
+    _remove(make_settings, engine, console)
     assert (path.read_text(), engine.info().insecure) == (THEIRS, ())
 
 
 @pytest.mark.parametrize("bits", [0o600, 0o640, 0o644])
 def test_the_file_keeps_its_mode(
-    bits: int, make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path
+    bits: int, make_settings: MakeSettings, engine: StandIn, console: Recorder, path: Path
 ) -> None:
     path.write_text(THEIRS)
     path.chmod(bits)
-    _allow(make_settings, engine, edge)
+    _allow(make_settings, engine, console)
     assert {mode(it) for it in path.parent.iterdir()} == {bits}
 
 
 @pytest.mark.parametrize("text", ['{"a": 1,', "[1]", "\xff"])
 def test_a_file_that_is_not_understood_is_left_byte_for_byte(
-    text: str, make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path
+    text: str, make_settings: MakeSettings, engine: StandIn, console: Recorder, path: Path
 ) -> None:
     path.write_bytes(text.encode("latin-1"))
     before = snapshot(path.parent)
     with pytest.raises(RegistryError, match=str(path)):
-        _allow(make_settings, engine, edge)
-    assert (snapshot(path.parent), engine.reloads, ledger.read(ledger.where())) == (before, 0, [])
+        _allow(make_settings, engine, console)
+    assert (snapshot(path.parent), engine.reloads, ledger.read(ledger.path())) == (before, 0, [])
 
 
 def test_an_engine_that_does_not_take_it_up_is_an_error(
-    make_settings: MakeSettings, edge: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
+    make_settings: MakeSettings, console: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deaf = StandIn(deaf=True)
     monkeypatch.setattr(daemon, "reload", lambda *_arguments: deaf.reload(path))
-    monkeypatch.setattr(daemon, "TAKEN_UP", 0.05)
+    monkeypatch.setattr(daemon, "RELOAD_SECONDS", 0.05)
     with pytest.raises(RegistryError, match="did not take up") as caught:
-        _allow(make_settings, deaf, edge)
+        _allow(make_settings, deaf, console)
     assert ("journalctl --user --unit docker" in caught.value.cure) == Path("/run/systemd/system").is_dir()
     assert ("/var/log/docker.log" in caught.value.cure) != Path("/run/systemd/system").is_dir()
 
 
 def test_what_the_engine_did_not_take_up_can_still_be_taken_back(
-    make_settings: MakeSettings, edge: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
+    make_settings: MakeSettings, console: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deaf = StandIn(deaf=True)
     monkeypatch.setattr(daemon, "reload", lambda *_arguments: deaf.reload(path))
-    monkeypatch.setattr(daemon, "TAKEN_UP", 0.05)
+    monkeypatch.setattr(daemon, "RELOAD_SECONDS", 0.05)
     path.write_text(THEIRS)
     with pytest.raises(RegistryError):
-        _allow(make_settings, deaf, edge)
-    _remove(make_settings, deaf, edge)
+        _allow(make_settings, deaf, console)
+    _remove(make_settings, deaf, console)
     assert path.read_text() == THEIRS
 
 
 def test_a_dry_run_changes_nothing_and_shows_the_file(make_settings: MakeSettings, engine: StandIn, path: Path) -> None:
     path.write_text(THEIRS)
-    before, edge = snapshot(Path.home()), Recorder(dry=True)
-    _allow(make_settings, engine, edge)
-    assert (snapshot(Path.home()), any(str(path) in line for line in edge.typed)) == (before, True)
+    before, console = snapshot(Path.home()), Recorder(dry=True)
+    _allow(make_settings, engine, console)
+    assert (snapshot(Path.home()), any(str(path) in line for line in console.typed)) == (before, True)
 
 
-def test_an_ipv6_registry_stands_in_brackets(make_settings: MakeSettings, engine: StandIn, edge: Recorder) -> None:
-    _allow(make_settings, engine, edge, address="fd00::12")
+def test_an_ipv6_registry_stands_in_brackets(make_settings: MakeSettings, engine: StandIn, console: Recorder) -> None:
+    _allow(make_settings, engine, console, address="fd00::12")
     assert engine.info().insecure == ("[fd00::12]:5000",)
 
 
 def test_plain_http_alone_is_taken_back_and_the_trust_beside_it_stays(
-    make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path
+    make_settings: MakeSettings, engine: StandIn, console: Recorder, path: Path
 ) -> None:
     path.write_text(THEIRS)
     settings = make_settings(tool="cryptography")
-    issue.ensure(settings, edge)
-    here.trust(settings, as_engine(engine), edge, Choice(only=("docker-rootless",)))
+    issue.ensure(settings, console)
+    install.trust(settings, as_engine(engine), console, StoreSelection(only=("docker-rootless",)))
     trusted = snapshot(path.parent / "certs.d")
-    _allow(make_settings, engine, edge)
-    assert takeback.disallow(settings, as_engine(engine), edge) == [f"{REGISTRY} in {path}"]
+    _allow(make_settings, engine, console)
+    assert uninstall.disallow_plain(settings, as_engine(engine), console) == [f"{REGISTRY} in {path}"]
     assert (path.read_text(), engine.info().insecure, snapshot(path.parent / "certs.d")) == (THEIRS, (), trusted)
-    assert {entry.store for entry in ledger.read(ledger.where())} == {"docker-rootless"}
+    assert {entry.store for entry in ledger.read(ledger.path())} == {"docker-rootless"}
     assert len(trusted) == 4
-    assert takeback.disallow(settings, as_engine(engine), edge) == []
+    assert uninstall.disallow_plain(settings, as_engine(engine), console) == []
 
 
 def test_what_another_checkout_allowed_stays_allowed(
-    make_settings: MakeSettings, engine: StandIn, edge: Recorder, tmp_path: Path
+    make_settings: MakeSettings, engine: StandIn, console: Recorder, tmp_path: Path
 ) -> None:
-    _allow(make_settings, engine, edge)
+    _allow(make_settings, engine, console)
     another = dataclasses.replace(make_settings(), root=tmp_path / "another", folder=tmp_path / "another" / "certs")
-    installation.ensure(another.folder, edge)
-    assert takeback.disallow(another, as_engine(engine), edge) == []
+    installation.ensure(another.folder, console)
+    assert uninstall.disallow_plain(another, as_engine(engine), console) == []
     assert engine.info().insecure == (REGISTRY,)
 
 
 def test_a_dry_run_of_taking_it_back_changes_nothing(
-    make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path
+    make_settings: MakeSettings, engine: StandIn, console: Recorder, path: Path
 ) -> None:
-    _allow(make_settings, engine, edge)
+    _allow(make_settings, engine, console)
     before, dry = snapshot(Path.home()), Recorder(dry=True)
-    takeback.disallow(make_settings(), as_engine(engine), dry)
+    uninstall.disallow_plain(make_settings(), as_engine(engine), dry)
     assert (snapshot(Path.home()), any(str(path) in line for line in dry.typed)) == (before, True)
 
 
 def test_a_person_hears_what_was_taken_back_and_what_somebody_else_left_there(
-    make_settings: MakeSettings, engine: StandIn, edge: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
+    make_settings: MakeSettings, engine: StandIn, console: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "perhaps", lambda _edge: as_engine(engine))
-    _allow(make_settings, engine, edge)
-    chapter.insecure(make_settings(), edge, remove=True)
-    assert (edge.said[-1], edge.warned) == (f"removed: {REGISTRY} in {path}", [])
+    monkeypatch.setattr(engines, "connect_if_available", lambda _console: as_engine(engine))
+    _allow(make_settings, engine, console)
+    trust.insecure(make_settings(), console, remove=True)
+    assert (console.said[-1], console.warned) == (f"removed: {REGISTRY} in {path}", [])
     path.write_text(json.dumps({insecure.KEY: [REGISTRY, "192.168.0.12"]}))
     engine.reload(path)
-    chapter.insecure(make_settings(), edge, remove=True)
-    assert edge.said[-1] == "trust: this checkout allows no plain HTTP here"
-    assert [line.partition(", by")[0] for line in edge.warned] == [
+    trust.insecure(make_settings(), console, remove=True)
+    assert console.said[-1] == "trust: this checkout allows no plain HTTP here"
+    assert [line.partition(", by")[0] for line in console.warned] == [
         f"the engine still verifies nothing at 192.168.0.12, 192.168.0.12:443, {REGISTRY}"
     ]
 
@@ -251,7 +251,7 @@ class _AtASocket(StandIn):
         super().__init__()
         self._path = path
 
-    def info(self, *, fresh: bool = False) -> Info:
+    def info(self, *, fresh: bool = False) -> EngineInfo:
         """Say what it is."""
         return dataclasses.replace(super().info(fresh=fresh), socket=f"unix://{self._path}")
 
@@ -281,15 +281,15 @@ def _listening(path: Path, name: str) -> Iterator[int]:
 @pytest.mark.process
 @on_linux
 def test_the_engine_that_is_told_is_the_one_that_answers_and_no_other_of_its_name(
-    tmp_path: Path, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
     monkeypatch.setattr(daemon, "_systemd", lambda: False)
-    monkeypatch.setattr(run, "act", lambda argv, _edge, **_options: told.append(" ".join(argv)))
+    monkeypatch.setattr(run, "run", lambda argv, _console, **_options: told.append(" ".join(argv)))
     one, two = tmp_path / "one", tmp_path / "two"
     with _listening(one, "dockerd") as first, _listening(two, "dockerd") as second:
         for path in (one, two):
-            daemon.reload(as_engine(_AtASocket(path)), edge)
+            daemon.reload(as_engine(_AtASocket(path)), console)
     assert told == [f"kill -HUP {first}", f"kill -HUP {second}"]
 
 
@@ -309,4 +309,4 @@ def test_what_answers_for_an_engine_and_is_none_gets_no_signal(tmp_path: Path) -
     ("systemd", "told"), [(True, "sudo systemctl reload docker"), (False, "sudo kill -HUP $(cat /var/run/docker.pid)")]
 )
 def test_by_hand_too_the_engine_itself_is_told(told: str, *, systemd: bool) -> None:
-    assert daemon.by_hand(systemd=systemd) == f"sudo editor /etc/docker/daemon.json && {told}"
+    assert daemon.removal_by_hand(systemd=systemd) == f"sudo editor /etc/docker/daemon.json && {told}"

@@ -36,7 +36,7 @@ def path(tmp_path: Path) -> Path:
 def test_it_lies_where_xdg_says(state: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     monkeypatch.setenv("XDG_STATE_HOME", state)
-    assert ledger.where() == Path(expected) / "trusted-registry" / "ledger.json"
+    assert ledger.path() == Path(expected) / "trusted-registry" / "ledger.json"
 
 
 @by_root
@@ -48,7 +48,7 @@ def test_root_s_lies_in_root_s_own_home_where_sudo_kept_another_user_s(
     monkeypatch.setenv("XDG_STATE_HOME", state)
     os.chown(tmp_path, 1234, 1234)
     root_s = pwd.getpwuid(0).pw_dir
-    assert ledger.where() == Path(root_s, ".local/state/trusted-registry/ledger.json")
+    assert ledger.path() == Path(root_s, ".local/state/trusted-registry/ledger.json")
 
 
 def test_before_anything_was_written_it_is_empty(path: Path) -> None:

@@ -14,17 +14,17 @@ from tests import forge
 from tests.disk import snapshot
 from tests.recorder import Recorder
 from tests.registry.engines import OnLoopback
+from tests.trust.boxes import ANCHORS, DOCKER, SPELLINGS, USERS, Box
 from tests.trust.engines import nobody
-from tests.trust.local.takebacks import FILES, remove, trust
-from tests.trust.machines import ANCHORS, DOCKER, SPELLINGS, USERS, Machine
+from tests.trust.local.uninstalls import FILES, remove, trust
 from trusted_registry import installation
-from trusted_registry.chapters import trust as chapter
-from trusted_registry.chapters import whole
 from trusted_registry.registry import engine as engines
 from trusted_registry.registry import prove
-from trusted_registry.trust import whereabouts
+from trusted_registry.tasks import lifecycle
+from trusted_registry.tasks import trust as task
+from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import ledger, left, owned
-from trusted_registry.trust.local.here import Choice
+from trusted_registry.trust.local.install import StoreSelection
 
 if TYPE_CHECKING:
     from trusted_registry.settings import Settings
@@ -70,9 +70,9 @@ def test_without_a_certificate_there_is_nothing_to_look_for(settings: Settings) 
     ],
 )
 def test_the_authority_is_found_wherever_a_client_reads_it_and_another_s_is_not(
-    place: str, machine: Machine, settings: Settings
+    place: str, box: Box, settings: Settings
 ) -> None:
-    path = machine.file(place, b"# ours\n" + _authority(settings))
+    path = box.file(place, b"# ours\n" + _authority(settings))
     assert str(path) in [it.place for it in _found(settings)]
     forge.save(forge.authority(), path.parent, "ca")
     assert _found(settings) == []
@@ -81,65 +81,63 @@ def test_the_authority_is_found_wherever_a_client_reads_it_and_another_s_is_not(
 
 
 @pytest.mark.parametrize("folder", [ANCHORS, "/etc/pki/ca-trust/source/anchors"])
-def test_the_system_s_store_is_looked_at_unasked(folder: str, machine: Machine, settings: Settings) -> None:
+def test_the_system_s_store_is_looked_at_unasked(folder: str, box: Box, settings: Settings) -> None:
     trusted = owned.authority(settings)
     assert trusted
     suffix = ".crt" if folder == ANCHORS else ".pem"
-    path = machine.file(f"{folder}/{trusted.name}{suffix}", trusted.content)
+    path = box.file(f"{folder}/{trusted.name}{suffix}", trusted.content)
     assert [it.place for it in _found(settings)] == [str(path)]
 
 
-def test_lines_in_a_shared_file_are_found(machine: Machine, settings: Settings) -> None:
-    trust(settings, Choice(only=("k3s", "buildkit")))
-    ledger.where().unlink()
+def test_lines_in_a_shared_file_are_found(box: Box, settings: Settings) -> None:
+    trust(settings, StoreSelection(only=("k3s", "buildkit")))
+    ledger.path().unlink()
     shared = ("/etc/rancher/k3s/registries.yaml", "{docker}/buildx/buildkitd.default.toml")
-    assert {str(machine.where.path(it)) for it in shared} < {it.place for it in _found(settings)}
+    assert {str(box.machine.path(it)) for it in shared} < {it.place for it in _found(settings)}
 
 
 def test_what_root_wrote_is_told_to_another_user_with_the_command_of_root(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trust(settings, FILES)
-    ledger.where().unlink()  # it is root's: this user has none
+    ledger.path().unlink()  # it is root's: this user has none
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(left, "_is_roots", lambda _path: True)
     assert {it.command.partition(";")[0] for it in _found(settings)} == {"sudo ./inv trust.remove"}
 
 
-def test_what_another_checkout_wrote_is_told_with_that_checkout_s_command(machine: Machine, settings: Settings) -> None:
+def test_what_another_checkout_wrote_is_told_with_that_checkout_s_command(box: Box, settings: Settings) -> None:
     client = settings.root / "a client"
     (client / "certs").mkdir(parents=True)
     (client / "certs" / "ca.crt").write_bytes(_authority(settings))
     (client / "tasks.py").touch()
-    trust(dataclasses.replace(settings, root=client, folder=client / "certs"), Choice(only=("docker",)))
+    trust(dataclasses.replace(settings, root=client, folder=client / "certs"), StoreSelection(only=("docker",)))
     assert remove(settings) == []
     assert {it.command for it in _found(settings)} == {f"cd '{client}' && ./inv trust.remove"}
     assert len(_found(settings)) == len(SPELLINGS)
-    assert machine.root.exists()
+    assert box.root.exists()
 
 
-def test_what_nobody_is_known_to_have_written_is_told_with_what_takes_it_by_hand(
-    machine: Machine, settings: Settings
-) -> None:
-    trust(settings, Choice(only=("containerd",)))
-    ledger.where().unlink()
-    folder = machine.where.path(f"/etc/containerd/certs.d/{SPELLINGS[0]}")
+def test_what_nobody_is_known_to_have_written_is_told_with_what_takes_it_by_hand(box: Box, settings: Settings) -> None:
+    trust(settings, StoreSelection(only=("containerd",)))
+    ledger.path().unlink()
+    folder = box.machine.path(f"/etc/containerd/certs.d/{SPELLINGS[0]}")
     assert f"rm {folder}/ca.crt {folder}/hosts.toml" in [it.command for it in _found(settings)]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root looks into another's home")
 def test_root_looks_into_the_home_of_the_user_whose_checkout_it_is(
-    machine: Machine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    box: Box, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = machine.root / "home" / "ada"
+    home = box.root / "home" / "ada"
     path = home / ".config/docker/certs.d/192.168.0.12/ca.crt"
     path.parent.mkdir(parents=True)
     path.write_bytes(_authority(settings))
     os.chown(settings.root, 1000, 1000)
     ada = pwd.struct_passwd(("ada", "", 1000, 1000, "", str(home), ""))
     monkeypatch.setattr(pwd, "getpwuid", lambda _uid: ada)
-    own = dataclasses.replace(machine.where, home=home, config=home / ".config")
-    monkeypatch.setattr(whereabouts, "here", lambda _environ=None, of=None: own if of else machine.where)
+    own = dataclasses.replace(box.machine, home=home, config=home / ".config")
+    monkeypatch.setattr(machines, "current", lambda _environ=None, of=None: own if of else box.machine)
     assert [(it.place, it.command) for it in _found(settings)] == [(str(path), "as ada: ./inv trust.remove")]
 
 
@@ -147,40 +145,40 @@ def test_root_looks_into_the_home_of_the_user_whose_checkout_it_is(
 
 
 def test_trust_remove_says_that_there_is_none_only_where_there_is_none(
-    machine: Machine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    box: Box, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "perhaps", lambda _: nobody())
-    path = machine.file(f"{DOCKER}/{SPELLINGS[0]}/ca.crt", _authority(settings))
+    monkeypatch.setattr(engines, "connect_if_available", lambda _: nobody())
+    path = box.file(f"{DOCKER}/{SPELLINGS[0]}/ca.crt", _authority(settings))
     told, dry, after = Recorder(), Recorder(dry=True), Recorder()
-    chapter.remove(settings, told, everyone=False)
-    chapter.remove(settings, dry, everyone=False)
+    task.remove(settings, told, everyone=False)
+    task.remove(settings, dry, everyone=False)
     assert ("trust: there is none to take back" in told.said, [str(path) in it for it in told.warned]) == (
         False,
         [True],
     )
     assert dry.warned == []
     path.unlink()
-    chapter.remove(settings, after, everyone=False)
+    task.remove(settings, after, everyone=False)
     assert (after.said, after.warned) == (["trust: there is none to take back"], [])
 
 
 def _purge(settings: Settings, monkeypatch: pytest.MonkeyPatch, volumes: dict[str, str] | None = None) -> Recorder:
-    engine, edge = OnLoopback(settings.folder / "domain.crt"), Recorder()
+    engine, console = OnLoopback(settings.folder / "domain.crt"), Recorder()
     engine.volumes = volumes or {}
-    monkeypatch.setattr(engines, "perhaps", lambda _: engine)
+    monkeypatch.setattr(engines, "connect_if_available", lambda _: engine)
     monkeypatch.setattr(prove, "refusal", lambda *_: None)
-    whole.down(settings, edge, purge=True)
-    return edge
+    lifecycle.down(settings, console, purge=True)
+    return console
 
 
 def test_a_purge_says_gone_of_what_is_gone_and_keeps_the_id_by_which_the_rest_is_found(
-    machine: Machine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    box: Box, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     id_ = installation.ensure(settings.folder, Recorder()).id
-    path = machine.file(f"{DOCKER}/{SPELLINGS[0]}/ca.crt", _authority(settings))
-    edge = _purge(settings, monkeypatch)
-    assert [str(path) in line for line in edge.warned] == [True]
-    assert next(line for line in edge.said if "gone" in line).startswith("Images, keys and certificates are gone.")
+    path = box.file(f"{DOCKER}/{SPELLINGS[0]}/ca.crt", _authority(settings))
+    console = _purge(settings, monkeypatch)
+    assert [str(path) in line for line in console.warned] == [True]
+    assert next(line for line in console.said if "gone" in line).startswith("Images, keys and certificates are gone.")
     assert installation.known(settings.folder).id == id_
     assert not (settings.folder / "ca.key").exists()
     path.unlink()
@@ -192,16 +190,18 @@ def test_a_purge_says_gone_of_what_is_gone_and_keeps_the_id_by_which_the_rest_is
 
 def test_a_purge_names_a_volume_of_another_name_that_stays(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     id_ = installation.ensure(settings.folder, Recorder()).id
-    edge = _purge(settings, monkeypatch, {"trusted-registry": id_, "second": id_, "theirs": "", "another's": "f" * 32})
+    console = _purge(
+        settings, monkeypatch, {"trusted-registry": id_, "second": id_, "theirs": "", "another's": "f" * 32}
+    )
     told = "the volume second stays, with its images: INVOKE_REGISTRY_VOLUME=second ./inv registry.stop --purge"
-    assert edge.warned == [told]
-    assert next(line for line in edge.said if "gone" in line).startswith("Trust, keys and certificates are gone.")
+    assert console.warned == [told]
+    assert next(line for line in console.said if "gone" in line).startswith("Trust, keys and certificates are gone.")
     assert installation.known(settings.folder).id == id_
 
 
-def test_a_dry_purge_changes_nothing(machine: Machine, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dry_purge_changes_nothing(box: Box, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     trust(settings)
-    before = snapshot(settings.root), snapshot(machine.root), snapshot(Path.home())
-    monkeypatch.setattr(engines, "perhaps", lambda _: engines.Engine(None, Recorder(dry=True)))
-    whole.down(settings, Recorder(dry=True), purge=True)
-    assert (snapshot(settings.root), snapshot(machine.root), snapshot(Path.home())) == before
+    before = snapshot(settings.root), snapshot(box.root), snapshot(Path.home())
+    monkeypatch.setattr(engines, "connect_if_available", lambda _: engines.Engine(None, Recorder(dry=True)))
+    lifecycle.down(settings, Recorder(dry=True), purge=True)
+    assert (snapshot(settings.root), snapshot(box.root), snapshot(Path.home())) == before

@@ -12,102 +12,102 @@ from tests import programs
 from tests.disk import snapshot
 from tests.trust.clients.test_buildkit import PLAIN
 from tests.trust.engines import StandIn, as_engine, nobody
-from trusted_registry.chapters import trust
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import prove
-from trusted_registry.trust import whereabouts
-from trusted_registry.trust.local import anchor
-from trusted_registry.trust.local.here import Choice
+from trusted_registry.tasks import trust
+from trusted_registry.trust import machine as machines
+from trusted_registry.trust.local import trust_anchor
+from trusted_registry.trust.local.install import StoreSelection
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
     from tests.recorder import Recorder
     from trusted_registry.settings import Settings
 
-ONLY = Choice(only=("buildkit",))
+ONLY = StoreSelection(only=("buildkit",))
 
 
 @pytest.fixture
 def settings(certified: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings with a certificate, and a builder that was made before it."""
     made = certified(address="nowhere.invalid")
-    monkeypatch.setattr("trusted_registry.registry.engine.perhaps", lambda *_edge, **_how: nobody())
+    monkeypatch.setattr("trusted_registry.registry.engine.connect_if_available", lambda *_console, **_how: nobody())
     instances = Path.home() / ".docker" / "buildx" / "instances"
     instances.mkdir(parents=True)
     (instances / "plain").write_text(PLAIN)
     return made
 
 
-def _linux(settings: Settings, edge: Recorder, *, asked: bool) -> list[str]:
-    trust.linux(settings, edge, ONLY, builders=asked)
-    return [line for line in edge.typed if line.startswith("docker buildx")]
+def _linux(settings: Settings, console: Recorder, *, asked: bool) -> list[str]:
+    trust.linux(settings, console, ONLY, builders=asked)
+    return [line for line in console.typed if line.startswith("docker buildx")]
 
 
-def test_how_a_builder_is_made_anew_is_said_and_not_done(settings: Settings, edge: Recorder) -> None:
-    shown = _linux(settings, edge, asked=False)
+def test_how_a_builder_is_made_anew_is_said_and_not_done(settings: Settings, console: Recorder) -> None:
+    shown = _linux(settings, console, asked=False)
     assert [line.split()[2] for line in shown] == ["rm", "create"]
-    assert "the builder plain must be made anew; --rebuild-builders does this:" in edge.said
+    assert "the builder plain must be made anew; --rebuild-builders does this:" in console.said
 
 
 @pytest.mark.process
 def test_on_request_it_is_done(
-    settings: Settings, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, console: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = tmp_path / "docker.log"
     programs.put("docker", f'echo "$2 $3" >> {log}', tmp_path, monkeypatch)
-    _linux(settings, edge, asked=True)
+    _linux(settings, console, asked=True)
     assert [line.split()[0] for line in log.read_text().splitlines()] == ["rm", "create"]
 
 
-CONTAINERD = Choice(only=("containerd",))
+CONTAINERD = StoreSelection(only=("containerd",))
 
 
 def _containerd(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = programs.put("containerd", script, tmp_path, monkeypatch)
-    where = dataclasses.replace(whereabouts.here(), programs=(folder,))
-    monkeypatch.setattr(whereabouts, "here", lambda: where)
+    machine = dataclasses.replace(machines.current(), programs=(folder,))
+    monkeypatch.setattr(machines, "current", lambda: machine)
 
 
 @pytest.mark.process
 def test_a_containerd_that_cannot_read_its_configuration_is_named_with_the_line_and_nothing_is_written(
-    settings: Settings, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, console: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = "containerd: failed to load TOML: /etc/containerd/config.toml: (3, 5): unexpected token"
     _containerd(f'echo "{said}" >&2; exit 1', tmp_path, monkeypatch)
     with pytest.raises(RegistryError, match=r"/etc/containerd/config\.toml: \(3, 5\)"):
-        trust.linux(settings, edge, CONTAINERD)
-    assert (snapshot(whereabouts.here().root), edge.commands) == ({}, [])
+        trust.linux(settings, console, CONTAINERD)
+    assert (snapshot(machines.current().root), console.commands) == ({}, [])
 
 
 @pytest.mark.process
 def test_what_keeps_containerd_from_reading_is_said_and_the_rest_is_done(
-    settings: Settings, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, console: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plugin = '[plugins."io.containerd.grpc.v1.cri"]\nsandbox_image = "pause"'
     _containerd(f"printf '%b\\n' '{plugin}'", tmp_path, monkeypatch)
-    trust.linux(settings, edge, CONTAINERD)
-    assert [line for line in edge.warned if "its config_path is not set" in line]
-    assert (whereabouts.here().root / "etc/containerd/certs.d/nowhere.invalid/hosts.toml").exists()
+    trust.linux(settings, console, CONTAINERD)
+    assert [line for line in console.warned if "its config_path is not set" in line]
+    assert (machines.current().root / "etc/containerd/certs.d/nowhere.invalid/hosts.toml").exists()
 
 
 def test_an_engine_that_verifies_nothing_proves_nothing_and_the_reason_is_told(
-    certified: MakeSettings, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+    certified: MakeSettings, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = certified(names="127.0.0.2,192.168.0.13")
     engine = as_engine(StandIn())
     info = dataclasses.replace(engine.info(), insecure=("127.0.0.0/8", "192.168.0.13"))
     monkeypatch.setattr(engine, "info", lambda **_how: info)
-    monkeypatch.setattr("trusted_registry.registry.engine.perhaps", lambda *_edge, **_how: engine)
+    monkeypatch.setattr("trusted_registry.registry.engine.connect_if_available", lambda *_console, **_how: engine)
     asked: list[str] = []
-    monkeypatch.setattr(prove, "refusal", lambda spelling, _engine: asked.append(spelling))
-    monkeypatch.setattr(anchor, "check_serves", lambda _settings: None)
-    trust.linux(made, edge, Choice(only=("docker-rootless",)))
+    monkeypatch.setattr(prove, "refusal", lambda registry_host, _engine: asked.append(registry_host))
+    monkeypatch.setattr(trust_anchor, "check_serves", lambda _settings: None)
+    trust.linux(made, console, StoreSelection(only=("docker-rootless",)))
     verified = ["192.168.0.12", "192.168.0.12:443"]
     assert asked == verified
-    assert [line for line in edge.said if line.startswith("proof")] == [
+    assert [line for line in console.said if line.startswith("proof")] == [
         f"proof: the engine accepts {it}" for it in verified
     ]
-    assert [line.partition("nothing at ")[2] for line in edge.warned] == [
+    assert [line.partition("nothing at ")[2] for line in console.warned] == [
         "127.0.0.2: of loopback, Docker never does",
         "127.0.0.2:443: of loopback, Docker never does",
         "192.168.0.13: see insecure-registries in its daemon.json",

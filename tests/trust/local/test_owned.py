@@ -12,20 +12,20 @@ import pytest
 from tests import forge
 from tests.disk import snapshot
 from tests.recorder import Recorder
-from tests.trust.local.takebacks import FILES, remove, trust
+from tests.trust.local.uninstalls import FILES, remove, trust
 from trusted_registry import installation
 from trusted_registry.trust.local import ledger, owned
-from trusted_registry.trust.local.here import Choice
+from trusted_registry.trust.local.install import StoreSelection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.trust.machines import Machine
+    from tests.trust.boxes import Box
     from trusted_registry.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("this_machine")
-OTHER_STORES = Choice(only=("docker", "podman", "containerd", "k3s"))
+OTHER_STORES = StoreSelection(only=("docker", "podman", "containerd", "k3s"))
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def _moved(settings: Settings, name: str = "moved") -> Settings:
 
 def _as_before_ids(settings: Settings) -> None:
     """Have the ledger as 436f26f writes it, and no id in the folder."""
-    path = ledger.where()
+    path = ledger.path()
     said = json.loads(path.read_bytes())
     for entry in said["entries"]:
         del entry["installation"]
@@ -54,35 +54,31 @@ def _as_before_ids(settings: Settings) -> None:
     (settings.folder / installation.FILE).unlink()
 
 
-@pytest.mark.parametrize("choice", [FILES, OTHER_STORES], ids=["files", "other stores"])
+@pytest.mark.parametrize("selection", [FILES, OTHER_STORES], ids=["files", "other stores"])
 @pytest.mark.parametrize("before", [lambda _: None, _as_before_ids], ids=["with an id", "before ids"])
 def test_a_checkout_that_moved_takes_all_of_its_trust_back(
-    before: Callable[[Settings], None], choice: Choice, machine: Machine, checkout: Settings
+    before: Callable[[Settings], None], selection: StoreSelection, box: Box, checkout: Settings
 ) -> None:
-    disk = snapshot(machine.root)
-    trust(checkout, choice)
-    trust(dataclasses.replace(checkout, names=("registry.local",)), choice)
+    disk = snapshot(box.root)
+    trust(checkout, selection)
+    trust(dataclasses.replace(checkout, names=("registry.local",)), selection)
     before(checkout)
     assert remove(_moved(checkout))
-    assert (snapshot(machine.root), ledger.read(ledger.where())) == (disk, [])
+    assert (snapshot(box.root), ledger.read(ledger.path())) == (disk, [])
 
 
-def test_a_copy_of_the_certificates_takes_it_back_and_a_fresh_clone_does_not(
-    machine: Machine, checkout: Settings
-) -> None:
+def test_a_copy_of_the_certificates_takes_it_back_and_a_fresh_clone_does_not(box: Box, checkout: Settings) -> None:
     trust(checkout)
-    disk = snapshot(machine.root)
-    fresh = dataclasses.replace(
-        checkout, root=machine.root.parent / "fresh", folder=machine.root.parent / "fresh/certs"
-    )
+    disk = snapshot(box.root)
+    fresh = dataclasses.replace(checkout, root=box.root.parent / "fresh", folder=box.root.parent / "fresh/certs")
     forge.save(forge.authority(), _made(fresh.folder), "ca")
     assert remove(fresh) == []
     installation.ensure(fresh.folder, Recorder())
-    assert (remove(fresh), snapshot(machine.root)) == ([], disk)
-    copy = machine.root.parent / "copy"
+    assert (remove(fresh), snapshot(box.root)) == ([], disk)
+    copy = box.root.parent / "copy"
     shutil.copytree(checkout.folder, copy / "certs")
     assert remove(dataclasses.replace(checkout, root=copy, folder=copy / "certs"))
-    assert ledger.read(ledger.where()) == []
+    assert ledger.read(ledger.path()) == []
 
 
 def _made(folder: Path) -> Path:
@@ -100,15 +96,15 @@ def test_what_a_checkout_that_is_still_there_wrote_before_ids_is_not_another_s(c
 
 
 def test_what_was_written_before_ids_gets_the_id_with_the_next_trust_and_nothing_else_changes(
-    machine: Machine, checkout: Settings
+    box: Box, checkout: Settings
 ) -> None:
     trust(checkout)
     _as_before_ids(checkout)
     id_ = installation.ensure(checkout.folder, Recorder()).id
-    disk, before = snapshot(machine.root), ledger.read(ledger.where())
+    disk, before = snapshot(box.root), ledger.read(ledger.path())
     trust(checkout)
-    assert ledger.read(ledger.where()) == [dataclasses.replace(entry, installation=id_) for entry in before]
-    assert snapshot(machine.root) == disk
+    assert ledger.read(ledger.path()) == [dataclasses.replace(entry, installation=id_) for entry in before]
+    assert snapshot(box.root) == disk
     moved = _moved(checkout)
     (moved.folder / "ca.crt").unlink()  # not known by the authority any more
     assert remove(moved)
@@ -118,14 +114,14 @@ def test_a_dry_run_of_trust_changes_no_entry(checkout: Settings) -> None:
     trust(checkout)
     _as_before_ids(checkout)
     installation.ensure(checkout.folder, Recorder())
-    before = ledger.where().read_bytes()
+    before = ledger.path().read_bytes()
     owned.adopt(checkout, Recorder(dry=True))
-    assert ledger.where().read_bytes() == before
+    assert ledger.path().read_bytes() == before
 
 
-def test_where_no_id_is_left_the_path_tells(machine: Machine, checkout: Settings) -> None:
-    disk = snapshot(machine.root)
+def test_where_no_id_is_left_the_path_tells(box: Box, checkout: Settings) -> None:
+    disk = snapshot(box.root)
     trust(checkout)
     shutil.rmtree(checkout.folder)
     assert remove(checkout)
-    assert snapshot(machine.root) == disk
+    assert snapshot(box.root) == disk

@@ -11,17 +11,18 @@ import pytest
 
 from tests.disk import snapshot
 from tests.marks import by_root
+from tests.trust.boxes import ANCHORS, DOCKER, Box, entry
 from tests.trust.engines import nobody
-from tests.trust.machines import ANCHORS, DOCKER, Machine, entry
-from trusted_registry.trust import stores, whereabouts
+from trusted_registry.trust import machine as machines
+from trusted_registry.trust import stores
 from trusted_registry.trust.clients import insecure
-from trusted_registry.trust.local import daemon, here, ledger, places, takeback
-from trusted_registry.trust.local.here import Choice
+from trusted_registry.trust.local import daemon, install, ledger, places, uninstall
+from trusted_registry.trust.local.install import StoreSelection
 
 if TYPE_CHECKING:
     from tests.recorder import Recorder
     from trusted_registry.settings import Settings
-    from trusted_registry.trust.row import Store
+    from trusted_registry.trust.model import Store
 
 NAME = f"trusted-registry-{'a' * 16}"
 CONTENT = b"somebody's"
@@ -29,25 +30,25 @@ CONTENT = b"somebody's"
 # What a ledger names
 
 
-def _hostile(machine: Machine) -> dict[str, tuple[str, Path]]:
-    outside = machine.folder("/home/x")
-    link = machine.folder(DOCKER) / "linked"
+def _hostile(box: Box) -> dict[str, tuple[str, Path]]:
+    outside = box.folder("/home/x")
+    link = box.folder(DOCKER) / "linked"
     link.symlink_to(outside)
     return {
-        "a file of the system": ("docker", machine.where.path("/etc/passwd")),
+        "a file of the system": ("docker", box.machine.path("/etc/passwd")),
         "a file of another's home": ("docker", outside / "ca.crt"),
-        "another store's place": ("containers", machine.where.path(f"{DOCKER}/host/ca.crt")),
-        "another name beside": ("docker", machine.where.path(f"{DOCKER}/host/ca.pem")),
-        "a folder deeper": ("docker", machine.where.path(f"{DOCKER}/a/b/ca.crt")),
-        "a way out by dots": ("docker", machine.root / "etc/docker/certs.d/../ca.crt"),
+        "another store's place": ("containers", box.machine.path(f"{DOCKER}/host/ca.crt")),
+        "another name beside": ("docker", box.machine.path(f"{DOCKER}/host/ca.pem")),
+        "a folder deeper": ("docker", box.machine.path(f"{DOCKER}/a/b/ca.crt")),
+        "a way out by dots": ("docker", box.root / "etc/docker/certs.d/../ca.crt"),
         "a way out by a link": ("docker", link / "ca.crt"),
         "a certificate of another name": (
             "system-debian",
-            machine.where.path(f"{ANCHORS}/my.crt"),
+            box.machine.path(f"{ANCHORS}/my.crt"),
         ),
-        "a file that others share": ("k3s", machine.where.path("/etc/rancher/k3s/config.yaml")),
-        "a store that there is none of": ("no-such", machine.where.path(f"{DOCKER}/host/ca.crt")),
-        "another daemon.json": (daemon.STORE, machine.where.path("/home/x/daemon.json")),
+        "a file that others share": ("k3s", box.machine.path("/etc/rancher/k3s/config.yaml")),
+        "a store that there is none of": ("no-such", box.machine.path(f"{DOCKER}/host/ca.crt")),
+        "another daemon.json": (daemon.STORE, box.machine.path("/home/x/daemon.json")),
         "a relative path": ("docker", Path("ca.crt")),
     }
 
@@ -62,60 +63,60 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES)
 def test_what_a_ledger_names_outside_its_store_s_places_is_named_and_stays(
-    case: str, machine: Machine, settings: Settings, edge: Recorder, monkeypatch: pytest.MonkeyPatch
+    case: str, box: Box, settings: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(machine.root)
-    store, path = _hostile(machine)[case]
+    monkeypatch.chdir(box.root)
+    store, path = _hostile(box)[case]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(CONTENT)
-    ledger.record(ledger.where(), [dataclasses.replace(entry(path, CONTENT, store), by=str(settings.root))])
-    assert takeback.remove(settings, nobody(), edge) == []
+    ledger.record(ledger.path(), [dataclasses.replace(entry(path, CONTENT, store), by=str(settings.root))])
+    assert uninstall.remove(settings, nobody(), console) == []
     assert path.read_bytes() == CONTENT
-    assert f"names {path}, where nothing of {store} is ever written; it stays." in edge.warned[0]
+    assert f"names {path}, where nothing of {store} is ever written; it stays." in console.warned[0]
 
 
-def test_every_case_is_tried(machine: Machine) -> None:
-    assert list(_hostile(machine)) == CASES
+def test_every_case_is_tried(box: Box) -> None:
+    assert list(_hostile(box)) == CASES
 
 
 @pytest.mark.parametrize("store", stores.STORES, ids=lambda store: store.key)
-def test_whatever_the_table_writes_is_a_place_of_its_store(store: Store, machine: Machine) -> None:
+def test_whatever_the_table_writes_is_a_place_of_its_store(store: Store, box: Box) -> None:
     fingerprint = "b" * 64
-    for spelling in ("192.168.0.12", "192.168.0.12:8443", "[fd00::12]:443", "registry.local"):
-        wanted = dataclasses.replace(places._ANY, fingerprint=fingerprint, spellings=(spelling,))
-        where = machine.where
-        paths = [where.path(it.path) for it in store.files(wanted)]
-        paths += [where.path(it.path) for it in store.blocks(wanted)]
-        paths += [where.path(folder) / spelling / "ca.crt" for folder in store.hidden_by]
+    for registry_host in ("192.168.0.12", "192.168.0.12:8443", "[fd00::12]:443", "registry.local"):
+        wanted = dataclasses.replace(places._ANY, fingerprint=fingerprint, registry_hosts=(registry_host,))
+        machine = box.machine
+        paths = [machine.path(it.path) for it in store.files(wanted)]
+        paths += [machine.path(it.path) for it in store.blocks(wanted)]
+        paths += [machine.path(folder) / registry_host / "ca.crt" for folder in store.shadowed_by]
         for path in paths:
-            assert places.belongs(entry(path, CONTENT, store.key), where), path
+            assert places.belongs(entry(path, CONTENT, store.key), machine), path
 
 
 @pytest.mark.parametrize(("value", "counts"), [(NAME, True), ("debian:a.pem", False), ("--all", False), ("", False)])
-def test_in_a_database_an_entry_counts_by_our_names_alone(value: str, machine: Machine, *, counts: bool) -> None:
+def test_in_a_database_an_entry_counts_by_our_names_alone(value: str, box: Box, *, counts: bool) -> None:
     java = dataclasses.replace(entry(Path(), CONTENT, "java"), path="", value=value)
-    profile = machine.folder("{home}/.mozilla/firefox/one")
+    profile = box.folder("{home}/.mozilla/firefox/one")
     nss = dataclasses.replace(entry(profile, CONTENT, "nss"), value=value)
-    assert [places.belongs(it, machine.where) for it in (java, nss)] == [counts, counts]
+    assert [places.belongs(it, box.machine) for it in (java, nss)] == [counts, counts]
     elsewhere = dataclasses.replace(nss, path="/home/x/profile")
-    assert not places.belongs(elsewhere, machine.where)
+    assert not places.belongs(elsewhere, box.machine)
 
 
-def test_a_folder_that_is_linked_above_a_store_s_own_still_counts(machine: Machine) -> None:
+def test_a_folder_that_is_linked_above_a_store_s_own_still_counts(box: Box) -> None:
     """An administrator's link to another disk, say: no spelling's folder is a link."""
-    machine.folder("/etc")
-    machine.where.path("/etc/docker").symlink_to(machine.folder("/disk/docker"))
-    assert places.belongs(entry(machine.where.path(f"{DOCKER}/host/ca.crt"), CONTENT), machine.where)
+    box.folder("/etc")
+    box.machine.path("/etc/docker").symlink_to(box.folder("/disk/docker"))
+    assert places.belongs(entry(box.machine.path(f"{DOCKER}/host/ca.crt"), CONTENT), box.machine)
 
 
 # Whose folders root uses
 
 VARIABLES = {
-    "XDG_CONFIG_HOME": lambda: whereabouts.here().config,
-    "XDG_DATA_HOME": lambda: whereabouts.here().data,
-    "XDG_RUNTIME_DIR": lambda: whereabouts.here().run,
-    "DOCKER_CONFIG": lambda: whereabouts.here().docker,
-    "XDG_STATE_HOME": lambda: ledger.where().parents[1],
+    "XDG_CONFIG_HOME": lambda: machines.current().config,
+    "XDG_DATA_HOME": lambda: machines.current().data,
+    "XDG_RUNTIME_DIR": lambda: machines.current().run,
+    "DOCKER_CONFIG": lambda: machines.current().docker,
+    "XDG_STATE_HOME": lambda: ledger.path().parents[1],
     "XDG_CONFIG_HOME of daemon.json": lambda: insecure.config_file(rootless=True).parents[1],
 }
 
@@ -209,30 +210,30 @@ def test_a_folder_of_one_s_own_is_used(
 
 @by_root
 def test_root_s_removal_believes_no_ledger_of_another_user_s(
-    machine: Machine, settings: Settings, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    box: Box, settings: Settings, console: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = machine.file(f"{DOCKER}/host/ca.crt", CONTENT)
+    path = box.file(f"{DOCKER}/host/ca.crt", CONTENT)
     theirs = tmp_path / "theirs"
     hostile = theirs / "trusted-registry" / "ledger.json"
     ledger.record(hostile, [dataclasses.replace(entry(path, CONTENT), by=str(settings.root))])
     _owned(theirs)
     monkeypatch.setenv("XDG_STATE_HOME", str(theirs))
-    assert (takeback.remove(settings, nobody(), edge, everyone=True), path.read_bytes()) == ([], CONTENT)
+    assert (uninstall.remove(settings, nobody(), console, everyone=True), path.read_bytes()) == ([], CONTENT)
 
 
 @by_root
 def test_root_s_trust_writes_nothing_by_the_links_of_another_user_s_folder(
-    machine: Machine, settings: Settings, edge: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    box: Box, settings: Settings, console: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    theirs = _owned(machine.folder("/home/x/.config"))
+    theirs = _owned(box.folder("/home/x/.config"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(theirs))
     target = tmp_path / "target"
     target.mkdir()
     (theirs / "docker").symlink_to(target)
-    monkeypatch.setattr(whereabouts, "here", lambda: dataclasses.replace(machine.where, config=_config(machine)))
-    here.trust(settings, nobody(), edge, Choice(only=("docker-rootless",)))
+    monkeypatch.setattr(machines, "current", lambda: dataclasses.replace(box.machine, config=_config(box)))
+    install.trust(settings, nobody(), console, StoreSelection(only=("docker-rootless",)))
     assert (snapshot(target), list(theirs.iterdir())) == ({}, [theirs / "docker"])
 
 
-def _config(machine: Machine) -> Path:
-    return whereabouts.configured("XDG_CONFIG_HOME") or machine.home / ".config"
+def _config(box: Box) -> Path:
+    return machines.configured("XDG_CONFIG_HOME") or box.home / ".config"

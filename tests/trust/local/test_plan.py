@@ -11,20 +11,21 @@ import pytest
 from tests.disk import mode, snapshot
 from tests.recorder import Recorder
 from tests.trust import sample
-from tests.trust.machines import ANCHORS, DOCKER, REGISTRIES, SPELLINGS, Machine, entry, row
+from tests.trust.boxes import ANCHORS, DOCKER, REGISTRIES, SPELLINGS, Box, entry, store_of
 from trusted_registry import files
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
-from trusted_registry.trust.lines import blocks
-from trusted_registry.trust.local import apply, ledger, look, plan
-from trusted_registry.trust.local.look import State
-from trusted_registry.trust.row import MACHINE, USER
+from trusted_registry.trust.local import apply, ledger, plan
+from trusted_registry.trust.local import state as states
+from trusted_registry.trust.local.state import State
+from trusted_registry.trust.managed_blocks import editing
+from trusted_registry.trust.model import MACHINE, USER
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from trusted_registry.trust.local.plan import Plan
-    from trusted_registry.trust.row import Subject
+    from trusted_registry.trust.model import TrustAnchor
 
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 OLD, THEIRS = b"our old certificate", b"another's certificate"
@@ -33,36 +34,36 @@ SHARED = "# ours, since 2019\nmirrors:\n    docker.io: # theirs\n        endpoin
 pytestmark = pytest.mark.usefixtures("docker_podman_k3s")
 
 
-def _install(machine: Machine, key: str, ours: Subject) -> Plan:
-    return plan.install(row(key), machine.look(key, ours), ours)
+def _install(box: Box, key: str, ours: TrustAnchor) -> Plan:
+    return plan.install(store_of(key), box.look(key, ours), ours)
 
 
 # Written
 
 
-def test_what_is_absent_is_written_for_every_user_to_read(machine: Machine, ours: Subject) -> None:
-    path = machine.where.path(f"{DOCKER}/{SPELLINGS[1]}/ca.crt")
-    machine.file(f"{DOCKER}/{SPELLINGS[0]}/ca.crt", ours.content)
-    assert _install(machine, "docker", ours).operations == (Write(path, ours.content, 0o644),)
+def test_what_is_absent_is_written_for_every_user_to_read(box: Box, ours: TrustAnchor) -> None:
+    path = box.machine.path(f"{DOCKER}/{SPELLINGS[1]}/ca.crt")
+    box.file(f"{DOCKER}/{SPELLINGS[0]}/ca.crt", ours.content)
+    assert _install(box, "docker", ours).operations == (Write(path, ours.content, 0o644),)
 
 
-def test_what_is_stale_is_written_anew(machine: Machine, ours: Subject) -> None:
-    path = machine.file(f"{DOCKER}/{SPELLINGS[0]}/ca.crt", OLD)
-    found = machine.look("docker", ours, [entry(path, OLD)])
-    assert Write(path, ours.content) in plan.install(row("docker"), found, ours).operations
+def test_what_is_stale_is_written_anew(box: Box, ours: TrustAnchor) -> None:
+    path = box.file(f"{DOCKER}/{SPELLINGS[0]}/ca.crt", OLD)
+    found = box.look("docker", ours, [entry(path, OLD)])
+    assert Write(path, ours.content) in plan.install(store_of("docker"), found, ours).operations
 
 
-def test_what_is_trusted_already_needs_nothing(machine: Machine, ours: Subject) -> None:
+def test_what_is_trusted_already_needs_nothing(box: Box, ours: TrustAnchor) -> None:
     for it in SPELLINGS:
-        machine.file(f"{DOCKER}/{it}/ca.crt", ours.content)
-    its_plan = _install(machine, "docker", ours)
+        box.file(f"{DOCKER}/{it}/ca.crt", ours.content)
+    its_plan = _install(box, "docker", ours)
     assert (bool(its_plan), its_plan.typed) == (False, ())
 
 
-def test_another_s_certificate_is_refused_with_what_to_look_at(machine: Machine, ours: Subject) -> None:
-    path = machine.file(f"{DOCKER}/{SPELLINGS[1]}/ca.crt", THEIRS)
+def test_another_s_certificate_is_refused_with_what_to_look_at(box: Box, ours: TrustAnchor) -> None:
+    path = box.file(f"{DOCKER}/{SPELLINGS[1]}/ca.crt", THEIRS)
     with pytest.raises(RegistryError, match="was not written here; nothing was changed") as caught:
-        _install(machine, "docker", ours)
+        _install(box, "docker", ours)
     assert f"cat {path}" in caught.value.cure
     assert "--skip docker" in caught.value.cure
 
@@ -70,108 +71,106 @@ def test_another_s_certificate_is_refused_with_what_to_look_at(machine: Machine,
 @pytest.mark.process
 @pytest.mark.parametrize("key", ["k3s", "buildkit", "buildx"])
 def test_lines_of_ours_that_another_hand_changed_are_refused_and_the_cure_is_one(
-    key: str, machine: Machine, ours: Subject
+    key: str, box: Box, ours: TrustAnchor
 ) -> None:
-    files.carry_out(list(_install(machine, key, ours).operations))
-    path = machine.look(key, ours)[-1].path
+    files.carry_out(list(_install(box, key, ours).operations))
+    path = box.look(key, ours)[-1].path
     path.write_text(path.read_text().replace(ours.name, "theirs", 1))
-    changed = snapshot(machine.root)
+    changed = snapshot(box.root)
     with pytest.raises(RegistryError, match="was not written here; nothing was changed") as caught:
-        _install(machine, key, ours)
-    assert (f"{path}, between our marks in lines" in caught.value.message, snapshot(machine.root)) == (True, changed)
+        _install(box, key, ours)
+    assert (f"{path}, between our marks in lines" in caught.value.message, snapshot(box.root)) == (True, changed)
     see, _, rest = caught.value.cure.removeprefix("See what it is: ").partition("; then remove it: ")
     away, _, instead = rest.partition("; or go on without it: ")
-    assert instead == f"--skip {row(key).name}"
-    assert (away.startswith("sudo "), row(key).scope) in ((True, MACHINE), (False, USER))
+    assert instead == f"--skip {store_of(key).name}"
+    assert (away.startswith("sudo "), store_of(key).scope) in ((True, MACHINE), (False, USER))
     shown = subprocess.run(shlex.split(see), capture_output=True, text=True, check=True).stdout.splitlines()
-    assert (blocks.MARK in shown[0], "theirs" in "".join(shown), shown[-1].strip()) == (True, True, blocks.END)
+    assert (editing.MARK in shown[0], "theirs" in "".join(shown), shown[-1].strip()) == (True, True, editing.END)
     subprocess.run(shlex.split(away.removeprefix("sudo ")), check=True)
-    files.carry_out(list(_install(machine, key, ours).operations))
-    assert {item.state for item in machine.look(key, ours)} == {State.TRUSTED}
+    files.carry_out(list(_install(box, key, ours).operations))
+    assert {item.state for item in box.look(key, ours)} == {State.TRUSTED}
     assert "theirs" not in path.read_text()
 
 
 @pytest.mark.process
 @pytest.mark.parametrize("key", ["docker", "containerd", "k3s", "buildkit", "system-rhel"])
 def test_the_commands_that_a_person_would_type_do_the_same(
-    key: str, machine: Machine, ours: Subject, tmp_path: Path
+    key: str, box: Box, ours: TrustAnchor, tmp_path: Path
 ) -> None:
-    its_plan = plan.install(row(key), machine.look(key, ours), ours)
-    before = snapshot(machine.root)
+    its_plan = plan.install(store_of(key), box.look(key, ours), ours)
+    before = snapshot(box.root)
     files.carry_out(list(its_plan.operations))
-    done = snapshot(machine.root)
+    done = snapshot(box.root)
     for path in set(done) - set(before):
-        target = machine.root / path
+        target = box.root / path
         if target.is_file():
             target.unlink()
     for command in its_plan.typed:
         assert subprocess.run(command, cwd=tmp_path, check=False, umask=0o022).returncode == 0, shlex.join(command)
-    assert snapshot(machine.root) == done
+    assert snapshot(box.root) == done
 
 
-def test_a_file_of_others_keeps_its_mode_and_every_byte_around_ours(machine: Machine, ours: Subject) -> None:
-    path = machine.file(REGISTRIES, SHARED, 0o600)
-    files.carry_out(list(_install(machine, "k3s", ours).operations))
+def test_a_file_of_others_keeps_its_mode_and_every_byte_around_ours(box: Box, ours: TrustAnchor) -> None:
+    path = box.file(REGISTRIES, SHARED, 0o600)
+    files.carry_out(list(_install(box, "k3s", ours).operations))
     kept = [line for line in path.read_text().splitlines() if line in SHARED.splitlines()]
     assert (mode(path), kept) == (0o600, SHARED.splitlines())
 
 
-def test_a_new_shared_file_is_every_user_s_to_read(machine: Machine, ours: Subject) -> None:
-    files.carry_out(list(_install(machine, "k3s", ours).operations))
-    assert mode(machine.where.path(REGISTRIES)) == 0o644
+def test_a_new_shared_file_is_every_user_s_to_read(box: Box, ours: TrustAnchor) -> None:
+    files.carry_out(list(_install(box, "k3s", ours).operations))
+    assert mode(box.machine.path(REGISTRIES)) == 0o644
 
 
-def test_what_is_added_to_a_file_of_others_is_shown_and_nothing_around_it(machine: Machine, ours: Subject) -> None:
-    machine.file(REGISTRIES, f"{SHARED}configs:\n  docker.io:\n    auth: {{password: secret}}\n")
-    its_plan = _install(machine, "k3s", ours)
-    assert ("editor", str(machine.where.path(REGISTRIES))) in its_plan.typed
+def test_what_is_added_to_a_file_of_others_is_shown_and_nothing_around_it(box: Box, ours: TrustAnchor) -> None:
+    box.file(REGISTRIES, f"{SHARED}configs:\n  docker.io:\n    auth: {{password: secret}}\n")
+    its_plan = _install(box, "k3s", ours)
+    assert ("editor", str(box.machine.path(REGISTRIES))) in its_plan.typed
     (note,) = its_plan.notes.values()
     assert f'+        - "https://{SPELLINGS[0]}"' in note.splitlines()
     assert "secret" not in note
-    edge = Recorder(dry=True)
-    apply.carry_out(its_plan, edge)
-    assert edge.said == [note]
+    console = Recorder(dry=True)
+    apply.carry_out(its_plan, console)
+    assert console.said == [note]
 
 
-def test_a_second_time_there_is_nothing_to_write_in_shared_files(machine: Machine, ours: Subject) -> None:
-    machine.file(REGISTRIES, SHARED)
-    files.carry_out(list(_install(machine, "k3s", ours).operations))
-    assert not _install(machine, "k3s", ours)
+def test_a_second_time_there_is_nothing_to_write_in_shared_files(box: Box, ours: TrustAnchor) -> None:
+    box.file(REGISTRIES, SHARED)
+    files.carry_out(list(_install(box, "k3s", ours).operations))
+    assert not _install(box, "k3s", ours)
 
 
 @pytest.mark.parametrize("text", ["mirrors: [\n", f'mirrors:\n  "{SPELLINGS[0]}":\n    endpoint: []\n'])
-def test_a_shared_file_that_cannot_be_added_to_is_named_with_its_line(
-    text: str, machine: Machine, ours: Subject
-) -> None:
-    path = machine.file(REGISTRIES, text)
+def test_a_shared_file_that_cannot_be_added_to_is_named_with_its_line(text: str, box: Box, ours: TrustAnchor) -> None:
+    path = box.file(REGISTRIES, text)
     with pytest.raises(RegistryError, match=r"line \d.*It was left as it is"):
-        _install(machine, "k3s", ours)
+        _install(box, "k3s", ours)
     assert path.read_text() == text
 
 
-def test_the_system_s_store_is_refreshed_once_and_only_after_a_change(machine: Machine, ours: Subject) -> None:
-    machine.folder(ANCHORS)
-    its_plan = _install(machine, "system-debian", ours)
+def test_the_system_s_store_is_refreshed_once_and_only_after_a_change(box: Box, ours: TrustAnchor) -> None:
+    box.folder(ANCHORS)
+    its_plan = _install(box, "system-debian", ours)
     assert its_plan.runs == (("update-ca-certificates",),)
     files.carry_out(list(its_plan.operations))
-    assert not _install(machine, "system-debian", ours)
+    assert not _install(box, "system-debian", ours)
 
 
-def test_a_run_that_was_cut_short_before_the_refresh_is_finished_by_the_next(machine: Machine, ours: Subject) -> None:
-    machine.file(BUNDLE, b"")
-    files.carry_out(list(_install(machine, "system-debian", ours).operations))
-    assert _install(machine, "system-debian", ours).runs == (("update-ca-certificates",),)
+def test_a_run_that_was_cut_short_before_the_refresh_is_finished_by_the_next(box: Box, ours: TrustAnchor) -> None:
+    box.file(BUNDLE, b"")
+    files.carry_out(list(_install(box, "system-debian", ours).operations))
+    assert _install(box, "system-debian", ours).runs == (("update-ca-certificates",),)
 
 
-def test_a_cure_can_be_pasted_though_a_path_has_spaces(machine: Machine) -> None:
+def test_a_cure_can_be_pasted_though_a_path_has_spaces(box: Box) -> None:
     with pytest.raises(RegistryError) as caught:
-        look.read(machine.file("/a b/registries.yaml", b"\xff"))
-    assert caught.value.cure == f"See what it is: file '{machine.root}/a b/registries.yaml'"
-    wanted = sample.subject("a b")
-    machine.file(f"{DOCKER}/a b/ca.crt", THEIRS)
+        states.read(box.file("/a b/registries.yaml", b"\xff"))
+    assert caught.value.cure == f"See what it is: file '{box.root}/a b/registries.yaml'"
+    wanted = sample.anchor("a b")
+    box.file(f"{DOCKER}/a b/ca.crt", THEIRS)
     with pytest.raises(RegistryError) as caught:
-        plan.install(row("docker"), machine.look("docker", wanted), wanted)
-    path = machine.where.path(f"{DOCKER}/a b/ca.crt")
+        plan.install(store_of("docker"), box.look("docker", wanted), wanted)
+    path = box.machine.path(f"{DOCKER}/a b/ca.crt")
     assert f"cat '{path}'; then remove it: sudo rm '{path}';" in caught.value.cure
 
 
@@ -179,20 +178,20 @@ def test_a_cure_can_be_pasted_though_a_path_has_spaces(machine: Machine) -> None
 
 
 def _taken_back(key: str, *entries: ledger.Entry) -> tuple[Plan, list[Path]]:
-    return plan.taken_back(key, list(entries))
+    return plan.uninstall(key, list(entries))
 
 
-def test_what_was_written_is_taken_back_with_its_folders_and_no_further(machine: Machine) -> None:
-    path = machine.file(f"{DOCKER}/{SPELLINGS[0]}/ca.crt", OLD)
-    machine.file("/etc/docker/daemon.json", "{}")
+def test_what_was_written_is_taken_back_with_its_folders_and_no_further(box: Box) -> None:
+    path = box.file(f"{DOCKER}/{SPELLINGS[0]}/ca.crt", OLD)
+    box.file("/etc/docker/daemon.json", "{}")
     its_plan, changed = _taken_back("docker", entry(path, OLD))  # of a ledger that knew no `keep` yet
-    assert its_plan.operations == (Remove(path, keep=machine.where.path("/etc/docker")),)
+    assert its_plan.operations == (Remove(path, keep=box.machine.path("/etc/docker")),)
     files.carry_out(list(its_plan.operations))
-    assert (changed, {it.name for it in machine.where.path("/etc/docker").iterdir()}) == ([], {"daemon.json"})
+    assert (changed, {it.name for it in box.machine.path("/etc/docker").iterdir()}) == ([], {"daemon.json"})
 
 
-def test_what_was_changed_since_stays_and_is_named(machine: Machine) -> None:
-    path = machine.file(f"{DOCKER}/{SPELLINGS[0]}/ca.crt", THEIRS)
+def test_what_was_changed_since_stays_and_is_named(box: Box) -> None:
+    path = box.file(f"{DOCKER}/{SPELLINGS[0]}/ca.crt", THEIRS)
     its_plan, changed = _taken_back("docker", entry(path, OLD))
     assert (its_plan.operations, changed) == ((), [path])
 
@@ -208,11 +207,11 @@ def test_the_system_s_store_is_refreshed_though_a_run_was_cut_short_after_the_fi
 
 
 def test_removal_of_what_may_not_be_looked_at_takes_root(forbidden: Path) -> None:
-    with pytest.raises(look.NoRoot):
+    with pytest.raises(states.NeedsRootError):
         _taken_back("docker", entry(forbidden / SPELLINGS[0] / "ca.crt", OLD))
 
 
-def test_the_commands_that_take_it_back_name_file_and_folder(machine: Machine) -> None:
-    path = machine.file(f"{DOCKER}/{SPELLINGS[0]}/ca.crt", OLD)
+def test_the_commands_that_take_it_back_name_file_and_folder(box: Box) -> None:
+    path = box.file(f"{DOCKER}/{SPELLINGS[0]}/ca.crt", OLD)
     its_plan, _ = _taken_back("docker", entry(path, OLD))
     assert its_plan.typed == (("rm", str(path)), ("rmdir", str(path.parent)))

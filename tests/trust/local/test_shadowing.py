@@ -13,10 +13,10 @@ import pytest
 from tests import forge, loopback
 from tests.programs import on_host
 from tests.recorder import Recorder
+from tests.trust.boxes import Box, states
 from tests.trust.engines import nobody
-from tests.trust.machines import Machine, states
-from trusted_registry.trust.local import here, takeback
-from trusted_registry.trust.local.here import Choice
+from trusted_registry.trust.local import install, uninstall
+from trusted_registry.trust.local.install import StoreSelection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,14 +29,14 @@ pytestmark = [on_host("skopeo"), pytest.mark.process, pytest.mark.usefixtures("t
 
 # A mount namespace of its own, in which another folder is /etc/containers; the real one is never touched.
 ASK = 'mount --bind "$1" /etc/containers && HOME="$2" exec skopeo list-tags "docker://$3/app"'
-PODMAN = Choice(only=("podman",))
+PODMAN = StoreSelection(only=("podman",))
 
 
 @pytest.fixture
-def machine(machine: Machine) -> Machine:
+def box(box: Box) -> Box:
     """The same, with skopeo's own configuration on it."""
-    shutil.copytree("/etc/containers", machine.where.path("/etc/containers"))
-    return machine
+    shutil.copytree("/etc/containers", box.machine.path("/etc/containers"))
+    return box
 
 
 @pytest.fixture
@@ -50,10 +50,10 @@ def settings(make_settings: MakeSettings, tmp_path: Path) -> Iterator[Settings]:
         yield dataclasses.replace(made, address=loopback.HOST, port=port)
 
 
-def _trusts(machine: Machine, settings: Settings) -> bool:
+def _trusts(box: Box, settings: Settings) -> bool:
     """Whether skopeo accepts the registry; a 404 for the image is acceptance."""
     unshare = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else [])]
-    places = [str(machine.where.path("/etc/containers")), str(machine.home), f"{settings.address}:{settings.port}"]
+    places = [str(box.machine.path("/etc/containers")), str(box.home), f"{settings.address}:{settings.port}"]
     done = subprocess.run(
         [*unshare, "sh", "-c", ASK, "sh", *places], capture_output=True, text=True, check=False, timeout=60
     )
@@ -63,46 +63,44 @@ def _trusts(machine: Machine, settings: Settings) -> bool:
 
 
 def _trust(settings: Settings) -> None:
-    here.trust(settings, nobody(), Recorder(), PODMAN)
+    install.trust(settings, nobody(), Recorder(), PODMAN)
 
 
-def test_skopeo_accepts_after_trust_and_refuses_before_and_after_removal(machine: Machine, settings: Settings) -> None:
-    assert not _trusts(machine, settings)
+def test_skopeo_accepts_after_trust_and_refuses_before_and_after_removal(box: Box, settings: Settings) -> None:
+    assert not _trusts(box, settings)
     _trust(settings)
-    assert _trusts(machine, settings)
-    takeback.remove(settings, nobody(), Recorder())
-    assert not _trusts(machine, settings)
+    assert _trusts(box, settings)
+    uninstall.remove(settings, nobody(), Recorder())
+    assert not _trusts(box, settings)
 
 
-def test_an_empty_folder_of_the_user_hides_the_system_s_until_it_is_written_too(
-    machine: Machine, settings: Settings
-) -> None:
+def test_an_empty_folder_of_the_user_hides_the_system_s_until_it_is_written_too(box: Box, settings: Settings) -> None:
     _trust(settings)
-    folder = machine.folder(f"{{home}}/.config/containers/certs.d/{settings.address}:{settings.port}")
-    assert not _trusts(machine, settings)
+    folder = box.folder(f"{{home}}/.config/containers/certs.d/{settings.address}:{settings.port}")
+    assert not _trusts(box, settings)
     assert "shadowed" in {state.value for state in states(settings, nobody(), PODMAN).values()}
     _trust(settings)
-    assert _trusts(machine, settings)
-    takeback.remove(settings, nobody(), Recorder())
+    assert _trusts(box, settings)
+    uninstall.remove(settings, nobody(), Recorder())
     assert list(folder.iterdir()) == []
 
 
-def test_another_registry_s_folder_of_the_user_hides_nothing(machine: Machine, settings: Settings) -> None:
-    machine.folder("{home}/.config/containers/certs.d/other.example")
+def test_another_registry_s_folder_of_the_user_hides_nothing(box: Box, settings: Settings) -> None:
+    box.folder("{home}/.config/containers/certs.d/other.example")
     _trust(settings)
-    assert _trusts(machine, settings)
+    assert _trusts(box, settings)
 
 
 @pytest.mark.parametrize("stray", ["client.key", "client.cert"])
-def test_half_a_client_s_pair_makes_skopeo_fail_as_is_said(stray: str, machine: Machine, settings: Settings) -> None:
+def test_half_a_client_s_pair_makes_skopeo_fail_as_is_said(stray: str, box: Box, settings: Settings) -> None:
     _trust(settings)
-    machine.file(f"/etc/containers/certs.d/{settings.address}:{settings.port}/{stray}")
+    box.file(f"/etc/containers/certs.d/{settings.address}:{settings.port}/{stray}")
     with pytest.raises(AssertionError, match="missing"):
-        _trusts(machine, settings)
+        _trusts(box, settings)
 
 
-def test_a_pem_file_counts_for_nothing(machine: Machine, settings: Settings) -> None:
-    machine.file(
+def test_a_pem_file_counts_for_nothing(box: Box, settings: Settings) -> None:
+    box.file(
         f"/etc/containers/certs.d/{settings.address}:{settings.port}/ca.pem", (settings.folder / "ca.crt").read_bytes()
     )
-    assert not _trusts(machine, settings)
+    assert not _trusts(box, settings)

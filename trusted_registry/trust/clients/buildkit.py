@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust.lines import toml
+from trusted_registry.trust.managed_blocks import toml
 from trusted_registry.trust.stores import STORES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from trusted_registry.trust.row import Subject
+    from trusted_registry.trust.model import TrustAnchor
 
 DRIVER = "docker-container"
 _CONFIG = "buildkitd.toml"
@@ -37,7 +37,7 @@ BUILDX = next(store for store in STORES if store.key == "buildx")
 
 
 @dataclass(frozen=True)
-class Node:
+class BuilderNode:
     """One container of a builder, as it was asked for."""
 
     name: str
@@ -53,7 +53,7 @@ class Builder:
     """A builder; `chosen` is how it was made the one that builds go to: "", "use", "global" or "default"."""
 
     name: str
-    nodes: tuple[Node, ...]
+    nodes: tuple[BuilderNode, ...]
     chosen: str = ""
 
 
@@ -80,10 +80,10 @@ def find(folder: Path) -> tuple[Builder, ...]:
     return tuple(found)
 
 
-def _node(said: dict[str, Any]) -> Node:
+def _node(said: dict[str, Any]) -> BuilderNode:
     options = sorted((said["DriverOpts"] or {}).items())
     platforms = ([it["os"], it["architecture"], it.get("variant", "")] for it in said["Platforms"] or [])
-    return Node(
+    return BuilderNode(
         name=said["Name"],
         endpoint=said["Endpoint"],
         platforms=tuple("/".join(filter(None, parts)) for parts in platforms),
@@ -110,46 +110,48 @@ def _chosen(folder: Path, name: str) -> str:
     return "default" if name in names else ""
 
 
-def trusts(builder: Builder, subject: Subject) -> bool:
+def trusts(builder: Builder, anchor: TrustAnchor) -> bool:
     """Whether every container of a builder was made with the certificate, for every spelling that BuildKit can read."""
-    return all(_node_trusts(node, subject) for node in builder.nodes)
+    return all(_node_trusts(node, anchor) for node in builder.nodes)
 
 
-def _node_trusts(node: Node, subject: Subject) -> bool:
+def _node_trusts(node: BuilderNode, anchor: TrustAnchor) -> bool:
     registries = _registries(_config(node))
-    for spelling in (block.spelling for block in BUILDX.blocks(subject)):
-        paths = registries.get(spelling, {}).get("ca") or []
+    for registry_host in (block.registry_host for block in BUILDX.blocks(anchor)):
+        paths = registries.get(registry_host, {}).get("ca") or []
         contents = (node.files.get(str(path).removeprefix(_INSIDE), b"") for path in paths)
-        if not any(subject.content.strip() in content for content in contents):
+        if not any(anchor.content.strip() in content for content in contents):
             return False
     return True
 
 
-def rebuild_plan(builder: Builder, file: Path | None, spellings: tuple[str, ...] = ()) -> tuple[tuple[str, ...], ...]:
+def rebuild_commands(
+    builder: Builder, file: Path | None, registry_hosts: tuple[str, ...] = ()
+) -> tuple[tuple[str, ...], ...]:
     """Return the commands that make a builder anew as it was, but for its configuration; what it has cached stays.
 
     Args:
         builder: As it is now.
         file: The configuration that it is to have; None for none.
-        spellings: Ours, which need not be in the file: after a removal they are not.
+        registry_hosts: Ours, which need not be in the file: after a removal they are not.
 
     Raises:
         RegistryError: It was made with a configuration that says more than the file; from which one is written nowhere.
     """
-    _check_contained(builder, file, spellings)
-    given = ("--buildkitd-config", str(file)) if file else ()
+    _check_contained(builder, file, registry_hosts)
+    config = ("--buildkitd-config", str(file)) if file else ()
     made: list[tuple[str, ...]] = []
     for node in builder.nodes:
         first = ("--append",) if made else ("--driver", DRIVER)
         use = ("--use",) if builder.chosen == "use" and not made else ()
-        made.append(("docker", "buildx", "create", "--name", builder.name, *first, *_options(node), *given, *use))
+        made.append(("docker", "buildx", "create", "--name", builder.name, *first, *_options(node), *config, *use))
         made[-1] += (node.endpoint,) if node.endpoint else ()
     again = [("docker", "buildx", "use", f"--{builder.chosen}", builder.name)]
     chosen = again if builder.chosen in ("global", "default") else []
     return (("docker", "buildx", "rm", "--keep-state", builder.name), *made, *chosen)
 
 
-def _options(node: Node) -> tuple[str, ...]:
+def _options(node: BuilderNode) -> tuple[str, ...]:
     platforms = ("--platform", ",".join(node.platforms)) if node.platforms else ()
     options = (word for option in node.options for word in ("--driver-opt", option))
     once = [it for at, it in enumerate(node.flags) if it != _ADDED or it not in node.flags[:at]]
@@ -157,9 +159,9 @@ def _options(node: Node) -> tuple[str, ...]:
     return ("--node", node.name, *platforms, *options, *flags)
 
 
-def _check_contained(builder: Builder, file: Path | None, spellings: tuple[str, ...]) -> None:
+def _check_contained(builder: Builder, file: Path | None, registry_hosts: tuple[str, ...]) -> None:
     ours = toml.read(file or _CONFIG, file.read_text() if file and file.is_file() else "")
-    if all(_contains(ours, _config(node), spellings) for node in builder.nodes):
+    if all(_contains(ours, _config(node), registry_hosts) for node in builder.nodes):
         return
     create = f"docker buildx create --name {builder.name} --driver {DRIVER} --buildkitd-config FILE"
     raise RegistryError(
@@ -168,18 +170,18 @@ def _check_contained(builder: Builder, file: Path | None, spellings: tuple[str, 
     )
 
 
-def _contains(ours: dict[str, Any], theirs: dict[str, Any], spellings: tuple[str, ...]) -> bool:
+def _contains(ours: dict[str, Any], theirs: dict[str, Any], registry_hosts: tuple[str, ...]) -> bool:
     """Whether all that a builder's configuration says is in the new one too; paths of files are others inside it."""
-    here, there = _registries(ours), _registries(theirs)
+    own, there = _registries(ours), _registries(theirs)
     for name, settings in there.items():
-        said = here.get(name, {"ca": []} if name in spellings else {})
+        said = own.get(name, {"ca": []} if name in registry_hosts else {})
         plain = {key: value for key, value in settings.items() if key not in _FILES}
         if any(key in settings and key not in said for key in _FILES) or not plain.items() <= said.items():
             return False
     return all(ours.get(key) == value for key, value in theirs.items() if key != "registry")
 
 
-def _config(node: Node) -> dict[str, Any]:
+def _config(node: BuilderNode) -> dict[str, Any]:
     text = node.files.get(_CONFIG, b"").decode(errors="replace")
     return toml.read(f"The configuration of the builder {node.name}", text)
 

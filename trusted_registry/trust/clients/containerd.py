@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust.lines import toml
+from trusted_registry.trust.managed_blocks import toml
 
 CERTS_D = "/etc/containerd/certs.d"
 CONFIG = "/etc/containerd/config.toml"
@@ -37,12 +37,12 @@ class Advice:
     cure: str = ""
     lines: tuple[str, ...] = ()
 
-    def words(self, *, inside: tuple[str, ...] = ()) -> str:
-        """Return all of it as one line; `inside` is what a command begins with that runs on a node."""
+    def words(self, *, prefix: tuple[str, ...] = ()) -> str:
+        """Return all of it as one line; `prefix` is what a command begins with that runs on a node."""
         if not self.cure:
             return self.wrong
         lines = f": {'; '.join(line.strip() for line in self.lines)}" if self.lines else ""
-        return f"{self.wrong}. {self.cure}{lines}; then: {' '.join((*inside, *RESTART))}"
+        return f"{self.wrong}. {self.cure}{lines}; then: {' '.join((*prefix, *RESTART))}"
 
 
 def advice(text: str) -> tuple[Advice, ...]:
@@ -54,11 +54,11 @@ def advice(text: str) -> tuple[Advice, ...]:
     Raises:
         RegistryError: The text is not TOML, or not containerd's; the message names the line.
     """
-    said = toml.read("containerd config dump", text)
-    disabled = _listed(said.get("disabled_plugins"))
+    config = toml.read("containerd config dump", text)
+    disabled = _listed(config.get("disabled_plugins"))
     if any(name in disabled for name in _CRI):
         return (Advice(f"containerd's CRI plugin is disabled: {CERTS_D} is for nerdctl and ctr --hosts-dir alone"),)
-    plugins = _table(said.get("plugins"))
+    plugins = _table(config.get("plugins"))
     old, new = _table(plugins.get("io.containerd.grpc.v1.cri")), _table(plugins.get("io.containerd.cri.v1.images"))
     if not old and not new:
         return ()

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust import whereabouts
+from trusted_registry.trust import machine as machines
 
 KEY = "insecure-registries"
 BACKUP = ".before-trusted-registry"
@@ -17,28 +17,28 @@ def config_file(*, rootless: bool) -> Path:
     """Return where an engine's configuration is by default."""
     if not rootless:
         return Path("/etc/docker/daemon.json")
-    return (whereabouts.configured("XDG_CONFIG_HOME") or Path.home() / ".config") / "docker" / "daemon.json"
+    return (machines.configured("XDG_CONFIG_HOME") or Path.home() / ".config") / "docker" / "daemon.json"
 
 
-def added(text: str, registry: str, path: Path) -> str:
+def added(text: str, registry_host: str, path: Path) -> str:
     """Return a daemon.json's text with a registry added; everything else keeps its place and its value.
 
     Args:
         text: What the file says now; empty for none.
-        registry: Such as 192.168.0.12:5000.
+        registry_host: Such as 192.168.0.12:5000.
         path: Where the text is from, for errors.
 
     Raises:
         RegistryError: The text is no JSON object, or its list is none.
     """
     config, listed = _parsed(text, path)
-    if registry in listed:
+    if registry_host in listed:
         return text
-    config[KEY] = [*listed, registry]
+    config[KEY] = [*listed, registry_host]
     return _text(config, text)
 
 
-def emptied(text: str, registry: str, path: Path) -> str:
+def without_registry(text: str, registry_host: str, path: Path) -> str:
     """Return a daemon.json's text with its list, a registry left out of it, even where the list is then empty.
 
     An engine that reads the file again keeps what it had where the key is missing (moby/moby, daemon/reload.go).
@@ -47,19 +47,19 @@ def emptied(text: str, registry: str, path: Path) -> str:
         RegistryError: The text is no JSON object, or its list is none.
     """
     config, listed = _parsed(text, path)
-    return _text(config | {KEY: [entry for entry in listed if entry != registry]}, text)
+    return _text(config | {KEY: [entry for entry in listed if entry != registry_host]}, text)
 
 
-def removed(text: str, registry: str, path: Path) -> str:
+def removed(text: str, registry_host: str, path: Path) -> str:
     """Return a daemon.json's text without a registry; an empty list goes too, and so does an empty file.
 
     Raises:
         RegistryError: The text is no JSON object, or its list is none.
     """
     config, listed = _parsed(text, path)
-    if registry not in listed and (listed or KEY not in config):
+    if registry_host not in listed and (listed or KEY not in config):
         return text
-    config[KEY] = [entry for entry in listed if entry != registry]
+    config[KEY] = [entry for entry in listed if entry != registry_host]
     if not config[KEY]:
         del config[KEY]
     return _text(config, text) if config else ""

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trusted_registry.trust import stores, whereabouts
-from trusted_registry.trust.row import MACHINE, MACOS
-from trusted_registry.trust.whereabouts import Where
+from trusted_registry.trust import machine as machines
+from trusted_registry.trust import stores
+from trusted_registry.trust.machine import Machine
+from trusted_registry.trust.model import MACHINE, MACOS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from trusted_registry.trust.row import Database, Store
+    from trusted_registry.trust.model import Database, Store
 
 KEYCHAINS = ("system", "login")
 COLIMA = "macos-colima"
 
 
-def row(key: str) -> Store:
+def store(key: str) -> Store:
     """Return a row of a Mac's: docker-desktop, colima, orbstack, or one of KEYCHAINS."""
     return next(store for store in stores.STORES if store.key == f"macos-{key}")
 
 
-def engines(where: Where) -> list[Store]:
+def engines(machine: Machine) -> list[Store]:
     """Return the engines that are on this Mac; each is started anew by its own command, where it has one."""
     rows = (store for store in stores.STORES if store.system == MACOS and not store.database)
-    return [store for store in rows if whereabouts.present(store.signs, where)]
+    return [store for store in rows if machines.has_signs(store.signs, machine)]
 
 
 def add(certificate: Path, keychain: str, home: Path) -> list[str]:
@@ -34,14 +35,14 @@ def add(certificate: Path, keychain: str, home: Path) -> list[str]:
     return _typed(keychain, _filled(database, database.add, certificate, home))
 
 
-def look(certificate: Path, keychain: str, home: Path) -> list[str]:
+def find(certificate: Path, keychain: str, home: Path) -> list[str]:
     """Return the command that succeeds where this Mac trusts an authority, by whichever keychain.
 
     As Homebrew asks for its own bundle of authorities (Homebrew/homebrew-core, ca-certificates.rb); the network is
     left alone.
     """
     database = _database(keychain)
-    return _filled(database, database.look, certificate, home)
+    return _filled(database, database.find, certificate, home)
 
 
 def remove(certificate: Path, sha1: str, keychain: str, home: Path) -> list[list[str]]:
@@ -57,25 +58,25 @@ def remove(certificate: Path, sha1: str, keychain: str, home: Path) -> list[list
     return [_typed(keychain, _filled(database, argv, certificate, home, sha1)) for argv in database.remove]
 
 
-def left_in_colima(spelling: str) -> list[str]:
+def colima_leftovers(registry_host: str) -> list[str]:
     """Return the command that takes a certificate out of Colima's machine.
 
     It copies `~/.docker/certs.d` into it at each start, and takes nothing out (github.com/abiosoft/colima/pull/1112).
     """
-    return ["colima", "ssh", "--", "sudo", "rm", "-r", f"/etc/docker/certs.d/{spelling}"]
+    return ["colima", "ssh", "--", "sudo", "rm", "-r", f"/etc/docker/certs.d/{registry_host}"]
 
 
 def _database(keychain: str) -> Database:
-    database = row(keychain).database
+    database = store(keychain).database
     assert database  # noqa: S101 - both keychains are
     return database
 
 
 def _filled(database: Database, argv: tuple[str, ...], certificate: Path, home: Path, sha1: str = "") -> list[str]:
     (template,) = database.places
-    place = Where(home=home, config=home, data=home, run=home, docker=home).path(template)
+    place = Machine(home=home, config=home, data=home, run=home, docker=home).path(template)
     return [word.format(place=place, file=certificate, sha1=sha1.upper()) for word in argv]
 
 
 def _typed(keychain: str, argv: list[str]) -> list[str]:
-    return ["sudo", *argv] if row(keychain).scope == MACHINE else argv
+    return ["sudo", *argv] if store(keychain).scope == MACHINE else argv

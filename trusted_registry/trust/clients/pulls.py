@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from trusted_registry.settings import Settings
-    from trusted_registry.trust.whereabouts import Where
+    from trusted_registry.trust.machine import Machine
 
 
 class Verdict(enum.Enum):
@@ -158,17 +158,17 @@ NAMES = tuple(client.name for client in CLIENTS)
 
 
 @dataclass(frozen=True)
-class Ask:
+class Pull:
     """One pull: whose, under which spelling, and the commands for it."""
 
     client: Client
-    spelling: str
-    pull: tuple[str, ...]
+    registry_host: str
+    argv: tuple[str, ...]
     clean: tuple[tuple[str, ...], ...]
     text: str
 
 
-def plan(client: Client, settings: Settings, token: str, folder: Path, where: Where) -> list[Ask]:
+def plan(client: Client, settings: Settings, token: str, folder: Path, machine: Machine) -> list[Pull]:
     """Return what a client is asked: one pull for each spelling that makes a difference to it.
 
     Args:
@@ -176,28 +176,30 @@ def plan(client: Client, settings: Settings, token: str, folder: Path, where: Wh
         settings: The registry's names.
         token: What sets this run's image apart.
         folder: Where images may be put that go into files.
-        where: This user's folders.
+        machine: This user's folders.
     """
     if client.by_host:
-        named = [(host, address.reference(host, settings.port)) for host in settings.hosts]
+        named = [(host, address.registry_host(host, settings.port)) for host in settings.hosts]
     else:
-        named = [(host, it) for host in settings.hosts for it in address.spellings((host,), settings.port)]
+        named = [(host, it) for host in settings.hosts for it in address.registry_hosts((host,), settings.port)]
     asks = []
-    for number, (host, spelling) in enumerate(named):
+    for number, (host, registry_host) in enumerate(named):
         words = {
-            "reference": f"{spelling}/{prove.REPOSITORY}:{token}-{client.name}",
-            "registry": spelling,
+            "reference": f"{registry_host}/{prove.REPOSITORY}:{token}-{client.name}",
+            "registry": registry_host,
             "host": host,
             "at": f"{address.bracketed(host)}:{settings.port}",
             "kind": "ip" if address.is_ip(host) else "hostname",
             "path": f"/v2/{prove.REPOSITORY}/manifests/{token}-{client.name}",
             "folder": str(folder / f"{client.name}-{number}"),
             "space": f"trusted-registry-{token}-{client.name}-{number}",
-            "run": str(where.run),
+            "run": str(machine.run),
         }
-        root = _root(client, where)
+        root = _sudo(client, machine)
         clean = tuple((*root, *_filled(argv, words)) for argv in client.clean)
-        asks.append(Ask(client, spelling, (*root, *_filled(client.pull, words)), clean, client.text.format_map(words)))
+        asks.append(
+            Pull(client, registry_host, (*root, *_filled(client.pull, words)), clean, client.text.format_map(words))
+        )
     return asks
 
 
@@ -205,15 +207,15 @@ def _filled(argv: Iterable[str], words: dict[str, str]) -> tuple[str, ...]:
     return tuple(word.format_map(words) for word in argv)
 
 
-def _root(client: Client, where: Where) -> tuple[str, ...]:
+def _sudo(client: Client, machine: Machine) -> tuple[str, ...]:
     """Return what goes before a command whose service lets in root alone; a password is not asked for side by side."""
-    open_to_us = client.socket and os.access(socket(client, where), os.W_OK)
+    open_to_us = client.socket and os.access(socket(client, machine), os.W_OK)
     return ("sudo", "-n") if client.as_root and os.geteuid() and not open_to_us else ()
 
 
-def socket(client: Client, where: Where) -> Path:
+def socket(client: Client, machine: Machine) -> Path:
     """Return where a client's service listens here."""
-    return where.path(client.socket)
+    return machine.path(client.socket)
 
 
 _DISTRUST = re.compile(
@@ -226,7 +228,7 @@ _DISTRUST = re.compile(
 )
 """What clients say of a registry that they do not trust: those of Go, curl, Python, OpenSSL, Java."""
 
-_NOBODY = re.compile(
+_NO_ANSWER = re.compile(
     r"connect: no such file or directory|Cannot connect to the Docker daemon|unknown service runtime\."
     r"|unknown option|Unknown option",
     re.IGNORECASE,
@@ -241,32 +243,32 @@ _LOGIN = re.compile(
 )
 """What clients say of a registry that they trust, and that wants a login."""
 
-_EMPTY = re.compile(r"manifest unknown|: not found|(error:?|code:?) 404", re.IGNORECASE)
+_NO_IMAGE = re.compile(r"manifest unknown|: not found|(error:?|code:?) 404", re.IGNORECASE)
 """What clients say of a registry that they trust, and that has no such image."""
 
 
-_LOGGED = re.compile(r'\bmsg="(.*)"')
+_LOG_MESSAGE = re.compile(r'\bmsg="(.*)"')
 """How logrus writes a line (github.com/sirupsen/logrus), as skopeo and ctr do."""
 
 
-def judge(client: Client, *, ok: bool, said: str, empty: bool = False) -> tuple[Verdict, str]:
+def judge(client: Client, *, ok: bool, output: str, empty: bool = False) -> tuple[Verdict, str]:
     """Return what came of a pull, and the reason in the client's own last words where there is one.
 
     Args:
         client: Whose pull it was.
         ok: Whether it said that it succeeded.
-        said: What it wrote.
+        output: What it wrote.
         empty: Whether the registry has no such image: whoever hears that was let in.
     """
     if ok:
         return Verdict.ACCEPTED, ""
-    if distrust := _DISTRUST.search(said):
+    if distrust := _DISTRUST.search(output):
         return Verdict.REFUSED, distrust.group().strip(" :)")
-    if client.reached and client.reached.search(said):
+    if client.reached and client.reached.search(output):
         return Verdict.ACCEPTED, ""
-    if _LOGIN.search(said) or (empty and _EMPTY.search(said)):
+    if _LOGIN.search(output) or (empty and _NO_IMAGE.search(output)):
         return Verdict.ACCEPTED, "as far as a registry that wants a login can be asked"
-    return Verdict.ABSENT if _NOBODY.search(said) else Verdict.FAILED, _last_words(said)
+    return Verdict.ABSENT if _NO_ANSWER.search(output) else Verdict.FAILED, _last_line(output)
 
 
 def is_distrust(reason: str) -> bool:
@@ -274,10 +276,10 @@ def is_distrust(reason: str) -> bool:
     return bool(_DISTRUST.search(reason))
 
 
-def _last_words(said: str) -> str:
+def _last_line(output: str) -> str:
     """Return the last line that says something, without the time and the level that some put before it."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     if not lines:
         return "it said nothing"
-    logged = _LOGGED.search(lines[-1])
+    logged = _LOG_MESSAGE.search(lines[-1])
     return logged.group(1).replace("\\n", " ").replace('\\"', '"').replace("\\t", " ").strip() if logged else lines[-1]

@@ -11,7 +11,7 @@ from trusted_registry.trust import stores
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from trusted_registry.trust.row import Database, Store, Subject
+    from trusted_registry.trust.model import Database, Store, TrustAnchor
 
 WHOSE = ("machine", "user")
 _FILE = "$path"
@@ -20,7 +20,7 @@ _QUOTES = re.compile("(['\u2018\u2019\u201a\u201b])")
 """Typographic ones end a single-quoted string too (PowerShell Language Specification, 2.3.5.2)."""
 
 
-def row(whose: str) -> Store:
+def store(whose: str) -> Store:
     """Return a row of Windows': machine or user."""
     return next(store for store in stores.STORES if store.key == f"windows-{whose}")
 
@@ -30,20 +30,20 @@ def literal(text: str) -> str:
     return "'" + _QUOTES.sub(r"\1\1", text) + "'"
 
 
-def add(subject: Subject, whose: str) -> str:
+def add(anchor: TrustAnchor, whose: str) -> str:
     """Return one statement that trusts an authority, once its fingerprint is what it should be.
 
     One statement, since a pasted line runs whatever became of the line before it.
 
     Args:
-        subject: What is to be trusted.
+        anchor: What is to be trusted.
         whose: machine, which takes an administrator, or user, whom Windows asks in a window.
     """
-    pem, expected = ssl.DER_cert_to_PEM_cert(subject.der), colons(subject.fingerprint)
+    pem, expected = ssl.DER_cert_to_PEM_cert(anchor.der), colons(anchor.fingerprint)
     refused = "certutil refused." + (" Is this PowerShell run as administrator?" if whose == "machine" else "")
     return f"""& {{
   $ErrorActionPreference = 'Stop'
-  $path = Join-Path ([IO.Path]::GetTempPath()) {literal(f"{subject.name}.crt")}
+  $path = Join-Path ([IO.Path]::GetTempPath()) {literal(f"{anchor.name}.crt")}
   Set-Content -LiteralPath $path -Encoding ascii -Value @'
 {pem}'@
   try {{
@@ -52,7 +52,7 @@ def add(subject: Subject, whose: str) -> str:
     $found = [BitConverter]::ToString($hash) -replace '-', ':'
     $expected = {literal(expected)}
     if ($found -ne $expected) {{ throw "This is another certificate: $found" }}
-    {_typed(_database(whose).add, subject)}
+    {_typed(_database(whose).add, anchor)}
     if ($LASTEXITCODE -ne 0) {{ throw {literal(refused)} }}
     "Trusted: $found"
   }} finally {{ Remove-Item -LiteralPath $path }}
@@ -60,31 +60,31 @@ def add(subject: Subject, whose: str) -> str:
 """
 
 
-def script(subject: Subject, reference: str, whose: str) -> str:
+def script(anchor: TrustAnchor, registry_host: str, whose: str) -> str:
     """Return all that is to be pasted, with what to do after it as comments: they are no part of the trust itself."""
-    where, whom = {
+    scope, whom = {
         "machine": ("a PowerShell that runs as administrator", "all users of this machine"),
         "user": ("an ordinary PowerShell, and say yes in the window that opens", "you alone"),
     }[whose]
-    restart = row(whose).restart
+    restart = store(whose).restart
     after = f"# Docker Desktop {restart.why}: {restart.command}\n" if restart else ""
-    back = "".join(f"#   {line}\n" for line in remove(subject, whose).splitlines())
+    back = "".join(f"#   {line}\n" for line in remove(anchor, whose).splitlines())
     return (
-        f"# Paste this into {where}: {whom} will trust the registry {reference}.\n"
-        f"# Authority, SHA-256: {colons(subject.fingerprint)}\n"
-        f"{add(subject, whose)}{after}"
-        f"# To see whether it is trusted:\n#   {look(subject, whose)}\n# To take it back:\n{back}"
+        f"# Paste this into {scope}: {whom} will trust the registry {registry_host}.\n"
+        f"# Authority, SHA-256: {colons(anchor.fingerprint)}\n"
+        f"{add(anchor, whose)}{after}"
+        f"# To see whether it is trusted:\n#   {find(anchor, whose)}\n# To take it back:\n{back}"
     )
 
 
-def look(subject: Subject, whose: str) -> str:
+def find(anchor: TrustAnchor, whose: str) -> str:
     """Return the command that says whether the authority is trusted."""
-    return _typed(_database(whose).look, subject)
+    return _typed(_database(whose).find, anchor)
 
 
-def remove(subject: Subject, whose: str) -> str:
+def remove(anchor: TrustAnchor, whose: str) -> str:
     """Return the commands that take the trust back, one a line."""
-    return "\n".join(_typed(argv, subject) for argv in _database(whose).remove)
+    return "\n".join(_typed(argv, anchor) for argv in _database(whose).remove)
 
 
 def colons(fingerprint: str) -> str:
@@ -93,11 +93,11 @@ def colons(fingerprint: str) -> str:
 
 
 def _database(whose: str) -> Database:
-    database = row(whose).database
+    database = store(whose).database
     assert database  # noqa: S101 - both are
     return database
 
 
-def _typed(argv: Iterable[str], subject: Subject) -> str:
-    filled = (word.format(file=_FILE, sha1=subject.sha1, name=subject.name) for word in argv)
+def _typed(argv: Iterable[str], anchor: TrustAnchor) -> str:
+    filled = (word.format(file=_FILE, sha1=anchor.sha1, name=anchor.name) for word in argv)
     return " ".join(word if word == _FILE or _BARE.match(word) else literal(word) for word in filled)

@@ -14,12 +14,12 @@ from trusted_registry import files, run
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
 from trusted_registry.trust.local import ledger
-from trusted_registry.trust.local.look import NoRoot
+from trusted_registry.trust.local.state import NeedsRootError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from trusted_registry.edge import Edge
+    from trusted_registry.console import Console
     from trusted_registry.trust.local.plan import Plan
 
 _EXPLAINED = 3
@@ -27,56 +27,56 @@ _EXPLAINED = 3
 
 
 @contextlib.contextmanager
-def one_at_a_time(edge: Edge) -> Iterator[None]:
+def locked(console: Console) -> Iterator[None]:
     """Hold this user's trust for one run; a second one waits. A dry run, which writes nothing, holds nothing."""
-    if edge.dry:
+    if console.dry:
         yield
         return
-    with files.locked(ledger.where().parent, name=".trust.lock"):
+    with files.locked(ledger.path().parent, name=".trust.lock"):
         yield
 
 
-def carry_out(plan: Plan, edge: Edge) -> None:
+def carry_out(plan: Plan, console: Console) -> None:
     """Show a plan's commands, and do what they would do, file by file and each in one step; then run what follows.
 
     Raises:
         NoRoot: It takes root, and there is no sudo or sudo refuses.
         RegistryError: A file cannot be written, or a command failed.
     """
-    foreign = any(not writable(operation.path) for operation in plan.operations)
+    foreign = any(not is_writable(operation.path) for operation in plan.operations)
     as_root = plan.machine and foreign and os.geteuid() != 0
-    if (as_root or (plan.machine and plan.runs)) and not edge.dry:
+    if (as_root or (plan.machine and plan.runs)) and not console.dry:
         _sudo()
     for command in plan.typed:
         if command[0] == "editor" and command[-1] in plan.notes:
-            edge.say(plan.notes[command[-1]])
-        edge.command(["sudo", *command] if as_root else command)
-    if plan.operations and not edge.dry:
+            console.say(plan.notes[command[-1]])
+        console.command(["sudo", *command] if as_root else command)
+    if plan.operations and not console.dry:
         if as_root:
             _through_sudo(plan)
         else:
             files.carry_out(list(plan.operations))
     for command in plan.runs:
-        _follow(command, edge, as_root=plan.machine)
+        _run_after(command, console, as_root=plan.machine)
 
 
 def _sudo() -> list[str]:
     try:
         return run.sudo()
     except RegistryError as error:
-        raise NoRoot(error.message, cure=error.cure) from error
+        raise NeedsRootError(error.message, cure=error.cure) from error
 
 
-def _follow(command: Sequence[str], edge: Edge, *, as_root: bool) -> None:
+def _run_after(command: Sequence[str], console: Console, *, as_root: bool) -> None:
     try:
-        run.act(command, edge, as_root=as_root)
+        run.run(command, console, as_root=as_root)
     except RegistryError as error:
         if as_root and error.message.startswith("sudo failed: sudo"):
-            raise NoRoot(error.message, cure=error.cure) from error
+            raise NeedsRootError(error.message, cure=error.cure) from error
         raise
 
 
-def writable(path: Path) -> bool:
+def is_writable(path: Path) -> bool:
     """Whether this user may put a file at a path, making the folders on the way."""
     try:
         folder = next(parent for parent in path.parents if parent.exists())
@@ -89,14 +89,14 @@ def _through_sudo(plan: Plan) -> None:
     """Have this very module do the work as root: one process, one password."""
     package = Path(__file__).parents[3]
     argv = [*_sudo(), sys.executable, "-B", "-m", "trusted_registry.trust.local.apply"]
-    result = run.look(argv, text=_encode(plan.operations), cwd=package, timeout=None)
+    result = run.capture(argv, text=_encode(plan.operations), cwd=package, timeout=None)
     if result.code == _EXPLAINED:
-        message, cure = json.loads(result.last_words)
+        message, cure = json.loads(result.last_line)
         raise RegistryError(message, cure=cure)
     if not result.ok:
-        kind = NoRoot if result.last_words.startswith("sudo") else RegistryError
+        kind = NeedsRootError if result.last_line.startswith("sudo") else RegistryError
         raise kind(
-            f"sudo did not do it: {result.last_words}",
+            f"sudo did not do it: {result.last_line}",
             cure="Run the same command as root, or the commands above by hand.",
         )
 

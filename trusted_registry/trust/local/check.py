@@ -16,29 +16,30 @@ from typing import TYPE_CHECKING, cast
 from trusted_registry import files, run
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import answers, probe, prove, upload
 from trusted_registry.registry import engine as engines
-from trusted_registry.trust import whereabouts
+from trusted_registry.registry import engine_types, probe, prove, upload
+from trusted_registry.trust import machine as machines
 from trusted_registry.trust.clients import pulls
 from trusted_registry.trust.clients.pulls import CLIENTS, Verdict, is_distrust, judge
-from trusted_registry.trust.local import anchor, here, look
-from trusted_registry.trust.local.here import Choice
-from trusted_registry.trust.local.look import State
+from trusted_registry.trust.local import install, trust_anchor
+from trusted_registry.trust.local import state as states
+from trusted_registry.trust.local.install import StoreSelection
+from trusted_registry.trust.local.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from trusted_registry.edge import Edge
+    from trusted_registry.console import Console
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
-    from trusted_registry.trust.clients.pulls import Ask, Client
-    from trusted_registry.trust.whereabouts import Where
+    from trusted_registry.trust.clients.pulls import Client, Pull
+    from trusted_registry.trust.machine import Machine
 
 _PATIENCE = 60.0
 """Seconds for one pull of a few hundred bytes, retries of the client's own included."""
 
-_BESIDE = 4
+_AT_ONCE = 4
 """Stores whose clients pull at a time: each is quick, and mostly waits for its own service."""
 
 _VERSION = re.compile(r"\d+(\.\d+)+")
@@ -53,7 +54,7 @@ _ENGLISH = {"LC_ALL": "C.UTF-8"}
 
 
 @dataclass(frozen=True)
-class Row:
+class PullResult:
     """A client, a spelling of the registry's name, and what came of the pull.
 
     `counts` is False of a client that nobody asked to have trust.
@@ -61,7 +62,7 @@ class Row:
 
     client: str
     version: str
-    spelling: str
+    registry_host: str
     verdict: Verdict
     counts: bool
     reason: str = ""
@@ -73,12 +74,12 @@ class Row:
         return self.counts and self.verdict is not Verdict.ACCEPTED
 
 
-def check(settings: Settings, edge: Edge, only: Sequence[str] = ()) -> list[Row]:
+def check(settings: Settings, console: Console, only: Sequence[str] = ()) -> list[PullResult]:
     """Have every client here pull from the registry by every spelling of its name, and leave nothing behind.
 
     Args:
         settings: Which registry, and where its authority's certificate is.
-        edge: Whom to show it to.
+        console: Whom to show it to.
         only: Names of clients; with them no others, and these must trust whoever was asked to.
 
     Returns:
@@ -87,54 +88,58 @@ def check(settings: Settings, edge: Edge, only: Sequence[str] = ()) -> list[Row]
     Raises:
         RegistryError: There is no certificate to trust, nothing answers, or another authority's registry does.
     """
-    anchor.subject(settings, dry=edge.dry)
+    trust_anchor.load(settings, dry=console.dry)
     wanted = [client for client in CLIENTS if not only or client.name in only]
-    where, token = whereabouts.here(), secrets.token_hex(4)
-    with files.lent_folder() as folder, _engine(edge) as (engine, silence):
-        away = {client.name: why for client in wanted if (why := _away(client, where, engine)) is not None}
+    machine, token = machines.current(), secrets.token_hex(4)
+    with files.temp_folder() as folder, _engine(console) as (engine, connect_error):
+        away = {client.name: why for client in wanted if (why := _why_absent(client, machine, engine)) is not None}
         found = [client for client in wanted if client.name not in away]
-        asks = {client: pulls.plan(client, settings, token, folder, where) for client in found}
-        for ask in (ask for each in asks.values() for ask in each):
-            _show(ask, edge)
-        if edge.dry:
+        asks = {client: pulls.plan(client, settings, token, folder, machine) for client in found}
+        for pull in (pull for each in asks.values() for pull in each):
+            _show(pull, console)
+        if console.dry:
             return []
-        with _image(settings, [f"{token}-{client.name}" for client in found]) as empty:
-            counted = {store.name for store in here.chosen(engine, Choice())} | _told(settings)
-            rows = _all(asks, Round(engine, frozenset(counted), frozenset(only), empty), edge)
+        with _test_image(settings, [f"{token}-{client.name}" for client in found]) as empty:
+            counted = {store.name for store in install.select_stores(engine, StoreSelection())} | _recorded_stores(
+                settings
+            )
+            rows = _pull_all(asks, CheckRun(engine, frozenset(counted), frozenset(only), empty), console)
     for name, why in away.items():
-        rows[name] = [_absent(name, only, why, silence)]
-    return [row for client in wanted for row in rows[client.name]]
+        rows[name] = [_absent(name, only, why, connect_error)]
+    return [it for client in wanted for it in rows[client.name]]
 
 
-def _show(ask: Ask, edge: Edge) -> None:
-    edge.command(ask.pull)
-    for argv in ask.clean if edge.dry else ():
-        edge.command(argv)
+def _show(pull: Pull, console: Console) -> None:
+    console.command(pull.argv)
+    for argv in pull.clean if console.dry else ():
+        console.command(argv)
 
 
-def _absent(name: str, only: Sequence[str], why: str, silence: RegistryError | None) -> Row:
+def _absent(name: str, only: Sequence[str], why: str, connect_error: RegistryError | None) -> PullResult:
     """Return the row of a client that is not here; an engine that lets nobody in is."""
-    if why == _SILENT and isinstance(silence, answers.AccessDenied):
-        return Row(name, "", "", Verdict.FAILED, counts=True, reason=silence.message, cure=silence.cure)
-    return Row(name, "", "", Verdict.ABSENT, counts=name in only, reason=why)
+    if why == _SILENT and isinstance(connect_error, engine_types.AccessDeniedError):
+        return PullResult(
+            name, "", "", Verdict.FAILED, counts=True, reason=connect_error.message, cure=connect_error.cure
+        )
+    return PullResult(name, "", "", Verdict.ABSENT, counts=name in only, reason=why)
 
 
-def _away(client: Client, where: Where, engine: Engine) -> str | None:
+def _why_absent(client: Client, machine: Machine, engine: Engine) -> str | None:
     """Return why a client is not here to be asked, "" for what needs no words; None where it is.
 
     An engine that answers is, even without the program.
     """
     if client.engine:
-        return None if engine.here else _SILENT
+        return None if engine.available else _SILENT
     if not shutil.which(client.program):
         return ""
     if not client.socket:
         return None
-    at = pulls.socket(client, where)
+    at = pulls.socket(client, machine)
     if _missing(at):
         return f"its service does not run: there is no {at}"
     # an engine without root may be the very one that answers
-    return "" if engine.here and engine.info().socket == f"unix://{at}" else None
+    return "" if engine.available and engine.info().socket == f"unix://{at}" else None
 
 
 def _missing(path: Path) -> bool:
@@ -147,7 +152,7 @@ def _missing(path: Path) -> bool:
     return False
 
 
-class _Shown:
+class _CommandsOnly:
     """An edge to which every command was shown before."""
 
     dry = False
@@ -157,30 +162,30 @@ class _Shown:
 
 
 @contextlib.contextmanager
-def _engine(edge: Edge) -> Iterator[tuple[Engine, RegistryError | None]]:
+def _engine(console: Console) -> Iterator[tuple[Engine, RegistryError | None]]:
     """Lend the engine that answers; where none does, one that has nothing, and why."""
-    silence = None
+    connect_error = None
     try:
-        engine = engines.connect(edge if edge.dry else cast("Edge", _Shown()))
+        engine = engines.connect(console if console.dry else cast("Console", _CommandsOnly()))
     except RegistryError as error:
-        engine, silence = engines.Engine(None, edge), error
+        engine, connect_error = engines.Engine(None, console), error
     try:
-        yield engine, silence
+        yield engine, connect_error
     finally:
         engine.close()
 
 
 @contextlib.contextmanager
-def _image(settings: Settings, tags: Iterable[str]) -> Iterator[bool]:
+def _test_image(settings: Settings, tags: Iterable[str]) -> Iterator[bool]:
     """Have an image in the registry for as long as this lasts; lends whether there is none since a login is wanted."""
-    anchor.check_serves(settings)
+    trust_anchor.check_serves(settings)
     at = probe.Endpoint(settings.address, settings.port)
-    tls = probe.context(issue.trusted(settings.folder).path)
+    tls = probe.context(issue.trust_anchor(settings.folder).path)
     image = upload.tiny()
     try:
-        with _explained(at):
+        with _errors_explained(at):
             upload.put(image, at, prove.REPOSITORY, tags, tls)
-    except upload.LoginWanted:
+    except upload.LoginRequiredError:
         yield True
         return
     try:
@@ -190,7 +195,7 @@ def _image(settings: Settings, tags: Iterable[str]) -> Iterator[bool]:
 
 
 @contextlib.contextmanager
-def _explained(at: probe.Endpoint) -> Iterator[None]:
+def _errors_explained(at: probe.Endpoint) -> Iterator[None]:
     try:
         yield
     except ssl.SSLCertVerificationError as error:
@@ -204,18 +209,18 @@ def _explained(at: probe.Endpoint) -> Iterator[None]:
         ) from error
 
 
-def _told(settings: Settings) -> set[str]:
+def _recorded_stores(settings: Settings) -> set[str]:
     """Return the names of the stores that are written on request alone, and were."""
     try:
-        rows = [store for store in look.chosen(whereabouts.here(), only=("system",)) if not store.database]
-        held = here.items(settings, rows)
+        rows = [store for store in states.select(machines.current(), only=("system",)) if not store.database]
+        held = install.find_items(settings, rows)
     except RegistryError:  # a system with no such store, or something in its way, which trust.list tells
         return set()
     return {item.store.name for item in held if item.state is State.TRUSTED}
 
 
 @dataclass(frozen=True)
-class Round:
+class CheckRun:
     """What all pulls of one run have in common."""
 
     engine: Engine
@@ -228,87 +233,87 @@ class Round:
         return client.store in self.counted or client.name in self.named
 
 
-def _all(asks: dict[Client, list[Ask]], round_: Round, edge: Edge) -> dict[str, list[Row]]:
+def _pull_all(asks: dict[Client, list[Pull]], check_run: CheckRun, console: Console) -> dict[str, list[PullResult]]:
     """Have all clients pull, and return their rows by their names.
 
     Those of one store take turns, since most of them share their images too: what buildah removes, podman would miss.
     """
-    rows: dict[str, list[Row]] = {}
+    rows: dict[str, list[PullResult]] = {}
     kin: dict[str, list[Client]] = {}
     for client in asks:
         kin.setdefault(client.store, []).append(client)
 
     def pull(clients_of_one: list[Client]) -> None:
         for client in clients_of_one:
-            rows[client.name] = _each(client, asks[client], round_)
+            rows[client.name] = _pull_each(client, asks[client], check_run)
             progress.update("clients", len(rows), len(asks))
 
-    with edge.progress(f"{len(asks)} clients pull") as progress, ThreadPoolExecutor(max_workers=_BESIDE) as pool:
+    with console.progress(f"{len(asks)} clients pull") as progress, ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         for pulled in [pool.submit(pull, clients_of_one) for clients_of_one in kin.values()]:
             pulled.result()
     return rows
 
 
-def _each(client: Client, asks: Iterable[Ask], round_: Round) -> list[Row]:
+def _pull_each(client: Client, asks: Iterable[Pull], check_run: CheckRun) -> list[PullResult]:
     """Have one client pull by one spelling after the other: some keep others out of their storage meanwhile."""
-    version = _version(client, round_.engine)
+    version = _version(client, check_run.engine)
     rows = []
-    for ask in asks:
+    for pull in asks:
         try:
-            verdict, reason = _pulled(ask, round_)
+            verdict, reason = _pull_one(pull, check_run)
         except RegistryError as error:
             verdict, reason = Verdict.FAILED, error.message
         if verdict is Verdict.ABSENT:
-            return [Row(client.name, version, "", verdict, counts=client.name in round_.named, reason=reason)]
-        counts = round_.counts(client)
-        told = cure(client, reason) if verdict is not Verdict.ACCEPTED else ""
-        rows.append(Row(client.name, version, ask.spelling, verdict, counts, reason, told))
+            return [PullResult(client.name, version, "", verdict, counts=client.name in check_run.named, reason=reason)]
+        counts = check_run.counts(client)
+        remedy = pull_cure(client, reason) if verdict is not Verdict.ACCEPTED else ""
+        rows.append(PullResult(client.name, version, pull.registry_host, verdict, counts, reason, remedy))
     return rows
 
 
-def _pulled(ask: Ask, round_: Round) -> tuple[Verdict, str]:
-    if ask.client.engine:
-        return _by_engine(ask, round_)
+def _pull_one(pull: Pull, check_run: CheckRun) -> tuple[Verdict, str]:
+    if pull.client.engine:
+        return _pull_by_engine(pull, check_run)
     try:
-        done = run.look(ask.pull, text=ask.text, env=_ENGLISH, timeout=_PATIENCE)
-        return judge(ask.client, ok=done.ok, said=f"{done.out}\n{done.err}", empty=round_.empty)
+        result = run.capture(pull.argv, text=pull.text, env=_ENGLISH, timeout=_PATIENCE)
+        return judge(pull.client, ok=result.ok, output=f"{result.out}\n{result.err}", empty=check_run.empty)
     finally:
-        for argv in ask.clean:
+        for argv in pull.clean:
             with contextlib.suppress(RegistryError):  # what was refused is not there to be removed
-                run.look(argv, timeout=_PATIENCE)
+                run.capture(argv, timeout=_PATIENCE)
 
 
-def _by_engine(ask: Ask, round_: Round) -> tuple[Verdict, str]:
-    reference = ask.pull[-1]
+def _pull_by_engine(pull: Pull, check_run: CheckRun) -> tuple[Verdict, str]:
+    reference = pull.argv[-1]
     try:
-        round_.engine.ask(reference)
+        check_run.engine.try_pull(reference)
     except RegistryError as error:
-        return judge(ask.client, ok=False, said=error.message, empty=round_.empty)
+        return judge(pull.client, ok=False, output=error.message, empty=check_run.empty)
     finally:
         with contextlib.suppress(RegistryError):
-            round_.engine.untag(reference)
+            check_run.engine.untag(reference)
     return Verdict.ACCEPTED, ""
 
 
 def _version(client: Client, engine: Engine) -> str:
     if client.engine:
-        return engine.info().version if engine.here else ""
+        return engine.info().version if engine.available else ""
     if not client.version:
         return ""
     with contextlib.suppress(RegistryError):
-        found = _VERSION.search(run.look((client.program, *client.version), timeout=_PATIENCE).out)
+        found = _VERSION.search(run.capture((client.program, *client.version), timeout=_PATIENCE).out)
         return found.group() if found else ""
     return ""
 
 
-def cure(client: Client, reason: str) -> str:
+def pull_cure(client: Client, reason: str) -> str:
     """Return what helps a client that does not pull: trust in its own store, unless something else is wrong."""
     if reason.startswith("sudo:"):
         return "sudo ./inv trust.check"
     if not is_distrust(reason):
         return ""
     if _OTHER.search(reason):
-        return answers.cure(reason)
+        return engine_types.pull_cure(reason)
     if platform.system() == "Darwin":
         return "./inv trust.macos"
     return f"./inv trust.linux --only {client.store}"

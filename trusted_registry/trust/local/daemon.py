@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trusted_registry import address, files, installation, run
-from trusted_registry.edge import printable
+from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
 from trusted_registry.trust.clients import insecure
@@ -19,17 +19,17 @@ from trusted_registry.trust.local import apply, ledger
 from trusted_registry.trust.local.plan import Plan, removal
 
 if TYPE_CHECKING:
-    from trusted_registry.edge import Edge
+    from trusted_registry.console import Console
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
 
 STORE = "insecure"
 """What the ledger knows it by."""
-TAKEN_UP = 5.0
+RELOAD_SECONDS = 5.0
 """Seconds that an engine may take to reload its configuration."""
 
 
-def allow_plain(settings: Settings, engine: Engine, edge: Edge) -> bool:
+def allow_plain(settings: Settings, engine: Engine, console: Console) -> bool:
     """Have the engine accept plain HTTP on this machine's address, and wait until it does.
 
     Returns:
@@ -39,30 +39,30 @@ def allow_plain(settings: Settings, engine: Engine, edge: Edge) -> bool:
         RegistryError: daemon.json cannot be understood or written, or is for its engine's user to write; or the engine
             does not take it up.
     """
-    registry = address.reference(settings.address, settings.plain_port)
-    if engine.here and registry in engine.info().insecure:
+    registry_host = address.registry_host(settings.address, settings.plain_port)
+    if engine.available and registry_host in engine.info().insecure:
         return False
-    rootless = engine.here and engine.info().rootless
-    if rootless and ledger.borrowed():
+    rootless = engine.available and engine.info().rootless
+    if rootless and ledger.is_root_in_foreign_home():
         raise RegistryError(
             f"This is root in another user's home folder, {Path.home()}, where an engine without root is configured.",
             cure="As that user, the same command without sudo.",
         )
     path = insecure.config_file(rootless=rootless).resolve()
     before = _text_of(path)
-    change = Write(path, insecure.added(before, registry, path).encode(), _mode(path))
+    change = Write(path, insecure.added(before, registry_host, path).encode(), _mode(path))
     backup = Write(_backup(path), before.encode(), _mode(path))
-    if not edge.dry:
+    if not console.dry:
         written = Plan(STORE, (change,), ())
-        entries = ledger.entries(written, by=settings.root, value=registry)
-        ledger.record(ledger.where(), entries, installation=installation.ensure(settings.folder, edge).id)
+        entries = ledger.entries(written, by=settings.root, value=registry_host)
+        ledger.record(ledger.path(), entries, installation=installation.ensure(settings.folder, console).id)
     if before and not backup.path.exists():
-        apply.carry_out(Plan(STORE, (backup,), (("cp", str(path), str(backup.path)),)), edge)
-    _put(change, engine, edge, registry, listed=True)
+        apply.carry_out(Plan(STORE, (backup,), (("cp", str(path), str(backup.path)),)), console)
+    _write_config(change, engine, console, registry_host, listed=True)
     return True
 
 
-def disallow(entry: ledger.Entry, engine: Engine, edge: Edge) -> None:
+def disallow(entry: ledger.Entry, engine: Engine, console: Console) -> None:
     """Take one registry out of daemon.json again, keeping whatever else was changed there since.
 
     Raises:
@@ -73,20 +73,20 @@ def disallow(entry: ledger.Entry, engine: Engine, edge: Edge) -> None:
     after = insecure.removed(before, entry.value, path)
     if original and _same(original, after):
         after = original
-    listed = engine.here and entry.value in engine.info().insecure
+    listed = engine.available and entry.value in engine.info().insecure
     if after != before or listed:
-        interim = Write(path, insecure.emptied(before, entry.value, path).encode(), _mode(path))
-        _put(interim, engine, edge, entry.value, listed=False)
+        interim = Write(path, insecure.without_registry(before, entry.value, path).encode(), _mode(path))
+        _write_config(interim, engine, console, entry.value, listed=False)
     if after:
-        apply.carry_out(Plan(STORE, (Write(path, after.encode(), _mode(path)),), ()), edge)
+        apply.carry_out(Plan(STORE, (Write(path, after.encode(), _mode(path)),), ()), console)
     obsolete = [Remove(backup, keep=path.parent)] if original and not _others(entry) else []
     obsolete += [] if after else [Remove(path, keep=path.parent)]
-    apply.carry_out(removal(STORE, tuple(obsolete)), edge)
+    apply.carry_out(removal(STORE, tuple(obsolete)), console)
 
 
 def _others(entry: ledger.Entry) -> bool:
     """Whether more of what was added to the same file is still in it."""
-    entries = ledger.read(ledger.where())
+    entries = ledger.read(ledger.path())
     return any(other.path == entry.path and other.value not in ("", entry.value) for other in entries)
 
 
@@ -98,14 +98,14 @@ def _backup(path: Path) -> Path:
     return path.with_name(path.name + insecure.BACKUP)
 
 
-def _put(change: Write, engine: Engine, edge: Edge, registry: str, *, listed: bool) -> None:
+def _write_config(change: Write, engine: Engine, console: Console, registry_host: str, *, listed: bool) -> None:
     """Write daemon.json, have the engine read it, and wait until it lists a registry, or no longer does."""
-    edge.say(f'{change.path}: "{insecure.KEY}" {"gains" if listed else "loses"} "{registry}"')
-    apply.carry_out(Plan(STORE, (change,), (("editor", str(change.path)),)), edge)
-    if not engine.here and not edge.dry:
+    console.say(f'{change.path}: "{insecure.KEY}" {"gains" if listed else "loses"} "{registry_host}"')
+    apply.carry_out(Plan(STORE, (change,), (("editor", str(change.path)),)), console)
+    if not engine.available and not console.dry:
         return  # one that starts later reads it then
-    reload(engine, edge)
-    _await(engine, edge, registry, listed=listed)
+    reload(engine, console)
+    _await_reload(engine, console, registry_host, listed=listed)
 
 
 def _same(one: str, other: str) -> bool:
@@ -122,28 +122,28 @@ def _text_of(path: Path) -> str:
         return ""
     except (OSError, UnicodeDecodeError) as error:
         raise RegistryError(
-            f"{path} cannot be read: {error}.", cure=f"Look: {printable(['ls', '-l', str(path)])}"
+            f"{path} cannot be read: {error}.", cure=f"Look: {pasteable(['ls', '-l', str(path)])}"
         ) from error
 
 
-def reload(engine: Engine, edge: Edge) -> None:
+def reload(engine: Engine, console: Console) -> None:
     """Have the engine read daemon.json again; its containers run on (dockerd(8), SIGHUP)."""
     if _systemd():
-        rootless = engine.here and engine.info().rootless
+        rootless = engine.available and engine.info().rootless
         if rootless:
-            run.act(["systemctl", "--user", "reload", "docker"], edge)
+            run.run(["systemctl", "--user", "reload", "docker"], console)
         else:
-            run.act(["systemctl", "reload", "docker"], edge, as_root=True)
+            run.run(["systemctl", "reload", "docker"], console, as_root=True)
         return
-    pid = str(process_of(engine)) if engine.here else "PID"
-    run.act(["kill", "-HUP", pid], edge, as_root=True)
+    pid = str(process_of(engine)) if engine.available else "PID"
+    run.run(["kill", "-HUP", pid], console, as_root=True)
 
 
-def by_hand(*, systemd: bool | None = None) -> str:
+def removal_by_hand(*, systemd: bool | None = None) -> str:
     """Return what takes an entry of somebody else's out; whether systemd runs is looked up unless it is said."""
     known = _systemd() if systemd is None else systemd
-    told = "systemctl reload docker" if known else "kill -HUP $(cat /var/run/docker.pid)"
-    return f"sudo editor /etc/docker/daemon.json && sudo {told}"
+    command = "systemctl reload docker" if known else "kill -HUP $(cat /var/run/docker.pid)"
+    return f"sudo editor /etc/docker/daemon.json && sudo {command}"
 
 
 def _systemd() -> bool:
@@ -172,12 +172,12 @@ def process_of(engine: Engine) -> int:
     )
 
 
-def _await(engine: Engine, edge: Edge, registry: str, *, listed: bool) -> None:
+def _await_reload(engine: Engine, console: Console, registry_host: str, *, listed: bool) -> None:
     """Wait until the engine says that it took a change up."""
-    if edge.dry:
+    if console.dry:
         return
-    end = time.monotonic() + TAKEN_UP
-    while (registry in engine.info(fresh=True).insecure) is not listed:
+    end = time.monotonic() + RELOAD_SECONDS
+    while (registry_host in engine.info(fresh=True).insecure) is not listed:
         if time.monotonic() > end:
             raise RegistryError(
                 "The engine did not take up its changed configuration.",

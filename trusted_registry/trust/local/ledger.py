@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trusted_registry import files
-from trusted_registry.edge import printable
+from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Write
-from trusted_registry.trust import whereabouts
+from trusted_registry.trust import machine as machines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from trusted_registry.trust.local.plan import Plan
-    from trusted_registry.trust.row import Block
+    from trusted_registry.trust.model import ManagedBlock
 
 _VERSION = 1
 
@@ -46,25 +46,25 @@ class Entry:
     installation: str = ""
 
 
-def borrowed() -> bool:
+def is_root_in_foreign_home() -> bool:
     """Whether this is root in another user's home folder, as after a sudo that keeps HOME, which macOS's does.
 
     What root wrote there would be in that user's way.
     """
-    return whereabouts.is_another_s(Path.home())
+    return machines.is_another_s(Path.home())
 
 
-def where() -> Path:
+def path() -> Path:
     """Return the ledger's path: this user's, for every checkout (XDG Base Directory specification).
 
     Root's own where the home folder is another user's.
     """
-    if borrowed():
-        return _within(Path(pwd.getpwuid(0).pw_dir) / ".local" / "state")
-    return _within(whereabouts.configured("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    if is_root_in_foreign_home():
+        return _ledger_in(Path(pwd.getpwuid(0).pw_dir) / ".local" / "state")
+    return _ledger_in(machines.configured("XDG_STATE_HOME") or Path.home() / ".local" / "state")
 
 
-def _within(state: Path) -> Path:
+def _ledger_in(state: Path) -> Path:
     return state / "trusted-registry" / "ledger.json"
 
 
@@ -80,20 +80,20 @@ def read(path: Path) -> list[Entry]:
         RegistryError: The file is there and is no ledger, or one of a newer version, or cannot be read.
     """
     try:
-        said = json.loads(path.read_bytes())
-        newer = said["version"] > _VERSION
-        found = [_entry(it) for it in said["entries"]] if not newer else []
+        document = json.loads(path.read_bytes())
+        newer = document["version"] > _VERSION
+        found = [_entry(it) for it in document["entries"]] if not newer else []
     except FileNotFoundError:
         return []
     except OSError as error:
         raise RegistryError(
             f"{path} cannot be read: {error.strerror}.",
-            cure=f"See who owns it, and who you are: {printable(['ls', '-l', str(path)])}; id",
+            cure=f"See who owns it, and who you are: {pasteable(['ls', '-l', str(path)])}; id",
         ) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RegistryError(
             f"{path} is damaged, so what was written before is not known.",
-            cure=f"Move it away: {printable(['mv', str(path), f'{path}.damaged'])}",
+            cure=f"Move it away: {pasteable(['mv', str(path), f'{path}.damaged'])}",
         ) from error
     if newer:
         raise RegistryError(
@@ -102,26 +102,26 @@ def read(path: Path) -> list[Entry]:
     return found
 
 
-def _entry(said: dict[str, Any]) -> Entry:
+def _entry(document: dict[str, Any]) -> Entry:
     """Return an entry; what it says that is not known here is passed over."""
-    known = {field.name: said[field.name] for field in fields(Entry) if field.name in said}
+    known = {field.name: document[field.name] for field in fields(Entry) if field.name in document}
     if not all(isinstance(value, str) for value in known.values()):
         raise TypeError(known)
     return Entry(**known)
 
 
-def value(block: Block) -> str:
+def block_key(block: ManagedBlock) -> str:
     """Return what an entry knows lines in a shared file by."""
-    return f"{block.under} {block.spelling}"
+    return f"{block.under} {block.registry_host}"
 
 
 def entry(store: str, path: Path, content: bytes, *, by: Path, value: str = "") -> Entry:
     """Return what to remember of one write, made now; with a value, that only this was added to the file."""
     now = datetime.datetime.now(datetime.timezone.utc)
-    return Entry(store, str(path), digest(content), value, str(by), f"{now:%Y-%m-%dT%H:%M:%SZ}", _kept(path))
+    return Entry(store, str(path), digest(content), value, str(by), f"{now:%Y-%m-%dT%H:%M:%SZ}", _existing_parent(path))
 
 
-def _kept(path: Path) -> str:
+def _existing_parent(path: Path) -> str:
     """Return the nearest folder above a path that exists."""
     return str(next((folder for folder in path.parents if os.path.lexists(folder)), Path(path.anchor or ".")))
 
@@ -157,25 +157,25 @@ def _change(path: Path, *, add: list[Entry], drop: list[Entry]) -> None:
     with files.locked(path.parent):
         known = read(path)
         gone = {_key(entry) for entry in (*add, *drop)}
-        kept = [entry for entry in known if _key(entry) not in gone]
-        added = [replace(entry, keep=_oldest(entry, known)) for entry in add]
-        said = {"version": _VERSION, "entries": [asdict(entry) for entry in (*kept, *added)]}
-        files.write(path, f"{json.dumps(said, indent=2)}\n".encode(), files.PRIVATE_FILE)
+        left = [entry for entry in known if _key(entry) not in gone]
+        added = [replace(entry, keep=_first_keep(entry, known)) for entry in add]
+        document = {"version": _VERSION, "entries": [asdict(entry) for entry in (*left, *added)]}
+        files.write(path, f"{json.dumps(document, indent=2)}\n".encode(), files.PRIVATE_FILE)
 
 
 def _key(entry: Entry) -> tuple[str, str, str, str]:
     return entry.store, entry.path, entry.value, entry.sha256
 
 
-def _oldest(entry: Entry, known: Iterable[Entry]) -> str:
+def _first_keep(entry: Entry, known: Iterable[Entry]) -> str:
     """Return what an entry keeps, but for what earlier writes made: what is there may be ours."""
     known = list(known)
-    kept = next((it.keep for it in known if it.path == entry.path), entry.keep)
+    first = next((it.keep for it in known if it.path == entry.path), entry.keep)
     made = {folder: Path(it.keep) for it in known if it.keep for folder in _made(it)}
-    keep = Path(kept)
+    keep = Path(first)
     while keep in made:
         keep = made[keep]
-    return str(keep) if kept else ""
+    return str(keep) if first else ""
 
 
 def _made(entry: Entry) -> list[Path]:

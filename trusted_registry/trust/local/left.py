@@ -9,24 +9,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry.edge import printable
+from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust import stores, whereabouts
-from trusted_registry.trust.lines import blocks
-from trusted_registry.trust.local import here, ledger, look, owned
-from trusted_registry.trust.local.here import Choice
-from trusted_registry.trust.local.look import NoRoot, State
-from trusted_registry.trust.row import MACHINE, USER, der
+from trusted_registry.trust import machine as machines
+from trusted_registry.trust import stores
+from trusted_registry.trust.local import install, ledger, owned
+from trusted_registry.trust.local import state as states
+from trusted_registry.trust.local.install import StoreSelection
+from trusted_registry.trust.local.state import NeedsRootError, State
+from trusted_registry.trust.managed_blocks import editing
+from trusted_registry.trust.model import MACHINE, USER, der
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trusted_registry.edge import Edge
+    from trusted_registry.console import Console
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
     from trusted_registry.trust.local.ledger import Entry
-    from trusted_registry.trust.row import Store, Subject
-    from trusted_registry.trust.whereabouts import Where
+    from trusted_registry.trust.machine import Machine
+    from trusted_registry.trust.model import Store, TrustAnchor
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Left:
     command: str
 
 
-def find(settings: Settings, engine: Engine, edge: Edge) -> list[Left]:
+def find(settings: Settings, engine: Engine, console: Console) -> list[Left]:
     """Return every place of this machine that trusts this installation's authority, whoever wrote it.
 
     The stores are asked, not the ledger: another user's is not at hand. Root looks into the home of the user whose
@@ -47,23 +49,23 @@ def find(settings: Settings, engine: Engine, edge: Edge) -> list[Left]:
     trusted = owned.authority(settings)
     if trusted is None:
         return []
-    own, known, found = whereabouts.here(), ledger.read(ledger.where()), []
-    present = {store.key for store in here.chosen(engine, Choice(system=True))}
-    for store in (row for row in stores.STORES if row.system == platform.system()):
+    own, known, found = machines.current(), ledger.read(ledger.path()), []
+    present = {store.key for store in install.select_stores(engine, StoreSelection(system=True))}
+    for store in (it for it in stores.STORES if it.system == platform.system()):
         homes = {} if store.scope != USER or store.database else _others_homes(settings)
-        for name, where in {"": own, **homes}.items():
+        for name, machine in {"": own, **homes}.items():
             try:
-                places = list(_trusting(store, trusted, where, asked=store.key in present))
+                places = list(_trusting(store, trusted, machine, asked=store.key in present))
                 found += [Left(place, store.clients, _command(place, away, name, known)) for place, away in places]
-            except NoRoot as error:
+            except NeedsRootError as error:
                 if store.key in present:
-                    edge.warn(f"{store.clients}: not looked at. {error.message}")
+                    console.warn(f"{store.clients}: not looked at. {error.message}")
             except RegistryError as error:
-                edge.warn(f"{store.clients}: not looked at. {error.message} {error.cure}")
+                console.warn(f"{store.clients}: not looked at. {error.message} {error.cure}")
     return list({it.place: it for it in found}.values())
 
 
-def _others_homes(settings: Settings) -> dict[str, Where]:
+def _others_homes(settings: Settings) -> dict[str, Machine]:
     """Return the folders of the user whose checkout this is, by name, where root looks and is another."""
     if os.geteuid():
         return {}
@@ -71,38 +73,40 @@ def _others_homes(settings: Settings) -> dict[str, Where]:
         user = pwd.getpwuid(settings.root.stat().st_uid)
     except (OSError, KeyError):
         return {}
-    return {user.pw_name: whereabouts.here({}, Path(user.pw_dir))} if user.pw_uid else {}
+    return {user.pw_name: machines.current({}, Path(user.pw_dir))} if user.pw_uid else {}
 
 
-def _trusting(store: Store, trusted: Subject, where: Where, *, asked: bool) -> Iterator[tuple[str, str]]:
+def _trusting(store: Store, trusted: TrustAnchor, machine: Machine, *, asked: bool) -> Iterator[tuple[str, str]]:
     """Yield the places of one store that hold the authority, each with the command that takes it away by hand.
 
     Its program is asked only where that is `asked`.
     """
     sudo = ["sudo"] if store.scope == MACHINE and os.geteuid() else []
     for file in store.files(trusted):
-        paths = [where.path(file.path)]
-        if file.spelling:  # by whichever name: names come and go
-            folders = [paths[0].parents[1], *map(where.path, store.hidden_by)]
+        paths = [machine.path(file.path)]
+        if file.registry_host:  # by whichever name: names come and go
+            folders = [paths[0].parents[1], *map(machine.path, store.shadowed_by)]
             paths = [path for folder in folders for path in _by_name(folder, paths[0].name)]
         for path in paths:
-            if _holds(look.content(path), trusted):
-                yield str(path), printable([*sudo, "rm", *map(str, _with_hosts(path))])
-    for block in map(where.block, store.blocks(trusted)):
-        path = where.path(block.path)
-        if blocks.holds(look.read(path), block):
-            yield str(path), printable([*sudo, "editor", str(path)])
+            if _holds(states.content(path), trusted):
+                yield str(path), pasteable([*sudo, "rm", *map(str, _with_hosts(path))])
+    for block in map(machine.resolve, store.blocks(trusted)):
+        path = machine.path(block.path)
+        if editing.has(states.read(path), block):
+            yield str(path), pasteable([*sudo, "editor", str(path)])
     if store.database and asked:
-        for item in look.look([store], trusted, where, ()):
+        for item in states.find([store], trusted, machine, ()):
             if item.state is State.TRUSTED:
-                away = [printable([*sudo, *look.handed(it, trusted, item.path)]) for it in store.database.remove]
+                away = [
+                    pasteable([*sudo, *states.command_about(it, trusted, item.path)]) for it in store.database.remove
+                ]
                 yield f"{trusted.name} of {item.path if item.path != Path() else store.clients}", " && ".join(away)
 
 
 def _with_hosts(path: Path) -> list[Path]:
     """Return a file and the hosts.toml beside it that names it: containerd fails on one without the other."""
     beside = path.with_name("hosts.toml")
-    named = f"{path.parent.name}/{path.name}".encode() in (look.content(beside) or b"")
+    named = f"{path.parent.name}/{path.name}".encode() in (states.content(beside) or b"")
     return [path, beside] if named else [path]
 
 
@@ -113,7 +117,7 @@ def _by_name(folder: Path, name: str) -> list[Path]:
         return []
 
 
-def _holds(content: bytes | None, trusted: Subject) -> bool:
+def _holds(content: bytes | None, trusted: TrustAnchor) -> bool:
     """Whether a file holds the authority, whatever else it says."""
     try:
         return content is not None and der(content.decode("ascii", errors="replace")) == trusted.der
@@ -128,7 +132,7 @@ def _command(place: str, away: str, home_of: str, known: list[Entry]) -> str:
         return f"as {home_of}: {remove}"
     entry = next((it for it in known if it.path and it.path == place), None)
     if entry and (Path(entry.by) / "tasks.py").exists():
-        return f"{printable(['cd', entry.by])} && {remove}"
+        return f"{pasteable(['cd', entry.by])} && {remove}"
     return f"sudo {remove}; or by hand: {away}" if os.geteuid() and _is_roots(Path(place)) else away
 
 

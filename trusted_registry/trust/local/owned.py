@@ -10,12 +10,12 @@ from trusted_registry import address, installation
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust.local import ledger
-from trusted_registry.trust.row import Subject
+from trusted_registry.trust.model import TrustAnchor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from trusted_registry.edge import Edge
+    from trusted_registry.console import Console
     from trusted_registry.settings import Settings
     from trusted_registry.trust.local.ledger import Entry
 
@@ -25,7 +25,7 @@ def entries(settings: Settings) -> list[Entry]:
 
     Where no id is left beside the certificates, they are what this checkout wrote.
     """
-    known = ledger.read(ledger.where())
+    known = ledger.read(ledger.path())
     id_ = installation.known(settings.folder).id
     roots = {str(settings.root), *_former_roots(known, settings)}
     return [it for it in known if (it.installation == id_ if it.installation and id_ else it.by in roots)]
@@ -41,16 +41,18 @@ def _former_roots(known: Iterable[Entry], settings: Settings) -> set[str]:
     return {root for root in wrote if not (Path(root) / "tasks.py").exists()}
 
 
-def authority(settings: Settings) -> Subject | None:
+def authority(settings: Settings) -> TrustAnchor | None:
     """Return what clients trust by this installation's doing, expired or not; None where it holds no certificate."""
     with contextlib.suppress(RegistryError, OSError, ValueError):
-        found = issue.trusted(settings.folder, dry=True)
-        spellings = address.spellings(settings.hosts, settings.port)
-        return Subject(found.path.read_bytes(), found.fingerprint, spellings, str(found.path))
+        certificate = issue.trust_anchor(settings.folder, dry=True)
+        registry_hosts = address.registry_hosts(settings.hosts, settings.port)
+        return TrustAnchor(
+            certificate.path.read_bytes(), certificate.fingerprint, registry_hosts, str(certificate.path)
+        )
     return None
 
 
-def adopt(settings: Settings, edge: Edge) -> None:
+def adopt(settings: Settings, console: Console) -> None:
     """Have what a version before ids wrote from this checkout be this installation's, wherever the checkout goes."""
-    if not edge.dry and (own := installation.read(settings.folder)):
-        ledger.adopt(ledger.where(), by=settings.root, installation=own.id)
+    if not console.dry and (own := installation.read(settings.folder)):
+        ledger.adopt(ledger.path(), by=settings.root, installation=own.id)

@@ -8,22 +8,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry.edge import printable
+from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import PUBLIC_FILE, Remove, Write
-from trusted_registry.trust.lines import blocks, shared
-from trusted_registry.trust.local import look
+from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.ledger import digest
-from trusted_registry.trust.local.look import State
-from trusted_registry.trust.row import MACHINE, Block, Database, File
+from trusted_registry.trust.local.state import State
+from trusted_registry.trust.managed_blocks import editing, merging
+from trusted_registry.trust.model import MACHINE, Database, File, ManagedBlock
 from trusted_registry.trust.stores import STORES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from trusted_registry.trust.local.ledger import Entry
-    from trusted_registry.trust.local.look import Item
-    from trusted_registry.trust.row import Store, Subject
+    from trusted_registry.trust.local.state import Item
+    from trusted_registry.trust.model import Store, TrustAnchor
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,13 @@ class Plan:
         return bool(self.operations or self.runs)
 
 
-def install(store: Store, items: Sequence[Item], subject: Subject) -> Plan:
+def install(store: Store, items: Sequence[Item], anchor: TrustAnchor) -> Plan:
     """Return what makes a store trust.
 
     Args:
         store: The row.
         items: What stands in it now.
-        subject: What is to be trusted.
+        anchor: What is to be trusted.
 
     Raises:
         RegistryError: The store holds what was not written here, or a shared file cannot be added to.
@@ -66,17 +66,19 @@ def install(store: Store, items: Sequence[Item], subject: Subject) -> Plan:
     for item in missing:
         _check_ours(item)
     writes = [Write(item.path, item.what.content) for item in missing if isinstance(item.what, File)]
-    typed = [_typed(write, subject) for write in writes]
+    typed = [_typed(write, anchor) for write in writes]
     notes: dict[str, str] = {}
-    for path in dict.fromkeys(item.path for item in missing if isinstance(item.what, Block)):
+    for path in dict.fromkeys(item.path for item in missing if isinstance(item.what, ManagedBlock)):
         text = next(item.text for item in items if item.path == path)
-        wanted = [item.what for item in items if item.path == path and isinstance(item.what, Block)]
-        shared.check(path, text)
-        write = Write(path, shared.merged(text, wanted).encode(), mode(path))
+        wanted = [item.what for item in items if item.path == path and isinstance(item.what, ManagedBlock)]
+        merging.check(path, text)
+        write = Write(path, merging.merge(text, wanted).encode(), mode(path))
         writes.append(write)
-        typed.append(("editor", str(path)) if text else _typed(write, subject))
+        typed.append(("editor", str(path)) if text else _typed(write, anchor))
         notes |= {str(path): _difference(text, write)} if text else {}
-    runs = [look.handed(item.what.add, subject, item.path) for item in missing if isinstance(item.what, Database)]
+    runs = [
+        states.command_about(item.what.add, anchor, item.path) for item in missing if isinstance(item.what, Database)
+    ]
     if writes and store.refresh:
         runs.append(store.refresh.command)
     return Plan(store.key, tuple(writes), tuple(typed), tuple(runs), machine=store.scope == MACHINE, notes=notes)
@@ -85,45 +87,45 @@ def install(store: Store, items: Sequence[Item], subject: Subject) -> Plan:
 def _check_ours(item: Item) -> None:
     if item.state is not State.FOREIGN:
         return
-    see, away = inspected(item)
-    if isinstance(item.what, Block) and not blocks.changed(item.text, item.what):
-        shared.merged(item.text, [item.what])  # names the line
+    see, away = inspect_commands(item)
+    if isinstance(item.what, ManagedBlock) and not editing.changed_lines(item.text, item.what):
+        merging.merge(item.text, [item.what])  # names the line
     raise RegistryError(
         f"{place(item)} holds something that was not written here; nothing was changed.",
-        cure=f"See what it is: {printable(see)}; then remove it: {printable(away)}; or go on without it: --skip "
+        cure=f"See what it is: {pasteable(see)}; then remove it: {pasteable(away)}; or go on without it: --skip "
         f"{item.store.name}",
     )
 
 
 def place(item: Item) -> str:
     """Return where something is, for people: of a database also by which name, of lines of ours which they are."""
-    if isinstance(item.what, Block) and (found := blocks.changed(item.text, item.what)):
+    if isinstance(item.what, ManagedBlock) and (found := editing.changed_lines(item.text, item.what)):
         return f"{item.path}, between our marks in lines {found[0]} to {found[1]},"
     if not isinstance(item.what, Database):
         return str(item.path)
-    inside = "the store" if item.path == Path() else str(item.path)
-    return f"{inside} of {item.store.clients}, by the name {item.text}," if item.text else inside
+    place = "the store" if item.path == Path() else str(item.path)
+    return f"{place} of {item.store.clients}, by the name {item.text}," if item.text else place
 
 
-def inspected(item: Item) -> tuple[Sequence[str], Sequence[str]]:
+def inspect_commands(item: Item) -> tuple[Sequence[str], Sequence[str]]:
     """Return the commands that show what another put in our way, and that take it away."""
     if isinstance(item.what, Database):
-        remove = look.command(item.what.remove[0], item.text, item.path)
+        remove = states.command_by_name(item.what.remove[0], item.text, item.path)
         root = ("sudo",) if item.store.scope == MACHINE else ()
-        return look.command(item.what.look, item.text, item.path), (*root, *remove)
-    if isinstance(item.what, Block):
+        return states.command_by_name(item.what.find, item.text, item.path), (*root, *remove)
+    if isinstance(item.what, ManagedBlock):
         root = ("sudo",) if item.store.scope == MACHINE else ()
-        if found := blocks.changed(item.text, item.what):
+        if found := editing.changed_lines(item.text, item.what):
             lines, path = f"{found[0]},{found[1]}", str(item.path)
             return ("sed", "-n", f"{lines}p", path), (*root, "sed", "-i", f"{lines}d", path)
         return ("cat", str(item.path)), (*root, "editor", str(item.path))
     return ("cat", str(item.path)), ("sudo", "rm", str(item.path))
 
 
-def _typed(write: Write, subject: Subject) -> tuple[str, ...]:
+def _typed(write: Write, anchor: TrustAnchor) -> tuple[str, ...]:
     """Return the command that a person would type for a file: from the certificate, or with its text in it."""
-    if write.content == subject.content:
-        return ("install", "-D", "-m", f"{write.mode:04o}", subject.file, str(write.path))
+    if write.content == anchor.content:
+        return ("install", "-D", "-m", f"{write.mode:04o}", anchor.file, str(write.path))
     return ("sh", "-c", 'printf %s "$1" > "$0"', str(write.path), write.content.decode())
 
 
@@ -147,13 +149,13 @@ def removal(store: str, removes: Iterable[Remove], *, machine: bool = True) -> P
     return Plan(store, removes, tuple(typed), machine=machine)
 
 
-def taken_back(key: str, entries: Sequence[Entry]) -> tuple[Plan, list[Path]]:
+def uninstall(key: str, entries: Sequence[Entry]) -> tuple[Plan, list[Path]]:
     """Return what takes a store's entries of the ledger back, and the files that were changed since and so stay.
 
     Raises:
         RegistryError: A file cannot be looked at.
     """
-    store = next((row for row in STORES if row.key == key), None)
+    store = next((it for it in STORES if it.key == key), None)
     machine = store is None or store.scope == MACHINE
     gone, changed = _files([entry for entry in entries if not entry.value])
     plan = removal(key, gone, machine=machine)
@@ -164,7 +166,7 @@ def taken_back(key: str, entries: Sequence[Entry]) -> tuple[Plan, list[Path]]:
         runs.append(store.refresh.after_removal or store.refresh.command)
     valued = [entry for entry in entries if entry.value]
     if store and store.database:
-        runs += _dropped(store.database, valued)
+        runs += _removal_commands(store.database, valued)
     else:
         edits, kept = _unmerged(valued)
         changed += kept
@@ -172,7 +174,7 @@ def taken_back(key: str, entries: Sequence[Entry]) -> tuple[Plan, list[Path]]:
             operations.append(operation)
             typed.append(("editor" if isinstance(operation, Write) else "rm", str(operation.path)))
     edited = [operation for operation in operations if isinstance(operation, Write)]
-    notes = {str(write.path): _difference(look.read(write.path), write) for write in edited}
+    notes = {str(write.path): _difference(states.read(write.path), write) for write in edited}
     return Plan(key, tuple(operations), tuple(typed), tuple(runs), machine=machine, notes=notes), changed
 
 
@@ -188,8 +190,8 @@ def _files(entries: Sequence[Entry]) -> tuple[list[Remove], list[Path]]:
     made_for = {Path(entry.path) for entry in entries if entry.keep}
     removes, changed = [], []
     for path, digests in written.items():
-        present = look.content(path)
-        half_gone = present is None and path in made_for and _is_left(path, keep[path])
+        present = states.content(path)
+        half_gone = present is None and path in made_for and _must_stay(path, keep[path])
         if half_gone or (present is not None and digest(present) in digests):
             removes.append(Remove(path, keep=keep[path]))
         elif present is not None:
@@ -197,7 +199,7 @@ def _files(entries: Sequence[Entry]) -> tuple[list[Remove], list[Path]]:
     return removes, changed
 
 
-def _is_left(path: Path, keep: Path) -> bool:
+def _must_stay(path: Path, keep: Path) -> bool:
     """Whether an empty folder that was made for a file is still there without it: a run was cut short in between."""
     nearest = next(folder for folder in path.parents if os.path.lexists(folder))
     return keep in nearest.parents and os.access(nearest, os.R_OK) and not any(nearest.iterdir())
@@ -211,17 +213,17 @@ def _unmerged(entries: Sequence[Entry]) -> tuple[list[Write | Remove], list[Path
     operations: list[Write | Remove] = []
     changed: list[Path] = []
     for path in dict.fromkeys(Path(entry.path) for entry in entries):
-        look.check_link(path)
-        before = after = look.read(path)
+        states.check_link(path)
+        before = after = states.read(path)
         mine = [entry for entry in entries if Path(entry.path) == path]
         for value in dict.fromkeys(entry.value for entry in mine):
-            under, _, spelling = value.rpartition(" ")
-            block = Block(str(path), under, spelling, (), ())
-            inside = blocks.between(after, block)
+            under, _, registry_host = value.rpartition(" ")
+            block = ManagedBlock(str(path), under, registry_host, (), ())
+            inside = editing.current_content(after, block)
             known = {entry.sha256 for entry in mine if entry.value == value}
             # An older ledger knew lines by their marks alone: all their digests are that of nothing.
             if inside is not None and known & {digest(inside), digest(b"")}:
-                after = blocks.removed(after, block)
+                after = editing.removed(after, block)
             elif inside is not None:
                 changed.append(path)
         keep = next((Path(entry.keep) for entry in mine if entry.keep), None)
@@ -232,7 +234,7 @@ def _unmerged(entries: Sequence[Entry]) -> tuple[list[Write | Remove], list[Path
     return operations, list(dict.fromkeys(changed))
 
 
-def _dropped(database: Database, entries: Iterable[Entry]) -> list[tuple[str, ...]]:
+def _removal_commands(database: Database, entries: Iterable[Entry]) -> list[tuple[str, ...]]:
     """Return the commands that take certificates out of a database, where they still are in it."""
     from trusted_registry import run
 
@@ -240,6 +242,6 @@ def _dropped(database: Database, entries: Iterable[Entry]) -> list[tuple[str, ..
     for entry in entries:
         place = Path(entry.path)
         gone = database.mark and not (place / database.mark).exists()
-        if not gone and run.look(look.command(database.look, entry.value, place)).ok:
-            found += [look.command(argv, entry.value, place) for argv in database.remove]
+        if not gone and run.capture(states.command_by_name(database.find, entry.value, place)).ok:
+            found += [states.command_by_name(argv, entry.value, place) for argv in database.remove]
     return found

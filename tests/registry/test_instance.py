@@ -1,0 +1,299 @@
+"""The registry is let stand only if it is what it claims to be, and nobody else's container is touched."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import forge, loopback
+from tests.recorder import Recorder
+from tests.registry.engines import OnLoopback, as_engine, container
+from trusted_registry import address
+from trusted_registry.certificate import issue
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import instance, ports
+from trusted_registry.registry import spec as specs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from trusted_registry.settings import Settings
+
+FOREIGN = container(role=None, digest=None, image="nginx")
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[OnLoopback]:
+    """An engine whose registry shows the certificate that is on disk."""
+    made = OnLoopback(settings.folder / "domain.crt")
+    yield made
+    made.close()
+
+
+def _tls(settings: Settings, engine: OnLoopback, console: Recorder) -> bool:
+    return instance.run_tls(settings, as_engine(engine), console)
+
+
+def test_a_registry_that_proves_itself_stands(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
+    assert _tls(settings, engine, console)
+    assert (engine.done, engine.container is not None) == (["start"], True)
+
+
+def test_its_configuration_is_on_disk_before_it_starts(
+    settings: Settings, engine: OnLoopback, console: Recorder
+) -> None:
+    _tls(settings, engine, console)
+    wanted = specs.tls(settings, "registry:3", specs.OFFICIAL_ENTRYPOINT)
+    for name, text in {"registry.yml": wanted.config, "start.sh": wanted.start_script}.items():
+        assert (settings.folder / name).read_text() == text
+    assert console.warned == []
+
+
+def test_an_image_without_a_shell_runs_and_what_that_means_is_said_once(
+    settings: Settings, engine: OnLoopback, console: Recorder
+) -> None:
+    engine.starts = ()
+    _tls(settings, engine, console)
+    _tls(settings, engine, console)
+    assert [line.partition(",")[0] for line in console.warned] == ["registry:3 is not known to have a shell"]
+    assert not (settings.folder / "start.sh").exists()
+
+
+def test_the_second_time_nothing_is_started(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
+    _tls(settings, engine, console)
+    assert (_tls(settings, engine, console), engine.done) == (False, ["start"])
+
+
+def test_a_registry_that_serves_an_old_certificate_is_restarted(
+    settings: Settings, engine: OnLoopback, console: Recorder
+) -> None:
+    _tls(settings, engine, console)
+    issue.renew(settings, console)
+    assert (_tls(settings, engine, console), engine.done) == (True, ["start", "restart"])
+
+
+@pytest.mark.parametrize("act", [_tls, lambda *it: instance.stop(*it, purge=True)], ids=["tls", "stop"])
+def test_another_checkout_s_registry_is_left_alone(
+    act: Callable[[Settings, OnLoopback, Recorder], bool], settings: Settings, engine: OnLoopback, console: Recorder
+) -> None:
+    engine.container = container(digest="other")
+    engine.given = [settings.root / "other" / "certs" / "domain.crt"]
+    engine.given[0].parent.mkdir(parents=True)
+    with pytest.raises(RegistryError, match=r"another checkout's: it serves what is in .*/other/certs"):
+        act(settings, engine, console)
+    assert engine.done == []
+    engine.given = [settings.folder / "domain.crt"]
+    assert act(settings, engine, console)
+
+
+def test_a_registry_of_other_settings_is_made_anew(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
+    engine.container = container(digest="other")
+    assert (_tls(settings, engine, console), engine.done) == (True, ["aside", "start", "remove before"])
+
+
+def test_the_plain_registry_gives_way_and_says_so(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
+    engine.container = container(role="plain")
+    _tls(settings, engine, console)
+    assert (engine.done, "gives way" in " ".join(console.said)) == (["aside", "start", "remove before"], True)
+
+
+def _another_authority_s(settings: Settings, folder: Path) -> Path:
+    assert settings.folder != folder
+    return forge.save(forge.server(None, names=(loopback.HOST, "192.168.0.12")), folder, "domain")
+
+
+def _another_of_the_same(settings: Settings, folder: Path) -> Path:
+    names = (loopback.HOST, "localhost", "192.168.0.12")
+    return forge.save(forge.server(forge.load(settings.folder, "ca"), names=names), folder, "domain")
+
+
+@pytest.mark.parametrize(
+    ("other", "said"), [(_another_authority_s, "The handshake failed"), (_another_of_the_same, "another certificate")]
+)
+def test_a_registry_that_shows_another_certificate_is_stopped_again_with_its_last_words(
+    other: Callable[[Settings, Path], Path],
+    said: str,
+    settings: Settings,
+    engine: OnLoopback,
+    console: Recorder,
+) -> None:
+    engine.shows = other(settings, settings.root / "other")
+    with pytest.raises(RegistryError, match=f"{said}.*stopped again"):
+        _tls(settings, engine, console)
+    assert (engine.container, console.warned) == (None, ["its last words: last words"])
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("10.9.9.9", "10.9.9.9 is none of this machine's (192.168.0.12)"),
+        ("192.168.0.12", ""),
+        (loopback.HOST, ""),
+        ("a.b", ""),
+    ],
+)
+def test_an_address_of_another_machine_is_named_where_that_one_answers(
+    host: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(address, "own_addresses", lambda: ("192.168.0.12",))
+    found = instance._another_machine_s(host)
+    assert (said in found, bool(found)) == (True, bool(said))
+
+
+def test_without_a_certificate_nothing_is_started(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
+    shutil.rmtree(settings.folder)
+    with pytest.raises(RegistryError, match="no certificate yet"):
+        _tls(settings, engine, console)
+    assert engine.done == []
+
+
+def test_plain_http_starts_and_answers(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
+    engine.shows = None
+    assert instance.run_plain(settings, as_engine(engine), console, lan=False)
+    assert engine.done == ["start"]
+
+
+def test_plain_http_does_not_take_the_tls_registry_s_place(
+    settings: Settings, engine: OnLoopback, console: Recorder
+) -> None:
+    engine.container = container(role="tls")
+    with pytest.raises(RegistryError, match="a step back"):
+        instance.run_plain(settings, as_engine(engine), console, lan=False)
+    assert engine.done == []
+
+
+@pytest.mark.parametrize("task", ["tls", "plain", "stop"])
+def test_a_foreign_container_with_our_name_is_named_and_left_alone(
+    task: str, settings: Settings, engine: OnLoopback, console: Recorder
+) -> None:
+    engine.container = FOREIGN
+    acts: dict[str, Callable[[], bool]] = {
+        "tls": lambda: _tls(settings, engine, console),
+        "plain": lambda: instance.run_plain(settings, as_engine(engine), console, lan=False),
+        "stop": lambda: instance.stop(settings, as_engine(engine), console, purge=True),
+    }
+    with pytest.raises(RegistryError, match=r"image nginx.*did not make it") as caught:
+        acts[task]()
+    assert (engine.done, engine.container, "INVOKE_REGISTRY_CONTAINER" in caught.value.cure) == ([], FOREIGN, True)
+
+
+def test_a_port_that_a_container_holds_is_named_with_it(settings: Settings, console: Recorder) -> None:
+    engine = OnLoopback(holder="web")
+    engine.port_is_taken = True
+    with pytest.raises(RegistryError, match=f"Port {settings.port} is in use by the container web") as caught:
+        _tls(settings, engine, console)
+    plain = f"INVOKE_REGISTRY_PLAIN_PORT={settings.port + 1} ./inv registry.basic"
+    assert caught.value.cure == f"docker stop web; or use another port: {plain}"
+    both = dataclasses.replace(settings, plain_port=5000)
+    assert ports.taken_error(settings.port, both, as_engine(engine)).cure.endswith(
+        f" ./inv up --port {settings.port + 1}"
+    )
+
+
+def test_a_port_that_a_process_holds_is_named_with_it(
+    settings: Settings, engine: OnLoopback, console: Recorder
+) -> None:
+    engine.port_is_taken = True
+    with (
+        socket.create_server((loopback.HOST, settings.port)),
+        pytest.raises(RegistryError, match=rf"in use by .*\(process {os.getpid()}\)"),
+    ):
+        _tls(settings, engine, console)
+
+
+def test_a_port_that_docker_keeps_for_nobody_is_told_as_such_with_the_engine_s_restart(
+    settings: Settings, engine: OnLoopback, console: Recorder
+) -> None:
+    engine.port_is_taken = True
+    with pytest.raises(RegistryError, match="Docker keeps port") as caught:
+        _tls(settings, engine, console)
+    assert "sudo service docker restart" in caught.value.cure
+
+
+def _named(name: str) -> str:
+    """Return a program that listens on a port of its own under a name, tells the port, and waits."""
+    told = "import socket,sys; it = socket.create_server(('127.0.0.1', 0)); print(it.getsockname()[1], flush=True)"
+    return f'exec -a {name} {sys.executable} -c "{told}; sys.stdin.read()" -host-port 443 -container-port 5000'
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("name", "said"), [("/usr/bin/docker-proxy", "Docker keeps"), ("docker-web", "in use by")])
+def test_a_proxy_of_docker_that_outlived_its_container_is_known_by_the_port_that_it_holds_itself(
+    name: str, said: str, settings: Settings
+) -> None:
+    home = {**os.environ, "PYTHONHOME": sys.base_prefix}  # which Python looks for beside its name
+    command, pipe = ["bash", "-c", _named(name)], subprocess.PIPE
+    with subprocess.Popen(command, env=home, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout
+        port = int(process.stdout.readline())
+        assert said in ports.taken_error(port, settings, as_engine(OnLoopback())).message
+        with socket.create_server((loopback.HOST, 0)) as another:  # a proxy elsewhere is not to blame for this one
+            own = another.getsockname()[1]
+            assert f"(process {os.getpid()})" in ports.taken_error(own, settings, as_engine(OnLoopback())).message
+        process.communicate("")
+
+
+@pytest.mark.parametrize(("found", "look"), [([None], "sudo ss -ltnp 'sport = :443'"), (None, "sudo lsof ")])
+def test_a_port_that_another_user_s_process_holds_comes_with_what_names_it(
+    found: list[None] | None, look: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ports, "listening_pids", lambda _port: found)
+    error = ports.taken_error(443, settings, as_engine(OnLoopback()))
+    assert (error.message, error.cure.startswith(look)) == ("Port 443 is in use by a process of another user.", True)
+
+
+@pytest.mark.parametrize(
+    ("listen", "by", "expected"),
+    [
+        ("", "127.0.0.1", True),
+        ("127.0.0.1", "127.0.0.1", True),
+        ("192.168.0.12", "", True),
+        ("192.168.0.12", "127.0.0.1", False),
+    ],
+)
+def test_a_port_is_taken_where_the_registry_is_to_listen_or_everywhere(listen: str, by: str, *, expected: bool) -> None:
+    with socket.create_server((by, 0)) as server:
+        port = server.getsockname()[1]
+        assert ports.is_taken(listen, port) is expected
+    assert not ports.is_taken(listen, port)
+
+
+def test_a_taken_port_is_refused_before_anything_is_made_and_the_registry_s_own_is_not(
+    settings: Settings, engine: OnLoopback, console: Recorder
+) -> None:
+    instance.check_port(settings, as_engine(engine), console)
+    with socket.create_server((loopback.HOST, settings.port)):
+        with pytest.raises(RegistryError, match=rf"in use by .*\(process {os.getpid()}\)"):
+            instance.check_port(settings, as_engine(engine), console)
+        instance.check_port(settings, as_engine(engine), Recorder(dry=True))
+        engine.container = dataclasses.replace(container(), port=settings.port)
+        instance.check_port(settings, as_engine(engine), console)
+        engine.container = dataclasses.replace(engine.container, state="exited")
+        with pytest.raises(RegistryError, match="in use by"):
+            instance.check_port(settings, as_engine(engine), console)
+
+
+def test_a_port_that_nobody_holds_has_no_listener() -> None:
+    with loopback.silence() as port:
+        assert ports.listening_process(port) is None
+
+
+@pytest.mark.parametrize(("purge", "volumes"), [(False, {"trusted-registry": ""}), (True, {})])
+def test_stopping_keeps_the_images_unless_they_are_purged(
+    settings: Settings, engine: OnLoopback, console: Recorder, *, purge: bool, volumes: dict[str, str]
+) -> None:
+    engine.container, engine.volumes = container(volume="trusted-registry"), {"trusted-registry": ""}
+    assert instance.stop(settings, as_engine(engine), console, purge=purge)
+    assert (engine.done, engine.volumes) == (["remove"], volumes)
+
+
+def test_stopping_what_does_not_run_changes_nothing(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
+    assert (instance.stop(settings, as_engine(engine), console, purge=False), engine.done) == (False, [])

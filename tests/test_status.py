@@ -1,0 +1,165 @@
+"""How things stand where the engine may not be asked: said as such, and never taken for an answer."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from tests.disk import snapshot
+from tests.recorder import Recorder
+from trusted_registry import installation, status
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import connection
+from trusted_registry.registry import engine as engines
+from trusted_registry.registry.engine_types import AccessDeniedError, Volume
+from trusted_registry.tasks import doctor, lifecycle, registry_users
+from trusted_registry.trust.local import ledger
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import MakeSettings
+    from trusted_registry.settings import Settings
+
+unclosed = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # the Docker SDK's, of one refused
+JOIN = "sudo usermod --append --groups docker $USER"
+
+
+@pytest.fixture
+def settings(certified: MakeSettings) -> Settings:
+    """A checkout with a certificate."""
+    return certified()
+
+
+@pytest.fixture
+def denied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the engine's socket belong to others."""
+
+    def client() -> NoReturn:
+        raise connection._unreachable(PermissionError(13, "Permission denied"))
+
+    monkeypatch.setattr(connection, "client", client)
+
+
+@unclosed
+def test_a_socket_that_may_not_be_opened_is_told_from_one_that_is_not_there(
+    forbidden: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{forbidden}/docker.sock")
+    with pytest.raises(AccessDeniedError, match="does not let this user in") as caught:
+        connection.client()
+    assert caught.value.cure.startswith(JOIN)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///not/there/docker.sock")
+    with pytest.raises(RegistryError, match="No Docker Engine answers"):
+        connection.client()
+    gc.collect()
+
+
+@pytest.mark.usefixtures("denied")
+def test_status_says_that_the_engine_may_not_be_asked_and_what_cures_it(settings: Settings, console: Recorder) -> None:
+    found = status.find(settings, engines.connect_if_available(console))
+    assert found.registry.state == "not known"
+    assert ("does not let this user in" in found.registry.health, JOIN in found.registry.health) == (True, True)
+    assert json.loads(status.as_json(found))["registry"]["state"] == "not known"
+    assert not any("absent" in " ".join(row) for row in status.as_table(found)[2] if row[0] == "registry")
+    assert [JOIN in line for line in console.warned] == [True]
+
+
+@unclosed
+def test_status_where_no_engine_answers_does_not_say_that_there_is_no_registry(
+    settings: Settings, console: Recorder
+) -> None:
+    found = status.find(settings, engines.connect_if_available(console))
+    assert (found.registry.state, "No Docker Engine answers" in found.registry.health) == ("not known", True)
+    gc.collect()
+
+
+@pytest.mark.process
+@pytest.mark.usefixtures("denied")
+def test_doctor_names_what_keeps_it_from_the_engine_and_does_not_take_it_for_none(
+    settings: Settings, console: Recorder
+) -> None:
+    found = doctor.examine(settings, console, client="", remote="", fix=False)
+    (told,) = [finding for finding in found if finding.check == "engine"]
+    assert (told.cause.startswith("Whether the registry runs cannot be asked"), told.cure[0].startswith(JOIN)) == (
+        True,
+        True,
+    )
+    assert {"container", "served"} & {finding.check for finding in found} == set()
+
+
+@pytest.mark.usefixtures("denied")
+def test_a_client_s_doctor_without_the_engine_still_looks_at_the_registry(
+    settings: Settings, console: Recorder
+) -> None:
+    assert doctor._remote_registry(settings, engines.connect_if_available(console)) is None
+    for name in ("ca.key", "domain.key", "domain.crt"):
+        (settings.folder / name).unlink()
+    assert doctor._remote_registry(settings, engines.connect_if_available(console)) == (settings.address, settings.port)
+
+
+@pytest.mark.usefixtures("denied")
+def test_what_depends_on_whether_the_registry_runs_is_refused_before_anything_is_changed(settings: Settings) -> None:
+    before = snapshot(settings.root)
+    with pytest.raises(AccessDeniedError):
+        lifecycle.down(settings, Recorder(), purge=False)
+    with pytest.raises(AccessDeniedError):
+        registry_users.add(settings, Recorder(secret="a long password"), name="ada")  # noqa: S106 - of a test
+    assert snapshot(settings.root) == before
+    lifecycle.down(settings, Recorder(dry=True), purge=True)
+
+
+class _Empty:
+    """An engine that answers, and has nothing of ours but what a test gives it."""
+
+    available, connect_error = True, None
+
+    def __init__(self, volumes: tuple[str, ...] = ()) -> None:
+        self._volumes = volumes
+
+    def find(self, _name: str) -> None:
+        """Have no container."""
+
+    def has_volume(self, name: str) -> bool:
+        """Have the volumes that were given."""
+        return name in self._volumes
+
+    def volume(self, name: str) -> Volume | None:
+        """Return those, which this installation adopted."""
+        return Volume(name, "") if name in self._volumes else None
+
+
+def _purged(settings: Settings, engine: _Empty, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    """Return what a purge said and asked that nobody agreed to."""
+    monkeypatch.setattr(engines, "connect_if_available", lambda _console: engine)
+    console = Recorder(answer=False)
+    with contextlib.suppress(RegistryError):
+        lifecycle.down(settings, console, purge=True)
+    return console
+
+
+def test_a_purge_asks_nothing_where_there_is_nothing_to_remove(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = _purged(make_settings(), _Empty(), monkeypatch)
+    assert (console.asked, [line.startswith("There is nothing to remove") for line in console.said]) == ([], [True])
+
+
+@pytest.mark.parametrize("left", ["a volume", "certs/ca.crt", "certs/users/htpasswd", "certs/.unproved", "trust"])
+def test_a_purge_asks_where_anything_is_left(
+    left: str, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make_settings()
+    if left.startswith("certs/"):
+        (settings.root / left).parent.mkdir(parents=True)
+        (settings.root / left).touch()
+    if left == "trust":
+        monkeypatch.setattr(ledger, "read", lambda _: [ledger.entry("docker", settings.root, b"", by=settings.root)])
+    volumes = (settings.volume,) if left == "a volume" else ()
+    if volumes:
+        installation.adopt(settings.folder, volume=settings.volume)
+    assert len(_purged(settings, _Empty(volumes), monkeypatch).asked) == 1

@@ -1,0 +1,186 @@
+"""How things stand is told client by client and spelling by spelling, whatever is in one store's way."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.recorder import Recorder
+from tests.trust.boxes import DOCKER, REGISTRIES, SPELLINGS, USERS, Box
+from tests.trust.engines import StandIn, as_engine, nobody
+from trusted_registry import status
+from trusted_registry.certificate import issue
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import engine as engines
+from trusted_registry.tasks import trust
+from trusted_registry.trust.local import install, trust_status
+from trusted_registry.trust.local.install import StoreSelection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.conftest import MakeSettings
+    from trusted_registry.registry.engine import Engine
+    from trusted_registry.settings import Settings
+
+FOUND = ("docker", "containers", "k3s")
+
+pytestmark = pytest.mark.usefixtures("docker_podman_k3s")
+
+
+def _said(settings: Settings, engine: Engine | None = None, **choice: object) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for entry in trust_status.find(settings, engine or nobody(), StoreSelection(**choice)):  # type: ignore[arg-type]
+        found.setdefault(entry.store.key, []).append(entry.state)
+    return found
+
+
+def _trust(settings: Settings, **choice: object) -> None:
+    install.trust(settings, nobody(), Recorder(), StoreSelection(**choice))  # type: ignore[arg-type]
+
+
+def test_before_trust_every_client_found_has_none(settings: Settings) -> None:
+    assert _said(settings) == {key: ["absent", "absent"] for key in FOUND}
+
+
+def test_after_it_each_has_it_for_every_spelling(settings: Settings) -> None:
+    _trust(settings)
+    assert _said(settings) == {key: ["trusted", "trusted"] for key in FOUND}
+
+
+def test_another_authority_s_trust_is_stale(settings: Settings) -> None:
+    _trust(settings)
+    issue.ensure(settings, Recorder(), force=True)
+    assert _said(settings) == {key: ["stale", "stale"] for key in FOUND}
+
+
+def test_one_spelling_s_trouble_is_that_spelling_s(box: Box, settings: Settings) -> None:
+    _trust(settings)
+    box.folder(f"{USERS}/{SPELLINGS[0]}")
+    box.file(f"{DOCKER}/{SPELLINGS[1]}/ca.crt", b"another's")
+    found = _said(settings)
+    assert (found["containers"], found["docker"]) == (["shadowed", "trusted"], ["trusted", "foreign"])
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [(f"{DOCKER}/{SPELLINGS[0]}/client.key", "unsound: "), (f"{DOCKER}/{SPELLINGS[0]}/ca.crt/folder", "unsound: ")],
+)
+def test_what_is_in_one_store_s_way_is_told_there_and_hides_no_other(
+    template: str, said: str, box: Box, settings: Settings
+) -> None:
+    _trust(settings, skip=("docker",))
+    path = box.file(template)
+    found = _said(settings)
+    assert all(it.startswith(said) for it in found["docker"])
+    assert str(path.parent) in found["docker"][0]
+    assert found["k3s"] == ["trusted", "trusted"]
+
+
+def test_what_takes_root_to_see_is_not_known_and_hides_no_other(
+    box: Box, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.read_bytes
+
+    def read_bytes(path: Path) -> bytes:
+        if path == box.machine.path(REGISTRIES):
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    _trust(settings)
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    found = _said(settings)
+    assert all(it.startswith("not known: ") for it in found["k3s"])
+    assert found["docker"] == ["trusted", "trusted"]
+
+
+def test_without_a_certificate_there_is_nothing_to_compare_with(make_settings: MakeSettings) -> None:
+    with pytest.raises(RegistryError, match="no certificate to trust"):
+        trust_status.find(make_settings(), nobody(), install.ALL_STORES)
+
+
+def test_an_engine_that_verifies_nothing_is_told(settings: Settings) -> None:
+    listing = StandIn()
+    listing._insecure = ("192.168.0.0/16",)
+    _trust(settings, only=("docker",))
+    found = _said(settings, as_engine(listing))
+    assert found["docker-rootless"] == ["absent, not verified (insecure-registries)"] * 2
+
+
+@pytest.fixture
+def k3s(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of that name which runs already."""
+    program = tmp_path / "k3s"
+    shutil.copy("/bin/sleep", program)
+    with subprocess.Popen([program, "600"]) as process:
+        time.sleep(0.1)
+        yield process
+        process.kill()
+
+
+@pytest.mark.process
+@pytest.mark.usefixtures("k3s")
+def test_a_program_that_is_older_than_its_trust_needs_a_restart(settings: Settings) -> None:
+    _trust(settings)
+    found = _said(settings)
+    assert (found["k3s"], found["docker"]) == (["needs a restart"] * 2, ["trusted"] * 2)
+
+
+@pytest.mark.process
+def test_a_program_that_was_started_since_needs_none(settings: Settings, request: pytest.FixtureRequest) -> None:
+    _trust(settings)
+    time.sleep(0.1)
+    request.getfixturevalue("k3s")
+    assert _said(settings)["k3s"] == ["trusted"] * 2
+
+
+@pytest.mark.process
+@pytest.mark.usefixtures("k3s")
+def test_a_program_without_trust_needs_more_than_a_restart(settings: Settings) -> None:
+    assert _said(settings)["k3s"] == ["absent"] * 2
+
+
+def test_json_says_where_and_the_table_says_whose(
+    box: Box, settings: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "connect_if_available", lambda *_arguments, **_options: nobody())
+    _trust(settings)
+    rows = json.loads(trust.as_json(settings, console, install.ALL_STORES))
+    assert rows[0] == {
+        "store": "docker",
+        "client": "Docker Engine",
+        "registry": SPELLINGS[0],
+        "state": "trusted",
+        "where": str(box.machine.path(f"{DOCKER}/{SPELLINGS[0]}/ca.crt")),
+    }
+    _, columns, table = trust.table(settings, console, install.ALL_STORES)
+    assert table[0] == ["Docker Engine", SPELLINGS[0], "trusted"]
+    assert {len(row) for row in table} == {len(columns)}
+
+
+def test_a_store_that_nobody_asked_for_is_not_just_absent(
+    box: Box, settings: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "connect_if_available", lambda *_arguments, **_options: nobody())
+    box.folder("/usr/local/share/ca-certificates")
+
+    def states(selection: StoreSelection) -> dict[str, str]:
+        return {row[0].partition(",")[0]: row[2] for row in trust.table(settings, console, selection)[2]}
+
+    said = states(StoreSelection(system=True))
+    assert (said["Docker Engine"], said["curl"]) == ("absent", "absent, not asked for: --system")
+    assert states(StoreSelection(only=("system",)))["curl"] == "absent"
+    assert {row["state"] for row in json.loads(trust.as_json(settings, console, StoreSelection(system=True)))} == {
+        "absent"
+    }
+
+
+def test_status_says_the_same(settings: Settings) -> None:
+    _trust(settings)
+    assert set(status._trust(settings, nobody()).values()) == {"trusted"}

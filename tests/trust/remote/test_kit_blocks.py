@@ -1,0 +1,300 @@
+"""What the kit's awk does to shared files, against what `editing` does: byte for byte, by every awk that is here."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import subprocess
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from tests.trust.remote.kits import AWKS, parameters
+from trusted_registry.errors import RegistryError
+from trusted_registry.trust.managed_blocks import editing
+from trusted_registry.trust.model import ManagedBlock, TrustAnchor
+from trusted_registry.trust.remote import kit
+from trusted_registry.trust.stores import STORES
+
+pytestmark = pytest.mark.process
+
+PROGRAM = (Path(__file__).parents[3] / "templates" / "kit" / "blocks.awk").read_text()
+ADDED, AS_IT_WAS, REFUSED = 0, 3, 4
+RANDOM_TEXTS = 120
+
+
+def _block(key: str, path: str, registry_host: str, ca: str = "/etc/ca.crt") -> ManagedBlock:
+    """Return a block of the table, with an authority that lies here."""
+    anchor = TrustAnchor(b"", "ab" * 32, (registry_host,))
+    (store,) = (it for it in STORES if it.key == key)
+    (found,) = (it for it in store.blocks(anchor) if path in (it.under, it.path))
+    folder = found.path.rpartition("/")[0]
+    lines = tuple(line.replace(f"{folder}/{anchor.name}.crt", ca) for line in found.lines)
+    return replace(found, lines=lines)
+
+
+def mirror(registry_host: str) -> ManagedBlock:
+    """Return what k3s is told about a registry."""
+    return _block("k3s", "mirrors:", registry_host)
+
+
+def config(registry_host: str, ca: str = "/etc/ca.crt") -> ManagedBlock:
+    """Return what else k3s is told about it."""
+    return _block("k3s", "configs:", registry_host, ca)
+
+
+def table(registry_host: str) -> ManagedBlock:
+    """Return what BuildKit is told."""
+    return _block("buildkit", "/etc/buildkit/buildkitd.toml", registry_host, "/ca.crt")
+
+
+YAML = (mirror("10.0.0.1"), config("10.0.0.1"), mirror("10.0.0.1:5000"), config("10.0.0.1:5000"))
+TOML = (table("10.0.0.1"), table("r.local:5000"))
+
+
+@dataclass(frozen=True)
+class Woven:
+    """How an awk ended: its status, and the text or the reason."""
+
+    status: int
+    text: str
+
+
+@pytest.fixture(params=parameters(AWKS))
+def awk(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """An awk."""
+    assert isinstance(request.param, tuple)
+    return request.param
+
+
+def weave(
+    awk: tuple[str, ...], deed: str, text: str, mine: tuple[ManagedBlock, ...], others: tuple[ManagedBlock, ...] = ()
+) -> Woven:
+    """Run the program as the kit does."""
+    variables = {"deed": deed, "specs": _specs(mine), "others": _specs(others), "LC_ALL": "C"}
+    done = subprocess.run(
+        [*awk, PROGRAM],
+        input=text.encode(),
+        capture_output=True,
+        env={"PATH": os.environ["PATH"], **variables},
+        check=False,
+    )
+    assert done.stderr == b"", done
+    if done.returncode != ADDED:
+        return Woven(done.returncode, done.stdout.decode())
+    assert done.stdout[-1:] in b".!"
+    return Woven(done.returncode, done.stdout[:-1].decode())
+
+
+def _specs(found: tuple[ManagedBlock, ...]) -> str:
+    return "\n".join(kit._block_spec(block) for block in found)
+
+
+def added(text: str, mine: tuple[ManagedBlock, ...]) -> Woven:
+    """Return what the other side makes of the same."""
+    after = text
+    try:
+        for block in mine:
+            if not editing.has(text, block):
+                editing.check(text, block)
+        for block in mine:
+            after = editing.added(after, block)
+    except RegistryError as error:
+        return Woven(REFUSED, re.findall(r"lines? (\d+)", error.message)[0])
+    return Woven(AS_IT_WAS, "") if after == text else Woven(ADDED, after)
+
+
+def removed(text: str, mine: tuple[ManagedBlock, ...]) -> Woven:
+    """Return what the other side makes of taking out what is ours as it stands."""
+    after = text
+    for block in mine:
+        if editing.has(after, block):
+            after = editing.removed(after, block)
+    return Woven(AS_IT_WAS, "") if after == text else Woven(ADDED, after)
+
+
+def told(found: Woven) -> Woven:
+    """Return the same, with only the line of what is refused."""
+    if found.status != REFUSED:
+        return found
+    return Woven(REFUSED, "1" if found.text == "mark" else found.text.split("\t")[1])
+
+
+TEXTS = {
+    "none": "",
+    "an empty line": "\n",
+    "a comment": "# nothing yet\n",
+    "indented by four": 'mirrors:\n    a.example:\n        endpoint:\n            - "https://a"\n',
+    "no final newline": "mirrors:\n  a.example:\n    endpoint: []",
+    "a comment after the key": "mirrors: # whose?\n\n  # ours\n\n   a.example:\n     endpoint: []\n",
+    "key last": "configs:\n  a.example: {}\nmirrors:\n",
+    "windows": "mirrors:\r\n  a.example:\r\n    endpoint: []\r\n",
+    "marked start": "---\nmirrors:\n  a.example: {}\n",
+    "flow": "mirrors: {a.example: {}}\n",
+    "quoted key": '"mirrors":\n  a.example: {}\n',
+    "flow from the start": "{mirrors: {}}\n",
+    "a list": "- mirrors\n",
+    "twice": "mirrors:\n  a.example: {}\nmirrors:\n  b.example: {}\n",
+    "two documents": "mirrors:\n  a.example: {}\n---\nmirrors:\n",
+    "a tab": "mirrors:\n\ta.example: {}\n",
+    "foreign": 'x: 1\nmirrors:\n  "10.0.0.1":\n    endpoint: []\n',
+    "foreign, bare": "mirrors:\n  10.0.0.1: # theirs\n    endpoint: []\n",
+    "foreign, single quotes": "configs:\n  '10.0.0.1:5000':\n    tls: {}\n",
+    "not foreign: another port": "mirrors:\n  10.0.0.1:6000:\n    endpoint: []\n",
+    "not foreign: another section": "others:\n  10.0.0.1:\n    endpoint: []\n",
+    "byte order mark": "\ufeffmirrors:\n",
+    "umlauts": "# Größe\nmirrors:\n  ä.example: {}\n",
+    "our mark without its end": "mirrors:\n  # trusted-registry: mirrors: 10.0.0.1\n  x: {}\n",
+    "our mark within another": (
+        "mirrors:\n  # trusted-registry: mirrors: 10.0.0.1\n  x: {}\n"
+        "  # trusted-registry: mirrors: 10.0.0.2\n  y: {}\n  # trusted-registry: end\n"
+    ),
+    "a key of ours alone": "mirrors: # trusted-registry\n  a.example: {}\n",
+    "percent": "mirrors:\n  'a%s.example\\n': {}\n",
+    "toml": "debug = true\n[worker.oci]\n  enabled = true\n",
+    "toml, foreign": 'debug = true\n[registry."10.0.0.1"] # theirs\n  http = true\n',
+}
+
+
+CLAIMED = (
+    "mirrors:\n  '10.0.0.1' :\n    endpoint: []\n",
+    'mirrors:\n  "10.0.0.1" :\n    endpoint: []\n',
+    'mirrors:\n  "10.0.0.1"\t: # theirs\n',
+    "mirrors:\n  10.0.0.1 : {}\n",
+    'mirrors:\n  "10.0.0.1":{}\n',
+    "[registry.'10.0.0.1']\n",
+    '[ registry . "10.0.0.1" ]\n',
+    '[registry."10.0.0.1"]# theirs\n',
+    '[registry."10.0.0.1".tls]\n',
+    "[registry.'10.0.0.1'.tls]\n",
+    '[[registry."10.0.0.1".keypair]]\n',
+    "[registry.plain]\n",
+    "[registry.plain.tls]\n",
+)
+"""All in other words than our own."""
+UNCLAIMED = (
+    "mirrors:\n  '10.0.0.1:6000' :\n    endpoint: []\n",
+    "mirrors:\n  10.0.0.1:6000: {}\n",
+    "mirrors:\n  10.0.0.1.example: {}\n",
+    "mirrors:\n  a.example:\n    endpoint: ['https://10.0.0.1']\n",
+    "[registry.'10.0.0.1:6000']\n",
+    "[registry.'10.0.0.1.example']\n",
+    '[registry."10.0.0.1.example".tls]\n',
+    "[registry.'plain.example']\n",
+    "[registry.plainer]\n",
+)
+ALL = (mirror("10.0.0.1"), table("10.0.0.1"), table("plain"))
+
+
+CHANGES = {
+    "another authority's file": (f"/etc/trusted-registry-{'ab' * 8}.crt", "/etc/theirs.crt"),
+    "a file with nearly our name": (f"{'ab' * 8}.crt", f"{'ab' * 8}c.crt"),
+    "a name that is no fingerprint": ("abab", "mine"),
+    "another mirror": ('    - "https', '    - "https://mirror.example"\n    - "https'),
+    "one thing less": ("    endpoint:\n", ""),
+    "another key": ("ca_file", "cert_file"),
+    "no end": ("  # trusted-registry: end\n", ""),
+}
+"""What a person may do to lines of ours."""
+
+
+@pytest.mark.parametrize("text", CLAIMED)
+def test_whoever_speaks_of_the_registry_in_other_words_is_heard(awk: tuple[str, ...], text: str) -> None:
+    mine = ALL[:1] if text.startswith("mirrors") else ALL[1:]
+    assert added(text, mine).status == REFUSED
+    assert told(weave(awk, "add", text, mine)) == added(text, mine)
+
+
+@pytest.mark.parametrize("text", UNCLAIMED)
+def test_whoever_speaks_of_another_is_not(awk: tuple[str, ...], text: str) -> None:
+    mine = ALL[:1] if text.startswith("mirrors") else ALL[1:]
+    assert added(text, mine).status == ADDED
+    assert weave(awk, "add", text, mine) == added(text, mine)
+
+
+@pytest.mark.parametrize("mine", [YAML, TOML, YAML[:1]], ids=["yaml", "toml", "one"])
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_each_awk_adds_what_blocks_adds_and_refuses_what_it_refuses(
+    awk: tuple[str, ...], text: str, mine: tuple[ManagedBlock, ...]
+) -> None:
+    expected = added(text, mine)
+    assert told(weave(awk, "add", text, mine)) == expected
+    if expected.status == ADDED:
+        assert weave(awk, "add", expected.text, mine).status == AS_IT_WAS
+        assert weave(awk, "remove", expected.text, mine) == removed(expected.text, mine)
+
+
+def test_both_sides_refuse_and_add_something_of_the_corpus() -> None:
+    ends = {added(text, mine).status for text in TEXTS.values() for mine in (YAML, TOML)}
+    assert ends == {ADDED, REFUSED}
+
+
+def test_what_was_added_is_taken_out_again_to_the_byte(awk: tuple[str, ...]) -> None:
+    for text in TEXTS.values():
+        for mine in (YAML, TOML):
+            with_ours = weave(awk, "add", text, mine)
+            if with_ours.status == ADDED:
+                without = weave(awk, "remove", with_ours.text, mine).text
+                assert without in (text, f"{text}\n"), text
+
+
+def test_what_a_block_said_of_an_earlier_authority_is_replaced(awk: tuple[str, ...]) -> None:
+    older, newer = (f"/etc/trusted-registry-{digit * 16}.crt" for digit in "a1")
+    before = added(TEXTS["indented by four"], (mirror("10.0.0.1"), config("10.0.0.1", older))).text
+    mine = (*YAML[:1], config("10.0.0.1", newer))
+    found = weave(awk, "add", before, mine)
+    assert found == added(before, mine)
+    assert (older in found.text, newer in found.text) == (False, True)
+
+
+@pytest.mark.parametrize("theirs", CHANGES.values(), ids=CHANGES)
+def test_what_another_hand_changed_between_the_marks_is_refused(awk: tuple[str, ...], theirs: tuple[str, str]) -> None:
+    mine = (mirror("10.0.0.1"), config("10.0.0.1", f"/etc/trusted-registry-{'ab' * 8}.crt"))
+    text = added("# theirs\n", mine).text
+    assert weave(awk, "add", text, mine).status == AS_IT_WAS
+    text = text.replace(*theirs, 1)
+    found = weave(awk, "add", text, mine)
+    assert found.text.split("\t")[0] == "changed"
+    assert told(found) == added(text, mine)
+    assert next(filter(None, (editing.changed_lines(text, it) for it in mine))) == tuple(
+        map(int, found.text.split("\t")[1:])
+    )
+
+
+def test_lines_that_were_changed_between_the_marks_stay(awk: tuple[str, ...]) -> None:
+    text = added("", YAML).text.replace("ca_file", "key_file", 1)
+    found = weave(awk, "remove", text, YAML)
+    assert found == removed(text, YAML)
+    assert "key_file" in found.text
+
+
+def test_what_another_authority_s_kit_says_too_stays(awk: tuple[str, ...]) -> None:
+    others = (mirror("10.0.0.1"), config("10.0.0.1", "/theirs.crt"))
+    text = added("", (mirror("10.0.0.1"), config("10.0.0.1"))).text
+    found = weave(awk, "remove", text, YAML[:2], others)
+    assert found.text == added("", (mirror("10.0.0.1"),)).text
+
+
+PARTS = (
+    "mirrors:", "configs:", "mirrors: # trusted-registry", "  # trusted-registry: mirrors: 10.0.0.1", '  "10.0.0.1":',
+    "    endpoint:", '      - "https://10.0.0.1"', "  # trusted-registry: end", "# trusted-registry: end", "", "   ",
+    "\t", "# a comment", "    # another", "  other.example:", "    - x", "other: 1", "'configs' :", "---",
+    "    deeper:", "# trusted-registry: 10.0.0.1", '[registry."10.0.0.1"]', '  ca = ["/ca.crt"]', "\r", "mirrors:\r",
+    "  10.0.0.1:", "  '10.0.0.1' :\t", "  10.0.0.1 :5000:", "[ registry.'10.0.0.1' . x ]", "[registry.'10.0.0.1.x']",
+)  # fmt: skip
+
+
+def test_random_texts_come_out_the_same(awk: tuple[str, ...]) -> None:
+    chance = random.Random(20)  # noqa: S311 - the same texts each time
+    ends = []
+    for _ in range(RANDOM_TEXTS):
+        lines = chance.choices(PARTS, k=chance.randrange(9))
+        text = "\n".join(lines) + chance.choice(("", "\n"))
+        mine = chance.choice((YAML, TOML, YAML[:1], YAML[1:2]))
+        expected = added(text, mine)
+        assert told(weave(awk, "add", text, mine)) == expected, text
+        assert weave(awk, "remove", text, mine) == removed(text, mine), text
+        ends.append(expected.status)
+    assert {ADDED, REFUSED} <= set(ends)

@@ -1,0 +1,111 @@
+"""The task that offers it: what it refuses, what it says, and how it ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import ADDRESS
+from tests.recorder import Recorder
+from tests.trust.remote.offered import ask, wait_for
+from trusted_registry import address
+from trusted_registry.certificate import issue
+from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.tasks import trust_serve
+from trusted_registry.trust.remote import kit_server
+from trusted_registry.trust.remote.kit_server import Server
+
+if TYPE_CHECKING:
+    from tests.conftest import Invoke, MakeSettings
+    from trusted_registry.settings import Settings
+
+HOST_ON_THE_LAN = "127.0.0.3"
+"""Loopback all the same, which is no setting; so the test names it past the settings' checks."""
+
+pytestmark = pytest.mark.usefixtures("loopback_is_ours")
+
+
+@pytest.mark.parametrize(
+    ("minutes", "port"),
+    [("0", "8000"), ("1441", "8000"), ("ten", "8000"), ("", "8000"), ("1", "0"), ("1", "65536"), ("1", "http")],
+)
+def test_a_flag_that_makes_no_sense_is_refused(
+    minutes: str, port: str, make_settings: MakeSettings, console: Recorder
+) -> None:
+    with pytest.raises(SettingError):
+        trust_serve.serve(make_settings(), console, minutes=minutes, at=port)
+
+
+def test_without_a_certificate_there_is_nothing_to_offer(make_settings: MakeSettings, console: Recorder) -> None:
+    with pytest.raises(RegistryError, match="no certificate to trust"):
+        trust_serve.serve(make_settings(), console, minutes="1", at="8000")
+
+
+def test_a_dry_run_shows_what_would_be_offered_and_listens_nowhere(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kit_server, "Server", None)
+    console = Recorder(dry=True)
+    trust_serve.serve(settings, console, minutes="1", at="8000")
+    said = "\n".join(console.said)
+    assert console.typed == []
+    assert (f"http://{ADDRESS}:8000/ca.crt" in said, "sha256sum -c -" in said) == (True, True)
+
+
+def test_the_task_says_what_to_type_who_took_what_and_that_it_is_over(
+    settings: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = dataclasses.replace(settings, address=HOST_ON_THE_LAN)
+    monkeypatch.setattr(address, "own_addresses", lambda: (HOST_ON_THE_LAN,))
+    asked: list[int] = []
+
+    def offer_for(server: Server, seconds: float) -> None:
+        threading.Thread(target=lambda: asked.append(ask(port, "/ca.crt", host=HOST_ON_THE_LAN)[0])).start()
+        server.handle_request()
+        wait_for(lambda: bool(asked) and "took" in console.said[-1])
+        assert seconds == 60
+
+    with socket.create_server((HOST_ON_THE_LAN, 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setattr(Server, "offer_for", offer_for)
+    trust_serve.serve(settings, console, minutes="1", at=str(port))
+    fingerprint = issue.trust_anchor(settings.folder).fingerprint.upper()
+    assert any(fingerprint in line.replace(":", "") for line in console.said)
+    took, over = console.said[-2:]
+    assert re.fullmatch(r"127\.0\.0\.[13] took ca\.crt", took)
+    assert over == "serve: the time is over, nothing is offered any more; downloads: 1"
+
+
+@pytest.mark.process
+def test_ctrl_c_ends_it_at_once_and_without_a_traceback(invoke: Invoke) -> None:
+    own = address.own_address()
+    port = _free(own)
+    assert invoke("cert", INVOKE_REGISTRY_ADDRESS=own).returncode == 0
+    argv = [sys.executable, "-m", "invoke", "trust.serve", "--address", own, "--at", str(port)]
+    with subprocess.Popen(argv, cwd=invoke.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+        assert run.stdout
+        told = ""
+        while "Ctrl-C ends it" not in told:
+            line = run.stdout.readline()
+            assert line, told
+            told += line
+        assert ask(port, "/ca.crt", host=own)[0] == 200
+        assert run.stdout.readline() == f"{own} took ca.crt\n"
+        run.send_signal(signal.SIGINT)
+        rest = run.stdout.read()
+    assert (run.returncode, rest) == (130, "Stopped.\n")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((own, port), timeout=1)
+
+
+def _free(host: str) -> int:
+    with socket.create_server((host, 0)) as taken:
+        return int(taken.getsockname()[1])

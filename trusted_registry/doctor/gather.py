@@ -1,0 +1,222 @@
+"""Looks facts up on this machine; nothing is changed, and what cannot be seen is left out."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from trusted_registry import address, installation, run
+from trusted_registry.certificate import inspect, issue
+from trusted_registry.doctor import observer, store_states
+from trusted_registry.doctor.facts import Disk, Facts, FileMode, Proxy
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import ownership, ports, users
+from trusted_registry.registry import spec as specs
+from trusted_registry.trust.local import daemon, owned
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import TypeVar
+
+    from trusted_registry.registry.engine import Engine
+    from trusted_registry.registry.engine_types import Container
+    from trusted_registry.settings import Settings
+
+    T = TypeVar("T")
+
+KEYS = ("ca.key", "domain.key")
+MADE_HERE = (*KEYS, "domain.crt")
+"""What the registry's own machine has of it; a client has ca.crt alone."""
+_PROXIES = ("HTTPS_PROXY", "https_proxy")
+_NO_PROXY = ("NO_PROXY", "no_proxy")
+
+
+def local(settings: Settings, engine: Engine, engine_error: RegistryError | None, client: str = "") -> Facts:
+    """Return the facts about the registry of this checkout, on whichever machine it runs.
+
+    Args:
+        settings: The checkout's settings.
+        engine: The engine of this machine.
+        engine_error: Why none answers.
+        client: Name of the one store of trust to look at; all that are found by default.
+    """
+    container = _unless(lambda: _container(settings, engine))
+    plain = container is not None and container.role == "plain"
+    if container and container.ours:
+        port = container.port or settings.port
+        settings = replace(settings, plain_port=port) if plain else replace(settings, port=port)
+        settings = replace(settings, listen=container.listen)
+    facts = _issued(Facts(settings, inspect.now(), engine_error=engine_error, container=container))
+    facts = replace(
+        facts,
+        file_modes=_file_modes(settings),
+        tracked=_tracked(settings.folder),
+        own_addresses=_own(),
+        resolved=_resolved(settings),
+        engine=_unless(engine.info) if engine.available else None,
+        key_mounts=_key_mounts(settings, engine),
+        proxies=_proxies(engine, os.environ),
+        disk=_disk(settings, engine),
+        first_port=_first_port(),
+        allowed=() if plain and container and container.state == "running" else _allowed(settings),
+    )
+    facts = _logins(_contained(facts, engine))
+    up = container is not None and container.ours and container.state == "running"
+    if up:
+        host, port = settings.listen or settings.address, settings.plain_port if plain else settings.port
+        facts = replace(
+            facts, observation=observer.observe(host, port, facts.anchor.path if facts.anchor else None, facts.now)
+        )
+    return facts if plain else store_states.gather(facts, engine, client)
+
+
+def remote(settings: Settings, engine: Engine, host: str, port: int, client: str = "") -> Facts:
+    """Return the facts about a registry on another machine, as its clients on this one see it."""
+    settings, now = replace(settings, address=host, names=(), port=port, listen=""), inspect.now()
+    facts = Facts(settings, now, remote=True, anchor=_unless(lambda: issue.trust_anchor(settings.folder, dry=True)))
+    facts = replace(
+        facts,
+        resolved=_resolved(settings),
+        engine=_unless(engine.info) if engine.available else None,
+        proxies=_proxies(engine, os.environ),
+        observation=observer.observe(host, port, facts.anchor.path if facts.anchor else None, now),
+    )
+    return store_states.gather(facts, engine, client)
+
+
+def _container(settings: Settings, engine: Engine) -> Container | None:
+    """Return the registry's container; without a role where it is another checkout's, as one of anybody's."""
+    container = engine.find(settings.container)
+    return replace(container, role=None) if container and ownership.is_another_s(container, settings) else container
+
+
+def _unless(ask: Callable[[], T]) -> T | None:
+    """Return an answer, or None where there is none to be had: some other check says why."""
+    try:
+        return ask()
+    except RegistryError:
+        return None
+
+
+def _issued(facts: Facts) -> Facts:
+    """Add the certificates that are here, or why they cannot be used."""
+    folder = facts.settings.folder
+    anchor = _unless(lambda: issue.trust_anchor(folder, dry=True))
+    if not any((folder / name).exists() for name in MADE_HERE):
+        return replace(facts, anchor=anchor)
+    try:
+        return replace(facts, anchor=anchor, issued=issue.find(folder, dry=True))
+    except RegistryError as error:
+        return replace(facts, anchor=anchor, broken=error)
+
+
+def _file_modes(settings: Settings) -> tuple[FileMode, ...]:
+    paths = [settings.folder, *(settings.folder / name for name in KEYS), users.users_file(settings.folder)]
+    found = []
+    for path in paths:
+        with contextlib.suppress(OSError):
+            seen = path.lstat()
+            found.append(FileMode(path, stat.S_IMODE(seen.st_mode), owned=seen.st_uid == os.geteuid()))
+    return tuple(found)
+
+
+def _allowed(settings: Settings) -> tuple[str, ...]:
+    """Return where this checkout had the engine use plain HTTP on an address of this machine."""
+    own = address.own_addresses()
+    mine = [it.value for it in _unless(lambda: owned.entries(settings)) or [] if it.store == daemon.STORE]
+    return tuple(value for value in mine if urlsplit(f"//{value}").hostname in own)
+
+
+def _tracked(folder: Path) -> tuple[str, ...]:
+    """Return the keys that git tracks: whoever has the repository has them."""
+    if not shutil.which("git") or not folder.is_dir():
+        return ()
+    argv = ["git", "-C", str(folder), "ls-files", "--", *KEYS]
+    result = _unless(lambda: run.capture(argv, timeout=5))
+    return tuple(result.out.split()) if result and result.ok else ()
+
+
+def _own() -> tuple[str, ...]:
+    found = [it for interface in address.interfaces() if not interface.bridge for it in interface.addresses]
+    return tuple(it for it in found if ":" not in it)
+
+
+def _resolved(settings: Settings) -> dict[str, tuple[str, ...]]:
+    return {host: observer.resolve(host) for host in settings.hosts if not address.is_ip(host)}
+
+
+def _key_mounts(settings: Settings, engine: Engine) -> tuple[tuple[str, str], ...]:
+    """Return the containers that can read the authority's key; what is given all of a disk is no concern of ours."""
+    key = settings.folder / "ca.key"
+    folders = {str(key), str(settings.folder), str(settings.root)}
+    return tuple((name, path) for name, path in _unless(engine.bind_mounts) or [] if path.rstrip("/") in folders)
+
+
+def _contained(facts: Facts, engine: Engine) -> Facts:
+    """Add what the container should be, or who has its port where it does not run."""
+    container, port = facts.container, facts.settings.port
+    if facts.issued is None:
+        return facts
+    if container is None or container.state != "running":
+        return replace(facts, port_holder=_unless(lambda: engine.publisher_of(port)) or ports.listening_process(port))
+    if container.role != "tls":
+        return facts
+    own = _unless(lambda: installation.known(facts.settings.folder)) or installation.NONE
+    shell = own.has_shell(container.image)
+    entry = _unless(lambda: engine.entrypoint(container.image, shell=shell)) or ()
+    wanted = specs.tls(facts.settings, container.image, entry)
+    edited = None
+    if wanted.digest == container.digest:
+        edited = next((path for path, text in wanted.config_files.items() if not _holds(path, text)), None)
+    return replace(facts, wanted=wanted.digest, edited=edited)
+
+
+def _holds(path: Path, text: str) -> bool:
+    try:
+        return path.read_text() == text
+    except OSError:
+        return False
+
+
+def _first_port() -> int:
+    with contextlib.suppress(OSError, ValueError):
+        return int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+    return 0
+
+
+def _logins(facts: Facts) -> Facts:
+    folder = facts.settings.folder
+    try:
+        unread = tuple(name for name, hashed in users.read(folder).items() if not users.is_read(hashed))
+        return replace(facts, login=users.is_login_required(folder), unread_users=unread)
+    except RegistryError as error:
+        return replace(facts, broken=facts.broken or error)
+
+
+def _proxies(engine: Engine, environ: Mapping[str, str]) -> tuple[Proxy, ...]:
+    found = []
+    info = _unless(engine.info) if engine.available else None
+    if info and info.proxy:
+        found.append(Proxy("the engine", info.proxy, info.no_proxy))
+    if url := next((environ[name] for name in _PROXIES if environ.get(name)), ""):
+        past = next((environ[name] for name in _NO_PROXY if environ.get(name)), "")
+        found.append(Proxy("this shell", url, past))
+    return tuple(found)
+
+
+def _disk(settings: Settings, engine: Engine) -> Disk | None:
+    """Return the disk of the images; where this user may not look there, the engine's."""
+    info = _unless(engine.info) if engine.available else None
+    if info is None or not info.folder:
+        return None
+    for path in (Path(info.folder, "volumes", settings.volume), Path(info.folder), Path(info.folder).parent):
+        with contextlib.suppress(OSError):
+            seen = os.statvfs(path)
+            return Disk(str(path), seen.f_bavail * seen.f_frsize, seen.f_files, seen.f_favail)
+    return None

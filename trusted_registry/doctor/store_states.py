@@ -1,0 +1,133 @@
+"""Looks up trust: what each client's store holds, what lies beside it, and what the engine does not verify."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import stat
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trusted_registry import run
+from trusted_registry.doctor.facts import Facts, StoreState
+from trusted_registry.errors import RegistryError
+from trusted_registry.trust import machine as machines
+from trusted_registry.trust import stores
+from trusted_registry.trust.clients import containerd
+from trusted_registry.trust.local import install, ledger, trust_anchor
+from trusted_registry.trust.local import state as states
+from trusted_registry.trust.local.install import StoreSelection
+from trusted_registry.trust.local.state import State
+from trusted_registry.trust.model import MACHINE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from trusted_registry.registry.engine import Engine
+    from trusted_registry.trust.machine import Machine
+    from trusted_registry.trust.model import Store, TrustAnchor
+
+CONTAINERD = "containerd"
+_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem")
+
+
+def gather(facts: Facts, engine: Engine, client: str) -> Facts:
+    """Return facts with those about trust; where there is nothing to trust, with those that need none."""
+    facts = replace(
+        facts, unverified=_unverified(facts, engine), engine_since=_engine_start(), bundle_since=_bundle_time()
+    )
+    facts = replace(facts, systemd=Path("/run/systemd/system").is_dir())
+    try:
+        anchor = trust_anchor.load(facts.settings, dry=True, required=True)
+        rows = install.select_stores(engine, StoreSelection(only=(client,) if client else ()))
+    except RegistryError:
+        return facts
+    known, machine = ledger.read(ledger.path()), machines.current()
+    found = tuple(store_state(store, anchor, known, machine) for store in rows)
+    system = [it for it in stores.STORES if it.name == "system" and machines.has_signs(it.signs, machine)]
+    vouched = any(
+        item.state is State.TRUSTED for store in system for item in store_state(store, anchor, known, machine).items
+    )
+    # Kubernetes alone reads certs.d through what config.toml says: nerdctl and ctr are told where it is.
+    kubernetes = any(machines.find_program(name, machine) for name in ("crictl", "kubelet"))
+    advice = _advice() if kubernetes and any(store.key == CONTAINERD for store in rows) else ()
+    return replace(facts, store_states=found, containerd=advice, vouched=vouched)
+
+
+def _unverified(facts: Facts, engine: Engine) -> tuple[str, ...]:
+    try:
+        return tuple(install.unverified(facts.settings, engine))
+    except RegistryError:
+        return ()
+
+
+def store_state(store: Store, anchor: TrustAnchor, known: Sequence[ledger.Entry], machine: Machine) -> StoreState:
+    """Return what a store holds, and what lies beside it."""
+    files = [file for file in store.files(anchor) if file.registry_host]
+    folders = dict.fromkeys(machine.path(file.path).parent for file in files)
+    beside = tuple(path for folder in folders for path in _list_files(folder))
+    ours = frozenset(entry.path for entry in known)
+    closed = _unreadable([machine.path(file.path) for file in files]) if store.scope == MACHINE else ()
+    try:
+        items = tuple(states.find([store], anchor, machine, known))
+    except RegistryError as error:
+        return StoreState(store, problem=error, files=beside, unreadable=closed, ours=ours)
+    return StoreState(store, items, None, beside, closed, ours, _other_files(folders, anchor))
+
+
+def _list_files(folder: Path) -> list[Path]:
+    with contextlib.suppress(OSError):
+        return sorted(folder.iterdir())
+    return []
+
+
+def _unreadable(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Return what keeps others than root from reading certificates: their folder, or the file itself."""
+    found = []
+    for path in paths:
+        with contextlib.suppress(OSError):
+            wanted = stat.S_IROTH | stat.S_IXOTH
+            found += [path.parent] if path.parent.stat().st_mode & wanted != wanted else []
+            found += [] if path.stat().st_mode & stat.S_IROTH else [path]
+    return tuple(dict.fromkeys(found))
+
+
+def _other_files(folders: Iterable[Path], anchor: TrustAnchor) -> tuple[Path, ...]:
+    """Return the folders beside ours that hold the very certificate: a spelling that somebody mistook."""
+    ours = list(folders)
+    found = []
+    for above in dict.fromkeys(folder.parent for folder in ours):
+        for folder in _list_files(above):
+            with contextlib.suppress(OSError):
+                if folder not in ours and any(it.read_bytes() == anchor.content for it in folder.glob("*.crt")):
+                    found.append(folder)
+    return tuple(found)
+
+
+def _advice() -> tuple[containerd.Advice, ...]:
+    if not shutil.which(containerd.ASK[0]):
+        return ()
+    try:
+        result = run.capture(containerd.ASK, timeout=5)
+        return containerd.advice(result.out) if result.ok else ()
+    except RegistryError:
+        return ()
+
+
+def _engine_start() -> float:
+    """Return when the engine on this machine was started."""
+    import psutil
+
+    for process in psutil.process_iter(["name", "create_time"]):
+        if process.info["name"] == "dockerd":
+            return float(process.info["create_time"])
+    return 0.0
+
+
+def _bundle_time() -> float:
+    """Return when the system's own bundle of authorities changed."""
+    for name in _BUNDLES:
+        with contextlib.suppress(OSError):
+            return Path(name).stat().st_mtime
+    return 0.0

@@ -1,0 +1,159 @@
+"""Has a Docker Engine on this machine: finds it, or installs the distribution's own and starts it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trusted_registry import run
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import connection
+from trusted_registry.registry.engine_types import AccessDeniedError
+
+if TYPE_CHECKING:
+    from trusted_registry.console import Console
+
+LOG = Path("/var/log/dockerd.log")
+PID_FILES = {
+    Path("/var/run/docker.pid"): "dockerd",
+    # Started by dockerd, which waits a minute for one that it takes to be there (moby/moby, libcontainerd/supervisor).
+    Path("/var/run/docker/containerd/containerd.pid"): "containerd",
+}
+"""Where an engine notes the numbers of its processes."""
+START_SECONDS = 60.0
+"""Seconds that a fresh engine may take to answer; two to five are usual."""
+
+INSTALL_COMMANDS = {
+    "fedora": "sudo dnf install moby-engine docker-cli && sudo systemctl enable --now docker",
+    "rhel": "sudo dnf install docker-ce docker-ce-cli containerd.io  # from Docker's own repository",
+    "arch": "sudo pacman -S docker && sudo systemctl enable --now docker",
+    "suse": "sudo zypper install docker && sudo systemctl enable --now docker",
+    "alpine": "sudo apk add docker && sudo rc-update add docker && sudo service docker start",
+}
+"""How other distributions get an engine; shown, never run."""
+
+
+def ensure(console: Console) -> bool:
+    """Have an engine answer, installing and starting the distribution's where none does.
+
+    Returns:
+        True when one was installed or started.
+
+    Raises:
+        RegistryError: The person said no, the system is another one, or the engine does not come up.
+    """
+    absent = connection.connect_error()
+    if absent is None:
+        return False
+    if connection.is_chosen() or isinstance(absent, AccessDeniedError):
+        if not console.dry:
+            raise absent  # what a person named is not replaced by something else
+        console.warn(absent.message)
+        return False
+    family = _family()
+    if not shutil.which("dockerd"):
+        if family not in ("debian", "ubuntu"):
+            raise _install_by_hand(family)
+        if not _may_install(console):
+            raise RegistryError("No Docker Engine was installed.", cure="Install one, then repeat the command.")
+        install(console)
+    start(console)
+    return True
+
+
+def _may_install(console: Console) -> bool:
+    if os.environ.get("CI") == "true":
+        return True
+    return console.ask("No Docker Engine answers. Install the package docker.io and start it?")
+
+
+def _family() -> str:
+    """Return the first of a system's names that is known here; its own name where none is."""
+    if platform.system() != "Linux":
+        return platform.system()
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        return "Linux"
+    names = [release.get("ID", "Linux"), *release.get("ID_LIKE", "").split()]
+    return next((name for name in names if name in ("debian", "ubuntu", *INSTALL_COMMANDS)), names[0])
+
+
+def _install_by_hand(family: str) -> RegistryError:
+    if family == "Darwin":
+        return RegistryError(
+            "No Docker Engine answers.", cure="Start Docker Desktop, Colima or OrbStack: open -a Docker"
+        )
+    return RegistryError(
+        "No Docker Engine answers.",
+        cure=INSTALL_COMMANDS.get(family, "Install Docker as its manual says for your system."),
+    )
+
+
+def install(console: Console) -> None:
+    """Install the distribution's engine, and its client where that is another package."""
+    # By env(1), since sudo lets no variable through.
+    apt_get = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
+    if os.geteuid():
+        run.run(["true"], console, as_root=True)  # asks for a password before a progress bar moves over the question
+    with console.progress("Installing the Docker Engine"):
+        run.run([*apt_get, "update"], console, as_root=True)
+        packages = ["docker.io"]
+        # Debian 13 and later split the client off; before, docker.io holds both.
+        if not shutil.which("docker") and "Candidate: (none)" not in _policy("docker-cli"):
+            packages.append("docker-cli")
+        command = [*apt_get, "install", "--yes", "--no-install-recommends", *packages]
+        run.run([*command], console, as_root=True, timeout=1800)
+
+
+def _policy(package: str) -> str:
+    output = run.capture(["apt-cache", "policy", package]).out
+    return output if "Candidate:" in output else "Candidate: (none)"
+
+
+def _stale_pid_files() -> list[Path]:
+    """Return where a killed engine left a number that is a zombie's or another's by now: none starts beside it."""
+    return [path for path, program in PID_FILES.items() if _is_stale(path, program)]
+
+
+def _is_stale(path: Path, program: str) -> bool:
+    import psutil
+
+    try:
+        holder = psutil.Process(int(path.read_text()))
+        return holder.status() == psutil.STATUS_ZOMBIE or holder.name() != program
+    except (OSError, ValueError, psutil.Error):
+        return False
+
+
+def start(console: Console) -> None:
+    """Start the engine that is installed, by systemd where that runs, and wait until it answers.
+
+    Raises:
+        RegistryError: It does not answer in time; its log says why.
+    """
+    if Path("/run/systemd/system").is_dir():
+        run.run(["systemctl", "enable", "--now", "docker"], console, as_root=True)
+        log = "journalctl --unit docker --lines 20"
+    else:
+        for path in _stale_pid_files():
+            run.run(["rm", str(path)], console, as_root=True)
+        # setsid goes to the background by itself, and sudo has this terminal to ask on.
+        run.run(["setsid", "--fork", "sh", "-c", f"exec dockerd </dev/null >>{LOG} 2>&1"], console, as_root=True)
+        log = f"tail {LOG}"
+    if console.dry:
+        return
+    end = time.monotonic() + START_SECONDS
+    with console.progress("Starting the Docker Engine"):
+        while absent := connection.connect_error():
+            if isinstance(absent, AccessDeniedError):
+                raise absent
+            if time.monotonic() > end:
+                raise RegistryError(
+                    f"The Docker Engine does not answer after {START_SECONDS:.0f} seconds.", cure=f"See why: {log}"
+                )
+            time.sleep(0.1)

@@ -1,0 +1,331 @@
+"""Brings the registry to the state it should be in, and lets it stand only if it is what it claims to be."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import http.client
+from functools import partial
+from typing import TYPE_CHECKING
+
+from trusted_registry import address, installation
+from trusted_registry.certificate import inspect, issue
+from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.registry import images, observe, ownership, ports, predecessor, probe, users
+from trusted_registry.registry import spec as specs
+from trusted_registry.registry.engine_types import PortTakenError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from trusted_registry.console import Console
+    from trusted_registry.registry.engine import Engine
+    from trusted_registry.registry.engine_types import Container
+    from trusted_registry.registry.predecessor import Predecessor
+    from trusted_registry.registry.spec import Spec
+    from trusted_registry.settings import Settings
+
+
+def run_tls(settings: Settings, engine: Engine, console: Console, meanwhile: Callable[[], None] = lambda: None) -> bool:
+    """Have the TLS registry run with the certificate that is on disk.
+
+    Args:
+        settings: What it should be.
+        engine: Where it runs.
+        console: Whom to show it to.
+        meanwhile: Called while the container starts, should it have to.
+
+    Returns:
+        True when anything was started or restarted.
+
+    Raises:
+        RegistryError: It cannot be started, or what answers is not this registry with this certificate: then it is
+            stopped again.
+    """
+    if not console.dry:
+        _check_certificate(settings)
+    container = ownership.claimed(settings, engine, console)
+    with _replaceable(settings, engine, console) as before:
+        if container and container.role == "plain":
+            console.say(f"{settings.container}: the plain HTTP registry gives way to the TLS one; its images stay")
+        image = images.ensure(settings, engine, console)
+        spec = ownership.marked(specs.tls(settings, image, _entry(image, settings, engine)), settings, engine, console)
+        with _port_holder_named(spec, settings, engine):
+            changed = _bring_up(spec, container, engine, console, before, meanwhile)
+        return _proved(spec, settings, engine, console, changed=changed)
+
+
+def _proved(spec: Spec, settings: Settings, engine: Engine, console: Console, *, changed: bool) -> bool:
+    """Let the TLS registry stand only if it is what it claims to be; return whether it was started or restarted."""
+    if console.dry:
+        return changed
+    endpoint = probe.Endpoint(settings.listen or settings.address, settings.port)
+    wanted = inspect.read(settings.folder / "domain.crt").fingerprint
+    if not changed and observe.serves(endpoint, settings, wanted):
+        return False
+    if not changed:
+        engine.restart(spec.name)
+    try:
+        observe.check_tls(endpoint, settings, engine, wanted)
+    except BaseException as error:
+        _stop_again(error, spec, endpoint, engine, console)
+        raise
+    return True
+
+
+def _check_certificate(settings: Settings) -> None:
+    """Insist on a certificate that clients will accept for what they type, before anything is started with it."""
+    issued = issue.find(settings.folder)
+    if issued is None:
+        raise RegistryError("There is no certificate yet.", cure="./inv cert makes one.")
+    reason = issue.misfit(issued, settings, days=0)
+    if reason:
+        raise RegistryError(f"{issued.server.path} {reason}.", cure=issue.renewal(issued, settings))
+
+
+def run_plain(settings: Settings, engine: Engine, console: Console, *, lan: bool) -> bool:
+    """Have the document's first registry run: plain HTTP, on loopback unless `lan`.
+
+    Returns:
+        True when anything was started.
+
+    Raises:
+        RegistryError: The TLS registry runs, there are users, or this one cannot be started.
+    """
+    if users.is_login_required(settings.folder):
+        raise RegistryError(
+            "There are users, and over plain HTTP everybody on the way could read their passwords.",
+            cure="./inv registry.tls; or without a login: ./inv registry.user.list, then registry.user.remove each.",
+        )
+    container = ownership.claimed(settings, engine, console)
+    with _replaceable(settings, engine, console) as before:
+        if "tls" in {it.role for it in (container, before.container) if it}:
+            raise RegistryError(
+                f"The TLS registry runs as {settings.container}; plain HTTP would be a step back.",
+                cure="./inv registry.stop first, if that is what you want; images stay.",
+            )
+        image = images.ensure(settings, engine, console)
+        made = specs.plain(settings, image, _entry(image, settings, engine), lan=lan)
+        spec = ownership.marked(made, settings, engine, console)
+        with _port_holder_named(spec, settings, engine):
+            changed = _bring_up(spec, container, engine, console, before)
+        if changed and not console.dry:
+            _await_plain(spec, settings, engine, console)
+    return changed
+
+
+def _await_plain(spec: Spec, settings: Settings, engine: Engine, console: Console) -> None:
+    endpoint = probe.Endpoint(spec.listen or settings.address, spec.port)
+    up = partial(observe.is_up, engine, spec.name)
+    try:
+        probe.await_answer(lambda: probe.request(endpoint, "GET", "/v2/", None)[0], up)
+    except BaseException as error:
+        _stop_again(error, spec, endpoint, engine, console)
+        raise
+
+
+def _replaceable(settings: Settings, engine: Engine, console: Console) -> AbstractContextManager[Predecessor]:
+    """Keep what runs until its successor has proved itself, and have it run again otherwise."""
+    aside = dataclasses.replace(settings, container=predecessor.name(settings.container))
+    before = predecessor.Predecessor(settings.container, ownership.container(aside, engine, console), engine, console)
+    return before.kept(partial(observe.check_again, settings, engine))
+
+
+def stop(settings: Settings, engine: Engine, console: Console, *, purge: bool) -> bool:
+    """Stop the registry and take its container away, and its images too when purging.
+
+    Returns:
+        True when there was something to take away.
+
+    Raises:
+        RegistryError: The container, or when purging the volume, is not this installation's.
+    """
+    container = (ownership.claimed if purge else ownership.container)(settings, engine, console)
+    aside = dataclasses.replace(settings, container=predecessor.name(settings.container))
+    if left := ownership.container(aside, engine, console):
+        engine.remove(aside.container)
+    if container or console.dry:
+        engine.remove(settings.container)
+    had_volume = purge and (console.dry or engine.volume(settings.volume) is not None)
+    if had_volume:
+        engine.remove_volume(settings.volume)
+        if not console.dry:
+            installation.forget_volume(settings.folder, settings.volume)
+    return bool(container or left) or had_volume
+
+
+def _entry(image: str, settings: Settings, engine: Engine) -> tuple[str, ...]:
+    return engine.entrypoint(image, shell=installation.known(settings.folder).has_shell(image))
+
+
+def _bring_up(  # noqa: PLR0913, PLR0917 - what is to be, what is, and who does it
+    spec: Spec,
+    container: Container | None,
+    engine: Engine,
+    console: Console,
+    before: Predecessor,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> bool:
+    """Start the container unless the very same runs; return whether it was started."""
+    if container and container.digest == spec.digest and container.state == "running":
+        return False
+    before.write(spec.config_files)
+    if container and container.port != spec.port and not console.dry:
+        _check_free(spec.port, engine)
+    before.make_way(container)
+    if not spec.start_script:
+        console.warn(
+            f"{spec.image} is not known to have a shell, so what a kill leaves empty in its store is not mended."
+        )
+    engine.start(spec, meanwhile)
+    return True
+
+
+def check_port(settings: Settings, engine: Engine, console: Console) -> None:
+    """Insist that the TLS registry's port is free, or its own, before anything is made for it; not in a dry run.
+
+    Raises:
+        RegistryError: Something else listens there, or the container's name is somebody else's.
+    """
+    if console.dry:
+        return
+    container = ownership.claimed(settings, engine, console)
+    ours = container is not None and container.state == "running" and container.port == settings.port
+    if not ours and ports.is_taken(settings.listen, settings.port):
+        raise ports.taken_error(settings.port, settings, engine)
+
+
+def check_address(settings: Settings, console: Console) -> None:
+    """Insist on an address of this machine for a registry that is to run here, before anything is made for it.
+
+    A name may lead anywhere, and back here by a router; loopback is here. Not in a dry run.
+
+    Raises:
+        SettingError: The address is another machine's.
+    """
+    if console.dry or not address.is_elsewhere(settings.address):
+        return
+    said = "address" in settings.saved_flags
+    without = "./inv up --address ''" if said else "unset INVOKE_REGISTRY_ADDRESS, or registry.address in invoke.yaml"
+    raise SettingError(
+        f"{settings.address} is none of this machine's addresses ({_own_addresses()}): no registry can run there.",
+        cure=f"{without}; where a router leads from there to here: ./inv up --address '' --names {settings.address}",
+    )
+
+
+def _own_addresses() -> str:
+    return ", ".join(address.own_addresses()) or "none but loopback"
+
+
+def _another_machine_s(host: str) -> str:
+    """Return what cures an address that is not this machine's; nothing of one that is, and of a name."""
+    if not address.is_elsewhere(host):
+        return ""
+    return (
+        f"./inv up, without that address: {host} is none of this machine's ({_own_addresses()}), and another answers."
+    )
+
+
+def _check_free(port: int, engine: Engine) -> None:
+    """Insist on a free port before what runs on another one is taken away for it."""
+    if engine.publisher_of(port) or ports.listening_process(port):
+        raise PortTakenError(f"Port {port} is in use.", cure="")
+
+
+@contextlib.contextmanager
+def _port_holder_named(spec: Spec, settings: Settings, engine: Engine) -> Iterator[None]:
+    """Say who holds a port that turns out to be taken."""
+    try:
+        yield
+    except PortTakenError:
+        raise ports.taken_error(spec.port, settings, engine) from None
+
+
+def _stop_again(error: BaseException, spec: Spec, endpoint: probe.Endpoint, engine: Engine, console: Console) -> None:
+    """Stop what did not prove itself, telling its last words, which go with it.
+
+    Raises:
+        RegistryError: Always, but for what nobody can mend: then the caller raises that.
+    """
+    words = [line for line in engine.log(spec.name, lines=3).splitlines() if line.strip()]
+    engine.remove(spec.name)
+    if words:
+        console.warn(f"its last words: {words[-1][:300]}")
+    if isinstance(error, RegistryError):
+        cure = "Its last words above say why." if "registry.logs" in error.cure else error.cure
+        raise RegistryError(f"{error.message} It was stopped again.", cure=cure) from error
+    if isinstance(error, (OSError, http.client.HTTPException)):
+        cure = _another_machine_s(endpoint.host) or "./inv cert.check says what is wrong with the certificate."
+        raise RegistryError(f"The handshake failed: {error}. It was stopped again.", cure=cure) from error
+
+
+def reload(settings: Settings, container: Container, engine: Engine, console: Console) -> bool:
+    """Have a TLS registry that runs heed what changed beside it, such as its first user: where it is, as it is.
+
+    Returns:
+        True when it was started anew.
+
+    Raises:
+        RegistryError: As of `run_tls`.
+    """
+    # By its name, an image that was made here may be another one by now.
+    made_here = container.image.startswith(images.NAMESPACE)
+    image = settings.image if made_here else container.image
+    as_it_runs = dataclasses.replace(
+        settings, port=container.port or settings.port, listen=container.listen, image=image
+    )
+    return run_tls(as_it_runs, engine, console)
+
+
+def restart(settings: Settings, console: Console, *, stale_only: bool = False) -> bool:
+    """Restart a running TLS registry, so that it serves the certificate that is on disk now.
+
+    Args:
+        settings: Which registry.
+        console: Whom to show it to.
+        stale_only: Leave one alone that serves it already.
+
+    Returns:
+        True when it was restarted.
+
+    Raises:
+        RegistryError: It does not come back with that certificate.
+    """
+    from trusted_registry.registry import engine as engines
+
+    try:
+        engine = engines.connect(console)
+    except RegistryError:
+        console.warn("No Docker Engine answers, so a registry that it may run was not restarted.")
+        return False
+    container = engine.find(settings.container)
+    if not container or container.role != "tls" or container.state != "running":
+        return False
+    if not ownership.is_own(container, settings, engine):
+        console.warn(f"The registry {settings.container} is another checkout's, so it was not restarted.")
+        return False
+    endpoint = probe.Endpoint(container.listen or settings.address, container.port or settings.port)
+    if console.dry:
+        engine.restart(settings.container)
+        return True
+    wanted = inspect.read(settings.folder / "domain.crt").fingerprint
+    if stale_only and observe.serves(endpoint, settings, wanted):
+        return False
+    return _restarted(endpoint, wanted, settings, container, engine, console)
+
+
+def _restarted(  # noqa: PLR0913, PLR0917 - the registry, as it should be and as it is
+    endpoint: probe.Endpoint, wanted: str, settings: Settings, container: Container, engine: Engine, console: Console
+) -> bool:
+    """Restart a running registry, and insist on the certificate and the login that it should have."""
+    engine.restart(settings.container)
+    try:
+        observe.check_tls(endpoint, settings, engine, wanted)
+    except observe.OpenToAllError:
+        # It was started before there were users, or its image knows none: this tells, and stops it then.
+        return reload(settings, container, engine, console)
+    except (OSError, http.client.HTTPException) as error:
+        cure = _another_machine_s(endpoint.host) or "./inv up starts it, and ./inv doctor says what is wrong."
+        raise RegistryError(f"{endpoint} does not come back with the certificate: {error}.", cure=cure) from error
+    return True

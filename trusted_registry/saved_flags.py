@@ -1,0 +1,80 @@
+"""What flags said stays: the registry's address, names and port are kept beside its certificate."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from trusted_registry import files
+from trusted_registry.console import pasteable
+from trusted_registry.defaults import DEFAULTS
+from trusted_registry.errors import SettingError
+from trusted_registry.settings import saved
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from trusted_registry.console import Console
+    from trusted_registry.settings import Settings
+
+FILE = "given.json"
+
+
+def read(folder: Path) -> Mapping[str, str]:
+    """Return what flags said before, by their names, each as safe as if it were typed now.
+
+    Raises:
+        SettingError: Something else was written there since.
+        RegistryError: The operating system does not let this user read it.
+    """
+    path = folder / FILE
+    with files.explained(path, "read"):
+        try:
+            content = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+    try:
+        found = json.loads(content)
+        if not isinstance(found, dict):
+            raise _unusable(path)
+        return {key: saved(key, value) for key, value in found.items()}
+    except (ValueError, RecursionError) as error:
+        raise _unusable(path) from error
+    except SettingError as error:
+        raise _unusable(path, f" {error.message}") from error
+
+
+def _unusable(path: Path, why: str = "") -> SettingError:
+    cure = f"Take it away, then give --address, --names and --port again: {pasteable(['rm', str(path)])}"
+    return SettingError(f"{path}, which keeps what flags said, cannot be used.{why}", cure=cure)
+
+
+def save(settings: Settings, console: Console) -> None:
+    """Keep what flags said for the next run, once it has proved to work, and say what is theirs no more."""
+    if console.dry or settings.saved_flags == settings.saved_flags_before:
+        return
+    path = settings.folder / FILE
+    if settings.saved_flags:
+        files.write(path, f"{json.dumps(settings.saved_flags, indent=2)}\n".encode())
+    else:
+        files.remove(path, keep=settings.folder)
+    if settings.dropped_names:
+        names = ", ".join(settings.dropped_names)
+        console.say(
+            f"names: {names} no more; this machine's trust for that goes with ./inv trust.remove, then ./inv up"
+        )
+
+
+def announce(settings: Settings, console: Console) -> None:
+    """Say what counts since flags said so before, no variable or file being before it, and how that is taken back."""
+    counts = {**settings.saved_flags, "address": settings.address, "port": str(settings.port)}
+    same = {
+        key: value
+        for key, value in settings.saved_flags_before.items()
+        if key in settings.saved_flags and counts[key] == value and value != str(DEFAULTS["registry"].get(key))
+    }
+    if same:
+        flags = [word for key, value in same.items() for word in (f"--{key}", value)]
+        back = " ".join(f'--{key} ""' for key in same)
+        console.say(f"settings: {pasteable(flags)}, as given before; to take back: ./inv up {back}")

@@ -1,0 +1,171 @@
+"""How things stand, in words: what `up` ends with and what `status` shows."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from trusted_registry import address, installation
+from trusted_registry.certificate import inspect, issue
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import ownership, probe, users
+from trusted_registry.trust.local import install, trust_status
+
+if TYPE_CHECKING:
+    from trusted_registry.registry.engine import Engine
+    from trusted_registry.registry.engine_types import Container
+    from trusted_registry.settings import Settings
+
+
+@dataclass(frozen=True)
+class CertificateStatus:
+    """The server certificate: its names, whole days left, SHA-256 in hex; a problem instead where there is one."""
+
+    names: tuple[str, ...] = ()
+    days_left: int | None = None
+    fingerprint: str | None = None
+    authority: str | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class RegistryStatus:
+    """The container, and what answers at the registry's address."""
+
+    state: str = "absent"
+    role: str | None = None
+    image: str | None = None
+    port: int | None = None
+    health: str = "not running"
+
+
+@dataclass(frozen=True)
+class Status:
+    """All of it; trust is a state by store and spelling."""
+
+    reference: str
+    certificate: CertificateStatus
+    registry: RegistryStatus
+    trust: dict[str, str]
+
+
+def registry_host(settings: Settings) -> str:
+    """Return the registry part of a reference, as people type it."""
+    return address.registry_host(settings.address, settings.port)
+
+
+def next_steps(settings: Settings) -> str:
+    """Return what a person needs next: the lines to copy, and what other machines do."""
+    name = registry_host(settings)
+    login = f"\n  docker login {name}" if users.is_login_required(settings.folder) else ""
+    return f"""
+Your registry is {name}. Use it:{login}
+  docker pull ubuntu
+  docker tag ubuntu {name}/ubuntu
+  docker push {name}/ubuntu
+  docker pull {name}/ubuntu
+Other machines: run this here, and type there the line that it shows:
+  {" ".join(("./inv", "trust.serve", *settings.flags))}"""
+
+
+def find(settings: Settings, engine: Engine, *, dry: bool = False) -> Status:
+    """Return how things stand; what an interrupted run had decided is finished first, unless this is a dry run."""
+    return Status(
+        reference=registry_host(settings),
+        certificate=_certificate(settings, dry=dry),
+        registry=_registry(settings, engine),
+        trust=_trust(settings, engine, dry=dry),
+    )
+
+
+def _certificate(settings: Settings, *, dry: bool) -> CertificateStatus:
+    try:
+        issued = issue.find(settings.folder, dry=dry)
+    except RegistryError as error:
+        return CertificateStatus(problem=error.message)
+    if issued is None:
+        return CertificateStatus(problem="none yet")
+    return CertificateStatus(
+        names=(*issued.server.addresses, *issued.server.dns),
+        days_left=issued.server.days_left(inspect.now()),
+        fingerprint=issued.server.fingerprint,
+        authority=issued.anchor.fingerprint,
+        problem=issue.misfit(issued, settings),
+    )
+
+
+def _registry(settings: Settings, engine: Engine) -> RegistryStatus:
+    if engine.connect_error:
+        return RegistryStatus("not known", health=f"{engine.connect_error.message} {engine.connect_error.cure}")
+    container = engine.find(settings.container)
+    if container is None:
+        return RegistryStatus()
+    if ownership.is_another_s(container, settings):
+        return RegistryStatus(
+            container.state, "another checkout's", container.image, container.port, "not this checkout's"
+        )
+    role = container.role or "not ours"
+    health = _health(settings, container) if container.state == "running" else "not running"
+    image = installation.known(settings.folder).image_name(container.image)
+    return RegistryStatus(container.state, role, image, container.port, health)
+
+
+def _health(settings: Settings, container: Container) -> str:
+    plain = container.role != "tls"
+    endpoint = probe.Endpoint(container.listen or settings.address, container.port or settings.port)
+    try:
+        if plain:
+            return "answers" if probe.speaks_plain(endpoint) else "does not answer"
+        status, _, _ = probe.request(
+            endpoint, "GET", "/v2/", probe.context(issue.trust_anchor(settings.folder, dry=True).path)
+        )
+        if probe.fingerprint(endpoint) != inspect.read(settings.folder / "domain.crt").fingerprint:
+            return "serves another certificate than domain.crt; ./inv cert.renew --if-expiring 0 has it serve that"
+    except (OSError, http.client.HTTPException, RegistryError) as error:
+        return _connect_trouble(error)
+    asks = users.is_login_required(settings.folder)
+    if status == http.client.OK and asks:
+        return "answers everybody, though there are users; ./inv registry.tls has it ask for a login"
+    if status == http.client.UNAUTHORIZED and asks:
+        return "answers, and asks for a login"
+    return "answers" if status in probe.READY_STATUSES else f"answers with status {status}"
+
+
+def _connect_trouble(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"serves another certificate ({error.verify_message}); ./inv cert.renew --if-expiring 0 mends it"
+    return f"does not answer: {error}"
+
+
+def _trust(settings: Settings, engine: Engine, *, dry: bool = False) -> dict[str, str]:
+    try:
+        places = trust_status.find(settings, engine, install.ALL_STORES, dry=dry)
+    except RegistryError as error:
+        return {registry_host(settings): error.message}
+    return {f"{entry.store.name}: {entry.registry_host}": entry.state for entry in places}
+
+
+def as_json(status: Status) -> str:
+    """Return the status as JSON, one object, with a final newline."""
+    return json.dumps(asdict(status), indent=2) + "\n"
+
+
+def as_table(status: Status) -> tuple[str, list[str], list[list[str]]]:
+    """Return title, columns and rows of a table."""
+    certificate, container = status.certificate, status.registry
+    rows = []
+    if certificate.fingerprint:
+        rows += [
+            ["certificate", ", ".join(certificate.names)],
+            ["", f"{certificate.days_left} days left, SHA-256 {certificate.fingerprint[:16]}…"],
+        ]
+    if certificate.problem:
+        rows.append(["certificate", certificate.problem])
+    rows.append(["registry", f"{container.state}; {container.health}"])
+    if container.image:
+        rows.append(["", f"{container.image}, {container.role}, port {container.port}"])
+    rows += [[f"trust for {registry_host}", state] for registry_host, state in status.trust.items()]
+    return f"Registry {status.reference}", ["What", "How it stands"], rows

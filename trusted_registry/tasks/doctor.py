@@ -1,0 +1,222 @@
+"""What is wrong, why, and what cures it: from a message, or by looking."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trusted_registry import address, status
+from trusted_registry.certificate import issue
+from trusted_registry.console import visible
+from trusted_registry.doctor import checks, gather, mend
+from trusted_registry.errors import RegistryError
+from trusted_registry.messages import catalogue
+from trusted_registry.registry import connection
+from trusted_registry.registry import engine as engines
+from trusted_registry.settings import one_of, reachable, whole_number
+from trusted_registry.trust import stores
+
+if TYPE_CHECKING:
+    import datetime
+    from collections.abc import Iterable
+
+    from trusted_registry.certificate.inspect import Certificate
+    from trusted_registry.console import Console
+    from trusted_registry.doctor.facts import Observation
+    from trusted_registry.doctor.finding import Finding
+    from trusted_registry.messages.catalogue import Match
+    from trusted_registry.registry.engine import Engine
+    from trusted_registry.settings import Settings
+
+_SYSTEMD = Path("/run/systemd/system")
+_SHOWN = 500
+"""Characters of each end of a message that are shown: a certificate's names alone may take hundreds."""
+
+
+def recognise(settings: Settings, console: Console, text: str) -> list[Match]:
+    """Return what a text says; it is read from standard input where none is given."""
+    if not text and console.dry:
+        return []
+    if not text and sys.stdin.isatty():
+        console.say("Paste the message, then press Ctrl-D:")
+    return catalogue.find(text or sys.stdin.read(), _local_context(settings))
+
+
+def explain(console: Console, found: list[Match]) -> None:
+    """Say what messages mean and what helps.
+
+    Raises:
+        RegistryError: There are none that are known.
+    """
+    for match in found:
+        console.say("\n".join(("", *_explanation(match)) if match is not found[0] else _explanation(match)))
+    if not found and not console.dry:
+        raise RegistryError(
+            "Nothing in this text is a message that is known here.",
+            cure="./inv doctor looks for what is wrong; ./inv doctor --remote NAME:PORT at another machine.",
+        )
+
+
+def _local_context(settings: Settings) -> catalogue.LocalContext:
+    own = (*settings.hosts, *address.own_addresses(), address.own_name() or "", "localhost", "127.0.0.1", "::1")
+    return catalogue.LocalContext(
+        registry=status.registry_host(settings),
+        hosts=frozenset(own if (settings.folder / "domain.key").exists() else own[len(settings.hosts) :]),
+        container=settings.container,
+        systemd=_SYSTEMD.is_dir(),
+        keeps=issue.keeps_keys(settings.folder),
+    )
+
+
+def _explanation(match: Match) -> Iterable[str]:
+    yield f"said: {_shortened(match.said)}"
+    yield f" why: {match.cause}"
+    for step in match.cure:
+        yield f"  {'or' if step.instead else 'do'}: {step.line}"
+    if match.look:
+        yield f"also: ./inv doctor looks at {', '.join(match.look)}"
+
+
+def _shortened(said: str) -> str:
+    """Return a line as it is, or its first and last words where it is very long: what is wrong mostly comes last."""
+    if len(said) <= 2 * _SHOWN:
+        return said
+    return f"{said[:_SHOWN].rpartition(' ')[0] or said[:_SHOWN]} … {said[-_SHOWN:].partition(' ')[2] or said[-_SHOWN:]}"
+
+
+def examine(settings: Settings, console: Console, *, client: str, remote: str, fix: bool) -> list[Finding]:
+    """Look at the whole way to the registry and back, and return what is wrong.
+
+    Args:
+        settings: Which registry.
+        console: Whom to show commands to.
+        client: Name of the one store of trust to look at; "" is all that are found.
+        remote: Another machine's registry instead: its name or address, perhaps with a port.
+        fix: Whether to do what can be done about it, and look again.
+
+    Raises:
+        SettingError: There is no such client, or the name cannot be one.
+    """
+    if client:
+        one_of("--client", client, stores.NAMES)
+    engine, engine_error = _engine(console)
+    there = host_and_port(remote) if remote else _remote_registry(settings, engine)
+    if console.dry:
+        _show_commands(settings, console, there)
+        return []
+
+    def look() -> list[Finding]:
+        if there:
+            facts = gather.remote(settings, engine, *there, client=client)
+            if facts.observation and facts.observation.certificate:
+                console.say(_observed(facts.observation, facts.observation.certificate, facts.now))
+            return checks.judge(facts, client)
+        return checks.judge(gather.local(settings, engine, engine_error, client), client)
+
+    found = look()
+    if fix and mend.apply(found, _settings_of(settings, there, engine), engine, console):
+        found = look()
+    return found
+
+
+def _observed(observation: Observation, shown: Certificate, now: datetime.datetime) -> str:
+    """Return what answers there, well or not."""
+    login = f", asks for a login ({observation.login})" if observation.login else ""
+    system = f"does not accept it ({observation.system})" if observation.system else "accepts it"
+    named = ", ".join((*shown.addresses, *shown.dns))
+    at = f"{address.bracketed(observation.host)}:{observation.port}"
+    lines = (
+        f"seen: {at}, {observation.protocol}, /v2/ answers {observation.status}{login}",
+        f"      certificate for {named}; {shown.days_left(now)} days left; signed by {shown.issuer}",
+        f"      the system's store {system}",
+    )
+    return "\n".join(_printable(line) for line in lines) + "\n"
+
+
+def _printable(text: str) -> str:
+    """Return what others wrote, such as an issuer's name, without what would move the cursor."""
+    return visible(text, keep="")
+
+
+def _remote_registry(settings: Settings, engine: Engine) -> tuple[str, int] | None:
+    """Return where the registry is whose authority a client's checkout holds, with no key beside it."""
+    runs = engine.available and engine.find(settings.container)
+    ours = runs or any((settings.folder / name).exists() for name in gather.MADE_HERE)
+    return None if ours or not (settings.folder / "ca.crt").exists() else (settings.address, settings.port)
+
+
+def host_and_port(remote: str) -> tuple[str, int]:
+    """Return host and port of what --remote was given.
+
+    Raises:
+        SettingError: It names no host, or no port.
+    """
+    host, colon, port = remote.rpartition(":")
+    if not colon or remote.endswith("]") or (":" in host and not host.endswith("]")):
+        host, port = remote, str(catalogue.HTTPS)
+    return reachable("--remote", host), whole_number("--remote", port, 1, 65535)
+
+
+def report(console: Console, found: list[Finding]) -> None:
+    """Say what is wrong, each with its cause and its cure.
+
+    Raises:
+        RegistryError: Anything is.
+    """
+    for finding in found:
+        console.say(f"wrong: {finding.check}: {_printable(finding.evidence)}\n  why: {_printable(finding.cause)}")
+        lines = [*(f"   do: {line}" for line in finding.cure), *(f"   or: {line}" for line in finding.instead)]
+        console.say("\n".join(lines) + "\n")
+    if console.dry:
+        return
+    if found:
+        fixable = any(finding.fix for finding in found)
+        cure = "The lines after “do:” cure it" + ("; ./inv doctor --fix does what is safe." if fixable else ".")
+        raise RegistryError(f"{len(found)} {'things are' if len(found) > 1 else 'thing is'} wrong.", cure=cure)
+    console.say(f"doctor: nothing is wrong, by {len(checks.CHECKS)} checks of the whole way to the registry and back")
+
+
+def as_json(found: Iterable[Finding | Match]) -> str:
+    """Return what was found as JSON, with a final newline."""
+    return json.dumps([it.as_dict() for it in found], indent=2) + "\n"
+
+
+def _engine(console: Console) -> tuple[Engine, RegistryError | None]:
+    absent = connection.connect_error()
+    return (engines.Engine(None, console, absent) if absent else engines.connect(console)), absent
+
+
+def _settings_of(settings: Settings, there: tuple[str, int] | None, engine: Engine) -> Settings:
+    """Return the settings by which what is wrong is mended: another machine's registry, or ours on its own port."""
+    if there:
+        return dataclasses.replace(settings, address=there[0], names=(), port=there[1])
+    container = engine.find(settings.container)
+    if container and container.role == "tls":
+        return dataclasses.replace(settings, port=container.port or settings.port, listen=container.listen)
+    return settings
+
+
+def _show_commands(settings: Settings, console: Console, there: tuple[str, int] | None) -> None:
+    """Show the commands by which a person would look."""
+    host, port = there or (settings.address, settings.port)
+    console.command(["openssl", "s_client", "-connect", f"{address.bracketed(host)}:{port}", "-showcerts"])
+    console.command(
+        ["curl", "--cacert", str(settings.folder / "ca.crt"), f"https://{address.bracketed(host)}:{port}/v2/"]
+    )
+    if not there:
+        console.command(["docker", "info"])
+        console.command(["docker", "inspect", settings.container])
+        console.command(
+            [
+                "openssl",
+                "verify",
+                "-x509_strict",
+                "-CAfile",
+                str(settings.folder / "ca.crt"),
+                str(settings.folder / "domain.crt"),
+            ]
+        )
+    console.command(["find", "/etc/docker/certs.d", "/etc/containers/certs.d", "/etc/containerd/certs.d", "-type", "f"])

@@ -1,0 +1,193 @@
+"""The registry, without TLS and with it, and its proof."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trusted_registry import address, saved_flags
+from trusted_registry.certificate import issue
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import engine as engines
+from trusted_registry.registry import engine_install, instance, ownership, probe, prove, turn, users
+from trusted_registry.settings import whole_number
+from trusted_registry.tasks.cert import say_done
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from trusted_registry.console import Console
+    from trusted_registry.registry.engine import Engine
+    from trusted_registry.registry.engine_types import Container
+    from trusted_registry.settings import Settings
+
+
+_KEEPS_NAMED = 23
+"""Major version of the engine from which on a prune of volumes leaves those with a name, unless it is told --all
+(docs.docker.com/engine/release-notes/23.0)."""
+
+
+def engine(console: Console) -> None:
+    """Have an engine answer, and say which."""
+    engine_install.ensure(console)
+    found = engines.connect(console)
+    if found.available:
+        info = found.info()
+        kind = "rootless" if info.rootless else "root"
+        console.say(f"engine: Docker {info.version} on {info.system}, {info.socket}, {kind}, {info.store} image store")
+
+
+def basic(settings: Settings, console: Console, *, lan: bool) -> None:
+    """Run the plain HTTP registry."""
+    engine = engines.connect(console)
+    with turn.taken(settings, console):
+        changed = instance.run_plain(settings, engine, console, lan=lan)
+    everywhere = settings.listen or "every address of this machine, for anyone to push to"
+    listening = f"on {everywhere}, port {settings.plain_port}" if lan else f"on localhost:{settings.plain_port} alone"
+    say_done(console, f"registry: {_state_text(changed=changed)}, plain HTTP {listening}; ./inv registry.test tries it")
+
+
+def alone(settings: Settings, engine: Engine, console: Console) -> None:
+    """Run the TLS registry and nothing else beside."""
+    with turn.taken(settings, console):
+        instance.check_address(settings, console)
+        tls(settings, engine, console)
+
+
+def tls(settings: Settings, engine: Engine, console: Console, meanwhile: Callable[[], None] = lambda: None) -> bool:
+    """Run the TLS registry; return whether anything was started."""
+    changed = instance.run_tls(settings, engine, console, meanwhile)
+    saved_flags.save(settings, console)
+    listening = settings.listen or "every address of this machine"
+    name = address.registry_host(settings.address, settings.port)
+    say_done(
+        console,
+        f"registry: {_state_text(changed=changed)}, https://{name}, listening on {listening}, port {settings.port}",
+    )
+    return changed
+
+
+def _state_text(*, changed: bool) -> str:
+    return "running" if changed else "already running"
+
+
+def test(settings: Settings, console: Console, *, image: str, lan: bool) -> None:
+    """Prove the registry that runs here; where none does, the one at the set address."""
+    engine = engines.connect(console)
+    container = engine.find(settings.container)
+    if not console.dry:
+        _check_runs(container, lan=lan)
+    if container and container.role == "plain":
+        if lan and container.listen.startswith("127."):
+            raise RegistryError("The plain registry listens on loopback alone.", cure="./inv registry.basic --lan")
+        host = settings.address if lan else "localhost"
+        target = Target(probe.Endpoint(host, container.port or settings.plain_port), None)
+    else:
+        target = tls_target(settings, console, port=container.port if container else None, local=bool(container))
+    reference = prove.pack(address.registry_host(target.at.host, target.at.port), engine, image=image)
+    prove_push_and_pull(reference, target, engine, console)
+
+
+def _check_runs(container: Container | None, *, lan: bool) -> None:
+    """Refuse to ask a registry that does not run here; without --lan, one of another machine may be meant.
+
+    Raises:
+        RegistryError: It is stopped, or there is none.
+    """
+    if container and container.ours and container.state != "running":
+        plain = "./inv registry.basic --lan" if lan else "./inv registry.basic"
+        cure = plain if container.role == "plain" else "./inv up"
+        raise RegistryError(f"The registry here does not run: its container is {container.state}.", cure=cure)
+    if container is None and lan:
+        cure = "./inv registry.basic --lan starts one without TLS, ./inv up one with it."
+        raise RegistryError("No registry runs here.", cure=cure)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a registry is asked, whom to trust there, and where its users are kept: None for one of another machine."""
+
+    at: probe.Endpoint
+    tls: ssl.SSLContext | None
+    folder: Path | None = None
+
+
+def tls_target(settings: Settings, console: Console, *, port: int | None = None, local: bool = True) -> Target:
+    """Return the door of the TLS registry; in a dry run nobody is trusted there."""
+    tls = None if console.dry else probe.context(issue.trust_anchor(settings.folder).path)
+    return Target(probe.Endpoint(settings.address, port or settings.port), tls, settings.folder if local else None)
+
+
+def prove_push_and_pull(reference: str, target: Target, engine: Engine, console: Console) -> None:
+    """Push what was packed, pull it back, compare, clean up, and say so.
+
+    Where there are users, by a login that is made for it and gone afterwards.
+    """
+    with users.temporary_login(target.folder, console) as login:
+        if login and not probe.admits(target.at, target.tls, login.header):
+            prove.discard(reference, engine)
+            raise RegistryError(
+                f"{target.at} does not take a login that was just made.", cure="./inv registry.logs says why."
+            )
+        proof = prove.prove(reference, engine, console, login)
+        if proof:
+            prove.forget(proof, target.at, target.tls, login)
+    if proof:
+        digest = f"{proof.digest[:19]}…"
+        console.say(f"proof: pushed to {proof.registry} and pulled back, {digest} both times, in {proof.seconds:.1f} s")
+    if proof and login:
+        console.say("proof: that was with a login of its own, which is gone again; without one the registry says 401")
+
+
+def stop(settings: Settings, console: Console, *, purge: bool) -> None:
+    """Stop the registry, and remove its images when purging."""
+    engine = engines.connect(console)
+    if purge:
+        ownership.claimed(settings, engine, console)
+    if purge and not console.ask(f"Remove the volume {settings.volume} and every image in it?"):
+        raise RegistryError("Nothing was removed.", cure="./inv registry.stop without --purge keeps the images.")
+    with turn.taken(settings, console, to_end=True):
+        changed = instance.stop(settings, engine, console, purge=purge)
+    images = "removed" if purge else f"kept in the volume {settings.volume}"
+    say_done(console, f"registry: {'stopped' if changed else 'was not running'}; images {images}")
+    if not purge:
+        tell_of_prune(settings, engine, console)
+
+
+def tell_of_prune(settings: Settings, engine: Engine, console: Console) -> None:
+    """Say what would take the images of a registry that is stopped: only a container keeps a volume in use."""
+    if console.dry or not engine.available or engine.volume(settings.volume) is None or engine.holders(settings.volume):
+        return
+    major = engine.info().version.partition(".")[0]
+    every = major.isdecimal() and int(major) < _KEEPS_NAMED
+    command = "docker volume prune" if every else "docker volume prune --all"
+    console.warn(f"until ./inv up, {command} would take the volume {settings.volume} with its images")
+
+
+def tell_volumes(settings: Settings, engine: Engine, console: Console) -> bool:
+    """Name further volumes of this installation, and the commands that take them; return whether there are any."""
+    found = [] if console.dry else ownership.volumes(settings, engine)
+    for name in found:
+        holder = next(iter(engine.holders(name)), settings.container)
+        purge = settings.command("registry.stop --purge", container=holder, volume=name)
+        console.warn(f"the volume {name} stays, with its images: {purge}")
+    return bool(found)
+
+
+def logs(settings: Settings, console: Console, *, follow: bool, lines: str) -> None:
+    """Show what the registry wrote, and go on showing it when following."""
+    count = whole_number("--lines", lines, 1, 100_000)
+    following = ["--follow"] if follow else []
+    console.command(["docker", "logs", *following, "--tail", str(count), settings.container])
+    engine = engines.connect(console)
+    if console.dry:
+        return
+    if not engine.find(settings.container):
+        raise RegistryError("No registry runs here.", cure="./inv registry.tls starts one.")
+    if follow:
+        for text in engine.follow(settings.container, lines=count):
+            console.say(text.rstrip())
+    else:
+        console.say(engine.log(settings.container, lines=count).rstrip())

@@ -1,0 +1,302 @@
+"""What this machine trusts."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import json
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from trusted_registry import address, run
+from trusted_registry.errors import RegistryError
+from trusted_registry.registry import engine as engines
+from trusted_registry.registry import engine_types, prove
+from trusted_registry.settings import one_of
+from trusted_registry.tasks.cert import say_done
+from trusted_registry.trust import machine as machines
+from trusted_registry.trust import stores
+from trusted_registry.trust.clients import buildkit, containerd, macos
+from trusted_registry.trust.local import daemon, install, ledger, left, owned, trust_anchor, trust_status, uninstall
+from trusted_registry.trust.local.install import ALL_STORES, StoreSelection
+from trusted_registry.trust.local.state import State
+from trusted_registry.trust.remote import kit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trusted_registry.console import Console
+    from trusted_registry.registry.engine import Engine
+    from trusted_registry.settings import Settings
+    from trusted_registry.trust.local.install import InstallResult
+    from trusted_registry.trust.local.trust_status import TrustStatus
+    from trusted_registry.trust.model import Store
+
+
+def selection(only: str, skip: str, *, system: bool) -> StoreSelection:
+    """Return which stores are meant by flags.
+
+    Raises:
+        SettingError: A name that is no store's.
+    """
+    return StoreSelection(_names("--only", only), _names("--skip", skip), system)
+
+
+def _names(flag: str, text: str) -> tuple[str, ...]:
+    return tuple(one_of(flag, part.strip(), stores.NAMES) for part in text.split(",")) if text else ()
+
+
+def linux(settings: Settings, console: Console, selection: StoreSelection, *, builders: bool = False) -> None:
+    """Have this machine's clients trust the registry, and hear from the engine whether it does.
+
+    Args:
+        settings: Which registry.
+        console: Whom to tell.
+        selection: Which clients.
+        builders: Whether builders of `docker buildx` are to be made anew, which is how they take trust in.
+    """
+    install.check_platform("Linux", "trust.linux")
+    engine = engines.connect_if_available(console, quiet=True)
+    if not console.dry:
+        trust_anchor.check_serves(settings)
+        _check_containerd(install.select_stores(engine, selection), console)
+    result = install_trust(settings, engine, console, selection)
+    if any(store.key == "buildx" for store in (*result.written, *result.already)):
+        _renew_builders(settings, console, asked=builders)
+    engines_own = install.engine_store(engine)
+    if console.dry or not any(store.key == engines_own for store in (*result.written, *result.already)):
+        return
+    unverified = install.unverified(settings, engine)  # that it accepts these proves nothing
+    for registry_host in (it for it in address.registry_hosts(settings.hosts, settings.port) if it not in unverified):
+        refused = prove.refusal(registry_host, engine)
+        if refused and prove.is_distrust(refused):
+            raise RegistryError(
+                f"The engine still refuses {registry_host}: {refused}", cure=engine_types.pull_cure(refused)
+            )
+        if refused:
+            console.warn(f"nothing answers at {registry_host}, so the trust was not proved: {refused}")
+        else:
+            console.say(f"proof: the engine accepts {registry_host}")
+
+
+def _check_containerd(rows: list[Store], console: Console) -> None:
+    """Say what in containerd's own configuration keeps it from reading what is written for it.
+
+    Raises:
+        RegistryError: containerd cannot read its configuration; the line is named.
+    """
+    if not any(store.key == "containerd" for store in rows) or not machines.find_program(
+        "containerd", machines.current()
+    ):
+        return
+    result = run.capture(containerd.ASK)
+    if not result.ok:
+        if "permission denied" in result.err:  # root alone may read it: then it is not judged
+            return
+        raise RegistryError(f"containerd cannot read its configuration: {result.last_line}", cure="Mend that first.")
+    for advice in containerd.advice(result.out):
+        console.warn(advice.words())
+
+
+def _renew_builders(settings: Settings, console: Console, *, asked: bool) -> None:
+    """Make the builders anew that do not trust yet, or say how it is done."""
+    folder = machines.current().docker / "buildx"
+    wanted = trust_anchor.load(settings, dry=console.dry)
+    for builder in buildkit.find(folder):
+        if buildkit.trusts(builder, wanted):
+            continue
+        try:
+            commands = buildkit.rebuild_commands(builder, folder / "buildkitd.default.toml")
+        except RegistryError as error:
+            if asked:
+                raise
+            console.warn(f"the builder {builder.name} does not trust yet: {error.message} {error.cure}")
+            continue
+        if not asked:
+            console.say(f"the builder {builder.name} must be made anew; --rebuild-builders does this:")
+        for command in commands:
+            if asked:
+                run.run(command, console)
+            else:
+                console.command(command)
+
+
+def install_trust(
+    settings: Settings, engine: Engine, console: Console, selection: StoreSelection = ALL_STORES
+) -> InstallResult:
+    """Write the trust of this machine's clients, and say so."""
+    result = install.trust(settings, engine, console, selection)
+    names = ", ".join(address.registry_hosts(settings.hosts, settings.port))
+    if result.written:
+        say_done(console, f"trust: now in place for {names}: {_client_names(result.written)}")
+    if result.already:
+        say_done(console, f"trust: already in place for {names}: {_client_names(result.already)}")
+    if not (result.written or result.already or result.left):
+        console.warn(
+            "no client of a registry was found here; to write for one all the same: ./inv trust.linux --only podman"
+        )
+    for store in result.written:
+        if store.restart:
+            console.say(f"{store.clients}: it {store.restart.why}, so: {store.restart.command}")
+    for registry_host in install.unverified(settings, engine):
+        why = "see insecure-registries in its daemon.json"
+        if _is_loopback(registry_host):
+            why = "of loopback, Docker never does"
+        console.warn(f"the engine verifies nothing at {registry_host}: {why}")
+    return result
+
+
+def _is_loopback(registry_host: str) -> bool:
+    host = urlsplit(f"//{registry_host}").hostname or ""
+    return address.is_ip(host) and ipaddress.ip_address(host).is_loopback
+
+
+def _client_names(rows: tuple[Store, ...]) -> str:
+    return "; ".join(dict.fromkeys(store.clients for store in rows))
+
+
+def on_macos(settings: Settings, console: Console, *, keychain: str) -> None:
+    """Have this Mac trust the registry: a keychain for its programs, certs.d for its engine."""
+    which = one_of("--keychain", keychain, macos.KEYCHAINS)
+    if not console.dry:
+        install.check_platform("Darwin", "trust.macos")
+    install.trust_keychain(settings, console, which)
+    result = install.trust_desktop(settings, console)
+    if result.written:
+        say_done(console, f"trust: now in place for {_client_names(result.written)}")
+    for store in result.written:
+        if store.restart:
+            console.say(f"{store.clients}: it {store.restart.why}, so: {store.restart.command}")
+
+
+def insecure(settings: Settings, console: Console, *, remove: bool = False) -> None:
+    """Let the engine use plain HTTP on the LAN address, or no longer."""
+    if remove:
+        _disallow_plain(settings, engines.connect_if_available(console), console)
+        return
+    changed = daemon.allow_plain(settings, engines.connect(console), console)
+    registry = address.registry_host(settings.address, settings.plain_port)
+    state = "now" if changed else "already"
+    ends = "./inv trust.insecure --remove ends that"
+    say_done(console, f"trust: plain HTTP on {registry} is {state} allowed; nobody verifies it. {ends}")
+
+
+def _disallow_plain(settings: Settings, engine: Engine, console: Console) -> None:
+    """Take back what this checkout allowed, and say where the engine verifies nothing all the same."""
+    freed = uninstall.disallow_plain(settings, engine, console)
+    for place in freed:
+        say_done(console, f"removed: {place}")
+    if not freed:
+        console.say("trust: this checkout allows no plain HTTP here")
+    if console.dry:
+        return
+    plain = dataclasses.replace(settings, port=settings.plain_port)
+    left = dict.fromkeys([*install.unverified(settings, engine), *install.unverified(plain, engine)])
+    if left:
+        console.warn(
+            f"the engine still verifies nothing at {', '.join(left)}, by another's doing: {daemon.removal_by_hand()}"
+        )
+
+
+def remove(settings: Settings, console: Console, *, everyone: bool) -> None:
+    """Take back all that was written here, and hear from the engine that it refuses the registry again."""
+    engine = engines.connect_if_available(console)
+    freed = uninstall.remove(settings, engine, console, everyone=everyone)
+    for place in freed:
+        say_done(console, f"removed: {place}")
+    if not everyone:
+        _warn_of_kit(settings, console)
+    kept = tell_left(settings, engine, console)
+    if not freed and not kept:
+        console.say("trust: there is none to take back")
+    elif freed and not console.dry and engine.available:
+        _prove_refusals(freed, engine, console)
+
+
+def tell_left(settings: Settings, engine: Engine, console: Console) -> bool:
+    """Name what still trusts this registry's authority, and the commands that take it; return whether there is any.
+
+    A dry run, which took nothing away, tells nothing.
+    """
+    found = [] if console.dry else left.find(settings, engine, console)
+    trusted = owned.authority(settings)
+    recorded = (
+        {path for line in kit.recorded(trusted, _kit_records()) for path in line.split("\t")} if trusted else set()
+    )
+    found = [it for it in found if _in_root(it.place) not in recorded]
+    for command in dict.fromkeys(it.command for it in found):
+        places = [it.place for it in found if it.command == command]
+        console.warn(f"still trusted, since this user's checkout did not write it: {', '.join(places)}. Do: {command}")
+    return bool(found)
+
+
+def _kit_records() -> tuple[Path, Path]:
+    return machines.current().path("/var/lib/trusted-registry/kit"), ledger.path().with_name("kit")
+
+
+def _in_root(place: str) -> str:
+    """Return a path as the kit records it: from the machine's own root."""
+    root = str(machines.current().root)
+    return place if root == "/" else place.removeprefix(root)
+
+
+def _warn_of_kit(settings: Settings, console: Console) -> None:
+    """Say that the kit of this authority was run here too, which keeps a record of its own."""
+    try:
+        anchor = trust_anchor.load(settings, dry=True)
+    except RegistryError:  # one that no kit is made of
+        return
+    if kit.was_run(anchor, _kit_records()):
+        name = kit.file_name(anchor, address.registry_host(settings.address, settings.port))
+        console.warn(f"what the kit wrote here is left: sudo sh {name} --remove; or both: ./inv trust.remove --all")
+
+
+def _prove_refusals(freed: list[str], engine: Engine, console: Console) -> None:
+    """Ask the engine about the names that it was to trust: those of the folders that were freed."""
+    parts = [place.split("/") for place in freed]
+    names = dict.fromkeys(it[-2] for it in parts if it[-3:-2] == ["certs.d"] and "docker" in it)
+    systems = tuple(path for store in stores.STORES if store.name == "system" for path in store.signs.paths)
+    why = "another certificate or insecure-registries vouches for it"
+    if any(place.startswith(systems) for place in freed):  # Go reads that store once (crypto/x509/root.go, sync.Once)
+        why = "it may have read the system's store before, which it forgets when restarted: sudo service docker restart"
+    for name in names:
+        refused = prove.refusal(name, engine)
+        if refused is None:
+            console.warn(f"the engine still accepts {name}: {why}")
+        elif prove.is_distrust(refused):
+            console.say(f"proof: the engine refuses {name} now")
+
+
+def table(settings: Settings, console: Console, selection: StoreSelection) -> tuple[str, list[str], list[list[str]]]:
+    """Return title, columns and rows of what each client here trusts, one row a client and spelling."""
+    asked = bool(selection.only)
+    found = [
+        [it.store.clients, it.registry_host, it.state if asked else _state_unless_asked(it)]
+        for it in _find_statuses(settings, console, selection)
+    ]
+    return "Trust on this machine; --json says where", ["Client", "Registry", "State"], found
+
+
+def as_json(settings: Settings, console: Console, selection: StoreSelection) -> str:
+    """Return the same as JSON, with a final newline."""
+    found = [
+        {
+            "store": entry.store.name,
+            "client": entry.store.clients,
+            "registry": entry.registry_host,
+            "state": entry.state,
+            "where": entry.paths,
+        }
+        for entry in _find_statuses(settings, console, selection)
+    ]
+    return json.dumps(found, indent=2) + "\n"
+
+
+def _find_statuses(settings: Settings, console: Console, selection: StoreSelection) -> list[TrustStatus]:
+    return trust_status.find(settings, engines.connect_if_available(console, quiet=True), selection, dry=console.dry)
+
+
+def _state_unless_asked(entry: TrustStatus) -> str:
+    """Return what a store says, and that nobody need wonder where trust is absent that is written on request alone."""
+    idle = entry.store.on_request and entry.state == State.ABSENT.value
+    return f"{entry.state}, not asked for: --system" if idle else entry.state

@@ -1,0 +1,97 @@
+"""The proof of trust, client by client."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from trusted_registry import address
+from trusted_registry.errors import RegistryError
+from trusted_registry.settings import one_of
+from trusted_registry.trust.clients import pulls
+from trusted_registry.trust.clients.pulls import Verdict
+from trusted_registry.trust.local import check
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trusted_registry.console import Console
+    from trusted_registry.settings import Settings
+    from trusted_registry.trust.local.check import PullResult
+
+
+def check_pulls(settings: Settings, console: Console, only: str) -> list[PullResult]:
+    """Have the clients of this machine pull, all of them or those that are named; nothing in a dry run."""
+    names = tuple(one_of("--only", part.strip(), pulls.NAMES) for part in only.split(",")) if only else ()
+    return check.check(settings, console, names)
+
+
+def table(rows: Sequence[PullResult], settings: Settings) -> tuple[str, list[str], list[list[str]]]:
+    """Return title, columns and rows of a table: what is the same for several spellings is said once."""
+    merged: dict[tuple[str, ...], list[str]] = {}
+    for pull in rows:
+        if pull.verdict is not Verdict.ABSENT or pull.bad:
+            key = (f"{pull.client} {pull.version}".strip(), pull.verdict.value, _why(pull))
+            merged.setdefault(key, []).append(pull.registry_host)
+    shown = [
+        [who, ", ".join(filter(None, registry_hosts)), result, why]
+        for (who, result, why), registry_hosts in merged.items()
+    ]
+    title = f"Pulls from {address.registry_host(settings.address, settings.port)}"
+    return title, ["Client", "Registry", "Result", "Why, and what to do"], shown
+
+
+def _why(pull: PullResult) -> str:
+    if pull.verdict is Verdict.REFUSED and not pull.counts:
+        return f"nobody asked for it: {pull.cure}"
+    return "\n".join(filter(None, (pull.reason, pull.cure)))
+
+
+def remarks(rows: Sequence[PullResult]) -> list[str]:
+    """Return what is to be said under the table: who is not here, and who does not count."""
+    away = [pull for pull in rows if pull.verdict is Verdict.ABSENT and not pull.bad]
+    absent = [pull.client for pull in away if not pull.reason]
+    unasked: dict[str, list[str]] = {}
+    for pull in away:
+        if pull.reason:
+            unasked.setdefault(pull.reason, []).append(pull.client)
+    idle = list(dict.fromkeys(pull.client for pull in rows if not pull.counts and pull.verdict is not Verdict.ABSENT))
+    lines = [f"not here: {', '.join(absent)}"] if absent else []
+    lines += [f"not asked: {', '.join(names)}: {reason}" for reason, names in unasked.items()]
+    if any(not pull.counts and pull.verdict in (Verdict.REFUSED, Verdict.FAILED) for pull in rows):
+        lines.append(f"{', '.join(idle)}: trust was not asked for, so they do not count; --only {idle[0]} would insist")
+    return lines
+
+
+def as_json(rows: Sequence[PullResult]) -> str:
+    """Return the rows as JSON, with a final newline."""
+    found = [
+        {
+            "client": pull.client,
+            "version": pull.version,
+            "registry": pull.registry_host,
+            "result": pull.verdict.value,
+            "counts": pull.counts,
+            "reason": pull.reason,
+            "cure": pull.cure,
+        }
+        for pull in rows
+    ]
+    return json.dumps(found, indent=2) + "\n"
+
+
+def insist(rows: Sequence[PullResult]) -> None:
+    """Insist that every client that should trust does, and that there is one.
+
+    Raises:
+        RegistryError: One does not, or there is none.
+    """
+    bad = list(dict.fromkeys(pull.client for pull in rows if pull.bad))
+    if bad:
+        first = next(pull for pull in rows if pull.bad)
+        cure = first.cure or f"See why: ./inv trust.check --only {first.client}"
+        raise RegistryError(f"These should have pulled, and did not: {', '.join(bad)}.", cure=cure)
+    if not any(pull.counts and pull.verdict is Verdict.ACCEPTED for pull in rows):
+        raise RegistryError(
+            "No client here was asked to trust the registry.", cure="./inv trust.linux; --system for curl and its like"
+        )

@@ -1,0 +1,68 @@
+"""Trust on many machines, over SSH, by Ansible."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trusted_registry import address, files, run
+from trusted_registry.console import pasteable
+from trusted_registry.errors import RegistryError
+from trusted_registry.tasks import trust_kit
+from trusted_registry.trust.remote import hosts, kit
+
+if TYPE_CHECKING:
+    from trusted_registry.console import Console
+    from trusted_registry.settings import Settings
+    from trusted_registry.trust.remote.hosts import HostOptions, HostResult
+
+
+def trust(settings: Settings, console: Console, options: HostOptions) -> tuple[HostResult, ...]:
+    """Run the kit on every host of an inventory, and return how it ended on each; nothing in a dry run.
+
+    Raises:
+        RegistryError: Ansible is not installed, or found nothing that it could work on.
+    """
+    registry_host = address.registry_host(settings.address, settings.port)
+    anchor = trust_kit.load_anchor_or_none(settings, console)
+    if anchor is None:
+        return ()
+    name = kit.file_name(anchor, registry_host)
+    return run_script(name, kit.render(anchor, registry_host), console, options)
+
+
+def run_script(name: str, content: bytes, console: Console, options: HostOptions) -> tuple[HostResult, ...]:
+    """Run a script with the kit's manners on every host of an inventory; see `trust`."""
+    console.command(hosts.command(options, name))
+    if console.dry:
+        return ()
+    ansible, report = hosts.program(), hosts.Report()
+
+    def hear(line: str) -> None:
+        result = report.read_line(line)
+        if result:
+            why = f": {result.reason}" if result.reason else ""
+            console.say(f"{len(report.results)} of {len(report.hosts)}  {result.host}: {result.state}{why}")
+
+    # A file of this run's own: another run may carry another kit.
+    with files.temp_file(name, content) as script:
+        code = run.stream(hosts.command(options, str(script), ansible), hear, env=hosts.environment())
+    for warning in report.warnings:
+        console.warn(warning)
+    if not report.results:
+        listing = pasteable(["ansible-inventory", f"--inventory={options.inventory}", "--list"])
+        reason = report.error or f"the inventory names no host (exit status {code})"
+        raise RegistryError(f"Ansible did nothing: {reason}", cure=f"See what it makes of the inventory: {listing}")
+    return report.all_results
+
+
+def insist(results: tuple[HostResult, ...]) -> None:
+    """Insist that all is well on every host.
+
+    Raises:
+        RegistryError: It is not on some, which are named as --limit takes them.
+    """
+    left = [it.host for it in results if not it.fine]
+    if left:
+        again = pasteable(["--limit", ",".join(left)])
+        message = f"{len(left)} of {len(results)} hosts were not reached, or refused."
+        raise RegistryError(message, cure=f"Mend what the table names, then the same command with {again}")

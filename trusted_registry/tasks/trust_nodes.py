@@ -1,0 +1,198 @@
+"""Trust on the nodes of clusters that run in containers: kind, k3d, kubeadm-dind-cluster and their like."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from trusted_registry import address, run
+from trusted_registry.console import pasteable
+from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.registry import engine_exec
+from trusted_registry.tasks import trust_kit
+from trusted_registry.trust.clients import containerd
+from trusted_registry.trust.remote import kit, nodes
+from trusted_registry.trust.remote.nodes import Node, NodeResult
+
+if TYPE_CHECKING:
+    from trusted_registry.console import Console
+    from trusted_registry.registry.engine import Engine
+    from trusted_registry.settings import Settings
+
+_ANY_NODE = Node("NODE", "", "running")
+"""Stands for every node in a dry run without an engine."""
+_KUBECTL_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class NodeOptions:
+    """What is wanted: by default that all nodes trust.
+
+    Args:
+        label: Only containers with this label, as KEY=VALUE or KEY.
+        remove: That they do no longer.
+        check: Only to be told whether they do.
+        restart: That what reads trust only at its start is started anew.
+    """
+
+    label: str = ""
+    remove: bool = False
+    check: bool = False
+    restart: bool = False
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What the kit is told."""
+        return ("--remove",) if self.remove else ("--check",) if self.check else ()
+
+
+@dataclass(frozen=True)
+class _KitRun:
+    """One errand, with what it takes on every node."""
+
+    options: NodeOptions
+    name: str
+    kit: bytes
+    engine: Engine
+    console: Console
+
+
+def trust(settings: Settings, engine: Engine, console: Console, options: NodeOptions) -> tuple[NodeResult, ...]:
+    """Run the kit on every node, tell their clusters, and return how it ended on each; nothing in a dry run.
+
+    Raises:
+        SettingError: The flags contradict each other, or the label is none.
+        RegistryError: No container is a node, or none of the nodes runs.
+    """
+    if options.remove and options.check:
+        raise SettingError("--remove and --check are two things.", cure="Leave one of the two out.")
+    if options.label:
+        nodes.label(options.label)
+    anchor, registry_host = (
+        trust_kit.load_anchor(settings, dry=console.dry),
+        address.registry_host(settings.address, settings.port),
+    )
+    kit_run = _KitRun(options, kit.file_name(anchor, registry_host), kit.render(anchor, registry_host), engine, console)
+    found = nodes.select(engine_exec.list_containers(engine), options.label) if engine.available else (_ANY_NODE,)
+    if all(nodes.wake_command(node) for node in found):
+        raise RegistryError("No node runs.", cure="; ".join(nodes.wake_command(node) for node in found))
+    results = tuple(_run_on(node, kit_run) for node in found)
+    contexts = dict.fromkeys(it.node.context for it in results if it.node.context and it.state != nodes.LEFT_OUT)
+    kubectl = shutil.which("kubectl")
+    for context in contexts if kubectl else ():
+        _publish(context, registry_host, console, options)
+    if not options.remove and not (contexts and kubectl):
+        console.say(
+            f"for tools that ask a cluster for its registry, where kubectl is: {_publish_by_hand(registry_host)}"
+        )
+    return () if console.dry else results
+
+
+def _run_on(node: Node, kit_run: _KitRun) -> NodeResult:
+    """Run the kit on one node; whatever goes wrong there is its outcome, and no matter of the others."""
+    wake, runtime = nodes.wake_command(node), ""
+    if wake:
+        return NodeResult(node, "", nodes.LEFT_OUT, f"it is {node.state}: {wake}")
+    try:
+        runtime = _runtime(node, kit_run.engine)
+        flags = ("--only", nodes.STORES[runtime], *kit_run.options.flags)
+        for argv in nodes.shown_commands(node.name, kit_run.name, flags):
+            kit_run.console.command(argv)
+        if kit_run.console.dry:
+            return NodeResult(node, runtime, "")
+        ran = engine_exec.execute(kit_run.engine, node.name, nodes.kit_argv(kit_run.kit, kit_run.name, flags))
+        for note in nodes.notes(ran):
+            kit_run.console.warn(f"{node.name}: {note}")
+        result = nodes.read_result(node, runtime, ran)
+        return replace(result, left=_left_to_do(result, kit_run)) if result.state != nodes.FAILED else result
+    except RegistryError as error:
+        return nodes.failure(node, runtime, error.message)
+
+
+def _runtime(node: Node, engine: Engine) -> str:
+    """Return what pulls images on a node; for any node, where no engine answers a dry run."""
+    if not engine.available:
+        return "containerd"
+    found = engine_exec.execute(engine, node.name, ("sh", "-c", nodes.FIND_RUNTIME)).out.strip()
+    if found not in nodes.STORES:
+        raise RegistryError("neither containerd, nor k3s, nor dockerd is on its PATH", cure="")
+    return found
+
+
+def _left_to_do(result: NodeResult, kit_run: _KitRun) -> str:
+    """Return what is left to do on a node once the kit is through."""
+    name = result.node.name
+    if result.runtime == "k3s" and result.state == nodes.CHANGED:
+        if kit_run.options.restart:
+            kit_run.engine.restart(name)
+            return "it was restarted"
+        return f"k3s reads that when it starts: docker restart {name}"
+    if result.runtime == "containerd" and not kit_run.options.remove:
+        try:
+            advice = containerd.advice(_dump(name, kit_run.engine))
+        except RegistryError as error:
+            kit_run.console.warn(f"{name}: {error.message}")
+            return "see the note above"
+        for one in advice:
+            kit_run.console.warn(f"{name}: {one.words(prefix=('docker', 'exec', name))}")
+        return "see the note above" if any(one.cure for one in advice) else ""
+    return ""
+
+
+def _dump(name: str, engine: Engine) -> str:
+    """Return what a node's containerd goes by."""
+    ran = engine_exec.execute(engine, name, containerd.ASK)
+    if ran.code != 0:
+        last = (ran.err.strip() or "it does not say why").splitlines()[-1]
+        raise RegistryError(f"containerd config dump failed: {last}", cure="")
+    return ran.out
+
+
+def _publish(context: str, registry_host: str, console: Console, options: NodeOptions) -> None:
+    """Have a cluster name the registry, where kubectl reaches it; another's word is left to stand."""
+    if console.dry:
+        console.command(nodes.withdraw(context) if options.remove else nodes.publish(context))
+        return
+    try:
+        asked = run.capture(nodes.ask_config(context), timeout=_KUBECTL_SECONDS)
+        if not asked.ok:
+            console.say(
+                f"kubectl does not reach {context} ({asked.last_line}); where it does: "
+                f"{_publish_by_hand(registry_host)}"
+            )
+            return
+        _update_config_map(context, registry_host, nodes.published(asked.out), console, options)
+    except RegistryError as error:
+        console.warn(f"{context} was not told: {error.message}")
+
+
+def _publish_by_hand(registry_host: str) -> str:
+    return pasteable(nodes.publish_by_hand(registry_host))
+
+
+def _update_config_map(
+    context: str, registry_host: str, said: tuple[str, bool], console: Console, options: NodeOptions
+) -> None:
+    """Change what a cluster names, unless it is right, or somebody else's."""
+    host, ours = said
+    named = f"{context}: {nodes.NAMESPACE}/{nodes.CONFIG_MAP} names {host or 'no registry'}"
+    if options.check or (not options.remove and host == registry_host) or (options.remove and not host):
+        console.say(named)
+    elif not ours:
+        console.warn(f"{named}, which was not written here; it was left so")
+    elif options.remove and host != registry_host:
+        console.warn(f"{named}, which is another one; it was left so")
+    elif options.remove:
+        _kubectl(nodes.withdraw(context), "", console)
+        console.say(f"{context}: {nodes.NAMESPACE}/{nodes.CONFIG_MAP} is gone")
+    else:
+        _kubectl(nodes.publish(context), nodes.manifest(registry_host), console)
+        console.say(f"{context}: {nodes.NAMESPACE}/{nodes.CONFIG_MAP} now names {registry_host}")
+
+
+def _kubectl(argv: tuple[str, ...], text: str, console: Console) -> None:
+    console.command(argv)
+    result = run.capture(argv, text=text, timeout=_KUBECTL_SECONDS)
+    if not result.ok:
+        raise RegistryError(f"kubectl failed: {result.last_line}", cure=f"Try it by hand: {pasteable(argv)}")

@@ -1,0 +1,70 @@
+"""What other machines are given: the page, the kit and the certificate over the LAN, and Windows its commands."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from trusted_registry import address
+from trusted_registry.settings import whole_number
+from trusted_registry.tasks import trust_kit
+from trusted_registry.tasks.cert import say_done
+from trusted_registry.trust.clients import windows as powershell
+from trusted_registry.trust.remote import kit_server
+
+if TYPE_CHECKING:
+    from trusted_registry.console import Console
+    from trusted_registry.settings import Settings
+    from trusted_registry.trust.model import TrustAnchor
+    from trusted_registry.trust.remote.kit_server import Offer
+
+MOST_MINUTES = 24 * 60
+
+
+def serve(settings: Settings, console: Console, *, minutes: str, at: str) -> None:
+    """Offer page, kit and certificate for some minutes, then end.
+
+    Raises:
+        RegistryError: There is nothing to offer, or no place to offer it.
+        SettingError: A flag is no number in its bounds.
+    """
+    lasts, port = whole_number("--minutes", minutes, 1, MOST_MINUTES), whole_number("--at", at, 1, 65535)
+    anchor = trust_kit.load_anchor_or_none(settings, console, "trust")
+    if anchor is None:
+        return
+    offered = kit_server.offers(anchor, address.registry_host(settings.address, settings.port))
+    took: list[Offer] = []
+
+    def taken(client: str, offer: Offer) -> None:
+        took.append(offer)
+        console.say(f"{client} took {offer.name or 'the page'}")
+
+    if console.dry:
+        _announce(settings.address, port, anchor, offered, console)
+        return
+    with kit_server.listen(settings.address, port, offered, taken) as server:
+        _announce(settings.address, port, anchor, offered, console)
+        console.say(f"Until {time.strftime('%H:%M', time.localtime(time.time() + 60 * lasts))}; Ctrl-C ends it before.")
+        server.offer_for(60 * lasts)
+    say_done(console, f"serve: the time is over, nothing is offered any more; downloads: {len(took)}")
+
+
+def _announce(host: str, port: int, anchor: TrustAnchor, offered: tuple[Offer, Offer, Offer], console: Console) -> None:
+    at = kit_server.base(host, port)
+    console.say(f"Offered to whoever reaches {host}, without a password: {at}/ and, below it, the kit and ca.crt.")
+    console.say(f"The authority's SHA-256: {powershell.colons(anchor.fingerprint)}")
+    console.say(
+        "Nothing else is. On the other machine, type one of these; each checks what came before it believes it:"
+    )
+    for machine, line in kit_server.download_commands(at, offered).items():
+        console.say(f"\n{machine}:\n  {line}")
+    console.say("\nOn Linux, --check at the line's end only looks, and --remove takes it back.")
+    console.say(f"Windows, kind, k3s, by hand: {at}/ and compare the fingerprint with the one above.\n")
+
+
+def windows(settings: Settings, console: Console, *, user: bool) -> None:
+    """Print what is pasted into PowerShell."""
+    anchor = trust_kit.load_anchor_or_none(settings, console, "trust")
+    if anchor:
+        registry_host = address.registry_host(settings.address, settings.port)
+        console.say(powershell.script(anchor, registry_host, "user" if user else "machine").rstrip("\n"))

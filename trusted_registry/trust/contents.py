@@ -1,0 +1,163 @@
+"""What goes into a store, rule by rule: the files and lines that a client reads, and the commands of its program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trusted_registry.trust.model import Database, File, ManagedBlock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trusted_registry.trust.model import TrustAnchor
+
+AUTHORITY = "ca.crt"
+"""Docker, podman and their kin read `*.crt` as authorities and ignore `*.pem`; with a `*.key` in the folder every pull
+fails (moby/moby, registry/registry.go)."""
+
+
+def certs_d(folder: str) -> Callable[[TrustAnchor], tuple[File, ...]]:
+    """Return the rule `FOLDER/REGISTRY/ca.crt`, one folder for each spelling."""
+
+    def files(anchor: TrustAnchor) -> tuple[File, ...]:
+        return tuple(File(f"{folder}/{it}/{AUTHORITY}", anchor.content, it) for it in anchor.registry_hosts)
+
+    return files
+
+
+def hosts_toml(folder: str) -> Callable[[TrustAnchor], tuple[File, ...]]:
+    """Return containerd's rule: `hosts.toml` hides every `.crt` that it does not name, so both are written.
+
+    Some versions read the keys at the top, some the table, so each says it
+    (github.com/containerd/containerd, docs/hosts.md).
+    """
+
+    def files(anchor: TrustAnchor) -> tuple[File, ...]:
+        found = []
+        for it in anchor.registry_hosts:
+            authority = f"{folder}/{it}/{AUTHORITY}"
+            text = (
+                f'server = "https://{it}"\nca = "{authority}"\n\n[host."https://{it}"]\n'
+                f'  capabilities = ["pull", "resolve", "push"]\n  ca = "{authority}"\n'
+            )
+            found += [File(authority, anchor.content, it), File(f"{folder}/{it}/hosts.toml", text.encode(), it)]
+        return tuple(found)
+
+    return files
+
+
+def certificate_file(folder: str) -> Callable[[TrustAnchor], tuple[File, ...]]:
+    """Return the rule for a store whose configuration names the certificate's file."""
+
+    def files(anchor: TrustAnchor) -> tuple[File, ...]:
+        return (File(f"{folder}/{anchor.name}.crt", anchor.content),)
+
+    return files
+
+
+def k3s(folder: str) -> Callable[[TrustAnchor], tuple[ManagedBlock, ...]]:
+    """Return what registries.yaml needs (docs.k3s.io/installation/private-registry)."""
+
+    def blocks(anchor: TrustAnchor) -> tuple[ManagedBlock, ...]:
+        path, found = f"{folder}/registries.yaml", []
+        for it in anchor.registry_hosts:
+            mirror = (f'"{it}":', "  endpoint:", f'    - "https://{it}"')
+            config = (f'"{it}":', "  tls:", f'    ca_file: "{folder}/{anchor.name}.crt"')
+            claims = (f'"{it}":', f"{it}:")
+            found += [
+                ManagedBlock(path, "mirrors:", it, mirror, claims),
+                ManagedBlock(path, "configs:", it, config, claims),
+            ]
+        return tuple(found)
+
+    return blocks
+
+
+def buildkit(folder: str, file: str) -> Callable[[TrustAnchor], tuple[ManagedBlock, ...]]:
+    """Return what buildkitd.toml needs (github.com/moby/buildkit, docs/buildkitd.toml.md).
+
+    Its reader ends a table's name at the first `]`, quoted or not, and refuses the whole file (github.com/pelletier/
+    go-toml 1.9, lexer.go): an IPv6 address cannot be named, and buildx could not create any builder.
+    """
+
+    def blocks(anchor: TrustAnchor) -> tuple[ManagedBlock, ...]:
+        authority = f"{folder}/{anchor.name}.crt"
+        found = []
+        for it in anchor.registry_hosts:
+            if "]" in it:
+                continue
+            names = [f'registry."{it}"', *([] if set(it) & set(".:") else [f"registry.{it}"])]
+            claims = tuple(claim for name in names for claim in (f"[{name}]", f"[{name}.", f"[[{name}."))
+            lines = (f'[registry."{it}"]', f'  ca = ["{authority}"]')
+            found.append(ManagedBlock(f"{folder}/{file}", "", it, lines, claims))
+        return tuple(found)
+
+    return blocks
+
+
+def system_store(folder: str, suffix: str) -> Callable[[TrustAnchor], tuple[File, ...]]:
+    """Return the rule for an operating system's folder of further authorities: one certificate a file."""
+
+    def files(anchor: TrustAnchor) -> tuple[File, ...]:
+        return (File(f"{folder}/{anchor.name}{suffix}", anchor.content),)
+
+    return files
+
+
+def keystore(alias: str) -> Database:
+    """Return what Java trusts, and what the certificate is called in it."""
+    named = ("-cacerts", "-storepass", "changeit", "-alias", alias)
+    return Database(
+        find=("keytool", "-list", *named),
+        as_pem=("-rfc",),
+        add=("keytool", "-importcert", "-noprompt", *named, "-file", "{file}"),
+        remove=(("keytool", "-delete", *named),),
+    )
+
+
+def keychain(place: str, *domain: str) -> Database:
+    """Return a keychain; `-d` is the trust settings of all users, whatever keychain is named (security(1)).
+
+    Trusted for TLS; and for `basic`, by which an authority is asked about: the rules for TLS are a server's.
+    """
+    return Database(
+        places=(place,),
+        find=("security", "verify-cert", "-q", "-l", "-L", "-p", "basic", "-c", "{file}"),
+        add=(
+            *("security", "add-trusted-cert", *domain, "-r", "trustRoot", "-p", "ssl", "-p", "basic"),
+            *("-k", "{place}", "{file}"),
+        ),
+        remove=(
+            ("security", "remove-trusted-cert", *domain, "{file}"),
+            ("security", "delete-certificate", "-Z", "{sha1}", "{place}"),
+        ),
+    )
+
+
+def root_store(*whose: str) -> Database:
+    """Return a root store of Windows (learn.microsoft.com, certutil)."""
+    return Database(
+        find=("certutil", *whose, "-store", "ROOT", "{sha1}"),
+        add=("certutil", *whose, "-addstore", "-f", "ROOT", "{file}"),
+        remove=(("certutil", *whose, "-delstore", "ROOT", "{sha1}"),),
+    )
+
+
+NSS = Database(
+    places=(
+        "{home}/.pki/nssdb",
+        "{data}/pki/nssdb",
+        "{home}/snap/chromium/current/.pki/nssdb",
+        "{home}/.mozilla/firefox/*",
+        "{config}/mozilla/firefox/*",
+        "{home}/snap/firefox/common/.mozilla/firefox/*",
+        "{home}/.var/app/org.mozilla.firefox/.mozilla/firefox/*",
+    ),
+    mark="cert9.db",
+    find=("certutil", "-L", "-d", "sql:{place}", "-n", "{name}"),
+    as_pem=("-a",),
+    proof=("certutil", "-V", "-u", "L", "-d", "sql:{place}", "-n", "{name}"),
+    add=("certutil", "-A", "-d", "sql:{place}", "-t", "C,,", "-n", "{name}", "-i", "{file}"),
+    remove=(("certutil", "-D", "-d", "sql:{place}", "-n", "{name}"),),
+)
+"""The databases of browsers: one in each profile."""

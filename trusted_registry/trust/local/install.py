@@ -1,0 +1,256 @@
+"""This machine's trust: looks, plans and carries out, for every client that is found on it."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trusted_registry import address, installation, run
+from trusted_registry.certificate import issue
+from trusted_registry.errors import RegistryError
+from trusted_registry.trust import machine as machines
+from trusted_registry.trust.clients import macos
+from trusted_registry.trust.local import apply, ledger, owned, plan, trust_anchor
+from trusted_registry.trust.local import state as states
+from trusted_registry.trust.local.state import NeedsRootError, State
+from trusted_registry.trust.managed_blocks import editing
+from trusted_registry.trust.model import MACOS, USER, File, ManagedBlock, TrustAnchor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from trusted_registry.console import Console
+    from trusted_registry.registry.engine import Engine
+    from trusted_registry.settings import Settings
+    from trusted_registry.trust.local.ledger import Entry
+    from trusted_registry.trust.local.plan import Plan
+    from trusted_registry.trust.local.state import Item
+    from trusted_registry.trust.machine import Machine
+    from trusted_registry.trust.model import Store
+
+_SYSTEMS = {"Darwin": "macOS"}
+_TASKS = {"Darwin": "./inv trust.macos", "Linux": "./inv trust.linux"}
+
+
+@dataclass(frozen=True)
+class StoreSelection:
+    """Which of this machine's stores: those that are found, only some of them, without some, with the system's.
+
+    `engine` is the key of the store that is meant where no engine answers yet.
+    """
+
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    system: bool = False
+    engine: str = ""
+
+
+@dataclass(frozen=True)
+class InstallResult:
+    """What became of the stores: those that were written, those that trusted already, those left for want of root."""
+
+    written: tuple[Store, ...]
+    already: tuple[Store, ...]
+    left: tuple[Store, ...]
+
+
+ALL_STORES = StoreSelection()
+
+
+def check_platform(system: str, task: str) -> None:
+    """Refuse to do one system's work on another."""
+    present = platform.system()
+    if present != system:
+        instead = _TASKS.get(present, "the commands that ./inv --dry trust.linux shows, as a pattern")
+        raise RegistryError(f"{task} is for {_SYSTEMS.get(system, system)}; this is not.", cure=f"Use {instead}.")
+
+
+def select_stores(engine: Engine, selection: StoreSelection) -> list[Store]:
+    """Return the stores of this machine that are meant, the answering engine's own among them."""
+    own = engine_store(engine) or selection.engine
+    return states.select(
+        machines.current(), only=selection.only, skip=selection.skip, system=selection.system, engine=own
+    )
+
+
+def engine_store(engine: Engine) -> str:
+    """Return the key of the store that the answering engine reads; empty where none answers."""
+    if not engine.available:
+        return ""
+    if platform.system() == MACOS:  # three engines share one folder there, and tell each its own restart
+        return "" if macos.engines(machines.current()) else "macos-docker-desktop"
+    if engine.info().desktop:
+        return "docker-desktop"
+    return "docker-rootless" if engine.info().rootless else "docker"
+
+
+def find_items(settings: Settings, rows: Sequence[Store], *, dry: bool = False) -> list[Item]:
+    """Return what stands in stores for the registry; in a dry run a certificate is still required, and left alone.
+
+    Raises:
+        RegistryError: There is no certificate to trust, or something in a store's way.
+    """
+    wanted = trust_anchor.load(settings, dry=dry, required=True)
+    return states.find(rows, wanted, machines.current(), ledger.read(ledger.path()))
+
+
+def trust(
+    settings: Settings, engine: Engine, console: Console, selection: StoreSelection = ALL_STORES
+) -> InstallResult:
+    """Have this machine's clients trust the registry by every spelling of its name.
+
+    Everything is looked at before anything is written: where one store holds another's certificate, none is changed.
+
+    Raises:
+        RegistryError: There is nothing to trust, a store holds what is not ours, or cannot be written.
+    """
+    with apply.locked(console):
+        rows = select_stores(engine, selection)
+        return _install(rows, settings, console, needed=(engine_store(engine), *selection.only))
+
+
+def _install(rows: Sequence[Store], settings: Settings, console: Console, needed: Sequence[str]) -> InstallResult:
+    wanted = trust_anchor.load(settings, dry=console.dry)
+    owned.adopt(settings, console)
+    known, machine = ledger.read(ledger.path()), machines.current()
+    foreign_home = ledger.is_root_in_foreign_home()
+    left, rows = _split_by_owner(rows, foreign_home=foreign_home)
+    theirs = list(left)
+
+    def leave(store: Store, error: NeedsRootError) -> None:
+        if store.key in needed or store.name in needed:
+            raise error
+        left.append(store)
+        again = " ".join(("sudo ./inv trust.linux", *settings.flags, "--only", store.name))
+        console.warn(f"{store.clients}: left out. {error.message} To tell it too: {again}")
+
+    planned: list[tuple[Store, list[Item], Plan]] = []
+    for store in rows:
+        try:
+            found = states.find([store], wanted, machine, known)
+        except NeedsRootError as error:
+            leave(store, error)
+            continue
+        for path in states.ignored_certificates(found):
+            console.warn(f"{path} counts for nothing: clients read files that end in .crt")
+        parts = list(_by_owner(found, machine))
+        if foreign_home and len(parts) > 1:
+            theirs.append(store)
+        planned += [(store, part, plan.install(store, part, wanted)) for part in parts[: 1 if foreign_home else None]]
+    _leave_to_owner_of_home(theirs, console, needed, beside=rows)
+    written: list[Store] = []
+    for store, part, store_plan in planned:
+        try:
+            if store_plan:
+                _carry_out(part, store_plan, wanted, settings, console)
+                written.append(store)
+        except NeedsRootError as error:
+            leave(store, error)
+    already = [store for store, _, _ in planned if store not in written and store not in left]
+    return InstallResult(*(tuple(dict.fromkeys(found)) for found in (written, already, left)))
+
+
+def _split_by_owner(rows: Sequence[Store], *, foreign_home: bool) -> tuple[list[Store], list[Store]]:
+    """Return the stores that lie in a home folder that is another user's, and the others."""
+    theirs = [store for store in rows if foreign_home and store.scope == USER]
+    return theirs, [store for store in rows if store not in theirs]
+
+
+def _leave_to_owner_of_home(
+    left: Sequence[Store], console: Console, needed: Sequence[str], *, beside: Sequence[Store] = ()
+) -> None:
+    """Say that root writes nothing into another user's home folder.
+
+    Raises:
+        RegistryError: Just that was asked for: no store of the name is beside it.
+    """
+    if not left:
+        return
+    clients = "; ".join(dict.fromkeys(store.clients for store in left))
+    error = RegistryError(
+        f"This is root in another user's home folder, {Path.home()}; what that user's clients read was left out: "
+        f"{clients}.",
+        cure="As that user, the same command without sudo.",
+    )
+    asked = set(needed) - {name for store in beside for name in (store.key, store.name)}
+    if any(store.key in asked or store.name in asked for store in left):
+        raise error
+    console.warn(f"{error.message} {error.cure}")
+
+
+def _by_owner(found: Sequence[Item], machine: Machine) -> Iterator[list[Item]]:
+    """Yield what a store holds, and what this user's own folders hold instead of it, for which nobody need be root."""
+    users = [item for item in found if isinstance(item.what, File) and item.path != machine.path(item.what.path)]
+    yield [item for item in found if item not in users]
+    if users:
+        yield users
+
+
+def _carry_out(
+    part: Sequence[Item], store_plan: Plan, wanted: TrustAnchor, settings: Settings, console: Console
+) -> None:
+    if not console.dry:
+        written = [_entry(it, wanted, settings) for it in part if it.state is not State.TRUSTED]
+        ledger.record(ledger.path(), written, installation=installation.ensure(settings.folder, console).id)
+    apply.carry_out(store_plan, console)
+
+
+def _entry(item: Item, wanted: TrustAnchor, settings: Settings) -> Entry:
+    """Return what to remember of a write: of a file its content, of lines what they say and of whom, else the name."""
+    if isinstance(item.what, File):
+        return ledger.entry(item.store.key, item.path, item.what.content, by=settings.root)
+    if isinstance(item.what, ManagedBlock):
+        said, value = editing.content(item.what.lines), ledger.block_key(item.what)
+        made = ledger.entry(item.store.key, item.path, said, by=settings.root, value=value)
+        return dataclasses.replace(made, keep="") if item.path.exists() else made
+    made = ledger.entry(item.store.key, item.path, wanted.content, by=settings.root, value=wanted.name)
+    return dataclasses.replace(made, path="" if item.path == Path() else str(item.path))
+
+
+def trust_desktop(settings: Settings, console: Console) -> InstallResult:
+    """Write the certificate where the engines of a Mac look; those that are here are the ones that were told."""
+    rows = macos.engines(machines.current()) or [macos.store("docker-desktop")]
+    result = _install(rows[:1], settings, console, needed=(rows[0].key,))  # they share one folder
+    return dataclasses.replace(result, written=tuple(rows)) if result.written else result
+
+
+def trust_keychain(settings: Settings, console: Console, keychain: str) -> None:
+    """Trust the certificate in a keychain of this Mac."""
+    store = macos.store(keychain)
+    if store.scope == USER and ledger.is_root_in_foreign_home():
+        _leave_to_owner_of_home([store], console, [store.key])
+    try:
+        source = issue.trust_anchor(settings.folder, dry=console.dry).path
+    except RegistryError:
+        if not console.dry:
+            raise
+        source = settings.folder / "ca.crt"
+    if not console.dry:
+        sha1 = issue.trust_anchor(settings.folder).sha1
+        written = ledger.entry(f"keychain-{keychain}", source, b"", by=settings.root, value=sha1)
+        ledger.record(ledger.path(), [written], installation=installation.ensure(settings.folder, console).id)
+    run.run(macos.add(source, keychain, Path.home()), console)
+
+
+def unverified(settings: Settings, engine: Engine) -> list[str]:
+    """Return the spellings that the engine does not verify at all: its configuration lists them, or their network."""
+    listed = engine.info().insecure if engine.available else ()
+    networks = [network for entry in listed if (network := _network(entry))]
+    return [
+        registry_host
+        for host in settings.hosts
+        for registry_host in address.registry_hosts((host,), settings.port)
+        if registry_host in listed
+        or (address.is_ip(host) and any(ipaddress.ip_address(host) in network for network in networks))
+    ]
+
+
+def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(entry)
+    except ValueError:
+        return None

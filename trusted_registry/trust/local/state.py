@@ -1,0 +1,324 @@
+"""What stands in the stores of this machine: looked at, never changed."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import enum
+import os
+import platform
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trusted_registry import run
+from trusted_registry.console import pasteable
+from trusted_registry.errors import RegistryError
+from trusted_registry.trust import machine as machines
+from trusted_registry.trust import stores
+from trusted_registry.trust.local.ledger import digest
+from trusted_registry.trust.managed_blocks import editing
+from trusted_registry.trust.model import Database, File, ManagedBlock, der
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from trusted_registry.trust.local.ledger import Entry
+    from trusted_registry.trust.machine import Machine
+    from trusted_registry.trust.model import Refresh, Store, TrustAnchor
+
+
+class State(enum.Enum):
+    """What a store says of the registry; the later one of two is the worse."""
+
+    TRUSTED = "trusted"
+    ABSENT = "absent"
+    STALE = "stale"
+    SHADOWED = "shadowed"
+    FOREIGN = "foreign"
+
+
+class NeedsRootError(RegistryError):
+    """Something takes root, which this user is not and cannot become."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing that a store holds or should hold: where, what it is now, and the text around it where it shares one.
+
+    `path` of a database is its folder, or empty where its program knows it; a file's with `hidden` is in the folder
+    that a client reads instead of the store's own. `text` of a database is the name of what another put in our way.
+    """
+
+    store: Store
+    what: File | ManagedBlock | Database
+    path: Path
+    state: State
+    text: str = ""
+
+    @property
+    def registry_host(self) -> str:
+        """Whom it is about; "" is every spelling."""
+        return "" if isinstance(self.what, Database) else self.what.registry_host
+
+
+def select(
+    machine: Machine, *, only: Sequence[str] = (), skip: Sequence[str] = (), system: bool = False, engine: str = ""
+) -> list[Store]:
+    """Return the stores that are to be written or shown, in the table's order.
+
+    Args:
+        machine: This user's folders.
+        only: Names of stores; with them, no others, and these even if nobody here seems to read them.
+        skip: Names of stores to leave out.
+        system: With those of the operating system, of browsers and of Java.
+        engine: Key of the store that the answering engine reads; present whatever the signs say.
+
+    Raises:
+        RegistryError: A store was asked for by name that this system does not have.
+    """
+    rows = [store for store in stores.STORES if store.system == platform.system()]
+    found = []
+    for store in rows:
+        wanted = store.name in only if only else (system or not store.on_request)
+        if wanted and store.name not in skip and (store.key == engine or _present(store, machine)):
+            found.append(store)
+    for name in only:
+        if name not in skip and not any(store.name == name for store in found):
+            found.append(_store_without_signs(name, rows, machine))
+    return sorted(found, key=stores.STORES.index)
+
+
+def _present(store: Store, machine: Machine) -> bool:
+    return machines.has_signs(store.signs, machine) and (
+        store.database is None or bool(find_places(store.database, machine))
+    )
+
+
+def _store_without_signs(name: str, rows: Iterable[Store], machine: Machine) -> Store:
+    """Return a store that was asked for by name and whose readers are not seen here."""
+    named = [it for it in rows if it.name == name]
+    store = next((store for store in named if store.refresh), named[0] if named else None)
+    if store is None or store.refresh:
+        raise RegistryError(
+            f"No store of the kind {name} is known on this system.",
+            cure="See what is here: ./inv trust.list; by hand: the page that ./inv trust.kit writes.",
+        )
+    if store.database:
+        tool = store.database.find[0]
+        if machines.find_program(tool, machine):
+            raise RegistryError(
+                f"There is no database of {store.clients} in {machine.home} yet.", cure="Start the program once."
+            )
+        packages = {"certutil": "libnss3-tools (Debian), nss-tools (Fedora), nss (Arch)", "keytool": "a Java runtime"}
+        raise RegistryError(f"{tool} is not installed.", cure=f"Install {packages[tool]}.")
+    return store
+
+
+def find(rows: Iterable[Store], anchor: TrustAnchor, machine: Machine, ledger: Iterable[Entry]) -> list[Item]:
+    """Return what stands in stores, and what should.
+
+    Raises:
+        RegistryError: A folder on the way is a link, a client would fail on what lies beside, or something cannot be
+            read (NoRoot where root could).
+    """
+    ours = {(entry.path, entry.sha256) for entry in ledger}
+    return [item for store in rows for item in _store(store, anchor, machine, ours)]
+
+
+def _store(store: Store, anchor: TrustAnchor, machine: Machine, ours: set[tuple[str, str]]) -> Iterator[Item]:
+    for file in store.files(anchor):
+        item = _file(store, file, machine.path(file.path), ours)
+        if item.state is State.TRUSTED and not _is_refreshed(store.refresh, anchor, machine):
+            item = dataclasses.replace(item, state=State.ABSENT)
+        yield item
+        yield from _shadowing(store, file, machine, ours)
+    for block in map(machine.resolve, store.blocks(anchor)):
+        path = machine.path(block.path)
+        check_link(path)
+        text = read(path)
+        yield Item(store, block, path, _block(text, block), text)
+    if store.database:
+        for place in find_places(store.database, machine):
+            yield Item(store, store.database, place, *_entry(store.database, anchor, place))
+
+
+def _file(store: Store, file: File, path: Path, ours: set[tuple[str, str]]) -> Item:
+    with _errors_explained(path):
+        if file.registry_host:
+            check_link(path.parent)
+            _check_beside(path.parent)
+        check_link(path)
+    present = content(path)
+    if present is None:
+        return Item(store, file, path, State.ABSENT)
+    if present == file.content:
+        return Item(store, file, path, State.TRUSTED)
+    return Item(store, file, path, State.STALE if (str(path), digest(present)) in ours else State.FOREIGN)
+
+
+def _is_refreshed(refresh: Refresh | None, anchor: TrustAnchor, machine: Machine) -> bool:
+    """Whether what makes a change count was run since: a run that was cut short did not come to it."""
+    bundle = content(machine.path(refresh.bundle)) if refresh and refresh.bundle else None
+    return bundle is None or base64.b64encode(anchor.der) in b"".join(bundle.split())
+
+
+def _shadowing(store: Store, file: File, machine: Machine, ours: set[tuple[str, str]]) -> Iterator[Item]:
+    """Yield what a client reads instead of a store's own folder, where that exists."""
+    for template in store.shadowed_by:
+        path = machine.path(template) / file.registry_host / Path(file.path).name
+        with _errors_explained(path):
+            read_instead = path.parent.is_dir()
+        if read_instead:
+            item = _file(store, file, path, ours)
+            yield Item(store, file, path, State.SHADOWED if item.state is State.ABSENT else item.state)
+
+
+def _block(text: str, block: ManagedBlock) -> State:
+    if editing.has(text, block):
+        return State.TRUSTED
+    if editing.changed_lines(text, block) or editing.foreign_line(text, block):
+        return State.FOREIGN
+    return State.STALE if editing.is_marked(text, block) else State.ABSENT
+
+
+def check_link(path: Path) -> None:
+    """Refuse a link: what it leads to is not ours to change.
+
+    Raises:
+        RegistryError: It is one, or cannot be looked at (NoRoot where root could).
+    """
+    with _errors_explained(path):
+        if path.is_symlink():
+            raise RegistryError(
+                f"{path} is a link to {path.readlink()}; it is not followed.",
+                cure=f"Put what it leads to in its place, or remove it: {_remove_command(path)}",
+            )
+
+
+def _check_beside(folder: Path) -> None:
+    """Refuse a folder on which clients fail whatever else is in it (moby/moby, registry/registry.go)."""
+    for one, other in ((".key", ".cert"), (".cert", ".key")):
+        for path in sorted(folder.glob(f"*{one}")) if folder.is_dir() else []:
+            if not path.with_suffix(other).exists():
+                raise RegistryError(
+                    f"{path} has no {other} beside it: with it there, every pull from {folder.name} fails.",
+                    cure=f"Take it away: {_remove_command(path)}",
+                )
+
+
+def _remove_command(path: Path) -> str:
+    """Return the command that takes a file away, as it can be pasted."""
+    return pasteable([*([] if os.access(path.parent, os.W_OK) else ["sudo"]), "rm", str(path)])
+
+
+def ignored_certificates(items: Iterable[Item]) -> list[Path]:
+    """Return certificates beside ours that no client reads, for the end of their name: `*.pem`."""
+    folders = dict.fromkeys(item.path.parent for item in items if isinstance(item.what, File) and item.registry_host)
+    return [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.pem"))]
+
+
+def read(path: Path) -> str:
+    """Return a shared file's text; empty where there is none.
+
+    Raises:
+        RegistryError: It cannot be read, or is no text.
+    """
+    try:
+        return (content(path) or b"").decode()
+    except UnicodeDecodeError as error:
+        raise RegistryError(
+            f"{path} is no text. It was left as it is.", cure=f"See what it is: {pasteable(['file', str(path)])}"
+        ) from error
+
+
+def content(path: Path) -> bytes | None:
+    """Return what a file holds, or None where there is none.
+
+    Raises:
+        RegistryError: It cannot be read (NoRoot where root could).
+    """
+    with _errors_explained(path):
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+
+@contextlib.contextmanager
+def _errors_explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except PermissionError as error:
+        raise NeedsRootError(f"{path} may be read by root alone.", cure="Run the same command as root.") from error
+    except OSError as error:
+        raise RegistryError(
+            f"{path} cannot be read: {error.strerror}.", cure=f"Look: {pasteable(['ls', '-ld', str(path)])}"
+        ) from error
+
+
+def find_places(database: Database, machine: Machine) -> list[Path]:
+    """Return the folders of a database on this machine; one empty path where its program knows its own."""
+    if not database.places:
+        return [Path()]
+    found = []
+    for template in database.places:
+        path = machine.path(template)
+        candidates = sorted(path.parent.glob("*")) if path.name == "*" else [path]
+        found += [candidate for candidate in candidates if machines.exists(candidate / database.mark)]
+    return found
+
+
+def _entry(database: Database, anchor: TrustAnchor, place: Path) -> tuple[State, str]:
+    """Return what a database says of the certificate; and by which name, where that is none of ours."""
+    result = run.capture(command_about((*database.find, *database.as_pem), anchor, place))
+    if result.ok:
+        other = ssl.PEM_HEADER in result.out and anchor.content and der(result.out) != anchor.der
+        return (State.FOREIGN, anchor.name) if other else (State.TRUSTED, "")
+    name = _nickname(place / database.mark, anchor) if database.mark and anchor.content else ""
+    if not name:
+        return State.ABSENT, ""
+    return (
+        (State.TRUSTED, "") if run.capture(command_by_name(database.proof, name, place)).ok else (State.FOREIGN, name)
+    )
+
+
+def _nickname(path: Path, anchor: TrustAnchor) -> str:
+    """Return the name that somebody else gave this very certificate in an NSS database; "" where it is not in.
+
+    Adding it again would change that entry. The columns are CKA_LABEL and CKA_VALUE (NSS, lib/softoken/sdb.c).
+    """
+    try:
+        import sqlite3
+
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            found = database.execute("SELECT a3 FROM nssPublic WHERE a11 = ?", (anchor.der,)).fetchone()
+    except ImportError:  # a Python that was built without it
+        return ""
+    except sqlite3.Error:  # none yet, or another format: its own program says so
+        return ""
+    return bytes(found[0]).decode(errors="replace") if found and found[0] else ""
+
+
+def command_about(argv: Iterable[str], anchor: TrustAnchor, place: Path) -> tuple[str, ...]:
+    """Return a database's command about a certificate that is at hand."""
+    sha1 = anchor.sha1 if any("{sha1}" in word for word in argv) else ""
+    return tuple(word.format(name=anchor.name, place=place, file=anchor.file, sha1=sha1) for word in argv)
+
+
+def command_by_name(argv: Iterable[str], name: str, place: Path) -> tuple[str, ...]:
+    """Return a database's command about a certificate of which only the name is known."""
+    return tuple(word.format(name=name, place=place) for word in argv)
+
+
+def by_registry_host(items: Iterable[Item], registry_hosts: Iterable[str]) -> dict[tuple[str, str], State]:
+    """Return the worst state of what a store holds for each spelling, by its key and the spelling."""
+    order = list(State)
+    found: dict[tuple[str, str], State] = {}
+    for item in items:
+        for registry_host in [item.registry_host] if item.registry_host else registry_hosts:
+            at = (item.store.key, registry_host)
+            found[at] = max(found.get(at, State.TRUSTED), item.state, key=order.index)
+    return found

@@ -1,0 +1,88 @@
+"""How things stand in every store of this machine, client by client: what `trust.list` and `status` show."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trusted_registry.errors import RegistryError
+from trusted_registry.trust.local import install, trust_anchor
+from trusted_registry.trust.local import state as store_state
+from trusted_registry.trust.local.state import State
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trusted_registry.registry.engine import Engine
+    from trusted_registry.settings import Settings
+    from trusted_registry.trust.local.install import StoreSelection
+    from trusted_registry.trust.local.state import Item
+    from trusted_registry.trust.model import Store
+
+
+@dataclass(frozen=True)
+class TrustStatus:
+    """A store, a spelling of the registry's name, and what the one says of the other."""
+
+    store: Store
+    registry_host: str
+    state: str
+    paths: str
+
+
+def find(settings: Settings, engine: Engine, selection: StoreSelection, *, dry: bool = False) -> list[TrustStatus]:
+    """Return every store that is found here with every spelling, in the table's order.
+
+    Raises:
+        RegistryError: There is no certificate to trust.
+    """
+    registry_hosts = trust_anchor.load(settings, dry=dry, required=True).registry_hosts
+    unverified = install.unverified(settings, engine)
+    engines_own = install.engine_store(engine)
+    found = []
+    for store in install.select_stores(engine, selection):
+        try:
+            items = install.find_items(settings, [store], dry=dry)
+        except RegistryError as error:  # what is in one store's way says nothing about the others
+            text = "not known" if isinstance(error, store_state.NeedsRootError) else "unsound"
+            found += [
+                TrustStatus(store, registry_host, f"{text}: {error.message}", "") for registry_host in registry_hosts
+            ]
+            continue
+        states = store_state.by_registry_host(items, registry_hosts)
+        for registry_host in registry_hosts:
+            state = states.get((store.key, registry_host), State.ABSENT)
+            text = _state_text(store, items, state)
+            if registry_host in unverified and store.key == engines_own:
+                text += ", not verified (insecure-registries)"
+            found.append(TrustStatus(store, registry_host, text, _paths(items, registry_host)))
+    return found
+
+
+def _state_text(store: Store, items: list[Item], state: State) -> str:
+    if (
+        state is State.TRUSTED
+        and store.restart
+        and _changed_since_start([item.path for item in items], store.restart.process)
+    ):
+        return "needs a restart"
+    return state.value
+
+
+def _changed_since_start(paths: list[Path], process: str) -> bool:
+    """Whether a file changed after the program that reads it at its start was started."""
+    import psutil
+
+    if not process:
+        return False
+    changed = max((path.stat().st_mtime for path in paths if path.exists()), default=0.0)
+    # psutil counts from a boot time in whole seconds (proc(5), btime); a program may be started sooner than that.
+    late = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) - psutil.boot_time()
+    running = psutil.process_iter(["name", "create_time"])
+    return any(it.info["name"] == process and it.info["create_time"] + late < changed for it in running)
+
+
+def _paths(items: list[Item], registry_host: str) -> str:
+    mine = [item for item in items if item.registry_host in ("", registry_host) and str(item.path) != "."]
+    return ", ".join(dict.fromkeys(str(item.path) for item in mine)) or "the program's own"

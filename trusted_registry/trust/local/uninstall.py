@@ -1,0 +1,172 @@
+"""Takes this machine's trust back: what the ledger says was written, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trusted_registry import run
+from trusted_registry.console import pasteable
+from trusted_registry.errors import RegistryError
+from trusted_registry.files import Remove, Write
+from trusted_registry.trust import stores
+from trusted_registry.trust.clients import macos
+from trusted_registry.trust.local import apply, daemon, install, ledger, owned, places, plan
+from trusted_registry.trust.local.install import StoreSelection
+from trusted_registry.trust.local.state import NeedsRootError, State
+from trusted_registry.trust.managed_blocks import editing
+from trusted_registry.trust.model import Database, File, ManagedBlock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trusted_registry.console import Console
+    from trusted_registry.registry.engine import Engine
+    from trusted_registry.settings import Settings
+    from trusted_registry.trust.local.ledger import Entry
+    from trusted_registry.trust.local.state import Item
+
+_GONE = "Unable to delete certificate matching"
+"""What `security` says of a certificate that is not in the keychain (any more)."""
+
+
+def remove(settings: Settings, engine: Engine, console: Console, *, everyone: bool = False) -> list[str]:
+    """Take back what this installation wrote on this machine, or what every one of this user wrote.
+
+    Returns:
+        The places that were freed.
+
+    Raises:
+        RegistryError: Something cannot be taken back; all else was, and is forgotten.
+    """
+    with apply.locked(console):
+        wanted = ledger.read(ledger.path()) if everyone else owned.entries(settings)
+        entries = places.counted(wanted, console)
+        rows = {store.key for store in stores.STORES}
+        mine = [entry for entry in entries if entry.store in rows]
+        unknown = _found_unrecorded(entries, settings, engine, console) if everyone else []
+        freed: list[str] = []
+        failed: list[RegistryError] = []
+        for key in dict.fromkeys(entry.store for entry in (*mine, *unknown)):
+            of_store = [entry for entry in mine if entry.store == key]
+            with _errors_collected(failed):
+                freed += _uninstall_store(key, of_store, [entry for entry in unknown if entry.store == key], console)
+        for entry in entries:
+            if entry.store not in rows:
+                with _errors_collected(failed):
+                    _uninstall(entry, engine, console)
+                    _forget([entry], console)
+                    freed.append(f"{entry.value} in {entry.path}")
+        if failed:
+            _report(freed, failed[:-1], console)
+            raise failed[-1]
+        return freed
+
+
+def disallow_plain(settings: Settings, engine: Engine, console: Console) -> list[str]:
+    """Take back what this checkout allowed of plain HTTP on this machine, and no trust.
+
+    Returns:
+        The places that were freed.
+
+    Raises:
+        RegistryError: daemon.json cannot be understood or written, or the engine does not take it up.
+    """
+    freed = []
+    with apply.locked(console):
+        for entry in places.counted(owned.entries(settings), console):
+            if entry.store == daemon.STORE:
+                daemon.disallow(entry, engine, console)
+                _forget([entry], console)
+                freed.append(f"{entry.value} in {entry.path}")
+    return freed
+
+
+@contextlib.contextmanager
+def _errors_collected(failed: list[RegistryError]) -> Iterator[None]:
+    """Let one store's trouble keep no other store's trust in place."""
+    try:
+        yield
+    except RegistryError as error:
+        failed.append(error)
+
+
+def _report(freed: list[str], failed: list[RegistryError], console: Console) -> None:
+    for place in freed:
+        console.say(f"removed: {place}")
+    for error in failed:
+        console.warn(f"{error.message} {error.cure}")
+
+
+def _uninstall_store(key: str, known: list[Entry], unknown: list[Entry], console: Console) -> list[str]:
+    its_plan, changed = plan.uninstall(key, [*known, *unknown])
+    shared = {entry.path for entry in (*known, *unknown) if entry.value}
+    for path in changed:
+        message = f"{path}: lines between our marks were changed since; they stay."
+        console.warn(message if str(path) in shared else f"{path} was changed since it was written here; it stays.")
+    apply.carry_out(its_plan, console)
+    _forget(known, console)
+    store = next((it for it in stores.STORES if it.key == key), None)
+    whose = f"the store of {store.clients}" if store else key
+    if its_plan and store and store.restart:
+        console.say(f"{store.clients}: it {store.restart.why}, so: {store.restart.command}")
+    if key == macos.COLIMA:
+        for registry_host in dict.fromkeys(operation.path.parent.name for operation in its_plan.operations):
+            console.say(f"Colima keeps what it once copied: {pasteable(macos.colima_leftovers(registry_host))}")
+    files = [str(operation.path) for operation in its_plan.operations if isinstance(operation, Remove)]
+    edited = [f"lines in {operation.path}" for operation in its_plan.operations if isinstance(operation, Write)]
+    runs = [" ".join(argv) for argv in its_plan.runs]
+    removed = [entry for entry in known if entry.value and any(entry.value in it and entry.path in it for it in runs)]
+    return [*files, *edited, *(f"{entry.value} in {entry.path or whose}" for entry in removed)]
+
+
+def _uninstall(entry: Entry, engine: Engine, console: Console) -> None:
+    store, _, keychain = entry.store.partition("-")
+    if store != "keychain":
+        daemon.disallow(entry, engine, console)
+        return
+    settings, *certificate = macos.remove(Path(entry.path), entry.value, keychain, Path.home())
+    try:
+        run.run(settings, console)
+    except RegistryError as error:  # the certificate's file may be another one by now, or gone
+        console.warn(error.message)
+    for argv in certificate:
+        try:
+            run.run(argv, console)
+        except RegistryError as error:
+            if _GONE not in error.message:
+                raise
+
+
+def _forget(entries: list[Entry], console: Console) -> None:
+    if not console.dry:
+        ledger.forget(ledger.path(), entries)
+
+
+def _found_unrecorded(entries: list[Entry], settings: Settings, engine: Engine, console: Console) -> list[Entry]:
+    """Return the files and lines about this very certificate that are not in the ledger: another user wrote them."""
+    known = {entry.path for entry in entries}
+    found: list[Entry] = []
+    for store in install.select_stores(engine, StoreSelection(system=True)):
+        try:
+            items = install.find_items(settings, [store], dry=console.dry)
+        except NeedsRootError as error:
+            console.warn(f"{store.clients}: not looked at. {error.message}")
+            continue
+        except RegistryError:
+            continue
+        theirs = [item for item in items if item.state is State.TRUSTED and str(item.path) not in known]
+        found += [_entry(item, settings) for item in theirs if not isinstance(item.what, Database)]
+    return found
+
+
+def _entry(item: Item, settings: Settings) -> Entry:
+    """Return what the ledger would have said; a folder of our spelling that is left empty is taken for ours."""
+    if isinstance(item.what, File):
+        made = ledger.entry(item.store.key, item.path, item.what.content, by=settings.root)
+        return dataclasses.replace(made, keep=str(item.path.parent.parent)) if item.registry_host else made
+    lines, value = (item.what.lines, ledger.block_key(item.what)) if isinstance(item.what, ManagedBlock) else ((), "")
+    made = ledger.entry(item.store.key, item.path, editing.content(lines), by=settings.root, value=value)
+    return dataclasses.replace(made, keep="")

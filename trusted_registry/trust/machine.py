@@ -1,0 +1,132 @@
+"""This machine, as far as the table of stores asks: whose folders are where, and which signs of a client are seen."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from trusted_registry.trust.model import ManagedBlock, Signs
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the braces stand for, and what PATH leads to.
+
+    Args:
+        home: This user's home folder, and so on.
+        programs: The folders where programs are.
+        root: What "/" is: another folder where a machine's disk is looked at from outside.
+    """
+
+    home: Path
+    config: Path
+    data: Path
+    run: Path
+    docker: Path
+    programs: tuple[Path, ...] = ()
+    root: Path = Path("/")
+
+    def path(self, template: str) -> Path:
+        """Return the path that a template means here."""
+        folders = {"home": self.home, "config": self.config, "data": self.data, "run": self.run, "docker": self.docker}
+        path = Path(template.format_map(folders))
+        return path if template.startswith("{") else self.root / path.relative_to("/")
+
+    def resolve(self, block: ManagedBlock) -> ManagedBlock:
+        """Return a block whose lines say the paths that they mean here, as whoever reads them sees those."""
+        folders = {name: str(getattr(self, name)) for name in ("home", "config", "data", "run", "docker")}
+        lines = []
+        for line in block.lines:
+            for name, folder in folders.items():
+                line = line.replace(f"{{{name}}}", folder)  # noqa: PLW2901 - one brace after the other
+            lines.append(line)
+        return replace(block, lines=tuple(lines))
+
+
+def current(environ: Mapping[str, str] = os.environ, home: Path | None = None) -> Machine:
+    """Return this user's folders (XDG Base Directory specification; DOCKER_CONFIG)."""
+    home = home or Path.home()
+
+    def folder(variable: str, default: Path) -> Path:
+        return configured(variable, environ) or default
+
+    searched = environ.get("PATH", os.defpath).split(os.pathsep)
+    return Machine(
+        home=home,
+        config=folder("XDG_CONFIG_HOME", home / ".config"),
+        data=folder("XDG_DATA_HOME", home / ".local" / "share"),
+        run=folder("XDG_RUNTIME_DIR", Path(f"/run/user/{os.getuid()}")),
+        docker=folder("DOCKER_CONFIG", home / ".docker"),
+        # where an ordinary user's PATH seldom leads, and system programs are
+        programs=(*(Path(part) for part in searched if part), Path("/usr/sbin"), Path("/sbin")),
+    )
+
+
+def configured(variable: str, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the folder that a variable names; None where it names none, or root one that is another user's to change.
+
+    `su` without `-` keeps the variables of whom it was typed by, and so may sudo.
+    """
+    named = environ.get(variable, "")
+    return Path(named) if named.startswith("/") and not is_another_s(Path(named)) else None
+
+
+def is_another_s(folder: Path) -> bool:
+    """Whether this is root and another user owns a folder, a link to it or what is above, or may change that.
+
+    What root wrote there would be in that user's way; and what that user puts there, root would follow or believe.
+    """
+    if os.geteuid() != 0:
+        return False
+    absolute = folder.absolute()
+    try:
+        return not all(map(_is_root_s, (absolute, Path(os.path.realpath(absolute)))))
+    except OSError:
+        return True
+
+
+def _is_root_s(folder: Path) -> bool:
+    below = True  # of what is missing yet, what is above it decides
+    for path in (folder, *folder.parents):
+        try:
+            found = path.lstat()
+        except FileNotFoundError:
+            below = False
+            continue
+        # In a sticky folder nobody renames what is another's, but anybody makes what is not there.
+        open_to_others = found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and found.st_gid != 0)
+        kept = below and path != folder and found.st_mode & stat.S_ISVTX
+        if found.st_uid != 0 or (open_to_others and not kept and not stat.S_ISLNK(found.st_mode)):
+            return False
+        below = True
+    return True
+
+
+def has_signs(signs: Signs, machine: Machine) -> bool:
+    """Whether any of the signs is seen."""
+    if any(exists(machine.path(path)) for path in signs.paths) or any(
+        find_program(it, machine) for it in signs.programs
+    ):
+        return True
+    return any(find_program(it, machine) for it in signs.alone) and not any(
+        find_program(it, machine) for it in signs.unless
+    )
+
+
+def exists(path: Path) -> bool:
+    """Whether something is at a path, as far as this user may look."""
+    try:
+        return path.exists()
+    except PermissionError:  # such as what is another user's
+        return False
+
+
+def find_program(name: str, machine: Machine) -> Path | None:
+    """Return where a program is, or None where it is not installed."""
+    return next((folder / name for folder in machine.programs if os.access(folder / name, os.X_OK)), None)

@@ -1,0 +1,221 @@
+"""Lines of ours in a text that belongs to others: put in, looked for, and taken out by the marks around them.
+
+The text is not parsed and written anew: whatever else is in it stays byte for byte, comments included. The kit does
+the same with awk; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from trusted_registry.errors import RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from trusted_registry.trust.model import ManagedBlock
+
+MARK = "# trusted-registry:"
+END = f"{MARK} end"
+_INDENT = "  "
+_BLANK = " \t\r"
+"""What may stand before and after what a line says: files from Windows end their lines with both CR and LF."""
+_BARE = str.maketrans("'", '"', _BLANK)
+"""Blanks say nothing within a key, and either quote says the same."""
+_BOM = "\ufeff"
+_AUTHORITY = re.compile(r"trusted-registry-[0-9a-f]{16}\.crt", re.ASCII)
+"""What a certificate's file is called in our lines: `TrustAnchor.name`."""
+
+
+def begin(block: ManagedBlock) -> str:
+    """Return the line that opens a block."""
+    return " ".join(part for part in (MARK, block.under, block.registry_host) if part)
+
+
+def added(text: str, block: ManagedBlock) -> str:
+    """Return a text with a block in it, in place of what the block said before.
+
+    Raises:
+        RegistryError: Something else in the text speaks about the same registry, or its keys are not in block form.
+    """
+    if has(text, block):
+        return text
+    check(text, block)
+    lines = _lines(removed(text, block))
+    at, indent = len(lines), ""
+    if block.under:
+        if not any(_is_key(line, block) for line in lines):
+            lines.append(_block_key(block))
+        at = next(number for number, line in enumerate(lines) if _is_key(line, block)) + 1
+        indent = _indent(lines[at:])
+    lines[at:at] = [f"{indent}{line}" for line in (begin(block), *block.lines, END)]
+    return _text(lines)
+
+
+def has(text: str, block: ManagedBlock) -> bool:
+    """Whether a text holds exactly this block, at whatever margin."""
+    found = _under_key(_lines(text), block)
+    return [line.strip(_BLANK) for line in found] == [begin(block), *(line.strip(_BLANK) for line in block.lines), END]
+
+
+def is_marked(text: str, block: ManagedBlock) -> bool:
+    """Whether a text holds a block of ours about this, saying this or something else."""
+    return bool(_under_key(_lines(text), block))
+
+
+def changed_lines(text: str, block: ManagedBlock) -> tuple[int, int] | None:
+    """Return the numbers of the first and the last line of a block that somebody else changed since, marks included.
+
+    What says the same of another authority is ours, of an earlier time. A mark without its end is a block by itself.
+    """
+    lines = _lines(text)
+    opens = next((number for number, line in enumerate(lines, start=1) if line.strip(_BLANK) == begin(block)), None)
+    if opens is None:
+        return None
+    found = _under_key(lines, block)
+    if found and _of_any_authority(found[1:-1]) == _of_any_authority(block.lines):
+        return None
+    return opens, opens + max(len(found), 1) - 1
+
+
+def _of_any_authority(lines: Iterable[str]) -> list[str]:
+    return [_AUTHORITY.sub("", line.strip(_BLANK)) for line in lines]
+
+
+def content(lines: Iterable[str]) -> bytes:
+    """Return what lines of a block say, at whatever margin: what the ledger knows them by."""
+    return "".join(f"{line.strip(_BLANK)}\n" for line in lines).encode()
+
+
+def current_content(text: str, block: ManagedBlock) -> bytes | None:
+    """Return what a text says between a block's marks, or None where they are not in it."""
+    found = _under_key(_lines(text), block)
+    return content(found[1:-1]) if found else None
+
+
+def removed(text: str, block: ManagedBlock) -> str:
+    """Return a text without a block, and without the key that was added for it once nothing else is under it."""
+    lines = _lines(text)
+    content = _under_key(lines, block)
+    if not content:
+        return text
+    at = lines.index(content[0])
+    del lines[at : at + len(content)]
+    if block.under and _block_key(block) in lines:
+        at = lines.index(_block_key(block))
+        following = next((line for line in lines[at + 1 :] if _is_statement(line)), "")
+        if not following.startswith(" "):
+            del lines[at]
+    return _text(lines)
+
+
+def foreign_line(text: str, block: ManagedBlock) -> int | None:
+    """Return the number of the line with which somebody else speaks about the same registry, if one does."""
+    return next((number for number, line in _foreign_lines(text, block) if _claims(line, block)), None)
+
+
+def check(text: str, block: ManagedBlock) -> None:
+    """Insist that a block can be added to a text.
+
+    Raises:
+        RegistryError: Something else in the text speaks about the same registry, lines of ours were changed by another
+            hand, or the keys are not in block form.
+    """
+    if text.startswith(_BOM):
+        raise RegistryError(
+            f"{block.path}, line 1, begins with a byte order mark. It was left as it is.",
+            cure=f"Take it out: sed -i '1s/^\\xef\\xbb\\xbf//' {block.path}",
+        )
+    if found := changed_lines(text, block):
+        raise RegistryError(
+            f"{block.path}, between our marks in lines {found[0]} to {found[1]}, holds something that was not written "
+            "here. It was left as it is.",
+            cure=f"See what it is: sed -n {found[0]},{found[1]}p {block.path}; then take it out",
+        )
+    number = foreign_line(text, block)
+    if number:
+        raise RegistryError(
+            f"{block.path}, line {number}, already says something about {block.registry_host}. It was left as it is.",
+            cure=f"Take that out, or add there by hand: {'; '.join(line.strip() for line in block.lines)}",
+        )
+    if block.under:
+        _check_form(text, block)
+
+
+def _check_form(text: str, block: ManagedBlock) -> None:
+    """Insist that a line under a key can be told by its margin: elsewhere in YAML, it cannot without reading all of it.
+
+    At the left margin there are keys, each on its own line, comments, and at most one `---` before them all.
+    """
+    seen: set[str] = set()
+    for number, line in enumerate(_lines(text), start=1):
+        key = re.match(r"(['\"]?)([\w.-]+)\1[ \t]*:", line, re.ASCII)
+        name = f"{key[2]}:" if key else ""
+        start = not seen and re.fullmatch(r"---[ \t\r]*", line)
+        inside = seen and line.startswith(" ")
+        sound = name not in seen and (name != block.under or _is_key(line, block)) if key else inside or start
+        if _is_statement(line) and not sound:
+            raise RegistryError(
+                f"{block.path}, line {number}, is not in block form. It was left as it is.",
+                cure=f"Write {block.under} once, at the left margin, and its entries on lines of their own below it",
+            )
+        seen |= {name} - {""}
+
+
+def _lines(text: str) -> list[str]:
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def _text(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _block_key(block: ManagedBlock) -> str:
+    return f"{block.under} {MARK[:-1]}"
+
+
+def _is_key(line: str, block: ManagedBlock) -> bool:
+    return re.fullmatch(rf"{re.escape(block.under)}[ \t\r]*(#.*)?", line) is not None
+
+
+def _is_statement(line: str) -> bool:
+    """Whether a line is more than a comment or nothing."""
+    said = line.strip(_BLANK)
+    return bool(said) and not said.startswith("#")
+
+
+def _claims(line: str, block: ManagedBlock) -> bool:
+    """Whether a line begins with a claim: `10.0.0.1:` is none in `10.0.0.1:5000:`, which is another registry."""
+    said, claims = line.translate(_BARE), (claim.translate(_BARE) for claim in block.claims)
+    return any(said.startswith(claim) and not re.match("[0-9]", said[len(claim) :]) for claim in claims)
+
+
+def _indent(lines: Iterable[str]) -> str:
+    """Return the margin of the first line that says something, where that has one."""
+    for line in lines:
+        if _is_statement(line):
+            return line[: len(line) - len(line.lstrip(" "))] or _INDENT
+    return _INDENT
+
+
+def _under_key(lines: list[str], block: ManagedBlock) -> list[str]:
+    """Return the lines from a block's opening mark to the closing one; none where another mark, or none, follows."""
+    opens = next((at for at, line in enumerate(lines) if line.strip(_BLANK) == begin(block)), None)
+    if opens is None:
+        return []
+    following = (at for at, line in enumerate(lines) if at > opens and line.strip(_BLANK).startswith(MARK))
+    closes = next(following, None)
+    return lines[opens : closes + 1] if closes is not None and lines[closes].strip(_BLANK) == END else []
+
+
+def _foreign_lines(text: str, block: ManagedBlock) -> Iterator[tuple[int, str]]:
+    """Yield the lines, with their numbers, in which others' entries of a key stand; of the whole text without a key."""
+    in_section, ours = not block.under, False
+    for number, line in enumerate(_lines(text), start=1):
+        if line.strip(_BLANK).startswith(MARK):
+            ours = line.strip(_BLANK) != END
+        elif block.under and _is_statement(line) and not line.startswith(" "):
+            in_section = _is_key(line, block)
+        elif in_section and not ours:
+            yield number, line

@@ -1,0 +1,257 @@
+"""Many machines at once: what Ansible is told to do there, and what it says of each."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trusted_registry.console import pasteable
+from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.settings import matching, path, whole_number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+PLAYBOOK = Path(__file__).parent / "playbook" / "hosts.yml"
+ANSIBLE_EXTRA = "hosts"
+"""The part of pyproject.toml's optional dependencies that has Ansible."""
+
+UNREACHABLE, REFUSED = "unreachable", "refused"
+FINE_STATES = ("changed", "already trusted", "would change", "absent")
+"""What a kit that did its work ends with, after `MARK`."""
+MARK = "trusted-registry: "
+
+MOST_FORKS = 500
+LONGEST_STEP = 120
+"""Seconds that one host may take; a kit takes less than one, and what hangs must not keep the rest from being told."""
+_USER = re.compile(r"([a-zA-Z0-9_][a-zA-Z0-9_.@\\-]{0,63})?\Z")
+_LIMIT = re.compile(r"[^\x00-\x1f\x7f]{0,4096}\Z")
+_LONGEST_REASON = 200
+_RESTART = re.compile(r"^\S+: it .+, so: .+$", re.MULTILINE)
+_NOTE = re.compile(r"^note: (.+)$", re.MULTILINE)
+_KIT_REASON = re.compile(r"^error: (.+)$", re.MULTILINE)
+
+_KEY_CHANGED = "its host key is not the one in known_hosts: see that it is still your machine"
+_KEY_UNKNOWN = "its host key is not known: ssh to it once, compare, say yes"
+_SSH_REASONS = (
+    ("REMOTE HOST IDENTIFICATION HAS CHANGED", _KEY_CHANGED),
+    ("Host key verification failed", _KEY_UNKNOWN),
+    ("Permission denied", "ssh lets nobody in with this key: {}"),
+    ("Too many authentication failures", "ssh lets nobody in with these keys: {}"),
+)
+"""What ssh says where somebody answers but this user may not come in (OpenSSH, sshconnect.c and sshconnect2.c)."""
+_SSH_PREFIX = re.compile(r"^(.*(via|over) ssh: )?(ssh: )?", re.IGNORECASE)
+_NO_SUDO = re.compile(r"^.*(?:sudo: |sudo password|not in the sudoers|doas: ).*$", re.MULTILINE | re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class HostOptions:
+    """What is to be done, and where, in Ansible's terms.
+
+    Args:
+        inventory: File, folder, or hosts with commas between and after them.
+        limit: Ansible's pattern for some of them; empty for all.
+        user: Who logs in; empty where ssh or the inventory says it.
+        forks: Hosts at a time.
+        check: Whether the hosts only say what would change.
+        remove: Whether the trust is to be taken back.
+        system: Whether the operating systems' own stores are meant too.
+        ask_password: Whether Ansible asks, once, for the password that sudo wants there.
+    """
+
+    inventory: str
+    limit: str = ""
+    user: str = ""
+    forks: str = "25"
+    check: bool = False
+    remove: bool = False
+    system: bool = False
+    ask_password: bool = False
+
+    @property
+    def flags(self) -> list[str]:
+        """What the kit is given; what it gets for a check, the step on the host adds."""
+        return [*(["--remove"] if self.remove else []), *(["--system"] if self.system else [])]
+
+
+@dataclass(frozen=True)
+class HostResult:
+    """How it ended on one host: one of FINE, and what is left to do there; or UNREACHABLE or REFUSED, and why."""
+
+    host: str
+    state: str
+    reason: str = ""
+
+    @property
+    def fine(self) -> bool:
+        """Whether the host is as it should be."""
+        return self.state in FINE_STATES
+
+
+def checked(options: HostOptions) -> HostOptions:
+    """Return an errand as it was given, now that it was looked at.
+
+    Raises:
+        SettingError: A flag that Ansible could make nothing of.
+    """
+    cure = "Name one: --inventory hosts.ini, a file with a host on each line, as Ansible reads it."
+    if not options.inventory:
+        raise SettingError("trust.hosts needs an inventory.", cure=cure)
+    if not path("--inventory", options.inventory).exists() and "," not in options.inventory:
+        raise SettingError(f"There is no inventory {options.inventory}.", cure=cure)
+    matching("--limit", options.limit, _LIMIT, "names of hosts and groups, separated by commas")
+    matching("--user", options.user, _USER, "a user's name")
+    whole_number("--forks", options.forks, 1, MOST_FORKS)
+    return options
+
+
+def program() -> str:
+    """Return where ansible-playbook is: beside this Python, or else on PATH.
+
+    Raises:
+        RegistryError: It, or the ssh that it calls, is not installed.
+    """
+    beside = shutil.which("ansible-playbook", path=str(Path(sys.executable).parent))
+    found = beside or shutil.which("ansible-playbook")
+    if not found:
+        root = Path(__file__).parents[3]
+        argv = [sys.executable, "-I", "-m", "pip", "install", "--editable", f"{root}[{ANSIBLE_EXTRA}]"]
+        raise RegistryError("Ansible is not installed; trust.hosts works through it.", cure=pasteable(argv))
+    if not shutil.which("ssh"):
+        raise RegistryError("ssh is not installed.", cure="Debian, Ubuntu: apt-get install openssh-client")
+    return found
+
+
+def command(options: HostOptions, kit: str, ansible: str = "ansible-playbook") -> list[str]:
+    """Return the command that runs a kit's file on all hosts of an errand."""
+    argv = [ansible, f"--inventory={options.inventory}", f"--forks={options.forks}"]
+    argv += [f"--limit={options.limit}"] if options.limit else []
+    argv += [f"--user={options.user}"] if options.user else []
+    argv += ["--check"] if options.check else []
+    argv += ["--ask-become-pass"] if options.ask_password else []
+    values = json.dumps({"trust_kit": kit, "trust_flags": options.flags})
+    return [*argv, f"--extra-vars={values}", str(PLAYBOOK)]
+
+
+def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return how Ansible is to behave here; whether host keys are checked is left to ssh and a person's ansible.cfg."""
+    return {
+        "ANSIBLE_STDOUT_CALLBACK": "trusted_registry_lines",
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
+        "ANSIBLE_NOCOLOR": "true",
+        "ANSIBLE_FORCE_COLOR": "false",
+        "ANSIBLE_TASK_TIMEOUT": environ.get("ANSIBLE_TASK_TIMEOUT", str(LONGEST_STEP)),
+        # Ansible reads nothing but UTF-8, and other machines' words are judged in English.
+        "LC_ALL": "C.UTF-8",
+        # ssh would ask about keys and passphrases, for all hosts at once: whatever it asks, nobody answers (ssh(1)).
+        "SSH_ASKPASS": "false",
+        "SSH_ASKPASS_REQUIRE": "force",
+    }
+
+
+def result_of(event: Mapping[str, Any]) -> HostResult:
+    """Return what a line of the callback says of a host."""
+    host, end = str(event["host"]), event["end"]
+    out, err, message = (str(event[key]) for key in ("stdout", "stderr", "msg"))
+    last = _lines(out)[-1] if _lines(out) else ""
+    if end == "ok" and last.removeprefix(MARK) in FINE_STATES:
+        left = [*_RESTART.findall(out), *_NOTE.findall(err)]
+        return HostResult(host, last.removeprefix(MARK), _one_line("; ".join(left)))
+    if end == "unreachable":
+        return _unreached(host, message)
+    return HostResult(host, REFUSED, _one_line(_refusal(last, out, err, message)))
+
+
+def _unreached(host: str, message: str) -> HostResult:
+    words = _one_line(_SSH_PREFIX.sub("", (_lines(message) or ["nobody answers"])[-1]))
+    for sign, reason in _SSH_REASONS:
+        if sign in message:
+            return HostResult(host, REFUSED, reason.format(words))
+    return HostResult(host, UNREACHABLE, words)
+
+
+def _refusal(last: str, out: str, err: str, message: str) -> str:
+    """Return why: the kit's own reason; or sudo's, where the kit never ran; or the last that was heard."""
+    if last.startswith(MARK):
+        said = _KIT_REASON.search(f"{err}\n{out}")
+        return said.group(1) if said else (_lines(err) or _lines(out)[:-1] or [last])[-1]
+    no_sudo = _NO_SUDO.search(f"{err}\n{message}\n{out}")
+    if no_sudo:
+        return f"no root there: {no_sudo.group(0).strip().removeprefix('Task failed: ')}"
+    return (_lines(err) or _lines(message) or _lines(out) or ["it said nothing"])[-1].removeprefix("Task failed: ")
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _one_line(text: str) -> str:
+    """Return what another machine said without what would move a terminal's cursor, and not too much of it."""
+    plain = "".join(letter if letter.isprintable() else " " for letter in text).strip()
+    return plain if len(plain) <= _LONGEST_REASON else f"{plain[: _LONGEST_REASON - 1]}…"
+
+
+class Report:
+    """What Ansible tells, line by line: hosts, and between them its own warnings and errors."""
+
+    def __init__(self) -> None:
+        self.hosts: list[str] = []
+        self.results: dict[str, HostResult] = {}
+        self._words: list[str] = []
+
+    def read_line(self, line: str) -> HostResult | None:
+        """Take a line in; return the outcome that it tells of, if it does."""
+        event = _event(line)
+        if event is None:
+            if line.startswith(("[", "ERROR")):
+                self._words.append(line.strip())
+            elif self._words and line.strip():
+                self._words[-1] += f" {line.strip()}"  # Ansible breaks its lines
+            return None
+        if "hosts" in event:
+            self.hosts += event["hosts"]
+            return None
+        result = result_of(event)
+        self.results[result.host] = result
+        return result
+
+    @property
+    def all_results(self) -> tuple[HostResult, ...]:
+        """Every host's outcome, in the inventory's order; of some, nothing may have been heard."""
+        unheard = "nothing was heard of it"
+        return tuple(self.results.get(host) or HostResult(host, UNREACHABLE, unheard) for host in self.hosts)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What Ansible thinks deserves a look."""
+        mark = "[WARNING]: "
+        return [_one_line(words.removeprefix(mark)) for words in self._words if words.startswith(mark)]
+
+    @property
+    def error(self) -> str:
+        """Why Ansible gave up; empty where it did not say."""
+        marks = ("[ERROR]: ", "ERROR! ")
+        found = [words for words in self._words if words.startswith(marks)]
+        return _one_line(found[-1].partition(" ")[2]) if found else ""
+
+
+def _event(line: str) -> dict[str, Any] | None:
+    if not line.startswith("{"):
+        return None
+    try:
+        event = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    return event if isinstance(event, dict) and ("hosts" in event or {"host", "end"} <= event.keys()) else None
+
+
+def table(results: Sequence[HostResult]) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
+    """Return title, columns and rows; what needs a look stands last, next to the prompt."""
+    ordered = sorted(results, key=lambda it: not it.fine)
+    return "Hosts", ("host", "result", ""), [(it.host, it.state, it.reason) for it in ordered]

@@ -1,0 +1,215 @@
+"""The kit: one POSIX sh script, with the authority inside, that does on any Linux machine what `trust.linux` does.
+
+It is rendered from the table of stores; what of it is quoted for the shell is quoted here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trusted_registry import templates
+from trusted_registry.errors import RegistryError
+from trusted_registry.trust.model import LINUX
+from trusted_registry.trust.stores import STORES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from trusted_registry.trust.model import Database, ManagedBlock, Refresh, Signs, Store, TrustAnchor
+
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE-----\n")
+_BRACES = re.compile(r"\{(home|config|data|run|docker|place|file)\}")
+_CHECKSUM = "\nkit_sum={}\n"
+
+
+@dataclass(frozen=True)
+class KitDatabase:
+    """The commands of a database, as the shell takes them."""
+
+    look: str
+    add: str
+    remove: str
+
+
+@dataclass(frozen=True)
+class KitRefresh:
+    """The commands that make a change count, as the shell takes them."""
+
+    change: str
+    removal: str
+
+
+@dataclass(frozen=True)
+class KitStore:
+    """A store as the shell takes it.
+
+    Args:
+        key: The store's.
+        head: What it is: the arguments of `store`.
+        signs: A command that succeeds where its readers are.
+        items: A command for each thing that it holds.
+        database: Commands, where it is one.
+        refresh: Commands, where it has some.
+    """
+
+    key: str
+    head: str
+    signs: str
+    items: tuple[str, ...]
+    database: KitDatabase | None
+    refresh: KitRefresh | None
+
+
+def file_name(anchor: TrustAnchor, registry_host: str) -> str:
+    """Return the kit's file name: the registry as people type it, and the first 16 digits of the fingerprint."""
+    typed = re.sub(r"[^A-Za-z0-9.]+", "-", registry_host).strip("-.")
+    return f"trust-{typed}-{anchor.fingerprint[:16]}.sh"
+
+
+def was_run(anchor: TrustAnchor, records: Iterable[Path]) -> bool:
+    """Whether a kit of this authority has something on this machine, by its records."""
+    return bool(recorded(anchor, records))
+
+
+def recorded(anchor: TrustAnchor, records: Iterable[Path]) -> list[str]:
+    """Return the lines about this authority in records of the kit on this machine: templates/kit/record.sh."""
+    kinds = tuple(f"{kind}\t{anchor.fingerprint[:16]}\t" for kind in ("file", "blocks", "database"))
+    texts = (path.read_text(errors="replace") for path in records if os.access(path, os.R_OK))
+    return [line for text in texts for line in text.splitlines() if line.startswith(kinds)]
+
+
+def render(anchor: TrustAnchor, registry_host: str) -> bytes:
+    """Return the whole script.
+
+    Args:
+        anchor: What is to be trusted.
+        registry_host: The registry as people type it, such as 192.168.0.12.
+
+    Raises:
+        RegistryError: The fingerprint is not the certificate's, or a name cannot be one.
+    """
+    pem = anchor.content.decode("ascii", errors="replace")
+    _check(pem, anchor, registry_host)
+    rows = [_store(store, anchor) for store in STORES if store.system == LINUX]
+    text = templates.render(
+        "trust.sh",
+        file=file_name(anchor, registry_host),
+        typed=registry_host,
+        registry_host=shlex.quote(registry_host),
+        fingerprint=anchor.fingerprint,
+        pem=shlex.quote(pem),
+        names=list(dict.fromkeys(store.name for store in STORES if store.system == LINUX)),
+        rows=rows,
+        plain=[row.key for row in rows if not row.database and not row.refresh],
+        refreshed=[row.key for row in rows if row.refresh],
+    )
+    # The script reads itself with nothing in that place.
+    digest = hashlib.sha256(text.replace(_CHECKSUM.format("''"), _CHECKSUM.format(""), 1).encode()).hexdigest()
+    return text.replace(_CHECKSUM.format("''"), _CHECKSUM.format(f"'{digest}'"), 1).encode()
+
+
+def _check(pem: str, anchor: TrustAnchor, registry_host: str) -> None:
+    der = ssl.PEM_cert_to_DER_cert(pem) if _PEM.fullmatch(pem) else b""
+    if hashlib.sha256(der).hexdigest() != anchor.fingerprint:
+        raise RegistryError(
+            "The fingerprint is not that of the certificate, or that is not one certificate as PEM.",
+            cure="See what there is: ./inv cert.show",
+        )
+    for name in (registry_host, *anchor.registry_hosts):
+        # Each is a folder's name, and stands on a line of its own where others stand on the next.
+        if not name.isprintable() or not name or name in (".", "..") or set(name) & set("/{}"):
+            raise RegistryError(f"{name!r} is no registry's name.", cure="Use one such as 192.168.0.12.")
+
+
+def _store(store: Store, anchor: TrustAnchor) -> KitStore:
+    restart = (store.restart.why, store.restart.command) if store.restart else ("", "")
+    asked = "asked" if store.on_request else "found"
+    head = (store.key, store.name, store.clients, store.scope, asked, *restart)
+    return KitStore(
+        store.key,
+        shlex.join(head),
+        _signs(store.signs),
+        tuple(_items(store, anchor)),
+        _database(store.database, anchor) if store.database else None,
+        _refresh(store.refresh) if store.refresh else None,
+    )
+
+
+def _signs(signs: Signs) -> str:
+    parts = []
+    if signs.paths:
+        parts.append(f"any_exists {_words(map(_path, signs.paths))}")
+    if signs.programs:
+        parts.append(f"any_on_path {shlex.join(signs.programs)}")
+    if signs.alone:
+        parts.append(f"{{ any_on_path {shlex.join(signs.alone)} && ! any_on_path {shlex.join(signs.unless)}; }}")
+    return " || ".join(parts)
+
+
+def _items(store: Store, anchor: TrustAnchor) -> Iterator[str]:
+    for file in store.files(anchor):
+        content = '"$cert"' if file.content == anchor.content else _text(file.content.decode())
+        what = (hashlib.sha256(file.content).hexdigest(), content)
+        yield _words(("file", shlex.quote(file.registry_host), _path(file.path), *what))
+        folder, _, name = file.path.rpartition("/")
+        for template in store.shadowed_by:
+            hidden = _path(f"{template}/{folder.rpartition('/')[2]}")
+            yield _words(("hidden", shlex.quote(file.registry_host), hidden, shlex.quote(name), *what))
+    blocks = store.blocks(anchor)
+    for path in dict.fromkeys(block.path for block in blocks):
+        mine = [block for block in blocks if block.path == path]
+        registry_hosts = "\n".join(dict.fromkeys(block.registry_host for block in mine))
+        yield _words(("shared", _path(path), shlex.quote(registry_hosts), _text("\n".join(map(_block_spec, mine)))))
+    if store.database:
+        places = _words(map(_glob, store.database.places)) or "''"
+        yield "set +f"
+        yield f"set -- {places}"
+        yield "set -f"
+        yield f'databases {shlex.quote(store.database.mark)} "$@"'
+
+
+def _block_spec(block: ManagedBlock) -> str:
+    """Return a block as blocks.awk reads it: a line for each thing, marked by what it begins with."""
+    lines = (f"| {line}" for line in block.lines)
+    claims = (f"? {claim}" for claim in block.claims)
+    return "\n".join((f"> {block.under}", f"= {block.registry_host}", *lines, *claims))
+
+
+def _database(database: Database, anchor: TrustAnchor) -> KitDatabase:
+    def command(argv: Iterable[str]) -> str:
+        return _words(_text(word.replace("{name}", anchor.name)) for word in argv)
+
+    remove = " && ".join(f"run {command(argv)}" for argv in database.remove)
+    return KitDatabase(command(database.find), command(database.add), remove)
+
+
+def _refresh(refresh: Refresh) -> KitRefresh:
+    return KitRefresh(shlex.join(refresh.command), shlex.join(refresh.after_removal or refresh.command))
+
+
+def _words(words: Iterable[str]) -> str:
+    return " ".join(words)
+
+
+def _path(template: str) -> str:
+    """Return a path as a word of the shell."""
+    return _text(template) if template.startswith("{") else f'"$root"{_text(template)}'
+
+
+def _glob(template: str) -> str:
+    """Return a path as a word of the shell, in which a last * means any name."""
+    return f"{_path(template[:-1])}*" if template.endswith("/*") else _path(template)
+
+
+def _text(text: str) -> str:
+    """Return a text as a word of the shell, with variables for its braces."""
+    parts = _BRACES.split(text)
+    quoted = (f'"${part}"' if at % 2 else shlex.quote(part) for at, part in enumerate(parts) if at % 2 or part)
+    return "".join(quoted) or "''"

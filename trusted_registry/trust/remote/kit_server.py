@@ -1,0 +1,280 @@
+"""Offers the page, the kit and the certificate to the LAN by plain HTTP, for a while.
+
+Anyone on the way can change what plain HTTP carries. So the line to type on the other machine, which a person reads
+here, holds the SHA-256 of what must arrive; nothing that came is believed before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import http.client
+import http.server
+import shlex
+import socket
+import socketserver
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from trusted_registry import address
+from trusted_registry.errors import RegistryError
+from trusted_registry.trust import contents
+from trusted_registry.trust.clients import macos
+from trusted_registry.trust.remote import kit, page
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Callable, Iterable
+
+    from trusted_registry.trust.model import TrustAnchor
+
+MOST_CLIENTS = 16
+"""Connections that are answered at a time; the next one is hung up on."""
+REQUEST_SECONDS = 30.0
+"""After which a connection ends, whatever its client does: the kit takes a moment, on a slow link too."""
+HEAD_BYTES = 8192
+"""Bytes of a request that are read; a browser sends less than a thousand."""
+_METHODS = ("GET", "HEAD")
+_APART = 'd=$(mktemp -d) && cd "$d"'
+"""Not `cd "$(mktemp -d)"`, which stays where it is when there is no such folder to be had."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What is offered at a path: its media type, what it is saved as ("": shown), and what a browser may do in it."""
+
+    path: str
+    kind: str
+    content: bytes
+    name: str = ""
+    policy: str = "default-src 'none'"
+
+    @property
+    def sha256(self) -> str:
+        """What `sha256sum` says of it."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def offers(anchor: TrustAnchor, registry_host: str) -> tuple[Offer, Offer, Offer]:
+    """Return the page, the kit and the certificate; there is no key among them."""
+    script, name = kit.render(anchor, registry_host), kit.file_name(anchor, registry_host)
+    shown = page.render(anchor, registry_host, kit=script, kit_name=name)
+    return (
+        Offer("/", "text/html; charset=utf-8", shown, policy=page.policy(shown)),
+        Offer(f"/{name}", "application/x-sh", script, name),
+        Offer(f"/{contents.AUTHORITY}", "application/pem-certificate-chain", anchor.content, contents.AUTHORITY),
+    )
+
+
+def base(host: str, port: int) -> str:
+    """Return the URL below which everything is offered, without a final slash."""
+    return f"http://{address.bracketed(host)}:{port}"
+
+
+def download_commands(at: str, offered: tuple[Offer, Offer, Offer]) -> dict[str, str]:
+    """Return the one line to type on another machine, for each kind of machine: flags of the kit go to its end.
+
+    It works in a new folder, which nobody else may enter: what lies in the present one is neither met nor run.
+
+    Args:
+        at: See `base`.
+        offered: See `offers`.
+    """
+    _, script, certificate = offered
+    run = f"{_verified_download(script, 'sha256sum -c -')} && sudo sh {shlex.quote(script.name)}"
+    trust = shlex.join(macos.add(Path(certificate.name), "system", Path("/var/empty")))
+    return {
+        "Linux, with curl": f"{_APART} && curl -fsSO {shlex.quote(at + script.path)} && {run}",
+        "Linux, with wget": f"{_APART} && wget -qO {shlex.quote(script.name)} {shlex.quote(at + script.path)} && {run}",
+        "macOS": f"{_APART} && curl -fsSO {shlex.quote(at + certificate.path)} && "
+        f"{_verified_download(certificate, 'shasum -a 256 -c -')} && {trust}",
+    }
+
+
+def _verified_download(offer: Offer, program: str) -> str:
+    return f"echo {shlex.quote(f'{offer.sha256}  {offer.name}')} | {program}"
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Answers for some paths, each connection in a thread of its own, few at a time and each not for long.
+
+    Args:
+        sockaddr: Where to listen, as `socket.getaddrinfo` gives it.
+        family: Its address family.
+        offered: What is there to have.
+        taken: Called with the client's address and the offer, once that was sent whole.
+    """
+
+    request_queue_size = MOST_CLIENTS
+
+    def __init__(
+        self,
+        sockaddr: tuple[Any, ...],
+        family: socket.AddressFamily,
+        offered: Iterable[Offer],
+        taken: Callable[[str, Offer], None],
+    ) -> None:
+        self.address_family = family
+        self.offered = {offer.path: offer for offer in offered}
+        self.taken = taken
+        self._places = threading.BoundedSemaphore(MOST_CLIENTS)
+        super().__init__(sockaddr[:2], _Handler)
+
+    def server_bind(self) -> None:
+        """Bind, without asking the network's DNS for a name, as HTTPServer does."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def offer_for(self, seconds: float) -> None:
+        """Answer for so long, then return."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.timeout = left
+            self.handle_request()
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's own types
+        """Take a connection where there is room for it."""
+        if self._places.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the same
+        """Answer a connection, and hang up when its time is over; that a client turned away is no error here."""
+        late = threading.Timer(REQUEST_SECONDS, _close, [request])
+        late.daemon = True
+        late.start()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            late.cancel()
+            self._places.release()
+
+    def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the same
+        """Answer, unless the client is gone."""
+        with contextlib.suppress(OSError):
+            super().finish_request(request, client_address)
+
+
+def _close(request: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        request.shutdown(socket.SHUT_RDWR)
+
+
+def listen(host: str, port: int, offered: Iterable[Offer], taken: Callable[[str, Offer], None]) -> Server:
+    """Return a server that listens on one address of this machine, and on no other.
+
+    Raises:
+        RegistryError: It is no address of this machine, or the port is taken or takes root.
+    """
+    found: list[tuple[socket.AddressFamily, tuple[Any, ...]]] = []
+    with contextlib.suppress(OSError):
+        found = [(it[0], it[4]) for it in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    ours = address.own_addresses()
+    family, sockaddr = next((it for it in found if it[1][0] in ours), (None, ()))
+    if family is None:
+        raise RegistryError(
+            f"{host} is no address of this machine, so nothing can be offered there.",
+            cure="Run this on the registry's machine, or name an address of this one: --address 192.168.0.12",
+        )
+    try:
+        return Server(sockaddr, family, offered, taken)
+    except OSError as error:
+        raise _listen_error(error, host, port) from error
+
+
+def _listen_error(error: OSError, host: str, port: int) -> RegistryError:
+    if error.errno == errno.EADDRINUSE:
+        return RegistryError(f"Port {port} of {host} is in use.", cure=f"Use another: --at {port % 65535 + 1}")
+    if error.errno == errno.EACCES:
+        return RegistryError(f"Port {port} takes root to listen on.", cure="Use another: --at 8000")
+    return RegistryError(f"Nothing can listen on port {port} of {host}: {error.strerror}.", cure="Look: ip address")
+
+
+class _BoundedReader:
+    """A connection's reading side, of which no more than a request's worth is read."""
+
+    def __init__(self, file: Any) -> None:  # noqa: ANN401 - whatever socketserver made
+        self._file = file
+        self._left = HEAD_BYTES
+
+    def readline(self, size: int) -> bytes:
+        line: bytes = self._file.readline(min(size, self._left + 1))
+        self._left -= len(line)
+        if self._left < 0:
+            raise http.client.LineTooLong("request")
+        return line
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the file's own
+        return getattr(self._file, name)
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    """Gives out what is offered and says no to all else; nothing that a client sends is shown to anybody."""
+
+    server: Server
+    server_version, sys_version = "trusted-registry", ""
+    error_content_type, error_message_format = "text/plain; charset=utf-8", "%(code)d\n"
+    timeout = REQUEST_SECONDS
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile = cast("io.BufferedIOBase", _BoundedReader(self.rfile))
+
+    def handle_one_request(self) -> None:
+        try:
+            super().handle_one_request()
+        except http.client.LineTooLong:
+            self.requestline, self.request_version, self.command = "", "HTTP/1.0", ""
+            self.send_error(431)
+
+    def parse_request(self) -> bool:
+        if not super().parse_request():
+            return False
+        if self.command not in _METHODS:
+            self.send_error(405)
+            return False
+        return True
+
+    def do_GET(self) -> None:
+        """Give out what is offered at this path."""
+        offer = self._answer()
+        if offer:
+            self.wfile.write(offer.content)
+            self.server.taken(str(self.client_address[0]), offer)
+
+    def do_HEAD(self) -> None:
+        """Say what there is at this path."""
+        self._answer()
+
+    def _answer(self) -> Offer | None:
+        offer = self.server.offered.get(self.path)
+        if offer is None:
+            self.send_error(404)
+            return None
+        self.send_response(200)
+        self.send_header("Content-Type", offer.kind)
+        self.send_header("Content-Length", str(len(offer.content)))
+        self.send_header("Content-Security-Policy", offer.policy)
+        if offer.name:
+            self.send_header("Content-Disposition", f'attachment; filename="{offer.name}"')
+        self.end_headers()
+        return offer
+
+    def end_headers(self) -> None:
+        """Add what belongs to every answer."""
+        for name, value in (
+            ("Allow", ", ".join(_METHODS)),
+            ("Cache-Control", "no-store"),
+            ("Referrer-Policy", "no-referrer"),
+            ("X-Content-Type-Options", "nosniff"),
+        ):
+            self.send_header(name, value)
+        super().end_headers()
+
+    def log_message(self, *_words: object) -> None:
+        """Keep quiet: what was given out is said by whoever offers it."""

@@ -1,0 +1,216 @@
+"""One HTML file that says how each machine is told to trust the registry; every path and restart is the table's."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trusted_registry import templates
+from trusted_registry.trust import contents, stores
+from trusted_registry.trust.clients import macos, windows
+from trusted_registry.trust.managed_blocks import editing
+from trusted_registry.trust.model import LINUX, MACHINE, MACOS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from trusted_registry.trust.model import RestartHint, Store, TrustAnchor
+
+_PAIRS = 8
+"""Bytes of a fingerprint on one line: what fits a phone, and an eye."""
+
+_SHOWN = {
+    "home": "~",
+    "config": "~/.config",
+    "data": "~/.local/share",
+    "docker": "~/.docker",
+    "run": "$XDG_RUNTIME_DIR",
+}
+_HOME = Path("$HOME")
+_FILE = Path(contents.AUTHORITY)
+
+
+@dataclass(frozen=True)
+class PageRow:
+    """Stores of the same clients in words: each one's places and refresh, and what comes after a change."""
+
+    clients: str
+    places: tuple[tuple[tuple[str, ...], str], ...]
+    restart: RestartHint | None
+    on_request: bool
+
+
+def render(anchor: TrustAnchor, registry_host: str, *, kit: bytes, kit_name: str) -> bytes:
+    """Return the page.
+
+    Args:
+        anchor: What is to be trusted.
+        registry_host: What the registry is called first of all.
+        kit: The script for Linux, which the page carries.
+        kit_name: What that is saved as.
+    """
+    from cryptography import x509
+
+    authority = x509.load_der_x509_certificate(anchor.der)
+    text = templates.render(
+        "trust.html",
+        registry_host=registry_host,
+        registry_hosts=anchor.registry_hosts,
+        authority=authority.subject.rfc4514_string(),
+        begins=f"{authority.not_valid_before_utc:%Y-%m-%d}",
+        ends=f"{authority.not_valid_after_utc:%Y-%m-%d}",
+        fingerprint=lines(anchor.fingerprint),
+        certificate=_data("application/pem-certificate-chain", anchor.content),
+        kit={
+            "name": kit_name,
+            "data": _data("application/x-sh", kit),
+            "check": f"echo {shlex.quote(f'{hashlib.sha256(kit).hexdigest()}  {kit_name}')} | sha256sum -c -",
+            "word": shlex.quote(kit_name),
+        },
+        linux=_rows(anchor, registry_host),
+        mac=_mac(anchor),
+        windows=_windows(anchor),
+        containerd=_hosts_toml(anchor, registry_host),
+        k3s=_yaml("k3s", anchor),
+        by_hand=_by_hand(anchor),
+    )
+    return text.encode()
+
+
+def policy(page: bytes) -> str:
+    """Return the Content-Security-Policy under which a browser takes this page as it is, and nothing besides."""
+
+    def digests(tag: str) -> str:
+        found = re.findall(rf"<{tag}>(.*?)</{tag}>", page.decode(), re.DOTALL)
+        hashed = (base64.b64encode(hashlib.sha256(it.encode()).digest()).decode() for it in found)
+        return " ".join(f"'sha256-{it}'" for it in hashed) or "'none'"
+
+    return (
+        f"default-src 'none'; style-src {digests('style')}; script-src {digests('script')}; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+def lines(fingerprint: str) -> list[str]:
+    """Return a fingerprint as openssl writes it, in pieces that are compared one by one; joined, they are the whole."""
+    whole = windows.colons(fingerprint)
+    width = 3 * _PAIRS
+    return [whole[at : at + width] for at in range(0, len(whole), width)]
+
+
+def _data(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _rows(anchor: TrustAnchor, registry_host: str) -> list[PageRow]:
+    """Return the stores of Linux; those of one name and the same clients are one row, such as each family's own."""
+    found: dict[tuple[str, str], list[Store]] = {}
+    for store in stores.STORES:
+        if store.system == LINUX:
+            found.setdefault((store.name, store.clients), []).append(store)
+    return [
+        PageRow(
+            clients=alike[0].clients,
+            places=tuple(
+                (_places(it, anchor, registry_host), shlex.join(it.refresh.command) if it.refresh else "")
+                for it in alike
+            ),
+            restart=alike[0].restart,
+            on_request=alike[0].on_request,
+        )
+        for alike in found.values()
+    ]
+
+
+def _places(store: Store, anchor: TrustAnchor, registry_host: str) -> tuple[str, ...]:
+    named = [file.path for file in store.files(anchor) if file.registry_host in ("", registry_host)]
+    named += [block.path for block in store.blocks(anchor)]
+    named += store.database.places if store.database else ()
+    return tuple(dict.fromkeys(path.format_map(_SHOWN) for path in named))
+
+
+def _mac(anchor: TrustAnchor) -> dict[str, object]:
+    engines = [store for store in stores.STORES if store.system == MACOS and not store.database]
+    paths = [file.path.replace("{home}", str(_HOME)) for file in engines[0].files(anchor)]
+    return {
+        "system": _line(macos.add(_FILE, "system", _HOME)),
+        "login": _line(macos.add(_FILE, "login", _HOME)),
+        "copy": [_line(argv) for path in paths for argv in (("mkdir", "-p", _folder(path)), ("cp", str(_FILE), path))],
+        "engines": engines,
+        "remove": {
+            which: [_line(argv) for argv in macos.remove(_FILE, anchor.sha1, which, _HOME)] for which in macos.KEYCHAINS
+        },
+        "uncopy": [_line(argv) for path in paths for argv in (("rm", path), ("rmdir", _folder(path)))],
+        "colima": [shlex.join(macos.colima_leftovers(it)) for it in anchor.registry_hosts],
+    }
+
+
+def _windows(anchor: TrustAnchor) -> dict[str, object]:
+    return {
+        "add": {whose: windows.add(anchor, whose) for whose in windows.WHOSE},
+        "remove": {whose: windows.remove(anchor, whose) for whose in windows.WHOSE},
+        "restart": windows.store("machine").restart,
+    }
+
+
+def _hosts_toml(anchor: TrustAnchor, registry_host: str) -> tuple[str, str]:
+    """Return path and text of what tells containerd of the registry by its first name."""
+    store = next(it for it in stores.STORES if it.key == "containerd")
+    configured = [file for file in store.files(anchor) if file.content != anchor.content]
+    file = next((it for it in configured if it.registry_host == registry_host), configured[0])
+    return file.path, file.content.decode()
+
+
+def _yaml(key: str, anchor: TrustAnchor) -> dict[str, object]:
+    """Return a file of shared lines as it would be with nothing else in it, and the certificate that it names."""
+    store = next(it for it in stores.STORES if it.key == key)
+    text = ""
+    # Each is put in above those before it.
+    for block in store.blocks(dataclasses.replace(anchor, registry_hosts=anchor.registry_hosts[::-1])):
+        text = editing.added(text, block)
+    ours = [line for line in text.splitlines() if not line.strip().startswith(editing.MARK)]
+    return {
+        "path": store.blocks(anchor)[0].path,
+        "text": "\n".join(line.partition(f" {editing.MARK[:-1]}")[0] for line in ours),
+        "copy": [_line(("sudo", "install", "-D", "-m", "0644", str(_FILE), it.path)) for it in store.files(anchor)],
+        "restart": store.restart,
+    }
+
+
+def _by_hand(anchor: TrustAnchor) -> list[dict[str, object]]:
+    """Return, for each client that reads nothing but certificates, the commands that put them there and take them."""
+    found: list[dict[str, object]] = []
+    for store in stores.STORES:
+        paths = [file.path for file in store.files(anchor) if file.content == anchor.content]
+        if store.key in ("docker", "docker-rootless", "containers"):
+            root = ["sudo"] if store.scope == MACHINE else []
+            typed = [path.replace("{config}", f"{_HOME}/.config") for path in paths]
+            found.append(
+                {
+                    "clients": store.clients,
+                    "add": [_line((*root, "install", "-D", "-m", "0644", str(_FILE), path)) for path in typed],
+                    "remove": [
+                        _line((*root, *argv)) for path in typed for argv in (("rm", path), ("rmdir", _folder(path)))
+                    ],
+                }
+            )
+    return found
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _line(argv: Iterable[str]) -> str:
+    """Return a command for a shell, in which the home folder is whoever's types it."""
+    home = f"{_HOME}/"
+    return " ".join(
+        f'"{_HOME}"{shlex.quote(word[len(home) - 1 :])}' if word.startswith(home) else shlex.quote(word)
+        for word in argv
+    )
