@@ -6,7 +6,6 @@ import contextlib
 import io
 import os
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -161,7 +160,6 @@ class _Bar:
         self._timer = threading.Timer(_SHOW_AFTER, self._appear)
         self._timer.daemon = True
         self._timer.start()
-        self._begun = time.monotonic()
 
     def _appear(self) -> None:
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
