@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import address
 from trusted_registry.doctor.finding import Finding
+from trusted_registry.errors import AccessDeniedError
 from trusted_registry.messages import catalogue
-from trusted_registry.registry.engine_types import AccessDeniedError
 from trusted_registry.trust.local import daemon
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from trusted_registry.console import pasteable
 from trusted_registry.doctor.finding import ChmodFix, Finding, TrustFix
+from trusted_registry.errors import NeedsRootError
 from trusted_registry.trust.local import plan
-from trusted_registry.trust.local.state import NeedsRootError, State
+from trusted_registry.trust.local.state import State
 from trusted_registry.trust.model import File
 
 if TYPE_CHECKING:

@@ -16,8 +16,7 @@ import urllib3.exceptions
 from docker.context.config import get_current_context_name
 
 from trusted_registry import address
-from trusted_registry.errors import RegistryError
-from trusted_registry.registry.engine_types import AccessDeniedError, RemoteEngineError
+from trusted_registry.errors import AccessDeniedError, RegistryError, RemoteEngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

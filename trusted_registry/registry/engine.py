@@ -10,7 +10,7 @@ import docker.errors
 import requests.exceptions
 from docker.types import LogConfig
 
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import AccessDeniedError, RegistryError, RemoteEngineError
 from trusted_registry.registry import connection, engine_types
 from trusted_registry.registry import spec as specs
 from trusted_registry.registry.engine_images import EngineImages
@@ -33,7 +33,7 @@ def connect(console: Console, *, anywhere: bool = False) -> Engine:
     try:
         client = connection.client(anywhere=anywhere)
     except RegistryError as error:
-        if not console.dry or isinstance(error, engine_types.RemoteEngineError):
+        if not console.dry or isinstance(error, RemoteEngineError):
             raise
         client = None
     return Engine(client, console)
@@ -44,7 +44,7 @@ def connect_if_available(console: Console, *, quiet: bool = False) -> Engine:
     try:
         return Engine(connection.client(), console)
     except RegistryError as error:
-        if not quiet or isinstance(error, engine_types.RemoteEngineError):
+        if not quiet or isinstance(error, RemoteEngineError):
             console.warn(f"{error.message} What needs one is left out. {error.cure}")
         return Engine(None, console, error)
 
@@ -74,7 +74,7 @@ class Engine(EngineImages):
         Raises:
             AccessDenied: The engine does not let this user ask: there may well be one.
         """
-        if isinstance(self.connect_error, engine_types.AccessDeniedError) and not self._console.dry:
+        if isinstance(self.connect_error, AccessDeniedError) and not self._console.dry:
             raise self.connect_error
         container = self._container(name)
         if container is None:

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trusted_registry import run
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import AccessDeniedError, RegistryError
 from trusted_registry.registry import connection
-from trusted_registry.registry.engine_types import AccessDeniedError
 
 if TYPE_CHECKING:
     from trusted_registry.console import Console

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import PortTakenError, RegistryError
 from trusted_registry.registry import spec as specs
 
 if TYPE_CHECKING:
@@ -70,18 +70,6 @@ class ExecResult:
     code: int | None
     out: str
     err: str
-
-
-class PortTakenError(RegistryError):
-    """Another program listens on the port."""
-
-
-class RemoteEngineError(RegistryError):
-    """The engine that is named is another machine's."""
-
-
-class AccessDeniedError(RegistryError):
-    """An engine answers, and does not let this user in."""
 
 
 def info(said: Mapping[str, Any], socket: str) -> EngineInfo:

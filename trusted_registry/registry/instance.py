@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import address, files
 from trusted_registry.certificate import inspect, issue
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import PortTakenError, RegistryError
 from trusted_registry.registry import images, ports, probe, users
 from trusted_registry.registry import spec as specs
-from trusted_registry.registry.engine_types import PortTakenError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from trusted_registry.registry.engine_types import PortTakenError
+from trusted_registry.errors import PortTakenError
 
 if TYPE_CHECKING:
     from trusted_registry.errors import RegistryError

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import LoginRequiredError, RegistryError
 from trusted_registry.registry import layer, probe
 
 if TYPE_CHECKING:
@@ -28,10 +28,6 @@ _LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 _BINARY = "application/octet-stream"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm", "i686": "386"}
 """What images call a machine that Linux calls otherwise (Go's GOARCH); the rest have one name."""
-
-
-class LoginRequiredError(RegistryError):
-    """The registry answers, and wants a login."""
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trusted_registry import files, run
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.files import Remove, Write
 from trusted_registry.trust.local import ledger
-from trusted_registry.trust.local.state import NeedsRootError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

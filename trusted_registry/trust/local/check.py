@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 from trusted_registry import files, run
 from trusted_registry.certificate import issue
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import AccessDeniedError, LoginRequiredError, RegistryError
 from trusted_registry.registry import engine as engines
 from trusted_registry.registry import engine_types, probe, prove, upload
 from trusted_registry.trust import machine as machines
@@ -117,7 +117,7 @@ def _show(pull: Pull, console: Console) -> None:
 
 def _absent(name: str, only: Sequence[str], why: str, connect_error: RegistryError | None) -> PullResult:
     """Return the row of a client that is not here; an engine that lets nobody in is."""
-    if why == _SILENT and isinstance(connect_error, engine_types.AccessDeniedError):
+    if why == _SILENT and isinstance(connect_error, AccessDeniedError):
         return PullResult(
             name, "", "", Verdict.FAILED, counts=True, reason=connect_error.message, cure=connect_error.cure
         )
@@ -185,7 +185,7 @@ def _test_image(settings: Settings, tags: Iterable[str]) -> Iterator[bool]:
     try:
         with _errors_explained(at):
             upload.put(image, at, prove.REPOSITORY, tags, tls)
-    except upload.LoginRequiredError:
+    except LoginRequiredError:
         yield True
         return
     try:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import address, run
 from trusted_registry.certificate import issue
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.clients import macos
 from trusted_registry.trust.local import apply, ledger, plan, trust_anchor
 from trusted_registry.trust.local import state as states
-from trusted_registry.trust.local.state import NeedsRootError, State
+from trusted_registry.trust.local.state import State
 from trusted_registry.trust.managed_blocks import editing
 from trusted_registry.trust.model import MACOS, USER, File, ManagedBlock, TrustAnchor
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import run
 from trusted_registry.console import pasteable
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust import stores
 from trusted_registry.trust.local.ledger import digest
@@ -38,10 +38,6 @@ class State(enum.Enum):
     STALE = "stale"
     SHADOWED = "shadowed"
     FOREIGN = "foreign"
-
-
-class NeedsRootError(RegistryError):
-    """Something takes root, which this user is not and cannot become."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.trust.local import install, trust_anchor
 from trusted_registry.trust.local import state as store_state
 from trusted_registry.trust.local.state import State
@@ -45,7 +45,7 @@ def find(settings: Settings, engine: Engine, selection: StoreSelection, *, dry: 
         try:
             items = install.find_items(settings, [store], dry=dry)
         except RegistryError as error:  # what is in one store's way says nothing about the others
-            text = "not known" if isinstance(error, store_state.NeedsRootError) else "unsound"
+            text = "not known" if isinstance(error, NeedsRootError) else "unsound"
             found += [
                 TrustStatus(store, registry_host, f"{text}: {error.message}", "") for registry_host in registry_hosts
             ]

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import run
 from trusted_registry.console import pasteable
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.files import Remove, Write
 from trusted_registry.trust import stores
 from trusted_registry.trust.clients import macos
 from trusted_registry.trust.local import apply, daemon, install, ledger, plan
 from trusted_registry.trust.local.install import StoreSelection
-from trusted_registry.trust.local.state import NeedsRootError, State
+from trusted_registry.trust.local.state import State
 from trusted_registry.trust.managed_blocks import editing
 from trusted_registry.trust.model import Database, File, ManagedBlock
 
