@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from trusted_registry.registry.probe import READY_STATUSES
+
 if TYPE_CHECKING:
     import datetime
     from collections.abc import Mapping
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from trusted_registry.trust.local.state import Item
     from trusted_registry.trust.model import Store
 
-READY_STATUSES = (200, 401)
 """What /v2/ of a registry answers: that it is there, or that it wants a login."""
 
 
