@@ -260,4 +260,21 @@ STORES: tuple[Store, ...] = (
 """The order is the one in which they are written and shown."""
 
 NAMES = tuple(dict.fromkeys(store.name for store in STORES))
-"""What --only and --skip take."""
+"""The names that --only and --skip take."""
+
+
+def find(key: str) -> Store | None:
+    """Return the store of a key; None for a key that the table does not know, such as a newer version's."""
+    return next((store for store in STORES if store.key == key), None)
+
+
+def store(key: str) -> Store:
+    """Return the store of a key that the table is known to have.
+
+    Raises:
+        KeyError: The table has no such key.
+    """
+    found = find(key)
+    if found is None:
+        raise KeyError(key)
+    return found

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trusted_registry.errors import RegistryError
+from trusted_registry.trust import stores
 from trusted_registry.trust.managed_blocks import toml
-from trusted_registry.trust.stores import STORES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ _ADDED = "--allow-insecure-entitlement=network.host"
 _FILES = ("ca", "keypair")
 """What of a registry's settings names files, which have other paths inside a builder."""
 
-BUILDX = next(store for store in STORES if store.key == "buildx")
+BUILDX = stores.store("buildx")
 
 
 @dataclass(frozen=True)

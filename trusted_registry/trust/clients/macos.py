@@ -20,7 +20,7 @@ COLIMA = "macos-colima"
 
 def store(key: str) -> Store:
     """Return a row of a Mac's: docker-desktop, colima, orbstack, or one of KEYCHAINS."""
-    return next(store for store in stores.STORES if store.key == f"macos-{key}")
+    return stores.store(f"macos-{key}")
 
 
 def engines(machine: Machine) -> list[Store]:

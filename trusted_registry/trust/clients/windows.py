@@ -22,7 +22,7 @@ _QUOTES = re.compile("(['\u2018\u2019\u201a\u201b])")
 
 def store(whose: str) -> Store:
     """Return a row of Windows': machine or user."""
-    return next(store for store in stores.STORES if store.key == f"windows-{whose}")
+    return stores.store(f"windows-{whose}")
 
 
 def literal(text: str) -> str:

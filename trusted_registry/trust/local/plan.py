@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import PUBLIC_FILE, Remove, Write
+from trusted_registry.trust import stores
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.ledger import digest
 from trusted_registry.trust.local.state import State
 from trusted_registry.trust.managed_blocks import editing, merging
 from trusted_registry.trust.model import MACHINE, Database, File, ManagedBlock
-from trusted_registry.trust.stores import STORES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -155,7 +155,7 @@ def uninstall(key: str, entries: Sequence[Entry]) -> tuple[Plan, list[Path]]:
     Raises:
         RegistryError: A file cannot be looked at.
     """
-    store = next((it for it in STORES if it.key == key), None)
+    store = stores.find(key)
     machine = store is None or store.scope == MACHINE
     gone, changed = _files([entry for entry in entries if not entry.value])
     plan = removal(key, gone, machine=machine)

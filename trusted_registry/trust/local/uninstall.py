@@ -107,7 +107,7 @@ def _uninstall_store(key: str, known: list[Entry], unknown: list[Entry], console
         console.warn(message if str(path) in shared else f"{path} was changed since it was written here; it stays.")
     apply.carry_out(its_plan, console)
     _forget(known, console)
-    store = next((it for it in stores.STORES if it.key == key), None)
+    store = stores.find(key)
     whose = f"the store of {store.clients}" if store else key
     if its_plan and store and store.restart:
         console.say(f"{store.clients}: it {store.restart.why}, so: {store.restart.command}")

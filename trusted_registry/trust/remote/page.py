@@ -161,7 +161,7 @@ def _windows(anchor: TrustAnchor) -> dict[str, object]:
 
 def _hosts_toml(anchor: TrustAnchor, registry_host: str) -> tuple[str, str]:
     """Return path and text of what tells containerd of the registry by its first name."""
-    store = next(it for it in stores.STORES if it.key == "containerd")
+    store = stores.store("containerd")
     configured = [file for file in store.files(anchor) if file.content != anchor.content]
     file = next((it for it in configured if it.registry_host == registry_host), configured[0])
     return file.path, file.content.decode()
@@ -169,7 +169,7 @@ def _hosts_toml(anchor: TrustAnchor, registry_host: str) -> tuple[str, str]:
 
 def _yaml(key: str, anchor: TrustAnchor) -> dict[str, object]:
     """Return a file of shared lines as it would be with nothing else in it, and the certificate that it names."""
-    store = next(it for it in stores.STORES if it.key == key)
+    store = stores.store(key)
     text = ""
     # Each is put in above those before it.
     for block in store.blocks(dataclasses.replace(anchor, registry_hosts=anchor.registry_hosts[::-1])):
