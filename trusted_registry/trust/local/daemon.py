@@ -53,8 +53,7 @@ def allow_plain(settings: Settings, engine: Engine, console: Console) -> bool:
     change = Write(path, insecure.added(before, registry_host, path).encode(), _mode(path))
     backup = Write(_backup(path), before.encode(), _mode(path))
     if not console.dry:
-        written = Plan(STORE, (change,), ())
-        ledger.record(ledger.path(), ledger.entries(written, by=settings.root, value=registry_host))
+        ledger.record(ledger.path(), ledger.entries(STORE, (change,), by=settings.root, value=registry_host))
     if before and not backup.path.exists():
         apply.carry_out(Plan(STORE, (backup,), (("cp", str(path), str(backup.path)),)), console)
     _write_config(change, engine, console, registry_host, listed=True)

@@ -19,7 +19,7 @@ from trusted_registry.files import Write
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from trusted_registry.trust.local.plan import Plan
+    from trusted_registry.files import Remove
     from trusted_registry.trust.model import ManagedBlock
 
 _VERSION = 1
@@ -128,10 +128,10 @@ def _existing_parent(path: Path) -> str:
     return str(next((folder for folder in path.parents if os.path.lexists(folder)), Path(path.anchor or ".")))
 
 
-def entries(plan: Plan, *, by: Path, value: str = "") -> list[Entry]:
-    """Return what to remember of a plan's writes."""
-    writes = [operation for operation in plan.operations if isinstance(operation, Write)]
-    return [entry(plan.store, write.path, write.content, by=by, value=value) for write in writes]
+def entries(store: str, operations: Iterable[Write | Remove], *, by: Path, value: str = "") -> list[Entry]:
+    """Return an entry for each write among a plan's operations."""
+    writes = [operation for operation in operations if isinstance(operation, Write)]
+    return [entry(store, write.path, write.content, by=by, value=value) for write in writes]
 
 
 def record(path: Path, written: Iterable[Entry]) -> None:
