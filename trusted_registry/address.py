@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trusted_registry.defaults import HTTPS
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def bracketed(host: str) -> str:
 
 def registry_host(host: str, port: int) -> str:
     """Return the registry part of an image reference, as short as it can be: 443 is what clients assume."""
-    if port == 443 and _is_registry_host(host):  # noqa: PLR2004 - the port of HTTPS
+    if port == HTTPS and _is_registry_host(host):
         return bracketed(host)
     return f"{bracketed(host)}:{port}"
 

@@ -1,6 +1,9 @@
-"""Every setting's default, and nothing else: `inv --list` needs these and no more."""
+"""Every setting's default, and the one port that no reference names: `inv --list` needs these and no more."""
 
 from __future__ import annotations
+
+HTTPS = 443
+"""The port that clients assume, so that references and flags leave it out."""
 
 DEFAULTS: dict[str, dict[str, str]] = {
     "registry": {

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry.defaults import DEFAULTS
+from trusted_registry.defaults import DEFAULTS, HTTPS
 from trusted_registry.errors import SettingError
 
 if TYPE_CHECKING:
@@ -78,10 +78,15 @@ class Settings:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What tells a task elsewhere, or of another user, which registry is meant."""
-        names = ("--names", ",".join(self.names)) if self.names else ()
-        port = ("--port", str(self.port)) if self.port != 443 else ()  # noqa: PLR2004 - the port of HTTPS
-        return ("--address", self.address, *names, *port)
+        """The flags by which a task on another machine, or of another user, means this registry."""
+        return registry_flags(self.address, self.port, self.names)
+
+
+def registry_flags(host: str, port: int = HTTPS, names: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the flags by which a task means the registry at a host, a port and further names."""
+    named = ("--names", ",".join(names)) if names else ()
+    on_port = ("--port", str(port)) if port != HTTPS else ()
+    return ("--address", host, *named, *on_port)
 
 
 def load(  # noqa: PLR0913 - a setting comes from as many places

@@ -13,6 +13,7 @@ from trusted_registry.certificate import inspect, make, openssl, profile
 from trusted_registry.certificate.make import CertificateKind
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
+from trusted_registry.settings import registry_flags
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -253,7 +254,7 @@ def _check_signer(folder: Path, authority: Certificate, settings: Settings) -> N
 
 def _name_flags(settings: Settings) -> tuple[str, ...]:
     """Return the flags of `cert` that say again for which names it is."""
-    return ("--address", settings.address, *(("--names", ",".join(settings.names)) if settings.names else ()))
+    return registry_flags(settings.address, names=settings.names)
 
 
 def plan(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trusted_registry.certificate import inspect, issue, rules
 from trusted_registry.doctor.finding import ChmodFix, Finding, RenewFix
+from trusted_registry.settings import registry_flags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -160,8 +161,7 @@ def chain(facts: Facts) -> Iterator[Finding]:
             "Clients that trust it say that the certificate is signed by an unknown authority.",
             (
                 "# copy certs/ca.crt anew from the registry's machine into certs/ here, then:",
-                f"./inv trust.linux --address {observation.host}"
-                + (f" --port {observation.port}" if observation.port != 443 else ""),  # noqa: PLR2004 - HTTPS
+                " ".join(("./inv", "trust.linux", *registry_flags(observation.host, observation.port))),
             ),
         )
     for kind, broken in _broken(facts):

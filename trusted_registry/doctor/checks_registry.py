@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from trusted_registry.doctor.facts import Facts, Observation
 
-HTTPS = 443
 SKEW = 60.0
 """Seconds between two clocks that are worth a word: certificates are valid from a minute before they were made."""
 ROOM = 500 << 20

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from trusted_registry.console import pasteable
 from trusted_registry.doctor.finding import ChmodFix, Finding, TrustFix
 from trusted_registry.errors import NeedsRootError
+from trusted_registry.settings import registry_flags
 from trusted_registry.trust.local import plan
 from trusted_registry.trust.local.state import State
 from trusted_registry.trust.model import File
@@ -26,8 +27,7 @@ def _flags(facts: Facts) -> str:
     """Return the flags that have trust.linux mean another machine's registry."""
     if not facts.remote:
         return ""
-    port = f" --port {facts.settings.port}" if facts.settings.port != 443 else ""  # noqa: PLR2004 - HTTPS
-    return f" --address {facts.settings.address}{port}"
+    return f" {' '.join(registry_flags(facts.settings.address, facts.settings.port))}"
 
 
 def _trusted(facts: Facts, store_state: StoreState, *, only: bool = True) -> str:

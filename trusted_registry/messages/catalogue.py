@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from trusted_registry import address, settings
+from trusted_registry.defaults import HTTPS
 from trusted_registry.errors import SettingError
 from trusted_registry.messages import authorities, certificates, connections, registries
 from trusted_registry.messages.message import HERE, Message, Step
@@ -24,7 +25,6 @@ MESSAGES: tuple[Message, ...] = (*registries.ENGINES, *connections.HTTP, *certif
 MESSAGES += (*connections.PORTS, *connections.WAYS, *registries.LOGINS, *registries.IMAGES)
 """The most specific row that speaks of the same words comes first."""
 
-HTTPS = 443
 LONGEST_LINE = 4000
 """Characters of a line that are looked at; messages are shorter, and a log's line may hold anything."""
 MOST_LINES = 5_000
@@ -244,7 +244,7 @@ def _flags(host: str, port: int) -> str:
         settings.reachable("host", host)
     except SettingError:
         return ""
-    return f" --address {host}" + (f" --port {port}" if port != HTTPS else "")
+    return f" {' '.join(settings.registry_flags(host, port))}"
 
 
 def _variables(host: str, port: int) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trusted_registry import address, status
+from trusted_registry.defaults import HTTPS
 from trusted_registry.doctor import checks, gather, mend
 from trusted_registry.errors import RegistryError
 from trusted_registry.messages import catalogue
@@ -153,7 +154,7 @@ def host_and_port(remote: str) -> tuple[str, int]:
     """
     host, colon, port = remote.rpartition(":")
     if not colon or remote.endswith("]") or (":" in host and not host.endswith("]")):
-        host, port = remote, str(catalogue.HTTPS)
+        host, port = remote, str(HTTPS)
     return reachable("--remote", host), whole_number("--remote", port, 1, 65535)
 
 
