@@ -1,4 +1,4 @@
-"""Takes this machine's trust back: what the ledger says was written, and nothing else."""
+"""Removal of trust from this machine: the writes in the ledger, and nothing else."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
     from trusted_registry.trust.local.state import Item
 
 _GONE = "Unable to delete certificate matching"
-"""What `security` says of a certificate that is not in the keychain (any more)."""
+"""Error of `security` for a certificate that is not in the keychain (any more)."""
 
 
 def remove(settings: Settings, engine: Engine, console: Console, *, everyone: bool = False) -> list[str]:
-    """Take back what this checkout wrote on this machine, or what every checkout of this user wrote.
+    """Undo the writes of this checkout, or of all checkouts of this user.
 
     Returns:
-        The places that were freed.
+        Paths and entries that were removed, for people.
 
     Raises:
-        RegistryError: Something cannot be taken back; all else was, and is forgotten.
+        RegistryError: A write cannot be undone; all others were, and are forgotten.
     """
     with apply.locked(console):
         entries = [entry for entry in ledger.read(ledger.path()) if everyone or entry.by == str(settings.root)]
@@ -65,13 +65,13 @@ def remove(settings: Settings, engine: Engine, console: Console, *, everyone: bo
 
 
 def disallow_plain(settings: Settings, engine: Engine, console: Console) -> list[str]:
-    """Take back what this checkout allowed of plain HTTP on this machine, and no trust.
+    """Withdraw this checkout's permission of plain HTTP; trust stays.
 
     Returns:
-        The places that were freed.
+        Paths and entries that were removed, for people.
 
     Raises:
-        RegistryError: daemon.json cannot be understood or written, or the engine does not take it up.
+        RegistryError: daemon.json is not valid or cannot be written, or the engine does not reload the file.
     """
     freed = []
     with apply.locked(console):
@@ -85,7 +85,7 @@ def disallow_plain(settings: Settings, engine: Engine, console: Console) -> list
 
 @contextlib.contextmanager
 def _errors_collected(failed: list[RegistryError]) -> Iterator[None]:
-    """Let one store's trouble keep no other store's trust in place."""
+    """Collect a store's error, so that the other stores are still cleaned."""
     try:
         yield
     except RegistryError as error:
@@ -145,7 +145,10 @@ def _forget(entries: list[Entry], console: Console) -> None:
 
 
 def _found_unrecorded(entries: list[Entry], settings: Settings, engine: Engine, console: Console) -> list[Entry]:
-    """Return the files and lines about this very certificate that are not in the ledger: another user wrote them."""
+    """Return entries for this certificate that are not in the ledger.
+
+    Another user wrote these files and blocks.
+    """
     known = {entry.path for entry in entries}
     found: list[Entry] = []
     for store in install.select_stores(engine, StoreSelection(system=True)):
@@ -162,7 +165,10 @@ def _found_unrecorded(entries: list[Entry], settings: Settings, engine: Engine, 
 
 
 def _entry(item: Item, settings: Settings) -> Entry:
-    """Return what the ledger would have said; a folder of our spelling that is left empty is taken for ours."""
+    """Return the entry that the ledger would have for an item.
+
+    A folder of a registry host that is left empty counts as ours.
+    """
     if isinstance(item.what, File):
         made = ledger.entry(item.store.key, item.path, item.what.content, by=settings.root)
         return dataclasses.replace(made, keep=str(item.path.parent.parent)) if item.registry_host else made
