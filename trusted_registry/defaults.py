@@ -1,9 +1,9 @@
-"""Every setting's default, and the one port that no reference names: `inv --list` needs these and no more."""
+"""Default of every setting, and the port of HTTPS: all that `inv --list` needs."""
 
 from __future__ import annotations
 
 HTTPS = 443
-"""The port that clients assume, so that references and flags leave it out."""
+"""Port that clients assume, so references and flags omit this one."""
 
 DEFAULTS: dict[str, dict[str, str]] = {
     "registry": {
@@ -26,5 +26,5 @@ DEFAULTS: dict[str, dict[str, str]] = {
         "tool": "auto",
     },
 }
-"""Texts, all of them: Invoke turns an environment variable into the type of its default, and fails with a traceback
-when that is a number and the variable is not (invoke/env.py, `_cast`)."""
+"""Strings throughout: Invoke casts an environment variable to the type of its default, and fails with a traceback if
+the default is a number and the variable is not (invoke/env.py, `_cast`)."""

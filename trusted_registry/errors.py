@@ -1,25 +1,25 @@
-"""The errors that a person meets; each has a message, which is what is wrong, and a cure.
+"""Errors that a person can mend, as a tree; each has a message and a cure.
 
-RegistryError                 something that a person can mend: exit status 1
-├── SettingError              a setting, a flag or a variable that cannot be used: exit status 2
-├── AccessDeniedError         the engine does not let this user in
-├── RemoteEngineError         the engine is another machine's
-├── PortTakenError            another program listens on the registry's port
-├── LoginRequiredError        the registry answers, and wants a login
-└── NeedsRootError            a store that root alone may read or write
+RegistryError                 base of all errors: exit status 1
+├── SettingError              setting, flag or variable with an unusable value: exit status 2
+├── AccessDeniedError         engine that refuses this user
+├── RemoteEngineError         engine on another machine
+├── PortTakenError            registry's port in use by another program
+├── LoginRequiredError        registry that requires a login
+└── NeedsRootError            store that only root may read or write
 
-`terminal.explain` writes them; `invoking.TaskExecutor` ends the program with their status.
+`terminal.explain` formats them; `invoking.TaskExecutor` exits with their status.
 """
 
 from __future__ import annotations
 
 
 class RegistryError(Exception):
-    """Something a person can mend.
+    """Base of every error that a person can mend.
 
     Args:
-        message: One line: what is wrong.
-        cure: One line: the command or the change that mends it.
+        message: The fault, in one line.
+        cure: The command or change that mends the fault, in one line.
     """
 
     code = 1
@@ -32,26 +32,26 @@ class RegistryError(Exception):
 
 
 class SettingError(RegistryError):
-    """A setting, a flag or an environment variable that cannot be used."""
+    """Setting, flag or environment variable with an unusable value."""
 
     code = 2
 
 
 class AccessDeniedError(RegistryError):
-    """An engine answers, and does not let this user in."""
+    """Engine that answers, but refuses this user."""
 
 
 class RemoteEngineError(RegistryError):
-    """The engine that is named is another machine's."""
+    """Configured engine that runs on another machine."""
 
 
 class PortTakenError(RegistryError):
-    """Another program listens on the port."""
+    """Port in use by another program."""
 
 
 class LoginRequiredError(RegistryError):
-    """The registry answers, and wants a login."""
+    """Registry that answers, but requires a login."""
 
 
 class NeedsRootError(RegistryError):
-    """Something takes root, which this user is not and cannot become."""
+    """Operation that needs root, which this user is not and cannot become."""
