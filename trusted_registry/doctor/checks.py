@@ -1,4 +1,4 @@
-"""The table of checks: each a pure function from facts to findings."""
+"""Table of the checks, each a pure function from facts to findings."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Check:
-    """A check: its key, and the function that judges.
+    """A check with its key and its function.
 
     Args:
-        key: Unique; what findings and messages name it by.
-        judge: Yields what is wrong.
+        key: Unique name, which findings and messages refer to.
+        judge: Function that yields the findings.
     """
 
     key: str
@@ -57,14 +57,14 @@ CHECKS: tuple[Check, ...] = (
 
 
 UNREACHED = ("dns", "served")
-"""Keys of what can explain that another machine's registry does not answer; the earlier one explains the later."""
+"""Keys of checks that explain an unreachable remote registry; a finding of the earlier explains those of the later."""
 
 
 def judge(facts: Facts, client: str = "") -> list[Finding]:
-    """Return what is wrong, in the table's order; about one client's store alone where that is named.
+    """Return the findings in the table's order, for all clients or for one.
 
-    Of another machine's registry that does not answer, that alone: nobody knows whether there is one to be trusted;
-    and so where something else answers.
+    If another machine's registry does not answer, only the first cause is returned, since nobody knows whether there is
+    a registry to trust; if something other than a registry answers, only the findings of `protocol`.
     """
     found = dict.fromkeys(finding for check in CHECKS for finding in check.judge(facts))
     if facts.remote and facts.observation and facts.observation.connect_error:
