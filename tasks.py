@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent
 task = partial(invoke_task, auto_shortflags=False)
 
 UNSAID = "\0"
-"""Of a flag that was not typed: an empty one takes back what it said before, and no command line can hold this."""
+"""Default of a flag that was not typed: no command line can hold NUL, and an empty flag takes back the saved one."""
 
 ADDRESS = {"address": "Address that clients type, instead of this machine's own."}
 NAMES = {"names": "Further addresses and names, separated by commas."}
@@ -46,7 +46,7 @@ SYSTEM = {"system": "Also the operating system's store, the browsers' and Java's
 YES = {"yes": "Answer every question with yes."}
 
 
-# The one thing that importing this file does: no other place comes before Invoke reads its settings and the words.
+# The only effect of importing this file: nothing else runs before Invoke reads its settings and the command line.
 invoking.install_error_handling()
 
 
@@ -57,7 +57,7 @@ def _terminal(c: Context, *, yes: bool = False, quiet: bool = False) -> Terminal
 
 
 def _settings(c: Context, **flags: str) -> Settings:
-    """Check all settings, with the flags of one task (`port`, `address`, `names`) over them."""
+    """Load all settings, overridden by the flags of one task (`port`, `address`, `names`)."""
     from trusted_registry import address, saved_flags, settings
 
     sections = {name: value if isinstance(value, str) else dict(value or {}) for name, value in c.config.items()}
@@ -172,7 +172,7 @@ def cert_renew(c: Context, if_expiring: str = "", address: str = UNSAID, names: 
 
 @task(help=STAYS_WITH_PORT)
 def registry_tls(c: Context, address: str = UNSAID, names: str = UNSAID, port: str = UNSAID) -> None:
-    """Run the registry over TLS, and let it stand only if it proves true."""
+    """Run the registry over TLS, and stop it again if the proof fails."""
     from trusted_registry.registry.engine import connect
     from trusted_registry.tasks import registry
 
@@ -190,7 +190,7 @@ def registry_stop(c: Context, purge: bool = False, yes: bool = False) -> None:
 
 @task(help={"follow": "Go on until Ctrl-C.", "lines": "How many of the last lines."})
 def registry_logs(c: Context, follow: bool = False, lines: str = "50") -> None:
-    """Show what the registry wrote."""
+    """Show the last lines of the registry's log."""
     from trusted_registry.tasks import registry
 
     registry.logs(_settings(c), _terminal(c), follow=follow, lines=lines)
@@ -201,7 +201,7 @@ NAME = {"name": "The user's name: letters, digits, . _ @ + -"}
 
 @task(help=NAME)
 def user_add(c: Context, name: str) -> None:
-    """Let a user in, by a password from a prompt or standard input."""
+    """Add a user, with a password from a prompt or standard input."""
     from trusted_registry.tasks import registry_users
 
     registry_users.add(_settings(c), _terminal(c), name=name)
@@ -209,7 +209,7 @@ def user_add(c: Context, name: str) -> None:
 
 @task(help=NAME | YES)
 def user_remove(c: Context, name: str, yes: bool = False) -> None:
-    """Let a user in no more; asks before the last one goes."""
+    """Remove a user; asks before the last one goes."""
     from trusted_registry.tasks import registry_users
 
     registry_users.remove(_settings(c), _terminal(c, yes=yes), name=name)
@@ -285,7 +285,7 @@ def trust_macos(
 def trust_windows(
     c: Context, user: bool = False, address: str = UNSAID, names: str = UNSAID, port: str = UNSAID
 ) -> None:
-    """Print what has a Windows machine trust the registry, for PowerShell."""
+    """Print PowerShell commands that have Windows trust the registry."""
     from trusted_registry.tasks import trust_serve as serve
 
     serve.windows(_settings(c, address=address, names=names, port=port), _terminal(c), user=user)
@@ -465,7 +465,7 @@ def explain(c: Context, text: str = "", json: bool = False) -> None:
 def doctor(
     c: Context, client: str = "", remote: str = "", fix: bool = False, json: bool = False, yes: bool = False
 ) -> None:
-    """Look at the whole way to the registry; name what is wrong."""
+    """Check the whole way to the registry; report each fault."""
     from trusted_registry.tasks import doctor
 
     t = _terminal(c, yes=yes, quiet=json)

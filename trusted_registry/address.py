@@ -1,4 +1,4 @@
-"""This machine's addresses, and the spellings by which people name a registry."""
+"""Addresses of this machine, and the registry hosts that references name."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trusted_registry.defaults import HTTPS
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _BRIDGE_NAMES = re.compile(r"(docker|br-|virbr|lxcbr|lxdbr|cni|flannel|podman|nerdctl|veth|bridge|vmnet|kube-)")
-"""Interfaces made by engines and hypervisors, on Linux and macOS, whose addresses no other machine can reach."""
+"""Interfaces of engines and hypervisors, on Linux and macOS; no other machine can reach their addresses."""
 
 
 @dataclass(frozen=True)
 class Interface:
-    """A network interface that is up: its name, its addresses in order, and whether it only joins others."""
+    """An active network interface: name, addresses in order, and whether this is a bridge."""
 
     name: str
     addresses: tuple[str, ...]
@@ -28,7 +29,7 @@ class Interface:
 
 
 def interfaces(sysfs: Path = Path("/sys/class/net")) -> list[Interface]:
-    """Return this machine's interfaces in the kernel's order, with loopback and link-local addresses left out."""
+    """Return this machine's active interfaces in the kernel's order, without loopback and link-local addresses."""
     import psutil
 
     stats = psutil.net_if_stats()
@@ -53,10 +54,10 @@ def _usable(address: str) -> bool:
 
 
 def choose(interfaces: Iterable[Interface], routed: str | None) -> str | None:
-    """Return the address by which other machines know this one: what `hostname -I | awk '{print $1}'` means to give.
+    """Return the address by which other machines know this one; `hostname -I | awk '{print $1}'` approximates this.
 
-    IPv4 before IPv6, in the kernel's order, bridges left out. Where every address is a bridge's (a hypervisor whose
-    LAN port is in one), the address that the default route leaves from.
+    IPv4 comes before IPv6, in the kernel's order, without bridges. If every address is a bridge's (a hypervisor whose
+    LAN port is in one), the result is `routed`, the source address of the default route.
     """
     ordered = [address for interface in interfaces if not interface.bridge for address in interface.addresses]
     ordered.sort(key=lambda address: ":" in address)
@@ -64,7 +65,7 @@ def choose(interfaces: Iterable[Interface], routed: str | None) -> str | None:
 
 
 def routed_address() -> str | None:
-    """Return the address that this machine would send from to another network; no packet leaves it."""
+    """Return the source address of the default route, or None if absent; no packet is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         try:
             sock.connect(("198.51.100.1", 9))  # RFC 5737: never a real host
@@ -78,7 +79,7 @@ def own_address() -> str:
     """Return this machine's address.
 
     Raises:
-        RegistryError: It has none but loopback.
+        RegistryError: This machine has no address but loopback.
     """
     found = choose(interfaces(), routed_address())
     if found is None:
@@ -90,15 +91,15 @@ def own_address() -> str:
 
 
 def own_addresses() -> tuple[str, ...]:
-    """Return every address of this machine that a certificate may carry, bridges included: containers use those."""
+    """Return every address of this machine that a certificate may carry; bridges too, since containers use those."""
     return tuple(dict.fromkeys(address for interface in interfaces() for address in interface.addresses))
 
 
 def own_name() -> str | None:
-    """Return the name by which other machines may know this one, in lower case, or None where it has none.
+    """Return the name by which other machines may know this one, in lower case, or None if absent.
 
-    A single word is taken for its name under `.local` (RFC 6762): were an authority allowed to vouch for the word, it
-    could for whatever lies below it (RFC 5280, 4.2.1.10), and `dev` or `cloud` are top-level domains.
+    A single word becomes a name under `.local` (RFC 6762): an authority that may sign the bare word may also sign every
+    name below that word (RFC 5280, 4.2.1.10), and `dev` and `cloud` are top-level domains.
     """
     from trusted_registry.errors import SettingError
     from trusted_registry.settings import host
@@ -113,7 +114,7 @@ def own_name() -> str | None:
 
 
 def is_ip(host: str) -> bool:
-    """Whether a checked host is an IP address rather than a name."""
+    """Return whether a checked host is an IP address rather than a name."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -127,21 +128,22 @@ def is_elsewhere(host: str) -> bool:
 
 
 def bracketed(host: str) -> str:
-    """Return a host as it stands before a port: IPv6 in brackets (RFC 3986)."""
+    """Return a host as written before a port: IPv6 in brackets (RFC 3986)."""
     return f"[{host}]" if ":" in host else host
 
 
 def registry_host(host: str, port: int) -> str:
-    """Return the registry part of an image reference, as short as it can be: 443 is what clients assume."""
-    if port == 443 and _is_registry_host(host):  # noqa: PLR2004 - the port of HTTPS
+    """Return the shortest registry host for a host and port; 443 is omitted if clients assume that port."""
+    if port == HTTPS and _is_registry_host(host):
         return bracketed(host)
     return f"{bracketed(host)}:{port}"
 
 
 def registry_hosts(hosts: Iterable[str], port: int) -> tuple[str, ...]:
-    """Return every registry part of an image reference that means one of these hosts on this port.
+    """Return every registry host by which a reference can name one of these hosts on this port.
 
-    Each is a directory of its own under certs.d: `192.168.0.12/app` looks in another one than `192.168.0.12:443/app`.
+    Each has a directory of its own under certs.d: a pull of `192.168.0.12/app` reads another directory than one of
+    `192.168.0.12:443/app`.
     """
     found: dict[str, None] = {}
     for host in hosts:
@@ -151,8 +153,8 @@ def registry_hosts(hosts: Iterable[str], port: int) -> tuple[str, ...]:
 
 
 def _is_registry_host(host: str) -> bool:
-    """Whether the first part of a reference is taken for a registry when no port follows it.
+    """Return whether the first part of a reference is a registry host even without a port.
 
-    A single word is a user name on Docker Hub there (distribution/reference, `splitDockerDomain`).
+    A single word without a port is a user name on Docker Hub (distribution/reference, `splitDockerDomain`).
     """
     return "." in host or ":" in host or host == "localhost"

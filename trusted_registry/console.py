@@ -1,4 +1,4 @@
-"""What the layers below the tasks may ask of whoever runs them: to show, to say, to ask, to hold back."""
+"""Console protocol: shows commands, says results and asks questions for the layers below the tasks."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ if TYPE_CHECKING:
 
 
 class Progress(Protocol):
-    """Follows one long piece of work made of parts, such as the layers of an image."""
+    """Progress of one long operation made of parts, such as the layers of an image."""
 
     def update(self, part: str, done: int, total: int) -> None:
-        """Report that `done` of `total` units (bytes, mostly) of one part are through; a total of 0 is unknown."""
+        """Report that `done` of `total` units (mostly bytes) of one part are finished; a total of 0 is unknown."""
 
 
 class Console(Protocol):
-    """Where the world begins: a terminal, a test, another program."""
+    """Whoever runs a task: a terminal, a test, another program."""
 
     @property
     def dry(self) -> bool:
-        """True when nothing may be changed: commands are shown and not run."""
+        """Dry run: commands are shown and not run, and nothing is changed."""
 
     def command(self, argv: Sequence[str]) -> None:
-        """Show the command that a person would type for what is about to happen."""
+        """Show the command that a person would type for the next step."""
 
     def say(self, text: str) -> None:
-        """Tell what was done, or that it was already so."""
+        """Report a change, or that none was needed."""
 
     def warn(self, text: str) -> None:
-        """Tell what went well enough to go on but deserves a look."""
+        """Report a problem that does not stop the task but deserves attention."""
 
     def ask(self, question: str) -> bool:
-        """Put a yes-or-no question; raise RegistryError where nobody can answer."""
+        """Ask a yes-or-no question; raise RegistryError if nobody can answer."""
 
     def secret(self, question: str) -> str:
-        """Ask for a password, unseen; raise RegistryError where none is given."""
+        """Ask for a password without echo; raise RegistryError if none is entered."""
 
     def progress(self, title: str) -> AbstractContextManager[Progress]:
-        """Show that something long goes on, until the context ends."""
+        """Show the progress of a long operation until the context ends."""
 
 
 def pasteable(argv: Sequence[str]) -> str:

@@ -1,6 +1,9 @@
-"""Every setting's default, and nothing else: `inv --list` needs these and no more."""
+"""Default of every setting, and the port of HTTPS: all that `inv --list` needs."""
 
 from __future__ import annotations
+
+HTTPS = 443
+"""Port that clients assume, so references and flags omit this one."""
 
 DEFAULTS: dict[str, dict[str, str]] = {
     "registry": {
@@ -23,5 +26,5 @@ DEFAULTS: dict[str, dict[str, str]] = {
         "tool": "auto",
     },
 }
-"""Texts, all of them: Invoke turns an environment variable into the type of its default, and fails with a traceback
-when that is a number and the variable is not (invoke/env.py, `_cast`)."""
+"""Strings throughout: Invoke casts an environment variable to the type of its default, and fails with a traceback if
+the default is a number and the variable is not (invoke/env.py, `_cast`)."""

@@ -1,14 +1,26 @@
-"""The one kind of error a person meets: what is wrong, and what to do about it."""
+"""Errors that a person can mend, as a tree; each has a message and a cure.
+
+RegistryError                 base of all errors: exit status 1
+├── SettingError              setting, flag or variable with an unusable value: exit status 2
+├── AccessDeniedError         engine that refuses this user
+├── RemoteEngineError         engine on another machine
+├── PortTakenError            registry's port in use by another program
+├── LoginRequiredError        registry that requires a login
+├── OpenToAllError            registry that requires none, though there are users
+└── NeedsRootError            store that only root may read or write
+
+`terminal.explain` formats them; `invoking.TaskExecutor` exits with their status.
+"""
 
 from __future__ import annotations
 
 
 class RegistryError(Exception):
-    """Something a person can mend.
+    """Base of every error that a person can mend.
 
     Args:
-        message: One line: what is wrong.
-        cure: One line: the command or the change that mends it.
+        message: The fault, in one line.
+        cure: The command or change that mends the fault, in one line.
     """
 
     code = 1
@@ -21,6 +33,30 @@ class RegistryError(Exception):
 
 
 class SettingError(RegistryError):
-    """A setting, a flag or an environment variable that cannot be used."""
+    """Setting, flag or environment variable with an unusable value."""
 
     code = 2
+
+
+class AccessDeniedError(RegistryError):
+    """Engine that answers, but refuses this user."""
+
+
+class RemoteEngineError(RegistryError):
+    """Configured engine that runs on another machine."""
+
+
+class PortTakenError(RegistryError):
+    """Port in use by another program."""
+
+
+class LoginRequiredError(RegistryError):
+    """Registry that answers, but requires a login."""
+
+
+class OpenToAllError(RegistryError):
+    """Registry that answers without a login, though there are users."""
+
+
+class NeedsRootError(RegistryError):
+    """Operation that needs root, which this user is not and cannot become."""

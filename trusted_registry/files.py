@@ -1,4 +1,4 @@
-"""The only module that writes to disk: whole files by rename, pairs of files together or not at all."""
+"""Disk writes, all of the project's: one file by rename, several files together or not at all."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TOO_MANY = (errno.EMFILE, errno.ENFILE)
 MORE_FILES = "Let programs open more files at once: ulimit -n 1024"
 
 _ROOM = 32 * 1024
-"""Bytes: more than all that is ever staged."""
+"""Bytes that must be free on the disk; a staging folder holds fewer."""
 
 _LOCK = ".lock"
 _COMMITTED = ".ready"
@@ -39,7 +39,7 @@ _PART = "trusted-registry-"
 
 @dataclass(frozen=True)
 class Write:
-    """A file to be put in place, with its folders."""
+    """File to write; missing parent folders are made."""
 
     path: Path
     content: bytes
@@ -48,7 +48,7 @@ class Write:
 
 @dataclass(frozen=True)
 class Remove:
-    """A file to be taken away, and its folder too where that leaves it empty, but never `keep` or what is above it."""
+    """File to remove, with parent folders left empty; `keep` and the folders above stay."""
 
     path: Path
     keep: Path
@@ -56,11 +56,14 @@ class Remove:
 
 @contextlib.contextmanager
 def explained(path: Path, what: str = "written") -> Iterator[None]:
-    """Turn the operating system's refusals into errors that say what to do about this path.
+    """Turn errors of the operating system about a path into errors with a cure.
 
     Args:
-        path: What is worked on.
-        what: What cannot be done to it: written, read.
+        path: The file or folder in use.
+        what: The refused operation as a participle for the message: written, read.
+
+    Raises:
+        RegistryError: The operating system refused the operation.
     """
     try:
         yield
@@ -74,7 +77,7 @@ def explained(path: Path, what: str = "written") -> Iterator[None]:
 
 
 def _cure(error: OSError, path: Path) -> str:
-    folder = next((it for it in (path, *path.parents) if os.path.isdir(it)), path)  # noqa: PTH112 - is_dir raises where one may not look
+    folder = next((it for it in (path, *path.parents) if os.path.isdir(it)), path)  # noqa: PTH112 - is_dir raises in folders without access
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"Make room on the disk: df -h {folder}"
     if error.errno == errno.EROFS:
@@ -85,10 +88,10 @@ def _cure(error: OSError, path: Path) -> str:
 
 
 def check_room(folder: Path) -> None:
-    """Insist that a folder's disk takes a few files more: not every program says when it does not.
+    """Insist on room for a few more files on a folder's disk; some programs do not report a full one.
 
     Raises:
-        RegistryError: It does not.
+        RegistryError: The disk is full, or the folder cannot be written.
     """
     with explained(folder), tempfile.TemporaryFile(dir=folder) as file:
         file.write(bytes(_ROOM))
@@ -96,7 +99,7 @@ def check_room(folder: Path) -> None:
 
 
 def make_folder(path: Path, mode: int = PUBLIC_FOLDER) -> list[Path]:
-    """Make a folder and those above it that are missing, and return them, inmost first; one there keeps its mode."""
+    """Make a folder and its missing parents; return the new folders, inmost first. Existing ones keep their mode."""
     with explained(path):
         missing = [path, *path.parents]
         missing = missing[: next(at for at, folder in enumerate(missing) if folder.exists())]
@@ -108,8 +111,8 @@ def make_folder(path: Path, mode: int = PUBLIC_FOLDER) -> list[Path]:
 
 
 def _make(folder: Path, mode: int) -> None:
-    # The umask would take bits from the mode, and a client could not look in; a run that is killed before a chmod
-    # would leave that so for good.
+    # The umask would clear bits of the mode, and a client could not read the folder; a run that is killed before a
+    # chmod would leave the wrong mode for good.
     umask = os.umask(0)
     try:
         folder.mkdir(mode=mode, exist_ok=True)
@@ -118,12 +121,12 @@ def _make(folder: Path, mode: int) -> None:
 
 
 def write(path: Path, content: bytes, mode: int = PUBLIC_FILE, *, like: Path | None = None) -> None:
-    """Put a file in place in one step: whoever looks sees the old one or the new one, whole, with its mode.
+    """Write a file atomically: readers see the old file or the new one, complete and with its mode.
 
-    As root, what is put in another user's file's place stays that user's; or it gets the owner of `like`.
+    If root replaces another user's file, that user stays the owner; with `like`, the owner of that path gets the file.
 
     Raises:
-        RegistryError: The disk is full, read-only or not ours; what was there before still is.
+        RegistryError: The disk is full, read-only or another user's; the old file is unchanged.
     """
     made = make_folder(path.parent)
     part = path.parent / f".{path.name}.{_PART}{secrets.token_hex(6)}"
@@ -154,7 +157,7 @@ def _written_new(path: Path, content: bytes, mode: int, like: Path | None = None
 
 
 def _clear_parts(folder: Path) -> None:
-    """Take away what writes that were killed have left in a folder; what is being written now is locked."""
+    """Remove the partial files of killed writes from a folder; files of running writes are locked and stay."""
     for part in folder.glob(f".*.{_PART}*"):
         with contextlib.suppress(OSError):
             handle = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -166,7 +169,7 @@ def _clear_parts(folder: Path) -> None:
 
 
 def _keep_owner(handle: int, path: Path) -> None:
-    """Give what root is to put in a file's place to whom that file belongs."""
+    """Keep the owner of a file that root replaces."""
     with contextlib.suppress(FileNotFoundError):
         old = path.lstat()
         if os.geteuid() == 0 and (stat.S_ISREG(old.st_mode) or stat.S_ISDIR(old.st_mode)):
@@ -174,7 +177,7 @@ def _keep_owner(handle: int, path: Path) -> None:
 
 
 def remove(path: Path, *, keep: Path) -> None:
-    """Take a file away, and the folders that this leaves empty, up to but not including `keep`."""
+    """Remove a file and the parent folders left empty, up to but not including `keep`."""
     with explained(path):
         path.unlink(missing_ok=True)
         _clear_parts(path.parent)
@@ -183,14 +186,14 @@ def remove(path: Path, *, keep: Path) -> None:
                 return
             try:
                 folder.rmdir()
-            except FileNotFoundError:  # a run that was cut short came to it
+            except FileNotFoundError:  # a run that was cut short removed this one
                 continue
             except OSError:
                 return
 
 
 def carry_out(operations: list[Write | Remove]) -> None:
-    """Do what a plan says, in order."""
+    """Write and remove the files of a plan, in order."""
     for operation in operations:
         if isinstance(operation, Write):
             write(operation.path, operation.content, operation.mode)
@@ -200,18 +203,18 @@ def carry_out(operations: list[Write | Remove]) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path, *, name: str = _LOCK, patience: float = 60) -> Iterator[None]:
-    """Hold a folder for one run; a second one waits up to a minute. Another name is another lock.
+    """Lock a folder for one run; a second run waits for `patience` seconds. Each name is a lock of its own.
 
     Nothing of it stays in the folder.
 
     Raises:
-        RegistryError: The folder cannot be made, or another run holds it for longer.
+        RegistryError: The folder cannot be made, or another run holds the lock for longer.
     """
     make_folder(folder)
     with explained(folder):
         lock = locks.hold(folder / name, patience)
     try:
-        if name == _LOCK:  # who holds another one does not know whether somebody works here
+        if name == _LOCK:  # the holder of another lock does not exclude a run at work
             _recover(folder)
         yield
     finally:
@@ -220,7 +223,7 @@ def locked(folder: Path, *, name: str = _LOCK, patience: float = 60) -> Iterator
 
 @contextlib.contextmanager
 def staging(folder: Path) -> Iterator[Path]:
-    """Lend a private folder beside the final one; it is gone afterwards whatever happened."""
+    """Make a private staging folder inside `folder`; removed at the end, even after an error."""
     with contextlib.ExitStack() as spare:
         with explained(folder):
             # To empty a folder takes two open files, and at the end this process may have no others left.
@@ -237,20 +240,20 @@ def staging(folder: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def temp_folder() -> Iterator[Path]:
-    """Lend a private folder for other programs to work in; it is gone afterwards whatever happened.
+    """Make a private temporary folder for other programs; removed at the end, even after an error.
 
     Raises:
-        RegistryError: The disk for what is temporary is full or read-only.
+        RegistryError: The disk of temporary files is full or read-only.
     """
     with contextlib.ExitStack() as stack:
-        with explained(Path("/tmp")):  # noqa: S108 - where that is, unless TMPDIR says otherwise
+        with explained(Path("/tmp")):  # noqa: S108 - the default, unless TMPDIR is set
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=_PART))
         yield Path(folder)
 
 
 @contextlib.contextmanager
 def temp_file(name: str, content: bytes) -> Iterator[Path]:
-    """Lend a file of one's own for another program to read, in a folder as of `temp_folder`."""
+    """Make a private temporary file for another program to read, in a folder from `temp_folder`."""
     with temp_folder() as folder:
         with explained(folder), _written_new(folder / name, content, PRIVATE_FILE):
             pass
@@ -258,15 +261,15 @@ def temp_file(name: str, content: bytes) -> Iterator[Path]:
 
 
 def install(staged: Path, folder: Path, modes: Mapping[str, int]) -> None:
-    """Move all files of a staging folder into `folder`: all of them, even if this run dies half way.
+    """Move all files of a staging folder into `folder`, all or none, even if this run is killed.
 
-    One rename, of the staging folder itself, decides. A run that is killed before it changed nothing; what a run
-    killed after it left undone is finished by the next one that takes the folder's lock.
+    One rename, of the staging folder, commits the moves. A run killed before the rename changes nothing; the moves of
+    a run killed after the rename are finished by the next run that locks the folder.
 
     Args:
-        staged: What `staging` lent, on the same file system; an empty file in it means that the one of that name goes.
-        folder: Where the files go.
-        modes: Mode by file name; private where none is given.
+        staged: Folder from `staging`, on the same file system; an empty file removes the file of that name.
+        folder: Destination of the files.
+        modes: Mode by file name; private by default.
     """
     with explained(folder):
         for file in staged.iterdir():
@@ -278,10 +281,10 @@ def install(staged: Path, folder: Path, modes: Mapping[str, int]) -> None:
 
 
 def recover(folder: Path, *, dry: bool = False) -> None:
-    """Finish what a run that was killed while it moved files into place had decided, or clear away what it had not.
+    """Finish the committed moves of a killed run, or remove its uncommitted files.
 
     Raises:
-        RegistryError: There is something to finish, and this is a dry run.
+        RegistryError: Committed moves are left to finish, and this is a dry run.
     """
     with explained(folder, "read"):
         unfinished = (folder / _COMMITTED).exists()
@@ -292,12 +295,12 @@ def recover(folder: Path, *, dry: bool = False) -> None:
         with locked(folder):
             pass
     elif left and not dry:
-        with contextlib.suppress(RegistryError), locked(folder, patience=0):  # not what a run makes at this moment
+        with contextlib.suppress(RegistryError), locked(folder, patience=0):  # a run at work keeps its files
             pass
 
 
 def _recover(folder: Path) -> None:
-    """Finish what a killed run had decided, and clear away what it had not. The caller holds the lock."""
+    """Finish committed moves and remove uncommitted files; the caller holds the lock."""
     with explained(folder):
         ready = folder / _COMMITTED
         if ready.is_dir():

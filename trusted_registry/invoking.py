@@ -1,4 +1,4 @@
-"""What Invoke is to say: of errors what is wrong and what cures it, and to who types nothing how to begin."""
+"""Invoke's errors and usage: each error with a cure, and a first step for an empty command line."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 
 class TaskExecutor(Executor):
-    """Runs tasks and shows what a person can mend as one line and a cure; invoke.yaml names this class."""
+    """Executor that shows an error as one line and a cure; invoke.yaml names this class."""
 
     def execute(self, *tasks: Any) -> Any:  # noqa: ANN401 - Invoke's own signature
-        """Run tasks; end with 1 for what can be mended, 2 for a wrong setting, 130 for Ctrl-C."""
+        """Run tasks; exit with 1 for an error, 2 for a wrong setting, 130 for Ctrl-C, 141 for a closed pipe."""
         from trusted_registry.terminal import explain
 
         # A task lives for seconds and makes little garbage: looking for it costs more than it frees, at exit above all.
@@ -47,7 +47,7 @@ class TaskExecutor(Executor):
                 raise
             raise bad from error
         except BrokenPipeError:
-            # Whoever read along has seen enough, as `head` has; Python would complain of it at exit (docs, signal).
+            # The reader closed the pipe, as `head` does; Python would complain of that at exit (docs, signal).
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise Exit(code=141) from None
         finally:
@@ -55,28 +55,28 @@ class TaskExecutor(Executor):
 
 
 def install_error_handling() -> None:
-    """Have the program that is loading the tasks say what is wrong as they do: `./inv` and `invoke` alike."""
+    """Install the messages of this module in the program that loads the tasks, `./inv` or `invoke`."""
     sys.excepthook = on_uncaught
-    # It loads tasks.py, not the other way round, and a configuration can name no class but the executor's.
+    # Invoke loads tasks.py, not the other way round, and a configuration can name no class but the executor's.
     if main := sys.modules.get("invoke.main"):
         main.program.__class__ = TaskProgram
 
 
 class TaskProgram(Program):
-    """Invoke's program, but for what it says of words that it does not know, and where there are none."""
+    """Invoke's program, with messages of our own for unknown words and for an empty command line."""
 
     def parse_tasks(self) -> None:
-        """Understand the words for tasks; end with 2 where that cannot be done."""
+        """Parse the command line's words into tasks; exit with 2 if that fails."""
         with self._explained():
             super().parse_tasks()
 
     def parse_cleanup(self) -> None:
-        """Do what core flags such as --help ask for; the same."""
+        """Carry out core flags such as --help; exit with 2 if that fails."""
         with self._explained():
             super().parse_cleanup()
 
     def no_tasks_given(self) -> None:
-        """Say what to type first, and list the tasks."""
+        """Show the first command to type, then list the tasks."""
         sys.stdout.write(
             "Begin with ./inv up, which does it all; ./inv --help up explains it, and so for every task.\n\n"
         )
@@ -95,7 +95,7 @@ class TaskProgram(Program):
 
 
 def _misunderstood(error: ParseError, tasks: Iterable[str], core: ParserContext) -> SettingError:
-    """Return what is wrong with the words after `./inv`, and the nearest that would do."""
+    """Return the error for words after `./inv` that cannot be parsed, with the nearest known word in its cure."""
     message, task = str(error), error.context.name if error.context else None
     of_task = f"./inv --help {task}" if task else "./inv --help"
     if unknown := re.fullmatch(r"No idea what (['\"])(.*)\1 is!", message):
@@ -119,14 +119,14 @@ def _unknown(message: str, word: str, known: Iterable[str], all_of_them: str) ->
 
 
 class TextOrInputTask(Task[Any]):
-    """A task whose `text` may be its one word, or be left out: Invoke knows no word that may be missing.
+    """Task whose `text` is an optional positional argument, which Invoke does not support.
 
-    Where one follows the task's name it is waited for, and otherwise it is not (invoke/parser/context.py,
-    `missing_positional_args`).
+    Invoke requires every positional argument (invoke/parser/context.py, `missing_positional_args`), so `text` is one
+    only if a word follows the task's name.
     """
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: FBT001 - Invoke's own signature
-        """Return the arguments, with the text among those that come without a flag where it does."""
+        """Return the arguments; `text` is positional if a word follows the task's name."""
         arguments = super().get_arguments(ignore_unknown_help)
         words = sys.argv[sys.argv.index(self.name) + 1 :] if self.name in sys.argv else []
         for argument in arguments:
@@ -136,7 +136,10 @@ class TextOrInputTask(Task[Any]):
 
 
 def _bad_variable(error: ValueError) -> Exit | None:
-    """Invoke casts a variable to the type that invoke.yaml gives its key; an unquoted number makes that a number."""
+    """Return the error for a variable that Invoke cannot cast, or None if the cause is another.
+
+    Invoke casts a variable to the type of its key in invoke.yaml; an unquoted number there makes the type a number.
+    """
     from trusted_registry.terminal import explain
 
     text = str(error).rpartition(": ")[2].strip("'")
@@ -147,7 +150,7 @@ def _bad_variable(error: ValueError) -> Exit | None:
 
 
 def on_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Say what a person can mend and Invoke meets outside of every task: unreadable settings, Ctrl-C, a full disk."""
+    """Show an error that Invoke meets outside of tasks: unreadable settings, Ctrl-C, a full disk."""
     from trusted_registry.terminal import explain
 
     if isinstance(error, KeyboardInterrupt):

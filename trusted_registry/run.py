@@ -1,4 +1,4 @@
-"""The one door through which other programs are started."""
+"""Processes: the only module that starts other programs."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from trusted_registry.console import Console
 
 PRIVATE = 0o077
-"""The umask of what is started here: what a program leaves behind is its owner's alone unless it says otherwise."""
+"""Umask of started programs: their files are the owner's alone unless they set a mode."""
 PUBLIC = 0o022
 _STOP_SECONDS = 10
-"""Seconds."""
+"""Seconds in which an interrupted program may end by itself."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a program left behind: its exit status and its texts."""
+    """Exit status and output of a program."""
 
     argv: tuple[str, ...]
     code: int
@@ -38,17 +38,17 @@ class Result:
 
     @property
     def ok(self) -> bool:
-        """Whether the program said it succeeded."""
+        """Success of the program: exit status 0."""
         return self.code == 0
 
     @property
     def last_line(self) -> str:
-        """The last line it wrote, on stderr by preference: where programs name the reason."""
+        """Last line of stderr, or of stdout if stderr is empty: programs name the reason of a failure there."""
         lines = [line for line in (self.err or self.out).splitlines() if line.strip()]
         return lines[-1].strip() if lines else f"exit status {self.code}"
 
 
-def capture(  # noqa: PLR0913 - a program has as many sides
+def capture(  # noqa: PLR0913 - a process has as many properties
     argv: Sequence[str],
     *,
     text: str | None = None,
@@ -57,18 +57,18 @@ def capture(  # noqa: PLR0913 - a program has as many sides
     timeout: float | None = 60,
     umask: int = PRIVATE,
 ) -> Result:
-    """Run a program whose outcome is only read, or whose failure the caller judges.
+    """Run a program and return its output; the caller judges a failure.
 
     Args:
         argv: Program and arguments; never a shell string.
-        text: What it reads from standard input; nothing by default.
-        env: Variables set on top of this process's own.
-        cwd: Folder it runs in.
-        timeout: Seconds after which it is stopped.
-        umask: PRIVATE, or PUBLIC for a program whose work every user is to read.
+        text: Standard input; empty by default.
+        env: Variables added to this process's own.
+        cwd: Working directory.
+        timeout: Seconds until the program is stopped.
+        umask: PRIVATE, or PUBLIC for files that every user may read.
 
     Raises:
-        RegistryError: The program is not installed or did not end in time.
+        RegistryError: The program is not installed, cannot be started, or did not end in time.
     """
     by_hand = f"Try it by hand: {pasteable(argv)}"
     try:
@@ -102,15 +102,15 @@ def run(
     timeout: float | None = 600,
     as_root: bool = False,
 ) -> Result | None:
-    """Show a command, run it unless this is a dry run, and insist that it succeeds; by sudo where it needs root.
+    """Show a command, run it unless this is a dry run, and insist on success; with sudo if `as_root`.
 
-    What a program does as root, it does for every user of the machine: they may read it.
+    A program that runs as root works for every user of the machine, so its files are readable by all.
 
     Returns:
-        What it left behind; None in a dry run.
+        The program's exit status and output; None in a dry run.
 
     Raises:
-        RegistryError: It is not installed, did not end in time, or failed; its last line is the reason.
+        RegistryError: The program is not installed, did not end in time, or failed; its last line is the reason.
     """
     argv = [*_sudo_shown(console), *argv] if as_root else argv
     console.command(argv)
@@ -125,7 +125,7 @@ def run(
 def interactive(
     argv: Sequence[str], console: Console, *, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> int:
-    """Show a command and run it on the person's own terminal; return its exit status, 0 in a dry run."""
+    """Show a command, run it on this process's terminal, and return the exit status, 0 in a dry run."""
     console.command(argv)
     if console.dry:
         return 0
@@ -143,10 +143,12 @@ def interactive(
 
 
 def stream(argv: Sequence[str], on_line: Callable[[str], None], *, env: Mapping[str, str] | None = None) -> int:
-    """Run a program that works for long, hear each line as it says it, both streams in one; return its exit status.
+    """Run a long program, pass each line of its output to `on_line`, and return the exit status.
+
+    The lines of stdout and stderr come as one stream.
 
     Raises:
-        RegistryError: It is not installed.
+        RegistryError: The program is not installed.
     """
     try:
         process = subprocess.Popen(
@@ -171,7 +173,10 @@ def stream(argv: Sequence[str], on_line: Callable[[str], None], *, env: Mapping[
 
 
 def _stop(process: subprocess.Popen[str], *, got_interrupt: bool) -> None:
-    """Stop a program; one that heard a terminal's Ctrl-C itself is clearing up, which a second signal would disturb."""
+    """Stop a program; after Ctrl-C, let the program end by itself first.
+
+    The terminal sends Ctrl-C to the program too, and a second signal would disturb its clean-up.
+    """
     with contextlib.suppress(subprocess.TimeoutExpired):
         if got_interrupt:
             process.wait(_STOP_SECONDS)
@@ -185,12 +190,12 @@ def _sudo_shown(console: Console) -> list[str]:
 
 
 def sudo() -> list[str]:
-    """Return what goes before a command that needs root: nothing for root itself.
+    """Return the sudo prefix of a command that needs root; empty for root itself.
 
-    Without a terminal, sudo is told to fail rather than to wait for a password.
+    Without a terminal, sudo fails rather than waits for a password.
 
     Raises:
-        RegistryError: This user is not root, and there is no sudo.
+        RegistryError: This user is not root, and sudo is not installed.
     """
     if os.geteuid() == 0:
         return []

@@ -1,4 +1,4 @@
-"""What flags said stays: the registry's address, names and port are kept beside its certificate."""
+"""Saved flags: the registry's address, names and port, kept beside its certificate."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ FILE = "given.json"
 
 
 def read(folder: Path) -> Mapping[str, str]:
-    """Return what flags said before, by their names, each as safe as if it were typed now.
+    """Return the saved flags by name, each checked like a typed one.
 
     Raises:
-        SettingError: Something else was written there since.
-        RegistryError: The operating system does not let this user read it.
+        SettingError: The file is damaged, or a value is not valid.
+        RegistryError: The operating system does not let this user read the file.
     """
     path = folder / FILE
     with files.explained(path, "read"):
@@ -51,7 +51,7 @@ def _unusable(path: Path, why: str = "") -> SettingError:
 
 
 def save(settings: Settings, console: Console) -> None:
-    """Keep what flags said for the next run, once it has proved to work, and say what is theirs no more."""
+    """Save the flags of a run that succeeded for the next one, and report dropped names."""
     if console.dry or settings.saved_flags == settings.saved_flags_before:
         return
     path = settings.folder / FILE
@@ -67,7 +67,7 @@ def save(settings: Settings, console: Console) -> None:
 
 
 def announce(settings: Settings, console: Console) -> None:
-    """Say what counts since flags said so before, no variable or file being before it, and how that is taken back."""
+    """Report the saved flags that no variable or file overrides, and the command that takes them back."""
     counts = {**settings.saved_flags, "address": settings.address, "port": str(settings.port)}
     same = {
         key: value

@@ -1,7 +1,6 @@
-"""Every setting: its default, its check, and the frozen values that the rest of the project works with.
+"""Settings: checks every value that a person can type, once, and freezes the result.
 
-Whatever a person can type passes through here once. What comes out is safe to put into a path, a template or a
-command: that is refused here, not escaped there.
+Checked values are safe in a path, a template or a command: unsafe ones are refused here, not escaped there.
 """
 
 from __future__ import annotations
@@ -14,25 +13,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry.defaults import DEFAULTS
+from trusted_registry.defaults import DEFAULTS, HTTPS
 from trusted_registry.errors import SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
 SAVED = ("address", "names", "port")
-"""What a flag says of these counts until it is taken back."""
+"""Settings whose flags are saved until they are taken back."""
 KEY_KINDS = ("ec:P-256", "ec:P-384", "rsa:2048", "rsa:3072", "rsa:4096")
 TOOLS = ("auto", "openssl", "cryptography")
 MAX_SERVER_DAYS = 397
-"""Apple refuses more than 825 days from any authority, browsers more than 397 from public ones."""
+"""Days: Apple refuses more than 825 from any authority, browsers more than 397 from public ones."""
 MAX_AUTHORITY_DAYS = 3650
 
 _INVOKE_SECTIONS = frozenset({"run", "runners", "sudo", "tasks", "timeouts", "load_symlinks"})
 _INVOKE_VARIABLES = frozenset({"INVOKE_DEBUG", "INVOKE_DEDUPE", "INVOKE_ECHO", "INVOKE_RUNTIME_CONFIG"})
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DNS = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\Z", re.IGNORECASE | re.ASCII)
-"""ASCII: to others, U+0130 and U+017F are letters of the alphabet in other cases (Python's re, IGNORECASE)."""
+"""ASCII alone: IGNORECASE would otherwise accept U+0130 and U+017F as i and s (Python's re, IGNORECASE)."""
 _CONTAINER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}\Z")
 _IMAGE = re.compile(r"[a-zA-Z0-9\[][a-zA-Z0-9._:/@\[\]-]{0,254}\Z")
 _PATH = re.compile(r"[^\x00-\x1f\x7f]*\Z")
@@ -40,10 +39,10 @@ _PATH = re.compile(r"[^\x00-\x1f\x7f]*\Z")
 
 @dataclass(frozen=True)
 class Settings:
-    """What a person decided, checked.
+    """Checked settings of one run.
 
-    Addresses are in the canonical form of Python's ipaddress; ports are TCP ports; spans are in days.
-    `saved_flags` is what flags said, now and before, and `saved_flags_before` what they said before.
+    Addresses have the canonical form of Python's ipaddress; ports are TCP ports; durations are in days.
+    `saved_flags` are the flags of this run and earlier ones, `saved_flags_before` those of earlier runs alone.
     """
 
     root: Path
@@ -67,22 +66,20 @@ class Settings:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The address and the further names that a person asked for, each once."""
+        """Address and further names of the registry, each once."""
         return tuple(dict.fromkeys((self.address, *self.names)))
 
     @property
     def dropped_names(self) -> tuple[str, ...]:
-        """The names that a flag takes back now."""
+        """Names that a flag of this run takes back."""
         return tuple(
             name for name in hosts("names", self.saved_flags_before.get("names", "")) if name not in self.hosts
         )
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What tells a task elsewhere, or of another user, which registry is meant."""
-        names = ("--names", ",".join(self.names)) if self.names else ()
-        port = ("--port", str(self.port)) if self.port != 443 else ()  # noqa: PLR2004 - the port of HTTPS
-        return ("--address", self.address, *names, *port)
+        """Flags that name this registry to a task on another machine or of another user."""
+        return registry_flags(self.address, self.port, self.names)
 
     def command(self, task: str, *, container: str = "", volume: str = "") -> str:
         """Return a command about this registry, or about one of other names, with the variables that it needs."""
@@ -97,6 +94,13 @@ class Settings:
         return f"{''.join(set_)}./inv {task}"
 
 
+def registry_flags(host: str, port: int = HTTPS, names: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the flags that name a registry to a task, by host, port and further names."""
+    named = ("--names", ",".join(names)) if names else ()
+    on_port = ("--port", str(port)) if port != HTTPS else ()
+    return ("--address", host, *named, *on_port)
+
+
 def load(  # noqa: PLR0913 - a setting comes from as many places
     config: Mapping[str, Mapping[str, object]],
     *,
@@ -106,19 +110,19 @@ def load(  # noqa: PLR0913 - a setting comes from as many places
     find_saved_flags: Callable[[Path], Mapping[str, str]] = lambda _: {},
     environ: Collection[str] = (),
 ) -> Settings:
-    """Check every setting and freeze the lot.
+    """Check every setting and freeze the result.
 
     Args:
         config: Sections by name, as merged from invoke.yaml and the environment.
         root: The checkout; relative folders start there.
-        find_address: Called when no address is set: returns this machine's own.
-        flags: Values by dotted key (`registry.port`) that override `config`; an empty one only takes back what the
-            same flag said before.
-        find_saved_flags: Called with the folder of the certificates: returns what flags said before.
-        environ: The names of the environment's variables: what one sets goes before what a flag said once.
+        find_address: Returns this machine's own address; called if none is set.
+        flags: Values by dotted key (`registry.port`) that override `config`; an empty one only takes back the saved
+            flag of that name.
+        find_saved_flags: Returns the saved flags from the folder of the certificates.
+        environ: Names of the environment's variables; a variable overrides a saved flag.
 
     Raises:
-        SettingError: A value cannot be used; it is named, with what would do.
+        SettingError: A value cannot be used; the error names the setting and usable values.
     """
     configured, flags = _configured(config), flags or {}
     typed_folder = flags.get("certificate.folder") or configured.get("certificate.folder", "")
@@ -134,7 +138,7 @@ def load(  # noqa: PLR0913 - a setting comes from as many places
 
     archive = path("registry.archive", value("registry.archive"))
     listen, typed = value("registry.listen"), value("registry.address")
-    listen = "" if listen in ("0.0.0.0", "::") else listen  # noqa: S104 - what empty means, in the document's words
+    listen = "" if listen in ("0.0.0.0", "::") else listen  # noqa: S104 - empty means the same
     return Settings(
         root=root,
         address=reachable("registry.address", typed) if typed else find_address(),
@@ -160,13 +164,13 @@ def load(  # noqa: PLR0913 - a setting comes from as many places
 
 
 def _configured(config: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
-    """Return what was set, by dotted key."""
+    """Return the configured values by dotted key."""
     set_ = ((f"{section}.{key}", value) for section, keys in config.items() for key, value in keys.items())
     return {key: str(value) for key, value in set_ if value is not None}
 
 
 def _saved(before: Mapping[str, str], flags: Mapping[str, str]) -> dict[str, str]:
-    """Return what flags said, now and before; names add up, and what is given empty is kept no more."""
+    """Merge this run's flags into the saved ones; names add up, and an empty flag is dropped."""
     now = {key: flags[f"registry.{key}"].strip(" ") for key in SAVED if f"registry.{key}" in flags}
     if now.get("names"):
         now["names"] = ",".join(hosts("registry.names", _joined(before.get("names", ""), now["names"])))
@@ -174,10 +178,10 @@ def _saved(before: Mapping[str, str], flags: Mapping[str, str]) -> dict[str, str
 
 
 def saved(key: str, text: object) -> str:
-    """Return what a flag that stays may have said, in its canonical form.
+    """Return the value of a saved flag in canonical form.
 
     Raises:
-        SettingError: No flag of this name stays, or it cannot say that.
+        SettingError: The flag is not in SAVED, or cannot have this value.
     """
     if key not in SAVED or not isinstance(text, str):
         raise SettingError(f"{key!r} is {text!r}.", cure=f"Use a text for each of: {', '.join(SAVED)}.")
@@ -188,15 +192,15 @@ def saved(key: str, text: object) -> str:
 
 
 def _joined(*lists: str) -> str:
-    """Return lists of hosts as one."""
+    """Join comma-separated lists of hosts."""
     return ",".join(text for text in lists if text.strip(" "))
 
 
 def check_keys(config: Mapping[str, object], environ: Iterable[str]) -> None:
-    """Refuse a key or an `INVOKE_` variable that means nothing, naming the nearest one that does.
+    """Refuse an unknown key or `INVOKE_` variable, and suggest the nearest known one.
 
     Raises:
-        SettingError: The first such key or variable.
+        SettingError: The first unknown key or variable.
     """
     for section, keys in config.items():
         _check_section(section, keys)
@@ -210,7 +214,7 @@ def check_keys(config: Mapping[str, object], environ: Iterable[str]) -> None:
 
 def _check_section(section: str, keys: object) -> None:
     if section not in DEFAULTS:
-        # ~/.invoke.yaml may hold the sections of a person's other projects: only what looks like ours is judged.
+        # ~/.invoke.yaml may hold the sections of a person's other projects: only sections like ours are checked.
         if section not in _INVOKE_SECTIONS and difflib.get_close_matches(section, DEFAULTS):
             raise _unknown(section, DEFAULTS, "section")
         return
@@ -242,14 +246,14 @@ def one_of(key: str, text: str, choices: tuple[str, ...]) -> str:
 
 
 def matching(key: str, text: str, pattern: re.Pattern[str], words: str) -> str:
-    """Return a text that fits a pattern; `words` describe it to a person."""
+    """Return a text that matches a pattern, which `words` describe."""
     if not pattern.match(text):
         raise SettingError(f"{key} is {text!r}.", cure=f"Use {words}.")
     return text
 
 
 def path(key: str, text: str) -> Path:
-    """Return a path without control characters; ~ is the home folder."""
+    """Return a path without control characters; ~ expands to the home folder."""
     if not _PATH.match(text):
         raise SettingError(f"{key} is {text!r}.", cure="Use a path without control characters.")
     try:
@@ -263,7 +267,7 @@ def path(key: str, text: str) -> Path:
 
 
 def address(key: str, text: str) -> str:
-    """Return an IP address in its canonical form (RFC 5952 for IPv6)."""
+    """Return an IP address in canonical form (RFC 5952 for IPv6)."""
     import ipaddress
 
     try:
@@ -279,7 +283,7 @@ def address(key: str, text: str) -> str:
 
 
 def reachable(key: str, text: str) -> str:
-    """Return a host that other machines can mean: neither loopback nor "every address".
+    """Return a host that other machines can reach: neither loopback nor the unspecified address.
 
     Docker and containerd skip verification for 127.0.0.0/8, so trust in a loopback address proves nothing.
     """
@@ -300,7 +304,7 @@ def reachable(key: str, text: str) -> str:
 def host(key: str, text: str) -> str:
     """Return an IP address in canonical form or a DNS name (RFC 1123) in lower case.
 
-    A name of digits and dots only is taken for an address, as clients do (RFC 3986, 3.2.2), so 999.1.1.1 is refused.
+    A name of digits and dots alone is read as an address, as clients do (RFC 3986, 3.2.2): 999.1.1.1 is refused.
     """
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     if re.fullmatch(r"[0-9.]+", bare) or ":" in bare:
@@ -314,5 +318,5 @@ def host(key: str, text: str) -> str:
 
 
 def hosts(key: str, text: str) -> tuple[str, ...]:
-    """Return the hosts of a comma-separated list, each once; an empty list is none."""
+    """Return the hosts of a comma-separated list, each once; none for an empty list."""
     return tuple(dict.fromkeys(host(key, part.strip(" ")) for part in text.split(","))) if text else ()

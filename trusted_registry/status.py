@@ -1,4 +1,4 @@
-"""How things stand, in words: what `up` ends with and what `status` shows."""
+"""Status of certificate, registry and trust, as `up` and `status` show them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CertificateStatus:
-    """The server certificate: its names, whole days left, SHA-256 in hex; a problem instead where there is one."""
+    """Server certificate: names, whole days left, SHA-256 fingerprints in hex, and the problem if any."""
 
     names: tuple[str, ...] = ()
     days_left: int | None = None
@@ -33,7 +33,7 @@ class CertificateStatus:
 
 @dataclass(frozen=True)
 class RegistryStatus:
-    """The container, and what answers at the registry's address."""
+    """Container of the registry, and health of the server at its address."""
 
     state: str = "absent"
     role: str | None = None
@@ -44,7 +44,7 @@ class RegistryStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """All of it; trust is a state by store and spelling."""
+    """Status of all parts; trust is a state by store and registry host."""
 
     reference: str
     certificate: CertificateStatus
@@ -53,12 +53,12 @@ class Status:
 
 
 def registry_host(settings: Settings) -> str:
-    """Return the registry part of a reference, as people type it."""
+    """Return the registry host of the configured registry."""
     return address.registry_host(settings.address, settings.port)
 
 
 def next_steps(settings: Settings) -> str:
-    """Return what a person needs next: the lines to copy, and what other machines do."""
+    """Return the next steps for a person: commands for this machine, and the one for other machines."""
     name = registry_host(settings)
     login = f"\n  docker login {name}" if users.is_login_required(settings.folder) else ""
     return f"""
@@ -72,7 +72,7 @@ Other machines: run this here, and type there the line that it shows:
 
 
 def find(settings: Settings, engine: Engine, *, dry: bool = False) -> Status:
-    """Return how things stand; what an interrupted run had decided is finished first, unless this is a dry run."""
+    """Return the current status; committed moves of a killed run are finished first, except in a dry run."""
     return Status(
         reference=registry_host(settings),
         certificate=_certificate(settings, dry=dry),
@@ -149,12 +149,12 @@ def _trust(settings: Settings, engine: Engine, *, dry: bool = False) -> dict[str
 
 
 def as_json(status: Status) -> str:
-    """Return the status as JSON, one object, with a final newline."""
+    """Return the status as one JSON object, with a final newline."""
     return json.dumps(asdict(status), indent=2) + "\n"
 
 
 def as_table(status: Status) -> tuple[str, list[str], list[list[str]]]:
-    """Return title, columns and rows of a table."""
+    """Return title, columns and rows of the status table."""
     certificate, container = status.certificate, status.registry
     rows = []
     if certificate.fingerprint:

@@ -1,4 +1,4 @@
-"""Renders the files of templates/; every value that reaches one was checked in settings.py, and is escaped in HTML."""
+"""Templates: renders the files of templates/ with checked values, escaped in HTML."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ FOLDER = Path(__file__).parent.parent / "templates"
 
 
 def render(name: str, **values: object) -> str:
-    """Return the text of templates/NAME.j2 with these values.
+    """Return templates/NAME.j2 rendered with these checked values.
 
     Raises:
-        jinja2.UndefinedError: The template names a value that was not given: a mistake in this project.
+        jinja2.UndefinedError: The template uses an undefined value: a bug of this project.
     """
     import jinja2
 
@@ -19,7 +19,7 @@ def render(name: str, **values: object) -> str:
         loader=jinja2.FileSystemLoader(FOLDER),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
-        # Configuration files are not HTML: values are checked where they come in.
+        # Configuration files are not HTML: settings.py has checked their values.
         autoescape=jinja2.select_autoescape(enabled_extensions=("html.j2",), default=False),
     )
     return environment.get_template(f"{name}.j2").render(values)

@@ -1,7 +1,7 @@
-"""The terminal: what the layers below show, say and ask, as a person sees it. The only module that prints.
+"""Terminal: the console of a person, and the only module that prints.
 
-Much of it was written by others: a registry's answer, a name in a certificate, a file's name. So all of it is made
-visible here, at the one place that every word passes: none can move the cursor, set a title or hide.
+Many texts come from others: a registry's answer, a name in a certificate, a file's name. Each is made visible here,
+the one place that all of them pass: none can move the cursor, set a title or hide.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import contextlib
 import io
 import os
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -25,19 +24,19 @@ if TYPE_CHECKING:
     from trusted_registry.console import Progress
 
 _SHOW_AFTER = 0.5
-"""Seconds after which a piece of work is worth a progress bar."""
+"""Seconds of work before a progress bar appears."""
 _LONG_LINE = 4096
-"""Characters of standard input that are looked at for a line: more than any password may have."""
+"""Characters of standard input read for one line; no password may be longer."""
 
 
 class Terminal:
-    """Standard output for what was done, standard error for what went wrong.
+    """Console on a terminal: results on stdout, warnings on stderr.
 
     Args:
         dry: Whether commands are only shown.
         yes: Whether every question is answered with yes.
-        out: Where lines go; standard output by default.
-        quiet: Whether to keep silent, for a task that prints something for programs to read.
+        out: Stream for results; standard output by default.
+        quiet: Whether to omit results, for a task that prints JSON for programs.
     """
 
     def __init__(self, *, dry: bool = False, yes: bool = False, out: TextIO | None = None, quiet: bool = False) -> None:
@@ -50,7 +49,7 @@ class Terminal:
         self._quiet = quiet
 
     def command(self, argv: Sequence[str]) -> None:
-        """Show a command as it can be pasted here: paths below this folder are relative to it."""
+        """Show a command that can be pasted in this folder: paths below the folder are relative."""
         below = f"{Path.cwd()}/"
         short = [part.removeprefix(below) for part in argv]
         if not self._quiet:
@@ -62,14 +61,14 @@ class Terminal:
             self._line(visible(text))
 
     def warn(self, text: str) -> None:
-        """Print a line that stands out, on standard error."""
+        """Print a note on standard error."""
         sys.stderr.write(f"note: {_one_paragraph(text)}\n")
 
     def ask(self, question: str) -> bool:
-        """Ask a person; a dry run and --yes need none.
+        """Ask a person; a dry run and --yes answer yes.
 
         Raises:
-            RegistryError: Nobody sits at the terminal to answer.
+            RegistryError: Standard input is no terminal, so nobody can answer.
         """
         if self._yes or self.dry:
             return True
@@ -81,10 +80,10 @@ class Terminal:
             return False
 
     def secret(self, question: str) -> str:
-        """Ask for a password twice, unseen; without a terminal, read one line of standard input.
+        """Ask for a password twice without echo; without a terminal, read one line of standard input.
 
         Raises:
-            RegistryError: None was given, or the second was not the first.
+            RegistryError: No password was entered, or the two differ.
         """
         if not sys.stdin.isatty():
             return _one_line(sys.stdin)
@@ -100,7 +99,7 @@ class Terminal:
 
     @contextlib.contextmanager
     def progress(self, title: str) -> Iterator[Progress]:
-        """Show a bar for work that takes longer than half a second, where a person is watching."""
+        """Show a progress bar on a terminal, for work that takes longer than half a second."""
         if self._quiet or not self._out.isatty():
             yield _Silent()
             return
@@ -142,13 +141,13 @@ def _one_line(stream: TextIO) -> str:
 
 
 def explain(error: RegistryError) -> str:
-    """Return an error as people read it: what is wrong, then what to do."""
+    """Return the text of an error: its message, then its cure."""
     wrong = f"error: {_one_paragraph(error.message)}"
     return f"{wrong}\n   do: {_one_paragraph(error.cure)}" if error.cure else wrong
 
 
 def _one_paragraph(text: str) -> str:
-    """Return a text whose further lines stand in: none of them can be taken for a line of ours."""
+    """Return a text with its further lines indented: none of them passes for a line of this project."""
     return visible(text).replace("\n", "\n         ")
 
 
@@ -158,7 +157,7 @@ class _Silent:
 
 
 class _Bar:
-    """A rich progress bar that appears only once the work has taken a while; a thread keeps its clock going."""
+    """Progress bar by rich that appears after half a second of work; a thread runs its clock."""
 
     def __init__(self, title: str) -> None:
         import threading
@@ -171,12 +170,11 @@ class _Bar:
         self._timer = threading.Timer(_SHOW_AFTER, self._appear)
         self._timer.daemon = True
         self._timer.start()
-        self._begun = time.monotonic()
 
     def _appear(self) -> None:
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
-        # Bytes mean something only to what moves them: making a key has none.
+        # Bytes are shown for transfers alone: making a key has none.
         bytes_moved = (DownloadColumn(),) if self._parts else ()
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), *bytes_moved, TimeElapsedColumn())
         with self._lock:
@@ -196,7 +194,7 @@ class _Bar:
                 self._rich.update(self._task, completed=sum(done for done, _ in self._parts.values()), total=whole)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._timer.cancel()
         with self._lock:
             self._closed = True

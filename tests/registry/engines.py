@@ -7,9 +7,9 @@ import dataclasses
 from typing import TYPE_CHECKING, cast
 
 from tests import loopback
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import PortTakenError, RegistryError
 from trusted_registry.registry import spec as specs
-from trusted_registry.registry.engine_types import Container, EngineInfo, PortTakenError, Volume
+from trusted_registry.registry.engine_types import Container, EngineInfo, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable

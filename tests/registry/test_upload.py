@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import forge, loopback
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import LoginRequiredError, RegistryError
 from trusted_registry.registry import probe, upload, users
 from trusted_registry.registry.probe import Endpoint
 
@@ -87,7 +87,7 @@ def test_nothing_goes_to_a_registry_of_another_authority(anchor: Path, tmp_path:
 def test_a_registry_that_wants_a_login_is_told_from_one_that_refuses(anchor: Path, tmp_path: Path) -> None:
     users.save(tmp_path, users.Login("someone", "secret"))
     served = anchor.with_name("domain.crt")
-    with loopback.registry(served, users=tmp_path) as port, pytest.raises(upload.LoginRequiredError):
+    with loopback.registry(served, users=tmp_path) as port, pytest.raises(LoginRequiredError):
         _put(upload.tiny(), port, anchor, "one")
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.trust.boxes import Box, anchor, store_of
 from trusted_registry.errors import RegistryError
+from trusted_registry.trust import stores
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.machine import Machine
 from trusted_registry.trust.model import LINUX, MACHINE, USER, ManagedBlock
@@ -216,3 +217,10 @@ def test_no_store_holds_a_key_or_what_clients_take_for_one(tmp_path: Path) -> No
     assert [path for path in held if Path(path).suffix not in (".crt", ".pem", ".toml")] == []
     in_folders = [file.path for store in STORES for file in store.files(wanted) if file.registry_host]
     assert [path for path in in_folders if path.endswith(".pem")] == []
+
+
+def test_a_store_is_found_by_its_key_and_an_unknown_key_by_none() -> None:
+    assert all(stores.store(store.key) is stores.find(store.key) is store for store in stores.STORES)
+    assert stores.find("nobody's") is None
+    with pytest.raises(KeyError, match="nobody's"):
+        stores.store("nobody's")

@@ -1,1 +1,1 @@
-"""What a certificate must say, two ways to make it, and one to check it."""
+"""X.509 certificates: their contents, two ways to make them, and the rules that clients hold them to."""

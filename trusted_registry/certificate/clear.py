@@ -1,4 +1,4 @@
-"""Takes away what a folder of certificates holds."""
+"""Removal of the files that were issued or rendered into a certificate folder."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from trusted_registry.console import Console
 
 KITS = f"trust-*-{'[0-9a-f]' * 16}."
-"""What `trust.kit` writes by default beside the certificate that is in it."""
+"""Prefix of the kits that `trust.kit` writes by default, beside the certificate in them."""
 
 
 def find(folder: Path) -> list[Path]:
-    """Return every file that was issued or rendered into a folder, kits and their pages too."""
+    """Return every file issued or rendered into a folder, kits and pages too."""
     issued = ("ca.key", "ca.crt", "domain.key", "domain.crt", openssl.CONFIG)
     names = (*issued, "registry.yml", "registry-plain.yml", "start.sh", saved_flags.FILE, installation.FILE)
     kits = sorted([*folder.glob(f"{KITS}sh"), *folder.glob(f"{KITS}html")])
@@ -25,7 +25,7 @@ def find(folder: Path) -> list[Path]:
 
 
 def remove_all(folder: Path, console: Console, *, keep: tuple[str, ...] = ()) -> None:
-    """Take all of them away, but for those of some names."""
+    """Remove every file that `find` returns, except those with a name in `keep`."""
     for path in (it for it in find(folder) if it.name not in keep):
         console.command(["rm", str(path)])
         if not console.dry:

@@ -1,4 +1,4 @@
-"""Reads certificates and keys, and says how they belong together."""
+"""Certificates and keys: their fields, and checks that they belong together."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Extension = TypeVar("Extension", bound=x509.ExtensionType)
 _SETTLES = datetime.timedelta(seconds=30)
 
 _UNREADABLE = (x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, UnsupportedAlgorithm)
-"""What the cryptography package raises over certificates that are well-formed and no good; none is a ValueError."""
+"""Exceptions of the cryptography package for well-formed but unusable certificates; none is a ValueError."""
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate in words: times are aware and in UTC, the fingerprint is SHA-256 in lower-case hex."""
+    """A certificate's fields: times are aware and in UTC, the fingerprint is SHA-256 in lower-case hex."""
 
     path: Path
     subject: str
@@ -45,33 +45,39 @@ class Certificate:
     certificate: x509.Certificate
 
     def begins(self, at: datetime.datetime) -> str:
-        """Return when it begins to be valid, where that is yet to come; clocks are set back by seconds all the time."""
+        """Return the time at which validity begins, or "" once begun.
+
+        Thirty seconds are tolerated, since clocks are set back by seconds all the time.
+        """
         return f"{self.not_before:%Y-%m-%d %H:%M} UTC" if self.not_before > at + _SETTLES else ""
 
     def days_left(self, now: datetime.datetime) -> int:
-        """Return whole days until it expires; negative once it has."""
+        """Return whole days until expiry; negative once expired."""
         return (self.not_after - now).days
 
     @property
     def sha1(self) -> str:
-        """The SHA-1 fingerprint in hex: no proof of anything, but the name that a Mac's keychain and Windows know."""
+        """SHA-1 fingerprint in hex, the name in a Mac's keychain and in Windows.
+
+        A name alone: SHA-1 proves nothing.
+        """
         return self.certificate.fingerprint(hashes.SHA1()).hex()  # noqa: S303 - a name, see above
 
     def missing(self, hosts: Iterable[str]) -> tuple[str, ...]:
-        """Return those of the hosts that it does not name."""
+        """Return those of the hosts that the certificate does not name."""
         return tuple(host for host in hosts if host not in (*self.dns, *self.addresses))
 
 
 def now() -> datetime.datetime:
-    """Return the present time in UTC."""
+    """Return the current time in UTC."""
     return datetime.datetime.now(datetime.timezone.utc)
 
 
 def read(path: Path) -> Certificate:
-    """Return what a PEM file's first certificate says.
+    """Return the first certificate in a PEM file.
 
     Raises:
-        RegistryError: There is no such file, it cannot be read, or it holds no certificate.
+        RegistryError: The file does not exist, cannot be read, or holds no certificate.
     """
     try:
         return of(path, x509.load_pem_x509_certificate(path.read_bytes()))
@@ -85,10 +91,14 @@ def read(path: Path) -> Certificate:
 
 
 def from_der(path: Path, der: bytes) -> Certificate:
-    """Return what a certificate says that somebody else's server shows; `path` is what errors call it.
+    """Return a certificate from DER bytes, such as a foreign server shows.
+
+    Args:
+        path: The name that errors use.
+        der: The certificate.
 
     Raises:
-        ValueError: It is none, or one that no client could read.
+        ValueError: The bytes are no certificate, or one that no client could read.
     """
     try:
         return of(path, x509.load_der_x509_certificate(der))
@@ -97,7 +107,7 @@ def from_der(path: Path, der: bytes) -> Certificate:
 
 
 def of(path: Path, certificate: x509.Certificate) -> Certificate:
-    """Return what a parsed certificate says."""
+    """Return the fields of a parsed certificate."""
     names = extension(certificate, x509.SubjectAlternativeName)
     return Certificate(
         path=path,
@@ -127,7 +137,7 @@ def _kind(certificate: x509.Certificate) -> str:
 
 
 def extension(certificate: x509.Certificate, kind: type[Extension]) -> x509.Extension[Extension] | None:
-    """Return an extension of a certificate, or None where it has none of that kind."""
+    """Return a certificate's extension of one kind, or None if absent."""
     try:
         return certificate.extensions.get_extension_for_class(kind)
     except x509.ExtensionNotFound:
@@ -135,7 +145,7 @@ def extension(certificate: x509.Certificate, kind: type[Extension]) -> x509.Exte
 
 
 def is_pair(key: Path, certificate: Certificate) -> bool:
-    """Whether a key file holds the private half of a certificate's key.
+    """Return whether a key file holds a certificate's private key.
 
     Raises:
         RegistryError: The file cannot be read or holds no key.
@@ -153,7 +163,7 @@ def is_pair(key: Path, certificate: Certificate) -> bool:
 
 
 def signed_by(server: Certificate, authority: Certificate) -> bool:
-    """Whether an authority's name and key stand behind a certificate's signature."""
+    """Return whether issuer name and signature are those of an authority."""
     try:
         server.certificate.verify_directly_issued_by(authority.certificate)
     except (ValueError, TypeError, InvalidSignature):
@@ -162,7 +172,7 @@ def signed_by(server: Certificate, authority: Certificate) -> bool:
 
 
 def allowed(authority: Certificate, hosts: Iterable[str]) -> tuple[str, ...]:
-    """Return those of the hosts that an authority's name constraints let it vouch for."""
+    """Return those of the hosts that an authority's name constraints permit."""
     limits = extension(authority.certificate, x509.NameConstraints)
     permitted = (limits.value.permitted_subtrees or []) if limits else None
     if permitted is None:

@@ -1,4 +1,4 @@
-"""Looks at what a folder holds, decides what is missing, and makes it: all of it or nothing."""
+"""Issuing into a folder: find the certificates present, plan the missing ones, make all of them or none."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from trusted_registry.certificate import inspect, make, openssl, profile
 from trusted_registry.certificate.make import CertificateKind
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
+from trusted_registry.settings import registry_flags
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -28,7 +29,7 @@ FORCE = "./inv cert --force makes everything anew; clients must then trust the n
 
 @dataclass(frozen=True)
 class Issued:
-    """What a folder holds: the server certificate, and the authority behind it unless it is its own."""
+    """The certificates of a folder: the server's, and the authority's unless the server's is self-signed."""
 
     folder: Path
     server: Certificate
@@ -36,17 +37,17 @@ class Issued:
 
     @property
     def anchor(self) -> Certificate:
-        """What clients must trust."""
+        """The certificate that clients must trust."""
         return self.authority or self.server
 
 
 def find(folder: Path, *, dry: bool = False) -> Issued | None:
-    """Return what a folder holds, or None where it holds neither keys nor certificates.
+    """Return a folder's certificates, or None without any certificate or key.
 
-    What a killed run had decided and not finished is finished first, unless this is a dry run.
+    A change that a killed run left unfinished is finished first, unless this is a dry run.
 
     Raises:
-        RegistryError: What it holds does not fit together; nothing is changed.
+        RegistryError: The keys and certificates do not fit together; nothing is changed.
     """
     files.recover(folder, dry=dry)
     present = {name for name in ("ca.key", "ca.crt", "domain.key", "domain.crt") if (folder / name).exists()}
@@ -98,7 +99,9 @@ def _cure(missing: str, present: set[str]) -> str:
 
 
 def trust_anchor(folder: Path, *, dry: bool = False) -> Certificate:
-    """Return what clients must trust: ca.crt, or domain.crt where it is its own authority. No key is needed.
+    """Return the certificate that clients must trust; no key is needed.
+
+    That is ca.crt, or domain.crt if self-signed.
 
     Raises:
         RegistryError: The folder holds neither.
@@ -122,11 +125,11 @@ def keeps_keys(folder: Path) -> bool:
 
 
 def misfit(issued: Issued, settings: Settings, *, days: int | None = None) -> str | None:
-    """Return why a server certificate should be replaced, or None while it serves.
+    """Return the reason to replace a server certificate, or None.
 
     Args:
-        issued: What is there.
-        settings: The names it must carry.
+        issued: The certificates present.
+        settings: The names that the certificate must carry.
         days: Days that must be left; the setting's by default.
     """
     now = inspect.now()
@@ -146,7 +149,7 @@ def misfit(issued: Issued, settings: Settings, *, days: int | None = None) -> st
 
 
 def _unwanted(server: Certificate, settings: Settings) -> list[str]:
-    """Return the names that were taken back and are not this machine's own, and that a certificate still has."""
+    """Return the dropped names still in a certificate, but the machine's own."""
     if not settings.dropped_names:
         return []
     own = (*address.own_addresses(), address.own_name(), *profile.OWN_TO_ALL)
@@ -154,13 +157,15 @@ def _unwanted(server: Certificate, settings: Settings) -> list[str]:
 
 
 def ensure(settings: Settings, console: Console, *, self_signed: bool = False, force: bool = False) -> bool:
-    """Make the authority and the server certificate, or the document's single one, unless they are there.
+    """Make the authority and the server certificate unless they exist.
+
+    With `self_signed`, the document's single certificate is made instead.
 
     Returns:
-        True when something was made (or would be, in a dry run).
+        True if certificates were made (or would be, in a dry run).
 
     Raises:
-        RegistryError: What is there does not fit together or not the settings; it is left as it was.
+        RegistryError: The files present do not fit together or not the settings; they are left as they were.
     """
     with _locked(settings.folder, console):
         issued = None if force else find(settings.folder, dry=console.dry)
@@ -182,7 +187,7 @@ def ensure(settings: Settings, console: Console, *, self_signed: bool = False, f
 
 
 def renewal(issued: Issued, settings: Settings) -> str:
-    """Return the command that makes a certificate which serves these settings."""
+    """Return the command that makes a certificate fit for these settings."""
     missing = issued.server.missing(settings.hosts)
     if issued.authority and len(inspect.allowed(issued.authority, missing)) < len(missing):
         return f"The authority may not vouch for that. {FORCE}"
@@ -192,10 +197,12 @@ def renewal(issued: Issued, settings: Settings) -> str:
 
 
 def renew(settings: Settings, console: Console) -> None:
-    """Make a new server key and certificate under the same authority; a self-signed one is made anew as such.
+    """Make a new server key and certificate under the same authority.
+
+    A self-signed certificate is replaced by another self-signed one.
 
     Raises:
-        RegistryError: The authority's key is not here, or may not vouch for what the settings name.
+        RegistryError: The authority's key is not here, or may not vouch for a name in the settings.
     """
     with _locked(settings.folder, console):
         folder = settings.folder
@@ -219,7 +226,10 @@ def renew(settings: Settings, console: Console) -> None:
 
 
 def _names(certificate: Path, settings: Settings) -> tuple[str, ...]:
-    """Return what a certificate that is about to be replaced names, and nobody took back: somebody types it."""
+    """Return the names to keep from a certificate about to be replaced.
+
+    Somebody types each of them; dropped names are left out.
+    """
     try:
         found = inspect.read(certificate)
     except RegistryError:
@@ -228,7 +238,10 @@ def _names(certificate: Path, settings: Settings) -> tuple[str, ...]:
 
 
 def _check_self_signed(folder: Path, *, dry: bool) -> None:
-    """Insist on a self-signed certificate to renew; its key may be missing or another's, since both are made anew."""
+    """Check that the folder holds a self-signed certificate to renew.
+
+    Its key may be missing or another's, since both are made anew.
+    """
     certificate = folder / "domain.crt"
     if certificate.exists() and inspect.read(certificate).self_issued and not (folder / "ca.key").exists():
         return
@@ -258,14 +271,14 @@ def _check_signer(folder: Path, authority: Certificate, settings: Settings) -> N
 
 
 def _name_flags(settings: Settings) -> tuple[str, ...]:
-    """Return the flags of `cert` that say again for which names it is."""
-    return ("--address", settings.address, *(("--names", ",".join(settings.names)) if settings.names else ()))
+    """Return the flags of `cert` that repeat the names in the settings."""
+    return registry_flags(settings.address, names=settings.names)
 
 
 def plan(
     settings: Settings, kind: CertificateKind, authority: Certificate | None = None, kept: tuple[str, ...] = ()
 ) -> profile.Profile:
-    """Return what to make for this machine, within the names and the life of an existing authority."""
+    """Return this machine's profile, within an authority's names and life."""
     mark = f"{inspect.now():%Y-%m-%d} {secrets.token_hex(2)}"
     planned = profile.plan(
         settings,
@@ -286,7 +299,10 @@ def plan(
 
 
 def write_config(settings: Settings, console: Console, *, self_signed: bool = False) -> Path:
-    """Render openssl.cnf into the folder and return its path; an existing authority limits the names in it."""
+    """Render openssl.cnf into the folder and return its path.
+
+    An existing authority limits the names in the file.
+    """
     ca = settings.folder / "ca.crt"
     authority = inspect.read(ca) if ca.exists() and not self_signed else None
     path = settings.folder / openssl.CONFIG
@@ -303,7 +319,10 @@ def _locked(folder: Path, console: Console) -> AbstractContextManager[None]:
 
 
 def is_due(settings: Settings, days: int) -> bool:
-    """Whether a renewal is due: fewer days left than this, a name missing, or a pair that does not fit."""
+    """Return whether a renewal is due.
+
+    A renewal is due with fewer than `days` left, with a name missing, or for a pair that does not fit.
+    """
     try:
         issued = find(settings.folder)
     except RegistryError:
@@ -312,10 +331,10 @@ def is_due(settings: Settings, days: int) -> bool:
 
 
 def bring_up_to_date(settings: Settings, console: Console) -> bool:
-    """Have a certificate that serves: make the first one, renew one that expires or lacks a name.
+    """Make the first certificate, or renew one that expires or lacks a name.
 
     Returns:
-        True when one was made.
+        True if a certificate was made.
     """
     issued = find(settings.folder, dry=console.dry)
     if issued is None:

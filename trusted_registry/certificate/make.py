@@ -1,4 +1,4 @@
-"""Makes keys and certificates in a private folder, with whichever tool there is, and moves them into place at once."""
+"""Keys and certificates, made in a private folder by the tool at hand, then moved into place at once."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from trusted_registry.console import Console
 
 MODES = {"ca.crt": files.PUBLIC_FILE, "domain.crt": files.PUBLIC_FILE, openssl.CONFIG: files.PUBLIC_FILE}
-"""What is not a secret; whatever else is made stays private."""
+"""Modes of the public files; every other file stays private."""
 
 
 class CertificateKind(enum.Enum):
-    """What is to be made."""
+    """The certificates to make."""
 
     AUTHORITY = "an authority and the server certificate that it signs"
     SERVER = "a server certificate, signed by the authority that is there"
@@ -27,14 +27,14 @@ class CertificateKind(enum.Enum):
 
 
 def make(wanted: profile.Profile, kind: CertificateKind, folder: Path, console: Console, *, tool: str) -> None:
-    """Show the commands that make a shape, and make it in `folder`: all of it, or nothing when something fails.
+    """Show the commands for a kind of certificate, and make all files or none.
 
     Args:
-        wanted: What the certificates must say.
-        kind: Which of them are made; a self-signed one takes an authority's files away.
-        folder: Where they go.
-        console: Whom to show it to.
-        tool: openssl, cryptography, or auto: openssl where it is installed.
+        wanted: The contents of the certificates.
+        kind: The certificates to make; a self-signed one removes an authority's files.
+        folder: The folder that receives them.
+        console: The console that shows the commands.
+        tool: openssl, cryptography, or auto: openssl if installed.
 
     Raises:
         RegistryError: The tool failed or the folder cannot be written.
@@ -64,12 +64,15 @@ def _by_openssl(wanted: profile.Profile, kind: CertificateKind, folder: Path, si
         openssl.carry_out(commands(wanted, kind, folder, signer=signer))
         _check_made(folder, kind)
     except RegistryError:
-        files.check_room(folder)  # on a full disk it says that it succeeded, or that what it wrote itself is broken
+        files.check_room(folder)  # on a full disk openssl reports success, or calls its own output broken
         raise
 
 
 def _check_made(folder: Path, kind: CertificateKind) -> None:
-    """Insist that all is there: a program may say that it succeeded and have made nothing."""
+    """Check that every file was made and is not empty.
+
+    A program may report success and have made nothing.
+    """
     wanted = ["domain.key", "domain.crt"] + (["ca.key", "ca.crt"] if kind is CertificateKind.AUTHORITY else [])
     for name in wanted:
         if not (folder / name).exists() or not (folder / name).stat().st_size:
@@ -80,7 +83,10 @@ def _check_made(folder: Path, kind: CertificateKind) -> None:
 
 
 def commands(wanted: profile.Profile, kind: CertificateKind, folder: Path, *, signer: Path) -> list[list[str]]:
-    """Return the openssl commands that make a shape in a folder; `signer` holds the authority."""
+    """Return the openssl commands for a kind of certificate in a folder.
+
+    `signer` is the folder that holds the authority.
+    """
     if kind is CertificateKind.SELF_SIGNED:
         return openssl.self_signed(wanted.server, folder)
     authority = openssl.authority(wanted.authority, folder) if kind is CertificateKind.AUTHORITY else []

@@ -1,4 +1,4 @@
-"""The same certificates made by the cryptography package, where there is no openssl program."""
+"""The same certificates made by the cryptography package, for machines without an openssl program."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def authority(authority: profile.Authority) -> tuple[Key, x509.Certificate]:
 
 
 def server(server: profile.Server, signer: tuple[Key, x509.Certificate] | None) -> tuple[Key, x509.Certificate]:
-    """Return a new server key and certificate; signed by its own key where there is no signer."""
+    """Return a new server key and certificate, self-signed without a signer."""
     key = new_key(server.key)
     signing_key, issuer = (signer[0], signer[1].subject) if signer else (key, _name(server.subject))
     usage = _key_usage(*(_SNAKE[name] for name in server.key_usage))
@@ -70,7 +70,7 @@ def load_signer(folder: Path) -> tuple[Key, x509.Certificate]:
 
 
 def pem(key: Key) -> bytes:
-    """Return a key as PEM in PKCS #8, unencrypted, as `openssl req -nodes` writes it."""
+    """Return a key as unencrypted PKCS #8 PEM, like `openssl req -nodes`."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

@@ -1,6 +1,6 @@
 """Certificates made by the openssl program: the commands that the document shows, in two plain steps each.
 
-Written for what OpenSSL 1.1.1, OpenSSL 3 and LibreSSL have in common.
+Only options common to OpenSSL 1.1.1, OpenSSL 3 and LibreSSL are used.
 """
 
 from __future__ import annotations
@@ -19,28 +19,37 @@ if TYPE_CHECKING:
 
 CONFIG = "openssl.cnf"
 TIME_FOR_A_KEY = 300
-"""Seconds that making a key may take; a 4096-bit RSA key takes 0.4 to 5 s, on a small board ten times that."""
+"""Seconds allowed for making a key; a 4096-bit RSA key takes 0.4 to 5 s, on a small board ten times that."""
 
 
 def installed() -> bool:
-    """Whether there is an openssl program on PATH."""
+    """Return whether an openssl program is on PATH."""
     return shutil.which("openssl") is not None
 
 
 def new_key(kind: str) -> list[str]:
-    """Return the options that make a key of this kind, such as ec:P-256 or rsa:4096, without a passphrase."""
+    """Return the options for a key of a kind such as ec:P-256 or rsa:4096.
+
+    The key gets no passphrase.
+    """
     family, _, size = kind.partition(":")
     made = ["-newkey", "ec", "-pkeyopt", f"ec_paramgen_curve:{size}"] if family == "ec" else ["-newkey", kind]
     return [*made, "-nodes", "-sha256"]
 
 
 def serial() -> str:
-    """Return a random serial of 127 bits, so that it is positive (RFC 5280, 4.1.2.2), with a leading one bit."""
+    """Return a random serial of 127 bits, with a leading one bit.
+
+    At 127 bits a serial is positive (RFC 5280, 4.1.2.2).
+    """
     return f"0x{(1 << 126) | secrets.randbits(126):032x}"
 
 
 def authority(authority: profile.Authority, folder: Path) -> list[list[str]]:
-    """Return the command that makes ca.key and ca.crt in a folder that holds openssl.cnf."""
+    """Return the command that makes ca.key and ca.crt in a folder.
+
+    The folder must hold openssl.cnf.
+    """
     files = ["-keyout", f"{folder}/ca.key", "-out", f"{folder}/ca.crt", "-config", f"{folder}/{CONFIG}"]
     says = ["-subj", f"/O={profile.ORGANIZATION}/CN={authority.subject}", "-extensions", "v3_ca"]
     life = ["-set_serial", serial(), "-days", str(authority.days)]
@@ -48,7 +57,10 @@ def authority(authority: profile.Authority, folder: Path) -> list[list[str]]:
 
 
 def server(server: profile.Server, folder: Path, *, authority: Path) -> list[list[str]]:
-    """Return the commands that make domain.key and domain.crt in `folder`, signed by the authority of another one."""
+    """Return the commands that make domain.key and domain.crt in `folder`.
+
+    The folder `authority` holds the authority that signs.
+    """
     request = ["-keyout", f"{folder}/domain.key", "-out", f"{folder}/domain.csr", "-config", f"{folder}/{CONFIG}"]
     files = ["-in", f"{folder}/domain.csr", "-out", f"{folder}/domain.crt", "-extfile", f"{folder}/{CONFIG}"]
     signer = ["-CA", f"{authority}/ca.crt", "-CAkey", f"{authority}/ca.key", "-sha256", "-extensions", "v3_req"]
@@ -60,7 +72,7 @@ def server(server: profile.Server, folder: Path, *, authority: Path) -> list[lis
 
 
 def self_signed(server: profile.Server, folder: Path) -> list[list[str]]:
-    """Return the document's command: one certificate that is server and trust in one."""
+    """Return the document's command for one certificate, self-signed."""
     files = ["-keyout", f"{folder}/domain.key", "-out", f"{folder}/domain.crt", "-config", f"{folder}/{CONFIG}"]
     life = ["-x509", "-days", str(server.days), "-set_serial", serial(), "-extensions", "v3_req"]
     return [["openssl", "req", *new_key(server.key), *files, *life]]
@@ -70,7 +82,7 @@ def carry_out(commands: Sequence[Sequence[str]]) -> None:
     """Run commands in order.
 
     Raises:
-        RegistryError: openssl failed; its own words are the reason.
+        RegistryError: openssl failed; the message has the last line of its output.
     """
     for command in commands:
         result = run.capture(command, timeout=TIME_FOR_A_KEY)

@@ -1,4 +1,4 @@
-"""What the authority and the server certificate must say, so that every client accepts them."""
+"""Contents of the authority and the server certificate, such that every client accepts them."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ PRIVATE_RANGES = (
 """Addresses that any authority here may vouch for: none of them means the same host to two networks."""
 
 LOCAL_NAMES = ("localhost", "local")
-"""DNS names that any authority here may vouch for; `local` stands for every name that ends in it (RFC 6762)."""
+"""DNS names that any authority here may vouch for; `local` stands for every name below .local (RFC 6762)."""
 
 OWN_TO_ALL = ("localhost", "127.0.0.1", "::1")
-"""What every machine calls itself."""
+"""Names and addresses by which every machine reaches itself."""
 
 SELF_SIGNED_KEY = "rsa:4096"
-"""The document's own choice of key."""
+"""Kind of key in the document's command."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server certificate to be made: subject, names, kind of key, life in days."""
+    """A server certificate to make: subject, names, kind of key, life in days."""
 
     subject: str
     dns: tuple[str, ...]
@@ -53,13 +53,13 @@ class Server:
 
     @property
     def key_usage(self) -> tuple[str, ...]:
-        """What the key is for; RSA keys may also be used to encrypt others (RFC 5246, 7.4.2)."""
+        """Uses of the key; RSA keys may also encrypt others (RFC 5246, 7.4.2)."""
         return ("digitalSignature", "keyEncipherment") if self.key.startswith("rsa") else ("digitalSignature",)
 
 
 @dataclass(frozen=True)
 class Authority:
-    """An authority to be made: subject, the names and ranges that it is limited to, kind of key, life in days."""
+    """An authority to make: subject, permitted names and ranges, kind of key, life in days."""
 
     subject: str
     dns: tuple[str, ...]
@@ -76,7 +76,7 @@ class Authority:
 
 @dataclass(frozen=True)
 class Profile:
-    """A server certificate and the authority that signs it; with no authority key at hand, only the former is made."""
+    """A server certificate and its authority, which `CertificateKind.AUTHORITY` alone makes anew."""
 
     server: Server
     authority: Authority
@@ -85,14 +85,14 @@ class Profile:
 def plan(
     settings: Settings, *, machine: str | None, own: Iterable[str], mark: str, self_signed: bool = False
 ) -> Profile:
-    """Return what to make for these settings on this machine.
+    """Return the profile for these settings on this machine.
 
     Args:
-        settings: The names a person asked for, kinds of keys, spans.
-        machine: This machine's host name, where it has a usable one.
-        own: This machine's addresses, and what else the certificate should go on naming; it carries them all.
-        mark: Something short that tells this authority from others of the same machine, such as a date.
-        self_signed: Make the document's single certificate: its key, no authority.
+        settings: The names that a person asked for, kinds of keys, days of validity.
+        machine: This machine's host name, or None without a usable one.
+        own: This machine's addresses, and any other names that the certificate should keep; all of them are named.
+        mark: A short text, such as a date, that tells this authority from others of the same machine.
+        self_signed: Plan the document's single certificate: its kind of key, no authority.
     """
     wanted = (*settings.hosts, *((machine,) if machine else ()), *own, *OWN_TO_ALL)
     dns = tuple(dict.fromkeys(host for host in wanted if not address.is_ip(host)))
@@ -115,18 +115,21 @@ def _exact(ip: str) -> str:
 
 
 def permits_name(constraints: Iterable[str], name: str) -> bool:
-    """Whether one of the permitted DNS names is this one or a parent of it (RFC 5280, 4.2.1.10)."""
+    """Return whether a permitted DNS name is this one or a parent of this one.
+
+    The rule is that of RFC 5280, 4.2.1.10.
+    """
     return any(name == allowed or name.endswith(f".{allowed}") for allowed in constraints)
 
 
 def permits_address(networks: Iterable[str], ip: str) -> bool:
-    """Whether one of the permitted networks holds this address."""
+    """Return whether one of the permitted networks holds this address."""
     parsed = ipaddress.ip_address(ip)
     return any(parsed in ipaddress.ip_network(network) for network in networks)
 
 
 def config(profile: Profile) -> str:
-    """Return the text of openssl.cnf for this profile."""
+    """Return the text of openssl.cnf for a profile."""
     return templates.render(
         "openssl.cnf", server=profile.server, authority=profile.authority, organization=ORGANIZATION
     )

@@ -1,4 +1,4 @@
-"""The rules that a certificate is held against, and the clients that hold them."""
+"""Rules that a certificate is checked against, and the clients that enforce them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from trusted_registry.certificate.inspect import Certificate
 
 MIN_SERIAL_BITS = 64
-"""CA/Browser Forum Baseline Requirements, 7.1: at least 64 bits from a random source."""
+"""Bits of a serial from a random source (CA/Browser Forum Baseline Requirements, 7.1)."""
 MIN_RSA_BITS = 2048
 
 GO = "docker, containerd, podman"
@@ -35,7 +35,7 @@ EVERY_CLIENT = "every client"
 
 @dataclass(frozen=True)
 class Violation:
-    """A rule that a certificate breaks, and the clients that refuse it for that."""
+    """A rule that a certificate breaks, and the clients that refuse the certificate for that."""
 
     path: Path
     rule: str
@@ -48,10 +48,10 @@ def check(
     """Return every rule that a server certificate and its authority break.
 
     Args:
-        server: What the registry shows.
-        authority: What clients trust; None where the certificate is its own trust.
+        server: The certificate that the registry shows.
+        authority: The certificate that clients trust; None for a self-signed server certificate.
         hosts: The names that clients type.
-        at: The time to judge the dates by.
+        at: The time at which the dates are judged.
     """
     findings = [
         Violation(server.path, rule, who) for rule, who, holds in _SERVER_RULES if not holds(server.certificate)

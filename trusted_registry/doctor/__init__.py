@@ -1,1 +1,1 @@
-"""Looks at the whole way from this machine to the registry and back, and says what is wrong with it."""
+"""Diagnosis of the whole path from this machine to the registry and back: facts, checks, findings and fixes."""

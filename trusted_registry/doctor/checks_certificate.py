@@ -1,4 +1,4 @@
-"""Checks of the certificates and their keys: whether clients accept them, and who else could read them."""
+"""Checks of the certificates and their keys: acceptance by clients, and exposure of the keys to others."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trusted_registry.certificate import inspect, issue, rules
 from trusted_registry.doctor.finding import ChmodFix, Finding, RenewFix
+from trusted_registry.settings import registry_flags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,21 +17,23 @@ if TYPE_CHECKING:
 ANEW = "./inv cert --force && ./inv registry.tls  # makes a new authority; then hand the new ca.crt to every client"
 THERE = "  # on the registry's machine"
 LAST_WEEK = 7
-"""Days before its end at which another machine's certificate is worth a word: those that are renewed by themselves are
-replaced earlier."""
+"""Days before expiry at which another machine's certificate yields a finding: automatic renewal comes earlier."""
 _HARMLESS = ("none", "no client", "people")
 _PRIVATE = 0o077
 _WRITABLE = 0o022
 
 
 def files(facts: Facts) -> Iterator[Finding]:
-    """Yield what keeps the certificates here from being used at all."""
+    """Yield a finding for certificates here that cannot be used at all."""
     if facts.broken:
         yield Finding("files", facts.broken.message, "No registry can be run with these.", (facts.broken.cure,))
 
 
 def _broken(facts: Facts) -> Iterator[tuple[str, rules.Violation]]:
-    """Yield every rule that the certificate here, or the one that is shown there, breaks; with its kind."""
+    """Yield the rule violations that clients refuse, each with its kind.
+
+    The certificate is this checkout's own, or else the one that the registry shows.
+    """
     hosts = facts.settings.hosts
     if facts.issued:
         found = rules.check(facts.issued.server, facts.issued.authority, hosts, facts.now)
@@ -54,7 +57,7 @@ def _kind(rule: str) -> str:
 
 
 def client_rules(facts: Facts) -> Iterator[Finding]:
-    """Yield the rules that some client insists on, by the certificate that breaks them."""
+    """Yield findings for certificates that break a rule of some client."""
     for kind, broken in _broken(facts):
         if kind == "rules":
             authority = facts.anchor is not None and broken.path == facts.anchor.path and broken.path.name == "ca.crt"
@@ -70,7 +73,10 @@ def client_rules(facts: Facts) -> Iterator[Finding]:
 
 
 def names(facts: Facts) -> Iterator[Finding]:
-    """Yield the names that clients type, and this machine's present addresses, which the certificate lacks."""
+    """Yield a finding for names and addresses that the certificate lacks.
+
+    The names are those that clients type; the addresses, this machine's present ones.
+    """
     asked = [broken.rule.rpartition(" ")[2] for kind, broken in _broken(facts) if kind == "names"]
     own = facts.issued.server.missing(facts.own_addresses) if facts.issued and not facts.remote else ()
     missing = tuple(dict.fromkeys((*asked, *own)))
@@ -97,7 +103,7 @@ def names(facts: Facts) -> Iterator[Finding]:
 
 
 def dates(facts: Facts) -> Iterator[Finding]:
-    """Yield what has expired, soon will, or is not valid yet."""
+    """Yield findings for certificates expired, near expiry, or not yet valid."""
     there = THERE if facts.remote else ""
     seen = [broken for kind, broken in _broken(facts) if kind == "dates"]
     for broken in seen:
@@ -141,7 +147,7 @@ def _soon(issued: issue.Issued, facts: Facts) -> Finding | None:
 
 
 def chain(facts: Facts) -> Iterator[Finding]:
-    """Yield an authority that does not stand behind what the registry shows."""
+    """Yield findings for a certificate that the authority did not sign."""
     observation = facts.observation
     if (
         observation
@@ -168,24 +174,23 @@ def chain(facts: Facts) -> Iterator[Finding]:
 
 
 def _chained(facts: Facts, observation: Observation) -> tuple[str, ...]:
-    """Return what has this machine trust what is shown: never another's ca.crt over that of keys that are here."""
+    """Return the cure for a foreign authority: never another's ca.crt over that of keys that are here."""
     if issue.keeps_keys(facts.settings.folder):
         there = "./inv trust.serve  # on the registry's machine; then type here the line that it shows"
         return (there,) if facts.remote else ("./inv up  # where it is this machine's", there)
     return (
         "# copy certs/ca.crt anew from the registry's machine into certs/ here, then:",
-        f"./inv trust.linux --address {observation.host}"
-        + (f" --port {observation.port}" if observation.port != 443 else ""),  # noqa: PLR2004 - HTTPS
+        " ".join(("./inv", "trust.linux", *registry_flags(observation.host, observation.port))),
     )
 
 
 def _excused(reason: str) -> bool:
-    """Whether a certificate is refused for what `names` and `dates` tell."""
+    """Return whether `names` or `dates` already reports this refusal."""
     return any(word in reason for word in ("mismatch", "expired", "not yet valid", "not valid for"))
 
 
 def keys(facts: Facts) -> Iterator[Finding]:
-    """Yield keys that others can read, that git carries away, or that a container was given."""
+    """Yield findings for keys exposed to other users, git, or containers."""
     for file_mode in facts.file_modes:
         is_folder = file_mode.path == facts.settings.folder
         if file_mode.mode & (_WRITABLE if is_folder else _PRIVATE):

@@ -1,4 +1,4 @@
-"""Checks of the engine: whether it answers, is new enough, is here, verifies, and asks no proxy on the way."""
+"""Checks of the engine: connection, version, unverified registries, and proxies on the way."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import address
 from trusted_registry.doctor.finding import Finding
+from trusted_registry.errors import AccessDeniedError
 from trusted_registry.messages import catalogue
-from trusted_registry.registry.engine_types import AccessDeniedError
 from trusted_registry.trust.local import daemon
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from trusted_registry.doctor.facts import Facts
 
 OLDEST = (19, 3)
-"""Docker 19.03: what came before knows no TLS 1.3 and is unmended since 2021."""
+"""Docker 19.03: earlier versions lack TLS 1.3 and have had no fixes since 2021."""
 
 
 def engine(facts: Facts) -> Iterator[Finding]:
-    """Yield an engine that does not answer, is another machine's and so not asked, or is too old."""
+    """Yield findings for an engine that is unavailable, remote, or too old."""
     if facts.engine_error and not facts.remote:
         what = "Nothing can be run, pushed or pulled here without one."
         if isinstance(facts.engine_error, AccessDeniedError):
@@ -42,9 +42,10 @@ def engine(facts: Facts) -> Iterator[Finding]:
 
 
 def insecure(facts: Facts) -> Iterator[Finding]:
-    """Yield the spellings that the engine does not verify, and plain HTTP that is allowed for a registry that is gone.
+    """Yield findings for registry hosts that the engine does not verify.
 
-    What is allowed for a plain registry of another machine is wanted.
+    Plain HTTP still allowed for a registry of this checkout that runs no more counts too. Plain HTTP allowed for a
+    registry of another machine is intended, and yields nothing.
     """
     listed = facts.engine.insecure if facts.engine else ()
     for registry in facts.allowed:
@@ -68,7 +69,7 @@ def insecure(facts: Facts) -> Iterator[Finding]:
 
 
 def proxy(facts: Facts) -> Iterator[Finding]:
-    """Yield proxies that swallow what is meant for the registry."""
+    """Yield findings for proxies that intercept requests to the registry."""
     settings = facts.settings
     for found in facts.proxies:
         for host in settings.hosts:
@@ -90,7 +91,10 @@ def proxy(facts: Facts) -> Iterator[Finding]:
 
 
 def passes(host: str, port: int, past: str) -> bool:
-    """Whether a host goes past a proxy (golang.org/x/net/http/httpproxy, Config.NoProxy)."""
+    """Return whether a value of NO_PROXY exempts a host from the proxy.
+
+    The rule is that of Config.NoProxy in golang.org/x/net/http/httpproxy.
+    """
     for part in (entry.strip().lower() for entry in past.split(",")):
         if part == "*" or (part and _is_meant(host, port, part)):
             return True

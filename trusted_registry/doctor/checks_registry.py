@@ -1,4 +1,4 @@
-"""Checks of the registry: the container, its port and its disk, what it shows and says, and the way to it."""
+"""Checks of the registry: container, port, disk, served certificate, protocol, login, clock, address and names."""
 
 from __future__ import annotations
 
@@ -7,26 +7,25 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import address
 from trusted_registry.doctor.checks_certificate import THERE
-from trusted_registry.doctor.facts import READY_STATUSES
 from trusted_registry.doctor.finding import Finding, RestartFix, StartFix
 from trusted_registry.messages import catalogue
+from trusted_registry.registry.probe import READY_STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from trusted_registry.doctor.facts import Facts, Observation
 
-HTTPS = 443
 SKEW = 60.0
-"""Seconds between two clocks that are worth a word: certificates are valid from a minute before they were made."""
+"""Seconds of clock difference that yield a finding: certificates are valid from a minute before they were made."""
 ROOM = 500 << 20
-"""Bytes that should be free for images: a few layers."""
+"""Free bytes that a disk should have for images: a few layers."""
 INODES = 0.02
 """Share of the inodes that should be free."""
 
 
 def container(facts: Facts) -> Iterator[Finding]:
-    """Yield a container that is not there, not ours, not running, or not what the settings ask for."""
+    """Yield findings for a missing, foreign, stopped or outdated container."""
     if not facts.remote and not facts.serves:
         nothing = f"there is no registry here, and {facts.settings.folder} holds nothing"
         yield Finding("container", nothing, "Nothing was made yet, or it was taken away.", ("./inv up",))
@@ -79,7 +78,7 @@ def _changed(facts: Facts) -> Finding:
 
 
 def port(facts: Facts) -> Iterator[Finding]:
-    """Yield somebody else who listens on the registry's port, and an engine that may not listen there."""
+    """Yield findings for a port that is taken, or that only root may use."""
     number = facts.settings.port
     if facts.engine and facts.engine.rootless and facts.serves and not facts.running and number < facts.first_port:
         yield Finding(
@@ -104,7 +103,7 @@ def port(facts: Facts) -> Iterator[Finding]:
 
 
 def served(facts: Facts) -> Iterator[Finding]:
-    """Yield a registry that does not answer, or shows another certificate than the one on disk."""
+    """Yield findings for a silent registry, or one with another certificate."""
     observation = facts.observation
     if observation is None or (facts.container is not None and facts.container.role == "plain"):
         if observation and observation.connect_error and not _is_lost(facts):
@@ -142,7 +141,7 @@ def _no_answer(observation: Observation, facts: Facts) -> Finding:
 
 
 def moved(facts: Facts) -> Iterator[Finding]:
-    """Yield an address that this machine has no more."""
+    """Yield a finding for an address that this machine has no more."""
     if not facts.remote and facts.observation and facts.observation.connect_error and _is_lost(facts):
         saved = "address" in facts.settings.saved_flags
         present = './inv up --address ""' if saved else "INVOKE_REGISTRY_ADDRESS= ./inv up"
@@ -166,7 +165,7 @@ def _is_lost(facts: Facts) -> bool:
 
 
 def protocol(facts: Facts) -> Iterator[Finding]:
-    """Yield plain HTTP where there should be TLS, TLS that fails, and TLS that is too old."""
+    """Yield findings for plain HTTP, failed or outdated TLS, and bad statuses."""
     observation = facts.observation
     if (
         observation is None
@@ -204,7 +203,7 @@ def protocol(facts: Facts) -> Iterator[Finding]:
 
 
 def login(facts: Facts) -> Iterator[Finding]:
-    """Yield logins that cannot work, and a registry that lets everybody in though there are users."""
+    """Yield findings for unusable password hashes, and logins not enforced."""
     for name in facts.unread_users:
         yield Finding(
             "login",
@@ -225,7 +224,7 @@ def login(facts: Facts) -> Iterator[Finding]:
 
 
 def clock(facts: Facts) -> Iterator[Finding]:
-    """Yield a clock that is far from the registry's."""
+    """Yield a finding for a clock that differs much from the registry's."""
     skew = facts.observation.skew if facts.observation else None
     if skew is not None and abs(skew) > SKEW:
         way = "ahead of" if skew > 0 else "behind"
@@ -238,7 +237,7 @@ def clock(facts: Facts) -> Iterator[Finding]:
 
 
 def disk(facts: Facts) -> Iterator[Finding]:
-    """Yield a disk that is nearly full."""
+    """Yield findings for a disk that is short of space or inodes."""
     found = facts.disk
     if found is None or facts.remote or not facts.serves:
         return
@@ -252,7 +251,7 @@ def disk(facts: Facts) -> Iterator[Finding]:
 
 
 def dns(facts: Facts) -> Iterator[Finding]:
-    """Yield names of the registry that nobody knows here, or that mean another machine."""
+    """Yield findings for names that resolve to nothing, or another machine."""
     host = facts.settings.address
     target = host if address.is_ip(host) else next(iter(facts.own_addresses), "")
     for name, found in facts.resolved.items():

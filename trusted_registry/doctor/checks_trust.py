@@ -1,4 +1,4 @@
-"""Checks of trust: what each client's store says of the registry, and what keeps it from being read."""
+"""Checks of trust: contents of each client's store, and obstacles to reading them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from trusted_registry.console import pasteable
 from trusted_registry.doctor.finding import ChmodFix, Finding, TrustFix
+from trusted_registry.errors import NeedsRootError
+from trusted_registry.settings import registry_flags
 from trusted_registry.trust.local import plan
-from trusted_registry.trust.local.state import NeedsRootError, State
+from trusted_registry.trust.local.state import State
 from trusted_registry.trust.model import File
 
 if TYPE_CHECKING:
@@ -22,11 +24,10 @@ _DOCKER = ("docker", "docker-rootless", "docker-desktop")
 
 
 def _flags(facts: Facts) -> str:
-    """Return the flags that have trust.linux mean another machine's registry."""
+    """Return the flags that direct trust.linux at another machine's registry."""
     if not facts.remote:
         return ""
-    port = f" --port {facts.settings.port}" if facts.settings.port != 443 else ""  # noqa: PLR2004 - HTTPS
-    return f" --address {facts.settings.address}{port}"
+    return f" {' '.join(registry_flags(facts.settings.address, facts.settings.port))}"
 
 
 def _trusted(facts: Facts, store_state: StoreState, *, only: bool = True) -> str:
@@ -44,12 +45,12 @@ def _places(items: list[Item]) -> str:
 
 
 def certs_d(facts: Facts) -> Iterator[Finding]:
-    """Yield stores that do not trust, that hold another's certificate, or in whose way something stands."""
+    """Yield findings for unusable stores, absent or foreign trust, odd files."""
     for store_state in facts.store_states:
         clients, client = store_state.store.clients, store_state.store.name
         if store_state.problem and not isinstance(
             store_state.problem, NeedsRootError
-        ):  # what root alone may see is no fault by itself
+        ):  # a store that root alone may see is no fault by itself
             yield Finding(
                 "certs.d",
                 store_state.problem.message,
@@ -124,7 +125,7 @@ def _hosts_toml(path: Path, store_state: StoreState) -> Finding:
 
 
 def stale(facts: Facts) -> Iterator[Finding]:
-    """Yield trust of ours in an authority that is not the present one."""
+    """Yield findings for our trust in an earlier authority."""
     for store_state in facts.store_states:
         if found := _of(store_state, State.STALE):
             yield Finding(
@@ -139,7 +140,7 @@ def stale(facts: Facts) -> Iterator[Finding]:
 
 
 def shadowed(facts: Facts) -> Iterator[Finding]:
-    """Yield folders that are read instead of a store's own."""
+    """Yield findings for folders that are read instead of a store's own."""
     for store_state in facts.store_states:
         if found := _of(store_state, State.SHADOWED):
             folders = ", ".join(dict.fromkeys(str(item.path.parent) for item in found))
@@ -156,7 +157,7 @@ def shadowed(facts: Facts) -> Iterator[Finding]:
 
 
 def spelling(facts: Facts) -> Iterator[Finding]:
-    """Yield the same certificate under another spelling, where the right one has none."""
+    """Yield findings for trust that has a misspelt registry host."""
     for store_state in facts.store_states:
         if store_state.other_files and _of(store_state, State.ABSENT):
             folders = ", ".join(str(path) for path in store_state.other_files)
@@ -175,7 +176,7 @@ def spelling(facts: Facts) -> Iterator[Finding]:
 
 
 def readable(facts: Facts) -> Iterator[Finding]:
-    """Yield our certificates that not everybody may read: podman runs without root."""
+    """Yield findings for certificates that clients without root cannot read."""
     for store_state in facts.store_states:
         for path in store_state.unreadable:
             bits = "go+rx" if path.is_dir() else "go+r"
@@ -193,7 +194,7 @@ def readable(facts: Facts) -> Iterator[Finding]:
 
 
 def containerd(facts: Facts) -> Iterator[Finding]:
-    """Yield what in containerd's configuration keeps certs.d from being read."""
+    """Yield findings for settings of containerd that keep certs.d unread."""
     for advice in facts.containerd:
         if advice.cure:
             said = "; ".join(line.strip() for line in advice.lines)
@@ -205,7 +206,10 @@ def containerd(facts: Facts) -> Iterator[Finding]:
 
 
 def os_store(facts: Facts) -> Iterator[Finding]:
-    """Yield a system's store that changed after the engine, which has no other trust, read it."""
+    """Yield a finding if the system store changed after the engine's start.
+
+    Only an engine without trust of its own is concerned: the system store is read at the start, certs.d each time.
+    """
     bare = any(
         store_state.store.key in _DOCKER and _of(store_state, State.ABSENT) for store_state in facts.store_states
     )

@@ -1,9 +1,11 @@
-"""What doctor looks up once, and all checks judge by."""
+"""Facts that doctor collects once, and that all checks judge."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from trusted_registry.registry.probe import READY_STATUSES
 
 if TYPE_CHECKING:
     import datetime
@@ -19,29 +21,26 @@ if TYPE_CHECKING:
     from trusted_registry.trust.local.state import Item
     from trusted_registry.trust.model import Store
 
-READY_STATUSES = (200, 401)
-"""What /v2/ of a registry answers: that it is there, or that it wants a login."""
-
 
 @dataclass(frozen=True)
 class Observation:
-    """What a connection to the registry's address showed.
+    """Result of a connection to the registry's address.
 
     Args:
-        host: Where it was asked.
-        port: At which port.
-        connect_error: Why nothing answered; "" where something did.
-        plain: Whether it speaks plain HTTP.
-        refused: Why TLS failed; "" where it did not.
-        distrust: Why certs/ca.crt does not stand behind what is shown; "" where it does or there is none.
-        system: The same of the operating system's store.
-        certificate: The certificate; None where none was seen.
-        protocol: Such as TLSv1.3.
-        outdated_tls: Whether it accepts TLS 1.1, which nothing should.
-        status: What /v2/ answered; 0 where nothing was heard.
-        api: What the answer's Docker-Distribution-Api-Version says, which a registry sends with errors too; or "".
-        login: What it asks for to log in, such as Basic or Bearer; "" where it asks for nothing.
-        skew: Seconds by which this machine's clock is ahead of the registry's; None where its answer has no date.
+        host: Host that was asked.
+        port: TCP port that was asked.
+        connect_error: Reason why nothing answered; "" if something did.
+        plain: Whether the port answers plain HTTP.
+        refused: Reason why TLS, or the request over TLS, failed; "" if neither did.
+        distrust: Reason why certs/ca.crt does not verify the certificate; "" if verified, or if ca.crt is absent.
+        system: The same reason for the operating system's store.
+        certificate: Certificate that the registry shows; None if none was seen.
+        protocol: Version of TLS, such as TLSv1.3.
+        outdated_tls: Whether TLS 1.1 or older is accepted, which no server should do.
+        status: HTTP status of /v2/; 0 without an answer.
+        api: Header Docker-Distribution-Api-Version, which a registry sends with errors too; or "".
+        login: Scheme of the login that is required, such as Basic or Bearer; "" if none is.
+        skew: Seconds by which this machine's clock is ahead of the registry's; None if the answer has no date.
     """
 
     host: str
@@ -61,13 +60,13 @@ class Observation:
 
     @property
     def is_strange(self) -> bool:
-        """Whether what answers is no registry, by what it says or cannot say."""
+        """Whether something other than a registry answers, by error or status."""
         return bool(self.refused or (self.status and self.status not in READY_STATUSES and not self.api))
 
 
 @dataclass(frozen=True)
 class FileMode:
-    """A file or folder that must be private: its permission bits, and whether it is this user's."""
+    """Permission bits of a file or folder that must be private, and whether this user is its owner."""
 
     path: Path
     mode: int
@@ -76,7 +75,7 @@ class FileMode:
 
 @dataclass(frozen=True)
 class Disk:
-    """The file system that holds the images: bytes that are free; inodes in all and free, 0 where it counts none."""
+    """File system of the images: free bytes; all and free inodes, both 0 if the file system counts none."""
 
     path: str
     free: int
@@ -86,7 +85,7 @@ class Disk:
 
 @dataclass(frozen=True)
 class Proxy:
-    """A proxy that something goes through: whose setting it is, the proxy, and what goes past it."""
+    """Proxy of the engine or of this shell: whose setting, the proxy's URL, and the hosts exempt from the proxy."""
 
     whose: str
     url: str
@@ -95,16 +94,16 @@ class Proxy:
 
 @dataclass(frozen=True)
 class StoreState:
-    """What one store of trust holds.
+    """Contents of one trust store.
 
     Args:
-        store: The row.
-        items: What stands in it for this registry.
-        problem: Why it could not be looked at; None where it could.
-        files: All that lies in the registry's folders, for stores that have such.
-        unreadable: Files and folders there that not everybody may read.
-        ours: Paths that this project wrote, of any store.
-        other_files: Folders of other spellings with the same certificate.
+        store: Entry of the table of stores.
+        items: Contents for this registry, each with its state.
+        problem: Reason why the store could not be read; None if readable.
+        files: All files in the registry's folders, for stores that have such folders.
+        unreadable: Certificate files, and their folders, that not everybody may read.
+        ours: Paths that this project wrote, in any store.
+        other_files: Folders of a misspelt registry host with the same certificate.
     """
 
     store: Store
@@ -118,38 +117,39 @@ class StoreState:
 
 @dataclass(frozen=True)
 class Facts:
-    """All of it; what is missing was not looked up, or is not there.
+    """All facts; a default stands for a fact that does not exist or was not looked up.
 
     Args:
-        settings: Which registry, by the port on which it runs.
-        now: When this was.
+        settings: Settings of the registry, with the port on which the container runs.
+        now: Time of the look-up.
         remote: Whether the registry is another machine's, seen from a client.
-        issued: The certificates here.
-        broken: Why they cannot be used.
-        anchor: What clients trust.
-        file_modes: What must be private.
+        issued: Certificates of this checkout.
+        broken: Reason why the certificates, or the file of users, cannot be used.
+        anchor: Certificate that clients trust.
+        file_modes: Modes of the files and folders that must be private.
         tracked: Keys that git tracks.
-        own_addresses: This machine's IPv4 addresses, those of bridges left out.
-        resolved: Addresses by DNS name; none where nobody knows the name.
-        engine: What the engine says of itself.
-        engine_error: Why none answers.
-        engine_since: When it was started, in seconds since the epoch; 0 where that is not known.
+        own_addresses: This machine's IPv4 addresses, without those of bridges.
+        resolved: Addresses by DNS name; empty for a name that does not resolve.
+        engine: Version and settings that the engine reports.
+        engine_error: Reason why no engine answers.
+        engine_since: Start of the engine, in seconds since the epoch; 0 if unknown.
         container: The registry's container.
-        wanted: The digest of the container that the settings now ask for; "" where that is not known.
-        edited: The registry's configuration, where it is not what this project wrote.
-        port_holder: Who listens on the registry's port, where the registry does not.
-        first_port: The first port that programs without root may listen on; 0 where that is not known.
-        key_mounts: Containers that were given the authority's key, with the path by which.
-        observation: What answers.
-        disk: Where the images are.
-        login: Whether the registry is to ask for one.
-        unread_users: Users whose hash the registry does not read.
-        proxies: What goes through a proxy.
+        wanted: Digest of the container that the settings now ask for; "" if unknown.
+        edited: Configuration file of the registry that somebody changed after this project wrote the file.
+        port_holder: Process or container that listens on the registry's port in its place.
+        first_port: First port that programs without root may listen on; 0 if unknown.
+        key_mounts: Containers that mount the authority's key, each with the mounted path.
+        observation: Answer at the registry's address.
+        disk: File system of the images.
+        login: Whether the registry is to require a login.
+        unread_users: Users whose password hash the registry does not read.
+        proxies: Proxies of the engine and of this shell.
         store_states: Trust, store by store.
-        unverified: Spellings that the engine does not verify.
-        allowed: Where this checkout allowed plain HTTP on this machine's own address, and runs no plain registry.
-        containerd: What its configuration keeps from being read.
-        bundle_since: When the system's store last changed, in seconds since the epoch; 0 where there is none.
+        unverified: Registry hosts that the engine does not verify.
+        allowed: Registry hosts on this machine's addresses for which this checkout allowed plain HTTP, while no plain
+            registry runs.
+        containerd: Settings of containerd that keep certs.d from being read.
+        bundle_since: Last change of the system's store, in seconds since the epoch; 0 if absent.
         vouched: Whether the system's store holds the registry's authority.
         systemd: Whether systemd runs here.
     """
@@ -188,7 +188,7 @@ class Facts:
 
     @property
     def serves(self) -> bool:
-        """Whether this checkout is the registry's own: it has the key, or the container runs here."""
+        """Whether the registry is ours: this checkout has the key or container."""
         return not self.remote and (self.issued is not None or self.broken is not None or self.container is not None)
 
     @property

@@ -1,4 +1,4 @@
-"""What a check returns: something that is wrong, why, what cures it, and what of that can be done here."""
+"""Result of a check: a fault with its evidence, cause and cure, and the fix that doctor can make."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ChmodFix:
-    """Take bits from the mode of a file that this project made."""
+    """Remove permission bits from a file or folder that this project made."""
 
     path: Path
     mode: str
@@ -19,22 +19,22 @@ class ChmodFix:
 
 @dataclass(frozen=True)
 class RestartFix:
-    """Restart our own container, so that it serves the certificate that is on disk."""
+    """Restart our own container, so that the registry serves the certificate on disk."""
 
 
 @dataclass(frozen=True)
 class StartFix:
-    """Have our own registry run, as the settings say."""
+    """Start our own registry, as the settings say."""
 
 
 @dataclass(frozen=True)
 class RenewFix:
-    """Make a new server certificate under the same authority, and serve it."""
+    """Issue a new server certificate under the same authority, and serve the new one."""
 
 
 @dataclass(frozen=True)
 class TrustFix:
-    """Write a store's trust, by the store's name; what is another's is refused there."""
+    """Install trust in the named store; foreign contents are refused at that point."""
 
     store: str
 
@@ -44,17 +44,17 @@ Fix = ChmodFix | RestartFix | StartFix | RenewFix | TrustFix
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is wrong.
+    """A fault in the path to the registry.
 
     Args:
-        check: Key of the check that found it.
-        evidence: What was seen, and where.
-        cause: Why that is a fault, and who suffers from it.
-        cure: Lines for a shell, in order; what to know of one is a comment behind it.
-        fix: What --fix does about it; None where that is a person's to do.
-        asks: Whether --fix asks first: it changes more than it restores.
-        client: Name of the store of trust that it is about; "" is every client.
-        instead: Lines, each of which would do in place of the cure.
+        check: Key of the check that found the fault.
+        evidence: Observed state, with its place.
+        cause: Reason why that is a fault, and the clients that suffer.
+        cure: Shell lines in order; a remark follows its line as a comment.
+        fix: Repair that --fix makes; None if only a person can make one.
+        asks: Whether --fix asks first, because the repair does more than restore.
+        client: Name of the affected trust store; "" for every client.
+        instead: Alternative shell lines, each of which replaces the whole cure.
     """
 
     check: str
@@ -67,7 +67,7 @@ class Finding:
     instead: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
-        """Return it for JSON."""
+        """Return the finding as a dict for JSON."""
         said = asdict(self)
         del said["fix"], said["asks"]
         return said | {"fixable": self.fix is not None}

@@ -1,4 +1,4 @@
-"""Looks facts up on this machine; nothing is changed, and what cannot be seen is left out."""
+"""Collects the facts on this machine: changes nothing, and leaves out facts that cannot be read."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
 
 KEYS = ("ca.key", "domain.key")
 MADE_HERE = (*KEYS, "domain.crt")
-"""What the registry's own machine has of it; a client has ca.crt alone."""
+"""Files that only the registry's own machine has; a client has ca.crt alone."""
 _PROXIES = ("HTTPS_PROXY", "https_proxy")
 _NO_PROXY = ("NO_PROXY", "no_proxy")
 
 
 def local(settings: Settings, engine: Engine, engine_error: RegistryError | None, client: str = "") -> Facts:
-    """Return the facts about the registry of this checkout, on whichever machine it runs.
+    """Return the facts about the registry of this checkout.
 
     Args:
         settings: The checkout's settings.
-        engine: The engine of this machine.
-        engine_error: Why none answers.
-        client: Name of the one store of trust to look at; all that are found by default.
+        engine: This machine's engine.
+        engine_error: Reason why no engine answers.
+        client: Name of the one trust store to examine; by default, every store found.
     """
     container = _unless(lambda: _container(settings, engine))
     plain = container is not None and container.role == "plain"
@@ -77,7 +77,7 @@ def local(settings: Settings, engine: Engine, engine_error: RegistryError | None
 
 
 def remote(settings: Settings, engine: Engine, host: str, port: int, client: str = "") -> Facts:
-    """Return the facts about a registry on another machine, as its clients on this one see it."""
+    """Return the facts about another machine's registry, seen from a client."""
     settings, now = replace(settings, address=host, names=(), port=port, listen=""), inspect.now()
     facts = Facts(settings, now, remote=True, anchor=_unless(lambda: issue.trust_anchor(settings.folder, dry=True)))
     facts = replace(
@@ -97,7 +97,7 @@ def _container(settings: Settings, engine: Engine) -> Container | None:
 
 
 def _unless(ask: Callable[[], T]) -> T | None:
-    """Return an answer, or None where there is none to be had: some other check says why."""
+    """Return an answer, or None on a RegistryError that another check reports."""
     try:
         return ask()
     except RegistryError:
@@ -105,7 +105,7 @@ def _unless(ask: Callable[[], T]) -> T | None:
 
 
 def _issued(facts: Facts) -> Facts:
-    """Add the certificates that are here, or why they cannot be used."""
+    """Add this checkout's certificates, or the reason they cannot be used."""
     folder = facts.settings.folder
     anchor = _unless(lambda: issue.trust_anchor(folder, dry=True))
     if not any((folder / name).exists() for name in MADE_HERE):
@@ -127,14 +127,14 @@ def _file_modes(settings: Settings) -> tuple[FileMode, ...]:
 
 
 def _allowed(settings: Settings) -> tuple[str, ...]:
-    """Return where this checkout had the engine use plain HTTP on an address of this machine."""
+    """Return this machine's registry hosts that we allowed plain HTTP for."""
     own = address.own_addresses()
     mine = [it.value for it in _unless(lambda: owned.entries(settings)) or [] if it.store == daemon.STORE]
     return tuple(value for value in mine if urlsplit(f"//{value}").hostname in own)
 
 
 def _tracked(folder: Path) -> tuple[str, ...]:
-    """Return the keys that git tracks: whoever has the repository has them."""
+    """Return the keys that git tracks: every copy of the repository has them."""
     if not shutil.which("git") or not folder.is_dir():
         return ()
     argv = ["git", "-C", str(folder), "ls-files", "--", *KEYS]
@@ -152,14 +152,17 @@ def _resolved(settings: Settings) -> dict[str, tuple[str, ...]]:
 
 
 def _key_mounts(settings: Settings, engine: Engine) -> tuple[tuple[str, str], ...]:
-    """Return the containers that can read the authority's key; what is given all of a disk is no concern of ours."""
+    """Return the containers that can read the authority's key.
+
+    A container that mounts a whole disk is left out: such a mount has nothing to do with this project.
+    """
     key = settings.folder / "ca.key"
     folders = {str(key), str(settings.folder), str(settings.root)}
     return tuple((name, path) for name, path in _unless(engine.bind_mounts) or [] if path.rstrip("/") in folders)
 
 
 def _contained(facts: Facts, engine: Engine) -> Facts:
-    """Add what the container should be, or who has its port where it does not run."""
+    """Add the wanted container, or the holder of its port if stopped."""
     container, port = facts.container, facts.settings.port
     if facts.issued is None:
         return facts
@@ -211,7 +214,7 @@ def _proxies(engine: Engine, environ: Mapping[str, str]) -> tuple[Proxy, ...]:
 
 
 def _disk(settings: Settings, engine: Engine) -> Disk | None:
-    """Return the disk of the images; where this user may not look there, the engine's."""
+    """Return the images' file system, or the engine's if unreadable."""
     info = _unless(engine.info) if engine.available else None
     if info is None or not info.folder:
         return None

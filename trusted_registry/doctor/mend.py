@@ -1,4 +1,4 @@
-"""Does what doctor may do: restores what is ours, asks before it changes more, and leaves the rest alone."""
+"""Carries out doctor's fixes: restores our own files, asks before larger changes, and leaves the rest alone."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def apply(findings: Iterable[Finding], settings: Settings, engine: Engine, console: Console) -> int:
-    """Do what can be done about findings, each fix once; return how many were done.
+    """Apply each fix of the findings once; return the number applied.
 
-    One that fails is told, and the others are tried all the same.
+    A fix that fails is reported as a warning, and the others are tried all the same.
     """
     done = 0
     fixes = {finding.fix: finding for finding in reversed(list(findings)) if finding.fix}

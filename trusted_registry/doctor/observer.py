@@ -1,4 +1,4 @@
-"""Asks what answers at a registry's address: name, connection, TLS, certificate, protocol, login, clock."""
+"""Probes of a registry's address: name, connection, TLS, certificate, protocol, login, clock."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from trusted_registry.certificate.inspect import Certificate
 
 ANSWER_SECONDS = 3.0
-"""Seconds for a connection on a local network; a firewall that drops what is sent costs as much."""
+"""Seconds to wait for a connection on a local network; a firewall that drops packets costs all of them."""
 
 
 def observe(host: str, port: int, anchor: Path | None, now: datetime.datetime) -> Observation:
-    """Return what answers, and whether a certificate stands behind it.
+    """Probe a registry's address, and verify the certificate shown there.
 
     Args:
-        host: Where to ask, and by which name it must prove itself.
-        port: The port.
-        anchor: What to trust; without one nothing is verified.
-        now: What the clock here says.
+        host: Host name or address to connect to, and the name that the certificate must have.
+        port: TCP port.
+        anchor: Path of the trust anchor; None skips the verification with one.
+        now: Present time of this machine's clock.
     """
     observation = Observation(host, port)
     try:
@@ -53,7 +53,7 @@ def observe(host: str, port: int, anchor: Path | None, now: datetime.datetime) -
 
 
 def resolve(name: str) -> tuple[str, ...]:
-    """Return the addresses that this machine knows for a name; none where nobody knows it."""
+    """Return a name's addresses, as this machine resolves them; () if unknown."""
     try:
         return tuple(dict.fromkeys(str(entry[4][0]) for entry in socket.getaddrinfo(name, None)))
     except OSError:
@@ -84,7 +84,7 @@ def _shown(host: str, port: int) -> tuple[Certificate, str]:
 
 
 def _takes_outdated(host: str, port: int) -> bool:
-    """Whether a handshake with TLS 1.1 at most succeeds (RFC 8996 forbids it)."""
+    """Return whether TLS 1.0 or 1.1 is accepted; RFC 8996 forbids both."""
     old = _unverified()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)

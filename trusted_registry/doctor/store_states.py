@@ -1,4 +1,4 @@
-"""Looks up trust: what each client's store holds, what lies beside it, and what the engine does not verify."""
+"""Collects the facts about trust: each client's store, the files beside, and registry hosts that are not verified."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.
 
 
 def gather(facts: Facts, engine: Engine, client: str) -> Facts:
-    """Return facts with those about trust; where there is nothing to trust, with those that need none."""
+    """Return the facts with those about trust added.
+
+    Without a trust anchor, only the facts that need none are added.
+    """
     facts = replace(
         facts, unverified=_unverified(facts, engine), engine_since=_engine_start(), bundle_since=_bundle_time()
     )
@@ -63,7 +66,7 @@ def _unverified(facts: Facts, engine: Engine) -> tuple[str, ...]:
 
 
 def store_state(store: Store, anchor: TrustAnchor, known: Sequence[ledger.Entry], machine: Machine) -> StoreState:
-    """Return what a store holds, and what lies beside it."""
+    """Return a store's contents for the registry, and the files beside."""
     files = [file for file in store.files(anchor) if file.registry_host]
     folders = dict.fromkeys(machine.path(file.path).parent for file in files)
     beside = tuple(path for folder in folders for path in _list_files(folder))
@@ -83,7 +86,7 @@ def _list_files(folder: Path) -> list[Path]:
 
 
 def _unreadable(paths: Iterable[Path]) -> tuple[Path, ...]:
-    """Return what keeps others than root from reading certificates: their folder, or the file itself."""
+    """Return certificate files and folders that not everybody may read."""
     found = []
     for path in paths:
         with contextlib.suppress(OSError):
@@ -94,7 +97,7 @@ def _unreadable(paths: Iterable[Path]) -> tuple[Path, ...]:
 
 
 def _other_files(folders: Iterable[Path], anchor: TrustAnchor) -> tuple[Path, ...]:
-    """Return the folders beside ours that hold the very certificate: a spelling that somebody mistook."""
+    """Return folders of a misspelt registry host with the same certificate."""
     ours = list(folders)
     found = []
     for above in dict.fromkeys(folder.parent for folder in ours):
@@ -116,7 +119,7 @@ def _advice() -> tuple[containerd.Advice, ...]:
 
 
 def _engine_start() -> float:
-    """Return when the engine on this machine was started."""
+    """Return the engine's start in seconds since the epoch; 0 if unknown."""
     import psutil
 
     for process in psutil.process_iter(["name", "create_time"]):
@@ -126,7 +129,7 @@ def _engine_start() -> float:
 
 
 def _bundle_time() -> float:
-    """Return when the system's own bundle of authorities changed."""
+    """Return the system bundle's mtime, seconds since the epoch; 0 if absent."""
     for name in _BUNDLES:
         with contextlib.suppress(OSError):
             return Path(name).stat().st_mtime

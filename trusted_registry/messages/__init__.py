@@ -1,1 +1,1 @@
-"""What clients say when a registry does not work: one table of messages, causes and cures."""
+"""Messages of clients when a registry does not work: one table with causes and cures."""

@@ -1,4 +1,4 @@
-"""What clients say of an authority that they do not know: each has a store of its own."""
+"""Messages about an unknown authority, by client: each has a store of its own."""
 
 from __future__ import annotations
 

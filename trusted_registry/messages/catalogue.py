@@ -1,7 +1,7 @@
-"""Finds what a text says among the rows, and fills the cure in with what the text itself names.
+"""Catalogue of known messages: finds them in a text, and fills values of the text into the cures.
 
-A message is what somebody else wrote: whatever of it reaches a command line was checked as a setting is, and a step
-whose values do not pass is left out.
+Texts are foreign input: every value for a command line is checked like a setting, and a step whose values do not pass
+is left out.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from trusted_registry import address, settings
+from trusted_registry.defaults import HTTPS
 from trusted_registry.errors import SettingError
 from trusted_registry.messages import authorities, certificates, connections, registries
 from trusted_registry.messages.message import HERE, OFFER, OFFERED, REGISTRY, Message, Step
@@ -22,13 +23,12 @@ if TYPE_CHECKING:
 
 MESSAGES: tuple[Message, ...] = (*registries.ENGINES, *connections.HTTP, *certificates.MESSAGES, *authorities.MESSAGES)
 MESSAGES += (*connections.PORTS, *connections.WAYS, *registries.LOGINS, *registries.IMAGES)
-"""The most specific row that speaks of the same words comes first."""
+"""Known messages; of several that match the same words, the most specific comes first."""
 
-HTTPS = 443
 LONGEST_LINE = 4000
-"""Characters of a line that are looked at; messages are shorter, and a log's line may hold anything."""
+"""Characters searched of a line; messages are shorter, and a log's line may hold anything."""
 MOST_LINES = 5_000
-"""Lines that are looked at, from the end: the last ones of a log are those that somebody asks about."""
+"""Lines searched, from the end: people ask about the last lines of a log."""
 
 _HOST = r"(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+)"
 _ENDPOINTS = [
@@ -44,7 +44,7 @@ _ENDPOINTS = [
     )
 ]
 _PUBLIC = (".docker.io", ".docker.com", ".curl.se")
-"""What messages name for another reason than the trouble: the Hub, and where a program's manual is."""
+"""Hosts that messages name for another reason than the fault: Docker Hub, and a program's manual."""
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z")
 _DOCTOR = Step("./inv doctor", "looks for what is wrong")
 _UNSHOWN = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -52,15 +52,15 @@ _UNSHOWN = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True)
 class LocalContext:
-    """What this machine knows by itself, for what a message does not tell.
+    """Facts of this machine that complete the values of a message.
 
     Args:
-        registry: The registry part of a reference that this checkout is about; "" where that is not known.
-        hosts: By what names this machine is known: cures for the registry's machine are for it where one is meant.
-        container: The registry's container.
-        systemd: Whether systemd runs here.
-        no_proxy: What the engine does not ask its proxy for.
-        keeps: Whether this checkout has keys of its own: another registry's authority has no place in it.
+        registry: Registry host of this checkout; "" if unknown.
+        hosts: Names and addresses of this machine; if a message is about one, this is the registry's machine.
+        container: Name of the registry's container.
+        systemd: Whether systemd runs on this machine.
+        no_proxy: Hosts that the engine reaches without its proxy, separated by commas.
+        keeps: Whether this checkout has keys of its own, which no cure may replace by another registry's authority.
     """
 
     registry: str = ""
@@ -73,7 +73,7 @@ class LocalContext:
 
 @dataclass(frozen=True)
 class Action:
-    """One step of a cure, filled in."""
+    """Step of a cure, with its values filled in."""
 
     command: str
     note: str
@@ -82,12 +82,12 @@ class Action:
 
     @property
     def line(self) -> str:
-        """The step as a line for a shell: what to know of it, and where it is to be run, is the comment behind it."""
+        """Step as a line for a shell, with the machine to run on and the note as a comment."""
         return f"{self.command}  # {self._said}" if self._said else self.command
 
     @property
     def words(self) -> str:
-        """The step as it stands in a sentence."""
+        """Step as part of a sentence."""
         return f"{self.command} ({self._said})" if self._said else self.command
 
     @property
@@ -98,7 +98,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Match:
-    """A message that was recognised."""
+    """Known message found in a text, with its cause and its cure."""
 
     key: str
     said: str
@@ -108,17 +108,17 @@ class Match:
     look: tuple[str, ...] = field(default=())
 
     def as_dict(self) -> dict[str, object]:
-        """Return it for JSON."""
+        """Return the match for JSON."""
         return asdict(self)
 
     @property
     def one_line(self) -> str:
-        """The cure as an error shows it."""
+        """Cure as one line, for an error."""
         return "; ".join(f"or: {step.words}" if step.instead else step.words for step in self.cure)
 
 
 def find(text: str, local: LocalContext | None = None) -> list[Match]:
-    """Return what is recognised in a text, in the order in which it says it, each message about each registry once."""
+    """Return the known messages in a text, in their order, each message about each registry once."""
     local = local or LocalContext()
     lines = [_UNSHOWN.sub("", line)[:LONGEST_LINE].strip() for line in text.splitlines()[-MOST_LINES:]]
     lines = [line for line in dict.fromkeys(lines) if line]
@@ -143,7 +143,7 @@ def _find_in(lines: Iterable[str], context: list[str], local: LocalContext) -> l
 
 
 def _unescaped(line: str) -> str:
-    """Return a line of a log as the program said it that was logged."""
+    """Return a log's line without the escapes that the log added."""
     return line.replace('\\"', '"')
 
 
@@ -161,7 +161,7 @@ def _first(line: str) -> list[tuple[Message, re.Match[str]]]:
 
 
 def _placeholders(line: str, match: re.Match[str], context: Iterable[str], local: LocalContext) -> dict[str, str]:
-    """Return the values for the templates, all of them checked; what is not known is left out."""
+    """Return the checked values for the templates; unknown ones are left out."""
     said = {key: value for key, value in match.groupdict().items() if value}
     host, port = _endpoint(said, line, context)
     values = {"where": "", "as_plain": "", "container": local.container}
@@ -191,7 +191,7 @@ def _placeholders(line: str, match: re.Match[str], context: Iterable[str], local
 
 
 def _other_port(host: str, port: int, local: LocalContext) -> dict[str, str]:
-    """Return where the registry of this very machine is meant to be, if that is another port than a message means."""
+    """Return the values for a message that names this machine's registry, but another port than the configured one."""
     own, at = _parted(local.registry)
     moved = host in local.hosts and host == own and port != at
     return {"on_port": f" --port {port}", "now": local.registry} if moved else {"on_port": ""}
@@ -203,7 +203,7 @@ def _own(registry: str) -> dict[str, str]:
 
 
 def _endpoint(said: Mapping[str, str], line: str, context: Iterable[str]) -> tuple[str, int]:
-    """Return the host and port that a message is about; "" where it names none that can be used."""
+    """Return the host and port that a message is about; ("", 0) if none is usable."""
     if "registry" in said and (found := _parted(said["registry"]))[0]:
         return found
     if "peer" in said:  # the registry's own log names its clients alone
@@ -222,7 +222,7 @@ def _endpoint(said: Mapping[str, str], line: str, context: Iterable[str]) -> tup
 
 
 def _parted(registry: str) -> tuple[str, int]:
-    """Return host and port of the registry part of a reference."""
+    """Return the host and port of a registry host; ("", 0) if not valid."""
     match = re.fullmatch(rf"{_HOST}(?::(?P<port>\d+))?", registry)
     host = _checked_host(match["host"]) if match else ""
     return (host, _port(match["port"], HTTPS)) if match and host else ("", 0)
@@ -233,7 +233,7 @@ def _port(text: str | None, default: int) -> int:
 
 
 def _checked_host(text: str) -> str:
-    """Return a host in canonical form, or "" for what is none."""
+    """Return a host in canonical form, or "" if not valid."""
     try:
         return settings.host("host", text) if text else ""
     except SettingError:
@@ -241,12 +241,12 @@ def _checked_host(text: str) -> str:
 
 
 def _flags(host: str, port: int) -> str:
-    """Return the flags that have a task mean this registry; none for loopback, which no task takes."""
+    """Return the flags that name this registry to a task; none for loopback, which no task accepts."""
     try:
         settings.reachable("host", host)
     except SettingError:
         return ""
-    return f" --address {host}" + (f" --port {port}" if port != HTTPS else "")
+    return f" {' '.join(settings.registry_flags(host, port))}"
 
 
 def _variables(host: str, port: int) -> str:
@@ -254,7 +254,7 @@ def _variables(host: str, port: int) -> str:
 
 
 def no_proxy_command(host: str, local: LocalContext) -> str:
-    """Return the command that has the engine reach a host without its proxy."""
+    """Return the command that makes the engine reach a host without its proxy."""
     listed = ",".join(dict.fromkeys([*(part.strip() for part in local.no_proxy.split(",") if part.strip()), host]))
     if not re.fullmatch(r"[\w.:/*,\[\]-]+", listed):
         listed = host

@@ -1,4 +1,4 @@
-"""What clients say of certificates: their files, names, dates and rules."""
+"""Messages about certificates: their files, names, dates and rules."""
 
 from __future__ import annotations
 

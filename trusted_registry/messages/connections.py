@@ -1,4 +1,4 @@
-"""What clients say of the way to a registry: plain HTTP, ports, proxies, names, silence."""
+"""Messages about connections to a registry: plain HTTP, ports, proxies, names, timeouts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shape of the table: a row, the steps of its cure, and what a message told."""
+"""Types of the table: a message and the steps of its cure, with the cures that messages share."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ HERE, REGISTRY = "here", "registry"
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a cure, as a template; {where}, {registry}, {host}, {name} and others are filled in.
+    """Step of a cure, as a template; `catalogue` fills in {registry}, {host}, {name} and others.
 
     Args:
-        command: A line for a POSIX shell; "" where no command can do it.
-        note: What to know of it, short: it is shown as the comment behind the command.
-        at: HERE, where the message was seen, or REGISTRY, on the registry's machine.
-        instead: Whether it takes the place of the steps before it.
-        away: What to know of it besides, where the registry is another machine's.
+        command: Line for a POSIX shell; "" if the step has no command.
+        note: Short remark, shown as the comment after the command.
+        at: Machine to run on: HERE, which saw the message, or REGISTRY, the registry's machine.
+        instead: Whether this step replaces the steps before.
+        away: Further remark if the registry is on another machine.
     """
 
     command: str
@@ -28,15 +28,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Message:
-    """A message that people meet.
+    """Known message, with its clients, cause and cure.
 
     Args:
-        key: Unique; what programs know it by.
-        patterns: Regular expressions, any of which finds it in a line; their named groups are host, port, name, file.
-        clients: Who says it.
-        cause: In plain words; a template too.
-        cure: The steps; one that needs a value which the message does not tell is left out.
-        checks: Keys of doctor's checks that tell several causes apart.
+        key: Unique name, for programs.
+        patterns: Regular expressions, any of which finds the message; named groups are host, port, name, file.
+        clients: Programs that print the message.
+        cause: Explanation in plain words; a template too.
+        cure: Steps; one whose values the message lacks is left out.
+        checks: Keys of doctor's checks that distinguish several causes.
     """
 
     key: str
@@ -65,4 +65,4 @@ ANEW_FOR_SYSTEM = (
     _AUTHORITY,
     Step("./inv trust.linux --system{where}", "with the new certs/ca.crt; then start browsers again"),
 )
-"""For messages of programs that read the system's store, or one of their own that goes with it."""
+"""Cure for programs that read the system's store, or a store of their own that --system writes too."""

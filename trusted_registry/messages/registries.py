@@ -1,4 +1,4 @@
-"""What registries, engines and their configuration say: logins, images, disks, settings."""
+"""Messages of registries and engines: logins, images, disks, settings."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The registry's container: what it should be, where its image comes from, how it runs, what it answers."""
+"""The registry's container: its spec, the sources of its image, its start and stop, and checks of its answers."""

@@ -1,4 +1,4 @@
-"""Reaches the Docker Engine that a person means, and puts its refusals and its silence into words."""
+"""Connections to the Docker Engine that a person means; a refusal or silence becomes an error with a cure."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ import urllib3.exceptions
 from docker.context.config import get_current_context_name
 
 from trusted_registry import address
-from trusted_registry.errors import RegistryError
-from trusted_registry.registry.engine_types import AccessDeniedError, RemoteEngineError
+from trusted_registry.errors import AccessDeniedError, RegistryError, RemoteEngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SLOW = 120
-"""Seconds that one answer of the engine may take; a push or a pull sends something at least that often."""
+"""Seconds allowed for one answer of the engine; a push or a pull sends something at least that often."""
 
 _OVER_THE_NETWORK = ("tcp", "http", "https", "ssh")
-"""Schemes of DOCKER_HOST; the others name what is of this machine, such as Docker Desktop's and rootless sockets."""
+"""Schemes of DOCKER_HOST for the network; others are of this machine, such as Docker Desktop's and rootless sockets."""
 
 CONNECTION_ERRORS = (
     docker.errors.DockerException,
@@ -36,19 +35,19 @@ CONNECTION_ERRORS = (
     http.client.HTTPException,
     OSError,
 )
-"""How the docker package and what it stands on say that an engine went away; none is a kind of another."""
+"""Exceptions of the docker package and its dependencies for an engine that went away; no single base covers them."""
 
 
 def client(*, anywhere: bool = False) -> docker.DockerClient:
-    """Return a client of the engine that DOCKER_HOST or the current context names.
+    """Return a client of the engine that DOCKER_HOST or the context names.
 
     Args:
-        anywhere: Whether it may be another machine's: what is published there is not at this one's address, and what
-            lies here cannot be mounted there.
+        anywhere: Accept another machine's engine: ports published there are not at this machine's address, and files
+            here cannot be mounted there.
 
     Raises:
-        Elsewhere: It is another machine's, and may not be.
-        RegistryError: None answers there, or there is no such context.
+        RemoteEngineError: The engine is another machine's, and `anywhere` is false.
+        RegistryError: No engine answers, or the context does not exist.
     """
     named, host = _context(), os.environ.get("DOCKER_HOST", "")
     if not host:
@@ -71,7 +70,10 @@ def client(*, anywhere: bool = False) -> docker.DockerClient:
 
 
 def _is_remote(url: str) -> bool:
-    """Whether an engine is reached over the network, and not at an address or by a name of this machine."""
+    """Return whether a URL leads to another machine's engine.
+
+    A network URL with an address or a name of this machine does not.
+    """
     try:
         parts = urlsplit(url if "://" in url else f"tcp://{url}")
     except ValueError:
@@ -84,19 +86,19 @@ def _is_remote(url: str) -> bool:
 
 
 def _back_to_own_engine() -> str:
-    """Return the command after which this machine's own engine is meant."""
+    """Return the command that selects this machine's own engine."""
     variable = next((name for name in ("DOCKER_HOST", "DOCKER_CONTEXT") if os.environ.get(name)), "")
     return f"unset {variable}" if variable else "docker context use default"
 
 
 def socket(client: docker.DockerClient) -> str:
-    """Return the socket by which a client reaches its engine; empty where it is none."""
+    """Return the URL of a client's Unix socket, or "" for another connection."""
     path = getattr(getattr(client.api, "_custom_adapter", None), "socket_path", "")
     return f"unix://{path}" if path else ""
 
 
 def connect_error() -> RegistryError | None:
-    """Return why no engine answers, or None where one does."""
+    """Return the reason why no engine answers, or None if one does."""
     try:
         client().close()
     except RegistryError as error:
@@ -105,7 +107,10 @@ def connect_error() -> RegistryError | None:
 
 
 def is_chosen() -> bool:
-    """Whether a person said which engine is meant, by DOCKER_HOST or by a context other than the default."""
+    """Return whether a person chose the engine, by DOCKER_HOST or a context.
+
+    The default context is no choice.
+    """
     return bool(os.environ.get("DOCKER_HOST")) or _context() != "default"
 
 
@@ -132,7 +137,7 @@ def _unreachable(error: Exception) -> RegistryError:
 
 @contextlib.contextmanager
 def errors_explained(what: str) -> Iterator[None]:
-    """Turn what the engine refuses, or its silence, into one line and a cure."""
+    """Turn the engine's refusals and its silence into errors with a cure."""
     try:
         yield
     except docker.errors.APIError as error:

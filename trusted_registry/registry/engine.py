@@ -1,4 +1,4 @@
-"""What the Docker Engine does here: typed answers, errors with a cure, and no failure lost in a stream."""
+"""The Docker Engine: typed answers, errors with a cure, and no failure lost in a stream."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import docker.errors
 import requests.exceptions
 from docker.types import LogConfig
 
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import AccessDeniedError, RegistryError, RemoteEngineError
 from trusted_registry.installation import LABEL
 from trusted_registry.registry import connection, engine_types
 from trusted_registry.registry import spec as specs
@@ -26,37 +26,42 @@ if TYPE_CHECKING:
 
 
 def connect(console: Console, *, anywhere: bool = False) -> Engine:
-    """Return the engine that DOCKER_HOST or the current context names; in a dry run, one that need not be there.
+    """Return the engine that DOCKER_HOST or the current context names.
+
+    In a dry run the engine need not be there.
 
     Raises:
-        RegistryError: None answers there, or another machine's does and it may not be `anywhere`.
+        RegistryError: No engine answers, or another machine's does and `anywhere` is false.
     """
     try:
         client = connection.client(anywhere=anywhere)
     except RegistryError as error:
-        if not console.dry or isinstance(error, engine_types.RemoteEngineError):
+        if not console.dry or isinstance(error, RemoteEngineError):
             raise
         client = None
     return Engine(client, console)
 
 
 def connect_if_available(console: Console, *, quiet: bool = False) -> Engine:
-    """Return the engine, or where none answers one that has nothing: for what can be done without."""
+    """Return the engine, or an empty stand-in if none answers.
+
+    For tasks that can do part of their work without an engine.
+    """
     try:
         return Engine(connection.client(), console)
     except RegistryError as error:
-        if not quiet or isinstance(error, engine_types.RemoteEngineError):
+        if not quiet or isinstance(error, RemoteEngineError):
             console.warn(f"{error.message} What needs one is left out. {error.cure}")
         return Engine(None, console, error)
 
 
 class Engine(EngineImages):
-    """An engine, or possibly none: then it has no containers and no images, and `silence` may say why."""
+    """An engine, or a stand-in without containers and images; `connect_error` may then have the reason."""
 
     _info: engine_types.EngineInfo | None = None
 
     def info(self, *, fresh: bool = False) -> engine_types.EngineInfo:
-        """Return what the engine says of itself; asked once unless it is to be fresh."""
+        """Return the engine's description of itself; asked once unless `fresh`."""
         if fresh or self._info is None:
             self._info = self._ask_info()
         return self._info
@@ -70,12 +75,12 @@ class Engine(EngineImages):
         )
 
     def find(self, name: str) -> engine_types.Container | None:
-        """Return the container of this name, whoever made it, or None.
+        """Return the container of this name, ours or not, or None.
 
         Raises:
-            AccessDenied: The engine does not let this user ask: there may well be one.
+            AccessDeniedError: The engine does not let this user ask: such a container may well exist.
         """
-        if isinstance(self.connect_error, engine_types.AccessDeniedError) and not self._console.dry:
+        if isinstance(self.connect_error, AccessDeniedError) and not self._console.dry:
             raise self.connect_error
         container = self._container(name)
         if container is None:
@@ -92,14 +97,16 @@ class Engine(EngineImages):
                 return None
 
     def start(self, spec: Spec, meanwhile: Callable[[], None] = lambda: None) -> str:
-        """Create and start a container, and return its id; one that cannot start is not left behind.
+        """Create and start a container, and return its id.
+
+        A container that cannot start is removed.
 
         Args:
-            spec: What is to run.
-            meanwhile: Called while the engine is busy starting it, which takes it a fifth of a second.
+            spec: The container to run.
+            meanwhile: Called while the engine starts the container, which takes a fifth of a second.
 
         Raises:
-            PortTaken: Another program has the port.
+            PortTakenError: Another program has the port.
             RegistryError: The engine refuses for another reason.
         """
         self._console.command(specs.argv(spec))
@@ -124,7 +131,7 @@ class Engine(EngineImages):
         return str(container.id)
 
     def remove(self, name: str) -> None:
-        """Stop a container and take it away; its volume stays."""
+        """Stop and remove a container; its volume stays."""
         self._console.command(["docker", "stop", "--time", str(specs.STOP_SECONDS), name])
         self._console.command(["docker", "rm", "--force", name])
         if not self._console.dry and (container := self._container(name)):
@@ -157,7 +164,10 @@ class Engine(EngineImages):
                 container.start()
 
     def restart(self, name: str) -> None:
-        """Restart a container: what it mounts is looked up anew, so that it sees renewed files."""
+        """Restart a container, so that renewed files are seen.
+
+        The engine resolves the mounts anew at each start.
+        """
         self._console.command(["docker", "restart", "--time", str(specs.STOP_SECONDS), name])
         if not self._console.dry and (container := self._container(name)):
             with connection.errors_explained(f"The container {name} could not be restarted"):
@@ -197,7 +207,7 @@ class Engine(EngineImages):
         return [str(entry["Names"][0]).lstrip("/") for entry in listed if entry.get("Names")]
 
     def remove_volume(self, name: str) -> None:
-        """Take a volume and all that is in it away; one that is not there is no error."""
+        """Remove a volume with its content; an absent one is no error."""
         self._console.command(["docker", "volume", "rm", name])
         if self._console.dry:
             return
@@ -208,20 +218,20 @@ class Engine(EngineImages):
             self._require_client().volumes.get(name).remove()
 
     def has_volume(self, name: str) -> bool:
-        """Whether there is a volume of this name."""
+        """Return whether a volume of this name exists."""
         if self._client is None:
             return False
         with connection.errors_explained(f"The volume {name} could not be looked at"):
             return any(volume.name == name for volume in self._client.volumes.list(filters={"name": name}))
 
     def log(self, name: str, *, lines: int) -> str:
-        """Return the last lines that a container wrote."""
+        """Return the last lines of a container's log."""
         container = self._container(name)
         with connection.errors_explained(f"The log of {name} could not be read"):
             return container.logs(tail=lines).decode(errors="replace") if container else ""
 
     def follow(self, name: str, *, lines: int) -> Iterator[str]:
-        """Yield the last lines that a container wrote, then what it writes until it ends."""
+        """Yield the last lines of a container's log, then new ones to its end."""
         container = self._container(name)
         if container:
             with connection.errors_explained(f"The log of {name} could not be read"):
@@ -239,7 +249,10 @@ class Engine(EngineImages):
         return None
 
     def bind_mounts(self) -> list[tuple[str, str]]:
-        """Return each container, running or not, with each path of this machine that it was given."""
+        """Return container name and host path of each bind mount.
+
+        Containers that do not run are included.
+        """
         if self._client is None:
             return []
         with connection.errors_explained("The containers could not be listed"):

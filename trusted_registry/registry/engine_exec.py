@@ -1,4 +1,4 @@
-"""What is done in containers that are not this project's: they are found, and a program runs in them."""
+"""Containers that are not this project's: a list of them, and programs run in one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def list_containers(engine: Engine) -> tuple[engine_types.ListedContainer, ...]:
-    """Return all containers by name, those that do not run included."""
+    """Return all containers by name, stopped ones included."""
     with connection.errors_explained("The containers could not be listed"):
         listed = engine.api.containers(all=True)
     found = (

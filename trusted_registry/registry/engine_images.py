@@ -1,4 +1,4 @@
-"""What an engine's shelf of images holds, and how it is filled: typed answers, and no failure lost in a stream."""
+"""Images of the engine: found, pulled, pushed, loaded and made, with no failure lost in a stream."""
 
 from __future__ import annotations
 
@@ -22,18 +22,20 @@ if TYPE_CHECKING:
     from trusted_registry.registry.users import Login
 
 ORIGIN_LABEL = "trusted-registry.origin"
-"""On an image made here from something other than a pull: says from what, to people. It proves nothing: anybody can
-set a label, so what was made here is known by the id that the installation noted."""
+"""Label of an image made here rather than pulled: names the origin, for people.
+
+Anybody can set a label, so an image made here is known by the id that the installation noted.
+"""
 
 INSTEAD_LABEL = "trusted-registry.instead-of"
-"""On the same: names the image that could not be pulled."""
+"""Label of the same image: names the one that could not be pulled."""
 
 SHELL_LABEL = "trusted-registry.shell"
-"""On the same: names its shell."""
+"""Label of the same image: names its shell."""
 
 
 class EngineImages:
-    """The images of an engine, or of none: then it has none."""
+    """The images of an engine; none if no engine answers."""
 
     def __init__(
         self, client: DockerClient | None, console: Console, connect_error: RegistryError | None = None
@@ -44,17 +46,20 @@ class EngineImages:
 
     @property
     def available(self) -> bool:
-        """Whether an engine answers at all."""
+        """True if an engine answers."""
         return self._client is not None
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections to the engine."""
         if self._client:
             self._client.close()
 
     @property
     def api(self) -> docker.APIClient:
-        """The engine's API as it is: for `inside`, which runs programs in other people's containers."""
+        """The Docker SDK's low-level client.
+
+        For `engine_exec`, which runs programs in other people's containers.
+        """
         return self._require_client().api
 
     def _require_client(self) -> DockerClient:
@@ -66,7 +71,7 @@ class EngineImages:
         return self._client
 
     def has_image(self, reference: str) -> bool:
-        """Whether the engine has an image of this name."""
+        """Return whether the engine has an image of this name."""
         if self._client is None:
             return False
         with connection.errors_explained(f"The image {reference} could not be looked at"):
@@ -77,13 +82,13 @@ class EngineImages:
             return True
 
     def entrypoint(self, reference: str, *, shell: bool = False) -> tuple[str, ...]:
-        """Return what an image starts, where there surely is a shell: it is a script, or was made here; else nothing.
+        """Return an image's entrypoint if the image surely has a shell, else ().
 
-        In a dry run an image that is not there yet is taken for an official one.
+        A script as the entrypoint proves the shell. In a dry run an absent image is taken for an official one.
 
         Args:
             reference: The image.
-            shell: Whether the installation noted a shell when it made the image: a label of it proves nothing.
+            shell: Whether the installation noted a shell when the image was made; a label proves nothing.
         """
         if self._client is None or not self.has_image(reference):
             return specs.OFFICIAL_ENTRYPOINT if self._console.dry else ()
@@ -93,18 +98,20 @@ class EngineImages:
         return own if own and (shell or own[0].endswith(".sh")) else ()
 
     def pull(self, reference: str, login: Login | None = None) -> str | None:
-        """Pull an image and return the digest that the registry gave it; without a login, by the person's own.
+        """Pull an image and return its digest in the registry.
+
+        Without `login`, the person's own login is used, if any.
 
         Raises:
-            RegistryError: The pull failed; the engine's own words are the reason.
+            RegistryError: The pull failed; the message has the engine's reason.
         """
         return self._transfer("Pulling", "pull", reference, login)
 
     def try_pull(self, reference: str) -> None:
-        """Try to pull without showing it, to hear what the engine thinks of a registry.
+        """Pull without showing progress, to learn how the engine sees a registry.
 
         Raises:
-            RegistryError: The pull failed; for an image that does not exist it always does.
+            RegistryError: The pull failed, as always for an image that does not exist.
         """
         repository, tag = engine_types.split_reference(reference)
         with connection.errors_explained(f"Asking for {reference} failed"):
@@ -113,10 +120,12 @@ class EngineImages:
                     raise RegistryError(str(event["error"]), cure="")
 
     def push(self, reference: str, login: Login | None = None) -> str | None:
-        """Push an image and return the digest that the registry gave it; without a login, by the person's own.
+        """Push an image and return its digest in the registry.
+
+        Without `login`, the person's own login is used, if any.
 
         Raises:
-            RegistryError: The push failed; the engine's own words are the reason.
+            RegistryError: The push failed; the message has the engine's reason.
         """
         return self._transfer("Pushing", "push", reference, login)
 
@@ -134,7 +143,7 @@ class EngineImages:
             return engine_types.follow_transfer(events, progress, f"{what} failed")
 
     def load(self, archive: Path) -> list[str]:
-        """Load a `docker save` file and return the names of the images in it."""
+        """Load a `docker save` file and return the names of its images."""
         self._console.command(["docker", "load", "--input", str(archive)])
         if self._console.dry:
             return []
@@ -148,7 +157,10 @@ class EngineImages:
                 raise RegistryError(f"{archive} is no archive of images: {error}", cure=cure) from error
 
     def import_image(self, reference: str, tar: bytes, changes: Iterable[str] = ()) -> str:
-        """Make an image of one layer from a tar archive, with Dockerfile instructions applied, and return its id."""
+        """Make an image of one layer from a tar archive, and return its id.
+
+        `changes` are Dockerfile instructions applied to the image.
+        """
         repository, tag = engine_types.split_reference(reference)
         options = [word for change in changes for word in ("--change", change)]
         self._console.command(["docker", "import", *options, "-", reference])
@@ -168,7 +180,10 @@ class EngineImages:
                 self._require_client().api.tag(image, repository, tag=tag)
 
     def untag(self, reference: str) -> None:
-        """Take a name, and with its last name an image, away; one that is not there is no error."""
+        """Remove a name of an image; an absent one is no error.
+
+        The image goes with its last name.
+        """
         self._console.command(["docker", "rmi", reference])
         if not self._console.dry:
             with (

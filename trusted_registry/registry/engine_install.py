@@ -1,4 +1,4 @@
-"""Has a Docker Engine on this machine: finds it, or installs the distribution's own and starts it."""
+"""Installation of a Docker Engine on this machine: the distribution's own, unless one answers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trusted_registry import run
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import AccessDeniedError, RegistryError
 from trusted_registry.registry import connection
-from trusted_registry.registry.engine_types import AccessDeniedError
 
 if TYPE_CHECKING:
     from trusted_registry.console import Console
@@ -23,9 +22,9 @@ PID_FILES = {
     # Started by dockerd, which waits a minute for one that it takes to be there (moby/moby, libcontainerd/supervisor).
     Path("/var/run/docker/containerd/containerd.pid"): "containerd",
 }
-"""Where an engine notes the numbers of its processes."""
+"""Files in which an engine notes its process ids, with the program of each."""
 START_SECONDS = 60.0
-"""Seconds that a fresh engine may take to answer; two to five are usual."""
+"""Seconds allowed for a fresh engine to answer; two to five are usual."""
 
 INSTALL_COMMANDS = {
     "fedora": "sudo dnf install moby-engine docker-cli && sudo systemctl enable --now docker",
@@ -34,14 +33,14 @@ INSTALL_COMMANDS = {
     "suse": "sudo zypper install docker && sudo systemctl enable --now docker",
     "alpine": "sudo apk add docker && sudo rc-update add docker && sudo service docker start",
 }
-"""How other distributions get an engine; shown, never run."""
+"""Commands that install an engine on other distributions; shown, never run."""
 
 
 def ensure(console: Console) -> bool:
-    """Have an engine answer, installing and starting the distribution's where none does.
+    """Install and start the distribution's engine unless one answers.
 
     Returns:
-        True when one was installed or started.
+        True if an engine was installed or started.
 
     Raises:
         RegistryError: The person said no, the system is another one, or the engine does not come up.
@@ -51,7 +50,7 @@ def ensure(console: Console) -> bool:
         return False
     if connection.is_chosen() or isinstance(absent, AccessDeniedError):
         if not console.dry:
-            raise absent  # what a person named is not replaced by something else
+            raise absent  # an engine that a person chose is not replaced by another
         console.warn(absent.message)
         return False
     family = _family()
@@ -72,7 +71,7 @@ def _may_install(console: Console) -> bool:
 
 
 def _family() -> str:
-    """Return the first of a system's names that is known here; its own name where none is."""
+    """Return the first known name of this system, or its own if none is known."""
     if platform.system() != "Linux":
         return platform.system()
     try:
@@ -95,7 +94,7 @@ def _install_by_hand(family: str) -> RegistryError:
 
 
 def install(console: Console) -> None:
-    """Install the distribution's engine, and its client where that is another package."""
+    """Install the distribution's engine, and its client if packaged apart."""
     # By env(1), since sudo lets no variable through.
     apt_get = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
     if os.geteuid():
@@ -116,7 +115,10 @@ def _policy(package: str) -> str:
 
 
 def _stale_pid_files() -> list[Path]:
-    """Return where a killed engine left a number that is a zombie's or another's by now: none starts beside it."""
+    """Return the pid files of a killed engine that no longer name its process.
+
+    The number is by now a zombie's or another program's; no engine starts beside such a file.
+    """
     return [path for path, program in PID_FILES.items() if _is_stale(path, program)]
 
 
@@ -131,10 +133,12 @@ def _is_stale(path: Path, program: str) -> bool:
 
 
 def start(console: Console) -> None:
-    """Start the engine that is installed, by systemd where that runs, and wait until it answers.
+    """Start the installed engine and wait for its answer.
+
+    systemd starts the engine on a machine that runs systemd.
 
     Raises:
-        RegistryError: It does not answer in time; its log says why.
+        RegistryError: The engine does not answer in time; the cure shows its log.
     """
     if Path("/run/systemd/system").is_dir():
         run.run(["systemctl", "enable", "--now", "docker"], console, as_root=True)

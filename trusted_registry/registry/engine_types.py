@@ -1,4 +1,4 @@
-"""What an engine answers, in words and values: reading its streams and its reasons needs no engine."""
+"""Answers of the engine as typed values; reading its streams and its errors needs no engine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import PortTakenError, RegistryError
 from trusted_registry.installation import LABEL
 from trusted_registry.registry import spec as specs
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from trusted_registry.console import Progress
 
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})", re.IGNORECASE)
-"""What a pull says at its end, and a push too; the containerd image store says it in words alone."""
+"""Status line that ends a push or a pull; the containerd image store reports the digest in no other way."""
 _ID = re.compile(r"sha256:[0-9a-f]{64}")
 _BUSY = re.compile(r"port is already allocated|address already in use|ports are not available", re.IGNORECASE)
 _PRIVILEGED = re.compile(r"cannot expose privileged port|bind: permission denied", re.IGNORECASE)
@@ -24,7 +24,7 @@ _PRIVILEGED = re.compile(r"cannot expose privileged port|bind: permission denied
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """An engine in words."""
+    """An engine's description of itself."""
 
     system: str
     version: str
@@ -54,7 +54,7 @@ class Container:
 
     @property
     def ours(self) -> bool:
-        """Whether this project made it."""
+        """True if this project made the container."""
         return self.role is not None
 
 
@@ -68,7 +68,7 @@ class Volume:
 
 @dataclass(frozen=True)
 class ListedContainer:
-    """A container of somebody's: its name, its state in the engine's word, such as `running`, and its labels."""
+    """A container of anybody's: its name, its state in the engine's word, such as `running`, and its labels."""
 
     name: str
     state: str
@@ -77,27 +77,15 @@ class ListedContainer:
 
 @dataclass(frozen=True)
 class ExecResult:
-    """What a program in a container left behind; no exit status where the container ended before the program did."""
+    """Exit status and output of a program in a container; the status is None if the container ended first."""
 
     code: int | None
     out: str
     err: str
 
 
-class PortTakenError(RegistryError):
-    """Another program listens on the port."""
-
-
-class RemoteEngineError(RegistryError):
-    """The engine that is named is another machine's."""
-
-
-class AccessDeniedError(RegistryError):
-    """An engine answers, and does not let this user in."""
-
-
 def info(said: Mapping[str, Any], socket: str) -> EngineInfo:
-    """Return what an engine says of itself, and where it was asked."""
+    """Return an engine's description from its answer, with its socket."""
     registries = said.get("RegistryConfig") or {}
     indexes = (registries.get("IndexConfigs") or {}).values()
     driver_status = {str(entry[0]): str(entry[1]) for entry in said.get("DriverStatus") or []}
@@ -119,7 +107,7 @@ def info(said: Mapping[str, Any], socket: str) -> EngineInfo:
 
 
 def container(attributes: Mapping[str, Any]) -> Container:
-    """Read what the engine says of one container."""
+    """Return a container from the attributes that the engine gives."""
     labels = attributes["Config"].get("Labels") or {}
     bindings = attributes["HostConfig"].get("PortBindings") or {}
     published = [binding for entries in bindings.values() for binding in entries or []]
@@ -154,7 +142,10 @@ def imported(said: str) -> str:
 
 
 def split_reference(reference: str) -> tuple[str, str]:
-    """Return repository and tag of a reference: `latest` where it has none; a digest counts as the tag."""
+    """Return repository and tag of a reference; a digest counts as the tag.
+
+    Without either, the tag is `latest`.
+    """
     if "@" in reference:
         repository, _, digest = reference.partition("@")
         return repository, digest
@@ -165,7 +156,13 @@ def split_reference(reference: str) -> tuple[str, str]:
 
 
 def follow_transfer(events: Iterable[dict[str, Any]], progress: Progress, what: str) -> str | None:
-    """Read a push or pull to its end: the API reports failures inside the stream, after it said 200 OK."""
+    """Read the stream of a push or a pull to its end; return the digest.
+
+    The API reports failures inside the stream, after status 200 OK.
+
+    Raises:
+        RegistryError: The stream reports a failure.
+    """
     digest = None
     for event in map(_fields, events):
         if "error" in event:
@@ -182,7 +179,7 @@ def follow_transfer(events: Iterable[dict[str, Any]], progress: Progress, what: 
 
 
 def _fields(value: object) -> dict[str, Any]:
-    """Return a JSON object as it is, and nothing of whatever else stands in its place."""
+    """Return a JSON object unchanged, and {} for any other value."""
     return value if isinstance(value, dict) else {}
 
 
@@ -191,15 +188,18 @@ def _bytes(value: object) -> int:
 
 
 def pull_cure(reason: str) -> str:
-    """Return what helps against what an engine says of a registry."""
-    from trusted_registry.messages import catalogue  # for what failed alone: it takes its time to be read
+    """Return the cure for an engine's complaint about a registry."""
+    from trusted_registry.messages import catalogue  # after a failure alone: slow to import
 
     found = catalogue.find(reason)
     return found[0].one_line if found else "./inv doctor looks for what is wrong."
 
 
 def start_error(error: RegistryError, port: int) -> RegistryError:
-    """Return the error of a container that did not start, with the cure for a port that it may not or cannot have."""
+    """Return the error of a container that did not start.
+
+    The cure is for a port that is in use or privileged.
+    """
     if _BUSY.search(error.message):
         return PortTakenError(f"Port {port} is in use.", cure="See who holds it: ss --listening --tcp --processes")
     if _PRIVILEGED.search(error.message):

@@ -1,4 +1,4 @@
-"""Sources of the registry's own image: the engine has it, it is pulled, loaded, or made from a package."""
+"""Sources of the registry's own image: the engine, a pull, an archive, or the distribution's package."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PACKAGE = "docker-registry"
 """Debian's and Ubuntu's package of the same registry, built from the same source."""
 
 SHELL_PACKAGE = "busybox-static"
-"""The shell of the official images, for what runs before the registry does (spec.START)."""
+"""Package of the official images' shell, for the script that runs before the registry (spec.START_SCRIPT)."""
 
 NAMESPACE = f"trusted-registry/{PACKAGE}:"
 """Begin of the name of an image that was made here; a name proves nothing, so such images run by their ids."""
@@ -37,12 +37,12 @@ _LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
 
 
 def ensure(settings: Settings, engine: Engine, console: Console) -> str:
-    """Return a registry image that the engine has, after getting it from the first source that works.
+    """Get an image of the registry into the engine, and return its name, or the noted id if it was made here.
 
-    It is the name that was set; of an image that was made here the id, as it was noted then.
+    The first source that works is used.
 
     Raises:
-        RegistryError: No source has it; each one's reason is told.
+        RegistryError: No source has an image; the message lists each one's reason.
     """
     if engine.has_image(settings.image):
         return settings.image
@@ -88,12 +88,15 @@ def _from_archive(settings: Settings, engine: Engine, _console: Console) -> str:
 
 
 def _from_package(settings: Settings, engine: Engine, console: Console) -> str:
-    """Make an image of the distribution's package: its binary, the libraries that it names, and a shell."""
+    """Make an image of the distribution's package.
+
+    The image has the registry's binary, the libraries that the binary names, and a shell.
+    """
     if platform.system() != "Linux" or not shutil.which("apt-get"):
         raise RegistryError("This system has no package docker-registry to make one from.", cure="")
     with files.temp_folder() as root:
         run.run(["apt-get", "download", PACKAGE], console, cwd=root)
-        with contextlib.suppress(RegistryError):  # the registry runs without it as well, and serve says what that means
+        with contextlib.suppress(RegistryError):  # the registry runs without a shell too, and `instance` warns
             run.run(["apt-get", "download", SHELL_PACKAGE], console, cwd=root)
         if console.dry:
             return settings.image
@@ -114,7 +117,10 @@ def _from_package(settings: Settings, engine: Engine, console: Console) -> str:
 
 
 def _archive(binary: Path, shell: Path | None) -> bytes:
-    """Return a tar with the registry's binary as /bin/registry, the libraries where it looks for them, and a shell."""
+    """Return a tar with /bin/registry, the binary's libraries, and a shell.
+
+    Each library has the path at which the binary looks for one.
+    """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         tar.add(binary, "bin/registry", filter=_as_root)
@@ -130,7 +136,7 @@ def _archive(binary: Path, shell: Path | None) -> bytes:
 
 
 def libraries(output: str) -> list[str]:
-    """Return the paths in what ldd says of a binary; none for a static one."""
+    """Return the library paths in ldd's output; none for a static binary."""
     return _LIBRARY.findall(output)
 
 

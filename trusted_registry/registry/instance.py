@@ -1,4 +1,4 @@
-"""Brings the registry to the state it should be in, and lets it stand only if it is what it claims to be."""
+"""The registry's instance: started, restarted and stopped, and left running only if every check passes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import address, installation
 from trusted_registry.certificate import inspect, issue
-from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.errors import OpenToAllError, PortTakenError, RegistryError, SettingError
 from trusted_registry.registry import images, observe, ownership, ports, predecessor, probe, users
 from trusted_registry.registry import spec as specs
-from trusted_registry.registry.engine_types import PortTakenError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,20 +27,20 @@ if TYPE_CHECKING:
 
 
 def run_tls(settings: Settings, engine: Engine, console: Console, meanwhile: Callable[[], None] = lambda: None) -> bool:
-    """Have the TLS registry run with the certificate that is on disk.
+    """Run the TLS registry with the certificate on disk.
 
     Args:
-        settings: What it should be.
-        engine: Where it runs.
-        console: Whom to show it to.
-        meanwhile: Called while the container starts, should it have to.
+        settings: The registry's settings.
+        engine: The engine that runs the container.
+        console: The console that shows the commands.
+        meanwhile: Called while the container starts, if a start is needed.
 
     Returns:
-        True when anything was started or restarted.
+        True if the container was started or restarted.
 
     Raises:
-        RegistryError: It cannot be started, or what answers is not this registry with this certificate: then it is
-            stopped again.
+        RegistryError: The container cannot be started, or the address does not answer as this registry with this
+            certificate: then the container is removed again.
     """
     if not console.dry:
         _check_certificate(settings)
@@ -75,7 +74,10 @@ def _proved(spec: Spec, settings: Settings, engine: Engine, console: Console, *,
 
 
 def _check_certificate(settings: Settings) -> None:
-    """Insist on a certificate that clients will accept for what they type, before anything is started with it."""
+    """Check, before anything starts, that clients will accept the certificate.
+
+    The certificate must be valid and name every host that they type.
+    """
     issued = issue.find(settings.folder)
     if issued is None:
         raise RegistryError("There is no certificate yet.", cure="./inv cert makes one.")
@@ -85,13 +87,13 @@ def _check_certificate(settings: Settings) -> None:
 
 
 def run_plain(settings: Settings, engine: Engine, console: Console, *, lan: bool) -> bool:
-    """Have the document's first registry run: plain HTTP, on loopback unless `lan`.
+    """Run the document's first registry: plain HTTP, on loopback unless `lan`.
 
     Returns:
-        True when anything was started.
+        True if the container was started.
 
     Raises:
-        RegistryError: The TLS registry runs, there are users, or this one cannot be started.
+        RegistryError: The TLS registry runs, there are users, or the container cannot be started.
     """
     if users.is_login_required(settings.folder):
         raise RegistryError(
@@ -133,10 +135,10 @@ def _replaceable(settings: Settings, engine: Engine, console: Console) -> Abstra
 
 
 def stop(settings: Settings, engine: Engine, console: Console, *, purge: bool) -> bool:
-    """Stop the registry and take its container away, and its images too when purging.
+    """Stop and remove the registry's container; with `purge`, its images too.
 
     Returns:
-        True when there was something to take away.
+        True if there was something to remove.
 
     Raises:
         RegistryError: The container, or when purging the volume, is not this installation's.
@@ -167,7 +169,7 @@ def _bring_up(  # noqa: PLR0913, PLR0917 - what is to be, what is, and who does 
     before: Predecessor,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> bool:
-    """Start the container unless the very same runs; return whether it was started."""
+    """Start the container unless an identical one runs; True if started."""
     if container and container.digest == spec.digest and container.state == "running":
         return False
     before.write(spec.config_files)
@@ -183,10 +185,12 @@ def _bring_up(  # noqa: PLR0913, PLR0917 - what is to be, what is, and who does 
 
 
 def check_port(settings: Settings, engine: Engine, console: Console) -> None:
-    """Insist that the TLS registry's port is free, or its own, before anything is made for it; not in a dry run.
+    """Check that the TLS registry's port is free, or its own.
+
+    The check precedes everything that is made for the registry; a dry run skips the check.
 
     Raises:
-        RegistryError: Something else listens there, or the container's name is somebody else's.
+        RegistryError: Another program listens there, or the container's name is somebody else's.
     """
     if console.dry:
         return
@@ -228,14 +232,14 @@ def _another_machine_s(host: str) -> str:
 
 
 def _check_free(port: int, engine: Engine) -> None:
-    """Insist on a free port before what runs on another one is taken away for it."""
+    """Check that a port is free before the registry on another one is removed."""
     if engine.publisher_of(port) or ports.listening_process(port):
         raise PortTakenError(f"Port {port} is in use.", cure="")
 
 
 @contextlib.contextmanager
 def _port_holder_named(spec: Spec, settings: Settings, engine: Engine) -> Iterator[None]:
-    """Say who holds a port that turns out to be taken."""
+    """Name the container or process that listens on a taken port."""
     try:
         yield
     except PortTakenError:
@@ -243,10 +247,12 @@ def _port_holder_named(spec: Spec, settings: Settings, engine: Engine) -> Iterat
 
 
 def _stop_again(error: BaseException, spec: Spec, endpoint: probe.Endpoint, engine: Engine, console: Console) -> None:
-    """Stop what did not prove itself, telling its last words, which go with it.
+    """Remove a container that failed its checks, and show its last log line.
+
+    The log goes with the container.
 
     Raises:
-        RegistryError: Always, but for what nobody can mend: then the caller raises that.
+        RegistryError: Always, except for an error that nobody can mend: the caller raises that.
     """
     words = [line for line in engine.log(spec.name, lines=3).splitlines() if line.strip()]
     engine.remove(spec.name)
@@ -261,10 +267,12 @@ def _stop_again(error: BaseException, spec: Spec, endpoint: probe.Endpoint, engi
 
 
 def reload(settings: Settings, container: Container, engine: Engine, console: Console) -> bool:
-    """Have a TLS registry that runs heed what changed beside it, such as its first user: where it is, as it is.
+    """Apply changed files, such as the user file, to a running TLS registry.
+
+    Port, address and image stay the same.
 
     Returns:
-        True when it was started anew.
+        True if the container was started anew.
 
     Raises:
         RegistryError: As of `run_tls`.
@@ -279,18 +287,18 @@ def reload(settings: Settings, container: Container, engine: Engine, console: Co
 
 
 def restart(settings: Settings, console: Console, *, stale_only: bool = False) -> bool:
-    """Restart a running TLS registry, so that it serves the certificate that is on disk now.
+    """Restart a running TLS registry to serve the certificate now on disk.
 
     Args:
-        settings: Which registry.
-        console: Whom to show it to.
-        stale_only: Leave one alone that serves it already.
+        settings: The registry's settings.
+        console: The console that shows the commands.
+        stale_only: Leave a registry alone that serves that certificate already.
 
     Returns:
-        True when it was restarted.
+        True if the container was restarted.
 
     Raises:
-        RegistryError: It does not come back with that certificate.
+        RegistryError: The registry does not come back with that certificate.
     """
     from trusted_registry.registry import engine as engines
 
@@ -322,7 +330,7 @@ def _restarted(  # noqa: PLR0913, PLR0917 - the registry, as it should be and as
     engine.restart(settings.container)
     try:
         observe.check_tls(endpoint, settings, engine, wanted)
-    except observe.OpenToAllError:
+    except OpenToAllError:
         # It was started before there were users, or its image knows none: this tells, and stops it then.
         return reload(settings, container, engine, console)
     except (OSError, http.client.HTTPException) as error:

@@ -1,4 +1,4 @@
-"""What the project's own tiny images hold: one layer that no registry has yet."""
+"""The layer of the project's own tiny images: random, so that no registry has a copy yet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import tarfile
 
 
 def random_tar() -> bytes:
-    """Return a tar of one file of 64 random bytes: nothing that was pushed before answers for it."""
+    """Return a tar of one file of 64 random bytes.
+
+    Nothing that was pushed before can answer in its place.
+    """
     content = secrets.token_bytes(64)
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import address
 from trusted_registry.certificate import inspect, issue
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import OpenToAllError, RegistryError
 from trusted_registry.registry import probe, users
 
 if TYPE_CHECKING:
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 
 
 LOOPBACK = "127.0.0.1"
-
-
-class OpenToAllError(RegistryError):
-    """A registry asks nobody for a login, though there are users."""
 
 
 def serves(endpoint: probe.Endpoint, settings: Settings, wanted: str) -> bool:

@@ -1,11 +1,11 @@
-"""Who holds a port that the registry wants: a container, a process, or an engine that is mistaken."""
+"""Listeners on a port that the registry wants: a container, a process, or an engine's stale proxy."""
 
 from __future__ import annotations
 
 import contextlib
 from typing import TYPE_CHECKING
 
-from trusted_registry.registry.engine_types import PortTakenError
+from trusted_registry.errors import PortTakenError
 
 if TYPE_CHECKING:
     from trusted_registry.errors import RegistryError
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def taken_error(port: int, settings: Settings, engine: Engine) -> RegistryError:
-    """Return an error that names who holds a port: a container, or a process."""
+    """Return an error that names the container or process on a port."""
     container = engine.publisher_of(port)
     free = port + 8000 if port <= 1024 else port + 1  # noqa: PLR2004 - last privileged port
     plain = f"INVOKE_REGISTRY_PLAIN_PORT={free} {settings.command('registry.basic')}"
@@ -38,7 +38,10 @@ def taken_error(port: int, settings: Settings, engine: Engine) -> RegistryError:
 
 
 def _is_docker_proxy(number: int) -> bool:
-    """Whether Docker's own proxy listens, as it does for a container: seen after the engine was killed in its start."""
+    """Return whether a process is Docker's own proxy, as for a container.
+
+    A proxy without a container was seen after an engine was killed during a start.
+    """
     import psutil
 
     with contextlib.suppress(psutil.Error):
@@ -48,7 +51,7 @@ def _is_docker_proxy(number: int) -> bool:
 
 
 def is_taken(listen: str, port: int) -> bool:
-    """Whether something listens where the registry is to listen; False where that cannot be seen.
+    """Return whether an address and port are in use; False if unknown.
 
     Args:
         listen: The address; "" for all of them.
@@ -61,7 +64,10 @@ def is_taken(listen: str, port: int) -> bool:
 
 
 def listening_process(port: int) -> str | None:
-    """Return name and number of the process that listens on a TCP port, where this user may know."""
+    """Return name and id of the process that listens on a TCP port, or None.
+
+    None also stands for a process that this user may not see.
+    """
     import psutil
 
     for number in filter(None, listening_pids(port) or []):
@@ -71,13 +77,19 @@ def listening_process(port: int) -> str | None:
 
 
 def listening_pids(port: int) -> list[int | None] | None:
-    """Return the number of each process that listens on a TCP port, or None for another user's; None where all hide."""
+    """Return the id of each process that listens on a TCP port.
+
+    Another user's process has the id None; the result is None if the system hides all of them.
+    """
     found = _listening_sockets(port)
     return None if found is None else [number for _address, number in found]
 
 
 def _listening_sockets(port: int) -> list[tuple[str, int | None]] | None:
-    """Return where a TCP port is listened on in this network namespace, and by which process, as far as that shows."""
+    """Return address and process id of each listener on a TCP port.
+
+    Only this network namespace counts, and only processes that this user may see have an id.
+    """
     import psutil
 
     try:

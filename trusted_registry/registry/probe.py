@@ -1,4 +1,4 @@
-"""Asks the registry itself: does it speak TLS, whose certificate does it show, does it refuse plain HTTP?"""
+"""Requests to the registry itself: its TLS, its certificate, its refusal of plain HTTP, its logins."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 READY_STATUSES = (200, 401)
-"""What /v2/ answers when all is well; 401 where it wants a login (OCI distribution specification, "end-1")."""
+"""Statuses of /v2/ when all is well; 401 asks for a login (OCI distribution specification, "end-1")."""
 
 ANSWER_SECONDS = 30.0
 """Seconds to wait for a registry to answer; a warm one does within half a second."""
@@ -31,19 +31,19 @@ _NOT_YET_VALID = 9
 """OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID: a clock that was set back by seconds since the certificate was made."""
 
 _ANSWER = 5.0
-"""Seconds for each of: the connection, the handshake, the whole of the answer."""
+"""Seconds for each of: the connection, the handshake, the entire answer."""
 
 _LONGEST = 8 << 20
-"""Bytes of an answer, its head included, after which it is no registry's; http.client bounds neither a head that says
+"""Bytes of an answer, head included, beyond which no registry goes; http.client bounds neither a head that says
 100 Continue for ever, nor a chunk of a negative size."""
 
 _BODY = 1 << 20
-"""Bytes of a body that are looked at."""
+"""Bytes of a body that are read."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a registry is asked, and by which name it must prove itself."""
+    """Host and port of a registry; the certificate must name that host."""
 
     host: str
     port: int
@@ -54,7 +54,10 @@ class Endpoint:
 
 
 def context(anchor: Path) -> ssl.SSLContext:
-    """Return a TLS context that trusts this certificate alone, and is as strict as Python 3.13 and later are."""
+    """Return a TLS context that trusts this certificate alone.
+
+    The context is as strict as those of Python 3.13 and later.
+    """
     made = ssl.create_default_context(cafile=str(anchor))
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     # Lets a certificate that is not an authority be trusted by itself, as Go and browsers do; 3.13's default too.
@@ -70,11 +73,13 @@ def request(  # noqa: PLR0913, PLR0917 - a request has so many parts
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
 ) -> tuple[int, dict[str, str], bytes]:
-    """Return status, headers (lower case) and body of one request; verified where a context is given.
+    """Return status, headers (lower case) and body of one request.
+
+    With `tls` the request uses HTTPS and verifies the certificate, otherwise plain HTTP.
 
     Raises:
         OSError: Nothing answers, or TLS fails (ssl.SSLError).
-        http.client.HTTPException: What answers does not speak HTTP.
+        http.client.HTTPException: The answer is not HTTP.
     """
     connection: http.client.HTTPConnection
     if tls:
@@ -95,12 +100,12 @@ def request(  # noqa: PLR0913, PLR0917 - a request has so many parts
 
 
 def _bounded(sock: socket.socket, **known: Any) -> http.client.HTTPResponse:  # noqa: ANN401 - http.client's own
-    """Return a reader of an answer that comes to an end, whatever the server does."""
+    """Return an HTTP response that comes to an end, whatever the server does."""
     return http.client.HTTPResponse(cast("socket.socket", _Bounded(sock)), **known)
 
 
 class _Bounded(io.RawIOBase):
-    """What a socket receives, up to a moment and a size; its timeout alone begins anew with every byte."""
+    """Bytes from a socket, limited in time and size; a socket's own timeout begins anew with every byte."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -109,18 +114,18 @@ class _Bounded(io.RawIOBase):
         self._size = 0
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        """Return what http.client reads from."""
+        """Return the stream that http.client reads from."""
         return io.BufferedReader(self)
 
     def readable(self) -> bool:
-        """Whether this can be read: io's question to every stream."""
+        """Return True; io asks every stream."""
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
         """Receive once.
 
         Raises:
-            OSError: It takes too long, or is too long.
+            OSError: The answer takes too long, or is too long.
         """
         left = self._end - time.monotonic()
         if left <= 0:
@@ -133,16 +138,18 @@ class _Bounded(io.RawIOBase):
         return received
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Release the socket."""
         self._raw.close()
         super().close()
 
 
 def fingerprint(endpoint: Endpoint) -> str:
-    """Return the SHA-256 fingerprint (lower-case hex) of the certificate that is shown there, trusted or not.
+    """Return the fingerprint of the certificate shown, trusted or not.
+
+    The fingerprint is SHA-256 in lower-case hex.
 
     Raises:
-        OSError: Nothing answers, or it does not speak TLS.
+        OSError: Nothing answers, or the server does not speak TLS.
     """
     unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     unverified.check_hostname = False
@@ -155,7 +162,10 @@ def fingerprint(endpoint: Endpoint) -> str:
 
 
 def speaks_plain(endpoint: Endpoint) -> bool:
-    """Whether a registry answers plain HTTP there; Go's TLS server says 400 to it, which is a refusal."""
+    """Return whether a registry answers plain HTTP there.
+
+    Go's TLS server answers plain HTTP with status 400, which is a refusal.
+    """
     try:
         status, _, _ = request(endpoint, "GET", "/v2/", None)
     except (OSError, http.client.HTTPException):
@@ -164,7 +174,10 @@ def speaks_plain(endpoint: Endpoint) -> bool:
 
 
 def admits(endpoint: Endpoint, tls: ssl.SSLContext | None, login: Mapping[str, str]) -> bool:
-    """Whether a registry takes a login, given as headers; a file that was just changed may take it a moment to see."""
+    """Return whether a registry accepts a login, given as headers.
+
+    A registry may take a moment to see a user file that was just changed.
+    """
     end = time.monotonic() + _ANSWER
     while True:
         with contextlib.suppress(OSError, http.client.HTTPException):
@@ -176,16 +189,16 @@ def admits(endpoint: Endpoint, tls: ssl.SSLContext | None, login: Mapping[str, s
 
 
 def await_answer(ask: Callable[[], int], still_up: Callable[[], bool], *, patience: float = ANSWER_SECONDS) -> None:
-    """Ask until the answer is one of READY.
+    """Ask until the answer is one of `READY_STATUSES`.
 
     Args:
-        ask: Makes one request and returns its status; may raise what `request` raises.
-        still_up: Whether there is any hope left: False once the container has died.
-        patience: Seconds to go on for.
+        ask: Makes one request and returns its status; may raise the errors of `request`.
+        still_up: Returns False once the container has died and no hope is left.
+        patience: Seconds to wait.
 
     Raises:
-        ssl.SSLCertVerificationError: It answers with a certificate that is not trusted: waiting would not help.
-        RegistryError: It died, speaks plain HTTP, or did not answer in time.
+        ssl.SSLCertVerificationError: The certificate is not trusted: waiting would not help.
+        RegistryError: The registry died, speaks plain HTTP, or did not answer in time.
     """
     end = time.monotonic() + patience
     pause = 0.005
@@ -213,7 +226,7 @@ def await_answer(ask: Callable[[], int], still_up: Callable[[], bool], *, patien
 
 
 def _check_speech(error: ssl.SSLError) -> None:
-    """Raise where waiting would not help: the certificate is refused, or it is no TLS that answers."""
+    """Raise if waiting cannot help: the certificate is refused, or no TLS."""
     if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code != _NOT_YET_VALID:
         raise error
     if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
@@ -230,7 +243,7 @@ def delete_manifest(
     tls: ssl.SSLContext | None,
     headers: Mapping[str, str] | None = None,
 ) -> bool:
-    """Ask the registry to forget a manifest; return whether it did."""
+    """Delete a manifest from the registry; return whether that succeeded."""
     try:
         status, _, _ = request(endpoint, "DELETE", f"/v2/{repository}/manifests/{digest}", tls, headers)
     except (OSError, http.client.HTTPException):

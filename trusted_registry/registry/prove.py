@@ -1,4 +1,4 @@
-"""The proof: an image made on the spot goes to the registry and comes back the same."""
+"""The proof of a registry: an image made on the spot is pushed and comes back the same."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from trusted_registry.registry.users import Login
 
 REPOSITORY = "trusted-registry-proof"
-"""A repository of its own, so that cleaning up cannot meet anybody's images."""
+"""Repository of the proof's own, so that cleaning up cannot meet anybody's images."""
 
 _PACKED = re.compile(rf"\S+/{REPOSITORY}:[0-9a-f]{{8}}\Z")
 
@@ -30,14 +30,14 @@ _REACHED = re.compile(
     r"|authentication required|requested access to the resource is denied",
     re.IGNORECASE,
 )
-"""What engines say when a registry answered that it has no such image, or wants a login first."""
+"""Errors of an engine whose registry did answer: no such image, or a login is required."""
 
 _DISTRUST = re.compile(r"x509|tls: |HTTP response to HTTPS client")
 
 
 @dataclass(frozen=True)
 class Proof:
-    """An image that went and came back: where, under which digest, in how many seconds."""
+    """An image that was pushed and pulled back: registry host, digest, and duration in seconds."""
 
     registry: str
     digest: str
@@ -45,13 +45,13 @@ class Proof:
 
 
 def pack(registry_host: str, engine: Engine, *, image: str = "", note: Callable[[str], None] = lambda _: None) -> str:
-    """Have an image here that is ready to go, and return its reference.
+    """Tag or make an image that is ready to push, and return its reference.
 
     Args:
-        registry_host: The registry part of a reference, such as 192.168.0.12 or localhost:5000.
-        engine: Where the image is.
-        image: An image to send; a tiny one with random content is made when empty.
-        note: Called with the reference before there is anything of that name.
+        registry_host: The registry host in the reference, such as 192.168.0.12 or localhost:5000.
+        engine: The engine that has the image.
+        image: The image to push; a tiny one with random content is made when empty.
+        note: Called with the reference before any image has that name.
     """
     reference = f"{registry_host}/{REPOSITORY}:{secrets.token_hex(4)}"
     note(reference)
@@ -65,30 +65,35 @@ def pack(registry_host: str, engine: Engine, *, image: str = "", note: Callable[
 
 
 def is_packed(reference: str) -> bool:
-    """Whether a reference is one that `pack` made up."""
+    """Return whether a reference is one made by `pack`."""
     return bool(_PACKED.fullmatch(reference))
 
 
 def discard(reference: str, engine: Engine) -> None:
-    """Take away what was packed; not being able to is no error, since something else is then wrong already."""
+    """Remove a packed image; a failure is ignored.
+
+    Something else is then wrong already.
+    """
     with contextlib.suppress(RegistryError):
         engine.untag(reference)
 
 
 def prove(reference: str, engine: Engine, console: Console, login: Login | None = None) -> Proof | None:
-    """Push what was packed, remove it here, pull it back, compare the digests, and clean up.
+    """Push a packed image, pull the same back, and compare the digests.
+
+    The image is removed here before the pull, and again at the end.
 
     Args:
-        reference: What `pack` returned.
+        reference: The result of `pack`.
         engine: The client whose trust is proved.
-        console: Whom to show it to.
-        login: As whom; by default as whoever this person logged in as, if at all.
+        console: The console that shows the commands.
+        login: The login to use; by default the person's own, if any.
 
     Returns:
         The proof; None in a dry run.
 
     Raises:
-        RegistryError: The push or the pull failed, or what came back is not what went.
+        RegistryError: The push or the pull failed, or the digests differ.
     """
     registry_host = reference.partition("/")[0]
     begun = time.monotonic()
@@ -109,12 +114,18 @@ def prove(reference: str, engine: Engine, console: Console, login: Login | None 
 
 
 def forget(proof: Proof, endpoint: probe.Endpoint, tls: ssl.SSLContext | None, login: Login | None = None) -> None:
-    """Take the proof's manifest out of the registry; its few bytes go with the next garbage collection."""
+    """Delete the proof's manifest from the registry.
+
+    Its few bytes go with the next garbage collection.
+    """
     probe.delete_manifest(endpoint, REPOSITORY, proof.digest, tls, login.header if login else {})
 
 
 def refusal(registry_host: str, engine: Engine) -> str | None:
-    """Return why an engine refuses a registry, or None where it accepts it: asked by a pull of what cannot exist."""
+    """Return the reason why an engine refuses a registry, or None.
+
+    The engine is asked to pull a tag that cannot exist.
+    """
     try:
         engine.try_pull(f"{registry_host}/{REPOSITORY}:absent")
     except RegistryError as error:
@@ -124,5 +135,5 @@ def refusal(registry_host: str, engine: Engine) -> str | None:
 
 
 def is_distrust(reason: str) -> bool:
-    """Whether an engine was answered by a registry and does not trust it."""
+    """Return whether an error means that a registry answered, untrusted."""
     return bool(_DISTRUST.search(reason))

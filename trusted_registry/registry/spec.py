@@ -1,4 +1,4 @@
-"""From settings to the container that should run: one description, for the Engine API and for people."""
+"""The container that the settings call for: one description, for the Engine API and for people."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 LABEL = "trusted-registry.role"
 DIGEST_LABEL = "trusted-registry.spec"
 PORT = 5000
-"""Port inside the container: above 1023, so that the registry needs no capability to listen on it."""
+"""Port inside the container: above 1023, so that listening needs no capability."""
 
 RESTART = "always"
-"""Not `unless-stopped`: an engine that was killed stops the containers that outlived it when it comes back,
-and takes that for a person's wish. `registry.stop` removes the container, so nothing starts against anybody's will."""
+"""Restart policy. Not `unless-stopped`: an engine that comes back after being killed stops the containers that outlived
+the kill, and takes that for a person's wish. `registry.stop` removes the container, so nothing starts against anybody's
+will."""
 
 CONFIG = "registry.yml"
 PLAIN_CONFIG = "registry-plain.yml"
@@ -35,21 +36,21 @@ _SHELL = "/bin/sh"
 STORAGE = "/var/lib/registry"
 
 START_SCRIPT = "start.sh"
-"""What runs before each start of the registry, also those that the engine makes by itself: templates/start.sh.j2."""
+"""Script that runs before each start of the registry, the engine's own restarts included: templates/start.sh.j2."""
 
 REPAIR_SECONDS = 20
-"""Seconds that it may take: a hundred thousand blobs take two, or ten from a cold disk."""
+"""Seconds that the script may take: a hundred thousand blobs take two, or ten from a cold disk."""
 
 STOP_SECONDS = 10
-"""Seconds that a registry which is told to stop has for the requests under way; it gives up on them two before."""
+"""Seconds that a stopping registry has for the requests under way; the registry gives up on them two before."""
 
 OFFICIAL_ENTRYPOINT = ("/entrypoint.sh",)
-"""What the official images start, a shell script (distribution/distribution-library-image, Dockerfile)."""
+"""Entrypoint of the official images, a shell script (distribution/distribution-library-image, Dockerfile)."""
 
 
 @dataclass(frozen=True)
 class Mount:
-    """A file of this machine, or a folder, shown read-only at a path in the container."""
+    """A file or a folder of this machine, mounted read-only at a path in the container."""
 
     source: Path
     target: str
@@ -57,7 +58,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class Spec:
-    """A container to be: everything that, when it differs, makes another container of it."""
+    """A container to create; a change of any field calls for a new container."""
 
     role: str
     name: str
@@ -70,9 +71,9 @@ class Spec:
     capabilities: tuple[str, ...]
     config: str
     start_script: str = ""
-    """What a shell runs before; nothing for an image that has none, which starts as it would by itself."""
+    """Script that a shell runs first; empty for an image without a shell, which starts with its own entrypoint."""
     environment: tuple[tuple[str, str], ...] = (("OTEL_TRACES_EXPORTER", "none"),)
-    """registry:3 otherwise sends traces to localhost:4318 (distribution/distribution issue 4270)."""
+    """Variables; otherwise registry:3 sends traces to localhost:4318 (distribution/distribution issue 4270)."""
     memory: str = "512m"
     pids: int = 200
     installation: str = ""
@@ -80,30 +81,30 @@ class Spec:
 
     @property
     def digest(self) -> str:
-        """A short digest of all of it, kept as a label: equal digests mean that nothing need be done."""
+        """Short digest of all fields, kept as a label; equal ones need no change."""
         said = json.dumps([self.role, _options(self), self.image, self.command, self.config, self.start_script])
         return hashlib.sha256(said.encode()).hexdigest()[:16]
 
     @property
     def config_files(self) -> dict[Path, str]:
-        """The files that it reads and that are made for it, with their text."""
+        """Files that are made for the container to read, with their text."""
         made = {CONFIG: self.config, START_SCRIPT: self.start_script}
         return {it.source: made[name] for it in self.mounts if (name := it.target.rpartition("/")[2]) in made}
 
     @property
     def labels(self) -> dict[str, str]:
-        """What marks the container as this project's."""
+        """Labels that mark the container as this project's, and as its installation's."""
         made = {LABEL: self.role, DIGEST_LABEL: self.digest}
         return {**made, INSTALLATION: self.installation} if self.installation else made
 
 
 def tls(settings: Settings, image: str, entrypoint: tuple[str, ...] = ()) -> Spec:
-    """Return the container of the TLS registry; where there are users, it asks for a login.
+    """Return the TLS registry's container; with users, a login is required.
 
     Args:
-        settings: What it should be.
-        image: What it runs.
-        entrypoint: What that image starts, where a shell can mend the store before; as `Engine.entrypoint` has it.
+        settings: The registry's settings.
+        image: The image to run.
+        entrypoint: The image's entrypoint, if a shell can repair the storage first; the result of `Engine.entrypoint`.
     """
     folder = settings.folder
     login = users.is_login_required(folder)
@@ -140,7 +141,10 @@ def tls(settings: Settings, image: str, entrypoint: tuple[str, ...] = ()) -> Spe
 
 
 def plain(settings: Settings, image: str, entrypoint: tuple[str, ...] = (), *, lan: bool) -> Spec:
-    """Return the container of the document's first registry: plain HTTP, on loopback unless for the LAN."""
+    """Return the container of the document's first registry.
+
+    The registry speaks plain HTTP, on loopback unless `lan`.
+    """
     return Spec(
         role="plain",
         name=settings.container,
@@ -170,7 +174,10 @@ def _start_script() -> str:
 
 
 def _to_read(secrets: Iterable[Path]) -> tuple[str, ...]:
-    """Return the capabilities that root in the container needs to read private files: none, where root owns them."""
+    """Return the capabilities that the container's root needs for secrets.
+
+    Private files that root owns need none.
+    """
     owners = {_owner(path) for path in secrets}
     return ("DAC_OVERRIDE",) if any(owners) else ()
 
@@ -206,12 +213,18 @@ def _options(spec: Spec) -> list[str]:
 
 
 def _csv(*fields: str) -> str:
-    """Return fields as one line of CSV, as which docker reads them: a folder's name may have a comma or a quote."""
+    """Return fields as one line of CSV, as docker reads them.
+
+    A folder's name may have a comma or a quote.
+    """
     return ",".join('"{}"'.format(it.replace('"', '""')) if set(it) & {",", '"'} else it for it in fields)
 
 
 def arguments(spec: Spec) -> dict[str, object]:
-    """Return the same for `docker.DockerClient.containers.create`, log settings apart."""
+    """Return the arguments of `docker.DockerClient.containers.create`.
+
+    They equal `argv`, the settings of the log apart.
+    """
     return {
         "image": spec.image,
         "entrypoint": [_SHELL] if spec.start_script else None,

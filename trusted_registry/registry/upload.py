@@ -1,4 +1,4 @@
-"""Puts a tiny image into a registry over HTTPS, with no engine (OCI distribution specification, "Pushing")."""
+"""Upload of a tiny image to a registry over HTTPS, with no engine (OCI distribution specification, "Pushing")."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import LoginRequiredError, RegistryError
 from trusted_registry.registry import layer, probe
 
 if TYPE_CHECKING:
@@ -21,22 +21,18 @@ if TYPE_CHECKING:
     from trusted_registry.registry.probe import Endpoint
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-"""The format that every client reads, the oldest too (distribution/distribution, docs/spec/manifest-v2-2)."""
+"""Media type that every client reads, the oldest too (distribution/distribution, docs/spec/manifest-v2-2)."""
 
 _CONFIG = "application/vnd.docker.container.image.v1+json"
 _LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 _BINARY = "application/octet-stream"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm", "i686": "386"}
-"""What images call a machine that Linux calls otherwise (Go's GOARCH); the rest have one name."""
-
-
-class LoginRequiredError(RegistryError):
-    """The registry answers, and wants a login."""
+"""Architectures in images (Go's GOARCH) by Linux's name of the machine; the rest have one name."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image as a registry holds it: three files."""
+    """An image in a registry: three files."""
 
     config: bytes
     layer: bytes
@@ -44,12 +40,15 @@ class Image:
 
     @property
     def digest(self) -> str:
-        """What the registry knows it by."""
+        """The digest by which the registry knows the image."""
         return _digest(self.manifest)
 
 
 def tiny(machine: str = "") -> Image:
-    """Return an image of one small random file, for a kind of machine: this one by default."""
+    """Return an image of one small random file.
+
+    `machine` is the kind of machine in Linux's words, such as aarch64; this one's by default.
+    """
     tar = layer.random_tar()
     packed = gzip.compress(tar, mtime=0)
     machine = machine or platform.machine()
@@ -70,13 +69,13 @@ def tiny(machine: str = "") -> Image:
 
 
 def put(image: Image, at: Endpoint, repository: str, tags: Iterable[str], tls: ssl.SSLContext | None) -> None:
-    """Have a registry hold an image under some tags.
+    """Upload an image to a registry under some tags.
 
     Raises:
-        LoginWanted: It lets nobody push without a login.
-        RegistryError: It refuses for another reason.
+        LoginRequiredError: The registry accepts no push without a login.
+        RegistryError: The registry refuses for another reason.
         OSError: Nothing answers, or TLS fails (ssl.SSLError).
-        http.client.HTTPException: What answers does not speak HTTP.
+        http.client.HTTPException: The answer is not HTTP.
     """
     for blob in (image.config, image.layer):
         begun = _ask(at, "POST", f"/v2/{repository}/blobs/uploads/", tls, 202)
@@ -90,7 +89,7 @@ def put(image: Image, at: Endpoint, repository: str, tags: Iterable[str], tls: s
 def _ask(  # noqa: PLR0913, PLR0917 - a request has so many parts
     at: Endpoint, method: str, path: str, tls: ssl.SSLContext | None, wanted: int, kind: str = "", body: bytes = b""
 ) -> dict[str, str]:
-    """Make one request, insist on its status, and return what the answer's head says."""
+    """Make one request, check its status, and return the answer's headers."""
     headers = {"Content-Type": kind} if kind else {}
     status, said, words = probe.request(at, method, path, tls, headers, body)
     if status == http.client.UNAUTHORIZED:

@@ -1,4 +1,4 @@
-"""Who may use the registry: names and bcrypt hashes in a file that it reads, and a login of the proof's own."""
+"""Users of the registry: names and bcrypt hashes in a file that the registry reads, and the proof's temporary login."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
     from trusted_registry.console import Console
 
 FOLDER = "users"
-"""Below the certificates, and mounted whole: the registry then sees a changed file at once, and needs no restart
+"""Folder below the certificates, mounted as a folder so that the registry sees a changed file at once, with no restart
 (distribution/distribution, registry/auth/htpasswd/access.go)."""
 FILE = "htpasswd"
 
 COST = 10
-"""Of bcrypt, as a power of two: OWASP's least. The registry works through it at each request of a push or a pull."""
+"""Cost of bcrypt, as a power of two: OWASP's least. The registry pays the cost at each request of a push or a pull."""
 
 LONGEST = 72
-"""Bytes of a password that bcrypt looks at; whatever follows would not count."""
+"""Bytes of a password that bcrypt reads; the rest would not count."""
 
 SHORTEST = 8
-"""Characters of a password: what NIST asks for at least (SP 800-63B, 5.1.1.2:
+"""Characters of a password: NIST's minimum (SP 800-63B, 5.1.1.2:
 pages.nist.gov/800-63-3/sp800-63b.html#memsecretver). The registry locks nobody out who guesses."""
 
 _VISITOR = "trusted-registry-proof."
 _VISITOR_COST = 4  # its password is 256 random bits: there is nothing to guess
 _VISIT = 3600.0
-"""Seconds after which the proof's login is that of a run that was killed."""
+"""Seconds after which a login of the proof is one that a killed run left behind."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -54,17 +54,20 @@ class Login:
 
     @property
     def header(self) -> dict[str, str]:
-        """What a request carries (RFC 7617)."""
+        """The Authorization header of a request (RFC 7617)."""
         return {"Authorization": f"Basic {base64.b64encode(f'{self.name}:{self.password}'.encode()).decode()}"}
 
 
 def users_file(folder: Path) -> Path:
-    """Return the file of a certificates' folder; that it is there means that the registry asks for a login."""
+    """Return the user file of a certificate folder.
+
+    The registry asks for a login exactly if the file exists.
+    """
     return folder / FOLDER / FILE
 
 
 def is_login_required(folder: Path) -> bool:
-    """Whether the registry asks for a login.
+    """Return whether the registry asks for a login.
 
     Raises:
         RegistryError: This user may not know: taking that for "no" would open the registry to everybody.
@@ -80,7 +83,9 @@ def is_login_required(folder: Path) -> bool:
 
 
 def read(folder: Path) -> dict[str, str]:
-    """Return the hashes of all users by name, in the file's order; the proof's logins are none.
+    """Return the hashes of all users by name, in the file's order.
+
+    The proof's temporary logins are left out.
 
     Raises:
         RegistryError: The file cannot be read, or has a line for which the registry would refuse everybody.
@@ -89,15 +94,18 @@ def read(folder: Path) -> dict[str, str]:
 
 
 def is_read(hashed: str) -> bool:
-    """Whether the registry reads a hash: it knows bcrypt alone, and refuses the right password of any other."""
+    """Return whether the registry can read a hash.
+
+    The registry knows bcrypt alone, and refuses the right password of any other hash.
+    """
     return bool(_BCRYPT.match(hashed))
 
 
 def name(text: str) -> str:
-    """Return a name that can stand in the file and on a command line.
+    """Return a user name that is valid in the file and on a command line.
 
     Raises:
-        SettingError: It cannot.
+        SettingError: The name is not valid.
     """
     if not _NAME.match(text) or text.startswith(_VISITOR):
         raise SettingError(f"The name of the user is {text!r}.", cure="Use letters, digits, . _ @ + -, 64 at most.")
@@ -105,10 +113,10 @@ def name(text: str) -> str:
 
 
 def password(text: str) -> str:
-    """Return a password that bcrypt keeps whole, and that is not guessed at once.
+    """Return a password that bcrypt reads in full and nobody guesses at once.
 
     Raises:
-        SettingError: It is empty, too short, too long, or holds control characters.
+        SettingError: The password is empty, too short, too long, not UTF-8, or has control characters.
     """
     try:
         size = len(text.encode())
@@ -127,7 +135,7 @@ def password(text: str) -> str:
 
 
 def save(folder: Path, login: Login) -> bool:
-    """Let a user in by this password alone; return whether the user is new."""
+    """Add a user or replace a user's password; return True for a new user."""
     with files.locked(folder):
         entries = _entries(folder)
         new = login.name not in entries
@@ -136,7 +144,10 @@ def save(folder: Path, login: Login) -> bool:
 
 
 def remove(folder: Path, name: str) -> None:
-    """Let a user in no more; with the last one the file goes, and with it the question for a login."""
+    """Remove a user.
+
+    The file goes with the last one, and then the registry asks for no login.
+    """
     with files.locked(folder):
         entries = _entries(folder)
         if entries.pop(name, None) is None:
@@ -148,7 +159,7 @@ def remove(folder: Path, name: str) -> None:
 
 
 def purge(folder: Path, console: Console) -> None:
-    """Take the file and its folder away."""
+    """Remove the user file and its folder."""
     if is_login_required(folder):
         console.command(["rm", "--recursive", str(users_file(folder).parent)])
         if not console.dry:
@@ -157,7 +168,10 @@ def purge(folder: Path, console: Console) -> None:
 
 @contextlib.contextmanager
 def temporary_login(folder: Path | None, console: Console) -> Iterator[Login | None]:
-    """Lend a login that lasts as long as the context; None where nobody needs one, and in a dry run."""
+    """Yield a login that is valid until the context ends.
+
+    None is yielded if no login is required, and in a dry run.
+    """
     if console.dry or folder is None or not is_login_required(folder):
         yield None
         return
@@ -168,7 +182,7 @@ def temporary_login(folder: Path | None, console: Console) -> Iterator[Login | N
         yield login
     finally:
         with files.locked(folder):
-            if is_login_required(folder):  # not where the last user was removed meanwhile
+            if is_login_required(folder):  # not if the last user was removed meanwhile
                 _store(folder, {name: hashed for name, hashed in _entries(folder).items() if name != login.name})
 
 

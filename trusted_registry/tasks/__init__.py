@@ -1,1 +1,1 @@
-"""The document's chapters as functions: each does what one task says, and tells what it did."""
+"""Tasks as functions: each does the work of one Invoke task and reports the result."""

@@ -24,7 +24,7 @@ def config(settings: Settings, console: Console, *, self_signed: bool) -> None:
 
 
 def make(settings: Settings, console: Console, *, self_signed: bool, force: bool, tool: str) -> None:
-    """Make what is missing."""
+    """Make the missing keys and certificates."""
     if tool:
         settings = dataclasses.replace(settings, tool=one_of("--tool", tool, TOOLS))
     with turn.taken(settings, console):
@@ -36,7 +36,7 @@ def make(settings: Settings, console: Console, *, self_signed: bool, force: bool
 
 
 def show(settings: Settings, console: Console) -> None:
-    """Show openssl's text of the server certificate, and what matters in it."""
+    """Show openssl's text of the server certificate, and a summary."""
     argv = ["openssl", "x509", "-in", str(settings.folder / "domain.crt"), "-noout", "-text"]
     console.command(argv)
     if console.dry:
@@ -48,7 +48,7 @@ def show(settings: Settings, console: Console) -> None:
 
 
 def check(settings: Settings, console: Console) -> None:
-    """Check every rule that some client insists on.
+    """Check the certificates against the rules of every client.
 
     Raises:
         RegistryError: A rule is broken.
@@ -68,7 +68,7 @@ def check(settings: Settings, console: Console) -> None:
 
 
 def renew(settings: Settings, console: Console, *, if_expiring: str) -> None:
-    """Make a new server certificate and have a running registry serve it."""
+    """Renew the server certificate, and restart a running registry with it."""
     days = whole_number("--if-expiring", if_expiring, 0, MAX_SERVER_DAYS) if if_expiring else None
     with turn.taken(settings, console):
         _renew(settings, console, days)
@@ -111,13 +111,13 @@ def _find_issued(settings: Settings) -> Issued:
 
 
 def say_done(console: Console, text: str) -> None:
-    """Say what was done, unless nothing was."""
+    """Report a change, except in a dry run."""
     if not console.dry:
         console.say(text)
 
 
 def say_certificate(settings: Settings, console: Console, what: str, *, names: bool = False) -> None:
-    """Say what became of the certificate, by what clients know it, and by which names they may ask for the registry."""
+    """Report the server certificate, the fingerprint of the trust anchor and, on request, every name that is valid."""
     issued = None if console.dry else issue.find(settings.folder)
     if issued is None:
         return

@@ -1,4 +1,4 @@
-"""What is wrong, why, and what cures it: from a message, or by looking."""
+"""Diagnosis: findings, causes and cures, from an error message or by checks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from trusted_registry import address, status
 from trusted_registry.certificate import issue
 from trusted_registry.console import visible
+from trusted_registry.defaults import HTTPS
 from trusted_registry.doctor import checks, gather, mend
 from trusted_registry.errors import RegistryError
 from trusted_registry.messages import catalogue
@@ -33,11 +34,11 @@ if TYPE_CHECKING:
 
 _SYSTEMD = Path("/run/systemd/system")
 _SHOWN = 500
-"""Characters of each end of a message that are shown: a certificate's names alone may take hundreds."""
+"""Characters shown of each end of a message: a certificate's names alone may take hundreds."""
 
 
 def recognise(settings: Settings, console: Console, text: str) -> list[Match]:
-    """Return what a text says; it is read from standard input where none is given."""
+    """Return the known messages in a text, which is read from standard input if empty."""
     if not text and console.dry:
         return []
     if not text and sys.stdin.isatty():
@@ -46,10 +47,10 @@ def recognise(settings: Settings, console: Console, text: str) -> list[Match]:
 
 
 def explain(console: Console, found: list[Match]) -> None:
-    """Say what messages mean and what helps.
+    """Print the cause and the cure of each message.
 
     Raises:
-        RegistryError: There are none that are known.
+        RegistryError: The text has no known message.
     """
     for match in found:
         console.say("\n".join(("", *_explanation(match)) if match is not found[0] else _explanation(match)))
@@ -81,24 +82,24 @@ def _explanation(match: Match) -> Iterable[str]:
 
 
 def _shortened(said: str) -> str:
-    """Return a line as it is, or its first and last words where it is very long: what is wrong mostly comes last."""
+    """Return a line, or the first and last words of a very long one: the fault mostly comes last."""
     if len(said) <= 2 * _SHOWN:
         return said
     return f"{said[:_SHOWN].rpartition(' ')[0] or said[:_SHOWN]} … {said[-_SHOWN:].partition(' ')[2] or said[-_SHOWN:]}"
 
 
 def examine(settings: Settings, console: Console, *, client: str, remote: str, fix: bool) -> list[Finding]:
-    """Look at the whole way to the registry and back, and return what is wrong.
+    """Check the whole way to the registry and back, and return the findings.
 
     Args:
-        settings: Which registry.
-        console: Whom to show commands to.
-        client: Name of the one store of trust to look at; "" is all that are found.
-        remote: Another machine's registry instead: its name or address, perhaps with a port.
-        fix: Whether to do what can be done about it, and look again.
+        settings: The registry to check.
+        console: Console that shows commands.
+        client: Name of the one store to check; "" means every store on this machine.
+        remote: Another machine's registry instead: its name or address, optionally with a port.
+        fix: Whether to apply the fixes, then check again.
 
     Raises:
-        SettingError: There is no such client, or the name cannot be one.
+        SettingError: The client is unknown, or the other machine's name is not valid.
     """
     if client:
         one_of("--client", client, stores.NAMES)
@@ -123,7 +124,7 @@ def examine(settings: Settings, console: Console, *, client: str, remote: str, f
 
 
 def _observed(observation: Observation, shown: Certificate, now: datetime.datetime) -> str:
-    """Return what answers there, well or not."""
+    """Describe the server that answers: protocol, login and certificate."""
     login = f", asks for a login ({observation.login})" if observation.login else ""
     system = f"does not accept it ({observation.system})" if observation.system else "accepts it"
     named = ", ".join((*shown.addresses, *shown.dns))
@@ -137,34 +138,34 @@ def _observed(observation: Observation, shown: Certificate, now: datetime.dateti
 
 
 def _printable(text: str) -> str:
-    """Return what others wrote, such as an issuer's name, without what would move the cursor."""
+    """Return foreign text, such as an issuer's name, with its control characters spelled out."""
     return visible(text, keep="")
 
 
 def _remote_registry(settings: Settings, engine: Engine) -> tuple[str, int] | None:
-    """Return where the registry is whose authority a client's checkout holds, with no key beside it."""
+    """Return host and port of the remote registry whose authority is here without its key, or None if absent."""
     runs = engine.available and engine.find(settings.container)
     ours = runs or any((settings.folder / name).exists() for name in gather.MADE_HERE)
     return None if ours or not (settings.folder / "ca.crt").exists() else (settings.address, settings.port)
 
 
 def host_and_port(remote: str) -> tuple[str, int]:
-    """Return host and port of what --remote was given.
+    """Return host and port of a value of --remote.
 
     Raises:
-        SettingError: It names no host, or no port.
+        SettingError: The host or the port is not valid.
     """
     host, colon, port = remote.rpartition(":")
     if not colon or remote.endswith("]") or (":" in host and not host.endswith("]")):
-        host, port = remote, str(catalogue.HTTPS)
+        host, port = remote, str(HTTPS)
     return reachable("--remote", host), whole_number("--remote", port, 1, 65535)
 
 
 def report(console: Console, found: list[Finding]) -> None:
-    """Say what is wrong, each with its cause and its cure.
+    """Print each finding with its cause and its cure.
 
     Raises:
-        RegistryError: Anything is.
+        RegistryError: There are findings.
     """
     for finding in found:
         console.say(f"wrong: {finding.check}: {_printable(finding.evidence)}\n  why: {_printable(finding.cause)}")
@@ -180,7 +181,7 @@ def report(console: Console, found: list[Finding]) -> None:
 
 
 def as_json(found: Iterable[Finding | Match]) -> str:
-    """Return what was found as JSON, with a final newline."""
+    """Return findings or messages as JSON, with a final newline."""
     return json.dumps([it.as_dict() for it in found], indent=2) + "\n"
 
 
@@ -190,7 +191,7 @@ def _engine(console: Console) -> tuple[Engine, RegistryError | None]:
 
 
 def _settings_of(settings: Settings, there: tuple[str, int] | None, engine: Engine) -> Settings:
-    """Return the settings by which what is wrong is mended: another machine's registry, or ours on its own port."""
+    """Return the settings for fixes: of another machine's registry, or of ours with the container's port."""
     if there:
         return dataclasses.replace(settings, address=there[0], names=(), port=there[1])
     container = engine.find(settings.container)
@@ -200,7 +201,7 @@ def _settings_of(settings: Settings, there: tuple[str, int] | None, engine: Engi
 
 
 def _show_commands(settings: Settings, console: Console, there: tuple[str, int] | None) -> None:
-    """Show the commands by which a person would look."""
+    """Show the commands by which a person would check by hand."""
     host, port = there or (settings.address, settings.port)
     console.command(["openssl", "s_client", "-connect", f"{address.bracketed(host)}:{port}", "-showcerts"])
     console.command(

@@ -1,4 +1,4 @@
-"""All of it at once: up and down."""
+"""Lifecycle: `up` makes certificate, registry and trust at once, `down` ends them."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 
 UNPROVED = ".unproved"
-"""Beside the certificates while an `up` is at work: names the image that it proves with."""
+"""Name of a file beside the certificates while an `up` runs; the file holds the reference of the proof's image."""
 
 
 def up(settings: Settings, console: Console, *, adopt: bool = False) -> None:
-    """Certificate, registry, trust and proof: whatever of it is not there yet. A second run waits for the first.
+    """Make the missing parts of certificate, registry, trust and proof; a second run waits for the first.
 
     Args:
-        settings: What the registry should be.
-        console: Whom to show it to.
-        adopt: Whether a volume that is there, and nobody's, is this installation's, since a person says so.
+        settings: The registry's settings.
+        console: The console that shows the commands.
+        adopt: Whether an unlabelled volume becomes this installation's, since a person says so.
     """
     engine = engines.connect(console)
     with turn.taken(settings, console):
@@ -78,7 +78,7 @@ def _up(settings: Settings, engine: Engine, console: Console) -> None:
 
 
 def _unproved(mark: Path, engine: Engine, console: Console) -> bool:
-    """Whether an `up` before did not come to its end; the image that it left on the engine, if any, is taken away."""
+    """Return whether an earlier `up` was cut short; the proof's image that remains on the engine is removed."""
     try:
         with files.explained(mark, "read"):
             reference = mark.read_text(errors="replace") if mark.exists() else None
@@ -93,7 +93,7 @@ def _unproved(mark: Path, engine: Engine, console: Console) -> bool:
 
 
 def down(settings: Settings, console: Console, *, purge: bool) -> None:
-    """Stop the registry; when purging, take away images, trust, keys and certificates too."""
+    """Stop the registry; when purging, remove images, trust, keys and certificates too."""
     engine = engines.connect_if_available(console)
     if purge and not console.dry:
         with turn.taken(settings, console, to_end=True):  # not in the middle of an `up`
@@ -138,7 +138,7 @@ def _down(settings: Settings, engine: Engine, console: Console, *, purge: bool) 
 
 
 def _remains(settings: Settings, engine: Engine) -> bool:
-    """Whether there is anything to purge, or an engine that does not answer may have it."""
+    """Return whether anything is left to purge; True also if no engine answers, since one may hold images."""
     return bool(
         not engine.available
         or engine.find(settings.container)

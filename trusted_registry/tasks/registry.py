@@ -1,4 +1,4 @@
-"""The registry, without TLS and with it, and its proof."""
+"""Registry: plain HTTP and TLS, proof by push and pull, stop and logs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _KEEPS_NAMED = 23
 
 
 def engine(console: Console) -> None:
-    """Have an engine answer, and say which."""
+    """Report the engine that answers; install or start one if none."""
     engine_install.ensure(console)
     found = engines.connect(console)
     if found.available:
@@ -57,7 +57,7 @@ def alone(settings: Settings, engine: Engine, console: Console) -> None:
 
 
 def tls(settings: Settings, engine: Engine, console: Console, meanwhile: Callable[[], None] = lambda: None) -> bool:
-    """Run the TLS registry; return whether anything was started."""
+    """Run the TLS registry; return whether the container was (re)started."""
     changed = instance.run_tls(settings, engine, console, meanwhile)
     saved_flags.save(settings, console)
     listening = settings.listen or "every address of this machine"
@@ -74,7 +74,7 @@ def _state_text(*, changed: bool) -> str:
 
 
 def test(settings: Settings, console: Console, *, image: str, lan: bool) -> None:
-    """Prove the registry that runs here; where none does, the one at the set address."""
+    """Prove the registry on this machine, or the one at the configured address if none runs here."""
     engine = engines.connect(console)
     container = engine.find(settings.container)
     if not console.dry:
@@ -91,10 +91,10 @@ def test(settings: Settings, console: Console, *, image: str, lan: bool) -> None
 
 
 def _check_runs(container: Container | None, *, lan: bool) -> None:
-    """Refuse to ask a registry that does not run here; without --lan, one of another machine may be meant.
+    """Refuse a proof of a registry that does not run here; without --lan, another machine's may be meant.
 
     Raises:
-        RegistryError: It is stopped, or there is none.
+        RegistryError: The registry's container is stopped, or absent although --lan means one here.
     """
     if container and container.ours and container.state != "running":
         plain = "./inv registry.basic --lan" if lan else "./inv registry.basic"
@@ -107,7 +107,7 @@ def _check_runs(container: Container | None, *, lan: bool) -> None:
 
 @dataclass(frozen=True)
 class Target:
-    """Where a registry is asked, whom to trust there, and where its users are kept: None for one of another machine."""
+    """Endpoint of a registry, TLS context to verify the server, and folder of the users (None on another machine)."""
 
     at: probe.Endpoint
     tls: ssl.SSLContext | None
@@ -115,15 +115,15 @@ class Target:
 
 
 def tls_target(settings: Settings, console: Console, *, port: int | None = None, local: bool = True) -> Target:
-    """Return the door of the TLS registry; in a dry run nobody is trusted there."""
+    """Return the target of the TLS registry, without a TLS context in a dry run."""
     tls = None if console.dry else probe.context(issue.trust_anchor(settings.folder).path)
     return Target(probe.Endpoint(settings.address, port or settings.port), tls, settings.folder if local else None)
 
 
 def prove_push_and_pull(reference: str, target: Target, engine: Engine, console: Console) -> None:
-    """Push what was packed, pull it back, compare, clean up, and say so.
+    """Push a packed image, pull it back, compare digests, and clean up.
 
-    Where there are users, by a login that is made for it and gone afterwards.
+    If the registry has users, push and pull use a temporary login, which is then removed.
     """
     with users.temporary_login(target.folder, console) as login:
         if login and not probe.admits(target.at, target.tls, login.header):
@@ -177,7 +177,7 @@ def tell_volumes(settings: Settings, engine: Engine, console: Console) -> bool:
 
 
 def logs(settings: Settings, console: Console, *, follow: bool, lines: str) -> None:
-    """Show what the registry wrote, and go on showing it when following."""
+    """Show the last lines of the registry's log, and new ones when following."""
     count = whole_number("--lines", lines, 1, 100_000)
     following = ["--follow"] if follow else []
     console.command(["docker", "logs", *following, "--tail", str(count), settings.container])

@@ -1,4 +1,4 @@
-"""Who may use the registry."""
+"""Users of the registry: add, remove and list."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def add(settings: Settings, console: Console, *, name: str) -> None:
-    """Let a user in, or give one a new password; from the first user on the registry asks for a login.
+    """Add a user or change a password; from the first user on, the registry requires a login.
 
     Raises:
-        RegistryError: The registry speaks plain HTTP, or does not take the login.
+        RegistryError: The registry speaks plain HTTP, or refuses the new login.
     """
     name = users.name(name)
     engine = engines.connect_if_available(console)
@@ -64,10 +64,10 @@ def _add(settings: Settings, login: Login, container: Container | None, engine: 
 
 
 def remove(settings: Settings, console: Console, *, name: str) -> None:
-    """Let a user in no more; after the last one, and only if a person says so, everybody is let in.
+    """Remove a user; without the last one, whose removal needs consent, the registry requires no login.
 
     Raises:
-        RegistryError: There is no such user, or nobody agreed.
+        RegistryError: The user does not exist, or nobody consented.
     """
     if console.dry:
         console.command(_deletion(settings, name))
@@ -107,12 +107,12 @@ def _heed_removal(settings: Settings, engine: Engine, console: Console) -> None:
         console.warn("the registry was started anew: everybody may push and pull now")
         return
     with users.temporary_login(settings.folder, console) as login:
-        # That it takes a login of the file as it is now means that it has read who is in there no more.
+        # A registry that accepts this new login has read the file without the removed user.
         _check_login_taken(settings, container, login)
 
 
 def show(settings: Settings, console: Console) -> None:
-    """Name the users, one a line."""
+    """Print the names of the users, one a line."""
     known = users.read(settings.folder)
     for name, hashed in known.items():
         console.say(name if users.is_read(hashed) else f"{name} (refused: its hash is not bcrypt; add this user again)")

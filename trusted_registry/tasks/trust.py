@@ -1,4 +1,4 @@
-"""What this machine trusts."""
+"""Trust on this machine: install, list and remove."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 
 def selection(only: str, skip: str, *, system: bool) -> StoreSelection:
-    """Return which stores are meant by flags.
+    """Return the selection of stores that the flags name.
 
     Raises:
-        SettingError: A name that is no store's.
+        SettingError: A name is no store's.
     """
     return StoreSelection(_names("--only", only), _names("--skip", skip), system)
 
@@ -47,13 +47,16 @@ def _names(flag: str, text: str) -> tuple[str, ...]:
 
 
 def linux(settings: Settings, console: Console, selection: StoreSelection, *, builders: bool = False) -> None:
-    """Have this machine's clients trust the registry, and hear from the engine whether it does.
+    """Install trust for this machine's clients, and prove the engine's trust.
 
     Args:
-        settings: Which registry.
-        console: Whom to tell.
-        selection: Which clients.
-        builders: Whether builders of `docker buildx` are to be made anew, which is how they take trust in.
+        settings: The registry to trust.
+        console: Console for commands and results.
+        selection: The stores to write.
+        builders: Whether to rebuild the builders of `docker buildx`, which read trust only when made.
+
+    Raises:
+        RegistryError: A store cannot be written, or the engine still refuses the registry.
     """
     install.check_platform("Linux", "trust.linux")
     engine = engines.connect_if_available(console, quiet=True)
@@ -66,7 +69,7 @@ def linux(settings: Settings, console: Console, selection: StoreSelection, *, bu
     engines_own = install.engine_store(engine)
     if console.dry or not any(store.key == engines_own for store in (*result.written, *result.already)):
         return
-    unverified = install.unverified(settings, engine)  # that it accepts these proves nothing
+    unverified = install.unverified(settings, engine)  # an engine that accepts these proves nothing
     for registry_host in (it for it in address.registry_hosts(settings.hosts, settings.port) if it not in unverified):
         refused = prove.refusal(registry_host, engine)
         if refused and prove.is_distrust(refused):
@@ -80,10 +83,10 @@ def linux(settings: Settings, console: Console, selection: StoreSelection, *, bu
 
 
 def _check_containerd(rows: list[Store], console: Console) -> None:
-    """Say what in containerd's own configuration keeps it from reading what is written for it.
+    """Warn of settings in containerd's configuration that keep containerd from reading its store.
 
     Raises:
-        RegistryError: containerd cannot read its configuration; the line is named.
+        RegistryError: containerd cannot read its configuration; the message names the line.
     """
     if not any(store.key == "containerd" for store in rows) or not machines.find_program(
         "containerd", machines.current()
@@ -91,7 +94,7 @@ def _check_containerd(rows: list[Store], console: Console) -> None:
         return
     result = run.capture(containerd.ASK)
     if not result.ok:
-        if "permission denied" in result.err:  # root alone may read it: then it is not judged
+        if "permission denied" in result.err:  # only root may read that file, so no check
             return
         raise RegistryError(f"containerd cannot read its configuration: {result.last_line}", cure="Mend that first.")
     for advice in containerd.advice(result.out):
@@ -99,7 +102,7 @@ def _check_containerd(rows: list[Store], console: Console) -> None:
 
 
 def _renew_builders(settings: Settings, console: Console, *, asked: bool) -> None:
-    """Make the builders anew that do not trust yet, or say how it is done."""
+    """Rebuild the builders that do not trust yet, or show the commands."""
     folder = machines.current().docker / "buildx"
     wanted = trust_anchor.load(settings, dry=console.dry)
     for builder in buildkit.find(folder):
@@ -124,7 +127,7 @@ def _renew_builders(settings: Settings, console: Console, *, asked: bool) -> Non
 def install_trust(
     settings: Settings, engine: Engine, console: Console, selection: StoreSelection = ALL_STORES
 ) -> InstallResult:
-    """Write the trust of this machine's clients, and say so."""
+    """Install trust for this machine's clients, and report the stores."""
     result = install.trust(settings, engine, console, selection)
     names = ", ".join(address.registry_hosts(settings.hosts, settings.port))
     if result.written:
@@ -156,7 +159,7 @@ def _client_names(rows: tuple[Store, ...]) -> str:
 
 
 def on_macos(settings: Settings, console: Console, *, keychain: str) -> None:
-    """Have this Mac trust the registry: a keychain for its programs, certs.d for its engine."""
+    """Install trust on this Mac: in a keychain for its programs, in certs.d for its engine."""
     which = one_of("--keychain", keychain, macos.KEYCHAINS)
     if not console.dry:
         install.check_platform("Darwin", "trust.macos")
@@ -170,7 +173,7 @@ def on_macos(settings: Settings, console: Console, *, keychain: str) -> None:
 
 
 def insecure(settings: Settings, console: Console, *, remove: bool = False) -> None:
-    """Let the engine use plain HTTP on the LAN address, or no longer."""
+    """Allow the engine plain HTTP on the LAN address, or disallow that again."""
     if remove:
         _disallow_plain(settings, engines.connect_if_available(console), console)
         return
@@ -182,7 +185,7 @@ def insecure(settings: Settings, console: Console, *, remove: bool = False) -> N
 
 
 def _disallow_plain(settings: Settings, engine: Engine, console: Console) -> None:
-    """Take back what this checkout allowed, and say where the engine verifies nothing all the same."""
+    """Disallow plain HTTP that this checkout allowed, and warn of registry hosts that stay unverified."""
     freed = uninstall.disallow_plain(settings, engine, console)
     for place in freed:
         say_done(console, f"removed: {place}")
@@ -199,7 +202,7 @@ def _disallow_plain(settings: Settings, engine: Engine, console: Console) -> Non
 
 
 def remove(settings: Settings, console: Console, *, everyone: bool) -> None:
-    """Take back all that was written here, and hear from the engine that it refuses the registry again."""
+    """Remove all trust written on this machine, and prove that the engine refuses the registry again."""
     engine = engines.connect_if_available(console)
     freed = uninstall.remove(settings, engine, console, everyone=everyone)
     for place in freed:
@@ -241,10 +244,10 @@ def _in_root(place: str) -> str:
 
 
 def _warn_of_kit(settings: Settings, console: Console) -> None:
-    """Say that the kit of this authority was run here too, which keeps a record of its own."""
+    """Warn that this authority's kit was run here too; the kit keeps a ledger of its own."""
     try:
         anchor = trust_anchor.load(settings, dry=True)
-    except RegistryError:  # one that no kit is made of
+    except RegistryError:  # no kit is made of this anchor
         return
     if kit.was_run(anchor, _kit_records()):
         name = kit.file_name(anchor, address.registry_host(settings.address, settings.port))
@@ -252,7 +255,7 @@ def _warn_of_kit(settings: Settings, console: Console) -> None:
 
 
 def _prove_refusals(freed: list[str], engine: Engine, console: Console) -> None:
-    """Ask the engine about the names that it was to trust: those of the folders that were freed."""
+    """Prove that the engine refuses the registry hosts whose folders were removed, or warn."""
     parts = [place.split("/") for place in freed]
     names = dict.fromkeys(it[-2] for it in parts if it[-3:-2] == ["certs.d"] and "docker" in it)
     systems = tuple(path for store in stores.STORES if store.name == "system" for path in store.signs.paths)
@@ -268,7 +271,7 @@ def _prove_refusals(freed: list[str], engine: Engine, console: Console) -> None:
 
 
 def table(settings: Settings, console: Console, selection: StoreSelection) -> tuple[str, list[str], list[list[str]]]:
-    """Return title, columns and rows of what each client here trusts, one row a client and spelling."""
+    """Return title, columns and rows of the state of trust, one row a client and registry host."""
     asked = bool(selection.only)
     found = [
         [it.store.clients, it.registry_host, it.state if asked else _state_unless_asked(it)]
@@ -278,7 +281,7 @@ def table(settings: Settings, console: Console, selection: StoreSelection) -> tu
 
 
 def as_json(settings: Settings, console: Console, selection: StoreSelection) -> str:
-    """Return the same as JSON, with a final newline."""
+    """Return the state of trust as JSON, with a final newline."""
     found = [
         {
             "store": entry.store.name,
@@ -297,6 +300,6 @@ def _find_statuses(settings: Settings, console: Console, selection: StoreSelecti
 
 
 def _state_unless_asked(entry: TrustStatus) -> str:
-    """Return what a store says, and that nobody need wonder where trust is absent that is written on request alone."""
+    """Return a store's state; absent trust that is written on request alone is marked as not asked for."""
     idle = entry.store.on_request and entry.state == State.ABSENT.value
     return f"{entry.state}, not asked for: --system" if idle else entry.state

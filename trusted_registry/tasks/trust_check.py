@@ -1,4 +1,4 @@
-"""The proof of trust, client by client."""
+"""Proof of trust by a pull with each client."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 def check_pulls(settings: Settings, console: Console, only: str) -> list[PullResult]:
-    """Have the clients of this machine pull, all of them or those that are named; nothing in a dry run."""
+    """Pull with every client of this machine, or with the named ones; return no results in a dry run."""
     names = tuple(one_of("--only", part.strip(), pulls.NAMES) for part in only.split(",")) if only else ()
     return check.check(settings, console, names)
 
 
 def table(rows: Sequence[PullResult], settings: Settings) -> tuple[str, list[str], list[list[str]]]:
-    """Return title, columns and rows of a table: what is the same for several spellings is said once."""
+    """Return title, columns and rows of a table, with equal results for several registry hosts in one row."""
     merged: dict[tuple[str, ...], list[str]] = {}
     for pull in rows:
         if pull.verdict is not Verdict.ABSENT or pull.bad:
@@ -48,7 +48,7 @@ def _why(pull: PullResult) -> str:
 
 
 def remarks(rows: Sequence[PullResult]) -> list[str]:
-    """Return what is to be said under the table: who is not here, and who does not count."""
+    """Return remarks for below the table: absent clients, and those whose result does not count."""
     away = [pull for pull in rows if pull.verdict is Verdict.ABSENT and not pull.bad]
     absent = [pull.client for pull in away if not pull.reason]
     unasked: dict[str, list[str]] = {}
@@ -64,7 +64,7 @@ def remarks(rows: Sequence[PullResult]) -> list[str]:
 
 
 def as_json(rows: Sequence[PullResult]) -> str:
-    """Return the rows as JSON, with a final newline."""
+    """Return the pulls as JSON, with a final newline."""
     found = [
         {
             "client": pull.client,
@@ -81,10 +81,10 @@ def as_json(rows: Sequence[PullResult]) -> str:
 
 
 def insist(rows: Sequence[PullResult]) -> None:
-    """Insist that every client that should trust does, and that there is one.
+    """Insist on a pull by each client that should trust, at least one.
 
     Raises:
-        RegistryError: One does not, or there is none.
+        RegistryError: A client that should trust did not pull, or no client should.
     """
     bad = list(dict.fromkeys(pull.client for pull in rows if pull.bad))
     if bad:

@@ -1,4 +1,4 @@
-"""Trust on many machines, over SSH, by Ansible."""
+"""Trust on many machines, over SSH with Ansible."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def trust(settings: Settings, console: Console, options: HostOptions) -> tuple[HostResult, ...]:
-    """Run the kit on every host of an inventory, and return how it ended on each; nothing in a dry run.
+    """Run the kit on every host of an inventory, and return the result of each; none in a dry run.
 
     Raises:
-        RegistryError: Ansible is not installed, or found nothing that it could work on.
+        RegistryError: Ansible is not installed, or found no usable host.
     """
     registry_host = address.registry_host(settings.address, settings.port)
     anchor = trust_kit.load_anchor_or_none(settings, console)
@@ -31,7 +31,7 @@ def trust(settings: Settings, console: Console, options: HostOptions) -> tuple[H
 
 
 def run_script(name: str, content: bytes, console: Console, options: HostOptions) -> tuple[HostResult, ...]:
-    """Run a script with the kit's manners on every host of an inventory; see `trust`."""
+    """Run a script with the kit's flags and output on every host of an inventory; see `trust`."""
     console.command(hosts.command(options, name))
     if console.dry:
         return ()
@@ -56,10 +56,10 @@ def run_script(name: str, content: bytes, console: Console, options: HostOptions
 
 
 def insist(results: tuple[HostResult, ...]) -> None:
-    """Insist that all is well on every host.
+    """Insist on success on every host.
 
     Raises:
-        RegistryError: It is not on some, which are named as --limit takes them.
+        RegistryError: Hosts failed; the cure lists them in the form of --limit.
     """
     left = [it.host for it in results if not it.fine]
     if left:

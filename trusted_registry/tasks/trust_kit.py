@@ -1,4 +1,4 @@
-"""What is carried to machines without a checkout: a script, and a page that says what it does."""
+"""Kit for machines without a checkout: a script, and a page that explains the script."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ EXECUTABLE = 0o755
 
 
 def load_anchor(settings: Settings, *, dry: bool = False) -> TrustAnchor:
-    """Return what other machines are to trust, and by which names.
+    """Return the trust anchor for other machines.
 
-    The certificate is written anew from what was read of its file: nothing else that the file may hold travels on.
-    In a dry run, what an earlier run left unfinished stays so, and is an error.
+    The parsed certificate is encoded anew, so that nothing else in its file is passed on. In a dry run,
+    committed moves of a killed run are an error.
 
     Raises:
-        RegistryError: There is no certificate, it is no authority's, or it has expired.
+        RegistryError: The certificate is absent, expired or not an authority's.
     """
     found = trust_anchor.load(settings, dry=dry, required=True)
     return dataclasses.replace(found, content=ssl.DER_cert_to_PEM_cert(found.der).encode())
 
 
 def load_anchor_or_none(settings: Settings, console: Console, what: str = "kit") -> TrustAnchor | None:
-    """Return the same; in a dry run without it, say why, as `what` would, and return None.
+    """Return the trust anchor for other machines; in a dry run without one, print the reason and return None.
 
     Raises:
-        RegistryError: As for `load_anchor`, outside of a dry run.
+        RegistryError: As for `load_anchor`, except in a dry run.
     """
     try:
         return load_anchor(settings, dry=console.dry)
@@ -52,11 +52,11 @@ def load_anchor_or_none(settings: Settings, console: Console, what: str = "kit")
 
 
 def write(settings: Settings, console: Console, *, out: str = "") -> tuple[Path, ...]:
-    """Write the kit and its page into a folder, the certificates' by default; return where, or nothing in a dry run.
+    """Write the kit and its page into a folder, by default the certificates'; return the paths, none in a dry run.
 
     Raises:
         RegistryError: There is no certificate to trust, or the folder cannot be written.
-        SettingError: The folder's name cannot be one.
+        SettingError: The folder's name is not valid.
     """
     folder = settings.root / checked.path("--out", out) if out else settings.folder
     registry_host = address.registry_host(settings.address, settings.port)

@@ -1,4 +1,4 @@
-"""Trust on the nodes of clusters that run in containers: kind, k3d, kubeadm-dind-cluster and their like."""
+"""Trust on nodes that are containers: kind, k3d, kubeadm-dind-cluster and the like."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from trusted_registry.settings import Settings
 
 _ANY_NODE = Node("NODE", "", "running")
-"""Stands for every node in a dry run without an engine."""
+"""Placeholder for every node in a dry run without an engine."""
 _KUBECTL_SECONDS = 30
 
 
 @dataclass(frozen=True)
 class NodeOptions:
-    """What is wanted: by default that all nodes trust.
+    """Options of `trust.nodes`; by default every node is made to trust.
 
     Args:
-        label: Only containers with this label, as KEY=VALUE or KEY.
-        remove: That they do no longer.
-        check: Only to be told whether they do.
-        restart: That what reads trust only at its start is started anew.
+        label: Label of the containers that are nodes, as KEY=VALUE or KEY.
+        remove: Whether to remove trust.
+        check: Whether only to check trust.
+        restart: Whether to restart nodes that read trust at their start alone.
     """
 
     label: str = ""
@@ -43,13 +43,13 @@ class NodeOptions:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What the kit is told."""
+        """Flags of the kit for these options."""
         return ("--remove",) if self.remove else ("--check",) if self.check else ()
 
 
 @dataclass(frozen=True)
 class _KitRun:
-    """One errand, with what it takes on every node."""
+    """One run of the kit over all nodes: options, script, engine and console."""
 
     options: NodeOptions
     name: str
@@ -59,11 +59,11 @@ class _KitRun:
 
 
 def trust(settings: Settings, engine: Engine, console: Console, options: NodeOptions) -> tuple[NodeResult, ...]:
-    """Run the kit on every node, tell their clusters, and return how it ended on each; nothing in a dry run.
+    """Run the kit on every node, update their clusters, and return the result of each; none in a dry run.
 
     Raises:
-        SettingError: The flags contradict each other, or the label is none.
-        RegistryError: No container is a node, or none of the nodes runs.
+        SettingError: The flags contradict each other, or the label is not valid.
+        RegistryError: No container is a node, or no node runs.
     """
     if options.remove and options.check:
         raise SettingError("--remove and --check are two things.", cure="Leave one of the two out.")
@@ -90,7 +90,7 @@ def trust(settings: Settings, engine: Engine, console: Console, options: NodeOpt
 
 
 def _run_on(node: Node, kit_run: _KitRun) -> NodeResult:
-    """Run the kit on one node; whatever goes wrong there is its outcome, and no matter of the others."""
+    """Run the kit on one node and return the result; an error becomes a result, so that the other nodes go on."""
     wake, runtime = nodes.wake_command(node), ""
     if wake:
         return NodeResult(node, "", nodes.LEFT_OUT, f"it is {node.state}: {wake}")
@@ -111,7 +111,7 @@ def _run_on(node: Node, kit_run: _KitRun) -> NodeResult:
 
 
 def _runtime(node: Node, engine: Engine) -> str:
-    """Return what pulls images on a node; for any node, where no engine answers a dry run."""
+    """Return the container runtime of a node; containerd in a dry run without an engine."""
     if not engine.available:
         return "containerd"
     found = engine_exec.execute(engine, node.name, ("sh", "-c", nodes.FIND_RUNTIME)).out.strip()
@@ -121,7 +121,7 @@ def _runtime(node: Node, engine: Engine) -> str:
 
 
 def _left_to_do(result: NodeResult, kit_run: _KitRun) -> str:
-    """Return what is left to do on a node once the kit is through."""
+    """Return the step that remains on a node after the kit, "" if none."""
     name = result.node.name
     if result.runtime == "k3s" and result.state == nodes.CHANGED:
         if kit_run.options.restart:
@@ -141,7 +141,7 @@ def _left_to_do(result: NodeResult, kit_run: _KitRun) -> str:
 
 
 def _dump(name: str, engine: Engine) -> str:
-    """Return what a node's containerd goes by."""
+    """Return the effective configuration of a node's containerd."""
     ran = engine_exec.execute(engine, name, containerd.ASK)
     if ran.code != 0:
         last = (ran.err.strip() or "it does not say why").splitlines()[-1]
@@ -150,7 +150,7 @@ def _dump(name: str, engine: Engine) -> str:
 
 
 def _publish(context: str, registry_host: str, console: Console, options: NodeOptions) -> None:
-    """Have a cluster name the registry, where kubectl reaches it; another's word is left to stand."""
+    """Publish the registry in a cluster's ConfigMap if kubectl reaches the cluster; others' entries stay."""
     if console.dry:
         console.command(nodes.withdraw(context) if options.remove else nodes.publish(context))
         return
@@ -174,7 +174,7 @@ def _publish_by_hand(registry_host: str) -> str:
 def _update_config_map(
     context: str, registry_host: str, said: tuple[str, bool], console: Console, options: NodeOptions
 ) -> None:
-    """Change what a cluster names, unless it is right, or somebody else's."""
+    """Update a cluster's ConfigMap, unless right or written by others."""
     host, ours = said
     named = f"{context}: {nodes.NAMESPACE}/{nodes.CONFIG_MAP} names {host or 'no registry'}"
     if options.check or (not options.remove and host == registry_host) or (options.remove and not host):

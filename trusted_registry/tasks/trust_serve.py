@@ -1,4 +1,4 @@
-"""What other machines are given: the page, the kit and the certificate over the LAN, and Windows its commands."""
+"""Offers for other machines: page, kit and certificate over the LAN, and commands for Windows."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ MOST_MINUTES = 24 * 60
 
 
 def serve(settings: Settings, console: Console, *, minutes: str, at: str) -> None:
-    """Offer page, kit and certificate for some minutes, then end.
+    """Serve page, kit and certificate for some minutes, then end.
 
     Raises:
-        RegistryError: There is nothing to offer, or no place to offer it.
-        SettingError: A flag is no number in its bounds.
+        RegistryError: There is no certificate to serve, or the port cannot be opened.
+        SettingError: A flag is no number within its bounds.
     """
     lasts, port = whole_number("--minutes", minutes, 1, MOST_MINUTES), whole_number("--at", at, 1, 65535)
     anchor = trust_kit.load_anchor_or_none(settings, console, "trust")
@@ -63,7 +63,7 @@ def _announce(host: str, port: int, anchor: TrustAnchor, offered: tuple[Offer, O
 
 
 def windows(settings: Settings, console: Console, *, user: bool) -> None:
-    """Print what is pasted into PowerShell."""
+    """Print the PowerShell commands that install trust on Windows."""
     anchor = trust_kit.load_anchor_or_none(settings, console, "trust")
     if anchor:
         registry_host = address.registry_host(settings.address, settings.port)

@@ -1,1 +1,1 @@
-"""What each client must be told, where it looks, and how that is taken back."""
+"""Trust in the registry: installed in each client's store, checked, and uninstalled again."""

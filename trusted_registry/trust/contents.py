@@ -1,4 +1,4 @@
-"""What goes into a store, rule by rule: the files and lines that a client reads, and the commands of its program."""
+"""Contents of each trust store: files and managed blocks that clients read, and commands of their programs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from trusted_registry.trust.model import TrustAnchor
 
 AUTHORITY = "ca.crt"
-"""Docker, podman and their kin read `*.crt` as authorities and ignore `*.pem`; with a `*.key` in the folder every pull
-fails (moby/moby, registry/registry.go)."""
+"""File name of the authority in a folder of `certs.d`.
+
+Docker, podman and similar clients read `*.crt` as authorities and ignore `*.pem`; with a lone `*.key` in the folder
+every pull fails (moby/moby, registry/registry.go)."""
 
 
 def certs_d(folder: str) -> Callable[[TrustAnchor], tuple[File, ...]]:
-    """Return the rule `FOLDER/REGISTRY/ca.crt`, one folder for each spelling."""
+    """Return the rule `FOLDER/REGISTRY_HOST/ca.crt`, one folder for each host."""
 
     def files(anchor: TrustAnchor) -> tuple[File, ...]:
         return tuple(File(f"{folder}/{it}/{AUTHORITY}", anchor.content, it) for it in anchor.registry_hosts)
@@ -26,10 +28,10 @@ def certs_d(folder: str) -> Callable[[TrustAnchor], tuple[File, ...]]:
 
 
 def hosts_toml(folder: str) -> Callable[[TrustAnchor], tuple[File, ...]]:
-    """Return containerd's rule: `hosts.toml` hides every `.crt` that it does not name, so both are written.
+    """Return containerd's rule: `ca.crt` and `hosts.toml` for each host.
 
-    Some versions read the keys at the top, some the table, so each says it
-    (github.com/containerd/containerd, docs/hosts.md).
+    containerd ignores every `.crt` that `hosts.toml` does not name, so both are written. Some versions read the keys at
+    the top, others the table, so each names the authority (github.com/containerd/containerd, docs/hosts.md).
     """
 
     def files(anchor: TrustAnchor) -> tuple[File, ...]:
@@ -47,7 +49,7 @@ def hosts_toml(folder: str) -> Callable[[TrustAnchor], tuple[File, ...]]:
 
 
 def certificate_file(folder: str) -> Callable[[TrustAnchor], tuple[File, ...]]:
-    """Return the rule for a store whose configuration names the certificate's file."""
+    """Return the rule for a store whose configuration names the certificate."""
 
     def files(anchor: TrustAnchor) -> tuple[File, ...]:
         return (File(f"{folder}/{anchor.name}.crt", anchor.content),)
@@ -56,7 +58,10 @@ def certificate_file(folder: str) -> Callable[[TrustAnchor], tuple[File, ...]]:
 
 
 def k3s(folder: str) -> Callable[[TrustAnchor], tuple[ManagedBlock, ...]]:
-    """Return what registries.yaml needs (docs.k3s.io/installation/private-registry)."""
+    """Return the rule for the blocks of k3s's registries.yaml.
+
+    The format is in docs.k3s.io/installation/private-registry.
+    """
 
     def blocks(anchor: TrustAnchor) -> tuple[ManagedBlock, ...]:
         path, found = f"{folder}/registries.yaml", []
@@ -74,10 +79,11 @@ def k3s(folder: str) -> Callable[[TrustAnchor], tuple[ManagedBlock, ...]]:
 
 
 def buildkit(folder: str, file: str) -> Callable[[TrustAnchor], tuple[ManagedBlock, ...]]:
-    """Return what buildkitd.toml needs (github.com/moby/buildkit, docs/buildkitd.toml.md).
+    """Return the rule for the blocks of buildkitd.toml, IPv6 left out.
 
-    Its reader ends a table's name at the first `]`, quoted or not, and refuses the whole file (github.com/pelletier/
-    go-toml 1.9, lexer.go): an IPv6 address cannot be named, and buildx could not create any builder.
+    The format is in github.com/moby/buildkit, docs/buildkitd.toml.md. BuildKit's TOML reader ends a table's name at the
+    first `]`, quoted or not, and refuses the whole file (github.com/pelletier/go-toml 1.9, lexer.go): with the name of
+    an IPv6 address in the file, buildx could not create any builder.
     """
 
     def blocks(anchor: TrustAnchor) -> tuple[ManagedBlock, ...]:
@@ -96,7 +102,7 @@ def buildkit(folder: str, file: str) -> Callable[[TrustAnchor], tuple[ManagedBlo
 
 
 def system_store(folder: str, suffix: str) -> Callable[[TrustAnchor], tuple[File, ...]]:
-    """Return the rule for an operating system's folder of further authorities: one certificate a file."""
+    """Return the rule for the system's folder of authorities, one per file."""
 
     def files(anchor: TrustAnchor) -> tuple[File, ...]:
         return (File(f"{folder}/{anchor.name}{suffix}", anchor.content),)
@@ -105,7 +111,7 @@ def system_store(folder: str, suffix: str) -> Callable[[TrustAnchor], tuple[File
 
 
 def keystore(alias: str) -> Database:
-    """Return what Java trusts, and what the certificate is called in it."""
+    """Return Java's keystore, with the certificate under an alias."""
     named = ("-cacerts", "-storepass", "changeit", "-alias", alias)
     return Database(
         find=("keytool", "-list", *named),
@@ -116,9 +122,10 @@ def keystore(alias: str) -> Database:
 
 
 def keychain(place: str, *domain: str) -> Database:
-    """Return a keychain; `-d` is the trust settings of all users, whatever keychain is named (security(1)).
+    """Return a macOS keychain.
 
-    Trusted for TLS; and for `basic`, by which an authority is asked about: the rules for TLS are a server's.
+    `-d` means the trust settings of all users, for any keychain (security(1)). The certificate is trusted for TLS and
+    for `basic`, the policy that verifies an authority: the policy of TLS is for servers.
     """
     return Database(
         places=(place,),
@@ -160,4 +167,4 @@ NSS = Database(
     add=("certutil", "-A", "-d", "sql:{place}", "-t", "C,,", "-n", "{name}", "-i", "{file}"),
     remove=(("certutil", "-D", "-d", "sql:{place}", "-n", "{name}"),),
 )
-"""The databases of browsers: one in each profile."""
+"""NSS databases of browsers, one in each profile."""

@@ -1,4 +1,4 @@
-"""This machine, as far as the table of stores asks: whose folders are where, and which signs of a client are seen."""
+"""This machine for the table of stores: its folders, its programs, and its signs of clients."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Machine:
-    """What the braces stand for, and what PATH leads to.
+    """Folders and programs of one computer, as the table's templates name them.
 
     Args:
-        home: This user's home folder, and so on.
-        programs: The folders where programs are.
-        root: What "/" is: another folder where a machine's disk is looked at from outside.
+        home: This user's home folder.
+        config: XDG_CONFIG_HOME.
+        data: XDG_DATA_HOME.
+        run: XDG_RUNTIME_DIR.
+        docker: DOCKER_CONFIG.
+        programs: Folders that are searched for programs, in order.
+        root: Folder that stands for "/", for a machine whose disk is examined from outside.
     """
 
     home: Path
@@ -33,13 +37,16 @@ class Machine:
     root: Path = Path("/")
 
     def path(self, template: str) -> Path:
-        """Return the path that a template means here."""
+        """Return the path of a template on this machine."""
         folders = {"home": self.home, "config": self.config, "data": self.data, "run": self.run, "docker": self.docker}
         path = Path(template.format_map(folders))
         return path if template.startswith("{") else self.root / path.relative_to("/")
 
     def resolve(self, block: ManagedBlock) -> ManagedBlock:
-        """Return a block whose lines say the paths that they mean here, as whoever reads them sees those."""
+        """Return a block with this machine's folders filled into its lines.
+
+        The block's readers see those paths as they are, so `root` is not prepended.
+        """
         folders = {name: str(getattr(self, name)) for name in ("home", "config", "data", "run", "docker")}
         lines = []
         for line in block.lines:
@@ -50,7 +57,10 @@ class Machine:
 
 
 def current(environ: Mapping[str, str] = os.environ, home: Path | None = None) -> Machine:
-    """Return this user's folders (XDG Base Directory specification; DOCKER_CONFIG)."""
+    """Return this user's folders and programs, from the environment.
+
+    The folders follow the XDG Base Directory specification and DOCKER_CONFIG.
+    """
     home = home or Path.home()
 
     def folder(variable: str, default: Path) -> Path:
@@ -63,7 +73,7 @@ def current(environ: Mapping[str, str] = os.environ, home: Path | None = None) -
         data=folder("XDG_DATA_HOME", home / ".local" / "share"),
         run=folder("XDG_RUNTIME_DIR", Path(f"/run/user/{os.getuid()}")),
         docker=folder("DOCKER_CONFIG", home / ".docker"),
-        # where an ordinary user's PATH seldom leads, and system programs are
+        # system programs are there, and an ordinary user's PATH seldom has them
         programs=(*(Path(part) for part in searched if part), Path("/usr/sbin"), Path("/sbin")),
     )
 
@@ -109,7 +119,7 @@ def _is_root_s(folder: Path) -> bool:
 
 
 def has_signs(signs: Signs, machine: Machine) -> bool:
-    """Whether any of the signs is seen."""
+    """Return whether any sign of a store's clients is on a machine."""
     if any(exists(machine.path(path)) for path in signs.paths) or any(
         find_program(it, machine) for it in signs.programs
     ):
@@ -120,13 +130,13 @@ def has_signs(signs: Signs, machine: Machine) -> bool:
 
 
 def exists(path: Path) -> bool:
-    """Whether something is at a path, as far as this user may look."""
+    """Return whether a path exists; False if this user may not read there."""
     try:
         return path.exists()
-    except PermissionError:  # such as what is another user's
+    except PermissionError:  # such as another user's folder
         return False
 
 
 def find_program(name: str, machine: Machine) -> Path | None:
-    """Return where a program is, or None where it is not installed."""
+    """Return the path of a program, or None if not installed."""
     return next((folder / name for folder in machine.programs if os.access(folder / name, os.X_OK)), None)

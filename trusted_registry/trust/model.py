@@ -1,4 +1,4 @@
-"""What a row of the table of stores is made of, and what is put into a store: values, and nothing of any machine."""
+"""Values of the table of stores and of a store's contents, independent of any machine."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ LINUX, MACOS, WINDOWS = "Linux", "Darwin", "Windows"
 
 
 def der(text: str) -> bytes:
-    """Return the first certificate in a text, as DER.
+    """Return the first certificate in a PEM text, as DER.
 
     Raises:
-        ValueError: There is none.
+        ValueError: The text has no certificate.
     """
     begin = text.index(ssl.PEM_HEADER)
     return ssl.PEM_cert_to_DER_cert(text[begin : text.index(ssl.PEM_FOOTER, begin)] + ssl.PEM_FOOTER)
@@ -26,13 +26,13 @@ def der(text: str) -> bytes:
 
 @dataclass(frozen=True)
 class TrustAnchor:
-    """What is to be trusted, and by which names.
+    """The certificate that clients trust, with its registry hosts.
 
     Args:
         content: The certificate, as PEM.
-        fingerprint: Its SHA-256 in lower-case hex, of the DER.
-        registry_hosts: Every registry part of a reference that means the registry: `address.registry_hosts`.
-        file: Where the certificate lies, for programs that are handed it.
+        fingerprint: SHA-256 of the DER, in lower-case hex.
+        registry_hosts: Every `host[:port]` of a reference that means the registry: `address.registry_hosts`.
+        file: Path of the certificate, for programs that take a file.
     """
 
     content: bytes
@@ -42,23 +42,35 @@ class TrustAnchor:
 
     @property
     def name(self) -> str:
-        """What it is called in stores that hold many: by its fingerprint, so that removal finds exactly it."""
+        """Name in stores of many certificates, unique by the fingerprint.
+
+        Removal finds exactly this certificate by that name.
+        """
         return f"trusted-registry-{self.fingerprint[:16]}"
 
     @property
     def der(self) -> bytes:
-        """The certificate alone, as DER: whatever else its file says is left out."""
+        """The certificate alone, as DER, without the other text of its file."""
         return der(self.content.decode("ascii", errors="replace"))
 
     @property
     def sha1(self) -> str:
-        """What a Mac's keychain and Windows call it: SHA-1 in upper-case hex; a name, and no proof of anything."""
+        """SHA-1 of the certificate, in upper-case hex; a name, not a proof.
+
+        A Mac's keychain and Windows find certificates by this name.
+        """
         return hashlib.sha1(self.der, usedforsecurity=False).hexdigest().upper()
 
 
 @dataclass(frozen=True)
 class File:
-    """A file that is ours alone. Its path may begin with a place in braces; a spelling of "" means all of them."""
+    """A file that is ours alone.
+
+    Args:
+        path: May begin with a folder in braces.
+        content: The bytes of the file.
+        registry_host: The registry host that the file is for; empty for all of them.
+    """
 
     path: str
     content: bytes
@@ -67,14 +79,16 @@ class File:
 
 @dataclass(frozen=True)
 class ManagedBlock:
-    """Lines in a file that belongs to others too, after the line `under`, or at the end where that is "".
+    """Our lines, between our marks, in a file that is others' too.
+
+    They follow the line `under`, or stand at the end of the file if that is empty.
 
     Args:
-        path: The file; it may begin with a place in braces.
+        path: The file; may begin with a folder in braces.
         under: The key at the left margin that the lines belong to, such as "mirrors:".
-        registry_host: Whom they are about; with `under`, what they are known by.
-        lines: Without the margin of what stands beside them.
-        claims: How a line of somebody else's about the same registry would begin, with either quotes and any blanks.
+        registry_host: The registry that the lines are about; together with `under`, the block's identity.
+        lines: Text of the block, without the margin of the neighbouring lines.
+        claims: Beginnings of foreign lines about the same registry, with either quotes and any blanks.
     """
 
     path: str
@@ -89,14 +103,14 @@ class Database:
     """A store that only its own program changes; in the commands {place}, {name}, {file} and {sha1} are filled in.
 
     Args:
-        places: Folders, with * for any name; one counts where it holds `mark`. None: the program knows its own.
-            With no `mark`, the database's own file.
-        find: Succeeds where the certificate is in.
-        add: Puts it in.
-        remove: Takes it out, one command after the other.
-        mark: A file that tells a database from other folders; NSS's alone has one.
-        as_pem: What `find` is asked with besides, so that it writes the certificate as PEM.
-        proof: Succeeds where the certificate of a name is trusted for TLS.
+        find: Command that succeeds if the certificate is present.
+        add: Command that adds the certificate.
+        remove: Commands that remove the certificate, in order.
+        places: Folders, with * for any name, that count if they hold `mark`. Without a `mark`, the database's own file.
+            Empty if the program knows its own database.
+        mark: File that tells a database from other folders; only NSS has one.
+        as_pem: Further arguments of `find`, for the certificate as PEM.
+        proof: Command that succeeds if the certificate of a name is trusted for TLS.
     """
 
     find: tuple[str, ...]
@@ -110,9 +124,12 @@ class Database:
 
 @dataclass(frozen=True)
 class Refresh:
-    """What makes a change count, once for all changes of a store; after a removal another command may be needed.
+    """The command that puts a store's changes into effect, once for all of them.
 
-    `bundle` is the file that it makes of all certificates, where that shows whether it was run.
+    Args:
+        command: The command after an addition.
+        after_removal: The command after a removal; empty if the same.
+        bundle: File of all certificates that the command makes, as evidence of its run; empty if there is no such file.
     """
 
     command: tuple[str, ...]
@@ -122,12 +139,12 @@ class Refresh:
 
 @dataclass(frozen=True)
 class RestartHint:
-    """What reads the store only when it starts: said, never done unasked.
+    """The restart of a client that reads its store only at its start: shown, never done unasked.
 
     Args:
-        why: What it does when it starts, after its name.
-        command: What starts it anew.
-        process: The program's name among the processes; empty where that tells nothing.
+        why: Words that follow the client's name, such as "reads its certificates when it starts".
+        command: Command that restarts the client.
+        process: Name of the client's process; empty if the name does not identify the client.
     """
 
     why: str
@@ -137,13 +154,13 @@ class RestartHint:
 
 @dataclass(frozen=True)
 class Signs:
-    """How to see that a store's readers are on a machine: any of these paths, or any of these programs.
+    """Signs that a store's clients are on a machine: any of these paths, or any of these programs.
 
     Args:
-        paths: Each may begin with a place in braces.
-        programs: Found on PATH.
-        alone: Programs that count only where none of `unless` is on PATH.
-        unless: See `alone`.
+        paths: Each may begin with a folder in braces.
+        programs: Names of programs on PATH.
+        alone: Programs that count only if none of `unless` is on PATH.
+        unless: Programs beside which `alone` does not count.
     """
 
     paths: tuple[str, ...] = ()
@@ -162,22 +179,22 @@ def _no_blocks(_: TrustAnchor) -> tuple[ManagedBlock, ...]:
 
 @dataclass(frozen=True)
 class Store:
-    """One row.
+    """One entry of the table of stores.
 
     Args:
-        key: Unique; what the ledger knows it by.
-        name: What --only and --skip take; several rows may share one.
-        clients: Whose trust it is, for people.
-        scope: MACHINE, which takes root to write, or USER.
-        signs: How to see that it is needed here.
-        files: What it holds for a subject.
-        blocks: What it adds to shared files for a subject.
-        database: The store itself, where it is no file.
-        refresh: What makes a change count.
-        restart: What must be started anew, where something must.
-        shadowed_by: Folders by spelling, read instead of this store's where they exist, even empty.
+        key: Unique identifier, used in the ledger.
+        name: Value for --only and --skip; several stores may share one.
+        clients: Programs that read the store, for people.
+        scope: MACHINE, which needs root to write, or USER.
+        signs: Signs that the store is needed on a machine.
+        files: Files in the store for a trust anchor.
+        blocks: Managed blocks in shared files for a trust anchor.
+        database: The database, for a store that is not made of files.
+        refresh: The command that puts a change into effect, if one is needed.
+        restart: The restart that a client needs after a change, if any.
+        shadowed_by: Folders whose subfolder for a registry host, even empty, is read instead of this store's.
         system: LINUX, MACOS or WINDOWS.
-        on_request: Only with --system, or by its name.
+        on_request: Whether the store is chosen only with --system, or by its name.
     """
 
     key: str

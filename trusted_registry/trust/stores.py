@@ -1,8 +1,8 @@
-"""One table of the stores of trust: who reads them, how to see that they are here, what goes in, and what comes after.
+"""The table of trust stores: their clients, the signs of these on a machine, the contents, and the step after a change.
 
-Everything about trust derives from it: what `trust.linux` writes, what the kit writes on a machine without Python,
-what the page says, what nodes get, what is listed and what is taken away. Where each client looks is said by its own
-documentation, linked at its row.
+Everything about trust derives from this table: the files that `trust.linux` writes and those that the kit writes on a
+machine without Python, the page, the trust of nodes, the list, and the removal. The folder of each client is from the
+client's own documentation, linked at the entry.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ STORES: tuple[Store, ...] = (
         name="k3s",
         clients="k3s, k3d",
         scope=MACHINE,
-        # not the folder of its configuration alone: that is there for others' sake too, or was left
+        # not the configuration's folder alone: other programs use that too, and k3s may be gone
         signs=Signs(
             paths=("/etc/rancher/k3s/config.yaml", "/etc/rancher/k3s/registries.yaml", "/var/lib/rancher/k3s"),
             programs=("k3s",),
@@ -82,7 +82,7 @@ STORES: tuple[Store, ...] = (
             "reads registries.yaml when it starts", "systemctl restart k3s || systemctl restart k3s-agent", "k3s"
         ),
     ),
-    # docs.docker.com/build/buildkit/configure: what `docker buildx create` takes where no other file is named
+    # docs.docker.com/build/buildkit/configure: the default file of `docker buildx create`
     Store(
         key="buildx",
         name="buildkit",
@@ -107,8 +107,8 @@ STORES: tuple[Store, ...] = (
         restart=RestartHint("reads buildkitd.toml when it starts", "systemctl restart buildkit", "buildkitd"),
     ),
     # The operating system's own: each family's folder is its sign, since its program's name may be another family's too
-    # update-ca-certificates tells Java of what comes, by a hook, and not of what goes; so this puts it in beforehand,
-    # under the hook's own name for it, and takes it out again (ca-certificates 20230311, ca-certificates-java 20230710)
+    # A hook of update-ca-certificates adds certificates to Java's keystore, and removes none; so this adds ours before,
+    # under the hook's own alias, and removes the entry (ca-certificates 20230311, ca-certificates-java 20230710)
     Store(
         key="system-debian-java",
         name="system",
@@ -257,7 +257,27 @@ STORES: tuple[Store, ...] = (
         on_request=True,
     ),
 )
-"""The order is the one in which they are written and shown."""
+"""The stores, in the order in which they are written and shown."""
 
 NAMES = tuple(dict.fromkeys(store.name for store in STORES))
-"""What --only and --skip take."""
+"""Names of stores, as --only and --skip take them."""
+
+
+def find(key: str) -> Store | None:
+    """Return the store of a key, or None if unknown.
+
+    A key from a newer version of the table is unknown.
+    """
+    return next((store for store in STORES if store.key == key), None)
+
+
+def store(key: str) -> Store:
+    """Return the store of a key that is known to be in the table.
+
+    Raises:
+        KeyError: The table has no such key.
+    """
+    found = find(key)
+    if found is None:
+        raise KeyError(key)
+    return found

@@ -13,9 +13,8 @@ import pytest
 from tests import forge, loopback, programs
 from tests.recorder import Recorder
 from tests.trust.boxes import Box
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import AccessDeniedError, RegistryError
 from trusted_registry.registry import connection, users
-from trusted_registry.registry.engine_types import AccessDeniedError
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.clients import pulls
 from trusted_registry.trust.clients.pulls import Verdict

@@ -180,11 +180,11 @@ def test_its_file_says_its_version(path: Path) -> None:
 
 def test_entries_are_made_of_writes_alone_with_the_digest_of_their_content() -> None:
     plan = Plan("docker", (Write(Path("/a"), b"text"), Remove(Path("/b"), keep=Path("/"))), ())
-    (entry,) = ledger.entries(plan, by=Path("/checkout"))
+    (entry,) = ledger.entries(plan.store, plan.operations, by=Path("/checkout"))
     assert (entry.store, entry.path, entry.by) == ("docker", "/a", "/checkout")
     assert entry.sha256 == "982d9e3eb996f559e633f4d194def3761d909f5a3b647d1a851fead67c32c9d1"
 
 
 def test_an_entry_s_time_is_utc_and_sorts() -> None:
-    (entry,) = ledger.entries(Plan("docker", (Write(Path("/a"), b""),), ()), by=Path("/"))
+    (entry,) = ledger.entries("docker", (Write(Path("/a"), b""),), by=Path("/"))
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", entry.time)

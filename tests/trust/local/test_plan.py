@@ -13,7 +13,7 @@ from tests.recorder import Recorder
 from tests.trust import sample
 from tests.trust.boxes import ANCHORS, DOCKER, REGISTRIES, SPELLINGS, Box, entry, store_of
 from trusted_registry import files
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.files import Remove, Write
 from trusted_registry.trust.local import apply, ledger, plan
 from trusted_registry.trust.local import state as states
@@ -207,7 +207,7 @@ def test_the_system_s_store_is_refreshed_though_a_run_was_cut_short_after_the_fi
 
 
 def test_removal_of_what_may_not_be_looked_at_takes_root(forbidden: Path) -> None:
-    with pytest.raises(states.NeedsRootError):
+    with pytest.raises(NeedsRootError):
         _taken_back("docker", entry(forbidden / SPELLINGS[0] / "ca.crt", OLD))
 
 

@@ -1,1 +1,1 @@
-"""What only one client needs: its own files, its own words, and how it is asked."""
+"""Specifics of single clients: their own files, commands and messages."""

@@ -1,6 +1,6 @@
-"""Builders of docker buildx: their configuration is copied into them when they are made, so they are made anew.
+"""Builders of docker buildx, made anew after a change, since the configuration is copied in when a builder is made.
 
-What a builder was made with stands in `instances/NAME` below buildx's folder, certificates included
+buildx records a builder's options and files, certificates included, in `instances/NAME` below its folder
 (github.com/docker/buildx, store/nodegroup.go).
 """
 
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trusted_registry.errors import RegistryError
+from trusted_registry.trust import stores
 from trusted_registry.trust.managed_blocks import toml
-from trusted_registry.trust.stores import STORES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 DRIVER = "docker-container"
 _CONFIG = "buildkitd.toml"
 _INSIDE = "/etc/buildkit/"
-"""Where a builder finds what was copied into it."""
+"""Folder in a builder for the copied files."""
 _ADDED = "--allow-insecure-entitlement=network.host"
-"""What buildx adds to the flags it is given, at times beside the same: said once, or it would be more each time."""
+"""Flag that buildx adds to those of the command, even a second time: passed once, or the copies would add up."""
 _FILES = ("ca", "keypair")
-"""What of a registry's settings names files, which have other paths inside a builder."""
+"""Settings of a registry that name files, whose paths differ inside a builder."""
 
-BUILDX = next(store for store in STORES if store.key == "buildx")
+BUILDX = stores.store("buildx")
 
 
 @dataclass(frozen=True)
 class BuilderNode:
-    """One container of a builder, as it was asked for."""
+    """One container of a builder, with the options of its creation."""
 
     name: str
     endpoint: str
@@ -50,7 +50,7 @@ class BuilderNode:
 
 @dataclass(frozen=True)
 class Builder:
-    """A builder; `chosen` is how it was made the one that builds go to: "", "use", "global" or "default"."""
+    """A builder; `chosen` is the option that selected this one for builds: "", "use", "global" or "default"."""
 
     name: str
     nodes: tuple[BuilderNode, ...]
@@ -61,10 +61,10 @@ def find(folder: Path) -> tuple[Builder, ...]:
     """Return the builders with containers of their own, by name.
 
     Args:
-        folder: buildx's: `{docker}/buildx`.
+        folder: buildx's folder: `{docker}/buildx`.
 
     Raises:
-        RegistryError: What buildx wrote down cannot be read.
+        RegistryError: A record of buildx cannot be read.
     """
     instances = folder / "instances"
     paths = sorted(path for path in instances.iterdir() if path.is_file()) if instances.is_dir() else []
@@ -94,7 +94,7 @@ def _node(said: dict[str, Any]) -> BuilderNode:
 
 
 def _as_csv(text: str) -> str:
-    """Return one field as `--driver-opt` reads it: with a comma or a quote in it, it is quoted (RFC 4180)."""
+    """Return a field of `--driver-opt`, quoted if needed as in RFC 4180."""
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow([text])
     return line.getvalue()
@@ -111,7 +111,10 @@ def _chosen(folder: Path, name: str) -> str:
 
 
 def trusts(builder: Builder, anchor: TrustAnchor) -> bool:
-    """Whether every container of a builder was made with the certificate, for every spelling that BuildKit can read."""
+    """Return whether every container of a builder has the certificate.
+
+    The certificate must be set for every registry host that BuildKit can read.
+    """
     return all(_node_trusts(node, anchor) for node in builder.nodes)
 
 
@@ -128,15 +131,17 @@ def _node_trusts(node: BuilderNode, anchor: TrustAnchor) -> bool:
 def rebuild_commands(
     builder: Builder, file: Path | None, registry_hosts: tuple[str, ...] = ()
 ) -> tuple[tuple[str, ...], ...]:
-    """Return the commands that make a builder anew as it was, but for its configuration; what it has cached stays.
+    """Return the commands that make a builder anew with another configuration.
+
+    All other options and the cache stay.
 
     Args:
-        builder: As it is now.
-        file: The configuration that it is to have; None for none.
-        registry_hosts: Ours, which need not be in the file: after a removal they are not.
+        builder: The builder as recorded now.
+        file: The new configuration; None for none.
+        registry_hosts: Our registry hosts, which may be missing in the file: after a removal they are.
 
     Raises:
-        RegistryError: It was made with a configuration that says more than the file; from which one is written nowhere.
+        RegistryError: The builder has settings that the file lacks; buildx does not record from which file they came.
     """
     _check_contained(builder, file, registry_hosts)
     config = ("--buildkitd-config", str(file)) if file else ()
@@ -171,7 +176,10 @@ def _check_contained(builder: Builder, file: Path | None, registry_hosts: tuple[
 
 
 def _contains(ours: dict[str, Any], theirs: dict[str, Any], registry_hosts: tuple[str, ...]) -> bool:
-    """Whether all that a builder's configuration says is in the new one too; paths of files are others inside it."""
+    """Return whether the new configuration has all settings of the builder's.
+
+    Paths of files are not compared, since they differ inside a builder.
+    """
     own, there = _registries(ours), _registries(theirs)
     for name, settings in there.items():
         said = own.get(name, {"ca": []} if name in registry_hosts else {})

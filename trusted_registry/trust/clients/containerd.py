@@ -1,4 +1,4 @@
-"""containerd's own configuration: read, to say what in it keeps `certs.d` from being read; never written."""
+"""containerd's own configuration: read to find settings that keep `certs.d` from being read; never written."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from trusted_registry.trust.managed_blocks import toml
 CERTS_D = "/etc/containerd/certs.d"
 CONFIG = "/etc/containerd/config.toml"
 ASK = ("sh", "-c", f"containerd config dump || {{ test ! -e {CONFIG} && containerd config default; }}")
-"""What prints the configuration that containerd goes by, its own defaults and imported files included.
+"""Command that prints containerd's effective configuration, with defaults and imported files.
 
-Without a file, containerd 1.x goes by its defaults, and yet has nothing to dump.
+Without a file, containerd 1.x uses its defaults, and yet has nothing to dump.
 """
 RESTART = ("systemctl", "restart", "containerd")
 
 _OLD = '[plugins."io.containerd.grpc.v1.cri".registry]'
 _NEW = "[plugins.'io.containerd.cri.v1.images'.registry]"
 _CRI = ("cri", "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images")
-"""What `disabled_plugins` calls the plugin that Kubernetes pulls through: in version 1, 2 and 3."""
+"""Names in `disabled_plugins` of the plugin that Kubernetes pulls through: in version 1, 2 and 3."""
 
 
 @dataclass(frozen=True)
 class Advice:
-    """Something in the configuration, and what mends it.
+    """A fault in the configuration, and its cure.
 
     Args:
-        wrong: What is so, and what comes of it.
-        cure: What to do, but for the restart; empty where nothing need be done.
-        lines: What config.toml should then say.
+        wrong: The fault and its consequence.
+        cure: Repair, without the restart; empty if none is needed.
+        lines: Lines that config.toml should then have.
     """
 
     wrong: str
@@ -38,7 +38,7 @@ class Advice:
     lines: tuple[str, ...] = ()
 
     def words(self, *, prefix: tuple[str, ...] = ()) -> str:
-        """Return all of it as one line; `prefix` is what a command begins with that runs on a node."""
+        """Return the advice as one line; `prefix` begins a command on a node."""
         if not self.cure:
             return self.wrong
         lines = f": {'; '.join(line.strip() for line in self.lines)}" if self.lines else ""
@@ -46,10 +46,13 @@ class Advice:
 
 
 def advice(text: str) -> tuple[Advice, ...]:
-    """Return what keeps Kubernetes on this machine from reading `certs.d`, from the text of `containerd config dump`.
+    """Return the settings that keep Kubernetes here from reading `certs.d`.
 
     The rules are those of github.com/containerd/containerd: docs/cri/registry.md, docs/hosts.md, and
-    internal/cri/config/config.go for what may not stand side by side.
+    internal/cri/config/config.go for settings that exclude each other.
+
+    Args:
+        text: Output of `containerd config dump`.
 
     Raises:
         RegistryError: The text is not TOML, or not containerd's; the message names the line.
@@ -90,7 +93,10 @@ def _of_registry(registry: dict[str, Any], images: dict[str, Any], head: str) ->
 
 
 def _beside(registry: dict[str, Any]) -> str:
-    """Return what is set that excludes config_path: endpoints by registry, or certificates by registry."""
+    """Return the settings that exclude config_path.
+
+    These are endpoints by registry, and certificates by registry.
+    """
     with_tls = [entry for entry in _table(registry.get("configs")).values() if _table(entry).get("tls")]
     names = [
         *(["registry.mirrors"] if _table(registry.get("mirrors")) else []),
@@ -100,7 +106,10 @@ def _beside(registry: dict[str, Any]) -> str:
 
 
 def _by_transfer(images: dict[str, Any]) -> bool:
-    """Whether Kubernetes pulls through the transfer service: from 2.1 on, unless a setting needs the older way."""
+    """Return whether Kubernetes pulls through the transfer service.
+
+    That is the default from containerd 2.1 on, unless a setting needs the older way.
+    """
     local = images.get("use_local_image_pull")
     return local is False and not images.get("discard_unpacked_layers")
 

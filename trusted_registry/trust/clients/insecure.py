@@ -14,22 +14,24 @@ BACKUP = ".before-trusted-registry"
 
 
 def config_file(*, rootless: bool) -> Path:
-    """Return where an engine's configuration is by default."""
+    """Return the default path of an engine's configuration."""
     if not rootless:
         return Path("/etc/docker/daemon.json")
     return (machines.configured("XDG_CONFIG_HOME") or Path.home() / ".config") / "docker" / "daemon.json"
 
 
 def added(text: str, registry_host: str, path: Path) -> str:
-    """Return a daemon.json's text with a registry added; everything else keeps its place and its value.
+    """Return a daemon.json's text with a registry added.
+
+    Everything else keeps its place and its value.
 
     Args:
-        text: What the file says now; empty for none.
-        registry_host: Such as 192.168.0.12:5000.
-        path: Where the text is from, for errors.
+        text: Present text of the file; empty for none.
+        registry_host: Registry host, such as 192.168.0.12:5000.
+        path: Source of the text, for errors.
 
     Raises:
-        RegistryError: The text is no JSON object, or its list is none.
+        RegistryError: The text is no JSON object, or its list is no array.
     """
     config, listed = _parsed(text, path)
     if registry_host in listed:
@@ -39,22 +41,25 @@ def added(text: str, registry_host: str, path: Path) -> str:
 
 
 def without_registry(text: str, registry_host: str, path: Path) -> str:
-    """Return a daemon.json's text with its list, a registry left out of it, even where the list is then empty.
+    """Return a daemon.json's text whose list lacks a registry.
 
-    An engine that reads the file again keeps what it had where the key is missing (moby/moby, daemon/reload.go).
+    The list stays even if empty: an engine that reads the file again keeps its earlier list if the key is missing
+    (moby/moby, daemon/reload.go).
 
     Raises:
-        RegistryError: The text is no JSON object, or its list is none.
+        RegistryError: The text is no JSON object, or its list is no array.
     """
     config, listed = _parsed(text, path)
     return _text(config | {KEY: [entry for entry in listed if entry != registry_host]}, text)
 
 
 def removed(text: str, registry_host: str, path: Path) -> str:
-    """Return a daemon.json's text without a registry; an empty list goes too, and so does an empty file.
+    """Return a daemon.json's text without a registry.
+
+    An empty list goes too, and so does an empty file.
 
     Raises:
-        RegistryError: The text is no JSON object, or its list is none.
+        RegistryError: The text is no JSON object, or its list is no array.
     """
     config, listed = _parsed(text, path)
     if registry_host not in listed and (listed or KEY not in config):
@@ -86,7 +91,7 @@ def _parsed(text: str, path: Path) -> tuple[dict[str, object], list[str]]:
 
 
 def _text(config: dict[str, object], like: str) -> str:
-    """Return JSON indented as another text is; by two spaces where that one has no lines."""
+    """Return JSON with the indentation of another text, or two spaces."""
     found = re.search(r"\n([ \t]+)\S", like)
     written = json.dumps(config, indent=found.group(1) if found else 2, ensure_ascii=False) + "\n"
     try:

@@ -1,4 +1,4 @@
-"""A Mac's trust: a keychain for its own programs, `~/.docker/certs.d` for its engines, as the table of stores says."""
+"""Trust on a Mac: a keychain for its own programs, `~/.docker/certs.d` for its engines, as in the table of stores."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ COLIMA = "macos-colima"
 
 
 def store(key: str) -> Store:
-    """Return a row of a Mac's: docker-desktop, colima, orbstack, or one of KEYCHAINS."""
-    return next(store for store in stores.STORES if store.key == f"macos-{key}")
+    """Return a store of macOS: docker-desktop, colima, orbstack or a keychain."""
+    return stores.store(f"macos-{key}")
 
 
 def engines(machine: Machine) -> list[Store]:
-    """Return the engines that are on this Mac; each is started anew by its own command, where it has one."""
+    """Return the stores of the engines that are installed on this Mac.
+
+    Each engine has its own restart command, or none.
+    """
     rows = (store for store in stores.STORES if store.system == MACOS and not store.database)
     return [store for store in rows if machines.has_signs(store.signs, machine)]
 
@@ -36,21 +39,21 @@ def add(certificate: Path, keychain: str, home: Path) -> list[str]:
 
 
 def find(certificate: Path, keychain: str, home: Path) -> list[str]:
-    """Return the command that succeeds where this Mac trusts an authority, by whichever keychain.
+    """Return the command that succeeds if any keychain trusts an authority.
 
-    As Homebrew asks for its own bundle of authorities (Homebrew/homebrew-core, ca-certificates.rb); the network is
-    left alone.
+    Homebrew asks in the same way for its own bundle of authorities (Homebrew/homebrew-core, ca-certificates.rb); the
+    network is left alone.
     """
     database = _database(keychain)
     return _filled(database, database.find, certificate, home)
 
 
 def remove(certificate: Path, sha1: str, keychain: str, home: Path) -> list[list[str]]:
-    """Return the commands that take the trust settings and then the certificate away.
+    """Return the commands that remove the trust, then the certificate.
 
     Args:
-        certificate: The file that was trusted.
-        sha1: Its SHA-1 fingerprint in hex, by which `security` finds it in the keychain.
+        certificate: File of the certificate that was trusted.
+        sha1: SHA-1 fingerprint of the certificate in hex, by which `security` searches the keychain.
         keychain: system or login.
         home: This user's home folder.
     """
@@ -59,9 +62,9 @@ def remove(certificate: Path, sha1: str, keychain: str, home: Path) -> list[list
 
 
 def colima_leftovers(registry_host: str) -> list[str]:
-    """Return the command that takes a certificate out of Colima's machine.
+    """Return the command that removes a certificate from Colima's machine.
 
-    It copies `~/.docker/certs.d` into it at each start, and takes nothing out (github.com/abiosoft/colima/pull/1112).
+    Colima copies `~/.docker/certs.d` there at each start, and removes nothing (github.com/abiosoft/colima/pull/1112).
     """
     return ["colima", "ssh", "--", "sudo", "rm", "-r", f"/etc/docker/certs.d/{registry_host}"]
 

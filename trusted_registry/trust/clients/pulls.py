@@ -1,4 +1,4 @@
-"""One table of the clients that can prove trust by a pull of their own: what to type, and how to read what they say."""
+"""Table of the clients that can prove trust by a pull of their own: commands to run, and patterns of their output."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(enum.Enum):
-    """What came of a client's pull."""
+    """Result of a client's pull."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -31,20 +31,20 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True)
 class Client:
-    """One row. What stands in braces in its commands is filled in by `plan`.
+    """Client that pulls, an entry of the table; `plan` fills in the braces in its commands.
 
     Args:
-        name: Unique; what --only takes.
-        store: The name, in the table of stores, of what it reads.
-        pull: The command; its first word is the program that must be here.
-        clean: What takes the image away again, each whatever came of the others.
-        version: What the program is asked for its version with; nothing where it has no such question.
-        socket: Where the service that pulls for it listens; it is not here where that is missing.
-        as_root: Whether that service lets in root alone.
-        by_host: Whether the port's spelling makes no difference to it.
-        text: What it reads from standard input.
-        reached: What it says where the registry was accepted and what came is of no use to it.
-        engine: Whether the Docker SDK pulls instead, as the command would.
+        name: Unique name, which --only takes.
+        store: Name of the store that the client reads, in the table of stores.
+        pull: Command that pulls; the first word is the program that must be installed.
+        clean: Commands that remove the image, each run whatever the result of the others.
+        version: Arguments that print the program's version; empty if there are none.
+        socket: Socket of the service that pulls for the client; without that socket the client counts as absent.
+        as_root: Whether that service admits root alone.
+        by_host: Whether the client ignores how the port is written, so that one pull for each host is enough.
+        text: Text for the command's standard input.
+        reached: Pattern of the output if the registry was accepted, and the content is of no use to the client.
+        engine: Whether the Docker SDK pulls in place of the command.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Client:
 
     @property
     def program(self) -> str:
-        """What must be on PATH."""
+        """Program that must be on PATH."""
         return self.pull[0]
 
 
@@ -72,7 +72,7 @@ _STRICT = (
     "tls.verify_flags |= ssl.VERIFY_X509_STRICT; "
     "ask.urlopen(ask.Request(sys.argv[1], headers={{'Accept': sys.argv[2]}}), context=tls, timeout=20).read()"
 )
-"""Python 3.13 and later verify so by themselves; the braces are doubled for `filled`."""
+"""Python program that verifies as Python 3.13 and later do by default; braces are doubled for `_filled`."""
 _CONTAINERD = "/run/containerd/containerd.sock"
 _CTR = ("ctr", "--namespace", "{space}")
 
@@ -141,7 +141,7 @@ CLIENTS: tuple[Client, ...] = (
         by_host=True,
         text=f"GET {{path}} HTTP/1.0\r\nHost: {{registry}}\r\n{_ACCEPT}\r\n\r\n",
     ),
-    # Of what a Java runtime has, the one program that fetches a file: it asks for a revocation list and gets an image
+    # keytool is the one program of a Java runtime that fetches a file: asked for a revocation list, it gets an image
     Client(
         "java",
         "java",
@@ -151,15 +151,15 @@ CLIENTS: tuple[Client, ...] = (
         reached=re.compile(r"CRLException|Empty input|FileNotFoundException: https:|HTTP response code: 4"),
     ),
 )
-"""The order is the one in which they are shown."""
+"""Clients in the order of display."""
 
 NAMES = tuple(client.name for client in CLIENTS)
-"""What --only takes."""
+"""Names that --only takes."""
 
 
 @dataclass(frozen=True)
 class Pull:
-    """One pull: whose, under which spelling, and the commands for it."""
+    """One pull: the client, the registry host, the commands, and the text for standard input."""
 
     client: Client
     registry_host: str
@@ -169,14 +169,14 @@ class Pull:
 
 
 def plan(client: Client, settings: Settings, token: str, folder: Path, machine: Machine) -> list[Pull]:
-    """Return what a client is asked: one pull for each spelling that makes a difference to it.
+    """Return a client's pulls, one for each distinct registry host.
 
     Args:
-        client: The client.
-        settings: The registry's names.
-        token: What sets this run's image apart.
-        folder: Where images may be put that go into files.
-        machine: This user's folders.
+        client: Client that pulls.
+        settings: Settings with the registry's names.
+        token: Unique part of this run's image tags.
+        folder: Folder for images that a client saves as files.
+        machine: Folders of this user.
     """
     if client.by_host:
         named = [(host, address.registry_host(host, settings.port)) for host in settings.hosts]
@@ -208,13 +208,16 @@ def _filled(argv: Iterable[str], words: dict[str, str]) -> tuple[str, ...]:
 
 
 def _sudo(client: Client, machine: Machine) -> tuple[str, ...]:
-    """Return what goes before a command whose service lets in root alone; a password is not asked for side by side."""
+    """Return the sudo prefix for a service that admits root alone, or ().
+
+    With -n sudo asks for no password, since clients pull side by side.
+    """
     open_to_us = client.socket and os.access(socket(client, machine), os.W_OK)
     return ("sudo", "-n") if client.as_root and os.geteuid() and not open_to_us else ()
 
 
 def socket(client: Client, machine: Machine) -> Path:
-    """Return where a client's service listens here."""
+    """Return the path of a client's service socket on this machine."""
     return machine.path(client.socket)
 
 
@@ -226,14 +229,14 @@ _DISTRUST = re.compile(
     r"|verify error:[^\n]*"
     r"|PKIX path [^\n]*|No subject alternative [^\n]*"
 )
-"""What clients say of a registry that they do not trust: those of Go, curl, Python, OpenSSL, Java."""
+"""Messages of clients that do not trust a registry: those of Go, curl, Python, OpenSSL, Java."""
 
 _NO_ANSWER = re.compile(
     r"connect: no such file or directory|Cannot connect to the Docker daemon|unknown service runtime\."
     r"|unknown option|Unknown option",
     re.IGNORECASE,
 )
-"""What a client says whose service is not running, or that is too old to be asked."""
+"""Messages of a client whose service is not running, or that is too old for the command."""
 
 
 _LOGIN = re.compile(
@@ -241,24 +244,24 @@ _LOGIN = re.compile(
     r"|(error:?|code:?) 401",
     re.IGNORECASE,
 )
-"""What clients say of a registry that they trust, and that wants a login."""
+"""Messages of clients that trust a registry, and lack a login there."""
 
 _NO_IMAGE = re.compile(r"manifest unknown|: not found|(error:?|code:?) 404", re.IGNORECASE)
-"""What clients say of a registry that they trust, and that has no such image."""
+"""Messages of clients that trust a registry, and find no such image there."""
 
 
 _LOG_MESSAGE = re.compile(r'\bmsg="(.*)"')
-"""How logrus writes a line (github.com/sirupsen/logrus), as skopeo and ctr do."""
+"""Pattern of a logrus line (github.com/sirupsen/logrus), as skopeo and ctr print."""
 
 
 def judge(client: Client, *, ok: bool, output: str, empty: bool = False) -> tuple[Verdict, str]:
-    """Return what came of a pull, and the reason in the client's own last words where there is one.
+    """Return the verdict on a pull, and the reason in the client's own words.
 
     Args:
-        client: Whose pull it was.
-        ok: Whether it said that it succeeded.
-        output: What it wrote.
-        empty: Whether the registry has no such image: whoever hears that was let in.
+        client: Client that pulled.
+        ok: Whether the command succeeded.
+        output: The command's output.
+        empty: Whether the registry has no such image: a client that learns so was let in.
     """
     if ok:
         return Verdict.ACCEPTED, ""
@@ -272,12 +275,12 @@ def judge(client: Client, *, ok: bool, output: str, empty: bool = False) -> tupl
 
 
 def is_distrust(reason: str) -> bool:
-    """Whether a client's reason is that it does not trust what answers."""
+    """Return whether a client's reason is distrust of the server."""
     return bool(_DISTRUST.search(reason))
 
 
 def _last_line(output: str) -> str:
-    """Return the last line that says something, without the time and the level that some put before it."""
+    """Return the last line with text, without a logger's time and level."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     if not lines:
         return "it said nothing"

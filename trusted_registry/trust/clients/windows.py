@@ -1,4 +1,4 @@
-"""Windows' trust: commands to paste into PowerShell, made from the table of stores. Nothing here was run on Windows."""
+"""Trust on Windows: PowerShell commands to paste, from the table of stores. Nothing here was run on Windows."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ WHOSE = ("machine", "user")
 _FILE = "$path"
 _BARE = re.compile(r"-?[A-Za-z][A-Za-z0-9]*\Z|[0-9A-F]{40}\Z")
 _QUOTES = re.compile("(['\u2018\u2019\u201a\u201b])")
-"""Typographic ones end a single-quoted string too (PowerShell Language Specification, 2.3.5.2)."""
+"""Quotes that end a single-quoted string, typographic ones included (PowerShell Language Specification, 2.3.5.2)."""
 
 
 def store(whose: str) -> Store:
-    """Return a row of Windows': machine or user."""
-    return next(store for store in stores.STORES if store.key == f"windows-{whose}")
+    """Return a store of Windows: machine or user."""
+    return stores.store(f"windows-{whose}")
 
 
 def literal(text: str) -> str:
-    """Return a text as PowerShell takes it letter for letter: nothing is expanded between single quotes."""
+    """Quote a text for PowerShell: nothing is expanded between single quotes."""
     return "'" + _QUOTES.sub(r"\1\1", text) + "'"
 
 
 def add(anchor: TrustAnchor, whose: str) -> str:
-    """Return one statement that trusts an authority, once its fingerprint is what it should be.
+    """Return one statement that checks a fingerprint and trusts the authority.
 
-    One statement, since a pasted line runs whatever became of the line before it.
+    One statement, since each pasted line runs even if the line before failed.
 
     Args:
-        anchor: What is to be trusted.
+        anchor: Trust anchor to add.
         whose: machine, which takes an administrator, or user, whom Windows asks in a window.
     """
     pem, expected = ssl.DER_cert_to_PEM_cert(anchor.der), colons(anchor.fingerprint)
@@ -61,7 +61,10 @@ def add(anchor: TrustAnchor, whose: str) -> str:
 
 
 def script(anchor: TrustAnchor, registry_host: str, whose: str) -> str:
-    """Return all that is to be pasted, with what to do after it as comments: they are no part of the trust itself."""
+    """Return the commands to paste, with later steps as comments.
+
+    Those steps are comments because they are no part of the trust itself.
+    """
     scope, whom = {
         "machine": ("a PowerShell that runs as administrator", "all users of this machine"),
         "user": ("an ordinary PowerShell, and say yes in the window that opens", "you alone"),
@@ -78,17 +81,17 @@ def script(anchor: TrustAnchor, registry_host: str, whose: str) -> str:
 
 
 def find(anchor: TrustAnchor, whose: str) -> str:
-    """Return the command that says whether the authority is trusted."""
+    """Return the command that shows whether the authority is trusted."""
     return _typed(_database(whose).find, anchor)
 
 
 def remove(anchor: TrustAnchor, whose: str) -> str:
-    """Return the commands that take the trust back, one a line."""
+    """Return the commands that remove the trust, one a line."""
     return "\n".join(_typed(argv, anchor) for argv in _database(whose).remove)
 
 
 def colons(fingerprint: str) -> str:
-    """Return a fingerprint in hex as openssl writes it: AB:CD:…."""
+    """Return a fingerprint in hex in openssl's notation: AB:CD:…."""
     return ":".join(fingerprint[at : at + 2] for at in range(0, len(fingerprint), 2)).upper()
 
 

@@ -1,1 +1,1 @@
-"""This machine: what is trusted here, what is to change, the change, its proof, and how it is taken back."""
+"""Trust on this machine: its state, the plan of a change, the installation, the check, and the removal."""

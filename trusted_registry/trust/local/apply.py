@@ -1,4 +1,4 @@
-"""Carries a plan out on this machine: directly where the files are ours to write, through one sudo where not."""
+"""Execution of a plan on this machine: directly for files that this user may write, otherwise through one sudo."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trusted_registry import files, run
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.files import Remove, Write
 from trusted_registry.trust.local import ledger
-from trusted_registry.trust.local.state import NeedsRootError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,12 +22,15 @@ if TYPE_CHECKING:
     from trusted_registry.trust.local.plan import Plan
 
 _EXPLAINED = 3
-"""Exit status of this module, run as root, for an error that it hands over whole: sudo's own is 1."""
+"""Exit status of this module, run as root, for an error that is passed on in full: sudo's own is 1."""
 
 
 @contextlib.contextmanager
 def locked(console: Console) -> Iterator[None]:
-    """Hold this user's trust for one run; a second one waits. A dry run, which writes nothing, holds nothing."""
+    """Lock this user's trust for one run; a second run waits.
+
+    A dry run, which writes nothing, takes no lock.
+    """
     if console.dry:
         yield
         return
@@ -37,10 +39,12 @@ def locked(console: Console) -> Iterator[None]:
 
 
 def carry_out(plan: Plan, console: Console) -> None:
-    """Show a plan's commands, and do what they would do, file by file and each in one step; then run what follows.
+    """Show a plan's commands, change its files, and run the commands after.
+
+    The files are changed one by one, each in one step.
 
     Raises:
-        NoRoot: It takes root, and there is no sudo or sudo refuses.
+        NeedsRootError: Root is needed, and there is no sudo or sudo refuses.
         RegistryError: A file cannot be written, or a command failed.
     """
     foreign = any(not is_writable(operation.path) for operation in plan.operations)
@@ -77,7 +81,7 @@ def _run_after(command: Sequence[str], console: Console, *, as_root: bool) -> No
 
 
 def is_writable(path: Path) -> bool:
-    """Whether this user may put a file at a path, making the folders on the way."""
+    """Return whether this user may write a file and make its folders."""
     try:
         folder = next(parent for parent in path.parents if parent.exists())
     except PermissionError:
@@ -86,7 +90,7 @@ def is_writable(path: Path) -> bool:
 
 
 def _through_sudo(plan: Plan) -> None:
-    """Have this very module do the work as root: one process, one password."""
+    """Change the files by this very module as root: one process, one password."""
     package = Path(__file__).parents[3]
     argv = [*_sudo(), sys.executable, "-B", "-m", "trusted_registry.trust.local.apply"]
     result = run.capture(argv, text=_encode(plan.operations), cwd=package, timeout=None)
@@ -123,7 +127,10 @@ def _decode(text: str) -> list[Write | Remove]:
 
 
 def main() -> int:
-    """Carry out the operations on standard input; the reason for a failure and its cure go to standard error."""
+    """Carry out the operations on standard input.
+
+    The message and cure of an error go to standard error.
+    """
     try:
         files.carry_out(_decode(sys.stdin.read()))
     except RegistryError as error:

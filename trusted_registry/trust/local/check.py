@@ -1,4 +1,4 @@
-"""Proves trust with each client's own pull of a tiny image that was put into the registry for it."""
+"""Proof of trust: each client's own pull of a tiny image that was uploaded to the registry for that purpose."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 from trusted_registry import files, run
 from trusted_registry.certificate import issue
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import AccessDeniedError, LoginRequiredError, RegistryError
 from trusted_registry.registry import engine as engines
 from trusted_registry.registry import engine_types, probe, prove, upload
 from trusted_registry.trust import machine as machines
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from trusted_registry.trust.machine import Machine
 
 _PATIENCE = 60.0
-"""Seconds for one pull of a few hundred bytes, retries of the client's own included."""
+"""Seconds for one pull of a few hundred bytes, the client's own retries included."""
 
 _AT_ONCE = 4
-"""Stores whose clients pull at a time: each is quick, and mostly waits for its own service."""
+"""Stores whose clients pull at a time: each pull is quick, and mostly waits for its own service."""
 
 _VERSION = re.compile(r"\d+(\.\d+)+")
 _OTHER = re.compile(
@@ -48,16 +48,16 @@ _OTHER = re.compile(
     r"|subject alternative name|mismatch|not permitted",
     re.IGNORECASE,
 )
-"""What no trust would mend: the certificate itself, the clock, or a registry without TLS."""
+"""Errors that trust would not cure: the certificate itself, the clock, or a registry without TLS."""
 _SILENT = "no engine answers"
 _ENGLISH = {"LC_ALL": "C.UTF-8"}
 
 
 @dataclass(frozen=True)
 class PullResult:
-    """A client, a spelling of the registry's name, and what came of the pull.
+    """Result of a client's pull by one registry host.
 
-    `counts` is False of a client that nobody asked to have trust.
+    `counts` is False for a client that was not set up to trust the registry.
     """
 
     client: str
@@ -70,23 +70,23 @@ class PullResult:
 
     @property
     def bad(self) -> bool:
-        """Whether this is a client that should trust, and does not."""
+        """True for a client that should trust the registry and does not."""
         return self.counts and self.verdict is not Verdict.ACCEPTED
 
 
 def check(settings: Settings, console: Console, only: Sequence[str] = ()) -> list[PullResult]:
-    """Have every client here pull from the registry by every spelling of its name, and leave nothing behind.
+    """Pull with every client by every registry host; leave nothing behind.
 
     Args:
-        settings: Which registry, and where its authority's certificate is.
-        console: Whom to show it to.
-        only: Names of clients; with them no others, and these must trust whoever was asked to.
+        settings: The registry, and the folder of its authority's certificate.
+        console: Console that shows the pulls.
+        only: Names of clients; no others pull, and these must trust the registry even if not set up to.
 
     Returns:
-        A row for each client and spelling, in the table's order; none in a dry run.
+        A result for each client and registry host, in the table's order; none in a dry run.
 
     Raises:
-        RegistryError: There is no certificate to trust, nothing answers, or another authority's registry does.
+        RegistryError: There is no certificate to trust, no registry answers, or a registry of another authority does.
     """
     trust_anchor.load(settings, dry=console.dry)
     wanted = [client for client in CLIENTS if not only or client.name in only]
@@ -116,8 +116,11 @@ def _show(pull: Pull, console: Console) -> None:
 
 
 def _absent(name: str, only: Sequence[str], why: str, connect_error: RegistryError | None) -> PullResult:
-    """Return the row of a client that is not here; an engine that lets nobody in is."""
-    if why == _SILENT and isinstance(connect_error, engine_types.AccessDeniedError):
+    """Return the result of a client that is absent.
+
+    An engine that denies this user access is present, and has failed.
+    """
+    if why == _SILENT and isinstance(connect_error, AccessDeniedError):
         return PullResult(
             name, "", "", Verdict.FAILED, counts=True, reason=connect_error.message, cure=connect_error.cure
         )
@@ -125,9 +128,9 @@ def _absent(name: str, only: Sequence[str], why: str, connect_error: RegistryErr
 
 
 def _why_absent(client: Client, machine: Machine, engine: Engine) -> str | None:
-    """Return why a client is not here to be asked, "" for what needs no words; None where it is.
+    """Return the reason for a client's absence, or None if present.
 
-    An engine that answers is, even without the program.
+    An empty reason needs no words. An engine that answers is present, even without its program.
     """
     if client.engine:
         return None if engine.available else _SILENT
@@ -153,7 +156,7 @@ def _missing(path: Path) -> bool:
 
 
 class _CommandsOnly:
-    """An edge to which every command was shown before."""
+    """Console for commands that were all shown before."""
 
     dry = False
 
@@ -163,7 +166,7 @@ class _CommandsOnly:
 
 @contextlib.contextmanager
 def _engine(console: Console) -> Iterator[tuple[Engine, RegistryError | None]]:
-    """Lend the engine that answers; where none does, one that has nothing, and why."""
+    """Yield the engine that answers, or an empty one and the connect error."""
     connect_error = None
     try:
         engine = engines.connect(console if console.dry else cast("Console", _CommandsOnly()))
@@ -177,7 +180,10 @@ def _engine(console: Console) -> Iterator[tuple[Engine, RegistryError | None]]:
 
 @contextlib.contextmanager
 def _test_image(settings: Settings, tags: Iterable[str]) -> Iterator[bool]:
-    """Have an image in the registry for as long as this lasts; lends whether there is none since a login is wanted."""
+    """Keep a test image in the registry, and yield whether a login is needed.
+
+    If so, no image was uploaded.
+    """
     trust_anchor.check_serves(settings)
     at = probe.Endpoint(settings.address, settings.port)
     tls = probe.context(issue.trust_anchor(settings.folder).path)
@@ -185,7 +191,7 @@ def _test_image(settings: Settings, tags: Iterable[str]) -> Iterator[bool]:
     try:
         with _errors_explained(at):
             upload.put(image, at, prove.REPOSITORY, tags, tls)
-    except upload.LoginRequiredError:
+    except LoginRequiredError:
         yield True
         return
     try:
@@ -210,18 +216,18 @@ def _errors_explained(at: probe.Endpoint) -> Iterator[None]:
 
 
 def _recorded_stores(settings: Settings) -> set[str]:
-    """Return the names of the stores that are written on request alone, and were."""
+    """Return the names of on-request stores that were written."""
     try:
         rows = [store for store in states.select(machines.current(), only=("system",)) if not store.database]
         held = install.find_items(settings, rows)
-    except RegistryError:  # a system with no such store, or something in its way, which trust.list tells
+    except RegistryError:  # a system with no such store, or a conflict in one, which trust.list shows
         return set()
     return {item.store.name for item in held if item.state is State.TRUSTED}
 
 
 @dataclass(frozen=True)
 class CheckRun:
-    """What all pulls of one run have in common."""
+    """Values that all pulls of one check share."""
 
     engine: Engine
     counted: frozenset[str]
@@ -229,14 +235,18 @@ class CheckRun:
     empty: bool
 
     def counts(self, client: Client) -> bool:
-        """Whether a client should trust: its store is among those that are written here, or it was asked for."""
+        """Return whether a client should trust the registry.
+
+        The client was asked for by name, or its store is among those that are written on this machine.
+        """
         return client.store in self.counted or client.name in self.named
 
 
 def _pull_all(asks: dict[Client, list[Pull]], check_run: CheckRun, console: Console) -> dict[str, list[PullResult]]:
-    """Have all clients pull, and return their rows by their names.
+    """Run all clients' pulls, and return the results by client.
 
-    Those of one store take turns, since most of them share their images too: what buildah removes, podman would miss.
+    Clients of one store take turns, since most of them share their images too: podman would miss an image that buildah
+    removes.
     """
     rows: dict[str, list[PullResult]] = {}
     kin: dict[str, list[Client]] = {}
@@ -255,7 +265,7 @@ def _pull_all(asks: dict[Client, list[Pull]], check_run: CheckRun, console: Cons
 
 
 def _pull_each(client: Client, asks: Iterable[Pull], check_run: CheckRun) -> list[PullResult]:
-    """Have one client pull by one spelling after the other: some keep others out of their storage meanwhile."""
+    """Run one client's pulls in turn: some lock their storage meanwhile."""
     version = _version(client, check_run.engine)
     rows = []
     for pull in asks:
@@ -279,7 +289,7 @@ def _pull_one(pull: Pull, check_run: CheckRun) -> tuple[Verdict, str]:
         return judge(pull.client, ok=result.ok, output=f"{result.out}\n{result.err}", empty=check_run.empty)
     finally:
         for argv in pull.clean:
-            with contextlib.suppress(RegistryError):  # what was refused is not there to be removed
+            with contextlib.suppress(RegistryError):  # an image that was refused cannot be removed
                 run.capture(argv, timeout=_PATIENCE)
 
 
@@ -307,7 +317,10 @@ def _version(client: Client, engine: Engine) -> str:
 
 
 def pull_cure(client: Client, reason: str) -> str:
-    """Return what helps a client that does not pull: trust in its own store, unless something else is wrong."""
+    """Return the cure for a client's failed pull; empty if none is known.
+
+    The cure is trust in the client's own store, unless the reason is another fault.
+    """
     if reason.startswith("sudo:"):
         return "sudo ./inv trust.check"
     if not is_distrust(reason):

@@ -1,4 +1,4 @@
-"""Changes the engine's daemon.json and has the engine take it up without a restart."""
+"""Changes of the engine's daemon.json, which the engine reloads without a restart."""
 
 from __future__ import annotations
 
@@ -24,20 +24,22 @@ if TYPE_CHECKING:
     from trusted_registry.settings import Settings
 
 STORE = "insecure"
-"""What the ledger knows it by."""
+"""Store key of these changes in the ledger."""
 RELOAD_SECONDS = 5.0
 """Seconds that an engine may take to reload its configuration."""
 
 
 def allow_plain(settings: Settings, engine: Engine, console: Console) -> bool:
-    """Have the engine accept plain HTTP on this machine's address, and wait until it does.
+    """Make the engine accept plain HTTP at this machine's address.
+
+    Returns once the engine has reloaded its configuration.
 
     Returns:
-        True when its configuration was changed.
+        True if the configuration was changed.
 
     Raises:
-        RegistryError: daemon.json cannot be understood or written, or is for its engine's user to write; or the engine
-            does not take it up.
+        RegistryError: daemon.json is not valid, cannot be written, or is for its engine's user to write; or the engine
+            does not reload the file.
     """
     registry_host = address.registry_host(settings.address, settings.plain_port)
     if engine.available and registry_host in engine.info().insecure:
@@ -53,8 +55,7 @@ def allow_plain(settings: Settings, engine: Engine, console: Console) -> bool:
     change = Write(path, insecure.added(before, registry_host, path).encode(), _mode(path))
     backup = Write(_backup(path), before.encode(), _mode(path))
     if not console.dry:
-        written = Plan(STORE, (change,), ())
-        entries = ledger.entries(written, by=settings.root, value=registry_host)
+        entries = ledger.entries(STORE, (change,), by=settings.root, value=registry_host)
         ledger.record(ledger.path(), entries, installation=installation.ensure(settings.folder, console).id)
     if before and not backup.path.exists():
         apply.carry_out(Plan(STORE, (backup,), (("cp", str(path), str(backup.path)),)), console)
@@ -63,10 +64,10 @@ def allow_plain(settings: Settings, engine: Engine, console: Console) -> bool:
 
 
 def disallow(entry: ledger.Entry, engine: Engine, console: Console) -> None:
-    """Take one registry out of daemon.json again, keeping whatever else was changed there since.
+    """Remove one registry from daemon.json, and keep all other changes.
 
     Raises:
-        RegistryError: daemon.json cannot be understood or written, or the engine does not take it up.
+        RegistryError: daemon.json is not valid or cannot be written, or the engine does not reload the file.
     """
     path, backup = Path(entry.path), _backup(Path(entry.path))
     before, original = _text_of(path), _text_of(backup)
@@ -85,7 +86,7 @@ def disallow(entry: ledger.Entry, engine: Engine, console: Console) -> None:
 
 
 def _others(entry: ledger.Entry) -> bool:
-    """Whether more of what was added to the same file is still in it."""
+    """Return whether other registries that we added are still in the file."""
     entries = ledger.read(ledger.path())
     return any(other.path == entry.path and other.value not in ("", entry.value) for other in entries)
 
@@ -99,7 +100,10 @@ def _backup(path: Path) -> Path:
 
 
 def _write_config(change: Write, engine: Engine, console: Console, registry_host: str, *, listed: bool) -> None:
-    """Write daemon.json, have the engine read it, and wait until it lists a registry, or no longer does."""
+    """Write daemon.json, reload the engine, and wait for the change.
+
+    The wait ends when the engine lists the registry, or no longer does.
+    """
     console.say(f'{change.path}: "{insecure.KEY}" {"gains" if listed else "loses"} "{registry_host}"')
     apply.carry_out(Plan(STORE, (change,), (("editor", str(change.path)),)), console)
     if not engine.available and not console.dry:
@@ -127,7 +131,10 @@ def _text_of(path: Path) -> str:
 
 
 def reload(engine: Engine, console: Console) -> None:
-    """Have the engine read daemon.json again; its containers run on (dockerd(8), SIGHUP)."""
+    """Make the engine reload daemon.json (dockerd(8), SIGHUP).
+
+    The engine's containers run on.
+    """
     if _systemd():
         rootless = engine.available and engine.info().rootless
         if rootless:
@@ -140,7 +147,11 @@ def reload(engine: Engine, console: Console) -> None:
 
 
 def removal_by_hand(*, systemd: bool | None = None) -> str:
-    """Return what takes an entry of somebody else's out; whether systemd runs is looked up unless it is said."""
+    """Return the commands that remove somebody else's entry.
+
+    Args:
+        systemd: Whether systemd runs; detected if None.
+    """
     known = _systemd() if systemd is None else systemd
     command = "systemctl reload docker" if known else "kill -HUP $(cat /var/run/docker.pid)"
     return f"sudo editor /etc/docker/daemon.json && sudo {command}"
@@ -151,10 +162,12 @@ def _systemd() -> bool:
 
 
 def process_of(engine: Engine) -> int:
-    """Return the number of the process that answers at the engine's socket: others may be named like it (unix(7)).
+    """Return the PID of the process that listens at the engine's socket.
+
+    The peer of the socket is asked for (unix(7)), since other processes may have the same name.
 
     Raises:
-        RegistryError: What answers there is no dockerd of this machine.
+        RegistryError: No dockerd of this machine listens there.
     """
     import psutil
 
@@ -173,7 +186,11 @@ def process_of(engine: Engine) -> int:
 
 
 def _await_reload(engine: Engine, console: Console, registry_host: str, *, listed: bool) -> None:
-    """Wait until the engine says that it took a change up."""
+    """Wait until the engine reports a changed configuration.
+
+    Raises:
+        RegistryError: The engine did not within RELOAD_SECONDS.
+    """
     if console.dry:
         return
     end = time.monotonic() + RELOAD_SECONDS
@@ -187,7 +204,10 @@ def _await_reload(engine: Engine, console: Console, registry_host: str, *, liste
 
 
 def _log(engine: Engine) -> str:
-    """Return the command that shows what an engine wrote; without systemd, where Debian's service writes it."""
+    """Return the command that shows an engine's log.
+
+    Without systemd, the log file of Debian's service.
+    """
     if not _systemd():
         return "sudo tail /var/log/docker.log"
     return "journalctl --user --unit docker" if engine.info().rootless else "sudo journalctl --unit docker"

@@ -1,4 +1,4 @@
-"""This machine's trust: looks, plans and carries out, for every client that is found on it."""
+"""Installation of trust on this machine, for every client that is found: state, plan, apply."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import address, installation, run
 from trusted_registry.certificate import issue
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.clients import macos
 from trusted_registry.trust.local import apply, ledger, owned, plan, trust_anchor
 from trusted_registry.trust.local import state as states
-from trusted_registry.trust.local.state import NeedsRootError, State
+from trusted_registry.trust.local.state import State
 from trusted_registry.trust.managed_blocks import editing
 from trusted_registry.trust.model import MACOS, USER, File, ManagedBlock, TrustAnchor
 
@@ -38,9 +38,13 @@ _TASKS = {"Darwin": "./inv trust.macos", "Linux": "./inv trust.linux"}
 
 @dataclass(frozen=True)
 class StoreSelection:
-    """Which of this machine's stores: those that are found, only some of them, without some, with the system's.
+    """Selection of this machine's stores, by default those with signs of their clients.
 
-    `engine` is the key of the store that is meant where no engine answers yet.
+    Args:
+        only: Names of stores; no others are selected.
+        skip: Names of stores to leave out.
+        system: Whether to include the stores of the operating system, of browsers and of Java.
+        engine: Key of the store of the engine, while no engine answers.
     """
 
     only: tuple[str, ...] = ()
@@ -51,7 +55,13 @@ class StoreSelection:
 
 @dataclass(frozen=True)
 class InstallResult:
-    """What became of the stores: those that were written, those that trusted already, those left for want of root."""
+    """Result of an installation, by store.
+
+    Args:
+        written: Stores that were changed.
+        already: Stores that trusted the registry before.
+        left: Stores left out for lack of root.
+    """
 
     written: tuple[Store, ...]
     already: tuple[Store, ...]
@@ -62,7 +72,7 @@ ALL_STORES = StoreSelection()
 
 
 def check_platform(system: str, task: str) -> None:
-    """Refuse to do one system's work on another."""
+    """Refuse to run one system's task on another."""
     present = platform.system()
     if present != system:
         instead = _TASKS.get(present, "the commands that ./inv --dry trust.linux shows, as a pattern")
@@ -70,7 +80,7 @@ def check_platform(system: str, task: str) -> None:
 
 
 def select_stores(engine: Engine, selection: StoreSelection) -> list[Store]:
-    """Return the stores of this machine that are meant, the answering engine's own among them."""
+    """Return the selected stores, the answering engine's own among them."""
     own = engine_store(engine) or selection.engine
     return states.select(
         machines.current(), only=selection.only, skip=selection.skip, system=selection.system, engine=own
@@ -78,10 +88,10 @@ def select_stores(engine: Engine, selection: StoreSelection) -> list[Store]:
 
 
 def engine_store(engine: Engine) -> str:
-    """Return the key of the store that the answering engine reads; empty where none answers."""
+    """Return the key of the answering engine's store; empty if none answers."""
     if not engine.available:
         return ""
-    if platform.system() == MACOS:  # three engines share one folder there, and tell each its own restart
+    if platform.system() == MACOS:  # three engines share one folder there, each with its own restart
         return "" if macos.engines(machines.current()) else "macos-docker-desktop"
     if engine.info().desktop:
         return "docker-desktop"
@@ -89,10 +99,12 @@ def engine_store(engine: Engine) -> str:
 
 
 def find_items(settings: Settings, rows: Sequence[Store], *, dry: bool = False) -> list[Item]:
-    """Return what stands in stores for the registry; in a dry run a certificate is still required, and left alone.
+    """Return the contents of stores for the registry, with their states.
+
+    A dry run requires the certificate too, and leaves that unchanged.
 
     Raises:
-        RegistryError: There is no certificate to trust, or something in a store's way.
+        RegistryError: There is no certificate to trust, or a store has a conflict.
     """
     wanted = trust_anchor.load(settings, dry=dry, required=True)
     return states.find(rows, wanted, machines.current(), ledger.read(ledger.path()))
@@ -101,12 +113,12 @@ def find_items(settings: Settings, rows: Sequence[Store], *, dry: bool = False) 
 def trust(
     settings: Settings, engine: Engine, console: Console, selection: StoreSelection = ALL_STORES
 ) -> InstallResult:
-    """Have this machine's clients trust the registry by every spelling of its name.
+    """Make this machine's clients trust every registry host.
 
-    Everything is looked at before anything is written: where one store holds another's certificate, none is changed.
+    All stores are read before any is written: if one has a foreign certificate, none is changed.
 
     Raises:
-        RegistryError: There is nothing to trust, a store holds what is not ours, or cannot be written.
+        RegistryError: There is no certificate to trust, a store has foreign contents, or cannot be written.
     """
     with apply.locked(console):
         rows = select_stores(engine, selection)
@@ -155,7 +167,7 @@ def _install(rows: Sequence[Store], settings: Settings, console: Console, needed
 
 
 def _split_by_owner(rows: Sequence[Store], *, foreign_home: bool) -> tuple[list[Store], list[Store]]:
-    """Return the stores that lie in a home folder that is another user's, and the others."""
+    """Return the stores in another user's home folder, and the others."""
     theirs = [store for store in rows if foreign_home and store.scope == USER]
     return theirs, [store for store in rows if store not in theirs]
 
@@ -163,10 +175,10 @@ def _split_by_owner(rows: Sequence[Store], *, foreign_home: bool) -> tuple[list[
 def _leave_to_owner_of_home(
     left: Sequence[Store], console: Console, needed: Sequence[str], *, beside: Sequence[Store] = ()
 ) -> None:
-    """Say that root writes nothing into another user's home folder.
+    """Warn that root writes nothing into another user's home folder.
 
     Raises:
-        RegistryError: Just that was asked for: no store of the name is beside it.
+        RegistryError: Such a store was asked for, and no store of its name is `beside`.
     """
     if not left:
         return
@@ -183,7 +195,10 @@ def _leave_to_owner_of_home(
 
 
 def _by_owner(found: Sequence[Item], machine: Machine) -> Iterator[list[Item]]:
-    """Yield what a store holds, and what this user's own folders hold instead of it, for which nobody need be root."""
+    """Yield the items of a store, then those in this user's own folders.
+
+    The latter are read instead of the store's, and need no root.
+    """
     users = [item for item in found if isinstance(item.what, File) and item.path != machine.path(item.what.path)]
     yield [item for item in found if item not in users]
     if users:
@@ -200,7 +215,10 @@ def _carry_out(
 
 
 def _entry(item: Item, wanted: TrustAnchor, settings: Settings) -> Entry:
-    """Return what to remember of a write: of a file its content, of lines what they say and of whom, else the name."""
+    """Return the ledger's entry for an item.
+
+    The entry has a file's content, a block's lines and key, or the certificate's name in a database.
+    """
     if isinstance(item.what, File):
         return ledger.entry(item.store.key, item.path, item.what.content, by=settings.root)
     if isinstance(item.what, ManagedBlock):
@@ -212,7 +230,10 @@ def _entry(item: Item, wanted: TrustAnchor, settings: Settings) -> Entry:
 
 
 def trust_desktop(settings: Settings, console: Console) -> InstallResult:
-    """Write the certificate where the engines of a Mac look; those that are here are the ones that were told."""
+    """Install trust in the folder that the engines of a Mac share.
+
+    The stores of all engines on this Mac count as written.
+    """
     rows = macos.engines(machines.current()) or [macos.store("docker-desktop")]
     result = _install(rows[:1], settings, console, needed=(rows[0].key,))  # they share one folder
     return dataclasses.replace(result, written=tuple(rows)) if result.written else result
@@ -237,7 +258,10 @@ def trust_keychain(settings: Settings, console: Console, keychain: str) -> None:
 
 
 def unverified(settings: Settings, engine: Engine) -> list[str]:
-    """Return the spellings that the engine does not verify at all: its configuration lists them, or their network."""
+    """Return the registry hosts that the engine does not verify at all.
+
+    Its configuration lists them, or their network.
+    """
     listed = engine.info().insecure if engine.available else ()
     networks = [network for entry in listed if (network := _network(entry))]
     return [

@@ -1,4 +1,4 @@
-"""What was written where, so that exactly that can be taken back, even without the certificate it was made from."""
+"""Record of every write, so that exactly these writes are undone, even without the certificate of their time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from trusted_registry.trust import machine as machines
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from trusted_registry.trust.local.plan import Plan
+    from trusted_registry.files import Remove
     from trusted_registry.trust.model import ManagedBlock
 
 _VERSION = 1
@@ -28,12 +28,19 @@ _VERSION = 1
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that was written: a whole file, known by the SHA-256 of its content, or one value in a shared file.
+    """One write: a file, or one value in a shared file.
 
-    Of a value that stands for lines of ours, the SHA-256 is that of what they say.
-    `installation` is the id of the one that wrote it, so that one does not take back what another one needs; entries
-    of a version before ids have none, and are known by `by`, the checkout's path. `keep` is the nearest folder that was
-    there before: those below it were made for this. A shared file that was there before has none.
+    Args:
+        store: Key of the store.
+        path: The file; for a database its folder, for a keychain the certificate's file.
+        sha256: Digest of the written content, in lower-case hex; for a managed block, of its lines.
+        value: Name of the value in a shared file; empty for a file that is ours alone.
+        by: Folder of the checkout that wrote; tells whose an entry without an installation is.
+        time: UTC, in the format of ISO 8601.
+        keep: Nearest folder that existed before; those below were made for this write. Empty for a shared file that was
+            there before.
+        installation: Id of the installation that wrote, so that none removes an entry that another one needs; empty in
+            entries of a version before ids.
     """
 
     store: str
@@ -47,17 +54,17 @@ class Entry:
 
 
 def is_root_in_foreign_home() -> bool:
-    """Whether this is root in another user's home folder, as after a sudo that keeps HOME, which macOS's does.
+    """Return whether this is root in another user's home folder.
 
-    What root wrote there would be in that user's way.
+    A sudo that keeps HOME leads to this, as macOS's does. Files of root's would be in that user's way.
     """
     return machines.is_another_s(Path.home())
 
 
 def path() -> Path:
-    """Return the ledger's path: this user's, for every checkout (XDG Base Directory specification).
+    """Return the path of this user's ledger, one for all checkouts.
 
-    Root's own where the home folder is another user's.
+    The folder follows the XDG Base Directory specification; root's own if the home folder is another user's.
     """
     if is_root_in_foreign_home():
         return _ledger_in(Path(pwd.getpwuid(0).pw_dir) / ".local" / "state")
@@ -69,15 +76,15 @@ def _ledger_in(state: Path) -> Path:
 
 
 def digest(content: bytes) -> str:
-    """Return what an entry knows a content by."""
+    """Return the digest of a content for an entry: SHA-256 in hex."""
     return hashlib.sha256(content).hexdigest()
 
 
 def read(path: Path) -> list[Entry]:
-    """Return the entries, oldest first; none where nothing was written yet.
+    """Return the ledger's entries, oldest first; none if nothing was written.
 
     Raises:
-        RegistryError: The file is there and is no ledger, or one of a newer version, or cannot be read.
+        RegistryError: The file is no ledger, has a newer version, or cannot be read.
     """
     try:
         document = json.loads(path.read_bytes())
@@ -103,7 +110,7 @@ def read(path: Path) -> list[Entry]:
 
 
 def _entry(document: dict[str, Any]) -> Entry:
-    """Return an entry; what it says that is not known here is passed over."""
+    """Return an entry; unknown fields of the document are ignored."""
     known = {field.name: document[field.name] for field in fields(Entry) if field.name in document}
     if not all(isinstance(value, str) for value in known.values()):
         raise TypeError(known)
@@ -111,31 +118,34 @@ def _entry(document: dict[str, Any]) -> Entry:
 
 
 def block_key(block: ManagedBlock) -> str:
-    """Return what an entry knows lines in a shared file by."""
+    """Return the value by which an entry names a managed block."""
     return f"{block.under} {block.registry_host}"
 
 
 def entry(store: str, path: Path, content: bytes, *, by: Path, value: str = "") -> Entry:
-    """Return what to remember of one write, made now; with a value, that only this was added to the file."""
+    """Return the entry of one write, made now.
+
+    With a value, only that value was added to the file.
+    """
     now = datetime.datetime.now(datetime.timezone.utc)
     return Entry(store, str(path), digest(content), value, str(by), f"{now:%Y-%m-%dT%H:%M:%SZ}", _existing_parent(path))
 
 
 def _existing_parent(path: Path) -> str:
-    """Return the nearest folder above a path that exists."""
+    """Return the nearest existing folder above a path."""
     return str(next((folder for folder in path.parents if os.path.lexists(folder)), Path(path.anchor or ".")))
 
 
-def entries(plan: Plan, *, by: Path, value: str = "") -> list[Entry]:
-    """Return what to remember of a plan's writes."""
-    writes = [operation for operation in plan.operations if isinstance(operation, Write)]
-    return [entry(plan.store, write.path, write.content, by=by, value=value) for write in writes]
+def entries(store: str, operations: Iterable[Write | Remove], *, by: Path, value: str = "") -> list[Entry]:
+    """Return an entry for each write among a plan's operations."""
+    writes = [operation for operation in operations if isinstance(operation, Write)]
+    return [entry(store, write.path, write.content, by=by, value=value) for write in writes]
 
 
 def record(path: Path, written: Iterable[Entry], *, installation: str = "") -> None:
-    """Add entries of an installation.
+    """Add entries of an installation to the ledger, before the files are written.
 
-    Called before the writing; what a place held before is still known, should that not happen.
+    Entries of the content before stay, in case the write fails.
     """
     _change(path, add=[replace(entry, installation=installation) for entry in written], drop=[])
 
@@ -147,7 +157,7 @@ def adopt(path: Path, *, by: Path, installation: str) -> None:
 
 
 def forget(path: Path, freed: Iterable[Entry]) -> None:
-    """Drop entries, after what they stand for was taken back."""
+    """Drop entries from the ledger, after their writes were undone."""
     _change(path, add=[], drop=list(freed))
 
 
@@ -168,7 +178,10 @@ def _key(entry: Entry) -> tuple[str, str, str, str]:
 
 
 def _first_keep(entry: Entry, known: Iterable[Entry]) -> str:
-    """Return what an entry keeps, but for what earlier writes made: what is there may be ours."""
+    """Return the nearest folder above an entry that no write of ours made.
+
+    A folder that exists at this write may come from an earlier one.
+    """
     known = list(known)
     first = next((it.keep for it in known if it.path == entry.path), entry.keep)
     made = {folder: Path(it.keep) for it in known if it.keep for folder in _made(it)}
@@ -179,5 +192,5 @@ def _first_keep(entry: Entry, known: Iterable[Entry]) -> str:
 
 
 def _made(entry: Entry) -> list[Path]:
-    """Return the folders that were made for an entry: those above its path and below what it keeps."""
+    """Return the folders made for an entry: above its path, below `keep`."""
     return [folder for folder in Path(entry.path).parents if Path(entry.keep) in folder.parents]

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trusted_registry.console import pasteable
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust import stores
 from trusted_registry.trust.local import install, ledger, owned
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.install import StoreSelection
-from trusted_registry.trust.local.state import NeedsRootError, State
+from trusted_registry.trust.local.state import State
 from trusted_registry.trust.managed_blocks import editing
 from trusted_registry.trust.model import MACHINE, USER, der
 

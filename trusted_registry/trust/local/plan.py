@@ -1,4 +1,4 @@
-"""What is to be written for clients and what is to be run: values, for whoever shows them or carries them out."""
+"""Plans: the files to write for clients and the commands to run, as values to show or to carry out."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import PUBLIC_FILE, Remove, Write
+from trusted_registry.trust import stores
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.ledger import digest
 from trusted_registry.trust.local.state import State
 from trusted_registry.trust.managed_blocks import editing, merging
 from trusted_registry.trust.model import MACHINE, Database, File, ManagedBlock
-from trusted_registry.trust.stores import STORES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,12 +31,12 @@ class Plan:
     """Files to write or remove, the commands that a person would type for that, and those that follow.
 
     Args:
-        store: Whose trust it is: the key of its row; insecure.
-        operations: In the order in which they are carried out.
+        store: Key of the store; "insecure" for daemon.json.
+        operations: Writes and removals, in the order in which they are carried out.
         typed: The same as commands.
         runs: Commands that are run afterwards, shown as they are.
-        machine: Whether it takes root, where the files say nothing about that.
-        notes: What changes in files of others, by their paths: lines with + or -, as in a patch.
+        machine: Whether root is needed: for `runs`, and for files that this user may not write.
+        notes: Changes in shared files by path: lines with + or -, as in a patch.
     """
 
     store: str
@@ -47,20 +47,20 @@ class Plan:
     notes: Mapping[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        """Whether there is anything to do."""
+        """Return whether there is anything to do."""
         return bool(self.operations or self.runs)
 
 
 def install(store: Store, items: Sequence[Item], anchor: TrustAnchor) -> Plan:
-    """Return what makes a store trust.
+    """Return the plan that makes a store trust the certificate.
 
     Args:
-        store: The row.
-        items: What stands in it now.
-        anchor: What is to be trusted.
+        store: The store.
+        items: The store's contents, with their states.
+        anchor: The certificate to trust.
 
     Raises:
-        RegistryError: The store holds what was not written here, or a shared file cannot be added to.
+        RegistryError: The store has foreign contents, or a block cannot be added to a shared file.
     """
     missing = [item for item in items if item.state is not State.TRUSTED]
     for item in missing:
@@ -98,7 +98,10 @@ def _check_ours(item: Item) -> None:
 
 
 def place(item: Item) -> str:
-    """Return where something is, for people: of a database also by which name, of lines of ours which they are."""
+    """Return the place of an item, for people.
+
+    For a database with the entry's name, for a changed block with its line numbers.
+    """
     if isinstance(item.what, ManagedBlock) and (found := editing.changed_lines(item.text, item.what)):
         return f"{item.path}, between our marks in lines {found[0]} to {found[1]},"
     if not isinstance(item.what, Database):
@@ -108,7 +111,7 @@ def place(item: Item) -> str:
 
 
 def inspect_commands(item: Item) -> tuple[Sequence[str], Sequence[str]]:
-    """Return the commands that show what another put in our way, and that take it away."""
+    """Return the commands that show and that remove a foreign item."""
     if isinstance(item.what, Database):
         remove = states.command_by_name(item.what.remove[0], item.text, item.path)
         root = ("sudo",) if item.store.scope == MACHINE else ()
@@ -123,26 +126,32 @@ def inspect_commands(item: Item) -> tuple[Sequence[str], Sequence[str]]:
 
 
 def _typed(write: Write, anchor: TrustAnchor) -> tuple[str, ...]:
-    """Return the command that a person would type for a file: from the certificate, or with its text in it."""
+    """Return the command that a person would type for a file.
+
+    The command installs the certificate, or contains the file's text.
+    """
     if write.content == anchor.content:
         return ("install", "-D", "-m", f"{write.mode:04o}", anchor.file, str(write.path))
     return ("sh", "-c", 'printf %s "$1" > "$0"', str(write.path), write.content.decode())
 
 
 def _difference(before: str, write: Write) -> str:
-    """Return what a write changes in a file, without the lines around it: those may hold passwords."""
+    """Return the lines that a write changes in a file.
+
+    Lines around them are left out, since those may hold passwords.
+    """
     lines = before.splitlines(), write.content.decode().splitlines()
     changed = difflib.unified_diff(*lines, str(write.path), str(write.path), n=0, lineterm="")
     return "\n".join(changed)
 
 
 def mode(path: Path) -> int:
-    """Return the mode that a file is to keep."""
+    """Return the mode of a file to keep, or the public mode for a new one."""
     return path.stat().st_mode & 0o777 if path.exists() else PUBLIC_FILE
 
 
 def removal(store: str, removes: Iterable[Remove], *, machine: bool = True) -> Plan:
-    """Return the plan that takes files away, and the folders that this leaves empty."""
+    """Return the plan that removes files, and the folders left empty."""
     removes = tuple(removes)
     emptied = dict.fromkeys(remove.path.parent for remove in removes if remove.path.parent != remove.keep)
     typed = [("rm", str(remove.path)) for remove in removes] + [("rmdir", str(folder)) for folder in emptied]
@@ -150,19 +159,21 @@ def removal(store: str, removes: Iterable[Remove], *, machine: bool = True) -> P
 
 
 def uninstall(key: str, entries: Sequence[Entry]) -> tuple[Plan, list[Path]]:
-    """Return what takes a store's entries of the ledger back, and the files that were changed since and so stay.
+    """Return the plan that undoes a store's ledger entries.
+
+    Returned with the plan are the files that were changed since, and therefore stay.
 
     Raises:
-        RegistryError: A file cannot be looked at.
+        RegistryError: A file cannot be read.
     """
-    store = next((it for it in STORES if it.key == key), None)
+    store = stores.find(key)
     machine = store is None or store.scope == MACHINE
     gone, changed = _files([entry for entry in entries if not entry.value])
     plan = removal(key, gone, machine=machine)
     operations = list(plan.operations)
     typed = [command for command in plan.typed if os.path.lexists(command[-1])]
     runs: list[tuple[str, ...]] = []
-    if store and store.refresh and entries:  # though the file is gone: a run that was cut short did not come to this
+    if store and store.refresh and entries:  # though the file is gone: an interrupted run did not reach this
         runs.append(store.refresh.after_removal or store.refresh.command)
     valued = [entry for entry in entries if entry.value]
     if store and store.database:
@@ -184,7 +195,7 @@ def _files(entries: Sequence[Entry]) -> tuple[list[Remove], list[Path]]:
     for entry in entries:
         path = Path(entry.path)
         written.setdefault(path, set()).add(entry.sha256)
-        # The folders that the first of several writes made are ours to take away.
+        # The folders that the first of several writes made are ours to remove.
         known = Path(entry.keep) if entry.keep else path.parent.parent.parent
         keep[path] = min(keep.get(path, known), known, key=lambda it: len(it.parts))
     made_for = {Path(entry.path) for entry in entries if entry.keep}
@@ -200,15 +211,19 @@ def _files(entries: Sequence[Entry]) -> tuple[list[Remove], list[Path]]:
 
 
 def _must_stay(path: Path, keep: Path) -> bool:
-    """Whether an empty folder that was made for a file is still there without it: a run was cut short in between."""
+    """Return whether the empty folder of an absent file is left over.
+
+    The folder was made for the file; a run was interrupted between the two.
+    """
     nearest = next(folder for folder in path.parents if os.path.lexists(folder))
     return keep in nearest.parents and os.access(nearest, os.R_OK) and not any(nearest.iterdir())
 
 
 def _unmerged(entries: Sequence[Entry]) -> tuple[list[Write | Remove], list[Path]]:
-    """Return what takes blocks out of shared files, and the files in which some were changed since and so stay.
+    """Return the operations that remove blocks from shared files.
 
-    A file that holds nothing else, and was made here, goes.
+    Returned with them are the files with blocks that were changed since, and therefore stay. A file that was made for
+    the blocks, and has no other content, is removed.
     """
     operations: list[Write | Remove] = []
     changed: list[Path] = []
@@ -221,7 +236,7 @@ def _unmerged(entries: Sequence[Entry]) -> tuple[list[Write | Remove], list[Path
             block = ManagedBlock(str(path), under, registry_host, (), ())
             inside = editing.current_content(after, block)
             known = {entry.sha256 for entry in mine if entry.value == value}
-            # An older ledger knew lines by their marks alone: all their digests are that of nothing.
+            # An older ledger knew blocks by their marks alone: each digest is that of empty content.
             if inside is not None and known & {digest(inside), digest(b"")}:
                 after = editing.removed(after, block)
             elif inside is not None:
@@ -235,7 +250,7 @@ def _unmerged(entries: Sequence[Entry]) -> tuple[list[Write | Remove], list[Path
 
 
 def _removal_commands(database: Database, entries: Iterable[Entry]) -> list[tuple[str, ...]]:
-    """Return the commands that take certificates out of a database, where they still are in it."""
+    """Return the commands that remove certificates still in a database."""
     from trusted_registry import run
 
     found = []

@@ -1,4 +1,4 @@
-"""What stands in the stores of this machine: looked at, never changed."""
+"""State of the stores of this machine: read, never changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import run
 from trusted_registry.console import pasteable
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust import stores
 from trusted_registry.trust.local.ledger import digest
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class State(enum.Enum):
-    """What a store says of the registry; the later one of two is the worse."""
+    """State of the registry in a store, each worse than the one before."""
 
     TRUSTED = "trusted"
     ABSENT = "absent"
@@ -40,16 +40,12 @@ class State(enum.Enum):
     FOREIGN = "foreign"
 
 
-class NeedsRootError(RegistryError):
-    """Something takes root, which this user is not and cannot become."""
-
-
 @dataclass(frozen=True)
 class Item:
-    """One thing that a store holds or should hold: where, what it is now, and the text around it where it shares one.
+    """One part of a store's contents, present or missing, with its path, its state, and the text of a shared file.
 
-    `path` of a database is its folder, or empty where its program knows it; a file's with `hidden` is in the folder
-    that a client reads instead of the store's own. `text` of a database is the name of what another put in our way.
+    `path` of a database is its folder, or empty if its program knows the place; a shadowed file's is in the folder that
+    clients read instead of the store's own. `text` of a database is the name of a foreign entry.
     """
 
     store: Store
@@ -60,21 +56,21 @@ class Item:
 
     @property
     def registry_host(self) -> str:
-        """Whom it is about; "" is every spelling."""
+        """Registry host of the item; empty for all of them."""
         return "" if isinstance(self.what, Database) else self.what.registry_host
 
 
 def select(
     machine: Machine, *, only: Sequence[str] = (), skip: Sequence[str] = (), system: bool = False, engine: str = ""
 ) -> list[Store]:
-    """Return the stores that are to be written or shown, in the table's order.
+    """Return the stores to write or show, in the table's order.
 
     Args:
-        machine: This user's folders.
-        only: Names of stores; with them, no others, and these even if nobody here seems to read them.
+        machine: This user's folders and programs.
+        only: Names of stores; no others are returned, and these even without signs of their clients.
         skip: Names of stores to leave out.
-        system: With those of the operating system, of browsers and of Java.
-        engine: Key of the store that the answering engine reads; present whatever the signs say.
+        system: Whether to include those of the operating system, of browsers and of Java.
+        engine: Key of the answering engine's store; returned without any signs too.
 
     Raises:
         RegistryError: A store was asked for by name that this system does not have.
@@ -98,7 +94,11 @@ def _present(store: Store, machine: Machine) -> bool:
 
 
 def _store_without_signs(name: str, rows: Iterable[Store], machine: Machine) -> Store:
-    """Return a store that was asked for by name and whose readers are not seen here."""
+    """Return a store that was asked for by name, without signs of clients.
+
+    Raises:
+        RegistryError: This system has no such store, or the store's database or program is absent.
+    """
     named = [it for it in rows if it.name == name]
     store = next((store for store in named if store.refresh), named[0] if named else None)
     if store is None or store.refresh:
@@ -118,11 +118,11 @@ def _store_without_signs(name: str, rows: Iterable[Store], machine: Machine) -> 
 
 
 def find(rows: Iterable[Store], anchor: TrustAnchor, machine: Machine, ledger: Iterable[Entry]) -> list[Item]:
-    """Return what stands in stores, and what should.
+    """Return the contents of stores, present and missing, with their states.
 
     Raises:
-        RegistryError: A folder on the way is a link, a client would fail on what lies beside, or something cannot be
-            read (NoRoot where root could).
+        RegistryError: A folder of the path is a link, a file beside would make clients fail, or a file cannot be read
+            (NeedsRootError if root could).
     """
     ours = {(entry.path, entry.sha256) for entry in ledger}
     return [item for store in rows for item in _store(store, anchor, machine, ours)]
@@ -160,13 +160,16 @@ def _file(store: Store, file: File, path: Path, ours: set[tuple[str, str]]) -> I
 
 
 def _is_refreshed(refresh: Refresh | None, anchor: TrustAnchor, machine: Machine) -> bool:
-    """Whether what makes a change count was run since: a run that was cut short did not come to it."""
+    """Return whether the refresh command ran after the certificate came.
+
+    An interrupted run did not reach that command.
+    """
     bundle = content(machine.path(refresh.bundle)) if refresh and refresh.bundle else None
     return bundle is None or base64.b64encode(anchor.der) in b"".join(bundle.split())
 
 
 def _shadowing(store: Store, file: File, machine: Machine, ours: set[tuple[str, str]]) -> Iterator[Item]:
-    """Yield what a client reads instead of a store's own folder, where that exists."""
+    """Yield the files that clients read instead of those in a store."""
     for template in store.shadowed_by:
         path = machine.path(template) / file.registry_host / Path(file.path).name
         with _errors_explained(path):
@@ -185,10 +188,10 @@ def _block(text: str, block: ManagedBlock) -> State:
 
 
 def check_link(path: Path) -> None:
-    """Refuse a link: what it leads to is not ours to change.
+    """Refuse a link, as its target is not ours to change.
 
     Raises:
-        RegistryError: It is one, or cannot be looked at (NoRoot where root could).
+        RegistryError: The path is a link, or cannot be read (NeedsRootError if root could).
     """
     with _errors_explained(path):
         if path.is_symlink():
@@ -199,7 +202,10 @@ def check_link(path: Path) -> None:
 
 
 def _check_beside(folder: Path) -> None:
-    """Refuse a folder on which clients fail whatever else is in it (moby/moby, registry/registry.go)."""
+    """Refuse a folder with a lone `.key` or `.cert`, on which clients fail.
+
+    The rule is from moby/moby, registry/registry.go.
+    """
     for one, other in ((".key", ".cert"), (".cert", ".key")):
         for path in sorted(folder.glob(f"*{one}")) if folder.is_dir() else []:
             if not path.with_suffix(other).exists():
@@ -210,21 +216,21 @@ def _check_beside(folder: Path) -> None:
 
 
 def _remove_command(path: Path) -> str:
-    """Return the command that takes a file away, as it can be pasted."""
+    """Return the command that removes a file, ready to paste."""
     return pasteable([*([] if os.access(path.parent, os.W_OK) else ["sudo"]), "rm", str(path)])
 
 
 def ignored_certificates(items: Iterable[Item]) -> list[Path]:
-    """Return certificates beside ours that no client reads, for the end of their name: `*.pem`."""
+    """Return the certificates beside ours that clients ignore: `*.pem`."""
     folders = dict.fromkeys(item.path.parent for item in items if isinstance(item.what, File) and item.registry_host)
     return [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.pem"))]
 
 
 def read(path: Path) -> str:
-    """Return a shared file's text; empty where there is none.
+    """Return a shared file's text; empty if the file is absent.
 
     Raises:
-        RegistryError: It cannot be read, or is no text.
+        RegistryError: The file cannot be read, or is no text.
     """
     try:
         return (content(path) or b"").decode()
@@ -235,10 +241,10 @@ def read(path: Path) -> str:
 
 
 def content(path: Path) -> bytes | None:
-    """Return what a file holds, or None where there is none.
+    """Return a file's content, or None if absent.
 
     Raises:
-        RegistryError: It cannot be read (NoRoot where root could).
+        RegistryError: The file cannot be read (NeedsRootError if root could).
     """
     with _errors_explained(path):
         try:
@@ -260,7 +266,10 @@ def _errors_explained(path: Path) -> Iterator[None]:
 
 
 def find_places(database: Database, machine: Machine) -> list[Path]:
-    """Return the folders of a database on this machine; one empty path where its program knows its own."""
+    """Return the folders of a database on this machine.
+
+    One empty path if the database's program knows the place.
+    """
     if not database.places:
         return [Path()]
     found = []
@@ -272,7 +281,7 @@ def find_places(database: Database, machine: Machine) -> list[Path]:
 
 
 def _entry(database: Database, anchor: TrustAnchor, place: Path) -> tuple[State, str]:
-    """Return what a database says of the certificate; and by which name, where that is none of ours."""
+    """Return a certificate's state in a database, and a foreign entry's name."""
     result = run.capture(command_about((*database.find, *database.as_pem), anchor, place))
     if result.ok:
         other = ssl.PEM_HEADER in result.out and anchor.content and der(result.out) != anchor.der
@@ -286,9 +295,10 @@ def _entry(database: Database, anchor: TrustAnchor, place: Path) -> tuple[State,
 
 
 def _nickname(path: Path, anchor: TrustAnchor) -> str:
-    """Return the name that somebody else gave this very certificate in an NSS database; "" where it is not in.
+    """Return a certificate's foreign name in an NSS database; empty if absent.
 
-    Adding it again would change that entry. The columns are CKA_LABEL and CKA_VALUE (NSS, lib/softoken/sdb.c).
+    Adding the certificate again would change that entry. The columns are CKA_LABEL and CKA_VALUE (NSS,
+    lib/softoken/sdb.c).
     """
     try:
         import sqlite3
@@ -303,18 +313,21 @@ def _nickname(path: Path, anchor: TrustAnchor) -> str:
 
 
 def command_about(argv: Iterable[str], anchor: TrustAnchor, place: Path) -> tuple[str, ...]:
-    """Return a database's command about a certificate that is at hand."""
+    """Return a database's command for a certificate whose file is present."""
     sha1 = anchor.sha1 if any("{sha1}" in word for word in argv) else ""
     return tuple(word.format(name=anchor.name, place=place, file=anchor.file, sha1=sha1) for word in argv)
 
 
 def command_by_name(argv: Iterable[str], name: str, place: Path) -> tuple[str, ...]:
-    """Return a database's command about a certificate of which only the name is known."""
+    """Return a database's command for a certificate known by name alone."""
     return tuple(word.format(name=name, place=place) for word in argv)
 
 
 def by_registry_host(items: Iterable[Item], registry_hosts: Iterable[str]) -> dict[tuple[str, str], State]:
-    """Return the worst state of what a store holds for each spelling, by its key and the spelling."""
+    """Return the worst state of each registry host in each store.
+
+    The keys are pairs of store key and registry host.
+    """
     order = list(State)
     found: dict[tuple[str, str], State] = {}
     for item in items:

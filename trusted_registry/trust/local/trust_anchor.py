@@ -1,4 +1,4 @@
-"""What this machine is to trust: the certificate at hand, if it is the authority of the registry that answers."""
+"""Trust anchor for this machine: the certificate on disk, if its authority is that of the registry that answers."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from trusted_registry.settings import Settings
 
 _NOT_SERVED = (2, 7, 18, 19, 20, 21)
-"""OpenSSL's X509_V_ERR_… for a certificate that somebody else signed: no issuer is at hand, the signature is not its,
-the certificate or the end of its chain is its own trust, no issuer is at hand here, nothing of it can be verified."""
+"""OpenSSL's X509_V_ERR_… for a certificate of another authority: no issuer, a signature that is not the issuer's,
+a self-signed certificate, a self-signed one at the end of the chain, no local issuer, nothing that can be verified."""
 
 _PUT_BACK = f"Put the ca.crt back that belongs to the keys here. {issue.FORCE}"
 _ANOTHER_S = "Where this machine runs it: ./inv up. Else, there: ./inv trust.serve; type here the line that it shows."
@@ -29,15 +29,15 @@ _AGAIN = "Copy ca.crt from the registry's machine again; there, ./inv status say
 
 
 def load(settings: Settings, *, dry: bool = False, required: bool = False) -> TrustAnchor:
-    """Return what clients must trust, and by which names.
+    """Return the certificate that clients trust, with its registry hosts.
 
     Args:
-        settings: Where the certificate is, and the registry's names.
-        dry: Whether nothing may be changed, and none need be there yet; the subject has no content then.
-        required: Whether one must be there even so.
+        settings: The folder of the certificate, and the registry's names.
+        dry: Whether nothing may be changed; the certificate may be absent then, and the anchor is without content.
+        required: Whether the certificate must be present even in a dry run.
 
     Raises:
-        RegistryError: There is none, it is no authority's, or it has expired.
+        RegistryError: The certificate is absent, no authority's, expired, or not alone in its file.
     """
     registry_hosts = address.registry_hosts(settings.hosts, settings.port)
     try:
@@ -78,14 +78,16 @@ def _cure(folder: Path, own: str, handed: str) -> str:
 
 
 def check_serves(settings: Settings) -> None:
-    """Refuse to trust an authority that is not the one behind the registry, where that answers.
+    """Refuse an authority that did not sign the registry's certificate.
+
+    A registry that does not answer is not checked.
 
     Raises:
         RegistryError: The registry shows a certificate that another authority signed.
     """
     anchor = issue.trust_anchor(settings.folder).path
     tls = probe.context(anchor)
-    # Which names it is for, and how well it is made, is not the authority's to answer for.
+    # The names and the form of the server certificate say nothing about its authority.
     tls.check_hostname = False
     tls.verify_flags &= ~ssl.VERIFY_X509_STRICT
     try:

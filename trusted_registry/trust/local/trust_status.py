@@ -1,4 +1,4 @@
-"""How things stand in every store of this machine, client by client: what `trust.list` and `status` show."""
+"""Trust status of every store of this machine, client by client, for `trust.list` and `status`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.trust.local import install, trust_anchor
 from trusted_registry.trust.local import state as store_state
 from trusted_registry.trust.local.state import State
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrustStatus:
-    """A store, a spelling of the registry's name, and what the one says of the other."""
+    """State of one registry host in one store."""
 
     store: Store
     registry_host: str
@@ -32,7 +32,7 @@ class TrustStatus:
 
 
 def find(settings: Settings, engine: Engine, selection: StoreSelection, *, dry: bool = False) -> list[TrustStatus]:
-    """Return every store that is found here with every spelling, in the table's order.
+    """Return the state of each registry host in each store, in table order.
 
     Raises:
         RegistryError: There is no certificate to trust.
@@ -44,8 +44,8 @@ def find(settings: Settings, engine: Engine, selection: StoreSelection, *, dry: 
     for store in install.select_stores(engine, selection):
         try:
             items = install.find_items(settings, [store], dry=dry)
-        except RegistryError as error:  # what is in one store's way says nothing about the others
-            text = "not known" if isinstance(error, store_state.NeedsRootError) else "unsound"
+        except RegistryError as error:  # a conflict in one store says nothing about the others
+            text = "not known" if isinstance(error, NeedsRootError) else "unsound"
             found += [
                 TrustStatus(store, registry_host, f"{text}: {error.message}", "") for registry_host in registry_hosts
             ]
@@ -71,7 +71,10 @@ def _state_text(store: Store, items: list[Item], state: State) -> str:
 
 
 def _changed_since_start(paths: list[Path], process: str) -> bool:
-    """Whether a file changed after the program that reads it at its start was started."""
+    """Return whether a file changed after its reader was started.
+
+    The reader is any process of that name; without a name, False.
+    """
     import psutil
 
     if not process:

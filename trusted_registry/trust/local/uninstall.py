@@ -1,4 +1,4 @@
-"""Takes this machine's trust back: what the ledger says was written, and nothing else."""
+"""Removal of trust from this machine: the writes in the ledger, and nothing else."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import run
 from trusted_registry.console import pasteable
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.files import Remove, Write
 from trusted_registry.trust import stores
 from trusted_registry.trust.clients import macos
 from trusted_registry.trust.local import apply, daemon, install, ledger, owned, places, plan
 from trusted_registry.trust.local.install import StoreSelection
-from trusted_registry.trust.local.state import NeedsRootError, State
+from trusted_registry.trust.local.state import State
 from trusted_registry.trust.managed_blocks import editing
 from trusted_registry.trust.model import Database, File, ManagedBlock
 
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
     from trusted_registry.trust.local.state import Item
 
 _GONE = "Unable to delete certificate matching"
-"""What `security` says of a certificate that is not in the keychain (any more)."""
+"""Error of `security` for a certificate that is not in the keychain (any more)."""
 
 
 def remove(settings: Settings, engine: Engine, console: Console, *, everyone: bool = False) -> list[str]:
-    """Take back what this installation wrote on this machine, or what every one of this user wrote.
+    """Undo the writes of this installation, or of all installations of this user.
 
     Returns:
-        The places that were freed.
+        Paths and entries that were removed, for people.
 
     Raises:
-        RegistryError: Something cannot be taken back; all else was, and is forgotten.
+        RegistryError: A write cannot be undone; all others were, and are forgotten.
     """
     with apply.locked(console):
         wanted = ledger.read(ledger.path()) if everyone else owned.entries(settings)
@@ -66,13 +66,13 @@ def remove(settings: Settings, engine: Engine, console: Console, *, everyone: bo
 
 
 def disallow_plain(settings: Settings, engine: Engine, console: Console) -> list[str]:
-    """Take back what this checkout allowed of plain HTTP on this machine, and no trust.
+    """Withdraw this checkout's permission of plain HTTP; trust stays.
 
     Returns:
-        The places that were freed.
+        Paths and entries that were removed, for people.
 
     Raises:
-        RegistryError: daemon.json cannot be understood or written, or the engine does not take it up.
+        RegistryError: daemon.json is not valid or cannot be written, or the engine does not reload the file.
     """
     freed = []
     with apply.locked(console):
@@ -86,7 +86,7 @@ def disallow_plain(settings: Settings, engine: Engine, console: Console) -> list
 
 @contextlib.contextmanager
 def _errors_collected(failed: list[RegistryError]) -> Iterator[None]:
-    """Let one store's trouble keep no other store's trust in place."""
+    """Collect a store's error, so that the other stores are still cleaned."""
     try:
         yield
     except RegistryError as error:
@@ -108,7 +108,7 @@ def _uninstall_store(key: str, known: list[Entry], unknown: list[Entry], console
         console.warn(message if str(path) in shared else f"{path} was changed since it was written here; it stays.")
     apply.carry_out(its_plan, console)
     _forget(known, console)
-    store = next((it for it in stores.STORES if it.key == key), None)
+    store = stores.find(key)
     whose = f"the store of {store.clients}" if store else key
     if its_plan and store and store.restart:
         console.say(f"{store.clients}: it {store.restart.why}, so: {store.restart.command}")
@@ -146,7 +146,10 @@ def _forget(entries: list[Entry], console: Console) -> None:
 
 
 def _found_unrecorded(entries: list[Entry], settings: Settings, engine: Engine, console: Console) -> list[Entry]:
-    """Return the files and lines about this very certificate that are not in the ledger: another user wrote them."""
+    """Return entries for this certificate that are not in the ledger.
+
+    Another user wrote these files and blocks.
+    """
     known = {entry.path for entry in entries}
     found: list[Entry] = []
     for store in install.select_stores(engine, StoreSelection(system=True)):
@@ -163,7 +166,10 @@ def _found_unrecorded(entries: list[Entry], settings: Settings, engine: Engine, 
 
 
 def _entry(item: Item, settings: Settings) -> Entry:
-    """Return what the ledger would have said; a folder of our spelling that is left empty is taken for ours."""
+    """Return the entry that the ledger would have for an item.
+
+    A folder of a registry host that is left empty counts as ours.
+    """
     if isinstance(item.what, File):
         made = ledger.entry(item.store.key, item.path, item.what.content, by=settings.root)
         return dataclasses.replace(made, keep=str(item.path.parent.parent)) if item.registry_host else made

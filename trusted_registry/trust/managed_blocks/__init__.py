@@ -1,1 +1,1 @@
-"""Lines of ours in files that belong to others too, and proof that nothing else in them changed."""
+"""Managed blocks: our lines in files that are others' too, with proof that nothing else in them changed."""

@@ -1,7 +1,7 @@
-"""Lines of ours in a text that belongs to others: put in, looked for, and taken out by the marks around them.
+"""Managed blocks in a text that is others' too: added, found and removed by the marks around them.
 
-The text is not parsed and written anew: whatever else is in it stays byte for byte, comments included. The kit does
-the same with awk; a test compares the two.
+The text is not parsed and written anew: the rest stays byte for byte, comments included. The kit does the same with
+awk; a test compares the two.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ MARK = "# trusted-registry:"
 END = f"{MARK} end"
 _INDENT = "  "
 _BLANK = " \t\r"
-"""What may stand before and after what a line says: files from Windows end their lines with both CR and LF."""
+"""Blanks that may surround the text of a line: files from Windows end their lines with both CR and LF."""
 _BARE = str.maketrans("'", '"', _BLANK)
-"""Blanks say nothing within a key, and either quote says the same."""
+"""Translation for comparing keys: blanks within a key mean nothing, and both quotes mean the same."""
 _BOM = "\ufeff"
 _AUTHORITY = re.compile(r"trusted-registry-[0-9a-f]{16}\.crt", re.ASCII)
-"""What a certificate's file is called in our lines: `TrustAnchor.name`."""
+"""File name of a certificate in our lines: `TrustAnchor.name`."""
 
 
 def begin(block: ManagedBlock) -> str:
@@ -34,10 +34,11 @@ def begin(block: ManagedBlock) -> str:
 
 
 def added(text: str, block: ManagedBlock) -> str:
-    """Return a text with a block in it, in place of what the block said before.
+    """Return a text with a block added, or replaced if present.
 
     Raises:
-        RegistryError: Something else in the text speaks about the same registry, or its keys are not in block form.
+        RegistryError: A foreign line is about the same registry, our lines were changed by others, the keys are not in
+            block form, or the text begins with a byte order mark.
     """
     if has(text, block):
         return text
@@ -54,20 +55,21 @@ def added(text: str, block: ManagedBlock) -> str:
 
 
 def has(text: str, block: ManagedBlock) -> bool:
-    """Whether a text holds exactly this block, at whatever margin."""
+    """Return whether a text has exactly this block, at any margin."""
     found = _under_key(_lines(text), block)
     return [line.strip(_BLANK) for line in found] == [begin(block), *(line.strip(_BLANK) for line in block.lines), END]
 
 
 def is_marked(text: str, block: ManagedBlock) -> bool:
-    """Whether a text holds a block of ours about this, saying this or something else."""
+    """Return whether a text has a block between these marks, of any content."""
     return bool(_under_key(_lines(text), block))
 
 
 def changed_lines(text: str, block: ManagedBlock) -> tuple[int, int] | None:
-    """Return the numbers of the first and the last line of a block that somebody else changed since, marks included.
+    """Return the first and last line number of a changed block, or None.
 
-    What says the same of another authority is ours, of an earlier time. A mark without its end is a block by itself.
+    The marks are included. A block that differs only in its authority is an earlier one of ours, not changed by others.
+    A mark without its end is a block by itself.
     """
     lines = _lines(text)
     opens = next((number for number, line in enumerate(lines, start=1) if line.strip(_BLANK) == begin(block)), None)
@@ -84,18 +86,21 @@ def _of_any_authority(lines: Iterable[str]) -> list[str]:
 
 
 def content(lines: Iterable[str]) -> bytes:
-    """Return what lines of a block say, at whatever margin: what the ledger knows them by."""
+    """Return a block's lines without margins, the content for the ledger."""
     return "".join(f"{line.strip(_BLANK)}\n" for line in lines).encode()
 
 
 def current_content(text: str, block: ManagedBlock) -> bytes | None:
-    """Return what a text says between a block's marks, or None where they are not in it."""
+    """Return the content between a block's marks, or None if absent."""
     found = _under_key(_lines(text), block)
     return content(found[1:-1]) if found else None
 
 
 def removed(text: str, block: ManagedBlock) -> str:
-    """Return a text without a block, and without the key that was added for it once nothing else is under it."""
+    """Return a text without a block.
+
+    A key that was added for the block is removed too, once nothing else is under that key.
+    """
     lines = _lines(text)
     content = _under_key(lines, block)
     if not content:
@@ -111,16 +116,16 @@ def removed(text: str, block: ManagedBlock) -> str:
 
 
 def foreign_line(text: str, block: ManagedBlock) -> int | None:
-    """Return the number of the line with which somebody else speaks about the same registry, if one does."""
+    """Return the number of a foreign line about the same registry, or None."""
     return next((number for number, line in _foreign_lines(text, block) if _claims(line, block)), None)
 
 
 def check(text: str, block: ManagedBlock) -> None:
-    """Insist that a block can be added to a text.
+    """Check that a block can be added to a text.
 
     Raises:
-        RegistryError: Something else in the text speaks about the same registry, lines of ours were changed by another
-            hand, or the keys are not in block form.
+        RegistryError: A foreign line is about the same registry, our lines were changed by others, the keys are not in
+            block form, or the text begins with a byte order mark.
     """
     if text.startswith(_BOM):
         raise RegistryError(
@@ -144,9 +149,10 @@ def check(text: str, block: ManagedBlock) -> None:
 
 
 def _check_form(text: str, block: ManagedBlock) -> None:
-    """Insist that a line under a key can be told by its margin: elsewhere in YAML, it cannot without reading all of it.
+    """Check that the margin tells which lines are under a key.
 
-    At the left margin there are keys, each on its own line, comments, and at most one `---` before them all.
+    Any other YAML would have to be parsed in full. Allowed at the left margin are keys, each on its own line, comments,
+    and at most one `---` before them all.
     """
     seen: set[str] = set()
     for number, line in enumerate(_lines(text), start=1):
@@ -180,19 +186,22 @@ def _is_key(line: str, block: ManagedBlock) -> bool:
 
 
 def _is_statement(line: str) -> bool:
-    """Whether a line is more than a comment or nothing."""
+    """Return whether a line is neither blank nor a comment."""
     said = line.strip(_BLANK)
     return bool(said) and not said.startswith("#")
 
 
 def _claims(line: str, block: ManagedBlock) -> bool:
-    """Whether a line begins with a claim: `10.0.0.1:` is none in `10.0.0.1:5000:`, which is another registry."""
+    """Return whether a line begins with one of a block's claims.
+
+    `10.0.0.1:` is no claim on `10.0.0.1:5000:`, which is another registry.
+    """
     said, claims = line.translate(_BARE), (claim.translate(_BARE) for claim in block.claims)
     return any(said.startswith(claim) and not re.match("[0-9]", said[len(claim) :]) for claim in claims)
 
 
 def _indent(lines: Iterable[str]) -> str:
-    """Return the margin of the first line that says something, where that has one."""
+    """Return the margin of the first statement, or the default if none."""
     for line in lines:
         if _is_statement(line):
             return line[: len(line) - len(line.lstrip(" "))] or _INDENT
@@ -200,7 +209,10 @@ def _indent(lines: Iterable[str]) -> str:
 
 
 def _under_key(lines: list[str], block: ManagedBlock) -> list[str]:
-    """Return the lines from a block's opening mark to the closing one; none where another mark, or none, follows."""
+    """Return a block's lines from its opening mark to the closing one.
+
+    None if another mark follows the opening one, or no mark at all.
+    """
     opens = next((at for at, line in enumerate(lines) if line.strip(_BLANK) == begin(block)), None)
     if opens is None:
         return []
@@ -210,7 +222,10 @@ def _under_key(lines: list[str], block: ManagedBlock) -> list[str]:
 
 
 def _foreign_lines(text: str, block: ManagedBlock) -> Iterator[tuple[int, str]]:
-    """Yield the lines, with their numbers, in which others' entries of a key stand; of the whole text without a key."""
+    """Yield others' lines under a block's key, with their numbers.
+
+    For a block without a key, those of the whole text.
+    """
     in_section, ours = not block.under, False
     for number, line in enumerate(_lines(text), start=1):
         if line.strip(_BLANK).startswith(MARK):

@@ -1,4 +1,4 @@
-"""Files that belong to others too: read before a line is added, and again after, to prove that nothing else changed."""
+"""Shared files: parsed before a block is added, and again after, to prove that nothing else changed."""
 
 from __future__ import annotations
 
@@ -14,24 +14,30 @@ if TYPE_CHECKING:
     from trusted_registry.trust.model import ManagedBlock
 
 _SECTIONS = ("mirrors", "configs")
-"""What of registries.yaml holds an entry for each registry (docs.k3s.io/installation/private-registry)."""
+"""Keys of registries.yaml that have an entry for each registry (docs.k3s.io/installation/private-registry)."""
 _NOTHING = "tag:yaml.org,2002:null"
 
 
 def check(path: PurePath | str, text: str) -> None:
-    """Insist that a file is what its name says: TOML for `.toml`, k3s's registries for `.yaml`; others are not read.
+    """Check that a file is valid TOML or k3s's YAML, by its suffix.
+
+    Files with another suffix are not parsed.
 
     Raises:
-        RegistryError: It is not; the message names the line.
+        RegistryError: The text is not valid; the message names the line.
     """
     _read(path, text)
 
 
 def merge(text: str, blocks: Sequence[ManagedBlock]) -> str:
-    """Return a text with blocks in it, all for one file; it then says what it said before and what they say, no more.
+    """Return a text with blocks added, its meaning otherwise unchanged.
+
+    Args:
+        text: The text of one file.
+        blocks: Blocks for that file.
 
     Raises:
-        RegistryError: The text cannot be read, speaks about the same registry already, or would say something else.
+        RegistryError: The text cannot be parsed, is about the same registry already, or would change in meaning.
     """
     for block in blocks[:1]:
         check(block.path, text)
@@ -47,7 +53,10 @@ def merge(text: str, blocks: Sequence[ManagedBlock]) -> str:
 
 
 def _prove(before: str, after: str, blocks: Sequence[ManagedBlock]) -> None:
-    """Read what there was without us, what we say, and what there is now; the first two make the third."""
+    """Check that a merged text means the text before plus the blocks.
+
+    Three texts are parsed: the one without our blocks, the blocks, and the merged one; the first two make the third.
+    """
     path, bare = blocks[0].path, before
     for block in blocks:
         bare = editing.removed(bare, block)
@@ -66,12 +75,16 @@ def _prove(before: str, after: str, blocks: Sequence[ManagedBlock]) -> None:
 
 
 def _as_document(block: ManagedBlock) -> list[str]:
-    """Return what a block says, as a file of its own."""
+    """Return a block as a document of its own."""
     return [block.under, *(f"  {line}" for line in block.lines)] if block.under else list(block.lines)
 
 
 def _combined(one: object, other: object) -> object:
-    """Return what two readings say together; where both say something of one thing, they are not of one mind."""
+    """Return two parsed documents in one.
+
+    Raises:
+        RegistryError: Both have a value for the same key.
+    """
     if not isinstance(one, dict) or not isinstance(other, dict):
         if one is not None:
             raise RegistryError(f"{one} and {other} are two things.", cure="")
@@ -80,7 +93,7 @@ def _combined(one: object, other: object) -> object:
 
 
 def _read(path: PurePath | str, text: str) -> object:
-    """Return what a file means; a file without a word means nothing in particular, as `{}` does."""
+    """Return the parsed file; `{}` for an empty one or an unknown suffix."""
     read = _READERS.get(PurePath(path).suffix)
     return read(path, text) if read else {}
 
@@ -92,7 +105,7 @@ def _yaml(path: PurePath | str, text: str) -> dict[str, Any]:
     reader = YAML(typ="safe", pure=True)
     reader.composer.warn_double_anchors = False  # YAML 1.2.2, section 3.2.2.2: the later one counts
     try:
-        # Composed, not constructed: what a value means is k3s's business, and a wrong date is no wrong YAML.
+        # Composed, not constructed: the meaning of values is k3s's, and a wrong date is no wrong YAML.
         tree = reader.compose(text)
         meaning = _plain_value(path, tree) if tree else None
     except (YAMLError, RecursionError) as error:
@@ -105,7 +118,10 @@ def _yaml(path: PurePath | str, text: str) -> dict[str, Any]:
 
 
 def _plain_value(path: PurePath | str, node: Any) -> Any:  # noqa: ANN401 - ruamel's nodes have no types
-    """Return a node as a value that can be compared: entries by key, None for nothing, and the rest with its type."""
+    """Return a YAML node as a value that can be compared.
+
+    A mapping becomes entries by key, null becomes None, and other scalars keep their type.
+    """
     if node.id == "scalar":
         return None if node.tag == _NOTHING else (str(node.tag), node.value)
     if node.id == "sequence":
@@ -123,7 +139,10 @@ def _plain_value(path: PurePath | str, node: Any) -> Any:  # noqa: ANN401 - ruam
 
 
 def _check_shape(path: PurePath | str, tree: Any) -> None:  # noqa: ANN401 - as above
-    """Insist on keys with entries: what k3s reads registries.yaml into, and stops over where it is something else."""
+    """Check that registries.yaml has mappings as k3s expects.
+
+    k3s stops over any other value there.
+    """
     wrong = None if tree.id == "mapping" or tree.tag == _NOTHING else tree
     if tree.id == "mapping":
         sections = (value for key, value in tree.value if key.value in _SECTIONS)

@@ -1,4 +1,4 @@
-"""Reads TOML, and says in which line a text is none."""
+"""TOML parser whose errors name the line."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def read(path: PurePath | str, text: str) -> dict[str, Any]:
-    """Return what a TOML text says; `path` is what errors call it.
+    """Return the content of a TOML text; `path` names the file in errors.
 
     Raises:
-        RegistryError: It is not TOML; the message names the line.
+        RegistryError: The text is not TOML; the message names the line.
     """
     try:
         return tomllib.loads(text)
@@ -34,7 +34,7 @@ def read(path: PurePath | str, text: str) -> dict[str, Any]:
 
 
 def invalid(path: PurePath | str, line: int, reason: str) -> RegistryError:
-    """Return the error of a file that cannot be read from a line on."""
+    """Return the error for a file that cannot be parsed from a line on."""
     return RegistryError(
         f"{path}, line {line}, {reason}. It was left as it is.", cure=f"Mend that line: sed -n {line}p {path} shows it"
     )

@@ -1,1 +1,1 @@
-"""Other machines: what they are handed, how they get it, and what they say."""
+"""Trust on other machines: the kit, the page, the server that offers both, and runs on hosts and nodes."""

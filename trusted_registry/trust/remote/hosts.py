@@ -1,4 +1,4 @@
-"""Many machines at once: what Ansible is told to do there, and what it says of each."""
+"""Trust on many machines at once, through Ansible: options, command, environment, and the result on each host."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 PLAYBOOK = Path(__file__).parent / "playbook" / "hosts.yml"
 ANSIBLE_EXTRA = "hosts"
-"""The part of pyproject.toml's optional dependencies that has Ansible."""
+"""Name of the optional dependencies in pyproject.toml that include Ansible."""
 
 UNREACHABLE, REFUSED = "unreachable", "refused"
 FINE_STATES = ("changed", "already trusted", "would change", "absent")
-"""What a kit that did its work ends with, after `MARK`."""
+"""Final states of a kit that succeeded, printed after `MARK`."""
 MARK = "trusted-registry: "
 
 MOST_FORKS = 500
 LONGEST_STEP = 120
-"""Seconds that one host may take; a kit takes less than one, and what hangs must not keep the rest from being told."""
+"""Seconds that one host may take: a kit takes less than one, and a host that hangs must not delay the others."""
 _USER = re.compile(r"([a-zA-Z0-9_][a-zA-Z0-9_.@\\-]{0,63})?\Z")
 _LIMIT = re.compile(r"[^\x00-\x1f\x7f]{0,4096}\Z")
 _LONGEST_REASON = 200
@@ -45,24 +45,24 @@ _SSH_REASONS = (
     ("Permission denied", "ssh lets nobody in with this key: {}"),
     ("Too many authentication failures", "ssh lets nobody in with these keys: {}"),
 )
-"""What ssh says where somebody answers but this user may not come in (OpenSSH, sshconnect.c and sshconnect2.c)."""
+"""Messages of ssh if a host answers but refuses this user (OpenSSH, sshconnect.c and sshconnect2.c), with reasons."""
 _SSH_PREFIX = re.compile(r"^(.*(via|over) ssh: )?(ssh: )?", re.IGNORECASE)
 _NO_SUDO = re.compile(r"^.*(?:sudo: |sudo password|not in the sudoers|doas: ).*$", re.MULTILINE | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class HostOptions:
-    """What is to be done, and where, in Ansible's terms.
+    """Options of a run on hosts, in Ansible's terms.
 
     Args:
         inventory: File, folder, or hosts with commas between and after them.
-        limit: Ansible's pattern for some of them; empty for all.
-        user: Who logs in; empty where ssh or the inventory says it.
-        forks: Hosts at a time.
-        check: Whether the hosts only say what would change.
-        remove: Whether the trust is to be taken back.
-        system: Whether the operating systems' own stores are meant too.
-        ask_password: Whether Ansible asks, once, for the password that sudo wants there.
+        limit: Ansible's pattern for some of the hosts; empty for all.
+        user: User to log in as; empty if ssh or the inventory names one.
+        forks: Number of hosts at a time.
+        check: Whether the hosts only report the changes that would be made.
+        remove: Whether the trust is to be removed.
+        system: Whether the operating systems' own stores are included.
+        ask_password: Whether Ansible asks, once, for the hosts' sudo password.
     """
 
     inventory: str
@@ -76,13 +76,13 @@ class HostOptions:
 
     @property
     def flags(self) -> list[str]:
-        """What the kit is given; what it gets for a check, the step on the host adds."""
+        """Flags of the kit; the plugin on the host adds the one for a check."""
         return [*(["--remove"] if self.remove else []), *(["--system"] if self.system else [])]
 
 
 @dataclass(frozen=True)
 class HostResult:
-    """How it ended on one host: one of FINE, and what is left to do there; or UNREACHABLE or REFUSED, and why."""
+    """Result on one host: one of FINE_STATES with the work left there, or UNREACHABLE or REFUSED with the reason."""
 
     host: str
     state: str
@@ -90,15 +90,15 @@ class HostResult:
 
     @property
     def fine(self) -> bool:
-        """Whether the host is as it should be."""
+        """Whether the run succeeded on the host."""
         return self.state in FINE_STATES
 
 
 def checked(options: HostOptions) -> HostOptions:
-    """Return an errand as it was given, now that it was looked at.
+    """Return the options unchanged, after validation.
 
     Raises:
-        SettingError: A flag that Ansible could make nothing of.
+        SettingError: A flag is of no use to Ansible.
     """
     cure = "Name one: --inventory hosts.ini, a file with a host on each line, as Ansible reads it."
     if not options.inventory:
@@ -112,10 +112,10 @@ def checked(options: HostOptions) -> HostOptions:
 
 
 def program() -> str:
-    """Return where ansible-playbook is: beside this Python, or else on PATH.
+    """Return the path of ansible-playbook: beside this Python, or on PATH.
 
     Raises:
-        RegistryError: It, or the ssh that it calls, is not installed.
+        RegistryError: Ansible, or the ssh that Ansible calls, is not installed.
     """
     beside = shutil.which("ansible-playbook", path=str(Path(sys.executable).parent))
     found = beside or shutil.which("ansible-playbook")
@@ -129,7 +129,7 @@ def program() -> str:
 
 
 def command(options: HostOptions, kit: str, ansible: str = "ansible-playbook") -> list[str]:
-    """Return the command that runs a kit's file on all hosts of an errand."""
+    """Return the command that runs a kit's file on all hosts."""
     argv = [ansible, f"--inventory={options.inventory}", f"--forks={options.forks}"]
     argv += [f"--limit={options.limit}"] if options.limit else []
     argv += [f"--user={options.user}"] if options.user else []
@@ -140,14 +140,17 @@ def command(options: HostOptions, kit: str, ansible: str = "ansible-playbook") -
 
 
 def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return how Ansible is to behave here; whether host keys are checked is left to ssh and a person's ansible.cfg."""
+    """Return the environment variables that set Ansible's behaviour.
+
+    Whether host keys are checked is left to ssh and the user's ansible.cfg.
+    """
     return {
         "ANSIBLE_STDOUT_CALLBACK": "trusted_registry_lines",
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
         "ANSIBLE_NOCOLOR": "true",
         "ANSIBLE_FORCE_COLOR": "false",
         "ANSIBLE_TASK_TIMEOUT": environ.get("ANSIBLE_TASK_TIMEOUT", str(LONGEST_STEP)),
-        # Ansible reads nothing but UTF-8, and other machines' words are judged in English.
+        # Ansible reads nothing but UTF-8, and other machines' messages are matched in English.
         "LC_ALL": "C.UTF-8",
         # ssh would ask about keys and passphrases, for all hosts at once: whatever it asks, nobody answers (ssh(1)).
         "SSH_ASKPASS": "false",
@@ -156,7 +159,7 @@ def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 
 def result_of(event: Mapping[str, Any]) -> HostResult:
-    """Return what a line of the callback says of a host."""
+    """Return a host's result from one event of the callback plugin."""
     host, end = str(event["host"]), event["end"]
     out, err, message = (str(event[key]) for key in ("stdout", "stderr", "msg"))
     last = _lines(out)[-1] if _lines(out) else ""
@@ -177,7 +180,10 @@ def _unreached(host: str, message: str) -> HostResult:
 
 
 def _refusal(last: str, out: str, err: str, message: str) -> str:
-    """Return why: the kit's own reason; or sudo's, where the kit never ran; or the last that was heard."""
+    """Return the reason of a failure.
+
+    The kit's own reason comes first; then sudo's, if the kit never ran; then the last line of output.
+    """
     if last.startswith(MARK):
         said = _KIT_REASON.search(f"{err}\n{out}")
         return said.group(1) if said else (_lines(err) or _lines(out)[:-1] or [last])[-1]
@@ -192,13 +198,13 @@ def _lines(text: str) -> list[str]:
 
 
 def _one_line(text: str) -> str:
-    """Return what another machine said without what would move a terminal's cursor, and not too much of it."""
+    """Return a remote message as one short line without control characters."""
     plain = "".join(letter if letter.isprintable() else " " for letter in text).strip()
     return plain if len(plain) <= _LONGEST_REASON else f"{plain[: _LONGEST_REASON - 1]}…"
 
 
 class Report:
-    """What Ansible tells, line by line: hosts, and between them its own warnings and errors."""
+    """Ansible's output, read line by line: hosts and their results, warnings and errors."""
 
     def __init__(self) -> None:
         self.hosts: list[str] = []
@@ -206,7 +212,7 @@ class Report:
         self._words: list[str] = []
 
     def read_line(self, line: str) -> HostResult | None:
-        """Take a line in; return the outcome that it tells of, if it does."""
+        """Read a line; return the host's result if the line holds one."""
         event = _event(line)
         if event is None:
             if line.startswith(("[", "ERROR")):
@@ -223,19 +229,19 @@ class Report:
 
     @property
     def all_results(self) -> tuple[HostResult, ...]:
-        """Every host's outcome, in the inventory's order; of some, nothing may have been heard."""
+        """Every host's result, in the inventory's order; unreachable if none came."""
         unheard = "nothing was heard of it"
         return tuple(self.results.get(host) or HostResult(host, UNREACHABLE, unheard) for host in self.hosts)
 
     @property
     def warnings(self) -> list[str]:
-        """What Ansible thinks deserves a look."""
+        """Warnings that Ansible printed."""
         mark = "[WARNING]: "
         return [_one_line(words.removeprefix(mark)) for words in self._words if words.startswith(mark)]
 
     @property
     def error(self) -> str:
-        """Why Ansible gave up; empty where it did not say."""
+        """Reason why Ansible gave up; empty if none was printed."""
         marks = ("[ERROR]: ", "ERROR! ")
         found = [words for words in self._words if words.startswith(marks)]
         return _one_line(found[-1].partition(" ")[2]) if found else ""
@@ -252,6 +258,6 @@ def _event(line: str) -> dict[str, Any] | None:
 
 
 def table(results: Sequence[HostResult]) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
-    """Return title, columns and rows; what needs a look stands last, next to the prompt."""
+    """Return title, columns and rows; failures last, next to the prompt."""
     ordered = sorted(results, key=lambda it: not it.fine)
     return "Hosts", ("host", "result", ""), [(it.host, it.state, it.reason) for it in ordered]

@@ -1,6 +1,6 @@
-"""The kit: one POSIX sh script, with the authority inside, that does on any Linux machine what `trust.linux` does.
+"""The kit: one POSIX sh script with the authority inside, the equivalent of `trust.linux` for any Linux machine.
 
-It is rendered from the table of stores; what of it is quoted for the shell is quoted here.
+The script is rendered from the table of stores; all quoting for the shell happens here.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CHECKSUM = "\nkit_sum={}\n"
 
 @dataclass(frozen=True)
 class KitDatabase:
-    """The commands of a database, as the shell takes them."""
+    """Commands that find, add and remove a certificate in a database, quoted for the shell."""
 
     look: str
     add: str
@@ -40,7 +40,7 @@ class KitDatabase:
 
 @dataclass(frozen=True)
 class KitRefresh:
-    """The commands that make a change count, as the shell takes them."""
+    """Commands that activate a change or a removal, quoted for the shell."""
 
     change: str
     removal: str
@@ -48,15 +48,15 @@ class KitRefresh:
 
 @dataclass(frozen=True)
 class KitStore:
-    """A store as the shell takes it.
+    """A store as shell commands.
 
     Args:
-        key: The store's.
-        head: What it is: the arguments of `store`.
-        signs: A command that succeeds where its readers are.
-        items: A command for each thing that it holds.
-        database: Commands, where it is one.
-        refresh: Commands, where it has some.
+        key: Key of the store.
+        head: Arguments of the shell function `store`, which describe the store.
+        signs: Command that succeeds if the store's readers are present.
+        items: Commands for the store's files, managed blocks and databases.
+        database: Commands of the database; None if the store is none.
+        refresh: Commands after a change; None if the store needs none.
     """
 
     key: str
@@ -68,32 +68,38 @@ class KitStore:
 
 
 def file_name(anchor: TrustAnchor, registry_host: str) -> str:
-    """Return the kit's file name: the registry as people type it, and the first 16 digits of the fingerprint."""
+    """Return the kit's file name, made of registry host and fingerprint.
+
+    The host is in the form that people type, and the first 16 digits of the fingerprint follow.
+    """
     typed = re.sub(r"[^A-Za-z0-9.]+", "-", registry_host).strip("-.")
     return f"trust-{typed}-{anchor.fingerprint[:16]}.sh"
 
 
 def was_run(anchor: TrustAnchor, records: Iterable[Path]) -> bool:
-    """Whether a kit of this authority has something on this machine, by its records."""
+    """Return whether a kit of this authority left trust on this machine.
+
+    The kit's records tell; templates/kit/record.sh writes them.
+    """
     return bool(recorded(anchor, records))
 
 
 def recorded(anchor: TrustAnchor, records: Iterable[Path]) -> list[str]:
-    """Return the lines about this authority in records of the kit on this machine: templates/kit/record.sh."""
+    """Return the lines about this authority in the kit's records."""
     kinds = tuple(f"{kind}\t{anchor.fingerprint[:16]}\t" for kind in ("file", "blocks", "database"))
     texts = (path.read_text(errors="replace") for path in records if os.access(path, os.R_OK))
     return [line for text in texts for line in text.splitlines() if line.startswith(kinds)]
 
 
 def render(anchor: TrustAnchor, registry_host: str) -> bytes:
-    """Return the whole script.
+    """Return the complete script.
 
     Args:
-        anchor: What is to be trusted.
-        registry_host: The registry as people type it, such as 192.168.0.12.
+        anchor: Trust anchor to install.
+        registry_host: Registry host in the form that people type, such as 192.168.0.12.
 
     Raises:
-        RegistryError: The fingerprint is not the certificate's, or a name cannot be one.
+        RegistryError: The fingerprint is not the certificate's, or a registry host is invalid.
     """
     pem = anchor.content.decode("ascii", errors="replace")
     _check(pem, anchor, registry_host)
@@ -110,7 +116,7 @@ def render(anchor: TrustAnchor, registry_host: str) -> bytes:
         plain=[row.key for row in rows if not row.database and not row.refresh],
         refreshed=[row.key for row in rows if row.refresh],
     )
-    # The script reads itself with nothing in that place.
+    # The script computes its own checksum with nothing in that place.
     digest = hashlib.sha256(text.replace(_CHECKSUM.format("''"), _CHECKSUM.format(""), 1).encode()).hexdigest()
     return text.replace(_CHECKSUM.format("''"), _CHECKSUM.format(f"'{digest}'"), 1).encode()
 
@@ -176,7 +182,10 @@ def _items(store: Store, anchor: TrustAnchor) -> Iterator[str]:
 
 
 def _block_spec(block: ManagedBlock) -> str:
-    """Return a block as blocks.awk reads it: a line for each thing, marked by what it begins with."""
+    """Return a managed block in the format that blocks.awk reads.
+
+    Each line begins with the mark of its kind: ">" the key above, "=" the registry host, "|" our lines, "?" the claims.
+    """
     lines = (f"| {line}" for line in block.lines)
     claims = (f"? {claim}" for claim in block.claims)
     return "\n".join((f"> {block.under}", f"= {block.registry_host}", *lines, *claims))
@@ -199,12 +208,12 @@ def _words(words: Iterable[str]) -> str:
 
 
 def _path(template: str) -> str:
-    """Return a path as a word of the shell."""
+    """Return a path template as a word of the shell."""
     return _text(template) if template.startswith("{") else f'"$root"{_text(template)}'
 
 
 def _glob(template: str) -> str:
-    """Return a path as a word of the shell, in which a last * means any name."""
+    """Return a path template as a shell word; a final * matches any name."""
     return f"{_path(template[:-1])}*" if template.endswith("/*") else _path(template)
 
 

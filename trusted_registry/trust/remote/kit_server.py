@@ -1,7 +1,7 @@
-"""Offers the page, the kit and the certificate to the LAN by plain HTTP, for a while.
+"""HTTP server that offers the page, the kit and the certificate on the LAN, for a limited time.
 
-Anyone on the way can change what plain HTTP carries. So the line to type on the other machine, which a person reads
-here, holds the SHA-256 of what must arrive; nothing that came is believed before.
+Anyone on the way can change plain HTTP. So the command for the other machine, which a person reads here, holds the
+SHA-256 of the download, and nothing downloaded is used before that matches.
 """
 
 from __future__ import annotations
@@ -33,19 +33,22 @@ if TYPE_CHECKING:
     from trusted_registry.trust.model import TrustAnchor
 
 MOST_CLIENTS = 16
-"""Connections that are answered at a time; the next one is hung up on."""
+"""Connections that are answered at a time; further ones are closed."""
 REQUEST_SECONDS = 30.0
-"""After which a connection ends, whatever its client does: the kit takes a moment, on a slow link too."""
+"""Seconds after which a connection is closed, whatever its client does: the kit takes a moment, on a slow link too."""
 HEAD_BYTES = 8192
 """Bytes of a request that are read; a browser sends less than a thousand."""
 _METHODS = ("GET", "HEAD")
 _APART = 'd=$(mktemp -d) && cd "$d"'
-"""Not `cd "$(mktemp -d)"`, which stays where it is when there is no such folder to be had."""
+"""Shell command that enters a new private folder.
+
+Not `cd "$(mktemp -d)"`, which stays in the present folder if mktemp makes none.
+"""
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What is offered at a path: its media type, what it is saved as ("": shown), and what a browser may do in it."""
+    """File offered at a path: media type, content, name for saving ("" to display), Content-Security-Policy."""
 
     path: str
     kind: str
@@ -55,12 +58,12 @@ class Offer:
 
     @property
     def sha256(self) -> str:
-        """What `sha256sum` says of it."""
+        """SHA-256 of the content in hex, as `sha256sum` prints."""
         return hashlib.sha256(self.content).hexdigest()
 
 
 def offers(anchor: TrustAnchor, registry_host: str) -> tuple[Offer, Offer, Offer]:
-    """Return the page, the kit and the certificate; there is no key among them."""
+    """Return the page, the kit and the certificate; no key is among them."""
     script, name = kit.render(anchor, registry_host), kit.file_name(anchor, registry_host)
     shown = page.render(anchor, registry_host, kit=script, kit_name=name)
     return (
@@ -71,18 +74,19 @@ def offers(anchor: TrustAnchor, registry_host: str) -> tuple[Offer, Offer, Offer
 
 
 def base(host: str, port: int) -> str:
-    """Return the URL below which everything is offered, without a final slash."""
+    """Return the base URL of all offers, without a final slash."""
     return f"http://{address.bracketed(host)}:{port}"
 
 
 def download_commands(at: str, offered: tuple[Offer, Offer, Offer]) -> dict[str, str]:
-    """Return the one line to type on another machine, for each kind of machine: flags of the kit go to its end.
+    """Return the download command for each kind of machine, as one line.
 
-    It works in a new folder, which nobody else may enter: what lies in the present one is neither met nor run.
+    Flags of the kit go to the end of the line. The command works in a new folder, which nobody else may enter, so that
+    files in the present folder are neither overwritten nor run.
 
     Args:
-        at: See `base`.
-        offered: See `offers`.
+        at: Base URL; see `base`.
+        offered: Page, kit and certificate; see `offers`.
     """
     _, script, certificate = offered
     run = f"{_verified_download(script, 'sha256sum -c -')} && sudo sh {shlex.quote(script.name)}"
@@ -100,13 +104,13 @@ def _verified_download(offer: Offer, program: str) -> str:
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Answers for some paths, each connection in a thread of its own, few at a time and each not for long.
+    """HTTP server of the offers, with a thread for each connection, and limits on their number and time.
 
     Args:
-        sockaddr: Where to listen, as `socket.getaddrinfo` gives it.
-        family: Its address family.
-        offered: What is there to have.
-        taken: Called with the client's address and the offer, once that was sent whole.
+        sockaddr: Address to listen on, from `socket.getaddrinfo`.
+        family: Address family of `sockaddr`.
+        offered: Files to serve.
+        taken: Called with the client's address and the offer after a complete download.
     """
 
     request_queue_size = MOST_CLIENTS
@@ -125,26 +129,29 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(sockaddr[:2], _Handler)
 
     def server_bind(self) -> None:
-        """Bind, without asking the network's DNS for a name, as HTTPServer does."""
+        """Bind, without a DNS look-up of the host's name as in HTTPServer."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
     def offer_for(self, seconds: float) -> None:
-        """Answer for so long, then return."""
+        """Answer requests for a number of seconds, then return."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self.timeout = left
             self.handle_request()
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's own types
-        """Take a connection where there is room for it."""
+        """Accept a connection, unless MOST_CLIENTS are open already."""
         if self._places.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the same
-        """Answer a connection, and hang up when its time is over; that a client turned away is no error here."""
+        """Answer a connection; close the socket after REQUEST_SECONDS at most.
+
+        A client that leaves early is no error.
+        """
         late = threading.Timer(REQUEST_SECONDS, _close, [request])
         late.daemon = True
         late.start()
@@ -155,7 +162,7 @@ class Server(http.server.ThreadingHTTPServer):
             self._places.release()
 
     def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the same
-        """Answer, unless the client is gone."""
+        """Answer a request, unless the client has disconnected."""
         with contextlib.suppress(OSError):
             super().finish_request(request, client_address)
 
@@ -166,10 +173,10 @@ def _close(request: socket.socket) -> None:
 
 
 def listen(host: str, port: int, offered: Iterable[Offer], taken: Callable[[str, Offer], None]) -> Server:
-    """Return a server that listens on one address of this machine, and on no other.
+    """Return a server that listens on one address of this machine only.
 
     Raises:
-        RegistryError: It is no address of this machine, or the port is taken or takes root.
+        RegistryError: The host is no address of this machine, or the port is taken or needs root.
     """
     found: list[tuple[socket.AddressFamily, tuple[Any, ...]]] = []
     with contextlib.suppress(OSError):
@@ -196,7 +203,7 @@ def _listen_error(error: OSError, host: str, port: int) -> RegistryError:
 
 
 class _BoundedReader:
-    """A connection's reading side, of which no more than a request's worth is read."""
+    """Reading side of a connection, limited to HEAD_BYTES."""
 
     def __init__(self, file: Any) -> None:  # noqa: ANN401 - whatever socketserver made
         self._file = file
@@ -214,7 +221,7 @@ class _BoundedReader:
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
-    """Gives out what is offered and says no to all else; nothing that a client sends is shown to anybody."""
+    """Request handler that serves the offers and refuses all else; nothing that a client sends is displayed."""
 
     server: Server
     server_version, sys_version = "trusted-registry", ""
@@ -241,14 +248,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return True
 
     def do_GET(self) -> None:
-        """Give out what is offered at this path."""
+        """Send the offer at this path."""
         offer = self._answer()
         if offer:
             self.wfile.write(offer.content)
             self.server.taken(str(self.client_address[0]), offer)
 
     def do_HEAD(self) -> None:
-        """Say what there is at this path."""
+        """Send the headers of the offer at this path."""
         self._answer()
 
     def _answer(self) -> Offer | None:
@@ -266,7 +273,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return offer
 
     def end_headers(self) -> None:
-        """Add what belongs to every answer."""
+        """Add the headers common to every answer."""
         for name, value in (
             ("Allow", ", ".join(_METHODS)),
             ("Cache-Control", "no-store"),
@@ -277,4 +284,4 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         super().end_headers()
 
     def log_message(self, *_words: object) -> None:
-        """Keep quiet: what was given out is said by whoever offers it."""
+        """Log nothing: the caller reports each download."""

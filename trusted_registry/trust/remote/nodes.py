@@ -1,4 +1,4 @@
-"""Containers that are the machines of a cluster: which those are, how the kit runs in one, and what it says there."""
+"""Cluster nodes that are containers: how they are selected, how the kit runs in them, and the cluster's ConfigMap."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ PIECE_BYTES = 30_000
 """Characters of a script in one argument: Linux takes 128 KiB (execve(2), MAX_ARG_STRLEN), and one may be 4 bytes."""
 
 CHANGED, FAILED, LEFT_OUT = "changed", "failed", "left out"
-"""How it may end on a node; the kit has further words."""
+"""Results of a run on a node; the kit has further ones."""
 _SAID = re.compile(r"trusted-registry: (changed|already trusted|would change|trusted|absent|failed)\Z")
-"""The kit's last line."""
+"""Pattern of the kit's last line."""
 
 CONFIG_MAP, NAMESPACE = "local-registry-hosting", "kube-public"
 KEY = "localRegistryHosting.v1"
@@ -29,10 +29,13 @@ _OURS = {"app.kubernetes.io/managed-by": "trusted-registry"}
 FIND_RUNTIME = """for it in k3s dockerd containerd; do
     if command -v "$it" > /dev/null; then echo "$it"; exit; fi
 done"""
-"""Says what pulls images on a node. k3s has a containerd of its own in it, and dockerd one beside it."""
+"""Shell script that prints the program that pulls images on a node.
+
+k3s contains a containerd of its own, and dockerd runs one beside, so both are looked for first.
+"""
 
 STORES = {"k3s": "k3s", "dockerd": "docker", "containerd": "containerd"}
-"""The store that a runtime reads, by the name that the kit's --only takes."""
+"""Store that a runtime reads, under the name that the kit's --only takes."""
 
 RUN_KIT = """umask 077
 folder=$(mktemp -d) || exit 1
@@ -45,25 +48,25 @@ while [ "$pieces" -gt 0 ]; do
     pieces=$((pieces - 1))
 done
 sh "$kit" "$@\""""
-"""Has a script, some of the arguments, be a file for as long as it runs: it checks its own checksum.
+"""Shell script that writes the kit from arguments to a temporary file and runs that: the kit checks its own checksum.
 
-Arguments rather than `docker cp`, which writes below what is mounted over /tmp (kind mounts a tmpfs there), and
-rather than standard input, which not every way to an engine can end.
+Arguments rather than `docker cp`, which writes below a mount over /tmp (kind mounts a tmpfs there), and rather than
+standard input, which not every connection to an engine can close.
 """
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What makes containers that are nodes, and how to tell them from its others.
+    """A tool whose containers are cluster nodes, and the labels that mark those nodes.
 
     Args:
-        name: For people.
-        label: On all of its containers; the value is the cluster's name, unless `cluster` is the label with that.
-        value: What the label's value must be; empty for any.
-        role: The label that says what a container is for.
-        roles: Its values for nodes; a container without the label counts too.
-        cluster: The label with the cluster's name.
-        context: What the cluster's context in kubectl's configuration begins with; empty where that is not known.
+        name: Name of the tool, for people.
+        label: Label on all containers of the tool.
+        value: Required value of the label; empty for any.
+        role: Label with a container's role.
+        roles: Roles of nodes; a container without the label is a node too.
+        cluster: Label with the cluster's name.
+        context: Prefix of the cluster's context in kubectl's configuration; empty if unknown.
     """
 
     name: str
@@ -95,7 +98,7 @@ _LABELLED = Kind("--label", "")
 
 @dataclass(frozen=True)
 class Node:
-    """A container that is a node; `context` is kubectl's name of its cluster, where that is known."""
+    """Container that is a cluster node; `context` is kubectl's name of the cluster, empty if unknown."""
 
     name: str
     kind: str
@@ -105,7 +108,7 @@ class Node:
 
 @dataclass(frozen=True)
 class NodeResult:
-    """How it ended on one node: whether that is well, in which words, and what is left to do there."""
+    """Result on one node: its state, the work that is left there, and whether the run succeeded."""
 
     node: Node
     runtime: str
@@ -118,7 +121,7 @@ def label(text: str) -> tuple[str, str]:
     """Return key and value of `--label`; an empty value stands for any.
 
     Raises:
-        SettingError: It is no label.
+        SettingError: The text is no label.
     """
     key, _, value = text.partition("=")
     if not key or re.search(r"\s", text):
@@ -127,11 +130,11 @@ def label(text: str) -> tuple[str, str]:
 
 
 def select(containers: Iterable[ListedContainer], wanted: str = "") -> tuple[Node, ...]:
-    """Return the nodes among containers: those of every known kind, or those with a label and no others.
+    """Return the nodes among containers: of all known kinds, or with a label.
 
     Raises:
         SettingError: `wanted` is no label.
-        RegistryError: There is none; the error names what was looked for.
+        RegistryError: No container is a node; the error names the labels that were tried.
     """
     key, value = label(wanted) if wanted else ("", "")
     found = []
@@ -159,21 +162,24 @@ def _is_node(container: ListedContainer, kind: Kind) -> bool:
 
 
 def wake_command(node: Node) -> str:
-    """Return the command that has a node run again, such as after `docker pause`; empty for one that runs."""
+    """Return the command that starts a node again, even a paused one.
+
+    Empty for a node that runs.
+    """
     if node.state == "running":
         return ""
     return f"docker {'unpause' if node.state == 'paused' else 'start'} {node.name}"
 
 
 def kit_argv(kit: bytes, name: str, flags: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what runs a script in a container as a file of this name, with flags."""
+    """Return the command that runs the kit in a container, with flags."""
     text = kit.decode()
     pieces = [text[at : at + PIECE_BYTES] for at in range(0, len(text), PIECE_BYTES)]
     return ("sh", "-c", RUN_KIT, "sh", name, str(len(pieces)), *pieces, *flags)
 
 
 def shown_commands(node: str, kit: str, flags: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    """Return the same as a person would type it, with the kit in this folder."""
+    """Return commands to type that run a kit of this folder on a node."""
     return (
         ("docker", "cp", kit, f"{node}:/{kit}"),
         ("docker", "exec", "--user", "0", node, "sh", f"/{kit}", *flags),
@@ -182,7 +188,7 @@ def shown_commands(node: str, kit: str, flags: tuple[str, ...]) -> tuple[tuple[s
 
 
 def read_result(node: Node, runtime: str, ran: ExecResult) -> NodeResult:
-    """Return how the kit ended on a node, by its exit status and its own last line."""
+    """Return the kit's result on a node, from exit status and last line."""
     said = _SAID.search(ran.out.rstrip())
     if said and said[1] != FAILED:
         return NodeResult(node, runtime, said[1], fine=ran.code == 0)
@@ -194,26 +200,26 @@ def read_result(node: Node, runtime: str, ran: ExecResult) -> NodeResult:
 
 
 def notes(ran: ExecResult) -> tuple[str, ...]:
-    """Return what the kit found worth a look on a node."""
+    """Return the kit's notes on a node, for a person's attention."""
     return tuple(line.removeprefix("note: ") for line in ran.err.splitlines() if line.startswith("note: "))
 
 
 def failure(node: Node, runtime: str, reason: str) -> NodeResult:
-    """Return the outcome of a node on which it went wrong."""
+    """Return the result of a node on which the run failed."""
     return NodeResult(node, runtime, FAILED, reason, fine=False)
 
 
 def table(results: Iterable[NodeResult]) -> tuple[str, list[str], list[list[str]]]:
-    """Return title, columns and rows."""
+    """Return title, columns and rows of the results."""
     rows = [[it.node.name, it.node.kind, it.runtime, it.state, it.left] for it in results]
     return "nodes", ["node", "made by", "runtime", "result", "what is left to do"], rows
 
 
 def insist(results: Iterable[NodeResult]) -> None:
-    """Insist that all is well on every node.
+    """Insist that the run succeeded on every node.
 
     Raises:
-        RegistryError: It is not on some.
+        RegistryError: The run failed on some nodes.
     """
     results = tuple(results)
     bad = [it.node.name for it in results if not it.fine]
@@ -222,33 +228,33 @@ def insist(results: Iterable[NodeResult]) -> None:
         raise RegistryError(message, cure="Mend what the table names, then repeat the command.")
 
 
-# The cluster is told as well: KEP-1755, a ConfigMap that names the local registry
+# KEP-1755: a ConfigMap names the local registry to the cluster
 
 
 def kubectl(context: str, *words: str) -> tuple[str, ...]:
-    """Return a command to one cluster, which gives up soon where that does not answer."""
+    """Return a kubectl command for one cluster, with a timeout of 5 seconds."""
     return ("kubectl", "--context", context, "--request-timeout", "5s", *words)
 
 
 def ask_config(context: str) -> tuple[str, ...]:
-    """Return what shows which registry a cluster names."""
+    """Return the command that prints the registry that a cluster names."""
     return kubectl(
         context, "get", "configmap", CONFIG_MAP, "--namespace", NAMESPACE, "--ignore-not-found", "--output", "json"
     )
 
 
 def publish(context: str) -> tuple[str, ...]:
-    """Return what has a cluster take a manifest from standard input."""
+    """Return the command that applies a manifest from standard input."""
     return kubectl(context, "apply", "--filename", "-")
 
 
 def withdraw(context: str) -> tuple[str, ...]:
-    """Return what has a cluster name no registry."""
+    """Return the command that removes the registry from a cluster."""
     return kubectl(context, "delete", "configmap", CONFIG_MAP, "--namespace", NAMESPACE)
 
 
 def publish_by_hand(registry_host: str) -> tuple[str, ...]:
-    """Return the one command that names the registry in the cluster that kubectl is set to."""
+    """Return the command that names the registry in kubectl's current cluster."""
     named = ("create", "configmap", CONFIG_MAP, "--namespace", NAMESPACE)
     return ("kubectl", *named, f"--from-literal={KEY}={_hosting(registry_host)}")
 
@@ -265,10 +271,13 @@ def _hosting(registry_host: str) -> str:
 
 
 def published(text: str) -> tuple[str, bool]:
-    """Read what `ask_config` printed: the registry that the cluster names, and whether nobody else put that there.
+    """Parse the output of `ask_config`.
+
+    Returns:
+        The registry that the cluster names, or "", and whether the entry is ours or absent.
 
     Raises:
-        RegistryError: It is not what kubectl prints.
+        RegistryError: The output is not JSON of kubectl.
     """
     try:
         said: dict[str, Any] = json.loads(text) if text.strip() else {}

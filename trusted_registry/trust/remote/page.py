@@ -1,4 +1,4 @@
-"""One HTML file that says how each machine is told to trust the registry; every path and restart is the table's."""
+"""HTML page of instructions for each kind of machine; every path and restart comes from the table of stores."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from trusted_registry.trust.model import RestartHint, Store, TrustAnchor
 
 _PAIRS = 8
-"""Bytes of a fingerprint on one line: what fits a phone, and an eye."""
+"""Bytes of a fingerprint on one line: short enough for a phone, and for a comparison by eye."""
 
 _SHOWN = {
     "home": "~",
@@ -38,7 +38,7 @@ _FILE = Path(contents.AUTHORITY)
 
 @dataclass(frozen=True)
 class PageRow:
-    """Stores of the same clients in words: each one's places and refresh, and what comes after a change."""
+    """Row of the page: stores of the same clients, with their places, refresh commands and restart."""
 
     clients: str
     places: tuple[tuple[tuple[str, ...], str], ...]
@@ -47,13 +47,13 @@ class PageRow:
 
 
 def render(anchor: TrustAnchor, registry_host: str, *, kit: bytes, kit_name: str) -> bytes:
-    """Return the page.
+    """Return the page as HTML.
 
     Args:
-        anchor: What is to be trusted.
-        registry_host: What the registry is called first of all.
-        kit: The script for Linux, which the page carries.
-        kit_name: What that is saved as.
+        anchor: Trust anchor that readers are to install.
+        registry_host: Registry host that the page names first and uses in examples.
+        kit: Script for Linux, embedded in the page.
+        kit_name: File name under which a browser saves the kit.
     """
     from cryptography import x509
 
@@ -84,7 +84,7 @@ def render(anchor: TrustAnchor, registry_host: str, *, kit: bytes, kit_name: str
 
 
 def policy(page: bytes) -> str:
-    """Return the Content-Security-Policy under which a browser takes this page as it is, and nothing besides."""
+    """Return the Content-Security-Policy that allows this page and no more."""
 
     def digests(tag: str) -> str:
         found = re.findall(rf"<{tag}>(.*?)</{tag}>", page.decode(), re.DOTALL)
@@ -98,7 +98,10 @@ def policy(page: bytes) -> str:
 
 
 def lines(fingerprint: str) -> list[str]:
-    """Return a fingerprint as openssl writes it, in pieces that are compared one by one; joined, they are the whole."""
+    """Split a fingerprint, in openssl's notation, into lines to compare.
+
+    Joined, the lines are the whole fingerprint.
+    """
     whole = windows.colons(fingerprint)
     width = 3 * _PAIRS
     return [whole[at : at + width] for at in range(0, len(whole), width)]
@@ -109,7 +112,10 @@ def _data(kind: str, content: bytes) -> str:
 
 
 def _rows(anchor: TrustAnchor, registry_host: str) -> list[PageRow]:
-    """Return the stores of Linux; those of one name and the same clients are one row, such as each family's own."""
+    """Return the rows of Linux; stores of one name and clients share a row.
+
+    The system stores of the distribution families are an example.
+    """
     found: dict[tuple[str, str], list[Store]] = {}
     for store in stores.STORES:
         if store.system == LINUX:
@@ -160,18 +166,18 @@ def _windows(anchor: TrustAnchor) -> dict[str, object]:
 
 
 def _hosts_toml(anchor: TrustAnchor, registry_host: str) -> tuple[str, str]:
-    """Return path and text of what tells containerd of the registry by its first name."""
-    store = next(it for it in stores.STORES if it.key == "containerd")
+    """Return path and text of containerd's hosts.toml for the registry host."""
+    store = stores.store("containerd")
     configured = [file for file in store.files(anchor) if file.content != anchor.content]
     file = next((it for it in configured if it.registry_host == registry_host), configured[0])
     return file.path, file.content.decode()
 
 
 def _yaml(key: str, anchor: TrustAnchor) -> dict[str, object]:
-    """Return a file of shared lines as it would be with nothing else in it, and the certificate that it names."""
-    store = next(it for it in stores.STORES if it.key == key)
+    """Return a file of our managed blocks alone, and its certificates."""
+    store = stores.store(key)
     text = ""
-    # Each is put in above those before it.
+    # Each block is put in above those before it, hence the reversed order.
     for block in store.blocks(dataclasses.replace(anchor, registry_hosts=anchor.registry_hosts[::-1])):
         text = editing.added(text, block)
     ours = [line for line in text.splitlines() if not line.strip().startswith(editing.MARK)]
@@ -184,7 +190,7 @@ def _yaml(key: str, anchor: TrustAnchor) -> dict[str, object]:
 
 
 def _by_hand(anchor: TrustAnchor) -> list[dict[str, object]]:
-    """Return, for each client that reads nothing but certificates, the commands that put them there and take them."""
+    """Return install and remove commands for clients that read only ca.crt."""
     found: list[dict[str, object]] = []
     for store in stores.STORES:
         paths = [file.path for file in store.files(anchor) if file.content == anchor.content]
@@ -208,7 +214,7 @@ def _folder(path: str) -> str:
 
 
 def _line(argv: Iterable[str]) -> str:
-    """Return a command for a shell, in which the home folder is whoever's types it."""
+    """Return a command for a shell, with $HOME left as a variable."""
     home = f"{_HOME}/"
     return " ".join(
         f'"{_HOME}"{shlex.quote(word[len(home) - 1 :])}' if word.startswith(home) else shlex.quote(word)

@@ -1,1 +1,1 @@
-"""What Ansible reads and runs: a playbook, and beside it, where Ansible looks, the two plugins that it needs."""
+"""Ansible's playbook for the kit; its two plugins are beside, in folders that Ansible searches."""

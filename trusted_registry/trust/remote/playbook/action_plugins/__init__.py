@@ -1,1 +1,1 @@
-"""Ansible finds plugins by the name of this folder."""
+"""Action plugin of the playbook; Ansible finds plugins by the name of this folder."""

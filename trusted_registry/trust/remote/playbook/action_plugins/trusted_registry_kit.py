@@ -1,7 +1,7 @@
-"""Runs the kit on a host in one step: it goes in by the connection's own stream, and nothing of it stays.
+"""Action plugin that runs the kit on a host in one step, through the connection's own stream; no file remains.
 
 Ansible's `script` takes five steps for the same (a folder, a copy, a mode, a run, a removal), and its `raw` would put
-the kit into the command's text, where sudo would log all of it.
+the kit into the command's text, which sudo would log completely.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ STEP = (
 
 
 class ActionModule(ActionBase):  # type: ignore[misc] # Ansible has no types
-    """The step."""
+    """Action that runs the kit on one host."""
 
     TRANSFERS_FILES = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return what the kit said on one host."""
+        """Return the kit's exit status and output on one host."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         kit = Path(self._task.args["kit"])
         flags = [*self._task.args["flags"], *(["--dry-run"] if self._task.check_mode else [])]

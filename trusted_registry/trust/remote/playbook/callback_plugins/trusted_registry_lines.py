@@ -1,4 +1,4 @@
-"""Tells what happens as lines of JSON: first whom the play is about, then each host as it ends."""
+"""Callback plugin that prints lines of JSON: first the hosts of the play, then each host's result."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from ansible.plugins.callback import CallbackBase
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc] # Ansible has no types
-    """What Ansible calls."""
+    """Callbacks for Ansible's events."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
     CALLBACK_NAME = "trusted_registry_lines"
 
     def v2_playbook_on_play_start(self, play: Any) -> None:  # noqa: ANN401 - Ansible has no types
-        """Tell the hosts' names in the inventory's order."""
+        """Print the hosts' names in the inventory's order."""
         _tell(hosts=play.get_variable_manager().get_vars(play=play)["ansible_play_hosts_all"])
 
     def v2_runner_on_ok(self, result: Any) -> None:  # noqa: ANN401
-        """Tell of a host on which the kit did its work."""
+        """Print the result of a host on which the kit succeeded."""
         _tell_of(result, "ok")
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:  # noqa: ANN401, ARG002, FBT001, FBT002
-        """Tell of a host on which the kit failed, or was not let."""
+        """Print the result of a host on which the kit failed, or could not start."""
         _tell_of(result, "failed")
 
     def v2_runner_on_unreachable(self, result: Any) -> None:  # noqa: ANN401
-        """Tell of a host that ssh did not reach, or that it was turned away from."""
+        """Print the result of a host that ssh could not reach, or log in to."""
         _tell_of(result, "unreachable")
 
 
