@@ -190,8 +190,8 @@ class _Bar:
         with self._lock:
             if self._rich:
                 totals = [total for _, total in self._parts.values()]
-                whole = sum(totals) if all(totals) else None
-                self._rich.update(self._task, completed=sum(done for done, _ in self._parts.values()), total=whole)
+                size = sum(totals) if all(totals) else None
+                self._rich.update(self._task, completed=sum(done for done, _ in self._parts.values()), total=size)
 
     def close(self) -> None:
         """Remove the bar."""

@@ -210,7 +210,7 @@ def renew(settings: Settings, console: Console) -> None:
             _check_self_signed(folder, dry=console.dry)
             console.warn("A self-signed certificate is its own trust: every client must trust the new one.")
             names = _names(folder / "domain.crt", settings)
-            what = plan(settings, CertificateKind.SELF_SIGNED, kept=names)
+            what = plan(settings, CertificateKind.SELF_SIGNED, own_names=names)
             make.make(what, CertificateKind.SELF_SIGNED, folder, console, tool=settings.tool)
             return
         authority = inspect.read(folder / "ca.crt")
@@ -276,14 +276,14 @@ def _name_flags(settings: Settings) -> tuple[str, ...]:
 
 
 def plan(
-    settings: Settings, kind: CertificateKind, authority: Certificate | None = None, kept: tuple[str, ...] = ()
+    settings: Settings, kind: CertificateKind, authority: Certificate | None = None, own_names: tuple[str, ...] = ()
 ) -> profile.Profile:
     """Return this machine's profile, within an authority's names and life."""
     mark = f"{inspect.now():%Y-%m-%d} {secrets.token_hex(2)}"
     planned = profile.plan(
         settings,
         machine=address.own_name(),
-        own=(*address.own_addresses(), *kept),
+        own=(*address.own_addresses(), *own_names),
         mark=mark,
         self_signed=kind is CertificateKind.SELF_SIGNED,
     )

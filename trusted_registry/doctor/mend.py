@@ -8,7 +8,7 @@ from trusted_registry import run
 from trusted_registry.certificate import issue
 from trusted_registry.doctor.finding import ChmodFix, RenewFix, RestartFix, StartFix, TrustFix
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import instance, turn
+from trusted_registry.registry import instance, run_lock
 from trusted_registry.trust.local import install
 from trusted_registry.trust.local.install import StoreSelection
 
@@ -54,7 +54,7 @@ def _apply(fix: Fix, settings: Settings, engine: Engine, console: Console) -> No
     elif isinstance(fix, TrustFix):
         install.trust(settings, engine, console, StoreSelection(only=(fix.store,)))
     else:
-        with turn.taken(settings, console):
+        with run_lock.held(settings, console):
             _do_to_registry(fix, settings, engine, console)
 
 

@@ -131,7 +131,7 @@ def _replaceable(settings: Settings, engine: Engine, console: Console) -> Abstra
     """Keep what runs until its successor has proved itself, and have it run again otherwise."""
     aside = dataclasses.replace(settings, container=predecessor.name(settings.container))
     before = predecessor.Predecessor(settings.container, ownership.container(aside, engine, console), engine, console)
-    return before.kept(partial(observe.check_again, settings, engine))
+    return before.restored_on_failure(partial(observe.check_again, settings, engine))
 
 
 def stop(settings: Settings, engine: Engine, console: Console, *, purge: bool) -> bool:

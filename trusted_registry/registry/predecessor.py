@@ -1,4 +1,4 @@
-"""The container that ran before: kept until its successor has proved itself, and put back where that fails."""
+"""Predecessor: the container that ran before, kept until its successor is proved, and restored if that fails."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Predecessor:
         self._engine.set_aside(self._name, self._aside)
 
     @contextlib.contextmanager
-    def kept(self, prove: Callable[[Container], None]) -> Iterator[Predecessor]:
+    def restored_on_failure(self, prove: Callable[[Container], None]) -> Iterator[Predecessor]:
         """Take it away when the context ends well; otherwise have it run again, if it proves itself.
 
         Raises:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trusted_registry import address, installation, run, saved_flags
 from trusted_registry.certificate import inspect, issue, openssl, rules
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import turn
+from trusted_registry.registry import run_lock
 from trusted_registry.settings import MAX_SERVER_DAYS, TOOLS, one_of, whole_number
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def make(settings: Settings, console: Console, *, self_signed: bool, force: bool
     """Make the missing keys and certificates."""
     if tool:
         settings = dataclasses.replace(settings, tool=one_of("--tool", tool, TOOLS))
-    with turn.taken(settings, console):
+    with run_lock.held(settings, console):
         installation.read(settings.folder)  # a damaged one is told before anything is made
         changed = issue.ensure(settings, console, self_signed=self_signed, force=force)
         installation.ensure(settings.folder, console)
@@ -70,7 +70,7 @@ def check(settings: Settings, console: Console) -> None:
 def renew(settings: Settings, console: Console, *, if_expiring: str) -> None:
     """Renew the server certificate, and restart a running registry with it."""
     days = whole_number("--if-expiring", if_expiring, 0, MAX_SERVER_DAYS) if if_expiring else None
-    with turn.taken(settings, console):
+    with run_lock.held(settings, console):
         _renew(settings, console, days)
 
 
@@ -78,27 +78,27 @@ def _renew(settings: Settings, console: Console, days: int | None) -> None:
     from trusted_registry.registry import instance
 
     # A registry that runs here is asked here, whatever other machine the certificate is to name as well.
-    here = settings
+    local = settings
     if not console.dry and address.is_elsewhere(settings.address):
-        here = dataclasses.replace(settings, address=address.own_address())
+        local = dataclasses.replace(settings, address=address.own_address())
     if days is not None and not console.dry and not issue.is_due(settings, days):
         _keep(settings, console)
         say_certificate(settings, console, "not due yet")
-        if instance.restart(here, console, stale_only=True):
+        if instance.restart(local, console, stale_only=True):
             console.say("registry: it still served an older one; restarted")
         return
     issue.renew(settings, console)
     _keep(settings, console)
     say_certificate(settings, console, "renewed", names=True)
-    if instance.restart(here, console):
+    if instance.restart(local, console):
         say_done(console, "registry: restarted, and serves it")
 
 
 def _keep(settings: Settings, console: Console) -> None:
     """Keep what flags said, but for another machine's address: a certificate may name that, no registry here has it."""
     if not console.dry and "address" in settings.saved_flags and address.is_elsewhere(settings.address):
-        kept = {key: value for key, value in settings.saved_flags.items() if key != "address"}
-        settings = dataclasses.replace(settings, saved_flags=kept)
+        flags = {key: value for key, value in settings.saved_flags.items() if key != "address"}
+        settings = dataclasses.replace(settings, saved_flags=flags)
         console.warn(f"{settings.address} is named, and not kept: it is none of this machine's addresses")
     saved_flags.save(settings, console)
 

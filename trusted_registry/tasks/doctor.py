@@ -109,7 +109,7 @@ def examine(settings: Settings, console: Console, *, client: str, remote: str, f
         _show_commands(settings, console, there)
         return []
 
-    def look() -> list[Finding]:
+    def find_faults() -> list[Finding]:
         if there:
             facts = gather.remote(settings, engine, *there, client=client)
             if facts.observation and facts.observation.certificate:
@@ -117,9 +117,9 @@ def examine(settings: Settings, console: Console, *, client: str, remote: str, f
             return checks.judge(facts, client)
         return checks.judge(gather.local(settings, engine, engine_error, client), client)
 
-    found = look()
+    found = find_faults()
     if fix and mend.apply(found, _settings_of(settings, there, engine), engine, console):
-        found = look()
+        found = find_faults()
     return found
 
 

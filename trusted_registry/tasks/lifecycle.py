@@ -8,7 +8,7 @@ from trusted_registry import files, installation, saved_flags, status
 from trusted_registry.certificate import clear, issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
-from trusted_registry.registry import instance, ownership, predecessor, prove, turn, users
+from trusted_registry.registry import instance, ownership, predecessor, prove, run_lock, users
 from trusted_registry.tasks import cert, registry, trust
 from trusted_registry.trust.local import owned, uninstall
 from trusted_registry.trust.local.install import StoreSelection
@@ -34,7 +34,7 @@ def up(settings: Settings, console: Console, *, adopt: bool = False) -> None:
         adopt: Whether an unlabelled volume becomes this installation's, since a person says so.
     """
     engine = engines.connect(console)
-    with turn.taken(settings, console):
+    with run_lock.held(settings, console):
         if adopt:
             ownership.adopt_volume(settings, engine, console)
         _up(settings, engine, console)
@@ -96,7 +96,7 @@ def down(settings: Settings, console: Console, *, purge: bool) -> None:
     """Stop the registry; when purging, remove images, trust, keys and certificates too."""
     engine = engines.connect_if_available(console)
     if purge and not console.dry:
-        with turn.taken(settings, console, to_end=True):  # not in the middle of an `up`
+        with run_lock.held(settings, console, to_end=True):  # not in the middle of an `up`
             remains = _remains(settings, engine)
         if not remains:
             cert.say_done(
@@ -107,7 +107,7 @@ def down(settings: Settings, console: Console, *, purge: bool) -> None:
         ownership.claimed(settings, engine, console)
     if purge and not console.ask("Remove every image, this machine's trust, and all keys and certificates?"):
         raise RegistryError("Nothing was removed.", cure="./inv down without --purge only stops the registry.")
-    with turn.taken(settings, console, to_end=True):
+    with run_lock.held(settings, console, to_end=True):
         _down(settings, engine, console, purge=purge)
 
 

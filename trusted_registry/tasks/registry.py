@@ -9,7 +9,7 @@ from trusted_registry import address, saved_flags
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
-from trusted_registry.registry import engine_install, instance, ownership, probe, prove, turn, users
+from trusted_registry.registry import engine_install, instance, ownership, probe, prove, run_lock, users
 from trusted_registry.settings import whole_number
 from trusted_registry.tasks.cert import say_done
 
@@ -42,7 +42,7 @@ def engine(console: Console) -> None:
 def basic(settings: Settings, console: Console, *, lan: bool) -> None:
     """Run the plain HTTP registry."""
     engine = engines.connect(console)
-    with turn.taken(settings, console):
+    with run_lock.held(settings, console):
         changed = instance.run_plain(settings, engine, console, lan=lan)
     everywhere = settings.listen or "every address of this machine, for anyone to push to"
     listening = f"on {everywhere}, port {settings.plain_port}" if lan else f"on localhost:{settings.plain_port} alone"
@@ -51,7 +51,7 @@ def basic(settings: Settings, console: Console, *, lan: bool) -> None:
 
 def alone(settings: Settings, engine: Engine, console: Console) -> None:
     """Run the TLS registry and nothing else beside."""
-    with turn.taken(settings, console):
+    with run_lock.held(settings, console):
         instance.check_address(settings, console)
         tls(settings, engine, console)
 
@@ -148,7 +148,7 @@ def stop(settings: Settings, console: Console, *, purge: bool) -> None:
         ownership.claimed(settings, engine, console)
     if purge and not console.ask(f"Remove the volume {settings.volume} and every image in it?"):
         raise RegistryError("Nothing was removed.", cure="./inv registry.stop without --purge keeps the images.")
-    with turn.taken(settings, console, to_end=True):
+    with run_lock.held(settings, console, to_end=True):
         changed = instance.stop(settings, engine, console, purge=purge)
     images = "removed" if purge else f"kept in the volume {settings.volume}"
     say_done(console, f"registry: {'stopped' if changed else 'was not running'}; images {images}")

@@ -8,7 +8,7 @@ from trusted_registry import address
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
-from trusted_registry.registry import instance, probe, turn, users
+from trusted_registry.registry import instance, probe, run_lock, users
 from trusted_registry.registry.users import Login
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def add(settings: Settings, console: Console, *, name: str) -> None:
     engine = engines.connect_if_available(console)
     _check_private(engine.find(settings.container))
     login = None if console.dry else Login(name, users.password(console.secret(f"Password of {name}")))
-    with turn.taken(settings, console):
-        # Only now, since it may have been started while the password was typed; and none is, until this has its turn.
+    with run_lock.held(settings, console):
+        # Only now: the registry may have been started while the password was typed, and none is under this lock.
         container = engine.find(settings.container)
         _check_private(container)
         create = [] if users.is_login_required(settings.folder) else ["-c"]
@@ -76,7 +76,7 @@ def remove(settings: Settings, console: Console, *, name: str) -> None:
     if last and not console.ask(f"{name} is the last user. Let everybody push and pull without a login?"):
         raise RegistryError("Nobody was removed.", cure="./inv registry.user.add lets another user in first.")
     engine = engines.connect_if_available(console)
-    with turn.taken(settings, console):
+    with run_lock.held(settings, console):
         # Others may have come and gone while the question stood; nobody agreed to what follows from that.
         if _is_last(settings, name) and not last:
             raise RegistryError(f"{name} is the last user by now. Nobody was removed.", cure="Repeat the command.")

@@ -17,7 +17,16 @@ from trusted_registry.tasks.cert import say_done
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust import stores
 from trusted_registry.trust.clients import buildkit, containerd, macos
-from trusted_registry.trust.local import daemon, install, ledger, left, owned, trust_anchor, trust_status, uninstall
+from trusted_registry.trust.local import (
+    daemon,
+    install,
+    ledger,
+    leftovers,
+    owned,
+    trust_anchor,
+    trust_status,
+    uninstall,
+)
 from trusted_registry.trust.local.install import ALL_STORES, StoreSelection
 from trusted_registry.trust.local.state import State
 from trusted_registry.trust.remote import kit
@@ -209,8 +218,8 @@ def remove(settings: Settings, console: Console, *, everyone: bool) -> None:
         say_done(console, f"removed: {place}")
     if not everyone:
         _warn_of_kit(settings, console)
-    kept = tell_left(settings, engine, console)
-    if not freed and not kept:
+    remaining = tell_left(settings, engine, console)
+    if not freed and not remaining:
         console.say("trust: there is none to take back")
     elif freed and not console.dry and engine.available:
         _prove_refusals(freed, engine, console)
@@ -221,7 +230,7 @@ def tell_left(settings: Settings, engine: Engine, console: Console) -> bool:
 
     A dry run, which took nothing away, tells nothing.
     """
-    found = [] if console.dry else left.find(settings, engine, console)
+    found = [] if console.dry else leftovers.find(settings, engine, console)
     trusted = owned.authority(settings)
     recorded = (
         {path for line in kit.recorded(trusted, _kit_records()) for path in line.split("\t")} if trusted else set()

@@ -111,8 +111,8 @@ def _is_root_s(folder: Path) -> bool:
             continue
         # In a sticky folder nobody renames what is another's, but anybody makes what is not there.
         open_to_others = found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and found.st_gid != 0)
-        kept = below and path != folder and found.st_mode & stat.S_ISVTX
-        if found.st_uid != 0 or (open_to_others and not kept and not stat.S_ISLNK(found.st_mode)):
+        sticky = below and path != folder and found.st_mode & stat.S_ISVTX
+        if found.st_uid != 0 or (open_to_others and not sticky and not stat.S_ISLNK(found.st_mode)):
             return False
         below = True
     return True

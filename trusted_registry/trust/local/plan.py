@@ -179,8 +179,8 @@ def uninstall(key: str, entries: Sequence[Entry]) -> tuple[Plan, list[Path]]:
     if store and store.database:
         runs += _removal_commands(store.database, valued)
     else:
-        edits, kept = _unmerged(valued)
-        changed += kept
+        edits, unmerged = _unmerged(valued)
+        changed += unmerged
         for operation in edits:
             operations.append(operation)
             typed.append(("editor" if isinstance(operation, Write) else "rm", str(operation.path)))
@@ -234,12 +234,12 @@ def _unmerged(entries: Sequence[Entry]) -> tuple[list[Write | Remove], list[Path
         for value in dict.fromkeys(entry.value for entry in mine):
             under, _, registry_host = value.rpartition(" ")
             block = ManagedBlock(str(path), under, registry_host, (), ())
-            inside = editing.current_content(after, block)
+            content = editing.current_content(after, block)
             known = {entry.sha256 for entry in mine if entry.value == value}
             # An older ledger knew blocks by their marks alone: each digest is that of empty content.
-            if inside is not None and known & {digest(inside), digest(b"")}:
+            if content is not None and known & {digest(content), digest(b"")}:
                 after = editing.removed(after, block)
-            elif inside is not None:
+            elif content is not None:
                 changed.append(path)
         keep = next((Path(entry.keep) for entry in mine if entry.keep), None)
         if before and not after and keep:

@@ -159,8 +159,8 @@ def _check_form(text: str, block: ManagedBlock) -> None:
         key = re.match(r"(['\"]?)([\w.-]+)\1[ \t]*:", line, re.ASCII)
         name = f"{key[2]}:" if key else ""
         start = not seen and re.fullmatch(r"---[ \t\r]*", line)
-        inside = seen and line.startswith(" ")
-        sound = name not in seen and (name != block.under or _is_key(line, block)) if key else inside or start
+        indented = seen and line.startswith(" ")
+        sound = name not in seen and (name != block.under or _is_key(line, block)) if key else indented or start
         if _is_statement(line) and not sound:
             raise RegistryError(
                 f"{block.path}, line {number}, is not in block form. It was left as it is.",

@@ -102,9 +102,9 @@ def lines(fingerprint: str) -> list[str]:
 
     Joined, the lines are the whole fingerprint.
     """
-    whole = windows.colons(fingerprint)
+    pairs = windows.colons(fingerprint)
     width = 3 * _PAIRS
-    return [whole[at : at + width] for at in range(0, len(whole), width)]
+    return [pairs[at : at + width] for at in range(0, len(pairs), width)]
 
 
 def _data(kind: str, content: bytes) -> str:

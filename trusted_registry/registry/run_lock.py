@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def taken(settings: Settings, console: Console, *, to_end: bool = False) -> Iterator[None]:
+def held(settings: Settings, console: Console, *, to_end: bool = False) -> Iterator[None]:
     """Hold it for one run; a second one waits. No password is waited for meanwhile, and a dry run holds nothing.
 
     Args:

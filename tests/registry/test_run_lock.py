@@ -15,7 +15,7 @@ from trusted_registry import files
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
-from trusted_registry.registry import instance, predecessor, probe, turn, users
+from trusted_registry.registry import instance, predecessor, probe, run_lock, users
 from trusted_registry.tasks import cert, lifecycle, registry, registry_users
 from trusted_registry.trust.local import uninstall
 
@@ -211,7 +211,7 @@ def test_a_purge_waits_for_the_run_that_is_at_work_and_leaves_nothing(
     begun, go_on = threading.Event(), threading.Event()
 
     def at_work() -> None:
-        with turn.taken(settings, Recorder()):
+        with run_lock.held(settings, Recorder()):
             begun.set()
             go_on.wait(20)
             instance.run_tls(settings, as_engine(engine), Recorder())

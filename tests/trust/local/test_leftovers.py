@@ -23,18 +23,18 @@ from trusted_registry.registry import prove
 from trusted_registry.tasks import lifecycle
 from trusted_registry.tasks import trust as task
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.local import ledger, left, owned
+from trusted_registry.trust.local import ledger, leftovers, owned
 from trusted_registry.trust.local.install import StoreSelection
 
 if TYPE_CHECKING:
     from trusted_registry.settings import Settings
-    from trusted_registry.trust.local.left import Left
+    from trusted_registry.trust.local.leftovers import Left
 
 pytestmark = pytest.mark.usefixtures("this_machine")
 
 
 def _found(settings: Settings) -> list[Left]:
-    return left.find(settings, nobody(), Recorder())
+    return leftovers.find(settings, nobody(), Recorder())
 
 
 def _authority(settings: Settings) -> bytes:
@@ -102,7 +102,7 @@ def test_what_root_wrote_is_told_to_another_user_with_the_command_of_root(
     trust(settings, FILES)
     ledger.path().unlink()  # it is root's: this user has none
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(left, "_is_roots", lambda _path: True)
+    monkeypatch.setattr(leftovers, "_is_roots", lambda _path: True)
     assert {it.command.partition(";")[0] for it in _found(settings)} == {"sudo ./inv trust.remove"}
 
 
