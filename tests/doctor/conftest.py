@@ -12,7 +12,7 @@ from trusted_registry.certificate import inspect, issue
 from trusted_registry.doctor import checks, store_states
 from trusted_registry.doctor.facts import Disk, Facts, FileMode, Observation
 from trusted_registry.registry.engine_types import Container, EngineInfo
-from trusted_registry.trust import stores
+from trusted_registry.trust import client_stores
 from trusted_registry.trust.machine import Machine
 from trusted_registry.trust.model import Store, TrustAnchor
 
@@ -57,7 +57,7 @@ class DoctorBox:
 
     def store(self, key: str) -> Store:
         """Return a row of the table."""
-        return next(store for store in stores.STORES if store.key == key)
+        return next(store for store in client_stores.STORES if store.key == key)
 
     def trusts(self, *keys: str) -> None:
         """Write what stores need."""

@@ -15,8 +15,8 @@ from trusted_registry.certificate import issue
 from trusted_registry.doctor import mend
 from trusted_registry.doctor.finding import ChmodFix, Finding, Fix, RenewFix, RestartFix, StartFix, TrustFix
 from trusted_registry.registry import instance
+from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust import stores
 from trusted_registry.trust.local import ledger
 from trusted_registry.trust.model import TrustAnchor
 
@@ -106,8 +106,8 @@ def _strangers(root: Path, settings: Settings) -> list[Path]:
     """Return a file of somebody else's in every place that trust is written to, by the table itself."""
     anchor = TrustAnchor(b"", "0" * 64, (settings.address, f"{settings.address}:443"))
     machine = dataclasses.replace(machines.current(), root=root)
-    named = [file.path for store in stores.STORES for file in store.files(anchor) if file.registry_host]
-    shared = [block.path for store in stores.STORES for block in store.blocks(anchor)]
+    named = [file.path for store in client_stores.STORES for file in store.files(anchor) if file.registry_host]
+    shared = [block.path for store in client_stores.STORES for block in store.blocks(anchor)]
     return [machine.path(path) for path in dict.fromkeys((*named, *shared))]
 
 
@@ -120,7 +120,7 @@ def test_a_file_of_somebody_else_s_in_any_place_is_not_touched(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"mirrors: {x: 1}\n" if path.suffix == ".yaml" else OTHER)
     before = snapshot(disk)
-    for name in dict.fromkeys(store.name for store in stores.STORES if not store.on_request):
+    for name in dict.fromkeys(store.name for store in client_stores.STORES if not store.on_request):
         mend.apply([finding(TrustFix(name))], settings, as_engine(_engine()), console)
     after = snapshot(disk)
     assert {name: after[name] for name in before} == before

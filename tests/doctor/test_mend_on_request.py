@@ -15,8 +15,8 @@ from trusted_registry import run
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import connection
 from trusted_registry.tasks import doctor
+from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust import stores
 from trusted_registry.trust.local import trust_anchor
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.process
 
-ANCHORS = tuple(store for store in stores.STORES if store.name == "system" and not store.database)
+ANCHORS = tuple(store for store in client_stores.STORES if store.name == "system" and not store.database)
 OTHER = "somebody else's\n"
 
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from hypothesis import example, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
+from trusted_registry.trust.specifics import insecure
 
 from tests import forge
 from tests.properties.inputs import has_a_cure, load, share, taken, typed
@@ -23,11 +24,10 @@ from trusted_registry import address
 from trusted_registry.certificate import native
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.clients import insecure
+from trusted_registry.trust.client_stores import STORES
 from trusted_registry.trust.managed_blocks import merging, toml
 from trusted_registry.trust.model import TrustAnchor
 from trusted_registry.trust.remote import kit
-from trusted_registry.trust.stores import STORES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

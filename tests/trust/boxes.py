@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tests import forge
 from trusted_registry import address
 from trusted_registry.certificate import inspect
-from trusted_registry.trust import stores
+from trusted_registry.trust import client_stores
 from trusted_registry.trust.local import install
 from trusted_registry.trust.local import state as store_state
 from trusted_registry.trust.local.install import ALL_STORES, StoreSelection
@@ -75,7 +75,7 @@ class Box:
 
 def store_of(key: str) -> Store:
     """Return the store with this key."""
-    return next(store for store in stores.STORES if store.key == key)
+    return next(store for store in client_stores.STORES if store.key == key)
 
 
 def anchor(folder: Path, stem: str = "ca", registry_hosts: tuple[str, ...] = SPELLINGS) -> TrustAnchor:

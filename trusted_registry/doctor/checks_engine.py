@@ -7,9 +7,9 @@ import re
 from typing import TYPE_CHECKING
 
 from trusted_registry import address
+from trusted_registry.client_messages import catalogue
 from trusted_registry.doctor.finding import Finding
 from trusted_registry.errors import AccessDeniedError
-from trusted_registry.messages import catalogue
 from trusted_registry.trust.local import daemon
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import shlex
 from typing import TYPE_CHECKING
 
 from trusted_registry import address
+from trusted_registry.client_messages import catalogue
 from trusted_registry.doctor.checks_certificate import THERE
 from trusted_registry.doctor.finding import Finding, RestartFix, StartFix
-from trusted_registry.messages import catalogue
 from trusted_registry.registry.probe import READY_STATUSES
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from trusted_registry.errors import RegistryError
     from trusted_registry.registry.engine_types import Container, EngineInfo
     from trusted_registry.settings import Settings
-    from trusted_registry.trust.clients.containerd import Advice
     from trusted_registry.trust.local.state import Item
     from trusted_registry.trust.model import Store
+    from trusted_registry.trust.specifics.containerd import Advice
 
 
 @dataclass(frozen=True)

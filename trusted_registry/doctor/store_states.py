@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from trusted_registry import run
 from trusted_registry.doctor.facts import Facts, StoreState
 from trusted_registry.errors import RegistryError
+from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust import stores
-from trusted_registry.trust.clients import containerd
 from trusted_registry.trust.local import install, ledger, trust_anchor
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.install import StoreSelection
 from trusted_registry.trust.local.state import State
 from trusted_registry.trust.model import MACHINE
+from trusted_registry.trust.specifics import containerd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,7 +48,7 @@ def gather(facts: Facts, engine: Engine, client: str) -> Facts:
         return facts
     known, machine = ledger.read(ledger.path()), machines.current()
     found = tuple(store_state(store, anchor, known, machine) for store in rows)
-    system = [it for it in stores.STORES if it.name == "system" and machines.has_signs(it.signs, machine)]
+    system = [it for it in client_stores.STORES if it.name == "system" and machines.has_signs(it.signs, machine)]
     vouched = any(
         item.state is State.TRUSTED for store in system for item in store_state(store, anchor, known, machine).items
     )

@@ -189,7 +189,7 @@ def _bytes(value: object) -> int:
 
 def pull_cure(reason: str) -> str:
     """Return the cure for an engine's complaint about a registry."""
-    from trusted_registry.messages import catalogue  # after a failure alone: slow to import
+    from trusted_registry.client_messages import catalogue  # after a failure alone: slow to import
 
     found = catalogue.find(reason)
     return found[0].one_line if found else "./inv doctor looks for what is wrong."

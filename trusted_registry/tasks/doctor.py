@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import address, status
 from trusted_registry.certificate import issue
+from trusted_registry.client_messages import catalogue
 from trusted_registry.console import visible
 from trusted_registry.defaults import HTTPS
 from trusted_registry.doctor import checks, gather, mend
 from trusted_registry.errors import RegistryError
-from trusted_registry.messages import catalogue
 from trusted_registry.registry import connection
 from trusted_registry.registry import engine as engines
 from trusted_registry.settings import one_of, reachable, whole_number
-from trusted_registry.trust import stores
+from trusted_registry.trust import client_stores
 
 if TYPE_CHECKING:
     import datetime
     from collections.abc import Iterable
 
     from trusted_registry.certificate.inspect import Certificate
+    from trusted_registry.client_messages.catalogue import Match
     from trusted_registry.console import Console
     from trusted_registry.doctor.facts import Observation
     from trusted_registry.doctor.finding import Finding
-    from trusted_registry.messages.catalogue import Match
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
 
@@ -102,7 +102,7 @@ def examine(settings: Settings, console: Console, *, client: str, remote: str, f
         SettingError: The client is unknown, or the other machine's name is not valid.
     """
     if client:
-        one_of("--client", client, stores.NAMES)
+        one_of("--client", client, client_stores.NAMES)
     engine, engine_error = _engine(console)
     there = host_and_port(remote) if remote else _remote_registry(settings, engine)
     if console.dry:

@@ -14,9 +14,8 @@ from trusted_registry.registry import engine as engines
 from trusted_registry.registry import engine_types, prove
 from trusted_registry.settings import one_of
 from trusted_registry.tasks.cert import say_done
+from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust import stores
-from trusted_registry.trust.clients import buildkit, containerd, macos
 from trusted_registry.trust.local import (
     daemon,
     install,
@@ -30,6 +29,7 @@ from trusted_registry.trust.local import (
 from trusted_registry.trust.local.install import ALL_STORES, StoreSelection
 from trusted_registry.trust.local.state import State
 from trusted_registry.trust.remote import kit
+from trusted_registry.trust.specifics import buildkit, containerd, macos
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ def selection(only: str, skip: str, *, system: bool) -> StoreSelection:
 
 
 def _names(flag: str, text: str) -> tuple[str, ...]:
-    return tuple(one_of(flag, part.strip(), stores.NAMES) for part in text.split(",")) if text else ()
+    return tuple(one_of(flag, part.strip(), client_stores.NAMES) for part in text.split(",")) if text else ()
 
 
 def linux(settings: Settings, console: Console, selection: StoreSelection, *, builders: bool = False) -> None:
@@ -267,7 +267,7 @@ def _prove_refusals(freed: list[str], engine: Engine, console: Console) -> None:
     """Prove that the engine refuses the registry hosts whose folders were removed, or warn."""
     parts = [place.split("/") for place in freed]
     names = dict.fromkeys(it[-2] for it in parts if it[-3:-2] == ["certs.d"] and "docker" in it)
-    systems = tuple(path for store in stores.STORES if store.name == "system" for path in store.signs.paths)
+    systems = tuple(path for store in client_stores.STORES if store.name == "system" for path in store.signs.paths)
     why = "another certificate or insecure-registries vouches for it"
     if any(place.startswith(systems) for place in freed):  # Go reads that store once (crypto/x509/root.go, sync.Once)
         why = "it may have read the system's store before, which it forgets when restarted: sudo service docker restart"

@@ -11,9 +11,9 @@ from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.registry import engine_exec
 from trusted_registry.tasks import trust_kit
-from trusted_registry.trust.clients import containerd
 from trusted_registry.trust.remote import kit, nodes
 from trusted_registry.trust.remote.nodes import Node, NodeResult
+from trusted_registry.trust.specifics import containerd
 
 if TYPE_CHECKING:
     from trusted_registry.console import Console

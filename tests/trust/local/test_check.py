@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+from trusted_registry.trust.specifics import pulls
+from trusted_registry.trust.specifics.pulls import Verdict
 
 from tests import forge, loopback, programs
 from tests.recorder import Recorder
@@ -16,8 +18,6 @@ from tests.trust.boxes import Box
 from trusted_registry.errors import AccessDeniedError, RegistryError
 from trusted_registry.registry import connection, users
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.clients import pulls
-from trusted_registry.trust.clients.pulls import Verdict
 from trusted_registry.trust.local import check
 
 if TYPE_CHECKING:

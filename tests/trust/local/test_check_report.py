@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from trusted_registry.trust.specifics.pulls import Verdict
 
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.tasks import trust_check
-from trusted_registry.trust.clients.pulls import Verdict
 from trusted_registry.trust.local.check import PullResult
 
 if TYPE_CHECKING:

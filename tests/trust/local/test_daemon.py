@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from trusted_registry.trust.specifics import insecure
 
 from tests.disk import mode, snapshot
 from tests.marks import by_root, on_linux
@@ -23,7 +24,6 @@ from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
 from trusted_registry.tasks import trust
-from trusted_registry.trust.clients import insecure
 from trusted_registry.trust.local import daemon, install, ledger, uninstall
 from trusted_registry.trust.local.install import StoreSelection
 

@@ -10,8 +10,8 @@ import pytest
 
 from tests import programs
 from tests.disk import snapshot
-from tests.trust.clients.test_buildkit import PLAIN
 from tests.trust.engines import StandIn, as_engine, nobody
+from tests.trust.specifics.test_buildkit import PLAIN
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import prove
 from trusted_registry.tasks import trust

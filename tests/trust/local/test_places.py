@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from trusted_registry.trust.specifics import insecure
 
 from tests.disk import snapshot
 from tests.marks import by_root
 from tests.trust.boxes import ANCHORS, DOCKER, Box, entry
 from tests.trust.engines import nobody
+from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust import stores
-from trusted_registry.trust.clients import insecure
 from trusted_registry.trust.local import daemon, install, ledger, places, uninstall
 from trusted_registry.trust.local.install import StoreSelection
 
@@ -79,7 +79,7 @@ def test_every_case_is_tried(box: Box) -> None:
     assert list(_hostile(box)) == CASES
 
 
-@pytest.mark.parametrize("store", stores.STORES, ids=lambda store: store.key)
+@pytest.mark.parametrize("store", client_stores.STORES, ids=lambda store: store.key)
 def test_whatever_the_table_writes_is_a_place_of_its_store(store: Store, box: Box) -> None:
     fingerprint = "b" * 64
     for registry_host in ("192.168.0.12", "192.168.0.12:8443", "[fd00::12]:443", "registry.local"):

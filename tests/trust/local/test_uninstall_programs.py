@@ -21,7 +21,7 @@ from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
 from trusted_registry.tasks import trust as task
-from trusted_registry.trust import stores
+from trusted_registry.trust import client_stores
 from trusted_registry.trust.local import ledger
 from trusted_registry.trust.local.install import StoreSelection
 from trusted_registry.trust.local.state import State
@@ -164,5 +164,5 @@ def test_a_person_is_told_of_stores_by_whose_they_are_and_never_by_our_keys(
     assert "Java, through the system store: it reads its certificates when it starts, so: start your Java" in said
     assert said.count("k3s, k3d: it reads registries.yaml when it starts") == 2
     assert "in the store of Java, through the system store" in said
-    assert [store.key for store in stores.STORES if "-" in store.key and store.key in said] == []
+    assert [store.key for store in client_stores.STORES if "-" in store.key and store.key in said] == []
     assert not re.search(r"^(system|java|k3s|nss): ", said, re.MULTILINE)

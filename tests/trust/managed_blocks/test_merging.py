@@ -9,9 +9,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from trusted_registry.errors import RegistryError
+from trusted_registry.trust.client_stores import STORES
 from trusted_registry.trust.managed_blocks import editing, merging, toml
 from trusted_registry.trust.model import TrustAnchor
-from trusted_registry.trust.stores import STORES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

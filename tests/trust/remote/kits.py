@@ -14,8 +14,8 @@ import pytest
 from tests.conftest import NOBODY
 from tests.packages import is_fresh
 from tests.programs import on_host
+from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust import stores
 from trusted_registry.trust.machine import Machine
 from trusted_registry.trust.managed_blocks import editing
 from trusted_registry.trust.model import LINUX, MACHINE, TrustAnchor
@@ -144,7 +144,7 @@ class Disk:
         return dict(self._expected(scope, system=system))
 
     def _expected(self, scope: str, *, system: bool) -> Iterator[tuple[Path, bytes]]:
-        for store in stores.STORES:
+        for store in client_stores.STORES:
             wanted = store.system == LINUX and store.scope == scope and (system or not store.on_request)
             if not wanted or not machines.has_signs(store.signs, self.machine):
                 continue

@@ -13,10 +13,10 @@ import pytest
 
 from tests.trust.remote.kits import AWKS, parameters
 from trusted_registry.errors import RegistryError
+from trusted_registry.trust.client_stores import STORES
 from trusted_registry.trust.managed_blocks import editing
 from trusted_registry.trust.model import ManagedBlock, TrustAnchor
 from trusted_registry.trust.remote import kit
-from trusted_registry.trust.stores import STORES
 
 pytestmark = pytest.mark.process
 

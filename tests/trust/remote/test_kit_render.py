@@ -15,7 +15,7 @@ from tests.trust.remote.kits import SHELLS, Disk, anchor, last, parameters
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.tasks import trust_kit
-from trusted_registry.trust import stores
+from trusted_registry.trust import client_stores
 from trusted_registry.trust.model import RestartHint
 from trusted_registry.trust.remote import kit
 
@@ -105,7 +105,7 @@ def test_nothing_of_the_table_breaks_out_of_its_quotes(tmp_path: Path, monkeypat
     odd = 'mine\'s $(touch it) "own"'
     table = tuple(
         dataclasses.replace(it, clients=odd, restart=it.restart and RestartHint(odd, f"sh -c '{odd}'"))
-        for it in stores.STORES
+        for it in client_stores.STORES
     )
     monkeypatch.setattr(kit, "STORES", table)
     disk = Disk(tmp_path).furnish()

@@ -13,8 +13,8 @@ from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.registry.engine_types import ExecResult, ListedContainer
 from trusted_registry.tasks import trust_kit
+from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust import stores
 from trusted_registry.trust.model import LINUX
 from trusted_registry.trust.remote import kit, nodes
 from trusted_registry.trust.remote.nodes import Node, NodeResult
@@ -139,7 +139,7 @@ def test_a_node_that_failed_fails_the_whole_and_is_named() -> None:
 
 
 def test_every_runtime_has_a_store_of_the_table() -> None:
-    assert set(nodes.STORES.values()) <= set(stores.NAMES)
+    assert set(nodes.STORES.values()) <= set(client_stores.NAMES)
 
 
 # A node's disk, as far as the table's signs go
@@ -168,7 +168,7 @@ def test_the_signs_find_the_store_of_a_node_and_no_other(kind: str, tmp_path: Pa
     node_machine = machines.Machine(
         home, home / ".config", home / ".local", tmp_path / "run/0", home / ".docker", searched, tmp_path
     )
-    machine = [it for it in stores.STORES if it.system == LINUX and not it.on_request]
+    machine = [it for it in client_stores.STORES if it.system == LINUX and not it.on_request]
     assert [it.name for it in machine if machines.has_signs(it.signs, node_machine)] == READS[kind]
 
 

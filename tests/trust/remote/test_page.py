@@ -19,7 +19,7 @@ from tests.disk import snapshot
 from tests.programs import put
 from tests.trust import sample
 from tests.trust.remote.pages import KIT, NAME, Read, _is_in, rendered
-from trusted_registry.trust import stores
+from trusted_registry.trust import client_stores
 from trusted_registry.trust.model import LINUX, File, RestartHint, TrustAnchor
 from trusted_registry.trust.remote import page
 
@@ -154,7 +154,7 @@ def test_every_store_of_linux_is_told_with_its_places_and_what_comes_after(made:
     rows = {it.text.removesuffix(" (with --system)"): it.parents[-1].text for it in made.all("th")}
     anchor = sample.anchor()
     shown = {"home": "~", "config": "~/.config", "data": "~/.local/share", "docker": "~/.docker"}
-    for store in (it for it in stores.STORES if it.system == LINUX):
+    for store in (it for it in client_stores.STORES if it.system == LINUX):
         row = rows[store.clients]
         for file in store.files(anchor):
             assert file.registry_host not in ("", "192.168.0.12") or file.path.format(**shown) in row
@@ -169,9 +169,9 @@ def test_a_path_that_changes_in_the_table_changes_on_the_page(monkeypatch: pytes
 
     changed = [
         dataclasses.replace(it, files=moved, restart=RestartHint("dreams", "wake it")) if it.key == "docker" else it
-        for it in stores.STORES
+        for it in client_stores.STORES
     ]
-    monkeypatch.setattr(stores, "STORES", tuple(changed))
+    monkeypatch.setattr(client_stores, "STORES", tuple(changed))
     shown = Read(rendered().decode())
     assert "dreams: wake it" in "".join(row.text for row in shown.all("tr"))
     assert "sudo install -D -m 0644 ca.crt /moved/192.168.0.12:443/ca.crt" in "\n".join(shown.boxes("hand"))
@@ -180,7 +180,7 @@ def test_a_path_that_changes_in_the_table_changes_on_the_page(monkeypatch: pytes
 
 @pytest.mark.parametrize("engine", ["docker-desktop", "colima", "orbstack"])
 def test_each_engine_of_a_mac_is_told_with_its_own_restart(engine: str, made: Read) -> None:
-    store = next(it for it in stores.STORES if it.key == f"macos-{engine}")
+    store = next(it for it in client_stores.STORES if it.key == f"macos-{engine}")
     (told,) = [it.text for it in made.all("li") if it.text.startswith(store.clients) and _is_in(it, "macos")]
     assert (store.restart.command in told) if store.restart else ("nothing is restarted" in told)
 
@@ -273,7 +273,7 @@ def test_what_k3s_reads_is_the_form_that_it_documents(made: Read) -> None:
 
 
 def test_what_containerd_reads_is_the_table_s_for_the_first_name(made: Read) -> None:
-    store = next(it for it in stores.STORES if it.key == "containerd")
+    store = next(it for it in client_stores.STORES if it.key == "containerd")
     (expected,) = [
         it.content.decode()
         for it in store.files(sample.anchor())

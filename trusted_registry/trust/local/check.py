@@ -19,12 +19,12 @@ from trusted_registry.errors import AccessDeniedError, LoginRequiredError, Regis
 from trusted_registry.registry import engine as engines
 from trusted_registry.registry import engine_types, probe, prove, upload
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.clients import pulls
-from trusted_registry.trust.clients.pulls import CLIENTS, Verdict, is_distrust, judge
 from trusted_registry.trust.local import install, trust_anchor
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.install import StoreSelection
 from trusted_registry.trust.local.state import State
+from trusted_registry.trust.specifics import pulls
+from trusted_registry.trust.specifics.pulls import CLIENTS, Verdict, is_distrust, judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from trusted_registry.console import Console
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
-    from trusted_registry.trust.clients.pulls import Client, Pull
     from trusted_registry.trust.machine import Machine
+    from trusted_registry.trust.specifics.pulls import Client, Pull
 
 _PATIENCE = 60.0
 """Seconds for one pull of a few hundred bytes, the client's own retries included."""

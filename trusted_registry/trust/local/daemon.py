@@ -14,9 +14,9 @@ from trusted_registry import address, files, installation, run
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
-from trusted_registry.trust.clients import insecure
 from trusted_registry.trust.local import apply, ledger
 from trusted_registry.trust.local.plan import Plan, removal
+from trusted_registry.trust.specifics import insecure
 
 if TYPE_CHECKING:
     from trusted_registry.console import Console

@@ -13,12 +13,12 @@ from trusted_registry import address, installation, run
 from trusted_registry.certificate import issue
 from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.clients import macos
 from trusted_registry.trust.local import apply, ledger, owned, plan, trust_anchor
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.state import State
 from trusted_registry.trust.managed_blocks import editing
 from trusted_registry.trust.model import MACOS, USER, File, ManagedBlock, TrustAnchor
+from trusted_registry.trust.specifics import macos
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

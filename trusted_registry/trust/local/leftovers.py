@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from trusted_registry.console import pasteable
 from trusted_registry.errors import NeedsRootError, RegistryError
+from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust import stores
 from trusted_registry.trust.local import install, ledger, owned
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.install import StoreSelection
@@ -51,7 +51,7 @@ def find(settings: Settings, engine: Engine, console: Console) -> list[Left]:
         return []
     own, known, found = machines.current(), ledger.read(ledger.path()), []
     present = {store.key for store in install.select_stores(engine, StoreSelection(system=True))}
-    for store in (it for it in stores.STORES if it.system == platform.system()):
+    for store in (it for it in client_stores.STORES if it.system == platform.system()):
         homes = {} if store.scope != USER or store.database else _others_homes(settings)
         for name, machine in {"": own, **homes}.items():
             try:

@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust import stores
-from trusted_registry.trust.clients import insecure
 from trusted_registry.trust.local import daemon, ledger
 from trusted_registry.trust.model import TrustAnchor
+from trusted_registry.trust.specifics import insecure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,7 +46,7 @@ def belongs(entry: Entry, machine: Machine) -> bool:
         return Path(entry.path) in {insecure.config_file(rootless=it).resolve() for it in (True, False)}
     if entry.store.startswith("keychain-"):
         return bool(_SHA1.match(entry.value))
-    store = next((it for it in stores.STORES if it.key == entry.store), None)
+    store = next((it for it in client_stores.STORES if it.key == entry.store), None)
     if store is None:
         return False
     if store.database:

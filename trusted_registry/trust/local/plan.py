@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import PUBLIC_FILE, Remove, Write
-from trusted_registry.trust import stores
+from trusted_registry.trust import client_stores
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.ledger import digest
 from trusted_registry.trust.local.state import State
@@ -166,7 +166,7 @@ def uninstall(key: str, entries: Sequence[Entry]) -> tuple[Plan, list[Path]]:
     Raises:
         RegistryError: A file cannot be read.
     """
-    store = stores.find(key)
+    store = client_stores.find(key)
     machine = store is None or store.scope == MACHINE
     gone, changed = _files([entry for entry in entries if not entry.value])
     plan = removal(key, gone, machine=machine)

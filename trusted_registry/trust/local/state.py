@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from trusted_registry import run
 from trusted_registry.console import pasteable
 from trusted_registry.errors import NeedsRootError, RegistryError
+from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust import stores
 from trusted_registry.trust.local.ledger import digest
 from trusted_registry.trust.managed_blocks import editing
 from trusted_registry.trust.model import Database, File, ManagedBlock, der
@@ -75,7 +75,7 @@ def select(
     Raises:
         RegistryError: A store was asked for by name that this system does not have.
     """
-    rows = [store for store in stores.STORES if store.system == platform.system()]
+    rows = [store for store in client_stores.STORES if store.system == platform.system()]
     found = []
     for store in rows:
         wanted = store.name in only if only else (system or not store.on_request)
@@ -84,7 +84,7 @@ def select(
     for name in only:
         if name not in skip and not any(store.name == name for store in found):
             found.append(_store_without_signs(name, rows, machine))
-    return sorted(found, key=stores.STORES.index)
+    return sorted(found, key=client_stores.STORES.index)
 
 
 def _present(store: Store, machine: Machine) -> bool:

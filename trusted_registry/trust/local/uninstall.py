@@ -11,13 +11,13 @@ from trusted_registry import run
 from trusted_registry.console import pasteable
 from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.files import Remove, Write
-from trusted_registry.trust import stores
-from trusted_registry.trust.clients import macos
+from trusted_registry.trust import client_stores
 from trusted_registry.trust.local import apply, daemon, install, ledger, owned, places, plan
 from trusted_registry.trust.local.install import StoreSelection
 from trusted_registry.trust.local.state import State
 from trusted_registry.trust.managed_blocks import editing
 from trusted_registry.trust.model import Database, File, ManagedBlock
+from trusted_registry.trust.specifics import macos
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ def remove(settings: Settings, engine: Engine, console: Console, *, everyone: bo
     with apply.locked(console):
         wanted = ledger.read(ledger.path()) if everyone else owned.entries(settings)
         entries = places.counted(wanted, console)
-        rows = {store.key for store in stores.STORES}
+        rows = {store.key for store in client_stores.STORES}
         mine = [entry for entry in entries if entry.store in rows]
         unknown = _found_unrecorded(entries, settings, engine, console) if everyone else []
         freed: list[str] = []
@@ -108,7 +108,7 @@ def _uninstall_store(key: str, known: list[Entry], unknown: list[Entry], console
         console.warn(message if str(path) in shared else f"{path} was changed since it was written here; it stays.")
     apply.carry_out(its_plan, console)
     _forget(known, console)
-    store = stores.find(key)
+    store = client_stores.find(key)
     whose = f"the store of {store.clients}" if store else key
     if its_plan and store and store.restart:
         console.say(f"{store.clients}: it {store.restart.why}, so: {store.restart.command}")

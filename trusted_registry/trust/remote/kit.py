@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import templates
 from trusted_registry.errors import RegistryError
+from trusted_registry.trust.client_stores import STORES
 from trusted_registry.trust.model import LINUX
-from trusted_registry.trust.stores import STORES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

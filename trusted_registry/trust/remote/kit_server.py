@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, cast
 from trusted_registry import address
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import contents
-from trusted_registry.trust.clients import macos
 from trusted_registry.trust.remote import kit, page
+from trusted_registry.trust.specifics import macos
 
 if TYPE_CHECKING:
     import io

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trusted_registry import templates
-from trusted_registry.trust import contents, stores
-from trusted_registry.trust.clients import macos, windows
+from trusted_registry.trust import client_stores, contents
 from trusted_registry.trust.managed_blocks import editing
 from trusted_registry.trust.model import LINUX, MACHINE, MACOS
+from trusted_registry.trust.specifics import macos, windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -117,7 +117,7 @@ def _rows(anchor: TrustAnchor, registry_host: str) -> list[PageRow]:
     The system stores of the distribution families are an example.
     """
     found: dict[tuple[str, str], list[Store]] = {}
-    for store in stores.STORES:
+    for store in client_stores.STORES:
         if store.system == LINUX:
             found.setdefault((store.name, store.clients), []).append(store)
     return [
@@ -142,7 +142,7 @@ def _places(store: Store, anchor: TrustAnchor, registry_host: str) -> tuple[str,
 
 
 def _mac(anchor: TrustAnchor) -> dict[str, object]:
-    engines = [store for store in stores.STORES if store.system == MACOS and not store.database]
+    engines = [store for store in client_stores.STORES if store.system == MACOS and not store.database]
     paths = [file.path.replace("{home}", str(_HOME)) for file in engines[0].files(anchor)]
     return {
         "system": _line(macos.add(_FILE, "system", _HOME)),
@@ -167,7 +167,7 @@ def _windows(anchor: TrustAnchor) -> dict[str, object]:
 
 def _hosts_toml(anchor: TrustAnchor, registry_host: str) -> tuple[str, str]:
     """Return path and text of containerd's hosts.toml for the registry host."""
-    store = stores.store("containerd")
+    store = client_stores.store("containerd")
     configured = [file for file in store.files(anchor) if file.content != anchor.content]
     file = next((it for it in configured if it.registry_host == registry_host), configured[0])
     return file.path, file.content.decode()
@@ -175,7 +175,7 @@ def _hosts_toml(anchor: TrustAnchor, registry_host: str) -> tuple[str, str]:
 
 def _yaml(key: str, anchor: TrustAnchor) -> dict[str, object]:
     """Return a file of our managed blocks alone, and its certificates."""
-    store = stores.store(key)
+    store = client_stores.store(key)
     text = ""
     # Each block is put in above those before it, hence the reversed order.
     for block in store.blocks(dataclasses.replace(anchor, registry_hosts=anchor.registry_hosts[::-1])):
@@ -192,7 +192,7 @@ def _yaml(key: str, anchor: TrustAnchor) -> dict[str, object]:
 def _by_hand(anchor: TrustAnchor) -> list[dict[str, object]]:
     """Return install and remove commands for clients that read only ca.crt."""
     found: list[dict[str, object]] = []
-    for store in stores.STORES:
+    for store in client_stores.STORES:
         paths = [file.path for file in store.files(anchor) if file.content == anchor.content]
         if store.key in ("docker", "docker-rootless", "containers"):
             root = ["sudo"] if store.scope == MACHINE else []

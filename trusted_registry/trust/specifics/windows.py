@@ -6,7 +6,7 @@ import re
 import ssl
 from typing import TYPE_CHECKING
 
-from trusted_registry.trust import stores
+from trusted_registry.trust import client_stores
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,7 @@ _QUOTES = re.compile("(['\u2018\u2019\u201a\u201b])")
 
 def store(whose: str) -> Store:
     """Return a store of Windows: machine or user."""
-    return stores.store(f"windows-{whose}")
+    return client_stores.store(f"windows-{whose}")
 
 
 def literal(text: str) -> str:

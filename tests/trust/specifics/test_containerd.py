@@ -9,7 +9,7 @@ import pytest
 
 from tests.programs import put
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust.clients import containerd
+from trusted_registry.trust.specifics import containerd
 
 DUMPS = Path(__file__).parent / "dumps"
 OLD, NEW = ("1.6", "1.7"), ("2.1",)

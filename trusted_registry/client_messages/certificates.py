@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.messages.message import ANEW, ANEW_FOR_SYSTEM, REGISTRY, RENEW, TRUST, Message, Step
+from trusted_registry.client_messages.message import ANEW, ANEW_FOR_SYSTEM, REGISTRY, RENEW, TRUST, Message, Step
 
 _NAMED = (
     Step("./inv cert.renew --names {name}", at=REGISTRY),

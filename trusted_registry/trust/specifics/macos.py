@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust import stores
 from trusted_registry.trust.machine import Machine
 from trusted_registry.trust.model import MACHINE, MACOS
 
@@ -20,7 +20,7 @@ COLIMA = "macos-colima"
 
 def store(key: str) -> Store:
     """Return a store of macOS: docker-desktop, colima, orbstack or a keychain."""
-    return stores.store(f"macos-{key}")
+    return client_stores.store(f"macos-{key}")
 
 
 def engines(machine: Machine) -> list[Store]:
@@ -28,7 +28,7 @@ def engines(machine: Machine) -> list[Store]:
 
     Each engine has its own restart command, or none.
     """
-    rows = (store for store in stores.STORES if store.system == MACOS and not store.database)
+    rows = (store for store in client_stores.STORES if store.system == MACOS and not store.database)
     return [store for store in rows if machines.has_signs(store.signs, machine)]
 
 

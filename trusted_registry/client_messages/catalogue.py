@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from trusted_registry import address, settings
+from trusted_registry.client_messages import authorities, certificates, connections, registries
+from trusted_registry.client_messages.message import HERE, OFFER, OFFERED, REGISTRY, Message, Step
 from trusted_registry.defaults import HTTPS
 from trusted_registry.errors import SettingError
-from trusted_registry.messages import authorities, certificates, connections, registries
-from trusted_registry.messages.message import HERE, OFFER, OFFERED, REGISTRY, Message, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

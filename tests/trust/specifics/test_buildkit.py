@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust.clients import buildkit
+from trusted_registry.trust.client_stores import STORES
 from trusted_registry.trust.model import TrustAnchor
-from trusted_registry.trust.stores import STORES
+from trusted_registry.trust.specifics import buildkit
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from tests.messages.samples import CTR, CURL, DOCKER, PODMAN, SAMPLES, UNKNOWN
+from tests.client_messages.samples import CTR, CURL, DOCKER, PODMAN, SAMPLES, UNKNOWN
+from trusted_registry.client_messages import catalogue
+from trusted_registry.client_messages.catalogue import MESSAGES, LocalContext
+from trusted_registry.client_messages.message import REGISTRY, Message
 from trusted_registry.doctor.checks import CHECKS
-from trusted_registry.messages import catalogue
-from trusted_registry.messages.catalogue import MESSAGES, LocalContext
-from trusted_registry.messages.message import REGISTRY, Message
 
 HERE = LocalContext(registry="192.168.0.12")
 EVIL = [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust.clients import insecure
+from trusted_registry.trust.specifics import insecure
 
 if TYPE_CHECKING:
     from collections.abc import Callable

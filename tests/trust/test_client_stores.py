@@ -8,11 +8,11 @@ import pytest
 
 from tests.trust.boxes import Box, anchor, store_of
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust import stores
+from trusted_registry.trust import client_stores
+from trusted_registry.trust.client_stores import NAMES, STORES
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.machine import Machine
 from trusted_registry.trust.model import LINUX, MACHINE, USER, ManagedBlock
-from trusted_registry.trust.stores import NAMES, STORES
 
 ON_REQUEST = {"system", "nss", "java", "keychain", "windows"}
 LINUX_ROWS = [store for store in STORES if store.system == LINUX]
@@ -220,7 +220,9 @@ def test_no_store_holds_a_key_or_what_clients_take_for_one(tmp_path: Path) -> No
 
 
 def test_a_store_is_found_by_its_key_and_an_unknown_key_by_none() -> None:
-    assert all(stores.store(store.key) is stores.find(store.key) is store for store in stores.STORES)
-    assert stores.find("nobody's") is None
+    assert all(
+        client_stores.store(store.key) is client_stores.find(store.key) is store for store in client_stores.STORES
+    )
+    assert client_stores.find("nobody's") is None
     with pytest.raises(KeyError, match="nobody's"):
-        stores.store("nobody's")
+        client_stores.store("nobody's")

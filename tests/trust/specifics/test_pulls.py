@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from trusted_registry import run
+from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust import stores
-from trusted_registry.trust.clients import pulls
-from trusted_registry.trust.clients.pulls import CLIENTS, Client, Verdict
+from trusted_registry.trust.specifics import pulls
+from trusted_registry.trust.specifics.pulls import CLIENTS, Client, Verdict
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
@@ -31,7 +31,7 @@ def _asks(name: str, make_settings: MakeSettings, **given: str) -> list[pulls.Pu
 
 def test_each_client_has_a_name_of_its_own_and_reads_a_store_that_there_is() -> None:
     assert len(set(pulls.NAMES)) == len(CLIENTS)
-    assert {client.store for client in CLIENTS} <= set(stores.NAMES)
+    assert {client.store for client in CLIENTS} <= set(client_stores.NAMES)
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)

@@ -15,7 +15,7 @@ from tests.trust import sample
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.tasks import trust_serve
-from trusted_registry.trust.clients import windows
+from trusted_registry.trust.specifics import windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

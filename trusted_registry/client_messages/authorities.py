@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.messages.message import AUTHORITY_COPIED, TRUST, Message, Step
+from trusted_registry.client_messages.message import AUTHORITY_COPIED, TRUST, Message, Step
 
 _UNKNOWN = r"(x509: )?certificate signed by unknown authority"
 _NOT_DOCKER = r"^(?!.*(response from daemon|Handler )).*"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust import stores
+from trusted_registry.trust import client_stores
 from trusted_registry.trust.managed_blocks import toml
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _ADDED = "--allow-insecure-entitlement=network.host"
 _FILES = ("ca", "keypair")
 """Settings of a registry that name files, whose paths differ inside a builder."""
 
-BUILDX = stores.store("buildx")
+BUILDX = client_stores.store("buildx")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.messages.message import REGISTRY, TRUST, Message, Step
+from trusted_registry.client_messages.message import REGISTRY, TRUST, Message, Step
 
 LOGINS = (
     Message(

@@ -12,11 +12,11 @@ from tests.recorder import Recorder
 from tests.trust.engines import StandIn, as_engine
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust import stores
-from trusted_registry.trust.clients import macos
+from trusted_registry.trust import client_stores
 from trusted_registry.trust.local import install, ledger, uninstall
 from trusted_registry.trust.machine import Machine
 from trusted_registry.trust.model import MACOS, TrustAnchor
+from trusted_registry.trust.specifics import macos
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
@@ -115,7 +115,7 @@ def test_what_colima_keeps_is_taken_out_of_its_machine() -> None:
 
 
 def test_no_engine_of_a_mac_is_taken_for_one_of_linux() -> None:
-    assert {store.system for store in stores.STORES if store.key.startswith("macos-")} == {MACOS}
+    assert {store.system for store in client_stores.STORES if store.key.startswith("macos-")} == {MACOS}
 
 
 def test_the_keychains_are_those_that_the_document_names() -> None:
