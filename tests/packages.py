@@ -19,7 +19,7 @@ FRESH: Mapping[str, str] = {
     "bash": "bash",
     "coreutils": "[ base64 basename cat chmod chown chroot cp cut date dd dirname echo env expr false head id install "
     "ln ls mkdir mkfifo mktemp mv od printf pwd readlink rm rmdir seq sha256sum sleep sort stat sync tail tee "
-    "test timeout touch tr true uname uniq wc",
+    "test timeout touch tr true truncate uname uniq wc",
     "dash": "dash sh",
     "debianutils": "which",
     "diffutils": "cmp diff",

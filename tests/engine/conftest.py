@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 ROOT = Path(__file__).parent.parent.parent
-PORT = 8444
-NAME = "trusted-registry-test"
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+PORT = 8444 + 200 * int(WORKER)
+NAME = f"trusted-registry-test{'' if WORKER == '0' else f'-{WORKER}'}"
+"""Of one of two workers that run side by side: neither uses the other's."""
 KEPT = "trusted-registry-test/kept:1"
 """Name of the registry's image while the tests run, where it was made from a package."""
 
@@ -115,8 +117,13 @@ class Host:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """Let one run at a time use the names and ports of these tests."""
-    mine = any(item.path.is_relative_to(Path(__file__).parent) for item in session.items)
-    with alone.wait("engine-tests") if mine and not session.config.option.collectonly else contextlib.nullcontext():
+    config = session.config
+    mine = config.option.markexpr == "engine" or any(
+        item.path.is_relative_to(Path(__file__).parent) for item in session.items
+    )
+    worker = hasattr(config, "workerinput")  # of pytest-xdist: whoever started it has the lock
+    idle = worker or not mine or config.option.collectonly
+    with contextlib.nullcontext() if idle else alone.wait("engine-tests"):
         return (yield)
 
 
