@@ -18,6 +18,8 @@ ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13", "3.14")
 SUITES = ("bookworm", "trixie", "sid")
+UNIT = "not engine and not machine and not e2e and not browser"
+"""Marks of the tests that need no engine."""
 SOUND = (
     "test_document.py",
     "test_lifecycle.py",
@@ -75,7 +77,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Real openssl and TLS, no engine: all on the oldest Python here; what starts no program on the newest too."""
     install(session, "test")
-    chosen = "not engine and not e2e and not browser"
+    chosen = UNIT
     # Programs do the same under every Python; `e2e` runs all of it on those of three Debian suites.
     if session.python != interpreters()[0]:
         chosen += " and not process"
@@ -88,7 +90,11 @@ def tests(session: nox.Session) -> None:
 def coverage(session: nox.Session) -> None:
     """The same on one Python, with a count of the lines and branches that no test runs."""
     install(session, "test")
-    argv = ["-m", "not engine and not e2e and not browser", f"--numprocesses={2 * (os.cpu_count() or 1)}"]
+    argv = [
+        "-m",
+        "not engine and not machine and not e2e and not browser",
+        f"--numprocesses={2 * (os.cpu_count() or 1)}",
+    ]
     session.run("pytest", *argv, "--cov", "--cov-fail-under=80", "--cov-report=term:skip-covered", *session.posargs)
 
 
@@ -150,6 +156,8 @@ def faults(session: nox.Session) -> None:
     install(session, "test")
     broken = ["tests/properties", "tests/registry/test_broken_answers.py", "--numprocesses=auto"]
     session.run("pytest", *broken, "--hypothesis-profile=long", "--timeout=3600", *session.posargs)
+    # The bench, interrupted in each way: this machine must be as before.
+    session.run("pytest", "-m", "machine", *session.posargs, interrupt_timeout=60, terminate_timeout=60)
     lab = ["tests/e2e/faults", "tests/e2e/test_attacks.py", "--suite", "bookworm"]
     argv = ["pytest", *lab, "--tb=short", "--junitxml=e2e-report/faults.xml", *session.posargs]
     session.run(*argv, interrupt_timeout=60, terminate_timeout=60)

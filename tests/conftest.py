@@ -66,7 +66,7 @@ def _apart_from_this_machine(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Keep a person's configuration, ledger and engine out of reach, and this machine's own stores of trust."""
-    if _real(request, "engine", "e2e"):
+    if _real(request, "engine", "machine", "e2e"):
         return
     for name in [name for name in os.environ if name.startswith(_OURS)] + ["CI", "NO_COLOR", "COLUMNS"]:
         monkeypatch.delenv(name, raising=False)
@@ -89,7 +89,7 @@ def _children(
 @pytest.fixture(autouse=True)
 def _no_program_unasked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make starting a program an error, unless the test says by its mark that it means to."""
-    if _real(request, "process", "engine", "e2e"):
+    if _real(request, "process", "engine", "machine", "e2e"):
         return
 
     def refuse(_self: object, argv: object, *_rest: object, **_options: object) -> NoReturn:

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from trusted_registry.client_messages.catalogue import MESSAGES, LocalContext, find
 
 from tests import forge, loopback
 from tests.client_messages.samples import SAMPLES
 from trusted_registry.certificate import inspect, issue
+from trusted_registry.client_messages.catalogue import MESSAGES, LocalContext, find
 from trusted_registry.doctor import checks_certificate
 from trusted_registry.doctor.facts import Facts, Observation
 from trusted_registry.errors import RegistryError

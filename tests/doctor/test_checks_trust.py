@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from trusted_registry.trust.specifics.containerd import Advice
 
 from tests.doctor.conftest import ADDRESS, found, stored_states
 from trusted_registry.doctor import checks
@@ -15,6 +14,7 @@ from trusted_registry.doctor.finding import ChmodFix, TrustFix
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust.local.ledger import entry
 from trusted_registry.trust.managed_blocks import editing
+from trusted_registry.trust.specifics.containerd import Advice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from trusted_registry.client_messages.catalogue import MESSAGES
-
 from tests.e2e.checkout import HOME
 from tests.e2e.steps import CERTS, hand_over
+from trusted_registry.client_messages.catalogue import MESSAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -30,7 +30,7 @@ WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
 PORT = 8444 + 200 * int(WORKER)
 NAME = f"trusted-registry-test{'' if WORKER == '0' else f'-{WORKER}'}"
 """Of one of two workers that run side by side: neither uses the other's."""
-KEPT = "trusted-registry-test/kept:1"
+KEPT = f"{NAME}/kept:1"
 """Name of the registry's image while the tests run, where it was made from a package."""
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import docker
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.machine, pytest.mark.timeout(120)]
 
 ETC = Path("/etc")
 CERTS_D = ETC / "docker/certs.d"

@@ -80,12 +80,12 @@ def test_an_up_after_one_that_was_killed_proves_and_clears_away_what_that_left(
 
 STOPPED = """
 from invoke.main import program
-from trusted_registry.chapters import trust
-real = trust.written
-def written(*given):
-    real(*given)
+from trusted_registry.tasks import trust
+real = trust.install_trust
+def install_trust(*arguments):
+    real(*arguments)
     raise KeyboardInterrupt
-trust.written = written
+trust.install_trust = install_trust
 program.run(["invoke", "up"])
 """
 

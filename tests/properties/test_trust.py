@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives import hashes
 from hypothesis import example, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
-from trusted_registry.trust.specifics import insecure
 
 from tests import forge
 from tests.properties.inputs import has_a_cure, load, share, taken, typed
@@ -28,6 +27,7 @@ from trusted_registry.trust.client_stores import STORES
 from trusted_registry.trust.managed_blocks import merging, toml
 from trusted_registry.trust.model import TrustAnchor
 from trusted_registry.trust.remote import kit
+from trusted_registry.trust.specifics import insecure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

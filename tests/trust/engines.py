@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, cast
 
-from trusted_registry.trust.specifics import insecure
-
 from trusted_registry.registry.engine_types import EngineInfo
+from trusted_registry.trust.specifics import insecure
 
 if TYPE_CHECKING:
     from pathlib import Path

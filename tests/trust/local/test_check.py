@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
-from trusted_registry.trust.specifics import pulls
-from trusted_registry.trust.specifics.pulls import Verdict
 
 from tests import forge, loopback, programs
 from tests.recorder import Recorder
@@ -19,6 +17,8 @@ from trusted_registry.errors import AccessDeniedError, RegistryError
 from trusted_registry.registry import connection, users
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import check
+from trusted_registry.trust.specifics import pulls
+from trusted_registry.trust.specifics.pulls import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

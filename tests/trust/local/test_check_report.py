@@ -6,11 +6,11 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from trusted_registry.trust.specifics.pulls import Verdict
 
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.tasks import trust_check
 from trusted_registry.trust.local.check import PullResult
+from trusted_registry.trust.specifics.pulls import Verdict
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings

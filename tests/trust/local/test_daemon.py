@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from trusted_registry.trust.specifics import insecure
 
 from tests.disk import mode, snapshot
 from tests.marks import by_root, on_linux
@@ -26,6 +25,7 @@ from trusted_registry.registry import engine as engines
 from trusted_registry.tasks import trust
 from trusted_registry.trust.local import daemon, install, ledger, uninstall
 from trusted_registry.trust.local.install import StoreSelection
+from trusted_registry.trust.specifics import insecure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from trusted_registry.trust.specifics import insecure
 
 from tests.disk import snapshot
 from tests.marks import by_root
@@ -18,6 +17,7 @@ from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import daemon, install, ledger, places, uninstall
 from trusted_registry.trust.local.install import StoreSelection
+from trusted_registry.trust.specifics import insecure
 
 if TYPE_CHECKING:
     from tests.recorder import Recorder

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from trusted_registry.trust.specifics import containerd
-
 from trusted_registry.registry.engine import Engine
 from trusted_registry.tasks import trust_nodes
 from trusted_registry.tasks.trust_nodes import NodeOptions
 from trusted_registry.trust.remote.nodes import FIND_RUNTIME
+from trusted_registry.trust.specifics import containerd
 
 if TYPE_CHECKING:
     import docker

@@ -154,10 +154,10 @@ def test_a_limit_that_matches_nothing_is_an_error_and_one_that_half_does_a_warni
 RUN = """
 import sys
 from pathlib import Path
-from trusted_registry.chapters import hosts
+from trusted_registry.tasks import trust_hosts
 from trusted_registry.terminal import Terminal
-from trusted_registry.trust.elsewhere.hosts import Errand
-hosts.carry("kit.sh", Path(sys.argv[2]).read_bytes(), Terminal(), Errand(sys.argv[1]))
+from trusted_registry.trust.remote.hosts import HostOptions
+trust_hosts.run_script("kit.sh", Path(sys.argv[2]).read_bytes(), Terminal(), HostOptions(sys.argv[1]))
 """
 
 
