@@ -97,3 +97,10 @@ def test_a_program_on_the_person_s_own_terminal_returns_how_it_ended(console: Re
 def test_root_needs_no_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert run.sudo() == []
+
+
+@pytest.mark.process
+def test_of_a_command_behind_env_the_program_that_failed_is_named(console: Recorder) -> None:
+    script = "echo 'E: Could not get lock /var/lib/dpkg/lock-frontend' >&2; exit 100"
+    with pytest.raises(RegistryError, match=r"^sh failed: E: Could not get lock"):
+        run.run(["env", "DEBIAN_FRONTEND=noninteractive", "sh", "-c", script], console)

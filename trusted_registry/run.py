@@ -118,8 +118,14 @@ def run(
         return None
     result = capture(argv, cwd=cwd, timeout=timeout, umask=PUBLIC if as_root else PRIVATE)
     if not result.ok:
-        raise RegistryError(f"{argv[0]} failed: {result.last_line}", cure=f"Try it by hand: {pasteable(argv)}")
+        raise RegistryError(f"{_program(argv)} failed: {result.last_line}", cure=f"Try it by hand: {pasteable(argv)}")
     return result
+
+
+def _program(argv: Sequence[str]) -> str:
+    """Return the program of a command, past sudo, env, and their flags and variables."""
+    words = (word for word in argv if word not in ("sudo", "env") and "=" not in word and not word.startswith("-"))
+    return next(words, argv[0])
 
 
 def interactive(

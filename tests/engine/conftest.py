@@ -193,22 +193,29 @@ def standing(
 @pytest.fixture(scope="session")
 def registry_image(tmp_path_factory: pytest.TempPathFactory, client: docker.DockerClient) -> Iterator[str]:
     """The image that `up` uses on this machine: pulled, or made from the distribution's package and kept for all."""
-    folder = tmp_path_factory.mktemp("image")
-    made = Host(folder, folder / "state", name=f"{NAME}-image")
+    with contextlib.ExitStack() as stack:
+        # One worker after the other: of whichever is made later, the image takes the name.
+        with alone.wait("engine-image"):
+            folder = tmp_path_factory.mktemp("image")
+            image = _made_once(Host(folder, folder / "state", name=f"{NAME}-image"), client, stack)
+        yield image
+
+
+def _made_once(made: Host, client: docker.DockerClient, stack: contextlib.ExitStack) -> str:
+    """Have `up` get its image, keep one made of a package under a name of the tests' own, and return its name."""
     clear(made, client)
     made.inv("up")
     image = str(made.status()["registry"]["image"])
     kept = list(installation.known(made.certs).images)
     with contextlib.suppress(docker.errors.NotFound):
         client.containers.get(f"{NAME}-keeps").remove()  # of a run that was killed
-    with contextlib.ExitStack() as stack:
-        for id_ in kept[:1]:
-            repository, tag = KEPT.split(":")
-            assert client.images.get(id_).tag(repository, tag=tag)
-            with contextlib.suppress(docker.errors.ImageNotFound):
-                client.images.remove(installation.known(made.certs).image_name(id_))  # so that it has one name
-            stack.callback(client.images.remove, KEPT)
-            holder = client.containers.create(KEPT, name=f"{NAME}-keeps", command=["--version"])  # through a purge
-            stack.callback(holder.remove)
-        clear(made, client)
-        yield KEPT if kept else image
+    for id_ in kept[:1]:
+        repository, tag = KEPT.split(":")
+        assert client.images.get(id_).tag(repository, tag=tag)
+        with contextlib.suppress(docker.errors.ImageNotFound):
+            client.images.remove(installation.known(made.certs).image_name(id_))  # so that it has one name
+        stack.callback(client.images.remove, KEPT)
+        holder = client.containers.create(KEPT, name=f"{NAME}-keeps", command=["--version"])  # through a purge
+        stack.callback(holder.remove)
+    clear(made, client)
+    return KEPT if kept else image
