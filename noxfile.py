@@ -103,8 +103,7 @@ def engine(session: nox.Session) -> None:
     """A real engine, a real registry, real pushes and pulls; needs a Docker Engine: `./inv engine`."""
     install(session, "test")
     # After Ctrl-C it takes its registries down before it ends.
-    argv = ["pytest", "-m", "engine", "--numprocesses=2", "--dist=loadfile", *session.posargs]
-    session.run(*argv, interrupt_timeout=60, terminate_timeout=60)
+    session.run("pytest", "-m", "engine", *session.posargs, interrupt_timeout=60, terminate_timeout=60)
 
 
 @nox.session

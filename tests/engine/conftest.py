@@ -26,11 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 ROOT = Path(__file__).parent.parent.parent
-WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-PORT = 8444 + 200 * int(WORKER)
-NAME = f"trusted-registry-test{'' if WORKER == '0' else f'-{WORKER}'}"
-"""Of one of two workers that run side by side: neither uses the other's."""
-KEPT = f"{NAME}/kept:1"
+PORT = 8444
+NAME = "trusted-registry-test"
+KEPT = "trusted-registry-test/kept:1"
 """Name of the registry's image while the tests run, where it was made from a package."""
 
 
@@ -117,13 +115,8 @@ class Host:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """Let one run at a time use the names and ports of these tests."""
-    config = session.config
-    mine = config.option.markexpr == "engine" or any(
-        item.path.is_relative_to(Path(__file__).parent) for item in session.items
-    )
-    worker = hasattr(config, "workerinput")  # of pytest-xdist: whoever started it has the lock
-    idle = worker or not mine or config.option.collectonly
-    with contextlib.nullcontext() if idle else alone.wait("engine-tests"):
+    mine = any(item.path.is_relative_to(Path(__file__).parent) for item in session.items)
+    with alone.wait("engine-tests") if mine and not session.config.option.collectonly else contextlib.nullcontext():
         return (yield)
 
 
@@ -193,29 +186,22 @@ def standing(
 @pytest.fixture(scope="session")
 def registry_image(tmp_path_factory: pytest.TempPathFactory, client: docker.DockerClient) -> Iterator[str]:
     """The image that `up` uses on this machine: pulled, or made from the distribution's package and kept for all."""
-    with contextlib.ExitStack() as stack:
-        # One worker after the other: of whichever is made later, the image takes the name.
-        with alone.wait("engine-image"):
-            folder = tmp_path_factory.mktemp("image")
-            image = _made_once(Host(folder, folder / "state", name=f"{NAME}-image"), client, stack)
-        yield image
-
-
-def _made_once(made: Host, client: docker.DockerClient, stack: contextlib.ExitStack) -> str:
-    """Have `up` get its image, keep one made of a package under a name of the tests' own, and return its name."""
+    folder = tmp_path_factory.mktemp("image")
+    made = Host(folder, folder / "state", name=f"{NAME}-image")
     clear(made, client)
     made.inv("up")
     image = str(made.status()["registry"]["image"])
     kept = list(installation.known(made.certs).images)
     with contextlib.suppress(docker.errors.NotFound):
         client.containers.get(f"{NAME}-keeps").remove()  # of a run that was killed
-    for id_ in kept[:1]:
-        repository, tag = KEPT.split(":")
-        assert client.images.get(id_).tag(repository, tag=tag)
-        with contextlib.suppress(docker.errors.ImageNotFound):
-            client.images.remove(installation.known(made.certs).image_name(id_))  # so that it has one name
-        stack.callback(client.images.remove, KEPT)
-        holder = client.containers.create(KEPT, name=f"{NAME}-keeps", command=["--version"])  # through a purge
-        stack.callback(holder.remove)
-    clear(made, client)
-    return KEPT if kept else image
+    with contextlib.ExitStack() as stack:
+        for id_ in kept[:1]:
+            repository, tag = KEPT.split(":")
+            assert client.images.get(id_).tag(repository, tag=tag)
+            with contextlib.suppress(docker.errors.ImageNotFound):
+                client.images.remove(installation.known(made.certs).image_name(id_))  # so that it has one name
+            stack.callback(client.images.remove, KEPT)
+            holder = client.containers.create(KEPT, name=f"{NAME}-keeps", command=["--version"])  # through a purge
+            stack.callback(holder.remove)
+        clear(made, client)
+        yield KEPT if kept else image
