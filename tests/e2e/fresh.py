@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
     from tests.e2e.suites import Suite
 
-MINE = {LABEL: "1"}
+FRESH = f"{LABEL}.fresh"
+"""Label of such a machine, with its suite: one of each may run, beside the lab too."""
 PACKAGES = "git python3 python3-venv ca-certificates"
 FIRST = ("./inv", "engine", "--yes", "up")
 SECOND = ("./inv", "engine", "--yes", "test")
@@ -46,14 +47,15 @@ MOUNTS = Path(__file__).parent / "node" / "mounts"
 def main(argv: list[str]) -> int:
     """Return 0 where both commands of the README succeed on a fresh machine of a suite."""
     suite = SUITES[argv[0]]
-    lock = alone.wait("lab")
+    lock = alone.wait(f"fresh-{suite.name}")
     try:
         with contextlib.closing(connect()) as engine:
-            clear(engine)
+            mine = f"{FRESH}={suite.name}"
+            clear(engine, mine)
             try:
                 return _typed(suite, engine)
             finally:
-                clear(engine)
+                clear(engine, mine)
     except LabError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -65,7 +67,7 @@ def _typed(suite: Suite, engine: DockerClient) -> int:
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / "checkout.bundle"
         subprocess.run(["git", "-C", str(ROOT), "bundle", "create", "--quiet", str(bundle), "HEAD"], check=True)
-        machine = _machine(engine, _image(suite, engine))
+        machine = _machine(suite, engine, _image(suite, engine))
         assert machine.put_archive("/root", _tar(bundle))
     for name, command in (("first", FIRST), ("second", SECOND)):
         _run(machine, "git", "clone", "--quiet", "checkout.bundle", name, folder="/root")
@@ -86,10 +88,11 @@ def _image(suite: Suite, engine: DockerClient) -> str:
     return str(made.id)
 
 
-def _machine(engine: DockerClient, image: str) -> Container:
+def _machine(suite: Suite, engine: DockerClient, image: str) -> Container:
     """Start the machine, with all rights or, when the engine refuses these, as many as this machine has."""
-    disk = engine.volumes.create(f"{LABEL}.fresh", labels=MINE)
-    environ = {name: os.environ[name] for name in PIP if name in os.environ}
+    name, mine = f"{FRESH}.{suite.name}", {FRESH: suite.name}
+    disk = engine.volumes.create(name, labels=mine)
+    environ = {variable: os.environ[variable] for variable in PIP if variable in os.environ}
     binds = [f"{disk.name}:/disk"]
     if certificates := environ.get("PIP_CERT"):
         environ["PIP_CERT"] = "/root/certificates.pem"
@@ -107,9 +110,9 @@ def _machine(engine: DockerClient, image: str) -> Container:
         made = engine.api.create_container(
             image,
             boot,
-            name=f"{LABEL}.fresh",
+            name=name,
             hostname="fresh",
-            labels=MINE,
+            labels=mine,
             environment=environ,
             host_config={**config, **allowed},
         )

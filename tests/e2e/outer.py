@@ -38,16 +38,16 @@ def connect() -> DockerClient:
     return engine
 
 
-def clear(engine: DockerClient) -> list[str]:
-    """Remove every container, volume and network that carries the lab's label; return their names."""
+def clear(engine: DockerClient, label: str = LABEL) -> list[str]:
+    """Remove every container, volume and network that carries a label, the lab's by default; return their names."""
     removed = []
-    for container in engine.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True):
+    for container in engine.containers.list(all=True, filters={"label": label}, ignore_removed=True):
         removed.append(str(container.name))
         container.remove(force=True, v=True)
-    for volume in engine.volumes.list(filters={"label": LABEL}):
+    for volume in engine.volumes.list(filters={"label": label}):
         removed.append(str(volume.name))
         volume.remove()
-    for network in engine.networks.list(filters={"label": LABEL}):
+    for network in engine.networks.list(filters={"label": label}):
         removed.append(str(network.name))
         network.remove()
     return removed
