@@ -101,7 +101,7 @@ def _no_program_unasked(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
 
 @pytest.fixture
 def console() -> Recorder:
-    """An edge that keeps what it is told."""
+    """A console that keeps what it is told."""
     return Recorder()
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SKIPS: Mapping[str, str] = {
     "takes root": "files given away, disks mounted: run the tests as root",
+    "takes IPv6": "::1, which this machine does not have",
     "takes Linux": "all of 127.0.0.0/8, and the process at the other end of a socket",
 }
 """Why a test may be skipped; for any other reason the run fails."""

@@ -1,4 +1,4 @@
-"""An edge that keeps what it was told, for tests to look at."""
+"""A console that keeps what it was told, for tests to look at."""
 
 from __future__ import annotations
 
@@ -65,4 +65,4 @@ class Recorder:
 
 
 def _keeps_the_protocol(recorder: Recorder) -> Console:
-    return recorder  # for mypy: a Recorder that lost a method would not pass for an Edge
+    return recorder  # for mypy: a Recorder that lost a method would not pass for a Console

@@ -118,14 +118,16 @@ def run(
         return None
     result = capture(argv, cwd=cwd, timeout=timeout, umask=PUBLIC if as_root else PRIVATE)
     if not result.ok:
-        raise RegistryError(f"{_program(argv)} failed: {result.last_line}", cure=f"Try it by hand: {pasteable(argv)}")
+        raise RegistryError(f"{_program(result)} failed: {result.last_line}", cure=f"Try it by hand: {pasteable(argv)}")
     return result
 
 
-def _program(argv: Sequence[str]) -> str:
-    """Return the program of a command, past sudo, env, and their flags and variables."""
-    words = (word for word in argv if word not in ("sudo", "env") and "=" not in word and not word.startswith("-"))
-    return next(words, argv[0])
+def _program(result: Result) -> str:
+    """Return the program that failed: sudo if its own words are the reason, else the one behind sudo and env."""
+    if result.last_line.startswith("sudo:"):
+        return "sudo"
+    words = [it for it in result.argv if it not in ("sudo", "env") and "=" not in it and not it.startswith("-")]
+    return words[0] if words else result.argv[0]
 
 
 def interactive(

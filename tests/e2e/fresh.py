@@ -70,7 +70,8 @@ def _typed(suite: Suite, engine: DockerClient) -> int:
         machine = _machine(suite, engine, _image(suite, engine))
         assert machine.put_archive("/root", _tar(bundle))
     for name, command in (("first", FIRST), ("second", SECOND)):
-        _run(machine, "git", "clone", "--quiet", "checkout.bundle", name, folder="/root")
+        clone = ("git", "-c", "advice.detachedHead=false", "clone", "--quiet", "checkout.bundle", name)
+        _run(machine, *clone, folder="/root")
         if code := _run(machine, *command, folder=f"/root/{name}"):
             return code
     return 0

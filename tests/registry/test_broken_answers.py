@@ -151,7 +151,7 @@ def test_a_request_ends_with_an_answer_or_an_error_that_is_known(script: Script,
 @every_break
 def test_waiting_for_a_registry_ends_with_an_error_or_an_answer(script: Script, server: Server) -> None:
     server.script = script
-    ask = lambda: probe.request(server.at, "GET", "/v2/", None)[0]  # noqa: E731 - as serve.py asks
+    ask = lambda: probe.request(server.at, "GET", "/v2/", None)[0]  # noqa: E731 - as instance.py asks
     result = _ends(lambda: probe.await_answer(ask, lambda: True, patience=0.1), seconds=4 * LIMIT)
     assert result is None or isinstance(result, RegistryError)
 
@@ -199,8 +199,8 @@ def test_a_body_without_end_over_tls_is_cut(tmp_path: Path, monkeypatch: pytest.
 def test_a_whole_answer_is_read_whole(server: Server) -> None:
     body = b'{"repositories": ["app"]}'
     server.script = [
-        (OK + f"Content-Length: {len(body)}\r\nX-Y: z\r\n\r\n".encode(), 0.05),
-        (body[:9], 0.05),
+        (OK + f"Content-Length: {len(body)}\r\nX-Y: z\r\n\r\n".encode(), 0.01),
+        (body[:9], 0.01),
         (body[9:], 0),
     ]
     status, headers, read = probe.request(server.at, "GET", "/v2/", None)

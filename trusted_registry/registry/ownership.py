@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import http.client
 import itertools
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from trusted_registry import installation
 from trusted_registry.certificate import inspect
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import ports, probe
+from trusted_registry.registry import ports, predecessor, probe
 
 if TYPE_CHECKING:
     from trusted_registry.console import Console
@@ -117,7 +116,8 @@ def _adopt(container: Container, settings: Settings, engine: Engine) -> None:
 
 def _others(volume: str, settings: Settings, engine: Engine) -> list[str]:
     """Return the containers besides the registry's own that a volume is given to."""
-    return [name for name in engine.holders(volume) if name != settings.container]
+    own = (settings.container, predecessor.name(settings.container))
+    return [name for name in engine.holders(volume) if name not in own]
 
 
 def _foreign(container: Container, settings: Settings, engine: Engine) -> RegistryError:
@@ -203,10 +203,12 @@ def volumes(settings: Settings, engine: Engine) -> list[str]:
 
 def drop_images(settings: Settings, engine: Engine, console: Console) -> None:
     """Take the images away that this installation made of a package: no other one would run them."""
-    for id_ in installation.known(settings.folder).images:
+    for id_, image in installation.known(settings.folder).images.items():
         if not console.dry and engine.has_image(id_):
-            with contextlib.suppress(RegistryError):  # another container runs it, or it has further names
+            try:
                 engine.untag(id_)
+            except RegistryError as error:  # another container runs it, or it has further names
+                console.warn(f"the image {image.reference} stays: {error.message}")
 
 
 def adopt_volume(settings: Settings, engine: Engine, console: Console) -> None:
@@ -223,4 +225,4 @@ def adopt_volume(settings: Settings, engine: Engine, console: Console) -> None:
         check_volume(settings, engine, None)
     if not console.dry:
         installation.adopt(settings.folder, volume=found.name)
-    console.say(f"volume: {found.name} is this installation's from now on, with the images in it")
+        console.say(f"volume: {found.name} is this installation's from now on, with the images in it")

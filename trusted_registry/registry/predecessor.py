@@ -42,6 +42,7 @@ class Predecessor:
         self._engine = engine
         self._console = console
         self._contents: dict[Path, bytes | None] = {}
+        self._disturbed = False
 
     def write(self, written: Mapping[Path, str]) -> None:
         """Write the files that the successor reads, and remember those that they replace."""
@@ -54,6 +55,7 @@ class Predecessor:
 
     def make_way(self, container: Container | None) -> None:
         """Have the name and the port free: what runs is set aside, unless something better is."""
+        self._disturbed = True
         if container is None:
             return
         if self.container or container.state != "running":
@@ -85,8 +87,11 @@ class Predecessor:
         """Put it back; return whether it was there, came back and proved itself: it is stopped otherwise."""
         try:
             self._restore()
-            if self._console.dry or not self.container:
-                return False
+        except RegistryError as error:  # nothing is stopped for that: the check below tells whether it serves
+            self._console.warn(f"{error.message} {error.cure}")
+        if self._console.dry or not self.container or self._is_undisturbed():
+            return False
+        try:
             if self._engine.find(self._aside) and self._engine.find(self._name):
                 self._engine.remove(self._name)
             self._engine.put_back(self._aside, self._name)
@@ -97,6 +102,11 @@ class Predecessor:
             self._console.warn(f"the registry that ran before does not run again: {error}")
             return False
         return True
+
+    def _is_undisturbed(self) -> bool:
+        """Return whether this run has touched nothing, and its registry runs: one that a killed run left is older."""
+        running = None if self._disturbed else self._engine.find(self._name)
+        return running is not None and running.state == "running"
 
     def _restore(self) -> None:
         for path, content in self._contents.items():

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def held(settings: Settings, console: Console, *, to_end: bool = False) -> Iterator[None]:
-    """Hold it for one run; a second one waits. No password is waited for meanwhile, and a dry run holds nothing.
+    """Hold the lock for one run; a second run waits for a minute. A dry run holds nothing.
+
+    Callers ask questions and read users' passwords before; sudo's own may be waited for meanwhile.
 
     Args:
         settings: Of which registry.

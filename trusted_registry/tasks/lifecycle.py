@@ -119,15 +119,16 @@ def _down(settings: Settings, engine: Engine, console: Console, *, purge: bool) 
         registry.tell_of_prune(settings, engine, console)
         return
     mark = settings.folder / UNPROVED
-    if _unproved(mark, engine, console) and not console.dry:
+    if engine.available and _unproved(mark, engine, console) and not console.dry:
         files.remove(mark, keep=settings.folder)
     uninstall.remove(settings, engine, console)
     ownership.drop_images(settings, engine, console)
-    stored = registry.tell_volumes(settings, engine, console)
-    trusted = trust.tell_left(settings, engine, console)
+    stored = registry.tell_volumes(settings, engine, console) or not (engine.available or console.dry)
+    kit = "" if console.dry else trust.warn_of_kit(settings, console)
+    trusted = trust.tell_left(settings, engine, console) or bool(kit)
     users.purge(settings.folder, console)
     # The id stays where something does: by it the commands that were just told find what they are to take.
-    clear.remove_all(settings.folder, console, keep=(installation.FILE,) if stored or trusted else ())
+    clear.remove_all(settings.folder, console, keep=(installation.FILE, kit) if stored or trusted else ())
     if not console.dry and settings.folder.exists():
         with files.locked(settings.folder):  # and with it goes what a run that was killed had left
             pass

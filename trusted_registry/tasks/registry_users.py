@@ -8,7 +8,7 @@ from trusted_registry import address
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
-from trusted_registry.registry import instance, probe, run_lock, users
+from trusted_registry.registry import instance, ownership, probe, run_lock, users
 from trusted_registry.registry.users import Login
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def add(settings: Settings, console: Console, *, name: str) -> None:
     login = None if console.dry else Login(name, users.password(console.secret(f"Password of {name}")))
     with run_lock.held(settings, console):
         # Only now: the registry may have been started while the password was typed, and none is under this lock.
-        container = engine.find(settings.container)
+        container = ownership.container(settings, engine, console)
         _check_private(container)
         create = [] if users.is_login_required(settings.folder) else ["-c"]
         console.command(
@@ -80,6 +80,7 @@ def remove(settings: Settings, console: Console, *, name: str) -> None:
         # Others may have come and gone while the question stood; nobody agreed to what follows from that.
         if _is_last(settings, name) and not last:
             raise RegistryError(f"{name} is the last user by now. Nobody was removed.", cure="Repeat the command.")
+        ownership.container(settings, engine, console)  # another checkout's is told before anything is removed
         console.command(_deletion(settings, name))
         users.remove(settings.folder, name)
         console.say(f"user: {name}, removed")

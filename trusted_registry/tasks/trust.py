@@ -217,7 +217,7 @@ def remove(settings: Settings, console: Console, *, everyone: bool) -> None:
     for place in freed:
         say_done(console, f"removed: {place}")
     if not everyone:
-        _warn_of_kit(settings, console)
+        warn_of_kit(settings, console)
     remaining = tell_left(settings, engine, console)
     if not freed and not remaining:
         console.say("trust: there is none to take back")
@@ -252,15 +252,17 @@ def _in_root(place: str) -> str:
     return place if root == "/" else place.removeprefix(root)
 
 
-def _warn_of_kit(settings: Settings, console: Console) -> None:
-    """Warn that this authority's kit was run here too; the kit keeps a ledger of its own."""
+def warn_of_kit(settings: Settings, console: Console) -> str:
+    """Warn if this authority's kit was run here too, and return that kit's name; it keeps a ledger of its own."""
     try:
         anchor = trust_anchor.load(settings, dry=True)
     except RegistryError:  # no kit is made of this anchor
-        return
-    if kit.was_run(anchor, _kit_records()):
-        name = kit.file_name(anchor, address.registry_host(settings.address, settings.port))
-        console.warn(f"what the kit wrote here is left: sudo sh {name} --remove; or both: ./inv trust.remove --all")
+        return ""
+    if not kit.was_run(anchor, _kit_records()):
+        return ""
+    name = kit.file_name(anchor, address.registry_host(settings.address, settings.port))
+    console.warn(f"what the kit wrote here is left: sudo sh {name} --remove; or both: ./inv trust.remove --all")
+    return name
 
 
 def _prove_refusals(freed: list[str], engine: Engine, console: Console) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import ADDRESS
+from tests.marks import has_ipv6
 from tests.trust import sample
 from tests.trust.remote.offered import HOST, OFFERED, ask, wait_for
 from trusted_registry.errors import RegistryError
@@ -135,6 +136,7 @@ def test_it_listens_on_the_registry_s_address_alone(start: Callable[..., int]) -
     assert ask(port, "/ca.crt")[0] == 200
 
 
+@has_ipv6
 def test_an_ipv6_address_will_do(start: Callable[..., int], taken: list[str]) -> None:
     assert ask(start(host="::1"), "/ca.crt", host="::1")[0] == 200
     wait_for(lambda: taken == ["::1 /ca.crt"])
