@@ -11,6 +11,7 @@ from tests import forge, loopback
 from tests.recorder import Recorder
 from tests.registry.engines import OnLoopback, as_engine, container
 from tests.registry.logins import ADA
+from trusted_registry import files
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import images, instance, predecessor, probe, users
 from trusted_registry.registry import spec as specs
@@ -219,3 +220,26 @@ def test_a_dry_run_shows_the_way_and_touches_nothing(settings: Settings, engine:
     folder: dict[Path, bytes] = {path: path.read_bytes() for path in settings.folder.iterdir() if path.is_file()}
     instance.run_tls(settings, as_engine(engine), Recorder(dry=True))
     assert {path: path.read_bytes() for path in folder} == folder
+
+
+def test_a_full_disk_before_anything_was_touched_costs_nothing(
+    settings: Settings, engine: OnLoopback, console: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, *_: object, **_options: object) -> None:
+        raise RegistryError(f"{path} cannot be written: no space left on device.", cure="df -h")
+
+    monkeypatch.setattr(files, "write", full)
+    with pytest.raises(RegistryError, match="no space left"):
+        instance.run_tls(settings, as_engine(engine), console)
+    assert engine.container
+    assert (engine.container.image, engine.done, _answers(settings)) == (OLD, [], 200)
+
+
+def test_one_that_a_killed_run_left_does_not_replace_a_registry_that_this_run_did_not_touch(
+    settings: Settings, engine: OnLoopback, console: Recorder
+) -> None:
+    assert engine.container
+    engine.aside = dataclasses.replace(engine.container, image="registry:1")
+    with pytest.raises(RegistryError, match="plain HTTP would be a step back"):
+        instance.run_plain(settings, as_engine(engine), console, lan=False)
+    assert (engine.container.image, engine.done, _answers(settings)) == (OLD, [], 200)

@@ -205,3 +205,14 @@ def test_a_dry_purge_changes_nothing(box: Box, settings: Settings, monkeypatch: 
     monkeypatch.setattr(engines, "connect_if_available", lambda _: engines.Engine(None, Recorder(dry=True)))
     lifecycle.down(settings, Recorder(dry=True), purge=True)
     assert (snapshot(settings.root), snapshot(box.root), snapshot(Path.home())) == before
+
+
+def test_a_purge_without_an_engine_does_not_say_that_images_are_gone_and_keeps_the_id(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id_ = installation.ensure(settings.folder, Recorder()).id
+    console = Recorder()
+    monkeypatch.setattr(engines, "connect_if_available", lambda _: engines.Engine(None, console))
+    lifecycle.down(settings, console, purge=True)
+    assert next(line for line in console.said if "gone" in line).startswith("Trust, keys and certificates are gone.")
+    assert installation.known(settings.folder).id == id_
