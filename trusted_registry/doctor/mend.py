@@ -8,7 +8,7 @@ from trusted_registry import run
 from trusted_registry.certificate import issue
 from trusted_registry.doctor.finding import ChmodFix, RenewFix, RestartFix, StartFix, TrustFix
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import instance, run_lock
+from trusted_registry.registry import instance, ownership, run_lock
 from trusted_registry.trust.local import install
 from trusted_registry.trust.local.install import StoreSelection
 
@@ -65,5 +65,6 @@ def _do_to_registry(
         instance.run_tls(settings, engine, console)
         return
     if isinstance(fix, RenewFix):
+        ownership.adopt_container(settings, engine, console)
         issue.renew(settings, console)
     instance.restart(settings, console)

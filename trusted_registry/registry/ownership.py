@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import http.client
 import itertools
@@ -63,6 +64,12 @@ def container(settings: Settings, engine: Engine, console: Console) -> Container
     if not console.dry:
         _adopt(container, settings, engine)
     return container
+
+
+def adopt_container(settings: Settings, engine: Engine, console: Console) -> None:
+    """Adopt a container that proves by the certificate on disk whose it is, before that certificate is replaced."""
+    with contextlib.suppress(RegistryError):  # one of somebody else's is told when it is to be changed
+        container(settings, engine, console)
 
 
 def is_another_s(container: Container, settings: Settings) -> bool:
