@@ -122,7 +122,7 @@ def _machine(suite: Suite, engine: DockerClient, image: str) -> Container:
             container.start()
         except APIError as error:
             container.remove(force=True)
-            if rights.REFUSED not in str(error):
+            if not rights.is_refused(error):
                 raise LabError(f"The machine does not start: {error.explanation}") from error
         else:
             return container

@@ -139,7 +139,7 @@ class Lab:
         except APIError as error:
             container.remove(force=True)
             disk.remove()
-            if rights.REFUSED in str(error):
+            if rights.is_refused(error):
                 raise RefusedError from error
             raise LabError(f"The host {name} cannot be started: {error.explanation}") from error
         return container

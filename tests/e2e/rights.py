@@ -16,8 +16,13 @@ NAMES = (
 DEVICES = ("/dev/fuse", "/dev/net/tun")
 """What engines without root open."""
 
-REFUSED = "unable to apply caps"
-"""What runc says where --privileged asks for a capability that the machine itself has lost."""
+REFUSALS = ("unable to apply caps", "devices.allow: operation not permitted")
+"""What runc says if --privileged asks for a capability, or for a device, that the machine itself has not."""
+
+
+def is_refused(error: Exception) -> bool:
+    """Return whether an engine refused a container the rights that were asked for."""
+    return any(words in str(error) for words in REFUSALS)
 
 
 def bounding(status: Path = Path("/proc/self/status")) -> list[str]:
