@@ -19,7 +19,6 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
 from trusted_registry.registry import instance, ownership, ports
 from trusted_registry.registry import spec as specs
-from trusted_registry.tasks import cert
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -180,19 +179,6 @@ def test_one_of_a_checkout_that_moved_before_is_known_by_the_certificate_that_it
         error = _refused("up", _fresh(settings), engine)
         assert "where nothing is now" in error.message
         assert "move it back there" in error.cure
-    assert installation.known(moved.folder).volumes == ("trusted-registry",)
-
-
-def test_a_renewal_adopts_such_a_one_while_its_certificate_is_the_one_on_disk(
-    settings: Settings, engine: OnLoopback, console: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engines, "connect_if_available", lambda *_, **_options: as_engine(engine))
-    monkeypatch.setattr(instance, "restart", lambda *_, **_options: False)
-    with loopback.registry(settings.folder / "domain.crt") as port:
-        engine.container = dataclasses.replace(OLD, listen=loopback.HOST, port=port)
-        engine.volumes, engine.given = {"trusted-registry": ""}, [settings.folder / "domain.crt"]
-        moved = _moved(settings)
-        cert.renew(moved, console, if_expiring="")
     assert installation.known(moved.folder).volumes == ("trusted-registry",)
 
 

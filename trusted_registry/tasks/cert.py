@@ -29,18 +29,10 @@ def make(settings: Settings, console: Console, *, self_signed: bool, force: bool
         settings = dataclasses.replace(settings, tool=one_of("--tool", tool, TOOLS))
     with run_lock.held(settings, console):
         installation.read(settings.folder)  # a damaged one is told before anything is made
-        if force:
-            _adopt(settings, console)
         changed = issue.ensure(settings, console, self_signed=self_signed, force=force)
         installation.ensure(settings.folder, console)
         _keep(settings, console)
     say_certificate(settings, console, "made" if changed else "already there", names=changed)
-
-
-def _adopt(settings: Settings, console: Console) -> None:
-    from trusted_registry.registry import engine, ownership
-
-    ownership.adopt_container(settings, engine.connect_if_available(console, quiet=True), console)
 
 
 def show(settings: Settings, console: Console) -> None:
@@ -95,7 +87,6 @@ def _renew(settings: Settings, console: Console, days: int | None) -> None:
         if instance.restart(local, console, stale_only=True):
             console.say("registry: it still served an older one; restarted")
         return
-    _adopt(settings, console)
     issue.renew(settings, console)
     _keep(settings, console)
     say_certificate(settings, console, "renewed", names=True)
