@@ -489,11 +489,11 @@ def down(c: Context, purge: bool = False, yes: bool = False) -> None:
 @task(help={"sessions": "Sessions to run instead of the default ones, separated by commas."})
 def test(c: Context, sessions: str = "") -> None:
     """Check this checkout: style, types, tests, and a real registry."""
-    from trusted_registry import run
+    from trusted_registry import program
 
     # From here: a file of the folder that a person stands in is no module of these.
     nox = ["-I", "-m", "nox", "--noxfile", str(ROOT / "noxfile.py"), "--session", *sessions.split(",")]
-    code = run.interactive([sys.executable, *(nox if sessions else ["-m", "tests.sessions"])], _terminal(c), cwd=ROOT)
+    code = program.interactive([sys.executable, *(nox if sessions else ["-m", "tests.sessions"])], _terminal(c), cwd=ROOT)
     if code:
         raise Exit(code=code)
 

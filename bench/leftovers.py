@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench import processes
 from bench.stand import NAMES, engine_answers, output, quietly
 from bench.timing import BenchError
-from trusted_registry import run
+from trusted_registry import program
 from trusted_registry.defaults import DEFAULTS
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry.images import PACKAGE
@@ -111,5 +111,5 @@ def _removed(folder: Path) -> bool:
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
         with contextlib.suppress(RegistryError):  # there is no sudo
-            quietly([*run.sudo(), "rm", "-r", str(folder)])
+            quietly([*program.sudo(), "rm", "-r", str(folder)])
     return not folder.exists()

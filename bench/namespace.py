@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.stand import output
-from trusted_registry import run
+from trusted_registry import program
 from trusted_registry.errors import RegistryError
 
 SCRIPT = Path(__file__).with_name("namespace.sh")
@@ -115,7 +115,7 @@ def _command() -> list[str]:
         raise RegistryError("mount namespaces are Linux's", cure="Run the bench on Linux.")
     # sudo sets both anew, whatever it is told to preserve (sudoers(5), secure_path, always_set_home).
     kept = ["env", *(f"{name}={os.environ[name]}" for name in ("HOME", "PATH") if name in os.environ)]
-    return [*run.sudo(), "-E", *enter, "--user", *_user(), *kept]
+    return [*program.sudo(), "-E", *enter, "--user", *_user(), *kept]
 
 
 def _user() -> tuple[str, str, str]:
@@ -125,4 +125,4 @@ def _user() -> tuple[str, str, str]:
 
 
 def _as_root(*argv: str) -> None:
-    output([*run.sudo(), *argv])
+    output([*program.sudo(), *argv])

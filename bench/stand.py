@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.timing import BenchError
-from trusted_registry import address, run
+from trusted_registry import address, program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +87,7 @@ class Stand:
         """Take everything away that stands here, whoever of the two sides put it here, and be sure that it is gone."""
         left = self._clear_engine() if self.engine else ""
         if self._trust.exists():
-            quietly([*run.sudo(), "rm", "-r", str(self._trust)])
+            quietly([*program.sudo(), "rm", "-r", str(self._trust)])
         self.etc.restore_stores()
         for folder in (self.folder, self.home):
             shutil.rmtree(folder, ignore_errors=True)

@@ -17,7 +17,7 @@ from bench import journal, leftovers, namespace, processes, stand
 from bench.catalogue import Setup
 from bench.record import say
 from bench.timing import BenchError
-from trusted_registry import address, run
+from trusted_registry import address, program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,7 +113,7 @@ def _made(file: Path, etc: namespace.Etc) -> Setup:
     journal.note(file, journal.Entry(str(folder), registries, missing, engine, images))
     folder.mkdir(mode=0o700)
     if engine and not etc.refused:
-        stand.output([*run.sudo(), "mkdir", "-p", str(etc.certs_d)])
+        stand.output([*program.sudo(), "mkdir", "-p", str(etc.certs_d)])
         etc.share_certs_d()
     _use_own_home(folder)
     places = zip(stand.NAMES, stand.PORTS, ("ec:P-256", "rsa:4096"), ("p256", "rsa4096"), strict=True)

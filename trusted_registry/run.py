@@ -1,212 +1,23 @@
-"""Processes: the only module that starts other programs."""
+"""Run: one task's settings and the console of whoever runs it, which go everywhere together."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trusted_registry import files
-from trusted_registry.console import pasteable
-from trusted_registry.errors import RegistryError
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
-
     from trusted_registry.console import Console
-
-PRIVATE = 0o077
-"""Umask of started programs: their files are the owner's alone unless they set a mode."""
-PUBLIC = 0o022
-_STOP_SECONDS = 10
-"""Seconds in which an interrupted program may end by itself."""
+    from trusted_registry.settings import Settings
 
 
 @dataclass(frozen=True)
-class Result:
-    """Exit status and output of a program."""
-
-    argv: tuple[str, ...]
-    code: int
-    out: str
-    err: str
-
-    @property
-    def ok(self) -> bool:
-        """Success of the program: exit status 0."""
-        return self.code == 0
-
-    @property
-    def last_line(self) -> str:
-        """Last line of stderr, or of stdout if stderr is empty: programs name the reason of a failure there."""
-        lines = [line for line in (self.err or self.out).splitlines() if line.strip()]
-        return lines[-1].strip() if lines else f"exit status {self.code}"
-
-
-def capture(  # noqa: PLR0913 - a process has as many properties
-    argv: Sequence[str],
-    *,
-    text: str | None = None,
-    env: Mapping[str, str] | None = None,
-    cwd: Path | None = None,
-    timeout: float | None = 60,
-    umask: int = PRIVATE,
-) -> Result:
-    """Run a program and return its output; the caller judges a failure.
+class Run:
+    """One run of a task.
 
     Args:
-        argv: Program and arguments; never a shell string.
-        text: Standard input; empty by default.
-        env: Variables added to this process's own.
-        cwd: Working directory.
-        timeout: Seconds until the program is stopped.
-        umask: PRIVATE, or PUBLIC for files that every user may read.
-
-    Raises:
-        RegistryError: The program is not installed, cannot be started, or did not end in time.
+        settings: The registry's settings.
+        console: The console that shows commands and results, and asks.
     """
-    by_hand = f"Try it by hand: {pasteable(argv)}"
-    try:
-        done = subprocess.run(
-            list(argv),
-            input=text if text is not None else "",
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            cwd=cwd,
-            env={**os.environ, **env} if env else None,
-            timeout=timeout,
-            umask=umask,
-        )
-    except FileNotFoundError as missing:
-        raise RegistryError(f"{argv[0]} is not installed.", cure=f"Install the program {argv[0]}.") from missing
-    except OSError as error:
-        cure = files.MORE_FILES if error.errno in files.TOO_MANY else by_hand
-        raise RegistryError(f"{argv[0]} cannot be started: {error.strerror}.", cure=cure) from error
-    except subprocess.TimeoutExpired as late:
-        raise RegistryError(f"{argv[0]} did not end within {timeout:.0f} seconds.", cure=by_hand) from late
-    return Result(tuple(argv), done.returncode, done.stdout, done.stderr)
 
-
-def run(
-    argv: Sequence[str],
-    console: Console,
-    *,
-    cwd: Path | None = None,
-    timeout: float | None = 600,
-    as_root: bool = False,
-) -> Result | None:
-    """Show a command, run it unless this is a dry run, and insist on success; with sudo if `as_root`.
-
-    A program that runs as root works for every user of the machine, so its files are readable by all.
-
-    Returns:
-        The program's exit status and output; None in a dry run.
-
-    Raises:
-        RegistryError: The program is not installed, did not end in time, or failed; its last line is the reason.
-    """
-    argv = [*_sudo_shown(console), *argv] if as_root else argv
-    console.command(argv)
-    if console.dry:
-        return None
-    result = capture(argv, cwd=cwd, timeout=timeout, umask=PUBLIC if as_root else PRIVATE)
-    if not result.ok:
-        raise RegistryError(f"{_program(result)} failed: {result.last_line}", cure=f"Try it by hand: {pasteable(argv)}")
-    return result
-
-
-def _program(result: Result) -> str:
-    """Return the program that failed: sudo if its own words are the reason, else the one behind sudo and env."""
-    if result.last_line.startswith("sudo:"):
-        return "sudo"
-    words = [it for it in result.argv if it not in ("sudo", "env") and "=" not in it and not it.startswith("-")]
-    return words[0] if words else result.argv[0]
-
-
-def interactive(
-    argv: Sequence[str], console: Console, *, env: Mapping[str, str] | None = None, cwd: Path | None = None
-) -> int:
-    """Show a command, run it on this process's terminal, and return the exit status, 0 in a dry run."""
-    console.command(argv)
-    if console.dry:
-        return 0
-    try:
-        process = subprocess.Popen(list(argv), env={**os.environ, **env} if env else None, cwd=cwd)
-    except FileNotFoundError as missing:
-        raise RegistryError(f"{argv[0]} is not installed.", cure=f"Install the program {argv[0]}.") from missing
-    with process:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            # The terminal told the program too: it ends by itself, after cleaning up. subprocess.call would kill it.
-            process.wait()
-            raise
-
-
-def stream(argv: Sequence[str], on_line: Callable[[str], None], *, env: Mapping[str, str] | None = None) -> int:
-    """Run a long program, pass each line of its output to `on_line`, and return the exit status.
-
-    The lines of stdout and stderr come as one stream.
-
-    Raises:
-        RegistryError: The program is not installed.
-    """
-    try:
-        process = subprocess.Popen(
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env={**os.environ, **(env or {})},
-        )
-    except FileNotFoundError as missing:
-        raise RegistryError(f"{argv[0]} is not installed.", cure=f"Install the program {argv[0]}.") from missing
-    with process:
-        try:
-            for line in process.stdout or ():
-                on_line(line)
-        except BaseException as error:
-            _stop(process, got_interrupt=isinstance(error, KeyboardInterrupt))
-            raise
-    return process.returncode
-
-
-def _stop(process: subprocess.Popen[str], *, got_interrupt: bool) -> None:
-    """Stop a program; after Ctrl-C, let the program end by itself first.
-
-    The terminal sends Ctrl-C to the program too, and a second signal would disturb its clean-up.
-    """
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        if got_interrupt:
-            process.wait(_STOP_SECONDS)
-    process.terminate()
-
-
-def _sudo_shown(console: Console) -> list[str]:
-    if console.dry:
-        return ["sudo"] if os.geteuid() else []
-    return sudo()
-
-
-def sudo() -> list[str]:
-    """Return the sudo prefix of a command that needs root; empty for root itself.
-
-    Without a terminal, sudo fails rather than waits for a password.
-
-    Raises:
-        RegistryError: This user is not root, and sudo is not installed.
-    """
-    if os.geteuid() == 0:
-        return []
-    if not shutil.which("sudo"):
-        raise RegistryError("This needs root, and there is no sudo.", cure="Run the same command as root.")
-    return ["sudo"] if sys.stdin.isatty() else ["sudo", "-n"]
+    settings: Settings
+    console: Console

@@ -16,7 +16,7 @@ from bench.journal import Entry
 from bench.namespace import Etc
 from bench.timing import BenchError
 from tests.disk import mode
-from trusted_registry import run
+from trusted_registry import program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,7 +91,7 @@ def test_what_is_still_there_is_named_and_the_rest_is_taken_away_all_the_same(
     real = shutil.rmtree
     monkeypatch.setattr(shutil, "rmtree", lambda at, **how: None if at == stuck else real(at, **how))
     monkeypatch.setattr(leftovers, "quietly", lambda _argv: None)
-    monkeypatch.setattr(run, "sudo", list)
+    monkeypatch.setattr(program, "sudo", list)
     assert leftovers.take_away(_entry(tmp_path), etc) == [f"/etc/docker/certs.d/{REGISTRY}"]
     assert not (tmp_path / "bench").exists()
 

@@ -11,7 +11,7 @@ from tests.disk import snapshot
 from tests.programs import on_host
 from tests.recorder import Recorder
 from tests.trust.boxes import Box
-from trusted_registry import run
+from trusted_registry import program
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import connection
 from trusted_registry.tasks import doctor
@@ -74,7 +74,7 @@ def java(box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _typed(*argv: str) -> str:
-    result = run.capture(argv)
+    result = program.capture(argv)
     assert result.ok, result.err
     return result.out
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests import forge, loopback
 from tests.engine.conftest import NAME, PORT, Host, clear
-from trusted_registry import run
+from trusted_registry import program
 from trusted_registry.registry import probe
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def process(inspected: dict[str, Any]) -> Path:
 
 
 def _as_root(*argv: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*run.sudo(), *argv], capture_output=True, text=True, check=False)
+    return subprocess.run([*program.sudo(), *argv], capture_output=True, text=True, check=False)
 
 
 def _read(path: Path) -> str:

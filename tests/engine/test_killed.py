@@ -16,7 +16,7 @@ import docker
 import pytest
 
 from tests.engine.test_up import answers, container, wait_for
-from trusted_registry import run
+from trusted_registry import program
 from trusted_registry.registry import probe, upload
 from trusted_registry.registry import spec as specs
 from trusted_registry.registry.spec import STORAGE
@@ -32,7 +32,7 @@ TREE = "docker/registry/v2"
 
 
 def _as_root(*argv: str) -> str:
-    done = subprocess.run([*run.sudo(), *argv], capture_output=True, text=True, check=False)
+    done = subprocess.run([*program.sudo(), *argv], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import docker
 import pytest
 
-from trusted_registry import run
+from trusted_registry import program
 from trusted_registry.registry import probe
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def test_a_registry_whose_process_is_killed_comes_back_with_its_images(host: Hos
     client.images.remove(f"{reference}:1")
     pid = container(client, host)["State"]["Pid"]
     # Not `docker kill`: the engine takes that for a wish. sudo, because the process is root's.
-    subprocess.run([*run.sudo(), "sh", "-c", f"kill -KILL {pid}"], check=True)
+    subprocess.run([*program.sudo(), "sh", "-c", f"kill -KILL {pid}"], check=True)
     assert wait_for(lambda: container(client, host)["State"]["Pid"] not in (0, pid))
     assert wait_for(lambda: answers(host))
     assert client.images.pull(reference, tag="1").tags == [f"{reference}:1"]

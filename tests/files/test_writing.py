@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def closed_umask() -> Iterator[None]:
-    """A umask that leaves others nothing, as run.py sets it for what it starts."""
+    """A umask that leaves others nothing, as program.py sets it for what it starts."""
     before = os.umask(0o077)
     yield
     os.umask(before)

@@ -9,7 +9,7 @@ import secrets
 import shutil
 from typing import TYPE_CHECKING
 
-from trusted_registry import run
+from trusted_registry import program
 from trusted_registry.certificate import profile
 from trusted_registry.errors import RegistryError
 
@@ -85,7 +85,7 @@ def carry_out(commands: Sequence[Sequence[str]]) -> None:
         RegistryError: openssl failed; the message has the last line of its output.
     """
     for command in commands:
-        result = run.capture(command, timeout=TIME_FOR_A_KEY)
+        result = program.capture(command, timeout=TIME_FOR_A_KEY)
         if not result.ok:
             raise RegistryError(
                 f"openssl {command[1]} failed: {result.last_line}",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from trusted_registry import address, installation, run
+from trusted_registry import address, installation, program
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.doctor import observer, store_states
 from trusted_registry.doctor.facts import Disk, Facts, FileMode, Proxy
@@ -138,7 +138,7 @@ def _tracked(folder: Path) -> tuple[str, ...]:
     if not shutil.which("git") or not folder.is_dir():
         return ()
     argv = ["git", "-C", str(folder), "ls-files", "--", *KEYS]
-    result = _unless(lambda: run.capture(argv, timeout=5))
+    result = _unless(lambda: program.capture(argv, timeout=5))
     return tuple(result.out.split()) if result and result.ok else ()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trusted_registry import run
+from trusted_registry import program
 from trusted_registry.certificate import issue
 from trusted_registry.doctor.finding import ChmodFix, RenewFix, RestartFix, StartFix, TrustFix
 from trusted_registry.errors import RegistryError
@@ -50,7 +50,7 @@ def _question(fix: Fix) -> str:
 def _apply(fix: Fix, settings: Settings, engine: Engine, console: Console) -> None:
     if isinstance(fix, ChmodFix):
         ours = settings.folder in (fix.path, *fix.path.parents)
-        run.run(["chmod", fix.mode, str(fix.path)], console, as_root=not ours)
+        program.run(["chmod", fix.mode, str(fix.path)], console, as_root=not ours)
     elif isinstance(fix, TrustFix):
         install.trust(settings, engine, console, StoreSelection(only=(fix.store,)))
     else:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry import run
+from trusted_registry import program
 from trusted_registry.doctor.facts import Facts, StoreState
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import client_stores
@@ -112,7 +112,7 @@ def _advice() -> tuple[containerd.Advice, ...]:
     if not shutil.which(containerd.ASK[0]):
         return ()
     try:
-        result = run.capture(containerd.ASK, timeout=5)
+        result = program.capture(containerd.ASK, timeout=5)
         return containerd.advice(result.out) if result.ok else ()
     except RegistryError:
         return ()

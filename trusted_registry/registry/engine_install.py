@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry import run
+from trusted_registry import program
 from trusted_registry.errors import AccessDeniedError, RegistryError
 from trusted_registry.registry import connection
 
@@ -98,19 +98,19 @@ def install(console: Console) -> None:
     # By env(1), since sudo lets no variable through.
     apt_get = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
     if os.geteuid():
-        run.run(["true"], console, as_root=True)  # asks for a password before a progress bar moves over the question
+        program.run(["true"], console, as_root=True)  # asks for a password before a progress bar moves over the question
     with console.progress("Installing the Docker Engine"):
-        run.run([*apt_get, "update"], console, as_root=True)
+        program.run([*apt_get, "update"], console, as_root=True)
         packages = ["docker.io"]
         # Debian 13 and later split the client off; before, docker.io holds both.
         if not shutil.which("docker") and "Candidate: (none)" not in _policy("docker-cli"):
             packages.append("docker-cli")
         command = [*apt_get, "install", "--yes", "--no-install-recommends", *packages]
-        run.run([*command], console, as_root=True, timeout=1800)
+        program.run([*command], console, as_root=True, timeout=1800)
 
 
 def _policy(package: str) -> str:
-    output = run.capture(["apt-cache", "policy", package]).out
+    output = program.capture(["apt-cache", "policy", package]).out
     return output if "Candidate:" in output else "Candidate: (none)"
 
 
@@ -141,13 +141,13 @@ def start(console: Console) -> None:
         RegistryError: The engine does not answer in time; the cure shows its log.
     """
     if Path("/run/systemd/system").is_dir():
-        run.run(["systemctl", "enable", "--now", "docker"], console, as_root=True)
+        program.run(["systemctl", "enable", "--now", "docker"], console, as_root=True)
         log = "journalctl --unit docker --lines 20"
     else:
         for path in _stale_pid_files():
-            run.run(["rm", str(path)], console, as_root=True)
+            program.run(["rm", str(path)], console, as_root=True)
         # setsid goes to the background by itself, and sudo has this terminal to ask on.
-        run.run(["setsid", "--fork", "sh", "-c", f"exec dockerd </dev/null >>{LOG} 2>&1"], console, as_root=True)
+        program.run(["setsid", "--fork", "sh", "-c", f"exec dockerd </dev/null >>{LOG} 2>&1"], console, as_root=True)
         log = f"tail {LOG}"
     if console.dry:
         return

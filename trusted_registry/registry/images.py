@@ -11,7 +11,7 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry import files, installation, run
+from trusted_registry import files, installation, program
 from trusted_registry.errors import RegistryError
 from trusted_registry.installation import MadeImage
 from trusted_registry.registry.engine_images import INSTEAD_LABEL, ORIGIN_LABEL, SHELL_LABEL
@@ -95,13 +95,13 @@ def _from_package(settings: Settings, engine: Engine, console: Console) -> str:
     if platform.system() != "Linux" or not shutil.which("apt-get"):
         raise RegistryError("This system has no package docker-registry to make one from.", cure="")
     with files.temp_folder() as root:
-        run.run(["apt-get", "download", PACKAGE], console, cwd=root)
+        program.run(["apt-get", "download", PACKAGE], console, cwd=root)
         with contextlib.suppress(RegistryError):  # the registry runs without a shell too, and `instance` warns
-            run.run(["apt-get", "download", SHELL_PACKAGE], console, cwd=root)
+            program.run(["apt-get", "download", SHELL_PACKAGE], console, cwd=root)
         if console.dry:
             return settings.image
         for package in sorted(root.glob("*.deb")):
-            run.run(["dpkg-deb", "--extract", str(package), str(root / "tree")], console)
+            program.run(["dpkg-deb", "--extract", str(package), str(root / "tree")], console)
         version = next(root.glob(f"{PACKAGE}_*.deb")).name.split("_")[1].replace("%3a", ":")
         shell = next((root / "tree" / path for path in _SHELLS if (root / "tree" / path).exists()), None)
         tar = _archive(root / "tree" / _BINARY, shell)
@@ -124,7 +124,7 @@ def _archive(binary: Path, shell: Path | None) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         tar.add(binary, "bin/registry", filter=_as_root)
-        for library in libraries(run.capture(["ldd", str(binary)]).out):
+        for library in libraries(program.capture(["ldd", str(binary)]).out):
             tar.add(Path(library).resolve(), library.lstrip("/"), filter=_as_root)
         if shell:
             tar.add(shell, "bin/sh", filter=_as_root)

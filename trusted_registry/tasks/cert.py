@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from trusted_registry import address, installation, run, saved_flags
+from trusted_registry import address, installation, program, saved_flags
 from trusted_registry.certificate import inspect, issue, openssl, rules
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import run_lock
@@ -43,7 +43,7 @@ def show(settings: Settings, console: Console) -> None:
         return
     issued = _find_issued(settings)
     if openssl.installed():
-        console.say(run.capture(argv).out)
+        console.say(program.capture(argv).out)
     say_certificate(settings, console, f"for {', '.join((*issued.server.addresses, *issued.server.dns))}")
 
 

@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from trusted_registry import address, run
+from trusted_registry import address, program
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
 from trusted_registry.registry import engine_types, prove
@@ -101,7 +101,7 @@ def _check_containerd(rows: list[Store], console: Console) -> None:
         "containerd", machines.current()
     ):
         return
-    result = run.capture(containerd.ASK)
+    result = program.capture(containerd.ASK)
     if not result.ok:
         if "permission denied" in result.err:  # only root may read that file, so no check
             return
@@ -128,7 +128,7 @@ def _renew_builders(settings: Settings, console: Console, *, asked: bool) -> Non
             console.say(f"the builder {builder.name} must be made anew; --rebuild-builders does this:")
         for command in commands:
             if asked:
-                run.run(command, console)
+                program.run(command, console)
             else:
                 console.command(command)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trusted_registry import address, files, run
+from trusted_registry import address, files, program
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.tasks import trust_kit
@@ -45,7 +45,7 @@ def run_script(name: str, content: bytes, console: Console, options: HostOptions
 
     # A file of this run's own: another run may carry another kit.
     with files.temp_file(name, content) as script:
-        code = run.stream(hosts.command(options, str(script), ansible), hear, env=hosts.environment())
+        code = program.stream(hosts.command(options, str(script), ansible), hear, env=hosts.environment())
     for warning in report.warnings:
         console.warn(warning)
     if not report.results:

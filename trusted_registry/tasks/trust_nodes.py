@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from trusted_registry import address, run
+from trusted_registry import address, program
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.registry import engine_exec
@@ -155,7 +155,7 @@ def _publish(context: str, registry_host: str, console: Console, options: NodeOp
         console.command(nodes.withdraw(context) if options.remove else nodes.publish(context))
         return
     try:
-        asked = run.capture(nodes.ask_config(context), timeout=_KUBECTL_SECONDS)
+        asked = program.capture(nodes.ask_config(context), timeout=_KUBECTL_SECONDS)
         if not asked.ok:
             console.say(
                 f"kubectl does not reach {context} ({asked.last_line}); where it does: "
@@ -193,6 +193,6 @@ def _update_config_map(
 
 def _kubectl(argv: tuple[str, ...], text: str, console: Console) -> None:
     console.command(argv)
-    result = run.capture(argv, text=text, timeout=_KUBECTL_SECONDS)
+    result = program.capture(argv, text=text, timeout=_KUBECTL_SECONDS)
     if not result.ok:
         raise RegistryError(f"kubectl failed: {result.last_line}", cure=f"Try it by hand: {pasteable(argv)}")

@@ -18,7 +18,7 @@ from tests.disk import mode, snapshot
 from tests.marks import by_root, on_linux
 from tests.recorder import Recorder
 from tests.trust.engines import StandIn, as_engine
-from trusted_registry import installation, run
+from trusted_registry import installation, program
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
@@ -285,7 +285,7 @@ def test_the_engine_that_is_told_is_the_one_that_answers_and_no_other_of_its_nam
 ) -> None:
     told: list[str] = []
     monkeypatch.setattr(daemon, "_systemd", lambda: False)
-    monkeypatch.setattr(run, "run", lambda argv, _console, **_options: told.append(" ".join(argv)))
+    monkeypatch.setattr(program, "run", lambda argv, _console, **_options: told.append(" ".join(argv)))
     one, two = tmp_path / "one", tmp_path / "two"
     with _listening(one, "dockerd") as first, _listening(two, "dockerd") as second:
         for path in (one, two):

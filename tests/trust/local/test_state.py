@@ -185,17 +185,17 @@ def test_another_certificate_of_ours_in_the_bundle_is_not_enough(box: Box, ours:
 @on_host("certutil")
 @pytest.mark.process
 def test_a_browser_s_database_has_it_once_it_was_added(box: Box, ours: TrustAnchor) -> None:
-    from trusted_registry import run
+    from trusted_registry import program
 
     folders = [box.folder(it) for it in ("{home}/.pki/nssdb", "{home}/.mozilla/firefox/abc.default")]
     box.folder("{home}/.mozilla/firefox/Crash Reports")
     for folder in folders:
-        assert run.capture(["certutil", "-N", "-d", f"sql:{folder}", "--empty-password"]).ok
+        assert program.capture(["certutil", "-N", "-d", f"sql:{folder}", "--empty-password"]).ok
     assert {item.path: item.state for item in box.look("nss", ours)} == dict.fromkeys(folders, State.ABSENT)
     store = store_of("nss")
     assert store.database
     add = store_state.command_about(store.database.add, ours, folders[1])
-    assert run.capture(add).ok
+    assert program.capture(add).ok
     assert {item.path: item.state for item in box.look("nss", ours)} == {
         folders[0]: State.ABSENT,
         folders[1]: State.TRUSTED,

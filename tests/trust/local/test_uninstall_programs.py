@@ -16,7 +16,7 @@ from tests.recorder import Recorder
 from tests.trust.boxes import ANCHORS, Box, states
 from tests.trust.engines import nobody
 from tests.trust.local.uninstalls import remove, trust
-from trusted_registry import run
+from trusted_registry import program
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
@@ -81,12 +81,12 @@ def _browser(box: Box, *templates: str) -> list[Path]:
     box.program("certutil")
     folders = [box.folder(template) for template in templates]
     for folder in folders:
-        assert run.capture(["certutil", "-N", "-d", f"sql:{folder}", "--empty-password"]).ok
+        assert program.capture(["certutil", "-N", "-d", f"sql:{folder}", "--empty-password"]).ok
     return folders
 
 
 def _listed(folder: Path) -> str:
-    return run.capture(["certutil", "-L", "-d", f"sql:{folder}"]).out
+    return program.capture(["certutil", "-L", "-d", f"sql:{folder}"]).out
 
 
 @on_host("certutil")
@@ -96,7 +96,7 @@ def test_browsers_get_it_and_give_it_back_with_theirs_left_alone(box: Box, setti
     theirs = ["certutil", "-A", "-d", f"sql:{folders[0]}", "-t", "C,,", "-n", "theirs", "-i"]
     other = dataclasses.replace(settings, folder=settings.folder.parent / "others")
     issue.ensure(other, Recorder())
-    assert run.capture([*theirs, str(other.folder / "ca.crt")]).ok
+    assert program.capture([*theirs, str(other.folder / "ca.crt")]).ok
     before = [_listed(folder) for folder in folders]
     trust(settings, StoreSelection(only=("nss",)))
     assert all("trusted-registry-" in _listed(folder) for folder in folders)
@@ -124,7 +124,7 @@ def test_a_profile_with_a_password_is_an_error_and_no_question_that_waits_for_ev
     box.program("certutil")
     folder = box.folder("{home}/.pki/nssdb")
     (tmp_path / "password").write_text("secret\n")
-    assert run.capture(["certutil", "-N", "-d", f"sql:{folder}", "-f", str(tmp_path / "password")]).ok
+    assert program.capture(["certutil", "-N", "-d", f"sql:{folder}", "-f", str(tmp_path / "password")]).ok
     with pytest.raises(RegistryError, match="certutil failed") as caught:
         trust(settings, StoreSelection(only=("nss",)))
     assert caught.value.cure.startswith("Try it by hand: certutil -A")

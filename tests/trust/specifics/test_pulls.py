@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from trusted_registry import run
+from trusted_registry import program
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.specifics import pulls
@@ -219,5 +219,5 @@ def test_python_asks_with_its_own_modules_and_with_none_of_the_current_folder(
 ) -> None:
     (tmp_path / "ssl.py").write_text("open('ran', 'w')\n")
     argv = [str(word) for word in _asks("python3", make_settings)[0].argv]
-    result = run.capture([sys.executable, *argv[1:-2], "https://127.0.0.1:1/v2/", "text/plain"], cwd=tmp_path)
+    result = program.capture([sys.executable, *argv[1:-2], "https://127.0.0.1:1/v2/", "text/plain"], cwd=tmp_path)
     assert ("refused" in result.err, (tmp_path / "ran").exists()) == (True, False)

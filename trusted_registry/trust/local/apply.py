@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry import files, run
+from trusted_registry import files, program
 from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.files import Remove, Write
 from trusted_registry.trust.local import ledger
@@ -66,14 +66,14 @@ def carry_out(plan: Plan, console: Console) -> None:
 
 def _sudo() -> list[str]:
     try:
-        return run.sudo()
+        return program.sudo()
     except RegistryError as error:
         raise NeedsRootError(error.message, cure=error.cure) from error
 
 
 def _run_after(command: Sequence[str], console: Console, *, as_root: bool) -> None:
     try:
-        run.run(command, console, as_root=as_root)
+        program.run(command, console, as_root=as_root)
     except RegistryError as error:
         if as_root and error.message.startswith("sudo failed: sudo"):
             raise NeedsRootError(error.message, cure=error.cure) from error
@@ -93,7 +93,7 @@ def _through_sudo(plan: Plan) -> None:
     """Change the files by this very module as root: one process, one password."""
     package = Path(__file__).parents[3]
     argv = [*_sudo(), sys.executable, "-B", "-m", "trusted_registry.trust.local.apply"]
-    result = run.capture(argv, text=_encode(plan.operations), cwd=package, timeout=None)
+    result = program.capture(argv, text=_encode(plan.operations), cwd=package, timeout=None)
     if result.code == _EXPLAINED:
         message, cure = json.loads(result.last_line)
         raise RegistryError(message, cure=cure)

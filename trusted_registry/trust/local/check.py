@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from trusted_registry import files, run
+from trusted_registry import files, program
 from trusted_registry.certificate import issue
 from trusted_registry.errors import AccessDeniedError, LoginRequiredError, RegistryError
 from trusted_registry.registry import engine as engines
@@ -285,12 +285,12 @@ def _pull_one(pull: Pull, check_run: CheckRun) -> tuple[Verdict, str]:
     if pull.client.engine:
         return _pull_by_engine(pull, check_run)
     try:
-        result = run.capture(pull.argv, text=pull.text, env=_ENGLISH, timeout=_PATIENCE)
+        result = program.capture(pull.argv, text=pull.text, env=_ENGLISH, timeout=_PATIENCE)
         return judge(pull.client, ok=result.ok, output=f"{result.out}\n{result.err}", empty=check_run.empty)
     finally:
         for argv in pull.clean:
             with contextlib.suppress(RegistryError):  # an image that was refused cannot be removed
-                run.capture(argv, timeout=_PATIENCE)
+                program.capture(argv, timeout=_PATIENCE)
 
 
 def _pull_by_engine(pull: Pull, check_run: CheckRun) -> tuple[Verdict, str]:
@@ -311,7 +311,7 @@ def _version(client: Client, engine: Engine) -> str:
     if not client.version:
         return ""
     with contextlib.suppress(RegistryError):
-        found = _VERSION.search(run.capture((client.program, *client.version), timeout=_PATIENCE).out)
+        found = _VERSION.search(program.capture((client.program, *client.version), timeout=_PATIENCE).out)
         return found.group() if found else ""
     return ""
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry import address, files, installation, run
+from trusted_registry import address, files, installation, program
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
@@ -138,12 +138,12 @@ def reload(engine: Engine, console: Console) -> None:
     if _systemd():
         rootless = engine.available and engine.info().rootless
         if rootless:
-            run.run(["systemctl", "--user", "reload", "docker"], console)
+            program.run(["systemctl", "--user", "reload", "docker"], console)
         else:
-            run.run(["systemctl", "reload", "docker"], console, as_root=True)
+            program.run(["systemctl", "reload", "docker"], console, as_root=True)
         return
     pid = str(process_of(engine)) if engine.available else "PID"
-    run.run(["kill", "-HUP", pid], console, as_root=True)
+    program.run(["kill", "-HUP", pid], console, as_root=True)
 
 
 def removal_by_hand(*, systemd: bool | None = None) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry import address, installation, run
+from trusted_registry import address, installation, program
 from trusted_registry.certificate import issue
 from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.trust import machine as machines
@@ -254,7 +254,7 @@ def trust_keychain(settings: Settings, console: Console, keychain: str) -> None:
         sha1 = issue.trust_anchor(settings.folder).sha1
         written = ledger.entry(f"keychain-{keychain}", source, b"", by=settings.root, value=sha1)
         ledger.record(ledger.path(), [written], installation=installation.ensure(settings.folder, console).id)
-    run.run(macos.add(source, keychain, Path.home()), console)
+    program.run(macos.add(source, keychain, Path.home()), console)
 
 
 def unverified(settings: Settings, engine: Engine) -> list[str]:

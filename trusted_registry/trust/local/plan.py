@@ -251,12 +251,12 @@ def _unmerged(entries: Sequence[Entry]) -> tuple[list[Write | Remove], list[Path
 
 def _removal_commands(database: Database, entries: Iterable[Entry]) -> list[tuple[str, ...]]:
     """Return the commands that remove certificates still in a database."""
-    from trusted_registry import run
+    from trusted_registry import program
 
     found = []
     for entry in entries:
         place = Path(entry.path)
         gone = database.mark and not (place / database.mark).exists()
-        if not gone and run.capture(states.command_by_name(database.find, entry.value, place)).ok:
+        if not gone and program.capture(states.command_by_name(database.find, entry.value, place)).ok:
             found += [states.command_by_name(argv, entry.value, place) for argv in database.remove]
     return found

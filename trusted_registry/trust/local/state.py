@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry import run
+from trusted_registry import program
 from trusted_registry.console import pasteable
 from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.trust import client_stores
@@ -282,7 +282,7 @@ def find_places(database: Database, machine: Machine) -> list[Path]:
 
 def _entry(database: Database, anchor: TrustAnchor, place: Path) -> tuple[State, str]:
     """Return a certificate's state in a database, and a foreign entry's name."""
-    result = run.capture(command_about((*database.find, *database.as_pem), anchor, place))
+    result = program.capture(command_about((*database.find, *database.as_pem), anchor, place))
     if result.ok:
         other = ssl.PEM_HEADER in result.out and anchor.content and der(result.out) != anchor.der
         return (State.FOREIGN, anchor.name) if other else (State.TRUSTED, "")
@@ -290,7 +290,7 @@ def _entry(database: Database, anchor: TrustAnchor, place: Path) -> tuple[State,
     if not name:
         return State.ABSENT, ""
     return (
-        (State.TRUSTED, "") if run.capture(command_by_name(database.proof, name, place)).ok else (State.FOREIGN, name)
+        (State.TRUSTED, "") if program.capture(command_by_name(database.proof, name, place)).ok else (State.FOREIGN, name)
     )
 
 

@@ -7,7 +7,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry import run
+from trusted_registry import program
 from trusted_registry.console import pasteable
 from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.files import Remove, Write
@@ -129,12 +129,12 @@ def _uninstall(entry: Entry, engine: Engine, console: Console) -> None:
         return
     settings, *certificate = macos.remove(Path(entry.path), entry.value, keychain, Path.home())
     try:
-        run.run(settings, console)
+        program.run(settings, console)
     except RegistryError as error:  # the certificate's file may be another one by now, or gone
         console.warn(error.message)
     for argv in certificate:
         try:
-            run.run(argv, console)
+            program.run(argv, console)
         except RegistryError as error:
             if _GONE not in error.message:
                 raise

@@ -10,37 +10,37 @@ from pathlib import Path
 import pytest
 
 from tests.recorder import Recorder
-from trusted_registry import run
+from trusted_registry import program
 from trusted_registry.errors import RegistryError
 
 pytestmark = pytest.mark.process
 
 
 def test_what_a_program_says_and_how_it_ends_is_returned() -> None:
-    found = run.capture(["sh", "-c", "echo out; echo err >&2; exit 3"])
+    found = program.capture(["sh", "-c", "echo out; echo err >&2; exit 3"])
     assert (found.code, found.out, found.err, found.ok) == (3, "out\n", "err\n", False)
 
 
 def test_arguments_reach_a_program_as_they_are() -> None:
-    assert run.capture(["printf", "%s", "$(reboot) a  b"]).out == "$(reboot) a  b"
+    assert program.capture(["printf", "%s", "$(reboot) a  b"]).out == "$(reboot) a  b"
 
 
 def test_a_program_reads_what_it_is_given_and_nothing_of_ours() -> None:
-    assert (run.capture(["cat"], text="given").out, run.capture(["cat"]).out) == ("given", "")
+    assert (program.capture(["cat"], text="given").out, program.capture(["cat"]).out) == ("given", "")
 
 
 def test_what_a_program_leaves_behind_is_its_owner_s_alone(tmp_path: Path) -> None:
-    run.capture(["touch", str(tmp_path / "left")])
+    program.capture(["touch", str(tmp_path / "left")])
     assert (tmp_path / "left").stat().st_mode & 0o777 == 0o600
 
 
 def test_variables_are_set_on_top_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OURS", "1")
-    assert run.capture(["sh", "-c", "echo $OURS $MORE"], env={"MORE": "2"}).out == "1 2\n"
+    assert program.capture(["sh", "-c", "echo $OURS $MORE"], env={"MORE": "2"}).out == "1 2\n"
 
 
 def test_bytes_that_are_no_text_do_no_harm() -> None:
-    assert run.capture(["printf", r"\377"]).out == "\ufffd"
+    assert program.capture(["printf", r"\377"]).out == "\ufffd"
 
 
 @pytest.mark.parametrize(
@@ -52,12 +52,12 @@ def test_bytes_that_are_no_text_do_no_harm() -> None:
     ],
 )
 def test_the_last_words_are_the_last_line_that_says_something(script: str, words: str) -> None:
-    assert run.capture(["sh", "-c", script]).last_line == words
+    assert program.capture(["sh", "-c", script]).last_line == words
 
 
 def test_a_program_that_is_not_installed_is_named() -> None:
     with pytest.raises(RegistryError, match="no-such-program is not installed") as caught:
-        run.capture(["no-such-program"])
+        program.capture(["no-such-program"])
     assert caught.value.cure == "Install the program no-such-program."
 
 
@@ -66,7 +66,7 @@ def test_a_program_that_cannot_be_started_for_want_of_open_files_is_cured_by_all
     resource.setrlimit(resource.RLIMIT_NOFILE, (len([*Path("/dev/fd").iterdir()]), hard))
     try:
         with pytest.raises(RegistryError, match="Too many open files") as caught:
-            run.capture(["true"])
+            program.capture(["true"])
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert "ulimit -n" in caught.value.cure
@@ -74,33 +74,33 @@ def test_a_program_that_cannot_be_started_for_want_of_open_files_is_cured_by_all
 
 def test_a_program_that_does_not_end_is_stopped_and_named() -> None:
     with pytest.raises(RegistryError, match="did not end within 0 seconds"):
-        run.capture(["sleep", "30"], timeout=0.05)
+        program.capture(["sleep", "30"], timeout=0.05)
 
 
 def test_acting_shows_the_command_and_insists_on_success(console: Recorder) -> None:
-    assert run.run(["true"], console)
+    assert program.run(["true"], console)
     with pytest.raises(RegistryError, match="sh failed: the reason") as caught:
-        run.run(["sh", "-c", "echo the reason >&2; exit 1"], console)
+        program.run(["sh", "-c", "echo the reason >&2; exit 1"], console)
     assert (len(console.commands), caught.value.cure.startswith("Try it by hand: sh -c ")) == (2, True)
 
 
 def test_a_dry_run_shows_the_command_and_does_not_run_it(tmp_path: Path) -> None:
     console, path = Recorder(dry=True), str(tmp_path / "left")
-    result = (run.run(["touch", path], console), run.interactive(["touch", path], console))
+    result = (program.run(["touch", path], console), program.interactive(["touch", path], console))
     assert (result, list(tmp_path.iterdir()), len(console.commands)) == ((None, 0), [], 2)
 
 
 def test_a_program_on_the_person_s_own_terminal_returns_how_it_ended(console: Recorder) -> None:
-    assert run.interactive([sys.executable, "-c", "raise SystemExit(5)"], console) == 5
+    assert program.interactive([sys.executable, "-c", "raise SystemExit(5)"], console) == 5
 
 
 def test_root_needs_no_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert run.sudo() == []
+    assert program.sudo() == []
 
 
 @pytest.mark.process
 def test_of_a_command_behind_env_the_program_that_failed_is_named(console: Recorder) -> None:
     script = "echo 'E: Could not get lock /var/lib/dpkg/lock-frontend' >&2; exit 100"
     with pytest.raises(RegistryError, match=r"^sh failed: E: Could not get lock"):
-        run.run(["env", "DEBIAN_FRONTEND=noninteractive", "sh", "-c", script], console)
+        program.run(["env", "DEBIAN_FRONTEND=noninteractive", "sh", "-c", script], console)
