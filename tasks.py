@@ -14,6 +14,7 @@ from invoke.tasks import task as invoke_task
 
 from trusted_registry import invoking
 from trusted_registry.defaults import DEFAULTS
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from invoke.context import Context
@@ -93,7 +94,7 @@ def registry_basic(c: Context, lan: bool = False) -> None:
     """Run the document's first registry: plain HTTP on localhost:5000."""
     from trusted_registry.tasks import registry
 
-    registry.basic(_settings(c), _terminal(c), lan=lan)
+    registry.basic(Run(_settings(c), _terminal(c)), lan=lan)
 
 
 @task(help={"image": "Image to push; a tiny one is made if none.", "lan": "With plain HTTP: by the LAN address."})
@@ -101,7 +102,7 @@ def registry_test(c: Context, image: str = "", lan: bool = False) -> None:
     """Push an image, remove it, pull it back, and compare the digests."""
     from trusted_registry.tasks import registry
 
-    registry.test(_settings(c), _terminal(c), image=image, lan=lan)
+    registry.test(Run(_settings(c), _terminal(c)), image=image, lan=lan)
 
 
 @task(help={"remove": "Take that back, and no trust."})
@@ -109,7 +110,7 @@ def trust_insecure(c: Context, remove: bool = False) -> None:
     """Let this engine use plain HTTP on the LAN address."""
     from trusted_registry.tasks import trust
 
-    trust.insecure(_settings(c), _terminal(c), remove=remove)
+    trust.insecure(Run(_settings(c), _terminal(c)), remove=remove)
 
 
 # The document's second part: certificates for an IP address, and the registry that serves them
@@ -120,7 +121,7 @@ def cert_config(c: Context, self_signed: bool = False, address: str = UNSAID, na
     """Render openssl.cnf with this machine's names in [alt_names]."""
     from trusted_registry.tasks import cert
 
-    cert.config(_settings(c, address=address, names=names), _terminal(c), self_signed=self_signed)
+    cert.config(Run(_settings(c, address=address, names=names), _terminal(c)), self_signed=self_signed)
 
 
 @task(
@@ -143,7 +144,7 @@ def cert_make(
     from trusted_registry.tasks import cert
 
     settings = _settings(c, address=address, names=names)
-    cert.make(settings, _terminal(c), self_signed=self_signed, force=force, tool=tool)
+    cert.make(Run(settings, _terminal(c)), self_signed=self_signed, force=force, tool=tool)
 
 
 @task
@@ -151,7 +152,7 @@ def cert_show(c: Context) -> None:
     """Show the server certificate: openssl's text, then what matters."""
     from trusted_registry.tasks import cert
 
-    cert.show(_settings(c), _terminal(c))
+    cert.show(Run(_settings(c), _terminal(c)))
 
 
 @task
@@ -159,7 +160,7 @@ def cert_check(c: Context) -> None:
     """Check the certificates against the rules of every client."""
     from trusted_registry.tasks import cert
 
-    cert.check(_settings(c), _terminal(c))
+    cert.check(Run(_settings(c), _terminal(c)))
 
 
 @task(help=STAYS | {"if_expiring": "Only when fewer than so many days are left."})
@@ -167,7 +168,7 @@ def cert_renew(c: Context, if_expiring: str = "", address: str = UNSAID, names: 
     """Make a new server certificate under the same authority."""
     from trusted_registry.tasks import cert
 
-    cert.renew(_settings(c, address=address, names=names), _terminal(c), if_expiring=if_expiring)
+    cert.renew(Run(_settings(c, address=address, names=names), _terminal(c)), if_expiring=if_expiring)
 
 
 @task(help=STAYS_WITH_PORT)
@@ -177,7 +178,7 @@ def registry_tls(c: Context, address: str = UNSAID, names: str = UNSAID, port: s
     from trusted_registry.tasks import registry
 
     t = _terminal(c)
-    registry.alone(_settings(c, address=address, names=names, port=port), connect(t), t)
+    registry.alone(Run(_settings(c, address=address, names=names, port=port), t), connect(t))
 
 
 @task(help=YES | {"purge": "Remove the images too."})
@@ -185,7 +186,7 @@ def registry_stop(c: Context, purge: bool = False, yes: bool = False) -> None:
     """Stop the registry; its images stay, unless purged."""
     from trusted_registry.tasks import registry
 
-    registry.stop(_settings(c), _terminal(c, yes=yes), purge=purge)
+    registry.stop(Run(_settings(c), _terminal(c, yes=yes)), purge=purge)
 
 
 @task(help={"follow": "Go on until Ctrl-C.", "lines": "How many of the last lines."})
@@ -193,7 +194,7 @@ def registry_logs(c: Context, follow: bool = False, lines: str = "50") -> None:
     """Show the last lines of the registry's log."""
     from trusted_registry.tasks import registry
 
-    registry.logs(_settings(c), _terminal(c), follow=follow, lines=lines)
+    registry.logs(Run(_settings(c), _terminal(c)), follow=follow, lines=lines)
 
 
 NAME = {"name": "The user's name: letters, digits, . _ @ + -"}
@@ -204,7 +205,7 @@ def user_add(c: Context, name: str) -> None:
     """Add a user, with a password from a prompt or standard input."""
     from trusted_registry.tasks import registry_users
 
-    registry_users.add(_settings(c), _terminal(c), name=name)
+    registry_users.add(Run(_settings(c), _terminal(c)), name=name)
 
 
 @task(help=NAME | YES)
@@ -212,7 +213,7 @@ def user_remove(c: Context, name: str, yes: bool = False) -> None:
     """Remove a user; asks before the last one goes."""
     from trusted_registry.tasks import registry_users
 
-    registry_users.remove(_settings(c), _terminal(c, yes=yes), name=name)
+    registry_users.remove(Run(_settings(c), _terminal(c, yes=yes)), name=name)
 
 
 @task
@@ -220,7 +221,7 @@ def user_list(c: Context) -> None:
     """Name the users; without any, the registry asks for no login."""
     from trusted_registry.tasks import registry_users
 
-    registry_users.show(_settings(c), _terminal(c))
+    registry_users.show(Run(_settings(c), _terminal(c)))
 
 
 # The document's third part: trust
@@ -247,7 +248,7 @@ def trust_linux(
 
     selection = trust.selection(only, skip, system=system)
     settings = _settings(c, address=address, names=names, port=port)
-    trust.linux(settings, _terminal(c), selection, builders=rebuild_builders)
+    trust.linux(Run(settings, _terminal(c)), selection, builders=rebuild_builders)
 
 
 @task(help=WHERE | WHICH | {"json": "Print JSON, for programs."})
@@ -266,9 +267,9 @@ def trust_list(
     t, selection = _terminal(c, quiet=json), trust.selection(only, skip, system=True)
     settings = _settings(c, address=address, names=names, port=port)
     if json:
-        sys.stdout.write(trust.as_json(settings, t, selection))
+        sys.stdout.write(trust.as_json(Run(settings, t), selection))
     else:
-        t.table(*trust.table(settings, t, selection))
+        t.table(*trust.table(Run(settings, t), selection))
 
 
 @task(help=WHERE | {"keychain": "system (all users, asks for a password) or login (this user, asks in a window)."})
@@ -278,7 +279,7 @@ def trust_macos(
     """Have this Mac trust the registry: a keychain, and Docker Desktop."""
     from trusted_registry.tasks import trust
 
-    trust.on_macos(_settings(c, address=address, names=names, port=port), _terminal(c), keychain=keychain)
+    trust.on_macos(Run(_settings(c, address=address, names=names, port=port), _terminal(c)), keychain=keychain)
 
 
 @task(help=WHERE | {"user": "For one user alone, who is no administrator."})
@@ -288,7 +289,7 @@ def trust_windows(
     """Print PowerShell commands that have Windows trust the registry."""
     from trusted_registry.tasks import trust_serve as serve
 
-    serve.windows(_settings(c, address=address, names=names, port=port), _terminal(c), user=user)
+    serve.windows(Run(_settings(c, address=address, names=names, port=port), _terminal(c)), user=user)
 
 
 @task(help=WHERE | {"minutes": "After so many it ends by itself.", "at": "Port to offer it on, by plain HTTP."})
@@ -299,7 +300,7 @@ def trust_serve(
     from trusted_registry.tasks import trust_serve as serve
 
     settings = _settings(c, address=address, names=names, port=port)
-    serve.serve(settings, _terminal(c), minutes=minutes, at=at)
+    serve.serve(Run(settings, _terminal(c)), minutes=minutes, at=at)
 
 
 @task(
@@ -316,7 +317,7 @@ def trust_check(
     from trusted_registry.tasks import trust_check as check
 
     t, settings = _terminal(c, quiet=json), _settings(c, address=address, names=names, port=port)
-    rows = check.check_pulls(settings, t, only)
+    rows = check.check_pulls(Run(settings, t), only)
     if json:
         sys.stdout.write(check.as_json(rows))
     elif rows:
@@ -332,7 +333,7 @@ def trust_kit(c: Context, address: str = UNSAID, names: str = UNSAID, port: str 
     """Write a script that has any Linux machine trust the registry."""
     from trusted_registry.tasks import trust_kit as kit
 
-    kit.write(_settings(c, address=address, names=names, port=port), _terminal(c), out=out)
+    kit.write(Run(_settings(c, address=address, names=names, port=port), _terminal(c)), out=out)
 
 
 @task(help={"all": "What other checkouts wrote, too."})
@@ -340,7 +341,7 @@ def trust_remove(c: Context, all: bool = False) -> None:  # noqa: A002 - the fla
     """Take back the trust that this checkout wrote on this machine."""
     from trusted_registry.tasks import trust
 
-    trust.remove(_settings(c), _terminal(c), everyone=all)
+    trust.remove(Run(_settings(c), _terminal(c)), everyone=all)
 
 
 @task(
@@ -376,7 +377,7 @@ def trust_hosts(
 
     t = _terminal(c)
     wanted = checked(HostOptions(inventory, limit, user, forks, check, remove, system, ask_become_pass))
-    found = hosts.trust(_settings(c, address=address, names=names, port=port), t, wanted)
+    found = hosts.trust(Run(_settings(c, address=address, names=names, port=port), t), wanted)
     if found:
         t.table(*table(found))
         hosts.insist(found)
@@ -407,7 +408,7 @@ def trust_nodes(
     from trusted_registry.trust.remote.nodes import insist, table
 
     t, options = _terminal(c), nodes.NodeOptions(label, remove=remove, check=check, restart=restart)
-    found = nodes.trust(_settings(c, address=address, names=names, port=port), connect(t, anywhere=True), t, options)
+    found = nodes.trust(Run(_settings(c, address=address, names=names, port=port), t), connect(t, anywhere=True), options)
     if found:
         t.table(*table(found))
         insist(found)
@@ -421,7 +422,7 @@ def up(c: Context, address: str = UNSAID, names: str = UNSAID, port: str = UNSAI
     """Do it all: certificate, registry, trust, and the proof."""
     from trusted_registry.tasks import lifecycle
 
-    lifecycle.up(_settings(c, address=address, names=names, port=port), _terminal(c), adopt=adopt)
+    lifecycle.up(Run(_settings(c, address=address, names=names, port=port), _terminal(c)), adopt=adopt)
 
 
 @task(help={"json": "Print JSON, for programs."})
@@ -447,7 +448,7 @@ def explain(c: Context, text: str = "", json: bool = False) -> None:
     from trusted_registry.tasks import doctor
 
     t = _terminal(c, quiet=json)
-    found = doctor.recognise(_settings(c), t, text)
+    found = doctor.recognise(Run(_settings(c), t), text)
     if json:
         sys.stdout.write(doctor.as_json(found))
     doctor.explain(t, found)
@@ -469,7 +470,7 @@ def doctor(
     from trusted_registry.tasks import doctor
 
     t = _terminal(c, yes=yes, quiet=json)
-    found = doctor.examine(_settings(c), t, client=client, remote=remote, fix=fix)
+    found = doctor.examine(Run(_settings(c), t), client=client, remote=remote, fix=fix)
     if json:
         sys.stdout.write(doctor.as_json(found))
     doctor.report(t, found)
@@ -480,7 +481,7 @@ def down(c: Context, purge: bool = False, yes: bool = False) -> None:
     """Stop the registry; with --purge, take images, trust and keys away too."""
     from trusted_registry.tasks import lifecycle
 
-    lifecycle.down(_settings(c), _terminal(c, yes=yes), purge=purge)
+    lifecycle.down(Run(_settings(c), _terminal(c, yes=yes)), purge=purge)
 
 
 # The project itself

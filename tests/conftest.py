@@ -21,6 +21,7 @@ from trusted_registry.certificate import issue
 from trusted_registry.defaults import DEFAULTS
 from trusted_registry.settings import Settings, load
 from trusted_registry.trust import machine as machines
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -123,7 +124,7 @@ def certified(make_settings: MakeSettings) -> MakeSettings:
 
     def make(**given: str) -> Settings:
         settings = make_settings(tool="cryptography", **given)
-        issue.ensure(settings, Recorder())
+        issue.ensure(Run(settings, Recorder()))
         return settings
 
     return make

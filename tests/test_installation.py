@@ -18,6 +18,7 @@ from trusted_registry import installation
 from trusted_registry.certificate import clear, issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.installation import FILE, MadeImage
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +70,7 @@ def test_a_new_authority_and_the_self_signed_profile_keep_the_id(certified: Make
     settings = certified()
     made = _id(settings.folder)
     for self_signed in (False, True):
-        issue.ensure(settings, Recorder(), force=True, self_signed=self_signed)
+        issue.ensure(Run(settings, Recorder()), force=True, self_signed=self_signed)
         assert _id(settings.folder) == made
 
 

@@ -11,6 +11,7 @@ from tests.recorder import Recorder
 from trusted_registry import saved_flags, settings
 from trusted_registry.defaults import DEFAULTS
 from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,8 +39,8 @@ def run(folder: Path, console: Recorder | None = None, /, **flags: str) -> list[
     """Have a run keep what its flags say, and return what it says."""
     console = console or Recorder()
     found = load(folder, **flags)
-    saved_flags.announce(found, console)
-    saved_flags.save(found, console)
+    saved_flags.announce(Run(found, console))
+    saved_flags.save(Run(found, console))
     return console.said
 
 
@@ -119,7 +120,7 @@ def test_what_a_flag_said_is_not_said_to_count_where_something_goes_before_it(
 ) -> None:
     run(tmp_path, names="b.local", **{key: value})
     console = Recorder()
-    saved_flags.announce(load(tmp_path, {key: elsewhere}), console)
+    saved_flags.announce(Run(load(tmp_path, {key: elsewhere}), console))
     assert console.said == ['settings: --names b.local, as given before; to take back: ./inv up --names ""']
 
 

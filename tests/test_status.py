@@ -18,6 +18,7 @@ from trusted_registry.registry import engine as engines
 from trusted_registry.registry.engine_types import Volume
 from trusted_registry.tasks import doctor, lifecycle, registry_users
 from trusted_registry.trust.local import ledger
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,7 +84,7 @@ def test_status_where_no_engine_answers_does_not_say_that_there_is_no_registry(
 def test_doctor_names_what_keeps_it_from_the_engine_and_does_not_take_it_for_none(
     settings: Settings, console: Recorder
 ) -> None:
-    found = doctor.examine(settings, console, client="", remote="", fix=False)
+    found = doctor.examine(Run(settings, console), client="", remote="", fix=False)
     (told,) = [finding for finding in found if finding.check == "engine"]
     assert (told.cause.startswith("Whether the registry runs cannot be asked"), told.cure[0].startswith(JOIN)) == (
         True,
@@ -106,11 +107,11 @@ def test_a_client_s_doctor_without_the_engine_still_looks_at_the_registry(
 def test_what_depends_on_whether_the_registry_runs_is_refused_before_anything_is_changed(settings: Settings) -> None:
     before = snapshot(settings.root)
     with pytest.raises(AccessDeniedError):
-        lifecycle.down(settings, Recorder(), purge=False)
+        lifecycle.down(Run(settings, Recorder()), purge=False)
     with pytest.raises(AccessDeniedError):
-        registry_users.add(settings, Recorder(secret="a long password"), name="ada")  # noqa: S106 - of a test
+        registry_users.add(Run(settings, Recorder(secret="a long password")), name="ada")  # noqa: S106 - of a test
     assert snapshot(settings.root) == before
-    lifecycle.down(settings, Recorder(dry=True), purge=True)
+    lifecycle.down(Run(settings, Recorder(dry=True)), purge=True)
 
 
 class _Empty:
@@ -138,7 +139,7 @@ def _purged(settings: Settings, engine: _Empty, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(engines, "connect_if_available", lambda _console: engine)
     console = Recorder(answer=False)
     with contextlib.suppress(RegistryError):
-        lifecycle.down(settings, console, purge=True)
+        lifecycle.down(Run(settings, console), purge=True)
     return console
 
 

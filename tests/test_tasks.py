@@ -24,6 +24,7 @@ from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.registry import connection
 from trusted_registry.trust import machine as machines
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +86,7 @@ def checkout(
     monkeypatch.setattr(tasks, "ROOT", tmp_path)
     monkeypatch.setenv("INVOKE_REGISTRY_ADDRESS", ADDRESS)
     (machines.current().root / "var/lib/docker").mkdir(parents=True)
-    issue.ensure(make_settings(tool="cryptography"), console)
+    issue.ensure(Run(make_settings(tool="cryptography"), console))
     yield tmp_path
     gc.collect()  # the Docker SDK closes a socket that was refused only when it is collected
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trusted_registry.console import Console
@@ -21,3 +22,7 @@ class Run:
 
     settings: Settings
     console: Console
+
+    def with_settings(self, **changes: Any) -> Run:  # noqa: ANN401 - each setting has a type of its own
+        """Return this run with some settings changed, and everything else as it is."""
+        return dataclasses.replace(self, settings=dataclasses.replace(self.settings, **changes))

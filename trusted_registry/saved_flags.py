@@ -12,6 +12,7 @@ from trusted_registry.errors import SettingError
 from trusted_registry.settings import saved
 
 if TYPE_CHECKING:
+    from trusted_registry.run import Run
     from collections.abc import Mapping
     from pathlib import Path
 
@@ -50,31 +51,31 @@ def _unusable(path: Path, why: str = "") -> SettingError:
     return SettingError(f"{path}, which keeps what flags said, cannot be used.{why}", cure=cure)
 
 
-def save(settings: Settings, console: Console) -> None:
+def save(run: Run) -> None:
     """Save the flags of a run that succeeded for the next one, and report dropped names."""
-    if console.dry or settings.saved_flags == settings.saved_flags_before:
+    if run.console.dry or run.settings.saved_flags == run.settings.saved_flags_before:
         return
-    path = settings.folder / FILE
-    if settings.saved_flags:
-        files.write(path, f"{json.dumps(settings.saved_flags, indent=2)}\n".encode())
+    path = run.settings.folder / FILE
+    if run.settings.saved_flags:
+        files.write(path, f"{json.dumps(run.settings.saved_flags, indent=2)}\n".encode())
     else:
-        files.remove(path, keep=settings.folder)
-    if settings.dropped_names:
-        names = ", ".join(settings.dropped_names)
-        console.say(
+        files.remove(path, keep=run.settings.folder)
+    if run.settings.dropped_names:
+        names = ", ".join(run.settings.dropped_names)
+        run.console.say(
             f"names: {names} no more; this machine's trust for that goes with ./inv trust.remove, then ./inv up"
         )
 
 
-def announce(settings: Settings, console: Console) -> None:
+def announce(run: Run) -> None:
     """Report the saved flags that no variable or file overrides, and the command that takes them back."""
-    counts = {**settings.saved_flags, "address": settings.address, "port": str(settings.port)}
+    counts = {**run.settings.saved_flags, "address": run.settings.address, "port": str(run.settings.port)}
     same = {
         key: value
-        for key, value in settings.saved_flags_before.items()
-        if key in settings.saved_flags and counts[key] == value and value != str(DEFAULTS["registry"].get(key))
+        for key, value in run.settings.saved_flags_before.items()
+        if key in run.settings.saved_flags and counts[key] == value and value != str(DEFAULTS["registry"].get(key))
     }
     if same:
         flags = [word for key, value in same.items() for word in (f"--{key}", value)]
         back = " ".join(f'--{key} ""' for key in same)
-        console.say(f"settings: {pasteable(flags)}, as given before; to take back: ./inv up {back}")
+        run.console.say(f"settings: {pasteable(flags)}, as given before; to take back: ./inv up {back}")

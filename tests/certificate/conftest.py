@@ -11,6 +11,7 @@ from tests.conftest import ADDRESS
 from tests.recorder import Recorder
 from trusted_registry.certificate import issue, make
 from trusted_registry.certificate.make import CertificateKind
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,12 +58,12 @@ def settings(make_settings: MakeSettings) -> Settings:
 @pytest.fixture
 def issued(settings: Settings, console: Recorder) -> Path:
     """A folder with an authority and a server certificate."""
-    issue.ensure(settings, console)
+    issue.ensure(Run(settings, console))
     return settings.folder
 
 
 @pytest.fixture
 def self_signed(settings: Settings, console: Recorder) -> Path:
     """A folder with the document's single certificate."""
-    issue.ensure(settings, console, self_signed=True)
+    issue.ensure(Run(settings, console), self_signed=True)
     return settings.folder

@@ -10,6 +10,7 @@ from tests.disk import mode, snapshot
 from tests.recorder import Recorder
 from trusted_registry.certificate import clear, inspect, issue, make, rules
 from trusted_registry.errors import RegistryError
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,16 +61,16 @@ def test_a_folder_without_anything_to_trust_says_so(change: Callable[[Path], Non
 
 
 def test_the_configuration_alone_can_be_rendered(settings: Settings, console: Recorder) -> None:
-    path = issue.write_config(settings, console)
+    path = issue.write_config(Run(settings, console))
     assert (set(snapshot(settings.folder)), mode(path)) == ({"openssl.cnf"}, 0o644)
 
 
 def test_the_configuration_names_this_machine_s_address(settings: Settings, console: Recorder) -> None:
-    assert "\nIP.1 = 192.168.0.12\n" in issue.write_config(settings, console).read_text()
+    assert "\nIP.1 = 192.168.0.12\n" in issue.write_config(Run(settings, console)).read_text()
 
 
 def test_a_dry_configuration_writes_nothing(settings: Settings) -> None:
-    issue.write_config(settings, Recorder(dry=True))
+    issue.write_config(Run(settings, Recorder(dry=True)))
     assert not settings.folder.exists()
 
 
@@ -90,7 +91,7 @@ def test_a_dry_purge_takes_nothing_away_and_shows_what_it_would(issued: Path) ->
 
 
 def test_a_dry_run_of_the_first_certificate_makes_nothing(settings: Settings) -> None:
-    assert issue.ensure(settings, Recorder(dry=True))
+    assert issue.ensure(Run(settings, Recorder(dry=True)))
     assert not settings.folder.exists()
 
 

@@ -13,6 +13,7 @@ from tests.disk import snapshot
 from tests.recorder import Recorder
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +45,7 @@ def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
 
 
 def test_the_first_run_makes_an_authority_and_what_it_signs(settings: Settings, console: Recorder) -> None:
-    assert issue.ensure(settings, console)
+    assert issue.ensure(Run(settings, console))
     assert {name for name in snapshot(settings.folder) if name in NAMES} == set(NAMES)
 
 
@@ -66,13 +67,13 @@ def test_the_single_certificate_leaves_no_authority_behind(self_signed: Path) ->
 
 def test_the_second_run_changes_nothing(settings: Settings, issued: Path, console: Recorder) -> None:
     before = snapshot(issued)
-    assert not issue.ensure(settings, console)
+    assert not issue.ensure(Run(settings, console))
     assert snapshot(issued) == before
 
 
 def test_the_second_self_signed_run_changes_nothing(settings: Settings, self_signed: Path, console: Recorder) -> None:
     before = snapshot(self_signed)
-    assert not issue.ensure(settings, console, self_signed=True)
+    assert not issue.ensure(Run(settings, console), self_signed=True)
     assert snapshot(self_signed) == before
 
 
@@ -80,23 +81,23 @@ def test_the_second_self_signed_run_changes_nothing(settings: Settings, self_sig
 def test_force_makes_every_key_and_certificate_anew(
     settings: Settings, console: Recorder, *, self_signed: bool
 ) -> None:
-    issue.ensure(settings, console, self_signed=self_signed)
+    issue.ensure(Run(settings, console), self_signed=self_signed)
     before = snapshot(settings.folder)
-    assert issue.ensure(settings, console, self_signed=self_signed, force=True)
+    assert issue.ensure(Run(settings, console), self_signed=self_signed, force=True)
     assert _changed(before, settings.folder) == {name for name in before if name != "openssl.cnf"}
 
 
 def test_force_replaces_an_authority_by_the_single_certificate(
     settings: Settings, issued: Path, console: Recorder
 ) -> None:
-    issue.ensure(settings, console, self_signed=True, force=True)
+    issue.ensure(Run(settings, console), self_signed=True, force=True)
     assert set(snapshot(issued)) == {"domain.crt", "domain.key", "openssl.cnf"}
 
 
 def test_force_replaces_the_single_certificate_by_an_authority(
     settings: Settings, self_signed: Path, console: Recorder
 ) -> None:
-    issue.ensure(settings, console, force=True)
+    issue.ensure(Run(settings, console), force=True)
     issued = issue.find(self_signed)
     assert issued
     assert issued.authority
@@ -105,7 +106,7 @@ def test_force_replaces_the_single_certificate_by_an_authority(
 def test_a_self_signed_one_is_not_made_over_an_authority(settings: Settings, issued: Path, console: Recorder) -> None:
     before = snapshot(issued)
     with pytest.raises(RegistryError, match="holds an authority") as caught:
-        issue.ensure(settings, console, self_signed=True)
+        issue.ensure(Run(settings, console), self_signed=True)
     assert (snapshot(issued), "--self-signed --force" in caught.value.cure) == (before, True)
 
 
@@ -113,7 +114,7 @@ def test_an_authority_is_not_made_over_a_self_signed_one_but_mentioned(
     settings: Settings, self_signed: Path, console: Recorder
 ) -> None:
     before = snapshot(self_signed)
-    assert not issue.ensure(settings, console)
+    assert not issue.ensure(Run(settings, console))
     assert (snapshot(self_signed), "self-signed" in console.warned[0]) == (before, True)
 
 
@@ -215,7 +216,7 @@ def test_the_cure_of_a_broken_pair_cures_it_under_the_same_authority(
 ) -> None:
     authority = (issued / "ca.crt").read_bytes(), (issued / "ca.key").read_bytes()
     broken.change(issued)
-    issue.renew(settings, console)
+    issue.renew(Run(settings, console))
     assert ((issued / "ca.crt").read_bytes(), (issued / "ca.key").read_bytes()) == authority
     assert issue.find(issued)
 
@@ -228,10 +229,10 @@ def test_the_cure_of_a_broken_self_signed_pair_cures_it(
     with pytest.raises(RegistryError) as caught:
         issue.find(self_signed)
     if RENEW in caught.value.cure:
-        issue.renew(settings, console)
+        issue.renew(Run(settings, console))
     else:
         assert FORCE in caught.value.cure
-        issue.ensure(settings, console, self_signed=True, force=True)
+        issue.ensure(Run(settings, console), self_signed=True, force=True)
     assert issue.find(self_signed)
 
 
@@ -244,7 +245,7 @@ def test_a_folder_that_cannot_be_written_is_named_with_a_cure(
         tool="cryptography", folder=str(tmp_path / kind if kind == "file" else read_only / "certs")
     )
     with pytest.raises(RegistryError, match="cannot be") as caught:
-        issue.ensure(settings, console)
+        issue.ensure(Run(settings, console))
     assert (caught.value.cure != "", (tmp_path / "file").read_bytes()) == (True, b"mine")
 
 

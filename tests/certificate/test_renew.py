@@ -12,6 +12,7 @@ from tests.disk import snapshot
 from tests.recorder import Recorder
 from trusted_registry.certificate import inspect, issue, rules
 from trusted_registry.errors import RegistryError
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,13 +44,13 @@ def test_a_renewal_changes_the_server_s_pair_alone(
     tool: str, make_settings: MakeSettings, issued: Path, console: Recorder
 ) -> None:
     before = snapshot(issued)
-    issue.renew(make_settings(tool=tool), console)
+    issue.renew(Run(make_settings(tool=tool), console))
     after = snapshot(issued)
     assert {name for name in before if before[name] != after[name]} - {"openssl.cnf"} == {"domain.crt", "domain.key"}
 
 
 def test_a_renewed_certificate_has_nothing_wrong_with_it(settings: Settings, issued: Path, console: Recorder) -> None:
-    issue.renew(settings, console)
+    issue.renew(Run(settings, console))
     found = issue.find(issued)
     assert found
     assert rules.check(found.server, found.authority, settings.hosts, inspect.now()) == []
@@ -58,7 +59,7 @@ def test_a_renewed_certificate_has_nothing_wrong_with_it(settings: Settings, iss
 def test_a_renewal_adds_a_name_that_the_authority_may_vouch_for(
     make_settings: MakeSettings, issued: Path, console: Recorder
 ) -> None:
-    issue.renew(make_settings(tool="cryptography", names="new.local,10.1.1.1"), console)
+    issue.renew(Run(make_settings(tool="cryptography", names="new.local,10.1.1.1"), console))
     certificate = inspect.read(issued / "domain.crt")
     assert certificate.missing(("new.local", "10.1.1.1")) == ()
 
@@ -69,7 +70,7 @@ def test_a_renewal_with_a_name_that_the_authority_may_not_vouch_for_is_refused(
 ) -> None:
     before = snapshot(issued)
     with pytest.raises(RegistryError, match=f"may not vouch for {name}") as caught:
-        issue.renew(make_settings(tool="cryptography", names=name), console)
+        issue.renew(Run(make_settings(tool="cryptography", names=name), console))
     assert (snapshot(issued), "--force" in caught.value.cure) == (before, True)
 
 
@@ -78,13 +79,13 @@ def test_a_renewal_leaves_out_addresses_of_the_machine_that_the_authority_may_no
 ) -> None:
     _authority(settings.folder)
     monkeypatch.setattr("trusted_registry.address.own_addresses", lambda: ("192.168.0.12", "203.0.113.9"))
-    issue.renew(settings, console)
+    issue.renew(Run(settings, console))
     assert inspect.read(settings.folder / "domain.crt").addresses == ("192.168.0.12", "127.0.0.1")
 
 
 def test_a_renewed_certificate_never_outlives_its_authority(settings: Settings, console: Recorder) -> None:
     _authority(settings.folder, days=10)
-    issue.renew(settings, console)
+    issue.renew(Run(settings, console))
     assert inspect.read(settings.folder / "domain.crt").not_after <= inspect.read(settings.folder / "ca.crt").not_after
 
 
@@ -92,7 +93,7 @@ def test_without_the_authority_s_key_nothing_is_renewed(settings: Settings, issu
     (issued / "ca.key").unlink()
     before = snapshot(issued)
     with pytest.raises(RegistryError, match=r"ca\.key is not here"):
-        issue.renew(settings, console)
+        issue.renew(Run(settings, console))
     assert snapshot(issued) == before
 
 
@@ -100,7 +101,7 @@ def test_with_another_authority_s_key_nothing_is_renewed(settings: Settings, iss
     (issued / "ca.key").write_bytes(forge.pem(forge.authority().key))
     before = snapshot(issued)
     with pytest.raises(RegistryError, match=r"ca\.key is not the key of ca\.crt"):
-        issue.renew(settings, console)
+        issue.renew(Run(settings, console))
     assert snapshot(issued) == before
 
 
@@ -108,22 +109,22 @@ def test_an_expired_authority_renews_nothing(settings: Settings, console: Record
     _authority(settings.folder, age=30, days=29)
     before = snapshot(settings.folder)
     with pytest.raises(RegistryError, match="The authority expired on"):
-        issue.renew(settings, console)
+        issue.renew(Run(settings, console))
     assert snapshot(settings.folder) == before
 
 
 def test_an_empty_folder_holds_nothing_to_renew(settings: Settings, console: Recorder) -> None:
     with pytest.raises(RegistryError, match="nothing to renew"):
-        issue.renew(settings, console)
+        issue.renew(Run(settings, console))
 
 
 def test_a_self_signed_one_is_renewed_with_a_warning_to_every_client(
     settings: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trusted_registry.certificate.profile.SELF_SIGNED_KEY", "rsa:2048")
-    issue.ensure(settings, console, self_signed=True)
+    issue.ensure(Run(settings, console), self_signed=True)
     before = snapshot(settings.folder)
-    issue.renew(settings, console)
+    issue.renew(Run(settings, console))
     assert snapshot(settings.folder).keys() == before.keys()
     assert snapshot(settings.folder)["domain.crt"] != before["domain.crt"]
     assert "every client must trust the new one" in console.warned[0]
@@ -131,7 +132,7 @@ def test_a_self_signed_one_is_renewed_with_a_warning_to_every_client(
 
 def test_a_dry_renewal_changes_nothing_and_shows_what_it_would_type(settings: Settings, issued: Path) -> None:
     before, console = snapshot(issued), Recorder(dry=True)
-    issue.renew(settings, console)
+    issue.renew(Run(settings, console))
     assert snapshot(issued) == before
     assert [command[:2] for command in console.commands] == [["openssl", "req"], ["openssl", "x509"]]
 
@@ -185,7 +186,7 @@ def test_a_certificate_of_a_clock_that_was_ahead_is_due_and_made_anew(
 ) -> None:
     _old(issued, age=-2)
     assert (_unfit(settings) or "").startswith("is not valid before")
-    issue.bring_up_to_date(settings, console)
+    issue.bring_up_to_date(Run(settings, console))
     assert _unfit(settings) is None
 
 
@@ -195,7 +196,7 @@ def test_an_authority_of_a_clock_that_was_ahead_is_named_with_the_clock_and_noth
     _authority(settings.folder, age=-2)
     before = snapshot(settings.folder)
     with pytest.raises(RegistryError, match="authority is not valid before") as caught:
-        issue.bring_up_to_date(settings, console)
+        issue.bring_up_to_date(Run(settings, console))
     assert (snapshot(settings.folder), "date --utc" in caught.value.cure) == (before, True)
 
 
@@ -213,17 +214,17 @@ def test_cert_refuses_an_expired_certificate_and_names_the_renewal(
     _old(issued, age=30, days=29)
     before = snapshot(issued)
     with pytest.raises(RegistryError, match="expired on") as caught:
-        issue.ensure(settings, console)
+        issue.ensure(Run(settings, console))
     assert (snapshot(issued), caught.value.cure.startswith("./inv cert.renew")) == (before, True)
 
 
 def test_up_makes_the_first_certificate(settings: Settings, console: Recorder) -> None:
-    assert (issue.bring_up_to_date(settings, console), issue.find(settings.folder) is not None) == (True, True)
+    assert (issue.bring_up_to_date(Run(settings, console)), issue.find(settings.folder) is not None) == (True, True)
 
 
 def test_up_leaves_a_certificate_that_serves_alone(settings: Settings, issued: Path, console: Recorder) -> None:
     before = snapshot(issued)
-    assert (issue.bring_up_to_date(settings, console), snapshot(issued)) == (False, before)
+    assert (issue.bring_up_to_date(Run(settings, console)), snapshot(issued)) == (False, before)
 
 
 @pytest.mark.parametrize("changes", [{"days": 5}, {"age": 30, "days": 29}, {"names": ("localhost",)}])
@@ -232,16 +233,16 @@ def test_up_renews_a_certificate_that_does_not_serve_and_keeps_the_authority(
 ) -> None:
     _old(issued, **changes)
     authority = (issued / "ca.crt").read_bytes()
-    assert issue.bring_up_to_date(settings, console)
+    assert issue.bring_up_to_date(Run(settings, console))
     assert ((issued / "ca.crt").read_bytes(), _unfit(settings)) == (authority, None)
 
 
 def test_a_renewal_keeps_names_that_were_given_for_one_run_alone(
     make_settings: MakeSettings, console: Recorder
 ) -> None:
-    issue.ensure(make_settings(tool="cryptography", names="registry.example,10.9.8.7"), console)
+    issue.ensure(Run(make_settings(tool="cryptography", names="registry.example,10.9.8.7"), console))
     settings = make_settings(tool="cryptography")
-    issue.renew(settings, console)
+    issue.renew(Run(settings, console))
     issued = issue.find(settings.folder)
     assert issued
     assert issued.server.missing(("registry.example", "10.9.8.7")) == ()
@@ -249,7 +250,7 @@ def test_a_renewal_keeps_names_that_were_given_for_one_run_alone(
 
 def test_a_self_signed_certificate_expires_like_any_other(make_settings: MakeSettings, console: Recorder) -> None:
     settings = make_settings(tool="cryptography", days="3")
-    issue.ensure(settings, console, self_signed=True)
+    issue.ensure(Run(settings, console), self_signed=True)
     issued = issue.find(settings.folder)
     assert issued
     assert issue.misfit(issued, settings) == "expires in 2 days"
@@ -261,7 +262,7 @@ def test_an_authority_may_not_vouch_for_what_lies_below_a_machine_s_name(
 ) -> None:
     monkeypatch.setattr("trusted_registry.address.own_name", lambda: "dev.local")
     settings = make_settings(tool="cryptography")
-    issue.ensure(settings, console)
+    issue.ensure(Run(settings, console))
     issued = issue.find(settings.folder)
     assert issued
     assert issued.authority
@@ -271,10 +272,10 @@ def test_an_authority_may_not_vouch_for_what_lies_below_a_machine_s_name(
 
 def test_a_dry_run_finishes_nothing_that_another_run_began(make_settings: MakeSettings, console: Recorder) -> None:
     settings = make_settings(tool="cryptography")
-    issue.ensure(settings, console)
+    issue.ensure(Run(settings, console))
     ready = settings.folder / ".ready"
     ready.mkdir()
     (ready / "domain.crt").write_text("decided")
     with pytest.raises(RegistryError, match="cut short"):
-        issue.ensure(settings, Recorder(dry=True))
+        issue.ensure(Run(settings, Recorder(dry=True)))
     assert (ready / "domain.crt").read_text() == "decided"

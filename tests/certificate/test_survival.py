@@ -20,6 +20,7 @@ from tests.mine import Killed, Mine
 from tests.recorder import Recorder
 from trusted_registry.certificate import issue, openssl
 from trusted_registry.errors import RegistryError
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
 
 
 def _force(settings: Settings, console: Recorder) -> object:
-    return issue.ensure(settings, console, force=True)
+    return issue.ensure(Run(settings, console), force=True)
 
 
 def _force_self_signed(settings: Settings, console: Recorder) -> object:
-    return issue.ensure(settings, console, force=True, self_signed=True)
+    return issue.ensure(Run(settings, console), force=True, self_signed=True)
 
 
 every_maker = pytest.mark.parametrize("act", [issue.renew, _force, _force_self_signed])
@@ -44,7 +45,7 @@ every_maker = pytest.mark.parametrize("act", [issue.renew, _force, _force_self_s
 @pytest.fixture
 def issued(make_settings: MakeSettings, console: Recorder) -> Path:
     """A folder with an authority and a server certificate."""
-    issue.ensure(make_settings(tool="cryptography"), console)
+    issue.ensure(Run(make_settings(tool="cryptography"), console))
     return make_settings().folder
 
 
@@ -68,7 +69,7 @@ def test_an_openssl_that_fails_at_the_second_step_leaves_everything_as_it_was(
     programs.put("openssl", script, tmp_path, monkeypatch)
     before = snapshot(issued)
     with pytest.raises(RegistryError, match="openssl x509 failed"):
-        issue.renew(make_settings(tool="openssl"), Recorder())
+        issue.renew(Run(make_settings(tool="openssl"), Recorder()))
     assert snapshot(issued) == before
 
 
@@ -79,7 +80,7 @@ def test_an_openssl_that_lies_and_makes_nothing_leaves_everything_as_it_was(
     programs.put("openssl", "exit 0", tmp_path, monkeypatch)
     before = snapshot(issued)
     with pytest.raises(RegistryError):
-        issue.renew(make_settings(tool="openssl"), Recorder())
+        issue.renew(Run(make_settings(tool="openssl"), Recorder()))
     assert snapshot(issued) == before
 
 
@@ -92,7 +93,7 @@ def test_an_openssl_that_cannot_be_started_leaves_everything_as_it_was(
     monkeypatch.setenv("PATH", str(folder))
     before = snapshot(issued)
     with pytest.raises(RegistryError, match="openssl cannot be started"):
-        issue.renew(make_settings(tool="openssl"), Recorder())
+        issue.renew(Run(make_settings(tool="openssl"), Recorder()))
     assert snapshot(issued) == before
 
 
@@ -102,7 +103,7 @@ def test_openssl_asked_for_and_not_installed_is_named(
     monkeypatch.setattr(subprocess, "run", _missing)
     before = snapshot(issued)
     with pytest.raises(RegistryError, match="openssl is not installed"):
-        issue.renew(make_settings(tool="openssl"), Recorder())
+        issue.renew(Run(make_settings(tool="openssl"), Recorder()))
     assert snapshot(issued) == before
 
 
@@ -134,7 +135,7 @@ def test_a_disk_that_fills_up_leaves_everything_as_it_was(
     folder = tmp_path / "certs"
     folder.mkdir()
     with mounted(folder, "size=64k"):
-        issue.ensure(make_settings(tool="cryptography"), Recorder())
+        issue.ensure(Run(make_settings(tool="cryptography"), Recorder()))
         with (folder / "filler").open("wb", buffering=0) as filler:
             while True:
                 try:
@@ -143,7 +144,7 @@ def test_a_disk_that_fills_up_leaves_everything_as_it_was(
                     break
         before = snapshot(folder)
         with pytest.raises(RegistryError):
-            issue.renew(make_settings(tool=tool), Recorder())
+            issue.renew(Run(make_settings(tool=tool), Recorder()))
         assert snapshot(folder) == before
 
 
@@ -153,7 +154,7 @@ def test_openssl_runs_with_a_umask_that_keeps_what_it_makes_private(
 ) -> None:
     log = tmp_path / "umasks"
     programs.put("openssl", f'umask >> {log}; exec {programs.real("openssl")} "$@"', tmp_path, monkeypatch)
-    issue.ensure(make_settings(tool="openssl"), Recorder())
+    issue.ensure(Run(make_settings(tool="openssl"), Recorder()))
     assert log.read_text().split() == ["0077"] * 3
 
 
@@ -169,7 +170,7 @@ def test_keys_are_made_in_a_folder_that_only_their_owner_enters(
         real(commands)
 
     monkeypatch.setattr(openssl, "carry_out", watched)
-    issue.ensure(make_settings(tool="openssl"), Recorder())
+    issue.ensure(Run(make_settings(tool="openssl"), Recorder()))
     assert (seen, tmp_path.exists()) == ([0o700], True)
 
 
@@ -181,7 +182,7 @@ def _kill_at(step: int, settings: Settings) -> dict[str, bytes]:
     with pytest.MonkeyPatch.context() as patch:
         mine = Mine(patch, step)
         with pytest.raises(Killed):
-            issue.ensure(settings, Recorder(), force=True)
+            issue.ensure(Run(settings, Recorder()), force=True)
     return mine.decided
 
 

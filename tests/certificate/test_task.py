@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tests.recorder import Recorder
 from trusted_registry.registry import instance
 from trusted_registry.tasks import cert
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     import pytest
@@ -24,9 +25,9 @@ def test_the_names_of_a_certificate_are_told_when_it_is_made_and_when_it_is_rene
     monkeypatch.setattr(instance, "restart", lambda *_arguments, **_options: False)
     settings = make_settings(tool="cryptography", names="registry.local,10.0.0.5")
     made, again, renewed = Recorder(), Recorder(), Recorder()
-    cert.make(settings, made, self_signed=False, force=False, tool="")
-    cert.make(settings, again, self_signed=False, force=False, tool="")
-    cert.renew(settings, renewed, if_expiring="")
+    cert.make(Run(settings, made), self_signed=False, force=False, tool="")
+    cert.make(Run(settings, again), self_signed=False, force=False, tool="")
+    cert.renew(Run(settings, renewed), if_expiring="")
     (line,) = _names(made)
     assert {"192.168.0.12", "10.0.0.5", "127.0.0.1", "registry.local", "localhost"} <= set(line[7:].split(", "))
     assert (_names(again), _names(renewed)) == ([], [line])

@@ -18,6 +18,7 @@ from trusted_registry.tasks import doctor
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import trust_anchor
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,7 +83,7 @@ def _typed(*argv: str) -> str:
 def _fixed(settings: Settings, client: str) -> tuple[list[Finding], Recorder]:
     """Have doctor mend all it may about a client, a person saying yes to everything; return what is left wrong."""
     console = Recorder()
-    found = doctor.examine(settings, console, client=client, remote="", fix=True)
+    found = doctor.examine(Run(settings, console), client=client, remote="", fix=True)
     return [finding for finding in found if finding.client == client], console
 
 

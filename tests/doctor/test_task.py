@@ -17,6 +17,7 @@ from trusted_registry.doctor.finding import ChmodFix, Finding
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.registry import engine_types
 from trusted_registry.tasks import doctor
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     import subprocess
@@ -30,7 +31,7 @@ SAID = 'Get "https://192.168.0.99/v2/": x509: certificate signed by unknown auth
 
 
 def test_a_message_is_shown_with_its_cause_and_its_cure(settings: Settings, console: Recorder) -> None:
-    doctor.explain(console, doctor.recognise(settings, console, SAID))
+    doctor.explain(console, doctor.recognise(Run(settings, console), SAID))
     (shown,) = console.said
     assert shown.startswith(f"said: {SAID}\n why: ")
     assert "\n  do: ./inv trust.serve  # on the registry's machine; then type here" in shown
@@ -39,7 +40,7 @@ def test_a_message_is_shown_with_its_cause_and_its_cure(settings: Settings, cons
 def test_a_client_s_checkout_is_told_to_trust_with_what_it_is_handed(settings: Settings, console: Recorder) -> None:
     for name in ("ca.key", "domain.key", "domain.crt"):
         (settings.folder / name).unlink()
-    doctor.explain(console, doctor.recognise(settings, console, SAID))
+    doctor.explain(console, doctor.recognise(Run(settings, console), SAID))
     assert "\n  do: ./inv trust.linux --address 192.168.0.99  # with certs/ca.crt of the registry's" in console.said[0]
 
 
@@ -48,7 +49,7 @@ def test_a_message_is_shown_to_its_end_and_the_last_line_of_an_explanation_is_no
 ) -> None:
     names = ", ".join(f"192.168.0.{number}" for number in range(1, 30))
     said = f'Get "https://192.168.0.99/v2/": x509: certificate is valid for {names}, not 192.168.0.99'
-    doctor.explain(console, doctor.recognise(settings, console, f"{said}\n{SAID}"))
+    doctor.explain(console, doctor.recognise(Run(settings, console), f"{said}\n{SAID}"))
     first, second = console.said
     assert first.splitlines()[0] == f"said: {said}"
     assert second.startswith("\nsaid: ")
@@ -57,7 +58,7 @@ def test_a_message_is_shown_to_its_end_and_the_last_line_of_an_explanation_is_no
 
 def test_of_a_very_long_message_both_ends_are_shown_by_whole_words(settings: Settings, console: Recorder) -> None:
     said = f"{'before ' * 300}{SAID} {'after ' * 30}".strip()
-    doctor.explain(console, doctor.recognise(settings, console, said))
+    doctor.explain(console, doctor.recognise(Run(settings, console), said))
     shown = console.said[0].splitlines()[0].removeprefix("said: ")
     assert len(shown) < 1100
     assert set(shown.split()) == {*said.split(), "…"}
@@ -67,21 +68,21 @@ def test_a_message_is_read_from_standard_input(
     settings: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(f"pulling…\n{SAID}\n"))
-    assert [match.key for match in doctor.recognise(settings, console, "")] == ["unknown-authority"]
+    assert [match.key for match in doctor.recognise(Run(settings, console), "")] == ["unknown-authority"]
 
 
 def test_a_text_without_a_known_message_ends_with_1_and_says_what_to_do(settings: Settings, console: Recorder) -> None:
     with pytest.raises(RegistryError, match="Nothing in this text") as caught:
-        doctor.explain(console, doctor.recognise(settings, console, "all is well"))
+        doctor.explain(console, doctor.recognise(Run(settings, console), "all is well"))
     assert (caught.value.code, "./inv doctor" in caught.value.cure) == (1, True)
 
 
 def test_on_the_registry_s_own_machine_a_cure_needs_no_other(settings: Settings, console: Recorder) -> None:
     said = SAID.replace(".99", ".12").replace("signed by unknown authority", "has expired")
-    (match,) = doctor.recognise(settings, console, said)
+    (match,) = doctor.recognise(Run(settings, console), said)
     assert match.cure[0].line == "./inv cert.renew"
     (settings.folder / "domain.key").unlink()
-    (match,) = doctor.recognise(settings, console, said)
+    (match,) = doctor.recognise(Run(settings, console), said)
     assert "on the registry's machine" in match.cure[0].line
 
 
@@ -124,7 +125,7 @@ def test_what_is_no_registry_s_name_is_refused(typed: str) -> None:
 
 def test_a_client_that_is_not_known_is_refused(settings: Settings, console: Recorder) -> None:
     with pytest.raises(SettingError, match="--client"):
-        doctor.examine(settings, console, client="rkt", remote="", fix=False)
+        doctor.examine(Run(settings, console), client="rkt", remote="", fix=False)
 
 
 def test_what_is_wrong_is_told_with_evidence_cause_and_cure_and_ends_with_1(console: Recorder, tmp_path: Path) -> None:
@@ -165,7 +166,7 @@ def test_a_machine_without_an_engine_is_told_what_is_wrong_and_nothing_is_change
     settings: Settings, console: Recorder
 ) -> None:
     before = snapshot(settings.root)
-    findings = doctor.examine(settings, console, client="", remote="", fix=False)
+    findings = doctor.examine(Run(settings, console), client="", remote="", fix=False)
     assert "engine" in {finding.check for finding in findings}
     assert snapshot(settings.root) == before
     gc.collect()

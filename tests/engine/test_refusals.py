@@ -23,6 +23,7 @@ from trusted_registry.certificate import native
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
 from trusted_registry.registry import images, ports, prove
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,7 +123,7 @@ def test_an_image_from_no_source_lists_what_was_tried(
     monkeypatch.setenv("PATH", str(host.folder))
     settings = make_settings(image=UNREACHABLE)
     with pytest.raises(RegistryError, match="No image of the registry can be had") as caught:
-        images.ensure(settings, engine, console)
+        images.ensure(Run(settings, console), engine)
     for reason in ("Pulling registry.invalid/registry:1 failed", "No archive is set", "no package docker-registry"):
         assert reason in caught.value.message
     assert "docker save" in caught.value.cure

@@ -17,6 +17,7 @@ from trusted_registry.errors import SettingError
 from trusted_registry.registry import engine as engines
 from trusted_registry.registry import instance, probe
 from trusted_registry.tasks import cert, lifecycle, registry
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,7 +39,7 @@ def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnLo
     """An engine whose registry runs on this machine's own address."""
     made = OnLoopback(settings.folder / "domain.crt")
     monkeypatch.setattr(engines, "connect", lambda *_, **__: made)
-    instance.run_tls(settings, as_engine(made), Recorder())
+    instance.run_tls(Run(settings, Recorder()), as_engine(made))
     made.done.clear()
     yield made
     made.close()
@@ -56,11 +57,11 @@ def _answers(settings: Settings) -> int:
 
 
 def _up(settings: Settings, _engine: OnLoopback, console: Recorder) -> None:
-    lifecycle.up(settings, console)
+    lifecycle.up(Run(settings, console))
 
 
 def _tls(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
-    registry.alone(settings, as_engine(engine), console)
+    registry.alone(Run(settings, console), as_engine(engine))
 
 
 @pytest.mark.parametrize("act", [_up, _tls])
@@ -82,25 +83,25 @@ def test_it_is_refused_before_anything_is_touched(
 def test_the_cure_names_where_the_address_was_said(settings: Settings, console: Recorder) -> None:
     for said, cure in (({"address": OTHER}, "./inv up --address ''"), ({}, "unset INVOKE_REGISTRY_ADDRESS")):
         with pytest.raises(SettingError) as caught:
-            instance.check_address(dataclasses.replace(settings, address=OTHER, saved_flags=said), console)
+            instance.check_address(Run(dataclasses.replace(settings, address=OTHER, saved_flags=said), console))
         assert caught.value.cure.startswith(cure)
 
 
 @pytest.mark.parametrize("host", [OWN, "127.0.0.1", "::1", "registry.example"])
 def test_this_machine_s_own_loopback_and_names_are_not(host: str, settings: Settings, console: Recorder) -> None:
-    instance.check_address(dataclasses.replace(settings, address=host), console)
+    instance.check_address(Run(dataclasses.replace(settings, address=host), console))
 
 
 def test_a_dry_run_shows_what_would_be_typed(settings: Settings) -> None:
-    instance.check_address(_asked_for(settings), Recorder(dry=True))
+    instance.check_address(Run(_asked_for(settings), Recorder(dry=True)))
 
 
 def _make(settings: Settings, console: Recorder) -> None:
-    cert.make(settings, console, self_signed=False, force=True, tool="")
+    cert.make(Run(settings, console), self_signed=False, force=True, tool="")
 
 
 def _renew(settings: Settings, console: Recorder) -> None:
-    cert.renew(settings, console, if_expiring="")
+    cert.renew(Run(settings, console), if_expiring="")
 
 
 @pytest.mark.parametrize("act", [_make, _renew])

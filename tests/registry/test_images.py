@@ -14,6 +14,7 @@ from trusted_registry import installation
 from trusted_registry.errors import RegistryError
 from trusted_registry.installation import MadeImage
 from trusted_registry.registry import images
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ def _no_package(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _ensure(make_settings: MakeSettings, fake: FakeImages, console: Recorder, **given: str) -> str:
-    return images.ensure(make_settings(**given), as_engine(fake), console)
+    return images.ensure(Run(make_settings(**given), console), as_engine(fake))
 
 
 def test_an_image_that_is_there_is_taken_as_it_is(make_settings: MakeSettings, console: Recorder) -> None:
@@ -95,7 +96,7 @@ def test_an_image_that_no_source_has_is_refused_with_every_reason_and_a_way_roun
     settings = make_settings(archive=archive)
     (settings.root / "here.tar").touch()
     with pytest.raises(RegistryError, match=f"no such host .*{said}.*no package") as caught:
-        images.ensure(settings, as_engine(FakeImages(loads=loads)), console)
+        images.ensure(Run(settings, console), as_engine(FakeImages(loads=loads)))
     assert f"docker save --output registry.tar {IMAGE}" in caught.value.cure
 
 

@@ -16,6 +16,7 @@ from trusted_registry.registry import engine as engines
 from trusted_registry.registry import instance, probe, users
 from trusted_registry.registry import spec as specs
 from trusted_registry.tasks import registry, registry_users
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,7 +57,7 @@ def test_plain_http_never_asks_for_a_login_and_does_not_start_where_there_are_us
     assert "htpasswd" not in specs.plain(settings, "registry:3", lan=False).config
     engine = OnLoopback()
     with pytest.raises(RegistryError, match="could read their passwords"):
-        instance.run_plain(settings, as_engine(engine), console, lan=False)
+        instance.run_plain(Run(settings, console), as_engine(engine), lan=False)
     assert engine.done == []
 
 
@@ -73,7 +74,7 @@ def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnLo
 
 
 def _up(settings: Settings, engine: OnLoopback, console: Recorder) -> bool:
-    return instance.run_tls(settings, as_engine(engine), console)
+    return instance.run_tls(Run(settings, console), as_engine(engine))
 
 
 @pytest.fixture
@@ -92,10 +93,10 @@ def test_the_first_user_has_the_registry_started_anew_and_the_next_has_not(
     settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
     _up(settings, engine, console)
-    registry_users.add(settings, Recorder(secret=ADA.password), name="ada")
+    registry_users.add(Run(settings, Recorder(secret=ADA.password)), name="ada")
     assert engine.done == ["start", "aside", "start", "remove before"]
     second = Recorder(secret=BOB.password)
-    registry_users.add(settings, second, name="bob")
+    registry_users.add(Run(settings, second), name="bob")
     assert engine.done == ["start", "aside", "start", "remove before"]
     assert [line for line in second.said if line.startswith("proof:")]
 
@@ -104,7 +105,7 @@ def test_what_was_started_elsewhere_stays_there_when_a_user_comes(
     settings: Settings, engine: OnLoopback, console: Recorder, make_settings: MakeSettings
 ) -> None:
     _up(settings, engine, console)
-    registry_users.add(make_settings(listen="", port="443"), Recorder(secret=ADA.password), name="ada")
+    registry_users.add(Run(make_settings(listen="", port="443"), Recorder(secret=ADA.password)), name="ada")
     assert engine.container
     assert (engine.container.listen, engine.container.port) == (loopback.HOST, settings.port)
 
@@ -135,13 +136,13 @@ def test_over_plain_http_no_user_is_added(settings: Settings, engine: OnLoopback
     engine.container = container(role="plain")
     console = Recorder(secret=ADA.password)
     with pytest.raises(RegistryError, match="plain HTTP"):
-        registry_users.add(settings, console, name="ada")
+        registry_users.add(Run(settings, console), name="ada")
     assert (console.asked, users.is_login_required(settings.folder)) == ([], False)
 
 
 def test_without_a_registry_a_user_is_kept_for_its_next_start(settings: Settings, engine: OnLoopback) -> None:
     console = Recorder(secret=ADA.password)
-    registry_users.add(settings, console, name="ada")
+    registry_users.add(Run(settings, console), name="ada")
     assert (engine.done, "next start" in console.said[-1], opens(settings.folder, ADA)) == ([], True, True)
 
 
@@ -167,8 +168,8 @@ def test_a_command_that_did_not_run_is_not_shown(
 @pytest.mark.usefixtures("engine")
 def test_a_command_that_changes_who_may_use_the_registry_is_shown(settings: Settings) -> None:
     console = Recorder(secret=ADA.password)
-    registry_users.add(settings, console, name="ada")
-    registry_users.remove(settings, console, name="ada")
+    registry_users.add(Run(settings, console), name="ada")
+    registry_users.remove(Run(settings, console), name="ada")
     assert [argv[:2] for argv in console.commands] == [["htpasswd", "-c"], ["htpasswd", "-D"]]
 
 
@@ -176,10 +177,10 @@ def test_the_last_user_goes_only_if_a_person_says_so(settings: Settings, engine:
     users.save(settings.folder, ADA)
     _up(settings, engine, console)
     with pytest.raises(RegistryError, match="Nobody was removed"):
-        registry_users.remove(settings, Recorder(answer=False), name="ada")
+        registry_users.remove(Run(settings, Recorder(answer=False)), name="ada")
     assert (list(users.read(settings.folder)), engine.done) == (["ada"], ["start"])
     agreed = Recorder()
-    registry_users.remove(settings, agreed, name="ada")
+    registry_users.remove(Run(settings, agreed), name="ada")
     assert (users.is_login_required(settings.folder), engine.done) == (
         False,
         ["start", "aside", "start", "remove before"],
@@ -193,19 +194,19 @@ def test_a_user_who_is_not_the_last_goes_unasked_and_at_once(
     for login in (ADA, BOB):
         users.save(settings.folder, login)
     _up(settings, engine, console)
-    registry_users.remove(settings, console, name="bob")
+    registry_users.remove(Run(settings, console), name="bob")
     assert (console.asked, list(users.read(settings.folder)), engine.done) == ([], ["ada"], ["start"])
 
 
 @pytest.mark.usefixtures("behind")
 def test_a_registry_that_does_not_see_the_change_is_an_error(settings: Settings) -> None:
     with pytest.raises(RegistryError, match="does not take the users as they are now"):
-        registry_users.add(settings, Recorder(secret=BOB.password), name="bob")
+        registry_users.add(Run(settings, Recorder(secret=BOB.password)), name="bob")
 
 
 def test_nobody_is_removed_who_is_not_there(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
     with pytest.raises(RegistryError, match="There is no user 'eve'"):
-        registry_users.remove(settings, console, name="eve")
+        registry_users.remove(Run(settings, console), name="eve")
     assert engine.done == []
 
 
@@ -224,16 +225,16 @@ def test_the_password_stands_in_no_command_and_no_line(
 ) -> None:
     _up(settings, engine, console)
     shown = Recorder(secret=ADA.password)
-    registry_users.add(settings, shown, name="ada")
+    registry_users.add(Run(settings, shown), name="ada")
     assert ADA.password not in "\n".join([*shown.typed, *shown.said, *shown.warned, *shown.asked])
 
 
 def test_users_are_listed_with_those_that_the_registry_refuses_marked(settings: Settings, console: Recorder) -> None:
-    registry_users.show(settings, console)
+    registry_users.show(Run(settings, console))
     users.save(settings.folder, ADA)
     with users.users_file(settings.folder).open("a") as file:
         file.write("old:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n")
-    registry_users.show(settings, console)
+    registry_users.show(Run(settings, console))
     assert [line.partition(" (")[0] for line in console.said[-3:]] == [
         "users: none; the registry asks nobody for a login",
         "ada",

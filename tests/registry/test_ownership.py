@@ -19,6 +19,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
 from trusted_registry.registry import instance, ownership, ports
 from trusted_registry.registry import spec as specs
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,12 +63,12 @@ def _fresh(settings: Settings) -> Settings:
 
 
 ACTS: dict[str, Callable[[Settings, OnLoopback, Recorder], bool]] = {
-    "up": lambda settings, engine, console: ownership.claimed(settings, as_engine(engine), console) is not None,
-    "registry.tls": lambda settings, engine, console: instance.run_tls(settings, as_engine(engine), console),
+    "up": lambda settings, engine, console: ownership.claimed(Run(settings, console), as_engine(engine)) is not None,
+    "registry.tls": lambda settings, engine, console: instance.run_tls(Run(settings, console), as_engine(engine)),
     "registry.basic": lambda settings, engine, console: instance.run_plain(
-        settings, as_engine(engine), console, lan=False
+        Run(settings, console), as_engine(engine), lan=False
     ),
-    "down --purge": lambda settings, engine, console: instance.stop(settings, as_engine(engine), console, purge=True),
+    "down --purge": lambda settings, engine, console: instance.stop(Run(settings, console), as_engine(engine), purge=True),
 }
 
 
@@ -96,7 +97,7 @@ def test_what_is_started_carries_the_id_of_the_installation_and_so_does_its_volu
 
 def test_a_dry_run_shows_both_and_makes_neither_them_nor_an_id(settings: Settings, engine: OnLoopback) -> None:
     console, before = Recorder(dry=True), snapshot(settings.folder)
-    ownership.marked(specs.tls(settings, "registry:3"), settings, engines.Engine(None, console), console)
+    ownership.marked(specs.tls(settings, "registry:3"), Run(settings, console), engines.Engine(None, console))
     assert console.typed == [f"docker volume create --label {installation.LABEL}=ID {settings.volume}"]
     assert (snapshot(settings.folder), engine.volumes) == (before, {})
 
@@ -130,8 +131,8 @@ def test_a_volume_that_two_registries_of_an_older_version_share_is_neither_s_unt
     assert ACTS["registry.tls"](elsewhere, engine, console)
     assert "second" in engine.volumes
     engine.container, engine.held = OLD, {}
-    ownership.adopt_volume(settings, as_engine(engine), console)
-    assert ownership.claimed(settings, as_engine(engine), console)
+    ownership.adopt_volume(Run(settings, console), as_engine(engine))
+    assert ownership.claimed(Run(settings, console), as_engine(engine))
 
 
 def test_the_basic_registry_of_an_older_version_is_adopted_too(
@@ -153,16 +154,16 @@ def test_it_is_adopted_by_whichever_path_its_files_are_named(
     (settings.root / "x").mkdir()
     for given, asked in ((link / "certs" / "domain.crt", settings), (settings.folder / "domain.crt", dotted)):
         engine.given = [given]
-        assert ownership.claimed(asked, as_engine(engine), console)
+        assert ownership.claimed(Run(asked, console), as_engine(engine))
 
 
 def test_one_that_was_adopted_stays_so_though_the_checkout_moves(
     settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
     engine.container, engine.volumes = dataclasses.replace(OLD, state="exited"), {"trusted-registry": ""}
-    ownership.claimed(settings, as_engine(engine), console)
+    ownership.claimed(Run(settings, console), as_engine(engine))
     moved = _moved(settings)
-    assert ownership.claimed(moved, as_engine(engine), console)
+    assert ownership.claimed(Run(moved, console), as_engine(engine))
     engine.shows = moved.folder / "domain.crt"
     assert ACTS["registry.tls"](moved, engine, console)
     assert (engine.done, engine.volumes) == (["remove", "start"], {"trusted-registry": ""})
@@ -175,7 +176,7 @@ def test_one_of_a_checkout_that_moved_before_is_known_by_the_certificate_that_it
         engine.container = dataclasses.replace(OLD, listen=loopback.HOST, port=port)
         engine.volumes, engine.given = {"trusted-registry": ""}, [settings.folder / "domain.crt"]
         moved = _moved(settings)
-        assert ownership.claimed(moved, as_engine(engine), console)
+        assert ownership.claimed(Run(moved, console), as_engine(engine))
         error = _refused("up", _fresh(settings), engine)
         assert "where nothing is now" in error.message
         assert "move it back there" in error.cure
@@ -193,11 +194,11 @@ def test_what_an_installation_made_stays_its_own_through_a_move_and_for_a_copy_a
 ) -> None:
     ACTS["registry.tls"](settings, engine, console)
     assert engine.container
-    assert ownership.claimed(_copied(settings), as_engine(engine), console)
+    assert ownership.claimed(Run(_copied(settings), console), as_engine(engine))
     assert "another checkout's" in _refused("up", _fresh(settings), engine).message
     moved = _moved(settings)
     engine.container = dataclasses.replace(engine.container, state="exited")
-    assert ownership.claimed(moved, as_engine(engine), console)
+    assert ownership.claimed(Run(moved, console), as_engine(engine))
 
 
 def test_an_id_that_was_lost_is_the_one_that_the_container_carries(
@@ -206,7 +207,7 @@ def test_an_id_that_was_lost_is_the_one_that_the_container_carries(
     ACTS["registry.tls"](settings, engine, console)
     made = installation.known(settings.folder).id
     (settings.folder / installation.FILE).unlink()
-    assert ownership.claimed(settings, as_engine(engine), console)
+    assert ownership.claimed(Run(settings, console), as_engine(engine))
     assert installation.known(settings.folder).id == made
 
 
@@ -232,7 +233,7 @@ def test_a_renewal_leaves_another_s_registry_alone(
     monkeypatch.setattr(engines, "connect", lambda _console: engine)
     engine.container, console = container(installation=ANOTHER), Recorder()
     installation.ensure(settings.folder, console)
-    assert instance.restart(settings, console) is False
+    assert instance.restart(Run(settings, console)) is False
     assert (engine.done, ["another checkout's" in line for line in console.warned]) == ([], [True])
 
 
@@ -267,7 +268,7 @@ def test_a_volume_that_a_container_has_is_named_with_it_and_cannot_be_adopted(
     error = _refused("up", settings, engine)
     assert ("the container first uses it" in error.message, "--adopt" in error.cure) == (True, False)
     with pytest.raises(RegistryError, match="the container first uses it"):
-        ownership.adopt_volume(settings, as_engine(engine), console)
+        ownership.adopt_volume(Run(settings, console), as_engine(engine))
     assert installation.known(settings.folder).volumes == ()
 
 
@@ -275,13 +276,13 @@ def test_a_volume_is_adopted_where_a_person_says_so_and_not_one_of_another_insta
     settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
     engine.volumes = {"trusted-registry": ""}
-    ownership.adopt_volume(settings, as_engine(engine), Recorder(dry=True))
+    ownership.adopt_volume(Run(settings, Recorder(dry=True)), as_engine(engine))
     _refused("up", settings, engine)
-    ownership.adopt_volume(settings, as_engine(engine), console)
-    instance.check_port(settings, as_engine(engine), console)
+    ownership.adopt_volume(Run(settings, console), as_engine(engine))
+    instance.check_port(Run(settings, console), as_engine(engine))
     engine.volumes["theirs"] = ANOTHER
     with pytest.raises(RegistryError, match="did not make it"):
-        ownership.adopt_volume(dataclasses.replace(settings, volume="theirs"), as_engine(engine), console)
+        ownership.adopt_volume(Run(dataclasses.replace(settings, volume="theirs"), console), as_engine(engine))
 
 
 def test_no_volume_is_adopted_beside_a_container_of_somebody_else_s(
@@ -290,7 +291,7 @@ def test_no_volume_is_adopted_beside_a_container_of_somebody_else_s(
     engine.volumes, engine.container = {"trusted-registry": ""}, container(role=None, volume="trusted-registry")
     before = snapshot(settings.root)
     with pytest.raises(RegistryError, match="this project did not make it"):
-        ownership.adopt_volume(settings, as_engine(engine), console)
+        ownership.adopt_volume(Run(settings, console), as_engine(engine))
     assert snapshot(settings.root) == before
 
 
@@ -359,7 +360,7 @@ def test_the_cure_beside_another_s_registry_names_all_that_a_second_one_takes(
         f"Use another name: {names.replace('my-registry', 'my-registry-2')} ./inv up --port {port + 1}"
     )
     second = dataclasses.replace(fresh, container="my-registry-2", volume="my-registry-2")
-    assert ownership.claimed(second, as_engine(engine), console) is None
+    assert ownership.claimed(Run(second, console), as_engine(engine)) is None
 
 
 def test_the_cure_for_a_taken_port_keeps_the_names(settings: Settings, engine: OnLoopback) -> None:

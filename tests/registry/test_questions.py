@@ -12,6 +12,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.registry import engine as engines
 from trusted_registry.registry import probe, prove
 from trusted_registry.tasks import registry
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
@@ -37,7 +38,7 @@ def asked(make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> Try:
 
     def run(container: Container | None, *, lan: bool, dry: bool = False) -> list[str]:
         monkeypatch.setattr(engines, "connect", lambda _: as_engine(OnLoopback(container=container)))
-        registry.test(settings, Recorder(dry=dry), image="", lan=lan)
+        registry.test(Run(settings, Recorder(dry=dry)), image="", lan=lan)
         return names
 
     monkeypatch.setattr(prove, "pack", pack)

@@ -18,6 +18,7 @@ from trusted_registry.registry import engine as engines
 from trusted_registry.registry import instance, predecessor, probe, run_lock, users
 from trusted_registry.tasks import cert, lifecycle, registry, registry_users
 from trusted_registry.trust.local import uninstall
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,7 +61,7 @@ def _anonymous(settings: Settings) -> int:
 
 
 def _up(settings: Settings, engine: OnLoopback) -> None:
-    registry.alone(settings, as_engine(engine), Recorder())
+    registry.alone(Run(settings, Recorder()), as_engine(engine))
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +76,7 @@ def test_a_registry_that_is_started_while_the_password_is_typed_asks_for_it_from
     settings: Settings, engine: OnLoopback
 ) -> None:
     console = Busy(lambda: _up(settings, engine), secret=ADA.password)
-    registry_users.add(settings, console, name="ada")
+    registry_users.add(Run(settings, console), name="ada")
     assert (_anonymous(settings), "started anew" in " ".join(console.said)) == (401, True)
 
 
@@ -84,7 +85,7 @@ def test_a_registry_that_is_stopped_while_the_password_is_typed_is_told_of(
 ) -> None:
     _up(settings, engine)
     console = Busy(lambda: engine.remove("registry"), secret=ADA.password)
-    registry_users.add(settings, console, name="ada")
+    registry_users.add(Run(settings, console), name="ada")
     assert "next start" in console.said[-1]
 
 
@@ -93,7 +94,7 @@ def test_a_plain_registry_that_is_started_while_the_password_is_typed_gets_none(
 ) -> None:
     console = Busy(lambda: setattr(engine, "container", container(role="plain")), secret=ADA.password)
     with pytest.raises(RegistryError, match="plain HTTP"):
-        registry_users.add(settings, console, name="ada")
+        registry_users.add(Run(settings, console), name="ada")
     assert not users.is_login_required(settings.folder)
 
 
@@ -112,7 +113,7 @@ def test_nothing_starts_between_the_first_user_and_the_registry_that_asks_for_it
         return real(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(users, "save", put)
-    registry_users.add(settings, Recorder(secret=ADA.password), name="ada")
+    registry_users.add(Run(settings, Recorder(secret=ADA.password)), name="ada")
     assert refused == [True]
     assert engine.done == []
 
@@ -130,7 +131,7 @@ def test_a_user_who_became_the_last_one_while_the_question_stood_is_asked_about_
 
     monkeypatch.setattr(engines, "connect_if_available", after_another_went)
     with pytest.raises(RegistryError, match="the last user by now"):
-        registry_users.remove(settings, Recorder(), name="ada")
+        registry_users.remove(Run(settings, Recorder()), name="ada")
     assert (list(users.read(settings.folder)), _anonymous(settings)) == (["ada"], 401)
 
 
@@ -139,7 +140,7 @@ def test_a_user_who_came_while_the_last_one_was_asked_about_keeps_the_registry_c
 ) -> None:
     users.save(settings.folder, ADA)
     _up(settings, engine)
-    registry_users.remove(settings, Busy(lambda: users.save(settings.folder, BOB)), name="ada")
+    registry_users.remove(Run(settings, Busy(lambda: users.save(settings.folder, BOB))), name="ada")
     assert (list(users.read(settings.folder)), _anonymous(settings)) == (["bob"], 401)
 
 
@@ -147,7 +148,7 @@ def test_the_last_user_is_removed_from_a_registry_that_was_started_while_the_que
     settings: Settings, engine: OnLoopback
 ) -> None:
     users.save(settings.folder, ADA)
-    registry_users.remove(settings, Busy(lambda: _up(settings, engine)), name="ada")
+    registry_users.remove(Run(settings, Busy(lambda: _up(settings, engine))), name="ada")
     assert _anonymous(settings) == 200
 
 
@@ -163,7 +164,7 @@ def test_a_renewal_closes_a_registry_that_was_started_before_there_were_users(
     settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
     _open_though_there_are_users(settings, engine)
-    cert.renew(settings, console, if_expiring="")
+    cert.renew(Run(settings, console), if_expiring="")
     assert (_anonymous(settings), "ignores" in " ".join(console.warned)) == (401, False)
 
 
@@ -174,7 +175,7 @@ def test_a_renewal_stops_a_registry_whose_image_asks_nobody(
     _open_though_there_are_users(settings, engine)
     engine.users = None
     with pytest.raises(RegistryError, match=r"lets everybody in.*stopped again"):
-        cert.renew(settings, console, if_expiring=if_expiring)
+        cert.renew(Run(settings, console), if_expiring=if_expiring)
     assert (engine.container, engine.aside) == (None, None)
 
 
@@ -190,7 +191,7 @@ def test_a_renewal_beside_a_registry_that_goes_away_says_so(
 
     monkeypatch.setattr(probe, "await_answer", gone_after)
     with pytest.raises(RegistryError, match="does not come back with the certificate"):
-        cert.renew(settings, console, if_expiring="")
+        cert.renew(Run(settings, console), if_expiring="")
 
 
 # Runs beside each other
@@ -211,13 +212,13 @@ def test_a_purge_waits_for_the_run_that_is_at_work_and_leaves_nothing(
     begun, go_on = threading.Event(), threading.Event()
 
     def at_work() -> None:
-        with run_lock.held(settings, Recorder()):
+        with run_lock.held(Run(settings, Recorder())):
             begun.set()
             go_on.wait(20)
-            instance.run_tls(settings, as_engine(engine), Recorder())
+            instance.run_tls(Run(settings, Recorder()), as_engine(engine))
 
     first = threading.Thread(target=at_work)
-    second = threading.Thread(target=lambda: lifecycle.down(settings, console, purge=True))
+    second = threading.Thread(target=lambda: lifecycle.down(Run(settings, console), purge=True))
     first.start()
     begun.wait(20)
     second.start()
@@ -235,7 +236,7 @@ def test_a_purge_takes_what_a_killed_run_left(settings: Settings, engine: OnLoop
     engine.set_aside("registry", predecessor.name("registry"))
     for name in (".lock", ".up.lock"):
         (settings.folder / name).touch()
-    lifecycle.down(settings, console, purge=True)
+    lifecycle.down(Run(settings, console), purge=True)
     assert (engine.aside, list(settings.folder.iterdir())) == (None, [])
 
 
@@ -248,5 +249,5 @@ def test_down_makes_no_folder_where_there_is_none(
     for path in settings.folder.iterdir():
         path.unlink()
     settings.folder.rmdir()
-    lifecycle.down(settings, console, purge=purge)
+    lifecycle.down(Run(settings, console), purge=purge)
     assert (settings.folder.exists(), [it for it in engine.done if "start" in it]) == (False, [])

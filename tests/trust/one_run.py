@@ -14,6 +14,7 @@ from trusted_registry.settings import load
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import install, uninstall
 from trusted_registry.trust.local.install import StoreSelection
+from trusted_registry.run import Run
 
 CHOICE = StoreSelection(only=("docker", "podman", "containerd", "k3s"))
 
@@ -29,9 +30,9 @@ def main(folder: Path, action: str, name: str) -> None:
     flags = {"registry.address": "192.168.0.12", "registry.names": name}
     settings = load(DEFAULTS, root=folder, find_address=_never, flags=flags)
     if action == "trust":
-        install.trust(settings, nobody(), Recorder(), CHOICE)
+        install.trust(Run(settings, Recorder()), nobody(), CHOICE)
     else:
-        uninstall.remove(settings, nobody(), Recorder())
+        uninstall.remove(Run(settings, Recorder()), nobody())
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.settings import registry_flags
 
 if TYPE_CHECKING:
+    from trusted_registry.run import Run
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -156,7 +157,7 @@ def _unwanted(server: Certificate, settings: Settings) -> list[str]:
     return [name for name in settings.dropped_names if name in (*server.dns, *server.addresses) and name not in own]
 
 
-def ensure(settings: Settings, console: Console, *, self_signed: bool = False, force: bool = False) -> bool:
+def ensure(run: Run, *, self_signed: bool = False, force: bool = False) -> bool:
     """Make the authority and the server certificate unless they exist.
 
     With `self_signed`, the document's single certificate is made instead.
@@ -167,22 +168,22 @@ def ensure(settings: Settings, console: Console, *, self_signed: bool = False, f
     Raises:
         RegistryError: The files present do not fit together or not the settings; they are left as they were.
     """
-    with _locked(settings.folder, console):
-        issued = None if force else find(settings.folder, dry=console.dry)
+    with _locked(run.settings.folder, run.console):
+        issued = None if force else find(run.settings.folder, dry=run.console.dry)
         if issued is None:
             kind = CertificateKind.SELF_SIGNED if self_signed else CertificateKind.AUTHORITY
-            make.make(plan(settings, kind), kind, settings.folder, console, tool=settings.tool)
+            make.make(plan(run.settings, kind), kind, run.settings.folder, run.console, tool=run.settings.tool)
             return True
     if self_signed and issued.authority:
         raise RegistryError(
-            f"{settings.folder} holds an authority and what it signed.",
+            f"{run.settings.folder} holds an authority and what it signed.",
             cure="./inv cert --self-signed --force replaces both.",
         )
     if not self_signed and not issued.authority:
-        console.warn("The certificate here is the self-signed one; ./inv cert --force makes an authority instead.")
-    reason = misfit(issued, settings, days=0)
+        run.console.warn("The certificate here is the self-signed one; ./inv cert --force makes an authority instead.")
+    reason = misfit(issued, run.settings, days=0)
     if reason:
-        raise RegistryError(f"{issued.server.path} {reason}.", cure=renewal(issued, settings))
+        raise RegistryError(f"{issued.server.path} {reason}.", cure=renewal(issued, run.settings))
     return False
 
 
@@ -196,7 +197,7 @@ def renewal(issued: Issued, settings: Settings) -> str:
     return f"./inv cert.renew --names {','.join(missing)}" if missing else "./inv cert.renew"
 
 
-def renew(settings: Settings, console: Console) -> None:
+def renew(run: Run) -> None:
     """Make a new server key and certificate under the same authority.
 
     A self-signed certificate is replaced by another self-signed one.
@@ -204,24 +205,24 @@ def renew(settings: Settings, console: Console) -> None:
     Raises:
         RegistryError: The authority's key is not here, or may not vouch for a name in the settings.
     """
-    with _locked(settings.folder, console):
-        folder = settings.folder
+    with _locked(run.settings.folder, run.console):
+        folder = run.settings.folder
         if not (folder / "ca.crt").exists():
-            _check_self_signed(folder, dry=console.dry)
-            console.warn("A self-signed certificate is its own trust: every client must trust the new one.")
-            names = _names(folder / "domain.crt", settings)
-            what = plan(settings, CertificateKind.SELF_SIGNED, own_names=names)
-            make.make(what, CertificateKind.SELF_SIGNED, folder, console, tool=settings.tool)
+            _check_self_signed(folder, dry=run.console.dry)
+            run.console.warn("A self-signed certificate is its own trust: every client must trust the new one.")
+            names = _names(folder / "domain.crt", run.settings)
+            what = plan(run.settings, CertificateKind.SELF_SIGNED, own_names=names)
+            make.make(what, CertificateKind.SELF_SIGNED, folder, run.console, tool=run.settings.tool)
             return
         authority = inspect.read(folder / "ca.crt")
-        _check_signer(folder, authority, settings)
-        names = _names(folder / "domain.crt", settings)
+        _check_signer(folder, authority, run.settings)
+        names = _names(folder / "domain.crt", run.settings)
         make.make(
-            plan(settings, CertificateKind.SERVER, authority, names),
+            plan(run.settings, CertificateKind.SERVER, authority, names),
             CertificateKind.SERVER,
             folder,
-            console,
-            tool=settings.tool,
+            run.console,
+            tool=run.settings.tool,
         )
 
 
@@ -298,19 +299,19 @@ def plan(
     return dataclasses.replace(planned, server=server)
 
 
-def write_config(settings: Settings, console: Console, *, self_signed: bool = False) -> Path:
+def write_config(run: Run, *, self_signed: bool = False) -> Path:
     """Render openssl.cnf into the folder and return its path.
 
     An existing authority limits the names in the file.
     """
-    ca = settings.folder / "ca.crt"
+    ca = run.settings.folder / "ca.crt"
     authority = inspect.read(ca) if ca.exists() and not self_signed else None
-    path = settings.folder / openssl.CONFIG
-    console.command(["cp", "/etc/ssl/openssl.cnf", str(path)])
-    console.command(["editor", str(path)])
-    if not console.dry:
+    path = run.settings.folder / openssl.CONFIG
+    run.console.command(["cp", "/etc/ssl/openssl.cnf", str(path)])
+    run.console.command(["editor", str(path)])
+    if not run.console.dry:
         kind = CertificateKind.SELF_SIGNED if self_signed else CertificateKind.SERVER
-        files.write(path, profile.config(plan(settings, kind, authority)).encode())
+        files.write(path, profile.config(plan(run.settings, kind, authority)).encode())
     return path
 
 
@@ -330,20 +331,20 @@ def is_due(settings: Settings, days: int) -> bool:
     return issued is None or misfit(issued, settings, days=days) is not None
 
 
-def bring_up_to_date(settings: Settings, console: Console) -> bool:
+def bring_up_to_date(run: Run) -> bool:
     """Make the first certificate, or renew one that expires or lacks a name.
 
     Returns:
         True if a certificate was made.
     """
-    issued = find(settings.folder, dry=console.dry)
+    issued = find(run.settings.folder, dry=run.console.dry)
     if issued is None:
-        return ensure(settings, console)
-    if issued.authority and issued.authority.days_left(inspect.now()) < settings.renew_before:
-        console.warn(f"The authority itself ends on {issued.authority.not_after:%Y-%m-%d}. {FORCE}")
-    reason = misfit(issued, settings)
+        return ensure(run)
+    if issued.authority and issued.authority.days_left(inspect.now()) < run.settings.renew_before:
+        run.console.warn(f"The authority itself ends on {issued.authority.not_after:%Y-%m-%d}. {FORCE}")
+    reason = misfit(issued, run.settings)
     if reason is None:
         return False
-    console.say(f"certificate: the one here {reason}; a new one is made")
-    renew(settings, console)
+    run.console.say(f"certificate: the one here {reason}; a new one is made")
+    renew(run)
     return True

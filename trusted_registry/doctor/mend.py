@@ -13,6 +13,7 @@ from trusted_registry.trust.local import install
 from trusted_registry.trust.local.install import StoreSelection
 
 if TYPE_CHECKING:
+    from trusted_registry.run import Run
     from collections.abc import Iterable
 
     from trusted_registry.console import Console
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from trusted_registry.settings import Settings
 
 
-def apply(findings: Iterable[Finding], settings: Settings, engine: Engine, console: Console) -> int:
+def apply(findings: Iterable[Finding], run: Run, engine: Engine) -> int:
     """Apply each fix of the findings once; return the number applied.
 
     A fix that fails is reported as a warning, and the others are tried all the same.
@@ -30,12 +31,12 @@ def apply(findings: Iterable[Finding], settings: Settings, engine: Engine, conso
     fixes = {finding.fix: finding for finding in reversed(list(findings)) if finding.fix}
     for fix, finding in reversed(fixes.items()):
         try:
-            if finding.asks and not console.ask(f"{finding.evidence}. {_question(fix)}"):
+            if finding.asks and not run.console.ask(f"{finding.evidence}. {_question(fix)}"):
                 continue
-            _apply(fix, settings, engine, console)
+            _apply(fix, run, engine)
             done += 1
         except RegistryError as error:
-            console.warn(f"{error.message} {error.cure}")
+            run.console.warn(f"{error.message} {error.cure}")
     return done
 
 
@@ -47,24 +48,24 @@ def _question(fix: Fix) -> str:
     )
 
 
-def _apply(fix: Fix, settings: Settings, engine: Engine, console: Console) -> None:
+def _apply(fix: Fix, run: Run, engine: Engine) -> None:
     if isinstance(fix, ChmodFix):
-        ours = settings.folder in (fix.path, *fix.path.parents)
-        program.run(["chmod", fix.mode, str(fix.path)], console, as_root=not ours)
+        ours = run.settings.folder in (fix.path, *fix.path.parents)
+        program.run(["chmod", fix.mode, str(fix.path)], run.console, as_root=not ours)
     elif isinstance(fix, TrustFix):
-        install.trust(settings, engine, console, StoreSelection(only=(fix.store,)))
+        install.trust(run, engine, StoreSelection(only=(fix.store,)))
     else:
-        with run_lock.held(settings, console):
-            _do_to_registry(fix, settings, engine, console)
+        with run_lock.held(run):
+            _do_to_registry(fix, run, engine)
 
 
 def _do_to_registry(
-    fix: RestartFix | RenewFix | StartFix, settings: Settings, engine: Engine, console: Console
+    fix: RestartFix | RenewFix | StartFix, run: Run, engine: Engine
 ) -> None:
     if isinstance(fix, StartFix):
-        instance.run_tls(settings, engine, console)
+        instance.run_tls(run, engine)
         return
     if isinstance(fix, RenewFix):
-        ownership.adopt_container(settings, engine, console)
-        issue.renew(settings, console)
-    instance.restart(settings, console)
+        ownership.adopt_container(run, engine)
+        issue.renew(run)
+    instance.restart(run)

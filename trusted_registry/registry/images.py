@@ -17,6 +17,7 @@ from trusted_registry.installation import MadeImage
 from trusted_registry.registry.engine_images import INSTEAD_LABEL, ORIGIN_LABEL, SHELL_LABEL
 
 if TYPE_CHECKING:
+    from trusted_registry.run import Run
     from trusted_registry.console import Console
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
@@ -36,7 +37,7 @@ _APPLETS = ("find", "head", "ls", "rm", "timeout")
 _LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
 
 
-def ensure(settings: Settings, engine: Engine, console: Console) -> str:
+def ensure(run: Run, engine: Engine) -> str:
     """Get an image of the registry into the engine, and return its name, or the noted id if it was made here.
 
     The first source that works is used.
@@ -44,22 +45,22 @@ def ensure(settings: Settings, engine: Engine, console: Console) -> str:
     Raises:
         RegistryError: No source has an image; the message lists each one's reason.
     """
-    if engine.has_image(settings.image):
-        return settings.image
-    if settings.archive is None and (noted := _noted(settings, engine)):
-        made = installation.known(settings.folder).images[noted]
-        console.say(f"image: {made.reference}, made here from {made.origin}, in place of {settings.image}")
+    if engine.has_image(run.settings.image):
+        return run.settings.image
+    if run.settings.archive is None and (noted := _noted(run.settings, engine)):
+        made = installation.known(run.settings.folder).images[noted]
+        run.console.say(f"image: {made.reference}, made here from {made.origin}, in place of {run.settings.image}")
         return noted
     reasons = []
     for source in (_from_registry, _from_archive, _from_package):
         try:
-            return source(settings, engine, console)
+            return source(run.settings, engine, run.console)
         except RegistryError as error:
             reasons.append(error.message)
     raise RegistryError(
         f"No image of the registry can be had. {' '.join(reasons)}",
-        cure=f"On a machine with a network: docker pull {settings.image} && docker save --output registry.tar "
-        f"{settings.image}; then here: INVOKE_REGISTRY_ARCHIVE=registry.tar ./inv up",
+        cure=f"On a machine with a network: docker pull {run.settings.image} && docker save --output registry.tar "
+        f"{run.settings.image}; then here: INVOKE_REGISTRY_ARCHIVE=registry.tar ./inv up",
     )
 
 
@@ -87,7 +88,7 @@ def _from_archive(settings: Settings, engine: Engine, _console: Console) -> str:
     return settings.image
 
 
-def _from_package(settings: Settings, engine: Engine, console: Console) -> str:
+def _from_package(run: Run, engine: Engine) -> str:
     """Make an image of the distribution's package.
 
     The image has the registry's binary, the libraries that the binary names, and a shell.
@@ -95,24 +96,24 @@ def _from_package(settings: Settings, engine: Engine, console: Console) -> str:
     if platform.system() != "Linux" or not shutil.which("apt-get"):
         raise RegistryError("This system has no package docker-registry to make one from.", cure="")
     with files.temp_folder() as root:
-        program.run(["apt-get", "download", PACKAGE], console, cwd=root)
+        program.run(["apt-get", "download", PACKAGE], run.console, cwd=root)
         with contextlib.suppress(RegistryError):  # the registry runs without a shell too, and `instance` warns
-            program.run(["apt-get", "download", SHELL_PACKAGE], console, cwd=root)
-        if console.dry:
-            return settings.image
+            program.run(["apt-get", "download", SHELL_PACKAGE], run.console, cwd=root)
+        if run.console.dry:
+            return run.settings.image
         for package in sorted(root.glob("*.deb")):
-            program.run(["dpkg-deb", "--extract", str(package), str(root / "tree")], console)
+            program.run(["dpkg-deb", "--extract", str(package), str(root / "tree")], run.console)
         version = next(root.glob(f"{PACKAGE}_*.deb")).name.split("_")[1].replace("%3a", ":")
         shell = next((root / "tree" / path for path in _SHELLS if (root / "tree" / path).exists()), None)
         tar = _archive(root / "tree" / _BINARY, shell)
     reference = f"{NAMESPACE}{re.sub(r'[^A-Za-z0-9_.-]', '-', version)}"
     origin = f"the package {PACKAGE} {version} of {_distribution()}"
-    labels = f'LABEL {ORIGIN_LABEL}="{origin}" {INSTEAD_LABEL}="{settings.image}"'
+    labels = f'LABEL {ORIGIN_LABEL}="{origin}" {INSTEAD_LABEL}="{run.settings.image}"'
     labels += f' {SHELL_LABEL}="/bin/sh"' if shell else ""
     made = engine.import_image(reference, tar, ('ENTRYPOINT ["/bin/registry"]', labels))
-    noted = MadeImage(reference, origin, settings.image, with_shell=shell is not None)
-    installation.note_image(settings.folder, made, noted)
-    console.say(f"image: {reference}, made from {origin}, since {settings.image} could not be pulled")
+    noted = MadeImage(reference, origin, run.settings.image, with_shell=shell is not None)
+    installation.note_image(run.settings.folder, made, noted)
+    run.console.say(f"image: {reference}, made from {origin}, since {run.settings.image} could not be pulled")
     return made
 
 

@@ -13,6 +13,7 @@ from trusted_registry.certificate import inspect, issue
 from trusted_registry.errors import OpenToAllError, PortTakenError, RegistryError, SettingError
 from trusted_registry.registry import images, observe, ownership, ports, predecessor, probe, users
 from trusted_registry.registry import spec as specs
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,13 +27,12 @@ if TYPE_CHECKING:
     from trusted_registry.settings import Settings
 
 
-def run_tls(settings: Settings, engine: Engine, console: Console, meanwhile: Callable[[], None] = lambda: None) -> bool:
+def run_tls(run: Run, engine: Engine, meanwhile: Callable[[], None] = lambda: None) -> bool:
     """Run the TLS registry with the certificate on disk.
 
     Args:
-        settings: The registry's settings.
+        run: The registry's settings, and the console that shows the commands.
         engine: The engine that runs the container.
-        console: The console that shows the commands.
         meanwhile: Called while the container starts, if a start is needed.
 
     Returns:
@@ -42,33 +42,33 @@ def run_tls(settings: Settings, engine: Engine, console: Console, meanwhile: Cal
         RegistryError: The container cannot be started, or the address does not answer as this registry with this
             certificate: then the container is removed again.
     """
-    if not console.dry:
-        _check_certificate(settings)
-    container = ownership.claimed(settings, engine, console)
-    with _replaceable(settings, engine, console) as before:
+    if not run.console.dry:
+        _check_certificate(run.settings)
+    container = ownership.claimed(run, engine)
+    with _replaceable(run, engine) as before:
         if container and container.role == "plain":
-            console.say(f"{settings.container}: the plain HTTP registry gives way to the TLS one; its images stay")
-        image = images.ensure(settings, engine, console)
-        spec = ownership.marked(specs.tls(settings, image, _entry(image, settings, engine)), settings, engine, console)
-        with _port_holder_named(spec, settings, engine):
-            changed = _bring_up(spec, container, engine, console, before, meanwhile)
-        return _proved(spec, settings, engine, console, changed=changed)
+            run.console.say(f"{run.settings.container}: the plain HTTP registry gives way to the TLS one; its images stay")
+        image = images.ensure(run, engine)
+        spec = ownership.marked(specs.tls(run.settings, image, _entry(image, run.settings, engine)), run, engine)
+        with _port_holder_named(spec, run.settings, engine):
+            changed = _bring_up(spec, container, engine, run.console, before, meanwhile)
+        return _proved(spec, run, engine, changed=changed)
 
 
-def _proved(spec: Spec, settings: Settings, engine: Engine, console: Console, *, changed: bool) -> bool:
+def _proved(spec: Spec, run: Run, engine: Engine, *, changed: bool) -> bool:
     """Let the TLS registry stand only if it is what it claims to be; return whether it was started or restarted."""
-    if console.dry:
+    if run.console.dry:
         return changed
-    endpoint = probe.Endpoint(settings.listen or settings.address, settings.port)
-    wanted = inspect.read(settings.folder / "domain.crt").fingerprint
-    if not changed and observe.serves(endpoint, settings, wanted):
+    endpoint = probe.Endpoint(run.settings.listen or run.settings.address, run.settings.port)
+    wanted = inspect.read(run.settings.folder / "domain.crt").fingerprint
+    if not changed and observe.serves(endpoint, run.settings, wanted):
         return False
     if not changed:
         engine.restart(spec.name)
     try:
-        observe.check_tls(endpoint, settings, engine, wanted)
+        observe.check_tls(endpoint, run.settings, engine, wanted)
     except BaseException as error:
-        _stop_again(error, spec, endpoint, engine, console)
+        _stop_again(error, spec, endpoint, engine, run.console)
         raise
     return True
 
@@ -86,7 +86,7 @@ def _check_certificate(settings: Settings) -> None:
         raise RegistryError(f"{issued.server.path} {reason}.", cure=issue.renewal(issued, settings))
 
 
-def run_plain(settings: Settings, engine: Engine, console: Console, *, lan: bool) -> bool:
+def run_plain(run: Run, engine: Engine, *, lan: bool) -> bool:
     """Run the document's first registry: plain HTTP, on loopback unless `lan`.
 
     Returns:
@@ -95,46 +95,46 @@ def run_plain(settings: Settings, engine: Engine, console: Console, *, lan: bool
     Raises:
         RegistryError: The TLS registry runs, there are users, or the container cannot be started.
     """
-    if users.is_login_required(settings.folder):
+    if users.is_login_required(run.settings.folder):
         raise RegistryError(
             "There are users, and over plain HTTP everybody on the way could read their passwords.",
             cure="./inv registry.tls; or without a login: ./inv registry.user.list, then registry.user.remove each.",
         )
-    container = ownership.claimed(settings, engine, console)
-    with _replaceable(settings, engine, console) as before:
+    container = ownership.claimed(run, engine)
+    with _replaceable(run, engine) as before:
         if "tls" in {it.role for it in (container, before.container) if it}:
             raise RegistryError(
-                f"The TLS registry runs as {settings.container}; plain HTTP would be a step back.",
+                f"The TLS registry runs as {run.settings.container}; plain HTTP would be a step back.",
                 cure="./inv registry.stop first, if that is what you want; images stay.",
             )
-        image = images.ensure(settings, engine, console)
-        made = specs.plain(settings, image, _entry(image, settings, engine), lan=lan)
-        spec = ownership.marked(made, settings, engine, console)
-        with _port_holder_named(spec, settings, engine):
-            changed = _bring_up(spec, container, engine, console, before)
-        if changed and not console.dry:
-            _await_plain(spec, settings, engine, console)
+        image = images.ensure(run, engine)
+        made = specs.plain(run.settings, image, _entry(image, run.settings, engine), lan=lan)
+        spec = ownership.marked(made, run, engine)
+        with _port_holder_named(spec, run.settings, engine):
+            changed = _bring_up(spec, container, engine, run.console, before)
+        if changed and not run.console.dry:
+            _await_plain(spec, run, engine)
     return changed
 
 
-def _await_plain(spec: Spec, settings: Settings, engine: Engine, console: Console) -> None:
-    endpoint = probe.Endpoint(spec.listen or settings.address, spec.port)
+def _await_plain(spec: Spec, run: Run, engine: Engine) -> None:
+    endpoint = probe.Endpoint(spec.listen or run.settings.address, spec.port)
     up = partial(observe.is_up, engine, spec.name)
     try:
         probe.await_answer(lambda: probe.request(endpoint, "GET", "/v2/", None)[0], up)
     except BaseException as error:
-        _stop_again(error, spec, endpoint, engine, console)
+        _stop_again(error, spec, endpoint, engine, run.console)
         raise
 
 
-def _replaceable(settings: Settings, engine: Engine, console: Console) -> AbstractContextManager[Predecessor]:
+def _replaceable(run: Run, engine: Engine) -> AbstractContextManager[Predecessor]:
     """Keep what runs until its successor has proved itself, and have it run again otherwise."""
-    aside = dataclasses.replace(settings, container=predecessor.name(settings.container))
-    before = predecessor.Predecessor(settings.container, ownership.container(aside, engine, console), engine, console)
-    return before.restored_on_failure(partial(observe.check_again, settings, engine))
+    aside = dataclasses.replace(run.settings, container=predecessor.name(run.settings.container))
+    before = predecessor.Predecessor(run.settings.container, ownership.container(Run(aside, run.console), engine), engine, run.console)
+    return before.restored_on_failure(partial(observe.check_again, run.settings, engine))
 
 
-def stop(settings: Settings, engine: Engine, console: Console, *, purge: bool) -> bool:
+def stop(run: Run, engine: Engine, *, purge: bool) -> bool:
     """Stop and remove the registry's container; with `purge`, its images too.
 
     Returns:
@@ -143,17 +143,17 @@ def stop(settings: Settings, engine: Engine, console: Console, *, purge: bool) -
     Raises:
         RegistryError: The container, or when purging the volume, is not this installation's.
     """
-    container = (ownership.claimed if purge else ownership.container)(settings, engine, console)
-    aside = dataclasses.replace(settings, container=predecessor.name(settings.container))
-    if left := ownership.container(aside, engine, console):
+    container = (ownership.claimed if purge else ownership.container)(run.settings, engine, run.console)
+    aside = dataclasses.replace(run.settings, container=predecessor.name(run.settings.container))
+    if left := ownership.container(Run(aside, run.console), engine):
         engine.remove(aside.container)
-    if container or console.dry:
-        engine.remove(settings.container)
-    had_volume = purge and (console.dry or engine.volume(settings.volume) is not None)
+    if container or run.console.dry:
+        engine.remove(run.settings.container)
+    had_volume = purge and (run.console.dry or engine.volume(run.settings.volume) is not None)
     if had_volume:
-        engine.remove_volume(settings.volume)
-        if not console.dry:
-            installation.forget_volume(settings.folder, settings.volume)
+        engine.remove_volume(run.settings.volume)
+        if not run.console.dry:
+            installation.forget_volume(run.settings.folder, run.settings.volume)
     return bool(container or left) or had_volume
 
 
@@ -184,7 +184,7 @@ def _bring_up(  # noqa: PLR0913, PLR0917 - what is to be, what is, and who does 
     return True
 
 
-def check_port(settings: Settings, engine: Engine, console: Console) -> None:
+def check_port(run: Run, engine: Engine) -> None:
     """Check that the TLS registry's port is free, or its own.
 
     The check precedes everything that is made for the registry; a dry run skips the check.
@@ -192,15 +192,15 @@ def check_port(settings: Settings, engine: Engine, console: Console) -> None:
     Raises:
         RegistryError: Another program listens there, or the container's name is somebody else's.
     """
-    if console.dry:
+    if run.console.dry:
         return
-    container = ownership.claimed(settings, engine, console)
-    ours = container is not None and container.state == "running" and container.port == settings.port
-    if not ours and ports.is_taken(settings.listen, settings.port):
-        raise ports.taken_error(settings.port, settings, engine)
+    container = ownership.claimed(run, engine)
+    ours = container is not None and container.state == "running" and container.port == run.settings.port
+    if not ours and ports.is_taken(run.settings.listen, run.settings.port):
+        raise ports.taken_error(run.settings.port, run.settings, engine)
 
 
-def check_address(settings: Settings, console: Console) -> None:
+def check_address(run: Run) -> None:
     """Insist on an address of this machine for a registry that is to run here, before anything is made for it.
 
     A name may lead anywhere, and back here by a router; loopback is here. Not in a dry run.
@@ -208,13 +208,13 @@ def check_address(settings: Settings, console: Console) -> None:
     Raises:
         SettingError: The address is another machine's.
     """
-    if console.dry or not address.is_elsewhere(settings.address):
+    if run.console.dry or not address.is_elsewhere(run.settings.address):
         return
-    said = "address" in settings.saved_flags
+    said = "address" in run.settings.saved_flags
     without = "./inv up --address ''" if said else "unset INVOKE_REGISTRY_ADDRESS, or registry.address in invoke.yaml"
     raise SettingError(
-        f"{settings.address} is none of this machine's addresses ({_own_addresses()}): no registry can run there.",
-        cure=f"{without}; where a router leads from there to here: ./inv up --address '' --names {settings.address}",
+        f"{run.settings.address} is none of this machine's addresses ({_own_addresses()}): no registry can run there.",
+        cure=f"{without}; where a router leads from there to here: ./inv up --address '' --names {run.settings.address}",
     )
 
 
@@ -266,7 +266,7 @@ def _stop_again(error: BaseException, spec: Spec, endpoint: probe.Endpoint, engi
         raise RegistryError(f"The handshake failed: {error}. It was stopped again.", cure=cure) from error
 
 
-def reload(settings: Settings, container: Container, engine: Engine, console: Console) -> bool:
+def reload(run: Run, container: Container, engine: Engine) -> bool:
     """Apply changed files, such as the user file, to a running TLS registry.
 
     Port, address and image stay the same.
@@ -279,19 +279,18 @@ def reload(settings: Settings, container: Container, engine: Engine, console: Co
     """
     # By its name, an image that was made here may be another one by now.
     made_here = container.image.startswith(images.NAMESPACE)
-    image = settings.image if made_here else container.image
+    image = run.settings.image if made_here else container.image
     as_it_runs = dataclasses.replace(
-        settings, port=container.port or settings.port, listen=container.listen, image=image
+        run.settings, port=container.port or run.settings.port, listen=container.listen, image=image
     )
-    return run_tls(as_it_runs, engine, console)
+    return run_tls(Run(as_it_runs, run.console), engine)
 
 
-def restart(settings: Settings, console: Console, *, stale_only: bool = False) -> bool:
+def restart(run: Run, *, stale_only: bool = False) -> bool:
     """Restart a running TLS registry to serve the certificate now on disk.
 
     Args:
-        settings: The registry's settings.
-        console: The console that shows the commands.
+        run: The registry's settings, and the console that shows the commands.
         stale_only: Leave a registry alone that serves that certificate already.
 
     Returns:
@@ -303,36 +302,36 @@ def restart(settings: Settings, console: Console, *, stale_only: bool = False) -
     from trusted_registry.registry import engine as engines
 
     try:
-        engine = engines.connect(console)
+        engine = engines.connect(run.console)
     except RegistryError:
-        console.warn("No Docker Engine answers, so a registry that it may run was not restarted.")
+        run.console.warn("No Docker Engine answers, so a registry that it may run was not restarted.")
         return False
-    container = engine.find(settings.container)
+    container = engine.find(run.settings.container)
     if not container or container.role != "tls" or container.state != "running":
         return False
-    if not ownership.is_own(container, settings, engine):
-        console.warn(f"The registry {settings.container} is another checkout's, so it was not restarted.")
+    if not ownership.is_own(container, run.settings, engine):
+        run.console.warn(f"The registry {run.settings.container} is another checkout's, so it was not restarted.")
         return False
-    endpoint = probe.Endpoint(container.listen or settings.address, container.port or settings.port)
-    if console.dry:
-        engine.restart(settings.container)
+    endpoint = probe.Endpoint(container.listen or run.settings.address, container.port or run.settings.port)
+    if run.console.dry:
+        engine.restart(run.settings.container)
         return True
-    wanted = inspect.read(settings.folder / "domain.crt").fingerprint
-    if stale_only and observe.serves(endpoint, settings, wanted):
+    wanted = inspect.read(run.settings.folder / "domain.crt").fingerprint
+    if stale_only and observe.serves(endpoint, run.settings, wanted):
         return False
-    return _restarted(endpoint, wanted, settings, container, engine, console)
+    return _restarted(endpoint, wanted, run, container, engine)
 
 
 def _restarted(  # noqa: PLR0913, PLR0917 - the registry, as it should be and as it is
-    endpoint: probe.Endpoint, wanted: str, settings: Settings, container: Container, engine: Engine, console: Console
+    endpoint: probe.Endpoint, wanted: str, run: Run, container: Container, engine: Engine
 ) -> bool:
     """Restart a running registry, and insist on the certificate and the login that it should have."""
-    engine.restart(settings.container)
+    engine.restart(run.settings.container)
     try:
-        observe.check_tls(endpoint, settings, engine, wanted)
+        observe.check_tls(endpoint, run.settings, engine, wanted)
     except OpenToAllError:
         # It was started before there were users, or its image knows none: this tells, and stops it then.
-        return reload(settings, container, engine, console)
+        return reload(run, container, engine)
     except (OSError, http.client.HTTPException) as error:
         cure = _another_machine_s(endpoint.host) or "./inv up starts it, and ./inv doctor says what is wrong."
         raise RegistryError(f"{endpoint} does not come back with the certificate: {error}.", cure=cure) from error

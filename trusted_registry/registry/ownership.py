@@ -15,6 +15,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.registry import ports, predecessor, probe
 
 if TYPE_CHECKING:
+    from trusted_registry.run import Run
     from trusted_registry.console import Console
     from trusted_registry.registry.engine import Engine
     from trusted_registry.registry.engine_types import Container, Volume
@@ -22,33 +23,33 @@ if TYPE_CHECKING:
     from trusted_registry.settings import Settings
 
 
-def claimed(settings: Settings, engine: Engine, console: Console) -> Container | None:
+def claimed(run: Run, engine: Engine) -> Container | None:
     """Return the registry of this installation, of which neither container nor volume is another's.
 
     Raises:
         RegistryError: One of them is: nothing was changed.
     """
-    running = container(settings, engine, console)
-    check_volume(settings, engine, running)
+    running = container(run, engine)
+    check_volume(run.settings, engine, running)
     return running
 
 
-def marked(spec: Spec, settings: Settings, engine: Engine, console: Console) -> Spec:
+def marked(spec: Spec, run: Run, engine: Engine) -> Spec:
     """Return a container under the id of this installation, made now where there is none; its volume is there then.
 
     Raises:
         RegistryError: Another one made a volume of that name meanwhile.
     """
-    id_ = installation.ensure(settings.folder, console).id
+    id_ = installation.ensure(run.settings.folder, run.console).id
     if engine.volume(spec.volume) is None:
-        if not console.dry:
-            installation.forget_volume(settings.folder, spec.volume)
+        if not run.console.dry:
+            installation.forget_volume(run.settings.folder, spec.volume)
         engine.make_volume(spec.volume, id_)
-        check_volume(settings, engine, None)
+        check_volume(run.settings, engine, None)
     return dataclasses.replace(spec, installation=id_)
 
 
-def container(settings: Settings, engine: Engine, console: Console) -> Container | None:
+def container(run: Run, engine: Engine) -> Container | None:
     """Return the registry of this installation, or None where no container has its name.
 
     One that a version before ids made is adopted, with its volume: both are noted beside the certificates.
@@ -56,20 +57,20 @@ def container(settings: Settings, engine: Engine, console: Console) -> Container
     Raises:
         RegistryError: The container of that name is somebody else's; it is left alone.
     """
-    container = engine.find(settings.container)
+    container = engine.find(run.settings.container)
     if container is None:
         return None
-    if not is_own(container, settings, engine):
-        raise _foreign(container, settings, engine)
-    if not console.dry:
-        _adopt(container, settings, engine)
+    if not is_own(container, run.settings, engine):
+        raise _foreign(container, run.settings, engine)
+    if not run.console.dry:
+        _adopt(container, run.settings, engine)
     return container
 
 
-def adopt_container(settings: Settings, engine: Engine, console: Console) -> None:
+def adopt_container(run: Run, engine: Engine) -> None:
     """Adopt a container that proves by the certificate on disk whose it is, before that certificate is replaced."""
     with contextlib.suppress(RegistryError):  # one of somebody else's is told when it is to be changed
-        container(settings, engine, console)
+        container(run, engine)
 
 
 def is_another_s(container: Container, settings: Settings) -> bool:
@@ -208,28 +209,28 @@ def volumes(settings: Settings, engine: Engine) -> list[str]:
     return sorted({*made, *(name for name in own.volumes if engine.volume(name))})
 
 
-def drop_images(settings: Settings, engine: Engine, console: Console) -> None:
+def drop_images(run: Run, engine: Engine) -> None:
     """Take the images away that this installation made of a package: no other one would run them."""
-    for id_, image in installation.known(settings.folder).images.items():
-        if not console.dry and engine.has_image(id_):
+    for id_, image in installation.known(run.settings.folder).images.items():
+        if not run.console.dry and engine.has_image(id_):
             try:
                 engine.untag(id_)
             except RegistryError as error:  # another container runs it, or it has further names
-                console.warn(f"the image {image.reference} stays: {error.message}")
+                run.console.warn(f"the image {image.reference} stays: {error.message}")
 
 
-def adopt_volume(settings: Settings, engine: Engine, console: Console) -> None:
+def adopt_volume(run: Run, engine: Engine) -> None:
     """Note the volume that is set as this installation's, since a person says so.
 
     Raises:
         RegistryError: Another installation made it, or a container of somebody else's uses it.
     """
-    container(settings, engine, console)
-    found = engine.volume(settings.volume)
-    if found is None or owns(found, settings):
+    container(run, engine)
+    found = engine.volume(run.settings.volume)
+    if found is None or owns(found, run.settings):
         return
-    if found.installation or _others(found.name, settings, engine):
-        check_volume(settings, engine, None)
-    if not console.dry:
-        installation.adopt(settings.folder, volume=found.name)
-        console.say(f"volume: {found.name} is this installation's from now on, with the images in it")
+    if found.installation or _others(found.name, run.settings, engine):
+        check_volume(run.settings, engine, None)
+    if not run.console.dry:
+        installation.adopt(run.settings.folder, volume=found.name)
+        run.console.say(f"volume: {found.name} is this installation's from now on, with the images in it")

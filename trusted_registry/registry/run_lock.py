@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from trusted_registry import files
 
 if TYPE_CHECKING:
+    from trusted_registry.run import Run
     from collections.abc import Iterator
 
     from trusted_registry.console import Console
@@ -15,18 +16,17 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def held(settings: Settings, console: Console, *, to_end: bool = False) -> Iterator[None]:
+def held(run: Run, *, to_end: bool = False) -> Iterator[None]:
     """Hold the lock for one run; a second run waits for a minute. A dry run holds nothing.
 
     Callers ask questions and read users' passwords before; sudo's own may be waited for meanwhile.
 
     Args:
-        settings: Of which registry.
-        console: Of whom.
+        run: The task that wants it.
         to_end: Whether that run only takes away: then no folder is made for it where there is none.
     """
-    if console.dry or (to_end and not settings.folder.exists()):
+    if run.console.dry or (to_end and not run.settings.folder.exists()):
         yield
         return
-    with files.locked(settings.folder, name=".up.lock"):
+    with files.locked(run.settings.folder, name=".up.lock"):
         yield

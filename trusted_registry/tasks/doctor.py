@@ -19,6 +19,7 @@ from trusted_registry.registry import connection
 from trusted_registry.registry import engine as engines
 from trusted_registry.settings import one_of, reachable, whole_number
 from trusted_registry.trust import client_stores
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     import datetime
@@ -37,13 +38,13 @@ _SHOWN = 500
 """Characters shown of each end of a message: a certificate's names alone may take hundreds."""
 
 
-def recognise(settings: Settings, console: Console, text: str) -> list[Match]:
+def recognise(run: Run, text: str) -> list[Match]:
     """Return the known messages in a text, which is read from standard input if empty."""
-    if not text and console.dry:
+    if not text and run.console.dry:
         return []
     if not text and sys.stdin.isatty():
-        console.say("Paste the message, then press Ctrl-D:")
-    return catalogue.find(text or sys.stdin.read(), _local_context(settings))
+        run.console.say("Paste the message, then press Ctrl-D:")
+    return catalogue.find(text or sys.stdin.read(), _local_context(run.settings))
 
 
 def explain(console: Console, found: list[Match]) -> None:
@@ -88,12 +89,11 @@ def _shortened(said: str) -> str:
     return f"{said[:_SHOWN].rpartition(' ')[0] or said[:_SHOWN]} … {said[-_SHOWN:].partition(' ')[2] or said[-_SHOWN:]}"
 
 
-def examine(settings: Settings, console: Console, *, client: str, remote: str, fix: bool) -> list[Finding]:
+def examine(run: Run, *, client: str, remote: str, fix: bool) -> list[Finding]:
     """Check the whole way to the registry and back, and return the findings.
 
     Args:
-        settings: The registry to check.
-        console: Console that shows commands.
+        run: The registry to check, and the console that shows commands.
         client: Name of the one store to check; "" means every store on this machine.
         remote: Another machine's registry instead: its name or address, optionally with a port.
         fix: Whether to apply the fixes, then check again.
@@ -103,22 +103,22 @@ def examine(settings: Settings, console: Console, *, client: str, remote: str, f
     """
     if client:
         one_of("--client", client, client_stores.NAMES)
-    engine, engine_error = _engine(console)
-    there = host_and_port(remote) if remote else _remote_registry(settings, engine)
-    if console.dry:
-        _show_commands(settings, console, there)
+    engine, engine_error = _engine(run.console)
+    there = host_and_port(remote) if remote else _remote_registry(run.settings, engine)
+    if run.console.dry:
+        _show_commands(run, there)
         return []
 
     def find_faults() -> list[Finding]:
         if there:
-            facts = gather.remote(settings, engine, *there, client=client)
+            facts = gather.remote(run.settings, engine, *there, client=client)
             if facts.observation and facts.observation.certificate:
-                console.say(_observed(facts.observation, facts.observation.certificate, facts.now))
+                run.console.say(_observed(facts.observation, facts.observation.certificate, facts.now))
             return checks.judge(facts, client)
-        return checks.judge(gather.local(settings, engine, engine_error, client), client)
+        return checks.judge(gather.local(run.settings, engine, engine_error, client), client)
 
     found = find_faults()
-    if fix and mend.apply(found, _settings_of(settings, there, engine), engine, console):
+    if fix and mend.apply(found, Run(_settings_of(run.settings, there, engine), run.console), engine):
         found = find_faults()
     return found
 
@@ -200,24 +200,24 @@ def _settings_of(settings: Settings, there: tuple[str, int] | None, engine: Engi
     return settings
 
 
-def _show_commands(settings: Settings, console: Console, there: tuple[str, int] | None) -> None:
+def _show_commands(run: Run, there: tuple[str, int] | None) -> None:
     """Show the commands by which a person would check by hand."""
-    host, port = there or (settings.address, settings.port)
-    console.command(["openssl", "s_client", "-connect", f"{address.bracketed(host)}:{port}", "-showcerts"])
-    console.command(
-        ["curl", "--cacert", str(settings.folder / "ca.crt"), f"https://{address.bracketed(host)}:{port}/v2/"]
+    host, port = there or (run.settings.address, run.settings.port)
+    run.console.command(["openssl", "s_client", "-connect", f"{address.bracketed(host)}:{port}", "-showcerts"])
+    run.console.command(
+        ["curl", "--cacert", str(run.settings.folder / "ca.crt"), f"https://{address.bracketed(host)}:{port}/v2/"]
     )
     if not there:
-        console.command(["docker", "info"])
-        console.command(["docker", "inspect", settings.container])
-        console.command(
+        run.console.command(["docker", "info"])
+        run.console.command(["docker", "inspect", run.settings.container])
+        run.console.command(
             [
                 "openssl",
                 "verify",
                 "-x509_strict",
                 "-CAfile",
-                str(settings.folder / "ca.crt"),
-                str(settings.folder / "domain.crt"),
+                str(run.settings.folder / "ca.crt"),
+                str(run.settings.folder / "domain.crt"),
             ]
         )
-    console.command(["find", "/etc/docker/certs.d", "/etc/containers/certs.d", "/etc/containerd/certs.d", "-type", "f"])
+    run.console.command(["find", "/etc/docker/certs.d", "/etc/containers/certs.d", "/etc/containerd/certs.d", "-type", "f"])

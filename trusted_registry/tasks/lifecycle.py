@@ -14,6 +14,7 @@ from trusted_registry.trust.local import owned, uninstall
 from trusted_registry.trust.local.install import StoreSelection
 
 if TYPE_CHECKING:
+    from trusted_registry.run import Run
     from pathlib import Path
 
     from trusted_registry.console import Console
@@ -25,43 +26,42 @@ UNPROVED = ".unproved"
 """Name of a file beside the certificates while an `up` runs; the file holds the reference of the proof's image."""
 
 
-def up(settings: Settings, console: Console, *, adopt: bool = False) -> None:
+def up(run: Run, *, adopt: bool = False) -> None:
     """Make the missing parts of certificate, registry, trust and proof; a second run waits for the first.
 
     Args:
-        settings: The registry's settings.
-        console: The console that shows the commands.
+        run: The registry's settings, and the console that shows the commands.
         adopt: Whether an unlabelled volume becomes this installation's, since a person says so.
     """
-    engine = engines.connect(console)
-    with run_lock.held(settings, console):
+    engine = engines.connect(run.console)
+    with run_lock.held(run):
         if adopt:
-            ownership.adopt_volume(settings, engine, console)
-        _up(settings, engine, console)
+            ownership.adopt_volume(run, engine)
+        _up(run, engine)
 
 
-def _up(settings: Settings, engine: Engine, console: Console) -> None:
-    instance.check_address(settings, console)
-    saved_flags.announce(settings, console)
-    instance.check_port(settings, engine, console)
-    issued = issue.bring_up_to_date(settings, console)
-    cert.say_certificate(settings, console, "made" if issued else "already there", names=issued)
-    mark = settings.folder / UNPROVED
-    unproved = _unproved(mark, engine, console)
+def _up(run: Run, engine: Engine) -> None:
+    instance.check_address(run)
+    saved_flags.announce(run)
+    instance.check_port(run, engine)
+    issued = issue.bring_up_to_date(run)
+    cert.say_certificate(run, "made" if issued else "already there", names=issued)
+    mark = run.settings.folder / UNPROVED
+    unproved = _unproved(mark, engine, run.console)
     packed: list[str] = []
 
     def note(reference: str = "") -> None:
-        if not console.dry:
+        if not run.console.dry:
             files.write(mark, reference.encode())
 
     def pack() -> None:
-        packed.append(prove.pack(status.registry_host(settings), engine, note=note))
+        packed.append(prove.pack(status.registry_host(run.settings), engine, note=note))
 
     note()
 
     try:
-        started = registry.tls(settings, engine, console, meanwhile=pack)
-        trusted = bool(trust.install_trust(settings, engine, console, StoreSelection(engine="docker")).written)
+        started = registry.tls(run, engine, meanwhile=pack)
+        trusted = bool(trust.install_trust(run, engine, StoreSelection(engine="docker")).written)
         if not packed and (issued or started or trusted or unproved):
             pack()
     except BaseException:
@@ -69,12 +69,12 @@ def _up(settings: Settings, engine: Engine, console: Console) -> None:
             prove.discard(reference, engine)
         raise
     for reference in packed:
-        registry.prove_push_and_pull(reference, registry.tls_target(settings, console), engine, console)
-    if not console.dry:
-        files.remove(mark, keep=settings.folder)
+        registry.prove_push_and_pull(reference, registry.tls_target(run), engine, run.console)
+    if not run.console.dry:
+        files.remove(mark, keep=run.settings.folder)
     if not (issued or started or trusted or unproved):
-        console.say("Nothing had to be changed.")
-    cert.say_done(console, status.next_steps(settings))
+        run.console.say("Nothing had to be changed.")
+    cert.say_done(run.console, status.next_steps(run.settings))
 
 
 def _unproved(mark: Path, engine: Engine, console: Console) -> bool:
@@ -92,50 +92,50 @@ def _unproved(mark: Path, engine: Engine, console: Console) -> bool:
     return True
 
 
-def down(settings: Settings, console: Console, *, purge: bool) -> None:
+def down(run: Run, *, purge: bool) -> None:
     """Stop the registry; when purging, remove images, trust, keys and certificates too."""
-    engine = engines.connect_if_available(console)
-    if purge and not console.dry:
-        with run_lock.held(settings, console, to_end=True):  # not in the middle of an `up`
-            remains = _remains(settings, engine)
+    engine = engines.connect_if_available(run.console)
+    if purge and not run.console.dry:
+        with run_lock.held(run, to_end=True):  # not in the middle of an `up`
+            remains = _remains(run.settings, engine)
         if not remains:
             cert.say_done(
-                console, "There is nothing to remove: no registry, image, trust or certificate of this checkout."
+                run.console, "There is nothing to remove: no registry, image, trust or certificate of this checkout."
             )
             return
     if purge:
-        ownership.claimed(settings, engine, console)
-    if purge and not console.ask("Remove every image, this machine's trust, and all keys and certificates?"):
+        ownership.claimed(run, engine)
+    if purge and not run.console.ask("Remove every image, this machine's trust, and all keys and certificates?"):
         raise RegistryError("Nothing was removed.", cure="./inv down without --purge only stops the registry.")
-    with run_lock.held(settings, console, to_end=True):
-        _down(settings, engine, console, purge=purge)
+    with run_lock.held(run, to_end=True):
+        _down(run, engine, purge=purge)
 
 
-def _down(settings: Settings, engine: Engine, console: Console, *, purge: bool) -> None:
-    stopped = instance.stop(settings, engine, console, purge=purge)
+def _down(run: Run, engine: Engine, *, purge: bool) -> None:
+    stopped = instance.stop(run, engine, purge=purge)
     if not purge:
         state = "stopped" if stopped else "was not running"
-        cert.say_done(console, f"registry: {state}; images, trust and certificates are kept")
-        registry.tell_of_prune(settings, engine, console)
+        cert.say_done(run.console, f"registry: {state}; images, trust and certificates are kept")
+        registry.tell_of_prune(run, engine)
         return
-    mark = settings.folder / UNPROVED
-    if engine.available and _unproved(mark, engine, console) and not console.dry:
-        files.remove(mark, keep=settings.folder)
-    uninstall.remove(settings, engine, console)
-    ownership.drop_images(settings, engine, console)
-    stored = registry.tell_volumes(settings, engine, console) or not (engine.available or console.dry)
-    kit = "" if console.dry else trust.warn_of_kit(settings, console)
-    trusted = trust.tell_left(settings, engine, console) or bool(kit)
-    users.purge(settings.folder, console)
+    mark = run.settings.folder / UNPROVED
+    if engine.available and _unproved(mark, engine, run.console) and not run.console.dry:
+        files.remove(mark, keep=run.settings.folder)
+    uninstall.remove(run, engine)
+    ownership.drop_images(run, engine)
+    stored = registry.tell_volumes(run, engine) or not (engine.available or run.console.dry)
+    kit = "" if run.console.dry else trust.warn_of_kit(run)
+    trusted = trust.tell_left(run, engine) or bool(kit)
+    users.purge(run.settings.folder, run.console)
     # The id stays where something does: by it the commands that were just told find what they are to take.
-    clear.remove_all(settings.folder, console, keep=(installation.FILE, kit) if stored or trusted else ())
-    if not console.dry and settings.folder.exists():
-        with files.locked(settings.folder):  # and with it goes what a run that was killed had left
+    clear.remove_all(run.settings.folder, run.console, keep=(installation.FILE, kit) if stored or trusted else ())
+    if not run.console.dry and run.settings.folder.exists():
+        with files.locked(run.settings.folder):  # and with it goes what a run that was killed had left
             pass
     gone = [it for it, stays in (("images", stored), ("trust", trusted)) if not stays]
     taken = ", ".join([*gone, "keys"]).capitalize()
-    cert.say_done(console, f"{taken} and certificates are gone. On other machines: ./inv trust.remove,")
-    cert.say_done(console, "or where the kit or the page was used: sudo sh trust-*.sh --remove")
+    cert.say_done(run.console, f"{taken} and certificates are gone. On other machines: ./inv trust.remove,")
+    cert.say_done(run.console, "or where the kit or the page was used: sudo sh trust-*.sh --remove")
 
 
 def _remains(settings: Settings, engine: Engine) -> bool:

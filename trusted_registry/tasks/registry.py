@@ -14,6 +14,7 @@ from trusted_registry.settings import whole_number
 from trusted_registry.tasks.cert import say_done
 
 if TYPE_CHECKING:
+    from trusted_registry.run import Run
     import ssl
     from collections.abc import Callable
     from pathlib import Path
@@ -39,32 +40,32 @@ def engine(console: Console) -> None:
         console.say(f"engine: Docker {info.version} on {info.system}, {info.socket}, {kind}, {info.store} image store")
 
 
-def basic(settings: Settings, console: Console, *, lan: bool) -> None:
+def basic(run: Run, *, lan: bool) -> None:
     """Run the plain HTTP registry."""
-    engine = engines.connect(console)
-    with run_lock.held(settings, console):
-        changed = instance.run_plain(settings, engine, console, lan=lan)
-    everywhere = settings.listen or "every address of this machine, for anyone to push to"
-    listening = f"on {everywhere}, port {settings.plain_port}" if lan else f"on localhost:{settings.plain_port} alone"
-    say_done(console, f"registry: {_state_text(changed=changed)}, plain HTTP {listening}; ./inv registry.test tries it")
+    engine = engines.connect(run.console)
+    with run_lock.held(run):
+        changed = instance.run_plain(run, engine, lan=lan)
+    everywhere = run.settings.listen or "every address of this machine, for anyone to push to"
+    listening = f"on {everywhere}, port {run.settings.plain_port}" if lan else f"on localhost:{run.settings.plain_port} alone"
+    say_done(run.console, f"registry: {_state_text(changed=changed)}, plain HTTP {listening}; ./inv registry.test tries it")
 
 
-def alone(settings: Settings, engine: Engine, console: Console) -> None:
+def alone(run: Run, engine: Engine) -> None:
     """Run the TLS registry and nothing else beside."""
-    with run_lock.held(settings, console):
-        instance.check_address(settings, console)
-        tls(settings, engine, console)
+    with run_lock.held(run):
+        instance.check_address(run)
+        tls(run, engine)
 
 
-def tls(settings: Settings, engine: Engine, console: Console, meanwhile: Callable[[], None] = lambda: None) -> bool:
+def tls(run: Run, engine: Engine, meanwhile: Callable[[], None] = lambda: None) -> bool:
     """Run the TLS registry; return whether the container was (re)started."""
-    changed = instance.run_tls(settings, engine, console, meanwhile)
-    saved_flags.save(settings, console)
-    listening = settings.listen or "every address of this machine"
-    name = address.registry_host(settings.address, settings.port)
+    changed = instance.run_tls(run, engine, meanwhile)
+    saved_flags.save(run)
+    listening = run.settings.listen or "every address of this machine"
+    name = address.registry_host(run.settings.address, run.settings.port)
     say_done(
-        console,
-        f"registry: {_state_text(changed=changed)}, https://{name}, listening on {listening}, port {settings.port}",
+        run.console,
+        f"registry: {_state_text(changed=changed)}, https://{name}, listening on {listening}, port {run.settings.port}",
     )
     return changed
 
@@ -73,21 +74,21 @@ def _state_text(*, changed: bool) -> str:
     return "running" if changed else "already running"
 
 
-def test(settings: Settings, console: Console, *, image: str, lan: bool) -> None:
+def test(run: Run, *, image: str, lan: bool) -> None:
     """Prove the registry on this machine, or the one at the configured address if none runs here."""
-    engine = engines.connect(console)
-    container = engine.find(settings.container)
-    if not console.dry:
+    engine = engines.connect(run.console)
+    container = engine.find(run.settings.container)
+    if not run.console.dry:
         _check_runs(container, lan=lan)
     if container and container.role == "plain":
         if lan and container.listen.startswith("127."):
             raise RegistryError("The plain registry listens on loopback alone.", cure="./inv registry.basic --lan")
-        host = settings.address if lan else "localhost"
-        target = Target(probe.Endpoint(host, container.port or settings.plain_port), None)
+        host = run.settings.address if lan else "localhost"
+        target = Target(probe.Endpoint(host, container.port or run.settings.plain_port), None)
     else:
-        target = tls_target(settings, console, port=container.port if container else None, local=bool(container))
+        target = tls_target(run, port=container.port if container else None, local=bool(container))
     reference = prove.pack(address.registry_host(target.at.host, target.at.port), engine, image=image)
-    prove_push_and_pull(reference, target, engine, console)
+    prove_push_and_pull(reference, target, engine, run.console)
 
 
 def _check_runs(container: Container | None, *, lan: bool) -> None:
@@ -114,10 +115,10 @@ class Target:
     folder: Path | None = None
 
 
-def tls_target(settings: Settings, console: Console, *, port: int | None = None, local: bool = True) -> Target:
+def tls_target(run: Run, *, port: int | None = None, local: bool = True) -> Target:
     """Return the target of the TLS registry, without a TLS context in a dry run."""
-    tls = None if console.dry else probe.context(issue.trust_anchor(settings.folder).path)
-    return Target(probe.Endpoint(settings.address, port or settings.port), tls, settings.folder if local else None)
+    tls = None if run.console.dry else probe.context(issue.trust_anchor(run.settings.folder).path)
+    return Target(probe.Endpoint(run.settings.address, port or run.settings.port), tls, run.settings.folder if local else None)
 
 
 def prove_push_and_pull(reference: str, target: Target, engine: Engine, console: Console) -> None:
@@ -141,53 +142,53 @@ def prove_push_and_pull(reference: str, target: Target, engine: Engine, console:
         console.say("proof: that was with a login of its own, which is gone again; without one the registry says 401")
 
 
-def stop(settings: Settings, console: Console, *, purge: bool) -> None:
+def stop(run: Run, *, purge: bool) -> None:
     """Stop the registry, and remove its images when purging."""
-    engine = engines.connect(console)
+    engine = engines.connect(run.console)
     if purge:
-        ownership.claimed(settings, engine, console)
-    if purge and not console.ask(f"Remove the volume {settings.volume} and every image in it?"):
+        ownership.claimed(run, engine)
+    if purge and not run.console.ask(f"Remove the volume {run.settings.volume} and every image in it?"):
         raise RegistryError("Nothing was removed.", cure="./inv registry.stop without --purge keeps the images.")
-    with run_lock.held(settings, console, to_end=True):
-        changed = instance.stop(settings, engine, console, purge=purge)
-    images = "removed" if purge else f"kept in the volume {settings.volume}"
-    say_done(console, f"registry: {'stopped' if changed else 'was not running'}; images {images}")
+    with run_lock.held(run, to_end=True):
+        changed = instance.stop(run, engine, purge=purge)
+    images = "removed" if purge else f"kept in the volume {run.settings.volume}"
+    say_done(run.console, f"registry: {'stopped' if changed else 'was not running'}; images {images}")
     if not purge:
-        tell_of_prune(settings, engine, console)
+        tell_of_prune(run, engine)
 
 
-def tell_of_prune(settings: Settings, engine: Engine, console: Console) -> None:
+def tell_of_prune(run: Run, engine: Engine) -> None:
     """Say what would take the images of a registry that is stopped: only a container keeps a volume in use."""
-    if console.dry or not engine.available or engine.volume(settings.volume) is None or engine.holders(settings.volume):
+    if run.console.dry or not engine.available or engine.volume(run.settings.volume) is None or engine.holders(run.settings.volume):
         return
     major = engine.info().version.partition(".")[0]
     every = major.isdecimal() and int(major) < _KEEPS_NAMED
     command = "docker volume prune" if every else "docker volume prune --all"
-    console.warn(f"until ./inv up, {command} would take the volume {settings.volume} with its images")
+    run.console.warn(f"until ./inv up, {command} would take the volume {run.settings.volume} with its images")
 
 
-def tell_volumes(settings: Settings, engine: Engine, console: Console) -> bool:
+def tell_volumes(run: Run, engine: Engine) -> bool:
     """Name further volumes of this installation, and the commands that take them; return whether there are any."""
-    found = [] if console.dry else ownership.volumes(settings, engine)
+    found = [] if run.console.dry else ownership.volumes(run.settings, engine)
     for name in found:
-        holder = next(iter(engine.holders(name)), settings.container)
-        purge = settings.command("registry.stop --purge", container=holder, volume=name)
-        console.warn(f"the volume {name} stays, with its images: {purge}")
+        holder = next(iter(engine.holders(name)), run.settings.container)
+        purge = run.settings.command("registry.stop --purge", container=holder, volume=name)
+        run.console.warn(f"the volume {name} stays, with its images: {purge}")
     return bool(found)
 
 
-def logs(settings: Settings, console: Console, *, follow: bool, lines: str) -> None:
+def logs(run: Run, *, follow: bool, lines: str) -> None:
     """Show the last lines of the registry's log, and new ones when following."""
     count = whole_number("--lines", lines, 1, 100_000)
     following = ["--follow"] if follow else []
-    console.command(["docker", "logs", *following, "--tail", str(count), settings.container])
-    engine = engines.connect(console)
-    if console.dry:
+    run.console.command(["docker", "logs", *following, "--tail", str(count), run.settings.container])
+    engine = engines.connect(run.console)
+    if run.console.dry:
         return
-    if not engine.find(settings.container):
+    if not engine.find(run.settings.container):
         raise RegistryError("No registry runs here.", cure="./inv registry.tls starts one.")
     if follow:
-        for text in engine.follow(settings.container, lines=count):
-            console.say(text.rstrip())
+        for text in engine.follow(run.settings.container, lines=count):
+            run.console.say(text.rstrip())
     else:
-        console.say(engine.log(settings.container, lines=count).rstrip())
+        run.console.say(engine.log(run.settings.container, lines=count).rstrip())

@@ -12,32 +12,33 @@ from trusted_registry.registry import instance, ownership, probe, run_lock, user
 from trusted_registry.registry.users import Login
 
 if TYPE_CHECKING:
+    from trusted_registry.run import Run
     from trusted_registry.console import Console
     from trusted_registry.registry.engine import Engine
     from trusted_registry.registry.engine_types import Container
     from trusted_registry.settings import Settings
 
 
-def add(settings: Settings, console: Console, *, name: str) -> None:
+def add(run: Run, *, name: str) -> None:
     """Add a user or change a password; from the first user on, the registry requires a login.
 
     Raises:
         RegistryError: The registry speaks plain HTTP, or refuses the new login.
     """
     name = users.name(name)
-    engine = engines.connect_if_available(console)
-    _check_private(engine.find(settings.container))
-    login = None if console.dry else Login(name, users.password(console.secret(f"Password of {name}")))
-    with run_lock.held(settings, console):
+    engine = engines.connect_if_available(run.console)
+    _check_private(engine.find(run.settings.container))
+    login = None if run.console.dry else Login(name, users.password(run.console.secret(f"Password of {name}")))
+    with run_lock.held(run):
         # Only now: the registry may have been started while the password was typed, and none is under this lock.
-        container = ownership.container(settings, engine, console)
+        container = ownership.container(run, engine)
         _check_private(container)
-        create = [] if users.is_login_required(settings.folder) else ["-c"]
-        console.command(
-            ["htpasswd", *create, "-B", "-C", str(users.COST), str(users.users_file(settings.folder)), name]
+        create = [] if users.is_login_required(run.settings.folder) else ["-c"]
+        run.console.command(
+            ["htpasswd", *create, "-B", "-C", str(users.COST), str(users.users_file(run.settings.folder)), name]
         )
         if login:
-            _add(settings, login, container, engine, console)
+            _add(run, login, container, engine)
 
 
 def _check_private(container: Container | None) -> None:
@@ -48,43 +49,43 @@ def _check_private(container: Container | None) -> None:
         )
 
 
-def _add(settings: Settings, login: Login, container: Container | None, engine: Engine, console: Console) -> None:
-    new = users.save(settings.folder, login)
-    console.say(f"user: {login.name}, {'added' if new else 'has a new password'}")
+def _add(run: Run, login: Login, container: Container | None, engine: Engine) -> None:
+    new = users.save(run.settings.folder, login)
+    run.console.say(f"user: {login.name}, {'added' if new else 'has a new password'}")
     if not (container and container.role == "tls"):
-        console.say("registry: it does not run; from its next start on it asks for a login: ./inv up")
+        run.console.say("registry: it does not run; from its next start on it asks for a login: ./inv up")
         return
-    if instance.reload(settings, container, engine, console):
-        console.say("registry: started anew, since it asks for a login from now on; images stay")
-    _check_login_taken(settings, container, login)
-    registry_host = address.registry_host(settings.address, container.port or settings.port)
-    console.say(
+    if instance.reload(run, container, engine):
+        run.console.say("registry: started anew, since it asks for a login from now on; images stay")
+    _check_login_taken(run.settings, container, login)
+    registry_host = address.registry_host(run.settings.address, container.port or run.settings.port)
+    run.console.say(
         f"proof: the registry takes the login of {login.name}, and no request without one: docker login {registry_host}"
     )
 
 
-def remove(settings: Settings, console: Console, *, name: str) -> None:
+def remove(run: Run, *, name: str) -> None:
     """Remove a user; without the last one, whose removal needs consent, the registry requires no login.
 
     Raises:
         RegistryError: The user does not exist, or nobody consented.
     """
-    if console.dry:
-        console.command(_deletion(settings, name))
+    if run.console.dry:
+        run.console.command(_deletion(run.settings, name))
         return
-    last = _is_last(settings, name)
-    if last and not console.ask(f"{name} is the last user. Let everybody push and pull without a login?"):
+    last = _is_last(run.settings, name)
+    if last and not run.console.ask(f"{name} is the last user. Let everybody push and pull without a login?"):
         raise RegistryError("Nobody was removed.", cure="./inv registry.user.add lets another user in first.")
-    engine = engines.connect_if_available(console)
-    with run_lock.held(settings, console):
+    engine = engines.connect_if_available(run.console)
+    with run_lock.held(run):
         # Others may have come and gone while the question stood; nobody agreed to what follows from that.
-        if _is_last(settings, name) and not last:
+        if _is_last(run.settings, name) and not last:
             raise RegistryError(f"{name} is the last user by now. Nobody was removed.", cure="Repeat the command.")
-        ownership.container(settings, engine, console)  # another checkout's is told before anything is removed
-        console.command(_deletion(settings, name))
-        users.remove(settings.folder, name)
-        console.say(f"user: {name}, removed")
-        _heed_removal(settings, engine, console)
+        ownership.container(run, engine)  # another checkout's is told before anything is removed
+        run.console.command(_deletion(run.settings, name))
+        users.remove(run.settings.folder, name)
+        run.console.say(f"user: {name}, removed")
+        _heed_removal(run, engine)
 
 
 def _deletion(settings: Settings, name: str) -> list[str]:
@@ -98,28 +99,28 @@ def _is_last(settings: Settings, name: str) -> bool:
     return len(known) == 1
 
 
-def _heed_removal(settings: Settings, engine: Engine, console: Console) -> None:
+def _heed_removal(run: Run, engine: Engine) -> None:
     """Have a registry that runs know who may use it now."""
-    container = engine.find(settings.container)
+    container = engine.find(run.settings.container)
     if not (container and container.role == "tls" and container.state == "running"):
         return
-    if not users.is_login_required(settings.folder):
-        instance.reload(settings, container, engine, console)
-        console.warn("the registry was started anew: everybody may push and pull now")
+    if not users.is_login_required(run.settings.folder):
+        instance.reload(run, container, engine)
+        run.console.warn("the registry was started anew: everybody may push and pull now")
         return
-    with users.temporary_login(settings.folder, console) as login:
+    with users.temporary_login(run.settings.folder, run.console) as login:
         # A registry that accepts this new login has read the file without the removed user.
-        _check_login_taken(settings, container, login)
+        _check_login_taken(run.settings, container, login)
 
 
-def show(settings: Settings, console: Console) -> None:
+def show(run: Run) -> None:
     """Print the names of the users, one a line."""
-    known = users.read(settings.folder)
+    known = users.read(run.settings.folder)
     for name, hashed in known.items():
-        console.say(name if users.is_read(hashed) else f"{name} (refused: its hash is not bcrypt; add this user again)")
+        run.console.say(name if users.is_read(hashed) else f"{name} (refused: its hash is not bcrypt; add this user again)")
     if not known:
-        state = "lets nobody in" if users.is_login_required(settings.folder) else "asks nobody for a login"
-        console.say(f"users: none; the registry {state}")
+        state = "lets nobody in" if users.is_login_required(run.settings.folder) else "asks nobody for a login"
+        run.console.say(f"users: none; the registry {state}")
 
 
 def _check_login_taken(settings: Settings, container: Container, login: Login | None) -> None:

@@ -32,6 +32,7 @@ from trusted_registry.trust.remote import kit
 from trusted_registry.trust.specifics import buildkit, containerd, macos
 
 if TYPE_CHECKING:
+    from trusted_registry.run import Run
     from pathlib import Path
 
     from trusted_registry.console import Console
@@ -55,12 +56,11 @@ def _names(flag: str, text: str) -> tuple[str, ...]:
     return tuple(one_of(flag, part.strip(), client_stores.NAMES) for part in text.split(",")) if text else ()
 
 
-def linux(settings: Settings, console: Console, selection: StoreSelection, *, builders: bool = False) -> None:
+def linux(run: Run, selection: StoreSelection, *, builders: bool = False) -> None:
     """Install trust for this machine's clients, and prove the engine's trust.
 
     Args:
-        settings: The registry to trust.
-        console: Console for commands and results.
+        run: The registry to trust, and the console for commands and results.
         selection: The stores to write.
         builders: Whether to rebuild the builders of `docker buildx`, which read trust only when made.
 
@@ -68,27 +68,27 @@ def linux(settings: Settings, console: Console, selection: StoreSelection, *, bu
         RegistryError: A store cannot be written, or the engine still refuses the registry.
     """
     install.check_platform("Linux", "trust.linux")
-    engine = engines.connect_if_available(console, quiet=True)
-    if not console.dry:
-        trust_anchor.check_serves(settings)
-        _check_containerd(install.select_stores(engine, selection), console)
-    result = install_trust(settings, engine, console, selection)
+    engine = engines.connect_if_available(run.console, quiet=True)
+    if not run.console.dry:
+        trust_anchor.check_serves(run.settings)
+        _check_containerd(install.select_stores(engine, selection), run.console)
+    result = install_trust(run, engine, selection)
     if any(store.key == "buildx" for store in (*result.written, *result.already)):
-        _renew_builders(settings, console, asked=builders)
+        _renew_builders(run, asked=builders)
     engines_own = install.engine_store(engine)
-    if console.dry or not any(store.key == engines_own for store in (*result.written, *result.already)):
+    if run.console.dry or not any(store.key == engines_own for store in (*result.written, *result.already)):
         return
-    unverified = install.unverified(settings, engine)  # an engine that accepts these proves nothing
-    for registry_host in (it for it in address.registry_hosts(settings.hosts, settings.port) if it not in unverified):
+    unverified = install.unverified(run.settings, engine)  # an engine that accepts these proves nothing
+    for registry_host in (it for it in address.registry_hosts(run.settings.hosts, run.settings.port) if it not in unverified):
         refused = prove.refusal(registry_host, engine)
         if refused and prove.is_distrust(refused):
             raise RegistryError(
                 f"The engine still refuses {registry_host}: {refused}", cure=engine_types.pull_cure(refused)
             )
         if refused:
-            console.warn(f"nothing answers at {registry_host}, so the trust was not proved: {refused}")
+            run.console.warn(f"nothing answers at {registry_host}, so the trust was not proved: {refused}")
         else:
-            console.say(f"proof: the engine accepts {registry_host}")
+            run.console.say(f"proof: the engine accepts {registry_host}")
 
 
 def _check_containerd(rows: list[Store], console: Console) -> None:
@@ -110,10 +110,10 @@ def _check_containerd(rows: list[Store], console: Console) -> None:
         console.warn(advice.words())
 
 
-def _renew_builders(settings: Settings, console: Console, *, asked: bool) -> None:
+def _renew_builders(run: Run, *, asked: bool) -> None:
     """Rebuild the builders that do not trust yet, or show the commands."""
     folder = machines.current().docker / "buildx"
-    wanted = trust_anchor.load(settings, dry=console.dry)
+    wanted = trust_anchor.load(run.settings, dry=run.console.dry)
     for builder in buildkit.find(folder):
         if buildkit.trusts(builder, wanted):
             continue
@@ -122,39 +122,39 @@ def _renew_builders(settings: Settings, console: Console, *, asked: bool) -> Non
         except RegistryError as error:
             if asked:
                 raise
-            console.warn(f"the builder {builder.name} does not trust yet: {error.message} {error.cure}")
+            run.console.warn(f"the builder {builder.name} does not trust yet: {error.message} {error.cure}")
             continue
         if not asked:
-            console.say(f"the builder {builder.name} must be made anew; --rebuild-builders does this:")
+            run.console.say(f"the builder {builder.name} must be made anew; --rebuild-builders does this:")
         for command in commands:
             if asked:
-                program.run(command, console)
+                program.run(command, run.console)
             else:
-                console.command(command)
+                run.console.command(command)
 
 
 def install_trust(
-    settings: Settings, engine: Engine, console: Console, selection: StoreSelection = ALL_STORES
+    run: Run, engine: Engine, selection: StoreSelection = ALL_STORES
 ) -> InstallResult:
     """Install trust for this machine's clients, and report the stores."""
-    result = install.trust(settings, engine, console, selection)
-    names = ", ".join(address.registry_hosts(settings.hosts, settings.port))
+    result = install.trust(run, engine, selection)
+    names = ", ".join(address.registry_hosts(run.settings.hosts, run.settings.port))
     if result.written:
-        say_done(console, f"trust: now in place for {names}: {_client_names(result.written)}")
+        say_done(run.console, f"trust: now in place for {names}: {_client_names(result.written)}")
     if result.already:
-        say_done(console, f"trust: already in place for {names}: {_client_names(result.already)}")
+        say_done(run.console, f"trust: already in place for {names}: {_client_names(result.already)}")
     if not (result.written or result.already or result.left):
-        console.warn(
+        run.console.warn(
             "no client of a registry was found here; to write for one all the same: ./inv trust.linux --only podman"
         )
     for store in result.written:
         if store.restart:
-            console.say(f"{store.clients}: it {store.restart.why}, so: {store.restart.command}")
-    for registry_host in install.unverified(settings, engine):
+            run.console.say(f"{store.clients}: it {store.restart.why}, so: {store.restart.command}")
+    for registry_host in install.unverified(run.settings, engine):
         why = "see insecure-registries in its daemon.json"
         if _is_loopback(registry_host):
             why = "of loopback, Docker never does"
-        console.warn(f"the engine verifies nothing at {registry_host}: {why}")
+        run.console.warn(f"the engine verifies nothing at {registry_host}: {why}")
     return result
 
 
@@ -167,78 +167,78 @@ def _client_names(rows: tuple[Store, ...]) -> str:
     return "; ".join(dict.fromkeys(store.clients for store in rows))
 
 
-def on_macos(settings: Settings, console: Console, *, keychain: str) -> None:
+def on_macos(run: Run, *, keychain: str) -> None:
     """Install trust on this Mac: in a keychain for its programs, in certs.d for its engine."""
     which = one_of("--keychain", keychain, macos.KEYCHAINS)
-    if not console.dry:
+    if not run.console.dry:
         install.check_platform("Darwin", "trust.macos")
-    install.trust_keychain(settings, console, which)
-    result = install.trust_desktop(settings, console)
+    install.trust_keychain(run, which)
+    result = install.trust_desktop(run)
     if result.written:
-        say_done(console, f"trust: now in place for {_client_names(result.written)}")
+        say_done(run.console, f"trust: now in place for {_client_names(result.written)}")
     for store in result.written:
         if store.restart:
-            console.say(f"{store.clients}: it {store.restart.why}, so: {store.restart.command}")
+            run.console.say(f"{store.clients}: it {store.restart.why}, so: {store.restart.command}")
 
 
-def insecure(settings: Settings, console: Console, *, remove: bool = False) -> None:
+def insecure(run: Run, *, remove: bool = False) -> None:
     """Allow the engine plain HTTP on the LAN address, or disallow that again."""
     if remove:
-        _disallow_plain(settings, engines.connect_if_available(console), console)
+        _disallow_plain(run, engines.connect_if_available(run.console))
         return
-    changed = daemon.allow_plain(settings, engines.connect(console), console)
-    registry = address.registry_host(settings.address, settings.plain_port)
+    changed = daemon.allow_plain(run, engines.connect(run.console))
+    registry = address.registry_host(run.settings.address, run.settings.plain_port)
     state = "now" if changed else "already"
     ends = "./inv trust.insecure --remove ends that"
-    say_done(console, f"trust: plain HTTP on {registry} is {state} allowed; nobody verifies it. {ends}")
+    say_done(run.console, f"trust: plain HTTP on {registry} is {state} allowed; nobody verifies it. {ends}")
 
 
-def _disallow_plain(settings: Settings, engine: Engine, console: Console) -> None:
+def _disallow_plain(run: Run, engine: Engine) -> None:
     """Disallow plain HTTP that this checkout allowed, and warn of registry hosts that stay unverified."""
-    freed = uninstall.disallow_plain(settings, engine, console)
+    freed = uninstall.disallow_plain(run, engine)
     for place in freed:
-        say_done(console, f"removed: {place}")
+        say_done(run.console, f"removed: {place}")
     if not freed:
-        console.say("trust: this checkout allows no plain HTTP here")
-    if console.dry:
+        run.console.say("trust: this checkout allows no plain HTTP here")
+    if run.console.dry:
         return
-    plain = dataclasses.replace(settings, port=settings.plain_port)
-    left = dict.fromkeys([*install.unverified(settings, engine), *install.unverified(plain, engine)])
+    plain = dataclasses.replace(run.settings, port=run.settings.plain_port)
+    left = dict.fromkeys([*install.unverified(run.settings, engine), *install.unverified(plain, engine)])
     if left:
-        console.warn(
+        run.console.warn(
             f"the engine still verifies nothing at {', '.join(left)}, by another's doing: {daemon.removal_by_hand()}"
         )
 
 
-def remove(settings: Settings, console: Console, *, everyone: bool) -> None:
+def remove(run: Run, *, everyone: bool) -> None:
     """Remove all trust written on this machine, and prove that the engine refuses the registry again."""
-    engine = engines.connect_if_available(console)
-    freed = uninstall.remove(settings, engine, console, everyone=everyone)
+    engine = engines.connect_if_available(run.console)
+    freed = uninstall.remove(run, engine, everyone=everyone)
     for place in freed:
-        say_done(console, f"removed: {place}")
+        say_done(run.console, f"removed: {place}")
     if not everyone:
-        warn_of_kit(settings, console)
-    remaining = tell_left(settings, engine, console)
+        warn_of_kit(run)
+    remaining = tell_left(run, engine)
     if not freed and not remaining:
-        console.say("trust: there is none to take back")
-    elif freed and not console.dry and engine.available:
-        _prove_refusals(freed, engine, console)
+        run.console.say("trust: there is none to take back")
+    elif freed and not run.console.dry and engine.available:
+        _prove_refusals(freed, engine, run.console)
 
 
-def tell_left(settings: Settings, engine: Engine, console: Console) -> bool:
+def tell_left(run: Run, engine: Engine) -> bool:
     """Name what still trusts this registry's authority, and the commands that take it; return whether there is any.
 
     A dry run, which took nothing away, tells nothing.
     """
-    found = [] if console.dry else leftovers.find(settings, engine, console)
-    trusted = owned.authority(settings)
+    found = [] if run.console.dry else leftovers.find(run, engine)
+    trusted = owned.authority(run.settings)
     recorded = (
         {path for line in kit.recorded(trusted, _kit_records()) for path in line.split("\t")} if trusted else set()
     )
     found = [it for it in found if _in_root(it.place) not in recorded]
     for command in dict.fromkeys(it.command for it in found):
         places = [it.place for it in found if it.command == command]
-        console.warn(f"still trusted, since this user's checkout did not write it: {', '.join(places)}. Do: {command}")
+        run.console.warn(f"still trusted, since this user's checkout did not write it: {', '.join(places)}. Do: {command}")
     return bool(found)
 
 
@@ -252,16 +252,16 @@ def _in_root(place: str) -> str:
     return place if root == "/" else place.removeprefix(root)
 
 
-def warn_of_kit(settings: Settings, console: Console) -> str:
+def warn_of_kit(run: Run) -> str:
     """Warn if this authority's kit was run here too, and return that kit's name; it keeps a ledger of its own."""
     try:
-        anchor = trust_anchor.load(settings, dry=True)
+        anchor = trust_anchor.load(run.settings, dry=True)
     except RegistryError:  # no kit is made of this anchor
         return ""
     if not kit.was_run(anchor, _kit_records()):
         return ""
-    name = kit.file_name(anchor, address.registry_host(settings.address, settings.port))
-    console.warn(f"what the kit wrote here is left: sudo sh {name} --remove; or both: ./inv trust.remove --all")
+    name = kit.file_name(anchor, address.registry_host(run.settings.address, run.settings.port))
+    run.console.warn(f"what the kit wrote here is left: sudo sh {name} --remove; or both: ./inv trust.remove --all")
     return name
 
 
@@ -281,17 +281,17 @@ def _prove_refusals(freed: list[str], engine: Engine, console: Console) -> None:
             console.say(f"proof: the engine refuses {name} now")
 
 
-def table(settings: Settings, console: Console, selection: StoreSelection) -> tuple[str, list[str], list[list[str]]]:
+def table(run: Run, selection: StoreSelection) -> tuple[str, list[str], list[list[str]]]:
     """Return title, columns and rows of the state of trust, one row a client and registry host."""
     asked = bool(selection.only)
     found = [
         [it.store.clients, it.registry_host, it.state if asked else _state_unless_asked(it)]
-        for it in _find_statuses(settings, console, selection)
+        for it in _find_statuses(run, selection)
     ]
     return "Trust on this machine; --json says where", ["Client", "Registry", "State"], found
 
 
-def as_json(settings: Settings, console: Console, selection: StoreSelection) -> str:
+def as_json(run: Run, selection: StoreSelection) -> str:
     """Return the state of trust as JSON, with a final newline."""
     found = [
         {
@@ -301,13 +301,13 @@ def as_json(settings: Settings, console: Console, selection: StoreSelection) -> 
             "state": entry.state,
             "where": entry.paths,
         }
-        for entry in _find_statuses(settings, console, selection)
+        for entry in _find_statuses(run, selection)
     ]
     return json.dumps(found, indent=2) + "\n"
 
 
-def _find_statuses(settings: Settings, console: Console, selection: StoreSelection) -> list[TrustStatus]:
-    return trust_status.find(settings, engines.connect_if_available(console, quiet=True), selection, dry=console.dry)
+def _find_statuses(run: Run, selection: StoreSelection) -> list[TrustStatus]:
+    return trust_status.find(run.settings, engines.connect_if_available(run.console, quiet=True), selection, dry=run.console.dry)
 
 
 def _state_unless_asked(entry: TrustStatus) -> str:

@@ -13,6 +13,7 @@ from trusted_registry.trust.specifics import pulls
 from trusted_registry.trust.specifics.pulls import Verdict
 
 if TYPE_CHECKING:
+    from trusted_registry.run import Run
     from collections.abc import Sequence
 
     from trusted_registry.console import Console
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
     from trusted_registry.trust.local.check import PullResult
 
 
-def check_pulls(settings: Settings, console: Console, only: str) -> list[PullResult]:
+def check_pulls(run: Run, only: str) -> list[PullResult]:
     """Pull with every client of this machine, or with the named ones; return no results in a dry run."""
     names = tuple(one_of("--only", part.strip(), pulls.NAMES) for part in only.split(",")) if only else ()
-    return check.check(settings, console, names)
+    return check.check(run, names)
 
 
 def table(rows: Sequence[PullResult], settings: Settings) -> tuple[str, list[str], list[list[str]]]:

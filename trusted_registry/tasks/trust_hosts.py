@@ -11,23 +11,24 @@ from trusted_registry.tasks import trust_kit
 from trusted_registry.trust.remote import hosts, kit
 
 if TYPE_CHECKING:
+    from trusted_registry.run import Run
     from trusted_registry.console import Console
     from trusted_registry.settings import Settings
     from trusted_registry.trust.remote.hosts import HostOptions, HostResult
 
 
-def trust(settings: Settings, console: Console, options: HostOptions) -> tuple[HostResult, ...]:
+def trust(run: Run, options: HostOptions) -> tuple[HostResult, ...]:
     """Run the kit on every host of an inventory, and return the result of each; none in a dry run.
 
     Raises:
         RegistryError: Ansible is not installed, or found no usable host.
     """
-    registry_host = address.registry_host(settings.address, settings.port)
-    anchor = trust_kit.load_anchor_or_none(settings, console)
+    registry_host = address.registry_host(run.settings.address, run.settings.port)
+    anchor = trust_kit.load_anchor_or_none(run)
     if anchor is None:
         return ()
     name = kit.file_name(anchor, registry_host)
-    return run_script(name, kit.render(anchor, registry_host), console, options)
+    return run_script(name, kit.render(anchor, registry_host), run.console, options)
 
 
 def run_script(name: str, content: bytes, console: Console, options: HostOptions) -> tuple[HostResult, ...]:

@@ -14,6 +14,7 @@ from trusted_registry.trust.local import trust_anchor
 from trusted_registry.trust.remote import kit, page
 
 if TYPE_CHECKING:
+    from trusted_registry.run import Run
     from pathlib import Path
 
     from trusted_registry.console import Console
@@ -36,43 +37,43 @@ def load_anchor(settings: Settings, *, dry: bool = False) -> TrustAnchor:
     return dataclasses.replace(found, content=ssl.DER_cert_to_PEM_cert(found.der).encode())
 
 
-def load_anchor_or_none(settings: Settings, console: Console, what: str = "kit") -> TrustAnchor | None:
+def load_anchor_or_none(run: Run, what: str = "kit") -> TrustAnchor | None:
     """Return the trust anchor for other machines; in a dry run without one, print the reason and return None.
 
     Raises:
         RegistryError: As for `load_anchor`, except in a dry run.
     """
     try:
-        return load_anchor(settings, dry=console.dry)
+        return load_anchor(run.settings, dry=run.console.dry)
     except RegistryError as error:
-        if not console.dry:
+        if not run.console.dry:
             raise
-        console.say(f"{what}: {error.message}")
+        run.console.say(f"{what}: {error.message}")
         return None
 
 
-def write(settings: Settings, console: Console, *, out: str = "") -> tuple[Path, ...]:
+def write(run: Run, *, out: str = "") -> tuple[Path, ...]:
     """Write the kit and its page into a folder, by default the certificates'; return the paths, none in a dry run.
 
     Raises:
         RegistryError: There is no certificate to trust, or the folder cannot be written.
         SettingError: The folder's name is not valid.
     """
-    folder = settings.root / checked.path("--out", out) if out else settings.folder
-    registry_host = address.registry_host(settings.address, settings.port)
-    wanted = load_anchor_or_none(settings, console)
+    folder = run.settings.root / checked.path("--out", out) if out else run.settings.folder
+    registry_host = address.registry_host(run.settings.address, run.settings.port)
+    wanted = load_anchor_or_none(run)
     if wanted is None:
         return ()
     script, name = kit.render(wanted, registry_host), kit.file_name(wanted, registry_host)
     shown = page.render(wanted, registry_host, kit=script, kit_name=name)
     scripted, paged = folder / name, folder / PurePath(name).with_suffix(".html")
-    if not console.dry:
+    if not run.console.dry:
         files.write(scripted, script, EXECUTABLE)
         files.write(paged, shown)
-        console.say(f"kit: {scripted}, for any Linux machine; {paged.name} beside it tells of the others")
-    console.say(f"authority: SHA-256 {wanted.fingerprint}")
-    console.say("For each machine: --check changes nothing and says what the kit holds, to be compared with that.")
-    console.command(["scp", str(scripted), "HOST:"])
-    console.command(["ssh", "HOST", "sh", name, "--check"])
-    console.command(["ssh", "-t", "HOST", "sudo", "sh", name])
-    return () if console.dry else (scripted, paged)
+        run.console.say(f"kit: {scripted}, for any Linux machine; {paged.name} beside it tells of the others")
+    run.console.say(f"authority: SHA-256 {wanted.fingerprint}")
+    run.console.say("For each machine: --check changes nothing and says what the kit holds, to be compared with that.")
+    run.console.command(["scp", str(scripted), "HOST:"])
+    run.console.command(["ssh", "HOST", "sh", name, "--check"])
+    run.console.command(["ssh", "-t", "HOST", "sudo", "sh", name])
+    return () if run.console.dry else (scripted, paged)

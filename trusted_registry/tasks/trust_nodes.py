@@ -16,6 +16,7 @@ from trusted_registry.trust.remote.nodes import Node, NodeResult
 from trusted_registry.trust.specifics import containerd
 
 if TYPE_CHECKING:
+    from trusted_registry.run import Run
     from trusted_registry.console import Console
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
@@ -58,7 +59,7 @@ class _KitRun:
     console: Console
 
 
-def trust(settings: Settings, engine: Engine, console: Console, options: NodeOptions) -> tuple[NodeResult, ...]:
+def trust(run: Run, engine: Engine, options: NodeOptions) -> tuple[NodeResult, ...]:
     """Run the kit on every node, update their clusters, and return the result of each; none in a dry run.
 
     Raises:
@@ -70,10 +71,10 @@ def trust(settings: Settings, engine: Engine, console: Console, options: NodeOpt
     if options.label:
         nodes.label(options.label)
     anchor, registry_host = (
-        trust_kit.load_anchor(settings, dry=console.dry),
-        address.registry_host(settings.address, settings.port),
+        trust_kit.load_anchor(run.settings, dry=run.console.dry),
+        address.registry_host(run.settings.address, run.settings.port),
     )
-    kit_run = _KitRun(options, kit.file_name(anchor, registry_host), kit.render(anchor, registry_host), engine, console)
+    kit_run = _KitRun(options, kit.file_name(anchor, registry_host), kit.render(anchor, registry_host), engine, run.console)
     found = nodes.select(engine_exec.list_containers(engine), options.label) if engine.available else (_ANY_NODE,)
     if all(nodes.wake_command(node) for node in found):
         raise RegistryError("No node runs.", cure="; ".join(nodes.wake_command(node) for node in found))
@@ -81,12 +82,12 @@ def trust(settings: Settings, engine: Engine, console: Console, options: NodeOpt
     contexts = dict.fromkeys(it.node.context for it in results if it.node.context and it.state != nodes.LEFT_OUT)
     kubectl = shutil.which("kubectl")
     for context in contexts if kubectl else ():
-        _publish(context, registry_host, console, options)
+        _publish(context, registry_host, run.console, options)
     if not options.remove and not (contexts and kubectl):
-        console.say(
+        run.console.say(
             f"for tools that ask a cluster for its registry, where kubectl is: {_publish_by_hand(registry_host)}"
         )
-    return () if console.dry else results
+    return () if run.console.dry else results
 
 
 def _run_on(node: Node, kit_run: _KitRun) -> NodeResult:

@@ -13,6 +13,7 @@ from trusted_registry.trust.remote import kit_server
 from trusted_registry.trust.specifics import windows as powershell
 
 if TYPE_CHECKING:
+    from trusted_registry.run import Run
     from trusted_registry.console import Console
     from trusted_registry.settings import Settings
     from trusted_registry.trust.model import TrustAnchor
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 MOST_MINUTES = 24 * 60
 
 
-def serve(settings: Settings, console: Console, *, minutes: str, at: str) -> None:
+def serve(run: Run, *, minutes: str, at: str) -> None:
     """Serve page, kit and certificate for some minutes, then end.
 
     Raises:
@@ -29,24 +30,24 @@ def serve(settings: Settings, console: Console, *, minutes: str, at: str) -> Non
         SettingError: A flag is no number within its bounds.
     """
     lasts, port = whole_number("--minutes", minutes, 1, MOST_MINUTES), whole_number("--at", at, 1, 65535)
-    anchor = trust_kit.load_anchor_or_none(settings, console, "trust")
+    anchor = trust_kit.load_anchor_or_none(run, "trust")
     if anchor is None:
         return
-    offered = kit_server.offers(anchor, address.registry_host(settings.address, settings.port))
+    offered = kit_server.offers(anchor, address.registry_host(run.settings.address, run.settings.port))
     took: list[Offer] = []
 
     def taken(client: str, offer: Offer) -> None:
         took.append(offer)
-        console.say(f"{client} took {offer.name or 'the page'}")
+        run.console.say(f"{client} took {offer.name or 'the page'}")
 
-    if console.dry:
-        _announce(settings.address, port, anchor, offered, console)
+    if run.console.dry:
+        _announce(run.settings.address, port, anchor, offered, run.console)
         return
-    with kit_server.listen(settings.address, port, offered, taken) as server:
-        _announce(settings.address, port, anchor, offered, console)
-        console.say(f"Until {time.strftime('%H:%M', time.localtime(time.time() + 60 * lasts))}; Ctrl-C ends it before.")
+    with kit_server.listen(run.settings.address, port, offered, taken) as server:
+        _announce(run.settings.address, port, anchor, offered, run.console)
+        run.console.say(f"Until {time.strftime('%H:%M', time.localtime(time.time() + 60 * lasts))}; Ctrl-C ends it before.")
         server.offer_for(60 * lasts)
-    say_done(console, f"serve: the time is over, nothing is offered any more; downloads: {len(took)}")
+    say_done(run.console, f"serve: the time is over, nothing is offered any more; downloads: {len(took)}")
 
 
 def _announce(host: str, port: int, anchor: TrustAnchor, offered: tuple[Offer, Offer, Offer], console: Console) -> None:
@@ -62,9 +63,9 @@ def _announce(host: str, port: int, anchor: TrustAnchor, offered: tuple[Offer, O
     console.say(f"Windows, kind, k3s, by hand: {at}/ and compare the fingerprint with the one above.\n")
 
 
-def windows(settings: Settings, console: Console, *, user: bool) -> None:
+def windows(run: Run, *, user: bool) -> None:
     """Print the PowerShell commands that install trust on Windows."""
-    anchor = trust_kit.load_anchor_or_none(settings, console, "trust")
+    anchor = trust_kit.load_anchor_or_none(run, "trust")
     if anchor:
-        registry_host = address.registry_host(settings.address, settings.port)
-        console.say(powershell.script(anchor, registry_host, "user" if user else "machine").rstrip("\n"))
+        registry_host = address.registry_host(run.settings.address, run.settings.port)
+        run.console.say(powershell.script(anchor, registry_host, "user" if user else "machine").rstrip("\n"))

@@ -19,6 +19,7 @@ from tests.trust.one_run import CHOICE
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust.local import install, ledger, uninstall
 from trusted_registry.trust.local.state import State
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,7 +63,7 @@ def test_runs_at_once_lose_nothing_of_each_other(box: Box, settings: Settings, t
     before = snapshot(box.root)
     assert set(_at_once(tmp_path, [("trust", name) for name in NAMES])) == {""}
     assert set(states(settings, nobody(), CHOICE).values()) == {State.TRUSTED}
-    uninstall.remove(settings, nobody(), Recorder())
+    uninstall.remove(Run(settings, Recorder()), nobody())
     assert (snapshot(box.root), ledger.read(ledger.path())) == (before, [])
 
 
@@ -73,7 +74,7 @@ def test_trust_and_removal_at_once_leave_either_all_or_nothing(box: Box, setting
     left = {State.TRUSTED} if ledger.read(ledger.path()) else {State.ABSENT}
     found = states(settings, nobody(), CHOICE)
     assert {state for (_, registry_host), state in found.items() if registry_host.startswith(("192", NAMES[0]))} == left
-    uninstall.remove(settings, nobody(), Recorder())
+    uninstall.remove(Run(settings, Recorder()), nobody())
     assert snapshot(box.root) == before
 
 
@@ -91,14 +92,14 @@ def test_a_full_disk_is_named_with_its_cure_and_holds_no_half_of_a_file(
         with pytest.raises(OSError, match="No space left"):
             filled.write_bytes(bytes(1 << 20))
         with pytest.raises(RegistryError, match="No space left") as caught:
-            install.trust(settings, nobody(), console, CHOICE)
+            install.trust(Run(settings, console), nobody(), CHOICE)
         assert caught.value.cure.startswith("Make room on the disk: df -h")
         assert [it for it in folder.rglob("*") if it.is_file() and it not in (filled, shared)] == []
         assert "trusted-registry" not in shared.read_text()
         filled.unlink()
-        install.trust(settings, nobody(), console, CHOICE)
+        install.trust(Run(settings, console), nobody(), CHOICE)
         assert set(states(settings, nobody(), CHOICE).values()) == {State.TRUSTED}
-        uninstall.remove(settings, nobody(), console)
+        uninstall.remove(Run(settings, console), nobody())
         assert [it for it in folder.rglob("*") if it.is_file() and it != shared] == []
 
 
@@ -108,7 +109,7 @@ def test_a_read_only_disk_is_named_with_its_cure(
     box.folder("/etc")
     box.machine.path("/etc/docker").symlink_to(read_only)
     with pytest.raises(RegistryError) as caught:
-        install.trust(settings, nobody(), console, CHOICE)
+        install.trust(Run(settings, console), nobody(), CHOICE)
     assert caught.value.cure
     assert list(read_only.iterdir()) == []
 
@@ -119,5 +120,5 @@ def test_a_ledger_that_cannot_be_written_leaves_every_store_as_it_was(
     monkeypatch.setenv("XDG_STATE_HOME", str(read_only))
     before = snapshot(box.root)
     with pytest.raises(RegistryError) as caught:
-        install.trust(settings, nobody(), console, CHOICE)
+        install.trust(Run(settings, console), nobody(), CHOICE)
     assert (bool(caught.value.cure), snapshot(box.root)) == (True, before)

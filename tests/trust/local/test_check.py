@@ -19,6 +19,7 @@ from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import check
 from trusted_registry.trust.specifics import pulls
 from trusted_registry.trust.specifics.pulls import Verdict
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +94,7 @@ def test_real_clients_are_accepted_where_they_trust_the_authority(
     there: Settings, held: dict[str, bytes], console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(there.folder / "ca.crt"))
-    rows = _by_client(check.check(there, console))
+    rows = _by_client(check.check(Run(there, console)))
     assert {name: rows[name].verdict for name in OF_SYSTEM} == dict.fromkeys(OF_SYSTEM, Verdict.ACCEPTED)
     assert not [path for path in held if "/manifests/" in path], "the image is gone again"
 
@@ -101,7 +102,7 @@ def test_real_clients_are_accepted_where_they_trust_the_authority(
 def test_real_clients_are_refused_where_they_do_not_and_nobody_is_blamed_who_was_not_asked(
     there: Settings, held: dict[str, bytes], console: Recorder
 ) -> None:
-    rows = _by_client(check.check(there, console))
+    rows = _by_client(check.check(Run(there, console)))
     for name in OF_SYSTEM:
         pull = rows[name]
         assert (pull.verdict, pull.counts, pull.bad) == (Verdict.REFUSED, False, False)
@@ -111,17 +112,17 @@ def test_real_clients_are_refused_where_they_do_not_and_nobody_is_blamed_who_was
 
 
 def test_who_is_named_must_trust_and_nobody_else_is_asked(there: Settings, console: Recorder) -> None:
-    (pull,) = check.check(there, console, ("curl",))
+    (pull,) = check.check(Run(there, console), ("curl",))
     assert (pull.client, pull.counts, pull.bad) == ("curl", True, True)
 
 
 def test_who_is_named_and_not_here_is_no_success(there: Settings, console: Recorder) -> None:
-    (pull,) = check.check(there, console, ("skopeo",))
+    (pull,) = check.check(Run(there, console), ("skopeo",))
     assert (pull.verdict, pull.bad) == (Verdict.ABSENT, True)
 
 
 def test_who_is_not_here_is_told_as_such(there: Settings, console: Recorder) -> None:
-    rows = check.check(there, console)
+    rows = check.check(Run(there, console))
     assert [pull.client for pull in rows] == list(pulls.NAMES)
     assert {
         pull.client: pull.reason for pull in rows if pull.reason and not pull.bad and pull.client not in OF_SYSTEM
@@ -134,7 +135,7 @@ def test_a_client_of_images_counts_by_being_here_and_is_asked_by_each_spelling(
     there: Settings, tmp_path: Path, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = _put("podman", f'[ "$1" = rmi ] || {{ echo "Error: {X509}" >&2; exit 125; }}', tmp_path, monkeypatch)
-    rows = [it for it in check.check(there, console) if it.client == "podman"]
+    rows = [it for it in check.check(Run(there, console)) if it.client == "podman"]
     assert [pull.registry_host for pull in rows] == [f"{loopback.HOST}:{there.port}"]
     assert [(pull.verdict, pull.bad, pull.reason) for pull in rows] == [(Verdict.REFUSED, True, X509)]
     assert rows[0].cure == "./inv trust.linux --only podman"
@@ -148,7 +149,7 @@ def test_what_was_pulled_is_removed_though_the_client_hangs(
 ) -> None:
     monkeypatch.setattr(check, "_PATIENCE", 0.3)
     asked = _put("podman", '[ "$1" != pull ] || exec sleep 60', tmp_path, monkeypatch)
-    (pull,) = check.check(there, console, ("podman",))
+    (pull,) = check.check(Run(there, console), ("podman",))
     assert (pull.verdict, pull.bad) == (Verdict.FAILED, True)
     assert "did not end within" in pull.reason
     assert asked.read_text().splitlines()[-1].startswith("rmi ")
@@ -159,7 +160,7 @@ def test_clients_that_share_their_images_take_turns(
 ) -> None:
     for name in ("podman", "buildah"):
         _put(name, f"mkdir {tmp_path}/storage && sleep 0.1 && rmdir {tmp_path}/storage", tmp_path, monkeypatch)
-    rows = check.check(there, console, ("podman", "buildah"))
+    rows = check.check(Run(there, console), ("podman", "buildah"))
     assert [pull.verdict for pull in rows] == [Verdict.ACCEPTED] * 2
 
 
@@ -167,12 +168,12 @@ def test_a_client_whose_service_does_not_run_is_not_asked(
     there: Settings, box: Box, tmp_path: Path, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = _put("ctr", "exit 0", tmp_path, monkeypatch)
-    pull = _by_client(check.check(there, console))["ctr"]
+    pull = _by_client(check.check(Run(there, console)))["ctr"]
     at = box.machine.path("/run/containerd/containerd.sock")
     assert (pull.verdict, pull.reason) == (Verdict.ABSENT, f"its service does not run: there is no {at}")
     assert not asked.exists()
     box.file("/run/containerd/containerd.sock", mode=0o666)
-    assert _by_client(check.check(there, console))["ctr"].verdict is Verdict.ACCEPTED
+    assert _by_client(check.check(Run(there, console)))["ctr"].verdict is Verdict.ACCEPTED
     said = asked.read_text()
     assert said.index("images pull") < said.index("images remove --sync") < said.index("namespaces remove")
 
@@ -185,7 +186,7 @@ def test_a_client_that_takes_root_is_told_how_where_sudo_would_ask_for_a_passwor
     _put("sudo", 'echo "sudo: a password is required" >&2; exit 1', tmp_path, monkeypatch)
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setattr("os.access", lambda path, _: "containerd.sock" not in str(path))
-    (pull,) = check.check(there, console, ("ctr",))
+    (pull,) = check.check(Run(there, console), ("ctr",))
     assert (pull.verdict, pull.cure) == (Verdict.FAILED, "sudo ./inv trust.check")
     assert pull.reason == "sudo: a password is required"
 
@@ -194,7 +195,7 @@ def test_an_engine_that_lets_nobody_in_is_a_failure_and_not_an_absence(
     there: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "client", _denied)
-    rows = _by_client(check.check(there, console))
+    rows = _by_client(check.check(Run(there, console)))
     pull = rows["docker"]
     assert (pull.verdict, pull.bad, pull.cure) == (Verdict.FAILED, True, "sudo usermod …")
     assert rows["skopeo"].verdict is Verdict.ABSENT
@@ -205,12 +206,12 @@ def test_a_disk_that_takes_nothing_temporary_is_named_with_a_cure(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     with pytest.raises(RegistryError, match="cannot be written: No such file"):
-        check.check(settings, Recorder())
+        check.check(Run(settings, Recorder()))
 
 
 def test_a_dry_run_shows_every_command_and_asks_nobody(settings: Settings, tmp_path: Path) -> None:
     console = Recorder(dry=True)
-    assert check.check(settings, console) == []
+    assert check.check(Run(settings, console)) == []
     assert [command[0] for command in console.commands] == list(OF_SYSTEM)
     assert not [path for path in tmp_path.iterdir() if path.suffix == ".asked"]
 
@@ -220,7 +221,7 @@ def test_a_dry_run_shows_how_an_image_is_removed(
 ) -> None:
     _put("podman", "exit 0", tmp_path, monkeypatch)
     console = Recorder(dry=True)
-    check.check(settings, console, ("podman",))
+    check.check(Run(settings, console), ("podman",))
     assert [command[:2] for command in console.commands] == [["podman", "pull"], ["podman", "rmi"]] * 2
 
 
@@ -228,7 +229,7 @@ def test_a_registry_that_does_not_answer_is_one_error(settings: Settings, consol
     with loopback.silence() as port:
         silent = dataclasses.replace(settings, address=loopback.HOST, port=port)
         with pytest.raises(RegistryError, match="No registry answers at") as caught:
-            check.check(silent, console)
+            check.check(Run(silent, console))
     assert "./inv up" in caught.value.cure
 
 
@@ -237,7 +238,7 @@ def test_a_registry_of_another_authority_is_one_error(
 ) -> None:
     forge.save(forge.authority(), there.folder, "ca")
     with pytest.raises(RegistryError, match="is not the authority of the registry"):
-        check.check(there, console)
+        check.check(Run(there, console))
     assert not held
 
 
@@ -247,13 +248,13 @@ def test_a_registry_whose_certificate_nobody_can_accept_is_one_error(settings: S
     with loopback.registry(served) as port:
         late = dataclasses.replace(settings, address=loopback.HOST, port=port)
         with pytest.raises(RegistryError, match=r"No client can accept .* expired") as caught:
-            check.check(late, console)
+            check.check(Run(late, console))
     assert "cert.renew" in caught.value.cure
 
 
 def test_without_a_certificate_to_trust_nothing_is_asked(make_settings: MakeSettings, console: Recorder) -> None:
     with pytest.raises(RegistryError, match="holds no certificate to trust"):
-        check.check(make_settings(), console)
+        check.check(Run(make_settings(), console))
     assert not console.commands
 
 
@@ -261,7 +262,7 @@ def test_no_key_is_needed(there: Settings, console: Recorder, monkeypatch: pytes
     for name in ("ca.key", "domain.key", "domain.crt"):
         (there.folder / name).unlink()
     monkeypatch.setenv("SSL_CERT_FILE", str(there.folder / "ca.crt"))
-    assert _by_client(check.check(there, console))["curl"].verdict is Verdict.ACCEPTED
+    assert _by_client(check.check(Run(there, console)))["curl"].verdict is Verdict.ACCEPTED
 
 
 def test_a_registry_that_wants_a_login_is_asked_as_far_as_that_goes(
@@ -271,9 +272,9 @@ def test_a_registry_that_wants_a_login_is_asked_as_far_as_that_goes(
     monkeypatch.setenv("SSL_CERT_FILE", str(settings.folder / "ca.crt"))
     with loopback.registry(settings.folder / "domain.crt", users=tmp_path) as port:
         there = dataclasses.replace(settings, address=loopback.HOST, port=port)
-        rows = check.check(there, console, ("curl", "python3"))
+        rows = check.check(Run(there, console), ("curl", "python3"))
         monkeypatch.delenv("SSL_CERT_FILE")
-        refused = check.check(there, console, ("curl", "python3"))
+        refused = check.check(Run(there, console), ("curl", "python3"))
     assert [pull.verdict for pull in rows] == [Verdict.ACCEPTED] * 2
     assert all("login" in pull.reason for pull in rows)
     assert [pull.verdict for pull in refused] == [Verdict.REFUSED] * 2

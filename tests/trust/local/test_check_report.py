@@ -11,6 +11,7 @@ from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.tasks import trust_check
 from trusted_registry.trust.local.check import PullResult
 from trusted_registry.trust.specifics.pulls import Verdict
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
@@ -114,4 +115,4 @@ def test_where_nobody_was_asked_to_trust_there_is_no_proof() -> None:
 
 def test_a_name_that_is_no_clients_is_a_wrong_flag(make_settings: MakeSettings, console: Recorder) -> None:
     with pytest.raises(SettingError, match="--only"):
-        trust_check.check_pulls(make_settings(), console, "docker,wget")
+        trust_check.check_pulls(Run(make_settings(), console), "docker,wget")

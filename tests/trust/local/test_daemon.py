@@ -54,11 +54,11 @@ def engine(monkeypatch: pytest.MonkeyPatch, path: Path) -> StandIn:
 
 
 def _allow(make_settings: MakeSettings, engine: StandIn, console: Recorder, **given: str) -> bool:
-    return daemon.allow_plain(make_settings(**given), as_engine(engine), console)
+    return daemon.allow_plain(Run(make_settings(**given), console), as_engine(engine))
 
 
 def _remove(make_settings: MakeSettings, engine: StandIn, console: Recorder) -> list[str]:
-    return uninstall.remove(make_settings(), as_engine(engine), console)
+    return uninstall.remove(Run(make_settings(), console), as_engine(engine))
 
 
 def test_the_engine_takes_plain_http_up(make_settings: MakeSettings, engine: StandIn, console: Recorder) -> None:
@@ -198,15 +198,15 @@ def test_plain_http_alone_is_taken_back_and_the_trust_beside_it_stays(
 ) -> None:
     path.write_text(THEIRS)
     settings = make_settings(tool="cryptography")
-    issue.ensure(settings, console)
-    install.trust(settings, as_engine(engine), console, StoreSelection(only=("docker-rootless",)))
+    issue.ensure(Run(settings, console))
+    install.trust(Run(settings, console), as_engine(engine), StoreSelection(only=("docker-rootless",)))
     trusted = snapshot(path.parent / "certs.d")
     _allow(make_settings, engine, console)
-    assert uninstall.disallow_plain(settings, as_engine(engine), console) == [f"{REGISTRY} in {path}"]
+    assert uninstall.disallow_plain(Run(settings, console), as_engine(engine)) == [f"{REGISTRY} in {path}"]
     assert (path.read_text(), engine.info().insecure, snapshot(path.parent / "certs.d")) == (THEIRS, (), trusted)
     assert {entry.store for entry in ledger.read(ledger.path())} == {"docker-rootless"}
     assert len(trusted) == 4
-    assert uninstall.disallow_plain(settings, as_engine(engine), console) == []
+    assert uninstall.disallow_plain(Run(settings, console), as_engine(engine)) == []
 
 
 def test_what_another_checkout_allowed_stays_allowed(
@@ -215,7 +215,7 @@ def test_what_another_checkout_allowed_stays_allowed(
     _allow(make_settings, engine, console)
     another = dataclasses.replace(make_settings(), root=tmp_path / "another", folder=tmp_path / "another" / "certs")
     installation.ensure(another.folder, console)
-    assert uninstall.disallow_plain(another, as_engine(engine), console) == []
+    assert uninstall.disallow_plain(Run(another, console), as_engine(engine)) == []
     assert engine.info().insecure == (REGISTRY,)
 
 
@@ -224,7 +224,7 @@ def test_a_dry_run_of_taking_it_back_changes_nothing(
 ) -> None:
     _allow(make_settings, engine, console)
     before, dry = snapshot(Path.home()), Recorder(dry=True)
-    uninstall.disallow_plain(make_settings(), as_engine(engine), dry)
+    uninstall.disallow_plain(Run(make_settings(), dry), as_engine(engine))
     assert (snapshot(Path.home()), any(str(path) in line for line in dry.typed)) == (before, True)
 
 
@@ -233,11 +233,11 @@ def test_a_person_hears_what_was_taken_back_and_what_somebody_else_left_there(
 ) -> None:
     monkeypatch.setattr(engines, "connect_if_available", lambda _console: as_engine(engine))
     _allow(make_settings, engine, console)
-    trust.insecure(make_settings(), console, remove=True)
+    trust.insecure(Run(make_settings(), console), remove=True)
     assert (console.said[-1], console.warned) == (f"removed: {REGISTRY} in {path}", [])
     path.write_text(json.dumps({insecure.KEY: [REGISTRY, "192.168.0.12"]}))
     engine.reload(path)
-    trust.insecure(make_settings(), console, remove=True)
+    trust.insecure(Run(make_settings(), console), remove=True)
     assert console.said[-1] == "trust: this checkout allows no plain HTTP here"
     assert [line.partition(", by")[0] for line in console.warned] == [
         f"the engine still verifies nothing at 192.168.0.12, 192.168.0.12:443, {REGISTRY}"
@@ -258,6 +258,7 @@ class _AtASocket(StandIn):
 
 _LISTEN = """
 import pathlib, socket, sys
+from trusted_registry.run import Run
 pathlib.Path("/proc/self/comm").write_text(sys.argv[2])
 with socket.socket(socket.AF_UNIX) as server:
     server.bind(sys.argv[1])

@@ -16,6 +16,7 @@ from trusted_registry.certificate import clear, issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust.local import apply, install, ledger, uninstall
 from trusted_registry.trust.local.state import State
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
@@ -40,7 +41,7 @@ def _states(settings: Settings, engine: Engine) -> set[State]:
 
 
 def test_trust_stands_in_every_spelling_s_folder(settings: Settings, engine: Engine, console: Recorder) -> None:
-    assert install.trust(settings, engine, console).written
+    assert install.trust(Run(settings, console), engine).written
     content = (settings.folder / "ca.crt").read_bytes()
     assert {path: it[1] for path, it in snapshot(_certs_d()).items() if it[1]} == {
         f"{it}/ca.crt": content for it in SPELLINGS
@@ -48,61 +49,61 @@ def test_trust_stands_in_every_spelling_s_folder(settings: Settings, engine: Eng
 
 
 def test_no_key_ever_stands_there(settings: Settings, engine: Engine, console: Recorder) -> None:
-    install.trust(settings, engine, console)
+    install.trust(Run(settings, console), engine)
     assert [path for path in snapshot(Path.home()) if "key" in path] == []
 
 
 def test_the_second_time_nothing_is_written_or_shown(settings: Settings, engine: Engine) -> None:
-    install.trust(settings, engine, Recorder())
+    install.trust(Run(settings, Recorder()), engine)
     before, console = snapshot(Path.home()), Recorder()
-    assert not install.trust(settings, engine, console).written
+    assert not install.trust(Run(settings, console), engine).written
     assert (snapshot(Path.home()), console.commands) == (before, [])
 
 
 def test_removal_leaves_the_home_as_it_was_but_for_an_empty_ledger(
     settings: Settings, engine: Engine, console: Recorder
 ) -> None:
-    install.trust(settings, engine, console)
-    freed = uninstall.remove(settings, engine, console)
+    install.trust(Run(settings, console), engine)
+    freed = uninstall.remove(Run(settings, console), engine)
     assert freed == [str(_certs_d() / registry_host / "ca.crt") for registry_host in SPELLINGS]
     assert (ledger.read(ledger.path()), _certs_d().exists()) == ([], False)
 
 
 def test_removal_without_trust_removes_nothing(settings: Settings, engine: Engine, console: Recorder) -> None:
-    assert uninstall.remove(settings, engine, console) == []
+    assert uninstall.remove(Run(settings, console), engine) == []
 
 
 def test_removal_works_after_the_certificate_is_gone(settings: Settings, engine: Engine, console: Recorder) -> None:
-    install.trust(settings, engine, console)
+    install.trust(Run(settings, console), engine)
     clear.remove_all(settings.folder, console)
-    assert len(uninstall.remove(settings, engine, console)) == 2
+    assert len(uninstall.remove(Run(settings, console), engine)) == 2
 
 
 def test_a_changed_file_stays_with_a_warning(settings: Settings, engine: Engine, console: Recorder) -> None:
-    install.trust(settings, engine, console)
+    install.trust(Run(settings, console), engine)
     path = _certs_d() / SPELLINGS[0] / "ca.crt"
     path.write_bytes(b"another's")
-    uninstall.remove(settings, engine, console)
+    uninstall.remove(Run(settings, console), engine)
     assert (path.read_bytes(), str(path) in console.warned[0]) == (b"another's", True)
 
 
 def test_a_new_authority_replaces_the_old_one_s_trust(settings: Settings, engine: Engine, console: Recorder) -> None:
-    install.trust(settings, engine, console)
-    issue.ensure(settings, console, force=True)
+    install.trust(Run(settings, console), engine)
+    issue.ensure(Run(settings, console), force=True)
     assert _states(settings, engine) == {State.STALE}
-    install.trust(settings, engine, console)
+    install.trust(Run(settings, console), engine)
     assert _states(settings, engine) == {State.TRUSTED}
 
 
 def test_trust_that_could_not_be_replaced_is_still_known_as_ours(
     settings: Settings, engine: Engine, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    install.trust(settings, engine, console)
-    issue.ensure(settings, console, force=True)
+    install.trust(Run(settings, console), engine)
+    issue.ensure(Run(settings, console), force=True)
     with monkeypatch.context() as patch:
         patch.setattr(apply, "carry_out", _no_sudo)
         with pytest.raises(RegistryError, match="no sudo"):
-            install.trust(settings, engine, console)
+            install.trust(Run(settings, console), engine)
     assert _states(settings, engine) == {State.STALE}
 
 
@@ -113,12 +114,12 @@ def _no_sudo(*_arguments: object) -> None:
 def test_removal_that_could_not_be_done_is_not_forgotten(
     settings: Settings, engine: Engine, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    install.trust(settings, engine, console)
+    install.trust(Run(settings, console), engine)
     before = ledger.read(ledger.path())
     with monkeypatch.context() as patch:
         patch.setattr(apply, "carry_out", _no_sudo)
         with pytest.raises(RegistryError, match="no sudo"):
-            uninstall.remove(settings, engine, console)
+            uninstall.remove(Run(settings, console), engine)
     assert ledger.read(ledger.path()) == before
 
 
@@ -130,19 +131,19 @@ def test_another_s_certificate_is_left_and_nothing_is_written(
     path.write_bytes(b"another's")
     before = snapshot(Path.home() / ".config")
     with pytest.raises(RegistryError, match="was not written here"):
-        install.trust(settings, engine, console)
+        install.trust(Run(settings, console), engine)
     assert (snapshot(Path.home() / ".config"), ledger.read(ledger.path())) == (before, [])
 
 
 def test_a_dry_run_writes_nothing_and_shows_one_command_a_spelling(settings: Settings, engine: Engine) -> None:
     before, console = snapshot(Path.home()), Recorder(dry=True)
-    assert install.trust(settings, engine, console).written
+    assert install.trust(Run(settings, console), engine).written
     assert (snapshot(Path.home()), [command[0] for command in console.commands]) == (before, ["install", "install"])
 
 
 def test_a_dry_run_before_the_first_certificate_shows_the_same(make_settings: MakeSettings, engine: Engine) -> None:
     console = Recorder(dry=True)
-    install.trust(make_settings(), engine, console)
+    install.trust(Run(make_settings(), console), engine)
     assert [command[0] for command in console.commands] == ["install", "install"]
 
 
@@ -150,24 +151,24 @@ def test_without_a_certificate_there_is_nothing_to_trust(
     make_settings: MakeSettings, engine: Engine, console: Recorder
 ) -> None:
     with pytest.raises(RegistryError, match="holds no certificate to trust"):
-        install.trust(make_settings(), engine, console)
+        install.trust(Run(make_settings(), console), engine)
 
 
 def test_docker_desktop_s_folder_gains_the_same_files(settings: Settings, console: Recorder) -> None:
-    assert [store.clients for store in install.trust_desktop(settings, console).written] == ["Docker Desktop"]
+    assert [store.clients for store in install.trust_desktop(Run(settings, console)).written] == ["Docker Desktop"]
     assert {path.parent.name for path in (Path.home() / ".docker" / "certs.d").rglob("ca.crt")} == set(SPELLINGS)
 
 
 def test_every_engine_of_a_mac_is_told_by_one_folder(settings: Settings, console: Recorder) -> None:
     (Path.home() / ".orbstack").mkdir()
     (Path.home() / ".colima").mkdir()
-    told = install.trust_desktop(settings, console).written
+    told = install.trust_desktop(Run(settings, console)).written
     assert ([store.clients for store in told], len(console.commands)) == (["Colima", "OrbStack"], len(SPELLINGS))
 
 
 def test_docker_desktop_s_folder_is_left_alone_the_second_time(settings: Settings, console: Recorder) -> None:
-    install.trust_desktop(settings, console)
-    assert not install.trust_desktop(settings, console).written
+    install.trust_desktop(Run(settings, console))
+    assert not install.trust_desktop(Run(settings, console)).written
 
 
 @pytest.mark.parametrize(
@@ -190,17 +191,17 @@ def test_one_system_s_task_on_another_names_the_right_one(
 
 def test_what_colima_copied_is_said_to_stay(settings: Settings, console: Recorder) -> None:
     (Path.home() / ".colima").mkdir()
-    install.trust_desktop(settings, console)
-    uninstall.remove(settings, as_engine(StandIn()), console)
+    install.trust_desktop(Run(settings, console))
+    uninstall.remove(Run(settings, console), as_engine(StandIn()))
     assert "Colima keeps what it once copied: colima ssh -- sudo rm -r /etc/docker/certs.d/192.168.0.12" in console.said
 
 
 def test_a_checkout_leaves_what_another_one_wrote(settings: Settings, engine: Engine, console: Recorder) -> None:
-    install.trust(settings, engine, console)
+    install.trust(Run(settings, console), engine)
     other = dataclasses.replace(settings, root=settings.root / "other", folder=settings.root / "other" / "certs")
-    assert uninstall.remove(other, engine, console) == []
+    assert uninstall.remove(Run(other, console), engine) == []
     assert _states(settings, engine) == {State.TRUSTED}
-    assert len(uninstall.remove(other, engine, console, everyone=True)) == len(SPELLINGS)
+    assert len(uninstall.remove(Run(other, console), engine, everyone=True)) == len(SPELLINGS)
     assert _states(settings, engine) == {State.ABSENT}
 
 

@@ -25,6 +25,7 @@ from trusted_registry.tasks import trust as task
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import ledger, leftovers, owned
 from trusted_registry.trust.local.install import StoreSelection
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from trusted_registry.settings import Settings
@@ -34,7 +35,7 @@ pytestmark = pytest.mark.usefixtures("this_machine")
 
 
 def _found(settings: Settings) -> list[Left]:
-    return leftovers.find(settings, nobody(), Recorder())
+    return leftovers.find(Run(settings, Recorder()), nobody())
 
 
 def _authority(settings: Settings) -> bytes:
@@ -150,15 +151,15 @@ def test_trust_remove_says_that_there_is_none_only_where_there_is_none(
     monkeypatch.setattr(engines, "connect_if_available", lambda _: nobody())
     path = box.file(f"{DOCKER}/{SPELLINGS[0]}/ca.crt", _authority(settings))
     told, dry, after = Recorder(), Recorder(dry=True), Recorder()
-    task.remove(settings, told, everyone=False)
-    task.remove(settings, dry, everyone=False)
+    task.remove(Run(settings, told), everyone=False)
+    task.remove(Run(settings, dry), everyone=False)
     assert ("trust: there is none to take back" in told.said, [str(path) in it for it in told.warned]) == (
         False,
         [True],
     )
     assert dry.warned == []
     path.unlink()
-    task.remove(settings, after, everyone=False)
+    task.remove(Run(settings, after), everyone=False)
     assert (after.said, after.warned) == (["trust: there is none to take back"], [])
 
 
@@ -167,7 +168,7 @@ def _purge(settings: Settings, monkeypatch: pytest.MonkeyPatch, volumes: dict[st
     engine.volumes = volumes or {}
     monkeypatch.setattr(engines, "connect_if_available", lambda _: engine)
     monkeypatch.setattr(prove, "refusal", lambda *_: None)
-    lifecycle.down(settings, console, purge=True)
+    lifecycle.down(Run(settings, console), purge=True)
     return console
 
 
@@ -203,7 +204,7 @@ def test_a_dry_purge_changes_nothing(box: Box, settings: Settings, monkeypatch: 
     trust(settings)
     before = snapshot(settings.root), snapshot(box.root), snapshot(Path.home())
     monkeypatch.setattr(engines, "connect_if_available", lambda _: engines.Engine(None, Recorder(dry=True)))
-    lifecycle.down(settings, Recorder(dry=True), purge=True)
+    lifecycle.down(Run(settings, Recorder(dry=True)), purge=True)
     assert (snapshot(settings.root), snapshot(box.root), snapshot(Path.home())) == before
 
 
@@ -213,6 +214,6 @@ def test_a_purge_without_an_engine_does_not_say_that_images_are_gone_and_keeps_t
     id_ = installation.ensure(settings.folder, Recorder()).id
     console = Recorder()
     monkeypatch.setattr(engines, "connect_if_available", lambda _: engines.Engine(None, console))
-    lifecycle.down(settings, console, purge=True)
+    lifecycle.down(Run(settings, console), purge=True)
     assert next(line for line in console.said if "gone" in line).startswith("Trust, keys and certificates are gone.")
     assert installation.known(settings.folder).id == id_

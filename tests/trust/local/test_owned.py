@@ -16,6 +16,7 @@ from tests.trust.local.uninstalls import FILES, remove, trust
 from trusted_registry import installation
 from trusted_registry.trust.local import ledger, owned
 from trusted_registry.trust.local.install import StoreSelection
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,7 +116,7 @@ def test_a_dry_run_of_trust_changes_no_entry(checkout: Settings) -> None:
     _as_before_ids(checkout)
     installation.ensure(checkout.folder, Recorder())
     before = ledger.path().read_bytes()
-    owned.adopt(checkout, Recorder(dry=True))
+    owned.adopt(Run(checkout, Recorder(dry=True)))
     assert ledger.path().read_bytes() == before
 
 

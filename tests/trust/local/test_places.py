@@ -18,6 +18,7 @@ from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import daemon, install, ledger, places, uninstall
 from trusted_registry.trust.local.install import StoreSelection
 from trusted_registry.trust.specifics import insecure
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from tests.recorder import Recorder
@@ -70,7 +71,7 @@ def test_what_a_ledger_names_outside_its_store_s_places_is_named_and_stays(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(CONTENT)
     ledger.record(ledger.path(), [dataclasses.replace(entry(path, CONTENT, store), by=str(settings.root))])
-    assert uninstall.remove(settings, nobody(), console) == []
+    assert uninstall.remove(Run(settings, console), nobody()) == []
     assert path.read_bytes() == CONTENT
     assert f"names {path}, where nothing of {store} is ever written; it stays." in console.warned[0]
 
@@ -218,7 +219,7 @@ def test_root_s_removal_believes_no_ledger_of_another_user_s(
     ledger.record(hostile, [dataclasses.replace(entry(path, CONTENT), by=str(settings.root))])
     _owned(theirs)
     monkeypatch.setenv("XDG_STATE_HOME", str(theirs))
-    assert (uninstall.remove(settings, nobody(), console, everyone=True), path.read_bytes()) == ([], CONTENT)
+    assert (uninstall.remove(Run(settings, console), nobody(), everyone=True), path.read_bytes()) == ([], CONTENT)
 
 
 @by_root
@@ -231,7 +232,7 @@ def test_root_s_trust_writes_nothing_by_the_links_of_another_user_s_folder(
     target.mkdir()
     (theirs / "docker").symlink_to(target)
     monkeypatch.setattr(machines, "current", lambda: dataclasses.replace(box.machine, config=_config(box)))
-    install.trust(settings, nobody(), console, StoreSelection(only=("docker-rootless",)))
+    install.trust(Run(settings, console), nobody(), StoreSelection(only=("docker-rootless",)))
     assert (snapshot(target), list(theirs.iterdir())) == ({}, [theirs / "docker"])
 
 

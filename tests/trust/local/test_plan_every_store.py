@@ -14,6 +14,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.trust.local import install, ledger
 from trusted_registry.trust.local.install import StoreSelection
 from trusted_registry.trust.local.state import State
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from trusted_registry.settings import Settings
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("docker_podman_k3s")
 
 
 def _trust(settings: Settings, console: Recorder, selection: StoreSelection = install.ALL_STORES) -> set[str]:
-    return {store.key for store in install.trust(settings, nobody(), console, selection).written}
+    return {store.key for store in install.trust(Run(settings, console), nobody(), selection).written}
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_what_is_wrong_in_one_store_is_no_matter_when_that_is_skipped(
 def test_every_client_found_is_told_and_the_second_time_none(box: Box, settings: Settings, console: Recorder) -> None:
     assert _trust(settings, console) == {"docker", "containers", "k3s"}
     before, again = snapshot(box.root), Recorder()
-    result = install.trust(settings, nobody(), again)
+    result = install.trust(Run(settings, again), nobody())
     assert (result.written, {store.key for store in result.already}) == ((), {"docker", "containers", "k3s"})
     assert (snapshot(box.root), again.commands) == (before, [])
 

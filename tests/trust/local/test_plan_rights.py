@@ -17,6 +17,7 @@ from tests.trust.engines import nobody
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust.local import apply, install, ledger, uninstall
 from trusted_registry.trust.local.install import StoreSelection
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +43,7 @@ def test_without_root_one_s_own_stores_are_written_and_the_others_told(
     box: Box, settings: Settings, console: Recorder
 ) -> None:
     box.folder("{home}/.docker/desktop")
-    result = install.trust(settings, nobody(), console)
+    result = install.trust(Run(settings, console), nobody())
     assert {store.key for store in result.written} == {"docker-desktop"}
     assert {store.key for store in result.left} == {"docker", "containers", "k3s"}
     assert console.warned[0].endswith("To tell it too: sudo ./inv trust.linux --address 192.168.0.12 --only docker")
@@ -53,7 +54,7 @@ def test_without_root_what_podman_reads_of_one_s_own_is_written_all_the_same(
     box: Box, settings: Settings, console: Recorder
 ) -> None:
     folder = box.folder(f"{USERS}/{SPELLINGS[0]}")
-    install.trust(settings, nobody(), console)
+    install.trust(Run(settings, console), nobody())
     assert (folder / "ca.crt").exists()
     assert not box.machine.path("/etc/containers").exists()
 
@@ -62,7 +63,7 @@ def test_without_root_what_podman_reads_of_one_s_own_is_written_all_the_same(
 def test_without_root_a_store_that_was_asked_for_is_an_error(box: Box, settings: Settings, console: Recorder) -> None:
     before = snapshot(box.root)
     with pytest.raises(RegistryError, match="needs root"):
-        install.trust(settings, nobody(), console, StoreSelection(only=("podman",)))
+        install.trust(Run(settings, console), nobody(), StoreSelection(only=("podman",)))
     assert snapshot(box.root) == before
 
 
@@ -70,7 +71,7 @@ def test_without_root_a_store_that_was_asked_for_is_an_error(box: Box, settings:
 def test_without_root_the_answering_engine_s_store_is_an_error(box: Box, settings: Settings) -> None:
     before = snapshot(box.root)
     with pytest.raises(RegistryError, match="needs root"):
-        install.trust(settings, nobody(rootful=True), Recorder())
+        install.trust(Run(settings, Recorder()), nobody(rootful=True))
     assert snapshot(box.root) == before
 
 
@@ -80,7 +81,7 @@ def test_without_root_a_database_of_the_machine_is_left_before_anything_is_done(
     box: Box, settings: Settings, console: Recorder
 ) -> None:
     box.program("keytool").write_text("#!/bin/sh\nexit 1\n")
-    result = install.trust(settings, nobody(), console, StoreSelection(skip=("docker", "podman", "k3s"), system=True))
+    result = install.trust(Run(settings, console), nobody(), StoreSelection(skip=("docker", "podman", "k3s"), system=True))
     assert [store.key for store in result.left] == ["java"]
     assert [command for command in console.commands if "-importcert" in command] == []
 
@@ -92,11 +93,11 @@ def test_a_sudo_that_refuses_to_run_a_command_leaves_that_store_and_no_other(
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     programs.put("sudo", "echo 'sudo: a password is required' >&2; exit 1", box.root, monkeypatch)
     programs.put("keytool", "exit 1", box.root, monkeypatch)
-    result = install.trust(settings, nobody(), console, StoreSelection(system=True))
+    result = install.trust(Run(settings, console), nobody(), StoreSelection(system=True))
     assert [store.key for store in result.left] == ["java"]
     assert {store.key for store in result.written} == {"docker", "containers", "k3s"}
     with pytest.raises(RegistryError, match="a password is required"):
-        install.trust(settings, nobody(), console, StoreSelection(only=("java",)))
+        install.trust(Run(settings, console), nobody(), StoreSelection(only=("java",)))
 
 
 @pytest.mark.process
@@ -105,7 +106,7 @@ def test_a_database_s_own_refusal_is_an_error(
 ) -> None:
     programs.put("keytool", "echo 'keytool error: cacerts is broken'; exit 1", box.root, monkeypatch)
     with pytest.raises(RegistryError, match="cacerts is broken"):
-        install.trust(settings, nobody(), console, StoreSelection(only=("java",)))
+        install.trust(Run(settings, console), nobody(), StoreSelection(only=("java",)))
 
 
 def test_what_root_may_not_write_is_told_in_one_s_own_words(
@@ -113,7 +114,7 @@ def test_what_root_may_not_write_is_told_in_one_s_own_words(
 ) -> None:
     (box.folder("/etc") / "docker").symlink_to(read_only)
     with pytest.raises(RegistryError, match=r"Read-only file system|Permission denied") as caught:
-        install.trust(settings, nobody(), console, StoreSelection(only=("docker",)))
+        install.trust(Run(settings, console), nobody(), StoreSelection(only=("docker",)))
     assert "sudo" not in caught.value.message
     assert caught.value.cure
 
@@ -138,7 +139,7 @@ def test_root_writes_nothing_into_another_user_s_home_and_says_so_once(
     for sign in ("{home}/.docker/desktop", f"{USERS}/{SPELLINGS[0]}"):
         box.folder(sign)
     before = snapshot(box.home)
-    result = install.trust(settings, nobody(), console)
+    result = install.trust(Run(settings, console), nobody())
     assert snapshot(box.home) == before
     assert box.machine.path(f"/etc/containers/certs.d/{SPELLINGS[0]}/ca.crt").exists()
     assert {store.key for store in result.left} == {"docker-desktop"}
@@ -146,7 +147,7 @@ def test_root_writes_nothing_into_another_user_s_home_and_says_so_once(
     assert "Docker Desktop; podman" in warned
     assert warned.endswith("As that user, the same command without sudo.")
     assert ledger.path() == box.machine.path("/root/.local/state/trusted-registry/ledger.json")
-    uninstall.remove(settings, nobody(), console)
+    uninstall.remove(Run(settings, console), nobody())
     assert ledger.read(ledger.path()) == []
     assert not box.machine.path(f"/etc/containers/certs.d/{SPELLINGS[0]}/ca.crt").exists()
 
@@ -159,7 +160,7 @@ def test_a_store_of_another_user_s_home_that_was_asked_for_is_an_error_and_nothi
     box.folder("{docker}/buildx/instances")
     before = snapshot(box.home)
     with pytest.raises(RegistryError, match="root in another user's home folder"):
-        install.trust(settings, nobody(), console, StoreSelection(only=("podman", "buildkit")))
+        install.trust(Run(settings, console), nobody(), StoreSelection(only=("podman", "buildkit")))
     assert (snapshot(box.home), ledger.read(ledger.path())) == (before, [])
     assert not box.machine.path("/etc/containers/certs.d").exists()
 
@@ -168,5 +169,5 @@ def test_a_store_of_another_user_s_home_that_was_asked_for_is_an_error_and_nothi
 @pytest.mark.usefixtures("borrowed")
 def test_another_user_s_keychain_is_not_root_s_to_change(settings: Settings, console: Recorder) -> None:
     with pytest.raises(RegistryError, match="root in another user's home folder"):
-        install.trust_keychain(settings, console, "login")
+        install.trust_keychain(Run(settings, console), "login")
     assert ledger.read(ledger.path()) == []

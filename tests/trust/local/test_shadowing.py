@@ -17,6 +17,7 @@ from tests.trust.boxes import Box, states
 from tests.trust.engines import nobody
 from trusted_registry.trust.local import install, uninstall
 from trusted_registry.trust.local.install import StoreSelection
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,14 +64,14 @@ def _trusts(box: Box, settings: Settings) -> bool:
 
 
 def _trust(settings: Settings) -> None:
-    install.trust(settings, nobody(), Recorder(), PODMAN)
+    install.trust(Run(settings, Recorder()), nobody(), PODMAN)
 
 
 def test_skopeo_accepts_after_trust_and_refuses_before_and_after_removal(box: Box, settings: Settings) -> None:
     assert not _trusts(box, settings)
     _trust(settings)
     assert _trusts(box, settings)
-    uninstall.remove(settings, nobody(), Recorder())
+    uninstall.remove(Run(settings, Recorder()), nobody())
     assert not _trusts(box, settings)
 
 
@@ -81,7 +82,7 @@ def test_an_empty_folder_of_the_user_hides_the_system_s_until_it_is_written_too(
     assert "shadowed" in {state.value for state in states(settings, nobody(), PODMAN).values()}
     _trust(settings)
     assert _trusts(box, settings)
-    uninstall.remove(settings, nobody(), Recorder())
+    uninstall.remove(Run(settings, Recorder()), nobody())
     assert list(folder.iterdir()) == []
 
 

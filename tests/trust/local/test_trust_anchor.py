@@ -19,6 +19,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import install, trust_anchor
 from trusted_registry.trust.local.install import StoreSelection
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +52,7 @@ def _served(settings: Settings, port: int) -> Settings:
 
 def _refused(settings: Settings) -> RegistryError:
     with pytest.raises(RegistryError) as caught:
-        install.trust(settings, nobody(), Recorder(), StoreSelection(only=("docker",)))
+        install.trust(Run(settings, Recorder()), nobody(), StoreSelection(only=("docker",)))
     assert caught.value.cure
     left = {Path(path).name for path, (_, content) in snapshot(Path.home()).items() if content}
     assert left | set(machines.current().root.iterdir()) == set()

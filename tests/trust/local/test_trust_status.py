@@ -21,6 +21,7 @@ from trusted_registry.registry import engine as engines
 from trusted_registry.tasks import trust
 from trusted_registry.trust.local import install, trust_status
 from trusted_registry.trust.local.install import StoreSelection
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +43,7 @@ def _said(settings: Settings, engine: Engine | None = None, **choice: object) ->
 
 
 def _trust(settings: Settings, **choice: object) -> None:
-    install.trust(settings, nobody(), Recorder(), StoreSelection(**choice))  # type: ignore[arg-type]
+    install.trust(Run(settings, Recorder()), nobody(), StoreSelection(**choice))  # type: ignore[arg-type]
 
 
 def test_before_trust_every_client_found_has_none(settings: Settings) -> None:
@@ -56,7 +57,7 @@ def test_after_it_each_has_it_for_every_spelling(settings: Settings) -> None:
 
 def test_another_authority_s_trust_is_stale(settings: Settings) -> None:
     _trust(settings)
-    issue.ensure(settings, Recorder(), force=True)
+    issue.ensure(Run(settings, Recorder()), force=True)
     assert _said(settings) == {key: ["stale", "stale"] for key in FOUND}
 
 
@@ -151,7 +152,7 @@ def test_json_says_where_and_the_table_says_whose(
 ) -> None:
     monkeypatch.setattr(engines, "connect_if_available", lambda *_arguments, **_options: nobody())
     _trust(settings)
-    rows = json.loads(trust.as_json(settings, console, install.ALL_STORES))
+    rows = json.loads(trust.as_json(Run(settings, console), install.ALL_STORES))
     assert rows[0] == {
         "store": "docker",
         "client": "Docker Engine",
@@ -159,7 +160,7 @@ def test_json_says_where_and_the_table_says_whose(
         "state": "trusted",
         "where": str(box.machine.path(f"{DOCKER}/{SPELLINGS[0]}/ca.crt")),
     }
-    _, columns, table = trust.table(settings, console, install.ALL_STORES)
+    _, columns, table = trust.table(Run(settings, console), install.ALL_STORES)
     assert table[0] == ["Docker Engine", SPELLINGS[0], "trusted"]
     assert {len(row) for row in table} == {len(columns)}
 
@@ -171,12 +172,12 @@ def test_a_store_that_nobody_asked_for_is_not_just_absent(
     box.folder("/usr/local/share/ca-certificates")
 
     def states(selection: StoreSelection) -> dict[str, str]:
-        return {row[0].partition(",")[0]: row[2] for row in trust.table(settings, console, selection)[2]}
+        return {row[0].partition(",")[0]: row[2] for row in trust.table(Run(settings, console), selection)[2]}
 
     said = states(StoreSelection(system=True))
     assert (said["Docker Engine"], said["curl"]) == ("absent", "absent, not asked for: --system")
     assert states(StoreSelection(only=("system",)))["curl"] == "absent"
-    assert {row["state"] for row in json.loads(trust.as_json(settings, console, StoreSelection(system=True)))} == {
+    assert {row["state"] for row in json.loads(trust.as_json(Run(settings, console), StoreSelection(system=True)))} == {
         "absent"
     }
 

@@ -17,6 +17,7 @@ from trusted_registry.certificate import clear, issue
 from trusted_registry.trust.local import ledger
 from trusted_registry.trust.local.install import StoreSelection
 from trusted_registry.trust.local.state import State
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +59,7 @@ def test_removal_restores_it_though_the_authority_changed_in_between(
     start(box)
     before = snapshot(box.root)
     trust(settings)
-    issue.ensure(settings, Recorder(), force=True)
+    issue.ensure(Run(settings, Recorder()), force=True)
     trust(settings)
     remove(settings)
     assert snapshot(box.root) == before

@@ -25,6 +25,7 @@ from trusted_registry.trust import client_stores
 from trusted_registry.trust.local import ledger
 from trusted_registry.trust.local.install import StoreSelection
 from trusted_registry.trust.local.state import State
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,7 +96,7 @@ def test_browsers_get_it_and_give_it_back_with_theirs_left_alone(box: Box, setti
     folders = _browser(box, "{home}/.pki/nssdb", "{home}/.mozilla/firefox/a b.default")
     theirs = ["certutil", "-A", "-d", f"sql:{folders[0]}", "-t", "C,,", "-n", "theirs", "-i"]
     other = dataclasses.replace(settings, folder=settings.folder.parent / "others")
-    issue.ensure(other, Recorder())
+    issue.ensure(Run(other, Recorder()))
     assert program.capture([*theirs, str(other.folder / "ca.crt")]).ok
     before = [_listed(folder) for folder in folders]
     trust(settings, StoreSelection(only=("nss",)))
@@ -158,8 +159,8 @@ def test_a_person_is_told_of_stores_by_whose_they_are_and_never_by_our_keys(
     script = f"case $1 in -list) [ -e {held} ] ;; -importcert) touch {held} ;; -delete) rm {held} ;; esac"
     programs.put("keytool", script, tmp_path, monkeypatch)
     monkeypatch.setattr(engines, "connect_if_available", lambda *_, **__: nobody())
-    task.install_trust(settings, nobody(), console, StoreSelection(system=True))
-    task.remove(settings, console, everyone=False)
+    task.install_trust(Run(settings, console), nobody(), StoreSelection(system=True))
+    task.remove(Run(settings, console), everyone=False)
     said = "\n".join([*console.said, *console.warned])
     assert "Java, through the system store: it reads its certificates when it starts, so: start your Java" in said
     assert said.count("k3s, k3d: it reads registries.yaml when it starts") == 2

@@ -11,6 +11,7 @@ from tests.trust.boxes import DOCKER, REGISTRIES, SPELLINGS, USERS, Box
 from tests.trust.engines import nobody
 from trusted_registry.trust.local import install, uninstall
 from trusted_registry.trust.local.install import StoreSelection
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from trusted_registry.settings import Settings
@@ -22,12 +23,12 @@ FILES = StoreSelection(only=("docker", "podman", "containerd", "k3s", "buildkit"
 
 def trust(settings: Settings, selection: StoreSelection = FILES) -> None:
     """Have this machine trust the registry."""
-    install.trust(settings, nobody(), Recorder(), selection)
+    install.trust(Run(settings, Recorder()), nobody(), selection)
 
 
 def remove(settings: Settings, console: Recorder | None = None, *, everyone: bool = False) -> list[str]:
     """Take it back, and return where it was taken from."""
-    return uninstall.remove(settings, nobody(), console or Recorder(), everyone=everyone)
+    return uninstall.remove(Run(settings, console or Recorder()), nobody(), everyone=everyone)
 
 
 def nothing(_: Box) -> None:

@@ -9,6 +9,7 @@ from trusted_registry.tasks import trust_nodes
 from trusted_registry.tasks.trust_nodes import NodeOptions
 from trusted_registry.trust.remote.nodes import FIND_RUNTIME
 from trusted_registry.trust.specifics import containerd
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     import docker
@@ -119,6 +120,6 @@ def rounds(settings: Settings, api: Api, console: Recorder) -> Go:
 
     def make(options: NodeOptions = TRUST) -> tuple[nodes.NodeResult, ...]:
         engine, _ = engine_of(api, console)
-        return trust_nodes.trust(settings, engine, console, options)
+        return trust_nodes.trust(Run(settings, console), engine, options)
 
     return make

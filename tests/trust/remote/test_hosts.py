@@ -13,6 +13,7 @@ from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.tasks import trust_hosts
 from trusted_registry.trust.remote import hosts
 from trusted_registry.trust.remote.hosts import REFUSED, UNREACHABLE, HostOptions, HostResult
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,11 +92,11 @@ def test_a_dry_run_shows_the_command_and_starts_nothing(console: Recorder) -> No
 
 def test_a_dry_run_without_a_certificate_says_so_and_a_run_is_refused(make_settings: MakeSettings) -> None:
     console = Recorder(dry=True)
-    assert trust_hosts.trust(make_settings(), console, HostOptions("web1,")) == ()
+    assert trust_hosts.trust(Run(make_settings(), console), HostOptions("web1,")) == ()
     assert console.commands == []
     assert "no certificate to trust" in console.said[0]
     with pytest.raises(RegistryError, match="no certificate to trust"):
-        trust_hosts.trust(make_settings(), Recorder(), HostOptions("web1,"))
+        trust_hosts.trust(Run(make_settings(), Recorder()), HostOptions("web1,"))
 
 
 def test_without_ansible_the_error_names_the_command_that_installs_it(

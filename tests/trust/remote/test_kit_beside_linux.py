@@ -16,6 +16,7 @@ from trusted_registry.registry import engine as engines
 from trusted_registry.tasks import trust, trust_kit
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import install, uninstall
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,10 +45,10 @@ def test_trust_remove_says_that_a_kit_wrote_here_too_and_all_takes_that(
     disk = dataclasses.replace(Disk(tmp_path / "kit"), anchor=trust_kit.load_anchor(settings)).furnish()
     monkeypatch.setattr(machines, "current", lambda: disk.machine)
     monkeypatch.setattr(engines, "connect_if_available", lambda _: nobody())
-    trust.remove(settings, console, everyone=everyone)
+    trust.remove(Run(settings, console), everyone=everyone)
     assert console.warned == []
     assert last(disk.here()) == (0, "changed")
-    trust.remove(settings, console, everyone=everyone)
+    trust.remove(Run(settings, console), everyone=everyone)
     left = [f"what the kit wrote here is left: sudo sh {disk.script.name} --remove; or both: ./inv trust.remove --all"]
     assert console.warned == ([] if everyone else left)
     assert last(disk.here("--check")) == ((1, "absent") if everyone else (0, "trusted"))
@@ -68,10 +69,10 @@ def test_the_kit_leaves_a_machine_as_trust_linux_does(
     monkeypatch.setattr(machines, "current", lambda: machine)
 
     assert last(disk.here()) == (0, "changed")
-    install.trust(settings, nobody(), Recorder())
+    install.trust(Run(settings, Recorder()), nobody())
     assert _stores(other) != before
     assert _stores(disk.root) == _stores(other)
 
     assert last(disk.here("--remove")) == (0, "changed")
-    uninstall.remove(settings, nobody(), Recorder())
+    uninstall.remove(Run(settings, Recorder()), nobody())
     assert snapshot(disk.root) == before == snapshot(other)

@@ -18,6 +18,7 @@ from trusted_registry.tasks import trust_kit
 from trusted_registry.trust import client_stores
 from trusted_registry.trust.model import RestartHint
 from trusted_registry.trust.remote import kit
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
@@ -122,7 +123,7 @@ def test_a_name_with_a_brace_is_refused_since_the_table_would_fill_it_in() -> No
 
 
 def test_trust_kit_writes_the_script_and_the_page(settings: Settings, console: Recorder) -> None:
-    script, page = trust_kit.write(settings, console)
+    script, page = trust_kit.write(Run(settings, console))
     wanted = trust_kit.load_anchor(settings)
     assert script == settings.folder / kit.file_name(wanted, "192.168.0.12")
     assert script.read_bytes() == kit.render(wanted, "192.168.0.12")
@@ -148,22 +149,22 @@ def test_nothing_but_the_certificate_travels(settings: Settings) -> None:
 
 
 def test_it_goes_where_out_says(settings: Settings, console: Recorder, tmp_path: Path) -> None:
-    script, _ = trust_kit.write(settings, console, out=str(tmp_path / "a stick"))
+    script, _ = trust_kit.write(Run(settings, console), out=str(tmp_path / "a stick"))
     assert script.parent == tmp_path / "a stick"
 
 
 def test_a_dry_run_writes_no_kit(make_settings: MakeSettings) -> None:
     settings, dry = make_settings(tool="cryptography"), Recorder(dry=True)
-    assert trust_kit.write(settings, dry) == ()
+    assert trust_kit.write(Run(settings, dry)) == ()
     assert "holds no certificate to trust" in dry.said[0]
-    issue.ensure(settings, Recorder())
+    issue.ensure(Run(settings, Recorder()))
     before = snapshot(settings.folder)
-    assert trust_kit.write(settings, dry) == ()
+    assert trust_kit.write(Run(settings, dry)) == ()
     assert snapshot(settings.folder) == before
     assert dry.typed[0].startswith("scp ")
 
 
 def test_without_a_certificate_there_is_no_kit(make_settings: MakeSettings, console: Recorder) -> None:
     with pytest.raises(RegistryError, match="holds no certificate to trust") as refused:
-        trust_kit.write(make_settings(), console)
+        trust_kit.write(Run(make_settings(), console))
     assert "./inv cert" in refused.value.cure

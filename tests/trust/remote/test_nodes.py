@@ -18,6 +18,7 @@ from trusted_registry.trust import machine as machines
 from trusted_registry.trust.model import LINUX
 from trusted_registry.trust.remote import kit, nodes
 from trusted_registry.trust.remote.nodes import Node, NodeResult
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -198,7 +199,7 @@ def test_the_kit_of_a_registry_with_two_hundred_names_finds_its_way_in_too(
     tmp_path: Path, make_settings: MakeSettings, console: Recorder
 ) -> None:
     settings = make_settings(tool="cryptography", names=",".join(f"name-{number}.local" for number in range(200)))
-    issue.ensure(settings, console)
+    issue.ensure(Run(settings, console))
     content = kit.render(trust_kit.load_anchor(settings), settings.address)
     done = _sh(nodes.kit_argv(content, "kit.sh", ("--help",)), tmp_path)
     assert (done.returncode, "authority" in done.stdout.lower()) == (0, True)

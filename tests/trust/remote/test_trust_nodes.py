@@ -25,6 +25,7 @@ from trusted_registry.registry.engine import Engine
 from trusted_registry.tasks import trust_nodes
 from trusted_registry.tasks.trust_nodes import NodeOptions
 from trusted_registry.trust.remote import nodes
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from trusted_registry.settings import Settings
@@ -65,7 +66,7 @@ def test_both_at_once_are_refused_before_anything_is_looked_at(go: Go, api: Api)
 def test_a_k3s_node_must_be_restarted_and_is_not_unasked(settings: Settings, api: Api, console: Recorder) -> None:
     api.add("k3d-dev-server-0", K3D, "k3s")
     engine, client = engine_of(api, console)
-    (result,) = trust_nodes.trust(settings, engine, console, NodeOptions())
+    (result,) = trust_nodes.trust(Run(settings, console), engine, NodeOptions())
     assert result.left == "k3s reads that when it starts: docker restart k3d-dev-server-0"
     assert client.restarted == []
 
@@ -73,14 +74,14 @@ def test_a_k3s_node_must_be_restarted_and_is_not_unasked(settings: Settings, api
 def test_a_k3s_node_is_restarted_on_request(settings: Settings, api: Api, console: Recorder) -> None:
     api.add("k3d-dev-server-0", K3D, "k3s")
     engine, client = engine_of(api, console)
-    (result,) = trust_nodes.trust(settings, engine, console, NodeOptions(restart=True))
+    (result,) = trust_nodes.trust(Run(settings, console), engine, NodeOptions(restart=True))
     assert (result.left, client.restarted) == ("it was restarted", ["k3d-dev-server-0"])
 
 
 def test_a_k3s_node_that_trusted_before_is_not_restarted(settings: Settings, api: Api, console: Recorder) -> None:
     api.add("n", K3D, "k3s", (0, b"trusted-registry: already trusted\n", b""))
     engine, client = engine_of(api, console)
-    (result,) = trust_nodes.trust(settings, engine, console, NodeOptions(restart=True))
+    (result,) = trust_nodes.trust(Run(settings, console), engine, NodeOptions(restart=True))
     assert (result.left, client.restarted) == ("", [])
 
 
@@ -167,12 +168,12 @@ def test_a_dry_round_shows_the_commands_and_runs_no_kit(settings: Settings, api:
     api.add("kind-a", KIND, "containerd")
     console = Recorder(dry=True)
     engine, _ = engine_of(api, console)
-    assert trust_nodes.trust(settings, engine, console, NodeOptions()) == ()
+    assert trust_nodes.trust(Run(settings, console), engine, NodeOptions()) == ()
     assert api.kits == []
     assert any(line.startswith("docker exec --user 0 kind-a sh /trust-192.168.0.12-") for line in console.typed)
 
 
 def test_a_dry_round_without_an_engine_shows_the_pattern(settings: Settings) -> None:
     console = Recorder(dry=True)
-    assert trust_nodes.trust(settings, Engine(None, console), console, NodeOptions()) == ()
+    assert trust_nodes.trust(Run(settings, console), Engine(None, console), NodeOptions()) == ()
     assert any(line.startswith("docker exec --user 0 NODE sh /trust-") for line in console.typed)

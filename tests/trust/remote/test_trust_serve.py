@@ -22,6 +22,7 @@ from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.tasks import trust_serve
 from trusted_registry.trust.remote import kit_server
 from trusted_registry.trust.remote.kit_server import Server
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from tests.conftest import Invoke, MakeSettings
@@ -41,12 +42,12 @@ def test_a_flag_that_makes_no_sense_is_refused(
     minutes: str, port: str, make_settings: MakeSettings, console: Recorder
 ) -> None:
     with pytest.raises(SettingError):
-        trust_serve.serve(make_settings(), console, minutes=minutes, at=port)
+        trust_serve.serve(Run(make_settings(), console), minutes=minutes, at=port)
 
 
 def test_without_a_certificate_there_is_nothing_to_offer(make_settings: MakeSettings, console: Recorder) -> None:
     with pytest.raises(RegistryError, match="no certificate to trust"):
-        trust_serve.serve(make_settings(), console, minutes="1", at="8000")
+        trust_serve.serve(Run(make_settings(), console), minutes="1", at="8000")
 
 
 def test_a_dry_run_shows_what_would_be_offered_and_listens_nowhere(
@@ -54,7 +55,7 @@ def test_a_dry_run_shows_what_would_be_offered_and_listens_nowhere(
 ) -> None:
     monkeypatch.setattr(kit_server, "Server", None)
     console = Recorder(dry=True)
-    trust_serve.serve(settings, console, minutes="1", at="8000")
+    trust_serve.serve(Run(settings, console), minutes="1", at="8000")
     said = "\n".join(console.said)
     assert console.typed == []
     assert (f"http://{ADDRESS}:8000/ca.crt" in said, "sha256sum -c -" in said) == (True, True)
@@ -76,7 +77,7 @@ def test_the_task_says_what_to_type_who_took_what_and_that_it_is_over(
     with socket.create_server((HOST_ON_THE_LAN, 0)) as free:
         port = free.getsockname()[1]
     monkeypatch.setattr(Server, "offer_for", offer_for)
-    trust_serve.serve(settings, console, minutes="1", at=str(port))
+    trust_serve.serve(Run(settings, console), minutes="1", at=str(port))
     fingerprint = issue.trust_anchor(settings.folder).fingerprint.upper()
     assert any(fingerprint in line.replace(":", "") for line in console.said)
     took, over = console.said[-2:]

@@ -17,6 +17,7 @@ from trusted_registry.trust.local import install, ledger, uninstall
 from trusted_registry.trust.machine import Machine
 from trusted_registry.trust.model import MACOS, TrustAnchor
 from trusted_registry.trust.specifics import macos
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
@@ -145,7 +146,7 @@ def test_what_the_keychain_does_not_give_back_is_an_error_and_remembered(
     known = ledger.entry("keychain-login", CERTIFICATE, b"", by=settings.root, value=SHA1)
     ledger.record(ledger.path(), [known])
     with pytest.raises(RegistryError, match="security failed: not permitted"):
-        uninstall.remove(settings, as_engine(StandIn()), console)
+        uninstall.remove(Run(settings, console), as_engine(StandIn()))
     assert (ledger.read(ledger.path()), console.said) == ([known], [])
 
 
@@ -164,7 +165,7 @@ def test_what_is_gone_from_a_mac_already_is_forgotten(
     put("security", script, tmp_path, monkeypatch)
     settings = make_settings()
     ledger.record(ledger.path(), [ledger.entry("keychain-login", CERTIFICATE, b"", by=settings.root, value=SHA1)])
-    assert uninstall.remove(settings, as_engine(StandIn()), console) == [f"{SHA1} in {CERTIFICATE}"]
+    assert uninstall.remove(Run(settings, console), as_engine(StandIn())) == [f"{SHA1} in {CERTIFICATE}"]
     assert ledger.read(ledger.path()) == []
 
 
@@ -175,11 +176,11 @@ def test_trust_in_a_keychain_is_noted_and_taken_back(
     monkeypatch.setattr("platform.system", lambda: "Darwin")
     put("security", "exit 0", tmp_path, monkeypatch)
     settings = make_settings(tool="cryptography")
-    issue.ensure(settings, Recorder())
-    install.trust_keychain(settings, console, "login")
+    issue.ensure(Run(settings, Recorder()))
+    install.trust_keychain(Run(settings, console), "login")
     sha1 = issue.trust_anchor(settings.folder).sha1
     assert [entry.value for entry in ledger.read(ledger.path())] == [sha1]
-    uninstall.remove(settings, as_engine(StandIn()), console)
+    uninstall.remove(Run(settings, console), as_engine(StandIn()))
     ca, keychain = f"{settings.folder}/ca.crt", f"{Path.home()}/Library/Keychains/login.keychain-db"
     assert [line for line in console.typed if "security" in line][1:] == [
         f"security remove-trusted-cert {ca}",

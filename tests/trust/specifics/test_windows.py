@@ -16,6 +16,7 @@ from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.tasks import trust_serve
 from trusted_registry.trust.specifics import windows
+from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,9 +148,9 @@ def test_a_subject_knows_its_name_in_windows_and_on_a_mac() -> None:
 
 def test_the_task_prints_what_is_pasted(make_settings: MakeSettings, console: Recorder) -> None:
     settings = make_settings(tool="cryptography")
-    issue.ensure(settings, console)
+    issue.ensure(Run(settings, console))
     console.said.clear()
-    trust_serve.windows(settings, console, user=True)
+    trust_serve.windows(Run(settings, console), user=True)
     (said,) = console.said
     assert ("certutil -user -addstore" in said, issue.trust_anchor(settings.folder).sha1.upper() in said) == (
         True,
@@ -159,4 +160,4 @@ def test_the_task_prints_what_is_pasted(make_settings: MakeSettings, console: Re
 
 def test_without_a_certificate_the_task_says_how_to_make_one(make_settings: MakeSettings, console: Recorder) -> None:
     with pytest.raises(RegistryError, match="no certificate to trust"):
-        trust_serve.windows(make_settings(), console, user=False)
+        trust_serve.windows(Run(make_settings(), console), user=False)

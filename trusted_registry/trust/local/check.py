@@ -27,6 +27,7 @@ from trusted_registry.trust.specifics import pulls
 from trusted_registry.trust.specifics.pulls import CLIENTS, Verdict, is_distrust, judge
 
 if TYPE_CHECKING:
+    from trusted_registry.run import Run
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
@@ -74,12 +75,11 @@ class PullResult:
         return self.counts and self.verdict is not Verdict.ACCEPTED
 
 
-def check(settings: Settings, console: Console, only: Sequence[str] = ()) -> list[PullResult]:
+def check(run: Run, only: Sequence[str] = ()) -> list[PullResult]:
     """Pull with every client by every registry host; leave nothing behind.
 
     Args:
-        settings: The registry, and the folder of its authority's certificate.
-        console: Console that shows the pulls.
+        run: The registry with the folder of its authority's certificate, and the console that shows the pulls.
         only: Names of clients; no others pull, and these must trust the registry even if not set up to.
 
     Returns:
@@ -88,22 +88,22 @@ def check(settings: Settings, console: Console, only: Sequence[str] = ()) -> lis
     Raises:
         RegistryError: There is no certificate to trust, no registry answers, or a registry of another authority does.
     """
-    trust_anchor.load(settings, dry=console.dry)
+    trust_anchor.load(run.settings, dry=run.console.dry)
     wanted = [client for client in CLIENTS if not only or client.name in only]
     machine, token = machines.current(), secrets.token_hex(4)
-    with files.temp_folder() as folder, _engine(console) as (engine, connect_error):
+    with files.temp_folder() as folder, _engine(run.console) as (engine, connect_error):
         away = {client.name: why for client in wanted if (why := _why_absent(client, machine, engine)) is not None}
         found = [client for client in wanted if client.name not in away]
-        asks = {client: pulls.plan(client, settings, token, folder, machine) for client in found}
+        asks = {client: pulls.plan(client, run.settings, token, folder, machine) for client in found}
         for pull in (pull for each in asks.values() for pull in each):
-            _show(pull, console)
-        if console.dry:
+            _show(pull, run.console)
+        if run.console.dry:
             return []
-        with _test_image(settings, [f"{token}-{client.name}" for client in found]) as empty:
+        with _test_image(run.settings, [f"{token}-{client.name}" for client in found]) as empty:
             counted = {store.name for store in install.select_stores(engine, StoreSelection())} | _recorded_stores(
-                settings
+                run.settings
             )
-            rows = _pull_all(asks, CheckRun(engine, frozenset(counted), frozenset(only), empty), console)
+            rows = _pull_all(asks, CheckRun(engine, frozenset(counted), frozenset(only), empty), run.console)
     for name, why in away.items():
         rows[name] = [_absent(name, only, why, connect_error)]
     return [it for client in wanted for it in rows[client.name]]

@@ -19,6 +19,7 @@ from trusted_registry.trust.local.plan import Plan, removal
 from trusted_registry.trust.specifics import insecure
 
 if TYPE_CHECKING:
+    from trusted_registry.run import Run
     from trusted_registry.console import Console
     from trusted_registry.registry.engine import Engine
     from trusted_registry.settings import Settings
@@ -29,7 +30,7 @@ RELOAD_SECONDS = 5.0
 """Seconds that an engine may take to reload its configuration."""
 
 
-def allow_plain(settings: Settings, engine: Engine, console: Console) -> bool:
+def allow_plain(run: Run, engine: Engine) -> bool:
     """Make the engine accept plain HTTP at this machine's address.
 
     Returns once the engine has reloaded its configuration.
@@ -41,7 +42,7 @@ def allow_plain(settings: Settings, engine: Engine, console: Console) -> bool:
         RegistryError: daemon.json is not valid, cannot be written, or is for its engine's user to write; or the engine
             does not reload the file.
     """
-    registry_host = address.registry_host(settings.address, settings.plain_port)
+    registry_host = address.registry_host(run.settings.address, run.settings.plain_port)
     if engine.available and registry_host in engine.info().insecure:
         return False
     rootless = engine.available and engine.info().rootless
@@ -54,12 +55,12 @@ def allow_plain(settings: Settings, engine: Engine, console: Console) -> bool:
     before = _text_of(path)
     change = Write(path, insecure.added(before, registry_host, path).encode(), _mode(path))
     backup = Write(_backup(path), before.encode(), _mode(path))
-    if not console.dry:
-        entries = ledger.entries(STORE, (change,), by=settings.root, value=registry_host)
-        ledger.record(ledger.path(), entries, installation=installation.ensure(settings.folder, console).id)
+    if not run.console.dry:
+        entries = ledger.entries(STORE, (change,), by=run.settings.root, value=registry_host)
+        ledger.record(ledger.path(), entries, installation=installation.ensure(run.settings.folder, run.console).id)
     if before and not backup.path.exists():
-        apply.carry_out(Plan(STORE, (backup,), (("cp", str(path), str(backup.path)),)), console)
-    _write_config(change, engine, console, registry_host, listed=True)
+        apply.carry_out(Plan(STORE, (backup,), (("cp", str(path), str(backup.path)),)), run.console)
+    _write_config(change, engine, run.console, registry_host, listed=True)
     return True
 
 

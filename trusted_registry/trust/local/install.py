@@ -21,6 +21,7 @@ from trusted_registry.trust.model import MACOS, USER, File, ManagedBlock, TrustA
 from trusted_registry.trust.specifics import macos
 
 if TYPE_CHECKING:
+    from trusted_registry.run import Run
     from collections.abc import Iterator, Sequence
 
     from trusted_registry.console import Console
@@ -111,7 +112,7 @@ def find_items(settings: Settings, rows: Sequence[Store], *, dry: bool = False) 
 
 
 def trust(
-    settings: Settings, engine: Engine, console: Console, selection: StoreSelection = ALL_STORES
+    run: Run, engine: Engine, selection: StoreSelection = ALL_STORES
 ) -> InstallResult:
     """Make this machine's clients trust every registry host.
 
@@ -120,14 +121,14 @@ def trust(
     Raises:
         RegistryError: There is no certificate to trust, a store has foreign contents, or cannot be written.
     """
-    with apply.locked(console):
+    with apply.locked(run.console):
         rows = select_stores(engine, selection)
-        return _install(rows, settings, console, needed=(engine_store(engine), *selection.only))
+        return _install(rows, run, needed=(engine_store(engine), *selection.only))
 
 
-def _install(rows: Sequence[Store], settings: Settings, console: Console, needed: Sequence[str]) -> InstallResult:
-    wanted = trust_anchor.load(settings, dry=console.dry)
-    owned.adopt(settings, console)
+def _install(rows: Sequence[Store], run: Run, needed: Sequence[str]) -> InstallResult:
+    wanted = trust_anchor.load(run.settings, dry=run.console.dry)
+    owned.adopt(run)
     known, machine = ledger.read(ledger.path()), machines.current()
     foreign_home = ledger.is_root_in_foreign_home()
     left, rows = _split_by_owner(rows, foreign_home=foreign_home)
@@ -137,8 +138,8 @@ def _install(rows: Sequence[Store], settings: Settings, console: Console, needed
         if store.key in needed or store.name in needed:
             raise error
         left.append(store)
-        again = " ".join(("sudo ./inv trust.linux", *settings.flags, "--only", store.name))
-        console.warn(f"{store.clients}: left out. {error.message} To tell it too: {again}")
+        again = " ".join(("sudo ./inv trust.linux", *run.settings.flags, "--only", store.name))
+        run.console.warn(f"{store.clients}: left out. {error.message} To tell it too: {again}")
 
     planned: list[tuple[Store, list[Item], Plan]] = []
     for store in rows:
@@ -148,17 +149,17 @@ def _install(rows: Sequence[Store], settings: Settings, console: Console, needed
             leave(store, error)
             continue
         for path in states.ignored_certificates(found):
-            console.warn(f"{path} counts for nothing: clients read files that end in .crt")
+            run.console.warn(f"{path} counts for nothing: clients read files that end in .crt")
         parts = list(_by_owner(found, machine))
         if foreign_home and len(parts) > 1:
             theirs.append(store)
         planned += [(store, part, plan.install(store, part, wanted)) for part in parts[: 1 if foreign_home else None]]
-    _leave_to_owner_of_home(theirs, console, needed, beside=rows)
+    _leave_to_owner_of_home(theirs, run.console, needed, beside=rows)
     written: list[Store] = []
     for store, part, store_plan in planned:
         try:
             if store_plan:
-                _carry_out(part, store_plan, wanted, settings, console)
+                _carry_out(part, store_plan, wanted, run)
                 written.append(store)
         except NeedsRootError as error:
             leave(store, error)
@@ -206,12 +207,12 @@ def _by_owner(found: Sequence[Item], machine: Machine) -> Iterator[list[Item]]:
 
 
 def _carry_out(
-    part: Sequence[Item], store_plan: Plan, wanted: TrustAnchor, settings: Settings, console: Console
+    part: Sequence[Item], store_plan: Plan, wanted: TrustAnchor, run: Run
 ) -> None:
-    if not console.dry:
-        written = [_entry(it, wanted, settings) for it in part if it.state is not State.TRUSTED]
-        ledger.record(ledger.path(), written, installation=installation.ensure(settings.folder, console).id)
-    apply.carry_out(store_plan, console)
+    if not run.console.dry:
+        written = [_entry(it, wanted, run.settings) for it in part if it.state is not State.TRUSTED]
+        ledger.record(ledger.path(), written, installation=installation.ensure(run.settings.folder, run.console).id)
+    apply.carry_out(store_plan, run.console)
 
 
 def _entry(item: Item, wanted: TrustAnchor, settings: Settings) -> Entry:
@@ -229,32 +230,32 @@ def _entry(item: Item, wanted: TrustAnchor, settings: Settings) -> Entry:
     return dataclasses.replace(made, path="" if item.path == Path() else str(item.path))
 
 
-def trust_desktop(settings: Settings, console: Console) -> InstallResult:
+def trust_desktop(run: Run) -> InstallResult:
     """Install trust in the folder that the engines of a Mac share.
 
     The stores of all engines on this Mac count as written.
     """
     rows = macos.engines(machines.current()) or [macos.store("docker-desktop")]
-    result = _install(rows[:1], settings, console, needed=(rows[0].key,))  # they share one folder
+    result = _install(rows[:1], run, needed=(rows[0].key,))  # they share one folder
     return dataclasses.replace(result, written=tuple(rows)) if result.written else result
 
 
-def trust_keychain(settings: Settings, console: Console, keychain: str) -> None:
+def trust_keychain(run: Run, keychain: str) -> None:
     """Trust the certificate in a keychain of this Mac."""
     store = macos.store(keychain)
     if store.scope == USER and ledger.is_root_in_foreign_home():
-        _leave_to_owner_of_home([store], console, [store.key])
+        _leave_to_owner_of_home([store], run.console, [store.key])
     try:
-        source = issue.trust_anchor(settings.folder, dry=console.dry).path
+        source = issue.trust_anchor(run.settings.folder, dry=run.console.dry).path
     except RegistryError:
-        if not console.dry:
+        if not run.console.dry:
             raise
-        source = settings.folder / "ca.crt"
-    if not console.dry:
-        sha1 = issue.trust_anchor(settings.folder).sha1
-        written = ledger.entry(f"keychain-{keychain}", source, b"", by=settings.root, value=sha1)
-        ledger.record(ledger.path(), [written], installation=installation.ensure(settings.folder, console).id)
-    program.run(macos.add(source, keychain, Path.home()), console)
+        source = run.settings.folder / "ca.crt"
+    if not run.console.dry:
+        sha1 = issue.trust_anchor(run.settings.folder).sha1
+        written = ledger.entry(f"keychain-{keychain}", source, b"", by=run.settings.root, value=sha1)
+        ledger.record(ledger.path(), [written], installation=installation.ensure(run.settings.folder, run.console).id)
+    program.run(macos.add(source, keychain, Path.home()), run.console)
 
 
 def unverified(settings: Settings, engine: Engine) -> list[str]:

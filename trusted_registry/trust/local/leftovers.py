@@ -21,6 +21,7 @@ from trusted_registry.trust.managed_blocks import editing
 from trusted_registry.trust.model import MACHINE, USER, der
 
 if TYPE_CHECKING:
+    from trusted_registry.run import Run
     from collections.abc import Iterator
 
     from trusted_registry.console import Console
@@ -40,28 +41,28 @@ class Left:
     command: str
 
 
-def find(settings: Settings, engine: Engine, console: Console) -> list[Left]:
+def find(run: Run, engine: Engine) -> list[Left]:
     """Return every place of this machine that trusts this installation's authority, whoever wrote it.
 
     The stores are asked, not the ledger: another user's is not at hand. Root looks into the home of the user whose
     checkout this is, too.
     """
-    trusted = owned.authority(settings)
+    trusted = owned.authority(run.settings)
     if trusted is None:
         return []
     own, known, found = machines.current(), ledger.read(ledger.path()), []
     present = {store.key for store in install.select_stores(engine, StoreSelection(system=True))}
     for store in (it for it in client_stores.STORES if it.system == platform.system()):
-        homes = {} if store.scope != USER or store.database else _others_homes(settings)
+        homes = {} if store.scope != USER or store.database else _others_homes(run.settings)
         for name, machine in {"": own, **homes}.items():
             try:
                 places = list(_trusting(store, trusted, machine, asked=store.key in present))
                 found += [Left(place, store.clients, _command(place, away, name, known)) for place, away in places]
             except NeedsRootError as error:
                 if store.key in present:
-                    console.warn(f"{store.clients}: not looked at. {error.message}")
+                    run.console.warn(f"{store.clients}: not looked at. {error.message}")
             except RegistryError as error:
-                console.warn(f"{store.clients}: not looked at. {error.message} {error.cure}")
+                run.console.warn(f"{store.clients}: not looked at. {error.message} {error.cure}")
     return list({it.place: it for it in found}.values())
 
 

@@ -13,6 +13,7 @@ from trusted_registry.trust.local import ledger
 from trusted_registry.trust.model import TrustAnchor
 
 if TYPE_CHECKING:
+    from trusted_registry.run import Run
     from collections.abc import Iterable
 
     from trusted_registry.console import Console
@@ -52,7 +53,7 @@ def authority(settings: Settings) -> TrustAnchor | None:
     return None
 
 
-def adopt(settings: Settings, console: Console) -> None:
+def adopt(run: Run) -> None:
     """Have what a version before ids wrote from this checkout be this installation's, wherever the checkout goes."""
-    if not console.dry and (own := installation.read(settings.folder)):
-        ledger.adopt(ledger.path(), by=settings.root, installation=own.id)
+    if not run.console.dry and (own := installation.read(run.settings.folder)):
+        ledger.adopt(ledger.path(), by=run.settings.root, installation=own.id)

@@ -20,6 +20,7 @@ from trusted_registry.trust.model import Database, File, ManagedBlock
 from trusted_registry.trust.specifics import macos
 
 if TYPE_CHECKING:
+    from trusted_registry.run import Run
     from collections.abc import Iterator
 
     from trusted_registry.console import Console
@@ -32,7 +33,7 @@ _GONE = "Unable to delete certificate matching"
 """Error of `security` for a certificate that is not in the keychain (any more)."""
 
 
-def remove(settings: Settings, engine: Engine, console: Console, *, everyone: bool = False) -> list[str]:
+def remove(run: Run, engine: Engine, *, everyone: bool = False) -> list[str]:
     """Undo the writes of this installation, or of all installations of this user.
 
     Returns:
@@ -41,31 +42,31 @@ def remove(settings: Settings, engine: Engine, console: Console, *, everyone: bo
     Raises:
         RegistryError: A write cannot be undone; all others were, and are forgotten.
     """
-    with apply.locked(console):
-        wanted = ledger.read(ledger.path()) if everyone else owned.entries(settings)
-        entries = places.counted(wanted, console)
+    with apply.locked(run.console):
+        wanted = ledger.read(ledger.path()) if everyone else owned.entries(run.settings)
+        entries = places.counted(wanted, run.console)
         rows = {store.key for store in client_stores.STORES}
         mine = [entry for entry in entries if entry.store in rows]
-        unknown = _found_unrecorded(entries, settings, engine, console) if everyone else []
+        unknown = _found_unrecorded(entries, run, engine) if everyone else []
         freed: list[str] = []
         failed: list[RegistryError] = []
         for key in dict.fromkeys(entry.store for entry in (*mine, *unknown)):
             of_store = [entry for entry in mine if entry.store == key]
             with _errors_collected(failed):
-                freed += _uninstall_store(key, of_store, [entry for entry in unknown if entry.store == key], console)
+                freed += _uninstall_store(key, of_store, [entry for entry in unknown if entry.store == key], run.console)
         for entry in entries:
             if entry.store not in rows:
                 with _errors_collected(failed):
-                    _uninstall(entry, engine, console)
-                    _forget([entry], console)
+                    _uninstall(entry, engine, run.console)
+                    _forget([entry], run.console)
                     freed.append(f"{entry.value} in {entry.path}")
         if failed:
-            _report(freed, failed[:-1], console)
+            _report(freed, failed[:-1], run.console)
             raise failed[-1]
         return freed
 
 
-def disallow_plain(settings: Settings, engine: Engine, console: Console) -> list[str]:
+def disallow_plain(run: Run, engine: Engine) -> list[str]:
     """Withdraw this checkout's permission of plain HTTP; trust stays.
 
     Returns:
@@ -75,11 +76,11 @@ def disallow_plain(settings: Settings, engine: Engine, console: Console) -> list
         RegistryError: daemon.json is not valid or cannot be written, or the engine does not reload the file.
     """
     freed = []
-    with apply.locked(console):
-        for entry in places.counted(owned.entries(settings), console):
+    with apply.locked(run.console):
+        for entry in places.counted(owned.entries(run.settings), run.console):
             if entry.store == daemon.STORE:
-                daemon.disallow(entry, engine, console)
-                _forget([entry], console)
+                daemon.disallow(entry, engine, run.console)
+                _forget([entry], run.console)
                 freed.append(f"{entry.value} in {entry.path}")
     return freed
 
@@ -145,7 +146,7 @@ def _forget(entries: list[Entry], console: Console) -> None:
         ledger.forget(ledger.path(), entries)
 
 
-def _found_unrecorded(entries: list[Entry], settings: Settings, engine: Engine, console: Console) -> list[Entry]:
+def _found_unrecorded(entries: list[Entry], run: Run, engine: Engine) -> list[Entry]:
     """Return entries for this certificate that are not in the ledger.
 
     Another user wrote these files and blocks.
@@ -154,14 +155,14 @@ def _found_unrecorded(entries: list[Entry], settings: Settings, engine: Engine, 
     found: list[Entry] = []
     for store in install.select_stores(engine, StoreSelection(system=True)):
         try:
-            items = install.find_items(settings, [store], dry=console.dry)
+            items = install.find_items(run.settings, [store], dry=run.console.dry)
         except NeedsRootError as error:
-            console.warn(f"{store.clients}: not looked at. {error.message}")
+            run.console.warn(f"{store.clients}: not looked at. {error.message}")
             continue
         except RegistryError:
             continue
         theirs = [item for item in items if item.state is State.TRUSTED and str(item.path) not in known]
-        found += [_entry(item, settings) for item in theirs if not isinstance(item.what, Database)]
+        found += [_entry(item, run.settings) for item in theirs if not isinstance(item.what, Database)]
     return found
 
 
