@@ -174,7 +174,7 @@ def cert_renew(c: Context, if_expiring: str = "", address: str = UNSAID, names: 
 @task(help=STAYS_WITH_PORT)
 def registry_tls(c: Context, address: str = UNSAID, names: str = UNSAID, port: str = UNSAID) -> None:
     """Run the registry over TLS, and stop it again if the proof fails."""
-    from trusted_registry.registry.engine import connect
+    from trusted_registry.engine.engine import connect
     from trusted_registry.tasks import registry
 
     t = _terminal(c)
@@ -403,7 +403,7 @@ def trust_nodes(
     port: str = UNSAID,
 ) -> None:
     """Have nodes that are containers trust the registry: kind, k3d."""
-    from trusted_registry.registry.engine import connect
+    from trusted_registry.engine.engine import connect
     from trusted_registry.tasks import trust_nodes as nodes
     from trusted_registry.trust.remote.nodes import insist, table
 
@@ -429,7 +429,7 @@ def up(c: Context, address: str = UNSAID, names: str = UNSAID, port: str = UNSAI
 def status(c: Context, json: bool = False) -> None:
     """Say how things stand: certificate, registry, trust."""
     from trusted_registry import status as statuses
-    from trusted_registry.registry.engine import connect_if_available
+    from trusted_registry.engine.engine import connect_if_available
 
     t = _terminal(c, quiet=json)
     status = statuses.find(_settings(c), connect_if_available(t), dry=t.dry)

@@ -13,7 +13,7 @@ from bench.timing import BenchError
 from trusted_registry import program
 from trusted_registry.defaults import DEFAULTS
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry.images import PACKAGE
+from trusted_registry.instance.images import PACKAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

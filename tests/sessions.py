@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.packages import FRESH, link
-from trusted_registry.registry import connection
+from trusted_registry.engine import connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ import pytest
 from tests import sessions
 from tests.sessions import Session
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import connection
+from trusted_registry.engine import connection
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.process

@@ -22,7 +22,7 @@ from tests.marks import on_linux
 from trusted_registry import invoking
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError, SettingError
-from trusted_registry.registry import connection
+from trusted_registry.engine import connection
 from trusted_registry.trust import machine as machines
 from trusted_registry.run import Run
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from trusted_registry import address, installation
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import ownership, probe, users
+from trusted_registry.instance import ownership
+from trusted_registry.registry import probe, users
 from trusted_registry.trust.local import install, trust_status
 
 if TYPE_CHECKING:
-    from trusted_registry.registry.engine import Engine
-    from trusted_registry.registry.engine_types import Container
+    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.types import Container
     from trusted_registry.settings import Settings
 
 

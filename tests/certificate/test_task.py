@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.recorder import Recorder
-from trusted_registry.registry import instance
+from trusted_registry.instance import running
 from trusted_registry.tasks import cert
 from trusted_registry.run import Run
 
@@ -22,7 +22,7 @@ def _names(console: Recorder) -> list[str]:
 def test_the_names_of_a_certificate_are_told_when_it_is_made_and_when_it_is_renewed(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(instance, "restart", lambda *_arguments, **_options: False)
+    monkeypatch.setattr(running, "restart", lambda *_arguments, **_options: False)
     settings = make_settings(tool="cryptography", names="registry.local,10.0.0.5")
     made, again, renewed = Recorder(), Recorder(), Recorder()
     cert.make(Run(settings, made), self_signed=False, force=False, tool="")

@@ -16,9 +16,10 @@ from trusted_registry import address
 from trusted_registry.address import Interface
 from trusted_registry.doctor import checks, gather, observer, store_states
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import ports, users
-from trusted_registry.registry import spec as specs
-from trusted_registry.registry.engine_types import EngineInfo
+from trusted_registry.instance import ports
+from trusted_registry.registry import users
+from trusted_registry.instance import spec as specs
+from trusted_registry.engine.types import EngineInfo
 from trusted_registry.trust.local import daemon, install, ledger
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import MakeSettings
     from trusted_registry.doctor.facts import Facts
-    from trusted_registry.registry.engine_types import Container
+    from trusted_registry.engine.types import Container
     from trusted_registry.settings import Settings
 
 ADDRESS = "192.168.0.12"

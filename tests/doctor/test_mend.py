@@ -14,7 +14,7 @@ from tests.registry.engines import OnLoopback, as_engine, container
 from trusted_registry.certificate import issue
 from trusted_registry.doctor import mend
 from trusted_registry.doctor.finding import ChmodFix, Finding, Fix, RenewFix, RestartFix, StartFix, TrustFix
-from trusted_registry.registry import instance
+from trusted_registry.instance import running
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import ledger
@@ -82,7 +82,7 @@ def test_what_changes_more_is_asked_about_and_no_is_an_answer(fix: Fix, settings
 
 def test_the_same_fix_is_done_once(settings: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
-    monkeypatch.setattr(instance, "restart", lambda *_: done.append("restart"))
+    monkeypatch.setattr(running, "restart", lambda *_: done.append("restart"))
     twice = [finding(RestartFix()), finding(RestartFix())]
     assert mend.apply(twice, Run(settings, console), as_engine(_engine())) == 1
     assert done == ["restart"]

@@ -13,7 +13,7 @@ from tests.recorder import Recorder
 from tests.trust.boxes import Box
 from trusted_registry import program
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import connection
+from trusted_registry.engine import connection
 from trusted_registry.tasks import doctor
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines

@@ -11,8 +11,8 @@ import pytest
 from tests.engine.conftest import NAME
 from tests.recorder import Recorder
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import engine as engines
-from trusted_registry.registry import engine_exec
+from trusted_registry.engine import engine as engines
+from trusted_registry.engine import exec as engine_exec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import docker
     from docker.models.containers import Container
 
-    from trusted_registry.registry.engine import Engine
-    from trusted_registry.registry.engine_types import ListedContainer
+    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.types import ListedContainer
 
 pytestmark = pytest.mark.engine
 

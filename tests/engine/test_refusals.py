@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives import hashes
 from tests.recorder import Recorder
 from trusted_registry.certificate import native
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import engine as engines
-from trusted_registry.registry import images, ports, prove
+from trusted_registry.engine import engine as engines
+from trusted_registry.instance import images, ports
+from trusted_registry.registry import prove
 from trusted_registry.run import Run
 
 if TYPE_CHECKING:

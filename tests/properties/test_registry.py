@@ -22,7 +22,7 @@ from tests.properties.inputs import LABEL, share, taken, typed
 from tests.recorder import Recorder
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError, SettingError
-from trusted_registry.registry import spec as specs
+from trusted_registry.instance import spec as specs
 from trusted_registry.registry import users
 
 if TYPE_CHECKING:

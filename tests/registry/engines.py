@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, cast
 
 from tests import loopback
 from trusted_registry.errors import PortTakenError, RegistryError
-from trusted_registry.registry import spec as specs
-from trusted_registry.registry.engine_types import Container, EngineInfo, Volume
+from trusted_registry.instance import spec as specs
+from trusted_registry.engine.types import Container, EngineInfo, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from trusted_registry.registry.engine import Engine
-    from trusted_registry.registry.spec import Spec
+    from trusted_registry.engine.engine import Engine
+    from trusted_registry.instance.spec import Spec
 
 IMAGE = "registry:3"
 

@@ -14,8 +14,9 @@ from tests.registry.engines import OnLoopback, as_engine
 from trusted_registry import address, saved_flags
 from trusted_registry.certificate import issue
 from trusted_registry.errors import SettingError
-from trusted_registry.registry import engine as engines
-from trusted_registry.registry import instance, probe
+from trusted_registry.engine import engine as engines
+from trusted_registry.instance import running
+from trusted_registry.registry import probe
 from trusted_registry.tasks import cert, lifecycle, registry
 from trusted_registry.run import Run
 
@@ -39,7 +40,7 @@ def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnLo
     """An engine whose registry runs on this machine's own address."""
     made = OnLoopback(settings.folder / "domain.crt")
     monkeypatch.setattr(engines, "connect", lambda *_, **__: made)
-    instance.run_tls(Run(settings, Recorder()), as_engine(made))
+    running.run_tls(Run(settings, Recorder()), as_engine(made))
     made.done.clear()
     yield made
     made.close()
@@ -83,17 +84,17 @@ def test_it_is_refused_before_anything_is_touched(
 def test_the_cure_names_where_the_address_was_said(settings: Settings, console: Recorder) -> None:
     for said, cure in (({"address": OTHER}, "./inv up --address ''"), ({}, "unset INVOKE_REGISTRY_ADDRESS")):
         with pytest.raises(SettingError) as caught:
-            instance.check_address(Run(dataclasses.replace(settings, address=OTHER, saved_flags=said), console))
+            running.check_address(Run(dataclasses.replace(settings, address=OTHER, saved_flags=said), console))
         assert caught.value.cure.startswith(cure)
 
 
 @pytest.mark.parametrize("host", [OWN, "127.0.0.1", "::1", "registry.example"])
 def test_this_machine_s_own_loopback_and_names_are_not(host: str, settings: Settings, console: Recorder) -> None:
-    instance.check_address(Run(dataclasses.replace(settings, address=host), console))
+    running.check_address(Run(dataclasses.replace(settings, address=host), console))
 
 
 def test_a_dry_run_shows_what_would_be_typed(settings: Settings) -> None:
-    instance.check_address(Run(_asked_for(settings), Recorder(dry=True)))
+    running.check_address(Run(_asked_for(settings), Recorder(dry=True)))
 
 
 def _make(settings: Settings, console: Recorder) -> None:

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from tests import forge, loopback
 from tests.recorder import Recorder
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import engine_types, probe
+from trusted_registry.engine import types as engine_types
+from trusted_registry.registry import probe
 from trusted_registry.registry.probe import Endpoint
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def test_a_request_ends_with_an_answer_or_an_error_that_is_known(script: Script,
 @every_break
 def test_waiting_for_a_registry_ends_with_an_error_or_an_answer(script: Script, server: Server) -> None:
     server.script = script
-    ask = lambda: probe.request(server.at, "GET", "/v2/", None)[0]  # noqa: E731 - as instance.py asks
+    ask = lambda: probe.request(server.at, "GET", "/v2/", None)[0]  # noqa: E731 - as running.py asks
     result = _ends(lambda: probe.await_answer(ask, lambda: True, patience=0.1), seconds=4 * LIMIT)
     assert result is None or isinstance(result, RegistryError)
 

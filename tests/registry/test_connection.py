@@ -14,7 +14,7 @@ import pytest
 from tests.recorder import Recorder
 from trusted_registry import address
 from trusted_registry.errors import RegistryError, RemoteEngineError
-from trusted_registry.registry import connection, engine
+from trusted_registry.engine import connection, engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from trusted_registry.registry import engine_install
+from trusted_registry.engine import install as engine_install
 
 if TYPE_CHECKING:
     from pathlib import Path

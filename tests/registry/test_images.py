@@ -13,7 +13,7 @@ from tests.registry.engines import IMAGE, FakeImages, as_engine
 from trusted_registry import installation
 from trusted_registry.errors import RegistryError
 from trusted_registry.installation import MadeImage
-from trusted_registry.registry import images
+from trusted_registry.instance import images
 from trusted_registry.run import Run
 
 if TYPE_CHECKING:

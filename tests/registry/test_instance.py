@@ -18,8 +18,8 @@ from tests.registry.engines import OnLoopback, as_engine, container
 from trusted_registry import address
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import instance, ports
-from trusted_registry.registry import spec as specs
+from trusted_registry.instance import ports, running
+from trusted_registry.instance import spec as specs
 from trusted_registry.run import Run
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def engine(settings: Settings) -> Iterator[OnLoopback]:
 
 
 def _tls(settings: Settings, engine: OnLoopback, console: Recorder) -> bool:
-    return instance.run_tls(Run(settings, console), as_engine(engine))
+    return running.run_tls(Run(settings, console), as_engine(engine))
 
 
 def test_a_registry_that_proves_itself_stands(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
@@ -81,7 +81,7 @@ def test_a_registry_that_serves_an_old_certificate_is_restarted(
     assert (_tls(settings, engine, console), engine.done) == (True, ["start", "restart"])
 
 
-@pytest.mark.parametrize("act", [_tls, lambda *it: instance.stop(*it, purge=True)], ids=["tls", "stop"])
+@pytest.mark.parametrize("act", [_tls, lambda *it: running.stop(*it, purge=True)], ids=["tls", "stop"])
 def test_another_checkout_s_registry_is_left_alone(
     act: Callable[[Settings, OnLoopback, Recorder], bool], settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
@@ -145,7 +145,7 @@ def test_an_address_of_another_machine_is_named_where_that_one_answers(
     host: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(address, "own_addresses", lambda: ("192.168.0.12",))
-    found = instance._another_machine_s(host)
+    found = running._another_machine_s(host)
     assert (said in found, bool(found)) == (True, bool(said))
 
 
@@ -158,7 +158,7 @@ def test_without_a_certificate_nothing_is_started(settings: Settings, engine: On
 
 def test_plain_http_starts_and_answers(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
     engine.shows = None
-    assert instance.run_plain(Run(settings, console), as_engine(engine), lan=False)
+    assert running.run_plain(Run(settings, console), as_engine(engine), lan=False)
     assert engine.done == ["start"]
 
 
@@ -167,7 +167,7 @@ def test_plain_http_does_not_take_the_tls_registry_s_place(
 ) -> None:
     engine.container = container(role="tls")
     with pytest.raises(RegistryError, match="a step back"):
-        instance.run_plain(Run(settings, console), as_engine(engine), lan=False)
+        running.run_plain(Run(settings, console), as_engine(engine), lan=False)
     assert engine.done == []
 
 
@@ -178,8 +178,8 @@ def test_a_foreign_container_with_our_name_is_named_and_left_alone(
     engine.container = FOREIGN
     acts: dict[str, Callable[[], bool]] = {
         "tls": lambda: _tls(settings, engine, console),
-        "plain": lambda: instance.run_plain(Run(settings, console), as_engine(engine), lan=False),
-        "stop": lambda: instance.stop(Run(settings, console), as_engine(engine), purge=True),
+        "plain": lambda: running.run_plain(Run(settings, console), as_engine(engine), lan=False),
+        "stop": lambda: running.stop(Run(settings, console), as_engine(engine), purge=True),
     }
     with pytest.raises(RegistryError, match=r"image nginx.*did not make it") as caught:
         acts[task]()
@@ -270,16 +270,16 @@ def test_a_port_is_taken_where_the_registry_is_to_listen_or_everywhere(listen: s
 def test_a_taken_port_is_refused_before_anything_is_made_and_the_registry_s_own_is_not(
     settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
-    instance.check_port(Run(settings, console), as_engine(engine))
+    running.check_port(Run(settings, console), as_engine(engine))
     with socket.create_server((loopback.HOST, settings.port)):
         with pytest.raises(RegistryError, match=rf"in use by .*\(process {os.getpid()}\)"):
-            instance.check_port(Run(settings, console), as_engine(engine))
-        instance.check_port(Run(settings, Recorder(dry=True)), as_engine(engine))
+            running.check_port(Run(settings, console), as_engine(engine))
+        running.check_port(Run(settings, Recorder(dry=True)), as_engine(engine))
         engine.container = dataclasses.replace(container(), port=settings.port)
-        instance.check_port(Run(settings, console), as_engine(engine))
+        running.check_port(Run(settings, console), as_engine(engine))
         engine.container = dataclasses.replace(engine.container, state="exited")
         with pytest.raises(RegistryError, match="in use by"):
-            instance.check_port(Run(settings, console), as_engine(engine))
+            running.check_port(Run(settings, console), as_engine(engine))
 
 
 def test_a_port_that_nobody_holds_has_no_listener() -> None:
@@ -292,9 +292,9 @@ def test_stopping_keeps_the_images_unless_they_are_purged(
     settings: Settings, engine: OnLoopback, console: Recorder, *, purge: bool, volumes: dict[str, str]
 ) -> None:
     engine.container, engine.volumes = container(volume="trusted-registry"), {"trusted-registry": ""}
-    assert instance.stop(Run(settings, console), as_engine(engine), purge=purge)
+    assert running.stop(Run(settings, console), as_engine(engine), purge=purge)
     assert (engine.done, engine.volumes) == (["remove"], volumes)
 
 
 def test_stopping_what_does_not_run_changes_nothing(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
-    assert (instance.stop(Run(settings, console), as_engine(engine), purge=False), engine.done) == (False, [])
+    assert (running.stop(Run(settings, console), as_engine(engine), purge=False), engine.done) == (False, [])

@@ -12,9 +12,10 @@ from tests.registry.engines import OnLoopback, as_engine, container
 from tests.registry.logins import ADA, BOB, opens
 from trusted_registry import status
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import engine as engines
-from trusted_registry.registry import instance, probe, users
-from trusted_registry.registry import spec as specs
+from trusted_registry.engine import engine as engines
+from trusted_registry.instance import running
+from trusted_registry.registry import probe, users
+from trusted_registry.instance import spec as specs
 from trusted_registry.tasks import registry, registry_users
 from trusted_registry.run import Run
 
@@ -57,7 +58,7 @@ def test_plain_http_never_asks_for_a_login_and_does_not_start_where_there_are_us
     assert "htpasswd" not in specs.plain(settings, "registry:3", lan=False).config
     engine = OnLoopback()
     with pytest.raises(RegistryError, match="could read their passwords"):
-        instance.run_plain(Run(settings, console), as_engine(engine), lan=False)
+        running.run_plain(Run(settings, console), as_engine(engine), lan=False)
     assert engine.done == []
 
 
@@ -74,7 +75,7 @@ def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnLo
 
 
 def _up(settings: Settings, engine: OnLoopback, console: Recorder) -> bool:
-    return instance.run_tls(Run(settings, console), as_engine(engine))
+    return running.run_tls(Run(settings, console), as_engine(engine))
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from tests.registry.engines import OnLoopback, as_engine, container
 from trusted_registry import installation, status
 from trusted_registry.doctor import gather, store_states
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import engine as engines
-from trusted_registry.registry import instance, ownership, ports
-from trusted_registry.registry import spec as specs
+from trusted_registry.engine import engine as engines
+from trusted_registry.instance import ownership, ports, running
+from trusted_registry.instance import spec as specs
 from trusted_registry.run import Run
 
 if TYPE_CHECKING:
@@ -64,11 +64,11 @@ def _fresh(settings: Settings) -> Settings:
 
 ACTS: dict[str, Callable[[Settings, OnLoopback, Recorder], bool]] = {
     "up": lambda settings, engine, console: ownership.claimed(Run(settings, console), as_engine(engine)) is not None,
-    "registry.tls": lambda settings, engine, console: instance.run_tls(Run(settings, console), as_engine(engine)),
-    "registry.basic": lambda settings, engine, console: instance.run_plain(
+    "registry.tls": lambda settings, engine, console: running.run_tls(Run(settings, console), as_engine(engine)),
+    "registry.basic": lambda settings, engine, console: running.run_plain(
         Run(settings, console), as_engine(engine), lan=False
     ),
-    "down --purge": lambda settings, engine, console: instance.stop(Run(settings, console), as_engine(engine), purge=True),
+    "down --purge": lambda settings, engine, console: running.stop(Run(settings, console), as_engine(engine), purge=True),
 }
 
 
@@ -233,7 +233,7 @@ def test_a_renewal_leaves_another_s_registry_alone(
     monkeypatch.setattr(engines, "connect", lambda _console: engine)
     engine.container, console = container(installation=ANOTHER), Recorder()
     installation.ensure(settings.folder, console)
-    assert instance.restart(Run(settings, console)) is False
+    assert running.restart(Run(settings, console)) is False
     assert (engine.done, ["another checkout's" in line for line in console.warned]) == ([], [True])
 
 
@@ -279,7 +279,7 @@ def test_a_volume_is_adopted_where_a_person_says_so_and_not_one_of_another_insta
     ownership.adopt_volume(Run(settings, Recorder(dry=True)), as_engine(engine))
     _refused("up", settings, engine)
     ownership.adopt_volume(Run(settings, console), as_engine(engine))
-    instance.check_port(Run(settings, console), as_engine(engine))
+    running.check_port(Run(settings, console), as_engine(engine))
     engine.volumes["theirs"] = ANOTHER
     with pytest.raises(RegistryError, match="did not make it"):
         ownership.adopt_volume(Run(dataclasses.replace(settings, volume="theirs"), console), as_engine(engine))

@@ -13,15 +13,16 @@ from tests.registry.engines import OnLoopback, as_engine, container
 from tests.registry.logins import ADA
 from trusted_registry import files
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import images, instance, predecessor, probe, users
-from trusted_registry.registry import spec as specs
+from trusted_registry.instance import images, predecessor, running
+from trusted_registry.registry import probe, users
+from trusted_registry.instance import spec as specs
 from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from trusted_registry.registry.spec import Spec
+    from trusted_registry.instance.spec import Spec
     from trusted_registry.settings import Settings
 
 OLD = "registry:2"
@@ -32,7 +33,7 @@ def engine(settings: Settings) -> Iterator[OnLoopback]:
     """An engine whose registry runs, from an older image, and has proved itself."""
     made = OnLoopback(settings.folder / "domain.crt", users=settings.folder)
     made.images.add(OLD)
-    instance.run_tls(Run(dataclasses.replace(settings, image=OLD), Recorder()), as_engine(made))
+    running.run_tls(Run(dataclasses.replace(settings, image=OLD), Recorder()), as_engine(made))
     made.done.clear()
     yield made
     made.close()
@@ -73,7 +74,7 @@ def test_where_the_new_one_fails_the_old_one_runs_again_and_is_said_to(
 ) -> None:
     fault(engine, settings)
     with pytest.raises(RegistryError, match=predecessor.AGAIN):
-        instance.run_tls(Run(settings, console), as_engine(engine))
+        running.run_tls(Run(settings, console), as_engine(engine))
     assert engine.container
     assert (engine.container.image, engine.aside, _answers(settings)) == (OLD, None, 200)
 
@@ -84,21 +85,21 @@ def test_the_same_for_another_port(
 ) -> None:
     fault(engine, settings)
     with loopback.silence() as other, pytest.raises(RegistryError, match=predecessor.AGAIN):
-        instance.run_tls(Run(dataclasses.replace(settings, port=other), console), as_engine(engine))
+        running.run_tls(Run(dataclasses.replace(settings, port=other), console), as_engine(engine))
     assert _answers(settings) == 200
 
 
 def test_an_interrupted_run_puts_the_old_one_back(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
     _interrupted(engine, settings)
     with pytest.raises(KeyboardInterrupt):
-        instance.run_tls(Run(settings, console), as_engine(engine))
+        running.run_tls(Run(settings, console), as_engine(engine))
     assert (console.warned[-1], _answers(settings)) == (predecessor.AGAIN, 200)
 
 
 def test_a_new_one_that_proves_itself_takes_the_old_one_s_place(
     settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
-    assert instance.run_tls(Run(settings, console), as_engine(engine))
+    assert running.run_tls(Run(settings, console), as_engine(engine))
     assert engine.container
     assert (engine.container.image, engine.done) == (settings.image, ["aside", "start", "remove before"])
 
@@ -111,7 +112,7 @@ def test_an_image_that_cannot_be_had_costs_nothing(
 
     monkeypatch.setattr(images, "ensure", none)
     with pytest.raises(RegistryError, match="no such host"):
-        instance.run_tls(Run(dataclasses.replace(settings, image="bad:2"), console), as_engine(engine))
+        running.run_tls(Run(dataclasses.replace(settings, image="bad:2"), console), as_engine(engine))
     assert (engine.done, _answers(settings)) == ([], 200)
 
 
@@ -122,7 +123,7 @@ def test_the_files_that_the_old_one_reads_are_put_back_with_it(
     users.save(settings.folder, ADA)
     _cannot_start(engine, settings)
     with pytest.raises(RegistryError):
-        instance.run_tls(Run(settings, console), as_engine(engine))
+        running.run_tls(Run(settings, console), as_engine(engine))
     assert (settings.folder / "registry.yml").read_bytes() == before
 
 
@@ -132,17 +133,17 @@ def test_an_old_one_that_asks_nobody_though_there_are_users_now_is_not_put_back(
     users.save(settings.folder, ADA)
     _cannot_start(engine, settings)
     with pytest.raises(RegistryError, match="no such file"):
-        instance.run_tls(Run(settings, console), as_engine(engine))
+        running.run_tls(Run(settings, console), as_engine(engine))
     assert (engine.container, engine.aside) == (None, None)
     assert "lets everybody in" in console.warned[-1]
 
 
 def test_the_plain_registry_runs_again_where_the_one_with_tls_fails(settings: Settings, console: Recorder) -> None:
     engine = OnLoopback()
-    instance.run_plain(Run(settings, console), as_engine(engine), lan=False)
+    running.run_plain(Run(settings, console), as_engine(engine), lan=False)
     _cannot_start(engine, settings)
     with pytest.raises(RegistryError, match=predecessor.AGAIN):
-        instance.run_tls(Run(settings, console), as_engine(engine))
+        running.run_tls(Run(settings, console), as_engine(engine))
     assert probe.speaks_plain(probe.Endpoint(loopback.HOST, settings.plain_port))
     engine.close()
 
@@ -167,7 +168,7 @@ def test_the_next_run_proves_the_new_one_and_clears_the_old_one_away(
     killed: Callable[[OnLoopback, Spec], None], settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
     killed(engine, specs.tls(settings, settings.image, engine.starts))
-    instance.run_tls(Run(settings, console), as_engine(engine))
+    running.run_tls(Run(settings, console), as_engine(engine))
     assert engine.container
     assert (engine.container.image, engine.aside, _answers(settings)) == (settings.image, None, 200)
 
@@ -186,7 +187,7 @@ def test_the_next_run_has_the_old_one_run_again_where_the_new_one_fails(
     changed = dataclasses.replace(settings, image="other:3")
     engine.images.add("other:3")
     with pytest.raises(RegistryError, match=predecessor.AGAIN):
-        instance.run_tls(Run(changed, console), as_engine(engine))
+        running.run_tls(Run(changed, console), as_engine(engine))
     assert engine.container
     assert (engine.container.image, engine.aside, _answers(settings)) == (OLD, None, 200)
 
@@ -195,7 +196,7 @@ def test_stopping_takes_away_what_a_killed_run_set_aside(
     settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
     engine.set_aside("registry", "registry-before")
-    assert instance.stop(Run(settings, console), as_engine(engine), purge=False)
+    assert running.stop(Run(settings, console), as_engine(engine), purge=False)
     assert (engine.container, engine.aside) == (None, None)
 
 
@@ -204,7 +205,7 @@ def test_plain_http_does_not_take_the_place_of_a_tls_registry_that_a_killed_run_
 ) -> None:
     engine.set_aside("registry", "registry-before")
     with pytest.raises(RegistryError, match="a step back"):
-        instance.run_plain(Run(settings, console), as_engine(engine), lan=False)
+        running.run_plain(Run(settings, console), as_engine(engine), lan=False)
     assert _answers(settings) == 200
 
 
@@ -213,13 +214,13 @@ def test_somebody_else_s_container_of_that_name_is_named_and_nothing_is_touched(
 ) -> None:
     engine.aside = container(role=None, digest=None, image="nginx")
     with pytest.raises(RegistryError, match=r"registry-before exists .*did not make it"):
-        instance.run_tls(Run(settings, console), as_engine(engine))
+        running.run_tls(Run(settings, console), as_engine(engine))
     assert (engine.done, _answers(settings)) == ([], 200)
 
 
 def test_a_dry_run_shows_the_way_and_touches_nothing(settings: Settings, engine: OnLoopback) -> None:
     folder: dict[Path, bytes] = {path: path.read_bytes() for path in settings.folder.iterdir() if path.is_file()}
-    instance.run_tls(Run(settings, Recorder(dry=True)), as_engine(engine))
+    running.run_tls(Run(settings, Recorder(dry=True)), as_engine(engine))
     assert {path: path.read_bytes() for path in folder} == folder
 
 
@@ -231,7 +232,7 @@ def test_a_full_disk_before_anything_was_touched_costs_nothing(
 
     monkeypatch.setattr(files, "write", full)
     with pytest.raises(RegistryError, match="no space left"):
-        instance.run_tls(Run(settings, console), as_engine(engine))
+        running.run_tls(Run(settings, console), as_engine(engine))
     assert engine.container
     assert (engine.container.image, engine.done, _answers(settings)) == (OLD, [], 200)
 
@@ -242,5 +243,5 @@ def test_one_that_a_killed_run_left_does_not_replace_a_registry_that_this_run_di
     assert engine.container
     engine.aside = dataclasses.replace(engine.container, image="registry:1")
     with pytest.raises(RegistryError, match="plain HTTP would be a step back"):
-        instance.run_plain(Run(settings, console), as_engine(engine), lan=False)
+        running.run_plain(Run(settings, console), as_engine(engine), lan=False)
     assert (engine.container.image, engine.done, _answers(settings)) == (OLD, [], 200)

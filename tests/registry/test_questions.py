@@ -9,14 +9,14 @@ import pytest
 from tests.recorder import Recorder
 from tests.registry.engines import OnLoopback, as_engine, container
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import engine as engines
+from trusted_registry.engine import engine as engines
 from trusted_registry.registry import probe, prove
 from trusted_registry.tasks import registry
 from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
-    from trusted_registry.registry.engine_types import Container
+    from trusted_registry.engine.types import Container
 
 
 class Try(Protocol):

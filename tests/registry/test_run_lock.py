@@ -14,8 +14,9 @@ from tests.registry.logins import ADA, BOB
 from trusted_registry import files
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import engine as engines
-from trusted_registry.registry import instance, predecessor, probe, run_lock, users
+from trusted_registry.engine import engine as engines
+from trusted_registry.instance import predecessor, run_lock, running
+from trusted_registry.registry import probe, users
 from trusted_registry.tasks import cert, lifecycle, registry, registry_users
 from trusted_registry.trust.local import uninstall
 from trusted_registry.run import Run
@@ -66,7 +67,7 @@ def _up(settings: Settings, engine: OnLoopback) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(instance, "check_address", lambda *_: None)
+    monkeypatch.setattr(running, "check_address", lambda *_: None)
 
 
 # The password
@@ -215,7 +216,7 @@ def test_a_purge_waits_for_the_run_that_is_at_work_and_leaves_nothing(
         with run_lock.held(Run(settings, Recorder())):
             begun.set()
             go_on.wait(20)
-            instance.run_tls(Run(settings, Recorder()), as_engine(engine))
+            running.run_tls(Run(settings, Recorder()), as_engine(engine))
 
     first = threading.Thread(target=at_work)
     second = threading.Thread(target=lambda: lifecycle.down(Run(settings, console), purge=True))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conftest import ROOT
-from trusted_registry.registry import spec as specs
-from trusted_registry.registry.spec import Mount, Spec
+from trusted_registry.instance import spec as specs
+from trusted_registry.instance.spec import Mount, Spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, cast
 
-from trusted_registry.registry.engine_types import EngineInfo
+from trusted_registry.engine.types import EngineInfo
 from trusted_registry.trust.specifics import insecure
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from trusted_registry.registry.engine import Engine
+    from trusted_registry.engine.engine import Engine
 
 
 class StandIn:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from trusted_registry.certificate.inspect import Certificate
     from trusted_registry.certificate.issue import Issued
     from trusted_registry.errors import RegistryError
-    from trusted_registry.registry.engine_types import Container, EngineInfo
+    from trusted_registry.engine.types import Container, EngineInfo
     from trusted_registry.settings import Settings
     from trusted_registry.trust.local.state import Item
     from trusted_registry.trust.model import Store

@@ -16,16 +16,17 @@ from trusted_registry.certificate import inspect, issue
 from trusted_registry.doctor import observer, store_states
 from trusted_registry.doctor.facts import Disk, Facts, FileMode, Proxy
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import ownership, ports, users
-from trusted_registry.registry import spec as specs
+from trusted_registry.instance import ownership, ports
+from trusted_registry.registry import users
+from trusted_registry.instance import spec as specs
 from trusted_registry.trust.local import daemon, owned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TypeVar
 
-    from trusted_registry.registry.engine import Engine
-    from trusted_registry.registry.engine_types import Container
+    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.types import Container
     from trusted_registry.settings import Settings
 
     T = TypeVar("T")

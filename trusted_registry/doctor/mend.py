@@ -8,7 +8,7 @@ from trusted_registry import program
 from trusted_registry.certificate import issue
 from trusted_registry.doctor.finding import ChmodFix, RenewFix, RestartFix, StartFix, TrustFix
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import instance, ownership, run_lock
+from trusted_registry.instance import ownership, run_lock, running
 from trusted_registry.trust.local import install
 from trusted_registry.trust.local.install import StoreSelection
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from trusted_registry.console import Console
     from trusted_registry.doctor.finding import Finding, Fix
-    from trusted_registry.registry.engine import Engine
+    from trusted_registry.engine.engine import Engine
     from trusted_registry.settings import Settings
 
 
@@ -63,9 +63,9 @@ def _do_to_registry(
     fix: RestartFix | RenewFix | StartFix, run: Run, engine: Engine
 ) -> None:
     if isinstance(fix, StartFix):
-        instance.run_tls(run, engine)
+        running.run_tls(run, engine)
         return
     if isinstance(fix, RenewFix):
         ownership.adopt_container(run, engine)
         issue.renew(run)
-    instance.restart(run)
+    running.restart(run)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trusted_registry import address, installation, program, saved_flags
 from trusted_registry.certificate import inspect, issue, openssl, rules
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import run_lock
+from trusted_registry.instance import run_lock
 from trusted_registry.settings import MAX_SERVER_DAYS, TOOLS, one_of, whole_number
 from trusted_registry.run import Run
 
@@ -76,7 +76,7 @@ def renew(run: Run, *, if_expiring: str) -> None:
 
 
 def _renew(run: Run, days: int | None) -> None:
-    from trusted_registry.registry import instance
+    from trusted_registry.instance import running
 
     # A registry that runs here is asked here, whatever other machine the certificate is to name as well.
     local = run.settings
@@ -85,13 +85,13 @@ def _renew(run: Run, days: int | None) -> None:
     if days is not None and not run.console.dry and not issue.is_due(run.settings, days):
         _keep(run)
         say_certificate(run, "not due yet")
-        if instance.restart(Run(local, run.console), stale_only=True):
+        if running.restart(Run(local, run.console), stale_only=True):
             run.console.say("registry: it still served an older one; restarted")
         return
     issue.renew(run)
     _keep(run)
     say_certificate(run, "renewed", names=True)
-    if instance.restart(Run(local, run.console)):
+    if running.restart(Run(local, run.console)):
         say_done(run.console, "registry: restarted, and serves it")
 
 

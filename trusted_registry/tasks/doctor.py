@@ -15,8 +15,8 @@ from trusted_registry.console import visible
 from trusted_registry.defaults import HTTPS
 from trusted_registry.doctor import checks, gather, mend
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import connection
-from trusted_registry.registry import engine as engines
+from trusted_registry.engine import connection
+from trusted_registry.engine import engine as engines
 from trusted_registry.settings import one_of, reachable, whole_number
 from trusted_registry.trust import client_stores
 from trusted_registry.run import Run
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from trusted_registry.console import Console
     from trusted_registry.doctor.facts import Observation
     from trusted_registry.doctor.finding import Finding
-    from trusted_registry.registry.engine import Engine
+    from trusted_registry.engine.engine import Engine
     from trusted_registry.settings import Settings
 
 _SYSTEMD = Path("/run/systemd/system")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from trusted_registry import files, installation, saved_flags, status
 from trusted_registry.certificate import clear, issue
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import engine as engines
-from trusted_registry.registry import instance, ownership, predecessor, prove, run_lock, users
+from trusted_registry.engine import engine as engines
+from trusted_registry.instance import ownership, predecessor, run_lock, running
+from trusted_registry.registry import prove, users
 from trusted_registry.tasks import cert, registry, trust
 from trusted_registry.trust.local import owned, uninstall
 from trusted_registry.trust.local.install import StoreSelection
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from trusted_registry.console import Console
-    from trusted_registry.registry.engine import Engine
+    from trusted_registry.engine.engine import Engine
     from trusted_registry.settings import Settings
 
 
@@ -41,9 +42,9 @@ def up(run: Run, *, adopt: bool = False) -> None:
 
 
 def _up(run: Run, engine: Engine) -> None:
-    instance.check_address(run)
+    running.check_address(run)
     saved_flags.announce(run)
-    instance.check_port(run, engine)
+    running.check_port(run, engine)
     issued = issue.bring_up_to_date(run)
     cert.say_certificate(run, "made" if issued else "already there", names=issued)
     mark = run.settings.folder / UNPROVED
@@ -112,7 +113,7 @@ def down(run: Run, *, purge: bool) -> None:
 
 
 def _down(run: Run, engine: Engine, *, purge: bool) -> None:
-    stopped = instance.stop(run, engine, purge=purge)
+    stopped = running.stop(run, engine, purge=purge)
     if not purge:
         state = "stopped" if stopped else "was not running"
         cert.say_done(run.console, f"registry: {state}; images, trust and certificates are kept")

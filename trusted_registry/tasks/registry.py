@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from trusted_registry import address, saved_flags
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import engine as engines
-from trusted_registry.registry import engine_install, instance, ownership, probe, prove, run_lock, users
+from trusted_registry.engine import engine as engines
+from trusted_registry.engine import install as engine_install
+from trusted_registry.instance import ownership, run_lock, running
+from trusted_registry.registry import probe, prove, users
 from trusted_registry.settings import whole_number
 from trusted_registry.tasks.cert import say_done
 
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from trusted_registry.console import Console
-    from trusted_registry.registry.engine import Engine
-    from trusted_registry.registry.engine_types import Container
+    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.types import Container
     from trusted_registry.settings import Settings
 
 
@@ -44,7 +46,7 @@ def basic(run: Run, *, lan: bool) -> None:
     """Run the plain HTTP registry."""
     engine = engines.connect(run.console)
     with run_lock.held(run):
-        changed = instance.run_plain(run, engine, lan=lan)
+        changed = running.run_plain(run, engine, lan=lan)
     everywhere = run.settings.listen or "every address of this machine, for anyone to push to"
     listening = f"on {everywhere}, port {run.settings.plain_port}" if lan else f"on localhost:{run.settings.plain_port} alone"
     say_done(run.console, f"registry: {_state_text(changed=changed)}, plain HTTP {listening}; ./inv registry.test tries it")
@@ -53,13 +55,13 @@ def basic(run: Run, *, lan: bool) -> None:
 def alone(run: Run, engine: Engine) -> None:
     """Run the TLS registry and nothing else beside."""
     with run_lock.held(run):
-        instance.check_address(run)
+        running.check_address(run)
         tls(run, engine)
 
 
 def tls(run: Run, engine: Engine, meanwhile: Callable[[], None] = lambda: None) -> bool:
     """Run the TLS registry; return whether the container was (re)started."""
-    changed = instance.run_tls(run, engine, meanwhile)
+    changed = running.run_tls(run, engine, meanwhile)
     saved_flags.save(run)
     listening = run.settings.listen or "every address of this machine"
     name = address.registry_host(run.settings.address, run.settings.port)
@@ -150,7 +152,7 @@ def stop(run: Run, *, purge: bool) -> None:
     if purge and not run.console.ask(f"Remove the volume {run.settings.volume} and every image in it?"):
         raise RegistryError("Nothing was removed.", cure="./inv registry.stop without --purge keeps the images.")
     with run_lock.held(run, to_end=True):
-        changed = instance.stop(run, engine, purge=purge)
+        changed = running.stop(run, engine, purge=purge)
     images = "removed" if purge else f"kept in the volume {run.settings.volume}"
     say_done(run.console, f"registry: {'stopped' if changed else 'was not running'}; images {images}")
     if not purge:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 from trusted_registry import address
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import engine as engines
-from trusted_registry.registry import instance, ownership, probe, run_lock, users
+from trusted_registry.engine import engine as engines
+from trusted_registry.instance import ownership, run_lock, running
+from trusted_registry.registry import probe, users
 from trusted_registry.registry.users import Login
 
 if TYPE_CHECKING:
     from trusted_registry.run import Run
     from trusted_registry.console import Console
-    from trusted_registry.registry.engine import Engine
-    from trusted_registry.registry.engine_types import Container
+    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.types import Container
     from trusted_registry.settings import Settings
 
 
@@ -55,7 +56,7 @@ def _add(run: Run, login: Login, container: Container | None, engine: Engine) ->
     if not (container and container.role == "tls"):
         run.console.say("registry: it does not run; from its next start on it asks for a login: ./inv up")
         return
-    if instance.reload(run, container, engine):
+    if running.reload(run, container, engine):
         run.console.say("registry: started anew, since it asks for a login from now on; images stay")
     _check_login_taken(run.settings, container, login)
     registry_host = address.registry_host(run.settings.address, container.port or run.settings.port)
@@ -105,7 +106,7 @@ def _heed_removal(run: Run, engine: Engine) -> None:
     if not (container and container.role == "tls" and container.state == "running"):
         return
     if not users.is_login_required(run.settings.folder):
-        instance.reload(run, container, engine)
+        running.reload(run, container, engine)
         run.console.warn("the registry was started anew: everybody may push and pull now")
         return
     with users.temporary_login(run.settings.folder, run.console) as login:

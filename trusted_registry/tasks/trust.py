@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 from trusted_registry import address, program
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import engine as engines
-from trusted_registry.registry import engine_types, prove
+from trusted_registry.engine import engine as engines
+from trusted_registry.engine import types as engine_types
+from trusted_registry.registry import prove
 from trusted_registry.settings import one_of
 from trusted_registry.tasks.cert import say_done
 from trusted_registry.trust import client_stores
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from trusted_registry.console import Console
-    from trusted_registry.registry.engine import Engine
+    from trusted_registry.engine.engine import Engine
     from trusted_registry.settings import Settings
     from trusted_registry.trust.local.install import InstallResult
     from trusted_registry.trust.local.trust_status import TrustStatus

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from trusted_registry import address, program
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError, SettingError
-from trusted_registry.registry import engine_exec
+from trusted_registry.engine import exec as engine_exec
 from trusted_registry.tasks import trust_kit
 from trusted_registry.trust.remote import kit, nodes
 from trusted_registry.trust.remote.nodes import Node, NodeResult
@@ -18,7 +18,7 @@ from trusted_registry.trust.specifics import containerd
 if TYPE_CHECKING:
     from trusted_registry.run import Run
     from trusted_registry.console import Console
-    from trusted_registry.registry.engine import Engine
+    from trusted_registry.engine.engine import Engine
     from trusted_registry.settings import Settings
 
 _ANY_NODE = Node("NODE", "", "running")

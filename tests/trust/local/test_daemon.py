@@ -21,7 +21,7 @@ from tests.trust.engines import StandIn, as_engine
 from trusted_registry import installation, program
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import engine as engines
+from trusted_registry.engine import engine as engines
 from trusted_registry.tasks import trust
 from trusted_registry.trust.local import daemon, install, ledger, uninstall
 from trusted_registry.trust.local.install import StoreSelection
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.conftest import MakeSettings
-    from trusted_registry.registry.engine_types import EngineInfo
+    from trusted_registry.engine.types import EngineInfo
 
 REGISTRY = "192.168.0.12:5000"
 THEIRS = '{"log-driver":"journald",   "debug": false}\n'

@@ -20,7 +20,7 @@ from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
-    from trusted_registry.registry.engine import Engine
+    from trusted_registry.engine.engine import Engine
     from trusted_registry.settings import Settings
 
 SPELLINGS = ("192.168.0.12", "192.168.0.12:443")

@@ -18,7 +18,7 @@ from tests.trust.boxes import ANCHORS, DOCKER, SPELLINGS, USERS, Box
 from tests.trust.engines import nobody
 from tests.trust.local.uninstalls import FILES, remove, trust
 from trusted_registry import installation
-from trusted_registry.registry import engine as engines
+from trusted_registry.engine import engine as engines
 from trusted_registry.registry import prove
 from trusted_registry.tasks import lifecycle
 from trusted_registry.tasks import trust as task

@@ -32,7 +32,7 @@ ONLY = StoreSelection(only=("buildkit",))
 def settings(certified: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings with a certificate, and a builder that was made before it."""
     made = certified(address="nowhere.invalid")
-    monkeypatch.setattr("trusted_registry.registry.engine.connect_if_available", lambda *_console, **_how: nobody())
+    monkeypatch.setattr("trusted_registry.engine.engine.connect_if_available", lambda *_console, **_how: nobody())
     instances = Path.home() / ".docker" / "buildx" / "instances"
     instances.mkdir(parents=True)
     (instances / "plain").write_text(PLAIN)
@@ -98,7 +98,7 @@ def test_an_engine_that_verifies_nothing_proves_nothing_and_the_reason_is_told(
     engine = as_engine(StandIn())
     info = dataclasses.replace(engine.info(), insecure=("127.0.0.0/8", "192.168.0.13"))
     monkeypatch.setattr(engine, "info", lambda **_how: info)
-    monkeypatch.setattr("trusted_registry.registry.engine.connect_if_available", lambda *_console, **_how: engine)
+    monkeypatch.setattr("trusted_registry.engine.engine.connect_if_available", lambda *_console, **_how: engine)
     asked: list[str] = []
     monkeypatch.setattr(prove, "refusal", lambda registry_host, _engine: asked.append(registry_host))
     monkeypatch.setattr(trust_anchor, "check_serves", lambda _settings: None)

@@ -17,7 +17,7 @@ from tests.trust.engines import StandIn, as_engine, nobody
 from trusted_registry import status
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import engine as engines
+from trusted_registry.engine import engine as engines
 from trusted_registry.tasks import trust
 from trusted_registry.trust.local import install, trust_status
 from trusted_registry.trust.local.install import StoreSelection
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.conftest import MakeSettings
-    from trusted_registry.registry.engine import Engine
+    from trusted_registry.engine.engine import Engine
     from trusted_registry.settings import Settings
 
 FOUND = ("docker", "containers", "k3s")

@@ -19,7 +19,7 @@ from tests.trust.local.uninstalls import remove, trust
 from trusted_registry import program
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import engine as engines
+from trusted_registry.engine import engine as engines
 from trusted_registry.tasks import trust as task
 from trusted_registry.trust import client_stores
 from trusted_registry.trust.local import ledger

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from trusted_registry.registry.engine import Engine
+from trusted_registry.engine.engine import Engine
 from trusted_registry.tasks import trust_nodes
 from trusted_registry.tasks.trust_nodes import NodeOptions
 from trusted_registry.trust.remote.nodes import FIND_RUNTIME

@@ -12,7 +12,7 @@ from tests.disk import snapshot
 from tests.recorder import Recorder
 from tests.trust.engines import nobody
 from tests.trust.remote.kits import REGISTRIES, SHELLS, Disk, last, parameters
-from trusted_registry.registry import engine as engines
+from trusted_registry.engine import engine as engines
 from trusted_registry.tasks import trust, trust_kit
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import install, uninstall

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError, SettingError
-from trusted_registry.registry.engine_types import ExecResult, ListedContainer
+from trusted_registry.engine.types import ExecResult, ListedContainer
 from trusted_registry.tasks import trust_kit
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines

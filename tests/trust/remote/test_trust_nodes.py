@@ -21,7 +21,7 @@ from tests.trust.remote.cluster import (
     engine_of,
 )
 from trusted_registry.errors import RegistryError, SettingError
-from trusted_registry.registry.engine import Engine
+from trusted_registry.engine.engine import Engine
 from trusted_registry.tasks import trust_nodes
 from trusted_registry.tasks.trust_nodes import NodeOptions
 from trusted_registry.trust.remote import nodes

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from trusted_registry.console import Console
-    from trusted_registry.registry.engine import Engine
+    from trusted_registry.engine.engine import Engine
     from trusted_registry.settings import Settings
     from trusted_registry.trust.local.ledger import Entry
     from trusted_registry.trust.machine import Machine

@@ -12,7 +12,7 @@ from trusted_registry.errors import RegistryError, SettingError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from trusted_registry.registry.engine_types import ExecResult, ListedContainer
+    from trusted_registry.engine.types import ExecResult, ListedContainer
 
 PIECE_BYTES = 30_000
 """Characters of a script in one argument: Linux takes 128 KiB (execve(2), MAX_ARG_STRLEN), and one may be 4 bytes."""

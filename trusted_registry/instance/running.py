@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from trusted_registry import address, installation
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.errors import OpenToAllError, PortTakenError, RegistryError, SettingError
-from trusted_registry.registry import images, observe, ownership, ports, predecessor, probe, users
-from trusted_registry.registry import spec as specs
+from trusted_registry.instance import images, ownership, ports, predecessor
+from trusted_registry.registry import observe, probe, users
+from trusted_registry.instance import spec as specs
 from trusted_registry.run import Run
 
 if TYPE_CHECKING:
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from trusted_registry.console import Console
-    from trusted_registry.registry.engine import Engine
-    from trusted_registry.registry.engine_types import Container
-    from trusted_registry.registry.predecessor import Predecessor
-    from trusted_registry.registry.spec import Spec
+    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.types import Container
+    from trusted_registry.instance.predecessor import Predecessor
+    from trusted_registry.instance.spec import Spec
     from trusted_registry.settings import Settings
 
 
@@ -299,7 +300,7 @@ def restart(run: Run, *, stale_only: bool = False) -> bool:
     Raises:
         RegistryError: The registry does not come back with that certificate.
     """
-    from trusted_registry.registry import engine as engines
+    from trusted_registry.engine import engine as engines
 
     try:
         engine = engines.connect(run.console)

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 from trusted_registry import installation
 from trusted_registry.certificate import inspect
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import ports, predecessor, probe
+from trusted_registry.instance import ports, predecessor
+from trusted_registry.registry import probe
 
 if TYPE_CHECKING:
     from trusted_registry.run import Run
     from trusted_registry.console import Console
-    from trusted_registry.registry.engine import Engine
-    from trusted_registry.registry.engine_types import Container, Volume
-    from trusted_registry.registry.spec import Spec
+    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.types import Container, Volume
+    from trusted_registry.instance.spec import Spec
     from trusted_registry.settings import Settings
 
 

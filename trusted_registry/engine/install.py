@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import program
 from trusted_registry.errors import AccessDeniedError, RegistryError
-from trusted_registry.registry import connection
+from trusted_registry.engine import connection
 
 if TYPE_CHECKING:
     from trusted_registry.console import Console

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trusted_registry.registry import connection, engine_types
+from trusted_registry.engine import connection, types as engine_types
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from trusted_registry.registry.engine import Engine
+    from trusted_registry.engine.engine import Engine
 
 
 def list_containers(engine: Engine) -> tuple[engine_types.ListedContainer, ...]:

@@ -12,9 +12,9 @@ from docker.types import LogConfig
 
 from trusted_registry.errors import AccessDeniedError, RegistryError, RemoteEngineError
 from trusted_registry.installation import LABEL
-from trusted_registry.registry import connection, engine_types
-from trusted_registry.registry import spec as specs
-from trusted_registry.registry.engine_images import EngineImages
+from trusted_registry.engine import connection, types as engine_types
+from trusted_registry.instance import spec as specs
+from trusted_registry.engine.images import EngineImages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
     from trusted_registry.console import Console
-    from trusted_registry.registry.spec import Spec
+    from trusted_registry.instance.spec import Spec
 
 
 def connect(console: Console, *, anywhere: bool = False) -> Engine:

@@ -9,8 +9,8 @@ import docker.errors
 
 from trusted_registry import files
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import connection, engine_types
-from trusted_registry.registry import spec as specs
+from trusted_registry.engine import connection, types as engine_types
+from trusted_registry.instance import spec as specs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from trusted_registry.errors import PortTakenError, RegistryError
 from trusted_registry.installation import LABEL
-from trusted_registry.registry import spec as specs
+from trusted_registry.instance import spec as specs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

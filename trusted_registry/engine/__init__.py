@@ -1,0 +1,1 @@
+"""Engine: what is asked of a Docker Engine, and what it answers."""
