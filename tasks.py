@@ -408,7 +408,9 @@ def trust_nodes(
     from trusted_registry.trust.remote.nodes import insist, table
 
     t, options = _terminal(c), nodes.NodeOptions(label, remove=remove, check=check, restart=restart)
-    found = nodes.trust(Run(_settings(c, address=address, names=names, port=port), t), connect(t, anywhere=True), options)
+    found = nodes.trust(
+        Run(_settings(c, address=address, names=names, port=port), t), connect(t, anywhere=True), options
+    )
     if found:
         t.table(*table(found))
         insist(found)
@@ -494,7 +496,9 @@ def test(c: Context, sessions: str = "") -> None:
 
     # From here: a file of the folder that a person stands in is no module of these.
     nox = ["-I", "-m", "nox", "--noxfile", str(ROOT / "noxfile.py"), "--session", *sessions.split(",")]
-    code = program.interactive([sys.executable, *(nox if sessions else ["-m", "tests.sessions"])], _terminal(c), cwd=ROOT)
+    code = program.interactive(
+        [sys.executable, *(nox if sessions else ["-m", "tests.sessions"])], _terminal(c), cwd=ROOT
+    )
     if code:
         raise Exit(code=code)
 

@@ -19,9 +19,9 @@ import pytest
 from tests.recorder import Recorder
 from trusted_registry.certificate import issue
 from trusted_registry.defaults import DEFAULTS
+from trusted_registry.run import Run
 from trusted_registry.settings import Settings, load
 from trusted_registry.trust import machine as machines
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

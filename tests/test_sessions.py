@@ -12,8 +12,8 @@ import pytest
 
 from tests import sessions
 from tests.sessions import Session
-from trusted_registry.errors import RegistryError
 from trusted_registry.engine import connection
+from trusted_registry.errors import RegistryError
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.process

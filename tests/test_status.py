@@ -12,13 +12,13 @@ import pytest
 from tests.disk import snapshot
 from tests.recorder import Recorder
 from trusted_registry import installation, status
-from trusted_registry.errors import AccessDeniedError, RegistryError
 from trusted_registry.engine import connection
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine.types import Volume
+from trusted_registry.errors import AccessDeniedError, RegistryError
+from trusted_registry.run import Run
 from trusted_registry.tasks import doctor, lifecycle, registry_users
 from trusted_registry.trust.local import ledger
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path

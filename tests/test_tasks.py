@@ -21,10 +21,10 @@ from tests.disk import snapshot
 from tests.marks import on_linux
 from trusted_registry import invoking
 from trusted_registry.certificate import issue
-from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.engine import connection
-from trusted_registry.trust import machine as machines
+from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.run import Run
+from trusted_registry.trust import machine as machines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

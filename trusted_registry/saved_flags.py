@@ -12,12 +12,10 @@ from trusted_registry.errors import SettingError
 from trusted_registry.settings import saved
 
 if TYPE_CHECKING:
-    from trusted_registry.run import Run
     from collections.abc import Mapping
     from pathlib import Path
 
-    from trusted_registry.console import Console
-    from trusted_registry.settings import Settings
+    from trusted_registry.run import Run
 
 FILE = "given.json"
 

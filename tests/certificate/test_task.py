@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from tests.recorder import Recorder
 from trusted_registry.instance import running
-from trusted_registry.tasks import cert
 from trusted_registry.run import Run
+from trusted_registry.tasks import cert
 
 if TYPE_CHECKING:
     import pytest

@@ -15,11 +15,11 @@ from tests.registry.engines import as_engine, container
 from trusted_registry import address
 from trusted_registry.address import Interface
 from trusted_registry.doctor import checks, gather, observer, store_states
+from trusted_registry.engine.types import EngineInfo
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import ports
-from trusted_registry.registry import users
 from trusted_registry.instance import spec as specs
-from trusted_registry.engine.types import EngineInfo
+from trusted_registry.registry import users
 from trusted_registry.trust.local import daemon, install, ledger
 
 if TYPE_CHECKING:

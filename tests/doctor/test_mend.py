@@ -15,11 +15,11 @@ from trusted_registry.certificate import issue
 from trusted_registry.doctor import mend
 from trusted_registry.doctor.finding import ChmodFix, Finding, Fix, RenewFix, RestartFix, StartFix, TrustFix
 from trusted_registry.instance import running
+from trusted_registry.run import Run
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import ledger
 from trusted_registry.trust.model import TrustAnchor
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path

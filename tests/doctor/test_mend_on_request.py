@@ -12,13 +12,13 @@ from tests.programs import on_host
 from tests.recorder import Recorder
 from tests.trust.boxes import Box
 from trusted_registry import program
-from trusted_registry.errors import RegistryError
 from trusted_registry.engine import connection
+from trusted_registry.errors import RegistryError
+from trusted_registry.run import Run
 from trusted_registry.tasks import doctor
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import trust_anchor
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,10 +14,10 @@ from tests.disk import snapshot
 from trusted_registry.certificate import inspect
 from trusted_registry.doctor import observer
 from trusted_registry.doctor.finding import ChmodFix, Finding
-from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.engine import types as engine_types
-from trusted_registry.tasks import doctor
+from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.run import Run
+from trusted_registry.tasks import doctor
 
 if TYPE_CHECKING:
     import subprocess

@@ -17,9 +17,9 @@ import pytest
 
 from tests.engine.test_up import answers, container, wait_for
 from trusted_registry import program
-from trusted_registry.registry import probe, upload
 from trusted_registry.instance import spec as specs
 from trusted_registry.instance.spec import STORAGE
+from trusted_registry.registry import probe, upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,9 +10,9 @@ import pytest
 
 from tests.engine.conftest import NAME
 from tests.recorder import Recorder
-from trusted_registry.errors import RegistryError
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine import exec as engine_exec
+from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives import hashes
 
 from tests.recorder import Recorder
 from trusted_registry.certificate import native
-from trusted_registry.errors import RegistryError
 from trusted_registry.engine import engine as engines
+from trusted_registry.errors import RegistryError
 from trusted_registry.instance import images, ports
 from trusted_registry.registry import prove
 from trusted_registry.run import Run

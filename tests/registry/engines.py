@@ -7,9 +7,9 @@ import dataclasses
 from typing import TYPE_CHECKING, cast
 
 from tests import loopback
+from trusted_registry.engine.types import Container, EngineInfo, Volume
 from trusted_registry.errors import PortTakenError, RegistryError
 from trusted_registry.instance import spec as specs
-from trusted_registry.engine.types import Container, EngineInfo, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable

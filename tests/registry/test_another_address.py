@@ -13,12 +13,12 @@ from tests.recorder import Recorder
 from tests.registry.engines import OnLoopback, as_engine
 from trusted_registry import address, saved_flags
 from trusted_registry.certificate import issue
-from trusted_registry.errors import SettingError
 from trusted_registry.engine import engine as engines
+from trusted_registry.errors import SettingError
 from trusted_registry.instance import running
 from trusted_registry.registry import probe
-from trusted_registry.tasks import cert, lifecycle, registry
 from trusted_registry.run import Run
+from trusted_registry.tasks import cert, lifecycle, registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from tests import forge, loopback
 from tests.recorder import Recorder
-from trusted_registry.errors import RegistryError
 from trusted_registry.engine import types as engine_types
+from trusted_registry.errors import RegistryError
 from trusted_registry.registry import probe
 from trusted_registry.registry.probe import Endpoint
 

@@ -13,8 +13,8 @@ import pytest
 
 from tests.recorder import Recorder
 from trusted_registry import address
-from trusted_registry.errors import RegistryError, RemoteEngineError
 from trusted_registry.engine import connection, engine
+from trusted_registry.errors import RegistryError, RemoteEngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,11 +10,11 @@ import pytest
 import requests.exceptions
 
 from tests.recorder import Recorder
-from trusted_registry.errors import PortTakenError, RegistryError
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.engine import Engine
 from trusted_registry.engine.types import split_reference
+from trusted_registry.errors import PortTakenError, RegistryError
 from trusted_registry.registry.users import Login
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from tests.recorder import Recorder
 from tests.registry.engines import OnLoopback, as_engine, container
 from tests.registry.logins import ADA, BOB, opens
 from trusted_registry import status
-from trusted_registry.errors import RegistryError
 from trusted_registry.engine import engine as engines
+from trusted_registry.errors import RegistryError
 from trusted_registry.instance import running
-from trusted_registry.registry import probe, users
 from trusted_registry.instance import spec as specs
-from trusted_registry.tasks import registry, registry_users
+from trusted_registry.registry import probe, users
 from trusted_registry.run import Run
+from trusted_registry.tasks import registry, registry_users
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,8 +15,8 @@ from tests.recorder import Recorder
 from tests.registry.engines import OnLoopback, as_engine, container
 from trusted_registry import installation, status
 from trusted_registry.doctor import gather, store_states
-from trusted_registry.errors import RegistryError
 from trusted_registry.engine import engine as engines
+from trusted_registry.errors import RegistryError
 from trusted_registry.instance import ownership, ports, running
 from trusted_registry.instance import spec as specs
 from trusted_registry.run import Run
@@ -68,7 +68,9 @@ ACTS: dict[str, Callable[[Settings, OnLoopback, Recorder], bool]] = {
     "registry.basic": lambda settings, engine, console: running.run_plain(
         Run(settings, console), as_engine(engine), lan=False
     ),
-    "down --purge": lambda settings, engine, console: running.stop(Run(settings, console), as_engine(engine), purge=True),
+    "down --purge": lambda settings, engine, console: running.stop(
+        Run(settings, console), as_engine(engine), purge=True
+    ),
 }
 
 

@@ -14,8 +14,8 @@ from tests.registry.logins import ADA
 from trusted_registry import files
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import images, predecessor, running
-from trusted_registry.registry import probe, users
 from trusted_registry.instance import spec as specs
+from trusted_registry.registry import probe, users
 from trusted_registry.run import Run
 
 if TYPE_CHECKING:

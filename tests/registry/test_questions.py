@@ -8,11 +8,11 @@ import pytest
 
 from tests.recorder import Recorder
 from tests.registry.engines import OnLoopback, as_engine, container
-from trusted_registry.errors import RegistryError
 from trusted_registry.engine import engine as engines
+from trusted_registry.errors import RegistryError
 from trusted_registry.registry import probe, prove
-from trusted_registry.tasks import registry
 from trusted_registry.run import Run
+from trusted_registry.tasks import registry
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings

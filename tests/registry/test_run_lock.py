@@ -13,13 +13,13 @@ from tests.registry.engines import OnLoopback, as_engine, container
 from tests.registry.logins import ADA, BOB
 from trusted_registry import files
 from trusted_registry.certificate import issue
-from trusted_registry.errors import RegistryError
 from trusted_registry.engine import engine as engines
+from trusted_registry.errors import RegistryError
 from trusted_registry.instance import predecessor, run_lock, running
 from trusted_registry.registry import probe, users
+from trusted_registry.run import Run
 from trusted_registry.tasks import cert, lifecycle, registry, registry_users
 from trusted_registry.trust.local import uninstall
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

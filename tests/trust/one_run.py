@@ -10,11 +10,11 @@ from tests.recorder import Recorder
 from tests.trust.boxes import Box
 from tests.trust.engines import nobody
 from trusted_registry.defaults import DEFAULTS
+from trusted_registry.run import Run
 from trusted_registry.settings import load
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import install, uninstall
 from trusted_registry.trust.local.install import StoreSelection
-from trusted_registry.run import Run
 
 CHOICE = StoreSelection(only=("docker", "podman", "containerd", "k3s"))
 

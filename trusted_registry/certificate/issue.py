@@ -17,12 +17,12 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.settings import registry_flags
 
 if TYPE_CHECKING:
-    from trusted_registry.run import Run
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from trusted_registry.certificate.inspect import Certificate
     from trusted_registry.console import Console
+    from trusted_registry.run import Run
     from trusted_registry.settings import Settings
 
 FORCE = "./inv cert --force makes everything anew; clients must then trust the new authority."

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from trusted_registry.certificate.inspect import Certificate
     from trusted_registry.certificate.issue import Issued
-    from trusted_registry.errors import RegistryError
     from trusted_registry.engine.types import Container, EngineInfo
+    from trusted_registry.errors import RegistryError
     from trusted_registry.settings import Settings
     from trusted_registry.trust.local.state import Item
     from trusted_registry.trust.model import Store

@@ -17,8 +17,8 @@ from trusted_registry.doctor import observer, store_states
 from trusted_registry.doctor.facts import Disk, Facts, FileMode, Proxy
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import ownership, ports
-from trusted_registry.registry import users
 from trusted_registry.instance import spec as specs
+from trusted_registry.registry import users
 from trusted_registry.trust.local import daemon, owned
 
 if TYPE_CHECKING:

@@ -13,13 +13,11 @@ from trusted_registry.trust.local import install
 from trusted_registry.trust.local.install import StoreSelection
 
 if TYPE_CHECKING:
-    from trusted_registry.run import Run
     from collections.abc import Iterable
 
-    from trusted_registry.console import Console
     from trusted_registry.doctor.finding import Finding, Fix
     from trusted_registry.engine.engine import Engine
-    from trusted_registry.settings import Settings
+    from trusted_registry.run import Run
 
 
 def apply(findings: Iterable[Finding], run: Run, engine: Engine) -> int:
@@ -59,9 +57,7 @@ def _apply(fix: Fix, run: Run, engine: Engine) -> None:
             _do_to_registry(fix, run, engine)
 
 
-def _do_to_registry(
-    fix: RestartFix | RenewFix | StartFix, run: Run, engine: Engine
-) -> None:
+def _do_to_registry(fix: RestartFix | RenewFix | StartFix, run: Run, engine: Engine) -> None:
     if isinstance(fix, StartFix):
         running.run_tls(run, engine)
         return

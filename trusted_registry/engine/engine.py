@@ -10,11 +10,12 @@ import docker.errors
 import requests.exceptions
 from docker.types import LogConfig
 
+from trusted_registry.engine import connection
+from trusted_registry.engine import types as engine_types
+from trusted_registry.engine.images import EngineImages
 from trusted_registry.errors import AccessDeniedError, RegistryError, RemoteEngineError
 from trusted_registry.installation import LABEL
-from trusted_registry.engine import connection, types as engine_types
 from trusted_registry.instance import spec as specs
-from trusted_registry.engine.images import EngineImages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

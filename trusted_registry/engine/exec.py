@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trusted_registry.engine import connection, types as engine_types
+from trusted_registry.engine import connection
+from trusted_registry.engine import types as engine_types
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

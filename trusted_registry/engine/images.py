@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal
 import docker.errors
 
 from trusted_registry import files
+from trusted_registry.engine import connection
+from trusted_registry.engine import types as engine_types
 from trusted_registry.errors import RegistryError
-from trusted_registry.engine import connection, types as engine_types
 from trusted_registry.instance import spec as specs
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trusted_registry import program
-from trusted_registry.errors import AccessDeniedError, RegistryError
 from trusted_registry.engine import connection
+from trusted_registry.errors import AccessDeniedError, RegistryError
 
 if TYPE_CHECKING:
     from trusted_registry.console import Console
@@ -98,7 +98,9 @@ def install(console: Console) -> None:
     # By env(1), since sudo lets no variable through.
     apt_get = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
     if os.geteuid():
-        program.run(["true"], console, as_root=True)  # asks for a password before a progress bar moves over the question
+        program.run(
+            ["true"], console, as_root=True
+        )  # asks for a password before a progress bar moves over the question
     with console.progress("Installing the Docker Engine"):
         program.run([*apt_get, "update"], console, as_root=True)
         packages = ["docker.io"]

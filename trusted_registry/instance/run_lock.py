@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 from trusted_registry import files
 
 if TYPE_CHECKING:
-    from trusted_registry.run import Run
     from collections.abc import Iterator
 
-    from trusted_registry.console import Console
-    from trusted_registry.settings import Settings
+    from trusted_registry.run import Run
 
 
 @contextlib.contextmanager

@@ -12,8 +12,8 @@ from trusted_registry import address, installation
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.errors import OpenToAllError, PortTakenError, RegistryError, SettingError
 from trusted_registry.instance import images, ownership, ports, predecessor
-from trusted_registry.registry import observe, probe, users
 from trusted_registry.instance import spec as specs
+from trusted_registry.registry import observe, probe, users
 from trusted_registry.run import Run
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ def run_tls(run: Run, engine: Engine, meanwhile: Callable[[], None] = lambda: No
     container = ownership.claimed(run, engine)
     with _replaceable(run, engine) as before:
         if container and container.role == "plain":
-            run.console.say(f"{run.settings.container}: the plain HTTP registry gives way to the TLS one; its images stay")
+            run.console.say(
+                f"{run.settings.container}: the plain HTTP registry gives way to the TLS one; its images stay"
+            )
         image = images.ensure(run, engine)
         spec = ownership.marked(specs.tls(run.settings, image, _entry(image, run.settings, engine)), run, engine)
         with _port_holder_named(spec, run.settings, engine):
@@ -131,7 +133,9 @@ def _await_plain(spec: Spec, run: Run, engine: Engine) -> None:
 def _replaceable(run: Run, engine: Engine) -> AbstractContextManager[Predecessor]:
     """Keep what runs until its successor has proved itself, and have it run again otherwise."""
     aside = dataclasses.replace(run.settings, container=predecessor.name(run.settings.container))
-    before = predecessor.Predecessor(run.settings.container, ownership.container(Run(aside, run.console), engine), engine, run.console)
+    before = predecessor.Predecessor(
+        run.settings.container, ownership.container(Run(aside, run.console), engine), engine, run.console
+    )
     return before.restored_on_failure(partial(observe.check_again, run.settings, engine))
 
 
@@ -323,9 +327,7 @@ def restart(run: Run, *, stale_only: bool = False) -> bool:
     return _restarted(endpoint, wanted, run, container, engine)
 
 
-def _restarted(  # noqa: PLR0913, PLR0917 - the registry, as it should be and as it is
-    endpoint: probe.Endpoint, wanted: str, run: Run, container: Container, engine: Engine
-) -> bool:
+def _restarted(endpoint: probe.Endpoint, wanted: str, run: Run, container: Container, engine: Engine) -> bool:
     """Restart a running registry, and insist on the certificate and the login that it should have."""
     engine.restart(run.settings.container)
     try:

@@ -14,12 +14,12 @@ from trusted_registry.client_messages import catalogue
 from trusted_registry.console import visible
 from trusted_registry.defaults import HTTPS
 from trusted_registry.doctor import checks, gather, mend
-from trusted_registry.errors import RegistryError
 from trusted_registry.engine import connection
 from trusted_registry.engine import engine as engines
+from trusted_registry.errors import RegistryError
+from trusted_registry.run import Run
 from trusted_registry.settings import one_of, reachable, whole_number
 from trusted_registry.trust import client_stores
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     import datetime
@@ -220,4 +220,6 @@ def _show_commands(run: Run, there: tuple[str, int] | None) -> None:
                 str(run.settings.folder / "domain.crt"),
             ]
         )
-    run.console.command(["find", "/etc/docker/certs.d", "/etc/containers/certs.d", "/etc/containerd/certs.d", "-type", "f"])
+    run.console.command(
+        ["find", "/etc/docker/certs.d", "/etc/containers/certs.d", "/etc/containerd/certs.d", "-type", "f"]
+    )

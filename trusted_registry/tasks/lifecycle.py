@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import files, installation, saved_flags, status
 from trusted_registry.certificate import clear, issue
-from trusted_registry.errors import RegistryError
 from trusted_registry.engine import engine as engines
+from trusted_registry.errors import RegistryError
 from trusted_registry.instance import ownership, predecessor, run_lock, running
 from trusted_registry.registry import prove, users
 from trusted_registry.tasks import cert, registry, trust
@@ -15,11 +15,11 @@ from trusted_registry.trust.local import owned, uninstall
 from trusted_registry.trust.local.install import StoreSelection
 
 if TYPE_CHECKING:
-    from trusted_registry.run import Run
     from pathlib import Path
 
     from trusted_registry.console import Console
     from trusted_registry.engine.engine import Engine
+    from trusted_registry.run import Run
     from trusted_registry.settings import Settings
 
 

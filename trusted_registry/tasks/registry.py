@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import address, saved_flags
 from trusted_registry.certificate import issue
-from trusted_registry.errors import RegistryError
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine import install as engine_install
+from trusted_registry.errors import RegistryError
 from trusted_registry.instance import ownership, run_lock, running
 from trusted_registry.registry import probe, prove, users
 from trusted_registry.settings import whole_number
 from trusted_registry.tasks.cert import say_done
 
 if TYPE_CHECKING:
-    from trusted_registry.run import Run
     import ssl
     from collections.abc import Callable
     from pathlib import Path
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from trusted_registry.console import Console
     from trusted_registry.engine.engine import Engine
     from trusted_registry.engine.types import Container
-    from trusted_registry.settings import Settings
+    from trusted_registry.run import Run
 
 
 _KEEPS_NAMED = 23
@@ -48,8 +47,12 @@ def basic(run: Run, *, lan: bool) -> None:
     with run_lock.held(run):
         changed = running.run_plain(run, engine, lan=lan)
     everywhere = run.settings.listen or "every address of this machine, for anyone to push to"
-    listening = f"on {everywhere}, port {run.settings.plain_port}" if lan else f"on localhost:{run.settings.plain_port} alone"
-    say_done(run.console, f"registry: {_state_text(changed=changed)}, plain HTTP {listening}; ./inv registry.test tries it")
+    listening = (
+        f"on {everywhere}, port {run.settings.plain_port}" if lan else f"on localhost:{run.settings.plain_port} alone"
+    )
+    say_done(
+        run.console, f"registry: {_state_text(changed=changed)}, plain HTTP {listening}; ./inv registry.test tries it"
+    )
 
 
 def alone(run: Run, engine: Engine) -> None:
@@ -120,7 +123,9 @@ class Target:
 def tls_target(run: Run, *, port: int | None = None, local: bool = True) -> Target:
     """Return the target of the TLS registry, without a TLS context in a dry run."""
     tls = None if run.console.dry else probe.context(issue.trust_anchor(run.settings.folder).path)
-    return Target(probe.Endpoint(run.settings.address, port or run.settings.port), tls, run.settings.folder if local else None)
+    return Target(
+        probe.Endpoint(run.settings.address, port or run.settings.port), tls, run.settings.folder if local else None
+    )
 
 
 def prove_push_and_pull(reference: str, target: Target, engine: Engine, console: Console) -> None:
@@ -161,7 +166,12 @@ def stop(run: Run, *, purge: bool) -> None:
 
 def tell_of_prune(run: Run, engine: Engine) -> None:
     """Say what would take the images of a registry that is stopped: only a container keeps a volume in use."""
-    if run.console.dry or not engine.available or engine.volume(run.settings.volume) is None or engine.holders(run.settings.volume):
+    if (
+        run.console.dry
+        or not engine.available
+        or engine.volume(run.settings.volume) is None
+        or engine.holders(run.settings.volume)
+    ):
         return
     major = engine.info().version.partition(".")[0]
     every = major.isdecimal() and int(major) < _KEEPS_NAMED

@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import address
 from trusted_registry.certificate import issue
-from trusted_registry.errors import RegistryError
 from trusted_registry.engine import engine as engines
+from trusted_registry.errors import RegistryError
 from trusted_registry.instance import ownership, run_lock, running
 from trusted_registry.registry import probe, users
 from trusted_registry.registry.users import Login
 
 if TYPE_CHECKING:
-    from trusted_registry.run import Run
-    from trusted_registry.console import Console
     from trusted_registry.engine.engine import Engine
     from trusted_registry.engine.types import Container
+    from trusted_registry.run import Run
     from trusted_registry.settings import Settings
 
 
@@ -118,7 +117,9 @@ def show(run: Run) -> None:
     """Print the names of the users, one a line."""
     known = users.read(run.settings.folder)
     for name, hashed in known.items():
-        run.console.say(name if users.is_read(hashed) else f"{name} (refused: its hash is not bcrypt; add this user again)")
+        run.console.say(
+            name if users.is_read(hashed) else f"{name} (refused: its hash is not bcrypt; add this user again)"
+        )
     if not known:
         state = "lets nobody in" if users.is_login_required(run.settings.folder) else "asks nobody for a login"
         run.console.say(f"users: none; the registry {state}")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from trusted_registry import address, program
-from trusted_registry.errors import RegistryError
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine import types as engine_types
+from trusted_registry.errors import RegistryError
 from trusted_registry.registry import prove
 from trusted_registry.settings import one_of
 from trusted_registry.tasks.cert import say_done
@@ -33,12 +33,11 @@ from trusted_registry.trust.remote import kit
 from trusted_registry.trust.specifics import buildkit, containerd, macos
 
 if TYPE_CHECKING:
-    from trusted_registry.run import Run
     from pathlib import Path
 
     from trusted_registry.console import Console
     from trusted_registry.engine.engine import Engine
-    from trusted_registry.settings import Settings
+    from trusted_registry.run import Run
     from trusted_registry.trust.local.install import InstallResult
     from trusted_registry.trust.local.trust_status import TrustStatus
     from trusted_registry.trust.model import Store
@@ -80,7 +79,9 @@ def linux(run: Run, selection: StoreSelection, *, builders: bool = False) -> Non
     if run.console.dry or not any(store.key == engines_own for store in (*result.written, *result.already)):
         return
     unverified = install.unverified(run.settings, engine)  # an engine that accepts these proves nothing
-    for registry_host in (it for it in address.registry_hosts(run.settings.hosts, run.settings.port) if it not in unverified):
+    for registry_host in (
+        it for it in address.registry_hosts(run.settings.hosts, run.settings.port) if it not in unverified
+    ):
         refused = prove.refusal(registry_host, engine)
         if refused and prove.is_distrust(refused):
             raise RegistryError(
@@ -134,9 +135,7 @@ def _renew_builders(run: Run, *, asked: bool) -> None:
                 run.console.command(command)
 
 
-def install_trust(
-    run: Run, engine: Engine, selection: StoreSelection = ALL_STORES
-) -> InstallResult:
+def install_trust(run: Run, engine: Engine, selection: StoreSelection = ALL_STORES) -> InstallResult:
     """Install trust for this machine's clients, and report the stores."""
     result = install.trust(run, engine, selection)
     names = ", ".join(address.registry_hosts(run.settings.hosts, run.settings.port))
@@ -239,7 +238,9 @@ def tell_left(run: Run, engine: Engine) -> bool:
     found = [it for it in found if _in_root(it.place) not in recorded]
     for command in dict.fromkeys(it.command for it in found):
         places = [it.place for it in found if it.command == command]
-        run.console.warn(f"still trusted, since this user's checkout did not write it: {', '.join(places)}. Do: {command}")
+        run.console.warn(
+            f"still trusted, since this user's checkout did not write it: {', '.join(places)}. Do: {command}"
+        )
     return bool(found)
 
 
@@ -308,7 +309,9 @@ def as_json(run: Run, selection: StoreSelection) -> str:
 
 
 def _find_statuses(run: Run, selection: StoreSelection) -> list[TrustStatus]:
-    return trust_status.find(run.settings, engines.connect_if_available(run.console, quiet=True), selection, dry=run.console.dry)
+    return trust_status.find(
+        run.settings, engines.connect_if_available(run.console, quiet=True), selection, dry=run.console.dry
+    )
 
 
 def _state_unless_asked(entry: TrustStatus) -> str:

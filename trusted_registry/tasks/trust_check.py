@@ -13,10 +13,9 @@ from trusted_registry.trust.specifics import pulls
 from trusted_registry.trust.specifics.pulls import Verdict
 
 if TYPE_CHECKING:
-    from trusted_registry.run import Run
     from collections.abc import Sequence
 
-    from trusted_registry.console import Console
+    from trusted_registry.run import Run
     from trusted_registry.settings import Settings
     from trusted_registry.trust.local.check import PullResult
 

@@ -11,9 +11,8 @@ from trusted_registry.tasks import trust_kit
 from trusted_registry.trust.remote import hosts, kit
 
 if TYPE_CHECKING:
-    from trusted_registry.run import Run
     from trusted_registry.console import Console
-    from trusted_registry.settings import Settings
+    from trusted_registry.run import Run
     from trusted_registry.trust.remote.hosts import HostOptions, HostResult
 
 

@@ -14,10 +14,9 @@ from trusted_registry.trust.local import trust_anchor
 from trusted_registry.trust.remote import kit, page
 
 if TYPE_CHECKING:
-    from trusted_registry.run import Run
     from pathlib import Path
 
-    from trusted_registry.console import Console
+    from trusted_registry.run import Run
     from trusted_registry.settings import Settings
     from trusted_registry.trust.model import TrustAnchor
 

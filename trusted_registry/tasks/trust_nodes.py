@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import address, program
 from trusted_registry.console import pasteable
-from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.engine import exec as engine_exec
+from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.tasks import trust_kit
 from trusted_registry.trust.remote import kit, nodes
 from trusted_registry.trust.remote.nodes import Node, NodeResult
 from trusted_registry.trust.specifics import containerd
 
 if TYPE_CHECKING:
-    from trusted_registry.run import Run
     from trusted_registry.console import Console
     from trusted_registry.engine.engine import Engine
-    from trusted_registry.settings import Settings
+    from trusted_registry.run import Run
 
 _ANY_NODE = Node("NODE", "", "running")
 """Placeholder for every node in a dry run without an engine."""
@@ -74,7 +73,9 @@ def trust(run: Run, engine: Engine, options: NodeOptions) -> tuple[NodeResult, .
         trust_kit.load_anchor(run.settings, dry=run.console.dry),
         address.registry_host(run.settings.address, run.settings.port),
     )
-    kit_run = _KitRun(options, kit.file_name(anchor, registry_host), kit.render(anchor, registry_host), engine, run.console)
+    kit_run = _KitRun(
+        options, kit.file_name(anchor, registry_host), kit.render(anchor, registry_host), engine, run.console
+    )
     found = nodes.select(engine_exec.list_containers(engine), options.label) if engine.available else (_ANY_NODE,)
     if all(nodes.wake_command(node) for node in found):
         raise RegistryError("No node runs.", cure="; ".join(nodes.wake_command(node) for node in found))

@@ -13,9 +13,8 @@ from trusted_registry.trust.remote import kit_server
 from trusted_registry.trust.specifics import windows as powershell
 
 if TYPE_CHECKING:
-    from trusted_registry.run import Run
     from trusted_registry.console import Console
-    from trusted_registry.settings import Settings
+    from trusted_registry.run import Run
     from trusted_registry.trust.model import TrustAnchor
     from trusted_registry.trust.remote.kit_server import Offer
 
@@ -45,7 +44,9 @@ def serve(run: Run, *, minutes: str, at: str) -> None:
         return
     with kit_server.listen(run.settings.address, port, offered, taken) as server:
         _announce(run.settings.address, port, anchor, offered, run.console)
-        run.console.say(f"Until {time.strftime('%H:%M', time.localtime(time.time() + 60 * lasts))}; Ctrl-C ends it before.")
+        run.console.say(
+            f"Until {time.strftime('%H:%M', time.localtime(time.time() + 60 * lasts))}; Ctrl-C ends it before."
+        )
         server.offer_for(60 * lasts)
     say_done(run.console, f"serve: the time is over, nothing is offered any more; downloads: {len(took)}")
 

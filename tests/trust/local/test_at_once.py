@@ -17,9 +17,9 @@ from tests.trust.boxes import Box, states
 from tests.trust.engines import nobody
 from tests.trust.one_run import CHOICE
 from trusted_registry.errors import RegistryError
+from trusted_registry.run import Run
 from trusted_registry.trust.local import install, ledger, uninstall
 from trusted_registry.trust.local.state import State
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,14 +13,14 @@ import pytest
 from tests import forge, loopback, programs
 from tests.recorder import Recorder
 from tests.trust.boxes import Box
-from trusted_registry.errors import AccessDeniedError, RegistryError
 from trusted_registry.engine import connection
+from trusted_registry.errors import AccessDeniedError, RegistryError
 from trusted_registry.registry import users
+from trusted_registry.run import Run
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import check
 from trusted_registry.trust.specifics import pulls
 from trusted_registry.trust.specifics.pulls import Verdict
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

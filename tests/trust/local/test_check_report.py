@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.run import Run
 from trusted_registry.tasks import trust_check
 from trusted_registry.trust.local.check import PullResult
 from trusted_registry.trust.specifics.pulls import Verdict
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings

@@ -20,8 +20,8 @@ from tests.recorder import Recorder
 from tests.trust.engines import StandIn, as_engine
 from trusted_registry import installation, program
 from trusted_registry.certificate import issue
-from trusted_registry.errors import RegistryError
 from trusted_registry.engine import engine as engines
+from trusted_registry.errors import RegistryError
 from trusted_registry.tasks import trust
 from trusted_registry.trust.local import daemon, install, ledger, uninstall
 from trusted_registry.trust.local.install import StoreSelection

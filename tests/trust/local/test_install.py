@@ -14,9 +14,9 @@ from tests.trust.boxes import states
 from tests.trust.engines import StandIn, as_engine
 from trusted_registry.certificate import clear, issue
 from trusted_registry.errors import RegistryError
+from trusted_registry.run import Run
 from trusted_registry.trust.local import apply, install, ledger, uninstall
 from trusted_registry.trust.local.state import State
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings

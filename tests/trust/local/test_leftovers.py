@@ -20,12 +20,12 @@ from tests.trust.local.uninstalls import FILES, remove, trust
 from trusted_registry import installation
 from trusted_registry.engine import engine as engines
 from trusted_registry.registry import prove
+from trusted_registry.run import Run
 from trusted_registry.tasks import lifecycle
 from trusted_registry.tasks import trust as task
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import ledger, leftovers, owned
 from trusted_registry.trust.local.install import StoreSelection
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from trusted_registry.settings import Settings

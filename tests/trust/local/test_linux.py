@@ -14,11 +14,11 @@ from tests.trust.engines import StandIn, as_engine, nobody
 from tests.trust.specifics.test_buildkit import PLAIN
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import prove
+from trusted_registry.run import Run
 from trusted_registry.tasks import trust
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import trust_anchor
 from trusted_registry.trust.local.install import StoreSelection
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings

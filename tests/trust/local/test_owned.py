@@ -14,9 +14,9 @@ from tests.disk import snapshot
 from tests.recorder import Recorder
 from tests.trust.local.uninstalls import FILES, remove, trust
 from trusted_registry import installation
+from trusted_registry.run import Run
 from trusted_registry.trust.local import ledger, owned
 from trusted_registry.trust.local.install import StoreSelection
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,12 +13,12 @@ from tests.disk import snapshot
 from tests.marks import by_root
 from tests.trust.boxes import ANCHORS, DOCKER, Box, entry
 from tests.trust.engines import nobody
+from trusted_registry.run import Run
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import daemon, install, ledger, places, uninstall
 from trusted_registry.trust.local.install import StoreSelection
 from trusted_registry.trust.specifics import insecure
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from tests.recorder import Recorder

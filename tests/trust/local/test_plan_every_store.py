@@ -11,10 +11,10 @@ from tests.recorder import Recorder
 from tests.trust.boxes import ANCHORS, DOCKER, REGISTRIES, SPELLINGS, USERS, Box, states
 from tests.trust.engines import nobody
 from trusted_registry.errors import RegistryError
+from trusted_registry.run import Run
 from trusted_registry.trust.local import install, ledger
 from trusted_registry.trust.local.install import StoreSelection
 from trusted_registry.trust.local.state import State
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from trusted_registry.settings import Settings

@@ -15,9 +15,9 @@ from tests.recorder import Recorder
 from tests.trust.boxes import SPELLINGS, USERS, Box
 from tests.trust.engines import nobody
 from trusted_registry.errors import RegistryError
+from trusted_registry.run import Run
 from trusted_registry.trust.local import apply, install, ledger, uninstall
 from trusted_registry.trust.local.install import StoreSelection
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +81,9 @@ def test_without_root_a_database_of_the_machine_is_left_before_anything_is_done(
     box: Box, settings: Settings, console: Recorder
 ) -> None:
     box.program("keytool").write_text("#!/bin/sh\nexit 1\n")
-    result = install.trust(Run(settings, console), nobody(), StoreSelection(skip=("docker", "podman", "k3s"), system=True))
+    result = install.trust(
+        Run(settings, console), nobody(), StoreSelection(skip=("docker", "podman", "k3s"), system=True)
+    )
     assert [store.key for store in result.left] == ["java"]
     assert [command for command in console.commands if "-importcert" in command] == []
 

@@ -15,9 +15,9 @@ from tests.programs import on_host
 from tests.recorder import Recorder
 from tests.trust.boxes import Box, states
 from tests.trust.engines import nobody
+from trusted_registry.run import Run
 from trusted_registry.trust.local import install, uninstall
 from trusted_registry.trust.local.install import StoreSelection
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,10 +16,10 @@ from tests.disk import snapshot
 from tests.recorder import Recorder
 from tests.trust.engines import nobody
 from trusted_registry.errors import RegistryError
+from trusted_registry.run import Run
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import install, trust_anchor
 from trusted_registry.trust.local.install import StoreSelection
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

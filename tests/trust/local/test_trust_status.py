@@ -16,12 +16,12 @@ from tests.trust.boxes import DOCKER, REGISTRIES, SPELLINGS, USERS, Box
 from tests.trust.engines import StandIn, as_engine, nobody
 from trusted_registry import status
 from trusted_registry.certificate import issue
-from trusted_registry.errors import RegistryError
 from trusted_registry.engine import engine as engines
+from trusted_registry.errors import RegistryError
+from trusted_registry.run import Run
 from trusted_registry.tasks import trust
 from trusted_registry.trust.local import install, trust_status
 from trusted_registry.trust.local.install import StoreSelection
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,10 +14,10 @@ from tests.trust.boxes import ANCHORS, DOCKER, REGISTRIES, SPELLINGS, Box, state
 from tests.trust.engines import nobody
 from tests.trust.local.uninstalls import FILES, SHARED, START, remove, trust
 from trusted_registry.certificate import clear, issue
+from trusted_registry.run import Run
 from trusted_registry.trust.local import ledger
 from trusted_registry.trust.local.install import StoreSelection
 from trusted_registry.trust.local.state import State
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

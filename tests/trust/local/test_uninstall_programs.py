@@ -18,14 +18,14 @@ from tests.trust.engines import nobody
 from tests.trust.local.uninstalls import remove, trust
 from trusted_registry import program
 from trusted_registry.certificate import issue
-from trusted_registry.errors import RegistryError
 from trusted_registry.engine import engine as engines
+from trusted_registry.errors import RegistryError
+from trusted_registry.run import Run
 from trusted_registry.tasks import trust as task
 from trusted_registry.trust import client_stores
 from trusted_registry.trust.local import ledger
 from trusted_registry.trust.local.install import StoreSelection
 from trusted_registry.trust.local.state import State
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path

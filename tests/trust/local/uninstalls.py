@@ -9,9 +9,9 @@ import pytest
 from tests.recorder import Recorder
 from tests.trust.boxes import DOCKER, REGISTRIES, SPELLINGS, USERS, Box
 from tests.trust.engines import nobody
+from trusted_registry.run import Run
 from trusted_registry.trust.local import install, uninstall
 from trusted_registry.trust.local.install import StoreSelection
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from trusted_registry.settings import Settings

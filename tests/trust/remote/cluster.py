@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from trusted_registry.engine.engine import Engine
+from trusted_registry.run import Run
 from trusted_registry.tasks import trust_nodes
 from trusted_registry.tasks.trust_nodes import NodeOptions
 from trusted_registry.trust.remote.nodes import FIND_RUNTIME
 from trusted_registry.trust.specifics import containerd
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     import docker

@@ -10,10 +10,10 @@ import pytest
 
 from tests.recorder import Recorder
 from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.run import Run
 from trusted_registry.tasks import trust_hosts
 from trusted_registry.trust.remote import hosts
 from trusted_registry.trust.remote.hosts import REFUSED, UNREACHABLE, HostOptions, HostResult
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,10 +13,10 @@ from tests.recorder import Recorder
 from tests.trust.engines import nobody
 from tests.trust.remote.kits import REGISTRIES, SHELLS, Disk, last, parameters
 from trusted_registry.engine import engine as engines
+from trusted_registry.run import Run
 from trusted_registry.tasks import trust, trust_kit
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import install, uninstall
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path

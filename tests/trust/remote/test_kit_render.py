@@ -14,11 +14,11 @@ from tests.recorder import Recorder
 from tests.trust.remote.kits import SHELLS, Disk, anchor, last, parameters
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
+from trusted_registry.run import Run
 from trusted_registry.tasks import trust_kit
 from trusted_registry.trust import client_stores
 from trusted_registry.trust.model import RestartHint
 from trusted_registry.trust.remote import kit
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings

@@ -10,15 +10,15 @@ import pytest
 from ruamel.yaml import YAML
 
 from trusted_registry.certificate import issue
-from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.engine.types import ExecResult, ListedContainer
+from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.run import Run
 from trusted_registry.tasks import trust_kit
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.model import LINUX
 from trusted_registry.trust.remote import kit, nodes
 from trusted_registry.trust.remote.nodes import Node, NodeResult
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path

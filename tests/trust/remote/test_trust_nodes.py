@@ -20,12 +20,12 @@ from tests.trust.remote.cluster import (
     Go,
     engine_of,
 )
-from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.engine.engine import Engine
+from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.run import Run
 from trusted_registry.tasks import trust_nodes
 from trusted_registry.tasks.trust_nodes import NodeOptions
 from trusted_registry.trust.remote import nodes
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from trusted_registry.settings import Settings

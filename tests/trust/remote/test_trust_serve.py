@@ -19,10 +19,10 @@ from tests.trust.remote.offered import ask, wait_for
 from trusted_registry import address
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.run import Run
 from trusted_registry.tasks import trust_serve
 from trusted_registry.trust.remote import kit_server
 from trusted_registry.trust.remote.kit_server import Server
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from tests.conftest import Invoke, MakeSettings

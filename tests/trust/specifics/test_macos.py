@@ -12,12 +12,12 @@ from tests.recorder import Recorder
 from tests.trust.engines import StandIn, as_engine
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
+from trusted_registry.run import Run
 from trusted_registry.trust import client_stores
 from trusted_registry.trust.local import install, ledger, uninstall
 from trusted_registry.trust.machine import Machine
 from trusted_registry.trust.model import MACOS, TrustAnchor
 from trusted_registry.trust.specifics import macos
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings

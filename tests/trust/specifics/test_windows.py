@@ -14,9 +14,9 @@ import tree_sitter_powershell
 from tests.trust import sample
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
+from trusted_registry.run import Run
 from trusted_registry.tasks import trust_serve
 from trusted_registry.trust.specifics import windows
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, cast
 
 from trusted_registry import files, program
 from trusted_registry.certificate import issue
-from trusted_registry.errors import AccessDeniedError, LoginRequiredError, RegistryError
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine import types as engine_types
+from trusted_registry.errors import AccessDeniedError, LoginRequiredError, RegistryError
 from trusted_registry.registry import probe, prove, upload
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import install, trust_anchor
@@ -28,12 +28,12 @@ from trusted_registry.trust.specifics import pulls
 from trusted_registry.trust.specifics.pulls import CLIENTS, Verdict, is_distrust, judge
 
 if TYPE_CHECKING:
-    from trusted_registry.run import Run
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from trusted_registry.console import Console
     from trusted_registry.engine.engine import Engine
+    from trusted_registry.run import Run
     from trusted_registry.settings import Settings
     from trusted_registry.trust.machine import Machine
     from trusted_registry.trust.specifics.pulls import Client, Pull

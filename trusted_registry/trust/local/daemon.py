@@ -19,10 +19,9 @@ from trusted_registry.trust.local.plan import Plan, removal
 from trusted_registry.trust.specifics import insecure
 
 if TYPE_CHECKING:
-    from trusted_registry.run import Run
     from trusted_registry.console import Console
     from trusted_registry.engine.engine import Engine
-    from trusted_registry.settings import Settings
+    from trusted_registry.run import Run
 
 STORE = "insecure"
 """Store key of these changes in the ledger."""

@@ -21,11 +21,11 @@ from trusted_registry.trust.model import MACOS, USER, File, ManagedBlock, TrustA
 from trusted_registry.trust.specifics import macos
 
 if TYPE_CHECKING:
-    from trusted_registry.run import Run
     from collections.abc import Iterator, Sequence
 
     from trusted_registry.console import Console
     from trusted_registry.engine.engine import Engine
+    from trusted_registry.run import Run
     from trusted_registry.settings import Settings
     from trusted_registry.trust.local.ledger import Entry
     from trusted_registry.trust.local.plan import Plan
@@ -111,9 +111,7 @@ def find_items(settings: Settings, rows: Sequence[Store], *, dry: bool = False) 
     return states.find(rows, wanted, machines.current(), ledger.read(ledger.path()))
 
 
-def trust(
-    run: Run, engine: Engine, selection: StoreSelection = ALL_STORES
-) -> InstallResult:
+def trust(run: Run, engine: Engine, selection: StoreSelection = ALL_STORES) -> InstallResult:
     """Make this machine's clients trust every registry host.
 
     All stores are read before any is written: if one has a foreign certificate, none is changed.
@@ -206,9 +204,7 @@ def _by_owner(found: Sequence[Item], machine: Machine) -> Iterator[list[Item]]:
         yield users
 
 
-def _carry_out(
-    part: Sequence[Item], store_plan: Plan, wanted: TrustAnchor, run: Run
-) -> None:
+def _carry_out(part: Sequence[Item], store_plan: Plan, wanted: TrustAnchor, run: Run) -> None:
     if not run.console.dry:
         written = [_entry(it, wanted, run.settings) for it in part if it.state is not State.TRUSTED]
         ledger.record(ledger.path(), written, installation=installation.ensure(run.settings.folder, run.console).id)

@@ -21,11 +21,10 @@ from trusted_registry.trust.managed_blocks import editing
 from trusted_registry.trust.model import MACHINE, USER, der
 
 if TYPE_CHECKING:
-    from trusted_registry.run import Run
     from collections.abc import Iterator
 
-    from trusted_registry.console import Console
     from trusted_registry.engine.engine import Engine
+    from trusted_registry.run import Run
     from trusted_registry.settings import Settings
     from trusted_registry.trust.local.ledger import Entry
     from trusted_registry.trust.machine import Machine

@@ -13,10 +13,9 @@ from trusted_registry.trust.local import ledger
 from trusted_registry.trust.model import TrustAnchor
 
 if TYPE_CHECKING:
-    from trusted_registry.run import Run
     from collections.abc import Iterable
 
-    from trusted_registry.console import Console
+    from trusted_registry.run import Run
     from trusted_registry.settings import Settings
     from trusted_registry.trust.local.ledger import Entry
 

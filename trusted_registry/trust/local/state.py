@@ -290,7 +290,9 @@ def _entry(database: Database, anchor: TrustAnchor, place: Path) -> tuple[State,
     if not name:
         return State.ABSENT, ""
     return (
-        (State.TRUSTED, "") if program.capture(command_by_name(database.proof, name, place)).ok else (State.FOREIGN, name)
+        (State.TRUSTED, "")
+        if program.capture(command_by_name(database.proof, name, place)).ok
+        else (State.FOREIGN, name)
     )
 
 

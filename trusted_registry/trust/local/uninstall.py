@@ -20,11 +20,11 @@ from trusted_registry.trust.model import Database, File, ManagedBlock
 from trusted_registry.trust.specifics import macos
 
 if TYPE_CHECKING:
-    from trusted_registry.run import Run
     from collections.abc import Iterator
 
     from trusted_registry.console import Console
     from trusted_registry.engine.engine import Engine
+    from trusted_registry.run import Run
     from trusted_registry.settings import Settings
     from trusted_registry.trust.local.ledger import Entry
     from trusted_registry.trust.local.state import Item
@@ -53,7 +53,9 @@ def remove(run: Run, engine: Engine, *, everyone: bool = False) -> list[str]:
         for key in dict.fromkeys(entry.store for entry in (*mine, *unknown)):
             of_store = [entry for entry in mine if entry.store == key]
             with _errors_collected(failed):
-                freed += _uninstall_store(key, of_store, [entry for entry in unknown if entry.store == key], run.console)
+                freed += _uninstall_store(
+                    key, of_store, [entry for entry in unknown if entry.store == key], run.console
+                )
         for entry in entries:
             if entry.store not in rows:
                 with _errors_collected(failed):
