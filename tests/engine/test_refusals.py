@@ -153,7 +153,7 @@ def test_an_archive_with_another_image_says_which(
     console = Recorder()
     settings = make_settings(image=UNREACHABLE, archive=str(archive))
     with pytest.raises(RegistryError, match=f"holds {registry_image} and not {UNREACHABLE}"):
-        images._from_archive(settings, engines.connect(console), console)
+        images._from_archive(Run(settings, console), engines.connect(console))
 
 
 def test_the_registry_s_image_is_pulled_from_another_registry(

@@ -17,7 +17,6 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.installation import MadeImage
 
 if TYPE_CHECKING:
-    from trusted_registry.console import Console
     from trusted_registry.engine.engine import Engine
     from trusted_registry.run import Run
     from trusted_registry.settings import Settings
@@ -54,7 +53,7 @@ def ensure(run: Run, engine: Engine) -> str:
     reasons = []
     for source in (_from_registry, _from_archive, _from_package):
         try:
-            return source(run.settings, engine, run.console)
+            return source(run, engine)
         except RegistryError as error:
             reasons.append(error.message)
     raise RegistryError(
@@ -71,21 +70,21 @@ def _noted(settings: Settings, engine: Engine) -> str:
     return made[-1] if made else ""
 
 
-def _from_registry(settings: Settings, engine: Engine, _console: Console) -> str:
-    engine.pull(settings.image)
-    return settings.image
+def _from_registry(run: Run, engine: Engine) -> str:
+    engine.pull(run.settings.image)
+    return run.settings.image
 
 
-def _from_archive(settings: Settings, engine: Engine, _console: Console) -> str:
-    if settings.archive is None:
+def _from_archive(run: Run, engine: Engine) -> str:
+    if run.settings.archive is None:
         raise RegistryError("No archive is set.", cure="")
-    if not settings.archive.is_file():
-        raise RegistryError(f"There is no archive {settings.archive}.", cure="")
-    names = engine.load(settings.archive)
-    if settings.image not in names:
+    if not run.settings.archive.is_file():
+        raise RegistryError(f"There is no archive {run.settings.archive}.", cure="")
+    names = engine.load(run.settings.archive)
+    if run.settings.image not in names:
         held = ", ".join(names) or "no named image"
-        raise RegistryError(f"{settings.archive} holds {held} and not {settings.image}.", cure="")
-    return settings.image
+        raise RegistryError(f"{run.settings.archive} holds {held} and not {run.settings.image}.", cure="")
+    return run.settings.image
 
 
 def _from_package(run: Run, engine: Engine) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import http.client
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,7 +13,6 @@ from trusted_registry.errors import OpenToAllError, PortTakenError, RegistryErro
 from trusted_registry.instance import images, ownership, ports, predecessor
 from trusted_registry.instance import spec as specs
 from trusted_registry.registry import observe, probe, users
-from trusted_registry.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from trusted_registry.engine.types import Container
     from trusted_registry.instance.predecessor import Predecessor
     from trusted_registry.instance.spec import Spec
+    from trusted_registry.run import Run
     from trusted_registry.settings import Settings
 
 
@@ -132,10 +131,8 @@ def _await_plain(spec: Spec, run: Run, engine: Engine) -> None:
 
 def _replaceable(run: Run, engine: Engine) -> AbstractContextManager[Predecessor]:
     """Keep what runs until its successor has proved itself, and have it run again otherwise."""
-    aside = dataclasses.replace(run.settings, container=predecessor.name(run.settings.container))
-    before = predecessor.Predecessor(
-        run.settings.container, ownership.container(Run(aside, run.console), engine), engine, run.console
-    )
+    aside = run.with_settings(container=predecessor.name(run.settings.container))
+    before = predecessor.Predecessor(run.settings.container, ownership.container(aside, engine), engine, run.console)
     return before.restored_on_failure(partial(observe.check_again, run.settings, engine))
 
 
@@ -148,10 +145,10 @@ def stop(run: Run, engine: Engine, *, purge: bool) -> bool:
     Raises:
         RegistryError: The container, or when purging the volume, is not this installation's.
     """
-    container = (ownership.claimed if purge else ownership.container)(run.settings, engine, run.console)
-    aside = dataclasses.replace(run.settings, container=predecessor.name(run.settings.container))
-    if left := ownership.container(Run(aside, run.console), engine):
-        engine.remove(aside.container)
+    container = (ownership.claimed if purge else ownership.container)(run, engine)
+    aside = predecessor.name(run.settings.container)
+    if left := ownership.container(run.with_settings(container=aside), engine):
+        engine.remove(aside)
     if container or run.console.dry:
         engine.remove(run.settings.container)
     had_volume = purge and (run.console.dry or engine.volume(run.settings.volume) is not None)
@@ -219,7 +216,8 @@ def check_address(run: Run) -> None:
     without = "./inv up --address ''" if said else "unset INVOKE_REGISTRY_ADDRESS, or registry.address in invoke.yaml"
     raise SettingError(
         f"{run.settings.address} is none of this machine's addresses ({_own_addresses()}): no registry can run there.",
-        cure=f"{without}; where a router leads from there to here: ./inv up --address '' --names {run.settings.address}",
+        cure=f"{without}; where a router leads from there to here: "
+        f"./inv up --address '' --names {run.settings.address}",
     )
 
 
@@ -285,10 +283,8 @@ def reload(run: Run, container: Container, engine: Engine) -> bool:
     # By its name, an image that was made here may be another one by now.
     made_here = container.image.startswith(images.NAMESPACE)
     image = run.settings.image if made_here else container.image
-    as_it_runs = dataclasses.replace(
-        run.settings, port=container.port or run.settings.port, listen=container.listen, image=image
-    )
-    return run_tls(Run(as_it_runs, run.console), engine)
+    port = container.port or run.settings.port
+    return run_tls(run.with_settings(port=port, listen=container.listen, image=image), engine)
 
 
 def restart(run: Run, *, stale_only: bool = False) -> bool:

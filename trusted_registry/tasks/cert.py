@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from trusted_registry import address, installation, program, saved_flags
 from trusted_registry.certificate import inspect, issue, openssl, rules
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import run_lock
-from trusted_registry.run import Run
 from trusted_registry.settings import MAX_SERVER_DAYS, TOOLS, one_of, whole_number
 
 if TYPE_CHECKING:
     from trusted_registry.certificate.issue import Issued
     from trusted_registry.console import Console
+    from trusted_registry.run import Run
     from trusted_registry.settings import Settings
 
 
@@ -79,19 +78,19 @@ def _renew(run: Run, days: int | None) -> None:
     from trusted_registry.instance import running
 
     # A registry that runs here is asked here, whatever other machine the certificate is to name as well.
-    local = run.settings
+    local = run
     if not run.console.dry and address.is_elsewhere(run.settings.address):
-        local = dataclasses.replace(run.settings, address=address.own_address())
+        local = run.with_settings(address=address.own_address())
     if days is not None and not run.console.dry and not issue.is_due(run.settings, days):
         _keep(run)
         say_certificate(run, "not due yet")
-        if running.restart(Run(local, run.console), stale_only=True):
+        if running.restart(local, stale_only=True):
             run.console.say("registry: it still served an older one; restarted")
         return
     issue.renew(run)
     _keep(run)
     say_certificate(run, "renewed", names=True)
-    if running.restart(Run(local, run.console)):
+    if running.restart(local):
         say_done(run.console, "registry: restarted, and serves it")
 
 

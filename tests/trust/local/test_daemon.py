@@ -22,6 +22,7 @@ from trusted_registry import installation, program
 from trusted_registry.certificate import issue
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError
+from trusted_registry.run import Run
 from trusted_registry.tasks import trust
 from trusted_registry.trust.local import daemon, install, ledger, uninstall
 from trusted_registry.trust.local.install import StoreSelection
