@@ -162,7 +162,7 @@ def test_a_command_that_did_not_run_is_not_shown(
     users.save(settings.folder, ADA)
     console = Recorder(secret="abc", answer=False)  # noqa: S106 - too short on purpose
     with pytest.raises(RegistryError, match=wrong):
-        task(settings, console, name=name)
+        task(Run(settings, console), name=name)
     assert console.commands == []
 
 
@@ -216,7 +216,7 @@ def test_a_dry_run_asks_for_no_password_and_changes_nobody(
     act: Callable[..., None], settings: Settings, engine: OnLoopback
 ) -> None:
     console = Recorder(dry=True)
-    act(settings, console, name="ada")
+    act(Run(settings, console), name="ada")
     assert (console.asked, users.is_login_required(settings.folder), engine.done) == ([], False, [])
     assert console.commands[0][0] == "htpasswd"
 
