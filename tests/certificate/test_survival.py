@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     Act = Callable[[Run], object]
 
 
-def _force(settings: Settings, console: Recorder) -> object:
-    return issue.ensure(Run(settings, console), force=True)
+def _force(run: Run) -> object:
+    return issue.ensure(run, force=True)
 
 
-def _force_self_signed(settings: Settings, console: Recorder) -> object:
-    return issue.ensure(Run(settings, console), force=True, self_signed=True)
+def _force_self_signed(run: Run) -> object:
+    return issue.ensure(run, force=True, self_signed=True)
 
 
 every_maker = pytest.mark.parametrize("act", [issue.renew, _force, _force_self_signed])
