@@ -12,6 +12,7 @@ from trusted_registry import address, installation
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import ownership
+from trusted_registry.instance.model import Role
 from trusted_registry.registry import probe, users
 from trusted_registry.trust.local import install, trust_status
 
@@ -115,7 +116,7 @@ def _registry(settings: Settings, engine: Engine) -> RegistryStatus:
 
 
 def _health(settings: Settings, container: Container) -> str:
-    plain = container.role != "tls"
+    plain = container.role != Role.TLS
     endpoint = probe.Endpoint(container.listen or settings.address, container.port or settings.port)
     try:
         if plain:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -10,20 +11,20 @@ import docker.errors
 import requests.exceptions
 from docker.types import LogConfig
 
-from trusted_registry.engine import connection
+from trusted_registry.engine import archive, connection
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.images import EngineImages
 from trusted_registry.errors import AccessDeniedError, RegistryError, RemoteEngineError
 from trusted_registry.installation import LABEL
-from trusted_registry.instance import spec as specs
+from trusted_registry.instance import model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from docker.models.containers import Container
 
     from trusted_registry.console import Console
-    from trusted_registry.instance.spec import Spec
+    from trusted_registry.instance.model import File, Instance
 
 
 def connect(console: Console, *, anywhere: bool = False) -> Engine:
@@ -97,28 +98,59 @@ class Engine(EngineImages):
             except docker.errors.NotFound:
                 return None
 
-    def start(self, spec: Spec, meanwhile: Callable[[], None] = lambda: None) -> str:
-        """Create and start a container, and return its id.
-
-        A container that cannot start is removed.
+    def run(self, instance: Instance, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Create and start a container; one that cannot start is removed.
 
         Args:
-            spec: The container to run.
+            instance: The container to run.
             meanwhile: Called while the engine starts the container, which takes a fifth of a second.
 
         Raises:
             PortTakenError: Another program has the port.
             RegistryError: The engine refuses for another reason.
         """
-        self._console.command(specs.argv(spec))
+        self._console.command(model.argv(instance))
         if self._console.dry:
             meanwhile()
-            return ""
-        with connection.errors_explained(f"The container {spec.name} could not be made"):
-            log = LogConfig(type=LogConfig.types.JSON, config=dict(spec.log_options))
-            container = self._require_client().containers.create(**specs.arguments(spec), log_config=log)  # type: ignore[arg-type]
+            return
+        self._start(self._create(instance), meanwhile)
+
+    def create(self, instance: Instance) -> None:
+        """Create a container and do not start it.
+
+        Raises:
+            RegistryError: The engine refuses.
+        """
+        self._console.command(model.argv(instance, start=False))
+        if not self._console.dry:
+            self._create(instance)
+
+    def start(self, name: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Start a container that was created; one that cannot start is removed.
+
+        Raises:
+            PortTakenError, RegistryError: As of `run`.
+        """
+        self._console.command(["docker", "start", name])
+        if self._console.dry:
+            meanwhile()
+        elif container := self._container(name):
+            self._start(container, meanwhile)
+
+    def _create(self, instance: Instance) -> Container:
+        with connection.errors_explained(f"The container {instance.name} could not be made"):
+            log = LogConfig(type=LogConfig.types.JSON, config=dict(instance.log_options))
+            made = self._require_client().containers.create(**model.arguments(instance), log_config=log)  # type: ignore[arg-type]
+            if instance.image.id not in ("", made.attrs["Image"]):  # the name was moved since
+                made.remove(force=True)
+                raise RegistryError(
+                    f"{instance.image.name} became another image meanwhile.", cure="Repeat the command."
+                )
+        return made
+
+    def _start(self, container: Container, meanwhile: Callable[[], None]) -> None:
         try:
-            what = f"The container {spec.name} could not be started"
+            what = f"The container {container.name} could not be started"
             with connection.errors_explained(what), ThreadPoolExecutor(max_workers=1) as beside:
                 starting = beside.submit(container.start)
                 meanwhile()
@@ -127,41 +159,111 @@ class Engine(EngineImages):
             with contextlib.suppress(docker.errors.DockerException, requests.exceptions.RequestException):
                 container.remove(force=True)
             if isinstance(error, RegistryError):
-                raise engine_types.start_error(error, spec.port) from error
+                raise engine_types.start_error(error, engine_types.container(container.attrs).port or 0) from error
             raise
-        return str(container.id)
 
-    def remove(self, name: str) -> None:
-        """Stop and remove a container; its volume stays."""
-        self._console.command(["docker", "stop", "--time", str(specs.STOP_SECONDS), name])
+    def remove(self, name: str, *, at_once: bool = False) -> None:
+        """Stop and remove a container, killing it where it need not end well; its volumes stay."""
+        if not at_once:
+            self._console.command(["docker", "stop", "--time", str(model.STOP_SECONDS), name])
         self._console.command(["docker", "rm", "--force", name])
         if not self._console.dry and (container := self._container(name)):
             with connection.errors_explained(f"The container {name} could not be removed"):
-                container.stop(timeout=specs.STOP_SECONDS)
+                if not at_once:
+                    container.stop(timeout=model.STOP_SECONDS)
                 container.remove(force=True)
 
-    def set_aside(self, name: str, aside: str) -> None:
-        """Stop a container and keep it under another name; the engine starts it no more by itself."""
-        self._console.command(["docker", "stop", "--time", str(specs.STOP_SECONDS), name])
-        self._console.command(["docker", "update", "--restart", "no", name])
-        self._console.command(["docker", "rename", name, aside])
+    def rename(self, name: str, to: str) -> None:
+        """Give a container another name, whether it runs or not; an absent one is no error."""
+        self._console.command(["docker", "rename", name, to])
         if not self._console.dry and (container := self._container(name)):
-            with connection.errors_explained(f"The container {name} could not be set aside"):
-                container.stop(timeout=specs.STOP_SECONDS)
+            with connection.errors_explained(f"The container {name} could not be renamed"):
+                container.rename(to)
+
+    def retire(self, name: str) -> None:
+        """Stop a container and keep it; the engine starts it no more by itself."""
+        self._console.command(["docker", "update", "--restart", "no", name])
+        self._console.command(["docker", "stop", "--time", str(model.STOP_SECONDS), name])
+        if not self._console.dry and (container := self._container(name)):
+            with connection.errors_explained(f"The container {name} could not be stopped"):
                 container.update(restart_policy={"Name": "no"})  # type: ignore[arg-type]  # a mapping will do
-                container.rename(aside)
+                container.stop(timeout=model.STOP_SECONDS)
+
+    def fill(self, volume: str, installation: str, image: str, files: Sequence[File]) -> None:
+        """Put files into a volume, made now where there is none, by a container that is created and never started.
+
+        A file that is there already is replaced as a whole: no reader meets it empty or half written.
+
+        Args:
+            volume: The volume.
+            installation: Id of the installation whose it is.
+            image: Any image that the engine has.
+            files: The files.
+        """
+        filler = f"{volume}-filler"
+        labels = {LABEL: installation, model.LABEL: model.FILES}
+        self._show_filling(volume, filler, labels, image, files)
+        if self._console.dry:
+            return
+        with connection.errors_explained(f"The volume {volume} could not be filled"):
+            client = self._require_client()
+            client.volumes.create(volume, labels=labels)
+            if (left := self._container(filler)) and left.labels.get(LABEL) == installation:
+                left.remove(force=True)
+            mount = {"Type": "volume", "Source": volume, "Target": model.CONFIG_FOLDER}
+            made = client.containers.create(image, [model.FILES], name=filler, mounts=[mount], labels=labels)  # type: ignore[list-item]
+            try:
+                made.put_archive(model.CONFIG_FOLDER, archive.pack(files))
+            finally:
+                made.remove(force=True)
+
+    def _show_filling(
+        self, volume: str, filler: str, labels: Mapping[str, str], image: str, files: Sequence[File]
+    ) -> None:
+        labelled = [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
+        mounted = ["--volume", f"{volume}:{model.CONFIG_FOLDER}"]
+        self._console.command(["docker", "volume", "create", *labelled, volume])
+        self._console.command(["docker", "create", "--name", filler, *mounted, *labelled, image, model.FILES])
+        for file in files:
+            self._console.command(["docker", "cp", str(file.source), f"{filler}:{model.CONFIG_FOLDER}/{file.name}"])
+        self._console.command(["docker", "rm", filler])
+
+    def read_files(self, name: str, folder: str) -> dict[str, bytes]:
+        """Return the files in a folder of a container by their names; none of a container that is not there.
+
+        Raises:
+            RegistryError: They cannot be read, or have a megabyte and more.
+        """
+        if (container := self._container(name)) is None:
+            return {}
+        with connection.errors_explained(f"{folder} in {name} could not be read"):
+            try:
+                stream, _ = container.get_archive(folder)
+                return archive.unpack(stream)
+            except docker.errors.NotFound:
+                return {}
+            except tarfile.TarError as error:
+                raise RegistryError(f"{folder} in {name} could not be read: {error}", cure="./inv up") from error
+
+    def list_files_volumes(self, installation: str) -> list[str]:
+        """Return the names of the volumes in which an installation keeps what its instances read."""
+        if self._client is None:
+            return []
+        labels = [f"{LABEL}={installation}", f"{model.LABEL}={model.FILES}"]
+        with connection.errors_explained("The volumes could not be listed"):
+            return [str(it.name) for it in self._client.volumes.list(filters={"label": labels})]
 
     def put_back(self, aside: str, name: str) -> None:
         """Start a container that was set aside, or was about to be, under its name."""
         self._console.command(["docker", "rename", aside, name])
-        self._console.command(["docker", "update", "--restart", specs.RESTART, name])
+        self._console.command(["docker", "update", "--restart", model.RESTART, name])
         self._console.command(["docker", "start", name])
         if not self._console.dry and (container := self._container(aside) or self._container(name)):
             with connection.errors_explained(f"The container {aside} could not be put back"):
-                container.stop(timeout=specs.STOP_SECONDS)  # an interrupted run may have begun that: it would go on
+                container.stop(timeout=model.STOP_SECONDS)  # an interrupted run may have begun that: it would go on
                 if container.name != name:
                     container.rename(name)
-                container.update(restart_policy={"Name": specs.RESTART})  # type: ignore[arg-type]
+                container.update(restart_policy={"Name": model.RESTART})  # type: ignore[arg-type]
                 container.start()
 
     def restart(self, name: str) -> None:
@@ -169,10 +271,10 @@ class Engine(EngineImages):
 
         The engine resolves the mounts anew at each start.
         """
-        self._console.command(["docker", "restart", "--time", str(specs.STOP_SECONDS), name])
+        self._console.command(["docker", "restart", "--time", str(model.STOP_SECONDS), name])
         if not self._console.dry and (container := self._container(name)):
             with connection.errors_explained(f"The container {name} could not be restarted"):
-                container.restart(timeout=specs.STOP_SECONDS)
+                container.restart(timeout=model.STOP_SECONDS)
 
     def volume(self, name: str) -> engine_types.Volume | None:
         """Return the volume of this name, whoever made it, or None."""
@@ -189,7 +291,8 @@ class Engine(EngineImages):
         if self._client is None:
             return []
         with connection.errors_explained("The volumes could not be listed"):
-            return [str(it.name) for it in self._client.volumes.list(filters={"label": f"{LABEL}={installation}"})]
+            found = self._client.volumes.list(filters={"label": f"{LABEL}={installation}"})
+            return [str(it.name) for it in found if (it.attrs.get("Labels") or {}).get(model.LABEL) != model.FILES]
 
     def make_volume(self, name: str, installation: str) -> None:
         """Make a volume that carries the id of its installation; one that is there stays as it is."""

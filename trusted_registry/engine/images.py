@@ -11,7 +11,7 @@ from trusted_registry import files
 from trusted_registry.engine import connection
 from trusted_registry.engine import types as engine_types
 from trusted_registry.errors import RegistryError
-from trusted_registry.instance import spec as specs
+from trusted_registry.instance import model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,14 +73,17 @@ class EngineImages:
 
     def has_image(self, reference: str) -> bool:
         """Return whether the engine has an image of this name."""
+        return self.image_id(reference) is not None
+
+    def image_id(self, reference: str) -> str | None:
+        """Return the id of an image, by its name or id; None where there is none."""
         if self._client is None:
-            return False
+            return None
         with connection.errors_explained(f"The image {reference} could not be looked at"):
             try:
-                self._client.images.get(reference)
+                return str(self._client.images.get(reference).id)
             except docker.errors.NotFound:
-                return False
-            return True
+                return None
 
     def entrypoint(self, reference: str, *, shell: bool = False) -> tuple[str, ...]:
         """Return an image's entrypoint if the image surely has a shell, else ().
@@ -92,7 +95,7 @@ class EngineImages:
             shell: Whether the installation noted a shell when the image was made; a label proves nothing.
         """
         if self._client is None or not self.has_image(reference):
-            return specs.OFFICIAL_ENTRYPOINT if self._console.dry else ()
+            return model.OFFICIAL_ENTRYPOINT if self._console.dry else ()
         with connection.errors_explained(f"The image {reference} could not be looked at"):
             image = self._client.images.get(reference)
         own = tuple(map(str, image.attrs["Config"].get("Entrypoint") or ()))

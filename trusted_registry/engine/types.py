@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from trusted_registry.errors import PortTakenError, RegistryError
 from trusted_registry.installation import LABEL
-from trusted_registry.instance import spec as specs
+from trusted_registry.instance import model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -51,6 +51,8 @@ class Container:
     port: int | None
     installation: str = ""
     volume: str = ""
+    image_id: str = ""
+    files_volume: str = ""
 
     @property
     def ours(self) -> bool:
@@ -109,24 +111,34 @@ def info(said: Mapping[str, Any], socket: str) -> EngineInfo:
 def container(attributes: Mapping[str, Any]) -> Container:
     """Return a container from the attributes that the engine gives."""
     labels = attributes["Config"].get("Labels") or {}
-    bindings = attributes["HostConfig"].get("PortBindings") or {}
-    published = [binding for entries in bindings.values() for binding in entries or []]
+    published = _published(attributes)
     return Container(
         id=str(attributes["Id"]),
-        role=labels.get(specs.LABEL),
-        digest=labels.get(specs.DIGEST_LABEL),
+        role=labels.get(model.LABEL),
+        digest=labels.get(model.DIGEST_LABEL),
         state=str(attributes["State"]["Status"]),
         image=str(attributes["Config"]["Image"]),
         listen=str(published[0]["HostIp"]) if published else "",
         port=int(published[0]["HostPort"]) if published else None,
         installation=str(labels.get(LABEL) or ""),
-        volume=_stored_in(attributes.get("Mounts") or []),
+        volume=_mounted(attributes, model.IMAGES_FOLDER),
+        image_id=str(attributes.get("Image", "")),
+        files_volume=_mounted(attributes, model.CONFIG_FOLDER),
     )
 
 
-def _stored_in(mounts: Iterable[Mapping[str, Any]]) -> str:
-    """Return the name of the volume that holds the images."""
-    return next((str(it.get("Name", "")) for it in mounts if it.get("Destination") == specs.STORAGE), "")
+def _published(attributes: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return address and port of this machine that lead to a container: those asked for, or the engine's choice."""
+    asked = attributes["HostConfig"].get("PortBindings") or {}
+    given = (attributes.get("NetworkSettings") or {}).get("Ports") or {}
+    bindings = [binding for ports in (asked, given) for entries in ports.values() for binding in entries or []]
+    return [it for it in bindings if it["HostPort"] not in ("", "0")]
+
+
+def _mounted(attributes: Mapping[str, Any], folder: str) -> str:
+    """Return the name of the volume at a folder of a container."""
+    mounts: Iterable[Mapping[str, Any]] = attributes.get("Mounts") or []
+    return next((str(it.get("Name", "")) for it in mounts if it.get("Destination") == folder), "")
 
 
 def volume(attributes: Mapping[str, Any]) -> Volume:

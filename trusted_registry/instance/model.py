@@ -30,6 +30,18 @@ RESTART = "always"
 the kill, and takes that for a person's wish. `registry.stop` removes the container, so nothing starts against anybody's
 will."""
 
+DRAIN_SECONDS = 8
+"""Seconds that a stopping registry has for the requests under way."""
+
+LINGER_SECONDS = 4
+"""Seconds at most that its network stays afterwards, for what the kernel has not sent yet."""
+
+STOP_SECONDS = DRAIN_SECONDS + LINGER_SECONDS + 2
+"""Seconds after which the engine kills a container that is to stop."""
+
+OFFICIAL_ENTRYPOINT = ("/entrypoint.sh",)
+"""Entrypoint of the official images, a shell script (distribution/distribution-library-image, Dockerfile)."""
+
 CONFIG_FOLDER = "/config"
 IMAGES_FOLDER = "/var/lib/registry"
 SHELL = "/bin/sh"
@@ -85,6 +97,7 @@ class File:
         content: Its bytes.
         secret: Whether nobody but the owner may read it.
         live: Whether a change counts at once, in the container that runs.
+        made: Whether it is made for the instance, and written to its path on this machine then.
     """
 
     name: str
@@ -92,6 +105,7 @@ class File:
     content: bytes = field(repr=False)
     secret: bool = False
     live: bool = False
+    made: bool = False
 
     @property
     def digest(self) -> str:
@@ -157,7 +171,7 @@ class Instance:
         """Return this instance as it is tried beside the one that runs: on loopback, changing no image, once."""
         return dataclasses.replace(
             self,
-            name=f"{self.name}-rehearsal",
+            name=rehearsal_name(self.name),
             published=Published(LOOPBACK, 0),
             storage=dataclasses.replace(self.storage, read_only=True),
             restart="no",
@@ -165,11 +179,22 @@ class Instance:
         )
 
 
-def argv(instance: Instance) -> list[str]:
-    """Return the command that a person would type to start this container."""
+def predecessor_name(container: str) -> str:
+    """Return the name under which a registry waits for its successor's proof."""
+    return f"{container}-before"
+
+
+def rehearsal_name(container: str) -> str:
+    """Return the name under which a successor is tried beside a registry."""
+    return f"{container}-rehearsal"
+
+
+def argv(instance: Instance, *, start: bool = True) -> list[str]:
+    """Return the command that a person would type to start this container, or only to create it."""
     labels = [word for name, value in instance.labels.items() for word in ("--label", f"{name}={value}")]
     typed = ["--name", instance.name, *_options(instance, instance.files_volume), *labels]
-    return ["docker", "run", "--detach", *typed, instance.image.name, *instance.command]
+    begun = ["docker", "run", "--detach"] if start else ["docker", "create"]
+    return [*begun, *typed, instance.image.name, *instance.command]
 
 
 def _options(instance: Instance, files_volume: str) -> list[str]:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from trusted_registry import files, installation, templates
 from trusted_registry.instance.model import (
     CONFIG_FOLDER,
+    DRAIN_SECONDS,
     IMAGES_FOLDER,
+    LINGER_SECONDS,
     LOOPBACK,
     PORT,
     File,
@@ -32,18 +34,6 @@ START_SCRIPT = "start.sh"
 
 REPAIR_SECONDS = 20
 """Seconds that the repair of the storage may take: a hundred thousand blobs take two, or ten from a cold disk."""
-
-DRAIN_SECONDS = 8
-"""Seconds that a stopping registry has for the requests under way."""
-
-LINGER_SECONDS = 4
-"""Seconds at most that its network stays afterwards, for what the kernel has not sent yet."""
-
-STOP_SECONDS = DRAIN_SECONDS + LINGER_SECONDS + 2
-"""Seconds after which the engine kills a container that is to stop."""
-
-OFFICIAL_ENTRYPOINT = ("/entrypoint.sh",)
-"""Entrypoint of the official images, a shell script (distribution/distribution-library-image, Dockerfile)."""
 
 
 def tls(settings: Settings, image: Image, entrypoint: tuple[str, ...] = ()) -> Instance:
@@ -103,8 +93,10 @@ def _rendered(role: Role, settings: Settings, read: tuple[File, ...], *, with_sc
     )
     # The file of the plain registry has a name of its own on this machine: both can be looked at.
     source = settings.folder / (CONFIG if role is Role.TLS else f"registry-{role}.yml")
-    made = File(CONFIG, source, config.encode(), secret=True)
-    return (made, File(START_SCRIPT, settings.folder / START_SCRIPT, _start_script())) if with_script else (made,)
+    made = File(CONFIG, source, config.encode(), secret=True, made=True)
+    if not with_script:
+        return (made,)
+    return (made, File(START_SCRIPT, settings.folder / START_SCRIPT, _start_script(), made=True))
 
 
 def _start_script() -> bytes:

@@ -43,10 +43,17 @@ _BODY = 1 << 20
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Host and port of a registry; the certificate must name that host."""
+    """Host and port of a registry; the certificate must name that host.
+
+    Args:
+        host: The name or address that clients use.
+        port: TCP port.
+        via: Address to connect to in place of the host, for a registry that is tried beside the one there.
+    """
 
     host: str
     port: int
+    via: str = ""
 
     def __str__(self) -> str:
         """Return host:port."""
@@ -88,6 +95,8 @@ def request(  # noqa: PLR0913, PLR0917 - a request has so many parts
         connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=_ANSWER)
     connection.response_class = _bounded  # type: ignore[assignment]  # it is only ever called
     try:
+        if endpoint.via:
+            connection.sock = _connected(endpoint, tls)
         connection.request(method, path, body=body or None, headers=dict(headers or {}))
         with connection.getresponse() as answer:
             return answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read(_BODY)
@@ -97,6 +106,18 @@ def request(  # noqa: PLR0913, PLR0917 - a request has so many parts
         raise http.client.HTTPException(f"what answers does not speak HTTP: {error}") from error
     finally:
         connection.close()
+
+
+def _connected(endpoint: Endpoint, tls: ssl.SSLContext | None) -> socket.socket:
+    """Return a connection to the address that stands in for an endpoint's host."""
+    raw = socket.create_connection((endpoint.via, endpoint.port), timeout=_ANSWER)
+    if tls is None:
+        return raw
+    try:
+        return tls.wrap_socket(raw, server_hostname=endpoint.host)
+    except BaseException:
+        raw.close()
+        raise
 
 
 def _bounded(sock: socket.socket, **known: Any) -> http.client.HTTPResponse:  # noqa: ANN401 - http.client's own
@@ -154,7 +175,7 @@ def fingerprint(endpoint: Endpoint) -> str:
     unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     unverified.check_hostname = False
     unverified.verify_mode = ssl.CERT_NONE
-    with socket.create_connection((endpoint.host, endpoint.port), timeout=_ANSWER) as raw:
+    with socket.create_connection((endpoint.via or endpoint.host, endpoint.port), timeout=_ANSWER) as raw:
         name = None if ":" in endpoint.host else endpoint.host
         with unverified.wrap_socket(raw, server_hostname=name) as wrapped:
             shown = wrapped.getpeercert(binary_form=True) or b""

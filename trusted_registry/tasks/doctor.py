@@ -17,6 +17,7 @@ from trusted_registry.doctor import checks, gather, mend
 from trusted_registry.engine import connection
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError
+from trusted_registry.instance.model import Role
 from trusted_registry.run import Run
 from trusted_registry.settings import one_of, reachable, whole_number
 from trusted_registry.trust import client_stores
@@ -195,7 +196,7 @@ def _settings_of(settings: Settings, there: tuple[str, int] | None, engine: Engi
     if there:
         return dataclasses.replace(settings, address=there[0], names=(), port=there[1])
     container = engine.find(settings.container)
-    if container and container.role == "tls":
+    if container and container.role == Role.TLS:
         return dataclasses.replace(settings, port=container.port or settings.port, listen=container.listen)
     return settings
 
