@@ -85,6 +85,14 @@ class EngineImages:
             except docker.errors.NotFound:
                 return None
 
+    def image_digest(self, reference: str) -> str | None:
+        """Return repository and digest under which an image was pulled; None of one that was made or loaded here."""
+        if self._client is None or self.image_id(reference) is None:
+            return None
+        with connection.errors_explained(f"The image {reference} could not be looked at"):
+            digests = self._client.images.get(reference).attrs.get("RepoDigests") or []
+        return str(digests[0]) if digests else None
+
     def entrypoint(self, reference: str, *, shell: bool = False) -> tuple[str, ...]:
         """Return an image's entrypoint if the image surely has a shell, else ().
 
