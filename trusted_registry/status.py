@@ -16,7 +16,7 @@ from trusted_registry.registry import probe, users
 from trusted_registry.trust.local import install, trust_status
 
 if TYPE_CHECKING:
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.engine.types import Container
     from trusted_registry.settings import Settings
 

@@ -15,6 +15,24 @@ if TYPE_CHECKING:
 
     from trusted_registry.console import Progress
 
+ORIGIN_LABEL = "trusted-registry.origin"
+"""Label of an image made here rather than pulled: names the origin, for people.
+
+Anybody can set a label, so an image made here is known by the id that the installation noted.
+"""
+
+INSTEAD_LABEL = "trusted-registry.instead-of"
+"""Label of the same image: names the one that could not be pulled."""
+
+SHELL_LABEL = "trusted-registry.shell"
+"""Label of the same image: names its shell."""
+
+FILES_ROLE = "files"
+"""Role of a volume that holds the files that containers read."""
+
+FILES_FOLDER = "/config"
+"""Folder in a container at which such a volume is mounted."""
+
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})", re.IGNORECASE)
 """Status line that ends a push or a pull; the containerd image store reports the digest in no other way."""
 _ID = re.compile(r"sha256:[0-9a-f]{64}")
@@ -51,6 +69,8 @@ class Container:
     port: int | None
     installation: str = ""
     volume: str = ""
+    image_id: str = ""
+    files_volume: str = ""
 
     @property
     def ours(self) -> bool:
@@ -60,10 +80,11 @@ class Container:
 
 @dataclass(frozen=True)
 class Volume:
-    """A volume, and the id of the installation that made it; empty of one that no installation made."""
+    """A volume, the id of the installation that made it, and its role; both are empty where no label names them."""
 
     name: str
     installation: str
+    role: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,19 +141,34 @@ def container(attributes: Mapping[str, Any]) -> Container:
         listen=str(published[0]["HostIp"]) if published else "",
         port=int(published[0]["HostPort"]) if published else None,
         installation=str(labels.get(LABEL) or ""),
-        volume=_stored_in(attributes.get("Mounts") or []),
+        volume=_mounted_at(specs.STORAGE, attributes),
+        image_id=str(attributes.get("Image") or ""),
+        files_volume=_mounted_at(FILES_FOLDER, attributes),
     )
 
 
-def _stored_in(mounts: Iterable[Mapping[str, Any]]) -> str:
-    """Return the name of the volume that holds the images."""
-    return next((str(it.get("Name", "")) for it in mounts if it.get("Destination") == specs.STORAGE), "")
+def _mounted_at(folder: str, attributes: Mapping[str, Any]) -> str:
+    """Return the name of the volume that a container has at a folder, or ""."""
+    mounts = attributes.get("Mounts") or []
+    return next((str(it.get("Name", "")) for it in mounts if it.get("Destination") == folder), "")
+
+
+def listed(attributes: Iterable[Mapping[str, Any]]) -> tuple[ListedContainer, ...]:
+    """Return the containers of a list that the engine gives, by name; one that is being removed has none."""
+    named = (it for it in attributes if it.get("Names"))
+    found = (ListedContainer(name_of(it), str(it["State"]), it.get("Labels") or {}) for it in named)
+    return tuple(sorted(found, key=lambda it: it.name))
+
+
+def name_of(listed: Mapping[str, Any]) -> str:
+    """Return the name of a container in a list that the engine gives."""
+    return str(listed["Names"][0]).lstrip("/")
 
 
 def volume(attributes: Mapping[str, Any]) -> Volume:
     """Read what the engine says of one volume."""
     labels = attributes.get("Labels") or {}
-    return Volume(str(attributes["Name"]), str(labels.get(LABEL) or ""))
+    return Volume(str(attributes["Name"]), str(labels.get(LABEL) or ""), str(labels.get(specs.LABEL) or ""))
 
 
 def imported(said: str) -> str:
@@ -208,3 +244,11 @@ def start_error(error: RegistryError, port: int) -> RegistryError:
             cure="Use a port from 1024 up: ./inv up --port 8443",
         )
     return error
+
+
+def foreign_volume(name: str) -> RegistryError:
+    """Return the error of a volume for files that was not made by this installation."""
+    return RegistryError(
+        f"A volume named {name} exists, and this installation did not make it. It was left alone.",
+        cure=f"If nobody needs it: docker volume rm {name}",
+    )

@@ -16,7 +16,7 @@ from trusted_registry.instance import ports, predecessor
 from trusted_registry.registry import probe
 
 if TYPE_CHECKING:
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.engine.types import Container, Volume
     from trusted_registry.instance.spec import Spec
     from trusted_registry.run import Run

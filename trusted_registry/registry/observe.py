@@ -12,7 +12,7 @@ from trusted_registry.errors import OpenToAllError, RegistryError
 from trusted_registry.registry import probe, users
 
 if TYPE_CHECKING:
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.engine.types import Container
     from trusted_registry.settings import Settings
 
