@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import address, installation
 from trusted_registry.certificate import inspect, issue
-from trusted_registry.engine import exec as engine_exec
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import ownership
 from trusted_registry.instance.model import Role
@@ -19,7 +18,7 @@ from trusted_registry.registry import probe, users
 from trusted_registry.trust.local import install, trust_status
 
 if TYPE_CHECKING:
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.engine.types import Container
     from trusted_registry.installation import Installation
     from trusted_registry.settings import Settings
@@ -141,7 +140,7 @@ def _version(settings: Settings, container: Container, engine: Engine) -> str | 
     if not container.ours or container.state != "running":
         return None
     try:
-        said = engine_exec.execute(engine, settings.container, ["registry", "--version"])
+        said = engine.execute(settings.container, ["registry", "--version"])
     except RegistryError:
         return None
     found = _VERSION.search(said.out) if said.code == 0 else None

@@ -263,7 +263,7 @@ def test_beside_another_container_of_the_same_images_nothing_is_mended_and_it_se
     first = container.begin("sh", "-c", "echo serves; exec sleep 30")
     assert first.stdout
     assert first.stdout.readline() == "serves\n"
-    container.program("find", f"exec {shutil.which('find')} \"$@\"")
+    container.program("find", f'exec {shutil.which("find")} "$@"')
     code, out, _ = container.start()
     first.terminate()
     first.communicate(timeout=10)

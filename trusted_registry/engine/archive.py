@@ -1,4 +1,4 @@
-"""Archives in which the engine takes and gives files of a container (Engine API, "archive")."""
+"""Archives, in which the engine takes files for containers and gives them back."""
 
 from __future__ import annotations
 
@@ -8,50 +8,54 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from trusted_registry.instance.model import File
 
-LONGEST = 1 << 20
-"""Bytes of an archive that are read."""
-
-NEW = ".new"
-"""Ending of a file that waits to take another's place."""
+_NEW = ".new"
 
 
-def pack(files: Iterable[File]) -> bytes:
-    """Return a tar of files that are root's; nobody else may read a secret one.
+def pack(files: Sequence[File], *, replacing: bool = False) -> bytes:
+    """Return a tar of files that belong to root.
 
-    The engine removes a file before it writes the new one. So a live one comes under a name of its own first, and takes
-    its place as a hard link: a reader meets the old one or the new one, whole.
+    The engine unpacks a file in place: a reader would find it empty, then a part of it. A link to a file that is whole
+    is made in one step, so what may be read meanwhile is unpacked beside, and linked. Times of change have fractions of
+    a second: two changes within one second are two.
+
+    Args:
+        files: The files.
+        replacing: Whether containers may be reading files of these names.
     """
-    buffer = io.BytesIO()
+    buffer, now = io.BytesIO(), time.time()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for file in files:
-            member = tarfile.TarInfo(f"{file.name}{NEW}" if file.live else file.name)
-            member.size, member.mode = len(file.content), 0o600 if file.secret else 0o644
-            # The registry reads its users again when the time of their file is another one, in nanoseconds.
-            member.mtime = time.time()
-            tar.addfile(member, io.BytesIO(file.content))
-            if not file.live:
-                continue
-            link = tarfile.TarInfo(file.name)
-            link.type, link.linkname, link.mode, link.mtime = tarfile.LNKTYPE, member.name, member.mode, member.mtime
-            tar.addfile(link)
+            unpacked = f"{file.name}{_NEW}" if replacing else file.name
+            tar.addfile(_member(unpacked, file, now, size=len(file.content)), io.BytesIO(file.content))
+            if replacing:
+                link = _member(file.name, file, now)
+                link.type, link.linkname = tarfile.LNKTYPE, unpacked
+                tar.addfile(link)
     return buffer.getvalue()
 
 
-def unpack(stream: Iterable[bytes]) -> dict[str, bytes]:
-    """Return the files of a tar by their names, without the ones that wait to take another's place.
+def _member(name: str, file: File, now: float, size: int = 0) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size, member.mtime = size, now
+    member.mode = 0o600 if file.secret else 0o644
+    return member
+
+
+def unpack(chunks: Iterable[bytes], limit: int) -> dict[str, bytes]:
+    """Return the files of a tar by their names, without those that were unpacked beside and linked.
 
     Raises:
-        tarfile.TarError: It is none, or longer than is read.
+        ValueError: The tar has more bytes than `limit`.
     """
     received = bytearray()
-    for chunk in stream:
+    for chunk in chunks:
         received += chunk
-        if len(received) > LONGEST:
-            raise tarfile.ReadError(f"more than {LONGEST} bytes")
+        if len(received) > limit:
+            raise ValueError(f"more than {limit} bytes")
     with tarfile.open(fileobj=io.BytesIO(bytes(received))) as tar:
         found = {member.name.rpartition("/")[2]: tar.extractfile(member) for member in tar if not member.isdir()}
-        return {name: content.read() for name, content in found.items() if content and not name.endswith(NEW)}
+        return {name: content.read() for name, content in found.items() if content and not name.endswith(_NEW)}

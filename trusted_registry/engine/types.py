@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 
     from trusted_registry.console import Progress
 
+ORIGIN_LABEL = "trusted-registry.origin"
+"""Label of an image made here rather than pulled: names the origin, for people.
+
+Anybody can set a label, so an image made here is known by the id that the installation noted.
+"""
+
+INSTEAD_LABEL = "trusted-registry.instead-of"
+"""Label of the same image: names the one that could not be pulled."""
+
+SHELL_LABEL = "trusted-registry.shell"
+"""Label of the same image: names its shell."""
+
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})", re.IGNORECASE)
 """Status line that ends a push or a pull; the containerd image store reports the digest in no other way."""
 _ID = re.compile(r"sha256:[0-9a-f]{64}")
@@ -62,10 +74,11 @@ class Container:
 
 @dataclass(frozen=True)
 class Volume:
-    """A volume, and the id of the installation that made it; empty of one that no installation made."""
+    """A volume, the id of the installation that made it, and its role; both are empty where no label names them."""
 
     name: str
     installation: str
+    role: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,9 +134,9 @@ def container(attributes: Mapping[str, Any]) -> Container:
         listen=str(published[0]["HostIp"]) if published else "",
         port=int(published[0]["HostPort"]) if published else None,
         installation=str(labels.get(LABEL) or ""),
-        volume=_mounted(attributes, model.IMAGES_FOLDER),
-        image_id=str(attributes.get("Image", "")),
-        files_volume=_mounted(attributes, model.CONFIG_FOLDER),
+        volume=_mounted_at(model.IMAGES_FOLDER, attributes),
+        image_id=str(attributes.get("Image") or ""),
+        files_volume=_mounted_at(model.FILES_FOLDER, attributes),
     )
 
 
@@ -135,16 +148,28 @@ def _published(attributes: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [it for it in bindings if it["HostPort"] not in ("", "0")]
 
 
-def _mounted(attributes: Mapping[str, Any], folder: str) -> str:
-    """Return the name of the volume at a folder of a container."""
-    mounts: Iterable[Mapping[str, Any]] = attributes.get("Mounts") or []
+def _mounted_at(folder: str, attributes: Mapping[str, Any]) -> str:
+    """Return the name of the volume that a container has at a folder, or ""."""
+    mounts = attributes.get("Mounts") or []
     return next((str(it.get("Name", "")) for it in mounts if it.get("Destination") == folder), "")
+
+
+def listed(attributes: Iterable[Mapping[str, Any]]) -> tuple[ListedContainer, ...]:
+    """Return the containers of a list that the engine gives, by name; one that is being removed has none."""
+    named = (it for it in attributes if it.get("Names"))
+    found = (ListedContainer(name_of(it), str(it["State"]), it.get("Labels") or {}) for it in named)
+    return tuple(sorted(found, key=lambda it: it.name))
+
+
+def name_of(listed: Mapping[str, Any]) -> str:
+    """Return the name of a container in a list that the engine gives."""
+    return str(listed["Names"][0]).lstrip("/")
 
 
 def volume(attributes: Mapping[str, Any]) -> Volume:
     """Read what the engine says of one volume."""
     labels = attributes.get("Labels") or {}
-    return Volume(str(attributes["Name"]), str(labels.get(LABEL) or ""))
+    return Volume(str(attributes["Name"]), str(labels.get(LABEL) or ""), str(labels.get(model.LABEL) or ""))
 
 
 def imported(said: str) -> str:
@@ -220,3 +245,11 @@ def start_error(error: RegistryError, port: int) -> RegistryError:
             cure="Use a port from 1024 up: ./inv up --port 8443",
         )
     return error
+
+
+def foreign_volume(name: str) -> RegistryError:
+    """Return the error of a volume for files that was not made by this installation."""
+    return RegistryError(
+        f"A volume named {name} exists, and this installation did not make it. It was left alone.",
+        cure=f"If nobody needs it: docker volume rm {name}",
+    )

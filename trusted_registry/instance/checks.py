@@ -10,7 +10,7 @@ from trusted_registry.errors import PortTakenError, RegistryError, SettingError
 from trusted_registry.instance import ownership, ports
 
 if TYPE_CHECKING:
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.run import Run
     from trusted_registry.settings import Settings
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trusted_registry import installation
-from trusted_registry.instance.model import CONFIG_FOLDER, FILES
+from trusted_registry.instance.model import FILES_FOLDER, FILES_ROLE
 
 if TYPE_CHECKING:
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.instance.model import File, Instance
     from trusted_registry.instance.predecessor import Predecessor
     from trusted_registry.run import Run
@@ -28,7 +28,7 @@ def differing(instance: Instance, engine: Engine) -> list[File]:
 
     One that a version before the volumes started reads them in place: it is another instance by its digest.
     """
-    there = engine.read_files(instance.name, CONFIG_FOLDER)
+    there = engine.read_files(instance.name, FILES_FOLDER)
     return [it for it in instance.files if there.get(it.name) != it.content]
 
 
@@ -45,5 +45,5 @@ def sweep(run: Run, engine: Engine) -> None:
         return
     own = installation.known(run.settings.folder).id
     for name in engine.list_files_volumes(own) if own else []:
-        if name.startswith(f"{run.settings.container}-{FILES}-") and not engine.holders(name):
+        if name.startswith(f"{run.settings.container}-{FILES_ROLE}-") and not engine.holders(name):
             engine.remove_volume(name)

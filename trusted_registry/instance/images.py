@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trusted_registry import files, installation, program
-from trusted_registry.engine.images import INSTEAD_LABEL, ORIGIN_LABEL, SHELL_LABEL
+from trusted_registry.engine.types import INSTEAD_LABEL, ORIGIN_LABEL, SHELL_LABEL
 from trusted_registry.errors import RegistryError
 from trusted_registry.installation import MadeImage
 from trusted_registry.instance.model import Image
 
 if TYPE_CHECKING:
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.run import Run
     from trusted_registry.settings import Settings
 

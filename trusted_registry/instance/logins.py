@@ -11,7 +11,7 @@ from trusted_registry.registry import users
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.registry.users import Login
     from trusted_registry.run import Run
 

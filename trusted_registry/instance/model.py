@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LABEL = "trusted-registry.role"
 DIGEST_LABEL = "trusted-registry.spec"
-FILES = "files"
+FILES_ROLE = "files"
 """Role of a volume that holds what an instance reads."""
 
 PORT = 5000
@@ -42,7 +42,7 @@ STOP_SECONDS = DRAIN_SECONDS + LINGER_SECONDS + 2
 OFFICIAL_ENTRYPOINT = ("/entrypoint.sh",)
 """Entrypoint of the official images, a shell script (distribution/distribution-library-image, Dockerfile)."""
 
-CONFIG_FOLDER = "/config"
+FILES_FOLDER = "/config"
 IMAGES_FOLDER = "/var/lib/registry"
 SHELL = "/bin/sh"
 
@@ -159,7 +159,7 @@ class Instance:
     @property
     def files_volume(self) -> str:
         """Name of the volume with its files: another one for other files, so that nothing is written over."""
-        return self.files_of or f"{self.name}-{FILES}-{self.digest}"
+        return self.files_of or f"{self.name}-{FILES_ROLE}-{self.digest}"
 
     @property
     def labels(self) -> dict[str, str]:
@@ -201,7 +201,7 @@ def _options(instance: Instance, files_volume: str) -> list[str]:
     typed = ["--restart", instance.restart, "--publish", str(instance.published)]
     images = f"{instance.storage.volume}:{IMAGES_FOLDER}"
     typed += ["--volume", f"{images}:ro" if instance.storage.read_only else images]
-    typed += ["--volume", f"{files_volume}:{CONFIG_FOLDER}:ro"]
+    typed += ["--volume", f"{files_volume}:{FILES_FOLDER}:ro"]
     for name, value in instance.environment:
         typed += ["--env", f"{name}={value}"]
     typed += ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
@@ -229,7 +229,7 @@ def arguments(instance: Instance) -> dict[str, object]:
         "ports": {f"{PORT}/tcp": (published.listen, port) if published.listen else port},
         "mounts": [
             _mount(instance.storage.volume, IMAGES_FOLDER, read_only=instance.storage.read_only),
-            _mount(instance.files_volume, CONFIG_FOLDER, read_only=True),
+            _mount(instance.files_volume, FILES_FOLDER, read_only=True),
         ],
         "environment": dict(instance.environment),
         "read_only": True,

@@ -17,7 +17,7 @@ from trusted_registry.instance.model import Role, predecessor_name, rehearsal_na
 from trusted_registry.registry import probe
 
 if TYPE_CHECKING:
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.engine.types import Container, Volume
     from trusted_registry.instance.model import Instance
     from trusted_registry.run import Run

@@ -14,7 +14,7 @@ from trusted_registry.instance.model import LOOPBACK, Role
 from trusted_registry.registry import observe, probe, users
 
 if TYPE_CHECKING:
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.engine.types import Container
     from trusted_registry.instance.model import Instance
     from trusted_registry.run import Run

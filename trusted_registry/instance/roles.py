@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import files, installation, templates
 from trusted_registry.instance.model import (
-    CONFIG_FOLDER,
     DRAIN_SECONDS,
+    FILES_FOLDER,
     IMAGES_FOLDER,
     LINGER_SECONDS,
     LOOPBACK,
@@ -66,12 +66,12 @@ def _instance(  # noqa: PLR0913, PLR0917 - all that makes one role another
     published: Published,
     read: tuple[File, ...],
 ) -> Instance:
-    serve = ("serve", f"{CONFIG_FOLDER}/{CONFIG}")
+    serve = ("serve", f"{FILES_FOLDER}/{CONFIG}")
     return Instance(
         role=role,
         name=settings.container,
         image=image,
-        command=(f"{CONFIG_FOLDER}/{START_SCRIPT}", *entrypoint, *serve) if entrypoint else serve,
+        command=(f"{FILES_FOLDER}/{START_SCRIPT}", *entrypoint, *serve) if entrypoint else serve,
         published=published,
         storage=Storage(settings.volume),
         files=(*_rendered(role, settings, read, with_script=bool(entrypoint)), *read),
@@ -80,7 +80,7 @@ def _instance(  # noqa: PLR0913, PLR0917 - all that makes one role another
 
 
 def _rendered(role: Role, settings: Settings, read: tuple[File, ...], *, with_script: bool) -> tuple[File, ...]:
-    paths = {it.name: f"{CONFIG_FOLDER}/{it.name}" for it in read}
+    paths = {it.name: f"{FILES_FOLDER}/{it.name}" for it in read}
     config = templates.render(
         CONFIG,
         port=PORT,

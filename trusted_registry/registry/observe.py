@@ -12,7 +12,7 @@ from trusted_registry.registry import probe, users
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.settings import Settings
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from trusted_registry.console import Console
     from trusted_registry.doctor.facts import Observation
     from trusted_registry.doctor.finding import Finding
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.settings import Settings
 
 _SYSTEMD = Path("/run/systemd/system")
@@ -188,7 +188,7 @@ def as_json(found: Iterable[Finding | Match]) -> str:
 
 def _engine(console: Console) -> tuple[Engine, RegistryError | None]:
     absent = connection.connect_error()
-    return (engines.Engine(None, console, absent) if absent else engines.connect(console)), absent
+    return (engines.unavailable(console, absent) if absent else engines.connect(console)), absent
 
 
 def _settings_of(settings: Settings, there: tuple[str, int] | None, engine: Engine) -> Settings:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from trusted_registry.console import Console
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.run import Run
     from trusted_registry.settings import Settings
 
@@ -146,7 +146,7 @@ def _remains(settings: Settings, engine: Engine) -> bool:
         not engine.available
         or engine.find(settings.container)
         or engine.find(predecessor_name(settings.container))
-        or engine.has_volume(settings.volume)
+        or engine.volume(settings.volume)
         or (settings.folder / UNPROVED).exists()
         or users.is_login_required(settings.folder)
         or clear.find(settings.folder)

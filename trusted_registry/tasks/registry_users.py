@@ -14,7 +14,7 @@ from trusted_registry.registry import probe, users
 from trusted_registry.registry.users import Login
 
 if TYPE_CHECKING:
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.engine.types import Container
     from trusted_registry.run import Run
     from trusted_registry.settings import Settings
