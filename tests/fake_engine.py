@@ -229,8 +229,10 @@ class FakeEngine(FakeVolumes):
 
     def _end(self, name: str) -> None:
         if name in self.containers:
-            self.containers[name].serving.close()
-            self.containers[name].is_in("exited")
+            kept = self.containers[name]
+            kept.serving.close()
+            if kept.described.state != "created":
+                kept.is_in("exited")
 
     def _forget(self, name: str) -> None:
         self._end(name)
