@@ -158,8 +158,7 @@ def test_a_container_of_earlier_settings_is_found_and_made_anew_only_when_asked(
 
 
 def test_a_configuration_that_somebody_edited_is_found(box: DoctorBox) -> None:
-    edited = box.facts.settings.folder / "registry.yml"
-    assert str(edited) in only(replace(box.facts, edited=edited), "container").evidence
+    assert "another registry.yml than" in only(replace(box.facts, edited="registry.yml"), "container").evidence
 
 
 def test_a_port_that_another_holds_is_found_with_its_holder(box: DoctorBox) -> None:

@@ -13,13 +13,13 @@ import pytest
 
 from tests import forge, loopback
 from tests.fake_engine import FakeEngine, container, nobody
-from tests.fake_images import INFO
+from tests.fake_images import IMAGE, INFO, sha256
 from trusted_registry import address
 from trusted_registry.address import Interface
 from trusted_registry.doctor import checks, gather, observer, store_states
 from trusted_registry.errors import RegistryError
-from trusted_registry.instance import ports
-from trusted_registry.instance import spec as specs
+from trusted_registry.instance import ports, roles
+from trusted_registry.instance.model import Image
 from trusted_registry.registry import users
 from trusted_registry.trust.local import daemon, install, ledger
 
@@ -65,14 +65,21 @@ def settings(make_settings: MakeSettings) -> Settings:
     return made
 
 
+def running(settings: Settings, **changes: object) -> FakeEngine:
+    """Return an engine where the registry that the settings describe runs, and reads what is in the folder."""
+    image = Image(IMAGE, sha256(IMAGE))
+    wanted = roles.tls(settings, image)
+    made = container(image=IMAGE, image_id=image.id, port=settings.port, listen="", digest=wanted.digest)
+    described = dataclasses.replace(made, files_volume=wanted.files_volume, **changes)  # type: ignore[arg-type]
+    engine = engine_of(settings, described)
+    engine.fill(wanted.files_volume, "", IMAGE, wanted.files)
+    return engine
+
+
 def served(settings: Settings, **changes: object) -> tuple[Facts, FakeEngine]:
-    """Return what is seen while the registry that the settings describe runs."""
+    """Return what is seen while it really serves."""
     with loopback.registry(settings.folder / "domain.crt") as port:
-        at = dataclasses.replace(settings, port=port)
-        wanted = specs.tls(at, "registry:3")
-        (settings.folder / specs.CONFIG).write_text(wanted.config)
-        running = container(image="registry:3", port=port, listen="", digest=wanted.digest)
-        engine = engine_of(settings, dataclasses.replace(running, **changes))  # type: ignore[arg-type]
+        engine = running(dataclasses.replace(settings, port=port), **changes)
         return gather.local(settings, engine, None), engine
 
 
@@ -83,8 +90,8 @@ def test_a_registry_that_runs_as_it_should_is_seen_whole_and_has_nothing_wrong(s
     assert facts.issued
     assert facts.disk
     assert (facts.wanted, facts.edited, facts.settings.port) == (
-        facts.container and facts.container.digest,
-        None,
+        facts.container.digest if facts.container else None,
+        "",
         facts.observation.port,
     )
     assert checks.judge(facts) == []
@@ -97,20 +104,25 @@ def test_a_registry_that_was_made_by_other_settings_is_seen(settings: Settings) 
 
 
 @pytest.mark.process
-def test_a_configuration_that_was_edited_or_is_gone_is_seen(settings: Settings) -> None:
-    wanted = specs.tls(dataclasses.replace(settings, port=1), "registry:3").digest
-    engine = engine_of(settings, container(port=1, digest=wanted))
-    (settings.folder / specs.CONFIG).write_text("mine")
-    assert gather.local(settings, engine, None).edited == settings.folder / specs.CONFIG
-    (settings.folder / specs.CONFIG).unlink()
-    assert gather.local(settings, engine, None).edited == settings.folder / specs.CONFIG
+@pytest.mark.parametrize("name", ["registry.yml", "domain.key"])
+def test_a_file_that_the_registry_reads_otherwise_than_it_is_here_is_seen(name: str, settings: Settings) -> None:
+    settings = dataclasses.replace(settings, port=1)
+    engine = running(settings)
+    assert gather.local(settings, engine, None).edited == ""
+    (files,) = engine.files.values()
+    files[name] = dataclasses.replace(files[name], content=b"mine")
+    assert gather.local(settings, engine, None).edited == name
+    del files[name]
+    assert gather.local(settings, engine, None).edited == name
 
 
 @pytest.mark.process
-def test_a_configuration_of_other_settings_is_not_said_to_be_edited(settings: Settings) -> None:
-    engine = engine_of(settings, container(port=1, digest="of another version"))
-    (settings.folder / specs.CONFIG).write_text("another version's")
-    assert gather.local(settings, engine, None).edited is None
+def test_the_files_of_a_registry_of_other_settings_are_not_said_to_be_edited(settings: Settings) -> None:
+    settings = dataclasses.replace(settings, port=1)
+    engine = running(settings, digest="of another version")
+    (files,) = engine.files.values()
+    files.clear()
+    assert gather.local(settings, engine, None).edited == ""
 
 
 @pytest.mark.process

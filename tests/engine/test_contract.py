@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import docker
+    from trusted_registry.instance.spec import Spec
 
     from tests.conftest import MakeSettings
     from trusted_registry.engine.protocol import Engine
-    from trusted_registry.instance.spec import Spec
 
 NAME = f"{TESTS}-contract"
 OTHER, ABSENT, FILES, MADE = f"{NAME}-other", f"{NAME}-absent", f"{NAME}-files", f"{NAME}:1"

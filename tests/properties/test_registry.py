@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import json
 import re
 import shlex
@@ -22,7 +21,8 @@ from tests.properties.inputs import LABEL, share, taken, typed
 from tests.recorder import Recorder
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError, SettingError
-from trusted_registry.instance import spec as specs
+from trusted_registry.instance import model, roles
+from trusted_registry.instance.model import OFFICIAL_ENTRYPOINT, Image
 from trusted_registry.registry import users
 
 if TYPE_CHECKING:
@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 
 @given(settings=taken(), login=st.booleans(), lan=st.booleans())
 def test_registry_yml_says_what_it_should_whatever_was_typed(settings: Settings, *, login: bool, lan: bool) -> None:
+    image = Image(settings.image, "")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(users, "is_login_required", lambda _folder: login)
-        tls, plain = (specs.tls(settings, settings.image), specs.plain(settings, settings.image, lan=lan))
-    said = YAML(typ="safe").load(tls.config)
+        tls, plain = (roles.tls(settings, image), roles.plain(settings, image, lan=lan))
+    said = YAML(typ="safe").load(tls.files[0].content)
     assert said.keys() == {"version", "log", "storage", "http", "health", *(["auth"] if login else [])}
     assert said["http"]["addr"] == ":5000"
     assert said["http"]["tls"] == {
@@ -44,8 +45,8 @@ def test_registry_yml_says_what_it_should_whatever_was_typed(settings: Settings,
         "key": "/config/domain.key",
         "minimumtls": "tls1.2",
     }
-    assert said.get("auth", {"htpasswd": {"path": "/config/users/htpasswd"}})["htpasswd"]["path"].startswith("/config/")
-    assert YAML(typ="safe").load(plain.config)["http"].keys() == {"addr", "draintimeout", "headers"}
+    assert said.get("auth", {"htpasswd": {"path": "/config/htpasswd"}})["htpasswd"]["path"] == "/config/htpasswd"
+    assert YAML(typ="safe").load(plain.files[0].content)["http"].keys() == {"addr", "secret", "draintimeout", "headers"}
 
 
 OPTIONS = {"--detach": 0, "--read-only": 0}
@@ -62,39 +63,26 @@ def _parsed(argv: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
     return found, []
 
 
-@given(settings=taken(), own=st.sampled_from([(), specs.OFFICIAL_ENTRYPOINT]))
+@given(settings=taken(), own=st.sampled_from([(), OFFICIAL_ENTRYPOINT]))
 def test_docker_run_gets_the_options_of_the_project_and_what_was_typed_as_their_values(
     settings: Settings, own: tuple[str, ...]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(users, "is_login_required", lambda _folder: False)
-        spec = specs.tls(settings, settings.image, own)
-    options, rest = _parsed(specs.argv(spec))
+        instance = roles.tls(settings, Image(settings.image, ""), own)
+    options, rest = _parsed(model.argv(instance))
     before = ["/config/start.sh", *own] if own else []
     assert rest == [settings.image, *before, "serve", "/config/registry.yml"]
-    known = {
-        "--detach",
-        "--name",
-        "--restart",
-        "--publish",
-        "--volume",
-        "--mount",
-        "--env",
-        "--read-only",
-        "--cap-drop",
-    }
+    known = {"--detach", "--name", "--restart", "--publish", "--volume", "--env", "--read-only", "--cap-drop"}
     known |= {"--security-opt", "--memory", "--pids-limit", "--log-driver", "--log-opt", "--label"}
-    known |= ({"--cap-add"} if spec.capabilities else set()) | ({"--entrypoint"} if own else set())
-    assert {option for option, _ in options} == known
+    assert {option for option, _ in options} == known | ({"--entrypoint"} if own else set())
     assert dict(options)["--name"] == settings.container
-    assert dict(options)["--volume"].split(":") == [settings.volume, "/var/lib/registry"]
+    images, read = [value.split(":") for option, value in options if option == "--volume"]
+    assert images == [settings.volume, "/var/lib/registry"]
+    assert read[1:] == ["/config", "ro"]
+    assert re.fullmatch(rf"{re.escape(settings.container)}-files-[0-9a-f]{{16}}", read[0])
     assert not settings.image.startswith("-")
-    for typed_mount, mount in zip((it for name, it in options if name == "--mount"), spec.mounts, strict=True):
-        (fields,) = csv.reader([typed_mount])  # as docker reads it (docker/cli, opts/mount.go)
-        assert fields == ["type=bind", f"source={mount.source}", f"target={mount.target}", "readonly"]
-        assert mount.source.parent == settings.folder
-        assert re.fullmatch(r"/config/[a-z.]+", mount.target)
-    json.dumps(specs.arguments(spec))
+    json.dumps(model.arguments(instance))
 
 
 WORDS = st.lists(typed().filter(lambda it: "\0" not in it), min_size=1, max_size=30)

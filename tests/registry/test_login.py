@@ -8,13 +8,14 @@ import pytest
 
 from tests import loopback
 from tests.fake_engine import FakeEngine, container
+from tests.instance.engines import REPLACED
 from tests.recorder import Recorder
 from tests.registry.logins import ADA, BOB, opens
 from trusted_registry import status
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError
-from trusted_registry.instance import running
-from trusted_registry.instance import spec as specs
+from trusted_registry.instance import roles, running
+from trusted_registry.instance.model import Image
 from trusted_registry.registry import probe, users
 from trusted_registry.run import Run
 from trusted_registry.tasks import registry, registry_users
@@ -26,28 +27,28 @@ if TYPE_CHECKING:
     from tests.conftest import MakeSettings
     from trusted_registry.settings import Settings
 
+IMAGE = Image("registry:3", "sha256:00")
+
 # The container
 
 
 def test_with_a_user_the_registry_is_another_container_that_reads_the_file(make_settings: MakeSettings) -> None:
     settings = make_settings()
-    before = specs.tls(settings, "registry:3")
+    before = roles.tls(settings, IMAGE)
     users.save(settings.folder, ADA)
-    after = specs.tls(settings, "registry:3")
+    after = roles.tls(settings, IMAGE)
     assert before.digest != after.digest
-    assert "htpasswd" not in before.config
-    assert "path: /config/users/htpasswd" in after.config
-    assert ("/config/users", settings.folder / "users") in [(it.target, it.source) for it in after.mounts]
+    assert [b"htpasswd" in it.content for it in (before.files[0], after.files[0])] == [False, True]
+    assert b"path: /config/htpasswd" in after.files[0].content
+    assert after.files[-1].content == users.users_file(settings.folder).read_bytes()
 
 
-def test_another_user_s_file_takes_the_capability_that_another_user_s_key_takes(
-    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_further_user_makes_no_other_container(make_settings: MakeSettings) -> None:
     settings = make_settings()
     users.save(settings.folder, ADA)
-    (settings.folder / "domain.key").touch()
-    monkeypatch.setattr(specs, "_owner", lambda path: 1000 if path.name == "htpasswd" else 0)
-    assert specs.tls(settings, "registry:3").capabilities == ("DAC_OVERRIDE",)
+    before = roles.tls(settings, IMAGE)
+    users.save(settings.folder, users.Login("bob", "enough for me"))
+    assert roles.tls(settings, IMAGE).digest == before.digest
 
 
 def test_plain_http_never_asks_for_a_login_and_does_not_start_where_there_are_users(
@@ -55,7 +56,7 @@ def test_plain_http_never_asks_for_a_login_and_does_not_start_where_there_are_us
 ) -> None:
     settings = make_settings()
     users.save(settings.folder, ADA)
-    assert "htpasswd" not in specs.plain(settings, "registry:3", lan=False).config
+    assert b"htpasswd" not in roles.plain(settings, IMAGE, lan=False).files[0].content
     engine = FakeEngine()
     with pytest.raises(RegistryError, match="could read their passwords"):
         running.run_plain(Run(settings, console), engine, lan=False)
@@ -95,10 +96,10 @@ def test_the_first_user_has_the_registry_started_anew_and_the_next_has_not(
 ) -> None:
     _up(settings, engine, console)
     registry_users.add(Run(settings, Recorder(secret=ADA.password)), name="ada")
-    assert engine.done == ["start", "aside", "start", "remove before"]
+    assert engine.done == ["start", *REPLACED]
     second = Recorder(secret=BOB.password)
     registry_users.add(Run(settings, second), name="bob")
-    assert engine.done == ["start", "aside", "start", "remove before"]
+    assert engine.done == ["start", *REPLACED]
     assert [line for line in second.said if line.startswith("proof:")]
 
 
@@ -184,7 +185,7 @@ def test_the_last_user_goes_only_if_a_person_says_so(settings: Settings, engine:
     registry_users.remove(Run(settings, agreed), name="ada")
     assert (users.is_login_required(settings.folder), engine.done) == (
         False,
-        ["start", "aside", "start", "remove before"],
+        ["start", *REPLACED],
     )
     assert "everybody may push" in agreed.warned[-1]
 
@@ -260,8 +261,8 @@ def test_a_registry_that_does_not_take_the_proof_s_login_gets_no_push(
     target = registry.Target(
         probe.Endpoint(loopback.HOST, settings.port),
         probe.context(settings.folder / "ca.crt"),
-        settings.folder,
+        local=True,
     )
     with pytest.raises(RegistryError, match="does not take a login that was just made"):
-        registry.prove_push_and_pull("a/b:1", target, behind, console)
+        registry.prove_push_and_pull("a/b:1", target, Run(settings, console), behind)
     assert behind.done == ["start", "untag a/b:1"]

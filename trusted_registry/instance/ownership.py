@@ -9,11 +9,11 @@ import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry import installation
+from trusted_registry import files, installation
 from trusted_registry.certificate import inspect
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import ports
-from trusted_registry.instance.model import Role, predecessor_name, rehearsal_name
+from trusted_registry.instance.model import FILES_FOLDER, Role, predecessor_name, rehearsal_name
 from trusted_registry.registry import probe
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def is_another_s(container: Container, settings: Settings) -> bool:
 
 
 def is_own(container: Container, settings: Settings, engine: Engine) -> bool:
-    """Whether a container is this installation's: by its id, by adoption, or by the files that it was given."""
+    """Whether a container is this installation's: by its id, by adoption, or by the files or the key that it has."""
     own = installation.read(settings.folder)
     if container.role is None:
         return False
@@ -88,7 +88,8 @@ def is_own(container: Container, settings: Settings, engine: Engine) -> bool:
         return True
     if own and container.installation:
         return False
-    return _reads(settings, engine) or (not container.installation and _shows_ours(container, settings))
+    has_key = _has_key if container.installation else _shows_ours
+    return _reads(settings, engine) or has_key(container, settings, engine)
 
 
 def _reads(settings: Settings, engine: Engine) -> bool:
@@ -102,7 +103,18 @@ def _given(name: str, engine: Engine) -> list[Path]:
     return [Path(path) for holder, path in engine.bind_mounts() if holder == name]
 
 
-def _shows_ours(container: Container, settings: Settings) -> bool:
+def _has_key(container: Container, settings: Settings, engine: Engine) -> bool:
+    """Whether a container was given the key that is here, whose id was lost."""
+    key = settings.folder / "domain.key"
+    with files.explained(key, "read"):
+        own = key.read_bytes() if key.exists() else b""
+    return (
+        bool(own and container.files_volume)
+        and engine.read_files(settings.container, FILES_FOLDER).get(key.name) == own
+    )
+
+
+def _shows_ours(container: Container, settings: Settings, _engine: Engine) -> bool:
     """Whether a container that runs has the key of the certificate here: that of a checkout that was moved since."""
     if container.state != "running" or container.role != Role.TLS:
         return False
@@ -137,7 +149,9 @@ def _foreign(container: Container, settings: Settings, engine: Engine) -> Regist
             f"A container named {name} exists (image {container.image}), and this project did not make it.",
             cure=f"{another}; or, if nobody needs it: docker rm --force {name}",
         )
-    folder = next((path.parent for path in _given(name, engine)), Path())
+    folder = next((path.parent for path in _given(name, engine)), None)
+    if folder is None:
+        return RegistryError(f"The registry {name} is another checkout's.", cure=another)
     if container.installation or folder.exists():
         return RegistryError(f"The registry {name} is another checkout's: it serves what is in {folder}.", cure=another)
     return RegistryError(

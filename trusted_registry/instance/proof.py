@@ -67,7 +67,7 @@ def rehearse(instance: Instance, run: Run, engine: Engine) -> None:
     except (RegistryError, OSError, http.client.HTTPException) as error:
         reason = _reason(error, trial.name, engine, run)
         cure = error.cure if isinstance(error, RegistryError) else "./inv cert.check says what is wrong with it."
-        raise RegistryError(f"{reason} That was only tried: the registry that runs goes on.", cure=cure) from error
+        raise RegistryError(reason, cure=cure) from error
     finally:
         engine.remove(trial.name, at_once=True)
 
@@ -85,16 +85,31 @@ def _certified(settings: Settings) -> str:
     return next((it for it in (LOOPBACK, *address.own_addresses()) if it in named), settings.address)
 
 
+def is_open(container: Container, settings: Settings) -> bool:
+    """Whether a registry that runs lets everybody in though there are users; one that does not answer lets nobody."""
+    if container.state != "running" or not users.is_login_required(settings.folder):
+        return False
+    if container.role == Role.PLAIN:
+        return True
+    try:
+        return not observe.turns_away(_at(container, settings), settings)
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def _at(container: Container, settings: Settings) -> probe.Endpoint:
+    """Return the endpoint of a container, where this machine surely reaches it."""
+    host = LOOPBACK if container.role == Role.PLAIN else _certified(settings)
+    return probe.Endpoint(container.listen or host, container.port or settings.port)
+
+
 def check_again(run: Run, engine: Engine, container: Container) -> None:
     """Insist that a registry which was put back is what it was, where this machine surely reaches it.
 
     Raises:
         RegistryError, OSError, http.client.HTTPException: It does not answer as it should.
     """
-    settings = run.settings
-    host = LOOPBACK if container.role == Role.PLAIN else _certified(settings)
-    at = probe.Endpoint(container.listen or host, container.port or settings.port)
-    check(container.role, settings.container, at, settings, engine)
+    check(container.role, run.settings.container, _at(container, run.settings), run.settings, engine)
 
 
 def stop_again(error: BaseException, name: str, at: probe.Endpoint, run: Run, engine: Engine) -> None:

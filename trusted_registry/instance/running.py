@@ -162,11 +162,23 @@ def _replace(  # noqa: PLR0913, PLR0917 - see above
         return
     if container and container.port != instance.published.port and not run.console.dry:
         checks.check_free(instance.published.port, engine)
-    proof.rehearse(instance, run, engine)
+    _rehearse(instance, container, run, engine)
     before.make_way(container)
     engine.create(instance)
     before.stop()
     engine.start(instance.name, meanwhile)
+
+
+def _rehearse(instance: Instance, container: Container | None, run: Run, engine: Engine) -> None:
+    """Try an instance; where it fails, what runs goes on, unless it lets everybody in though there are users."""
+    try:
+        proof.rehearse(instance, run, engine)
+    except RegistryError as error:
+        goes_on = "That was only tried: the registry that runs goes on."
+        if container and proof.is_open(container, run.settings):
+            engine.remove(instance.name)
+            goes_on = "The one that ran lets everybody in, though there are users: it was stopped."
+        raise RegistryError(f"{error.message} {goes_on}", cure=error.cure) from error
 
 
 def stop(run: Run, engine: Engine, *, purge: bool) -> bool:

@@ -10,12 +10,13 @@ import pytest
 from tests import loopback
 from tests.disk import snapshot
 from tests.fake_engine import FakeEngine
+from tests.instance.engines import REPLACED
 from tests.recorder import Recorder
 from trusted_registry import address, saved_flags
 from trusted_registry.certificate import issue
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import SettingError
-from trusted_registry.instance import running
+from trusted_registry.instance import checks, running
 from trusted_registry.registry import probe
 from trusted_registry.run import Run
 from trusted_registry.tasks import cert, lifecycle, registry
@@ -84,17 +85,17 @@ def test_it_is_refused_before_anything_is_touched(
 def test_the_cure_names_where_the_address_was_said(settings: Settings, console: Recorder) -> None:
     for said, cure in (({"address": OTHER}, "./inv up --address ''"), ({}, "unset INVOKE_REGISTRY_ADDRESS")):
         with pytest.raises(SettingError) as caught:
-            running.check_address(Run(dataclasses.replace(settings, address=OTHER, saved_flags=said), console))
+            checks.check_address(Run(dataclasses.replace(settings, address=OTHER, saved_flags=said), console))
         assert caught.value.cure.startswith(cure)
 
 
 @pytest.mark.parametrize("host", [OWN, "127.0.0.1", "::1", "registry.example"])
 def test_this_machine_s_own_loopback_and_names_are_not(host: str, settings: Settings, console: Recorder) -> None:
-    running.check_address(Run(dataclasses.replace(settings, address=host), console))
+    checks.check_address(Run(dataclasses.replace(settings, address=host), console))
 
 
 def test_a_dry_run_shows_what_would_be_typed(settings: Settings) -> None:
-    running.check_address(Run(_asked_for(settings), Recorder(dry=True)))
+    checks.check_address(Run(_asked_for(settings), Recorder(dry=True)))
 
 
 def _make(settings: Settings, console: Recorder) -> None:
@@ -131,4 +132,4 @@ def test_a_renewal_for_it_has_the_registry_here_serve_the_new_certificate(
     settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     _renew(_asked_for(settings), console)
-    assert (engine.done, _answers(settings)) == (["restart"], 200)
+    assert (engine.done, _answers(settings)) == (REPLACED, 200)

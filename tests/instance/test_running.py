@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import forge, loopback
+from tests.instance.engines import REPLACED, OnLoopback, as_engine, container
 from tests.recorder import Recorder
-from tests.registry.engines import OnLoopback, as_engine, container
 from trusted_registry import address
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
-from trusted_registry.instance import ports, running
-from trusted_registry.instance import spec as specs
+from trusted_registry.instance import checks, model, ports, roles, running
+from trusted_registry.instance.model import Image
 from trusted_registry.run import Run
 
 if TYPE_CHECKING:
@@ -52,10 +52,9 @@ def test_its_configuration_is_on_disk_before_it_starts(
     settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
     _tls(settings, engine, console)
-    wanted = specs.tls(settings, "registry:3", specs.OFFICIAL_ENTRYPOINT)
-    for name, text in {"registry.yml": wanted.config, "start.sh": wanted.start_script}.items():
-        assert (settings.folder / name).read_text() == text
-    assert console.warned == []
+    made = [it for it in roles.tls(settings, Image("registry:3", ""), model.OFFICIAL_ENTRYPOINT).files if it.made]
+    assert [(it.source.name, it.source.read_bytes()) for it in made] == [(it.name, it.content) for it in made]
+    assert (len(made), console.warned) == (2, [])
 
 
 def test_an_image_without_a_shell_runs_and_what_that_means_is_said_once(
@@ -73,12 +72,25 @@ def test_the_second_time_nothing_is_started(settings: Settings, engine: OnLoopba
     assert (_tls(settings, engine, console), engine.done) == (False, ["start"])
 
 
-def test_a_registry_that_serves_an_old_certificate_is_restarted(
+def test_a_registry_that_serves_an_old_certificate_is_replaced(
     settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
     _tls(settings, engine, console)
     issue.renew(Run(settings, console))
-    assert (_tls(settings, engine, console), engine.done) == (True, ["start", "restart"])
+    assert (_tls(settings, engine, console), engine.done) == (True, ["start", *REPLACED])
+
+
+def test_one_that_does_not_answer_as_it_should_though_nothing_was_changed_is_restarted(
+    settings: Settings, engine: OnLoopback, console: Recorder
+) -> None:
+    engine.shows = _another_authority_s(settings, settings.root / "other")
+    with pytest.raises(RegistryError):
+        _tls(settings, engine, console)
+    engine.shows = settings.folder / "domain.crt"
+    _tls(settings, engine, console)
+    engine.containers["registry"].serving.close()
+    engine.done.clear()
+    assert (_tls(settings, engine, console), engine.done) == (True, ["restart"])
 
 
 @pytest.mark.parametrize(
@@ -101,13 +113,13 @@ def test_another_checkout_s_registry_is_left_alone(
 
 def test_a_registry_of_other_settings_is_made_anew(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
     engine.container = container(digest="other")
-    assert (_tls(settings, engine, console), engine.done) == (True, ["aside", "start", "remove before"])
+    assert (_tls(settings, engine, console), engine.done) == (True, REPLACED)
 
 
 def test_the_plain_registry_gives_way_and_says_so(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
     engine.container = container(role="plain")
     _tls(settings, engine, console)
-    assert (engine.done, "gives way" in " ".join(console.said)) == (["aside", "start", "remove before"], True)
+    assert (engine.done, "gives way" in " ".join(console.said)) == (REPLACED, True)
 
 
 def _another_authority_s(settings: Settings, folder: Path) -> Path:
@@ -149,7 +161,7 @@ def test_an_address_of_another_machine_is_named_where_that_one_answers(
     host: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(address, "own_addresses", lambda: ("192.168.0.12",))
-    found = running._another_machine_s(host)
+    found = checks.another_machine_s(host)
     assert (said in found, bool(found)) == (True, bool(said))
 
 
@@ -274,16 +286,16 @@ def test_a_port_is_taken_where_the_registry_is_to_listen_or_everywhere(listen: s
 def test_a_taken_port_is_refused_before_anything_is_made_and_the_registry_s_own_is_not(
     settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:
-    running.check_port(Run(settings, console), as_engine(engine))
+    checks.check_port(Run(settings, console), as_engine(engine))
     with socket.create_server((loopback.HOST, settings.port)):
         with pytest.raises(RegistryError, match=rf"in use by .*\(process {os.getpid()}\)"):
-            running.check_port(Run(settings, console), as_engine(engine))
-        running.check_port(Run(settings, Recorder(dry=True)), as_engine(engine))
+            checks.check_port(Run(settings, console), as_engine(engine))
+        checks.check_port(Run(settings, Recorder(dry=True)), as_engine(engine))
         engine.container = dataclasses.replace(container(), port=settings.port)
-        running.check_port(Run(settings, console), as_engine(engine))
+        checks.check_port(Run(settings, console), as_engine(engine))
         engine.container = dataclasses.replace(engine.container, state="exited")
         with pytest.raises(RegistryError, match="in use by"):
-            running.check_port(Run(settings, console), as_engine(engine))
+            checks.check_port(Run(settings, console), as_engine(engine))
 
 
 def test_a_port_that_nobody_holds_has_no_listener() -> None:

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
     from trusted_registry.engine.protocol import Engine
 
-__all__ = ["IMAGE", "FakeImages", "OnLoopback", "as_engine", "container"]
+__all__ = ["IMAGE", "REPLACED", "FakeImages", "OnLoopback", "as_engine", "container"]
+
+
+REPLACED = ["start rehearsal", "kill rehearsal", "rename", "create", "retire before", "start", "kill before"]
+"""All that is done to an engine when a registry that proved itself takes another one's place."""
 
 
 class OnLoopback(FakeEngine):

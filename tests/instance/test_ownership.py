@@ -11,14 +11,14 @@ import pytest
 
 from tests import forge, loopback
 from tests.disk import snapshot
+from tests.instance.engines import OnLoopback, as_engine, container
 from tests.recorder import Recorder
-from tests.registry.engines import OnLoopback, as_engine, container
 from trusted_registry import installation, status
 from trusted_registry.doctor import gather, store_states
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError
-from trusted_registry.instance import ownership, ports, running
-from trusted_registry.instance import spec as specs
+from trusted_registry.instance import checks, ownership, ports, roles, running
+from trusted_registry.instance.model import Image
 from trusted_registry.run import Run
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def test_what_is_started_carries_the_id_of_the_installation_and_so_does_its_volu
 
 def test_a_dry_run_shows_both_and_makes_neither_them_nor_an_id(settings: Settings, engine: OnLoopback) -> None:
     console, before = Recorder(dry=True), snapshot(settings.folder)
-    ownership.marked(specs.tls(settings, "registry:3"), Run(settings, console), engines.unavailable(console))
+    ownership.marked(roles.tls(settings, Image("registry:3", "")), Run(settings, console), engines.unavailable(console))
     assert console.typed == [f"docker volume create --label {installation.LABEL}=ID {settings.volume}"]
     assert (snapshot(settings.folder), engine.volumes) == (before, {})
 
@@ -281,7 +281,7 @@ def test_a_volume_is_adopted_where_a_person_says_so_and_not_one_of_another_insta
     ownership.adopt_volume(Run(settings, Recorder(dry=True)), as_engine(engine))
     _refused("up", settings, engine)
     ownership.adopt_volume(Run(settings, console), as_engine(engine))
-    running.check_port(Run(settings, console), as_engine(engine))
+    checks.check_port(Run(settings, console), as_engine(engine))
     engine.volumes["theirs"] = ANOTHER
     with pytest.raises(RegistryError, match="did not make it"):
         ownership.adopt_volume(Run(dataclasses.replace(settings, volume="theirs"), console), as_engine(engine))

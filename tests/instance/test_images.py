@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.registry.engines import IMAGE, FakeImages, as_engine
+from tests.instance.engines import IMAGE, FakeImages
 from trusted_registry import installation
 from trusted_registry.errors import RegistryError
 from trusted_registry.installation import MadeImage
 from trusted_registry.instance import images
+from trusted_registry.instance.model import Image
 from trusted_registry.run import Run
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def _no_package(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _ensure(make_settings: MakeSettings, fake: FakeImages, console: Recorder, **given: str) -> str:
-    return images.ensure(Run(make_settings(**given), console), as_engine(fake))
+    return images.ensure(Run(make_settings(**given), console), fake).name
 
 
 def test_an_image_that_is_there_is_taken_as_it_is(make_settings: MakeSettings, console: Recorder) -> None:
@@ -50,13 +51,25 @@ def _note(make_settings: MakeSettings, id_: str, instead_of: str = IMAGE) -> Non
     installation.note_image(make_settings().folder, id_, made)
 
 
-def test_an_image_made_here_before_is_taken_by_its_id_and_announced(
-    make_settings: MakeSettings, console: Recorder
+@pytest.mark.parametrize("named", [True, False], ids=["by its name", "which lost its name"])
+def test_an_image_made_here_before_is_taken_and_announced(
+    make_settings: MakeSettings, console: Recorder, *, named: bool
 ) -> None:
     _note(make_settings, MADE)
-    found = _ensure(make_settings, FakeImages(MADE), console)
-    assert (found, console.said) == (MADE, [f"image: made:1, made here from a package, in place of {IMAGE}"])
-    assert installation.known(make_settings().folder).has_shell(MADE)
+    fake = FakeImages()
+    fake.images["made:1" if named else MADE] = MADE
+    found = images.ensure(Run(make_settings(), console), fake)
+    assert found == Image("made:1" if named else MADE, MADE)
+    assert console.said == [f"image: made:1, made here from a package, in place of {IMAGE}"]
+    assert installation.known(make_settings().folder).has_shell(found.id)
+
+
+def test_another_image_under_its_name_is_what_runs_and_is_told(make_settings: MakeSettings, console: Recorder) -> None:
+    _note(make_settings, MADE)
+    fake = FakeImages(MADE)
+    fake.images["made:1"] = OTHER
+    assert images.ensure(Run(make_settings(), console), fake) == Image("made:1", OTHER)
+    assert console.said == ["image: made:1, which somebody changed since it was made here from a package"]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +109,7 @@ def test_an_image_that_no_source_has_is_refused_with_every_reason_and_a_way_roun
     settings = make_settings(archive=archive)
     (settings.root / "here.tar").touch()
     with pytest.raises(RegistryError, match=f"no such host .*{said}.*no package") as caught:
-        images.ensure(Run(settings, console), as_engine(FakeImages(loads=loads)))
+        images.ensure(Run(settings, console), FakeImages(loads=loads))
     assert f"docker save --output registry.tar {IMAGE}" in caught.value.cure
 
 

@@ -1,0 +1,1 @@
+"""Instances: from the settings to a container that runs, and its replacement."""

@@ -1,0 +1,248 @@
+"""One description of the container, for the Engine API and for people: both must say the same."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.conftest import ROOT
+from trusted_registry.instance import model, roles
+from trusted_registry.instance.model import File, Image, Instance, Published, Role, Storage
+from trusted_registry.registry import users
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.conftest import MakeSettings
+
+IMAGE = Image("registry:3", "sha256:00")
+SHELL = model.OFFICIAL_ENTRYPOINT
+
+
+@pytest.fixture(
+    params=["tls", "tls on one address", "tls on IPv6", "tls with a shell", "plain", "plain on the LAN", "tried"]
+)
+def instance(request: pytest.FixtureRequest, make_settings: MakeSettings) -> Instance:
+    """Each container that there can be."""
+    listen = {"tls on one address": "192.168.0.12", "tls on IPv6": "fd00::12"}.get(request.param, "")
+    settings = make_settings(listen=listen)
+    own = SHELL if request.param.endswith(("shell", "LAN")) else ()
+    if request.param.startswith("tls"):
+        return dataclasses.replace(roles.tls(settings, IMAGE, own), installation="0" * 32)
+    if request.param == "tried":
+        return roles.tls(settings, IMAGE, own).rehearsal()
+    return roles.plain(settings, IMAGE, own, lan=request.param.endswith("LAN"))
+
+
+def _options(argv: list[str]) -> dict[str, list[str]]:
+    """Return what was typed by option; all options of `docker run` here but two take a value."""
+    found: dict[str, list[str]] = {}
+    words: Iterator[str] = iter(argv[2:])
+    for word in words:
+        if not word.startswith("--"):
+            found["image"] = [word]
+            found["command"] = list(words)
+        else:
+            found.setdefault(word, []).append("" if word in ("--detach", "--read-only") else next(words))
+    return found
+
+
+def _as_api(options: dict[str, list[str]]) -> dict[str, object]:
+    """Return what was typed in the words of the Engine API."""
+    host, _, published = options["--publish"][0].rpartition(":")
+    listen, _, typed_port = host.rpartition(":") if ":" in host else ("", "", host)
+    port = int(typed_port) if typed_port else None
+    mounts = []
+    for typed in options["--volume"]:
+        volume, target, *rights = typed.split(":")
+        mounts.append({"Type": "volume", "Source": volume, "Target": target, "ReadOnly": rights == ["ro"]})
+    pairs = {name: dict(it.split("=", 1) for it in options[name]) for name in ("--env", "--label")}
+    return {
+        "image": options["image"][0],
+        "entrypoint": options.get("--entrypoint"),
+        "command": options["command"],
+        "name": options["--name"][0],
+        "restart_policy": {"Name": options["--restart"][0]},
+        "ports": {f"{published}/tcp": (listen.strip("[]"), port) if listen else port},
+        "mounts": mounts,
+        "environment": pairs["--env"],
+        "read_only": "--read-only" in options,
+        "cap_drop": options["--cap-drop"],
+        "security_opt": options["--security-opt"],
+        "mem_limit": options["--memory"][0],
+        "pids_limit": int(options["--pids-limit"][0]),
+        "labels": pairs["--label"],
+    }
+
+
+def test_what_a_person_would_type_and_what_the_engine_is_told_are_the_same(instance: Instance) -> None:
+    assert _as_api(_options(model.argv(instance))) == model.arguments(instance)
+
+
+def test_creating_alone_takes_the_same_words(instance: Instance) -> None:
+    assert model.argv(instance, start=False) == ["docker", "create", *model.argv(instance)[3:]]
+
+
+def test_the_log_settings_that_are_typed_are_the_instance_s(instance: Instance) -> None:
+    options = _options(model.argv(instance))
+    typed = [f"{name}={value}" for name, value in instance.log_options]
+    assert (options["--log-opt"], options["--log-driver"]) == (typed, ["json-file"])
+
+
+def test_no_key_of_an_authority_is_among_its_files(instance: Instance) -> None:
+    assert "ca.key" not in {file.name for file in instance.files}
+    assert "ca.key" not in " ".join(model.argv(instance))
+
+
+def test_nothing_of_this_machine_is_mounted_and_its_files_are_read_only(instance: Instance) -> None:
+    mounts: Any = model.arguments(instance)["mounts"]
+    assert [mount["Type"] for mount in mounts] == ["volume", "volume"]
+    assert {mount["Target"]: mount["ReadOnly"] for mount in mounts}["/config"] is True
+
+
+def test_the_container_is_given_no_rights(instance: Instance) -> None:
+    given = model.arguments(instance)
+    assert [given[key] for key in ("read_only", "cap_drop", "security_opt")] == [True, ["ALL"], ["no-new-privileges"]]
+    assert "cap_add" not in given
+
+
+def test_the_configuration_is_passed_by_path_to_the_registry_itself(instance: Instance) -> None:
+    assert instance.command[-2:] == ("serve", "/config/registry.yml")
+    assert "registry.yml" in {file.name for file in instance.files}
+
+
+def test_an_image_with_a_shell_starts_by_the_script_and_then_what_it_would_have_started(
+    make_settings: MakeSettings,
+) -> None:
+    instance = roles.tls(make_settings(), IMAGE, SHELL)
+    assert model.arguments(instance)["entrypoint"] == ["/bin/sh"]
+    assert instance.command == ("/config/start.sh", "/entrypoint.sh", "serve", "/config/registry.yml")
+    assert [file.name for file in instance.files if file.made] == ["registry.yml", "start.sh"]
+
+
+def test_an_image_without_a_shell_starts_what_it_starts(make_settings: MakeSettings) -> None:
+    instance = roles.tls(make_settings(), IMAGE)
+    assert (model.arguments(instance)["entrypoint"], instance.command) == (None, ("serve", "/config/registry.yml"))
+    assert [file.name for file in instance.files if file.made] == ["registry.yml"]
+
+
+def _content(instance: Instance, name: str) -> str:
+    return next(file.content for file in instance.files if file.name == name).decode()
+
+
+@pytest.mark.parametrize("name", ["registry.yml", "registry-plain.yml", "start.sh"])
+def test_what_is_made_for_it_is_the_golden_file(name: str, make_settings: MakeSettings) -> None:
+    settings = make_settings()
+    instance = roles.plain(settings, IMAGE, SHELL, lan=False) if "plain" in name else roles.tls(settings, IMAGE, SHELL)
+    found = _content(instance, name.replace("-plain", ""))
+    assert found == (ROOT / "tests/golden" / name).read_text()
+
+
+def test_the_registry_gives_requests_up_before_the_engine_gives_up_the_registry(make_settings: MakeSettings) -> None:
+    config = _content(roles.tls(make_settings(), IMAGE), "registry.yml")
+    assert f"draintimeout: {model.DRAIN_SECONDS}s" in config
+    assert model.DRAIN_SECONDS + model.LINGER_SECONDS < model.STOP_SECONDS
+
+
+def test_the_container_comes_back_after_a_crash_and_a_restart_of_the_engine(make_settings: MakeSettings) -> None:
+    assert model.arguments(roles.tls(make_settings(), IMAGE))["restart_policy"] == {"Name": "always"}
+
+
+def test_the_container_is_marked_as_ours_with_what_it_was_made_from(instance: Instance) -> None:
+    marked = {"trusted-registry.role": str(instance.role), "trusted-registry.spec": instance.digest}
+    assert marked.items() <= instance.labels.items()
+
+
+def test_what_is_tried_beside_changes_no_image_comes_back_never_and_reads_the_same_files(
+    make_settings: MakeSettings,
+) -> None:
+    instance = roles.tls(make_settings(), IMAGE)
+    tried = instance.rehearsal()
+    assert (tried.published, tried.restart, tried.storage) == (
+        Published("127.0.0.1", 0),
+        "no",
+        Storage(instance.storage.volume, read_only=True),
+    )
+    assert (tried.files_volume, tried.files, tried.image) == (instance.files_volume, instance.files, instance.image)
+    assert tried.name != instance.name
+
+
+def test_plain_http_listens_on_loopback_alone(make_settings: MakeSettings) -> None:
+    assert roles.plain(make_settings(), IMAGE, lan=False).published.listen == "127.0.0.1"
+
+
+def test_plain_http_on_the_lan_listens_where_the_settings_say(make_settings: MakeSettings) -> None:
+    assert roles.plain(make_settings(), IMAGE, lan=True).published.listen == ""
+
+
+def test_plain_http_needs_no_certificate_and_no_key(make_settings: MakeSettings) -> None:
+    instance = roles.plain(make_settings(), IMAGE, lan=True)
+    assert [file.source.name for file in instance.files] == ["registry-plain.yml"]
+    assert "tls" not in _content(instance, "registry.yml")
+
+
+def test_both_registries_share_one_volume_so_that_images_stay(make_settings: MakeSettings) -> None:
+    settings = make_settings()
+    assert roles.tls(settings, IMAGE).storage == roles.plain(settings, IMAGE, lan=False).storage
+
+
+def test_what_nobody_else_may_read_is_secret_in_the_container_too(certified: MakeSettings) -> None:
+    settings = certified()
+    users.save(settings.folder, users.Login("ada", "enough for me"))
+    secret = {file.name: file.secret for file in roles.tls(settings, IMAGE, SHELL).files}
+    assert secret == {
+        "registry.yml": True,  # it has the key by which uploads are signed
+        "start.sh": False,
+        "domain.crt": False,
+        "domain.key": True,
+        "htpasswd": True,
+    }
+
+
+FILE = File("registry.yml", Path("/a"), b"version: 0.1\n")
+INSTANCE = Instance(Role.TLS, "registry", IMAGE, ("serve",), Published("", 443), Storage("data"), (FILE,))
+CHANGES: dict[str, object] = {
+    "role": Role.PLAIN,
+    "image": Image("registry:3", "sha256:01"),
+    "command": ("serve", "/config"),
+    "published": Published("192.168.0.12", 443),
+    "storage": Storage("data", read_only=True),
+    "files": (dataclasses.replace(FILE, content=b"version: 0.2\n"),),
+    "shell": True,
+    "restart": "no",
+    "environment": (),
+    "memory": "1g",
+    "pids": 100,
+    "log_options": (),
+}
+SAME: dict[str, object] = {
+    # Whose a container is makes no other one of it: one that was adopted goes on as it is.
+    "installation": "0",
+    # Nor does its name: the engine has one of each.
+    "name": "other",
+    "image": Image("registry:latest", "sha256:00"),
+    "files_of": "others-files",
+    "files": (dataclasses.replace(FILE, source=Path("/b")), dataclasses.replace(FILE, name="htpasswd", live=True)),
+}
+
+
+@pytest.mark.parametrize(("name", "value"), CHANGES.items())
+def test_the_digest_changes_when_anything_does_that_takes_another_container(name: str, value: object) -> None:
+    assert dataclasses.replace(INSTANCE, **{name: value}).digest != INSTANCE.digest  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("name", "value"), SAME.items())
+def test_the_digest_stays_for_what_takes_none(name: str, value: object) -> None:
+    assert dataclasses.replace(INSTANCE, **{name: value}).digest == INSTANCE.digest  # type: ignore[arg-type]
+
+
+def test_every_field_is_changed_above() -> None:
+    assert {*CHANGES, *SAME} == {field.name for field in dataclasses.fields(Instance)}
+
+
+def test_other_files_come_into_another_volume() -> None:
+    other = dataclasses.replace(INSTANCE, files=(dataclasses.replace(FILE, content=b""),))
+    assert other.files_volume != INSTANCE.files_volume
