@@ -210,7 +210,8 @@ class FakeEngine(FakeVolumes):
     def _begin(self, name: str) -> None:
         """Have a container serve, unless another one has the port."""
         kept = self.containers[name]
-        if kept.dies:
+        reads = kept.described.files_volume
+        if kept.dies or (reads and not self.files.get(reads)):
             kept.is_in("exited")
             return
         if kept.described.port is not None and kept.described.state != "running":

@@ -15,25 +15,25 @@ import pytest
 
 from tests import loopback
 from tests.engine.conftest import NAME as TESTS
-from tests.fake_engine import FakeEngine, container
+from tests.fake_engine import FakeEngine
 from tests.fake_images import IMAGE
 from tests.recorder import Recorder
 from trusted_registry.engine import engine as engines
-from trusted_registry.engine.types import FILES_ROLE, Volume
+from trusted_registry.engine.types import Volume
 from trusted_registry.errors import PortTakenError, RegistryError
 from trusted_registry.installation import LABEL
-from trusted_registry.instance import spec as specs
-from trusted_registry.instance.model import File
+from trusted_registry.instance import roles
+from trusted_registry.instance.model import FILES_FOLDER, FILES_ROLE, File, Image, Published
 from trusted_registry.registry import layer, probe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     import docker
-    from trusted_registry.instance.spec import Spec
 
     from tests.conftest import MakeSettings
     from trusted_registry.engine.protocol import Engine
+    from trusted_registry.instance.model import Instance
 
 NAME = f"{TESTS}-contract"
 OTHER, ABSENT, FILES, MADE = f"{NAME}-other", f"{NAME}-absent", f"{NAME}-files", f"{NAME}:1"
@@ -42,11 +42,10 @@ MINE, ANOTHER_S = "1" * 32, "2" * 32
 
 @dataclass
 class World:
-    """An engine, an image that it has, and a way to have a container there that reads a volume of files."""
+    """An engine, and an image of a registry that it has."""
 
     engine: Engine
     image: str
-    put_reader: Callable[[str], None]
 
     @property
     def image_id(self) -> str:
@@ -56,21 +55,14 @@ class World:
 
 def _fake() -> Iterator[World]:
     engine = FakeEngine()
-
-    def put_reader(volume: str) -> None:
-        engine.put(OTHER, container(state="created", image_id=engine.images[IMAGE], files_volume=volume))
-
-    yield World(engine, IMAGE, put_reader)
+    yield World(engine, IMAGE)
     engine.close()
 
 
 def _real(image: str, client: docker.DockerClient) -> Iterator[World]:
-    def put_reader(volume: str) -> None:
-        client.containers.create(image, ["x"], name=OTHER, volumes=[f"{volume}:/config:ro"])
-
     engine = engines.connect(Recorder())
     _clear(client)
-    yield World(engine, image, put_reader)
+    yield World(engine, image)
     _clear(client)
     engine.close()
 
@@ -101,22 +93,25 @@ def engine(world: World) -> Engine:
 
 
 @pytest.fixture
-def spec(world: World, make_settings: MakeSettings) -> Spec:
-    """A registry that speaks plain HTTP on a port of loopback."""
+def instance(world: World, make_settings: MakeSettings) -> Instance:
+    """A registry that speaks plain HTTP on a port of loopback, with the files that it reads."""
     with loopback.silence() as port:
         settings = make_settings(container=NAME, volume=NAME, plain_port=str(port))
-    made = dataclasses.replace(specs.plain(settings, world.image, lan=False), installation=MINE)
-    for path, text in made.config_files.items():
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-    return made
+    made = roles.plain(settings, Image(world.image, world.image_id), lan=False)
+    return _filled(dataclasses.replace(made, installation=MINE), world.engine)
 
 
 @pytest.fixture
-def another(spec: Spec) -> Spec:
+def another(instance: Instance, engine: Engine) -> Instance:
     """The same under another name, on another port."""
     with loopback.silence() as port:
-        return dataclasses.replace(spec, name=OTHER, port=port)
+        made = dataclasses.replace(instance, name=OTHER, published=Published(loopback.HOST, port))
+    return _filled(made, engine)
+
+
+def _filled(instance: Instance, engine: Engine) -> Instance:
+    engine.fill(instance.files_volume, MINE, instance.image.id, instance.files)
+    return instance
 
 
 def _answers(port: int, *, patience: float = 10) -> bool:
@@ -142,17 +137,17 @@ def test_of_what_is_absent_nothing_is_known(engine: Engine) -> None:
     assert (engine.find(ABSENT), engine.volume(ABSENT), engine.image_id(ABSENT)) == (None, None, None)
     assert (engine.has_image(ABSENT), engine.entrypoint(ABSENT), engine.holders(ABSENT)) == (False, (), [])
     assert (engine.log(ABSENT, lines=9), list(engine.follow(ABSENT, lines=9))[1:]) == ("", [])
-    assert engine.read_file(ABSENT, "/config/registry.yml") is None
+    assert engine.read_files(ABSENT, FILES_FOLDER) == {}
     assert (engine.volumes_of(ANOTHER_S), engine.list_files_volumes(ANOTHER_S)) == ([], [])
     assert ABSENT not in [it.name for it in engine.list_containers()]
 
 
 def test_a_change_of_what_is_absent_is_no_error(engine: Engine) -> None:
-    engine.stop(ABSENT)
+    engine.retire(ABSENT)
     engine.rename(ABSENT, OTHER)
     engine.restart(ABSENT)
     engine.remove(ABSENT)
-    engine.set_aside(ABSENT, OTHER)
+    engine.remove(ABSENT, at_once=True)
     engine.put_back(OTHER, ABSENT)
     engine.remove_volume(ABSENT)
     engine.untag(f"{ABSENT}:1")
@@ -173,60 +168,69 @@ def test_what_is_absent_cannot_be_started_nor_tagged_nor_run_in(engine: Engine) 
 # Containers
 
 
-def test_a_container_that_is_created_is_described_and_does_not_run(world: World, engine: Engine, spec: Spec) -> None:
-    id_ = engine.create(spec)
+def test_a_container_that_is_created_is_described_and_does_not_run(
+    world: World, engine: Engine, instance: Instance
+) -> None:
+    engine.create(instance)
     found = engine.find(NAME)
     assert found
-    assert (found.id, found.state, found.role, found.digest) == (id_, "created", "plain", spec.digest)
+    assert (found.state, found.role, found.digest) == ("created", "plain", instance.digest)
     assert (found.image, found.image_id, found.installation) == (world.image, world.image_id, MINE)
-    assert (found.listen, found.port, found.volume, found.files_volume) == (loopback.HOST, spec.port, NAME, "")
+    assert (found.listen, found.port) == (loopback.HOST, instance.published.port)
+    assert (found.volume, found.files_volume) == (NAME, instance.files_volume)
     (listed,) = [it for it in engine.list_containers() if it.name == NAME]
     assert (listed.state, listed.labels[LABEL]) == ("created", MINE)
-    assert [Path(path).name for name, path in engine.bind_mounts() if name == NAME] == ["registry-plain.yml"]
-    assert (engine.publisher_of(spec.port), _answers(spec.port, patience=0)) == (None, False)
+    assert NAME not in [name for name, _ in engine.bind_mounts()]
+    assert (engine.publisher_of(instance.published.port), _answers(instance.published.port, patience=0)) == (
+        None,
+        False,
+    )
 
 
-def test_a_name_in_use_and_an_image_that_is_absent_are_refused(engine: Engine, spec: Spec, another: Spec) -> None:
-    engine.create(spec)
+def test_a_name_in_use_and_an_image_that_is_absent_are_refused(
+    engine: Engine, instance: Instance, another: Instance
+) -> None:
+    engine.create(instance)
     engine.create(another)
     with pytest.raises(RegistryError, match="already in use"):
-        engine.create(spec)
-    for act in (engine.rename, engine.set_aside):
-        with pytest.raises(RegistryError, match="already in use"):
-            act(NAME, OTHER)
+        engine.create(instance)
+    with pytest.raises(RegistryError, match="already in use"):
+        engine.rename(NAME, OTHER)
     engine.remove(OTHER)
     with pytest.raises(RegistryError, match="No such image"):
-        engine.create(dataclasses.replace(another, image=f"{ABSENT}:1"))
+        engine.create(dataclasses.replace(another, image=Image(f"{ABSENT}:1", "")))
+    with pytest.raises(RegistryError, match="became another image"):
+        engine.create(dataclasses.replace(another, image=Image(another.image.name, f"sha256:{'0' * 64}")))
     assert (_state(engine, NAME), _state(engine, OTHER)) == ("created", "absent")
 
 
-def test_a_container_answers_from_its_start_to_its_stop(engine: Engine, spec: Spec) -> None:
-    engine.create(spec)
+def test_a_container_answers_from_its_start_to_its_stop(engine: Engine, instance: Instance) -> None:
+    engine.create(instance)
     meanwhile: list[str] = []
     for _ in range(2):
         engine.start(NAME, lambda: meanwhile.append("called"))
-        assert (_state(engine, NAME), engine.publisher_of(spec.port)) == ("running", NAME)
-        assert _answers(spec.port)
-        engine.stop(NAME)
-        assert (_state(engine, NAME), _answers(spec.port, patience=0)) == ("exited", False)
-    engine.stop(NAME)
+        assert (_state(engine, NAME), engine.publisher_of(instance.published.port)) == ("running", NAME)
+        assert _answers(instance.published.port)
+        engine.retire(NAME)
+        assert (_state(engine, NAME), _answers(instance.published.port, patience=0)) == ("exited", False)
+    engine.retire(NAME)
     engine.restart(NAME)
-    assert (_answers(spec.port), meanwhile) == (True, ["called", "called"])
+    assert (_answers(instance.published.port), meanwhile) == (True, ["called", "called"])
     assert engine.log(NAME, lines=1).count("\n") == 1
 
 
 @pytest.mark.parametrize("holder", ["a container", "a process"])
 def test_a_port_that_is_held_is_refused_and_no_container_stays(
-    holder: str, engine: Engine, spec: Spec, another: Spec
+    holder: str, engine: Engine, instance: Instance, another: Instance
 ) -> None:
-    same = dataclasses.replace(another, port=spec.port)
+    same = _filled(dataclasses.replace(another, published=instance.published), engine)
     with contextlib.ExitStack() as stack:
         if holder == "a process":
-            stack.enter_context(socket.create_server((loopback.HOST, spec.port)))
+            stack.enter_context(socket.create_server((loopback.HOST, instance.published.port)))
         else:
-            engine.start(spec)
+            engine.run(instance)
         with pytest.raises(PortTakenError):
-            engine.start(same)
+            engine.run(same)
         assert _state(engine, OTHER) == "absent"
         engine.create(same)
         with pytest.raises(PortTakenError):
@@ -234,44 +238,71 @@ def test_a_port_that_is_held_is_refused_and_no_container_stays(
         assert _state(engine, OTHER) != "running"
     engine.remove(NAME)
     engine.start(OTHER)
-    assert _answers(spec.port)
+    assert _answers(instance.published.port)
 
 
-def test_what_fails_meanwhile_takes_the_container_away(engine: Engine, spec: Spec) -> None:
+def test_a_container_without_the_files_that_it_reads_answers_nobody(engine: Engine, instance: Instance) -> None:
+    engine.create(dataclasses.replace(instance, files_of=FILES))
+    engine.start(NAME)
+    assert not _answers(instance.published.port, patience=0.5)
+
+
+def test_what_fails_meanwhile_takes_the_container_away(engine: Engine, instance: Instance) -> None:
     def fail() -> NoReturn:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        engine.start(spec, fail)
+        engine.run(instance, fail)
     assert _state(engine, NAME) == "absent"
 
 
-def test_a_container_runs_on_under_another_name(engine: Engine, spec: Spec) -> None:
-    engine.start(spec)
+def test_a_container_runs_on_under_another_name(engine: Engine, instance: Instance) -> None:
+    engine.run(instance)
     engine.rename(NAME, OTHER)
-    assert (_state(engine, NAME), _state(engine, OTHER), _answers(spec.port)) == ("absent", "running", True)
-    assert (engine.publisher_of(spec.port), engine.holders(NAME)) == (OTHER, [OTHER])
+    assert (_state(engine, NAME), _state(engine, OTHER), _answers(instance.published.port)) == (
+        "absent",
+        "running",
+        True,
+    )
+    assert (engine.publisher_of(instance.published.port), engine.holders(NAME)) == (OTHER, [OTHER])
 
 
-def test_a_container_that_was_set_aside_stops_and_comes_back(engine: Engine, spec: Spec) -> None:
-    engine.start(spec)
+def test_a_container_that_was_retired_comes_back_under_its_name(engine: Engine, instance: Instance) -> None:
+    engine.run(instance)
+    engine.put_back(OTHER, NAME)
+    assert _answers(instance.published.port)
     for _ in range(2):
-        engine.set_aside(NAME, OTHER)
+        engine.rename(NAME, OTHER)
+        engine.retire(OTHER)
         assert (_state(engine, NAME), _state(engine, OTHER)) == ("absent", "exited")
-        assert not _answers(spec.port, patience=0)
+        assert not _answers(instance.published.port, patience=0)
         engine.put_back(OTHER, NAME)
-        assert (_state(engine, NAME), _state(engine, OTHER), _answers(spec.port)) == ("running", "absent", True)
+        assert (_state(engine, NAME), _state(engine, OTHER)) == ("running", "absent")
+        assert _answers(instance.published.port)
 
 
-def test_a_container_goes_and_its_volume_stays(engine: Engine, spec: Spec) -> None:
-    engine.start(spec)
-    engine.remove(NAME)
-    assert (_state(engine, NAME), _answers(spec.port, patience=0)) == ("absent", False)
-    assert engine.volume(NAME) == Volume(NAME, "")
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_container_goes_and_its_volumes_stay(engine: Engine, instance: Instance, *, at_once: bool) -> None:
+    engine.run(instance)
+    engine.remove(NAME, at_once=at_once)
+    assert (_state(engine, NAME), _answers(instance.published.port, patience=0)) == ("absent", False)
+    assert (engine.volume(NAME), engine.volume(instance.files_volume) is None) == (Volume(NAME, ""), False)
 
 
-def test_a_program_runs_only_in_a_container_that_runs(engine: Engine, spec: Spec) -> None:
-    engine.create(spec)
+def test_a_rehearsal_answers_beside_on_a_port_that_the_engine_chooses(engine: Engine, instance: Instance) -> None:
+    engine.run(instance)
+    trial = instance.rehearsal()
+    engine.run(trial)
+    found = engine.find(trial.name)
+    assert found
+    assert found.port
+    assert (found.listen, _answers(found.port), _answers(instance.published.port)) == (loopback.HOST, True, True)
+    assert found.port != instance.published.port
+    assert engine.holders(NAME) == engine.holders(instance.files_volume) == [NAME, trial.name]
+
+
+def test_a_program_runs_only_in_a_container_that_runs(engine: Engine, instance: Instance) -> None:
+    engine.create(instance)
     with pytest.raises(RegistryError, match=f"Nothing can run in {NAME}: .*not running"):
         engine.execute(NAME, ["no-such-program"])
     engine.start(NAME)
@@ -288,9 +319,9 @@ def test_a_volume_is_its_first_maker_s(engine: Engine) -> None:
     assert (engine.volumes_of(MINE), engine.volumes_of(ANOTHER_S)) == ([NAME], [])
 
 
-def test_a_volume_that_a_container_has_cannot_be_removed_before_it(engine: Engine, spec: Spec) -> None:
+def test_a_volume_that_a_container_has_cannot_be_removed_before_it(engine: Engine, instance: Instance) -> None:
     engine.make_volume(NAME, MINE)
-    engine.create(spec)
+    engine.create(instance)
     with pytest.raises(RegistryError, match="volume is in use"):
         engine.remove_volume(NAME)
     assert (engine.holders(NAME), engine.volume(NAME)) == ([NAME], Volume(NAME, MINE))
@@ -303,17 +334,16 @@ def _file(name: str, content: bytes) -> File:
     return File(name, Path("certs") / name, content, secret=True)
 
 
-def test_files_are_read_as_they_were_written_last(world: World, engine: Engine) -> None:
-    engine.make_volume(NAME, MINE)
-    engine.fill(FILES, MINE, world.image_id, [_file("a", b"one"), _file("users/b", b"two")])
-    world.put_reader(FILES)
-    assert (engine.read_file(OTHER, "/config/a"), engine.read_file(OTHER, "/config/users/b")) == (b"one", b"two")
-    engine.fill(FILES, MINE, world.image_id, [_file("a", b"three")])
-    assert (engine.read_file(OTHER, "/config/a"), engine.read_file(OTHER, "/config/users/b")) == (b"three", b"two")
-    assert (engine.read_file(OTHER, "/config/c"), engine.read_file(OTHER, "/config")) == (None, None)
-    found = engine.find(OTHER)
-    assert found
-    assert (found.files_volume, engine.holders(FILES)) == (FILES, [OTHER])
+def test_files_are_read_as_they_were_written_last(world: World, engine: Engine, instance: Instance) -> None:
+    engine.fill(FILES, MINE, world.image_id, [_file("a", b"one"), _file("b", b"two")])
+    engine.create(dataclasses.replace(instance, files_of=FILES))
+    assert engine.read_files(NAME, FILES_FOLDER) == {"a": b"one", "b": b"two"}
+    engine.fill(FILES, MINE, world.image, [_file("a", b"three"), _file("c", b"")])
+    assert engine.read_files(NAME, FILES_FOLDER) == {"a": b"three", "b": b"two", "c": b""}
+    assert engine.read_files(NAME, "/nowhere") == {}
+    engine.fill(FILES, MINE, world.image_id, [_file("a", b"x" * ((1 << 20) + 1))])
+    with pytest.raises(RegistryError, match="more than 1048576 bytes"):
+        engine.read_files(NAME, FILES_FOLDER)
 
 
 def test_a_volume_of_files_is_listed_as_such_alone(world: World, engine: Engine) -> None:
@@ -332,17 +362,6 @@ def test_files_go_to_no_volume_that_was_not_made_for_them_here(world: World, eng
             engine.fill(volume, MINE, world.image_id, [_file("a", b"one")])
     with pytest.raises(RegistryError, match="No such image"):
         engine.fill(OTHER, MINE, f"sha256:{'0' * 64}", [_file("a", b"one")])
-
-
-def test_a_file_of_this_machine_is_read_where_it_is_mounted_up_to_a_size(engine: Engine, spec: Spec) -> None:
-    engine.create(spec)
-    (path,) = spec.config_files
-    for content in (path.read_bytes(), b"", b"x" * (1 << 20)):
-        path.write_bytes(content)
-        assert engine.read_file(NAME, "/config/registry.yml") == content
-    path.write_bytes(b"x" * ((1 << 20) + 1))
-    with pytest.raises(RegistryError, match="more than 1048576 bytes"):
-        engine.read_file(NAME, "/config/registry.yml")
 
 
 # Images
@@ -366,9 +385,9 @@ def test_a_name_goes_over_to_another_image(engine: Engine) -> None:
     assert (engine.image_id(MADE), engine.image_id(f"{NAME}:3")) == (second, first)
 
 
-def test_an_image_of_a_container_stays(engine: Engine, spec: Spec) -> None:
+def test_an_image_of_a_container_stays(engine: Engine, instance: Instance) -> None:
     made = engine.import_image(MADE, layer.random_tar(), ['ENTRYPOINT ["/x"]'])
-    engine.create(dataclasses.replace(spec, image=made))
+    engine.create(dataclasses.replace(instance, image=Image(made, made)))
     with pytest.raises(RegistryError, match=r"is being used|is using"):
         engine.untag(made)
     assert engine.has_image(made)

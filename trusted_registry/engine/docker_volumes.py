@@ -87,9 +87,9 @@ class DockerVolumes(Connection):
                 target = f"{_filler_name(volume)}:{FILES_FOLDER}/{file.name}"
                 self._console.command(["docker", "cp", str(file.source), target])
             if filler:
-                content = archive.pack(files, replacing=there is not None)
                 with connection.errors_explained(f"The volume {volume} could not be filled"):
-                    filler.put_archive(FILES_FOLDER, content)
+                    held = archive.names(filler.get_archive(FILES_FOLDER)[0]) if there else None
+                    filler.put_archive(FILES_FOLDER, archive.pack(files, held))
 
     @contextlib.contextmanager
     def _filler(self, volume: str, installation: str, image: str) -> Iterator[Container | None]:
