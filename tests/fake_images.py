@@ -42,6 +42,8 @@ class FakeImages:
         self.done: list[str] = []
         self.images = {name: sha256(name) for name in images}
         self.remote = {name: sha256(name) for name in remote}
+        self.content: dict[str, str] = {}
+        """What images can do that can do what another one can, by their ids."""
         self.layers: dict[str, bytes] = {}
         """What each image was made of that was imported, by its id."""
         self.starts: tuple[str, ...] = OFFICIAL_ENTRYPOINT
@@ -62,6 +64,10 @@ class FakeImages:
 
     def image_id(self, reference: str) -> str | None:
         return reference if reference in self.images.values() else self.images.get(reference)
+
+    def image_content(self, reference: str) -> str | None:
+        found = self.image_id(reference)
+        return self.content.get(found, found) if found else None
 
     def image_digest(self, reference: str) -> str | None:
         name = next((name for name in self.remote if self.remote[name] == self.image_id(reference)), None)

@@ -20,6 +20,8 @@ from trusted_registry import address, installation
 from trusted_registry.defaults import DEFAULTS
 from trusted_registry.errors import RegistryError
 from trusted_registry.installation import MadeImage
+from trusted_registry.instance import model
+from trusted_registry.instance.model import predecessor_name, rehearsal_name
 from trusted_registry.registry import prove
 
 if TYPE_CHECKING:
@@ -138,8 +140,12 @@ def clear(host: Host, client: docker.DockerClient) -> None:
         for tag in image["RepoTags"] or []:
             if tag.startswith(f"{host.reference}/{prove.REPOSITORY}:"):
                 client.images.remove(tag)
-    with contextlib.suppress(docker.errors.NotFound):
-        client.containers.get(host.name).remove(force=True)
+    for name in (host.name, predecessor_name(host.name), rehearsal_name(host.name)):
+        with contextlib.suppress(docker.errors.NotFound):
+            client.containers.get(name).remove(force=True)
+    for volume in client.volumes.list(filters={"label": f"{model.LABEL}={model.FILES_ROLE}"}):
+        if str(volume.name).startswith(f"{host.name}-{model.FILES_ROLE}-"):
+            volume.remove()
     with contextlib.suppress(docker.errors.NotFound):
         client.volumes.get(host.name).remove()
     with contextlib.suppress(RegistryError):

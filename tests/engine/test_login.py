@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -136,13 +137,14 @@ def test_the_registry_says_401_to_whoever_does_not_log_in_and_never_in_plain_htt
     assert probe.request(at, "DELETE", "/v2/app/manifests/sha256:00", trust)[0] == 401
 
 
-def test_the_hashes_are_private_and_only_their_folder_is_in_the_container(
-    asking: Host, client: docker.DockerClient
-) -> None:
+def test_the_hashes_are_private_here_and_in_the_container(asking: Host, client: docker.DockerClient) -> None:
     folder = asking.certs / "users"
     assert (mode(folder), mode(folder / "htpasswd")) == (0o700, 0o600)
-    mounts = {it["Destination"]: it for it in client.containers.get(asking.name).attrs["Mounts"]}
-    assert (mounts["/config/users"]["Source"], mounts["/config/users"]["RW"]) == (str(folder), False)
+    container = client.containers.get(asking.name)
+    mounts = {it["Destination"]: it for it in container.attrs["Mounts"]}
+    assert (mounts["/config"]["Type"], mounts["/config"]["RW"]) == ("volume", False)
+    seen = container.get_archive("/config/htpasswd")[1] or {}
+    assert stat.S_IMODE(seen["mode"]) == 0o600
 
 
 def test_the_last_user_stays_until_a_person_says_so_and_then_everybody_is_let_in(asking: Host) -> None:

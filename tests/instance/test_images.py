@@ -64,12 +64,21 @@ def test_an_image_made_here_before_is_taken_and_announced(
     assert installation.known(make_settings().folder).has_shell(found.id)
 
 
-def test_another_image_under_its_name_is_what_runs_and_is_told(make_settings: MakeSettings, console: Recorder) -> None:
+def test_its_name_moved_to_something_else_moves_nothing(make_settings: MakeSettings, console: Recorder) -> None:
     _note(make_settings, MADE)
     fake = FakeImages(MADE)
     fake.images["made:1"] = OTHER
+    assert images.ensure(Run(make_settings(), console), fake) == Image(MADE, MADE)
+
+
+def test_its_name_moved_to_one_that_can_do_the_same_is_followed_and_noted(
+    make_settings: MakeSettings, console: Recorder
+) -> None:
+    _note(make_settings, MADE)
+    fake = FakeImages(MADE)
+    fake.images["made:1"], fake.content[OTHER] = OTHER, MADE
     assert images.ensure(Run(make_settings(), console), fake) == Image("made:1", OTHER)
-    assert console.said == ["image: made:1, which somebody changed since it was made here from a package"]
+    assert installation.known(make_settings().folder).has_shell(OTHER)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import docker.errors
 
@@ -15,7 +15,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.instance import model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from trusted_registry.registry.users import Login
@@ -26,25 +26,33 @@ class DockerImages(Connection):
 
     def image_id(self, reference: str) -> str | None:
         """Return the id of an image, by its name or its id, or None."""
-        if self._client is None:
-            return None
-        with connection.errors_explained(f"The image {reference} could not be looked at"):
-            try:
-                return str(self._client.images.get(reference).id)
-            except docker.errors.NotFound:
-                return None
+        found = self._image(reference).get("Id")
+        return str(found) if found else None
 
     def has_image(self, reference: str) -> bool:
         """Return whether the engine has an image of this name or id."""
         return self.image_id(reference) is not None
 
+    def image_content(self, reference: str) -> str | None:
+        """Return a digest of all that an image can do: its layers and its configuration, labels apart."""
+        attributes = self._image(reference)
+        return engine_types.image_content(attributes) if attributes else None
+
     def image_digest(self, reference: str) -> str | None:
         """Return repository and digest under which an image was pulled; None of one that was made or loaded here."""
-        if self.image_id(reference) is None:
-            return None
-        with connection.errors_explained(f"The image {reference} could not be looked at"):
-            digests = self._require_client().images.get(reference).attrs.get("RepoDigests") or []
+        digests = self._image(reference).get("RepoDigests") or []
         return str(digests[0]) if digests else None
+
+    def _image(self, reference: str) -> Mapping[str, Any]:
+        """Return what the engine says of an image; nothing of one that is not there."""
+        if self._client is None:
+            return {}
+        with connection.errors_explained(f"The image {reference} could not be looked at"):
+            try:
+                attributes: Mapping[str, Any] = self._client.images.get(reference).attrs
+            except docker.errors.NotFound:
+                return {}
+        return attributes
 
     def entrypoint(self, reference: str, *, shell: bool = False) -> tuple[str, ...]:
         """Return an image's entrypoint if the image surely has a shell, else ().

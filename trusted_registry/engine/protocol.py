@@ -186,6 +186,9 @@ class Images(Protocol):
     def has_image(self, reference: str) -> bool:
         """Return whether the engine has an image of this name or id."""
 
+    def image_content(self, reference: str) -> str | None:
+        """Return a digest of all that an image can do: its layers and its configuration, labels apart."""
+
     def image_digest(self, reference: str) -> str | None:
         """Return repository and digest under which an image was pulled; None of one that was made or loaded here."""
 

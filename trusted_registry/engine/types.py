@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,6 +32,19 @@ SHELL_LABEL = "trusted-registry.shell"
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})", re.IGNORECASE)
 """Status line that ends a push or a pull; the containerd image store reports the digest in no other way."""
 _ID = re.compile(r"sha256:[0-9a-f]{64}")
+_RUNS = (
+    "Cmd",
+    "Entrypoint",
+    "Env",
+    "ExposedPorts",
+    "Healthcheck",
+    "Shell",
+    "StopSignal",
+    "User",
+    "Volumes",
+    "WorkingDir",
+)
+"""Fields of an image's configuration that count when it runs (OCI image specification, "config")."""
 _BUSY = re.compile(r"port is already allocated|address already in use|ports are not available", re.IGNORECASE)
 _PRIVILEGED = re.compile(r"cannot expose privileged port|bind: permission denied", re.IGNORECASE)
 
@@ -170,6 +185,18 @@ def volume(attributes: Mapping[str, Any]) -> Volume:
     """Read what the engine says of one volume."""
     labels = attributes.get("Labels") or {}
     return Volume(str(attributes["Name"]), str(labels.get(LABEL) or ""), str(labels.get(model.LABEL) or ""))
+
+
+_PATH = "PATH="
+"""Begin of the variable that a build adds where there is none; it can only choose among programs of the layers."""
+
+
+def image_content(attributes: Mapping[str, Any]) -> str:
+    """Return a digest of all that an image can do, from what the engine says of it: a label can do nothing."""
+    config = {key: value for key, value in (attributes.get("Config") or {}).items() if value and key in _RUNS}
+    config["Env"] = sorted(it for it in config.get("Env", []) if not it.startswith(_PATH))
+    said = json.dumps([(attributes.get("RootFS") or {}).get("Layers"), config], sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def imported(said: str) -> str:

@@ -29,7 +29,7 @@ SHELL_PACKAGE = "busybox-static"
 """Package of the official images' shell, for the script that runs before the registry (roles.START_SCRIPT)."""
 
 NAMESPACE = f"trusted-registry/{PACKAGE}:"
-"""Begin of the name of an image that was made here."""
+"""Begin of the name of an image that was made here; a name proves nothing, so another one under it does not run."""
 
 _BINARY = "usr/bin/docker-registry"
 _SHELLS = ("usr/bin/busybox", "bin/busybox")
@@ -71,14 +71,14 @@ def _noted(settings: Settings, engine: Engine) -> str:
 
 
 def _made_before(noted: str, run: Run, engine: Engine) -> Image:
-    """Return the image that was made here; what somebody has given its name since, as of any image that is named."""
+    """Return the image that was made here; by its id where its name stands for something else by now."""
     made = installation.known(run.settings.folder).images[noted]
     now = engine.image_id(made.reference)
-    if now in (None, noted):
-        run.console.say(f"image: {made.reference}, made here from {made.origin}, in place of {run.settings.image}")
-        return Image(made.reference if now else noted, noted)
-    run.console.say(f"image: {made.reference}, which somebody changed since it was made here from {made.origin}")
-    return Image(made.reference, str(now))
+    if now not in (None, noted) and engine.image_content(now) == engine.image_content(noted):
+        installation.note_image(run.settings.folder, now, made)
+        return Image(made.reference, now)
+    run.console.say(f"image: {made.reference}, made here from {made.origin}, in place of {run.settings.image}")
+    return Image(made.reference if now == noted else noted, noted)
 
 
 def _from_registry(run: Run, engine: Engine) -> str:
