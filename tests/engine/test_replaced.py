@@ -53,7 +53,7 @@ def test_an_image_that_is_no_registry_leaves_the_one_that_ran(
     host.inv("up")
     before = client.containers.get(host.name).id
     said = host.refused("registry.tls", INVOKE_REGISTRY_IMAGE=bad_image)
-    assert "The one that ran before runs again." in said
+    assert "That was only tried: the registry that runs goes on." in said
     assert (client.containers.get(host.name).id, answers(host), _names(client, host)) == (before, True, [host.name])
     assert _policy(client, host) == "always"
     assert "Nothing had to be changed." in host.inv("up")
@@ -70,7 +70,7 @@ def test_an_image_that_starts_and_dies_leaves_the_one_that_ran_on_its_port(
     made.remove()
     try:
         said = host.refused("registry.tls", "--port", str(PORT + 7), INVOKE_REGISTRY_IMAGE=name)
-        assert "The one that ran before runs again." in said
+        assert "That was only tried: the registry that runs goes on." in said
         assert (answers(host), _names(client, host)) == (True, [host.name])
     finally:
         client.images.remove(name, force=True)
