@@ -216,7 +216,7 @@ def test_what_is_started_gets_its_words_as_they_are_and_its_status_is_the_contai
     assert (code, out) == (3, "$HOME two  words\n")
 
 
-DRAINING = 'trap "sleep 0.3; echo drained; exit 5" TERM; echo serves; while :; do sleep 0.05; done'
+DRAINING = 'trap "sleep 0.3; echo drained; exit 5" TERM; echo serves; for _ in $(seq 200); do sleep 0.05; done'
 
 
 def test_whoever_is_told_to_stop_passes_it_on_and_waits_for_the_end(container: Container) -> None:
