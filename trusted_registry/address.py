@@ -122,6 +122,14 @@ def is_ip(host: str) -> bool:
     return True
 
 
+def resolve(host: str) -> tuple[str, ...]:
+    """Return a host's addresses, as this machine resolves them; () if unknown."""
+    try:
+        return tuple(dict.fromkeys(str(entry[4][0]) for entry in socket.getaddrinfo(host, None)))
+    except OSError:
+        return ()
+
+
 def is_elsewhere(host: str) -> bool:
     """Whether a checked host is an address of another machine; of a name that is not asked, and loopback is here."""
     return is_ip(host) and not ipaddress.ip_address(host).is_loopback and host not in own_addresses()

@@ -14,7 +14,7 @@ from tests import forge, loopback
 from tests.registry.engines import as_engine, container
 from trusted_registry import address
 from trusted_registry.address import Interface
-from trusted_registry.doctor import checks, gather, observer, store_states
+from trusted_registry.doctor import checks, gather, store_states
 from trusted_registry.engine.types import EngineInfo
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import ports
@@ -224,7 +224,7 @@ def test_another_machine_s_registry_is_seen_from_here(settings: Settings, monkey
         facts = gather.remote(settings, as_engine(Talks(settings.root)), loopback.HOST, port)
     assert (facts.remote, facts.serves, facts.observation and facts.observation.status) == (True, False, 200)
     assert checks.judge(facts) == []
-    monkeypatch.setattr(observer, "resolve", lambda _name: ())
+    monkeypatch.setattr(address, "resolve", lambda _name: ())
     gone = gather.remote(settings, as_engine(Talks(settings.root)), "registry.local", 9)
     assert [finding.check for finding in checks.judge(gone)] == ["dns"]
 

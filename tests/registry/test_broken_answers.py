@@ -22,6 +22,7 @@ from tests.recorder import Recorder
 from trusted_registry.engine import types as engine_types
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import probe
+from trusted_registry.registry.api import RegistryClient
 from trusted_registry.registry.probe import Endpoint
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def test_waiting_for_a_registry_ends_with_an_error_or_an_answer(script: Script, 
 def test_looking_for_plain_http_ends(script: Script, server: Server) -> None:
     server.script = script
     assert isinstance(_ends(lambda: probe.speaks_plain(server.at)), bool)
-    assert _ends(lambda: probe.delete_manifest(server.at, "a", "sha256:00", None)) is False
+    assert _ends(lambda: RegistryClient(server.at, None).delete_manifest("a", "sha256:00")) is False
 
 
 @every_break

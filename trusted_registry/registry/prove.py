@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import layer, probe
+from trusted_registry.registry import layer
+from trusted_registry.registry.api import RegistryClient
 
 if TYPE_CHECKING:
     import ssl
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from trusted_registry.console import Console
     from trusted_registry.engine.engine import Engine
+    from trusted_registry.registry.probe import Endpoint
     from trusted_registry.registry.users import Login
 
 REPOSITORY = "trusted-registry-proof"
@@ -113,12 +115,12 @@ def prove(reference: str, engine: Engine, console: Console, login: Login | None 
     return Proof(registry_host, pushed, time.monotonic() - begun)
 
 
-def forget(proof: Proof, endpoint: probe.Endpoint, tls: ssl.SSLContext | None, login: Login | None = None) -> None:
+def forget(proof: Proof, endpoint: Endpoint, tls: ssl.SSLContext | None, login: Login | None = None) -> None:
     """Delete the proof's manifest from the registry.
 
     Its few bytes go with the next garbage collection.
     """
-    probe.delete_manifest(endpoint, REPOSITORY, proof.digest, tls, login.header if login else {})
+    RegistryClient(endpoint, tls, login).delete_manifest(REPOSITORY, proof.digest)
 
 
 def refusal(registry_host: str, engine: Engine) -> str | None:

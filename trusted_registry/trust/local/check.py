@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import platform
 import re
 import secrets
@@ -19,6 +18,7 @@ from trusted_registry.engine import engine as engines
 from trusted_registry.engine import types as engine_types
 from trusted_registry.errors import AccessDeniedError, LoginRequiredError, RegistryError
 from trusted_registry.registry import probe, prove, upload
+from trusted_registry.registry.api import RegistryClient
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import install, trust_anchor
 from trusted_registry.trust.local import state as states
@@ -198,7 +198,7 @@ def _test_image(settings: Settings, tags: Iterable[str]) -> Iterator[bool]:
     try:
         yield False
     finally:
-        probe.delete_manifest(at, prove.REPOSITORY, image.digest, tls)
+        RegistryClient(at, tls).delete_manifest(prove.REPOSITORY, image.digest)
 
 
 @contextlib.contextmanager
@@ -209,7 +209,7 @@ def _errors_explained(at: probe.Endpoint) -> Iterator[None]:
         raise RegistryError(
             f"No client can accept {at}: {error.verify_message}.", cure="./inv cert.renew, on the registry's machine"
         ) from error
-    except (OSError, http.client.HTTPException) as error:
+    except probe.NO_ANSWER as error:
         raise RegistryError(
             f"No registry answers at {at}: {error}.",
             cure="On its machine: ./inv up; where it is another: ./inv trust.check --address 192.168.0.12",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import address
 from trusted_registry.registry import prove
-from trusted_registry.registry.upload import MANIFEST
+from trusted_registry.registry.api import MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
