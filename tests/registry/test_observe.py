@@ -12,7 +12,7 @@ import pytest
 from tests import forge, loopback
 from trusted_registry import address
 from trusted_registry.certificate import inspect
-from trusted_registry.registry import observe
+from trusted_registry.registry import observe, probe
 from trusted_registry.registry.probe import Endpoint
 
 if TYPE_CHECKING:
@@ -72,6 +72,43 @@ def test_plain_http_is_told_from_tls(folder: Path) -> None:
     with loopback.registry(None) as port:
         seen = observe.look(Endpoint(HOST, port), folder / "ca.crt", thorough=True)
     assert (seen.plain, bool(seen.refused), seen.certificate) == (True, True, None)
+
+
+def test_an_authority_that_signed_an_outdated_certificate_is_told_from_another_one(folder: Path) -> None:
+    late = forge.server(forge.load(folder, "ca"), names=(HOST, "registry.local"), age=30, days=29)
+    other = forge.save(forge.authority(), folder, "other")
+    with loopback.registry(forge.save(late, folder, "late")) as port:
+        own = observe.look(Endpoint(HOST, port), folder / "ca.crt")
+        foreign = observe.look(Endpoint(HOST, port), other)
+    assert ("expired" in own.distrust, own.foreign, own.status) == (True, "", 200)
+    assert (bool(foreign.distrust), bool(foreign.foreign), foreign.fingerprint) == (True, True, own.fingerprint)
+
+
+def test_a_name_is_looked_for_while_the_connection_goes_via_an_address(folder: Path) -> None:
+    with loopback.registry(folder / "domain.crt") as port:
+        seen = observe.look(Endpoint("registry.local", port, via=HOST), folder / "ca.crt", thorough=True)
+        other = observe.look(Endpoint("other.local", port, via=HOST), folder / "ca.crt")
+    assert (seen.connect_error, seen.distrust, seen.status, seen.host) == ("", "", 200, "registry.local")
+    assert ("mismatch" in other.distrust, other.foreign) == (True, "")
+
+
+def test_plain_http_is_asked_for_only_where_it_is_to_be_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Endpoint] = []
+    monkeypatch.setattr(probe, "speaks_plain", asked.append)
+    with loopback.registry(folder / "domain.crt") as port:
+        at = Endpoint(HOST, port)
+        observe.look(at, folder / "ca.crt")
+        assert not asked, "the registry's log would tell of each"
+        observe.look(at, folder / "ca.crt", plain=True)
+    assert asked == [at]
+
+
+def test_what_speaks_tls_and_no_http_is_refused_though_its_certificate_was_seen(folder: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "domain.crt", folder / "domain.key")
+    with _shaking(context) as port:
+        seen = observe.look(Endpoint(HOST, port), folder / "ca.crt")
+    assert (bool(seen.refused), seen.fingerprint) == (True, inspect.read(folder / "domain.crt").fingerprint)
 
 
 def test_silence_is_told(folder: Path) -> None:

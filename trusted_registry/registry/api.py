@@ -173,7 +173,7 @@ class RegistryClient:
     def blob(self, repository: str, digest: str, size: int) -> Iterator[bytes]:
         """Yield a blob of a known size in chunks; the last comes before an error where the digest is another."""
         deed, left, hashed = f"give the blob {digest}", size, hashlib.sha256()
-        asked = self._named(Request("GET", f"/v2/{repository}/blobs/{digest}", limit=size))
+        asked = self._named(Request("GET", f"/v2/{repository}/blobs/{digest}", limit=max(size, Request.limit)))
         with probe.answered(probe.connect(self.at, self.tls), self.at, asked) as answer:
             if answer.status != http.client.OK:
                 self._check(probe.read(answer, asked), asked, deed, http.client.OK)
