@@ -83,12 +83,13 @@ def linux(run: Run, selection: StoreSelection, *, builders: bool = False) -> Non
         it for it in address.registry_hosts(run.settings.hosts, run.settings.port) if it not in unverified
     ):
         refused = prove.refusal(registry_host, engine)
-        if refused and prove.is_distrust(refused):
+        if refused and refused.is_judged:
             raise RegistryError(
-                f"The engine still refuses {registry_host}: {refused}", cure=engine_types.pull_cure(refused)
+                f"The engine still refuses {registry_host}: {refused.reason}",
+                cure=engine_types.pull_cure(refused.reason),
             )
         if refused:
-            run.console.warn(f"nothing answers at {registry_host}, so the trust was not proved: {refused}")
+            run.console.warn(f"nothing answers at {registry_host}, so the trust was not proved: {refused.reason}")
         else:
             run.console.say(f"proof: the engine accepts {registry_host}")
 
@@ -279,7 +280,7 @@ def _prove_refusals(freed: list[str], engine: Engine, console: Console) -> None:
         refused = prove.refusal(name, engine)
         if refused is None:
             console.warn(f"the engine still accepts {name}: {why}")
-        elif prove.is_distrust(refused):
+        elif refused.is_distrust:
             console.say(f"proof: the engine refuses {name} now")
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from trusted_registry import files, program
 from trusted_registry.certificate import issue
+from trusted_registry.client_messages.message import REFUSING, Kind
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine import types as engine_types
 from trusted_registry.errors import AccessDeniedError, LoginRequiredError, RegistryError
@@ -25,7 +26,7 @@ from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.install import StoreSelection
 from trusted_registry.trust.local.state import State
 from trusted_registry.trust.specifics import pulls
-from trusted_registry.trust.specifics.pulls import CLIENTS, Verdict, is_distrust, judge
+from trusted_registry.trust.specifics.pulls import CLIENTS, Verdict, judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -45,12 +46,6 @@ _AT_ONCE = 4
 """Stores whose clients pull at a time: each pull is quick, and mostly waits for its own service."""
 
 _VERSION = re.compile(r"\d+(\.\d+)+")
-_OTHER = re.compile(
-    r"IP SANs|certificate is (not )?valid|expired|not yet valid|legacy Common Name|HTTP response to HTTPS|subject name"
-    r"|subject alternative name|mismatch|not permitted",
-    re.IGNORECASE,
-)
-"""Errors that trust would not cure: the certificate itself, the clock, or a registry without TLS."""
 _SILENT = "no engine answers"
 _ENGLISH = {"LC_ALL": "C.UTF-8"}
 
@@ -324,9 +319,10 @@ def pull_cure(client: Client, reason: str) -> str:
     """
     if reason.startswith("sudo:"):
         return "sudo ./inv trust.check"
-    if not is_distrust(reason):
+    kinds = pulls.kinds(reason)
+    if not kinds & REFUSING:
         return ""
-    if _OTHER.search(reason):
+    if Kind.DISTRUST not in kinds:
         return engine_types.pull_cure(reason)
     if platform.system() == "Darwin":
         return "./inv trust.macos"
