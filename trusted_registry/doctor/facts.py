@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from trusted_registry.registry.observe import Observation
     from trusted_registry.settings import Settings
     from trusted_registry.trust.local.state import Item
+    from trusted_registry.trust.local.unverified import Unverified
     from trusted_registry.trust.model import Store
     from trusted_registry.trust.specifics.containerd import Advice
 
@@ -136,7 +137,7 @@ class Facts:
     unread_users: tuple[str, ...] = ()
     proxies: tuple[Proxy, ...] = ()
     store_states: tuple[StoreState, ...] = ()
-    unverified: tuple[str, ...] = ()
+    unverified: tuple[Unverified, ...] = ()
     allowed: tuple[str, ...] = ()
     containerd: tuple[Advice, ...] = ()
     bundle_since: float = 0.0

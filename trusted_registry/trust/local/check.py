@@ -21,7 +21,7 @@ from trusted_registry.errors import AccessDeniedError, LoginRequiredError, Regis
 from trusted_registry.registry import probe, prove, upload
 from trusted_registry.registry.api import RegistryClient
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.local import install, trust_anchor
+from trusted_registry.trust.local import install, trust_anchor, unverified
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.install import StoreSelection
 from trusted_registry.trust.local.state import State
@@ -29,13 +29,14 @@ from trusted_registry.trust.specifics import pulls
 from trusted_registry.trust.specifics.pulls import CLIENTS, Verdict, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from trusted_registry.console import Console
     from trusted_registry.engine.engine import Engine
     from trusted_registry.run import Run
     from trusted_registry.settings import Settings
+    from trusted_registry.trust.local.unverified import Unverified
     from trusted_registry.trust.machine import Machine
     from trusted_registry.trust.specifics.pulls import Client, Pull
 
@@ -68,7 +69,7 @@ class PullResult:
     @property
     def bad(self) -> bool:
         """True for a client that should trust the registry and does not."""
-        return self.counts and self.verdict is not Verdict.ACCEPTED
+        return self.counts and self.verdict not in {Verdict.ACCEPTED, Verdict.UNVERIFIED}
 
 
 def check(run: Run, only: Sequence[str] = ()) -> list[PullResult]:
@@ -99,7 +100,8 @@ def check(run: Run, only: Sequence[str] = ()) -> list[PullResult]:
             counted = {store.name for store in install.select_stores(engine, StoreSelection())} | _recorded_stores(
                 run.settings
             )
-            rows = _pull_all(asks, CheckRun(engine, frozenset(counted), frozenset(only), empty), run.console)
+            skipped = {it.registry_host: it for it in unverified.find(run.settings, engine)}
+            rows = _pull_all(asks, CheckRun(engine, frozenset(counted), frozenset(only), empty, skipped), run.console)
     for name, why in away.items():
         rows[name] = [_absent(name, only, why, connect_error)]
     return [it for client in wanted for it in rows[client.name]]
@@ -229,6 +231,7 @@ class CheckRun:
     counted: frozenset[str]
     named: frozenset[str]
     empty: bool
+    skipped: Mapping[str, Unverified]
 
     def counts(self, client: Client) -> bool:
         """Return whether a client should trust the registry.
@@ -236,6 +239,12 @@ class CheckRun:
         The client was asked for by name, or its store is among those that are written on this machine.
         """
         return client.store in self.counted or client.name in self.named
+
+    def unverified(self, pull: Pull) -> Unverified | None:
+        """Return what tells that the pulling engine verifies nothing there, or None; loopback no Docker verifies."""
+        found = self.skipped.get(pull.registry_host)
+        skips = pull.client.engine or (found and found.is_loopback and pull.client.store == "docker-rootless")
+        return found if skips else None
 
 
 def _pull_all(asks: dict[Client, list[Pull]], check_run: CheckRun, console: Console) -> dict[str, list[PullResult]]:
@@ -273,6 +282,8 @@ def _pull_each(client: Client, asks: Iterable[Pull], check_run: CheckRun) -> lis
             return [PullResult(client.name, version, "", verdict, counts=client.name in check_run.named, reason=reason)]
         counts = check_run.counts(client)
         remedy = pull_cure(client, reason) if verdict is not Verdict.ACCEPTED else ""
+        if verdict is Verdict.ACCEPTED and (skipped := check_run.unverified(pull)):
+            verdict, reason, remedy = Verdict.UNVERIFIED, skipped.why, skipped.cure
         rows.append(PullResult(client.name, version, pull.registry_host, verdict, counts, reason, remedy))
     return rows
 

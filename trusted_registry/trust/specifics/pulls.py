@@ -25,6 +25,7 @@ class Verdict(enum.Enum):
     """Result of a client's pull."""
 
     ACCEPTED = "accepted"
+    UNVERIFIED = "not verified"
     REFUSED = "refused"
     FAILED = "failed"
     ABSENT = "not here"
