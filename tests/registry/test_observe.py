@@ -84,6 +84,13 @@ def test_an_authority_that_signed_an_outdated_certificate_is_told_from_another_o
     assert (bool(foreign.distrust), bool(foreign.foreign), foreign.fingerprint) == (True, True, own.fingerprint)
 
 
+def test_an_authority_of_the_same_name_and_another_key_is_foreign_whatever_host_is_asked(folder: Path) -> None:
+    shown = forge.save(forge.server(forge.authority(), names=(HOST,), signer_id=False), folder, "twin")
+    with loopback.registry(shown) as port:
+        seen = observe.look(Endpoint("other.local", port, via=HOST), folder / "ca.crt")
+    assert "signature" in seen.foreign
+
+
 def test_a_name_is_looked_for_while_the_connection_goes_via_an_address(folder: Path) -> None:
     with loopback.registry(folder / "domain.crt") as port:
         seen = observe.look(Endpoint("registry.local", port, via=HOST), folder / "ca.crt", thorough=True)
