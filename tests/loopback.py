@@ -143,6 +143,12 @@ def registry(
             thread.join()
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with silence() as port:
+        return port
+
+
 @contextlib.contextmanager
 def silence() -> Iterator[int]:
     """Lend a port on which nobody answers."""

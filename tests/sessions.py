@@ -30,14 +30,17 @@ ROOT = Path(__file__).resolve().parent.parent
 NOX = [sys.executable, "-I", "-m", "nox", "--noxfile", str(ROOT / "noxfile.py")]
 
 STAGES: tuple[tuple[tuple[str, ...], ...], ...] = (
-    # The engine's tests wait for containers, the others take all the processor that they get.
-    (("lint", "types", "tests"), ("engine", "docs")),
+    # The longest lane comes first: it waits for containers, the others take all the processor that it leaves them.
+    (("engine",), ("lint", "types", "tests", "docs")),
     # The lab compares this machine's engine before and after, so nobody else may use it meanwhile.
     (("lab",),),
 )
 """One stage after the other; in each, lanes side by side; in each lane, nox's sessions one after the other."""
 
 ENDED = re.compile(r"^nox > Session (\S+) (was successful|failed|aborted)", re.MULTILINE)
+NICER = 5
+"""Niceness by which a lane gives way to the one before it."""
+
 STOPPING = 90.0
 """Seconds that sessions may take to clean up; the lab takes the most, since each of its hosts is a container."""
 
@@ -71,9 +74,14 @@ class Lane:
     process: subprocess.Popen[str] | None = None
     reader: threading.Thread | None = None
 
-    def start(self, printing: threading.Lock) -> None:
-        """Start nox, and a thread that shows what each session printed, whole, when it has ended."""
-        argv = [*NOX, "--session", *self.names]
+    def start(self, printing: threading.Lock, *, behind: int = 0) -> None:
+        """Start nox, and a thread that shows what each session printed, whole, when it has ended.
+
+        Args:
+            printing: Held while one session is shown.
+            behind: Lanes that go before this one where the processor is short.
+        """
+        argv = ["nice", "-n", str(NICER * behind), *NOX, "--session", *self.names]
         # With a colour for nobody, and each line as it is written.
         environ = {**os.environ, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
         self.process = subprocess.Popen(
@@ -128,8 +136,8 @@ def run(lanes: list[Lane]) -> int:
     for stage in STAGES:
         begun = [Lane(names) for names in stage]
         lanes += begun
-        for lane in begun:
-            lane.start(printing)
+        for place, lane in enumerate(begun):
+            lane.start(printing, behind=place)
         for lane in begun:
             lane.join()
     return 1 if any(lane.code for lane in lanes) else 0

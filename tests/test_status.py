@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from tests.disk import snapshot
+from tests.fake_engine import FakeEngine
 from tests.recorder import Recorder
 from trusted_registry import installation, status
 from trusted_registry.engine import connection
 from trusted_registry.engine import engine as engines
-from trusted_registry.engine.types import Volume
 from trusted_registry.errors import AccessDeniedError, RegistryError
 from trusted_registry.run import Run
 from trusted_registry.tasks import doctor, lifecycle, registry_users
@@ -114,27 +114,7 @@ def test_what_depends_on_whether_the_registry_runs_is_refused_before_anything_is
     lifecycle.down(Run(settings, Recorder(dry=True)), purge=True)
 
 
-class _Empty:
-    """An engine that answers, and has nothing of ours but what a test gives it."""
-
-    available, connect_error = True, None
-
-    def __init__(self, volumes: tuple[str, ...] = ()) -> None:
-        self._volumes = volumes
-
-    def find(self, _name: str) -> None:
-        """Have no container."""
-
-    def has_volume(self, name: str) -> bool:
-        """Have the volumes that were given."""
-        return name in self._volumes
-
-    def volume(self, name: str) -> Volume | None:
-        """Return those, which this installation adopted."""
-        return Volume(name, "") if name in self._volumes else None
-
-
-def _purged(settings: Settings, engine: _Empty, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+def _purged(settings: Settings, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> Recorder:
     """Return what a purge said and asked that nobody agreed to."""
     monkeypatch.setattr(engines, "connect_if_available", lambda _console: engine)
     console = Recorder(answer=False)
@@ -146,7 +126,7 @@ def _purged(settings: Settings, engine: _Empty, monkeypatch: pytest.MonkeyPatch)
 def test_a_purge_asks_nothing_where_there_is_nothing_to_remove(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    console = _purged(make_settings(), _Empty(), monkeypatch)
+    console = _purged(make_settings(), FakeEngine(), monkeypatch)
     assert (console.asked, [line.startswith("There is nothing to remove") for line in console.said]) == ([], [True])
 
 
@@ -160,7 +140,8 @@ def test_a_purge_asks_where_anything_is_left(
         (settings.root / left).touch()
     if left == "trust":
         monkeypatch.setattr(ledger, "read", lambda _: [ledger.entry("docker", settings.root, b"", by=settings.root)])
-    volumes = (settings.volume,) if left == "a volume" else ()
-    if volumes:
+    engine = FakeEngine()
+    if left == "a volume":
+        engine.volumes = {settings.volume: ""}
         installation.adopt(settings.folder, volume=settings.volume)
-    assert len(_purged(settings, _Empty(volumes), monkeypatch).asked) == 1
+    assert len(_purged(settings, engine, monkeypatch).asked) == 1

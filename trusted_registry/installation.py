@@ -1,4 +1,4 @@
-"""The installation: a random id beside the certificates, the volumes it adopted and the images it made."""
+"""The installation: a random id and secret beside the certificates, the volumes it adopted and the images it made."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ UNSAVED = "ID"
 
 _VERSION = 1
 _ID = re.compile(r"[0-9a-f]{32}\Z")
+_SECRET = re.compile(r"([0-9a-f]{64})?\Z")
 _IMAGE = re.compile(r"sha256:[0-9a-f]{64}\Z")
 
 
@@ -50,12 +51,15 @@ class Installation:
         volumes: Names of adopted volumes: the label of a volume cannot be changed.
         containers: Ids of adopted containers.
         images: Images that were made here, by their ids: a label of an image can be set by anybody.
+        http_secret: Key by which a registry signs the state of uploads; one for all instances of this installation
+            (distribution, configuration, "http").
     """
 
     id: str
     volumes: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
     images: Mapping[str, MadeImage] = field(default_factory=dict)
+    http_secret: str = field(default="", repr=False)
 
     def has_shell(self, image: str) -> bool:
         """Whether an image was made here with a shell."""
@@ -106,7 +110,10 @@ def _parsed(said: dict[str, Any]) -> Installation:
     images = {key: MadeImage(**value) for key, value in said.get("images", {}).items()}
     if not all(_IMAGE.match(key) and _is_sound(image) for key, image in images.items()):
         raise ValueError(said)
-    return Installation(said["id"], tuple(lists[0]), tuple(lists[1]), images)
+    secret = said.get("http_secret", "")
+    if not isinstance(secret, str) or not _SECRET.match(secret):
+        raise ValueError("http_secret")
+    return Installation(said["id"], tuple(lists[0]), tuple(lists[1]), images, secret)
 
 
 def _is_sound(image: MadeImage) -> bool:
@@ -122,9 +129,9 @@ def known(folder: Path) -> Installation:
 def ensure(folder: Path, console: Console) -> Installation:
     """Return the installation of a folder, made now where there is none: of two runs at once both get one id."""
     found = read(folder)
-    if found or console.dry:
+    if console.dry or (found and found.http_secret):
         return found or Installation(UNSAVED)
-    return _change(folder, lambda installation: installation)
+    return _change(folder, lambda it: it if it.http_secret else replace(it, http_secret=secrets.token_hex(32)))
 
 
 def restore(folder: Path, id_: str) -> Installation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -11,14 +12,20 @@ from trusted_registry import address, installation
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import ownership
+from trusted_registry.instance.model import Role
 from trusted_registry.registry import observe, probe, users
 from trusted_registry.registry.probe import Endpoint
 from trusted_registry.trust.local import install, trust_status
 
 if TYPE_CHECKING:
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.engine.types import Container
+    from trusted_registry.installation import Installation
     from trusted_registry.settings import Settings
+
+
+_VERSION = re.compile(r" v?([0-9][A-Za-z0-9.+~-]{0,60})\s*\Z")
+"""End of what `registry --version` prints."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +41,13 @@ class CertificateStatus:
 
 @dataclass(frozen=True)
 class RegistryStatus:
-    """Container of the registry, and health of the server at its address."""
+    """Container of the registry, its image with version and origin, and health of the server at its address."""
 
     state: str = "absent"
     role: str | None = None
     image: str | None = None
+    version: str | None = None
+    origin: str | None = None
     port: int | None = None
     health: str = "not running"
 
@@ -106,17 +115,49 @@ def _registry(settings: Settings, engine: Engine) -> RegistryStatus:
         return RegistryStatus()
     if ownership.is_another_s(container, settings):
         return RegistryStatus(
-            container.state, "another checkout's", container.image, container.port, "not this checkout's"
+            container.state,
+            "another checkout's",
+            container.image,
+            port=container.port,
+            health="not this checkout's",
         )
     role = container.role or "not ours"
     health = _health(settings, container) if container.state == "running" else "not running"
-    image = installation.known(settings.folder).image_name(container.image)
-    return RegistryStatus(container.state, role, image, container.port, health)
+    own = installation.known(settings.folder)
+    return RegistryStatus(
+        container.state,
+        role,
+        own.image_name(container.image),
+        _version(settings, container, engine),
+        _origin(own, container, engine),
+        container.port,
+        health,
+    )
+
+
+def _version(settings: Settings, container: Container, engine: Engine) -> str | None:
+    """Return the version that the program in the container says it has; None if it runs not, or says nothing."""
+    if not container.ours or container.state != "running":
+        return None
+    try:
+        said = engine.execute(settings.container, ["registry", "--version"])
+    except RegistryError:
+        return None
+    found = _VERSION.search(said.out) if said.code == 0 else None
+    return found[1] if found else None
+
+
+def _origin(own: Installation, container: Container, engine: Engine) -> str:
+    """Return where the image came from, by this installation's note or the registry's digest in the engine."""
+    if made := own.images.get(container.image_id):
+        return f"made here from {made.origin}"
+    pulled = engine.image_digest(container.image_id)
+    return f"pulled as {pulled}" if pulled else "loaded or built on this machine"
 
 
 def _health(settings: Settings, container: Container) -> str:
     endpoint = Endpoint(container.listen or settings.address, container.port or settings.port)
-    if container.role != "tls":
+    if container.role != Role.TLS:
         return "answers" if probe.speaks_plain(endpoint) else "does not answer"
     try:
         seen = observe.look(endpoint, issue.trust_anchor(settings.folder, dry=True).path)
@@ -166,6 +207,9 @@ def as_table(status: Status) -> tuple[str, list[str], list[list[str]]]:
         rows.append(["certificate", certificate.problem])
     rows.append(["registry", f"{container.state}; {container.health}"])
     if container.image:
-        rows.append(["", f"{container.image}, {container.role}, port {container.port}"])
+        version = f" ({container.version})" if container.version else ""
+        rows.append(["", f"{container.image}{version}, {container.role}, port {container.port}"])
+    if container.origin:
+        rows.append(["", f"image {container.origin}"])
     rows += [[f"trust for {registry_host}", state] for registry_host, state in status.trust.items()]
     return f"Registry {status.reference}", ["What", "How it stands"], rows

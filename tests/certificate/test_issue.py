@@ -200,12 +200,12 @@ MENDED_OTHERWISE = [
 @pytest.mark.parametrize("broken", MENDED_BY_RENEWAL + MENDED_OTHERWISE)
 @pytest.mark.parametrize("act", [issue.ensure, issue.bring_up_to_date], ids=["cert", "up"])
 def test_what_does_not_fit_together_is_refused_with_a_cure_and_left_byte_for_byte(
-    act: Callable[[Settings, Recorder], bool], broken: Broken, settings: Settings, issued: Path
+    act: Callable[[Run], bool], broken: Broken, settings: Settings, issued: Path
 ) -> None:
     broken.change(issued)
     before = snapshot(issued)
     with pytest.raises(RegistryError, match=broken.said) as caught:
-        act(settings, Recorder())
+        act(Run(settings, Recorder()))
     assert snapshot(issued) == before
     assert broken.cure in caught.value.cure
 

@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from tests.conftest import Invoke, MakeSettings
     from trusted_registry.settings import Settings
 
-    Act = Callable[[Settings, Recorder], object]
+    Act = Callable[[Run], object]
 
 
-def _force(settings: Settings, console: Recorder) -> object:
-    return issue.ensure(Run(settings, console), force=True)
+def _force(run: Run) -> object:
+    return issue.ensure(run, force=True)
 
 
-def _force_self_signed(settings: Settings, console: Recorder) -> object:
-    return issue.ensure(Run(settings, console), force=True, self_signed=True)
+def _force_self_signed(run: Run) -> object:
+    return issue.ensure(run, force=True, self_signed=True)
 
 
 every_maker = pytest.mark.parametrize("act", [issue.renew, _force, _force_self_signed])
@@ -57,7 +57,7 @@ def test_an_openssl_that_fails_is_quoted_and_leaves_everything_as_it_was(
     programs.put("openssl", "echo 'no entropy today' >&2; exit 1", tmp_path, monkeypatch)
     before = snapshot(issued)
     with pytest.raises(RegistryError, match="failed: no entropy today") as caught:
-        act(make_settings(tool="openssl"), Recorder())
+        act(Run(make_settings(tool="openssl"), Recorder()))
     assert (snapshot(issued), "cryptography" in caught.value.cure) == (before, True)
 
 
@@ -123,7 +123,7 @@ def test_ctrl_c_in_the_middle_leaves_everything_as_it_was(
     monkeypatch.setattr(openssl, "carry_out", interrupted)
     before = snapshot(issued)
     with pytest.raises(KeyboardInterrupt):
-        act(make_settings(tool="openssl"), Recorder())
+        act(Run(make_settings(tool="openssl"), Recorder()))
     assert snapshot(issued) == before
 
 
@@ -193,7 +193,7 @@ def test_the_run_after_a_killed_one_finishes_what_that_had_decided(
 ) -> None:
     settings = make_settings(tool="cryptography")
     intended = _kill_at(step, settings)
-    assert not act(settings, Recorder())
+    assert not act(Run(settings, Recorder()))
     assert {name: (issued / name).read_bytes() for name in intended} == intended
 
 
@@ -202,7 +202,7 @@ def test_the_run_after_a_killed_one_finishes_what_that_had_decided(
 def test_a_first_run_that_was_killed_is_finished_by_the_next(act: Act, step: int, make_settings: MakeSettings) -> None:
     settings = make_settings(tool="cryptography")
     intended = _kill_at(step, settings)
-    act(settings, Recorder())
+    act(Run(settings, Recorder()))
     assert {name: (settings.folder / name).read_bytes() for name in intended} == intended
 
 

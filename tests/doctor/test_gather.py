@@ -1,4 +1,4 @@
-"""What is looked up on a machine: real files, a real git, a real registry on loopback, a stand-in for the engine."""
+"""What is looked up on a machine: real files, a real git, a real registry on loopback, a fake engine."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import dataclasses
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import forge, loopback
-from tests.registry.engines import as_engine, container
+from tests.fake_engine import FakeEngine, container, nobody
+from tests.fake_images import INFO
 from trusted_registry import address
 from trusted_registry.address import Interface
 from trusted_registry.doctor import checks, gather, store_states
-from trusted_registry.engine.types import EngineInfo
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import ports
 from trusted_registry.instance import spec as specs
@@ -23,49 +24,24 @@ from trusted_registry.registry import users
 from trusted_registry.trust.local import daemon, install, ledger
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.conftest import MakeSettings
     from trusted_registry.doctor.facts import Facts
-    from trusted_registry.engine.types import Container
+    from trusted_registry.engine.types import Container, EngineInfo
     from trusted_registry.settings import Settings
 
 ADDRESS = "192.168.0.12"
-INFO = EngineInfo("Debian", "28.5", "unix:///x", rootless=False, store="classic", insecure=(), desktop=False)
 
 
-class Talks:
-    """An engine that says what it is told to."""
-
-    available = True
-
-    def __init__(
-        self, folder: Path, container: Container | None = None, bound: tuple[tuple[str, str], ...] = ()
-    ) -> None:
-        self.container = container
-        self.said = dataclasses.replace(INFO, folder=str(folder))
-        self._bound = bound
-
-    def find(self, _name: str) -> Container | None:
-        """Return the container."""
-        return self.container
-
-    def info(self) -> EngineInfo:
-        """Return what it is."""
-        return self.said
-
-    def bind_mounts(self) -> list[tuple[str, str]]:
-        """Return what containers were given."""
-        return list(self._bound)
-
-    def entrypoint(self, _image: str, *, shell: bool = False) -> tuple[str, ...]:
-        """Know of no shell in it."""
-        assert not shell
-        return ()
-
-    def publisher_of(self, _port: int) -> str | None:
-        """Nobody."""
-        return None
+def engine_of(settings: Settings, running: Container | None = None, bound: Path | None = None) -> FakeEngine:
+    """Return an engine whose images lie on the disk of the checkout, and know no shell."""
+    made = FakeEngine()
+    made.said = dataclasses.replace(INFO, folder=str(settings.root))
+    made.starts = ()
+    made.put("registry", running)
+    if bound:
+        made.put("app", container(role=None))
+        made.containers["app"].mounts = {"/mnt": bound}
+    return made
 
 
 @pytest.fixture(autouse=True)
@@ -89,15 +65,15 @@ def settings(make_settings: MakeSettings) -> Settings:
     return made
 
 
-def served(settings: Settings, **changes: object) -> tuple[Facts, Talks]:
+def served(settings: Settings, **changes: object) -> tuple[Facts, FakeEngine]:
     """Return what is seen while the registry that the settings describe runs."""
     with loopback.registry(settings.folder / "domain.crt") as port:
         at = dataclasses.replace(settings, port=port)
         wanted = specs.tls(at, "registry:3")
         (settings.folder / specs.CONFIG).write_text(wanted.config)
         running = container(image="registry:3", port=port, listen="", digest=wanted.digest)
-        engine = Talks(settings.root, dataclasses.replace(running, **changes))  # type: ignore[arg-type]
-        return gather.local(settings, as_engine(engine), None), engine
+        engine = engine_of(settings, dataclasses.replace(running, **changes))  # type: ignore[arg-type]
+        return gather.local(settings, engine, None), engine
 
 
 @pytest.mark.process
@@ -123,18 +99,18 @@ def test_a_registry_that_was_made_by_other_settings_is_seen(settings: Settings) 
 @pytest.mark.process
 def test_a_configuration_that_was_edited_or_is_gone_is_seen(settings: Settings) -> None:
     wanted = specs.tls(dataclasses.replace(settings, port=1), "registry:3").digest
-    engine = Talks(settings.root, container(port=1, digest=wanted))
+    engine = engine_of(settings, container(port=1, digest=wanted))
     (settings.folder / specs.CONFIG).write_text("mine")
-    assert gather.local(settings, as_engine(engine), None).edited == settings.folder / specs.CONFIG
+    assert gather.local(settings, engine, None).edited == settings.folder / specs.CONFIG
     (settings.folder / specs.CONFIG).unlink()
-    assert gather.local(settings, as_engine(engine), None).edited == settings.folder / specs.CONFIG
+    assert gather.local(settings, engine, None).edited == settings.folder / specs.CONFIG
 
 
 @pytest.mark.process
 def test_a_configuration_of_other_settings_is_not_said_to_be_edited(settings: Settings) -> None:
-    engine = Talks(settings.root, container(port=1, digest="of another version"))
+    engine = engine_of(settings, container(port=1, digest="of another version"))
     (settings.folder / specs.CONFIG).write_text("another version's")
-    assert gather.local(settings, as_engine(engine), None).edited is None
+    assert gather.local(settings, engine, None).edited is None
 
 
 @pytest.mark.process
@@ -142,14 +118,14 @@ def test_who_holds_the_port_of_a_registry_that_does_not_run_is_seen(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ports, "listening_process", lambda _port: "nginx (process 7)")
-    assert gather.local(settings, as_engine(Talks(settings.root)), None).port_holder == "nginx (process 7)"
+    assert gather.local(settings, engine_of(settings), None).port_holder == "nginx (process 7)"
 
 
 @pytest.mark.process
 def test_certificates_that_do_not_fit_together_are_seen_as_what_they_are(settings: Settings) -> None:
     forge.save(forge.server(None), settings.folder, "other")
     shutil.copy(settings.folder / "other.key", settings.folder / "domain.key")
-    facts = gather.local(settings, as_engine(Talks(settings.root)), None)
+    facts = gather.local(settings, engine_of(settings), None)
     assert (facts.issued, facts.broken is not None) == (None, True)
 
 
@@ -157,7 +133,7 @@ def test_certificates_that_do_not_fit_together_are_seen_as_what_they_are(setting
 def test_a_client_s_checkout_is_no_registry_s(settings: Settings) -> None:
     for name in gather.MADE_HERE:
         (settings.folder / name).unlink()
-    facts = gather.local(settings, as_engine(Talks(settings.root)), None)
+    facts = gather.local(settings, engine_of(settings), None)
     assert (facts.serves, facts.anchor is not None, facts.broken) == (False, True, None)
 
 
@@ -187,16 +163,15 @@ def test_a_container_that_was_given_the_authority_s_key_is_seen(
     exposed: bool,  # noqa: FBT001 - a parameter
     settings: Settings,
 ) -> None:
-    given = os.path.normpath(settings.folder / path)
-    engine = Talks(settings.root, bound=(("app", given),))
-    assert bool(gather._key_mounts(settings, as_engine(engine))) is exposed
+    engine = engine_of(settings, bound=Path(os.path.normpath(settings.folder / path)))
+    assert bool(gather._key_mounts(settings, engine)) is exposed
 
 
 def test_the_engine_s_proxy_and_the_shell_s_are_both_seen(settings: Settings) -> None:
-    engine = Talks(settings.root)
-    assert gather._proxies(as_engine(engine), {}) == ()
+    engine = engine_of(settings)
+    assert gather._proxies(engine, {}) == ()
     engine.said = dataclasses.replace(engine.said, proxy="http://a:1", no_proxy="b")
-    found = gather._proxies(as_engine(engine), {"https_proxy": "http://c:2", "NO_PROXY": "d"})
+    found = gather._proxies(engine, {"https_proxy": "http://c:2", "NO_PROXY": "d"})
     assert [(proxy.whose, proxy.url, proxy.no_proxy) for proxy in found] == [
         ("the engine", "http://a:1", "b"),
         ("this shell", "http://c:2", "d"),
@@ -208,41 +183,43 @@ def test_users_whose_hash_the_registry_does_not_read_are_seen(settings: Settings
     path = users.users_file(settings.folder)
     path.parent.mkdir()
     path.write_text("ann:{SHA}fEqNCco3Yq9h5ZUglD3CZJT4lBs=\nbob:$2y$05$" + "a" * 53 + "\n")
-    facts = gather.local(settings, as_engine(Talks(settings.root)), None)
+    facts = gather.local(settings, engine_of(settings), None)
     assert (facts.login, facts.unread_users) == (True, ("ann",))
 
 
 def test_a_disk_is_seen_where_this_user_may_look(settings: Settings) -> None:
-    seen = gather._disk(settings, as_engine(Talks(settings.root)))
+    seen = gather._disk(settings, engine_of(settings))
     assert seen
     assert seen.free > 0
-    assert gather._disk(settings, as_engine(Talks(settings.root / "not" / "there"))) is None
+    engine = engine_of(settings)
+    engine.said = dataclasses.replace(INFO, folder=str(settings.root / "not" / "there"))
+    assert gather._disk(settings, engine) is None
 
 
 def test_another_machine_s_registry_is_seen_from_here(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     with loopback.registry(settings.folder / "domain.crt") as port:
-        facts = gather.remote(settings, as_engine(Talks(settings.root)), loopback.HOST, port)
+        facts = gather.remote(settings, engine_of(settings), loopback.HOST, port)
     assert (facts.remote, facts.serves, facts.observation and facts.observation.status) == (True, False, 200)
     assert checks.judge(facts) == []
     monkeypatch.setattr(address, "resolve", lambda _name: ())
-    gone = gather.remote(settings, as_engine(Talks(settings.root)), "registry.local", 9)
+    gone = gather.remote(settings, engine_of(settings), "registry.local", 9)
     assert [finding.check for finding in checks.judge(gone)] == ["dns"]
 
 
 def test_without_an_engine_everything_else_is_seen(settings: Settings) -> None:
-    engine = Talks(settings.root)
-    engine.available = False
-    facts = gather.remote(settings, as_engine(engine), loopback.HOST, 9)
+    facts = gather.remote(settings, nobody(), loopback.HOST, 9)
     assert (facts.engine, facts.proxies) == (None, ())
 
 
-def test_an_engine_that_falls_silent_is_no_error_of_the_look(settings: Settings) -> None:
-    def silent() -> EngineInfo:
-        raise RegistryError("silent", cure="")
+class _Silent(FakeEngine):
+    """An engine that answered once, and never again."""
 
-    engine = Talks(settings.root)
-    engine.info = silent  # type: ignore[method-assign]
-    assert gather.remote(settings, as_engine(engine), loopback.HOST, 9).engine is None
+    def info(self, *, fresh: bool = False) -> EngineInfo:
+        raise RegistryError(f"silent, {fresh=}", cure="")
+
+
+def test_an_engine_that_falls_silent_is_no_error_of_the_look(settings: Settings) -> None:
+    assert gather.remote(settings, _Silent(), loopback.HOST, 9).engine is None
 
 
 @pytest.mark.process
@@ -255,7 +232,7 @@ def test_what_this_checkout_allowed_here_is_seen_unless_its_plain_registry_runs(
     ledger.record(ledger.path(), [*written, allow(f"{ADDRESS}:5002", store="docker")])
     plain = container(role="plain", port=5000)
     seen = {
-        state: gather.local(settings, as_engine(Talks(settings.root, running)), None).allowed
+        state: gather.local(settings, engine_of(settings, running), None).allowed
         for state, running in (
             ("none", None),
             ("running", plain),

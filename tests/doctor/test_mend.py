@@ -9,8 +9,8 @@ import pytest
 
 from tests import forge
 from tests.disk import mode, snapshot
+from tests.fake_engine import FakeEngine, container, nobody
 from tests.recorder import Recorder
-from tests.registry.engines import OnLoopback, as_engine, container
 from trusted_registry.certificate import issue
 from trusted_registry.doctor import mend
 from trusted_registry.doctor.finding import ChmodFix, Finding, Fix, RenewFix, RestartFix, StartFix, TrustFix
@@ -52,15 +52,9 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def _engine() -> object:
-    engine = OnLoopback()
-    engine.available = False
-    return engine
-
-
 def test_a_finding_without_a_fix_is_left_alone(settings: Settings, console: Recorder) -> None:
     before = snapshot(settings.root)
-    assert mend.apply([finding(None)], Run(settings, console), as_engine(_engine())) == 0
+    assert mend.apply([finding(None)], Run(settings, console), nobody()) == 0
     assert (snapshot(settings.root), console.commands, console.asked) == (before, [], [])
 
 
@@ -68,7 +62,7 @@ def test_a_finding_without_a_fix_is_left_alone(settings: Settings, console: Reco
 def test_a_key_s_mode_is_restored_without_a_question(settings: Settings, console: Recorder) -> None:
     key = settings.folder / "ca.key"
     key.chmod(0o644)
-    assert mend.apply([finding(ChmodFix(key, "go-rwx"))], Run(settings, console), as_engine(_engine())) == 1
+    assert mend.apply([finding(ChmodFix(key, "go-rwx"))], Run(settings, console), nobody()) == 1
     assert (mode(key), console.asked) == (0o600, [])
 
 
@@ -76,7 +70,7 @@ def test_a_key_s_mode_is_restored_without_a_question(settings: Settings, console
 def test_what_changes_more_is_asked_about_and_no_is_an_answer(fix: Fix, settings: Settings, disk: Path) -> None:
     console = Recorder(answer=False)
     before = (snapshot(settings.root), snapshot(disk))
-    assert mend.apply([finding(fix, asks=True)], Run(settings, console), as_engine(_engine())) == 0
+    assert mend.apply([finding(fix, asks=True)], Run(settings, console), nobody()) == 0
     assert (len(console.asked), (snapshot(settings.root), snapshot(disk))) == (1, before)
 
 
@@ -84,21 +78,21 @@ def test_the_same_fix_is_done_once(settings: Settings, console: Recorder, monkey
     done: list[str] = []
     monkeypatch.setattr(running, "restart", lambda *_: done.append("restart"))
     twice = [finding(RestartFix()), finding(RestartFix())]
-    assert mend.apply(twice, Run(settings, console), as_engine(_engine())) == 1
+    assert mend.apply(twice, Run(settings, console), nobody()) == 1
     assert done == ["restart"]
 
 
 def test_an_absent_trust_is_written_and_noted(settings: Settings, console: Recorder, disk: Path) -> None:
-    assert mend.apply([finding(TrustFix("docker"), asks=True)], Run(settings, console), as_engine(_engine())) == 1
+    assert mend.apply([finding(TrustFix("docker"), asks=True)], Run(settings, console), nobody()) == 1
     written = disk / "etc/docker/certs.d" / settings.address / "ca.crt"
     assert written.read_bytes() == (settings.folder / "ca.crt").read_bytes()
     assert str(written) in {entry.path for entry in ledger.read(ledger.path())}
 
 
 def test_trust_of_ours_that_is_stale_is_written_anew(settings: Settings, console: Recorder, disk: Path) -> None:
-    mend.apply([finding(TrustFix("docker"))], Run(settings, console), as_engine(_engine()))
+    mend.apply([finding(TrustFix("docker"))], Run(settings, console), nobody())
     issue.ensure(Run(settings, console), force=True)
-    assert mend.apply([finding(TrustFix("docker"))], Run(settings, console), as_engine(_engine())) == 1
+    assert mend.apply([finding(TrustFix("docker"))], Run(settings, console), nobody()) == 1
     written = disk / "etc/docker/certs.d" / settings.address / "ca.crt"
     assert written.read_bytes() == (settings.folder / "ca.crt").read_bytes()
 
@@ -122,7 +116,7 @@ def test_a_file_of_somebody_else_s_in_any_place_is_not_touched(
         path.write_bytes(b"mirrors: {x: 1}\n" if path.suffix == ".yaml" else OTHER)
     before = snapshot(disk)
     for name in dict.fromkeys(store.name for store in client_stores.STORES if not store.on_request):
-        mend.apply([finding(TrustFix(name))], Run(settings, console), as_engine(_engine()))
+        mend.apply([finding(TrustFix(name))], Run(settings, console), nobody())
     after = snapshot(disk)
     assert {name: after[name] for name in before} == before
     assert console.warned
@@ -135,7 +129,7 @@ def test_one_fix_that_fails_does_not_keep_the_others_from_being_tried(
     path.parent.mkdir(parents=True)
     path.write_bytes(OTHER)
     both = [finding(TrustFix("docker")), finding(TrustFix("podman"))]
-    assert mend.apply(both, Run(settings, console), as_engine(_engine())) == 1
+    assert mend.apply(both, Run(settings, console), nobody()) == 1
     assert (path.read_bytes(), len(console.warned)) == (OTHER, 1)
     assert (disk / "etc/containers/certs.d" / settings.address / "ca.crt").exists()
 
@@ -144,8 +138,8 @@ def test_a_container_of_somebody_else_s_with_the_registry_s_name_is_not_touched(
     settings: Settings, console: Recorder, tmp_path: Path
 ) -> None:
     forge.save(forge.server(None), tmp_path, "theirs")
-    engine = OnLoopback(container=container(role=None))
-    assert mend.apply([finding(StartFix())], Run(settings, console), as_engine(engine)) == 0
+    engine = FakeEngine(container=container(role=None))
+    assert mend.apply([finding(StartFix())], Run(settings, console), engine) == 0
     assert (engine.done, len(console.warned)) == ([], 1)
 
 
@@ -153,5 +147,5 @@ def test_a_dry_run_of_a_fix_changes_nothing(settings: Settings, disk: Path) -> N
     console = Recorder(dry=True)
     before = (snapshot(settings.root), snapshot(disk))
     wrong = [finding(ChmodFix(settings.folder / "ca.key", "go-rwx")), finding(TrustFix("docker"))]
-    mend.apply(wrong, Run(settings, console), as_engine(_engine()))
+    mend.apply(wrong, Run(settings, console), nobody())
     assert ((snapshot(settings.root), snapshot(disk)), bool(console.commands)) == (before, True)

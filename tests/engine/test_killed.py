@@ -17,8 +17,8 @@ import pytest
 
 from tests.engine.test_up import answers, container, wait_for
 from trusted_registry import program
-from trusted_registry.instance import spec as specs
-from trusted_registry.instance.spec import STORAGE
+from trusted_registry.instance import model
+from trusted_registry.instance.model import IMAGES_FOLDER
 from trusted_registry.registry import api, probe, upload
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def test_a_manifest_that_a_kill_left_empty_is_gone_at_the_next_start_and_can_be_
     image, push = pushed
     _empty(host, client, _manifest(image), image)
     _kill(host, client)
-    assert f"removed, since it was left empty: {STORAGE}/{_manifest(image)}" in host.inv("registry.logs")
+    assert f"removed, since it was left empty: {IMAGES_FOLDER}/{_manifest(image)}" in host.inv("registry.logs")
     assert "not found" in _pull(host, client)
     push()
     assert _pull(host, client) == ""
@@ -230,7 +230,7 @@ def test_whoever_never_ends_holds_a_stop_up_until_the_registry_gives_up_by_itsel
         seconds = time.monotonic() - begun
         stop.join()
     assert ended[0]["exitCode"] != "137", "the engine had to kill it"
-    assert specs.STOP_SECONDS - 3 < seconds < specs.STOP_SECONDS + 2
+    assert model.DRAIN_SECONDS - 1 < seconds < model.STOP_SECONDS
     half.close()
 
 

@@ -11,7 +11,6 @@ import pytest
 from tests.engine.conftest import NAME
 from tests.recorder import Recorder
 from trusted_registry.engine import engine as engines
-from trusted_registry.engine import exec as engine_exec
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     import docker
     from docker.models.containers import Container
 
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.engine.types import ListedContainer
 
 pytestmark = pytest.mark.engine
@@ -59,7 +58,7 @@ def node(client: docker.DockerClient, registry_image: str) -> Iterator[Container
 
 
 def _found(engine: Engine) -> ListedContainer | None:
-    return next((it for it in engine_exec.list_containers(engine) if it.name == NODE), None)
+    return next((it for it in engine.list_containers() if it.name == NODE), None)
 
 
 def test_a_container_is_listed_with_its_state_and_labels_whether_it_runs_or_not(
@@ -79,9 +78,7 @@ def test_a_container_is_listed_with_its_state_and_labels_whether_it_runs_or_not(
 
 @pytest.mark.usefixtures("node")
 def test_a_program_s_words_and_exit_status_come_back(engine: Engine) -> None:
-    well, ill = (
-        engine_exec.execute(engine, NODE, (PROGRAM, *words)) for words in (["--version"], ["serve", "/absent.yml"])
-    )
+    well, ill = (engine.execute(NODE, (PROGRAM, *words)) for words in (["--version"], ["serve", "/absent.yml"]))
     assert (well.code, "registry" in well.out, well.err) == (0, True, "")
     assert ill.code == 1
     assert "/absent.yml" in ill.err
@@ -89,16 +86,16 @@ def test_a_program_s_words_and_exit_status_come_back(engine: Engine) -> None:
 
 @pytest.mark.usefixtures("node")
 def test_a_program_that_is_not_there_is_a_failure_and_no_traceback(engine: Engine) -> None:
-    assert engine_exec.execute(engine, NODE, ("no-such-program",)).code in (126, 127)
+    assert engine.execute(NODE, ("no-such-program",)).code in (126, 127)
 
 
 def test_nothing_runs_in_a_container_that_waits_or_is_gone(node: Container, engine: Engine) -> None:
     node.pause()
     with pytest.raises(RegistryError, match=f"Nothing can run in {NODE}: .*paused"):
-        engine_exec.execute(engine, NODE, (PROGRAM, "--version"))
+        engine.execute(NODE, (PROGRAM, "--version"))
     node.unpause()
     node.kill()
     with pytest.raises(RegistryError, match=f"Nothing can run in {NODE}: .*not running"):
-        engine_exec.execute(engine, NODE, (PROGRAM, "--version"))
+        engine.execute(NODE, (PROGRAM, "--version"))
     with pytest.raises(RegistryError, match=f"Nothing can run in {NODE}-absent: .*No such container"):
-        engine_exec.execute(engine, f"{NODE}-absent", (PROGRAM, "--version"))
+        engine.execute(f"{NODE}-absent", (PROGRAM, "--version"))

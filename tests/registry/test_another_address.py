@@ -9,8 +9,8 @@ import pytest
 
 from tests import loopback
 from tests.disk import snapshot
+from tests.fake_engine import FakeEngine
 from tests.recorder import Recorder
-from tests.registry.engines import OnLoopback, as_engine
 from trusted_registry import address, saved_flags
 from trusted_registry.certificate import issue
 from trusted_registry.engine import engine as engines
@@ -36,11 +36,11 @@ def _own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnLoopback]:
+def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
     """An engine whose registry runs on this machine's own address."""
-    made = OnLoopback(settings.folder / "domain.crt")
+    made = FakeEngine(settings.folder / "domain.crt")
     monkeypatch.setattr(engines, "connect", lambda *_, **__: made)
-    running.run_tls(Run(settings, Recorder()), as_engine(made))
+    running.run_tls(Run(settings, Recorder()), made)
     made.done.clear()
     yield made
     made.close()
@@ -57,21 +57,21 @@ def _answers(settings: Settings) -> int:
     return probe.request(probe.Endpoint(loopback.HOST, settings.port), "GET", "/v2/", trust)[0]
 
 
-def _up(settings: Settings, _engine: OnLoopback, console: Recorder) -> None:
+def _up(settings: Settings, _engine: FakeEngine, console: Recorder) -> None:
     lifecycle.up(Run(settings, console))
 
 
-def _tls(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
-    registry.alone(Run(settings, console), as_engine(engine))
+def _tls(settings: Settings, engine: FakeEngine, console: Recorder) -> None:
+    registry.alone(Run(settings, console), engine)
 
 
 @pytest.mark.parametrize("act", [_up, _tls])
 @pytest.mark.parametrize("other", [OTHER, "fd00::99"])
 def test_it_is_refused_before_anything_is_touched(
     other: str,
-    act: Callable[[Settings, OnLoopback, Recorder], None],
+    act: Callable[[Settings, FakeEngine, Recorder], None],
     settings: Settings,
-    engine: OnLoopback,
+    engine: FakeEngine,
     console: Recorder,
 ) -> None:
     before = snapshot(settings.folder)
@@ -107,7 +107,7 @@ def _renew(settings: Settings, console: Recorder) -> None:
 
 @pytest.mark.parametrize("act", [_make, _renew])
 def test_a_certificate_may_name_it_and_it_is_not_kept(
-    act: Callable[[Settings, Recorder], None], settings: Settings, engine: OnLoopback, console: Recorder
+    act: Callable[[Settings, Recorder], None], settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     wanted = _asked_for(settings)
     act(wanted, console)
@@ -121,14 +121,14 @@ def test_a_certificate_may_name_it_and_it_is_not_kept(
 
 @pytest.mark.parametrize("act", [_make, _renew])
 def test_an_address_of_this_machine_is_kept(
-    act: Callable[[Settings, Recorder], None], settings: Settings, engine: OnLoopback, console: Recorder
+    act: Callable[[Settings, Recorder], None], settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     act(dataclasses.replace(settings, saved_flags={"address": OWN}, saved_flags_before={}), console)
     assert (saved_flags.read(settings.folder), engine.container is not None) == ({"address": OWN}, True)
 
 
 def test_a_renewal_for_it_has_the_registry_here_serve_the_new_certificate(
-    settings: Settings, engine: OnLoopback, console: Recorder
+    settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     _renew(_asked_for(settings), console)
     assert (engine.done, _answers(settings)) == (["restart"], 200)

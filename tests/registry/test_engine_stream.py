@@ -12,7 +12,7 @@ import requests.exceptions
 from tests.recorder import Recorder
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine import types as engine_types
-from trusted_registry.engine.engine import Engine
+from trusted_registry.engine.docker_engine import DockerEngine
 from trusted_registry.engine.types import split_reference
 from trusted_registry.errors import PortTakenError, RegistryError
 from trusted_registry.registry.users import Login
@@ -77,9 +77,9 @@ class _Client:
         self.api = _Api(events)
 
 
-def _engine(events: Iterable[dict[str, Any]], console: Recorder) -> tuple[Engine, _Api]:
+def _engine(events: Iterable[dict[str, Any]], console: Recorder) -> tuple[DockerEngine, _Api]:
     client = _Client(events)
-    return Engine(cast("docker.DockerClient", client), console), client.api
+    return DockerEngine(cast("docker.DockerClient", client), console), client.api
 
 
 def _silence(error: Exception) -> Iterator[dict[str, Any]]:
@@ -88,7 +88,7 @@ def _silence(error: Exception) -> Iterator[dict[str, Any]]:
     raise error
 
 
-both_ways = pytest.mark.parametrize("way", [Engine.push, Engine.pull], ids=["push", "pull"])
+both_ways = pytest.mark.parametrize("way", [DockerEngine.push, DockerEngine.pull], ids=["push", "pull"])
 
 
 def test_a_push_returns_the_digest_that_the_registry_gave(console: Recorder) -> None:
@@ -101,7 +101,7 @@ def test_a_pull_returns_the_digest_that_the_registry_gave(console: Recorder) -> 
 
 @both_ways
 def test_a_stream_without_a_digest_returns_none_rather_than_a_guess(
-    way: Callable[[Engine, str], str | None], console: Recorder
+    way: Callable[[DockerEngine, str], str | None], console: Recorder
 ) -> None:
     assert way(_engine(PUSHED[:5], console)[0], REFERENCE) is None
 
@@ -111,14 +111,16 @@ def test_a_stream_without_a_digest_returns_none_rather_than_a_guess(
     ("events", "said"), [(FAILED, "x509: certificate signed by unknown authority"), (SHORT, "denied")]
 )
 def test_an_error_in_the_stream_is_raised_in_the_engine_s_own_words(
-    events: Events, said: str, way: Callable[[Engine, str], str | None], console: Recorder
+    events: Events, said: str, way: Callable[[DockerEngine, str], str | None], console: Recorder
 ) -> None:
     with pytest.raises(RegistryError, match=f"failed: .*{said}"):
         way(_engine(events, console)[0], REFERENCE)
 
 
 @both_ways
-def test_an_error_after_a_digest_is_still_an_error(way: Callable[[Engine, str], str | None], console: Recorder) -> None:
+def test_an_error_after_a_digest_is_still_an_error(
+    way: Callable[[DockerEngine, str], str | None], console: Recorder
+) -> None:
     with pytest.raises(RegistryError, match="denied"):
         way(_engine([*PUSHED, *SHORT], console)[0], REFERENCE)
 
@@ -143,7 +145,7 @@ def test_asking_shows_nothing(console: Recorder) -> None:
     ],
 )
 def test_an_engine_that_stops_half_way_is_an_error_with_a_cure(
-    error: Exception, way: Callable[[Engine, str], str | None], console: Recorder
+    error: Exception, way: Callable[[DockerEngine, str], str | None], console: Recorder
 ) -> None:
     with pytest.raises(RegistryError, match="stopped answering") as caught:
         way(_engine(_silence(error), console)[0], REFERENCE)
@@ -163,14 +165,14 @@ def test_progress_is_reported_layer_by_layer_with_an_unknown_total_as_nought(con
 
 @both_ways
 def test_the_command_that_a_person_would_type_is_shown(
-    way: Callable[[Engine, str], str | None], console: Recorder
+    way: Callable[[DockerEngine, str], str | None], console: Recorder
 ) -> None:
     way(_engine(PUSHED, console)[0], REFERENCE)
     assert console.commands == [["docker", way.__name__, REFERENCE]]
 
 
 @both_ways
-def test_a_dry_run_asks_the_engine_nothing(way: Callable[[Engine, str], str | None]) -> None:
+def test_a_dry_run_asks_the_engine_nothing(way: Callable[[DockerEngine, str], str | None]) -> None:
     engine, api = _engine(PUSHED, Recorder(dry=True))
     assert (way(engine, REFERENCE), api.asked) == (None, [])
 
@@ -186,7 +188,7 @@ def test_a_login_is_sent_where_one_is_given_and_else_left_to_the_person_s_own_co
 
 
 @both_ways
-def test_repository_and_tag_are_sent_apart(way: Callable[[Engine, str], str | None], console: Recorder) -> None:
+def test_repository_and_tag_are_sent_apart(way: Callable[[DockerEngine, str], str | None], console: Recorder) -> None:
     engine, api = _engine(PUSHED, console)
     way(engine, "192.168.0.12:5000/app:1")
     assert api.asked == [("192.168.0.12:5000/app", "1")]

@@ -81,7 +81,11 @@ def test_a_registry_that_serves_an_old_certificate_is_restarted(
     assert (_tls(settings, engine, console), engine.done) == (True, ["start", "restart"])
 
 
-@pytest.mark.parametrize("act", [_tls, lambda *it: running.stop(*it, purge=True)], ids=["tls", "stop"])
+@pytest.mark.parametrize(
+    "act",
+    [_tls, lambda settings, engine, console: running.stop(Run(settings, console), engine, purge=True)],
+    ids=["tls", "stop"],
+)
 def test_another_checkout_s_registry_is_left_alone(
     act: Callable[[Settings, OnLoopback, Recorder], bool], settings: Settings, engine: OnLoopback, console: Recorder
 ) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import loopback
+from tests.fake_engine import FakeEngine, container
 from tests.recorder import Recorder
-from tests.registry.engines import OnLoopback, as_engine, container
 from tests.registry.logins import ADA, BOB, opens
 from trusted_registry import status
 from trusted_registry.engine import engine as engines
@@ -56,9 +56,9 @@ def test_plain_http_never_asks_for_a_login_and_does_not_start_where_there_are_us
     settings = make_settings()
     users.save(settings.folder, ADA)
     assert "htpasswd" not in specs.plain(settings, "registry:3", lan=False).config
-    engine = OnLoopback()
+    engine = FakeEngine()
     with pytest.raises(RegistryError, match="could read their passwords"):
-        running.run_plain(Run(settings, console), as_engine(engine), lan=False)
+        running.run_plain(Run(settings, console), engine, lan=False)
     assert engine.done == []
 
 
@@ -66,22 +66,22 @@ def test_plain_http_never_asks_for_a_login_and_does_not_start_where_there_are_us
 
 
 @pytest.fixture
-def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnLoopback]:
+def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
     """An engine whose registry asks for a login where it is told to."""
-    made = OnLoopback(settings.folder / "domain.crt", users=settings.folder)
+    made = FakeEngine(settings.folder / "domain.crt", users=settings.folder)
     monkeypatch.setattr(engines, "connect_if_available", lambda _console: made)
     yield made
     made.close()
 
 
-def _up(settings: Settings, engine: OnLoopback, console: Recorder) -> bool:
-    return running.run_tls(Run(settings, console), as_engine(engine))
+def _up(settings: Settings, engine: FakeEngine, console: Recorder) -> bool:
+    return running.run_tls(Run(settings, console), engine)
 
 
 @pytest.fixture
 def behind(
-    settings: Settings, engine: OnLoopback, console: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> OnLoopback:
+    settings: Settings, engine: FakeEngine, console: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> FakeEngine:
     """An engine whose registry runs, and sees another time's users; it is not waited for long."""
     users.save(settings.folder, ADA)
     engine.users = tmp_path / "of another time"
@@ -91,7 +91,7 @@ def behind(
 
 
 def test_the_first_user_has_the_registry_started_anew_and_the_next_has_not(
-    settings: Settings, engine: OnLoopback, console: Recorder
+    settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     _up(settings, engine, console)
     registry_users.add(Run(settings, Recorder(secret=ADA.password)), name="ada")
@@ -103,7 +103,7 @@ def test_the_first_user_has_the_registry_started_anew_and_the_next_has_not(
 
 
 def test_what_was_started_elsewhere_stays_there_when_a_user_comes(
-    settings: Settings, engine: OnLoopback, console: Recorder, make_settings: MakeSettings
+    settings: Settings, engine: FakeEngine, console: Recorder, make_settings: MakeSettings
 ) -> None:
     _up(settings, engine, console)
     registry_users.add(Run(make_settings(listen="", port="443"), Recorder(secret=ADA.password)), name="ada")
@@ -112,7 +112,7 @@ def test_what_was_started_elsewhere_stays_there_when_a_user_comes(
 
 
 def test_a_registry_that_asks_nobody_though_there_are_users_is_stopped_again(
-    settings: Settings, engine: OnLoopback, console: Recorder
+    settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     users.save(settings.folder, ADA)
     engine.users = None
@@ -122,7 +122,7 @@ def test_a_registry_that_asks_nobody_though_there_are_users_is_stopped_again(
 
 
 def test_a_registry_that_no_longer_asks_does_not_pass_for_one_that_runs_already(
-    settings: Settings, engine: OnLoopback, console: Recorder
+    settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     users.save(settings.folder, ADA)
     _up(settings, engine, console)
@@ -133,7 +133,7 @@ def test_a_registry_that_no_longer_asks_does_not_pass_for_one_that_runs_already(
         _up(settings, engine, console)
 
 
-def test_over_plain_http_no_user_is_added(settings: Settings, engine: OnLoopback) -> None:
+def test_over_plain_http_no_user_is_added(settings: Settings, engine: FakeEngine) -> None:
     engine.container = container(role="plain")
     console = Recorder(secret=ADA.password)
     with pytest.raises(RegistryError, match="plain HTTP"):
@@ -141,7 +141,7 @@ def test_over_plain_http_no_user_is_added(settings: Settings, engine: OnLoopback
     assert (console.asked, users.is_login_required(settings.folder)) == ([], False)
 
 
-def test_without_a_registry_a_user_is_kept_for_its_next_start(settings: Settings, engine: OnLoopback) -> None:
+def test_without_a_registry_a_user_is_kept_for_its_next_start(settings: Settings, engine: FakeEngine) -> None:
     console = Recorder(secret=ADA.password)
     registry_users.add(Run(settings, console), name="ada")
     assert (engine.done, "next start" in console.said[-1], opens(settings.folder, ADA)) == ([], True, True)
@@ -162,7 +162,7 @@ def test_a_command_that_did_not_run_is_not_shown(
     users.save(settings.folder, ADA)
     console = Recorder(secret="abc", answer=False)  # noqa: S106 - too short on purpose
     with pytest.raises(RegistryError, match=wrong):
-        task(settings, console, name=name)
+        task(Run(settings, console), name=name)
     assert console.commands == []
 
 
@@ -174,7 +174,7 @@ def test_a_command_that_changes_who_may_use_the_registry_is_shown(settings: Sett
     assert [argv[:2] for argv in console.commands] == [["htpasswd", "-c"], ["htpasswd", "-D"]]
 
 
-def test_the_last_user_goes_only_if_a_person_says_so(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
+def test_the_last_user_goes_only_if_a_person_says_so(settings: Settings, engine: FakeEngine, console: Recorder) -> None:
     users.save(settings.folder, ADA)
     _up(settings, engine, console)
     with pytest.raises(RegistryError, match="Nobody was removed"):
@@ -190,7 +190,7 @@ def test_the_last_user_goes_only_if_a_person_says_so(settings: Settings, engine:
 
 
 def test_a_user_who_is_not_the_last_goes_unasked_and_at_once(
-    settings: Settings, engine: OnLoopback, console: Recorder
+    settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     for login in (ADA, BOB):
         users.save(settings.folder, login)
@@ -205,7 +205,7 @@ def test_a_registry_that_does_not_see_the_change_is_an_error(settings: Settings)
         registry_users.add(Run(settings, Recorder(secret=BOB.password)), name="bob")
 
 
-def test_nobody_is_removed_who_is_not_there(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
+def test_nobody_is_removed_who_is_not_there(settings: Settings, engine: FakeEngine, console: Recorder) -> None:
     with pytest.raises(RegistryError, match="There is no user 'eve'"):
         registry_users.remove(Run(settings, console), name="eve")
     assert engine.done == []
@@ -213,16 +213,16 @@ def test_nobody_is_removed_who_is_not_there(settings: Settings, engine: OnLoopba
 
 @pytest.mark.parametrize("act", [registry_users.add, registry_users.remove])
 def test_a_dry_run_asks_for_no_password_and_changes_nobody(
-    act: Callable[..., None], settings: Settings, engine: OnLoopback
+    act: Callable[..., None], settings: Settings, engine: FakeEngine
 ) -> None:
     console = Recorder(dry=True)
-    act(settings, console, name="ada")
+    act(Run(settings, console), name="ada")
     assert (console.asked, users.is_login_required(settings.folder), engine.done) == ([], False, [])
     assert console.commands[0][0] == "htpasswd"
 
 
 def test_the_password_stands_in_no_command_and_no_line(
-    settings: Settings, engine: OnLoopback, console: Recorder
+    settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     _up(settings, engine, console)
     shown = Recorder(secret=ADA.password)
@@ -244,18 +244,18 @@ def test_users_are_listed_with_those_that_the_registry_refuses_marked(settings: 
     assert "not bcrypt" in console.said[-1]
 
 
-def test_status_says_that_a_login_is_asked_for(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
+def test_status_says_that_a_login_is_asked_for(settings: Settings, engine: FakeEngine, console: Recorder) -> None:
     _up(settings, engine, console)
-    assert status._registry(settings, as_engine(engine)).health == "answers"
+    assert status._registry(settings, engine).health == "answers"
     users.save(settings.folder, ADA)
-    assert "though there are users" in status._registry(settings, as_engine(engine)).health
+    assert "though there are users" in status._registry(settings, engine).health
     _up(settings, engine, console)
-    assert status._registry(settings, as_engine(engine)).health == "answers, and asks for a login"
+    assert status._registry(settings, engine).health == "answers, and asks for a login"
     assert "docker login" in status.next_steps(settings)
 
 
 def test_a_registry_that_does_not_take_the_proof_s_login_gets_no_push(
-    settings: Settings, behind: OnLoopback, console: Recorder
+    settings: Settings, behind: FakeEngine, console: Recorder
 ) -> None:
     target = registry.Target(
         probe.Endpoint(loopback.HOST, settings.port),
@@ -263,5 +263,5 @@ def test_a_registry_that_does_not_take_the_proof_s_login_gets_no_push(
         settings.folder,
     )
     with pytest.raises(RegistryError, match="does not take a login that was just made"):
-        registry.prove_push_and_pull("a/b:1", target, as_engine(behind), console)
+        registry.prove_push_and_pull("a/b:1", target, behind, console)
     assert behind.done == ["start", "untag a/b:1"]

@@ -99,7 +99,7 @@ def test_what_is_started_carries_the_id_of_the_installation_and_so_does_its_volu
 
 def test_a_dry_run_shows_both_and_makes_neither_them_nor_an_id(settings: Settings, engine: OnLoopback) -> None:
     console, before = Recorder(dry=True), snapshot(settings.folder)
-    ownership.marked(specs.tls(settings, "registry:3"), Run(settings, console), engines.Engine(None, console))
+    ownership.marked(specs.tls(settings, "registry:3"), Run(settings, console), engines.unavailable(console))
     assert console.typed == [f"docker volume create --label {installation.LABEL}=ID {settings.volume}"]
     assert (snapshot(settings.folder), engine.volumes) == (before, {})
 

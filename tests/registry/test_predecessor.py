@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from trusted_registry.instance.spec import Spec
+
     from trusted_registry.settings import Settings
 
 OLD = "registry:2"
@@ -32,7 +33,7 @@ OLD = "registry:2"
 def engine(settings: Settings) -> Iterator[OnLoopback]:
     """An engine whose registry runs, from an older image, and has proved itself."""
     made = OnLoopback(settings.folder / "domain.crt", users=settings.folder)
-    made.images.add(OLD)
+    made.images[OLD] = OLD
     running.run_tls(Run(dataclasses.replace(settings, image=OLD), Recorder()), as_engine(made))
     made.done.clear()
     yield made
@@ -185,7 +186,7 @@ def test_the_next_run_has_the_old_one_run_again_where_the_new_one_fails(
     killed(engine, specs.tls(settings, settings.image, engine.starts))
     fault(engine, settings)
     changed = dataclasses.replace(settings, image="other:3")
-    engine.images.add("other:3")
+    engine.images["other:3"] = "other:3"
     with pytest.raises(RegistryError, match=predecessor.AGAIN):
         running.run_tls(Run(changed, console), as_engine(engine))
     assert engine.container

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.fake_engine import FakeEngine
 from tests.recorder import Recorder
-from tests.registry.engines import as_engine
 from trusted_registry.client_messages import catalogue
 from trusted_registry.client_messages.message import Kind
 from trusted_registry.errors import RegistryError
@@ -18,78 +18,56 @@ from trusted_registry.trust.specifics import pulls
 from trusted_registry.trust.specifics.pulls import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from trusted_registry.registry.prove import Proof
     from trusted_registry.registry.users import Login
 
 SENT, OTHER = "sha256:" + "0a" * 32, "sha256:" + "0b" * 32
 
 
-class _Courier:
-    """An engine that only carries images, and keeps what it did with which."""
+class _Forger(FakeEngine):
+    """An engine whose registry gives another image back than it was sent, or tells no digest."""
 
-    def __init__(self, *, pushed: str | None = SENT, pulled: str | None = SENT, refusal: str = "") -> None:
-        self.done: list[tuple[str, str]] = []
-        self.made: list[bytes] = []
-        self.logins: list[Login | None] = []
-        self._pushed = pushed
-        self._pulled = pulled
-        self._refusal = refusal
-
-    def import_image(self, reference: str, tar: bytes, changes: Iterable[str] = ()) -> None:
-        assert not changes
-        self.made.append(tar)
-        self.done.append(("import", reference))
-
-    def has_image(self, reference: str) -> bool:
-        return reference == "here:1"
-
-    def tag(self, image: str, reference: str) -> None:
-        self.done.append((f"tag {image}", reference))
+    def __init__(self, pushed: str | None, pulled: str | None) -> None:
+        super().__init__()
+        self._pushed, self._pulled = pushed, pulled
 
     def push(self, reference: str, login: Login | None = None) -> str | None:
-        self.logins.append(login)
-        self.done.append(("push", reference))
-        if self._refusal:
-            raise RegistryError(self._refusal, cure="")
+        super().push(reference, login)
         return self._pushed
 
     def pull(self, reference: str, login: Login | None = None) -> str | None:
-        self.logins.append(login)
-        self.done.append(("pull", reference))
+        super().pull(reference, login)
         return self._pulled
 
-    def untag(self, reference: str) -> None:
-        self.done.append(("untag", reference))
 
-    def try_pull(self, reference: str) -> None:
-        self.done.append(("ask", reference))
-        if self._refusal:
-            raise RegistryError(self._refusal, cure="")
+def _refusing(reason: str) -> FakeEngine:
+    engine = FakeEngine()
+    engine.refusal = reason
+    return engine
 
 
-def _prove(courier: _Courier, console: Recorder, image: str = "") -> Proof | None:
-    engine = as_engine(courier)
+def _prove(engine: FakeEngine, console: Recorder, image: str = "") -> Proof | None:
     return prove.prove(prove.pack("192.168.0.12", engine, image=image), engine, console)
 
 
 def test_what_comes_back_the_same_is_a_proof(console: Recorder) -> None:
-    proof = _prove(_Courier(), console)
+    engine = FakeEngine()
+    proof = _prove(engine, console)
     assert proof
-    assert (proof.registry, proof.digest) == ("192.168.0.12", SENT)
+    assert proof.registry == "192.168.0.12"
+    assert list(engine.remote.values()) == list(engine.layers)
 
 
 def test_the_image_is_removed_between_push_and_pull_and_afterwards(console: Recorder) -> None:
-    courier = _Courier()
-    _prove(courier, console)
-    assert [what for what, _ in courier.done] == ["import", "push", "untag", "pull", "untag"]
+    engine = FakeEngine()
+    _prove(engine, console)
+    assert [line.partition(" ")[0] for line in engine.done] == ["import", "push", "untag", "pull", "untag"]
 
 
 def test_every_step_names_the_same_image_in_a_repository_of_its_own(console: Recorder) -> None:
-    courier = _Courier()
-    _prove(courier, console)
-    (reference,) = {reference for _, reference in courier.done}
+    engine = FakeEngine()
+    _prove(engine, console)
+    (reference,) = {line.partition(" ")[2] for line in engine.done}
     assert reference.startswith("192.168.0.12/trusted-registry-proof:")
 
 
@@ -98,41 +76,43 @@ def test_what_does_not_come_back_the_same_is_no_proof(
     pushed: str | None, pulled: str | None, console: Recorder
 ) -> None:
     with pytest.raises(RegistryError, match="is not what was pushed"):
-        _prove(_Courier(pushed=pushed, pulled=pulled), console)
+        _prove(_Forger(pushed, pulled), console)
 
 
 def test_a_push_that_fails_leaves_no_image_behind(console: Recorder) -> None:
-    courier = _Courier(refusal="x509: unknown authority")
+    engine = _refusing("x509: unknown authority")
+    before = dict(engine.images)
     with pytest.raises(RegistryError, match="x509"):
-        _prove(courier, console)
-    assert courier.done[-1][0] == "untag"
+        _prove(engine, console)
+    assert engine.images == before
 
 
 def test_two_proofs_never_send_the_same_image(console: Recorder) -> None:
-    couriers = [_Courier(), _Courier()]
-    for courier in couriers:
-        _prove(courier, console)
-    assert couriers[0].made != couriers[1].made
+    engine = FakeEngine()
+    for _ in range(2):
+        _prove(engine, console)
+    assert len(set(engine.layers.values())) == 2
 
 
 def test_the_image_is_a_tar_of_one_file(console: Recorder) -> None:
-    courier = _Courier()
-    _prove(courier, console)
-    with tarfile.open(fileobj=io.BytesIO(courier.made[0])) as tar:
+    engine = FakeEngine()
+    _prove(engine, console)
+    (layer,) = engine.layers.values()
+    with tarfile.open(fileobj=io.BytesIO(layer)) as tar:
         assert [(member.name, member.size) for member in tar] == [("proof", 64)]
 
 
-@pytest.mark.parametrize(("image", "first"), [("here:1", "tag here:1"), ("far:1", "pull")])
+@pytest.mark.parametrize(("image", "first"), [("here:1", ["tag", "push"]), ("far:1", ["pull", "tag"])])
 def test_an_image_that_was_asked_for_is_sent_and_pulled_first_where_it_is_not_here(
-    image: str, first: str, console: Recorder
+    image: str, first: list[str], console: Recorder
 ) -> None:
-    courier = _Courier()
-    _prove(courier, console, image)
-    assert (courier.done[0][0], ("import" in dict(courier.done))) == (first, False)
+    engine = FakeEngine(images=("here:1",), remote=("far:1",))
+    _prove(engine, console, image)
+    assert ([line.partition(" ")[0] for line in engine.done[:2]], engine.layers) == (first, {})
 
 
 def test_a_dry_run_proves_nothing() -> None:
-    assert _prove(_Courier(pushed=None, pulled=None), Recorder(dry=True)) is None
+    assert _prove(_Forger(None, None), Recorder(dry=True)) is None
 
 
 @pytest.mark.parametrize(
@@ -140,7 +120,7 @@ def test_a_dry_run_proves_nothing() -> None:
     ["manifest unknown", "not found: manifest unknown: manifest unknown", "no basic auth credentials", "unauthorized"],
 )
 def test_a_registry_that_answers_is_accepted_though_it_has_no_such_image(said: str) -> None:
-    assert prove.refusal("192.168.0.12", as_engine(_Courier(refusal=said))) is None
+    assert prove.refusal("192.168.0.12", _refusing(said)) is None
 
 
 @pytest.mark.parametrize(
@@ -152,7 +132,7 @@ def test_a_registry_that_answers_is_accepted_though_it_has_no_such_image(said: s
     ],
 )
 def test_a_registry_that_the_engine_refuses_is_refused_in_its_words(said: str) -> None:
-    refusal = prove.refusal("192.168.0.12", as_engine(_Courier(refusal=said)))
+    refusal = prove.refusal("192.168.0.12", _refusing(said))
     assert refusal
     assert refusal.reason == said
 
@@ -162,7 +142,7 @@ def test_a_registry_that_the_engine_refuses_is_refused_in_its_words(said: str) -
 )
 def test_a_host_by_the_name_of_an_answer_is_not_taken_for_one(reason: str) -> None:
     said = f'Get "https://denied.not.found.local/v2/": {reason}'
-    refusal = prove.refusal("denied.not.found.local", as_engine(_Courier(refusal=said)))
+    refusal = prove.refusal("denied.not.found.local", _refusing(said))
     assert refusal
     assert (refusal.reason, refusal.is_judged) == (said, True)
 
@@ -184,7 +164,7 @@ SEVEN = [
 def test_a_refusal_is_the_same_to_the_proof_to_the_pull_and_to_explain(
     words: str, kind: Kind, verdict: Verdict, *, judged: bool
 ) -> None:
-    refusal = prove.refusal("192.168.0.12", as_engine(_Courier(refusal=f"{GET}{words}")))
+    refusal = prove.refusal("192.168.0.12", _refusing(f"{GET}{words}"))
     assert refusal
     assert (refusal.kind, refusal.is_judged, refusal.is_distrust) == (kind, judged, kind is Kind.DISTRUST)
     docker = next(client for client in pulls.CLIENTS if client.engine)
@@ -205,13 +185,13 @@ def test_a_refusal_is_the_same_to_the_proof_to_the_pull_and_to_explain(
     ],
 )
 def test_a_registry_that_answers_has_been_accepted_by_the_proof_and_by_the_pull(words: str) -> None:
-    assert prove.refusal("192.168.0.12", as_engine(_Courier(refusal=words))) is None
+    assert prove.refusal("192.168.0.12", _refusing(words)) is None
     docker = next(client for client in pulls.CLIENTS if client.engine)
     if "toomanyrequests" not in words:  # then there is no image to show, and a pull is what was asked for
         assert pulls.judge(docker, ok=False, output=words, empty=True)[0] is Verdict.ACCEPTED
 
 
 def test_a_refusal_in_words_that_nobody_knows_is_no_distrust() -> None:
-    refusal = prove.refusal("192.168.0.12", as_engine(_Courier(refusal="remote error: tls: internal error")))
+    refusal = prove.refusal("192.168.0.12", _refusing("remote error: tls: internal error"))
     assert refusal
     assert (refusal.kind, refusal.is_judged, refusal.is_distrust) == (None, False, False)

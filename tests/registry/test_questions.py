@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from tests.fake_engine import FakeEngine, container
 from tests.recorder import Recorder
-from tests.registry.engines import OnLoopback, as_engine, container
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import probe, prove
@@ -37,7 +37,7 @@ def asked(make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> Try:
         return name
 
     def run(container: Container | None, *, lan: bool, dry: bool = False) -> list[str]:
-        monkeypatch.setattr(engines, "connect", lambda _: as_engine(OnLoopback(container=container)))
+        monkeypatch.setattr(engines, "connect", lambda _: FakeEngine(container=container))
         registry.test(Run(settings, Recorder(dry=dry)), image="", lan=lan)
         return names
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import loopback
+from tests.fake_engine import FakeEngine, container
 from tests.recorder import Recorder
-from tests.registry.engines import OnLoopback, as_engine, container
 from tests.registry.logins import ADA, BOB
 from trusted_registry import files
 from trusted_registry.certificate import issue
@@ -47,9 +47,9 @@ class Busy(Recorder):
 
 
 @pytest.fixture
-def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnLoopback]:
+def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
     """An engine on which nothing runs yet."""
-    made = OnLoopback(settings.folder / "domain.crt", users=settings.folder)
+    made = FakeEngine(settings.folder / "domain.crt", users=settings.folder)
     monkeypatch.setattr(engines, "connect_if_available", lambda *_, **__: made)
     monkeypatch.setattr(engines, "connect", lambda *_, **__: made)
     yield made
@@ -61,8 +61,8 @@ def _anonymous(settings: Settings) -> int:
     return probe.request(probe.Endpoint(loopback.HOST, settings.port), "GET", "/v2/", trust)[0]
 
 
-def _up(settings: Settings, engine: OnLoopback) -> None:
-    registry.alone(Run(settings, Recorder()), as_engine(engine))
+def _up(settings: Settings, engine: FakeEngine) -> None:
+    registry.alone(Run(settings, Recorder()), engine)
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def _own_address(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_registry_that_is_started_while_the_password_is_typed_asks_for_it_from_then_on(
-    settings: Settings, engine: OnLoopback
+    settings: Settings, engine: FakeEngine
 ) -> None:
     console = Busy(lambda: _up(settings, engine), secret=ADA.password)
     registry_users.add(Run(settings, console), name="ada")
@@ -82,7 +82,7 @@ def test_a_registry_that_is_started_while_the_password_is_typed_asks_for_it_from
 
 
 def test_a_registry_that_is_stopped_while_the_password_is_typed_is_told_of(
-    settings: Settings, engine: OnLoopback
+    settings: Settings, engine: FakeEngine
 ) -> None:
     _up(settings, engine)
     console = Busy(lambda: engine.remove("registry"), secret=ADA.password)
@@ -91,7 +91,7 @@ def test_a_registry_that_is_stopped_while_the_password_is_typed_is_told_of(
 
 
 def test_a_plain_registry_that_is_started_while_the_password_is_typed_gets_none(
-    settings: Settings, engine: OnLoopback
+    settings: Settings, engine: FakeEngine
 ) -> None:
     console = Busy(lambda: setattr(engine, "container", container(role="plain")), secret=ADA.password)
     with pytest.raises(RegistryError, match="plain HTTP"):
@@ -100,7 +100,7 @@ def test_a_plain_registry_that_is_started_while_the_password_is_typed_gets_none(
 
 
 def test_nothing_starts_between_the_first_user_and_the_registry_that_asks_for_it(
-    settings: Settings, engine: OnLoopback, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, refused = users.save, []
 
@@ -120,13 +120,13 @@ def test_nothing_starts_between_the_first_user_and_the_registry_that_asks_for_it
 
 
 def test_a_user_who_became_the_last_one_while_the_question_stood_is_asked_about_anew(
-    settings: Settings, engine: OnLoopback, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for login in (ADA, BOB):
         users.save(settings.folder, login)
     _up(settings, engine)
 
-    def after_another_went(_console: object) -> OnLoopback:
+    def after_another_went(_console: object) -> FakeEngine:
         users.remove(settings.folder, "bob")
         return engine
 
@@ -137,7 +137,7 @@ def test_a_user_who_became_the_last_one_while_the_question_stood_is_asked_about_
 
 
 def test_a_user_who_came_while_the_last_one_was_asked_about_keeps_the_registry_closed(
-    settings: Settings, engine: OnLoopback
+    settings: Settings, engine: FakeEngine
 ) -> None:
     users.save(settings.folder, ADA)
     _up(settings, engine)
@@ -146,7 +146,7 @@ def test_a_user_who_came_while_the_last_one_was_asked_about_keeps_the_registry_c
 
 
 def test_the_last_user_is_removed_from_a_registry_that_was_started_while_the_question_stood(
-    settings: Settings, engine: OnLoopback
+    settings: Settings, engine: FakeEngine
 ) -> None:
     users.save(settings.folder, ADA)
     registry_users.remove(Run(settings, Busy(lambda: _up(settings, engine))), name="ada")
@@ -156,13 +156,13 @@ def test_the_last_user_is_removed_from_a_registry_that_was_started_while_the_que
 # A registry that asks nobody, though there are users
 
 
-def _open_though_there_are_users(settings: Settings, engine: OnLoopback) -> None:
+def _open_though_there_are_users(settings: Settings, engine: FakeEngine) -> None:
     _up(settings, engine)
     users.save(settings.folder, ADA)
 
 
 def test_a_renewal_closes_a_registry_that_was_started_before_there_were_users(
-    settings: Settings, engine: OnLoopback, console: Recorder
+    settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     _open_though_there_are_users(settings, engine)
     cert.renew(Run(settings, console), if_expiring="")
@@ -171,7 +171,7 @@ def test_a_renewal_closes_a_registry_that_was_started_before_there_were_users(
 
 @pytest.mark.parametrize("if_expiring", ["", "1"])
 def test_a_renewal_stops_a_registry_whose_image_asks_nobody(
-    settings: Settings, engine: OnLoopback, console: Recorder, if_expiring: str
+    settings: Settings, engine: FakeEngine, console: Recorder, if_expiring: str
 ) -> None:
     _open_though_there_are_users(settings, engine)
     engine.users = None
@@ -181,7 +181,7 @@ def test_a_renewal_stops_a_registry_whose_image_asks_nobody(
 
 
 def test_a_renewal_beside_a_registry_that_goes_away_says_so(
-    settings: Settings, engine: OnLoopback, console: Recorder, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, engine: FakeEngine, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _up(settings, engine)
     real = probe.await_answer
@@ -208,7 +208,7 @@ def _nothing_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_nothing_trusted")
 def test_a_purge_waits_for_the_run_that_is_at_work_and_leaves_nothing(
-    settings: Settings, engine: OnLoopback, console: Recorder
+    settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
@@ -216,7 +216,7 @@ def test_a_purge_waits_for_the_run_that_is_at_work_and_leaves_nothing(
         with run_lock.held(Run(settings, Recorder())):
             begun.set()
             go_on.wait(20)
-            running.run_tls(Run(settings, Recorder()), as_engine(engine))
+            running.run_tls(Run(settings, Recorder()), engine)
 
     first = threading.Thread(target=at_work)
     second = threading.Thread(target=lambda: lifecycle.down(Run(settings, console), purge=True))
@@ -232,7 +232,7 @@ def test_a_purge_waits_for_the_run_that_is_at_work_and_leaves_nothing(
 
 
 @pytest.mark.usefixtures("_nothing_trusted")
-def test_a_purge_takes_what_a_killed_run_left(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
+def test_a_purge_takes_what_a_killed_run_left(settings: Settings, engine: FakeEngine, console: Recorder) -> None:
     _up(settings, engine)
     engine.set_aside("registry", predecessor.name("registry"))
     for name in (".lock", ".up.lock"):
@@ -244,7 +244,7 @@ def test_a_purge_takes_what_a_killed_run_left(settings: Settings, engine: OnLoop
 @pytest.mark.usefixtures("_nothing_trusted")
 @pytest.mark.parametrize("purge", [True, False])
 def test_down_makes_no_folder_where_there_is_none(
-    settings: Settings, engine: OnLoopback, console: Recorder, *, purge: bool
+    settings: Settings, engine: FakeEngine, console: Recorder, *, purge: bool
 ) -> None:
     issue.find(settings.folder)
     for path in settings.folder.iterdir():

@@ -1,4 +1,4 @@
-"""What runs before each start of the registry: it mends what a kill left empty, and touches nothing else."""
+"""The first process of the registry's container: it mends what a kill left empty, serves, and ends when all is sent."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.marks import by_root
 from tests.programs import on_host
 from trusted_registry import templates
 
@@ -29,6 +30,9 @@ REPEATED = [
     "repositories/app/_manifests/revisions/sha256/abcd/link",
     f"{TAG}/index/sha256/abcd/link",
 ]
+HEADER = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+"""First line of /proc/net/tcp (proc(5))."""
+CONNECTION = "   1: 0C00A8C0:1388 2A00A8C0:D2F0 {state} {unsent}:00000000 01:00000014 00000000     0        0 8 1\n"
 BUSYBOX = [pytest.param("busybox", marks=on_host("busybox"))]
 
 
@@ -38,18 +42,21 @@ class Container:
     def __init__(self, folder: Path, programs: str) -> None:
         self.volume = folder / "volume"
         self.script = folder / "start.sh"
+        self.connections = folder / "tcp"
         self.programs = folder / "bin"
         self.programs.mkdir()
         self.volume.mkdir()
-        self.write(seconds=20)
+        self.write()
         if programs == "busybox":
             for name in ("sh", "find", "head", "ls", "rm", "timeout", "sleep"):
                 (self.programs / name).symlink_to(str(shutil.which("busybox")))
         self._shell = str(self.programs / "sh") if programs == "busybox" else "sh"
 
-    def write(self, *, seconds: int) -> None:
-        """Write the script."""
-        text = templates.render("start.sh", store=self.volume, seconds=seconds, nothing=NOTHING)
+    def write(self, *, seconds: int = 20, linger: int = 4) -> None:
+        """Write the script, with a table of connections of its own."""
+        self.connections.write_text(HEADER)
+        text = templates.render("start.sh", images=self.volume, seconds=seconds, linger=linger, nothing=NOTHING)
+        text = text.replace("/proc/net/tcp6", "/dev/null").replace("/proc/net/tcp", str(self.connections))
         self.script.write_text(text.replace("/bin/sh", "sh"))
 
     def program(self, name: str, text: str) -> None:
@@ -203,8 +210,87 @@ def test_whoever_is_told_to_stop_meanwhile_does_not_serve_first(
     assert (time.monotonic() - begun > 1.5) is bool(served)
 
 
-def test_what_is_started_takes_the_shell_s_place_with_its_words_as_they_are(container: Container) -> None:
+def test_what_is_started_gets_its_words_as_they_are_and_its_status_is_the_container_s(container: Container) -> None:
     container.put(MANIFEST, "{}")
-    process = container.begin("sh", "-c", 'echo "$0 $1 $$"; exit 3', "$HOME", "two  words")
+    code, out, _ = container.start("sh", "-c", 'echo "$0 $1"; exit 3', "$HOME", "two  words")
+    assert (code, out) == (3, "$HOME two  words\n")
+
+
+DRAINING = 'trap "sleep 0.3; echo drained; exit 5" TERM; echo serves; while :; do sleep 0.05; done'
+
+
+def test_whoever_is_told_to_stop_passes_it_on_and_waits_for_the_end(container: Container) -> None:
+    process = container.begin("sh", "-c", DRAINING)
+    assert process.stdout
+    assert process.stdout.readline() == "serves\n"
+    process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=30)
-    assert (process.returncode, out) == (3, f"$HOME two  words {process.pid}\n")
+    assert (process.returncode, out) == (5, "drained\n")
+
+
+@pytest.mark.parametrize(
+    ("state", "unsent", "seconds"),
+    [("04", "0000A000", 1.0), ("09", "00000001", 1.0), ("04", "00000000", 0.0), ("0A", "00000005", 0.0)],
+    ids=["closed, unsent", "the end unconfirmed", "all sent", "a listener"],
+)
+def test_the_network_stays_for_what_the_kernel_has_not_sent_and_no_longer_than_that(
+    state: str, unsent: str, seconds: float, container: Container
+) -> None:
+    container.write(linger=1)
+    with container.connections.open("a") as table:
+        table.write(CONNECTION.format(state=state, unsent=unsent))
+    begun = time.monotonic()
+    assert container.start("true")[0] == 0
+    assert seconds <= time.monotonic() - begun < seconds + 1.5 + 0.5 * seconds
+
+
+def test_the_network_goes_as_soon_as_everything_is_sent(container: Container) -> None:
+    container.write(linger=20)
+    container.connections.write_text(HEADER + CONNECTION.format(state="04", unsent="0000A000"))
+    process = container.begin("echo", "ended")
+    assert process.stdout
+    assert process.stdout.readline() == "ended\n"
+    time.sleep(0.3)
+    assert process.poll() is None
+    container.connections.write_text(HEADER)
+    process.communicate(timeout=5)
+    assert process.returncode == 0
+
+
+def test_beside_another_container_of_the_same_images_nothing_is_mended_and_it_serves(container: Container) -> None:
+    file = container.put(MANIFEST)
+    container.program("find", "exit 0")
+    first = container.begin("sh", "-c", "echo serves; exec sleep 30")
+    assert first.stdout
+    assert first.stdout.readline() == "serves\n"
+    container.program("find", f'exec {shutil.which("find")} "$@"')
+    code, out, _ = container.start()
+    first.terminate()
+    first.communicate(timeout=10)
+    assert (code, file.exists()) == (0, True)
+    assert out == f"another container writes to {container.volume}, so nothing in it is mended\nserves\n"
+
+
+def test_a_lock_goes_with_its_holder_so_the_next_one_mends(container: Container) -> None:
+    container.start()
+    file = container.put(MANIFEST)
+    container.start()
+    assert not file.exists()
+
+
+def test_what_was_filled_since_it_was_found_stays(container: Container) -> None:
+    file = container.put(MANIFEST)
+    container.program("find", f"echo '{{}}' >{file}; exec sh {container.script} --mend {file}")
+    assert container.start() == (0, "serves\n", "")
+    assert file.read_text() == "{}\n"
+
+
+@by_root
+def test_images_that_may_not_be_changed_are_not_mended(container: Container) -> None:
+    file = container.put(MANIFEST)
+    subprocess.run(["mount", "--bind", "-o", "ro", container.volume, container.volume], check=True)
+    try:
+        assert container.start() == (0, "serves\n", "")
+    finally:
+        subprocess.run(["umount", container.volume], check=True)
+    assert file.exists()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.settings import Settings
     from trusted_registry.trust.local.state import Item, State
     from trusted_registry.trust.model import Store

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from tests.fake_engine import nobody
 from tests.recorder import Recorder
 from tests.trust.boxes import Box
-from tests.trust.engines import nobody
 from trusted_registry.defaults import DEFAULTS
 from trusted_registry.run import Run
 from trusted_registry.settings import load

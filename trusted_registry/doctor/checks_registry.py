@@ -9,6 +9,7 @@ from trusted_registry import address
 from trusted_registry.client_messages import catalogue
 from trusted_registry.doctor.checks_certificate import THERE
 from trusted_registry.doctor.finding import Finding, RestartFix, StartFix
+from trusted_registry.instance.model import Role
 from trusted_registry.registry.probe import READY_STATUSES
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def container(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "container", evidence, "Nothing answers; ./inv registry.logs says why.", ("./inv up",), StartFix()
         )
-    elif container.role == "tls" and (facts.edited or (facts.wanted and facts.wanted != container.digest)):
+    elif container.role == Role.TLS and (facts.edited or (facts.wanted and facts.wanted != container.digest)):
         yield _changed(facts)
 
 
@@ -64,9 +65,10 @@ def _changed(facts: Facts) -> Finding:
     if facts.edited:
         return Finding(
             "container",
-            f"{facts.edited} is not what this project wrote",
-            "The registry reads it when it starts, and may then do something else than the settings say.",
-            ("./inv registry.stop && ./inv registry.tls",),
+            f"the registry reads another {facts.edited} than the one in {facts.settings.folder}",
+            "It may do something else than the settings say.",
+            ("./inv registry.tls",),
+            StartFix(),
         )
     return Finding(
         "container",
@@ -106,7 +108,7 @@ def port(facts: Facts) -> Iterator[Finding]:
 def served(facts: Facts) -> Iterator[Finding]:
     """Yield findings for a silent registry, or one with another certificate."""
     observation = facts.observation
-    if observation is None or (facts.container is not None and facts.container.role == "plain"):
+    if observation is None or (facts.container is not None and facts.container.role == Role.PLAIN):
         if observation and observation.connect_error and not _is_lost(facts):
             yield _no_answer(observation, facts)
         return
@@ -171,7 +173,7 @@ def protocol(facts: Facts) -> Iterator[Finding]:
     if (
         observation is None
         or observation.connect_error
-        or (facts.container is not None and facts.container.role == "plain")
+        or (facts.container is not None and facts.container.role == Role.PLAIN)
     ):
         return
     there = THERE if facts.remote else ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from trusted_registry.instance.model import Role
+
 if TYPE_CHECKING:
     import datetime
     from collections.abc import Mapping
@@ -93,7 +95,7 @@ class Facts:
         engine_since: Start of the engine, in seconds since the epoch; 0 if unknown.
         container: The registry's container.
         wanted: Digest of the container that the settings now ask for; "" if unknown.
-        edited: Configuration file of the registry that somebody changed after this project wrote the file.
+        edited: Name of a file that the registry reads otherwise than it is in the folder of the certificates.
         port_holder: Process or container that listens on the registry's port in its place.
         first_port: First port that programs without root may listen on; 0 if unknown.
         key_mounts: Containers that mount the authority's key, each with the mounted path.
@@ -127,7 +129,7 @@ class Facts:
     engine_since: float = 0.0
     container: Container | None = None
     wanted: str = ""
-    edited: Path | None = None
+    edited: str = ""
     port_holder: str | None = None
     first_port: int = 0
     key_mounts: tuple[tuple[str, str], ...] = ()
@@ -152,4 +154,4 @@ class Facts:
     @property
     def running(self) -> bool:
         """Whether our own TLS registry runs here."""
-        return self.container is not None and self.container.role == "tls" and self.container.state == "running"
+        return self.container is not None and self.container.role == Role.TLS and self.container.state == "running"

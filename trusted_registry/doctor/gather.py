@@ -16,8 +16,8 @@ from trusted_registry.certificate import inspect, issue
 from trusted_registry.doctor import store_states
 from trusted_registry.doctor.facts import Disk, Facts, FileMode, Proxy
 from trusted_registry.errors import RegistryError
-from trusted_registry.instance import ownership, ports
-from trusted_registry.instance import spec as specs
+from trusted_registry.instance import contents, ownership, ports, roles
+from trusted_registry.instance.model import Image, Role
 from trusted_registry.registry import observe, users
 from trusted_registry.registry.probe import Endpoint
 from trusted_registry.trust.local import daemon, owned
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TypeVar
 
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.engine.types import Container
     from trusted_registry.registry.observe import Observation
     from trusted_registry.settings import Settings
@@ -50,7 +50,7 @@ def local(settings: Settings, engine: Engine, engine_error: RegistryError | None
         client: Name of the one trust store to examine; by default, every store found.
     """
     container = _unless(lambda: _container(settings, engine))
-    plain = container is not None and container.role == "plain"
+    plain = container is not None and container.role == Role.PLAIN
     if container and container.ours:
         port = container.port or settings.port
         settings = replace(settings, plain_port=port) if plain else replace(settings, port=port)
@@ -173,23 +173,16 @@ def _contained(facts: Facts, engine: Engine) -> Facts:
         return facts
     if container is None or container.state != "running":
         return replace(facts, port_holder=_unless(lambda: engine.publisher_of(port)) or ports.listening_process(port))
-    if container.role != "tls":
+    if container.role != Role.TLS:
         return facts
     own = _unless(lambda: installation.known(facts.settings.folder)) or installation.NONE
-    shell = own.has_shell(container.image)
-    entry = _unless(lambda: engine.entrypoint(container.image, shell=shell)) or ()
-    wanted = specs.tls(facts.settings, container.image, entry)
-    edited = None
-    if wanted.digest == container.digest:
-        edited = next((path for path, text in wanted.config_files.items() if not _holds(path, text)), None)
-    return replace(facts, wanted=wanted.digest, edited=edited)
-
-
-def _holds(path: Path, text: str) -> bool:
-    try:
-        return path.read_text() == text
-    except OSError:
-        return False
+    image = Image(container.image, container.image_id)
+    entry = _unless(lambda: engine.entrypoint(image.id, shell=own.has_shell(image.id))) or ()
+    wanted = _unless(lambda: roles.tls(facts.settings, image, entry))
+    if wanted is None or wanted.digest != container.digest:
+        return replace(facts, wanted=wanted.digest if wanted else "")
+    differing = _unless(lambda: contents.differing(wanted, engine)) or []
+    return replace(facts, wanted=wanted.digest, edited=next((it.name for it in differing), ""))
 
 
 def _first_port() -> int:

@@ -24,7 +24,7 @@ from trusted_registry.trust.specifics import containerd
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.trust.local.unverified import Unverified
     from trusted_registry.trust.machine import Machine
     from trusted_registry.trust.model import Store, TrustAnchor

@@ -21,6 +21,8 @@ from trusted_registry.errors import AccessDeniedError, RegistryError, RemoteEngi
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from trusted_registry.console import Console
+
 _SLOW = 120
 """Seconds allowed for one answer of the engine; a push or a pull sends something at least that often."""
 
@@ -36,6 +38,35 @@ CONNECTION_ERRORS = (
     OSError,
 )
 """Exceptions of the docker package and its dependencies for an engine that went away; no single base covers them."""
+
+
+class Connection:
+    """A client of an engine, or none; `connect_error` may then have the reason."""
+
+    def __init__(
+        self, client: docker.DockerClient | None, console: Console, connect_error: RegistryError | None = None
+    ) -> None:
+        self.connect_error = connect_error
+        self._client = client
+        self._console = console
+
+    @property
+    def available(self) -> bool:
+        """True if an engine answers."""
+        return self._client is not None
+
+    def close(self) -> None:
+        """Close the connections to the engine."""
+        if self._client:
+            self._client.close()
+
+    def _require_client(self) -> docker.DockerClient:
+        if self._client is None:
+            connect_error = self.connect_error
+            raise connect_error or RegistryError(
+                "No Docker Engine answers.", cure="./inv engine installs and starts one."
+            )
+        return self._client
 
 
 def client(*, anywhere: bool = False) -> docker.DockerClient:

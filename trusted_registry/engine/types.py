@@ -8,12 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 from trusted_registry.errors import PortTakenError, RegistryError
 from trusted_registry.installation import LABEL
-from trusted_registry.instance import spec as specs
+from trusted_registry.instance import model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from trusted_registry.console import Progress
+
+ORIGIN_LABEL = "trusted-registry.origin"
+"""Label of an image made here rather than pulled: names the origin, for people.
+
+Anybody can set a label, so an image made here is known by the id that the installation noted.
+"""
+
+INSTEAD_LABEL = "trusted-registry.instead-of"
+"""Label of the same image: names the one that could not be pulled."""
+
+SHELL_LABEL = "trusted-registry.shell"
+"""Label of the same image: names its shell."""
 
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})", re.IGNORECASE)
 """Status line that ends a push or a pull; the containerd image store reports the digest in no other way."""
@@ -51,6 +63,8 @@ class Container:
     port: int | None
     installation: str = ""
     volume: str = ""
+    image_id: str = ""
+    files_volume: str = ""
 
     @property
     def ours(self) -> bool:
@@ -60,10 +74,11 @@ class Container:
 
 @dataclass(frozen=True)
 class Volume:
-    """A volume, and the id of the installation that made it; empty of one that no installation made."""
+    """A volume, the id of the installation that made it, and its role; both are empty where no label names them."""
 
     name: str
     installation: str
+    role: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,30 +124,52 @@ def info(said: Mapping[str, Any], socket: str) -> EngineInfo:
 def container(attributes: Mapping[str, Any]) -> Container:
     """Return a container from the attributes that the engine gives."""
     labels = attributes["Config"].get("Labels") or {}
-    bindings = attributes["HostConfig"].get("PortBindings") or {}
-    published = [binding for entries in bindings.values() for binding in entries or []]
+    published = _published(attributes)
     return Container(
         id=str(attributes["Id"]),
-        role=labels.get(specs.LABEL),
-        digest=labels.get(specs.DIGEST_LABEL),
+        role=labels.get(model.LABEL),
+        digest=labels.get(model.DIGEST_LABEL),
         state=str(attributes["State"]["Status"]),
         image=str(attributes["Config"]["Image"]),
         listen=str(published[0]["HostIp"]) if published else "",
         port=int(published[0]["HostPort"]) if published else None,
         installation=str(labels.get(LABEL) or ""),
-        volume=_stored_in(attributes.get("Mounts") or []),
+        volume=_mounted_at(model.IMAGES_FOLDER, attributes),
+        image_id=str(attributes.get("Image") or ""),
+        files_volume=_mounted_at(model.FILES_FOLDER, attributes),
     )
 
 
-def _stored_in(mounts: Iterable[Mapping[str, Any]]) -> str:
-    """Return the name of the volume that holds the images."""
-    return next((str(it.get("Name", "")) for it in mounts if it.get("Destination") == specs.STORAGE), "")
+def _published(attributes: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return address and port of this machine that lead to a container: those asked for, or the engine's choice."""
+    asked = attributes["HostConfig"].get("PortBindings") or {}
+    given = (attributes.get("NetworkSettings") or {}).get("Ports") or {}
+    bindings = [binding for ports in (asked, given) for entries in ports.values() for binding in entries or []]
+    return [it for it in bindings if it["HostPort"] not in ("", "0")]
+
+
+def _mounted_at(folder: str, attributes: Mapping[str, Any]) -> str:
+    """Return the name of the volume that a container has at a folder, or ""."""
+    mounts = attributes.get("Mounts") or []
+    return next((str(it.get("Name", "")) for it in mounts if it.get("Destination") == folder), "")
+
+
+def listed(attributes: Iterable[Mapping[str, Any]]) -> tuple[ListedContainer, ...]:
+    """Return the containers of a list that the engine gives, by name; one that is being removed has none."""
+    named = (it for it in attributes if it.get("Names"))
+    found = (ListedContainer(name_of(it), str(it["State"]), it.get("Labels") or {}) for it in named)
+    return tuple(sorted(found, key=lambda it: it.name))
+
+
+def name_of(listed: Mapping[str, Any]) -> str:
+    """Return the name of a container in a list that the engine gives."""
+    return str(listed["Names"][0]).lstrip("/")
 
 
 def volume(attributes: Mapping[str, Any]) -> Volume:
     """Read what the engine says of one volume."""
     labels = attributes.get("Labels") or {}
-    return Volume(str(attributes["Name"]), str(labels.get(LABEL) or ""))
+    return Volume(str(attributes["Name"]), str(labels.get(LABEL) or ""), str(labels.get(model.LABEL) or ""))
 
 
 def imported(said: str) -> str:
@@ -208,3 +245,11 @@ def start_error(error: RegistryError, port: int) -> RegistryError:
             cure="Use a port from 1024 up: ./inv up --port 8443",
         )
     return error
+
+
+def foreign_volume(name: str) -> RegistryError:
+    """Return the error of a volume for files that was not made by this installation."""
+    return RegistryError(
+        f"A volume named {name} exists, and this installation did not make it. It was left alone.",
+        cure=f"If nobody needs it: docker volume rm {name}",
+    )

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trusted_registry import files, installation, program
-from trusted_registry.engine.images import INSTEAD_LABEL, ORIGIN_LABEL, SHELL_LABEL
+from trusted_registry.engine.types import INSTEAD_LABEL, ORIGIN_LABEL, SHELL_LABEL
 from trusted_registry.errors import RegistryError
 from trusted_registry.installation import MadeImage
+from trusted_registry.instance.model import Image
 
 if TYPE_CHECKING:
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.run import Run
     from trusted_registry.settings import Settings
 
@@ -25,35 +26,34 @@ PACKAGE = "docker-registry"
 """Debian's and Ubuntu's package of the same registry, built from the same source."""
 
 SHELL_PACKAGE = "busybox-static"
-"""Package of the official images' shell, for the script that runs before the registry (spec.START_SCRIPT)."""
+"""Package of the official images' shell, for the script that runs before the registry (roles.START_SCRIPT)."""
 
 NAMESPACE = f"trusted-registry/{PACKAGE}:"
-"""Begin of the name of an image that was made here; a name proves nothing, so such images run by their ids."""
+"""Begin of the name of an image that was made here."""
 
 _BINARY = "usr/bin/docker-registry"
 _SHELLS = ("usr/bin/busybox", "bin/busybox")
-_APPLETS = ("find", "head", "ls", "rm", "timeout")
+_APPLETS = ("find", "head", "ls", "rm", "sleep", "timeout")
 _LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
 
 
-def ensure(run: Run, engine: Engine) -> str:
-    """Get an image of the registry into the engine, and return its name, or the noted id if it was made here.
+def ensure(run: Run, engine: Engine) -> Image:
+    """Get an image of the registry into the engine, and return its name and id.
 
     The first source that works is used.
 
     Raises:
         RegistryError: No source has an image; the message lists each one's reason.
     """
-    if engine.has_image(run.settings.image):
-        return run.settings.image
+    if found := engine.image_id(run.settings.image):
+        return Image(run.settings.image, found)
     if run.settings.archive is None and (noted := _noted(run.settings, engine)):
-        made = installation.known(run.settings.folder).images[noted]
-        run.console.say(f"image: {made.reference}, made here from {made.origin}, in place of {run.settings.image}")
-        return noted
+        return _made_before(noted, run, engine)
     reasons = []
     for source in (_from_registry, _from_archive, _from_package):
         try:
-            return source(run, engine)
+            name = source(run, engine)
+            return Image(name, engine.image_id(name) or "")
         except RegistryError as error:
             reasons.append(error.message)
     raise RegistryError(
@@ -68,6 +68,17 @@ def _noted(settings: Settings, engine: Engine) -> str:
     images = installation.known(settings.folder).images.items()
     made = [id_ for id_, image in images if image.instead_of == settings.image and engine.has_image(id_)]
     return made[-1] if made else ""
+
+
+def _made_before(noted: str, run: Run, engine: Engine) -> Image:
+    """Return the image that was made here; what somebody has given its name since, as of any image that is named."""
+    made = installation.known(run.settings.folder).images[noted]
+    now = engine.image_id(made.reference)
+    if now in (None, noted):
+        run.console.say(f"image: {made.reference}, made here from {made.origin}, in place of {run.settings.image}")
+        return Image(made.reference if now else noted, noted)
+    run.console.say(f"image: {made.reference}, which somebody changed since it was made here from {made.origin}")
+    return Image(made.reference, str(now))
 
 
 def _from_registry(run: Run, engine: Engine) -> str:
@@ -113,19 +124,21 @@ def _from_package(run: Run, engine: Engine) -> str:
     noted = MadeImage(reference, origin, run.settings.image, with_shell=shell is not None)
     installation.note_image(run.settings.folder, made, noted)
     run.console.say(f"image: {reference}, made from {origin}, since {run.settings.image} could not be pulled")
-    return made
+    return reference
 
 
 def _archive(binary: Path, shell: Path | None) -> bytes:
-    """Return a tar with /bin/registry, the binary's libraries, and a shell.
+    """Return a tar with /bin/registry, a shell and this system's flock, and the libraries of both.
 
     Each library has the path at which the binary looks for one.
     """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        tar.add(binary, "bin/registry", filter=_as_root)
-        for library in libraries(program.capture(["ldd", str(binary)]).out):
-            tar.add(Path(library).resolve(), library.lstrip("/"), filter=_as_root)
+        lock = shutil.which("flock") if shell else None
+        programs = {"bin/registry": str(binary), **({"bin/flock": lock} if lock else {})}
+        needed = [path for program_ in programs.values() for path in libraries(program.capture(["ldd", program_]).out)]
+        for name, path in {**programs, **{path.lstrip("/"): path for path in needed}}.items():
+            tar.add(Path(path).resolve(), name, filter=_as_root)
         if shell:
             tar.add(shell, "bin/sh", filter=_as_root)
             for applet in _APPLETS:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from trusted_registry import installation
 from trusted_registry.certificate import inspect
 from trusted_registry.errors import RegistryError
-from trusted_registry.instance import ports, predecessor
+from trusted_registry.instance import ports
+from trusted_registry.instance.model import Role, predecessor_name, rehearsal_name
 from trusted_registry.registry import probe
 
 if TYPE_CHECKING:
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.engine.types import Container, Volume
-    from trusted_registry.instance.spec import Spec
+    from trusted_registry.instance.model import Instance
     from trusted_registry.run import Run
     from trusted_registry.settings import Settings
 
@@ -34,19 +35,19 @@ def claimed(run: Run, engine: Engine) -> Container | None:
     return running
 
 
-def marked(spec: Spec, run: Run, engine: Engine) -> Spec:
+def marked(instance: Instance, run: Run, engine: Engine) -> Instance:
     """Return a container under the id of this installation, made now where there is none; its volume is there then.
 
     Raises:
         RegistryError: Another one made a volume of that name meanwhile.
     """
     id_ = installation.ensure(run.settings.folder, run.console).id
-    if engine.volume(spec.volume) is None:
+    if engine.volume(instance.storage.volume) is None:
         if not run.console.dry:
-            installation.forget_volume(run.settings.folder, spec.volume)
-        engine.make_volume(spec.volume, id_)
+            installation.forget_volume(run.settings.folder, instance.storage.volume)
+        engine.make_volume(instance.storage.volume, id_)
         check_volume(run.settings, engine, None)
-    return dataclasses.replace(spec, installation=id_)
+    return dataclasses.replace(instance, installation=id_)
 
 
 def container(run: Run, engine: Engine) -> Container | None:
@@ -103,7 +104,7 @@ def _given(name: str, engine: Engine) -> list[Path]:
 
 def _shows_ours(container: Container, settings: Settings) -> bool:
     """Whether a container that runs has the key of the certificate here: that of a checkout that was moved since."""
-    if container.state != "running" or container.role != "tls":
+    if container.state != "running" or container.role != Role.TLS:
         return False
     try:
         shown = probe.fingerprint(probe.Endpoint(container.listen or settings.address, container.port or settings.port))
@@ -124,8 +125,9 @@ def _adopt(container: Container, settings: Settings, engine: Engine) -> None:
 
 def _others(volume: str, settings: Settings, engine: Engine) -> list[str]:
     """Return the containers besides the registry's own that a volume is given to."""
-    own = (settings.container, predecessor.name(settings.container))
-    return [name for name in engine.holders(volume) if name not in own]
+    name = settings.container
+    own = (name, predecessor_name(name), rehearsal_name(name))
+    return [it for it in engine.holders(volume) if it not in own]
 
 
 def _foreign(container: Container, settings: Settings, engine: Engine) -> RegistryError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trusted_registry.errors import PortTakenError
 
 if TYPE_CHECKING:
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.errors import RegistryError
     from trusted_registry.settings import Settings
 

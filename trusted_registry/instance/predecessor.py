@@ -8,104 +8,126 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import files
 from trusted_registry.errors import RegistryError
+from trusted_registry.instance import contents, ownership, proof
+from trusted_registry.instance.model import predecessor_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from trusted_registry.console import Console
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.engine.types import Container
+    from trusted_registry.instance.model import File
+    from trusted_registry.run import Run
 
 AGAIN = "The one that ran before runs again."
 
 
-def name(container: str) -> str:
-    """Return the name under which a container waits; one that is found there was left by a run that was killed."""
-    return f"{container}-before"
+@contextlib.contextmanager
+def kept(run: Run, engine: Engine) -> Iterator[Predecessor]:
+    """Keep what runs until its successor has proved itself; have it run again where that fails.
+
+    Raises:
+        RegistryError: That of the context, with what became of the predecessor.
+    """
+    # One that is found under that name was left by a run that was killed.
+    aside = predecessor_name(run.settings.container)
+    left = ownership.container(run.with_settings(container=aside), engine)
+    before = Predecessor(left, run, engine)
+    try:
+        yield before
+    except BaseException as error:
+        if not before.runs_again():
+            raise
+        if isinstance(error, RegistryError):
+            raise RegistryError(f"{error.message} {AGAIN}", cure=error.cure) from error
+        run.console.warn(AGAIN)
+        raise
+    else:
+        before.remove()
+    finally:
+        contents.sweep(run, engine)
 
 
 class Predecessor:
-    """The container that ran before, and the files that it reads.
+    """The container that ran before, and the files here that it may read.
 
     Args:
-        container: The registry's name.
-        found: What a run that was killed left under the other name: that proved itself, and what runs now did not.
-        engine: Where they run.
-        console: Whom to tell.
+        left: One that a run which was killed left under the other name: it proved itself, and what runs now did not.
+        run: The task that may replace it.
+        engine: Its engine.
     """
 
-    def __init__(self, container: str, found: Container | None, engine: Engine, console: Console) -> None:
-        self.container = found
-        self._name = container
-        self._aside = name(container)
+    def __init__(self, left: Container | None, run: Run, engine: Engine) -> None:
+        self.container = left
+        self._run = run
+        self._name = run.settings.container
+        self._aside = predecessor_name(self._name)
         self._engine = engine
-        self._console = console
         self._contents: dict[Path, bytes | None] = {}
-        self._disturbed = False
+        self.disturbed = False
+        self._stopped = left is not None
 
-    def write(self, written: Mapping[Path, str]) -> None:
-        """Write the files that the successor reads, and remember those that they replace."""
-        if self._console.dry:
+    def write(self, made: Iterable[File]) -> None:
+        """Write files that are made for the successor, and remember those that they replace.
+
+        A registry of a version before the volumes reads them in place.
+        """
+        if self._run.console.dry:
             return
-        for path, text in written.items():
-            with files.explained(path, "read"):
-                self._contents[path] = path.read_bytes() if path.exists() else None
-            files.write(path, text.encode())
+        for file in made:
+            with files.explained(file.source, "read"):
+                self._contents[file.source] = file.source.read_bytes() if file.source.exists() else None
+            files.write(file.source, file.content, files.PRIVATE_FILE if file.secret else files.PUBLIC_FILE)
 
     def make_way(self, container: Container | None) -> None:
-        """Have the name and the port free: what runs is set aside, unless something better is."""
-        self._disturbed = True
+        """Have the name free: what runs keeps the port until `stop`, under the other name, unless one waits there."""
+        self.disturbed = True
         if container is None:
             return
         if self.container or container.state != "running":
             self._engine.remove(self._name)
             return
         self.container = container  # first: what is interrupted half way is put back as well
-        self._engine.set_aside(self._name, self._aside)
+        self._engine.rename(self._name, self._aside)
 
-    @contextlib.contextmanager
-    def restored_on_failure(self, prove: Callable[[Container], None]) -> Iterator[Predecessor]:
-        """Take it away when the context ends well; otherwise have it run again, if it proves itself.
-
-        Raises:
-            RegistryError: That of the context, with what became of this one.
-        """
-        try:
-            yield self
-        except BaseException as error:
-            if not self._runs_again(prove):
-                raise
-            if isinstance(error, RegistryError):
-                raise RegistryError(f"{error.message} {AGAIN}", cure=error.cure) from error
-            self._console.warn(AGAIN)
-            raise
+    def stop(self) -> None:
+        """Have the port free; the engine starts the container no more by itself."""
         if self.container:
-            self._engine.remove(self._aside)
+            self._stopped = True
+            self._engine.retire(self._aside)
 
-    def _runs_again(self, prove: Callable[[Container], None]) -> bool:
+    def remove(self) -> None:
+        """Take it away, since its successor has proved itself."""
+        if self.container:
+            self._engine.remove(self._aside, at_once=self._stopped)
+
+    def runs_again(self) -> bool:
         """Put it back; return whether it was there, came back and proved itself: it is stopped otherwise."""
         try:
             self._restore()
         except RegistryError as error:  # nothing is stopped for that: the check below tells whether it serves
-            self._console.warn(f"{error.message} {error.cure}")
-        if self._console.dry or not self.container or self._is_undisturbed():
+            self._run.console.warn(f"{error.message} {error.cure}")
+        if self._run.console.dry or not self.container or self._is_undisturbed():
             return False
         try:
             if self._engine.find(self._aside) and self._engine.find(self._name):
                 self._engine.remove(self._name)
-            self._engine.put_back(self._aside, self._name)
-            prove(self.container)
+            if self._stopped:
+                self._engine.put_back(self._aside, self._name)
+            else:
+                self._engine.rename(self._aside, self._name)
+            proof.check_again(self._run, self._engine, self.container)
         except (RegistryError, OSError, http.client.HTTPException) as error:
             with contextlib.suppress(RegistryError):
                 self._engine.remove(self._name)
-            self._console.warn(f"the registry that ran before does not run again: {error}")
+            self._run.console.warn(f"the registry that ran before does not run again: {error}")
             return False
         return True
 
     def _is_undisturbed(self) -> bool:
         """Return whether this run has touched nothing, and its registry runs: one that a killed run left is older."""
-        running = None if self._disturbed else self._engine.find(self._name)
+        running = None if self.disturbed else self._engine.find(self._name)
         return running is not None and running.state == "running"
 
     def _restore(self) -> None:

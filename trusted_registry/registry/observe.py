@@ -7,11 +7,9 @@ import http.client
 import ssl
 import warnings
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry import address
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.errors import OpenToAllError, RegistryError
 from trusted_registry.registry import probe, users
@@ -19,14 +17,12 @@ from trusted_registry.registry.probe import READY_STATUSES, Endpoint, Request
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from trusted_registry.certificate.inspect import Certificate
-    from trusted_registry.engine.engine import Engine
-    from trusted_registry.engine.types import Container
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.settings import Settings
 
-
-LOOPBACK = "127.0.0.1"
 
 CONNECT_SECONDS = 3.0
 """Seconds to wait for a connection on a local network; a firewall that drops packets costs all of them."""
@@ -203,13 +199,11 @@ def is_up(engine: Engine, name: str) -> bool:
     return container is not None and container.state == "running"
 
 
-def check_tls(endpoint: Endpoint, settings: Settings, engine: Engine, wanted: str) -> None:
+def check_tls(endpoint: Endpoint, settings: Settings, still_up: Callable[[], bool], wanted: str) -> None:
     """Insist on the handshake, the certificate on disk, a refusal of plain HTTP, and the login where there is one."""
     anchor = issue.trust_anchor(settings.folder).path
     trust = probe.context(anchor)
-    probe.await_answer(
-        lambda: probe.request(endpoint, "GET", "/v2/", trust)[0], lambda: is_up(engine, settings.container)
-    )
+    probe.await_answer(lambda: probe.request(endpoint, "GET", "/v2/", trust)[0], still_up)
     seen = look(endpoint, anchor, plain=True)
     if lost := seen.connect_error or seen.refused:
         raise ConnectionError(lost)
@@ -228,24 +222,3 @@ def check_tls(endpoint: Endpoint, settings: Settings, engine: Engine, wanted: st
             f"{endpoint} lets everybody in, though there are users.",
             cure="The image ignores /config/registry.yml; use registry:2 or registry:3.",
         )
-
-
-def check_again(settings: Settings, engine: Engine, container: Container) -> None:
-    """Insist that a registry which was put back is what it was, where this machine surely reaches it.
-
-    Raises:
-        RegistryError: It does not answer, or asks nobody for a login though it should.
-        OSError: It does not answer as it should.
-        http.client.HTTPException: The same.
-    """
-    port = container.port or settings.port
-    if container.role == "plain":
-        if users.is_login_required(settings.folder):
-            raise OpenToAllError("There are users, and plain HTTP asks nobody.", cure="./inv registry.tls")
-        at = Endpoint(container.listen or LOOPBACK, port)
-        ask = partial(probe.request, at, "GET", "/v2/", None)
-        probe.await_answer(lambda: ask()[0], partial(is_up, engine, settings.container))
-        return
-    server = inspect.read(settings.folder / "domain.crt")
-    named = next((it for it in (LOOPBACK, *address.own_addresses()) if it in server.addresses), settings.address)
-    check_tls(Endpoint(container.listen or named, port), settings, engine, server.fingerprint)

@@ -50,7 +50,13 @@ NO_ANSWER = (OSError, http.client.HTTPException)
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Host and port of a registry; the certificate must name that host, even if the connection goes `via` another."""
+    """Host and port of a registry; the certificate must name that host.
+
+    Args:
+        host: The name or address that clients use.
+        port: TCP port.
+        via: Address to connect to in place of the host, for a registry that is tried beside the one there.
+    """
 
     host: str
     port: int

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from trusted_registry.console import Console
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.registry.probe import Endpoint
     from trusted_registry.registry.users import Login
 

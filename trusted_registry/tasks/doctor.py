@@ -17,6 +17,7 @@ from trusted_registry.doctor import checks, gather, mend
 from trusted_registry.engine import connection
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError
+from trusted_registry.instance.model import Role
 from trusted_registry.run import Run
 from trusted_registry.settings import one_of, reachable, whole_number
 from trusted_registry.trust import client_stores
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from trusted_registry.client_messages.catalogue import Match
     from trusted_registry.console import Console
     from trusted_registry.doctor.finding import Finding
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.registry.observe import Observation
     from trusted_registry.settings import Settings
 
@@ -187,7 +188,7 @@ def as_json(found: Iterable[Finding | Match]) -> str:
 
 def _engine(console: Console) -> tuple[Engine, RegistryError | None]:
     absent = connection.connect_error()
-    return (engines.Engine(None, console, absent) if absent else engines.connect(console)), absent
+    return (engines.unavailable(console, absent) if absent else engines.connect(console)), absent
 
 
 def _settings_of(settings: Settings, there: tuple[str, int] | None, engine: Engine) -> Settings:
@@ -195,7 +196,7 @@ def _settings_of(settings: Settings, there: tuple[str, int] | None, engine: Engi
     if there:
         return dataclasses.replace(settings, address=there[0], names=(), port=there[1])
     container = engine.find(settings.container)
-    if container and container.role == "tls":
+    if container and container.role == Role.TLS:
         return dataclasses.replace(settings, port=container.port or settings.port, listen=container.listen)
     return settings
 

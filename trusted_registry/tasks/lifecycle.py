@@ -8,7 +8,8 @@ from trusted_registry import files, installation, saved_flags, status
 from trusted_registry.certificate import clear, issue
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError
-from trusted_registry.instance import ownership, predecessor, run_lock, running
+from trusted_registry.instance import checks, ownership, run_lock, running
+from trusted_registry.instance.model import predecessor_name
 from trusted_registry.registry import prove, users
 from trusted_registry.tasks import cert, registry, trust
 from trusted_registry.trust.local import owned, uninstall
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from trusted_registry.console import Console
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.run import Run
     from trusted_registry.settings import Settings
 
@@ -42,9 +43,9 @@ def up(run: Run, *, adopt: bool = False) -> None:
 
 
 def _up(run: Run, engine: Engine) -> None:
-    running.check_address(run)
+    checks.check_address(run)
     saved_flags.announce(run)
-    running.check_port(run, engine)
+    checks.check_port(run, engine)
     issued = issue.bring_up_to_date(run)
     cert.say_certificate(run, "made" if issued else "already there", names=issued)
     mark = run.settings.folder / UNPROVED
@@ -70,7 +71,7 @@ def _up(run: Run, engine: Engine) -> None:
             prove.discard(reference, engine)
         raise
     for reference in packed:
-        registry.prove_push_and_pull(reference, registry.tls_target(run), engine, run.console)
+        registry.prove_push_and_pull(reference, registry.tls_target(run), run, engine)
     if not run.console.dry:
         files.remove(mark, keep=run.settings.folder)
     if not (issued or started or trusted or unproved):
@@ -144,8 +145,8 @@ def _remains(settings: Settings, engine: Engine) -> bool:
     return bool(
         not engine.available
         or engine.find(settings.container)
-        or engine.find(predecessor.name(settings.container))
-        or engine.has_volume(settings.volume)
+        or engine.find(predecessor_name(settings.container))
+        or engine.volume(settings.volume)
         or (settings.folder / UNPROVED).exists()
         or users.is_login_required(settings.folder)
         or clear.find(settings.folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,9 @@ from trusted_registry.certificate import issue
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine import install as engine_install
 from trusted_registry.errors import RegistryError
-from trusted_registry.instance import ownership, run_lock, running
-from trusted_registry.registry import probe, prove, users
+from trusted_registry.instance import checks, logins, ownership, run_lock, running
+from trusted_registry.instance.model import Role
+from trusted_registry.registry import probe, prove
 from trusted_registry.registry.api import RegistryClient
 from trusted_registry.settings import whole_number
 from trusted_registry.tasks.cert import say_done
@@ -19,10 +21,9 @@ from trusted_registry.tasks.cert import say_done
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
-    from pathlib import Path
 
     from trusted_registry.console import Console
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.engine.types import Container
     from trusted_registry.run import Run
 
@@ -59,7 +60,7 @@ def basic(run: Run, *, lan: bool) -> None:
 def alone(run: Run, engine: Engine) -> None:
     """Run the TLS registry and nothing else beside."""
     with run_lock.held(run):
-        running.check_address(run)
+        checks.check_address(run)
         tls(run, engine)
 
 
@@ -86,7 +87,7 @@ def test(run: Run, *, image: str, lan: bool) -> None:
     container = engine.find(run.settings.container)
     if not run.console.dry:
         _check_runs(container, lan=lan)
-    if container and container.role == "plain":
+    if container and container.role == Role.PLAIN:
         if lan and container.listen.startswith("127."):
             raise RegistryError("The plain registry listens on loopback alone.", cure="./inv registry.basic --lan")
         host = run.settings.address if lan else "localhost"
@@ -94,7 +95,7 @@ def test(run: Run, *, image: str, lan: bool) -> None:
     else:
         target = tls_target(run, port=container.port if container else None, local=bool(container))
     reference = prove.pack(address.registry_host(target.at.host, target.at.port), engine, image=image)
-    prove_push_and_pull(reference, target, engine, run.console)
+    prove_push_and_pull(reference, target, run, engine)
 
 
 def _check_runs(container: Container | None, *, lan: bool) -> None:
@@ -105,7 +106,7 @@ def _check_runs(container: Container | None, *, lan: bool) -> None:
     """
     if container and container.ours and container.state != "running":
         plain = "./inv registry.basic --lan" if lan else "./inv registry.basic"
-        cure = plain if container.role == "plain" else "./inv up"
+        cure = plain if container.role == Role.PLAIN else "./inv up"
         raise RegistryError(f"The registry here does not run: its container is {container.state}.", cure=cure)
     if container is None and lan:
         cure = "./inv registry.basic --lan starts one without TLS, ./inv up one with it."
@@ -114,40 +115,42 @@ def _check_runs(container: Container | None, *, lan: bool) -> None:
 
 @dataclass(frozen=True)
 class Target:
-    """Endpoint of a registry, TLS context to verify the server, and folder of the users (None on another machine)."""
+    """Endpoint of a registry, TLS context to verify the server, and whether its users are those of this checkout."""
 
     at: probe.Endpoint
     tls: ssl.SSLContext | None
-    folder: Path | None = None
+    local: bool = False
 
 
 def tls_target(run: Run, *, port: int | None = None, local: bool = True) -> Target:
     """Return the target of the TLS registry, without a TLS context in a dry run."""
     tls = None if run.console.dry else probe.context(issue.trust_anchor(run.settings.folder).path)
-    return Target(
-        probe.Endpoint(run.settings.address, port or run.settings.port), tls, run.settings.folder if local else None
-    )
+    return Target(probe.Endpoint(run.settings.address, port or run.settings.port), tls, local)
 
 
-def prove_push_and_pull(reference: str, target: Target, engine: Engine, console: Console) -> None:
+def prove_push_and_pull(reference: str, target: Target, run: Run, engine: Engine) -> None:
     """Push a packed image, pull it back, compare digests, and clean up.
 
     If the registry has users, push and pull use a temporary login, which is then removed.
     """
-    with users.temporary_login(target.folder, console) as login:
+    with logins.temporary_login(run, engine) if target.local else contextlib.nullcontext() as login:
         if login and not RegistryClient(target.at, target.tls, login).admits():
             prove.discard(reference, engine)
             raise RegistryError(
                 f"{target.at} does not take a login that was just made.", cure="./inv registry.logs says why."
             )
-        proof = prove.prove(reference, engine, console, login)
+        proof = prove.prove(reference, engine, run.console, login)
         if proof:
             prove.forget(proof, target.at, target.tls, login)
     if proof:
         digest = f"{proof.digest[:19]}…"
-        console.say(f"proof: pushed to {proof.registry} and pulled back, {digest} both times, in {proof.seconds:.1f} s")
+        run.console.say(
+            f"proof: pushed to {proof.registry} and pulled back, {digest} both times, in {proof.seconds:.1f} s"
+        )
     if proof and login:
-        console.say("proof: that was with a login of its own, which is gone again; without one the registry says 401")
+        run.console.say(
+            "proof: that was with a login of its own, which is gone again; without one the registry says 401"
+        )
 
 
 def stop(run: Run, *, purge: bool) -> None:

@@ -8,13 +8,14 @@ from trusted_registry import address
 from trusted_registry.certificate import issue
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError
-from trusted_registry.instance import ownership, run_lock, running
+from trusted_registry.instance import logins, ownership, run_lock, running
+from trusted_registry.instance.model import Role
 from trusted_registry.registry import probe, users
 from trusted_registry.registry.api import RegistryClient
 from trusted_registry.registry.users import Login
 
 if TYPE_CHECKING:
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.engine.types import Container
     from trusted_registry.run import Run
     from trusted_registry.settings import Settings
@@ -43,7 +44,7 @@ def add(run: Run, *, name: str) -> None:
 
 
 def _check_private(container: Container | None) -> None:
-    if container and container.role == "plain":
+    if container and container.role == Role.PLAIN:
         raise RegistryError(
             "The registry here speaks plain HTTP: everybody on the way could read the password.",
             cure="./inv registry.tls first, then this again; or all at once: ./inv up",
@@ -53,7 +54,7 @@ def _check_private(container: Container | None) -> None:
 def _add(run: Run, login: Login, container: Container | None, engine: Engine) -> None:
     new = users.save(run.settings.folder, login)
     run.console.say(f"user: {login.name}, {'added' if new else 'has a new password'}")
-    if not (container and container.role == "tls"):
+    if not (container and container.role == Role.TLS):
         run.console.say("registry: it does not run; from its next start on it asks for a login: ./inv up")
         return
     if running.reload(run, container, engine):
@@ -103,13 +104,14 @@ def _is_last(settings: Settings, name: str) -> bool:
 def _heed_removal(run: Run, engine: Engine) -> None:
     """Have a registry that runs know who may use it now."""
     container = engine.find(run.settings.container)
-    if not (container and container.role == "tls" and container.state == "running"):
+    if not (container and container.role == Role.TLS and container.state == "running"):
         return
     if not users.is_login_required(run.settings.folder):
         running.reload(run, container, engine)
         run.console.warn("the registry was started anew: everybody may push and pull now")
         return
-    with users.temporary_login(run.settings.folder, run.console) as login:
+    running.reload(run, container, engine)
+    with logins.temporary_login(run, engine) as login:
         # A registry that accepts this new login has read the file without the removed user.
         _check_login_taken(run.settings, container, login)
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from trusted_registry.console import Console
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.run import Run
     from trusted_registry.trust.local.install import InstallResult
     from trusted_registry.trust.local.trust_status import TrustStatus

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import address, program
 from trusted_registry.console import pasteable
-from trusted_registry.engine import exec as engine_exec
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.tasks import trust_kit
 from trusted_registry.trust.remote import kit, nodes
@@ -17,7 +16,7 @@ from trusted_registry.trust.specifics import containerd
 
 if TYPE_CHECKING:
     from trusted_registry.console import Console
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.run import Run
 
 _ANY_NODE = Node("NODE", "", "running")
@@ -76,7 +75,7 @@ def trust(run: Run, engine: Engine, options: NodeOptions) -> tuple[NodeResult, .
     kit_run = _KitRun(
         options, kit.file_name(anchor, registry_host), kit.render(anchor, registry_host), engine, run.console
     )
-    found = nodes.select(engine_exec.list_containers(engine), options.label) if engine.available else (_ANY_NODE,)
+    found = nodes.select(engine.list_containers(), options.label) if engine.available else (_ANY_NODE,)
     if all(nodes.wake_command(node) for node in found):
         raise RegistryError("No node runs.", cure="; ".join(nodes.wake_command(node) for node in found))
     results = tuple(_run_on(node, kit_run) for node in found)
@@ -103,7 +102,7 @@ def _run_on(node: Node, kit_run: _KitRun) -> NodeResult:
             kit_run.console.command(argv)
         if kit_run.console.dry:
             return NodeResult(node, runtime, "")
-        ran = engine_exec.execute(kit_run.engine, node.name, nodes.kit_argv(kit_run.kit, kit_run.name, flags))
+        ran = kit_run.engine.execute(node.name, nodes.kit_argv(kit_run.kit, kit_run.name, flags))
         for note in nodes.notes(ran):
             kit_run.console.warn(f"{node.name}: {note}")
         result = nodes.read_result(node, runtime, ran)
@@ -116,7 +115,7 @@ def _runtime(node: Node, engine: Engine) -> str:
     """Return the container runtime of a node; containerd in a dry run without an engine."""
     if not engine.available:
         return "containerd"
-    found = engine_exec.execute(engine, node.name, ("sh", "-c", nodes.FIND_RUNTIME)).out.strip()
+    found = engine.execute(node.name, ("sh", "-c", nodes.FIND_RUNTIME)).out.strip()
     if found not in nodes.STORES:
         raise RegistryError("neither containerd, nor k3s, nor dockerd is on its PATH", cure="")
     return found
@@ -144,7 +143,7 @@ def _left_to_do(result: NodeResult, kit_run: _KitRun) -> str:
 
 def _dump(name: str, engine: Engine) -> str:
     """Return the effective configuration of a node's containerd."""
-    ran = engine_exec.execute(engine, name, containerd.ASK)
+    ran = engine.execute(name, containerd.ASK)
     if ran.code != 0:
         last = (ran.err.strip() or "it does not say why").splitlines()[-1]
         raise RegistryError(f"containerd config dump failed: {last}", cure="")

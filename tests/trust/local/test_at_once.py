@@ -11,10 +11,10 @@ import pytest
 
 from tests.conftest import mounted
 from tests.disk import snapshot
+from tests.fake_engine import nobody
 from tests.marks import by_root
 from tests.recorder import Recorder
 from tests.trust.boxes import Box, states
-from tests.trust.engines import nobody
 from tests.trust.one_run import CHOICE
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run

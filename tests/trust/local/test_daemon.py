@@ -17,7 +17,7 @@ import pytest
 from tests.disk import mode, snapshot
 from tests.marks import by_root, on_linux
 from tests.recorder import Recorder
-from tests.trust.engines import StandIn, as_engine
+from tests.trust.engines import RootlessEngine
 from trusted_registry import installation, program
 from trusted_registry.certificate import issue
 from trusted_registry.engine import engine as engines
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.conftest import MakeSettings
-    from trusted_registry.engine.types import EngineInfo
 
 REGISTRY = "192.168.0.12:5000"
 THEIRS = '{"log-driver":"journald",   "debug": false}\n'
@@ -47,29 +46,29 @@ def path() -> Path:
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch, path: Path) -> StandIn:
+def engine(monkeypatch: pytest.MonkeyPatch, path: Path) -> RootlessEngine:
     """An engine that reads its file when it is told to."""
-    stand_in = StandIn()
+    stand_in = RootlessEngine()
     monkeypatch.setattr(daemon, "reload", lambda *_arguments: stand_in.reload(path))
     return stand_in
 
 
-def _allow(make_settings: MakeSettings, engine: StandIn, console: Recorder, **given: str) -> bool:
-    return daemon.allow_plain(Run(make_settings(**given), console), as_engine(engine))
+def _allow(make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, **given: str) -> bool:
+    return daemon.allow_plain(Run(make_settings(**given), console), engine)
 
 
-def _remove(make_settings: MakeSettings, engine: StandIn, console: Recorder) -> list[str]:
-    return uninstall.remove(Run(make_settings(), console), as_engine(engine))
+def _remove(make_settings: MakeSettings, engine: RootlessEngine, console: Recorder) -> list[str]:
+    return uninstall.remove(Run(make_settings(), console), engine)
 
 
-def test_the_engine_takes_plain_http_up(make_settings: MakeSettings, engine: StandIn, console: Recorder) -> None:
+def test_the_engine_takes_plain_http_up(make_settings: MakeSettings, engine: RootlessEngine, console: Recorder) -> None:
     assert _allow(make_settings, engine, console)
-    assert engine.info().insecure == (REGISTRY,)
+    assert engine.said.insecure == (REGISTRY,)
 
 
 @by_root
 def test_root_in_another_user_s_home_leaves_that_user_s_engine_to_him(
-    make_settings: MakeSettings, engine: StandIn, console: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
+    make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = pwd.struct_passwd(("root", "x", 0, 0, "", str(path.parent / "root"), "/bin/sh"))
     monkeypatch.setattr(pwd, "getpwuid", lambda _uid: root)
@@ -82,7 +81,7 @@ def test_root_in_another_user_s_home_leaves_that_user_s_engine_to_him(
 
 
 def test_the_second_time_nothing_is_changed(
-    make_settings: MakeSettings, engine: StandIn, console: Recorder, path: Path
+    make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path
 ) -> None:
     _allow(make_settings, engine, console)
     before = path.read_bytes()
@@ -91,7 +90,7 @@ def test_the_second_time_nothing_is_changed(
 
 
 def test_what_was_there_before_is_kept_beside_it(
-    make_settings: MakeSettings, engine: StandIn, console: Recorder, path: Path
+    make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path
 ) -> None:
     path.write_text(THEIRS)
     _allow(make_settings, engine, console)
@@ -99,25 +98,25 @@ def test_what_was_there_before_is_kept_beside_it(
 
 
 def test_removal_restores_every_byte_and_the_engine_forgets(
-    make_settings: MakeSettings, engine: StandIn, console: Recorder, path: Path
+    make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path
 ) -> None:
     path.write_text(THEIRS)
     before = snapshot(path.parent)
     _allow(make_settings, engine, console)
     _remove(make_settings, engine, console)
-    assert (snapshot(path.parent), engine.info().insecure) == (before, ())
+    assert (snapshot(path.parent), engine.said.insecure) == (before, ())
 
 
 def test_removal_takes_a_file_away_that_was_not_there(
-    make_settings: MakeSettings, engine: StandIn, console: Recorder, path: Path
+    make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path
 ) -> None:
     _allow(make_settings, engine, console)
     _remove(make_settings, engine, console)
-    assert (path.exists(), engine.info().insecure) == (False, ())
+    assert (path.exists(), engine.said.insecure) == (False, ())
 
 
 def test_removal_keeps_what_was_changed_there_since(
-    make_settings: MakeSettings, engine: StandIn, console: Recorder, path: Path
+    make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path
 ) -> None:
     path.write_text(THEIRS)
     _allow(make_settings, engine, console)
@@ -127,18 +126,18 @@ def test_removal_keeps_what_was_changed_there_since(
 
 
 def test_removal_of_two_registries_restores_every_byte(
-    make_settings: MakeSettings, engine: StandIn, console: Recorder, path: Path
+    make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path
 ) -> None:
     path.write_text(THEIRS)
     _allow(make_settings, engine, console)
     _allow(make_settings, engine, console, address="192.168.0.13")
     _remove(make_settings, engine, console)
-    assert (path.read_text(), engine.info().insecure) == (THEIRS, ())
+    assert (path.read_text(), engine.said.insecure) == (THEIRS, ())
 
 
 @pytest.mark.parametrize("bits", [0o600, 0o640, 0o644])
 def test_the_file_keeps_its_mode(
-    bits: int, make_settings: MakeSettings, engine: StandIn, console: Recorder, path: Path
+    bits: int, make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path
 ) -> None:
     path.write_text(THEIRS)
     path.chmod(bits)
@@ -148,7 +147,7 @@ def test_the_file_keeps_its_mode(
 
 @pytest.mark.parametrize("text", ['{"a": 1,', "[1]", "\xff"])
 def test_a_file_that_is_not_understood_is_left_byte_for_byte(
-    text: str, make_settings: MakeSettings, engine: StandIn, console: Recorder, path: Path
+    text: str, make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path
 ) -> None:
     path.write_bytes(text.encode("latin-1"))
     before = snapshot(path.parent)
@@ -160,7 +159,7 @@ def test_a_file_that_is_not_understood_is_left_byte_for_byte(
 def test_an_engine_that_does_not_take_it_up_is_an_error(
     make_settings: MakeSettings, console: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deaf = StandIn(deaf=True)
+    deaf = RootlessEngine(deaf=True)
     monkeypatch.setattr(daemon, "reload", lambda *_arguments: deaf.reload(path))
     monkeypatch.setattr(daemon, "RELOAD_SECONDS", 0.05)
     with pytest.raises(RegistryError, match="did not take up") as caught:
@@ -172,7 +171,7 @@ def test_an_engine_that_does_not_take_it_up_is_an_error(
 def test_what_the_engine_did_not_take_up_can_still_be_taken_back(
     make_settings: MakeSettings, console: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deaf = StandIn(deaf=True)
+    deaf = RootlessEngine(deaf=True)
     monkeypatch.setattr(daemon, "reload", lambda *_arguments: deaf.reload(path))
     monkeypatch.setattr(daemon, "RELOAD_SECONDS", 0.05)
     path.write_text(THEIRS)
@@ -182,57 +181,61 @@ def test_what_the_engine_did_not_take_up_can_still_be_taken_back(
     assert path.read_text() == THEIRS
 
 
-def test_a_dry_run_changes_nothing_and_shows_the_file(make_settings: MakeSettings, engine: StandIn, path: Path) -> None:
+def test_a_dry_run_changes_nothing_and_shows_the_file(
+    make_settings: MakeSettings, engine: RootlessEngine, path: Path
+) -> None:
     path.write_text(THEIRS)
     before, console = snapshot(Path.home()), Recorder(dry=True)
     _allow(make_settings, engine, console)
     assert (snapshot(Path.home()), any(str(path) in line for line in console.typed)) == (before, True)
 
 
-def test_an_ipv6_registry_stands_in_brackets(make_settings: MakeSettings, engine: StandIn, console: Recorder) -> None:
+def test_an_ipv6_registry_stands_in_brackets(
+    make_settings: MakeSettings, engine: RootlessEngine, console: Recorder
+) -> None:
     _allow(make_settings, engine, console, address="fd00::12")
-    assert engine.info().insecure == ("[fd00::12]:5000",)
+    assert engine.said.insecure == ("[fd00::12]:5000",)
 
 
 def test_plain_http_alone_is_taken_back_and_the_trust_beside_it_stays(
-    make_settings: MakeSettings, engine: StandIn, console: Recorder, path: Path
+    make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path
 ) -> None:
     path.write_text(THEIRS)
     settings = make_settings(tool="cryptography")
     issue.ensure(Run(settings, console))
-    install.trust(Run(settings, console), as_engine(engine), StoreSelection(only=("docker-rootless",)))
+    install.trust(Run(settings, console), engine, StoreSelection(only=("docker-rootless",)))
     trusted = snapshot(path.parent / "certs.d")
     _allow(make_settings, engine, console)
-    assert uninstall.disallow_plain(Run(settings, console), as_engine(engine)) == [f"{REGISTRY} in {path}"]
-    assert (path.read_text(), engine.info().insecure, snapshot(path.parent / "certs.d")) == (THEIRS, (), trusted)
+    assert uninstall.disallow_plain(Run(settings, console), engine) == [f"{REGISTRY} in {path}"]
+    assert (path.read_text(), engine.said.insecure, snapshot(path.parent / "certs.d")) == (THEIRS, (), trusted)
     assert {entry.store for entry in ledger.read(ledger.path())} == {"docker-rootless"}
     assert len(trusted) == 4
-    assert uninstall.disallow_plain(Run(settings, console), as_engine(engine)) == []
+    assert uninstall.disallow_plain(Run(settings, console), engine) == []
 
 
 def test_what_another_checkout_allowed_stays_allowed(
-    make_settings: MakeSettings, engine: StandIn, console: Recorder, tmp_path: Path
+    make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, tmp_path: Path
 ) -> None:
     _allow(make_settings, engine, console)
     another = dataclasses.replace(make_settings(), root=tmp_path / "another", folder=tmp_path / "another" / "certs")
     installation.ensure(another.folder, console)
-    assert uninstall.disallow_plain(Run(another, console), as_engine(engine)) == []
-    assert engine.info().insecure == (REGISTRY,)
+    assert uninstall.disallow_plain(Run(another, console), engine) == []
+    assert engine.said.insecure == (REGISTRY,)
 
 
 def test_a_dry_run_of_taking_it_back_changes_nothing(
-    make_settings: MakeSettings, engine: StandIn, console: Recorder, path: Path
+    make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path
 ) -> None:
     _allow(make_settings, engine, console)
     before, dry = snapshot(Path.home()), Recorder(dry=True)
-    uninstall.disallow_plain(Run(make_settings(), dry), as_engine(engine))
+    uninstall.disallow_plain(Run(make_settings(), dry), engine)
     assert (snapshot(Path.home()), any(str(path) in line for line in dry.typed)) == (before, True)
 
 
 def test_a_person_hears_what_was_taken_back_and_what_somebody_else_left_there(
-    make_settings: MakeSettings, engine: StandIn, console: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
+    make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "connect_if_available", lambda _console: as_engine(engine))
+    monkeypatch.setattr(engines, "connect_if_available", lambda _console: engine)
     _allow(make_settings, engine, console)
     trust.insecure(Run(make_settings(), console), remove=True)
     assert (console.said[-1], console.warned) == (f"removed: {REGISTRY} in {path}", [])
@@ -243,18 +246,6 @@ def test_a_person_hears_what_was_taken_back_and_what_somebody_else_left_there(
     assert [line.partition(", by")[0] for line in console.warned] == [
         f"the engine still verifies nothing at 192.168.0.12, 192.168.0.12:443, {REGISTRY}"
     ]
-
-
-class _AtASocket(StandIn):
-    """An engine that is reached by a socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self._path = path
-
-    def info(self, *, fresh: bool = False) -> EngineInfo:
-        """Say what it is."""
-        return dataclasses.replace(super().info(fresh=fresh), socket=f"unix://{self._path}")
 
 
 _LISTEN = """
@@ -291,7 +282,7 @@ def test_the_engine_that_is_told_is_the_one_that_answers_and_no_other_of_its_nam
     one, two = tmp_path / "one", tmp_path / "two"
     with _listening(one, "dockerd") as first, _listening(two, "dockerd") as second:
         for path in (one, two):
-            daemon.reload(as_engine(_AtASocket(path)), console)
+            daemon.reload(RootlessEngine(socket=f"unix://{path}"), console)
     assert told == [f"kill -HUP {first}", f"kill -HUP {second}"]
 
 
@@ -302,9 +293,9 @@ def test_what_answers_for_an_engine_and_is_none_gets_no_signal(tmp_path: Path) -
         _listening(path, "systemd"),
         pytest.raises(RegistryError, match=f"No dockerd process of this machine answers at unix://{path}"),
     ):
-        daemon.process_of(as_engine(_AtASocket(path)))
+        daemon.process_of(RootlessEngine(socket=f"unix://{path}"))
     with pytest.raises(RegistryError, match="No dockerd process"):
-        daemon.process_of(as_engine(_AtASocket(path)))
+        daemon.process_of(RootlessEngine(socket=f"unix://{path}"))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from tests.disk import snapshot
 from tests.recorder import Recorder
 from tests.trust.boxes import states
-from tests.trust.engines import StandIn, as_engine
+from tests.trust.engines import RootlessEngine
 from trusted_registry.certificate import clear, issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
@@ -20,7 +20,7 @@ from trusted_registry.trust.local.state import State
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.settings import Settings
 
 SPELLINGS = ("192.168.0.12", "192.168.0.12:443")
@@ -29,7 +29,7 @@ SPELLINGS = ("192.168.0.12", "192.168.0.12:443")
 @pytest.fixture
 def engine() -> Engine:
     """An engine that looks under this test's home."""
-    return as_engine(StandIn())
+    return RootlessEngine()
 
 
 def _certs_d() -> Path:
@@ -192,7 +192,7 @@ def test_one_system_s_task_on_another_names_the_right_one(
 def test_what_colima_copied_is_said_to_stay(settings: Settings, console: Recorder) -> None:
     (Path.home() / ".colima").mkdir()
     install.trust_desktop(Run(settings, console))
-    uninstall.remove(Run(settings, console), as_engine(StandIn()))
+    uninstall.remove(Run(settings, console), RootlessEngine())
     assert "Colima keeps what it once copied: colima ssh -- sudo rm -r /etc/docker/certs.d/192.168.0.12" in console.said
 
 
@@ -206,8 +206,8 @@ def test_a_checkout_leaves_what_another_one_wrote(settings: Settings, engine: En
 
 
 def test_an_address_in_an_insecure_network_is_not_verified(settings: Settings, console: Recorder) -> None:
-    listing = StandIn()
-    assert unverified.find(settings, as_engine(listing)) == []
-    listing._insecure = ("192.168.0.0/16",)
-    assert [it.registry_host for it in unverified.find(settings, as_engine(listing))] == list(SPELLINGS)
+    listing = RootlessEngine()
+    assert unverified.find(settings, listing) == []
+    listing.verifies_nothing_at("192.168.0.0/16")
+    assert [it.registry_host for it in unverified.find(settings, listing)] == list(SPELLINGS)
     assert console.commands == []

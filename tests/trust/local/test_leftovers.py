@@ -12,10 +12,9 @@ import pytest
 
 from tests import forge
 from tests.disk import snapshot
+from tests.fake_engine import FakeEngine, nobody
 from tests.recorder import Recorder
-from tests.registry.engines import OnLoopback
 from tests.trust.boxes import ANCHORS, DOCKER, SPELLINGS, USERS, Box
-from tests.trust.engines import nobody
 from tests.trust.local.uninstalls import FILES, remove, trust
 from trusted_registry import installation
 from trusted_registry.engine import engine as engines
@@ -164,7 +163,7 @@ def test_trust_remove_says_that_there_is_none_only_where_there_is_none(
 
 
 def _purge(settings: Settings, monkeypatch: pytest.MonkeyPatch, volumes: dict[str, str] | None = None) -> Recorder:
-    engine, console = OnLoopback(settings.folder / "domain.crt"), Recorder()
+    engine, console = FakeEngine(settings.folder / "domain.crt"), Recorder()
     engine.volumes = volumes or {}
     monkeypatch.setattr(engines, "connect_if_available", lambda _: engine)
     monkeypatch.setattr(prove, "refusal", lambda *_: None)
@@ -203,7 +202,7 @@ def test_a_purge_names_a_volume_of_another_name_that_stays(settings: Settings, m
 def test_a_dry_purge_changes_nothing(box: Box, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     trust(settings)
     before = snapshot(settings.root), snapshot(box.root), snapshot(Path.home())
-    monkeypatch.setattr(engines, "connect_if_available", lambda _: engines.Engine(None, Recorder(dry=True)))
+    monkeypatch.setattr(engines, "connect_if_available", lambda _: engines.unavailable(Recorder(dry=True)))
     lifecycle.down(Run(settings, Recorder(dry=True)), purge=True)
     assert (snapshot(settings.root), snapshot(box.root), snapshot(Path.home())) == before
 
@@ -213,7 +212,7 @@ def test_a_purge_without_an_engine_does_not_say_that_images_are_gone_and_keeps_t
 ) -> None:
     id_ = installation.ensure(settings.folder, Recorder()).id
     console = Recorder()
-    monkeypatch.setattr(engines, "connect_if_available", lambda _: engines.Engine(None, console))
+    monkeypatch.setattr(engines, "connect_if_available", lambda _: engines.unavailable(console))
     lifecycle.down(Run(settings, console), purge=True)
     assert next(line for line in console.said if "gone" in line).startswith("Trust, keys and certificates are gone.")
     assert installation.known(settings.folder).id == id_

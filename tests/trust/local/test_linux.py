@@ -10,7 +10,8 @@ import pytest
 
 from tests import programs
 from tests.disk import snapshot
-from tests.trust.engines import StandIn, as_engine, nobody
+from tests.fake_engine import nobody
+from tests.trust.engines import RootlessEngine
 from tests.trust.specifics.test_buildkit import PLAIN
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import prove
@@ -95,9 +96,8 @@ def test_an_engine_that_verifies_nothing_proves_nothing_and_the_reason_is_told(
     certified: MakeSettings, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = certified(names="127.0.0.2,192.168.0.13")
-    engine = as_engine(StandIn())
-    info = dataclasses.replace(engine.info(), insecure=("127.0.0.0/8", "192.168.0.13"))
-    monkeypatch.setattr(engine, "info", lambda **_how: info)
+    engine = RootlessEngine()
+    engine.verifies_nothing_at("127.0.0.0/8", "192.168.0.13")
     monkeypatch.setattr("trusted_registry.engine.engine.connect_if_available", lambda *_console, **_how: engine)
     asked: list[str] = []
     monkeypatch.setattr(prove, "refusal", lambda registry_host, _engine: asked.append(registry_host))

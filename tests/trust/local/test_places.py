@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.disk import snapshot
+from tests.fake_engine import nobody
 from tests.marks import by_root
 from tests.trust.boxes import ANCHORS, DOCKER, Box, entry
-from tests.trust.engines import nobody
 from trusted_registry.run import Run
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines

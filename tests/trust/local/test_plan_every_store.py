@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.disk import snapshot
+from tests.fake_engine import nobody
 from tests.recorder import Recorder
 from tests.trust.boxes import ANCHORS, DOCKER, REGISTRIES, SPELLINGS, USERS, Box, states
-from tests.trust.engines import nobody
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
 from trusted_registry.trust.local import install, ledger

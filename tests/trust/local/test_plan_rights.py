@@ -10,10 +10,10 @@ import pytest
 
 from tests import programs
 from tests.disk import snapshot
+from tests.fake_engine import FakeEngine, nobody
 from tests.marks import by_root
 from tests.recorder import Recorder
 from tests.trust.boxes import SPELLINGS, USERS, Box
-from tests.trust.engines import nobody
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
 from trusted_registry.trust.local import apply, install, ledger, uninstall
@@ -71,7 +71,7 @@ def test_without_root_a_store_that_was_asked_for_is_an_error(box: Box, settings:
 def test_without_root_the_answering_engine_s_store_is_an_error(box: Box, settings: Settings) -> None:
     before = snapshot(box.root)
     with pytest.raises(RegistryError, match="needs root"):
-        install.trust(Run(settings, Recorder()), nobody(rootful=True))
+        install.trust(Run(settings, Recorder()), FakeEngine())
     assert snapshot(box.root) == before
 
 

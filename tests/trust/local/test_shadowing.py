@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import forge, loopback
+from tests.fake_engine import nobody
 from tests.programs import on_host
 from tests.recorder import Recorder
 from tests.trust.boxes import Box, states
-from tests.trust.engines import nobody
 from trusted_registry.run import Run
 from trusted_registry.trust.local import install, uninstall
 from trusted_registry.trust.local.install import StoreSelection

@@ -13,8 +13,8 @@ import pytest
 
 from tests import forge, loopback
 from tests.disk import snapshot
+from tests.fake_engine import nobody
 from tests.recorder import Recorder
-from tests.trust.engines import nobody
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
 from trusted_registry.trust import machine as machines

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.fake_engine import nobody
 from tests.recorder import Recorder
 from tests.trust.boxes import DOCKER, REGISTRIES, SPELLINGS, USERS, Box
-from tests.trust.engines import StandIn, as_engine, nobody
+from tests.trust.engines import RootlessEngine
 from trusted_registry import status
 from trusted_registry.certificate import issue
 from trusted_registry.engine import engine as engines
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.conftest import MakeSettings
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.settings import Settings
 
 FOUND = ("docker", "containers", "k3s")
@@ -107,10 +108,10 @@ def test_without_a_certificate_there_is_nothing_to_compare_with(make_settings: M
 
 
 def test_an_engine_that_verifies_nothing_is_told(settings: Settings) -> None:
-    listing = StandIn()
-    listing._insecure = ("192.168.0.0/16",)
+    listing = RootlessEngine()
+    listing.verifies_nothing_at("192.168.0.0/16")
     _trust(settings, only=("docker",))
-    found = _said(settings, as_engine(listing))
+    found = _said(settings, listing)
     assert found["docker-rootless"] == ["absent, not verified (insecure-registries)"] * 2
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.disk import snapshot
+from tests.fake_engine import nobody
 from tests.recorder import Recorder
 from tests.trust.boxes import ANCHORS, DOCKER, REGISTRIES, SPELLINGS, Box, states
-from tests.trust.engines import nobody
 from tests.trust.local.uninstalls import FILES, SHARED, START, remove, trust
 from trusted_registry.certificate import clear, issue
 from trusted_registry.run import Run

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.disk import snapshot
+from tests.fake_engine import nobody
 from tests.trust.boxes import Box, states
-from tests.trust.engines import nobody
 from tests.trust.local.uninstalls import FILES, START, others, remove, trust
 from trusted_registry.trust.local import apply, ledger
 from trusted_registry.trust.local.state import State

@@ -11,10 +11,10 @@ import pytest
 
 from tests import programs
 from tests.disk import snapshot
+from tests.fake_engine import nobody
 from tests.programs import on_host
 from tests.recorder import Recorder
 from tests.trust.boxes import ANCHORS, Box, states
-from tests.trust.engines import nobody
 from tests.trust.local.uninstalls import remove, trust
 from trusted_registry import program
 from trusted_registry.certificate import issue

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.trust.engines import StandIn
-from tests.trust.engines import as_engine as as_plain_engine
+from tests.fake_engine import nobody
+from tests.trust.engines import RootlessEngine
 from trusted_registry import address
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError
@@ -21,33 +21,32 @@ from trusted_registry.trust.specifics.pulls import Verdict
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
     from tests.recorder import Recorder
-    from trusted_registry.engine.engine import Engine
     from trusted_registry.settings import Settings
 
 NAME = "reg.example"
 KNOWN = {NAME: ("127.0.1.1",), "lan.example": ("192.168.0.13",), "both.example": ("192.168.0.13", "10.9.0.1")}
 
 
-class _Answers(StandIn):
-    """An engine that answers each question whether it accepts a registry, as a registry that lacks the image does."""
+class _Answers(RootlessEngine):
+    """An engine that notes which registries are asked of it; they lack the image unless it refuses them."""
 
-    def __init__(self, words: str = "manifest unknown", insecure: tuple[str, ...] = ()) -> None:
+    def __init__(self, *insecure: str) -> None:
         super().__init__()
-        self._insecure = ("127.0.0.0/8", *insecure)
-        self._words = words
+        self.verifies_nothing_at("127.0.0.0/8", *insecure)
         self.asked: list[str] = []
 
     def try_pull(self, reference: str) -> None:
-        """Refuse, in the words that were given."""
+        """Note the registry."""
         self.asked.append(reference.partition("/")[0])
-        raise RegistryError(self._words, cure="")
+        super().try_pull(reference)
 
 
-def as_engine(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> Engine:
-    """Have this engine be the one that answers here."""
-    engine = as_plain_engine(stand_in)
-    monkeypatch.setattr(engines, "connect_if_available", lambda *_console, **_how: engine)
-    return engine
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> _Answers:
+    """The engine that answers here."""
+    made = _Answers()
+    monkeypatch.setattr(engines, "connect_if_available", lambda *_console, **_how: made)
+    return made
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +57,7 @@ def _names(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _found(settings: Settings, *insecure: str) -> list[str]:
-    return [it.registry_host for it in unverified.find(settings, as_plain_engine(_Answers(insecure=insecure)))]
+    return [it.registry_host for it in unverified.find(settings, _Answers(*insecure))]
 
 
 @pytest.mark.parametrize(
@@ -80,16 +79,13 @@ def test_a_name_is_verified_unless_it_is_listed_or_means_an_address_that_is_not(
 
 
 def test_an_engine_that_does_not_answer_skips_nothing_that_is_known(make_settings: MakeSettings) -> None:
-    silent = _Answers()
-    silent.available = False
-    assert unverified.find(make_settings(names=NAME), as_plain_engine(silent)) == []
+    assert unverified.find(make_settings(names=NAME), nobody()) == []
 
 
 def test_no_proof_is_claimed_of_a_name_that_means_loopback_and_the_cure_is_told(
-    certified: MakeSettings, console: Recorder, monkeypatch: pytest.MonkeyPatch
+    certified: MakeSettings, console: Recorder, engine: _Answers
 ) -> None:
-    engine = _Answers()
-    as_engine(engine, monkeypatch)
+    assert engine.said.insecure
     trust.linux(Run(certified(names=NAME), console), StoreSelection(only=("docker-rootless",)))
     accepted = [line for line in console.said if line.startswith("proof")]
     assert accepted == [f"proof: the engine accepts {it}" for it in ("192.168.0.12", "192.168.0.12:443")]
@@ -101,19 +97,19 @@ def test_no_proof_is_claimed_of_a_name_that_means_loopback_and_the_cure_is_told(
 
 
 def test_a_name_that_means_the_registry_s_address_is_proved(
-    certified: MakeSettings, console: Recorder, monkeypatch: pytest.MonkeyPatch
+    certified: MakeSettings, console: Recorder, engine: _Answers
 ) -> None:
-    as_engine(_Answers(), monkeypatch)
     trust.linux(Run(certified(names="lan.example"), console), StoreSelection(only=("docker-rootless",)))
     assert "proof: the engine accepts lan.example" in console.said
-    assert console.warned == []
+    assert (console.warned, engine.asked[-1]) == ([], "lan.example:443")
 
 
 def test_the_list_of_trust_says_why_a_name_is_not_verified(
-    certified: MakeSettings, monkeypatch: pytest.MonkeyPatch
+    certified: MakeSettings,
 ) -> None:
-    engine = as_engine(_Answers(insecure=("192.168.0.0/24",)), monkeypatch)
-    rows = trust_status.find(certified(names=NAME), engine, StoreSelection(only=("docker-rootless",)))
+    rows = trust_status.find(
+        certified(names=NAME), _Answers("192.168.0.0/24"), StoreSelection(only=("docker-rootless",))
+    )
     assert {it.registry_host: it.state.partition(", ")[2] for it in rows if not it.registry_host.endswith("443")} == {
         "192.168.0.12": "not verified (insecure-registries)",
         NAME: "not verified (loopback)",
@@ -122,7 +118,7 @@ def test_the_list_of_trust_says_why_a_name_is_not_verified(
 
 def _pulled(registry_host: str, client: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> check.PullResult:
     """Return the result of a pull that succeeds."""
-    engine = as_plain_engine(_Answers())
+    engine = _Answers()
     skipped = {it.registry_host: it for it in unverified.find(settings, engine)}
     chosen = next(it for it in pulls.CLIENTS if it.name == client)
     run = check.CheckRun(engine, frozenset({chosen.store}), frozenset(), empty=False, skipped=skipped)
@@ -175,13 +171,11 @@ X509 = "x509: certificate signed by unknown authority"
     ],
 )
 def test_a_refusal_proves_a_removal_only_where_the_authority_is_what_is_refused(
-    words: str, certified: MakeSettings, console: Recorder, monkeypatch: pytest.MonkeyPatch, *, proved: bool
+    words: str, certified: MakeSettings, console: Recorder, engine: _Answers, *, proved: bool
 ) -> None:
     settings = certified()
-    engine = _Answers()
-    as_engine(engine, monkeypatch)
     trust.linux(Run(settings, console), StoreSelection(only=("docker-rootless",)))
-    engine._words = f'Get "https://192.168.0.12/v2/": {words}'
+    engine.refusal = f'Get "https://192.168.0.12/v2/": {words}'
     engine.asked.clear()
     trust.remove(Run(settings, console), everyone=False)
     assert engine.asked, "the folders were there, and are gone"

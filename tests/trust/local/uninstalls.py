@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.fake_engine import nobody
 from tests.recorder import Recorder
 from tests.trust.boxes import DOCKER, REGISTRIES, SPELLINGS, USERS, Box
-from tests.trust.engines import nobody
 from trusted_registry.run import Run
 from trusted_registry.trust.local import install, uninstall
 from trusted_registry.trust.local.install import StoreSelection

@@ -10,7 +10,7 @@ import pytest
 
 from tests import sshd
 from tests.programs import real
-from tests.trust.remote.cluster import Api, Go, rounds
+from tests.trust.remote.cluster import Cluster, Go, rounds
 from tests.trust.remote.fleets import ADDRESSES, PROGRAMS, Fleet
 from tests.trust.remote.kits import SHELLS, Disk, parameters
 from tests.trust.remote.offered import HOST, OFFERED
@@ -56,15 +56,15 @@ def no_kubectl(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def api() -> Api:
+def cluster() -> Cluster:
     """An engine without containers; a test adds the nodes."""
-    return Api()
+    return Cluster()
 
 
 @pytest.fixture
-def go(settings: Settings, api: Api, console: Recorder) -> Go:
+def go(settings: Settings, cluster: Cluster, console: Recorder) -> Go:
     """A maker of rounds over the nodes."""
-    return rounds(settings, api, console)
+    return rounds(settings, cluster, console)
 
 
 @pytest.fixture

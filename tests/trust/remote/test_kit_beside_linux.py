@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.disk import snapshot
+from tests.fake_engine import nobody
 from tests.recorder import Recorder
-from tests.trust.engines import nobody
 from tests.trust.remote.kits import REGISTRIES, SHELLS, Disk, last, parameters
 from trusted_registry.engine import engine as engines
 from trusted_registry.run import Run

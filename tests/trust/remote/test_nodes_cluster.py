@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.programs import put
-from tests.trust.remote.cluster import CHECK, DIND, KIND, REMOVE, TRUST, Api, Go
+from tests.trust.remote.cluster import CHECK, DIND, KIND, REMOVE, TRUST, Cluster, Go
 from trusted_registry.trust.remote import nodes
 
 if TYPE_CHECKING:
@@ -71,11 +71,11 @@ THEIRS = json.dumps({"data": {nodes.KEY: 'host: "localhost:5001"'}})
 def test_the_cluster_is_told_by_its_own_context_once_for_all_its_nodes(
     kubectl: _Kubectl,
     go: Go,
-    api: Api,
+    cluster: Cluster,
     console: Recorder,
 ) -> None:
-    api.add("kind-a", KIND, "containerd")
-    api.add("kind-b", KIND, "containerd")
+    cluster.add("kind-a", KIND, "containerd")
+    cluster.add("kind-b", KIND, "containerd")
     go()
     assert kubectl.calls == [GET, APPLY]
     assert kubectl.applied == nodes.manifest("192.168.0.12")
@@ -98,18 +98,18 @@ def test_the_cluster_is_told_by_its_own_context_once_for_all_its_nodes(
     ],
 )
 def test_a_cluster_that_is_right_or_somebody_elses_is_left_so(
-    case: tuple[NodeOptions, str, list[str]], kubectl: _Kubectl, go: Go, api: Api
+    case: tuple[NodeOptions, str, list[str]], kubectl: _Kubectl, go: Go, cluster: Cluster
 ) -> None:
     options, answer, calls = case
-    api.add("kind-a", KIND, "containerd")
+    cluster.add("kind-a", KIND, "containerd")
     kubectl.answer(answer)
     go(options)
     assert kubectl.calls == calls
 
 
 @pytest.mark.process
-def test_another_s_word_to_the_cluster_is_named(kubectl: _Kubectl, go: Go, api: Api, console: Recorder) -> None:
-    api.add("kind-a", KIND, "containerd")
+def test_another_s_word_to_the_cluster_is_named(kubectl: _Kubectl, go: Go, cluster: Cluster, console: Recorder) -> None:
+    cluster.add("kind-a", KIND, "containerd")
     kubectl.answer(THEIRS)
     go()
     assert "names localhost:5001, which was not written here" in console.warned[0]
@@ -121,10 +121,10 @@ def test_a_cluster_that_does_not_answer_is_no_reason_to_fail(
     answer: tuple[str, int],
     kubectl: _Kubectl,
     go: Go,
-    api: Api,
+    cluster: Cluster,
     console: Recorder,
 ) -> None:
-    api.add("kind-a", KIND, "containerd")
+    cluster.add("kind-a", KIND, "containerd")
     kubectl.answer(*answer)
     (result,) = go()
     assert result.fine
@@ -132,8 +132,8 @@ def test_a_cluster_that_does_not_answer_is_no_reason_to_fail(
     assert [line for line in (*console.said, *console.warned) if "kind-dev" in line]
 
 
-def test_without_kubectl_one_line_says_how(go: Go, api: Api, console: Recorder) -> None:
-    api.add("kind-a", KIND, "containerd")
+def test_without_kubectl_one_line_says_how(go: Go, cluster: Cluster, console: Recorder) -> None:
+    cluster.add("kind-a", KIND, "containerd")
     go()
     (said,) = [line for line in console.said if "kubectl" in line]
     assert "kubectl create configmap local-registry-hosting --namespace kube-public" in said
@@ -144,10 +144,10 @@ def test_without_kubectl_one_line_says_how(go: Go, api: Api, console: Recorder) 
 def test_a_cluster_whose_context_is_not_known_is_not_guessed_at(
     kubectl: _Kubectl,
     go: Go,
-    api: Api,
+    cluster: Cluster,
     console: Recorder,
 ) -> None:
-    api.add("kube-master", DIND, "dockerd")
+    cluster.add("kube-master", DIND, "dockerd")
     go()
     assert not kubectl._path.with_name("kubectl.calls").exists()
     assert any("kubectl create configmap" in line for line in console.said)

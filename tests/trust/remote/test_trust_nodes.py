@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import docker.errors
 import pytest
 
 from tests.recorder import Recorder
@@ -16,11 +15,11 @@ from tests.trust.remote.cluster import (
     KIND,
     REMOVE,
     UNSET,
-    Api,
+    Cluster,
     Go,
-    engine_of,
 )
-from trusted_registry.engine.engine import Engine
+from trusted_registry.engine import engine as engines
+from trusted_registry.engine.types import ExecResult
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.run import Run
 from trusted_registry.tasks import trust_nodes
@@ -42,53 +41,56 @@ def test_each_node_is_told_by_the_runtime_in_it(
     runtime: str,
     store: str,
     go: Go,
-    api: Api,
+    cluster: Cluster,
 ) -> None:
-    api.add("n", labels, runtime)
+    cluster.add("n", labels, runtime)
     (result,) = go()
     assert (result.runtime, result.state, result.fine) == (runtime, "changed", True)
-    assert api.kits == [("n", ("--only", store))]
+    assert cluster.kits == [("n", ("--only", store))]
 
 
 @pytest.mark.parametrize(("options", "flag"), [(REMOVE, "--remove"), (CHECK, "--check")])
-def test_to_check_and_to_remove_are_flags_of_the_kit(options: NodeOptions, flag: str, go: Go, api: Api) -> None:
-    api.add("n", KIND, "containerd")
+def test_to_check_and_to_remove_are_flags_of_the_kit(options: NodeOptions, flag: str, go: Go, cluster: Cluster) -> None:
+    cluster.add("n", KIND, "containerd")
     go(options)
-    assert api.kits == [("n", ("--only", "containerd", flag))]
+    assert cluster.kits == [("n", ("--only", "containerd", flag))]
 
 
-def test_both_at_once_are_refused_before_anything_is_looked_at(go: Go, api: Api) -> None:
+def test_both_at_once_are_refused_before_anything_is_looked_at(go: Go, cluster: Cluster) -> None:
     with pytest.raises(SettingError, match="--remove and --check"):
         go(NodeOptions(remove=True, check=True))
-    assert api.kits == []
+    assert cluster.kits == []
 
 
-def test_a_k3s_node_must_be_restarted_and_is_not_unasked(settings: Settings, api: Api, console: Recorder) -> None:
-    api.add("k3d-dev-server-0", K3D, "k3s")
-    engine, client = engine_of(api, console)
-    (result,) = trust_nodes.trust(Run(settings, console), engine, NodeOptions())
+def test_a_k3s_node_must_be_restarted_and_is_not_unasked(
+    settings: Settings, cluster: Cluster, console: Recorder
+) -> None:
+    cluster.add("k3d-dev-server-0", K3D, "k3s")
+    (result,) = trust_nodes.trust(Run(settings, console), cluster, NodeOptions())
     assert result.left == "k3s reads that when it starts: docker restart k3d-dev-server-0"
-    assert client.restarted == []
+    assert cluster.done == []
 
 
-def test_a_k3s_node_is_restarted_on_request(settings: Settings, api: Api, console: Recorder) -> None:
-    api.add("k3d-dev-server-0", K3D, "k3s")
-    engine, client = engine_of(api, console)
-    (result,) = trust_nodes.trust(Run(settings, console), engine, NodeOptions(restart=True))
-    assert (result.left, client.restarted) == ("it was restarted", ["k3d-dev-server-0"])
+def test_a_k3s_node_is_restarted_on_request(settings: Settings, cluster: Cluster, console: Recorder) -> None:
+    cluster.add("k3d-dev-server-0", K3D, "k3s")
+    (result,) = trust_nodes.trust(Run(settings, console), cluster, NodeOptions(restart=True))
+    assert (result.left, cluster.done) == ("it was restarted", ["restart k3d-dev-server-0"])
 
 
-def test_a_k3s_node_that_trusted_before_is_not_restarted(settings: Settings, api: Api, console: Recorder) -> None:
-    api.add("n", K3D, "k3s", (0, b"trusted-registry: already trusted\n", b""))
-    engine, client = engine_of(api, console)
-    (result,) = trust_nodes.trust(Run(settings, console), engine, NodeOptions(restart=True))
-    assert (result.left, client.restarted) == ("", [])
+def test_a_k3s_node_that_trusted_before_is_not_restarted(
+    settings: Settings, cluster: Cluster, console: Recorder
+) -> None:
+    cluster.add("n", K3D, "k3s", ExecResult(0, "trusted-registry: already trusted\n", ""))
+    (result,) = trust_nodes.trust(Run(settings, console), cluster, NodeOptions(restart=True))
+    assert (result.left, cluster.done) == ("", [])
 
 
-def test_a_node_that_dies_half_way_fails_and_the_others_go_on(go: Go, api: Api) -> None:
-    api.add("kind-a", KIND, "containerd", (137, b"authority: ...\n", b""))
-    api.add("kind-b", KIND, "containerd", docker.errors.NotFound("No such container: kind-b"))
-    api.add("kind-c", KIND, "containerd")
+def test_a_node_that_dies_half_way_fails_and_the_others_go_on(go: Go, cluster: Cluster) -> None:
+    cluster.add("kind-a", KIND, "containerd", ExecResult(137, "authority: ...\n", ""))
+    cluster.add(
+        "kind-b", KIND, "containerd", RegistryError("Nothing can run in kind-b: No such container: kind-b", cure="")
+    )
+    cluster.add("kind-c", KIND, "containerd")
     results = go()
     assert [(it.node.name, it.state, it.fine) for it in results] == [
         ("kind-a", "failed", False),
@@ -101,42 +103,44 @@ def test_a_node_that_dies_half_way_fails_and_the_others_go_on(go: Go, api: Api) 
         nodes.insist(results)
 
 
-def test_what_the_kit_found_worth_a_look_is_said_with_the_node(go: Go, api: Api, console: Recorder) -> None:
-    api.add("kind-a", KIND, "containerd", (0, CHANGED[1], b"note: /etc/x was changed since; it stays\nelse\n"))
+def test_what_the_kit_found_worth_a_look_is_said_with_the_node(go: Go, cluster: Cluster, console: Recorder) -> None:
+    cluster.add(
+        "kind-a", KIND, "containerd", ExecResult(0, CHANGED.out, "note: /etc/x was changed since; it stays\nelse\n")
+    )
     go()
     assert console.warned == ["kind-a: /etc/x was changed since; it stays"]
 
 
-def test_a_node_that_does_not_run_is_named_and_left_out(go: Go, api: Api) -> None:
-    api.add("kind-a", KIND, "containerd", state="paused")
-    api.add("kind-b", KIND, "containerd")
+def test_a_node_that_does_not_run_is_named_and_left_out(go: Go, cluster: Cluster) -> None:
+    cluster.add("kind-a", KIND, "containerd", state="paused")
+    cluster.add("kind-b", KIND, "containerd")
     first, second = go()
     assert (first.state, first.left) == ("left out", "it is paused: docker unpause kind-a")
     assert second.state == "changed"
-    assert [name for name, _ in api.kits] == ["kind-b"]
+    assert [name for name, _ in cluster.kits] == ["kind-b"]
     nodes.insist((first, second))
 
 
-def test_where_no_node_runs_nothing_is_said_to_be_well(go: Go, api: Api) -> None:
-    api.add("kind-a", KIND, "containerd", state="exited")
+def test_where_no_node_runs_nothing_is_said_to_be_well(go: Go, cluster: Cluster) -> None:
+    cluster.add("kind-a", KIND, "containerd", state="exited")
     with pytest.raises(RegistryError, match="No node runs") as caught:
         go()
     assert "docker start kind-a" in caught.value.cure
 
 
-def test_a_node_without_a_runtime_fails(go: Go, api: Api) -> None:
-    api.add("n", {"mine": ""}, "")
+def test_a_node_without_a_runtime_fails(go: Go, cluster: Cluster) -> None:
+    cluster.add("n", {"mine": ""}, "")
     (result,) = go(NodeOptions("mine"))
     assert (result.fine, "is on its PATH" in result.left) == (False, True)
 
 
 def test_a_containerd_that_does_not_read_the_folder_is_named_with_the_cure(
     go: Go,
-    api: Api,
+    cluster: Cluster,
     console: Recorder,
 ) -> None:
-    api.add("kind-a", KIND, "containerd")
-    api.dumps["kind-a"] = UNSET
+    cluster.add("kind-a", KIND, "containerd")
+    cluster.dumps["kind-a"] = UNSET
     (result,) = go()
     (warning,) = console.warned
     assert warning.startswith("kind-a: containerd's CRI plugin does not read /etc/containerd/certs.d")
@@ -144,36 +148,35 @@ def test_a_containerd_that_does_not_read_the_folder_is_named_with_the_cure(
     assert result.left == "see the note above"
 
 
-def test_a_containerd_that_reads_the_folder_needs_no_note(go: Go, api: Api, console: Recorder) -> None:
-    api.add("kind-a", KIND, "containerd")
+def test_a_containerd_that_reads_the_folder_needs_no_note(go: Go, cluster: Cluster, console: Recorder) -> None:
+    cluster.add("kind-a", KIND, "containerd")
     (result,) = go()
     assert (result.left, console.warned) == ("", [])
 
 
-@pytest.mark.parametrize("dump", [b"version = \n", b""])
+@pytest.mark.parametrize("dump", ["version = \n", ""])
 def test_a_containerd_whose_configuration_cannot_be_read_is_no_reason_to_stop(
-    dump: bytes,
+    dump: str,
     go: Go,
-    api: Api,
+    cluster: Cluster,
     console: Recorder,
 ) -> None:
-    api.add("kind-a", KIND, "containerd")
-    api.dumps["kind-a"] = dump
+    cluster.add("kind-a", KIND, "containerd")
+    cluster.dumps["kind-a"] = dump
     (result,) = go()
     assert result.fine
     assert "containerd config dump" in console.warned[0]
 
 
-def test_a_dry_round_shows_the_commands_and_runs_no_kit(settings: Settings, api: Api) -> None:
-    api.add("kind-a", KIND, "containerd")
+def test_a_dry_round_shows_the_commands_and_runs_no_kit(settings: Settings, cluster: Cluster) -> None:
+    cluster.add("kind-a", KIND, "containerd")
     console = Recorder(dry=True)
-    engine, _ = engine_of(api, console)
-    assert trust_nodes.trust(Run(settings, console), engine, NodeOptions()) == ()
-    assert api.kits == []
+    assert trust_nodes.trust(Run(settings, console), cluster, NodeOptions()) == ()
+    assert cluster.kits == []
     assert any(line.startswith("docker exec --user 0 kind-a sh /trust-192.168.0.12-") for line in console.typed)
 
 
 def test_a_dry_round_without_an_engine_shows_the_pattern(settings: Settings) -> None:
     console = Recorder(dry=True)
-    assert trust_nodes.trust(Run(settings, console), Engine(None, console), NodeOptions()) == ()
+    assert trust_nodes.trust(Run(settings, console), engines.unavailable(console), NodeOptions()) == ()
     assert any(line.startswith("docker exec --user 0 NODE sh /trust-") for line in console.typed)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.programs import put
 from tests.recorder import Recorder
-from tests.trust.engines import StandIn, as_engine
+from tests.trust.engines import RootlessEngine
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
@@ -146,7 +146,7 @@ def test_what_the_keychain_does_not_give_back_is_an_error_and_remembered(
     known = ledger.entry("keychain-login", CERTIFICATE, b"", by=settings.root, value=SHA1)
     ledger.record(ledger.path(), [known])
     with pytest.raises(RegistryError, match="security failed: not permitted"):
-        uninstall.remove(Run(settings, console), as_engine(StandIn()))
+        uninstall.remove(Run(settings, console), RootlessEngine())
     assert (ledger.read(ledger.path()), console.said) == ([known], [])
 
 
@@ -165,7 +165,7 @@ def test_what_is_gone_from_a_mac_already_is_forgotten(
     put("security", script, tmp_path, monkeypatch)
     settings = make_settings()
     ledger.record(ledger.path(), [ledger.entry("keychain-login", CERTIFICATE, b"", by=settings.root, value=SHA1)])
-    assert uninstall.remove(Run(settings, console), as_engine(StandIn())) == [f"{SHA1} in {CERTIFICATE}"]
+    assert uninstall.remove(Run(settings, console), RootlessEngine()) == [f"{SHA1} in {CERTIFICATE}"]
     assert ledger.read(ledger.path()) == []
 
 
@@ -180,7 +180,7 @@ def test_trust_in_a_keychain_is_noted_and_taken_back(
     install.trust_keychain(Run(settings, console), "login")
     sha1 = issue.trust_anchor(settings.folder).sha1
     assert [entry.value for entry in ledger.read(ledger.path())] == [sha1]
-    uninstall.remove(Run(settings, console), as_engine(StandIn()))
+    uninstall.remove(Run(settings, console), RootlessEngine())
     ca, keychain = f"{settings.folder}/ca.crt", f"{Path.home()}/Library/Keychains/login.keychain-db"
     assert [line for line in console.typed if "security" in line][1:] == [
         f"security remove-trusted-cert {ca}",

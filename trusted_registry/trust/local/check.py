@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from trusted_registry.console import Console
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.run import Run
     from trusted_registry.settings import Settings
     from trusted_registry.trust.local.unverified import Unverified
@@ -169,7 +169,7 @@ def _engine(console: Console) -> Iterator[tuple[Engine, RegistryError | None]]:
     try:
         engine = engines.connect(console if console.dry else cast("Console", _CommandsOnly()))
     except RegistryError as error:
-        engine, connect_error = engines.Engine(None, console), error
+        engine, connect_error = engines.unavailable(console), error
     try:
         yield engine, connect_error
     finally:

@@ -20,7 +20,7 @@ from trusted_registry.trust.specifics import insecure
 
 if TYPE_CHECKING:
     from trusted_registry.console import Console
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.run import Run
 
 STORE = "insecure"

@@ -23,7 +23,7 @@ from trusted_registry.trust.model import MACHINE, USER, der
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.run import Run
     from trusted_registry.settings import Settings
     from trusted_registry.trust.local.ledger import Entry

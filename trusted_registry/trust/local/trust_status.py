@@ -14,7 +14,7 @@ from trusted_registry.trust.local.state import State
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.settings import Settings
     from trusted_registry.trust.local.install import StoreSelection
     from trusted_registry.trust.local.state import Item

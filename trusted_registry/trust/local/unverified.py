@@ -11,7 +11,7 @@ from trusted_registry import address
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trusted_registry.engine.engine import Engine
+    from trusted_registry.engine.protocol import Engine
     from trusted_registry.settings import Settings
 
     Network = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -10,77 +10,41 @@ import docker.errors
 from trusted_registry import files
 from trusted_registry.engine import connection
 from trusted_registry.engine import types as engine_types
+from trusted_registry.engine.connection import Connection
 from trusted_registry.errors import RegistryError
-from trusted_registry.instance import spec as specs
+from trusted_registry.instance import model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from docker import DockerClient
-
-    from trusted_registry.console import Console
     from trusted_registry.registry.users import Login
 
-ORIGIN_LABEL = "trusted-registry.origin"
-"""Label of an image made here rather than pulled: names the origin, for people.
 
-Anybody can set a label, so an image made here is known by the id that the installation noted.
-"""
+class DockerImages(Connection):
+    """The images of a Docker Engine; none if it does not answer."""
 
-INSTEAD_LABEL = "trusted-registry.instead-of"
-"""Label of the same image: names the one that could not be pulled."""
-
-SHELL_LABEL = "trusted-registry.shell"
-"""Label of the same image: names its shell."""
-
-
-class EngineImages:
-    """The images of an engine; none if no engine answers."""
-
-    def __init__(
-        self, client: DockerClient | None, console: Console, connect_error: RegistryError | None = None
-    ) -> None:
-        self.connect_error = connect_error
-        self._client = client
-        self._console = console
-
-    @property
-    def available(self) -> bool:
-        """True if an engine answers."""
-        return self._client is not None
-
-    def close(self) -> None:
-        """Close the connections to the engine."""
-        if self._client:
-            self._client.close()
-
-    @property
-    def api(self) -> docker.APIClient:
-        """The Docker SDK's low-level client.
-
-        For `engine_exec`, which runs programs in other people's containers.
-        """
-        return self._require_client().api
-
-    def _require_client(self) -> DockerClient:
+    def image_id(self, reference: str) -> str | None:
+        """Return the id of an image, by its name or its id, or None."""
         if self._client is None:
-            connect_error = self.connect_error
-            raise connect_error or RegistryError(
-                "No Docker Engine answers.", cure="./inv engine installs and starts one."
-            )
-        return self._client
-
-    def has_image(self, reference: str) -> bool:
-        """Return whether the engine has an image of this name."""
-        if self._client is None:
-            return False
+            return None
         with connection.errors_explained(f"The image {reference} could not be looked at"):
             try:
-                self._client.images.get(reference)
+                return str(self._client.images.get(reference).id)
             except docker.errors.NotFound:
-                return False
-            return True
+                return None
+
+    def has_image(self, reference: str) -> bool:
+        """Return whether the engine has an image of this name or id."""
+        return self.image_id(reference) is not None
+
+    def image_digest(self, reference: str) -> str | None:
+        """Return repository and digest under which an image was pulled; None of one that was made or loaded here."""
+        if self.image_id(reference) is None:
+            return None
+        with connection.errors_explained(f"The image {reference} could not be looked at"):
+            digests = self._require_client().images.get(reference).attrs.get("RepoDigests") or []
+        return str(digests[0]) if digests else None
 
     def entrypoint(self, reference: str, *, shell: bool = False) -> tuple[str, ...]:
         """Return an image's entrypoint if the image surely has a shell, else ().
@@ -92,7 +56,7 @@ class EngineImages:
             shell: Whether the installation noted a shell when the image was made; a label proves nothing.
         """
         if self._client is None or not self.has_image(reference):
-            return specs.OFFICIAL_ENTRYPOINT if self._console.dry else ()
+            return model.OFFICIAL_ENTRYPOINT if self._console.dry else ()
         with connection.errors_explained(f"The image {reference} could not be looked at"):
             image = self._client.images.get(reference)
         own = tuple(map(str, image.attrs["Config"].get("Entrypoint") or ()))

@@ -1,0 +1,316 @@
+"""An engine in memory that keeps the protocol's promises, and whose registries really answer on loopback.
+
+`tests/engine/test_contract.py` makes the same statements of it and of a real one. It has no console: commands are not
+shown, and no run is dry.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from tests import loopback
+from tests.fake_images import IMAGE, refused
+from tests.fake_volumes import FakeVolumes
+from trusted_registry.engine import types as engine_types
+from trusted_registry.engine.types import Container, ExecResult
+from trusted_registry.errors import PortTakenError, RegistryError
+from trusted_registry.instance.model import FILES_FOLDER, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from trusted_registry.engine.protocol import Engine
+    from trusted_registry.engine.types import ListedContainer
+    from trusted_registry.instance.model import Instance
+
+NAME, ASIDE = "registry", "registry-before"
+_LIMIT = 1 << 20
+_NUMBERS = itertools.count(1)
+
+
+def nobody() -> FakeEngine:
+    """Return an engine that does not answer."""
+    made = FakeEngine(images=())
+    made.available = False
+    return made
+
+
+def container(**changes: object) -> Container:
+    """Return a container as an engine describes it."""
+    return replace(Container("1", "tls", "0", "running", IMAGE, "", 443), **changes)  # type: ignore[arg-type]
+
+
+@dataclass
+class Kept:
+    """A container of the fake: as it is described, its labels, its mounts by their targets, and what it serves."""
+
+    described: Container
+    labels: Mapping[str, str] = field(default_factory=dict)
+    mounts: dict[str, Path] = field(default_factory=dict)
+    shows: Path | None = None
+    login: bool = False
+    dies: bool = False
+    log: str = "first words\nlast words\n"
+    serving: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    def is_in(self, state: str) -> None:
+        """Have another state."""
+        self.described = replace(self.described, state=state)
+
+
+class FakeEngine(FakeVolumes):
+    """Containers, volumes and images in dictionaries by their names; `done` keeps the changes in their order.
+
+    Args:
+        shows: Certificate, its key beside it, that TLS registries show which are made from now on; plain HTTP if none.
+        container: The container named `registry`.
+        users: Folder of certificates whose users a registry with a login lets in.
+        images: Names of images that are there.
+        remote: Names of images that can be pulled.
+    """
+
+    def __init__(
+        self,
+        shows: Path | None = None,
+        container: Container | None = None,
+        *,
+        users: Path | None = None,
+        images: Iterable[str] = (IMAGE,),
+        remote: Iterable[str] = (),
+    ) -> None:
+        super().__init__(images, remote)
+        self.containers: dict[str, Kept] = {}
+        self.shows = shows
+        self.users = users
+        self.refuses: BaseException | None = None
+        """Error of each start from now on."""
+        self.dies = False
+        """Whether containers that are made from now on end as soon as they start."""
+        self._given = [shows] if shows else []
+        if container:
+            self.container = container
+
+    # What tests look at and set
+
+    @property
+    def container(self) -> Container | None:
+        """The container named `registry`."""
+        return self.find(NAME)
+
+    @container.setter
+    def container(self, described: Container | None) -> None:
+        self.put(NAME, described)
+
+    @property
+    def aside(self) -> Container | None:
+        """The container that was set aside."""
+        return self.find(ASIDE)
+
+    @aside.setter
+    def aside(self, described: Container | None) -> None:
+        self.put(ASIDE, described)
+
+    @property
+    def given(self) -> list[Path]:
+        """The files of this machine that the container named `registry` has."""
+        return list(self.containers[NAME].mounts.values()) if NAME in self.containers else self._given
+
+    @given.setter
+    def given(self, paths: list[Path]) -> None:
+        self._given = paths
+        if NAME in self.containers:
+            self.containers[NAME].mounts = {str(path): path for path in paths}
+
+    def put(self, name: str, described: Container | None, **labels: str) -> None:
+        """Have a container of this name, or none, that nobody started here."""
+        if described is None:
+            self._forget(name)
+        elif name in self.containers:
+            self.containers[name].described = described
+        else:
+            shows = None if described.role == "plain" else self.shows
+            mounts = {str(path): path for path in self._given if name == NAME}
+            self.containers[name] = Kept(described, labels, mounts, shows)
+
+    def _do(self, act: str, name: str) -> None:
+        self.done.append(act if name == NAME else f"{act} {name.removeprefix(f'{NAME}-')}")
+
+    def close(self) -> None:
+        for kept in self.containers.values():
+            kept.serving.close()
+
+    # Containers
+
+    def find(self, name: str) -> Container | None:
+        return self.containers[name].described if name in self.containers else None
+
+    def list_containers(self) -> tuple[ListedContainer, ...]:
+        return tuple(
+            engine_types.ListedContainer(name, kept.described.state, kept.labels)
+            for name, kept in sorted(self.containers.items())
+        )
+
+    def create(self, instance: Instance) -> None:
+        self._do("create", instance.name)
+        self._create(instance)
+
+    def _create(self, instance: Instance) -> None:
+        self._require()
+        what = f"The container {instance.name} could not be made"
+        image = self.image_id(instance.image.name)
+        if instance.name in self.containers:
+            raise refused(what, f"the name {instance.name} is already in use")
+        if image is None:
+            raise refused(what, f"No such image: {instance.image.name}")
+        if instance.image.id not in ("", image):
+            raise RegistryError(f"{instance.image.name} became another image meanwhile.", cure="")
+        if instance.storage.volume not in self.files:
+            self.volumes.setdefault(instance.storage.volume, "")
+        made = Container(
+            f"{next(_NUMBERS)}",
+            instance.role,
+            instance.digest,
+            "created",
+            instance.image.name,
+            instance.published.listen,
+            instance.published.port or loopback.free_port(),
+            instance.installation,
+            instance.storage.volume,
+            image,
+            instance.files_volume,
+        )
+        shows = self.shows if instance.role is Role.TLS else None
+        login = any(it.live for it in instance.files)
+        self.containers[instance.name] = Kept(made, instance.labels, {}, shows, login, self.dies)
+
+    def run(self, instance: Instance, meanwhile: Callable[[], None] = lambda: None) -> None:
+        self._create(instance)
+        try:
+            self._start(instance.name, meanwhile)
+        except BaseException:
+            self._forget(instance.name)
+            raise
+
+    def start(self, name: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+        self._start(name, meanwhile)
+
+    def _start(self, name: str, meanwhile: Callable[[], None]) -> None:
+        if name not in self.containers:
+            raise refused(f"The container {name} could not be started", f"No such container: {name}")
+        meanwhile()
+        if self.refuses:
+            raise self.refuses
+        self._begin(name)
+        self._do("start", name)
+
+    def _begin(self, name: str) -> None:
+        """Have a container serve, unless another one has the port."""
+        kept = self.containers[name]
+        if kept.dies:
+            kept.is_in("exited")
+            return
+        if kept.described.port is not None and kept.described.state != "running":
+            self._serve(kept, kept.described.port)
+        kept.is_in("running")
+
+    def _serve(self, kept: Kept, port: int) -> None:
+        taken = PortTakenError(f"Port {port} is in use.", cure="")
+        if self.publisher_of(port):
+            raise taken
+        serving = loopback.registry(kept.shows, port=port, users=self.users if kept.login else None)
+        try:
+            kept.serving.enter_context(serving)
+        except OSError as error:
+            raise taken from error
+
+    def _end(self, name: str) -> None:
+        if name in self.containers:
+            kept = self.containers[name]
+            kept.serving.close()
+            if kept.described.state != "created":
+                kept.is_in("exited")
+
+    def _forget(self, name: str) -> None:
+        self._end(name)
+        self.containers.pop(name, None)
+
+    def retire(self, name: str) -> None:
+        self._do("retire", name)
+        self._end(name)
+
+    def rename(self, name: str, to: str) -> None:
+        self._do("rename", name)
+        self._rename(name, to)
+
+    def _rename(self, name: str, to: str) -> None:
+        if name in self.containers and to in self.containers:
+            raise refused(f"The container {name} could not be renamed to {to}", f"the name {to} is already in use")
+        if name in self.containers:
+            self.containers[to] = self.containers.pop(name)
+
+    def remove(self, name: str, *, at_once: bool = False) -> None:
+        self._do("kill" if at_once else "remove", name)
+        self._forget(name)
+
+    def restart(self, name: str) -> None:
+        self._do("restart", name)
+        self._end(name)
+        if name in self.containers:
+            self._begin(name)
+
+    def put_back(self, aside: str, name: str) -> None:
+        self._do("back", name)
+        self._end(aside if aside in self.containers else name)
+        self._rename(aside, name)
+        if name in self.containers:
+            self._begin(name)
+
+    def log(self, name: str, *, lines: int) -> str:
+        kept = self.containers.get(name)
+        return "".join(kept.log.splitlines(keepends=True)[-lines:]) if kept else ""
+
+    def follow(self, name: str, *, lines: int) -> Iterator[str]:
+        yield self.log(name, lines=lines)
+
+    def publisher_of(self, port: int) -> str | None:
+        running = (name for name, it in self.containers.items() if it.described.state == "running")
+        return next((name for name in running if self.containers[name].described.port == port), None)
+
+    def bind_mounts(self) -> list[tuple[str, str]]:
+        return [(name, str(path)) for name, kept in self.containers.items() for path in kept.mounts.values()]
+
+    def holders(self, volume: str) -> list[str]:
+        return sorted(
+            name
+            for name, kept in self.containers.items()
+            if volume in (kept.described.volume, kept.described.files_volume)
+        )
+
+    def execute(self, name: str, argv: Sequence[str]) -> ExecResult:
+        found = self.find(name)
+        if found is None or found.state != "running":
+            state = f"Container {name} is {'paused' if found and found.state == 'paused' else 'not running'}"
+            raise refused(f"Nothing can run in {name}", state if found else f"No such container: {name}")
+        return self.run_in(name, argv)
+
+    def run_in(self, name: str, argv: Sequence[str]) -> ExecResult:
+        """Run a program in a container that runs; there is none in these."""
+        return ExecResult(127, "", f"{name}: {argv[0]}: not found")
+
+    def read_files(self, name: str, folder: str) -> dict[str, bytes]:
+        kept = self.containers.get(name)
+        written = self.files.get(kept.described.files_volume, {}) if kept and folder == FILES_FOLDER else {}
+        if sum(len(it.content) for it in written.values()) > _LIMIT:
+            raise refused(f"{folder} of {name} could not be read", f"more than {_LIMIT} bytes")
+        return {it.name: it.content for it in written.values()}
+
+    def _images_in_use(self) -> set[str]:
+        return {kept.described.image_id for kept in self.containers.values()}
+
+
+def _keeps_the_protocol(fake: FakeEngine) -> Engine:
+    return fake  # for mypy: a fake that lost a method would not pass for an Engine

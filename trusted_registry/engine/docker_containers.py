@@ -1,0 +1,230 @@
+"""Containers of a Docker Engine: started, stopped, replaced and looked at."""
+
+from __future__ import annotations
+
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import docker.errors
+from docker.types import LogConfig
+
+from trusted_registry.engine import archive, connection
+from trusted_registry.engine import types as engine_types
+from trusted_registry.engine.connection import Connection
+from trusted_registry.errors import AccessDeniedError, RegistryError
+from trusted_registry.instance import model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any
+
+    from docker.models.containers import Container
+
+    from trusted_registry.instance.model import Instance
+
+_READABLE = 1 << 20
+"""Most bytes that are read from a container: certificates, users and configurations have far fewer."""
+
+
+class DockerContainers(Connection):
+    """The containers of a Docker Engine; none if it does not answer."""
+
+    def find(self, name: str) -> engine_types.Container | None:
+        """Return the container of this name, ours or not, or None."""
+        if isinstance(self.connect_error, AccessDeniedError) and not self._console.dry:
+            raise self.connect_error
+        container = self._container(name)
+        return None if container is None else engine_types.container(container.attrs)
+
+    def _container(self, name: str) -> Container | None:
+        if self._client is None:
+            return None
+        with connection.errors_explained(f"The container {name} could not be looked at"):
+            try:
+                return self._client.containers.get(name)
+            except docker.errors.NotFound:
+                return None
+
+    def list_containers(self) -> tuple[engine_types.ListedContainer, ...]:
+        """Return all containers by name, stopped ones included."""
+        return engine_types.listed(self._list(all=True))
+
+    def _list(self, **options: object) -> list[Mapping[str, Any]]:
+        """Return the engine's own list, which takes one question whatever the number of containers."""
+        if self._client is None:
+            return []
+        with connection.errors_explained("The containers could not be listed"):
+            listed: list[Mapping[str, Any]] = self._client.api.containers(**options)  # type: ignore[arg-type]
+        return listed
+
+    def run(self, instance: Instance, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Create a container and start it; remove it if it cannot start."""
+        self._console.command(model.argv(instance))
+        if self._console.dry:
+            meanwhile()
+            return
+        container = self._create(instance)
+        try:
+            _start(container, meanwhile)
+        except BaseException:
+            with contextlib.suppress(*connection.CONNECTION_ERRORS):
+                container.remove(force=True)
+            raise
+
+    def create(self, instance: Instance) -> None:
+        """Create a container without starting it."""
+        self._console.command(model.argv(instance, start=False))
+        if not self._console.dry:
+            self._create(instance)
+
+    def _create(self, instance: Instance) -> Container:
+        with connection.errors_explained(f"The container {instance.name} could not be made"):
+            log = LogConfig(type=LogConfig.types.JSON, config=dict(instance.log_options))
+            made = self._require_client().containers.create(**model.arguments(instance), log_config=log)  # type: ignore[arg-type]
+            if instance.image.id not in ("", made.attrs["Image"]):  # its name was given to another one meanwhile
+                made.remove(force=True)
+                moved = f"{instance.image.name} became another image meanwhile."
+                raise RegistryError(moved, cure="Repeat the command.")
+        return made
+
+    def start(self, name: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Start a container that was created."""
+        self._show("start", name)
+        if self._console.dry:
+            meanwhile()
+            return
+        with connection.errors_explained(f"The container {name} could not be started"):
+            found = self._require_client().containers.get(name)
+        _start(found, meanwhile)
+
+    def retire(self, name: str) -> None:
+        """Stop a container and keep it; the engine starts it no more by itself. An absent one is no error."""
+        self._show("update", "--restart", "no", name)
+        self._show("stop", "--time", str(model.STOP_SECONDS), name)
+
+        def retire(container: Container) -> None:
+            container.update(restart_policy={"Name": "no"})  # type: ignore[arg-type]  # a mapping will do
+            container.stop(timeout=model.STOP_SECONDS)
+
+        self._change(name, "stopped", retire)
+
+    def rename(self, name: str, to: str) -> None:
+        """Give a container, which may run, a name that no other one has; an absent one is no error."""
+        self._show("rename", name, to)
+        self._change(name, f"renamed to {to}", lambda it: it.rename(to))
+
+    def remove(self, name: str, *, at_once: bool = False) -> None:
+        """Stop and remove a container, or kill it; its volumes stay, and an absent one is no error."""
+        if not at_once:
+            self._show("stop", "--time", str(model.STOP_SECONDS), name)
+        self._show("rm", "--force", name)
+
+        def remove(container: Container) -> None:
+            if not at_once:
+                container.stop(timeout=model.STOP_SECONDS)
+            container.remove(force=True)
+
+        self._change(name, "removed", remove)
+
+    def restart(self, name: str) -> None:
+        """Restart a container; an absent one is no error."""
+        self._show("restart", "--time", str(model.STOP_SECONDS), name)
+        self._change(name, "restarted", lambda it: it.restart(timeout=model.STOP_SECONDS))
+
+    def put_back(self, aside: str, name: str) -> None:
+        """Start a container that was set aside, or was about to be, under its name."""
+        self._show("rename", aside, name)
+        self._show("update", "--restart", model.RESTART, name)
+        self._show("start", name)
+
+        def put_back(container: Container) -> None:
+            container.stop(timeout=model.STOP_SECONDS)  # an interrupted run may have begun that: it would go on
+            if container.name != name:
+                container.rename(name)
+            container.update(restart_policy={"Name": model.RESTART})  # type: ignore[arg-type]
+            container.start()
+
+        self._change(aside if self._container(aside) else name, "put back", put_back)
+
+    def _show(self, *words: str) -> None:
+        self._console.command(["docker", *words])
+
+    def _change(self, name: str, done: str, change: Callable[[Container], None]) -> None:
+        """Change a container if it is there, and not in a dry run."""
+        if not self._console.dry and (container := self._container(name)):
+            with connection.errors_explained(f"The container {name} could not be {done}"):
+                change(container)
+
+    def log(self, name: str, *, lines: int) -> str:
+        """Return the last lines of a container's log."""
+        container = self._container(name)
+        with connection.errors_explained(f"The log of {name} could not be read"):
+            return container.logs(tail=lines).decode(errors="replace") if container else ""
+
+    def follow(self, name: str, *, lines: int) -> Iterator[str]:
+        """Yield the last lines of a container's log, then new ones to its end."""
+        container = self._container(name)
+        if container:
+            with connection.errors_explained(f"The log of {name} could not be read"):
+                for chunk in container.logs(stream=True, follow=True, tail=lines):
+                    yield chunk.decode(errors="replace")
+
+    def publisher_of(self, port: int) -> str | None:
+        """Return the name of a running container that publishes this TCP port."""
+        for entry in self._list():
+            if any(published.get("PublicPort") == port for published in entry.get("Ports") or []):
+                return engine_types.name_of(entry)
+        return None
+
+    def bind_mounts(self) -> list[tuple[str, str]]:
+        """Return container name and host path of each bind mount, of stopped containers too."""
+        return [
+            (engine_types.name_of(entry), str(mount.get("Source", "")))
+            for entry in self._list(all=True)
+            for mount in entry.get("Mounts") or []
+            if mount.get("Type") == "bind"
+        ]
+
+    def holders(self, volume: str) -> list[str]:
+        """Return the names of the containers, running or not, that a volume is given to."""
+        return [it.name for it in engine_types.listed(self._list(all=True, filters={"volume": volume}))]
+
+    def execute(self, name: str, argv: Sequence[str]) -> engine_types.ExecResult:
+        """Run a program as root in a running container, to its end."""
+        with connection.errors_explained(f"Nothing can run in {name}"):
+            api = self._require_client().api
+            number = api.exec_create(name, list(argv), user="0")["Id"]
+            out, err = api.exec_start(number, demux=True)
+            code = api.exec_inspect(number)["ExitCode"]
+        return engine_types.ExecResult(code, _text(out), _text(err))
+
+    def read_files(self, name: str, folder: str) -> dict[str, bytes]:
+        """Return the files in a folder of a container, running or not, by their names."""
+        found = self._container(name)
+        what = f"{folder} of {name} could not be read"
+        with connection.errors_explained(what):
+            try:
+                return archive.unpack(found.get_archive(folder)[0], _READABLE) if found else {}
+            except docker.errors.NotFound:
+                return {}
+            except ValueError as error:
+                raise RegistryError(f"{what}: {error}", cure=f"docker cp {name}:{folder} . takes it out.") from error
+
+
+def _start(container: Container, meanwhile: Callable[[], None]) -> None:
+    """Start a container, which takes a fifth of a second, and do something meanwhile."""
+    try:
+        with (
+            connection.errors_explained(f"The container {container.name} could not be started"),
+            ThreadPoolExecutor(max_workers=1) as beside,
+        ):
+            starting = beside.submit(container.start)
+            meanwhile()
+            starting.result()
+    except RegistryError as error:
+        raise engine_types.start_error(error, engine_types.container(container.attrs).port or 0) from error
+
+
+def _text(stream: bytes | None) -> str:
+    return (stream or b"").decode(errors="replace")

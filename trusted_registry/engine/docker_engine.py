@@ -1,0 +1,31 @@
+"""The Docker Engine behind the protocol: typed answers, errors with a cure, and no failure lost in a stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trusted_registry.engine import connection
+from trusted_registry.engine import types as engine_types
+from trusted_registry.engine.docker_containers import DockerContainers
+from trusted_registry.engine.docker_images import DockerImages
+from trusted_registry.engine.docker_volumes import DockerVolumes
+
+
+class DockerEngine(DockerContainers, DockerVolumes, DockerImages):
+    """A Docker Engine, asked by Docker's SDK."""
+
+    _info: engine_types.EngineInfo | None = None
+
+    def info(self, *, fresh: bool = False) -> engine_types.EngineInfo:
+        """Return the engine's description of itself; asked once unless `fresh`."""
+        if fresh or self._info is None:
+            self._info = self._ask_info()
+        return self._info
+
+    def _ask_info(self) -> engine_types.EngineInfo:
+        with connection.errors_explained("The engine did not say what it is"):
+            client = self._require_client()
+            said: dict[str, Any] = client.info()
+        return engine_types.info(
+            said, str(client.api.base_url).replace("http+docker://localhost", connection.socket(client))
+        )

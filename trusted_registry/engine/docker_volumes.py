@@ -1,0 +1,118 @@
+"""Volumes of a Docker Engine: storage, and the files that containers read."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import docker.errors
+
+from trusted_registry.engine import archive, connection
+from trusted_registry.engine import types as engine_types
+from trusted_registry.engine.connection import Connection
+from trusted_registry.installation import LABEL
+from trusted_registry.instance.model import FILES_FOLDER, FILES_ROLE
+from trusted_registry.instance.model import LABEL as ROLE_LABEL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from docker.models.containers import Container
+
+    from trusted_registry.instance.model import File
+
+
+class DockerVolumes(Connection):
+    """The volumes of a Docker Engine; none if it does not answer."""
+
+    def volume(self, name: str) -> engine_types.Volume | None:
+        """Return the volume of this name, whoever made it, or None."""
+        if self._client is None:
+            return None
+        with connection.errors_explained(f"The volume {name} could not be looked at"):
+            try:
+                return engine_types.volume(self._client.volumes.get(name).attrs)
+            except docker.errors.NotFound:
+                return None
+
+    def volumes_of(self, installation: str) -> list[str]:
+        """Return the names of the volumes that an installation made, without those of files."""
+        return [it.name for it in self._made_by(installation) if it.role != FILES_ROLE]
+
+    def list_files_volumes(self, installation: str) -> list[str]:
+        """Return the names of the volumes of files that an installation made."""
+        return [it.name for it in self._made_by(installation) if it.role == FILES_ROLE]
+
+    def _made_by(self, installation: str) -> list[engine_types.Volume]:
+        if self._client is None:
+            return []
+        with connection.errors_explained("The volumes could not be listed"):
+            listed = self._client.volumes.list(filters={"label": f"{LABEL}={installation}"})
+        return sorted((engine_types.volume(it.attrs) for it in listed), key=lambda it: it.name)
+
+    def make_volume(self, name: str, installation: str) -> None:
+        """Make a volume that carries the id of its installation; one that is there stays as it is."""
+        self._make_volume(name, {LABEL: installation})
+
+    def _make_volume(self, name: str, labels: dict[str, str]) -> None:
+        options = [word for label, value in labels.items() for word in ("--label", f"{label}={value}")]
+        self._console.command(["docker", "volume", "create", *options, name])
+        if not self._console.dry:
+            with connection.errors_explained(f"The volume {name} could not be made"):
+                self._require_client().volumes.create(name, labels=labels)
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume with its content; an absent one is no error."""
+        self._console.command(["docker", "volume", "rm", name])
+        if self._console.dry:
+            return
+        with (
+            connection.errors_explained(f"The volume {name} could not be removed"),
+            contextlib.suppress(docker.errors.NotFound),
+        ):
+            self._require_client().volumes.get(name).remove()
+
+    def fill(self, volume: str, installation: str, image: str, files: Sequence[File]) -> None:
+        """Write files for containers to read into a volume, which is made if it is absent.
+
+        The engine takes files for a container that never starts; any image will do for that.
+        """
+        there = self.volume(volume)
+        if there is None:
+            self._make_volume(volume, {LABEL: installation, ROLE_LABEL: FILES_ROLE})
+        elif (there.installation, there.role) != (installation, FILES_ROLE):
+            raise engine_types.foreign_volume(volume)
+        with self._filler(volume, installation, image) as filler:
+            for file in files:
+                target = f"{_filler_name(volume)}:{FILES_FOLDER}/{file.name}"
+                self._console.command(["docker", "cp", str(file.source), target])
+            if filler:
+                content = archive.pack(files, replacing=there is not None)
+                with connection.errors_explained(f"The volume {volume} could not be filled"):
+                    filler.put_archive(FILES_FOLDER, content)
+
+    @contextlib.contextmanager
+    def _filler(self, volume: str, installation: str, image: str) -> Iterator[Container | None]:
+        """Keep a container by which a volume is filled; None in a dry run."""
+        name, mount = _filler_name(volume), f"{volume}:{FILES_FOLDER}"
+        label = ["--label", f"{LABEL}={installation}"]
+        self._console.command(["docker", "create", "--name", name, *label, "--volume", mount, image, "files"])
+        filler = None if self._console.dry else self._make_filler(name, mount, installation, image)
+        try:
+            yield filler
+        finally:
+            self._console.command(["docker", "rm", name])
+            if filler:
+                with connection.errors_explained(f"The container {name} could not be removed"):
+                    filler.remove()
+
+    def _make_filler(self, name: str, mount: str, installation: str, image: str) -> Container:
+        with connection.errors_explained(f"The container {name} could not be made"):
+            containers = self._require_client().containers
+            for left in containers.list(all=True, filters={"name": f"^/{name}$", "label": f"{LABEL}={installation}"}):
+                left.remove(force=True)  # by a run that was killed
+            return containers.create(image, ["files"], name=name, volumes=[mount], labels={LABEL: installation})
+
+
+def _filler_name(volume: str) -> str:
+    return f"{volume}-filler"

@@ -1,0 +1,256 @@
+"""Protocol of an engine: all that is asked of one, and what is promised of each answer.
+
+An engine that does not answer has no containers, images and volumes; a change of it raises RegistryError. So does a
+refusal, and an engine that falls silent. Changes are shown as the commands that a person would type, and not made in a
+dry run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from trusted_registry.engine.types import Container, EngineInfo, ExecResult, ListedContainer, Volume
+    from trusted_registry.errors import RegistryError
+    from trusted_registry.instance.model import File, Instance
+    from trusted_registry.registry.users import Login
+
+
+class State(Protocol):
+    """Whether an engine answers, and its description of itself."""
+
+    @property
+    def available(self) -> bool:
+        """True if the engine answers."""
+
+    @property
+    def connect_error(self) -> RegistryError | None:
+        """Reason why the engine does not answer, if known."""
+
+    def info(self, *, fresh: bool = False) -> EngineInfo:
+        """Return the engine's description of itself; asked once unless `fresh`.
+
+        Raises:
+            RegistryError: The engine does not answer.
+        """
+
+    def close(self) -> None:
+        """Close the connections to the engine."""
+
+
+class Containers(Protocol):
+    """Containers, ours and others', by their names."""
+
+    def find(self, name: str) -> Container | None:
+        """Return the container of this name, ours or not, or None.
+
+        Raises:
+            AccessDeniedError: The engine does not let this user ask: such a container may well exist.
+        """
+
+    def list_containers(self) -> tuple[ListedContainer, ...]:
+        """Return all containers by name, stopped ones included."""
+
+    def run(self, instance: Instance, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Create a container and start it; remove it if it cannot start.
+
+        Args:
+            instance: The container.
+            meanwhile: Called while the engine starts the container, in a dry run too.
+
+        Raises:
+            PortTakenError: Another program or container has the port.
+            RegistryError: The engine refuses for another reason.
+        """
+
+    def create(self, instance: Instance) -> None:
+        """Create a container without starting it.
+
+        Raises:
+            RegistryError: The name is in use, the image is absent, or became another one.
+        """
+
+    def start(self, name: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Start a container that was created.
+
+        Args:
+            name: Its name.
+            meanwhile: Called while the engine starts the container, in a dry run too.
+
+        Raises:
+            PortTakenError: Another program or container has the port.
+            RegistryError: No container has the name, or the engine refuses for another reason.
+        """
+
+    def retire(self, name: str) -> None:
+        """Stop a container and keep it; the engine starts it no more by itself. An absent one is no error."""
+
+    def rename(self, name: str, to: str) -> None:
+        """Give a container, which may run, another name; an absent one is no error.
+
+        Raises:
+            RegistryError: Another container has that name.
+        """
+
+    def remove(self, name: str, *, at_once: bool = False) -> None:
+        """Stop and remove a container, or kill it `at_once`; its volumes stay, and an absent one is no error."""
+
+    def restart(self, name: str) -> None:
+        """Restart a container, or start one that stopped; an absent one is no error."""
+
+    def put_back(self, aside: str, name: str) -> None:
+        """Start a container that was retired, or was about to be, under its name; an absent one is no error.
+
+        Raises:
+            RegistryError: Another container has that name, or the port.
+        """
+
+    def log(self, name: str, *, lines: int) -> str:
+        """Return the last lines of a container's log; "" of an absent one."""
+
+    def follow(self, name: str, *, lines: int) -> Iterator[str]:
+        """Yield the last lines of a container's log, then new ones until the container ends."""
+
+    def publisher_of(self, port: int) -> str | None:
+        """Return the name of a running container that publishes this TCP port."""
+
+    def bind_mounts(self) -> list[tuple[str, str]]:
+        """Return container name and host path of each bind mount, of stopped containers too."""
+
+    def holders(self, volume: str) -> list[str]:
+        """Return the names of the containers, running or not, that a volume is given to."""
+
+    def execute(self, name: str, argv: Sequence[str]) -> ExecResult:
+        """Run a program as root in a running container, to its end; in a dry run too, so it must change nothing then.
+
+        Raises:
+            RegistryError: The container is absent, does not run, or is paused.
+        """
+
+    def read_files(self, name: str, folder: str) -> dict[str, bytes]:
+        """Return the files in a folder of a container, running or not, by their names; none if it is absent.
+
+        Raises:
+            RegistryError: They have more than 1 MiB.
+        """
+
+
+class Volumes(Protocol):
+    """Volumes, ours and others'."""
+
+    def volume(self, name: str) -> Volume | None:
+        """Return the volume of this name, whoever made it, or None."""
+
+    def volumes_of(self, installation: str) -> list[str]:
+        """Return the names of the volumes that an installation made, without those of files."""
+
+    def list_files_volumes(self, installation: str) -> list[str]:
+        """Return the names of the volumes of files that an installation made."""
+
+    def make_volume(self, name: str, installation: str) -> None:
+        """Make a volume that carries the id of its installation; one that is there stays as it is."""
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume with its content; an absent one is no error.
+
+        Raises:
+            RegistryError: A container, running or not, has the volume.
+        """
+
+    def fill(self, volume: str, installation: str, image: str, files: Sequence[File]) -> None:
+        """Write files for containers to read into a volume, which is made if it is absent.
+
+        The files belong to root; a secret one has mode 0600, others 0644. Files of other names stay. A container that
+        reads meanwhile finds each file whole, as it was or as it is now.
+
+        Args:
+            volume: Name of the volume.
+            installation: Id of the installation, which the volume carries as a label.
+            image: Id of any image; no program of it runs.
+            files: The files.
+
+        Raises:
+            RegistryError: The volume was not made by `fill` for this installation, or the engine refuses.
+        """
+
+
+class Images(Protocol):
+    """Images, and their transfer from and to registries."""
+
+    def image_id(self, reference: str) -> str | None:
+        """Return the id of an image, by its name or its id, or None."""
+
+    def has_image(self, reference: str) -> bool:
+        """Return whether the engine has an image of this name or id."""
+
+    def image_digest(self, reference: str) -> str | None:
+        """Return repository and digest under which an image was pulled; None of one that was made or loaded here."""
+
+    def entrypoint(self, reference: str, *, shell: bool = False) -> tuple[str, ...]:
+        """Return an image's entrypoint if the image surely has a shell, else ().
+
+        A script as the entrypoint proves the shell. In a dry run an absent image is taken for an official one.
+
+        Args:
+            reference: The image.
+            shell: Whether the installation noted a shell when the image was made; a label proves nothing.
+        """
+
+    def pull(self, reference: str, login: Login | None = None) -> str | None:
+        """Pull an image and return its digest in the registry; None in a dry run, or if the registry tells none.
+
+        Without `login`, the person's own login is used, if any.
+
+        Raises:
+            RegistryError: The pull failed; the message has the engine's reason.
+        """
+
+    def try_pull(self, reference: str) -> None:
+        """Pull without showing progress, in a dry run too, to learn how the engine sees a registry.
+
+        Raises:
+            RegistryError: The pull failed, as always for an image that does not exist.
+        """
+
+    def push(self, reference: str, login: Login | None = None) -> str | None:
+        """Push an image and return its digest in the registry; None in a dry run, or if the registry tells none.
+
+        Without `login`, the person's own login is used, if any.
+
+        Raises:
+            RegistryError: The push failed; the message has the engine's reason.
+        """
+
+    def load(self, archive: Path) -> list[str]:
+        """Load a `docker save` file and return the names of its images.
+
+        Raises:
+            RegistryError: The file cannot be read, or is no such archive.
+        """
+
+    def import_image(self, reference: str, tar: bytes, changes: Iterable[str] = ()) -> str:
+        """Make an image of one layer from a tar archive, and return its id; "" in a dry run.
+
+        `changes` are Dockerfile instructions applied to the image.
+        """
+
+    def tag(self, image: str, reference: str) -> None:
+        """Give an image another name, which another image then loses.
+
+        Raises:
+            RegistryError: There is no such image.
+        """
+
+    def untag(self, reference: str) -> None:
+        """Remove a name of an image; an absent one is no error. The image goes with its last name.
+
+        Raises:
+            RegistryError: A container was made of the image, and this is its last name.
+        """
+
+
+class Engine(State, Containers, Volumes, Images, Protocol):
+    """An engine; what is decided by its answers is decided elsewhere."""

@@ -1,0 +1,84 @@
+"""Checks before anything is made for a registry: its certificate, its address, its port."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trusted_registry import address
+from trusted_registry.certificate import issue
+from trusted_registry.errors import PortTakenError, RegistryError, SettingError
+from trusted_registry.instance import ownership, ports
+
+if TYPE_CHECKING:
+    from trusted_registry.engine.protocol import Engine
+    from trusted_registry.run import Run
+    from trusted_registry.settings import Settings
+
+
+def check_certificate(settings: Settings) -> None:
+    """Insist on a certificate that is valid and names every host that clients type.
+
+    Raises:
+        RegistryError: There is none, or one that clients will refuse.
+    """
+    issued = issue.find(settings.folder)
+    if issued is None:
+        raise RegistryError("There is no certificate yet.", cure="./inv cert makes one.")
+    reason = issue.misfit(issued, settings, days=0)
+    if reason:
+        raise RegistryError(f"{issued.server.path} {reason}.", cure=issue.renewal(issued, settings))
+
+
+def check_port(run: Run, engine: Engine) -> None:
+    """Insist that the TLS registry's port is free, or its own; not in a dry run.
+
+    Raises:
+        RegistryError: Another program listens there, or the container's name is somebody else's.
+    """
+    if run.console.dry:
+        return
+    container = ownership.claimed(run, engine)
+    ours = container is not None and container.state == "running" and container.port == run.settings.port
+    if not ours and ports.is_taken(run.settings.listen, run.settings.port):
+        raise ports.taken_error(run.settings.port, run.settings, engine)
+
+
+def check_free(port: int, engine: Engine) -> None:
+    """Insist that a port is free before the registry on another one gives way.
+
+    Raises:
+        PortTakenError: It is not.
+    """
+    if engine.publisher_of(port) or ports.listening_process(port):
+        raise PortTakenError(f"Port {port} is in use.", cure="")
+
+
+def check_address(run: Run) -> None:
+    """Insist on an address of this machine for a registry that is to run here; not in a dry run.
+
+    A name may lead anywhere, and back here by a router; loopback is here.
+
+    Raises:
+        SettingError: The address is another machine's.
+    """
+    host = run.settings.address
+    if run.console.dry or not address.is_elsewhere(host):
+        return
+    said = "address" in run.settings.saved_flags
+    without = "./inv up --address ''" if said else "unset INVOKE_REGISTRY_ADDRESS, or registry.address in invoke.yaml"
+    raise SettingError(
+        f"{host} is none of this machine's addresses ({own_addresses()}): no registry can run there.",
+        cure=f"{without}; where a router leads from there to here: ./inv up --address '' --names {host}",
+    )
+
+
+def own_addresses() -> str:
+    """Return this machine's addresses as a text."""
+    return ", ".join(address.own_addresses()) or "none but loopback"
+
+
+def another_machine_s(host: str) -> str:
+    """Return the cure for an address that is not this machine's; nothing for one that is, and for a name."""
+    if not address.is_elsewhere(host):
+        return ""
+    return f"./inv up, without that address: {host} is none of this machine's ({own_addresses()}), and another answers."

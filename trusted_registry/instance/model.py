@@ -1,0 +1,245 @@
+"""Instance, storage and files: what should run, as values made from the settings and compared with what runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from trusted_registry.address import bracketed
+from trusted_registry.installation import LABEL as INSTALLATION
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LABEL = "trusted-registry.role"
+DIGEST_LABEL = "trusted-registry.spec"
+FILES_ROLE = "files"
+"""Role of a volume that holds what an instance reads."""
+
+PORT = 5000
+"""Port inside the container: above 1023, so that listening needs no capability."""
+
+LOOPBACK = "127.0.0.1"
+
+RESTART = "always"
+"""Restart policy. Not `unless-stopped`: an engine that comes back after being killed stops the containers that outlived
+the kill, and takes that for a person's wish. `registry.stop` removes the container, so nothing starts against anybody's
+will."""
+
+DRAIN_SECONDS = 8
+"""Seconds that a stopping registry has for the requests under way."""
+
+LINGER_SECONDS = 4
+"""Seconds at most that its network stays afterwards, for what the kernel has not sent yet."""
+
+STOP_SECONDS = DRAIN_SECONDS + LINGER_SECONDS + 2
+"""Seconds after which the engine kills a container that is to stop."""
+
+OFFICIAL_ENTRYPOINT = ("/entrypoint.sh",)
+"""Entrypoint of the official images, a shell script (distribution/distribution-library-image, Dockerfile)."""
+
+FILES_FOLDER = "/config"
+IMAGES_FOLDER = "/var/lib/registry"
+SHELL = "/bin/sh"
+
+
+class Role(str, enum.Enum):
+    """The part that an instance plays, as its label has it."""
+
+    TLS = "tls"
+    PLAIN = "plain"
+
+    def __str__(self) -> str:
+        """Return the label's text."""
+        return self.value
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image by the name that a person knows, and by the id that the engine runs; no id in a dry run."""
+
+    name: str
+    id: str
+
+
+@dataclass(frozen=True)
+class Published:
+    """Address and port of this machine that lead to an instance: "" stands for every address, 0 for any free port."""
+
+    listen: str
+    port: int
+
+    def __str__(self) -> str:
+        """Return the form that `docker run --publish` takes."""
+        port = f"{self.port or ''}:{PORT}"
+        return f"{bracketed(self.listen)}:{port}" if self.listen else port
+
+
+@dataclass(frozen=True)
+class Storage:
+    """The images of a registry: a volume, which a registry that is only tried may read and not change."""
+
+    volume: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that an instance reads.
+
+    Args:
+        name: Name in the folder of the container.
+        source: Path on this machine.
+        content: Its bytes.
+        secret: Whether nobody but the owner may read it.
+        live: Whether a change counts at once, in the container that runs.
+        made: Whether it is made for the instance, and written to its path on this machine then.
+    """
+
+    name: str
+    source: Path
+    content: bytes = field(repr=False)
+    secret: bool = False
+    live: bool = False
+    made: bool = False
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the content, in hex."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A container that should run; a change of any field calls for a new one.
+
+    Args:
+        role: Its part.
+        name: The container's name.
+        image: The image.
+        command: Arguments of the entrypoint.
+        published: The way to it from outside.
+        storage: The images.
+        files: What it reads, in a volume of its own.
+        shell: Whether a shell runs the command, instead of the image's own entrypoint.
+        restart: The engine's restart policy.
+        environment: Variables; registry:3 otherwise sends traces to localhost:4318 (distribution, issue 4270).
+        files_of: Volume of another instance's files that it reads as well; its own by default.
+        installation: Id of the installation that it belongs to.
+    """
+
+    role: Role
+    name: str
+    image: Image
+    command: tuple[str, ...]
+    published: Published
+    storage: Storage
+    files: tuple[File, ...]
+    shell: bool = False
+    restart: str = RESTART
+    environment: tuple[tuple[str, str], ...] = (("OTEL_TRACES_EXPORTER", "none"),)
+    memory: str = "512m"
+    pids: int = 200
+    log_options: tuple[tuple[str, str], ...] = (("max-size", "10m"), ("max-file", "3"))
+    files_of: str = ""
+    installation: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Short digest of all that calls for a new container when it changes, kept as a label."""
+        # The key belongs to its certificate, and a change of what is live needs no new container.
+        read = [(it.name, it.digest) for it in self.files if not it.live]
+        said = json.dumps([self.role, _options(self, ""), self.image.id, self.command, read])
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+    @property
+    def files_volume(self) -> str:
+        """Name of the volume with its files: another one for other files, so that nothing is written over."""
+        return self.files_of or f"{self.name}-{FILES_ROLE}-{self.digest}"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels that mark the container as this project's, and as its installation's."""
+        made = {LABEL: str(self.role), DIGEST_LABEL: self.digest}
+        return {**made, INSTALLATION: self.installation} if self.installation else made
+
+    def rehearsal(self) -> Instance:
+        """Return this instance as it is tried beside the one that runs: on loopback, changing no image, once."""
+        return dataclasses.replace(
+            self,
+            name=rehearsal_name(self.name),
+            published=Published(LOOPBACK, 0),
+            storage=dataclasses.replace(self.storage, read_only=True),
+            restart="no",
+            files_of=self.files_volume,
+        )
+
+
+def predecessor_name(container: str) -> str:
+    """Return the name under which a registry waits for its successor's proof."""
+    return f"{container}-before"
+
+
+def rehearsal_name(container: str) -> str:
+    """Return the name under which a successor is tried beside a registry."""
+    return f"{container}-rehearsal"
+
+
+def argv(instance: Instance, *, start: bool = True) -> list[str]:
+    """Return the command that a person would type to start this container, or only to create it."""
+    labels = [word for name, value in instance.labels.items() for word in ("--label", f"{name}={value}")]
+    typed = ["--name", instance.name, *_options(instance, instance.files_volume), *labels]
+    begun = ["docker", "run", "--detach"] if start else ["docker", "create"]
+    return [*begun, *typed, instance.image.name, *instance.command]
+
+
+def _options(instance: Instance, files_volume: str) -> list[str]:
+    typed = ["--restart", instance.restart, "--publish", str(instance.published)]
+    images = f"{instance.storage.volume}:{IMAGES_FOLDER}"
+    typed += ["--volume", f"{images}:ro" if instance.storage.read_only else images]
+    typed += ["--volume", f"{files_volume}:{FILES_FOLDER}:ro"]
+    for name, value in instance.environment:
+        typed += ["--env", f"{name}={value}"]
+    typed += ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
+    typed += ["--memory", instance.memory, "--pids-limit", str(instance.pids)]
+    typed += ["--entrypoint", SHELL] if instance.shell else []
+    typed += ["--log-driver", "json-file"]
+    for name, value in instance.log_options:
+        typed += ["--log-opt", f"{name}={value}"]
+    return typed
+
+
+def arguments(instance: Instance) -> dict[str, object]:
+    """Return the arguments of `docker.DockerClient.containers.create`.
+
+    They equal `argv`, the settings of the log apart.
+    """
+    published = instance.published
+    port = published.port or None
+    return {
+        "image": instance.image.name,
+        "entrypoint": [SHELL] if instance.shell else None,
+        "command": list(instance.command),
+        "name": instance.name,
+        "restart_policy": {"Name": instance.restart},
+        "ports": {f"{PORT}/tcp": (published.listen, port) if published.listen else port},
+        "mounts": [
+            _mount(instance.storage.volume, IMAGES_FOLDER, read_only=instance.storage.read_only),
+            _mount(instance.files_volume, FILES_FOLDER, read_only=True),
+        ],
+        "environment": dict(instance.environment),
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "mem_limit": instance.memory,
+        "pids_limit": instance.pids,
+        "labels": instance.labels,
+    }
+
+
+def _mount(volume: str, target: str, *, read_only: bool) -> dict[str, object]:
+    return {"Type": "volume", "Source": volume, "Target": target, "ReadOnly": read_only}

@@ -1,0 +1,121 @@
+"""Proof of an instance: the certificate, the refusal of plain HTTP and the login, as a client of ours meets them."""
+
+from __future__ import annotations
+
+import http.client
+from functools import partial
+from typing import TYPE_CHECKING
+
+from trusted_registry import address
+from trusted_registry.certificate import inspect
+from trusted_registry.errors import OpenToAllError, RegistryError
+from trusted_registry.instance import checks, ownership
+from trusted_registry.instance.model import LOOPBACK, Role
+from trusted_registry.registry import observe, probe, users
+
+if TYPE_CHECKING:
+    from trusted_registry.engine.protocol import Engine
+    from trusted_registry.engine.types import Container
+    from trusted_registry.instance.model import Instance
+    from trusted_registry.run import Run
+    from trusted_registry.settings import Settings
+
+
+def holds(at: probe.Endpoint, settings: Settings) -> bool:
+    """Whether the TLS registry there shows the certificate on disk, and asks for a login where it should."""
+    return observe.serves(at, settings, inspect.read(settings.folder / "domain.crt").fingerprint)
+
+
+def check(role: Role | str | None, name: str, at: probe.Endpoint, settings: Settings, engine: Engine) -> None:
+    """Insist that a container answers as its role demands, as soon as it does.
+
+    Args:
+        role: The role of the container.
+        name: Its name.
+        at: Its endpoint.
+        settings: The registry's settings.
+        engine: Its engine.
+
+    Raises:
+        RegistryError: It stops, or answers otherwise.
+        OSError: The handshake fails.
+        http.client.HTTPException: What answers speaks no HTTP.
+    """
+    if role == Role.PLAIN:
+        if users.is_login_required(settings.folder):
+            raise OpenToAllError("There are users, and plain HTTP asks nobody.", cure="./inv registry.tls")
+        ask = partial(probe.request, at, "GET", "/v2/", None)
+        probe.await_answer(lambda: ask()[0], partial(observe.is_up, engine, name))
+        return
+    wanted = inspect.read(settings.folder / "domain.crt").fingerprint
+    observe.check_tls(at, settings, partial(observe.is_up, engine, name), wanted)
+
+
+def rehearse(instance: Instance, run: Run, engine: Engine) -> None:
+    """Try an instance beside the one that runs, which notices nothing: with its images read-only, on loopback.
+
+    Raises:
+        RegistryError: It does not start, or does not answer as it should; it is taken away again.
+    """
+    trial = instance.rehearsal()
+    if ownership.container(run.with_settings(container=trial.name), engine):
+        engine.remove(trial.name, at_once=True)
+    engine.run(trial)
+    try:
+        if not run.console.dry:
+            _check_trial(trial, run.settings, engine)
+    except (RegistryError, OSError, http.client.HTTPException) as error:
+        reason = _reason(error, trial.name, engine, run)
+        cure = error.cure if isinstance(error, RegistryError) else "./inv cert.check says what is wrong with it."
+        raise RegistryError(f"{reason} That was only tried: the registry that runs goes on.", cure=cure) from error
+    finally:
+        engine.remove(trial.name, at_once=True)
+
+
+def _check_trial(trial: Instance, settings: Settings, engine: Engine) -> None:
+    container = engine.find(trial.name)
+    port = container.port if container and container.port else 0
+    at = probe.Endpoint(_certified(settings) if trial.role is Role.TLS else LOOPBACK, port, via=LOOPBACK)
+    check(trial.role, trial.name, at, settings, engine)
+
+
+def _certified(settings: Settings) -> str:
+    """Return a host that the certificate names, this machine's own if there is one."""
+    named = inspect.read(settings.folder / "domain.crt").addresses
+    return next((it for it in (LOOPBACK, *address.own_addresses()) if it in named), settings.address)
+
+
+def check_again(run: Run, engine: Engine, container: Container) -> None:
+    """Insist that a registry which was put back is what it was, where this machine surely reaches it.
+
+    Raises:
+        RegistryError, OSError, http.client.HTTPException: It does not answer as it should.
+    """
+    settings = run.settings
+    host = LOOPBACK if container.role == Role.PLAIN else _certified(settings)
+    at = probe.Endpoint(container.listen or host, container.port or settings.port)
+    check(container.role, settings.container, at, settings, engine)
+
+
+def stop_again(error: BaseException, name: str, at: probe.Endpoint, run: Run, engine: Engine) -> None:
+    """Remove a container that failed its proof, and show its last log line, which goes with it.
+
+    Raises:
+        RegistryError: Always, except for an error that nobody can mend: the caller raises that.
+    """
+    reason = _reason(error, name, engine, run)
+    engine.remove(name)
+    if isinstance(error, RegistryError):
+        cure = "Its last words above say why." if "registry.logs" in error.cure else error.cure
+        raise RegistryError(f"{reason} It was stopped again.", cure=cure) from error
+    if isinstance(error, (OSError, http.client.HTTPException)):
+        cure = checks.another_machine_s(at.host) or "./inv cert.check says what is wrong with the certificate."
+        raise RegistryError(f"{reason} It was stopped again.", cure=cure) from error
+
+
+def _reason(error: BaseException, name: str, engine: Engine, run: Run) -> str:
+    """Return why a container failed its proof; its last words are shown."""
+    words = [line for line in engine.log(name, lines=3).splitlines() if line.strip()]
+    if words:
+        run.console.warn(f"its last words: {words[-1][:300]}")
+    return error.message if isinstance(error, RegistryError) else f"The handshake failed: {error}."

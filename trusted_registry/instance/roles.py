@@ -1,0 +1,120 @@
+"""Roles: the TLS registry and the document's first one, from the settings and the files beside the certificates."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from trusted_registry import files, installation, templates
+from trusted_registry.instance.model import (
+    DRAIN_SECONDS,
+    FILES_FOLDER,
+    IMAGES_FOLDER,
+    LINGER_SECONDS,
+    LOOPBACK,
+    PORT,
+    File,
+    Image,
+    Instance,
+    Published,
+    Role,
+    Storage,
+)
+from trusted_registry.registry import users
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trusted_registry.settings import Settings
+
+CONFIG = "registry.yml"
+
+START_SCRIPT = "start.sh"
+"""Script that starts the registry and waits for its end, at the engine's own restarts too: templates/start.sh.j2."""
+
+REPAIR_SECONDS = 20
+"""Seconds that the repair of the storage may take: a hundred thousand blobs take two, or ten from a cold disk."""
+
+
+def tls(settings: Settings, image: Image, entrypoint: tuple[str, ...] = ()) -> Instance:
+    """Return the TLS registry; with users, it requires a login.
+
+    Args:
+        settings: The registry's settings.
+        image: The image to run.
+        entrypoint: The image's entrypoint, if the image has a shell; the result of `Engine.entrypoint`.
+    """
+    folder = settings.folder
+    read = [_read(folder, "domain.crt"), _read(folder, "domain.key", secret=True)]
+    if users.is_login_required(folder):
+        path = users.users_file(folder)
+        read.append(File(users.FILE, path, _content(path), secret=True, live=True))
+    return _instance(Role.TLS, settings, image, entrypoint, Published(settings.listen, settings.port), tuple(read))
+
+
+def plain(settings: Settings, image: Image, entrypoint: tuple[str, ...] = (), *, lan: bool) -> Instance:
+    """Return the document's first registry, which speaks plain HTTP, on loopback unless `lan`."""
+    published = Published(settings.listen if lan else LOOPBACK, settings.plain_port)
+    return _instance(Role.PLAIN, settings, image, entrypoint, published, ())
+
+
+def _instance(  # noqa: PLR0913, PLR0917 - all that makes one role another
+    role: Role,
+    settings: Settings,
+    image: Image,
+    entrypoint: tuple[str, ...],
+    published: Published,
+    read: tuple[File, ...],
+) -> Instance:
+    serve = ("serve", f"{FILES_FOLDER}/{CONFIG}")
+    return Instance(
+        role=role,
+        name=settings.container,
+        image=image,
+        command=(f"{FILES_FOLDER}/{START_SCRIPT}", *entrypoint, *serve) if entrypoint else serve,
+        published=published,
+        storage=Storage(settings.volume),
+        files=(*_rendered(role, settings, read, with_script=bool(entrypoint)), *read),
+        shell=bool(entrypoint),
+    )
+
+
+def _rendered(role: Role, settings: Settings, read: tuple[File, ...], *, with_script: bool) -> tuple[File, ...]:
+    paths = {it.name: f"{FILES_FOLDER}/{it.name}" for it in read}
+    config = templates.render(
+        CONFIG,
+        port=PORT,
+        drain=DRAIN_SECONDS,
+        images=IMAGES_FOLDER,
+        secret=installation.known(settings.folder).http_secret,
+        certificate=paths.get("domain.crt", ""),
+        key=paths.get("domain.key", ""),
+        users=paths.get(users.FILE, ""),
+    )
+    # The file of the plain registry has a name of its own on this machine: both can be looked at.
+    source = settings.folder / (CONFIG if role is Role.TLS else f"registry-{role}.yml")
+    made = File(CONFIG, source, config.encode(), secret=True, made=True)
+    if not with_script:
+        return (made,)
+    return (made, File(START_SCRIPT, settings.folder / START_SCRIPT, _start_script(), made=True))
+
+
+def _start_script() -> bytes:
+    script = templates.render(
+        START_SCRIPT,
+        images=IMAGES_FOLDER,
+        seconds=REPAIR_SECONDS,
+        linger=LINGER_SECONDS,
+        nothing=hashlib.sha256().hexdigest(),
+    )
+    return script.encode()
+
+
+def _read(folder: Path, name: str, *, secret: bool = False) -> File:
+    return File(name, folder / name, _content(folder / name), secret=secret)
+
+
+def _content(path: Path) -> bytes:
+    """Return a file's bytes; none of one that is not there yet, as in a dry run."""
+    with files.explained(path, "read"):
+        return path.read_bytes() if path.exists() else b""
