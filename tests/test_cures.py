@@ -13,8 +13,9 @@ from tests.client_messages.samples import SAMPLES
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.client_messages.catalogue import MESSAGES, LocalContext, find
 from trusted_registry.doctor import checks_certificate
-from trusted_registry.doctor.facts import Facts, Observation
+from trusted_registry.doctor.facts import Facts
 from trusted_registry.errors import RegistryError
+from trusted_registry.registry.observe import Observation
 from trusted_registry.trust.local import trust_anchor
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 _BRIDGE_NAMES = re.compile(r"(docker|br-|virbr|lxcbr|lxdbr|cni|flannel|podman|nerdctl|veth|bridge|vmnet|kube-)")
 """Interfaces of engines and hypervisors, on Linux and macOS; no other machine can reach their addresses."""
+
+RESOLVE_SECONDS = 3.0
+"""Seconds to wait for the addresses of a name; a name server that is not there would cost many more."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,24 @@ def is_ip(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def resolve(host: str) -> tuple[str, ...]:
+    """Return a host's addresses, as this machine resolves them; () if nobody knows in time."""
+    if is_ip(host):
+        return (host,)
+    found: list[str] = []
+    asking = threading.Thread(target=lambda: found.extend(_addresses(host)), daemon=True)  # no look-up can be ended
+    asking.start()
+    asking.join(RESOLVE_SECONDS)
+    return tuple(dict.fromkeys(found))
+
+
+def _addresses(name: str) -> list[str]:
+    try:
+        return [str(entry[4][0]) for entry in socket.getaddrinfo(name, None)]
+    except (OSError, UnicodeError):
+        return []
 
 
 def is_elsewhere(host: str) -> bool:

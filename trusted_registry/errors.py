@@ -5,6 +5,7 @@ RegistryError                 base of all errors: exit status 1
 ├── AccessDeniedError         engine that refuses this user
 ├── RemoteEngineError         engine on another machine
 ├── PortTakenError            registry's port in use by another program
+├── AnswerError               registry that answers otherwise than a registry should
 ├── LoginRequiredError        registry that requires a login
 ├── OpenToAllError            registry that requires none, though there are users
 └── NeedsRootError            store that only root may read or write
@@ -48,6 +49,19 @@ class RemoteEngineError(RegistryError):
 
 class PortTakenError(RegistryError):
     """Port in use by another program."""
+
+
+class AnswerError(RegistryError):
+    """Registry that answers otherwise than asked for.
+
+    Args:
+        message: As of every error, with `cure`.
+        status: Status of the answer; 0 if its content is what is wrong.
+    """
+
+    def __init__(self, message: str, *, cure: str, status: int = 0) -> None:
+        super().__init__(message, cure=cure)
+        self.status = status
 
 
 class LoginRequiredError(RegistryError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import ssl
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,8 @@ from trusted_registry.certificate import inspect, issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import ownership
 from trusted_registry.instance.model import Role
-from trusted_registry.registry import probe, users
+from trusted_registry.registry import observe, probe, users
+from trusted_registry.registry.probe import Endpoint
 from trusted_registry.trust.local import install, trust_status
 
 if TYPE_CHECKING:
@@ -156,30 +156,29 @@ def _origin(own: Installation, container: Container, engine: Engine) -> str:
 
 
 def _health(settings: Settings, container: Container) -> str:
-    plain = container.role != Role.TLS
-    endpoint = probe.Endpoint(container.listen or settings.address, container.port or settings.port)
+    endpoint = Endpoint(container.listen or settings.address, container.port or settings.port)
+    if container.role != Role.TLS:
+        return "answers" if probe.speaks_plain(endpoint) else "does not answer"
     try:
-        if plain:
-            return "answers" if probe.speaks_plain(endpoint) else "does not answer"
-        status, _, _ = probe.request(
-            endpoint, "GET", "/v2/", probe.context(issue.trust_anchor(settings.folder, dry=True).path)
-        )
-        if probe.fingerprint(endpoint) != inspect.read(settings.folder / "domain.crt").fingerprint:
-            return "serves another certificate than domain.crt; ./inv cert.renew --if-expiring 0 has it serve that"
-    except (OSError, http.client.HTTPException, RegistryError) as error:
-        return _connect_trouble(error)
-    asks = users.is_login_required(settings.folder)
+        seen = observe.look(endpoint, issue.trust_anchor(settings.folder, dry=True).path)
+        wanted = inspect.read(settings.folder / "domain.crt").fingerprint
+    except RegistryError as error:
+        return f"does not answer: {error}"
+    if lost := seen.connect_error or seen.refused:
+        return f"does not answer: {lost}"
+    if seen.distrust:
+        return f"serves another certificate ({seen.distrust}); ./inv cert.renew --if-expiring 0 mends it"
+    if seen.fingerprint != wanted:
+        return "serves another certificate than domain.crt; ./inv cert.renew --if-expiring 0 has it serve that"
+    return _login_state(seen.status, asks=users.is_login_required(settings.folder))
+
+
+def _login_state(status: int, *, asks: bool) -> str:
     if status == http.client.OK and asks:
         return "answers everybody, though there are users; ./inv registry.tls has it ask for a login"
     if status == http.client.UNAUTHORIZED and asks:
         return "answers, and asks for a login"
     return "answers" if status in probe.READY_STATUSES else f"answers with status {status}"
-
-
-def _connect_trouble(error: Exception) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"serves another certificate ({error.verify_message}); ./inv cert.renew --if-expiring 0 mends it"
-    return f"does not answer: {error}"
 
 
 def _trust(settings: Settings, engine: Engine, *, dry: bool = False) -> dict[str, str]:

@@ -194,7 +194,15 @@ SAMPLES: list[tuple[str, str]] = [
         ),
         "hub",
     ),
-    ("toomanyrequests: You have reached your pull rate limit.", "hub"),
+    ("toomanyrequests: You have reached your pull rate limit.", "hub-limit"),
+    (f"{DOCKER}x509: negative serial number", "certificate"),
+    (f"{CURL}path length constraint exceeded", "certificate"),
+    (f"{PYTHON}path length constraint exceeded (_ssl.c:992)>", "certificate"),
+    (f"{DOCKER}proxyconnect tcp: tls: first record does not look like a TLS handshake", "proxy"),
+    ("Error response from daemon: unauthorized: access forbidden", "login"),
+    ("curl: (22) The requested URL returned error: 401", "login"),
+    ("curl: (22) The requested URL returned error: 404", "no-image"),
+    (f"{CTR}192.168.0.12/app:1: not found", "no-image"),
     (
         (
             'Error response from daemon: Get "https://registry.local/v2/": dial tcp: lookup registry.local on '

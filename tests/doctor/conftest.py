@@ -10,8 +10,9 @@ import pytest
 from tests import forge
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.doctor import checks, store_states
-from trusted_registry.doctor.facts import Disk, Facts, FileMode, Observation
+from trusted_registry.doctor.facts import Disk, Facts, FileMode
 from trusted_registry.engine.types import Container, EngineInfo
+from trusted_registry.registry.observe import Observation
 from trusted_registry.trust import client_stores
 from trusted_registry.trust.machine import Machine
 from trusted_registry.trust.model import Store, TrustAnchor

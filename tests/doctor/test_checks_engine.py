@@ -11,6 +11,7 @@ from tests.doctor.conftest import ADDRESS, found, only
 from trusted_registry.doctor.checks_engine import passes
 from trusted_registry.doctor.facts import Proxy
 from trusted_registry.errors import RegistryError
+from trusted_registry.trust.local.unverified import Unverified
 
 if TYPE_CHECKING:
     from tests.doctor.conftest import DoctorBox
@@ -38,9 +39,16 @@ def test_an_engine_that_will_do_is_no_finding(version: str, box: DoctorBox) -> N
 
 
 def test_a_registry_that_the_engine_does_not_verify_is_found(box: DoctorBox) -> None:
-    finding = only(replace(box.facts, unverified=(ADDRESS,)), "insecure")
+    finding = only(replace(box.facts, unverified=(Unverified(ADDRESS, ADDRESS),)), "insecure")
     assert ADDRESS in finding.evidence
     assert finding.cure == ("./inv trust.insecure --remove  # where ./inv trust.insecure put it there",)
+
+
+def test_a_name_that_means_loopback_is_found_once_and_cured_where_names_are_kept(box: DoctorBox) -> None:
+    skipped = tuple(Unverified(it, "reg.example", "127.0.1.1") for it in ("reg.example", "reg.example:443"))
+    finding = only(replace(box.facts, unverified=skipped), "insecure")
+    assert finding.evidence == "reg.example means 127.0.1.1 here: loopback, which Docker never verifies"
+    assert (finding.cure[0].startswith("sudo editor /etc/hosts"), finding.instead) == (True, ())
 
 
 def test_a_proxy_that_swallows_the_registry_is_found_and_its_password_not_shown(box: DoctorBox) -> None:

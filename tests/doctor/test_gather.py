@@ -16,7 +16,7 @@ from tests.fake_engine import FakeEngine, container, nobody
 from tests.fake_images import IMAGE, INFO, sha256
 from trusted_registry import address
 from trusted_registry.address import Interface
-from trusted_registry.doctor import checks, gather, observer, store_states
+from trusted_registry.doctor import checks, gather, store_states
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import ports, roles
 from trusted_registry.instance.model import Image
@@ -213,7 +213,7 @@ def test_another_machine_s_registry_is_seen_from_here(settings: Settings, monkey
         facts = gather.remote(settings, engine_of(settings), loopback.HOST, port)
     assert (facts.remote, facts.serves, facts.observation and facts.observation.status) == (True, False, 200)
     assert checks.judge(facts) == []
-    monkeypatch.setattr(observer, "resolve", lambda _name: ())
+    monkeypatch.setattr(address, "resolve", lambda _name: ())
     gone = gather.remote(settings, engine_of(settings), "registry.local", 9)
     assert [finding.check for finding in checks.judge(gone)] == ["dns"]
 

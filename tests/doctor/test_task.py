@@ -12,10 +12,11 @@ import pytest
 from tests import forge, loopback
 from tests.disk import snapshot
 from trusted_registry.certificate import inspect
-from trusted_registry.doctor import observer
 from trusted_registry.doctor.finding import ChmodFix, Finding
 from trusted_registry.engine import types as engine_types
 from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.registry import observe
+from trusted_registry.registry.probe import Endpoint
 from trusted_registry.run import Run
 from trusted_registry.tasks import doctor
 
@@ -146,7 +147,7 @@ def test_what_answers_at_another_machine_is_told_even_where_it_is_well(settings:
     forge.save(signer, settings.folder, "ca")
     shown = forge.save(forge.server(signer, names=("127.0.0.1", "registry.local")), settings.folder, "domain")
     with loopback.registry(shown, status=401) as port:
-        seen = observer.observe("127.0.0.1", port, settings.folder / "ca.crt", inspect.now())
+        seen = observe.look(Endpoint("127.0.0.1", port), settings.folder / "ca.crt", thorough=True)
     assert seen.certificate
     said = doctor._observed(seen, seen.certificate, inspect.now())
     wanted = ("TLSv1.3", "/v2/ answers 401", "127.0.0.1, registry.local", "364 days left", "does not accept it")

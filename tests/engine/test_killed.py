@@ -19,7 +19,7 @@ from tests.engine.test_up import answers, container, wait_for
 from trusted_registry import program
 from trusted_registry.instance import model
 from trusted_registry.instance.model import IMAGES_FOLDER
-from trusted_registry.registry import probe, upload
+from trusted_registry.registry import api, probe, upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +93,7 @@ def _asked(host: Host, image: upload.Image) -> list[int]:
     """Return the status that the registry answers with for the image's manifest, and for its layer."""
     at, tls = probe.Endpoint(host.address, host.port), probe.context(host.certs / "ca.crt")
     layer = hashlib.sha256(image.layer).hexdigest()
-    accept = {"Accept": upload.MANIFEST}
+    accept = {"Accept": api.MANIFEST}
     paths = ("/v2/app/manifests/1", f"/v2/app/blobs/sha256:{layer}")
     return [probe.request(at, "GET", path, tls, accept)[0] for path in paths]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import http.client
+import itertools
 import json
 import os
 import socket
@@ -21,7 +22,8 @@ from tests import forge, loopback
 from tests.recorder import Recorder
 from trusted_registry.engine import types as engine_types
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import probe
+from trusted_registry.registry import api, observe, probe
+from trusted_registry.registry.api import MANIFEST, Manifest, RegistryClient
 from trusted_registry.registry.probe import Endpoint
 
 if TYPE_CHECKING:
@@ -80,9 +82,18 @@ def server() -> Iterator[Server]:
     made.close()
 
 
+@pytest.fixture(scope="module")
+def anchor(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An authority's certificate."""
+    return forge.save(forge.authority(), tmp_path_factory.mktemp("anchor"), "ca")
+
+
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "_ANSWER", LIMIT)
+    monkeypatch.setattr(probe, "_SLOWEST", 1 << 30)
+    monkeypatch.setattr(api, "_ADMITTED", 0.0)
+    monkeypatch.setattr(observe, "CONNECT_SECONDS", LIMIT)
 
 
 def _ends(ask: Callable[[], object], *, seconds: float = 3 * LIMIT, memory: int = MEMORY) -> object:
@@ -161,7 +172,49 @@ def test_waiting_for_a_registry_ends_with_an_error_or_an_answer(script: Script, 
 def test_looking_for_plain_http_ends(script: Script, server: Server) -> None:
     server.script = script
     assert isinstance(_ends(lambda: probe.speaks_plain(server.at)), bool)
-    assert _ends(lambda: probe.delete_manifest(server.at, "a", "sha256:00", None)) is False
+    assert _ends(lambda: RegistryClient(server.at, None).delete_manifest("a", "sha256:00")) is False
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+DIGEST = f"sha256:{'0a' * 32}"
+CALLS: dict[str, Callable[[RegistryClient], object]] = {
+    "ping": lambda client: client.ping(),
+    "admits": lambda client: client.admits(),
+    "catalog": lambda client: list(itertools.islice(client.catalog(), 200_000)),
+    "tags": lambda client: list(itertools.islice(client.tags("app"), 200_000)),
+    "manifest": lambda client: client.manifest("app", "1"),
+    "put_manifest": lambda client: client.put_manifest("app", "1", Manifest(MANIFEST, DIGEST, b"{}")),
+    "delete_manifest": lambda client: client.delete_manifest("app", DIGEST),
+    "blob_size": lambda client: client.blob_size("app", DIGEST),
+    "blob": lambda client: sum(len(chunk) for chunk in client.blob("app", DIGEST, 5 << 20)),
+    "upload": lambda client: client.upload("app", b"{}"),
+}
+every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+
+
+def test_every_call_of_the_client_is_among_those_that_are_tried() -> None:
+    assert set(CALLS) == {name for name, it in vars(RegistryClient).items() if callable(it) and name[0] != "_"}
+
+
+@every_break
+@every_call
+def test_every_call_of_the_client_ends_with_an_answer_or_an_error_that_is_known(
+    script: Script, call: Callable[[RegistryClient], object], server: Server
+) -> None:
+    server.script = script
+    _ends(lambda: call(RegistryClient(server.at, None)), memory=4 * MEMORY)
+
+
+@every_break
+def test_looking_what_answers_ends_with_an_observation(script: Script, server: Server, anchor: Path) -> None:
+    server.script = script
+    seen = _ends(lambda: observe.look(server.at, anchor, thorough=True), seconds=4 * LIMIT)
+    assert isinstance(seen, observe.Observation)
+    assert (seen.certificate, seen.status, bool(seen.refused)) == (None, 0, True)
 
 
 @every_break
@@ -271,14 +324,36 @@ def test_no_bytes_at_all_get_past_the_errors_that_are_known(pieces: list[bytes],
     _ends(lambda: probe.request(server.at, "GET", "/v2/", None))
 
 
+HEADERS = st.sampled_from(
+    [
+        *(b"Link: </v2/_catalog?last=b>; rel=next", b"Link: <http://[/?a b>; rel=next", b"Link: <?\xff>; rel=next"),
+        *(b"Location: /v2/app/blobs/uploads/1", b"Location: http://[", b"Location: /a b?\xff", b"Location: //\0"),
+        *(b"Content-Type: " + MANIFEST.encode(), b"Content-Type: \xff;;", b"Docker-Content-Digest: sha256:"),
+        *(b"Content-Length: 3", b"WWW-Authenticate: Basic", b"Date: Thu, 99 Xxx 9999 99:99:99 -9999"),
+    ]
+)
+ANSWERS = st.builds(
+    lambda status, headers, body: (
+        b"HTTP/1.1 %d \r\n%s\r\n%s" % (status, b"".join(header + b"\r\n" for header in headers), body)
+    ),
+    st.sampled_from([200, 201, 202, 204, 307, 401, 404, 500]),
+    st.lists(HEADERS, max_size=4),
+    st.binary(max_size=60)
+    | st.builds(
+        lambda key, inner: json.dumps({key: inner}).encode(), st.sampled_from(["repositories", "tags", "x"]), JSON
+    ),
+)
+
+
+@quick
+@given(answer=ANSWERS, call=st.sampled_from(sorted(CALLS)))
+def test_no_answer_at_all_gets_past_the_errors_of_the_client(answer: bytes, call: str, server: Server) -> None:
+    server.script = [(answer, 0)]
+    _ends(lambda: CALLS[call](RegistryClient(server.at, None)), memory=4 * MEMORY)
+
+
 # The engine's streams
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=8,
-)
-DIGEST = f"sha256:{'0a' * 32}"
 EVENTS = JSON | st.fixed_dictionaries(
     {},
     optional={

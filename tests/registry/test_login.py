@@ -87,7 +87,7 @@ def behind(
     users.save(settings.folder, ADA)
     engine.users = tmp_path / "of another time"
     _up(settings, engine, console)
-    monkeypatch.setattr("trusted_registry.registry.probe._ANSWER", 0.3)
+    monkeypatch.setattr("trusted_registry.registry.api._ADMITTED", 0.3)
     return engine
 
 

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from tests import forge, loopback
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import probe
+from trusted_registry.registry.api import RegistryClient
 from trusted_registry.registry.probe import Endpoint
 
 if TYPE_CHECKING:
@@ -113,12 +114,12 @@ def test_plain_http_is_no_answer_to_a_tls_request(anchor: Path) -> None:
 @pytest.mark.parametrize(("repository", "gone"), [("app", True), ("other", False)])
 def test_a_manifest_is_forgotten_only_where_the_registry_says_so(repository: str, *, gone: bool) -> None:
     with loopback.registry(None) as port:
-        assert probe.delete_manifest(Endpoint(loopback.HOST, port), repository, "sha256:00", None) is gone
+        assert RegistryClient(Endpoint(loopback.HOST, port), None).delete_manifest(repository, "sha256:00") is gone
 
 
 def test_a_manifest_cannot_be_forgotten_where_nobody_answers() -> None:
     with loopback.silence() as port:
-        assert not probe.delete_manifest(Endpoint(loopback.HOST, port), "app", "sha256:00", None)
+        assert not RegistryClient(Endpoint(loopback.HOST, port), None).delete_manifest("app", "sha256:00")
 
 
 @pytest.mark.parametrize(("host", "said"), [("192.168.0.12", "192.168.0.12:443"), ("fd00::12", "[fd00::12]:443")])

@@ -10,8 +10,12 @@ import pytest
 
 from tests.fake_engine import FakeEngine
 from tests.recorder import Recorder
+from trusted_registry.client_messages import catalogue
+from trusted_registry.client_messages.message import Kind
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import prove
+from trusted_registry.trust.specifics import pulls
+from trusted_registry.trust.specifics.pulls import Verdict
 
 if TYPE_CHECKING:
     from trusted_registry.registry.prove import Proof
@@ -128,7 +132,9 @@ def test_a_registry_that_answers_is_accepted_though_it_has_no_such_image(said: s
     ],
 )
 def test_a_registry_that_the_engine_refuses_is_refused_in_its_words(said: str) -> None:
-    assert prove.refusal("192.168.0.12", _refusing(said)) == said
+    refusal = prove.refusal("192.168.0.12", _refusing(said))
+    assert refusal
+    assert refusal.reason == said
 
 
 @pytest.mark.parametrize(
@@ -136,5 +142,56 @@ def test_a_registry_that_the_engine_refuses_is_refused_in_its_words(said: str) -
 )
 def test_a_host_by_the_name_of_an_answer_is_not_taken_for_one(reason: str) -> None:
     said = f'Get "https://denied.not.found.local/v2/": {reason}'
-    assert prove.refusal("denied.not.found.local", _refusing(said)) == said
-    assert prove.is_distrust(said)
+    refusal = prove.refusal("denied.not.found.local", _refusing(said))
+    assert refusal
+    assert (refusal.reason, refusal.is_judged) == (said, True)
+
+
+GET = 'Get "https://192.168.0.12/v2/": '
+SEVEN = [
+    ("x509: certificate signed by unknown authority", Kind.DISTRUST, True, Verdict.REFUSED),
+    ("server gave HTTP response to HTTPS client", Kind.PLAIN, True, Verdict.REFUSED),
+    ("tls: first record does not look like a TLS handshake", Kind.PLAIN, True, Verdict.REFUSED),
+    ("remote error: tls: protocol version not supported", Kind.PROTOCOL, True, Verdict.FAILED),
+    ("proxyconnect tcp: tls: first record does not look like a TLS handshake", Kind.UNREACHABLE, False, Verdict.FAILED),
+    ("missing client certificate domain.cert for key domain.key", Kind.CLIENT, True, Verdict.FAILED),
+    ("dial tcp 192.168.0.12:443: connect: connection refused", Kind.REFUSED, False, Verdict.FAILED),
+]
+"""Words of an engine that refuses: an engine's proof and a client's pull once took four of them differently."""
+
+
+@pytest.mark.parametrize(("words", "kind", "judged", "verdict"), SEVEN)
+def test_a_refusal_is_the_same_to_the_proof_to_the_pull_and_to_explain(
+    words: str, kind: Kind, verdict: Verdict, *, judged: bool
+) -> None:
+    refusal = prove.refusal("192.168.0.12", _refusing(f"{GET}{words}"))
+    assert refusal
+    assert (refusal.kind, refusal.is_judged, refusal.is_distrust) == (kind, judged, kind is Kind.DISTRUST)
+    docker = next(client for client in pulls.CLIENTS if client.engine)
+    assert pulls.judge(docker, ok=False, output=f"{GET}{words}", empty=True)[0] is verdict
+    assert [found.kind for found in catalogue.find(f"{GET}{words}")] == [kind]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "unauthorized",
+        "no basic auth credentials",
+        "denied: requested access to the resource is denied",
+        "repository library/app not found: does not exist or no pull access",
+        "manifest unknown",
+        'failed to resolve reference "192.168.0.12/proof:absent": 192.168.0.12/proof:absent: not found',
+        "toomanyrequests: retry-after: 1s",
+    ],
+)
+def test_a_registry_that_answers_has_been_accepted_by_the_proof_and_by_the_pull(words: str) -> None:
+    assert prove.refusal("192.168.0.12", _refusing(words)) is None
+    docker = next(client for client in pulls.CLIENTS if client.engine)
+    if "toomanyrequests" not in words:  # then there is no image to show, and a pull is what was asked for
+        assert pulls.judge(docker, ok=False, output=words, empty=True)[0] is Verdict.ACCEPTED
+
+
+def test_a_refusal_in_words_that_nobody_knows_is_no_distrust() -> None:
+    refusal = prove.refusal("192.168.0.12", _refusing("remote error: tls: internal error"))
+    assert refusal
+    assert (refusal.kind, refusal.is_judged, refusal.is_distrust) == (None, False, False)

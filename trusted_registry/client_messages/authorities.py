@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.client_messages.message import AUTHORITY_COPIED, TRUST, Message, Step
+from trusted_registry.client_messages.message import AUTHORITY_COPIED, TRUST, Kind, Message, Step
 
 _UNKNOWN = r"(x509: )?certificate signed by unknown authority"
 _NOT_DOCKER = r"^(?!.*(response from daemon|Handler )).*"
@@ -15,6 +15,7 @@ _OPENSSL_UNKNOWN = (
 MESSAGES = (
     Message(
         "another-authority",
+        Kind.DISTRUST,
         (
             rf"{_UNKNOWN} \(possibly because of",
             r"certificate signature failure",
@@ -33,6 +34,7 @@ MESSAGES = (
     ),
     Message(
         "unknown-authority-buildkit",
+        Kind.DISTRUST,
         (rf"{_NOT_DOCKER}(failed to solve|buildkit|failed to fetch oauth token).*{_UNKNOWN}",),
         "docker buildx",
         "The builder has no trust for {registry}: one in a container of its own reads buildkitd.toml when it is made, "
@@ -45,6 +47,7 @@ MESSAGES = (
     ),
     Message(
         "unknown-authority-containerd",
+        Kind.DISTRUST,
         (
             rf"{_NOT_DOCKER}(ctr: |failed to (resolve|pull and unpack)|desc = |nerdctl).*{_UNKNOWN}",
             rf"{_NOT_DOCKER}(ErrImagePull|Failed to pull image).*{_UNKNOWN}",
@@ -62,6 +65,7 @@ MESSAGES = (
     ),
     Message(
         "unknown-authority-macos",
+        Kind.DISTRUST,
         (r"certificate is not trusted", r"Invalid certificate chain", r"errSSLXCertChainInvalid"),
         "macOS",
         "No keychain of this Mac trusts the registry's authority.",
@@ -75,6 +79,7 @@ MESSAGES = (
     ),
     Message(
         "unknown-authority-windows",
+        Kind.DISTRUST,
         (
             r"SEC_E_UNTRUSTED_ROOT|0x80090325|CERT_E_UNTRUSTEDROOT|0x800B0109",
             r"UntrustedRoot|issued by an authority that is not",
@@ -90,6 +95,7 @@ MESSAGES = (
     ),
     Message(
         "unknown-authority",
+        Kind.DISTRUST,
         (_UNKNOWN, r"x509: certificate signed by an unknown"),
         "docker, podman, skopeo, buildah; crane, oras, helm",
         "This client has no trust for {registry} by that spelling; or the file there ends in .pem, which nobody reads; "
@@ -107,6 +113,7 @@ MESSAGES = (
     ),
     Message(
         "unknown-authority-java",
+        Kind.DISTRUST,
         (r"PKIX path (building|validation) failed", r"unable to find valid certification path"),
         "Java",
         "Java keeps authorities in a store of its own, and the registry's is not in it.",
@@ -115,6 +122,7 @@ MESSAGES = (
     ),
     Message(
         "unknown-authority-browser",
+        Kind.DISTRUST,
         (r"SEC_ERROR_(UNKNOWN|UNTRUSTED)_ISSUER|MOZILLA_PKIX_ERROR_SELF_SIGNED_CERT|ERR_CERT_AUTHORITY_INVALID",),
         "Firefox, Chromium",
         "Browsers on Linux keep authorities in a store of their own, and the registry's is not in it.",
@@ -123,6 +131,7 @@ MESSAGES = (
     ),
     Message(
         "unknown-authority-python",
+        Kind.DISTRUST,
         tuple(rf"CERTIFICATE_VERIFY_FAILED.*{words}" for words in _OPENSSL_UNKNOWN),
         "Python",
         "The system's store does not hold the registry's authority; requests and pip carry one of their own besides.",
@@ -134,6 +143,7 @@ MESSAGES = (
     ),
     Message(
         "unknown-authority-system",
+        Kind.DISTRUST,
         (
             *_OPENSSL_UNKNOWN,
             r"server certificate verification failed",

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import address, settings
 from trusted_registry.client_messages import authorities, certificates, connections, registries
-from trusted_registry.client_messages.message import HERE, OFFER, OFFERED, REGISTRY, Message, Step
+from trusted_registry.client_messages.message import HERE, OFFER, OFFERED, REGISTRY, Kind, Message, Step
 from trusted_registry.defaults import HTTPS
 from trusted_registry.errors import SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-MESSAGES: tuple[Message, ...] = (*registries.ENGINES, *connections.HTTP, *certificates.MESSAGES, *authorities.MESSAGES)
-MESSAGES += (*connections.PORTS, *connections.WAYS, *registries.LOGINS, *registries.IMAGES)
+MESSAGES: tuple[Message, ...] = (*registries.ENGINES, *connections.PROXIES, *connections.HTTP, *certificates.MESSAGES)
+MESSAGES += (*authorities.MESSAGES, *connections.PORTS, *connections.WAYS, *registries.LOGINS, *registries.IMAGES)
+MESSAGES += certificates.OTHERS
 """Known messages; of several that match the same words, the most specific comes first."""
 
 LONGEST_LINE = 4000
@@ -101,6 +102,7 @@ class Match:
     """Known message found in a text, with its cause and its cure."""
 
     key: str
+    kind: Kind
     said: str
     clients: str
     cause: str
@@ -273,7 +275,9 @@ def _match(message: Message, line: str, values: Mapping[str, str], local: LocalC
     offered = local.keeps and not at_home
     done = tuple(dict.fromkeys(_action(_offered(it) if offered else it, values, at_home=at_home) for it in steps))
     spoken = {"registry": "the registry", "name": "that name", "peer": "some address", **values}
-    return Match(message.key, line, message.clients, message.cause.format_map(spoken), done, message.checks)
+    return Match(
+        message.key, message.kind, line, message.clients, message.cause.format_map(spoken), done, message.checks
+    )
 
 
 def _offered(step: Step) -> Step:

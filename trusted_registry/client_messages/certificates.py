@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.client_messages.message import ANEW, ANEW_FOR_SYSTEM, REGISTRY, RENEW, TRUST, Message, Step
+from trusted_registry.client_messages.message import ANEW, ANEW_FOR_SYSTEM, REGISTRY, RENEW, TRUST, Kind, Message, Step
 
 _NAMED = (
     Step("./inv cert.renew --names {name}", at=REGISTRY),
@@ -12,6 +12,7 @@ _NAMED = (
 NAMES = (
     Message(
         "no-address",
+        Kind.CERTIFICATE,
         (r"cannot validate certificate for (?P<name>\S+) because it doesn't contain any IP SANs",),
         "docker, podman, skopeo, buildah, containerd, crane",
         "The certificate that was shown does not name the address {name} as an IP in subjectAltName; in its common "
@@ -21,6 +22,7 @@ NAMES = (
     ),
     Message(
         "common-name",
+        Kind.CERTIFICATE,
         (
             r"certificate relies on legacy Common Name field",
             r"certificate is not valid for any names, but wanted to match (?P<name>[^\s\"]+)",
@@ -35,6 +37,7 @@ NAMES = (
     ),
     Message(
         "constraint",
+        Kind.CERTIFICATE,
         (
             r"not authorized to sign for this name[^\n]*\"(?P<name>[^\" ]+)\" is not permitted",
             r"not authorized to sign for this name",
@@ -55,6 +58,7 @@ NAMES = (
     ),
     Message(
         "other-name",
+        Kind.CERTIFICATE,
         (
             r"certificate is valid for .{1,2000}?, not (?P<name>[^\s\"]+)",
             r"(?:IP address|Hostname) mismatch, certificate is not valid for '(?P<name>[^']+)'",
@@ -76,6 +80,7 @@ NAMES = (
 DATES = (
     Message(
         "authority-expired",
+        Kind.CERTIFICATE,
         (r"SEC_ERROR_EXPIRED_ISSUER_CERTIFICATE", r"error 10 at [1-9]\d* depth lookup"),
         "Firefox, openssl",
         "The authority itself has expired, and all that it signed with it.",
@@ -84,6 +89,7 @@ DATES = (
     ),
     Message(
         "not-yet-valid",
+        Kind.CERTIFICATE,
         (
             r"certificate has expired or is not yet valid: current time \S+ is before",
             r"certificate is not yet (valid|activated)",
@@ -101,6 +107,7 @@ DATES = (
     ),
     Message(
         "expired",
+        Kind.CERTIFICATE,
         (
             r"certificate (has|is) expired",
             r"certificate .{0,80}expired",
@@ -121,6 +128,7 @@ DATES = (
 RULES = (
     Message(
         "authority-as-server",
+        Kind.CERTIFICATE,
         (r"CaUsedAsEndEntity", r"MOZILLA_PKIX_ERROR_CA_CERT_USED_AS_END_ENTITY", r"CA used as end entity"),
         "Firefox; programs in Rust",
         "The registry shows a certificate that is an authority too (CA:TRUE), as plain `openssl req -x509` makes it.",
@@ -129,6 +137,7 @@ RULES = (
     ),
     Message(
         "not-strict",
+        Kind.CERTIFICATE,
         (
             r"CA cert does not include key usage extension",
             r"Missing Authority Key Identifier",
@@ -142,6 +151,7 @@ RULES = (
     ),
     Message(
         "apple",
+        Kind.CERTIFICATE,
         (r"certificate is not standards compliant", r"ERR_CERT_VALIDITY_TOO_LONG"),
         "macOS, Chromium",
         "The server certificate lives for more than 825 days, or is not marked for servers.",
@@ -150,6 +160,7 @@ RULES = (
     ),
     Message(
         "usage",
+        Kind.CERTIFICATE,
         (
             r"certificate specifies an incompatible key usage",
             r"(unsupported|unsuitable) certificate purpose",
@@ -163,6 +174,7 @@ RULES = (
     ),
     Message(
         "weak",
+        Kind.CERTIFICATE,
         (
             r"insecure algorithm (SHA1|MD5)",
             r"(CA signature|CA) (digest algorithm|md) too weak|(ee|EE certificate) key too (small|weak)",
@@ -176,6 +188,7 @@ RULES = (
     ),
     Message(
         "no-authority",
+        Kind.CERTIFICATE,
         (
             r"certificate is not authorized to sign other certificates",
             r"invalid CA certificate",
@@ -191,6 +204,7 @@ RULES = (
 FILES = (
     Message(
         "stray-key",
+        Kind.CLIENT,
         (r"[Mm]issing client certificate \S+ for key (?P<file>\S+)",),
         "docker, podman, skopeo, buildah",
         "A private key lies in the directory of {registry} under certs.d: then it is taken for a client's, and every "
@@ -203,6 +217,7 @@ FILES = (
     ),
     Message(
         "stray-cert",
+        Kind.CLIENT,
         (r"[Mm]issing key \S+ for client certificate (?P<file>[^\s.]+(\.[^\s.]+)*)",),
         "docker, podman, skopeo, buildah",
         "The authority's certificate under certs.d ends in .cert, which means a client's; an authority's ends in .crt.",
@@ -215,6 +230,7 @@ FILES = (
     ),
     Message(
         "pair",
+        Kind.SERVER,
         (r"private key does not match public key", r"key values mismatch"),
         "the registry",
         "The registry's key and certificate are not of one pair, so it does not start.",
@@ -223,6 +239,7 @@ FILES = (
     ),
     Message(
         "no-pem",
+        Kind.SERVER,
         (r"failed to find any PEM data in (certificate|key) input", r"asn1: structure error|malformed certificate"),
         "the registry, clients",
         "A certificate or key file holds none: it is empty, cut short, or something else.",
@@ -230,5 +247,22 @@ FILES = (
         ("files",),
     ),
 )
+
+OTHERS = (
+    Message(
+        "certificate",
+        Kind.CERTIFICATE,
+        (
+            r"x509: \S",
+            r"SSL certificate (problem|OpenSSL verify result): \S",
+            r"certificate verify failed|CERTIFICATE_VERIFY_FAILED|verify error:num=",
+        ),
+        "every client",
+        "This client refuses the certificate that {registry} shows, for a reason that is in its own words alone.",
+        (Step("./inv cert.check", "says what is wrong with it, and for whom", at=REGISTRY),),
+        ("rules", "names", "dates", "chain"),
+    ),
+)
+"""Messages that are known by their beginning alone, after all others."""
 
 MESSAGES = (*FILES, *NAMES, *DATES, *RULES)

@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
-from trusted_registry.client_messages.message import REGISTRY, Message, Step
+from trusted_registry.client_messages.message import REGISTRY, Kind, Message, Step
 
 _REACH = Step("./inv doctor --remote {registry}", "looks at the whole way from here")
+_HUB = (
+    "It is the Docker Hub that does not answer or wants less of it, not your registry: a name without a registry "
+    "before it means the Hub."
+)
+_BESIDE_HUB = (
+    Step("INVOKE_REGISTRY_ARCHIVE=registry.tar ./inv up", "for the registry's own image: `docker save` elsewhere"),
+    Step("docker pull {own}/app", "for your images, with your registry before their name"),
+)
+
+PROXIES = (
+    Message(
+        "proxy",
+        Kind.UNREACHABLE,
+        (
+            r"proxyconnect tcp",
+            r"[Pp]roxy CONNECT aborted|CONNECT tunnel failed|HTTP code \d+ from proxy|Tunnel connection failed",
+            r"Proxy Authentication Required|Unable to connect to proxy|Cannot connect to proxy|ProxyError",
+            r"Could not resolve proxy|ERR_PROXY_CONNECTION_FAILED|ERR_TUNNEL_CONNECTION_FAILED",
+        ),
+        "docker, podman, skopeo, buildah; curl, Python",
+        "The way to {registry} is taken by a proxy (HTTPS_PROXY), which a private address should not go through.",
+        (
+            Step(
+                'export NO_PROXY="${{NO_PROXY:+$NO_PROXY,}}{host}"',
+                "for programs of this shell, such as curl and podman",
+            ),
+            Step("{proxy_command}", "for the engine, which has an environment of its own"),
+        ),
+        ("proxy",),
+    ),
+)
+
 
 HTTP = (
     Message(
         "refused-by-client",
+        Kind.SERVER,
         (
             r"TLS handshake error from (?P<peer>\S+):\d+: remote error: tls: (bad|unknown) certificate",
             r"TLS handshake error from (?P<peer>\S+):\d+: remote error: tls: certificate unknown",
@@ -19,6 +52,7 @@ HTTP = (
     ),
     Message(
         "probe",
+        Kind.SERVER,
         (
             r"TLS handshake error from (?P<peer>\S+):\d+: (EOF|.*sent an HTTP request|read tcp .*(reset|timeout))",
             r"TLS handshake error from (?P<peer>\S+):\d+: tls: (client offered only|unsupported)",
@@ -31,6 +65,7 @@ HTTP = (
     ),
     Message(
         "plain-at-tls",
+        Kind.PLAIN,
         (
             r"server gave HTTP response to HTTPS client",
             r"first record does not look like a TLS handshake",
@@ -51,6 +86,7 @@ HTTP = (
     ),
     Message(
         "tls-at-plain",
+        Kind.PLAIN,
         (
             r"malformed HTTP response \"?\\x15\\x03",
             r"sent an HTTP request to an HTTPS server",
@@ -67,6 +103,7 @@ HTTP = (
     ),
     Message(
         "protocol-version",
+        Kind.PROTOCOL,
         (
             r"protocol version not supported|alert protocol version|protocol_version",
             r"unsupported protocol|no protocols available",
@@ -80,6 +117,7 @@ HTTP = (
     ),
     Message(
         "traces",
+        Kind.SERVER,
         (r"traces export: .*4318",),
         "registry:3",
         "registry:3 sends traces to a collector that is not there. It does no harm; this project switches it off.",
@@ -87,6 +125,7 @@ HTTP = (
     ),
     Message(
         "another-server",
+        Kind.SERVER,
         (
             r"invalid character '<' looking for beginning of value",
             r"error parsing HTTP 40\d response body",
@@ -104,42 +143,17 @@ HTTP = (
 
 WAYS = (
     Message(
-        "proxy",
-        (
-            r"proxyconnect tcp",
-            r"[Pp]roxy CONNECT aborted|CONNECT tunnel failed|HTTP code \d+ from proxy|Tunnel connection failed",
-            r"Proxy Authentication Required|Unable to connect to proxy|Cannot connect to proxy|ProxyError",
-            r"Could not resolve proxy|ERR_PROXY_CONNECTION_FAILED|ERR_TUNNEL_CONNECTION_FAILED",
-        ),
-        "docker, podman, skopeo, buildah; curl, Python",
-        "The way to {registry} is taken by a proxy (HTTPS_PROXY), which a private address should not go through.",
-        (
-            Step(
-                'export NO_PROXY="${{NO_PROXY:+$NO_PROXY,}}{host}"',
-                "for programs of this shell, such as curl and podman",
-            ),
-            Step("{proxy_command}", "for the engine, which has an environment of its own"),
-        ),
-        ("proxy",),
-    ),
-    Message(
         "hub",
-        (
-            r"(registry-1|auth|index)\.docker\.io.*(time[d ]*out|refused|no such host|unreachable|deadline|x509|EOF)",
-            r"toomanyrequests|pull rate limit",
-        ),
+        Kind.UNREACHABLE,
+        (r"(registry-1|auth|index)\.docker\.io.*(time[d ]*out|refused|no such host|unreachable|deadline|x509|EOF)",),
         "docker, podman",
-        "It is the Docker Hub that does not answer or wants less of it, not your registry: a name without a registry "
-        "before it means the Hub.",
-        (
-            Step(
-                "INVOKE_REGISTRY_ARCHIVE=registry.tar ./inv up", "for the registry's own image: `docker save` elsewhere"
-            ),
-            Step("docker pull {own}/app", "for your images, with your registry before their name"),
-        ),
+        _HUB,
+        _BESIDE_HUB,
     ),
+    Message("hub-limit", Kind.LIMIT, (r"toomanyrequests|pull rate limit",), "docker, podman", _HUB, _BESIDE_HUB),
     Message(
         "unknown-name",
+        Kind.UNREACHABLE,
         (
             r"lookup (?P<name>[\w.-]+)( on \S+)?: (no such host|server misbehaving|Temporary failure|.*timeout)",
             r"[Cc]ould not resolve host:? '?(?P<name>[\w.-]+)|Could not resolve hostname",
@@ -157,6 +171,7 @@ WAYS = (
     ),
     Message(
         "refused",
+        Kind.REFUSED,
         (
             r"[Cc]onnection refused|ERR_CONNECTION_REFUSED|ECONNREFUSED|actively refused",
             r"Failed to connect to .*port \d+",
@@ -174,6 +189,7 @@ WAYS = (
     ),
     Message(
         "silence",
+        Kind.UNREACHABLE,
         (
             r"i/o timeout|[Cc]onnection timed out|Client\.Timeout exceeded|context deadline exceeded",
             r"TimeoutError|ETIMEDOUT|no answer within \d+ seconds",
@@ -196,6 +212,7 @@ WAYS = (
     ),
     Message(
         "cut-off",
+        Kind.UNREACHABLE,
         (r"connection reset by peer|ECONNRESET|ERR_CONNECTION_(RESET|CLOSED)|unexpected EOF|: EOF\b|broken pipe",),
         "every client",
         "The connection was cut in the middle: the registry restarts, or something between cuts long answers; or it "
@@ -214,6 +231,7 @@ WAYS = (
 PORTS = (
     Message(
         "privileged-port",
+        Kind.SERVER,
         (r"cannot expose privileged port (?P<port>\d+)", r"bind: permission denied"),
         "docker without root",
         "An engine without root may not listen on a port below 1024.",
@@ -227,6 +245,7 @@ PORTS = (
     ),
     Message(
         "port-taken",
+        Kind.SERVER,
         (
             r"Bind for \S*?:(?P<port>\d+) failed: port is already allocated",
             r"listen tcp\S* \S*?:(?P<port>\d+): bind: address already in use",
@@ -242,4 +261,4 @@ PORTS = (
     ),
 )
 
-MESSAGES = (*HTTP, *PORTS, *WAYS)
+MESSAGES = (*PROXIES, *HTTP, *PORTS, *WAYS)

@@ -2,9 +2,45 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 
 HERE, REGISTRY = "here", "registry"
+
+
+class Kind(str, enum.Enum):
+    """Kind of trouble that a message tells of, by which a proof judges a client's refusal."""
+
+    DISTRUST = "distrust"
+    """The certificate's authority is not the one that the client trusts."""
+    CERTIFICATE = "certificate"
+    """The certificate is refused for another reason: its names, its dates, its form."""
+    PLAIN = "plain"
+    """Plain HTTP meets TLS."""
+    PROTOCOL = "protocol"
+    """Client and server have no version of TLS in common."""
+    REFUSED = "refused"
+    """Nobody listens there."""
+    UNREACHABLE = "unreachable"
+    """Nothing comes back: an unknown name, a proxy, a firewall, a line that was cut."""
+    LOGIN = "login"
+    """The registry answers, and asks for a login."""
+    ABSENT = "absent"
+    """The registry answers, and has no such image."""
+    LIMIT = "limit"
+    """The registry answers, and has given enough."""
+    SERVER = "server"
+    """What answers is not well, or no registry."""
+    CLIENT = "client"
+    """The client is kept from asking by its own files, or by the reference."""
+    SERVICE = "service"
+    """The service that asks for the client does not answer."""
+
+
+ACCEPTED = frozenset({Kind.LOGIN, Kind.ABSENT, Kind.LIMIT})
+"""Kinds that tell of a registry whose certificate was accepted."""
+REFUSING = frozenset({Kind.DISTRUST, Kind.CERTIFICATE, Kind.PLAIN})
+"""Kinds that tell of a server which answered, and was refused."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +68,7 @@ class Message:
 
     Args:
         key: Unique name, for programs.
+        kind: Kind of trouble.
         patterns: Regular expressions, any of which finds the message; named groups are host, port, name, file.
         clients: Programs that print the message.
         cause: Explanation in plain words; a template too.
@@ -40,6 +77,7 @@ class Message:
     """
 
     key: str
+    kind: Kind
     patterns: tuple[str, ...]
     clients: str
     cause: str

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from trusted_registry.client_messages.message import REGISTRY, TRUST, Message, Step
+from trusted_registry.client_messages.message import REGISTRY, TRUST, Kind, Message, Step
 
 LOGINS = (
     Message(
         "no-registry-in-name",
-        (r"(denied: )?requested access to the resource is denied", r"pull access denied for [\w-]+(/[\w./-]+)?,"),
+        Kind.LOGIN,
+        (
+            r"(denied: )?requested access to the resource is denied",
+            r"pull access denied for [\w-]+(/[\w./-]+)?,",
+            r"does not exist or no pull access",
+        ),
         "docker, podman",
         "The name does not begin with your registry, so the Docker Hub was asked: a first word without a dot or a port "
         "is a user there. Or your registry wants a login.",
@@ -19,6 +24,7 @@ LOGINS = (
     ),
     Message(
         "hash",
+        Kind.SERVER,
         (r"(?<!crypto/)bcrypt: |hashedSecret too short|crypto/bcrypt",),
         "the registry's own log",
         "A line of the registry's htpasswd is no bcrypt hash, which is the only kind that it reads.",
@@ -27,12 +33,13 @@ LOGINS = (
     ),
     Message(
         "login",
+        Kind.LOGIN,
         (
             r"no basic auth credentials",
             r"unauthorized: (authentication required|incorrect username or password)",
             r"authentication required|invalid username/password|basic credential not found",
             r"(login attempt|status|code).{0,80}\b401\b|401 Unauthorized",
-            r"access to the requested resource is not authorized",
+            r"access to the requested resource is not authorized|\bunauthorized\b|[Ee]rror:? 401\b",
         ),
         "docker, podman, skopeo, buildah, containerd; curl",
         "{registry} wants a login: none was given, the password is wrong, or the registry's file holds a hash that is "
@@ -50,6 +57,7 @@ LOGINS = (
     ),
     Message(
         "credential-helper",
+        Kind.CLIENT,
         (r"docker-credential-\S+\": executable file not found", r"error (getting|storing) credentials - err"),
         "docker",
         "~/.docker/config.json names a credential helper (credsStore) that is not installed here.",
@@ -63,6 +71,7 @@ LOGINS = (
 IMAGES = (
     Message(
         "blob-lost",
+        Kind.SERVER,
         (
             r"blob unknown to registry|BLOB_UNKNOWN|unknown blob",
             r"fetching blob: invalid status code from registry 404",
@@ -75,6 +84,7 @@ IMAGES = (
     ),
     Message(
         "left-empty",
+        Kind.SERVER,
         (r"err\.code=unknown err\.detail=\"(unexpected end of JSON input|invalid checksum digest format)\"",),
         "the registry's own log",
         "The registry was killed while it wrote an image down, or its disk was full, and a file is empty. It takes a "
@@ -90,9 +100,11 @@ IMAGES = (
     ),
     Message(
         "no-image",
+        Kind.ABSENT,
         (
             r"manifest unknown|manifest for \S+ not found|name unknown|repository name not known to registry",
-            r"MANIFEST_UNKNOWN|NAME_UNKNOWN|/manifests/\S*: not found",
+            r"MANIFEST_UNKNOWN|NAME_UNKNOWN|/manifests/\S*: not found|/[\w.-]+[:@][\w.:-]+: not found",
+            r"([Ee]rror:?|code:?) 404\b",
         ),
         "every client",
         "The registry answers, and has no image of that name and tag: nobody has pushed it yet, or it is spelt "
@@ -106,6 +118,7 @@ IMAGES = (
     ),
     Message(
         "reference",
+        Kind.CLIENT,
         (r"invalid reference format",),
         "docker",
         "The name of the image is none: capital letters are not allowed, and Docker up to 20.10 takes no IPv6 address "
@@ -121,6 +134,7 @@ IMAGES = (
     ),
     Message(
         "disk",
+        Kind.SERVER,
         (r"no space left on device|disk quota exceeded|ENOSPC",),
         "every client, the registry",
         "A disk is full: the registry's, or this machine's.",
@@ -132,6 +146,7 @@ IMAGES = (
     ),
     Message(
         "server-error",
+        Kind.SERVER,
         (r"unexpected HTTP status:? 5\d\d|\b50[0234] (Internal Server Error|Bad Gateway|Service Unavailable|Gateway)",),
         "every client",
         "The registry met an error of its own, such as a full disk or a volume that it may not write to.",
@@ -143,6 +158,7 @@ IMAGES = (
 ENGINES = (
     Message(
         "engine-refuses-user",
+        Kind.SERVICE,
         (r"permission denied while trying to connect to the [Dd]ocker|Got permission denied.*docker",),
         "docker",
         "The engine answers, and does not let this user in: its socket belongs to the group docker.",
@@ -151,6 +167,7 @@ ENGINES = (
     ),
     Message(
         "no-engine",
+        Kind.SERVICE,
         (r"Cannot connect to the Docker daemon|Is the docker daemon running|No Docker Engine answers",),
         "docker",
         "No engine answers on this machine, or the one that DOCKER_HOST or the context names.",
@@ -159,6 +176,7 @@ ENGINES = (
     ),
     Message(
         "no-containerd",
+        Kind.SERVICE,
         (r"failed to dial \"?/run/\S*containerd\.sock", r"/run/\S*containerd\.sock: (connect: )?no such file"),
         "ctr, crictl, nerdctl",
         "No containerd answers at that socket; Docker may run one of its own elsewhere, below /run/docker.",
@@ -167,6 +185,7 @@ ENGINES = (
     ),
     Message(
         "login-file",
+        Kind.CLIENT,
         (r"(containers|docker)/\S*(auth|config)\.json: permission denied",),
         "podman, skopeo, buildah",
         "The file with this user's logins is another's: after su or sudo, XDG_RUNTIME_DIR is not this user's.",
@@ -174,6 +193,7 @@ ENGINES = (
     ),
     Message(
         "containerd-mirrors",
+        Kind.CLIENT,
         (r"mirrors. cannot be set when .config_path. is provided",),
         "containerd",
         "containerd's config.toml has registry.mirrors beside config_path: then it loads no images at all.",
@@ -185,6 +205,7 @@ ENGINES = (
     ),
     Message(
         "no-cri",
+        Kind.SERVICE,
         (r"unknown service runtime\.v1(alpha2)?\.(Image|Runtime)Service",),
         "crictl, Kubernetes",
         "containerd runs without the part that Kubernetes talks to: Docker's package switches it off "
@@ -197,6 +218,7 @@ ENGINES = (
     ),
     Message(
         "unreadable",
+        Kind.CLIENT,
         (
             r"(open|stat|lstat|read) /\S*certs\.d/(?P<registry>[^/\s]+)\S*: permission denied",
             r"certs\.d.*permission denied",
@@ -211,6 +233,7 @@ ENGINES = (
     ),
     Message(
         "key-unreadable",
+        Kind.SERVER,
         (r"open (/config|/certs)/domain\.(key|crt): (permission denied|no such file or directory)",),
         "the registry's own log",
         "The registry's container may not read its key, or it is not there.",

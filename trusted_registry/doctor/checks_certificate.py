@@ -12,7 +12,8 @@ from trusted_registry.settings import registry_flags
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trusted_registry.doctor.facts import Facts, Observation
+    from trusted_registry.doctor.facts import Facts
+    from trusted_registry.registry.observe import Observation
 
 ANEW = "./inv cert --force && ./inv registry.tls  # makes a new authority; then hand the new ca.crt to every client"
 THERE = "  # on the registry's machine"

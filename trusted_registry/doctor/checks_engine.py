@@ -49,7 +49,7 @@ def insecure(facts: Facts) -> Iterator[Finding]:
     """
     listed = facts.engine.insecure if facts.engine else ()
     for registry in facts.allowed:
-        if registry in listed and registry not in facts.unverified:
+        if registry in listed and registry not in {it.registry_host for it in facts.unverified}:
             yield Finding(
                 "insecure",
                 f"plain HTTP on {registry} is still allowed, and no plain registry of this checkout runs",
@@ -57,14 +57,16 @@ def insecure(facts: Facts) -> Iterator[Finding]:
                 ("./inv trust.insecure --remove",),
                 client="docker",
             )
-    for registry_host in facts.unverified:
+    for it in facts.unverified:
+        by_hand = f"{daemon.removal_by_hand(systemd=facts.systemd)}  # where somebody else did"
+        listed_by = f"the engine's insecure-registries name {it.registry_host}, or its network"
         yield Finding(
             "insecure",
-            f"the engine's insecure-registries name {registry_host}, or its network",
+            it.why if it.cure else listed_by,
             "Then the engine verifies nothing there: whoever answers in the registry's place is believed.",
-            ("./inv trust.insecure --remove  # where ./inv trust.insecure put it there",),
+            (it.cure or "./inv trust.insecure --remove  # where ./inv trust.insecure put it there",),
             client="docker",
-            instead=(f"{daemon.removal_by_hand(systemd=facts.systemd)}  # where somebody else did",),
+            instead=() if it.is_loopback else (by_hand,),
         )
 
 

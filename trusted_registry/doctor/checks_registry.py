@@ -15,7 +15,8 @@ from trusted_registry.registry.probe import READY_STATUSES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trusted_registry.doctor.facts import Facts, Observation
+    from trusted_registry.doctor.facts import Facts
+    from trusted_registry.registry.observe import Observation
 
 SKEW = 60.0
 """Seconds of clock difference that yield a finding: certificates are valid from a minute before they were made."""

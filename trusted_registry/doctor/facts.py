@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from trusted_registry.instance.model import Role
-from trusted_registry.registry.probe import READY_STATUSES
 
 if TYPE_CHECKING:
     import datetime
@@ -17,52 +16,12 @@ if TYPE_CHECKING:
     from trusted_registry.certificate.issue import Issued
     from trusted_registry.engine.types import Container, EngineInfo
     from trusted_registry.errors import RegistryError
+    from trusted_registry.registry.observe import Observation
     from trusted_registry.settings import Settings
     from trusted_registry.trust.local.state import Item
+    from trusted_registry.trust.local.unverified import Unverified
     from trusted_registry.trust.model import Store
     from trusted_registry.trust.specifics.containerd import Advice
-
-
-@dataclass(frozen=True)
-class Observation:
-    """Result of a connection to the registry's address.
-
-    Args:
-        host: Host that was asked.
-        port: TCP port that was asked.
-        connect_error: Reason why nothing answered; "" if something did.
-        plain: Whether the port answers plain HTTP.
-        refused: Reason why TLS, or the request over TLS, failed; "" if neither did.
-        distrust: Reason why certs/ca.crt does not verify the certificate; "" if verified, or if ca.crt is absent.
-        system: The same reason for the operating system's store.
-        certificate: Certificate that the registry shows; None if none was seen.
-        protocol: Version of TLS, such as TLSv1.3.
-        outdated_tls: Whether TLS 1.1 or older is accepted, which no server should do.
-        status: HTTP status of /v2/; 0 without an answer.
-        api: Header Docker-Distribution-Api-Version, which a registry sends with errors too; or "".
-        login: Scheme of the login that is required, such as Basic or Bearer; "" if none is.
-        skew: Seconds by which this machine's clock is ahead of the registry's; None if the answer has no date.
-    """
-
-    host: str
-    port: int
-    connect_error: str = ""
-    plain: bool = False
-    refused: str = ""
-    distrust: str = ""
-    system: str = ""
-    certificate: Certificate | None = None
-    protocol: str = ""
-    outdated_tls: bool = False
-    status: int = 0
-    api: str = ""
-    login: str = ""
-    skew: float | None = None
-
-    @property
-    def is_strange(self) -> bool:
-        """Whether something other than a registry answers, by error or status."""
-        return bool(self.refused or (self.status and self.status not in READY_STATUSES and not self.api))
 
 
 @dataclass(frozen=True)
@@ -180,7 +139,7 @@ class Facts:
     unread_users: tuple[str, ...] = ()
     proxies: tuple[Proxy, ...] = ()
     store_states: tuple[StoreState, ...] = ()
-    unverified: tuple[str, ...] = ()
+    unverified: tuple[Unverified, ...] = ()
     allowed: tuple[str, ...] = ()
     containerd: tuple[Advice, ...] = ()
     bundle_since: float = 0.0

@@ -13,12 +13,13 @@ from urllib.parse import urlsplit
 
 from trusted_registry import address, installation, program
 from trusted_registry.certificate import inspect, issue
-from trusted_registry.doctor import observer, store_states
+from trusted_registry.doctor import store_states
 from trusted_registry.doctor.facts import Disk, Facts, FileMode, Proxy
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import contents, ownership, ports, roles
 from trusted_registry.instance.model import Image, Role
-from trusted_registry.registry import users
+from trusted_registry.registry import observe, users
+from trusted_registry.registry.probe import Endpoint
 from trusted_registry.trust.local import daemon, owned
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from trusted_registry.engine.protocol import Engine
     from trusted_registry.engine.types import Container
+    from trusted_registry.registry.observe import Observation
     from trusted_registry.settings import Settings
 
     T = TypeVar("T")
@@ -71,9 +73,7 @@ def local(settings: Settings, engine: Engine, engine_error: RegistryError | None
     up = container is not None and container.ours and container.state == "running"
     if up:
         host, port = settings.listen or settings.address, settings.plain_port if plain else settings.port
-        facts = replace(
-            facts, observation=observer.observe(host, port, facts.anchor.path if facts.anchor else None, facts.now)
-        )
+        facts = replace(facts, observation=_observed(host, port, facts))
     return facts if plain else store_states.gather(facts, engine, client)
 
 
@@ -86,9 +86,13 @@ def remote(settings: Settings, engine: Engine, host: str, port: int, client: str
         resolved=_resolved(settings),
         engine=_unless(engine.info) if engine.available else None,
         proxies=_proxies(engine, os.environ),
-        observation=observer.observe(host, port, facts.anchor.path if facts.anchor else None, now),
+        observation=_observed(host, port, facts),
     )
     return store_states.gather(facts, engine, client)
+
+
+def _observed(host: str, port: int, facts: Facts) -> Observation:
+    return observe.look(Endpoint(host, port), facts.anchor.path if facts.anchor else None, thorough=True)
 
 
 def _container(settings: Settings, engine: Engine) -> Container | None:
@@ -149,7 +153,7 @@ def _own() -> tuple[str, ...]:
 
 
 def _resolved(settings: Settings) -> dict[str, tuple[str, ...]]:
-    return {host: observer.resolve(host) for host in settings.hosts if not address.is_ip(host)}
+    return {host: address.resolve(host) for host in settings.hosts if not address.is_ip(host)}
 
 
 def _key_mounts(settings: Settings, engine: Engine) -> tuple[tuple[str, str], ...]:

@@ -14,7 +14,7 @@ from trusted_registry.doctor.facts import Facts, StoreState
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.local import install, ledger, trust_anchor
+from trusted_registry.trust.local import install, ledger, trust_anchor, unverified
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.install import StoreSelection
 from trusted_registry.trust.local.state import State
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from trusted_registry.engine.protocol import Engine
+    from trusted_registry.trust.local.unverified import Unverified
     from trusted_registry.trust.machine import Machine
     from trusted_registry.trust.model import Store, TrustAnchor
 
@@ -58,9 +59,9 @@ def gather(facts: Facts, engine: Engine, client: str) -> Facts:
     return replace(facts, store_states=found, containerd=advice, vouched=vouched)
 
 
-def _unverified(facts: Facts, engine: Engine) -> tuple[str, ...]:
+def _unverified(facts: Facts, engine: Engine) -> tuple[Unverified, ...]:
     try:
-        return tuple(install.unverified(facts.settings, engine))
+        return tuple(unverified.find(facts.settings, engine))
     except RegistryError:
         return ()
 

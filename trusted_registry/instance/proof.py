@@ -89,12 +89,7 @@ def is_open(container: Container, settings: Settings) -> bool:
     """Whether a registry that runs lets everybody in though there are users; one that does not answer lets nobody."""
     if container.state != "running" or not users.is_login_required(settings.folder):
         return False
-    if container.role == Role.PLAIN:
-        return True
-    try:
-        return not observe.turns_away(_at(container, settings), settings)
-    except (OSError, http.client.HTTPException):
-        return False
+    return container.role == Role.PLAIN or observe.look(_at(container, settings)).status == http.client.OK
 
 
 def _at(container: Container, settings: Settings) -> probe.Endpoint:

@@ -1,22 +1,23 @@
-"""Requests to the registry itself: its TLS, its certificate, its refusal of plain HTTP, its logins."""
+"""Connections and requests to a registry, each bounded in time and size, whatever the server does."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import http.client
 import io
 import socket
 import ssl
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from trusted_registry.address import bracketed
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from _typeshed import WriteableBuffer
@@ -34,11 +35,17 @@ _ANSWER = 5.0
 """Seconds for each of: the connection, the handshake, the entire answer."""
 
 _LONGEST = 8 << 20
-"""Bytes of an answer, head included, beyond which no registry goes; http.client bounds neither a head that says
+"""Bytes of an answer beyond its body, after which no registry goes on; http.client bounds neither a head that says
 100 Continue for ever, nor a chunk of a negative size."""
 
 _BODY = 1 << 20
-"""Bytes of a body that are read."""
+"""Bytes of a body that are read, unless a request says otherwise."""
+
+_SLOWEST = 1 << 16
+"""Bytes a second of the slowest line that a large body may take."""
+
+NO_ANSWER = (OSError, http.client.HTTPException)
+"""Errors of a connection: nothing answers, TLS fails (ssl.SSLError), or the answer is not HTTP."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,57 @@ def context(anchor: Path) -> ssl.SSLContext:
     return made
 
 
+def unverified() -> ssl.SSLContext:
+    """Return a TLS context that accepts any certificate, to see which one is shown."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.check_hostname = False
+    made.verify_mode = ssl.CERT_NONE
+    return made
+
+
+def connect(endpoint: Endpoint, tls: ssl.SSLContext | None, *, seconds: float = 0.0) -> socket.socket:
+    """Return a connection, with TLS if there is a context for it; `seconds` bound it more than usual.
+
+    Raises:
+        OSError: Nothing answers, or TLS fails (ssl.SSLError).
+    """
+    plain = socket.create_connection((endpoint.via or endpoint.host, endpoint.port), timeout=seconds or _ANSWER)
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return shake_hands(plain, endpoint, tls) if tls else plain
+
+
+def shake_hands(plain: socket.socket, endpoint: Endpoint, tls: ssl.SSLContext) -> ssl.SSLSocket:
+    """Return a connection with TLS on top, which takes the place of the plain one.
+
+    Raises:
+        OSError: TLS fails (ssl.SSLError); the connection is closed.
+    """
+    try:
+        return tls.wrap_socket(plain, server_hostname=endpoint.host)
+    except BaseException:
+        plain.close()
+        raise
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request, and the bytes of the answer's body that are read; the time for the answer grows with both."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    limit: int = _BODY
+
+
+class Answer(NamedTuple):
+    """Status, headers (names in lower case) and body of an answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
 def request(  # noqa: PLR0913, PLR0917 - a request has so many parts
     endpoint: Endpoint,
     method: str,
@@ -79,8 +137,8 @@ def request(  # noqa: PLR0913, PLR0917 - a request has so many parts
     tls: ssl.SSLContext | None,
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
-) -> tuple[int, dict[str, str], bytes]:
-    """Return status, headers (lower case) and body of one request.
+) -> Answer:
+    """Return the answer to one request.
 
     With `tls` the request uses HTTPS and verifies the certificate, otherwise plain HTTP.
 
@@ -88,51 +146,61 @@ def request(  # noqa: PLR0913, PLR0917 - a request has so many parts
         OSError: Nothing answers, or TLS fails (ssl.SSLError).
         http.client.HTTPException: The answer is not HTTP.
     """
-    connection: http.client.HTTPConnection
-    if tls:
-        connection = http.client.HTTPSConnection(endpoint.host, endpoint.port, timeout=_ANSWER, context=tls)
-    else:
-        connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=_ANSWER)
-    connection.response_class = _bounded  # type: ignore[assignment]  # it is only ever called
+    return send(connect(endpoint, tls), endpoint, Request(method, path, headers or {}, body))
+
+
+def send(connection: socket.socket, endpoint: Endpoint, request: Request) -> Answer:
+    """Send a request, return its answer, and close the connection.
+
+    Raises:
+        OSError: The connection fails, or the answer takes too long.
+        http.client.HTTPException: The answer is not HTTP.
+    """
+    with answered(connection, endpoint, request) as answer:
+        return read(answer, request)
+
+
+def read(answer: http.client.HTTPResponse, request: Request) -> Answer:
+    """Read an answer, within the bounds of its request."""
+    headers = {key.lower(): value for key, value in answer.getheaders()}
+    return Answer(answer.status, headers, answer.read(request.limit))
+
+
+@contextlib.contextmanager
+def answered(connection: socket.socket, endpoint: Endpoint, request: Request) -> Iterator[http.client.HTTPResponse]:
+    """Send a request, yield the answer to be read, and close the connection; errors are those of `send`."""
+    http_connection = http.client.HTTPConnection(endpoint.host, endpoint.port)
+    if isinstance(connection, ssl.SSLSocket):
+        http_connection.default_port = http.client.HTTPS_PORT  # which the Host header leaves out
+    http_connection.sock = connection
+    http_connection.response_class = functools.partial(_bounded, request)  # type: ignore[assignment]  # only called
     try:
-        if endpoint.via:
-            connection.sock = _connected(endpoint, tls)
-        connection.request(method, path, body=body or None, headers=dict(headers or {}))
-        with connection.getresponse() as answer:
-            return answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read(_BODY)
+        http_connection.request(request.method, request.path, body=request.body or None, headers=dict(request.headers))
+        with http_connection.getresponse() as answer:
+            yield answer
     except OSError:  # first, since a certificate that is refused is a ValueError too
         raise
     except ValueError as error:  # http.client hands a chunk's size on as it came, and no read takes -2
         raise http.client.HTTPException(f"what answers does not speak HTTP: {error}") from error
     finally:
-        connection.close()
+        http_connection.close()
 
 
-def _connected(endpoint: Endpoint, tls: ssl.SSLContext | None) -> socket.socket:
-    """Return a connection to the address that stands in for an endpoint's host."""
-    raw = socket.create_connection((endpoint.via, endpoint.port), timeout=_ANSWER)
-    if tls is None:
-        return raw
-    try:
-        return tls.wrap_socket(raw, server_hostname=endpoint.host)
-    except BaseException:
-        raw.close()
-        raise
-
-
-def _bounded(sock: socket.socket, **known: Any) -> http.client.HTTPResponse:  # noqa: ANN401 - http.client's own
+def _bounded(request: Request, sock: socket.socket, **known: Any) -> http.client.HTTPResponse:  # noqa: ANN401 - http.client's own
     """Return an HTTP response that comes to an end, whatever the server does."""
-    return http.client.HTTPResponse(cast("socket.socket", _Bounded(sock)), **known)
+    return http.client.HTTPResponse(cast("socket.socket", _Bounded(sock, request)), **known)
 
 
 class _Bounded(io.RawIOBase):
     """Bytes from a socket, limited in time and size; a socket's own timeout begins anew with every byte."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, request: Request) -> None:
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
-        self._end = time.monotonic() + _ANSWER
-        self._size = 0
+        large = max(request.limit - _BODY, 0) + len(request.body)
+        self._seconds = _ANSWER + large / _SLOWEST
+        self._end = time.monotonic() + self._seconds
+        self._left = request.limit + _LONGEST
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         """Return the stream that http.client reads from."""
@@ -150,11 +218,11 @@ class _Bounded(io.RawIOBase):
         """
         left = self._end - time.monotonic()
         if left <= 0:
-            raise TimeoutError(f"the answer did not end within {_ANSWER:.0f} seconds")
+            raise TimeoutError(f"the answer did not end within {self._seconds:.0f} seconds")
         self._sock.settimeout(left)
         received = self._raw.readinto(buffer)
-        self._size += received or 0
-        if self._size > _LONGEST:
+        self._left -= received or 0
+        if self._left < 0:
             raise OSError("the answer has no end")
         return received
 
@@ -172,13 +240,8 @@ def fingerprint(endpoint: Endpoint) -> str:
     Raises:
         OSError: Nothing answers, or the server does not speak TLS.
     """
-    unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    unverified.check_hostname = False
-    unverified.verify_mode = ssl.CERT_NONE
-    with socket.create_connection((endpoint.via or endpoint.host, endpoint.port), timeout=_ANSWER) as raw:
-        name = None if ":" in endpoint.host else endpoint.host
-        with unverified.wrap_socket(raw, server_hostname=name) as wrapped:
-            shown = wrapped.getpeercert(binary_form=True) or b""
+    with cast("ssl.SSLSocket", connect(endpoint, unverified())) as wrapped:
+        shown = wrapped.getpeercert(binary_form=True) or b""
     return hashlib.sha256(shown).hexdigest()
 
 
@@ -189,24 +252,9 @@ def speaks_plain(endpoint: Endpoint) -> bool:
     """
     try:
         status, _, _ = request(endpoint, "GET", "/v2/", None)
-    except (OSError, http.client.HTTPException):
+    except NO_ANSWER:
         return False
     return status in READY_STATUSES
-
-
-def admits(endpoint: Endpoint, tls: ssl.SSLContext | None, login: Mapping[str, str]) -> bool:
-    """Return whether a registry accepts a login, given as headers.
-
-    A registry may take a moment to see a user file that was just changed.
-    """
-    end = time.monotonic() + _ANSWER
-    while True:
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            if request(endpoint, "GET", "/v2/", tls, login)[0] == http.client.OK:
-                return True
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.1)
 
 
 def await_answer(ask: Callable[[], int], still_up: Callable[[], bool], *, patience: float = ANSWER_SECONDS) -> None:
@@ -229,7 +277,7 @@ def await_answer(ask: Callable[[], int], still_up: Callable[[], bool], *, patien
         except ssl.SSLError as error:
             _check_speech(error)
             last = str(error)
-        except (OSError, http.client.HTTPException) as error:
+        except NO_ANSWER as error:
             last = str(error)
         else:
             if status in READY_STATUSES:
@@ -255,18 +303,3 @@ def _check_speech(error: ssl.SSLError) -> None:
             "The registry answers plain HTTP.",
             cure="Its image does not read /config/registry.yml; use registry:2 or registry:3.",
         ) from error
-
-
-def delete_manifest(
-    endpoint: Endpoint,
-    repository: str,
-    digest: str,
-    tls: ssl.SSLContext | None,
-    headers: Mapping[str, str] | None = None,
-) -> bool:
-    """Delete a manifest from the registry; return whether that succeeded."""
-    try:
-        status, _, _ = request(endpoint, "DELETE", f"/v2/{repository}/manifests/{digest}", tls, headers)
-    except (OSError, http.client.HTTPException):
-        return False
-    return status == http.client.ACCEPTED

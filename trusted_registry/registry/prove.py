@@ -9,8 +9,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trusted_registry.client_messages.message import ACCEPTED, REFUSING, Kind
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import layer, probe
+from trusted_registry.registry import layer
+from trusted_registry.registry.api import RegistryClient
 
 if TYPE_CHECKING:
     import ssl
@@ -18,21 +20,13 @@ if TYPE_CHECKING:
 
     from trusted_registry.console import Console
     from trusted_registry.engine.protocol import Engine
+    from trusted_registry.registry.probe import Endpoint
     from trusted_registry.registry.users import Login
 
 REPOSITORY = "trusted-registry-proof"
 """Repository of the proof's own, so that cleaning up cannot meet anybody's images."""
 
 _PACKED = re.compile(rf"\S+/{REPOSITORY}:[0-9a-f]{{8}}\Z")
-
-_REACHED = re.compile(
-    r"manifest unknown|manifest for \S+ not found|: not found|does not exist|unauthorized|no basic auth credentials"
-    r"|authentication required|requested access to the resource is denied",
-    re.IGNORECASE,
-)
-"""Errors of an engine whose registry did answer: no such image, or a login is required."""
-
-_DISTRUST = re.compile(r"x509|tls: |HTTP response to HTTPS client")
 
 
 @dataclass(frozen=True)
@@ -113,27 +107,46 @@ def prove(reference: str, engine: Engine, console: Console, login: Login | None 
     return Proof(registry_host, pushed, time.monotonic() - begun)
 
 
-def forget(proof: Proof, endpoint: probe.Endpoint, tls: ssl.SSLContext | None, login: Login | None = None) -> None:
+def forget(proof: Proof, endpoint: Endpoint, tls: ssl.SSLContext | None, login: Login | None = None) -> None:
     """Delete the proof's manifest from the registry.
 
     Its few bytes go with the next garbage collection.
     """
-    probe.delete_manifest(endpoint, REPOSITORY, proof.digest, tls, login.header if login else {})
+    RegistryClient(endpoint, tls, login).delete_manifest(REPOSITORY, proof.digest)
 
 
-def refusal(registry_host: str, engine: Engine) -> str | None:
-    """Return the reason why an engine refuses a registry, or None.
+@dataclass(frozen=True)
+class Refusal:
+    """An engine's refusal of a registry: its own words, and the kind of trouble if they are known."""
+
+    reason: str
+    kind: Kind | None
+
+    @property
+    def is_distrust(self) -> bool:
+        """Whether the authority of what answers is not trusted; nothing else proves that trust was taken away."""
+        return self.kind is Kind.DISTRUST
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether a server answered and was refused, or the engine's own files are at fault: no matter of waiting."""
+        return self.kind in {*REFUSING, Kind.PROTOCOL, Kind.CLIENT}
+
+
+def refusal(registry_host: str, engine: Engine) -> Refusal | None:
+    """Return an engine's refusal of a registry, or None.
 
     The engine is asked to pull a tag that cannot exist.
     """
     try:
         engine.try_pull(f"{registry_host}/{REPOSITORY}:absent")
     except RegistryError as error:
-        reason = error.message.replace(registry_host, "")  # a host may be called anything
-        return None if _REACHED.search(reason) and not is_distrust(reason) else error.message
+        kind = _kind(error.message.replace(registry_host, "registry.local"))  # a host may be called anything
+        return None if kind in ACCEPTED else Refusal(error.message, kind)
     return None
 
 
-def is_distrust(reason: str) -> bool:
-    """Return whether an error means that a registry answered, untrusted."""
-    return bool(_DISTRUST.search(reason))
+def _kind(words: str) -> Kind | None:
+    from trusted_registry.client_messages import catalogue  # after a failure alone: slow to import
+
+    return next((found.kind for found in catalogue.find(words)), None)

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from trusted_registry.certificate.inspect import Certificate
     from trusted_registry.client_messages.catalogue import Match
     from trusted_registry.console import Console
-    from trusted_registry.doctor.facts import Observation
     from trusted_registry.doctor.finding import Finding
     from trusted_registry.engine.protocol import Engine
+    from trusted_registry.registry.observe import Observation
     from trusted_registry.settings import Settings
 
 _SYSTEMD = Path("/run/systemd/system")

@@ -14,6 +14,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.instance import checks, logins, ownership, run_lock, running
 from trusted_registry.instance.model import Role
 from trusted_registry.registry import probe, prove
+from trusted_registry.registry.api import RegistryClient
 from trusted_registry.settings import whole_number
 from trusted_registry.tasks.cert import say_done
 
@@ -133,7 +134,7 @@ def prove_push_and_pull(reference: str, target: Target, run: Run, engine: Engine
     If the registry has users, push and pull use a temporary login, which is then removed.
     """
     with logins.temporary_login(run, engine) if target.local else contextlib.nullcontext() as login:
-        if login and not probe.admits(target.at, target.tls, login.header):
+        if login and not RegistryClient(target.at, target.tls, login).admits():
             prove.discard(reference, engine)
             raise RegistryError(
                 f"{target.at} does not take a login that was just made.", cure="./inv registry.logs says why."

@@ -11,6 +11,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.instance import logins, ownership, run_lock, running
 from trusted_registry.instance.model import Role
 from trusted_registry.registry import probe, users
+from trusted_registry.registry.api import RegistryClient
 from trusted_registry.registry.users import Login
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def show(run: Run) -> None:
 def _check_login_taken(settings: Settings, container: Container, login: Login | None) -> None:
     at = probe.Endpoint(container.listen or settings.address, container.port or settings.port)
     tls = probe.context(issue.trust_anchor(settings.folder).path)
-    if login and not probe.admits(at, tls, login.header):
+    if login and not RegistryClient(at, tls, login).admits():
         raise RegistryError(
             f"{at} does not take the users as they are now.", cure=f"docker restart {settings.container}"
         )

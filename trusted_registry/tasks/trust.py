@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import json
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from trusted_registry import address, program
 from trusted_registry.engine import engine as engines
@@ -26,6 +24,7 @@ from trusted_registry.trust.local import (
     trust_anchor,
     trust_status,
     uninstall,
+    unverified,
 )
 from trusted_registry.trust.local.install import ALL_STORES, StoreSelection
 from trusted_registry.trust.local.state import State
@@ -78,17 +77,18 @@ def linux(run: Run, selection: StoreSelection, *, builders: bool = False) -> Non
     engines_own = install.engine_store(engine)
     if run.console.dry or not any(store.key == engines_own for store in (*result.written, *result.already)):
         return
-    unverified = install.unverified(run.settings, engine)  # an engine that accepts these proves nothing
+    skipped = {it.registry_host for it in unverified.find(run.settings, engine)}  # accepting these proves nothing
     for registry_host in (
-        it for it in address.registry_hosts(run.settings.hosts, run.settings.port) if it not in unverified
+        it for it in address.registry_hosts(run.settings.hosts, run.settings.port) if it not in skipped
     ):
         refused = prove.refusal(registry_host, engine)
-        if refused and prove.is_distrust(refused):
+        if refused and refused.is_judged:
             raise RegistryError(
-                f"The engine still refuses {registry_host}: {refused}", cure=engine_types.pull_cure(refused)
+                f"The engine still refuses {registry_host}: {refused.reason}",
+                cure=engine_types.pull_cure(refused.reason),
             )
         if refused:
-            run.console.warn(f"nothing answers at {registry_host}, so the trust was not proved: {refused}")
+            run.console.warn(f"nothing answers at {registry_host}, so the trust was not proved: {refused.reason}")
         else:
             run.console.say(f"proof: the engine accepts {registry_host}")
 
@@ -150,17 +150,10 @@ def install_trust(run: Run, engine: Engine, selection: StoreSelection = ALL_STOR
     for store in result.written:
         if store.restart:
             run.console.say(f"{store.clients}: it {store.restart.why}, so: {store.restart.command}")
-    for registry_host in install.unverified(run.settings, engine):
-        why = "see insecure-registries in its daemon.json"
-        if _is_loopback(registry_host):
-            why = "of loopback, Docker never does"
-        run.console.warn(f"the engine verifies nothing at {registry_host}: {why}")
+    for it in unverified.find(run.settings, engine):
+        do = f". Do: {it.cure}" if it.cure else ""
+        run.console.warn(f"the engine verifies nothing at {it.registry_host}: {it.why}{do}")
     return result
-
-
-def _is_loopback(registry_host: str) -> bool:
-    host = urlsplit(f"//{registry_host}").hostname or ""
-    return address.is_ip(host) and ipaddress.ip_address(host).is_loopback
 
 
 def _client_names(rows: tuple[Store, ...]) -> str:
@@ -203,7 +196,8 @@ def _disallow_plain(run: Run, engine: Engine) -> None:
     if run.console.dry:
         return
     plain = dataclasses.replace(run.settings, port=run.settings.plain_port)
-    left = dict.fromkeys([*install.unverified(run.settings, engine), *install.unverified(plain, engine)])
+    found = [*unverified.find(run.settings, engine), *unverified.find(plain, engine)]
+    left = dict.fromkeys(it.registry_host for it in found if not it.is_loopback)
     if left:
         run.console.warn(
             f"the engine still verifies nothing at {', '.join(left)}, by another's doing: {daemon.removal_by_hand()}"
@@ -279,7 +273,7 @@ def _prove_refusals(freed: list[str], engine: Engine, console: Console) -> None:
         refused = prove.refusal(name, engine)
         if refused is None:
             console.warn(f"the engine still accepts {name}: {why}")
-        elif prove.is_distrust(refused):
+        elif refused.is_distrust:
             console.say(f"proof: the engine refuses {name} now")
 
 

@@ -91,7 +91,13 @@ def insist(rows: Sequence[PullResult]) -> None:
         first = next(pull for pull in rows if pull.bad)
         cure = first.cure or f"See why: ./inv trust.check --only {first.client}"
         raise RegistryError(f"These should have pulled, and did not: {', '.join(bad)}.", cure=cure)
-    if not any(pull.counts and pull.verdict is Verdict.ACCEPTED for pull in rows):
+    if any(pull.counts and pull.verdict is Verdict.ACCEPTED for pull in rows):
+        return
+    if skipped := next((pull for pull in rows if pull.counts and pull.verdict is Verdict.UNVERIFIED), None):
         raise RegistryError(
-            "No client here was asked to trust the registry.", cure="./inv trust.linux; --system for curl and its like"
+            f"No pull here proves trust: the engine verifies nothing at {skipped.registry_host}: {skipped.reason}.",
+            cure=skipped.cure or "./inv trust.insecure --remove",
         )
+    raise RegistryError(
+        "No client here was asked to trust the registry.", cure="./inv trust.linux; --system for curl and its like"
+    )

@@ -285,7 +285,12 @@ def test_a_registry_that_wants_a_login_is_asked_as_far_as_that_goes(
     ("name", "reason", "system", "said"),
     [
         ("podman", X509, "Linux", "./inv trust.linux --only podman"),
-        ("curl", "SSL certificate problem: unable to get local issuer", "Linux", "./inv trust.linux --only system"),
+        (
+            "curl",
+            "SSL certificate problem: unable to get local issuer certificate",
+            "Linux",
+            "./inv trust.linux --only system",
+        ),
         ("java", "PKIX path building failed", "Linux", "./inv trust.linux --only java"),
         ("docker", X509, "Darwin", "./inv trust.macos"),
         ("docker", "x509: certificate has expired", "Linux", "./inv cert.renew"),

@@ -15,7 +15,7 @@ from tests.trust.engines import RootlessEngine
 from trusted_registry.certificate import clear, issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
-from trusted_registry.trust.local import apply, install, ledger, uninstall
+from trusted_registry.trust.local import apply, install, ledger, uninstall, unverified
 from trusted_registry.trust.local.state import State
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def test_a_checkout_leaves_what_another_one_wrote(settings: Settings, engine: En
 
 def test_an_address_in_an_insecure_network_is_not_verified(settings: Settings, console: Recorder) -> None:
     listing = RootlessEngine()
-    assert install.unverified(settings, listing) == []
+    assert unverified.find(settings, listing) == []
     listing.verifies_nothing_at("192.168.0.0/16")
-    assert install.unverified(settings, listing) == list(SPELLINGS)
+    assert [it.registry_host for it in unverified.find(settings, listing)] == list(SPELLINGS)
     assert console.commands == []

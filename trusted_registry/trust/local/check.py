@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import platform
 import re
 import secrets
@@ -15,26 +14,29 @@ from typing import TYPE_CHECKING, cast
 
 from trusted_registry import files, program
 from trusted_registry.certificate import issue
+from trusted_registry.client_messages.message import REFUSING, Kind
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine import types as engine_types
 from trusted_registry.errors import AccessDeniedError, LoginRequiredError, RegistryError
 from trusted_registry.registry import probe, prove, upload
+from trusted_registry.registry.api import RegistryClient
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.local import install, trust_anchor
+from trusted_registry.trust.local import install, trust_anchor, unverified
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.install import StoreSelection
 from trusted_registry.trust.local.state import State
 from trusted_registry.trust.specifics import pulls
-from trusted_registry.trust.specifics.pulls import CLIENTS, Verdict, is_distrust, judge
+from trusted_registry.trust.specifics.pulls import CLIENTS, Verdict, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from trusted_registry.console import Console
     from trusted_registry.engine.protocol import Engine
     from trusted_registry.run import Run
     from trusted_registry.settings import Settings
+    from trusted_registry.trust.local.unverified import Unverified
     from trusted_registry.trust.machine import Machine
     from trusted_registry.trust.specifics.pulls import Client, Pull
 
@@ -45,12 +47,6 @@ _AT_ONCE = 4
 """Stores whose clients pull at a time: each pull is quick, and mostly waits for its own service."""
 
 _VERSION = re.compile(r"\d+(\.\d+)+")
-_OTHER = re.compile(
-    r"IP SANs|certificate is (not )?valid|expired|not yet valid|legacy Common Name|HTTP response to HTTPS|subject name"
-    r"|subject alternative name|mismatch|not permitted",
-    re.IGNORECASE,
-)
-"""Errors that trust would not cure: the certificate itself, the clock, or a registry without TLS."""
 _SILENT = "no engine answers"
 _ENGLISH = {"LC_ALL": "C.UTF-8"}
 
@@ -73,7 +69,7 @@ class PullResult:
     @property
     def bad(self) -> bool:
         """True for a client that should trust the registry and does not."""
-        return self.counts and self.verdict is not Verdict.ACCEPTED
+        return self.counts and self.verdict not in {Verdict.ACCEPTED, Verdict.UNVERIFIED}
 
 
 def check(run: Run, only: Sequence[str] = ()) -> list[PullResult]:
@@ -104,7 +100,8 @@ def check(run: Run, only: Sequence[str] = ()) -> list[PullResult]:
             counted = {store.name for store in install.select_stores(engine, StoreSelection())} | _recorded_stores(
                 run.settings
             )
-            rows = _pull_all(asks, CheckRun(engine, frozenset(counted), frozenset(only), empty), run.console)
+            skipped = {it.registry_host: it for it in unverified.find(run.settings, engine)}
+            rows = _pull_all(asks, CheckRun(engine, frozenset(counted), frozenset(only), empty, skipped), run.console)
     for name, why in away.items():
         rows[name] = [_absent(name, only, why, connect_error)]
     return [it for client in wanted for it in rows[client.name]]
@@ -198,7 +195,7 @@ def _test_image(settings: Settings, tags: Iterable[str]) -> Iterator[bool]:
     try:
         yield False
     finally:
-        probe.delete_manifest(at, prove.REPOSITORY, image.digest, tls)
+        RegistryClient(at, tls).delete_manifest(prove.REPOSITORY, image.digest)
 
 
 @contextlib.contextmanager
@@ -209,7 +206,7 @@ def _errors_explained(at: probe.Endpoint) -> Iterator[None]:
         raise RegistryError(
             f"No client can accept {at}: {error.verify_message}.", cure="./inv cert.renew, on the registry's machine"
         ) from error
-    except (OSError, http.client.HTTPException) as error:
+    except probe.NO_ANSWER as error:
         raise RegistryError(
             f"No registry answers at {at}: {error}.",
             cure="On its machine: ./inv up; where it is another: ./inv trust.check --address 192.168.0.12",
@@ -234,6 +231,7 @@ class CheckRun:
     counted: frozenset[str]
     named: frozenset[str]
     empty: bool
+    skipped: Mapping[str, Unverified]
 
     def counts(self, client: Client) -> bool:
         """Return whether a client should trust the registry.
@@ -241,6 +239,12 @@ class CheckRun:
         The client was asked for by name, or its store is among those that are written on this machine.
         """
         return client.store in self.counted or client.name in self.named
+
+    def unverified(self, pull: Pull) -> Unverified | None:
+        """Return what tells that the pulling engine verifies nothing there, or None; loopback no Docker verifies."""
+        found = self.skipped.get(pull.registry_host)
+        skips = pull.client.engine or (found and found.is_loopback and pull.client.store == "docker-rootless")
+        return found if skips else None
 
 
 def _pull_all(asks: dict[Client, list[Pull]], check_run: CheckRun, console: Console) -> dict[str, list[PullResult]]:
@@ -278,6 +282,8 @@ def _pull_each(client: Client, asks: Iterable[Pull], check_run: CheckRun) -> lis
             return [PullResult(client.name, version, "", verdict, counts=client.name in check_run.named, reason=reason)]
         counts = check_run.counts(client)
         remedy = pull_cure(client, reason) if verdict is not Verdict.ACCEPTED else ""
+        if verdict is Verdict.ACCEPTED and (skipped := check_run.unverified(pull)):
+            verdict, reason, remedy = Verdict.UNVERIFIED, skipped.why, skipped.cure
         rows.append(PullResult(client.name, version, pull.registry_host, verdict, counts, reason, remedy))
     return rows
 
@@ -324,9 +330,10 @@ def pull_cure(client: Client, reason: str) -> str:
     """
     if reason.startswith("sudo:"):
         return "sudo ./inv trust.check"
-    if not is_distrust(reason):
+    kinds = pulls.kinds(reason)
+    if not kinds & REFUSING:
         return ""
-    if _OTHER.search(reason):
+    if Kind.DISTRUST not in kinds:
         return engine_types.pull_cure(reason)
     if platform.system() == "Darwin":
         return "./inv trust.macos"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry import address, installation, program
+from trusted_registry import installation, program
 from trusted_registry.certificate import issue
 from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.trust import machine as machines
@@ -252,26 +251,3 @@ def trust_keychain(run: Run, keychain: str) -> None:
         written = ledger.entry(f"keychain-{keychain}", source, b"", by=run.settings.root, value=sha1)
         ledger.record(ledger.path(), [written], installation=installation.ensure(run.settings.folder, run.console).id)
     program.run(macos.add(source, keychain, Path.home()), run.console)
-
-
-def unverified(settings: Settings, engine: Engine) -> list[str]:
-    """Return the registry hosts that the engine does not verify at all.
-
-    Its configuration lists them, or their network.
-    """
-    listed = engine.info().insecure if engine.available else ()
-    networks = [network for entry in listed if (network := _network(entry))]
-    return [
-        registry_host
-        for host in settings.hosts
-        for registry_host in address.registry_hosts((host,), settings.port)
-        if registry_host in listed
-        or (address.is_ip(host) and any(ipaddress.ip_address(host) in network for network in networks))
-    ]
-
-
-def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    try:
-        return ipaddress.ip_network(entry)
-    except ValueError:
-        return None

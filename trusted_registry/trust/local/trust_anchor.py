@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import http.client
-import ssl
 from typing import TYPE_CHECKING
 
 from trusted_registry import address
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import probe
+from trusted_registry.registry import observe
+from trusted_registry.registry.probe import Endpoint
 from trusted_registry.trust.model import TrustAnchor
 
 if TYPE_CHECKING:
@@ -18,10 +17,6 @@ if TYPE_CHECKING:
 
     from trusted_registry.certificate.inspect import Certificate
     from trusted_registry.settings import Settings
-
-_NOT_SERVED = (2, 7, 18, 19, 20, 21)
-"""OpenSSL's X509_V_ERR_… for a certificate of another authority: no issuer, a signature that is not the issuer's,
-a self-signed certificate, a self-signed one at the end of the chain, no local issuer, nothing that can be verified."""
 
 _PUT_BACK = f"Put the ca.crt back that belongs to the keys here. {issue.FORCE}"
 _ANOTHER_S = "Where this machine runs it: ./inv up. Else, there: ./inv trust.serve; type here the line that it shows."
@@ -86,18 +81,9 @@ def check_serves(settings: Settings) -> None:
         RegistryError: The registry shows a certificate that another authority signed.
     """
     anchor = issue.trust_anchor(settings.folder).path
-    tls = probe.context(anchor)
-    # The names and the form of the server certificate say nothing about its authority.
-    tls.check_hostname = False
-    tls.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    try:
-        probe.request(probe.Endpoint(settings.address, settings.port), "GET", "/v2/", tls)
-    except ssl.SSLCertVerificationError as error:
-        if error.verify_code not in _NOT_SERVED:
-            return  # such as one that has expired: a renewal mends it, under the same authority
+    seen = observe.look(Endpoint(settings.address, settings.port), anchor)
+    if seen.foreign:  # one that has merely expired is mended by a renewal, under the same authority
         raise RegistryError(
-            f"{anchor} is not the authority of the registry at {settings.address}: {error.verify_message}.",
+            f"{anchor} is not the authority of the registry at {settings.address}: {seen.foreign}.",
             cure=_cure(settings.folder, _ANOTHER_S, _AGAIN),
-        ) from error
-    except (OSError, ValueError, http.client.HTTPException):
-        return
+        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trusted_registry.errors import NeedsRootError, RegistryError
-from trusted_registry.trust.local import install, trust_anchor
+from trusted_registry.trust.local import install, trust_anchor, unverified
 from trusted_registry.trust.local import state as store_state
 from trusted_registry.trust.local.state import State
 
@@ -38,7 +38,7 @@ def find(settings: Settings, engine: Engine, selection: StoreSelection, *, dry: 
         RegistryError: There is no certificate to trust.
     """
     registry_hosts = trust_anchor.load(settings, dry=dry, required=True).registry_hosts
-    unverified = install.unverified(settings, engine)
+    skipped = {it.registry_host: it for it in unverified.find(settings, engine)}
     engines_own = install.engine_store(engine)
     found = []
     for store in install.select_stores(engine, selection):
@@ -54,8 +54,9 @@ def find(settings: Settings, engine: Engine, selection: StoreSelection, *, dry: 
         for registry_host in registry_hosts:
             state = states.get((store.key, registry_host), State.ABSENT)
             text = _state_text(store, items, state)
-            if registry_host in unverified and store.key == engines_own:
-                text += ", not verified (insecure-registries)"
+            if registry_host in skipped and store.key == engines_own:
+                loopback = skipped[registry_host].is_loopback
+                text += f", not verified ({'loopback' if loopback else 'insecure-registries'})"
             found.append(TrustStatus(store, registry_host, text, _paths(items, registry_host)))
     return found
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from trusted_registry import address
+from trusted_registry.client_messages.message import REFUSING, Kind
 from trusted_registry.registry import prove
-from trusted_registry.registry.upload import MANIFEST
+from trusted_registry.registry.api import MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +25,7 @@ class Verdict(enum.Enum):
     """Result of a client's pull."""
 
     ACCEPTED = "accepted"
+    UNVERIFIED = "not verified"
     REFUSED = "refused"
     FAILED = "failed"
     ABSENT = "not here"
@@ -221,7 +223,7 @@ def socket(client: Client, machine: Machine) -> Path:
     return machine.path(client.socket)
 
 
-_DISTRUST = re.compile(
+_REASON = re.compile(
     r"x509: [^\"\n]*"
     r"|server gave HTTP response to HTTPS client"
     r"|SSL certificate (problem|OpenSSL verify result): [^\n]*|SSL: no alternative certificate[^\n]*"
@@ -229,26 +231,10 @@ _DISTRUST = re.compile(
     r"|verify error:[^\n]*"
     r"|PKIX path [^\n]*|No subject alternative [^\n]*"
 )
-"""Messages of clients that do not trust a registry: those of Go, curl, Python, OpenSSL, Java."""
+"""Part of a refusal that is its reason, in the words of Go, curl, Python, OpenSSL and Java."""
 
-_NO_ANSWER = re.compile(
-    r"connect: no such file or directory|Cannot connect to the Docker daemon|unknown service runtime\."
-    r"|unknown option|Unknown option",
-    re.IGNORECASE,
-)
-"""Messages of a client whose service is not running, or that is too old for the command."""
-
-
-_LOGIN = re.compile(
-    r"unauthorized|authentication required|no basic auth credentials|requested access to the resource is denied"
-    r"|(error:?|code:?) 401",
-    re.IGNORECASE,
-)
-"""Messages of clients that trust a registry, and lack a login there."""
-
-_NO_IMAGE = re.compile(r"manifest unknown|: not found|(error:?|code:?) 404", re.IGNORECASE)
-"""Messages of clients that trust a registry, and find no such image there."""
-
+_TOO_OLD = re.compile(r"connect: no such file or directory|unknown option", re.IGNORECASE)
+"""Words of a client whose service is not running, or that is too old for the command."""
 
 _LOG_MESSAGE = re.compile(r'\bmsg="(.*)"')
 """Pattern of a logrus line (github.com/sirupsen/logrus), as skopeo and ctr print."""
@@ -265,18 +251,28 @@ def judge(client: Client, *, ok: bool, output: str, empty: bool = False) -> tupl
     """
     if ok:
         return Verdict.ACCEPTED, ""
-    if distrust := _DISTRUST.search(output):
-        return Verdict.REFUSED, distrust.group().strip(" :)")
+    found = kinds(output)
+    if found & REFUSING:
+        return Verdict.REFUSED, _reason(output)
     if client.reached and client.reached.search(output):
         return Verdict.ACCEPTED, ""
-    if _LOGIN.search(output) or (empty and _NO_IMAGE.search(output)):
+    if Kind.LOGIN in found or (empty and Kind.ABSENT in found):
         return Verdict.ACCEPTED, "as far as a registry that wants a login can be asked"
-    return Verdict.ABSENT if _NO_ANSWER.search(output) else Verdict.FAILED, _last_line(output)
+    absent = Kind.SERVICE in found or _TOO_OLD.search(output)
+    return Verdict.ABSENT if absent else Verdict.FAILED, _last_line(output)
 
 
-def is_distrust(reason: str) -> bool:
-    """Return whether a client's reason is distrust of the server."""
-    return bool(_DISTRUST.search(reason))
+def kinds(output: str) -> set[Kind]:
+    """Return the kinds of trouble that a client's output tells of."""
+    from trusted_registry.client_messages import catalogue  # after a failure alone: slow to import
+
+    return {found.kind for found in catalogue.find(output)}
+
+
+def _reason(output: str) -> str:
+    """Return the reason of a refusal without what stands before it; the last line if there is no such part."""
+    found = _REASON.search(output)
+    return found.group().strip(" :)") if found else _last_line(output)
 
 
 def _last_line(output: str) -> str:

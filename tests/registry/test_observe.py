@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import forge, loopback
+from trusted_registry import address
 from trusted_registry.certificate import inspect
-from trusted_registry.doctor import observer
+from trusted_registry.registry import observe, probe
+from trusted_registry.registry.probe import Endpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_registry_that_is_well_shows_its_certificate_its_protocol_and_its_clock(folder: Path) -> None:
     with loopback.registry(folder / "domain.crt") as port:
-        seen = observer.observe(HOST, port, folder / "ca.crt", inspect.now())
+        seen = observe.look(Endpoint(HOST, port), folder / "ca.crt", thorough=True)
     assert seen.certificate
     assert seen.certificate.fingerprint == inspect.read(folder / "domain.crt").fingerprint
     assert (seen.connect_error, seen.plain, seen.refused, seen.distrust, seen.outdated_tls) == (
@@ -48,42 +50,86 @@ def test_a_registry_that_is_well_shows_its_certificate_its_protocol_and_its_cloc
 def test_what_the_authority_does_not_stand_behind_is_told(folder: Path) -> None:
     other = forge.save(forge.authority(), folder, "other")
     with loopback.registry(folder / "domain.crt") as port:
-        assert observer.observe(HOST, port, other, inspect.now()).distrust
-        assert observer.observe(HOST, port, None, inspect.now()).distrust == ""
+        assert observe.look(Endpoint(HOST, port), other, thorough=True).distrust
+        assert observe.look(Endpoint(HOST, port), None, thorough=True).distrust == ""
 
 
 def test_a_login_is_a_status_of_its_own(folder: Path) -> None:
     with loopback.registry(folder / "domain.crt", status=401) as port:
-        assert observer.observe(HOST, port, folder / "ca.crt", inspect.now()).status == 401
+        assert observe.look(Endpoint(HOST, port), folder / "ca.crt", thorough=True).status == 401
 
 
 def test_a_registry_that_is_not_well_is_told_from_what_is_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with loopback.registry(folder / "domain.crt", status=503) as port:
-        seen = observer.observe(HOST, port, folder / "ca.crt", inspect.now())
+        seen = observe.look(Endpoint(HOST, port), folder / "ca.crt", thorough=True)
         monkeypatch.setattr(loopback._Registry, "api", "")
-        other = observer.observe(HOST, port, folder / "ca.crt", inspect.now())
+        other = observe.look(Endpoint(HOST, port), folder / "ca.crt", thorough=True)
     assert (seen.is_strange, seen.status, seen.api) == (False, 503, "registry/2.0")
     assert (other.is_strange, other.status, other.api) == (True, 503, "")
 
 
 def test_plain_http_is_told_from_tls(folder: Path) -> None:
     with loopback.registry(None) as port:
-        seen = observer.observe(HOST, port, folder / "ca.crt", inspect.now())
+        seen = observe.look(Endpoint(HOST, port), folder / "ca.crt", thorough=True)
     assert (seen.plain, bool(seen.refused), seen.certificate) == (True, True, None)
+
+
+def test_an_authority_that_signed_an_outdated_certificate_is_told_from_another_one(folder: Path) -> None:
+    late = forge.server(forge.load(folder, "ca"), names=(HOST, "registry.local"), age=30, days=29)
+    other = forge.save(forge.authority(), folder, "other")
+    with loopback.registry(forge.save(late, folder, "late")) as port:
+        own = observe.look(Endpoint(HOST, port), folder / "ca.crt")
+        foreign = observe.look(Endpoint(HOST, port), other)
+    assert ("expired" in own.distrust, own.foreign, own.status) == (True, "", 200)
+    assert (bool(foreign.distrust), bool(foreign.foreign), foreign.fingerprint) == (True, True, own.fingerprint)
+
+
+def test_an_authority_of_the_same_name_and_another_key_is_foreign_whatever_host_is_asked(folder: Path) -> None:
+    shown = forge.save(forge.server(forge.authority(), names=(HOST,), signer_id=False), folder, "twin")
+    with loopback.registry(shown) as port:
+        seen = observe.look(Endpoint("other.local", port, via=HOST), folder / "ca.crt")
+    assert "signature" in seen.foreign
+
+
+def test_a_name_is_looked_for_while_the_connection_goes_via_an_address(folder: Path) -> None:
+    with loopback.registry(folder / "domain.crt") as port:
+        seen = observe.look(Endpoint("registry.local", port, via=HOST), folder / "ca.crt", thorough=True)
+        other = observe.look(Endpoint("other.local", port, via=HOST), folder / "ca.crt")
+    assert (seen.connect_error, seen.distrust, seen.status, seen.host) == ("", "", 200, "registry.local")
+    assert ("mismatch" in other.distrust, other.foreign) == (True, "")
+
+
+def test_plain_http_is_asked_for_only_where_it_is_to_be_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Endpoint] = []
+    monkeypatch.setattr(probe, "speaks_plain", asked.append)
+    with loopback.registry(folder / "domain.crt") as port:
+        at = Endpoint(HOST, port)
+        observe.look(at, folder / "ca.crt")
+        assert not asked, "the registry's log would tell of each"
+        observe.look(at, folder / "ca.crt", plain=True)
+    assert asked == [at]
+
+
+def test_what_speaks_tls_and_no_http_is_refused_though_its_certificate_was_seen(folder: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "domain.crt", folder / "domain.key")
+    with _shaking(context) as port:
+        seen = observe.look(Endpoint(HOST, port), folder / "ca.crt")
+    assert (bool(seen.refused), seen.fingerprint) == (True, inspect.read(folder / "domain.crt").fingerprint)
 
 
 def test_silence_is_told(folder: Path) -> None:
     with loopback.silence() as port:
-        assert "refused" in observer.observe(HOST, port, folder / "ca.crt", inspect.now()).connect_error
+        assert "refused" in observe.look(Endpoint(HOST, port), folder / "ca.crt", thorough=True).connect_error
 
 
 def test_a_name_that_nobody_knows_is_told_and_not_an_error() -> None:
-    assert observer.observe("nobody.invalid", 443, None, inspect.now()).connect_error
-    assert observer.resolve("nobody.invalid") == ()
+    assert observe.look(Endpoint("nobody.invalid", 443)).connect_error
+    assert address.resolve("nobody.invalid") == ()
 
 
 def test_a_name_that_is_known_has_addresses() -> None:
-    assert set(observer.resolve("localhost")) & {"127.0.0.1", "::1"}
+    assert set(address.resolve("localhost")) & {"127.0.0.1", "::1"}
 
 
 @pytest.mark.parametrize(
@@ -91,7 +137,7 @@ def test_a_name_that_is_known_has_addresses() -> None:
 )
 def test_what_is_no_registry_at_all_is_refused_in_words(words: bytes, folder: Path) -> None:
     with _saying(words) as port:
-        seen = observer.observe(HOST, port, folder / "ca.crt", inspect.now())
+        seen = observe.look(Endpoint(HOST, port), folder / "ca.crt", thorough=True)
     assert (bool(seen.refused), seen.certificate, seen.status) == (True, None, 0)
 
 
@@ -102,7 +148,7 @@ def test_tls_that_was_given_up_is_found_where_it_is_accepted(folder: Path) -> No
     with pytest.warns(DeprecationWarning, match="TLSv1"):
         context.minimum_version = ssl.TLSVersion.TLSv1
     with _shaking(context) as port:
-        assert observer._takes_outdated(HOST, port)
+        assert observe._takes_outdated(Endpoint(HOST, port))
 
 
 class _saying:  # noqa: N801 - read as a statement
