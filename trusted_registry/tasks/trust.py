@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
-import json
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -13,6 +12,7 @@ from trusted_registry.engine import engine as engines
 from trusted_registry.engine import types as engine_types
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import prove
+from trusted_registry.report import Report, Table
 from trusted_registry.settings import one_of
 from trusted_registry.tasks.cert import say_done
 from trusted_registry.trust import client_stores
@@ -33,6 +33,7 @@ from trusted_registry.trust.remote import kit
 from trusted_registry.trust.specifics import buildkit, containerd, macos
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from trusted_registry.console import Console
@@ -43,30 +44,40 @@ if TYPE_CHECKING:
     from trusted_registry.trust.model import Store
 
 
-def selection(only: str, skip: str, *, system: bool) -> StoreSelection:
+def _selection(only: Sequence[str], skip: Sequence[str], *, system: bool) -> StoreSelection:
     """Return the selection of stores that the flags name.
 
     Raises:
         SettingError: A name is no store's.
     """
-    return StoreSelection(_names("--only", only), _names("--skip", skip), system)
+    for flag, names in (("--only", only), ("--skip", skip)):
+        for name in names:
+            one_of(flag, name, client_stores.NAMES)
+    return StoreSelection(tuple(only), tuple(skip), system)
 
 
-def _names(flag: str, text: str) -> tuple[str, ...]:
-    return tuple(one_of(flag, part.strip(), client_stores.NAMES) for part in text.split(",")) if text else ()
-
-
-def linux(run: Run, selection: StoreSelection, *, builders: bool = False) -> None:
+def linux(
+    run: Run,
+    *,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    system: bool = False,
+    rebuild_builders: bool = False,
+) -> None:
     """Install trust for this machine's clients, and prove the engine's trust.
 
     Args:
         run: The registry to trust, and the console for commands and results.
-        selection: The stores to write.
-        builders: Whether to rebuild the builders of `docker buildx`, which read trust only when made.
+        only: Names of stores; no others are written.
+        skip: Names of stores to leave out.
+        system: Whether to include the stores of the operating system, of browsers and of Java.
+        rebuild_builders: Whether to rebuild the builders of `docker buildx`, which read trust only when made.
 
     Raises:
         RegistryError: A store cannot be written, or the engine still refuses the registry.
+        SettingError: A name is no store's.
     """
+    selection = _selection(only, skip, system=system)
     install.check_platform("Linux", "trust.linux")
     engine = engines.connect_if_available(run.console, quiet=True)
     if not run.console.dry:
@@ -74,7 +85,7 @@ def linux(run: Run, selection: StoreSelection, *, builders: bool = False) -> Non
         _check_containerd(install.select_stores(engine, selection), run.console)
     result = install_trust(run, engine, selection)
     if any(store.key == "buildx" for store in (*result.written, *result.already)):
-        _renew_builders(run, asked=builders)
+        _renew_builders(run, asked=rebuild_builders)
     engines_own = install.engine_store(engine)
     if run.console.dry or not any(store.key == engines_own for store in (*result.written, *result.already)):
         return
@@ -210,13 +221,13 @@ def _disallow_plain(run: Run, engine: Engine) -> None:
         )
 
 
-def remove(run: Run, *, everyone: bool) -> None:
+def remove(run: Run, *, all: bool) -> None:  # noqa: A002 - the flag's name
     """Remove all trust written on this machine, and prove that the engine refuses the registry again."""
     engine = engines.connect_if_available(run.console)
-    freed = uninstall.remove(run, engine, everyone=everyone)
+    freed = uninstall.remove(run, engine, everyone=all)
     for place in freed:
         say_done(run.console, f"removed: {place}")
-    if not everyone:
+    if not all:
         warn_of_kit(run)
     remaining = tell_left(run, engine)
     if not freed and not remaining:
@@ -283,35 +294,30 @@ def _prove_refusals(freed: list[str], engine: Engine, console: Console) -> None:
             console.say(f"proof: the engine refuses {name} now")
 
 
-def table(run: Run, selection: StoreSelection) -> tuple[str, list[str], list[list[str]]]:
-    """Return title, columns and rows of the state of trust, one row a client and registry host."""
-    asked = bool(selection.only)
-    found = [
-        [it.store.clients, it.registry_host, it.state if asked else _state_unless_asked(it)]
-        for it in _find_statuses(run, selection)
+def show(run: Run, *, only: Sequence[str] = (), skip: Sequence[str] = ()) -> Report:
+    """Report the state of trust, one row a client and registry host.
+
+    Raises:
+        SettingError: A name is no store's.
+    """
+    selection = _selection(only, skip, system=True)
+    engine = engines.connect_if_available(run.console, quiet=True)
+    found = trust_status.find(run.settings, engine, selection, dry=run.console.dry)
+    rows = [
+        [it.store.clients, it.registry_host, it.state if selection.only else _state_unless_asked(it)] for it in found
     ]
-    return "Trust on this machine; --json says where", ["Client", "Registry", "State"], found
+    table = Table("Trust on this machine; --json says where", ["Client", "Registry", "State"], rows)
+    return Report([_as_dict(it) for it in found], table)
 
 
-def as_json(run: Run, selection: StoreSelection) -> str:
-    """Return the state of trust as JSON, with a final newline."""
-    found = [
-        {
-            "store": entry.store.name,
-            "client": entry.store.clients,
-            "registry": entry.registry_host,
-            "state": entry.state,
-            "where": entry.paths,
-        }
-        for entry in _find_statuses(run, selection)
-    ]
-    return json.dumps(found, indent=2) + "\n"
-
-
-def _find_statuses(run: Run, selection: StoreSelection) -> list[TrustStatus]:
-    return trust_status.find(
-        run.settings, engines.connect_if_available(run.console, quiet=True), selection, dry=run.console.dry
-    )
+def _as_dict(entry: TrustStatus) -> dict[str, object]:
+    return {
+        "store": entry.store.name,
+        "client": entry.store.clients,
+        "registry": entry.registry_host,
+        "state": entry.state,
+        "where": entry.paths,
+    }
 
 
 def _state_unless_asked(entry: TrustStatus) -> str:
