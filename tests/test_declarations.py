@@ -90,9 +90,9 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
     monkeypatch.setattr(declared, "ROOT", tmp_path)
     monkeypatch.setenv("INVOKE_REGISTRY_ADDRESS", ADDRESS)
 
-    def call(task: Task, function: Callable[..., object], **typed: object) -> None:
+    def call(task: Task, function: Callable[..., object], *, dry: bool = False, **typed: object) -> None:
         monkeypatch.setattr(task, "find_function", lambda: function)
-        config = Config(overrides={**DEFAULTS, "run": {"dry": True}})
+        config = Config(overrides={**DEFAULTS, "run": {"dry": dry}})
         task(Context(config), **typed)
 
     return call
@@ -107,7 +107,7 @@ def test_a_function_gets_a_run_of_the_settings_and_its_own_flags_alone(call: Cal
     task = Task("a", "Do it.", "x.y", *WHERE, YES, SYSTEM, words("only", "Only these."), Flag("lines", "Many.", "50"))
     call(task, work, port="8443", address="192.168.0.77", yes=True, only="docker, podman")
     flags = {"system": False, "only": ("docker", "podman"), "lines": "50"}
-    assert got == ["192.168.0.77", 8443, True, True, flags]
+    assert got == ["192.168.0.77", 8443, False, True, flags]
 
 
 def test_a_task_that_needs_no_settings_is_run_however_wrong_they_are(
@@ -119,7 +119,7 @@ def test_a_task_that_needs_no_settings_is_run_however_wrong_they_are(
     def work(console: Console) -> None:
         got.append(console.dry)
 
-    call(Task("a", "Do it.", "x.y", needs_settings=False), work)
+    call(Task("a", "Do it.", "x.y", needs_settings=False), work, dry=True)
     assert got == [True]
     with pytest.raises(SettingError, match="INVOKE_REGISTRY_PROT"):
         call(Task("a", "Do it.", "x.y"), work)

@@ -193,6 +193,7 @@ def test_a_machine_without_an_engine_is_told_what_is_wrong_and_nothing_is_change
 def test_what_follows_the_task_s_name_is_the_message(words: list[str], invoke: Invoke) -> None:
     done = invoke(*words, INVOKE_REGISTRY_ADDRESS="192.168.0.12")
     assert (done.returncode, "--address 192.168.0.99" in done.stdout) == (0, True)
+    assert [flag for flag in ("--text", "--json", "--dry") if flag in done.stdout] == []
 
 
 @pytest.mark.process
