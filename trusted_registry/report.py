@@ -1,4 +1,4 @@
-"""Report: what a task found, once for people, programs and scripts; the terminal chooses the form."""
+"""Report: the findings of a task, of which the terminal makes a table, JSON or a failure."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Task(invoke.tasks.Task[Any]):
         name: Name of the task after those of its collections: registry.user.add.
         sentence: First line of help, and the task's line in the list.
         function: Module of `trusted_registry.tasks` and function in it. The function takes a run and each flag by
-            its name; what it finds, it returns as a report.
+            name, and may return a report; a test compares its parameters with the flags.
         flags: Flags of the task.
         default: Whether the collection's name alone means this task.
         needs_settings: Whether the function takes a run; otherwise it takes a console, and no setting can be wrong.
@@ -64,7 +64,7 @@ class Task(invoke.tasks.Task[Any]):
         return found
 
     def _perform(self, context: Context, **typed: Any) -> None:  # noqa: ANN401 - each flag has a type of its own
-        """Do the work, and show what it found."""
+        """Do the work, and show the report."""
         from trusted_registry.report import Report
         from trusted_registry.run import Run
         from trusted_registry.terminal import Terminal
