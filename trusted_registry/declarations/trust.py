@@ -14,7 +14,7 @@ linux = Task(
     SYSTEM,
     switch("rebuild_builders", "Make builders of docker buildx anew, so that they trust; what they have cached stays."),
 )
-list_ = Task("trust.list", "Say what each client on this machine trusts.", "trust.show", *WHERE, *WHICH, JSON)
+list_ = Task("trust.list", "Say what each client on this machine trusts.", "trust_list.show", *WHERE, *WHICH, JSON)
 macos = Task(
     "trust.macos",
     "Have this Mac trust the registry: a keychain, and Docker Desktop.",

@@ -12,7 +12,6 @@ from trusted_registry.engine import engine as engines
 from trusted_registry.engine import types as engine_types
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import prove
-from trusted_registry.report import Report, Table
 from trusted_registry.settings import one_of
 from trusted_registry.tasks.cert import say_done
 from trusted_registry.trust import client_stores
@@ -24,11 +23,9 @@ from trusted_registry.trust.local import (
     leftovers,
     owned,
     trust_anchor,
-    trust_status,
     uninstall,
 )
 from trusted_registry.trust.local.install import ALL_STORES, StoreSelection
-from trusted_registry.trust.local.state import State
 from trusted_registry.trust.remote import kit
 from trusted_registry.trust.specifics import buildkit, containerd, macos
 
@@ -40,11 +37,10 @@ if TYPE_CHECKING:
     from trusted_registry.engine.protocol import Engine
     from trusted_registry.run import Run
     from trusted_registry.trust.local.install import InstallResult
-    from trusted_registry.trust.local.trust_status import TrustStatus
     from trusted_registry.trust.model import Store
 
 
-def _selection(only: Sequence[str], skip: Sequence[str], *, system: bool) -> StoreSelection:
+def selection(only: Sequence[str], skip: Sequence[str], *, system: bool) -> StoreSelection:
     """Return the selection of stores that the flags name.
 
     Raises:
@@ -77,13 +73,13 @@ def linux(
         RegistryError: A store cannot be written, or the engine still refuses the registry.
         SettingError: A name is no store's.
     """
-    selection = _selection(only, skip, system=system)
+    stores = selection(only, skip, system=system)
     install.check_platform("Linux", "trust.linux")
     engine = engines.connect_if_available(run.console, quiet=True)
     if not run.console.dry:
         trust_anchor.check_serves(run.settings)
-        _check_containerd(install.select_stores(engine, selection), run.console)
-    result = install_trust(run, engine, selection)
+        _check_containerd(install.select_stores(engine, stores), run.console)
+    result = install_trust(run, engine, stores)
     if any(store.key == "buildx" for store in (*result.written, *result.already)):
         _renew_builders(run, asked=rebuild_builders)
     engines_own = install.engine_store(engine)
@@ -292,35 +288,3 @@ def _prove_refusals(freed: list[str], engine: Engine, console: Console) -> None:
             console.warn(f"the engine still accepts {name}: {why}")
         elif prove.is_distrust(refused):
             console.say(f"proof: the engine refuses {name} now")
-
-
-def show(run: Run, *, only: Sequence[str] = (), skip: Sequence[str] = ()) -> Report:
-    """Report the state of trust, one row a client and registry host.
-
-    Raises:
-        SettingError: A name is no store's.
-    """
-    selection = _selection(only, skip, system=True)
-    engine = engines.connect_if_available(run.console, quiet=True)
-    found = trust_status.find(run.settings, engine, selection, dry=run.console.dry)
-    rows = [
-        [it.store.clients, it.registry_host, it.state if selection.only else _state_unless_asked(it)] for it in found
-    ]
-    table = Table("Trust on this machine; --json says where", ["Client", "Registry", "State"], rows)
-    return Report([_as_dict(it) for it in found], table)
-
-
-def _as_dict(entry: TrustStatus) -> dict[str, object]:
-    return {
-        "store": entry.store.name,
-        "client": entry.store.clients,
-        "registry": entry.registry_host,
-        "state": entry.state,
-        "where": entry.paths,
-    }
-
-
-def _state_unless_asked(entry: TrustStatus) -> str:
-    """Return a store's state; absent trust that is written on request alone is marked as not asked for."""
-    idle = entry.store.on_request and entry.state == State.ABSENT.value
-    return f"{entry.state}, not asked for: --system" if idle else entry.state

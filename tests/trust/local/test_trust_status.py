@@ -20,7 +20,7 @@ from trusted_registry.certificate import issue
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
-from trusted_registry.tasks import trust
+from trusted_registry.tasks import trust_list
 from trusted_registry.trust.local import install, trust_status
 from trusted_registry.trust.local.install import StoreSelection
 
@@ -154,7 +154,7 @@ def test_json_says_where_and_the_table_says_whose(
 ) -> None:
     monkeypatch.setattr(engines, "connect_if_available", lambda *_arguments, **_options: nobody())
     _trust(settings)
-    report = trust.show(Run(settings, console))
+    report = trust_list.show(Run(settings, console))
     assert report.table
     assert json.loads(json.dumps(report.content))[0] == {
         "store": "docker",
@@ -177,10 +177,10 @@ def test_a_store_that_nobody_asked_for_is_not_just_absent(
         assert report.table
         return {row[0].partition(",")[0]: row[2] for row in report.table.rows}
 
-    every = trust.show(Run(settings, console))
+    every = trust_list.show(Run(settings, console))
     said = states(every)
     assert (said["Docker Engine"], said["curl"]) == ("absent", "absent, not asked for: --system")
-    assert states(trust.show(Run(settings, console), only=("system",)))["curl"] == "absent"
+    assert states(trust_list.show(Run(settings, console), only=("system",)))["curl"] == "absent"
     assert {row["state"] for row in json.loads(json.dumps(every.content))} == {"absent"}
 
 
