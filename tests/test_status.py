@@ -65,8 +65,10 @@ def test_status_says_that_the_engine_may_not_be_asked_and_what_cures_it(settings
     found = status.find(settings, engines.connect_if_available(console))
     assert found.registry.state == "not known"
     assert ("does not let this user in" in found.registry.health, JOIN in found.registry.health) == (True, True)
-    assert json.loads(status.as_json(found))["registry"]["state"] == "not known"
-    assert not any("absent" in " ".join(row) for row in status.as_table(found)[2] if row[0] == "registry")
+    report = status.report(found)
+    assert report.table
+    assert json.loads(json.dumps(report.content))["registry"]["state"] == "not known"
+    assert not any("absent" in " ".join(row) for row in report.table.rows if row[0] == "registry")
     assert [JOIN in line for line in console.warned] == [True]
 
 

@@ -21,6 +21,7 @@ from tests.disk import snapshot
 from tests.marks import on_linux
 from trusted_registry import invoking
 from trusted_registry.certificate import issue
+from trusted_registry.declarations import task
 from trusted_registry.engine import connection
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.run import Run
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 NAMES = sorted(tasks.ns.task_names)
 ARGUMENTS = {name: tasks.ns[name].get_arguments() for name in NAMES}
-"""Asked for once: Invoke takes the help out of a task as it hands its arguments out (invoke/tasks.py, `arg_opts`)."""
 every_task = pytest.mark.parametrize("name", NAMES)
 
 # What each task shows of what it would do, in an order in which a person may type it.
@@ -83,7 +83,7 @@ def checkout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_settings: MakeSettings, console: Recorder
 ) -> Iterator[Path]:
     """A checkout with a certificate, in which the tasks of this process work."""
-    monkeypatch.setattr(tasks, "ROOT", tmp_path)
+    monkeypatch.setattr(task, "ROOT", tmp_path)
     monkeypatch.setenv("INVOKE_REGISTRY_ADDRESS", ADDRESS)
     (machines.current().root / "var/lib/docker").mkdir(parents=True)
     issue.ensure(Run(make_settings(tool="cryptography"), console))
@@ -133,6 +133,15 @@ def test_importing_the_tasks_loads_nothing_that_takes_its_time(heavy: str) -> No
     code = f"import sys, tasks; print({heavy!r} in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.process
+def test_importing_the_tasks_loads_of_this_project_only_what_declares_them() -> None:
+    code = "import sys, tasks; print(*sorted(name for name in sys.modules if name.startswith('trusted_registry.')))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = {name.removeprefix("trusted_registry.") for name in done.stdout.split()}
+    declaring = {name for name in loaded if name.startswith("declarations")}
+    assert (loaded - declaring, len(declaring) > 1) == ({"defaults", "errors", "invoking"}, True)
 
 
 # A dry run

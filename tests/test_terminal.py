@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from trusted_registry.console import visible
 from trusted_registry.errors import RegistryError
+from trusted_registry.report import Report, Table
 from trusted_registry.terminal import Terminal, explain
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ class _Screen(io.StringIO):
         return True
 
 
-def _shown(act: Callable[[Terminal], object], *, quiet: bool = False) -> str:
+def _shown(act: Callable[[Terminal], object], *, as_json: bool = False) -> str:
     out = io.StringIO()
-    act(Terminal(out=out, quiet=quiet))
+    act(Terminal(out=out, as_json=as_json))
     return out.getvalue()
 
 
@@ -61,12 +62,12 @@ def test_what_goes_to_a_screen_has_colours_unless_a_person_wants_none(monkeypatc
 
 
 @pytest.mark.parametrize("act", [lambda t: t.say("made"), lambda t: t.command(["ls"])])
-def test_a_quiet_one_leaves_standard_output_to_programs(act: Callable[[Terminal], None]) -> None:
-    assert (_shown(act, quiet=True), _shown(act) != "") == ("", True)
+def test_one_for_json_leaves_standard_output_to_programs(act: Callable[[Terminal], None]) -> None:
+    assert (_shown(act, as_json=True), _shown(act) != "") == ("", True)
 
 
-def test_a_warning_goes_to_standard_error_even_from_a_quiet_one(capsys: pytest.CaptureFixture[str]) -> None:
-    Terminal(quiet=True).warn("look here")
+def test_a_warning_goes_to_standard_error_even_from_one_for_json(capsys: pytest.CaptureFixture[str]) -> None:
+    Terminal(as_json=True).warn("look here")
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", "note: look here\n")
 
@@ -102,8 +103,37 @@ def test_an_end_of_input_is_a_no(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_table_keeps_brackets_that_look_like_markup() -> None:
-    shown = _shown(lambda t: t.table("Registry", ["What", "How"], [["trust for [fd00::12]", "trusted"]]))
+    shown = _shown(lambda t: t.report(_table("Registry", "How", "trust for [fd00::12]")))
     assert "trust for [fd00::12]" in shown
+
+
+def _table(title: str, column: str, cell: str) -> Report:
+    return Report(table=Table(title, [column], [[cell]]))
+
+
+BAD = RegistryError("Bad.", cure="Mend.")
+FAILED = Report({"state": "bad\n"}, Table("Title", ["Column"], [["cell"]]), ["below"], BAD)
+
+
+def test_a_report_is_a_table_with_what_stands_below_and_then_its_failure() -> None:
+    out = io.StringIO()
+    with pytest.raises(RegistryError, match=r"Bad\."):
+        Terminal(out=out).report(FAILED)
+    assert (out.getvalue().splitlines()[0].rstrip(), out.getvalue().splitlines()[-1]) == ("Title", "below")
+
+
+def test_a_report_for_programs_is_json_alone_and_fails_all_the_same() -> None:
+    out = io.StringIO()
+    with pytest.raises(RegistryError, match=r"Bad\."):
+        Terminal(out=out, as_json=True).report(FAILED)
+    assert out.getvalue() == '{\n  "state": "bad\\n"\n}\n'
+
+
+def test_a_report_where_all_is_well_raises_nothing() -> None:
+    assert (_shown(lambda t: t.report(Report([], lines=["well"]))), _shown(lambda t: t.report(Report([])))) == (
+        "well\n",
+        "",
+    )
 
 
 def test_progress_shows_nothing_where_nobody_watches() -> None:
@@ -170,9 +200,9 @@ def _ways(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[str], str]]:
         "warn": warned,
         "ask": asked,
         "secret": unseen,
-        "table": lambda text: _shown(lambda t: t.table("Title", ["Column"], [[text]])),
-        "column": lambda text: _shown(lambda t: t.table("Title", [text], [["cell"]])),
-        "title": lambda text: _shown(lambda t: t.table(text, ["Column"], [["cell"]])),
+        "table": lambda text: _shown(lambda t: t.report(_table("Title", "Column", text))),
+        "column": lambda text: _shown(lambda t: t.report(_table("Title", text, "cell"))),
+        "title": lambda text: _shown(lambda t: t.report(_table(text, "Column", "cell"))),
         "error": lambda text: explain(RegistryError(text, cure="Mend it.")),
         "cure": lambda text: explain(RegistryError("It broke.", cure=text)),
         "progress": _bar,

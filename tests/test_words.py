@@ -34,6 +34,8 @@ pytestmark = pytest.mark.process
             "./inv --list registry.user",
         ),
         ("it's", 'There is no task "it\'s".', "./inv --list"),
+        ("explain --jsn", "explain has no flag --jsn.", "Did you mean --json? ./inv --help explain"),
+        ("explain --text", "--text needs a value.", "./inv --help explain"),
         ("up --names", "--names needs a value.", "./inv --help up"),
         (
             "registry.user.add",
@@ -77,3 +79,17 @@ def test_who_types_nothing_waits_for_no_module_more_than_a_list_needs() -> None:
         return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
     assert loaded() == loaded("--list")
+
+
+COLLECTED = """
+import contextlib, gc, io
+from invoke.main import program
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+    program.run(["invoke", "--list"])
+print(gc.isenabled())
+"""
+
+
+def test_who_asks_for_the_list_waits_for_no_search_for_garbage() -> None:
+    argv = [sys.executable, "-c", COLLECTED]
+    assert subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout == "False\n"

@@ -1,6 +1,11 @@
-"""Default of every setting, and the port of HTTPS: all that `inv --list` needs."""
+"""Default of every setting, the checkout, and the port of HTTPS: all that `inv --list` needs."""
 
 from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout."""
 
 HTTPS = 443
 """Port that clients assume, so references and flags omit this one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import gc
@@ -14,16 +15,20 @@ from invoke.config import AmbiguousMergeError
 from invoke.exceptions import Exit, ParseError
 from invoke.executor import Executor
 from invoke.program import Program
-from invoke.tasks import Task
 
+from trusted_registry.declarations.task import Task as DeclaredTask
 from trusted_registry.errors import RegistryError, SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
 
-    from invoke.parser.argument import Argument
+    from invoke.collection import Collection
     from invoke.parser.context import ParserContext
+
+
+_FLAG = re.compile(r"--?[a-z][a-z-]*(=.*)?", re.DOTALL)
+"""A word that can only be a flag, with a value or without."""
 
 
 class TaskExecutor(Executor):
@@ -33,8 +38,6 @@ class TaskExecutor(Executor):
         """Run tasks; exit with 1 for an error, 2 for a wrong setting, 130 for Ctrl-C, 141 for a closed pipe."""
         from trusted_registry.terminal import explain
 
-        # A task lives for seconds and makes little garbage: looking for it costs more than it frees, at exit above all.
-        gc.disable()
         try:
             return super().execute(*tasks)
         except RegistryError as error:
@@ -50,16 +53,17 @@ class TaskExecutor(Executor):
             # The reader closed the pipe, as `head` does; Python would complain of that at exit (docs, signal).
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise Exit(code=141) from None
-        finally:
-            gc.freeze()
 
 
-def install_error_handling() -> None:
+def install() -> None:
     """Install the messages of this module in the program that loads the tasks, `./inv` or `invoke`."""
     sys.excepthook = on_uncaught
     # Invoke loads tasks.py, not the other way round, and a configuration can name no class but the executor's.
     if main := sys.modules.get("invoke.main"):
         main.program.__class__ = TaskProgram
+        # It lives for seconds and makes little garbage: looking for that costs more than it frees, at exit above all.
+        gc.disable()
+        atexit.register(gc.freeze)
 
 
 class TaskProgram(Program):
@@ -67,6 +71,7 @@ class TaskProgram(Program):
 
     def parse_tasks(self) -> None:
         """Parse the command line's words into tasks; exit with 2 if that fails."""
+        self.core.unparsed[:] = _joined_text(self.core.unparsed, self.collection)
         with self._explained():
             super().parse_tasks()
 
@@ -118,21 +123,22 @@ def _unknown(message: str, word: str, known: Iterable[str], all_of_them: str) ->
     return SettingError(message, cure=f"{f'Did you mean {nearest[0]}? ' if nearest else ''}{all_of_them}")
 
 
-class TextOrInputTask(Task[Any]):
-    """Task whose `text` is an optional positional argument, which Invoke does not support.
+def _joined_text(words: list[str], tasks: Collection) -> list[str]:
+    """Return the words after `./inv` with those that a task takes as a text made the value of that task's flag.
 
-    Invoke requires every positional argument (invoke/parser/context.py, `missing_positional_args`), so `text` is one
-    only if a word follows the task's name.
+    Invoke requires every positional argument, and takes a word that begins with a dash for a flag; a message that was
+    pasted is neither.
     """
-
-    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: FBT001 - Invoke's own signature
-        """Return the arguments; `text` is positional if a word follows the task's name."""
-        arguments = super().get_arguments(ignore_unknown_help)
-        words = sys.argv[sys.argv.index(self.name) + 1 :] if self.name in sys.argv else []
-        for argument in arguments:
-            if argument.name == "text" and any(not word.startswith("--") for word in words):
-                argument.positional, argument.default = True, None
-        return arguments
+    for at, word in enumerate(words):
+        task = tasks[word] if word in tasks.task_names else None
+        if not isinstance(task, DeclaredTask) or task.text is None:
+            continue
+        name, after = f"--{task.text.name}", words[at + 1 :]
+        text = [it for it in after if not _FLAG.fullmatch(it)]
+        if not text or name in after:
+            return words
+        return [*words[: at + 1], *(it for it in after if _FLAG.fullmatch(it)), f"{name}={' '.join(text)}"]
+    return words
 
 
 def _bad_variable(error: ValueError) -> Exit | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trusted_registry import lists
 from trusted_registry.defaults import DEFAULTS, HTTPS
 from trusted_registry.errors import SettingError
 
@@ -319,4 +320,4 @@ def host(key: str, text: str) -> str:
 
 def hosts(key: str, text: str) -> tuple[str, ...]:
     """Return the hosts of a comma-separated list, each once; none for an empty list."""
-    return tuple(dict.fromkeys(host(key, part.strip(" ")) for part in text.split(","))) if text else ()
+    return tuple(dict.fromkeys(host(key, part) for part in lists.split(text)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from trusted_registry.instance import ownership
 from trusted_registry.instance.model import Role
 from trusted_registry.registry import observe, probe, users
 from trusted_registry.registry.probe import Endpoint
+from trusted_registry.report import Report, Table
 from trusted_registry.trust.local import install, trust_status
 
 if TYPE_CHECKING:
@@ -189,13 +189,8 @@ def _trust(settings: Settings, engine: Engine, *, dry: bool = False) -> dict[str
     return {f"{entry.store.name}: {entry.registry_host}": entry.state for entry in places}
 
 
-def as_json(status: Status) -> str:
-    """Return the status as one JSON object, with a final newline."""
-    return json.dumps(asdict(status), indent=2) + "\n"
-
-
-def as_table(status: Status) -> tuple[str, list[str], list[list[str]]]:
-    """Return title, columns and rows of the status table."""
+def report(status: Status) -> Report:
+    """Report the status."""
     certificate, container = status.certificate, status.registry
     rows = []
     if certificate.fingerprint:
@@ -212,4 +207,4 @@ def as_table(status: Status) -> tuple[str, list[str], list[list[str]]]:
     if container.origin:
         rows.append(["", f"image {container.origin}"])
     rows += [[f"trust for {registry_host}", state] for registry_host, state in status.trust.items()]
-    return f"Registry {status.reference}", ["What", "How it stands"], rows
+    return Report(asdict(status), Table(f"Registry {status.reference}", ["What", "How it stands"], rows))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
     from trusted_registry.console import Progress
+    from trusted_registry.report import Report, Table
 
 _SHOW_AFTER = 0.5
 """Seconds of work before a progress bar appears."""
@@ -36,28 +38,30 @@ class Terminal:
         dry: Whether commands are only shown.
         yes: Whether every question is answered with yes.
         out: Stream for results; standard output by default.
-        quiet: Whether to omit results, for a task that prints JSON for programs.
+        as_json: Whether results are JSON, for programs: nothing but the report is shown.
     """
 
-    def __init__(self, *, dry: bool = False, yes: bool = False, out: TextIO | None = None, quiet: bool = False) -> None:
+    def __init__(
+        self, *, dry: bool = False, yes: bool = False, out: TextIO | None = None, as_json: bool = False
+    ) -> None:
         self.dry = dry
         self._yes = yes
         self._out = out or sys.stdout
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")  # a terminal that knows no "…" is no reason to fail
-        self._quiet = quiet
+        self._json = as_json
 
     def command(self, argv: Sequence[str]) -> None:
         """Show a command that can be pasted in this folder: paths below the folder are relative."""
         below = f"{Path.cwd()}/"
         short = [part.removeprefix(below) for part in argv]
-        if not self._quiet:
+        if not self._json:
             self._line(self._styled("2", visible(f"$ {pasteable(short)}")))
 
     def say(self, text: str) -> None:
         """Print a line."""
-        if not self._quiet:
+        if not self._json:
             self._line(visible(text))
 
     def warn(self, text: str) -> None:
@@ -100,7 +104,7 @@ class Terminal:
     @contextlib.contextmanager
     def progress(self, title: str) -> Iterator[Progress]:
         """Show a progress bar on a terminal, for work that takes longer than half a second."""
-        if self._quiet or not self._out.isatty():
+        if self._json or not self._out.isatty():
             yield _Silent()
             return
         bar = _Bar(visible(title))
@@ -109,15 +113,29 @@ class Terminal:
         finally:
             bar.close()
 
-    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print a table."""
-        from rich.console import Console
-        from rich.table import Table
+    def report(self, report: Report) -> None:
+        """Print a report as JSON, or as a table and lines; then raise its failure.
 
-        made = Table(title=visible(title), title_justify="left", title_style="bold")
-        for column in columns:
+        Raises:
+            RegistryError: The report is one of a failure.
+        """
+        if self._json:
+            self._line(json.dumps(report.content, indent=2))
+        elif report.table:
+            self._table(report.table)
+        for line in report.lines:
+            self.say(line)
+        if report.failure:
+            raise report.failure
+
+    def _table(self, table: Table) -> None:
+        from rich.console import Console
+        from rich.table import Table as RichTable
+
+        made = RichTable(title=visible(table.title), title_justify="left", title_style="bold")
+        for column in table.columns:
             made.add_column(visible(column), overflow="fold")
-        for cells in rows:
+        for cells in table.rows:
             made.add_row(*map(visible, cells))
         Console(file=self._out, highlight=False, markup=False, emoji=False).print(made)
 

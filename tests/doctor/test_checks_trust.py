@@ -113,6 +113,22 @@ def test_a_pem_file_in_certs_d_is_found(box: DoctorBox) -> None:
     assert any("ca.pem counts for nothing" in finding.evidence for finding in wrong(box, "docker"))
 
 
+@pytest.mark.parametrize(("key", "sudo"), [("docker", "sudo "), ("docker-rootless", "")])
+def test_what_is_in_the_way_goes_as_root_but_not_in_one_s_own_home(key: str, sudo: str, box: DoctorBox) -> None:
+    box.trusts(key)
+    paths = [box.machine.path(file.path) for file in box.store(key).files(box.anchor)]
+    paths[0].write_bytes(OTHER)
+    copy = paths[1].with_suffix(".pem")
+    copy.write_bytes(box.anchor.content)
+    (paths[1].parent / "hosts.toml").write_text("server = 'x'\n")
+    assert box.facts.engine
+    box.facts = replace(box.facts, engine=replace(box.facts.engine, store="containerd"))
+    cures = "\n".join(line for finding in wrong(box, key) for line in finding.cure)
+    assert f"\n{sudo}mv {paths[0]} {paths[0]}.old && ./inv trust.linux" in cures
+    assert f"\n{sudo}rm {copy}  # a copy" in cures
+    assert f"\n{sudo}mv {paths[1].parent}/hosts.toml {paths[1].parent}/hosts.toml.unused" in cures
+
+
 @pytest.mark.parametrize("name", ["domain.key", "ca.cert"])
 def test_half_a_client_s_certificate_is_found_and_a_whole_one_is_none_of_ours(name: str, box: DoctorBox) -> None:
     box.trusts("docker")

@@ -32,8 +32,7 @@ SAID = 'Get "https://192.168.0.99/v2/": x509: certificate signed by unknown auth
 
 
 def test_a_message_is_shown_with_its_cause_and_its_cure(settings: Settings, console: Recorder) -> None:
-    doctor.explain(console, doctor.recognise(Run(settings, console), SAID))
-    (shown,) = console.said
+    (shown,) = doctor.explain(Run(settings, console), text=SAID).lines
     assert shown.startswith(f"said: {SAID}\n why: ")
     assert "\n  do: ./inv trust.serve  # on the registry's machine; then type here" in shown
 
@@ -41,8 +40,8 @@ def test_a_message_is_shown_with_its_cause_and_its_cure(settings: Settings, cons
 def test_a_client_s_checkout_is_told_to_trust_with_what_it_is_handed(settings: Settings, console: Recorder) -> None:
     for name in ("ca.key", "domain.key", "domain.crt"):
         (settings.folder / name).unlink()
-    doctor.explain(console, doctor.recognise(Run(settings, console), SAID))
-    assert "\n  do: ./inv trust.linux --address 192.168.0.99  # with certs/ca.crt of the registry's" in console.said[0]
+    (shown,) = doctor.explain(Run(settings, console), text=SAID).lines
+    assert "\n  do: ./inv trust.linux --address 192.168.0.99  # with certs/ca.crt of the registry's" in shown
 
 
 def test_a_message_is_shown_to_its_end_and_the_last_line_of_an_explanation_is_not_empty(
@@ -50,17 +49,15 @@ def test_a_message_is_shown_to_its_end_and_the_last_line_of_an_explanation_is_no
 ) -> None:
     names = ", ".join(f"192.168.0.{number}" for number in range(1, 30))
     said = f'Get "https://192.168.0.99/v2/": x509: certificate is valid for {names}, not 192.168.0.99'
-    doctor.explain(console, doctor.recognise(Run(settings, console), f"{said}\n{SAID}"))
-    first, second = console.said
+    first, second = doctor.explain(Run(settings, console), text=f"{said}\n{SAID}").lines
     assert first.splitlines()[0] == f"said: {said}"
     assert second.startswith("\nsaid: ")
-    assert not any(shown.endswith("\n") for shown in console.said)
+    assert not any(shown.endswith("\n") for shown in (first, second))
 
 
 def test_of_a_very_long_message_both_ends_are_shown_by_whole_words(settings: Settings, console: Recorder) -> None:
     said = f"{'before ' * 300}{SAID} {'after ' * 30}".strip()
-    doctor.explain(console, doctor.recognise(Run(settings, console), said))
-    shown = console.said[0].splitlines()[0].removeprefix("said: ")
+    shown = doctor.explain(Run(settings, console), text=said).lines[0].splitlines()[0].removeprefix("said: ")
     assert len(shown) < 1100
     assert set(shown.split()) == {*said.split(), "…"}
 
@@ -73,9 +70,13 @@ def test_a_message_is_read_from_standard_input(
 
 
 def test_a_text_without_a_known_message_ends_with_1_and_says_what_to_do(settings: Settings, console: Recorder) -> None:
-    with pytest.raises(RegistryError, match="Nothing in this text") as caught:
-        doctor.explain(console, doctor.recognise(Run(settings, console), "all is well"))
-    assert (caught.value.code, "./inv doctor" in caught.value.cure) == (1, True)
+    failure = doctor.explain(Run(settings, console), text="all is well").failure
+    assert failure
+    assert (failure.message.startswith("Nothing in this text"), failure.code, "./inv doctor" in failure.cure) == (
+        True,
+        1,
+        True,
+    )
 
 
 def test_on_the_registry_s_own_machine_a_cure_needs_no_other(settings: Settings, console: Recorder) -> None:
@@ -129,17 +130,19 @@ def test_a_client_that_is_not_known_is_refused(settings: Settings, console: Reco
         doctor.examine(Run(settings, console), client="rkt", remote="", fix=False)
 
 
-def test_what_is_wrong_is_told_with_evidence_cause_and_cure_and_ends_with_1(console: Recorder, tmp_path: Path) -> None:
+def test_what_is_wrong_is_told_with_evidence_cause_and_cure_and_ends_with_1(tmp_path: Path) -> None:
     wrong = Finding("keys", "seen", "because", ("chmod x",), ChmodFix(tmp_path, "x"), instead=("rm x",))
-    with pytest.raises(RegistryError, match="1 thing is wrong") as caught:
-        doctor.report(console, [wrong])
-    assert console.said == ["wrong: keys: seen\n  why: because", "   do: chmod x\n   or: rm x\n"]
-    assert "--fix" in caught.value.cure
+    report = doctor.report([wrong])
+    assert report.lines == ["wrong: keys: seen\n  why: because", "   do: chmod x\n   or: rm x\n"]
+    assert report.failure
+    assert (report.failure.message, report.failure.code) == ("1 thing is wrong.", 1)
+    assert "--fix" in report.failure.cure
 
 
-def test_nothing_wrong_is_told_in_one_line(console: Recorder) -> None:
-    doctor.report(console, [])
-    assert [line.startswith("doctor: nothing is wrong") for line in console.said] == [True]
+def test_nothing_wrong_is_told_in_one_line() -> None:
+    report = doctor.report([])
+    assert [line.startswith("doctor: nothing is wrong") for line in report.lines] == [True]
+    assert report.failure is None
 
 
 def test_what_answers_at_another_machine_is_told_even_where_it_is_well(settings: Settings) -> None:
@@ -157,7 +160,7 @@ def test_what_answers_at_another_machine_is_told_even_where_it_is_well(settings:
 
 def test_findings_are_json_for_programs(tmp_path: Path) -> None:
     wrong = Finding("keys", "seen", "because", ("chmod x",), ChmodFix(tmp_path, "x"))
-    (read,) = json.loads(doctor.as_json([wrong]))
+    (read,) = json.loads(json.dumps(doctor.report([wrong]).content))
     assert (read["check"], read["cure"], read["fixable"]) == ("keys", ["chmod x"], True)
 
 
@@ -174,10 +177,24 @@ def test_a_machine_without_an_engine_is_told_what_is_wrong_and_nothing_is_change
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("words", [["explain", SAID], ["explain", "--json", SAID], ["explain", SAID, "--json"]])
-def test_the_message_is_the_task_s_one_word(words: list[str], invoke: Invoke) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["explain", SAID],
+        ["explain", "--json", SAID],
+        ["explain", SAID, "--json"],
+        ["explain", "--text", SAID],
+        ["explain", f"-bash: {SAID}"],
+        ["explain", f"--bash: {SAID}"],
+        ["explain", "-bash:", *SAID.split()],
+        ["explain", *SAID.split(), "status"],
+        ["--dry", "explain", "--json", f"-bash: a=b {SAID}"],
+    ],
+)
+def test_what_follows_the_task_s_name_is_the_message(words: list[str], invoke: Invoke) -> None:
     done = invoke(*words, INVOKE_REGISTRY_ADDRESS="192.168.0.12")
     assert (done.returncode, "--address 192.168.0.99" in done.stdout) == (0, True)
+    assert [flag for flag in ("--text", "--json", "--dry") if flag in done.stdout] == []
 
 
 @pytest.mark.process

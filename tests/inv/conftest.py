@@ -70,8 +70,7 @@ def only(tmp_path: Path) -> Callable[..., str]:
     def make(python: str = "") -> str:
         folder = tmp_path / "bin"
         folder.mkdir()
-        for name in ("dirname", "cmp"):
-            (folder / name).symlink_to(str(shutil.which(name)))
+        (folder / "cmp").symlink_to(str(shutil.which("cmp")))
         if python:
             (folder / "python3").write_text(python)
             (folder / "python3").chmod(0o755)

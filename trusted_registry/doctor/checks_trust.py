@@ -76,8 +76,7 @@ def certs_d(facts: Facts) -> Iterator[Finding]:
 def _foreign(facts: Facts, store_state: StoreState, item: Item) -> Finding:
     see, away = map(pasteable, plan.inspect_commands(item))
     if isinstance(item.what, File):
-        path = shlex.quote(str(item.path))
-        away = f"sudo mv {path} {path}.old"
+        away = pasteable([*plan.sudo(item.store, item.path), "mv", str(item.path), f"{item.path}.old"])
     return Finding(
         "certs.d",
         f"{plan.place(item)} holds something that this project did not write",
@@ -90,10 +89,9 @@ def _foreign(facts: Facts, store_state: StoreState, item: Item) -> Finding:
 def _stray(facts: Facts, store_state: StoreState) -> Iterator[Finding]:
     names = {path.parent / path.stem for path in store_state.files if path.suffix == ".crt"}
     for path in store_state.files:
-        quoted = shlex.quote(str(path))
         if path.suffix == ".pem":
             cure = (
-                f"sudo rm {quoted}  # a copy: ca.crt is there"
+                f"{pasteable([*plan.sudo(store_state.store, path), 'rm', str(path)])}  # a copy: ca.crt is there"
                 if path.parent / "ca" in names
                 else _trusted(facts, store_state)
             )
@@ -114,12 +112,12 @@ def _stray(facts: Facts, store_state: StoreState) -> Iterator[Finding]:
 
 
 def _hosts_toml(path: Path, store_state: StoreState) -> Finding:
-    quoted = shlex.quote(str(path))
+    away = pasteable([*plan.sudo(store_state.store, path), "mv", str(path), f"{path}.unused"])
     return Finding(
         "certs.d",
         f"{path} stands beside ca.crt",
         "With the containerd image store the engine reads it instead, and .crt files only where it names them.",
-        (f"sudo mv {quoted} {quoted}.unused  # or name ca.crt in it",),
+        (f"{away}  # or name ca.crt in it",),
         client=store_state.store.name,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,13 +17,14 @@ from trusted_registry.engine import connection
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance.model import Role
+from trusted_registry.report import Report
 from trusted_registry.run import Run
 from trusted_registry.settings import one_of, reachable, whole_number
 from trusted_registry.trust import client_stores
 
 if TYPE_CHECKING:
     import datetime
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from trusted_registry.certificate.inspect import Certificate
     from trusted_registry.client_messages.catalogue import Match
@@ -39,6 +39,19 @@ _SHOWN = 500
 """Characters shown of each end of a message: a certificate's names alone may take hundreds."""
 
 
+def explain(run: Run, *, text: str) -> Report:
+    """Report the cause and the cure of each known message in a text; none is a failure."""
+    found = recognise(run, text)
+    explanations = ["\n".join(_explanation(match)) for match in found]
+    lines = [*explanations[:1], *(f"\n{later}" for later in explanations[1:])]
+    unknown = RegistryError(
+        "Nothing in this text is a message that is known here.",
+        cure="./inv doctor looks for what is wrong; ./inv doctor --remote NAME:PORT at another machine.",
+    )
+    failure = None if found or run.console.dry else unknown
+    return Report([match.as_dict() for match in found], lines=lines, failure=failure)
+
+
 def recognise(run: Run, text: str) -> list[Match]:
     """Return the known messages in a text, which is read from standard input if empty."""
     if not text and run.console.dry:
@@ -46,21 +59,6 @@ def recognise(run: Run, text: str) -> list[Match]:
     if not text and sys.stdin.isatty():
         run.console.say("Paste the message, then press Ctrl-D:")
     return catalogue.find(text or sys.stdin.read(), _local_context(run.settings))
-
-
-def explain(console: Console, found: list[Match]) -> None:
-    """Print the cause and the cure of each message.
-
-    Raises:
-        RegistryError: The text has no known message.
-    """
-    for match in found:
-        console.say("\n".join(("", *_explanation(match)) if match is not found[0] else _explanation(match)))
-    if not found and not console.dry:
-        raise RegistryError(
-            "Nothing in this text is a message that is known here.",
-            cure="./inv doctor looks for what is wrong; ./inv doctor --remote NAME:PORT at another machine.",
-        )
 
 
 def _local_context(settings: Settings) -> catalogue.LocalContext:
@@ -88,6 +86,30 @@ def _shortened(said: str) -> str:
     if len(said) <= 2 * _SHOWN:
         return said
     return f"{said[:_SHOWN].rpartition(' ')[0] or said[:_SHOWN]} … {said[-_SHOWN:].partition(' ')[2] or said[-_SHOWN:]}"
+
+
+def diagnose(run: Run, *, client: str, remote: str, fix: bool) -> Report:
+    """Check the whole way to the registry and back, and report the findings; see `examine`."""
+    found = examine(run, client=client, remote=remote, fix=fix)
+    return Report([]) if run.console.dry else report(found)
+
+
+def report(found: Sequence[Finding]) -> Report:
+    """Report each finding with its cause and its cure; any is a failure."""
+    if not found:
+        done = f"by {len(checks.CHECKS)} checks of the whole way to the registry and back"
+        return Report([], lines=[f"doctor: nothing is wrong, {done}"])
+    fixable = any(finding.fix for finding in found)
+    cure = "The lines after “do:” cure it" + ("; ./inv doctor --fix does what is safe." if fixable else ".")
+    failure = RegistryError(f"{len(found)} {'things are' if len(found) > 1 else 'thing is'} wrong.", cure=cure)
+    lines = [line for finding in found for line in _described(finding)]
+    return Report([it.as_dict() for it in found], lines=lines, failure=failure)
+
+
+def _described(finding: Finding) -> Iterable[str]:
+    yield f"wrong: {finding.check}: {_printable(finding.evidence)}\n  why: {_printable(finding.cause)}"
+    cures = [*(f"   do: {line}" for line in finding.cure), *(f"   or: {line}" for line in finding.instead)]
+    yield "\n".join(cures) + "\n"
 
 
 def examine(run: Run, *, client: str, remote: str, fix: bool) -> list[Finding]:
@@ -160,30 +182,6 @@ def host_and_port(remote: str) -> tuple[str, int]:
     if not colon or remote.endswith("]") or (":" in host and not host.endswith("]")):
         host, port = remote, str(HTTPS)
     return reachable("--remote", host), whole_number("--remote", port, 1, 65535)
-
-
-def report(console: Console, found: list[Finding]) -> None:
-    """Print each finding with its cause and its cure.
-
-    Raises:
-        RegistryError: There are findings.
-    """
-    for finding in found:
-        console.say(f"wrong: {finding.check}: {_printable(finding.evidence)}\n  why: {_printable(finding.cause)}")
-        lines = [*(f"   do: {line}" for line in finding.cure), *(f"   or: {line}" for line in finding.instead)]
-        console.say("\n".join(lines) + "\n")
-    if console.dry:
-        return
-    if found:
-        fixable = any(finding.fix for finding in found)
-        cure = "The lines after “do:” cure it" + ("; ./inv doctor --fix does what is safe." if fixable else ".")
-        raise RegistryError(f"{len(found)} {'things are' if len(found) > 1 else 'thing is'} wrong.", cure=cure)
-    console.say(f"doctor: nothing is wrong, by {len(checks.CHECKS)} checks of the whole way to the registry and back")
-
-
-def as_json(found: Iterable[Finding | Match]) -> str:
-    """Return findings or messages as JSON, with a final newline."""
-    return json.dumps([it.as_dict() for it in found], indent=2) + "\n"
 
 
 def _engine(console: Console) -> tuple[Engine, RegistryError | None]:

@@ -20,12 +20,19 @@ if TYPE_CHECKING:
 
     from trusted_registry.console import Console
     from trusted_registry.engine.protocol import Engine
+    from trusted_registry.report import Report
     from trusted_registry.run import Run
     from trusted_registry.settings import Settings
 
 
 UNPROVED = ".unproved"
 """Name of a file beside the certificates while an `up` runs; the file holds the reference of the proof's image."""
+
+
+def show_status(run: Run) -> Report:
+    """Report how certificate, registry and trust stand."""
+    engine = engines.connect_if_available(run.console)
+    return status.report(status.find(run.settings, engine, dry=run.console.dry))
 
 
 def up(run: Run, *, adopt: bool = False) -> None:

@@ -57,8 +57,9 @@ def basic(run: Run, *, lan: bool) -> None:
     )
 
 
-def alone(run: Run, engine: Engine) -> None:
+def alone(run: Run, engine: Engine | None = None) -> None:
     """Run the TLS registry and nothing else beside."""
+    engine = engine or engines.connect(run.console)
     with run_lock.held(run):
         checks.check_address(run)
         tls(run, engine)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING
 
 from trusted_registry import address, program
@@ -22,58 +21,66 @@ from trusted_registry.trust.local import (
     leftovers,
     owned,
     trust_anchor,
-    trust_status,
     uninstall,
     unverified,
 )
 from trusted_registry.trust.local.install import ALL_STORES, StoreSelection
-from trusted_registry.trust.local.state import State
 from trusted_registry.trust.remote import kit
 from trusted_registry.trust.specifics import buildkit, containerd, macos
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from trusted_registry.console import Console
     from trusted_registry.engine.protocol import Engine
     from trusted_registry.run import Run
     from trusted_registry.trust.local.install import InstallResult
-    from trusted_registry.trust.local.trust_status import TrustStatus
     from trusted_registry.trust.model import Store
 
 
-def selection(only: str, skip: str, *, system: bool) -> StoreSelection:
+def selection(only: Sequence[str], skip: Sequence[str], *, system: bool) -> StoreSelection:
     """Return the selection of stores that the flags name.
 
     Raises:
         SettingError: A name is no store's.
     """
-    return StoreSelection(_names("--only", only), _names("--skip", skip), system)
+    for flag, names in (("--only", only), ("--skip", skip)):
+        for name in names:
+            one_of(flag, name, client_stores.NAMES)
+    return StoreSelection(tuple(only), tuple(skip), system)
 
 
-def _names(flag: str, text: str) -> tuple[str, ...]:
-    return tuple(one_of(flag, part.strip(), client_stores.NAMES) for part in text.split(",")) if text else ()
-
-
-def linux(run: Run, selection: StoreSelection, *, builders: bool = False) -> None:
+def linux(
+    run: Run,
+    *,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    system: bool = False,
+    rebuild_builders: bool = False,
+) -> None:
     """Install trust for this machine's clients, and prove the engine's trust.
 
     Args:
         run: The registry to trust, and the console for commands and results.
-        selection: The stores to write.
-        builders: Whether to rebuild the builders of `docker buildx`, which read trust only when made.
+        only: Names of stores; no others are written.
+        skip: Names of stores to leave out.
+        system: Whether to include the stores of the operating system, of browsers and of Java.
+        rebuild_builders: Whether to rebuild the builders of `docker buildx`, which read trust only when made.
 
     Raises:
         RegistryError: A store cannot be written, or the engine still refuses the registry.
+        SettingError: A name is no store's.
     """
+    stores = selection(only, skip, system=system)
     install.check_platform("Linux", "trust.linux")
     engine = engines.connect_if_available(run.console, quiet=True)
     if not run.console.dry:
         trust_anchor.check_serves(run.settings)
-        _check_containerd(install.select_stores(engine, selection), run.console)
-    result = install_trust(run, engine, selection)
+        _check_containerd(install.select_stores(engine, stores), run.console)
+    result = install_trust(run, engine, stores)
     if any(store.key == "buildx" for store in (*result.written, *result.already)):
-        _renew_builders(run, asked=builders)
+        _renew_builders(run, asked=rebuild_builders)
     engines_own = install.engine_store(engine)
     if run.console.dry or not any(store.key == engines_own for store in (*result.written, *result.already)):
         return
@@ -204,13 +211,13 @@ def _disallow_plain(run: Run, engine: Engine) -> None:
         )
 
 
-def remove(run: Run, *, everyone: bool) -> None:
+def remove(run: Run, *, all: bool) -> None:  # noqa: A002 - the flag's name
     """Remove all trust written on this machine, and prove that the engine refuses the registry again."""
     engine = engines.connect_if_available(run.console)
-    freed = uninstall.remove(run, engine, everyone=everyone)
+    freed = uninstall.remove(run, engine, everyone=all)
     for place in freed:
         say_done(run.console, f"removed: {place}")
-    if not everyone:
+    if not all:
         warn_of_kit(run)
     remaining = tell_left(run, engine)
     if not freed and not remaining:
@@ -275,40 +282,3 @@ def _prove_refusals(freed: list[str], engine: Engine, console: Console) -> None:
             console.warn(f"the engine still accepts {name}: {why}")
         elif refused.is_distrust:
             console.say(f"proof: the engine refuses {name} now")
-
-
-def table(run: Run, selection: StoreSelection) -> tuple[str, list[str], list[list[str]]]:
-    """Return title, columns and rows of the state of trust, one row a client and registry host."""
-    asked = bool(selection.only)
-    found = [
-        [it.store.clients, it.registry_host, it.state if asked else _state_unless_asked(it)]
-        for it in _find_statuses(run, selection)
-    ]
-    return "Trust on this machine; --json says where", ["Client", "Registry", "State"], found
-
-
-def as_json(run: Run, selection: StoreSelection) -> str:
-    """Return the state of trust as JSON, with a final newline."""
-    found = [
-        {
-            "store": entry.store.name,
-            "client": entry.store.clients,
-            "registry": entry.registry_host,
-            "state": entry.state,
-            "where": entry.paths,
-        }
-        for entry in _find_statuses(run, selection)
-    ]
-    return json.dumps(found, indent=2) + "\n"
-
-
-def _find_statuses(run: Run, selection: StoreSelection) -> list[TrustStatus]:
-    return trust_status.find(
-        run.settings, engines.connect_if_available(run.console, quiet=True), selection, dry=run.console.dry
-    )
-
-
-def _state_unless_asked(entry: TrustStatus) -> str:
-    """Return a store's state; absent trust that is written on request alone is marked as not asked for."""
-    idle = entry.store.on_request and entry.state == State.ABSENT.value
-    return f"{entry.state}, not asked for: --system" if idle else entry.state

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from trusted_registry import address
 from trusted_registry.errors import RegistryError
+from trusted_registry.report import Report, Table
 from trusted_registry.settings import one_of
 from trusted_registry.trust.local import check
 from trusted_registry.trust.specifics import pulls
@@ -20,14 +20,25 @@ if TYPE_CHECKING:
     from trusted_registry.trust.local.check import PullResult
 
 
-def check_pulls(run: Run, only: str) -> list[PullResult]:
-    """Pull with every client of this machine, or with the named ones; return no results in a dry run."""
-    names = tuple(one_of("--only", part.strip(), pulls.NAMES) for part in only.split(",")) if only else ()
-    return check.check(run, names)
+def check_pulls(run: Run, *, only: Sequence[str] = ()) -> Report:
+    """Pull with every client of this machine, or with the named ones, and report the pulls; none in a dry run.
+
+    Raises:
+        SettingError: A name is no client's.
+    """
+    for name in only:
+        one_of("--only", name, pulls.NAMES)
+    found = check.check(run, only)
+    return report(found, run.settings) if found else Report([])
 
 
-def table(rows: Sequence[PullResult], settings: Settings) -> tuple[str, list[str], list[list[str]]]:
-    """Return title, columns and rows of a table, with equal results for several registry hosts in one row."""
+def report(found: Sequence[PullResult], settings: Settings) -> Report:
+    """Report pulls, and whether each client that should trust did pull."""
+    return Report([_as_dict(pull) for pull in found], _table(found, settings), _remarks(found), _failure(found))
+
+
+def _table(rows: Sequence[PullResult], settings: Settings) -> Table:
+    """Return a table with equal results for several registry hosts in one row."""
     merged: dict[tuple[str, ...], list[str]] = {}
     for pull in rows:
         if pull.verdict is not Verdict.ABSENT or pull.bad:
@@ -38,7 +49,7 @@ def table(rows: Sequence[PullResult], settings: Settings) -> tuple[str, list[str
         for (who, result, why), registry_hosts in merged.items()
     ]
     title = f"Pulls from {address.registry_host(settings.address, settings.port)}"
-    return title, ["Client", "Registry", "Result", "Why, and what to do"], shown
+    return Table(title, ["Client", "Registry", "Result", "Why, and what to do"], shown)
 
 
 def _why(pull: PullResult) -> str:
@@ -47,7 +58,7 @@ def _why(pull: PullResult) -> str:
     return "\n".join(filter(None, (pull.reason, pull.cure)))
 
 
-def remarks(rows: Sequence[PullResult]) -> list[str]:
+def _remarks(rows: Sequence[PullResult]) -> list[str]:
     """Return remarks for below the table: absent clients, and those whose result does not count."""
     away = [pull for pull in rows if pull.verdict is Verdict.ABSENT and not pull.bad]
     absent = [pull.client for pull in away if not pull.reason]
@@ -63,41 +74,32 @@ def remarks(rows: Sequence[PullResult]) -> list[str]:
     return lines
 
 
-def as_json(rows: Sequence[PullResult]) -> str:
-    """Return the pulls as JSON, with a final newline."""
-    found = [
-        {
-            "client": pull.client,
-            "version": pull.version,
-            "registry": pull.registry_host,
-            "result": pull.verdict.value,
-            "counts": pull.counts,
-            "reason": pull.reason,
-            "cure": pull.cure,
-        }
-        for pull in rows
-    ]
-    return json.dumps(found, indent=2) + "\n"
+def _as_dict(pull: PullResult) -> dict[str, object]:
+    return {
+        "client": pull.client,
+        "version": pull.version,
+        "registry": pull.registry_host,
+        "result": pull.verdict.value,
+        "counts": pull.counts,
+        "reason": pull.reason,
+        "cure": pull.cure,
+    }
 
 
-def insist(rows: Sequence[PullResult]) -> None:
-    """Insist on a pull by each client that should trust, at least one.
-
-    Raises:
-        RegistryError: A client that should trust did not pull, or no client should.
-    """
+def _failure(rows: Sequence[PullResult]) -> RegistryError | None:
+    """Return the error if a client that should trust did not pull, or no client should."""
     bad = list(dict.fromkeys(pull.client for pull in rows if pull.bad))
     if bad:
         first = next(pull for pull in rows if pull.bad)
         cure = first.cure or f"See why: ./inv trust.check --only {first.client}"
-        raise RegistryError(f"These should have pulled, and did not: {', '.join(bad)}.", cure=cure)
+        return RegistryError(f"These should have pulled, and did not: {', '.join(bad)}.", cure=cure)
     if any(pull.counts and pull.verdict is Verdict.ACCEPTED for pull in rows):
-        return
+        return None
     if skipped := next((pull for pull in rows if pull.counts and pull.verdict is Verdict.UNVERIFIED), None):
-        raise RegistryError(
+        return RegistryError(
             f"No pull here proves trust: the engine verifies nothing at {skipped.registry_host}: {skipped.reason}.",
             cure=skipped.cure or "./inv trust.insecure --remove",
         )
-    raise RegistryError(
+    return RegistryError(
         "No client here was asked to trust the registry.", cure="./inv trust.linux; --system for curl and its like"
     )

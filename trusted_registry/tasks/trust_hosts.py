@@ -7,13 +7,39 @@ from typing import TYPE_CHECKING
 from trusted_registry import address, files, program
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
+from trusted_registry.report import Report, Table
 from trusted_registry.tasks import trust_kit
 from trusted_registry.trust.remote import hosts, kit
+from trusted_registry.trust.remote.hosts import HostOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from trusted_registry.console import Console
     from trusted_registry.run import Run
-    from trusted_registry.trust.remote.hosts import HostOptions, HostResult
+    from trusted_registry.trust.remote.hosts import HostResult
+
+
+def on_hosts(  # noqa: PLR0913 - the task has as many flags
+    run: Run,
+    *,
+    inventory: str,
+    limit: str,
+    forks: str,
+    user: str,
+    check: bool,
+    remove: bool,
+    system: bool,
+    ask_become_pass: bool,
+) -> Report:
+    """Have every host of an inventory trust the registry, and report the hosts; none in a dry run.
+
+    Raises:
+        SettingError: A flag is of no use to Ansible.
+        RegistryError: Ansible is not installed, or found no usable host.
+    """
+    options = HostOptions(inventory, limit, user, forks, check, remove, system, ask_become_pass)
+    return report(trust(run, hosts.checked(options)))
 
 
 def trust(run: Run, options: HostOptions) -> tuple[HostResult, ...]:
@@ -55,14 +81,14 @@ def run_script(name: str, content: bytes, console: Console, options: HostOptions
     return report.all_results
 
 
-def insist(results: tuple[HostResult, ...]) -> None:
-    """Insist on success on every host.
-
-    Raises:
-        RegistryError: Hosts failed; the cure lists them in the form of --limit.
-    """
-    left = [it.host for it in results if not it.fine]
+def report(results: Sequence[HostResult]) -> Report:
+    """Report hosts, failures last, next to the prompt; the cure lists those in the form of --limit."""
+    if not results:
+        return Report()
+    rows = [(it.host, it.state, it.reason) for it in sorted(results, key=lambda it: not it.fine)]
+    left, failure = [it.host for it in results if not it.fine], None
     if left:
-        again = pasteable(["--limit", ",".join(left)])
         message = f"{len(left)} of {len(results)} hosts were not reached, or refused."
-        raise RegistryError(message, cure=f"Mend what the table names, then the same command with {again}")
+        again = pasteable(["--limit", ",".join(left)])
+        failure = RegistryError(message, cure=f"Mend what the table names, then the same command with {again}")
+    return Report(table=Table("Hosts", ("host", "result", ""), rows), failure=failure)

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import address, program
 from trusted_registry.console import pasteable
+from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.report import Report, Table
 from trusted_registry.tasks import trust_kit
 from trusted_registry.trust.remote import kit, nodes
 from trusted_registry.trust.remote.nodes import Node, NodeResult
 from trusted_registry.trust.specifics import containerd
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from trusted_registry.console import Console
     from trusted_registry.engine.protocol import Engine
     from trusted_registry.run import Run
@@ -55,6 +59,31 @@ class _KitRun:
     kit: bytes
     engine: Engine
     console: Console
+
+
+def on_nodes(run: Run, *, label: str, remove: bool, check: bool, restart: bool) -> Report:
+    """Have every node trust the registry, and report the nodes; none in a dry run.
+
+    Raises:
+        SettingError: The flags contradict each other, or the label is not valid.
+        RegistryError: No container is a node, or no node runs.
+    """
+    options = NodeOptions(label, remove=remove, check=check, restart=restart)
+    return report(trust(run, engines.connect(run.console, anywhere=True), options))
+
+
+def report(results: Sequence[NodeResult]) -> Report:
+    """Report nodes, and whether all is well on every one."""
+    if not results:
+        return Report()
+    rows = [[it.node.name, it.node.kind, it.runtime, it.state, it.left] for it in results]
+    bad, failure = [it.node.name for it in results if not it.fine], None
+    if bad:
+        message = f"It is not well on {len(bad)} of {len(results)} nodes: {', '.join(bad)}."
+        failure = RegistryError(message, cure="Mend what the table names, then repeat the command.")
+    return Report(
+        table=Table("nodes", ["node", "made by", "runtime", "result", "what is left to do"], rows), failure=failure
+    )
 
 
 def trust(run: Run, engine: Engine, options: NodeOptions) -> tuple[NodeResult, ...]:

@@ -150,15 +150,15 @@ def test_trust_remove_says_that_there_is_none_only_where_there_is_none(
     monkeypatch.setattr(engines, "connect_if_available", lambda _: nobody())
     path = box.file(f"{DOCKER}/{SPELLINGS[0]}/ca.crt", _authority(settings))
     told, dry, after = Recorder(), Recorder(dry=True), Recorder()
-    task.remove(Run(settings, told), everyone=False)
-    task.remove(Run(settings, dry), everyone=False)
+    task.remove(Run(settings, told), all=False)
+    task.remove(Run(settings, dry), all=False)
     assert ("trust: there is none to take back" in told.said, [str(path) in it for it in told.warned]) == (
         False,
         [True],
     )
     assert dry.warned == []
     path.unlink()
-    task.remove(Run(settings, after), everyone=False)
+    task.remove(Run(settings, after), all=False)
     assert (after.said, after.warned) == (["trust: there is none to take back"], [])
 
 

@@ -19,14 +19,11 @@ from trusted_registry.run import Run
 from trusted_registry.tasks import trust
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import trust_anchor
-from trusted_registry.trust.local.install import StoreSelection
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
     from tests.recorder import Recorder
     from trusted_registry.settings import Settings
-
-ONLY = StoreSelection(only=("buildkit",))
 
 
 @pytest.fixture
@@ -41,7 +38,7 @@ def settings(certified: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> Settin
 
 
 def _linux(settings: Settings, console: Recorder, *, asked: bool) -> list[str]:
-    trust.linux(Run(settings, console), ONLY, builders=asked)
+    trust.linux(Run(settings, console), only=("buildkit",), rebuild_builders=asked)
     return [line for line in console.typed if line.startswith("docker buildx")]
 
 
@@ -61,9 +58,6 @@ def test_on_request_it_is_done(
     assert [line.split()[0] for line in log.read_text().splitlines()] == ["rm", "create"]
 
 
-CONTAINERD = StoreSelection(only=("containerd",))
-
-
 def _containerd(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = programs.put("containerd", script, tmp_path, monkeypatch)
     machine = dataclasses.replace(machines.current(), programs=(folder,))
@@ -77,7 +71,7 @@ def test_a_containerd_that_cannot_read_its_configuration_is_named_with_the_line_
     said = "containerd: failed to load TOML: /etc/containerd/config.toml: (3, 5): unexpected token"
     _containerd(f'echo "{said}" >&2; exit 1', tmp_path, monkeypatch)
     with pytest.raises(RegistryError, match=r"/etc/containerd/config\.toml: \(3, 5\)"):
-        trust.linux(Run(settings, console), CONTAINERD)
+        trust.linux(Run(settings, console), only=("containerd",))
     assert (snapshot(machines.current().root), console.commands) == ({}, [])
 
 
@@ -87,7 +81,7 @@ def test_what_keeps_containerd_from_reading_is_said_and_the_rest_is_done(
 ) -> None:
     plugin = '[plugins."io.containerd.grpc.v1.cri"]\nsandbox_image = "pause"'
     _containerd(f"printf '%b\\n' '{plugin}'", tmp_path, monkeypatch)
-    trust.linux(Run(settings, console), CONTAINERD)
+    trust.linux(Run(settings, console), only=("containerd",))
     assert [line for line in console.warned if "its config_path is not set" in line]
     assert (machines.current().root / "etc/containerd/certs.d/nowhere.invalid/hosts.toml").exists()
 
@@ -102,7 +96,7 @@ def test_an_engine_that_verifies_nothing_proves_nothing_and_the_reason_is_told(
     asked: list[str] = []
     monkeypatch.setattr(prove, "refusal", lambda registry_host, _engine: asked.append(registry_host))
     monkeypatch.setattr(trust_anchor, "check_serves", lambda _settings: None)
-    trust.linux(Run(made, console), StoreSelection(only=("docker-rootless",)))
+    trust.linux(Run(made, console), only=("docker-rootless",))
     verified = ["192.168.0.12", "192.168.0.12:443"]
     assert asked == verified
     assert [line for line in console.said if line.startswith("proof")] == [

@@ -174,6 +174,27 @@ def test_a_cure_can_be_pasted_though_a_path_has_spaces(box: Box) -> None:
     assert f"cat '{path}'; then remove it: sudo rm '{path}';" in caught.value.cure
 
 
+@pytest.mark.parametrize(("key", "sudo"), [("docker", "sudo "), ("docker-rootless", "")])
+def test_what_is_somebody_else_s_is_removed_as_root_but_not_in_one_s_own_home(
+    key: str, sudo: str, box: Box, ours: TrustAnchor
+) -> None:
+    for file in store_of(key).files(ours):
+        box.file(file.path, THEIRS)
+    with pytest.raises(RegistryError) as caught:
+        _install(box, key, ours)
+    assert f"; then remove it: {sudo}rm /" in caught.value.cure
+
+
+def test_in_a_folder_of_root_s_in_one_s_own_home_it_takes_root(
+    box: Box, ours: TrustAnchor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = box.machine.path(next(iter(store_of("docker-rootless").files(ours))).path)
+    path.parent.mkdir(parents=True)
+    assert plan.sudo(store_of("docker-rootless"), path) == ()
+    monkeypatch.setattr("os.access", lambda folder, _mode: folder != path.parent)
+    assert plan.sudo(store_of("docker-rootless"), path) == ("sudo",)
+
+
 # Taken back
 
 

@@ -20,7 +20,7 @@ from trusted_registry.certificate import issue
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
-from trusted_registry.tasks import trust
+from trusted_registry.tasks import trust_list
 from trusted_registry.trust.local import install, trust_status
 from trusted_registry.trust.local.install import StoreSelection
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import MakeSettings
     from trusted_registry.engine.protocol import Engine
+    from trusted_registry.report import Report
     from trusted_registry.settings import Settings
 
 FOUND = ("docker", "containers", "k3s")
@@ -153,17 +154,17 @@ def test_json_says_where_and_the_table_says_whose(
 ) -> None:
     monkeypatch.setattr(engines, "connect_if_available", lambda *_arguments, **_options: nobody())
     _trust(settings)
-    rows = json.loads(trust.as_json(Run(settings, console), install.ALL_STORES))
-    assert rows[0] == {
+    report = trust_list.show(Run(settings, console))
+    assert report.table
+    assert json.loads(json.dumps(report.content))[0] == {
         "store": "docker",
         "client": "Docker Engine",
         "registry": SPELLINGS[0],
         "state": "trusted",
         "where": str(box.machine.path(f"{DOCKER}/{SPELLINGS[0]}/ca.crt")),
     }
-    _, columns, table = trust.table(Run(settings, console), install.ALL_STORES)
-    assert table[0] == ["Docker Engine", SPELLINGS[0], "trusted"]
-    assert {len(row) for row in table} == {len(columns)}
+    assert report.table.rows[0] == ["Docker Engine", SPELLINGS[0], "trusted"]
+    assert {len(row) for row in report.table.rows} == {len(report.table.columns)}
 
 
 def test_a_store_that_nobody_asked_for_is_not_just_absent(
@@ -172,15 +173,15 @@ def test_a_store_that_nobody_asked_for_is_not_just_absent(
     monkeypatch.setattr(engines, "connect_if_available", lambda *_arguments, **_options: nobody())
     box.folder("/usr/local/share/ca-certificates")
 
-    def states(selection: StoreSelection) -> dict[str, str]:
-        return {row[0].partition(",")[0]: row[2] for row in trust.table(Run(settings, console), selection)[2]}
+    def states(report: Report) -> dict[str, str]:
+        assert report.table
+        return {row[0].partition(",")[0]: row[2] for row in report.table.rows}
 
-    said = states(StoreSelection(system=True))
+    every = trust_list.show(Run(settings, console))
+    said = states(every)
     assert (said["Docker Engine"], said["curl"]) == ("absent", "absent, not asked for: --system")
-    assert states(StoreSelection(only=("system",)))["curl"] == "absent"
-    assert {row["state"] for row in json.loads(trust.as_json(Run(settings, console), StoreSelection(system=True)))} == {
-        "absent"
-    }
+    assert states(trust_list.show(Run(settings, console), only=("system",)))["curl"] == "absent"
+    assert {row["state"] for row in json.loads(json.dumps(every.content))} == {"absent"}
 
 
 def test_status_says_the_same(settings: Settings) -> None:

@@ -160,7 +160,7 @@ def test_a_person_is_told_of_stores_by_whose_they_are_and_never_by_our_keys(
     programs.put("keytool", script, tmp_path, monkeypatch)
     monkeypatch.setattr(engines, "connect_if_available", lambda *_, **__: nobody())
     task.install_trust(Run(settings, console), nobody(), StoreSelection(system=True))
-    task.remove(Run(settings, console), everyone=False)
+    task.remove(Run(settings, console), all=False)
     said = "\n".join([*console.said, *console.warned])
     assert "Java, through the system store: it reads its certificates when it starts, so: start your Java" in said
     assert said.count("k3s, k3d: it reads registries.yaml when it starts") == 2

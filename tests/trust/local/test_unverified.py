@@ -10,7 +10,6 @@ from tests.fake_engine import nobody
 from tests.trust.engines import RootlessEngine
 from trusted_registry import address
 from trusted_registry.engine import engine as engines
-from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
 from trusted_registry.tasks import trust, trust_check
 from trusted_registry.trust.local import check, trust_anchor, trust_status, unverified
@@ -85,7 +84,7 @@ def test_an_engine_that_does_not_answer_skips_nothing_that_is_known(make_setting
 def test_no_proof_is_claimed_of_a_name_that_means_loopback_and_the_cure_is_told(
     certified: MakeSettings, console: Recorder, engine: _Answers
 ) -> None:
-    trust.linux(Run(certified(names=NAME), console), StoreSelection(only=("docker-rootless",)))
+    trust.linux(Run(certified(names=NAME), console), only=["docker-rootless"])
     accepted = [line for line in console.said if line.startswith("proof")]
     assert accepted == [f"proof: the engine accepts {it}" for it in ("192.168.0.12", "192.168.0.12:443")]
     assert [line.partition("nothing at ")[2] for line in console.warned] == [
@@ -99,7 +98,7 @@ def test_no_proof_is_claimed_of_a_name_that_means_loopback_and_the_cure_is_told(
 def test_a_name_that_means_the_registry_s_address_is_proved(
     certified: MakeSettings, console: Recorder, engine: _Answers
 ) -> None:
-    trust.linux(Run(certified(names="lan.example"), console), StoreSelection(only=("docker-rootless",)))
+    trust.linux(Run(certified(names="lan.example"), console), only=["docker-rootless"])
     assert "proof: the engine accepts lan.example" in console.said
     assert (console.warned, engine.asked[-1]) == ([], "lan.example:443")
 
@@ -150,9 +149,11 @@ def test_a_check_of_nothing_but_such_pulls_is_no_success(
 ) -> None:
     settings = make_settings(names=NAME)
     skipped = _pulled(NAME, "docker", settings, monkeypatch)
-    with pytest.raises(RegistryError, match=f"No pull here proves trust: the engine verifies nothing at {NAME}"):
-        trust_check.insist([skipped])
-    trust_check.insist([skipped, _pulled("192.168.0.12", "docker", settings, monkeypatch)])
+    failure = trust_check.report([skipped], settings).failure
+    assert failure
+    assert failure.message.startswith(f"No pull here proves trust: the engine verifies nothing at {NAME}")
+    both = [skipped, _pulled("192.168.0.12", "docker", settings, monkeypatch)]
+    assert trust_check.report(both, settings).failure is None
 
 
 # Removal
@@ -174,10 +175,10 @@ def test_a_refusal_proves_a_removal_only_where_the_authority_is_what_is_refused(
     words: str, certified: MakeSettings, console: Recorder, engine: _Answers, *, proved: bool
 ) -> None:
     settings = certified()
-    trust.linux(Run(settings, console), StoreSelection(only=("docker-rootless",)))
+    trust.linux(Run(settings, console), only=["docker-rootless"])
     engine.refusal = f'Get "https://192.168.0.12/v2/": {words}'
     engine.asked.clear()
-    trust.remove(Run(settings, console), everyone=False)
+    trust.remove(Run(settings, console), all=False)
     assert engine.asked, "the folders were there, and are gone"
     assert [line for line in console.said if "now" in line and line.startswith("proof")] == [
         f"proof: the engine refuses {it} now" for it in engine.asked if proved

@@ -226,14 +226,17 @@ def test_what_is_not_the_callback_s_is_no_outcome(line: str) -> None:
 
 
 def test_in_the_table_what_needs_a_look_stands_last() -> None:
-    _, _, rows = hosts.table(
+    report = trust_hosts.report(
         [HostResult("a", REFUSED, "x"), HostResult("b", "changed"), HostResult("c", UNREACHABLE, "y")]
     )
-    assert rows == [("b", "changed", ""), ("a", REFUSED, "x"), ("c", UNREACHABLE, "y")]
+    assert report.table
+    assert report.table.rows == [("b", "changed", ""), ("a", REFUSED, "x"), ("c", UNREACHABLE, "y")]
 
 
 def test_hosts_that_are_not_fine_end_it_with_1_and_the_way_to_go_on_with_them_alone() -> None:
-    trust_hosts.insist((HostResult("a", "changed"), HostResult("b", "already trusted")))
-    with pytest.raises(RegistryError, match="2 of 3 hosts") as caught:
-        trust_hosts.insist((HostResult("a", REFUSED), HostResult("b", "changed"), HostResult("c c", UNREACHABLE)))
-    assert (caught.value.code, caught.value.cure.endswith("--limit 'a,c c'")) == (1, True)
+    assert trust_hosts.report((HostResult("a", "changed"), HostResult("b", "already trusted"))).failure is None
+    mixed = (HostResult("a", REFUSED), HostResult("b", "changed"), HostResult("c c", UNREACHABLE))
+    failure = trust_hosts.report(mixed).failure
+    assert failure
+    assert failure.message.startswith("2 of 3 hosts")
+    assert (failure.code, failure.cure.endswith("--limit 'a,c c'")) == (1, True)

@@ -45,10 +45,10 @@ def test_trust_remove_says_that_a_kit_wrote_here_too_and_all_takes_that(
     disk = dataclasses.replace(Disk(tmp_path / "kit"), anchor=trust_kit.load_anchor(settings)).furnish()
     monkeypatch.setattr(machines, "current", lambda: disk.machine)
     monkeypatch.setattr(engines, "connect_if_available", lambda _: nobody())
-    trust.remove(Run(settings, console), everyone=everyone)
+    trust.remove(Run(settings, console), all=everyone)
     assert console.warned == []
     assert last(disk.here()) == (0, "changed")
-    trust.remove(Run(settings, console), everyone=everyone)
+    trust.remove(Run(settings, console), all=everyone)
     left = [f"what the kit wrote here is left: sudo sh {disk.script.name} --remove; or both: ./inv trust.remove --all"]
     assert console.warned == ([] if everyone else left)
     assert last(disk.here("--check")) == ((1, "absent") if everyone else (0, "trusted"))

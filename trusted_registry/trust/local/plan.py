@@ -122,7 +122,12 @@ def inspect_commands(item: Item) -> tuple[Sequence[str], Sequence[str]]:
             lines, path = f"{found[0]},{found[1]}", str(item.path)
             return ("sed", "-n", f"{lines}p", path), (*root, "sed", "-i", f"{lines}d", path)
         return ("cat", str(item.path)), (*root, "editor", str(item.path))
-    return ("cat", str(item.path)), ("sudo", "rm", str(item.path))
+    return ("cat", str(item.path)), (*sudo(item.store, item.path), "rm", str(item.path))
+
+
+def sudo(store: Store, path: Path) -> tuple[str, ...]:
+    """Return the sudo prefix of a command on a file of a store; none for one in a home folder of this user's own."""
+    return ("sudo",) if store.scope == MACHINE or not os.access(path.parent, os.W_OK) else ()
 
 
 def _typed(write: Write, anchor: TrustAnchor) -> tuple[str, ...]:

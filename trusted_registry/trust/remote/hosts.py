@@ -16,7 +16,7 @@ from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.settings import matching, path, whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 PLAYBOOK = Path(__file__).parent / "playbook" / "hosts.yml"
 ANSIBLE_EXTRA = "hosts"
@@ -255,9 +255,3 @@ def _event(line: str) -> dict[str, Any] | None:
     except json.JSONDecodeError:
         return None
     return event if isinstance(event, dict) and ("hosts" in event or {"host", "end"} <= event.keys()) else None
-
-
-def table(results: Sequence[HostResult]) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
-    """Return title, columns and rows; failures last, next to the prompt."""
-    ordered = sorted(results, key=lambda it: not it.fine)
-    return "Hosts", ("host", "result", ""), [(it.host, it.state, it.reason) for it in ordered]

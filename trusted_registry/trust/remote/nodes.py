@@ -209,25 +209,6 @@ def failure(node: Node, runtime: str, reason: str) -> NodeResult:
     return NodeResult(node, runtime, FAILED, reason, fine=False)
 
 
-def table(results: Iterable[NodeResult]) -> tuple[str, list[str], list[list[str]]]:
-    """Return title, columns and rows of the results."""
-    rows = [[it.node.name, it.node.kind, it.runtime, it.state, it.left] for it in results]
-    return "nodes", ["node", "made by", "runtime", "result", "what is left to do"], rows
-
-
-def insist(results: Iterable[NodeResult]) -> None:
-    """Insist that the run succeeded on every node.
-
-    Raises:
-        RegistryError: The run failed on some nodes.
-    """
-    results = tuple(results)
-    bad = [it.node.name for it in results if not it.fine]
-    if bad:
-        message = f"It is not well on {len(bad)} of {len(results)} nodes: {', '.join(bad)}."
-        raise RegistryError(message, cure="Mend what the table names, then repeat the command.")
-
-
 # KEP-1755: a ConfigMap names the local registry to the cluster
 
 

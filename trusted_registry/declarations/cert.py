@@ -1,0 +1,34 @@
+"""Certificates for an IP address."""
+
+from __future__ import annotations
+
+from trusted_registry.declarations.flag import ADDRESS, NAMES, STAYS, Flag, switch
+from trusted_registry.declarations.task import Task
+
+config = Task(
+    "cert.config",
+    "Render openssl.cnf with this machine's names in [alt_names].",
+    "cert.config",
+    switch("self_signed", "For the document's single certificate."),
+    ADDRESS,
+    NAMES,
+)
+make = Task(
+    "cert.make",
+    "Make the authority and the server certificate that it signs.",
+    "cert.make",
+    switch("self_signed", "The document's single certificate: rsa:4096, 365 days, trusted by itself."),
+    switch("force", "Replace keys and certificates that are there; clients must trust the new ones."),
+    Flag("tool", "openssl or cryptography; openssl by default where it is installed."),
+    *STAYS,
+    default=True,
+)
+show = Task("cert.show", "Show the server certificate: openssl's text, then what matters.", "cert.show")
+check = Task("cert.check", "Check the certificates against the rules of every client.", "cert.check")
+renew = Task(
+    "cert.renew",
+    "Make a new server certificate under the same authority.",
+    "cert.renew",
+    Flag("if_expiring", "Only when fewer than so many days are left."),
+    *STAYS,
+)

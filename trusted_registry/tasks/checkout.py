@@ -1,0 +1,21 @@
+"""Checks of this checkout."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from trusted_registry import program
+from trusted_registry.defaults import ROOT
+
+if TYPE_CHECKING:
+    from trusted_registry.console import Console
+
+
+def test(console: Console, *, sessions: tuple[str, ...]) -> None:
+    """Run nox's sessions, by default those of the test command; exit with their status."""
+    # From here: a file of the folder that a person stands in is no module of these.
+    nox = ["-I", "-m", "nox", "--noxfile", str(ROOT / "noxfile.py"), "--session", *sessions]
+    code = program.interactive([sys.executable, *(nox if sessions else ["-m", "tests.sessions"])], console, cwd=ROOT)
+    if code:
+        raise SystemExit(code)
