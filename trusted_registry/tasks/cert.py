@@ -8,7 +8,8 @@ from trusted_registry import address, installation, program, saved_flags
 from trusted_registry.certificate import inspect, issue, openssl, rules
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import run_lock
-from trusted_registry.settings import MAX_SERVER_DAYS, TOOLS, one_of, whole_number
+from trusted_registry.settings import MAX_SERVER_DAYS, TOOLS
+from trusted_registry.values import one_of, whole_number
 
 if TYPE_CHECKING:
     from trusted_registry.certificate.issue import Issued

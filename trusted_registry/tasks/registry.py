@@ -14,8 +14,8 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.instance import checks, logins, ownership, run_lock, running
 from trusted_registry.instance.model import Role
 from trusted_registry.registry import probe, prove
-from trusted_registry.settings import whole_number
 from trusted_registry.tasks.cert import say_done
+from trusted_registry.values import whole_number
 
 if TYPE_CHECKING:
     import ssl

@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry import address, files, installation, program
+from trusted_registry import address, files, program
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
-from trusted_registry.trust.local import apply, ledger
+from trusted_registry.trust.local import apply, ledger, owned
 from trusted_registry.trust.local.plan import Plan, removal
 from trusted_registry.trust.specifics import insecure
 
@@ -54,9 +54,7 @@ def allow_plain(run: Run, engine: Engine) -> bool:
     before = _text_of(path)
     change = Write(path, insecure.added(before, registry_host, path).encode(), _mode(path))
     backup = Write(_backup(path), before.encode(), _mode(path))
-    if not run.console.dry:
-        entries = ledger.entries(STORE, (change,), by=run.settings.root, value=registry_host)
-        ledger.record(ledger.path(), entries, installation=installation.ensure(run.settings.folder, run.console).id)
+    owned.record(run, [ledger.entry(STORE, path, change.content, by=run.settings.root, value=registry_host)])
     if before and not backup.path.exists():
         apply.carry_out(Plan(STORE, (backup,), (("cp", str(path), str(backup.path)),)), run.console)
     _write_config(change, engine, run.console, registry_host, listed=True)
