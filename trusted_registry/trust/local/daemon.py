@@ -160,27 +160,38 @@ def _systemd() -> bool:
 
 
 def process_of(engine: Engine) -> int:
-    """Return the PID of the process that listens at the engine's socket.
+    """Return the PID of the dockerd that answers at the engine's socket, since others may run on this machine.
 
-    The peer of the socket is asked for (unix(7)), since other processes may have the same name.
+    Where systemd listens for dockerd, dockerd's own file tells, which is beside the socket (dockerd(8), --pidfile).
 
     Raises:
-        RegistryError: No dockerd of this machine listens there.
+        RegistryError: No dockerd of this machine answers there.
     """
     import psutil
 
     path = engine.info().socket.removeprefix("unix://")
-    asked = getattr(socket, "SO_PEERCRED", None)  # Linux alone has it
-    if asked is not None and path.startswith("/"):
-        with contextlib.suppress(OSError, psutil.Error), socket.socket(socket.AF_UNIX) as client:
-            client.connect(path)
-            number = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, asked, struct.calcsize("3i")))[0]
-            if number > 0 and psutil.Process(number).name() == "dockerd":
-                return int(number)
+    with contextlib.suppress(OSError, ValueError, psutil.Error):
+        number = _listener(path)
+        if psutil.Process(number).name() == "systemd":
+            number = int(Path(path).with_name("docker.pid").read_text())
+        if psutil.Process(number).name() == "dockerd":
+            return number
     raise RegistryError(
         f"No dockerd process of this machine answers at {engine.info().socket}: none can be told of the change.",
         cure="Restart the engine by hand; with Docker Desktop: Settings, Docker Engine, Apply.",
     )
+
+
+def _listener(path: str) -> int:
+    """Return the PID of the process that listens at a socket (unix(7)), where the operating system tells.
+
+    Raises:
+        OSError: Nothing listens, or nothing is told.
+    """
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(path)
+        peer = getattr(socket, "SO_PEERCRED", -1)  # Linux alone has it
+        return int(struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, peer, struct.calcsize("3i")))[0])
 
 
 def _await_reload(engine: Engine, console: Console, registry_host: str, *, listed: bool) -> None:
