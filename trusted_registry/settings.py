@@ -39,6 +39,7 @@ class Settings:
 
     Addresses have the canonical form of Python's ipaddress; ports are TCP ports; durations are in days.
     `saved_flags` are the flags of this run and earlier ones, `saved_flags_before` those of earlier runs alone.
+    `adopted` is a volume that a person declared in this run to be this installation's; a dry run notes it nowhere.
     """
 
     root: Path
@@ -59,6 +60,7 @@ class Settings:
     tool: str
     saved_flags: Mapping[str, str] = field(default_factory=dict)
     saved_flags_before: Mapping[str, str] = field(default_factory=dict)
+    adopted: str = ""
 
     @property
     def hosts(self) -> tuple[str, ...]:

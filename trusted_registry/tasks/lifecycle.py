@@ -38,7 +38,7 @@ def up(run: Run, *, adopt: bool = False) -> None:
     engine = engines.connect(run.console)
     with run_lock.held(run):
         if adopt:
-            ownership.adopt_volume(run, engine)
+            run = ownership.adopt_volume(run, engine)
         _up(run, engine)
 
 
