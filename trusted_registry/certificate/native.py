@@ -43,10 +43,7 @@ def authority(authority: profile.Authority) -> tuple[Key, x509.Certificate]:
         builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.NameConstraints(permitted, None),
-            critical=True,
-        )
+        .add_extension(x509.NameConstraints(permitted, None), critical=True)
     )
     return key, builder.sign(key, hashes.SHA256())
 
@@ -64,10 +61,7 @@ def server(server: profile.Server, signer: tuple[Key, x509.Certificate] | None) 
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(_authority_key(signing_key), critical=False)
-        .add_extension(
-            x509.SubjectAlternativeName(named),
-            critical=False,
-        )
+        .add_extension(x509.SubjectAlternativeName(named), critical=False)
     )
     return key, builder.sign(signing_key, hashes.SHA256())
 

@@ -65,11 +65,9 @@ def path() -> Path:
     The folder follows the XDG Base Directory specification; root's own if the home folder is another user's.
     """
     if is_root_in_foreign_home():
-        return _ledger_in(Path(pwd.getpwuid(0).pw_dir) / ".local" / "state")
-    return _ledger_in(machines.configured("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-
-
-def _ledger_in(state: Path) -> Path:
+        state = Path(pwd.getpwuid(0).pw_dir) / ".local" / "state"
+    else:
+        state = machines.configured("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return state / "trusted-registry" / "ledger.json"
 
 
