@@ -28,6 +28,13 @@ def test_no_module_but_the_engine_s_imports_the_sdk_of_docker() -> None:
 
 
 @pytest.mark.process
+def test_up_loads_what_it_takes_after_the_start_of_the_container_no_sooner() -> None:
+    ask = "any(it.startswith('trusted_registry.trust') or it in lifecycle.LATER for it in sys.modules)"
+    argv = [sys.executable, "-c", f"import sys; from trusted_registry.tasks import lifecycle; sys.exit({ask})"]
+    assert subprocess.run(argv, cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.process
 def test_who_only_asks_for_an_engine_has_not_imported_it_yet() -> None:
     modules = "trusted_registry.engine.engine, trusted_registry.engine.protocol, trusted_registry.instance.running"
     argv = [sys.executable, "-c", f"import sys, {modules}; sys.exit('docker' in sys.modules)"]

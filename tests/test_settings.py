@@ -11,7 +11,8 @@ from invoke.vendor import yaml
 from tests.conftest import ADDRESS, ROOT
 from trusted_registry.defaults import DEFAULTS
 from trusted_registry.errors import SettingError
-from trusted_registry.settings import KEY_KINDS, TOOLS, Settings, check_keys, host, load, whole_number
+from trusted_registry.settings import KEY_KINDS, TOOLS, Settings, check_keys, load
+from trusted_registry.values import host, whole_number
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -195,6 +196,16 @@ def test_a_path_with_a_control_character_is_refused(key: str, text: str, make_se
 
 def test_a_relative_folder_starts_at_the_checkout(make_settings: MakeSettings, tmp_path: Path) -> None:
     assert make_settings(folder="other place").folder == tmp_path / "other place"
+
+
+def test_a_folder_with_dots_is_the_folder_it_means_by_one_path_alone(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    (tmp_path / "far" / "sub").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("far/sub")
+    assert make_settings(folder="certs/../keys").folder == tmp_path / "keys"
+    assert make_settings(folder="link/../keys").folder == tmp_path / "far" / "keys"
+    assert make_settings(folder="link/keys").folder == tmp_path / "link" / "keys"
 
 
 def test_a_folder_may_start_at_a_person_s_home(

@@ -106,7 +106,7 @@ def own_name() -> str | None:
     name below that word (RFC 5280, 4.2.1.10), and `dev` and `cloud` are top-level domains.
     """
     from trusted_registry.errors import SettingError
-    from trusted_registry.settings import host
+    from trusted_registry.values import host
 
     try:
         name = host("hostname", socket.gethostname())

@@ -6,19 +6,18 @@ Checked values are safe in a path, a template or a command: unsafe ones are refu
 from __future__ import annotations
 
 import difflib
-import os
 import re
 import shlex
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry import lists
 from trusted_registry.defaults import DEFAULTS, HTTPS
 from trusted_registry.errors import SettingError
+from trusted_registry.values import address, hosts, matching, one_of, path, reachable, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
+    from pathlib import Path
 
 SAVED = ("address", "names", "port")
 """Settings whose flags are saved until they are taken back."""
@@ -30,12 +29,8 @@ MAX_AUTHORITY_DAYS = 3650
 
 _INVOKE_SECTIONS = frozenset({"run", "runners", "sudo", "tasks", "timeouts", "load_symlinks"})
 _INVOKE_VARIABLES = frozenset({"INVOKE_DEBUG", "INVOKE_DEDUPE", "INVOKE_ECHO", "INVOKE_RUNTIME_CONFIG"})
-_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-_DNS = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\Z", re.IGNORECASE | re.ASCII)
-"""ASCII alone: IGNORECASE would otherwise accept U+0130 and U+017F as i and s (Python's re, IGNORECASE)."""
 _CONTAINER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}\Z")
 _IMAGE = re.compile(r"[a-zA-Z0-9\[][a-zA-Z0-9._:/@\[\]-]{0,254}\Z")
-_PATH = re.compile(r"[^\x00-\x1f\x7f]*\Z")
 
 
 @dataclass(frozen=True)
@@ -44,6 +39,7 @@ class Settings:
 
     Addresses have the canonical form of Python's ipaddress; ports are TCP ports; durations are in days.
     `saved_flags` are the flags of this run and earlier ones, `saved_flags_before` those of earlier runs alone.
+    `adopted` is a volume that a person declared in this run to be this installation's; a dry run notes it nowhere.
     """
 
     root: Path
@@ -64,6 +60,7 @@ class Settings:
     tool: str
     saved_flags: Mapping[str, str] = field(default_factory=dict)
     saved_flags_before: Mapping[str, str] = field(default_factory=dict)
+    adopted: str = ""
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -73,9 +70,8 @@ class Settings:
     @property
     def dropped_names(self) -> tuple[str, ...]:
         """Names that a flag of this run takes back."""
-        return tuple(
-            name for name in hosts("names", self.saved_flags_before.get("names", "")) if name not in self.hosts
-        )
+        before = hosts("names", self.saved_flags_before.get("names", ""))
+        return tuple(name for name in before if name not in self.hosts)
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -91,8 +87,7 @@ class Settings:
             "INVOKE_REGISTRY_CONTAINER": "" if container == default["container"] else container,
             "INVOKE_REGISTRY_VOLUME": "" if volume == default["volume"] else volume,
         }
-        set_ = [f"{name}={shlex.quote(value)} " for name, value in variables.items() if value]
-        return f"{''.join(set_)}./inv {task}"
+        return "".join(f"{name}={shlex.quote(value)} " for name, value in variables.items() if value) + f"./inv {task}"
 
 
 def registry_flags(host: str, port: int = HTTPS, names: Collection[str] = ()) -> tuple[str, ...]:
@@ -127,7 +122,7 @@ def load(  # noqa: PLR0913 - a setting comes from as many places
     """
     configured, flags = _configured(config), flags or {}
     typed_folder = flags.get("certificate.folder") or configured.get("certificate.folder", "")
-    folder = root / path("certificate.folder", typed_folder.strip(" ") or "certs")
+    folder = _without_dots(root / path("certificate.folder", typed_folder.strip(" ") or "certs"))
     saved_before = find_saved_flags(folder)
     saved = _saved(saved_before, flags)
 
@@ -162,6 +157,11 @@ def load(  # noqa: PLR0913 - a setting comes from as many places
         saved_flags=saved,
         saved_flags_before=saved_before,
     )
+
+
+def _without_dots(folder: Path) -> Path:
+    """Return a folder by one path alone: the engine takes `..` out of a path, and paths are compared."""
+    return folder.resolve() if ".." in folder.parts else folder
 
 
 def _configured(config: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
@@ -207,9 +207,8 @@ def check_keys(config: Mapping[str, object], environ: Iterable[str]) -> None:
         _check_section(section, keys)
     known = [f"INVOKE_{section}_{key}".upper() for section, keys in DEFAULTS.items() for key in keys]
     for name in environ:
-        if not name.startswith("INVOKE_") or name in known or name in _INVOKE_VARIABLES:
-            continue
-        if name.split("_")[1].lower() not in _INVOKE_SECTIONS:
+        new = name.startswith("INVOKE_") and name not in (*known, *_INVOKE_VARIABLES)
+        if new and name.split("_")[1].lower() not in _INVOKE_SECTIONS:
             raise _unknown(name, known, "variable")
 
 
@@ -229,95 +228,3 @@ def _check_section(section: str, keys: object) -> None:
 def _unknown(name: str, known: Iterable[str], kind: str) -> SettingError:
     nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0)
     return SettingError(f"There is no {kind} {name!r}.", cure=f"Did you mean {nearest[0]}? invoke.yaml lists them all.")
-
-
-def whole_number(key: str, text: str, low: int, high: int) -> int:
-    """Return a whole number between two bounds, both included."""
-    # str.isdigit would let other scripts' digits through; int() underscores and spaces.
-    if not re.fullmatch(r"-?[0-9]{1,9}", text) or not low <= int(text) <= high:
-        raise SettingError(f"{key} is {text!r}.", cure=f"Use a whole number from {low} to {high}.")
-    return int(text)
-
-
-def one_of(key: str, text: str, choices: tuple[str, ...]) -> str:
-    """Return a text that is one of the choices."""
-    if text not in choices:
-        raise SettingError(f"{key} is {text!r}.", cure=f"Use one of: {', '.join(choices)}.")
-    return text
-
-
-def matching(key: str, text: str, pattern: re.Pattern[str], words: str) -> str:
-    """Return a text that matches a pattern, which `words` describe."""
-    if not pattern.match(text):
-        raise SettingError(f"{key} is {text!r}.", cure=f"Use {words}.")
-    return text
-
-
-def path(key: str, text: str) -> Path:
-    """Return a path without control characters; ~ expands to the home folder."""
-    if not _PATH.match(text):
-        raise SettingError(f"{key} is {text!r}.", cure="Use a path without control characters.")
-    try:
-        os.fsencode(text)
-    except UnicodeEncodeError:
-        raise SettingError(f"{key} is {text!r}.", cure="Use letters that a file's name can have.") from None
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise SettingError(f"{key} is {text!r}: there is no such home folder.", cure="Write the path out.") from None
-
-
-def address(key: str, text: str) -> str:
-    """Return an IP address in canonical form (RFC 5952 for IPv6)."""
-    import ipaddress
-
-    try:
-        found = ipaddress.ip_address(text)
-    except ValueError:
-        raise SettingError(
-            f"{key} is {text!r}, which is no IP address.", cure="Use one such as 192.168.0.12."
-        ) from None
-    # A zone ("fe80::1%eth0") is local to one machine and may hold any text: it has no place in a certificate or a path.
-    if "%" in text or found.is_multicast:
-        raise SettingError(f"{key} is {text!r}, which no client can use.", cure="Use one such as 192.168.0.12.")
-    return str(found)
-
-
-def reachable(key: str, text: str) -> str:
-    """Return a host that other machines can reach: neither loopback nor the unspecified address.
-
-    Docker and containerd skip verification for 127.0.0.0/8, so trust in a loopback address proves nothing.
-    """
-    import ipaddress
-
-    found = host(key, text)
-    if found.rpartition(".")[2] == "localhost":
-        raise SettingError(f"{key} is {text!r}.", cure="Use an address or name that other machines know.")
-    try:
-        parsed = ipaddress.ip_address(found)
-    except ValueError:
-        return found
-    if parsed.is_loopback or parsed.is_unspecified:
-        raise SettingError(f"{key} is {text!r}.", cure="Use an address that other machines can reach.")
-    return found
-
-
-def host(key: str, text: str) -> str:
-    """Return an IP address in canonical form or a DNS name (RFC 1123) in lower case.
-
-    A name of digits and dots alone is read as an address, as clients do (RFC 3986, 3.2.2): 999.1.1.1 is refused.
-    """
-    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
-    if re.fullmatch(r"[0-9.]+", bare) or ":" in bare:
-        return address(key, bare)
-    if not _DNS.match(text):
-        raise SettingError(
-            f"{key} is {text!r}, which is neither an IP address nor a DNS name.",
-            cure="Use one such as 192.168.0.12, fd00::12 or registry.local.",
-        )
-    return text.lower()
-
-
-def hosts(key: str, text: str) -> tuple[str, ...]:
-    """Return the hosts of a comma-separated list, each once; none for an empty list."""
-    return tuple(dict.fromkeys(host(key, part) for part in lists.split(text)))

@@ -48,7 +48,7 @@ def engine_of(settings: Settings, running: Container | None = None, bound: Path 
 def _apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep this machine's own addresses, engine and stores out of it."""
     monkeypatch.setattr(address, "interfaces", lambda: [Interface("eth0", (ADDRESS,), bridge=False)])
-    monkeypatch.setattr(store_states, "_engine_start", lambda: 0.0)
+    monkeypatch.setattr(store_states, "engine_start", lambda _engine: 0.0)
     monkeypatch.setattr(install, "select_stores", lambda *_: [])
 
 

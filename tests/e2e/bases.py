@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from docker.errors import APIError, ImageNotFound
 
-from tests.e2e.outer import LABEL
+from tests.e2e.outer import DEBIAN, LABEL, OWN
 from tests.e2e.trouble import LabError
 
 if TYPE_CHECKING:
@@ -25,13 +25,10 @@ if TYPE_CHECKING:
 _APT = threading.Lock()
 """Bases are made side by side, and apt has one lock for the whole machine."""
 
-DEBIAN = os.environ.get("LAB_DEBIAN", "debian")
-"""Repository of the bases; a mirror's, such as registry.example/debian, where the Hub cannot be reached."""
-
 
 def name(suite: Suite) -> str:
     """Return the lab's own name of a suite's base."""
-    return f"trusted-registry-lab/base:{suite.name}"
+    return f"{OWN}base:{suite.name}"
 
 
 def make(suite: Suite, engine: DockerClient, *, rebuild: bool, say: Callable[[str], None]) -> str:

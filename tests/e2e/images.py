@@ -22,7 +22,7 @@ from docker.errors import ImageNotFound
 
 from tests.e2e import bases, wheelhouse
 from tests.e2e.checkout import ROOT
-from tests.e2e.outer import LABEL, connect
+from tests.e2e.outer import LABEL, OWN, connect
 from tests.e2e.suites import DESKTOP, DESKTOP_WHEELS, SUITES
 from tests.e2e.trouble import LabError
 
@@ -43,7 +43,7 @@ BAKED = ("pyproject.toml", "inv")
 
 def name(suite: Suite, *, desktop: bool = False) -> str:
     """Return the image of a suite's hosts, or of those with browsers and Java."""
-    return f"trusted-registry-lab/{'desktop' if desktop else 'node'}:{suite.name}"
+    return f"{OWN}{'desktop' if desktop else 'node'}:{suite.name}"
 
 
 def inputs(suite: Suite, *, desktop: bool = False) -> str:
@@ -91,7 +91,12 @@ def make_all(suites: Iterable[Suite], engine: DockerClient, *, rebuild: bool, sa
         for made in [pool.submit(make, suite, engine, rebuild=rebuild, say=say) for suite in suites]:
             made.result()
     # Only now: what a build has just committed dangles until its next step stands on it.
-    engine.images.prune(filters={"dangling": True, "label": LABEL})
+    prune(engine)
+
+
+def prune(engine: DockerClient) -> None:
+    """Take away the lab's images that others took the names of; no build may run meanwhile."""
+    engine.images.prune(filters={"dangling": True, "label": f"{LABEL}=1"})
 
 
 def _fill(context: Path, suite: Suite, engine: DockerClient, more: Iterable[str]) -> None:

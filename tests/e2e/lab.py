@@ -63,6 +63,12 @@ class Lab:
         self._workers = ThreadPoolExecutor(max_workers=4)
         self._spares: list[Future[Host]] = []
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Texts by which a thing on this machine's engine is known for the lab's doing: label, domain, addresses."""
+        pools = self.network.attrs["IPAM"]["Config"]
+        return (LABEL, DOMAIN, *(str(pool["Subnet"]).partition("0/")[0].partition("/")[0] for pool in pools))
+
     def close(self) -> None:
         """Remove everything that carries the lab's label, images apart."""
         self._workers.shutdown(wait=True, cancel_futures=True)
@@ -81,6 +87,7 @@ class Lab:
         images.make_all(others, self.engine, rebuild=False, say=LOG.info)
         if desktop in missing:
             images.make(SUITES[missing[desktop]], self.engine, rebuild=False, say=LOG.info, desktop=True)
+            images.prune(self.engine)
         larger = [name == desktop for name in missing]
         for host in self._workers.map(self._boot, missing.keys(), missing.values(), larger):
             self.hosts[host.name] = host

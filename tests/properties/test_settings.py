@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.properties.inputs import GIVEN, HOSTS, ODD, PIECES, ROOT, load, typed
-from trusted_registry import address
+from trusted_registry import address, values
 from trusted_registry import settings as every
 from trusted_registry.defaults import DEFAULTS
 from trusted_registry.errors import SettingError
@@ -60,10 +60,10 @@ def test_keys_and_variables_that_mean_nothing_are_refused_at_most(config: dict[s
 @given(text=HOSTS | typed())
 def test_a_host_that_is_taken_is_an_address_or_plain_ascii_labels(text: str) -> None:
     with contextlib.suppress(SettingError):
-        found = every.host("x", text)
+        found = values.host("x", text)
         assert re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]+", found, re.ASCII)
         assert ".." not in found
-        assert every.host("x", found) == found
+        assert values.host("x", found) == found
 
 
 @given(text=typed())
@@ -71,7 +71,7 @@ def test_a_host_name_of_this_machine_is_one_that_could_have_been_typed_or_none(t
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("socket.gethostname", lambda: text)
         found = address.own_name()
-    assert found is None or every.host("x", found) == found
+    assert found is None or values.host("x", found) == found
 
 
 def test_the_examples_hold_what_shells_and_templates_take_for_their_own() -> None:

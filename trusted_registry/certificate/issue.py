@@ -1,11 +1,9 @@
-"""Issuing into a folder: find the certificates present, plan the missing ones, make all of them or none."""
+"""Certificates of a folder: those present, the reasons to replace them, and new ones: all of them or none."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
-import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -61,17 +59,19 @@ def find(folder: Path, *, dry: bool = False) -> Issued | None:
         raise RegistryError(
             f"{folder / 'domain.crt'} was signed by an authority that is not here.", cure=_cure("ca.crt", present)
         )
-    if not inspect.is_pair(folder / "domain.key", server):
-        raise RegistryError(
-            f"{folder / 'domain.key'} is not the key of domain.crt.", cure="./inv cert.renew makes a new pair."
-        )
-    if authority and "ca.key" in present and not inspect.is_pair(folder / "ca.key", authority):
-        raise RegistryError(f"{folder / 'ca.key'} is not the key of ca.crt.", cure=f"Put the right one back. {FORCE}")
+    _check_pair(folder / "domain.key", server, "./inv cert.renew makes a new pair.")
+    if authority and "ca.key" in present:
+        _check_pair(folder / "ca.key", authority, f"Put the right one back. {FORCE}")
     if authority and not inspect.signed_by(server, authority):
         raise RegistryError(
             f"{folder / 'domain.crt'} is not signed by ca.crt.", cure="./inv cert.renew makes one that is."
         )
     return Issued(folder, server, authority)
+
+
+def _check_pair(key: Path, certificate: Certificate, cure: str) -> None:
+    if not inspect.is_pair(key, certificate):
+        raise RegistryError(f"{key} is not the key of {certificate.path.name}.", cure=cure)
 
 
 def _check_complete(folder: Path, present: set[str]) -> None:
@@ -172,7 +172,7 @@ def ensure(run: Run, *, self_signed: bool = False, force: bool = False) -> bool:
         issued = None if force else find(run.settings.folder, dry=run.console.dry)
         if issued is None:
             kind = CertificateKind.SELF_SIGNED if self_signed else CertificateKind.AUTHORITY
-            make.make(plan(run.settings, kind), kind, run.settings.folder, run.console, tool=run.settings.tool)
+            _make(run, kind)
             return True
     if self_signed and issued.authority:
         raise RegistryError(
@@ -205,25 +205,23 @@ def renew(run: Run) -> None:
     Raises:
         RegistryError: The authority's key is not here, or may not vouch for a name in the settings.
     """
-    with _locked(run.settings.folder, run.console):
-        folder = run.settings.folder
-        if not (folder / "ca.crt").exists():
+    folder = run.settings.folder
+    with _locked(folder, run.console):
+        authority = inspect.read(folder / "ca.crt") if (folder / "ca.crt").exists() else None
+        if authority:
+            _check_signer(folder, authority, run.settings)
+        else:
             _check_self_signed(folder, dry=run.console.dry)
             run.console.warn("A self-signed certificate is its own trust: every client must trust the new one.")
-            names = _names(folder / "domain.crt", run.settings)
-            what = plan(run.settings, CertificateKind.SELF_SIGNED, own_names=names)
-            make.make(what, CertificateKind.SELF_SIGNED, folder, run.console, tool=run.settings.tool)
-            return
-        authority = inspect.read(folder / "ca.crt")
-        _check_signer(folder, authority, run.settings)
-        names = _names(folder / "domain.crt", run.settings)
-        make.make(
-            plan(run.settings, CertificateKind.SERVER, authority, names),
-            CertificateKind.SERVER,
-            folder,
-            run.console,
-            tool=run.settings.tool,
-        )
+        kind = CertificateKind.SERVER if authority else CertificateKind.SELF_SIGNED
+        _make(run, kind, authority, _names(folder / "domain.crt", run.settings))
+
+
+def _make(
+    run: Run, kind: CertificateKind, authority: Certificate | None = None, own_names: tuple[str, ...] = ()
+) -> None:
+    wanted = make.plan(run.settings, kind, authority, own_names)
+    make.make(wanted, kind, run.settings.folder, run.console, tool=run.settings.tool)
 
 
 def _names(certificate: Path, settings: Settings) -> tuple[str, ...]:
@@ -255,8 +253,7 @@ def _check_signer(folder: Path, authority: Certificate, settings: Settings) -> N
         raise RegistryError(
             f"{folder / 'ca.key'} is not here, so nothing new can be signed.", cure=f"Put it back for a moment. {FORCE}"
         )
-    if not inspect.is_pair(folder / "ca.key", authority):
-        raise RegistryError(f"{folder / 'ca.key'} is not the key of ca.crt.", cure=f"Put the right one back. {FORCE}")
+    _check_pair(folder / "ca.key", authority, f"Put the right one back. {FORCE}")
     if begins := authority.begins(inspect.now()):
         wrong = f"The authority is not valid before {begins}: a clock is wrong, this one or that by which it was made."
         raise RegistryError(wrong, cure=f"See what this one says: date --utc. Where it is right: {FORCE}")
@@ -264,39 +261,12 @@ def _check_signer(folder: Path, authority: Certificate, settings: Settings) -> N
         raise RegistryError(f"The authority expired on {authority.not_after:%Y-%m-%d}.", cure=FORCE)
     refused = [host for host in settings.hosts if host not in inspect.allowed(authority, settings.hosts)]
     if refused:
+        flags = pasteable(["--force", *registry_flags(settings.address, names=settings.names)])
         raise RegistryError(
             f"The authority may not vouch for {', '.join(refused)}: it is limited to private addresses and to what was "
             "named when it was made.",
-            cure=FORCE.replace("--force", pasteable(["--force", *_name_flags(settings)])),
+            cure=FORCE.replace("--force", flags),
         )
-
-
-def _name_flags(settings: Settings) -> tuple[str, ...]:
-    """Return the flags of `cert` that repeat the names in the settings."""
-    return registry_flags(settings.address, names=settings.names)
-
-
-def plan(
-    settings: Settings, kind: CertificateKind, authority: Certificate | None = None, own_names: tuple[str, ...] = ()
-) -> profile.Profile:
-    """Return this machine's profile, within an authority's names and life."""
-    mark = f"{inspect.now():%Y-%m-%d} {secrets.token_hex(2)}"
-    planned = profile.plan(
-        settings,
-        machine=address.own_name(),
-        own=(*address.own_addresses(), *own_names),
-        mark=mark,
-        self_signed=kind is CertificateKind.SELF_SIGNED,
-    )
-    if authority is None:
-        return planned
-    server = dataclasses.replace(
-        planned.server,
-        dns=inspect.allowed(authority, planned.server.dns),
-        addresses=inspect.allowed(authority, planned.server.addresses),
-        days=max(1, min(planned.server.days, authority.days_left(inspect.now()))),
-    )
-    return dataclasses.replace(planned, server=server)
 
 
 def write_config(run: Run, *, self_signed: bool = False) -> Path:
@@ -311,7 +281,7 @@ def write_config(run: Run, *, self_signed: bool = False) -> Path:
     run.console.command(["editor", str(path)])
     if not run.console.dry:
         kind = CertificateKind.SELF_SIGNED if self_signed else CertificateKind.SERVER
-        files.write(path, profile.config(plan(run.settings, kind, authority)).encode())
+        files.write(path, profile.config(make.plan(run.settings, kind, authority)).encode())
     return path
 
 

@@ -1,18 +1,22 @@
-"""Keys and certificates, made in a private folder by the tool at hand, then moved into place at once."""
+"""Keys and certificates: planned for this machine, made in a private folder by the tool at hand, then moved at once."""
 
 from __future__ import annotations
 
+import dataclasses
 import enum
+import secrets
 from typing import TYPE_CHECKING
 
-from trusted_registry import files
-from trusted_registry.certificate import openssl, profile
+from trusted_registry import address, files
+from trusted_registry.certificate import inspect, openssl, profile
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from trusted_registry.certificate.inspect import Certificate
     from trusted_registry.console import Console
+    from trusted_registry.settings import Settings
 
 MODES = {"ca.crt": files.PUBLIC_FILE, "domain.crt": files.PUBLIC_FILE, openssl.CONFIG: files.PUBLIC_FILE}
 """Modes of the public files; every other file stays private."""
@@ -24,6 +28,29 @@ class CertificateKind(enum.Enum):
     AUTHORITY = "an authority and the server certificate that it signs"
     SERVER = "a server certificate, signed by the authority that is there"
     SELF_SIGNED = "the document's single certificate"
+
+
+def plan(
+    settings: Settings, kind: CertificateKind, authority: Certificate | None = None, own_names: tuple[str, ...] = ()
+) -> profile.Profile:
+    """Return this machine's profile, within an authority's names and life."""
+    mark = f"{inspect.now():%Y-%m-%d} {secrets.token_hex(2)}"
+    planned = profile.plan(
+        settings,
+        machine=address.own_name(),
+        own=(*address.own_addresses(), *own_names),
+        mark=mark,
+        self_signed=kind is CertificateKind.SELF_SIGNED,
+    )
+    if authority is None:
+        return planned
+    server = dataclasses.replace(
+        planned.server,
+        dns=inspect.allowed(authority, planned.server.dns),
+        addresses=inspect.allowed(authority, planned.server.addresses),
+        days=max(1, min(planned.server.days, authority.days_left(inspect.now()))),
+    )
+    return dataclasses.replace(planned, server=server)
 
 
 def make(wanted: profile.Profile, kind: CertificateKind, folder: Path, console: Console, *, tool: str) -> None:

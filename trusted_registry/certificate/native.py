@@ -15,7 +15,10 @@ from trusted_registry.certificate import openssl, profile
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+
+    Address = ipaddress.IPv4Address | ipaddress.IPv6Address | ipaddress.IPv4Network | ipaddress.IPv6Network
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
@@ -34,12 +37,13 @@ def authority(authority: profile.Authority) -> tuple[Key, x509.Certificate]:
     """Return a new authority's key and certificate."""
     key = new_key(authority.key)
     usage = _key_usage("key_cert_sign", "crl_sign")
+    permitted = _general(authority.dns, map(ipaddress.ip_network, authority.networks))
     builder = _started(_name(authority.subject), _name(authority.subject), key, authority.days)
     builder = (
         builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.NameConstraints(_permitted(authority), None), critical=True)
+        .add_extension(x509.NameConstraints(permitted, None), critical=True)
     )
     return key, builder.sign(key, hashes.SHA256())
 
@@ -49,6 +53,7 @@ def server(server: profile.Server, signer: tuple[Key, x509.Certificate] | None) 
     key = new_key(server.key)
     signing_key, issuer = (signer[0], signer[1].subject) if signer else (key, _name(server.subject))
     usage = _key_usage(*(_SNAKE[name] for name in server.key_usage))
+    named = _general(server.dns, map(ipaddress.ip_address, server.addresses))
     builder = _started(_name(server.subject), issuer, key, server.days)
     builder = (
         builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -56,7 +61,7 @@ def server(server: profile.Server, signer: tuple[Key, x509.Certificate] | None) 
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(_authority_key(signing_key), critical=False)
-        .add_extension(x509.SubjectAlternativeName(_names(server)), critical=False)
+        .add_extension(x509.SubjectAlternativeName(named), critical=False)
     )
     return key, builder.sign(signing_key, hashes.SHA256())
 
@@ -118,11 +123,5 @@ def _authority_key(signer: Key) -> x509.AuthorityKeyIdentifier:
     return x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
 
 
-def _names(server: profile.Server) -> list[x509.GeneralName]:
-    dns: list[x509.GeneralName] = [x509.DNSName(name) for name in server.dns]
-    return dns + [x509.IPAddress(ipaddress.ip_address(address)) for address in server.addresses]
-
-
-def _permitted(authority: profile.Authority) -> list[x509.GeneralName]:
-    dns: list[x509.GeneralName] = [x509.DNSName(name) for name in authority.dns]
-    return dns + [x509.IPAddress(ipaddress.ip_network(network)) for network in authority.networks]
+def _general(dns: Iterable[str], addresses: Iterable[Address]) -> list[x509.GeneralName]:
+    return [*map(x509.DNSName, dns), *map(x509.IPAddress, addresses)]

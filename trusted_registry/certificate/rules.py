@@ -16,7 +16,7 @@ from trusted_registry.settings import MAX_AUTHORITY_DAYS, MAX_SERVER_DAYS
 
 if TYPE_CHECKING:
     import datetime
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from trusted_registry.certificate.inspect import Certificate
@@ -53,22 +53,12 @@ def check(
         hosts: The names that clients type.
         at: The time at which the dates are judged.
     """
-    findings = [
-        Violation(server.path, rule, who) for rule, who, holds in _SERVER_RULES if not holds(server.certificate)
-    ]
-    findings += _dates(server, at, MAX_SERVER_DAYS, APPLE)
+    findings = [*_broken(server, _SERVER_RULES), *_dates(server, at, MAX_SERVER_DAYS, APPLE)]
     findings += [Violation(server.path, f"does not name {host}", EVERY_CLIENT) for host in server.missing(hosts)]
     if authority is None:
-        return (
-            findings
-            if inspect.signed_by(server, server)
-            else [*findings, Violation(server.path, "is signed by nobody at hand", EVERY_CLIENT)]
-        )
-    findings += [
-        Violation(authority.path, rule, who)
-        for rule, who, holds in _AUTHORITY_RULES
-        if not holds(authority.certificate)
-    ]
+        unsigned = [] if inspect.signed_by(server, server) else ["is signed by nobody at hand"]
+        return [*findings, *(Violation(server.path, rule, EVERY_CLIENT) for rule in unsigned)]
+    findings += _broken(authority, _AUTHORITY_RULES)
     findings += _dates(authority, at, MAX_AUTHORITY_DAYS, "no client, but ten years is long enough for a key")
     if not inspect.signed_by(server, authority):
         findings.append(Violation(server.path, f"is not signed by {authority.path.name}", EVERY_CLIENT))
@@ -81,21 +71,18 @@ def check(
     return findings
 
 
-def _dates(certificate: Certificate, at: datetime.datetime, most: int, who: str) -> list[Violation]:
-    findings = []
-    if at < certificate.not_before:
-        findings.append(
-            Violation(
-                certificate.path, f"is not valid before {certificate.not_before:%Y-%m-%d %H:%M} UTC", EVERY_CLIENT
-            )
-        )
-    if at > certificate.not_after:
-        findings.append(
-            Violation(certificate.path, f"expired on {certificate.not_after:%Y-%m-%d %H:%M} UTC", EVERY_CLIENT)
-        )
-    if (certificate.not_after - certificate.not_before).days > most:
-        findings.append(Violation(certificate.path, f"lives for more than {most} days", who))
-    return findings
+def _broken(certificate: Certificate, rules: Iterable[Rule]) -> Iterator[Violation]:
+    return (Violation(certificate.path, rule, who) for rule, who, holds in rules if not holds(certificate.certificate))
+
+
+def _dates(certificate: Certificate, at: datetime.datetime, most: int, who: str) -> Iterator[Violation]:
+    path, begins, ends = certificate.path, certificate.not_before, certificate.not_after
+    if at < begins:
+        yield Violation(path, f"is not valid before {begins:%Y-%m-%d %H:%M} UTC", EVERY_CLIENT)
+    if at > ends:
+        yield Violation(path, f"expired on {ends:%Y-%m-%d %H:%M} UTC", EVERY_CLIENT)
+    if (ends - begins).days > most:
+        yield Violation(path, f"lives for more than {most} days", who)
 
 
 Rule = tuple[str, str, "Callable[[x509.Certificate], bool]"]

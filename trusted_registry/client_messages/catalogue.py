@@ -12,7 +12,7 @@ import string
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from trusted_registry import address, settings
+from trusted_registry import address, settings, values
 from trusted_registry.client_messages import authorities, certificates, connections, registries
 from trusted_registry.client_messages.message import HERE, OFFER, OFFERED, REGISTRY, Kind, Message, Step
 from trusted_registry.defaults import HTTPS
@@ -237,7 +237,7 @@ def _port(text: str | None, default: int) -> int:
 def _checked_host(text: str) -> str:
     """Return a host in canonical form, or "" if not valid."""
     try:
-        return settings.host("host", text) if text else ""
+        return values.host("host", text) if text else ""
     except SettingError:
         return ""
 
@@ -245,7 +245,7 @@ def _checked_host(text: str) -> str:
 def _flags(host: str, port: int) -> str:
     """Return the flags that name this registry to a task; none for loopback, which no task accepts."""
     try:
-        settings.reachable("host", host)
+        values.reachable("host", host)
     except SettingError:
         return ""
     return f" {' '.join(settings.registry_flags(host, port))}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trusted_registry.doctor import checks_certificate, checks_engine, checks_registry, checks_trust
@@ -14,45 +13,32 @@ if TYPE_CHECKING:
     from trusted_registry.doctor.finding import Finding
 
 
-@dataclass(frozen=True)
-class Check:
-    """A check with its key and its function.
-
-    Args:
-        key: Unique name, which findings and messages refer to.
-        judge: Function that yields the findings.
-    """
-
-    key: str
-    judge: Callable[[Facts], Iterable[Finding]]
-
-
-CHECKS: tuple[Check, ...] = (
-    Check("engine", checks_engine.engine),
-    Check("files", checks_certificate.files),
-    Check("rules", checks_certificate.client_rules),
-    Check("names", checks_certificate.names),
-    Check("dates", checks_certificate.dates),
-    Check("chain", checks_certificate.chain),
-    Check("keys", checks_certificate.keys),
-    Check("container", checks_registry.container),
-    Check("port", checks_registry.port),
-    Check("served", checks_registry.served),
-    Check("protocol", checks_registry.protocol),
-    Check("address", checks_registry.moved),
-    Check("login", checks_registry.login),
-    Check("clock", checks_registry.clock),
-    Check("disk", checks_registry.disk),
-    Check("dns", checks_registry.dns),
-    Check("proxy", checks_engine.proxy),
-    Check("insecure", checks_engine.insecure),
-    Check("certs.d", checks_trust.certs_d),
-    Check("spelling", checks_trust.spelling),
-    Check("stale", checks_trust.stale),
-    Check("shadowed", checks_trust.shadowed),
-    Check("readable", checks_trust.readable),
-    Check("containerd", checks_trust.containerd),
-    Check("os-store", checks_trust.os_store),
+CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
+    checks_engine.engine,
+    checks_certificate.files,
+    checks_certificate.client_rules,
+    checks_certificate.names,
+    checks_certificate.dates,
+    checks_certificate.chain,
+    checks_certificate.keys,
+    checks_registry.container,
+    checks_registry.port,
+    checks_registry.served,
+    checks_registry.protocol,
+    checks_registry.moved,
+    checks_registry.login,
+    checks_registry.clock,
+    checks_registry.disk,
+    checks_registry.dns,
+    checks_engine.proxy,
+    checks_engine.insecure,
+    checks_trust.certs_d,
+    checks_trust.spelling,
+    checks_trust.stale,
+    checks_trust.shadowed,
+    checks_trust.readable,
+    checks_trust.containerd,
+    checks_trust.os_store,
 )
 
 
@@ -66,7 +52,7 @@ def judge(facts: Facts, client: str = "") -> list[Finding]:
     If another machine's registry does not answer, only the first cause is returned, since nobody knows whether there is
     a registry to trust; if something other than a registry answers, only the findings of `protocol`.
     """
-    found = dict.fromkeys(finding for check in CHECKS for finding in check.judge(facts))
+    found = dict.fromkeys(finding for check in CHECKS for finding in check(facts))
     if facts.remote and facts.observation and facts.observation.connect_error:
         causes = (finding for key in UNREACHED for finding in found if finding.check == key)
         return list(causes)[:1]

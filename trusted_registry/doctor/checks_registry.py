@@ -107,16 +107,14 @@ def port(facts: Facts) -> Iterator[Finding]:
 
 def served(facts: Facts) -> Iterator[Finding]:
     """Yield findings for a silent registry, or one with another certificate."""
-    observation = facts.observation
-    if observation is None or (facts.container is not None and facts.container.role == Role.PLAIN):
-        if observation and observation.connect_error and not _is_lost(facts):
-            yield _no_answer(observation, facts)
-        return
-    if observation.connect_error:
+    observation, plain = facts.observation, facts.container is not None and facts.container.role == Role.PLAIN
+    if observation and observation.connect_error:
         if not _is_lost(facts):
             yield _no_answer(observation, facts)
     elif (
-        facts.issued
+        observation
+        and not plain
+        and facts.issued
         and observation.certificate
         and observation.certificate.fingerprint != facts.issued.server.fingerprint
     ):

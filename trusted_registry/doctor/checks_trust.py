@@ -59,18 +59,19 @@ def certs_d(facts: Facts) -> Iterator[Finding]:
                 client=client,
             )
         if absent := _of(store_state, State.ABSENT):
-            yield Finding(
-                "certs.d",
-                f"no trust at {_places(absent)}",
-                f"{clients}: certificate signed by unknown authority.",
-                (_trusted(facts, store_state),),
-                TrustFix(client),
-                asks=True,
-                client=client,
-            )
+            cause = f"{clients}: certificate signed by unknown authority."
+            yield _untold(facts, store_state, "certs.d", f"no trust at {_places(absent)}", cause)
         for item in _of(store_state, State.FOREIGN):
             yield _foreign(facts, store_state, item)
         yield from _stray(facts, store_state)
+
+
+def _untold(  # noqa: PLR0913 - a finding has as many parts
+    facts: Facts, store_state: StoreState, check: str, evidence: str, cause: str, *, asks: bool = True
+) -> Finding:
+    """Return the finding of a store that trust.linux would mend."""
+    name, cure = store_state.store.name, (_trusted(facts, store_state),)
+    return Finding(check, evidence, cause, cure, TrustFix(name), asks=asks, client=name)
 
 
 def _foreign(facts: Facts, store_state: StoreState, item: Item) -> Finding:
@@ -126,15 +127,10 @@ def stale(facts: Facts) -> Iterator[Finding]:
     """Yield findings for our trust in an earlier authority."""
     for store_state in facts.store_states:
         if found := _of(store_state, State.STALE):
-            yield Finding(
-                "stale",
-                f"{_places(found)} holds the certificate of an earlier authority",
-                f"{store_state.store.clients}: certificate signed by unknown authority, since it was made anew.",
-                (_trusted(facts, store_state),),
-                TrustFix(store_state.store.name),
-                asks=any(item.state in (State.ABSENT, State.FOREIGN) for item in store_state.items),
-                client=store_state.store.name,
-            )
+            evidence = f"{_places(found)} holds the certificate of an earlier authority"
+            cause = f"{store_state.store.clients}: certificate signed by unknown authority, since it was made anew."
+            more = any(item.state in (State.ABSENT, State.FOREIGN) for item in store_state.items)
+            yield _untold(facts, store_state, "stale", evidence, cause, asks=more)
 
 
 def shadowed(facts: Facts) -> Iterator[Finding]:
@@ -142,16 +138,9 @@ def shadowed(facts: Facts) -> Iterator[Finding]:
     for store_state in facts.store_states:
         if found := _of(store_state, State.SHADOWED):
             folders = ", ".join(dict.fromkeys(str(item.path.parent) for item in found))
-            yield Finding(
-                "shadowed",
-                f"{folders} exists without ca.crt",
-                f"{store_state.store.clients}: the first folder that exists is read, and this user's hides the "
-                "system's.",
-                (_trusted(facts, store_state),),
-                TrustFix(store_state.store.name),
-                asks=True,
-                client=store_state.store.name,
-            )
+            clients = store_state.store.clients
+            cause = f"{clients}: the first folder that exists is read, and this user's hides the system's."
+            yield _untold(facts, store_state, "shadowed", f"{folders} exists without ca.crt", cause)
 
 
 def spelling(facts: Facts) -> Iterator[Finding]:
@@ -162,15 +151,9 @@ def spelling(facts: Facts) -> Iterator[Finding]:
             wanted = ", ".join(
                 dict.fromkeys(item.registry_host for item in _of(store_state, State.ABSENT) if item.registry_host)
             )
-            yield Finding(
-                "spelling",
-                f"{folders} trusts the registry's authority; {wanted} has no folder",
-                "The folder is named exactly after what stands before the first slash of an image's name.",
-                (_trusted(facts, store_state),),
-                TrustFix(store_state.store.name),
-                asks=True,
-                client=store_state.store.name,
-            )
+            evidence = f"{folders} trusts the registry's authority; {wanted} has no folder"
+            cause = "The folder is named exactly after what stands before the first slash of an image's name."
+            yield _untold(facts, store_state, "spelling", evidence, cause)
 
 
 def readable(facts: Facts) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from trusted_registry.doctor.facts import Facts, StoreState
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.local import install, ledger, trust_anchor, unverified
+from trusted_registry.trust.local import daemon, install, ledger, trust_anchor, unverified
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.install import StoreSelection
 from trusted_registry.trust.local.state import State
@@ -38,9 +38,8 @@ def gather(facts: Facts, engine: Engine, client: str) -> Facts:
 
     Without a trust anchor, only the facts that need none are added.
     """
-    facts = replace(
-        facts, unverified=_unverified(facts, engine), engine_since=_engine_start(), bundle_since=_bundle_time()
-    )
+    since = engine_start(engine) if engine.available else 0.0
+    facts = replace(facts, unverified=_unverified(facts, engine), engine_since=since, bundle_since=_bundle_time())
     facts = replace(facts, systemd=Path("/run/systemd/system").is_dir())
     try:
         anchor = trust_anchor.load(facts.settings, dry=True, required=True)
@@ -119,13 +118,12 @@ def _advice() -> tuple[containerd.Advice, ...]:
         return ()
 
 
-def _engine_start() -> float:
-    """Return the engine's start in seconds since the epoch; 0 if unknown."""
+def engine_start(engine: Engine) -> float:
+    """Return the start of the engine that answers, in seconds since the epoch; 0 if unknown."""
     import psutil
 
-    for process in psutil.process_iter(["name", "create_time"]):
-        if process.info["name"] == "dockerd":
-            return float(process.info["create_time"])
+    with contextlib.suppress(RegistryError, psutil.Error):
+        return float(psutil.Process(daemon.process_of(engine)).create_time())
     return 0.0
 
 

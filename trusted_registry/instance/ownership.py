@@ -188,7 +188,7 @@ def owns(volume: Volume, settings: Settings) -> bool:
     own = installation.known(settings.folder)
     if volume.installation:
         return volume.installation == own.id
-    return volume.name in own.volumes
+    return volume.name in (*own.volumes, settings.adopted)
 
 
 def check_volume(settings: Settings, engine: Engine, container: Container | None) -> None:
@@ -235,8 +235,11 @@ def drop_images(run: Run, engine: Engine) -> None:
                 run.console.warn(f"the image {image.reference} stays: {error.message}")
 
 
-def adopt_volume(run: Run, engine: Engine) -> None:
-    """Note the volume that is set as this installation's, since a person says so.
+def adopt_volume(run: Run, engine: Engine) -> Run:
+    """Note the volume that is set as this installation's, since a person says so; a dry run notes nothing.
+
+    Returns:
+        The run for which the volume counts as adopted.
 
     Raises:
         RegistryError: Another installation made it, or a container of somebody else's uses it.
@@ -244,9 +247,11 @@ def adopt_volume(run: Run, engine: Engine) -> None:
     container(run, engine)
     found = engine.volume(run.settings.volume)
     if found is None or owns(found, run.settings):
-        return
+        return run
     if found.installation or _others(found.name, run.settings, engine):
         check_volume(run.settings, engine, None)
     if not run.console.dry:
         installation.adopt(run.settings.folder, volume=found.name)
-        run.console.say(f"volume: {found.name} is this installation's from now on, with the images in it")
+    verb = "would be" if run.console.dry else "is"
+    run.console.say(f"volume: {found.name} {verb} this installation's from now on, with the images in it")
+    return run.with_settings(adopted=found.name)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from trusted_registry import address, installation, program, saved_flags
 from trusted_registry.certificate import inspect, issue, openssl, rules
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import run_lock
-from trusted_registry.settings import MAX_SERVER_DAYS, TOOLS, one_of, whole_number
+from trusted_registry.settings import MAX_SERVER_DAYS, TOOLS
+from trusted_registry.values import one_of, whole_number
 
 if TYPE_CHECKING:
     from trusted_registry.certificate.issue import Issued
@@ -29,6 +31,8 @@ def make(run: Run, *, self_signed: bool, force: bool, tool: str) -> None:
         run = run.with_settings(tool=one_of("--tool", tool, TOOLS))
     with run_lock.held(run):
         installation.read(run.settings.folder)  # a damaged one is told before anything is made
+        if force:
+            _adopt(run)
         changed = issue.ensure(run, self_signed=self_signed, force=force)
         installation.ensure(run.settings.folder, run.console)
         _keep(run)
@@ -87,11 +91,24 @@ def _renew(run: Run, days: int | None) -> None:
         if running.restart(local, stale_only=True):
             run.console.say("registry: it still served an older one; restarted")
         return
+    _adopt(local)
     issue.renew(run)
     _keep(run)
     say_certificate(run, "renewed", names=True)
     if running.restart(local):
         say_done(run.console, "registry: restarted, and serves it")
+
+
+def _adopt(run: Run) -> None:
+    """Adopt the registry that shows the certificate on disk, before that is replaced and nothing else proves whose."""
+    from trusted_registry.engine import engine as engines
+    from trusted_registry.instance import ownership
+
+    if run.console.dry or not (run.settings.folder / "domain.crt").exists():
+        return
+    # Without an engine there is nothing to adopt: what restarts the registry then tells of that.
+    with contextlib.suppress(RegistryError), contextlib.closing(engines.connect(run.console)) as engine:
+        ownership.adopt_container(run, engine)
 
 
 def _keep(run: Run) -> None:

@@ -19,8 +19,8 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.instance.model import Role
 from trusted_registry.report import Report
 from trusted_registry.run import Run
-from trusted_registry.settings import one_of, reachable, whole_number
 from trusted_registry.trust import client_stores
+from trusted_registry.values import one_of, reachable, whole_number
 
 if TYPE_CHECKING:
     import datetime

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
-from trusted_registry import files, installation, saved_flags, status
+from trusted_registry import address, files, installation, saved_flags
 from trusted_registry.certificate import clear, issue
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import checks, ownership, run_lock, running
 from trusted_registry.instance.model import predecessor_name
 from trusted_registry.registry import prove, users
-from trusted_registry.tasks import cert, registry, trust
-from trusted_registry.trust.local import owned, uninstall
-from trusted_registry.trust.local.install import StoreSelection
+from trusted_registry.tasks import cert, registry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,9 +27,14 @@ if TYPE_CHECKING:
 UNPROVED = ".unproved"
 """Name of a file beside the certificates while an `up` runs; the file holds the reference of the proof's image."""
 
+LATER = ("trusted_registry.status", "trusted_registry.tasks.trust")
+"""Modules that `up` takes after the container's start: loaded while the engine starts it, which takes longer."""
+
 
 def show_status(run: Run) -> Report:
     """Report how certificate, registry and trust stand."""
+    from trusted_registry import status
+
     engine = engines.connect_if_available(run.console)
     return status.report(status.find(run.settings, engine, dry=run.console.dry))
 
@@ -45,7 +49,7 @@ def up(run: Run, *, adopt: bool = False) -> None:
     engine = engines.connect(run.console)
     with run_lock.held(run):
         if adopt:
-            ownership.adopt_volume(run, engine)
+            run = ownership.adopt_volume(run, engine)
         _up(run, engine)
 
 
@@ -64,13 +68,14 @@ def _up(run: Run, engine: Engine) -> None:
             files.write(mark, reference.encode())
 
     def pack() -> None:
-        packed.append(prove.pack(status.registry_host(run.settings), engine, note=note))
+        packed.append(prove.pack(address.registry_host(run.settings.address, run.settings.port), engine, note=note))
+        _load_later(engine)
 
     note()
 
     try:
         started = registry.tls(run, engine, meanwhile=pack)
-        trusted = bool(trust.install_trust(run, engine, StoreSelection(engine="docker")).written)
+        trusted = _trusted(run, engine)
         if not packed and (issued or started or trusted or unproved):
             pack()
     except BaseException:
@@ -83,7 +88,25 @@ def _up(run: Run, engine: Engine) -> None:
         files.remove(mark, keep=run.settings.folder)
     if not (issued or started or trusted or unproved):
         run.console.say("Nothing had to be changed.")
+    from trusted_registry import status
+
     cert.say_done(run.console, status.next_steps(run.settings))
+
+
+def _load_later(engine: Engine) -> None:
+    """Load the modules, and ask the engine for the description, that are wanted after the container's start."""
+    for name in LATER:
+        importlib.import_module(name)
+    if engine.available:
+        engine.info()
+
+
+def _trusted(run: Run, engine: Engine) -> bool:
+    """Have this machine's clients trust the registry; return whether anything was written for that."""
+    from trusted_registry.tasks import trust
+    from trusted_registry.trust.local.install import StoreSelection
+
+    return bool(trust.install_trust(run, engine, StoreSelection(engine="docker")).written)
 
 
 def _unproved(mark: Path, engine: Engine, console: Console) -> bool:
@@ -130,6 +153,9 @@ def _down(run: Run, engine: Engine, *, purge: bool) -> None:
     mark = run.settings.folder / UNPROVED
     if engine.available and _unproved(mark, engine, run.console) and not run.console.dry:
         files.remove(mark, keep=run.settings.folder)
+    from trusted_registry.tasks import trust
+    from trusted_registry.trust.local import uninstall
+
     uninstall.remove(run, engine)
     ownership.drop_images(run, engine)
     stored = registry.tell_volumes(run, engine) or not (engine.available or run.console.dry)
@@ -149,6 +175,8 @@ def _down(run: Run, engine: Engine, *, purge: bool) -> None:
 
 def _remains(settings: Settings, engine: Engine) -> bool:
     """Return whether anything is left to purge; True also if no engine answers, since one may hold images."""
+    from trusted_registry.trust.local import owned
+
     return bool(
         not engine.available
         or engine.find(settings.container)

@@ -15,8 +15,8 @@ from trusted_registry.instance import checks, logins, ownership, run_lock, runni
 from trusted_registry.instance.model import Role
 from trusted_registry.registry import probe, prove
 from trusted_registry.registry.api import RegistryClient
-from trusted_registry.settings import whole_number
 from trusted_registry.tasks.cert import say_done
+from trusted_registry.values import whole_number
 
 if TYPE_CHECKING:
     import ssl

@@ -10,7 +10,6 @@ from trusted_registry.engine import engine as engines
 from trusted_registry.engine import types as engine_types
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import prove
-from trusted_registry.settings import one_of
 from trusted_registry.tasks.cert import say_done
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
@@ -27,6 +26,7 @@ from trusted_registry.trust.local import (
 from trusted_registry.trust.local.install import ALL_STORES, StoreSelection
 from trusted_registry.trust.remote import kit
 from trusted_registry.trust.specifics import buildkit, containerd, macos
+from trusted_registry.values import one_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

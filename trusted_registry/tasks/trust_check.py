@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from trusted_registry import address
 from trusted_registry.errors import RegistryError
 from trusted_registry.report import Report, Table
-from trusted_registry.settings import one_of
 from trusted_registry.trust.local import check
 from trusted_registry.trust.specifics import pulls
 from trusted_registry.trust.specifics.pulls import Verdict
+from trusted_registry.values import one_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,8 +7,7 @@ import ssl
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from trusted_registry import address, files
-from trusted_registry import settings as checked
+from trusted_registry import address, files, values
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust.local import trust_anchor
 from trusted_registry.trust.remote import kit, page
@@ -58,7 +57,7 @@ def write(run: Run, *, out: str = "") -> tuple[Path, ...]:
         RegistryError: There is no certificate to trust, or the folder cannot be written.
         SettingError: The folder's name is not valid.
     """
-    folder = run.settings.root / checked.path("--out", out) if out else run.settings.folder
+    folder = run.settings.root / values.path("--out", out) if out else run.settings.folder
     registry_host = address.registry_host(run.settings.address, run.settings.port)
     wanted = load_anchor_or_none(run)
     if wanted is None:

@@ -6,11 +6,11 @@ import time
 from typing import TYPE_CHECKING
 
 from trusted_registry import address
-from trusted_registry.settings import whole_number
 from trusted_registry.tasks import trust_kit
 from trusted_registry.tasks.cert import say_done
 from trusted_registry.trust.remote import kit_server
 from trusted_registry.trust.specifics import windows as powershell
+from trusted_registry.values import whole_number
 
 if TYPE_CHECKING:
     from trusted_registry.console import Console

@@ -9,9 +9,11 @@ import os
 import pwd
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from tests.disk import mode, snapshot
@@ -20,6 +22,7 @@ from tests.recorder import Recorder
 from tests.trust.engines import RootlessEngine
 from trusted_registry import installation, program
 from trusted_registry.certificate import issue
+from trusted_registry.doctor import store_states
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
@@ -284,6 +287,37 @@ def test_the_engine_that_is_told_is_the_one_that_answers_and_no_other_of_its_nam
         for path in (one, two):
             daemon.reload(RootlessEngine(socket=f"unix://{path}"), console)
     assert told == [f"kill -HUP {first}", f"kill -HUP {second}"]
+
+
+def _started(pid: int) -> float:
+    return float(psutil.Process(pid).create_time())
+
+
+@pytest.mark.process
+@on_linux
+def test_an_engine_runs_since_its_own_start_and_not_since_that_of_another_of_its_name(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    with _listening(one, "dockerd") as first:
+        time.sleep(0.02)  # two starts in one tick of the clock, a hundredth of a second, would be the same
+        with _listening(two, "dockerd") as second:
+            sockets = [f"unix://{path}" for path in (one, two, tmp_path / "none")]
+            found = [store_states.engine_start(RootlessEngine(socket=it)) for it in sockets]
+            assert found == [_started(first), _started(second), 0.0]
+    assert found[0] < found[1]
+
+
+@pytest.mark.process
+@on_linux
+def test_where_systemd_listens_the_engine_is_the_one_of_the_file_beside_the_socket_or_none(tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "docker.sock", tmp_path / "elsewhere"
+    noted, engine = tmp_path / "docker.pid", RootlessEngine(socket=f"unix://{ours}")
+    with _listening(theirs, "dockerd") as dockerd, _listening(ours, "systemd") as systemd:
+        assert store_states.engine_start(engine) == 0.0
+        for text in ("", str(systemd), "4194305"):
+            noted.write_text(text)
+            assert store_states.engine_start(engine) == 0.0
+        noted.write_text(f"{dockerd}\n")
+        assert store_states.engine_start(engine) == _started(dockerd)
 
 
 @pytest.mark.process

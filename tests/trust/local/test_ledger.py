@@ -13,10 +13,8 @@ import pytest
 from tests.disk import mode
 from tests.marks import by_root
 from trusted_registry.errors import RegistryError
-from trusted_registry.files import Remove, Write
 from trusted_registry.trust.local import ledger
 from trusted_registry.trust.local.ledger import Entry
-from trusted_registry.trust.local.plan import Plan
 
 
 def _entry(path: str = "/certs.d/a/ca.crt", sha256: str = "aa", value: str = "") -> Entry:
@@ -178,13 +176,12 @@ def test_its_file_says_its_version(path: Path) -> None:
     assert json.loads(path.read_text())["version"] == 1
 
 
-def test_entries_are_made_of_writes_alone_with_the_digest_of_their_content() -> None:
-    plan = Plan("docker", (Write(Path("/a"), b"text"), Remove(Path("/b"), keep=Path("/"))), ())
-    (entry,) = ledger.entries(plan.store, plan.operations, by=Path("/checkout"))
+def test_an_entry_names_the_place_the_checkout_and_the_digest_of_the_content() -> None:
+    entry = ledger.entry("docker", Path("/a"), b"text", by=Path("/checkout"))
     assert (entry.store, entry.path, entry.by) == ("docker", "/a", "/checkout")
     assert entry.sha256 == "982d9e3eb996f559e633f4d194def3761d909f5a3b647d1a851fead67c32c9d1"
 
 
 def test_an_entry_s_time_is_utc_and_sorts() -> None:
-    (entry,) = ledger.entries("docker", (Write(Path("/a"), b""),), by=Path("/"))
+    entry = ledger.entry("docker", Path("/a"), b"", by=Path("/"))
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", entry.time)

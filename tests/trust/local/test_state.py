@@ -10,6 +10,7 @@ import pytest
 from tests.disk import snapshot
 from tests.programs import on_host
 from tests.trust.boxes import SPELLINGS, Box, anchor, entry, store_of
+from trusted_registry.trust.local import databases
 from trusted_registry.trust.local import state as store_state
 from trusted_registry.trust.local.state import State
 from trusted_registry.trust.managed_blocks import merging
@@ -194,7 +195,7 @@ def test_a_browser_s_database_has_it_once_it_was_added(box: Box, ours: TrustAnch
     assert {item.path: item.state for item in box.look("nss", ours)} == dict.fromkeys(folders, State.ABSENT)
     store = store_of("nss")
     assert store.database
-    add = store_state.command_about(store.database.add, ours, folders[1])
+    add = databases.command_about(store.database.add, ours, folders[1])
     assert program.capture(add).ok
     assert {item.path: item.state for item in box.look("nss", ours)} == {
         folders[0]: State.ABSENT,

@@ -6,7 +6,6 @@ import contextlib
 import platform
 import re
 import secrets
-import shutil
 import ssl
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from trusted_registry.errors import AccessDeniedError, LoginRequiredError, Regis
 from trusted_registry.registry import probe, prove, upload
 from trusted_registry.registry.api import RegistryClient
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.local import install, trust_anchor, unverified
+from trusted_registry.trust.local import install, presence, trust_anchor, unverified
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.install import StoreSelection
 from trusted_registry.trust.local.state import State
@@ -30,14 +29,12 @@ from trusted_registry.trust.specifics.pulls import CLIENTS, Verdict, judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from trusted_registry.console import Console
     from trusted_registry.engine.protocol import Engine
     from trusted_registry.run import Run
     from trusted_registry.settings import Settings
     from trusted_registry.trust.local.unverified import Unverified
-    from trusted_registry.trust.machine import Machine
     from trusted_registry.trust.specifics.pulls import Client, Pull
 
 _PATIENCE = 60.0
@@ -89,7 +86,8 @@ def check(run: Run, only: Sequence[str] = ()) -> list[PullResult]:
     wanted = [client for client in CLIENTS if not only or client.name in only]
     machine, token = machines.current(), secrets.token_hex(4)
     with files.temp_folder() as folder, _engine(run.console) as (engine, connect_error):
-        away = {client.name: why for client in wanted if (why := _why_absent(client, machine, engine)) is not None}
+        reasons = {client.name: presence.why_absent(client, machine, engine) for client in wanted}
+        away = {name: why for name, why in reasons.items() if why is not None}
         found = [client for client in wanted if client.name not in away]
         asks = {client: pulls.plan(client, run.settings, token, folder, machine) for client in found}
         for pull in (pull for each in asks.values() for pull in each):
@@ -118,39 +116,11 @@ def _absent(name: str, only: Sequence[str], why: str, connect_error: RegistryErr
 
     An engine that denies this user access is present, and has failed.
     """
-    if why == _SILENT and isinstance(connect_error, AccessDeniedError):
+    if why == presence.SILENT and isinstance(connect_error, AccessDeniedError):
         return PullResult(
             name, "", "", Verdict.FAILED, counts=True, reason=connect_error.message, cure=connect_error.cure
         )
     return PullResult(name, "", "", Verdict.ABSENT, counts=name in only, reason=why)
-
-
-def _why_absent(client: Client, machine: Machine, engine: Engine) -> str | None:
-    """Return the reason for a client's absence, or None if present.
-
-    An empty reason needs no words. An engine that answers is present, even without its program.
-    """
-    if client.engine:
-        return None if engine.available else _SILENT
-    if not shutil.which(client.program):
-        return ""
-    if not client.socket:
-        return None
-    at = pulls.socket(client, machine)
-    if _missing(at):
-        return f"its service does not run: there is no {at}"
-    # an engine without root may be the very one that answers
-    return "" if engine.available and engine.info().socket == f"unix://{at}" else None
-
-
-def _missing(path: Path) -> bool:
-    try:
-        path.stat()
-    except PermissionError:
-        return False
-    except OSError:
-        return True
-    return False
 
 
 class _CommandsOnly:

@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry import address, files, installation, program
+from trusted_registry import address, files, program
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
-from trusted_registry.trust.local import apply, ledger
+from trusted_registry.trust.local import apply, ledger, owned
 from trusted_registry.trust.local.plan import Plan, removal
 from trusted_registry.trust.specifics import insecure
 
@@ -54,9 +54,7 @@ def allow_plain(run: Run, engine: Engine) -> bool:
     before = _text_of(path)
     change = Write(path, insecure.added(before, registry_host, path).encode(), _mode(path))
     backup = Write(_backup(path), before.encode(), _mode(path))
-    if not run.console.dry:
-        entries = ledger.entries(STORE, (change,), by=run.settings.root, value=registry_host)
-        ledger.record(ledger.path(), entries, installation=installation.ensure(run.settings.folder, run.console).id)
+    owned.record(run, [ledger.entry(STORE, path, change.content, by=run.settings.root, value=registry_host)])
     if before and not backup.path.exists():
         apply.carry_out(Plan(STORE, (backup,), (("cp", str(path), str(backup.path)),)), run.console)
     _write_config(change, engine, run.console, registry_host, listed=True)
@@ -162,27 +160,38 @@ def _systemd() -> bool:
 
 
 def process_of(engine: Engine) -> int:
-    """Return the PID of the process that listens at the engine's socket.
+    """Return the PID of the dockerd that answers at the engine's socket, since others may run on this machine.
 
-    The peer of the socket is asked for (unix(7)), since other processes may have the same name.
+    Where systemd listens for dockerd, dockerd's own file tells, which is beside the socket (dockerd(8), --pidfile).
 
     Raises:
-        RegistryError: No dockerd of this machine listens there.
+        RegistryError: No dockerd of this machine answers there.
     """
     import psutil
 
     path = engine.info().socket.removeprefix("unix://")
-    asked = getattr(socket, "SO_PEERCRED", None)  # Linux alone has it
-    if asked is not None and path.startswith("/"):
-        with contextlib.suppress(OSError, psutil.Error), socket.socket(socket.AF_UNIX) as client:
-            client.connect(path)
-            number = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, asked, struct.calcsize("3i")))[0]
-            if number > 0 and psutil.Process(number).name() == "dockerd":
-                return int(number)
+    with contextlib.suppress(OSError, ValueError, psutil.Error):
+        number = _listener(path)
+        if psutil.Process(number).name() == "systemd":
+            number = int(Path(path).with_name("docker.pid").read_text())
+        if psutil.Process(number).name() == "dockerd":
+            return number
     raise RegistryError(
         f"No dockerd process of this machine answers at {engine.info().socket}: none can be told of the change.",
         cure="Restart the engine by hand; with Docker Desktop: Settings, Docker Engine, Apply.",
     )
+
+
+def _listener(path: str) -> int:
+    """Return the PID of the process that listens at a socket (unix(7)), where the operating system tells.
+
+    Raises:
+        OSError: Nothing listens, or nothing is told.
+    """
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(path)
+        peer = getattr(socket, "SO_PEERCRED", -1)  # Linux alone has it
+        return int(struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, peer, struct.calcsize("3i")))[0])
 
 
 def _await_reload(engine: Engine, console: Console, registry_host: str, *, listed: bool) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry import installation, program
+from trusted_registry import program
 from trusted_registry.certificate import issue
 from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.trust import machine as machines
@@ -204,9 +204,7 @@ def _by_owner(found: Sequence[Item], machine: Machine) -> Iterator[list[Item]]:
 
 
 def _carry_out(part: Sequence[Item], store_plan: Plan, wanted: TrustAnchor, run: Run) -> None:
-    if not run.console.dry:
-        written = [_entry(it, wanted, run.settings) for it in part if it.state is not State.TRUSTED]
-        ledger.record(ledger.path(), written, installation=installation.ensure(run.settings.folder, run.console).id)
+    owned.record(run, [_entry(it, wanted, run.settings) for it in part if it.state is not State.TRUSTED])
     apply.carry_out(store_plan, run.console)
 
 
@@ -248,6 +246,5 @@ def trust_keychain(run: Run, keychain: str) -> None:
         source = run.settings.folder / "ca.crt"
     if not run.console.dry:
         sha1 = issue.trust_anchor(run.settings.folder).sha1
-        written = ledger.entry(f"keychain-{keychain}", source, b"", by=run.settings.root, value=sha1)
-        ledger.record(ledger.path(), [written], installation=installation.ensure(run.settings.folder, run.console).id)
+        owned.record(run, [ledger.entry(f"keychain-{keychain}", source, b"", by=run.settings.root, value=sha1)])
     program.run(macos.add(source, keychain, Path.home()), run.console)

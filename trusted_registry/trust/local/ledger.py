@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING, Any
 from trusted_registry import files
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
-from trusted_registry.files import Write
 from trusted_registry.trust import machine as machines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from trusted_registry.files import Remove
     from trusted_registry.trust.model import ManagedBlock
 
 _VERSION = 1
@@ -67,11 +65,9 @@ def path() -> Path:
     The folder follows the XDG Base Directory specification; root's own if the home folder is another user's.
     """
     if is_root_in_foreign_home():
-        return _ledger_in(Path(pwd.getpwuid(0).pw_dir) / ".local" / "state")
-    return _ledger_in(machines.configured("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-
-
-def _ledger_in(state: Path) -> Path:
+        state = Path(pwd.getpwuid(0).pw_dir) / ".local" / "state"
+    else:
+        state = machines.configured("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return state / "trusted-registry" / "ledger.json"
 
 
@@ -134,12 +130,6 @@ def entry(store: str, path: Path, content: bytes, *, by: Path, value: str = "") 
 def _existing_parent(path: Path) -> str:
     """Return the nearest existing folder above a path."""
     return str(next((folder for folder in path.parents if os.path.lexists(folder)), Path(path.anchor or ".")))
-
-
-def entries(store: str, operations: Iterable[Write | Remove], *, by: Path, value: str = "") -> list[Entry]:
-    """Return an entry for each write among a plan's operations."""
-    writes = [operation for operation in operations if isinstance(operation, Write)]
-    return [entry(store, write.path, write.content, by=by, value=value) for write in writes]
 
 
 def record(path: Path, written: Iterable[Entry], *, installation: str = "") -> None:

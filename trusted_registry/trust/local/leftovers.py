@@ -13,7 +13,7 @@ from trusted_registry.console import pasteable
 from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.local import install, ledger, owned
+from trusted_registry.trust.local import databases, install, ledger, owned
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.install import StoreSelection
 from trusted_registry.trust.local.state import State
@@ -98,7 +98,7 @@ def _trusting(store: Store, trusted: TrustAnchor, machine: Machine, *, asked: bo
         for item in states.find([store], trusted, machine, ()):
             if item.state is State.TRUSTED:
                 away = [
-                    pasteable([*sudo, *states.command_about(it, trusted, item.path)]) for it in store.database.remove
+                    pasteable([*sudo, *databases.command_about(it, trusted, item.path)]) for it in store.database.remove
                 ]
                 yield f"{trusted.name} of {item.path if item.path != Path() else store.clients}", " && ".join(away)
 

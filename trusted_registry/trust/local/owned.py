@@ -52,6 +52,13 @@ def authority(settings: Settings) -> TrustAnchor | None:
     return None
 
 
+def record(run: Run, written: Iterable[Entry]) -> None:
+    """Add this installation's entries to the ledger, before anything is written; a dry run adds none."""
+    if not run.console.dry:
+        id_ = installation.ensure(run.settings.folder, run.console).id
+        ledger.record(ledger.path(), written, installation=id_)
+
+
 def adopt(run: Run) -> None:
     """Have what a version before ids wrote from this checkout be this installation's, wherever the checkout goes."""
     if not run.console.dry and (own := installation.read(run.settings.folder)):

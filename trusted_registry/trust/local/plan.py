@@ -12,6 +12,7 @@ from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import PUBLIC_FILE, Remove, Write
 from trusted_registry.trust import client_stores
+from trusted_registry.trust.local import databases
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.ledger import digest
 from trusted_registry.trust.local.state import State
@@ -77,7 +78,7 @@ def install(store: Store, items: Sequence[Item], anchor: TrustAnchor) -> Plan:
         typed.append(("editor", str(path)) if text else _typed(write, anchor))
         notes |= {str(path): _difference(text, write)} if text else {}
     runs = [
-        states.command_about(item.what.add, anchor, item.path) for item in missing if isinstance(item.what, Database)
+        databases.command_about(item.what.add, anchor, item.path) for item in missing if isinstance(item.what, Database)
     ]
     if writes and store.refresh:
         runs.append(store.refresh.command)
@@ -113,9 +114,9 @@ def place(item: Item) -> str:
 def inspect_commands(item: Item) -> tuple[Sequence[str], Sequence[str]]:
     """Return the commands that show and that remove a foreign item."""
     if isinstance(item.what, Database):
-        remove = states.command_by_name(item.what.remove[0], item.text, item.path)
+        remove = databases.command_by_name(item.what.remove[0], item.text, item.path)
         root = ("sudo",) if item.store.scope == MACHINE else ()
-        return states.command_by_name(item.what.find, item.text, item.path), (*root, *remove)
+        return databases.command_by_name(item.what.find, item.text, item.path), (*root, *remove)
     if isinstance(item.what, ManagedBlock):
         root = ("sudo",) if item.store.scope == MACHINE else ()
         if found := editing.changed_lines(item.text, item.what):
@@ -262,6 +263,6 @@ def _removal_commands(database: Database, entries: Iterable[Entry]) -> list[tupl
     for entry in entries:
         place = Path(entry.path)
         gone = database.mark and not (place / database.mark).exists()
-        if not gone and program.capture(states.command_by_name(database.find, entry.value, place)).ok:
-            found += [states.command_by_name(argv, entry.value, place) for argv in database.remove]
+        if not gone and program.capture(databases.command_by_name(database.find, entry.value, place)).ok:
+            found += [databases.command_by_name(argv, entry.value, place) for argv in database.remove]
     return found

@@ -8,19 +8,18 @@ import dataclasses
 import enum
 import os
 import platform
-import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trusted_registry import program
 from trusted_registry.console import pasteable
 from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
+from trusted_registry.trust.local import databases
 from trusted_registry.trust.local.ledger import digest
 from trusted_registry.trust.managed_blocks import editing
-from trusted_registry.trust.model import Database, File, ManagedBlock, der
+from trusted_registry.trust.model import Database, File, ManagedBlock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -89,7 +88,7 @@ def select(
 
 def _present(store: Store, machine: Machine) -> bool:
     return machines.has_signs(store.signs, machine) and (
-        store.database is None or bool(find_places(store.database, machine))
+        store.database is None or bool(databases.find_places(store.database, machine))
     )
 
 
@@ -141,8 +140,10 @@ def _store(store: Store, anchor: TrustAnchor, machine: Machine, ours: set[tuple[
         text = read(path)
         yield Item(store, block, path, _block(text, block), text)
     if store.database:
-        for place in find_places(store.database, machine):
-            yield Item(store, store.database, place, *_entry(store.database, anchor, place))
+        for place in databases.find_places(store.database, machine):
+            name = databases.find_name(store.database, anchor, place)
+            entry = State.ABSENT if name is None else State.FOREIGN if name else State.TRUSTED
+            yield Item(store, store.database, place, entry, name or "")
 
 
 def _file(store: Store, file: File, path: Path, ours: set[tuple[str, str]]) -> Item:
@@ -263,66 +264,6 @@ def _errors_explained(path: Path) -> Iterator[None]:
         raise RegistryError(
             f"{path} cannot be read: {error.strerror}.", cure=f"Look: {pasteable(['ls', '-ld', str(path)])}"
         ) from error
-
-
-def find_places(database: Database, machine: Machine) -> list[Path]:
-    """Return the folders of a database on this machine.
-
-    One empty path if the database's program knows the place.
-    """
-    if not database.places:
-        return [Path()]
-    found = []
-    for template in database.places:
-        path = machine.path(template)
-        candidates = sorted(path.parent.glob("*")) if path.name == "*" else [path]
-        found += [candidate for candidate in candidates if machines.exists(candidate / database.mark)]
-    return found
-
-
-def _entry(database: Database, anchor: TrustAnchor, place: Path) -> tuple[State, str]:
-    """Return a certificate's state in a database, and a foreign entry's name."""
-    result = program.capture(command_about((*database.find, *database.as_pem), anchor, place))
-    if result.ok:
-        other = ssl.PEM_HEADER in result.out and anchor.content and der(result.out) != anchor.der
-        return (State.FOREIGN, anchor.name) if other else (State.TRUSTED, "")
-    name = _nickname(place / database.mark, anchor) if database.mark and anchor.content else ""
-    if not name:
-        return State.ABSENT, ""
-    return (
-        (State.TRUSTED, "")
-        if program.capture(command_by_name(database.proof, name, place)).ok
-        else (State.FOREIGN, name)
-    )
-
-
-def _nickname(path: Path, anchor: TrustAnchor) -> str:
-    """Return a certificate's foreign name in an NSS database; empty if absent.
-
-    Adding the certificate again would change that entry. The columns are CKA_LABEL and CKA_VALUE (NSS,
-    lib/softoken/sdb.c).
-    """
-    try:
-        import sqlite3
-
-        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            found = database.execute("SELECT a3 FROM nssPublic WHERE a11 = ?", (anchor.der,)).fetchone()
-    except ImportError:  # a Python that was built without it
-        return ""
-    except sqlite3.Error:  # none yet, or another format: its own program says so
-        return ""
-    return bytes(found[0]).decode(errors="replace") if found and found[0] else ""
-
-
-def command_about(argv: Iterable[str], anchor: TrustAnchor, place: Path) -> tuple[str, ...]:
-    """Return a database's command for a certificate whose file is present."""
-    sha1 = anchor.sha1 if any("{sha1}" in word for word in argv) else ""
-    return tuple(word.format(name=anchor.name, place=place, file=anchor.file, sha1=sha1) for word in argv)
-
-
-def command_by_name(argv: Iterable[str], name: str, place: Path) -> tuple[str, ...]:
-    """Return a database's command for a certificate known by name alone."""
-    return tuple(word.format(name=name, place=place) for word in argv)
 
 
 def by_registry_host(items: Iterable[Item], registry_hosts: Iterable[str]) -> dict[tuple[str, str], State]:

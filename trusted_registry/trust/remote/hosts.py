@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError, SettingError
-from trusted_registry.settings import matching, path, whole_number
+from trusted_registry.values import matching, path, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

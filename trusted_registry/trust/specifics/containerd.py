@@ -83,11 +83,10 @@ def _of_registry(registry: dict[str, Any], images: dict[str, Any], head: str) ->
         # github.com/containerd/containerd/issues/12808: 2.2 has this default, which its CRI plugin alone can split
         wrong = f"containerd takes its config_path, {path}, for one folder and reads neither"
         found.append(Advice(wrong, f"Name one folder in {CONFIG}", lines))
-    if beside and path:
-        wrong = f"containerd's CRI plugin does not load with {beside} beside config_path"
-        found.append(Advice(wrong, f"Take {beside} out of {CONFIG} and write its servers into {CERTS_D}"))
-    elif beside:
-        wrong = f"with config_path set, containerd's CRI plugin would no longer load while {beside} is there"
+    if beside:
+        now = f"containerd's CRI plugin does not load with {beside} beside config_path"
+        then = f"with config_path set, containerd's CRI plugin would no longer load while {beside} is there"
+        wrong = now if path else then
         found.append(Advice(wrong, f"Take {beside} out of {CONFIG} and write its servers into {CERTS_D}"))
     return tuple(found)
 
