@@ -293,6 +293,9 @@ def test_a_taken_port_is_refused_before_anything_is_made_and_the_registry_s_own_
         checks.check_port(Run(settings, Recorder(dry=True)), as_engine(engine))
         engine.container = dataclasses.replace(container(), port=settings.port)
         checks.check_port(Run(settings, console), as_engine(engine))
+        engine.rename("registry", "registry-before")  # as a run that was killed half way leaves it
+        checks.check_port(Run(settings, console), as_engine(engine))
+        engine.rename("registry-before", "registry")
         engine.container = dataclasses.replace(engine.container, state="exited")
         with pytest.raises(RegistryError, match="in use by"):
             checks.check_port(Run(settings, console), as_engine(engine))

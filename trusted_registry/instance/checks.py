@@ -8,6 +8,7 @@ from trusted_registry import address
 from trusted_registry.certificate import issue
 from trusted_registry.errors import PortTakenError, RegistryError, SettingError
 from trusted_registry.instance import ownership, ports
+from trusted_registry.instance.model import predecessor_name
 
 if TYPE_CHECKING:
     from trusted_registry.engine.protocol import Engine
@@ -37,8 +38,10 @@ def check_port(run: Run, engine: Engine) -> None:
     """
     if run.console.dry:
         return
-    container = ownership.claimed(run, engine)
-    ours = container is not None and container.state == "running" and container.port == run.settings.port
+    # The other one was left by a run that was killed half way.
+    left = ownership.container(run.with_settings(container=predecessor_name(run.settings.container)), engine)
+    own = (ownership.claimed(run, engine), left)
+    ours = any(it is not None and it.state == "running" and it.port == run.settings.port for it in own)
     if not ours and ports.is_taken(run.settings.listen, run.settings.port):
         raise ports.taken_error(run.settings.port, run.settings, engine)
 
