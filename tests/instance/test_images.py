@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import json
 import platform
 import shutil
+import tarfile
 import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.instance.engines import IMAGE, FakeImages
+from tests.fake_engine import FakeEngine
+from tests.fake_images import IMAGE
 from trusted_registry import installation
 from trusted_registry.errors import RegistryError
 from trusted_registry.installation import MadeImage
@@ -32,18 +36,18 @@ def _no_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _program: None)
 
 
-def _ensure(make_settings: MakeSettings, fake: FakeImages, console: Recorder, **given: str) -> str:
-    return images.ensure(Run(make_settings(**given), console), fake).name
+def _ensure(make_settings: MakeSettings, engine: FakeEngine, console: Recorder, **given: str) -> str:
+    return images.ensure(Run(make_settings(**given), console), engine).name
 
 
 def test_an_image_that_is_there_is_taken_as_it_is(make_settings: MakeSettings, console: Recorder) -> None:
-    fake = FakeImages(IMAGE, pulls=True)
-    assert (_ensure(make_settings, fake, console), fake.done) == (IMAGE, [])
+    engine = FakeEngine(remote=(IMAGE,))
+    assert (_ensure(make_settings, engine, console), engine.done) == (IMAGE, [])
 
 
 def test_an_image_that_is_not_there_is_pulled(make_settings: MakeSettings, console: Recorder) -> None:
-    fake = FakeImages(pulls=True)
-    assert (_ensure(make_settings, fake, console), fake.done) == (IMAGE, [f"pull {IMAGE}"])
+    engine = FakeEngine(images=(), remote=(IMAGE,))
+    assert (_ensure(make_settings, engine, console), engine.done) == (IMAGE, [f"pull {IMAGE}"])
 
 
 def _note(make_settings: MakeSettings, id_: str, instead_of: str = IMAGE) -> None:
@@ -56,9 +60,9 @@ def test_an_image_made_here_before_is_taken_and_announced(
     make_settings: MakeSettings, console: Recorder, *, named: bool
 ) -> None:
     _note(make_settings, MADE)
-    fake = FakeImages()
-    fake.images["made:1" if named else MADE] = MADE
-    found = images.ensure(Run(make_settings(), console), fake)
+    engine = FakeEngine(images=())
+    engine.images["made:1" if named else MADE] = MADE
+    found = images.ensure(Run(make_settings(), console), engine)
     assert found == Image("made:1" if named else MADE, MADE)
     assert console.said == [f"image: made:1, made here from a package, in place of {IMAGE}"]
     assert installation.known(make_settings().folder).has_shell(found.id)
@@ -66,18 +70,19 @@ def test_an_image_made_here_before_is_taken_and_announced(
 
 def test_its_name_moved_to_something_else_moves_nothing(make_settings: MakeSettings, console: Recorder) -> None:
     _note(make_settings, MADE)
-    fake = FakeImages(MADE)
-    fake.images["made:1"] = OTHER
-    assert images.ensure(Run(make_settings(), console), fake) == Image(MADE, MADE)
+    engine = FakeEngine(images=())
+    engine.images |= {MADE: MADE, "made:1": OTHER}
+    assert images.ensure(Run(make_settings(), console), engine) == Image(MADE, MADE)
 
 
 def test_its_name_moved_to_one_that_can_do_the_same_is_followed_and_noted(
     make_settings: MakeSettings, console: Recorder
 ) -> None:
     _note(make_settings, MADE)
-    fake = FakeImages(MADE)
-    fake.images["made:1"], fake.content[OTHER] = OTHER, MADE
-    assert images.ensure(Run(make_settings(), console), fake) == Image("made:1", OTHER)
+    engine = FakeEngine(images=())
+    engine.images |= {MADE: MADE, "made:1": OTHER}
+    engine.content[OTHER] = MADE
+    assert images.ensure(Run(make_settings(), console), engine) == Image("made:1", OTHER)
     assert installation.known(make_settings().folder).has_shell(OTHER)
 
 
@@ -91,34 +96,40 @@ def test_an_image_that_was_not_noted_for_this_is_not_taken_for_one_made_here(
 ) -> None:
     if noted:
         _note(make_settings, noted, instead_of)
-    fake = FakeImages(present, pulls=True)
-    assert (_ensure(make_settings, fake, console), fake.done) == (IMAGE, [f"pull {IMAGE}"])
+    engine = FakeEngine(images=(), remote=(IMAGE,))
+    engine.images[present] = present
+    assert (_ensure(make_settings, engine, console), engine.done) == (IMAGE, [f"pull {IMAGE}"])
+
+
+def _save(path: Path, name: str) -> None:
+    """Put a file as `docker save` makes them, as far as it names its images."""
+    listing = json.dumps([{"RepoTags": [name]}]).encode()
+    with tarfile.open(path, "w") as tar:
+        member = tarfile.TarInfo("manifest.json")
+        member.size = len(listing)
+        tar.addfile(member, io.BytesIO(listing))
 
 
 def test_an_image_that_cannot_be_pulled_is_loaded(
     make_settings: MakeSettings, console: Recorder, tmp_path: Path
 ) -> None:
-    (tmp_path / "registry.tar").touch()
-    fake = FakeImages(loads=(IMAGE,))
-    assert _ensure(make_settings, fake, console, archive="registry.tar") == IMAGE
-    assert fake.done == [f"pull {IMAGE}", "load registry.tar"]
+    _save(tmp_path / "registry.tar", IMAGE)
+    engine = FakeEngine(images=())
+    assert _ensure(make_settings, engine, console, archive="registry.tar") == IMAGE
+    assert engine.done == [f"pull {IMAGE}", "load registry.tar"]
 
 
 @pytest.mark.parametrize(
-    ("loads", "archive", "said"),
-    [
-        ((), "", "No archive is set"),
-        ((), "gone.tar", "There is no archive"),
-        (("other:1",), "here.tar", "holds other:1"),
-    ],
+    ("archive", "said"),
+    [("", "No archive is set"), ("gone.tar", "There is no archive"), ("here.tar", "holds other:1")],
 )
 def test_an_image_that_no_source_has_is_refused_with_every_reason_and_a_way_round(
-    loads: tuple[str, ...], archive: str, said: str, make_settings: MakeSettings, console: Recorder
+    archive: str, said: str, make_settings: MakeSettings, console: Recorder
 ) -> None:
     settings = make_settings(archive=archive)
-    (settings.root / "here.tar").touch()
+    _save(settings.root / "here.tar", "other:1")
     with pytest.raises(RegistryError, match=f"no such host .*{said}.*no package") as caught:
-        images.ensure(Run(settings, console), FakeImages(loads=loads))
+        images.ensure(Run(settings, console), FakeEngine(images=()))
     assert f"docker save --output registry.tar {IMAGE}" in caught.value.cure
 
 
@@ -127,7 +138,7 @@ def test_a_system_without_packages_of_it_says_so(
 ) -> None:
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     with pytest.raises(RegistryError, match="This system has no package"):
-        _ensure(make_settings, FakeImages(), console)
+        _ensure(make_settings, FakeEngine(images=()), console)
 
 
 def test_a_disk_that_takes_nothing_temporary_is_one_reason_of_several(
@@ -137,7 +148,7 @@ def test_a_disk_that_takes_nothing_temporary_is_one_reason_of_several(
     monkeypatch.setattr(shutil, "which", lambda program: f"/usr/bin/{program}")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     with pytest.raises(RegistryError, match=r"No archive is set\. /tmp cannot be written: No such file"):
-        _ensure(make_settings, FakeImages(), console)
+        _ensure(make_settings, FakeEngine(images=()), console)
 
 
 LDD = """\tlinux-vdso.so.1 (0x00007ffc)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import forge, loopback
-from tests.instance.engines import OnLoopback, container
+from tests.fake_engine import FakeEngine, container
 from tests.recorder import Recorder
 from tests.registry.logins import ADA
 from trusted_registry import files, installation
@@ -29,9 +29,9 @@ OLD = "registry:2"
 
 
 @pytest.fixture
-def engine(settings: Settings) -> Iterator[OnLoopback]:
+def engine(settings: Settings) -> Iterator[FakeEngine]:
     """An engine whose registry runs, from an older image, and has proved itself."""
-    made = OnLoopback(settings.folder / "domain.crt", users=settings.folder)
+    made = FakeEngine(settings.folder / "domain.crt", users=settings.folder)
     made.images[OLD] = OLD
     running.run_tls(Run(dataclasses.replace(settings, image=OLD), Recorder()), made)
     made.done.clear()
@@ -39,35 +39,35 @@ def engine(settings: Settings) -> Iterator[OnLoopback]:
     made.close()
 
 
-Fault = Callable[[OnLoopback, Settings], None]
+Fault = Callable[[FakeEngine, Settings], None]
 
 
-def _another_authority_s(engine: OnLoopback, settings: Settings) -> None:
+def _another_authority_s(engine: FakeEngine, settings: Settings) -> None:
     _have_shown(engine, forge.save(forge.server(None, names=(loopback.HOST,)), settings.root / "other", "domain"))
 
 
-def _no_registry(engine: OnLoopback, _settings: Settings) -> None:
+def _no_registry(engine: FakeEngine, _settings: Settings) -> None:
     _have_shown(engine, None)
 
 
-def _have_shown(engine: OnLoopback, shows: Path | None) -> None:
+def _have_shown(engine: FakeEngine, shows: Path | None) -> None:
     """Have those that are not started yet show another certificate."""
     engine.shows = shows
     for kept in engine.containers.values():
         kept.shows = shows if kept.described.state == "created" else kept.shows
 
 
-def _cannot_start(engine: OnLoopback, _settings: Settings) -> None:
+def _cannot_start(engine: FakeEngine, _settings: Settings) -> None:
     engine.refuses = RegistryError("exec: no such file", cure="")
 
 
-def _dies(engine: OnLoopback, _settings: Settings) -> None:
+def _dies(engine: FakeEngine, _settings: Settings) -> None:
     engine.dies = True
     for kept in engine.containers.values():
         kept.dies = kept.described.state == "created"
 
 
-def _interrupted(engine: OnLoopback, _settings: Settings) -> None:
+def _interrupted(engine: FakeEngine, _settings: Settings) -> None:
     engine.refuses = KeyboardInterrupt()
 
 
@@ -80,7 +80,7 @@ FAULTS = [_another_authority_s, _no_registry, _cannot_start, _dies]
 
 
 @pytest.fixture
-def at_last(settings: Settings, engine: OnLoopback, monkeypatch: pytest.MonkeyPatch) -> Callable[[Fault], None]:
+def at_last(settings: Settings, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> Callable[[Fault], None]:
     """Have a fault show itself only when the new one has been tried, and takes the old one's place."""
 
     def happen(fault: Fault) -> None:
@@ -97,7 +97,7 @@ def at_last(settings: Settings, engine: OnLoopback, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_where_the_new_one_fails_when_it_is_tried_the_old_one_never_notices(
-    fault: Fault, settings: Settings, engine: OnLoopback, console: Recorder
+    fault: Fault, settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     fault(engine, settings)
     with pytest.raises(RegistryError) as caught:
@@ -112,7 +112,7 @@ def test_where_the_new_one_fails_when_it_is_tried_the_old_one_never_notices(
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_where_the_new_one_fails_at_last_the_old_one_runs_again_and_is_said_to(
-    fault: Fault, settings: Settings, engine: OnLoopback, console: Recorder, at_last: Callable[[Fault], None]
+    fault: Fault, settings: Settings, engine: FakeEngine, console: Recorder, at_last: Callable[[Fault], None]
 ) -> None:
     at_last(fault)
     with pytest.raises(RegistryError, match=predecessor.AGAIN):
@@ -123,7 +123,7 @@ def test_where_the_new_one_fails_at_last_the_old_one_runs_again_and_is_said_to(
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_same_for_another_port(
-    fault: Fault, settings: Settings, engine: OnLoopback, console: Recorder, at_last: Callable[[Fault], None]
+    fault: Fault, settings: Settings, engine: FakeEngine, console: Recorder, at_last: Callable[[Fault], None]
 ) -> None:
     at_last(fault)
     with loopback.silence() as other, pytest.raises(RegistryError, match=predecessor.AGAIN):
@@ -132,7 +132,7 @@ def test_the_same_for_another_port(
 
 
 def test_an_interrupted_run_puts_the_old_one_back(
-    settings: Settings, engine: OnLoopback, console: Recorder, at_last: Callable[[Fault], None]
+    settings: Settings, engine: FakeEngine, console: Recorder, at_last: Callable[[Fault], None]
 ) -> None:
     at_last(_interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -141,7 +141,7 @@ def test_an_interrupted_run_puts_the_old_one_back(
 
 
 def test_one_that_was_not_stopped_yet_only_gets_its_name_back(
-    settings: Settings, engine: OnLoopback, console: Recorder, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, engine: FakeEngine, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: object) -> None:
         raise RegistryError("The container registry could not be made: no space left on device", cure="df -h")
@@ -154,7 +154,7 @@ def test_one_that_was_not_stopped_yet_only_gets_its_name_back(
 
 
 def test_a_new_one_that_proves_itself_takes_the_old_one_s_place(
-    settings: Settings, engine: OnLoopback, console: Recorder
+    settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     assert running.run_tls(Run(settings, console), engine)
     assert engine.container
@@ -162,7 +162,7 @@ def test_a_new_one_that_proves_itself_takes_the_old_one_s_place(
 
 
 def test_an_image_that_cannot_be_had_costs_nothing(
-    settings: Settings, engine: OnLoopback, console: Recorder, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, engine: FakeEngine, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none(*_: object) -> str:
         raise RegistryError("Pulling bad:2 failed: no such host", cure="")
@@ -174,7 +174,7 @@ def test_an_image_that_cannot_be_had_costs_nothing(
 
 
 def test_the_files_that_the_old_one_reads_are_put_back_with_it(
-    settings: Settings, engine: OnLoopback, console: Recorder
+    settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     before = (settings.folder / "registry.yml").read_bytes()
     users.save(settings.folder, ADA)
@@ -185,7 +185,7 @@ def test_the_files_that_the_old_one_reads_are_put_back_with_it(
 
 
 def test_an_old_one_that_asks_nobody_though_there_are_users_now_is_not_put_back(
-    settings: Settings, engine: OnLoopback, console: Recorder, at_last: Callable[[Fault], None]
+    settings: Settings, engine: FakeEngine, console: Recorder, at_last: Callable[[Fault], None]
 ) -> None:
     users.save(settings.folder, ADA)
     at_last(_cannot_start)
@@ -196,7 +196,7 @@ def test_an_old_one_that_asks_nobody_though_there_are_users_now_is_not_put_back(
 
 
 def test_the_plain_registry_goes_on_where_the_one_with_tls_fails(settings: Settings, console: Recorder) -> None:
-    engine = OnLoopback()
+    engine = FakeEngine()
     running.run_plain(Run(settings, console), engine, lan=False)
     _cannot_start(engine, settings)
     with pytest.raises(RegistryError):
@@ -208,30 +208,30 @@ def test_the_plain_registry_goes_on_where_the_one_with_tls_fails(settings: Setti
 # Runs that were killed in the middle
 
 
-def _while_the_new_one_was_tried(engine: OnLoopback, new: Instance) -> None:
+def _while_the_new_one_was_tried(engine: FakeEngine, new: Instance) -> None:
     engine.run(new.rehearsal())
 
 
-def _before_the_new_one_was_made(engine: OnLoopback, _new: Instance) -> None:
+def _before_the_new_one_was_made(engine: FakeEngine, _new: Instance) -> None:
     engine.rename("registry", "registry-before")
 
 
-def _before_the_old_one_was_stopped(engine: OnLoopback, new: Instance) -> None:
+def _before_the_old_one_was_stopped(engine: FakeEngine, new: Instance) -> None:
     engine.rename("registry", "registry-before")
     engine.create(new)
 
 
-def _before_the_new_one_was_started(engine: OnLoopback, new: Instance) -> None:
+def _before_the_new_one_was_started(engine: FakeEngine, new: Instance) -> None:
     _before_the_old_one_was_stopped(engine, new)
     engine.retire("registry-before")
 
 
-def _before_the_new_one_was_proved(engine: OnLoopback, new: Instance) -> None:
+def _before_the_new_one_was_proved(engine: FakeEngine, new: Instance) -> None:
     _before_the_new_one_was_started(engine, new)
     engine.start("registry")
 
 
-def _killed(engine: OnLoopback, settings: Settings, at: Callable[[OnLoopback, Instance], None]) -> None:
+def _killed(engine: FakeEngine, settings: Settings, at: Callable[[FakeEngine, Instance], None]) -> None:
     """Leave what a run leaves that is killed at a point."""
     image = Image(settings.image, engine.images[settings.image])
     made = roles.tls(settings, image, engine.starts)
@@ -249,7 +249,7 @@ KILLED = [
 
 @pytest.mark.parametrize("killed", KILLED)
 def test_the_next_run_proves_the_new_one_and_clears_the_old_one_away(
-    killed: Callable[[OnLoopback, Instance], None], settings: Settings, engine: OnLoopback, console: Recorder
+    killed: Callable[[FakeEngine, Instance], None], settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     _killed(engine, settings, killed)
     running.run_tls(Run(settings, console), engine)
@@ -260,10 +260,10 @@ def test_the_next_run_proves_the_new_one_and_clears_the_old_one_away(
 @pytest.mark.parametrize("killed", KILLED)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_next_run_has_the_old_one_run_again_where_the_new_one_fails(  # noqa: PLR0913, PLR0917 - two that multiply
-    killed: Callable[[OnLoopback, Instance], None],
+    killed: Callable[[FakeEngine, Instance], None],
     fault: Fault,
     settings: Settings,
-    engine: OnLoopback,
+    engine: FakeEngine,
     console: Recorder,
     at_last: Callable[[Fault], None],
 ) -> None:
@@ -278,7 +278,7 @@ def test_the_next_run_has_the_old_one_run_again_where_the_new_one_fails(  # noqa
 
 
 def test_stopping_takes_away_what_a_killed_run_set_aside(
-    settings: Settings, engine: OnLoopback, console: Recorder
+    settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     _killed(engine, settings, _before_the_new_one_was_made)
     assert running.stop(Run(settings, console), engine, purge=False)
@@ -286,7 +286,7 @@ def test_stopping_takes_away_what_a_killed_run_set_aside(
 
 
 def test_plain_http_does_not_take_the_place_of_a_tls_registry_that_a_killed_run_set_aside(
-    settings: Settings, engine: OnLoopback, console: Recorder
+    settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     _killed(engine, settings, _before_the_new_one_was_made)
     with pytest.raises(RegistryError, match="a step back"):
@@ -295,7 +295,7 @@ def test_plain_http_does_not_take_the_place_of_a_tls_registry_that_a_killed_run_
 
 
 def test_somebody_else_s_container_of_that_name_is_named_and_nothing_is_touched(
-    settings: Settings, engine: OnLoopback, console: Recorder
+    settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     engine.aside = container(role=None, digest=None, image="nginx")
     with pytest.raises(RegistryError, match=r"registry-before exists .*did not make it"):
@@ -303,14 +303,14 @@ def test_somebody_else_s_container_of_that_name_is_named_and_nothing_is_touched(
     assert (engine.done, _answers(settings)) == ([], 200)
 
 
-def test_a_dry_run_shows_the_way_and_touches_nothing(settings: Settings, engine: OnLoopback) -> None:
+def test_a_dry_run_shows_the_way_and_touches_nothing(settings: Settings, engine: FakeEngine) -> None:
     folder: dict[Path, bytes] = {path: path.read_bytes() for path in settings.folder.iterdir() if path.is_file()}
     running.run_tls(Run(settings, Recorder(dry=True)), engine)
     assert {path: path.read_bytes() for path in folder} == folder
 
 
 def test_a_full_disk_before_anything_was_touched_costs_nothing(
-    settings: Settings, engine: OnLoopback, console: Recorder, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, engine: FakeEngine, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(path: Path, *_: object, **_options: object) -> None:
         raise RegistryError(f"{path} cannot be written: no space left on device.", cure="df -h")
@@ -323,7 +323,7 @@ def test_a_full_disk_before_anything_was_touched_costs_nothing(
 
 
 def test_one_that_a_killed_run_left_does_not_replace_a_registry_that_this_run_did_not_touch(
-    settings: Settings, engine: OnLoopback, console: Recorder
+    settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     assert engine.container
     engine.aside = dataclasses.replace(engine.container, image="registry:1")

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import forge, loopback
-from tests.instance.engines import REPLACED, OnLoopback, as_engine, container
+from tests.fake_engine import FakeEngine, container
+from tests.instance.engines import REPLACED
 from tests.recorder import Recorder
 from trusted_registry import address
 from trusted_registry.certificate import issue
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import PortTakenError, RegistryError
 from trusted_registry.instance import checks, model, ports, roles, running
 from trusted_registry.instance.model import Image
 from trusted_registry.run import Run
@@ -32,24 +33,24 @@ FOREIGN = container(role=None, digest=None, image="nginx")
 
 
 @pytest.fixture
-def engine(settings: Settings) -> Iterator[OnLoopback]:
+def engine(settings: Settings) -> Iterator[FakeEngine]:
     """An engine whose registry shows the certificate that is on disk."""
-    made = OnLoopback(settings.folder / "domain.crt")
+    made = FakeEngine(settings.folder / "domain.crt")
     yield made
     made.close()
 
 
-def _tls(settings: Settings, engine: OnLoopback, console: Recorder) -> bool:
-    return running.run_tls(Run(settings, console), as_engine(engine))
+def _tls(settings: Settings, engine: FakeEngine, console: Recorder) -> bool:
+    return running.run_tls(Run(settings, console), engine)
 
 
-def test_a_registry_that_proves_itself_stands(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
+def test_a_registry_that_proves_itself_stands(settings: Settings, engine: FakeEngine, console: Recorder) -> None:
     assert _tls(settings, engine, console)
     assert (engine.done, engine.container is not None) == (["start"], True)
 
 
 def test_its_configuration_is_on_disk_before_it_starts(
-    settings: Settings, engine: OnLoopback, console: Recorder
+    settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     _tls(settings, engine, console)
     made = [it for it in roles.tls(settings, Image("registry:3", ""), model.OFFICIAL_ENTRYPOINT).files if it.made]
@@ -58,7 +59,7 @@ def test_its_configuration_is_on_disk_before_it_starts(
 
 
 def test_an_image_without_a_shell_runs_and_what_that_means_is_said_once(
-    settings: Settings, engine: OnLoopback, console: Recorder
+    settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     engine.starts = ()
     _tls(settings, engine, console)
@@ -67,13 +68,13 @@ def test_an_image_without_a_shell_runs_and_what_that_means_is_said_once(
     assert not (settings.folder / "start.sh").exists()
 
 
-def test_the_second_time_nothing_is_started(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
+def test_the_second_time_nothing_is_started(settings: Settings, engine: FakeEngine, console: Recorder) -> None:
     _tls(settings, engine, console)
     assert (_tls(settings, engine, console), engine.done) == (False, ["start"])
 
 
 def test_a_registry_that_serves_an_old_certificate_is_replaced(
-    settings: Settings, engine: OnLoopback, console: Recorder
+    settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     _tls(settings, engine, console)
     issue.renew(Run(settings, console))
@@ -81,7 +82,7 @@ def test_a_registry_that_serves_an_old_certificate_is_replaced(
 
 
 def test_one_that_does_not_answer_as_it_should_though_nothing_was_changed_is_restarted(
-    settings: Settings, engine: OnLoopback, console: Recorder
+    settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     engine.shows = _another_authority_s(settings, settings.root / "other")
     with pytest.raises(RegistryError):
@@ -99,7 +100,7 @@ def test_one_that_does_not_answer_as_it_should_though_nothing_was_changed_is_res
     ids=["tls", "stop"],
 )
 def test_another_checkout_s_registry_is_left_alone(
-    act: Callable[[Settings, OnLoopback, Recorder], bool], settings: Settings, engine: OnLoopback, console: Recorder
+    act: Callable[[Settings, FakeEngine, Recorder], bool], settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     engine.container = container(digest="other")
     engine.given = [settings.root / "other" / "certs" / "domain.crt"]
@@ -111,12 +112,12 @@ def test_another_checkout_s_registry_is_left_alone(
     assert act(settings, engine, console)
 
 
-def test_a_registry_of_other_settings_is_made_anew(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
+def test_a_registry_of_other_settings_is_made_anew(settings: Settings, engine: FakeEngine, console: Recorder) -> None:
     engine.container = container(digest="other")
     assert (_tls(settings, engine, console), engine.done) == (True, REPLACED)
 
 
-def test_the_plain_registry_gives_way_and_says_so(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
+def test_the_plain_registry_gives_way_and_says_so(settings: Settings, engine: FakeEngine, console: Recorder) -> None:
     engine.container = container(role="plain")
     _tls(settings, engine, console)
     assert (engine.done, "gives way" in " ".join(console.said)) == (REPLACED, True)
@@ -139,7 +140,7 @@ def test_a_registry_that_shows_another_certificate_is_stopped_again_with_its_las
     other: Callable[[Settings, Path], Path],
     said: str,
     settings: Settings,
-    engine: OnLoopback,
+    engine: FakeEngine,
     console: Recorder,
 ) -> None:
     engine.shows = other(settings, settings.root / "other")
@@ -165,37 +166,37 @@ def test_an_address_of_another_machine_is_named_where_that_one_answers(
     assert (said in found, bool(found)) == (True, bool(said))
 
 
-def test_without_a_certificate_nothing_is_started(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
+def test_without_a_certificate_nothing_is_started(settings: Settings, engine: FakeEngine, console: Recorder) -> None:
     shutil.rmtree(settings.folder)
     with pytest.raises(RegistryError, match="no certificate yet"):
         _tls(settings, engine, console)
     assert engine.done == []
 
 
-def test_plain_http_starts_and_answers(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
+def test_plain_http_starts_and_answers(settings: Settings, engine: FakeEngine, console: Recorder) -> None:
     engine.shows = None
-    assert running.run_plain(Run(settings, console), as_engine(engine), lan=False)
+    assert running.run_plain(Run(settings, console), engine, lan=False)
     assert engine.done == ["start"]
 
 
 def test_plain_http_does_not_take_the_tls_registry_s_place(
-    settings: Settings, engine: OnLoopback, console: Recorder
+    settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     engine.container = container(role="tls")
     with pytest.raises(RegistryError, match="a step back"):
-        running.run_plain(Run(settings, console), as_engine(engine), lan=False)
+        running.run_plain(Run(settings, console), engine, lan=False)
     assert engine.done == []
 
 
 @pytest.mark.parametrize("task", ["tls", "plain", "stop"])
 def test_a_foreign_container_with_our_name_is_named_and_left_alone(
-    task: str, settings: Settings, engine: OnLoopback, console: Recorder
+    task: str, settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     engine.container = FOREIGN
     acts: dict[str, Callable[[], bool]] = {
         "tls": lambda: _tls(settings, engine, console),
-        "plain": lambda: running.run_plain(Run(settings, console), as_engine(engine), lan=False),
-        "stop": lambda: running.stop(Run(settings, console), as_engine(engine), purge=True),
+        "plain": lambda: running.run_plain(Run(settings, console), engine, lan=False),
+        "stop": lambda: running.stop(Run(settings, console), engine, purge=True),
     }
     with pytest.raises(RegistryError, match=r"image nginx.*did not make it") as caught:
         acts[task]()
@@ -203,22 +204,19 @@ def test_a_foreign_container_with_our_name_is_named_and_left_alone(
 
 
 def test_a_port_that_a_container_holds_is_named_with_it(settings: Settings, console: Recorder) -> None:
-    engine = OnLoopback(holder="web")
-    engine.port_is_taken = True
+    engine = FakeEngine()
+    engine.put("web", container(role=None, port=settings.port))
     with pytest.raises(RegistryError, match=f"Port {settings.port} is in use by the container web") as caught:
         _tls(settings, engine, console)
     plain = f"INVOKE_REGISTRY_PLAIN_PORT={settings.port + 1} ./inv registry.basic"
     assert caught.value.cure == f"docker stop web; or use another port: {plain}"
     both = dataclasses.replace(settings, plain_port=5000)
-    assert ports.taken_error(settings.port, both, as_engine(engine)).cure.endswith(
-        f" ./inv up --port {settings.port + 1}"
-    )
+    assert ports.taken_error(settings.port, both, engine).cure.endswith(f" ./inv up --port {settings.port + 1}")
 
 
 def test_a_port_that_a_process_holds_is_named_with_it(
-    settings: Settings, engine: OnLoopback, console: Recorder
+    settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
-    engine.port_is_taken = True
     with (
         socket.create_server((loopback.HOST, settings.port)),
         pytest.raises(RegistryError, match=rf"in use by .*\(process {os.getpid()}\)"),
@@ -227,9 +225,9 @@ def test_a_port_that_a_process_holds_is_named_with_it(
 
 
 def test_a_port_that_docker_keeps_for_nobody_is_told_as_such_with_the_engine_s_restart(
-    settings: Settings, engine: OnLoopback, console: Recorder
+    settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
-    engine.port_is_taken = True
+    engine.refuses = PortTakenError(f"Port {settings.port} is in use.", cure="")
     with pytest.raises(RegistryError, match="Docker keeps port") as caught:
         _tls(settings, engine, console)
     assert "sudo service docker restart" in caught.value.cure
@@ -251,10 +249,10 @@ def test_a_proxy_of_docker_that_outlived_its_container_is_known_by_the_port_that
     with subprocess.Popen(command, env=home, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdout
         port = int(process.stdout.readline())
-        assert said in ports.taken_error(port, settings, as_engine(OnLoopback())).message
+        assert said in ports.taken_error(port, settings, FakeEngine()).message
         with socket.create_server((loopback.HOST, 0)) as another:  # a proxy elsewhere is not to blame for this one
             own = another.getsockname()[1]
-            assert f"(process {os.getpid()})" in ports.taken_error(own, settings, as_engine(OnLoopback())).message
+            assert f"(process {os.getpid()})" in ports.taken_error(own, settings, FakeEngine()).message
         process.communicate("")
 
 
@@ -263,7 +261,7 @@ def test_a_port_that_another_user_s_process_holds_comes_with_what_names_it(
     found: list[None] | None, look: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ports, "listening_pids", lambda _port: found)
-    error = ports.taken_error(443, settings, as_engine(OnLoopback()))
+    error = ports.taken_error(443, settings, FakeEngine())
     assert (error.message, error.cure.startswith(look)) == ("Port 443 is in use by a process of another user.", True)
 
 
@@ -284,21 +282,21 @@ def test_a_port_is_taken_where_the_registry_is_to_listen_or_everywhere(listen: s
 
 
 def test_a_taken_port_is_refused_before_anything_is_made_and_the_registry_s_own_is_not(
-    settings: Settings, engine: OnLoopback, console: Recorder
+    settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
-    checks.check_port(Run(settings, console), as_engine(engine))
+    checks.check_port(Run(settings, console), engine)
     with socket.create_server((loopback.HOST, settings.port)):
         with pytest.raises(RegistryError, match=rf"in use by .*\(process {os.getpid()}\)"):
-            checks.check_port(Run(settings, console), as_engine(engine))
-        checks.check_port(Run(settings, Recorder(dry=True)), as_engine(engine))
+            checks.check_port(Run(settings, console), engine)
+        checks.check_port(Run(settings, Recorder(dry=True)), engine)
         engine.container = dataclasses.replace(container(), port=settings.port)
-        checks.check_port(Run(settings, console), as_engine(engine))
+        checks.check_port(Run(settings, console), engine)
         engine.rename("registry", "registry-before")  # as a run that was killed half way leaves it
-        checks.check_port(Run(settings, console), as_engine(engine))
+        checks.check_port(Run(settings, console), engine)
         engine.rename("registry-before", "registry")
         engine.container = dataclasses.replace(engine.container, state="exited")
         with pytest.raises(RegistryError, match="in use by"):
-            checks.check_port(Run(settings, console), as_engine(engine))
+            checks.check_port(Run(settings, console), engine)
 
 
 def test_a_port_that_nobody_holds_has_no_listener() -> None:
@@ -308,12 +306,12 @@ def test_a_port_that_nobody_holds_has_no_listener() -> None:
 
 @pytest.mark.parametrize(("purge", "volumes"), [(False, {"trusted-registry": ""}), (True, {})])
 def test_stopping_keeps_the_images_unless_they_are_purged(
-    settings: Settings, engine: OnLoopback, console: Recorder, *, purge: bool, volumes: dict[str, str]
+    settings: Settings, engine: FakeEngine, console: Recorder, *, purge: bool, volumes: dict[str, str]
 ) -> None:
     engine.container, engine.volumes = container(volume="trusted-registry"), {"trusted-registry": ""}
-    assert running.stop(Run(settings, console), as_engine(engine), purge=purge)
+    assert running.stop(Run(settings, console), engine, purge=purge)
     assert (engine.done, engine.volumes) == (["remove"], volumes)
 
 
-def test_stopping_what_does_not_run_changes_nothing(settings: Settings, engine: OnLoopback, console: Recorder) -> None:
-    assert (running.stop(Run(settings, console), as_engine(engine), purge=False), engine.done) == (False, [])
+def test_stopping_what_does_not_run_changes_nothing(settings: Settings, engine: FakeEngine, console: Recorder) -> None:
+    assert (running.stop(Run(settings, console), engine, purge=False), engine.done) == (False, [])
