@@ -119,6 +119,7 @@ class FakeImages:
         self._require()
         self.done.append(f"import {reference}")
         made = self.images[reference] = sha256(repr((tar, *changes)))
+        self.content[made] = sha256(repr((tar, *(it for it in changes if not it.startswith("LABEL ")))))
         self.layers[made] = tar
         return made
 

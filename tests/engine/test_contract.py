@@ -378,6 +378,17 @@ def test_an_image_is_found_by_each_of_its_names_and_by_its_id(engine: Engine) ->
     assert not engine.has_image(made)
 
 
+def test_what_images_can_do_is_compared_without_their_labels(engine: Engine) -> None:
+    tar = layer.random_tar()
+    made = [
+        engine.import_image(f"{NAME}:{number}", tar, [change])
+        for number, change in enumerate(["LABEL a=1", "LABEL a=2", 'ENTRYPOINT ["/x"]'])
+    ]
+    first, second, third = (engine.image_content(it) for it in made)
+    assert (len(set(made)), first == second, first == third, first is None) == (3, True, False, False)
+    assert engine.image_content(f"{ABSENT}:1") is None
+
+
 def test_a_name_goes_over_to_another_image(engine: Engine) -> None:
     first = engine.import_image(MADE, layer.random_tar())
     second = engine.import_image(f"{NAME}:2", layer.random_tar())
