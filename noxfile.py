@@ -49,11 +49,13 @@ def install(session: nox.Session, group: str) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, format, spelling, and the POSIX sh wrapper."""
-    session.install(*nox.project.dependency_groups(PROJECT, "lint"))
+    """Style, format, spelling, and shell scripts, those that are rendered too."""
+    install(session, "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("codespell", ".")
+    scripts = session.create_tmp()
+    session.run("python", "-m", "tests.rendered", scripts)
     session.run(
         "shellcheck",
         "inv",
@@ -61,8 +63,8 @@ def lint(session: nox.Session) -> None:
         "bench/document.sh",
         "bench/everywhere.sh",
         "bench/namespace.sh",
-        "tests/golden/trust.sh",
-        "tests/golden/start.sh",
+        f"{scripts}/trust.sh",
+        f"{scripts}/start.sh",
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conftest import ROOT
+from tests.rendered import rendered
 from trusted_registry.instance import model, roles
 from trusted_registry.instance.model import File, Image, Instance, Published, Role, Storage
 from trusted_registry.registry import users
@@ -133,12 +134,17 @@ def _content(instance: Instance, name: str) -> str:
     return next(file.content for file in instance.files if file.name == name).decode()
 
 
-@pytest.mark.parametrize("name", ["registry.yml", "registry-plain.yml", "start.sh"])
+@pytest.mark.parametrize("name", ["registry.yml", "registry-plain.yml"])
 def test_what_is_made_for_it_is_the_golden_file(name: str, make_settings: MakeSettings) -> None:
     settings = make_settings()
     instance = roles.plain(settings, IMAGE, SHELL, lan=False) if "plain" in name else roles.tls(settings, IMAGE, SHELL)
     found = _content(instance, name.replace("-plain", ""))
     assert found == (ROOT / "tests/golden" / name).read_text()
+
+
+def test_what_is_rendered_of_the_start_script_is_the_golden_file(make_settings: MakeSettings) -> None:
+    found = _content(roles.tls(make_settings(), IMAGE, SHELL), "start.sh")
+    assert rendered(found, "start.sh") == (ROOT / "tests/golden/start.sh.rendered").read_text()
 
 
 def test_the_registry_gives_requests_up_before_the_engine_gives_up_the_registry(make_settings: MakeSettings) -> None:

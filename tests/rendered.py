@@ -1,0 +1,39 @@
+"""Rendered texts: the lines that are not their templates' own, and whole scripts for `python -m tests.rendered FOLDER`.
+
+A golden file of a template that only puts values in holds those lines: a change of the rest shows in the template.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from tests.trust import sample
+from trusted_registry.instance import roles
+from trusted_registry.templates import FOLDER
+from trusted_registry.trust.remote import kit
+
+_INCLUDED = re.compile(r'\{% include "(.*?)" -?%\}')
+
+
+def rendered(text: str, template: str) -> str:
+    """Return the lines of a text that do not stand so in templates/TEMPLATE.j2 and the files that it includes."""
+    own = set(_source(f"{template}.j2").splitlines())
+    return "".join(line for line in text.splitlines(keepends=True) if line.rstrip("\n") not in own)
+
+
+def _source(name: str) -> str:
+    """Return a template's text, and after it those that it includes."""
+    text = (FOLDER / name).read_text()
+    return "\n".join([text, *map(_source, _INCLUDED.findall(text))])
+
+
+def write(folder: Path) -> None:
+    """Write the scripts that are rendered, for a linter to read as a shell does."""
+    (folder / "trust.sh").write_bytes(kit.render(sample.anchor(), "192.168.0.12"))
+    (folder / "start.sh").write_bytes(roles._start_script())
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
