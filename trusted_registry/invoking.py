@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from invoke.collection import Collection
+    from invoke.parser import ParseResult
     from invoke.parser.context import ParserContext
 
 
@@ -71,7 +72,7 @@ class TaskProgram(Program):
 
     def parse_tasks(self) -> None:
         """Parse the command line's words into tasks; exit with 2 if that fails."""
-        self.core.unparsed[:] = _joined_text(self.core.unparsed, self.collection)
+        self.core.unparsed[:] = _joined_text(self.core, self.collection)
         with self._explained():
             super().parse_tasks()
 
@@ -123,18 +124,19 @@ def _unknown(message: str, word: str, known: Iterable[str], all_of_them: str) ->
     return SettingError(message, cure=f"{f'Did you mean {nearest[0]}? ' if nearest else ''}{all_of_them}")
 
 
-def _joined_text(words: list[str], tasks: Collection) -> list[str]:
+def _joined_text(line: ParseResult, tasks: Collection) -> list[str]:
     """Return the words after `./inv` with those that a task takes as a text made the value of that task's flag.
 
     Invoke requires every positional argument, and takes a word that begins with a dash for a flag; a message that was
     pasted is neither.
     """
+    words = line.unparsed
     for at, word in enumerate(words):
         task = tasks[word] if word in tasks.task_names else None
         if not isinstance(task, DeclaredTask) or task.text is None:
             continue
         name, after = f"--{task.text.name}", words[at + 1 :]
-        text = [it for it in after if not _FLAG.fullmatch(it)]
+        text = [*(it for it in after if not _FLAG.fullmatch(it)), *filter(None, [line.remainder])]
         if not text or name in after:
             return words
         return [*words[: at + 1], *(it for it in after if _FLAG.fullmatch(it)), f"{name}={' '.join(text)}"]

@@ -188,6 +188,7 @@ def test_a_machine_without_an_engine_is_told_what_is_wrong_and_nothing_is_change
         ["explain", f"--bash: {SAID}"],
         ["explain", "-bash:", *SAID.split()],
         ["explain", *SAID.split(), "status"],
+        ["explain", "--", SAID],
         ["--dry", "explain", "--json", f"-bash: a=b {SAID}"],
     ],
 )
