@@ -49,7 +49,8 @@ def listing(here: Stand, pace: Pace) -> list[Row]:
 def up(here: Stand, image: str, pace: Pace) -> list[Row]:
     """Time `inv up`, from nothing but the image to a push and a pull, against the document's commands for the same."""
     sides = {
-        "inv": Side([INV, "up"], here.env, ROOT, before=here.clear),
+        # By its name or id: one that is made of a package is an installation's own, and each run here is a new one.
+        "inv": Side([INV, "up"], here.env | {"INVOKE_REGISTRY_IMAGE": image}, ROOT, before=here.clear),
         "document": _document(here, image, "ec:P-256"),
         "document's rsa": _document(here, image, "rsa:4096"),
     }
