@@ -140,6 +140,10 @@ class FakeEngine(FakeVolumes):
         self.done.append(act if name == NAME else f"{act} {name.removeprefix(f'{NAME}-')}")
 
     def close(self) -> None:
+        """Nothing is to be closed, and containers run on."""
+
+    def end(self) -> None:
+        """Have all containers end, with the test."""
         for kept in self.containers.values():
             kept.serving.close()
 

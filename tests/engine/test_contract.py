@@ -56,7 +56,7 @@ class World:
 def _fake() -> Iterator[World]:
     engine = FakeEngine()
     yield World(engine, IMAGE)
-    engine.close()
+    engine.end()
 
 
 def _real(image: str, client: docker.DockerClient) -> Iterator[World]:

@@ -44,7 +44,7 @@ def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake
     running.run_tls(Run(settings, Recorder()), made)
     made.done.clear()
     yield made
-    made.close()
+    made.end()
 
 
 def _asked_for(settings: Settings) -> Settings:

@@ -37,7 +37,7 @@ def engine(settings: Settings) -> Iterator[FakeEngine]:
     """An engine whose registry shows the certificate that is on disk."""
     made = FakeEngine(settings.folder / "domain.crt")
     yield made
-    made.close()
+    made.end()
 
 
 def _moved(settings: Settings, to: str = "moved") -> Settings:

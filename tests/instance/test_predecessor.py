@@ -36,7 +36,7 @@ def engine(settings: Settings) -> Iterator[FakeEngine]:
     running.run_tls(Run(dataclasses.replace(settings, image=OLD), Recorder()), made)
     made.done.clear()
     yield made
-    made.close()
+    made.end()
 
 
 Fault = Callable[[FakeEngine, Settings], None]
@@ -202,7 +202,7 @@ def test_the_plain_registry_goes_on_where_the_one_with_tls_fails(settings: Setti
     with pytest.raises(RegistryError):
         running.run_tls(Run(settings, console), engine)
     assert probe.speaks_plain(probe.Endpoint(loopback.HOST, settings.plain_port))
-    engine.close()
+    engine.end()
 
 
 # Runs that were killed in the middle

@@ -54,7 +54,7 @@ def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake
     monkeypatch.setattr(engines, "connect_if_available", lambda *_, **__: made)
     monkeypatch.setattr(engines, "connect", lambda *_, **__: made)
     yield made
-    made.close()
+    made.end()
 
 
 def _anonymous(settings: Settings) -> int:

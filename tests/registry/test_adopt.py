@@ -31,7 +31,7 @@ def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake
     made.volumes = {VOLUME: ""}
     monkeypatch.setattr(engines, "connect", lambda _console: made)
     yield made
-    made.close()
+    made.end()
 
 
 @pytest.mark.parametrize("dry", [True, False])

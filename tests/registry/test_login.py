@@ -72,7 +72,7 @@ def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake
     made = FakeEngine(settings.folder / "domain.crt", users=settings.folder)
     monkeypatch.setattr(engines, "connect_if_available", lambda _console: made)
     yield made
-    made.close()
+    made.end()
 
 
 def _up(settings: Settings, engine: FakeEngine, console: Recorder) -> bool:
