@@ -1,7 +1,6 @@
 """An engine in memory that keeps the protocol's promises, and whose registries really answer on loopback.
 
-`tests/engine/test_contract.py` makes the same statements of it and of a real one. It has no console: commands are not
-shown, and no run is dry.
+tests/engine/test_contract*.py say the same of it and of a real one. It has no console: no command is shown, no run dry.
 """
 
 from __future__ import annotations

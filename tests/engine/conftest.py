@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -15,17 +16,22 @@ from typing import TYPE_CHECKING, Any
 import docker
 import pytest
 
-from tests import alone
+from tests import alone, loopback
+from tests.engine import worlds
 from trusted_registry import address, installation
 from trusted_registry.defaults import DEFAULTS
 from trusted_registry.errors import RegistryError
 from trusted_registry.installation import MadeImage
-from trusted_registry.instance import model
-from trusted_registry.instance.model import predecessor_name, rehearsal_name
+from trusted_registry.instance import model, roles
+from trusted_registry.instance.model import Image, Published, predecessor_name, rehearsal_name
 from trusted_registry.registry import prove
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+
+    from tests.conftest import MakeSettings
+    from trusted_registry.engine.protocol import Engine
+    from trusted_registry.instance.model import Instance
 
 ROOT = Path(__file__).parent.parent.parent
 PORT = 8444
@@ -211,3 +217,35 @@ def registry_image(tmp_path_factory: pytest.TempPathFactory, client: docker.Dock
             stack.callback(holder.remove)
         clear(made, client)
         yield KEPT if kept else image
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.engine)])
+def world(request: pytest.FixtureRequest) -> Iterator[worlds.World]:
+    """Each of the two."""
+    if request.param == "fake":
+        yield from worlds.fake()
+    else:
+        yield from worlds.real(request.getfixturevalue("registry_image"), request.getfixturevalue("client"))
+
+
+@pytest.fixture
+def engine(world: worlds.World) -> Engine:
+    """The engine of each."""
+    return world.engine
+
+
+@pytest.fixture
+def instance(world: worlds.World, make_settings: MakeSettings) -> Instance:
+    """A registry that speaks plain HTTP on a port of loopback, with the files that it reads."""
+    with loopback.silence() as port:
+        settings = make_settings(container=worlds.NAME, volume=worlds.NAME, plain_port=str(port))
+    made = roles.plain(settings, Image(world.image, world.image_id), lan=False)
+    return worlds.filled(dataclasses.replace(made, installation=worlds.MINE), world.engine)
+
+
+@pytest.fixture
+def another(instance: Instance, engine: Engine) -> Instance:
+    """The same under another name, on another port."""
+    with loopback.silence() as port:
+        made = dataclasses.replace(instance, name=worlds.OTHER, published=Published(loopback.HOST, port))
+    return worlds.filled(made, engine)
