@@ -15,7 +15,7 @@ from tests.registry.logins import ADA
 from trusted_registry import files, installation
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import images, predecessor, roles, running
-from trusted_registry.instance.model import Image, Instance
+from trusted_registry.instance.model import Image, Instance, Published
 from trusted_registry.registry import probe, users
 from trusted_registry.run import Run
 from trusted_registry.settings import Settings
@@ -221,6 +221,11 @@ def _before_the_old_one_was_stopped(engine: FakeEngine, new: Instance) -> None:
     engine.create(new)
 
 
+def _before_the_one_on_another_port_was_started(engine: OnLoopback, new: Instance) -> None:
+    port = loopback.free_port()
+    _before_the_old_one_was_stopped(engine, dataclasses.replace(new, published=Published(loopback.HOST, port)))
+
+
 def _before_the_new_one_was_started(engine: FakeEngine, new: Instance) -> None:
     _before_the_old_one_was_stopped(engine, new)
     engine.retire("registry-before")
@@ -242,6 +247,7 @@ KILLED = [
     _while_the_new_one_was_tried,
     _before_the_new_one_was_made,
     _before_the_old_one_was_stopped,
+    _before_the_one_on_another_port_was_started,
     _before_the_new_one_was_started,
     _before_the_new_one_was_proved,
 ]

@@ -46,13 +46,14 @@ def check_port(run: Run, engine: Engine) -> None:
         raise ports.taken_error(run.settings.port, run.settings, engine)
 
 
-def check_free(port: int, engine: Engine) -> None:
-    """Insist that a port is free before the registry on another one gives way.
+def check_free(port: int, engine: Engine, aside: str) -> None:
+    """Insist that a port is free, or the one of the registry that was set aside, before the other one gives way.
 
     Raises:
         PortTakenError: It is not.
     """
-    if engine.publisher_of(port) or ports.listening_process(port):
+    holder = engine.publisher_of(port)
+    if holder != aside and (holder or ports.listening_process(port)):
         raise PortTakenError(f"Port {port} is in use.", cure="")
 
 

@@ -161,7 +161,7 @@ def _replace(  # noqa: PLR0913, PLR0917 - see above
         engine.run(instance, meanwhile)
         return
     if container and container.port != instance.published.port and not run.console.dry:
-        checks.check_free(instance.published.port, engine)
+        checks.check_free(instance.published.port, engine, predecessor_name(instance.name))
     _rehearse(instance, container, run, engine)
     before.make_way(container)
     engine.create(instance)
