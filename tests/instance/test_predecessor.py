@@ -221,7 +221,7 @@ def _before_the_old_one_was_stopped(engine: FakeEngine, new: Instance) -> None:
     engine.create(new)
 
 
-def _before_the_one_on_another_port_was_started(engine: OnLoopback, new: Instance) -> None:
+def _before_the_one_on_another_port_was_started(engine: FakeEngine, new: Instance) -> None:
     port = loopback.free_port()
     _before_the_old_one_was_stopped(engine, dataclasses.replace(new, published=Published(loopback.HOST, port)))
 
