@@ -63,13 +63,13 @@ def test_an_installation_of_before_goes_on_moves_and_goes_whole_and_a_clone_besi
     registry.settings["REGISTRY"] = client.settings["REGISTRY"] = registry.address
     for host in (registry, client):
         _login(host, "docker")
-    trusted, container = _stores(registry), registry_container(registry)
+    trusted = _stores(registry)
     assert all(f"{store}/" in trusted for store in STORES)
     assert "installation.json" not in registry.does("ls", CERTS).out
 
     _becomes(registry, lab.checkout)
     _goes_on(registry, client, reference, pushed)
-    assert (_stores(registry), registry_container(registry)) == (trusted, container)
+    assert _stores(registry) == trusted
     _is_no_clone_s(registry, trusted)
     _goes_whole(registry, client, reference, pushed)
     assert _stores(registry) == nothing
@@ -77,9 +77,16 @@ def test_an_installation_of_before_goes_on_moves_and_goes_whole_and_a_clone_besi
 
 def _goes_on(registry: Host, client: Host, reference: str, pushed: str) -> None:
     """Insist that images, the user, the flags and the trust are as they were."""
+    mounts = ("docker", "inspect", "--format", "{{range .Mounts}}{{println .Type .Destination}}{{end}}", "registry")
+    assert "bind /config/registry.yml" in registry.does(*mounts).out
     said = registry.inv("up").out
-    assert "Nothing had to be changed." in said
     assert "settings: --names registry.local, as given before" in said
+    assert f"proof: pushed to {registry.address}" in said
+    # From now on it needs no checkout: what it reads is in a volume.
+    assert sorted(registry.does(*mounts).out.split("\n")[:2]) == ["volume /config", "volume /var/lib/registry"]
+    container = registry_container(registry)
+    assert "Nothing had to be changed." in registry.inv("up").out
+    assert registry_container(registry) == container
     noted = json.loads(registry.read(f"{CERTS}/installation.json"))
     assert (noted["volumes"], len(noted["id"])) == ([VOLUME], 32)
     assert registry.does("stat", "--format", "%a %U", f"{CERTS}/installation.json").out.split() == ["600", "dev"]
