@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 from trusted_registry import installation
@@ -103,7 +104,14 @@ def _brought_up(  # noqa: PLR0913, PLR0917 - what should run, what runs, and who
     with _port_holder_named(instance, run.settings, engine):
         _replace(instance, container, run, engine, before, meanwhile)
     _prove(instance, run, engine)
+    _tell_of_gap(before, run)
     return True
+
+
+def _tell_of_gap(before: Predecessor, run: Run) -> None:
+    if before.told_to_stop is not None and not run.console.dry:
+        seconds = time.monotonic() - before.told_to_stop
+        run.console.say(f"registry: replaced; nobody was answered for {seconds:.1f} s")
 
 
 def _kept_up(instance: Instance, run: Run, engine: Engine, *, outdated: bool) -> bool:
