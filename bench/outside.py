@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from bench.stand import as_root, environment
+from bench.stand import as_root, environment, quietly
 from bench.timing import BenchError
 from trusted_registry import program
 
@@ -115,6 +115,8 @@ def client(here: Stand, download: Download | None = None) -> Iterator[Client]:
         finally:
             with contextlib.suppress(OSError, ValueError):
                 told.close()
+            # The kernel takes it away as well, a moment after the process.
+            quietly([*program.sudo(), "ip", "link", "delete", _CABLE])
 
 
 def _join(pid: str) -> None:
