@@ -5,8 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bench import hosts, kit, measures
-from bench.programs import CURL, OPENSSL, SSH_KEYGEN, SSHD, UNSHARE, ansible, engine, own_etc, rootful_engine, s_time
+from bench import gap, hosts, kit, measures
+from bench.programs import (
+    CURL,
+    IP,
+    NSENTER,
+    OPENSSL,
+    SSH_KEYGEN,
+    SSHD,
+    UNSHARE,
+    ansible,
+    engine,
+    own_etc,
+    rootful_engine,
+    s_time,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -84,6 +97,14 @@ MEASURES = (
         75,
         (engine, s_time),
         lambda setup, pace: measures.handshakes((setup.small, setup.large), pace),
+        image=True,
+    ),
+    Measure(
+        "gap",
+        "the gap at a renewal",
+        100,
+        (engine, own_etc, IP, NSENTER, UNSHARE),
+        lambda setup, pace: gap.renewal(setup.small, pace),
         image=True,
     ),
     Measure(

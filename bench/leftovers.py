@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import processes
-from bench.stand import NAMES, engine_answers, output, quietly
+from bench.stand import NAMES, containers, engine_answers, output, quietly, remove, volumes
 from bench.timing import BenchError
 from trusted_registry import program
 from trusted_registry.defaults import DEFAULTS
@@ -52,26 +52,12 @@ def _from_engine(entry: Entry) -> list[str]:
         return []
     if not engine_answers():
         return ["whatever the engine, which does not answer, has of it"]
-    for name in NAMES:
-        quietly(["docker", "rm", "--force", "--volumes", name])
-        quietly(["docker", "volume", "rm", "--force", name])
+    remove(NAMES)
     for image in _images(entry):
         # Not by force: one that somebody else uses by now stays.
         quietly(["docker", "rmi", image])
     left = [f"container {name}" for name in containers(NAMES)] + [f"volume {name}" for name in volumes(NAMES)]
     return left + [f"image {image}" for image in _images(entry)]
-
-
-def containers(names: Sequence[str]) -> list[str]:
-    """Return those of some containers that there are."""
-    there = output(["docker", "ps", "--all", "--format", "{{.Names}}"]).split()
-    return [name for name in names if name in there]
-
-
-def volumes(names: Sequence[str]) -> list[str]:
-    """Return those of some volumes that there are."""
-    there = output(["docker", "volume", "ls", "--format", "{{.Name}}"]).split()
-    return [name for name in names if name in there]
 
 
 def registry_images() -> list[str]:

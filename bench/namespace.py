@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.stand import output
+from bench.stand import as_root
 from trusted_registry import program
 from trusted_registry.errors import RegistryError
 
@@ -53,9 +53,9 @@ class Etc:
         if self.refused:
             return
         here = Path("/etc", CERTS_D)
-        _as_root("mkdir", "-p", str(here))
+        as_root("mkdir", "-p", str(here))
         # Not canonical: the open folder's path would be read as /etc, which is the copy by now (mount(8), -c).
-        _as_root("mount", "--no-canonicalize", "--bind", str(self.certs_d), str(here))
+        as_root("mount", "--no-canonicalize", "--bind", str(self.certs_d), str(here))
 
     def restore_stores(self) -> None:
         """Make the copies of the other clients' folders anew; nothing where /etc is no copy."""
@@ -63,9 +63,9 @@ class Etc:
             return
         for name in STORES:
             if Path("/etc", name).exists():
-                _as_root("rm", "-r", f"/etc/{name}")
+                as_root("rm", "-r", f"/etc/{name}")
             if (self.folder / name).exists():
-                _as_root("cp", "-a", str(self.folder / name), f"/etc/{name}")
+                as_root("cp", "-a", str(self.folder / name), f"/etc/{name}")
 
 
 def current() -> Etc:
@@ -122,7 +122,3 @@ def _user() -> tuple[str, str, str]:
     """Return who this process is: user, group, and all groups, that of the engine's users perhaps among them."""
     groups = os.getgroups() or [os.getgid()]
     return str(os.getuid()), str(os.getgid()), ",".join(str(group) for group in groups)
-
-
-def _as_root(*argv: str) -> None:
-    output([*program.sudo(), *argv])

@@ -88,6 +88,8 @@ def s_time() -> Missing | None:
 
 OPENSSL = program("openssl", "openssl")
 CURL = program("curl", "curl")
+IP = program("ip", "iproute2")
 UNSHARE = program("unshare", "util-linux")
+NSENTER = program("nsenter", "util-linux")
 SSHD = program("sshd", "openssh-server")
 SSH_KEYGEN = program("ssh-keygen", "openssh-client")

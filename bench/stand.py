@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,8 @@ INV = str(ROOT / "inv")
 SMALL, LARGE = "trusted-registry-bench", "trusted-registry-bench-rsa"
 NAMES = (SMALL, LARGE)
 """Of containers, and of the volumes with them."""
+_DERIVED = "(-before|-rehearsal|-files-[0-9a-f]+(-filler)?)?"
+"""What follows these names while a registry is replaced, and of volumes of files."""
 PORTS = (8943, 8944)
 _FOREIGN = ("INVOKE_", "PYTHON", "DOCKER_CONTENT_TRUST")
 _KEPT = ("PYTHONUSERBASE",)
@@ -96,12 +99,11 @@ class Stand:
         self.home.mkdir()
 
     def _clear_engine(self) -> str:
-        quietly(["docker", "rm", "--force", "--volumes", self.name])
-        quietly(["docker", "volume", "rm", "--force", self.name])
+        remove([self.name])
         images = output(["docker", "images", "--filter", f"reference={self.registry}/*", "--format", "{{.ID}}"])
         if images:
             quietly(["docker", "rmi", "--force", *images.split()])
-        return output(["docker", "ps", "--all", "--quiet", "--filter", f"name=^{self.name}$"])
+        return " ".join([*containers([self.name]), *volumes([self.name])])
 
     @property
     def _trust(self) -> Path:
@@ -133,10 +135,42 @@ def output(argv: Sequence[str], env: dict[str, str] | None = None, patience: flo
     return done.stdout.strip()
 
 
+def as_root(*argv: str) -> None:
+    """Run a command as root.
+
+    Raises:
+        BenchError: It failed.
+    """
+    output([*program.sudo(), *argv])
+
+
 def quietly(argv: Sequence[str]) -> None:
     """Run a command that may find nothing to do; whoever calls looks afterwards."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         subprocess.run(list(argv), capture_output=True, check=False, timeout=_PATIENCE)
+
+
+def containers(names: Sequence[str]) -> list[str]:
+    """Return the containers of some registries that there are: their own, and those that a replacement makes."""
+    return _derived(names, output(["docker", "ps", "--all", "--format", "{{.Names}}"]))
+
+
+def volumes(names: Sequence[str]) -> list[str]:
+    """Return the volumes of some registries that there are, of their images and of the files that they read."""
+    return _derived(names, output(["docker", "volume", "ls", "--format", "{{.Name}}"]))
+
+
+def _derived(names: Sequence[str], listed: str) -> list[str]:
+    wanted = re.compile(f"({'|'.join(map(re.escape, names))}){_DERIVED}")
+    return [name for name in listed.split() if wanted.fullmatch(name)]
+
+
+def remove(names: Sequence[str]) -> None:
+    """Remove the containers and volumes of some registries; whoever calls looks afterwards."""
+    if found := containers(names):
+        quietly(["docker", "rm", "--force", "--volumes", *found])
+    if found := volumes(names):
+        quietly(["docker", "volume", "rm", "--force", *found])
 
 
 def engine_answers() -> bool:

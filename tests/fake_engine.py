@@ -266,6 +266,12 @@ class FakeEngine(FakeVolumes):
         if name in self.containers:
             self._begin(name)
 
+    def hand_over(self, name: str) -> None:
+        self._do("hand over", name)
+        self._end(name)
+        if name in self.containers:
+            self._begin(name)
+
     def put_back(self, aside: str, name: str) -> None:
         self._do("back", name)
         self._end(aside if aside in self.containers else name)

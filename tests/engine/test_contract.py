@@ -58,6 +58,7 @@ def test_a_change_of_what_is_absent_is_no_error(engine: Engine) -> None:
     engine.retire(ABSENT)
     engine.rename(ABSENT, OTHER)
     engine.restart(ABSENT)
+    engine.hand_over(ABSENT)
     engine.remove(ABSENT)
     engine.remove(ABSENT, at_once=True)
     engine.put_back(OTHER, ABSENT)
@@ -130,6 +131,21 @@ def test_a_container_answers_from_its_start_to_its_stop(engine: Engine, instance
     engine.restart(NAME)
     assert (_answers(instance.published.port), meanwhile) == (True, ["called", "called"])
     assert engine.log(NAME, lines=1).count("\n") == 1
+
+
+def test_another_registry_takes_over_in_the_same_container(
+    world: World, engine: Engine, make_settings: MakeSettings
+) -> None:
+    with loopback.silence() as port:
+        settings = make_settings(container=NAME, volume=NAME, plain_port=str(port))
+    entrypoint = engine.entrypoint(world.image, shell=True)  # noqa: S604 - not subprocess's
+    made = roles.plain(settings, Image(world.image, world.image_id), entrypoint, lan=False)
+    engine.run(_filled(dataclasses.replace(made, installation=MINE), engine))
+    assert _answers(port)
+    before = engine.find(NAME)
+    engine.hand_over(NAME)
+    assert _answers(port)
+    assert engine.find(NAME) == before
 
 
 @pytest.mark.parametrize("holder", ["a container", "a process"])

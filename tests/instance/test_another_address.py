@@ -10,7 +10,7 @@ import pytest
 from tests import loopback
 from tests.disk import snapshot
 from tests.fake_engine import FakeEngine
-from tests.instance.engines import REPLACED
+from tests.instance.engines import HANDED_OVER
 from tests.recorder import Recorder
 from trusted_registry import address, saved_flags
 from trusted_registry.certificate import issue
@@ -132,4 +132,4 @@ def test_a_renewal_for_it_has_the_registry_here_serve_the_new_certificate(
     settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     _renew(_asked_for(settings), console)
-    assert (engine.done, _answers(settings)) == (REPLACED, 200)
+    assert (engine.done, _answers(settings)) == (HANDED_OVER, 200)

@@ -193,7 +193,7 @@ def test_a_renewal_beside_a_registry_that_goes_away_says_so(
             engine.remove("registry")
 
     monkeypatch.setattr(probe, "await_answer", gone_after)
-    with pytest.raises(RegistryError, match=r"Connection refused\. It was stopped again"):
+    with pytest.raises(RegistryError, match=r"Connection refused\.$"):
         cert.renew(Run(settings, console), if_expiring="")
 
 

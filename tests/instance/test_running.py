@@ -14,7 +14,7 @@ import pytest
 
 from tests import forge, loopback
 from tests.fake_engine import FakeEngine, container
-from tests.instance.engines import REPLACED
+from tests.instance.engines import HANDED_OVER, REPLACED
 from tests.recorder import Recorder
 from trusted_registry import address
 from trusted_registry.certificate import issue
@@ -73,12 +73,12 @@ def test_the_second_time_nothing_is_started(settings: Settings, engine: FakeEngi
     assert (_tls(settings, engine, console), engine.done) == (False, ["start"])
 
 
-def test_a_registry_that_serves_an_old_certificate_is_replaced(
+def test_where_a_registry_serves_an_old_certificate_another_takes_over(
     settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
     _tls(settings, engine, console)
     issue.renew(Run(settings, console))
-    assert (_tls(settings, engine, console), engine.done) == (True, ["start", *REPLACED])
+    assert (_tls(settings, engine, console), engine.done) == (True, ["start", *HANDED_OVER])
 
 
 def test_one_that_does_not_answer_as_it_should_though_nothing_was_changed_is_restarted(

@@ -55,7 +55,9 @@ class Container:
     def write(self, *, seconds: int = 20, linger: int = 4) -> None:
         """Write the script, with a table of connections of its own."""
         self.connections.write_text(HEADER)
-        text = templates.render("start.sh", images=self.volume, seconds=seconds, linger=linger, nothing=NOTHING)
+        text = templates.render(
+            "start.sh", images=self.volume, seconds=seconds, linger=linger, nothing=NOTHING, port="1388"
+        )
         text = text.replace("/proc/net/tcp6", "/dev/null").replace("/proc/net/tcp", str(self.connections))
         self.script.write_text(text.replace("/bin/sh", "sh"))
 
@@ -226,6 +228,60 @@ def test_whoever_is_told_to_stop_passes_it_on_and_waits_for_the_end(container: C
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=30)
     assert (process.returncode, out) == (5, "drained\n")
+
+
+ENDING = 'trap "echo ends; sleep 0.5; echo ended; exit 0" TERM; echo serves; while :; do sleep 0.05; done'
+LISTENER = "   0: 00000000:1388 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 7 1\n"
+
+
+def _says(process: subprocess.Popen[str], *lines: str) -> None:
+    """Insist on lines, in whatever order."""
+    assert process.stdout
+    assert sorted(process.stdout.readline() for _ in lines) == [f"{line}\n" for line in sorted(lines)]
+
+
+def test_at_a_hup_another_one_takes_over_while_the_one_before_ends(container: Container) -> None:
+    process = container.begin("sh", "-c", ENDING)
+    _says(process, "serves")
+    for _ in range(2):
+        process.send_signal(signal.SIGHUP)
+        _says(process, "ends", "serves")
+        _says(process, "ended")
+        assert process.poll() is None
+    process.terminate()
+    assert (*process.communicate(timeout=10), process.returncode) == ("ends\nended\n", "", 0)
+
+
+def test_who_is_told_to_stop_meanwhile_waits_for_both(container: Container) -> None:
+    process = container.begin("sh", "-c", ENDING)
+    _says(process, "serves")
+    process.send_signal(signal.SIGHUP)
+    _says(process, "ends", "serves")
+    process.terminate()
+    out, _ = process.communicate(timeout=10)
+    assert (sorted(out.split()), process.returncode) == (["ended", "ended", "ends"], 0)
+
+
+def test_the_one_that_takes_over_ends_the_container_as_the_first_would(container: Container) -> None:
+    once = container.volume / "once"
+    process = container.begin("sh", "-c", f"[ ! -e {once} ] || exit 3; : >{once}; {ENDING}")
+    _says(process, "serves")
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=10)
+    assert process.returncode == 3
+
+
+def test_another_one_takes_over_when_the_port_is_let_go(container: Container) -> None:
+    container.connections.write_text(HEADER + LISTENER)
+    process = container.begin("sh", "-c", ENDING)
+    _says(process, "serves")
+    process.send_signal(signal.SIGHUP)
+    _says(process, "ends")
+    _says(process, "ended")
+    container.connections.write_text(HEADER + LISTENER.replace("1388", "1389"))
+    _says(process, "serves")
+    process.terminate()
+    process.communicate(timeout=10)
 
 
 @pytest.mark.parametrize(

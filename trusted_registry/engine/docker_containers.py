@@ -132,6 +132,11 @@ class DockerContainers(Connection):
         self._show("restart", "--time", str(model.STOP_SECONDS), name)
         self._change(name, "restarted", lambda it: it.restart(timeout=model.STOP_SECONDS))
 
+    def hand_over(self, name: str) -> None:
+        """Have another registry take over in a container with our start script; an absent one is no error."""
+        self._show("kill", "--signal", "HUP", name)
+        self._change(name, "handed over", lambda it: it.kill(signal="HUP"))
+
     def put_back(self, aside: str, name: str) -> None:
         """Start a container that was set aside, or was about to be, under its name."""
         self._show("rename", aside, name)

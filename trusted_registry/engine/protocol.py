@@ -101,6 +101,12 @@ class Containers(Protocol):
     def restart(self, name: str) -> None:
         """Restart a container, or start one that stopped; an absent one is no error."""
 
+    def hand_over(self, name: str) -> None:
+        """Have another registry take over in a container with our start script; an absent one is no error.
+
+        The one before ends as it does when it is told to stop, and answers what is under way meanwhile.
+        """
+
     def put_back(self, aside: str, name: str) -> None:
         """Start a container that was retired, or was about to be, under its name; an absent one is no error.
 

@@ -11,6 +11,8 @@ from trusted_registry import installation
 from trusted_registry.instance.model import FILES_FOLDER, FILES_ROLE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from trusted_registry.engine.protocol import Engine
     from trusted_registry.instance.model import File, Instance
     from trusted_registry.instance.predecessor import Predecessor
@@ -32,11 +34,9 @@ def differing(instance: Instance, engine: Engine) -> list[File]:
     return [it for it in instance.files if there.get(it.name) != it.content]
 
 
-def share(instance: Instance, volume: str, engine: Engine) -> None:
-    """Have an instance that runs read what is live as it is here."""
-    live = [it for it in instance.files if it.live]
-    if live:
-        engine.fill(volume, instance.installation, instance.image.name, live)
+def share(instance: Instance, files: Sequence[File], engine: Engine) -> None:
+    """Have an instance that runs find some of its files as they are here."""
+    engine.fill(instance.files_volume, instance.installation, instance.image.name, files)
 
 
 def sweep(run: Run, engine: Engine) -> None:

@@ -97,6 +97,7 @@ class File:
         content: Its bytes.
         secret: Whether nobody but the owner may read it.
         live: Whether a change counts at once, in the container that runs.
+        handed: Whether a change counts for a registry that takes over in the same container.
         made: Whether it is made for the instance, and written to its path on this machine then.
     """
 
@@ -105,6 +106,7 @@ class File:
     content: bytes = field(repr=False)
     secret: bool = False
     live: bool = False
+    handed: bool = False
     made: bool = False
 
     @property
@@ -151,8 +153,8 @@ class Instance:
     @property
     def digest(self) -> str:
         """Short digest of all that calls for a new container when it changes, kept as a label."""
-        # The key belongs to its certificate, and a change of what is live needs no new container.
-        read = [(it.name, it.digest) for it in self.files if not it.live]
+        # The key belongs to its certificate, and a change of what is live or handed over needs no new container.
+        read = [(it.name, it.digest) for it in self.files if not (it.live or it.handed)]
         said = json.dumps([self.role, _options(self, ""), self.image.id, self.command, read])
         return hashlib.sha256(said.encode()).hexdigest()[:16]
 

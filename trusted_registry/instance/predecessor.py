@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import threading
+import time
 from typing import TYPE_CHECKING
 
 from trusted_registry import files
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import contents, ownership, proof
-from trusted_registry.instance.model import predecessor_name
+from trusted_registry.instance.model import DRAIN_SECONDS, predecessor_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from trusted_registry.run import Run
 
 AGAIN = "The one that ran before runs again."
+
+_QUICK = 1.0
+"""Seconds that the end of a registry takes at most where nothing is under way."""
 
 
 @contextlib.contextmanager
@@ -67,6 +72,8 @@ class Predecessor:
         self._contents: dict[Path, bytes | None] = {}
         self.disturbed = False
         self._stopped = left is not None
+        self.told_to_stop: float | None = None
+        """When, by `time.monotonic`; None of one that a killed run left, which nobody may have reached since."""
 
     def write(self, made: Iterable[File]) -> None:
         """Write files that are made for the successor, and remember those that they replace.
@@ -93,9 +100,17 @@ class Predecessor:
 
     def stop(self) -> None:
         """Have the port free; the engine starts the container no more by itself."""
-        if self.container:
-            self._stopped = True
+        if not self.container:
+            return
+        self.told_to_stop = None if self._stopped else time.monotonic()
+        self._stopped = True
+        ending = f"registry: it ends what is under way first, up to {DRAIN_SECONDS} s"
+        late = threading.Timer(_QUICK, self._run.console.say, [ending])
+        late.start()
+        try:
             self._engine.retire(self._aside)
+        finally:
+            late.cancel()
 
     def remove(self) -> None:
         """Take it away, since its successor has proved itself."""

@@ -45,7 +45,8 @@ def tls(settings: Settings, image: Image, entrypoint: tuple[str, ...] = ()) -> I
         entrypoint: The image's entrypoint, if the image has a shell; the result of `Engine.entrypoint`.
     """
     folder = settings.folder
-    read = [_read(folder, "domain.crt"), _read(folder, "domain.key", secret=True)]
+    handed = bool(entrypoint)  # it takes the start script to have another registry take over
+    read = [_read(folder, "domain.crt", handed=handed), _read(folder, "domain.key", secret=True, handed=handed)]
     if users.is_login_required(folder):
         path = users.users_file(folder)
         read.append(File(users.FILE, path, _content(path), secret=True, live=True))
@@ -105,13 +106,14 @@ def _start_script() -> bytes:
         images=IMAGES_FOLDER,
         seconds=REPAIR_SECONDS,
         linger=LINGER_SECONDS,
+        port=f"{PORT:04X}",
         nothing=hashlib.sha256().hexdigest(),
     )
     return script.encode()
 
 
-def _read(folder: Path, name: str, *, secret: bool = False) -> File:
-    return File(name, folder / name, _content(folder / name), secret=secret)
+def _read(folder: Path, name: str, *, secret: bool = False, handed: bool = False) -> File:
+    return File(name, folder / name, _content(folder / name), secret=secret, handed=handed)
 
 
 def _content(path: Path) -> bytes:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 from trusted_registry import installation
 from trusted_registry.errors import PortTakenError, RegistryError
-from trusted_registry.instance import checks, contents, images, ownership, ports, predecessor, proof, roles
+from trusted_registry.instance import checks, contents, handover, images, ownership, ports, predecessor, proof, roles
 from trusted_registry.instance.model import Image, Role, predecessor_name, rehearsal_name
 from trusted_registry.registry import probe, users
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from trusted_registry.engine.protocol import Engine
     from trusted_registry.engine.types import Container
-    from trusted_registry.instance.model import Instance
+    from trusted_registry.instance.model import File, Instance
     from trusted_registry.instance.predecessor import Predecessor
     from trusted_registry.run import Run
     from trusted_registry.settings import Settings
@@ -96,22 +97,33 @@ def _brought_up(  # noqa: PLR0913, PLR0917 - what should run, what runs, and who
     """Have an instance run and prove itself; return whether anything had to be done for it."""
     if container and container.digest == instance.digest and container.state == "running":
         differing = [] if run.console.dry else contents.differing(instance, engine)
-        if all(it.live for it in differing):
-            return _kept_up(instance, run, engine, outdated=bool(differing))
+        if all(it.live or it.handed for it in differing):
+            return _kept_up(instance, container, differing, run, engine)
     if container:
         _tell_of_image(instance, container, run)
     with _port_holder_named(instance, run.settings, engine):
         _replace(instance, container, run, engine, before, meanwhile)
     _prove(instance, run, engine)
+    _tell_of_gap(before, run)
     return True
 
 
-def _kept_up(instance: Instance, run: Run, engine: Engine, *, outdated: bool) -> bool:
+def _tell_of_gap(before: Predecessor, run: Run) -> None:
+    if before.told_to_stop is not None and not run.console.dry:
+        seconds = time.monotonic() - before.told_to_stop
+        run.console.say(f"registry: replaced; nobody was answered for {seconds:.1f} s")
+
+
+def _kept_up(instance: Instance, container: Container, differing: Sequence[File], run: Run, engine: Engine) -> bool:
     """Leave an instance alone that runs as it should; restart one that does not answer so."""
     if run.console.dry:
         return False
-    if outdated:
-        contents.share(instance, instance.files_volume, engine)
+    if any(it.handed for it in differing):
+        _rehearse(handover.apart(instance, engine), container, run, engine)
+        handover.make(instance, differing, _endpoint(instance, run.settings), run, engine)
+        return True
+    if differing:
+        contents.share(instance, differing, engine)
     if instance.role is Role.PLAIN or proof.holds(_endpoint(instance, run.settings), run.settings):
         return False
     engine.restart(instance.name)

@@ -96,7 +96,7 @@ def _renew(run: Run, days: int | None) -> None:
     _keep(run)
     say_certificate(run, "renewed", names=True)
     if running.restart(local):
-        say_done(run.console, "registry: restarted, and serves it")
+        say_done(run.console, "registry: serves it")
 
 
 def _adopt(run: Run) -> None:
