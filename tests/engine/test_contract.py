@@ -17,10 +17,12 @@ from tests.engine.worlds import ABSENT, ANOTHER_S, FILES, MADE, MINE, NAME, OTHE
 from trusted_registry.engine.types import Volume
 from trusted_registry.errors import PortTakenError, RegistryError
 from trusted_registry.installation import LABEL
+from trusted_registry.instance import roles
 from trusted_registry.instance.model import FILES_FOLDER, Image
 from trusted_registry.registry import probe
 
 if TYPE_CHECKING:
+    from tests.conftest import MakeSettings
     from tests.engine.worlds import World
     from trusted_registry.engine.protocol import Engine
     from trusted_registry.instance.model import Instance
@@ -140,7 +142,7 @@ def test_another_registry_takes_over_in_the_same_container(
         settings = make_settings(container=NAME, volume=NAME, plain_port=str(port))
     entrypoint = engine.entrypoint(world.image, shell=True)  # noqa: S604 - not subprocess's
     made = roles.plain(settings, Image(world.image, world.image_id), entrypoint, lan=False)
-    engine.run(_filled(dataclasses.replace(made, installation=MINE), engine))
+    engine.run(filled(dataclasses.replace(made, installation=MINE), engine))
     assert _answers(port)
     before = engine.find(NAME)
     engine.hand_over(NAME)

@@ -230,7 +230,7 @@ def test_whoever_is_told_to_stop_passes_it_on_and_waits_for_the_end(container: C
     assert (process.returncode, out) == (5, "drained\n")
 
 
-ENDING = 'trap "echo ends; sleep 0.5; echo ended; exit 0" TERM; echo serves; while :; do sleep 0.05; done'
+ENDING = 'trap "echo ends; sleep 0.5; echo ended; exit 0" TERM; echo serves; for _ in $(seq 200); do sleep 0.05; done'
 LISTENER = "   0: 00000000:1388 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 7 1\n"
 
 
