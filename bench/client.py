@@ -1,7 +1,8 @@
 """A registry's client, run as a program: a new TLS connection every 20 ms, and perhaps one long download besides.
 
-It begins with the first line of standard input, and with the second prints as JSON when it was answered (of the same
-clock as `time.monotonic` anywhere on this machine) and what it downloaded. Without a second line it ends at once.
+It prints its number, begins with the first line of standard input, and says when it is answered for the first time.
+With the second line it prints as JSON when it was answered (by `time.monotonic`, one clock for the whole machine) and
+what it downloaded; without one it ends at once.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class Client:
             writer.close()
         if status.split()[1:2] == [b"200"]:
             self.answered.append(time.monotonic())
+            if len(self.answered) == 1:
+                _tell("answered")
 
     async def keep_asking(self, ended: asyncio.Event) -> None:
         """Ask until the end, and then until an answer comes again."""
@@ -91,14 +94,18 @@ class Client:
         return reader, writer
 
 
+def _tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 async def _line() -> str:
     return await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
 
 
 async def main(host: str, port: str, authority: str, path: str = "", rate: str = "1") -> None:
     """Be told to begin, ask and download, be told to end, and print what came of it."""
-    sys.stdout.write(f"{os.getpid()}\n")
-    sys.stdout.flush()
+    _tell(str(os.getpid()))
     client = Client(host, int(port), ssl.create_default_context(cafile=authority))
     if not await _line():
         return
@@ -109,7 +116,7 @@ async def main(host: str, port: str, authority: str, path: str = "", rate: str =
         return
     ended.set()
     await asyncio.wait_for(seen, _AT_ONCE)
-    sys.stdout.write(json.dumps({"answered": sorted(client.answered), "digest": client.digest}))
+    _tell(json.dumps({"answered": sorted(client.answered), "digest": client.digest}))
 
 
 if __name__ == "__main__":

@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
+import statistics
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -21,7 +23,7 @@ from bench.timing import BenchError, Spread
 from trusted_registry.registry import probe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bench.deadline import Pace
     from bench.stand import Stand
@@ -34,6 +36,8 @@ _UNDER_WAY = 3
 """Seconds after which a download meets the end of the registry that it is from: five more are left then."""
 _SETTLED = 0.5
 """Seconds of answers before a command."""
+_SHARE = 0.4
+"""The part of the time for the trials without a download."""
 _TIMES = 1.5
 RESTART, RENEW = "docker restart", "./inv cert.renew"
 
@@ -82,22 +86,28 @@ def renewal(here: Stand, pace: Pace) -> Iterator[Row]:
     """Time the gap of both sides in turn, without and with a download."""
     here.clear()
     here.inv("cert", "registry.tls")
-    download = _put(here)
     sides = {RENEW: Side(here, [INV, "cert.renew"]), RESTART: Side(here, ["docker", "restart", here.name])}
-    alone: dict[str, list[Trial]] = {name: [] for name in sides}
-    beside: dict[str, list[Trial]] = {name: [] for name in sides}
+    alone = _in_turn({name: side.alone for name, side in sides.items()}, pace.share(_SHARE))
+    yield row(alone, "nobody is answered for", _TIMES)
+    download = _put(here)
+    leads = {name: statistics.median(it.lead for it in alone[name]) for name in sides}
+    beside = {name: partial(side.beside, download, leads[name]) for name, side in sides.items()}
+    yield row(_in_turn(beside, pace), f"the same, {SIZE // 10**6} MB under way")
+
+
+def _in_turn(sides: Mapping[str, Callable[[], Trial]], pace: Pace) -> dict[str, list[Trial]]:
+    """Return the trials of each side: three at most, and one at least where they are slow."""
+    trials: dict[str, list[Trial]] = {name: [] for name in sides}
     took: list[float] = []
-    while not (len(took) >= RUNS or pace.enough(took)):
+    while not took or (len(took) < RUNS and time.monotonic() + max(took) < pace.until):
         begun = time.monotonic()
         for name, side in sides.items():
-            alone[name].append(side.alone())
-            beside[name].append(side.beside(download, alone[name][-1].lead))
+            trials[name].append(side())
         took.append(time.monotonic() - begun)
-    yield row(alone, "nobody is answered for", _TIMES)
-    yield row(beside, f"the same, {SIZE // 10**6} MB under way")
+    return trials
 
 
-def row(trials: dict[str, list[Trial]], what: str, target: float | None = None) -> Row:
+def row(trials: Mapping[str, Sequence[Trial]], what: str, target: float | None = None) -> Row:
     """Return a row of trials of both sides; one with downloads says how many were whole."""
     ours, theirs = (Spread(tuple(it.seconds for it in trials[name])) for name in (RENEW, RESTART))
     said = [f"{name}{_whole(trials[name]) if target is None else ''}" for name in (RENEW, RESTART)]

@@ -111,6 +111,8 @@ def client(here: Stand, download: Download | None = None) -> Iterator[Client]:
             _join(said.readline().strip())
             told.write("begin\n")
             told.flush()
+            if not said.readline():
+                raise BenchError("the client outside was not answered")
             yield Client(process)
         finally:
             with contextlib.suppress(OSError, ValueError):
