@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import tempfile
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests import loopback
@@ -17,14 +19,14 @@ from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.types import Container, ExecResult
 from trusted_registry.errors import PortTakenError, RegistryError
 from trusted_registry.instance.model import FILES_FOLDER, Role
+from trusted_registry.registry import users
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from trusted_registry.engine.protocol import Engine
     from trusted_registry.engine.types import ListedContainer
-    from trusted_registry.instance.model import Instance
+    from trusted_registry.instance.model import File, Instance
 
 NAME, ASIDE = "registry", "registry-before"
 _LIMIT = 1 << 20
@@ -55,6 +57,8 @@ class Kept:
     dies: bool = False
     log: str = "first words\nlast words\n"
     serving: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    folder: Path | None = None
+    """Where the files of its volume lie while it serves."""
 
     def is_in(self, state: str) -> None:
         """Have another state."""
@@ -225,11 +229,41 @@ class FakeEngine(FakeVolumes):
         taken = PortTakenError(f"Port {port} is in use.", cure="")
         if self.publisher_of(port):
             raise taken
-        serving = loopback.registry(kept.shows, port=port, users=self.users if kept.login else None)
+        serving = loopback.registry(self._shown(kept), port=port, users=self._let_in(kept))
         try:
             kept.serving.enter_context(serving)
         except OSError as error:
             raise taken from error
+
+    def _shown(self, kept: Kept) -> Path | None:
+        """Return the certificate that a container shows: that of its volume, unless another one is set."""
+        carried = self.files.get(kept.described.files_volume, {})
+        if kept.shows is None or "domain.crt" not in carried or carried["domain.crt"].source != kept.shows:
+            return kept.shows
+        return self._unpacked(kept) / "domain.crt"
+
+    def _let_in(self, kept: Kept) -> Path | None:
+        """Return the folder whose users a container lets in: those of its volume, unless others are set."""
+        carried = self.files.get(kept.described.files_volume, {})
+        theirs = self.users and users.users_file(self.users)
+        if not kept.login or theirs is None or users.FILE not in carried or carried[users.FILE].source != theirs:
+            return self.users if kept.login else None
+        return self._unpacked(kept)
+
+    def _unpacked(self, kept: Kept) -> Path:
+        if kept.folder is None or not kept.folder.exists():
+            kept.folder = Path(kept.serving.enter_context(tempfile.TemporaryDirectory()))
+        for file in self.files[kept.described.files_volume].values():
+            path = users.users_file(kept.folder) if file.name == users.FILE else kept.folder / file.name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(file.content)
+        return kept.folder
+
+    def fill(self, volume: str, installation: str, image: str, files: Sequence[File]) -> None:
+        super().fill(volume, installation, image, files)
+        for kept in self.containers.values():
+            if kept.described.files_volume == volume and kept.folder and kept.folder.exists():
+                self._unpacked(kept)
 
     def _end(self, name: str) -> None:
         if name in self.containers:

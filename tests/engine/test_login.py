@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -121,6 +122,13 @@ def test_up_and_test_prove_a_push_and_a_pull_without_anybody_s_password(asking: 
     asking.inv("down")
     assert "proof: pushed" in asking.inv("up")
     assert asking.status()["registry"]["health"] == "answers, and asks for a login"
+
+
+def test_proofs_at_once_take_no_login_from_each_other(asking: Host) -> None:
+    with ThreadPoolExecutor(3) as beside:
+        done = list(beside.map(lambda _: asking.run("registry.test"), range(6)))
+    assert [(it.returncode, it.stderr) for it in done] == [(0, "")] * 6
+    assert (asking.certs / "users" / "htpasswd").read_text().count("\n") == 1
 
 
 def test_the_engine_s_trust_is_proved_though_the_registry_asks_for_a_login(asking: Host) -> None:

@@ -13,6 +13,7 @@ from tests.fake_engine import FakeEngine, container
 from tests.recorder import Recorder
 from tests.registry.logins import ADA
 from trusted_registry import files, installation
+from trusted_registry.certificate import inspect, issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import images, predecessor, roles, running
 from trusted_registry.instance.model import Image, Instance, Published
@@ -138,6 +139,27 @@ def test_an_interrupted_run_puts_the_old_one_back(
     with pytest.raises(KeyboardInterrupt):
         running.run_tls(Run(settings, console), engine)
     assert (console.warned[-1], _answers(settings)) == (predecessor.AGAIN, 200)
+
+
+@pytest.mark.parametrize("made", ["renewed", "by another authority"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_one_that_has_an_older_certificate_runs_again_with_that(  # noqa: PLR0913, PLR0917 - two that multiply
+    made: str,
+    fault: Fault,
+    settings: Settings,
+    engine: FakeEngine,
+    console: Recorder,
+    at_last: Callable[[Fault], None],
+) -> None:
+    shown = inspect.read(settings.folder / "domain.crt").fingerprint
+    if made == "renewed":
+        issue.renew(Run(settings, Recorder()))
+    else:
+        issue.ensure(Run(settings, Recorder()), force=True)
+    at_last(fault)
+    with pytest.raises(RegistryError, match=predecessor.AGAIN):
+        running.run_tls(Run(settings, console), engine)
+    assert probe.fingerprint(probe.Endpoint(loopback.HOST, settings.port)) == shown
 
 
 def test_one_that_was_not_stopped_yet_only_gets_its_name_back(

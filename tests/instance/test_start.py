@@ -327,6 +327,13 @@ def test_beside_another_container_of_the_same_images_nothing_is_mended_and_it_se
     assert out == f"another container writes to {container.volume}, so nothing in it is mended\nserves\n"
 
 
+def test_images_that_cannot_be_locked_are_not_mended_and_that_is_said(container: Container) -> None:
+    file = container.put(MANIFEST)
+    container.program("flock", "exit 1")
+    code, out, _ = container.start()
+    assert (code, "cannot be locked" in out, "writes to" in out, file.exists()) == (0, True, False, True)
+
+
 def test_a_lock_goes_with_its_holder_so_the_next_one_mends(container: Container) -> None:
     container.start()
     file = container.put(MANIFEST)

@@ -73,6 +73,14 @@ def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.timezone.utc)
 
 
+def fingerprint(pem: bytes) -> str:
+    """Return the fingerprint of the first certificate in PEM; "" where there is none."""
+    try:
+        return x509.load_pem_x509_certificates(pem)[0].fingerprint(hashes.SHA256()).hex()
+    except ValueError:
+        return ""
+
+
 def read(path: Path) -> Certificate:
     """Return the first certificate in a PEM file.
 

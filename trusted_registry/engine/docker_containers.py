@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from trusted_registry.instance.model import Instance
 
-_READABLE = 1 << 20
+_READABLE = 1 << 24
 """Most bytes that are read from a container: certificates, users and configurations have far fewer."""
 
 
@@ -214,7 +214,7 @@ class DockerContainers(Connection):
             except docker.errors.NotFound:
                 return {}
             except ValueError as error:
-                raise RegistryError(f"{what}: {error}", cure=f"docker cp {name}:{folder} . takes it out.") from error
+                raise RegistryError(f"{what}: {error}", cure="./inv registry.stop && ./inv up") from error
 
 
 def _start(container: Container, meanwhile: Callable[[], None]) -> None:

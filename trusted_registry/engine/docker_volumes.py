@@ -11,7 +11,7 @@ from trusted_registry.engine import archive, connection
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.connection import Connection
 from trusted_registry.installation import LABEL
-from trusted_registry.instance.model import FILES_FOLDER, FILES_ROLE
+from trusted_registry.instance.model import FILES_FOLDER, FILES_ROLE, filler_name
 from trusted_registry.instance.model import LABEL as ROLE_LABEL
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class DockerVolumes(Connection):
             raise engine_types.foreign_volume(volume)
         with self._filler(volume, installation, image) as filler:
             for file in files:
-                target = f"{_filler_name(volume)}:{FILES_FOLDER}/{file.name}"
+                target = f"{filler_name(volume)}:{FILES_FOLDER}/{file.name}"
                 self._console.command(["docker", "cp", str(file.source), target])
             if filler:
                 with connection.errors_explained(f"The volume {volume} could not be filled"):
@@ -94,7 +94,7 @@ class DockerVolumes(Connection):
     @contextlib.contextmanager
     def _filler(self, volume: str, installation: str, image: str) -> Iterator[Container | None]:
         """Keep a container by which a volume is filled; None in a dry run."""
-        name, mount = _filler_name(volume), f"{volume}:{FILES_FOLDER}"
+        name, mount = filler_name(volume), f"{volume}:{FILES_FOLDER}"
         label = ["--label", f"{LABEL}={installation}"]
         self._console.command(["docker", "create", "--name", name, *label, "--volume", mount, image, "files"])
         filler = None if self._console.dry else self._make_filler(name, mount, installation, image)
@@ -112,7 +112,3 @@ class DockerVolumes(Connection):
             for left in containers.list(all=True, filters={"name": f"^/{name}$", "label": f"{LABEL}={installation}"}):
                 left.remove(force=True)  # by a run that was killed
             return containers.create(image, ["files"], name=name, volumes=[mount], labels={LABEL: installation})
-
-
-def _filler_name(volume: str) -> str:
-    return f"{volume}-filler"

@@ -5,24 +5,28 @@ So a registry that runs needs no checkout: neither its path, nor the disk that i
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 from typing import TYPE_CHECKING
 
-from trusted_registry import installation
-from trusted_registry.instance.model import FILES_FOLDER, FILES_ROLE
+from trusted_registry import files, installation
+from trusted_registry.instance import ownership
+from trusted_registry.instance.model import FILES_FOLDER, FILES_ROLE, File, Role, filler_name, predecessor_name
+from trusted_registry.registry import users
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from trusted_registry.engine.protocol import Engine
-    from trusted_registry.instance.model import File, Instance
+    from trusted_registry.instance.model import Instance
     from trusted_registry.instance.predecessor import Predecessor
     from trusted_registry.run import Run
 
 
-def fill(instance: Instance, before: Predecessor, engine: Engine) -> None:
+def fill(instance: Instance, before: Predecessor, run: Run, engine: Engine) -> None:
     """Fill the volume of an instance with the files that it reads; those made for it are written here as well."""
     before.write([it for it in instance.files if it.made])
-    engine.fill(instance.files_volume, instance.installation, instance.image.name, instance.files)
+    share(instance, instance.files, run, engine)
 
 
 def differing(instance: Instance, engine: Engine) -> list[File]:
@@ -34,16 +38,55 @@ def differing(instance: Instance, engine: Engine) -> list[File]:
     return [it for it in instance.files if there.get(it.name) != it.content]
 
 
-def share(instance: Instance, files: Sequence[File], engine: Engine) -> None:
-    """Have an instance that runs find some of its files as they are here."""
-    engine.fill(instance.files_volume, instance.installation, instance.image.name, files)
+def share(instance: Instance, changed: Sequence[File], run: Run, engine: Engine) -> None:
+    """Have an instance find some of its files as they are here; those that are live, as they are by now."""
+    image = instance.image.id or instance.image.name
+    with _alone(run):
+        newest = [dataclasses.replace(it, content=it.source.read_bytes()) if it.live else it for it in changed]
+        engine.fill(instance.files_volume, instance.installation, image, newest)
+
+
+def share_users(run: Run, engine: Engine) -> None:
+    """Have the registry here know the users as they are now, whether it runs or not, and whoever waits to be put back.
+
+    With the last user gone nobody is let in until the registry is replaced by one that asks for no login.
+    """
+    path = users.users_file(run.settings.folder)
+    for name in (run.settings.container, predecessor_name(run.settings.container)):
+        container = engine.find(name)
+        # A registry of a version before the volumes of files reads them in place.
+        if container is None or not container.files_volume or container.role != Role.TLS:
+            continue
+        own = run.with_settings(container=name).settings
+        if not ownership.is_own(container, own, engine):
+            continue
+        with _alone(run):
+            file = File(users.FILE, path, path.read_bytes() if path.exists() else b"", secret=True, live=True)
+            id_, image = installation.known(own.folder).id, container.image_id or container.image
+            engine.fill(container.files_volume, id_, image, [file])
+
+
+@contextlib.contextmanager
+def _alone(run: Run) -> Iterator[None]:
+    """Have one run at a time read files here and put them into a volume: the later one has the newer ones."""
+    with contextlib.nullcontext() if run.console.dry else files.locked(run.settings.folder):
+        yield
 
 
 def sweep(run: Run, engine: Engine) -> None:
-    """Remove the volumes of files that no container of this registry has any more."""
-    if run.console.dry:
-        return
+    """Remove the volumes of files that no container of this registry has any more.
+
+    A container that only filled one was left by a run that was killed, and goes with it.
+    """
     own = installation.known(run.settings.folder).id
-    for name in engine.list_files_volumes(own) if own else []:
-        if name.startswith(f"{run.settings.container}-{FILES_ROLE}-") and not engine.holders(name):
-            engine.remove_volume(name)
+    if run.console.dry or not own:
+        return
+    with _alone(run):
+        prefix = f"{run.settings.container}-{FILES_ROLE}-"
+        for name in (it for it in engine.list_files_volumes(own) if it.startswith(prefix)):
+            holders = engine.holders(name)
+            if holders == [filler_name(name)]:
+                engine.remove(filler_name(name), at_once=True)
+                holders = []
+            if not holders:
+                engine.remove_volume(name)

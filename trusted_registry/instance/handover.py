@@ -33,12 +33,12 @@ _PATIENCE = 10.0
 _PAUSE = 0.02
 
 
-def apart(instance: Instance, engine: Engine) -> Instance:
+def apart(instance: Instance, run: Run, engine: Engine) -> Instance:
     """Return an instance with its files in a volume of their own, since the one that runs has its own as before."""
     read = json.dumps([(it.name, it.digest) for it in instance.files])
     volume = f"{instance.name}-{FILES_ROLE}-{hashlib.sha256(read.encode()).hexdigest()[:16]}"
     made = dataclasses.replace(instance, files_of=volume)
-    contents.share(made, made.files, engine)
+    contents.share(made, made.files, run, engine)
     return made
 
 
@@ -51,14 +51,14 @@ def make(instance: Instance, changed: Sequence[File], at: Endpoint, run: Run, en
     held, shown = engine.read_files(instance.name, FILES_FOLDER), _shown(at)
     before = [dataclasses.replace(it, content=held[it.name]) for it in changed if it.name in held]
     try:
-        contents.share(instance, changed, engine)
+        contents.share(instance, changed, run, engine)
         since = time.monotonic()
         engine.hand_over(instance.name)
         _await(lambda: proof.holds(at, run.settings))
         seconds = time.monotonic() - since
         proof.check(instance.role, instance.name, at, run.settings, engine)
     except BaseException as error:
-        contents.share(instance, before, engine)
+        contents.share(instance, before, run, engine)
         engine.restart(instance.name)
         again = f" {BEFORE}" if shown and _await(lambda: _shown(at) == shown) else ""
         if isinstance(error, (RegistryError, OSError, http.client.HTTPException)):

@@ -186,6 +186,11 @@ def predecessor_name(container: str) -> str:
     return f"{container}-before"
 
 
+def filler_name(volume: str) -> str:
+    """Return the name of the container by which a volume of files is filled."""
+    return f"{volume}-filler"
+
+
 def rehearsal_name(container: str) -> str:
     """Return the name under which a successor is tried beside a registry."""
     return f"{container}-rehearsal"

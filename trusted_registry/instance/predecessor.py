@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import stat
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -51,7 +52,19 @@ def kept(run: Run, engine: Engine) -> Iterator[Predecessor]:
     else:
         before.remove()
     finally:
+        _sweep(run, engine)
+
+
+def _sweep(run: Run, engine: Engine) -> None:
+    try:
         contents.sweep(run, engine)
+    except RegistryError as error:  # the outcome of the run is what counts
+        run.console.warn(error.message)
+
+
+def _remembered(path: Path) -> tuple[bytes, int] | None:
+    """Return content and mode of a file; None where there is none."""
+    return (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) if path.exists() else None
 
 
 class Predecessor:
@@ -69,7 +82,7 @@ class Predecessor:
         self._name = run.settings.container
         self._aside = predecessor_name(self._name)
         self._engine = engine
-        self._contents: dict[Path, bytes | None] = {}
+        self._contents: dict[Path, tuple[bytes, int] | None] = {}
         self.disturbed = False
         self._stopped = left is not None
         self.told_to_stop: float | None = None
@@ -84,7 +97,7 @@ class Predecessor:
             return
         for file in made:
             with files.explained(file.source, "read"):
-                self._contents[file.source] = file.source.read_bytes() if file.source.exists() else None
+                self._contents[file.source] = _remembered(file.source)
             files.write(file.source, file.content, files.PRIVATE_FILE if file.secret else files.PUBLIC_FILE)
 
     def make_way(self, container: Container | None) -> None:
@@ -132,6 +145,7 @@ class Predecessor:
                 self._engine.put_back(self._aside, self._name)
             else:
                 self._engine.rename(self._aside, self._name)
+            contents.share_users(self._run, self._engine)
             proof.check_again(self._run, self._engine, self.container)
         except (RegistryError, OSError, http.client.HTTPException) as error:
             with contextlib.suppress(RegistryError):
@@ -150,4 +164,4 @@ class Predecessor:
             if content is None:
                 files.remove(path, keep=path.parent)
             else:
-                files.write(path, content)
+                files.write(path, *content)

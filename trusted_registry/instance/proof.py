@@ -10,7 +10,7 @@ from trusted_registry import address
 from trusted_registry.certificate import inspect
 from trusted_registry.errors import OpenToAllError, RegistryError
 from trusted_registry.instance import checks, ownership
-from trusted_registry.instance.model import LOOPBACK, Role
+from trusted_registry.instance.model import FILES_FOLDER, LOOPBACK, Role
 from trusted_registry.registry import observe, probe, users
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ def holds(at: probe.Endpoint, settings: Settings) -> bool:
     return observe.serves(at, settings, inspect.read(settings.folder / "domain.crt").fingerprint)
 
 
-def check(role: Role | str | None, name: str, at: probe.Endpoint, settings: Settings, engine: Engine) -> None:
+def check(  # noqa: PLR0913, PLR0917 - a container, and what is asked of it
+    role: Role | str | None, name: str, at: probe.Endpoint, settings: Settings, engine: Engine, wanted: str = ""
+) -> None:
     """Insist that a container answers as its role demands, as soon as it does.
 
     Args:
@@ -35,6 +37,7 @@ def check(role: Role | str | None, name: str, at: probe.Endpoint, settings: Sett
         at: Its endpoint.
         settings: The registry's settings.
         engine: Its engine.
+        wanted: Fingerprint of the certificate that it is to show; by default the one on disk, which is verified.
 
     Raises:
         RegistryError: It stops, or answers otherwise.
@@ -47,8 +50,12 @@ def check(role: Role | str | None, name: str, at: probe.Endpoint, settings: Sett
         ask = partial(probe.request, at, "GET", "/v2/", None)
         probe.await_answer(lambda: ask()[0], partial(observe.is_up, engine, name))
         return
-    wanted = inspect.read(settings.folder / "domain.crt").fingerprint
-    observe.check_tls(at, settings, partial(observe.is_up, engine, name), wanted)
+    still_up = partial(observe.is_up, engine, name)
+    if wanted:
+        observe.check_shown(at, settings, still_up, wanted)
+    else:
+        wanted = inspect.read(settings.folder / "domain.crt").fingerprint
+        observe.check_tls(at, settings, still_up, wanted)
 
 
 def rehearse(instance: Instance, run: Run, engine: Engine) -> None:
@@ -101,10 +108,15 @@ def _at(container: Container, settings: Settings) -> probe.Endpoint:
 def check_again(run: Run, engine: Engine, container: Container) -> None:
     """Insist that a registry which was put back is what it was, where this machine surely reaches it.
 
+    One with files of its own shows their certificate, whatever has been made since.
+
     Raises:
         RegistryError, OSError, http.client.HTTPException: It does not answer as it should.
     """
-    check(container.role, run.settings.container, _at(container, run.settings), run.settings, engine)
+    name = run.settings.container
+    held = engine.read_files(name, FILES_FOLDER).get("domain.crt", b"") if container.files_volume else b""
+    wanted = inspect.fingerprint(held) if held else ""
+    check(container.role, name, _at(container, run.settings), run.settings, engine, wanted)
 
 
 def stop_again(error: BaseException, name: str, at: probe.Endpoint, run: Run, engine: Engine) -> None:

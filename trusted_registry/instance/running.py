@@ -119,11 +119,12 @@ def _kept_up(instance: Instance, container: Container, differing: Sequence[File]
     if run.console.dry:
         return False
     if any(it.handed for it in differing):
-        _rehearse(handover.apart(instance, engine), container, run, engine)
+        _rehearse(handover.apart(instance, run, engine), container, run, engine)
         handover.make(instance, differing, _endpoint(instance, run.settings), run, engine)
         return True
     if differing:
-        contents.share(instance, differing, engine)
+        contents.share(instance, differing, run, engine)
+        run.console.say("users: the registry lets in those of the file as it is now")
     if instance.role is Role.PLAIN or proof.holds(_endpoint(instance, run.settings), run.settings):
         return False
     engine.restart(instance.name)
@@ -162,7 +163,7 @@ def _replace(  # noqa: PLR0913, PLR0917 - see above
     meanwhile: Callable[[], None],
 ) -> None:
     """Try the successor beside what runs, and only then have it take the name and the port."""
-    contents.fill(instance, before, engine)
+    contents.fill(instance, before, run, engine)
     if not instance.shell:
         run.console.warn(
             f"{instance.image.name} is not known to have a shell, so what a kill leaves empty in its store is not "
@@ -246,7 +247,9 @@ def reload(run: Run, container: Container, engine: Engine) -> bool:
         RegistryError: As of `run_tls`.
     """
     port = container.port or run.settings.port
-    image = Image(container.image, container.image_id)
+    # Its name may stand for another image by now, which is `up`'s to run.
+    same = engine.image_id(container.image) == container.image_id
+    image = Image(container.image if same else container.image_id, container.image_id)
     return run_tls(run.with_settings(port=port, listen=container.listen), engine, image=image)
 
 

@@ -199,12 +199,22 @@ def is_up(engine: Engine, name: str) -> bool:
     return container is not None and container.state == "running"
 
 
+def check_shown(endpoint: Endpoint, settings: Settings, still_up: Callable[[], bool], wanted: str) -> None:
+    """Insist on the certificate of a fingerprint, whoever signed it, and on the login where there is one."""
+    unverified = probe.unverified()
+    probe.await_answer(lambda: probe.request(endpoint, "GET", "/v2/", unverified)[0], still_up)
+    _judge(look(endpoint), endpoint, settings, wanted)
+
+
 def check_tls(endpoint: Endpoint, settings: Settings, still_up: Callable[[], bool], wanted: str) -> None:
     """Insist on the handshake, the certificate on disk, a refusal of plain HTTP, and the login where there is one."""
     anchor = issue.trust_anchor(settings.folder).path
     trust = probe.context(anchor)
     probe.await_answer(lambda: probe.request(endpoint, "GET", "/v2/", trust)[0], still_up)
-    seen = look(endpoint, anchor, plain=True)
+    _judge(look(endpoint, anchor, plain=True), endpoint, settings, wanted)
+
+
+def _judge(seen: Observation, endpoint: Endpoint, settings: Settings, wanted: str) -> None:
     if lost := seen.connect_error or seen.refused:
         raise ConnectionError(lost)
     if seen.fingerprint != wanted:

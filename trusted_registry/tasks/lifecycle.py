@@ -182,6 +182,7 @@ def _remains(settings: Settings, engine: Engine) -> bool:
         or engine.find(settings.container)
         or engine.find(predecessor_name(settings.container))
         or engine.volume(settings.volume)
+        or engine.list_files_volumes(installation.known(settings.folder).id or "none")
         or (settings.folder / UNPROVED).exists()
         or users.is_login_required(settings.folder)
         or clear.find(settings.folder)

@@ -11,20 +11,21 @@ from trusted_registry.certificate import issue
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine import install as engine_install
 from trusted_registry.errors import RegistryError
-from trusted_registry.instance import checks, logins, ownership, run_lock, running
+from trusted_registry.instance import checks, contents, ownership, run_lock, running
 from trusted_registry.instance.model import Role
-from trusted_registry.registry import probe, prove
+from trusted_registry.registry import probe, prove, users
 from trusted_registry.registry.api import RegistryClient
 from trusted_registry.tasks.cert import say_done
 from trusted_registry.values import whole_number
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from trusted_registry.console import Console
     from trusted_registry.engine.protocol import Engine
     from trusted_registry.engine.types import Container
+    from trusted_registry.registry.users import Login
     from trusted_registry.run import Run
 
 
@@ -94,7 +95,8 @@ def test(run: Run, *, image: str, lan: bool) -> None:
         host = run.settings.address if lan else "localhost"
         target = Target(probe.Endpoint(host, container.port or run.settings.plain_port), None)
     else:
-        target = tls_target(run, port=container.port if container else None, local=bool(container))
+        local = container is not None and (run.console.dry or ownership.is_own(container, run.settings, engine))
+        target = tls_target(run, port=container.port if container else None, local=local)
     reference = prove.pack(address.registry_host(target.at.host, target.at.port), engine, image=image)
     prove_push_and_pull(reference, target, run, engine)
 
@@ -129,12 +131,24 @@ def tls_target(run: Run, *, port: int | None = None, local: bool = True) -> Targ
     return Target(probe.Endpoint(run.settings.address, port or run.settings.port), tls, local)
 
 
+@contextlib.contextmanager
+def temporary_login(run: Run, engine: Engine) -> Iterator[Login | None]:
+    """Yield a login that the registry here takes until the context ends; None where it asks for none."""
+    with contextlib.ExitStack() as stack:
+        if users.is_login_required(run.settings.folder) and not run.console.dry:
+            stack.callback(contents.share_users, run, engine)
+        login = stack.enter_context(users.temporary_login(run.settings.folder, run.console))
+        if login:
+            contents.share_users(run, engine)
+        yield login
+
+
 def prove_push_and_pull(reference: str, target: Target, run: Run, engine: Engine) -> None:
     """Push a packed image, pull it back, compare digests, and clean up.
 
     If the registry has users, push and pull use a temporary login, which is then removed.
     """
-    with logins.temporary_login(run, engine) if target.local else contextlib.nullcontext() as login:
+    with temporary_login(run, engine) if target.local else contextlib.nullcontext() as login:
         if login and not RegistryClient(target.at, target.tls, login).admits():
             prove.discard(reference, engine)
             raise RegistryError(

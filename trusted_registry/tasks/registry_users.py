@@ -8,11 +8,12 @@ from trusted_registry import address
 from trusted_registry.certificate import issue
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError
-from trusted_registry.instance import logins, ownership, run_lock, running
+from trusted_registry.instance import contents, ownership, run_lock, running
 from trusted_registry.instance.model import Role
 from trusted_registry.registry import probe, users
 from trusted_registry.registry.api import RegistryClient
 from trusted_registry.registry.users import Login
+from trusted_registry.tasks import registry
 
 if TYPE_CHECKING:
     from trusted_registry.engine.protocol import Engine
@@ -53,6 +54,7 @@ def _check_private(container: Container | None) -> None:
 
 def _add(run: Run, login: Login, container: Container | None, engine: Engine) -> None:
     new = users.save(run.settings.folder, login)
+    contents.share_users(run, engine)
     run.console.say(f"user: {login.name}, {'added' if new else 'has a new password'}")
     if not (container and container.role == Role.TLS):
         run.console.say("registry: it does not run; from its next start on it asks for a login: ./inv up")
@@ -103,6 +105,7 @@ def _is_last(settings: Settings, name: str) -> bool:
 
 def _heed_removal(run: Run, engine: Engine) -> None:
     """Have a registry that runs know who may use it now."""
+    contents.share_users(run, engine)
     container = engine.find(run.settings.container)
     if not (container and container.role == Role.TLS and container.state == "running"):
         return
@@ -110,8 +113,7 @@ def _heed_removal(run: Run, engine: Engine) -> None:
         running.reload(run, container, engine)
         run.console.warn("the registry was started anew: everybody may push and pull now")
         return
-    running.reload(run, container, engine)
-    with logins.temporary_login(run, engine) as login:
+    with registry.temporary_login(run, engine) as login:
         # A registry that accepts this new login has read the file without the removed user.
         _check_login_taken(run.settings, container, login)
 
