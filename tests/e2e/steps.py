@@ -47,6 +47,16 @@ def is_refused(host: Host, reference: str, saying: str = UNTRUSTED) -> Done:
     return done
 
 
+_FILES = '{{range .Mounts}}{{if eq .Destination "/config"}}{{.Source}}{{end}}{{end}}'
+
+
+def carry(registry: Host, *names: str) -> None:
+    """Put files of the certificates' folder into the registry's volume by hand, and restart it, as nobody should."""
+    volume = registry.does("docker", "inspect", "--format", _FILES, "registry").out.strip()
+    registry.does("cp", *(f"{CERTS}/{name}" for name in names), volume)
+    registry.does("docker", "restart", "--time", "1", "registry")
+
+
 def hand_over(registry: Host, client: Host, certificate: str = "ca.crt") -> None:
     """Copy what clients must trust from the registry's checkout to another's, as the document copies it."""
     client.write(f"{CERTS}/{certificate}", registry.read(f"{CERTS}/{certificate}"), owner=DEV)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.e2e.lab import IMAGES
 from tests.e2e.messages import nothing, pulls, runs, serves
-from tests.e2e.steps import CERTS, hand_over, push
+from tests.e2e.steps import CERTS, carry, hand_over, push
 from tests.e2e.test_rootless import ENVIRONMENT
 from tests.e2e.test_rootless import _start as begin_rootless
 
@@ -118,7 +118,7 @@ def test_what_clients_say_of_a_certificate_with_a_fault_is_explained_and_cured(c
         serves(registry, order)
         case.cures(key, pull, instead=key == "not-yet-valid", between=nothing)
     registry.does("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", f"{CERTS}/domain.key")
-    registry.does("docker", "restart", "--time", "1", "registry")
+    carry(registry, "domain.key")
     words = registry.run("./inv", "registry.logs", user="dev", env=registry.settings)
     case.cure(case.means(words, "pair", host=registry))
     assert pull().code == 0
@@ -222,6 +222,7 @@ def test_a_login_that_is_missing_or_cannot_work_is_explained_and_cured(case: Cas
     client.does("docker", "logout", registry.address, user="dev")
 
     registry.write(f"{CERTS}/users/htpasswd", HASH, owner=1000, mode=0o600)
+    carry(registry, "users/htpasswd")
     case.means(_logs_in(client, login), "login")
     found = registry.run("./inv", "doctor", user="dev", env=registry.settings)
     assert "wrong: login:" in found.out

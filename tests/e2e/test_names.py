@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.e2e.steps import CERTS, UNTRUSTED, fingerprint, hand_over, is_refused, pull, push, served_fingerprint
+from tests.e2e.steps import CERTS, UNTRUSTED, carry, fingerprint, hand_over, is_refused, pull, push, served_fingerprint
 
 if TYPE_CHECKING:
     from tests.e2e.hosts import Host
@@ -57,7 +57,7 @@ def _serve_without_addresses(registry: Host) -> None:
     sign = ["openssl", "x509", "-req", "-CA", f"{CERTS}/ca.crt", "-CAkey", f"{CERTS}/ca.key", "-set_serial", "7"]
     registry.does(*request, "-out", "/srv/request")
     registry.does(*sign, "-in", "/srv/request", "-extfile", "/srv/extensions", "-out", f"{CERTS}/domain.crt")
-    registry.does("docker", "restart", "registry")
+    carry(registry, "domain.crt")
 
 
 def test_another_port_and_several_names_are_trusted_each_by_its_own_directory(
