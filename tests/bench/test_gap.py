@@ -125,9 +125,12 @@ def test_it_notes_when_it_is_answered_and_what_it_downloads(certificate: Path, t
 
 @pytest.mark.process
 @pytest.mark.timeout(20)
-def test_another_s_certificate_is_no_answer_and_without_a_word_it_ends(certificate: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("authority", "status"), [("another", 200), ("its own", 503)])
+def test_another_s_certificate_and_an_error_are_no_answer_and_without_a_word_it_ends(
+    authority: str, status: int, certificate: Path, tmp_path: Path
+) -> None:
     other = forge.save(forge.authority(), tmp_path / "other", "ca")
-    with loopback.registry(certificate) as port:
-        program = Program(port, other)
+    with loopback.registry(certificate, status=status) as port:
+        program = Program(port, other if authority == "another" else tmp_path / "ca.crt")
         time.sleep(0.5)
         assert program.end() == ""
