@@ -38,7 +38,8 @@ _SETTLED = 0.5
 """Seconds of answers before a command."""
 _SHARE = 0.4
 """The part of the time for the trials without a download."""
-_TIMES = 1.5
+_TIMES = 0.5
+"""Most that a renewal may be dark, of a restart."""
 RESTART, RENEW = "docker restart", "./inv cert.renew"
 
 
@@ -88,11 +89,11 @@ def renewal(here: Stand, pace: Pace) -> Iterator[Row]:
     here.inv("cert", "registry.tls")
     sides = {RENEW: Side(here, [INV, "cert.renew"]), RESTART: Side(here, ["docker", "restart", here.name])}
     alone = _in_turn({name: side.alone for name, side in sides.items()}, pace.share(_SHARE))
-    yield row(alone, "nobody is answered for", _TIMES)
+    yield row(alone, "nobody is answered for")
     download = _put(here)
     leads = {name: statistics.median(it.lead for it in alone[name]) for name in sides}
     beside = {name: partial(side.beside, download, leads[name]) for name, side in sides.items()}
-    yield row(_in_turn(beside, pace), f"the same, {SIZE // 10**6} MB under way")
+    yield row(_in_turn(beside, pace), f"the same, {SIZE // 10**6} MB under way", downloads=True)
 
 
 def _in_turn(sides: Mapping[str, Callable[[], Trial]], pace: Pace) -> dict[str, list[Trial]]:
@@ -107,11 +108,11 @@ def _in_turn(sides: Mapping[str, Callable[[], Trial]], pace: Pace) -> dict[str, 
     return trials
 
 
-def row(trials: Mapping[str, Sequence[Trial]], what: str, target: float | None = None) -> Row:
+def row(trials: Mapping[str, Sequence[Trial]], what: str, *, downloads: bool = False) -> Row:
     """Return a row of trials of both sides; one with downloads says how many were whole."""
     ours, theirs = (Spread(tuple(it.seconds for it in trials[name])) for name in (RENEW, RESTART))
-    said = [f"{name}{_whole(trials[name]) if target is None else ''}" for name in (RENEW, RESTART)]
-    return Row(f"{said[0]}: {what}", said[1], "s", ours, theirs, Compared.RATIO, target)
+    said = [f"{name}{_whole(trials[name]) if downloads else ''}" for name in (RENEW, RESTART)]
+    return Row(f"{said[0]}: {what}", said[1], "s", ours, theirs, Compared.RATIO, _TIMES)
 
 
 def _whole(trials: Sequence[Trial]) -> str:

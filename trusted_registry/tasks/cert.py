@@ -72,7 +72,7 @@ def check(run: Run) -> None:
 
 
 def renew(run: Run, *, if_expiring: str) -> None:
-    """Renew the server certificate, and restart a running registry with it."""
+    """Renew the server certificate, and have a running registry serve it."""
     days = whole_number("--if-expiring", if_expiring, 0, MAX_SERVER_DAYS) if if_expiring else None
     with run_lock.held(run):
         _renew(run, days)
