@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from trusted_registry.instance.model import File, Instance
 
 NAME, ASIDE = "registry", "registry-before"
-_LIMIT = 1 << 20
+_LIMIT = 1 << 24
 _NUMBERS = itertools.count(1)
 
 

@@ -52,8 +52,8 @@ def test_files_are_read_as_they_were_written_last(world: World, engine: Engine, 
     engine.fill(FILES, MINE, world.image, [_file("a", b"three"), _file("c", b"")])
     assert engine.read_files(NAME, FILES_FOLDER) == {"a": b"three", "b": b"two", "c": b""}
     assert engine.read_files(NAME, "/nowhere") == {}
-    engine.fill(FILES, MINE, world.image_id, [_file("a", b"x" * ((1 << 20) + 1))])
-    with pytest.raises(RegistryError, match="more than 1048576 bytes"):
+    engine.fill(FILES, MINE, world.image_id, [_file("a", b"x" * ((1 << 24) + 1))])
+    with pytest.raises(RegistryError, match="more than 16777216 bytes"):
         engine.read_files(NAME, FILES_FOLDER)
 
 

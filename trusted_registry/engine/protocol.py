@@ -140,7 +140,7 @@ class Containers(Protocol):
         """Return the files in a folder of a container, running or not, by their names; none if it is absent.
 
         Raises:
-            RegistryError: They have more than 1 MiB.
+            RegistryError: They have more than 16 MiB.
         """
 
 
