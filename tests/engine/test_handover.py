@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.engine.test_up import answers, container, wait_for
+from trusted_registry.instance.model import STOP_SECONDS
 from trusted_registry.registry import probe
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def test_at_a_renewal_the_container_goes_on_and_what_is_under_way_comes_to_its_e
 def test_after_a_renewal_a_stop_is_as_quick_as_before(host: Host, client: docker.DockerClient) -> None:
     host.inv("up")
     host.inv("cert.renew")
-    client.containers.get(host.name).stop(timeout=5)
+    client.containers.get(host.name).stop(timeout=STOP_SECONDS)
     assert container(client, host)["State"]["ExitCode"] == 0
     client.containers.get(host.name).start()
     assert "Nothing had to be changed." in host.inv("up")
