@@ -30,10 +30,9 @@ ROOT = Path(__file__).resolve().parent.parent
 NOX = [sys.executable, "-I", "-m", "nox", "--noxfile", str(ROOT / "noxfile.py")]
 
 STAGES: tuple[tuple[tuple[str, ...], ...], ...] = (
-    # The longest lane comes first: it waits for containers, the others take all the processor that it leaves them.
-    (("engine",), ("lint", "types", "tests", "docs")),
-    # The lab compares this machine's engine before and after, so nobody else may use it meanwhile.
-    (("lab",),),
+    # The engine's tests and the lab share this machine's engine, so they take turns; no other session touches it. They
+    # wait for containers, and come first: the others take all the processor that they leave.
+    (("engine", "lab"), ("lint", "types", "tests", "docs")),
 )
 """One stage after the other; in each, lanes side by side; in each lane, nox's sessions one after the other."""
 
