@@ -19,10 +19,12 @@ ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.process
 
 NOX = """
-import sys, time
+import os, sys, time
 for name in sys.argv[sys.argv.index("--session") + 1:]:
     print(f"{name} begins", flush=True)
     try:
+        if name == "slow":
+            open(f"{name}-{os.getpid()}", "w").close()
         time.sleep(60 if name == "slow" else 0.2)
     except KeyboardInterrupt:
         print(f"{name} cleans up", flush=True)
@@ -78,7 +80,10 @@ def test_whoever_stops_it_has_every_session_clean_up(tmp_path: Path, number: sig
     )
     argv = [sys.executable, "-c", script]
     with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        time.sleep(1.5)
+        end = time.monotonic() + 60
+        while len([*tmp_path.glob("slow-*")]) < 2 and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.05)
+        time.sleep(0.5)  # both have begun; this one waits for them by now
         process.send_signal(number)
         said, _ = process.communicate(timeout=30)
     assert (process.returncode, said.count("slow cleans up")) == (130, 2), said
