@@ -79,7 +79,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Real openssl and TLS, no engine: all on the oldest Python here; what starts no program on the newest too."""
     install(session, "test")
-    chosen = UNIT
+    chosen = f"{UNIT} and not long"
     # Programs do the same under every Python; `e2e` runs all of it on those of three Debian suites.
     if session.python != interpreters()[0]:
         chosen += " and not process"
@@ -92,11 +92,7 @@ def tests(session: nox.Session) -> None:
 def coverage(session: nox.Session) -> None:
     """The same on one Python, with a count of the lines and branches that no test runs."""
     install(session, "test")
-    argv = [
-        "-m",
-        "not engine and not machine and not e2e and not browser",
-        f"--numprocesses={2 * (os.cpu_count() or 1)}",
-    ]
+    argv = ["-m", UNIT, f"--numprocesses={2 * (os.cpu_count() or 1)}"]
     session.run("pytest", *argv, "--cov", "--cov-fail-under=80", "--cov-report=term:skip-covered", *session.posargs)
 
 
@@ -105,7 +101,7 @@ def engine(session: nox.Session) -> None:
     """A real engine, a real registry, real pushes and pulls; needs a Docker Engine: `./inv engine`."""
     install(session, "test")
     # After Ctrl-C it takes its registries down before it ends.
-    session.run("pytest", "-m", "engine", *session.posargs, interrupt_timeout=60, terminate_timeout=60)
+    session.run("pytest", "-m", "engine and not long", *session.posargs, interrupt_timeout=60, terminate_timeout=60)
 
 
 @nox.session
@@ -125,7 +121,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def lab(session: nox.Session) -> None:
     """The scenarios of the test command, on hosts of one Debian suite: SOUND says which; `e2e` runs all."""
-    scenarios(session, "bookworm", *(f"tests/e2e/{name}" for name in SOUND))
+    scenarios(session, "bookworm", *(f"tests/e2e/{name}" for name in SOUND), "-m", "not long")
 
 
 @nox.session
@@ -157,8 +153,10 @@ def faults(session: nox.Session) -> None:
     install(session, "test")
     broken = ["tests/properties", "tests/registry/test_broken_answers.py", "--numprocesses=auto"]
     session.run("pytest", *broken, "--hypothesis-profile=long", "--timeout=3600", *session.posargs)
-    # The bench, interrupted in each way: this machine must be as before.
-    session.run("pytest", "-m", "machine", *session.posargs, interrupt_timeout=60, terminate_timeout=60)
+    # The bench, interrupted in each way: this machine must be as before. And the engine's tests that take long.
+    session.run(
+        "pytest", "-m", "machine or engine and long", *session.posargs, interrupt_timeout=60, terminate_timeout=60
+    )
     lab = ["tests/e2e/faults", "tests/e2e/test_attacks.py", "--suite", "bookworm"]
     argv = ["pytest", *lab, "--tb=short", "--junitxml=e2e-report/faults.xml", *session.posargs]
     session.run(*argv, interrupt_timeout=60, terminate_timeout=60)

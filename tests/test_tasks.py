@@ -167,7 +167,13 @@ def test_a_dry_run_starts_nothing_changes_nothing_and_needs_no_engine(
 @every_task
 @on_linux
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-@pytest.mark.parametrize("moved", [("ca.crt", "ca.key", "domain.crt", "domain.key"), ("domain.crt", "domain.key")])
+@pytest.mark.parametrize(
+    "moved",
+    [
+        ("ca.crt", "ca.key", "domain.crt", "domain.key"),
+        pytest.param(("domain.crt", "domain.key"), marks=pytest.mark.long),
+    ],
+)
 def test_a_dry_run_leaves_what_an_interrupted_run_had_decided(
     moved: tuple[str, ...], name: str, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -202,6 +202,7 @@ def test_another_s_certificate_by_the_very_alias_of_ours_stays_and_is_named(
     assert left[0].cure[1].startswith("sudo keytool -delete")
 
 
+@pytest.mark.long
 @on_host("keytool")
 def test_another_s_certificate_beside_ours_in_java_s_keystore_stays_as_it_is(
     java: Path, settings: Settings, other: Path
@@ -213,6 +214,7 @@ def test_another_s_certificate_beside_ours_in_java_s_keystore_stays_as_it_is(
     assert "BEGIN CERTIFICATE" in _jks(trust_anchor.load(settings).name)
 
 
+@pytest.mark.long
 @on_host("keytool")
 def test_debian_s_own_entry_for_java_that_is_another_s_keeps_the_system_from_being_told(
     java: Path, box: Box, settings: Settings, other: Path

@@ -181,6 +181,7 @@ def test_one_that_is_no_registry_by_now_is_only_tried_and_the_one_that_runs_neve
     assert container(client, host)["State"]["StartedAt"]
 
 
+@pytest.mark.long
 def test_the_version_that_runs_and_where_it_came_from_are_shown(host: Host) -> None:
     host.inv("up")
     registry = host.status()["registry"]

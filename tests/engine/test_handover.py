@@ -67,6 +67,7 @@ def test_at_a_renewal_the_container_goes_on_and_what_is_under_way_comes_to_its_e
     assert "Nothing had to be changed." in host.inv("up")
 
 
+@pytest.mark.long
 def test_after_a_renewal_a_stop_is_as_quick_as_before(host: Host, client: docker.DockerClient) -> None:
     host.inv("up")
     host.inv("cert.renew")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 
-@pytest.fixture(scope="module", params=["authority", "self-signed"])
+@pytest.fixture(scope="module", params=["authority", pytest.param("self-signed", marks=pytest.mark.long)])
 def hardened(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, client: docker.DockerClient
 ) -> Iterator[Host]:

@@ -118,6 +118,7 @@ def test_a_manifest_that_a_kill_left_empty_is_gone_at_the_next_start_and_can_be_
     assert _pull(host, client) == ""
 
 
+@pytest.mark.long
 def test_without_a_start_in_between_the_repeated_push_is_acknowledged_and_lost(
     host: Host, client: docker.DockerClient, pushed: tuple[upload.Image, Callable[[], None]]
 ) -> None:
@@ -129,7 +130,10 @@ def test_without_a_start_in_between_the_repeated_push_is_acknowledged_and_lost(
     assert "HTTP status: 500" in _pull(host, client)
 
 
-@pytest.mark.parametrize("place", [_revision, _layer, _tag])
+@pytest.mark.parametrize(
+    "place",
+    [_layer, pytest.param(_revision, marks=pytest.mark.long), pytest.param(_tag, marks=pytest.mark.long)],
+)
 def test_what_another_push_was_killed_over_is_whole_again_at_the_next_start_and_nobody_pushes_anew(
     place: Callable[[upload.Image], str],
     host: Host,
@@ -147,6 +151,7 @@ def test_what_another_push_was_killed_over_is_whole_again_at_the_next_start_and_
     assert _pull(host, client) == ""
 
 
+@pytest.mark.long
 def test_what_is_whole_outlives_a_kill(
     host: Host, client: docker.DockerClient, pushed: tuple[upload.Image, Callable[[], None]]
 ) -> None:
@@ -192,7 +197,10 @@ def half(host: Host) -> Upload:
     return Upload(host)
 
 
-@pytest.mark.parametrize("task", ["cert.renew", "registry.stop", "up"])
+@pytest.mark.parametrize(
+    "task",
+    ["registry.stop", pytest.param("cert.renew", marks=pytest.mark.long), pytest.param("up", marks=pytest.mark.long)],
+)
 def test_a_request_that_is_under_way_is_answered_before_the_registry_ends(task: str, host: Host, half: Upload) -> None:
     shown = _shown(host)
     more = ["--names", "other.local"] if task == "up" else []
@@ -207,6 +215,7 @@ def test_a_request_that_is_under_way_is_answered_before_the_registry_ends(task: 
     assert (_shown(host) in ("", shown)) is (task == "registry.stop")
 
 
+@pytest.mark.long
 def test_a_request_under_way_is_cut_off_by_a_kill(host: Host, half: Upload, client: docker.DockerClient) -> None:
     _kill(host, client)
     with pytest.raises((OSError, http.client.HTTPException)):
@@ -214,6 +223,7 @@ def test_a_request_under_way_is_cut_off_by_a_kill(host: Host, half: Upload, clie
     half.close()
 
 
+@pytest.mark.long
 def test_whoever_never_ends_holds_a_stop_up_until_the_registry_gives_up_by_itself(
     host: Host, half: Upload, client: docker.DockerClient
 ) -> None:

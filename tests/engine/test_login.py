@@ -124,6 +124,7 @@ def test_up_and_test_prove_a_push_and_a_pull_without_anybody_s_password(asking: 
     assert asking.status()["registry"]["health"] == "answers, and asks for a login"
 
 
+@pytest.mark.long
 def test_proofs_at_once_take_no_login_from_each_other(asking: Host) -> None:
     with ThreadPoolExecutor(3) as beside:
         done = list(beside.map(lambda _: asking.run("registry.test"), range(6)))
@@ -164,6 +165,7 @@ def test_the_last_user_stays_until_a_person_says_so_and_then_everybody_is_let_in
     assert asking.status()["registry"]["health"] == "answers"
 
 
+@pytest.mark.long
 def test_over_plain_http_nobody_is_added_and_with_users_nothing_is_served(host: Host) -> None:
     host.inv("registry.basic")
     assert "plain HTTP" in host.refused("registry.user.add", "ada")
@@ -173,20 +175,32 @@ def test_over_plain_http_nobody_is_added_and_with_users_nothing_is_served(host: 
     assert "could read their passwords" in host.refused("registry.basic")
 
 
-@pytest.mark.parametrize("line", ["", "\n", "x\n", "x" * 7 + "\n", "x" * 73 + "\n", "a\0bcdefgh\n", "\x1b[31mabcdef\n"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "x" * 7 + "\n",
+        *(
+            pytest.param(line, marks=pytest.mark.long)
+            for line in ("", "\n", "x\n", "x" * 73 + "\n", "a\0bcdefgh\n", "\x1b[31mabcdef\n")
+        ),
+    ],
+)
 def test_a_password_that_cannot_be_one_is_a_wrong_setting(host: Host, line: str) -> None:
     done = _typed(host, "registry.user.add", "ada", line=line)
     assert (done.returncode, "Traceback" in done.stderr, "The password" in done.stderr) == (2, False, True)
     assert not (host.certs / "users").exists()
 
 
-@pytest.mark.parametrize("name", ["a:b", "a b", "--x", "a/../b", "x" * 65])
+@pytest.mark.parametrize(
+    "name", ["a:b", *(pytest.param(name, marks=pytest.mark.long) for name in ("a b", "--x", "a/../b", "x" * 65))]
+)
 def test_a_name_that_cannot_be_one_is_refused_before_a_password_is_asked_for(host: Host, name: str) -> None:
     done = _typed(host, "registry.user.add", f"--name={name}", line="secret\n")
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     assert not (host.certs / "users").exists()
 
 
+@pytest.mark.long
 def test_a_purge_takes_the_users_too(asking: Host) -> None:
     asking.inv("down", "--purge", "--yes")
     assert not (asking.certs / "users").exists()

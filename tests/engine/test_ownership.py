@@ -127,6 +127,7 @@ def test_what_was_made_here_runs_by_its_id_though_its_name_is_moved(
     assert host.status()["registry"]["image"] == made.reference
 
 
+@pytest.mark.long
 def test_a_label_gives_an_image_no_shell(host: Host, forged: str) -> None:
     host.inv("cert")
     done = host.run("registry.tls", INVOKE_REGISTRY_IMAGE=FORGED)
@@ -158,6 +159,7 @@ def _cure(said: str) -> str:
     return found.group()
 
 
+@pytest.mark.long
 def test_a_second_installation_never_has_the_first_one_s_volume_whichever_cure_is_pasted(
     host: Host, second: Host, client: docker.DockerClient
 ) -> None:
@@ -189,7 +191,14 @@ def test_a_second_installation_never_has_the_first_one_s_volume_whichever_cure_i
 # Volumes
 
 
-@pytest.mark.parametrize("task", [("down", "--purge", "--yes"), ("registry.stop", "--purge", "--yes"), ("up",)])
+@pytest.mark.parametrize(
+    "task",
+    [
+        ("down", "--purge", "--yes"),
+        pytest.param(("registry.stop", "--purge", "--yes"), marks=pytest.mark.long),
+        pytest.param(("up",), marks=pytest.mark.long),
+    ],
+)
 def test_a_volume_of_somebody_else_s_lives_on_and_is_named(
     task: tuple[str, ...], host: Host, client: docker.DockerClient, foreign: str
 ) -> None:
@@ -201,7 +210,7 @@ def test_a_volume_of_somebody_else_s_lives_on_and_is_named(
     assert not (host.certs / "ca.key").exists()
 
 
-@pytest.mark.parametrize("task", ["up", "registry.basic"])
+@pytest.mark.parametrize("task", ["up", pytest.param("registry.basic", marks=pytest.mark.long)])
 def test_a_volume_of_the_set_name_that_is_somebody_else_s_is_used_only_when_a_person_says_so(
     task: str, host: Host, client: docker.DockerClient
 ) -> None:
@@ -223,7 +232,9 @@ def _prune(client: docker.DockerClient, host: Host) -> list[str]:
     return list(client.volumes.prune(filters={**filters, **named})["VolumesDeleted"] or [])
 
 
-@pytest.mark.parametrize(("start", "stop"), [("up", "down"), ("registry.basic", "registry.stop")])
+@pytest.mark.parametrize(
+    ("start", "stop"), [pytest.param("up", "down", marks=pytest.mark.long), ("registry.basic", "registry.stop")]
+)
 def test_what_a_prune_takes_from_a_stopped_registry_is_told_before(
     start: str, stop: str, host: Host, client: docker.DockerClient
 ) -> None:
@@ -257,6 +268,7 @@ def _moved(host: Host, to: Path) -> Host:
     return dataclasses.replace(host, folder=to, root=to)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first", ["up", "down"])
 def test_a_registry_of_an_older_version_is_adopted_with_its_images_and_goes_whole_after_a_move(
     first: str, old: Host, client: docker.DockerClient, tmp_path: Path
@@ -283,6 +295,7 @@ def test_a_registry_of_an_older_version_is_adopted_with_its_images_and_goes_whol
     assert json.loads((old.state / "trusted-registry" / "ledger.json").read_text())["entries"] == []
 
 
+@pytest.mark.long
 def test_one_that_was_moved_before_it_was_brought_up_to_date_is_adopted_while_it_runs(
     old: Host, client: docker.DockerClient, tmp_path: Path
 ) -> None:

@@ -105,7 +105,13 @@ def dying(folder: Path, word: str) -> Iterator[str]:
         process.wait()
 
 
-@pytest.mark.parametrize("word", ["/containers/create", "/start", "/images/create", "/push"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "/containers/create",
+        *(pytest.param(word, marks=pytest.mark.long) for word in ("/start", "/images/create", "/push")),
+    ],
+)
 def test_an_engine_that_dies_half_way_loses_no_key_and_the_next_up_succeeds(host: Host, word: str) -> None:
     host.inv("cert")
     keys = host.keys()

@@ -76,7 +76,7 @@ def test_an_image_that_starts_and_dies_leaves_the_one_that_ran_on_its_port(
         client.images.remove(name, force=True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_a_run_that_is_cut_short_in_the_middle_is_mended_by_the_next_up(
     host: Host, client: docker.DockerClient, number: signal.Signals
 ) -> None:

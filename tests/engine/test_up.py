@@ -89,7 +89,10 @@ def test_docker_refuses_before_trust_accepts_with_it_and_refuses_after_its_remov
 
 
 @pytest.mark.parametrize("tool", ["openssl", "cryptography"])
-@pytest.mark.parametrize("shape", [[], ["--self-signed"]], ids=["authority", "self-signed"])
+@pytest.mark.parametrize(
+    "shape",
+    [pytest.param([], id="authority"), pytest.param(["--self-signed"], id="self-signed", marks=pytest.mark.long)],
+)
 def test_docker_accepts_what_either_tool_makes_once_it_is_trusted(
     host: Host, client: docker.DockerClient, tool: str, shape: list[str]
 ) -> None:
@@ -101,6 +104,7 @@ def test_docker_accepts_what_either_tool_makes_once_it_is_trusted(
     assert "proof: pushed" in host.inv("registry.test")
 
 
+@pytest.mark.long
 def test_up_keeps_the_shape_of_a_self_signed_certificate(host: Host) -> None:
     host.inv("cert", "--self-signed")
     keys = host.keys()
@@ -163,6 +167,7 @@ def test_a_registry_whose_process_is_killed_comes_back_with_its_images(host: Hos
     client.images.remove(f"{reference}:1")
 
 
+@pytest.mark.long
 def test_a_renewal_is_served_and_no_client_is_touched(host: Host, client: docker.DockerClient) -> None:
     host.inv("up")
     before, authority = host.status()["certificate"]["fingerprint"], (host.certs / "ca.crt").read_bytes()
@@ -199,6 +204,7 @@ def test_down_keeps_images_trust_and_certificates(host: Host, client: docker.Doc
         client.containers.get(host.name)
 
 
+@pytest.mark.long
 def test_down_with_purge_leaves_nothing(host: Host, client: docker.DockerClient) -> None:
     host.inv("up")
     host.inv("down", "--purge", "--yes")

@@ -35,6 +35,7 @@ def names(host: Host) -> tuple[str, ...]:
     return inspect.read(host.certs / "domain.crt").dns
 
 
+@pytest.mark.long
 def test_a_name_given_once_stays_for_every_later_task_until_it_is_taken_back(host: Host) -> None:
     host.inv("up", "--names", "registry.local")
     again = host.inv("up")

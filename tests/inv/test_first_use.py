@@ -35,6 +35,7 @@ class TestFirstUse:
         done = fresh.inv("--list", PATH=only(fake_python("3.9.18")))
         assert_refused(done, fresh, "Python 3.9.18 is too old", "3.10 or later", "PYTHON=python3.12 ./inv")
 
+    @pytest.mark.long
     def test_python_3_10_is_not_and_may_go_by_another_name(self, fresh: Checkout, only: Callable[..., str]) -> None:
         path = only(fake_python("3.10.0"))
         Path(path, "python3").rename(Path(path, "other"))

@@ -23,7 +23,9 @@ EMPTY_PART = ":/nowhere"
 PATHS = ["", EMPTY_PART, "."]
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "path", [EMPTY_PART, *(pytest.param(path, marks=pytest.mark.long) for path in PATHS if path != EMPTY_PART)]
+)
 def test_making_the_environment_imports_nothing_from_the_current_folder(
     fresh: Checkout, tmp_path: Path, path: str
 ) -> None:

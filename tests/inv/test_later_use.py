@@ -57,6 +57,7 @@ class TestChanged:
         assert made.builds == 2
         assert left.exists()
 
+    @pytest.mark.long
     def test_a_base_python_that_went_away_makes_it_anew(self, made: Checkout) -> None:
         python = made.root / ".venv" / "bin" / "python"
         python.unlink()
@@ -64,6 +65,7 @@ class TestChanged:
         assert_ran(made.inv(), made, [])
         assert made.builds == 2
 
+    @pytest.mark.long
     def test_a_failed_install_says_so_and_is_tried_again(self, fresh: Checkout) -> None:
         (fresh.root / "broken").touch()
         done = fresh.inv()

@@ -102,7 +102,7 @@ def _answer(server: Server, over: threading.Event) -> None:
         server.handle_request()
 
 
-@pytest.fixture(params=parameters(SHELLS))
+@pytest.fixture(params=parameters(SHELLS, pytest.mark.long))
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Disk:
     """A disk on which every client is found, and a shell."""
     return Disk(tmp_path, shell=request.param).furnish()

@@ -40,10 +40,11 @@ configs:
 """
 
 
-def parameters(known: Mapping[str, tuple[str, ...]]) -> list[object]:
-    """Return a parameter for each program, those of a host of the lab marked so."""
+def parameters(known: Mapping[str, tuple[str, ...]], *marks: pytest.MarkDecorator) -> list[object]:
+    """Return a parameter for each program, those of a host of the lab marked so, and with further marks."""
     return [
-        pytest.param(argv, id=name, marks=[] if is_fresh(argv[0]) else on_host(argv[0])) for name, argv in known.items()
+        pytest.param(argv, id=name, marks=[] if is_fresh(argv[0]) else [on_host(argv[0]), *marks])
+        for name, argv in known.items()
     ]
 
 

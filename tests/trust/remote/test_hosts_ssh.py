@@ -38,6 +38,7 @@ def test_each_host_is_changed_once_then_found_trusted_then_freed(fleet: Fleet) -
     assert all(list(states) == ["one", "two", "three"] for states in (would, now, again, freed, gone))
 
 
+@pytest.mark.long
 def test_a_check_changes_nothing(fleet: Fleet) -> None:
     fleet.states(check=True, remove=True, system=True)
     assert (fleet.disk("one") / "runs").read_text().split()[1:] == ["--remove", "--system", "--dry-run"]
@@ -83,6 +84,7 @@ def _furnished(fleet: Fleet) -> dict[str, kits.Disk]:
     return {name: kits.Disk(fleet.disk(name)).furnish() for name in fleet.names}
 
 
+@pytest.mark.long
 def test_the_kit_itself_is_carried_and_writes_what_the_table_says_on_every_disk(fleet: Fleet) -> None:
     disks = _furnished(fleet)
     before = {name: disk.expected() for name, disk in disks.items()}

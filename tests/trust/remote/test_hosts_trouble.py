@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.process,
+    pytest.mark.long,
     on_host("sshd", "ssh-keygen", "ssh", "sudo"),
 ]
 

@@ -55,7 +55,7 @@ def test_trust_remove_says_that_a_kit_wrote_here_too_and_all_takes_that(
 
 
 @pytest.mark.parametrize("registries", ["", REGISTRIES], ids=["nothing there", "others' entries there"])
-@pytest.mark.parametrize("shell", parameters(SHELLS))
+@pytest.mark.parametrize("shell", parameters(SHELLS, pytest.mark.long))
 def test_the_kit_leaves_a_machine_as_trust_linux_does(
     shell: tuple[str, ...], registries: str, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

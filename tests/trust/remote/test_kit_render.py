@@ -74,7 +74,7 @@ def test_a_name_that_is_none_is_refused(name: str) -> None:
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("shell", parameters(SHELLS))
+@pytest.mark.parametrize("shell", parameters(SHELLS, pytest.mark.long))
 def test_no_name_breaks_out_of_its_quotes(tmp_path: Path, shell: tuple[str, ...]) -> None:
     """Settings refuse all of these; that the kit would not, is proved here."""
     names = tuple(it for it in ODD if "{" not in it)
