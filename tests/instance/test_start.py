@@ -275,6 +275,17 @@ def test_the_one_that_takes_over_ends_the_container_as_the_first_would(container
     assert process.returncode == 3
 
 
+def test_a_hup_in_the_moment_before_the_shell_waits_is_not_lost(container: Container) -> None:
+    text = container.script.read_text()
+    container.script.write_text(text.replace('wait "$child"', 'sleep 0.5; wait "$child"', 1))
+    once = container.volume / "once"
+    process = container.begin("sh", "-c", f"[ ! -e {once} ] || exit 3; : >{once}; {ENDING}")
+    _says(process, "serves")
+    process.send_signal(signal.SIGHUP)  # long before the wait, which no signal ends any more
+    process.communicate(timeout=5)
+    assert process.returncode == 3
+
+
 def test_another_one_takes_over_when_the_port_is_let_go(container: Container) -> None:
     container.connections.write_text(HEADER + LISTENER)
     process = container.begin("sh", "-c", ENDING)
