@@ -7,14 +7,11 @@ import platform
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from trusted_registry import program
+from trusted_registry.console import Console
 from trusted_registry.engine import connection
 from trusted_registry.errors import AccessDeniedError, RegistryError
-
-if TYPE_CHECKING:
-    from trusted_registry.console import Console
 
 LOG = Path("/var/log/dockerd.log")
 PID_FILES = {
@@ -32,8 +29,9 @@ INSTALL_COMMANDS = {
     "arch": "sudo pacman -S docker && sudo systemctl enable --now docker",
     "suse": "sudo zypper install docker && sudo systemctl enable --now docker",
     "alpine": "sudo apk add docker && sudo rc-update add docker && sudo service docker start",
+    "Darwin": "Start Docker Desktop, Colima or OrbStack: open -a Docker",
 }
-"""Commands that install an engine on other distributions; shown, never run."""
+"""Commands that install an engine on other systems; shown, never run."""
 
 
 def ensure(console: Console) -> bool:
@@ -56,7 +54,8 @@ def ensure(console: Console) -> bool:
     family = _family()
     if not shutil.which("dockerd"):
         if family not in ("debian", "ubuntu"):
-            raise _install_by_hand(family)
+            by_hand = INSTALL_COMMANDS.get(family, "Install Docker as its manual says for your system.")
+            raise RegistryError("No Docker Engine answers.", cure=by_hand)
         if not _may_install(console):
             raise RegistryError("No Docker Engine was installed.", cure="Install one, then repeat the command.")
         install(console)
@@ -65,9 +64,8 @@ def ensure(console: Console) -> bool:
 
 
 def _may_install(console: Console) -> bool:
-    if os.environ.get("CI") == "true":
-        return True
-    return console.ask("No Docker Engine answers. Install the package docker.io and start it?")
+    question = "No Docker Engine answers. Install the package docker.io and start it?"
+    return os.environ.get("CI") == "true" or console.ask(question)
 
 
 def _family() -> str:
@@ -82,25 +80,12 @@ def _family() -> str:
     return next((name for name in names if name in ("debian", "ubuntu", *INSTALL_COMMANDS)), names[0])
 
 
-def _install_by_hand(family: str) -> RegistryError:
-    if family == "Darwin":
-        return RegistryError(
-            "No Docker Engine answers.", cure="Start Docker Desktop, Colima or OrbStack: open -a Docker"
-        )
-    return RegistryError(
-        "No Docker Engine answers.",
-        cure=INSTALL_COMMANDS.get(family, "Install Docker as its manual says for your system."),
-    )
-
-
 def install(console: Console) -> None:
     """Install the distribution's engine, and its client if packaged apart."""
     # By env(1), since sudo lets no variable through.
     apt_get = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
-    if os.geteuid():
-        program.run(
-            ["true"], console, as_root=True
-        )  # asks for a password before a progress bar moves over the question
+    if os.geteuid():  # asks for a password before a progress bar moves over the question
+        program.run(["true"], console, as_root=True)
     with console.progress("Installing the Docker Engine"):
         program.run([*apt_get, "update"], console, as_root=True)
         packages = ["docker.io"]
@@ -108,7 +93,7 @@ def install(console: Console) -> None:
         if not shutil.which("docker") and "Candidate: (none)" not in _policy("docker-cli"):
             packages.append("docker-cli")
         command = [*apt_get, "install", "--yes", "--no-install-recommends", *packages]
-        program.run([*command], console, as_root=True, timeout=1800)
+        program.run(command, console, as_root=True, timeout=1800)
 
 
 def _policy(package: str) -> str:
