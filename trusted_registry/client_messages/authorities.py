@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.client_messages.cures import AUTHORITY_COPIED, TRUST
+from trusted_registry.client_messages.cures import AUTHORITY_COPIED, TRUST, TRUST_FOR_SYSTEM
 from trusted_registry.client_messages.message import Step, distrust
 
 _UNKNOWN = r"(x509: )?certificate signed by unknown authority"
@@ -111,7 +111,7 @@ MESSAGES = (
         "Python",
         "The system's store does not hold the registry's authority; requests and pip carry one of their own besides.",
         (
-            Step("./inv trust.linux --only system{where}", away=AUTHORITY_COPIED),
+            TRUST_FOR_SYSTEM,
             Step("export REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt", "for requests, after that"),
         ),
         ("os-store", "chain"),
@@ -126,10 +126,7 @@ MESSAGES = (
         "curl, wget, git, openssl, node",
         "The system's store does not hold the registry's authority. The engine's trust is another matter: these "
         "programs do not read certs.d.",
-        (
-            Step("./inv trust.linux --only system{where}", away=AUTHORITY_COPIED),
-            Step("curl --cacert certs/ca.crt {url}/v2/", "for one command", instead=True),
-        ),
+        (TRUST_FOR_SYSTEM, Step("curl --cacert certs/ca.crt {url}/v2/", "for one command", instead=True)),
         ("os-store", "chain"),
     ),
 )

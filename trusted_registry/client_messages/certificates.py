@@ -133,10 +133,7 @@ MESSAGES = (
         ),
         "every client",
         "The registry's certificate has expired, or this machine's clock is ahead.",
-        (
-            RENEW,
-            Step("sudo timedatectl set-ntp true", "where this machine's clock is wrong: date --utc", instead=True),
-        ),
+        (RENEW, Step("sudo timedatectl set-ntp true", "where this machine's clock is wrong: date --utc", instead=True)),
         ("dates", "clock", "served"),
     ),
     certificate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.client_messages.cures import at_registry
+from trusted_registry.client_messages.cures import PUSH_AGAIN, at_registry
 from trusted_registry.client_messages.message import Kind, Message, Step, plain, server, unreachable
 
 _REACH = Step("./inv doctor --remote {registry}", "looks at the whole way from here")
@@ -217,11 +217,7 @@ WAYS = (
         "every client",
         "The connection was cut in the middle: the registry restarts, or something between cuts long answers; or it "
         "remembers in memory a layer that a garbage collection took from its disk.",
-        (
-            at_registry("./inv registry.logs", "says what happened; then repeat the command"),
-            _REACH,
-            at_registry("docker restart {container}", "where a garbage collection ran: then push again", instead=True),
-        ),
+        (at_registry("./inv registry.logs", "says what happened; then repeat the command"), _REACH, PUSH_AGAIN),
         ("container", "disk"),
     ),
 )

@@ -16,8 +16,10 @@ AUTHORITY_COPIED = (
     f"else, there: {OFFER}, and {OFFERED}"
 )
 TRUST = Step("./inv trust.linux{where}", away=AUTHORITY_COPIED)
+TRUST_FOR_SYSTEM = Step("./inv trust.linux --only system{where}", away=AUTHORITY_COPIED)
 RENEW = at_registry("./inv cert.renew")
 _AUTHORITY = at_registry("./inv cert --force && ./inv registry.tls", "makes a new authority")
+PUSH_AGAIN = at_registry("docker restart {container}", "where a garbage collection ran: then push again", instead=True)
 TRUST_ANEW = Step("./inv trust.linux{where}", "with the new certs/ca.crt; the same on every other client")
 ANEW = (_AUTHORITY, TRUST_ANEW)
 ANEW_FOR_SYSTEM = (

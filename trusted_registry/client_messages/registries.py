@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.client_messages.cures import TRUST, at_registry
+from trusted_registry.client_messages.cures import PUSH_AGAIN, TRUST, at_registry
 from trusted_registry.client_messages.message import Kind, Message, Step, client, login, server, service
 
 IMAGES = (
@@ -94,7 +94,7 @@ IMAGES = (
         "otherwise there.",
         (
             Step("curl --cacert certs/ca.crt {url}/v2/_catalog", "lists what it has; push first what is missing"),
-            at_registry("docker restart {container}", "where a garbage collection ran: then push again", instead=True),
+            PUSH_AGAIN,
         ),
     ),
     client(

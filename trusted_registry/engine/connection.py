@@ -161,10 +161,8 @@ def _unreachable(error: Exception) -> RegistryError:
     host = os.environ.get("DOCKER_HOST") or (f"the context {_context()}" if is_chosen() else "")
     place = f" at {host}" if host else ""
     if "Permission denied" in str(error):
-        return AccessDeniedError(
-            f"The Docker Engine{place} does not let this user in.",
-            cure="sudo usermod --append --groups docker $USER  # then log in again; or run this as root",
-        )
+        cure = "sudo usermod --append --groups docker $USER  # then log in again; or run this as root"
+        return AccessDeniedError(f"The Docker Engine{place} does not let this user in.", cure=cure)
     cure = "Name one that does: DOCKER_HOST, or docker context use default." if host else _INSTALL
     return RegistryError(f"No Docker Engine answers{place or ' on this machine'}.", cure=cure)
 
@@ -178,7 +176,5 @@ def errors_explained(what: str) -> Iterator[None]:
         reason = str(error.explanation or error).strip()
         raise RegistryError(f"{what}: {reason}", cure="./inv status shows what is there.") from error
     except CONNECTION_ERRORS as error:
-        raise RegistryError(
-            f"{what}: the Docker Engine stopped answering.",
-            cure="./inv engine starts it again; then repeat the command.",
-        ) from error
+        cure = "./inv engine starts it again; then repeat the command."
+        raise RegistryError(f"{what}: the Docker Engine stopped answering.", cure=cure) from error

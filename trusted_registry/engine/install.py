@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import time
 from pathlib import Path
@@ -56,16 +57,12 @@ def ensure(console: Console) -> bool:
         if family not in ("debian", "ubuntu"):
             by_hand = INSTALL_COMMANDS.get(family, "Install Docker as its manual says for your system.")
             raise RegistryError("No Docker Engine answers.", cure=by_hand)
-        if not _may_install(console):
+        question = "No Docker Engine answers. Install the package docker.io and start it?"
+        if os.environ.get("CI") != "true" and not console.ask(question):
             raise RegistryError("No Docker Engine was installed.", cure="Install one, then repeat the command.")
         install(console)
     start(console)
     return True
-
-
-def _may_install(console: Console) -> bool:
-    question = "No Docker Engine answers. Install the package docker.io and start it?"
-    return os.environ.get("CI") == "true" or console.ask(question)
 
 
 def _family() -> str:
@@ -90,15 +87,11 @@ def install(console: Console) -> None:
         program.run([*apt_get, "update"], console, as_root=True)
         packages = ["docker.io"]
         # Debian 13 and later split the client off; before, docker.io holds both.
-        if not shutil.which("docker") and "Candidate: (none)" not in _policy("docker-cli"):
+        policy = ["apt-cache", "policy", "docker-cli"]
+        if not shutil.which("docker") and re.search(r"Candidate: [^(]", program.capture(policy).out):
             packages.append("docker-cli")
         command = [*apt_get, "install", "--yes", "--no-install-recommends", *packages]
         program.run(command, console, as_root=True, timeout=1800)
-
-
-def _policy(package: str) -> str:
-    output = program.capture(["apt-cache", "policy", package]).out
-    return output if "Candidate:" in output else "Candidate: (none)"
 
 
 def _stale_pid_files() -> list[Path]:
@@ -144,7 +137,6 @@ def start(console: Console) -> None:
             if isinstance(absent, AccessDeniedError):
                 raise absent
             if time.monotonic() > end:
-                raise RegistryError(
-                    f"The Docker Engine does not answer after {START_SECONDS:.0f} seconds.", cure=f"See why: {log}"
-                )
+                late = f"The Docker Engine does not answer after {START_SECONDS:.0f} seconds."
+                raise RegistryError(late, cure=f"See why: {log}")
             time.sleep(0.1)

@@ -253,16 +253,12 @@ def start_error(error: RegistryError, port: int) -> RegistryError:
     if _BUSY.search(error.message):
         return PortTakenError(f"Port {port} is in use.", cure="See who holds it: ss --listening --tcp --processes")
     if _PRIVILEGED.search(error.message):
-        return RegistryError(
-            f"This engine may not listen on port {port}: {error.message}",
-            cure="Use a port from 1024 up: ./inv up --port 8443",
-        )
+        refusal = f"This engine may not listen on port {port}: {error.message}"
+        return RegistryError(refusal, cure="Use a port from 1024 up: ./inv up --port 8443")
     return error
 
 
 def foreign_volume(name: str) -> RegistryError:
     """Return the error of a volume for files that was not made by this installation."""
-    return RegistryError(
-        f"A volume named {name} exists, and this installation did not make it. It was left alone.",
-        cure=f"If nobody needs it: docker volume rm {name}",
-    )
+    found = f"A volume named {name} exists, and this installation did not make it. It was left alone."
+    return RegistryError(found, cure=f"If nobody needs it: docker volume rm {name}")

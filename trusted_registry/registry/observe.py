@@ -98,8 +98,8 @@ def look(at: Endpoint, anchor: Path | None = None, *, plain: bool = False, thoro
     if plain or thorough or observation.refused:
         observation = replace(observation, plain=probe.speaks_plain(at))
     if thorough and observation.certificate:
-        system = _shake_hands(at, ssl.create_default_context())
-        observation = replace(observation, outdated_tls=_takes_outdated(at), system=_distrust(system))
+        system = str(getattr(_shake_hands(at, ssl.create_default_context()), "verify_message", ""))
+        observation = replace(observation, outdated_tls=_takes_outdated(at), system=system)
     return observation
 
 
@@ -147,10 +147,6 @@ def _shake_hands(at: Endpoint, tls: ssl.SSLContext) -> Exception | None:
     except (OSError, ValueError) as error:
         return error
     return None
-
-
-def _distrust(error: Exception | None) -> str:
-    return str(error.verify_message) if isinstance(error, ssl.SSLCertVerificationError) else ""
 
 
 def _takes_outdated(at: Endpoint) -> bool:
