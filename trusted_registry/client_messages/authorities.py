@@ -2,52 +2,39 @@
 
 from __future__ import annotations
 
-from trusted_registry.client_messages.message import AUTHORITY_COPIED, TRUST, Kind, Message, Step
+from trusted_registry.client_messages.cures import AUTHORITY_COPIED, TRUST, TRUST_FOR_SYSTEM
+from trusted_registry.client_messages.message import Step, distrust
 
 _UNKNOWN = r"(x509: )?certificate signed by unknown authority"
 _NOT_DOCKER = r"^(?!.*(response from daemon|Handler )).*"
 _OPENSSL_UNKNOWN = (
-    r"unable to get (local )?issuer certificate",
-    r"self[- ]signed certificate",
-    r"unable to verify the first certificate",
+    r"unable to get (local )?issuer certificate|self[- ]signed certificate|unable to verify the first certificate"
 )
 
 MESSAGES = (
-    Message(
+    distrust(
         "another-authority",
-        Kind.DISTRUST,
         (
-            rf"{_UNKNOWN} \(possibly because of",
-            r"certificate signature failure",
+            rf"{_UNKNOWN} \(possibly because of|certificate signature failure",
             r"SEC_ERROR_BAD_SIGNATURE|InvalidSignatureForPublicKey|BadSignature",
         ),
         "docker, podman, skopeo, buildah, containerd",
         "This client trusts a certificate of the same name and another key: the registry's was made anew since, or "
         "another registry answers.",
-        (
-            Step(
-                "./inv trust.linux{where}",
-                away=f"{AUTHORITY_COPIED}; of a self-signed one: domain.crt",
-            ),
-        ),
+        (Step("./inv trust.linux{where}", away=f"{AUTHORITY_COPIED}; of a self-signed one: domain.crt"),),
         ("stale", "served"),
     ),
-    Message(
+    distrust(
         "unknown-authority-buildkit",
-        Kind.DISTRUST,
         (rf"{_NOT_DOCKER}(failed to solve|buildkit|failed to fetch oauth token).*{_UNKNOWN}",),
         "docker buildx",
         "The builder has no trust for {registry}: one in a container of its own reads buildkitd.toml when it is made, "
         "any other the engine's certs.d.",
-        (
-            TRUST,
-            Step("./inv trust.linux --only buildkit{where}", "where docker buildx ls says docker-container"),
-        ),
+        (TRUST, Step("./inv trust.linux --only buildkit{where}", "where docker buildx ls says docker-container")),
         ("certs.d",),
     ),
-    Message(
+    distrust(
         "unknown-authority-containerd",
-        Kind.DISTRUST,
         (
             rf"{_NOT_DOCKER}(ctr: |failed to (resolve|pull and unpack)|desc = |nerdctl).*{_UNKNOWN}",
             rf"{_NOT_DOCKER}(ErrImagePull|Failed to pull image).*{_UNKNOWN}",
@@ -63,23 +50,15 @@ MESSAGES = (
         ),
         ("containerd", "certs.d"),
     ),
-    Message(
+    distrust(
         "unknown-authority-macos",
-        Kind.DISTRUST,
-        (r"certificate is not trusted", r"Invalid certificate chain", r"errSSLXCertChainInvalid"),
+        (r"certificate is not trusted|Invalid certificate chain|errSSLXCertChainInvalid",),
         "macOS",
         "No keychain of this Mac trusts the registry's authority.",
-        (
-            Step(
-                "./inv trust.macos{where}",
-                "then restart Docker Desktop",
-                away=AUTHORITY_COPIED,
-            ),
-        ),
+        (Step("./inv trust.macos{where}", "then restart Docker Desktop", away=AUTHORITY_COPIED),),
     ),
-    Message(
+    distrust(
         "unknown-authority-windows",
-        Kind.DISTRUST,
         (
             r"SEC_E_UNTRUSTED_ROOT|0x80090325|CERT_E_UNTRUSTEDROOT|0x800B0109",
             r"UntrustedRoot|issued by an authority that is not",
@@ -93,10 +72,9 @@ MESSAGES = (
             ),
         ),
     ),
-    Message(
+    distrust(
         "unknown-authority",
-        Kind.DISTRUST,
-        (_UNKNOWN, r"x509: certificate signed by an unknown"),
+        (rf"{_UNKNOWN}|x509: certificate signed by an unknown",),
         "docker, podman, skopeo, buildah; crane, oras, helm",
         "This client has no trust for {registry} by that spelling; or the file there ends in .pem, which nobody reads; "
         "or an empty directory of its user hides it; or the system's store changed after the engine was started; or "
@@ -111,52 +89,44 @@ MESSAGES = (
         ),
         ("certs.d", "spelling", "shadowed", "stale", "os-store", "served"),
     ),
-    Message(
+    distrust(
         "unknown-authority-java",
-        Kind.DISTRUST,
-        (r"PKIX path (building|validation) failed", r"unable to find valid certification path"),
+        (r"PKIX path (building|validation) failed|unable to find valid certification path",),
         "Java",
         "Java keeps authorities in a store of its own, and the registry's is not in it.",
         (Step("./inv trust.linux --only java{where}", "then start your Java programs again"),),
         ("chain",),
     ),
-    Message(
+    distrust(
         "unknown-authority-browser",
-        Kind.DISTRUST,
         (r"SEC_ERROR_(UNKNOWN|UNTRUSTED)_ISSUER|MOZILLA_PKIX_ERROR_SELF_SIGNED_CERT|ERR_CERT_AUTHORITY_INVALID",),
         "Firefox, Chromium",
         "Browsers on Linux keep authorities in a store of their own, and the registry's is not in it.",
         (Step("./inv trust.linux --only nss{where}", "then close the browser and open it again"),),
         ("chain",),
     ),
-    Message(
+    distrust(
         "unknown-authority-python",
-        Kind.DISTRUST,
-        tuple(rf"CERTIFICATE_VERIFY_FAILED.*{words}" for words in _OPENSSL_UNKNOWN),
+        (rf"CERTIFICATE_VERIFY_FAILED.*({_OPENSSL_UNKNOWN})",),
         "Python",
         "The system's store does not hold the registry's authority; requests and pip carry one of their own besides.",
         (
-            Step("./inv trust.linux --only system{where}", away=AUTHORITY_COPIED),
+            TRUST_FOR_SYSTEM,
             Step("export REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt", "for requests, after that"),
         ),
         ("os-store", "chain"),
     ),
-    Message(
+    distrust(
         "unknown-authority-system",
-        Kind.DISTRUST,
         (
-            *_OPENSSL_UNKNOWN,
-            r"server certificate verification failed",
+            rf"{_OPENSSL_UNKNOWN}|server certificate verification failed",
             r"doesn't have a known issuer|certificate issuer is unknown|UnknownIssuer",
             r"UNABLE_TO_VERIFY_LEAF_SIGNATURE|SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT",
         ),
         "curl, wget, git, openssl, node",
         "The system's store does not hold the registry's authority. The engine's trust is another matter: these "
         "programs do not read certs.d.",
-        (
-            Step("./inv trust.linux --only system{where}", away=AUTHORITY_COPIED),
-            Step("curl --cacert certs/ca.crt {url}/v2/", "for one command", instead=True),
-        ),
+        (TRUST_FOR_SYSTEM, Step("curl --cacert certs/ca.crt {url}/v2/", "for one command", instead=True)),
         ("os-store", "chain"),
     ),
 )

@@ -9,21 +9,18 @@ from __future__ import annotations
 import functools
 import re
 import string
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 
 from trusted_registry import address, settings, values
 from trusted_registry.client_messages import authorities, certificates, connections, registries
-from trusted_registry.client_messages.message import HERE, OFFER, OFFERED, REGISTRY, Kind, Message, Step
+from trusted_registry.client_messages.cures import OFFER, OFFERED, at_registry
+from trusted_registry.client_messages.message import HERE, Action, Kind, Message, Step
 from trusted_registry.defaults import HTTPS
 from trusted_registry.errors import SettingError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-MESSAGES: tuple[Message, ...] = (*registries.ENGINES, *connections.PROXIES, *connections.HTTP, *certificates.MESSAGES)
-MESSAGES += (*authorities.MESSAGES, *connections.PORTS, *connections.WAYS, *registries.LOGINS, *registries.IMAGES)
-MESSAGES += certificates.OTHERS
+MESSAGES: tuple[Message, ...] = (*registries.ENGINES, *connections.HTTP, *certificates.MESSAGES, *authorities.MESSAGES)
+MESSAGES += (*connections.WAYS, *registries.IMAGES, *certificates.OTHERS)
 """Known messages; of several that match the same words, the most specific comes first."""
 
 LONGEST_LINE = 4000
@@ -32,18 +29,15 @@ MOST_LINES = 5_000
 """Lines searched, from the end: people ask about the last lines of a log."""
 
 _HOST = r"(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+)"
-_ENDPOINTS = [
-    re.compile(pattern)
-    for pattern in (
-        rf"(?P<scheme>https?)://{_HOST}(?::(?P<port>\d+))?(?=[/\"'\s,)?]|$)",
-        rf"dial tcp {_HOST}:(?P<port>\d+)",
-        rf"[Cc]onnect to {_HOST} port (?P<port>\d+)",
-        rf"docker://{_HOST}(?::(?P<port>\d+))?/",
-        rf"(?:image|reference|registry|for|Pulling|Pushing|-connect)[ =:\"]*{_HOST}(?::(?P<port>\d+))?[/\" :]",
-        rf"(?:^|[\s\"'(=/>]){_HOST}:(?P<port>\d+)",
-        r"(?P<host>\d+\.\d+\.\d+\.\d+)",
-    )
-]
+_ENDPOINTS = (
+    rf"(?P<scheme>https?)://{_HOST}(?::(?P<port>\d+))?(?=[/\"'\s,)?]|$)",
+    rf"dial tcp {_HOST}:(?P<port>\d+)",
+    rf"[Cc]onnect to {_HOST} port (?P<port>\d+)",
+    rf"docker://{_HOST}(?::(?P<port>\d+))?/",
+    rf"(?:image|reference|registry|for|Pulling|Pushing|-connect)[ =:\"]*{_HOST}(?::(?P<port>\d+))?[/\" :]",
+    rf"(?:^|[\s\"'(=/>]){_HOST}:(?P<port>\d+)",
+    r"(?P<host>\d+\.\d+\.\d+\.\d+)",
+)
 _PUBLIC = (".docker.io", ".docker.com", ".curl.se")
 """Hosts that messages name for another reason than the fault: Docker Hub, and a program's manual."""
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z")
@@ -73,31 +67,6 @@ class LocalContext:
 
 
 @dataclass(frozen=True)
-class Action:
-    """Step of a cure, with its values filled in."""
-
-    command: str
-    note: str
-    at: str
-    instead: bool
-
-    @property
-    def line(self) -> str:
-        """Step as a line for a shell, with the machine to run on and the note as a comment."""
-        return f"{self.command}  # {self._said}" if self._said else self.command
-
-    @property
-    def words(self) -> str:
-        """Step as part of a sentence."""
-        return f"{self.command} ({self._said})" if self._said else self.command
-
-    @property
-    def _said(self) -> str:
-        place = "" if self.at == HERE else "on the registry's machine"
-        return "; ".join(part for part in (place, self.note) if part)
-
-
-@dataclass(frozen=True)
 class Match:
     """Known message found in a text, with its cause and its cure."""
 
@@ -107,7 +76,7 @@ class Match:
     clients: str
     cause: str
     cure: tuple[Action, ...]
-    look: tuple[str, ...] = field(default=())
+    look: tuple[str, ...]
 
     def as_dict(self) -> dict[str, object]:
         """Return the match for JSON."""
@@ -124,20 +93,17 @@ def find(text: str, local: LocalContext | None = None) -> list[Match]:
     local = local or LocalContext()
     lines = [_UNSHOWN.sub("", line)[:LONGEST_LINE].strip() for line in text.splitlines()[-MOST_LINES:]]
     lines = [line for line in dict.fromkeys(lines) if line]
-    found = _find_in(lines, lines, local)
-    if not found and len(lines) > 1:  # copied from a terminal, which broke the lines
-        found = _find_in([" ".join(lines)[:LONGEST_LINE]], lines, local) or _find_in(
-            ["".join(lines)[:LONGEST_LINE]], lines, local
-        )
-    return found
+    joined = [[glue.join(lines)[:LONGEST_LINE]] for glue in (" ", "")]  # copied from a terminal, which broke the lines
+    return next(filter(None, (_find_in(tried, lines, local) for tried in (lines, *joined))), [])
 
 
-def _find_in(lines: Iterable[str], context: list[str], local: LocalContext) -> list[Match]:
+def _find_in(lines: Iterable[str], context: Iterable[str], local: LocalContext) -> list[Match]:
     found: dict[tuple[str, ...], Match] = {}
     context = [_unescaped(line) for line in context]
     for line in lines:
         plain = _unescaped(line)
-        for message, match in _first(plain):
+        if first := _first(plain):
+            message, match = first
             values = _placeholders(plain, match, context, local)
             key = (message.key, *(values.get(name, "") for name in ("registry", "name", "peer")))
             found.setdefault(key, _match(message, line, values, local))
@@ -150,58 +116,34 @@ def _unescaped(line: str) -> str:
 
 
 @functools.cache
-def _compiled() -> tuple[tuple[Message, tuple[re.Pattern[str], ...]], ...]:
-    return tuple((message, tuple(re.compile(pattern) for pattern in message.patterns)) for message in MESSAGES)
+def _compiled() -> list[tuple[Message, re.Pattern[str]]]:
+    return [(message, re.compile(pattern)) for message in MESSAGES for pattern in message.patterns]
 
 
-def _first(line: str) -> list[tuple[Message, re.Match[str]]]:
-    for message, patterns in _compiled():
-        for pattern in patterns:
-            if match := pattern.search(line):
-                return [(message, match)]
-    return []
+def _first(line: str) -> tuple[Message, re.Match[str]] | None:
+    matches = ((message, pattern.search(line)) for message, pattern in _compiled())
+    return next(((message, match) for message, match in matches if match), None)
 
 
 def _placeholders(line: str, match: re.Match[str], context: Iterable[str], local: LocalContext) -> dict[str, str]:
     """Return the checked values for the templates; unknown ones are left out."""
     said = {key: value for key, value in match.groupdict().items() if value}
+    values = {key: said[key] for key in ("file", "peer") if _FILE.match(said.get(key, ""))}
     host, port = _endpoint(said, line, context)
-    values = {"where": "", "as_plain": "", "container": local.container}
-    if host:
-        values |= {"host": host, "port": str(port), "registry": address.registry_host(host, port)}
-        values |= {"where": _flags(host, port), "as_plain": _variables(host, port)}
-    elif local.registry:
-        values |= _own(local.registry)
-    if "registry" in values:
-        values["url"] = f"https://{values['registry']}"
-    if name := _checked_host(said["name"].strip("[]'\".,;")) if "name" in said else values.get("host", ""):
-        values["name"] = name
-    for key in ("file", "peer"):
-        if _FILE.match(said.get(key, "")):
-            values[key] = said[key]
-    values |= _other_port(host, port, local)
-    if local.registry:
-        values["own"] = local.registry
-        own = _own(local.registry).get("host", "")
-        values |= {"own_address": own} if address.is_ip(own) else {}
-    elif "registry" in values:
-        values["own"] = values["registry"]
+    own, own_port = _parted(local.registry)
+    values |= {"where": _flags(host, port), "as_plain": _variables(host, port), "container": local.container}
     values["certs_d"] = "/etc/containers/certs.d" if "/etc/containers/" in line else "/etc/docker/certs.d"
-    if "host" in values:
-        values["proxy_command"] = no_proxy_command(values["host"], local)
-    return values
-
-
-def _other_port(host: str, port: int, local: LocalContext) -> dict[str, str]:
-    """Return the values for a message that names this machine's registry, but another port than the configured one."""
-    own, at = _parted(local.registry)
-    moved = host in local.hosts and host == own and port != at
-    return {"on_port": f" --port {port}", "now": local.registry} if moved else {"on_port": ""}
-
-
-def _own(registry: str) -> dict[str, str]:
-    host, port = _parted(registry)
-    return {"host": host, "port": str(port), "registry": registry} if host else {}
+    values["on_port"] = ""
+    if host in local.hosts and host == own and port != own_port:  # another port of this machine than the one set here
+        values |= {"on_port": f" --port {port}", "now": local.registry}
+    registry = address.registry_host(host, port) if host else local.registry
+    host, port = (host, port) if host else (own, own_port)
+    if host:
+        values |= {"host": host, "port": str(port), "registry": registry, "url": f"https://{registry}"}
+        values |= {"own": local.registry or registry, "proxy_command": no_proxy_command(host, local)}
+    if name := _checked_host(said["name"].strip("[]'\".,;")) if "name" in said else host:
+        values["name"] = name
+    return values | ({"own_address": own} if address.is_ip(own) else {})
 
 
 def _endpoint(said: Mapping[str, str], line: str, context: Iterable[str]) -> tuple[str, int]:
@@ -212,7 +154,7 @@ def _endpoint(said: Mapping[str, str], line: str, context: Iterable[str]) -> tup
         return "", 0
     for text in (line, *context):
         for pattern in _ENDPOINTS:
-            for match in pattern.finditer(text):
+            for match in re.finditer(pattern, text):
                 groups = match.groupdict()
                 default = 80 if groups.get("scheme") == "http" else HTTPS
                 host, port = _checked_host(groups["host"]), _port(groups.get("port"), default)
@@ -237,7 +179,7 @@ def _port(text: str | None, default: int) -> int:
 def _checked_host(text: str) -> str:
     """Return a host in canonical form, or "" if not valid."""
     try:
-        return values.host("host", text) if text else ""
+        return values.host("host", text)
     except SettingError:
         return ""
 
@@ -282,7 +224,7 @@ def _match(message: Message, line: str, values: Mapping[str, str], local: LocalC
 
 def _offered(step: Step) -> Step:
     """Return how another machine's authority is trusted where this checkout has one: not out of certs/ here."""
-    return Step(OFFER, f"then {OFFERED}", at=REGISTRY) if step.command.startswith("./inv trust.") else step
+    return at_registry(OFFER, f"then {OFFERED}") if step.command.startswith("./inv trust.") else step
 
 
 def _action(step: Step, values: Mapping[str, str], *, at_home: bool) -> Action:

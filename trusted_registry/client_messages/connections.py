@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from trusted_registry.client_messages.message import REGISTRY, Kind, Message, Step
+from trusted_registry.client_messages.cures import PUSH_AGAIN, at_registry
+from trusted_registry.client_messages.message import Kind, Message, Step, plain, server, unreachable
 
 _REACH = Step("./inv doctor --remote {registry}", "looks at the whole way from here")
 _HUB = (
@@ -13,16 +14,16 @@ _BESIDE_HUB = (
     Step("INVOKE_REGISTRY_ARCHIVE=registry.tar ./inv up", "for the registry's own image: `docker save` elsewhere"),
     Step("docker pull {own}/app", "for your images, with your registry before their name"),
 )
+_LISTENERS = "sudo ss --listening --tcp --numeric --processes"
 
-PROXIES = (
-    Message(
+HTTP = (
+    unreachable(
         "proxy",
-        Kind.UNREACHABLE,
         (
-            r"proxyconnect tcp",
-            r"[Pp]roxy CONNECT aborted|CONNECT tunnel failed|HTTP code \d+ from proxy|Tunnel connection failed",
-            r"Proxy Authentication Required|Unable to connect to proxy|Cannot connect to proxy|ProxyError",
-            r"Could not resolve proxy|ERR_PROXY_CONNECTION_FAILED|ERR_TUNNEL_CONNECTION_FAILED",
+            r"proxyconnect tcp|HTTP code \d+ from proxy|ProxyError",
+            r"[Pp]roxy CONNECT aborted|CONNECT tunnel failed|Tunnel connection failed|ERR_TUNNEL_CONNECTION_FAILED",
+            r"Proxy Authentication Required|Unable to connect to proxy|Cannot connect to proxy",
+            r"Could not resolve proxy|ERR_PROXY_CONNECTION_FAILED",
         ),
         "docker, podman, skopeo, buildah; curl, Python",
         "The way to {registry} is taken by a proxy (HTTPS_PROXY), which a private address should not go through.",
@@ -35,13 +36,8 @@ PROXIES = (
         ),
         ("proxy",),
     ),
-)
-
-
-HTTP = (
-    Message(
+    server(
         "refused-by-client",
-        Kind.SERVER,
         (
             r"TLS handshake error from (?P<peer>\S+):\d+: remote error: tls: (bad|unknown) certificate",
             r"TLS handshake error from (?P<peer>\S+):\d+: remote error: tls: certificate unknown",
@@ -50,9 +46,8 @@ HTTP = (
         "A client at {peer} was shown this registry's certificate and refused it.",
         (Step("./inv trust.linux", "on that client, with --address and what its own message names"),),
     ),
-    Message(
+    server(
         "probe",
-        Kind.SERVER,
         (
             r"TLS handshake error from (?P<peer>\S+):\d+: (EOF|.*sent an HTTP request|read tcp .*(reset|timeout))",
             r"TLS handshake error from (?P<peer>\S+):\d+: tls: (client offered only|unsupported)",
@@ -63,35 +58,28 @@ HTTP = (
         (Step("./inv doctor", "nothing need be done, where it finds nothing"),),
         ("protocol",),
     ),
-    Message(
+    plain(
         "plain-at-tls",
-        Kind.PLAIN,
         (
-            r"server gave HTTP response to HTTPS client",
-            r"first record does not look like a TLS handshake",
-            r"wrong version number|WRONG_VERSION_NUMBER|packet length too long",
-            r"record layer failure|RECORD_LAYER_FAILURE",
-            r"Unsupported or unrecognized SSL message|plaintext connection\?",
-            r"SSL_ERROR_RX_RECORD_TOO_LONG|ERR_SSL_PROTOCOL_ERROR|InvalidContentType",
-            r"unexpected TLS packet was received",
+            r"server gave HTTP response to HTTPS client|first record does not look like a TLS handshake",
+            r"wrong version number|WRONG_VERSION_NUMBER|packet length too long|unexpected TLS packet was received",
+            r"record layer failure|RECORD_LAYER_FAILURE|SSL_ERROR_RX_RECORD_TOO_LONG|ERR_SSL_PROTOCOL_ERROR",
+            r"Unsupported or unrecognized SSL message|plaintext connection\?|InvalidContentType",
         ),
         "docker, podman, skopeo, buildah, containerd; curl, Python, Java, browsers",
         "What answers at {registry} speaks plain HTTP: the registry runs without TLS, as registry:3 does with its "
         "configuration at registry:2's path. Clients allow that on loopback alone.",
         (
-            Step("./inv up", "serves TLS; then push and pull without :5000", at=REGISTRY),
+            at_registry("./inv up", "serves TLS; then push and pull without :5000"),
             Step("{as_plain}./inv trust.insecure", "has this engine use plain HTTP: nobody verifies it", instead=True),
         ),
         ("protocol", "container"),
     ),
-    Message(
+    plain(
         "tls-at-plain",
-        Kind.PLAIN,
         (
-            r"malformed HTTP response \"?\\x15\\x03",
-            r"sent an HTTP request to an HTTPS server",
-            r"Received HTTP/0\.9 when not allowed",
-            r"BadStatusLine.*\\x15\\x03",
+            r"malformed HTTP response \"?\\x15\\x03|BadStatusLine.*\\x15\\x03",
+            r"sent an HTTP request to an HTTPS server|Received HTTP/0\.9 when not allowed",
         ),
         "curl, ctr, Python; docker with insecure-registries",
         "This client speaks plain HTTP, and {registry} speaks TLS.",
@@ -102,12 +90,11 @@ HTTP = (
         ("insecure", "certs.d"),
     ),
     Message(
-        "protocol-version",
         Kind.PROTOCOL,
+        "protocol-version",
         (
-            r"protocol version not supported|alert protocol version|protocol_version",
-            r"unsupported protocol|no protocols available",
-            r"SSL_ERROR_UNSUPPORTED_VERSION|ERR_SSL_VERSION_OR_CIPHER_MISMATCH",
+            r"protocol version not supported|alert protocol version|protocol_version|SSL_ERROR_UNSUPPORTED_VERSION",
+            r"unsupported protocol|no protocols available|ERR_SSL_VERSION_OR_CIPHER_MISMATCH",
             r"no cipher suite supported by both client and server|[Hh]andshake failure",
         ),
         "every client",
@@ -115,45 +102,64 @@ HTTP = (
         (Step("openssl s_client -connect {registry} -tls1_2 </dev/null", "shows what the server speaks"), _REACH),
         ("protocol",),
     ),
-    Message(
+    server(
         "traces",
-        Kind.SERVER,
         (r"traces export: .*4318",),
         "registry:3",
         "registry:3 sends traces to a collector that is not there. It does no harm; this project switches it off.",
-        (Step("./inv registry.tls", at=REGISTRY),),
+        (at_registry("./inv registry.tls"),),
     ),
-    Message(
+    server(
         "another-server",
-        Kind.SERVER,
         (
-            r"invalid character '<' looking for beginning of value",
-            r"error parsing HTTP 40\d response body",
+            r"invalid character '<' looking for beginning of value|error parsing HTTP 40\d response body",
             r"unexpected HTTP status: (301|302|404)|unexpected status code .*/v2/: (301|302|404)",
         ),
         "docker, podman, containerd",
         "Something answers at {registry} that is no registry, such as a web server on the same port.",
-        (
-            _REACH,
-            Step("sudo ss --listening --tcp --numeric --processes", "names who listens on which port", at=REGISTRY),
-        ),
+        (_REACH, at_registry(_LISTENERS, "names who listens on which port")),
         ("port",),
     ),
 )
+"""Messages of proxies, and of HTTP and TLS where the other is spoken."""
 
 WAYS = (
-    Message(
+    server(
+        "privileged-port",
+        (r"cannot expose privileged port (?P<port>\d+)", r"bind: permission denied"),
+        "docker without root",
+        "An engine without root may not listen on a port below 1024.",
+        (
+            at_registry("./inv up --port 8443"),
+            at_registry("sudo sysctl net.ipv4.ip_unprivileged_port_start=443", "until the next reboot", instead=True),
+        ),
+        ("port",),
+    ),
+    server(
+        "port-taken",
+        (
+            r"Bind for \S*?:(?P<port>\d+) failed: port is already allocated",
+            r"listen tcp\S* \S*?:(?P<port>\d+): bind: address already in use",
+            r"address already in use|port is already allocated|[Pp]orts are not available|EADDRINUSE",
+        ),
+        "docker, podman, the registry",
+        "Something else listens on that port; on a Mac, port 5000 is the AirPlay receiver's.",
+        (
+            at_registry(_LISTENERS, "names who it is"),
+            at_registry("./inv up --port 8443", "on another port", instead=True),
+        ),
+        ("port",),
+    ),
+    unreachable(
         "hub",
-        Kind.UNREACHABLE,
         (r"(registry-1|auth|index)\.docker\.io.*(time[d ]*out|refused|no such host|unreachable|deadline|x509|EOF)",),
         "docker, podman",
         _HUB,
         _BESIDE_HUB,
     ),
-    Message("hub-limit", Kind.LIMIT, (r"toomanyrequests|pull rate limit",), "docker, podman", _HUB, _BESIDE_HUB),
-    Message(
+    Message(Kind.LIMIT, "hub-limit", (r"toomanyrequests|pull rate limit",), "docker, podman", _HUB, _BESIDE_HUB),
+    unreachable(
         "unknown-name",
-        Kind.UNREACHABLE,
         (
             r"lookup (?P<name>[\w.-]+)( on \S+)?: (no such host|server misbehaving|Temporary failure|.*timeout)",
             r"[Cc]ould not resolve host:? '?(?P<name>[\w.-]+)|Could not resolve hostname",
@@ -170,8 +176,8 @@ WAYS = (
         ("dns",),
     ),
     Message(
-        "refused",
         Kind.REFUSED,
+        "refused",
         (
             r"[Cc]onnection refused|ERR_CONNECTION_REFUSED|ECONNREFUSED|actively refused",
             r"Failed to connect to .*port \d+",
@@ -179,7 +185,7 @@ WAYS = (
         "every client",
         "Nothing listens at {registry}: the registry does not run, or on another port, or on loopback alone.",
         (
-            Step("./inv up{on_port}", at=REGISTRY),
+            at_registry("./inv up{on_port}"),
             _REACH,
             Step(
                 "docker pull {now}/app", "with your image in place of app: by the port that is set here", instead=True
@@ -187,78 +193,32 @@ WAYS = (
         ),
         ("container", "port"),
     ),
-    Message(
+    unreachable(
         "silence",
-        Kind.UNREACHABLE,
         (
             r"i/o timeout|[Cc]onnection timed out|Client\.Timeout exceeded|context deadline exceeded",
-            r"TimeoutError|ETIMEDOUT|no answer within \d+ seconds",
+            r"TimeoutError|ETIMEDOUT|no answer within \d+ seconds|SSL connection timeout",
             r"[Nn]o route to host|[Nn]etwork is unreachable|EHOSTUNREACH|request canceled while waiting for connection",
-            r"TLS handshake timeout|ERR_(CONNECTION_TIMED_OUT|ADDRESS_UNREACHABLE)|SSL connection timeout",
+            r"TLS handshake timeout|ERR_(CONNECTION_TIMED_OUT|ADDRESS_UNREACHABLE)",
         ),
         "every client",
         "Nothing comes back from {registry}: the machine is off or has another address now, a firewall drops what is "
         "sent, or a proxy swallows it.",
         (
             _REACH,
-            Step("./inv status", "says whether it runs, and by which address", at=REGISTRY),
-            Step(
-                "sudo ufw allow {port}/tcp",
-                "where a firewall is on; or firewall-cmd --add-port={port}/tcp",
-                at=REGISTRY,
-            ),
+            at_registry("./inv status", "says whether it runs, and by which address"),
+            at_registry("sudo ufw allow {port}/tcp", "where a firewall is on; or firewall-cmd --add-port={port}/tcp"),
         ),
         ("address", "proxy", "port"),
     ),
-    Message(
+    unreachable(
         "cut-off",
-        Kind.UNREACHABLE,
         (r"connection reset by peer|ECONNRESET|ERR_CONNECTION_(RESET|CLOSED)|unexpected EOF|: EOF\b|broken pipe",),
         "every client",
         "The connection was cut in the middle: the registry restarts, or something between cuts long answers; or it "
         "remembers in memory a layer that a garbage collection took from its disk.",
-        (
-            Step("./inv registry.logs", "says what happened; then repeat the command", at=REGISTRY),
-            _REACH,
-            Step(
-                "docker restart {container}", "where a garbage collection ran: then push again", REGISTRY, instead=True
-            ),
-        ),
+        (at_registry("./inv registry.logs", "says what happened; then repeat the command"), _REACH, PUSH_AGAIN),
         ("container", "disk"),
     ),
 )
-
-PORTS = (
-    Message(
-        "privileged-port",
-        Kind.SERVER,
-        (r"cannot expose privileged port (?P<port>\d+)", r"bind: permission denied"),
-        "docker without root",
-        "An engine without root may not listen on a port below 1024.",
-        (
-            Step("./inv up --port 8443", at=REGISTRY),
-            Step(
-                "sudo sysctl net.ipv4.ip_unprivileged_port_start=443", "until the next reboot", REGISTRY, instead=True
-            ),
-        ),
-        ("port",),
-    ),
-    Message(
-        "port-taken",
-        Kind.SERVER,
-        (
-            r"Bind for \S*?:(?P<port>\d+) failed: port is already allocated",
-            r"listen tcp\S* \S*?:(?P<port>\d+): bind: address already in use",
-            r"address already in use|port is already allocated|[Pp]orts are not available|EADDRINUSE",
-        ),
-        "docker, podman, the registry",
-        "Something else listens on that port; on a Mac, port 5000 is the AirPlay receiver's.",
-        (
-            Step("sudo ss --listening --tcp --numeric --processes", "names who it is", at=REGISTRY),
-            Step("./inv up --port 8443", "on another port", REGISTRY, instead=True),
-        ),
-        ("port",),
-    ),
-)
-
-MESSAGES = (*PROXIES, *HTTP, *PORTS, *WAYS)
+"""Messages of the way to a registry: its port, its name, what lies between."""

@@ -1,8 +1,9 @@
-"""Types of the table: a message and the steps of its cure, with the cures that messages share."""
+"""Types of the table: a message, one of each kind, and the steps of its cure."""
 
 from __future__ import annotations
 
 import enum
+import functools
 from dataclasses import dataclass
 
 HERE, REGISTRY = "here", "registry"
@@ -44,21 +45,45 @@ REFUSING = frozenset({Kind.DISTRUST, Kind.CERTIFICATE, Kind.PLAIN})
 
 
 @dataclass(frozen=True)
-class Step:
-    """Step of a cure, as a template; `catalogue` fills in {registry}, {host}, {name} and others.
+class Action:
+    """Step of a cure.
 
     Args:
         command: Line for a POSIX shell; "" if the step has no command.
         note: Short remark, shown as the comment after the command.
         at: Machine to run on: HERE, which saw the message, or REGISTRY, the registry's machine.
         instead: Whether this step replaces the steps before.
-        away: Further remark if the registry is on another machine.
     """
 
     command: str
     note: str = ""
     at: str = HERE
     instead: bool = False
+
+    @property
+    def line(self) -> str:
+        """Step as a line for a shell, with the machine to run on and the note as a comment."""
+        return f"{self.command}  # {self._said}" if self._said else self.command
+
+    @property
+    def words(self) -> str:
+        """Step as part of a sentence."""
+        return f"{self.command} ({self._said})" if self._said else self.command
+
+    @property
+    def _said(self) -> str:
+        place = "" if self.at == HERE else "on the registry's machine"
+        return "; ".join(filter(None, (place, self.note)))
+
+
+@dataclass(frozen=True)
+class Step(Action):
+    """Step as a template; `catalogue` fills in {registry}, {host}, {name} and others.
+
+    Args:
+        away: Further remark if the registry is on another machine.
+    """
+
     away: str = ""
 
 
@@ -67,8 +92,8 @@ class Message:
     """Known message, with its clients, cause and cure.
 
     Args:
-        key: Unique name, for programs.
         kind: Kind of trouble.
+        key: Unique name, for programs.
         patterns: Regular expressions, any of which finds the message; named groups are host, port, name, file.
         clients: Programs that print the message.
         cause: Explanation in plain words; a template too.
@@ -76,8 +101,8 @@ class Message:
         checks: Keys of doctor's checks that distinguish several causes.
     """
 
-    key: str
     kind: Kind
+    key: str
     patterns: tuple[str, ...]
     clients: str
     cause: str
@@ -85,22 +110,11 @@ class Message:
     checks: tuple[str, ...] = ()
 
 
-OFFER = "./inv trust.serve"
-OFFERED = "type here the line that it shows; what is in certs/ here stays"
-"""How a machine that has an authority of its own comes to trust another's: nothing may be put over its ca.crt."""
-AUTHORITY_COPIED = (
-    "with certs/ca.crt of the registry's machine in certs/ here, where that holds no keys of its own; "
-    f"else, there: {OFFER}, and {OFFERED}"
-)
-TRUST = Step("./inv trust.linux{where}", away=AUTHORITY_COPIED)
-RENEW = Step("./inv cert.renew", at=REGISTRY)
-_AUTHORITY = Step("./inv cert --force && ./inv registry.tls", "makes a new authority", at=REGISTRY)
-ANEW = (
-    _AUTHORITY,
-    Step("./inv trust.linux{where}", "with the new certs/ca.crt; the same on every other client"),
-)
-ANEW_FOR_SYSTEM = (
-    _AUTHORITY,
-    Step("./inv trust.linux --system{where}", "with the new certs/ca.crt; then start browsers again"),
-)
-"""Cure for programs that read the system's store, or a store of their own that --system writes too."""
+distrust = functools.partial(Message, Kind.DISTRUST)
+certificate = functools.partial(Message, Kind.CERTIFICATE)
+plain = functools.partial(Message, Kind.PLAIN)
+unreachable = functools.partial(Message, Kind.UNREACHABLE)
+login = functools.partial(Message, Kind.LOGIN)
+server = functools.partial(Message, Kind.SERVER)
+client = functools.partial(Message, Kind.CLIENT)
+service = functools.partial(Message, Kind.SERVICE)

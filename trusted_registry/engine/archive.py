@@ -5,12 +5,9 @@ from __future__ import annotations
 import io
 import tarfile
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Sequence
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
-
-    from trusted_registry.instance.model import File
+from trusted_registry.instance.model import File
 
 _NEW, _OLD = ".new", ".old"
 """Endings of a file that waits to take another's place, and of the one whose place was taken."""
@@ -32,24 +29,19 @@ def pack(files: Sequence[File], there: Collection[str] | None = None) -> bytes:
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for file in files:
             if there is not None and file.name in there:
-                tar.addfile(_link(f"{file.name}{_OLD}", file.name, file, now))
+                tar.addfile(_member(f"{file.name}{_OLD}", file, now, link=file.name))
             unpacked = file.name if there is None else f"{file.name}{_NEW}"
-            tar.addfile(_member(unpacked, file, now, size=len(file.content)), io.BytesIO(file.content))
+            tar.addfile(_member(unpacked, file, now), io.BytesIO(file.content))
             if there is not None:
-                tar.addfile(_link(file.name, unpacked, file, now))
+                tar.addfile(_member(file.name, file, now, link=unpacked))
     return buffer.getvalue()
 
 
-def _link(name: str, to: str, file: File, now: float) -> tarfile.TarInfo:
-    link = _member(name, file, now)
-    link.type, link.linkname = tarfile.LNKTYPE, to
-    return link
-
-
-def _member(name: str, file: File, now: float, size: int = 0) -> tarfile.TarInfo:
+def _member(name: str, file: File, now: float, link: str = "") -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
-    member.size, member.mtime = size, now
+    member.size, member.mtime = (0 if link else len(file.content)), now
     member.mode = 0o600 if file.secret else 0o644
+    member.type, member.linkname = (tarfile.LNKTYPE if link else tarfile.REGTYPE), link
     return member
 
 

@@ -6,22 +6,18 @@ import contextlib
 import http.client
 import os
 import platform
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import docker
-import docker.errors
-import requests.exceptions
-import urllib3.exceptions
 from docker.context.config import get_current_context_name
+from docker.errors import APIError, DockerException, NotFound, StreamParseError
+from urllib3.exceptions import HTTPError
 
 from trusted_registry import address
+from trusted_registry.console import Console
 from trusted_registry.errors import AccessDeniedError, RegistryError, RemoteEngineError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from trusted_registry.console import Console
 
 _SLOW = 120
 """Seconds allowed for one answer of the engine; a push or a pull sends something at least that often."""
@@ -29,15 +25,15 @@ _SLOW = 120
 _OVER_THE_NETWORK = ("tcp", "http", "https", "ssh")
 """Schemes of DOCKER_HOST for the network; others are of this machine, such as Docker Desktop's and rootless sockets."""
 
-CONNECTION_ERRORS = (
-    docker.errors.DockerException,
-    docker.errors.StreamParseError,
-    requests.exceptions.RequestException,
-    urllib3.exceptions.HTTPError,
-    http.client.HTTPException,
-    OSError,
-)
-"""Exceptions of the docker package and its dependencies for an engine that went away; no single base covers them."""
+_INSTALL = "./inv engine installs and starts one."
+
+CONNECTION_ERRORS = (DockerException, StreamParseError, HTTPError, http.client.HTTPException, OSError)
+"""Exceptions of the docker package and its dependencies for an engine that went away; no single base covers them.
+
+Those of requests are OSErrors.
+"""
+
+_Answer = TypeVar("_Answer")
 
 
 class Connection:
@@ -62,11 +58,23 @@ class Connection:
 
     def _require_client(self) -> docker.DockerClient:
         if self._client is None:
-            connect_error = self.connect_error
-            raise connect_error or RegistryError(
-                "No Docker Engine answers.", cure="./inv engine installs and starts one."
-            )
+            raise self.connect_error or RegistryError("No Docker Engine answers.", cure=_INSTALL)
         return self._client
+
+    def _found(self, what: str, get: Callable[[docker.DockerClient], _Answer]) -> _Answer | None:
+        """Return what the engine has; None if it is absent, or no engine answers."""
+        if self._client is None:
+            return None
+        with errors_explained(f"{what} could not be looked at"), contextlib.suppress(NotFound):
+            return get(self._client)
+        return None
+
+    def _remove(self, what: str, argv: Sequence[str], remove: Callable[[docker.DockerClient], object]) -> None:
+        """Show a command that removes something, and do so unless in a dry run; an absent one is no error."""
+        self._console.command(argv)
+        if not self._console.dry:
+            with errors_explained(f"{what} could not be removed"), contextlib.suppress(NotFound):
+                remove(self._require_client())
 
 
 def client(*, anywhere: bool = False) -> docker.DockerClient:
@@ -96,7 +104,7 @@ def client(*, anywhere: bool = False) -> docker.DockerClient:
         )
     try:
         return docker.DockerClient.from_env(timeout=_SLOW)
-    except (docker.errors.DockerException, ValueError) as error:
+    except (DockerException, ValueError) as error:
         raise _unreachable(error) from error
 
 
@@ -150,20 +158,13 @@ def _context() -> str:
 
 
 def _unreachable(error: Exception) -> RegistryError:
-    host = os.environ.get("DOCKER_HOST", "")
-    if not host and is_chosen():
-        host = f"the context {_context()}"
+    host = os.environ.get("DOCKER_HOST") or (f"the context {_context()}" if is_chosen() else "")
     place = f" at {host}" if host else ""
     if "Permission denied" in str(error):
-        return AccessDeniedError(
-            f"The Docker Engine{place} does not let this user in.",
-            cure="sudo usermod --append --groups docker $USER  # then log in again; or run this as root",
-        )
-    if host:
-        return RegistryError(
-            f"No Docker Engine answers{place}.", cure="Name one that does: DOCKER_HOST, or docker context use default."
-        )
-    return RegistryError("No Docker Engine answers on this machine.", cure="./inv engine installs and starts one.")
+        cure = "sudo usermod --append --groups docker $USER  # then log in again; or run this as root"
+        return AccessDeniedError(f"The Docker Engine{place} does not let this user in.", cure=cure)
+    cure = "Name one that does: DOCKER_HOST, or docker context use default." if host else _INSTALL
+    return RegistryError(f"No Docker Engine answers{place or ' on this machine'}.", cure=cure)
 
 
 @contextlib.contextmanager
@@ -171,14 +172,9 @@ def errors_explained(what: str) -> Iterator[None]:
     """Turn the engine's refusals and its silence into errors with a cure."""
     try:
         yield
-    except docker.errors.APIError as error:
-        raise RegistryError(f"{what}: {_reason(error)}", cure="./inv status shows what is there.") from error
+    except APIError as error:
+        reason = str(error.explanation or error).strip()
+        raise RegistryError(f"{what}: {reason}", cure="./inv status shows what is there.") from error
     except CONNECTION_ERRORS as error:
-        raise RegistryError(
-            f"{what}: the Docker Engine stopped answering.",
-            cure="./inv engine starts it again; then repeat the command.",
-        ) from error
-
-
-def _reason(error: docker.errors.APIError) -> str:
-    return str(error.explanation or error).strip()
+        cure = "./inv engine starts it again; then repeat the command."
+        raise RegistryError(f"{what}: the Docker Engine stopped answering.", cure=cure) from error

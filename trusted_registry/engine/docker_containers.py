@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import docker.errors
+from docker.errors import NotFound
 from docker.types import LogConfig
 
-from trusted_registry.engine import archive, connection
+from trusted_registry.engine import archive
 from trusted_registry.engine import types as engine_types
-from trusted_registry.engine.connection import Connection
+from trusted_registry.engine.connection import CONNECTION_ERRORS, Connection, errors_explained
 from trusted_registry.errors import AccessDeniedError, RegistryError
 from trusted_registry.instance import model
+from trusted_registry.instance.model import Instance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from typing import Any
-
     from docker.models.containers import Container
-
-    from trusted_registry.instance.model import Instance
 
 _READABLE = 1 << 24
 """Most bytes that are read from a container: certificates, users and configurations have far fewer."""
@@ -38,13 +35,7 @@ class DockerContainers(Connection):
         return None if container is None else engine_types.container(container.attrs)
 
     def _container(self, name: str) -> Container | None:
-        if self._client is None:
-            return None
-        with connection.errors_explained(f"The container {name} could not be looked at"):
-            try:
-                return self._client.containers.get(name)
-            except docker.errors.NotFound:
-                return None
+        return self._found(f"The container {name}", lambda client: client.containers.get(name))
 
     def list_containers(self) -> tuple[engine_types.ListedContainer, ...]:
         """Return all containers by name, stopped ones included."""
@@ -54,7 +45,7 @@ class DockerContainers(Connection):
         """Return the engine's own list, which takes one question whatever the number of containers."""
         if self._client is None:
             return []
-        with connection.errors_explained("The containers could not be listed"):
+        with errors_explained("The containers could not be listed"):
             listed: list[Mapping[str, Any]] = self._client.api.containers(**options)  # type: ignore[arg-type]
         return listed
 
@@ -68,7 +59,7 @@ class DockerContainers(Connection):
         try:
             _start(container, meanwhile)
         except BaseException:
-            with contextlib.suppress(*connection.CONNECTION_ERRORS):
+            with contextlib.suppress(*CONNECTION_ERRORS):
                 container.remove(force=True)
             raise
 
@@ -79,7 +70,7 @@ class DockerContainers(Connection):
             self._create(instance)
 
     def _create(self, instance: Instance) -> Container:
-        with connection.errors_explained(f"The container {instance.name} could not be made"):
+        with errors_explained(f"The container {instance.name} could not be made"):
             log = LogConfig(type=LogConfig.types.JSON, config=dict(instance.log_options))
             made = self._require_client().containers.create(**model.arguments(instance), log_config=log)  # type: ignore[arg-type]
             if instance.image.id not in ("", made.attrs["Image"]):  # its name was given to another one meanwhile
@@ -94,7 +85,7 @@ class DockerContainers(Connection):
         if self._console.dry:
             meanwhile()
             return
-        with connection.errors_explained(f"The container {name} could not be started"):
+        with errors_explained(f"The container {name} could not be started"):
             found = self._require_client().containers.get(name)
         _start(found, meanwhile)
 
@@ -158,20 +149,19 @@ class DockerContainers(Connection):
     def _change(self, name: str, done: str, change: Callable[[Container], None]) -> None:
         """Change a container if it is there, and not in a dry run."""
         if not self._console.dry and (container := self._container(name)):
-            with connection.errors_explained(f"The container {name} could not be {done}"):
+            with errors_explained(f"The container {name} could not be {done}"):
                 change(container)
 
     def log(self, name: str, *, lines: int) -> str:
         """Return the last lines of a container's log."""
         container = self._container(name)
-        with connection.errors_explained(f"The log of {name} could not be read"):
+        with errors_explained(f"The log of {name} could not be read"):
             return container.logs(tail=lines).decode(errors="replace") if container else ""
 
     def follow(self, name: str, *, lines: int) -> Iterator[str]:
         """Yield the last lines of a container's log, then new ones to its end."""
-        container = self._container(name)
-        if container:
-            with connection.errors_explained(f"The log of {name} could not be read"):
+        if container := self._container(name):
+            with errors_explained(f"The log of {name} could not be read"):
                 for chunk in container.logs(stream=True, follow=True, tail=lines):
                     yield chunk.decode(errors="replace")
 
@@ -197,7 +187,7 @@ class DockerContainers(Connection):
 
     def execute(self, name: str, argv: Sequence[str]) -> engine_types.ExecResult:
         """Run a program as root in a running container, to its end."""
-        with connection.errors_explained(f"Nothing can run in {name}"):
+        with errors_explained(f"Nothing can run in {name}"):
             api = self._require_client().api
             number = api.exec_create(name, list(argv), user="0")["Id"]
             out, err = api.exec_start(number, demux=True)
@@ -208,10 +198,10 @@ class DockerContainers(Connection):
         """Return the files in a folder of a container, running or not, by their names."""
         found = self._container(name)
         what = f"{folder} of {name} could not be read"
-        with connection.errors_explained(what):
+        with errors_explained(what):
             try:
                 return archive.unpack(found.get_archive(folder)[0], _READABLE) if found else {}
-            except docker.errors.NotFound:
+            except NotFound:
                 return {}
             except ValueError as error:
                 raise RegistryError(f"{what}: {error}", cure="./inv registry.stop && ./inv up") from error
@@ -221,7 +211,7 @@ def _start(container: Container, meanwhile: Callable[[], None]) -> None:
     """Start a container, which takes a fifth of a second, and do something meanwhile."""
     try:
         with (
-            connection.errors_explained(f"The container {container.name} could not be started"),
+            errors_explained(f"The container {container.name} could not be started"),
             ThreadPoolExecutor(max_workers=1) as beside,
         ):
             starting = beside.submit(container.start)

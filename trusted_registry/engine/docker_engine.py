@@ -19,13 +19,9 @@ class DockerEngine(DockerContainers, DockerVolumes, DockerImages):
     def info(self, *, fresh: bool = False) -> engine_types.EngineInfo:
         """Return the engine's description of itself; asked once unless `fresh`."""
         if fresh or self._info is None:
-            self._info = self._ask_info()
+            with connection.errors_explained("The engine did not say what it is"):
+                client = self._require_client()
+                said: dict[str, Any] = client.info()
+            at = str(client.api.base_url).replace("http+docker://localhost", connection.socket(client))
+            self._info = engine_types.info(said, at)
         return self._info
-
-    def _ask_info(self) -> engine_types.EngineInfo:
-        with connection.errors_explained("The engine did not say what it is"):
-            client = self._require_client()
-            said: dict[str, Any] = client.info()
-        return engine_types.info(
-            said, str(client.api.base_url).replace("http+docker://localhost", connection.socket(client))
-        )

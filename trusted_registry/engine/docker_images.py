@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
 
-import docker.errors
+from docker.errors import ImageLoadError
 
 from trusted_registry import files
-from trusted_registry.engine import connection
 from trusted_registry.engine import types as engine_types
-from trusted_registry.engine.connection import Connection
+from trusted_registry.engine.connection import Connection, errors_explained
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import model
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
-
-    from trusted_registry.registry.users import Login
+from trusted_registry.registry.users import Login
 
 
 class DockerImages(Connection):
@@ -45,14 +40,8 @@ class DockerImages(Connection):
 
     def _image(self, reference: str) -> Mapping[str, Any]:
         """Return what the engine says of an image; nothing of one that is not there."""
-        if self._client is None:
-            return {}
-        with connection.errors_explained(f"The image {reference} could not be looked at"):
-            try:
-                attributes: Mapping[str, Any] = self._client.images.get(reference).attrs
-            except docker.errors.NotFound:
-                return {}
-        return attributes
+        found = self._found(f"The image {reference}", lambda client: client.images.get(reference))
+        return found.attrs if found else {}
 
     def entrypoint(self, reference: str, *, shell: bool = False) -> tuple[str, ...]:
         """Return an image's entrypoint if the image surely has a shell, else ().
@@ -63,11 +52,10 @@ class DockerImages(Connection):
             reference: The image.
             shell: Whether the installation noted a shell when the image was made; a label proves nothing.
         """
-        if self._client is None or not self.has_image(reference):
+        attributes = self._image(reference)
+        if not attributes:
             return model.OFFICIAL_ENTRYPOINT if self._console.dry else ()
-        with connection.errors_explained(f"The image {reference} could not be looked at"):
-            image = self._client.images.get(reference)
-        own = tuple(map(str, image.attrs["Config"].get("Entrypoint") or ()))
+        own = tuple(map(str, attributes["Config"].get("Entrypoint") or ()))
         return own if own and (shell or own[0].endswith(".sh")) else ()
 
     def pull(self, reference: str, login: Login | None = None) -> str | None:
@@ -87,7 +75,7 @@ class DockerImages(Connection):
             RegistryError: The pull failed, as always for an image that does not exist.
         """
         repository, tag = engine_types.split_reference(reference)
-        with connection.errors_explained(f"Asking for {reference} failed"):
+        with errors_explained(f"Asking for {reference} failed"):
             for event in self._require_client().api.pull(repository, tag=tag, stream=True, decode=True):
                 if isinstance(event, dict) and "error" in event:
                     raise RegistryError(str(event["error"]), cure="")
@@ -108,7 +96,7 @@ class DockerImages(Connection):
             return None
         repository, tag = engine_types.split_reference(reference)
         what = f"{doing} {reference}"
-        with self._console.progress(what) as progress, connection.errors_explained(f"{what} failed"):
+        with self._console.progress(what) as progress, errors_explained(f"{what} failed"):
             api = self._require_client().api
             move = api.pull if verb == "pull" else api.push
             by = {"username": login.name, "password": login.password} if login else None  # None: ~/.docker/config.json
@@ -122,10 +110,10 @@ class DockerImages(Connection):
             return []
         with files.explained(archive, "read"):
             content = archive.open("rb")
-        with content, connection.errors_explained(f"{archive} could not be loaded"):
+        with content, errors_explained(f"{archive} could not be loaded"):
             try:
                 return [tag for image in self._require_client().images.load(content) for tag in image.tags]
-            except docker.errors.ImageLoadError as error:
+            except ImageLoadError as error:
                 cure = "Make it anew with docker save, and copy it whole."
                 raise RegistryError(f"{archive} is no archive of images: {error}", cure=cure) from error
 
@@ -139,7 +127,7 @@ class DockerImages(Connection):
         self._console.command(["docker", "import", *options, "-", reference])
         if self._console.dry:
             return ""
-        with connection.errors_explained(f"The image {reference} could not be made"):
+        with errors_explained(f"The image {reference} could not be made"):
             api = self._require_client().api
             said = api.import_image_from_data(tar, repository=repository, tag=tag, changes=list(changes) or None)
         return engine_types.imported(str(said))
@@ -149,7 +137,7 @@ class DockerImages(Connection):
         self._console.command(["docker", "tag", image, reference])
         if not self._console.dry:
             repository, tag = engine_types.split_reference(reference)
-            with connection.errors_explained(f"{image} could not be tagged"):
+            with errors_explained(f"{image} could not be tagged"):
                 self._require_client().api.tag(image, repository, tag=tag)
 
     def untag(self, reference: str) -> None:
@@ -157,10 +145,4 @@ class DockerImages(Connection):
 
         The image goes with its last name.
         """
-        self._console.command(["docker", "rmi", reference])
-        if not self._console.dry:
-            with (
-                connection.errors_explained(f"{reference} could not be removed"),
-                contextlib.suppress(docker.errors.NotFound),
-            ):
-                self._require_client().api.remove_image(reference)
+        self._remove(reference, ["docker", "rmi", reference], lambda client: client.api.remove_image(reference))

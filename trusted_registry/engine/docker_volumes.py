@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import docker.errors
-
-from trusted_registry.engine import archive, connection
+from trusted_registry.engine import archive
 from trusted_registry.engine import types as engine_types
-from trusted_registry.engine.connection import Connection
+from trusted_registry.engine.connection import Connection, errors_explained
 from trusted_registry.installation import LABEL
-from trusted_registry.instance.model import FILES_FOLDER, FILES_ROLE, filler_name
+from trusted_registry.instance.model import FILES_FOLDER, FILES_ROLE, File, filler_name
 from trusted_registry.instance.model import LABEL as ROLE_LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from docker.models.containers import Container
-
-    from trusted_registry.instance.model import File
 
 
 class DockerVolumes(Connection):
@@ -27,13 +22,8 @@ class DockerVolumes(Connection):
 
     def volume(self, name: str) -> engine_types.Volume | None:
         """Return the volume of this name, whoever made it, or None."""
-        if self._client is None:
-            return None
-        with connection.errors_explained(f"The volume {name} could not be looked at"):
-            try:
-                return engine_types.volume(self._client.volumes.get(name).attrs)
-            except docker.errors.NotFound:
-                return None
+        found = self._found(f"The volume {name}", lambda client: client.volumes.get(name))
+        return engine_types.volume(found.attrs) if found else None
 
     def volumes_of(self, installation: str) -> list[str]:
         """Return the names of the volumes that an installation made, without those of files."""
@@ -46,7 +36,7 @@ class DockerVolumes(Connection):
     def _made_by(self, installation: str) -> list[engine_types.Volume]:
         if self._client is None:
             return []
-        with connection.errors_explained("The volumes could not be listed"):
+        with errors_explained("The volumes could not be listed"):
             listed = self._client.volumes.list(filters={"label": f"{LABEL}={installation}"})
         return sorted((engine_types.volume(it.attrs) for it in listed), key=lambda it: it.name)
 
@@ -58,19 +48,13 @@ class DockerVolumes(Connection):
         options = [word for label, value in labels.items() for word in ("--label", f"{label}={value}")]
         self._console.command(["docker", "volume", "create", *options, name])
         if not self._console.dry:
-            with connection.errors_explained(f"The volume {name} could not be made"):
+            with errors_explained(f"The volume {name} could not be made"):
                 self._require_client().volumes.create(name, labels=labels)
 
     def remove_volume(self, name: str) -> None:
         """Remove a volume with its content; an absent one is no error."""
-        self._console.command(["docker", "volume", "rm", name])
-        if self._console.dry:
-            return
-        with (
-            connection.errors_explained(f"The volume {name} could not be removed"),
-            contextlib.suppress(docker.errors.NotFound),
-        ):
-            self._require_client().volumes.get(name).remove()
+        command = ["docker", "volume", "rm", name]
+        self._remove(f"The volume {name}", command, lambda client: client.volumes.get(name).remove())
 
     def fill(self, volume: str, installation: str, image: str, files: Sequence[File]) -> None:
         """Write files for containers to read into a volume, which is made if it is absent.
@@ -87,7 +71,7 @@ class DockerVolumes(Connection):
                 target = f"{filler_name(volume)}:{FILES_FOLDER}/{file.name}"
                 self._console.command(["docker", "cp", str(file.source), target])
             if filler:
-                with connection.errors_explained(f"The volume {volume} could not be filled"):
+                with errors_explained(f"The volume {volume} could not be filled"):
                     held = archive.names(filler.get_archive(FILES_FOLDER)[0]) if there else None
                     filler.put_archive(FILES_FOLDER, archive.pack(files, held))
 
@@ -103,11 +87,11 @@ class DockerVolumes(Connection):
         finally:
             self._console.command(["docker", "rm", name])
             if filler:
-                with connection.errors_explained(f"The container {name} could not be removed"):
+                with errors_explained(f"The container {name} could not be removed"):
                     filler.remove()
 
     def _make_filler(self, name: str, mount: str, installation: str, image: str) -> Container:
-        with connection.errors_explained(f"The container {name} could not be made"):
+        with errors_explained(f"The container {name} could not be made"):
             containers = self._require_client().containers
             for left in containers.list(all=True, filters={"name": f"^/{name}$", "label": f"{LABEL}={installation}"}):
                 left.remove(force=True)  # by a run that was killed

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from trusted_registry.console import Console
+from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError, RemoteEngineError
-
-if TYPE_CHECKING:
-    from trusted_registry.console import Console
-    from trusted_registry.engine.protocol import Engine
 
 # The Docker SDK is imported by the functions: that takes a fifth of a second, which callers have other uses for.
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from trusted_registry import program
+from trusted_registry.console import Console
 from trusted_registry.engine import connection
 from trusted_registry.errors import AccessDeniedError, RegistryError
-
-if TYPE_CHECKING:
-    from trusted_registry.console import Console
 
 LOG = Path("/var/log/dockerd.log")
 PID_FILES = {
@@ -32,8 +30,9 @@ INSTALL_COMMANDS = {
     "arch": "sudo pacman -S docker && sudo systemctl enable --now docker",
     "suse": "sudo zypper install docker && sudo systemctl enable --now docker",
     "alpine": "sudo apk add docker && sudo rc-update add docker && sudo service docker start",
+    "Darwin": "Start Docker Desktop, Colima or OrbStack: open -a Docker",
 }
-"""Commands that install an engine on other distributions; shown, never run."""
+"""Commands that install an engine on other systems; shown, never run."""
 
 
 def ensure(console: Console) -> bool:
@@ -56,18 +55,14 @@ def ensure(console: Console) -> bool:
     family = _family()
     if not shutil.which("dockerd"):
         if family not in ("debian", "ubuntu"):
-            raise _install_by_hand(family)
-        if not _may_install(console):
+            by_hand = INSTALL_COMMANDS.get(family, "Install Docker as its manual says for your system.")
+            raise RegistryError("No Docker Engine answers.", cure=by_hand)
+        question = "No Docker Engine answers. Install the package docker.io and start it?"
+        if os.environ.get("CI") != "true" and not console.ask(question):
             raise RegistryError("No Docker Engine was installed.", cure="Install one, then repeat the command.")
         install(console)
     start(console)
     return True
-
-
-def _may_install(console: Console) -> bool:
-    if os.environ.get("CI") == "true":
-        return True
-    return console.ask("No Docker Engine answers. Install the package docker.io and start it?")
 
 
 def _family() -> str:
@@ -82,38 +77,21 @@ def _family() -> str:
     return next((name for name in names if name in ("debian", "ubuntu", *INSTALL_COMMANDS)), names[0])
 
 
-def _install_by_hand(family: str) -> RegistryError:
-    if family == "Darwin":
-        return RegistryError(
-            "No Docker Engine answers.", cure="Start Docker Desktop, Colima or OrbStack: open -a Docker"
-        )
-    return RegistryError(
-        "No Docker Engine answers.",
-        cure=INSTALL_COMMANDS.get(family, "Install Docker as its manual says for your system."),
-    )
-
-
 def install(console: Console) -> None:
     """Install the distribution's engine, and its client if packaged apart."""
     # By env(1), since sudo lets no variable through.
     apt_get = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
-    if os.geteuid():
-        program.run(
-            ["true"], console, as_root=True
-        )  # asks for a password before a progress bar moves over the question
+    if os.geteuid():  # asks for a password before a progress bar moves over the question
+        program.run(["true"], console, as_root=True)
     with console.progress("Installing the Docker Engine"):
         program.run([*apt_get, "update"], console, as_root=True)
         packages = ["docker.io"]
         # Debian 13 and later split the client off; before, docker.io holds both.
-        if not shutil.which("docker") and "Candidate: (none)" not in _policy("docker-cli"):
+        policy = ["apt-cache", "policy", "docker-cli"]
+        if not shutil.which("docker") and re.search(r"Candidate: [^(]", program.capture(policy).out):
             packages.append("docker-cli")
         command = [*apt_get, "install", "--yes", "--no-install-recommends", *packages]
-        program.run([*command], console, as_root=True, timeout=1800)
-
-
-def _policy(package: str) -> str:
-    output = program.capture(["apt-cache", "policy", package]).out
-    return output if "Candidate:" in output else "Candidate: (none)"
+        program.run(command, console, as_root=True, timeout=1800)
 
 
 def _stale_pid_files() -> list[Path]:
@@ -159,7 +137,6 @@ def start(console: Console) -> None:
             if isinstance(absent, AccessDeniedError):
                 raise absent
             if time.monotonic() > end:
-                raise RegistryError(
-                    f"The Docker Engine does not answer after {START_SECONDS:.0f} seconds.", cure=f"See why: {log}"
-                )
+                late = f"The Docker Engine does not answer after {START_SECONDS:.0f} seconds."
+                raise RegistryError(late, cure=f"See why: {log}")
             time.sleep(0.1)

@@ -7,20 +7,20 @@ dry run.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
-
-    from trusted_registry.engine.types import Container, EngineInfo, ExecResult, ListedContainer, Volume
-    from trusted_registry.errors import RegistryError
-    from trusted_registry.instance.model import File, Instance
-    from trusted_registry.registry.users import Login
+from trusted_registry.engine.types import Container, EngineInfo, ExecResult, ListedContainer, Volume
+from trusted_registry.errors import RegistryError
+from trusted_registry.instance.model import File, Instance
+from trusted_registry.registry.users import Login
 
 
-class State(Protocol):
-    """Whether an engine answers, and its description of itself."""
+class Engine(Protocol):
+    """An engine; what is decided by its answers is decided elsewhere."""
+
+    # Whether an engine answers, and its description of itself
 
     @property
     def available(self) -> bool:
@@ -40,9 +40,7 @@ class State(Protocol):
     def close(self) -> None:
         """Close the connections to the engine."""
 
-
-class Containers(Protocol):
-    """Containers, ours and others', by their names."""
+    # Containers, ours and others', by their names
 
     def find(self, name: str) -> Container | None:
         """Return the container of this name, ours or not, or None.
@@ -143,9 +141,7 @@ class Containers(Protocol):
             RegistryError: They have more than 16 MiB.
         """
 
-
-class Volumes(Protocol):
-    """Volumes, ours and others'."""
+    # Volumes, ours and others'
 
     def volume(self, name: str) -> Volume | None:
         """Return the volume of this name, whoever made it, or None."""
@@ -182,9 +178,7 @@ class Volumes(Protocol):
             RegistryError: The volume was not made by `fill` for this installation, or the engine refuses.
         """
 
-
-class Images(Protocol):
-    """Images, and their transfer from and to registries."""
+    # Images, and their transfer from and to registries
 
     def image_id(self, reference: str) -> str | None:
         """Return the id of an image, by its name or its id, or None."""
@@ -259,7 +253,3 @@ class Images(Protocol):
         Raises:
             RegistryError: A container was made of the image, and this is its last name.
         """
-
-
-class Engine(State, Containers, Volumes, Images, Protocol):
-    """An engine; what is decided by its answers is decided elsewhere."""

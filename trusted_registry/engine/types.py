@@ -5,17 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from trusted_registry.console import Progress
 from trusted_registry.errors import PortTakenError, RegistryError
 from trusted_registry.installation import LABEL
 from trusted_registry.instance import model
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from trusted_registry.console import Progress
 
 ORIGIN_LABEL = "trusted-registry.origin"
 """Label of an image made here rather than pulled: names the origin, for people.
@@ -32,18 +29,7 @@ SHELL_LABEL = "trusted-registry.shell"
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})", re.IGNORECASE)
 """Status line that ends a push or a pull; the containerd image store reports the digest in no other way."""
 _ID = re.compile(r"sha256:[0-9a-f]{64}")
-_RUNS = (
-    "Cmd",
-    "Entrypoint",
-    "Env",
-    "ExposedPorts",
-    "Healthcheck",
-    "Shell",
-    "StopSignal",
-    "User",
-    "Volumes",
-    "WorkingDir",
-)
+_RUNS = re.compile("Cmd|Entrypoint|Env|ExposedPorts|Healthcheck|Shell|StopSignal|User|Volumes|WorkingDir")
 """Fields of an image's configuration that count when it runs (OCI image specification, "config")."""
 _BUSY = re.compile(r"port is already allocated|address already in use|ports are not available", re.IGNORECASE)
 _PRIVILEGED = re.compile(r"cannot expose privileged port|bind: permission denied", re.IGNORECASE)
@@ -125,9 +111,9 @@ def info(said: Mapping[str, Any], socket: str) -> EngineInfo:
         socket=socket,
         rootless="name=rootless" in (said.get("SecurityOptions") or []),
         store="containerd" if "snapshotter" in driver_status.get("driver-type", "") else "classic",
-        insecure=tuple(
-            [*(registries.get("InsecureRegistryCIDRs") or [])]
-            + [str(index["Name"]) for index in indexes if not index.get("Secure", True)]
+        insecure=(
+            *(registries.get("InsecureRegistryCIDRs") or ()),
+            *(str(index["Name"]) for index in indexes if not index.get("Secure", True)),
         ),
         desktop="Docker Desktop" in str(said.get("OperatingSystem", "")),
         proxy=str(said.get("HttpsProxy") or ""),
@@ -193,7 +179,7 @@ _PATH = "PATH="
 
 def image_content(attributes: Mapping[str, Any]) -> str:
     """Return a digest of all that an image can do, from what the engine says of it: a label can do nothing."""
-    config = {key: value for key, value in (attributes.get("Config") or {}).items() if value and key in _RUNS}
+    config = {key: value for key, value in (attributes.get("Config") or {}).items() if value and _RUNS.fullmatch(key)}
     config["Env"] = sorted(it for it in config.get("Env", []) if not it.startswith(_PATH))
     said = json.dumps([(attributes.get("RootFS") or {}).get("Layers"), config], sort_keys=True)
     return hashlib.sha256(said.encode()).hexdigest()
@@ -267,16 +253,12 @@ def start_error(error: RegistryError, port: int) -> RegistryError:
     if _BUSY.search(error.message):
         return PortTakenError(f"Port {port} is in use.", cure="See who holds it: ss --listening --tcp --processes")
     if _PRIVILEGED.search(error.message):
-        return RegistryError(
-            f"This engine may not listen on port {port}: {error.message}",
-            cure="Use a port from 1024 up: ./inv up --port 8443",
-        )
+        refusal = f"This engine may not listen on port {port}: {error.message}"
+        return RegistryError(refusal, cure="Use a port from 1024 up: ./inv up --port 8443")
     return error
 
 
 def foreign_volume(name: str) -> RegistryError:
     """Return the error of a volume for files that was not made by this installation."""
-    return RegistryError(
-        f"A volume named {name} exists, and this installation did not make it. It was left alone.",
-        cure=f"If nobody needs it: docker volume rm {name}",
-    )
+    found = f"A volume named {name} exists, and this installation did not make it. It was left alone."
+    return RegistryError(found, cure=f"If nobody needs it: docker volume rm {name}")

@@ -50,12 +50,7 @@ def check(  # noqa: PLR0913, PLR0917 - a container, and what is asked of it
         ask = partial(probe.request, at, "GET", "/v2/", None)
         probe.await_answer(lambda: ask()[0], partial(observe.is_up, engine, name))
         return
-    still_up = partial(observe.is_up, engine, name)
-    if wanted:
-        observe.check_shown(at, settings, still_up, wanted)
-    else:
-        wanted = inspect.read(settings.folder / "domain.crt").fingerprint
-        observe.check_tls(at, settings, still_up, wanted)
+    observe.check_tls(at, settings, partial(observe.is_up, engine, name), wanted)
 
 
 def rehearse(instance: Instance, run: Run, engine: Engine) -> None:

@@ -6,25 +6,22 @@ LoginRequiredError, or one of `probe.NO_ANSWER` where there is no answer. Nothin
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import json
 import re
+import ssl
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from trusted_registry.errors import AnswerError, LoginRequiredError
 from trusted_registry.registry import probe
-from trusted_registry.registry.probe import Request
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Iterator
-
-    from trusted_registry.registry.probe import Answer, Endpoint
-    from trusted_registry.registry.users import Login
+from trusted_registry.registry.probe import Answer, Endpoint, Request
+from trusted_registry.registry.users import Login
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 """Media type that every client reads, the oldest too (distribution/distribution, docs/spec/manifest-v2-2)."""
@@ -45,7 +42,6 @@ MOST_PAGES = 10_000
 LARGEST = 4 << 20
 """Bytes of a manifest, which is distribution's own limit, and of a page: version 2.8 sends all tags in one."""
 _CHUNK = 1 << 16
-_BINARY = "application/octet-stream"
 _ADMITTED = 5.0
 """Seconds in which a registry sees a user file that was just changed."""
 
@@ -91,17 +87,13 @@ class RegistryClient:
     def admits(self) -> bool:
         """Return whether the registry takes the login; a user file that was just changed is given a moment."""
         end = time.monotonic() + _ADMITTED
-        while not self._admits():
+        while True:
+            with contextlib.suppress(*probe.NO_ANSWER):
+                if self.ping() == http.client.OK:
+                    return True
             if time.monotonic() > end:
                 return False
             time.sleep(0.1)
-        return True
-
-    def _admits(self) -> bool:
-        try:
-            return self.ping() == http.client.OK
-        except probe.NO_ANSWER:
-            return False
 
     def catalog(self) -> Iterator[str]:
         """Yield the names of all repositories, those without a tag among them."""
@@ -191,7 +183,7 @@ class RegistryClient:
         begun = self._ask(Request("POST", start), "take an image", http.client.ACCEPTED)
         path, query = self._place(start, begun.headers.get("location", ""))
         query = "&".join(filter(None, (query, f"digest={digest(content)}")))
-        asked = Request("PUT", f"{path}?{query}", {"Content-Type": _BINARY}, content)
+        asked = Request("PUT", f"{path}?{query}", {"Content-Type": "application/octet-stream"}, content)
         self._ask(asked, "take an image", http.client.CREATED)
 
     def _place(self, start: str, location: str) -> tuple[str, str]:
@@ -209,8 +201,7 @@ class RegistryClient:
 
     def _named(self, request: Request) -> Request:
         """Return a request with the login."""
-        headers = {**request.headers, **(self.login.header if self.login else {})}
-        return Request(request.method, request.path, headers, request.body, request.limit)
+        return replace(request, headers={**request.headers, **self.login.header}) if self.login else request
 
     def _ask(self, request: Request, deed: str, wanted: int) -> Answer:
         """Return an answer of the wanted status."""

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import email.utils
 import http.client
+import socket
 import ssl
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from trusted_registry.certificate import inspect, issue
+from trusted_registry.certificate.inspect import Certificate
+from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import OpenToAllError, RegistryError
 from trusted_registry.registry import probe, users
 from trusted_registry.registry.probe import READY_STATUSES, Endpoint, Request
+from trusted_registry.settings import Settings
 
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable
-
-    from trusted_registry.certificate.inspect import Certificate
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.settings import Settings
-
+_IGNORES = "The image ignores /config/registry.yml; use registry:2 or registry:3."
 
 CONNECT_SECONDS = 3.0
 """Seconds to wait for a connection on a local network; a firewall that drops packets costs all of them."""
@@ -101,8 +98,8 @@ def look(at: Endpoint, anchor: Path | None = None, *, plain: bool = False, thoro
     if plain or thorough or observation.refused:
         observation = replace(observation, plain=probe.speaks_plain(at))
     if thorough and observation.certificate:
-        system = _shake_hands(at, ssl.create_default_context())
-        observation = replace(observation, outdated_tls=_takes_outdated(at), system=_distrust(system))
+        system = str(getattr(_shake_hands(at, ssl.create_default_context()), "verify_message", ""))
+        observation = replace(observation, outdated_tls=_takes_outdated(at), system=system)
     return observation
 
 
@@ -152,10 +149,6 @@ def _shake_hands(at: Endpoint, tls: ssl.SSLContext) -> Exception | None:
     return None
 
 
-def _distrust(error: Exception | None) -> str:
-    return str(error.verify_message) if isinstance(error, ssl.SSLCertVerificationError) else ""
-
-
 def _takes_outdated(at: Endpoint) -> bool:
     """Return whether TLS 1.0 or 1.1 is accepted; RFC 8996 forbids both."""
     old = probe.unverified()
@@ -199,22 +192,16 @@ def is_up(engine: Engine, name: str) -> bool:
     return container is not None and container.state == "running"
 
 
-def check_shown(endpoint: Endpoint, settings: Settings, still_up: Callable[[], bool], wanted: str) -> None:
-    """Insist on the certificate of a fingerprint, whoever signed it, and on the login where there is one."""
-    unverified = probe.unverified()
-    probe.await_answer(lambda: probe.request(endpoint, "GET", "/v2/", unverified)[0], still_up)
-    _judge(look(endpoint), endpoint, settings, wanted)
+def check_tls(endpoint: Endpoint, settings: Settings, still_up: Callable[[], bool], wanted: str = "") -> None:
+    """Insist on the certificate of a fingerprint, whoever signed it, and on the login where there is one.
 
-
-def check_tls(endpoint: Endpoint, settings: Settings, still_up: Callable[[], bool], wanted: str) -> None:
-    """Insist on the handshake, the certificate on disk, a refusal of plain HTTP, and the login where there is one."""
-    anchor = issue.trust_anchor(settings.folder).path
-    trust = probe.context(anchor)
-    probe.await_answer(lambda: probe.request(endpoint, "GET", "/v2/", trust)[0], still_up)
-    _judge(look(endpoint, anchor, plain=True), endpoint, settings, wanted)
-
-
-def _judge(seen: Observation, endpoint: Endpoint, settings: Settings, wanted: str) -> None:
+    By default that is the certificate on disk, which is verified, and plain HTTP must be refused.
+    """
+    anchor = None if wanted else issue.trust_anchor(settings.folder).path
+    wanted = wanted or inspect.read(settings.folder / "domain.crt").fingerprint
+    tls = probe.context(anchor) if anchor else probe.unverified()
+    probe.await_answer(lambda: probe.request(endpoint, "GET", "/v2/", tls)[0], still_up)
+    seen = look(endpoint, anchor, plain=anchor is not None)
     if lost := seen.connect_error or seen.refused:
         raise ConnectionError(lost)
     if seen.fingerprint != wanted:
@@ -223,12 +210,6 @@ def _judge(seen: Observation, endpoint: Endpoint, settings: Settings, wanted: st
             cure="Something else answers at that address: see `ip address` and INVOKE_REGISTRY_ADDRESS.",
         )
     if seen.plain:
-        raise RegistryError(
-            f"{endpoint} answers plain HTTP.",
-            cure="The image ignores /config/registry.yml; use registry:2 or registry:3.",
-        )
+        raise RegistryError(f"{endpoint} answers plain HTTP.", cure=_IGNORES)
     if not turns_away(seen, settings):
-        raise OpenToAllError(
-            f"{endpoint} lets everybody in, though there are users.",
-            cure="The image ignores /config/registry.yml; use registry:2 or registry:3.",
-        )
+        raise OpenToAllError(f"{endpoint} lets everybody in, though there are users.", cure=_IGNORES)

@@ -10,16 +10,15 @@ import io
 import socket
 import ssl
 import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from trusted_registry.address import bracketed
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
-
     from _typeshed import WriteableBuffer
 
 READY_STATUSES = (200, 401)
@@ -274,10 +273,8 @@ def await_answer(ask: Callable[[], int], still_up: Callable[[], bool], *, patien
     while True:
         try:
             status = ask()
-        except ssl.SSLError as error:
-            _check_speech(error)
-            last = str(error)
         except NO_ANSWER as error:
+            _check_speech(error)
             last = str(error)
         else:
             if status in READY_STATUSES:
@@ -286,20 +283,16 @@ def await_answer(ask: Callable[[], int], still_up: Callable[[], bool], *, patien
         if not still_up():
             raise RegistryError("The registry stopped as soon as it was started.", cure="./inv registry.logs says why.")
         if time.monotonic() > end:
-            raise RegistryError(
-                f"The registry did not answer within {patience:.0f} seconds ({last}).",
-                cure="./inv registry.logs says why.",
-            )
+            late = f"The registry did not answer within {patience:.0f} seconds ({last})."
+            raise RegistryError(late, cure="./inv registry.logs says why.")
         time.sleep(pause)
         pause = min(pause * 1.5, 0.5)
 
 
-def _check_speech(error: ssl.SSLError) -> None:
+def _check_speech(error: Exception) -> None:
     """Raise if waiting cannot help: the certificate is refused, or no TLS."""
     if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code != _NOT_YET_VALID:
         raise error
-    if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
-        raise RegistryError(
-            "The registry answers plain HTTP.",
-            cure="Its image does not read /config/registry.yml; use registry:2 or registry:3.",
-        ) from error
+    if getattr(error, "reason", "") in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
+        cure = "Its image does not read /config/registry.yml; use registry:2 or registry:3."
+        raise RegistryError("The registry answers plain HTTP.", cure=cure) from error

@@ -5,17 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import platform
+import ssl
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from trusted_registry.registry import layer
 from trusted_registry.registry.api import MANIFEST, Manifest, RegistryClient, digest
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Iterable
-
-    from trusted_registry.registry.probe import Endpoint
+from trusted_registry.registry.probe import Endpoint
 
 _CONFIG = "application/vnd.docker.container.image.v1+json"
 _LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"

@@ -8,17 +8,13 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from trusted_registry import files
+from trusted_registry.console import Console
 from trusted_registry.errors import RegistryError, SettingError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    from trusted_registry.console import Console
 
 FOLDER = "users"
 """Folder below the certificates, mounted as a folder so that the registry sees a changed file at once, with no restart
@@ -134,13 +130,15 @@ def password(text: str) -> str:
     return text
 
 
-def save(folder: Path, login: Login) -> bool:
+def save(folder: Path, login: Login, cost: int = COST) -> bool:
     """Add a user or replace a user's password; return True for a new user."""
+    import bcrypt
+
+    hashed = bcrypt.hashpw(login.password.encode(), bcrypt.gensalt(cost)).decode()
     with files.locked(folder):
         entries = _entries(folder)
-        new = login.name not in entries
-        _store(folder, {**entries, login.name: _hashed(login.password, COST)})
-    return new
+        _store(folder, {**entries, login.name: hashed})
+    return login.name not in entries
 
 
 def remove(folder: Path, name: str) -> None:
@@ -176,8 +174,7 @@ def temporary_login(folder: Path | None, console: Console) -> Iterator[Login | N
         yield None
         return
     login = Login(f"{_VISITOR}{int(time.time())}.{secrets.token_hex(4)}", secrets.token_urlsafe(32))
-    with files.locked(folder):
-        _store(folder, {**_entries(folder), login.name: _hashed(login.password, _VISITOR_COST)})
+    save(folder, login, _VISITOR_COST)
     try:
         yield login
     finally:
@@ -210,15 +207,7 @@ def _entries(folder: Path) -> dict[str, str]:
         if entry and not entry.startswith("#"):
             name, colon, hashed = entry.partition(":")
             if not colon:
-                raise RegistryError(
-                    f"{path}, line {number}, is no name with a hash: the registry lets nobody in.",
-                    cure="Take that line out.",
-                )
+                problem = f"{path}, line {number}, is no name with a hash: the registry lets nobody in."
+                raise RegistryError(problem, cure="Take that line out.")
             found[name] = hashed
     return found
-
-
-def _hashed(text: str, cost: int) -> str:
-    import bcrypt
-
-    return bcrypt.hashpw(text.encode(), bcrypt.gensalt(cost)).decode()
