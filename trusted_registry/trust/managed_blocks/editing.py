@@ -7,14 +7,10 @@ awk; a test compares the two.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from trusted_registry.errors import RegistryError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from trusted_registry.trust.model import ManagedBlock
+from trusted_registry.trust.model import ManagedBlock
 
 MARK = "# trusted-registry:"
 END = f"{MARK} end"
@@ -58,11 +54,6 @@ def has(text: str, block: ManagedBlock) -> bool:
     """Return whether a text has exactly this block, at any margin."""
     found = _under_key(_lines(text), block)
     return [line.strip(_BLANK) for line in found] == [begin(block), *(line.strip(_BLANK) for line in block.lines), END]
-
-
-def is_marked(text: str, block: ManagedBlock) -> bool:
-    """Return whether a text has a block between these marks, of any content."""
-    return bool(_under_key(_lines(text), block))
 
 
 def changed_lines(text: str, block: ManagedBlock) -> tuple[int, int] | None:
@@ -117,7 +108,15 @@ def removed(text: str, block: ManagedBlock) -> str:
 
 def foreign_line(text: str, block: ManagedBlock) -> int | None:
     """Return the number of a foreign line about the same registry, or None."""
-    return next((number for number, line in _foreign_lines(text, block) if _claims(line, block)), None)
+    in_section, ours = not block.under, False  # without a key, the whole text counts
+    for number, line in enumerate(_lines(text), start=1):
+        if line.strip(_BLANK).startswith(MARK):
+            ours = line.strip(_BLANK) != END
+        elif block.under and _is_statement(line) and not line.startswith(" "):
+            in_section = _is_key(line, block)
+        elif in_section and not ours and _claims(line, block):
+            return number
+    return None
 
 
 def check(text: str, block: ManagedBlock) -> None:
@@ -202,10 +201,8 @@ def _claims(line: str, block: ManagedBlock) -> bool:
 
 def _indent(lines: Iterable[str]) -> str:
     """Return the margin of the first statement, or the default if none."""
-    for line in lines:
-        if _is_statement(line):
-            return line[: len(line) - len(line.lstrip(" "))] or _INDENT
-    return _INDENT
+    first = next(filter(_is_statement, lines), "")
+    return first[: len(first) - len(first.lstrip(" "))] or _INDENT
 
 
 def _under_key(lines: list[str], block: ManagedBlock) -> list[str]:
@@ -213,24 +210,7 @@ def _under_key(lines: list[str], block: ManagedBlock) -> list[str]:
 
     None if another mark follows the opening one, or no mark at all.
     """
-    opens = next((at for at, line in enumerate(lines) if line.strip(_BLANK) == begin(block)), None)
-    if opens is None:
-        return []
-    following = (at for at, line in enumerate(lines) if at > opens and line.strip(_BLANK).startswith(MARK))
-    closes = next(following, None)
+    marks = [at for at, line in enumerate(lines) if line.strip(_BLANK).startswith(MARK)]
+    opens = next((at for at in marks if lines[at].strip(_BLANK) == begin(block)), len(lines))
+    closes = next((at for at in marks if at > opens), None)
     return lines[opens : closes + 1] if closes is not None and lines[closes].strip(_BLANK) == END else []
-
-
-def _foreign_lines(text: str, block: ManagedBlock) -> Iterator[tuple[int, str]]:
-    """Yield others' lines under a block's key, with their numbers.
-
-    For a block without a key, those of the whole text.
-    """
-    in_section, ours = not block.under, False
-    for number, line in enumerate(_lines(text), start=1):
-        if line.strip(_BLANK).startswith(MARK):
-            ours = line.strip(_BLANK) != END
-        elif block.under and _is_statement(line) and not line.startswith(" "):
-            in_section = _is_key(line, block)
-        elif in_section and not ours:
-            yield number, line
