@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from trusted_registry.engine.protocol import Engine
+from trusted_registry.trust.machine import Machine
 from trusted_registry.trust.specifics import pulls
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.trust.machine import Machine
-    from trusted_registry.trust.specifics.pulls import Client
+from trusted_registry.trust.specifics.pulls import Client
 
 SILENT = "no engine answers"
 

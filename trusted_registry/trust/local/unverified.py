@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from trusted_registry import address
+from trusted_registry.engine.protocol import Engine
+from trusted_registry.settings import Settings
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.settings import Settings
-
-    Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True)
