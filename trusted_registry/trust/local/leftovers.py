@@ -5,30 +5,23 @@ from __future__ import annotations
 import os
 import platform
 import pwd
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from trusted_registry.console import pasteable
+from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import NeedsRootError, RegistryError
+from trusted_registry.run import Run
+from trusted_registry.settings import Settings
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import databases, install, ledger, owned
 from trusted_registry.trust.local import state as states
-from trusted_registry.trust.local.install import StoreSelection
 from trusted_registry.trust.local.state import State
+from trusted_registry.trust.machine import Machine
 from trusted_registry.trust.managed_blocks import editing
-from trusted_registry.trust.model import MACHINE, USER, der
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.run import Run
-    from trusted_registry.settings import Settings
-    from trusted_registry.trust.local.ledger import Entry
-    from trusted_registry.trust.machine import Machine
-    from trusted_registry.trust.model import Store, TrustAnchor
+from trusted_registry.trust.model import MACHINE, USER, Store, TrustAnchor, der
 
 
 @dataclass(frozen=True)
@@ -50,7 +43,7 @@ def find(run: Run, engine: Engine) -> list[Left]:
     if trusted is None:
         return []
     own, known, found = machines.current(), ledger.read(ledger.path()), []
-    present = {store.key for store in install.select_stores(engine, StoreSelection(system=True))}
+    present = {store.key for store in install.select_stores(engine, install.StoreSelection(system=True))}
     for store in (it for it in client_stores.STORES if it.system == platform.system()):
         homes = {} if store.scope != USER or store.database else _others_homes(run.settings)
         for name, machine in {"": own, **homes}.items():
@@ -125,7 +118,7 @@ def _holds(content: bytes | None, trusted: TrustAnchor) -> bool:
         return False
 
 
-def _command(place: str, away: str, home_of: str, known: list[Entry]) -> str:
+def _command(place: str, away: str, home_of: str, known: list[ledger.Entry]) -> str:
     """Return the command that takes a place away: that of the checkout, or of the user, who wrote it; or by hand."""
     remove = "./inv trust.remove"
     if home_of:
