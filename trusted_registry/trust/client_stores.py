@@ -32,7 +32,7 @@ def _system(family: str, folder: str, suffix: str, refresh: Refresh) -> Store:
     )
 
 
-def _docker_of_mac(key: str, clients: str, signs: Signs, restart: str = "") -> Store:
+def _on_mac(key: str, clients: str, signs: Signs, restart: str = "") -> Store:
     """Return the store of an engine for a Mac; all of them share one folder."""
     return Store(
         key=f"macos-{key}",
@@ -209,23 +209,21 @@ STORES: tuple[Store, ...] = (
         on_request=True,
     ),
     # docs.docker.com/desktop/troubleshoot-and-support/faqs/macfaqs; it also takes what the keychains trust
-    _docker_of_mac(
+    _on_mac(
         "docker-desktop",
         "Docker Desktop",
         Signs(paths=("/Applications/Docker.app", "{home}/Applications/Docker.app")),
         "osascript -e 'quit app \"Docker\"' && open -a Docker",
     ),
     # github.com/abiosoft/colima, environment/vm/lima/certs.go
-    _docker_of_mac(
+    _on_mac(
         "colima",
         "Colima",
         Signs(paths=("{home}/.colima", "{config}/colima"), programs=("colima",)),
         "colima restart",
     ),
     # github.com/orbstack/orbstack/issues/340: its engine's folder is a link to this one
-    _docker_of_mac(
-        "orbstack", "OrbStack", Signs(paths=("/Applications/OrbStack.app", "{home}/.orbstack"), programs=("orb",))
-    ),
+    _on_mac("orbstack", "OrbStack", Signs(paths=("/Applications/OrbStack.app", "{home}/.orbstack"), programs=("orb",))),
     _keychain("system", "all users", MACHINE, contents.keychain("/Library/Keychains/System.keychain", "-d")),
     _keychain("login", "this user", USER, contents.keychain("{home}/Library/Keychains/login.keychain-db")),
     # docs.docker.com/desktop/troubleshoot-and-support/faqs/windowsfaqs: Docker Desktop takes what these trust

@@ -5,11 +5,13 @@ from __future__ import annotations
 import platform
 import re
 import secrets
+import shutil
 import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
@@ -26,7 +28,7 @@ from trusted_registry.registry.api import RegistryClient
 from trusted_registry.run import Run
 from trusted_registry.settings import Settings
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.local import install, presence, trust_anchor, unverified
+from trusted_registry.trust.local import install, trust_anchor, unverified
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.state import State
 from trusted_registry.trust.local.unverified import Unverified
@@ -40,6 +42,7 @@ _AT_ONCE = 4
 """Stores whose clients pull at a time: each pull is quick, and mostly waits for its own service."""
 
 _VERSION = re.compile(r"\d+(\.\d+)+")
+_SILENT = "no engine answers"
 _ENGLISH = {"LC_ALL": "C.UTF-8"}
 _SHOWN_BEFORE = cast("Console", SimpleNamespace(dry=False, command=lambda _argv: None))
 """Console for commands that were all shown before."""
@@ -83,7 +86,7 @@ def check(run: Run, only: Sequence[str] = ()) -> list[PullResult]:
     wanted = [client for client in CLIENTS if not only or client.name in only]
     machine, token = machines.current(), secrets.token_hex(4)
     with files.temp_folder() as folder, _engine(run.console) as engine:
-        reasons = {client.name: presence.why_absent(client, machine, engine) for client in wanted}
+        reasons = {client.name: _why_absent(client, machine, engine) for client in wanted}
         found = [client for client in wanted if reasons[client.name] is None]
         asks = {client: pulls.plan(client, run.settings, token, folder, machine) for client in found}
         for pull in (pull for each in asks.values() for pull in each):
@@ -100,13 +103,41 @@ def check(run: Run, only: Sequence[str] = ()) -> list[PullResult]:
     return [it for client in wanted for it in rows[client.name]]
 
 
+def _why_absent(client: Client, machine: machines.Machine, engine: Engine) -> str | None:
+    """Return the reason for a client's absence, or None if present.
+
+    An empty reason needs no words. An engine that answers is present, even without its program.
+    """
+    if client.engine:
+        return None if engine.available else _SILENT
+    if not shutil.which(client.program):
+        return ""
+    if not client.socket:
+        return None
+    at = pulls.socket(client, machine)
+    if _missing(at):
+        return f"its service does not run: there is no {at}"
+    # an engine without root may be the very one that answers
+    return "" if engine.available and engine.info().socket == f"unix://{at}" else None
+
+
+def _missing(path: Path) -> bool:
+    try:
+        path.stat()
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
 def _absent(name: str, only: Sequence[str], why: str, engine: Engine) -> PullResult:
     """Return the result of a client that is absent.
 
     An engine that denies this user access is present, and has failed.
     """
     denied = engine.connect_error
-    if why == presence.SILENT and isinstance(denied, AccessDeniedError):
+    if why == _SILENT and isinstance(denied, AccessDeniedError):
         return PullResult(name, "", "", Verdict.FAILED, counts=True, reason=denied.message, cure=denied.cure)
     return PullResult(name, "", "", Verdict.ABSENT, counts=name in only, reason=why)
 

@@ -75,15 +75,11 @@ def disallow(entry: ledger.Entry, engine: Engine, console: Console) -> None:
         _write_config(interim, engine, console, entry.value, listed=False)
     if after:
         apply.carry_out(Plan(STORE, (Write(path, after.encode(), plan.mode(path)),), ()), console)
-    obsolete = [Remove(backup, keep=path.parent)] if original and not _others(entry) else []
+    # the backup stays for the other registries that we added to the file
+    others = any(it.path == entry.path and it.value not in ("", entry.value) for it in ledger.read(ledger.path()))
+    obsolete = [Remove(backup, keep=path.parent)] if original and not others else []
     obsolete += [] if after else [Remove(path, keep=path.parent)]
     apply.carry_out(plan.removal(STORE, obsolete), console)
-
-
-def _others(entry: ledger.Entry) -> bool:
-    """Return whether other registries that we added are still in the file."""
-    entries = ledger.read(ledger.path())
-    return any(other.path == entry.path and other.value not in ("", entry.value) for other in entries)
 
 
 def _backup(path: Path) -> Path:

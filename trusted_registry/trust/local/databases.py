@@ -19,12 +19,8 @@ def find_places(database: Database, machine: machines.Machine) -> list[Path]:
     """
     if not database.places:
         return [Path()]
-    found = []
-    for template in database.places:
-        path = machine.path(template)
-        candidates = sorted(path.parent.glob("*")) if path.name == "*" else [path]
-        found += [candidate for candidate in candidates if machines.exists(candidate / database.mark)]
-    return found
+    candidates = [it for path in map(machine.path, database.places) for it in sorted(path.parent.glob(path.name))]
+    return [candidate for candidate in candidates if machines.exists(candidate / database.mark)]
 
 
 def find_name(database: Database, anchor: TrustAnchor, place: Path) -> str | None:

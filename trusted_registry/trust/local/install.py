@@ -69,12 +69,10 @@ def check_platform(system: str, task: str) -> None:
         raise RegistryError(f"{task} is for {_SYSTEMS.get(system, system)}; this is not.", cure=f"Use {instead}.")
 
 
-def select_stores(engine: Engine, selection: StoreSelection) -> list[Store]:
+def select_stores(engine: Engine, chosen: StoreSelection) -> list[Store]:
     """Return the selected stores, the answering engine's own among them."""
-    own = engine_store(engine) or selection.engine
-    return states.select(
-        machines.current(), only=selection.only, skip=selection.skip, system=selection.system, engine=own
-    )
+    own = engine_store(engine) or chosen.engine
+    return states.select(machines.current(), only=chosen.only, skip=chosen.skip, system=chosen.system, engine=own)
 
 
 def engine_store(engine: Engine) -> str:

@@ -26,10 +26,9 @@ from trusted_registry.trust.model import MACHINE, USER, Store, TrustAnchor, der
 
 @dataclass(frozen=True)
 class Left:
-    """A place that trusts the authority, its readers, and the command that takes it away."""
+    """A place that trusts the authority, and the command that takes it away."""
 
     place: str
-    clients: str
     command: str
 
 
@@ -49,7 +48,7 @@ def find(run: Run, engine: Engine) -> list[Left]:
         for name, machine in {"": own, **homes}.items():
             try:
                 places = list(_trusting(store, trusted, machine, asked=store.key in present))
-                found += [Left(place, store.clients, _command(place, away, name, known)) for place, away in places]
+                found += [Left(place, _command(place, away, name, known)) for place, away in places]
             except NeedsRootError as error:
                 if store.key in present:
                     run.console.warn(f"{store.clients}: not looked at. {error.message}")
@@ -90,10 +89,9 @@ def _trusting(store: Store, trusted: TrustAnchor, machine: Machine, *, asked: bo
     if store.database and asked:
         for item in states.find([store], trusted, machine, ()):
             if item.state is State.TRUSTED:
-                away = [
-                    pasteable([*sudo, *databases.command_about(it, trusted, item.path)]) for it in store.database.remove
-                ]
-                yield f"{trusted.name} of {item.path if item.path != Path() else store.clients}", " && ".join(away)
+                away = [databases.command_about(it, trusted, item.path) for it in store.database.remove]
+                place = f"{trusted.name} of {item.path if item.path != Path() else store.clients}"
+                yield place, " && ".join(pasteable([*sudo, *command]) for command in away)
 
 
 def _with_hosts(path: Path) -> list[Path]:

@@ -14,7 +14,8 @@ from trusted_registry.trust.local import daemon, ledger
 from trusted_registry.trust.model import Store, TrustAnchor
 from trusted_registry.trust.specifics import insecure
 
-_ANY = TrustAnchor(b"", "0" * 64, ("REGISTRY",))
+_HOST = "REGISTRY"
+_ANY = TrustAnchor(b"", "0" * 64, (_HOST,))
 """Stands for every certificate and every spelling."""
 _NAME = re.compile(r"trusted-registry-[0-9a-f]{16}\Z")
 _SHA1 = re.compile(r"[0-9A-Fa-f]{40}\Z")
@@ -49,7 +50,7 @@ def belongs(entry: ledger.Entry, machine: machines.Machine) -> bool:
 
 def _is_database(path: str, store: Store, machine: machines.Machine) -> bool:
     templates = store.database.places if store.database else ()
-    patterns = (str(machine.path(template)).replace("*", _ANY.registry_hosts[0]) for template in templates)
+    patterns = (str(machine.path(template)).replace("*", _HOST) for template in templates)
     return any(_fits(path, pattern) for pattern in patterns) if templates else not path
 
 
@@ -64,11 +65,9 @@ def _patterns(store: Store, machine: machines.Machine) -> Iterator[str]:
 
 def _fits(path: str, pattern: str) -> bool:
     """Whether a path is one that a pattern stands for, and leads to nowhere else."""
-    spelled = (
-        re.escape(pattern).replace(_ANY.registry_hosts[0], _SPELLING).replace(re.escape(_ANY.name), _NAME.pattern[:-2])
-    )
+    spelled = re.escape(pattern).replace(_HOST, _SPELLING).replace(re.escape(_ANY.name), _NAME.pattern[:-2])
     if not re.fullmatch(spelled, path):
         return False
-    fixed = Path(pattern.partition(_ANY.registry_hosts[0])[0].partition(_ANY.name)[0] + "x").parent
+    fixed = Path(pattern.partition(_HOST)[0].partition(_ANY.name)[0] + "x").parent
     folder = Path(path).parent
     return os.path.realpath(folder) == str(Path(os.path.realpath(fixed), folder.relative_to(fixed)))

@@ -71,9 +71,7 @@ def install(store: Store, items: Sequence[Item], anchor: TrustAnchor) -> Plan:
         writes.append(write)
         typed.append(("editor", str(path)) if text else _typed(write, anchor))
         notes |= {str(path): _difference(text, write)} if text else {}
-    runs = [
-        databases.command_about(item.what.add, anchor, item.path) for item in missing if isinstance(item.what, Database)
-    ]
+    runs = [databases.command_about(it.what.add, anchor, it.path) for it in missing if isinstance(it.what, Database)]
     if writes and store.refresh:
         runs.append(store.refresh.command)
     return Plan(store.key, tuple(writes), tuple(typed), tuple(runs), machine=store.scope == MACHINE, notes=notes)

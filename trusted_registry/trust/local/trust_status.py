@@ -40,9 +40,7 @@ def find(settings: Settings, engine: Engine, selection: StoreSelection, *, dry: 
             items = install.find_items(settings, [store], dry=dry)
         except RegistryError as error:  # a conflict in one store says nothing about the others
             text = "not known" if isinstance(error, NeedsRootError) else "unsound"
-            found += [
-                TrustStatus(store, registry_host, f"{text}: {error.message}", "") for registry_host in registry_hosts
-            ]
+            found += [TrustStatus(store, it, f"{text}: {error.message}", "") for it in registry_hosts]
             continue
         states = store_state.by_registry_host(items, registry_hosts)
         for registry_host in registry_hosts:

@@ -64,10 +64,8 @@ def _of_host(host: str, port: int, listed: tuple[str, ...], networks: list[Netwo
     addresses = address.resolve(host)
     within = next((it for it in addresses if any(ipaddress.ip_address(it) in network for network in networks)), "")
     for registry_host in address.registry_hosts((host,), port):
-        if registry_host in listed:
-            yield Unverified(registry_host, host)
-        elif within:
-            yield Unverified(registry_host, host, within)
+        if registry_host in listed or within:
+            yield Unverified(registry_host, host, "" if registry_host in listed else within)
 
 
 def _network(entry: str) -> Network | None:

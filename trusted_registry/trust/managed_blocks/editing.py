@@ -52,7 +52,7 @@ def added(text: str, block: ManagedBlock) -> str:
 
 def has(text: str, block: ManagedBlock) -> bool:
     """Return whether a text has exactly this block, at any margin."""
-    found = _under_key(_lines(text), block)
+    _, found = _marked(_lines(text), block)
     return [line.strip(_BLANK) for line in found] == [begin(block), *(line.strip(_BLANK) for line in block.lines), END]
 
 
@@ -63,13 +63,10 @@ def changed_lines(text: str, block: ManagedBlock) -> tuple[int, int] | None:
     A mark without its end is a block by itself.
     """
     lines = _lines(text)
-    opens = next((number for number, line in enumerate(lines, start=1) if line.strip(_BLANK) == begin(block)), None)
-    if opens is None:
+    opens, found = _marked(lines, block)
+    if opens == len(lines) or (found and _of_any_authority(found[1:-1]) == _of_any_authority(block.lines)):
         return None
-    found = _under_key(lines, block)
-    if found and _of_any_authority(found[1:-1]) == _of_any_authority(block.lines):
-        return None
-    return opens, opens + max(len(found), 1) - 1
+    return opens + 1, opens + max(len(found), 1)
 
 
 def _of_any_authority(lines: Iterable[str]) -> list[str]:
@@ -83,7 +80,7 @@ def content(lines: Iterable[str]) -> bytes:
 
 def current_content(text: str, block: ManagedBlock) -> bytes | None:
     """Return the content between a block's marks, or None if absent."""
-    found = _under_key(_lines(text), block)
+    _, found = _marked(_lines(text), block)
     return content(found[1:-1]) if found else None
 
 
@@ -93,11 +90,10 @@ def removed(text: str, block: ManagedBlock) -> str:
     A key that was added for the block is removed too, once nothing else is under that key.
     """
     lines = _lines(text)
-    content = _under_key(lines, block)
-    if not content:
+    at, found = _marked(lines, block)
+    if not found:
         return text
-    at = lines.index(content[0])
-    del lines[at : at + len(content)]
+    del lines[at : at + len(found)]
     if block.under and _block_key(block) in lines:
         at = lines.index(_block_key(block))
         following = next((line for line in lines[at + 1 :] if _is_statement(line)), "")
@@ -205,12 +201,12 @@ def _indent(lines: Iterable[str]) -> str:
     return first[: len(first) - len(first.lstrip(" "))] or _INDENT
 
 
-def _under_key(lines: list[str], block: ManagedBlock) -> list[str]:
-    """Return a block's lines from its opening mark to the closing one.
+def _marked(lines: list[str], block: ManagedBlock) -> tuple[int, list[str]]:
+    """Return the place of a block's opening mark, past the end if there is none, and the lines to the closing one.
 
-    None if another mark follows the opening one, or no mark at all.
+    No lines if another mark follows the opening one, or no mark at all.
     """
     marks = [at for at, line in enumerate(lines) if line.strip(_BLANK).startswith(MARK)]
     opens = next((at for at in marks if lines[at].strip(_BLANK) == begin(block)), len(lines))
     closes = next((at for at in marks if at > opens), None)
-    return lines[opens : closes + 1] if closes is not None and lines[closes].strip(_BLANK) == END else []
+    return opens, lines[opens : closes + 1] if closes is not None and lines[closes].strip(_BLANK) == END else []
