@@ -128,7 +128,4 @@ def _command(place: str, away: str, home_of: str, known: list[ledger.Entry]) -> 
 
 
 def _is_roots(path: Path) -> bool:
-    try:
-        return path.stat().st_uid == 0
-    except OSError:
-        return False
+    return machines.exists(path) and path.stat().st_uid == 0

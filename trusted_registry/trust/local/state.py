@@ -241,11 +241,9 @@ def content(path: Path) -> bytes | None:
     Raises:
         RegistryError: The file cannot be read (NeedsRootError if root could).
     """
-    with _errors_explained(path):
-        try:
-            return path.read_bytes()
-        except FileNotFoundError:
-            return None
+    with _errors_explained(path), contextlib.suppress(FileNotFoundError):
+        return path.read_bytes()
+    return None
 
 
 @contextlib.contextmanager

@@ -106,17 +106,16 @@ def _uninstall(entry: Entry, engine: Engine, console: Console) -> str:
 
 
 def _uninstall_keychain(entry: Entry, keychain: str, console: Console) -> None:
-    settings, *certificate = macos.remove(Path(entry.path), entry.value, keychain, Path.home())
+    settings, certificate = macos.remove(Path(entry.path), entry.value, keychain, Path.home())
     try:
         program.run(settings, console)
     except RegistryError as error:  # the certificate's file may be another one by now, or gone
         console.warn(error.message)
-    for argv in certificate:
-        try:
-            program.run(argv, console)
-        except RegistryError as error:
-            if _GONE not in error.message:
-                raise
+    try:
+        program.run(certificate, console)
+    except RegistryError as error:
+        if _GONE not in error.message:
+            raise
 
 
 def _forget(entries: list[Entry], console: Console) -> None:
