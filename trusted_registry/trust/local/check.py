@@ -124,10 +124,8 @@ def _why_absent(client: Client, machine: machines.Machine, engine: Engine) -> st
 def _missing(path: Path) -> bool:
     try:
         path.stat()
-    except PermissionError:
-        return False
-    except OSError:
-        return True
+    except OSError as error:
+        return not isinstance(error, PermissionError)
     return False
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,7 +135,7 @@ def _install(rows: Sequence[Store], run: Run, needed: Sequence[str]) -> InstallR
             continue
         for path in states.ignored_certificates(found):
             run.console.warn(f"{path} counts for nothing: clients read files that end in .crt")
-        parts = list(_by_owner(found, machine))
+        parts = _by_owner(found, machine)
         if foreign_home and len(parts) > 1:
             theirs.append(store)
         planned += [(store, part, plan.install(store, part, wanted)) for part in parts[: 1 if foreign_home else None]]
@@ -176,15 +176,14 @@ def _leave_to_owner_of_home(
     console.warn(f"{error.message} {error.cure}")
 
 
-def _by_owner(found: Sequence[Item], machine: machines.Machine) -> Iterator[list[Item]]:
-    """Yield the items of a store, then those in this user's own folders.
+def _by_owner(found: Sequence[Item], machine: machines.Machine) -> list[list[Item]]:
+    """Return the items of a store, then those in this user's own folders, if any.
 
     The latter are read instead of the store's, and need no root.
     """
     users = [item for item in found if isinstance(item.what, File) and item.path != machine.path(item.what.path)]
-    yield [item for item in found if item not in users]
-    if users:
-        yield users
+    others = [item for item in found if item not in users]
+    return [others, users] if users else [others]
 
 
 def _entry(item: Item, wanted: TrustAnchor, settings: Settings) -> ledger.Entry:

@@ -59,7 +59,8 @@ def install(store: Store, items: Sequence[Item], anchor: TrustAnchor) -> Plan:
     """
     missing = [item for item in items if item.state is not State.TRUSTED]
     for item in missing:
-        _check_ours(item)
+        if item.state is State.FOREIGN:
+            raise _foreign(item)
     writes = [Write(item.path, item.what.content) for item in missing if isinstance(item.what, File)]
     typed = [_typed(write, anchor) for write in writes]
     notes: dict[str, str] = {}
@@ -72,18 +73,20 @@ def install(store: Store, items: Sequence[Item], anchor: TrustAnchor) -> Plan:
         typed.append(("editor", str(path)) if text else _typed(write, anchor))
         notes |= {str(path): _difference(text, write)} if text else {}
     runs = [databases.command_about(it.what.add, anchor, it.path) for it in missing if isinstance(it.what, Database)]
-    if writes and store.refresh:
-        runs.append(store.refresh.command)
+    runs += [store.refresh.command] if writes and store.refresh else []
     return Plan(store.key, tuple(writes), tuple(typed), tuple(runs), machine=store.scope == MACHINE, notes=notes)
 
 
-def _check_ours(item: Item) -> None:
-    if item.state is not State.FOREIGN:
-        return
+def _foreign(item: Item) -> RegistryError:
+    """Return the error about a foreign item.
+
+    Raises:
+        RegistryError: The item is a block, and a line of others about the same registry is named instead.
+    """
     see, away = inspect_commands(item)
     if isinstance(item.what, ManagedBlock) and not editing.changed_lines(item.text, item.what):
         merging.merge(item.text, [item.what])  # names the line
-    raise RegistryError(
+    return RegistryError(
         f"{place(item)} holds something that was not written here; nothing was changed.",
         cure=f"See what it is: {pasteable(see)}; then remove it: {pasteable(away)}; or go on without it: --skip "
         f"{item.store.name}",
@@ -168,9 +171,8 @@ def uninstall(key: str, entries: Sequence[Entry]) -> tuple[Plan, list[Path]]:
     plan = removal(key, gone, machine=store.scope == MACHINE)
     operations = list(plan.operations)
     typed = [command for command in plan.typed if os.path.lexists(command[-1])]
-    runs: list[tuple[str, ...]] = []
-    if store.refresh and entries:  # though the file is gone: an interrupted run did not reach this
-        runs.append(store.refresh.after_removal or store.refresh.command)
+    # though the file is gone: an interrupted run did not reach this
+    runs = [store.refresh.after_removal or store.refresh.command] if store.refresh and entries else []
     valued = [entry for entry in entries if entry.value]
     if store.database:
         runs += _removal_commands(store.database, valued)

@@ -74,9 +74,8 @@ def select(
         wanted = store.name in only if only else (system or not store.on_request)
         if wanted and store.name not in skip and (store.key == engine or _present(store, machine)):
             found.append(store)
-    for name in only:
-        if name not in skip and not any(store.name == name for store in found):
-            found.append(_store_without_signs(name, rows, machine))
+    missing = [it for it in dict.fromkeys(only) if it not in skip and it not in {store.name for store in found}]
+    found += [_store_without_signs(name, rows, machine) for name in missing]
     return sorted(found, key=client_stores.STORES.index)
 
 
