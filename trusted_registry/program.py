@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from trusted_registry import files
 from trusted_registry.console import pasteable
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import NeedsRootError, RegistryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -110,7 +110,8 @@ def run(
         The program's exit status and output; None in a dry run.
 
     Raises:
-        RegistryError: The program is not installed, did not end in time, or failed; its last line is the reason.
+        RegistryError: The program is not installed, did not end in time, or failed; its last line is the reason
+            (NeedsRootError if that is sudo's own).
     """
     argv = [*_sudo_shown(console), *argv] if as_root else argv
     console.command(argv)
@@ -118,7 +119,8 @@ def run(
         return None
     result = capture(argv, cwd=cwd, timeout=timeout, umask=PUBLIC if as_root else PRIVATE)
     if not result.ok:
-        raise RegistryError(f"{_program(result)} failed: {result.last_line}", cure=f"Try it by hand: {pasteable(argv)}")
+        kind = NeedsRootError if _program(result) == "sudo" else RegistryError
+        raise kind(f"{_program(result)} failed: {result.last_line}", cure=f"Try it by hand: {pasteable(argv)}")
     return result
 
 
@@ -203,10 +205,10 @@ def sudo() -> list[str]:
     Without a terminal, sudo fails rather than waits for a password.
 
     Raises:
-        RegistryError: This user is not root, and sudo is not installed.
+        NeedsRootError: This user is not root, and sudo is not installed.
     """
     if os.geteuid() == 0:
         return []
     if not shutil.which("sudo"):
-        raise RegistryError("This needs root, and there is no sudo.", cure="Run the same command as root.")
+        raise NeedsRootError("This needs root, and there is no sudo.", cure="Run the same command as root.")
     return ["sudo"] if sys.stdin.isatty() else ["sudo", "-n"]

@@ -7,12 +7,71 @@ client's own documentation, linked at the entry.
 
 from __future__ import annotations
 
+from functools import partial
+
 from trusted_registry.trust import contents
-from trusted_registry.trust.model import MACHINE, MACOS, USER, WINDOWS, Refresh, RestartHint, Signs, Store
+from trusted_registry.trust.model import MACHINE, MACOS, USER, WINDOWS, Database, Refresh, RestartHint, Signs, Store
 
 _DESKTOP = "copies the certificates into its machine when it starts"
-_MAC_CERTS_D = "{home}/.docker/certs.d"
-_PROGRAMS = "curl, git, helm, oras, crane, Python"
+
+
+def _system(family: str, folder: str, suffix: str, refresh: Refresh) -> Store:
+    """Return the store of an operating system's authorities, one per file.
+
+    The folder is the family's sign, since the program's name may be another family's too.
+    """
+    return Store(
+        key=f"system-{family}",
+        name="system",
+        clients="curl, git, helm, oras, crane, Python",
+        scope=MACHINE,
+        signs=Signs(paths=(folder,)),
+        files=partial(contents.certificate_file, folder, suffix),
+        refresh=refresh,
+        on_request=True,
+    )
+
+
+def _on_mac(key: str, clients: str, signs: Signs, restart: str = "") -> Store:
+    """Return the store of an engine for a Mac; all of them share one folder."""
+    return Store(
+        key=f"macos-{key}",
+        name="docker",
+        clients=clients,
+        scope=USER,
+        signs=signs,
+        files=partial(contents.certs_d, "{home}/.docker/certs.d"),
+        restart=RestartHint(_DESKTOP, restart) if restart else None,
+        system=MACOS,
+    )
+
+
+def _keychain(key: str, whose: str, scope: str, database: Database) -> Store:
+    return Store(
+        key=f"macos-{key}",
+        name="keychain",
+        clients=f"Safari, Chrome, curl, git and Go programs, of {whose}",
+        scope=scope,
+        signs=Signs(programs=("security",)),
+        database=database,
+        system=MACOS,
+        on_request=True,
+    )
+
+
+def _windows(whose: str, scope: str, *flags: str) -> Store:
+    return Store(
+        key=f"windows-{scope}",
+        name="windows",
+        clients=f"Docker Desktop, Edge, Chrome, curl, .NET and Go programs, of {whose}",
+        scope=scope,
+        signs=Signs(programs=("certutil",)),
+        database=contents.root_store(*flags),
+        restart=RestartHint(_DESKTOP, "docker desktop restart"),
+        system=WINDOWS,
+        on_request=True,
+    )
+
 
 STORES: tuple[Store, ...] = (
     # docs.docker.com/engine/security/certificates
@@ -22,7 +81,7 @@ STORES: tuple[Store, ...] = (
         clients="Docker Engine",
         scope=MACHINE,
         signs=Signs(paths=("/run/docker.sock", "/var/run/docker.sock", "/var/lib/docker")),
-        files=contents.certs_d("/etc/docker/certs.d"),
+        files=partial(contents.certs_d, "/etc/docker/certs.d"),
     ),
     # docs.docker.com/engine/security/rootless
     Store(
@@ -31,7 +90,7 @@ STORES: tuple[Store, ...] = (
         clients="Docker Engine without root",
         scope=USER,
         signs=Signs(paths=("{run}/docker.sock", "{data}/docker")),
-        files=contents.certs_d("{config}/docker/certs.d"),
+        files=partial(contents.certs_d, "{config}/docker/certs.d"),
     ),
     # docs.docker.com/desktop/features/networking; Desktop on Linux reads the same folder as on a Mac
     Store(
@@ -40,7 +99,7 @@ STORES: tuple[Store, ...] = (
         clients="Docker Desktop",
         scope=USER,
         signs=Signs(paths=("{home}/.docker/desktop",)),
-        files=contents.certs_d("{home}/.docker/certs.d"),
+        files=partial(contents.certs_d, "{home}/.docker/certs.d"),
         restart=RestartHint(_DESKTOP, "systemctl --user restart docker-desktop"),
     ),
     # github.com/containers/image, docs/containers-certs.d.5.md: the first folder that exists, never two of them
@@ -50,7 +109,7 @@ STORES: tuple[Store, ...] = (
         clients="podman, skopeo, buildah, CRI-O",
         scope=MACHINE,
         signs=Signs(paths=("/etc/crio",), programs=("podman", "skopeo", "buildah", "crio")),
-        files=contents.certs_d("/etc/containers/certs.d"),
+        files=partial(contents.certs_d, "/etc/containers/certs.d"),
         shadowed_by=("{home}/.config/containers/certs.d",),
     ),
     Store(
@@ -64,7 +123,7 @@ STORES: tuple[Store, ...] = (
             alone=("containerd",),  # beside an engine it is that engine's own, and k3s has another in it
             unless=("dockerd", "k3s"),
         ),
-        files=contents.hosts_toml("/etc/containerd/certs.d"),
+        files=partial(contents.hosts_toml, "/etc/containerd/certs.d"),
     ),
     Store(
         key="k3s",
@@ -76,8 +135,8 @@ STORES: tuple[Store, ...] = (
             paths=("/etc/rancher/k3s/config.yaml", "/etc/rancher/k3s/registries.yaml", "/var/lib/rancher/k3s"),
             programs=("k3s",),
         ),
-        files=contents.certificate_file("/etc/rancher/k3s"),
-        blocks=contents.k3s("/etc/rancher/k3s"),
+        files=partial(contents.certificate_file, "/etc/rancher/k3s", ".crt"),
+        blocks=partial(contents.k3s, "/etc/rancher/k3s"),
         restart=RestartHint(
             "reads registries.yaml when it starts", "systemctl restart k3s || systemctl restart k3s-agent", "k3s"
         ),
@@ -89,8 +148,8 @@ STORES: tuple[Store, ...] = (
         clients="docker buildx, container driver",
         scope=USER,
         signs=Signs(paths=("{docker}/buildx/instances",)),
-        files=contents.certificate_file("{docker}/buildx"),
-        blocks=contents.buildkit("{docker}/buildx", "buildkitd.default.toml"),
+        files=partial(contents.certificate_file, "{docker}/buildx", ".crt"),
+        blocks=partial(contents.buildkit, "{docker}/buildx", "buildkitd.default.toml"),
         restart=RestartHint(
             "copies the certificates into a builder when that is made",
             "docker buildx rm --keep-state BUILDER && docker buildx create --name BUILDER",
@@ -102,11 +161,10 @@ STORES: tuple[Store, ...] = (
         clients="buildkitd",
         scope=MACHINE,
         signs=Signs(paths=("/etc/buildkit",), programs=("buildkitd",)),
-        files=contents.certificate_file("/etc/buildkit"),
-        blocks=contents.buildkit("/etc/buildkit", "buildkitd.toml"),
+        files=partial(contents.certificate_file, "/etc/buildkit", ".crt"),
+        blocks=partial(contents.buildkit, "/etc/buildkit", "buildkitd.toml"),
         restart=RestartHint("reads buildkitd.toml when it starts", "systemctl restart buildkit", "buildkitd"),
     ),
-    # The operating system's own: each family's folder is its sign, since its program's name may be another family's too
     # A hook of update-ca-certificates adds certificates to Java's keystore, and removes none; so this adds ours before,
     # under the hook's own alias, and removes the entry (ca-certificates 20230311, ca-certificates-java 20230710)
     Store(
@@ -119,48 +177,17 @@ STORES: tuple[Store, ...] = (
         restart=RestartHint("reads its certificates when it starts", "start your Java programs again"),
         on_request=True,
     ),
-    Store(
-        key="system-debian",
-        name="system",
-        clients=_PROGRAMS,
-        scope=MACHINE,
-        signs=Signs(paths=("/usr/local/share/ca-certificates",)),
-        files=contents.system_store("/usr/local/share/ca-certificates", ".crt"),
-        refresh=Refresh(
+    _system(
+        "debian",
+        "/usr/local/share/ca-certificates",
+        ".crt",
+        Refresh(
             ("update-ca-certificates",), ("update-ca-certificates", "--fresh"), "/etc/ssl/certs/ca-certificates.crt"
         ),
-        on_request=True,
     ),
-    Store(
-        key="system-rhel",
-        name="system",
-        clients=_PROGRAMS,
-        scope=MACHINE,
-        signs=Signs(paths=("/etc/pki/ca-trust/source/anchors",)),
-        files=contents.system_store("/etc/pki/ca-trust/source/anchors", ".pem"),
-        refresh=Refresh(("update-ca-trust", "extract")),
-        on_request=True,
-    ),
-    Store(
-        key="system-arch",
-        name="system",
-        clients=_PROGRAMS,
-        scope=MACHINE,
-        signs=Signs(paths=("/etc/ca-certificates/trust-source/anchors",)),
-        files=contents.system_store("/etc/ca-certificates/trust-source/anchors", ".crt"),
-        refresh=Refresh(("trust", "extract-compat")),
-        on_request=True,
-    ),
-    Store(
-        key="system-suse",
-        name="system",
-        clients=_PROGRAMS,
-        scope=MACHINE,
-        signs=Signs(paths=("/etc/pki/trust/anchors",)),
-        files=contents.system_store("/etc/pki/trust/anchors", ".pem"),
-        refresh=Refresh(("update-ca-certificates",)),
-        on_request=True,
-    ),
+    _system("rhel", "/etc/pki/ca-trust/source/anchors", ".pem", Refresh(("update-ca-trust", "extract"))),
+    _system("arch", "/etc/ca-certificates/trust-source/anchors", ".crt", Refresh(("trust", "extract-compat"))),
+    _system("suse", "/etc/pki/trust/anchors", ".pem", Refresh(("update-ca-certificates",))),
     Store(
         key="nss",
         name="nss",
@@ -182,80 +209,26 @@ STORES: tuple[Store, ...] = (
         on_request=True,
     ),
     # docs.docker.com/desktop/troubleshoot-and-support/faqs/macfaqs; it also takes what the keychains trust
-    Store(
-        key="macos-docker-desktop",
-        name="docker",
-        clients="Docker Desktop",
-        scope=USER,
-        signs=Signs(paths=("/Applications/Docker.app", "{home}/Applications/Docker.app")),
-        files=contents.certs_d(_MAC_CERTS_D),
-        restart=RestartHint(_DESKTOP, "osascript -e 'quit app \"Docker\"' && open -a Docker"),
-        system=MACOS,
+    _on_mac(
+        "docker-desktop",
+        "Docker Desktop",
+        Signs(paths=("/Applications/Docker.app", "{home}/Applications/Docker.app")),
+        "osascript -e 'quit app \"Docker\"' && open -a Docker",
     ),
     # github.com/abiosoft/colima, environment/vm/lima/certs.go
-    Store(
-        key="macos-colima",
-        name="docker",
-        clients="Colima",
-        scope=USER,
-        signs=Signs(paths=("{home}/.colima", "{config}/colima"), programs=("colima",)),
-        files=contents.certs_d(_MAC_CERTS_D),
-        restart=RestartHint(_DESKTOP, "colima restart"),
-        system=MACOS,
+    _on_mac(
+        "colima",
+        "Colima",
+        Signs(paths=("{home}/.colima", "{config}/colima"), programs=("colima",)),
+        "colima restart",
     ),
     # github.com/orbstack/orbstack/issues/340: its engine's folder is a link to this one
-    Store(
-        key="macos-orbstack",
-        name="docker",
-        clients="OrbStack",
-        scope=USER,
-        signs=Signs(paths=("/Applications/OrbStack.app", "{home}/.orbstack"), programs=("orb",)),
-        files=contents.certs_d(_MAC_CERTS_D),
-        system=MACOS,
-    ),
-    Store(
-        key="macos-system",
-        name="keychain",
-        clients="Safari, Chrome, curl, git and Go programs, of all users",
-        scope=MACHINE,
-        signs=Signs(programs=("security",)),
-        database=contents.keychain("/Library/Keychains/System.keychain", "-d"),
-        system=MACOS,
-        on_request=True,
-    ),
-    Store(
-        key="macos-login",
-        name="keychain",
-        clients="Safari, Chrome, curl, git and Go programs, of this user",
-        scope=USER,
-        signs=Signs(programs=("security",)),
-        database=contents.keychain("{home}/Library/Keychains/login.keychain-db"),
-        system=MACOS,
-        on_request=True,
-    ),
+    _on_mac("orbstack", "OrbStack", Signs(paths=("/Applications/OrbStack.app", "{home}/.orbstack"), programs=("orb",))),
+    _keychain("system", "all users", MACHINE, contents.keychain("/Library/Keychains/System.keychain", "-d")),
+    _keychain("login", "this user", USER, contents.keychain("{home}/Library/Keychains/login.keychain-db")),
     # docs.docker.com/desktop/troubleshoot-and-support/faqs/windowsfaqs: Docker Desktop takes what these trust
-    Store(
-        key="windows-machine",
-        name="windows",
-        clients="Docker Desktop, Edge, Chrome, curl, .NET and Go programs, of all users",
-        scope=MACHINE,
-        signs=Signs(programs=("certutil",)),
-        database=contents.root_store(),
-        restart=RestartHint(_DESKTOP, "docker desktop restart"),
-        system=WINDOWS,
-        on_request=True,
-    ),
-    Store(
-        key="windows-user",
-        name="windows",
-        clients="Docker Desktop, Edge, Chrome, curl, .NET and Go programs, of this user",
-        scope=USER,
-        signs=Signs(programs=("certutil",)),
-        database=contents.root_store("-user"),
-        restart=RestartHint(_DESKTOP, "docker desktop restart"),
-        system=WINDOWS,
-        on_request=True,
-    ),
+    _windows("all users", MACHINE),
+    _windows("this user", USER, "-user"),
 )
 """The stores, in the order in which they are written and shown."""
 
@@ -263,12 +236,15 @@ NAMES = tuple(dict.fromkeys(store.name for store in STORES))
 """Names of stores, as --only and --skip take them."""
 
 
+_BY_KEY = {store.key: store for store in STORES}
+
+
 def find(key: str) -> Store | None:
     """Return the store of a key, or None if unknown.
 
     A key from a newer version of the table is unknown.
     """
-    return next((store for store in STORES if store.key == key), None)
+    return _BY_KEY.get(key)
 
 
 def store(key: str) -> Store:
@@ -277,7 +253,4 @@ def store(key: str) -> Store:
     Raises:
         KeyError: The table has no such key.
     """
-    found = find(key)
-    if found is None:
-        raise KeyError(key)
-    return found
+    return _BY_KEY[key]

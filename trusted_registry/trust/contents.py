@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from trusted_registry.trust.model import Database, File, ManagedBlock
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from trusted_registry.trust.model import TrustAnchor
+from trusted_registry.trust.model import Database, File, ManagedBlock, TrustAnchor
 
 AUTHORITY = "ca.crt"
 """File name of the authority in a folder of `certs.d`.
@@ -18,96 +11,63 @@ Docker, podman and similar clients read `*.crt` as authorities and ignore `*.pem
 every pull fails (moby/moby, registry/registry.go)."""
 
 
-def certs_d(folder: str) -> Callable[[TrustAnchor], tuple[File, ...]]:
-    """Return the rule `FOLDER/REGISTRY_HOST/ca.crt`, one folder for each host."""
-
-    def files(anchor: TrustAnchor) -> tuple[File, ...]:
-        return tuple(File(f"{folder}/{it}/{AUTHORITY}", anchor.content, it) for it in anchor.registry_hosts)
-
-    return files
+def certs_d(folder: str, anchor: TrustAnchor) -> tuple[File, ...]:
+    """Return `FOLDER/REGISTRY_HOST/ca.crt`, one folder for each host."""
+    return tuple(File(f"{folder}/{it}/{AUTHORITY}", anchor.content, it) for it in anchor.registry_hosts)
 
 
-def hosts_toml(folder: str) -> Callable[[TrustAnchor], tuple[File, ...]]:
-    """Return containerd's rule: `ca.crt` and `hosts.toml` for each host.
+def hosts_toml(folder: str, anchor: TrustAnchor) -> tuple[File, ...]:
+    """Return containerd's files: `ca.crt` and `hosts.toml` for each host.
 
     containerd ignores every `.crt` that `hosts.toml` does not name, so both are written. Some versions read the keys at
     the top, others the table, so each names the authority (github.com/containerd/containerd, docs/hosts.md).
     """
-
-    def files(anchor: TrustAnchor) -> tuple[File, ...]:
-        found = []
-        for it in anchor.registry_hosts:
-            authority = f"{folder}/{it}/{AUTHORITY}"
-            text = (
-                f'server = "https://{it}"\nca = "{authority}"\n\n[host."https://{it}"]\n'
-                f'  capabilities = ["pull", "resolve", "push"]\n  ca = "{authority}"\n'
-            )
-            found += [File(authority, anchor.content, it), File(f"{folder}/{it}/hosts.toml", text.encode(), it)]
-        return tuple(found)
-
-    return files
+    found = []
+    for it in anchor.registry_hosts:
+        authority = f"{folder}/{it}/{AUTHORITY}"
+        text = (
+            f'server = "https://{it}"\nca = "{authority}"\n\n[host."https://{it}"]\n'
+            f'  capabilities = ["pull", "resolve", "push"]\n  ca = "{authority}"\n'
+        )
+        found += [File(authority, anchor.content, it), File(f"{folder}/{it}/hosts.toml", text.encode(), it)]
+    return tuple(found)
 
 
-def certificate_file(folder: str) -> Callable[[TrustAnchor], tuple[File, ...]]:
-    """Return the rule for a store whose configuration names the certificate."""
-
-    def files(anchor: TrustAnchor) -> tuple[File, ...]:
-        return (File(f"{folder}/{anchor.name}.crt", anchor.content),)
-
-    return files
+def certificate_file(folder: str, suffix: str, anchor: TrustAnchor) -> tuple[File, ...]:
+    """Return the certificate by its name in a folder: of the system's authorities, or that a configuration names."""
+    return (File(f"{folder}/{anchor.name}{suffix}", anchor.content),)
 
 
-def k3s(folder: str) -> Callable[[TrustAnchor], tuple[ManagedBlock, ...]]:
-    """Return the rule for the blocks of k3s's registries.yaml.
+def k3s(folder: str, anchor: TrustAnchor) -> tuple[ManagedBlock, ...]:
+    """Return the blocks of k3s's registries.yaml.
 
     The format is in docs.k3s.io/installation/private-registry.
     """
-
-    def blocks(anchor: TrustAnchor) -> tuple[ManagedBlock, ...]:
-        path, found = f"{folder}/registries.yaml", []
-        for it in anchor.registry_hosts:
-            mirror = (f'"{it}":', "  endpoint:", f'    - "https://{it}"')
-            config = (f'"{it}":', "  tls:", f'    ca_file: "{folder}/{anchor.name}.crt"')
-            claims = (f'"{it}":', f"{it}:")
-            found += [
-                ManagedBlock(path, "mirrors:", it, mirror, claims),
-                ManagedBlock(path, "configs:", it, config, claims),
-            ]
-        return tuple(found)
-
-    return blocks
+    path, found = f"{folder}/registries.yaml", []
+    for it in anchor.registry_hosts:
+        mirror = (f'"{it}":', "  endpoint:", f'    - "https://{it}"')
+        config = (f'"{it}":', "  tls:", f'    ca_file: "{folder}/{anchor.name}.crt"')
+        claims = (f'"{it}":', f"{it}:")
+        found.append(ManagedBlock(path, "mirrors:", it, mirror, claims))
+        found.append(ManagedBlock(path, "configs:", it, config, claims))
+    return tuple(found)
 
 
-def buildkit(folder: str, file: str) -> Callable[[TrustAnchor], tuple[ManagedBlock, ...]]:
-    """Return the rule for the blocks of buildkitd.toml, IPv6 left out.
+def buildkit(folder: str, file: str, anchor: TrustAnchor) -> tuple[ManagedBlock, ...]:
+    """Return the blocks of buildkitd.toml, IPv6 left out.
 
     The format is in github.com/moby/buildkit, docs/buildkitd.toml.md. BuildKit's TOML reader ends a table's name at the
     first `]`, quoted or not, and refuses the whole file (github.com/pelletier/go-toml 1.9, lexer.go): with the name of
     an IPv6 address in the file, buildx could not create any builder.
     """
-
-    def blocks(anchor: TrustAnchor) -> tuple[ManagedBlock, ...]:
-        authority = f"{folder}/{anchor.name}.crt"
-        found = []
-        for it in anchor.registry_hosts:
-            if "]" in it:
-                continue
+    found = []
+    for it in anchor.registry_hosts:
+        if "]" not in it:
             names = [f'registry."{it}"', *([] if set(it) & set(".:") else [f"registry.{it}"])]
             claims = tuple(claim for name in names for claim in (f"[{name}]", f"[{name}.", f"[[{name}."))
-            lines = (f'[registry."{it}"]', f'  ca = ["{authority}"]')
+            lines = (f'[registry."{it}"]', f'  ca = ["{folder}/{anchor.name}.crt"]')
             found.append(ManagedBlock(f"{folder}/{file}", "", it, lines, claims))
-        return tuple(found)
-
-    return blocks
-
-
-def system_store(folder: str, suffix: str) -> Callable[[TrustAnchor], tuple[File, ...]]:
-    """Return the rule for the system's folder of authorities, one per file."""
-
-    def files(anchor: TrustAnchor) -> tuple[File, ...]:
-        return (File(f"{folder}/{anchor.name}{suffix}", anchor.content),)
-
-    return files
+    return tuple(found)
 
 
 def keystore(alias: str) -> Database:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from trusted_registry.trust.model import ManagedBlock, Signs
+from trusted_registry.trust.model import ManagedBlock, Signs
 
 
 @dataclass(frozen=True)
@@ -38,8 +35,7 @@ class Machine:
 
     def path(self, template: str) -> Path:
         """Return the path of a template on this machine."""
-        folders = {"home": self.home, "config": self.config, "data": self.data, "run": self.run, "docker": self.docker}
-        path = Path(template.format_map(folders))
+        path = Path(template.format_map(vars(self)))
         return path if template.startswith("{") else self.root / path.relative_to("/")
 
     def resolve(self, block: ManagedBlock) -> ManagedBlock:
@@ -47,13 +43,7 @@ class Machine:
 
         The block's readers see those paths as they are, so `root` is not prepended.
         """
-        folders = {name: str(getattr(self, name)) for name in ("home", "config", "data", "run", "docker")}
-        lines = []
-        for line in block.lines:
-            for name, folder in folders.items():
-                line = line.replace(f"{{{name}}}", folder)  # noqa: PLW2901 - one brace after the other
-            lines.append(line)
-        return replace(block, lines=tuple(lines))
+        return replace(block, lines=tuple(line.format_map(vars(self)) for line in block.lines))
 
 
 def current(environ: Mapping[str, str] = os.environ, home: Path | None = None) -> Machine:
@@ -120,13 +110,13 @@ def _is_root_s(folder: Path) -> bool:
 
 def has_signs(signs: Signs, machine: Machine) -> bool:
     """Return whether any sign of a store's clients is on a machine."""
-    if any(exists(machine.path(path)) for path in signs.paths) or any(
-        find_program(it, machine) for it in signs.programs
-    ):
+
+    def installed(names: tuple[str, ...]) -> bool:
+        return any(find_program(name, machine) for name in names)
+
+    if installed(signs.programs) or any(exists(machine.path(path)) for path in signs.paths):
         return True
-    return any(find_program(it, machine) for it in signs.alone) and not any(
-        find_program(it, machine) for it in signs.unless
-    )
+    return installed(signs.alone) and not installed(signs.unless)
 
 
 def exists(path: Path) -> bool:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 MACHINE, USER = "machine", "user"
 LINUX, MACOS, WINDOWS = "Linux", "Darwin", "Windows"
@@ -169,14 +166,6 @@ class Signs:
     unless: tuple[str, ...] = ()
 
 
-def _no_files(_: TrustAnchor) -> tuple[File, ...]:
-    return ()
-
-
-def _no_blocks(_: TrustAnchor) -> tuple[ManagedBlock, ...]:
-    return ()
-
-
 @dataclass(frozen=True)
 class Store:
     """One entry of the table of stores.
@@ -202,8 +191,8 @@ class Store:
     clients: str
     scope: str
     signs: Signs
-    files: Callable[[TrustAnchor], tuple[File, ...]] = _no_files
-    blocks: Callable[[TrustAnchor], tuple[ManagedBlock, ...]] = _no_blocks
+    files: Callable[[TrustAnchor], tuple[File, ...]] = lambda _: ()
+    blocks: Callable[[TrustAnchor], tuple[ManagedBlock, ...]] = lambda _: ()
     database: Database | None = None
     refresh: Refresh | None = None
     restart: RestartHint | None = None

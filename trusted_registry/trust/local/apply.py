@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import base64
-import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from trusted_registry import files, program
+from trusted_registry.console import Console
 from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.files import Remove, Write
 from trusted_registry.trust.local import ledger
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from trusted_registry.console import Console
-    from trusted_registry.trust.local.plan import Plan
+from trusted_registry.trust.local.plan import Plan
 
 _EXPLAINED = 3
 """Exit status of this module, run as root, for an error that is passed on in full: sudo's own is 1."""
 
 
-@contextlib.contextmanager
-def locked(console: Console) -> Iterator[None]:
+def locked(console: Console) -> AbstractContextManager[None]:
     """Lock this user's trust for one run; a second run waits.
 
     A dry run, which writes nothing, takes no lock.
     """
-    if console.dry:
-        yield
-        return
-    with files.locked(ledger.path().parent, name=".trust.lock"):
-        yield
+    return nullcontext() if console.dry else files.locked(ledger.path().parent, name=".trust.lock")
 
 
 def carry_out(plan: Plan, console: Console) -> None:
@@ -50,7 +41,7 @@ def carry_out(plan: Plan, console: Console) -> None:
     foreign = any(not is_writable(operation.path) for operation in plan.operations)
     as_root = plan.machine and foreign and os.geteuid() != 0
     if (as_root or (plan.machine and plan.runs)) and not console.dry:
-        _sudo()
+        program.sudo()
     for command in plan.typed:
         if command[0] == "editor" and command[-1] in plan.notes:
             console.say(plan.notes[command[-1]])
@@ -61,23 +52,7 @@ def carry_out(plan: Plan, console: Console) -> None:
         else:
             files.carry_out(list(plan.operations))
     for command in plan.runs:
-        _run_after(command, console, as_root=plan.machine)
-
-
-def _sudo() -> list[str]:
-    try:
-        return program.sudo()
-    except RegistryError as error:
-        raise NeedsRootError(error.message, cure=error.cure) from error
-
-
-def _run_after(command: Sequence[str], console: Console, *, as_root: bool) -> None:
-    try:
-        program.run(command, console, as_root=as_root)
-    except RegistryError as error:
-        if as_root and error.message.startswith("sudo failed: sudo"):
-            raise NeedsRootError(error.message, cure=error.cure) from error
-        raise
+        program.run(command, console, as_root=plan.machine)
 
 
 def is_writable(path: Path) -> bool:
@@ -92,7 +67,7 @@ def is_writable(path: Path) -> bool:
 def _through_sudo(plan: Plan) -> None:
     """Change the files by this very module as root: one process, one password."""
     package = Path(__file__).parents[3]
-    argv = [*_sudo(), sys.executable, "-B", "-m", "trusted_registry.trust.local.apply"]
+    argv = [*program.sudo(), sys.executable, "-B", "-m", "trusted_registry.trust.local.apply"]
     result = program.capture(argv, text=_encode(plan.operations), cwd=package, timeout=None)
     if result.code == _EXPLAINED:
         message, cure = json.loads(result.last_line)
@@ -106,24 +81,21 @@ def _through_sudo(plan: Plan) -> None:
 
 
 def _encode(operations: Iterable[Write | Remove]) -> str:
-    entries: list[dict[str, object]] = []
-    for operation in operations:
-        if isinstance(operation, Write):
-            content = base64.b64encode(operation.content).decode()
-            entries.append({"write": str(operation.path), "content": content, "mode": operation.mode})
-        else:
-            entries.append({"remove": str(operation.path), "keep": str(operation.keep)})
-    return json.dumps(entries)
+    """Return operations as JSON; a character stands for each byte of a content."""
+
+    def text(value: bytes | Path) -> str:
+        return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+    return json.dumps([asdict(operation) for operation in operations], default=text)
 
 
 def _decode(text: str) -> list[Write | Remove]:
-    operations: list[Write | Remove] = []
-    for entry in json.loads(text):
-        if "write" in entry:
-            operations.append(Write(Path(entry["write"]), base64.b64decode(entry["content"]), entry["mode"]))
-        else:
-            operations.append(Remove(Path(entry["remove"]), Path(entry["keep"])))
-    return operations
+    return [
+        Write(Path(it["path"]), it["content"].encode("latin-1"), it["mode"])
+        if "content" in it
+        else Remove(Path(it["path"]), Path(it["keep"]))
+        for it in json.loads(text)
+    ]
 
 
 def main() -> int:

@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
-import contextlib
 import platform
 import re
 import secrets
+import shutil
 import ssl
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 from trusted_registry import files, program
 from trusted_registry.certificate import issue
 from trusted_registry.client_messages.message import REFUSING, Kind
+from trusted_registry.console import Console
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine import types as engine_types
+from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import AccessDeniedError, LoginRequiredError, RegistryError
 from trusted_registry.registry import probe, prove, upload
 from trusted_registry.registry.api import RegistryClient
+from trusted_registry.run import Run
+from trusted_registry.settings import Settings
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.local import install, presence, trust_anchor, unverified
+from trusted_registry.trust.local import install, trust_anchor, unverified
 from trusted_registry.trust.local import state as states
-from trusted_registry.trust.local.install import StoreSelection
 from trusted_registry.trust.local.state import State
+from trusted_registry.trust.local.unverified import Unverified
 from trusted_registry.trust.specifics import pulls
-from trusted_registry.trust.specifics.pulls import CLIENTS, Verdict, judge
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from trusted_registry.console import Console
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.run import Run
-    from trusted_registry.settings import Settings
-    from trusted_registry.trust.local.unverified import Unverified
-    from trusted_registry.trust.specifics.pulls import Client, Pull
+from trusted_registry.trust.specifics.pulls import CLIENTS, Client, Pull, Verdict, judge
 
 _PATIENCE = 60.0
 """Seconds for one pull of a few hundred bytes, the client's own retries included."""
@@ -46,6 +44,8 @@ _AT_ONCE = 4
 _VERSION = re.compile(r"\d+(\.\d+)+")
 _SILENT = "no engine answers"
 _ENGLISH = {"LC_ALL": "C.UTF-8"}
+_SHOWN_BEFORE = cast("Console", SimpleNamespace(dry=False, command=lambda _argv: None))
+"""Console for commands that were all shown before."""
 
 
 @dataclass(frozen=True)
@@ -85,68 +85,70 @@ def check(run: Run, only: Sequence[str] = ()) -> list[PullResult]:
     trust_anchor.load(run.settings, dry=run.console.dry)
     wanted = [client for client in CLIENTS if not only or client.name in only]
     machine, token = machines.current(), secrets.token_hex(4)
-    with files.temp_folder() as folder, _engine(run.console) as (engine, connect_error):
-        reasons = {client.name: presence.why_absent(client, machine, engine) for client in wanted}
-        away = {name: why for name, why in reasons.items() if why is not None}
-        found = [client for client in wanted if client.name not in away]
+    with files.temp_folder() as folder, _engine(run.console) as engine:
+        reasons = {client.name: _why_absent(client, machine, engine) for client in wanted}
+        found = [client for client in wanted if reasons[client.name] is None]
         asks = {client: pulls.plan(client, run.settings, token, folder, machine) for client in found}
         for pull in (pull for each in asks.values() for pull in each):
-            _show(pull, run.console)
+            for argv in (pull.argv, *(pull.clean if run.console.dry else ())):
+                run.console.command(argv)
         if run.console.dry:
             return []
         with _test_image(run.settings, [f"{token}-{client.name}" for client in found]) as empty:
-            counted = {store.name for store in install.select_stores(engine, StoreSelection())} | _recorded_stores(
-                run.settings
-            )
+            found_here = {store.name for store in install.select_stores(engine, install.ALL_STORES)}
+            counted = frozenset(found_here | _recorded_stores(run.settings))
             skipped = {it.registry_host: it for it in unverified.find(run.settings, engine)}
-            rows = _pull_all(asks, CheckRun(engine, frozenset(counted), frozenset(only), empty, skipped), run.console)
-    for name, why in away.items():
-        rows[name] = [_absent(name, only, why, connect_error)]
+            rows = _pull_all(asks, CheckRun(engine, counted, frozenset(only), empty, skipped), run.console)
+    rows |= {name: [_absent(name, only, why, engine)] for name, why in reasons.items() if why is not None}
     return [it for client in wanted for it in rows[client.name]]
 
 
-def _show(pull: Pull, console: Console) -> None:
-    console.command(pull.argv)
-    for argv in pull.clean if console.dry else ():
-        console.command(argv)
+def _why_absent(client: Client, machine: machines.Machine, engine: Engine) -> str | None:
+    """Return the reason for a client's absence, or None if present.
+
+    An empty reason needs no words. An engine that answers is present, even without its program.
+    """
+    if client.engine:
+        return None if engine.available else _SILENT
+    if not shutil.which(client.program):
+        return ""
+    if not client.socket:
+        return None
+    at = pulls.socket(client, machine)
+    if _missing(at):
+        return f"its service does not run: there is no {at}"
+    # an engine without root may be the very one that answers
+    return "" if engine.available and engine.info().socket == f"unix://{at}" else None
 
 
-def _absent(name: str, only: Sequence[str], why: str, connect_error: RegistryError | None) -> PullResult:
+def _missing(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError as error:
+        return not isinstance(error, PermissionError)
+    return False
+
+
+def _absent(name: str, only: Sequence[str], why: str, engine: Engine) -> PullResult:
     """Return the result of a client that is absent.
 
     An engine that denies this user access is present, and has failed.
     """
-    if why == presence.SILENT and isinstance(connect_error, AccessDeniedError):
-        return PullResult(
-            name, "", "", Verdict.FAILED, counts=True, reason=connect_error.message, cure=connect_error.cure
-        )
+    denied = engine.connect_error
+    if why == _SILENT and isinstance(denied, AccessDeniedError):
+        return PullResult(name, "", "", Verdict.FAILED, counts=True, reason=denied.message, cure=denied.cure)
     return PullResult(name, "", "", Verdict.ABSENT, counts=name in only, reason=why)
 
 
-class _CommandsOnly:
-    """Console for commands that were all shown before."""
-
-    dry = False
-
-    def command(self, argv: Sequence[str]) -> None:
-        """Show nothing again."""
-
-
-@contextlib.contextmanager
-def _engine(console: Console) -> Iterator[tuple[Engine, RegistryError | None]]:
-    """Yield the engine that answers, or an empty one and the connect error."""
-    connect_error = None
+def _engine(console: Console) -> AbstractContextManager[Engine]:
+    """Return the engine that answers, or an empty one with the connect error."""
     try:
-        engine = engines.connect(console if console.dry else cast("Console", _CommandsOnly()))
+        return closing(engines.connect(console if console.dry else _SHOWN_BEFORE))
     except RegistryError as error:
-        engine, connect_error = engines.unavailable(console), error
-    try:
-        yield engine, connect_error
-    finally:
-        engine.close()
+        return closing(engines.unavailable(console, error))
 
 
-@contextlib.contextmanager
+@contextmanager
 def _test_image(settings: Settings, tags: Iterable[str]) -> Iterator[bool]:
     """Keep a test image in the registry, and yield whether a login is needed.
 
@@ -157,21 +159,10 @@ def _test_image(settings: Settings, tags: Iterable[str]) -> Iterator[bool]:
     tls = probe.context(issue.trust_anchor(settings.folder).path)
     image = upload.tiny()
     try:
-        with _errors_explained(at):
-            upload.put(image, at, prove.REPOSITORY, tags, tls)
+        upload.put(image, at, prove.REPOSITORY, tags, tls)
     except LoginRequiredError:
         yield True
         return
-    try:
-        yield False
-    finally:
-        RegistryClient(at, tls).delete_manifest(prove.REPOSITORY, image.digest)
-
-
-@contextlib.contextmanager
-def _errors_explained(at: probe.Endpoint) -> Iterator[None]:
-    try:
-        yield
     except ssl.SSLCertVerificationError as error:
         raise RegistryError(
             f"No client can accept {at}: {error.verify_message}.", cure="./inv cert.renew, on the registry's machine"
@@ -181,16 +172,18 @@ def _errors_explained(at: probe.Endpoint) -> Iterator[None]:
             f"No registry answers at {at}: {error}.",
             cure="On its machine: ./inv up; where it is another: ./inv trust.check --address 192.168.0.12",
         ) from error
+    try:
+        yield False
+    finally:
+        RegistryClient(at, tls).delete_manifest(prove.REPOSITORY, image.digest)
 
 
 def _recorded_stores(settings: Settings) -> set[str]:
     """Return the names of on-request stores that were written."""
-    try:
+    with suppress(RegistryError):  # a system with no such store, or a conflict in one, which trust.list shows
         rows = [store for store in states.select(machines.current(), only=("system",)) if not store.database]
-        held = install.find_items(settings, rows)
-    except RegistryError:  # a system with no such store, or a conflict in one, which trust.list shows
-        return set()
-    return {item.store.name for item in held if item.state is State.TRUSTED}
+        return {item.store.name for item in install.find_items(settings, rows) if item.state is State.TRUSTED}
+    return set()
 
 
 @dataclass(frozen=True)
@@ -234,8 +227,7 @@ def _pull_all(asks: dict[Client, list[Pull]], check_run: CheckRun, console: Cons
             progress.update("clients", len(rows), len(asks))
 
     with console.progress(f"{len(asks)} clients pull") as progress, ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        for pulled in [pool.submit(pull, clients_of_one) for clients_of_one in kin.values()]:
-            pulled.result()
+        list(pool.map(pull, kin.values()))  # raises an error of any pull
     return rows
 
 
@@ -266,7 +258,7 @@ def _pull_one(pull: Pull, check_run: CheckRun) -> tuple[Verdict, str]:
         return judge(pull.client, ok=result.ok, output=f"{result.out}\n{result.err}", empty=check_run.empty)
     finally:
         for argv in pull.clean:
-            with contextlib.suppress(RegistryError):  # an image that was refused cannot be removed
+            with suppress(RegistryError):  # an image that was refused cannot be removed
                 program.capture(argv, timeout=_PATIENCE)
 
 
@@ -277,7 +269,7 @@ def _pull_by_engine(pull: Pull, check_run: CheckRun) -> tuple[Verdict, str]:
     except RegistryError as error:
         return judge(pull.client, ok=False, output=error.message, empty=check_run.empty)
     finally:
-        with contextlib.suppress(RegistryError):
+        with suppress(RegistryError):
             check_run.engine.untag(reference)
     return Verdict.ACCEPTED, ""
 
@@ -285,11 +277,9 @@ def _pull_by_engine(pull: Pull, check_run: CheckRun) -> tuple[Verdict, str]:
 def _version(client: Client, engine: Engine) -> str:
     if client.engine:
         return engine.info().version if engine.available else ""
-    if not client.version:
-        return ""
-    with contextlib.suppress(RegistryError):
-        found = _VERSION.search(program.capture((client.program, *client.version), timeout=_PATIENCE).out)
-        return found.group() if found else ""
+    with suppress(RegistryError):
+        out = program.capture((client.program, *client.version), timeout=_PATIENCE).out if client.version else ""
+        return found.group() if (found := _VERSION.search(out)) else ""
     return ""
 
 
@@ -305,6 +295,4 @@ def pull_cure(client: Client, reason: str) -> str:
         return ""
     if Kind.DISTRUST not in kinds:
         return engine_types.pull_cure(reason)
-    if platform.system() == "Darwin":
-        return "./inv trust.macos"
-    return f"./inv trust.linux --only {client.store}"
+    return "./inv trust.macos" if platform.system() == "Darwin" else f"./inv trust.linux --only {client.store}"

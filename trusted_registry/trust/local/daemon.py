@@ -8,20 +8,16 @@ import socket
 import struct
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from trusted_registry import address, files, program
-from trusted_registry.console import pasteable
+from trusted_registry import address, program
+from trusted_registry.console import Console, pasteable
+from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
-from trusted_registry.trust.local import apply, ledger, owned
-from trusted_registry.trust.local.plan import Plan, removal
+from trusted_registry.run import Run
+from trusted_registry.trust.local import apply, ledger, owned, plan
+from trusted_registry.trust.local.plan import Plan
 from trusted_registry.trust.specifics import insecure
-
-if TYPE_CHECKING:
-    from trusted_registry.console import Console
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.run import Run
 
 STORE = "insecure"
 """Store key of these changes in the ledger."""
@@ -52,8 +48,8 @@ def allow_plain(run: Run, engine: Engine) -> bool:
         )
     path = insecure.config_file(rootless=rootless).resolve()
     before = _text_of(path)
-    change = Write(path, insecure.added(before, registry_host, path).encode(), _mode(path))
-    backup = Write(_backup(path), before.encode(), _mode(path))
+    change = Write(path, insecure.added(before, registry_host, path).encode(), plan.mode(path))
+    backup = Write(_backup(path), before.encode(), change.mode)
     owned.record(run, [ledger.entry(STORE, path, change.content, by=run.settings.root, value=registry_host)])
     if before and not backup.path.exists():
         apply.carry_out(Plan(STORE, (backup,), (("cp", str(path), str(backup.path)),)), run.console)
@@ -70,27 +66,20 @@ def disallow(entry: ledger.Entry, engine: Engine, console: Console) -> None:
     path, backup = Path(entry.path), _backup(Path(entry.path))
     before, original = _text_of(path), _text_of(backup)
     after = insecure.removed(before, entry.value, path)
-    if original and _same(original, after):
-        after = original
+    with contextlib.suppress(ValueError):
+        if original and json.loads(original) == json.loads(after or "{}"):
+            after = original
     listed = engine.available and entry.value in engine.info().insecure
     if after != before or listed:
-        interim = Write(path, insecure.without_registry(before, entry.value, path).encode(), _mode(path))
+        interim = Write(path, insecure.without_registry(before, entry.value, path).encode(), plan.mode(path))
         _write_config(interim, engine, console, entry.value, listed=False)
     if after:
-        apply.carry_out(Plan(STORE, (Write(path, after.encode(), _mode(path)),), ()), console)
-    obsolete = [Remove(backup, keep=path.parent)] if original and not _others(entry) else []
+        apply.carry_out(Plan(STORE, (Write(path, after.encode(), plan.mode(path)),), ()), console)
+    # the backup stays for the other registries that we added to the file
+    others = any(it.path == entry.path and it.value not in ("", entry.value) for it in ledger.read(ledger.path()))
+    obsolete = [Remove(backup, keep=path.parent)] if original and not others else []
     obsolete += [] if after else [Remove(path, keep=path.parent)]
-    apply.carry_out(removal(STORE, tuple(obsolete)), console)
-
-
-def _others(entry: ledger.Entry) -> bool:
-    """Return whether other registries that we added are still in the file."""
-    entries = ledger.read(ledger.path())
-    return any(other.path == entry.path and other.value not in ("", entry.value) for other in entries)
-
-
-def _mode(path: Path) -> int:
-    return path.stat().st_mode & 0o777 if path.exists() else files.PUBLIC_FILE
+    apply.carry_out(plan.removal(STORE, obsolete), console)
 
 
 def _backup(path: Path) -> Path:
@@ -98,23 +87,24 @@ def _backup(path: Path) -> Path:
 
 
 def _write_config(change: Write, engine: Engine, console: Console, registry_host: str, *, listed: bool) -> None:
-    """Write daemon.json, reload the engine, and wait for the change.
+    """Write daemon.json, reload the engine, and wait until the engine lists the registry, or no longer does.
 
-    The wait ends when the engine lists the registry, or no longer does.
+    Raises:
+        RegistryError: The file cannot be written, or the engine did not list it within RELOAD_SECONDS.
     """
     console.say(f'{change.path}: "{insecure.KEY}" {"gains" if listed else "loses"} "{registry_host}"')
     apply.carry_out(Plan(STORE, (change,), (("editor", str(change.path)),)), console)
     if not engine.available and not console.dry:
         return  # one that starts later reads it then
     reload(engine, console)
-    _await_reload(engine, console, registry_host, listed=listed)
-
-
-def _same(one: str, other: str) -> bool:
-    try:
-        return bool(json.loads(one) == json.loads(other or "{}"))
-    except ValueError:
-        return False
+    end = time.monotonic() + RELOAD_SECONDS
+    while not console.dry and (registry_host in engine.info(fresh=True).insecure) is not listed:
+        if time.monotonic() > end:
+            raise RegistryError(
+                "The engine did not take up its changed configuration.",
+                cure=f"Its log says why: {_log(engine)}; perhaps it was started with another --config-file.",
+            )
+        time.sleep(0.05)
 
 
 def _text_of(path: Path) -> str:
@@ -133,15 +123,13 @@ def reload(engine: Engine, console: Console) -> None:
 
     The engine's containers run on.
     """
-    if _systemd():
-        rootless = engine.available and engine.info().rootless
-        if rootless:
-            program.run(["systemctl", "--user", "reload", "docker"], console)
-        else:
-            program.run(["systemctl", "reload", "docker"], console, as_root=True)
-        return
-    pid = str(process_of(engine)) if engine.available else "PID"
-    program.run(["kill", "-HUP", pid], console, as_root=True)
+    if not _systemd():
+        pid = str(process_of(engine)) if engine.available else "PID"
+        program.run(["kill", "-HUP", pid], console, as_root=True)
+    elif engine.available and engine.info().rootless:
+        program.run(["systemctl", "--user", "reload", "docker"], console)
+    else:
+        program.run(["systemctl", "reload", "docker"], console, as_root=True)
 
 
 def removal_by_hand(*, systemd: bool | None = None) -> str:
@@ -192,24 +180,6 @@ def _listener(path: str) -> int:
         client.connect(path)
         peer = getattr(socket, "SO_PEERCRED", -1)  # Linux alone has it
         return int(struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, peer, struct.calcsize("3i")))[0])
-
-
-def _await_reload(engine: Engine, console: Console, registry_host: str, *, listed: bool) -> None:
-    """Wait until the engine reports a changed configuration.
-
-    Raises:
-        RegistryError: The engine did not within RELOAD_SECONDS.
-    """
-    if console.dry:
-        return
-    end = time.monotonic() + RELOAD_SECONDS
-    while (registry_host in engine.info(fresh=True).insecure) is not listed:
-        if time.monotonic() > end:
-            raise RegistryError(
-                "The engine did not take up its changed configuration.",
-                cure=f"Its log says why: {_log(engine)}; perhaps it was started with another --config-file.",
-            )
-        time.sleep(0.05)
 
 
 def _log(engine: Engine) -> str:

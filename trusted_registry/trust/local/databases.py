@@ -4,33 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from trusted_registry import program
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.model import der
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from trusted_registry.trust.machine import Machine
-    from trusted_registry.trust.model import Database, TrustAnchor
+from trusted_registry.trust.model import Database, TrustAnchor, der
 
 
-def find_places(database: Database, machine: Machine) -> list[Path]:
+def find_places(database: Database, machine: machines.Machine) -> list[Path]:
     """Return the folders of a database on this machine.
 
     One empty path if the database's program knows the place.
     """
     if not database.places:
         return [Path()]
-    found = []
-    for template in database.places:
-        path = machine.path(template)
-        candidates = sorted(path.parent.glob("*")) if path.name == "*" else [path]
-        found += [candidate for candidate in candidates if machines.exists(candidate / database.mark)]
-    return found
+    candidates = [it for path in map(machine.path, database.places) for it in sorted(path.parent.glob(path.name))]
+    return [candidate for candidate in candidates if machines.exists(candidate / database.mark)]
 
 
 def find_name(database: Database, anchor: TrustAnchor, place: Path) -> str | None:

@@ -4,33 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from trusted_registry import program
-from trusted_registry.certificate import issue
+from trusted_registry.console import Console
+from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import NeedsRootError, RegistryError
+from trusted_registry.run import Run
+from trusted_registry.settings import Settings
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import apply, ledger, owned, plan, trust_anchor
 from trusted_registry.trust.local import state as states
-from trusted_registry.trust.local.state import State
+from trusted_registry.trust.local.state import Item, State
 from trusted_registry.trust.managed_blocks import editing
-from trusted_registry.trust.model import MACOS, USER, File, ManagedBlock, TrustAnchor
+from trusted_registry.trust.model import MACOS, USER, File, ManagedBlock, Store, TrustAnchor
 from trusted_registry.trust.specifics import macos
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from trusted_registry.console import Console
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.run import Run
-    from trusted_registry.settings import Settings
-    from trusted_registry.trust.local.ledger import Entry
-    from trusted_registry.trust.local.plan import Plan
-    from trusted_registry.trust.local.state import Item
-    from trusted_registry.trust.machine import Machine
-    from trusted_registry.trust.model import Store
 
 _SYSTEMS = {"Darwin": "macOS"}
 _TASKS = {"Darwin": "./inv trust.macos", "Linux": "./inv trust.linux"}
@@ -79,12 +69,10 @@ def check_platform(system: str, task: str) -> None:
         raise RegistryError(f"{task} is for {_SYSTEMS.get(system, system)}; this is not.", cure=f"Use {instead}.")
 
 
-def select_stores(engine: Engine, selection: StoreSelection) -> list[Store]:
+def select_stores(engine: Engine, chosen: StoreSelection) -> list[Store]:
     """Return the selected stores, the answering engine's own among them."""
-    own = engine_store(engine) or selection.engine
-    return states.select(
-        machines.current(), only=selection.only, skip=selection.skip, system=selection.system, engine=own
-    )
+    own = engine_store(engine) or chosen.engine
+    return states.select(machines.current(), only=chosen.only, skip=chosen.skip, system=chosen.system, engine=own)
 
 
 def engine_store(engine: Engine) -> str:
@@ -128,8 +116,8 @@ def _install(rows: Sequence[Store], run: Run, needed: Sequence[str]) -> InstallR
     owned.adopt(run)
     known, machine = ledger.read(ledger.path()), machines.current()
     foreign_home = ledger.is_root_in_foreign_home()
-    left, rows = _split_by_owner(rows, foreign_home=foreign_home)
-    theirs = list(left)
+    left = [store for store in rows if foreign_home and store.scope == USER]
+    theirs, rows = list(left), [store for store in rows if store not in left]
 
     def leave(store: Store, error: NeedsRootError) -> None:
         if store.key in needed or store.name in needed:
@@ -138,7 +126,7 @@ def _install(rows: Sequence[Store], run: Run, needed: Sequence[str]) -> InstallR
         again = " ".join(("sudo ./inv trust.linux", *run.settings.flags, "--only", store.name))
         run.console.warn(f"{store.clients}: left out. {error.message} To tell it too: {again}")
 
-    planned: list[tuple[Store, list[Item], Plan]] = []
+    planned: list[tuple[Store, list[Item], plan.Plan]] = []
     for store in rows:
         try:
             found = states.find([store], wanted, machine, known)
@@ -147,7 +135,7 @@ def _install(rows: Sequence[Store], run: Run, needed: Sequence[str]) -> InstallR
             continue
         for path in states.ignored_certificates(found):
             run.console.warn(f"{path} counts for nothing: clients read files that end in .crt")
-        parts = list(_by_owner(found, machine))
+        parts = _by_owner(found, machine)
         if foreign_home and len(parts) > 1:
             theirs.append(store)
         planned += [(store, part, plan.install(store, part, wanted)) for part in parts[: 1 if foreign_home else None]]
@@ -156,18 +144,14 @@ def _install(rows: Sequence[Store], run: Run, needed: Sequence[str]) -> InstallR
     for store, part, store_plan in planned:
         try:
             if store_plan:
-                _carry_out(part, store_plan, wanted, run)
+                new = [item for item in part if item.state is not State.TRUSTED]
+                owned.record(run, [_entry(item, wanted, run.settings) for item in new])
+                apply.carry_out(store_plan, run.console)
                 written.append(store)
         except NeedsRootError as error:
             leave(store, error)
     already = [store for store, _, _ in planned if store not in written and store not in left]
     return InstallResult(*(tuple(dict.fromkeys(found)) for found in (written, already, left)))
-
-
-def _split_by_owner(rows: Sequence[Store], *, foreign_home: bool) -> tuple[list[Store], list[Store]]:
-    """Return the stores in another user's home folder, and the others."""
-    theirs = [store for store in rows if foreign_home and store.scope == USER]
-    return theirs, [store for store in rows if store not in theirs]
 
 
 def _leave_to_owner_of_home(
@@ -192,23 +176,17 @@ def _leave_to_owner_of_home(
     console.warn(f"{error.message} {error.cure}")
 
 
-def _by_owner(found: Sequence[Item], machine: Machine) -> Iterator[list[Item]]:
-    """Yield the items of a store, then those in this user's own folders.
+def _by_owner(found: Sequence[Item], machine: machines.Machine) -> list[list[Item]]:
+    """Return the items of a store, then those in this user's own folders, if any.
 
     The latter are read instead of the store's, and need no root.
     """
     users = [item for item in found if isinstance(item.what, File) and item.path != machine.path(item.what.path)]
-    yield [item for item in found if item not in users]
-    if users:
-        yield users
+    others = [item for item in found if item not in users]
+    return [others, users] if users else [others]
 
 
-def _carry_out(part: Sequence[Item], store_plan: Plan, wanted: TrustAnchor, run: Run) -> None:
-    owned.record(run, [_entry(it, wanted, run.settings) for it in part if it.state is not State.TRUSTED])
-    apply.carry_out(store_plan, run.console)
-
-
-def _entry(item: Item, wanted: TrustAnchor, settings: Settings) -> Entry:
+def _entry(item: Item, wanted: TrustAnchor, settings: Settings) -> ledger.Entry:
     """Return the ledger's entry for an item.
 
     The entry has a file's content, a block's lines and key, or the certificate's name in a database.
@@ -238,13 +216,9 @@ def trust_keychain(run: Run, keychain: str) -> None:
     store = macos.store(keychain)
     if store.scope == USER and ledger.is_root_in_foreign_home():
         _leave_to_owner_of_home([store], run.console, [store.key])
-    try:
-        source = issue.trust_anchor(run.settings.folder, dry=run.console.dry).path
-    except RegistryError:
-        if not run.console.dry:
-            raise
-        source = run.settings.folder / "ca.crt"
+    wanted = trust_anchor.load(run.settings, dry=run.console.dry)
+    source = Path(wanted.file)
     if not run.console.dry:
-        sha1 = issue.trust_anchor(run.settings.folder).sha1
+        sha1 = wanted.sha1.lower()
         owned.record(run, [ledger.entry(f"keychain-{keychain}", source, b"", by=run.settings.root, value=sha1)])
     program.run(macos.add(source, keychain, Path.home()), run.console)

@@ -7,19 +7,16 @@ import hashlib
 import json
 import os
 import pwd
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trusted_registry import files
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import machine as machines
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from trusted_registry.trust.model import ManagedBlock
+from trusted_registry.trust.model import ManagedBlock
 
 _VERSION = 1
 
@@ -84,8 +81,8 @@ def read(path: Path) -> list[Entry]:
     """
     try:
         document = json.loads(path.read_bytes())
-        newer = document["version"] > _VERSION
-        found = [_entry(it) for it in document["entries"]] if not newer else []
+        if document["version"] <= _VERSION:
+            return [_entry(it) for it in document["entries"]]
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -98,11 +95,9 @@ def read(path: Path) -> list[Entry]:
             f"{path} is damaged, so what was written before is not known.",
             cure=f"Move it away: {pasteable(['mv', str(path), f'{path}.damaged'])}",
         ) from error
-    if newer:
-        raise RegistryError(
-            f"{path} was written by a newer version of this project.", cure="Bring this checkout up to date: git pull"
-        )
-    return found
+    raise RegistryError(
+        f"{path} was written by a newer version of this project.", cure="Bring this checkout up to date: git pull"
+    )
 
 
 def _entry(document: dict[str, Any]) -> Entry:
@@ -124,12 +119,8 @@ def entry(store: str, path: Path, content: bytes, *, by: Path, value: str = "") 
     With a value, only that value was added to the file.
     """
     now = datetime.datetime.now(datetime.timezone.utc)
-    return Entry(store, str(path), digest(content), value, str(by), f"{now:%Y-%m-%dT%H:%M:%SZ}", _existing_parent(path))
-
-
-def _existing_parent(path: Path) -> str:
-    """Return the nearest existing folder above a path."""
-    return str(next((folder for folder in path.parents if os.path.lexists(folder)), Path(path.anchor or ".")))
+    keep = next((folder for folder in path.parents if os.path.lexists(folder)), Path(path.anchor or "."))
+    return Entry(store, str(path), digest(content), value, str(by), f"{now:%Y-%m-%dT%H:%M:%SZ}", str(keep))
 
 
 def record(path: Path, written: Iterable[Entry], *, installation: str = "") -> None:
@@ -167,12 +158,11 @@ def _key(entry: Entry) -> tuple[str, str, str, str]:
     return entry.store, entry.path, entry.value, entry.sha256
 
 
-def _first_keep(entry: Entry, known: Iterable[Entry]) -> str:
+def _first_keep(entry: Entry, known: list[Entry]) -> str:
     """Return the nearest folder above an entry that no write of ours made.
 
     A folder that exists at this write may come from an earlier one.
     """
-    known = list(known)
     first = next((it.keep for it in known if it.path == entry.path), entry.keep)
     made = {folder: Path(it.keep) for it in known if it.keep for folder in _made(it)}
     keep = Path(first)

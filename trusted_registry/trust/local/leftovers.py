@@ -5,38 +5,30 @@ from __future__ import annotations
 import os
 import platform
 import pwd
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from trusted_registry.console import pasteable
+from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import NeedsRootError, RegistryError
+from trusted_registry.run import Run
+from trusted_registry.settings import Settings
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import databases, install, ledger, owned
 from trusted_registry.trust.local import state as states
-from trusted_registry.trust.local.install import StoreSelection
 from trusted_registry.trust.local.state import State
+from trusted_registry.trust.machine import Machine
 from trusted_registry.trust.managed_blocks import editing
-from trusted_registry.trust.model import MACHINE, USER, der
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.run import Run
-    from trusted_registry.settings import Settings
-    from trusted_registry.trust.local.ledger import Entry
-    from trusted_registry.trust.machine import Machine
-    from trusted_registry.trust.model import Store, TrustAnchor
+from trusted_registry.trust.model import MACHINE, USER, Store, TrustAnchor, der
 
 
 @dataclass(frozen=True)
 class Left:
-    """A place that trusts the authority, its readers, and the command that takes it away."""
+    """A place that trusts the authority, and the command that takes it away."""
 
     place: str
-    clients: str
     command: str
 
 
@@ -50,13 +42,13 @@ def find(run: Run, engine: Engine) -> list[Left]:
     if trusted is None:
         return []
     own, known, found = machines.current(), ledger.read(ledger.path()), []
-    present = {store.key for store in install.select_stores(engine, StoreSelection(system=True))}
+    present = {store.key for store in install.select_stores(engine, install.StoreSelection(system=True))}
     for store in (it for it in client_stores.STORES if it.system == platform.system()):
         homes = {} if store.scope != USER or store.database else _others_homes(run.settings)
         for name, machine in {"": own, **homes}.items():
             try:
                 places = list(_trusting(store, trusted, machine, asked=store.key in present))
-                found += [Left(place, store.clients, _command(place, away, name, known)) for place, away in places]
+                found += [Left(place, _command(place, away, name, known)) for place, away in places]
             except NeedsRootError as error:
                 if store.key in present:
                     run.console.warn(f"{store.clients}: not looked at. {error.message}")
@@ -97,10 +89,9 @@ def _trusting(store: Store, trusted: TrustAnchor, machine: Machine, *, asked: bo
     if store.database and asked:
         for item in states.find([store], trusted, machine, ()):
             if item.state is State.TRUSTED:
-                away = [
-                    pasteable([*sudo, *databases.command_about(it, trusted, item.path)]) for it in store.database.remove
-                ]
-                yield f"{trusted.name} of {item.path if item.path != Path() else store.clients}", " && ".join(away)
+                away = [databases.command_about(it, trusted, item.path) for it in store.database.remove]
+                place = f"{trusted.name} of {item.path if item.path != Path() else store.clients}"
+                yield place, " && ".join(pasteable([*sudo, *command]) for command in away)
 
 
 def _with_hosts(path: Path) -> list[Path]:
@@ -125,7 +116,7 @@ def _holds(content: bytes | None, trusted: TrustAnchor) -> bool:
         return False
 
 
-def _command(place: str, away: str, home_of: str, known: list[Entry]) -> str:
+def _command(place: str, away: str, home_of: str, known: list[ledger.Entry]) -> str:
     """Return the command that takes a place away: that of the checkout, or of the user, who wrote it; or by hand."""
     remove = "./inv trust.remove"
     if home_of:
@@ -137,7 +128,4 @@ def _command(place: str, away: str, home_of: str, known: list[Entry]) -> str:
 
 
 def _is_roots(path: Path) -> bool:
-    try:
-        return path.stat().st_uid == 0
-    except OSError:
-        return False
+    return machines.exists(path) and path.stat().st_uid == 0

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from trusted_registry import address, installation
+from trusted_registry import installation
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust.local import ledger
+from trusted_registry.run import Run
+from trusted_registry.settings import Settings
+from trusted_registry.trust.local import ledger, trust_anchor
 from trusted_registry.trust.model import TrustAnchor
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
-    from trusted_registry.run import Run
-    from trusted_registry.settings import Settings
-    from trusted_registry.trust.local.ledger import Entry
-
-
-def entries(settings: Settings) -> list[Entry]:
+def entries(settings: Settings) -> list[ledger.Entry]:
     """Return this installation's entries of this user's ledger, oldest first.
 
     Where no id is left beside the certificates, they are what this checkout wrote.
@@ -31,7 +26,7 @@ def entries(settings: Settings) -> list[Entry]:
     return [it for it in known if (it.installation == id_ if it.installation and id_ else it.by in roots)]
 
 
-def _former_roots(known: Iterable[Entry], settings: Settings) -> set[str]:
+def _former_roots(known: Iterable[ledger.Entry], settings: Settings) -> set[str]:
     """Return the paths that this checkout had: it wrote this authority there, and no checkout is there now."""
     trusted = authority(settings)
     if trusted is None:
@@ -44,15 +39,11 @@ def _former_roots(known: Iterable[Entry], settings: Settings) -> set[str]:
 def authority(settings: Settings) -> TrustAnchor | None:
     """Return what clients trust by this installation's doing, expired or not; None where it holds no certificate."""
     with contextlib.suppress(RegistryError, OSError, ValueError):
-        certificate = issue.trust_anchor(settings.folder, dry=True)
-        registry_hosts = address.registry_hosts(settings.hosts, settings.port)
-        return TrustAnchor(
-            certificate.path.read_bytes(), certificate.fingerprint, registry_hosts, str(certificate.path)
-        )
+        return trust_anchor.of(issue.trust_anchor(settings.folder, dry=True), settings)
     return None
 
 
-def record(run: Run, written: Iterable[Entry]) -> None:
+def record(run: Run, written: Iterable[ledger.Entry]) -> None:
     """Add this installation's entries to the ledger, before anything is written; a dry run adds none."""
     if not run.console.dry:
         id_ = installation.ensure(run.settings.folder, run.console).id

@@ -4,31 +4,25 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from trusted_registry.console import Console
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import daemon, ledger
-from trusted_registry.trust.model import TrustAnchor
+from trusted_registry.trust.model import Store, TrustAnchor
 from trusted_registry.trust.specifics import insecure
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from trusted_registry.console import Console
-    from trusted_registry.trust.local.ledger import Entry
-    from trusted_registry.trust.machine import Machine
-    from trusted_registry.trust.model import Store
-
-_ANY = TrustAnchor(b"", "0" * 64, ("REGISTRY",))
+_HOST = "REGISTRY"
+_ANY = TrustAnchor(b"", "0" * 64, (_HOST,))
 """Stands for every certificate and every spelling."""
 _NAME = re.compile(r"trusted-registry-[0-9a-f]{16}\Z")
 _SHA1 = re.compile(r"[0-9A-Fa-f]{40}\Z")
 _SPELLING = r"(?!\.\.?/)[^/]+"
 
 
-def counted(entries: Iterable[Entry], console: Console) -> list[Entry]:
+def counted(entries: Iterable[ledger.Entry], console: Console) -> list[ledger.Entry]:
     """Return the entries that name what could have been written; of the others it is said that they stay."""
     machine, found = machines.current(), []
     for entry in entries:
@@ -40,13 +34,13 @@ def counted(entries: Iterable[Entry], console: Console) -> list[Entry]:
     return found
 
 
-def belongs(entry: Entry, machine: Machine) -> bool:
+def belongs(entry: ledger.Entry, machine: machines.Machine) -> bool:
     """Whether an entry names a place of its store, for any certificate and any spelling, with no link on the way."""
     if entry.store == daemon.STORE:
         return Path(entry.path) in {insecure.config_file(rootless=it).resolve() for it in (True, False)}
     if entry.store.startswith("keychain-"):
         return bool(_SHA1.match(entry.value))
-    store = next((it for it in client_stores.STORES if it.key == entry.store), None)
+    store = client_stores.find(entry.store)
     if store is None:
         return False
     if store.database:
@@ -54,13 +48,13 @@ def belongs(entry: Entry, machine: Machine) -> bool:
     return any(_fits(entry.path, pattern) for pattern in _patterns(store, machine))
 
 
-def _is_database(path: str, store: Store, machine: Machine) -> bool:
+def _is_database(path: str, store: Store, machine: machines.Machine) -> bool:
     templates = store.database.places if store.database else ()
-    patterns = (str(machine.path(template)).replace("*", _ANY.registry_hosts[0]) for template in templates)
+    patterns = (str(machine.path(template)).replace("*", _HOST) for template in templates)
     return any(_fits(path, pattern) for pattern in patterns) if templates else not path
 
 
-def _patterns(store: Store, machine: Machine) -> Iterator[str]:
+def _patterns(store: Store, machine: machines.Machine) -> Iterator[str]:
     for file in store.files(_ANY):
         yield str(machine.path(file.path))
         for folder in store.shadowed_by:
@@ -71,14 +65,9 @@ def _patterns(store: Store, machine: Machine) -> Iterator[str]:
 
 def _fits(path: str, pattern: str) -> bool:
     """Whether a path is one that a pattern stands for, and leads to nowhere else."""
-    spelled = (
-        re.escape(pattern).replace(_ANY.registry_hosts[0], _SPELLING).replace(re.escape(_ANY.name), _NAME.pattern[:-2])
-    )
+    spelled = re.escape(pattern).replace(_HOST, _SPELLING).replace(re.escape(_ANY.name), _NAME.pattern[:-2])
     if not re.fullmatch(spelled, path):
         return False
-    fixed = Path(pattern.partition(_ANY.registry_hosts[0])[0].partition(_ANY.name)[0] + "x").parent
-    return os.path.realpath(Path(path).parent) == os.path.join(os.path.realpath(fixed), *_between(path, fixed))  # noqa: PTH118
-
-
-def _between(path: str, fixed: Path) -> tuple[str, ...]:
-    return Path(path).parent.relative_to(fixed).parts
+    fixed = Path(pattern.partition(_HOST)[0].partition(_ANY.name)[0] + "x").parent
+    folder = Path(path).parent
+    return os.path.realpath(folder) == str(Path(os.path.realpath(fixed), folder.relative_to(fixed)))

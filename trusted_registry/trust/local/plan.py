@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import difflib
 import os
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from trusted_registry import program
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import PUBLIC_FILE, Remove, Write
 from trusted_registry.trust import client_stores
 from trusted_registry.trust.local import databases
 from trusted_registry.trust.local import state as states
-from trusted_registry.trust.local.ledger import digest
-from trusted_registry.trust.local.state import State
+from trusted_registry.trust.local.ledger import Entry, digest
+from trusted_registry.trust.local.state import Item, State
 from trusted_registry.trust.managed_blocks import editing, merging
-from trusted_registry.trust.model import MACHINE, Database, File, ManagedBlock
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from trusted_registry.trust.local.ledger import Entry
-    from trusted_registry.trust.local.state import Item
-    from trusted_registry.trust.model import Store, TrustAnchor
+from trusted_registry.trust.model import MACHINE, Database, File, ManagedBlock, Store, TrustAnchor
 
 
 @dataclass(frozen=True)
@@ -65,7 +59,8 @@ def install(store: Store, items: Sequence[Item], anchor: TrustAnchor) -> Plan:
     """
     missing = [item for item in items if item.state is not State.TRUSTED]
     for item in missing:
-        _check_ours(item)
+        if item.state is State.FOREIGN:
+            raise _foreign(item)
     writes = [Write(item.path, item.what.content) for item in missing if isinstance(item.what, File)]
     typed = [_typed(write, anchor) for write in writes]
     notes: dict[str, str] = {}
@@ -77,21 +72,21 @@ def install(store: Store, items: Sequence[Item], anchor: TrustAnchor) -> Plan:
         writes.append(write)
         typed.append(("editor", str(path)) if text else _typed(write, anchor))
         notes |= {str(path): _difference(text, write)} if text else {}
-    runs = [
-        databases.command_about(item.what.add, anchor, item.path) for item in missing if isinstance(item.what, Database)
-    ]
-    if writes and store.refresh:
-        runs.append(store.refresh.command)
+    runs = [databases.command_about(it.what.add, anchor, it.path) for it in missing if isinstance(it.what, Database)]
+    runs += [store.refresh.command] if writes and store.refresh else []
     return Plan(store.key, tuple(writes), tuple(typed), tuple(runs), machine=store.scope == MACHINE, notes=notes)
 
 
-def _check_ours(item: Item) -> None:
-    if item.state is not State.FOREIGN:
-        return
+def _foreign(item: Item) -> RegistryError:
+    """Return the error about a foreign item.
+
+    Raises:
+        RegistryError: The item is a block, and a line of others about the same registry is named instead.
+    """
     see, away = inspect_commands(item)
     if isinstance(item.what, ManagedBlock) and not editing.changed_lines(item.text, item.what):
         merging.merge(item.text, [item.what])  # names the line
-    raise RegistryError(
+    return RegistryError(
         f"{place(item)} holds something that was not written here; nothing was changed.",
         cure=f"See what it is: {pasteable(see)}; then remove it: {pasteable(away)}; or go on without it: --skip "
         f"{item.store.name}",
@@ -113,17 +108,16 @@ def place(item: Item) -> str:
 
 def inspect_commands(item: Item) -> tuple[Sequence[str], Sequence[str]]:
     """Return the commands that show and that remove a foreign item."""
+    path, root = str(item.path), ("sudo",) if item.store.scope == MACHINE else ()
     if isinstance(item.what, Database):
         remove = databases.command_by_name(item.what.remove[0], item.text, item.path)
-        root = ("sudo",) if item.store.scope == MACHINE else ()
         return databases.command_by_name(item.what.find, item.text, item.path), (*root, *remove)
-    if isinstance(item.what, ManagedBlock):
-        root = ("sudo",) if item.store.scope == MACHINE else ()
-        if found := editing.changed_lines(item.text, item.what):
-            lines, path = f"{found[0]},{found[1]}", str(item.path)
-            return ("sed", "-n", f"{lines}p", path), (*root, "sed", "-i", f"{lines}d", path)
-        return ("cat", str(item.path)), (*root, "editor", str(item.path))
-    return ("cat", str(item.path)), (*sudo(item.store, item.path), "rm", str(item.path))
+    if isinstance(item.what, File):
+        return ("cat", path), (*sudo(item.store, item.path), "rm", path)
+    if found := editing.changed_lines(item.text, item.what):
+        lines = f"{found[0]},{found[1]}"
+        return ("sed", "-n", f"{lines}p", path), (*root, "sed", "-i", f"{lines}d", path)
+    return ("cat", path), (*root, "editor", path)
 
 
 def sudo(store: Store, path: Path) -> tuple[str, ...]:
@@ -172,45 +166,36 @@ def uninstall(key: str, entries: Sequence[Entry]) -> tuple[Plan, list[Path]]:
     Raises:
         RegistryError: A file cannot be read.
     """
-    store = client_stores.find(key)
-    machine = store is None or store.scope == MACHINE
+    store = client_stores.store(key)
     gone, changed = _files([entry for entry in entries if not entry.value])
-    plan = removal(key, gone, machine=machine)
+    plan = removal(key, gone, machine=store.scope == MACHINE)
     operations = list(plan.operations)
     typed = [command for command in plan.typed if os.path.lexists(command[-1])]
-    runs: list[tuple[str, ...]] = []
-    if store and store.refresh and entries:  # though the file is gone: an interrupted run did not reach this
-        runs.append(store.refresh.after_removal or store.refresh.command)
+    # though the file is gone: an interrupted run did not reach this
+    runs = [store.refresh.after_removal or store.refresh.command] if store.refresh and entries else []
     valued = [entry for entry in entries if entry.value]
-    if store and store.database:
+    if store.database:
         runs += _removal_commands(store.database, valued)
     else:
         edits, unmerged = _unmerged(valued)
         changed += unmerged
-        for operation in edits:
-            operations.append(operation)
-            typed.append(("editor" if isinstance(operation, Write) else "rm", str(operation.path)))
-    edited = [operation for operation in operations if isinstance(operation, Write)]
-    notes = {str(write.path): _difference(states.read(write.path), write) for write in edited}
-    return Plan(key, tuple(operations), tuple(typed), tuple(runs), machine=machine, notes=notes), changed
+        operations += edits
+        typed += [("editor" if isinstance(it, Write) else "rm", str(it.path)) for it in edits]
+    notes = {str(it.path): _difference(states.read(it.path), it) for it in operations if isinstance(it, Write)}
+    return replace(plan, operations=tuple(operations), typed=tuple(typed), runs=tuple(runs), notes=notes), changed
 
 
 def _files(entries: Sequence[Entry]) -> tuple[list[Remove], list[Path]]:
-    written: dict[Path, set[str]] = {}
-    keep: dict[Path, Path] = {}
-    for entry in entries:
-        path = Path(entry.path)
-        written.setdefault(path, set()).add(entry.sha256)
-        # The folders that the first of several writes made are ours to remove.
-        known = Path(entry.keep) if entry.keep else path.parent.parent.parent
-        keep[path] = min(keep.get(path, known), known, key=lambda it: len(it.parts))
-    made_for = {Path(entry.path) for entry in entries if entry.keep}
     removes, changed = [], []
-    for path, digests in written.items():
+    for path in dict.fromkeys(Path(entry.path) for entry in entries):
+        mine = [entry for entry in entries if Path(entry.path) == path]
+        # The folders that the first of several writes made are ours to remove.
+        keeps = [Path(entry.keep) if entry.keep else path.parent.parent.parent for entry in mine]
+        keep = min(keeps, key=lambda it: len(it.parts))
         present = states.content(path)
-        half_gone = present is None and path in made_for and _must_stay(path, keep[path])
-        if half_gone or (present is not None and digest(present) in digests):
-            removes.append(Remove(path, keep=keep[path]))
+        half_gone = present is None and any(entry.keep for entry in mine) and _must_stay(path, keep)
+        if half_gone or (present is not None and digest(present) in {entry.sha256 for entry in mine}):
+            removes.append(Remove(path, keep=keep))
         elif present is not None:
             changed.append(path)
     return removes, changed
@@ -257,8 +242,6 @@ def _unmerged(entries: Sequence[Entry]) -> tuple[list[Write | Remove], list[Path
 
 def _removal_commands(database: Database, entries: Iterable[Entry]) -> list[tuple[str, ...]]:
     """Return the commands that remove certificates still in a database."""
-    from trusted_registry import program
-
     found = []
     for entry in entries:
         place = Path(entry.path)

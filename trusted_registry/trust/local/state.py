@@ -8,25 +8,19 @@ import dataclasses
 import enum
 import os
 import platform
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from trusted_registry.console import pasteable
 from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import databases
-from trusted_registry.trust.local.ledger import digest
+from trusted_registry.trust.local.ledger import Entry, digest
+from trusted_registry.trust.machine import Machine
 from trusted_registry.trust.managed_blocks import editing
-from trusted_registry.trust.model import Database, File, ManagedBlock
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from trusted_registry.trust.local.ledger import Entry
-    from trusted_registry.trust.machine import Machine
-    from trusted_registry.trust.model import Refresh, Store, TrustAnchor
+from trusted_registry.trust.model import Database, File, ManagedBlock, Refresh, Store, TrustAnchor
 
 
 class State(enum.Enum):
@@ -80,9 +74,8 @@ def select(
         wanted = store.name in only if only else (system or not store.on_request)
         if wanted and store.name not in skip and (store.key == engine or _present(store, machine)):
             found.append(store)
-    for name in only:
-        if name not in skip and not any(store.name == name for store in found):
-            found.append(_store_without_signs(name, rows, machine))
+    missing = [it for it in dict.fromkeys(only) if it not in skip and it not in {store.name for store in found}]
+    found += [_store_without_signs(name, rows, machine) for name in missing]
     return sorted(found, key=client_stores.STORES.index)
 
 
@@ -185,7 +178,7 @@ def _block(text: str, block: ManagedBlock) -> State:
         return State.TRUSTED
     if editing.changed_lines(text, block) or editing.foreign_line(text, block):
         return State.FOREIGN
-    return State.STALE if editing.is_marked(text, block) else State.ABSENT
+    return State.ABSENT if editing.current_content(text, block) is None else State.STALE
 
 
 def check_link(path: Path) -> None:
@@ -247,11 +240,9 @@ def content(path: Path) -> bytes | None:
     Raises:
         RegistryError: The file cannot be read (NeedsRootError if root could).
     """
-    with _errors_explained(path):
-        try:
-            return path.read_bytes()
-        except FileNotFoundError:
-            return None
+    with _errors_explained(path), contextlib.suppress(FileNotFoundError):
+        return path.read_bytes()
+    return None
 
 
 @contextlib.contextmanager

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from trusted_registry import address
 from trusted_registry.certificate import inspect, issue
+from trusted_registry.certificate.inspect import Certificate
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import observe
 from trusted_registry.registry.probe import Endpoint
+from trusted_registry.settings import Settings
 from trusted_registry.trust.model import TrustAnchor
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from trusted_registry.certificate.inspect import Certificate
-    from trusted_registry.settings import Settings
 
 _PUT_BACK = f"Put the ca.crt back that belongs to the keys here. {issue.FORCE}"
 _ANOTHER_S = "Where this machine runs it: ./inv up. Else, there: ./inv trust.serve; type here the line that it shows."
@@ -34,22 +30,28 @@ def load(settings: Settings, *, dry: bool = False, required: bool = False) -> Tr
     Raises:
         RegistryError: The certificate is absent, no authority's, expired, or not alone in its file.
     """
-    registry_hosts = address.registry_hosts(settings.hosts, settings.port)
     try:
-        anchor = issue.trust_anchor(settings.folder, dry=dry)
+        certificate = issue.trust_anchor(settings.folder, dry=dry)
     except RegistryError:
         if dry and not required:
+            registry_hosts = address.registry_hosts(settings.hosts, settings.port)
             return TrustAnchor(b"", "0" * 64, registry_hosts, str(settings.folder / "ca.crt"))
         raise
-    _check_authority(anchor)
-    content = anchor.path.read_bytes()
-    if content.count(b"-----BEGIN ") > 1:
-        alone = pasteable(["openssl", "x509", "-in", str(anchor.path), "-out", str(anchor.path)])
+    _check_authority(certificate)
+    anchor = of(certificate, settings)
+    if anchor.content.count(b"-----BEGIN ") > 1:
+        alone = pasteable(["openssl", "x509", "-in", anchor.file, "-out", anchor.file])
         raise RegistryError(
-            f"{anchor.path} holds more than one certificate, and clients would get all that is in it.",
+            f"{anchor.file} holds more than one certificate, and clients would get all that is in it.",
             cure=f"Keep the first alone: {alone}",
         )
-    return TrustAnchor(content, anchor.fingerprint, registry_hosts, str(anchor.path))
+    return anchor
+
+
+def of(certificate: Certificate, settings: Settings) -> TrustAnchor:
+    """Return a certificate with the registry hosts that it is for."""
+    registry_hosts = address.registry_hosts(settings.hosts, settings.port)
+    return TrustAnchor(certificate.path.read_bytes(), certificate.fingerprint, registry_hosts, str(certificate.path))
 
 
 def _check_authority(anchor: Certificate) -> None:

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import NeedsRootError, RegistryError
+from trusted_registry.settings import Settings
 from trusted_registry.trust.local import install, trust_anchor, unverified
 from trusted_registry.trust.local import state as store_state
-from trusted_registry.trust.local.state import State
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.settings import Settings
-    from trusted_registry.trust.local.install import StoreSelection
-    from trusted_registry.trust.local.state import Item
-    from trusted_registry.trust.model import Store
+from trusted_registry.trust.local.install import StoreSelection
+from trusted_registry.trust.local.state import Item, State
+from trusted_registry.trust.model import Store
 
 
 @dataclass(frozen=True)
@@ -46,9 +40,7 @@ def find(settings: Settings, engine: Engine, selection: StoreSelection, *, dry: 
             items = install.find_items(settings, [store], dry=dry)
         except RegistryError as error:  # a conflict in one store says nothing about the others
             text = "not known" if isinstance(error, NeedsRootError) else "unsound"
-            found += [
-                TrustStatus(store, registry_host, f"{text}: {error.message}", "") for registry_host in registry_hosts
-            ]
+            found += [TrustStatus(store, it, f"{text}: {error.message}", "") for it in registry_hosts]
             continue
         states = store_state.by_registry_host(items, registry_hosts)
         for registry_host in registry_hosts:
@@ -62,16 +54,12 @@ def find(settings: Settings, engine: Engine, selection: StoreSelection, *, dry: 
 
 
 def _state_text(store: Store, items: list[Item], state: State) -> str:
-    if (
-        state is State.TRUSTED
-        and store.restart
-        and _changed_since_start([item.path for item in items], store.restart.process)
-    ):
+    if state is State.TRUSTED and store.restart and _changed_since_start(items, store.restart.process):
         return "needs a restart"
     return state.value
 
 
-def _changed_since_start(paths: list[Path], process: str) -> bool:
+def _changed_since_start(items: list[Item], process: str) -> bool:
     """Return whether a file changed after its reader was started.
 
     The reader is any process of that name; without a name, False.
@@ -80,7 +68,7 @@ def _changed_since_start(paths: list[Path], process: str) -> bool:
 
     if not process:
         return False
-    changed = max((path.stat().st_mtime for path in paths if path.exists()), default=0.0)
+    changed = max((item.path.stat().st_mtime for item in items if item.path.exists()), default=0.0)
     # psutil counts from a boot time in whole seconds (proc(5), btime); a program may be started sooner than that.
     late = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) - psutil.boot_time()
     running = psutil.process_iter(["name", "create_time"])

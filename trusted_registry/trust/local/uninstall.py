@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from trusted_registry import program
-from trusted_registry.console import pasteable
+from trusted_registry.console import Console, pasteable
+from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import NeedsRootError, RegistryError
-from trusted_registry.files import Remove, Write
+from trusted_registry.files import Remove
+from trusted_registry.run import Run
+from trusted_registry.settings import Settings
 from trusted_registry.trust import client_stores
 from trusted_registry.trust.local import apply, daemon, install, ledger, owned, places, plan
-from trusted_registry.trust.local.install import StoreSelection
-from trusted_registry.trust.local.state import State
+from trusted_registry.trust.local.ledger import Entry
+from trusted_registry.trust.local.state import Item, State
 from trusted_registry.trust.managed_blocks import editing
-from trusted_registry.trust.model import Database, File, ManagedBlock
+from trusted_registry.trust.model import Database, File, ManagedBlock, Store
 from trusted_registry.trust.specifics import macos
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from trusted_registry.console import Console
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.run import Run
-    from trusted_registry.settings import Settings
-    from trusted_registry.trust.local.ledger import Entry
-    from trusted_registry.trust.local.state import Item
 
 _GONE = "Unable to delete certificate matching"
 """Error of `security` for a certificate that is not in the keychain (any more)."""
@@ -45,25 +36,27 @@ def remove(run: Run, engine: Engine, *, everyone: bool = False) -> list[str]:
     with apply.locked(run.console):
         wanted = ledger.read(ledger.path()) if everyone else owned.entries(run.settings)
         entries = places.counted(wanted, run.console)
-        rows = {store.key for store in client_stores.STORES}
-        mine = [entry for entry in entries if entry.store in rows]
+        mine = [entry for entry in entries if client_stores.find(entry.store)]
         unknown = _found_unrecorded(entries, run, engine) if everyone else []
         freed: list[str] = []
-        failed: list[RegistryError] = []
+        failed: list[RegistryError] = []  # of one store each: the others are still cleaned
         for key in dict.fromkeys(entry.store for entry in (*mine, *unknown)):
-            of_store = [entry for entry in mine if entry.store == key]
-            with _errors_collected(failed):
-                freed += _uninstall_store(
-                    key, of_store, [entry for entry in unknown if entry.store == key], run.console
-                )
-        for entry in entries:
-            if entry.store not in rows:
-                with _errors_collected(failed):
-                    _uninstall(entry, engine, run.console)
-                    _forget([entry], run.console)
-                    freed.append(f"{entry.value} in {entry.path}")
+            known = [entry for entry in mine if entry.store == key]
+            others = [entry for entry in unknown if entry.store == key]
+            try:
+                freed += _uninstall_store(client_stores.store(key), known, others, run.console)
+            except RegistryError as error:
+                failed.append(error)
+        for entry in (it for it in entries if it not in mine):
+            try:
+                freed.append(_uninstall(entry, engine, run.console))
+            except RegistryError as error:
+                failed.append(error)
         if failed:
-            _report(freed, failed[:-1], run.console)
+            for place in freed:
+                run.console.say(f"removed: {place}")
+            for fault in failed[:-1]:
+                run.console.warn(f"{fault.message} {fault.cure}")
             raise failed[-1]
         return freed
 
@@ -77,70 +70,52 @@ def disallow_plain(run: Run, engine: Engine) -> list[str]:
     Raises:
         RegistryError: daemon.json is not valid or cannot be written, or the engine does not reload the file.
     """
-    freed = []
     with apply.locked(run.console):
-        for entry in places.counted(owned.entries(run.settings), run.console):
-            if entry.store == daemon.STORE:
-                daemon.disallow(entry, engine, run.console)
-                _forget([entry], run.console)
-                freed.append(f"{entry.value} in {entry.path}")
-    return freed
+        own = places.counted(owned.entries(run.settings), run.console)
+        return [_uninstall(entry, engine, run.console) for entry in own if entry.store == daemon.STORE]
 
 
-@contextlib.contextmanager
-def _errors_collected(failed: list[RegistryError]) -> Iterator[None]:
-    """Collect a store's error, so that the other stores are still cleaned."""
-    try:
-        yield
-    except RegistryError as error:
-        failed.append(error)
-
-
-def _report(freed: list[str], failed: list[RegistryError], console: Console) -> None:
-    for place in freed:
-        console.say(f"removed: {place}")
-    for error in failed:
-        console.warn(f"{error.message} {error.cure}")
-
-
-def _uninstall_store(key: str, known: list[Entry], unknown: list[Entry], console: Console) -> list[str]:
-    its_plan, changed = plan.uninstall(key, [*known, *unknown])
+def _uninstall_store(store: Store, known: list[Entry], unknown: list[Entry], console: Console) -> list[str]:
+    its_plan, changed = plan.uninstall(store.key, [*known, *unknown])
     shared = {entry.path for entry in (*known, *unknown) if entry.value}
     for path in changed:
         message = f"{path}: lines between our marks were changed since; they stay."
         console.warn(message if str(path) in shared else f"{path} was changed since it was written here; it stays.")
     apply.carry_out(its_plan, console)
     _forget(known, console)
-    store = client_stores.find(key)
-    whose = f"the store of {store.clients}" if store else key
-    if its_plan and store and store.restart:
+    if its_plan and store.restart:
         console.say(f"{store.clients}: it {store.restart.why}, so: {store.restart.command}")
-    if key == macos.COLIMA:
+    if store.key == macos.COLIMA:
         for registry_host in dict.fromkeys(operation.path.parent.name for operation in its_plan.operations):
             console.say(f"Colima keeps what it once copied: {pasteable(macos.colima_leftovers(registry_host))}")
-    files = [str(operation.path) for operation in its_plan.operations if isinstance(operation, Remove)]
-    edited = [f"lines in {operation.path}" for operation in its_plan.operations if isinstance(operation, Write)]
+    files = [str(it.path) if isinstance(it, Remove) else f"lines in {it.path}" for it in its_plan.operations]
     runs = [" ".join(argv) for argv in its_plan.runs]
     removed = [entry for entry in known if entry.value and any(entry.value in it and entry.path in it for it in runs)]
-    return [*files, *edited, *(f"{entry.value} in {entry.path or whose}" for entry in removed)]
+    return [*files, *(f"{entry.value} in {entry.path or f'the store of {store.clients}'}" for entry in removed)]
 
 
-def _uninstall(entry: Entry, engine: Engine, console: Console) -> None:
+def _uninstall(entry: Entry, engine: Engine, console: Console) -> str:
+    """Undo a change of daemon.json or of a keychain, forget that entry, and return its words for people."""
     store, _, keychain = entry.store.partition("-")
-    if store != "keychain":
+    if store == "keychain":
+        _uninstall_keychain(entry, keychain, console)
+    else:
         daemon.disallow(entry, engine, console)
-        return
-    settings, *certificate = macos.remove(Path(entry.path), entry.value, keychain, Path.home())
+    _forget([entry], console)
+    return f"{entry.value} in {entry.path}"
+
+
+def _uninstall_keychain(entry: Entry, keychain: str, console: Console) -> None:
+    settings, certificate = macos.remove(Path(entry.path), entry.value, keychain, Path.home())
     try:
         program.run(settings, console)
     except RegistryError as error:  # the certificate's file may be another one by now, or gone
         console.warn(error.message)
-    for argv in certificate:
-        try:
-            program.run(argv, console)
-        except RegistryError as error:
-            if _GONE not in error.message:
-                raise
+    try:
+        program.run(certificate, console)
+    except RegistryError as error:
+        if _GONE not in error.message:
+            raise
 
 
 def _forget(entries: list[Entry], console: Console) -> None:
@@ -155,7 +130,7 @@ def _found_unrecorded(entries: list[Entry], run: Run, engine: Engine) -> list[En
     """
     known = {entry.path for entry in entries}
     found: list[Entry] = []
-    for store in install.select_stores(engine, StoreSelection(system=True)):
+    for store in install.select_stores(engine, install.StoreSelection(system=True)):
         try:
             items = install.find_items(run.settings, [store], dry=run.console.dry)
         except NeedsRootError as error:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from trusted_registry import address
+from trusted_registry.engine.protocol import Engine
+from trusted_registry.settings import Settings
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.settings import Settings
-
-    Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True)
@@ -68,10 +64,8 @@ def _of_host(host: str, port: int, listed: tuple[str, ...], networks: list[Netwo
     addresses = address.resolve(host)
     within = next((it for it in addresses if any(ipaddress.ip_address(it) in network for network in networks)), "")
     for registry_host in address.registry_hosts((host,), port):
-        if registry_host in listed:
-            yield Unverified(registry_host, host)
-        elif within:
-            yield Unverified(registry_host, host, within)
+        if registry_host in listed or within:
+            yield Unverified(registry_host, host, "" if registry_host in listed else within)
 
 
 def _network(entry: str) -> Network | None:

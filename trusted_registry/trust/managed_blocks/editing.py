@@ -7,14 +7,10 @@ awk; a test compares the two.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from trusted_registry.errors import RegistryError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from trusted_registry.trust.model import ManagedBlock
+from trusted_registry.trust.model import ManagedBlock
 
 MARK = "# trusted-registry:"
 END = f"{MARK} end"
@@ -56,13 +52,8 @@ def added(text: str, block: ManagedBlock) -> str:
 
 def has(text: str, block: ManagedBlock) -> bool:
     """Return whether a text has exactly this block, at any margin."""
-    found = _under_key(_lines(text), block)
+    _, found = _marked(_lines(text), block)
     return [line.strip(_BLANK) for line in found] == [begin(block), *(line.strip(_BLANK) for line in block.lines), END]
-
-
-def is_marked(text: str, block: ManagedBlock) -> bool:
-    """Return whether a text has a block between these marks, of any content."""
-    return bool(_under_key(_lines(text), block))
 
 
 def changed_lines(text: str, block: ManagedBlock) -> tuple[int, int] | None:
@@ -72,13 +63,10 @@ def changed_lines(text: str, block: ManagedBlock) -> tuple[int, int] | None:
     A mark without its end is a block by itself.
     """
     lines = _lines(text)
-    opens = next((number for number, line in enumerate(lines, start=1) if line.strip(_BLANK) == begin(block)), None)
-    if opens is None:
+    opens, found = _marked(lines, block)
+    if opens == len(lines) or (found and _of_any_authority(found[1:-1]) == _of_any_authority(block.lines)):
         return None
-    found = _under_key(lines, block)
-    if found and _of_any_authority(found[1:-1]) == _of_any_authority(block.lines):
-        return None
-    return opens, opens + max(len(found), 1) - 1
+    return opens + 1, opens + max(len(found), 1)
 
 
 def _of_any_authority(lines: Iterable[str]) -> list[str]:
@@ -92,7 +80,7 @@ def content(lines: Iterable[str]) -> bytes:
 
 def current_content(text: str, block: ManagedBlock) -> bytes | None:
     """Return the content between a block's marks, or None if absent."""
-    found = _under_key(_lines(text), block)
+    _, found = _marked(_lines(text), block)
     return content(found[1:-1]) if found else None
 
 
@@ -102,11 +90,10 @@ def removed(text: str, block: ManagedBlock) -> str:
     A key that was added for the block is removed too, once nothing else is under that key.
     """
     lines = _lines(text)
-    content = _under_key(lines, block)
-    if not content:
+    at, found = _marked(lines, block)
+    if not found:
         return text
-    at = lines.index(content[0])
-    del lines[at : at + len(content)]
+    del lines[at : at + len(found)]
     if block.under and _block_key(block) in lines:
         at = lines.index(_block_key(block))
         following = next((line for line in lines[at + 1 :] if _is_statement(line)), "")
@@ -117,7 +104,15 @@ def removed(text: str, block: ManagedBlock) -> str:
 
 def foreign_line(text: str, block: ManagedBlock) -> int | None:
     """Return the number of a foreign line about the same registry, or None."""
-    return next((number for number, line in _foreign_lines(text, block) if _claims(line, block)), None)
+    in_section, ours = not block.under, False  # without a key, the whole text counts
+    for number, line in enumerate(_lines(text), start=1):
+        if line.strip(_BLANK).startswith(MARK):
+            ours = line.strip(_BLANK) != END
+        elif block.under and _is_statement(line) and not line.startswith(" "):
+            in_section = _is_key(line, block)
+        elif in_section and not ours and _claims(line, block):
+            return number
+    return None
 
 
 def check(text: str, block: ManagedBlock) -> None:
@@ -202,35 +197,16 @@ def _claims(line: str, block: ManagedBlock) -> bool:
 
 def _indent(lines: Iterable[str]) -> str:
     """Return the margin of the first statement, or the default if none."""
-    for line in lines:
-        if _is_statement(line):
-            return line[: len(line) - len(line.lstrip(" "))] or _INDENT
-    return _INDENT
+    first = next(filter(_is_statement, lines), "")
+    return first[: len(first) - len(first.lstrip(" "))] or _INDENT
 
 
-def _under_key(lines: list[str], block: ManagedBlock) -> list[str]:
-    """Return a block's lines from its opening mark to the closing one.
+def _marked(lines: list[str], block: ManagedBlock) -> tuple[int, list[str]]:
+    """Return the place of a block's opening mark, past the end if there is none, and the lines to the closing one.
 
-    None if another mark follows the opening one, or no mark at all.
+    No lines if another mark follows the opening one, or no mark at all.
     """
-    opens = next((at for at, line in enumerate(lines) if line.strip(_BLANK) == begin(block)), None)
-    if opens is None:
-        return []
-    following = (at for at, line in enumerate(lines) if at > opens and line.strip(_BLANK).startswith(MARK))
-    closes = next(following, None)
-    return lines[opens : closes + 1] if closes is not None and lines[closes].strip(_BLANK) == END else []
-
-
-def _foreign_lines(text: str, block: ManagedBlock) -> Iterator[tuple[int, str]]:
-    """Yield others' lines under a block's key, with their numbers.
-
-    For a block without a key, those of the whole text.
-    """
-    in_section, ours = not block.under, False
-    for number, line in enumerate(_lines(text), start=1):
-        if line.strip(_BLANK).startswith(MARK):
-            ours = line.strip(_BLANK) != END
-        elif block.under and _is_statement(line) and not line.startswith(" "):
-            in_section = _is_key(line, block)
-        elif in_section and not ours:
-            yield number, line
+    marks = [at for at, line in enumerate(lines) if line.strip(_BLANK).startswith(MARK)]
+    opens = next((at for at in marks if lines[at].strip(_BLANK) == begin(block)), len(lines))
+    closes = next((at for at in marks if at > opens), None)
+    return opens, lines[opens : closes + 1] if closes is not None and lines[closes].strip(_BLANK) == END else []

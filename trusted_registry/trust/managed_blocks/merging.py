@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust.managed_blocks import editing, toml
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from trusted_registry.trust.model import ManagedBlock
+from trusted_registry.trust.model import ManagedBlock
 
 _SECTIONS = ("mirrors", "configs")
 """Keys of registries.yaml that have an entry for each registry (docs.k3s.io/installation/private-registry)."""
@@ -94,8 +91,10 @@ def _combined(one: object, other: object) -> object:
 
 def _read(path: PurePath | str, text: str) -> object:
     """Return the parsed file; `{}` for an empty one or an unknown suffix."""
-    read = _READERS.get(PurePath(path).suffix)
-    return read(path, text) if read else {}
+    suffix = PurePath(path).suffix
+    if suffix == ".toml":
+        return toml.read(path, text)
+    return _yaml(path, text) if suffix == ".yaml" else {}
 
 
 def _yaml(path: PurePath | str, text: str) -> dict[str, Any]:
@@ -152,10 +151,3 @@ def _check_shape(path: PurePath | str, tree: Any) -> None:  # noqa: ANN401 - as 
             f"{path}, line {wrong.start_mark.line + 1}: there should be registries by name. It was left as it is.",
             cure="See docs.k3s.io/installation/private-registry for the form",
         )
-
-
-_READERS: dict[str, Callable[[PurePath | str, str], dict[str, Any]]] = {
-    ".toml": toml.read,
-    ".yaml": _yaml,
-    ".yml": _yaml,
-}

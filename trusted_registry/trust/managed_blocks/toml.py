@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import PurePath
+from typing import Any
 
 from trusted_registry.errors import RegistryError
 
@@ -12,9 +13,6 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-if TYPE_CHECKING:
-    from pathlib import PurePath
 
 
 def read(path: PurePath | str, text: str) -> dict[str, Any]:
