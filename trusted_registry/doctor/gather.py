@@ -48,12 +48,13 @@ def local(settings: Settings, engine: Engine, engine_error: RegistryError | None
         port = container.port or settings.port
         settings = replace(settings, plain_port=port) if plain else replace(settings, port=port)
         settings = replace(settings, listen=container.listen)
+    own = (it for interface in address.interfaces() if not interface.bridge for it in interface.addresses)
     facts = _issued(Facts(settings, inspect.now(), engine_error=engine_error, container=container))
     facts = replace(
         facts,
         file_modes=_file_modes(settings),
         tracked=_tracked(settings.folder),
-        own_addresses=_own(),
+        own_addresses=tuple(it for it in own if ":" not in it),
         resolved=_resolved(settings),
         engine=known(engine.info) if engine.available else None,
         key_mounts=_key_mounts(settings, engine),
@@ -128,11 +129,6 @@ def _tracked(folder: Path) -> tuple[str, ...]:
     return tuple(result.out.split()) if result and result.ok else ()
 
 
-def _own() -> tuple[str, ...]:
-    found = [it for interface in address.interfaces() if not interface.bridge for it in interface.addresses]
-    return tuple(it for it in found if ":" not in it)
-
-
 def _resolved(settings: Settings) -> dict[str, tuple[str, ...]]:
     return {host: address.resolve(host) for host in settings.hosts if not address.is_ip(host)}
 
@@ -142,8 +138,7 @@ def _key_mounts(settings: Settings, engine: Engine) -> tuple[tuple[str, str], ..
 
     A container that mounts a whole disk is left out: such a mount has nothing to do with this project.
     """
-    key = settings.folder / "ca.key"
-    folders = {str(key), str(settings.folder), str(settings.root)}
+    folders = {str(it) for it in (settings.folder / "ca.key", settings.folder, settings.root)}
     return tuple((name, path) for name, path in known(engine.bind_mounts) or [] if path.rstrip("/") in folders)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import http.client
 import http.server
 import io
@@ -53,11 +52,6 @@ class Offer:
     name: str = ""
     policy: str = "default-src 'none'"
 
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the content in hex, as `sha256sum` prints."""
-        return hashlib.sha256(self.content).hexdigest()
-
 
 def offers(anchor: TrustAnchor, registry_host: str) -> tuple[Offer, Offer, Offer]:
     """Return the page, the kit and the certificate; no key is among them."""
@@ -86,18 +80,14 @@ def download_commands(at: str, offered: tuple[Offer, Offer, Offer]) -> dict[str,
         offered: Page, kit and certificate; see `offers`.
     """
     _, script, certificate = offered
-    run = f"{_verified_download(script, 'sha256sum -c -')} && sudo sh {shlex.quote(script.name)}"
+    run = f"{page.check_command(script.content, script.name)} && sudo sh {shlex.quote(script.name)}"
+    check = page.check_command(certificate.content, certificate.name, "shasum -a 256 -c -")
     trust = shlex.join(macos.add(Path(certificate.name), "system", Path("/var/empty")))
     return {
         "Linux, with curl": f"{_APART} && curl -fsSO {shlex.quote(at + script.path)} && {run}",
         "Linux, with wget": f"{_APART} && wget -qO {shlex.quote(script.name)} {shlex.quote(at + script.path)} && {run}",
-        "macOS": f"{_APART} && curl -fsSO {shlex.quote(at + certificate.path)} && "
-        f"{_verified_download(certificate, 'shasum -a 256 -c -')} && {trust}",
+        "macOS": f"{_APART} && curl -fsSO {shlex.quote(at + certificate.path)} && {check} && {trust}",
     }
-
-
-def _verified_download(offer: Offer, program: str) -> str:
-    return f"echo {shlex.quote(f'{offer.sha256}  {offer.name}')} | {program}"
 
 
 Taken = Callable[[str, Offer], None]

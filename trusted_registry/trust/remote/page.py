@@ -54,7 +54,7 @@ def render(anchor: TrustAnchor, registry_host: str, *, kit: bytes, kit_name: str
         kit={
             "name": kit_name,
             "data": _data("application/x-sh", kit),
-            "check": f"echo {shlex.quote(f'{hashlib.sha256(kit).hexdigest()}  {kit_name}')} | sha256sum -c -",
+            "check": check_command(kit, kit_name),
             "word": shlex.quote(kit_name),
         },
         linux=_rows(anchor, registry_host),
@@ -65,6 +65,11 @@ def render(anchor: TrustAnchor, registry_host: str, *, kit: bytes, kit_name: str
         by_hand=_by_hand(anchor),
     )
     return text.encode()
+
+
+def check_command(content: bytes, name: str, program: str = "sha256sum -c -") -> str:
+    """Return the command that succeeds if a downloaded file has this content."""
+    return f"echo {shlex.quote(f'{hashlib.sha256(content).hexdigest()}  {name}')} | {program}"
 
 
 def policy(page: bytes) -> str:
