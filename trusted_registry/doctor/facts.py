@@ -23,7 +23,7 @@ from trusted_registry.trust.specifics.containerd import Advice
 T = TypeVar("T")
 
 
-def known(ask: Callable[[], T]) -> T | None:
+def or_none(ask: Callable[[], T]) -> T | None:
     """Return an answer, or None on a RegistryError that another check reports."""
     try:
         return ask()

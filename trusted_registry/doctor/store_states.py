@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from trusted_registry import program
-from trusted_registry.doctor.facts import Facts, StoreState, known
+from trusted_registry.doctor.facts import Facts, StoreState, or_none
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import client_stores
@@ -32,7 +32,7 @@ def gather(facts: Facts, engine: Engine, client: str) -> Facts:
     """
     facts = replace(
         facts,
-        unverified=tuple(known(lambda: unverified.find(facts.settings, engine)) or ()),
+        unverified=tuple(or_none(lambda: unverified.find(facts.settings, engine)) or ()),
         engine_since=engine_start(engine) if engine.available else 0.0,
         bundle_since=_bundle_time(),
         systemd=Path("/run/systemd/system").is_dir(),
@@ -97,8 +97,8 @@ def _other_files(folders: Iterable[Path], anchor: TrustAnchor) -> tuple[Path, ..
 
 
 def _advice() -> tuple[containerd.Advice, ...]:
-    result = known(lambda: program.capture(containerd.ASK, timeout=5))
-    return (known(lambda: containerd.advice(result.out)) or ()) if result and result.ok else ()
+    result = or_none(lambda: program.capture(containerd.ASK, timeout=5))
+    return (or_none(lambda: containerd.advice(result.out)) or ()) if result and result.ok else ()
 
 
 def engine_start(engine: Engine) -> float:
