@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
 
 from trusted_registry.doctor import checks_certificate, checks_engine, checks_registry, checks_trust
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from trusted_registry.doctor.facts import Facts
-    from trusted_registry.doctor.finding import Finding
-
+from trusted_registry.doctor.facts import Facts
+from trusted_registry.doctor.finding import Finding
 
 CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
     checks_engine.engine,
@@ -40,7 +35,6 @@ CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
     checks_trust.containerd,
     checks_trust.os_store,
 )
-
 
 UNREACHED = ("dns", "served")
 """Keys of checks that explain an unreachable remote registry; a finding of the earlier explains those of the later."""

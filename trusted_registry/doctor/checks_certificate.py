@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from trusted_registry.certificate import inspect, issue, rules
+from trusted_registry.doctor.facts import Facts
 from trusted_registry.doctor.finding import ChmodFix, Finding, RenewFix
+from trusted_registry.registry.observe import Observation
 from trusted_registry.settings import registry_flags
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from trusted_registry.doctor.facts import Facts
-    from trusted_registry.registry.observe import Observation
-
 ANEW = "./inv cert --force && ./inv registry.tls  # makes a new authority; then hand the new ca.crt to every client"
-THERE = "  # on the registry's machine"
 LAST_WEEK = 7
 """Days before expiry at which another machine's certificate yields a finding: automatic renewal comes earlier."""
 _HARMLESS = ("none", "no client", "people")
 _PRIVATE = 0o077
 _WRITABLE = 0o022
+
+_NAMES = ("does not name",)
+_DATES = ("expired", "is not valid before")
+_CHAIN = ("is not signed by", "is signed by nobody")
+"""Beginnings of the violations that `names`, `dates` and `chain` report; `client_rules` reports the others."""
+_EXCUSED = ("mismatch", "expired", "not yet valid", "not valid for")
+"""Parts of a refusal that `names` or `dates` already reports."""
 
 
 def files(facts: Facts) -> Iterator[Finding]:
@@ -30,47 +32,27 @@ def files(facts: Facts) -> Iterator[Finding]:
         yield Finding("files", facts.broken.message, "No registry can be run with these.", (facts.broken.cure,))
 
 
-def _broken(facts: Facts) -> Iterator[tuple[str, rules.Violation]]:
-    """Yield the rule violations that clients refuse, each with its kind.
-
-    The certificate is this checkout's own, or else the one that the registry shows.
-    """
-    hosts = facts.settings.hosts
-    if facts.issued:
-        found = rules.check(facts.issued.server, facts.issued.authority, hosts, facts.now)
-    elif facts.observation and facts.observation.certificate:
-        anchor = facts.anchor if facts.anchor and not facts.observation.distrust else None
-        authority = anchor if anchor and anchor.fingerprint != facts.observation.certificate.fingerprint else None
-        found = rules.check(facts.observation.certificate, authority, hosts, facts.now)
-    else:
-        return
-    for broken in found:
-        if not broken.clients.startswith(_HARMLESS):
-            yield _kind(broken.rule), broken
-
-
-def _kind(rule: str) -> str:
-    if rule.startswith("does not name"):
-        return "names"
-    if rule.startswith(("expired", "is not valid before")):
-        return "dates"
-    return "chain" if rule.startswith(("is not signed by", "is signed by nobody")) else "rules"
+def _broken(facts: Facts, *beginnings: str) -> list[rules.Violation]:
+    """Return the rule violations with these beginnings that clients refuse, of the server certificate."""
+    if facts.server is None:
+        return []
+    authority, seen = facts.issued.authority if facts.issued else facts.anchor, facts.observation
+    if not facts.issued and seen and authority and (seen.distrust or seen.fingerprint == authority.fingerprint):
+        authority = None
+    found = rules.check(facts.server, authority, facts.settings.hosts, facts.now)
+    return [it for it in found if it.rule.startswith(beginnings) and not it.clients.startswith(_HARMLESS)]
 
 
 def client_rules(facts: Facts) -> Iterator[Finding]:
     """Yield findings for certificates that break a rule of some client."""
-    for kind, broken in _broken(facts):
-        if kind == "rules":
-            authority = facts.anchor is not None and broken.path == facts.anchor.path and broken.path.name == "ca.crt"
-            cure = ANEW if authority else "./inv cert.renew"
-            yield Finding(
-                "rules",
-                f"{broken.path} {broken.rule}",
-                f"Refused by: {broken.clients}.",
-                (cure + (THERE if facts.remote and not authority else ""),),
-                None if authority or facts.remote else RenewFix(),
-                asks=True,
-            )
+    for broken in _broken(facts, ""):
+        if broken.rule.startswith((*_NAMES, *_DATES, *_CHAIN)):
+            continue
+        authority = facts.anchor is not None and broken.path == facts.anchor.path and broken.path.name == "ca.crt"
+        cure = ANEW if authority else f"./inv cert.renew{facts.there}"
+        fix = None if authority or facts.remote else RenewFix()
+        evidence = f"{broken.path} {broken.rule}"
+        yield Finding("rules", evidence, f"Refused by: {broken.clients}.", (cure,), fix, asks=True)
 
 
 def names(facts: Facts) -> Iterator[Finding]:
@@ -78,13 +60,11 @@ def names(facts: Facts) -> Iterator[Finding]:
 
     The names are those that clients type; the addresses, this machine's present ones.
     """
-    asked = [broken.rule.rpartition(" ")[2] for kind, broken in _broken(facts) if kind == "names"]
+    asked = [broken.rule.rpartition(" ")[2] for broken in _broken(facts, *_NAMES)]
     own = facts.issued.server.missing(facts.own_addresses) if facts.issued and not facts.remote else ()
     missing = tuple(dict.fromkeys((*asked, *own)))
-    if not missing:
+    if facts.server is None or not missing:
         return
-    shown = facts.issued.server if facts.issued else facts.observation.certificate if facts.observation else None
-    named = ", ".join((*shown.addresses, *shown.dns)) if shown else ""
     # This machine's own addresses come in by themselves; by the flag they would stay when the machine has others.
     cure = f"./inv cert.renew --names {','.join(asked)}" if asked else "./inv cert.renew"
     renewable = facts.issued is not None
@@ -92,86 +72,55 @@ def names(facts: Facts) -> Iterator[Finding]:
         renewable = len(inspect.allowed(facts.issued.authority, missing)) == len(missing)
         if not renewable:
             cure = ANEW.replace("--force", f"--force --names {','.join(missing)}")
-    yield Finding(
-        "names",
-        f"{shown.path if shown else 'the certificate'} names {named or 'nothing'}, and not {', '.join(missing)}",
-        f"Every client refuses it under {'these' if len(missing) > 1 else 'this'}: an address changed, was added, or "
-        "stands in the common name alone.",
-        (cure + (THERE if facts.remote else ""),),
-        RenewFix() if renewable and not own else None,
-        asks=True,
-    )
+    named = ", ".join((*facts.server.addresses, *facts.server.dns)) or "nothing"
+    evidence = f"{facts.server.path} names {named}, and not {', '.join(missing)}"
+    under = f"Every client refuses it under {'these' if len(missing) > 1 else 'this'}"
+    cause = f"{under}: an address changed, was added, or stands in the common name alone."
+    fix = RenewFix() if renewable and not own else None
+    yield Finding("names", evidence, cause, (cure + facts.there,), fix, asks=True)
 
 
 def dates(facts: Facts) -> Iterator[Finding]:
     """Yield findings for certificates expired, near expiry, or not yet valid."""
-    there = THERE if facts.remote else ""
-    seen = [broken for kind, broken in _broken(facts) if kind == "dates"]
+    renew, refused = f"./inv cert.renew{facts.there}", "Afterwards every client refuses it"
+    seen = _broken(facts, *_DATES)
     for broken in seen:
-        clock = "date --utc  # is this machine's clock right? sudo timedatectl set-ntp true"
         authority = broken.path.name == "ca.crt"
-        yield Finding(
-            "dates",
-            f"{broken.path} {broken.rule}; this machine's clock says {facts.now:%Y-%m-%d %H:%M} UTC",
-            "Every client refuses it, unless a clock is wrong.",
-            (ANEW if authority else f"./inv cert.renew{there}", clock),
-            None if authority or facts.remote else RenewFix(),
-            asks=True,
-        )
+        evidence = f"{broken.path} {broken.rule}; this machine's clock says {facts.now:%Y-%m-%d %H:%M} UTC"
+        clock = "date --utc  # is this machine's clock right? sudo timedatectl set-ntp true"
+        fix = None if authority or facts.remote else RenewFix()
+        cause = "Every client refuses it, unless a clock is wrong."
+        yield Finding("dates", evidence, cause, (ANEW if authority else renew, clock), fix, asks=True)
     shown = facts.observation.certificate if facts.observation and facts.remote else None
     if shown and 0 <= shown.days_left(facts.now) < LAST_WEEK:
-        said = f"{shown.path} ends in {shown.days_left(facts.now)} days"
-        yield Finding("dates", said, "Afterwards every client refuses it.", (f"./inv cert.renew{there}",))
+        yield Finding("dates", _ends(shown, facts), f"{refused}.", (renew,))
     if facts.issued is None or facts.remote:
         return
-    if not seen and (soon := _soon(facts.issued, facts)):
-        yield soon
+    if not seen and (issue.misfit(facts.issued, facts.settings) or "").startswith("expires"):
+        cause = f"{refused}; a daily cron job with ./inv cert.renew --if-expiring 30 prevents that."
+        yield Finding("dates", _ends(facts.issued.server, facts), cause, (renew,), RenewFix(), asks=True)
     signer = facts.issued.authority
-    left = signer.days_left(facts.now) if signer else 0
-    if signer and 0 <= left < facts.settings.renew_before:
-        yield Finding("dates", f"{signer.path} ends in {left} days", "All that it signed ends with it.", (ANEW,))
+    if signer and 0 <= signer.days_left(facts.now) < facts.settings.renew_before:
+        yield Finding("dates", _ends(signer, facts), "All that it signed ends with it.", (ANEW,))
 
 
-def _soon(issued: issue.Issued, facts: Facts) -> Finding | None:
-    days = issued.server.days_left(facts.now)
-    reason = issue.misfit(issued, facts.settings)
-    if reason is None or not reason.startswith("expires"):
-        return None
-    return Finding(
-        "dates",
-        f"{issued.server.path} ends in {days} days",
-        "Afterwards every client refuses it; a daily cron job with ./inv cert.renew --if-expiring 30 prevents that.",
-        ("./inv cert.renew",),
-        RenewFix(),
-        asks=True,
-    )
+def _ends(certificate: inspect.Certificate, facts: Facts) -> str:
+    return f"{certificate.path} ends in {certificate.days_left(facts.now)} days"
 
 
 def chain(facts: Facts) -> Iterator[Finding]:
     """Yield findings for a certificate that the authority did not sign."""
-    observation = facts.observation
-    if (
-        observation
-        and observation.certificate
-        and observation.distrust
-        and facts.anchor
-        and not _excused(observation.distrust)
-    ):
-        same = facts.issued is not None and observation.certificate.fingerprint != facts.issued.server.fingerprint
-        if same:
+    seen, anchor = facts.observation, facts.anchor
+    if seen and seen.certificate and anchor and seen.distrust and not any(it in seen.distrust for it in _EXCUSED):
+        if facts.issued and seen.fingerprint != facts.issued.server.fingerprint:
             return  # `served` tells it better
-        yield Finding(
-            "chain",
-            f"{facts.anchor.path} ({facts.anchor.subject}) does not stand behind what {observation.host} shows, which "
-            f"{observation.certificate.issuer} signed: {observation.distrust}",
-            "Clients that trust it say that the certificate is signed by an unknown authority.",
-            _chained(facts, observation),
-        )
-    for kind, broken in _broken(facts):
-        if kind == "chain" and facts.issued:
-            yield Finding(
-                "chain", f"{broken.path} {broken.rule}", f"Refused by: {broken.clients}.", ("./inv cert.renew",)
-            )
+        shown = f"what {seen.host} shows, which {seen.certificate.issuer} signed: {seen.distrust}"
+        evidence = f"{anchor.path} ({anchor.subject}) does not stand behind {shown}"
+        cause = "Clients that trust it say that the certificate is signed by an unknown authority."
+        yield Finding("chain", evidence, cause, _chained(facts, seen))
+    for broken in _broken(facts, *_CHAIN) if facts.issued else ():
+        evidence = f"{broken.path} {broken.rule}"
+        yield Finding("chain", evidence, f"Refused by: {broken.clients}.", ("./inv cert.renew",))
 
 
 def _chained(facts: Facts, observation: Observation) -> tuple[str, ...]:
@@ -185,37 +134,25 @@ def _chained(facts: Facts, observation: Observation) -> tuple[str, ...]:
     )
 
 
-def _excused(reason: str) -> bool:
-    """Return whether `names` or `dates` already reports this refusal."""
-    return any(word in reason for word in ("mismatch", "expired", "not yet valid", "not valid for"))
-
-
 def keys(facts: Facts) -> Iterator[Finding]:
     """Yield findings for keys exposed to other users, git, or containers."""
+    pose = "Whoever has a key can pose as the registry; who has the authority's, as any machine of this network."
     for file_mode in facts.file_modes:
         is_folder = file_mode.path == facts.settings.folder
         if file_mode.mode & (_WRITABLE if is_folder else _PRIVATE):
-            bits = "go-w" if is_folder else "go-rwx"
-            what = "may be written to" if is_folder else "may be read"
-            yield Finding(
-                "keys",
-                f"{file_mode.path} has mode {file_mode.mode:04o}: it {what} by others on this machine",
-                "Whoever has a key can pose as the registry; who has the authority's, as any machine of this network.",
-                (f"chmod {bits} {shlex.quote(str(file_mode.path))}",),
-                ChmodFix(file_mode.path, bits) if file_mode.owned else None,
-            )
-    folder = shlex.quote(str(facts.settings.folder))
+            bits, exposed = ("go-w", "may be written to") if is_folder else ("go-rwx", "may be read")
+            evidence = f"{file_mode.path} has mode {file_mode.mode:04o}: it {exposed} by others on this machine"
+            cure = f"chmod {bits} {shlex.quote(str(file_mode.path))}"
+            yield Finding("keys", evidence, pose, (cure,), ChmodFix(file_mode.path, bits) if file_mode.owned else None)
     for name in facts.tracked:
-        yield Finding(
-            "keys",
-            f"git tracks {facts.settings.folder / name}",
-            "Whoever has the repository has the key; it stays in the history even when it is removed.",
-            (f"git -C {folder} rm --cached {shlex.quote(name)}", ANEW),
-        )
+        evidence = f"git tracks {facts.settings.folder / name}"
+        cause = "Whoever has the repository has the key; it stays in the history even when it is removed."
+        cure = f"git -C {shlex.quote(str(facts.settings.folder))} rm --cached {shlex.quote(name)}"
+        yield Finding("keys", evidence, cause, (cure, ANEW))
     for container, path in facts.key_mounts:
-        yield Finding(
-            "keys",
-            f"the container {container} was given {path}, and with it the authority's key",
-            "No container has any use for it: who breaks out of that program can pose as any machine of this network.",
-            (f"docker rm --force {shlex.quote(container)}  # then make it anew without that",),
+        evidence = f"the container {container} was given {path}, and with it the authority's key"
+        cause = (
+            "No container has any use for it: who breaks out of that program can pose as any machine of this network."
         )
+        cure = f"docker rm --force {shlex.quote(container)}  # then make it anew without that"
+        yield Finding("keys", evidence, cause, (cure,))

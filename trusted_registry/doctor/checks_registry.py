@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from trusted_registry import address
 from trusted_registry.client_messages import catalogue
-from trusted_registry.doctor.checks_certificate import THERE
+from trusted_registry.doctor.facts import Facts
 from trusted_registry.doctor.finding import Finding, RestartFix, StartFix
 from trusted_registry.instance.model import Role
+from trusted_registry.registry.observe import Observation
 from trusted_registry.registry.probe import READY_STATUSES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from trusted_registry.doctor.facts import Facts
-    from trusted_registry.registry.observe import Observation
 
 SKEW = 60.0
 """Seconds of clock difference that yield a finding: certificates are valid from a minute before they were made."""
@@ -24,121 +19,80 @@ ROOM = 500 << 20
 """Free bytes that a disk should have for images: a few layers."""
 INODES = 0.02
 """Share of the inodes that should be free."""
+_ANEW = ("./inv registry.tls",)
 
 
 def container(facts: Facts) -> Iterator[Finding]:
     """Yield findings for a missing, foreign, stopped or outdated container."""
+    up = ("./inv up",)
     if not facts.remote and not facts.serves:
-        nothing = f"there is no registry here, and {facts.settings.folder} holds nothing"
-        yield Finding("container", nothing, "Nothing was made yet, or it was taken away.", ("./inv up",))
+        evidence = f"there is no registry here, and {facts.settings.folder} holds nothing"
+        yield Finding("container", evidence, "Nothing was made yet, or it was taken away.", up)
     if facts.remote or not facts.serves or facts.engine is None:
         return
     container = facts.container
     if container is None:
-        yield Finding(
-            "container",
-            "there are certificates, and no registry runs",
-            "Nothing answers.",
-            ("./inv up",),
-            StartFix(),
-            asks=True,
-        )
+        evidence = "there are certificates, and no registry runs"
+        yield Finding("container", evidence, "Nothing answers.", up, StartFix(), asks=True)
     elif not container.ours:
         name = facts.settings.container
-        yield Finding(
-            "container",
-            f"a container named {name} (image {container.image}) stands in the place of the registry's",
-            "This checkout did not make it and leaves it alone.",
-            ("INVOKE_REGISTRY_CONTAINER=my-registry INVOKE_REGISTRY_VOLUME=my-registry ./inv up  # under other names",),
-            instead=(f"docker rm --force {shlex.quote(name)} && ./inv up  # if nobody needs it",),
-        )
+        evidence = f"a container named {name} (image {container.image}) stands in the place of the registry's"
+        cause = "This checkout did not make it and leaves it alone."
+        cure = "INVOKE_REGISTRY_CONTAINER=my-registry INVOKE_REGISTRY_VOLUME=my-registry ./inv up  # under other names"
+        instead = f"docker rm --force {shlex.quote(name)} && ./inv up  # if nobody needs it"
+        yield Finding("container", evidence, cause, (cure,), instead=(instead,))
     elif container.state != "running":
         evidence = f"the registry's container is {container.state}"
-        yield Finding(
-            "container", evidence, "Nothing answers; ./inv registry.logs says why.", ("./inv up",), StartFix()
-        )
-    elif container.role == Role.TLS and (facts.edited or (facts.wanted and facts.wanted != container.digest)):
-        yield _changed(facts)
-
-
-def _changed(facts: Facts) -> Finding:
-    if facts.edited:
-        return Finding(
-            "container",
-            f"the registry reads another {facts.edited} than the one in {facts.settings.folder}",
-            "It may do something else than the settings say.",
-            ("./inv registry.tls",),
-            StartFix(),
-        )
-    return Finding(
-        "container",
-        "the registry runs as earlier settings had it, or an earlier version of this project",
-        "What was changed since, does not count yet.",
-        ("./inv registry.tls",),
-        StartFix(),
-        asks=True,
-    )
+        yield Finding("container", evidence, "Nothing answers; ./inv registry.logs says why.", up, StartFix())
+    elif container.role == Role.TLS and facts.edited:
+        evidence = f"the registry reads another {facts.edited} than the one in {facts.settings.folder}"
+        yield Finding("container", evidence, "It may do something else than the settings say.", _ANEW, StartFix())
+    elif container.role == Role.TLS and facts.wanted and facts.wanted != container.digest:
+        evidence = "the registry runs as earlier settings had it, or an earlier version of this project"
+        cause = "What was changed since, does not count yet."
+        yield Finding("container", evidence, cause, _ANEW, StartFix(), asks=True)
 
 
 def port(facts: Facts) -> Iterator[Finding]:
     """Yield findings for a port that is taken, or that only root may use."""
     number = facts.settings.port
     if facts.engine and facts.engine.rootless and facts.serves and not facts.running and number < facts.first_port:
-        yield Finding(
-            "port",
-            f"the engine runs without root and may not listen on port {number}",
-            f"Ports below {facts.first_port} are root's.",
-            ("./inv up --port 8443",),
-            instead=(f"sudo sysctl net.ipv4.ip_unprivileged_port_start={number}  # until the next reboot",),
-        )
+        evidence = f"the engine runs without root and may not listen on port {number}"
+        instead = f"sudo sysctl net.ipv4.ip_unprivileged_port_start={number}  # until the next reboot"
+        cause = f"Ports below {facts.first_port} are root's."
+        yield Finding("port", evidence, cause, ("./inv up --port 8443",), instead=(instead,))
     if facts.port_holder and not facts.running:
-        other = facts.settings.port + 8000 if facts.settings.port <= 1024 else facts.settings.port + 1  # noqa: PLR2004 - last privileged port
-        yield Finding(
-            "port",
-            f"port {facts.settings.port} is taken by {facts.port_holder}",
-            "The registry cannot be started there.",
-            (
-                f"sudo ss --listening --tcp --numeric --processes 'sport = :{facts.settings.port}'  # then stop that",
-                "./inv up",
-            ),
-            instead=(f"./inv up --port {other}",),
-        )
+        evidence = f"port {number} is taken by {facts.port_holder}"
+        stop = f"sudo ss --listening --tcp --numeric --processes 'sport = :{number}'  # then stop that"
+        other = number + (8000 if number <= 1024 else 1)  # noqa: PLR2004 - last privileged port
+        cure, instead = (stop, "./inv up"), f"./inv up --port {other}"
+        yield Finding("port", evidence, "The registry cannot be started there.", cure, instead=(instead,))
 
 
 def served(facts: Facts) -> Iterator[Finding]:
     """Yield findings for a silent registry, or one with another certificate."""
-    observation, plain = facts.observation, facts.container is not None and facts.container.role == Role.PLAIN
-    if observation and observation.connect_error:
+    seen, issued = facts.observation, facts.issued
+    if seen and seen.connect_error:
         if not _is_lost(facts):
-            yield _no_answer(observation, facts)
-    elif (
-        observation
-        and not plain
-        and facts.issued
-        and observation.certificate
-        and observation.certificate.fingerprint != facts.issued.server.fingerprint
-    ):
-        yield Finding(
-            "served",
-            f"{observation.host} shows a certificate that ends on {observation.certificate.not_after:%Y-%m-%d} "
-            f"(SHA-256 {observation.certificate.fingerprint[:16]}…), and {facts.issued.server.path} is another",
-            "The registry reads its certificate when it starts, and was not restarted since it was made anew.",
-            ("./inv cert.renew --if-expiring 0",),
-            RestartFix() if facts.running else None,
-        )
+            yield _no_answer(seen, facts)
+    elif seen and seen.certificate and issued and not facts.plain and seen.fingerprint != issued.server.fingerprint:
+        shown = f"{seen.certificate.not_after:%Y-%m-%d} (SHA-256 {seen.fingerprint[:16]}…)"
+        evidence = f"{seen.host} shows a certificate that ends on {shown}, and {issued.server.path} is another"
+        cause = "The registry reads its certificate when it starts, and was not restarted since it was made anew."
+        fix = RestartFix() if facts.running else None
+        yield Finding("served", evidence, cause, ("./inv cert.renew --if-expiring 0",), fix)
 
 
-def _no_answer(observation: Observation, facts: Facts) -> Finding:
-    at = f"{address.bracketed(observation.host)}:{observation.port}"
-    meant = catalogue.find(f"dial tcp {at}: {observation.connect_error}") if facts.remote else []
-    unknown = (
-        "Nothing answers there." if facts.remote else "Nothing answers there, though the registry's container runs."
-    )
-    cause = meant[0].cause if meant else unknown
-    there = THERE if facts.remote else ""
-    return Finding(
-        "served", f"{at}: {observation.connect_error}", cause, (f"./inv up{there}", f"./inv registry.logs{there}")
-    )
+def _no_answer(seen: Observation, facts: Facts) -> Finding:
+    evidence = f"{_at(seen)}: {seen.connect_error}"
+    meant = catalogue.find(f"dial tcp {evidence}") if facts.remote else []
+    runs = "" if facts.remote else ", though the registry's container runs"
+    cure = (f"./inv up{facts.there}", f"./inv registry.logs{facts.there}")
+    return Finding("served", evidence, meant[0].cause if meant else f"Nothing answers there{runs}.", cure)
+
+
+def _at(seen: Observation) -> str:
+    return f"{address.bracketed(seen.host)}:{seen.port}"
 
 
 def moved(facts: Facts) -> Iterator[Finding]:
@@ -146,82 +100,53 @@ def moved(facts: Facts) -> Iterator[Finding]:
     if not facts.remote and facts.observation and facts.observation.connect_error and _is_lost(facts):
         saved = "address" in facts.settings.saved_flags
         present = './inv up --address ""' if saved else "INVOKE_REGISTRY_ADDRESS= ./inv up"
-        yield Finding(
-            "address",
-            f"nothing answers at {facts.observation.host}: this machine has {', '.join(facts.own_addresses)}",
-            "Its address changed, and clients still use the earlier one.",
-            (f"{present}  # takes the present one; then tell the clients",),
-        )
+        evidence = f"nothing answers at {facts.observation.host}: this machine has {', '.join(facts.own_addresses)}"
+        cause = "Its address changed, and clients still use the earlier one."
+        yield Finding("address", evidence, cause, (f"{present}  # takes the present one; then tell the clients",))
 
 
 def _is_lost(facts: Facts) -> bool:
     host = facts.observation.host if facts.observation else ""
-    return (
-        facts.serves
-        and bool(facts.own_addresses)
-        and address.is_ip(host)
-        and ":" not in host
-        and host not in facts.own_addresses
-    )
+    absent = bool(facts.own_addresses) and host not in facts.own_addresses
+    return facts.serves and absent and address.is_ip(host) and ":" not in host
 
 
 def protocol(facts: Facts) -> Iterator[Finding]:
     """Yield findings for plain HTTP, failed or outdated TLS, and bad statuses."""
-    observation = facts.observation
-    if (
-        observation is None
-        or observation.connect_error
-        or (facts.container is not None and facts.container.role == Role.PLAIN)
-    ):
+    seen = facts.observation
+    if seen is None or seen.connect_error or facts.plain:
         return
-    there = THERE if facts.remote else ""
-    at = f"{address.bracketed(observation.host)}:{observation.port}"
-    if observation.plain:
-        yield Finding(
-            "protocol",
-            f"{at} answers plain HTTP",
+    at, logs = _at(seen), f"./inv registry.logs{facts.there}"
+    anew = f"./inv registry.stop && ./inv registry.tls{facts.there}"
+    if seen.plain:
+        cause = (
             "The registry runs without TLS: its image did not read the configuration (registry:3 looks for it at "
-            "another place than registry:2), or it was meant to. Clients refuse that anywhere but on loopback.",
-            (f"./inv registry.stop && ./inv registry.tls{there}",),
+            "another place than registry:2), or it was meant to. Clients refuse that anywhere but on loopback."
         )
-    elif observation.refused:
-        yield Finding("protocol", f"{at}: {observation.refused}", "TLS fails there.", (f"./inv registry.logs{there}",))
-    elif observation.status not in READY_STATUSES:
-        cure = (f"./inv status{THERE}: its address",) if facts.remote else ()
-        yield Finding(
-            "protocol",
-            f"/v2/ at {at} answers with status {observation.status}",
-            "A registry answers 200, or 401 where it wants a login: something else listens there, or it is not well.",
-            (*cure, f"./inv registry.logs{there}"),
-        )
-    elif observation.outdated_tls:
-        yield Finding(
-            "protocol",
-            f"{at} accepts TLS 1.1",
-            "It was given up in 2021 for what can be done to it (RFC 8996).",
-            (f"./inv registry.stop && ./inv registry.tls{there}",),
-        )
+        yield Finding("protocol", f"{at} answers plain HTTP", cause, (anew,))
+    elif seen.refused:
+        yield Finding("protocol", f"{at}: {seen.refused}", "TLS fails there.", (logs,))
+    elif seen.status not in READY_STATUSES:
+        ready = "A registry answers 200, or 401 where it wants a login"
+        cause = f"{ready}: something else listens there, or it is not well."
+        cure = (f"./inv status{facts.there}: its address", logs) if facts.remote else (logs,)
+        yield Finding("protocol", f"/v2/ at {at} answers with status {seen.status}", cause, cure)
+    elif seen.outdated_tls:
+        cause = "It was given up in 2021 for what can be done to it (RFC 8996)."
+        yield Finding("protocol", f"{at} accepts TLS 1.1", cause, (anew,))
 
 
 def login(facts: Facts) -> Iterator[Finding]:
     """Yield findings for unusable password hashes, and logins not enforced."""
     for name in facts.unread_users:
-        yield Finding(
-            "login",
-            f"the password of {name} is not kept as bcrypt",
-            "The registry reads no other hash, and refuses the right password.",
-            (f"./inv registry.user.add {shlex.quote(name)}",),
-        )
+        evidence = f"the password of {name} is not kept as bcrypt"
+        cause = "The registry reads no other hash, and refuses the right password."
+        yield Finding("login", evidence, cause, (f"./inv registry.user.add {shlex.quote(name)}",))
     observation = facts.observation
     if facts.login and facts.running and observation and observation.status == READY_STATUSES[0]:
-        yield Finding(
-            "login",
-            "there are users, and the registry answers without a login",
-            "It was not made anew since the first user was added: everybody is let in.",
-            ("./inv registry.tls",),
-            StartFix(),
-            asks=True,
-        )
+        evidence = "there are users, and the registry answers without a login"
+        cause = "It was not made anew since the first user was added: everybody is let in."
+        yield Finding("login", evidence, cause, _ANEW, StartFix(), asks=True)
 
 
 def clock(facts: Facts) -> Iterator[Finding]:
@@ -229,12 +154,9 @@ def clock(facts: Facts) -> Iterator[Finding]:
     skew = facts.observation.skew if facts.observation else None
     if skew is not None and abs(skew) > SKEW:
         way = "ahead of" if skew > 0 else "behind"
-        yield Finding(
-            "clock",
-            f"this machine's clock is {abs(skew):.0f} seconds {way} the registry's",
-            "With a wrong clock certificates seem expired, or not valid yet.",
-            ("sudo timedatectl set-ntp true  # on the machine whose clock is wrong: date --utc",),
-        )
+        evidence = f"this machine's clock is {abs(skew):.0f} seconds {way} the registry's"
+        cure = "sudo timedatectl set-ntp true  # on the machine whose clock is wrong: date --utc"
+        yield Finding("clock", evidence, "With a wrong clock certificates seem expired, or not valid yet.", (cure,))
 
 
 def disk(facts: Facts) -> Iterator[Finding]:
@@ -255,18 +177,15 @@ def dns(facts: Facts) -> Iterator[Finding]:
     """Yield findings for names that resolve to nothing, or another machine."""
     host = facts.settings.address
     target = host if address.is_ip(host) else next(iter(facts.own_addresses), "")
+    here = (*facts.own_addresses, host)
     for name, found in facts.resolved.items():
-        cure = (f"echo '{target} {name}' | sudo tee -a /etc/hosts",) if target and not facts.remote else ()
-        cure = cure or (f"echo 'ADDRESS {name}' | sudo tee -a /etc/hosts  # with the registry's address",)
+        known = f"echo '{target} {name}' | sudo tee -a /etc/hosts"
+        unknown = f"echo 'ADDRESS {name}' | sudo tee -a /etc/hosts  # with the registry's address"
+        cure = (known if target and not facts.remote else unknown,)
+        leads_here = any(it in here or it.startswith("127.") or ":" in it for it in found)
         if not found:
             said = f"nobody knows the name {name} here"
             yield Finding("dns", said, "Clients on this machine cannot reach the registry by it.", cure)
-        elif facts.running and not facts.settings.listen and not _is_this_machine(found, facts):
+        elif facts.running and not facts.settings.listen and not leads_here:
             said = f"{name} means {', '.join(found)}, which is not this machine"
             yield Finding("dns", said, "Clients that use the name reach another one.", cure)
-
-
-def _is_this_machine(found: tuple[str, ...], facts: Facts) -> bool:
-    return any(
-        it in (*facts.own_addresses, facts.settings.address) or it.startswith("127.") or ":" in it for it in found
-    )

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TypeVar
 
+from trusted_registry.certificate.inspect import Certificate
+from trusted_registry.certificate.issue import Issued
+from trusted_registry.engine.types import Container, EngineInfo
+from trusted_registry.errors import RegistryError
 from trusted_registry.instance.model import Role
+from trusted_registry.registry.observe import Observation
+from trusted_registry.settings import Settings
+from trusted_registry.trust.local.state import Item
+from trusted_registry.trust.local.unverified import Unverified
+from trusted_registry.trust.model import Store
+from trusted_registry.trust.specifics.containerd import Advice
 
-if TYPE_CHECKING:
-    import datetime
-    from collections.abc import Mapping
-    from pathlib import Path
+T = TypeVar("T")
 
-    from trusted_registry.certificate.inspect import Certificate
-    from trusted_registry.certificate.issue import Issued
-    from trusted_registry.engine.types import Container, EngineInfo
-    from trusted_registry.errors import RegistryError
-    from trusted_registry.registry.observe import Observation
-    from trusted_registry.settings import Settings
-    from trusted_registry.trust.local.state import Item
-    from trusted_registry.trust.local.unverified import Unverified
-    from trusted_registry.trust.model import Store
-    from trusted_registry.trust.specifics.containerd import Advice
+
+def or_none(ask: Callable[[], T]) -> T | None:
+    """Return an answer, or None on a RegistryError that another check reports."""
+    try:
+        return ask()
+    except RegistryError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -155,3 +162,19 @@ class Facts:
     def running(self) -> bool:
         """Whether our own TLS registry runs here."""
         return self.container is not None and self.container.role == Role.TLS and self.container.state == "running"
+
+    @property
+    def plain(self) -> bool:
+        """Whether the container is the document's plain registry."""
+        return self.container is not None and self.container.role == Role.PLAIN
+
+    @property
+    def server(self) -> Certificate | None:
+        """Server certificate of this checkout, or else the one that the registry shows."""
+        shown = self.observation.certificate if self.observation else None
+        return self.issued.server if self.issued else shown
+
+    @property
+    def there(self) -> str:
+        """Remark behind a command for the registry's machine; empty if this is that one."""
+        return "  # on the registry's machine" if self.remote else ""

@@ -4,34 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import stat
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from trusted_registry import address, installation, program
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.doctor import store_states
-from trusted_registry.doctor.facts import Disk, Facts, FileMode, Proxy
+from trusted_registry.doctor.facts import Disk, Facts, FileMode, Proxy, or_none
+from trusted_registry.engine.protocol import Engine
+from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import contents, ownership, ports, roles
 from trusted_registry.instance.model import Image, Role
 from trusted_registry.registry import observe, users
+from trusted_registry.registry.observe import Observation
 from trusted_registry.registry.probe import Endpoint
+from trusted_registry.settings import Settings
 from trusted_registry.trust.local import daemon, owned
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import TypeVar
-
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.engine.types import Container
-    from trusted_registry.registry.observe import Observation
-    from trusted_registry.settings import Settings
-
-    T = TypeVar("T")
 
 KEYS = ("ca.key", "domain.key")
 MADE_HERE = (*KEYS, "domain.crt")
@@ -49,28 +41,29 @@ def local(settings: Settings, engine: Engine, engine_error: RegistryError | None
         engine_error: Reason why no engine answers.
         client: Name of the one trust store to examine; by default, every store found.
     """
-    container = _unless(lambda: _container(settings, engine))
+    container = or_none(lambda: _container(settings, engine))
     plain = container is not None and container.role == Role.PLAIN
+    up = container is not None and container.ours and container.state == "running"
     if container and container.ours:
         port = container.port or settings.port
         settings = replace(settings, plain_port=port) if plain else replace(settings, port=port)
         settings = replace(settings, listen=container.listen)
+    own = (it for interface in address.interfaces() if not interface.bridge for it in interface.addresses)
     facts = _issued(Facts(settings, inspect.now(), engine_error=engine_error, container=container))
     facts = replace(
         facts,
         file_modes=_file_modes(settings),
         tracked=_tracked(settings.folder),
-        own_addresses=_own(),
+        own_addresses=tuple(it for it in own if ":" not in it),
         resolved=_resolved(settings),
-        engine=_unless(engine.info) if engine.available else None,
+        engine=or_none(engine.info) if engine.available else None,
         key_mounts=_key_mounts(settings, engine),
         proxies=_proxies(engine, os.environ),
         disk=_disk(settings, engine),
         first_port=_first_port(),
-        allowed=() if plain and container and container.state == "running" else _allowed(settings),
+        allowed=() if plain and up else _allowed(settings),
     )
     facts = _logins(_contained(facts, engine))
-    up = container is not None and container.ours and container.state == "running"
     if up:
         host, port = settings.listen or settings.address, settings.plain_port if plain else settings.port
         facts = replace(facts, observation=_observed(host, port, facts))
@@ -80,11 +73,11 @@ def local(settings: Settings, engine: Engine, engine_error: RegistryError | None
 def remote(settings: Settings, engine: Engine, host: str, port: int, client: str = "") -> Facts:
     """Return the facts about another machine's registry, seen from a client."""
     settings, now = replace(settings, address=host, names=(), port=port, listen=""), inspect.now()
-    facts = Facts(settings, now, remote=True, anchor=_unless(lambda: issue.trust_anchor(settings.folder, dry=True)))
+    facts = Facts(settings, now, remote=True, anchor=or_none(lambda: issue.trust_anchor(settings.folder, dry=True)))
     facts = replace(
         facts,
         resolved=_resolved(settings),
-        engine=_unless(engine.info) if engine.available else None,
+        engine=or_none(engine.info) if engine.available else None,
         proxies=_proxies(engine, os.environ),
         observation=_observed(host, port, facts),
     )
@@ -101,24 +94,15 @@ def _container(settings: Settings, engine: Engine) -> Container | None:
     return replace(container, role=None) if container and ownership.is_another_s(container, settings) else container
 
 
-def _unless(ask: Callable[[], T]) -> T | None:
-    """Return an answer, or None on a RegistryError that another check reports."""
-    try:
-        return ask()
-    except RegistryError:
-        return None
-
-
 def _issued(facts: Facts) -> Facts:
     """Add this checkout's certificates, or the reason they cannot be used."""
     folder = facts.settings.folder
-    anchor = _unless(lambda: issue.trust_anchor(folder, dry=True))
-    if not any((folder / name).exists() for name in MADE_HERE):
-        return replace(facts, anchor=anchor)
+    facts = replace(facts, anchor=or_none(lambda: issue.trust_anchor(folder, dry=True)))
     try:
-        return replace(facts, anchor=anchor, issued=issue.find(folder, dry=True))
+        here = any((folder / name).exists() for name in MADE_HERE)
+        return replace(facts, issued=issue.find(folder, dry=True)) if here else facts
     except RegistryError as error:
-        return replace(facts, anchor=anchor, broken=error)
+        return replace(facts, broken=error)
 
 
 def _file_modes(settings: Settings) -> tuple[FileMode, ...]:
@@ -134,22 +118,15 @@ def _file_modes(settings: Settings) -> tuple[FileMode, ...]:
 def _allowed(settings: Settings) -> tuple[str, ...]:
     """Return this machine's registry hosts that we allowed plain HTTP for."""
     own = address.own_addresses()
-    mine = [it.value for it in _unless(lambda: owned.entries(settings)) or [] if it.store == daemon.STORE]
+    mine = [it.value for it in or_none(lambda: owned.entries(settings)) or [] if it.store == daemon.STORE]
     return tuple(value for value in mine if urlsplit(f"//{value}").hostname in own)
 
 
 def _tracked(folder: Path) -> tuple[str, ...]:
     """Return the keys that git tracks: every copy of the repository has them."""
-    if not shutil.which("git") or not folder.is_dir():
-        return ()
     argv = ["git", "-C", str(folder), "ls-files", "--", *KEYS]
-    result = _unless(lambda: program.capture(argv, timeout=5))
+    result = or_none(lambda: program.capture(argv, timeout=5))
     return tuple(result.out.split()) if result and result.ok else ()
-
-
-def _own() -> tuple[str, ...]:
-    found = [it for interface in address.interfaces() if not interface.bridge for it in interface.addresses]
-    return tuple(it for it in found if ":" not in it)
 
 
 def _resolved(settings: Settings) -> dict[str, tuple[str, ...]]:
@@ -161,9 +138,8 @@ def _key_mounts(settings: Settings, engine: Engine) -> tuple[tuple[str, str], ..
 
     A container that mounts a whole disk is left out: such a mount has nothing to do with this project.
     """
-    key = settings.folder / "ca.key"
-    folders = {str(key), str(settings.folder), str(settings.root)}
-    return tuple((name, path) for name, path in _unless(engine.bind_mounts) or [] if path.rstrip("/") in folders)
+    folders = {str(it) for it in (settings.folder / "ca.key", settings.folder, settings.root)}
+    return tuple((name, path) for name, path in or_none(engine.bind_mounts) or [] if path.rstrip("/") in folders)
 
 
 def _contained(facts: Facts, engine: Engine) -> Facts:
@@ -172,16 +148,16 @@ def _contained(facts: Facts, engine: Engine) -> Facts:
     if facts.issued is None:
         return facts
     if container is None or container.state != "running":
-        return replace(facts, port_holder=_unless(lambda: engine.publisher_of(port)) or ports.listening_process(port))
+        return replace(facts, port_holder=or_none(lambda: engine.publisher_of(port)) or ports.listening_process(port))
     if container.role != Role.TLS:
         return facts
-    own = _unless(lambda: installation.known(facts.settings.folder)) or installation.NONE
+    own = or_none(lambda: installation.known(facts.settings.folder)) or installation.NONE
     image = Image(container.image, container.image_id)
-    entry = _unless(lambda: engine.entrypoint(image.id, shell=own.has_shell(image.id))) or ()
-    wanted = _unless(lambda: roles.tls(facts.settings, image, entry))
+    entry = or_none(lambda: engine.entrypoint(image.id, shell=own.has_shell(image.id))) or ()
+    wanted = or_none(lambda: roles.tls(facts.settings, image, entry))
     if wanted is None or wanted.digest != container.digest:
         return replace(facts, wanted=wanted.digest if wanted else "")
-    differing = _unless(lambda: contents.differing(wanted, engine)) or []
+    differing = or_none(lambda: contents.differing(wanted, engine)) or []
     return replace(facts, wanted=wanted.digest, edited=next((it.name for it in differing), ""))
 
 
@@ -202,7 +178,7 @@ def _logins(facts: Facts) -> Facts:
 
 def _proxies(engine: Engine, environ: Mapping[str, str]) -> tuple[Proxy, ...]:
     found = []
-    info = _unless(engine.info) if engine.available else None
+    info = or_none(engine.info) if engine.available else None
     if info and info.proxy:
         found.append(Proxy("the engine", info.proxy, info.no_proxy))
     if url := next((environ[name] for name in _PROXIES if environ.get(name)), ""):
@@ -213,7 +189,7 @@ def _proxies(engine: Engine, environ: Mapping[str, str]) -> tuple[Proxy, ...]:
 
 def _disk(settings: Settings, engine: Engine) -> Disk | None:
     """Return the images' file system, or the engine's if unreadable."""
-    info = _unless(engine.info) if engine.available else None
+    info = or_none(engine.info) if engine.available else None
     if info is None or not info.folder:
         return None
     for path in (Path(info.folder, "volumes", settings.volume), Path(info.folder), Path(info.folder).parent):

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from trusted_registry import program
 from trusted_registry.certificate import issue
-from trusted_registry.doctor.finding import ChmodFix, RenewFix, RestartFix, StartFix, TrustFix
+from trusted_registry.doctor.finding import ChmodFix, Finding, Fix, RenewFix, StartFix, TrustFix
+from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import ownership, run_lock, running
+from trusted_registry.run import Run
 from trusted_registry.trust.local import install
 from trusted_registry.trust.local.install import StoreSelection
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from trusted_registry.doctor.finding import Finding, Fix
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.run import Run
 
 
 def apply(findings: Iterable[Finding], run: Run, engine: Engine) -> int:
@@ -41,9 +36,8 @@ def apply(findings: Iterable[Finding], run: Run, engine: Engine) -> int:
 def _question(fix: Fix) -> str:
     if isinstance(fix, TrustFix):
         return f"Have {fix.store} trust the registry?"
-    return (
-        "Make a new server certificate?" if isinstance(fix, RenewFix) else "Have the registry run as the settings say?"
-    )
+    renews = isinstance(fix, RenewFix)
+    return "Make a new server certificate?" if renews else "Have the registry run as the settings say?"
 
 
 def _apply(fix: Fix, run: Run, engine: Engine) -> None:
@@ -54,14 +48,10 @@ def _apply(fix: Fix, run: Run, engine: Engine) -> None:
         install.trust(run, engine, StoreSelection(only=(fix.store,)))
     else:
         with run_lock.held(run):
-            _do_to_registry(fix, run, engine)
-
-
-def _do_to_registry(fix: RestartFix | RenewFix | StartFix, run: Run, engine: Engine) -> None:
-    if isinstance(fix, StartFix):
-        running.run_tls(run, engine)
-        return
-    if isinstance(fix, RenewFix):
-        ownership.adopt_container(run, engine)
-        issue.renew(run)
-    running.restart(run)
+            if isinstance(fix, RenewFix):
+                ownership.adopt_container(run, engine)
+                issue.renew(run)
+            if isinstance(fix, StartFix):
+                running.run_tls(run, engine)
+            else:
+                running.restart(run)

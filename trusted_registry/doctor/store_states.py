@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import stat
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from trusted_registry import program
-from trusted_registry.doctor.facts import Facts, StoreState
+from trusted_registry.doctor.facts import Facts, StoreState, or_none
+from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
@@ -18,18 +18,10 @@ from trusted_registry.trust.local import daemon, install, ledger, trust_anchor, 
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.install import StoreSelection
 from trusted_registry.trust.local.state import State
-from trusted_registry.trust.model import MACHINE
+from trusted_registry.trust.machine import Machine
+from trusted_registry.trust.model import MACHINE, Store, TrustAnchor
 from trusted_registry.trust.specifics import containerd
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.trust.local.unverified import Unverified
-    from trusted_registry.trust.machine import Machine
-    from trusted_registry.trust.model import Store, TrustAnchor
-
-CONTAINERD = "containerd"
 _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem")
 
 
@@ -38,42 +30,38 @@ def gather(facts: Facts, engine: Engine, client: str) -> Facts:
 
     Without a trust anchor, only the facts that need none are added.
     """
-    since = engine_start(engine) if engine.available else 0.0
-    facts = replace(facts, unverified=_unverified(facts, engine), engine_since=since, bundle_since=_bundle_time())
-    facts = replace(facts, systemd=Path("/run/systemd/system").is_dir())
+    facts = replace(
+        facts,
+        unverified=tuple(or_none(lambda: unverified.find(facts.settings, engine)) or ()),
+        engine_since=engine_start(engine) if engine.available else 0.0,
+        bundle_since=_bundle_time(),
+        systemd=Path("/run/systemd/system").is_dir(),
+    )
     try:
         anchor = trust_anchor.load(facts.settings, dry=True, required=True)
         rows = install.select_stores(engine, StoreSelection(only=(client,) if client else ()))
     except RegistryError:
         return facts
-    known, machine = ledger.read(ledger.path()), machines.current()
-    found = tuple(store_state(store, anchor, known, machine) for store in rows)
+    entries, machine = ledger.read(ledger.path()), machines.current()
+    found = tuple(store_state(store, anchor, entries, machine) for store in rows)
     system = [it for it in client_stores.STORES if it.name == "system" and machines.has_signs(it.signs, machine)]
-    vouched = any(
-        item.state is State.TRUSTED for store in system for item in store_state(store, anchor, known, machine).items
-    )
+    items = [item for store in system for item in store_state(store, anchor, entries, machine).items]
     # Kubernetes alone reads certs.d through what config.toml says: nerdctl and ctr are told where it is.
     kubernetes = any(machines.find_program(name, machine) for name in ("crictl", "kubelet"))
-    advice = _advice() if kubernetes and any(store.key == CONTAINERD for store in rows) else ()
+    advice = _advice() if kubernetes and any(store.key == "containerd" for store in rows) else ()
+    vouched = any(item.state is State.TRUSTED for item in items)
     return replace(facts, store_states=found, containerd=advice, vouched=vouched)
 
 
-def _unverified(facts: Facts, engine: Engine) -> tuple[Unverified, ...]:
-    try:
-        return tuple(unverified.find(facts.settings, engine))
-    except RegistryError:
-        return ()
-
-
-def store_state(store: Store, anchor: TrustAnchor, known: Sequence[ledger.Entry], machine: Machine) -> StoreState:
+def store_state(store: Store, anchor: TrustAnchor, entries: Sequence[ledger.Entry], machine: Machine) -> StoreState:
     """Return a store's contents for the registry, and the files beside."""
     files = [file for file in store.files(anchor) if file.registry_host]
     folders = dict.fromkeys(machine.path(file.path).parent for file in files)
     beside = tuple(path for folder in folders for path in _list_files(folder))
-    ours = frozenset(entry.path for entry in known)
+    ours = frozenset(entry.path for entry in entries)
     closed = _unreadable([machine.path(file.path) for file in files]) if store.scope == MACHINE else ()
     try:
-        items = tuple(states.find([store], anchor, machine, known))
+        items = tuple(states.find([store], anchor, machine, entries))
     except RegistryError as error:
         return StoreState(store, problem=error, files=beside, unreadable=closed, ours=ours)
     return StoreState(store, items, None, beside, closed, ours, _other_files(folders, anchor))
@@ -109,13 +97,8 @@ def _other_files(folders: Iterable[Path], anchor: TrustAnchor) -> tuple[Path, ..
 
 
 def _advice() -> tuple[containerd.Advice, ...]:
-    if not shutil.which(containerd.ASK[0]):
-        return ()
-    try:
-        result = program.capture(containerd.ASK, timeout=5)
-        return containerd.advice(result.out) if result.ok else ()
-    except RegistryError:
-        return ()
+    result = or_none(lambda: program.capture(containerd.ASK, timeout=5))
+    return (or_none(lambda: containerd.advice(result.out)) or ()) if result and result.ok else ()
 
 
 def engine_start(engine: Engine) -> float:

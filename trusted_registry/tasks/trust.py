@@ -261,7 +261,7 @@ def warn_of_kit(run: Run) -> str:
         anchor = trust_anchor.load(run.settings, dry=True)
     except RegistryError:  # no kit is made of this anchor
         return ""
-    if not kit.was_run(anchor, _kit_records()):
+    if not kit.recorded(anchor, _kit_records()):
         return ""
     name = kit.file_name(anchor, address.registry_host(run.settings.address, run.settings.port))
     run.console.warn(f"what the kit wrote here is left: sudo sh {name} --remove; or both: ./inv trust.remove --all")

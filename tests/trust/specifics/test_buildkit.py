@@ -190,11 +190,6 @@ def test_a_builder_whose_settings_would_be_lost_is_left_with_the_command(folder:
     assert "docker buildx create --name plain" in caught.value.cure
 
 
-def test_after_a_removal_the_builder_is_made_anew_without_us(folder: Path) -> None:
-    builder = _put(folder, PLAIN, _files(CONFIG.replace("debug = true\n", "")))
-    assert "--buildkitd-config" not in buildkit.rebuild_commands(builder, None, SUBJECT.registry_hosts)[1]
-
-
 @pytest.mark.parametrize("store", [store for store in STORES if store.name == "buildkit"], ids=lambda store: store.key)
 def test_no_line_of_ours_has_a_name_that_buildkit_cannot_read(store: Any) -> None:  # noqa: ANN401 - a row of the table
     anchor = TrustAnchor(PEM, "ab" * 32, ("[fd00::12]:443", "[fd00::12]", "registry.local"))

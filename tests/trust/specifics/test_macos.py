@@ -58,12 +58,6 @@ def test_taking_it_back_for_this_user_removes_trust_and_certificate() -> None:
     ]
 
 
-@pytest.mark.parametrize("keychain", macos.KEYCHAINS)
-def test_a_mac_is_asked_about_an_authority_without_the_network_and_without_root(keychain: str) -> None:
-    expected = ["security", "verify-cert", "-q", "-l", "-L", "-p", "basic", "-c", "/checkout/certs/ca.crt"]
-    assert macos.find(CERTIFICATE, keychain, HOME) == expected
-
-
 @pytest.mark.parametrize("engine", ENGINES)
 def test_each_engine_of_a_mac_reads_the_home_folder_by_every_spelling(engine: str) -> None:
     anchor = TrustAnchor(b"pem", "ab" * 32, ("192.168.0.12", "192.168.0.12:443"))

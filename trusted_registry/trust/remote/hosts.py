@@ -7,16 +7,14 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.values import matching, path, whole_number
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 PLAYBOOK = Path(__file__).parent / "playbook" / "hosts.yml"
 ANSIBLE_EXTRA = "hosts"
@@ -38,10 +36,9 @@ _NOTE = re.compile(r"^note: (.+)$", re.MULTILINE)
 _KIT_REASON = re.compile(r"^error: (.+)$", re.MULTILINE)
 
 _KEY_CHANGED = "its host key is not the one in known_hosts: see that it is still your machine"
-_KEY_UNKNOWN = "its host key is not known: ssh to it once, compare, say yes"
 _SSH_REASONS = (
     ("REMOTE HOST IDENTIFICATION HAS CHANGED", _KEY_CHANGED),
-    ("Host key verification failed", _KEY_UNKNOWN),
+    ("Host key verification failed", "its host key is not known: ssh to it once, compare, say yes"),
     ("Permission denied", "ssh lets nobody in with this key: {}"),
     ("Too many authentication failures", "ssh lets nobody in with these keys: {}"),
 )

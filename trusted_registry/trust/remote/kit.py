@@ -10,61 +10,17 @@ import os
 import re
 import shlex
 import ssl
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from trusted_registry import templates
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust.client_stores import STORES
-from trusted_registry.trust.model import LINUX
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
-    from trusted_registry.trust.model import Database, ManagedBlock, Refresh, Signs, Store, TrustAnchor
+from trusted_registry.trust.model import LINUX, Database, ManagedBlock, Refresh, Signs, Store, TrustAnchor
 
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE-----\n")
 _BRACES = re.compile(r"\{(home|config|data|run|docker|place|file)\}")
 _CHECKSUM = "\nkit_sum={}\n"
-
-
-@dataclass(frozen=True)
-class KitDatabase:
-    """Commands that find, add and remove a certificate in a database, quoted for the shell."""
-
-    look: str
-    add: str
-    remove: str
-
-
-@dataclass(frozen=True)
-class KitRefresh:
-    """Commands that activate a change or a removal, quoted for the shell."""
-
-    change: str
-    removal: str
-
-
-@dataclass(frozen=True)
-class KitStore:
-    """A store as shell commands.
-
-    Args:
-        key: Key of the store.
-        head: Arguments of the shell function `store`, which describe the store.
-        signs: Command that succeeds if the store's readers are present.
-        items: Commands for the store's files, managed blocks and databases.
-        database: Commands of the database; None if the store is none.
-        refresh: Commands after a change; None if the store needs none.
-    """
-
-    key: str
-    head: str
-    signs: str
-    items: tuple[str, ...]
-    database: KitDatabase | None
-    refresh: KitRefresh | None
 
 
 def file_name(anchor: TrustAnchor, registry_host: str) -> str:
@@ -76,16 +32,8 @@ def file_name(anchor: TrustAnchor, registry_host: str) -> str:
     return f"trust-{typed}-{anchor.fingerprint[:16]}.sh"
 
 
-def was_run(anchor: TrustAnchor, records: Iterable[Path]) -> bool:
-    """Return whether a kit of this authority left trust on this machine.
-
-    The kit's records tell; templates/kit/record.sh writes them.
-    """
-    return bool(recorded(anchor, records))
-
-
 def recorded(anchor: TrustAnchor, records: Iterable[Path]) -> list[str]:
-    """Return the lines about this authority in the kit's records."""
+    """Return the lines about this authority in the kit's records, which templates/kit/record.sh writes."""
     kinds = tuple(f"{kind}\t{anchor.fingerprint[:16]}\t" for kind in ("file", "blocks", "database"))
     texts = (path.read_text(errors="replace") for path in records if os.access(path, os.R_OK))
     return [line for text in texts for line in text.splitlines() if line.startswith(kinds)]
@@ -103,7 +51,7 @@ def render(anchor: TrustAnchor, registry_host: str) -> bytes:
     """
     pem = anchor.content.decode("ascii", errors="replace")
     _check(pem, anchor, registry_host)
-    rows = [_store(store, anchor) for store in STORES if store.system == LINUX]
+    stores = [store for store in STORES if store.system == LINUX]
     text = templates.render(
         "trust.sh",
         file=file_name(anchor, registry_host),
@@ -111,10 +59,10 @@ def render(anchor: TrustAnchor, registry_host: str) -> bytes:
         registry_host=shlex.quote(registry_host),
         fingerprint=anchor.fingerprint,
         pem=shlex.quote(pem),
-        names=list(dict.fromkeys(store.name for store in STORES if store.system == LINUX)),
-        rows=rows,
-        plain=[row.key for row in rows if not row.database and not row.refresh],
-        refreshed=[row.key for row in rows if row.refresh],
+        names=list(dict.fromkeys(store.name for store in stores)),
+        rows=[_store(store, anchor) for store in stores],
+        plain=[store.key for store in stores if not store.database and not store.refresh],
+        refreshed=[store.key for store in stores if store.refresh],
     )
     # The script computes its own checksum with nothing in that place.
     digest = hashlib.sha256(text.replace(_CHECKSUM.format("''"), _CHECKSUM.format(""), 1).encode()).hexdigest()
@@ -134,24 +82,28 @@ def _check(pem: str, anchor: TrustAnchor, registry_host: str) -> None:
             raise RegistryError(f"{name!r} is no registry's name.", cure="Use one such as 192.168.0.12.")
 
 
-def _store(store: Store, anchor: TrustAnchor) -> KitStore:
+def _store(store: Store, anchor: TrustAnchor) -> dict[str, object]:
+    """Return a store as words and commands of the shell.
+
+    `head` is the arguments of the shell function `store`, which describe the store; `signs` succeeds if its readers are
+    present; `items` are for its files, managed blocks and databases. None stands for a part that the store lacks.
+    """
     restart = (store.restart.why, store.restart.command) if store.restart else ("", "")
     asked = "asked" if store.on_request else "found"
-    head = (store.key, store.name, store.clients, store.scope, asked, *restart)
-    return KitStore(
-        store.key,
-        shlex.join(head),
-        _signs(store.signs),
-        tuple(_items(store, anchor)),
-        _database(store.database, anchor) if store.database else None,
-        _refresh(store.refresh) if store.refresh else None,
-    )
+    return {
+        "key": store.key,
+        "head": shlex.join((store.key, store.name, store.clients, store.scope, asked, *restart)),
+        "signs": _signs(store.signs),
+        "items": tuple(_items(store, anchor)),
+        "database": _database(store.database, anchor) if store.database else None,
+        "refresh": _refresh(store.refresh) if store.refresh else None,
+    }
 
 
 def _signs(signs: Signs) -> str:
     parts = []
     if signs.paths:
-        parts.append(f"any_exists {_words(map(_path, signs.paths))}")
+        parts.append(" ".join(("any_exists", *map(_path, signs.paths))))
     if signs.programs:
         parts.append(f"any_on_path {shlex.join(signs.programs)}")
     if signs.alone:
@@ -163,18 +115,18 @@ def _items(store: Store, anchor: TrustAnchor) -> Iterator[str]:
     for file in store.files(anchor):
         content = '"$cert"' if file.content == anchor.content else _text(file.content.decode())
         what = (hashlib.sha256(file.content).hexdigest(), content)
-        yield _words(("file", shlex.quote(file.registry_host), _path(file.path), *what))
+        yield " ".join(("file", shlex.quote(file.registry_host), _path(file.path), *what))
         folder, _, name = file.path.rpartition("/")
         for template in store.shadowed_by:
             hidden = _path(f"{template}/{folder.rpartition('/')[2]}")
-            yield _words(("hidden", shlex.quote(file.registry_host), hidden, shlex.quote(name), *what))
+            yield " ".join(("hidden", shlex.quote(file.registry_host), hidden, shlex.quote(name), *what))
     blocks = store.blocks(anchor)
     for path in dict.fromkeys(block.path for block in blocks):
         mine = [block for block in blocks if block.path == path]
         registry_hosts = "\n".join(dict.fromkeys(block.registry_host for block in mine))
-        yield _words(("shared", _path(path), shlex.quote(registry_hosts), _text("\n".join(map(_block_spec, mine)))))
+        yield " ".join(("shared", _path(path), shlex.quote(registry_hosts), _text("\n".join(map(_block_spec, mine)))))
     if store.database:
-        places = _words(map(_glob, store.database.places)) or "''"
+        places = " ".join(map(_glob, store.database.places)) or "''"
         yield "set +f"
         yield f"set -- {places}"
         yield "set -f"
@@ -191,20 +143,20 @@ def _block_spec(block: ManagedBlock) -> str:
     return "\n".join((f"> {block.under}", f"= {block.registry_host}", *lines, *claims))
 
 
-def _database(database: Database, anchor: TrustAnchor) -> KitDatabase:
+def _database(database: Database, anchor: TrustAnchor) -> dict[str, str]:
+    """Return the commands that look for a certificate in a database, add and remove one."""
+
     def command(argv: Iterable[str]) -> str:
-        return _words(_text(word.replace("{name}", anchor.name)) for word in argv)
+        return " ".join(_text(word.replace("{name}", anchor.name)) for word in argv)
 
     remove = " && ".join(f"run {command(argv)}" for argv in database.remove)
-    return KitDatabase(command(database.find), command(database.add), remove)
+    return {"look": command(database.find), "add": command(database.add), "remove": remove}
 
 
-def _refresh(refresh: Refresh) -> KitRefresh:
-    return KitRefresh(shlex.join(refresh.command), shlex.join(refresh.after_removal or refresh.command))
-
-
-def _words(words: Iterable[str]) -> str:
-    return " ".join(words)
+def _refresh(refresh: Refresh) -> dict[str, str]:
+    """Return the commands that activate a change and a removal."""
+    removal = refresh.after_removal or refresh.command
+    return {"change": shlex.join(refresh.command), "removal": shlex.join(removal)}
 
 
 def _path(template: str) -> str:

@@ -8,29 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import http.client
 import http.server
+import io
 import shlex
 import socket
 import socketserver
 import threading
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from trusted_registry import address
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import contents
+from trusted_registry.trust.model import TrustAnchor
 from trusted_registry.trust.remote import kit, page
 from trusted_registry.trust.specifics import macos
-
-if TYPE_CHECKING:
-    import io
-    from collections.abc import Callable, Iterable
-
-    from trusted_registry.trust.model import TrustAnchor
 
 MOST_CLIENTS = 16
 """Connections that are answered at a time; further ones are closed."""
@@ -55,11 +51,6 @@ class Offer:
     content: bytes
     name: str = ""
     policy: str = "default-src 'none'"
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the content in hex, as `sha256sum` prints."""
-        return hashlib.sha256(self.content).hexdigest()
 
 
 def offers(anchor: TrustAnchor, registry_host: str) -> tuple[Offer, Offer, Offer]:
@@ -89,49 +80,41 @@ def download_commands(at: str, offered: tuple[Offer, Offer, Offer]) -> dict[str,
         offered: Page, kit and certificate; see `offers`.
     """
     _, script, certificate = offered
-    run = f"{_verified_download(script, 'sha256sum -c -')} && sudo sh {shlex.quote(script.name)}"
+    run = f"{page.check_command(script.content, script.name)} && sudo sh {shlex.quote(script.name)}"
+    check = page.check_command(certificate.content, certificate.name, "shasum -a 256 -c -")
     trust = shlex.join(macos.add(Path(certificate.name), "system", Path("/var/empty")))
     return {
         "Linux, with curl": f"{_APART} && curl -fsSO {shlex.quote(at + script.path)} && {run}",
         "Linux, with wget": f"{_APART} && wget -qO {shlex.quote(script.name)} {shlex.quote(at + script.path)} && {run}",
-        "macOS": f"{_APART} && curl -fsSO {shlex.quote(at + certificate.path)} && "
-        f"{_verified_download(certificate, 'shasum -a 256 -c -')} && {trust}",
+        "macOS": f"{_APART} && curl -fsSO {shlex.quote(at + certificate.path)} && {check} && {trust}",
     }
 
 
-def _verified_download(offer: Offer, program: str) -> str:
-    return f"echo {shlex.quote(f'{offer.sha256}  {offer.name}')} | {program}"
+Taken = Callable[[str, Offer], None]
+"""Receiver of the client's address and the offer after a complete download."""
 
 
-class Server(http.server.ThreadingHTTPServer):
+class Server(socketserver.ThreadingTCPServer):
     """HTTP server of the offers, with a thread for each connection, and limits on their number and time.
 
+    Not HTTPServer, which looks up the host's name in DNS.
+
     Args:
-        sockaddr: Address to listen on, from `socket.getaddrinfo`.
         family: Address family of `sockaddr`.
+        sockaddr: Address to listen on, from `socket.getaddrinfo`.
         offered: Files to serve.
-        taken: Called with the client's address and the offer after a complete download.
+        taken: Told of each complete download.
     """
 
     request_queue_size = MOST_CLIENTS
+    allow_reuse_address = daemon_threads = True
 
-    def __init__(
-        self,
-        sockaddr: tuple[Any, ...],
-        family: socket.AddressFamily,
-        offered: Iterable[Offer],
-        taken: Callable[[str, Offer], None],
-    ) -> None:
+    def __init__(self, family: int, sockaddr: tuple[Any, ...], offered: Iterable[Offer], taken: Taken) -> None:
         self.address_family = family
         self.offered = {offer.path: offer for offer in offered}
         self.taken = taken
         self._places = threading.BoundedSemaphore(MOST_CLIENTS)
         super().__init__(sockaddr[:2], _Handler)
-
-    def server_bind(self) -> None:
-        """Bind, without a DNS look-up of the host's name as in HTTPServer."""
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
     def offer_for(self, seconds: float) -> None:
         """Answer requests for a number of seconds, then return."""
@@ -172,7 +155,7 @@ def _close(request: socket.socket) -> None:
         request.shutdown(socket.SHUT_RDWR)
 
 
-def listen(host: str, port: int, offered: Iterable[Offer], taken: Callable[[str, Offer], None]) -> Server:
+def listen(host: str, port: int, offered: Iterable[Offer], taken: Taken) -> Server:
     """Return a server that listens on one address of this machine only.
 
     Raises:
@@ -181,15 +164,14 @@ def listen(host: str, port: int, offered: Iterable[Offer], taken: Callable[[str,
     found: list[tuple[socket.AddressFamily, tuple[Any, ...]]] = []
     with contextlib.suppress(OSError):
         found = [(it[0], it[4]) for it in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-    ours = address.own_addresses()
-    family, sockaddr = next((it for it in found if it[1][0] in ours), (None, ()))
-    if family is None:
+    ours = [it for it in found if it[1][0] in address.own_addresses()]
+    if not ours:
         raise RegistryError(
             f"{host} is no address of this machine, so nothing can be offered there.",
             cure="Run this on the registry's machine, or name an address of this one: --address 192.168.0.12",
         )
     try:
-        return Server(sockaddr, family, offered, taken)
+        return Server(*ours[0], offered, taken)
     except OSError as error:
         raise _listen_error(error, host, port) from error
 
@@ -206,7 +188,7 @@ class _BoundedReader:
     """Reading side of a connection, limited to HEAD_BYTES."""
 
     def __init__(self, file: Any) -> None:  # noqa: ANN401 - whatever socketserver made
-        self._file = file
+        self._file, self.close = file, file.close
         self._left = HEAD_BYTES
 
     def readline(self, size: int) -> bytes:
@@ -215,9 +197,6 @@ class _BoundedReader:
         if self._left < 0:
             raise http.client.LineTooLong("request")
         return line
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the file's own
-        return getattr(self._file, name)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -240,29 +219,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(431)
 
     def parse_request(self) -> bool:
-        if not super().parse_request():
-            return False
-        if self.command not in _METHODS:
+        parsed = super().parse_request()
+        if parsed and self.command not in _METHODS:
             self.send_error(405)
             return False
-        return True
+        return parsed
 
     def do_GET(self) -> None:
-        """Send the offer at this path."""
-        offer = self._answer()
-        if offer:
-            self.wfile.write(offer.content)
-            self.server.taken(str(self.client_address[0]), offer)
-
-    def do_HEAD(self) -> None:
-        """Send the headers of the offer at this path."""
-        self._answer()
-
-    def _answer(self) -> Offer | None:
+        """Send the offer at this path, or its headers alone for HEAD."""
         offer = self.server.offered.get(self.path)
         if offer is None:
             self.send_error(404)
-            return None
+            return
         self.send_response(200)
         self.send_header("Content-Type", offer.kind)
         self.send_header("Content-Length", str(len(offer.content)))
@@ -270,7 +238,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if offer.name:
             self.send_header("Content-Disposition", f'attachment; filename="{offer.name}"')
         self.end_headers()
-        return offer
+        if self.command == "GET":
+            self.wfile.write(offer.content)
+            self.server.taken(str(self.client_address[0]), offer)
+
+    do_HEAD = do_GET  # noqa: N815 - the name that http.server looks for
 
     def end_headers(self) -> None:
         """Add the headers common to every answer."""

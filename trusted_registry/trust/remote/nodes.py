@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from trusted_registry.engine.types import ExecResult, ListedContainer
 from trusted_registry.errors import RegistryError, SettingError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from trusted_registry.engine.types import ExecResult, ListedContainer
 
 PIECE_BYTES = 30_000
 """Characters of a script in one argument: Linux takes 128 KiB (execve(2), MAX_ARG_STRLEN), and one may be 4 bytes."""
@@ -24,6 +21,7 @@ _SAID = re.compile(r"trusted-registry: (changed|already trusted|would change|tru
 
 CONFIG_MAP, NAMESPACE = "local-registry-hosting", "kube-public"
 KEY = "localRegistryHosting.v1"
+_NAMED = ("configmap", CONFIG_MAP, "--namespace", NAMESPACE)
 _OURS = {"app.kubernetes.io/managed-by": "trusted-registry"}
 
 FIND_RUNTIME = """for it in k3s dockerd containerd; do
@@ -60,36 +58,26 @@ class Kind:
     """A tool whose containers are cluster nodes, and the labels that mark those nodes.
 
     Args:
-        name: Name of the tool, for people.
-        label: Label on all containers of the tool.
-        value: Required value of the label; empty for any.
+        name: Name of the tool, with which a cluster's context in kubectl's configuration begins.
+        label: Label on all containers of the tool: KEY=VALUE, or KEY for any value.
         role: Label with a container's role.
         roles: Roles of nodes; a container without the label is a node too.
-        cluster: Label with the cluster's name.
-        context: Prefix of the cluster's context in kubectl's configuration; empty if unknown.
+        cluster: Label with the cluster's name; empty if unknown.
     """
 
     name: str
     label: str
-    value: str = ""
     role: str = ""
     roles: tuple[str, ...] = ()
     cluster: str = ""
-    context: str = ""
 
 
+_KIND = "io.x-k8s.kind.cluster"
 KINDS = (
     # github.com/kubernetes-sigs/kind, pkg/cluster/internal/providers/docker/constants.go and pkg/cluster/constants
-    Kind(
-        "kind",
-        "io.x-k8s.kind.cluster",
-        role="io.x-k8s.kind.role",
-        roles=("control-plane", "worker"),
-        cluster="io.x-k8s.kind.cluster",
-        context="kind-",
-    ),
+    Kind("kind", _KIND, "io.x-k8s.kind.role", ("control-plane", "worker"), _KIND),
     # github.com/k3d-io/k3d, pkg/types/types.go
-    Kind("k3d", "app", value="k3d", role="k3d.role", roles=("server", "agent"), cluster="k3d.cluster", context="k3d-"),
+    Kind("k3d", "app=k3d", "k3d.role", ("server", "agent"), "k3d.cluster"),
     # github.com/kubernetes-retired/kubeadm-dind-cluster, image/Dockerfile
     Kind("kubeadm-dind-cluster", "mirantis.kubeadm_dind_cluster"),
 )
@@ -136,16 +124,15 @@ def select(containers: Iterable[ListedContainer], wanted: str = "") -> tuple[Nod
         SettingError: `wanted` is no label.
         RegistryError: No container is a node; the error names the labels that were tried.
     """
-    key, value = label(wanted) if wanted else ("", "")
     found = []
     for container in containers:
-        kind = next((it for it in KINDS if _has(container, it.label, it.value)), _LABELLED if wanted else None)
-        if kind and (not wanted or _has(container, key, value)) and _is_node(container, kind):
+        kind = next((it for it in KINDS if _has(container, it.label)), _LABELLED if wanted else None)
+        if kind and (not wanted or _has(container, wanted)) and _is_node(container, kind):
             cluster = container.labels.get(kind.cluster, "")
-            context = f"{kind.context}{cluster}" if kind.context and cluster else ""
+            context = f"{kind.name}-{cluster}" if cluster else ""
             found.append(Node(container.name, kind.name, container.state, context))
     if not found:
-        labels = wanted or ", ".join(f"{it.label}={it.value}" if it.value else it.label for it in KINDS)
+        labels = wanted or ", ".join(kind.label for kind in KINDS)
         raise RegistryError(
             f"No container of this engine is a node: none has a label {labels}.",
             cure="Name one that yours have: --label KEY=VALUE; docker ps --format '{{.Names}} {{.Labels}}' shows them",
@@ -153,7 +140,8 @@ def select(containers: Iterable[ListedContainer], wanted: str = "") -> tuple[Nod
     return tuple(found)
 
 
-def _has(container: ListedContainer, key: str, value: str) -> bool:
+def _has(container: ListedContainer, wanted: str) -> bool:
+    key, value = label(wanted)
     return key in container.labels and (not value or container.labels[key] == value)
 
 
@@ -219,9 +207,7 @@ def kubectl(context: str, *words: str) -> tuple[str, ...]:
 
 def ask_config(context: str) -> tuple[str, ...]:
     """Return the command that prints the registry that a cluster names."""
-    return kubectl(
-        context, "get", "configmap", CONFIG_MAP, "--namespace", NAMESPACE, "--ignore-not-found", "--output", "json"
-    )
+    return kubectl(context, "get", *_NAMED, "--ignore-not-found", "--output", "json")
 
 
 def publish(context: str) -> tuple[str, ...]:
@@ -231,13 +217,12 @@ def publish(context: str) -> tuple[str, ...]:
 
 def withdraw(context: str) -> tuple[str, ...]:
     """Return the command that removes the registry from a cluster."""
-    return kubectl(context, "delete", "configmap", CONFIG_MAP, "--namespace", NAMESPACE)
+    return kubectl(context, "delete", *_NAMED)
 
 
 def publish_by_hand(registry_host: str) -> tuple[str, ...]:
     """Return the command that names the registry in kubectl's current cluster."""
-    named = ("create", "configmap", CONFIG_MAP, "--namespace", NAMESPACE)
-    return ("kubectl", *named, f"--from-literal={KEY}={_hosting(registry_host)}")
+    return ("kubectl", "create", *_NAMED, f"--from-literal={KEY}={_hosting(registry_host)}")
 
 
 def manifest(registry_host: str) -> str:

@@ -7,20 +7,14 @@ import dataclasses
 import hashlib
 import re
 import shlex
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from trusted_registry import templates
 from trusted_registry.trust import client_stores, contents
 from trusted_registry.trust.managed_blocks import editing
-from trusted_registry.trust.model import LINUX, MACHINE, MACOS
+from trusted_registry.trust.model import LINUX, MACHINE, MACOS, Store, TrustAnchor
 from trusted_registry.trust.specifics import macos, windows
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from trusted_registry.trust.model import RestartHint, Store, TrustAnchor
 
 _PAIRS = 8
 """Bytes of a fingerprint on one line: short enough for a phone, and for a comparison by eye."""
@@ -34,16 +28,6 @@ _SHOWN = {
 }
 _HOME = Path("$HOME")
 _FILE = Path(contents.AUTHORITY)
-
-
-@dataclass(frozen=True)
-class PageRow:
-    """Row of the page: stores of the same clients, with their places, refresh commands and restart."""
-
-    clients: str
-    places: tuple[tuple[tuple[str, ...], str], ...]
-    restart: RestartHint | None
-    on_request: bool
 
 
 def render(anchor: TrustAnchor, registry_host: str, *, kit: bytes, kit_name: str) -> bytes:
@@ -70,7 +54,7 @@ def render(anchor: TrustAnchor, registry_host: str, *, kit: bytes, kit_name: str
         kit={
             "name": kit_name,
             "data": _data("application/x-sh", kit),
-            "check": f"echo {shlex.quote(f'{hashlib.sha256(kit).hexdigest()}  {kit_name}')} | sha256sum -c -",
+            "check": check_command(kit, kit_name),
             "word": shlex.quote(kit_name),
         },
         linux=_rows(anchor, registry_host),
@@ -81,6 +65,11 @@ def render(anchor: TrustAnchor, registry_host: str, *, kit: bytes, kit_name: str
         by_hand=_by_hand(anchor),
     )
     return text.encode()
+
+
+def check_command(content: bytes, name: str, program: str = "sha256sum -c -") -> str:
+    """Return the command that succeeds if a downloaded file has this content."""
+    return f"echo {shlex.quote(f'{hashlib.sha256(content).hexdigest()}  {name}')} | {program}"
 
 
 def policy(page: bytes) -> str:
@@ -111,8 +100,8 @@ def _data(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _rows(anchor: TrustAnchor, registry_host: str) -> list[PageRow]:
-    """Return the rows of Linux; stores of one name and clients share a row.
+def _rows(anchor: TrustAnchor, registry_host: str) -> list[tuple[Store, list[tuple[tuple[str, ...], str]]]]:
+    """Return the rows of Linux: a store, and the places and the refresh command of each store of its name and clients.
 
     The system stores of the distribution families are an example.
     """
@@ -120,25 +109,15 @@ def _rows(anchor: TrustAnchor, registry_host: str) -> list[PageRow]:
     for store in client_stores.STORES:
         if store.system == LINUX:
             found.setdefault((store.name, store.clients), []).append(store)
-    return [
-        PageRow(
-            clients=alike[0].clients,
-            places=tuple(
-                (_places(it, anchor, registry_host), shlex.join(it.refresh.command) if it.refresh else "")
-                for it in alike
-            ),
-            restart=alike[0].restart,
-            on_request=alike[0].on_request,
-        )
-        for alike in found.values()
-    ]
+    return [(alike[0], [_places(it, anchor, registry_host) for it in alike]) for alike in found.values()]
 
 
-def _places(store: Store, anchor: TrustAnchor, registry_host: str) -> tuple[str, ...]:
+def _places(store: Store, anchor: TrustAnchor, registry_host: str) -> tuple[tuple[str, ...], str]:
     named = [file.path for file in store.files(anchor) if file.registry_host in ("", registry_host)]
     named += [block.path for block in store.blocks(anchor)]
     named += store.database.places if store.database else ()
-    return tuple(dict.fromkeys(path.format_map(_SHOWN) for path in named))
+    refresh = shlex.join(store.refresh.command) if store.refresh else ""
+    return tuple(dict.fromkeys(path.format_map(_SHOWN) for path in named)), refresh
 
 
 def _mac(anchor: TrustAnchor) -> dict[str, object]:
@@ -152,7 +131,7 @@ def _mac(anchor: TrustAnchor) -> dict[str, object]:
         "remove": {
             which: [_line(argv) for argv in macos.remove(_FILE, anchor.sha1, which, _HOME)] for which in macos.KEYCHAINS
         },
-        "uncopy": [_line(argv) for path in paths for argv in (("rm", path), ("rmdir", _folder(path)))],
+        "uncopy": _remove(paths),
         "colima": [shlex.join(macos.colima_leftovers(it)) for it in anchor.registry_hosts],
     }
 
@@ -167,8 +146,8 @@ def _windows(anchor: TrustAnchor) -> dict[str, object]:
 
 def _hosts_toml(anchor: TrustAnchor, registry_host: str) -> tuple[str, str]:
     """Return path and text of containerd's hosts.toml for the registry host."""
-    store = client_stores.store("containerd")
-    configured = [file for file in store.files(anchor) if file.content != anchor.content]
+    files = client_stores.store("containerd").files(anchor)
+    configured = [file for file in files if file.content != anchor.content]
     file = next((it for it in configured if it.registry_host == registry_host), configured[0])
     return file.path, file.content.decode()
 
@@ -184,7 +163,7 @@ def _yaml(key: str, anchor: TrustAnchor) -> dict[str, object]:
     return {
         "path": store.blocks(anchor)[0].path,
         "text": "\n".join(line.partition(f" {editing.MARK[:-1]}")[0] for line in ours),
-        "copy": [_line(("sudo", "install", "-D", "-m", "0644", str(_FILE), it.path)) for it in store.files(anchor)],
+        "copy": _install((it.path for it in store.files(anchor)), "sudo"),
         "restart": store.restart,
     }
 
@@ -192,21 +171,19 @@ def _yaml(key: str, anchor: TrustAnchor) -> dict[str, object]:
 def _by_hand(anchor: TrustAnchor) -> list[dict[str, object]]:
     """Return install and remove commands for clients that read only ca.crt."""
     found: list[dict[str, object]] = []
-    for store in client_stores.STORES:
-        paths = [file.path for file in store.files(anchor) if file.content == anchor.content]
-        if store.key in ("docker", "docker-rootless", "containers"):
-            root = ["sudo"] if store.scope == MACHINE else []
-            typed = [path.replace("{config}", f"{_HOME}/.config") for path in paths]
-            found.append(
-                {
-                    "clients": store.clients,
-                    "add": [_line((*root, "install", "-D", "-m", "0644", str(_FILE), path)) for path in typed],
-                    "remove": [
-                        _line((*root, *argv)) for path in typed for argv in (("rm", path), ("rmdir", _folder(path)))
-                    ],
-                }
-            )
+    for store in map(client_stores.store, ("docker", "docker-rootless", "containers")):
+        root = ("sudo",) if store.scope == MACHINE else ()
+        paths = [file.path.replace("{config}", f"{_HOME}/.config") for file in store.files(anchor)]
+        found.append({"clients": store.clients, "add": _install(paths, *root), "remove": _remove(paths, *root)})
     return found
+
+
+def _install(paths: Iterable[str], *root: str) -> list[str]:
+    return [_line((*root, "install", "-D", "-m", "0644", str(_FILE), path)) for path in paths]
+
+
+def _remove(paths: Iterable[str], *root: str) -> list[str]:
+    return [_line((*root, *argv)) for path in paths for argv in (("rm", path), ("rmdir", _folder(path)))]
 
 
 def _folder(path: str) -> str:

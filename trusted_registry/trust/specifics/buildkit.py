@@ -11,18 +11,15 @@ import csv
 import io
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import client_stores
 from trusted_registry.trust.managed_blocks import toml
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from trusted_registry.trust.model import TrustAnchor
+from trusted_registry.trust.model import TrustAnchor
 
 DRIVER = "docker-container"
 _CONFIG = "buildkitd.toml"
@@ -115,22 +112,17 @@ def trusts(builder: Builder, anchor: TrustAnchor) -> bool:
 
     The certificate must be set for every registry host that BuildKit can read.
     """
-    return all(_node_trusts(node, anchor) for node in builder.nodes)
+    registry_hosts = [block.registry_host for block in BUILDX.blocks(anchor)]
+    return all(_has(node, it, anchor) for node in builder.nodes for it in registry_hosts)
 
 
-def _node_trusts(node: BuilderNode, anchor: TrustAnchor) -> bool:
-    registries = _registries(_config(node))
-    for registry_host in (block.registry_host for block in BUILDX.blocks(anchor)):
-        paths = registries.get(registry_host, {}).get("ca") or []
-        contents = (node.files.get(str(path).removeprefix(_INSIDE), b"") for path in paths)
-        if not any(anchor.content.strip() in content for content in contents):
-            return False
-    return True
+def _has(node: BuilderNode, registry_host: str, anchor: TrustAnchor) -> bool:
+    paths = _registries(_config(node)).get(registry_host, {}).get("ca") or []
+    contents = (node.files.get(str(path).removeprefix(_INSIDE), b"") for path in paths)
+    return any(anchor.content.strip() in content for content in contents)
 
 
-def rebuild_commands(
-    builder: Builder, file: Path | None, registry_hosts: tuple[str, ...] = ()
-) -> tuple[tuple[str, ...], ...]:
+def rebuild_commands(builder: Builder, file: Path | None) -> tuple[tuple[str, ...], ...]:
     """Return the commands that make a builder anew with another configuration.
 
     All other options and the cache stay.
@@ -138,12 +130,11 @@ def rebuild_commands(
     Args:
         builder: The builder as recorded now.
         file: The new configuration; None for none.
-        registry_hosts: Our registry hosts, which may be missing in the file: after a removal they are.
 
     Raises:
         RegistryError: The builder has settings that the file lacks; buildx does not record from which file they came.
     """
-    _check_contained(builder, file, registry_hosts)
+    _check_contained(builder, file)
     config = ("--buildkitd-config", str(file)) if file else ()
     made: list[tuple[str, ...]] = []
     for node in builder.nodes:
@@ -151,9 +142,9 @@ def rebuild_commands(
         use = ("--use",) if builder.chosen == "use" and not made else ()
         made.append(("docker", "buildx", "create", "--name", builder.name, *first, *_options(node), *config, *use))
         made[-1] += (node.endpoint,) if node.endpoint else ()
-    again = [("docker", "buildx", "use", f"--{builder.chosen}", builder.name)]
-    chosen = again if builder.chosen in ("global", "default") else []
-    return (("docker", "buildx", "rm", "--keep-state", builder.name), *made, *chosen)
+    if builder.chosen in ("global", "default"):
+        made.append(("docker", "buildx", "use", f"--{builder.chosen}", builder.name))
+    return (("docker", "buildx", "rm", "--keep-state", builder.name), *made)
 
 
 def _options(node: BuilderNode) -> tuple[str, ...]:
@@ -164,9 +155,9 @@ def _options(node: BuilderNode) -> tuple[str, ...]:
     return ("--node", node.name, *platforms, *options, *flags)
 
 
-def _check_contained(builder: Builder, file: Path | None, registry_hosts: tuple[str, ...]) -> None:
+def _check_contained(builder: Builder, file: Path | None) -> None:
     ours = toml.read(file or _CONFIG, file.read_text() if file and file.is_file() else "")
-    if all(_contains(ours, _config(node), registry_hosts) for node in builder.nodes):
+    if all(_contains(ours, _config(node)) for node in builder.nodes):
         return
     create = f"docker buildx create --name {builder.name} --driver {DRIVER} --buildkitd-config FILE"
     raise RegistryError(
@@ -175,14 +166,14 @@ def _check_contained(builder: Builder, file: Path | None, registry_hosts: tuple[
     )
 
 
-def _contains(ours: dict[str, Any], theirs: dict[str, Any], registry_hosts: tuple[str, ...]) -> bool:
+def _contains(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
     """Return whether the new configuration has all settings of the builder's.
 
     Paths of files are not compared, since they differ inside a builder.
     """
-    own, there = _registries(ours), _registries(theirs)
-    for name, settings in there.items():
-        said = own.get(name, {"ca": []} if name in registry_hosts else {})
+    own = _registries(ours)
+    for name, settings in _registries(theirs).items():
+        said = own.get(name, {})
         plain = {key: value for key, value in settings.items() if key not in _FILES}
         if any(key in settings and key not in said for key in _FILES) or not plain.items() <= said.items():
             return False

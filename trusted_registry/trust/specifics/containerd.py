@@ -58,8 +58,8 @@ def advice(text: str) -> tuple[Advice, ...]:
         RegistryError: The text is not TOML, or not containerd's; the message names the line.
     """
     config = toml.read("containerd config dump", text)
-    disabled = _listed(config.get("disabled_plugins"))
-    if any(name in disabled for name in _CRI):
+    disabled = config.get("disabled_plugins")
+    if isinstance(disabled, list) and any(name in disabled for name in _CRI):
         return (Advice(f"containerd's CRI plugin is disabled: {CERTS_D} is for nerdctl and ctr --hosts-dir alone"),)
     plugins = _table(config.get("plugins"))
     old, new = _table(plugins.get("io.containerd.grpc.v1.cri")), _table(plugins.get("io.containerd.cri.v1.images"))
@@ -71,9 +71,8 @@ def advice(text: str) -> tuple[Advice, ...]:
 
 def _of_registry(registry: dict[str, Any], images: dict[str, Any], head: str) -> tuple[Advice, ...]:
     path = registry.get("config_path") or ""
-    lines: tuple[str, ...] = (head, f'  config_path = "{CERTS_D}"')
-    if head == _NEW:
-        lines = (*lines, f"(in a file with version = 2, below {_OLD})")
+    older = (f"(in a file with version = 2, below {_OLD})",) if head == _NEW else ()
+    lines = (head, f'  config_path = "{CERTS_D}"', *older)
     beside = _beside(registry)
     found: list[Advice] = []
     if CERTS_D not in str(path).split(":"):
@@ -97,11 +96,8 @@ def _beside(registry: dict[str, Any]) -> str:
     These are endpoints by registry, and certificates by registry.
     """
     with_tls = [entry for entry in _table(registry.get("configs")).values() if _table(entry).get("tls")]
-    names = [
-        *(["registry.mirrors"] if _table(registry.get("mirrors")) else []),
-        *(["registry.configs with tls"] if with_tls else []),
-    ]
-    return " and ".join(names)
+    found = {"registry.mirrors": _table(registry.get("mirrors")), "registry.configs with tls": with_tls}
+    return " and ".join(name for name, there in found.items() if there)
 
 
 def _by_transfer(images: dict[str, Any]) -> bool:
@@ -121,7 +117,3 @@ def _table(value: object) -> dict[str, Any]:
             f"containerd config dump says {value!r} where there should be a table.", cure="See what it prints, by hand"
         )
     return value
-
-
-def _listed(value: object) -> list[object]:
-    return value if isinstance(value, list) else []

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.machine import Machine
-from trusted_registry.trust.model import MACHINE, MACOS
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from trusted_registry.trust.model import Database, Store
+from trusted_registry.trust.model import MACHINE, MACOS, Database, Store
 
 KEYCHAINS = ("system", "login")
 COLIMA = "macos-colima"
@@ -34,18 +29,7 @@ def engines(machine: Machine) -> list[Store]:
 
 def add(certificate: Path, keychain: str, home: Path) -> list[str]:
     """Return the command that trusts a certificate for TLS servers."""
-    database = _database(keychain)
-    return _typed(keychain, _filled(database, database.add, certificate, home))
-
-
-def find(certificate: Path, keychain: str, home: Path) -> list[str]:
-    """Return the command that succeeds if any keychain trusts an authority.
-
-    Homebrew asks in the same way for its own bundle of authorities (Homebrew/homebrew-core, ca-certificates.rb); the
-    network is left alone.
-    """
-    database = _database(keychain)
-    return _filled(database, database.find, certificate, home)
+    return _typed(keychain, _database(keychain).add, certificate, home)
 
 
 def remove(certificate: Path, sha1: str, keychain: str, home: Path) -> list[list[str]]:
@@ -57,8 +41,7 @@ def remove(certificate: Path, sha1: str, keychain: str, home: Path) -> list[list
         keychain: system or login.
         home: This user's home folder.
     """
-    database = _database(keychain)
-    return [_typed(keychain, _filled(database, argv, certificate, home, sha1)) for argv in database.remove]
+    return [_typed(keychain, argv, certificate, home, sha1) for argv in _database(keychain).remove]
 
 
 def colima_leftovers(registry_host: str) -> list[str]:
@@ -75,11 +58,8 @@ def _database(keychain: str) -> Database:
     return database
 
 
-def _filled(database: Database, argv: tuple[str, ...], certificate: Path, home: Path, sha1: str = "") -> list[str]:
-    (template,) = database.places
+def _typed(keychain: str, argv: tuple[str, ...], certificate: Path, home: Path, sha1: str = "") -> list[str]:
+    (template,) = _database(keychain).places
     place = Machine(home=home, config=home, data=home, run=home, docker=home).path(template)
-    return [word.format(place=place, file=certificate, sha1=sha1.upper()) for word in argv]
-
-
-def _typed(keychain: str, argv: list[str]) -> list[str]:
-    return ["sudo", *argv] if store(keychain).scope == MACHINE else argv
+    typed = [word.format(place=place, file=certificate, sha1=sha1.upper()) for word in argv]
+    return ["sudo", *typed] if store(keychain).scope == MACHINE else typed

@@ -5,20 +5,15 @@ from __future__ import annotations
 import enum
 import os
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
 
 from trusted_registry import address
 from trusted_registry.client_messages.message import REFUSING, Kind
 from trusted_registry.registry import prove
 from trusted_registry.registry.api import MANIFEST
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
-    from trusted_registry.settings import Settings
-    from trusted_registry.trust.machine import Machine
+from trusted_registry.settings import Settings
+from trusted_registry.trust.machine import Machine
 
 
 class Verdict(enum.Enum):
@@ -58,7 +53,7 @@ class Client:
     as_root: bool = False
     by_host: bool = False
     text: str = ""
-    reached: re.Pattern[str] | None = field(default=None)
+    reached: re.Pattern[str] | None = None
     engine: bool = False
 
     @property
@@ -74,58 +69,40 @@ _STRICT = (
     "tls.verify_flags |= ssl.VERIFY_X509_STRICT; "
     "ask.urlopen(ask.Request(sys.argv[1], headers={{'Accept': sys.argv[2]}}), context=tls, timeout=20).read()"
 )
-"""Python program that verifies as Python 3.13 and later do by default; braces are doubled for `_filled`."""
-_CONTAINERD = "/run/containerd/containerd.sock"
-_CTR = ("ctr", "--namespace", "{space}")
+"""Python program that verifies as Python 3.13 and later do by default; braces are doubled for `plan`."""
+_CONTAINERD, _ROOTLESS = "/run/containerd/containerd.sock", "{run}/docker.sock"
+_CTR, _NERDCTL = ("ctr", "--namespace", "{space}"), ("nerdctl", "--namespace", "{space}")
+
+
+def _images(*argv: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Return the commands that pull an image and remove it, for clients that have Docker's."""
+    return (*argv, "pull", "{reference}"), ((*argv, "rmi", "{reference}"),)
+
 
 CLIENTS: tuple[Client, ...] = (
-    Client(
-        "docker",
-        "docker",
-        ("docker", "pull", "{reference}"),
-        clean=(("docker", "rmi", "{reference}"),),
-        engine=True,
-    ),
-    Client(
-        "docker-rootless",
-        "docker-rootless",
-        ("docker", "--host", "unix://{run}/docker.sock", "pull", "{reference}"),
-        clean=(("docker", "--host", "unix://{run}/docker.sock", "rmi", "{reference}"),),
-        socket="{run}/docker.sock",
-    ),
-    Client("podman", "podman", ("podman", "pull", "{reference}"), clean=(("podman", "rmi", "{reference}"),)),
-    Client("buildah", "podman", ("buildah", "pull", "{reference}"), clean=(("buildah", "rmi", "{reference}"),)),
+    Client("docker", "docker", *_images("docker"), engine=True),
+    Client("docker-rootless", "docker-rootless", *_images("docker", "--host", f"unix://{_ROOTLESS}"), socket=_ROOTLESS),
+    Client("podman", "podman", *_images("podman")),
+    Client("buildah", "podman", *_images("buildah")),
     Client("skopeo", "podman", ("skopeo", "copy", "docker://{reference}", "dir:{folder}")),
     Client(
         "ctr",
         "containerd",
         (*_CTR, "images", "pull", "--hosts-dir", "/etc/containerd/certs.d", "{reference}"),
-        clean=((*_CTR, "images", "remove", "--sync", "{reference}"), ("ctr", "namespaces", "remove", "{space}")),
+        ((*_CTR, "images", "remove", "--sync", "{reference}"), ("ctr", "namespaces", "remove", "{space}")),
         socket=_CONTAINERD,
         as_root=True,
     ),
     Client(
         "nerdctl",
         "containerd",
-        ("nerdctl", "--namespace", "{space}", "pull", "{reference}"),
-        clean=(
-            ("nerdctl", "--namespace", "{space}", "rmi", "{reference}"),
-            ("nerdctl", "namespace", "remove", "{space}"),
-        ),
+        (*_NERDCTL, "pull", "{reference}"),
+        ((*_NERDCTL, "rmi", "{reference}"), ("nerdctl", "namespace", "remove", "{space}")),
         socket=_CONTAINERD,
         as_root=True,
     ),
-    Client(
-        "crictl", "containerd", ("crictl", "pull", "{reference}"), (("crictl", "rmi", "{reference}"),), as_root=True
-    ),
-    Client(
-        "k3s",
-        "k3s",
-        ("k3s", "crictl", "pull", "{reference}"),
-        clean=(("k3s", "crictl", "rmi", "{reference}"),),
-        socket="/run/k3s/containerd/containerd.sock",
-        as_root=True,
-    ),
+    Client("crictl", "containerd", *_images("crictl"), as_root=True),
+    Client("k3s", "k3s", *_images("k3s", "crictl"), socket="/run/k3s/containerd/containerd.sock", as_root=True),
     Client("crane", "system", ("crane", "pull", "{reference}", "{folder}.tar"), version=("version",)),
     Client("oras", "system", ("oras", "copy", "{reference}", "--to-oci-layout", "{folder}:1"), version=("version",)),
     Client(
@@ -180,11 +157,10 @@ def plan(client: Client, settings: Settings, token: str, folder: Path, machine: 
         folder: Folder for images that a client saves as files.
         machine: Folders of this user.
     """
-    if client.by_host:
-        named = [(host, address.registry_host(host, settings.port)) for host in settings.hosts]
-    else:
-        named = [(host, it) for host in settings.hosts for it in address.registry_hosts((host,), settings.port)]
-    asks = []
+    spelled = slice(1 if client.by_host else None)
+    named = [(host, it) for host in settings.hosts for it in address.registry_hosts((host,), settings.port)[spelled]]
+    root = _sudo(client, machine)
+    pulls: list[Pull] = []
     for number, (host, registry_host) in enumerate(named):
         words = {
             "reference": f"{registry_host}/{prove.REPOSITORY}:{token}-{client.name}",
@@ -197,16 +173,9 @@ def plan(client: Client, settings: Settings, token: str, folder: Path, machine: 
             "space": f"trusted-registry-{token}-{client.name}-{number}",
             "run": str(machine.run),
         }
-        root = _sudo(client, machine)
-        clean = tuple((*root, *_filled(argv, words)) for argv in client.clean)
-        asks.append(
-            Pull(client, registry_host, (*root, *_filled(client.pull, words)), clean, client.text.format_map(words))
-        )
-    return asks
-
-
-def _filled(argv: Iterable[str], words: dict[str, str]) -> tuple[str, ...]:
-    return tuple(word.format_map(words) for word in argv)
+        argv, *clean = ((*root, *(word.format_map(words) for word in it)) for it in (client.pull, *client.clean))
+        pulls.append(Pull(client, registry_host, argv, tuple(clean), client.text.format_map(words)))
+    return pulls
 
 
 def _sudo(client: Client, machine: Machine) -> tuple[str, ...]:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import re
 import ssl
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from trusted_registry.trust import client_stores
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from trusted_registry.trust.model import Database, Store, TrustAnchor
+from trusted_registry.trust.model import Database, Store, TrustAnchor
 
 WHOSE = ("machine", "user")
 _FILE = "$path"
