@@ -68,6 +68,15 @@ def test_a_checkout_that_moved_takes_all_of_its_trust_back(
     assert (snapshot(box.root), ledger.read(ledger.path())) == (disk, [])
 
 
+def test_a_keychain_s_entry_of_before_ids_is_known_by_the_certificate_s_fingerprint(checkout: Settings) -> None:
+    anchor = owned.authority(checkout)
+    assert anchor
+    file = checkout.folder / "ca.crt"
+    wrote = ledger.entry("keychain-login", file, b"", by=checkout.root, value=anchor.sha1.lower())
+    ledger.record(ledger.path(), [wrote, dataclasses.replace(wrote, value="0" * 40, by="/elsewhere")])
+    assert owned.entries(_moved(checkout)) == [wrote]
+
+
 def test_a_copy_of_the_certificates_takes_it_back_and_a_fresh_clone_does_not(box: Box, checkout: Settings) -> None:
     trust(checkout)
     disk = snapshot(box.root)

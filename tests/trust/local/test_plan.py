@@ -68,6 +68,17 @@ def test_another_s_certificate_is_refused_with_what_to_look_at(box: Box, ours: T
     assert "--skip docker" in caught.value.cure
 
 
+@pytest.mark.parametrize("key", ["buildkit", "buildx"])
+def test_the_file_whose_line_is_in_the_way_is_named_by_its_path(key: str, box: Box, ours: TrustAnchor) -> None:
+    path = box.look(key, ours)[-1].path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'[registry."{ours.registry_hosts[0]}"]\nhttp = true\n')
+    with pytest.raises(RegistryError) as caught:
+        _install(box, key, ours)
+    named = str(path).removeprefix(str(box.root))
+    assert (f"{named}, line 1, already" in caught.value.message, "{" in caught.value.message) == (True, False)
+
+
 @pytest.mark.process
 @pytest.mark.parametrize("key", ["k3s", "buildkit", "buildx"])
 def test_lines_of_ours_that_another_hand_changed_are_refused_and_the_cure_is_one(

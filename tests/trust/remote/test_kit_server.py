@@ -110,6 +110,21 @@ def test_it_ends_by_itself(taken: list[str]) -> None:
         socket.create_connection((HOST, int(port)))
 
 
+def test_it_is_closed_when_nobody_tells_of_a_download_any_more(taken: list[str]) -> None:
+    """Since a thread that writes to the terminal while Python ends has it abort."""
+    begun = threading.Event()
+
+    def slowly(_client: str, offer: kit_server.Offer) -> None:
+        begun.set()
+        time.sleep(0.2)
+        taken.append(offer.path)
+
+    with kit_server.listen(HOST, 0, OFFERED, slowly) as server:
+        threading.Thread(target=server.tell, args=["somebody", OFFERED[0]], daemon=True).start()
+        begun.wait(5)
+    assert taken == [OFFERED[0].path]
+
+
 def test_it_ends_in_time_though_somebody_keeps_asking(taken: list[str]) -> None:
     with kit_server.listen(HOST, 0, OFFERED, lambda _client, offer: taken.append(offer.path)) as server:
         port = int(server.server_address[1])

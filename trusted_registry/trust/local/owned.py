@@ -31,7 +31,7 @@ def _former_roots(known: Iterable[ledger.Entry], settings: Settings) -> set[str]
     trusted = authority(settings)
     if trusted is None:
         return set()
-    carried = (ledger.digest(trusted.content), trusted.name, trusted.sha1)
+    carried = (ledger.digest(trusted.content), trusted.name, trusted.sha1.lower())
     wrote = {it.by for it in known if not it.installation and (it.sha256 in carried or it.value in carried)}
     return {root for root in wrote if not (Path(root) / "tasks.py").exists()}
 

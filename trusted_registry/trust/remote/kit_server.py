@@ -114,7 +114,18 @@ class Server(socketserver.ThreadingTCPServer):
         self.offered = {offer.path: offer for offer in offered}
         self.taken = taken
         self._places = threading.BoundedSemaphore(MOST_CLIENTS)
+        self._telling = threading.Lock()
         super().__init__(sockaddr[:2], _Handler)
+
+    def tell(self, client: str, offer: Offer) -> None:
+        """Report a complete download, one at a time, and none once the server is closed."""
+        with self._telling:
+            self.taken(client, offer)
+
+    def server_close(self) -> None:
+        """Close the server when nobody tells: a thread that writes while Python ends aborts it (cpython issue 129536)."""
+        self._telling.acquire()
+        super().server_close()
 
     def offer_for(self, seconds: float) -> None:
         """Answer requests for a number of seconds, then return."""
@@ -240,7 +251,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "GET":
             self.wfile.write(offer.content)
-            self.server.taken(str(self.client_address[0]), offer)
+            self.server.tell(str(self.client_address[0]), offer)
 
     do_HEAD = do_GET  # noqa: N815 - the name that http.server looks for
 
