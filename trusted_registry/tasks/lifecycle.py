@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from trusted_registry import address, files, installation, saved_flags
 from trusted_registry.certificate import clear, issue
+from trusted_registry.console import Console
 from trusted_registry.engine import engine as engines
+from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import checks, ownership, run_lock, running
 from trusted_registry.instance.model import predecessor_name
 from trusted_registry.registry import prove, users
+from trusted_registry.report import Report
+from trusted_registry.run import Run
+from trusted_registry.settings import Settings
 from trusted_registry.tasks import cert, registry
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from trusted_registry.console import Console
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.report import Report
-    from trusted_registry.run import Run
-    from trusted_registry.settings import Settings
-
 
 UNPROVED = ".unproved"
 """Name of a file beside the certificates while an `up` runs; the file holds the reference of the proof's image."""
