@@ -63,11 +63,10 @@ class DockerImages(Connection):
             reference: The image.
             shell: Whether the installation noted a shell when the image was made; a label proves nothing.
         """
-        if self._client is None or not self.has_image(reference):
+        attributes = self._image(reference)
+        if not attributes:
             return model.OFFICIAL_ENTRYPOINT if self._console.dry else ()
-        with connection.errors_explained(f"The image {reference} could not be looked at"):
-            image = self._client.images.get(reference)
-        own = tuple(map(str, image.attrs["Config"].get("Entrypoint") or ()))
+        own = tuple(map(str, attributes["Config"].get("Entrypoint") or ()))
         return own if own and (shell or own[0].endswith(".sh")) else ()
 
     def pull(self, reference: str, login: Login | None = None) -> str | None:
