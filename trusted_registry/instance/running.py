@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from trusted_registry import installation
@@ -99,8 +98,10 @@ def _brought_up(  # noqa: PLR0913, PLR0917 - what should run, what runs, and who
             return _kept_up(instance, container, differing, run, engine)
     if container:
         _tell_of_image(instance, container, run)
-    with _port_holder_named(instance, run.settings, engine):
+    try:
         _replace(instance, container, run, engine, before, meanwhile)
+    except PortTakenError:  # who holds it is told as well
+        raise ports.taken_error(instance.published.port, run.settings, engine) from None
     _prove(instance, run, engine)
     _tell_of_gap(before, run)
     return True
@@ -217,15 +218,6 @@ def stop(run: Run, engine: Engine, *, purge: bool) -> bool:
         if not run.console.dry:
             installation.forget_volume(settings.folder, settings.volume)
     return bool(container or left) or had_volume
-
-
-@contextlib.contextmanager
-def _port_holder_named(instance: Instance, settings: Settings, engine: Engine) -> Iterator[None]:
-    """Name the container or process that listens on a taken port."""
-    try:
-        yield
-    except PortTakenError:
-        raise ports.taken_error(instance.published.port, settings, engine) from None
 
 
 def reload(run: Run, container: Container, engine: Engine) -> bool:

@@ -70,7 +70,10 @@ def _up(run: Run, engine: Engine) -> None:
 
     try:
         started = registry.tls(run, engine, meanwhile=pack)
-        trusted = _trusted(run, engine)
+        from trusted_registry.tasks import trust
+        from trusted_registry.trust.local.install import StoreSelection
+
+        trusted = bool(trust.install_trust(run, engine, StoreSelection(engine="docker")).written)
         if not packed and (issued or started or trusted or unproved):
             pack()
     except BaseException:
@@ -94,14 +97,6 @@ def _load_later(engine: Engine) -> None:
         importlib.import_module(name)
     if engine.available:
         engine.info()
-
-
-def _trusted(run: Run, engine: Engine) -> bool:
-    """Have this machine's clients trust the registry; return whether anything was written for that."""
-    from trusted_registry.tasks import trust
-    from trusted_registry.trust.local.install import StoreSelection
-
-    return bool(trust.install_trust(run, engine, StoreSelection(engine="docker")).written)
 
 
 def _unproved(mark: Path, engine: Engine, console: Console) -> bool:
