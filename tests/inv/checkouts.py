@@ -161,4 +161,4 @@ def assert_ran(done: subprocess.CompletedProcess[str], checkout: Checkout, argum
     assert done.returncode == 0, done.stderr
     prefix, said = done.stdout.splitlines()
     assert prefix == str(checkout.root / ".venv")
-    assert said == str(["--search-root", str(checkout.root), *arguments])
+    assert said == str(["--search-root", str(checkout.root), "--write-pyc", *arguments])

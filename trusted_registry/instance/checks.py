@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from trusted_registry import address
 from trusted_registry.certificate import issue
+from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import PortTakenError, RegistryError, SettingError
 from trusted_registry.instance import ownership, ports
 from trusted_registry.instance.model import predecessor_name
-
-if TYPE_CHECKING:
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.run import Run
-    from trusted_registry.settings import Settings
+from trusted_registry.run import Run
+from trusted_registry.settings import Settings
 
 
 def check_certificate(settings: Settings) -> None:

@@ -7,26 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from trusted_registry import files, installation
+from trusted_registry.engine.protocol import Engine
 from trusted_registry.instance import ownership
-from trusted_registry.instance.model import FILES_FOLDER, FILES_ROLE, File, Role, filler_name, predecessor_name
+from trusted_registry.instance.model import (
+    FILES_FOLDER,
+    FILES_ROLE,
+    File,
+    Instance,
+    Role,
+    filler_name,
+    predecessor_name,
+)
 from trusted_registry.registry import users
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.instance.model import Instance
-    from trusted_registry.instance.predecessor import Predecessor
-    from trusted_registry.run import Run
-
-
-def fill(instance: Instance, before: Predecessor, run: Run, engine: Engine) -> None:
-    """Fill the volume of an instance with the files that it reads; those made for it are written here as well."""
-    before.write([it for it in instance.files if it.made])
-    share(instance, instance.files, run, engine)
+from trusted_registry.run import Run
 
 
 def differing(instance: Instance, engine: Engine) -> list[File]:
@@ -66,11 +63,9 @@ def share_users(run: Run, engine: Engine) -> None:
             engine.fill(container.files_volume, id_, image, [file])
 
 
-@contextlib.contextmanager
-def _alone(run: Run) -> Iterator[None]:
+def _alone(run: Run) -> AbstractContextManager[None]:
     """Have one run at a time read files here and put them into a volume: the later one has the newer ones."""
-    with contextlib.nullcontext() if run.console.dry else files.locked(run.settings.folder):
-        yield
+    return contextlib.nullcontext() if run.console.dry else files.locked(run.settings.folder)
 
 
 def sweep(run: Run, engine: Engine) -> None:

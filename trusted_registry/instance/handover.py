@@ -11,20 +11,15 @@ import hashlib
 import http.client
 import json
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
+from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import contents, proof
-from trusted_registry.instance.model import FILES_FOLDER, FILES_ROLE
+from trusted_registry.instance.model import FILES_FOLDER, FILES_ROLE, File, Instance
 from trusted_registry.registry import probe
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.instance.model import File, Instance
-    from trusted_registry.registry.probe import Endpoint
-    from trusted_registry.run import Run
+from trusted_registry.registry.probe import Endpoint
+from trusted_registry.run import Run
 
 BEFORE = "It serves the certificate before again."
 

@@ -9,18 +9,15 @@ import re
 import shutil
 import tarfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from trusted_registry import files, installation, program
+from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import INSTEAD_LABEL, ORIGIN_LABEL, SHELL_LABEL
 from trusted_registry.errors import RegistryError
 from trusted_registry.installation import MadeImage
 from trusted_registry.instance.model import Image
-
-if TYPE_CHECKING:
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.run import Run
-    from trusted_registry.settings import Settings
+from trusted_registry.run import Run
+from trusted_registry.settings import Settings
 
 PACKAGE = "docker-registry"
 """Debian's and Ubuntu's package of the same registry, built from the same source."""

@@ -7,13 +7,10 @@ import enum
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from trusted_registry.address import bracketed
 from trusted_registry.installation import LABEL as INSTALLATION
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LABEL = "trusted-registry.role"
 DIGEST_LABEL = "trusted-registry.spec"

@@ -7,21 +7,17 @@ import dataclasses
 import http.client
 import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from trusted_registry import files, installation
 from trusted_registry.certificate import inspect
+from trusted_registry.engine.protocol import Engine
+from trusted_registry.engine.types import Container, Volume
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import ports
-from trusted_registry.instance.model import FILES_FOLDER, Role, predecessor_name, rehearsal_name
+from trusted_registry.instance.model import FILES_FOLDER, Instance, Role, predecessor_name, rehearsal_name
 from trusted_registry.registry import probe
-
-if TYPE_CHECKING:
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.engine.types import Container, Volume
-    from trusted_registry.instance.model import Instance
-    from trusted_registry.run import Run
-    from trusted_registry.settings import Settings
+from trusted_registry.run import Run
+from trusted_registry.settings import Settings
 
 
 def claimed(run: Run, engine: Engine) -> Container | None:

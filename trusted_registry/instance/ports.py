@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
 
-from trusted_registry.errors import PortTakenError
-
-if TYPE_CHECKING:
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.errors import RegistryError
-    from trusted_registry.settings import Settings
+from trusted_registry.engine.protocol import Engine
+from trusted_registry.errors import PortTakenError, RegistryError
+from trusted_registry.settings import Settings
 
 
 def taken_error(port: int, settings: Settings, engine: Engine) -> RegistryError:

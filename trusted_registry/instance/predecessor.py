@@ -7,21 +7,16 @@ import http.client
 import stat
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from trusted_registry import files
+from trusted_registry.engine.protocol import Engine
+from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import contents, ownership, proof
-from trusted_registry.instance.model import DRAIN_SECONDS, predecessor_name
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.engine.types import Container
-    from trusted_registry.instance.model import File
-    from trusted_registry.run import Run
+from trusted_registry.instance.model import DRAIN_SECONDS, File, predecessor_name
+from trusted_registry.run import Run
 
 AGAIN = "The one that ran before runs again."
 
@@ -52,19 +47,10 @@ def kept(run: Run, engine: Engine) -> Iterator[Predecessor]:
     else:
         before.remove()
     finally:
-        _sweep(run, engine)
-
-
-def _sweep(run: Run, engine: Engine) -> None:
-    try:
-        contents.sweep(run, engine)
-    except RegistryError as error:  # the outcome of the run is what counts
-        run.console.warn(error.message)
-
-
-def _remembered(path: Path) -> tuple[bytes, int] | None:
-    """Return content and mode of a file; None where there is none."""
-    return (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) if path.exists() else None
+        try:
+            contents.sweep(run, engine)
+        except RegistryError as error:  # the outcome of the run is what counts
+            run.console.warn(error.message)
 
 
 class Predecessor:
@@ -96,9 +82,11 @@ class Predecessor:
         if self._run.console.dry:
             return
         for file in made:
-            with files.explained(file.source, "read"):
-                self._contents[file.source] = _remembered(file.source)
-            files.write(file.source, file.content, files.PRIVATE_FILE if file.secret else files.PUBLIC_FILE)
+            path, mode = file.source, files.PRIVATE_FILE if file.secret else files.PUBLIC_FILE
+            with files.explained(path, "read"):
+                there = (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) if path.exists() else None
+            self._contents[path] = there
+            files.write(path, file.content, mode)
 
     def make_way(self, container: Container | None) -> None:
         """Have the name free: what runs keeps the port until `stop`, under the other name, unless one waits there."""

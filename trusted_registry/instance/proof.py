@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import http.client
 from functools import partial
-from typing import TYPE_CHECKING
 
 from trusted_registry import address
 from trusted_registry.certificate import inspect
+from trusted_registry.engine.protocol import Engine
+from trusted_registry.engine.types import Container
 from trusted_registry.errors import OpenToAllError, RegistryError
 from trusted_registry.instance import checks, ownership
-from trusted_registry.instance.model import FILES_FOLDER, LOOPBACK, Role
+from trusted_registry.instance.model import FILES_FOLDER, LOOPBACK, Instance, Role
 from trusted_registry.registry import observe, probe, users
-
-if TYPE_CHECKING:
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.engine.types import Container
-    from trusted_registry.instance.model import Instance
-    from trusted_registry.run import Run
-    from trusted_registry.settings import Settings
+from trusted_registry.run import Run
+from trusted_registry.settings import Settings
 
 
 def holds(at: probe.Endpoint, settings: Settings) -> bool:
@@ -44,13 +40,13 @@ def check(  # noqa: PLR0913, PLR0917 - a container, and what is asked of it
         OSError: The handshake fails.
         http.client.HTTPException: What answers speaks no HTTP.
     """
+    still_up = partial(observe.is_up, engine, name)
     if role == Role.PLAIN:
         if users.is_login_required(settings.folder):
             raise OpenToAllError("There are users, and plain HTTP asks nobody.", cure="./inv registry.tls")
-        ask = partial(probe.request, at, "GET", "/v2/", None)
-        probe.await_answer(lambda: ask()[0], partial(observe.is_up, engine, name))
-        return
-    observe.check_tls(at, settings, partial(observe.is_up, engine, name), wanted)
+        probe.await_answer(lambda: probe.request(at, "GET", "/v2/", None)[0], still_up)
+    else:
+        observe.check_tls(at, settings, still_up, wanted)
 
 
 def rehearse(instance: Instance, run: Run, engine: Engine) -> None:

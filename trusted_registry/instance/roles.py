@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from trusted_registry import files, installation, templates
 from trusted_registry.instance.model import (
@@ -21,11 +21,7 @@ from trusted_registry.instance.model import (
     Storage,
 )
 from trusted_registry.registry import users
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from trusted_registry.settings import Settings
+from trusted_registry.settings import Settings
 
 CONFIG = "registry.yml"
 

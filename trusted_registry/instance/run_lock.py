@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from trusted_registry import files
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from trusted_registry.run import Run
+from trusted_registry.run import Run
 
 
 @contextlib.contextmanager

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from trusted_registry import installation
+from trusted_registry.engine.protocol import Engine
+from trusted_registry.engine.types import Container
 from trusted_registry.errors import PortTakenError, RegistryError
 from trusted_registry.instance import checks, contents, handover, images, ownership, ports, predecessor, proof, roles
-from trusted_registry.instance.model import Image, Role, predecessor_name, rehearsal_name
+from trusted_registry.instance.model import File, Image, Instance, Role, predecessor_name, rehearsal_name
+from trusted_registry.instance.predecessor import Predecessor
 from trusted_registry.registry import probe, users
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.engine.types import Container
-    from trusted_registry.instance.model import File, Instance
-    from trusted_registry.instance.predecessor import Predecessor
-    from trusted_registry.run import Run
-    from trusted_registry.settings import Settings
+from trusted_registry.run import Run
+from trusted_registry.settings import Settings
 
 
 def run_tls(
@@ -49,9 +44,7 @@ def run_tls(
             run.console.say(
                 f"{run.settings.container}: the plain HTTP registry gives way to the TLS one; its images stay"
             )
-        installation.ensure(run.settings.folder, run.console)
-        image = image or images.ensure(run, engine)
-        instance = ownership.marked(roles.tls(run.settings, image, _entry(image, run.settings, engine)), run, engine)
+        instance = _instance(roles.tls, run, engine, image)
         return _brought_up(instance, container, run, engine, before, meanwhile)
 
 
@@ -76,14 +69,18 @@ def run_plain(run: Run, engine: Engine, *, lan: bool) -> bool:
                 f"The TLS registry runs as {run.settings.container}; plain HTTP would be a step back.",
                 cure="./inv registry.stop first, if that is what you want; images stay.",
             )
-        installation.ensure(run.settings.folder, run.console)
-        image = images.ensure(run, engine)
-        made = roles.plain(run.settings, image, _entry(image, run.settings, engine), lan=lan)
-        return _brought_up(ownership.marked(made, run, engine), container, run, engine, before)
+        return _brought_up(_instance(partial(roles.plain, lan=lan), run, engine), container, run, engine, before)
 
 
-def _entry(image: Image, settings: Settings, engine: Engine) -> tuple[str, ...]:
-    return engine.entrypoint(image.id or image.name, shell=installation.known(settings.folder).has_shell(image.id))
+def _instance(
+    make: Callable[[Settings, Image, tuple[str, ...]], Instance], run: Run, engine: Engine, image: Image | None = None
+) -> Instance:
+    """Return an instance of a role, whose image and storage are there."""
+    installation.ensure(run.settings.folder, run.console)
+    image = image or images.ensure(run, engine)
+    with_shell = installation.known(run.settings.folder).has_shell(image.id)
+    entrypoint = engine.entrypoint(image.id or image.name, shell=with_shell)
+    return ownership.marked(make(run.settings, image, entrypoint), run, engine)
 
 
 def _brought_up(  # noqa: PLR0913, PLR0917 - what should run, what runs, and who does it
@@ -101,8 +98,10 @@ def _brought_up(  # noqa: PLR0913, PLR0917 - what should run, what runs, and who
             return _kept_up(instance, container, differing, run, engine)
     if container:
         _tell_of_image(instance, container, run)
-    with _port_holder_named(instance, run.settings, engine):
+    try:
         _replace(instance, container, run, engine, before, meanwhile)
+    except PortTakenError:  # who holds it is told as well
+        raise ports.taken_error(instance.published.port, run.settings, engine) from None
     _prove(instance, run, engine)
     _tell_of_gap(before, run)
     return True
@@ -163,7 +162,8 @@ def _replace(  # noqa: PLR0913, PLR0917 - see above
     meanwhile: Callable[[], None],
 ) -> None:
     """Try the successor beside what runs, and only then have it take the name and the port."""
-    contents.fill(instance, before, run, engine)
+    before.write([it for it in instance.files if it.made])
+    contents.share(instance, instance.files, run, engine)
     if not instance.shell:
         run.console.warn(
             f"{instance.image.name} is not known to have a shell, so what a kill leaves empty in its store is not "
@@ -205,9 +205,8 @@ def stop(run: Run, engine: Engine, *, purge: bool) -> bool:
     """
     settings = run.settings
     container = (ownership.claimed if purge else ownership.container)(run, engine)
-    left = [
-        name for name in _left(settings.container) if ownership.container(run.with_settings(container=name), engine)
-    ]
+    killed = predecessor_name(settings.container), rehearsal_name(settings.container)  # what a killed run leaves
+    left = [name for name in killed if ownership.container(run.with_settings(container=name), engine)]
     for name in left:
         engine.remove(name)
     if container or run.console.dry:
@@ -219,20 +218,6 @@ def stop(run: Run, engine: Engine, *, purge: bool) -> bool:
         if not run.console.dry:
             installation.forget_volume(settings.folder, settings.volume)
     return bool(container or left) or had_volume
-
-
-@contextlib.contextmanager
-def _port_holder_named(instance: Instance, settings: Settings, engine: Engine) -> Iterator[None]:
-    """Name the container or process that listens on a taken port."""
-    try:
-        yield
-    except PortTakenError:
-        raise ports.taken_error(instance.published.port, settings, engine) from None
-
-
-def _left(container: str) -> tuple[str, ...]:
-    """Return the names under which a run that was killed leaves a container of the registry."""
-    return predecessor_name(container), rehearsal_name(container)
 
 
 def reload(run: Run, container: Container, engine: Engine) -> bool:

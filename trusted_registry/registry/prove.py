@@ -5,23 +5,19 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
+import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from trusted_registry.client_messages.message import ACCEPTED, REFUSING, Kind
+from trusted_registry.console import Console
+from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import layer
 from trusted_registry.registry.api import RegistryClient
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable
-
-    from trusted_registry.console import Console
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.registry.probe import Endpoint
-    from trusted_registry.registry.users import Login
+from trusted_registry.registry.probe import Endpoint
+from trusted_registry.registry.users import Login
 
 REPOSITORY = "trusted-registry-proof"
 """Repository of the proof's own, so that cleaning up cannot meet anybody's images."""

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from trusted_registry import address, files, installation, saved_flags
 from trusted_registry.certificate import clear, issue
+from trusted_registry.console import Console
 from trusted_registry.engine import engine as engines
+from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import checks, ownership, run_lock, running
 from trusted_registry.instance.model import predecessor_name
 from trusted_registry.registry import prove, users
+from trusted_registry.report import Report
+from trusted_registry.run import Run
+from trusted_registry.settings import Settings
 from trusted_registry.tasks import cert, registry
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from trusted_registry.console import Console
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.report import Report
-    from trusted_registry.run import Run
-    from trusted_registry.settings import Settings
-
 
 UNPROVED = ".unproved"
 """Name of a file beside the certificates while an `up` runs; the file holds the reference of the proof's image."""
@@ -75,7 +70,10 @@ def _up(run: Run, engine: Engine) -> None:
 
     try:
         started = registry.tls(run, engine, meanwhile=pack)
-        trusted = _trusted(run, engine)
+        from trusted_registry.tasks import trust
+        from trusted_registry.trust.local.install import StoreSelection
+
+        trusted = bool(trust.install_trust(run, engine, StoreSelection(engine="docker")).written)
         if not packed and (issued or started or trusted or unproved):
             pack()
     except BaseException:
@@ -99,14 +97,6 @@ def _load_later(engine: Engine) -> None:
         importlib.import_module(name)
     if engine.available:
         engine.info()
-
-
-def _trusted(run: Run, engine: Engine) -> bool:
-    """Have this machine's clients trust the registry; return whether anything was written for that."""
-    from trusted_registry.tasks import trust
-    from trusted_registry.trust.local.install import StoreSelection
-
-    return bool(trust.install_trust(run, engine, StoreSelection(engine="docker")).written)
 
 
 def _unproved(mark: Path, engine: Engine, console: Console) -> bool:

@@ -85,7 +85,7 @@ def _foreign(item: Item) -> RegistryError:
     """
     see, away = inspect_commands(item)
     if isinstance(item.what, ManagedBlock) and not editing.changed_lines(item.text, item.what):
-        merging.merge(item.text, [item.what])  # names the line
+        merging.merge(item.text, [replace(item.what, path=str(item.path))])  # names the line
     return RegistryError(
         f"{place(item)} holds something that was not written here; nothing was changed.",
         cure=f"See what it is: {pasteable(see)}; then remove it: {pasteable(away)}; or go on without it: --skip "

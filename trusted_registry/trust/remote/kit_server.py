@@ -123,7 +123,7 @@ class Server(socketserver.ThreadingTCPServer):
             self.taken(client, offer)
 
     def server_close(self) -> None:
-        """Close the server when nobody tells: a thread that writes while Python ends aborts it (cpython issue 129536)."""
+        """Close the server when nobody tells: a write while Python ends has it abort (cpython issue 129536)."""
         self._telling.acquire()
         super().server_close()
 
