@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -15,10 +17,6 @@ from cryptography.x509.oid import NameOID
 from trusted_registry import address
 from trusted_registry.certificate import profile
 from trusted_registry.errors import RegistryError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
 
 Extension = TypeVar("Extension", bound=x509.ExtensionType)
 
@@ -92,10 +90,8 @@ def read(path: Path) -> Certificate:
     except OSError as error:
         raise RegistryError(f"{path} cannot be read: {error.strerror}.", cure=f"Look: ls -l {path}") from error
     except ValueError as error:
-        raise RegistryError(
-            f"{path} holds no certificate that can be read.",
-            cure=f"See what it is: head {path}; to make another: ./inv cert --force",
-        ) from error
+        cure = f"See what it is: head {path}; to make another: ./inv cert --force"
+        raise RegistryError(f"{path} holds no certificate that can be read.", cure=cure) from error
 
 
 def from_der(path: Path, der: bytes) -> Certificate:
@@ -163,10 +159,8 @@ def is_pair(key: Path, certificate: Certificate) -> bool:
     except OSError as error:
         raise RegistryError(f"{key} cannot be read: {error.strerror}.", cure=f"Look: ls -l {key}") from error
     except (ValueError, TypeError) as error:
-        raise RegistryError(
-            f"{key} holds no private key that can be read.",
-            cure=f"Put its backup back, or move it away: mv {key} {key}.broken",
-        ) from error
+        cure = f"Put its backup back, or move it away: mv {key} {key}.broken"
+        raise RegistryError(f"{key} holds no private key that can be read.", cure=cure) from error
     return private.public_key() == certificate.certificate.public_key()
 
 
@@ -187,8 +181,8 @@ def allowed(authority: Certificate, hosts: Iterable[str]) -> tuple[str, ...]:
         return tuple(hosts)
     dns = [entry.value for entry in permitted if isinstance(entry, x509.DNSName)]
     networks = [str(entry.value) for entry in permitted if isinstance(entry, x509.IPAddress)]
-    return tuple(
-        host
-        for host in hosts
-        if (profile.permits_address(networks, host) if address.is_ip(host) else profile.permits_name(dns, host))
-    )
+
+    def permits(host: str) -> bool:
+        return profile.permits_address(networks, host) if address.is_ip(host) else profile.permits_name(dns, host)
+
+    return tuple(filter(permits, hosts))
