@@ -6,15 +6,13 @@ import ipaddress
 import re
 import socket
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from trusted_registry.defaults import HTTPS
-from trusted_registry.errors import RegistryError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.values import host as checked_host
 
 _BRIDGE_NAMES = re.compile(r"(docker|br-|virbr|lxcbr|lxdbr|cni|flannel|podman|nerdctl|veth|bridge|vmnet|kube-)")
 """Interfaces of engines and hypervisors, on Linux and macOS; no other machine can reach their addresses."""
@@ -41,14 +39,9 @@ def interfaces(sysfs: Path = Path("/sys/class/net")) -> list[Interface]:
     for name, entries in psutil.net_if_addrs().items():
         if name in stats and not stats[name].isup:
             continue
-        usable = (entry.address for entry in entries if entry.family in (socket.AF_INET, socket.AF_INET6))
-        found.append(
-            Interface(
-                name,
-                tuple(address for address in usable if _usable(address)),
-                bridge=bool(_BRIDGE_NAMES.match(name)) or (sysfs / name / "bridge").exists(),
-            )
-        )
+        usable = (it.address for it in entries if it.family in (socket.AF_INET, socket.AF_INET6))
+        bridge = bool(_BRIDGE_NAMES.match(name)) or (sysfs / name / "bridge").exists()
+        found.append(Interface(name, tuple(filter(_usable, usable)), bridge))
     return found
 
 
@@ -87,10 +80,9 @@ def own_address() -> str:
     """
     found = choose(interfaces(), routed_address())
     if found is None:
-        raise RegistryError(
-            "This machine has no address but loopback, on which no client verifies anything.",
-            cure="Connect it to a network, or name an address: INVOKE_REGISTRY_ADDRESS=192.168.0.12",
-        )
+        wrong = "This machine has no address but loopback, on which no client verifies anything."
+        cure = "Connect it to a network, or name an address: INVOKE_REGISTRY_ADDRESS=192.168.0.12"
+        raise RegistryError(wrong, cure=cure)
     return found
 
 
@@ -105,11 +97,8 @@ def own_name() -> str | None:
     A single word becomes a name under `.local` (RFC 6762): an authority that may sign the bare word may also sign every
     name below that word (RFC 5280, 4.2.1.10), and `dev` and `cloud` are top-level domains.
     """
-    from trusted_registry.errors import SettingError
-    from trusted_registry.values import host
-
     try:
-        name = host("hostname", socket.gethostname())
+        name = checked_host("hostname", socket.gethostname())
     except SettingError:
         return None
     if name == "localhost" or is_ip(name):
@@ -155,10 +144,12 @@ def bracketed(host: str) -> str:
 
 
 def registry_host(host: str, port: int) -> str:
-    """Return the shortest registry host for a host and port; 443 is omitted if clients assume that port."""
-    if port == HTTPS and _is_registry_host(host):
-        return bracketed(host)
-    return f"{bracketed(host)}:{port}"
+    """Return the shortest registry host for a host and port; 443 is omitted if clients assume that port.
+
+    A single word without a port is a user name on Docker Hub (distribution/reference, `splitDockerDomain`).
+    """
+    is_one_without = "." in host or ":" in host or host == "localhost"
+    return bracketed(host) if port == HTTPS and is_one_without else f"{bracketed(host)}:{port}"
 
 
 def registry_hosts(hosts: Iterable[str], port: int) -> tuple[str, ...]:
@@ -167,16 +158,5 @@ def registry_hosts(hosts: Iterable[str], port: int) -> tuple[str, ...]:
     Each has a directory of its own under certs.d: a pull of `192.168.0.12/app` reads another directory than one of
     `192.168.0.12:443/app`.
     """
-    found: dict[str, None] = {}
-    for host in hosts:
-        found[registry_host(host, port)] = None
-        found[f"{bracketed(host)}:{port}"] = None
-    return tuple(found)
-
-
-def _is_registry_host(host: str) -> bool:
-    """Return whether the first part of a reference is a registry host even without a port.
-
-    A single word without a port is a user name on Docker Hub (distribution/reference, `splitDockerDomain`).
-    """
-    return "." in host or ":" in host or host == "localhost"
+    pairs = ((registry_host(host, port), f"{bracketed(host)}:{port}") for host in hosts)
+    return tuple(dict.fromkeys(it for pair in pairs for it in pair))
