@@ -13,7 +13,6 @@ from trusted_registry.instance.model import Role
 from trusted_registry.registry import probe, users
 from trusted_registry.registry.api import RegistryClient
 from trusted_registry.run import Run
-from trusted_registry.settings import Settings
 from trusted_registry.tasks import registry
 
 
@@ -32,7 +31,7 @@ def add(run: Run, *, name: str) -> None:
         container = ownership.container(run, engine)
         _check_private(container)
         create = [] if users.is_login_required(run.settings.folder) else ["-c"]
-        run.console.command(_htpasswd(run.settings, name, *create, "-B", "-C", str(users.COST)))
+        run.console.command(_htpasswd(run, name, *create, "-B", "-C", str(users.COST)))
         if login:
             _add(run, login, container, engine)
 
@@ -52,7 +51,7 @@ def _add(run: Run, login: users.Login, container: Container | None, engine: Engi
         return
     if running.reload(run, container, engine):
         run.console.say("registry: started anew, since it asks for a login from now on; images stay")
-    _check_login_taken(run.settings, container, login)
+    _check_login_taken(run, container, login)
     registry_host = address.registry_host(run.settings.address, container.port or run.settings.port)
     run.console.say(
         f"proof: the registry takes the login of {login.name}, and no request without one: docker login {registry_host}"
@@ -65,17 +64,17 @@ def remove(run: Run, *, name: str) -> None:
     Raises:
         RegistryError: The user does not exist, or nobody consented.
     """
-    deletion = _htpasswd(run.settings, name, "-D")
+    deletion = _htpasswd(run, name, "-D")
     if run.console.dry:
         run.console.command(deletion)
         return
-    last = _is_last(run.settings, name)
+    last = _is_last(run, name)
     if last and not run.console.ask(f"{name} is the last user. Let everybody push and pull without a login?"):
         raise RegistryError("Nobody was removed.", cure="./inv registry.user.add lets another user in first.")
     engine = engines.connect_if_available(run.console)
     with run_lock.held(run):
         # Others may have come and gone while the question stood; nobody agreed to what follows from that.
-        if _is_last(run.settings, name) and not last:
+        if _is_last(run, name) and not last:
             raise RegistryError(f"{name} is the last user by now. Nobody was removed.", cure="Repeat the command.")
         ownership.container(run, engine)  # another checkout's is told before anything is removed
         run.console.command(deletion)
@@ -84,12 +83,12 @@ def remove(run: Run, *, name: str) -> None:
         _heed_removal(run, engine)
 
 
-def _htpasswd(settings: Settings, name: str, *options: str) -> list[str]:
-    return ["htpasswd", *options, str(users.users_file(settings.folder)), name]
+def _htpasswd(run: Run, name: str, *options: str) -> list[str]:
+    return ["htpasswd", *options, str(users.users_file(run.settings.folder)), name]
 
 
-def _is_last(settings: Settings, name: str) -> bool:
-    known = users.read(settings.folder)
+def _is_last(run: Run, name: str) -> bool:
+    known = users.read(run.settings.folder)
     if name not in known:
         raise RegistryError(f"There is no user {name!r}.", cure="./inv registry.user.list names them.")
     return len(known) == 1
@@ -107,7 +106,7 @@ def _heed_removal(run: Run, engine: Engine) -> None:
         return
     with registry.temporary_login(run, engine) as login:
         # A registry that accepts this new login has read the file without the removed user.
-        _check_login_taken(run.settings, container, login)
+        _check_login_taken(run, container, login)
 
 
 def show(run: Run) -> None:
@@ -121,9 +120,9 @@ def show(run: Run) -> None:
         run.console.say(f"users: none; the registry {state}")
 
 
-def _check_login_taken(settings: Settings, container: Container, login: users.Login | None) -> None:
-    at = probe.Endpoint(container.listen or settings.address, container.port or settings.port)
-    tls = probe.context(issue.trust_anchor(settings.folder).path)
+def _check_login_taken(run: Run, container: Container, login: users.Login | None) -> None:
+    at = probe.Endpoint(container.listen or run.settings.address, container.port or run.settings.port)
+    tls = probe.context(issue.trust_anchor(run.settings.folder).path)
     if login and not RegistryClient(at, tls, login).admits():
-        cure = f"docker restart {settings.container}"
+        cure = f"docker restart {run.settings.container}"
         raise RegistryError(f"{at} does not take the users as they are now.", cure=cure)

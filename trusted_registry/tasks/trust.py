@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trusted_registry import address, program
-from trusted_registry.console import Console
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.protocol import Engine
@@ -63,7 +62,7 @@ def linux(
     engine = engines.connect_if_available(run.console, quiet=True)
     if not run.console.dry:
         trust_anchor.check_serves(run.settings)
-        _check_containerd(install.select_stores(engine, stores), run.console)
+        _check_containerd(install.select_stores(engine, stores), run)
     result = install_trust(run, engine, stores)
     if any(store.key == "buildx" for store in (*result.written, *result.already)):
         _renew_builders(run, asked=rebuild_builders)
@@ -82,7 +81,7 @@ def linux(
             run.console.say(f"proof: the engine accepts {registry_host}")
 
 
-def _check_containerd(rows: list[Store], console: Console) -> None:
+def _check_containerd(rows: list[Store], run: Run) -> None:
     """Warn of settings in containerd's configuration that keep containerd from reading its store.
 
     Raises:
@@ -98,7 +97,7 @@ def _check_containerd(rows: list[Store], console: Console) -> None:
             return
         raise RegistryError(f"containerd cannot read its configuration: {result.last_line}", cure="Mend that first.")
     for advice in containerd.advice(result.out):
-        console.warn(advice.words())
+        run.console.warn(advice.words())
 
 
 def _renew_builders(run: Run, *, asked: bool) -> None:
@@ -204,7 +203,7 @@ def remove(run: Run, *, all: bool) -> None:  # noqa: A002 - the flag's name
     if not freed and not remaining:
         run.console.say("trust: there is none to take back")
     elif freed and not run.console.dry and engine.available:
-        _prove_refusals(freed, engine, run.console)
+        _prove_refusals(freed, engine, run)
 
 
 def tell_left(run: Run, engine: Engine) -> bool:
@@ -246,7 +245,7 @@ def warn_of_kit(run: Run) -> str:
     return name
 
 
-def _prove_refusals(freed: list[str], engine: Engine, console: Console) -> None:
+def _prove_refusals(freed: list[str], engine: Engine, run: Run) -> None:
     """Prove that the engine refuses the registry hosts whose folders were removed, or warn."""
     parts = [place.split("/") for place in freed]
     names = dict.fromkeys(it[-2] for it in parts if it[-3:-2] == ["certs.d"] and "docker" in it)
@@ -257,6 +256,6 @@ def _prove_refusals(freed: list[str], engine: Engine, console: Console) -> None:
     for name in names:
         refused = prove.refusal(name, engine)
         if refused is None:
-            console.warn(f"the engine still accepts {name}: {why}")
+            run.console.warn(f"the engine still accepts {name}: {why}")
         elif refused.is_distrust:
-            console.say(f"proof: the engine refuses {name} now")
+            run.console.say(f"proof: the engine refuses {name} now")

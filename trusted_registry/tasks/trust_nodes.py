@@ -191,9 +191,9 @@ def _update_config_map(
     context: str, registry_host: str, said: tuple[str, bool], console: Console, options: NodeOptions
 ) -> None:
     """Update a cluster's ConfigMap, unless right or written by others."""
-    (host, ours), wanted = said, "" if options.remove else registry_host
+    host, ours = said
     named = f"{context}: {nodes.NAMESPACE}/{nodes.CONFIG_MAP} names {host or 'no registry'}"
-    if options.check or host == wanted:
+    if options.check or host == ("" if options.remove else registry_host):
         console.say(named)
     elif not ours:
         console.warn(f"{named}, which was not written here; it was left so")

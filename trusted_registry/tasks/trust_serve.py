@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from trusted_registry.console import Console
 from trusted_registry.run import Run
 from trusted_registry.tasks import trust_kit
 from trusted_registry.tasks.cert import say_done
@@ -36,17 +35,18 @@ def serve(run: Run, *, minutes: str, at: str) -> None:
         run.console.say(f"{client} took {offer.name or 'the page'}")
 
     if run.console.dry:
-        _announce(run.settings.address, port, anchor, offered, run.console)
+        _announce(run, port, anchor, offered)
         return
     with kit_server.listen(run.settings.address, port, offered, taken) as server:
-        _announce(run.settings.address, port, anchor, offered, run.console)
+        _announce(run, port, anchor, offered)
         end = time.strftime("%H:%M", time.localtime(time.time() + 60 * lasts))
         run.console.say(f"Until {end}; Ctrl-C ends it before.")
         server.offer_for(60 * lasts)
     say_done(run.console, f"serve: the time is over, nothing is offered any more; downloads: {len(took)}")
 
 
-def _announce(host: str, port: int, anchor: TrustAnchor, offered: tuple[Offer, Offer, Offer], console: Console) -> None:
+def _announce(run: Run, port: int, anchor: TrustAnchor, offered: tuple[Offer, Offer, Offer]) -> None:
+    host, console = run.settings.address, run.console
     at = kit_server.base(host, port)
     console.say(f"Offered to whoever reaches {host}, without a password: {at}/ and, below it, the kit and ca.crt.")
     console.say(f"The authority's SHA-256: {powershell.colons(anchor.fingerprint)}")
