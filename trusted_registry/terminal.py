@@ -11,7 +11,8 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -103,14 +104,9 @@ class Terminal:
             raise RegistryError("The two passwords differ.", cure="Repeat the command.")
         return first
 
-    @contextlib.contextmanager
-    def progress(self, title: str) -> Iterator[Progress]:
+    def progress(self, title: str) -> AbstractContextManager[Progress]:
         """Show a progress bar on a terminal, for work that takes longer than half a second."""
-        bar = _Bar(visible(title), shown=self._out.isatty() and not self._json)
-        try:
-            yield bar
-        finally:
-            bar.close()
+        return contextlib.closing(_Bar(visible(title), shown=self._out.isatty() and not self._json))
 
     def report(self, report: Report) -> None:
         """Print a report as JSON, or as a table and lines; then raise its failure.

@@ -211,11 +211,10 @@ def _names(certificate: Path, settings: Settings) -> tuple[str, ...]:
 
     Somebody types each of them; dropped names are left out.
     """
-    try:
+    with contextlib.suppress(RegistryError):
         found = inspect.read(certificate)
-    except RegistryError:
-        return ()
-    return tuple(name for name in (*found.dns, *found.addresses) if name not in settings.dropped_names)
+        return tuple(name for name in (*found.dns, *found.addresses) if name not in settings.dropped_names)
+    return ()
 
 
 def _check_self_signed(folder: Path, *, dry: bool) -> None:
@@ -269,11 +268,10 @@ def is_due(settings: Settings, days: int) -> bool:
 
     A renewal is due with fewer than `days` left, with a name missing, or for a pair that does not fit.
     """
-    try:
+    with contextlib.suppress(RegistryError):
         issued = find(settings.folder)
-    except RegistryError:
-        return True
-    return issued is None or misfit(issued, settings, days=days) is not None
+        return issued is None or misfit(issued, settings, days=days) is not None
+    return True
 
 
 def bring_up_to_date(run: Run) -> bool:
