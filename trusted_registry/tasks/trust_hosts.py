@@ -79,9 +79,8 @@ def report(results: Sequence[hosts.HostResult]) -> Report:
     if not results:
         return Report()
     rows = [(it.host, it.state, it.reason) for it in sorted(results, key=lambda it: not it.fine)]
-    left, failure = [it.host for it in results if not it.fine], None
-    if left:
-        message = f"{len(left)} of {len(results)} hosts were not reached, or refused."
-        again = pasteable(["--limit", ",".join(left)])
-        failure = RegistryError(message, cure=f"Mend what the table names, then the same command with {again}")
-    return Report(table=Table("Hosts", ("host", "result", ""), rows), failure=failure)
+    left = [it.host for it in results if not it.fine]
+    message = f"{len(left)} of {len(results)} hosts were not reached, or refused."
+    again = pasteable(["--limit", ",".join(left)])
+    failure = RegistryError(message, cure=f"Mend what the table names, then the same command with {again}")
+    return Report(table=Table("Hosts", ("host", "result", ""), rows), failure=failure if left else None)

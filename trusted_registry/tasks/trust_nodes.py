@@ -71,12 +71,11 @@ def report(results: Sequence[nodes.NodeResult]) -> Report:
     if not results:
         return Report()
     rows = [[it.node.name, it.node.kind, it.runtime, it.state, it.left] for it in results]
-    bad, failure = [it.node.name for it in results if not it.fine], None
-    if bad:
-        message = f"It is not well on {len(bad)} of {len(results)} nodes: {', '.join(bad)}."
-        failure = RegistryError(message, cure="Mend what the table names, then repeat the command.")
     table = Table("nodes", ["node", "made by", "runtime", "result", "what is left to do"], rows)
-    return Report(table=table, failure=failure)
+    bad = [it.node.name for it in results if not it.fine]
+    message = f"It is not well on {len(bad)} of {len(results)} nodes: {', '.join(bad)}."
+    failure = RegistryError(message, cure="Mend what the table names, then repeat the command.")
+    return Report(table=table, failure=failure if bad else None)
 
 
 def trust(run: Run, engine: Engine, options: NodeOptions) -> tuple[nodes.NodeResult, ...]:
