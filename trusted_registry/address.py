@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 import socket
@@ -63,13 +64,11 @@ def choose(interfaces: Iterable[Interface], routed: str | None) -> str | None:
 
 def routed_address() -> str | None:
     """Return the source address of the default route, or None if absent; no packet is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        try:
-            sock.connect(("198.51.100.1", 9))  # RFC 5737: never a real host
-        except OSError:
-            return None
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
+        sock.connect(("198.51.100.1", 9))  # RFC 5737: never a real host
         address: str = sock.getsockname()[0]
         return address if _usable(address) else None
+    return None
 
 
 def own_address() -> str:
@@ -97,13 +96,11 @@ def own_name() -> str | None:
     A single word becomes a name under `.local` (RFC 6762): an authority that may sign the bare word may also sign every
     name below that word (RFC 5280, 4.2.1.10), and `dev` and `cloud` are top-level domains.
     """
-    try:
+    with contextlib.suppress(SettingError):
         name = checked_host("hostname", socket.gethostname())
-    except SettingError:
-        return None
-    if name == "localhost" or is_ip(name):
-        return None
-    return name if "." in name else f"{name}.local"
+        if name != "localhost" and not is_ip(name):
+            return name if "." in name else f"{name}.local"
+    return None
 
 
 def is_ip(host: str) -> bool:
@@ -127,10 +124,9 @@ def resolve(host: str) -> tuple[str, ...]:
 
 
 def _addresses(name: str) -> list[str]:
-    try:
+    with contextlib.suppress(OSError, UnicodeError):
         return [str(entry[4][0]) for entry in socket.getaddrinfo(name, None)]
-    except (OSError, UnicodeError):
-        return []
+    return []
 
 
 def is_elsewhere(host: str) -> bool:

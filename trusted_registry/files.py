@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import itertools
 import os
 import secrets
 import shutil
@@ -97,8 +98,7 @@ def check_room(folder: Path) -> None:
 def make_folder(path: Path, mode: int = PUBLIC_FOLDER) -> list[Path]:
     """Make a folder and its missing parents; return the new folders, inmost first. Existing ones keep their mode."""
     with explained(path):
-        missing = [path, *path.parents]
-        missing = missing[: next(at for at, folder in enumerate(missing) if folder.exists())]
+        missing = list(itertools.takewhile(lambda folder: not folder.exists(), [path, *path.parents]))
         # The umask would clear bits of the mode, and a client could not read the folder; a run that is killed before a
         # chmod would leave the wrong mode for good.
         umask = os.umask(0)
@@ -169,15 +169,10 @@ def remove(path: Path, *, keep: Path) -> None:
     with explained(path):
         path.unlink(missing_ok=True)
         _clear_parts(path.parent)
-        for folder in path.parents:
-            if folder == keep or keep not in folder.parents:
-                return
-            try:
-                folder.rmdir()
-            except FileNotFoundError:  # a run that was cut short removed this one
-                continue
-            except OSError:
-                return
+        with contextlib.suppress(OSError):  # one that is not empty, and so those above
+            for folder in itertools.takewhile(lambda folder: keep in folder.parents, path.parents):
+                with contextlib.suppress(FileNotFoundError):  # a run that was cut short removed this one
+                    folder.rmdir()
 
 
 def carry_out(operations: list[Write | Remove]) -> None:

@@ -87,9 +87,8 @@ def _check_containerd(rows: list[Store], run: Run) -> None:
     Raises:
         RegistryError: containerd cannot read its configuration; the message names the line.
     """
-    if not any(store.key == "containerd" for store in rows) or not machines.find_program(
-        "containerd", machines.current()
-    ):
+    asked = any(store.key == "containerd" for store in rows)
+    if not asked or not machines.find_program("containerd", machines.current()):
         return
     result = program.capture(containerd.ASK)
     if not result.ok:
