@@ -62,7 +62,6 @@ def new_file(path: Path, mode: int) -> int:
 
 def _lies_at(handle: int, path: Path) -> bool:
     """Whether an open file is the one that is found by its path: it may have been removed since it was opened."""
-    try:
+    with contextlib.suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(handle), path.lstat())
-    except FileNotFoundError:
-        return False
+    return False

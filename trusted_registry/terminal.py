@@ -77,10 +77,9 @@ class Terminal:
             return True
         if not sys.stdin.isatty():
             raise RegistryError(f"Nobody is here to answer: {question}", cure="Add --yes to the command.")
-        try:
+        with contextlib.suppress(EOFError):
             return input(f"{visible(question)} [y/N] ").strip().lower() in ("y", "yes")
-        except EOFError:
-            return False
+        return False
 
     def secret(self, question: str) -> str:
         """Ask for a password twice without echo; without a terminal, read one line of standard input.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -73,10 +74,9 @@ def now() -> datetime.datetime:
 
 def fingerprint(pem: bytes) -> str:
     """Return the fingerprint of the first certificate in PEM; "" where there is none."""
-    try:
+    with contextlib.suppress(ValueError):
         return x509.load_pem_x509_certificates(pem)[0].fingerprint(hashes.SHA256()).hex()
-    except ValueError:
-        return ""
+    return ""
 
 
 def read(path: Path) -> Certificate:
@@ -142,10 +142,9 @@ def _kind(certificate: x509.Certificate) -> str:
 
 def extension(certificate: x509.Certificate, kind: type[Extension]) -> x509.Extension[Extension] | None:
     """Return a certificate's extension of one kind, or None if absent."""
-    try:
+    with contextlib.suppress(x509.ExtensionNotFound):
         return certificate.extensions.get_extension_for_class(kind)
-    except x509.ExtensionNotFound:
-        return None
+    return None
 
 
 def is_pair(key: Path, certificate: Certificate) -> bool:
@@ -166,11 +165,10 @@ def is_pair(key: Path, certificate: Certificate) -> bool:
 
 def signed_by(server: Certificate, authority: Certificate) -> bool:
     """Return whether issuer name and signature are those of an authority."""
-    try:
+    with contextlib.suppress(ValueError, TypeError, InvalidSignature):
         server.certificate.verify_directly_issued_by(authority.certificate)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
+        return True
+    return False
 
 
 def allowed(authority: Certificate, hosts: Iterable[str]) -> tuple[str, ...]:
