@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 import socket
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from trusted_registry.defaults import HTTPS
-from trusted_registry.errors import RegistryError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.values import host as checked_host
 
 _BRIDGE_NAMES = re.compile(r"(docker|br-|virbr|lxcbr|lxdbr|cni|flannel|podman|nerdctl|veth|bridge|vmnet|kube-)")
 """Interfaces of engines and hypervisors, on Linux and macOS; no other machine can reach their addresses."""
@@ -41,14 +40,9 @@ def interfaces(sysfs: Path = Path("/sys/class/net")) -> list[Interface]:
     for name, entries in psutil.net_if_addrs().items():
         if name in stats and not stats[name].isup:
             continue
-        usable = (entry.address for entry in entries if entry.family in (socket.AF_INET, socket.AF_INET6))
-        found.append(
-            Interface(
-                name,
-                tuple(address for address in usable if _usable(address)),
-                bridge=bool(_BRIDGE_NAMES.match(name)) or (sysfs / name / "bridge").exists(),
-            )
-        )
+        usable = (it.address for it in entries if it.family in (socket.AF_INET, socket.AF_INET6))
+        bridge = bool(_BRIDGE_NAMES.match(name)) or (sysfs / name / "bridge").exists()
+        found.append(Interface(name, tuple(filter(_usable, usable)), bridge))
     return found
 
 
@@ -70,13 +64,11 @@ def choose(interfaces: Iterable[Interface], routed: str | None) -> str | None:
 
 def routed_address() -> str | None:
     """Return the source address of the default route, or None if absent; no packet is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        try:
-            sock.connect(("198.51.100.1", 9))  # RFC 5737: never a real host
-        except OSError:
-            return None
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
+        sock.connect(("198.51.100.1", 9))  # RFC 5737: never a real host
         address: str = sock.getsockname()[0]
         return address if _usable(address) else None
+    return None
 
 
 def own_address() -> str:
@@ -87,10 +79,9 @@ def own_address() -> str:
     """
     found = choose(interfaces(), routed_address())
     if found is None:
-        raise RegistryError(
-            "This machine has no address but loopback, on which no client verifies anything.",
-            cure="Connect it to a network, or name an address: INVOKE_REGISTRY_ADDRESS=192.168.0.12",
-        )
+        wrong = "This machine has no address but loopback, on which no client verifies anything."
+        cure = "Connect it to a network, or name an address: INVOKE_REGISTRY_ADDRESS=192.168.0.12"
+        raise RegistryError(wrong, cure=cure)
     return found
 
 
@@ -105,16 +96,11 @@ def own_name() -> str | None:
     A single word becomes a name under `.local` (RFC 6762): an authority that may sign the bare word may also sign every
     name below that word (RFC 5280, 4.2.1.10), and `dev` and `cloud` are top-level domains.
     """
-    from trusted_registry.errors import SettingError
-    from trusted_registry.values import host
-
-    try:
-        name = host("hostname", socket.gethostname())
-    except SettingError:
-        return None
-    if name == "localhost" or is_ip(name):
-        return None
-    return name if "." in name else f"{name}.local"
+    with contextlib.suppress(SettingError):
+        name = checked_host("hostname", socket.gethostname())
+        if name != "localhost" and not is_ip(name):
+            return name if "." in name else f"{name}.local"
+    return None
 
 
 def is_ip(host: str) -> bool:
@@ -138,10 +124,9 @@ def resolve(host: str) -> tuple[str, ...]:
 
 
 def _addresses(name: str) -> list[str]:
-    try:
+    with contextlib.suppress(OSError, UnicodeError):
         return [str(entry[4][0]) for entry in socket.getaddrinfo(name, None)]
-    except (OSError, UnicodeError):
-        return []
+    return []
 
 
 def is_elsewhere(host: str) -> bool:
@@ -155,10 +140,12 @@ def bracketed(host: str) -> str:
 
 
 def registry_host(host: str, port: int) -> str:
-    """Return the shortest registry host for a host and port; 443 is omitted if clients assume that port."""
-    if port == HTTPS and _is_registry_host(host):
-        return bracketed(host)
-    return f"{bracketed(host)}:{port}"
+    """Return the shortest registry host for a host and port; 443 is omitted if clients assume that port.
+
+    A single word without a port is a user name on Docker Hub (distribution/reference, `splitDockerDomain`).
+    """
+    is_one_without = "." in host or ":" in host or host == "localhost"
+    return bracketed(host) if port == HTTPS and is_one_without else f"{bracketed(host)}:{port}"
 
 
 def registry_hosts(hosts: Iterable[str], port: int) -> tuple[str, ...]:
@@ -167,16 +154,5 @@ def registry_hosts(hosts: Iterable[str], port: int) -> tuple[str, ...]:
     Each has a directory of its own under certs.d: a pull of `192.168.0.12/app` reads another directory than one of
     `192.168.0.12:443/app`.
     """
-    found: dict[str, None] = {}
-    for host in hosts:
-        found[registry_host(host, port)] = None
-        found[f"{bracketed(host)}:{port}"] = None
-    return tuple(found)
-
-
-def _is_registry_host(host: str) -> bool:
-    """Return whether the first part of a reference is a registry host even without a port.
-
-    A single word without a port is a user name on Docker Hub (distribution/reference, `splitDockerDomain`).
-    """
-    return "." in host or ":" in host or host == "localhost"
+    pairs = ((registry_host(host, port), f"{bracketed(host)}:{port}") for host in hosts)
+    return tuple(dict.fromkeys(it for pair in pairs for it in pair))

@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 import unicodedata
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from contextlib import AbstractContextManager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 
 class Progress(Protocol):

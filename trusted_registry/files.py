@@ -5,20 +5,18 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import itertools
 import os
 import secrets
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from trusted_registry import locks
 from trusted_registry.errors import RegistryError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 PRIVATE_FILE = 0o600
 PUBLIC_FILE = 0o644
@@ -68,9 +66,8 @@ def explained(path: Path, what: str = "written") -> Iterator[None]:
     try:
         yield
     except (FileExistsError, NotADirectoryError) as error:
-        raise RegistryError(
-            f"{path} cannot be a folder: a file stands in its way.", cure=f"Move that file away: mv {path} {path}.old"
-        ) from error
+        cure = f"Move that file away: mv {path} {path}.old"
+        raise RegistryError(f"{path} cannot be a folder: a file stands in its way.", cure=cure) from error
     except OSError as error:
         lasting = Path(*(part for part in path.parts if not part.startswith(_STAGING)))
         raise RegistryError(f"{lasting} cannot be {what}: {error.strerror}.", cure=_cure(error, lasting)) from error
@@ -101,23 +98,18 @@ def check_room(folder: Path) -> None:
 def make_folder(path: Path, mode: int = PUBLIC_FOLDER) -> list[Path]:
     """Make a folder and its missing parents; return the new folders, inmost first. Existing ones keep their mode."""
     with explained(path):
-        missing = [path, *path.parents]
-        missing = missing[: next(at for at, folder in enumerate(missing) if folder.exists())]
-        for folder in reversed(missing):
-            _make(folder, mode if folder == path else PUBLIC_FOLDER)
+        missing = list(itertools.takewhile(lambda folder: not folder.exists(), [path, *path.parents]))
+        # The umask would clear bits of the mode, and a client could not read the folder; a run that is killed before a
+        # chmod would leave the wrong mode for good.
+        umask = os.umask(0)
+        try:
+            for folder in reversed(missing):
+                folder.mkdir(mode=mode if folder == path else PUBLIC_FOLDER, exist_ok=True)
+        finally:
+            os.umask(umask)
         if not path.is_dir():
             raise NotADirectoryError(path)
     return missing
-
-
-def _make(folder: Path, mode: int) -> None:
-    # The umask would clear bits of the mode, and a client could not read the folder; a run that is killed before a
-    # chmod would leave the wrong mode for good.
-    umask = os.umask(0)
-    try:
-        folder.mkdir(mode=mode, exist_ok=True)
-    finally:
-        os.umask(umask)
 
 
 def write(path: Path, content: bytes, mode: int = PUBLIC_FILE, *, like: Path | None = None) -> None:
@@ -133,7 +125,7 @@ def write(path: Path, content: bytes, mode: int = PUBLIC_FILE, *, like: Path | N
     with explained(path):
         _clear_parts(path.parent)
         try:
-            with _written_new(part, content, mode, like=like or path):
+            with _written_new(part, content, mode, like or path):
                 part.replace(path)
         except BaseException:
             part.unlink(missing_ok=True)
@@ -144,11 +136,10 @@ def write(path: Path, content: bytes, mode: int = PUBLIC_FILE, *, like: Path | N
 
 
 @contextlib.contextmanager
-def _written_new(path: Path, content: bytes, mode: int, like: Path | None = None) -> Iterator[None]:
+def _written_new(path: Path, content: bytes, mode: int, like: Path) -> Iterator[None]:
     handle = locks.new_file(path, mode)
     with os.fdopen(handle, "wb") as file:
-        if like:
-            _keep_owner(handle, like)
+        _keep_owner(handle, like)
         os.fchmod(handle, mode)
         file.write(content)
         file.flush()
@@ -158,14 +149,11 @@ def _written_new(path: Path, content: bytes, mode: int, like: Path | None = None
 
 def _clear_parts(folder: Path) -> None:
     """Remove the partial files of killed writes from a folder; files of running writes are locked and stay."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
     for part in folder.glob(f".*.{_PART}*"):
-        with contextlib.suppress(OSError):
-            handle = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                part.unlink()
-            finally:
-                os.close(handle)
+        with contextlib.suppress(OSError), os.fdopen(os.open(part, flags)) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink()
 
 
 def _keep_owner(handle: int, path: Path) -> None:
@@ -181,15 +169,10 @@ def remove(path: Path, *, keep: Path) -> None:
     with explained(path):
         path.unlink(missing_ok=True)
         _clear_parts(path.parent)
-        for folder in path.parents:
-            if folder == keep or keep not in folder.parents:
-                return
-            try:
-                folder.rmdir()
-            except FileNotFoundError:  # a run that was cut short removed this one
-                continue
-            except OSError:
-                return
+        with contextlib.suppress(OSError):  # one that is not empty, and so those above
+            for folder in itertools.takewhile(lambda folder: keep in folder.parents, path.parents):
+                with contextlib.suppress(FileNotFoundError):  # a run that was cut short removed this one
+                    folder.rmdir()
 
 
 def carry_out(operations: list[Write | Remove]) -> None:
@@ -255,7 +238,7 @@ def temp_folder() -> Iterator[Path]:
 def temp_file(name: str, content: bytes) -> Iterator[Path]:
     """Make a private temporary file for another program to read, in a folder from `temp_folder`."""
     with temp_folder() as folder:
-        with explained(folder), _written_new(folder / name, content, PRIVATE_FILE):
+        with explained(folder), _written_new(folder / name, content, PRIVATE_FILE, folder):
             pass
         yield folder / name
 

@@ -5,18 +5,14 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from trusted_registry import files
-from trusted_registry.console import pasteable
+from trusted_registry.console import Console, pasteable
 from trusted_registry.errors import RegistryError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
-
-    from trusted_registry.console import Console
 
 FILE = "installation.json"
 
@@ -89,11 +85,10 @@ def read(folder: Path) -> Installation | None:
     try:
         return _parsed(json.loads(content))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise RegistryError(
-            f"{path} is damaged or of a newer version: whose the registry and its images are is not known.",
-            cure="Put it back from a copy of this folder. Without one, where the registry still runs: "
-            f"{pasteable(['mv', str(path), f'{path}.damaged'])} && ./inv up",
-        ) from error
+        anew = f"{pasteable(['mv', str(path), f'{path}.damaged'])} && ./inv up"
+        cure = f"Put it back from a copy of this folder. Without one, where the registry still runs: {anew}"
+        wrong = f"{path} is damaged or of a newer version: whose the registry and its images are is not known."
+        raise RegistryError(wrong, cure=cure) from error
 
 
 def _parsed(said: dict[str, Any]) -> Installation:
@@ -144,8 +139,7 @@ def restore(folder: Path, id_: str) -> Installation:
 def adopt(folder: Path, *, volume: str = "", container: str = "") -> Installation:
     """Note a volume and a container that a version before ids made, or that a person declared to be this one's."""
     return _change(
-        folder,
-        lambda it: replace(it, volumes=_with(it.volumes, volume), containers=_with(it.containers, container)),
+        folder, lambda it: replace(it, volumes=_with(it.volumes, volume), containers=_with(it.containers, container))
     )
 
 
@@ -176,7 +170,6 @@ def _change(folder: Path, change: Callable[[Installation], Installation], *, new
         before = read(folder)
         after = change(before or Installation(new or secrets.token_hex(16)))
         if after != before:
-            said = {"version": _VERSION, **asdict(after)}
-            content = f"{json.dumps(said, indent=2)}\n".encode()
+            content = f"{json.dumps({'version': _VERSION, **asdict(after)}, indent=2)}\n".encode()
             files.write(folder / FILE, content, files.PRIVATE_FILE, like=folder)
     return after

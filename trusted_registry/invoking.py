@@ -9,6 +9,8 @@ import gc
 import os
 import re
 import sys
+from collections.abc import Iterable, Iterator
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from invoke.config import AmbiguousMergeError
@@ -20,13 +22,9 @@ from trusted_registry.declarations.task import Task as DeclaredTask
 from trusted_registry.errors import RegistryError, SettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from types import TracebackType
-
     from invoke.collection import Collection
     from invoke.parser import ParseResult
     from invoke.parser.context import ParserContext
-
 
 _FLAG = re.compile(r"--?[a-z][a-z-]*(=.*)?", re.DOTALL)
 """A word that can only be a flag, with a value or without."""
@@ -36,7 +34,7 @@ class TaskExecutor(Executor):
     """Executor that shows an error as one line and a cure; invoke.yaml names this class."""
 
     def execute(self, *tasks: Any) -> Any:  # noqa: ANN401 - Invoke's own signature
-        """Run tasks; exit with 1 for an error, 2 for a wrong setting, 130 for Ctrl-C, 141 for a closed pipe."""
+        """Run tasks; exit with 1 for an error, 2 for a wrong setting, 130 for Ctrl-C."""
         from trusted_registry.terminal import explain
 
         try:
@@ -45,15 +43,6 @@ class TaskExecutor(Executor):
             raise Exit(explain(error), code=error.code) from error
         except KeyboardInterrupt:
             raise Exit("Stopped.", code=130) from None
-        except ValueError as error:
-            bad = _bad_variable(error)
-            if bad is None:
-                raise
-            raise bad from error
-        except BrokenPipeError:
-            # The reader closed the pipe, as `head` does; Python would complain of that at exit (docs, signal).
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise Exit(code=141) from None
 
 
 def install() -> None:
@@ -143,42 +132,35 @@ def _joined_text(line: ParseResult, tasks: Collection) -> list[str]:
     return words
 
 
-def _bad_variable(error: ValueError) -> Exit | None:
-    """Return the error for a variable that Invoke cannot cast, or None if the cause is another.
-
-    Invoke casts a variable to the type of its key in invoke.yaml; an unquoted number there makes the type a number.
-    """
-    from trusted_registry.terminal import explain
-
-    text = str(error).rpartition(": ")[2].strip("'")
-    for name, value in os.environ.items():
-        if name.startswith("INVOKE_") and value == text:
-            return Exit(explain(SettingError(f"{name} is {text!r}.", cure="Use a whole number.")), code=2)
-    return None
-
-
 def on_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Show an error that Invoke meets outside of tasks: unreadable settings, Ctrl-C, a full disk."""
-    from trusted_registry.terminal import explain
-
+    """Show an error that no task explains: unreadable settings, Ctrl-C, a closed pipe, a full disk."""
     if isinstance(error, KeyboardInterrupt):
         sys.stderr.write("Stopped.\n")
         raise SystemExit(130)
     if isinstance(error, BrokenPipeError):
+        # The reader closed the pipe, as `head` does; Python would complain of that at exit (docs, signal).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(141)
+    if wrong := _mendable(error):
+        from trusted_registry.terminal import explain
+
+        sys.stderr.write(f"{explain(wrong)}\n")
+        raise SystemExit(wrong.code)
+    sys.__excepthook__(kind, error, trace)
+
+
+def _mendable(error: BaseException) -> RegistryError | None:
+    """Return the error of this project for one of Invoke or Python, or None for a bug.
+
+    Invoke casts a variable to the type of its key in invoke.yaml; an unquoted number there makes the type a number.
+    """
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        sys.stderr.write(f"{explain(RegistryError('The output cannot be written: no space left.', cure='df -h'))}\n")
-        raise SystemExit(1)
-    mark = getattr(error, "problem_mark", None)
+        return RegistryError("The output cannot be written: no space left.", cure="df -h")
     if isinstance(error, (AmbiguousMergeError, UnicodeDecodeError)):
-        shapeless = SettingError(f"invoke.yaml has not the form it should have: {error}", cure="See the one in git.")
-        sys.stderr.write(f"{explain(shapeless)}\n")
-        raise SystemExit(shapeless.code)
-    if mark is None:
-        sys.__excepthook__(kind, error, trace)
-        return
-    place = f"{mark.name}, line {mark.line + 1}"
-    unreadable = SettingError(f"{place}: {getattr(error, 'problem', 'it is no YAML')}.", cure="Mend that line.")
-    sys.stderr.write(f"{explain(unreadable)}\n")
-    raise SystemExit(unreadable.code)
+        return SettingError(f"invoke.yaml has not the form it should have: {error}", cure="See the one in git.")
+    if mark := getattr(error, "problem_mark", None):
+        problem = getattr(error, "problem", "it is no YAML")
+        return SettingError(f"{mark.name}, line {mark.line + 1}: {problem}.", cure="Mend that line.")
+    text = str(error).rpartition(": ")[2].strip("'") if isinstance(error, ValueError) else None
+    names = [name for name, value in os.environ.items() if name.startswith("INVOKE_") and value == text]
+    return SettingError(f"{names[0]} is {text!r}.", cure="Use a whole number.") if names else None

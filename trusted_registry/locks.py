@@ -6,13 +6,12 @@ import contextlib
 import fcntl
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from filelock import FileLock
 
 _MODE = 0o600
@@ -32,10 +31,8 @@ def hold(path: Path, patience: float) -> FileLock:
         try:
             lock.acquire()
         except filelock.Timeout:
-            raise RegistryError(
-                f"Another run has held {path.parent} for a minute.",
-                cure=f"Wait for it, or see who it is: fuser -v {path}",
-            ) from None
+            cure = f"Wait for it, or see who it is: fuser -v {path}"
+            raise RegistryError(f"Another run has held {path.parent} for a minute.", cure=cure) from None
         # No version of filelock hands the descriptor out otherwise.
         if (handle := lock._context.lock_file_fd) is None or _lies_at(handle, path):  # noqa: SLF001
             return lock
@@ -65,7 +62,6 @@ def new_file(path: Path, mode: int) -> int:
 
 def _lies_at(handle: int, path: Path) -> bool:
     """Whether an open file is the one that is found by its path: it may have been removed since it was opened."""
-    try:
+    with contextlib.suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(handle), path.lstat())
-    except FileNotFoundError:
-        return False
+    return False

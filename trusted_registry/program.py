@@ -7,18 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from trusted_registry import files
-from trusted_registry.console import pasteable
+from trusted_registry.console import Console, pasteable
 from trusted_registry.errors import NeedsRootError, RegistryError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
-
-    from trusted_registry.console import Console
 
 PRIVATE = 0o077
 """Umask of started programs: their files are the owner's alone unless they set a mode."""
@@ -51,7 +46,7 @@ class Result:
 def capture(  # noqa: PLR0913 - a process has as many properties
     argv: Sequence[str],
     *,
-    text: str | None = None,
+    text: str = "",
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     timeout: float | None = 60,
@@ -70,11 +65,10 @@ def capture(  # noqa: PLR0913 - a process has as many properties
     Raises:
         RegistryError: The program is not installed, cannot be started, or did not end in time.
     """
-    by_hand = f"Try it by hand: {pasteable(argv)}"
-    try:
+    with _explained(argv, timeout):
         done = subprocess.run(
             list(argv),
-            input=text if text is not None else "",
+            input=text,
             capture_output=True,
             text=True,
             errors="replace",
@@ -84,6 +78,15 @@ def capture(  # noqa: PLR0913 - a process has as many properties
             timeout=timeout,
             umask=umask,
         )
+    return Result(tuple(argv), done.returncode, done.stdout, done.stderr)
+
+
+@contextlib.contextmanager
+def _explained(argv: Sequence[str], timeout: float | None = None) -> Iterator[None]:
+    """Turn the reasons for which a program does not run into errors with a cure."""
+    by_hand = f"Try it by hand: {pasteable(argv)}"
+    try:
+        yield
     except FileNotFoundError as missing:
         raise RegistryError(f"{argv[0]} is not installed.", cure=f"Install the program {argv[0]}.") from missing
     except OSError as error:
@@ -91,13 +94,13 @@ def capture(  # noqa: PLR0913 - a process has as many properties
         raise RegistryError(f"{argv[0]} cannot be started: {error.strerror}.", cure=cure) from error
     except subprocess.TimeoutExpired as late:
         raise RegistryError(f"{argv[0]} did not end within {timeout:.0f} seconds.", cure=by_hand) from late
-    return Result(tuple(argv), done.returncode, done.stdout, done.stderr)
 
 
-def run(
+def run(  # noqa: PLR0913 - a process has as many properties
     argv: Sequence[str],
     console: Console,
     *,
+    text: str = "",
     cwd: Path | None = None,
     timeout: float | None = 600,
     as_root: bool = False,
@@ -113,11 +116,11 @@ def run(
         RegistryError: The program is not installed, did not end in time, or failed; its last line is the reason
             (NeedsRootError if that is sudo's own).
     """
-    argv = [*_sudo_shown(console), *argv] if as_root else argv
+    argv = [*sudo(dry=console.dry), *argv] if as_root else argv
     console.command(argv)
     if console.dry:
         return None
-    result = capture(argv, cwd=cwd, timeout=timeout, umask=PUBLIC if as_root else PRIVATE)
+    result = capture(argv, text=text, cwd=cwd, timeout=timeout, umask=PUBLIC if as_root else PRIVATE)
     if not result.ok:
         kind = NeedsRootError if _program(result) == "sudo" else RegistryError
         raise kind(f"{_program(result)} failed: {result.last_line}", cure=f"Try it by hand: {pasteable(argv)}")
@@ -132,17 +135,13 @@ def _program(result: Result) -> str:
     return words[0] if words else result.argv[0]
 
 
-def interactive(
-    argv: Sequence[str], console: Console, *, env: Mapping[str, str] | None = None, cwd: Path | None = None
-) -> int:
+def interactive(argv: Sequence[str], console: Console, *, cwd: Path | None = None) -> int:
     """Show a command, run it on this process's terminal, and return the exit status, 0 in a dry run."""
     console.command(argv)
     if console.dry:
         return 0
-    try:
-        process = subprocess.Popen(list(argv), env={**os.environ, **env} if env else None, cwd=cwd)
-    except FileNotFoundError as missing:
-        raise RegistryError(f"{argv[0]} is not installed.", cure=f"Install the program {argv[0]}.") from missing
+    with _explained(argv):
+        process = subprocess.Popen(list(argv), cwd=cwd)
     with process:
         try:
             return process.wait()
@@ -160,7 +159,7 @@ def stream(argv: Sequence[str], on_line: Callable[[str], None], *, env: Mapping[
     Raises:
         RegistryError: The program is not installed.
     """
-    try:
+    with _explained(argv):
         process = subprocess.Popen(
             list(argv),
             stdin=subprocess.DEVNULL,
@@ -170,45 +169,30 @@ def stream(argv: Sequence[str], on_line: Callable[[str], None], *, env: Mapping[
             errors="replace",
             env={**os.environ, **(env or {})},
         )
-    except FileNotFoundError as missing:
-        raise RegistryError(f"{argv[0]} is not installed.", cure=f"Install the program {argv[0]}.") from missing
     with process:
         try:
             for line in process.stdout or ():
                 on_line(line)
         except BaseException as error:
-            _stop(process, got_interrupt=isinstance(error, KeyboardInterrupt))
+            # The terminal sends Ctrl-C to the program too, and a second signal would disturb its clean-up.
+            if isinstance(error, KeyboardInterrupt):
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_STOP_SECONDS)
+            process.terminate()
             raise
     return process.returncode
 
 
-def _stop(process: subprocess.Popen[str], *, got_interrupt: bool) -> None:
-    """Stop a program; after Ctrl-C, let the program end by itself first.
-
-    The terminal sends Ctrl-C to the program too, and a second signal would disturb its clean-up.
-    """
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        if got_interrupt:
-            process.wait(_STOP_SECONDS)
-    process.terminate()
-
-
-def _sudo_shown(console: Console) -> list[str]:
-    if console.dry:
-        return ["sudo"] if os.geteuid() else []
-    return sudo()
-
-
-def sudo() -> list[str]:
+def sudo(*, dry: bool = False) -> list[str]:
     """Return the sudo prefix of a command that needs root; empty for root itself.
 
-    Without a terminal, sudo fails rather than waits for a password.
+    Without a terminal, sudo fails rather than waits for a password; a dry run shows no more than its name.
 
     Raises:
         NeedsRootError: This user is not root, and sudo is not installed.
     """
     if os.geteuid() == 0:
         return []
-    if not shutil.which("sudo"):
+    if not dry and not shutil.which("sudo"):
         raise NeedsRootError("This needs root, and there is no sudo.", cure="Run the same command as root.")
-    return ["sudo"] if sys.stdin.isatty() else ["sudo", "-n"]
+    return ["sudo"] if dry or sys.stdin.isatty() else ["sudo", "-n"]

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from trusted_registry.errors import RegistryError
+from trusted_registry.errors import RegistryError
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from trusted_registry.console import Console
-    from trusted_registry.settings import Settings
+from trusted_registry.console import Console
+from trusted_registry.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
 
 from trusted_registry import files
 from trusted_registry.console import pasteable
 from trusted_registry.defaults import DEFAULTS
 from trusted_registry.errors import SettingError
+from trusted_registry.run import Run
 from trusted_registry.settings import saved
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from trusted_registry.run import Run
 
 FILE = "given.json"
 
@@ -34,11 +30,8 @@ def read(folder: Path) -> Mapping[str, str]:
         except (FileNotFoundError, NotADirectoryError):
             return {}
     try:
-        found = json.loads(content)
-        if not isinstance(found, dict):
-            raise _unusable(path)
-        return {key: saved(key, value) for key, value in found.items()}
-    except (ValueError, RecursionError) as error:
+        return {key: saved(key, value) for key, value in json.loads(content).items()}
+    except (ValueError, AttributeError, RecursionError) as error:
         raise _unusable(path) from error
     except SettingError as error:
         raise _unusable(path, f" {error.message}") from error
@@ -59,10 +52,8 @@ def save(run: Run) -> None:
     else:
         files.remove(path, keep=run.settings.folder)
     if run.settings.dropped_names:
-        names = ", ".join(run.settings.dropped_names)
-        run.console.say(
-            f"names: {names} no more; this machine's trust for that goes with ./inv trust.remove, then ./inv up"
-        )
+        names, goes = ", ".join(run.settings.dropped_names), "./inv trust.remove, then ./inv up"
+        run.console.say(f"names: {names} no more; this machine's trust for that goes with {goes}")
 
 
 def announce(run: Run) -> None:

@@ -8,16 +8,14 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from trusted_registry.address import registry_host, registry_hosts
 from trusted_registry.defaults import DEFAULTS, HTTPS
 from trusted_registry.errors import SettingError
 from trusted_registry.values import address, hosts, matching, one_of, path, reachable, whole_number
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
-    from pathlib import Path
 
 SAVED = ("address", "names", "port")
 """Settings whose flags are saved until they are taken back."""
@@ -66,6 +64,16 @@ class Settings:
     def hosts(self) -> tuple[str, ...]:
         """Address and further names of the registry, each once."""
         return tuple(dict.fromkeys((self.address, *self.names)))
+
+    @property
+    def registry_host(self) -> str:
+        """Registry host of the registry over TLS."""
+        return registry_host(self.address, self.port)
+
+    @property
+    def registry_hosts(self) -> tuple[str, ...]:
+        """Every registry host by which a reference can name the registry over TLS."""
+        return registry_hosts(self.hosts, self.port)
 
     @property
     def dropped_names(self) -> tuple[str, ...]:
@@ -122,7 +130,8 @@ def load(  # noqa: PLR0913 - a setting comes from as many places
     """
     configured, flags = _configured(config), flags or {}
     typed_folder = flags.get("certificate.folder") or configured.get("certificate.folder", "")
-    folder = _without_dots(root / path("certificate.folder", typed_folder.strip(" ") or "certs"))
+    folder = root / path("certificate.folder", typed_folder.strip(" ") or "certs")
+    folder = folder.resolve() if ".." in folder.parts else folder  # the engine takes `..` out of a path
     saved_before = find_saved_flags(folder)
     saved = _saved(saved_before, flags)
 
@@ -157,11 +166,6 @@ def load(  # noqa: PLR0913 - a setting comes from as many places
         saved_flags=saved,
         saved_flags_before=saved_before,
     )
-
-
-def _without_dots(folder: Path) -> Path:
-    """Return a folder by one path alone: the engine takes `..` out of a path, and paths are compared."""
-    return folder.resolve() if ".." in folder.parts else folder
 
 
 def _configured(config: Mapping[str, Mapping[str, object]]) -> dict[str, str]:

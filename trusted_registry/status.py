@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import re
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
 
-from trusted_registry import address, installation
+from trusted_registry import installation
 from trusted_registry.certificate import inspect, issue
+from trusted_registry.engine.protocol import Engine
+from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import ownership
 from trusted_registry.instance.model import Role
 from trusted_registry.registry import observe, probe, users
-from trusted_registry.registry.probe import Endpoint
 from trusted_registry.report import Report, Table
+from trusted_registry.settings import Settings
 from trusted_registry.trust.local import install, trust_status
-
-if TYPE_CHECKING:
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.engine.types import Container
-    from trusted_registry.installation import Installation
-    from trusted_registry.settings import Settings
-
 
 _VERSION = re.compile(r" v?([0-9][A-Za-z0-9.+~-]{0,60})\s*\Z")
 """End of what `registry --version` prints."""
@@ -62,14 +57,9 @@ class Status:
     trust: dict[str, str]
 
 
-def registry_host(settings: Settings) -> str:
-    """Return the registry host of the configured registry."""
-    return address.registry_host(settings.address, settings.port)
-
-
 def next_steps(settings: Settings) -> str:
     """Return the next steps for a person: commands for this machine, and the one for other machines."""
-    name = registry_host(settings)
+    name = settings.registry_host
     login = f"\n  docker login {name}" if users.is_login_required(settings.folder) else ""
     return f"""
 Your registry is {name}. Use it:{login}
@@ -84,7 +74,7 @@ Other machines: run this here, and type there the line that it shows:
 def find(settings: Settings, engine: Engine, *, dry: bool = False) -> Status:
     """Return the current status; committed moves of a killed run are finished first, except in a dry run."""
     return Status(
-        reference=registry_host(settings),
+        reference=settings.registry_host,
         certificate=_certificate(settings, dry=dry),
         registry=_registry(settings, engine),
         trust=_trust(settings, engine, dry=dry),
@@ -113,41 +103,31 @@ def _registry(settings: Settings, engine: Engine) -> RegistryStatus:
     container = engine.find(settings.container)
     if container is None:
         return RegistryStatus()
+    found = RegistryStatus(container.state, image=container.image, port=container.port)
     if ownership.is_another_s(container, settings):
-        return RegistryStatus(
-            container.state,
-            "another checkout's",
-            container.image,
-            port=container.port,
-            health="not this checkout's",
-        )
-    role = container.role or "not ours"
-    health = _health(settings, container) if container.state == "running" else "not running"
+        return replace(found, role="another checkout's", health="not this checkout's")
     own = installation.known(settings.folder)
-    return RegistryStatus(
-        container.state,
-        role,
-        own.image_name(container.image),
-        _version(settings, container, engine),
-        _origin(own, container, engine),
-        container.port,
-        health,
+    return replace(
+        found,
+        role=container.role or "not ours",
+        image=own.image_name(container.image),
+        version=_version(settings, container, engine),
+        origin=_origin(own, container, engine),
+        health=_health(settings, container) if container.state == "running" else found.health,
     )
 
 
 def _version(settings: Settings, container: Container, engine: Engine) -> str | None:
     """Return the version that the program in the container says it has; None if it runs not, or says nothing."""
-    if not container.ours or container.state != "running":
-        return None
-    try:
-        said = engine.execute(settings.container, ["registry", "--version"])
-    except RegistryError:
-        return None
-    found = _VERSION.search(said.out) if said.code == 0 else None
-    return found[1] if found else None
+    if container.ours and container.state == "running":
+        with contextlib.suppress(RegistryError):
+            said = engine.execute(settings.container, ["registry", "--version"])
+            if said.code == 0 and (found := _VERSION.search(said.out)):
+                return found[1]
+    return None
 
 
-def _origin(own: Installation, container: Container, engine: Engine) -> str:
+def _origin(own: installation.Installation, container: Container, engine: Engine) -> str:
     """Return where the image came from, by this installation's note or the registry's digest in the engine."""
     if made := own.images.get(container.image_id):
         return f"made here from {made.origin}"
@@ -156,7 +136,7 @@ def _origin(own: Installation, container: Container, engine: Engine) -> str:
 
 
 def _health(settings: Settings, container: Container) -> str:
-    endpoint = Endpoint(container.listen or settings.address, container.port or settings.port)
+    endpoint = probe.Endpoint(container.listen or settings.address, container.port or settings.port)
     if container.role != Role.TLS:
         return "answers" if probe.speaks_plain(endpoint) else "does not answer"
     try:
@@ -185,7 +165,7 @@ def _trust(settings: Settings, engine: Engine, *, dry: bool = False) -> dict[str
     try:
         places = trust_status.find(settings, engine, install.ALL_STORES, dry=dry)
     except RegistryError as error:
-        return {registry_host(settings): error.message}
+        return {settings.registry_host: error.message}
     return {f"{entry.store.name}: {entry.registry_host}": entry.state for entry in places}
 
 
@@ -194,10 +174,8 @@ def report(status: Status) -> Report:
     certificate, container = status.certificate, status.registry
     rows = []
     if certificate.fingerprint:
-        rows += [
-            ["certificate", ", ".join(certificate.names)],
-            ["", f"{certificate.days_left} days left, SHA-256 {certificate.fingerprint[:16]}…"],
-        ]
+        rows.append(["certificate", ", ".join(certificate.names)])
+        rows.append(["", f"{certificate.days_left} days left, SHA-256 {certificate.fingerprint[:16]}…"])
     if certificate.problem:
         rows.append(["certificate", certificate.problem])
     rows.append(["registry", f"{container.state}; {container.health}"])

@@ -11,19 +11,17 @@ import io
 import json
 import os
 import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from trusted_registry.console import pasteable, visible
+from trusted_registry.console import Progress, pasteable, visible
 from trusted_registry.errors import RegistryError
+from trusted_registry.report import Report, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from rich.progress import Progress as RichProgress
-
-    from trusted_registry.console import Progress
-    from trusted_registry.report import Report, Table
 
 _SHOW_AFTER = 0.5
 """Seconds of work before a progress bar appears."""
@@ -55,9 +53,10 @@ class Terminal:
     def command(self, argv: Sequence[str]) -> None:
         """Show a command that can be pasted in this folder: paths below the folder are relative."""
         below = f"{Path.cwd()}/"
-        short = [part.removeprefix(below) for part in argv]
+        line = visible(f"$ {pasteable([part.removeprefix(below) for part in argv])}")
         if not self._json:
-            self._line(self._styled("2", visible(f"$ {pasteable(short)}")))
+            dim = self._out.isatty() and "NO_COLOR" not in os.environ
+            self._line(f"\033[2m{line}\033[0m" if dim else line)
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -78,10 +77,9 @@ class Terminal:
             return True
         if not sys.stdin.isatty():
             raise RegistryError(f"Nobody is here to answer: {question}", cure="Add --yes to the command.")
-        try:
+        with contextlib.suppress(EOFError):
             return input(f"{visible(question)} [y/N] ").strip().lower() in ("y", "yes")
-        except EOFError:
-            return False
+        return False
 
     def secret(self, question: str) -> str:
         """Ask for a password twice without echo; without a terminal, read one line of standard input.
@@ -90,7 +88,11 @@ class Terminal:
             RegistryError: No password was entered, or the two differ.
         """
         if not sys.stdin.isatty():
-            return _one_line(sys.stdin)
+            try:
+                return sys.stdin.readline(_LONG_LINE).removesuffix("\n").removesuffix("\r")
+            except UnicodeDecodeError:
+                cure = "Pass the password as one line in the terminal's encoding, mostly UTF-8."
+                raise RegistryError("Standard input is no text.", cure=cure) from None
         import getpass
 
         try:
@@ -101,17 +103,9 @@ class Terminal:
             raise RegistryError("The two passwords differ.", cure="Repeat the command.")
         return first
 
-    @contextlib.contextmanager
-    def progress(self, title: str) -> Iterator[Progress]:
+    def progress(self, title: str) -> AbstractContextManager[Progress]:
         """Show a progress bar on a terminal, for work that takes longer than half a second."""
-        if self._json or not self._out.isatty():
-            yield _Silent()
-            return
-        bar = _Bar(visible(title))
-        try:
-            yield bar
-        finally:
-            bar.close()
+        return contextlib.closing(_Bar(visible(title), shown=self._out.isatty() and not self._json))
 
     def report(self, report: Report) -> None:
         """Print a report as JSON, or as a table and lines; then raise its failure.
@@ -143,20 +137,6 @@ class Terminal:
         self._out.write(f"{text}\n")
         self._out.flush()
 
-    def _styled(self, code: str, text: str) -> str:
-        if not self._out.isatty() or "NO_COLOR" in os.environ:
-            return text
-        return f"\033[{code}m{text}\033[0m"
-
-
-def _one_line(stream: TextIO) -> str:
-    try:
-        return stream.readline(_LONG_LINE).removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        raise RegistryError(
-            "Standard input is no text.", cure="Pass the password as one line in the terminal's encoding, mostly UTF-8."
-        ) from None
-
 
 def explain(error: RegistryError) -> str:
     """Return the text of an error: its message, then its cure."""
@@ -169,15 +149,10 @@ def _one_paragraph(text: str) -> str:
     return visible(text).replace("\n", "\n         ")
 
 
-class _Silent:
-    def update(self, part: str, done: int, total: int) -> None:
-        """Show nothing."""
-
-
 class _Bar:
-    """Progress bar by rich that appears after half a second of work; a thread runs its clock."""
+    """Progress bar by rich that appears after half a second of work, if at all; a thread runs its clock."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, *, shown: bool) -> None:
         import threading
 
         self._title = title
@@ -187,7 +162,8 @@ class _Bar:
         self._lock = threading.Lock()
         self._timer = threading.Timer(_SHOW_AFTER, self._appear)
         self._timer.daemon = True
-        self._timer.start()
+        if shown:
+            self._timer.start()
 
     def _appear(self) -> None:
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from pathlib import Path
@@ -52,17 +53,14 @@ def path(key: str, text: str) -> Path:
 
 def address(key: str, text: str) -> str:
     """Return an IP address in canonical form (RFC 5952 for IPv6)."""
-    import ipaddress
-
+    usable = "Use one such as 192.168.0.12."
     try:
         found = ipaddress.ip_address(text)
     except ValueError:
-        raise SettingError(
-            f"{key} is {text!r}, which is no IP address.", cure="Use one such as 192.168.0.12."
-        ) from None
+        raise SettingError(f"{key} is {text!r}, which is no IP address.", cure=usable) from None
     # A zone ("fe80::1%eth0") is local to one machine and may hold any text: it has no place in a certificate or a path.
     if "%" in text or found.is_multicast:
-        raise SettingError(f"{key} is {text!r}, which no client can use.", cure="Use one such as 192.168.0.12.")
+        raise SettingError(f"{key} is {text!r}, which no client can use.", cure=usable)
     return str(found)
 
 
@@ -71,8 +69,6 @@ def reachable(key: str, text: str) -> str:
 
     Docker and containerd skip verification for 127.0.0.0/8, so trust in a loopback address proves nothing.
     """
-    import ipaddress
-
     found = host(key, text)
     if found.rpartition(".")[2] == "localhost":
         raise SettingError(f"{key} is {text!r}.", cure="Use an address or name that other machines know.")
@@ -94,10 +90,8 @@ def host(key: str, text: str) -> str:
     if re.fullmatch(r"[0-9.]+", bare) or ":" in bare:
         return address(key, bare)
     if not _DNS.match(text):
-        raise SettingError(
-            f"{key} is {text!r}, which is neither an IP address nor a DNS name.",
-            cure="Use one such as 192.168.0.12, fd00::12 or registry.local.",
-        )
+        cure = "Use one such as 192.168.0.12, fd00::12 or registry.local."
+        raise SettingError(f"{key} is {text!r}, which is neither an IP address nor a DNS name.", cure=cure)
     return text.lower()
 
 

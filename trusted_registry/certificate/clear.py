@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from trusted_registry import files, installation, saved_flags
 from trusted_registry.certificate import openssl
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from trusted_registry.console import Console
+from trusted_registry.console import Console
 
 KITS = f"trust-*-{'[0-9a-f]' * 16}."
 """Prefix of the kits that `trust.kit` writes by default, beside the certificate in them."""

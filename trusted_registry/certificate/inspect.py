@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -15,10 +18,6 @@ from cryptography.x509.oid import NameOID
 from trusted_registry import address
 from trusted_registry.certificate import profile
 from trusted_registry.errors import RegistryError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
 
 Extension = TypeVar("Extension", bound=x509.ExtensionType)
 
@@ -75,10 +74,9 @@ def now() -> datetime.datetime:
 
 def fingerprint(pem: bytes) -> str:
     """Return the fingerprint of the first certificate in PEM; "" where there is none."""
-    try:
+    with contextlib.suppress(ValueError):
         return x509.load_pem_x509_certificates(pem)[0].fingerprint(hashes.SHA256()).hex()
-    except ValueError:
-        return ""
+    return ""
 
 
 def read(path: Path) -> Certificate:
@@ -92,10 +90,8 @@ def read(path: Path) -> Certificate:
     except OSError as error:
         raise RegistryError(f"{path} cannot be read: {error.strerror}.", cure=f"Look: ls -l {path}") from error
     except ValueError as error:
-        raise RegistryError(
-            f"{path} holds no certificate that can be read.",
-            cure=f"See what it is: head {path}; to make another: ./inv cert --force",
-        ) from error
+        cure = f"See what it is: head {path}; to make another: ./inv cert --force"
+        raise RegistryError(f"{path} holds no certificate that can be read.", cure=cure) from error
 
 
 def from_der(path: Path, der: bytes) -> Certificate:
@@ -146,10 +142,9 @@ def _kind(certificate: x509.Certificate) -> str:
 
 def extension(certificate: x509.Certificate, kind: type[Extension]) -> x509.Extension[Extension] | None:
     """Return a certificate's extension of one kind, or None if absent."""
-    try:
+    with contextlib.suppress(x509.ExtensionNotFound):
         return certificate.extensions.get_extension_for_class(kind)
-    except x509.ExtensionNotFound:
-        return None
+    return None
 
 
 def is_pair(key: Path, certificate: Certificate) -> bool:
@@ -163,20 +158,17 @@ def is_pair(key: Path, certificate: Certificate) -> bool:
     except OSError as error:
         raise RegistryError(f"{key} cannot be read: {error.strerror}.", cure=f"Look: ls -l {key}") from error
     except (ValueError, TypeError) as error:
-        raise RegistryError(
-            f"{key} holds no private key that can be read.",
-            cure=f"Put its backup back, or move it away: mv {key} {key}.broken",
-        ) from error
+        cure = f"Put its backup back, or move it away: mv {key} {key}.broken"
+        raise RegistryError(f"{key} holds no private key that can be read.", cure=cure) from error
     return private.public_key() == certificate.certificate.public_key()
 
 
 def signed_by(server: Certificate, authority: Certificate) -> bool:
     """Return whether issuer name and signature are those of an authority."""
-    try:
+    with contextlib.suppress(ValueError, TypeError, InvalidSignature):
         server.certificate.verify_directly_issued_by(authority.certificate)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
+        return True
+    return False
 
 
 def allowed(authority: Certificate, hosts: Iterable[str]) -> tuple[str, ...]:
@@ -187,8 +179,8 @@ def allowed(authority: Certificate, hosts: Iterable[str]) -> tuple[str, ...]:
         return tuple(hosts)
     dns = [entry.value for entry in permitted if isinstance(entry, x509.DNSName)]
     networks = [str(entry.value) for entry in permitted if isinstance(entry, x509.IPAddress)]
-    return tuple(
-        host
-        for host in hosts
-        if (profile.permits_address(networks, host) if address.is_ip(host) else profile.permits_name(dns, host))
-    )
+
+    def permits(host: str) -> bool:
+        return profile.permits_address(networks, host) if address.is_ip(host) else profile.permits_name(dns, host)
+
+    return tuple(filter(permits, hosts))

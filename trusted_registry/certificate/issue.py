@@ -5,23 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from trusted_registry import address, files
 from trusted_registry.certificate import inspect, make, openssl, profile
 from trusted_registry.certificate.make import CertificateKind
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
-from trusted_registry.settings import registry_flags
-
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from trusted_registry.certificate.inspect import Certificate
-    from trusted_registry.console import Console
-    from trusted_registry.run import Run
-    from trusted_registry.settings import Settings
+from trusted_registry.run import Run
+from trusted_registry.settings import Settings, registry_flags
 
 FORCE = "./inv cert --force makes everything anew; clients must then trust the new authority."
 
@@ -30,12 +22,11 @@ FORCE = "./inv cert --force makes everything anew; clients must then trust the n
 class Issued:
     """The certificates of a folder: the server's, and the authority's unless the server's is self-signed."""
 
-    folder: Path
-    server: Certificate
-    authority: Certificate | None
+    server: inspect.Certificate
+    authority: inspect.Certificate | None
 
     @property
-    def anchor(self) -> Certificate:
+    def anchor(self) -> inspect.Certificate:
         """The certificate that clients must trust."""
         return self.authority or self.server
 
@@ -56,39 +47,32 @@ def find(folder: Path, *, dry: bool = False) -> Issued | None:
     server = inspect.read(folder / "domain.crt")
     authority = inspect.read(folder / "ca.crt") if "ca.crt" in present else None
     if authority is None and not server.self_issued:
-        raise RegistryError(
-            f"{folder / 'domain.crt'} was signed by an authority that is not here.", cure=_cure("ca.crt", present)
-        )
+        cure = _cure("ca.crt", present)
+        raise RegistryError(f"{server.path} was signed by an authority that is not here.", cure=cure)
     _check_pair(folder / "domain.key", server, "./inv cert.renew makes a new pair.")
     if authority and "ca.key" in present:
         _check_pair(folder / "ca.key", authority, f"Put the right one back. {FORCE}")
     if authority and not inspect.signed_by(server, authority):
-        raise RegistryError(
-            f"{folder / 'domain.crt'} is not signed by ca.crt.", cure="./inv cert.renew makes one that is."
-        )
-    return Issued(folder, server, authority)
+        raise RegistryError(f"{server.path} is not signed by ca.crt.", cure="./inv cert.renew makes one that is.")
+    return Issued(server, authority)
 
 
-def _check_pair(key: Path, certificate: Certificate, cure: str) -> None:
+def _check_pair(key: Path, certificate: inspect.Certificate, cure: str) -> None:
     if not inspect.is_pair(key, certificate):
         raise RegistryError(f"{key} is not the key of {certificate.path.name}.", cure=cure)
 
 
 def _check_complete(folder: Path, present: set[str]) -> None:
     if present == {"ca.crt"}:
-        raise RegistryError(
-            f"{folder} holds the authority of another machine's registry (ca.crt and no keys).",
-            cure="./inv trust.linux trusts it. To run a registry here, use another folder: INVOKE_CERTIFICATE_FOLDER=…",
-        )
-    for key, certificate in (("ca.key", "ca.crt"), ("domain.key", "domain.crt")):
-        if key in present and certificate not in present:
-            raise RegistryError(f"{folder / key} has no {certificate} beside it.", cure=_cure(certificate, present))
-    if "domain.crt" in present and "domain.key" not in present:
-        raise RegistryError(f"{folder / 'domain.crt'} has no domain.key beside it.", cure=_cure("domain.key", present))
+        message = f"{folder} holds the authority of another machine's registry (ca.crt and no keys)."
+        cure = "./inv trust.linux trusts it. To run a registry here, use another folder: INVOKE_CERTIFICATE_FOLDER=…"
+        raise RegistryError(message, cure=cure)
+    for name, other in (("ca.key", "ca.crt"), ("domain.key", "domain.crt"), ("domain.crt", "domain.key")):
+        if name in present and other not in present:
+            raise RegistryError(f"{folder / name} has no {other} beside it.", cure=_cure(other, present))
     if "domain.crt" not in present:
-        raise RegistryError(
-            f"{folder} holds an authority and no server certificate.", cure="./inv cert.renew makes one."
-        )
+        message = f"{folder} holds an authority and no server certificate."
+        raise RegistryError(message, cure="./inv cert.renew makes one.")
 
 
 def _cure(missing: str, present: set[str]) -> str:
@@ -99,7 +83,7 @@ def _cure(missing: str, present: set[str]) -> str:
     return f"Put {missing} back, or make a new pair under the same authority: ./inv cert.renew"
 
 
-def trust_anchor(folder: Path, *, dry: bool = False) -> Certificate:
+def trust_anchor(folder: Path, *, dry: bool = False) -> inspect.Certificate:
     """Return the certificate that clients must trust; no key is needed.
 
     That is ca.crt, or domain.crt if self-signed.
@@ -149,7 +133,7 @@ def misfit(issued: Issued, settings: Settings, *, days: int | None = None) -> st
     return f"still names {', '.join(left_over)}" if left_over else None
 
 
-def _unwanted(server: Certificate, settings: Settings) -> list[str]:
+def _unwanted(server: inspect.Certificate, settings: Settings) -> list[str]:
     """Return the dropped names still in a certificate, but the machine's own."""
     if not settings.dropped_names:
         return []
@@ -168,17 +152,15 @@ def ensure(run: Run, *, self_signed: bool = False, force: bool = False) -> bool:
     Raises:
         RegistryError: The files present do not fit together or not the settings; they are left as they were.
     """
-    with _locked(run.settings.folder, run.console):
-        issued = None if force else find(run.settings.folder, dry=run.console.dry)
+    folder = run.settings.folder
+    with contextlib.nullcontext() if run.console.dry else files.locked(folder):
+        issued = None if force else find(folder, dry=run.console.dry)
         if issued is None:
-            kind = CertificateKind.SELF_SIGNED if self_signed else CertificateKind.AUTHORITY
-            _make(run, kind)
+            _make(run, CertificateKind.SELF_SIGNED if self_signed else CertificateKind.AUTHORITY)
             return True
     if self_signed and issued.authority:
-        raise RegistryError(
-            f"{run.settings.folder} holds an authority and what it signed.",
-            cure="./inv cert --self-signed --force replaces both.",
-        )
+        cure = "./inv cert --self-signed --force replaces both."
+        raise RegistryError(f"{folder} holds an authority and what it signed.", cure=cure)
     if not self_signed and not issued.authority:
         run.console.warn("The certificate here is the self-signed one; ./inv cert --force makes an authority instead.")
     reason = misfit(issued, run.settings, days=0)
@@ -206,7 +188,7 @@ def renew(run: Run) -> None:
         RegistryError: The authority's key is not here, or may not vouch for a name in the settings.
     """
     folder = run.settings.folder
-    with _locked(folder, run.console):
+    with contextlib.nullcontext() if run.console.dry else files.locked(folder):
         authority = inspect.read(folder / "ca.crt") if (folder / "ca.crt").exists() else None
         if authority:
             _check_signer(folder, authority, run.settings)
@@ -218,7 +200,7 @@ def renew(run: Run) -> None:
 
 
 def _make(
-    run: Run, kind: CertificateKind, authority: Certificate | None = None, own_names: tuple[str, ...] = ()
+    run: Run, kind: CertificateKind, authority: inspect.Certificate | None = None, own_names: tuple[str, ...] = ()
 ) -> None:
     wanted = make.plan(run.settings, kind, authority, own_names)
     make.make(wanted, kind, run.settings.folder, run.console, tool=run.settings.tool)
@@ -229,11 +211,10 @@ def _names(certificate: Path, settings: Settings) -> tuple[str, ...]:
 
     Somebody types each of them; dropped names are left out.
     """
-    try:
+    with contextlib.suppress(RegistryError):
         found = inspect.read(certificate)
-    except RegistryError:
-        return ()
-    return tuple(name for name in (*found.dns, *found.addresses) if name not in settings.dropped_names)
+        return tuple(name for name in (*found.dns, *found.addresses) if name not in settings.dropped_names)
+    return ()
 
 
 def _check_self_signed(folder: Path, *, dry: bool) -> None:
@@ -248,11 +229,10 @@ def _check_self_signed(folder: Path, *, dry: bool) -> None:
         raise RegistryError(f"{folder} holds nothing to renew.", cure="./inv cert makes the first certificate.")
 
 
-def _check_signer(folder: Path, authority: Certificate, settings: Settings) -> None:
+def _check_signer(folder: Path, authority: inspect.Certificate, settings: Settings) -> None:
     if not (folder / "ca.key").exists():
-        raise RegistryError(
-            f"{folder / 'ca.key'} is not here, so nothing new can be signed.", cure=f"Put it back for a moment. {FORCE}"
-        )
+        cure = f"Put it back for a moment. {FORCE}"
+        raise RegistryError(f"{folder / 'ca.key'} is not here, so nothing new can be signed.", cure=cure)
     _check_pair(folder / "ca.key", authority, f"Put the right one back. {FORCE}")
     if begins := authority.begins(inspect.now()):
         wrong = f"The authority is not valid before {begins}: a clock is wrong, this one or that by which it was made."
@@ -262,11 +242,9 @@ def _check_signer(folder: Path, authority: Certificate, settings: Settings) -> N
     refused = [host for host in settings.hosts if host not in inspect.allowed(authority, settings.hosts)]
     if refused:
         flags = pasteable(["--force", *registry_flags(settings.address, names=settings.names)])
-        raise RegistryError(
-            f"The authority may not vouch for {', '.join(refused)}: it is limited to private addresses and to what was "
-            "named when it was made.",
-            cure=FORCE.replace("--force", flags),
-        )
+        limits = "it is limited to private addresses and to what was named when it was made"
+        wrong = f"The authority may not vouch for {', '.join(refused)}: {limits}."
+        raise RegistryError(wrong, cure=FORCE.replace("--force", flags))
 
 
 def write_config(run: Run, *, self_signed: bool = False) -> Path:
@@ -285,20 +263,15 @@ def write_config(run: Run, *, self_signed: bool = False) -> Path:
     return path
 
 
-def _locked(folder: Path, console: Console) -> AbstractContextManager[None]:
-    return contextlib.nullcontext() if console.dry else files.locked(folder)
-
-
 def is_due(settings: Settings, days: int) -> bool:
     """Return whether a renewal is due.
 
     A renewal is due with fewer than `days` left, with a name missing, or for a pair that does not fit.
     """
-    try:
+    with contextlib.suppress(RegistryError):
         issued = find(settings.folder)
-    except RegistryError:
-        return True
-    return issued is None or misfit(issued, settings, days=days) is not None
+        return issued is None or misfit(issued, settings, days=days) is not None
+    return True
 
 
 def bring_up_to_date(run: Run) -> bool:

@@ -5,18 +5,14 @@ from __future__ import annotations
 import dataclasses
 import enum
 import secrets
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from trusted_registry import address, files
 from trusted_registry.certificate import inspect, openssl, profile
+from trusted_registry.certificate.inspect import Certificate
+from trusted_registry.console import Console
 from trusted_registry.errors import RegistryError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from trusted_registry.certificate.inspect import Certificate
-    from trusted_registry.console import Console
-    from trusted_registry.settings import Settings
+from trusted_registry.settings import Settings
 
 MODES = {"ca.crt": files.PUBLIC_FILE, "domain.crt": files.PUBLIC_FILE, openssl.CONFIG: files.PUBLIC_FILE}
 """Modes of the public files; every other file stays private."""
@@ -34,12 +30,11 @@ def plan(
     settings: Settings, kind: CertificateKind, authority: Certificate | None = None, own_names: tuple[str, ...] = ()
 ) -> profile.Profile:
     """Return this machine's profile, within an authority's names and life."""
-    mark = f"{inspect.now():%Y-%m-%d} {secrets.token_hex(2)}"
     planned = profile.plan(
         settings,
         machine=address.own_name(),
         own=(*address.own_addresses(), *own_names),
-        mark=mark,
+        mark=f"{inspect.now():%Y-%m-%d} {secrets.token_hex(2)}",
         self_signed=kind is CertificateKind.SELF_SIGNED,
     )
     if authority is None:
@@ -100,13 +95,9 @@ def _check_made(folder: Path, kind: CertificateKind) -> None:
 
     A program may report success and have made nothing.
     """
-    wanted = ["domain.key", "domain.crt"] + (["ca.key", "ca.crt"] if kind is CertificateKind.AUTHORITY else [])
-    for name in wanted:
+    for name in ("domain.key", "domain.crt", *(("ca.key", "ca.crt") if kind is CertificateKind.AUTHORITY else ())):
         if not (folder / name).exists() or not (folder / name).stat().st_size:
-            raise RegistryError(
-                f"openssl said that it succeeded, and made no {name}.",
-                cure="Make the certificate without it: INVOKE_CERTIFICATE_TOOL=cryptography ./inv cert",
-            )
+            raise RegistryError(f"openssl said that it succeeded, and made no {name}.", cure=openssl.WITHOUT)
 
 
 def commands(wanted: profile.Profile, kind: CertificateKind, folder: Path, *, signer: Path) -> list[list[str]]:

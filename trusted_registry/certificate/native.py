@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -14,11 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from trusted_registry.certificate import openssl, profile
 from trusted_registry.errors import RegistryError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
-    Address = ipaddress.IPv4Address | ipaddress.IPv6Address | ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address | ipaddress.IPv4Network | ipaddress.IPv6Network
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
@@ -36,12 +33,11 @@ def new_key(kind: str) -> Key:
 def authority(authority: profile.Authority) -> tuple[Key, x509.Certificate]:
     """Return a new authority's key and certificate."""
     key = new_key(authority.key)
-    usage = _key_usage("key_cert_sign", "crl_sign")
     permitted = _general(authority.dns, map(ipaddress.ip_network, authority.networks))
-    builder = _started(_name(authority.subject), _name(authority.subject), key, authority.days)
     builder = (
-        builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(usage, critical=True)
+        _started(_name(authority.subject), _name(authority.subject), key, authority.days)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage("key_cert_sign", "crl_sign"), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.NameConstraints(permitted, None), critical=True)
     )
@@ -52,15 +48,14 @@ def server(server: profile.Server, signer: tuple[Key, x509.Certificate] | None) 
     """Return a new server key and certificate, self-signed without a signer."""
     key = new_key(server.key)
     signing_key, issuer = (signer[0], signer[1].subject) if signer else (key, _name(server.subject))
-    usage = _key_usage(*(_SNAKE[name] for name in server.key_usage))
     named = _general(server.dns, map(ipaddress.ip_address, server.addresses))
-    builder = _started(_name(server.subject), issuer, key, server.days)
     builder = (
-        builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(usage, critical=True)
+        _started(_name(server.subject), issuer, key, server.days)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(*(_SNAKE[name] for name in server.key_usage)), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(_authority_key(signing_key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signing_key.public_key()), critical=False)
         .add_extension(x509.SubjectAlternativeName(named), critical=False)
     )
     return key, builder.sign(signing_key, hashes.SHA256())
@@ -98,12 +93,8 @@ def _key_usage(*on: str) -> x509.KeyUsage:
 
 
 def _name(common_name: str) -> x509.Name:
-    return x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, profile.ORGANIZATION),
-            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
-        ]
-    )
+    parts = ((NameOID.ORGANIZATION_NAME, profile.ORGANIZATION), (NameOID.COMMON_NAME, common_name))
+    return x509.Name([x509.NameAttribute(*part) for part in parts])
 
 
 def _started(subject: x509.Name, issuer: x509.Name, key: Key, days: int) -> x509.CertificateBuilder:
@@ -117,10 +108,6 @@ def _started(subject: x509.Name, issuer: x509.Name, key: Key, days: int) -> x509
         .not_valid_before(now)
         .not_valid_after(now + datetime.timedelta(days=days))
     )
-
-
-def _authority_key(signer: Key) -> x509.AuthorityKeyIdentifier:
-    return x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
 
 
 def _general(dns: Iterable[str], addresses: Iterable[Address]) -> list[x509.GeneralName]:

@@ -8,21 +8,19 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from trusted_registry import program
 from trusted_registry.certificate import profile
 from trusted_registry.errors import RegistryError
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
 CONFIG = "openssl.cnf"
 NO_OTHERS = {"SSL_CERT_FILE": os.devnull}
 """Variables for a quick start: `openssl x509` reads every authority that the system trusts, and needs none of them."""
 
+WITHOUT = "Make the certificate without it: INVOKE_CERTIFICATE_TOOL=cryptography ./inv cert"
 TIME_FOR_A_KEY = 300
 """Seconds allowed for making a key; a 4096-bit RSA key takes 0.4 to 5 s, on a small board ten times that."""
 
@@ -83,6 +81,11 @@ def self_signed(server: profile.Server, folder: Path) -> list[list[str]]:
     return [["openssl", "req", *new_key(server.key), *files, *life]]
 
 
+def verification(folder: Path) -> list[str]:
+    """Return the command that checks a folder's server certificate against its authority."""
+    return ["openssl", "verify", "-x509_strict", "-CAfile", f"{folder}/ca.crt", f"{folder}/domain.crt"]
+
+
 def carry_out(commands: Sequence[Sequence[str]]) -> None:
     """Run commands: those that make a key side by side, then the last one, which may sign with one of them.
 
@@ -98,7 +101,4 @@ def carry_out(commands: Sequence[Sequence[str]]) -> None:
 def _run(command: Sequence[str]) -> None:
     result = program.capture(command, env=NO_OTHERS, timeout=TIME_FOR_A_KEY)
     if not result.ok:
-        raise RegistryError(
-            f"openssl {command[1]} failed: {result.last_line}",
-            cure="Make the certificate without it: INVOKE_CERTIFICATE_TOOL=cryptography ./inv cert",
-        )
+        raise RegistryError(f"openssl {command[1]} failed: {result.last_line}", cure=WITHOUT)

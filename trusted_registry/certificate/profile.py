@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from trusted_registry import address, templates
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from trusted_registry.settings import Settings
+from trusted_registry.settings import Settings
 
 ORGANIZATION = "trusted-registry"
 
@@ -97,21 +93,18 @@ def plan(
     wanted = (*settings.hosts, *((machine,) if machine else ()), *own, *OWN_TO_ALL)
     dns = tuple(dict.fromkeys(host for host in wanted if not address.is_ip(host)))
     addresses = tuple(dict.fromkeys(host for host in wanted if address.is_ip(host)))
+    exact = (str(ipaddress.ip_network(ip)) for ip in addresses if not permits_address(PRIVATE_RANGES, ip))
     subject = settings.address if len(settings.address) <= MAX_COMMON_NAME else ORGANIZATION
     return Profile(
         server=Server(subject, dns, addresses, SELF_SIGNED_KEY if self_signed else settings.key, settings.days),
         authority=Authority(
             subject=f"{ORGANIZATION} authority {(machine or settings.address)[:20]} {mark}",
             dns=tuple(dict.fromkeys((*LOCAL_NAMES, *(name for name in dns if not permits_name(LOCAL_NAMES, name))))),
-            networks=(*PRIVATE_RANGES, *(_exact(ip) for ip in addresses if not permits_address(PRIVATE_RANGES, ip))),
+            networks=(*PRIVATE_RANGES, *exact),
             key=settings.key,
             days=settings.authority_days,
         ),
     )
-
-
-def _exact(ip: str) -> str:
-    return str(ipaddress.ip_network(ip))
 
 
 def permits_name(constraints: Iterable[str], name: str) -> bool:
@@ -130,6 +123,4 @@ def permits_address(networks: Iterable[str], ip: str) -> bool:
 
 def config(profile: Profile) -> str:
     """Return the text of openssl.cnf for a profile."""
-    return templates.render(
-        "openssl.cnf", server=profile.server, authority=profile.authority, organization=ORGANIZATION
-    )
+    return templates.render("openssl.cnf", organization=ORGANIZATION, **vars(profile))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -13,13 +15,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from trusted_registry import address
 from trusted_registry.certificate import inspect
 from trusted_registry.settings import MAX_AUTHORITY_DAYS, MAX_SERVER_DAYS
-
-if TYPE_CHECKING:
-    import datetime
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
-
-    from trusted_registry.certificate.inspect import Certificate
 
 MIN_SERIAL_BITS = 64
 """Bits of a serial from a random source (CA/Browser Forum Baseline Requirements, 7.1)."""
@@ -43,7 +38,7 @@ class Violation:
 
 
 def check(
-    server: Certificate, authority: Certificate | None, hosts: Iterable[str], at: datetime.datetime
+    server: inspect.Certificate, authority: inspect.Certificate | None, hosts: Iterable[str], at: datetime.datetime
 ) -> list[Violation]:
     """Return every rule that a server certificate and its authority break.
 
@@ -62,20 +57,17 @@ def check(
     findings += _dates(authority, at, MAX_AUTHORITY_DAYS, "no client, but ten years is long enough for a key")
     if not inspect.signed_by(server, authority):
         findings.append(Violation(server.path, f"is not signed by {authority.path.name}", EVERY_CLIENT))
-    vouched = inspect.allowed(authority, (*server.dns, *server.addresses))
-    findings += [
-        Violation(server.path, f"names {name}, which {authority.path.name} may not vouch for", EVERY_CLIENT)
-        for name in (*server.dns, *server.addresses)
-        if name not in vouched
-    ]
-    return findings
+    names = (*server.dns, *server.addresses)
+    vouched, beyond = inspect.allowed(authority, names), f"which {authority.path.name} may not vouch for"
+    rules = [f"names {name}, {beyond}" for name in names if name not in vouched]
+    return [*findings, *(Violation(server.path, rule, EVERY_CLIENT) for rule in rules)]
 
 
-def _broken(certificate: Certificate, rules: Iterable[Rule]) -> Iterator[Violation]:
+def _broken(certificate: inspect.Certificate, rules: Iterable[Rule]) -> Iterator[Violation]:
     return (Violation(certificate.path, rule, who) for rule, who, holds in rules if not holds(certificate.certificate))
 
 
-def _dates(certificate: Certificate, at: datetime.datetime, most: int, who: str) -> Iterator[Violation]:
+def _dates(certificate: inspect.Certificate, at: datetime.datetime, most: int, who: str) -> Iterator[Violation]:
     path, begins, ends = certificate.path, certificate.not_before, certificate.not_after
     if at < begins:
         yield Violation(path, f"is not valid before {begins:%Y-%m-%d %H:%M} UTC", EVERY_CLIENT)
@@ -85,7 +77,17 @@ def _dates(certificate: Certificate, at: datetime.datetime, most: int, who: str)
         yield Violation(path, f"lives for more than {most} days", who)
 
 
-Rule = tuple[str, str, "Callable[[x509.Certificate], bool]"]
+Rule = tuple[str, str, Callable[[x509.Certificate], bool]]
+
+
+def _has(
+    certificate: x509.Certificate,
+    kind: type[inspect.Extension],
+    fits: Callable[[inspect.Extension], bool] = lambda _: True,
+) -> bool:
+    """Return whether a certificate has an extension of a kind, and one that fits."""
+    found = inspect.extension(certificate, kind)
+    return found is not None and fits(found.value)
 
 
 def _has_basic(certificate: x509.Certificate, *, ca: bool) -> bool:
@@ -94,8 +96,7 @@ def _has_basic(certificate: x509.Certificate, *, ca: bool) -> bool:
 
 
 def _has_usage(certificate: x509.Certificate, *bits: str) -> bool:
-    found = inspect.extension(certificate, x509.KeyUsage)
-    return found is not None and all(getattr(found.value, bit) for bit in bits)
+    return _has(certificate, x509.KeyUsage, lambda usage: all(getattr(usage, bit) for bit in bits))
 
 
 def _has_server_usage(certificate: x509.Certificate) -> bool:
@@ -106,8 +107,11 @@ def _has_server_usage(certificate: x509.Certificate) -> bool:
 
 
 def _serves(certificate: x509.Certificate) -> bool:
-    found = inspect.extension(certificate, x509.ExtendedKeyUsage)
-    return found is not None and ExtendedKeyUsageOID.SERVER_AUTH in found.value
+    return _has(certificate, x509.ExtendedKeyUsage, lambda usages: ExtendedKeyUsageOID.SERVER_AUTH in usages)
+
+
+def _names_hosts(certificate: x509.Certificate) -> bool:
+    return _has(certificate, x509.SubjectAlternativeName)
 
 
 def _names_are_typed(certificate: x509.Certificate) -> bool:
@@ -122,8 +126,11 @@ def _limited(certificate: x509.Certificate) -> bool:
 
 
 def _pathlen_zero(certificate: x509.Certificate) -> bool:
-    found = inspect.extension(certificate, x509.BasicConstraints)
-    return found is not None and found.value.path_length == 0
+    return _has(certificate, x509.BasicConstraints, lambda basic: basic.path_length == 0)
+
+
+def _has_random_serial(certificate: x509.Certificate) -> bool:
+    return certificate.serial_number.bit_length() >= MIN_SERIAL_BITS
 
 
 def _sound_key(certificate: x509.Certificate) -> bool:
@@ -133,12 +140,8 @@ def _sound_key(certificate: x509.Certificate) -> bool:
 
 
 _ANY_RULES: list[Rule] = [
-    ("has no subject key id", STRICT, lambda it: inspect.extension(it, x509.SubjectKeyIdentifier) is not None),
-    (
-        "has a serial that is not random",
-        "none today; two alike confuse Firefox",
-        lambda it: it.serial_number.bit_length() >= MIN_SERIAL_BITS,
-    ),
+    ("has no subject key id", STRICT, lambda it: _has(it, x509.SubjectKeyIdentifier)),
+    ("has a serial that is not random", "none today; two alike confuse Firefox", _has_random_serial),
     ("has a weak key or signature", EVERY_CLIENT, _sound_key),
     ("has no common name or organization to know it by", "people", lambda it: bool(list(it.subject))),
 ]
@@ -147,12 +150,8 @@ _SERVER_RULES: list[Rule] = [
     ("is an authority too (CA:TRUE), or does not say that it is none", RUSTLS, lambda it: _has_basic(it, ca=False)),
     ("has no key usage for a server", f"{RUSTLS}, {APPLE}", _has_server_usage),
     ("is not marked for servers (extendedKeyUsage serverAuth)", APPLE, _serves),
-    ("has no authority key id", STRICT, lambda it: inspect.extension(it, x509.AuthorityKeyIdentifier) is not None),
-    (
-        "names nothing but its common name (no subjectAltName)",
-        EVERY_CLIENT,
-        lambda it: inspect.extension(it, x509.SubjectAlternativeName) is not None,
-    ),
+    ("has no authority key id", STRICT, lambda it: _has(it, x509.AuthorityKeyIdentifier)),
+    ("names nothing but its common name (no subjectAltName)", EVERY_CLIENT, _names_hosts),
     ("has an address among its DNS names", f"{GO}, {OPENSSL}", _names_are_typed),
     *_ANY_RULES,
 ]

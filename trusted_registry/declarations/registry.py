@@ -47,10 +47,7 @@ logs = Task(
 )
 
 user_add = Task(
-    "registry.user.add",
-    "Add a user, with a password from a prompt or standard input.",
-    "registry_users.add",
-    NAME,
+    "registry.user.add", "Add a user, with a password from a prompt or standard input.", "registry_users.add", NAME
 )
 user_remove = Task(
     "registry.user.remove", "Remove a user; asks before the last one goes.", "registry_users.remove", NAME, YES

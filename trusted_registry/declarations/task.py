@@ -6,6 +6,7 @@ Nothing heavy is imported before a task is called, so that `inv --list` stays qu
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +14,12 @@ import invoke.tasks
 from invoke.collection import Collection
 from invoke.parser.argument import Argument
 
-from trusted_registry.declarations.flag import JSON, UNSAID, YES
+from trusted_registry.declarations.flag import JSON, UNSAID, YES, Flag
 from trusted_registry.defaults import DEFAULTS, ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
     from invoke.context import Context
 
-    from trusted_registry.declarations.flag import Flag
     from trusted_registry.settings import Settings
 
 
@@ -45,17 +43,14 @@ class Task(invoke.tasks.Task[Any]):
         super().__init__(self._perform, name=name, positional=positional, default=default)
         self.__doc__ = sentence
         self.function = function
+        self.text = next((flag for flag in flags if flag.is_text), None)
+        """The flag that takes all words after the task's name."""
         self.flags = flags
         self.needs_settings = needs_settings
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: ARG002, FBT001 - Invoke's own signature
         """Return the flags for Invoke's parser, none of them with a short form: `-h` is help."""
         return [_argument(flag) for flag in sorted(self.flags, key=lambda it: it.default is not None)]
-
-    @property
-    def text(self) -> Flag | None:
-        """The flag that takes all words after the task's name."""
-        return next((flag for flag in self.flags if flag.is_text), None)
 
     def find_function(self) -> Callable[..., object]:
         """Import the function that does the work."""
@@ -65,28 +60,20 @@ class Task(invoke.tasks.Task[Any]):
 
     def _perform(self, context: Context, **typed: Any) -> None:  # noqa: ANN401 - each flag has a type of its own
         """Do the work, and show the report."""
+        from trusted_registry.lists import split
         from trusted_registry.report import Report
         from trusted_registry.run import Run
         from trusted_registry.terminal import Terminal
 
-        values = {flag: typed.get(flag.name, flag.default) for flag in self.flags}
+        values: dict[Flag, Any] = {flag: typed.get(flag.name, flag.default) for flag in self.flags}
         dry, yes, as_json = context.config["run"]["dry"], bool(values.get(YES)), bool(values.get(JSON))
         terminal = Terminal(dry=dry, yes=yes, as_json=as_json)
         run = Run(_settings(context, values), terminal) if self.needs_settings else terminal
-        found = self.find_function()(run, **_parameters(values))
+        own = {flag: value for flag, value in values.items() if not flag.is_setting and flag not in (YES, JSON)}
+        parameters = {flag.name: split(value) if flag.is_list else value for flag, value in own.items()}
+        found = self.find_function()(run, **parameters)
         if isinstance(found, Report):
             terminal.report(found)
-
-
-def _parameters(values: Mapping[Flag, Any]) -> dict[str, Any]:
-    """Return the values for a function: neither those of settings nor those that the terminal heeds."""
-    from trusted_registry.lists import split
-
-    return {
-        flag.name: split(value) if flag.is_list else value
-        for flag, value in values.items()
-        if not flag.is_setting and flag not in (YES, JSON)
-    }
 
 
 def _argument(flag: Flag) -> Argument:

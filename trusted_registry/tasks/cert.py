@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
 
 from trusted_registry import address, installation, program, saved_flags
 from trusted_registry.certificate import inspect, issue, openssl, rules
+from trusted_registry.console import Console
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import run_lock
-from trusted_registry.settings import MAX_SERVER_DAYS, TOOLS
+from trusted_registry.run import Run
+from trusted_registry.settings import MAX_SERVER_DAYS, TOOLS, Settings
 from trusted_registry.values import one_of, whole_number
-
-if TYPE_CHECKING:
-    from trusted_registry.certificate.issue import Issued
-    from trusted_registry.console import Console
-    from trusted_registry.run import Run
-    from trusted_registry.settings import Settings
 
 
 def config(run: Run, *, self_signed: bool) -> None:
@@ -58,8 +53,7 @@ def check(run: Run) -> None:
         RegistryError: A rule is broken.
     """
     if run.console.dry:
-        authority, server = str(run.settings.folder / "ca.crt"), str(run.settings.folder / "domain.crt")
-        run.console.command(["openssl", "verify", "-x509_strict", "-CAfile", authority, server])
+        run.console.command(openssl.verification(run.settings.folder))
         return
     issued = _find_issued(run.settings)
     findings = rules.check(issued.server, issued.authority, run.settings.hosts, inspect.now())
@@ -73,30 +67,26 @@ def check(run: Run) -> None:
 
 def renew(run: Run, *, if_expiring: str) -> None:
     """Renew the server certificate, and have a running registry serve it."""
-    days = whole_number("--if-expiring", if_expiring, 0, MAX_SERVER_DAYS) if if_expiring else None
-    with run_lock.held(run):
-        _renew(run, days)
-
-
-def _renew(run: Run, days: int | None) -> None:
     from trusted_registry.instance import running
 
-    # A registry that runs here is asked here, whatever other machine the certificate is to name as well.
-    local = run
-    if not run.console.dry and address.is_elsewhere(run.settings.address):
-        local = run.with_settings(address=address.own_address())
-    if days is not None and not run.console.dry and not issue.is_due(run.settings, days):
+    days = whole_number("--if-expiring", if_expiring, 0, MAX_SERVER_DAYS) if if_expiring else None
+    with run_lock.held(run):
+        # A registry that runs here is asked here, whatever other machine the certificate is to name as well.
+        local = run
+        if not run.console.dry and address.is_elsewhere(run.settings.address):
+            local = run.with_settings(address=address.own_address())
+        if days is not None and not run.console.dry and not issue.is_due(run.settings, days):
+            _keep(run)
+            say_certificate(run, "not due yet")
+            if running.restart(local, stale_only=True):
+                run.console.say("registry: it still served an older one; restarted")
+            return
+        _adopt(local)
+        issue.renew(run)
         _keep(run)
-        say_certificate(run, "not due yet")
-        if running.restart(local, stale_only=True):
-            run.console.say("registry: it still served an older one; restarted")
-        return
-    _adopt(local)
-    issue.renew(run)
-    _keep(run)
-    say_certificate(run, "renewed", names=True)
-    if running.restart(local):
-        say_done(run.console, "registry: serves it")
+        say_certificate(run, "renewed", names=True)
+        if running.restart(local):
+            say_done(run.console, "registry: serves it")
 
 
 def _adopt(run: Run) -> None:
@@ -120,7 +110,7 @@ def _keep(run: Run) -> None:
     saved_flags.save(run)
 
 
-def _find_issued(settings: Settings) -> Issued:
+def _find_issued(settings: Settings) -> issue.Issued:
     issued = issue.find(settings.folder)
     if issued is None:
         raise RegistryError("There is no certificate yet.", cure="./inv cert makes one.")
@@ -139,10 +129,8 @@ def say_certificate(run: Run, what: str, *, names: bool = False) -> None:
     if issued is None:
         return
     server, anchor = issued.server, issued.anchor
-    left = server.days_left(inspect.now())
-    run.console.say(
-        f"certificate: {server.path}, {what}; {left} days left, {server.key}, SHA-256 {server.fingerprint[:16]}…"
-    )
+    facts = f"{server.days_left(inspect.now())} days left, {server.key}, SHA-256 {server.fingerprint[:16]}…"
+    run.console.say(f"certificate: {server.path}, {what}; {facts}")
     if names:
         run.console.say(f"names: {', '.join((*server.addresses, *server.dns))}")
     kind = "authority" if issued.authority else "self-signed"

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from trusted_registry import program
+from trusted_registry.console import Console
 from trusted_registry.defaults import ROOT
-
-if TYPE_CHECKING:
-    from trusted_registry.console import Console
 
 
 def test(console: Console, *, sessions: tuple[str, ...]) -> None:

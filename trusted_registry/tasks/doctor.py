@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from trusted_registry import address, status
-from trusted_registry.certificate import issue
+from trusted_registry import address
+from trusted_registry.certificate import issue, openssl
+from trusted_registry.certificate.inspect import Certificate
 from trusted_registry.client_messages import catalogue
 from trusted_registry.console import visible
 from trusted_registry.defaults import HTTPS
 from trusted_registry.doctor import checks, gather, mend
+from trusted_registry.doctor.finding import Finding
 from trusted_registry.engine import connection
 from trusted_registry.engine import engine as engines
+from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance.model import Role
+from trusted_registry.registry.observe import Observation
 from trusted_registry.report import Report
 from trusted_registry.run import Run
+from trusted_registry.settings import Settings
 from trusted_registry.trust import client_stores
 from trusted_registry.values import one_of, reachable, whole_number
-
-if TYPE_CHECKING:
-    import datetime
-    from collections.abc import Iterable, Sequence
-
-    from trusted_registry.certificate.inspect import Certificate
-    from trusted_registry.client_messages.catalogue import Match
-    from trusted_registry.console import Console
-    from trusted_registry.doctor.finding import Finding
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.registry.observe import Observation
-    from trusted_registry.settings import Settings
 
 _SYSTEMD = Path("/run/systemd/system")
 _SHOWN = 500
@@ -44,15 +38,13 @@ def explain(run: Run, *, text: str) -> Report:
     found = recognise(run, text)
     explanations = ["\n".join(_explanation(match)) for match in found]
     lines = [*explanations[:1], *(f"\n{later}" for later in explanations[1:])]
-    unknown = RegistryError(
-        "Nothing in this text is a message that is known here.",
-        cure="./inv doctor looks for what is wrong; ./inv doctor --remote NAME:PORT at another machine.",
-    )
+    cure = "./inv doctor looks for what is wrong; ./inv doctor --remote NAME:PORT at another machine."
+    unknown = RegistryError("Nothing in this text is a message that is known here.", cure=cure)
     failure = None if found or run.console.dry else unknown
     return Report([match.as_dict() for match in found], lines=lines, failure=failure)
 
 
-def recognise(run: Run, text: str) -> list[Match]:
+def recognise(run: Run, text: str) -> list[catalogue.Match]:
     """Return the known messages in a text, which is read from standard input if empty."""
     if not text and run.console.dry:
         return []
@@ -64,7 +56,7 @@ def recognise(run: Run, text: str) -> list[Match]:
 def _local_context(settings: Settings) -> catalogue.LocalContext:
     own = (*settings.hosts, *address.own_addresses(), address.own_name() or "", "localhost", "127.0.0.1", "::1")
     return catalogue.LocalContext(
-        registry=status.registry_host(settings),
+        registry=settings.registry_host,
         hosts=frozenset(own if (settings.folder / "domain.key").exists() else own[len(settings.hosts) :]),
         container=settings.container,
         systemd=_SYSTEMD.is_dir(),
@@ -72,7 +64,7 @@ def _local_context(settings: Settings) -> catalogue.LocalContext:
     )
 
 
-def _explanation(match: Match) -> Iterable[str]:
+def _explanation(match: catalogue.Match) -> Iterable[str]:
     yield f"said: {_shortened(match.said)}"
     yield f" why: {match.cause}"
     for step in match.cure:
@@ -126,7 +118,8 @@ def examine(run: Run, *, client: str, remote: str, fix: bool) -> list[Finding]:
     """
     if client:
         one_of("--client", client, client_stores.NAMES)
-    engine, engine_error = _engine(run.console)
+    absent = connection.connect_error()
+    engine = engines.unavailable(run.console, absent) if absent else engines.connect(run.console)
     there = host_and_port(remote) if remote else _remote_registry(run.settings, engine)
     if run.console.dry:
         _show_commands(run, there)
@@ -138,7 +131,7 @@ def examine(run: Run, *, client: str, remote: str, fix: bool) -> list[Finding]:
             if facts.observation and facts.observation.certificate:
                 run.console.say(_observed(facts.observation, facts.observation.certificate, facts.now))
             return checks.judge(facts, client)
-        return checks.judge(gather.local(run.settings, engine, engine_error, client), client)
+        return checks.judge(gather.local(run.settings, engine, absent, client), client)
 
     found = find_faults()
     if fix and mend.apply(found, Run(_settings_of(run.settings, there, engine), run.console), engine):
@@ -184,11 +177,6 @@ def host_and_port(remote: str) -> tuple[str, int]:
     return reachable("--remote", host), whole_number("--remote", port, 1, 65535)
 
 
-def _engine(console: Console) -> tuple[Engine, RegistryError | None]:
-    absent = connection.connect_error()
-    return (engines.unavailable(console, absent) if absent else engines.connect(console)), absent
-
-
 def _settings_of(settings: Settings, there: tuple[str, int] | None, engine: Engine) -> Settings:
     """Return the settings for fixes: of another machine's registry, or of ours with the container's port."""
     if there:
@@ -202,23 +190,12 @@ def _settings_of(settings: Settings, there: tuple[str, int] | None, engine: Engi
 def _show_commands(run: Run, there: tuple[str, int] | None) -> None:
     """Show the commands by which a person would check by hand."""
     host, port = there or (run.settings.address, run.settings.port)
-    run.console.command(["openssl", "s_client", "-connect", f"{address.bracketed(host)}:{port}", "-showcerts"])
-    run.console.command(
-        ["curl", "--cacert", str(run.settings.folder / "ca.crt"), f"https://{address.bracketed(host)}:{port}/v2/"]
-    )
+    at = f"{address.bracketed(host)}:{port}"
+    run.console.command(["openssl", "s_client", "-connect", at, "-showcerts"])
+    run.console.command(["curl", "--cacert", f"{run.settings.folder}/ca.crt", f"https://{at}/v2/"])
     if not there:
         run.console.command(["docker", "info"])
         run.console.command(["docker", "inspect", run.settings.container])
-        run.console.command(
-            [
-                "openssl",
-                "verify",
-                "-x509_strict",
-                "-CAfile",
-                str(run.settings.folder / "ca.crt"),
-                str(run.settings.folder / "domain.crt"),
-            ]
-        )
-    run.console.command(
-        ["find", "/etc/docker/certs.d", "/etc/containers/certs.d", "/etc/containerd/certs.d", "-type", "f"]
-    )
+        run.console.command(openssl.verification(run.settings.folder))
+    stores = [f"/etc/{engine}/certs.d" for engine in ("docker", "containers", "containerd")]
+    run.console.command(["find", *stores, "-type", "f"])

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from trusted_registry import address, saved_flags
 from trusted_registry.certificate import issue
+from trusted_registry.console import Console
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine import install as engine_install
+from trusted_registry.engine.protocol import Engine
+from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import checks, contents, ownership, run_lock, running
 from trusted_registry.instance.model import Role
 from trusted_registry.registry import probe, prove, users
 from trusted_registry.registry.api import RegistryClient
+from trusted_registry.run import Run
 from trusted_registry.tasks.cert import say_done
 from trusted_registry.values import whole_number
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable, Iterator
-
-    from trusted_registry.console import Console
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.engine.types import Container
-    from trusted_registry.registry.users import Login
-    from trusted_registry.run import Run
-
 
 _KEEPS_NAMED = 23
 """Major version of the engine from which on a prune of volumes leaves those with a name, unless it is told --all
@@ -49,13 +43,10 @@ def basic(run: Run, *, lan: bool) -> None:
     engine = engines.connect(run.console)
     with run_lock.held(run):
         changed = running.run_plain(run, engine, lan=lan)
+    port, state = run.settings.plain_port, "running" if changed else "already running"
     everywhere = run.settings.listen or "every address of this machine, for anyone to push to"
-    listening = (
-        f"on {everywhere}, port {run.settings.plain_port}" if lan else f"on localhost:{run.settings.plain_port} alone"
-    )
-    say_done(
-        run.console, f"registry: {_state_text(changed=changed)}, plain HTTP {listening}; ./inv registry.test tries it"
-    )
+    listening = f"on {everywhere}, port {port}" if lan else f"on localhost:{port} alone"
+    say_done(run.console, f"registry: {state}, plain HTTP {listening}; ./inv registry.test tries it")
 
 
 def alone(run: Run, engine: Engine | None = None) -> None:
@@ -71,16 +62,9 @@ def tls(run: Run, engine: Engine, meanwhile: Callable[[], None] = lambda: None) 
     changed = running.run_tls(run, engine, meanwhile)
     saved_flags.save(run)
     listening = run.settings.listen or "every address of this machine"
-    name = address.registry_host(run.settings.address, run.settings.port)
-    say_done(
-        run.console,
-        f"registry: {_state_text(changed=changed)}, https://{name}, listening on {listening}, port {run.settings.port}",
-    )
+    at = f"https://{run.settings.registry_host}, listening on {listening}, port {run.settings.port}"
+    say_done(run.console, f"registry: {'running' if changed else 'already running'}, {at}")
     return changed
-
-
-def _state_text(*, changed: bool) -> str:
-    return "running" if changed else "already running"
 
 
 def test(run: Run, *, image: str, lan: bool) -> None:
@@ -132,7 +116,7 @@ def tls_target(run: Run, *, port: int | None = None, local: bool = True) -> Targ
 
 
 @contextlib.contextmanager
-def temporary_login(run: Run, engine: Engine) -> Iterator[Login | None]:
+def temporary_login(run: Run, engine: Engine) -> Iterator[users.Login | None]:
     """Yield a login that the registry here takes until the context ends; None where it asks for none."""
     with contextlib.ExitStack() as stack:
         if users.is_login_required(run.settings.folder) and not run.console.dry:
@@ -151,17 +135,14 @@ def prove_push_and_pull(reference: str, target: Target, run: Run, engine: Engine
     with temporary_login(run, engine) if target.local else contextlib.nullcontext() as login:
         if login and not RegistryClient(target.at, target.tls, login).admits():
             prove.discard(reference, engine)
-            raise RegistryError(
-                f"{target.at} does not take a login that was just made.", cure="./inv registry.logs says why."
-            )
+            message = f"{target.at} does not take a login that was just made."
+            raise RegistryError(message, cure="./inv registry.logs says why.")
         proof = prove.prove(reference, engine, run.console, login)
         if proof:
             prove.forget(proof, target.at, target.tls, login)
     if proof:
-        digest = f"{proof.digest[:19]}…"
-        run.console.say(
-            f"proof: pushed to {proof.registry} and pulled back, {digest} both times, in {proof.seconds:.1f} s"
-        )
+        same = f"{proof.digest[:19]}… both times, in {proof.seconds:.1f} s"
+        run.console.say(f"proof: pushed to {proof.registry} and pulled back, {same}")
     if proof and login:
         run.console.say(
             "proof: that was with a login of its own, which is gone again; without one the registry says 401"
@@ -185,17 +166,13 @@ def stop(run: Run, *, purge: bool) -> None:
 
 def tell_of_prune(run: Run, engine: Engine) -> None:
     """Say what would take the images of a registry that is stopped: only a container keeps a volume in use."""
-    if (
-        run.console.dry
-        or not engine.available
-        or engine.volume(run.settings.volume) is None
-        or engine.holders(run.settings.volume)
-    ):
+    volume = run.settings.volume
+    if run.console.dry or not engine.available or engine.volume(volume) is None or engine.holders(volume):
         return
     major = engine.info().version.partition(".")[0]
     every = major.isdecimal() and int(major) < _KEEPS_NAMED
     command = "docker volume prune" if every else "docker volume prune --all"
-    run.console.warn(f"until ./inv up, {command} would take the volume {run.settings.volume} with its images")
+    run.console.warn(f"until ./inv up, {command} would take the volume {volume} with its images")
 
 
 def tell_volumes(run: Run, engine: Engine) -> bool:
@@ -210,16 +187,12 @@ def tell_volumes(run: Run, engine: Engine) -> bool:
 
 def logs(run: Run, *, follow: bool, lines: str) -> None:
     """Show the last lines of the registry's log, and new ones when following."""
-    count = whole_number("--lines", lines, 1, 100_000)
-    following = ["--follow"] if follow else []
-    run.console.command(["docker", "logs", *following, "--tail", str(count), run.settings.container])
+    count, name = whole_number("--lines", lines, 1, 100_000), run.settings.container
+    run.console.command(["docker", "logs", *(["--follow"] if follow else []), "--tail", str(count), name])
     engine = engines.connect(run.console)
     if run.console.dry:
         return
-    if not engine.find(run.settings.container):
+    if not engine.find(name):
         raise RegistryError("No registry runs here.", cure="./inv registry.tls starts one.")
-    if follow:
-        for text in engine.follow(run.settings.container, lines=count):
-            run.console.say(text.rstrip())
-    else:
-        run.console.say(engine.log(run.settings.container, lines=count).rstrip())
+    for text in engine.follow(name, lines=count) if follow else (engine.log(name, lines=count),):
+        run.console.say(text.rstrip())

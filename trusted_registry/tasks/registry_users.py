@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from trusted_registry import address
 from trusted_registry.certificate import issue
 from trusted_registry.engine import engine as engines
+from trusted_registry.engine.protocol import Engine
+from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import contents, ownership, run_lock, running
 from trusted_registry.instance.model import Role
 from trusted_registry.registry import probe, users
 from trusted_registry.registry.api import RegistryClient
-from trusted_registry.registry.users import Login
+from trusted_registry.run import Run
 from trusted_registry.tasks import registry
-
-if TYPE_CHECKING:
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.engine.types import Container
-    from trusted_registry.run import Run
-    from trusted_registry.settings import Settings
 
 
 def add(run: Run, *, name: str) -> None:
@@ -31,28 +25,24 @@ def add(run: Run, *, name: str) -> None:
     name = users.name(name)
     engine = engines.connect_if_available(run.console)
     _check_private(engine.find(run.settings.container))
-    login = None if run.console.dry else Login(name, users.password(run.console.secret(f"Password of {name}")))
+    login = None if run.console.dry else users.Login(name, users.password(run.console.secret(f"Password of {name}")))
     with run_lock.held(run):
         # Only now: the registry may have been started while the password was typed, and none is under this lock.
         container = ownership.container(run, engine)
         _check_private(container)
         create = [] if users.is_login_required(run.settings.folder) else ["-c"]
-        run.console.command(
-            ["htpasswd", *create, "-B", "-C", str(users.COST), str(users.users_file(run.settings.folder)), name]
-        )
+        run.console.command(_htpasswd(run, name, *create, "-B", "-C", str(users.COST)))
         if login:
             _add(run, login, container, engine)
 
 
 def _check_private(container: Container | None) -> None:
     if container and container.role == Role.PLAIN:
-        raise RegistryError(
-            "The registry here speaks plain HTTP: everybody on the way could read the password.",
-            cure="./inv registry.tls first, then this again; or all at once: ./inv up",
-        )
+        message = "The registry here speaks plain HTTP: everybody on the way could read the password."
+        raise RegistryError(message, cure="./inv registry.tls first, then this again; or all at once: ./inv up")
 
 
-def _add(run: Run, login: Login, container: Container | None, engine: Engine) -> None:
+def _add(run: Run, login: users.Login, container: Container | None, engine: Engine) -> None:
     new = users.save(run.settings.folder, login)
     contents.share_users(run, engine)
     run.console.say(f"user: {login.name}, {'added' if new else 'has a new password'}")
@@ -61,7 +51,7 @@ def _add(run: Run, login: Login, container: Container | None, engine: Engine) ->
         return
     if running.reload(run, container, engine):
         run.console.say("registry: started anew, since it asks for a login from now on; images stay")
-    _check_login_taken(run.settings, container, login)
+    _check_login_taken(run, container, login)
     registry_host = address.registry_host(run.settings.address, container.port or run.settings.port)
     run.console.say(
         f"proof: the registry takes the login of {login.name}, and no request without one: docker login {registry_host}"
@@ -74,30 +64,31 @@ def remove(run: Run, *, name: str) -> None:
     Raises:
         RegistryError: The user does not exist, or nobody consented.
     """
+    deletion = _htpasswd(run, name, "-D")
     if run.console.dry:
-        run.console.command(_deletion(run.settings, name))
+        run.console.command(deletion)
         return
-    last = _is_last(run.settings, name)
+    last = _is_last(run, name)
     if last and not run.console.ask(f"{name} is the last user. Let everybody push and pull without a login?"):
         raise RegistryError("Nobody was removed.", cure="./inv registry.user.add lets another user in first.")
     engine = engines.connect_if_available(run.console)
     with run_lock.held(run):
         # Others may have come and gone while the question stood; nobody agreed to what follows from that.
-        if _is_last(run.settings, name) and not last:
+        if _is_last(run, name) and not last:
             raise RegistryError(f"{name} is the last user by now. Nobody was removed.", cure="Repeat the command.")
         ownership.container(run, engine)  # another checkout's is told before anything is removed
-        run.console.command(_deletion(run.settings, name))
+        run.console.command(deletion)
         users.remove(run.settings.folder, name)
         run.console.say(f"user: {name}, removed")
         _heed_removal(run, engine)
 
 
-def _deletion(settings: Settings, name: str) -> list[str]:
-    return ["htpasswd", "-D", str(users.users_file(settings.folder)), name]
+def _htpasswd(run: Run, name: str, *options: str) -> list[str]:
+    return ["htpasswd", *options, str(users.users_file(run.settings.folder)), name]
 
 
-def _is_last(settings: Settings, name: str) -> bool:
-    known = users.read(settings.folder)
+def _is_last(run: Run, name: str) -> bool:
+    known = users.read(run.settings.folder)
     if name not in known:
         raise RegistryError(f"There is no user {name!r}.", cure="./inv registry.user.list names them.")
     return len(known) == 1
@@ -115,25 +106,23 @@ def _heed_removal(run: Run, engine: Engine) -> None:
         return
     with registry.temporary_login(run, engine) as login:
         # A registry that accepts this new login has read the file without the removed user.
-        _check_login_taken(run.settings, container, login)
+        _check_login_taken(run, container, login)
 
 
 def show(run: Run) -> None:
     """Print the names of the users, one a line."""
     known = users.read(run.settings.folder)
     for name, hashed in known.items():
-        run.console.say(
-            name if users.is_read(hashed) else f"{name} (refused: its hash is not bcrypt; add this user again)"
-        )
+        refused = "" if users.is_read(hashed) else " (refused: its hash is not bcrypt; add this user again)"
+        run.console.say(f"{name}{refused}")
     if not known:
         state = "lets nobody in" if users.is_login_required(run.settings.folder) else "asks nobody for a login"
         run.console.say(f"users: none; the registry {state}")
 
 
-def _check_login_taken(settings: Settings, container: Container, login: Login | None) -> None:
-    at = probe.Endpoint(container.listen or settings.address, container.port or settings.port)
-    tls = probe.context(issue.trust_anchor(settings.folder).path)
+def _check_login_taken(run: Run, container: Container, login: users.Login | None) -> None:
+    at = probe.Endpoint(container.listen or run.settings.address, container.port or run.settings.port)
+    tls = probe.context(issue.trust_anchor(run.settings.folder).path)
     if login and not RegistryClient(at, tls, login).admits():
-        raise RegistryError(
-            f"{at} does not take the users as they are now.", cure=f"docker restart {settings.container}"
-        )
+        cure = f"docker restart {run.settings.container}"
+        raise RegistryError(f"{at} does not take the users as they are now.", cure=cure)

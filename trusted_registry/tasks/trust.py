@@ -3,40 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
 
 from trusted_registry import address, program
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine import types as engine_types
+from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import prove
+from trusted_registry.run import Run
 from trusted_registry.tasks.cert import say_done
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.local import (
-    daemon,
-    install,
-    ledger,
-    leftovers,
-    owned,
-    trust_anchor,
-    uninstall,
-    unverified,
-)
-from trusted_registry.trust.local.install import ALL_STORES, StoreSelection
+from trusted_registry.trust.local import daemon, install, ledger, leftovers, owned, trust_anchor, uninstall, unverified
+from trusted_registry.trust.local.install import ALL_STORES, InstallResult, StoreSelection
+from trusted_registry.trust.model import Store
 from trusted_registry.trust.remote import kit
 from trusted_registry.trust.specifics import buildkit, containerd, macos
 from trusted_registry.values import one_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from trusted_registry.console import Console
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.run import Run
-    from trusted_registry.trust.local.install import InstallResult
-    from trusted_registry.trust.model import Store
 
 
 def selection(only: Sequence[str], skip: Sequence[str], *, system: bool) -> StoreSelection:
@@ -77,7 +62,7 @@ def linux(
     engine = engines.connect_if_available(run.console, quiet=True)
     if not run.console.dry:
         trust_anchor.check_serves(run.settings)
-        _check_containerd(install.select_stores(engine, stores), run.console)
+        _check_containerd(install.select_stores(engine, stores), run)
     result = install_trust(run, engine, stores)
     if any(store.key == "buildx" for store in (*result.written, *result.already)):
         _renew_builders(run, asked=rebuild_builders)
@@ -85,30 +70,25 @@ def linux(
     if run.console.dry or not any(store.key == engines_own for store in (*result.written, *result.already)):
         return
     skipped = {it.registry_host for it in unverified.find(run.settings, engine)}  # accepting these proves nothing
-    for registry_host in (
-        it for it in address.registry_hosts(run.settings.hosts, run.settings.port) if it not in skipped
-    ):
+    for registry_host in (it for it in run.settings.registry_hosts if it not in skipped):
         refused = prove.refusal(registry_host, engine)
         if refused and refused.is_judged:
-            raise RegistryError(
-                f"The engine still refuses {registry_host}: {refused.reason}",
-                cure=engine_types.pull_cure(refused.reason),
-            )
+            cure = engine_types.pull_cure(refused.reason)
+            raise RegistryError(f"The engine still refuses {registry_host}: {refused.reason}", cure=cure)
         if refused:
             run.console.warn(f"nothing answers at {registry_host}, so the trust was not proved: {refused.reason}")
         else:
             run.console.say(f"proof: the engine accepts {registry_host}")
 
 
-def _check_containerd(rows: list[Store], console: Console) -> None:
+def _check_containerd(rows: list[Store], run: Run) -> None:
     """Warn of settings in containerd's configuration that keep containerd from reading its store.
 
     Raises:
         RegistryError: containerd cannot read its configuration; the message names the line.
     """
-    if not any(store.key == "containerd" for store in rows) or not machines.find_program(
-        "containerd", machines.current()
-    ):
+    asked = any(store.key == "containerd" for store in rows)
+    if not asked or not machines.find_program("containerd", machines.current()):
         return
     result = program.capture(containerd.ASK)
     if not result.ok:
@@ -116,7 +96,7 @@ def _check_containerd(rows: list[Store], console: Console) -> None:
             return
         raise RegistryError(f"containerd cannot read its configuration: {result.last_line}", cure="Mend that first.")
     for advice in containerd.advice(result.out):
-        console.warn(advice.words())
+        run.console.warn(advice.words())
 
 
 def _renew_builders(run: Run, *, asked: bool) -> None:
@@ -145,7 +125,7 @@ def _renew_builders(run: Run, *, asked: bool) -> None:
 def install_trust(run: Run, engine: Engine, selection: StoreSelection = ALL_STORES) -> InstallResult:
     """Install trust for this machine's clients, and report the stores."""
     result = install.trust(run, engine, selection)
-    names = ", ".join(address.registry_hosts(run.settings.hosts, run.settings.port))
+    names = ", ".join(run.settings.registry_hosts)
     if result.written:
         say_done(run.console, f"trust: now in place for {names}: {_client_names(result.written)}")
     if result.already:
@@ -204,11 +184,10 @@ def _disallow_plain(run: Run, engine: Engine) -> None:
         return
     plain = dataclasses.replace(run.settings, port=run.settings.plain_port)
     found = [*unverified.find(run.settings, engine), *unverified.find(plain, engine)]
-    left = dict.fromkeys(it.registry_host for it in found if not it.is_loopback)
+    left = ", ".join(dict.fromkeys(it.registry_host for it in found if not it.is_loopback))
     if left:
-        run.console.warn(
-            f"the engine still verifies nothing at {', '.join(left)}, by another's doing: {daemon.removal_by_hand()}"
-        )
+        by_hand = daemon.removal_by_hand()
+        run.console.warn(f"the engine still verifies nothing at {left}, by another's doing: {by_hand}")
 
 
 def remove(run: Run, *, all: bool) -> None:  # noqa: A002 - the flag's name
@@ -223,7 +202,7 @@ def remove(run: Run, *, all: bool) -> None:  # noqa: A002 - the flag's name
     if not freed and not remaining:
         run.console.say("trust: there is none to take back")
     elif freed and not run.console.dry and engine.available:
-        _prove_refusals(freed, engine, run.console)
+        _prove_refusals(freed, engine, run)
 
 
 def tell_left(run: Run, engine: Engine) -> bool:
@@ -233,15 +212,12 @@ def tell_left(run: Run, engine: Engine) -> bool:
     """
     found = [] if run.console.dry else leftovers.find(run, engine)
     trusted = owned.authority(run.settings)
-    recorded = (
-        {path for line in kit.recorded(trusted, _kit_records()) for path in line.split("\t")} if trusted else set()
-    )
+    lines = kit.recorded(trusted, _kit_records()) if trusted else ()
+    recorded = {path for line in lines for path in line.split("\t")}
     found = [it for it in found if _in_root(it.place) not in recorded]
     for command in dict.fromkeys(it.command for it in found):
-        places = [it.place for it in found if it.command == command]
-        run.console.warn(
-            f"still trusted, since this user's checkout did not write it: {', '.join(places)}. Do: {command}"
-        )
+        places = ", ".join(it.place for it in found if it.command == command)
+        run.console.warn(f"still trusted, since this user's checkout did not write it: {places}. Do: {command}")
     return bool(found)
 
 
@@ -263,12 +239,12 @@ def warn_of_kit(run: Run) -> str:
         return ""
     if not kit.recorded(anchor, _kit_records()):
         return ""
-    name = kit.file_name(anchor, address.registry_host(run.settings.address, run.settings.port))
+    name = kit.file_name(anchor, run.settings.registry_host)
     run.console.warn(f"what the kit wrote here is left: sudo sh {name} --remove; or both: ./inv trust.remove --all")
     return name
 
 
-def _prove_refusals(freed: list[str], engine: Engine, console: Console) -> None:
+def _prove_refusals(freed: list[str], engine: Engine, run: Run) -> None:
     """Prove that the engine refuses the registry hosts whose folders were removed, or warn."""
     parts = [place.split("/") for place in freed]
     names = dict.fromkeys(it[-2] for it in parts if it[-3:-2] == ["certs.d"] and "docker" in it)
@@ -279,6 +255,6 @@ def _prove_refusals(freed: list[str], engine: Engine, console: Console) -> None:
     for name in names:
         refused = prove.refusal(name, engine)
         if refused is None:
-            console.warn(f"the engine still accepts {name}: {why}")
+            run.console.warn(f"the engine still accepts {name}: {why}")
         elif refused.is_distrust:
-            console.say(f"proof: the engine refuses {name} now")
+            run.console.say(f"proof: the engine refuses {name} now")

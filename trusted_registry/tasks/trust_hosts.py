@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from trusted_registry import address, files, program
-from trusted_registry.console import pasteable
+from trusted_registry import files, program
+from trusted_registry.console import Console, pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.report import Report, Table
+from trusted_registry.run import Run
 from trusted_registry.tasks import trust_kit
 from trusted_registry.trust.remote import hosts, kit
-from trusted_registry.trust.remote.hosts import HostOptions
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from trusted_registry.console import Console
-    from trusted_registry.run import Run
-    from trusted_registry.trust.remote.hosts import HostResult
 
 
 def on_hosts(  # noqa: PLR0913 - the task has as many flags
@@ -38,25 +31,25 @@ def on_hosts(  # noqa: PLR0913 - the task has as many flags
         SettingError: A flag is of no use to Ansible.
         RegistryError: Ansible is not installed, or found no usable host.
     """
-    options = HostOptions(inventory, limit, user, forks, check, remove, system, ask_become_pass)
+    options = hosts.HostOptions(inventory, limit, user, forks, check, remove, system, ask_become_pass)
     return report(trust(run, hosts.checked(options)))
 
 
-def trust(run: Run, options: HostOptions) -> tuple[HostResult, ...]:
+def trust(run: Run, options: hosts.HostOptions) -> tuple[hosts.HostResult, ...]:
     """Run the kit on every host of an inventory, and return the result of each; none in a dry run.
 
     Raises:
         RegistryError: Ansible is not installed, or found no usable host.
     """
-    registry_host = address.registry_host(run.settings.address, run.settings.port)
+    registry_host = run.settings.registry_host
     anchor = trust_kit.load_anchor_or_none(run)
     if anchor is None:
         return ()
-    name = kit.file_name(anchor, registry_host)
-    return run_script(name, kit.render(anchor, registry_host), run.console, options)
+    script = kit.render(anchor, registry_host)
+    return run_script(kit.file_name(anchor, registry_host), script, run.console, options)
 
 
-def run_script(name: str, content: bytes, console: Console, options: HostOptions) -> tuple[HostResult, ...]:
+def run_script(name: str, content: bytes, console: Console, options: hosts.HostOptions) -> tuple[hosts.HostResult, ...]:
     """Run a script with the kit's flags and output on every host of an inventory; see `trust`."""
     console.command(hosts.command(options, name))
     if console.dry:
@@ -81,14 +74,13 @@ def run_script(name: str, content: bytes, console: Console, options: HostOptions
     return report.all_results
 
 
-def report(results: Sequence[HostResult]) -> Report:
+def report(results: Sequence[hosts.HostResult]) -> Report:
     """Report hosts, failures last, next to the prompt; the cure lists those in the form of --limit."""
     if not results:
         return Report()
     rows = [(it.host, it.state, it.reason) for it in sorted(results, key=lambda it: not it.fine)]
-    left, failure = [it.host for it in results if not it.fine], None
-    if left:
-        message = f"{len(left)} of {len(results)} hosts were not reached, or refused."
-        again = pasteable(["--limit", ",".join(left)])
-        failure = RegistryError(message, cure=f"Mend what the table names, then the same command with {again}")
-    return Report(table=Table("Hosts", ("host", "result", ""), rows), failure=failure)
+    left = [it.host for it in results if not it.fine]
+    message = f"{len(left)} of {len(results)} hosts were not reached, or refused."
+    again = pasteable(["--limit", ",".join(left)])
+    failure = RegistryError(message, cure=f"Mend what the table names, then the same command with {again}")
+    return Report(table=Table("Hosts", ("host", "result", ""), rows), failure=failure if left else None)

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import ssl
-from pathlib import PurePath
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePath
 
-from trusted_registry import address, files, values
+from trusted_registry import files, values
 from trusted_registry.errors import RegistryError
+from trusted_registry.run import Run
+from trusted_registry.settings import Settings
 from trusted_registry.trust.local import trust_anchor
+from trusted_registry.trust.model import TrustAnchor
 from trusted_registry.trust.remote import kit, page
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from trusted_registry.run import Run
-    from trusted_registry.settings import Settings
-    from trusted_registry.trust.model import TrustAnchor
 
 EXECUTABLE = 0o755
 
@@ -58,7 +53,7 @@ def write(run: Run, *, out: str = "") -> tuple[Path, ...]:
         SettingError: The folder's name is not valid.
     """
     folder = run.settings.root / values.path("--out", out) if out else run.settings.folder
-    registry_host = address.registry_host(run.settings.address, run.settings.port)
+    registry_host = run.settings.registry_host
     wanted = load_anchor_or_none(run)
     if wanted is None:
         return ()

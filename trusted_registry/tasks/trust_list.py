@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from trusted_registry.engine import engine as engines
 from trusted_registry.report import Report, Table
+from trusted_registry.run import Run
 from trusted_registry.tasks import trust
 from trusted_registry.trust.local import trust_status
 from trusted_registry.trust.local.state import State
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from trusted_registry.run import Run
-    from trusted_registry.trust.local.trust_status import TrustStatus
 
 
 def show(run: Run, *, only: Sequence[str] = (), skip: Sequence[str] = ()) -> Report:
@@ -33,7 +28,7 @@ def show(run: Run, *, only: Sequence[str] = (), skip: Sequence[str] = ()) -> Rep
     return Report([_as_dict(it) for it in found], table)
 
 
-def _as_dict(entry: TrustStatus) -> dict[str, object]:
+def _as_dict(entry: trust_status.TrustStatus) -> dict[str, object]:
     return {
         "store": entry.store.name,
         "client": entry.store.clients,
@@ -43,7 +38,7 @@ def _as_dict(entry: TrustStatus) -> dict[str, object]:
     }
 
 
-def _state_unless_asked(entry: TrustStatus) -> str:
+def _state_unless_asked(entry: trust_status.TrustStatus) -> str:
     """Return a store's state; absent trust that is written on request alone is marked as not asked for."""
     idle = entry.store.on_request and entry.state == State.ABSENT.value
     return f"{entry.state}, not asked for: --system" if idle else entry.state

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-from trusted_registry import address, program
-from trusted_registry.console import pasteable
+from trusted_registry import program
+from trusted_registry.console import Console, pasteable
 from trusted_registry.engine import engine as engines
+from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.report import Report, Table
+from trusted_registry.run import Run
 from trusted_registry.tasks import trust_kit
 from trusted_registry.trust.remote import kit, nodes
-from trusted_registry.trust.remote.nodes import Node, NodeResult
 from trusted_registry.trust.specifics import containerd
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from trusted_registry.console import Console
-    from trusted_registry.engine.protocol import Engine
-    from trusted_registry.run import Run
-
-_ANY_NODE = Node("NODE", "", "running")
+_ANY_NODE = nodes.Node("NODE", "", "running")
 """Placeholder for every node in a dry run without an engine."""
 _KUBECTL_SECONDS = 30
 
@@ -72,21 +66,19 @@ def on_nodes(run: Run, *, label: str, remove: bool, check: bool, restart: bool) 
     return report(trust(run, engines.connect(run.console, anywhere=True), options))
 
 
-def report(results: Sequence[NodeResult]) -> Report:
+def report(results: Sequence[nodes.NodeResult]) -> Report:
     """Report nodes, and whether all is well on every one."""
     if not results:
         return Report()
     rows = [[it.node.name, it.node.kind, it.runtime, it.state, it.left] for it in results]
-    bad, failure = [it.node.name for it in results if not it.fine], None
-    if bad:
-        message = f"It is not well on {len(bad)} of {len(results)} nodes: {', '.join(bad)}."
-        failure = RegistryError(message, cure="Mend what the table names, then repeat the command.")
-    return Report(
-        table=Table("nodes", ["node", "made by", "runtime", "result", "what is left to do"], rows), failure=failure
-    )
+    table = Table("nodes", ["node", "made by", "runtime", "result", "what is left to do"], rows)
+    bad = [it.node.name for it in results if not it.fine]
+    message = f"It is not well on {len(bad)} of {len(results)} nodes: {', '.join(bad)}."
+    failure = RegistryError(message, cure="Mend what the table names, then repeat the command.")
+    return Report(table=table, failure=failure if bad else None)
 
 
-def trust(run: Run, engine: Engine, options: NodeOptions) -> tuple[NodeResult, ...]:
+def trust(run: Run, engine: Engine, options: NodeOptions) -> tuple[nodes.NodeResult, ...]:
     """Run the kit on every node, update their clusters, and return the result of each; none in a dry run.
 
     Raises:
@@ -97,13 +89,9 @@ def trust(run: Run, engine: Engine, options: NodeOptions) -> tuple[NodeResult, .
         raise SettingError("--remove and --check are two things.", cure="Leave one of the two out.")
     if options.label:
         nodes.label(options.label)
-    anchor, registry_host = (
-        trust_kit.load_anchor(run.settings, dry=run.console.dry),
-        address.registry_host(run.settings.address, run.settings.port),
-    )
-    kit_run = _KitRun(
-        options, kit.file_name(anchor, registry_host), kit.render(anchor, registry_host), engine, run.console
-    )
+    anchor, registry_host = trust_kit.load_anchor(run.settings, dry=run.console.dry), run.settings.registry_host
+    name, script = kit.file_name(anchor, registry_host), kit.render(anchor, registry_host)
+    kit_run = _KitRun(options, name, script, engine, run.console)
     found = nodes.select(engine.list_containers(), options.label) if engine.available else (_ANY_NODE,)
     if all(nodes.wake_command(node) for node in found):
         raise RegistryError("No node runs.", cure="; ".join(nodes.wake_command(node) for node in found))
@@ -113,24 +101,23 @@ def trust(run: Run, engine: Engine, options: NodeOptions) -> tuple[NodeResult, .
     for context in contexts if kubectl else ():
         _publish(context, registry_host, run.console, options)
     if not options.remove and not (contexts and kubectl):
-        run.console.say(
-            f"for tools that ask a cluster for its registry, where kubectl is: {_publish_by_hand(registry_host)}"
-        )
+        by_hand = _publish_by_hand(registry_host)
+        run.console.say(f"for tools that ask a cluster for its registry, where kubectl is: {by_hand}")
     return () if run.console.dry else results
 
 
-def _run_on(node: Node, kit_run: _KitRun) -> NodeResult:
+def _run_on(node: nodes.Node, kit_run: _KitRun) -> nodes.NodeResult:
     """Run the kit on one node and return the result; an error becomes a result, so that the other nodes go on."""
     wake, runtime = nodes.wake_command(node), ""
     if wake:
-        return NodeResult(node, "", nodes.LEFT_OUT, f"it is {node.state}: {wake}")
+        return nodes.NodeResult(node, "", nodes.LEFT_OUT, f"it is {node.state}: {wake}")
     try:
         runtime = _runtime(node, kit_run.engine)
         flags = ("--only", nodes.STORES[runtime], *kit_run.options.flags)
         for argv in nodes.shown_commands(node.name, kit_run.name, flags):
             kit_run.console.command(argv)
         if kit_run.console.dry:
-            return NodeResult(node, runtime, "")
+            return nodes.NodeResult(node, runtime, "")
         ran = kit_run.engine.execute(node.name, nodes.kit_argv(kit_run.kit, kit_run.name, flags))
         for note in nodes.notes(ran):
             kit_run.console.warn(f"{node.name}: {note}")
@@ -140,7 +127,7 @@ def _run_on(node: Node, kit_run: _KitRun) -> NodeResult:
         return nodes.failure(node, runtime, error.message)
 
 
-def _runtime(node: Node, engine: Engine) -> str:
+def _runtime(node: nodes.Node, engine: Engine) -> str:
     """Return the container runtime of a node; containerd in a dry run without an engine."""
     if not engine.available:
         return "containerd"
@@ -150,7 +137,7 @@ def _runtime(node: Node, engine: Engine) -> str:
     return found
 
 
-def _left_to_do(result: NodeResult, kit_run: _KitRun) -> str:
+def _left_to_do(result: nodes.NodeResult, kit_run: _KitRun) -> str:
     """Return the step that remains on a node after the kit, "" if none."""
     name = result.node.name
     if result.runtime == "k3s" and result.state == nodes.CHANGED:
@@ -187,10 +174,8 @@ def _publish(context: str, registry_host: str, console: Console, options: NodeOp
     try:
         asked = program.capture(nodes.ask_config(context), timeout=_KUBECTL_SECONDS)
         if not asked.ok:
-            console.say(
-                f"kubectl does not reach {context} ({asked.last_line}); where it does: "
-                f"{_publish_by_hand(registry_host)}"
-            )
+            by_hand = _publish_by_hand(registry_host)
+            console.say(f"kubectl does not reach {context} ({asked.last_line}); where it does: {by_hand}")
             return
         _update_config_map(context, registry_host, nodes.published(asked.out), console, options)
     except RegistryError as error:
@@ -207,22 +192,15 @@ def _update_config_map(
     """Update a cluster's ConfigMap, unless right or written by others."""
     host, ours = said
     named = f"{context}: {nodes.NAMESPACE}/{nodes.CONFIG_MAP} names {host or 'no registry'}"
-    if options.check or (not options.remove and host == registry_host) or (options.remove and not host):
+    if options.check or host == ("" if options.remove else registry_host):
         console.say(named)
     elif not ours:
         console.warn(f"{named}, which was not written here; it was left so")
     elif options.remove and host != registry_host:
         console.warn(f"{named}, which is another one; it was left so")
     elif options.remove:
-        _kubectl(nodes.withdraw(context), "", console)
+        program.run(nodes.withdraw(context), console, timeout=_KUBECTL_SECONDS)
         console.say(f"{context}: {nodes.NAMESPACE}/{nodes.CONFIG_MAP} is gone")
     else:
-        _kubectl(nodes.publish(context), nodes.manifest(registry_host), console)
+        program.run(nodes.publish(context), console, text=nodes.manifest(registry_host), timeout=_KUBECTL_SECONDS)
         console.say(f"{context}: {nodes.NAMESPACE}/{nodes.CONFIG_MAP} now names {registry_host}")
-
-
-def _kubectl(argv: tuple[str, ...], text: str, console: Console) -> None:
-    console.command(argv)
-    result = program.capture(argv, text=text, timeout=_KUBECTL_SECONDS)
-    if not result.ok:
-        raise RegistryError(f"kubectl failed: {result.last_line}", cure=f"Try it by hand: {pasteable(argv)}")

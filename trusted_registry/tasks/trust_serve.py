@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
-from trusted_registry import address
+from trusted_registry.run import Run
 from trusted_registry.tasks import trust_kit
 from trusted_registry.tasks.cert import say_done
+from trusted_registry.trust.model import TrustAnchor
 from trusted_registry.trust.remote import kit_server
+from trusted_registry.trust.remote.kit_server import Offer
 from trusted_registry.trust.specifics import windows as powershell
 from trusted_registry.values import whole_number
-
-if TYPE_CHECKING:
-    from trusted_registry.console import Console
-    from trusted_registry.run import Run
-    from trusted_registry.trust.model import TrustAnchor
-    from trusted_registry.trust.remote.kit_server import Offer
 
 MOST_MINUTES = 24 * 60
 
@@ -32,7 +27,7 @@ def serve(run: Run, *, minutes: str, at: str) -> None:
     anchor = trust_kit.load_anchor_or_none(run, "trust")
     if anchor is None:
         return
-    offered = kit_server.offers(anchor, address.registry_host(run.settings.address, run.settings.port))
+    offered = kit_server.offers(anchor, run.settings.registry_host)
     took: list[Offer] = []
 
     def taken(client: str, offer: Offer) -> None:
@@ -40,18 +35,18 @@ def serve(run: Run, *, minutes: str, at: str) -> None:
         run.console.say(f"{client} took {offer.name or 'the page'}")
 
     if run.console.dry:
-        _announce(run.settings.address, port, anchor, offered, run.console)
+        _announce(run, port, anchor, offered)
         return
     with kit_server.listen(run.settings.address, port, offered, taken) as server:
-        _announce(run.settings.address, port, anchor, offered, run.console)
-        run.console.say(
-            f"Until {time.strftime('%H:%M', time.localtime(time.time() + 60 * lasts))}; Ctrl-C ends it before."
-        )
+        _announce(run, port, anchor, offered)
+        end = time.strftime("%H:%M", time.localtime(time.time() + 60 * lasts))
+        run.console.say(f"Until {end}; Ctrl-C ends it before.")
         server.offer_for(60 * lasts)
     say_done(run.console, f"serve: the time is over, nothing is offered any more; downloads: {len(took)}")
 
 
-def _announce(host: str, port: int, anchor: TrustAnchor, offered: tuple[Offer, Offer, Offer], console: Console) -> None:
+def _announce(run: Run, port: int, anchor: TrustAnchor, offered: tuple[Offer, Offer, Offer]) -> None:
+    host, console = run.settings.address, run.console
     at = kit_server.base(host, port)
     console.say(f"Offered to whoever reaches {host}, without a password: {at}/ and, below it, the kit and ca.crt.")
     console.say(f"The authority's SHA-256: {powershell.colons(anchor.fingerprint)}")
@@ -68,5 +63,5 @@ def windows(run: Run, *, user: bool) -> None:
     """Print the PowerShell commands that install trust on Windows."""
     anchor = trust_kit.load_anchor_or_none(run, "trust")
     if anchor:
-        registry_host = address.registry_host(run.settings.address, run.settings.port)
-        run.console.say(powershell.script(anchor, registry_host, "user" if user else "machine").rstrip("\n"))
+        script = powershell.script(anchor, run.settings.registry_host, "user" if user else "machine")
+        run.console.say(script.rstrip("\n"))
