@@ -149,11 +149,14 @@ def _written_new(path: Path, content: bytes, mode: int, like: Path) -> Iterator[
 
 def _clear_parts(folder: Path) -> None:
     """Remove the partial files of killed writes from a folder; files of running writes are locked and stay."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
     for part in folder.glob(f".*.{_PART}*"):
-        with contextlib.suppress(OSError), os.fdopen(os.open(part, flags)) as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            part.unlink()
+        with contextlib.suppress(OSError):
+            handle = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                part.unlink()
+            finally:
+                os.close(handle)
 
 
 def _keep_owner(handle: int, path: Path) -> None:
