@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 PYTEST = ("-m", "pytest", "tests", "--quiet", "-p", "no:cacheprovider")
 
 
-def passes(host: Host, *words: str) -> None:
+def passes(host: Host, *words: str, seconds: int = 500) -> None:
     """Run tests on a host as root, chosen by words of pytest, and check that all of them passed."""
     wanted = _collected(words)
     argv = ("/opt/tests/bin/python", *PYTEST, *words, "--numprocesses=4")
-    done = host.run(*argv, user="root", env={"PYTHONDONTWRITEBYTECODE": "1"}, seconds=500)
+    done = host.run(*argv, user="root", env={"PYTHONDONTWRITEBYTECODE": "1"}, seconds=seconds)
     assert done.code == 0, f"On {host.name}:\n{done}"
     passed, skipped = _counted("passed", done.out), _counted("skipped", done.out)
     assert (passed, skipped) == (wanted, 0), f"{wanted} were wanted:\n{done}"

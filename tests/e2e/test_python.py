@@ -13,5 +13,5 @@ if TYPE_CHECKING:
 
 def test_every_test_without_an_engine_passes_by_the_python_of_this_suite(lab: Lab, suite: Suite) -> None:
     (host,) = lab.start({"tester": suite.name})
-    inner.passes(host, "-m", "not engine and not machine and not browser")
+    inner.passes(host, "-m", "not engine and not machine and not browser", seconds=1500)
     lab.stop(["tester"])

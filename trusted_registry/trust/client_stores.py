@@ -236,15 +236,12 @@ NAMES = tuple(dict.fromkeys(store.name for store in STORES))
 """Names of stores, as --only and --skip take them."""
 
 
-_BY_KEY = {store.key: store for store in STORES}
-
-
 def find(key: str) -> Store | None:
     """Return the store of a key, or None if unknown.
 
     A key from a newer version of the table is unknown.
     """
-    return _BY_KEY.get(key)
+    return next((it for it in STORES if it.key == key), None)
 
 
 def store(key: str) -> Store:
@@ -253,4 +250,7 @@ def store(key: str) -> Store:
     Raises:
         KeyError: The table has no such key.
     """
-    return _BY_KEY[key]
+    found = find(key)
+    if found is None:
+        raise KeyError(key)
+    return found
