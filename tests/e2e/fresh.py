@@ -81,7 +81,7 @@ def _image(suite: Suite, engine: DockerClient) -> str:
     base = bases.make(suite, engine, rebuild=False, say=_say)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "Dockerfile").write_text(
-            f"FROM {base}\nLABEL {FRESH}=image\n"
+            f"FROM {base}\nLABEL {LABEL}=fresh {FRESH}=image\n"  # the base is the lab's, which may run beside
             "RUN apt-get -o Acquire::Check-Valid-Until=false update"
             f" && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends {PACKAGES}\n"
         )

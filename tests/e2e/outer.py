@@ -46,7 +46,7 @@ def connect() -> DockerClient:
     return engine
 
 
-def clear(engine: DockerClient, label: str = LABEL) -> list[str]:
+def clear(engine: DockerClient, label: str = f"{LABEL}=1") -> list[str]:
     """Remove every container, volume and network that carries a label, the lab's by default; return their names."""
     removed = []
     for container in engine.containers.list(all=True, filters={"label": label}, ignore_removed=True):
