@@ -296,7 +296,7 @@ def test_another_one_takes_over_when_the_port_is_let_go(container: Container) ->
     container.connections.write_text(HEADER + LISTENER.replace("1388", "1389"))
     begun = time.monotonic()
     _says(process, "serves")
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 2  # which it waits at most for a port that is not let go
     process.terminate()
     process.communicate(timeout=10)
 
