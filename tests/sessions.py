@@ -37,7 +37,7 @@ STAGES: tuple[tuple[tuple[str, ...], ...], ...] = (
 """One stage after the other; in each, lanes side by side; in each lane, nox's sessions one after the other."""
 
 ENDED = re.compile(r"^nox > Session (\S+) (was successful|failed|aborted)", re.MULTILINE)
-NICER = 5
+NICER = 15
 """Niceness by which a lane gives way to the one before it."""
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
