@@ -27,7 +27,7 @@ class Entry:
         registries: Addresses and ports of its registries: the names of their folders in certs.d, and of images.
         made: Folders of the machine that were missing before, inmost first, to be removed if they are empty.
         engine: Whether an engine answered.
-        images: Names of the registry's image that it had before.
+        images: The registry's images that it had before, each as its id and its name.
     """
 
     folder: str

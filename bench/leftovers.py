@@ -12,6 +12,7 @@ from bench.stand import NAMES, containers, engine_answers, output, quietly, remo
 from bench.timing import BenchError
 from trusted_registry import program
 from trusted_registry.defaults import DEFAULTS
+from trusted_registry.engine.types import ORIGIN_LABEL
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance.images import PACKAGE
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 REGISTRY_IMAGES = (DEFAULTS["registry"]["image"], f"trusted-registry/{PACKAGE}")
 """Names of the images that `up` may get for the registry."""
+
+NAME = "{{.Repository}}:{{.Tag}}"
+NO_NAME = "<none>:<none>"
+"""Shown of an image whose name another one has taken."""
 
 
 def take_away(entry: Entry, etc: Etc) -> list[str]:
@@ -56,23 +61,29 @@ def _from_engine(entry: Entry) -> list[str]:
     for image in _images(entry):
         # Not by force: one that somebody else uses by now stays.
         quietly(["docker", "rmi", image])
+    for id_, _, name in (line.partition(" ") for line in entry.images):
+        if name != NO_NAME:  # which an image of the bench may have taken
+            quietly(["docker", "tag", id_, name])
     left = [f"container {name}" for name in containers(NAMES)] + [f"volume {name}" for name in volumes(NAMES)]
     return left + [f"image {image}" for image in _images(entry)]
 
 
 def registry_images() -> list[str]:
-    """Return the names of the registry's own image that the engine has."""
-    return _names(REGISTRY_IMAGES)
+    """Return the registry's own images that the engine has, each as its id and its name, which a later one may have."""
+    named = [f"reference={reference}" for reference in REGISTRY_IMAGES]
+    return sorted({*_listed("{{.ID}} " + NAME, named), *_listed("{{.ID}} " + NAME, [f"label={ORIGIN_LABEL}"])})
 
 
 def _images(entry: Entry) -> list[str]:
-    proofs = _names([f"{registry}/*" for registry in entry.registries])
-    return proofs + [name for name in registry_images() if name not in entry.images]
+    before = {line.partition(" ")[0] for line in entry.images}
+    now = dict.fromkeys(line.partition(" ")[0] for line in registry_images())
+    proofs = [f"reference={registry}/*" for registry in entry.registries]
+    return [*_listed(NAME, proofs), *(id_ for id_ in now if id_ not in before)]
 
 
-def _names(references: Sequence[str]) -> list[str]:
-    filters = [word for reference in references for word in ("--filter", f"reference={reference}")]
-    return output(["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", *filters]).split()
+def _listed(shown: str, filters: Sequence[str]) -> list[str]:
+    words = [word for it in filters for word in ("--filter", it)]
+    return output(["docker", "images", "--no-trunc", "--format", shown, *words]).splitlines()
 
 
 def _trust(entry: Entry, etc: Etc) -> list[str]:

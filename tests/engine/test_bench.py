@@ -132,6 +132,7 @@ def _engine(client: docker.DockerClient) -> dict[str, list[str]]:
         "containers": sorted(name for name in containers if name.startswith(ours)),
         "volumes": sorted(name for name in volumes if name.startswith(ours)),
         "images": sorted(tag for tag in images if tag.startswith(made) or tag.partition("/")[0].endswith(PORTS)),
+        "the registry's images": leftovers.registry_images(),
     }
 
 
