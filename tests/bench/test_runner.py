@@ -225,4 +225,4 @@ def test_the_first_of_two_comparisons_leaves_the_second_its_part_of_the_time(tmp
     pace = Pace(50, time.monotonic() + 4)
     first = in_turn(sides, pace=pace.share(0.5), warm=False)["side"]
     assert 3 <= len(first) < 9
-    assert pace.until - time.monotonic() > 1
+    assert pace.until - time.monotonic() > 0.3  # another run of a side
