@@ -82,8 +82,9 @@ def self_signed(server: profile.Server, folder: Path) -> list[list[str]]:
 
 
 def verification(folder: Path) -> list[str]:
-    """Return the command that checks a folder's server certificate against its authority."""
-    return ["openssl", "verify", "-x509_strict", "-CAfile", f"{folder}/ca.crt", f"{folder}/domain.crt"]
+    """Return the command that checks a folder's server certificate against its authority, with the issuer it sends."""
+    sent = ["-untrusted", f"{folder}/domain.crt"]
+    return ["openssl", "verify", "-x509_strict", "-CAfile", f"{folder}/ca.crt", *sent, f"{folder}/domain.crt"]
 
 
 def carry_out(commands: Sequence[Sequence[str]]) -> None:

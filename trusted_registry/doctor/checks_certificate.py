@@ -15,6 +15,8 @@ ANEW = "./inv cert --force && ./inv registry.tls  # makes a new authority; then 
 LAST_WEEK = 7
 """Days before expiry at which another machine's certificate yields a finding: automatic renewal comes earlier."""
 _HARMLESS = ("none", "no client", "people")
+_SIGNERS = ("ca.crt", "issuer.crt")
+"""Files of certificates that nobody can make anew under the same root."""
 _PRIVATE = 0o077
 _WRITABLE = 0o022
 
@@ -39,7 +41,8 @@ def _broken(facts: Facts, *beginnings: str) -> list[rules.Violation]:
     authority, seen = facts.issued.authority if facts.issued else facts.anchor, facts.observation
     if not facts.issued and seen and authority and (seen.distrust or seen.fingerprint == authority.fingerprint):
         authority = None
-    found = rules.check(facts.server, authority, facts.settings.hosts, facts.now)
+    sent = facts.issued.issuers if facts.issued else seen.issuers if seen else ()
+    found = rules.check(facts.server, authority, facts.settings.hosts, facts.now, issuers=sent)
     return [it for it in found if it.rule.startswith(beginnings) and not it.clients.startswith(_HARMLESS)]
 
 
@@ -48,7 +51,7 @@ def client_rules(facts: Facts) -> Iterator[Finding]:
     for broken in _broken(facts, ""):
         if broken.rule.startswith((*_NAMES, *_DATES, *_CHAIN)):
             continue
-        authority = facts.anchor is not None and broken.path == facts.anchor.path and broken.path.name == "ca.crt"
+        authority = broken.path.name in _SIGNERS
         cure = ANEW if authority else f"./inv cert.renew{facts.there}"
         fix = None if authority or facts.remote else RenewFix()
         evidence = f"{broken.path} {broken.rule}"
@@ -69,7 +72,7 @@ def names(facts: Facts) -> Iterator[Finding]:
     cure = f"./inv cert.renew --names {','.join(asked)}" if asked else "./inv cert.renew"
     renewable = facts.issued is not None
     if facts.issued and facts.issued.authority:
-        renewable = len(inspect.allowed(facts.issued.authority, missing)) == len(missing)
+        renewable = len(facts.issued.allowed(missing)) == len(missing)
         if not renewable:
             cure = ANEW.replace("--force", f"--force --names {','.join(missing)}")
     named = ", ".join((*facts.server.addresses, *facts.server.dns)) or "nothing"
@@ -85,7 +88,7 @@ def dates(facts: Facts) -> Iterator[Finding]:
     renew, refused = f"./inv cert.renew{facts.there}", "Afterwards every client refuses it"
     seen = _broken(facts, *_DATES)
     for broken in seen:
-        authority = broken.path.name == "ca.crt"
+        authority = broken.path.name in _SIGNERS
         evidence = f"{broken.path} {broken.rule}; this machine's clock says {facts.now:%Y-%m-%d %H:%M} UTC"
         clock = "date --utc  # is this machine's clock right? sudo timedatectl set-ntp true"
         fix = None if authority or facts.remote else RenewFix()
