@@ -89,16 +89,26 @@ def issuer(root: Forged, **changes: object) -> Forged:
 
 
 def save(forged: Forged, folder: Path, stem: str, *behind: Forged) -> Path:
-    """Write STEM.key and STEM.crt, with other certificates behind its own in there, and return the latter's path."""
+    """Write STEM.key and STEM.crt, with other certificates behind its own in there, and return the latter's path.
+
+    An authority that has its key, as versions before made one, takes the place of a root and its issuer.
+    """
     folder.mkdir(exist_ok=True)
+    if stem == "ca":
+        for name in ("issuer.key", "issuer.crt"):
+            (folder / name).unlink(missing_ok=True)
     (folder / f"{stem}.key").write_bytes(pem(forged.key))
     path = folder / f"{stem}.crt"
     path.write_bytes(b"".join(it.certificate.public_bytes(serialization.Encoding.PEM) for it in (forged, *behind)))
     return path
 
 
-def fill(folder: Path, *, names: tuple[str, ...] = SERVER.names or (), **changes: object) -> Forged:
-    """Fill a folder with a root whose key is nowhere, an issuer, and a server certificate, and return the issuer."""
+def fill(folder: Path, names: tuple[str, ...] = SERVER.names or (), changes: dict[str, object] | None = None) -> Forged:
+    """Fill a folder with a root whose key is nowhere, an issuer, and a server certificate, and return the issuer.
+
+    The changes are those of root and issuer.
+    """
+    changes = changes or {}
     root = authority(pathlen=1, **changes)
     middle = issuer(root, **changes)
     save(root, folder, "ca")

@@ -212,3 +212,21 @@ def test_a_server_that_does_not_send_its_issuer_is_distrusted_and_seen_to_send_n
     with loopback.registry(chain / "domain.crt") as port:
         seen = observe.look(Endpoint(loopback.HOST, port), chain / "ca.crt")
     assert (bool(seen.distrust), bool(seen.certificate), seen.issuers) == (True, True, ())
+
+
+@pytest.mark.parametrize("broken", RENEWED)
+def test_a_renewal_makes_a_broken_chain_whole(
+    broken: Broken, settings: Settings, chain: Path, console: Recorder
+) -> None:
+    broken.change(chain)
+    issue.renew(Run(settings, console))
+    issued = _found(chain)
+    assert [it.path.name for it in issued.signers] == ["issuer.crt", "ca.crt"]
+
+
+def test_a_renewal_by_an_issuer_of_another_root_is_refused(settings: Settings, chain: Path, console: Recorder) -> None:
+    _of_another("ca.crt")(chain)
+    before = snapshot(chain)
+    with pytest.raises(RegistryError, match=r"issuer\.crt is not signed by ca\.crt"):
+        issue.renew(Run(settings, console))
+    assert snapshot(chain) == before

@@ -225,18 +225,18 @@ def renew(run: Run) -> None:
     """
     folder = run.settings.folder
     with contextlib.nullcontext() if run.console.dry else files.locked(folder):
-        authority = signer.check(folder, run.settings) if (folder / "ca.crt").exists() else None
-        if authority is None:
+        signing = signer.check(folder, run.settings) if (folder / "ca.crt").exists() else None
+        if signing is None:
             _check_self_signed(folder, dry=run.console.dry)
             run.console.warn("A self-signed certificate is its own trust: every client must trust the new one.")
-        kind = CertificateKind.SERVER if authority else CertificateKind.SELF_SIGNED
-        _make(run, kind, authority, _names(folder / "domain.crt", run.settings))
+        kind = CertificateKind.SERVER if signing else CertificateKind.SELF_SIGNED
+        _make(run, kind, signing, _names(folder / "domain.crt", run.settings))
 
 
 def _make(
-    run: Run, kind: CertificateKind, authority: inspect.Certificate | None = None, own_names: tuple[str, ...] = ()
+    run: Run, kind: CertificateKind, signing: inspect.Certificate | None = None, own_names: tuple[str, ...] = ()
 ) -> None:
-    wanted = make.plan(run.settings, kind, authority, own_names)
+    wanted = make.plan(run.settings, kind, signing, own_names)
     make.make(wanted, kind, run.settings.folder, run.console, tool=run.settings.tool)
 
 

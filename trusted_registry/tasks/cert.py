@@ -56,7 +56,7 @@ def check(run: Run) -> None:
         run.console.command(openssl.verification(run.settings.folder))
         return
     issued = _find_issued(run.settings)
-    findings = rules.check(issued.server, issued.authority, run.settings.hosts, inspect.now())
+    findings = rules.check(issued.server, issued.authority, run.settings.hosts, inspect.now(), issuers=issued.issuers)
     for finding in findings:
         run.console.say(f"{finding.path.name} {finding.rule}; refused by: {finding.clients}")
     if findings:
