@@ -37,9 +37,10 @@ STAGES: tuple[tuple[tuple[str, ...], ...], ...] = (
 """One stage after the other; in each, lanes side by side; in each lane, nox's sessions one after the other."""
 
 ENDED = re.compile(r"^nox > Session (\S+) (was successful|failed|aborted)", re.MULTILINE)
-NICER = 5
+NICER = 15
 """Niceness by which a lane gives way to the one before it."""
 
+STOPS = (signal.SIGINT, signal.SIGTERM)
 STOPPING = 90.0
 """Seconds that sessions may take to clean up; the lab takes the most, since each of its hosts is a container."""
 
@@ -136,10 +137,25 @@ def run(lanes: list[Lane]) -> int:
         begun = [Lane(names) for names in stage]
         lanes += begun
         for place, lane in enumerate(begun):
-            lane.start(printing, behind=place)
+            with _whole():
+                lane.start(printing, behind=place)
         for lane in begun:
             lane.join()
     return 1 if any(lane.code for lane in lanes) else 0
+
+
+@contextlib.contextmanager
+def _whole() -> Iterator[None]:
+    """Have what is done within come to its end before a stop counts, so that every lane that runs is known."""
+    told: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: told.append(number)) for number in STOPS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if told:
+        raise KeyboardInterrupt
 
 
 def _stop(lanes: list[Lane]) -> None:

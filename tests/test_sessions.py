@@ -90,6 +90,22 @@ def test_whoever_stops_it_has_every_session_clean_up(tmp_path: Path, number: sig
     assert said.splitlines()[-1] == "test: stopped; what the sessions had started was taken away"
 
 
+def test_a_stop_in_the_moment_of_a_start_leaves_no_session_behind(tmp_path: Path) -> None:
+    (tmp_path / "nox.py").write_text(NOX)
+    script = (
+        "import os, signal, sys, time, tests.sessions as it; it.lacking = lambda: ''; it.STAGES = ((('slow',),),);"
+        f"it.NOX = [sys.executable, {str(tmp_path / 'nox.py')!r}]; it.ROOT = it.Path({str(tmp_path)!r})\n"
+        "class Popen(it.subprocess.Popen):\n"
+        "    def __init__(self, *args, **options):\n"
+        "        super().__init__(*args, **options)\n"
+        "        while not [*it.ROOT.glob('slow-*')]: time.sleep(0.05)\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "it.subprocess.Popen = Popen; sys.exit(it.main())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.count("slow cleans up"), done.stderr) == (130, 1, "")
+
+
 def test_a_machine_without_an_engine_is_told_before_any_session(monkeypatch: pytest.MonkeyPatch) -> None:
     absent = RegistryError("No Docker Engine answers on this machine.", cure="./inv engine installs and starts one.")
     monkeypatch.setattr(connection, "connect_error", lambda: absent)

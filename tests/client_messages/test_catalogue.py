@@ -277,14 +277,14 @@ def test_the_docker_hub_is_never_the_registry_that_a_cure_names(said: str, hub: 
 def test_of_a_long_log_the_end_is_read_in_seconds() -> None:
     line = 'level=info msg="response completed" number={} ' + "x" * 200
     lines = [line.format(number) for number in range(100_000)]
-    begun = time.monotonic()
+    begun = time.process_time()
     (found,) = catalogue.find("\n".join([f"{DOCKER}EOF", *lines, f"{DOCKER}{UNKNOWN}"]), HERE)
-    assert (found.key, time.monotonic() - begun < 10.0) == ("unknown-authority", True)
+    assert (found.key, time.process_time() - begun < 10.0) == ("unknown-authority", True)
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda row: row.key)
 def test_a_line_of_nonsense_takes_no_row_long(message: Message) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     for filling in ("a", "x509: ", "certificate is valid for ", " ", "desc = failed to resolve "):
         catalogue.find(f"{message.key} {filling * 2000}", HERE)
-    assert time.monotonic() - begun < 1.0
+    assert time.process_time() - begun < 1.0

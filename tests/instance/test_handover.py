@@ -63,6 +63,16 @@ def test_another_registry_takes_over_in_the_same_container_with_the_new_pair(
     assert [*engine.files] == [engine.container.files_volume if engine.container else ""]
 
 
+def test_where_nobody_answers_that_could_hand_over_it_is_restarted_with_the_new_pair(
+    settings: Settings, engine: FakeEngine, console: Recorder
+) -> None:
+    """A registry that dies at each start runs for a moment each time, and may be met in it."""
+    engine.containers["registry"].serving.close()
+    assert running.run_tls(Run(settings, console), engine)
+    assert (engine.done, _read(engine)) == ([*HANDED_OVER[:-1], "restart"], _on_disk(settings))
+    assert _fingerprint(settings) == inspect.read(settings.folder / "domain.crt").fingerprint
+
+
 def test_the_seconds_are_told_in_which_nobody_may_have_been_answered(
     settings: Settings, engine: FakeEngine, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -296,25 +296,25 @@ def test_another_one_takes_over_when_the_port_is_let_go(container: Container) ->
     container.connections.write_text(HEADER + LISTENER.replace("1388", "1389"))
     begun = time.monotonic()
     _says(process, "serves")
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 2  # which it waits at most for a port that is not let go
     process.terminate()
     process.communicate(timeout=10)
 
 
 @pytest.mark.parametrize(
-    ("state", "unsent", "seconds"),
-    [("04", "0000A000", 1.0), ("09", "00000001", 1.0), ("04", "00000000", 0.0), ("0A", "00000005", 0.0)],
+    ("state", "unsent", "linger", "least"),
+    [("04", "0000A000", 1, 1.0), ("09", "00000001", 1, 1.0), ("04", "00000000", 20, 0.0), ("0A", "00000005", 20, 0.0)],
     ids=["closed, unsent", "the end unconfirmed", "all sent", "a listener"],
 )
 def test_the_network_stays_for_what_the_kernel_has_not_sent_and_no_longer_than_that(
-    state: str, unsent: str, seconds: float, container: Container
+    state: str, unsent: str, linger: int, least: float, container: Container
 ) -> None:
-    container.write(linger=1)
+    container.write(linger=linger)
     with container.connections.open("a") as table:
         table.write(CONNECTION.format(state=state, unsent=unsent))
     begun = time.monotonic()
     assert container.start("true")[0] == 0
-    assert seconds <= time.monotonic() - begun < seconds + 1.5 + 0.5 * seconds
+    assert least <= time.monotonic() - begun < 10
 
 
 def test_the_network_goes_as_soon_as_everything_is_sent(container: Container) -> None:

@@ -41,9 +41,14 @@ configs:
 
 
 def parameters(known: Mapping[str, tuple[str, ...]], *marks: pytest.MarkDecorator) -> list[object]:
-    """Return a parameter for each program, those of a host of the lab marked so, and with further marks."""
+    """Return a parameter for each program, those of a host of the lab marked so; further marks but for the first."""
+    first = next(iter(known))
     return [
-        pytest.param(argv, id=name, marks=[] if is_fresh(argv[0]) else [on_host(argv[0]), *marks])
+        pytest.param(
+            argv,
+            id=name,
+            marks=[*([] if is_fresh(argv[0]) else [on_host(argv[0])]), *(() if name == first else marks)],
+        )
         for name, argv in known.items()
     ]
 

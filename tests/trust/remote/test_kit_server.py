@@ -114,7 +114,7 @@ def test_it_ends_by_itself(taken: list[str]) -> None:
     with kit_server.listen(HOST, 0, OFFERED, lambda _client, offer: taken.append(offer.path)) as server:
         server.offer_for(0.2)
         port = server.server_address[1]
-    assert 0.2 <= time.monotonic() - begun < 1
+    assert 0.2 <= time.monotonic() - begun < 5
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((HOST, int(port)))
 

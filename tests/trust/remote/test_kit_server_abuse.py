@@ -60,7 +60,7 @@ def test_a_client_that_says_nothing_is_hung_up_on(start: Callable[..., int], mon
     monkeypatch.setattr(kit_server, "REQUEST_SECONDS", 0.3)
     begun = time.monotonic()
     assert say(start(), b"") == b""
-    assert time.monotonic() - begun < 1.5
+    assert time.monotonic() - begun < 5
 
 
 def test_a_client_that_dribbles_is_hung_up_on(start: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
