@@ -60,6 +60,7 @@ SHOWN = {
     "cert.show": "openssl x509",
     "cert.check": "openssl verify",
     "cert.renew": "openssl x509 -req",
+    "cert.renew-authority": "openssl x509 -req",
     "up": "docker run",
     "doctor": "openssl s_client",
     "down": "docker rm",

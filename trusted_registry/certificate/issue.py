@@ -209,7 +209,7 @@ def renewal(issued: Issued, settings: Settings) -> str:
     """Return the command that makes a certificate fit for these settings."""
     missing = issued.server.missing(settings.hosts)
     if len(issued.allowed(missing)) < len(missing):
-        return f"The authority may not vouch for that. {FORCE}"
+        return f"The authority may not vouch for that. {signer.CHANGE} Or: {FORCE}"
     if not missing and settings.dropped_names:
         return './inv cert.renew --names ""'
     return f"./inv cert.renew --names {','.join(missing)}" if missing else "./inv cert.renew"
@@ -230,7 +230,7 @@ def renew(run: Run) -> None:
             _check_self_signed(folder, dry=run.console.dry)
             run.console.warn("A self-signed certificate is its own trust: every client must trust the new one.")
         kind = CertificateKind.SERVER if signing else CertificateKind.SELF_SIGNED
-        _make(run, kind, signing, _names(folder / "domain.crt", run.settings))
+        _make(run, kind, signing, names_of(folder / "domain.crt", run.settings))
 
 
 def _make(
@@ -240,7 +240,7 @@ def _make(
     make.make(wanted, kind, run.settings.folder, run.console, tool=run.settings.tool)
 
 
-def _names(certificate: Path, settings: Settings) -> tuple[str, ...]:
+def names_of(certificate: Path, settings: Settings) -> tuple[str, ...]:
     """Return the names to keep from a certificate about to be replaced.
 
     Somebody types each of them; dropped names are left out.
@@ -301,7 +301,7 @@ def bring_up_to_date(run: Run) -> bool:
     if issued is None:
         return ensure(run)
     if issued.authority and issued.signers_days_left() < run.settings.renew_before:
-        run.console.warn(f"The authority itself ends on {issued.authority.not_after:%Y-%m-%d}. {FORCE}")
+        run.console.warn(f"The authority itself ends on {issued.authority.not_after:%Y-%m-%d}. {signer.CHANGE}")
     reason = misfit(issued, run.settings)
     if reason is None:
         return False

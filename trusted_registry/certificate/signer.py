@@ -17,6 +17,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.settings import Settings, registry_flags
 
 FORCE = "./inv cert --force makes everything anew; clients must then trust the new authority."
+CHANGE = "./inv cert.renew-authority changes over to a new one, step by step, without a failed pull."
 
 KEYS = ("ca.key", "issuer.key")
 """Files of the signer's key; a folder has one of them."""
@@ -51,10 +52,11 @@ def check(folder: Path, settings: Settings) -> Certificate:
     _check_dates(certificate)
     refused = [host for host in settings.hosts if host not in inspect.allowed(certificate, settings.hosts)]
     if refused:
-        flags = pasteable(["--force", *registry_flags(settings.address, names=settings.names)])
+        flags = registry_flags(settings.address, names=settings.names)
         limits = "it is limited to private addresses and to what was named when it was made"
         wrong = f"The authority may not vouch for {', '.join(refused)}: {limits}."
-        raise RegistryError(wrong, cure=FORCE.replace("--force", flags))
+        change = CHANGE.replace("-authority", f"-authority {pasteable(flags)}")
+        raise RegistryError(wrong, cure=f"{change} Or: {FORCE.replace('--force', pasteable(['--force', *flags]))}")
     return certificate
 
 

@@ -12,6 +12,7 @@ from trusted_registry.registry.observe import Observation
 from trusted_registry.settings import registry_flags
 
 ANEW = "./inv cert --force && ./inv registry.tls  # makes a new authority; then hand the new ca.crt to every client"
+CHANGE = "./inv cert.renew-authority  # changes over to a new authority, step by step"
 LAST_WEEK = 7
 """Days before expiry at which another machine's certificate yields a finding: automatic renewal comes earlier."""
 _HARMLESS = ("none", "no client", "people")
@@ -104,7 +105,7 @@ def dates(facts: Facts) -> Iterator[Finding]:
         yield Finding("dates", _ends(facts.issued.server, facts), cause, (renew,), RenewFix(), asks=True)
     signer = facts.issued.authority
     if signer and 0 <= signer.days_left(facts.now) < facts.settings.renew_before:
-        yield Finding("dates", _ends(signer, facts), "All that it signed ends with it.", (ANEW,))
+        yield Finding("dates", _ends(signer, facts), "All that it signed ends with it.", (CHANGE,))
 
 
 def _ends(certificate: inspect.Certificate, facts: Facts) -> str:
@@ -151,7 +152,7 @@ def keys(facts: Facts) -> Iterator[Finding]:
         evidence = f"git tracks {facts.settings.folder / name}"
         cause = "Whoever has the repository has the key; it stays in the history even when it is removed."
         cure = f"git -C {shlex.quote(str(facts.settings.folder))} rm --cached {shlex.quote(name)}"
-        yield Finding("keys", evidence, cause, (cure, ANEW))
+        yield Finding("keys", evidence, cause, (cure, CHANGE))
     for container, path in facts.key_mounts:
         evidence = f"the container {container} was given {path}, and with it the authority's key"
         cause = (
