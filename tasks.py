@@ -25,6 +25,7 @@ CONTENTS = (
     cert.show,
     cert.check,
     cert.renew,
+    cert.renew_authority,
     registry.tls,
     registry.stop,
     registry.logs,

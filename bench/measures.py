@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import time
 from typing import TYPE_CHECKING
@@ -125,9 +124,8 @@ def _raw_commands(here: Stand) -> Path:
     here.inv("cert.config")
     shutil.copy(here.certificates / "openssl.cnf", here.folder)
     shown = [line[2:] for line in here.inv("--dry", "cert").splitlines() if line.startswith("$ ")]
-    commands = [shlex.join(shlex.split(line)) for line in shown]
     script = here.folder / "raw.sh"
-    script.write_text("\n".join(commands))
+    script.write_text("\n".join(shown))
     return script
 
 

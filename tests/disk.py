@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-SECRETS = ("ca.key", "domain.key")
+SECRETS = ("issuer.key", "domain.key")
+
+
+def as_client(folder: Path) -> None:
+    """Leave of a folder's keys and certificates what a client's checkout has: the authority's certificate."""
+    for path in [*folder.glob("*.key"), *folder.glob("*.crt")]:
+        if path.name != "ca.crt":
+            path.unlink()
 
 
 def mode(path: Path) -> int:

@@ -70,6 +70,7 @@ AUTHORITY = Order(
     signer_id=False,
     days=3650,
 )
+ISSUER = replace(AUTHORITY, subject="issuer", serves=True, signer_id=True)
 
 
 def server(signer: Forged | None, **changes: object) -> Forged:
@@ -82,13 +83,39 @@ def authority(**changes: object) -> Forged:
     return _made(replace(AUTHORITY, **changes), None)  # type: ignore[arg-type]
 
 
-def save(forged: Forged, folder: Path, stem: str) -> Path:
-    """Write STEM.key and STEM.crt, and return the latter's path."""
+def issuer(root: Forged, **changes: object) -> Forged:
+    """Return an issuer between a root and its servers, flawless but for the changes."""
+    return _made(replace(ISSUER, **changes), root)  # type: ignore[arg-type]
+
+
+def save(forged: Forged, folder: Path, stem: str, *behind: Forged) -> Path:
+    """Write STEM.key and STEM.crt, with other certificates behind its own in there, and return the latter's path.
+
+    An authority that has its key, as versions before made one, takes the place of a root and its issuer.
+    """
     folder.mkdir(exist_ok=True)
+    if stem == "ca":
+        for name in ("issuer.key", "issuer.crt"):
+            (folder / name).unlink(missing_ok=True)
     (folder / f"{stem}.key").write_bytes(pem(forged.key))
     path = folder / f"{stem}.crt"
-    path.write_bytes(forged.certificate.public_bytes(serialization.Encoding.PEM))
+    path.write_bytes(b"".join(it.certificate.public_bytes(serialization.Encoding.PEM) for it in (forged, *behind)))
     return path
+
+
+def fill(folder: Path, names: tuple[str, ...] = SERVER.names or (), changes: dict[str, object] | None = None) -> Forged:
+    """Fill a folder with a root whose key is nowhere, an issuer, and a server certificate, and return the issuer.
+
+    The changes are those of root and issuer.
+    """
+    changes = changes or {}
+    root = authority(pathlen=1, **changes)
+    middle = issuer(root, **changes)
+    save(root, folder, "ca")
+    (folder / "ca.key").unlink()
+    save(middle, folder, "issuer")
+    save(server(middle, names=names), folder, "domain", middle)
+    return middle
 
 
 def load(folder: Path, stem: str) -> Forged:

@@ -10,6 +10,7 @@ import pytest
 
 from tests import forge, loopback
 from tests.client_messages.samples import SAMPLES
+from tests.disk import as_client
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.client_messages.catalogue import MESSAGES, LocalContext, find
 from trusted_registry.doctor import checks_certificate
@@ -92,8 +93,7 @@ def test_what_is_wrong_with_the_authority_is_not_cured_by_another_s(fault: objec
 @pytest.mark.parametrize("fault", [_expired, _a_server_s, _gone])
 def test_a_machine_that_only_trusts_is_told_to_copy_it(fault: object, settings: Settings) -> None:
     fault(settings)  # type: ignore[operator]
-    for name in ("ca.key", "domain.key", "domain.crt"):
-        (settings.folder / name).unlink()
+    as_client(settings.folder)
     with pytest.raises(RegistryError) as caught:
         trust_anchor.load(settings)
     assert DESTROYS.search(caught.value.cure)
@@ -104,8 +104,7 @@ def test_a_registry_of_another_authority_is_not_trusted_over_the_own_one(
     settings: Settings, tmp_path: Path, *, keeps: bool
 ) -> None:
     if not keeps:
-        for name in ("ca.key", "domain.key", "domain.crt"):
-            (settings.folder / name).unlink()
+        as_client(settings.folder)
     other = forge.save(forge.server(forge.authority(), names=(loopback.HOST,)), tmp_path, "domain")
     with loopback.registry(other) as port, pytest.raises(RegistryError) as caught:
         trust_anchor.check_serves(replace(settings, port=port))
@@ -124,7 +123,6 @@ def test_doctor_cures_no_chain_by_another_s_authority(settings: Settings, tmp_pa
     (finding,) = checks_certificate.chain(facts)
     assert [line for line in finding.cure if DESTROYS.search(line)] == []
     assert "./inv trust.serve" in finding.cure[-1]
-    (settings.folder / "ca.key").unlink()
-    (settings.folder / "domain.key").unlink()
+    as_client(settings.folder)
     (finding,) = checks_certificate.chain(facts)
     assert DESTROYS.search(finding.cure[0])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from tests.disk import snapshot
+from tests.disk import as_client, snapshot
 from tests.fake_engine import FakeEngine
 from tests.recorder import Recorder
 from trusted_registry import installation, status
@@ -100,8 +100,7 @@ def test_a_client_s_doctor_without_the_engine_still_looks_at_the_registry(
     settings: Settings, console: Recorder
 ) -> None:
     assert doctor._remote_registry(settings, engines.connect_if_available(console)) is None
-    for name in ("ca.key", "domain.key", "domain.crt"):
-        (settings.folder / name).unlink()
+    as_client(settings.folder)
     assert doctor._remote_registry(settings, engines.connect_if_available(console)) == (settings.address, settings.port)
 
 

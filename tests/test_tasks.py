@@ -60,6 +60,7 @@ SHOWN = {
     "cert.show": "openssl x509",
     "cert.check": "openssl verify",
     "cert.renew": "openssl x509 -req",
+    "cert.renew-authority": "openssl x509 -req",
     "up": "docker run",
     "doctor": "openssl s_client",
     "down": "docker rm",
@@ -170,7 +171,7 @@ def test_a_dry_run_starts_nothing_changes_nothing_and_needs_no_engine(
 @pytest.mark.parametrize(
     "moved",
     [
-        ("ca.crt", "ca.key", "domain.crt", "domain.key"),
+        ("ca.crt", "issuer.crt", "issuer.key", "domain.crt", "domain.key"),
         pytest.param(("domain.crt", "domain.key"), marks=pytest.mark.long),
     ],
 )
@@ -229,7 +230,7 @@ def test_a_dry_run_before_anything_was_made_shows_the_whole_way_and_makes_nothin
 @pytest.mark.process
 def test_a_dry_certificate_shows_commands_and_makes_nothing(invoke: Invoke) -> None:
     run = invoke("--dry", "cert", INVOKE_REGISTRY_ADDRESS=ADDRESS)
-    assert (run.stdout.count("$ openssl"), (invoke.root / "certs").exists()) == (3, False)
+    assert (run.stdout.count("$ openssl"), (invoke.root / "certs").exists()) == (4, False)
 
 
 # Errors

@@ -43,9 +43,20 @@ class Console(Protocol):
         """Show the progress of a long operation until the context ends."""
 
 
+class Operator(str):
+    """A word of the shell's own in a command that is shown, such as a pipe; every other word is quoted."""
+
+    __slots__ = ()
+
+
+APPEND = Operator(">>")
+PIPE_AFTER_END = (Operator("| { read=$(cat); printf '%s\\n' \"$read\" |"), Operator("; }"))
+"""Words before and after a command that reads another one's output once that one has ended."""
+
+
 def pasteable(argv: Sequence[str]) -> str:
     """Return a command as one line that can be pasted into a POSIX shell."""
-    return shlex.join(argv)
+    return " ".join(part if isinstance(part, Operator) else shlex.quote(part) for part in argv)
 
 
 def visible(text: str, *, keep: str = "\n\t") -> str:

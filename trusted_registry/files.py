@@ -178,6 +178,11 @@ def remove(path: Path, *, keep: Path) -> None:
                     folder.rmdir()
 
 
+def remove_folder(path: Path) -> None:
+    """Remove a folder of this project's own, with all that is in it."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
 def carry_out(operations: list[Write | Remove]) -> None:
     """Write and remove the files of a plan, in order."""
     for operation in operations:

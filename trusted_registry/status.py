@@ -8,7 +8,7 @@ import re
 from dataclasses import asdict, dataclass, replace
 
 from trusted_registry import installation
-from trusted_registry.certificate import inspect, issue
+from trusted_registry.certificate import changeover, inspect, issue
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
@@ -25,13 +25,14 @@ _VERSION = re.compile(r" v?([0-9][A-Za-z0-9.+~-]{0,60})\s*\Z")
 
 @dataclass(frozen=True)
 class CertificateStatus:
-    """Server certificate: names, whole days left, SHA-256 fingerprints in hex, and the problem if any."""
+    """Server certificate: names, whole days left, SHA-256 fingerprints in hex, the problem and changeover if any."""
 
     names: tuple[str, ...] = ()
     days_left: int | None = None
     fingerprint: str | None = None
     authority: str | None = None
     problem: str | None = None
+    changeover: str | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def find(settings: Settings, engine: Engine, *, dry: bool = False) -> Status:
 
 def _certificate(settings: Settings, *, dry: bool) -> CertificateStatus:
     try:
-        issued = issue.find(settings.folder, dry=dry)
+        issued, stage = issue.find(settings.folder, dry=dry), changeover.stage(settings.folder)
     except RegistryError as error:
         return CertificateStatus(problem=error.message)
     if issued is None:
@@ -94,6 +95,7 @@ def _certificate(settings: Settings, *, dry: bool) -> CertificateStatus:
         fingerprint=issued.server.fingerprint,
         authority=issued.anchor.fingerprint,
         problem=issue.misfit(issued, settings),
+        changeover=stage.value or None,
     )
 
 
@@ -178,6 +180,8 @@ def report(status: Status) -> Report:
         rows.append(["", f"{certificate.days_left} days left, SHA-256 {certificate.fingerprint[:16]}…"])
     if certificate.problem:
         rows.append(["certificate", certificate.problem])
+    if certificate.changeover:
+        rows.append(["authority", certificate.changeover])
     rows.append(["registry", f"{container.state}; {container.health}"])
     if container.image:
         version = f" ({container.version})" if container.version else ""

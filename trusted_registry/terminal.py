@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from trusted_registry.console import Progress, pasteable, visible
+from trusted_registry.console import Operator, Progress, pasteable, visible
 from trusted_registry.errors import RegistryError
 from trusted_registry.report import Report, Table
 
@@ -52,8 +52,7 @@ class Terminal:
 
     def command(self, argv: Sequence[str]) -> None:
         """Show a command that can be pasted in this folder: paths below the folder are relative."""
-        below = f"{Path.cwd()}/"
-        line = visible(f"$ {pasteable([part.removeprefix(below) for part in argv])}")
+        line = visible(f"$ {pasteable([_below(part) for part in argv])}")
         if not self._json:
             dim = self._out.isatty() and "NO_COLOR" not in os.environ
             self._line(f"\033[2m{line}\033[0m" if dim else line)
@@ -142,6 +141,11 @@ def explain(error: RegistryError) -> str:
     """Return the text of an error: its message, then its cure."""
     wrong = f"error: {_one_paragraph(error.message)}"
     return f"{wrong}\n   do: {_one_paragraph(error.cure)}" if error.cure else wrong
+
+
+def _below(part: str) -> str:
+    """Return a word of a command without the current folder before it; the shell's own stay what they are."""
+    return part if isinstance(part, Operator) else part.removeprefix(f"{Path.cwd()}/")
 
 
 def _one_paragraph(text: str) -> str:

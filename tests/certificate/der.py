@@ -28,8 +28,9 @@ def _parts(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _signed(path: Path) -> list[tuple[int, bytes]]:
-    """Return the parts of a PEM certificate that its signature covers."""
-    (_, certificate), *_ = _parts(ssl.PEM_cert_to_DER_cert(path.read_text()))
+    """Return the parts of a file's first certificate that its signature covers."""
+    first = path.read_text().partition(ssl.PEM_FOOTER)[0] + ssl.PEM_FOOTER
+    (_, certificate), *_ = _parts(ssl.PEM_cert_to_DER_cert(first))
     (_, signed), *_ = _parts(certificate)
     return list(_parts(signed))
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("small_rsa")
 
-NAMES = ("ca.crt", "ca.key", "domain.crt", "domain.key")
+NAMES = ("ca.crt", "issuer.crt", "issuer.key", "domain.crt", "domain.key")
 
 
 def _without(*names: str) -> Callable[[Path], None]:
@@ -43,12 +43,12 @@ def test_clients_trust_the_single_certificate_itself(self_signed: Path) -> None:
 
 
 def test_a_client_s_machine_needs_no_key_to_trust(issued: Path) -> None:
-    _without("ca.key", "domain.key", "domain.crt")(issued)
+    _without("issuer.key", "issuer.crt", "domain.key", "domain.crt")(issued)
     assert issue.trust_anchor(issued).path == issued / "ca.crt"
 
 
 @pytest.mark.parametrize(
-    ("change", "cure"), [(_without(*NAMES), "./inv up "), (_without("ca.crt", "ca.key"), "Put the ca.crt back ")]
+    ("change", "cure"), [(_without(*NAMES), "./inv up "), (_without("ca.crt", "issuer.crt"), "Put the ca.crt back ")]
 )
 def test_a_folder_without_anything_to_trust_says_so(change: Callable[[Path], None], cure: str, issued: Path) -> None:
     change(issued)
@@ -87,7 +87,7 @@ def test_purge_takes_away_what_was_issued_and_nothing_else(issued: Path, console
 def test_a_dry_purge_takes_nothing_away_and_shows_what_it_would(issued: Path) -> None:
     before, console = snapshot(issued), Recorder(dry=True)
     clear.remove_all(issued, console)
-    assert (snapshot(issued), ["rm", str(issued / "ca.key")] in console.commands) == (before, True)
+    assert (snapshot(issued), ["rm", str(issued / "issuer.key")] in console.commands) == (before, True)
 
 
 def test_a_dry_run_of_the_first_certificate_makes_nothing(settings: Settings) -> None:
@@ -102,4 +102,4 @@ def test_every_secret_is_listed_by_no_public_mode() -> None:
 def test_facts_of_what_was_made_are_checked_clean(settings: Settings, issued: Path) -> None:
     found = issue.find(issued)
     assert found
-    assert rules.check(found.server, found.authority, settings.hosts, inspect.now()) == []
+    assert rules.check(found.server, found.authority, settings.hosts, inspect.now(), issuers=found.issuers) == []

@@ -68,7 +68,8 @@ def test_python_refuses_a_broken_certificate_of_our_authority(
     tool: str, changes: dict[str, object], said: str, made: Maker, tmp_path: Path
 ) -> None:
     authority = made(tool, CertificateKind.AUTHORITY)
-    leaf = forge.save(forge.server(forge.load(authority, "ca"), **changes), tmp_path, "leaf")
+    issuer = forge.load(authority, "issuer")
+    leaf = forge.save(forge.server(issuer, **changes), tmp_path, "leaf", issuer)
     with loopback.registry(leaf) as port, pytest.raises(ssl.SSLCertVerificationError, match=said):
         loopback.shake_hands(port, authority / "ca.crt")
 
@@ -76,6 +77,7 @@ def test_python_refuses_a_broken_certificate_of_our_authority(
 @both_tools
 def test_python_accepts_a_sound_certificate_of_our_authority(tool: str, made: Maker, tmp_path: Path) -> None:
     authority = made(tool, CertificateKind.AUTHORITY)
-    leaf = forge.save(forge.server(forge.load(authority, "ca"), names=(loopback.HOST, "a.local")), tmp_path, "leaf")
+    issuer = forge.load(authority, "issuer")
+    leaf = forge.save(forge.server(issuer, names=(loopback.HOST, "a.local")), tmp_path, "leaf", issuer)
     with loopback.registry(leaf) as port:
         assert loopback.shake_hands(port, authority / "ca.crt") == ADDRESS

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.conftest import MakeSettings
     from trusted_registry.settings import Settings
 
-NAMES = ("ca.crt", "ca.key", "domain.crt", "domain.key")
+NAMES = ("ca.crt", "issuer.crt", "issuer.key", "domain.crt", "domain.key")
 
 
 pytestmark = pytest.mark.usefixtures("small_rsa")
@@ -141,9 +141,8 @@ def _with_other(*names: str) -> Callable[[Path], None]:
 
     def change(folder: Path) -> None:
         other = folder.parent / "other"
-        authority = forge.authority()
-        forge.save(authority, other, "ca")
-        forge.save(forge.server(authority), other, "domain")
+        other.mkdir()
+        forge.fill(other)
         for name in names:
             shutil.copy(other / name, folder / name)
 
@@ -173,26 +172,36 @@ MENDED_BY_RENEWAL = [
         Broken(_with_other("domain.key"), "domain.key is not the key of domain.crt", RENEW), id="another's key"
     ),
     pytest.param(
-        Broken(_with_other("domain.crt", "domain.key"), "domain.crt is not signed by ca.crt", RENEW),
+        Broken(_with_other("domain.crt", "domain.key"), "domain.crt is not signed by (ca|issuer).crt", RENEW),
         id="another's pair",
     ),
 ]
 MENDED_OTHERWISE = [
-    pytest.param(Broken(_without("ca.crt"), "ca.key has no ca.crt", BACK), id="authority's key alone"),
+    pytest.param(Broken(_without("ca.crt"), "issuer.crt has no ca.crt", BACK), id="no root"),
     pytest.param(
-        Broken(_without("ca.crt", "ca.key"), "by an authority that is not here", BACK), id="signed by nobody here"
+        Broken(_without("ca.crt", "issuer.crt", "issuer.key"), "by an authority that is not here", BACK),
+        id="signed by nobody here",
     ),
     pytest.param(
-        Broken(_without("ca.key", "domain.key", "domain.crt"), "another machine's registry", "trust.linux"),
+        Broken(
+            _without("issuer.crt", "issuer.key", "domain.key", "domain.crt"),
+            "another machine's registry",
+            "trust.linux",
+        ),
         id="a client",
     ),
-    pytest.param(Broken(_with_other("ca.key"), "ca.key is not the key of ca.crt", BACK), id="another's authority key"),
+    pytest.param(
+        Broken(_with_other("issuer.key"), "issuer.key is not the key of issuer.crt", BACK), id="another's authority key"
+    ),
     pytest.param(
         Broken(_with("domain.crt", b"broken"), "domain.crt holds no certificate", FORCE), id="broken certificate"
     ),
     pytest.param(Broken(_with("domain.key", b"broken"), "domain.key holds no private key", BACK), id="broken key"),
     pytest.param(Broken(_with("ca.crt", b"broken"), "ca.crt holds no certificate", FORCE), id="broken authority"),
-    pytest.param(Broken(_with("ca.key", b"broken"), "ca.key holds no private key", BACK), id="broken authority key"),
+    pytest.param(
+        Broken(_with("issuer.key", b"broken"), "issuer.key holds no private key", BACK), id="broken authority key"
+    ),
+    pytest.param(Broken(_with("issuer.crt", b"broken"), "issuer.crt holds no certificate", FORCE), id="broken issuer"),
     pytest.param(Broken(_with("domain.key", b""), "domain.key holds no private key", BACK), id="empty key"),
 ]
 
@@ -214,10 +223,11 @@ def test_what_does_not_fit_together_is_refused_with_a_cure_and_left_byte_for_byt
 def test_the_cure_of_a_broken_pair_cures_it_under_the_same_authority(
     broken: Broken, settings: Settings, issued: Path, console: Recorder
 ) -> None:
-    authority = (issued / "ca.crt").read_bytes(), (issued / "ca.key").read_bytes()
+    kept = ("ca.crt", "issuer.crt", "issuer.key")
+    authority = [(issued / name).read_bytes() for name in kept]
     broken.change(issued)
     issue.renew(Run(settings, console))
-    assert ((issued / "ca.crt").read_bytes(), (issued / "ca.key").read_bytes()) == authority
+    assert [(issued / name).read_bytes() for name in kept] == authority
     assert issue.find(issued)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 
-from tests import forge
+from tests import forge, programs
 from tests.certificate import der
 from tests.certificate.makers import ANCHORS, TOOLS, both_kinds, both_tools
 from tests.certificate.profiles import ADDRESS, planned
@@ -41,6 +41,7 @@ def _verify(anchor: Path, certificate: Path, *, ip: str = ADDRESS, options: tupl
         *options,
         "-CAfile",
         str(anchor),
+        *([] if "-untrusted" in options else ["-untrusted", str(certificate)]),
         "-verify_ip",
         ip,
         str(certificate),
@@ -60,15 +61,20 @@ def test_both_makers_write_the_same_server_extensions_byte_for_byte(kind: Certif
     assert by_openssl == natively
 
 
-def test_both_makers_write_the_same_authority_extensions_byte_for_byte(made: Maker) -> None:
-    by_openssl, natively = (der.without_key_ids(made(tool, CertificateKind.AUTHORITY) / "ca.crt") for tool in TOOLS)
-    assert len(by_openssl) == 3
+@pytest.mark.parametrize(("name", "count"), [("ca.crt", 3), ("issuer.crt", 4)])
+def test_both_makers_write_the_same_extensions_of_root_and_issuer_byte_for_byte(
+    name: str, count: int, made: Maker
+) -> None:
+    by_openssl, natively = (der.without_key_ids(made(tool, CertificateKind.AUTHORITY) / name) for tool in TOOLS)
+    assert len(by_openssl) == count
     assert by_openssl == natively
 
 
 @both_kinds
-def test_both_makers_write_all_extensions_in_the_same_order(kind: CertificateKind, made: Maker) -> None:
-    by_openssl, natively = (der.extensions(made(tool, kind) / "domain.crt") for tool in TOOLS)
+@pytest.mark.parametrize("name", ["ca.crt", "issuer.crt", "domain.crt"])
+def test_both_makers_write_all_extensions_in_the_same_order(name: str, kind: CertificateKind, made: Maker) -> None:
+    name = "domain.crt" if kind is CertificateKind.SELF_SIGNED else name
+    by_openssl, natively = (der.extensions(made(tool, kind) / name) for tool in TOOLS)
     assert [name for name, _ in by_openssl] == [name for name, _ in natively]
 
 
@@ -80,7 +86,7 @@ def test_both_makers_write_key_ids_of_the_same_form(made: Maker) -> None:
     assert sizes[0] == sizes[1]
 
 
-@pytest.mark.parametrize("name", ["ca.crt", "domain.crt"])
+@pytest.mark.parametrize("name", ["ca.crt", "issuer.crt", "domain.crt"])
 def test_both_makers_write_the_same_subject_byte_for_byte(name: str, made: Maker) -> None:
     by_openssl, natively = (der.subject(made(tool, CertificateKind.AUTHORITY) / name) for tool in TOOLS)
     assert by_openssl == natively
@@ -91,7 +97,62 @@ def test_both_makers_write_the_same_subject_byte_for_byte(name: str, made: Maker
 def test_keys_are_private_and_certificates_are_not(tool: str, kind: CertificateKind, made: Maker) -> None:
     found = {path.name: mode(path) for path in made(tool, kind).iterdir()}
     expected = {"domain.crt": 0o644, "domain.key": 0o600, "openssl.cnf": 0o644}
-    assert found == expected | ({"ca.crt": 0o644, "ca.key": 0o600} if kind is CertificateKind.AUTHORITY else {})
+    more = {"ca.crt": 0o644, "issuer.crt": 0o644, "issuer.key": 0o600}
+    assert found == expected | (more if kind is CertificateKind.AUTHORITY else {})
+
+
+@both_tools
+def test_no_file_holds_the_root_s_key(tool: str, made: Maker) -> None:
+    folder = made(tool, CertificateKind.AUTHORITY)
+    root = inspect.read(folder / "ca.crt")
+    assert [path.name for path in folder.glob("*") if b"PRIVATE KEY" in path.read_bytes()] != []
+    assert not any(inspect.is_pair(path, root) for path in folder.glob("*.key"))
+
+
+@both_tools
+def test_a_chain_is_served_server_first_and_ends_at_the_root_on_one_day(tool: str, made: Maker) -> None:
+    folder = made(tool, CertificateKind.AUTHORITY)
+    server, issuer = inspect.read_chain(folder / "domain.crt")
+    root = inspect.read(folder / "ca.crt")
+    assert (issuer.fingerprint, server.addresses) == (
+        inspect.read(folder / "issuer.crt").fingerprint,
+        planned().server.addresses,
+    )
+    assert root.self_issued
+    assert all(inspect.signed_by(*pair) for pair in ((server, issuer), (issuer, root), (root, root)))
+    assert (root.not_after.date(), server.not_after <= issuer.not_after) == (issuer.not_after.date(), True)
+
+
+def test_an_issuer_that_would_end_a_day_after_its_root_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = f'[ "$1" = x509 ] && ! [ -e {tmp_path}/once ] && touch {tmp_path}/once && more="-days 3651"'
+    programs.put("openssl", f'{late}; exec {programs.real("openssl")} "$@" $more', tmp_path, monkeypatch)
+    (tmp_path / "certs").mkdir()
+    make.make(planned(), CertificateKind.AUTHORITY, tmp_path / "certs", Recorder(), tool="openssl")
+    root, issuer = (inspect.read(tmp_path / "certs" / name) for name in ("ca.crt", "issuer.crt"))
+    assert ((tmp_path / "once").exists(), issuer.not_after.date()) == (True, root.not_after.date())
+
+
+def test_an_openssl_that_fails_with_a_key_in_its_output_is_not_quoted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = f'[ "$2" = -x509 ] && echo c2VjcmV0 && exit 1; exec {programs.real("openssl")} "$@"'
+    programs.put("openssl", script, tmp_path, monkeypatch)
+    with pytest.raises(RegistryError, match="openssl req failed: exit status 1"):
+        make.make(planned(), CertificateKind.AUTHORITY, tmp_path, Recorder(), tool="openssl")
+
+
+def test_openssl_gets_the_root_s_key_by_a_pipe_and_writes_it_to_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = f'[ "$2" = -x509 ] && to=$(readlink /proc/$$/fd/1) && echo "$to" > {tmp_path}/out; '
+    seen += f'[ "$2" = -req ] && by=$(readlink /proc/$$/fd/0) && echo "$by" >> {tmp_path}/in'
+    programs.put("openssl", f'{seen}; exec {programs.real("openssl")} "$@"', tmp_path, monkeypatch)
+    (tmp_path / "certs").mkdir()
+    make.make(planned(), CertificateKind.AUTHORITY, tmp_path / "certs", Recorder(), tool="openssl")
+    ends = (tmp_path / "out").read_text(), *(tmp_path / "in").read_text().splitlines()
+    assert [end.partition(":")[0] for end in ends] == ["pipe"] * 3
 
 
 @both_tools
@@ -99,7 +160,8 @@ def test_keys_are_private_and_certificates_are_not(tool: str, kind: CertificateK
 def test_check_finds_nothing_in_what_is_made(tool: str, kind: CertificateKind, made: Maker) -> None:
     folder = made(tool, kind)
     authority = inspect.read(folder / "ca.crt") if kind is CertificateKind.AUTHORITY else None
-    assert rules.check(inspect.read(folder / "domain.crt"), authority, [ADDRESS], inspect.now()) == []
+    server, *issuers = inspect.read_chain(folder / "domain.crt")
+    assert rules.check(server, authority, [ADDRESS], inspect.now(), issuers=issuers) == []
 
 
 @both_tools
@@ -169,15 +231,18 @@ def test_the_shown_commands_make_the_same_when_typed(kind: CertificateKind, tmp_
     )
     for line in console.typed:
         subprocess.run(["sh", "-ec", line], check=True, capture_output=True)
-    theirs = der.without_key_ids(made("openssl", kind) / "domain.crt")
-    assert der.without_key_ids(tmp_path / "domain.crt") == theirs
+    assert {path.name for path in tmp_path.glob("*.crt")} == {path.name for path in made("openssl", kind).glob("*.crt")}
+    for path in tmp_path.glob("*.crt"):
+        assert der.without_key_ids(path) == der.without_key_ids(made("openssl", kind) / path.name)
+    assert _verify(tmp_path / ANCHORS[kind], tmp_path / "domain.crt") == ""
 
 
 def test_the_made_openssl_cnf_is_a_configuration_that_openssl_reads(made: Maker, tmp_path: Path) -> None:
     config = made("cryptography", CertificateKind.AUTHORITY) / "openssl.cnf"
     key, out = tmp_path / "x.key", tmp_path / "x.crt"
     typed = ["openssl", "req", "-x509", *openssl.new_key("ec:P-256"), "-keyout", str(key), "-out", str(out)]
-    subprocess.run([*typed, "-config", str(config), "-extensions", "v3_req"], check=True, capture_output=True)
+    more = ["-config", str(config), "-extensions", "v3_req", "-subj", "/CN=x"]
+    subprocess.run([*typed, *more], check=True, capture_output=True)
     assert inspect.read(out).addresses == planned().server.addresses
 
 
@@ -220,7 +285,8 @@ def test_openssl_refuses_what_the_authority_may_not_vouch_for(
     tool: str, name: str, made: Maker, tmp_path: Path
 ) -> None:
     authority = made(tool, CertificateKind.AUTHORITY)
-    leaf = forge.save(forge.server(forge.load(authority, "ca"), names=(ADDRESS, name)), tmp_path, "domain")
+    issuer = forge.load(authority, "issuer")
+    leaf = forge.save(forge.server(issuer, names=(ADDRESS, name)), tmp_path, "domain", issuer)
     assert "permitted subtree violation" in _verify(authority / "ca.crt", leaf)
 
 
@@ -229,18 +295,35 @@ def test_openssl_refuses_what_the_authority_may_not_vouch_for(
 def test_openssl_accepts_what_the_authority_may_vouch_for(tool: str, name: str, made: Maker, tmp_path: Path) -> None:
     authority = made(tool, CertificateKind.AUTHORITY)
     names = (ADDRESS, "localhost", name)  # without a DNS name, OpenSSL takes the CN for one and finds it not permitted
-    leaf = forge.save(forge.server(forge.load(authority, "ca"), names=names), tmp_path, "domain")
+    issuer = forge.load(authority, "issuer")
+    leaf = forge.save(forge.server(issuer, names=names), tmp_path, "domain", issuer)
     assert _verify(authority / "ca.crt", leaf) == ""
 
 
 @both_tools
 def test_openssl_refuses_an_authority_made_by_our_authority(tool: str, made: Maker, tmp_path: Path) -> None:
     authority = made(tool, CertificateKind.AUTHORITY)
-    usage = ("key_cert_sign", "crl_sign")
-    middle = forge.server(forge.load(authority, "ca"), subject="middle", ca=True, pathlen=0, usage=usage, names=None)
-    leaf = forge.save(forge.server(middle), tmp_path, "leaf")
-    untrusted = ("-untrusted", str(forge.save(middle, tmp_path, "middle")))
-    assert "path length constraint exceeded" in _verify(authority / "ca.crt", leaf, options=untrusted)
+    issuer = forge.load(authority, "issuer")
+    middle = forge.issuer(issuer, subject="middle")
+    leaf = forge.save(forge.server(middle), tmp_path, "leaf", middle, issuer)
+    assert "path length constraint exceeded" in _verify(authority / "ca.crt", leaf)
+
+
+@both_tools
+@pytest.mark.parametrize("purpose", ["sslclient", "smimesign", "smimeencrypt"])
+def test_openssl_refuses_what_is_no_server_s_of_our_issuer(
+    tool: str, purpose: str, made: Maker, tmp_path: Path
+) -> None:
+    authority = made(tool, CertificateKind.AUTHORITY)
+    issuer = forge.load(authority, "issuer")
+    usage = ("digital_signature", "key_encipherment", "content_commitment", "crl_sign")
+    leaf = forge.save(forge.server(issuer, serves=False, usage=usage), tmp_path, "leaf", issuer)
+    server = _verify(authority / "ca.crt", leaf, options=("-purpose", "sslserver"))
+    other = _verify(authority / "ca.crt", leaf, options=("-purpose", purpose))
+    assert (server, "unsuitable certificate purpose" in other or "unsupported certificate purpose" in other) == (
+        "",
+        True,
+    )
 
 
 @both_tools

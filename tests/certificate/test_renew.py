@@ -22,15 +22,24 @@ if TYPE_CHECKING:
 
 
 def _old(folder: Path, **changes: object) -> None:
-    """Put a server certificate of the folder's own authority in place of the one there."""
-    names = ("192.168.0.12", "localhost")
-    forge.save(forge.server(forge.load(folder, "ca"), **{"names": names, **changes}), folder, "domain")
+    """Put a server certificate of the folder's own signer in place of the one there."""
+    stem = "issuer" if (folder / "issuer.key").exists() else "ca"
+    signer = forge.load(folder, stem)
+    made = forge.server(signer, **{"names": ("192.168.0.12", "localhost"), **changes})
+    forge.save(made, folder, "domain", *([signer] if stem == "issuer" else []))
 
 
-def _authority(folder: Path, **changes: object) -> None:
-    """Fill a folder with an authority to order and a server certificate of it."""
-    forge.save(forge.authority(**changes), folder, "ca")
+def _authority(folder: Path, form: str, **changes: object) -> None:
+    """Fill a folder with certificates to order, in the form of today or the one before."""
+    folder.mkdir(parents=True)
+    if form == "chain":
+        forge.fill(folder, changes=changes)
+    else:
+        forge.save(forge.authority(**changes), folder, "ca")
     _old(folder)
+
+
+both_forms = pytest.mark.parametrize("form", ["chain", "authority"])
 
 
 def _unfit(settings: Settings, days: int | None = None) -> str | None:
@@ -53,7 +62,7 @@ def test_a_renewed_certificate_has_nothing_wrong_with_it(settings: Settings, iss
     issue.renew(Run(settings, console))
     found = issue.find(issued)
     assert found
-    assert rules.check(found.server, found.authority, settings.hosts, inspect.now()) == []
+    assert rules.check(found.server, found.authority, settings.hosts, inspect.now(), issuers=found.issuers) == []
 
 
 def test_a_renewal_adds_a_name_that_the_authority_may_vouch_for(
@@ -74,39 +83,42 @@ def test_a_renewal_with_a_name_that_the_authority_may_not_vouch_for_is_refused(
     assert (snapshot(issued), "--force" in caught.value.cure) == (before, True)
 
 
+@both_forms
 def test_a_renewal_leaves_out_addresses_of_the_machine_that_the_authority_may_not_vouch_for(
-    settings: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch
+    form: str, settings: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _authority(settings.folder)
+    _authority(settings.folder, form)
     monkeypatch.setattr("trusted_registry.address.own_addresses", lambda: ("192.168.0.12", "203.0.113.9"))
     issue.renew(Run(settings, console))
     assert inspect.read(settings.folder / "domain.crt").addresses == ("192.168.0.12", "127.0.0.1")
 
 
-def test_a_renewed_certificate_never_outlives_its_authority(settings: Settings, console: Recorder) -> None:
-    _authority(settings.folder, days=10)
+@both_forms
+def test_a_renewed_certificate_never_outlives_its_authority(form: str, settings: Settings, console: Recorder) -> None:
+    _authority(settings.folder, form, days=10)
     issue.renew(Run(settings, console))
     assert inspect.read(settings.folder / "domain.crt").not_after <= inspect.read(settings.folder / "ca.crt").not_after
 
 
 def test_without_the_authority_s_key_nothing_is_renewed(settings: Settings, issued: Path, console: Recorder) -> None:
-    (issued / "ca.key").unlink()
+    (issued / "issuer.key").unlink()
     before = snapshot(issued)
-    with pytest.raises(RegistryError, match=r"ca\.key is not here"):
+    with pytest.raises(RegistryError, match=r"issuer\.key is not here"):
         issue.renew(Run(settings, console))
     assert snapshot(issued) == before
 
 
 def test_with_another_authority_s_key_nothing_is_renewed(settings: Settings, issued: Path, console: Recorder) -> None:
-    (issued / "ca.key").write_bytes(forge.pem(forge.authority().key))
+    (issued / "issuer.key").write_bytes(forge.pem(forge.authority().key))
     before = snapshot(issued)
-    with pytest.raises(RegistryError, match=r"ca\.key is not the key of ca\.crt"):
+    with pytest.raises(RegistryError, match=r"issuer\.key is not the key of issuer\.crt"):
         issue.renew(Run(settings, console))
     assert snapshot(issued) == before
 
 
-def test_an_expired_authority_renews_nothing(settings: Settings, console: Recorder) -> None:
-    _authority(settings.folder, age=30, days=29)
+@both_forms
+def test_an_expired_authority_renews_nothing(form: str, settings: Settings, console: Recorder) -> None:
+    _authority(settings.folder, form, age=30, days=29)
     before = snapshot(settings.folder)
     with pytest.raises(RegistryError, match="The authority expired on"):
         issue.renew(Run(settings, console))
@@ -134,7 +146,11 @@ def test_a_dry_renewal_changes_nothing_and_shows_what_it_would_type(settings: Se
     before, console = snapshot(issued), Recorder(dry=True)
     issue.renew(Run(settings, console))
     assert snapshot(issued) == before
-    assert [command[:2] for command in console.commands] == [["openssl", "req"], ["openssl", "x509"]]
+    assert [command[:2] for command in console.commands] == [
+        ["openssl", "req"],
+        ["openssl", "x509"],
+        ["cat", str(issued / "issuer.crt")],
+    ]
 
 
 # When it is due
@@ -167,8 +183,9 @@ def test_a_certificate_that_lacks_a_name_is_due(make_settings: MakeSettings, iss
     assert (_unfit(make_settings(names="new.local")), issued.exists()) == ("does not name new.local", True)
 
 
-def test_a_certificate_as_old_as_its_authority_is_not_renewed_again_and_again(settings: Settings) -> None:
-    _authority(settings.folder, days=10)
+@both_forms
+def test_a_certificate_as_old_as_its_authority_is_not_renewed_again_and_again(form: str, settings: Settings) -> None:
+    _authority(settings.folder, form, days=10)
     _old(settings.folder, days=10)
     assert _unfit(settings) is None
 
@@ -190,10 +207,11 @@ def test_a_certificate_of_a_clock_that_was_ahead_is_due_and_made_anew(
     assert _unfit(settings) is None
 
 
+@both_forms
 def test_an_authority_of_a_clock_that_was_ahead_is_named_with_the_clock_and_nothing_is_changed(
-    settings: Settings, console: Recorder
+    form: str, settings: Settings, console: Recorder
 ) -> None:
-    _authority(settings.folder, age=-2)
+    _authority(settings.folder, form, age=-2)
     before = snapshot(settings.folder)
     with pytest.raises(RegistryError, match="authority is not valid before") as caught:
         issue.bring_up_to_date(Run(settings, console))
@@ -279,3 +297,52 @@ def test_a_dry_run_finishes_nothing_that_another_run_began(make_settings: MakeSe
     with pytest.raises(RegistryError, match="cut short"):
         issue.ensure(Run(settings, Recorder(dry=True)))
     assert (ready / "domain.crt").read_text() == "decided"
+
+
+# Installations of the form before
+
+
+@pytest.mark.parametrize("tool", ["cryptography", pytest.param("openssl", marks=pytest.mark.process)])
+def test_an_authority_that_has_its_key_goes_on_unchanged(
+    tool: str, make_settings: MakeSettings, console: Recorder
+) -> None:
+    settings = make_settings(tool=tool)
+    _authority(settings.folder, "authority")
+    before = snapshot(settings.folder)
+    assert not issue.ensure(Run(settings, console))
+    issue.renew(Run(settings, console))
+    after = snapshot(settings.folder)
+    assert {name for name in after if after[name] != before.get(name)} == {"domain.crt", "domain.key", "openssl.cnf"}
+    found = issue.find(settings.folder)
+    assert found
+    assert (found.issuers, found.server.missing(settings.hosts)) == ((), ())
+
+
+@both_forms
+def test_a_renewal_by_openssl_shows_what_it_does(form: str, make_settings: MakeSettings) -> None:
+    settings, console = make_settings(tool="openssl"), Recorder(dry=True)
+    _authority(settings.folder, form)
+    issue.renew(Run(settings, console))
+    stem = "issuer" if form == "chain" else "ca"
+    assert f"-CAkey {settings.folder}/{stem}.key" in console.typed[1]
+    assert any(f"{stem}.crt >> " in line for line in console.typed) is (form == "chain")
+
+
+def test_force_takes_the_key_of_an_authority_away_that_had_one(settings: Settings, console: Recorder) -> None:
+    _authority(settings.folder, "authority")
+    issue.ensure(Run(settings, console), force=True)
+    assert not (settings.folder / "ca.key").exists()
+    assert (settings.folder / "issuer.key").exists()
+
+
+def test_a_server_s_certificate_of_short_lived_signers_is_not_due_at_once(
+    make_settings: MakeSettings, console: Recorder
+) -> None:
+    settings = make_settings(tool="cryptography", authority_days="10")
+    issue.ensure(Run(settings, console))
+    assert _unfit(settings) is None
+    issue.renew(Run(settings, console))
+    assert _unfit(settings) is None
+    found = issue.find(settings.folder)
+    assert found
+    assert all(found.server.not_after <= it.not_after for it in found.signers)

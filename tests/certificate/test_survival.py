@@ -115,8 +115,9 @@ def _missing(argv: Sequence[str], **_options: object) -> None:
 def test_ctrl_c_in_the_middle_leaves_everything_as_it_was(
     act: Act, make_settings: MakeSettings, issued: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(commands: Sequence[Sequence[str]]) -> None:
-        staged = Path(commands[0][commands[0].index("-keyout") + 1])
+    def interrupted(steps: Sequence[openssl.Step]) -> None:
+        (first, *_) = steps
+        staged = Path(first.argv[list(first.argv).index("-keyout") + 1])
         staged.write_bytes(b"half a key")
         raise KeyboardInterrupt
 
@@ -155,7 +156,7 @@ def test_openssl_runs_with_a_umask_that_keeps_what_it_makes_private(
     log = tmp_path / "umasks"
     programs.put("openssl", f'umask >> {log}; exec {programs.real("openssl")} "$@"', tmp_path, monkeypatch)
     issue.ensure(Run(make_settings(tool="openssl"), Recorder()))
-    assert log.read_text().split() == ["0077"] * 3
+    assert log.read_text().split() == ["0077"] * 5
 
 
 @pytest.mark.process
@@ -165,9 +166,10 @@ def test_keys_are_made_in_a_folder_that_only_their_owner_enters(
     seen: list[int] = []
     real = openssl.carry_out
 
-    def watched(commands: Sequence[Sequence[str]]) -> None:
-        seen.append(mode(Path(commands[0][commands[0].index("-keyout") + 1]).parent))
-        real(commands)
+    def watched(steps: Sequence[openssl.Step]) -> None:
+        (first, *_) = steps
+        seen.append(mode(Path(first.argv[list(first.argv).index("-keyout") + 1]).parent))
+        real(steps)
 
     monkeypatch.setattr(openssl, "carry_out", watched)
     issue.ensure(Run(make_settings(tool="openssl"), Recorder()))

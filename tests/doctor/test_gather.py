@@ -60,8 +60,8 @@ def settings(make_settings: MakeSettings) -> Settings:
     forge.save(signer, made.folder, "ca")
     forge.save(forge.server(signer, names=(loopback.HOST, ADDRESS, "registry.local")), made.folder, "domain")
     made.folder.chmod(0o755)
-    for name in gather.KEYS:
-        (made.folder / name).chmod(0o600)
+    for key in made.folder.glob("*.key"):
+        key.chmod(0o600)
     return made
 
 
@@ -144,7 +144,7 @@ def test_certificates_that_do_not_fit_together_are_seen_as_what_they_are(setting
 @pytest.mark.process
 def test_a_client_s_checkout_is_no_registry_s(settings: Settings) -> None:
     for name in gather.MADE_HERE:
-        (settings.folder / name).unlink()
+        (settings.folder / name).unlink(missing_ok=True)
     facts = gather.local(settings, engine_of(settings), None)
     assert (facts.serves, facts.anchor is not None, facts.broken) == (False, True, None)
 

@@ -60,7 +60,7 @@ def test_a_finding_without_a_fix_is_left_alone(settings: Settings, console: Reco
 
 @pytest.mark.process
 def test_a_key_s_mode_is_restored_without_a_question(settings: Settings, console: Recorder) -> None:
-    key = settings.folder / "ca.key"
+    key = settings.folder / "issuer.key"
     key.chmod(0o644)
     assert mend.apply([finding(ChmodFix(key, "go-rwx"))], Run(settings, console), nobody()) == 1
     assert (mode(key), console.asked) == (0o600, [])
@@ -146,6 +146,6 @@ def test_a_container_of_somebody_else_s_with_the_registry_s_name_is_not_touched(
 def test_a_dry_run_of_a_fix_changes_nothing(settings: Settings, disk: Path) -> None:
     console = Recorder(dry=True)
     before = (snapshot(settings.root), snapshot(disk))
-    wrong = [finding(ChmodFix(settings.folder / "ca.key", "go-rwx")), finding(TrustFix("docker"))]
+    wrong = [finding(ChmodFix(settings.folder / "issuer.key", "go-rwx")), finding(TrustFix("docker"))]
     mend.apply(wrong, Run(settings, console), nobody())
     assert ((snapshot(settings.root), snapshot(disk)), bool(console.commands)) == (before, True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import forge, loopback
-from tests.disk import snapshot
+from tests.disk import as_client, snapshot
 from trusted_registry.certificate import inspect
 from trusted_registry.doctor.finding import ChmodFix, Finding
 from trusted_registry.engine import types as engine_types
@@ -38,8 +38,7 @@ def test_a_message_is_shown_with_its_cause_and_its_cure(settings: Settings, cons
 
 
 def test_a_client_s_checkout_is_told_to_trust_with_what_it_is_handed(settings: Settings, console: Recorder) -> None:
-    for name in ("ca.key", "domain.key", "domain.crt"):
-        (settings.folder / name).unlink()
+    as_client(settings.folder)
     (shown,) = doctor.explain(Run(settings, console), text=SAID).lines
     assert "\n  do: ./inv trust.linux --address 192.168.0.99  # with certs/ca.crt of the registry's" in shown
 

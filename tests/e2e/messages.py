@@ -29,8 +29,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 folder, order = pathlib.Path(sys.argv[1]), json.loads(sys.argv[2])
 load = serialization.load_pem_private_key
-ca = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
-signer = load((folder / "ca.key").read_bytes(), None)
+issuer = (folder / "issuer.crt").read_bytes()
+ca = x509.load_pem_x509_certificate(issuer)
+signer = load((folder / "issuer.key").read_bytes(), None)
 key = load((folder / "domain.key").read_bytes(), None)
 begin = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=order.get("begin", -1))
 usage = ExtendedKeyUsageOID.CLIENT_AUTH if order.get("client") else ExtendedKeyUsageOID.SERVER_AUTH
@@ -49,9 +50,9 @@ if not order.get("orphan"):
 if names:
     made = made.add_extension(x509.SubjectAlternativeName(names), False)
 pem = made.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-(folder / "domain.crt").write_bytes(pem)
+(folder / "domain.crt").write_bytes(pem + issuer)
 """
-"""Makes another server certificate under the registry's own authority, good but for what is ordered."""
+"""Makes another server certificate by the registry's own issuer, good but for what is ordered."""
 
 
 @dataclass

@@ -58,9 +58,9 @@ class Stage:
     folder: Path
 
     @property
-    def authority(self) -> Forged:
-        """The authority with its key, which never leaves the registry's machine."""
-        return forge.load(self.folder, "ca")
+    def issuer(self) -> Forged:
+        """The issuer with its key, which never leaves the registry's machine; nobody has the root's."""
+        return forge.load(self.folder, "issuer")
 
     @property
     def server(self) -> Forged:
@@ -116,7 +116,7 @@ def stage(lab: Lab, suite: Suite, tmp_path_factory: pytest.TempPathFactory) -> I
     registry.settings["INVOKE_REGISTRY_NAMES"] = LOCAL
     registry.inv("up")
     push(registry, f"{registry.address}/app:1")
-    for name in ("ca.crt", "ca.key", "domain.crt", "domain.key"):
+    for name in ("issuer.crt", "issuer.key", "domain.crt", "domain.key"):
         (made.folder / name).write_text(registry.read(f"{CERTS}/{name}"))
     hand_over(registry, client)
     client.does("sh", "-c", 'echo "$1" >> /etc/hosts', "sh", f"{registry.address} {PUBLIC} {LOCAL}")
@@ -138,33 +138,33 @@ def _names(stage: Stage) -> tuple[str, ...]:
 
 
 def test_the_certificate_of_another_authority_is_refused_even_of_one_by_the_same_name(stage: Stage) -> None:
-    ours = stage.authority
+    ours = stage.issuer
     (name,) = ours.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     for other in (forge.authority(permitted=None), forge.authority(permitted=None, subject=str(name.value))):
         stage.show(forge.server(other, names=_names(stage)), other)
         stage.is_refused(UNKNOWN)
-    stage.show(forge.server(ours, names=_names(stage)))
+    stage.show(forge.server(ours, names=_names(stage)), ours)
     stage.is_accepted()
 
 
 def test_plain_http_in_its_place_is_refused(stage: Stage) -> None:
     stage.show()
     stage.is_refused({"": PLAIN, "curl": "wrong version number"})
-    stage.show(stage.server)
+    stage.show(stage.server, stage.issuer)
     stage.is_accepted()
 
 
 def test_an_expired_certificate_of_the_right_authority_is_refused(stage: Stage) -> None:
     expired = {"": "certificate has expired", "curl": "certificate has expired"}
-    stage.show(forge.server(stage.authority, names=_names(stage), age=30, days=29))
+    stage.show(forge.server(stage.issuer, names=_names(stage), age=30, days=29), stage.issuer)
     stage.is_refused(expired)
-    stage.show(forge.server(stage.authority, names=_names(stage), age=30, days=60))
+    stage.show(forge.server(stage.issuer, names=_names(stage), age=30, days=60), stage.issuer)
     stage.is_accepted()
 
 
 def test_a_certificate_of_the_right_authority_for_another_name_is_refused(stage: Stage) -> None:
     wrong = {"": "x509: certificate is valid for ", "curl": "no alternative certificate subject name matches"}
-    stage.show(forge.server(stage.authority, names=("10.99.99.99", LOCAL)))
+    stage.show(forge.server(stage.issuer, names=("10.99.99.99", LOCAL)), stage.issuer)
     stage.is_refused(wrong)
     stage.is_accepted(LOCAL)
 
@@ -172,13 +172,13 @@ def test_a_certificate_of_the_right_authority_for_another_name_is_refused(stage:
 def test_whoever_stole_the_servers_key_cannot_pose_as_an_authority_with_it(stage: Stage) -> None:
     stage.show(forge.server(stage.server, names=_names(stage)), stage.server)
     stage.is_refused(X509)
-    stage.show(stage.server)
+    stage.show(stage.server, stage.issuer)
     stage.is_accepted()
 
 
-def test_whoever_stole_the_authoritys_key_cannot_pose_as_a_public_site_with_it(stage: Stage) -> None:
+def test_whoever_stole_the_issuers_key_cannot_pose_as_a_public_site_with_it(stage: Stage) -> None:
     outside = {"": "x509: ", "curl": "permitted subtree violation"}
-    stage.show(forge.server(stage.authority, names=(PUBLIC, stage.registry.address)))
+    stage.show(forge.server(stage.issuer, names=(PUBLIC, stage.registry.address)), stage.issuer)
     stage.is_refused(outside, PUBLIC)
-    stage.show(forge.server(stage.authority, names=_names(stage)))
+    stage.show(forge.server(stage.issuer, names=_names(stage)), stage.issuer)
     stage.is_accepted(LOCAL)

@@ -65,13 +65,13 @@ def test_what_is_ours_is_mended_and_what_is_others_is_left_as_it_is(registry: Ho
     registry.does("docker", "run", "--detach", "--name", "theirs", "busybox:1", "sleep", "3600")
     registry.inv("cert.renew", registry_container="another")  # leaves the running one with what it has
     assert served_fingerprint(registry, registry.address) != fingerprint(registry, f"{CERTS}/domain.crt")
-    registry.does("chmod", "0644", f"{CERTS}/ca.key")
+    registry.does("chmod", "0644", f"{CERTS}/issuer.key")
     before = registry.does("sh", "-c", 'ls -l "$@"; cat "$@"', "sh", *foreign).out
 
     assert {"served", "keys", "certs.d"} <= findings(registry).keys()
     registry.fails("./inv", "doctor", "--fix", "--yes", saying=foreign[0], user="dev", env=registry.settings)
     assert served_fingerprint(registry, registry.address) == fingerprint(registry, f"{CERTS}/domain.crt")
-    assert registry.does("stat", "--format", "%a", f"{CERTS}/ca.key").out == "600\n"
+    assert registry.does("stat", "--format", "%a", f"{CERTS}/issuer.key").out == "600\n"
     assert registry.does("sh", "-c", 'ls -l "$@"; cat "$@"', "sh", *foreign).out == before
     assert "theirs" in registry.containers()
 

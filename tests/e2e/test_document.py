@@ -109,7 +109,7 @@ def no_key_but_the_servers_is_in_the_container(registry: Host) -> None:
     assert CERTS not in said
     read = registry.does("docker", "exec", "registry", "ls", "/config").out.split()
     assert {"domain.crt", "domain.key"} <= {*read}
-    assert "ca.key" not in read
+    assert "issuer.key" not in read
 
 
 def _extensions(registry: Host, reader: Host, name: str) -> str:

@@ -54,9 +54,20 @@ def _serve_without_addresses(registry: Host) -> None:
     """Have the registry serve a certificate of its own authority that has the address for a common name alone."""
     registry.write("/srv/extensions", f"subjectAltName=DNS:{registry.domain_name}\n")
     request = ["openssl", "req", "-new", "-key", f"{CERTS}/domain.key", "-subj", f"/CN={registry.address}"]
-    sign = ["openssl", "x509", "-req", "-CA", f"{CERTS}/ca.crt", "-CAkey", f"{CERTS}/ca.key", "-set_serial", "7"]
+    sign = [
+        "openssl",
+        "x509",
+        "-req",
+        "-CA",
+        f"{CERTS}/issuer.crt",
+        "-CAkey",
+        f"{CERTS}/issuer.key",
+        "-set_serial",
+        "7",
+    ]
     registry.does(*request, "-out", "/srv/request")
     registry.does(*sign, "-in", "/srv/request", "-extfile", "/srv/extensions", "-out", f"{CERTS}/domain.crt")
+    registry.does("sh", "-c", f"cat {CERTS}/issuer.crt >> {CERTS}/domain.crt")
     carry(registry, "domain.crt")
 
 

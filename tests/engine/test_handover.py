@@ -80,7 +80,7 @@ def test_after_a_renewal_a_stop_is_as_quick_as_before(host: Host, client: docker
 def test_a_pair_that_does_not_belong_together_reaches_nobody(host: Host, client: docker.DockerClient) -> None:
     host.inv("up")
     before, shown = _identity(client, host), _shown(host)
-    (host.certs / "domain.key").write_bytes((host.certs / "ca.key").read_bytes())
+    (host.certs / "domain.key").write_bytes((host.certs / "issuer.key").read_bytes())
     assert host.refused("registry.tls")
     assert (_identity(client, host), _shown(host), answers(host)) == (before, shown, True)
     client.containers.get(host.name).restart()

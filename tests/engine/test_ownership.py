@@ -173,7 +173,7 @@ def test_a_second_installation_never_has_the_first_one_s_volume_whichever_cure_i
     said = second.refused("up")
     assert "another checkout's" in said
     assert "did not make it" in second.refused("up", "--port", "8555", INVOKE_REGISTRY_CONTAINER="my-registry")
-    assert not (second.certs / "ca.key").exists()
+    assert not (second.certs / "issuer.key").exists()
     _paste(second, _cure(said))
     port = int(client.containers.get("my-registry").attrs["HostConfig"]["PortBindings"]["5000/tcp"][0]["HostPort"])
     assert (port != host.port, _status(second, port)) == (True, 200)
@@ -207,7 +207,7 @@ def test_a_volume_of_somebody_else_s_lives_on_and_is_named(
     assert f"A volume named {foreign} exists, and this installation did not make it" in said
     assert client.volumes.get(foreign)
     assert client.containers.get(host.name).status == "running"
-    assert not (host.certs / "ca.key").exists()
+    assert not (host.certs / "issuer.key").exists()
 
 
 @pytest.mark.parametrize("task", ["up", pytest.param("registry.basic", marks=pytest.mark.long)])

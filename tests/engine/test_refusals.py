@@ -62,7 +62,7 @@ def test_up_finds_a_taken_port_before_it_makes_anything(host: Host) -> None:
     said = host.refused("up")
     assert f"Port {host.port} is in use by" in said
     assert f"./inv up --port {host.port + 1}" in said
-    assert not (host.certs / "ca.key").exists()
+    assert not (host.certs / "issuer.key").exists()
 
 
 def test_a_port_that_a_container_holds_is_named_with_the_container(

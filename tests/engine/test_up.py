@@ -128,11 +128,11 @@ def test_the_authority_s_key_is_in_no_container(standing: Host, client: docker.D
     assert {mount["Type"] for mount in container(client, standing)["Mounts"]} == {"volume"}
     tar = b"".join(client.containers.get(standing.name).get_archive("/config")[0])
     assert (standing.certs / "domain.key").read_bytes() in tar
-    secret = (standing.certs / "ca.key").read_bytes()
+    secret = (standing.certs / "issuer.key").read_bytes()
     exported = b"".join(client.containers.get(standing.name).export())  # type: ignore[arg-type]  # bytes, whatever its stub says
     for seen in (tar, exported):
         assert secret not in seen
-        assert b"ca.key" not in seen
+        assert b"issuer.key" not in seen
 
 
 def test_the_container_has_no_more_rights_than_it_needs(standing: Host, client: docker.DockerClient) -> None:

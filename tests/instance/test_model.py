@@ -94,8 +94,8 @@ def test_the_log_settings_that_are_typed_are_the_instance_s(instance: Instance) 
 
 
 def test_no_key_of_an_authority_is_among_its_files(instance: Instance) -> None:
-    assert "ca.key" not in {file.name for file in instance.files}
-    assert "ca.key" not in " ".join(model.argv(instance))
+    assert "issuer.key" not in {file.name for file in instance.files}
+    assert "issuer.key" not in " ".join(model.argv(instance))
 
 
 def test_nothing_of_this_machine_is_mounted_and_its_files_are_read_only(instance: Instance) -> None:

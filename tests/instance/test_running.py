@@ -130,7 +130,8 @@ def _another_authority_s(settings: Settings, folder: Path) -> Path:
 
 def _another_of_the_same(settings: Settings, folder: Path) -> Path:
     names = (loopback.HOST, "localhost", "192.168.0.12")
-    return forge.save(forge.server(forge.load(settings.folder, "ca"), names=names), folder, "domain")
+    issuer = forge.load(settings.folder, "issuer")
+    return forge.save(forge.server(issuer, names=names), folder, "domain", issuer)
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_the_parser_of_openssl_sees_what_is_smuggled_in() -> None:
     assert found == {"alt_names": [("DNS.1", "a"), ("DNS.9", "evil")]}
 
 
-SECTIONS = ["req", "server_name", "v3_ca", "permitted", "v3_req", "alt_names"]
+SECTIONS = ["req", "server_name", "v3_root", "v3_issuer", "permitted", "v3_req", "alt_names"]
 
 
 @given(settings=taken("registry.address", "registry.names", "certificate.key"), machine=st.none() | NAMES)
@@ -62,9 +62,10 @@ def test_openssl_cnf_says_the_names_that_were_meant_and_not_a_line_more(
     dns = [(f"DNS.{number}", name) for number, name in enumerate(what.server.dns, 1)]
     ips = [(f"IP.{number}", ip) for number, ip in enumerate(what.server.addresses, 1)]
     assert found["alt_names"] == dns + ips
-    assert found["server_name"] == [("O", "trusted-registry"), ("CN", what.server.subject)]
+    asked = [("O", "Organization"), ("O_default", "trusted-registry")]
+    assert found["server_name"] == [*asked, ("CN", "Common name"), ("CN_default", what.server.subject)]
     assert {value for _, value in found["permitted"]} == {*what.authority.dns, *what.authority.ranges}
-    assert (len(found["req"]), len(found["v3_ca"]), len(found["v3_req"])) == (4, 4, 6)
+    assert [len(found[it]) for it in ("req", "v3_root", "v3_issuer", "v3_req")] == [3, 4, 6, 6]
     assert re.findall(r"(?m)^\s*\[\s*(\S+)\s*\]", text) == SECTIONS
     assert set(settings.hosts) <= {value for _, value in dns + ips}
 
@@ -73,13 +74,13 @@ def test_openssl_cnf_says_the_names_that_were_meant_and_not_a_line_more(
 def test_the_commands_of_openssl_are_what_they_are_whatever_the_names(settings: Settings, machine: str | None) -> None:
     what = profile.plan(settings, machine=machine, own=(), mark="2030-01-01 aaaa")
     folder = settings.folder / "certs"  # more than "/", which every path would be below
-    (authority,) = openssl.authority(what.authority, folder)
-    request, sign = openssl.server(what.server, folder, authority=folder)
+    issuer, root = openssl.authority(what.authority, folder)
+    request, sign = openssl.server(what.server, folder, signer=folder / "issuer.crt")
     (alone,) = openssl.self_signed(what.server, folder)
-    assert [len(argv) for argv in (authority, request, sign, alone)] == [23, 15, 20, 21]
-    subject = authority[authority.index("-subj") + 1]
-    assert subject.count("/") == 2
-    assert subject.isprintable()
-    for argv in (authority, request, sign, alone):
-        values = [word for word in argv if str(folder) in word]
-        assert all(Path(word).parent == folder for word in values)
+    commands = [list(it) for it in (issuer.argv, root.argv, root.reader, request.argv, sign.argv, alone.argv)]
+    assert [len(argv) for argv in commands] == [17, 23, 20, 17, 20, 23]
+    subjects = [argv[argv.index("-subj") + 1] for argv in commands if "-subj" in argv]
+    assert [subject.count("/") for subject in subjects] == [2] * 4
+    assert all(subject.isprintable() for subject in subjects)
+    values = [word for argv in commands for word in argv if str(folder) in word]
+    assert all(Path(word).parent == folder for word in values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trusted_registry import files, installation, saved_flags
-from trusted_registry.certificate import openssl
+from trusted_registry.certificate import changeover, openssl, signer
 from trusted_registry.console import Console
 
 KITS = f"trust-*-{'[0-9a-f]' * 16}."
@@ -14,7 +14,7 @@ KITS = f"trust-*-{'[0-9a-f]' * 16}."
 
 def find(folder: Path) -> list[Path]:
     """Return every file issued or rendered into a folder, kits and pages too."""
-    issued = ("ca.key", "ca.crt", "domain.key", "domain.crt", openssl.CONFIG)
+    issued = (*signer.FILES, "domain.key", "domain.crt", openssl.CONFIG, *changeover.FILES)
     names = (*issued, "registry.yml", "registry-plain.yml", "start.sh", saved_flags.FILE, installation.FILE)
     kits = sorted([*folder.glob(f"{KITS}sh"), *folder.glob(f"{KITS}html")])
     return [path for path in (*(folder / name for name in names), *kits) if path.exists()]

@@ -85,8 +85,17 @@ def read(path: Path) -> Certificate:
     Raises:
         RegistryError: The file does not exist, cannot be read, or holds no certificate.
     """
+    return read_chain(path)[0]
+
+
+def read_chain(path: Path) -> tuple[Certificate, ...]:
+    """Return all certificates in a PEM file: a server's own first, then those that signed, nearest first.
+
+    Raises:
+        RegistryError: The file does not exist, cannot be read, or holds no certificate.
+    """
     try:
-        return of(path, x509.load_pem_x509_certificate(path.read_bytes()))
+        return tuple(of(path, it) for it in x509.load_pem_x509_certificates(path.read_bytes()))
     except OSError as error:
         raise RegistryError(f"{path} cannot be read: {error.strerror}.", cure=f"Look: ls -l {path}") from error
     except ValueError as error:
@@ -163,10 +172,10 @@ def is_pair(key: Path, certificate: Certificate) -> bool:
     return private.public_key() == certificate.certificate.public_key()
 
 
-def signed_by(server: Certificate, authority: Certificate) -> bool:
+def signed_by(certificate: Certificate, authority: Certificate) -> bool:
     """Return whether issuer name and signature are those of an authority."""
     with contextlib.suppress(ValueError, TypeError, InvalidSignature):
-        server.certificate.verify_directly_issued_by(authority.certificate)
+        certificate.certificate.verify_directly_issued_by(authority.certificate)
         return True
     return False
 

@@ -3,32 +3,53 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trusted_registry import address, files
-from trusted_registry.certificate import inspect, make, openssl, profile
+from trusted_registry.certificate import inspect, make, openssl, profile, signer
 from trusted_registry.certificate.make import CertificateKind
-from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
-from trusted_registry.settings import Settings, registry_flags
+from trusted_registry.settings import Settings
 
-FORCE = "./inv cert --force makes everything anew; clients must then trust the new authority."
+FORCE = signer.FORCE
 
 
 @dataclass(frozen=True)
 class Issued:
-    """The certificates of a folder: the server's, and the authority's unless the server's is self-signed."""
+    """The certificates of a folder.
+
+    Args:
+        server: The server's.
+        authority: The one that clients trust; None where the server's is self-signed.
+        issuers: Those between the two, nearest to the server first; the server sends them behind its own.
+    """
 
     server: inspect.Certificate
     authority: inspect.Certificate | None
+    issuers: tuple[inspect.Certificate, ...] = ()
 
     @property
     def anchor(self) -> inspect.Certificate:
         """The certificate that clients must trust."""
         return self.authority or self.server
+
+    @property
+    def signers(self) -> tuple[inspect.Certificate, ...]:
+        """The certificates above the server's, nearest first; none of a self-signed one."""
+        return (*self.issuers, self.authority) if self.authority else ()
+
+    def allowed(self, hosts: Iterable[str]) -> tuple[str, ...]:
+        """Return those of the hosts that every signer may vouch for."""
+        return functools.reduce(lambda left, it: inspect.allowed(it, left), self.signers, tuple(hosts))
+
+    def signers_days_left(self) -> int:
+        """Return the days until the first of the signers ends."""
+        return min(it.days_left(inspect.now()) for it in self.signers)
 
 
 def find(folder: Path, *, dry: bool = False) -> Issued | None:
@@ -40,26 +61,38 @@ def find(folder: Path, *, dry: bool = False) -> Issued | None:
         RegistryError: The keys and certificates do not fit together; nothing is changed.
     """
     files.recover(folder, dry=dry)
-    present = {name for name in ("ca.key", "ca.crt", "domain.key", "domain.crt") if (folder / name).exists()}
+    present = {name for name in (*signer.FILES, "domain.key", "domain.crt") if (folder / name).exists()}
     if not present:
         return None
     _check_complete(folder, present)
-    server = inspect.read(folder / "domain.crt")
+    server, *issuers = inspect.read_chain(folder / "domain.crt")
     authority = inspect.read(folder / "ca.crt") if "ca.crt" in present else None
     if authority is None and not server.self_issued:
         cure = _cure("ca.crt", present)
         raise RegistryError(f"{server.path} was signed by an authority that is not here.", cure=cure)
-    _check_pair(folder / "domain.key", server, "./inv cert.renew makes a new pair.")
-    if authority and "ca.key" in present:
-        _check_pair(folder / "ca.key", authority, f"Put the right one back. {FORCE}")
-    if authority and not inspect.signed_by(server, authority):
-        raise RegistryError(f"{server.path} is not signed by ca.crt.", cure="./inv cert.renew makes one that is.")
-    return Issued(server, authority)
+    signer.check_pair(folder / "domain.key", server, "./inv cert.renew makes a new pair.")
+    if authority is None:
+        return Issued(server, None)
+    if "issuer.crt" in present:
+        issuers = _sent(server, issuers, inspect.read(folder / "issuer.crt"))
+    for key in (folder / name for name in signer.KEYS if name in present):
+        signer.check_pair(key, inspect.read(key.with_suffix(".crt")), f"Put the right one back. {FORCE}")
+    signer.check_signed([server, *issuers, authority])
+    return Issued(server, authority, tuple(issuers))
 
 
-def _check_pair(key: Path, certificate: inspect.Certificate, cure: str) -> None:
-    if not inspect.is_pair(key, certificate):
-        raise RegistryError(f"{key} is not the key of {certificate.path.name}.", cure=cure)
+def _sent(
+    server: inspect.Certificate, sent: list[inspect.Certificate], issuer: inspect.Certificate
+) -> list[inspect.Certificate]:
+    """Return the issuers that a server sends, of which the one here bears the name of its own file.
+
+    Raises:
+        RegistryError: The server sends none, though this one signed its certificate.
+    """
+    if not sent and inspect.signed_by(server, issuer):
+        wrong = f"{server.path} lacks its issuer, which no client has: all of them would refuse it."
+        raise RegistryError(wrong, cure="./inv cert.renew makes a whole one.")
+    return [replace(it, path=issuer.path) if it.fingerprint == issuer.fingerprint else it for it in sent]
 
 
 def _check_complete(folder: Path, present: set[str]) -> None:
@@ -67,7 +100,8 @@ def _check_complete(folder: Path, present: set[str]) -> None:
         message = f"{folder} holds the authority of another machine's registry (ca.crt and no keys)."
         cure = "./inv trust.linux trusts it. To run a registry here, use another folder: INVOKE_CERTIFICATE_FOLDER=…"
         raise RegistryError(message, cure=cure)
-    for name, other in (("ca.key", "ca.crt"), ("domain.key", "domain.crt"), ("domain.crt", "domain.key")):
+    needs = (("ca.key", "ca.crt"), ("issuer.key", "issuer.crt"), ("issuer.crt", "ca.crt"))
+    for name, other in (*needs, ("domain.key", "domain.crt"), ("domain.crt", "domain.key")):
         if name in present and other not in present:
             raise RegistryError(f"{folder / name} has no {other} beside it.", cure=_cure(other, present))
     if "domain.crt" not in present:
@@ -78,6 +112,8 @@ def _check_complete(folder: Path, present: set[str]) -> None:
 def _cure(missing: str, present: set[str]) -> str:
     if missing == "ca.crt":
         return f"Put ca.crt back from a machine that trusts it. {FORCE}"
+    if missing == "issuer.crt":
+        return f"Put issuer.crt back; domain.crt holds it too, behind the server's own. {FORCE}"
     if missing == "domain.crt" and "ca.crt" not in present:
         return f"Put domain.crt back. {FORCE}"
     return f"Put {missing} back, or make a new pair under the same authority: ./inv cert.renew"
@@ -106,7 +142,7 @@ def trust_anchor(folder: Path, *, dry: bool = False) -> inspect.Certificate:
 
 def keeps_keys(folder: Path) -> bool:
     """Whether a folder holds keys of its own: another machine's ca.crt in it would be the end of that authority."""
-    return any(os.path.lexists(folder / name) for name in ("ca.key", "domain.key"))
+    return any(os.path.lexists(folder / name) for name in (*signer.KEYS, "domain.key"))
 
 
 def misfit(issued: Issued, settings: Settings, *, days: int | None = None) -> str | None:
@@ -118,13 +154,13 @@ def misfit(issued: Issued, settings: Settings, *, days: int | None = None) -> st
         days: Days that must be left; the setting's by default.
     """
     now = inspect.now()
-    if begins := issued.server.begins(now) or issued.anchor.begins(now):
+    if begins := next(filter(None, (it.begins(now) for it in (issued.server, *issued.signers))), ""):
         return f"is not valid before {begins}"
     left = issued.server.days_left(now)
     if left < 0:
         return f"expired on {issued.server.not_after:%Y-%m-%d}"
-    # A certificate cannot outlive its authority: where it lives as long, a new one would not live longer.
-    can_gain = issued.authority is None or left < issued.authority.days_left(now)
+    # A certificate cannot outlive its signers: one that lives to their last whole day would not live longer made anew.
+    can_gain = not issued.signers or left + 1 < issued.signers_days_left()
     if left < (settings.renew_before if days is None else days) and can_gain:
         return f"expires in {left} days"
     if missing := issued.server.missing(settings.hosts):
@@ -172,8 +208,8 @@ def ensure(run: Run, *, self_signed: bool = False, force: bool = False) -> bool:
 def renewal(issued: Issued, settings: Settings) -> str:
     """Return the command that makes a certificate fit for these settings."""
     missing = issued.server.missing(settings.hosts)
-    if issued.authority and len(inspect.allowed(issued.authority, missing)) < len(missing):
-        return f"The authority may not vouch for that. {FORCE}"
+    if len(issued.allowed(missing)) < len(missing):
+        return f"The authority may not vouch for that. {signer.CHANGE} Or: {FORCE}"
     if not missing and settings.dropped_names:
         return './inv cert.renew --names ""'
     return f"./inv cert.renew --names {','.join(missing)}" if missing else "./inv cert.renew"
@@ -189,24 +225,22 @@ def renew(run: Run) -> None:
     """
     folder = run.settings.folder
     with contextlib.nullcontext() if run.console.dry else files.locked(folder):
-        authority = inspect.read(folder / "ca.crt") if (folder / "ca.crt").exists() else None
-        if authority:
-            _check_signer(folder, authority, run.settings)
-        else:
+        signing = signer.check(folder, run.settings) if (folder / "ca.crt").exists() else None
+        if signing is None:
             _check_self_signed(folder, dry=run.console.dry)
             run.console.warn("A self-signed certificate is its own trust: every client must trust the new one.")
-        kind = CertificateKind.SERVER if authority else CertificateKind.SELF_SIGNED
-        _make(run, kind, authority, _names(folder / "domain.crt", run.settings))
+        kind = CertificateKind.SERVER if signing else CertificateKind.SELF_SIGNED
+        _make(run, kind, signing, names_of(folder / "domain.crt", run.settings))
 
 
 def _make(
-    run: Run, kind: CertificateKind, authority: inspect.Certificate | None = None, own_names: tuple[str, ...] = ()
+    run: Run, kind: CertificateKind, signing: inspect.Certificate | None = None, own_names: tuple[str, ...] = ()
 ) -> None:
-    wanted = make.plan(run.settings, kind, authority, own_names)
+    wanted = make.plan(run.settings, kind, signing, own_names)
     make.make(wanted, kind, run.settings.folder, run.console, tool=run.settings.tool)
 
 
-def _names(certificate: Path, settings: Settings) -> tuple[str, ...]:
+def names_of(certificate: Path, settings: Settings) -> tuple[str, ...]:
     """Return the names to keep from a certificate about to be replaced.
 
     Somebody types each of them; dropped names are left out.
@@ -223,28 +257,11 @@ def _check_self_signed(folder: Path, *, dry: bool) -> None:
     Its key may be missing or another's, since both are made anew.
     """
     certificate = folder / "domain.crt"
-    if certificate.exists() and inspect.read(certificate).self_issued and not (folder / "ca.key").exists():
+    keyless = not any((folder / name).exists() for name in signer.KEYS)
+    if certificate.exists() and inspect.read(certificate).self_issued and keyless:
         return
     if find(folder, dry=dry) is None:
         raise RegistryError(f"{folder} holds nothing to renew.", cure="./inv cert makes the first certificate.")
-
-
-def _check_signer(folder: Path, authority: inspect.Certificate, settings: Settings) -> None:
-    if not (folder / "ca.key").exists():
-        cure = f"Put it back for a moment. {FORCE}"
-        raise RegistryError(f"{folder / 'ca.key'} is not here, so nothing new can be signed.", cure=cure)
-    _check_pair(folder / "ca.key", authority, f"Put the right one back. {FORCE}")
-    if begins := authority.begins(inspect.now()):
-        wrong = f"The authority is not valid before {begins}: a clock is wrong, this one or that by which it was made."
-        raise RegistryError(wrong, cure=f"See what this one says: date --utc. Where it is right: {FORCE}")
-    if authority.days_left(inspect.now()) < 1:
-        raise RegistryError(f"The authority expired on {authority.not_after:%Y-%m-%d}.", cure=FORCE)
-    refused = [host for host in settings.hosts if host not in inspect.allowed(authority, settings.hosts)]
-    if refused:
-        flags = pasteable(["--force", *registry_flags(settings.address, names=settings.names)])
-        limits = "it is limited to private addresses and to what was named when it was made"
-        wrong = f"The authority may not vouch for {', '.join(refused)}: {limits}."
-        raise RegistryError(wrong, cure=FORCE.replace("--force", flags))
 
 
 def write_config(run: Run, *, self_signed: bool = False) -> Path:
@@ -252,8 +269,8 @@ def write_config(run: Run, *, self_signed: bool = False) -> Path:
 
     An existing authority limits the names in the file.
     """
-    ca = run.settings.folder / "ca.crt"
-    authority = inspect.read(ca) if ca.exists() and not self_signed else None
+    signing = signer.path(run.settings.folder)
+    authority = inspect.read(signing) if signing.exists() and not self_signed else None
     path = run.settings.folder / openssl.CONFIG
     run.console.command(["cp", "/etc/ssl/openssl.cnf", str(path)])
     run.console.command(["editor", str(path)])
@@ -283,8 +300,8 @@ def bring_up_to_date(run: Run) -> bool:
     issued = find(run.settings.folder, dry=run.console.dry)
     if issued is None:
         return ensure(run)
-    if issued.authority and issued.authority.days_left(inspect.now()) < run.settings.renew_before:
-        run.console.warn(f"The authority itself ends on {issued.authority.not_after:%Y-%m-%d}. {FORCE}")
+    if issued.authority and issued.signers_days_left() < run.settings.renew_before:
+        run.console.warn(f"The authority itself ends on {issued.authority.not_after:%Y-%m-%d}. {signer.CHANGE}")
     reason = misfit(issued, run.settings)
     if reason is None:
         return False

@@ -5,31 +5,34 @@ from __future__ import annotations
 import dataclasses
 import enum
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
+from cryptography.hazmat.primitives import serialization
+
 from trusted_registry import address, files
-from trusted_registry.certificate import inspect, openssl, profile
+from trusted_registry.certificate import inspect, openssl, profile, signer
 from trusted_registry.certificate.inspect import Certificate
-from trusted_registry.console import Console
+from trusted_registry.console import APPEND, Console
 from trusted_registry.errors import RegistryError
 from trusted_registry.settings import Settings
 
-MODES = {"ca.crt": files.PUBLIC_FILE, "domain.crt": files.PUBLIC_FILE, openssl.CONFIG: files.PUBLIC_FILE}
+MODES = dict.fromkeys(("ca.crt", "issuer.crt", "domain.crt", openssl.CONFIG), files.PUBLIC_FILE)
 """Modes of the public files; every other file stays private."""
 
 
 class CertificateKind(enum.Enum):
     """The certificates to make."""
 
-    AUTHORITY = "an authority and the server certificate that it signs"
-    SERVER = "a server certificate, signed by the authority that is there"
+    AUTHORITY = "a root, the issuer that it signs, and the server certificate of that"
+    SERVER = "a server certificate, by the signer that is there"
     SELF_SIGNED = "the document's single certificate"
 
 
 def plan(
-    settings: Settings, kind: CertificateKind, authority: Certificate | None = None, own_names: tuple[str, ...] = ()
+    settings: Settings, kind: CertificateKind, signing: Certificate | None = None, own_names: tuple[str, ...] = ()
 ) -> profile.Profile:
-    """Return this machine's profile, within an authority's names and life."""
+    """Return this machine's profile, within a signer's names and life."""
     planned = profile.plan(
         settings,
         machine=address.own_name(),
@@ -37,15 +40,13 @@ def plan(
         mark=f"{inspect.now():%Y-%m-%d} {secrets.token_hex(2)}",
         self_signed=kind is CertificateKind.SELF_SIGNED,
     )
-    if authority is None:
-        return planned
-    server = dataclasses.replace(
-        planned.server,
-        dns=inspect.allowed(authority, planned.server.dns),
-        addresses=inspect.allowed(authority, planned.server.addresses),
-        days=max(1, min(planned.server.days, authority.days_left(inspect.now()))),
-    )
-    return dataclasses.replace(planned, server=server)
+    server, days = planned.server, planned.server.days
+    if signing:
+        dns, addresses = inspect.allowed(signing, server.dns), inspect.allowed(signing, server.addresses)
+        server, days = dataclasses.replace(server, dns=dns, addresses=addresses), signing.days_left(inspect.now())
+    elif kind is CertificateKind.AUTHORITY:
+        days = planned.authority.days - 1  # made a moment later, it would outlive an issuer of as many days
+    return dataclasses.replace(planned, server=dataclasses.replace(server, days=max(1, min(server.days, days))))
 
 
 def make(wanted: profile.Profile, kind: CertificateKind, folder: Path, console: Console, *, tool: str) -> None:
@@ -53,7 +54,7 @@ def make(wanted: profile.Profile, kind: CertificateKind, folder: Path, console: 
 
     Args:
         wanted: The contents of the certificates.
-        kind: The certificates to make; a self-signed one removes an authority's files.
+        kind: The certificates to make; a self-signed one removes an authority's files, a root the key of one that had.
         folder: The folder that receives them.
         console: The console that shows the commands.
         tool: openssl, cryptography, or auto: openssl if installed.
@@ -61,33 +62,62 @@ def make(wanted: profile.Profile, kind: CertificateKind, folder: Path, console: 
     Raises:
         RegistryError: The tool failed or the folder cannot be written.
     """
-    for command in commands(wanted, kind, folder, signer=folder):
+    for command in shown(wanted, kind, folder):
         console.command(command)
     if console.dry:
         return
     with files.staging(folder) as staged:
-        signer = staged if kind is CertificateKind.AUTHORITY else folder
+        signing = staged / "issuer.crt" if kind is CertificateKind.AUTHORITY else signer.path(folder)
         files.write(staged / openssl.CONFIG, profile.config(wanted).encode())
         with console.progress(f"Making a {wanted.server.key} key"):
             if tool == "openssl" or (tool == "auto" and openssl.installed()):
-                _by_openssl(wanted, kind, staged, signer)
+                _by_openssl(wanted, kind, staged, signing)
             else:
                 console.say("made with the cryptography package, to the same effect as the commands above")
-                _by_cryptography(wanted, kind, staged, signer)
-        (staged / "domain.csr").unlink(missing_ok=True)
-        if kind is CertificateKind.SELF_SIGNED:
-            for name in ("ca.key", "ca.crt"):
+                _by_cryptography(wanted, kind, staged, signing)
+        if _sends_issuer(kind, signing):
+            _append(signing, staged / "domain.crt")
+        for name in _OUTDATED[kind]:
+            if (folder / name).exists():
                 (staged / name).touch()
         files.install(staged, folder, MODES)
 
 
-def _by_openssl(wanted: profile.Profile, kind: CertificateKind, folder: Path, signer: Path) -> None:
+_OUTDATED = {
+    CertificateKind.AUTHORITY: ("ca.key",),
+    CertificateKind.SERVER: (),
+    CertificateKind.SELF_SIGNED: signer.FILES,
+}
+"""Files that are removed when certificates of a kind take the place of others."""
+
+
+def _sends_issuer(kind: CertificateKind, signing: Path) -> bool:
+    return kind is not CertificateKind.SELF_SIGNED and signer.is_sent(signing)
+
+
+def _append(signing: Path, server: Path) -> None:
+    """Put the issuer's certificate behind the server's own: a registry does not start with the two in another order."""
+    issuer = inspect.read(signing).certificate.public_bytes(serialization.Encoding.PEM)
+    files.write(server, server.read_bytes() + issuer)
+
+
+def _by_openssl(wanted: profile.Profile, kind: CertificateKind, folder: Path, signing: Path) -> None:
     try:
-        openssl.carry_out(commands(wanted, kind, folder, signer=signer))
+        openssl.carry_out(steps(wanted, kind, folder, signing))
         _check_made(folder, kind)
+        if kind is CertificateKind.AUTHORITY and not _end_together(folder):  # midnight came between the two
+            openssl.carry_out(steps(wanted, kind, folder, signing))
     except RegistryError:
         files.check_room(folder)  # on a full disk openssl reports success, or calls its own output broken
         raise
+    for request in folder.glob("*.csr"):
+        request.unlink()
+
+
+def _end_together(folder: Path) -> bool:
+    """Return whether root and issuer end on the same day: some clients ignore when their anchor ends."""
+    root, issuer = (inspect.read(folder / name) for name in ("ca.crt", "issuer.crt"))
+    return root.not_after.date() == issuer.not_after.date()
 
 
 def _check_made(folder: Path, kind: CertificateKind) -> None:
@@ -95,32 +125,39 @@ def _check_made(folder: Path, kind: CertificateKind) -> None:
 
     A program may report success and have made nothing.
     """
-    for name in ("domain.key", "domain.crt", *(("ca.key", "ca.crt") if kind is CertificateKind.AUTHORITY else ())):
+    more = ("issuer.key", "issuer.crt", "ca.crt") if kind is CertificateKind.AUTHORITY else ()
+    for name in ("domain.key", "domain.crt", *more):
         if not (folder / name).exists() or not (folder / name).stat().st_size:
             raise RegistryError(f"openssl said that it succeeded, and made no {name}.", cure=openssl.WITHOUT)
 
 
-def commands(wanted: profile.Profile, kind: CertificateKind, folder: Path, *, signer: Path) -> list[list[str]]:
-    """Return the openssl commands for a kind of certificate in a folder.
+def shown(wanted: profile.Profile, kind: CertificateKind, folder: Path) -> list[Sequence[str]]:
+    """Return the commands that a person would type for a kind of certificate in a folder."""
+    signing = folder / "issuer.crt" if kind is CertificateKind.AUTHORITY else signer.path(folder)
+    append = ["cat", str(signing), APPEND, f"{folder}/domain.crt"]
+    return [
+        *(step.shown for step in steps(wanted, kind, folder, signing)),
+        *([append] if _sends_issuer(kind, signing) else []),
+    ]
 
-    `signer` is the folder that holds the authority.
-    """
+
+def steps(wanted: profile.Profile, kind: CertificateKind, folder: Path, signing: Path) -> list[openssl.Step]:
+    """Return the openssl steps for a kind of certificate in a folder, by a signer: the path of its certificate."""
     if kind is CertificateKind.SELF_SIGNED:
         return openssl.self_signed(wanted.server, folder)
     authority = openssl.authority(wanted.authority, folder) if kind is CertificateKind.AUTHORITY else []
-    return authority + openssl.server(wanted.server, folder, authority=signer)
+    return authority + openssl.server(wanted.server, folder, signer=signing)
 
 
-def _by_cryptography(wanted: profile.Profile, kind: CertificateKind, folder: Path, signer: Path) -> None:
+def _by_cryptography(wanted: profile.Profile, kind: CertificateKind, folder: Path, signing: Path) -> None:
     from trusted_registry.certificate import native
 
-    authority = None
+    by = native.load_signer(signing) if kind is CertificateKind.SERVER else None
     if kind is CertificateKind.AUTHORITY:
-        authority = native.authority(wanted.authority)
-        files.write(folder / "ca.key", native.pem(authority[0]), files.PRIVATE_FILE)
-        files.write(folder / "ca.crt", native.public_pem(authority[1]))
-    elif kind is CertificateKind.SERVER:
-        authority = native.load_signer(signer)
-    key, certificate = native.server(wanted.server, authority)
+        root, by = native.authority(wanted.authority)
+        files.write(folder / "ca.crt", native.public_pem(root))
+        files.write(folder / "issuer.key", native.pem(by[0]), files.PRIVATE_FILE)
+        files.write(folder / "issuer.crt", native.public_pem(by[1]))
+    key, certificate = native.server(wanted.server, by)
     files.write(folder / "domain.key", native.pem(key), files.PRIVATE_FILE)
     files.write(folder / "domain.crt", native.public_pem(certificate))

@@ -6,6 +6,7 @@ import datetime
 import ipaddress
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -18,8 +19,18 @@ from trusted_registry.errors import RegistryError
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address | ipaddress.IPv4Network | ipaddress.IPv6Network
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+Signer = tuple[Key, x509.Certificate]
+"""Key and certificate that sign another certificate."""
 
 _CURVES = {"P-256": ec.SECP256R1, "P-384": ec.SECP384R1}
+_SERVERS = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+
+
+class Life(NamedTuple):
+    """First and last moment of a certificate, in UTC."""
+
+    begins: datetime.datetime
+    ends: datetime.datetime
 
 
 def new_key(kind: str) -> Key:
@@ -30,30 +41,46 @@ def new_key(kind: str) -> Key:
     return rsa.generate_private_key(public_exponent=65537, key_size=int(size))
 
 
-def authority(authority: profile.Authority) -> tuple[Key, x509.Certificate]:
-    """Return a new authority's key and certificate."""
-    key = new_key(authority.key)
-    permitted = _general(authority.dns, map(ipaddress.ip_network, authority.networks))
-    builder = (
-        _started(_name(authority.subject), _name(authority.subject), key, authority.days)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage("key_cert_sign", "crl_sign"), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.NameConstraints(permitted, None), critical=True)
+def authority(authority: profile.Authority) -> tuple[x509.Certificate, Signer]:
+    """Return a new root's certificate, and the issuer that it signed; the root's key ends with this call."""
+    root_key, key = new_key(authority.key), new_key(authority.key)
+    permitted = x509.NameConstraints(_general(authority.dns, map(ipaddress.ip_network, authority.networks)), None)
+    begin = _now()
+    life = Life(begin, begin + datetime.timedelta(days=authority.days))
+    subject = _name(authority.subject)
+    root = _signs(_started(subject, subject, root_key, life), root_key, path_length=1)
+    root_made = root.add_extension(permitted, critical=True).sign(root_key, hashes.SHA256())
+    issuer = (
+        _signs(_started(_name(authority.issuer), subject, key, life), key, path_length=0, serves=True)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False)
+        .add_extension(permitted, critical=True)
     )
-    return key, builder.sign(key, hashes.SHA256())
+    return root_made, (key, issuer.sign(root_key, hashes.SHA256()))
 
 
-def server(server: profile.Server, signer: tuple[Key, x509.Certificate] | None) -> tuple[Key, x509.Certificate]:
+def _signs(
+    builder: x509.CertificateBuilder, key: Key, *, path_length: int, serves: bool = False
+) -> x509.CertificateBuilder:
+    """Return the builder with what makes an authority, one for servers alone if it `serves` them."""
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
+    builder = builder.add_extension(_key_usage("key_cert_sign", "crl_sign"), critical=True)
+    if serves:
+        builder = builder.add_extension(_SERVERS, critical=False)
+    return builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+
+
+def server(server: profile.Server, signer: Signer | None) -> tuple[Key, x509.Certificate]:
     """Return a new server key and certificate, self-signed without a signer."""
-    key = new_key(server.key)
+    key, begin = new_key(server.key), _now()
+    ends = begin + datetime.timedelta(days=server.days)
     signing_key, issuer = (signer[0], signer[1].subject) if signer else (key, _name(server.subject))
+    life = Life(begin, min(ends, signer[1].not_valid_after_utc) if signer else ends)
     named = _general(server.dns, map(ipaddress.ip_address, server.addresses))
     builder = (
-        _started(_name(server.subject), issuer, key, server.days)
+        _started(_name(server.subject), issuer, key, life)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(*(_SNAKE[name] for name in server.key_usage)), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(_SERVERS, critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signing_key.public_key()), critical=False)
         .add_extension(x509.SubjectAlternativeName(named), critical=False)
@@ -61,12 +88,12 @@ def server(server: profile.Server, signer: tuple[Key, x509.Certificate] | None) 
     return key, builder.sign(signing_key, hashes.SHA256())
 
 
-def load_signer(folder: Path) -> tuple[Key, x509.Certificate]:
-    """Return the authority that a folder holds as ca.key and ca.crt."""
-    key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), password=None)
+def load_signer(certificate: Path) -> Signer:
+    """Return a signer from its certificate's file and that of its key beside it."""
+    key = serialization.load_pem_private_key(certificate.with_suffix(".key").read_bytes(), password=None)
     if not isinstance(key, (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey)):
         raise RegistryError("The authority's key is of a kind not made here.", cure="./inv cert --tool openssl")
-    return key, x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
+    return key, x509.load_pem_x509_certificate(certificate.read_bytes())
 
 
 def pem(key: Key) -> bytes:
@@ -97,16 +124,19 @@ def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(*part) for part in parts])
 
 
-def _started(subject: x509.Name, issuer: x509.Name, key: Key, days: int) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+
+
+def _started(subject: x509.Name, issuer: x509.Name, key: Key, life: Life) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(int(openssl.serial(), 16))
-        .not_valid_before(now)
-        .not_valid_after(now + datetime.timedelta(days=days))
+        .not_valid_before(life.begins)
+        .not_valid_after(life.ends)
     )
 
 

@@ -5,15 +5,18 @@ Only options common to OpenSSL 1.1.1, OpenSSL 3 and LibreSSL are used.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import secrets
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from trusted_registry import program
 from trusted_registry.certificate import profile
+from trusted_registry.console import PIPE_AFTER_END
 from trusted_registry.errors import RegistryError
 
 CONFIG = "openssl.cnf"
@@ -23,6 +26,20 @@ NO_OTHERS = {"SSL_CERT_FILE": os.devnull}
 WITHOUT = "Make the certificate without it: INVOKE_CERTIFICATE_TOOL=cryptography ./inv cert"
 TIME_FOR_A_KEY = 300
 """Seconds allowed for making a key; a 4096-bit RSA key takes 0.4 to 5 s, on a small board ten times that."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: a command, and the one that signs with the key which the first writes to a pipe, if there is one."""
+
+    argv: Sequence[str]
+    reader: Sequence[str] = ()
+
+    @property
+    def shown(self) -> Sequence[str]:
+        """The step as a person would type it."""
+        before, after = PIPE_AFTER_END
+        return [*self.argv, before, *self.reader, after] if self.reader else self.argv
 
 
 def installed() -> bool:
@@ -48,57 +65,81 @@ def serial() -> str:
     return f"0x{(1 << 126) | secrets.randbits(126):032x}"
 
 
-def authority(authority: profile.Authority, folder: Path) -> list[list[str]]:
-    """Return the command that makes ca.key and ca.crt in a folder.
+def authority(authority: profile.Authority, folder: Path) -> list[Step]:
+    """Return the steps that make issuer.key, issuer.crt and ca.crt in a folder, which must hold openssl.cnf.
 
-    The folder must hold openssl.cnf.
+    The root's key goes from the one program to the other by a pipe: it signs the issuer, and is on no disk.
     """
-    files = ["-keyout", f"{folder}/ca.key", "-out", f"{folder}/ca.crt", "-config", f"{folder}/{CONFIG}"]
-    says = ["-subj", f"/O={profile.ORGANIZATION}/CN={authority.subject}", "-extensions", "v3_ca"]
-    life = ["-set_serial", serial(), "-days", str(authority.days)]
-    return [["openssl", "req", "-x509", *new_key(authority.key), *files, *says, *life]]
-
-
-def server(server: profile.Server, folder: Path, *, authority: Path) -> list[list[str]]:
-    """Return the commands that make domain.key and domain.crt in `folder`.
-
-    The folder `authority` holds the authority that signs.
-    """
-    request = ["-keyout", f"{folder}/domain.key", "-out", f"{folder}/domain.csr", "-config", f"{folder}/{CONFIG}"]
-    files = ["-in", f"{folder}/domain.csr", "-out", f"{folder}/domain.crt", "-extfile", f"{folder}/{CONFIG}"]
-    signer = ["-CA", f"{authority}/ca.crt", "-CAkey", f"{authority}/ca.key", "-sha256", "-extensions", "v3_req"]
-    life = ["-set_serial", serial(), "-days", str(server.days)]
+    life = ["-days", str(authority.days)]
+    root = ["openssl", "req", "-x509", *new_key(authority.key), "-keyout", "/dev/stdout", "-out", f"{folder}/ca.crt"]
+    says = [*_named(authority.subject, folder), "-extensions", "v3_root", "-set_serial", serial(), *life]
+    request = ["-keyout", f"{folder}/issuer.key", "-out", f"{folder}/issuer.csr", *_named(authority.issuer, folder)]
+    sign = _signature("issuer", folder, "v3_issuer", f"{folder}/ca.crt", "/dev/stdin")
     return [
-        ["openssl", "req", "-new", *new_key(server.key), *request],
-        ["openssl", "x509", "-req", *files, *signer, *life],
+        Step(["openssl", "req", "-new", *new_key(authority.key), *request]),
+        Step([*root, *says], reader=[*sign, *life]),
     ]
 
 
-def self_signed(server: profile.Server, folder: Path) -> list[list[str]]:
+def server(server: profile.Server, folder: Path, *, signer: Path) -> list[Step]:
+    """Return the steps that make domain.key and domain.crt in a folder.
+
+    `signer` is the path of the signer's certificate; its key is beside it.
+    """
+    request = ["-keyout", f"{folder}/domain.key", "-out", f"{folder}/domain.csr", *_named(server.subject, folder)]
+    sign = _signature("domain", folder, "v3_req", str(signer), str(signer.with_suffix(".key")))
+    return [
+        Step(["openssl", "req", "-new", *new_key(server.key), *request]),
+        Step([*sign, "-days", str(server.days)]),
+    ]
+
+
+def _signature(stem: str, folder: Path, section: str, signer: str, key: str) -> list[str]:
+    """Return the command that signs STEM.csr, but for the life of what it makes."""
+    files = ["-in", f"{folder}/{stem}.csr", "-out", f"{folder}/{stem}.crt", "-extfile", f"{folder}/{CONFIG}"]
+    by = ["-CA", signer, "-CAkey", key, "-sha256", "-extensions", section, "-set_serial", serial()]
+    return ["openssl", "x509", "-req", *files, *by]
+
+
+def _named(common_name: str, folder: Path) -> list[str]:
+    """Return the options that name a subject; LibreSSL overrides it by a configuration that says `prompt = no`."""
+    return ["-config", f"{folder}/{CONFIG}", "-subj", f"/O={profile.ORGANIZATION}/CN={common_name}"]
+
+
+def self_signed(server: profile.Server, folder: Path) -> list[Step]:
     """Return the document's command for one certificate, self-signed."""
-    files = ["-keyout", f"{folder}/domain.key", "-out", f"{folder}/domain.crt", "-config", f"{folder}/{CONFIG}"]
+    files = ["-keyout", f"{folder}/domain.key", "-out", f"{folder}/domain.crt", *_named(server.subject, folder)]
     life = ["-x509", "-days", str(server.days), "-set_serial", serial(), "-extensions", "v3_req"]
-    return [["openssl", "req", *new_key(server.key), *files, *life]]
+    return [Step(["openssl", "req", *new_key(server.key), *files, *life])]
 
 
 def verification(folder: Path) -> list[str]:
-    """Return the command that checks a folder's server certificate against its authority."""
-    return ["openssl", "verify", "-x509_strict", "-CAfile", f"{folder}/ca.crt", f"{folder}/domain.crt"]
+    """Return the command that checks a folder's server certificate against its authority, with the issuer it sends."""
+    sent = ["-untrusted", f"{folder}/domain.crt"]
+    return ["openssl", "verify", "-x509_strict", "-CAfile", f"{folder}/ca.crt", *sent, f"{folder}/domain.crt"]
 
 
-def carry_out(commands: Sequence[Sequence[str]]) -> None:
-    """Run commands: those that make a key side by side, then the last one, which may sign with one of them.
+def carry_out(steps: Sequence[Step]) -> None:
+    """Run the steps: those that make a key side by side, then those that sign, in their order.
 
     Raises:
         RegistryError: openssl failed; the message has the last line of its output.
     """
-    *keys, last = commands
+    makes_key = [step for step in steps if step.argv[1] == "req"]
     with ThreadPoolExecutor() as beside:
-        list(beside.map(_run, keys))
-    _run(last)
+        made = list(beside.map(lambda step: _run(step.argv, secret=bool(step.reader)), makes_key))
+    for step, key in zip(makes_key, made, strict=True):
+        if step.reader:
+            _run(step.reader, text=key)
+    for step in steps:
+        if step not in makes_key:
+            _run(step.argv)
 
 
-def _run(command: Sequence[str]) -> None:
-    result = program.capture(command, env=NO_OTHERS, timeout=TIME_FOR_A_KEY)
+def _run(command: Sequence[str], *, text: str = "", secret: bool = False) -> str:
+    """Run openssl and return its output; one that may hold a key is quoted in no error."""
+    result = program.capture(command, text=text, env=NO_OTHERS, timeout=TIME_FOR_A_KEY)
     if not result.ok:
-        raise RegistryError(f"openssl {command[1]} failed: {result.last_line}", cure=WITHOUT)
+        said = dataclasses.replace(result, out="") if secret else result
+        raise RegistryError(f"openssl {command[1]} failed: {said.last_line}", cure=WITHOUT)
+    return result.out

@@ -55,9 +55,10 @@ class Server:
 
 @dataclass(frozen=True)
 class Authority:
-    """An authority to make: subject, permitted names and ranges, kind of key, life in days."""
+    """A root and its issuer to make: their subjects, permitted names and ranges, kind of keys, life in days."""
 
     subject: str
+    issuer: str
     dns: tuple[str, ...]
     networks: tuple[str, ...]
     key: str
@@ -94,11 +95,13 @@ def plan(
     dns = tuple(dict.fromkeys(host for host in wanted if not address.is_ip(host)))
     addresses = tuple(dict.fromkeys(host for host in wanted if address.is_ip(host)))
     exact = (str(ipaddress.ip_network(ip)) for ip in addresses if not permits_address(PRIVATE_RANGES, ip))
+    named = f"{(machine or settings.address)[:20]} {mark}"
     subject = settings.address if len(settings.address) <= MAX_COMMON_NAME else ORGANIZATION
     return Profile(
         server=Server(subject, dns, addresses, SELF_SIGNED_KEY if self_signed else settings.key, settings.days),
         authority=Authority(
-            subject=f"{ORGANIZATION} authority {(machine or settings.address)[:20]} {mark}",
+            subject=f"{ORGANIZATION} authority {named}",
+            issuer=f"{ORGANIZATION} issuer {named}",
             dns=tuple(dict.fromkeys((*LOCAL_NAMES, *(name for name in dns if not permits_name(LOCAL_NAMES, name))))),
             networks=(*PRIVATE_RANGES, *exact),
             key=settings.key,

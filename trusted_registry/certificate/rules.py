@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable, Iterator
+import functools
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,29 +40,45 @@ class Violation:
 
 
 def check(
-    server: inspect.Certificate, authority: inspect.Certificate | None, hosts: Iterable[str], at: datetime.datetime
+    server: inspect.Certificate,
+    authority: inspect.Certificate | None,
+    hosts: Iterable[str],
+    at: datetime.datetime,
+    *,
+    issuers: Sequence[inspect.Certificate] = (),
 ) -> list[Violation]:
-    """Return every rule that a server certificate and its authority break.
+    """Return every rule that a server certificate and those that signed it break.
 
     Args:
         server: The certificate that the registry shows.
         authority: The certificate that clients trust; None for a self-signed server certificate.
         hosts: The names that clients type.
         at: The time at which the dates are judged.
+        issuers: The certificates between the two, which the registry sends; nearest to the server's first.
     """
     findings = [*_broken(server, _SERVER_RULES), *_dates(server, at, MAX_SERVER_DAYS, APPLE)]
     findings += [Violation(server.path, f"does not name {host}", EVERY_CLIENT) for host in server.missing(hosts)]
     if authority is None:
         unsigned = [] if inspect.signed_by(server, server) else ["is signed by nobody at hand"]
         return [*findings, *(Violation(server.path, rule, EVERY_CLIENT) for rule in unsigned)]
-    findings += _broken(authority, _AUTHORITY_RULES)
-    findings += _dates(authority, at, MAX_AUTHORITY_DAYS, "no client, but ten years is long enough for a key")
-    if not inspect.signed_by(server, authority):
-        findings.append(Violation(server.path, f"is not signed by {authority.path.name}", EVERY_CLIENT))
+    signers = (*issuers, authority)
+    for below, signer in enumerate(signers):
+        limits = [_bounded(below), *([_ISSUER_RULE] if signer in issuers else [])]
+        findings += _broken(signer, [*_AUTHORITY_RULES, *limits])
+        findings += _dates(signer, at, MAX_AUTHORITY_DAYS, "no client, but ten years is long enough for a key")
+    for signed, signer in itertools.pairwise((server, *signers)):
+        if not inspect.signed_by(signed, signer):
+            findings.append(Violation(signed.path, f"is not signed by {signer.path.name}", EVERY_CLIENT))
+    return [*findings, *(it for signer in reversed(signers) for it in _beyond(server, signer))]
+
+
+def _beyond(server: inspect.Certificate, signer: inspect.Certificate) -> Iterator[Violation]:
+    """Yield the names of a server certificate that one of its signers may not vouch for."""
     names = (*server.dns, *server.addresses)
-    vouched, beyond = inspect.allowed(authority, names), f"which {authority.path.name} may not vouch for"
-    rules = [f"names {name}, {beyond}" for name in names if name not in vouched]
-    return [*findings, *(Violation(server.path, rule, EVERY_CLIENT) for rule in rules)]
+    vouched = inspect.allowed(signer, names)
+    for name in names:
+        if name not in vouched:
+            yield Violation(server.path, f"names {name}, which {signer.path.name} may not vouch for", EVERY_CLIENT)
 
 
 def _broken(certificate: inspect.Certificate, rules: Iterable[Rule]) -> Iterator[Violation]:
@@ -125,8 +143,11 @@ def _limited(certificate: x509.Certificate) -> bool:
     return {x509.DNSName, x509.IPAddress} <= kinds
 
 
-def _pathlen_zero(certificate: x509.Certificate) -> bool:
-    return _has(certificate, x509.BasicConstraints, lambda basic: basic.path_length == 0)
+def _bounded(below: int) -> Rule:
+    """Return the rule that an authority may make no more authorities than stand below it."""
+    rule = f"may make further authorities (no pathlen:{below})"
+    fits = functools.partial(_has, kind=x509.BasicConstraints, fits=lambda basic: basic.path_length == below)
+    return rule, "none; it should not be able to", fits
 
 
 def _has_random_serial(certificate: x509.Certificate) -> bool:
@@ -158,8 +179,14 @@ _SERVER_RULES: list[Rule] = [
 
 _AUTHORITY_RULES: list[Rule] = [
     ("is no authority (CA:TRUE, critical)", EVERY_CLIENT, lambda it: _has_basic(it, ca=True)),
-    ("may make further authorities (no pathlen:0)", "none; it should not be able to", _pathlen_zero),
     ("has no key usage keyCertSign and cRLSign", STRICT, lambda it: _has_usage(it, "key_cert_sign", "crl_sign")),
     ("may vouch for any site (no name constraints on both DNS names and addresses)", "none; people should", _limited),
     *_ANY_RULES,
 ]
+
+_ISSUER_RULE: Rule = (
+    "may sign for more than servers (no extendedKeyUsage serverAuth)",
+    "none; a stolen key of its could sign programs and mail",
+    _serves,
+)
+"""Rule for a certificate between the server's and the authority's."""

@@ -32,3 +32,11 @@ renew = Task(
     Flag("if_expiring", "Only when fewer than so many days are left."),
     *STAYS,
 )
+renew_authority = Task(
+    "cert.renew-authority",
+    "Change over to a new authority, step by step, without a failed pull.",
+    "authority.renew",
+    switch("switch", "Second step, once every client holds both roots: the registry shows the new one's certificate."),
+    switch("finish", "Third step: the old root is taken back."),
+    *STAYS,
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from trusted_registry.doctor import checks_certificate, checks_engine, checks_registry, checks_trust
+from trusted_registry.doctor import checks_authority, checks_certificate, checks_engine, checks_registry, checks_trust
 from trusted_registry.doctor.facts import Facts
 from trusted_registry.doctor.finding import Finding
 
@@ -16,6 +16,8 @@ CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
     checks_certificate.dates,
     checks_certificate.chain,
     checks_certificate.keys,
+    checks_authority.changing,
+    checks_authority.earlier,
     checks_registry.container,
     checks_registry.port,
     checks_registry.served,

@@ -12,9 +12,12 @@ from trusted_registry.registry.observe import Observation
 from trusted_registry.settings import registry_flags
 
 ANEW = "./inv cert --force && ./inv registry.tls  # makes a new authority; then hand the new ca.crt to every client"
+CHANGE = "./inv cert.renew-authority  # changes over to a new authority, step by step"
 LAST_WEEK = 7
 """Days before expiry at which another machine's certificate yields a finding: automatic renewal comes earlier."""
 _HARMLESS = ("none", "no client", "people")
+_SIGNERS = ("ca.crt", "issuer.crt")
+"""Files of certificates that nobody can make anew under the same root."""
 _PRIVATE = 0o077
 _WRITABLE = 0o022
 
@@ -39,7 +42,8 @@ def _broken(facts: Facts, *beginnings: str) -> list[rules.Violation]:
     authority, seen = facts.issued.authority if facts.issued else facts.anchor, facts.observation
     if not facts.issued and seen and authority and (seen.distrust or seen.fingerprint == authority.fingerprint):
         authority = None
-    found = rules.check(facts.server, authority, facts.settings.hosts, facts.now)
+    sent = facts.issued.issuers if facts.issued else seen.issuers if seen else ()
+    found = rules.check(facts.server, authority, facts.settings.hosts, facts.now, issuers=sent)
     return [it for it in found if it.rule.startswith(beginnings) and not it.clients.startswith(_HARMLESS)]
 
 
@@ -48,7 +52,7 @@ def client_rules(facts: Facts) -> Iterator[Finding]:
     for broken in _broken(facts, ""):
         if broken.rule.startswith((*_NAMES, *_DATES, *_CHAIN)):
             continue
-        authority = facts.anchor is not None and broken.path == facts.anchor.path and broken.path.name == "ca.crt"
+        authority = broken.path.name in _SIGNERS
         cure = ANEW if authority else f"./inv cert.renew{facts.there}"
         fix = None if authority or facts.remote else RenewFix()
         evidence = f"{broken.path} {broken.rule}"
@@ -69,7 +73,7 @@ def names(facts: Facts) -> Iterator[Finding]:
     cure = f"./inv cert.renew --names {','.join(asked)}" if asked else "./inv cert.renew"
     renewable = facts.issued is not None
     if facts.issued and facts.issued.authority:
-        renewable = len(inspect.allowed(facts.issued.authority, missing)) == len(missing)
+        renewable = len(facts.issued.allowed(missing)) == len(missing)
         if not renewable:
             cure = ANEW.replace("--force", f"--force --names {','.join(missing)}")
     named = ", ".join((*facts.server.addresses, *facts.server.dns)) or "nothing"
@@ -85,7 +89,7 @@ def dates(facts: Facts) -> Iterator[Finding]:
     renew, refused = f"./inv cert.renew{facts.there}", "Afterwards every client refuses it"
     seen = _broken(facts, *_DATES)
     for broken in seen:
-        authority = broken.path.name == "ca.crt"
+        authority = broken.path.name in _SIGNERS
         evidence = f"{broken.path} {broken.rule}; this machine's clock says {facts.now:%Y-%m-%d %H:%M} UTC"
         clock = "date --utc  # is this machine's clock right? sudo timedatectl set-ntp true"
         fix = None if authority or facts.remote else RenewFix()
@@ -101,7 +105,7 @@ def dates(facts: Facts) -> Iterator[Finding]:
         yield Finding("dates", _ends(facts.issued.server, facts), cause, (renew,), RenewFix(), asks=True)
     signer = facts.issued.authority
     if signer and 0 <= signer.days_left(facts.now) < facts.settings.renew_before:
-        yield Finding("dates", _ends(signer, facts), "All that it signed ends with it.", (ANEW,))
+        yield Finding("dates", _ends(signer, facts), "All that it signed ends with it.", (CHANGE,))
 
 
 def _ends(certificate: inspect.Certificate, facts: Facts) -> str:
@@ -148,7 +152,7 @@ def keys(facts: Facts) -> Iterator[Finding]:
         evidence = f"git tracks {facts.settings.folder / name}"
         cause = "Whoever has the repository has the key; it stays in the history even when it is removed."
         cure = f"git -C {shlex.quote(str(facts.settings.folder))} rm --cached {shlex.quote(name)}"
-        yield Finding("keys", evidence, cause, (cure, ANEW))
+        yield Finding("keys", evidence, cause, (cure, CHANGE))
     for container, path in facts.key_mounts:
         evidence = f"the container {container} was given {path}, and with it the authority's key"
         cause = (

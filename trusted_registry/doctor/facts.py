@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from trusted_registry.certificate.changeover import Stage
 from trusted_registry.certificate.inspect import Certificate
 from trusted_registry.certificate.issue import Issued
 from trusted_registry.engine.types import Container, EngineInfo
@@ -15,6 +16,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.instance.model import Role
 from trusted_registry.registry.observe import Observation
 from trusted_registry.settings import Settings
+from trusted_registry.trust.local.ledger import Entry
 from trusted_registry.trust.local.state import Item
 from trusted_registry.trust.local.unverified import Unverified
 from trusted_registry.trust.model import Store
@@ -117,6 +119,8 @@ class Facts:
             registry runs.
         containerd: Settings of containerd that keep certs.d from being read.
         bundle_since: Last change of the system's store, in seconds since the epoch; 0 if absent.
+        stage: How far a changeover to another authority has come.
+        outdated: Entries of the ledger for an earlier authority that is still trusted.
         vouched: Whether the system's store holds the registry's authority.
         systemd: Whether systemd runs here.
     """
@@ -150,6 +154,8 @@ class Facts:
     allowed: tuple[str, ...] = ()
     containerd: tuple[Advice, ...] = ()
     bundle_since: float = 0.0
+    stage: Stage = Stage.NONE
+    outdated: tuple[Entry, ...] = ()
     vouched: bool = False
     systemd: bool = True
 

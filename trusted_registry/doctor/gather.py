@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from trusted_registry import address, installation, program
-from trusted_registry.certificate import inspect, issue
+from trusted_registry.certificate import changeover, inspect, issue, signer
 from trusted_registry.doctor import store_states
 from trusted_registry.doctor.facts import Disk, Facts, FileMode, Proxy, or_none
 from trusted_registry.engine.protocol import Engine
@@ -25,7 +25,7 @@ from trusted_registry.registry.probe import Endpoint
 from trusted_registry.settings import Settings
 from trusted_registry.trust.local import daemon, owned
 
-KEYS = ("ca.key", "domain.key")
+KEYS = (*signer.KEYS, "domain.key", *changeover.KEYS)
 MADE_HERE = (*KEYS, "domain.crt")
 """Files that only the registry's own machine has; a client has ca.crt alone."""
 _PROXIES = ("HTTPS_PROXY", "https_proxy")
@@ -99,6 +99,7 @@ def _issued(facts: Facts) -> Facts:
     folder = facts.settings.folder
     facts = replace(facts, anchor=or_none(lambda: issue.trust_anchor(folder, dry=True)))
     try:
+        facts = replace(facts, stage=changeover.stage(folder))
         here = any((folder / name).exists() for name in MADE_HERE)
         return replace(facts, issued=issue.find(folder, dry=True)) if here else facts
     except RegistryError as error:
@@ -138,7 +139,8 @@ def _key_mounts(settings: Settings, engine: Engine) -> tuple[tuple[str, str], ..
 
     A container that mounts a whole disk is left out: such a mount has nothing to do with this project.
     """
-    folders = {str(it) for it in (settings.folder / "ca.key", settings.folder, settings.root)}
+    keys = (settings.folder / name for name in signer.KEYS)
+    folders = {str(it) for it in (*keys, settings.folder, settings.root)}
     return tuple((name, path) for name, path in or_none(engine.bind_mounts) or [] if path.rstrip("/") in folders)
 
 

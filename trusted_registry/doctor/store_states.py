@@ -14,7 +14,7 @@ from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.local import daemon, install, ledger, trust_anchor, unverified
+from trusted_registry.trust.local import daemon, install, ledger, outdated, trust_anchor, unverified
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.install import StoreSelection
 from trusted_registry.trust.local.state import State
@@ -50,7 +50,8 @@ def gather(facts: Facts, engine: Engine, client: str) -> Facts:
     kubernetes = any(machines.find_program(name, machine) for name in ("crictl", "kubelet"))
     advice = _advice() if kubernetes and any(store.key == "containerd" for store in rows) else ()
     vouched = any(item.state is State.TRUSTED for item in items)
-    return replace(facts, store_states=found, containerd=advice, vouched=vouched)
+    earlier = tuple(or_none(lambda: outdated.find(facts.settings, anchor)) or ())
+    return replace(facts, store_states=found, containerd=advice, vouched=vouched, outdated=earlier)
 
 
 def store_state(store: Store, anchor: TrustAnchor, entries: Sequence[ledger.Entry], machine: Machine) -> StoreState:

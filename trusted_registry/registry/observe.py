@@ -43,6 +43,7 @@ class Observation:
         foreign: Reason why another authority than the anchor signed the certificate; "" if that very one did.
         system: Reason why the operating system's store does not verify the certificate; asked on request.
         certificate: Certificate that the registry shows; None if none was seen.
+        issuers: Certificates that it sends behind its own, nearest first; a client needs all but the one it trusts.
         protocol: Version of TLS, such as TLSv1.3.
         outdated_tls: Whether TLS 1.1 or older is accepted, which no server should do; asked on request.
         status: HTTP status of /v2/; 0 without an answer.
@@ -60,6 +61,7 @@ class Observation:
     foreign: str = ""
     system: str = ""
     certificate: Certificate | None = None
+    issuers: tuple[Certificate, ...] = ()
     protocol: str = ""
     outdated_tls: bool = False
     status: int = 0
@@ -107,8 +109,10 @@ def _over_tls(seen: Observation, connection: socket.socket, at: Endpoint, tls: s
     """Add the certificate and the answer of /v2/, or the reason why there is none."""
     try:
         wrapped = probe.shake_hands(connection, at, tls)
-        der, protocol = wrapped.getpeercert(binary_form=True) or b"", str(wrapped.version())
-        seen = replace(seen, certificate=inspect.from_der(Path(f"the certificate that {at} shows"), der))
+        protocol, (shown, *sent) = str(wrapped.version()), probe.sent_chain(wrapped) or (b"",)
+        seen = replace(seen, certificate=inspect.from_der(Path(f"the certificate that {at} shows"), shown))
+        behind = Path(f"a certificate that {at} sends behind its own")
+        seen = replace(seen, issuers=tuple(inspect.from_der(behind, it) for it in sent))
         answer = probe.send(wrapped, at, Request("GET", "/v2/"))
     except ssl.SSLCertVerificationError as error:
         return replace(seen, distrust=str(error.verify_message))

@@ -27,6 +27,9 @@ READY_STATUSES = (200, 401)
 ANSWER_SECONDS = 30.0
 """Seconds to wait for a registry to answer; a warm one does within half a second."""
 
+_DER = 2
+"""OpenSSL's X509_FILETYPE_ASN1, as `_ssl.ENCODING_DER`."""
+
 _NOT_YET_VALID = 9
 """OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID: a clock that was set back by seconds since the certificate was made."""
 
@@ -242,6 +245,14 @@ def fingerprint(endpoint: Endpoint) -> str:
     with cast("ssl.SSLSocket", connect(endpoint, unverified())) as wrapped:
         shown = wrapped.getpeercert(binary_form=True) or b""
     return hashlib.sha256(shown).hexdigest()
+
+
+def sent_chain(connection: ssl.SSLSocket) -> tuple[bytes, ...]:
+    """Return the certificates that a server sent, its own first, each as DER, whether they verify or not."""
+    if ask := getattr(connection, "get_unverified_chain", None):  # from Python 3.13 on; the same is private before
+        return tuple(ask())
+    sent = cast("Any", connection)._sslobj.get_unverified_chain()  # noqa: SLF001 - see above
+    return tuple(it.public_bytes(_DER) for it in sent or ())
 
 
 def speaks_plain(endpoint: Endpoint) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from trusted_registry import address, installation, program, saved_flags
-from trusted_registry.certificate import inspect, issue, openssl, rules
+from trusted_registry.certificate import changeover, inspect, issue, openssl, rules
 from trusted_registry.console import Console
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import run_lock
@@ -27,10 +27,12 @@ def make(run: Run, *, self_signed: bool, force: bool, tool: str) -> None:
     with run_lock.held(run):
         installation.read(run.settings.folder)  # a damaged one is told before anything is made
         if force:
-            _adopt(run)
+            adopt(run)
         changed = issue.ensure(run, self_signed=self_signed, force=force)
+        if force:
+            changeover.forget(run)
         installation.ensure(run.settings.folder, run.console)
-        _keep(run)
+        keep(run)
     say_certificate(run, "made" if changed else "already there", names=changed)
 
 
@@ -56,7 +58,7 @@ def check(run: Run) -> None:
         run.console.command(openssl.verification(run.settings.folder))
         return
     issued = _find_issued(run.settings)
-    findings = rules.check(issued.server, issued.authority, run.settings.hosts, inspect.now())
+    findings = rules.check(issued.server, issued.authority, run.settings.hosts, inspect.now(), issuers=issued.issuers)
     for finding in findings:
         run.console.say(f"{finding.path.name} {finding.rule}; refused by: {finding.clients}")
     if findings:
@@ -71,25 +73,29 @@ def renew(run: Run, *, if_expiring: str) -> None:
 
     days = whole_number("--if-expiring", if_expiring, 0, MAX_SERVER_DAYS) if if_expiring else None
     with run_lock.held(run):
-        # A registry that runs here is asked here, whatever other machine the certificate is to name as well.
-        local = run
-        if not run.console.dry and address.is_elsewhere(run.settings.address):
-            local = run.with_settings(address=address.own_address())
+        local = here(run)
         if days is not None and not run.console.dry and not issue.is_due(run.settings, days):
-            _keep(run)
+            keep(run)
             say_certificate(run, "not due yet")
             if running.restart(local, stale_only=True):
                 run.console.say("registry: it still served an older one; restarted")
             return
-        _adopt(local)
+        adopt(local)
         issue.renew(run)
-        _keep(run)
+        keep(run)
         say_certificate(run, "renewed", names=True)
         if running.restart(local):
             say_done(run.console, "registry: serves it")
 
 
-def _adopt(run: Run) -> None:
+def here(run: Run) -> Run:
+    """Return a run for the registry on this machine, whatever other machine's address its certificate is to name."""
+    if run.console.dry or not address.is_elsewhere(run.settings.address):
+        return run
+    return run.with_settings(address=address.own_address())
+
+
+def adopt(run: Run) -> None:
     """Adopt the registry that shows the certificate on disk, before that is replaced and nothing else proves whose."""
     from trusted_registry.engine import engine as engines
     from trusted_registry.instance import ownership
@@ -101,7 +107,7 @@ def _adopt(run: Run) -> None:
         ownership.adopt_container(run, engine)
 
 
-def _keep(run: Run) -> None:
+def keep(run: Run) -> None:
     """Keep what flags said, but for another machine's address: a certificate may name that, no registry here has it."""
     if not run.console.dry and "address" in run.settings.saved_flags and address.is_elsewhere(run.settings.address):
         flags = {key: value for key, value in run.settings.saved_flags.items() if key != "address"}
@@ -134,4 +140,8 @@ def say_certificate(run: Run, what: str, *, names: bool = False) -> None:
     if names:
         run.console.say(f"names: {', '.join((*server.addresses, *server.dns))}")
     kind = "authority" if issued.authority else "self-signed"
+    for issuer in issued.issuers:
+        run.console.say(f"issuer: {issuer.path}, sent by the registry; ends on {issuer.not_after:%Y-%m-%d}")
     run.console.say(f"{kind}: {anchor.path} is what clients trust, SHA-256 {anchor.fingerprint}")
+    if said := changeover.stage(run.settings.folder).value:
+        run.console.say(f"changeover: {said}")

@@ -27,7 +27,11 @@ def load_anchor(settings: Settings, *, dry: bool = False) -> TrustAnchor:
         RegistryError: The certificate is absent, expired or not an authority's.
     """
     found = trust_anchor.load(settings, dry=dry, required=True)
-    return dataclasses.replace(found, content=ssl.DER_cert_to_PEM_cert(found.der).encode())
+    return _encoded(dataclasses.replace(found, beside=_encoded(found.beside) if found.beside else None))
+
+
+def _encoded(anchor: TrustAnchor) -> TrustAnchor:
+    return dataclasses.replace(anchor, content=ssl.DER_cert_to_PEM_cert(anchor.der).encode())
 
 
 def load_anchor_or_none(run: Run, what: str = "kit") -> TrustAnchor | None:

@@ -135,7 +135,7 @@ STORES: tuple[Store, ...] = (
             paths=("/etc/rancher/k3s/config.yaml", "/etc/rancher/k3s/registries.yaml", "/var/lib/rancher/k3s"),
             programs=("k3s",),
         ),
-        files=partial(contents.certificate_file, "/etc/rancher/k3s", ".crt"),
+        files=partial(contents.certificates_file, "/etc/rancher/k3s"),
         blocks=partial(contents.k3s, "/etc/rancher/k3s"),
         restart=RestartHint(
             "reads registries.yaml when it starts", "systemctl restart k3s || systemctl restart k3s-agent", "k3s"
@@ -148,7 +148,7 @@ STORES: tuple[Store, ...] = (
         clients="docker buildx, container driver",
         scope=USER,
         signs=Signs(paths=("{docker}/buildx/instances",)),
-        files=partial(contents.certificate_file, "{docker}/buildx", ".crt"),
+        files=partial(contents.certificates_file, "{docker}/buildx"),
         blocks=partial(contents.buildkit, "{docker}/buildx", "buildkitd.default.toml"),
         restart=RestartHint(
             "copies the certificates into a builder when that is made",
@@ -161,7 +161,7 @@ STORES: tuple[Store, ...] = (
         clients="buildkitd",
         scope=MACHINE,
         signs=Signs(paths=("/etc/buildkit",), programs=("buildkitd",)),
-        files=partial(contents.certificate_file, "/etc/buildkit", ".crt"),
+        files=partial(contents.certificates_file, "/etc/buildkit"),
         blocks=partial(contents.buildkit, "/etc/buildkit", "buildkitd.toml"),
         restart=RestartHint("reads buildkitd.toml when it starts", "systemctl restart buildkit", "buildkitd"),
     ),

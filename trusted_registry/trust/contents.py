@@ -10,10 +10,19 @@ AUTHORITY = "ca.crt"
 Docker, podman and similar clients read `*.crt` as authorities and ignore `*.pem`; with a lone `*.key` in the folder
 every pull fails (moby/moby, registry/registry.go)."""
 
+NEXT_AUTHORITY = "ca-new.crt"
+"""File name of the authority that a registry changes over to: a file of its own, since some readers take one
+certificate from each."""
+
 
 def certs_d(folder: str, anchor: TrustAnchor) -> tuple[File, ...]:
-    """Return `FOLDER/REGISTRY_HOST/ca.crt`, one folder for each host."""
-    return tuple(File(f"{folder}/{it}/{AUTHORITY}", anchor.content, it) for it in anchor.registry_hosts)
+    """Return `FOLDER/REGISTRY_HOST/ca.crt`, one folder for each host, and `ca-new.crt` during a changeover."""
+    return tuple(file for it in anchor.registry_hosts for file in _authorities(f"{folder}/{it}", it, anchor))
+
+
+def _authorities(folder: str, registry_host: str, anchor: TrustAnchor) -> list[File]:
+    names = (AUTHORITY, NEXT_AUTHORITY)
+    return [File(f"{folder}/{name}", it.content, registry_host) for name, it in zip(names, anchor.all, strict=False)]
 
 
 def hosts_toml(folder: str, anchor: TrustAnchor) -> tuple[File, ...]:
@@ -24,18 +33,28 @@ def hosts_toml(folder: str, anchor: TrustAnchor) -> tuple[File, ...]:
     """
     found = []
     for it in anchor.registry_hosts:
-        authority = f"{folder}/{it}/{AUTHORITY}"
+        authorities = _authorities(f"{folder}/{it}", it, anchor)
+        quoted = [f'"{file.path}"' for file in authorities]
+        ca = quoted[0] if len(quoted) == 1 else f"[{', '.join(quoted)}]"
         text = (
-            f'server = "https://{it}"\nca = "{authority}"\n\n[host."https://{it}"]\n'
-            f'  capabilities = ["pull", "resolve", "push"]\n  ca = "{authority}"\n'
+            f'server = "https://{it}"\nca = {ca}\n\n[host."https://{it}"]\n'
+            f'  capabilities = ["pull", "resolve", "push"]\n  ca = {ca}\n'
         )
-        found += [File(authority, anchor.content, it), File(f"{folder}/{it}/hosts.toml", text.encode(), it)]
+        found += [*authorities, File(f"{folder}/{it}/hosts.toml", text.encode(), it)]
     return tuple(found)
 
 
 def certificate_file(folder: str, suffix: str, anchor: TrustAnchor) -> tuple[File, ...]:
     """Return the certificate by its name in a folder: of the system's authorities, or that a configuration names."""
-    return (File(f"{folder}/{anchor.name}{suffix}", anchor.content),)
+    return tuple(File(f"{folder}/{it.name}{suffix}", it.content) for it in anchor.all)
+
+
+def certificates_file(folder: str, anchor: TrustAnchor) -> tuple[File, ...]:
+    """Return the file that a configuration names, with both authorities during a changeover.
+
+    Its readers, k3s and BuildKit, take all that is in it, so the lines that name it stay as they are.
+    """
+    return (File(f"{folder}/{anchor.name}.crt", b"".join(it.content for it in anchor.all)),)
 
 
 def k3s(folder: str, anchor: TrustAnchor) -> tuple[ManagedBlock, ...]:

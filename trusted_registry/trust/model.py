@@ -30,12 +30,21 @@ class TrustAnchor:
         fingerprint: SHA-256 of the DER, in lower-case hex.
         registry_hosts: Every `host[:port]` of a reference that means the registry: `address.registry_hosts`.
         file: Path of the certificate, for programs that take a file.
+        beside: Another root that clients are to hold as well, while the registry changes over to it.
+        before: Fingerprint of the root before, whose trust is taken back; empty without one.
     """
 
     content: bytes
     fingerprint: str
     registry_hosts: tuple[str, ...]
     file: str = ""
+    beside: TrustAnchor | None = None
+    before: str = ""
+
+    @property
+    def all(self) -> tuple[TrustAnchor, ...]:
+        """This certificate, and the one beside it."""
+        return (self, self.beside) if self.beside else (self,)
 
     @property
     def name(self) -> str:

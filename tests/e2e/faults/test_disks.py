@@ -166,7 +166,7 @@ def test_too_few_open_files_are_named_and_cost_nothing(registry: Host, kinds: li
 
 def _complete(listed: str) -> bool:
     """Whether certificates were made, all of them, with nothing beside them and no key for others to read."""
-    names = ("ca.crt", "ca.key", "domain.crt", "domain.key", "openssl.cnf")
+    names = ("ca.crt", "issuer.crt", "issuer.key", "domain.crt", "domain.key", "openssl.cnf")
     private = all(f"-rw------- dev ./{name}" in listed for name in names if name.endswith(".key"))
     return private and all(f" ./{name}" in listed for name in names) and "staging" not in listed
 
@@ -175,16 +175,23 @@ SHIFT = """
 import datetime, pathlib, sys
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 folder, off = pathlib.Path(sys.argv[1]), datetime.timedelta(days=int(sys.argv[2]))
-signer = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), None)
-for path in (folder / "ca.crt", folder / "domain.crt"):
+root = ec.generate_private_key(ec.SECP256R1())  # in the place of the one that nobody has
+issuer = serialization.load_pem_private_key((folder / "issuer.key").read_bytes(), None)
+for name, key, signer in (("ca", root, root), ("issuer", issuer, root), ("domain", None, issuer)):
+    path = folder / f"{name}.crt"
     was = x509.load_pem_x509_certificate(path.read_bytes())
     begin, end = (moment.replace(tzinfo=None) for moment in (was.not_valid_before, was.not_valid_after))
-    made = x509.CertificateBuilder(issuer_name=was.issuer, subject_name=was.subject, public_key=was.public_key(),
+    made = x509.CertificateBuilder(issuer_name=was.issuer, subject_name=was.subject,
+        public_key=key.public_key() if key else was.public_key(),
         serial_number=was.serial_number, not_valid_before=begin + off, not_valid_after=end + off)
+    ids = {x509.SubjectKeyIdentifier: x509.SubjectKeyIdentifier.from_public_key(key.public_key()) if key else None,
+        x509.AuthorityKeyIdentifier: x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())}
     for extension in was.extensions:
-        made = made.add_extension(extension.value, extension.critical)
-    path.write_bytes(made.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+        made = made.add_extension(ids.get(type(extension.value)) or extension.value, extension.critical)
+    behind = (folder / "issuer.crt").read_bytes() if name == "domain" else b""
+    path.write_bytes(made.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM) + behind)
 """
 """Gives the certificates the dates of a clock that is some days off: the same as a clock that is off the other way."""
 

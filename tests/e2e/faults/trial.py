@@ -37,7 +37,8 @@ TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - looked into, not wr
 
 PART = re.compile(r"\..+\.[a-z-]*[0-9a-f]{12}|\.staging-[0-9a-f]{12}|\.ready")
 NAMED = re.compile(r"trusted-registry-[0-9a-f]{16}")
-KNOWN = {"ca.key", "ca.crt", "domain.key", "domain.crt", "openssl.cnf", "registry.yml", "start.sh", ".lock", ".up.lock"}
+KNOWN = {"ca.crt", "issuer.crt", "issuer.key", "domain.crt", "domain.key", "openssl.cnf", "registry.yml", "start.sh"}
+KNOWN |= {".lock", ".up.lock"}
 SECRET = b"PRIVATE KEY"
 LARGEST = 1 << 20
 """Bytes of a file that is looked into for a key."""
@@ -133,8 +134,9 @@ def check_keys(report: Report) -> None:
     """Insist that no key can be read by others, and that an authority's two files are a pair."""
     for path in readable_keys():
         report.lost(f"others can read the key in {path}", when=True)
-    both = (CERTS / "ca.key").exists() and (CERTS / "ca.crt").exists()
-    report.lost("ca.key is not the key of ca.crt", when=both and not fits(CERTS / "ca.key", CERTS / "ca.crt"))
+    both = (CERTS / "issuer.key").exists() and (CERTS / "issuer.crt").exists()
+    own = not both or fits(CERTS / "issuer.key", CERTS / "issuer.crt")
+    report.lost("issuer.key is not the key of issuer.crt", when=not own)
 
 
 def check_up(report: Report, user: str) -> None:
@@ -184,7 +186,7 @@ def trial(task: str, user: str, at: int, seconds: float) -> Report:
     """Kill a task at a point, or after a time, and return what was lost by that."""
     report = Report(task, str(at or seconds))
     begin(task, user)
-    before, keys_before = tree(*STORES), {name: key(name) for name in ("ca.key", "domain.key")}
+    before, keys_before = tree(*STORES), {name: key(name) for name in ("issuer.key", "domain.key")}
     code, said = inv(task, user=user, seconds=seconds, more={"KILL_AT": str(at)} if at else {})
     report.killed = code == -signal.SIGKILL
     report.lost(f"{task} failed by itself ({code}): {said}", when=code not in (0, -signal.SIGKILL))
@@ -192,8 +194,8 @@ def trial(task: str, user: str, at: int, seconds: float) -> Report:
         time.sleep(0.3)  # what root does for a user goes on for a moment: sudo is not of the group that was killed
     check_keys(report)
     check_stores(report, before, user)
-    keys = {name: key(name) for name in ("ca.key", "domain.key")}
-    report.lost("the authority's key is gone", when=not keys_before["ca.key"] <= keys["ca.key"])
+    keys = {name: key(name) for name in ("issuer.key", "domain.key")}
+    report.lost("the authority's key is gone", when=not keys_before["issuer.key"] <= keys["issuer.key"])
     report.notes += ["a hidden part of a file lay there until the next run"] if litter(*STORES, *STATES) else []
     first_removed = task == "trust.remove" and at % 2
     if first_removed:

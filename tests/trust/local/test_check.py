@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from tests import forge, loopback, programs
+from tests.disk import as_client
 from tests.recorder import Recorder
 from tests.trust.boxes import Box
 from trusted_registry.engine import connection
@@ -260,8 +261,7 @@ def test_without_a_certificate_to_trust_nothing_is_asked(make_settings: MakeSett
 
 
 def test_no_key_is_needed(there: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ca.key", "domain.key", "domain.crt"):
-        (there.folder / name).unlink()
+    as_client(there.folder)
     monkeypatch.setenv("SSL_CERT_FILE", str(there.folder / "ca.crt"))
     assert _by_client(check.check(Run(there, console)))["curl"].verdict is Verdict.ACCEPTED
 

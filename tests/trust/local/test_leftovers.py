@@ -180,7 +180,7 @@ def test_a_purge_says_gone_of_what_is_gone_and_keeps_the_id_by_which_the_rest_is
     assert [str(path) in line for line in console.warned] == [True]
     assert next(line for line in console.said if "gone" in line).startswith("Images, keys and certificates are gone.")
     assert installation.known(settings.folder).id == id_
-    assert not (settings.folder / "ca.key").exists()
+    assert not (settings.folder / "issuer.key").exists()
     path.unlink()
     again = _purge(settings, monkeypatch)
     assert again.warned == []

@@ -69,8 +69,17 @@ def test_head_says_the_same_without_the_content(start: Callable[..., int], taken
 @pytest.mark.parametrize(
     "path",
     [
-        *["/ca.key", "/certs/ca.key", "/../certs/ca.key", "/ca.crt/", "/ca.crt?x=1", "/%63a.crt", "/./ca.crt", "/."],
-        *["/trust-r.sh/../ca.key", "/CA.CRT", "*", "http://127.0.0.1/ca.crt", "/etc/passwd", "/index.html"],
+        *[
+            "/issuer.key",
+            "/certs/issuer.key",
+            "/../certs/issuer.key",
+            "/ca.crt/",
+            "/ca.crt?x=1",
+            "/%63a.crt",
+            "/./ca.crt",
+            "/.",
+        ],
+        *["/trust-r.sh/../issuer.key", "/CA.CRT", "*", "http://127.0.0.1/ca.crt", "/etc/passwd", "/index.html"],
     ],
 )
 def test_nothing_else_is_there(path: str, start: Callable[..., int], taken: list[str]) -> None:
@@ -91,7 +100,7 @@ def test_what_is_offered_holds_no_key_and_is_what_the_registry_has(settings: Set
     assert certificate.content == (settings.folder / "ca.crt").read_bytes()
     assert (script.content, script.path) == (kit.render(anchor, ADDRESS), f"/{kit.file_name(anchor, ADDRESS)}")
     assert shown.policy == page.policy(shown.content)
-    for secret in ("ca.key", "domain.key"):
+    for secret in ("issuer.key", "domain.key"):
         lines = (settings.folder / secret).read_bytes().split()
         assert not [line for line in lines if len(line) > 20 and any(line in it.content for it in (shown, script))]
     assert not [it.path for it in (shown, script, certificate) if b"PRIVATE KEY" in it.content]

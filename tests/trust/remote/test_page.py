@@ -280,3 +280,8 @@ def test_what_containerd_reads_is_the_table_s_for_the_first_name(made: Read) -> 
         if it.path == "/etc/containerd/certs.d/192.168.0.12/hosts.toml"
     ]
     assert made.boxes("kind")[1] == expected
+
+
+def test_in_a_changeover_no_command_puts_the_one_root_into_the_other_one_s_file() -> None:
+    both = dataclasses.replace(sample.anchor(), beside=sample.anchor())
+    assert b"ca-new.crt" not in page.render(both, "192.168.0.12", kit=KIT, kit_name=NAME)

@@ -15,7 +15,7 @@ from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.run import Run
 from trusted_registry.settings import Settings
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.local import apply, ledger, owned, plan, trust_anchor
+from trusted_registry.trust.local import apply, ledger, outdated, owned, plan, trust_anchor
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.state import Item, State
 from trusted_registry.trust.managed_blocks import editing
@@ -150,6 +150,7 @@ def _install(rows: Sequence[Store], run: Run, needed: Sequence[str]) -> InstallR
                 written.append(store)
         except NeedsRootError as error:
             leave(store, error)
+    outdated.take_back([store for store in rows if store not in left], wanted, run)
     already = [store for store, _, _ in planned if store not in written and store not in left]
     return InstallResult(*(tuple(dict.fromkeys(found)) for found in (written, already, left)))
 
@@ -197,7 +198,8 @@ def _entry(item: Item, wanted: TrustAnchor, settings: Settings) -> ledger.Entry:
         said, value = editing.content(item.what.lines), ledger.block_key(item.what)
         made = ledger.entry(item.store.key, item.path, said, by=settings.root, value=value)
         return dataclasses.replace(made, keep="") if item.path.exists() else made
-    made = ledger.entry(item.store.key, item.path, wanted.content, by=settings.root, value=wanted.name)
+    held = item.anchor or wanted
+    made = ledger.entry(item.store.key, item.path, held.content, by=settings.root, value=held.name)
     return dataclasses.replace(made, path="" if item.path == Path() else str(item.path))
 
 

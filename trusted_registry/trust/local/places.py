@@ -15,7 +15,7 @@ from trusted_registry.trust.model import Store, TrustAnchor
 from trusted_registry.trust.specifics import insecure
 
 _HOST = "REGISTRY"
-_ANY = TrustAnchor(b"", "0" * 64, (_HOST,))
+_ANY = TrustAnchor(b"", "0" * 64, (_HOST,), beside=TrustAnchor(b"", "0" * 64, (_HOST,)))
 """Stands for every certificate and every spelling."""
 _NAME = re.compile(r"trusted-registry-[0-9a-f]{16}\Z")
 _SHA1 = re.compile(r"[0-9A-Fa-f]{40}\Z")

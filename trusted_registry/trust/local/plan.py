@@ -72,7 +72,8 @@ def install(store: Store, items: Sequence[Item], anchor: TrustAnchor) -> Plan:
         writes.append(write)
         typed.append(("editor", str(path)) if text else _typed(write, anchor))
         notes |= {str(path): _difference(text, write)} if text else {}
-    runs = [databases.command_about(it.what.add, anchor, it.path) for it in missing if isinstance(it.what, Database)]
+    added = [(it.what, it.anchor or anchor, it.path) for it in missing if isinstance(it.what, Database)]
+    runs = [databases.command_about(database.add, wanted, path) for database, wanted, path in added]
     runs += [store.refresh.command] if writes and store.refresh else []
     return Plan(store.key, tuple(writes), tuple(typed), tuple(runs), machine=store.scope == MACHINE, notes=notes)
 
@@ -130,8 +131,9 @@ def _typed(write: Write, anchor: TrustAnchor) -> tuple[str, ...]:
 
     The command installs the certificate, or contains the file's text.
     """
-    if write.content == anchor.content:
-        return ("install", "-D", "-m", f"{write.mode:04o}", anchor.file, str(write.path))
+    for it in anchor.all:
+        if write.content == it.content:
+            return ("install", "-D", "-m", f"{write.mode:04o}", it.file, str(write.path))
     return ("sh", "-c", 'printf %s "$1" > "$0"', str(write.path), write.content.decode())
 
 

@@ -20,7 +20,7 @@ from trusted_registry.trust.local import databases
 from trusted_registry.trust.local.ledger import Entry, digest
 from trusted_registry.trust.machine import Machine
 from trusted_registry.trust.managed_blocks import editing
-from trusted_registry.trust.model import Database, File, ManagedBlock, Refresh, Store, TrustAnchor
+from trusted_registry.trust.model import Database, File, ManagedBlock, Refresh, Store, TrustAnchor, der
 
 
 class State(enum.Enum):
@@ -38,7 +38,8 @@ class Item:
     """One part of a store's contents, present or missing, with its path, its state, and the text of a shared file.
 
     `path` of a database is its folder, or empty if its program knows the place; a shadowed file's is in the folder that
-    clients read instead of the store's own. `text` of a database is the name of a foreign entry.
+    clients read instead of the store's own. `text` of a database is the name of a foreign entry, `anchor` the
+    certificate that it is to hold.
     """
 
     store: Store
@@ -46,6 +47,7 @@ class Item:
     path: Path
     state: State
     text: str = ""
+    anchor: TrustAnchor | None = None
 
     @property
     def registry_host(self) -> str:
@@ -123,7 +125,7 @@ def find(rows: Iterable[Store], anchor: TrustAnchor, machine: Machine, ledger: I
 def _store(store: Store, anchor: TrustAnchor, machine: Machine, ours: set[tuple[str, str]]) -> Iterator[Item]:
     for file in store.files(anchor):
         item = _file(store, file, machine.path(file.path), ours)
-        if item.state is State.TRUSTED and not _is_refreshed(store.refresh, anchor, machine):
+        if item.state is State.TRUSTED and not _is_refreshed(store.refresh, file, machine):
             item = dataclasses.replace(item, state=State.ABSENT)
         yield item
         yield from _shadowing(store, file, machine, ours)
@@ -134,9 +136,10 @@ def _store(store: Store, anchor: TrustAnchor, machine: Machine, ours: set[tuple[
         yield Item(store, block, path, _block(text, block), text)
     if store.database:
         for place in databases.find_places(store.database, machine):
-            name = databases.find_name(store.database, anchor, place)
-            entry = State.ABSENT if name is None else State.FOREIGN if name else State.TRUSTED
-            yield Item(store, store.database, place, entry, name or "")
+            for wanted in anchor.all:
+                name = databases.find_name(store.database, wanted, place)
+                entry = State.ABSENT if name is None else State.FOREIGN if name else State.TRUSTED
+                yield Item(store, store.database, place, entry, name or "", wanted)
 
 
 def _file(store: Store, file: File, path: Path, ours: set[tuple[str, str]]) -> Item:
@@ -153,13 +156,14 @@ def _file(store: Store, file: File, path: Path, ours: set[tuple[str, str]]) -> I
     return Item(store, file, path, State.STALE if (str(path), digest(present)) in ours else State.FOREIGN)
 
 
-def _is_refreshed(refresh: Refresh | None, anchor: TrustAnchor, machine: Machine) -> bool:
+def _is_refreshed(refresh: Refresh | None, file: File, machine: Machine) -> bool:
     """Return whether the refresh command ran after the certificate came.
 
     An interrupted run did not reach that command.
     """
     bundle = content(machine.path(refresh.bundle)) if refresh and refresh.bundle else None
-    return bundle is None or base64.b64encode(anchor.der) in b"".join(bundle.split())
+    held = base64.b64encode(der(file.content.decode("ascii", errors="replace"))) if bundle is not None else b""
+    return bundle is None or held in b"".join(bundle.split())
 
 
 def _shadowing(store: Store, file: File, machine: Machine, ours: set[tuple[str, str]]) -> Iterator[Item]:

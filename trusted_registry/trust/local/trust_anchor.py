@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from trusted_registry import address
-from trusted_registry.certificate import inspect, issue
+from trusted_registry.certificate import changeover, inspect, issue
 from trusted_registry.certificate.inspect import Certificate
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
@@ -45,7 +46,13 @@ def load(settings: Settings, *, dry: bool = False, required: bool = False) -> Tr
             f"{anchor.file} holds more than one certificate, and clients would get all that is in it.",
             cure=f"Keep the first alone: {alone}",
         )
-    return anchor
+    return _in_changeover(anchor, settings)
+
+
+def _in_changeover(anchor: TrustAnchor, settings: Settings) -> TrustAnchor:
+    """Return a certificate with those that a changeover has beside it, or before."""
+    new, old = changeover.next_root(settings.folder), changeover.old_root(settings.folder)
+    return replace(anchor, beside=of(new, settings) if new else None, before=old.fingerprint if old else "")
 
 
 def of(certificate: Certificate, settings: Settings) -> TrustAnchor:

@@ -19,7 +19,7 @@ from trusted_registry.trust.client_stores import STORES
 from trusted_registry.trust.model import LINUX, Database, ManagedBlock, Refresh, Signs, Store, TrustAnchor
 
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE-----\n")
-_BRACES = re.compile(r"\{(home|config|data|run|docker|place|file)\}")
+_BRACES = re.compile(r"\{(home|config|data|run|docker|place|file|alias)\}")
 _CHECKSUM = "\nkit_sum={}\n"
 
 
@@ -58,6 +58,7 @@ def render(anchor: TrustAnchor, registry_host: str) -> bytes:
         typed=registry_host,
         registry_host=shlex.quote(registry_host),
         fingerprint=anchor.fingerprint,
+        before=anchor.before[:16],
         pem=shlex.quote(pem),
         names=list(dict.fromkeys(store.name for store in stores)),
         rows=[_store(store, anchor) for store in stores],
@@ -95,7 +96,7 @@ def _store(store: Store, anchor: TrustAnchor) -> dict[str, object]:
         "head": shlex.join((store.key, store.name, store.clients, store.scope, asked, *restart)),
         "signs": _signs(store.signs),
         "items": tuple(_items(store, anchor)),
-        "database": _database(store.database, anchor) if store.database else None,
+        "database": _database(store.database) if store.database else None,
         "refresh": _refresh(store.refresh) if store.refresh else None,
     }
 
@@ -143,11 +144,11 @@ def _block_spec(block: ManagedBlock) -> str:
     return "\n".join((f"> {block.under}", f"= {block.registry_host}", *lines, *claims))
 
 
-def _database(database: Database, anchor: TrustAnchor) -> dict[str, str]:
-    """Return the commands that look for a certificate in a database, add and remove one."""
+def _database(database: Database) -> dict[str, str]:
+    """Return the commands that look for a certificate in a database, add and remove one, by its name there."""
 
     def command(argv: Iterable[str]) -> str:
-        return " ".join(_text(word.replace("{name}", anchor.name)) for word in argv)
+        return " ".join(_text(word.replace("{name}", "{alias}")) for word in argv)
 
     remove = " && ".join(f"run {command(argv)}" for argv in database.remove)
     return {"look": command(database.find), "add": command(database.add), "remove": remove}

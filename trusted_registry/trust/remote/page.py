@@ -41,6 +41,7 @@ def render(anchor: TrustAnchor, registry_host: str, *, kit: bytes, kit_name: str
     """
     from cryptography import x509
 
+    anchor = dataclasses.replace(anchor, beside=None)  # its download is one file, which each command puts in place
     authority = x509.load_der_x509_certificate(anchor.der)
     text = templates.render(
         "trust.html",

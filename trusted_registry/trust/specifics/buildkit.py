@@ -118,8 +118,8 @@ def trusts(builder: Builder, anchor: TrustAnchor) -> bool:
 
 def _has(node: BuilderNode, registry_host: str, anchor: TrustAnchor) -> bool:
     paths = _registries(_config(node)).get(registry_host, {}).get("ca") or []
-    contents = (node.files.get(str(path).removeprefix(_INSIDE), b"") for path in paths)
-    return any(anchor.content.strip() in content for content in contents)
+    held = b"\n".join(node.files.get(str(path).removeprefix(_INSIDE), b"") for path in paths)
+    return all(it.content.strip() in held for it in anchor.all)
 
 
 def rebuild_commands(builder: Builder, file: Path | None) -> tuple[tuple[str, ...], ...]:

@@ -1,0 +1,91 @@
+"""Signer of a folder: the certificate whose key is kept there, and that therefore signs each server certificate.
+
+That is issuer.crt, below a root whose key nobody has. Versions before made an authority that signs by itself, ca.crt
+with ca.key; an installation that has one goes on with it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from pathlib import Path
+
+from trusted_registry.certificate import inspect
+from trusted_registry.certificate.inspect import Certificate
+from trusted_registry.console import pasteable
+from trusted_registry.errors import RegistryError
+from trusted_registry.settings import Settings, registry_flags
+
+FORCE = "./inv cert --force makes everything anew; clients must then trust the new authority."
+CHANGE = "./inv cert.renew-authority changes over to a new one, step by step, without a failed pull."
+
+KEYS = ("ca.key", "issuer.key")
+"""Files of the signer's key; a folder has one of them."""
+FILES = ("ca.key", "ca.crt", "issuer.key", "issuer.crt")
+"""Files of an authority, of whichever form; a self-signed certificate has none of them."""
+
+
+def path(folder: Path) -> Path:
+    """Return the path of the signer's certificate; its key is beside it."""
+    own = any((folder / name).exists() for name in ("issuer.crt", "issuer.key"))
+    return folder / ("issuer.crt" if own else "ca.crt")
+
+
+def is_sent(signer: Path) -> bool:
+    """Return whether a server sends a signer's certificate behind its own: clients have the root's alone."""
+    return signer.name != "ca.crt"
+
+
+def check(folder: Path, settings: Settings) -> Certificate:
+    """Return the signer's certificate, which can sign for these settings now.
+
+    Raises:
+        RegistryError: Its key is not here or another's, it has ended, or it may not vouch for a name in the settings.
+    """
+    certificate, key = inspect.read(path(folder)), path(folder).with_suffix(".key")
+    if not key.exists():
+        cure = f"Put it back for a moment. {FORCE}"
+        raise RegistryError(f"{key} is not here, so nothing new can be signed.", cure=cure)
+    check_pair(key, certificate, f"Put the right one back. {FORCE}")
+    if is_sent(certificate.path):
+        check_signed([certificate, inspect.read(folder / "ca.crt")])
+    _check_dates(certificate)
+    refused = [host for host in settings.hosts if host not in inspect.allowed(certificate, settings.hosts)]
+    if refused:
+        flags = registry_flags(settings.address, names=settings.names)
+        limits = "it is limited to private addresses and to what was named when it was made"
+        wrong = f"The authority may not vouch for {', '.join(refused)}: {limits}."
+        change = CHANGE.replace("-authority", f"-authority {pasteable(flags)}")
+        raise RegistryError(wrong, cure=f"{change} Or: {FORCE.replace('--force', pasteable(['--force', *flags]))}")
+    return certificate
+
+
+def check_pair(key: Path, certificate: Certificate, cure: str) -> None:
+    """Insist that a file holds a certificate's key.
+
+    Raises:
+        RegistryError: It holds another's, with the cure given, or none.
+    """
+    if not inspect.is_pair(key, certificate):
+        raise RegistryError(f"{key} is not the key of {certificate.path.name}.", cure=cure)
+
+
+def check_signed(chain: Iterable[Certificate]) -> None:
+    """Insist that each certificate is signed by the next one.
+
+    Raises:
+        RegistryError: One is not.
+    """
+    for below, above in itertools.pairwise(chain):
+        if not inspect.signed_by(below, above):
+            renews = below.path.name == "domain.crt"
+            cure = "./inv cert.renew makes one that is." if renews else f"Put the right one back. {FORCE}"
+            raise RegistryError(f"{below.path} is not signed by {above.path.name}.", cure=cure)
+
+
+def _check_dates(certificate: Certificate) -> None:
+    if begins := certificate.begins(inspect.now()):
+        wrong = f"The authority is not valid before {begins}: a clock is wrong, this one or that by which it was made."
+        raise RegistryError(wrong, cure=f"See what this one says: date --utc. Where it is right: {FORCE}")
+    if certificate.days_left(inspect.now()) < 1:
+        raise RegistryError(f"The authority expired on {certificate.not_after:%Y-%m-%d}.", cure=FORCE)
