@@ -169,7 +169,10 @@ def insecure(run: Run, *, remove: bool = False) -> None:
     changed = daemon.allow_plain(run, engines.connect(run.console))
     registry = address.registry_host(run.settings.address, run.settings.plain_port)
     state = "now" if changed else "already"
-    ends = "./inv trust.insecure --remove ends that"
+    ours = run.console.dry or any(
+        it.store == daemon.STORE and it.value == registry for it in owned.entries(run.settings)
+    )
+    ends = f"{'./inv trust.insecure --remove' if ours else daemon.removal_by_hand()} ends that"
     say_done(run.console, f"trust: plain HTTP on {registry} is {state} allowed; nobody verifies it. {ends}")
 
 
