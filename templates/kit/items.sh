@@ -66,6 +66,18 @@ beside() {
 
 same() { printf '%s' "$2" | cmp -s - "$1"; }
 
+# Whether what is to stand in a file is the authority, and the file has it: among others, or in other words.
+vouches() {
+    [ "$2" = "$cert" ] || return 1
+    bare=$bare awk '
+        BEGIN { wanted = ENVIRON["bare"]; gsub(/[ \t\r\n]/, "", wanted) }
+        { sub(/[ \t\r]+$/, "") }
+        $0 == "-----BEGIN CERTIFICATE-----" { inside = 1; body = ""; next }
+        $0 == "-----END CERTIFICATE-----" { if (inside && body == wanted) found = 1; inside = 0; next }
+        inside { gsub(/[ \t\r]/, ""); body = body $0 }
+        END { exit !found }' <"$1"
+}
+
 look_at() {
     [ -z "$1" ] || not_a_link "${2%/*}" || return 0
     not_a_link "$2" || return 0
@@ -83,6 +95,8 @@ look_at() {
         case $record in *"$tab${2#"$root"}$nl"*) note_file "$@" ;; esac
     elif of_ours "$2"; then
         lacked "$2" "$1"
+    elif vouches "$2" "$4"; then
+        note "$2 has the authority already, by another hand; it stays as it is."
     else
         quote "$2"
         wrong "$2 holds something that was not written here; nothing was changed." \
@@ -122,7 +136,7 @@ file() {
             ;;
         write) if to_do "$2"; then place_file "$2" "$4" || trouble=yes; fi ;;
         left)
-            if [ "$4" = "$cert" ] && seen "$2" -f && [ -r "$2" ] && same "$2" "$4"; then
+            if [ "$4" = "$cert" ] && seen "$2" -f && [ -r "$2" ] && vouches "$2" "$4"; then
                 failed=yes
                 if written_from "$2" "$3"; then return 0; fi
                 type_out rm "$2"

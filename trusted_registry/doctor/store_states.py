@@ -91,7 +91,7 @@ def _other_files(folders: Iterable[Path], anchor: TrustAnchor) -> tuple[Path, ..
     for above in dict.fromkeys(folder.parent for folder in ours):
         for folder in _list_files(above):
             with contextlib.suppress(OSError):
-                if folder not in ours and any(it.read_bytes() == anchor.content for it in folder.glob("*.crt")):
+                if folder not in ours and any(anchor.is_in(it.read_bytes()) for it in folder.glob("*.crt")):
                     found.append(folder)
     return tuple(found)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
+import re
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +22,23 @@ def der(text: str) -> bytes:
     """
     begin = text.index(ssl.PEM_HEADER)
     return ssl.PEM_cert_to_DER_cert(text[begin : text.index(ssl.PEM_FOOTER, begin)] + ssl.PEM_FOOTER)
+
+
+_BLOCK = re.compile(
+    rb"^-----BEGIN CERTIFICATE-----[ \t\r]*\n([A-Za-z0-9+/=\s]+)^-----END CERTIFICATE-----[ \t\r]*$", re.MULTILINE
+)
+"""A certificate as every client takes it from a file: its marks at the left margin, no headers, any line ends."""
+
+
+def certificates(content: bytes) -> list[bytes]:
+    """Return the certificates in a file's content, as DER, whatever text stands around them."""
+    found = []
+    for block in _BLOCK.finditer(content):
+        try:
+            found.append(base64.b64decode(b"".join(block[1].split()), validate=True))
+        except binascii.Error:  # no client takes that one
+            continue
+    return found
 
 
 @dataclass(frozen=True)
@@ -49,6 +69,11 @@ class TrustAnchor:
     def der(self) -> bytes:
         """The certificate alone, as DER, without the other text of its file."""
         return der(self.content.decode("ascii", errors="replace"))
+
+    def is_in(self, content: bytes | None) -> bool:
+        """Whether a file's content has the certificate, in whatever form clients take it."""
+        own = certificates(self.content)[:1]  # none in a dry run
+        return bool(own) and own[0] in certificates(content or b"")
 
     @property
     def sha1(self) -> str:

@@ -21,7 +21,7 @@ from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.state import State
 from trusted_registry.trust.machine import Machine
 from trusted_registry.trust.managed_blocks import editing
-from trusted_registry.trust.model import MACHINE, USER, Store, TrustAnchor, der
+from trusted_registry.trust.model import MACHINE, USER, Store, TrustAnchor
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _trusting(store: Store, trusted: TrustAnchor, machine: Machine, *, asked: bo
             folders = [paths[0].parents[1], *map(machine.path, store.shadowed_by)]
             paths = [path for folder in folders for path in _by_name(folder, paths[0].name)]
         for path in paths:
-            if _holds(states.content(path), trusted):
+            if trusted.is_in(states.content(path)):
                 yield str(path), pasteable([*sudo, "rm", *map(str, _with_hosts(path))])
     for block in map(machine.resolve, store.blocks(trusted)):
         path = machine.path(block.path)
@@ -106,14 +106,6 @@ def _by_name(folder: Path, name: str) -> list[Path]:
         return sorted(folder.glob(f"*/{name}"))
     except OSError:
         return []
-
-
-def _holds(content: bytes | None, trusted: TrustAnchor) -> bool:
-    """Whether a file holds the authority, whatever else it says."""
-    try:
-        return content is not None and der(content.decode("ascii", errors="replace")) == trusted.der
-    except ValueError:
-        return False
 
 
 def _command(place: str, away: str, home_of: str, known: list[ledger.Entry]) -> str:

@@ -232,12 +232,19 @@ def _unmerged(entries: Sequence[Entry]) -> tuple[list[Write | Remove], list[Path
                 after = editing.removed(after, block)
             elif content is not None:
                 changed.append(path)
+        if after != before and {entry.unended for entry in mine} & {_last_line(after)} and editing.MARK not in after:
+            after = after.removesuffix("\n")
         keep = next((Path(entry.keep) for entry in mine if entry.keep), None)
         if before and not after and keep:
             operations.append(Remove(path, keep=keep))
         elif after != before:
             operations.append(Write(path, after.encode(), mode(path)))
     return operations, list(dict.fromkeys(changed))
+
+
+def _last_line(text: str) -> str:
+    """Return the digest of a text's last line, without its line end."""
+    return digest(text.removesuffix("\n").rpartition("\n")[2].encode())
 
 
 def _removal_commands(database: Database, entries: Iterable[Entry]) -> list[tuple[str, ...]]:

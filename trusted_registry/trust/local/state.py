@@ -8,6 +8,7 @@ import dataclasses
 import enum
 import os
 import platform
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ from trusted_registry.trust.local.ledger import Entry, digest
 from trusted_registry.trust.machine import Machine
 from trusted_registry.trust.managed_blocks import editing
 from trusted_registry.trust.model import Database, File, ManagedBlock, Refresh, Store, TrustAnchor
+
+_MOST = 16 << 20
+"""Bytes of a file that is read: bundles of all the world's authorities have half of one MB."""
 
 
 class State(enum.Enum):
@@ -38,7 +42,8 @@ class Item:
     """One part of a store's contents, present or missing, with its path, its state, and the text of a shared file.
 
     `path` of a database is its folder, or empty if its program knows the place; a shadowed file's is in the folder that
-    clients read instead of the store's own. `text` of a database is the name of a foreign entry.
+    clients read instead of the store's own. `text` of a database is the name of a foreign entry. `by_others` is for
+    what trusts by another hand.
     """
 
     store: Store
@@ -46,6 +51,7 @@ class Item:
     path: Path
     state: State
     text: str = ""
+    by_others: bool = False
 
     @property
     def registry_host(self) -> str:
@@ -122,11 +128,11 @@ def find(rows: Iterable[Store], anchor: TrustAnchor, machine: Machine, ledger: I
 
 def _store(store: Store, anchor: TrustAnchor, machine: Machine, ours: set[tuple[str, str]]) -> Iterator[Item]:
     for file in store.files(anchor):
-        item = _file(store, file, machine.path(file.path), ours)
+        item = _file(store, file, machine.path(file.path), anchor, ours)
         if item.state is State.TRUSTED and not _is_refreshed(store.refresh, anchor, machine):
             item = dataclasses.replace(item, state=State.ABSENT)
         yield item
-        yield from _shadowing(store, file, machine, ours)
+        yield from _shadowing(store, file, machine, anchor, ours)
     for block in map(machine.resolve, store.blocks(anchor)):
         path = machine.path(block.path)
         check_link(path)
@@ -139,7 +145,7 @@ def _store(store: Store, anchor: TrustAnchor, machine: Machine, ours: set[tuple[
             yield Item(store, store.database, place, entry, name or "")
 
 
-def _file(store: Store, file: File, path: Path, ours: set[tuple[str, str]]) -> Item:
+def _file(store: Store, file: File, path: Path, anchor: TrustAnchor, ours: set[tuple[str, str]]) -> Item:
     with _errors_explained(path):
         if file.registry_host:
             check_link(path.parent)
@@ -150,6 +156,8 @@ def _file(store: Store, file: File, path: Path, ours: set[tuple[str, str]]) -> I
         return Item(store, file, path, State.ABSENT)
     if present == file.content:
         return Item(store, file, path, State.TRUSTED)
+    if file.content == anchor.content and anchor.is_in(present):
+        return Item(store, file, path, State.TRUSTED, by_others=True)
     return Item(store, file, path, State.STALE if (str(path), digest(present)) in ours else State.FOREIGN)
 
 
@@ -162,15 +170,17 @@ def _is_refreshed(refresh: Refresh | None, anchor: TrustAnchor, machine: Machine
     return bundle is None or base64.b64encode(anchor.der) in b"".join(bundle.split())
 
 
-def _shadowing(store: Store, file: File, machine: Machine, ours: set[tuple[str, str]]) -> Iterator[Item]:
+def _shadowing(
+    store: Store, file: File, machine: Machine, anchor: TrustAnchor, ours: set[tuple[str, str]]
+) -> Iterator[Item]:
     """Yield the files that clients read instead of those in a store."""
     for template in store.shadowed_by:
         path = machine.path(template) / file.registry_host / Path(file.path).name
         with _errors_explained(path):
             read_instead = path.parent.is_dir()
         if read_instead:
-            item = _file(store, file, path, ours)
-            yield Item(store, file, path, State.SHADOWED if item.state is State.ABSENT else item.state)
+            item = _file(store, file, path, anchor, ours)
+            yield dataclasses.replace(item, state=State.SHADOWED) if item.state is State.ABSENT else item
 
 
 def _block(text: str, block: ManagedBlock) -> State:
@@ -238,10 +248,14 @@ def content(path: Path) -> bytes | None:
     """Return a file's content, or None if absent.
 
     Raises:
-        RegistryError: The file cannot be read (NeedsRootError if root could).
+        RegistryError: The file cannot be read (NeedsRootError if root could), or is nothing that clients read.
     """
     with _errors_explained(path), contextlib.suppress(FileNotFoundError):
-        return path.read_bytes()
+        found = path.stat()
+        if found.st_size <= _MOST and (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+            return path.read_bytes()
+        reason = f"larger than {_MOST >> 20} MB" if stat.S_ISREG(found.st_mode) else "no file"
+        raise RegistryError(f"{path} is {reason}.", cure=f"See what it is: {pasteable(['ls', '-ld', str(path)])}")
     return None
 
 

@@ -45,7 +45,7 @@ def find(settings: Settings, engine: Engine, selection: StoreSelection, *, dry: 
         states = store_state.by_registry_host(items, registry_hosts)
         for registry_host in registry_hosts:
             state = states.get((store.key, registry_host), State.ABSENT)
-            text = _state_text(store, items, state)
+            text = _state_text(store, [it for it in items if it.registry_host in ("", registry_host)], state)
             if registry_host in skipped and store.key == engines_own:
                 loopback = skipped[registry_host].is_loopback
                 text += f", not verified ({'loopback' if loopback else 'insecure-registries'})"
@@ -56,7 +56,8 @@ def find(settings: Settings, engine: Engine, selection: StoreSelection, *, dry: 
 def _state_text(store: Store, items: list[Item], state: State) -> str:
     if state is State.TRUSTED and store.restart and _changed_since_start(items, store.restart.process):
         return "needs a restart"
-    return state.value
+    others = state is State.TRUSTED and any(item.by_others for item in items)
+    return f"{state.value}, by another's file" if others else state.value
 
 
 def _changed_since_start(items: list[Item], process: str) -> bool:

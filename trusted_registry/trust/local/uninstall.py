@@ -138,7 +138,8 @@ def _found_unrecorded(entries: list[Entry], run: Run, engine: Engine) -> list[En
             continue
         except RegistryError:
             continue
-        theirs = [item for item in items if item.state is State.TRUSTED and str(item.path) not in known]
+        trusted = [item for item in items if item.state is State.TRUSTED and not item.by_others]
+        theirs = [item for item in trusted if str(item.path) not in known]
         found += [_entry(item, run.settings) for item in theirs if not isinstance(item.what, Database)]
     return found
 

@@ -119,7 +119,7 @@ def trusts(builder: Builder, anchor: TrustAnchor) -> bool:
 def _has(node: BuilderNode, registry_host: str, anchor: TrustAnchor) -> bool:
     paths = _registries(_config(node)).get(registry_host, {}).get("ca") or []
     contents = (node.files.get(str(path).removeprefix(_INSIDE), b"") for path in paths)
-    return any(anchor.content.strip() in content for content in contents)
+    return any(anchor.is_in(content) for content in contents)
 
 
 def rebuild_commands(builder: Builder, file: Path | None) -> tuple[tuple[str, ...], ...]:
