@@ -64,7 +64,8 @@ def buildkit(folder: str, file: str, anchor: TrustAnchor) -> tuple[ManagedBlock,
     for it in anchor.registry_hosts:
         if "]" not in it:
             names = [f'registry."{it}"', *([] if set(it) & set(".:") else [f"registry.{it}"])]
-            claims = tuple(claim for name in names for claim in (f"[{name}]", f"[{name}.", f"[[{name}."))
+            claims = tuple(claim for name in names for claim in (f"[{name}]", f"[{name}.", f"[[{name}]", f"[[{name}."))
+            claims = (*claims, f'"{it}"=', f'"{it}".', *([f"{it}=", f"{it}."] if len(names) > 1 else []))
             lines = (f'[registry."{it}"]', f'  ca = ["{folder}/{anchor.name}.crt"]')
             found.append(ManagedBlock(f"{folder}/{file}", "", it, lines, claims))
     return tuple(found)

@@ -8,7 +8,7 @@ import hashlib
 import re
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MACHINE, USER = "machine", "user"
 LINUX, MACOS, WINDOWS = "Linux", "Darwin", "Windows"
@@ -111,6 +111,7 @@ class ManagedBlock:
         registry_host: The registry that the lines are about; together with `under`, the block's identity.
         lines: Text of the block, without the margin of the neighbouring lines.
         claims: Beginnings of foreign lines about the same registry, with either quotes and any blanks.
+        within: Lines of others' entry that the block's lines stand in; empty for an entry of its own.
     """
 
     path: str
@@ -118,6 +119,19 @@ class ManagedBlock:
     registry_host: str
     lines: tuple[str, ...]
     claims: tuple[str, ...]
+    within: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> tuple[str, ...]:
+        """Lines of the whole entry, with those that are others' already."""
+        margin = "  " * len(self.within) if self.under else ""
+        return (*self.within, *(f"{margin}{line}" for line in self.lines))
+
+    def inside(self, count: int) -> ManagedBlock:
+        """Return the block without its entry's first lines, to stand in others' entry."""
+        whole = self.whole
+        margin = 2 * count if self.under else 0
+        return replace(self, lines=tuple(line[margin:] for line in whole[count:]), within=whole[:count])
 
 
 @dataclass(frozen=True)

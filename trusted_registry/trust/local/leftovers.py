@@ -84,7 +84,8 @@ def _trusting(store: Store, trusted: TrustAnchor, machine: Machine, *, asked: bo
                 yield str(path), pasteable([*sudo, "rm", *map(str, _with_hosts(path))])
     for block in map(machine.resolve, store.blocks(trusted)):
         path = machine.path(block.path)
-        if editing.has(states.read(path), block):
+        text = states.read(path)
+        if editing.has(text, block) or editing.is_held(text, block):
             yield str(path), pasteable([*sudo, "editor", str(path)])
     if store.database and asked:
         for item in states.find([store], trusted, machine, ()):

@@ -137,7 +137,9 @@ def _store(store: Store, anchor: TrustAnchor, machine: Machine, ours: set[tuple[
         path = machine.path(block.path)
         check_link(path)
         text = read(path)
-        yield Item(store, block, path, _block(text, block), text)
+        state = _block(text, block)
+        others = state is State.TRUSTED and not editing.has(text, block)
+        yield Item(store, editing.fitted(text, block), path, state, text, by_others=others)
     if store.database:
         for place in databases.find_places(store.database, machine):
             name = databases.find_name(store.database, anchor, place)
@@ -184,9 +186,11 @@ def _shadowing(
 
 
 def _block(text: str, block: ManagedBlock) -> State:
-    if editing.has(text, block):
+    if editing.has(text, block) or editing.is_held(text, block):
         return State.TRUSTED
-    if editing.changed_lines(text, block) or editing.foreign_line(text, block):
+    if editing.changed_lines(text, block):
+        return State.FOREIGN
+    if editing.foreign_line(text, block) and not editing.fitted(text, block).within:
         return State.FOREIGN
     return State.ABSENT if editing.current_content(text, block) is None else State.STALE
 
