@@ -39,7 +39,7 @@ def certificate_file(folder: str, suffix: str, anchor: TrustAnchor) -> tuple[Fil
 
 
 def k3s(folder: str, anchor: TrustAnchor) -> tuple[ManagedBlock, ...]:
-    """Return the blocks of k3s's registries.yaml.
+    """Return the blocks of the registries.yaml of k3s and RKE2.
 
     The format is in docs.k3s.io/installation/private-registry.
     """
