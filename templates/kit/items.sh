@@ -138,7 +138,7 @@ file() {
         left)
             if [ "$4" = "$cert" ] && seen "$2" -f && [ -r "$2" ] && vouches "$2" "$4"; then
                 failed=yes
-                if written_from "$2" "$3"; then return 0; fi
+                if written_from "$2" "$3" || remembers "file$tab$id$tab$key$tab$3$tab${2#"$root"}"; then return 0; fi
                 type_out rm "$2"
                 error "$2 vouches for the registry too, and this kit did not write it." "To take that away as well: $typed"
             fi

@@ -16,7 +16,7 @@ from trusted_registry.run import Run
 from trusted_registry.settings import Settings
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.local import databases, install, ledger, owned
+from trusted_registry.trust.local import databases, install, ledger, owned, plan
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.state import State
 from trusted_registry.trust.machine import Machine
@@ -81,7 +81,9 @@ def _trusting(store: Store, trusted: TrustAnchor, machine: Machine, *, asked: bo
             paths = [path for folder in folders for path in _by_name(folder, paths[0].name)]
         for path in paths:
             if trusted.is_in(states.content(path)):
-                yield str(path), pasteable([*sudo, "rm", *map(str, _with_hosts(path))])
+                rm = pasteable([*sudo, "rm", *map(str, _with_hosts(path))])
+                shared = plan.shared_naming(path, store, {})
+                yield str(path), f"{pasteable([*sudo, 'editor', str(shared)])} && {rm}" if shared else rm
     for block in map(machine.resolve, store.blocks(trusted)):
         path = machine.path(block.path)
         text = states.read(path)

@@ -76,13 +76,16 @@ def disallow_plain(run: Run, engine: Engine) -> list[str]:
 
 
 def _uninstall_store(store: Store, known: list[Entry], unknown: list[Entry], console: Console) -> list[str]:
-    its_plan, changed = plan.uninstall(store.key, [*known, *unknown])
+    its_plan, stays = plan.uninstall(store.key, [*known, *unknown])
     shared = {entry.path for entry in (*known, *unknown) if entry.value}
-    for path in changed:
+    for path in stays.changed:
         message = f"{path}: lines between our marks were changed since; they stay."
         console.warn(message if str(path) in shared else f"{path} was changed since it was written here; it stays.")
+    for path, naming in stays.named.items():
+        take = f"Take its line out: {pasteable([*plan.sudo(store, naming), 'editor', str(naming)])}; then repeat this"
+        console.warn(f"{path} stays: an entry of {naming} that was not written here names it. {take}")
     apply.carry_out(its_plan, console)
-    _forget(known, console)
+    _forget([entry for entry in known if Path(entry.path) not in stays.named], console)
     if its_plan and store.restart:
         console.say(f"{store.clients}: it {store.restart.why}, so: {store.restart.command}")
     if store.key == macos.COLIMA:
