@@ -98,7 +98,8 @@ def _other_files(folders: Iterable[Path], anchor: TrustAnchor) -> tuple[Path, ..
 
 def _advice() -> tuple[containerd.Advice, ...]:
     result = or_none(lambda: program.capture(containerd.ASK, timeout=5))
-    return (or_none(lambda: containerd.advice(result.out)) or ()) if result and result.ok else ()
+    text = states.text_or_none(Path(containerd.CONFIG))
+    return (or_none(lambda: containerd.advice(result.out, text)) or ()) if result and result.ok else ()
 
 
 def engine_start(engine: Engine) -> float:

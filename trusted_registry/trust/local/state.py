@@ -248,6 +248,14 @@ def read(path: Path) -> str:
         ) from error
 
 
+def text_or_none(path: Path) -> str | None:
+    """Return a file's text, empty if absent; None if this user cannot read that."""
+    try:
+        return read(path)
+    except RegistryError:
+        return None
+
+
 def content(path: Path) -> bytes | None:
     """Return a file's content, or None if absent.
 
