@@ -20,7 +20,7 @@ from trusted_registry.trust.local.state import Item, State
 from trusted_registry.trust.managed_blocks import editing, merging
 from trusted_registry.trust.model import MACHINE, Database, File, ManagedBlock, Store, TrustAnchor
 
-_ANY = TrustAnchor(b"", "0" * 64, ("registry",))
+ANY = TrustAnchor(b"", "0" * 64, ("registry",))
 """Stands for every certificate: the names of shared files are the same for all."""
 
 
@@ -208,7 +208,7 @@ def shared_naming(path: Path, store: Store, texts: Mapping[Path, str]) -> Path |
         store: The store.
         texts: Texts of shared files, where they are not those on the disk.
     """
-    for name in dict.fromkeys(Path(block.path).name for block in store.blocks(_ANY)):
+    for name in dict.fromkeys(Path(block.path).name for block in store.blocks(ANY)):
         shared = path.with_name(name)
         text = texts[shared] if shared in texts else states.read(shared)
         if any(path.name in line.partition("#")[0] for line in text.splitlines()):
