@@ -33,7 +33,7 @@ take_back() {
 drop() {
     if [ -n "$dry" ]; then
         show rm "$1"
-    elif ! reason=$(rm -f "$1" 2>&1); then
+    elif ! reason=$(inside "${1%/*}" rm -f "./${1##*/}" 2>&1); then
         cannot "$1" "$reason"
         failed=yes
         return 1
@@ -78,7 +78,7 @@ take_file() {
     fi
     [ -n "$dry" ] || {
         forget "$entry"
-        linked "$path" || rm -f "${path%/*}/$part" 2>/dev/null || :
+        linked "$path" || inside "${path%/*}" rm -f "./$part" 2>/dev/null || :
     }
 }
 
@@ -146,8 +146,8 @@ clear_up() {
     done
     for dir in $folders; do
         if linked "$dir"; then continue; fi
-        rm -f "$dir/$part" 2>/dev/null || :
-        if [ ! -d "$dir" ] || rmdir "$dir" 2>/dev/null; then
+        inside "$dir" rm -f "./$part" 2>/dev/null || :
+        if [ ! -d "$dir" ] || inside "${dir%/*}" rmdir "./${dir##*/}" 2>/dev/null; then
             forget "folder$tab${dir#"$root"}"
         else
             case $state in "$dir"/*) leave=$leave$nl$dir ;; esac
@@ -155,7 +155,7 @@ clear_up() {
     done
     case $nl$record in
         *"${nl}file$tab"* | *"${nl}blocks$tab"* | *"${nl}database$tab"* | *"${nl}refresh$tab"*) save_record || failed=yes ;;
-        *) rm -f "$state/kit" ;;
+        *) inside "$state" rm -f ./kit 2>/dev/null || : ;;
     esac
     phase=left writers=''
     stores
