@@ -46,6 +46,7 @@ ENGINE: Mapping[str, str] = {"docker.io, or docker-cli": "docker"}
 
 ON_HOST: Mapping[str, str] = {
     "busybox": "busybox",
+    "containerd": "containerd",
     "curl": "curl",
     "default-jre-headless": "java keytool",
     "gawk": "gawk",

@@ -24,7 +24,11 @@ tell_why() {
     case ${1:-} in
         claimed)
             error "$path, line $2, already says something about $3. It was left as it is." \
-                "Take that out, or add there by hand: $4"
+                "Take that out, or add there by hand: $4; then repeat the command"
+            ;;
+        tables)
+            error "$path, line $2, has registries in a form that takes no other. It was left as it is." \
+                "Write each as a table of its own, as in: $3"
             ;;
         changed)
             error "$path, between our marks in lines $2 to $3, holds something that was not written here; nothing was changed." \

@@ -52,6 +52,7 @@ understand() {
         [ -n "$root" ] && [ -d "$root" ] || refuse "--root: '$root' is no folder." "$usage" 2
         case $root in /*) ;; *) root=$PWD/$root ;; esac
         while :; do case $root in */) root=${root%/} ;; *) break ;; esac; done
+        real=$(cd -P "${root:-/}" && pwd -P) && real=${real%/}
     fi
 }
 

@@ -66,6 +66,25 @@ beside() {
 
 same() { printf '%s' "$2" | cmp -s - "$1"; }
 
+# Whether what is to stand in a file is authorities, and the file has them all: among others, or in other words.
+vouches() {
+    case $2 in "-----BEGIN CERTIFICATE-----$nl"*) ;; *) return 1 ;; esac
+    wanted=$2 awk '
+        BEGIN {
+            many = split(ENVIRON["wanted"], line, "\n")
+            for (i = 1; i <= many; i++) {
+                if (line[i] == "-----BEGIN CERTIFICATE-----") body = ""
+                else if (line[i] == "-----END CERTIFICATE-----") want[body]
+                else body = body line[i]
+            }
+        }
+        { sub(/[ \t\r]+$/, "") }
+        $0 == "-----BEGIN CERTIFICATE-----" { inside = 1; body = ""; next }
+        $0 == "-----END CERTIFICATE-----" { if (inside) delete want[body]; inside = 0; next }
+        inside { gsub(/[ \t\r]/, ""); body = body $0 }
+        END { for (body in want) exit 1 }' <"$1"
+}
+
 look_at() {
     [ -z "$1" ] || not_a_link "${2%/*}" || return 0
     not_a_link "$2" || return 0
@@ -83,6 +102,8 @@ look_at() {
         case $record in *"$tab${2#"$root"}$nl"*) note_file "$@" ;; esac
     elif of_ours "$2"; then
         lacked "$2" "$1"
+    elif vouches "$2" "$4"; then
+        note "$2 has the authority already, by another hand; it stays as it is."
     else
         quote "$2"
         wrong "$2 holds something that was not written here; nothing was changed." \
@@ -122,9 +143,9 @@ file() {
             ;;
         write) if to_do "$2"; then place_file "$2" "$4" || trouble=yes; fi ;;
         left)
-            if [ "$4" = "$cert" ] && seen "$2" -f && [ -r "$2" ] && same "$2" "$4"; then
+            if seen "$2" -f && [ -r "$2" ] && vouches "$2" "$4"; then
                 failed=yes
-                if written_from "$2" "$3"; then return 0; fi
+                if written_from "$2" "$3" || remembers "file$tab$id$tab$key$tab$3$tab${2#"$root"}"; then return 0; fi
                 type_out rm "$2"
                 error "$2 vouches for the registry too, and this kit did not write it." "To take that away as well: $typed"
             fi

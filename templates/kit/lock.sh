@@ -5,7 +5,7 @@ lock() {
     while :; do
         make_folders "$state" || finish failed 1
         [ -z "$lacking" ] || fresh=$lacking leave=$made
-        if reason=$(ln -sn "$$" "$state/lock" 2>&1); then break; fi
+        if reason=$(inside "$state" ln -sn "$$" ./lock 2>&1); then break; fi
         holder=''
         if [ -L "$state/lock" ]; then
             holder=$(holding)
@@ -40,18 +40,18 @@ alive() { kill -0 "$1" 2>/dev/null || [ -d "/proc/$1" ]; }
 
 # Who breaks a dead run's lock holds another one meanwhile, and looks again: two cannot break it, one after the other.
 break_lock() {
-    ln -sn "$$" "$state/lock.break" 2>/dev/null || return 1
-    [ "$(holding)" != "$holder" ] || rm -f "$state/lock"
-    rm -f "$state/lock.break"
+    inside "$state" ln -sn "$$" ./lock.break 2>/dev/null || return 1
+    [ "$(holding)" != "$holder" ] || inside "$state" rm -f ./lock
+    inside "$state" rm -f ./lock.break
 }
 
 # shellcheck disable=SC2329 # the trap calls it
 release() {
-    [ -z "$new" ] || rm -f "$new" || :
+    [ -z "$new" ] || inside "${new%/*}" rm -f "./$part" 2>/dev/null || :
     [ -n "$locked" ] || return 0
     locked=''
-    rm -f "$state/lock" || :
+    inside "$state" rm -f ./lock || :
     [ ! -e "$state/kit" ] || return 0
-    for dir in $state $leave; do rmdir "$dir" 2>/dev/null || :; done
+    for dir in $state $leave; do inside "${dir%/*}" rmdir "./${dir##*/}" 2>/dev/null || :; done
 }
 

@@ -3,10 +3,13 @@
 take_back() {
     taken=''
     ! remembers "refresh$tab$key" || taken=yes
+    # Lines first: a certificate that they named is then named by others alone.
+    for line in $record; do
+        case $line in "blocks$tab$id$tab$key$tab"*) take_blocks "$line" ;; esac
+    done
     for line in $record; do
         case $line in
             "file$tab$id$tab$key$tab"*) take_file "$line" ;;
-            "blocks$tab$id$tab$key$tab"*) take_blocks "$line" ;;
             "database$tab$id$tab$key$tab"*) take_database "$line" ;;
         esac
     done
@@ -30,15 +33,34 @@ take_back() {
 drop() {
     if [ -n "$dry" ]; then
         show rm "$1"
-    elif ! reason=$(rm -f "$1" 2>&1); then
+    elif ! reason=$(inside "${1%/*}" rm -f "./${1##*/}" 2>&1); then
         cannot "$1" "$reason"
         failed=yes
         return 1
     fi
 }
 
+# Whether a shared file beside a certificate names it still, in $naming: then the client needs it.
+named() {
+    case ${1##*/} in "$mine-$id".crt) ;; *) return 1 ;; esac
+    for naming in "${1%/*}"/registries.yaml "${1%/*}"/buildkitd.toml "${1%/*}"/buildkitd.default.toml; do
+        if ! linked "$naming" && [ -f "$naming" ] && [ -r "$naming" ] &&
+            name=${1##*/} awk '{ sub(/#.*/, "") } index($0, ENVIRON["name"]) { found = 1 } END { exit !found }' <"$naming"; then
+            return 0
+        fi
+    done
+    return 1
+}
+
 take_file() {
     entry=$1 path=$root${1##*"$tab"} sum=''
+    if [ -z "$dry" ] && [ -f "$path" ] && ! linked "$path" && named "$path"; then
+        type_out editor "$naming"
+        error "$path stays: an entry of $naming that this kit did not write names it." \
+            "Take its line out: $typed; then repeat this"
+        failed=yes
+        return 0
+    fi
     if linked "$path" || { [ -e "$path" ] && [ ! -f "$path" ]; }; then
         note "$path was changed since it was written here; it stays."
     elif [ -f "$path" ]; then
@@ -56,7 +78,7 @@ take_file() {
     fi
     [ -n "$dry" ] || {
         forget "$entry"
-        linked "$path" || rm -f "${path%/*}/$part" 2>/dev/null || :
+        linked "$path" || inside "${path%/*}" rm -f "./$part" 2>/dev/null || :
     }
 }
 
@@ -124,8 +146,8 @@ clear_up() {
     done
     for dir in $folders; do
         if linked "$dir"; then continue; fi
-        rm -f "$dir/$part" 2>/dev/null || :
-        if [ ! -d "$dir" ] || rmdir "$dir" 2>/dev/null; then
+        inside "$dir" rm -f "./$part" 2>/dev/null || :
+        if [ ! -d "$dir" ] || inside "${dir%/*}" rmdir "./${dir##*/}" 2>/dev/null; then
             forget "folder$tab${dir#"$root"}"
         else
             case $state in "$dir"/*) leave=$leave$nl$dir ;; esac
@@ -133,7 +155,7 @@ clear_up() {
     done
     case $nl$record in
         *"${nl}file$tab"* | *"${nl}blocks$tab"* | *"${nl}database$tab"* | *"${nl}refresh$tab"*) save_record || failed=yes ;;
-        *) rm -f "$state/kit" ;;
+        *) inside "$state" rm -f ./kit 2>/dev/null || : ;;
     esac
     phase=left writers=''
     stores

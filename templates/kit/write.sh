@@ -10,6 +10,30 @@ cannot() {
     error "$1 cannot be written: ${2##*: }." "$cure"
 }
 
+# Go to a folder. With --root, what counts is where this is once it is there: a link that came in the way since the
+# folder was looked at would have led out.
+enter() {
+    if [ "$whose" != root ]; then
+        cd "${1:-/}"
+        return
+    fi
+    if cd -P "${1:-/}" && now=$(pwd -P) && [ "${now%/}" = "$real${1#"$root"}" ]; then return 0; fi
+    say "$1: a link came in its way" >&2
+    return 1
+}
+
+# Run a command in a folder, on names of that folder.
+inside() {
+    (
+        enter "$1" || exit 1
+        shift
+        "$@"
+    )
+}
+
+# Give a file its name, which a folder in its place, or a link to one, would take it into.
+renamed() { mv -fT "$1" "$2" 2>/dev/null || { [ ! -d "$2" ] && mv -f "$1" "$2"; }; }
+
 # The folders that a path lacks, outermost first, in $lacking.
 lacks() {
     lacking='' dir=$1
@@ -20,7 +44,7 @@ make_folders() {
     lacks "$1"
     made=''
     for dir in $lacking; do
-        reason=$(mkdir -m 0755 "$dir" 2>&1) || [ -d "$dir" ] || {
+        reason=$(inside "${dir%/*}" mkdir -m 0755 "./${dir##*/}" 2>&1) || [ -d "$dir" ] || {
             cannot "$dir" "$reason"
             return 1
         }
@@ -34,22 +58,24 @@ place_file() {
     new=${1%/*}/$part
     if reason=$(
         exec 2>&1
+        enter "${1%/*}" || exit 1
+        new=./$part old=./${1##*/}
         if [ -e "$new" ] || [ -L "$new" ]; then rm -f "$new" || exit 1; fi
         # Made by this run, whatever another hand puts in the way; a copy of what few may read is theirs from the start.
         set -C
-        if [ -n "${3:-}" ] && [ -e "$1" ]; then kept=yes; else kept=''; fi
+        if [ -n "${3:-}" ] && [ -e "$old" ] && [ ! -L "$old" ]; then kept=yes; else kept=''; fi
         [ -z "$kept" ] || umask 077
         : >"$new" || exit 1
         [ ! -L "$new" ] || exit 1
-        [ -z "$kept" ] || cp -p "$1" "$new" || exit 1
+        [ -z "$kept" ] || cp -p "$old" "$new" || exit 1
         # A shell's own printf does not always say why it cannot write; cat does.
         printf '%s' "$2" >|"$new" 2>/dev/null || printf '%s' "$2" | cat >|"$new" || exit 1
-        printf '%s' "$2" | cmp -s - "$new" && mv -f "$new" "$1"
+        printf '%s' "$2" | cmp -s - "$new" && renamed "$new" "$old"
     ); then
         new=''
         return 0
     fi
-    rm -f "$new" 2>/dev/null || :
+    inside "${new%/*}" rm -f "./$part" 2>/dev/null || :
     new=''
     cannot "$1" "${reason:-No space left on device}"
     return 1

@@ -32,6 +32,13 @@ class RootlessEngine(FakeEngine):
     def reload(self, path: Path) -> None:
         """Read daemon.json again, unless it is deaf."""
         self.reloads += 1
-        said = json.loads(path.read_text()) if path.exists() else {}
+        text = path.read_text() if path.exists() else ""
+        said = json.loads(text) if text.strip() else {}
         if insecure.KEY in said and not self._deaf:
-            self.verifies_nothing_at(*said[insecure.KEY])
+            self.verifies_nothing_at(*dict.fromkeys(_without_scheme(it) for it in said[insecure.KEY]))
+
+
+def _without_scheme(entry: str) -> str:
+    """Return an entry as dockerd takes it (moby/moby, registry/config.go)."""
+    scheme, found, rest = entry.partition("://")
+    return rest if found and scheme.lower() in ("http", "https") else entry

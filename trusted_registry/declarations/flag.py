@@ -50,7 +50,7 @@ STAYS_WITH_PORT = (*STAYS, setting("port", 'Port of the TLS registry; it stays u
 WHICH = (
     words(
         "only",
-        "Only these stores, by name, separated by commas: docker, podman, containerd, k3s, buildkit, system, …",
+        "Only these stores, by name, separated by commas: docker, podman, containerd, k3s, rke2, microk8s, system, …",
     ),
     words("skip", "All but these."),
 )

@@ -140,8 +140,8 @@ def containerd(facts: Facts) -> Iterator[Finding]:
     """Yield findings for settings of containerd that keep certs.d unread."""
     for advice in facts.containerd:
         if advice.cure:
-            said = "; ".join(line.strip() for line in advice.lines)
-            cure = (f"# {advice.cure}{f': {said}' if said else ''}", "sudo systemctl restart containerd")
+            repair = pasteable(["sudo", *advice.command]) if advice.command else f"# {advice.repair()}"
+            cure = (repair, "sudo systemctl restart containerd")
             cause = "Kubernetes pulls without this trust."
             yield Finding("containerd", advice.wrong, cause, cure, client="containerd")
 

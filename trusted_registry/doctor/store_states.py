@@ -92,14 +92,15 @@ def _other_files(folders: Iterable[Path], anchor: TrustAnchor) -> tuple[Path, ..
     for above in dict.fromkeys(folder.parent for folder in ours):
         for folder in _list_files(above):
             with contextlib.suppress(OSError):
-                if folder not in ours and any(it.read_bytes() == anchor.content for it in folder.glob("*.crt")):
+                if folder not in ours and any(anchor.is_in(it.read_bytes()) for it in folder.glob("*.crt")):
                     found.append(folder)
     return tuple(found)
 
 
 def _advice() -> tuple[containerd.Advice, ...]:
     result = or_none(lambda: program.capture(containerd.ASK, timeout=5))
-    return (or_none(lambda: containerd.advice(result.out)) or ()) if result and result.ok else ()
+    text = states.text_or_none(Path(containerd.CONFIG))
+    return (or_none(lambda: containerd.advice(result.out, text)) or ()) if result and result.ok else ()
 
 
 def engine_start(engine: Engine) -> float:

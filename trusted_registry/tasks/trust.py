@@ -17,6 +17,7 @@ from trusted_registry.tasks.cert import say_done
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import daemon, install, ledger, leftovers, owned, trust_anchor, uninstall, unverified
+from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.install import ALL_STORES, InstallResult, StoreSelection
 from trusted_registry.trust.model import Store
 from trusted_registry.trust.remote import kit
@@ -95,7 +96,7 @@ def _check_containerd(rows: list[Store], run: Run) -> None:
         if "permission denied" in result.err:  # only root may read that file, so no check
             return
         raise RegistryError(f"containerd cannot read its configuration: {result.last_line}", cure="Mend that first.")
-    for advice in containerd.advice(result.out):
+    for advice in containerd.advice(result.out, states.text_or_none(machines.current().path(containerd.CONFIG))):
         run.console.warn(advice.words())
 
 
@@ -169,7 +170,10 @@ def insecure(run: Run, *, remove: bool = False) -> None:
     changed = daemon.allow_plain(run, engines.connect(run.console))
     registry = address.registry_host(run.settings.address, run.settings.plain_port)
     state = "now" if changed else "already"
-    ends = "./inv trust.insecure --remove ends that"
+    ours = run.console.dry or any(
+        it.store == daemon.STORE and it.value == registry for it in owned.entries(run.settings)
+    )
+    ends = f"{'./inv trust.insecure --remove' if ours else daemon.removal_by_hand()} ends that"
     say_done(run.console, f"trust: plain HTTP on {registry} is {state} allowed; nobody verifies it. {ends}")
 
 

@@ -147,7 +147,7 @@ def _left_to_do(result: nodes.NodeResult, kit_run: _KitRun) -> str:
         return f"k3s reads that when it starts: docker restart {name}"
     if result.runtime == "containerd" and not kit_run.options.remove:
         try:
-            advice = containerd.advice(_dump(name, kit_run.engine))
+            advice = containerd.advice(_dump(name, kit_run.engine), _config(name, kit_run.engine))
         except RegistryError as error:
             kit_run.console.warn(f"{name}: {error.message}")
             return "see the note above"
@@ -164,6 +164,12 @@ def _dump(name: str, engine: Engine) -> str:
         last = (ran.err.strip() or "it does not say why").splitlines()[-1]
         raise RegistryError(f"containerd config dump failed: {last}", cure="")
     return ran.out
+
+
+def _config(name: str, engine: Engine) -> str:
+    """Return the text of a node's config.toml; empty for none."""
+    ran = engine.execute(name, ("cat", containerd.CONFIG))
+    return ran.out if ran.code == 0 else ""
 
 
 def _publish(context: str, registry_host: str, console: Console, options: NodeOptions) -> None:

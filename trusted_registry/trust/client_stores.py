@@ -32,6 +32,26 @@ def _system(family: str, folder: str, suffix: str, refresh: Refresh) -> Store:
     )
 
 
+def _rancher(name: str, clients: str, restart: str) -> Store:
+    """Return the store of a distribution of Rancher's.
+
+    The folder of its configuration alone is no sign: other programs use that too, and the distribution may be gone.
+    """
+    folder = f"/etc/rancher/{name}"
+    return Store(
+        key=name,
+        name=name,
+        clients=clients,
+        scope=MACHINE,
+        signs=Signs(
+            paths=(f"{folder}/config.yaml", f"{folder}/registries.yaml", f"/var/lib/rancher/{name}"), programs=(name,)
+        ),
+        files=partial(contents.certificates_file, folder),
+        blocks=partial(contents.k3s, folder),
+        restart=RestartHint("reads registries.yaml when it starts", restart, name),
+    )
+
+
 def _on_mac(key: str, clients: str, signs: Signs, restart: str = "") -> Store:
     """Return the store of an engine for a Mac; all of them share one folder."""
     return Store(
@@ -120,26 +140,22 @@ STORES: tuple[Store, ...] = (
         signs=Signs(
             paths=("/etc/containerd/certs.d",),
             programs=("nerdctl", "kubelet"),  # not crictl, which k3s brings
-            alone=("containerd",),  # beside an engine it is that engine's own, and k3s has another in it
-            unless=("dockerd", "k3s"),
+            alone=("containerd",),  # beside an engine it is that engine's own, and k3s and its like have another
+            unless=("dockerd", "k3s", "rke2", "microk8s"),
         ),
         files=partial(contents.hosts_toml, "/etc/containerd/certs.d"),
     ),
+    _rancher("k3s", "k3s, k3d", "systemctl restart k3s || systemctl restart k3s-agent"),
+    # docs.rke2.io/install/private_registry
+    _rancher("rke2", "RKE2", "systemctl restart rke2-server || systemctl restart rke2-agent"),
+    # microk8s.io/docs/registry-private; its containerd is told of this folder, and reads it at each pull
     Store(
-        key="k3s",
-        name="k3s",
-        clients="k3s, k3d",
+        key="microk8s",
+        name="microk8s",
+        clients="MicroK8s",
         scope=MACHINE,
-        # not the configuration's folder alone: other programs use that too, and k3s may be gone
-        signs=Signs(
-            paths=("/etc/rancher/k3s/config.yaml", "/etc/rancher/k3s/registries.yaml", "/var/lib/rancher/k3s"),
-            programs=("k3s",),
-        ),
-        files=partial(contents.certificates_file, "/etc/rancher/k3s"),
-        blocks=partial(contents.k3s, "/etc/rancher/k3s"),
-        restart=RestartHint(
-            "reads registries.yaml when it starts", "systemctl restart k3s || systemctl restart k3s-agent", "k3s"
-        ),
+        signs=Signs(paths=("/var/snap/microk8s",), programs=("microk8s",)),
+        files=partial(contents.hosts_toml, "/var/snap/microk8s/current/args/certs.d"),
     ),
     # docs.docker.com/build/buildkit/configure: the default file of `docker buildx create`
     Store(

@@ -58,7 +58,7 @@ def certificates_file(folder: str, anchor: TrustAnchor) -> tuple[File, ...]:
 
 
 def k3s(folder: str, anchor: TrustAnchor) -> tuple[ManagedBlock, ...]:
-    """Return the blocks of k3s's registries.yaml.
+    """Return the blocks of the registries.yaml of k3s and RKE2.
 
     The format is in docs.k3s.io/installation/private-registry.
     """
@@ -83,7 +83,8 @@ def buildkit(folder: str, file: str, anchor: TrustAnchor) -> tuple[ManagedBlock,
     for it in anchor.registry_hosts:
         if "]" not in it:
             names = [f'registry."{it}"', *([] if set(it) & set(".:") else [f"registry.{it}"])]
-            claims = tuple(claim for name in names for claim in (f"[{name}]", f"[{name}.", f"[[{name}."))
+            claims = tuple(claim for name in names for claim in (f"[{name}]", f"[{name}.", f"[[{name}]", f"[[{name}."))
+            claims = (*claims, f'"{it}"=', f'"{it}".', *([f"{it}=", f"{it}."] if len(names) > 1 else []))
             lines = (f'[registry."{it}"]', f'  ca = ["{folder}/{anchor.name}.crt"]')
             found.append(ManagedBlock(f"{folder}/{file}", "", it, lines, claims))
     return tuple(found)

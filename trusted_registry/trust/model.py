@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
+import re
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MACHINE, USER = "machine", "user"
 LINUX, MACOS, WINDOWS = "Linux", "Darwin", "Windows"
@@ -19,6 +22,29 @@ def der(text: str) -> bytes:
     """
     begin = text.index(ssl.PEM_HEADER)
     return ssl.PEM_cert_to_DER_cert(text[begin : text.index(ssl.PEM_FOOTER, begin)] + ssl.PEM_FOOTER)
+
+
+_BLOCK = re.compile(
+    rb"^-----BEGIN CERTIFICATE-----[ \t\r]*\n([A-Za-z0-9+/=\s]+)^-----END CERTIFICATE-----[ \t\r]*$", re.MULTILINE
+)
+"""A certificate as every client takes it from a file: its marks at the left margin, no headers, any line ends."""
+
+
+def certificates(content: bytes) -> list[bytes]:
+    """Return the certificates in a file's content, as DER, whatever text stands around them."""
+    found = []
+    for block in _BLOCK.finditer(content):
+        try:
+            found.append(base64.b64decode(b"".join(block[1].split()), validate=True))
+        except binascii.Error:  # no client takes that one
+            continue
+    return found
+
+
+def has_all(content: bytes, wanted: bytes) -> bool:
+    """Return whether a file's content has all certificates of another, in whatever form; of one without any: no."""
+    own = certificates(wanted)  # none in a dry run
+    return bool(own) and set(own) <= set(certificates(content))
 
 
 @dataclass(frozen=True)
@@ -59,6 +85,10 @@ class TrustAnchor:
         """The certificate alone, as DER, without the other text of its file."""
         return der(self.content.decode("ascii", errors="replace"))
 
+    def is_in(self, content: bytes | None) -> bool:
+        """Whether a file's content has the certificate, in whatever form clients take it."""
+        return has_all(content or b"", self.content)
+
     @property
     def sha1(self) -> str:
         """SHA-1 of the certificate, in upper-case hex; a name, not a proof.
@@ -95,6 +125,7 @@ class ManagedBlock:
         registry_host: The registry that the lines are about; together with `under`, the block's identity.
         lines: Text of the block, without the margin of the neighbouring lines.
         claims: Beginnings of foreign lines about the same registry, with either quotes and any blanks.
+        within: Lines of others' entry that the block's lines stand in; empty for an entry of its own.
     """
 
     path: str
@@ -102,6 +133,19 @@ class ManagedBlock:
     registry_host: str
     lines: tuple[str, ...]
     claims: tuple[str, ...]
+    within: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> tuple[str, ...]:
+        """Lines of the whole entry, with those that are others' already."""
+        margin = "  " * len(self.within) if self.under else ""
+        return (*self.within, *(f"{margin}{line}" for line in self.lines))
+
+    def inside(self, count: int) -> ManagedBlock:
+        """Return the block without its entry's first lines, to stand in others' entry."""
+        whole = self.whole
+        margin = 2 * count if self.under else 0
+        return replace(self, lines=tuple(line[margin:] for line in whole[count:]), within=whole[:count])
 
 
 @dataclass(frozen=True)

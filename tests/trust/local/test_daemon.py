@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import pwd
+import re
 import subprocess
 import sys
 import time
@@ -159,29 +160,148 @@ def test_a_file_that_is_not_understood_is_left_byte_for_byte(
     assert (snapshot(path.parent), engine.reloads, ledger.read(ledger.path())) == (before, 0, [])
 
 
-def test_an_engine_that_does_not_take_it_up_is_an_error(
-    make_settings: MakeSettings, console: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    deaf = RootlessEngine(deaf=True)
-    monkeypatch.setattr(daemon, "reload", lambda *_arguments: deaf.reload(path))
+@pytest.fixture
+def deaf(monkeypatch: pytest.MonkeyPatch, path: Path) -> RootlessEngine:
+    """An engine that reads its file when it is told to, and takes nothing up."""
+    stand_in = RootlessEngine(deaf=True)
+    monkeypatch.setattr(daemon, "reload", lambda *_arguments: stand_in.reload(path))
     monkeypatch.setattr(daemon, "RELOAD_SECONDS", 0.05)
+    return stand_in
+
+
+def test_an_engine_that_does_not_take_it_up_is_an_error(
+    make_settings: MakeSettings, deaf: RootlessEngine, console: Recorder
+) -> None:
     with pytest.raises(RegistryError, match="did not take up") as caught:
         _allow(make_settings, deaf, console)
     assert ("journalctl --user --unit docker" in caught.value.cure) == Path("/run/systemd/system").is_dir()
     assert ("/var/log/docker.log" in caught.value.cure) != Path("/run/systemd/system").is_dir()
 
 
-def test_what_the_engine_did_not_take_up_can_still_be_taken_back(
-    make_settings: MakeSettings, console: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
+FILES = {
+    "as people write it": THEIRS.encode(),
+    "line ends of Windows": THEIRS.replace(",", ",\r\n").replace("\n", "\r\n").encode(),
+    "no line end": b'{"shutdown-timeout": 1e1}',
+    "tabs and a list": '{\n\t"insecure-registries": ["a:5000"],\n\t"x": "\u00e9"\n}\n\n'.encode(),
+    "nothing in it": b"",
+}
+files = pytest.mark.parametrize("content", FILES.values(), ids=FILES)
+
+
+@files
+def test_what_the_engine_does_not_take_up_is_put_back_to_the_byte(
+    content: bytes, make_settings: MakeSettings, deaf: RootlessEngine, console: Recorder, path: Path
 ) -> None:
-    deaf = RootlessEngine(deaf=True)
-    monkeypatch.setattr(daemon, "reload", lambda *_arguments: deaf.reload(path))
-    monkeypatch.setattr(daemon, "RELOAD_SECONDS", 0.05)
-    path.write_text(THEIRS)
-    with pytest.raises(RegistryError):
+    path.write_bytes(content)
+    path.chmod(0o640)
+    before = snapshot(path.parent)
+    with pytest.raises(RegistryError, match="did not take up"):
         _allow(make_settings, deaf, console)
-    _remove(make_settings, deaf, console)
-    assert path.read_text() == THEIRS
+    assert (snapshot(path.parent), mode(path), ledger.read(ledger.path())) == (before, 0o640, [])
+    assert (path.read_bytes(), deaf.reloads) == (content, 2)
+
+
+def test_a_file_that_was_not_there_is_gone_again_with_its_folder(
+    make_settings: MakeSettings, deaf: RootlessEngine, console: Recorder, path: Path
+) -> None:
+    path.parent.rmdir()
+    before = snapshot(path.parent.parent)
+    with pytest.raises(RegistryError, match="did not take up"):
+        _allow(make_settings, deaf, console)
+    assert snapshot(path.parent.parent) == before
+
+
+def test_where_the_engine_cannot_be_told_the_file_is_as_it_was(
+    make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_arguments: object) -> None:
+        raise RegistryError("sudo says no", cure="ask")
+
+    monkeypatch.setattr(daemon, "reload", refused)
+    path.write_text(THEIRS)
+    with pytest.raises(RegistryError, match="sudo says no"):
+        _allow(make_settings, engine, console)
+    assert (path.read_text(), list(path.parent.iterdir())) == (THEIRS, [path])
+
+
+def test_what_another_checkout_allowed_outlives_what_is_put_back(
+    make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.write_text(THEIRS)
+    _allow(make_settings, engine, console)
+    before = snapshot(path.parent)
+    monkeypatch.setattr(daemon, "RELOAD_SECONDS", 0.05)
+    monkeypatch.setattr(daemon, "reload", lambda *_arguments: None)
+    with pytest.raises(RegistryError, match="did not take up"):
+        _allow(make_settings, engine, console, address="192.168.0.13")
+    assert (snapshot(path.parent), len(ledger.read(ledger.path()))) == (before, 1)
+
+
+def test_a_removal_that_is_not_taken_up_is_put_back_and_can_be_repeated(
+    make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.write_bytes(FILES["line ends of Windows"])
+    _allow(make_settings, engine, console)
+    before = snapshot(path.parent)
+    with monkeypatch.context() as patch:
+        patch.setattr(daemon, "RELOAD_SECONDS", 0.05)
+        patch.setattr(daemon, "reload", lambda *_arguments: None)
+        with pytest.raises(RegistryError, match="did not take up"):
+            _remove(make_settings, engine, console)
+    assert (snapshot(path.parent), len(ledger.read(ledger.path()))) == (before, 1)
+    _remove(make_settings, engine, console)
+    assert path.read_bytes() == FILES["line ends of Windows"]
+
+
+@files
+def test_removal_gives_every_file_back_to_the_byte(
+    content: bytes, make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path
+) -> None:
+    path.write_bytes(content)
+    _allow(make_settings, engine, console)
+    assert REGISTRY in engine.said.insecure
+    _remove(make_settings, engine, console)
+    left = content or None  # what held nothing goes: to the engine it is the same
+    assert (path.read_bytes() if path.exists() else None) == left
+    assert len(list(path.parent.iterdir())) == bool(content)
+
+
+def test_a_file_of_windows_that_was_changed_meanwhile_keeps_its_line_ends(
+    make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path
+) -> None:
+    path.write_bytes(b'{\r\n    "debug": false\r\n}')
+    _allow(make_settings, engine, console)
+    path.write_bytes(path.read_bytes().replace(b"false", b"true"))
+    _remove(make_settings, engine, console)
+    assert path.read_bytes() == b'{\r\n    "debug": true\r\n}'
+
+
+@pytest.mark.parametrize("theirs", ["http://{}", "https://{}", "HTTP://{}"])
+def test_an_entry_of_others_that_means_the_same_is_let_be(
+    theirs: str, make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path
+) -> None:
+    text = json.dumps({insecure.KEY: [theirs.format(REGISTRY)]})
+    path.write_text(text)
+    assert _allow(make_settings, engine, console)
+    assert (path.read_text(), engine.said.insecure, ledger.read(ledger.path())) == (text, (REGISTRY,), [])
+
+
+def test_an_entry_of_others_beside_ours_does_not_keep_ours_from_being_taken_back(
+    make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path
+) -> None:
+    _allow(make_settings, engine, console)
+    path.write_text(json.dumps({insecure.KEY: [f"http://{REGISTRY}", REGISTRY]}))
+    assert uninstall.disallow_plain(Run(make_settings(), console), engine) == [f"{REGISTRY} in {path}"]
+    assert json.loads(path.read_text()) == {insecure.KEY: [f"http://{REGISTRY}"]}
+    assert (engine.said.insecure, ledger.read(ledger.path())) == ((REGISTRY,), [])
+
+
+def test_an_entry_of_another_registry_is_none_of_ours(
+    make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path
+) -> None:
+    path.write_text(json.dumps({insecure.KEY: [f"http://{REGISTRY}0", f"ftp://{REGISTRY}"]}))
+    _allow(make_settings, engine, console)
+    assert json.loads(path.read_text())[insecure.KEY][2:] == [REGISTRY]
 
 
 def test_a_dry_run_changes_nothing_and_shows_the_file(
@@ -264,9 +384,9 @@ with socket.socket(socket.AF_UNIX) as server:
 
 
 @contextlib.contextmanager
-def _listening(path: Path, name: str) -> Iterator[int]:
+def _listening(path: Path, name: str, *flags: str) -> Iterator[int]:
     """Have a process of this name listen at a socket."""
-    argv = [sys.executable, "-c", _LISTEN, str(path), name]
+    argv = [sys.executable, "-c", _LISTEN, str(path), name, *flags]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         process.stdout.readline()
@@ -287,6 +407,43 @@ def test_the_engine_that_is_told_is_the_one_that_answers_and_no_other_of_its_nam
         for path in (one, two):
             daemon.reload(RootlessEngine(socket=f"unix://{path}"), console)
     assert told == [f"kill -HUP {first}", f"kill -HUP {second}"]
+
+
+@pytest.mark.process
+@on_linux
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--insecure-registry", "10.0.0.1:5000"], "--insecure-registry 10.0.0.1:5000: with that list in"),
+        (["--debug", "--insecure-registry=10.0.0.0/8"], "--insecure-registry 10.0.0.0/8: with that list in"),
+        (["--config-file", "/srv/docker.json"], "--config-file /srv/docker.json: it does not read"),
+        (["--config-file=/srv/docker.json"], "--config-file /srv/docker.json: it does not read"),
+    ],
+)
+def test_a_flag_of_the_engine_that_excludes_the_file_is_named_before_anything_is_written(
+    flags: list[str], message: str, make_settings: MakeSettings, console: Recorder, tmp_path: Path
+) -> None:
+    before = snapshot(Path.home())
+    with (
+        _listening(tmp_path / "socket", "dockerd", *flags),
+        pytest.raises(RegistryError, match=re.escape(f"The engine was started with {message}")) as caught,
+    ):
+        _allow(make_settings, RootlessEngine(socket=f"unix://{tmp_path / 'socket'}"), console)
+    assert REGISTRY in caught.value.cure
+    assert snapshot(Path.home()) == before
+
+
+@pytest.mark.process
+@on_linux
+@pytest.mark.parametrize("flags", [[], ["--debug"], ["--config-file", "{}"], ["--config-file={}"]])
+def test_other_flags_of_the_engine_are_no_hindrance(
+    flags: list[str], make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path
+) -> None:
+    socket = path.with_name("socket")
+    engine.said = dataclasses.replace(engine.said, socket=f"unix://{socket}")
+    with _listening(socket, "dockerd", *(flag.format(path) for flag in flags)):
+        assert _allow(make_settings, engine, console)
+    assert engine.said.insecure == (REGISTRY,)
 
 
 def _started(pid: int) -> float:

@@ -106,6 +106,52 @@ def test_what_root_wrote_is_told_to_another_user_with_the_command_of_root(
     assert {it.command.partition(";")[0] for it in _found(settings)} == {"sudo ./inv trust.remove"}
 
 
+def _closed(monkeypatch: pytest.MonkeyPatch, *closed: Path) -> None:
+    """Have this user be one who may not read these files."""
+    real = Path.read_bytes
+
+    def read_bytes(path: Path) -> bytes:
+        if path in closed:
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(leftovers, "_is_roots", lambda _path: True)
+
+
+@pytest.mark.parametrize("name", ["k3s", "rke2"])
+def test_what_root_alone_may_read_hides_nothing_beside_it_and_is_told_with_the_command_of_root(
+    name: str, box: Box, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As sudo ./inv trust.linux --only k3s leaves it, of a file with passwords; a user's ledger knows nothing of it."""
+    path = box.file(f"/etc/rancher/{name}/registries.yaml", "configs:\n  a: {auth: {password: b}}\n", 0o600)
+    trust(settings, StoreSelection(only=(name,)))
+    ledger.path().unlink()  # it is root's
+    (certificate,) = path.parent.glob("*.crt")
+    _closed(monkeypatch, path)
+    console = Recorder()
+    (left,) = leftovers.find(Run(settings, console), nobody())
+    assert left.place == str(certificate)
+    by_hand = f"sudo editor {path} && sudo rm {certificate}"
+    assert left.command == f"sudo ./inv trust.remove; or by hand: {by_hand}"
+    (line,) = console.warned
+    assert line.endswith(f"{path} may be read by root alone. To look there too: sudo ./inv trust.remove")
+    assert task.tell_left(Run(settings, console), nobody())
+
+
+def test_a_store_in_use_that_root_alone_may_read_is_told_and_one_that_is_not_is_not(
+    box: Box, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [box.file(f"{DOCKER}/{it}/ca.crt", "closed") for it in SPELLINGS]
+    _closed(monkeypatch, *paths)
+    for sign, told in (("/srv", 0), ("/var/lib/docker", 1)):
+        box.folder(sign)
+        console = Recorder()
+        assert leftovers.find(Run(settings, console), nobody()) == []
+        assert len(console.warned) == told
+
+
 def test_what_another_checkout_wrote_is_told_with_that_checkout_s_command(box: Box, settings: Settings) -> None:
     client = settings.root / "a client"
     (client / "certs").mkdir(parents=True)

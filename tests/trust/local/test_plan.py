@@ -210,7 +210,8 @@ def test_in_a_folder_of_root_s_in_one_s_own_home_it_takes_root(
 
 
 def _taken_back(key: str, *entries: ledger.Entry) -> tuple[Plan, list[Path]]:
-    return plan.uninstall(key, list(entries))
+    found, stays = plan.uninstall(key, list(entries))
+    return found, stays.changed
 
 
 def test_what_was_written_is_taken_back_with_its_folders_and_no_further(box: Box) -> None:

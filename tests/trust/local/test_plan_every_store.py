@@ -35,7 +35,7 @@ def _trust(settings: Settings, console: Recorder, selection: StoreSelection = in
         (f"{USERS}/{SPELLINGS[0]}/ca.crt", "another's"),
         (f"/etc/containers/certs.d/{SPELLINGS[0]}/client.key", ""),
         (REGISTRIES, "mirrors: ["),
-        (REGISTRIES, f"configs:\n  {SPELLINGS[0]}:\n"),
+        (REGISTRIES, f"configs:\n  {SPELLINGS[0]}: {{}}\n"),
     ],
     ids=["file", "user's file", "stray key", "broken", "another's lines"],
 )

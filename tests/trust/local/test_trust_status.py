@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
+from tests.conftest import NOBODY
 from tests.fake_engine import nobody
+from tests.marks import by_root
 from tests.recorder import Recorder
 from tests.trust.boxes import DOCKER, REGISTRIES, SPELLINGS, USERS, Box
 from tests.trust.engines import RootlessEngine
@@ -141,6 +147,63 @@ def test_a_program_that_was_started_since_needs_none(settings: Settings, request
     time.sleep(0.1)
     request.getfixturevalue("k3s")
     assert _said(settings)["k3s"] == ["trusted"] * 2
+
+
+def _names() -> set[str]:
+    """Return the names of all processes; psutil would remember one from before it became another program."""
+    found = set()
+    for pid in psutil.pids():
+        with contextlib.suppress(OSError):
+            found.add(Path(f"/proc/{pid}/comm").read_text().strip())
+    return found
+
+
+@contextlib.contextmanager
+def _running(folder: Path, name: str, *through: str, user: int | None = None) -> Iterator[None]:
+    """Have a process of a name run, through another program or as another user."""
+    program = folder / name
+    shutil.copy("/bin/sleep", program)
+    with subprocess.Popen([*through, program, "600"], user=user, start_new_session=True) as process:
+        try:
+            end = time.monotonic() + 20
+            while name not in _names() and time.monotonic() < end:
+                time.sleep(0.05)
+            time.sleep(0.1)
+            yield
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+@by_root
+@pytest.mark.process
+@pytest.mark.parametrize("name", ["k3s", "buildkitd"])
+def test_a_program_of_another_user_s_does_not_read_these_files(
+    name: str, box: Box, settings: Settings, open_path: Path
+) -> None:
+    box.folder("/etc/buildkit")
+    with _running(open_path, name, user=NOBODY):
+        _trust(settings)
+        found = _said(settings)
+    assert (found["k3s"], found["buildkit"]) == (["trusted"] * 2, ["trusted"] * 2)
+
+
+@by_root
+@pytest.mark.process
+@pytest.mark.parametrize("name", ["k3s", "buildkitd"])
+def test_a_program_in_a_container_has_files_of_its_own(
+    name: str, box: Box, settings: Settings, open_path: Path
+) -> None:
+    box.folder("/etc/buildkit")
+    key = name.removesuffix("d")
+    with _running(open_path, name, "unshare", "--pid", "--fork", "--kill-child"):
+        _trust(settings)
+        assert _said(settings)[key] == ["trusted"] * 2
+    _trust(settings)
+    with _running(open_path, name):
+        time.sleep(0.1)
+        for path in box.machine.path("/etc").rglob("*"):
+            path.touch()
+        assert _said(settings)[key] == ["needs a restart"] * 2
 
 
 @pytest.mark.process

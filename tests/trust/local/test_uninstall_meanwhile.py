@@ -31,7 +31,7 @@ def test_what_others_added_to_a_shared_file_meanwhile_stays(box: Box, settings: 
     assert (path.read_text(), mode(path)) == ("# mine, since today\n", 0o600)
 
 
-def test_lines_that_were_changed_between_our_marks_stay_with_a_warning_and_all_else_goes(
+def test_lines_that_were_changed_between_our_marks_stay_with_a_warning_and_with_the_certificate_that_they_name(
     box: Box, settings: Settings, console: Recorder
 ) -> None:
     trust(settings)
@@ -42,9 +42,15 @@ def test_lines_that_were_changed_between_our_marks_stay_with_a_warning_and_all_e
     remove(settings, console)
     left = path.read_text()
     assert (left.startswith(f"{ours}  http = true\n  ca = "), left.count("[registry.")) == (True, 1)
-    assert console.warned == [f"{path}: lines between our marks were changed since; they stay."]
-    assert [it for it in box.root.rglob("*") if it.is_file()] == [path]
-    assert ledger.read(ledger.path()) == []
+    (named,) = path.parent.glob("*.crt")
+    stays = f"{named} stays: an entry of {path} that was not written here names it."
+    take = f"Take its line out: editor {path}; then repeat this"
+    assert console.warned == [f"{path}: lines between our marks were changed since; they stay.", f"{stays} {take}"]
+    assert sorted(it for it in box.root.rglob("*") if it.is_file()) == sorted([path, named])
+    assert [it.path for it in ledger.read(ledger.path())] == [str(named)]
+    path.unlink()
+    remove(settings, console)
+    assert (named.exists(), ledger.read(ledger.path())) == (False, [])
 
 
 def test_lines_of_ours_are_known_whatever_margin_and_line_ends_they_were_given(

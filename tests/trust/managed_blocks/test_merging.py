@@ -81,7 +81,7 @@ UNSOUND = {
     "a: {\nmirrors: {}\n}\n": (2, "block form"),
     "mirrors:\n  a.example: {}\n...\n": (3, "block form"),
     "mirrors:\n  '192.168.0.12':\n    endpoint: []\n": (2, "already says something about 192.168.0.12"),
-    "configs:\n\n  192.168.0.12:443: # theirs\n": (3, "already says something about 192.168.0.12:443"),
+    "configs:\n\n  192.168.0.12:443: {}\n": (3, "already says something about 192.168.0.12:443"),
 }
 
 SOUND_TOML = {
@@ -100,8 +100,13 @@ UNSOUND_TOML = {
     "debug = true\n[registry\n": (2, "not valid TOML"),
     "a = '''\n\n": (2, "not valid TOML"),
     "\ufeffdebug = true\n": (1, "not valid TOML"),
-    '\t[registry."192.168.0.12"] # theirs\n': (1, "already says something"),
-    "[registry.'192.168.0.12']\n": (1, "already says something"),
+    '\t[registry."192.168.0.12"] # theirs\nhttp = true\n': (1, "already says something"),
+    "[registry.'192.168.0.12']\nca = ['a']\n": (1, "already says something"),
+    '[registry]\n"192.168.0.12" = {http = true}\n': (2, "already says something"),
+    "registry = {}\n": (1, "in a form that takes no other"),
+    '# a\nregistry."docker.io".http = true\n': (2, "in a form that takes no other"),
+    '[registry]\n"192.168.0.1\\u0032" = {http = true}\n': (2, "in a form that takes no other"),
+    '["reg\\u0069stry"."192.168.0.12"]\n': (1, "in a form that takes no other"),
     '[[registry."192.168.0.12".keypair]]\n': (1, "already says something"),
 }
 
@@ -179,9 +184,8 @@ def test_buildkitd_toml_that_cannot_be_added_to_is_refused_with_its_line(text: s
     assert reason in message
 
 
-@pytest.mark.parametrize("text", ["registry = {}\n", '[registry]\n"192.168.0.12" = {http = true}\n'])
-def test_what_would_no_longer_be_toml_with_our_lines_is_left_with_the_lines_to_add(text: str) -> None:
-    refused = _refusal(text, BUILDKIT)
+def test_what_would_no_longer_be_toml_with_our_lines_is_left_with_the_lines_to_add() -> None:
+    refused = _refusal(f"{editing.MARK} other\nregistry = {{}}\n{editing.END}\n", BUILDKIT)
     assert "would not be sound" in refused.message
     assert '[registry."192.168.0.12"]' in refused.cure
 

@@ -57,6 +57,8 @@ class Cluster(FakeEngine):
         if tuple(argv) == containerd.ASK:
             dump = self.dumps[name]
             return ExecResult(0, dump, "") if dump else ExecResult(1, "", "containerd: no such file\n")
+        if tuple(argv) == ("cat", containerd.CONFIG):
+            return ExecResult(0, "version = 2\n", "")
         self.kits.append((name, tuple(argv[6 + int(argv[5]) :])))
         end = self.ends[name]
         if isinstance(end, RegistryError):

@@ -14,7 +14,7 @@ import pytest
 from tests.trust.remote.kits import AWKS, parameters
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust.client_stores import STORES
-from trusted_registry.trust.managed_blocks import editing
+from trusted_registry.trust.managed_blocks import editing, merging
 from trusted_registry.trust.model import ManagedBlock, TrustAnchor
 from trusted_registry.trust.remote import kit
 
@@ -97,7 +97,7 @@ def added(text: str, mine: tuple[ManagedBlock, ...]) -> Woven:
     after = text
     try:
         for block in mine:
-            if not editing.has(text, block):
+            if not editing.has(text, block) and not editing.is_held(text, block):
                 editing.check(text, block)
         for block in mine:
             after = editing.added(after, block)
@@ -161,17 +161,25 @@ TEXTS = {
 CLAIMED = (
     "mirrors:\n  '10.0.0.1' :\n    endpoint: []\n",
     'mirrors:\n  "10.0.0.1" :\n    endpoint: []\n',
-    'mirrors:\n  "10.0.0.1"\t: # theirs\n',
     "mirrors:\n  10.0.0.1 : {}\n",
     'mirrors:\n  "10.0.0.1":{}\n',
-    "[registry.'10.0.0.1']\n",
-    '[ registry . "10.0.0.1" ]\n',
-    '[registry."10.0.0.1"]# theirs\n',
+    "[registry.'10.0.0.1']\nhttp = true\n",
+    '[ "registry" . "10.0.0.1" ]\n  "insecure"=true\n',
+    '[registry."10.0.0.1"]# theirs\nca = ["/theirs.crt"]\n',
+    '["registry".plain]\n  ca = [\n    "/theirs.crt",\n  ]\n',
     '[registry."10.0.0.1".tls]\n',
     "[registry.'10.0.0.1'.tls]\n",
     '[[registry."10.0.0.1".keypair]]\n',
-    "[registry.plain]\n",
     "[registry.plain.tls]\n",
+    '[registry]\n"10.0.0.1" = { http = true }\n',
+    "[registry]\n  '10.0.0.1' . http = true\n",
+    "[registry]\nplain.http = true\n",
+    'registry."10.0.0.1".http = true\n',
+    "debug = true\nregistry . 'docker.io' . http = true\n",
+    'registry = { "docker.io" = { mirrors = ["m:5000"] } }\n',
+    "'registry' = {}\n",
+    '"registry"."docker.io".http = true\n',
+    '[[registry]]\n"docker.io" = {}\n',
 )
 """All in other words than our own."""
 UNCLAIMED = (
@@ -192,12 +200,109 @@ CHANGES = {
     "another authority's file": (f"/etc/trusted-registry-{'ab' * 8}.crt", "/etc/theirs.crt"),
     "a file with nearly our name": (f"{'ab' * 8}.crt", f"{'ab' * 8}c.crt"),
     "a name that is no fingerprint": ("abab", "mine"),
-    "another mirror": ('    - "https', '    - "https://mirror.example"\n    - "https'),
     "one thing less": ("    endpoint:\n", ""),
     "another key": ("ca_file", "cert_file"),
     "no end": ("  # trusted-registry: end\n", ""),
 }
 """What a person may do to lines of ours."""
+
+
+_X = '  "10.0.0.1":\n'
+ROOM = {
+    "a login": f"configs:\n{_X}    auth:\n      username: ada\n      password: secret\n",
+    "a login, indented by one": "configs:\n '10.0.0.1': # theirs\n  auth:\n   username: ada\n",
+    "a login of Windows": "configs:\r\n  10.0.0.1:\r\n    auth: {username: ada}\r\n",
+    "a login, then another registry": f"configs:\n{_X}    auth: {{a: b}}\n  x.example:\n    tls: {{}}\nmirrors:\n",
+    "nothing yet": f"configs:\n{_X}  y.example: {{}}\n",
+    "nothing at all": f"configs:\n{_X}",
+    "comments and blank lines": f"configs:\n{_X}\n    # who?\n    auth: {{}}\n\n",
+    "a client's certificate": f"configs:\n{_X}    tls:\n      cert_file: /c\n      key_file: /k\n    auth: {{}}\n",
+    "an empty tls": f"configs:\n{_X}    tls: # ?\n    auth: {{}}\n",
+    "a mirror of its own": f"mirrors:\n{_X}    endpoint:\n    - https://10.0.0.1\n",
+    "mirrors in one line": f"mirrors:\n{_X}    endpoint: ['http://m', \"https://10.0.0.1/v2\"] # both\n",
+    "a mirror that only rewrites": f"mirrors:\n{_X}    rewrite:\n      a: b\n",
+    "our file, by hand": f"configs:\n{_X}    tls:\n      ca_file: /etc/ca.crt # ours\n    auth: {{}}\n",
+    "our file, in quotes": f"configs:\n{_X}    auth: {{}}\n    'tls':\n      \"ca_file\": '/etc/ca.crt'\n",
+    "a table": '[registry."10.0.0.1"]\n  mirrors = ["m"]\n[worker.oci]\n  http = 1\n',
+    "a table, single quotes": "debug = true\n[ registry . '10.0.0.1' ] # theirs",
+    "a table, quoted throughout": '["registry"."10.0.0.1"]\n[[registry."10.0.0.1".keypair]]\n  key = "k"\n',
+    "our file in a table": '[registry."10.0.0.1"]\n  ca = ["/a.crt", \'/ca.crt\']\n',
+    "our file in lines": '[registry."10.0.0.1"]\n  ca = [ # two\n    "/a.crt",\n    "/ca.crt",\n  ]\n',
+}
+"""Entries of others for our registry, with room for trust or with trust in it."""
+NO_ROOM = {
+    "another authority": f"configs:\n{_X}    tls:\n      ca_file: /theirs.crt\n",
+    "a longer path": f"configs:\n{_X}    tls:\n      ca_file: /etc/ca.crt.old\n",
+    "not verified": f"configs:\n{_X}    tls:\n      insecure_skip_verify: true\n",
+    "one line": f"configs:\n{_X}    {{auth: {{username: ada}}}}\n",
+    "in the key's line": "configs:\n  10.0.0.1: {auth: {}}\n",
+    "an anchor": "configs:\n  10.0.0.1: &one\n    auth: {}\n",
+    "a merge": f"configs:\n{_X}    <<: *one\n    auth: {{}}\n",
+    "a list": f"configs:\n{_X}    - auth\n",
+    "a value": f"configs:\n{_X}    auth\n",
+    "less margin": f"configs:\n{_X}      auth: {{}}\n    tls:\n",
+    "said twice": f"configs:\n{_X}    auth: {{}}\n    auth: {{}}\n",
+    "tls in one line": f"configs:\n{_X}    tls: {{cert_file: /c}}\n",
+    "a mirror elsewhere": f"mirrors:\n{_X}    endpoint: [https://elsewhere]\n",
+    "a mirror without TLS": f"mirrors:\n{_X}    endpoint:\n      - http://10.0.0.1\n",
+    "a mirror in a comment": f"mirrors:\n{_X}    endpoint:\n      - https://m # https://10.0.0.1\n",
+    "a mirror with a longer name": f"mirrors:\n{_X}    endpoint:\n      - https://10.0.0.12\n",
+    "another authority in a table": '[registry."10.0.0.1"]\n  ca = ["/theirs.crt"]\n',
+    "our file in a comment": '[registry."10.0.0.1"]\n  ca = ["/theirs.crt"] # "/ca.crt"\n',
+    "plain HTTP": '[registry."10.0.0.1"]\n  mirrors = []\n  http = true\n',
+    "not verified in a table": "[registry.'10.0.0.1']\n  \"insecure\" = true\n",
+}
+
+
+def _blocks(text: str) -> tuple[ManagedBlock, ...]:
+    return (table("10.0.0.1"),) if "registry" in text else (mirror("10.0.0.1"), config("10.0.0.1"))
+
+
+@pytest.mark.parametrize("name", ROOM)
+def test_an_entry_of_others_gains_trust_and_loses_nothing(awk: tuple[str, ...], name: str) -> None:
+    text = ROOM[name]
+    mine = _blocks(text)
+    found = weave(awk, "add", text, mine)
+    assert found == added(text, mine)
+    assert found.status == (AS_IT_WAS if name.startswith("our file in ") else ADDED)
+    after = found.text or text
+    assert [line for line in text.splitlines() if line not in after.splitlines()] == []
+    assert merging.merge(text, mine) == after  # which parses it, and proves that theirs means what it meant
+    back = weave(awk, "remove", after, mine)
+    assert (back.text or after) in (text, f"{text}\n")
+    assert weave(awk, "add", after, mine).status == AS_IT_WAS
+
+
+@pytest.mark.parametrize("name", NO_ROOM)
+def test_an_entry_of_others_without_room_for_trust_is_refused(awk: tuple[str, ...], name: str) -> None:
+    mine = _blocks(NO_ROOM[name])
+    assert added(NO_ROOM[name], mine).status == REFUSED
+    assert told(weave(awk, "add", NO_ROOM[name], mine)) == added(NO_ROOM[name], mine)
+
+
+@pytest.mark.parametrize("name", ["a login", "a client's certificate", "a table"])
+def test_trust_in_an_entry_of_others_is_replaced_by_that_of_another_authority(awk: tuple[str, ...], name: str) -> None:
+    def naming(ca: str) -> tuple[ManagedBlock, ...]:
+        return tuple(replace(it, lines=tuple(line.replace(ours, ca) for line in it.lines)) for it in mine)
+
+    text, mine = ROOM[name], _blocks(ROOM[name])
+    ours = "/ca.crt" if "registry" in text else "/etc/ca.crt"
+    older, newer = (naming(f"/trusted-registry-{digit * 16}.crt") for digit in "ab")
+    before = added(text, older).text
+    found = weave(awk, "add", before, newer)
+    assert found == added(before, newer)
+    assert ("a" * 16 in found.text, "b" * 16 in found.text) == (False, True)
+    assert weave(awk, "remove", found.text, newer).text == text
+
+
+@pytest.mark.parametrize("key", ["auth", "other"])
+def test_a_login_that_came_into_our_own_entry_stays_and_the_entry_trusts(awk: tuple[str, ...], key: str) -> None:
+    mine = (mirror("10.0.0.1"), config("10.0.0.1"))
+    text = added("", mine).text.replace("    tls:\n", f"    {key}:\n      username: ada\n    tls:\n")
+    assert weave(awk, "add", text, mine) == added(text, mine) == Woven(AS_IT_WAS, "")
+    found = weave(awk, "remove", text, mine)
+    assert "username: ada" in found.text
+    assert found == removed(text, mine)
 
 
 @pytest.mark.parametrize("text", CLAIMED)
@@ -282,6 +387,8 @@ PARTS = (
     "    endpoint:", '      - "https://10.0.0.1"', "  # trusted-registry: end", "# trusted-registry: end", "", "   ",
     "\t", "# a comment", "    # another", "  other.example:", "    - x", "other: 1", "'configs' :", "---",
     "    deeper:", "# trusted-registry: 10.0.0.1", '[registry."10.0.0.1"]', '  ca = ["/ca.crt"]', "\r", "mirrors:\r",
+    "    tls:", '      ca_file: "/etc/ca.crt"', "    auth: {}", "  http = true", "[registry]", "registry.x = 1",
+    "    insecure_skip_verify: true", "    - https://10.0.0.1 # why", "    'tls' : # what", "  ca = [", '   "/ca.crt"]',
     "  10.0.0.1:", "  '10.0.0.1' :\t", "  10.0.0.1 :5000:", "[ registry.'10.0.0.1' . x ]", "[registry.'10.0.0.1.x']",
 )  # fmt: skip
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.disk import snapshot
 from tests.marks import by_root
+from tests.programs import real
 from tests.trust.remote.kits import Disk, hand_over, last
 
 if TYPE_CHECKING:
@@ -140,7 +142,8 @@ def test_nor_is_one_that_another_hand_puts_there_meanwhile(disk: Disk, what: str
     stub = disk.folder / "stubs/rm"
     stub.parent.mkdir()
     stub.write_text(
-        f"#!/bin/sh\nPATH=${{PATH#*:}}\nrm \"$@\"\ncase $* in *'{link}') ln -s '{theirs}' '{link}' ;; esac\n"
+        f"#!/bin/sh\nPATH=${{PATH#*:}}\nrm \"$@\"\ncase $PWD/$* in '{link.parent}/'*'./{link.name}')"
+        f" ln -s '{theirs}' '{link}' ;; esac\n"
     )
     stub.chmod(0o755)
     done = disk.here(PATH=f"{stub.parent}:{os.environ['PATH']}")
@@ -170,3 +173,45 @@ def test_a_home_that_is_a_link_is_whose_folder_it_leads_to(open_path: Path) -> N
     done = disk.run("--check", "--only", "docker", HOME=str(link))
     assert f"HOME is {link}, which is user 65534's" in done.stderr
     assert "Docker Desktop" not in done.stdout
+
+
+SWAP = """#!/bin/sh
+if [ -e {folder}/swap ] && [ -d {target} ] && [ ! -L {target} ]; then
+    {mv} {folder}/swap {folder}/swapped
+    {mv} {target} {target}.moved
+    {ln} -s {elsewhere} {target}
+fi
+exec {real} "$@"
+"""
+
+
+def _swapping(disk: Disk, name: str, target: Path) -> dict[str, str]:
+    """Have a program swap a folder for a link out of the disk, once, at the moment in which a kit uses that program."""
+    programs, elsewhere = disk.folder / "programs", disk.folder / "elsewhere"
+    programs.mkdir()
+    for path in (".", "certs.d", *(f"certs.d/{it}" for it in disk.anchor.registry_hosts)):
+        (elsewhere / path).mkdir()
+        (elsewhere / path / "ca.crt").write_text("theirs")
+        (elsewhere / path / ".trusted-registry.part").write_text("theirs too")
+    words = {"folder": disk.folder, "target": target, "elsewhere": elsewhere, "real": real(name)}
+    quoted = {key: shlex.quote(str(value)) for key, value in words.items()}
+    (programs / name).write_text(SWAP.format(mv=real("mv"), ln=real("ln"), **quoted))
+    (programs / name).chmod(0o755)
+    return {"PATH": f"{programs}:{os.environ['PATH']}"}
+
+
+@pytest.mark.parametrize("name", ["mkdir", "mv", "cmp", "rm", "rmdir", "awk"])
+@pytest.mark.parametrize("target", ["etc/docker", "etc/docker/certs.d", "etc/docker/certs.d/192.168.0.12"])
+def test_with_root_a_folder_that_becomes_a_link_meanwhile_leads_nowhere_else(one: Disk, name: str, target: str) -> None:
+    path = one.root / target
+    path.mkdir(parents=True)
+    environ = _swapping(one, name, path)
+    elsewhere = one.folder / "elsewhere"
+    before = snapshot(elsewhere)
+    for flags in ((), ("--check",), ("--remove",)):
+        (one.folder / "swap").touch()
+        one.here("--only", "docker", *flags, user=None, **environ)
+        assert snapshot(elsewhere) == before, flags
+        if path.is_symlink():
+            path.unlink()
+            path.with_name(f"{path.name}.moved").rename(path)

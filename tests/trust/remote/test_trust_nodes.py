@@ -144,6 +144,7 @@ def test_a_containerd_that_does_not_read_the_folder_is_named_with_the_cure(
     (result,) = go()
     (warning,) = console.warned
     assert warning.startswith("kind-a: containerd's CRI plugin does not read /etc/containerd/certs.d")
+    assert "Write into /etc/containerd/config.toml: docker exec kind-a sh -c 'printf" in warning
     assert warning.endswith("docker exec kind-a systemctl restart containerd")
     assert result.left == "see the note above"
 

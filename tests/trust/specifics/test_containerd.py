@@ -9,7 +9,7 @@ import pytest
 
 from tests.programs import put
 from trusted_registry.errors import RegistryError
-from trusted_registry.trust.specifics import containerd
+from trusted_registry.trust.specifics import containerd, containerd_file
 
 DUMPS = Path(__file__).parent / "dumps"
 OLD, NEW = ("1.6", "1.7"), ("2.1",)
@@ -22,7 +22,7 @@ every_version = pytest.mark.parametrize("version", [*OLD, *NEW])
 def _dump(version: str, config_path: str = "", more: str = "") -> str:
     """Return what `containerd config dump` of that version really printed, with one setting changed or lines added."""
     text = (DUMPS / f"containerd-{version}.toml").read_text()
-    head = containerd._NEW if version in NEW else containerd._OLD
+    head = containerd_file.HEADS[3 if version in NEW else 2]
     before, registry = text.split(head)
     if config_path:
         registry = registry.replace('config_path = ""', config_path, 1).replace("config_path = ''", config_path, 1)

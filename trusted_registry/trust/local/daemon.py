@@ -7,6 +7,7 @@ import json
 import socket
 import struct
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from trusted_registry import address, program
@@ -34,8 +35,8 @@ def allow_plain(run: Run, engine: Engine) -> bool:
         True if the configuration was changed.
 
     Raises:
-        RegistryError: daemon.json is not valid, cannot be written, or is for its engine's user to write; or the engine
-            does not reload the file.
+        RegistryError: daemon.json is not valid, cannot be written, is for its engine's user to write, or is not what
+            the engine goes by; or the engine does not take it up, and then it is as it was.
     """
     registry_host = address.registry_host(run.settings.address, run.settings.plain_port)
     if engine.available and registry_host in engine.info().insecure:
@@ -49,11 +50,24 @@ def allow_plain(run: Run, engine: Engine) -> bool:
     path = insecure.config_file(rootless=rootless).resolve()
     before = _text_of(path)
     change = Write(path, insecure.added(before, registry_host, path).encode(), plan.mode(path))
+    _check_flags(engine, path, registry_host)
+    if change.content == before.encode():
+        run.console.say(f'{path}: "{insecure.KEY}" has "{registry_host}", by another\'s doing; the engine is told')
+        _write_config(change, engine, run.console, registry_host, listed=True)
+        return True
+    entry = ledger.entry(STORE, path, change.content, by=run.settings.root, value=registry_host)
     backup = Write(_backup(path), before.encode(), change.mode)
-    owned.record(run, [ledger.entry(STORE, path, change.content, by=run.settings.root, value=registry_host)])
-    if before and not backup.path.exists():
-        apply.carry_out(Plan(STORE, (backup,), (("cp", str(path), str(backup.path)),)), run.console)
-    _write_config(change, engine, run.console, registry_host, listed=True)
+    undo = [_as_it_is(path), *([] if backup.path.exists() else [_as_it_is(backup.path)])]
+    owned.record(run, [entry])
+    run.console.say(f'{path}: "{insecure.KEY}" gains "{registry_host}"')
+    try:
+        with _put_back(undo, engine, run.console):
+            if before and not backup.path.exists():
+                apply.carry_out(Plan(STORE, (backup,), (("cp", str(path), str(backup.path)),)), run.console)
+            _write_config(change, engine, run.console, registry_host, listed=True)
+    except RegistryError:
+        ledger.forget(ledger.path(), [] if run.console.dry else [entry])
+        raise
     return True
 
 
@@ -61,7 +75,8 @@ def disallow(entry: ledger.Entry, engine: Engine, console: Console) -> None:
     """Remove one registry from daemon.json, and keep all other changes.
 
     Raises:
-        RegistryError: daemon.json is not valid or cannot be written, or the engine does not reload the file.
+        RegistryError: daemon.json is not valid or cannot be written, or the engine does not take it up, and then it is
+            as it was.
     """
     path, backup = Path(entry.path), _backup(Path(entry.path))
     before, original = _text_of(path), _text_of(backup)
@@ -72,7 +87,11 @@ def disallow(entry: ledger.Entry, engine: Engine, console: Console) -> None:
     listed = engine.available and entry.value in engine.info().insecure
     if after != before or listed:
         interim = Write(path, insecure.without_registry(before, entry.value, path).encode(), plan.mode(path))
-        _write_config(interim, engine, console, entry.value, listed=False)
+        by_others = insecure.allows(interim.content.decode(), entry.value, path)
+        stays = ", which another entry of it still means" if by_others else ""
+        console.say(f'{path}: "{insecure.KEY}" loses "{entry.value}"{stays}')
+        with _put_back([_as_it_is(path)], engine, console):
+            _write_config(interim, engine, console, entry.value, listed=by_others)
     if after:
         apply.carry_out(Plan(STORE, (Write(path, after.encode(), plan.mode(path)),), ()), console)
     # the backup stays for the other registries that we added to the file
@@ -86,13 +105,34 @@ def _backup(path: Path) -> Path:
     return path.with_name(path.name + insecure.BACKUP)
 
 
+def _as_it_is(path: Path) -> Write | Remove:
+    """Return the operation that has a file be again as it is now."""
+    if path.exists():
+        return Write(path, path.read_bytes(), plan.mode(path))
+    return Remove(path, keep=next(folder for folder in path.parents if folder.exists()))
+
+
+@contextlib.contextmanager
+def _put_back(undo: Sequence[Write | Remove], engine: Engine, console: Console) -> Iterator[None]:
+    """Have files be as they were where the body fails, and the engine read them again."""
+    try:
+        yield
+    except RegistryError:
+        if not console.dry:
+            typed = tuple(("cp" if isinstance(it, Write) else "rm", str(it.path)) for it in undo)
+            console.say(f"put back as it was: {undo[0].path}")
+            apply.carry_out(Plan(STORE, tuple(undo), typed), console)
+            with contextlib.suppress(RegistryError):  # the error that led here says more
+                reload(engine, console)
+        raise
+
+
 def _write_config(change: Write, engine: Engine, console: Console, registry_host: str, *, listed: bool) -> None:
     """Write daemon.json, reload the engine, and wait until the engine lists the registry, or no longer does.
 
     Raises:
         RegistryError: The file cannot be written, or the engine did not list it within RELOAD_SECONDS.
     """
-    console.say(f'{change.path}: "{insecure.KEY}" {"gains" if listed else "loses"} "{registry_host}"')
     apply.carry_out(Plan(STORE, (change,), (("editor", str(change.path)),)), console)
     if not engine.available and not console.dry:
         return  # one that starts later reads it then
@@ -101,15 +141,56 @@ def _write_config(change: Write, engine: Engine, console: Console, registry_host
     while not console.dry and (registry_host in engine.info(fresh=True).insecure) is not listed:
         if time.monotonic() > end:
             raise RegistryError(
-                "The engine did not take up its changed configuration.",
-                cure=f"Its log says why: {_log(engine)}; perhaps it was started with another --config-file.",
+                f"The engine did not take up its changed configuration, {change.path}.",
+                cure=f"Its log says why: {_log(engine)}",
             )
         time.sleep(0.05)
 
 
+_FILE_FLAG, _LIST_FLAG = "--config-file", "--insecure-registry"
+
+
+def _check_flags(engine: Engine, path: Path, registry_host: str) -> None:
+    """Refuse a change that the engine's own flags exclude: it would not take that up, and not start again.
+
+    Raises:
+        RegistryError: The engine reads another file, or has the list from a flag (dockerd(8)).
+    """
+    flags = _flags(engine) if engine.available else {}
+    other = flags.get(_FILE_FLAG)
+    if other and Path(other).resolve() != path:
+        raise RegistryError(
+            f"The engine was started with {_FILE_FLAG} {other}: it does not read {path}.",
+            cure=f'Write there, then restart it: "{insecure.KEY}": ["{registry_host}"]',
+        )
+    if _LIST_FLAG in flags:
+        raise RegistryError(
+            f"The engine was started with {_LIST_FLAG} {flags[_LIST_FLAG]}: with that list in {path} too, it would "
+            "neither take it up nor start again.",
+            cure=f"Add the flag {_LIST_FLAG} {registry_host} where that one stands, and restart the engine: "
+            f"grep -r -e {_LIST_FLAG} /etc/default/docker /etc/systemd/system /lib/systemd/system",
+        )
+
+
+def _flags(engine: Engine) -> dict[str, str]:
+    """Return the flags that decide on daemon.json, with their last values, of the dockerd that answers."""
+    import psutil
+
+    words: list[str] = []
+    with contextlib.suppress(RegistryError, psutil.Error):
+        words = psutil.Process(process_of(engine)).cmdline()
+    found = {}
+    for at, word in enumerate(words):
+        flag, joined, value = word.partition("=")
+        if flag in (_FILE_FLAG, _LIST_FLAG):
+            found[flag] = value if joined else next(iter(words[at + 1 :]), "")
+    return found
+
+
 def _text_of(path: Path) -> str:
+    """Return a file's text with its own line ends; empty for one that is absent."""
     try:
-        return path.read_text()
+        return path.read_bytes().decode()
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:

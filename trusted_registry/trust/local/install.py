@@ -197,10 +197,17 @@ def _entry(item: Item, wanted: TrustAnchor, settings: Settings) -> ledger.Entry:
     if isinstance(item.what, ManagedBlock):
         said, value = editing.content(item.what.lines), ledger.block_key(item.what)
         made = ledger.entry(item.store.key, item.path, said, by=settings.root, value=value)
+        made = dataclasses.replace(made, unended=_unended(item.text))
         return dataclasses.replace(made, keep="") if item.path.exists() else made
     held = item.anchor or wanted
     made = ledger.entry(item.store.key, item.path, held.content, by=settings.root, value=held.name)
     return dataclasses.replace(made, path="" if item.path == Path() else str(item.path))
+
+
+def _unended(text: str) -> str:
+    """Return the digest of a text's last line, if that has no line end."""
+    last = text.rpartition("\n")[2]
+    return ledger.digest(last.encode()) if last else ""
 
 
 def trust_desktop(run: Run) -> InstallResult:

@@ -34,6 +34,7 @@ class Entry:
         time: UTC, in the format of ISO 8601.
         keep: Nearest folder that existed before; those below were made for this write. Empty for a shared file that was
             there before.
+        unended: Digest of a shared file's last line, where that had no line end before ours came below it; else empty.
         installation: Id of the installation that wrote, so that none removes an entry that another one needs; empty in
             entries of a version before ids.
     """
@@ -46,6 +47,7 @@ class Entry:
     time: str
     keep: str = ""
     installation: str = ""
+    unended: str = ""
 
 
 def is_root_in_foreign_home() -> bool:
@@ -149,7 +151,7 @@ def _change(path: Path, *, add: list[Entry], drop: list[Entry]) -> None:
         known = read(path)
         gone = {_key(entry) for entry in (*add, *drop)}
         left = [entry for entry in known if _key(entry) not in gone]
-        added = [replace(entry, keep=_first_keep(entry, known)) for entry in add]
+        added = [replace(it, keep=_first_keep(it, known), unended=_first_unended(it, known)) for it in add]
         document = {"version": _VERSION, "entries": [asdict(entry) for entry in (*left, *added)]}
         files.write(path, f"{json.dumps(document, indent=2)}\n".encode(), files.PRIVATE_FILE)
 
@@ -169,6 +171,11 @@ def _first_keep(entry: Entry, known: list[Entry]) -> str:
     while keep in made:
         keep = made[keep]
     return str(keep) if first else ""
+
+
+def _first_unended(entry: Entry, known: list[Entry]) -> str:
+    """Return the digest of an entry's last line as the first of our writes found that line."""
+    return next((it.unended for it in known if it.path == entry.path and it.unended), entry.unended)
 
 
 def _made(entry: Entry) -> list[Path]:

@@ -9,19 +9,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from trusted_registry.console import pasteable
+from trusted_registry.console import Console, pasteable
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.run import Run
 from trusted_registry.settings import Settings
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.local import databases, install, ledger, owned
+from trusted_registry.trust.local import databases, install, ledger, owned, plan
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.state import State
 from trusted_registry.trust.machine import Machine
 from trusted_registry.trust.managed_blocks import editing
-from trusted_registry.trust.model import MACHINE, USER, Store, TrustAnchor, der
+from trusted_registry.trust.model import MACHINE, USER, Store, TrustAnchor
+
+_REMOVE = "./inv trust.remove"
 
 
 @dataclass(frozen=True)
@@ -46,14 +48,14 @@ def find(run: Run, engine: Engine) -> list[Left]:
     for store in (it for it in client_stores.STORES if it.system == platform.system()):
         homes = {} if store.scope != USER or store.database else _others_homes(run.settings)
         for name, machine in {"": own, **homes}.items():
-            try:
-                places = list(_trusting(store, trusted, machine, asked=store.key in present))
-                found += [Left(place, _command(place, away, name, known)) for place, away in places]
-            except NeedsRootError as error:
-                if store.key in present:
-                    run.console.warn(f"{store.clients}: not looked at. {error.message}")
-            except RegistryError as error:
-                run.console.warn(f"{store.clients}: not looked at. {error.message} {error.cure}")
+            parts = (_in_files, _in_blocks, *([_in_database] if store.key in present else []))
+            for part in parts:  # one that root alone may read hides nothing that stands in another
+                try:
+                    found += [
+                        Left(place, _command(place, away, name, known)) for place, away in part(store, trusted, machine)
+                    ]
+                except RegistryError as error:
+                    _warn_unread(store, error, run.console, told=store.key in present)
     return list({it.place: it for it in found}.values())
 
 
@@ -68,30 +70,56 @@ def _others_homes(settings: Settings) -> dict[str, Machine]:
     return {user.pw_name: machines.current({}, Path(user.pw_dir))} if user.pw_uid else {}
 
 
-def _trusting(store: Store, trusted: TrustAnchor, machine: Machine, *, asked: bool) -> Iterator[tuple[str, str]]:
-    """Yield the places of one store that hold the authority, each with the command that takes it away by hand.
+def _warn_unread(store: Store, error: RegistryError, console: Console, *, told: bool) -> None:
+    """Warn of a place that was not looked at; of what root alone may read, only where the store is one in use."""
+    if isinstance(error, NeedsRootError) and not told:
+        return
+    cure = f"To look there too: sudo {_REMOVE}" if isinstance(error, NeedsRootError) else error.cure
+    console.warn(f"{store.clients}: not looked at. {error.message} {cure}")
 
-    Its program is asked only where that is `asked`.
-    """
-    sudo = ["sudo"] if store.scope == MACHINE and os.geteuid() else []
+
+def _sudo(store: Store) -> list[str]:
+    return ["sudo"] if store.scope == MACHINE and os.geteuid() else []
+
+
+def _in_files(store: Store, trusted: TrustAnchor, machine: Machine) -> Iterator[tuple[str, str]]:
+    """Yield the files of a store that hold the authority, each with the command that takes it away by hand."""
     for file in store.files(trusted):
         paths = [machine.path(file.path)]
         if file.registry_host:  # by whichever name: names come and go
             folders = [paths[0].parents[1], *map(machine.path, store.shadowed_by)]
             paths = [path for folder in folders for path in _by_name(folder, paths[0].name)]
         for path in paths:
-            if _holds(states.content(path), trusted):
-                yield str(path), pasteable([*sudo, "rm", *map(str, _with_hosts(path))])
+            if trusted.is_in(states.content(path)):
+                rm = pasteable([*_sudo(store), "rm", *map(str, _with_hosts(path))])
+                shared = _shared(path, store)
+                yield str(path), f"{pasteable([*_sudo(store), 'editor', str(shared)])} && {rm}" if shared else rm
+
+
+def _shared(path: Path, store: Store) -> Path | None:
+    """Return the shared file that names a certificate; one that this user may not read is taken to do so."""
+    try:
+        return plan.shared_naming(path, store, {})
+    except NeedsRootError:
+        return path.with_name(Path(store.blocks(plan.ANY)[0].path).name)
+
+
+def _in_blocks(store: Store, trusted: TrustAnchor, machine: Machine) -> Iterator[tuple[str, str]]:
+    """Yield the shared files of a store that name the authority, each with the command that takes it away by hand."""
     for block in map(machine.resolve, store.blocks(trusted)):
         path = machine.path(block.path)
-        if editing.has(states.read(path), block):
-            yield str(path), pasteable([*sudo, "editor", str(path)])
-    if store.database and asked:
-        for item in states.find([store], trusted, machine, ()):
-            if item.state is State.TRUSTED:
-                away = [databases.command_about(it, trusted, item.path) for it in store.database.remove]
-                place = f"{trusted.name} of {item.path if item.path != Path() else store.clients}"
-                yield place, " && ".join(pasteable([*sudo, *command]) for command in away)
+        text = states.read(path)
+        if editing.has(text, block) or editing.is_held(text, block):
+            yield str(path), pasteable([*_sudo(store), "editor", str(path)])
+
+
+def _in_database(store: Store, trusted: TrustAnchor, machine: Machine) -> Iterator[tuple[str, str]]:
+    """Yield a store's databases that hold the authority, each with the command that takes it away by hand."""
+    for item in states.find([store], trusted, machine, ()) if store.database else ():
+        if item.state is State.TRUSTED and store.database:
+            away = [databases.command_about(it, trusted, item.path) for it in store.database.remove]
+            place = f"{trusted.name} of {item.path if item.path != Path() else store.clients}"
+            yield place, " && ".join(pasteable([*_sudo(store), *command]) for command in away)
 
 
 def _with_hosts(path: Path) -> list[Path]:
@@ -108,23 +136,14 @@ def _by_name(folder: Path, name: str) -> list[Path]:
         return []
 
 
-def _holds(content: bytes | None, trusted: TrustAnchor) -> bool:
-    """Whether a file holds the authority, whatever else it says."""
-    try:
-        return content is not None and der(content.decode("ascii", errors="replace")) == trusted.der
-    except ValueError:
-        return False
-
-
 def _command(place: str, away: str, home_of: str, known: list[ledger.Entry]) -> str:
     """Return the command that takes a place away: that of the checkout, or of the user, who wrote it; or by hand."""
-    remove = "./inv trust.remove"
     if home_of:
-        return f"as {home_of}: {remove}"
+        return f"as {home_of}: {_REMOVE}"
     entry = next((it for it in known if it.path and it.path == place), None)
     if entry and (Path(entry.by) / "tasks.py").exists():
-        return f"{pasteable(['cd', entry.by])} && {remove}"
-    return f"sudo {remove}; or by hand: {away}" if os.geteuid() and _is_roots(Path(place)) else away
+        return f"{pasteable(['cd', entry.by])} && {_REMOVE}"
+    return f"sudo {_REMOVE}; or by hand: {away}" if os.geteuid() and _is_roots(Path(place)) else away
 
 
 def _is_roots(path: Path) -> bool:

@@ -90,10 +90,15 @@ def take_back(stores: Iterable[Store], anchor: TrustAnchor, run: Run) -> None:
         if not mine:
             continue
         try:
-            apply.carry_out(plan.uninstall(store.key, mine)[0], run.console)
+            undo, stays = plan.uninstall(store.key, mine)
+            apply.carry_out(undo, run.console)
         except NeedsRootError as error:
             run.console.warn(f"{store.clients}: an earlier authority is left. {error.message} {error.cure}")
             continue
+        for path, naming in stays.named.items():
+            run.console.warn(f"{path} stays, of an earlier authority: an entry of {naming} that is not ours names it.")
+        mine = [entry for entry in mine if Path(entry.path) not in stays.named]
         ledger.forget(ledger.path(), mine)
         names = dict.fromkeys(entry.value or entry.path for entry in mine)
-        run.console.say(f"trust: taken back, an earlier authority: {', '.join(names)}")
+        if names:
+            run.console.say(f"trust: taken back, an earlier authority: {', '.join(names)}")

@@ -20,6 +20,9 @@ from trusted_registry.trust.local.state import Item, State
 from trusted_registry.trust.managed_blocks import editing, merging
 from trusted_registry.trust.model import MACHINE, Database, File, ManagedBlock, Store, TrustAnchor
 
+ANY = TrustAnchor(b"", "0" * 64, ("registry",))
+"""Stands for every certificate: the names of shared files are the same for all."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -160,31 +163,64 @@ def removal(store: str, removes: Iterable[Remove], *, machine: bool = True) -> P
     return Plan(store, removes, tuple(typed), machine=machine)
 
 
-def uninstall(key: str, entries: Sequence[Entry]) -> tuple[Plan, list[Path]]:
-    """Return the plan that undoes a store's ledger entries.
+@dataclass(frozen=True)
+class Staying:
+    """Files of a store that a removal leaves.
 
-    Returned with the plan are the files that were changed since, and therefore stay.
+    Args:
+        changed: Those that were changed since they were written.
+        named: Certificates that a shared file of others still names, with that file.
+    """
+
+    changed: list[Path] = field(default_factory=list)
+    named: dict[Path, Path] = field(default_factory=dict)
+
+
+def uninstall(key: str, entries: Sequence[Entry]) -> tuple[Plan, Staying]:
+    """Return the plan that undoes a store's ledger entries, and the files that stay.
 
     Raises:
         RegistryError: A file cannot be read.
     """
     store = client_stores.store(key)
     gone, changed = _files([entry for entry in entries if not entry.value])
+    valued = [entry for entry in entries if entry.value]
+    edits, unmerged = ([], []) if store.database else _unmerged(valued)
+    naming = {it.path: file for it in gone if (file := _naming(it.path, store, edits))}
+    gone = [it for it in gone if it.path not in naming]
     plan = removal(key, gone, machine=store.scope == MACHINE)
     operations = list(plan.operations)
     typed = [command for command in plan.typed if os.path.lexists(command[-1])]
     # though the file is gone: an interrupted run did not reach this
     runs = [store.refresh.after_removal or store.refresh.command] if store.refresh and entries else []
-    valued = [entry for entry in entries if entry.value]
     if store.database:
         runs += _removal_commands(store.database, valued)
-    else:
-        edits, unmerged = _unmerged(valued)
-        changed += unmerged
-        operations += edits
-        typed += [("editor" if isinstance(it, Write) else "rm", str(it.path)) for it in edits]
+    operations += edits
+    typed += [("editor" if isinstance(it, Write) else "rm", str(it.path)) for it in edits]
     notes = {str(it.path): _difference(states.read(it.path), it) for it in operations if isinstance(it, Write)}
-    return replace(plan, operations=tuple(operations), typed=tuple(typed), runs=tuple(runs), notes=notes), changed
+    plan = replace(plan, operations=tuple(operations), typed=tuple(typed), runs=tuple(runs), notes=notes)
+    return plan, Staying([*changed, *unmerged], naming)
+
+
+def shared_naming(path: Path, store: Store, texts: Mapping[Path, str]) -> Path | None:
+    """Return the shared file of a store that names a certificate beside it, or None.
+
+    Args:
+        path: The certificate.
+        store: The store.
+        texts: Texts of shared files, where they are not those on the disk.
+    """
+    for name in dict.fromkeys(Path(block.path).name for block in store.blocks(ANY)):
+        shared = path.with_name(name)
+        text = texts[shared] if shared in texts else states.read(shared)
+        if any(path.name in line.partition("#")[0] for line in text.splitlines()):
+            return shared
+    return None
+
+
+def _naming(path: Path, store: Store, edits: Iterable[Write | Remove]) -> Path | None:
+    after = {it.path: it.content.decode() if isinstance(it, Write) else "" for it in edits}
+    return shared_naming(path, store, after)
 
 
 def _files(entries: Sequence[Entry]) -> tuple[list[Remove], list[Path]]:
@@ -234,12 +270,19 @@ def _unmerged(entries: Sequence[Entry]) -> tuple[list[Write | Remove], list[Path
                 after = editing.removed(after, block)
             elif content is not None:
                 changed.append(path)
+        if after != before and {entry.unended for entry in mine} & {_last_line(after)} and editing.MARK not in after:
+            after = after.removesuffix("\n")
         keep = next((Path(entry.keep) for entry in mine if entry.keep), None)
         if before and not after and keep:
             operations.append(Remove(path, keep=keep))
         elif after != before:
             operations.append(Write(path, after.encode(), mode(path)))
     return operations, list(dict.fromkeys(changed))
+
+
+def _last_line(text: str) -> str:
+    """Return the digest of a text's last line, without its line end."""
+    return digest(text.removesuffix("\n").rpartition("\n")[2].encode())
 
 
 def _removal_commands(database: Database, entries: Iterable[Entry]) -> list[tuple[str, ...]]:

@@ -8,6 +8,7 @@ import dataclasses
 import enum
 import os
 import platform
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,10 @@ from trusted_registry.trust.local import databases
 from trusted_registry.trust.local.ledger import Entry, digest
 from trusted_registry.trust.machine import Machine
 from trusted_registry.trust.managed_blocks import editing
-from trusted_registry.trust.model import Database, File, ManagedBlock, Refresh, Store, TrustAnchor, der
+from trusted_registry.trust.model import Database, File, ManagedBlock, Refresh, Store, TrustAnchor, der, has_all
+
+_MOST = 16 << 20
+"""Bytes of a file that is read: bundles of all the world's authorities have half of one MB."""
 
 
 class State(enum.Enum):
@@ -39,7 +43,7 @@ class Item:
 
     `path` of a database is its folder, or empty if its program knows the place; a shadowed file's is in the folder that
     clients read instead of the store's own. `text` of a database is the name of a foreign entry, `anchor` the
-    certificate that it is to hold.
+    certificate that it is to hold. `by_others` is for what trusts by another hand.
     """
 
     store: Store
@@ -48,6 +52,7 @@ class Item:
     state: State
     text: str = ""
     anchor: TrustAnchor | None = None
+    by_others: bool = False
 
     @property
     def registry_host(self) -> str:
@@ -133,7 +138,9 @@ def _store(store: Store, anchor: TrustAnchor, machine: Machine, ours: set[tuple[
         path = machine.path(block.path)
         check_link(path)
         text = read(path)
-        yield Item(store, block, path, _block(text, block), text)
+        state = _block(text, block)
+        others = state is State.TRUSTED and not editing.has(text, block)
+        yield Item(store, editing.fitted(text, block), path, state, text, by_others=others)
     if store.database:
         for place in databases.find_places(store.database, machine):
             for wanted in anchor.all:
@@ -153,7 +160,11 @@ def _file(store: Store, file: File, path: Path, ours: set[tuple[str, str]]) -> I
         return Item(store, file, path, State.ABSENT)
     if present == file.content:
         return Item(store, file, path, State.TRUSTED)
-    return Item(store, file, path, State.STALE if (str(path), digest(present)) in ours else State.FOREIGN)
+    if (str(path), digest(present)) in ours:
+        return Item(store, file, path, State.STALE)
+    if has_all(present, file.content):
+        return Item(store, file, path, State.TRUSTED, by_others=True)
+    return Item(store, file, path, State.FOREIGN)
 
 
 def _is_refreshed(refresh: Refresh | None, file: File, machine: Machine) -> bool:
@@ -174,13 +185,15 @@ def _shadowing(store: Store, file: File, machine: Machine, ours: set[tuple[str, 
             read_instead = path.parent.is_dir()
         if read_instead:
             item = _file(store, file, path, ours)
-            yield Item(store, file, path, State.SHADOWED if item.state is State.ABSENT else item.state)
+            yield dataclasses.replace(item, state=State.SHADOWED) if item.state is State.ABSENT else item
 
 
 def _block(text: str, block: ManagedBlock) -> State:
-    if editing.has(text, block):
+    if editing.has(text, block) or editing.is_held(text, block):
         return State.TRUSTED
-    if editing.changed_lines(text, block) or editing.foreign_line(text, block):
+    if editing.changed_lines(text, block):
+        return State.FOREIGN
+    if editing.foreign_line(text, block) and not editing.fitted(text, block).within:
         return State.FOREIGN
     return State.ABSENT if editing.current_content(text, block) is None else State.STALE
 
@@ -238,14 +251,26 @@ def read(path: Path) -> str:
         ) from error
 
 
+def text_or_none(path: Path) -> str | None:
+    """Return a file's text, empty if absent; None if this user cannot read that."""
+    try:
+        return read(path)
+    except RegistryError:
+        return None
+
+
 def content(path: Path) -> bytes | None:
     """Return a file's content, or None if absent.
 
     Raises:
-        RegistryError: The file cannot be read (NeedsRootError if root could).
+        RegistryError: The file cannot be read (NeedsRootError if root could), or is nothing that clients read.
     """
     with _errors_explained(path), contextlib.suppress(FileNotFoundError):
-        return path.read_bytes()
+        found = path.stat()
+        if found.st_size <= _MOST and (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+            return path.read_bytes()
+        reason = f"larger than {_MOST >> 20} MB" if stat.S_ISREG(found.st_mode) else "no file"
+        raise RegistryError(f"{path} is {reason}.", cure=f"See what it is: {pasteable(['ls', '-ld', str(path)])}")
     return None
 
 

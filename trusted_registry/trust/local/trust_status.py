@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import NeedsRootError, RegistryError
@@ -45,7 +46,7 @@ def find(settings: Settings, engine: Engine, selection: StoreSelection, *, dry: 
         states = store_state.by_registry_host(items, registry_hosts)
         for registry_host in registry_hosts:
             state = states.get((store.key, registry_host), State.ABSENT)
-            text = _state_text(store, items, state)
+            text = _state_text(store, [it for it in items if it.registry_host in ("", registry_host)], state)
             if registry_host in skipped and store.key == engines_own:
                 loopback = skipped[registry_host].is_loopback
                 text += f", not verified ({'loopback' if loopback else 'insecure-registries'})"
@@ -56,23 +57,37 @@ def find(settings: Settings, engine: Engine, selection: StoreSelection, *, dry: 
 def _state_text(store: Store, items: list[Item], state: State) -> str:
     if state is State.TRUSTED and store.restart and _changed_since_start(items, store.restart.process):
         return "needs a restart"
-    return state.value
+    others = state is State.TRUSTED and any(item.by_others for item in items)
+    return f"{state.value}, by another's file" if others else state.value
 
 
 def _changed_since_start(items: list[Item], process: str) -> bool:
     """Return whether a file changed after its reader was started.
 
-    The reader is any process of that name; without a name, False.
+    The readers are the processes of that name that are the files' owner's, and in no container, which has files of its
+    own; without a name, False.
     """
     import psutil
 
     if not process:
         return False
-    changed = max((item.path.stat().st_mtime for item in items if item.path.exists()), default=0.0)
+    found = [item.path.stat() for item in items if item.path.exists()]
+    owners, changed = {it.st_uid for it in found}, max((it.st_mtime for it in found), default=0.0)
     # psutil counts from a boot time in whole seconds (proc(5), btime); a program may be started sooner than that.
     late = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) - psutil.boot_time()
-    running = psutil.process_iter(["name", "create_time"])
-    return any(it.info["name"] == process and it.info["create_time"] + late < changed for it in running)
+    running = (it for it in psutil.process_iter(["name", "create_time", "uids"]) if it.info["name"] == process)
+    readers = [it for it in running if it.info["uids"] and it.info["uids"].effective in owners]
+    return any(it.info["create_time"] + late < changed and not _is_contained(it.pid) for it in readers)
+
+
+def _is_contained(pid: int) -> bool:
+    """Return whether a process has process numbers of its own, as those of a container have (proc(5), NSpid)."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:  # it ended, or this is no Linux
+        return False
+    numbers = next((line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:")), [])
+    return len(numbers) > 1
 
 
 def _paths(items: list[Item], registry_host: str) -> str:

@@ -76,13 +76,18 @@ def disallow_plain(run: Run, engine: Engine) -> list[str]:
 
 
 def _uninstall_store(store: Store, known: list[Entry], unknown: list[Entry], console: Console) -> list[str]:
-    its_plan, changed = plan.uninstall(store.key, [*known, *unknown])
+    its_plan, stays = plan.uninstall(store.key, [*known, *unknown])
     shared = {entry.path for entry in (*known, *unknown) if entry.value}
-    for path in changed:
+    for path in stays.changed:
         message = f"{path}: lines between our marks were changed since; they stay."
         console.warn(message if str(path) in shared else f"{path} was changed since it was written here; it stays.")
+    for path, naming in stays.named.items():
+        if _hand_over([it for it in known if it.path == str(path)], naming, known, console):
+            continue
+        take = f"Take its line out: {pasteable([*plan.sudo(store, naming), 'editor', str(naming)])}; then repeat this"
+        console.warn(f"{path} stays: an entry of {naming} that was not written here names it. {take}")
     apply.carry_out(its_plan, console)
-    _forget(known, console)
+    _forget([entry for entry in known if Path(entry.path) not in stays.named], console)
     if its_plan and store.restart:
         console.say(f"{store.clients}: it {store.restart.why}, so: {store.restart.command}")
     if store.key == macos.COLIMA:
@@ -92,6 +97,22 @@ def _uninstall_store(store: Store, known: list[Entry], unknown: list[Entry], con
     runs = [" ".join(argv) for argv in its_plan.runs]
     removed = [entry for entry in known if entry.value and any(entry.value in it and entry.path in it for it in runs)]
     return [*files, *(f"{entry.value} in {entry.path or f'the store of {store.clients}'}" for entry in removed)]
+
+
+def _hand_over(certificate: list[Entry], naming: Path, known: list[Entry], console: Console) -> bool:
+    """Have a certificate be the other installation's that names it in a shared file too, and so takes it back.
+
+    Returns:
+        Whether there is one.
+    """
+    others = [it for it in ledger.read(ledger.path()) if it not in known and it.value and it.path == str(naming)]
+    if not others:
+        return False
+    if not console.dry:
+        theirs = [dataclasses.replace(it, by=others[0].by) for it in certificate]
+        ledger.record(ledger.path(), theirs, installation=others[0].installation)
+    console.say(f"stays, as the checkout {others[0].by} needs it: {certificate[0].path}")
+    return True
 
 
 def _uninstall(entry: Entry, engine: Engine, console: Console) -> str:
@@ -138,7 +159,8 @@ def _found_unrecorded(entries: list[Entry], run: Run, engine: Engine) -> list[En
             continue
         except RegistryError:
             continue
-        theirs = [item for item in items if item.state is State.TRUSTED and str(item.path) not in known]
+        trusted = [item for item in items if item.state is State.TRUSTED and not item.by_others]
+        theirs = [item for item in trusted if str(item.path) not in known]
         found += [_entry(item, run.settings) for item in theirs if not isinstance(item.what, Database)]
     return found
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 
 from trusted_registry.errors import RegistryError
+from trusted_registry.trust.managed_blocks import entries
 from trusted_registry.trust.model import ManagedBlock
 
 MARK = "# trusted-registry:"
@@ -17,9 +18,9 @@ END = f"{MARK} end"
 _INDENT = "  "
 _BLANK = " \t\r"
 """Blanks that may surround the text of a line: files from Windows end their lines with both CR and LF."""
-_BARE = str.maketrans("'", '"', _BLANK)
-"""Translation for comparing keys: blanks within a key mean nothing, and both quotes mean the same."""
 _BOM = "\ufeff"
+_ODD_TABLE = re.compile(r"\"?registry\"?[.=]|\[\[registry\]|(\[+[^#=]*|\"[^\"]*)\\")
+"""Registries of TOML that are no tables of their own, and names in escapes, in which a registry could hide."""
 _AUTHORITY = re.compile(r"trusted-registry-[0-9a-f]{16}\.crt", re.ASCII)
 """File name of a certificate in our lines: `TrustAnchor.name`."""
 
@@ -30,18 +31,21 @@ def begin(block: ManagedBlock) -> str:
 
 
 def added(text: str, block: ManagedBlock) -> str:
-    """Return a text with a block added, or replaced if present.
+    """Return a text with a block added, or replaced if present; the same text if others say it.
 
     Raises:
-        RegistryError: A foreign line is about the same registry, our lines were changed by others, the keys are not in
-            block form, or the text begins with a byte order mark.
+        RegistryError: A foreign line is about the same registry and leaves no room for the block, our lines were
+            changed by others, the keys are not in block form, or the text begins with a byte order mark.
     """
-    if has(text, block):
+    if has(text, block) or is_held(text, block):
         return text
     check(text, block)
-    lines = _lines(removed(text, block))
+    without = removed(text, block)
+    lines, block = _lines(without), fitted(without, block)
     at, indent = len(lines), ""
-    if block.under:
+    if place := _place(lines, block):
+        at, indent = place.after + 1, place.indent
+    elif block.under:
         if not any(_is_key(line, block) for line in lines):
             lines.append(_block_key(block))
         at = next(number for number, line in enumerate(lines) if _is_key(line, block)) + 1
@@ -51,9 +55,40 @@ def added(text: str, block: ManagedBlock) -> str:
 
 
 def has(text: str, block: ManagedBlock) -> bool:
-    """Return whether a text has exactly this block, at any margin."""
+    """Return whether a text has exactly this block, at any margin, in an entry of its own or in others'."""
     _, found = _marked(_lines(text), block)
-    return [line.strip(_BLANK) for line in found] == [begin(block), *(line.strip(_BLANK) for line in block.lines), END]
+    said = [line.strip(_BLANK) for line in found[1:-1]]
+    return bool(found) and any(said == [line.strip(_BLANK) for line in form.lines] for form in _forms(block))
+
+
+def is_held(text: str, block: ManagedBlock) -> bool:
+    """Return whether an entry of others, or one of ours that others added to, says what a block would."""
+    lines = _lines(text)
+    opens, found = _marked(lines, block)
+    place = _place(lines, block) if found or opens == len(lines) else None
+    return place is not None and place.within == len(block.whole)
+
+
+def fitted(text: str, block: ManagedBlock) -> ManagedBlock:
+    """Return a block in the form in which it stands in a text, or would: in an entry of its own or in others'."""
+    block = block.inside(0)
+    lines = _lines(text)
+    opens, found = _marked(lines, block)
+    if found:
+        said = _of_any_authority(found[1:-1])
+        return next((form for form in _forms(block) if _of_any_authority(form.lines) == said), block)
+    place = _place(lines, block) if opens == len(lines) else None
+    return block.inside(place.within) if place and place.within < len(block.lines) else block
+
+
+def _forms(block: ManagedBlock) -> list[ManagedBlock]:
+    return [block.inside(count) for count in range(len(block.whole))]
+
+
+def _place(lines: list[str], block: ManagedBlock) -> entries.Place | None:
+    """Return the place of a block in an entry about its registry, whoever wrote that; None if there is no room."""
+    number = _claiming(lines, block, ours=True)
+    return entries.find(lines, number - 1, block.inside(0)) if number else None
 
 
 def changed_lines(text: str, block: ManagedBlock) -> tuple[int, int] | None:
@@ -64,7 +99,8 @@ def changed_lines(text: str, block: ManagedBlock) -> tuple[int, int] | None:
     """
     lines = _lines(text)
     opens, found = _marked(lines, block)
-    if opens == len(lines) or (found and _of_any_authority(found[1:-1]) == _of_any_authority(block.lines)):
+    said = _of_any_authority(found[1:-1])
+    if opens == len(lines) or (found and any(_of_any_authority(form.lines) == said for form in _forms(block))):
         return None
     return opens + 1, opens + max(len(found), 1)
 
@@ -104,13 +140,18 @@ def removed(text: str, block: ManagedBlock) -> str:
 
 def foreign_line(text: str, block: ManagedBlock) -> int | None:
     """Return the number of a foreign line about the same registry, or None."""
-    in_section, ours = not block.under, False  # without a key, the whole text counts
-    for number, line in enumerate(_lines(text), start=1):
+    return _claiming(_lines(text), block, ours=False)
+
+
+def _claiming(lines: Iterable[str], block: ManagedBlock, *, ours: bool) -> int | None:
+    """Return the number of the first line about the same registry, or None; those between marks count if `ours`."""
+    in_section, between = not block.under, False  # without a key, the whole text counts
+    for number, line in enumerate(lines, start=1):
         if line.strip(_BLANK).startswith(MARK):
-            ours = line.strip(_BLANK) != END
+            between = not ours and line.strip(_BLANK) != END
         elif block.under and _is_statement(line) and not line.startswith(" "):
             in_section = _is_key(line, block)
-        elif in_section and not ours and _claims(line, block):
+        elif in_section and not between and _claims(line, block):
             return number
     return None
 
@@ -134,13 +175,30 @@ def check(text: str, block: ManagedBlock) -> None:
             cure=f"See what it is: sed -n {found[0]},{found[1]}p {block.path}; then take it out",
         )
     number = foreign_line(text, block)
-    if number:
+    if number and not fitted(text, block).within:
         raise RegistryError(
             f"{block.path}, line {number}, already says something about {block.registry_host}. It was left as it is.",
-            cure=f"Take that out, or add there by hand: {'; '.join(line.strip() for line in block.lines)}",
+            cure=f"Take that out, or add there by hand: {'; '.join(line.strip() for line in block.whole)}; then repeat "
+            "the command",
         )
     if block.under:
         _check_form(text, block)
+    else:
+        _check_tables(text, block)
+
+
+def _check_tables(text: str, block: ManagedBlock) -> None:
+    """Check that a text of TOML has no registries but as tables of their own, since none can be added to others."""
+    between = False
+    for number, line in enumerate(_lines(text), start=1):
+        said = entries.normalized(line)
+        if line.strip(_BLANK).startswith(MARK):
+            between = line.strip(_BLANK) != END
+        elif not between and _ODD_TABLE.match(said):
+            raise RegistryError(
+                f"{block.path}, line {number}, has registries in a form that takes no other. It was left as it is.",
+                cure=f"Write each as a table of its own, as in: {'; '.join(line.strip() for line in block.whole)}",
+            )
 
 
 def _check_form(text: str, block: ManagedBlock) -> None:
@@ -191,7 +249,7 @@ def _claims(line: str, block: ManagedBlock) -> bool:
 
     `10.0.0.1:` is no claim on `10.0.0.1:5000:`, which is another registry.
     """
-    said, claims = line.translate(_BARE), (claim.translate(_BARE) for claim in block.claims)
+    said, claims = entries.normalized(line), (entries.normalized(claim) for claim in block.claims)
     return any(said.startswith(claim) and not re.match("[0-9]", said[len(claim) :]) for claim in claims)
 
 

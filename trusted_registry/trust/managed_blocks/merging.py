@@ -38,6 +38,7 @@ def merge(text: str, blocks: Sequence[ManagedBlock]) -> str:
     """
     for block in blocks[:1]:
         check(block.path, text)
+    blocks = [block for block in blocks if not editing.is_held(text, block)]
     for block in blocks:  # all of them before the first is added, so that lines keep the numbers that people see
         if not editing.has(text, block):
             editing.check(text, block)
@@ -73,7 +74,7 @@ def _prove(before: str, after: str, blocks: Sequence[ManagedBlock]) -> None:
 
 def _as_document(block: ManagedBlock) -> list[str]:
     """Return a block as a document of its own."""
-    return [block.under, *(f"  {line}" for line in block.lines)] if block.under else list(block.lines)
+    return [block.under, *(f"  {line}" for line in block.whole)] if block.under else list(block.whole)
 
 
 def _combined(one: object, other: object) -> object:

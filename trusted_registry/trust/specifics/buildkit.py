@@ -119,7 +119,7 @@ def trusts(builder: Builder, anchor: TrustAnchor) -> bool:
 def _has(node: BuilderNode, registry_host: str, anchor: TrustAnchor) -> bool:
     paths = _registries(_config(node)).get(registry_host, {}).get("ca") or []
     held = b"\n".join(node.files.get(str(path).removeprefix(_INSIDE), b"") for path in paths)
-    return all(it.content.strip() in held for it in anchor.all)
+    return all(it.is_in(held) for it in anchor.all)
 
 
 def rebuild_commands(builder: Builder, file: Path | None) -> tuple[tuple[str, ...], ...]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust.managed_blocks import toml
+from trusted_registry.trust.specifics import containerd_file as config_file
 
-CERTS_D = "/etc/containerd/certs.d"
-CONFIG = "/etc/containerd/config.toml"
+CERTS_D, CONFIG = config_file.CERTS_D, config_file.CONFIG
 ASK = ("sh", "-c", f"containerd config dump || {{ test ! -e {CONFIG} && containerd config default; }}")
 """Command that prints containerd's effective configuration, with defaults and imported files.
 
@@ -17,8 +18,6 @@ Without a file, containerd 1.x uses its defaults, and yet has nothing to dump.
 """
 RESTART = ("systemctl", "restart", "containerd")
 
-_OLD = '[plugins."io.containerd.grpc.v1.cri".registry]'
-_NEW = "[plugins.'io.containerd.cri.v1.images'.registry]"
 _CRI = ("cri", "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images")
 """Names in `disabled_plugins` of the plugin that Kubernetes pulls through: in version 1, 2 and 3."""
 
@@ -31,33 +30,40 @@ class Advice:
         wrong: The fault and its consequence.
         cure: Repair, without the restart; empty if none is needed.
         lines: Lines that config.toml should then have.
+        command: The repair as a command, where config.toml was looked at; else empty.
     """
 
     wrong: str
     cure: str = ""
     lines: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
 
     def words(self, *, prefix: tuple[str, ...] = ()) -> str:
         """Return the advice as one line; `prefix` begins a command on a node."""
         if not self.cure:
             return self.wrong
-        lines = f": {'; '.join(line.strip() for line in self.lines)}" if self.lines else ""
-        return f"{self.wrong}. {self.cure}{lines}; then: {' '.join((*prefix, *RESTART))}"
+        return f"{self.wrong}. {self.repair(prefix)}; then: {pasteable([*prefix, *RESTART])}"
+
+    def repair(self, prefix: tuple[str, ...] = ()) -> str:
+        """Return the repair: with its command, or with the lines to write by hand."""
+        how = pasteable([*prefix, *self.command]) if self.command else "; ".join(line.strip() for line in self.lines)
+        return f"{self.cure}{f': {how}' if how else ''}"
 
 
-def advice(text: str) -> tuple[Advice, ...]:
+def advice(dump: str, text: str | None = None) -> tuple[Advice, ...]:
     """Return the settings that keep Kubernetes here from reading `certs.d`.
 
     The rules are those of github.com/containerd/containerd: docs/cri/registry.md, docs/hosts.md, and
     internal/cri/config/config.go for settings that exclude each other.
 
     Args:
-        text: Output of `containerd config dump`.
+        dump: Output of `containerd config dump`.
+        text: Text of config.toml, empty for none; None if that could not be read.
 
     Raises:
         RegistryError: The text is not TOML, or not containerd's; the message names the line.
     """
-    config = toml.read("containerd config dump", text)
+    config = toml.read("containerd config dump", dump)
     disabled = config.get("disabled_plugins")
     if isinstance(disabled, list) and any(name in disabled for name in _CRI):
         return (Advice(f"containerd's CRI plugin is disabled: {CERTS_D} is for nerdctl and ctr --hosts-dir alone"),)
@@ -65,23 +71,34 @@ def advice(text: str) -> tuple[Advice, ...]:
     old, new = _table(plugins.get("io.containerd.grpc.v1.cri")), _table(plugins.get("io.containerd.cri.v1.images"))
     if not old and not new:
         return ()
-    images, head = (new, _NEW) if new else (old, _OLD)
-    return _of_registry(_table(images.get("registry")), images, head)
+    images, version = (new, 3) if new else (old, 2)
+    return _of_registry(_table(images.get("registry")), images, _repair(version, text))
 
 
-def _of_registry(registry: dict[str, Any], images: dict[str, Any], head: str) -> tuple[Advice, ...]:
+def _repair(version: int, text: str | None) -> dict[str, tuple[str, ...]]:
+    """Return the lines of config.toml and the command that set config_path, as arguments of an `Advice`."""
+    if text is None:
+        others = (f"(in a file with version = {it}, below {config_file.HEADS[it]})" for it in range(2, version))
+        return {"lines": (config_file.HEADS[version], config_file.SETTING, *others)}
+    lines, command = config_file.repair(text, version)
+    return {"lines": lines, "command": command}
+
+
+def _of_registry(
+    registry: dict[str, Any], images: dict[str, Any], repair: dict[str, tuple[str, ...]]
+) -> tuple[Advice, ...]:
     path = registry.get("config_path") or ""
-    older = (f"(in a file with version = 2, below {_OLD})",) if head == _NEW else ()
-    lines = (head, f'  config_path = "{CERTS_D}"', *older)
     beside = _beside(registry)
     found: list[Advice] = []
     if CERTS_D not in str(path).split(":"):
         wrong = f"its config_path is {path}" if path else "its config_path is not set"
-        found.append(Advice(f"containerd's CRI plugin does not read {CERTS_D}: {wrong}", f"Write into {CONFIG}", lines))
+        found.append(
+            Advice(f"containerd's CRI plugin does not read {CERTS_D}: {wrong}", f"Write into {CONFIG}", **repair)
+        )
     elif ":" in path and _by_transfer(images):
         # github.com/containerd/containerd/issues/12808: 2.2 has this default, which its CRI plugin alone can split
         wrong = f"containerd takes its config_path, {path}, for one folder and reads neither"
-        found.append(Advice(wrong, f"Name one folder in {CONFIG}", lines))
+        found.append(Advice(wrong, f"Name one folder in {CONFIG}", **repair))
     if beside:
         now = f"containerd's CRI plugin does not load with {beside} beside config_path"
         then = f"with config_path set, containerd's CRI plugin would no longer load while {beside} is there"

@@ -11,6 +11,7 @@ from trusted_registry.trust import machine as machines
 
 KEY = "insecure-registries"
 BACKUP = ".before-trusted-registry"
+_SCHEME = re.compile(r"\Ahttps?://", re.IGNORECASE)
 
 
 def config_file(*, rootless: bool) -> Path:
@@ -34,10 +35,24 @@ def added(text: str, registry_host: str, path: Path) -> str:
         RegistryError: The text is no JSON object, or its list is no array.
     """
     config, listed = _parsed(text, path)
-    if registry_host in listed:
+    if _is_meant(listed, registry_host):
         return text
     config[KEY] = [*listed, registry_host]
     return _text(config, text)
+
+
+def allows(text: str, registry_host: str, path: Path) -> bool:
+    """Whether a daemon.json's list has a registry, in any form that means it.
+
+    Raises:
+        RegistryError: The text is no JSON object, or its list is no array.
+    """
+    return _is_meant(_parsed(text, path)[1], registry_host)
+
+
+def _is_meant(listed: list[str], registry_host: str) -> bool:
+    """Whether a list has a registry: the engine takes the scheme off (moby/moby, registry/config.go)."""
+    return any(_SCHEME.sub("", str(entry)) == registry_host for entry in listed)
 
 
 def without_registry(text: str, registry_host: str, path: Path) -> str:
@@ -91,11 +106,13 @@ def _parsed(text: str, path: Path) -> tuple[dict[str, object], list[str]]:
 
 
 def _text(config: dict[str, object], like: str) -> str:
-    """Return JSON with the indentation of another text, or two spaces."""
+    """Return JSON with the indentation of another text, or two spaces, and with its line ends."""
     found = re.search(r"\n([ \t]+)\S", like)
-    written = json.dumps(config, indent=found.group(1) if found else 2, ensure_ascii=False) + "\n"
+    indent = found.group(1) if found else 2
+    written = json.dumps(config, indent=indent, ensure_ascii=False)
     try:
         written.encode()
     except UnicodeEncodeError:  # half of a surrogate pair can stand in JSON as an escape alone (RFC 8259, 8.2)
-        return json.dumps(config, indent=found.group(1) if found else 2) + "\n"
-    return written
+        written = json.dumps(config, indent=indent)
+    ended = "" if like.strip() and not like.endswith("\n") else "\n"
+    return f"{written}{ended}".replace("\n", "\r\n" if "\r\n" in like else "\n")

@@ -73,6 +73,9 @@ _STRICT = (
 _CONTAINERD, _ROOTLESS = "/run/containerd/containerd.sock", "{run}/docker.sock"
 _CTR, _NERDCTL = ("ctr", "--namespace", "{space}"), ("nerdctl", "--namespace", "{space}")
 
+_RANCHER, _RKE2 = "/run/k3s/containerd/containerd.sock", "/var/lib/rancher/rke2"
+"""Socket of the containerd of k3s and RKE2, and the folder of the latter's programs, which no PATH has."""
+
 
 def _images(*argv: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Return the commands that pull an image and remove it, for clients that have Docker's."""
@@ -102,7 +105,23 @@ CLIENTS: tuple[Client, ...] = (
         as_root=True,
     ),
     Client("crictl", "containerd", *_images("crictl"), as_root=True),
-    Client("k3s", "k3s", *_images("k3s", "crictl"), socket="/run/k3s/containerd/containerd.sock", as_root=True),
+    Client("k3s", "k3s", *_images("k3s", "crictl"), socket=_RANCHER, as_root=True),
+    Client(
+        "rke2",
+        "rke2",
+        *_images(f"{_RKE2}/bin/crictl", "--config", f"{_RKE2}/agent/etc/crictl.yaml"),
+        socket=_RANCHER,
+        as_root=True,
+    ),
+    Client(
+        "microk8s",
+        "microk8s",
+        ("microk8s", "ctr", "images", "pull", "--hosts-dir", "/var/snap/microk8s/current/args/certs.d", "{reference}"),
+        (("microk8s", "ctr", "images", "remove", "--sync", "{reference}"),),
+        version=("version",),
+        socket="/var/snap/microk8s/common/run/containerd.sock",
+        as_root=True,
+    ),
     Client("crane", "system", ("crane", "pull", "{reference}", "{folder}.tar"), version=("version",)),
     Client("oras", "system", ("oras", "copy", "{reference}", "--to-oci-layout", "{folder}:1"), version=("version",)),
     Client(
