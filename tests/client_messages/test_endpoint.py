@@ -32,6 +32,8 @@ def named(said: str) -> str:
         (f"docker login [10.0.0.5:5000]: {UNKNOWN}", "10.0.0.5:5000"),
         (f"pinging container registry [fd00::5]:5000: {UNKNOWN}", "[fd00::5]:5000"),
         (f"docker login myregistry:5000\n{UNKNOWN}", "myregistry:5000"),
+        (f'Get "https://registry.example.pl/v2/": {UNKNOWN}', "registry.example.pl"),
+        (f"registry.example.sh:5000 says {UNKNOWN}", "registry.example.sh:5000"),
         (f"image: myregistry:5000/app:1.0: {UNKNOWN}", "myregistry:5000"),
         (
             (
@@ -54,6 +56,8 @@ def test_a_port_is_the_registry_s_whatever_follows_it(said: str, registry: str) 
         f"transport.go:5000: {UNKNOWN}",
         f"main.py:443: {UNKNOWN}",
         f"Thread.java:5000 {UNKNOWN}",
+        f"failed to pull: image service k8s.io/kubernetes/pkg/kubelet {UNKNOWN}",
+        f"pulling by github.com/containerd/containerd v1.5.8: {UNKNOWN}",
         f"sha256:5000 app:1.0 node:22 {UNKNOWN}",
         f"the image app:5000 {UNKNOWN}",
         f"a push from 10.0.0.9:51234 failed: {UNKNOWN}",

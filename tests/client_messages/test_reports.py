@@ -218,7 +218,54 @@ def test_the_address_of_an_engine_is_not_trusted_as_a_registry_s() -> None:
         ("containerd: /etc/containerd/config.toml: (148, 4): duplicated tables", "toml-twice"),
         ("failed to copy: unexpected status code: 413 Request Entity Too Large", "too-large"),
         ("Get https://10.0.0.5/v2/: Forbidden", "proxy"),
+        ("server message: insufficient_scope: authorization failed", "login"),
+        ("dial tcp: lookup registry.lan: getaddrinfow: This is usually a temporary error", "unknown-name"),
+        ("dial tcp 10.0.0.5:443: connectex: the connected party did not properly respond", "silence"),
+        ("wsarecv: An existing connection was forcibly closed by the remote host.", "cut-off"),
     ],
 )
 def test_what_was_not_known_is(said: str, key: str) -> None:
     assert only(said).key == key
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f'Failed to pull image "10.0.0.5:5000/redis:7": Error response from daemon: {UNKNOWN}',
+        f"docker pull 10.0.0.5:5000/ansible/awx:1\nError response from daemon: {UNKNOWN}",
+        f'Get "https://10.0.0.5:5000/v2/simple/composer/manifests/1": {UNKNOWN}',
+        'connect() failed (111: Connection refused) while connecting to upstream, request: "GET /v2/ HTTP/1.1"',
+        f'level=info msg="redis not configured"\n{UNKNOWN}',
+    ],
+)
+def test_an_image_of_another_trade_s_program_is_an_image(said: str) -> None:
+    assert catalogue.find(said, LOCAL)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "SQLSTATE[HY000] [2002] Connection refused",
+        f"vault: Get https://10.0.0.5:8200/ui/: {UNKNOWN}",
+        "dial tcp 10.0.0.5:5432: connect: connection refused",
+        "java.net.UnknownHostException: db.internal",
+        "rsync error: unexpected EOF",
+        f'Get "https://10.0.0.5/api/v4/projects": {UNKNOWN}',
+        f"git pull\n{UNKNOWN}",
+    ],
+)
+def test_another_service_s_message_is_not_explained(said: str) -> None:
+    assert catalogue.find(said, LOCAL) == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "fatal: unable to access 'https://192.168.0.12/x.git/': SSL certificate problem: self-signed certificate",
+        "connect ECONNREFUSED 192.168.0.12",
+        f"vault: https://192.168.0.12/ui/: {UNKNOWN}",
+    ],
+)
+def test_what_any_program_says_of_the_own_registry_is_explained(said: str) -> None:
+    assert catalogue.find(said, LOCAL)
+    assert not catalogue.find(said, LocalContext(registry="10.0.0.1"))

@@ -19,8 +19,7 @@ CLUSTERS = (
         (_UNKNOWN,),
         "kaniko",
         "kaniko runs in a container of its own, and trusts what lies in /kaniko/ssl/certs there or is named to it: "
-        "the trust of "
-        "the machine around it does not reach it.",
+        "the trust of the machine around it does not reach it.",
         (
             Step(
                 "/kaniko/executor --registry-certificate {registry}=/kaniko/ca.crt",
@@ -36,14 +35,13 @@ CLUSTERS = (
         (_UNKNOWN,),
         "RKE2",
         "RKE2 has a containerd of its own, which reads /etc/rancher/rke2/registries.yaml and not containerd's "
-        "certs.d; no task "
-        "here writes that file.",
+        "certs.d; no task here writes that file.",
         (
             Step(
                 "sudo editor /etc/rancher/rke2/registries.yaml",
                 'below configs: "{registry}": tls: ca_file: the path of the registry\'s ca.crt; on each node',
             ),
-            Step("sudo systemctl restart rke2-server", "rke2-agent on an agent"),
+            Step("sudo systemctl restart rke2-server || sudo systemctl restart rke2-agent"),
         ),
         unless=_DOCKER,
         nearby=r"\brke2\b",
@@ -56,12 +54,12 @@ CLUSTERS = (
         "writes there.",
         (
             Step(
-                f"sudo install -D --mode 0644 certs/ca.crt {_MICROK8S}/ca.crt",
+                f"sudo install -D --mode 0644 certs/ca.crt '{_MICROK8S}/ca.crt'",
                 "on each node, with the registry's ca.crt",
             ),
             Step(
                 'printf \'server = "https://{registry}"\\n[host."https://{registry}"]\\nca = "%s"\\n\' '
-                f"{_MICROK8S}/ca.crt | sudo tee {_MICROK8S}/hosts.toml",
+                f"'{_MICROK8S}/ca.crt' | sudo tee '{_MICROK8S}/hosts.toml'",
             ),
         ),
         unless=_DOCKER,
@@ -72,11 +70,10 @@ CLUSTERS = (
         (_UNKNOWN,),
         "k3s",
         "k3s has a containerd of its own, which reads /etc/rancher/k3s/registries.yaml when k3s starts, and not "
-        "containerd's "
-        "certs.d.",
+        "containerd's certs.d.",
         (
             Step("./inv trust.linux --only k3s{where}", "on each node", away=AUTHORITY_COPIED),
-            Step("sudo systemctl restart k3s", "k3s-agent on an agent"),
+            Step("sudo systemctl restart k3s || sudo systemctl restart k3s-agent"),
         ),
         unless=_DOCKER,
         nearby=r"\bk3s\b",
@@ -114,8 +111,7 @@ MESSAGES = (
         (_UNKNOWN,),
         "Kubernetes: containerd, cri-o",
         "What pulls on that node has no trust for {registry} by that spelling: containerd, k3s's or another of its "
-        "own, or "
-        "cri-o, each with a store of its own.",
+        "own, or cri-o, each with a store of its own.",
         (
             Step(
                 "./inv trust.linux{where}",
@@ -169,9 +165,9 @@ MESSAGES = (
         "unknown-authority",
         (_UNKNOWN,),
         "docker, podman, skopeo, buildah; crane, oras, helm",
-        "This client has no trust for {registry} by that spelling; or the file there ends in .pem, which nobody reads; "
-        "or an empty directory of its user hides it; or the system's store changed after the engine was started; or "
-        "the registry shows another authority's certificate.",
+        "This client has no trust for {registry} by that spelling; or the file there ends in .pem, which nobody "
+        "reads; or an empty directory of its user hides it; or the system's store changed after the engine was "
+        "started; or the registry shows another authority's certificate.",
         (
             TRUST,
             Step(

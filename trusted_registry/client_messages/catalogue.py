@@ -36,17 +36,20 @@ LONGEST_LINE = 4000
 """Characters looked at of a line; messages are shorter, and a log's line may hold anything."""
 MOST_TEXT = 2_000_000
 """Characters looked at, from the end: people ask about the last lines of a log."""
-MOST_SEARCHED = 200_000
+MOST_SEARCHED = 300_000
 """Characters searched by every row's expressions, from the end, so that no text takes longer than a second."""
 
 HINTS = (  # noqa: SIM905 - a list of them takes a hundred lines
-    "tls ssl http proxy refuse reset eof timeout timed deadline route resol lookup known denied auth 401 404 413 "
-    "50 credential manifest blob tables duplicate already space quota address pem asn1 pkix sec_ cert mozilla_ "
-    "revoc daemon mirrors runtime.v1 lower reference toomany limit exec. digest bcrypt hash err_ econn untrusted "
-    "badsig handshake pipe issuer 0x80 protocol traces valid unexpected entity verify permitted specified enospc "
-    "such within constraint dial engine found access version record plaintext packet connect cancel badstatus "
-    "dns_ getaddrinfo purpose weak insecure subject match port cipher unreach nodename usage missing small "
-).split()
+    "x509|tls|ssl|proxy|refuse|reset|eof|timeout|timed|deadline|route|resol|lookup|known|denied|auth|401|404|413|"
+    "credential|tables|duplicate|already|space|quota|pem|asn1|pkix|sec_|cert|mozilla_|revoc|daemon|mirrors|"
+    "runtime.v1|lower|reference|toomany|limit|exec.|bcrypt|hash|err_|econn|untrusted|badsig|handshake|pipe|"
+    "issuer|0x80|protocol|traces|valid|unexpected|entity|verify|permitted|specified|enospc|such|within|"
+    "constraint|dial|engine|found|plaintext|packet|connect|cancel|badstatus|dns_|getaddrinfo|purpose|weak|"
+    "insecure|subject|match|cipher|unreach|nodename|usage|missing|small|http:|http code|http/|http 4|"
+    "gave http|http status|wrong version|wrong_version|unsupported|pull access|access to|internal server|"
+    "gateway|service unav| port|ports |record layer|record_layer|record received|record does|too_long|"
+    "remote error|forbidden|forcibly|respond|scope|malformed http|an http request"
+).split("|")
 """Words in small letters, one of which every known message has: most lines of a log have none."""
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z")
 _PATH = re.compile(r"/(?!.*\.\.)[A-Za-z0-9_.:/@\[\]-]{1,300}\Z")

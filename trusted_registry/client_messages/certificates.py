@@ -77,9 +77,8 @@ MESSAGES = (
             ),
         ),
         "docker, podman, skopeo, buildah, containerd",
-        "The certificate that {registry} shows has a form that programs in Go refuse to read: a negative number, "
-        "say, or "
-        "an extension that they do not know.",
+        "The certificate that {registry} shows has a form that programs in Go refuse to read: a negative number, say, "
+        "or an extension that they do not know.",
         (RENEW,),
         ("rules", "proxy"),
     ),
@@ -87,9 +86,8 @@ MESSAGES = (
         "not-signing",
         (r"parent certificate cannot sign this kind of certificate",),
         "docker, podman, skopeo, buildah, containerd",
-        "What this client trusts for {registry} is no authority (CA:FALSE, or it may not sign): a server "
-        "certificate, say, "
-        "was copied where the authority's belongs.",
+        "What this client trusts for {registry} is no authority (CA:FALSE, or it may not sign): a server certificate, "
+        "say, was copied where the authority's belongs.",
         (TRUST, at_registry("./inv cert.check", "says whether its authority is one")),
         ("stale", "chain"),
     ),
@@ -234,15 +232,14 @@ MESSAGES = (
             r"alert (?:bad certificate|certificate required)|sslv3 alert bad certificate",
         ),
         "docker, podman, skopeo, buildah, containerd; curl",
-        "It is the other side that refuses: what answers at {registry} asks this client for a certificate of its "
-        "own, and "
-        "got none or another's. This project's registry never asks; a proxy before it may, or another server.",
+        "It is the other side that refuses: what answers at {registry} asks this client for a certificate of its own, "
+        "and got none or another's. This project's registry never asks; a proxy before it may, or another server.",
         (
             Step(
-                "sudo install -D --mode 0644 client.cert {certs_d}/{registry}/client.cert",
+                "sudo install -D --mode 0644 client.cert '{certs_d}/{registry}/client.cert'",
                 "with what its owner gave you for that",
             ),
-            Step("sudo install -D --mode 0600 client.key {certs_d}/{registry}/client.key"),
+            Step("sudo install -D --mode 0600 client.key '{certs_d}/{registry}/client.key'"),
             Step("./inv doctor --remote {registry}", "looks at what answers there", instead=True),
         ),
         ("port", "proxy"),

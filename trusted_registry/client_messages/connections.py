@@ -14,9 +14,8 @@ HTTP = (
         "proxy-scheme",
         (r"proxyconnect tcp: (?:tls: (?:first record|oversized record)|http: server gave HTTP)",),
         "docker, podman, skopeo, buildah",
-        "The proxy's address in HTTPS_PROXY begins with https://, and the proxy itself speaks plain HTTP, as most "
-        "do: it is "
-        "the proxy that is meant, not {registry}.",
+        "The proxy's address in HTTPS_PROXY begins with https://, and the proxy itself speaks plain HTTP, as most do: "
+        "it is the proxy that is meant, not {registry}.",
         (
             Step('export HTTPS_PROXY="http://${{HTTPS_PROXY#*://}}"', "for programs of this shell, such as podman"),
             Step(
@@ -117,8 +116,7 @@ HTTP = (
         ),
         "every client",
         "Client and server have no version of TLS in common, or the server asks for a client's certificate; this "
-        "project's "
-        "registry speaks TLS 1.2 and 1.3, and asks for none.",
+        "project's registry speaks TLS 1.2 and 1.3, and asks for none.",
         (Step("openssl s_client -connect {registry} -tls1_2 </dev/null", "shows what the server speaks"), _REACH),
         ("protocol",),
     ),
@@ -189,6 +187,7 @@ WAYS = (
         "unknown-name",
         (
             r"lookup (?P<name>[\w.-]+)( on \S+)?: (no such host|server misbehaving|Temporary failure|.*timeout)",
+            r"lookup (?P<name>[\w.-]+): getaddrinfow: ",
             r"[Cc]ould not resolve host:? '?(?P<name>[\w.-]+)|Could not resolve hostname",
             r"Name or service not known|Temporary failure in name resolution|nodename nor servname",
             r"UnknownHostException:? (?P<name>[\w.-]+)",
@@ -224,6 +223,7 @@ WAYS = (
         "silence",
         (
             r"i/o timeout|[Cc]onnection timed out|Client\.Timeout exceeded|context deadline exceeded",
+            r"connected party did not properly respond",
             r"TimeoutError|ETIMEDOUT|no answer within \d+ seconds|SSL connection timeout",
             r"[Nn]o route to host|[Nn]etwork is unreachable|EHOSTUNREACH|request canceled while waiting for connection",
             r"TLS handshake timeout|ERR_(CONNECTION_TIMED_OUT|ADDRESS_UNREACHABLE)",
@@ -240,7 +240,10 @@ WAYS = (
     ),
     unreachable(
         "cut-off",
-        (r"connection reset by peer|ECONNRESET|ERR_CONNECTION_(RESET|CLOSED)|unexpected EOF|: EOF\b|broken pipe",),
+        (
+            r"connection reset by peer|ECONNRESET|ERR_CONNECTION_(RESET|CLOSED)|unexpected EOF|: EOF\b|broken pipe",
+            r"forcibly closed by the remote host",
+        ),
         "every client",
         "The connection was cut in the middle: the registry restarts, or something between cuts long answers; or it "
         "remembers in memory a layer that a garbage collection took from its disk.",

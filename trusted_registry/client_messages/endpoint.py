@@ -50,9 +50,14 @@ _HELP = re.compile(
     r"|^www\.(?:docker|digicert|openssl)\.\w+$"
 )
 _HELP_LEAD = re.compile(
-    r"(?:[Ss]ee|visit|here|help|[Mm]ore \w+|refer to|upgrading|[Dd]ocumentation|[Dd]ocs)[: ]{1,2}<?$"
+    r"(?:[Ss]ee|visit|here|help|(?:M|m)ore \w+|refer to|upgrading|[Dd]ocumentation|[Dd]ocs)[: ]{1,2}<?$"
 )
-_FILES = re.compile(r"\.(?:go|py|js|ts|c|cc|cpp|h|java|rb|rs|sh|php|cs|kt|ya?ml|json|toml|conf|log|xml|sock|lua|pl)$")
+_FILES = re.compile(
+    r"^[^.]+\.(?:go|py|js|ts|c|cc|cpp|h|java|rb|rs|sh|php|cs|kt|ya?ml|json|toml|conf|log|xml|sock|lua|pl)$"
+)
+"""Names before a colon and a number that are files and their lines."""
+_PACKAGES = frozenset({"github.com", "k8s.io", "golang.org", "google.golang.org", "gopkg.in", "go.etcd.io"})
+"""Hosts before a slash that begin the name of a Go package, and no image's."""
 _NAME_SERVER = 53
 
 
@@ -104,9 +109,10 @@ def _weaker(line: str) -> Iterator[tuple[str, int]]:
     yield from reversed([*_found(_CONNECTIONS, line)])
     yield from _found(_REFERENCES[:1], line)
     if _LEAD.search(line):
-        yield from _found(_REFERENCES[1:], line)
+        yield from (it for it in _found(_REFERENCES[1:], line) if it[0] not in _PACKAGES)
     yield from ((HUB, HTTPS) for image in _OF_THE_HUB.finditer(line) if _is_of_the_hub(image["image"]))
-    yield from reversed([*_found((_BARE,), re.sub(r"\S{1,100}->", "", line))])
+    bare = reversed([*_found((_BARE,), re.sub(r"\S{1,100}->", "", line))])
+    yield from (it for it in bare if not _FILES.search(it[0]))
 
 
 def _is_of_the_hub(image: str) -> bool:
@@ -133,7 +139,7 @@ def _port(groups: Mapping[str, str | None]) -> int:
 
 def _plausible(host: str, groups: Mapping[str, str | None]) -> bool:
     named = groups.get("scheme") or groups.get("port") or "." in host or ":" in host or host == "localhost"
-    return bool(named) and not _FILES.search(host) and not re.search(r"\.\d+[a-z][^.]*$", host)
+    return bool(named) and not re.search(r"\.\d+[a-z][^.]*$", host)  # 5.76MB is none
 
 
 def _is_help(host: str, match: re.Match[str]) -> bool:

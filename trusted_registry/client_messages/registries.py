@@ -13,6 +13,7 @@ LOGIN = login(
     (
         r"no basic auth credentials|unauthorized: (authentication required|incorrect username or password)",
         r"authentication required|UNAUTHORIZED:|invalid username/password|basic credential not found",
+        r"insufficient_scope",
         r"(login attempt|status|code).{0,80}\b401\b|401 Unauthorized",
         r"access to the requested resource is not authorized|\bunauthorized\b|[Ee]rror:? 401\b",
     ),
@@ -158,9 +159,8 @@ ENGINES = (
             r"Are you trying to connect to a TLS-enabled daemon without TLS|server probably has client authentication",
         ),
         "docker, docker-machine",
-        "It is the engine's own API that is not trusted, no registry: DOCKER_HOST or the context names an engine "
-        "over TLS, "
-        "whose certificates are in DOCKER_CERT_PATH.",
+        "It is the engine's own API that is not trusted, no registry: DOCKER_HOST or the context names an engine over "
+        "TLS, whose certificates are in DOCKER_CERT_PATH.",
         (
             Step("docker context ls", "names the engine that is asked; DOCKER_HOST goes before it"),
             Step("unset DOCKER_HOST DOCKER_TLS_VERIFY DOCKER_CERT_PATH", "for this machine's own engine", instead=True),
@@ -264,8 +264,7 @@ ENGINES = (
         (rf"{_OPENED}\.key): permission denied",),
         "podman, skopeo, buildah, docker manifest",
         "{path} is a client's private key, which its owner alone may read, and this user is another. It is for "
-        "registries "
-        "that ask for a client's certificate, which this project's does not.",
+        "registries that ask for a client's certificate, which this project's does not.",
         (
             Step("sudo mv {path} {path}.unused", "and the .cert beside it: where {registry} asks for none"),
             Step('sudo chown "$USER" {path}', "where it does, and this user alone pulls", instead=True),

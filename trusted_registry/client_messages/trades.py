@@ -22,40 +22,40 @@ class Trade(enum.Enum):
 
 
 _OTHER_PROGRAMS = re.compile(
-    r"npm (?:ERR!|WARN|http|error|notice)|\bnpm_lazy|^\d+ (?:error|verbose|silly|info|http) |\[nodemon\]|\byarn "
-    r"|Could not fetch URL|Could not install packages|Retrying \(Retry\(|/simple/|setup\.py|Setup script exited"
-    r"|fatal: unable to access '|fatal: Could not read|\.git/|^Cloning "
+    r"npm (?:ERR!|WARN|http|error|notice)|\bnpm_lazy|^\d+ (?:error|verbose|silly|info|http) |\[nodemon\]"
+    r"|Could not fetch URL|Could not install packages|Retrying \(Retry\(|Setup script exited"
+    r"|fatal: unable to access '|fatal: Could not read|^Cloning |\bgit (?:clone|pull|push|fetch|ls-remote)"
     r"|server certificate verification failed\. CAfile.*\.git"
-    r"|Unable to connect to the server:|Error from server|failed calling webhook|/apis/|/api/v\d"
+    r"|Unable to connect to the server:|Error from server|failed calling webhook"
     r"|\bssh: |kex_exchange|port 22\b|dial tcp \S*:22\b|Registering runner|couldn't execute POST"
-    r"|Could not transfer artifact|Could not (?:GET|HEAD|resolve) '|Could not resolve all|\[Help 1\] http"
+    r"|Could not transfer artifact|Could not (?:GET|HEAD|resolve) '|Could not resolve all"
     r"|(?:Failed|failed) to fetch https?:|^(?:Err|Ign|Hit|Get):\d+ |InRelease|repomd\.xml"
     r"|Errors during downloading metadata"
-    r"|WebDriver|selenium|terraform|Vagrant|vagrant up|\bansible|bundler|gem install|composer|certbot|acme-v0"
 )
 """Words by which another program is known, whatever else its line says."""
 _REGISTRIES = re.compile(
     r"(?i:docker|podman|skopeo|buildah|buildkit|buildx|kaniko|containerd|nerdctl|crictl|cri-o|kubelet.*pull"
-    r"|response from daemon"
-    r"|registr(?:y|ies)|(?<![/.\w-])images?\b(?![/.])|manifest|\bblobs?\b|\blayer|certs\.d|htpasswd|\bjib\b|harbor"
-    r"|\bhelm\b|\boras\b|repository)"
+    r"|response from daemon|registry|registries|(?<![/.\w-])images?\b(?![/.])|manifest|\bblobs?\b|\blayer|certs\.d"
+    r"|htpasswd|\bjib\b|harbor|\bhelm\b|\boras\b|repository)"
     r"|\bctr\b|\bcrane\b|/v2\b|/v1/(?:_ping|users|repositories|images|search)|failed to (?:solve|resolve|pull|push)"
     r"|[Pp]ulling\b|Pushing\b|domain\.(?:crt|key)|rh\.Client|registry-v2|/v1\.\d+/|redis not configured|go\.version="
 )
 _OTHER_SUBJECTS = re.compile(
-    r"(?i:psycopg|OperationalError|postgres|redis|mongo|mysql|mariadb|SQLSTATE|kafka|elasticsearch|logstash|kibana|etcd|amqp"
-    r"|rabbit|ldap|smtp|imap|postfix|dovecot|memcached|cassandra|zookeeper|influx|xmpp|mqtt|mosquitto|netty|android|\bjwks?\b"
-    r"|websocket|\bgrpc\b|kube-apiserver|accepting TCP/IP|accepting$|is the server running|EADDRINUSE|ECONNREFUSED"
-    r"|ECONNRESET|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|axios|guzzle|curl error|OSError|\[Errno|inotify|\bwatch\b"
-    r"|System\.Net\.|java\.net\.|errorCode=|rsync|\bftp\b|sftp|openvpn|wireguard|kinit|krb5|samba|\bnfs\b|\bvault\b|\bconsul\b"
-    r"|wordpress|\bphp\b|gunicorn|uwsgi|celery|tomcat|jetty|prometheus|grafana|zabbix|nextcloud|rclone|restic|\bs3://)"
-    r"|connecting to upstream|while SSL handshaking|wget:|Unable to locally verify"
+    r"(?i:psycopg|OperationalError|postgres|redis|mongo|mysql|mariadb|SQLSTATE|kafka|elasticsearch|logstash|kibana"
+    r"|etcd|amqp|rabbit|ldap|smtp|imap|postfix|dovecot|memcached|cassandra|zookeeper|influx|xmpp|mqtt|mosquitto|netty"
+    r"|android|\bjwks?\b|websocket|\bgrpc\b|kube-apiserver|accepting TCP/IP|accepting$|is the server running|EADDRINUSE"
+    r"|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|axios|guzzle|curl error|OSError|\[Errno"
+    r"|inotify|\bwatch\b|System\.Net\.|java\.net\.|errorCode=|rsync|\bftp\b|sftp|openvpn|wireguard|kinit|krb5|samba"
+    r"|\bnfs\b|\bvault\b|\bconsul\b|wordpress|\bphp\b|gunicorn|uwsgi|celery|tomcat|jetty|prometheus|grafana|zabbix"
+    r"|nextcloud|rclone|restic|\bs3://|WebDriver|selenium|terraform|vagrant|\bansible|bundler|gem install|composer"
+    r"|certbot|acme-v0|\byarn |setup\.py)"
+    r"|/apis/|/api/v\d|/simple/|\.git/|connecting to upstream|while SSL handshaking|wget:|Unable to locally verify"
 )
 """Words of other services, which count where no word of this trade stands beside them: an image may be called redis."""
 _SERVICE = re.compile(
-    r"(?:[Pp]ort[ =:]\"?(?:25|53|110|143|3306|5432|6379|27017)|:(?:389|465|587|636|993|1433|1521|2181|2375|2379|2380"
-    r"|3306|3389"
-    r"|5432|5672|6379|6443|8086|9042|9090|9092|9200|9300|10250|11211|27017))\b(?!:\d)"
+    r"(?:[Pp]ort[ =:]\"?(?:25|53|110|143|3306|5432|6379|27017)"
+    r"|:(?:389|465|587|636|993|1433|1521|2181|2375|2379|2380|3306|3389|5432|5672|6379|6443|8086|9042|9090|9092|9200|9300"
+    r"|10250|11211|27017))\b(?!:\d)"
 )
 """Ports of services that nobody runs a registry on."""
 _PATH = re.compile(r"(?:https?://(?P<host>[^\s/:\"'`]+)[^\s/\"'`]*|with url: )/(?P<path>[^\s\"'`:)>,]*)")
