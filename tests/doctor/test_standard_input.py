@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import threading
 import time
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
 from trusted_registry.tasks import doctor
 
@@ -106,6 +108,28 @@ def test_a_terminal_s_end_is_asked_for_once(
 
     monkeypatch.setattr("sys.stdin", _Stdin())
     assert keys(settings, console) == ["unknown-authority"]
+
+
+def test_standard_input_that_a_shell_closed_holds_nothing(
+    settings: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert keys(settings, console) == []
+
+
+def test_standard_input_that_fails_is_told_in_a_sentence(
+    settings: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class _Gone(io.BytesIO):
+        def read(self, _size: int | None = -1, /) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    class _Stdin(io.StringIO):
+        buffer = _Gone()
+
+    monkeypatch.setattr("sys.stdin", _Stdin())
+    with pytest.raises(RegistryError, match="cannot be read: Input/output error"):
+        keys(settings, console)
 
 
 def test_bytes_that_are_no_text_are_read_over(

@@ -54,7 +54,7 @@ def recognise(run: Run, text: str) -> list[catalogue.Match]:
     """Return the known messages in a text, which is read from standard input if empty."""
     if not text and run.console.dry:
         return []
-    if not text and sys.stdin.isatty():
+    if not text and sys.stdin and sys.stdin.isatty():
         run.console.say("Paste the message, then press Ctrl-D:")
     return catalogue.find(text or _standard_input(), _local_context(run.settings))
 
@@ -63,10 +63,14 @@ def _standard_input() -> str:
     """Return the end of standard input: a log may be larger than the memory here, and its last lines are meant."""
     stream = getattr(sys.stdin, "buffer", None)
     if not stream:
-        return sys.stdin.read(_KEPT * _BLOCK)
+        return sys.stdin.read(_KEPT * _BLOCK) if sys.stdin else ""  # None where a shell closed it
     with contextlib.suppress(OSError):  # a pipe, or a file that is smaller
         stream.seek(-_KEPT * _BLOCK, os.SEEK_END)
-    return b"".join(collections.deque(_blocks(stream), maxlen=_KEPT)).decode(errors="replace")
+    try:
+        return b"".join(collections.deque(_blocks(stream), maxlen=_KEPT)).decode(errors="replace")
+    except OSError as error:
+        cure = "Give a file or a program's words: ./inv explain < FILE"
+        raise RegistryError(f"Standard input cannot be read: {error.strerror}.", cure=cure) from error
 
 
 def _blocks(stream: BinaryIO) -> Iterator[bytes]:
