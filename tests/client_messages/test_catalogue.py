@@ -16,6 +16,7 @@ from trusted_registry import doctor
 from trusted_registry.client_messages import catalogue
 from trusted_registry.client_messages.catalogue import MESSAGES, LocalContext
 from trusted_registry.client_messages.message import REGISTRY, Message
+from trusted_registry.trust import client_stores
 
 HERE = LocalContext(registry="192.168.0.12")
 OF_ONE_S_OWN = re.compile(r"\./inv |NO_PROXY")
@@ -57,6 +58,12 @@ def test_every_row_has_a_message_that_it_recognises() -> None:
 
 def test_every_row_is_known_by_a_key_of_its_own() -> None:
     assert len({message.key for message in MESSAGES}) == len(MESSAGES)
+
+
+def test_a_store_that_a_cure_names_is_one() -> None:
+    lines = [step.command for message in MESSAGES for step in message.cure]
+    named = {name for line in lines for name in re.findall(r"--only (\w+)", line)}
+    assert named <= set(client_stores.NAMES)
 
 
 def test_what_a_row_sends_doctor_to_look_at_is_one_of_its_checks() -> None:

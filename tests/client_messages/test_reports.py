@@ -106,14 +106,14 @@ def test_a_name_that_only_looks_like_a_public_site_s_is_one_s_own(host: str) -> 
     [
         (f"k3s[7]: {EVENT}{UNKNOWN}", "k3s", "./inv trust.linux --only k3s --address 10.0.0.5 --port 5000"),
         (f"/var/lib/rancher/k3s/agent\n{EVENT}{UNKNOWN}", "k3s", "sudo systemctl restart k3s"),
-        (f"rke2-server[7]: {EVENT}{UNKNOWN}", "rke2", "/etc/rancher/rke2/registries.yaml"),
-        (f"/var/lib/rancher/rke2/agent\n{EVENT}{UNKNOWN}", "rke2", "sudo systemctl restart rke2-server"),
+        (f"rke2-server[7]: {EVENT}{UNKNOWN}", "rke2", "./inv trust.linux --only rke2 --address 10.0.0.5 --port 5000"),
+        (f"/var/lib/rancher/rke2/agent\n{EVENT}{UNKNOWN}", "rke2", "sudo systemctl restart rke2-server || "),
         (
             f"snap.microk8s.daemon-containerd\n{EVENT}{UNKNOWN}",
             "microk8s",
-            "microk8s/current/args/certs.d/10.0.0.5:5000",
+            "./inv trust.linux --only microk8s",
         ),
-        (f"microk8s.ctr: {EVENT}{UNKNOWN}", "microk8s", "hosts.toml"),
+        (f"microk8s.ctr: {EVENT}{UNKNOWN}", "microk8s", "--only microk8s --address 10.0.0.5"),
         (f"kaniko: {EVENT}{UNKNOWN}", "kaniko", "--registry-certificate 10.0.0.5:5000="),
         (
             (

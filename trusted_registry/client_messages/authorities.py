@@ -11,7 +11,6 @@ _OPENSSL_UNKNOWN = (
     r"unable to get (?:local )?issuer certificate|self[- ]signed certificate|unable to verify the first certificate"
 )
 _BY_HAND = "with the registry's ca.crt at that path; no task here writes it"
-_MICROK8S = "/var/snap/microk8s/current/args/certs.d/{registry}"
 
 CLUSTERS = (
     distrust(
@@ -34,13 +33,10 @@ CLUSTERS = (
         "unknown-authority-rke2",
         (_UNKNOWN,),
         "RKE2",
-        "RKE2 has a containerd of its own, which reads /etc/rancher/rke2/registries.yaml and not containerd's "
-        "certs.d; no task here writes that file.",
+        "RKE2 has a containerd of its own, which reads /etc/rancher/rke2/registries.yaml when RKE2 starts, and not "
+        "containerd's certs.d.",
         (
-            Step(
-                "sudo editor /etc/rancher/rke2/registries.yaml",
-                'below configs: "{registry}": tls: ca_file: the path of the registry\'s ca.crt; on each node',
-            ),
+            Step("./inv trust.linux --only rke2{where}", "on each node", away=AUTHORITY_COPIED),
             Step("sudo systemctl restart rke2-server || sudo systemctl restart rke2-agent"),
         ),
         unless=_DOCKER,
@@ -50,18 +46,9 @@ CLUSTERS = (
         "unknown-authority-microk8s",
         (_UNKNOWN,),
         "microk8s",
-        "microk8s has a containerd of its own, which reads /var/snap/microk8s/current/args/certs.d; no task here "
-        "writes there.",
-        (
-            Step(
-                f"sudo install -D --mode 0644 certs/ca.crt '{_MICROK8S}/ca.crt'",
-                "on each node, with the registry's ca.crt",
-            ),
-            Step(
-                'printf \'server = "https://{registry}"\\n[host."https://{registry}"]\\nca = "%s"\\n\' '
-                f"'{_MICROK8S}/ca.crt' | sudo tee '{_MICROK8S}/hosts.toml'",
-            ),
-        ),
+        "microk8s has a containerd of its own, which reads /var/snap/microk8s/current/args/certs.d, and not "
+        "containerd's.",
+        (Step("./inv trust.linux --only microk8s{where}", "on each node", away=AUTHORITY_COPIED),),
         unless=_DOCKER,
         nearby=r"\bmicrok8s\b",
     ),
