@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trusted_registry import address, files
-from trusted_registry.certificate import inspect, make, openssl, profile, signer
+from trusted_registry.certificate import inspect, make, openssl, profile, public_suffixes, signer
 from trusted_registry.certificate.make import CertificateKind
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
@@ -201,6 +201,9 @@ def ensure(run: Run, *, self_signed: bool = False, force: bool = False) -> bool:
         run.console.warn("The certificate here is the self-signed one; ./inv cert --force makes an authority instead.")
     reason = misfit(issued, run.settings, days=0)
     if reason:
+        if issued.authority:
+            missing = issued.server.missing(run.settings.hosts)
+            public_suffixes.check(run.settings, set(missing) - set(issued.allowed(missing)))
         raise RegistryError(f"{issued.server.path} {reason}.", cure=renewal(issued, run.settings))
     return False
 
@@ -237,6 +240,8 @@ def _make(
     run: Run, kind: CertificateKind, signing: inspect.Certificate | None = None, own_names: tuple[str, ...] = ()
 ) -> None:
     wanted = make.plan(run.settings, kind, signing, own_names)
+    if kind is CertificateKind.AUTHORITY and (told := public_suffixes.told(run.settings.hosts)):
+        run.console.say(told)
     make.make(wanted, kind, run.settings.folder, run.console, tool=run.settings.tool)
 
 

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
-from trusted_registry.certificate import inspect
+from trusted_registry.certificate import inspect, public_suffixes
 from trusted_registry.certificate.inspect import Certificate
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
@@ -51,6 +51,7 @@ def check(folder: Path, settings: Settings) -> Certificate:
     _check_dates(certificate)
     refused = [host for host in settings.hosts if host not in inspect.allowed(certificate, settings.hosts)]
     if refused:
+        public_suffixes.check(settings, refused)
         flags = pasteable(["--force", *registry_flags(settings.address, names=settings.names)])
         limits = "it is limited to private addresses and to what was named when it was made"
         wrong = f"The authority may not vouch for {', '.join(refused)}: {limits}."
