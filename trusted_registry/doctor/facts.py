@@ -10,11 +10,13 @@ from typing import TypeVar
 
 from trusted_registry.certificate.inspect import Certificate
 from trusted_registry.certificate.issue import Issued
+from trusted_registry.doctor.engine_folder import EngineFolder
 from trusted_registry.engine.types import Container, EngineInfo
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance.model import Role
 from trusted_registry.registry.observe import Observation
 from trusted_registry.settings import Settings
+from trusted_registry.trust.local.asking import Answer
 from trusted_registry.trust.local.state import Item
 from trusted_registry.trust.local.unverified import Unverified
 from trusted_registry.trust.model import Store
@@ -119,6 +121,8 @@ class Facts:
         bundle_since: Last change of the system's store, in seconds since the epoch; 0 if absent.
         vouched: Whether the system's store holds the registry's authority.
         systemd: Whether systemd runs here.
+        answers: Answers of the clients that were asked whether they accept the registry.
+        engine_folder: Folder that the engine reads; looked up where it refuses what should be trusted.
     """
 
     settings: Settings
@@ -152,6 +156,8 @@ class Facts:
     bundle_since: float = 0.0
     vouched: bool = False
     systemd: bool = True
+    answers: tuple[Answer, ...] = ()
+    engine_folder: EngineFolder | None = None
 
     @property
     def serves(self) -> bool:
