@@ -16,7 +16,7 @@ from tests.fake_engine import FakeEngine, container, nobody
 from tests.fake_images import IMAGE, INFO, sha256
 from trusted_registry import address
 from trusted_registry.address import Interface
-from trusted_registry.doctor import checks, gather, store_states
+from trusted_registry.doctor import checks, firewall, gather, store_states
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import ports, roles
 from trusted_registry.instance.model import Image
@@ -53,6 +53,7 @@ def _apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(address, "interfaces", lambda: [Interface("eth0", (ADDRESS,), bridge=False)])
     monkeypatch.setattr(store_states, "engine_start", lambda _engine: 0.0)
     monkeypatch.setattr(install, "select_stores", lambda *_: [])
+    monkeypatch.setattr(firewall, "find", lambda *_: None)
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
     checks_registry.clock,
     checks_registry.disk,
     checks_registry.dns,
+    checks_registry.firewall,
     checks_engine.proxy,
     checks_engine.insecure,
     checks_trust.certs_d,

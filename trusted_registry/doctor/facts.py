@@ -11,6 +11,7 @@ from typing import TypeVar
 from trusted_registry.certificate.inspect import Certificate
 from trusted_registry.certificate.issue import Issued
 from trusted_registry.doctor.engine_folder import EngineFolder
+from trusted_registry.doctor.firewall import Bypass
 from trusted_registry.engine.types import Container, EngineInfo
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance.model import Role
@@ -123,6 +124,7 @@ class Facts:
         systemd: Whether systemd runs here.
         answers: Answers of the clients that were asked whether they accept the registry.
         engine_folder: Folder that the engine reads; looked up where it refuses what should be trusted.
+        bypass: Port of the registry that the firewall refuses, and Docker publishes past it.
     """
 
     settings: Settings
@@ -158,6 +160,7 @@ class Facts:
     systemd: bool = True
     answers: tuple[Answer, ...] = ()
     engine_folder: EngineFolder | None = None
+    bypass: Bypass | None = None
 
     @property
     def serves(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import stat
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 from trusted_registry import address, installation, program
 from trusted_registry.certificate import inspect, issue, signer
 from trusted_registry.client_messages.message import Kind
-from trusted_registry.doctor import checks_engine, engine_folder, store_states
+from trusted_registry.doctor import checks_engine, engine_folder, firewall, store_states
 from trusted_registry.doctor.facts import Disk, Facts, FileMode, Proxy, or_none
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
@@ -25,6 +26,7 @@ from trusted_registry.registry.observe import Observation
 from trusted_registry.registry.probe import Endpoint
 from trusted_registry.settings import Settings
 from trusted_registry.trust.local import asking, daemon, install, owned
+from trusted_registry.trust.model import LINUX
 
 KEYS = (*signer.KEYS, "domain.key")
 MADE_HERE = (*KEYS, "domain.crt")
@@ -65,6 +67,8 @@ def local(settings: Settings, engine: Engine, engine_error: RegistryError | None
         allowed=() if plain and up else _allowed(settings),
     )
     facts = _logins(_contained(facts, engine))
+    if facts.engine and facts.running and _is_published(facts):
+        facts = replace(facts, bypass=firewall.find(settings.port, settings.address))
     if up:
         host, port = settings.listen or settings.address, settings.plain_port if plain else settings.port
         facts = replace(facts, observation=_observed(host, port, facts))
@@ -99,6 +103,12 @@ def _asked(facts: Facts, engine: Engine) -> Facts:
     facts = replace(facts, answers=asking.ask(replace(facts.settings, names=known), engine, stores, skipped))
     wrong = any(it.engine and it.kind is Kind.DISTRUST for it in facts.answers)
     return replace(facts, engine_folder=engine_folder.find(engine)) if wrong else facts
+
+
+def _is_published(facts: Facts) -> bool:
+    """Whether an engine publishes the registry on all of this machine's addresses by the kernel's own rules."""
+    by_rules = platform.system() == LINUX and facts.engine and not (facts.engine.rootless or facts.engine.desktop)
+    return bool(by_rules) and facts.settings.listen in ("", "0.0.0.0", "::")  # noqa: S104 - compared
 
 
 def _observed(host: str, port: int, facts: Facts) -> Observation:
