@@ -25,6 +25,7 @@ CONTENTS = (
     cert.show,
     cert.check,
     cert.renew,
+    cert.import_,
     registry.tls,
     registry.stop,
     registry.logs,

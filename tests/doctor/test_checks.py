@@ -62,7 +62,7 @@ def test_certificates_that_do_not_fit_together_are_told_with_their_own_cure(box:
         ({"age": -5}, "dates"),
         ({"ca": True}, "rules"),
         ({"serves": False}, "rules"),
-        ({"usage": None}, "rules"),
+        ({"usage": ("key_encipherment",)}, "rules"),
         ({"days": 900}, "rules"),
         ({"key": "weak"}, "rules"),
         ({"signer_id": False}, "rules"),

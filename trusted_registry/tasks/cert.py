@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from trusted_registry import address, installation, program, saved_flags
-from trusted_registry.certificate import inspect, issue, openssl, rules
+from trusted_registry.certificate import imported, inspect, issue, openssl, rules
 from trusted_registry.console import Console
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import run_lock
@@ -27,10 +27,10 @@ def make(run: Run, *, self_signed: bool, force: bool, tool: str) -> None:
     with run_lock.held(run):
         installation.read(run.settings.folder)  # a damaged one is told before anything is made
         if force:
-            _adopt(run)
+            adopt(run)
         changed = issue.ensure(run, self_signed=self_signed, force=force)
         installation.ensure(run.settings.folder, run.console)
-        _keep(run)
+        keep(run)
     say_certificate(run, "made" if changed else "already there", names=changed)
 
 
@@ -58,10 +58,13 @@ def check(run: Run) -> None:
     issued = _find_issued(run.settings)
     findings = rules.check(issued.server, issued.authority, run.settings.hosts, inspect.now(), issuers=issued.issuers)
     for finding in findings:
-        run.console.say(f"{finding.path.name} {finding.rule}; refused by: {finding.clients}")
-    if findings:
+        who = "no client was seen to refuse that; what is made here is stricter"
+        said = f"note: {finding.path.name} {finding.rule}; {who}" if finding.own else rules.told(finding)
+        run.console.say(said)
+    if refused := [finding for finding in findings if not finding.own]:
         cure = "./inv cert.renew; for the authority's own faults: ./inv cert --force."
-        raise RegistryError(f"{len(findings)} of the rules are broken.", cure=cure)
+        cure = imported.CURE if imported.is_foreign(issued) else cure
+        raise RegistryError(f"{len(refused)} of the clients' rules are broken.", cure=cure)
     run.console.say("certificate: it breaks no rule of any client known here")
 
 
@@ -75,21 +78,42 @@ def renew(run: Run, *, if_expiring: str) -> None:
         local = run
         if not run.console.dry and address.is_elsewhere(run.settings.address):
             local = run.with_settings(address=address.own_address())
-        if days is not None and not run.console.dry and not issue.is_due(run.settings, days):
-            _keep(run)
-            say_certificate(run, "not due yet")
+        if days is not None and not run.console.dry and not _is_due(run.settings, days):
+            keep(run)
+            say_certificate(run, _due(run, days))
             if running.restart(local, stale_only=True):
                 run.console.say("registry: it still served an older one; restarted")
             return
-        _adopt(local)
+        adopt(local)
         issue.renew(run)
-        _keep(run)
+        keep(run)
         say_certificate(run, "renewed", names=True)
         if running.restart(local):
             say_done(run.console, "registry: serves it")
 
 
-def _adopt(run: Run) -> None:
+def _is_due(settings: Settings, days: int) -> bool:
+    """Return whether a renewal is due, which it never is of a certificate that only its own authority can renew."""
+    return issue.is_due(settings, days) and not imported.is_here(settings.folder)
+
+
+def _due(run: Run, days: int) -> str:
+    """Return why nothing is renewed, and warn of a certificate that only its own authority can renew.
+
+    Raises:
+        RegistryError: That has expired.
+    """
+    issued = _find_issued(run.settings)
+    reason = issue.misfit(issued, run.settings, days=days)
+    if reason is None or not imported.is_foreign(issued):
+        return "not due yet"
+    if issued.server.days_left(inspect.now()) < 0:
+        raise RegistryError(f"{issued.server.path} {reason}.", cure=imported.CURE)
+    run.console.warn(f"{issued.server.path} {reason}. {imported.CURE}")
+    return "not made here, and so not renewed here"
+
+
+def adopt(run: Run) -> None:
     """Adopt the registry that shows the certificate on disk, before that is replaced and nothing else proves whose."""
     from trusted_registry.engine import engine as engines
     from trusted_registry.instance import ownership
@@ -101,7 +125,7 @@ def _adopt(run: Run) -> None:
         ownership.adopt_container(run, engine)
 
 
-def _keep(run: Run) -> None:
+def keep(run: Run) -> None:
     """Keep what flags said, but for another machine's address: a certificate may name that, no registry here has it."""
     if not run.console.dry and "address" in run.settings.saved_flags and address.is_elsewhere(run.settings.address):
         flags = {key: value for key, value in run.settings.saved_flags.items() if key != "address"}
