@@ -36,8 +36,8 @@ class Console(Protocol):
     def ask(self, question: str) -> bool:
         """Ask a yes-or-no question; raise RegistryError if nobody can answer."""
 
-    def secret(self, question: str) -> str:
-        """Ask for a password without echo; raise RegistryError if none is entered."""
+    def secret(self, question: str, *, known: bool = False) -> str:
+        """Ask for a password without echo, twice unless it is `known`; raise RegistryError if none is entered."""
 
     def progress(self, title: str) -> AbstractContextManager[Progress]:
         """Show the progress of a long operation until the context ends."""
