@@ -41,6 +41,7 @@ class Order:
     days: int = 365
     age: int = 0
     key: str = "ec"
+    purpose: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH
     mistyped: tuple[str, ...] = field(default=())
     critical: bool = True
     other_use: bool = False
@@ -172,7 +173,7 @@ def _extensions(order: Order, key: Key, signing_key: Key) -> list[tuple[x509.Ext
     if order.usage is not None:
         made.append((x509.KeyUsage(**{usage: usage in order.usage for usage in USAGES}), True))
     if order.serves:
-        made.append((x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False))
+        made.append((x509.ExtendedKeyUsage([order.purpose]), False))
     if order.other_use:
         made.append((x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False))
     if order.own_id:

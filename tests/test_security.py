@@ -7,6 +7,7 @@ import re
 import pytest
 
 import tasks
+from tests import stolen_key
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "SECURITY.md").read_text()
@@ -34,3 +35,18 @@ def test_every_promise_names_its_test() -> None:
 def test_the_page_is_read_at_all() -> None:
     assert {"cert", "trust.remove", "trust.hosts", "registry.user.add"} <= set(TASKS)
     assert "tests/e2e/test_attacks.py" in TESTS
+
+
+def test_each_certificate_by_a_stolen_key_has_an_answer_of_each_client() -> None:
+    rows = stolen_key.table()
+    assert tuple(rows) == (*stolen_key.SERVERS, *stolen_key.USES)
+    for row, cells in rows.items():
+        assert {*cells.values()} <= {stolen_key.ACCEPTED, stolen_key.REFUSED, stolen_key.NOT_ASKED}, row
+        assert len({*cells.values()} - {stolen_key.NOT_ASKED}) >= 1, row
+
+
+def test_whatever_is_accepted_beyond_what_the_key_is_for_stands_out() -> None:
+    beyond = [line for line in PAGE.splitlines() if "| accepted |" in line and not line.startswith("| a server ")]
+    assert beyond == []
+    assert PAGE.count("| **accepted** |") >= 1
+    assert all({*stolen_key.table()[row].values()} == {"accepted", "-"} for row in stolen_key.MEANT)

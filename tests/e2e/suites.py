@@ -21,8 +21,8 @@ EVERYWHERE = (
     *("git", "zsh", "gawk", "original-awk", "default-jre-headless", "wget"),
 )
 
-DESKTOP = ("chromium", "firefox-esr", "ant")
-"""What a host with browsers and Java has besides; ant is a program of Java that fetches a file."""
+DESKTOP = ("chromium", "firefox-esr", "ant", "default-jdk-headless", "gnutls-bin")
+"""What a host with browsers and Java has besides: ant, which fetches a file, jarsigner, and GnuTLS's own programs."""
 
 DESKTOP_WHEELS = ("uv",)
 """What its wheelhouse has besides: a program in Rust, whose TLS is rustls."""

@@ -15,16 +15,15 @@ import pytest
 from cryptography.x509.oid import NameOID
 
 from tests import forge
+from tests.e2e.impostor import Impostor
 from tests.e2e.steps import CERTS, PLAIN, hand_over, push
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from tests.e2e.hosts import Done, Host
     from tests.e2e.lab import Lab
     from tests.e2e.suites import Suite
-    from tests.forge import Forged
 
 PUBLIC, LOCAL = "registry.example.com", "images.lab.local"
 """Names that lead to the registry: of somebody else's public site, and one that its authority may vouch for."""
@@ -41,58 +40,25 @@ CLIENTS = {
 }
 FORGET = (("docker", "rmi", "--force"), ("podman", "rmi", "--force"), (*CTR, "rm"))
 
-CONFIG = """version: 0.1
-storage: {filesystem: {rootdirectory: /var/lib/registry}}
-http:
-  addr: ":5000"
-"""
-TLS = "  tls: {certificate: /impostor/domain.crt, key: /impostor/domain.key}\n"
-
 
 @dataclasses.dataclass
-class Stage:
+class Stage(Impostor):
     """The two machines, and all that could be stolen from the first."""
 
-    registry: Host
     client: Host
-    folder: Path
-
-    @property
-    def issuer(self) -> Forged:
-        """The issuer with its key, which never leaves the registry's machine; nobody has the root's."""
-        return forge.load(self.folder, "issuer")
-
-    @property
-    def server(self) -> Forged:
-        """The server's certificate with its key, which stands in the registry's container."""
-        return forge.load(self.folder, "domain")
-
-    def show(self, *chain: Forged) -> None:
-        """Have the impostor show a certificate, and what vouches for it; none is plain HTTP."""
-        self.registry.silently("docker", "rm", "--force", "impostor")
-        self.registry.write("/srv/impostor/config.yml", CONFIG + (TLS if chain else ""))
-        if chain:
-            shown = b"".join(forge.save(it, self.folder, "shown").read_bytes() for it in chain)
-            self.registry.write("/srv/impostor/domain.crt", shown)
-            self.registry.write("/srv/impostor/domain.key", forge.pem(chain[0].key))
-        run = ["docker", "run", "--detach", "--name", "impostor", "--publish", "443:5000"]
-        run += ["--volume", "trusted-registry:/var/lib/registry", "--volume", "/srv/impostor:/impostor"]
-        self.registry.does(*run, "registry:2", "serve", "/impostor/config.yml")
-        there = ["curl", "--silent", "--insecure", f"http{'s' if chain else ''}://127.0.0.1:443/v2/"]
-        self.registry.wait_for("the impostor answers", lambda: self.registry.silently(*there).code == 0)
 
     def is_refused(self, said: Mapping[str, str], host: str = "") -> None:
         """Insist that every client fails, in words that tell of this attack, before it said what it wants."""
         asked = self._all(host)
         wrong = [str(it) for name, it in asked.items() if it.code == 0 or said.get(name, said[""]) not in it.said]
         assert not wrong, "\n\n".join(wrong)
-        assert not self._heard(), "no request, and so no password, reaches the impostor"
+        assert not self.heard(self.client), "no request, and so no password, reaches the impostor"
 
     def is_accepted(self, host: str = "") -> None:
         """Insist that every client gets what it asks for."""
         wrong = [str(it) for it in self._all(host).values() if it.code]
         assert not wrong, "\n\n".join(wrong)
-        assert self._heard()
+        assert self.heard(self.client)
 
     def _all(self, host: str) -> dict[str, Done]:
         host = host or self.registry.address
@@ -102,29 +68,21 @@ class Stage:
             argvs = [[word.replace("{host}", host) for word in argv] for argv in CLIENTS.values()]
             return dict(zip(CLIENTS, several.map(lambda argv: self.client.run(*argv), argvs), strict=True))
 
-    def _heard(self) -> list[str]:
-        """Return the client's requests, in the impostor's own log."""
-        lines = self.registry.silently("docker", "logs", "impostor").said.splitlines()
-        return [line for line in lines if f'http.request.remoteaddr="{self.client.address}:' in line]
-
 
 @pytest.fixture(scope="module")
 def stage(lab: Lab, suite: Suite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A registry with an image, a client that trusts it, and an impostor in its place."""
     registry, client = lab.start({"registry": suite.name, "client": suite.name})
-    made = Stage(registry, client, tmp_path_factory.mktemp("stolen"))
+    made = Stage(registry, tmp_path_factory.mktemp("stolen"), client)
     registry.settings["INVOKE_REGISTRY_NAMES"] = LOCAL
     registry.inv("up")
     push(registry, f"{registry.address}/app:1")
-    for name in ("issuer.crt", "issuer.key", "domain.crt", "domain.key"):
-        (made.folder / name).write_text(registry.read(f"{CERTS}/{name}"))
     hand_over(registry, client)
     client.does("sh", "-c", 'echo "$1" >> /etc/hosts', "sh", f"{registry.address} {PUBLIC} {LOCAL}")
     only = ("trust.linux", "--only", "docker,podman,containerd")
     client.inv(*only, registry_names=LOCAL)
     client.inv_fails(*only, saying=f"not {PUBLIC}", registry_names=f"{PUBLIC},{LOCAL}")  # it is trusted all the same
-    registry.inv("registry.stop")
-    registry.does("mkdir", "--parents", "/srv/impostor")
+    made.take_over()
     yield made
     lab.stop([registry.name, client.name])
 
