@@ -112,6 +112,12 @@ def make_folder(path: Path, mode: int = PUBLIC_FOLDER) -> list[Path]:
     return missing
 
 
+def close_to_group(folder: Path) -> None:
+    """Take from a folder's group the right to write there."""
+    with explained(folder):
+        folder.chmod(stat.S_IMODE(folder.stat().st_mode) & ~stat.S_IWGRP)
+
+
 def write(path: Path, content: bytes, mode: int = PUBLIC_FILE, *, like: Path | None = None) -> None:
     """Write a file atomically: readers see the old file or the new one, complete and with its mode.
 
