@@ -7,6 +7,7 @@ import shlex
 import unicodedata
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from pathlib import PurePath
 from typing import Protocol
 
 
@@ -43,9 +44,9 @@ class Console(Protocol):
         """Show the progress of a long operation until the context ends."""
 
 
-def pasteable(argv: Sequence[str]) -> str:
-    """Return a command as one line that can be pasted into a POSIX shell."""
-    return shlex.join(argv)
+def pasteable(argv: Sequence[str | PurePath]) -> str:
+    """Return a command, or a part of one, as it can be pasted into a POSIX shell: whatever is in a word is a word."""
+    return shlex.join(map(str, argv))
 
 
 def visible(text: str, *, keep: str = "\n\t") -> str:

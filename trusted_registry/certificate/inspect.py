@@ -17,6 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from trusted_registry import address
 from trusted_registry.certificate import profile
+from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 
 Extension = TypeVar("Extension", bound=x509.ExtensionType)
@@ -88,9 +89,11 @@ def read(path: Path) -> Certificate:
     try:
         return of(path, x509.load_pem_x509_certificate(path.read_bytes()))
     except OSError as error:
-        raise RegistryError(f"{path} cannot be read: {error.strerror}.", cure=f"Look: ls -l {path}") from error
+        raise RegistryError(
+            f"{path} cannot be read: {error.strerror}.", cure=f"Look: {pasteable(['ls', '-l', path])}"
+        ) from error
     except ValueError as error:
-        cure = f"See what it is: head {path}; to make another: ./inv cert --force"
+        cure = f"See what it is: {pasteable(['head', path])}; to make another: ./inv cert --force"
         raise RegistryError(f"{path} holds no certificate that can be read.", cure=cure) from error
 
 
@@ -156,9 +159,11 @@ def is_pair(key: Path, certificate: Certificate) -> bool:
     try:
         private = serialization.load_pem_private_key(key.read_bytes(), password=None)
     except OSError as error:
-        raise RegistryError(f"{key} cannot be read: {error.strerror}.", cure=f"Look: ls -l {key}") from error
+        raise RegistryError(
+            f"{key} cannot be read: {error.strerror}.", cure=f"Look: {pasteable(['ls', '-l', key])}"
+        ) from error
     except (ValueError, TypeError) as error:
-        cure = f"Put its backup back, or move it away: mv {key} {key}.broken"
+        cure = f"Put its backup back, or move it away: {pasteable(['mv', key, f'{key}.broken'])}"
         raise RegistryError(f"{key} holds no private key that can be read.", cure=cure) from error
     return private.public_key() == certificate.certificate.public_key()
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trusted_registry.console import Progress
+from trusted_registry.console import Progress, pasteable
 from trusted_registry.errors import PortTakenError, RegistryError
 from trusted_registry.installation import LABEL
 from trusted_registry.instance import model
@@ -261,4 +261,4 @@ def start_error(error: RegistryError, port: int) -> RegistryError:
 def foreign_volume(name: str) -> RegistryError:
     """Return the error of a volume for files that was not made by this installation."""
     found = f"A volume named {name} exists, and this installation did not make it. It was left alone."
-    return RegistryError(found, cure=f"If nobody needs it: docker volume rm {name}")
+    return RegistryError(found, cure=f"If nobody needs it: {pasteable(['docker', 'volume', 'rm', name])}")

@@ -144,7 +144,7 @@ def _left_to_do(result: nodes.NodeResult, kit_run: _KitRun) -> str:
         if kit_run.options.restart:
             kit_run.engine.restart(name)
             return "it was restarted"
-        return f"k3s reads that when it starts: docker restart {name}"
+        return f"k3s reads that when it starts: {pasteable(['docker', 'restart', name])}"
     if result.runtime == "containerd" and not kit_run.options.remove:
         try:
             advice = containerd.advice(_dump(name, kit_run.engine))

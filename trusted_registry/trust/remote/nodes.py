@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from trusted_registry.console import pasteable
 from trusted_registry.engine.types import ExecResult, ListedContainer
 from trusted_registry.errors import RegistryError, SettingError
 
@@ -156,7 +157,7 @@ def wake_command(node: Node) -> str:
     """
     if node.state == "running":
         return ""
-    return f"docker {'unpause' if node.state == 'paused' else 'start'} {node.name}"
+    return pasteable(["docker", "unpause" if node.state == "paused" else "start", node.name])
 
 
 def kit_argv(kit: bytes, name: str, flags: tuple[str, ...]) -> tuple[str, ...]:

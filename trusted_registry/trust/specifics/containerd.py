@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust.managed_blocks import toml
 
@@ -42,7 +43,7 @@ class Advice:
         if not self.cure:
             return self.wrong
         lines = f": {'; '.join(line.strip() for line in self.lines)}" if self.lines else ""
-        return f"{self.wrong}. {self.cure}{lines}; then: {' '.join((*prefix, *RESTART))}"
+        return f"{self.wrong}. {self.cure}{lines}; then: {pasteable([*prefix, *RESTART])}"
 
 
 def advice(text: str) -> tuple[Advice, ...]:
