@@ -75,7 +75,7 @@ def now() -> datetime.datetime:
 
 def fingerprint(pem: bytes) -> str:
     """Return the fingerprint of the first certificate in PEM; "" where there is none."""
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, *_UNREADABLE):
         return x509.load_pem_x509_certificates(pem)[0].fingerprint(hashes.SHA256()).hex()
     return ""
 
@@ -92,7 +92,7 @@ def read(path: Path) -> Certificate:
         raise RegistryError(
             f"{path} cannot be read: {error.strerror}.", cure=f"Look: {pasteable(['ls', '-l', path])}"
         ) from error
-    except ValueError as error:
+    except (ValueError, *_UNREADABLE) as error:
         cure = f"See what it is: {pasteable(['head', path])}; to make another: ./inv cert --force"
         raise RegistryError(f"{path} holds no certificate that can be read.", cure=cure) from error
 
@@ -162,7 +162,7 @@ def is_pair(key: Path, certificate: Certificate) -> bool:
         raise RegistryError(
             f"{key} cannot be read: {error.strerror}.", cure=f"Look: {pasteable(['ls', '-l', key])}"
         ) from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         cure = f"Put its backup back, or move it away: {pasteable(['mv', key, f'{key}.broken'])}"
         raise RegistryError(f"{key} holds no private key that can be read.", cure=cure) from error
     return private.public_key() == certificate.certificate.public_key()
@@ -170,7 +170,7 @@ def is_pair(key: Path, certificate: Certificate) -> bool:
 
 def signed_by(server: Certificate, authority: Certificate) -> bool:
     """Return whether issuer name and signature are those of an authority."""
-    with contextlib.suppress(ValueError, TypeError, InvalidSignature):
+    with contextlib.suppress(ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         server.certificate.verify_directly_issued_by(authority.certificate)
         return True
     return False

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -136,7 +137,11 @@ def _has_random_serial(certificate: x509.Certificate) -> bool:
 def _sound_key(certificate: x509.Certificate) -> bool:
     key = certificate.public_key()
     strong = not isinstance(key, rsa.RSAPublicKey) or key.key_size >= MIN_RSA_BITS
-    return strong and not isinstance(certificate.signature_hash_algorithm, (hashes.SHA1, hashes.MD5))
+    try:
+        signed_over = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:  # whatever it is, no client knows it either
+        return False
+    return strong and not isinstance(signed_over, (hashes.SHA1, hashes.MD5))
 
 
 _ANY_RULES: list[Rule] = [
