@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -228,9 +229,12 @@ def _sound_key(certificate: x509.Certificate) -> bool:
 
 def _soundly_signed(certificate: x509.Certificate) -> bool:
     """Return whether a signature counts; nobody looks at the one that a root made of itself."""
-    return certificate.subject == certificate.issuer or not isinstance(
-        certificate.signature_hash_algorithm, (hashes.SHA1, hashes.MD5)
-    )
+    if certificate.subject == certificate.issuer:
+        return True
+    try:
+        return not isinstance(certificate.signature_hash_algorithm, (hashes.SHA1, hashes.MD5))
+    except UnsupportedAlgorithm:  # whatever it is, no client knows it either
+        return False
 
 
 _ANY_RULES: list[Rule] = [

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 
 from trusted_registry.certificate import imported, inspect, issue, rules, signer
+from trusted_registry.console import pasteable
 from trusted_registry.doctor.facts import Facts
 from trusted_registry.doctor.finding import ChmodFix, Finding, RenewFix
 from trusted_registry.registry.observe import Observation
@@ -157,12 +158,12 @@ def keys(facts: Facts) -> Iterator[Finding]:
         if file_mode.mode & (_WRITABLE if is_folder else _PRIVATE):
             bits, exposed = ("go-w", "may be written to") if is_folder else ("go-rwx", "may be read")
             evidence = f"{file_mode.path} has mode {file_mode.mode:04o}: it {exposed} by others on this machine"
-            cure = f"chmod {bits} {shlex.quote(str(file_mode.path))}"
+            cure = pasteable(["chmod", bits, file_mode.path])
             yield Finding("keys", evidence, pose, (cure,), ChmodFix(file_mode.path, bits) if file_mode.owned else None)
     for name in facts.tracked:
         evidence = f"git tracks {facts.settings.folder / name}"
         cause = "Whoever has the repository has the key; it stays in the history even when it is removed."
-        cure = f"git -C {shlex.quote(str(facts.settings.folder))} rm --cached {shlex.quote(name)}"
+        cure = pasteable(["git", "-C", facts.settings.folder, "rm", "--cached", name])
         yield Finding("keys", evidence, cause, (cure, CHANGE))
     for container, path in facts.key_mounts:
         evidence = f"the container {container} was given {path}, and with it the authority's key"

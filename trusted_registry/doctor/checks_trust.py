@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -21,7 +20,7 @@ _DOCKER = ("docker", "docker-rootless", "docker-desktop")
 def _trust(facts: Facts, name: str) -> str:
     """Return the command that has a store trust the registry, here or on another machine."""
     flags = registry_flags(facts.settings.address, facts.settings.port) if facts.remote else ()
-    return " ".join(("./inv trust.linux --only", name, *flags))
+    return pasteable(["./inv", "trust.linux", "--only", name, *flags])
 
 
 def _of(store_state: StoreState, state: State) -> list[Item]:
@@ -137,7 +136,7 @@ def readable(facts: Facts) -> Iterator[Finding]:
             evidence = f"{path} may not be read by everybody"
             fails = "those that run without root fail with permission denied. It is no secret."
             cause = f"{store_state.store.clients}: {fails}"
-            cure = f"sudo chmod {bits} {shlex.quote(str(path))}"
+            cure = pasteable(["sudo", "chmod", bits, path])
             ours = any(it == str(path) or it.startswith(f"{path}/") for it in store_state.ours)
             fix = ChmodFix(path, bits) if ours else None
             yield Finding("readable", evidence, cause, (cure,), fix, client=store_state.store.name)

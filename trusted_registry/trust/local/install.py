@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trusted_registry import program
-from trusted_registry.console import Console
+from trusted_registry.console import Console, pasteable
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.run import Run
@@ -123,7 +123,7 @@ def _install(rows: Sequence[Store], run: Run, needed: Sequence[str]) -> InstallR
         if store.key in needed or store.name in needed:
             raise error
         left.append(store)
-        again = " ".join(("sudo ./inv trust.linux", *run.settings.flags, "--only", store.name))
+        again = pasteable(["sudo", "./inv", "trust.linux", *run.settings.flags, "--only", store.name])
         run.console.warn(f"{store.clients}: left out. {error.message} To tell it too: {again}")
 
     planned: list[tuple[Store, list[Item], plan.Plan]] = []
