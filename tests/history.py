@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 BEFORE_IDS = "436f26f"
 """Last commit whose containers, volumes and ledger carry no id of an installation."""
+BEFORE_ROOTS = "8258989"
+"""A commit whose clients trust an authority with its key beside it, and no issuer."""
 
 
 def archive(commit: str = BEFORE_IDS) -> bytes:

@@ -8,8 +8,12 @@ PAGE = Path(__file__).parent.parent / "SECURITY.md"
 HEADING = "## A stolen issuer's key"
 
 PRIVATE, LOCAL = "a server at a private address", "a server by a `.local` name"
-PUBLIC, WILDCARD, COMMON = "… by a public name", "… by a wildcard of one", "… by one in its CN alone"
-IPV4, IPV6 = "… at a public IPv4 address", "… at a public IPv6 address"
+PUBLIC, WILDCARD, COMMON = (
+    "a server by a public name",
+    "a server by a wildcard of one",
+    "a server by one in its CN alone",
+)
+IPV4, IPV6 = "a server at a public IPv4 address", "a server at a public IPv6 address"
 FURTHER, MISUSED = "a further authority, which signs a server's", "a client, shown by a server"
 CLIENT, CODE, MAIL = "a client, to a server", "a program", "mail"
 SERVERS = (PRIVATE, LOCAL, PUBLIC, WILDCARD, COMMON, IPV4, IPV6, FURTHER, MISUSED)

@@ -6,9 +6,13 @@ import io
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests import history
 from tests.e2e.trouble import LabError
+
+if TYPE_CHECKING:
+    from tests.e2e.hosts import Host
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout that this file belongs to."""
@@ -45,10 +49,13 @@ def archive() -> bytes:
     return buffer.getvalue()
 
 
-def earlier() -> bytes:
-    """Return the last version without ids of installations in the same way."""
+def earlier(commit: str = history.BEFORE_IDS) -> bytes:
+    """Return an earlier version in the same way, by default the last one without ids of installations."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=io.BytesIO(history.archive())) as old, tarfile.open(fileobj=buffer, mode="w") as tar:
+    with (
+        tarfile.open(fileobj=io.BytesIO(history.archive(commit))) as old,
+        tarfile.open(fileobj=buffer, mode="w") as tar,
+    ):
         for member in old:
             content = old.extractfile(member)
             member.name = f"{HOME.lstrip('/')}/{member.name}"
@@ -60,3 +67,13 @@ def _as_dev(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.uid = member.gid = DEV
     member.uname = member.gname = ""
     return member
+
+
+CODE = ("trusted_registry", "templates", "tasks.py", "invoke.yaml", "inv", "pyproject.toml")
+"""What of a checkout runs."""
+
+
+def becomes(host: Host, version: bytes) -> None:
+    """Put another version of the code into a host's checkout, as a git pull does."""
+    host.does("rm", "-r", *(f"{HOME}/{name}" for name in CODE))
+    assert host.container.put_archive("/", version)

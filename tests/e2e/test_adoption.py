@@ -5,25 +5,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tests.e2e.checkout import HOME, earlier
+from tests.e2e.checkout import HOME, becomes, earlier
 from tests.e2e.steps import CERTS, hand_over, is_refused, pull, push, registry_container
 
 if TYPE_CHECKING:
     from tests.e2e.hosts import Done, Host
     from tests.e2e.lab import Lab
 
-CODE = ("trusted_registry", "templates", "tasks.py", "invoke.yaml", "inv", "pyproject.toml")
 STORES = ("/etc/docker", "/etc/containers/certs.d", "/etc/containerd", "/usr/local/share/ca-certificates")
 PASSWORD = "correct horse battery staple"  # noqa: S105 - of a test
 PIPE = 'password=$1; shift; printf "%s\\n" "$password" | "$@"'
 FRESH, MOVED = "/home/dev/fresh", "/home/dev/moved"
 VOLUME = "trusted-registry"
-
-
-def _becomes(host: Host, version: bytes) -> None:
-    """Put another version of the code into the checkout, as a git pull does."""
-    host.does("rm", "-r", *(f"{HOME}/{name}" for name in CODE))
-    assert host.container.put_archive("/", version)
 
 
 def _stores(host: Host) -> str:
@@ -55,7 +48,7 @@ def test_an_installation_of_before_goes_on_moves_and_goes_whole_and_a_clone_besi
     registry: Host, client: Host, lab: Lab
 ) -> None:
     nothing = _stores(registry)
-    _becomes(registry, earlier())
+    becomes(registry, earlier())
     pushed = _set_up(registry)
     reference = f"{registry.address}/app:1"
     hand_over(registry, client)
@@ -67,7 +60,7 @@ def test_an_installation_of_before_goes_on_moves_and_goes_whole_and_a_clone_besi
     assert all(f"{store}/" in trusted for store in STORES)
     assert "installation.json" not in registry.does("ls", CERTS).out
 
-    _becomes(registry, lab.checkout)
+    becomes(registry, lab.checkout)
     _goes_on(registry, client, reference, pushed)
     assert _stores(registry) == trusted
     _is_no_clone_s(registry, trusted)

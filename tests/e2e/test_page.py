@@ -7,11 +7,9 @@ import re
 from typing import TYPE_CHECKING
 
 from tests.e2e.checkout import HOME
-from tests.e2e.steps import CERTS, fingerprint, is_refused, pull, push
+from tests.e2e.steps import CERTS, fingerprint, is_refused, offer, pull, push
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.e2e.hosts import Host
     from tests.e2e.lab import Lab
     from tests.e2e.suites import Suite
@@ -57,7 +55,7 @@ def test_a_browser_on_another_machine_shows_the_page_with_the_registrys_fingerpr
 ) -> None:
     (desktop,) = lab.start({"desktop": suite.name}, desktop="desktop")
     registry.inv("up")
-    list(_offer(registry))
+    _offer(registry)
     for size in SIZES:
         argv = ["python3", f"{HOME}/tests/browser.py", f"http://{registry.address}:8000/", size, f"/srv/{size}.png"]
         found = json.loads(desktop.does(*argv).out)
@@ -73,11 +71,6 @@ def _is_for(client: Host, line: str) -> bool:
     return client.run("which", program).code == 0
 
 
-def _offer(registry: Host) -> Iterator[str]:
-    """Have the registry's host offer everything for some minutes, and yield the lines for Linux that it shows."""
-    argv = ["su", "dev", "-c", f"{HOME}/inv trust.serve --minutes 5"]
-    registry.begin(*argv, log=LOG, env={**registry.settings, "HOME": "/home/dev"})
-    registry.wait_for("it offers the kit", lambda: "Ctrl-C ends it" in registry.peek(LOG))
-    for line in registry.read(LOG).splitlines():
-        if "sudo sh" in line:
-            yield line.strip()
+def _offer(registry: Host) -> list[str]:
+    """Have the registry's host offer everything for some minutes, and return the lines for Linux that it shows."""
+    return [line for line in offer(registry, log=LOG) if "sudo sh" in line]
