@@ -73,3 +73,17 @@ def test_it_can_be_taken_away_whole_at_each_step(disk: Disk) -> None:
     both.here()
     assert last(both.here("--remove")) == (0, "changed")
     assert [_held(disk, it) for it in (DOCKER, PODMAN, CONTAINERD)] == [{}] * 3
+
+
+def test_the_system_s_store_holds_both_then_the_new_one_alone(disk: Disk) -> None:
+    folder = "usr/local/share/ca-certificates"
+    (disk.root / folder).mkdir(parents=True)
+    assert last(disk.of(OLD).here("--system")) == (0, "changed")
+    assert last(disk.of(dataclasses.replace(OLD, beside=NEW)).here("--system")) == (0, "changed")
+    assert _held(disk, folder) == {f"{it.name}.crt": it.content for it in (OLD, NEW)}
+    new = disk.of(dataclasses.replace(NEW, before=OLD.fingerprint))
+    assert last(new.here("--system")) == (0, "changed")
+    assert _held(disk, folder) == {f"{NEW.name}.crt": NEW.content}
+    assert last(new.here("--system", "--check")) == (0, "trusted")
+    assert last(new.here("--remove")) == (0, "changed")
+    assert _held(disk, folder) == {}
