@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -262,6 +263,20 @@ def test_a_changeover_is_of_authorities_that_were_made_here(corporate: Settings,
         changeover.begin(Run(corporate, console))
     assert "./inv cert.import" in caught.value.cure
     assert snapshot(corporate.folder) == before
+
+
+def test_before_its_root_ends_an_import_is_named_and_before_one_of_here_a_changeover(
+    corporate: Settings, make_settings: MakeSettings
+) -> None:
+    own = make_settings(folder="own", tool="cryptography")
+    issue.ensure(Run(own, Recorder()))
+    for settings, task in ((corporate, "./inv cert.import"), (own, "./inv cert.renew-authority")):
+        issued = issue.find(settings.folder)
+        assert issued
+        soon = issued.anchor.not_after - timedelta(days=9)
+        facts = Facts(settings, soon, issued=issued, anchor=issued.anchor)
+        cures = [it.cure[0] for it in checks.dates(facts) if "ca.crt ends in" in it.evidence]
+        assert [task in cure for cure in (*cures, imported.change(issued))] == [True, True]
 
 
 def test_an_import_ends_a_changeover_that_had_begun(

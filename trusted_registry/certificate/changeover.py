@@ -91,7 +91,7 @@ def begin(run: Run) -> bool:
             raise RegistryError(f"{folder} holds no authority.", cure=cure)
         if imported.is_foreign(issued):
             wrong = f"{issued.authority.path} is {issued.authority.subject}, which was not made here."
-            raise RegistryError(wrong, cure=f"For another root of that authority's: {signer.IMPORT} --force")
+            raise RegistryError(wrong, cure=imported.change(issued))
         made = make.plan(
             run.settings, CertificateKind.AUTHORITY, own_names=issue.names_of(issued.server.path, run.settings)
         )

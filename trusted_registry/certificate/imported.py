@@ -27,6 +27,11 @@ def is_foreign(issued: Issued) -> bool:
     return keyless and profile.ORGANIZATION not in {it.value for it in made}
 
 
+def change(issued: Issued) -> str:
+    """Return what has clients trust another authority, before this one ends."""
+    return f"For another root of its: {signer.IMPORT} --force" if is_foreign(issued) else signer.CHANGE
+
+
 def is_here(folder: Path) -> bool:
     """Return whether a folder holds another authority's certificates."""
     issued = _found(folder, dry=True)

@@ -308,7 +308,7 @@ def bring_up_to_date(run: Run) -> bool:
     if issued is None:
         return ensure(run)
     if issued.authority and issued.signers_days_left() < run.settings.renew_before:
-        run.console.warn(f"The authority itself ends on {issued.authority.not_after:%Y-%m-%d}. {signer.CHANGE}")
+        run.console.warn(f"The authority ends on {issued.authority.not_after:%Y-%m-%d}. {imported.change(issued)}")
     reason = misfit(issued, run.settings)
     if reason is None:
         return False

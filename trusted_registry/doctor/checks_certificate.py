@@ -116,7 +116,7 @@ def dates(facts: Facts) -> Iterator[Finding]:
         yield Finding("dates", _ends(facts.issued.server, facts), cause, (renew,), fix, asks=True)
     root = facts.issued.authority
     if root and 0 <= root.days_left(facts.now) < facts.settings.renew_before:
-        anew = _renewal(facts)[0] if imported.is_foreign(facts.issued) else CHANGE
+        anew = f"{signer.IMPORT} --force" if imported.is_foreign(facts.issued) else CHANGE
         yield Finding("dates", _ends(root, facts), "All that it signed ends with it.", (anew,))
 
 

@@ -57,6 +57,8 @@ def _announce(run: Run, port: int, anchor: TrustAnchor, offered: tuple[Offer, Of
     for machine, line in kit_server.download_commands(at, offered).items():
         console.say(f"\n{machine}:\n  {line}")
     console.say("\nOn Linux, --check at the line's end only looks, and --remove takes it back.")
+    if anchor.beside:
+        console.warn("The page's own steps are for the present root alone: they are repeated after --switch.")
     console.say(
         "\nThe page, for Windows, kind, k3s, and by hand: save it, and open the saved file once what the line prints "
         "begins with the code above. Read the code out, or type it: what comes with the page may be changed with it."
@@ -69,6 +71,6 @@ def _announce(run: Run, port: int, anchor: TrustAnchor, offered: tuple[Offer, Of
 def windows(run: Run, *, user: bool) -> None:
     """Print the PowerShell commands that install trust on Windows."""
     anchor = trust_kit.load_anchor_or_none(run, "trust")
-    if anchor:
-        script = powershell.script(anchor, run.settings.registry_host, "user" if user else "machine")
+    for it in anchor.all if anchor else ():  # both, while the registry changes over to another authority
+        script = powershell.script(it, run.settings.registry_host, "user" if user else "machine")
         run.console.say(script.rstrip("\n"))

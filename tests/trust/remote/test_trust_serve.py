@@ -19,7 +19,7 @@ from tests.conftest import ADDRESS
 from tests.recorder import Recorder
 from tests.trust.remote.offered import ask, wait_for
 from trusted_registry import address
-from trusted_registry.certificate import issue
+from trusted_registry.certificate import changeover, issue
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.run import Run
 from trusted_registry.tasks import trust_kit, trust_serve
@@ -63,6 +63,14 @@ def test_a_dry_run_shows_what_would_be_offered_and_listens_nowhere(
     said = "\n".join(console.said)
     assert console.typed == []
     assert (f"http://{ADDRESS}:8000/ca.crt" in said, "sha256sum -c -" in said) == (True, True)
+
+
+def test_in_a_changeover_it_tells_what_the_page_lacks(settings: Settings) -> None:
+    trust_serve.serve(Run(settings, none := Recorder(dry=True)), minutes="1", at="8000")
+    changeover.begin(Run(settings, Recorder()))
+    trust_serve.serve(Run(settings, both := Recorder(dry=True)), minutes="1", at="8000")
+    assert none.warned == []
+    assert ["present root alone" in line for line in both.warned] == [True]
 
 
 def test_one_code_of_all_that_is_offered_is_shown_and_is_the_kit_s_page_s_too(
