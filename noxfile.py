@@ -146,7 +146,9 @@ def fresh(session: nox.Session, suite: str) -> None:
 def faults(session: nox.Session) -> None:
     """Kills, full disks, storms, hostile input and load, with a count of what was lost; half an hour and more."""
     install(session, "test")
-    broken = ["tests/properties", "tests/registry/test_broken_answers.py", "--numprocesses=auto"]
+    names = ("broken_answers", "engine_answers", "foreign_certificates")
+    foreign = [f"tests/registry/test_{name}.py" for name in names]
+    broken = ["tests/properties", *foreign, "tests/trust/remote/test_kit_server_abuse.py", "--numprocesses=auto"]
     session.run("pytest", *broken, "--hypothesis-profile=long", "--timeout=3600", *session.posargs)
     # The bench, interrupted in each way: this machine must be as before. And the engine's tests that take long.
     session.run(
