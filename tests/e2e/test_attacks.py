@@ -105,6 +105,13 @@ def test_the_certificate_of_another_authority_is_refused_even_of_one_by_the_same
     stage.is_accepted()
 
 
+def test_a_server_that_does_not_send_its_issuer_is_refused_as_if_there_were_no_trust(stage: Stage) -> None:
+    stage.show(stage.server)
+    stage.is_refused(UNKNOWN)
+    stage.show(stage.server, stage.issuer)
+    stage.is_accepted()
+
+
 def test_plain_http_in_its_place_is_refused(stage: Stage) -> None:
     stage.show()
     stage.is_refused({"": PLAIN, "curl": "wrong version number"})

@@ -18,6 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tests import forge, stolen_key
 from tests.certificate.corporate import pem
+from tests.e2e.clients import ASKED, FORGET, JAVA, OURS, THEIRS, tell, tell_engines, words_for
 from tests.e2e.impostor import Impostor
 from tests.e2e.steps import CERTS, push
 from tests.stolen_key import (
@@ -48,50 +49,9 @@ if TYPE_CHECKING:
     from tests.e2e.suites import Suite
     from tests.forge import Forged
 
-OURS, THEIRS = "/srv/ours", "/srv/theirs"
-"""What clients are told, in every form that they take: the root; and the authority of an earlier version."""
-
 NAME, SITE = "images.lab.local", "www.example.com"
 PUBLIC4, PUBLIC6 = "203.0.113.7", "2001:db8::7"
 """Addresses that lead to the registry's host here: of documents (RFC 5737, RFC 3849), and so nobody's."""
-
-CTR = ("ctr", "--address", "/run/docker/containerd/containerd.sock", "--namespace", "lab", "images")
-PYTHON = (
-    "import ssl, sys, urllib.request; tls = ssl.create_default_context(cafile=sys.argv[1]); "
-    "tls.verify_flags |= ssl.VERIFY_X509_STRICT; urllib.request.urlopen(sys.argv[2], context=tls)"
-)
-CA, NSS, FILE = f"{OURS}/ca.crt", f"sql:{OURS}/nss", "/srv/Trusts.java"
-JAVA = f"java -Djavax.net.ssl.trustStore={OURS}/trust.p12 -Djavax.net.ssl.trustStorePassword=changeit {FILE}"
-
-
-@dataclass(frozen=True)
-class Asks:
-    """What a client is asked with, and words of its refusal."""
-
-    command: str
-    refusal: str = "x509: "
-
-
-ASKED = {
-    "docker": Asks("docker pull {reference}"),
-    "podman": Asks("podman pull {reference}"),
-    "skopeo": Asks("skopeo inspect docker://{reference}"),
-    "ctr": Asks(f"{shlex.join(CTR)} pull --hosts-dir /srv/hosts {{reference}}"),
-    "OpenSSL": Asks(
-        f"openssl s_client -verify_return_error {{verify}} {{host}} -CAfile {CA} -connect {{bracketed}}:443",
-        "verify error",
-    ),
-    "curl": Asks(f"curl --silent --show-error --fail --cacert {CA} {{url}}", "SSL certificate problem"),
-    "Python": Asks(f"python3 -c {shlex.quote(PYTHON)} {CA} {{url}}", "CERTIFICATE_VERIFY_FAILED"),
-    "GnuTLS": Asks(f"gnutls-cli --x509cafile {CA} --port 443 {{host}}", "NOT trusted"),
-    "wget": Asks(
-        f"wget --no-verbose --no-hsts --tries 1 --ca-certificate {CA} --output-document /dev/null {{url}}",
-        "The certificate of",
-    ),
-    "NSS": Asks(f"tstclnt -Q -d {NSS} -h {{host}} -p 443", "authentication of server cert failed"),
-    "Java": Asks(f"{JAVA} server {{url}}", "SSLHandshakeException"),
-}
-FORGET = (("docker", "rmi", "--force"), ("podman", "rmi", "--force"), (*CTR, "rm"))
 
 STRANGERS = ("unknown authority", "unable to get local issuer", "issuer is unknown", "UNKNOWN_ISSUER")
 """What clients say that lack the root: nothing of what is tried here."""
@@ -107,6 +67,13 @@ PURPOSES = {
 NSS_USAGES = {CLIENT: "0", CODE: "6", MAIL: "4"}
 OPENSSL_PURPOSES = {CLIENT: "sslclient", MAIL: "smimesign"}
 
+KEYS = """
+for file in $(grep --recursive --files-with-matches --binary-files=text -e '-----BEGIN .*PRIVATE KEY-----' "$@"); do
+    openssl pkey -in "$file" -passin pass: -pubout 2> /dev/null && echo "$file"
+done
+"""
+PLACES = ("/etc", "/home", "/root", "/srv", "/tmp", "/var/lib/docker/volumes", "/dev/shm", "/run")  # noqa: S108 - searched
+
 JARSIGNER = """
 store="-storepass changeit"
 openssl pkcs12 -export -inkey leaf.key -in chain.crt -name signer -passout pass:changeit -out signer.p12
@@ -115,12 +82,6 @@ jarsigner -verify -strict -keystore trust.p12 $store app.jar
 test $(($? & 4)) -eq 0
 """
 """Signs a program and has it judged; 4 is the bit of a chain that is not valid (jarsigner's manual, -strict)."""
-
-TELL = """
-rm -rf nss trust.p12 && mkdir nss && certutil -N -d sql:nss --empty-password
-certutil -A -d sql:nss -n root -t CT,C,C -i ca.crt
-keytool -importcert -noprompt -alias root -file ca.crt -keystore trust.p12 -storetype PKCS12 -storepass changeit
-"""
 
 
 @dataclass
@@ -132,10 +93,10 @@ class Stage(Impostor):
 
     def ask(self, host: str, clients: Iterable[str]) -> dict[str, str]:
         """Have clients ask for what is shown by a name or an address, side by side, and return their answers."""
-        words = _words(host)
+        asked_by = words_for(host)
         for argv in FORGET:
-            self.client.silently(*argv, words["reference"])
-        argvs = {name: shlex.split(ASKED[name].command.format_map(words)) for name in clients}
+            self.client.silently(*argv, asked_by["reference"])
+        argvs = {name: shlex.split(ASKED[name].command.format_map(asked_by)) for name in clients}
         with ThreadPoolExecutor(max_workers=3) as several:
             ended = several.map(lambda argv: self.client.run(*argv), argvs.values())
             self.asked = dict(zip(argvs, ended, strict=True))
@@ -144,17 +105,6 @@ class Stage(Impostor):
     def said(self, *names: str) -> str:
         """Return what clients said."""
         return "\n\n".join(str(self.asked[name]) for name in names)
-
-
-def _words(host: str) -> dict[str, str]:
-    bracketed = f"[{host}]" if ":" in host else host
-    return {
-        "host": host,
-        "bracketed": bracketed,
-        "reference": f"{bracketed}:443/app:1" if ":" in host else f"{host}/app:1",
-        "url": f"https://{bracketed}/v2/",
-        "verify": "-verify_ip" if host[-1].isdigit() else "-verify_hostname",
-    }
 
 
 def _answer(done: Done, refusal: str) -> str:
@@ -178,9 +128,9 @@ def stage(lab: Lab, suite: Suite, tmp_path_factory: pytest.TempPathFactory) -> I
     push(registry, f"{registry.address}/app:1")
     _lead_there(registry, desktop)
     root = registry.read(f"{CERTS}/ca.crt")
-    _tell(desktop, OURS, root)
+    tell(desktop, OURS, root)
     for host in (registry.address, NAME, SITE, PUBLIC4, f"[{PUBLIC6}]:443"):
-        _tell_engines(desktop, host, root)
+        tell_engines(desktop, host, root)
     desktop.write("/srv/Trusts.java", (Path(__file__).parent / "Trusts.java").read_text())
     made.take_over()
     yield made
@@ -195,22 +145,6 @@ def _lead_there(registry: Host, desktop: Host) -> None:
     if registry.address6:
         registry.does("ip", "-6", "address", "add", f"{PUBLIC6}/128", "dev", "eth0", "nodad")
         desktop.does("ip", "-6", "route", "add", f"{PUBLIC6}/128", "via", registry.address6)
-
-
-def _tell(host: Host, folder: str, authority: str) -> None:
-    """Give programs that take a file, a database or a store of their own an authority."""
-    host.does("mkdir", "--parents", folder)
-    host.write(f"{folder}/ca.crt", authority)
-    assert host.run("sh", "-c", TELL, folder=folder).code == 0
-
-
-def _tell_engines(host: Host, registry_host: str, authority: str) -> None:
-    for folder in (f"/etc/docker/certs.d/{registry_host}", f"/srv/hosts/{registry_host}"):
-        host.does("mkdir", "--parents", folder)
-        host.write(f"{folder}/ca.crt", authority)
-    server, ca = f'"https://{registry_host}"', f'"/srv/hosts/{registry_host}/ca.crt"'
-    toml = f'server = {server}\nca = {ca}\n[host.{server}]\n  capabilities = ["pull", "resolve"]\n  ca = {ca}\n'
-    host.write(f"/srv/hosts/{registry_host}/hosts.toml", toml)
 
 
 def _shown(stage: Stage, row: str) -> tuple[str, list[Forged]]:
@@ -238,6 +172,17 @@ def _server(signer: Forged, **changes: object) -> Forged:
     return forge.server(signer, serial=x509.random_serial_number(), **changes)
 
 
+def test_the_root_s_key_is_nowhere_on_the_machine_that_made_it_and_the_issuer_s_in_one_file(stage: Stage) -> None:
+    kept = stage.registry.run("sh", "-c", KEYS, "sh", *PLACES).out
+    root, issuer = (_public_key(stage.registry, name) for name in ("ca.crt", "issuer.crt"))
+    assert root not in kept
+    assert kept.count(issuer) == 1
+
+
+def _public_key(host: Host, name: str) -> str:
+    return host.does("openssl", "x509", "-in", f"{CERTS}/{name}", "-noout", "-pubkey").out
+
+
 @pytest.mark.parametrize("row", SERVERS)
 def test_a_server_s_certificate_by_a_stolen_key_is_taken_by_whom_the_table_names(row: str, stage: Stage) -> None:
     if row == IPV6 and not stage.registry.address6:
@@ -262,7 +207,7 @@ def test_a_certificate_of_another_trade_by_a_stolen_key_is_taken_by_whom_the_tab
     assert _judged(stage, row, OURS, stage.issuer) == expected
 
     authority = forge.authority(subject="earlier")  # it had constraints, and no extended key usage
-    _tell(stage.client, THEIRS, pem(authority).decode())
+    tell(stage.client, THEIRS, pem(authority).decode())
     assert _judged(stage, row, THEIRS, authority) == dict.fromkeys(expected, ACCEPTED)
 
 

@@ -94,10 +94,9 @@ def test_a_page_that_was_changed_on_its_way_has_another_code_and_a_changed_kit_d
     assert client.does("sh", "-c", save).out.startswith(code)
 
     check = _forge_page(registry, hostile, runs[0])
-    there = ("--protocol", "tcp", "--destination", registry.address, "--dport", "8000")
-    client.does(
-        "iptables", "-t", "nat", "-A", "OUTPUT", *there, "-j", "DNAT", "--to-destination", f"{hostile.address}:8000"
-    )
+    way = ("OUTPUT", "--protocol", "tcp", "--destination", registry.address, "--dport", "8000")
+    way += ("--jump", "DNAT", "--to-destination", f"{hostile.address}:8000")
+    client.does("iptables", "--table", "nat", "--append", *way)
     losses = int(client.does("sh", "-c", save).out.startswith(code))
     client.does("sh", "-c", f"cd /srv && {check}")  # what the page itself shows says that all is well
     for line in runs:
@@ -106,7 +105,7 @@ def test_a_page_that_was_changed_on_its_way_has_another_code_and_a_changed_kit_d
     _count(run, "page and kit changed on the way", 1 + len(runs), losses)
     assert losses == 0
 
-    client.does("iptables", "-t", "nat", "-F", "OUTPUT")
+    client.does("iptables", "--table", "nat", "--delete", *way)
     client.does("sh", "-c", runs[0])
     pull(client, _pushed(registry))
 
