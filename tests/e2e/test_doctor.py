@@ -6,7 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from tests.e2e.steps import CERTS, fingerprint, hand_over, pull, push, served_fingerprint
+from tests.e2e.steps import CERTS, carry, fingerprint, hand_over, is_refused, pull, push, served_fingerprint
 
 if TYPE_CHECKING:
     from tests.e2e.hosts import Host
@@ -83,3 +83,27 @@ def test_what_is_ours_is_mended_and_what_is_others_is_left_as_it_is(registry: Ho
     hand_over(registry, client)
     client.inv("trust.linux")
     assert pull(client, f"{registry.address}/app:1") == pushed
+
+
+def test_a_registry_that_does_not_send_its_issuer_is_told_from_a_machine_without_trust(
+    registry: Host, client: Host
+) -> None:
+    registry.inv("up")
+    reference = f"{registry.address}/app:1"
+    pushed = push(registry, reference)
+    hand_over(registry, client)
+    client.inv("trust.linux")
+    whole = registry.read(f"{CERTS}/domain.crt")
+    registry.does("openssl", "x509", "-in", f"{CERTS}/domain.crt", "-out", "/srv/leaf.crt")
+    registry.does("sh", "-c", f"cat /srv/leaf.crt > {CERTS}/domain.crt")
+    carry(registry, "domain.crt")
+    is_refused(client, reference)
+    for host in (registry, client):
+        said = host.inv_fails("doctor", saying="issuer").said
+        assert "send" in said
+        assert "copy certs/ca.crt" not in said, "the root that is here is the right one"
+
+    registry.inv("cert.renew")
+    assert registry.read(f"{CERTS}/domain.crt").count("BEGIN") == whole.count("BEGIN") == 2
+    assert pull(client, reference) == pushed
+    is_well(client)
