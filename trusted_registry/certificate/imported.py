@@ -29,7 +29,7 @@ def is_foreign(issued: Issued) -> bool:
 
 def change(issued: Issued) -> str:
     """Return what has clients trust another authority, before this one ends."""
-    return f"For another root of its: {signer.IMPORT} --force" if is_foreign(issued) else signer.CHANGE
+    return f"For a new root of that authority: {signer.IMPORT} --force" if is_foreign(issued) else signer.CHANGE
 
 
 def is_here(folder: Path) -> bool:
