@@ -94,7 +94,7 @@ def test_a_page_that_was_changed_on_its_way_has_another_code_and_a_changed_kit_d
     assert client.does("sh", "-c", save).out.startswith(code)
 
     check = _forge_page(registry, hostile, runs[0])
-    way = ("OUTPUT", "--protocol", "tcp", "--destination", registry.address, "--dport", "8000")
+    way: tuple[str, ...] = ("OUTPUT", "--protocol", "tcp", "--destination", registry.address, "--dport", "8000")
     way += ("--jump", "DNAT", "--to-destination", f"{hostile.address}:8000")
     client.does("iptables", "--table", "nat", "--append", *way)
     losses = int(client.does("sh", "-c", save).out.startswith(code))
