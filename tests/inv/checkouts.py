@@ -33,7 +33,7 @@ BACKEND = '''\
 """Builds a wheel that holds a stand-in for Invoke, counts its builds, and waits or fails where it is told to."""
 import os, time, zipfile
 
-STAND_IN = "import sys\\n\\ndef main():\\n    print(sys.prefix)\\n    print(sys.argv[1:])\\n"
+STAND_IN = "import gc, sys\\n\\ndef main():\\n    print(sys.prefix, gc.isenabled())\\n    print(sys.argv[1:])\\n"
 METADATA = "Metadata-Version: 2.1\\nName: stand-in\\nVersion: 1\\n"
 WHEEL = "Wheel-Version: 1.0\\nGenerator: backend\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
 
@@ -159,6 +159,6 @@ def assert_refused(done: subprocess.CompletedProcess[str], checkout: Checkout, *
 def assert_ran(done: subprocess.CompletedProcess[str], checkout: Checkout, arguments: list[str]) -> None:
     """The run reached Invoke, in this checkout's own .venv, with the arguments as they were typed."""
     assert done.returncode == 0, done.stderr
-    prefix, said = done.stdout.splitlines()
-    assert prefix == str(checkout.root / ".venv")
+    begun, said = done.stdout.splitlines()
+    assert begun == f"{checkout.root / '.venv'} False"
     assert said == str(["--search-root", str(checkout.root), "--write-pyc", *arguments])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 
 from trusted_registry.console import pasteable
 from trusted_registry.engine.protocol import Engine
@@ -55,6 +56,11 @@ def is_taken(listen: str, port: int) -> bool:
         listen: The address; "" for all of them.
         port: The TCP port.
     """
+    # Whoever gets it knows that it is free, and need not look at every socket of every process.
+    family = socket.AF_INET if listen and ":" not in listen else socket.AF_INET6
+    with contextlib.suppress(OSError, ValueError):
+        socket.create_server((listen, port), family=family, dualstack_ipv6=not listen).close()
+        return False
     everywhere = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
     return any(
         it in (listen, *everywhere) or (not listen and ":" not in it) for it, _number in _listening_sockets(port) or []
