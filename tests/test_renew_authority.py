@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,13 +10,13 @@ import pytest
 from tests.disk import snapshot
 from tests.recorder import Recorder
 from tests.trust.engines import RootlessEngine
-from trusted_registry.certificate import changeover, issue
+from trusted_registry.certificate import changeover, inspect, issue
 from trusted_registry.certificate.changeover import Stage
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.instance import running
 from trusted_registry.run import Run
-from trusted_registry.tasks import authority, cert
+from trusted_registry.tasks import authority, cert, trust_kit
 from trusted_registry.trust import machine as machines
 
 if TYPE_CHECKING:
@@ -149,3 +150,87 @@ def test_the_step_is_shown_with_the_certificate(
     cert.show(Run(settings, console))
     assert (f"changeover: {Stage.HANDED_OUT.value}" in console.said, restarts) == (True, [])
     assert any(line.startswith("issuer: ") for line in console.said)
+
+
+# The kits of the old root
+
+
+def _kits(settings: Settings) -> set[str]:
+    return {path.name for path in settings.folder.glob("trust-*")}
+
+
+def _write_kits(settings: Settings) -> set[str]:
+    """Write a kit and its page for the root that counts, and return their names."""
+    return {path.name for path in trust_kit.write(Run(settings, Recorder()))}
+
+
+@pytest.mark.usefixtures("restarts")
+def test_the_end_takes_the_old_root_s_kits_and_pages_away_and_keeps_those_of_the_new_one(settings: Settings) -> None:
+    named = dataclasses.replace(settings, port=8443)
+    old = _write_kits(settings) | _write_kits(named)
+    _step(settings)
+    _write_kits(settings)
+    _step(settings, switch=True)
+    new = _write_kits(settings)
+    assert (len(old), len(new), old & new, _kits(settings)) == (4, 2, set(), old | new)
+    dry, console = Recorder(dry=True), Recorder()
+    _step(settings, dry, finish=True)
+    assert all(["rm", str(settings.folder / name)] in dry.commands for name in old)
+    assert (_kits(settings), dry.said) == (old | new, [])
+    _step(settings, console, finish=True)
+    assert _kits(settings) == new
+    (told,) = (line for line in console.said if line.startswith("kits: "))
+    assert told == f"kits: those for the old root are gone: {', '.join(sorted(old))}"
+
+
+@pytest.mark.usefixtures("restarts")
+def test_only_files_that_are_kits_of_the_old_root_by_their_names_are_taken_away(
+    settings: Settings, tmp_path: Path
+) -> None:
+    digits = inspect.read(settings.folder / "ca.crt").fingerprint[:16]
+    others = [
+        f"trust-my notes-{digits}.sh",
+        f"trust-{HOST}-{digits}.txt",
+        f"trust-{digits}.sh",
+        f"trust-a-{'0' * 16}.sh",
+    ]
+    for name in others:
+        (settings.folder / name).write_text("others'")
+    (tmp_path / "elsewhere").write_text("others'")
+    links = [f"trust-link-{digits}.sh", f"trust-dangling-{digits}.html"]
+    for name, target in zip(links, ("elsewhere", "nowhere"), strict=True):
+        (settings.folder / name).symlink_to(tmp_path / target)
+    (settings.folder / f"trust-folder-{digits}.sh").mkdir()
+    stays = _kits(settings)
+    _step(settings)
+    _write_kits(settings)
+    (settings.folder / f"trust-registry.lan-8443-{digits}.html").write_text("a page")
+    _step(settings, switch=True)
+    _step(settings, finish=True)
+    assert (_kits(settings), len(stays)) == (stays, 7)
+    assert (tmp_path / "elsewhere").read_text() == "others'"
+
+
+@pytest.mark.usefixtures("restarts")
+def test_without_a_kit_of_the_old_root_nothing_is_said_of_kits(settings: Settings) -> None:
+    _step(settings)
+    _step(settings, switch=True)
+    new, console = _write_kits(settings), Recorder()
+    _step(settings, console, finish=True)
+    assert (_kits(settings), [line for line in console.said if "kits" in line]) == (new, [])
+
+
+@pytest.mark.usefixtures("restarts")
+def test_a_kit_of_the_old_root_that_was_run_here_stays_with_what_takes_it_back(settings: Settings) -> None:
+    old, digits = _write_kits(settings), inspect.read(settings.folder / "ca.crt").fingerprint[:16]
+    record = machines.current().path("/var/lib/trusted-registry/kit")
+    record.parent.mkdir(parents=True)
+    record.write_text(f"file\t{digits}\t/etc/docker/certs.d/{HOST}/ca.crt\n")
+    _step(settings)
+    _step(settings, switch=True)
+    console = Recorder()
+    _step(settings, console, finish=True)
+    script = settings.folder / f"trust-{HOST}-{digits}.sh"
+    assert (_kits(settings), changeover.stage(settings.folder)) == ({script.name}, Stage.NONE)
+    assert old > {script.name}, "the page beside it is gone"
+    assert f"the old root's kit was run here, and stays: sudo sh {script} --remove" in console.warned

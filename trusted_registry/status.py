@@ -151,10 +151,17 @@ def _health(settings: Settings, container: Container) -> str:
     if lost := seen.connect_error or seen.refused:
         return f"does not answer: {lost}"
     if seen.distrust:
-        return f"serves another certificate ({seen.distrust}); ./inv cert.renew --if-expiring 0 mends it"
+        return _refused(seen, settings)
     if seen.fingerprint != wanted:
         return "serves another certificate than domain.crt; ./inv cert.renew --if-expiring 0 has it serve that"
     return _login_state(seen.status, asks=users.is_login_required(settings.folder))
+
+
+def _refused(seen: observe.Observation, settings: Settings) -> str:
+    if seen.unsent:
+        cure = observe.sending_cure(settings)
+        return f"does not send its issuer ({seen.unsent}), so that every client refuses it; {cure}"
+    return f"serves another certificate ({seen.distrust}); ./inv cert.renew --if-expiring 0 mends it"
 
 
 def _login_state(status: int, *, asks: bool) -> str:

@@ -214,7 +214,7 @@ def test_an_expired_certificate_is_not_served(host: Host, client: docker.DockerC
 
 def _expire(certs: Path) -> None:
     """Put a copy of the server certificate in its place that differs in its dates alone."""
-    key, authority = native.load_signer(certs)
+    key, authority = native.load_signer(certs / "issuer.crt")
     old = x509.load_pem_x509_certificate((certs / "domain.crt").read_bytes())
     past = old.not_valid_before_utc - datetime.timedelta(days=30)
     copy = (
@@ -225,7 +225,8 @@ def _expire(certs: Path) -> None:
     for extension in old.extensions:
         copy = copy.add_extension(extension.value, extension.critical)
     assert authority.subject == old.issuer
-    (certs / "domain.crt").write_bytes(native.public_pem(copy.sign(key, hashes.SHA256())))
+    chain = (native.public_pem(copy.sign(key, hashes.SHA256())), (certs / "issuer.crt").read_bytes())
+    (certs / "domain.crt").write_bytes(b"".join(chain))
 
 
 def test_plain_http_listens_on_loopback_alone_unless_told(host: Host) -> None:

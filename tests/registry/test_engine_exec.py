@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import struct
 import time
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from tests.socket_engine import SocketEngine, asking, serving
@@ -102,3 +104,16 @@ def test_a_stream_of_no_known_kind_is_an_error(behind: SocketEngine, engine: Doc
     behind.said = [_frame(7, b"what\n")]
     with pytest.raises(RegistryError, match="Nothing can run in node"):
         engine.execute("node", ["sh"])
+
+
+def test_a_program_leaves_no_connection_open(behind: SocketEngine, engine: DockerEngine) -> None:
+    behind.said = [_frame(OUT, b"done\n")]
+    here = psutil.Process()
+    engine.execute("node", ["sh"])
+    gc.disable()  # which closes what was forgotten, sooner or later
+    try:
+        before = here.num_fds()
+        assert [engine.execute("node", ["sh"]).out for _ in range(5)] == ["done\n"] * 5
+        assert here.num_fds() == before
+    finally:
+        gc.enable()

@@ -13,6 +13,8 @@ from trusted_registry.console import Console
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
+    from cryptography import x509
+
     from trusted_registry.certificate.issue import Issued
 
 CURE = f"Have your authority make another one, then: {signer.IMPORT}"
@@ -23,8 +25,12 @@ def is_foreign(issued: Issued) -> bool:
     if issued.authority is None:
         return False
     keyless = not signer.keeps_key(issued.server.path.parent)
-    made = issued.authority.certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
-    return keyless and profile.ORGANIZATION not in {it.value for it in made}
+    return keyless and not is_of_this_project(issued.authority.certificate.subject)
+
+
+def is_of_this_project(name: x509.Name) -> bool:
+    """Return whether a certificate's name is one of those that this project gives to an authority or an issuer."""
+    return profile.ORGANIZATION in {it.value for it in name.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)}
 
 
 def change(issued: Issued) -> str:

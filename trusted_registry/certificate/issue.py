@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trusted_registry import address, files
-from trusted_registry.certificate import imported, inspect, make, openssl, profile, public_suffixes, signer
+from trusted_registry.certificate import imported, inspect, make, openssl, profile, public_suffixes, signer, unsent
 from trusted_registry.certificate.make import CertificateKind
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
@@ -91,7 +91,7 @@ def _sent(
     """
     if not sent and inspect.signed_by(server, issuer):
         wrong = f"{server.path} lacks its issuer, which no client has: all of them would refuse it."
-        raise RegistryError(wrong, cure="./inv cert.renew makes a whole one.")
+        raise RegistryError(wrong, cure=unsent.cure(server, issuer))
     return [replace(it, path=issuer.path) if it.fingerprint == issuer.fingerprint else it for it in sent]
 
 

@@ -95,19 +95,24 @@ def plan(
     dns = tuple(dict.fromkeys(host for host in wanted if not address.is_ip(host)))
     addresses = tuple(dict.fromkeys(host for host in wanted if address.is_ip(host)))
     exact = (str(ipaddress.ip_network(ip)) for ip in addresses if not permits_address(PRIVATE_RANGES, ip))
-    named = f"{(machine or settings.address)[:20]} {mark}"
+    root = f"{ORGANIZATION} authority {(machine or settings.address)[:20]} {mark}"
     subject = settings.address if len(settings.address) <= MAX_COMMON_NAME else ORGANIZATION
     return Profile(
         server=Server(subject, dns, addresses, SELF_SIGNED_KEY if self_signed else settings.key, settings.days),
         authority=Authority(
-            subject=f"{ORGANIZATION} authority {named}",
-            issuer=f"{ORGANIZATION} issuer {named}",
+            subject=root,
+            issuer=issuer_name(root),
             dns=tuple(dict.fromkeys((*LOCAL_NAMES, *(name for name in dns if not permits_name(LOCAL_NAMES, name))))),
             networks=(*PRIVATE_RANGES, *exact),
             key=settings.key,
             days=settings.authority_days,
         ),
     )
+
+
+def issuer_name(root: str) -> str:
+    """Return the name of the issuer that is made with a root, by the root's own."""
+    return root.replace(" authority ", " issuer ", 1)
 
 
 def permits_name(constraints: Iterable[str], name: str) -> bool:

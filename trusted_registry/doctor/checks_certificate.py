@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from trusted_registry.certificate import imported, inspect, issue, rules, signer
+from trusted_registry import address
+from trusted_registry.certificate import imported, inspect, issue, rules, signer, unsent
 from trusted_registry.console import pasteable
 from trusted_registry.doctor.facts import Facts
-from trusted_registry.doctor.finding import ChmodFix, Finding, RenewFix
+from trusted_registry.doctor.finding import ChmodFix, Finding, RenewFix, RestartFix
 from trusted_registry.registry.observe import Observation
 from trusted_registry.settings import registry_flags
 
@@ -125,11 +126,14 @@ def _ends(certificate: inspect.Certificate, facts: Facts) -> str:
 
 
 def chain(facts: Facts) -> Iterator[Finding]:
-    """Yield findings for a certificate that the authority did not sign."""
+    """Yield findings for a certificate that the authority did not sign, or whose issuer is not sent."""
     seen, anchor = facts.observation, facts.anchor
     if seen and seen.certificate and anchor and seen.distrust and not any(it in seen.distrust for it in _EXCUSED):
         if facts.issued and seen.fingerprint != facts.issued.server.fingerprint:
             return  # `served` tells it better
+        if seen.unsent:
+            yield _unsent(facts, seen, anchor)
+            return
         shown = f"what {seen.host} shows, which {seen.certificate.issuer} signed: {seen.distrust}"
         evidence = f"{anchor.path} ({anchor.subject}) does not stand behind {shown}"
         cause = "Clients that trust it say that the certificate is signed by an unknown authority."
@@ -137,6 +141,35 @@ def chain(facts: Facts) -> Iterator[Finding]:
     for broken in _broken(facts, *_CHAIN) if facts.issued else ():
         evidence = f"{broken.path} {broken.rule}"
         yield Finding("chain", evidence, f"Refused by: {broken.clients}.", ("./inv cert.renew",))
+
+
+def _unsent(facts: Facts, seen: Observation, anchor: inspect.Certificate) -> Finding:
+    """Return the finding of a server that does not send its issuer, which only whoever runs that server can mend."""
+    at = f"{address.bracketed(seen.host)}:{seen.port}"
+    evidence = f"{at} does not send the certificate of its issuer, {seen.unsent}, behind its own"
+    cause = (
+        "Clients have the root alone, and the issuer from the server: without that they say that the certificate is "
+        "signed by an unknown authority, whatever they trust."
+    )
+    if not facts.remote:
+        cure, fix = _sending(facts)
+        return Finding("chain", evidence, cause, (cure,), fix, asks=isinstance(fix, RenewFix))
+    if imported.is_of_this_project(anchor.certificate.subject):
+        whole = f"{unsent.RENEW}{facts.there}: makes a whole domain.crt, and serves it"
+        return Finding("chain", evidence, cause, (whole,))
+    whole = "cat SERVER.crt ISSUER.crt > CHAIN.crt  # there, for whoever runs it: the server is to read CHAIN.crt"
+    ours = f"{signer.IMPORT} --chain FILE && ./inv registry.tls  # there, if this project runs it"
+    root = f"# if {seen.unsent} is a root, and no issuer below {anchor.subject}: have clients trust that one instead"
+    return Finding("chain", evidence, cause, (whole,), instead=(ours, root))
+
+
+def _sending(facts: Facts) -> tuple[str, RestartFix | RenewFix | None]:
+    """Return what has our own registry send its issuer: the file on disk is whole, can be made so, or must be got."""
+    if facts.issued:
+        return unsent.SERVE, RestartFix() if facts.running else None
+    if (facts.settings.folder / "issuer.key").exists():
+        return unsent.RENEW, RenewFix()
+    return facts.broken.cure if facts.broken else ANEW, None
 
 
 def _chained(facts: Facts, observation: Observation) -> tuple[str, ...]:

@@ -64,8 +64,7 @@ def read(stream: Stream, name: str) -> tuple[bytes, bytes]:
     listener.start()
     listener.join(SECONDS)
     late = listener.is_alive()
-    with contextlib.suppress(AttributeError, *CONNECTION_ERRORS):  # nothing is left to close
-        stream.close()
+    _hang_up(stream)
     if late or listener.size > MOST:
         fault = f"did not end within {SECONDS:.0f} seconds" if late else f"said more than {MOST >> 20} MiB"
         cure = f"See what runs there: {pasteable(['docker', 'top', name])}"
@@ -73,3 +72,10 @@ def read(stream: Stream, name: str) -> tuple[bytes, bytes]:
     if listener.error:
         raise listener.error
     return bytes(listener.out), bytes(listener.err)
+
+
+def _hang_up(stream: Stream) -> None:
+    """Close a stream, and its response, which has the connection open otherwise (docker/types/daemon.py)."""
+    for end in (stream, getattr(stream, "_response", stream)):
+        with contextlib.suppress(AttributeError, *CONNECTION_ERRORS):  # nothing is left to close
+            end.close()

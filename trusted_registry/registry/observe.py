@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trusted_registry.certificate import inspect, issue
+from trusted_registry.certificate import inspect, issue, unsent
 from trusted_registry.certificate.inspect import Certificate
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import OpenToAllError, RegistryError
@@ -41,6 +41,8 @@ class Observation:
         refused: Reason why TLS, or the request over TLS, failed; "" if neither did.
         distrust: Reason why the trust anchor does not verify the certificate; "" if verified, or without an anchor.
         foreign: Reason why another authority than the anchor signed the certificate; "" if that very one did.
+        unsent: Name of an issuer that is missing between what is sent and the anchor; "" if none is, or the anchor is
+            another authority's. A client says of both that it does not know the authority.
         system: Reason why the operating system's store does not verify the certificate; asked on request.
         certificate: Certificate that the registry shows; None if none was seen.
         issuers: Certificates that it sends behind its own, nearest first; a client needs all but the one it trusts.
@@ -59,6 +61,7 @@ class Observation:
     refused: str = ""
     distrust: str = ""
     foreign: str = ""
+    unsent: str = ""
     system: str = ""
     certificate: Certificate | None = None
     issuers: tuple[Certificate, ...] = ()
@@ -96,7 +99,7 @@ def look(at: Endpoint, anchor: Path | None = None, *, plain: bool = False, thoro
         return replace(observation, connect_error=_reason(error))
     observation = _over_tls(observation, connection, at, probe.context(anchor) if anchor else probe.unverified())
     if anchor and observation.distrust:
-        observation = _distrusted(observation, at, anchor)
+        observation = _with_unsent(_distrusted(observation, at, anchor), anchor)
     if plain or thorough or observation.refused:
         observation = replace(observation, plain=probe.speaks_plain(at))
     if thorough and observation.certificate:
@@ -144,6 +147,12 @@ def _distrusted(seen: Observation, at: Endpoint, anchor: Path) -> Observation:
     return _over_tls(seen, connection, at, probe.unverified())
 
 
+def _with_unsent(seen: Observation, anchor: Path) -> Observation:
+    if not (seen.foreign and seen.certificate):
+        return seen
+    return replace(seen, unsent=unsent.issuer(seen.certificate, seen.issuers, inspect.read(anchor)))
+
+
 def _shake_hands(at: Endpoint, tls: ssl.SSLContext) -> Exception | None:
     """Return the error of a handshake, or None."""
     try:
@@ -180,9 +189,21 @@ def _skew(date: str) -> float | None:
 
 
 def serves(endpoint: Endpoint, settings: Settings, wanted: str) -> bool:
-    """Whether the registry there shows the certificate of this fingerprint, and asks for a login where it should."""
+    """Whether the registry there shows the certificate of this fingerprint, and asks for a login where it should.
+
+    One that does not send its issuer shows the right certificate, and no client accepts it.
+    """
     seen = look(endpoint, issue.trust_anchor(settings.folder).path)
-    return seen.fingerprint == wanted and turns_away(seen, settings)
+    return seen.fingerprint == wanted and not seen.unsent and turns_away(seen, settings)
+
+
+def sending_cure(settings: Settings) -> str:
+    """Return what has our own registry send its issuer: the file on disk is whole, or is to be made so first."""
+    try:
+        issue.find(settings.folder, dry=True)
+    except RegistryError as error:
+        return error.cure
+    return f"{unsent.SERVE} has it send that."
 
 
 def turns_away(seen: Observation, settings: Settings) -> bool:

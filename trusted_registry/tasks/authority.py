@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trusted_registry import installation
-from trusted_registry.certificate import changeover
+from trusted_registry.certificate import changeover, clear
 from trusted_registry.certificate.changeover import Stage
 from trusted_registry.console import pasteable
 from trusted_registry.engine import engine as engines
@@ -76,6 +76,7 @@ def _finish(run: Run, engine: Engine) -> None:
     _install(run, engine)
     if not run.console.dry:
         _check_taken_back(run)
+    _remove_kits(run)
     changeover.forget(run)
     cert.say_done(
         run.console, "authority: the old root is taken back here, and no machine is told any more to give it up"
@@ -92,6 +93,23 @@ def _check_taken_back(run: Run) -> None:
         places = ", ".join(dict.fromkeys(entry.path or entry.value for entry in left))
         cure = f"As root, or once what is said above is done: {changeover.TASK} --finish"
         raise RegistryError(f"The old root is still trusted: {places}.", cure=cure)
+
+
+def _remove_kits(run: Run) -> None:
+    """Remove the old root's kits and pages, which would have machines trust it once more.
+
+    A script that was run here stays, with the command that takes back what it wrote.
+    """
+    folder, old = run.settings.folder, changeover.old_root(run.settings.folder)
+    kits = clear.find_kits(folder, old.fingerprint) if old else []
+    if old and trust.ran_kit(trust_anchor.of(old, run.settings)):
+        for script in (path for path in kits if path.suffix == ".sh"):
+            taken = pasteable(["sudo", "sh", script, "--remove"])
+            run.console.warn(f"the old root's kit was run here, and stays: {taken}")
+        kits = [path for path in kits if path.suffix != ".sh"]
+    clear.remove(kits, folder, run.console)
+    if kits:
+        cert.say_done(run.console, f"kits: those for the old root are gone: {', '.join(path.name for path in kits)}")
 
 
 def _install(run: Run, engine: Engine) -> None:

@@ -19,7 +19,7 @@ from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import daemon, install, ledger, leftovers, owned, trust_anchor, uninstall, unverified
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.install import ALL_STORES, InstallResult, StoreSelection
-from trusted_registry.trust.model import Store
+from trusted_registry.trust.model import Store, TrustAnchor
 from trusted_registry.trust.remote import kit
 from trusted_registry.trust.specifics import buildkit, containerd, macos
 from trusted_registry.values import one_of
@@ -242,11 +242,16 @@ def warn_of_kit(run: Run) -> str:
         anchor = trust_anchor.load(run.settings, dry=True)
     except RegistryError:  # no kit is made of this anchor
         return ""
-    if not kit.recorded(anchor, _kit_records()):
+    if not ran_kit(anchor):
         return ""
     name = kit.file_name(anchor, run.settings.registry_host)
     run.console.warn(f"what the kit wrote here is left: sudo sh {name} --remove; or both: ./inv trust.remove --all")
     return name
+
+
+def ran_kit(anchor: TrustAnchor) -> bool:
+    """Return whether an authority's kit was run on this machine, and what it wrote is left."""
+    return bool(kit.recorded(anchor, _kit_records()))
 
 
 def _prove_refusals(freed: list[str], engine: Engine, run: Run) -> None:

@@ -87,10 +87,16 @@ def check_serves(settings: Settings) -> None:
     A registry that does not answer is not checked.
 
     Raises:
-        RegistryError: The registry shows a certificate that another authority signed.
+        RegistryError: The registry shows a certificate that another authority signed, or does not send its issuer.
     """
     anchor = issue.trust_anchor(settings.folder).path
     seen = observe.look(Endpoint(settings.address, settings.port), anchor)
+    if seen.unsent:
+        asked = pasteable(["./inv", "doctor", "--remote", f"{address.bracketed(settings.address)}:{settings.port}"])
+        raise RegistryError(
+            f"The registry at {settings.address} does not send its issuer ({seen.unsent}): no trust would help.",
+            cure=_cure(settings.folder, observe.sending_cure(settings), f"{asked} says who can mend that, and how."),
+        )
     if seen.foreign:  # one that has merely expired is mended by a renewal, under the same authority
         raise RegistryError(
             f"{anchor} is not the authority of the registry at {settings.address}: {seen.foreign}.",
