@@ -12,9 +12,8 @@ import time
 import warnings
 from typing import TYPE_CHECKING
 
-import docker
-
 from tests.recorder import Recorder
+from trusted_registry.engine.asking import Client
 from trusted_registry.engine.docker_engine import DockerEngine
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ def serving(folder: Path) -> Iterator[SocketEngine]:
 @contextlib.contextmanager
 def asking(engine: SocketEngine) -> Iterator[DockerEngine]:
     """Ask an engine as the project does."""
-    made = DockerEngine(docker.DockerClient(f"unix://{engine.path}", version=API), Recorder())
+    made = DockerEngine(Client(f"unix://{engine.path}", version=API), Recorder())
     try:
         yield made
     finally:

@@ -12,6 +12,9 @@ from trusted_registry.instance.model import File
 _NEW, _OLD = ".new", ".old"
 """Endings of a file that waits to take another's place, and of the one whose place was taken."""
 
+READABLE = 1 << 24
+"""Most bytes that are read from a container: certificates, users and configurations have far fewer."""
+
 
 def pack(files: Sequence[File], there: Collection[str] | None = None) -> bytes:
     """Return a tar of files that belong to root.
@@ -45,23 +48,27 @@ def _member(name: str, file: File, now: float, link: str = "") -> tarfile.TarInf
     return member
 
 
-def unpack(chunks: Iterable[bytes], limit: int) -> dict[str, bytes]:
+def unpack(chunks: Iterable[bytes]) -> dict[str, bytes]:
     """Return the files of a tar by their names, without those beside them.
 
     Raises:
-        ValueError: The tar has more bytes than `limit`.
+        ValueError: The tar has more than READABLE bytes.
     """
-    received = bytearray()
-    for chunk in chunks:
-        received += chunk
-        if len(received) > limit:
-            raise ValueError(f"more than {limit} bytes")
-    with tarfile.open(fileobj=io.BytesIO(bytes(received))) as tar:
+    with _opened(chunks) as tar:
         found = {member.name.rpartition("/")[2]: tar.extractfile(member) for member in tar if not member.isdir()}
         return {name: content.read() for name, content in found.items() if content and not name.endswith((_NEW, _OLD))}
 
 
 def names(chunks: Iterable[bytes]) -> frozenset[str]:
-    """Return the names of the files of a tar."""
-    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
+    """Return the names of the files of a tar; errors are those of `unpack`."""
+    with _opened(chunks) as tar:
         return frozenset(member.name.rpartition("/")[2] for member in tar if not member.isdir())
+
+
+def _opened(chunks: Iterable[bytes]) -> tarfile.TarFile:
+    received = bytearray()
+    for chunk in chunks:
+        received += chunk
+        if len(received) > READABLE:
+            raise ValueError(f"more than {READABLE} bytes")
+    return tarfile.open(fileobj=io.BytesIO(bytes(received)), mode="r:")  # a compressed one may hold any amount

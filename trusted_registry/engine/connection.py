@@ -6,6 +6,8 @@ import contextlib
 import http.client
 import os
 import platform
+import struct
+import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -18,15 +20,17 @@ from urllib3.exceptions import HTTPError
 
 from trusted_registry import address
 from trusted_registry.console import Console, pasteable
+from trusted_registry.engine import asking
 from trusted_registry.errors import AccessDeniedError, RegistryError, RemoteEngineError
 
 _SLOW = 120
-"""Seconds allowed for one answer of the engine; a push or a pull sends something at least that often."""
+"""Seconds for work of the engine; a push sends something at least that often. `asking` has those of questions."""
 
 _OVER_THE_NETWORK = ("tcp", "http", "https", "ssh")
 """Schemes of DOCKER_HOST for the network; others are of this machine, such as Docker Desktop's and rootless sockets."""
 
 _INSTALL = "./inv engine installs and starts one."
+_RESTART = "sudo systemctl restart docker"
 
 CONNECTION_ERRORS = (DockerException, StreamParseError, HTTPError, http.client.HTTPException, OSError)
 """Exceptions of the docker package and its dependencies for an engine that went away; no single base covers them.
@@ -34,8 +38,14 @@ CONNECTION_ERRORS = (DockerException, StreamParseError, HTTPError, http.client.H
 Those of requests are OSErrors.
 """
 
-_ODD = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+_ODD = (
+    *(ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError),
+    *(struct.error, tarfile.TarError),
+)
 """Exceptions of whoever reads an answer, the docker package too, that is not of the form that an engine's has."""
+
+_REASON = 2000
+"""Characters of a reason that an engine gives."""
 
 _Answer = TypeVar("_Answer")
 
@@ -107,9 +117,9 @@ def client(*, anywhere: bool = False) -> docker.DockerClient:
             cure=f"{_back_to_own_engine()}  # or the same command on that machine",
         )
     try:
-        made = docker.DockerClient.from_env(timeout=_SLOW)
+        made = asking.Client.from_env(timeout=_SLOW)
     except (DockerException, ValueError) as error:
-        raise _unreachable(error) from error
+        raise _unreachable(error, host) from error
     # Proxies and passwords of the environment are not for a socket; to look for them takes a fifth of each question.
     made.api.trust_env = not socket(made)
     return made
@@ -164,12 +174,16 @@ def _context() -> str:
     return os.environ.get("DOCKER_CONTEXT") or get_current_context_name() or "default"
 
 
-def _unreachable(error: Exception) -> RegistryError:
+def _unreachable(error: Exception, at: str = "") -> RegistryError:
+    """Return the error with its cure for an engine that cannot be asked; `at` is its URL."""
     host = os.environ.get("DOCKER_HOST") or (f"the context {_context()}" if is_chosen() else "")
     place = f" at {host}" if host else ""
     if "Permission denied" in str(error):
         cure = "sudo usermod --append --groups docker $USER  # then log in again; or run this as root"
         return AccessDeniedError(f"The Docker Engine{place} does not let this user in.", cure=cure)
+    if isinstance(error.__cause__, TimeoutError):  # of the first question, within the SDK's own error
+        silent = f"The Docker Engine at {at} does not answer."
+        return RegistryError(silent, cure=f"{_RESTART}{'  # or name another one: DOCKER_HOST' if host else ''}")
     cure = "Name one that does: DOCKER_HOST, or docker context use default." if host else _INSTALL
     return RegistryError(f"No Docker Engine answers{place or ' on this machine'}.", cure=cure)
 
@@ -180,7 +194,7 @@ def errors_explained(what: str) -> Iterator[None]:
     try:
         yield
     except APIError as error:
-        reason = str(error.explanation or error).strip()
+        reason = str(error.explanation or error).strip()[:_REASON]
         raise RegistryError(f"{what}: {reason}", cure="./inv status shows what is there.") from error
     except Exception as error:
         # The docker package raises a bare Exception where an object should be (docker/models/resource.py).

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from docker.errors import NotFound
 from docker.types import LogConfig
 
-from trusted_registry.engine import answers, archive, exec_output
+from trusted_registry.engine import answers, archive, asking, exec_output
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.connection import CONNECTION_ERRORS, Connection, errors_explained
 from trusted_registry.errors import AccessDeniedError, RegistryError
@@ -19,9 +19,6 @@ from trusted_registry.instance.model import Instance
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
-
-_READABLE = 1 << 24
-"""Most bytes that are read from a container: certificates, users and configurations have far fewer."""
 
 
 class DockerContainers(Connection):
@@ -200,7 +197,7 @@ class DockerContainers(Connection):
         what = f"{folder} of {name} could not be read"
         with errors_explained(what):
             try:
-                return archive.unpack(found.get_archive(folder)[0], _READABLE) if found else {}
+                return asking.within(asking.LOOK, lambda: archive.unpack(found.get_archive(folder)[0])) if found else {}
             except NotFound:
                 return {}
             except ValueError as error:

@@ -9,12 +9,15 @@ from typing import Literal
 from docker.errors import ImageLoadError
 
 from trusted_registry import files
-from trusted_registry.engine import answers
+from trusted_registry.engine import answers, asking
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.connection import Connection, errors_explained
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import model
 from trusted_registry.registry.users import Login
+
+_TRY = 45
+"""Seconds in which a pull that is tried ends; the engine itself gives a registry fifteen, twice."""
 
 
 class DockerImages(Connection):
@@ -75,9 +78,10 @@ class DockerImages(Connection):
         """
         repository, tag = engine_types.split_reference(reference)
         with errors_explained(f"Asking for {reference} failed"):
-            for event in self._require_client().api.pull(repository, tag=tag, stream=True, decode=True):
-                if isinstance(event, dict) and "error" in event:
-                    raise RegistryError(str(event["error"]), cure="")
+            api = self._require_client().api
+            said = asking.within(_TRY, lambda: _refused(api.pull(repository, tag=tag, stream=True, decode=True)))
+            if said is not None:
+                raise RegistryError(said, cure="")
 
     def push(self, reference: str, login: Login | None = None) -> str | None:
         """Push an image and return its digest in the registry.
@@ -145,3 +149,8 @@ class DockerImages(Connection):
         The image goes with its last name.
         """
         self._remove(reference, ["docker", "rmi", reference], lambda client: client.api.remove_image(reference))
+
+
+def _refused(events: Iterable[object]) -> str | None:
+    """Return the first error of a stream, or None once it ended without one."""
+    return next((str(it["error"]) for it in events if isinstance(it, dict) and "error" in it), None)

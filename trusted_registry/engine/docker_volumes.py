@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from trusted_registry.engine import answers, archive
+from trusted_registry.engine import answers, archive, asking
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.connection import Connection, errors_explained
 from trusted_registry.installation import LABEL
@@ -73,7 +73,7 @@ class DockerVolumes(Connection):
                 self._console.command(["docker", "cp", str(file.source), target])
             if filler:
                 with errors_explained(f"The volume {volume} could not be filled"):
-                    held = archive.names(filler.get_archive(FILES_FOLDER)[0]) if there else None
+                    held = _names_in(filler) if there else None
                     filler.put_archive(FILES_FOLDER, archive.pack(files, held))
 
     @contextlib.contextmanager
@@ -97,3 +97,7 @@ class DockerVolumes(Connection):
             for left in containers.list(all=True, filters={"name": f"^/{name}$", "label": f"{LABEL}={installation}"}):
                 left.remove(force=True)  # by a run that was killed
             return containers.create(image, ["files"], name=name, volumes=[mount], labels={LABEL: installation})
+
+
+def _names_in(filler: Container) -> frozenset[str]:
+    return asking.within(asking.LOOK, lambda: archive.names(filler.get_archive(FILES_FOLDER)[0]))

@@ -58,7 +58,13 @@ ENGINE_ANSWERS = {
         "half of it": b'{"Version": ',
         "what moves a cursor": b'{"message": "\x1b]0;owned\x07", "Version": "\x1b[2J", "ApiVersion": "\x1b[1A"}',
     }.items()
-} | {"an answer without end": (ENGINE + b"\r\n[", b"[" * 65536)}
+} | {
+    "an answer without end": (ENGINE + b"\r\n[", b"[" * 65536),
+    "chunks without end": (ENGINE + b"Transfer-Encoding: chunked\r\n\r\n", b"10\r\n" + b"[" * 16 + b"\r\n"),
+    "one header without end": (ENGINE + b"X-Long: ", ENDLESS),
+    "nothing": (b"", b""),
+}
+"""What is sent first, and then again and again; nothing at all is said from the first question on."""
 
 
 def crowd(host: str, port: str, count: str, first: str) -> None:
@@ -115,7 +121,7 @@ def _answer(connection: socket.socket, answer: tuple[bytes, bytes], context: ssl
     with contextlib.suppress(OSError), connection:
         spoken = context.wrap_socket(connection, server_side=True) if context else connection
         while asked := spoken.recv(65536):
-            first, then = VERSION if b"/version " in asked.partition(b"\r\n")[0] else answer
+            first, then = VERSION if any(answer) and b"/version " in asked.partition(b"\r\n")[0] else answer
             spoken.sendall(first)
             while then:
                 spoken.sendall(then)
