@@ -162,9 +162,6 @@ def _replace(  # noqa: PLR0913, PLR0917 - see above
     meanwhile: Callable[[], None],
 ) -> None:
     """Try the successor beside what runs, and only then have it take the name and the port."""
-    if not (container and container.state == "running") and not before.container and not run.console.dry:
-        _first(instance, container, run, engine, before, meanwhile)
-        return
     before.write([it for it in instance.files if it.made])
     contents.share(instance, instance.files, run, engine)
     if not instance.shell:
@@ -183,17 +180,6 @@ def _replace(  # noqa: PLR0913, PLR0917 - see above
     engine.create(instance)
     before.stop()
     engine.start(instance.name, meanwhile)
-
-
-def _first(instance, container, run, engine, before, meanwhile):
-    from concurrent.futures import ThreadPoolExecutor
-    with ThreadPoolExecutor(1) as beside:
-        began = beside.submit(meanwhile)
-        before.write([it for it in instance.files if it.made])
-        contents.share(instance, instance.files, run, engine)
-        before.make_way(container)
-        engine.run(instance)
-        began.result()
 
 
 def _rehearse(instance: Instance, container: Container | None, run: Run, engine: Engine) -> None:
