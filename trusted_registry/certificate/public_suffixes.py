@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trusted_registry import address
@@ -26,7 +27,7 @@ def _suffixes(top: str) -> PublicSuffixList:
     """
     from publicsuffixlist import PSLFILE, PublicSuffixList
 
-    with open(PSLFILE, encoding="utf-8") as rules:
+    with Path(PSLFILE).open(encoding="utf-8") as rules:
         chosen = [it for it in rules if top.startswith("xn--") or it.strip().rpartition(".")[2] == top]
     # Otherwise the last label of every name counts as public: `lan`, and each host of one word.
     return PublicSuffixList(chosen, accept_unknown=False)
