@@ -35,7 +35,7 @@ SITES = [
     "europe-docker.pkg.dev",
     "nvcr.io",
     "registry.access.redhat.com",
-    "deb.debian.org",
+    "wiki.debian.org",
     "someone.azurecr.io",
 ]
 TASKS = re.compile(r"\./inv (trust|cert)|--cacert|certs\.d/|INVOKE_REGISTRY_ADDRESS")
