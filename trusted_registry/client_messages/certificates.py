@@ -29,10 +29,23 @@ MESSAGES = (
     ),
     client(
         "dangling",
-        (r"(?:open|stat|read) (?P<path>/\S+certs\.d/(?P<registry>[^/\s]+)/\S+): no such file",),
+        (
+            (
+                r"(?:open|stat|read) (?P<path>/\S+certs\.d/(?P<registry>[^/\s]+)/\S+): (?:no such file"
+                r"|too many levels of symbolic links)"
+            ),
+        ),
         "docker, podman, skopeo, buildah",
         "{path} is a link to a file that is not there, or was taken away meanwhile: then every pull fails.",
         (Step("sudo rm --force {path}"), TRUST),
+        ("certs.d",),
+    ),
+    client(
+        "no-file",
+        (r"read (?P<path>/\S+certs\.d/(?P<registry>[^/\s]+)/\S+): is a directory",),
+        "docker, podman, skopeo, buildah",
+        "{path} is a folder, and is called as an authority's file is: then every pull fails.",
+        (Step("sudo mv {path} {path}.unused"), TRUST),
         ("certs.d",),
     ),
     server(
@@ -40,7 +53,8 @@ MESSAGES = (
         (
             (
                 r"PEM data in \S+ input, but did find|found a certificate rather than a key"
-                r"|PEM inputs may have been switched"
+                r"|PEM inputs may have been switched|in key input after skipping PEM blocks .{0,80}CERTIFICATE"
+                r"|in certificate input after skipping PEM blocks .{0,80}PRIVATE KEY"
             ),
         ),
         "the registry",
@@ -61,6 +75,7 @@ MESSAGES = (
         (
             r"failed to find any PEM data in (certificate|key) input|asn1: structure error|malformed certificate",
             r"tls: failed to parse (?:private key|key PEM data|certificate PEM data)",
+            r"tls: failed to find PEM block with type ending in",
         ),
         "the registry, clients",
         "A certificate or key file holds none that a registry reads: it is empty, cut short, encrypted, or something "
@@ -142,7 +157,9 @@ MESSAGES = (
             r"no certificate subject alternative name matches|NotValidForName|certificate not valid for name",
             r"SSL_ERROR_BAD_CERT_DOMAIN|ERR_CERT_COMMON_NAME_INVALID|ERR_TLS_CERT_ALTNAME_INVALID",
             r"hostname in certificate didn't match: <(?P<name>[^<>\s]+)>",
-            r"[Cc]ertificate for <(?P<name>[^<>\s]+)> doesn't match any of the subject alternative names",
+            r"[Cc]ertificate for <(?P<name>[^<>\s]+)> doesn't match (?:any of|common name)",
+            r"Host name '(?P<name>[^'\s]+)' does not match the certificate subject",
+            r"Hostname (?P<name>\S+) not verified",
             r"host ?name mismatch|CERT_E_CN_NO_MATCH|0x800B010F|SEC_E_WRONG_PRINCIPAL|0x80090322",
         ),
         "docker, podman, skopeo, buildah, containerd; curl, Python, Java, browsers, Windows",

@@ -51,7 +51,9 @@ _HELP = re.compile(
 )
 _HELP_LEAD = re.compile(
     r"(?:[Ss]ee|visit|here|help|(?:M|m)ore \w+|refer to|upgrading|[Dd]ocumentation|[Dd]ocs)[: ]{1,2}<?$"
+    r"|(?i:_proxy)[\"']?[=:] ?[\"']?$"
 )
+"""Words before a link to help, or before a proxy's address."""
 _FILES = re.compile(
     r"^[^.]+\.(?:go|py|js|ts|c|cc|cpp|h|java|rb|rs|sh|php|cs|kt|ya?ml|json|toml|conf|log|xml|sock|lua|pl)$"
 )

@@ -30,7 +30,7 @@ _OTHER_PROGRAMS = re.compile(
     r"|\bssh: |kex_exchange|port 22\b|dial tcp \S*:22\b|Registering runner|couldn't execute POST"
     r"|Could not transfer artifact|Could not (?:GET|HEAD|resolve) '|Could not resolve all"
     r"|(?:Failed|failed) to fetch https?:|^(?:Err|Ign|Hit|Get):\d+ |InRelease|repomd\.xml"
-    r"|Errors during downloading metadata"
+    r"|Errors during downloading metadata|is not a valid chart repository(?!.*chartrepo)"
 )
 """Words by which another program is known, whatever else its line says."""
 _REGISTRIES = re.compile(
