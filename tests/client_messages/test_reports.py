@@ -288,6 +288,9 @@ def test_an_image_of_another_trade_s_program_is_an_image(said: str) -> None:
         "rsync error: unexpected EOF",
         f'Get "https://10.0.0.5/api/v4/projects": {UNKNOWN}',
         f"git pull\n{UNKNOWN}",
+        "Post https://alertmanager:9093/api/v2/alerts: dial tcp: lookup alertmanager: no such host",
+        f'helm upgrade: Kubernetes cluster unreachable: Get "https://10.0.0.5:6443/version": {UNKNOWN}',
+        'go: github.com/a/b@v1: Get "https://proxy.golang.org/github.com/a/b": dial tcp: i/o timeout',
         f'helm: "https://charts.lan" is not a valid chart repository: Get "https://charts.lan/index.yaml": {UNKNOWN}',
     ],
 )
