@@ -190,6 +190,38 @@ def test_a_path_that_was_made_to_harm_reaches_no_command(path: str) -> None:
         assert not re.search(r"reboot|\.\./", match.one_line)
 
 
+PAIRS = [
+    "failed to find any PEM data in certificate input",
+    "failed to find any PEM data in key input",
+    "private key does not match public key",
+    "failed to parse private key",
+    "found a certificate rather than a key in the PEM for the private key",
+    'failed to find PEM block with type ending in "PRIVATE KEY" in key input: [ENCRYPTED]',
+]
+
+
+@pytest.mark.parametrize("fault", PAIRS)
+@pytest.mark.parametrize(
+    "words",
+    [
+        "docker pull 10.0.0.5:5000/x\nError response from daemon: {}",
+        "Error: initializing source docker://10.0.0.5:5000/x: {}",
+    ],
+)
+def test_a_client_s_pair_that_is_none_is_told_from_the_registry_s_own(words: str, fault: str) -> None:
+    found = only(words.format(f"tls: {fault}"))
+    assert (found.key, found.kind, found.registry) == ("client-pair", Kind.CLIENT, "10.0.0.5:5000")
+    assert commands(words.format(f"tls: {fault}"))[0].startswith(
+        "cd '/etc/docker/certs.d/10.0.0.5:5000' && sudo mkdir unused && sudo mv "
+    )
+    assert not any("cert.renew" in step.command for step in found.cure)
+
+
+@pytest.mark.parametrize("fault", PAIRS)
+def test_the_registry_s_own_log_speaks_of_its_own_pair(fault: str) -> None:
+    assert "./inv cert.renew && ./inv registry.tls" in commands(f'level=fatal msg="tls: {fault}" go.version=go1.20.8')
+
+
 @pytest.mark.parametrize(
     ("said", "key"),
     [

@@ -18,6 +18,7 @@ from trusted_registry import address, settings, values
 from trusted_registry.client_messages import (
     authorities,
     certificates,
+    client_files,
     connections,
     endpoint,
     public_sites,
@@ -28,8 +29,8 @@ from trusted_registry.client_messages.cures import OFFER, OFFERED, at_registry
 from trusted_registry.client_messages.message import HERE, Action, Kind, Message, Step
 from trusted_registry.errors import SettingError
 
-MESSAGES: tuple[Message, ...] = (*registries.ENGINES, *connections.HTTP, *certificates.MESSAGES, *authorities.MESSAGES)
-MESSAGES += (*connections.WAYS, *registries.IMAGES, *certificates.OTHERS, *public_sites.ROWS)
+MESSAGES: tuple[Message, ...] = (*registries.ENGINES, *connections.HTTP, *client_files.MESSAGES, *certificates.MESSAGES)
+MESSAGES += (*authorities.MESSAGES, *connections.WAYS, *registries.IMAGES, *certificates.OTHERS, *public_sites.ROWS)
 """Known messages; of several that match the same words, the most specific comes first."""
 
 LONGEST_LINE = 4000

@@ -1,53 +1,12 @@
-"""Messages about certificates: their files, names, dates and rules."""
+"""Messages about certificates: the registry's files, names, dates and rules."""
 
 from __future__ import annotations
 
 from trusted_registry.client_messages.cures import ANEW, ANEW_FOR_SYSTEM, RENEW, TRUST, TRUST_ANEW, at_registry
-from trusted_registry.client_messages.message import Step, certificate, client, server
+from trusted_registry.client_messages.message import Step, certificate, server
 
 _RENEW_WITH_NAME = at_registry("./inv cert.renew --names {name}")
-_NAMES_THE_FILE = Step("./inv doctor", "names the file, wherever it lies", instead=True)
-_FILE_AWAY = Step("sudo mv /etc/docker/certs.d/{registry}/{file} /etc/docker/certs.d/{registry}/{file}.unused")
-
 MESSAGES = (
-    client(
-        "stray-key",
-        (r"[Mm]issing (?:client )?certificate \S+ for key (?P<file>\S+)",),
-        "docker, podman, skopeo, buildah",
-        "A private key lies in the directory of {registry} under certs.d: then it is taken for a client's, and every "
-        "pull fails. Only ca.crt belongs there.",
-        (_FILE_AWAY, _NAMES_THE_FILE),
-        ("certs.d",),
-    ),
-    client(
-        "stray-cert",
-        (r"[Mm]issing key \S+ for client certificate (?P<file>[^\s.]+(\.[^\s.]+)*)",),
-        "docker, podman, skopeo, buildah",
-        "The authority's certificate under certs.d ends in .cert, which means a client's; an authority's ends in .crt.",
-        (_FILE_AWAY, TRUST, _NAMES_THE_FILE),
-        ("certs.d",),
-    ),
-    client(
-        "dangling",
-        (
-            (
-                r"(?:open|stat|read) (?P<path>/\S+certs\.d/(?P<registry>[^/\s]+)/\S+): (?:no such file"
-                r"|too many levels of symbolic links)"
-            ),
-        ),
-        "docker, podman, skopeo, buildah",
-        "{path} is a link to a file that is not there, or was taken away meanwhile: then every pull fails.",
-        (Step("sudo rm --force {path}"), TRUST),
-        ("certs.d",),
-    ),
-    client(
-        "no-file",
-        (r"read (?P<path>/\S+certs\.d/(?P<registry>[^/\s]+)/\S+): is a directory",),
-        "docker, podman, skopeo, buildah",
-        "{path} is a folder, and is called as an authority's file is: then every pull fails.",
-        (Step("sudo mv {path} {path}.unused"), TRUST),
-        ("certs.d",),
-    ),
     server(
         "swapped",
         (
