@@ -135,7 +135,9 @@ def test_an_error_amid_a_stream_leaves_no_connection_open_though_it_is_kept(
     kept = [_refusal(it) for it in asked]
     before = psutil.Process().num_fds()
     kept += [_refusal(it) for it in asked * 3]
-    assert psutil.Process().num_fds() == before, kept
+    assert psutil.Process().num_fds() <= before, (
+        kept
+    )  # the engine is in this process, and closes its ends when it likes
 
 
 def _refusal(ask: Callable[[], object]) -> RegistryError:
