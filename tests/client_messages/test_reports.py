@@ -250,6 +250,18 @@ def test_a_false_friend_is_told_from_what_it_looks_like(said: str, key: str) -> 
     assert not any("cert.renew" in line or "--names" in line for line in commands(said))
 
 
+@pytest.mark.parametrize("host", ["10.0.0.5", "10.0.0.5:8443", "reg.lan", "[fd00::5]", "[fd00::5]:5000"])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_self_signed_certificate_made_anew_is_told_from_one_that_may_not_sign(host: str, quote: str) -> None:
+    said = (
+        f'Get {quote}https://{host}/v2/{quote}: {UNKNOWN} (possibly because of "x509: invalid signature: parent '
+        'certificate cannot sign this kind of certificate" while trying to verify candidate authority certificate "{}")'
+    )
+    own = host.partition("]")[0].strip("[") if "[" in host else host.partition(":")[0]
+    assert only(said.format(own)).key == "another-authority"
+    assert only(said.format("QNAP")).key == only(said.format(f"{own}1")).key == "not-signing"
+
+
 def test_the_address_of_an_engine_is_not_trusted_as_a_registry_s() -> None:
     said = f'error during connect: Get "https://10.0.0.5:2376/v1.24/containers/json": {UNKNOWN}'
     assert not any("2376" in line for line in commands(said))

@@ -6,6 +6,9 @@ from trusted_registry.client_messages.cures import ANEW, ANEW_FOR_SYSTEM, RENEW,
 from trusted_registry.client_messages.message import Step, certificate, server
 
 _RENEW_WITH_NAME = at_registry("./inv cert.renew --names {name}")
+_OWN_NAME = r'https?://\[?([\w.:-]{1,253}?)\]?(?::\d+)?/.{0,400} authority certificate "\1"'
+"""The certificate that a client trusts is called like the registry: self-signed, and made anew there since."""
+
 MESSAGES = (
     server(
         "swapped",
@@ -64,6 +67,7 @@ MESSAGES = (
         "say, was copied where the authority's belongs.",
         (TRUST, at_registry("./inv cert.check", "says whether its authority is one")),
         ("stale", "chain"),
+        unless=_OWN_NAME,
     ),
     certificate(
         "no-address",
