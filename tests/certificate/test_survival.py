@@ -42,6 +42,10 @@ def _force_self_signed(run: Run) -> object:
 every_maker = pytest.mark.parametrize("act", [issue.renew, _force, _force_self_signed])
 
 
+KEYS = 3
+"""Processes that make a key at the same time: the root's, the issuer's and the server's."""
+
+
 @pytest.fixture
 def issued(make_settings: MakeSettings, console: Recorder) -> Path:
     """A folder with an authority and a server certificate."""
@@ -247,9 +251,10 @@ def test_ctrl_c_at_the_terminal_ends_with_130_and_leaves_everything_as_it_was(
 ) -> None:
     assert invoke("cert", INVOKE_REGISTRY_ADDRESS=ADDRESS).returncode == 0
     before = snapshot(invoke.root / "certs")
-    programs.put("openssl", f"touch {tmp_path}/begun; exec sleep 30", tmp_path, monkeypatch)
+    programs.put("openssl", f"echo >> {tmp_path}/begun; exec sleep 30", tmp_path, monkeypatch)
     process = _start(invoke, "cert", "--force")
-    while not (tmp_path / "begun").exists():
+    begun = tmp_path / "begun"
+    while not (begun.exists() and len(begun.read_text()) == KEYS):  # who begins later would not hear of it
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=30)
