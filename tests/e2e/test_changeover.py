@@ -51,6 +51,8 @@ DARK = "connection refused"
 MOST_DARK = 3
 """Pulls that may fall into that time, of all machines' hundreds."""
 
+LEDGER = "ledger.json"
+"""This user's own note, which keeps the digests of what was written before: no program reads a certificate from it."""
 PLACES = ("/etc", "/home", "/root", "/usr/local", "/var/lib/trusted-registry", "/var/lib/docker/volumes")
 KEYSTORE = "/etc/ssl/certs/java/cacerts"
 FORMS = ["an authority of an earlier version", "a root"]
@@ -190,7 +192,8 @@ def _found(host: Host, traces: dict[str, str]) -> list[str]:
     """Return files of a host that hold one of these texts, and Java's store if it lists the certificate."""
     words = [f"--regexp={text}" for text in traces.values()]
     there = [place for place in PLACES if host.silently("test", "-e", place).code == 0]
-    files = host.run("grep", "--recursive", "--files-with-matches", "--fixed-strings", *words, *there).out.split()
+    search = ("grep", "--recursive", "--files-with-matches", "--fixed-strings", f"--exclude={LEDGER}")
+    files = host.run(*search, *words, *there).out.split()
     listed = host.run("keytool", "-list", "-keystore", KEYSTORE, "-storepass", "changeit").out
     return [*files, *([KEYSTORE] if traces["keystore"] in listed else [])]
 

@@ -274,3 +274,4 @@ def test_a_keystore_whose_place_its_program_knows_holds_both_roots_and_then_the_
     _trust(settings, java)
     (left,) = keystore.iterdir()
     assert left.read_bytes() == (settings.folder / "ca.crt").read_bytes()
+    assert old.name not in ledger.path().read_text()
