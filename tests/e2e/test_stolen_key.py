@@ -150,8 +150,8 @@ def _lead_there(registry: Host, desktop: Host) -> None:
 def _shown(stage: Stage, row: str) -> tuple[str, list[Forged]]:
     """Return by which name or address a row is asked for, and what the impostor shows, nearest first.
 
-    All but the row of the common name have a DNS name that is permitted: OpenSSL and GnuTLS take the common name for one
-    where there is none, and refuse for that.
+    All but the row of the common name have a DNS name that is permitted: where there is none, OpenSSL and GnuTLS take
+    the common name for one, and refuse for that.
     """
     issuer, private = stage.issuer, stage.registry.address
     if row == FURTHER:
