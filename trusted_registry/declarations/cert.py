@@ -45,7 +45,7 @@ renew = Task(
 )
 renew_authority = Task(
     "cert.renew-authority",
-    "Change over to a new authority, step by step, without a failed pull.",
+    "Change over to a new authority, step by step, while clients pull.",
     "authority.renew",
     switch("switch", "Second step, once every client holds both roots: the registry shows the new one's certificate."),
     switch("finish", "Third step: the old root is taken back."),
