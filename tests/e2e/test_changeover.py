@@ -1,4 +1,4 @@
-"""A changeover to another authority: no pull fails for its trust at any step, on three machines; nothing of the old one is left.
+"""A changeover to another authority, on three machines: no pull fails for its trust, and nothing of the old one is left.
 
 Four kinds of clients pull all the while on the registry's host, three of them on two that were told by the kit.
 """
