@@ -1,4 +1,4 @@
-"""A changeover to another authority, on three machines: no pull fails for its trust, and nothing of the old one is left.
+"""A changeover to another authority, on three machines: no pull fails for its trust, nothing of the old one is left.
 
 Four kinds of clients pull all the while on the registry's host, three of them on two that were told by the kit.
 """
@@ -47,7 +47,7 @@ echo ended
 """
 """Asks the registry again and again, by one client after another: an image that is there is asked for all the same."""
 
-DARK = re.compile("connection refused|couldn.t connect to server", re.IGNORECASE)
+DARK = re.compile("connection refused|t connect to server", re.IGNORECASE)
 """What a client says in the hundredths of a second in which one registry hands over to the next (docs/renewal.md)."""
 MOST_DARK = 3
 """Pulls that may fall into that time, of all machines' hundreds."""
