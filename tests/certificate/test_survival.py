@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from tests.disk import mode, snapshot
 from tests.marks import by_root
 from tests.mine import Killed, Mine
 from tests.recorder import Recorder
+from trusted_registry import files
 from trusted_registry.certificate import issue, openssl
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
@@ -259,3 +261,22 @@ def test_ctrl_c_at_the_terminal_ends_with_130_and_leaves_everything_as_it_was(
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert (process.returncode, said.strip(), snapshot(invoke.root / "certs")) == (130, "Stopped.", before)
+
+
+@pytest.mark.process
+def test_too_few_open_files_are_named_wherever_they_end(invoke: Invoke) -> None:
+    limited = ["sh", "-c", 'ulimit -n "$1"; shift; exec "$@"', "sh"]
+    said: dict[int, str] = {}
+    for most in range(6, 40):
+        run = partial(
+            subprocess.run, cwd=invoke.root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        here = [*limited, str(most), sys.executable, "-m", "invoke"]
+        if not said and run([*here, "--version"]).returncode:
+            continue  # Invoke itself does not start
+        done = run([*here, "cert", "--force"])
+        if not done.returncode:
+            break
+        said[most] = done.stderr
+    assert said
+    assert all(files.MORE_FILES in it and "Traceback" not in it for it in said.values()), said
