@@ -112,5 +112,5 @@ def watch() -> None:
         sys.addaudithook(Points(listing, at).hear)
 
 
-if __name__ == "sitecustomize":
+if __name__ == "killer":
     watch()
