@@ -173,7 +173,7 @@ def test_an_earlier_authority_in_the_system_s_store_is_found_and_taken_back(sett
     assert (new != old, any(str(old) in line for line in console.said)) == (True, True)
     assert outdated.find(settings, trust_anchor.load(settings)) == []
     assert str(old) not in {entry.path for entry in ledger.read(ledger.path())}
-    assert outdated.ENGINE_REMEMBERS not in console.said
+    assert f"docker: {outdated.ENGINE_REMEMBERS}" not in console.said
 
 
 @pytest.mark.process
@@ -184,7 +184,7 @@ def test_an_engine_that_may_have_read_the_system_s_store_is_told_to_be_restarted
     _trust(settings, both)
     issue.ensure(_run(settings), force=True)
     _trust(settings, both, console)
-    assert (len([*system.glob("*.crt")]), console.said.count(outdated.ENGINE_REMEMBERS)) == (1, 1)
+    assert (len([*system.glob("*.crt")]), console.said.count(f"docker: {outdated.ENGINE_REMEMBERS}")) == (1, 1)
 
 
 @pytest.mark.process

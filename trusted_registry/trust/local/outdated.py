@@ -23,7 +23,7 @@ from trusted_registry.trust.local.ledger import Entry, digest
 from trusted_registry.trust.model import Database, Store, TrustAnchor, der
 
 ENGINE_REMEMBERS = (
-    "docker: it may have read the system's store before, which it forgets when restarted: sudo service docker restart"
+    "it may have read the system's store before, which it forgets when restarted: sudo service docker restart"
 )
 """An engine reads the system's store once (Go, crypto/x509/root.go, sync.Once)."""
 
@@ -110,4 +110,4 @@ def take_back(stores: Sequence[Store], anchor: TrustAnchor, run: Run) -> None:
         if names:
             run.console.say(f"trust: taken back, an earlier authority: {', '.join(names)}")
         if store.refresh and any(it.name == "docker" for it in stores):
-            run.console.say(ENGINE_REMEMBERS)
+            run.console.say(f"docker: {ENGINE_REMEMBERS}")
