@@ -10,7 +10,7 @@ from trusted_registry.engine.types import Volume
 from trusted_registry.instance.model import FILES_ROLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from trusted_registry.instance.model import File
 
@@ -53,11 +53,19 @@ class FakeVolumes(FakeImages):
         for volumes in (self.volumes, self.files, self.owners):
             volumes.pop(name, None)
 
-    def fill(self, volume: str, installation: str, image: str, files: Sequence[File]) -> None:
+    def fill(
+        self,
+        volume: str,
+        installation: str,
+        image: str,
+        files: Sequence[File],
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
         self._require()
         if self.volume(volume) not in (None, Volume(volume, installation, FILES_ROLE)):
             raise engine_types.foreign_volume(volume)
         if self.image_id(image) is None:
             raise refused(f"The container {volume}-filler could not be made", f"No such image: {image}")
+        meanwhile()
         self.owners[volume] = installation
         self.files.setdefault(volume, {}).update({file.name: file for file in files})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from docker.errors import NotFound
@@ -207,13 +206,8 @@ class DockerContainers(Connection):
 def _start(container: Container, meanwhile: Callable[[], None]) -> None:
     """Start a container, which takes a fifth of a second, and do something meanwhile."""
     try:
-        with (
-            errors_explained(f"The container {container.name} could not be started"),
-            ThreadPoolExecutor(max_workers=1) as beside,
-        ):
-            starting = beside.submit(container.start)
-            meanwhile()
-            starting.result()
+        with errors_explained(f"The container {container.name} could not be started"):
+            asking.beside(container.start, meanwhile)
     except RegistryError as error:
         with errors_explained(error.message):
             port = answers.container(container.attrs).port or 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from trusted_registry.engine import answers, archive, asking
@@ -57,7 +57,14 @@ class DockerVolumes(Connection):
         command = ["docker", "volume", "rm", name]
         self._remove(f"The volume {name}", command, lambda client: client.volumes.get(name).remove())
 
-    def fill(self, volume: str, installation: str, image: str, files: Sequence[File]) -> None:
+    def fill(
+        self,
+        volume: str,
+        installation: str,
+        image: str,
+        files: Sequence[File],
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
         """Write files for containers to read into a volume, which is made if it is absent.
 
         The engine takes files for a container that never starts; any image will do for that.
@@ -72,9 +79,9 @@ class DockerVolumes(Connection):
                 target = f"{filler_name(volume)}:{FILES_FOLDER}/{file.name}"
                 self._console.command(["docker", "cp", str(file.source), target])
             if filler:
-                with errors_explained(f"The volume {volume} could not be filled"):
-                    held = _names_in(filler) if there else None
-                    filler.put_archive(FILES_FOLDER, archive.pack(files, held))
+                asking.beside(lambda: _put(files, filler, volume, made=there is None), meanwhile)
+            else:
+                meanwhile()
 
     @contextlib.contextmanager
     def _filler(self, volume: str, installation: str, image: str) -> Iterator[Container | None]:
@@ -97,6 +104,12 @@ class DockerVolumes(Connection):
             for left in containers.list(all=True, filters={"name": f"^/{name}$", "label": f"{LABEL}={installation}"}):
                 left.remove(force=True)  # by a run that was killed
             return containers.create(image, ["files"], name=name, volumes=[mount], labels={LABEL: installation})
+
+
+def _put(files: Sequence[File], filler: Container, volume: str, *, made: bool) -> None:
+    with errors_explained(f"The volume {volume} could not be filled"):
+        held = None if made else _names_in(filler)
+        filler.put_archive(FILES_FOLDER, archive.pack(files, held))
 
 
 def _names_in(filler: Container) -> frozenset[str]:

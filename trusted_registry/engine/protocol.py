@@ -162,7 +162,14 @@ class Engine(Protocol):
             RegistryError: A container, running or not, has the volume.
         """
 
-    def fill(self, volume: str, installation: str, image: str, files: Sequence[File]) -> None:
+    def fill(
+        self,
+        volume: str,
+        installation: str,
+        image: str,
+        files: Sequence[File],
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
         """Write files for containers to read into a volume, which is made if it is absent.
 
         The files belong to root; a secret one has mode 0600, others 0644. Files of other names stay. A container that
@@ -173,6 +180,7 @@ class Engine(Protocol):
             installation: Id of the installation, which the volume carries as a label.
             image: Id of any image; no program of it runs.
             files: The files.
+            meanwhile: Called while the engine takes the files, in a dry run too.
 
         Raises:
             RegistryError: The volume was not made by `fill` for this installation, or the engine refuses.
