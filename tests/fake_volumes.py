@@ -41,10 +41,11 @@ class FakeVolumes(FakeImages):
     def list_files_volumes(self, installation: str) -> list[str]:
         return sorted(name for name, made_by in self.owners.items() if made_by == installation)
 
-    def make_volume(self, name: str, installation: str) -> None:
+    def make_volume(self, name: str, installation: str) -> Volume | None:
         self._require()
         if name not in self.files:
             self.volumes.setdefault(name, installation)
+        return self.volume(name)
 
     def remove_volume(self, name: str) -> None:
         self._require()

@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 
 
 def test_a_volume_is_its_first_maker_s(engine: Engine) -> None:
-    for installation in (MINE, ANOTHER_S):
-        engine.make_volume(NAME, installation)
-    assert engine.volume(NAME) == Volume(NAME, MINE)
+    made = [engine.make_volume(NAME, installation) for installation in (MINE, ANOTHER_S)]
+    assert [*made, engine.volume(NAME)] == [Volume(NAME, MINE)] * 3
     assert (engine.volumes_of(MINE), engine.volumes_of(ANOTHER_S)) == ([NAME], [])
 
 

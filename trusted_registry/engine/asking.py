@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -61,14 +61,6 @@ def _wait(answer: Future[_Answer], ask: Callable[[], _Answer]) -> None:
         answer.set_exception(error)
     finally:
         del answer  # as above
-
-
-def beside(work: Callable[[], _Answer], meanwhile: Callable[[], None]) -> _Answer:
-    """Return the result of some work of the engine, and make a call meanwhile; an error of that waits for both."""
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        working = thread.submit(work)
-        meanwhile()
-        return working.result()
 
 
 class Client(docker.DockerClient):

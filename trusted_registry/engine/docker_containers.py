@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from docker.errors import NotFound
 from docker.types import LogConfig
 
+from trusted_registry import threads
 from trusted_registry.engine import answers, archive, asking, exec_output
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.connection import CONNECTION_ERRORS, Connection, errors_explained
@@ -207,7 +208,7 @@ def _start(container: Container, meanwhile: Callable[[], None]) -> None:
     """Start a container, which takes a fifth of a second, and do something meanwhile."""
     try:
         with errors_explained(f"The container {container.name} could not be started"):
-            asking.beside(container.start, meanwhile)
+            threads.beside(container.start, meanwhile)
     except RegistryError as error:
         with errors_explained(error.message):
             port = answers.container(container.attrs).port or 0

@@ -152,8 +152,11 @@ class Engine(Protocol):
     def list_files_volumes(self, installation: str) -> list[str]:
         """Return the names of the volumes of files that an installation made."""
 
-    def make_volume(self, name: str, installation: str) -> None:
-        """Make a volume that carries the id of its installation; one that is there stays as it is."""
+    def make_volume(self, name: str, installation: str) -> Volume | None:
+        """Make a volume that carries the id of its installation, and return it; None in a dry run.
+
+        One that is there stays as it is, and is returned.
+        """
 
     def remove_volume(self, name: str) -> None:
         """Remove a volume with its content; an absent one is no error.
