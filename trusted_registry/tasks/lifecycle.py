@@ -23,7 +23,7 @@ from trusted_registry.tasks import cert, registry
 UNPROVED = ".unproved"
 """Name of a file beside the certificates while an `up` runs; the file holds the reference of the proof's image."""
 
-LATER = ("trusted_registry.status", "trusted_registry.tasks.trust")
+LATER = ("trusted_registry.registry.api", "trusted_registry.status", "trusted_registry.tasks.trust")
 """Modules that `up` takes after the container's start: loaded while the engine starts it, which takes longer."""
 
 
