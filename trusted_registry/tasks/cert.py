@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from trusted_registry import address, installation, program, saved_flags
-from trusted_registry.certificate import changeover, imported, inspect, issue, openssl, rules
+from trusted_registry.certificate import changeover, imported, inspect, issue, openssl
 from trusted_registry.console import Console
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import run_lock
@@ -54,6 +54,8 @@ def check(run: Run) -> None:
     Raises:
         RegistryError: A rule is broken.
     """
+    from trusted_registry.certificate import rules
+
     if run.console.dry:
         run.console.command(openssl.verification(run.settings.folder))
         return
