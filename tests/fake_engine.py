@@ -161,9 +161,8 @@ class FakeEngine(FakeVolumes):
             for name, kept in sorted(self.containers.items())
         )
 
-    def create(self, instance: Instance, *, shown: bool = True) -> None:
-        if shown:
-            self._do("create", instance.name)
+    def create(self, instance: Instance) -> None:
+        self._do("create", instance.name)
         self._create(instance)
 
     def _create(self, instance: Instance) -> None:
@@ -195,11 +194,8 @@ class FakeEngine(FakeVolumes):
         login = any(it.live for it in instance.files)
         self.containers[instance.name] = Kept(made, instance.labels, {}, shows, login, self.dies)
 
-    def run(
-        self, instance: Instance, meanwhile: Callable[[], None] = lambda: None, *, created: bool = False
-    ) -> None:
-        if not created:
-            self._create(instance)
+    def run(self, instance: Instance, meanwhile: Callable[[], None] = lambda: None) -> None:
+        self._create(instance)
         try:
             self._start(instance.name, meanwhile)
         except BaseException:

@@ -135,18 +135,6 @@ def test_a_container_answers_from_its_start_to_its_stop(engine: Engine, instance
     assert engine.log(NAME, lines=1).count("\n") == 1
 
 
-def test_a_container_that_was_created_before_is_run(engine: Engine, instance: Instance) -> None:
-    with pytest.raises(RegistryError, match="could not be started"):
-        engine.run(instance, created=True)
-    engine.create(instance, shown=False)
-    made = engine.find(NAME)
-    engine.run(instance, created=True)
-    found = engine.find(NAME)
-    assert made
-    assert found
-    assert (found.id, found.state, _answers(instance.published.port)) == (made.id, "running", True)
-
-
 def test_another_registry_takes_over_in_the_same_container(
     world: World, engine: Engine, make_settings: MakeSettings
 ) -> None:

@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -91,7 +91,7 @@ def test_a_registry_is_started_while_something_else_is_done(
     assert seen == ["created"]
 
 
-def test_the_first_registry_is_made_while_its_files_are_taken(
+def test_the_first_registry_is_started_while_its_files_are_taken(
     settings: Settings, engine: FakeEngine, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
@@ -104,7 +104,23 @@ def test_the_first_registry_is_made_while_its_files_are_taken(
 
     monkeypatch.setattr(engine, "fill", noted)
     running.run_tls(Run(settings, console), engine)
-    assert (seen, engine.done) == (["absent", "created"], ["start"])
+    assert seen == ["absent", "running"]
+
+
+def test_a_registry_that_cannot_wait_for_its_files_is_started_when_they_are_there(
+    settings: Settings, engine: FakeEngine, console: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.starts = ()
+    seen: list[str] = []
+    fill, note = engine.fill, _noting(engine, seen)
+
+    def noted(*arguments: Any) -> None:  # noqa: ANN401 - those of fill
+        fill(*arguments)
+        note()
+
+    monkeypatch.setattr(engine, "fill", noted)
+    running.run_tls(Run(settings, console), engine)
+    assert (seen, engine.done) == (["absent"], ["start"])
 
 
 def test_what_is_shown_meanwhile_has_its_place(settings: Settings) -> None:
@@ -128,12 +144,14 @@ def test_a_registry_whose_files_are_not_taken_is_not_there(
     def remove(name: str, **_: object) -> None:
         raise RegistryError(f"{name} stays", cure="")
 
+    engine.files["registry-files-0"] = {}
     monkeypatch.setattr(engine, "fill", fill)
+    monkeypatch.setattr(engine, "_begin", lambda name: engine.containers[name].is_in("running"))
     if also:
         monkeypatch.setattr(engine, "remove", remove)
     with pytest.raises(RegistryError, match="no room"):
         running.run_tls(Run(settings, console), engine)
-    assert (engine.container is not None, "start" in engine.done) == (also, False)
+    assert (engine.done[0], engine.container is not None) == ("start", also)
 
 
 def test_the_second_time_nothing_is_started(settings: Settings, engine: FakeEngine, console: Recorder) -> None:

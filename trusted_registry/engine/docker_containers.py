@@ -51,15 +51,13 @@ class DockerContainers(Connection):
             listed: list[Mapping[str, Any]] = self._client.api.containers(**options)  # type: ignore[arg-type]
         return listed
 
-    def run(
-        self, instance: Instance, meanwhile: Callable[[], None] = lambda: None, *, created: bool = False
-    ) -> None:
+    def run(self, instance: Instance, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Create a container and start it; remove it if it cannot start."""
         self._console.command(model.argv(instance))
         if self._console.dry:
             meanwhile()
             return
-        container = self._created(instance.name) if created else self._create(instance)
+        container = self._create(instance)
         try:
             _start(container, meanwhile)
         except BaseException:
@@ -67,10 +65,9 @@ class DockerContainers(Connection):
                 container.remove(force=True)
             raise
 
-    def create(self, instance: Instance, *, shown: bool = True) -> None:
+    def create(self, instance: Instance) -> None:
         """Create a container without starting it."""
-        if shown:
-            self._console.command(model.argv(instance, start=False))
+        self._console.command(model.argv(instance, start=False))
         if not self._console.dry:
             self._create(instance)
 
@@ -90,11 +87,9 @@ class DockerContainers(Connection):
         if self._console.dry:
             meanwhile()
             return
-        _start(self._created(name), meanwhile)
-
-    def _created(self, name: str) -> Container:
         with errors_explained(f"The container {name} could not be started"):
-            return self._require_client().containers.get(name)
+            found = self._require_client().containers.get(name)
+        _start(found, meanwhile)
 
     def retire(self, name: str) -> None:
         """Stop a container and keep it; the engine starts it no more by itself. An absent one is no error."""

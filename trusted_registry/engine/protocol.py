@@ -52,27 +52,20 @@ class Engine(Protocol):
     def list_containers(self) -> tuple[ListedContainer, ...]:
         """Return all containers by name, stopped ones included."""
 
-    def run(
-        self, instance: Instance, meanwhile: Callable[[], None] = lambda: None, *, created: bool = False
-    ) -> None:
+    def run(self, instance: Instance, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Create a container and start it; remove it if it cannot start.
 
         Args:
             instance: The container.
             meanwhile: Called while the engine starts the container, in a dry run too.
-            created: Whether `create` made the container before.
 
         Raises:
             PortTakenError: Another program or container has the port.
             RegistryError: The engine refuses for another reason.
         """
 
-    def create(self, instance: Instance, *, shown: bool = True) -> None:
+    def create(self, instance: Instance) -> None:
         """Create a container without starting it.
-
-        Args:
-            instance: The container.
-            shown: Whether the command is shown; not where `run` shows its own.
 
         Raises:
             RegistryError: The name is in use, the image is absent, or became another one.
@@ -190,7 +183,7 @@ class Engine(Protocol):
             installation: Id of the installation, which the volume carries as a label.
             image: Id of any image; no program of it runs.
             files: The files.
-            meanwhile: Called while the engine takes the files, in a dry run too.
+            meanwhile: Called while the engine takes the files, once the volume is there; in a dry run too.
 
         Raises:
             RegistryError: The volume was not made by `fill` for this installation, or the engine refuses.

@@ -169,7 +169,7 @@ def _replace(  # noqa: PLR0913, PLR0917 - see above
             f"{instance.image.name} is not known to have a shell, so what a kill leaves empty in its store is not "
             "mended."
         )
-    if container is None and not before.container:
+    if instance.shell and container is None and not before.container:
         before.make_way(None)
         _run_first(instance, run, engine, meanwhile)
         return
@@ -188,21 +188,20 @@ def _replace(  # noqa: PLR0913, PLR0917 - see above
 
 
 def _run_first(instance: Instance, run: Run, engine: Engine, meanwhile: Callable[[], None]) -> None:
-    """Have the container made while the engine takes its files, and start it; without them it does not stay."""
-    created: list[str] = []
+    """Have the engine start a container while it takes the files, which that waits for; without them it goes again."""
+    started: list[str] = []
 
-    def create() -> None:
-        engine.create(instance, shown=False)
-        created.append(instance.name)
+    def start() -> None:
+        engine.run(instance, meanwhile)
+        started.append(instance.name)
 
     try:
-        contents.share(instance, instance.files, run, engine, create)
+        contents.share(instance, instance.files, run, engine, start)
     except BaseException:
         with contextlib.suppress(RegistryError):
-            for name in created:
+            for name in started:
                 engine.remove(name, at_once=True)
         raise
-    engine.run(instance, meanwhile, created=True)
 
 
 def _rehearse(instance: Instance, container: Container | None, run: Run, engine: Engine) -> None:
