@@ -115,13 +115,14 @@ def read_chain(path: Path) -> tuple[Certificate, ...]:
     """
     from cryptography import x509
 
+    faults: tuple[type[Exception], ...] = (ValueError, *_unusable())
     try:
         return tuple(of(path, it) for it in x509.load_pem_x509_certificates(path.read_bytes()))
     except OSError as error:
         raise RegistryError(
             f"{path} cannot be read: {error.strerror}.", cure=f"Look: {pasteable(['ls', '-l', path])}"
         ) from error
-    except (ValueError, *_unusable()) as error:
+    except faults as error:
         raise _unreadable(path) from error
 
 

@@ -111,8 +111,9 @@ class DockerVolumes(Connection):
             try:
                 made = make(image, ["files"])
             except APIError:  # in the way may be what a run that was killed left
-                mine = {"name": f"^/{name}$", "label": f"{LABEL}={installation}"}
-                for left in client.containers.list(all=True, filters=mine):
+                for left in client.containers.list(
+                    all=True, filters={"name": f"^/{name}$", "label": f"{LABEL}={installation}"}
+                ):
                     left.remove(force=True)
                 made = make(image, ["files"])
             return client.containers.prepare_model(made)  # its id is enough, so the engine need not describe it
