@@ -6,6 +6,7 @@ import contextlib
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from trusted_registry import address, saved_flags
 from trusted_registry.certificate import issue
@@ -139,9 +140,8 @@ def prove_push_and_pull(reference: str, target: Target, run: Run, engine: Engine
             prove.discard(reference, engine)
             message = f"{target.at} does not take a login that was just made."
             raise RegistryError(message, cure="./inv registry.logs says why.")
-        proof = prove.prove(reference, engine, run.console, login)
-        if proof:
-            prove.forget(proof, target.at, target.tls, login)
+        forget = partial(prove.forget, endpoint=target.at, tls=target.tls, login=login)
+        proof = prove.prove(reference, engine, run.console, login, forget)
     if proof:
         same = f"{proof.digest[:19]}… both times, in {proof.seconds:.1f} s"
         run.console.say(f"proof: pushed to {proof.registry} and pulled back, {same}")
