@@ -115,7 +115,9 @@ class FakeImages:
         self.images |= {name: sha256(name) for name in names}
         return names
 
-    def import_image(self, reference: str, tar: bytes, changes: Iterable[str] = ()) -> str:
+    def import_image(
+        self, reference: str, tar: bytes, changes: Iterable[str] = (), *, typed: Sequence[str] = ()
+    ) -> str:
         self._require()
         self.done.append(f"import {reference}")
         made = self.images[reference] = sha256(repr((tar, *changes)))

@@ -25,10 +25,16 @@ class Console(Protocol):
         """Dry run: commands are shown and not run, and nothing is changed."""
 
     def command(self, argv: Sequence[str]) -> None:
-        """Show the command that a person would type for the next step."""
+        """Note the command that a person would type for the next step; a dry run and --echo show it."""
+
+    def advise(self, argv: Sequence[str]) -> None:
+        """Show a command that the reader is to type."""
 
     def say(self, text: str) -> None:
         """Report a change, or that none was needed."""
+
+    def say_idle(self, text: str) -> None:
+        """Report that nothing was due, to somebody who watches."""
 
     def warn(self, text: str) -> None:
         """Report a problem that does not stop the task but deserves attention."""
@@ -39,8 +45,8 @@ class Console(Protocol):
     def secret(self, question: str) -> str:
         """Ask for a password without echo; raise RegistryError if none is entered."""
 
-    def progress(self, title: str) -> AbstractContextManager[Progress]:
-        """Show the progress of a long operation until the context ends."""
+    def progress(self, title: str, unit: str = "bytes") -> AbstractContextManager[Progress]:
+        """Show the progress of a long operation, counted in a unit, until the context ends."""
 
 
 class Operator(str):
@@ -50,6 +56,7 @@ class Operator(str):
 
 
 APPEND = Operator(">>")
+PIPE = Operator("|")
 PIPE_AFTER_END = (Operator("| { read=$(cat); printf '%s\\n' \"$read\" |"), Operator("; }"))
 """Words before and after a command that reads another one's output once that one has ended."""
 
@@ -57,6 +64,11 @@ PIPE_AFTER_END = (Operator("| { read=$(cat); printf '%s\\n' \"$read\" |"), Opera
 def pasteable(argv: Sequence[str]) -> str:
     """Return a command as one line that can be pasted into a POSIX shell."""
     return " ".join(part if isinstance(part, Operator) else shlex.quote(part) for part in argv)
+
+
+def here_document(text: str) -> Operator:
+    """Return the words that give a command a text to read from its standard input."""
+    return Operator(f"<<'END'\n{text.removesuffix(chr(10))}\nEND")
 
 
 def visible(text: str, *, keep: str = "\n\t") -> str:

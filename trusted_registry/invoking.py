@@ -35,14 +35,20 @@ class TaskExecutor(Executor):
 
     def execute(self, *tasks: Any) -> Any:  # noqa: ANN401 - Invoke's own signature
         """Run tasks; exit with 1 for an error, 2 for a wrong setting, 130 for Ctrl-C."""
+        from trusted_registry import run_log
         from trusted_registry.terminal import explain
 
+        log = run_log.RunLog()
+        run_log.CURRENT.set(log)
         try:
             return super().execute(*tasks)
         except RegistryError as error:
+            log.error(f"error: {error}")
             raise Exit(explain(error), code=error.code) from error
         except KeyboardInterrupt:
             raise Exit("Stopped.", code=130) from None
+        finally:
+            log.save()
 
 
 def install() -> None:

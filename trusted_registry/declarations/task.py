@@ -60,15 +60,19 @@ class Task(invoke.tasks.Task[Any]):
 
     def _perform(self, context: Context, **typed: Any) -> None:  # noqa: ANN401 - each flag has a type of its own
         """Do the work, and show the report."""
+        from trusted_registry import run_log
         from trusted_registry.lists import split
         from trusted_registry.report import Report
         from trusted_registry.run import Run
         from trusted_registry.terminal import Terminal
 
         values: dict[Flag, Any] = {flag: typed.get(flag.name, flag.default) for flag in self.flags}
-        dry, yes, as_json = context.config["run"]["dry"], bool(values.get(YES)), bool(values.get(JSON))
-        terminal = Terminal(dry=dry, yes=yes, as_json=as_json)
-        run = Run(_settings(context, values), terminal) if self.needs_settings else terminal
+        options, log = context.config["run"], run_log.current()
+        shown = {"dry": options["dry"], "echo": options["echo"], "as_json": bool(values.get(JSON))}
+        terminal = Terminal(**shown, yes=bool(values.get(YES)), log=log)
+        settings = _settings(context, values) if self.needs_settings else None
+        log.begin(self.name, settings.folder if settings else None)
+        run = Run(settings, terminal) if settings else terminal
         own = {flag: value for flag, value in values.items() if not flag.is_setting and flag not in (YES, JSON)}
         parameters = {flag.name: split(value) if flag.is_list else value for flag, value in own.items()}
         found = self.find_function()(run, **parameters)

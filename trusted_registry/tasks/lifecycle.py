@@ -53,7 +53,7 @@ def _up(run: Run, engine: Engine) -> None:
     saved_flags.announce(run)
     checks.check_port(run, engine)
     issued = issue.bring_up_to_date(run)
-    cert.say_certificate(run, "made" if issued else "already there", names=issued)
+    cert.say_briefly(run, "made" if issued else "already there")
     mark = run.settings.folder / UNPROVED
     unproved = _unproved(mark, engine, run.console)
     packed: list[str] = []
@@ -74,7 +74,7 @@ def _up(run: Run, engine: Engine) -> None:
         from trusted_registry.trust.local.install import StoreSelection
 
         trusted = bool(trust.install_trust(run, engine, StoreSelection(engine="docker")).written)
-        if not packed and (issued or started or trusted or unproved):
+        if not packed:
             pack()
     except BaseException:
         for reference in packed:
