@@ -49,6 +49,7 @@ def test_of_a_file_of_any_size_the_end_is_read(
     settings: Settings, console: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     with (tmp_path / "log").open("w+b") as file:
+        (tmp_path / "log").unlink()  # other tests read all that is in the folder of temporary files
         file.truncate(size)
         file.seek(0, io.SEEK_END)
         file.write(SAID)
