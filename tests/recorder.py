@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trusted_registry.console import pasteable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from trusted_registry.console import Console, Progress
 
@@ -58,7 +58,13 @@ class Recorder:
         self.asked.append(question)
         return self._answer
 
-    def secret(self, question: str, *, known: bool = False) -> str:  # noqa: ARG002 - no difference here
+    def secret(
+        self,
+        question: str,
+        *,
+        known: bool = False,  # noqa: ARG002 - no difference here
+        check: Callable[[str], object] | None = None,  # noqa: ARG002 - the terminal's
+    ) -> str:
         """Keep a question for a password and give one."""
         self.asked.append(question)
         return self._secret

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import PurePath
 from typing import Protocol
@@ -43,7 +43,7 @@ class Console(Protocol):
     def ask(self, question: str) -> bool:
         """Ask a yes-or-no question; raise RegistryError if nobody can answer."""
 
-    def secret(self, question: str, *, known: bool = False) -> str:
+    def secret(self, question: str, *, known: bool = False, check: Callable[[str], object] | None = None) -> str:
         """Ask for a password without echo, twice unless it is `known`; raise RegistryError if none is entered."""
 
     def progress(self, title: str, unit: str = "bytes") -> AbstractContextManager[Progress]:

@@ -40,7 +40,7 @@ class RunLog:
         self._has_commands = True
         self._lines.append(_without_secrets(line))
 
-    def error(self, text: str) -> None:
+    def end(self, text: str) -> None:
         """Note the error that ended the run."""
         self._lines += [f"# {line}" for line in _without_secrets(visible(text)).split("\n")]
 

@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -107,7 +107,7 @@ class Terminal:
             return input(f"{visible(question)} [y/N] ").strip().lower() in ("y", "yes")
         return False
 
-    def secret(self, question: str, *, known: bool = False) -> str:
+    def secret(self, question: str, *, known: bool = False, check: Callable[[str], object] | None = None) -> str:
         """Ask for a password without echo, twice for a new one; without a terminal, read one line of standard input.
 
         Raises:
@@ -123,6 +123,8 @@ class Terminal:
 
         try:
             first = getpass.getpass(f"{visible(question)}: ")
+            if check:  # what will be refused need not be typed twice
+                check(first)
             second = first if known else getpass.getpass(f"{visible(question)}, once more: ")
         except EOFError:
             raise RegistryError("No password was given.", cure="Type one at the prompt.") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trusted_registry import files, installation, saved_flags
+from trusted_registry import files, installation, run_log, saved_flags
 from trusted_registry.certificate import changeover, openssl, signer
 from trusted_registry.console import Console
 
@@ -15,7 +15,15 @@ KITS = f"trust-*-{'[0-9a-f]' * 16}."
 def find(folder: Path) -> list[Path]:
     """Return every file issued or rendered into a folder, kits and pages too."""
     issued = (*signer.FILES, "domain.key", "domain.crt", openssl.CONFIG, *changeover.FILES)
-    names = (*issued, "registry.yml", "registry-plain.yml", "start.sh", saved_flags.FILE, installation.FILE)
+    names = (
+        *issued,
+        "registry.yml",
+        "registry-plain.yml",
+        "start.sh",
+        saved_flags.FILE,
+        installation.FILE,
+        run_log.NAME,
+    )
     kits = sorted([*folder.glob(f"{KITS}sh"), *folder.glob(f"{KITS}html")])
     return [path for path in (*(folder / name for name in names), *kits) if path.exists()]
 

@@ -34,10 +34,18 @@ class Task(invoke.tasks.Task[Any]):
         flags: Flags of the task.
         default: Whether the collection's name alone means this task.
         needs_settings: Whether the function takes a run; otherwise it takes a console, and no setting can be wrong.
+        example: A command for help to show; the bare one by default.
     """
 
-    def __init__(
-        self, name: str, sentence: str, function: str, *flags: Flag, default: bool = False, needs_settings: bool = True
+    def __init__(  # noqa: PLR0913 - all of a task that is typed or read
+        self,
+        name: str,
+        sentence: str,
+        function: str,
+        *flags: Flag,
+        default: bool = False,
+        needs_settings: bool = True,
+        example: str = "",
     ) -> None:
         positional = [flag.name for flag in flags if flag.default is None]
         super().__init__(self._perform, name=name, positional=positional, default=default)
@@ -47,6 +55,9 @@ class Task(invoke.tasks.Task[Any]):
         """The flag that takes all words after the task's name."""
         self.flags = flags
         self.needs_settings = needs_settings
+        self.typed_name = name.rpartition(".")[0] if default else name
+        """The name as it is typed: that of the collection for its default."""
+        self.example = example or f"./inv {self.typed_name}"
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: ARG002, FBT001 - Invoke's own signature
         """Return the flags for Invoke's parser, none of them with a short form: `-h` is help."""

@@ -84,7 +84,7 @@ def renew(run: Run, *, if_expiring: str) -> None:
         local = here(run)
         if days is not None and not run.console.dry and not _is_due(run.settings, days):
             keep(run)
-            say_certificate(run, _due(run, days))
+            run.console.say_idle(f"certificate: {_due(run, days)}")
             if running.restart(local, stale_only=True):
                 run.console.say("registry: it still served an older one; restarted")
             return
@@ -117,7 +117,7 @@ def _due(run: Run, days: int) -> str:
     issued = _find_issued(run.settings)
     reason = issue.misfit(issued, run.settings, days=days)
     if reason is None or not imported.is_foreign(issued):
-        return "not due yet"
+        return f"not due yet, {issued.server.days_left(inspect.now())} days left"
     if issued.server.days_left(inspect.now()) < 0:
         raise RegistryError(f"{issued.server.path} {reason}.", cure=imported.CURE)
     run.console.warn(f"{issued.server.path} {reason}. {imported.CURE}")
