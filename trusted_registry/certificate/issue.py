@@ -12,7 +12,7 @@ from pathlib import Path
 from trusted_registry import address, files
 from trusted_registry.certificate import imported, inspect, make, openssl, profile, public_suffixes, signer
 from trusted_registry.certificate.make import CertificateKind
-from trusted_registry.console import here_document
+from trusted_registry.console import Operator, here_document, pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
 from trusted_registry.settings import Settings, registry_flags
@@ -243,9 +243,9 @@ def _make(
     run: Run, kind: CertificateKind, signing: inspect.Certificate | None = None, own_names: tuple[str, ...] = ()
 ) -> None:
     wanted = make.plan(run.settings, kind, signing, own_names)
-    shape = ["--self-signed"] if kind is CertificateKind.SELF_SIGNED else []
-    flags = (*shape, *registry_flags(run.settings.address, names=run.settings.names))
-    run.console.command(["./inv", "cert.config", *flags])
+    shape = "--self-signed " if kind is CertificateKind.SELF_SIGNED else ""
+    where = pasteable(registry_flags(run.settings.address, names=run.settings.names))
+    run.console.command([Operator(run.settings.command(f"cert.config {shape}{where}"))])
     if kind is CertificateKind.AUTHORITY and (told := public_suffixes.told(run.settings.hosts)):
         run.console.say(told)
     make.make(wanted, kind, run.settings.folder, run.console, tool=run.settings.tool)
