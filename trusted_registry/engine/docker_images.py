@@ -110,7 +110,8 @@ class DockerImages(Connection):
             return []
         with files.explained(archive, "read"):
             content = archive.open("rb")
-        with content, errors_explained(f"{archive} could not be loaded"):
+        loading = self._console.progress(f"Loading {archive}")
+        with content, loading, errors_explained(f"{archive} could not be loaded"):
             try:
                 return [tag for image in self._require_client().images.load(content) for tag in image.tags]
             except ImageLoadError as error:

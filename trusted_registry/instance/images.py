@@ -78,7 +78,7 @@ def _made_before(noted: str, run: Run, engine: Engine) -> Image:
     if now not in (None, noted) and engine.image_content(now) == engine.image_content(noted):
         installation.note_image(run.settings.folder, now, made)
         return Image(made.reference, now)
-    run.console.say(f"image: {made.reference}, made here before in place of {run.settings.image}")
+    run.console.say(f"image: {made.reference.rpartition('/')[2]}, made here for want of {run.settings.image}")
     return Image(made.reference if now == noted else noted, noted)
 
 
@@ -106,7 +106,7 @@ def _from_package(run: Run, engine: Engine) -> str:
     """
     if platform.system() != "Linux" or not shutil.which("apt-get"):
         raise RegistryError("This system has no package docker-registry to make one from.", cure="")
-    with files.temp_folder() as root:
+    with files.temp_folder() as root, run.console.progress(f"Fetching the package {PACKAGE}"):
         program.run(["apt-get", "download", PACKAGE], run.console, cwd=root)
         with contextlib.suppress(RegistryError):  # the registry runs without a shell too, and `instance` warns
             program.run(["apt-get", "download", SHELL_PACKAGE], run.console, cwd=root)
@@ -125,7 +125,7 @@ def _from_package(run: Run, engine: Engine) -> str:
     made = engine.import_image(reference, tar, ('ENTRYPOINT ["/bin/registry"]', labels), typed=_typed(members, root))
     noted = MadeImage(reference, origin, run.settings.image, with_shell=shell is not None)
     installation.note_image(run.settings.folder, made, noted)
-    run.console.say(f"image: {PACKAGE} {version} of {_distribution()}, as {run.settings.image} could not be pulled")
+    run.console.say(f"image: package {PACKAGE} {version}, as {run.settings.image} cannot be pulled")
     return reference
 
 

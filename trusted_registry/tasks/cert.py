@@ -15,8 +15,8 @@ from trusted_registry.run import Run
 from trusted_registry.settings import MAX_SERVER_DAYS, TOOLS, Settings
 from trusted_registry.values import one_of, whole_number
 
-_ROOM = 30
-"""Characters for the names in a line of 80."""
+_ROOM = 22
+"""Characters for the names in a line of 80: one address of IPv4, or two short names."""
 
 
 def config(run: Run, *, self_signed: bool) -> None:
