@@ -141,7 +141,7 @@ def prove_push_and_pull(reference: str, target: Target, run: Run, engine: Engine
         if proof:
             prove.forget(proof, target.at, target.tls, login)
     if proof:
-        same = f"{proof.digest[:19]}…, in {proof.seconds:.1f} s"
+        same = f"{proof.digest[:19]}…, {proof.seconds:.1f} s"
         run.console.say(f"proof: pushed to {proof.registry} and pulled back, {same}")
     if proof and login:
         run.console.say(
