@@ -16,7 +16,7 @@ NAME = "last-run.log"
 
 _SECRET = re.compile(
     r"""(?<=://)[^/@\s'"]+(?=@)"""  # user and password in a URL, such as a proxy's
-    r"""|(?i:(?<=password)|(?<=passwd)|(?<=secret)|(?<=token)|(?<=auth))(?P<sign>["']?\s*[:=]\s*["']?)[^\s"',]+"""
+    r"""|(?i:(?<=password)|(?<=passwd)|(?<=secret)|(?<=token)|(?<=auth))(?P<sign>["']?\s*[:=]\s*["']?)[^\s"',{}]+"""
 )
 """Values that shared files of others may hold on a line that a command changes."""
 
