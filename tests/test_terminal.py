@@ -48,9 +48,7 @@ def _shown(act: Callable[[Terminal], object], *, as_json: bool = False, echo: bo
         (True, True, True, ""),
     ],
 )
-def test_a_command_is_shown_in_a_dry_run_and_by_echo_alone(
-    *, dry: bool, echo: bool, as_json: bool, shown: str
-) -> None:
+def test_a_command_is_shown_in_a_dry_run_and_by_echo_alone(*, dry: bool, echo: bool, as_json: bool, shown: str) -> None:
     out = io.StringIO()
     Terminal(out=out, dry=dry, echo=echo, as_json=as_json).command(["ls"])
     assert out.getvalue() == shown
