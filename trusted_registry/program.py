@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trusted_registry import files
-from trusted_registry.console import Console, pasteable
+from trusted_registry.console import Console, here_document, pasteable
 from trusted_registry.errors import NeedsRootError, RegistryError
 
 PRIVATE = 0o077
@@ -117,7 +117,7 @@ def run(  # noqa: PLR0913 - a process has as many properties
             (NeedsRootError if that is sudo's own).
     """
     argv = [*sudo(dry=console.dry), *argv] if as_root else argv
-    console.command(argv)
+    console.command([*argv, here_document(text)] if text else argv)
     if console.dry:
         return None
     result = capture(argv, text=text, cwd=cwd, timeout=timeout, umask=PUBLIC if as_root else PRIVATE)

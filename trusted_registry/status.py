@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 from trusted_registry import installation
@@ -177,25 +178,70 @@ def _trust(settings: Settings, engine: Engine, *, dry: bool = False) -> dict[str
         places = trust_status.find(settings, engine, install.ALL_STORES, dry=dry)
     except RegistryError as error:
         return {settings.registry_host: error.message}
-    return {f"{entry.store.name}: {entry.registry_host}": entry.state for entry in places}
+    found: dict[str, str] = {}
+    for entry in places:  # of two stores of one name, such as an engine's with and without root, both are told
+        key = f"{entry.store.name}: {entry.registry_host}"
+        found[f"{entry.store.key}: {entry.registry_host}" if key in found else key] = entry.state
+    return found
 
 
-def report(status: Status) -> Report:
-    """Report the status."""
+def report(status: Status, *, judged: bool = True) -> Report:
+    """Report the status.
+
+    Args:
+        status: The status.
+        judged: Whether the report is one of a failure where something is wrong.
+    """
+    table = Table(f"Registry {status.reference}", ["What", "How it stands"], _rows(status))
+    return Report(asdict(status), table, failure=_failure(status) if judged else None)
+
+
+def _rows(status: Status) -> list[list[str]]:
+    """Return what there is to tell, each under a name of its own."""
     certificate, container = status.certificate, status.registry
-    rows = []
-    if certificate.fingerprint:
-        rows.append(["certificate", ", ".join(certificate.names)])
-        rows.append(["", f"{certificate.days_left} days left, SHA-256 {certificate.fingerprint[:16]}…"])
-    if certificate.problem:
-        rows.append(["certificate", certificate.problem])
-    if certificate.changeover:
-        rows.append(["authority", certificate.changeover])
-    rows.append(["registry", f"{container.state}; {container.health}"])
-    if container.image:
-        version = f" ({container.version})" if container.version else ""
-        rows.append(["", f"{container.image}{version}, {container.role}, port {container.port}"])
-    if container.origin:
-        rows.append(["", f"image {container.origin}"])
-    rows += [[f"trust for {registry_host}", state] for registry_host, state in status.trust.items()]
-    return Report(asdict(status), Table(f"Registry {status.reference}", ["What", "How it stands"], rows))
+    mark = f"SHA-256 {certificate.fingerprint[:16]}…" if certificate.fingerprint else ""
+    left = f"{certificate.days_left} days left, {mark}" if certificate.fingerprint else ""
+    version = f" ({container.version})" if container.version else ""
+    rows = [
+        ["names", ", ".join(certificate.names)],
+        ["certificate", "; ".join(filter(None, (left, certificate.problem)))],
+        ["authority", certificate.changeover or ""],
+        ["registry", f"{container.state}; {container.health}"],
+        ["container", f"{container.role}, port {container.port}" if container.image else ""],
+        ["image", f"{container.image}{version}" if container.image else ""],
+        ["origin", container.origin or ""],
+    ]
+    return [*(row for row in rows if row[1]), *_trust_rows(status.trust)]
+
+
+def _trust_rows(trust: Mapping[str, str]) -> list[list[str]]:
+    """Return a row for each store and state, with all registry hosts of which that is so."""
+    hosts: dict[tuple[str, str], list[str]] = {}
+    for key, state in trust.items():
+        store, colon, registry_host = key.rpartition(": ")
+        hosts.setdefault((f"{store}{colon}", state), []).append(registry_host)
+    return [[f"trust for {store}{', '.join(found)}", state] for (store, state), found in hosts.items()]
+
+
+_WELL = ("answers", "answers, and asks for a login")
+
+
+def _failure(status: Status) -> RegistryError | None:
+    """Return the error of what is wrong, or None."""
+    if status.registry.state == "absent" and not status.certificate.fingerprint:
+        return RegistryError("There is no registry here yet.", cure="./inv up")
+    plain = status.registry.role == Role.PLAIN.value  # it needs neither a certificate nor trust
+    wrong = [] if plain else [f"certificate: {status.certificate.problem}"] if status.certificate.problem else []
+    if status.registry.health not in _WELL:
+        wrong.append(f"registry: {status.registry.state}")
+    if not plain:
+        wrong += [f"trust for {key}: {state}" for key, state in status.trust.items() if not _is_well(state)]
+    if not wrong:
+        return None
+    more = f" ({len(wrong) - 1} more)" if wrong[1:] else ""
+    return RegistryError(f"Not all is well: {wrong[0]}{more}.", cure="./inv doctor says why, and what cures it.")
+
+
+def _is_well(state: str) -> bool:
+    """Whether a store is as it should be, or is one that this user may not read."""
+    return state.startswith(("trusted", "not known"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,6 +73,18 @@ def test_the_configuration_names_this_machine_s_address(settings: Settings, cons
 def test_a_dry_configuration_writes_nothing(settings: Settings) -> None:
     issue.write_config(Run(settings, Recorder(dry=True)))
     assert not settings.folder.exists()
+
+
+@pytest.mark.process
+def test_the_command_that_is_shown_for_the_configuration_makes_the_same_file(
+    settings: Settings, console: Recorder
+) -> None:
+    path = issue.write_config(Run(settings, console))
+    made = path.read_bytes()
+    path.unlink()
+    (typed,) = console.typed
+    subprocess.run(["sh", "-c", typed], check=True, stdout=subprocess.DEVNULL)
+    assert path.read_bytes() == made
 
 
 # Taking it away

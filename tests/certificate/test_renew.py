@@ -147,6 +147,7 @@ def test_a_dry_renewal_changes_nothing_and_shows_what_it_would_type(settings: Se
     issue.renew(Run(settings, console))
     assert snapshot(issued) == before
     assert [command[:2] for command in console.commands] == [
+        ["./inv cert.config --address 192.168.0.12"],
         ["openssl", "req"],
         ["openssl", "x509"],
         ["cat", str(issued / "issuer.crt")],

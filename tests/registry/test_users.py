@@ -170,6 +170,21 @@ def test_of_a_password_that_is_too_short_a_person_hears_how_long_it_must_be() ->
 # The terminal
 
 
+@pytest.mark.parametrize("text", ["short", "x" * 73, "a\tbcdefgh"])
+def test_a_password_that_will_be_refused_is_typed_once(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def answer(prompt: str) -> str:
+        asked.append(prompt)
+        return text
+
+    monkeypatch.setattr("getpass.getpass", answer)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    with pytest.raises(SettingError):
+        Terminal().secret("Password", check=users.password)
+    assert asked == ["Password: "]
+
+
 @pytest.mark.parametrize("text", ["secret\n", "secret\r\n", "secret", "secret\nmore\n"])
 def test_without_a_terminal_the_password_is_one_line_of_standard_input(
     text: str, monkeypatch: pytest.MonkeyPatch

@@ -12,9 +12,10 @@ from pathlib import Path
 from trusted_registry import address, files
 from trusted_registry.certificate import imported, inspect, make, openssl, profile, public_suffixes, signer, unsent
 from trusted_registry.certificate.make import CertificateKind
+from trusted_registry.console import Operator, here_document, pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
-from trusted_registry.settings import Settings
+from trusted_registry.settings import Settings, registry_flags
 
 FORCE = signer.FORCE
 
@@ -242,6 +243,9 @@ def _make(
     run: Run, kind: CertificateKind, signing: inspect.Certificate | None = None, own_names: tuple[str, ...] = ()
 ) -> None:
     wanted = make.plan(run.settings, kind, signing, own_names)
+    shape = "--self-signed " if kind is CertificateKind.SELF_SIGNED else ""
+    where = pasteable(registry_flags(run.settings.address, names=run.settings.names))
+    run.console.command([Operator(run.settings.command(f"cert.config {shape}{where}"))])
     if kind is CertificateKind.AUTHORITY and (told := public_suffixes.told(run.settings.hosts)):
         run.console.say(told)
     make.make(wanted, kind, run.settings.folder, run.console, tool=run.settings.tool)
@@ -272,18 +276,15 @@ def _check_self_signed(folder: Path, *, dry: bool) -> None:
 
 
 def write_config(run: Run, *, self_signed: bool = False) -> Path:
-    """Render openssl.cnf into the folder and return its path.
-
-    An existing authority limits the names in the file.
-    """
+    """Render openssl.cnf into the folder, without names that the authority there may not vouch for; return its path."""
     signing = signer.path(run.settings.folder)
     authority = inspect.read(signing) if signing.exists() and not self_signed else None
+    kind = CertificateKind.SELF_SIGNED if self_signed else CertificateKind.SERVER
+    text = profile.config(make.plan(run.settings, kind, authority))
     path = run.settings.folder / openssl.CONFIG
-    run.console.command(["cp", "/etc/ssl/openssl.cnf", str(path)])
-    run.console.command(["editor", str(path)])
+    run.console.command(["tee", str(path), here_document(text)])
     if not run.console.dry:
-        kind = CertificateKind.SELF_SIGNED if self_signed else CertificateKind.SERVER
-        files.write(path, profile.config(make.plan(run.settings, kind, authority)).encode())
+        files.write(path, text.encode())
     return path
 
 

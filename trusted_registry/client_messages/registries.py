@@ -130,10 +130,10 @@ IMAGES = (
         "disk",
         (r"no space left on device|disk quota exceeded|ENOSPC",),
         "every client, the registry",
-        "A disk is full: the registry's, or this machine's.",
+        "A disk is full: where a push fails, the one with the registry's volume of images, else this machine's.",
         (
-            Step("docker system df && df --human-readable", "shows what takes the room"),
-            Step("docker image prune", "takes away images without a name"),
+            at_registry("docker system df --verbose && df --human-readable", "shows what takes the room, by volume"),
+            Step("docker image prune", "takes away images without a name; it leaves the registry's volume alone"),
         ),
         ("disk",),
     ),

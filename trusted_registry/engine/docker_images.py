@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
 from docker.errors import ImageLoadError
 
 from trusted_registry import files
+from trusted_registry.console import PIPE
 from trusted_registry.engine import answers, asking
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.connection import Connection, errors_explained
@@ -113,21 +114,24 @@ class DockerImages(Connection):
             return []
         with files.explained(archive, "read"):
             content = archive.open("rb")
-        with content, errors_explained(f"{archive} could not be loaded"):
+        loading = self._console.progress(f"Loading {archive}")
+        with content, loading, errors_explained(f"{archive} could not be loaded"):
             try:
                 return [tag for image in self._require_client().images.load(content) for tag in image.tags]
             except ImageLoadError as error:
                 cure = "Make it anew with docker save, and copy it whole."
                 raise RegistryError(f"{archive} is no archive of images: {error}", cure=cure) from error
 
-    def import_image(self, reference: str, tar: bytes, changes: Iterable[str] = ()) -> str:
+    def import_image(
+        self, reference: str, tar: bytes, changes: Iterable[str] = (), *, typed: Sequence[str] = ()
+    ) -> str:
         """Make an image of one layer from a tar archive, and return its id.
 
-        `changes` are Dockerfile instructions applied to the image.
+        `changes` are Dockerfile instructions applied to the image, `typed` is the command that makes such an archive.
         """
         repository, tag = engine_types.split_reference(reference)
         options = [word for change in changes for word in ("--change", change)]
-        self._console.command(["docker", "import", *options, "-", reference])
+        self._console.command([*(typed or ("cat", "image.tar")), PIPE, "docker", "import", *options, "-", reference])
         if self._console.dry:
             return ""
         with errors_explained(f"The image {reference} could not be made"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+from collections.abc import Sequence
 
 from trusted_registry import address, installation, program, saved_flags
 from trusted_registry.certificate import changeover, imported, inspect, issue, openssl, rules
@@ -12,6 +14,9 @@ from trusted_registry.instance import run_lock
 from trusted_registry.run import Run
 from trusted_registry.settings import MAX_SERVER_DAYS, TOOLS, Settings
 from trusted_registry.values import one_of, whole_number
+
+_ROOM = 22
+"""Characters for the names in a line of 80: one address of IPv4, or two short names."""
 
 
 def config(run: Run, *, self_signed: bool) -> None:
@@ -79,7 +84,7 @@ def renew(run: Run, *, if_expiring: str) -> None:
         local = here(run)
         if days is not None and not run.console.dry and not _is_due(run.settings, days):
             keep(run)
-            say_certificate(run, _due(run, days))
+            run.console.say_idle(f"certificate: {_due(run, days)}")
             if running.restart(local, stale_only=True):
                 run.console.say("registry: it still served an older one; restarted")
             return
@@ -112,7 +117,7 @@ def _due(run: Run, days: int) -> str:
     issued = _find_issued(run.settings)
     reason = issue.misfit(issued, run.settings, days=days)
     if reason is None or not imported.is_foreign(issued):
-        return "not due yet"
+        return f"not due yet, {issued.server.days_left(inspect.now())} days left"
     if issued.server.days_left(inspect.now()) < 0:
         raise RegistryError(f"{issued.server.path} {reason}.", cure=imported.CURE)
     run.console.warn(f"{issued.server.path} {reason}. {imported.CURE}")
@@ -151,6 +156,28 @@ def say_done(console: Console, text: str) -> None:
     """Report a change, except in a dry run."""
     if not console.dry:
         console.say(text)
+
+
+def say_briefly(run: Run, what: str) -> None:
+    """Report the server certificate and the trust anchor, a line each; `cert.show` says the rest."""
+    issued = None if run.console.dry else issue.find(run.settings.folder)
+    if issued is None:
+        return
+    server, anchor = issued.server, issued.anchor
+    names = shortened((*server.addresses, *server.dns))
+    run.console.say(f"certificate: {what}, {server.days_left(inspect.now())} days left, for {names}")
+    kind = "authority" if issued.authority else "self-signed"
+    path = os.path.relpath(anchor.path)
+    run.console.say(f"{kind}: {path} is what clients trust, SHA-256 {anchor.fingerprint[:16]}…")
+    if said := changeover.stage(run.settings.folder).value:
+        run.console.say(f"changeover: {said}")
+
+
+def shortened(names: Sequence[str], room: int = _ROOM) -> str:
+    """Return the first of some names, as many as fit, and the number of the others."""
+    shown = [name for at, name in enumerate(names) if not at or len(", ".join(names[: at + 1])) <= room]
+    more = len(names) - len(shown)
+    return f"{', '.join(shown)}{f' and {more} more' if more else ''}"
 
 
 def say_certificate(run: Run, what: str, *, names: bool = False) -> None:

@@ -31,7 +31,7 @@ def show_status(run: Run) -> Report:
     from trusted_registry import status
 
     engine = engines.connect_if_available(run.console)
-    return status.report(status.find(run.settings, engine, dry=run.console.dry))
+    return status.report(status.find(run.settings, engine, dry=run.console.dry), judged=not run.console.dry)
 
 
 def up(run: Run, *, adopt: bool = False) -> None:
@@ -53,7 +53,7 @@ def _up(run: Run, engine: Engine) -> None:
     saved_flags.announce(run)
     checks.check_port(run, engine)
     issued = issue.bring_up_to_date(run)
-    cert.say_certificate(run, "made" if issued else "already there", names=issued)
+    cert.say_briefly(run, "made" if issued else "already there")
     mark = run.settings.folder / UNPROVED
     unproved = _unproved(mark, engine, run.console)
     packed: list[str] = []
@@ -74,7 +74,7 @@ def _up(run: Run, engine: Engine) -> None:
         from trusted_registry.trust.local.install import StoreSelection
 
         trusted = bool(trust.install_trust(run, engine, StoreSelection(engine="docker")).written)
-        if not packed and (issued or started or trusted or unproved):
+        if not packed:
             pack()
     except BaseException:
         for reference in packed:
@@ -175,6 +175,8 @@ def _down(run: Run, engine: Engine, *, purge: bool) -> None:
     taken = ", ".join([*gone, "keys"]).capitalize()
     cert.say_done(run.console, f"{taken} and certificates are gone. On other machines: ./inv trust.remove,")
     cert.say_done(run.console, "or where the kit or the page was used: sudo sh trust-*.sh --remove")
+    kept = ["Docker itself", *([run.settings.image] if engine.has_image(run.settings.image) else []), ".venv"]
+    cert.say_done(run.console, f"Kept, as others may need them: {', '.join(kept)}")
 
 
 def _remains(settings: Settings, engine: Engine) -> bool:

@@ -61,9 +61,9 @@ def tls(run: Run, engine: Engine, meanwhile: Callable[[], None] = lambda: None) 
     """Run the TLS registry; return whether the container was (re)started."""
     changed = running.run_tls(run, engine, meanwhile)
     saved_flags.save(run)
-    listening = run.settings.listen or "every address of this machine"
-    at = f"https://{run.settings.registry_host}, listening on {listening}, port {run.settings.port}"
-    say_done(run.console, f"registry: {'running' if changed else 'already running'}, {at}")
+    listening = f"on {run.settings.listen} alone" if run.settings.listen else "on every address"
+    state = "running" if changed else "already running"
+    say_done(run.console, f"registry: {state}, https://{run.settings.registry_host}, {listening}")
     return changed
 
 
@@ -141,12 +141,10 @@ def prove_push_and_pull(reference: str, target: Target, run: Run, engine: Engine
         if proof:
             prove.forget(proof, target.at, target.tls, login)
     if proof:
-        same = f"{proof.digest[:19]}… both times, in {proof.seconds:.1f} s"
+        same = f"{proof.digest[:19]}…, {proof.seconds:.1f} s"
         run.console.say(f"proof: pushed to {proof.registry} and pulled back, {same}")
     if proof and login:
-        run.console.say(
-            "proof: that was with a login of its own, which is gone again; without one the registry says 401"
-        )
+        run.console.say("proof: that was by a login of its own, gone again; without one it says 401")
 
 
 def stop(run: Run, *, purge: bool) -> None:
@@ -189,8 +187,8 @@ def tell_volumes(run: Run, engine: Engine) -> bool:
 def logs(run: Run, *, follow: bool, lines: str) -> None:
     """Show the last lines of the registry's log, and new ones when following."""
     count, name = whole_number("--lines", lines, 1, 100_000), run.settings.container
-    run.console.command(["docker", "logs", *(["--follow"] if follow else []), "--tail", str(count), name])
     engine = engines.connect(run.console)
+    run.console.command(["docker", "logs", *(["--follow"] if follow else []), "--tail", str(count), name])
     if run.console.dry:
         return
     if not engine.find(name):

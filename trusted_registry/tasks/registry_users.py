@@ -26,7 +26,7 @@ def add(run: Run, *, name: str) -> None:
     name = users.name(name)
     engine = engines.connect_if_available(run.console)
     _check_private(engine.find(run.settings.container))
-    login = None if run.console.dry else users.Login(name, users.password(run.console.secret(f"Password of {name}")))
+    login = None if run.console.dry else users.Login(name, _password(run, name))
     with run_lock.held(run):
         # Only now: the registry may have been started while the password was typed, and none is under this lock.
         container = ownership.container(run, engine)
@@ -35,6 +35,10 @@ def add(run: Run, *, name: str) -> None:
         run.console.command(_htpasswd(run, name, *create, "-B", "-C", str(users.COST)))
         if login:
             _add(run, login, container, engine)
+
+
+def _password(run: Run, name: str) -> str:
+    return users.password(run.console.secret(f"Password of {name}", check=users.password))
 
 
 def _check_private(container: Container | None) -> None:

@@ -13,7 +13,7 @@ from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import prove
 from trusted_registry.run import Run
-from trusted_registry.tasks.cert import say_done
+from trusted_registry.tasks.cert import say_done, shortened
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import daemon, install, ledger, leftovers, owned, trust_anchor, uninstall, unverified
@@ -121,13 +121,13 @@ def _renew_builders(run: Run, *, asked: bool) -> None:
             if asked:
                 program.run(command, run.console)
             else:
-                run.console.command(command)
+                run.console.advise(command)
 
 
 def install_trust(run: Run, engine: Engine, selection: StoreSelection = ALL_STORES) -> InstallResult:
     """Install trust for this machine's clients, and report the stores."""
     result = install.trust(run, engine, selection)
-    names = ", ".join(run.settings.registry_hosts)
+    names = shortened(run.settings.registry_hosts)
     if result.written:
         say_done(run.console, f"trust: now in place for {names}: {_client_names(result.written)}")
     if result.already:

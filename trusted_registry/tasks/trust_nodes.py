@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from trusted_registry import program
-from trusted_registry.console import Console, pasteable
+from trusted_registry.console import Console, here_document, pasteable
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError, SettingError
@@ -179,7 +179,8 @@ def _config(name: str, engine: Engine) -> str:
 def _publish(context: str, registry_host: str, console: Console, options: NodeOptions) -> None:
     """Publish the registry in a cluster's ConfigMap if kubectl reaches the cluster; others' entries stay."""
     if console.dry:
-        console.command(nodes.withdraw(context) if options.remove else nodes.publish(context))
+        text = here_document(nodes.manifest(registry_host))
+        console.command(nodes.withdraw(context) if options.remove else [*nodes.publish(context), text])
         return
     try:
         asked = program.capture(nodes.ask_config(context), timeout=_KUBECTL_SECONDS)

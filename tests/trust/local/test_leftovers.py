@@ -225,6 +225,7 @@ def test_a_purge_says_gone_of_what_is_gone_and_keeps_the_id_by_which_the_rest_is
     console = _purge(settings, monkeypatch)
     assert [str(path) in line for line in console.warned] == [True]
     assert next(line for line in console.said if "gone" in line).startswith("Images, keys and certificates are gone.")
+    assert console.said[-1] == "Kept, as others may need them: Docker itself, registry:3, .venv"
     assert installation.known(settings.folder).id == id_
     assert not (settings.folder / "issuer.key").exists()
     path.unlink()

@@ -226,7 +226,11 @@ def test_json_says_where_and_the_table_says_whose(
         "state": "trusted",
         "where": str(box.machine.path(f"{DOCKER}/{SPELLINGS[0]}/ca.crt")),
     }
-    assert report.table.rows[0] == ["Docker Engine", SPELLINGS[0], "trusted"]
+    assert report.table.rows[0] == ["Docker Engine", ", ".join(SPELLINGS), "trusted"]
+    (box.machine.path(f"{DOCKER}/{SPELLINGS[1]}/ca.crt")).unlink()
+    apart = trust_list.show(Run(settings, console)).table
+    assert apart
+    assert [list(row)[1:] for row in apart.rows][:2] == [[SPELLINGS[0], "trusted"], [SPELLINGS[1], "absent"]]
     assert {len(row) for row in report.table.rows} == {len(report.table.columns)}
 
 

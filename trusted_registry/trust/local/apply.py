@@ -43,8 +43,6 @@ def carry_out(plan: Plan, console: Console) -> None:
     if (as_root or (plan.machine and plan.runs)) and not console.dry:
         program.sudo()
     for command in plan.typed:
-        if command[0] == "editor" and command[-1] in plan.notes:
-            console.say(plan.notes[command[-1]])
         console.command(["sudo", *command] if as_root else command)
     if plan.operations and not console.dry:
         if as_root:
@@ -76,7 +74,7 @@ def _through_sudo(plan: Plan) -> None:
         kind = NeedsRootError if result.last_line.startswith("sudo") else RegistryError
         raise kind(
             f"sudo did not do it: {result.last_line}",
-            cure="Run the same command as root, or the commands above by hand.",
+            cure="Run the same command as root, or by hand the commands that it shows with --dry.",
         )
 
 

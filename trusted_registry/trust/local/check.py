@@ -226,7 +226,8 @@ def _pull_all(asks: dict[Client, list[Pull]], check_run: CheckRun, console: Cons
             rows[client.name] = _pull_each(client, asks[client], check_run)
             progress.update("clients", len(rows), len(asks))
 
-    with console.progress(f"{len(asks)} clients pull") as progress, ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+    watched = console.progress(f"{len(asks)} clients pull", unit="clients")
+    with watched as progress, ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         list(pool.map(pull, kin.values()))  # raises an error of any pull
     return rows
 

@@ -119,7 +119,9 @@ def _put_back(undo: Sequence[Write | Remove], engine: Engine, console: Console) 
         yield
     except RegistryError:
         if not console.dry:
-            typed = tuple(("cp" if isinstance(it, Write) else "rm", str(it.path)) for it in undo)
+            typed = tuple(
+                plan.patch(_text_of(it.path), it) if isinstance(it, Write) else ("rm", str(it.path)) for it in undo
+            )
             console.say(f"put back as it was: {undo[0].path}")
             apply.carry_out(Plan(STORE, tuple(undo), typed), console)
             with contextlib.suppress(RegistryError):  # the error that led here says more
@@ -133,7 +135,7 @@ def _write_config(change: Write, engine: Engine, console: Console, registry_host
     Raises:
         RegistryError: The file cannot be written, or the engine did not list it within RELOAD_SECONDS.
     """
-    apply.carry_out(Plan(STORE, (change,), (("editor", str(change.path)),)), console)
+    apply.carry_out(Plan(STORE, (change,), (plan.patch(_text_of(change.path), change),)), console)
     if not engine.available and not console.dry:
         return  # one that starts later reads it then
     reload(engine, console)
