@@ -26,6 +26,7 @@ CONTENTS = (
     cert.check,
     cert.renew,
     cert.renew_authority,
+    cert.import_,
     registry.tls,
     registry.stop,
     registry.logs,

@@ -42,6 +42,8 @@ class Order:
     age: int = 0
     key: str = "ec"
     mistyped: tuple[str, ...] = field(default=())
+    critical: bool = True
+    other_use: bool = False
 
 
 @dataclass(frozen=True)
@@ -166,11 +168,13 @@ def _name(common_name: str | None) -> x509.Name:
 def _extensions(order: Order, key: Key, signing_key: Key) -> list[tuple[x509.ExtensionType, bool]]:
     made: list[tuple[x509.ExtensionType, bool]] = []
     if order.ca is not None:
-        made.append((x509.BasicConstraints(order.ca, order.pathlen), True))
+        made.append((x509.BasicConstraints(order.ca, order.pathlen), order.critical))
     if order.usage is not None:
         made.append((x509.KeyUsage(**{usage: usage in order.usage for usage in USAGES}), True))
     if order.serves:
         made.append((x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False))
+    if order.other_use:
+        made.append((x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False))
     if order.own_id:
         made.append((x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False))
     if order.signer_id:

@@ -111,13 +111,14 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def registry(
+def registry(  # noqa: PLR0913 - a server has so many sides
     certificate: Path | None,
     *,
     port: int = 0,
     status: int = 200,
     users: Path | None = None,
     held: dict[str, bytes] | None = None,
+    weak: bool = False,
 ) -> Iterator[int]:
     """Serve on loopback and lend the port: by TLS with a certificate (its key beside it), by plain HTTP without.
 
@@ -126,6 +127,7 @@ def registry(
         port: Where to listen; anywhere by default.
         status: What to answer when asked whether all is well.
         users: The certificates' folder whose users are let in; everybody by default.
+        weak: Whether the certificate may be one that OpenSSL would not show otherwise.
         held: Where blobs (by digest) and manifests (by path) are kept that are put here.
     """
     with _Server((HOST, port), _Registry) as server:
@@ -133,6 +135,8 @@ def registry(
         server.held = {} if held is None else held
         if certificate:
             server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            if weak:
+                server.tls.set_ciphers("DEFAULT:@SECLEVEL=0")
             server.tls.load_cert_chain(certificate, certificate.with_suffix(".key"))
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

@@ -48,7 +48,7 @@ class Recorder:
         self.asked.append(question)
         return self._answer
 
-    def secret(self, question: str) -> str:
+    def secret(self, question: str, *, known: bool = False) -> str:  # noqa: ARG002 - no difference here
         """Keep a question for a password and give one."""
         self.asked.append(question)
         return self._secret

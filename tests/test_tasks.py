@@ -61,12 +61,14 @@ SHOWN = {
     "cert.check": "openssl verify",
     "cert.renew": "openssl x509 -req",
     "cert.renew-authority": "openssl x509 -req",
+    "cert.import": "install -m 0600",
     "up": "docker run",
     "doctor": "openssl s_client",
     "down": "docker rm",
     "test": "tests.sessions",
 }
 GIVEN = {name: {"name": "ada"} for name in ("registry.user.add", "registry.user.remove")}
+GIVEN["cert.import"] = {"certificate": "server.crt", "key": "server.key"}
 GIVEN["trust.hosts"] = {"inventory": "web1,web2"}
 QUIET = {
     "trust.serve": "no command of a person's does the same: it serves three files and nothing beside them",

@@ -253,3 +253,19 @@ def test_tabs_and_line_ends_of_a_log_stay_and_those_of_windows_become_ours() -> 
 
 def test_json_for_programs_holds_no_control() -> None:
     assert json.dumps("".join(HOSTILE.values())).isprintable()
+
+
+@pytest.mark.parametrize(("known", "times"), [(False, 2), (True, 1)])
+def test_a_new_password_is_asked_for_twice_and_a_known_passphrase_once(
+    times: int, *, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts: list[str] = []
+
+    def answered(prompt: str) -> str:
+        prompts.append(prompt)
+        return "open"
+
+    monkeypatch.setattr(sys, "stdin", _Screen())
+    monkeypatch.setattr("getpass.getpass", answered)
+    assert Terminal().secret("Passphrase", known=known) == "open"
+    assert len(prompts) == times

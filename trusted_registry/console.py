@@ -7,6 +7,7 @@ import shlex
 import unicodedata
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from pathlib import PurePath
 from typing import Protocol
 
 
@@ -36,8 +37,8 @@ class Console(Protocol):
     def ask(self, question: str) -> bool:
         """Ask a yes-or-no question; raise RegistryError if nobody can answer."""
 
-    def secret(self, question: str) -> str:
-        """Ask for a password without echo; raise RegistryError if none is entered."""
+    def secret(self, question: str, *, known: bool = False) -> str:
+        """Ask for a password without echo, twice unless it is `known`; raise RegistryError if none is entered."""
 
     def progress(self, title: str) -> AbstractContextManager[Progress]:
         """Show the progress of a long operation until the context ends."""
@@ -54,9 +55,9 @@ PIPE_AFTER_END = (Operator("| { read=$(cat); printf '%s\\n' \"$read\" |"), Opera
 """Words before and after a command that reads another one's output once that one has ended."""
 
 
-def pasteable(argv: Sequence[str]) -> str:
-    """Return a command as one line that can be pasted into a POSIX shell."""
-    return " ".join(part if isinstance(part, Operator) else shlex.quote(part) for part in argv)
+def pasteable(argv: Sequence[str | PurePath]) -> str:
+    """Return a command, or a part of one, as it can be pasted into a POSIX shell: whatever is in a word is a word."""
+    return " ".join(part if isinstance(part, Operator) else shlex.quote(str(part)) for part in argv)
 
 
 def visible(text: str, *, keep: str = "\n\t") -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trusted_registry import locks, owners
+from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 
 PRIVATE_FILE = 0o600
@@ -65,7 +66,7 @@ def explained(path: Path, what: str = "written") -> Iterator[None]:
     try:
         yield
     except (FileExistsError, NotADirectoryError) as error:
-        cure = f"Move that file away: mv {path} {path}.old"
+        cure = f"Move that file away: {pasteable(['mv', path, f'{path}.old'])}"
         raise RegistryError(f"{path} cannot be a folder: a file stands in its way.", cure=cure) from error
     except OSError as error:
         lasting = Path(*(part for part in path.parts if not part.startswith(_STAGING)))
@@ -75,12 +76,12 @@ def explained(path: Path, what: str = "written") -> Iterator[None]:
 def _cure(error: OSError, path: Path) -> str:
     folder = next((it for it in (path, *path.parents) if os.path.isdir(it)), path)  # noqa: PTH112 - is_dir raises in folders without access
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"Make room on the disk: df -h {folder}"
+        return f"Make room on the disk: {pasteable(['df', '-h', folder])}"
     if error.errno == errno.EROFS:
-        return f"The file system is mounted read-only; see which it is: findmnt -T {folder}"
+        return f"The file system is mounted read-only; see which it is: {pasteable(['findmnt', '-T', folder])}"
     if error.errno in TOO_MANY:
         return MORE_FILES
-    return owners.give_back(path) or f"See who owns it, and who you are: ls -ld {path}; id"
+    return owners.give_back(path) or f"See who owns it, and who you are: {pasteable(['ls', '-ld', path])}; id"
 
 
 def check_room(folder: Path) -> None:
@@ -110,6 +111,12 @@ def make_folder(path: Path, mode: int = PUBLIC_FOLDER) -> list[Path]:
         if not path.is_dir():
             raise NotADirectoryError(path)
     return missing
+
+
+def close_to_group(folder: Path) -> None:
+    """Take from a folder's group the right to write there."""
+    with explained(folder):
+        folder.chmod(stat.S_IMODE(folder.stat().st_mode) & ~stat.S_IWGRP)
 
 
 def write(path: Path, content: bytes, mode: int = PUBLIC_FILE, *, like: Path | None = None) -> None:

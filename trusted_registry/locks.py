@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trusted_registry import owners
+from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def hold(path: Path, patience: float) -> FileLock:
         try:
             lock.acquire()
         except filelock.Timeout:
-            cure = f"Wait for it, or see who it is: fuser -v {path}"
+            cure = f"Wait for it, or see who it is: {pasteable(['fuser', '-v', path])}"
             raise RegistryError(f"Another run has held {path.parent} for a minute.", cure=cure) from None
         # No version of filelock hands the descriptor out otherwise.
         if (handle := lock._context.lock_file_fd) is None or _lies_at(handle, path):  # noqa: SLF001

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import difflib
 import re
-import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from trusted_registry.address import registry_host, registry_hosts
+from trusted_registry.console import pasteable
 from trusted_registry.defaults import DEFAULTS, HTTPS
 from trusted_registry.errors import SettingError
 from trusted_registry.values import address, hosts, matching, one_of, path, reachable, whole_number
@@ -95,7 +95,7 @@ class Settings:
             "INVOKE_REGISTRY_CONTAINER": "" if container == default["container"] else container,
             "INVOKE_REGISTRY_VOLUME": "" if volume == default["volume"] else volume,
         }
-        return "".join(f"{name}={shlex.quote(value)} " for name, value in variables.items() if value) + f"./inv {task}"
+        return "".join(f"{name}={pasteable([value])} " for name, value in variables.items() if value) + f"./inv {task}"
 
 
 def registry_flags(host: str, port: int = HTTPS, names: Collection[str] = ()) -> tuple[str, ...]:

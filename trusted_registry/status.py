@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 
 from trusted_registry import installation
 from trusted_registry.certificate import changeover, inspect, issue
+from trusted_registry.console import pasteable
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
@@ -61,15 +62,16 @@ class Status:
 def next_steps(settings: Settings) -> str:
     """Return the next steps for a person: commands for this machine, and the one for other machines."""
     name = settings.registry_host
-    login = f"\n  docker login {name}" if users.is_login_required(settings.folder) else ""
+    image = pasteable([f"{name}/ubuntu"])
+    login = f"\n  {pasteable(['docker', 'login', name])}" if users.is_login_required(settings.folder) else ""
     return f"""
 Your registry is {name}. Use it:{login}
   docker pull ubuntu
-  docker tag ubuntu {name}/ubuntu
-  docker push {name}/ubuntu
-  docker pull {name}/ubuntu
+  docker tag ubuntu {image}
+  docker push {image}
+  docker pull {image}
 Other machines: run this here, and type there the line that it shows:
-  {" ".join(("./inv", "trust.serve", *settings.flags))}"""
+  {pasteable(["./inv", "trust.serve", *settings.flags])}"""
 
 
 def find(settings: Settings, engine: Engine, *, dry: bool = False) -> Status:

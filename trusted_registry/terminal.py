@@ -80,8 +80,8 @@ class Terminal:
             return input(f"{visible(question)} [y/N] ").strip().lower() in ("y", "yes")
         return False
 
-    def secret(self, question: str) -> str:
-        """Ask for a password twice without echo; without a terminal, read one line of standard input.
+    def secret(self, question: str, *, known: bool = False) -> str:
+        """Ask for a password without echo, twice for a new one; without a terminal, read one line of standard input.
 
         Raises:
             RegistryError: No password was entered, or the two differ.
@@ -95,7 +95,8 @@ class Terminal:
         import getpass
 
         try:
-            first, second = (getpass.getpass(f"{visible(question)}{more}: ") for more in ("", ", once more"))
+            first = getpass.getpass(f"{visible(question)}: ")
+            second = first if known else getpass.getpass(f"{visible(question)}, once more: ")
         except EOFError:
             raise RegistryError("No password was given.", cure="Type one at the prompt.") from None
         if first != second:

@@ -217,23 +217,36 @@ databases() {
     shift
     for place; do
         [ -z "$mark" ] || [ -e "$place/$mark" ] || continue
-        case $phase in
-            look)
-                spell "$place"
-                if ! ask look; then
-                    lacked "database $place" "$place"
-                    noted "database$tab$id$tab$key$tab$place"
-                fi
-                ;;
-            show) if to_do "database $place"; then ask add; fi ;;
-            write)
-                if to_do "database $place"; then
-                    { place_file "$file" "$cert" && ask add; } || trouble=yes
-                    rm -f "$file"
-                fi
-                ;;
-        esac
+        [ "$phase" != look ] || spell "$place"
+        database
+        [ -z "$next" ] || as_next database
     done
+}
+
+database() {
+    case $phase in
+        look)
+            if ! ask look; then
+                lacked "database $alias $place" "$place"
+                noted "database$tab$id$tab$key$tab$place"
+            fi
+            ;;
+        show) if to_do "database $alias $place"; then ask add; fi ;;
+        write)
+            if to_do "database $alias $place"; then
+                { place_file "$file" "$cert" && ask add; } || trouble=yes
+                rm -f "$file"
+            fi
+            ;;
+    esac
+}
+
+# Do something for the second root of a changeover, which a database has by a name of its own.
+as_next() {
+    first_id=$id first_alias=$alias first_cert=$cert
+    id=$next alias=$mine-$next cert=$next_cert
+    "$@"
+    id=$first_id alias=$first_alias cert=$first_cert
 }
 
 quiet() { "$@" >/dev/null 2>&1 </dev/null; }

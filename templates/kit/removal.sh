@@ -8,11 +8,10 @@ take_back() {
         case $line in "blocks$tab$id$tab$key$tab"*) take_blocks "$line" ;; esac
     done
     for line in $record; do
-        case $line in
-            "file$tab$id$tab$key$tab"*) take_file "$line" ;;
-            "database$tab$id$tab$key$tab"*) take_database "$line" ;;
-        esac
+        case $line in "file$tab$id$tab$key$tab"*) take_file "$line" ;; esac
     done
+    take_databases
+    [ -z "$next" ] || as_next take_databases
     [ -n "$taken" ] || return 0
     changed=yes
     if refreshed; then
@@ -125,6 +124,12 @@ unpack() {
     IFS=$unit
     for word in $1; do unpacked=$unpacked$word$nl; done
     IFS=$nl
+}
+
+take_databases() {
+    for line in $record; do
+        case $line in "database$tab$id$tab$key$tab"*) take_database "$line" ;; esac
+    done
 }
 
 take_database() {

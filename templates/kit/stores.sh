@@ -43,7 +43,12 @@ settle() {
         failed=yes
         line 'refused, nothing was changed'
     elif [ -z "$todo" ] && ! remembers "refresh$tab$key"; then
-        if [ "$action" = check ]; then line trusted; else line 'already trusted'; fi
+        if [ "$action" = check ]; then
+            line trusted
+        else
+            adopt
+            line 'already trusted'
+        fi
     elif [ "$action" = check ]; then
         absent=yes spelled=${short:-$spelled}
         line absent
@@ -76,6 +81,20 @@ write() {
         line 'now trusted'
         tell_restart
     fi
+}
+
+# What stands there by the kit of the authority before is this one's by now, and stays when that one's is taken back.
+adopt() {
+    [ -z "$dry" ] && [ -n "$before" ] || return 0
+    for line in $notes; do
+        case $line in
+            "file$tab"*)
+                supersede "${line##*"$tab"}"
+                remember "$line"
+                adopted=yes
+                ;;
+        esac
+    done
 }
 
 # What another authority's kit wrote there is gone now.

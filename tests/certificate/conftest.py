@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _one_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trusted_registry.address.own_addresses", lambda: (ADDRESS, "172.17.0.1"))
-    monkeypatch.setattr("trusted_registry.address.own_name", lambda: "box")
+    monkeypatch.setattr("trusted_registry.address.own_name", lambda: "box.local")
 
 
 @pytest.fixture(scope="session")

@@ -78,7 +78,7 @@ def _encrypted() -> bytes:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"nonsense", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", _encrypted()]
+    "content", [b"", b"nonsense", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"]
 )
 def test_a_key_that_cannot_be_read_is_named_with_a_cure(content: bytes, tmp_path: Path) -> None:
     path = forge.save(forge.server(None), tmp_path, "domain")
@@ -86,6 +86,14 @@ def test_a_key_that_cannot_be_read_is_named_with_a_cure(content: bytes, tmp_path
     with pytest.raises(RegistryError, match=r"domain\.key holds no private key") as caught:
         inspect.is_pair(path.with_suffix(".key"), inspect.read(path))
     assert "mv" in caught.value.cure
+
+
+def test_a_key_with_a_passphrase_is_named_with_the_command_that_opens_it(tmp_path: Path) -> None:
+    path = forge.save(forge.server(None), tmp_path, "domain")
+    path.with_suffix(".key").write_bytes(_encrypted())
+    with pytest.raises(RegistryError, match=r"domain\.key has a passphrase") as caught:
+        inspect.is_pair(path.with_suffix(".key"), inspect.read(path))
+    assert caught.value.cure.startswith("(umask 077 && openssl pkey -in ")
 
 
 def test_what_an_authority_may_vouch_for_is_let_through_and_the_rest_is_not(tmp_path: Path) -> None:

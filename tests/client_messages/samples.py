@@ -36,7 +36,7 @@ SAMPLES: list[tuple[str, str]] = [
             'Failed to pull image "192.168.0.12/app:1": rpc error: code = Unknown desc = failed to pull and '
             f'unpack image "192.168.0.12/app": failed to do request: Head "https://192.168.0.12/v2/app": {UNKNOWN}'
         ),
-        "unknown-authority-containerd",
+        "unknown-authority-kubernetes",
     ),
     (
         (
@@ -195,10 +195,11 @@ SAMPLES: list[tuple[str, str]] = [
         "hub",
     ),
     ("toomanyrequests: You have reached your pull rate limit.", "hub-limit"),
-    (f"{DOCKER}x509: negative serial number", "certificate"),
+    (f"{DOCKER}tls: failed to parse certificate from server: x509: negative serial number", "unparsable"),
+    (f"{DOCKER}x509: too many signatures", "certificate"),
     (f"{CURL}path length constraint exceeded", "certificate"),
     (f"{PYTHON}path length constraint exceeded (_ssl.c:992)>", "certificate"),
-    (f"{DOCKER}proxyconnect tcp: tls: first record does not look like a TLS handshake", "proxy"),
+    (f"{DOCKER}proxyconnect tcp: tls: first record does not look like a TLS handshake", "proxy-scheme"),
     ("Error response from daemon: unauthorized: access forbidden", "login"),
     ("curl: (22) The requested URL returned error: 401", "login"),
     ("curl: (22) The requested URL returned error: 404", "no-image"),
@@ -272,7 +273,8 @@ SAMPLES: list[tuple[str, str]] = [
     ),
     ("696bd0d73219: Retrying in 1 second\nunexpected EOF", "cut-off"),
     ("Error response from daemon: manifest for 192.168.0.12/app:1 not found: manifest unknown", "no-image"),
-    ("invalid reference format: repository name must be lowercase", "reference"),
+    ("invalid reference format: repository name must be lowercase", "capitals"),
+    ("docker: invalid reference format.", "reference"),
     ("write /var/lib/registry/x: no space left on device", "disk"),
     ("received unexpected HTTP status: 500 Internal Server Error", "server-error"),
     (
@@ -307,4 +309,58 @@ SAMPLES: list[tuple[str, str]] = [
         "unreadable",
     ),
     ('level=fatal msg="open /config/domain.key: permission denied"', "key-unreadable"),
+    (f"k3s crictl pull 192.168.0.12/app:1: rpc error: desc = {UNKNOWN}", "unknown-authority-k3s"),
+    (f"rke2-agent: {CTR.removeprefix('ctr: ')}{UNKNOWN}", "unknown-authority-rke2"),
+    (f"microk8s.{CTR}{UNKNOWN}", "unknown-authority-microk8s"),
+    (
+        f'error checking push permissions: checking push permission for "192.168.0.12/app:1": {DOCKER[28:]}{UNKNOWN}',
+        "unknown-authority-kaniko",
+    ),
+    (
+        (
+            f'{DOCKER}{UNKNOWN} (possibly because of "x509: invalid signature: parent certificate cannot sign this '
+            f"kind of "
+            'certificate" while trying to verify candidate authority certificate "registry")'
+        ),
+        "not-signing",
+    ),
+    (f"{DOCKER}remote error: tls: certificate required", "client-certificate"),
+    (
+        "curl: (35) schannel: next InitializeSecurityContext failed: CRYPT_E_NO_REVOCATION_CHECK (0x80092012)",
+        "no-revocation",
+    ),
+    ('level=fatal msg="tls: found a certificate rather than a key in the PEM for the private key"', "swapped"),
+    ("open /etc/docker/certs.d/192.168.0.12/ca.crt: no such file or directory", "dangling"),
+    ("open /etc/docker/certs.d/192.168.0.12/client.key: permission denied", "unreadable-key"),
+    ("error parsing HTTP 413 response body: invalid character '<' looking for beginning of value", "too-large"),
+    (
+        (
+            'error during connect: Get "https://10.0.0.5:2376/v1.24/containers/json": x509: certificate signed by '
+            "unknown "
+            "authority"
+        ),
+        "engine-tls",
+    ),
+    (
+        (
+            "unable to configure the Docker daemon with file /etc/docker/daemon.json: invalid character '}' looking "
+            "for "
+            "beginning of object key string"
+        ),
+        "daemon-json",
+    ),
+    (
+        (
+            "unable to configure the Docker daemon with file /etc/docker/daemon.json: the following directives are "
+            "specified "
+            "both as a flag and in the configuration file: insecure-registries"
+        ),
+        "daemon-json-twice",
+    ),
+    ("containerd: failed to load TOML: /etc/containerd/config.toml: (148, 4): duplicated tables", "toml-twice"),
+    (f'Error: Get "https://quay.io/v2/": {UNKNOWN}', "public-certificate"),
+    ('Error: Get "https://quay.io/v2/": dial tcp 198.51.100.7:443: i/o timeout', "public-unreachable"),
+    ('Error: Get "https://quay.io/v2/": proxyconnect tcp: dial tcp 10.9.9.9:3128: i/o timeout', "public-proxy"),
+    ('Error: Get "https://quay.io/v2/app/manifests/1": unauthorized: access denied', "public-login"),
+    ("Error response from daemon: manifest for app:9 not found: manifest unknown", "public-image"),
 ]

@@ -27,6 +27,12 @@ def test_an_engine_that_is_too_old_is_found(box: DoctorBox) -> None:
     assert found(replace(box.facts, engine=replace(box.facts.engine, version="18.09.1"))) == ["engine"]
 
 
+def test_podman_is_no_docker_that_is_too_old(box: DoctorBox) -> None:
+    assert box.facts.engine
+    podman = replace(box.facts.engine, version="4.3.1", product="Podman")
+    assert found(replace(box.facts, engine=podman)) == []
+
+
 def test_this_machine_s_engine_that_is_reached_by_tcp_is_no_finding(box: DoctorBox) -> None:
     assert box.facts.engine
     assert found(replace(box.facts, engine=replace(box.facts.engine, socket="http://127.0.0.1:2375"))) == []

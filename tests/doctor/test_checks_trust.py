@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
+from tests import forge
 from tests.doctor.conftest import ADDRESS, found, stored_states
 from trusted_registry.doctor import checks
 from trusted_registry.doctor.facts import Proxy, StoreState
@@ -136,7 +138,9 @@ def test_half_a_client_s_certificate_is_found_and_a_whole_one_is_none_of_ours(na
     stray.write_bytes(OTHER)
     (finding,) = wrong(box, "docker")
     assert (finding.check, str(stray) in finding.evidence, finding.fix) == ("certs.d", True, None)
-    stray.with_suffix({".key": ".cert", ".cert": ".key"}[stray.suffix]).write_bytes(OTHER)
+    pair = forge.server(box.signer)
+    stray.with_suffix(".key").write_bytes(forge.pem(pair.key))
+    stray.with_suffix(".cert").write_bytes(pair.certificate.public_bytes(serialization.Encoding.PEM))
     assert wrong(box, "docker") == []
 
 
@@ -195,6 +199,24 @@ def test_a_certificate_that_not_everybody_may_read_is_found(box: DoctorBox) -> N
     path.parent.chmod(0o700)
     (finding,) = wrong(box, "docker")
     assert finding.cure == (f"sudo chmod go+rx {path.parent}",)
+
+
+def test_another_s_authority_beside_that_not_everybody_may_read_is_found_too(box: DoctorBox) -> None:
+    box.trusts("containers")
+    path = folder(box, "etc/containers/certs.d") / "theirs.crt"
+    path.write_bytes(OTHER)
+    assert wrong(box, "containers") == []
+    path.chmod(0o600)
+    (finding,) = wrong(box, "containers")
+    assert (finding.check, finding.cure, finding.fix) == ("readable", (f"sudo chmod go+r {path}",), None)
+
+
+def test_a_link_to_nothing_beside_ca_crt_is_found_with_its_cure(box: DoctorBox) -> None:
+    box.trusts("docker")
+    path = folder(box) / "node-client-ca.crt"
+    path.symlink_to("/nonexistent")
+    (finding,) = wrong(box, "docker")
+    assert (finding.check, finding.cure, finding.fix) == ("certs.d", (f"Take it away: rm {path}",), None)
 
 
 def test_what_containerd_does_not_read_is_told_and_what_needs_no_cure_is_not(box: DoctorBox) -> None:

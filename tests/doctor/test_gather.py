@@ -16,12 +16,14 @@ from tests.fake_engine import FakeEngine, container, nobody
 from tests.fake_images import IMAGE, INFO, sha256
 from trusted_registry import address
 from trusted_registry.address import Interface
-from trusted_registry.doctor import checks, gather, store_states
+from trusted_registry.doctor import checks, firewall, gather, store_states
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import ports, roles
 from trusted_registry.instance.model import Image
 from trusted_registry.registry import users
-from trusted_registry.trust.local import daemon, install, ledger
+from trusted_registry.trust import client_stores
+from trusted_registry.trust import machine as machines
+from trusted_registry.trust.local import daemon, install, ledger, trust_anchor
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from trusted_registry.settings import Settings
 
 ADDRESS = "192.168.0.12"
+UNKNOWN = "tls: failed to verify certificate: x509: certificate signed by unknown authority"
 
 
 def engine_of(settings: Settings, running: Container | None = None, bound: Path | None = None) -> FakeEngine:
@@ -50,6 +53,7 @@ def _apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(address, "interfaces", lambda: [Interface("eth0", (ADDRESS,), bridge=False)])
     monkeypatch.setattr(store_states, "engine_start", lambda _engine: 0.0)
     monkeypatch.setattr(install, "select_stores", lambda *_: [])
+    monkeypatch.setattr(firewall, "find", lambda *_: None)
 
 
 @pytest.fixture
@@ -253,3 +257,29 @@ def test_what_this_checkout_allowed_here_is_seen_unless_its_plain_registry_runs(
         )
     }
     assert seen == {"none": (mine,), "running": (), "exited": (mine,), "tls": (mine,)}
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("refusal", ["", UNKNOWN])
+def test_the_engine_itself_is_asked_where_all_is_as_it_should_be(
+    refusal: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker = client_stores.store("docker")
+    monkeypatch.setattr(install, "select_stores", lambda *_: [docker])
+    with loopback.registry(settings.folder / "domain.crt") as port:
+        there = dataclasses.replace(settings, port=port)
+        anchor, machine = trust_anchor.load(there, dry=True), machines.current()
+        for file in docker.files(anchor):
+            machine.path(file.path).parent.mkdir(parents=True, exist_ok=True)
+            machine.path(file.path).write_bytes(file.content)
+        engine = running(there)
+        engine.refusal = refusal
+        facts = gather.local(there, engine, None)
+    assert [it.accepted for it in facts.answers] == [not refusal for _ in there.registry_hosts]
+    assert [finding.check for finding in checks.judge(facts)] == (["refused"] if refusal else [])
+
+
+@pytest.mark.process
+def test_nobody_is_asked_about_a_registry_that_does_not_answer_or_is_another_s(settings: Settings) -> None:
+    engine = running(dataclasses.replace(settings, port=1))
+    assert gather.local(dataclasses.replace(settings, port=1), engine, None).answers == ()

@@ -79,5 +79,5 @@ def _offer(registry: Host) -> Iterator[str]:
     registry.begin(*argv, log=LOG, env={**registry.settings, "HOME": "/home/dev"})
     registry.wait_for("it offers the kit", lambda: "Ctrl-C ends it" in registry.peek(LOG))
     for line in registry.read(LOG).splitlines():
-        if "sha256sum" in line:
+        if "sudo sh" in line:
             yield line.strip()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import shutil
 import stat
+import tarfile
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -39,9 +41,17 @@ def _is_served(host: Host) -> bool:
 
 def _said(client: docker.DockerClient, host: Host, *argv: str) -> str:
     """Run a program in the container, and return what it said."""
-    output = client.containers.get(host.name).exec_run(list(argv)).output
+    status, output = client.containers.get(host.name).exec_run(list(argv))
     assert isinstance(output, bytes)
+    assert status == 0, output
     return output.decode()
+
+
+def _held(client: docker.DockerClient, host: Host) -> set[str]:
+    """Return the names of the files that the container reads, as the engine hands them out."""
+    chunks, _ = client.containers.get(host.name).get_archive("/config")
+    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
+        return {it.name.removeprefix("config/") for it in tar if not it.isdir()}
 
 
 def _moved(host: Host) -> Host:
@@ -84,7 +94,7 @@ def test_no_file_of_this_machine_is_mounted_and_no_key_of_the_authority_is_in_th
         "/config": ("volume", False),
         "/var/lib/registry": ("volume", True),
     }
-    assert _said(client, host, "ls", "/config").split() == ["domain.crt", "domain.key", "registry.yml", "start.sh"]
+    assert _held(client, host) == {"domain.crt", "domain.key", "registry.yml", "start.sh"}
     for name, wanted in (("domain.key", 0o600), ("registry.yml", 0o600), ("domain.crt", 0o644)):
         seen = client.containers.get(host.name).get_archive(f"/config/{name}")[1] or {}
         assert stat.S_IMODE(seen["mode"]) == wanted

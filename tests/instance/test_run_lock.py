@@ -36,10 +36,10 @@ class Busy(Recorder):
         super().__init__(secret=secret)
         self._meanwhile = meanwhile
 
-    def secret(self, question: str) -> str:
+    def secret(self, question: str, *, known: bool = False) -> str:
         """Have it happen, then answer."""
         self._meanwhile()
-        return super().secret(question)
+        return super().secret(question, known=known)
 
     def ask(self, question: str) -> bool:
         """Have it happen, then agree."""

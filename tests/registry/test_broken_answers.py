@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from tests import forge, loopback
 from tests.recorder import Recorder
+from trusted_registry.engine import answers, connection
 from trusted_registry.engine import types as engine_types
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import api, observe, probe
@@ -388,5 +389,9 @@ def test_an_error_anywhere_in_a_stream_of_anything_is_raised(events: list[Any], 
 
 
 @given(said=st.dictionaries(st.sampled_from(["OperatingSystem", "ServerVersion", "Name"]), JSON, max_size=3))
-def test_what_an_engine_says_of_itself_is_taken_for_text(said: dict[str, Any]) -> None:
-    assert isinstance(engine_types.info(json.loads(json.dumps(said)), os.devnull).version, str)
+@example(said={"ServerVersion": ["28"]})
+def test_what_an_engine_says_of_itself_is_text_or_no_answer_of_an_engine(said: dict[str, Any]) -> None:
+    is_text = all(isinstance(said.get(key), str | None) for key in ("OperatingSystem", "ServerVersion"))
+    refused = pytest.raises(RegistryError, match="does not answer as a Docker Engine does")
+    with contextlib.nullcontext() if is_text else refused, connection.errors_explained("What it is"):
+        assert isinstance(answers.info(json.loads(json.dumps(said)), os.devnull).version, str)

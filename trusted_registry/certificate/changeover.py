@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trusted_registry import files
-from trusted_registry.certificate import inspect, issue, make, openssl, signer
+from trusted_registry.certificate import imported, inspect, issue, make, openssl, signer
 from trusted_registry.certificate.inspect import Certificate
 from trusted_registry.certificate.make import CertificateKind
 from trusted_registry.errors import RegistryError
@@ -77,7 +77,7 @@ def begin(run: Run) -> bool:
         True if they were made (or would be, in a dry run).
 
     Raises:
-        RegistryError: There is no authority to change, or a changeover before this one has not ended.
+        RegistryError: There is no authority that was made here, or a changeover before this one has not ended.
     """
     folder = run.settings.folder
     with _alone(run):
@@ -89,6 +89,9 @@ def begin(run: Run) -> bool:
         if issued is None or issued.authority is None:
             cure = "./inv cert makes one." if issued is None else "./inv cert --force makes one."
             raise RegistryError(f"{folder} holds no authority.", cure=cure)
+        if imported.is_foreign(issued):
+            wrong = f"{issued.authority.path} is {issued.authority.subject}, which was not made here."
+            raise RegistryError(wrong, cure=imported.change(issued))
         made = make.plan(
             run.settings, CertificateKind.AUTHORITY, own_names=issue.names_of(issued.server.path, run.settings)
         )

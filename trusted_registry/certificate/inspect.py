@@ -17,6 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from trusted_registry import address
 from trusted_registry.certificate import profile
+from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 
 Extension = TypeVar("Extension", bound=x509.ExtensionType)
@@ -63,8 +64,18 @@ class Certificate:
         return self.certificate.fingerprint(hashes.SHA1()).hex()  # noqa: S303 - a name, see above
 
     def missing(self, hosts: Iterable[str]) -> tuple[str, ...]:
-        """Return those of the hosts that the certificate does not name."""
-        return tuple(host for host in hosts if host not in (*self.dns, *self.addresses))
+        """Return those of the hosts that the certificate does not name, exactly or by a wildcard."""
+        named = {name.lower() for name in self.dns} | set(self.addresses)
+        return tuple(host for host in hosts if host not in named and _wildcard(host) not in named)
+
+
+def _wildcard(host: str) -> str:
+    """Return the wildcard that stands for a host; "" of an address and of a name below a single word.
+
+    OpenSSL takes no wildcard with fewer than two labels behind it (x509v3/v3_utl.c, valid_star).
+    """
+    _, _, above = host.partition(".")
+    return f"*.{above}" if "." in above and not address.is_ip(host) else ""
 
 
 def now() -> datetime.datetime:
@@ -74,7 +85,7 @@ def now() -> datetime.datetime:
 
 def fingerprint(pem: bytes) -> str:
     """Return the fingerprint of the first certificate in PEM; "" where there is none."""
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, *_UNREADABLE):
         return x509.load_pem_x509_certificates(pem)[0].fingerprint(hashes.SHA256()).hex()
     return ""
 
@@ -97,10 +108,22 @@ def read_chain(path: Path) -> tuple[Certificate, ...]:
     try:
         return tuple(of(path, it) for it in x509.load_pem_x509_certificates(path.read_bytes()))
     except OSError as error:
-        raise RegistryError(f"{path} cannot be read: {error.strerror}.", cure=f"Look: ls -l {path}") from error
-    except ValueError as error:
-        cure = f"See what it is: head {path}; to make another: ./inv cert --force"
-        raise RegistryError(f"{path} holds no certificate that can be read.", cure=cure) from error
+        raise RegistryError(
+            f"{path} cannot be read: {error.strerror}.", cure=f"Look: {pasteable(['ls', '-l', path])}"
+        ) from error
+    except (ValueError, *_UNREADABLE) as error:
+        raise _unreadable(path) from error
+
+
+def _unreadable(path: Path) -> RegistryError:
+    """Return the error of a file that holds no certificate in PEM."""
+    with contextlib.suppress(ValueError, *_UNREADABLE):
+        x509.load_der_x509_certificate(path.read_bytes())
+        converted = pasteable(["openssl", "x509", "-inform", "DER", "-in", path, "-out", f"{path}.pem"])
+        cure = f"{converted} && {pasteable(['mv', f'{path}.pem', path])}"
+        return RegistryError(f"{path} holds its certificate as DER; here it is PEM.", cure=cure)
+    cure = f"See what it is: {pasteable(['head', path])}; to make another: ./inv cert --force"
+    return RegistryError(f"{path} holds no certificate that can be read.", cure=cure)
 
 
 def from_der(path: Path, der: bytes) -> Certificate:
@@ -165,16 +188,22 @@ def is_pair(key: Path, certificate: Certificate) -> bool:
     try:
         private = serialization.load_pem_private_key(key.read_bytes(), password=None)
     except OSError as error:
-        raise RegistryError(f"{key} cannot be read: {error.strerror}.", cure=f"Look: ls -l {key}") from error
-    except (ValueError, TypeError) as error:
-        cure = f"Put its backup back, or move it away: mv {key} {key}.broken"
+        raise RegistryError(
+            f"{key} cannot be read: {error.strerror}.", cure=f"Look: {pasteable(['ls', '-l', key])}"
+        ) from error
+    except TypeError as error:
+        opened = pasteable(["openssl", "pkey", "-in", key, "-out", f"{key}.open"])
+        cure = f"(umask 077 && {opened} && {pasteable(['mv', f'{key}.open', key])})"
+        raise RegistryError(f"{key} has a passphrase, for which no registry can ask.", cure=cure) from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        cure = f"Put its backup back, or move it away: {pasteable(['mv', key, f'{key}.broken'])}"
         raise RegistryError(f"{key} holds no private key that can be read.", cure=cure) from error
     return private.public_key() == certificate.certificate.public_key()
 
 
 def signed_by(certificate: Certificate, authority: Certificate) -> bool:
     """Return whether issuer name and signature are those of an authority."""
-    with contextlib.suppress(ValueError, TypeError, InvalidSignature):
+    with contextlib.suppress(ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         certificate.certificate.verify_directly_issued_by(authority.certificate)
         return True
     return False

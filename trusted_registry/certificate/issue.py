@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trusted_registry import address, files
-from trusted_registry.certificate import inspect, make, openssl, profile, signer
+from trusted_registry.certificate import imported, inspect, make, openssl, profile, public_suffixes, signer
 from trusted_registry.certificate.make import CertificateKind
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
@@ -70,7 +70,7 @@ def find(folder: Path, *, dry: bool = False) -> Issued | None:
     if authority is None and not server.self_issued:
         cure = _cure("ca.crt", present)
         raise RegistryError(f"{server.path} was signed by an authority that is not here.", cure=cure)
-    signer.check_pair(folder / "domain.key", server, "./inv cert.renew makes a new pair.")
+    signer.check_own_pair(folder / "domain.key", (server, *issuers))
     if authority is None:
         return Issued(server, None)
     if "issuer.crt" in present:
@@ -160,12 +160,13 @@ def misfit(issued: Issued, settings: Settings, *, days: int | None = None) -> st
     if left < 0:
         return f"expired on {issued.server.not_after:%Y-%m-%d}"
     # A certificate cannot outlive its signers: one that lives to their last whole day would not live longer made anew.
-    can_gain = not issued.signers or left + 1 < issued.signers_days_left()
+    can_gain = imported.is_foreign(issued) or not issued.signers or left + 1 < issued.signers_days_left()
     if left < (settings.renew_before if days is None else days) and can_gain:
         return f"expires in {left} days"
     if missing := issued.server.missing(settings.hosts):
         return f"does not name {', '.join(missing)}"
-    left_over = _unwanted(issued.server, settings)
+    # What a company's certificate names besides is its authority's choice.
+    left_over = [] if imported.is_foreign(issued) else _unwanted(issued.server, settings)
     return f"still names {', '.join(left_over)}" if left_over else None
 
 
@@ -208,7 +209,10 @@ def ensure(run: Run, *, self_signed: bool = False, force: bool = False) -> bool:
 def renewal(issued: Issued, settings: Settings) -> str:
     """Return the command that makes a certificate fit for these settings."""
     missing = issued.server.missing(settings.hosts)
-    if len(issued.allowed(missing)) < len(missing):
+    if imported.is_foreign(issued):
+        return imported.CURE
+    if refused := set(missing) - set(issued.allowed(missing)):
+        public_suffixes.check(settings, refused)
         return f"The authority may not vouch for that. {signer.CHANGE} Or: {FORCE}"
     if not missing and settings.dropped_names:
         return './inv cert.renew --names ""'
@@ -224,6 +228,7 @@ def renew(run: Run) -> None:
         RegistryError: The authority's key is not here, or may not vouch for a name in the settings.
     """
     folder = run.settings.folder
+    imported.check_renewable(folder, dry=run.console.dry)
     with contextlib.nullcontext() if run.console.dry else files.locked(folder):
         signing = signer.check(folder, run.settings) if (folder / "ca.crt").exists() else None
         if signing is None:
@@ -237,6 +242,8 @@ def _make(
     run: Run, kind: CertificateKind, signing: inspect.Certificate | None = None, own_names: tuple[str, ...] = ()
 ) -> None:
     wanted = make.plan(run.settings, kind, signing, own_names)
+    if kind is CertificateKind.AUTHORITY and (told := public_suffixes.told(run.settings.hosts)):
+        run.console.say(told)
     make.make(wanted, kind, run.settings.folder, run.console, tool=run.settings.tool)
 
 
@@ -301,9 +308,12 @@ def bring_up_to_date(run: Run) -> bool:
     if issued is None:
         return ensure(run)
     if issued.authority and issued.signers_days_left() < run.settings.renew_before:
-        run.console.warn(f"The authority itself ends on {issued.authority.not_after:%Y-%m-%d}. {signer.CHANGE}")
+        run.console.warn(f"The authority ends on {issued.authority.not_after:%Y-%m-%d}. {imported.change(issued)}")
     reason = misfit(issued, run.settings)
     if reason is None:
+        return False
+    if imported.is_foreign(issued):
+        imported.tell(issued, reason, run.console)
         return False
     run.console.say(f"certificate: the one here {reason}; a new one is made")
     renew(run)

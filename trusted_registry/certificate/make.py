@@ -11,7 +11,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 
 from trusted_registry import address, files
-from trusted_registry.certificate import inspect, openssl, profile, signer
+from trusted_registry.certificate import inspect, openssl, profile, public_suffixes, signer
 from trusted_registry.certificate.inspect import Certificate
 from trusted_registry.console import APPEND, Console
 from trusted_registry.errors import RegistryError
@@ -32,10 +32,16 @@ class CertificateKind(enum.Enum):
 def plan(
     settings: Settings, kind: CertificateKind, signing: Certificate | None = None, own_names: tuple[str, ...] = ()
 ) -> profile.Profile:
-    """Return this machine's profile, within a signer's names and life."""
+    """Return this machine's profile, within a signer's names and life.
+
+    Raises:
+        SettingError: A new authority would have to vouch for a public suffix.
+    """
+    if signing is None and kind is not CertificateKind.SELF_SIGNED:
+        public_suffixes.check(settings, settings.hosts)
     planned = profile.plan(
         settings,
-        machine=address.own_name(),
+        machine=public_suffixes.own_name(),
         own=(*address.own_addresses(), *own_names),
         mark=f"{inspect.now():%Y-%m-%d} {secrets.token_hex(2)}",
         self_signed=kind is CertificateKind.SELF_SIGNED,

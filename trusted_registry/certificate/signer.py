@@ -7,10 +7,10 @@ with ca.key; an installation that has one goes on with it.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from trusted_registry.certificate import inspect
+from trusted_registry.certificate import inspect, public_suffixes
 from trusted_registry.certificate.inspect import Certificate
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
@@ -18,6 +18,9 @@ from trusted_registry.settings import Settings, registry_flags
 
 FORCE = "./inv cert --force makes everything anew; clients must then trust the new authority."
 CHANGE = "./inv cert.renew-authority changes over to a new one, step by step, without a failed pull."
+
+IMPORT = "./inv cert.import --certificate FILE --key FILE --authority FILE"
+"""Command that takes a certificate of another authority, such as a company's."""
 
 KEYS = ("ca.key", "issuer.key")
 """Files of the signer's key; a folder has one of them."""
@@ -52,6 +55,7 @@ def check(folder: Path, settings: Settings) -> Certificate:
     _check_dates(certificate)
     refused = [host for host in settings.hosts if host not in inspect.allowed(certificate, settings.hosts)]
     if refused:
+        public_suffixes.check(settings, refused)
         flags = registry_flags(settings.address, names=settings.names)
         limits = "it is limited to private addresses and to what was named when it was made"
         wrong = f"The authority may not vouch for {', '.join(refused)}: {limits}."
@@ -70,6 +74,25 @@ def check_pair(key: Path, certificate: Certificate, cure: str) -> None:
         raise RegistryError(f"{key} is not the key of {certificate.path.name}.", cure=cure)
 
 
+def check_own_pair(key: Path, chain: Sequence[Certificate]) -> None:
+    """Insist that a file holds the key of the first certificate, which is the server's own.
+
+    Raises:
+        RegistryError: It holds another's, or none.
+    """
+    if not inspect.is_pair(key, chain[0]) and any(inspect.is_pair(key, it) for it in chain[1:]):
+        path, folder = chain[0].path, chain[0].path.parent
+        wrong = f"{path} has its certificates in another order: the server's own comes first."
+        argv = ["./inv", "cert.import", "--certificate", str(path), "--key", str(key)]
+        raise RegistryError(wrong, cure=pasteable([*argv, "--authority", str(folder / "ca.crt")]))
+    check_pair(key, chain[0], "./inv cert.renew makes a new pair.")
+
+
+def keeps_key(folder: Path) -> bool:
+    """Return whether a folder has the key of an authority, so that something can be signed with it."""
+    return any((folder / name).exists() for name in KEYS)
+
+
 def check_signed(chain: Iterable[Certificate]) -> None:
     """Insist that each certificate is signed by the next one.
 
@@ -80,6 +103,8 @@ def check_signed(chain: Iterable[Certificate]) -> None:
         if not inspect.signed_by(below, above):
             renews = below.path.name == "domain.crt"
             cure = "./inv cert.renew makes one that is." if renews else f"Put the right one back. {FORCE}"
+            if not keeps_key(below.path.parent):
+                cure = f"Whose authority signed it knows the certificates between the two: {IMPORT} --chain FILE"
             raise RegistryError(f"{below.path} is not signed by {above.path.name}.", cure=cure)
 
 

@@ -5,11 +5,68 @@ from __future__ import annotations
 from trusted_registry.client_messages.cures import AUTHORITY_COPIED, TRUST, TRUST_FOR_SYSTEM
 from trusted_registry.client_messages.message import Step, distrust
 
-_UNKNOWN = r"(x509: )?certificate signed by unknown authority"
-_NOT_DOCKER = r"^(?!.*(response from daemon|Handler )).*"
+_UNKNOWN = r"certificate signed by (?:an )?unknown authority"
+_DOCKER = r"response from daemon|Handler "
 _OPENSSL_UNKNOWN = (
-    r"unable to get (local )?issuer certificate|self[- ]signed certificate|unable to verify the first certificate"
+    r"unable to get (?:local )?issuer certificate|self[- ]signed certificate|unable to verify the first certificate"
 )
+_BY_HAND = "with the registry's ca.crt at that path; no task here writes it"
+
+CLUSTERS = (
+    distrust(
+        "unknown-authority-kaniko",
+        (_UNKNOWN,),
+        "kaniko",
+        "kaniko runs in a container of its own, and trusts what lies in /kaniko/ssl/certs there or is named to it: "
+        "the trust of the machine around it does not reach it.",
+        (
+            Step(
+                "/kaniko/executor --registry-certificate {registry}=/kaniko/ca.crt",
+                f"beside your own flags, {_BY_HAND}",
+            ),
+        ),
+        ("served",),
+        unless=_DOCKER,
+        nearby=r"\bkaniko\b|error checking push permissions",
+    ),
+    distrust(
+        "unknown-authority-rke2",
+        (_UNKNOWN,),
+        "RKE2",
+        "RKE2 has a containerd of its own, which reads /etc/rancher/rke2/registries.yaml when RKE2 starts, and not "
+        "containerd's certs.d.",
+        (
+            Step("./inv trust.linux --only rke2{where}", "on each node", away=AUTHORITY_COPIED),
+            Step("sudo systemctl restart rke2-server || sudo systemctl restart rke2-agent"),
+        ),
+        unless=_DOCKER,
+        nearby=r"\brke2\b",
+    ),
+    distrust(
+        "unknown-authority-microk8s",
+        (_UNKNOWN,),
+        "microk8s",
+        "microk8s has a containerd of its own, which reads /var/snap/microk8s/current/args/certs.d, and not "
+        "containerd's.",
+        (Step("./inv trust.linux --only microk8s{where}", "on each node", away=AUTHORITY_COPIED),),
+        unless=_DOCKER,
+        nearby=r"\bmicrok8s\b",
+    ),
+    distrust(
+        "unknown-authority-k3s",
+        (_UNKNOWN,),
+        "k3s",
+        "k3s has a containerd of its own, which reads /etc/rancher/k3s/registries.yaml when k3s starts, and not "
+        "containerd's certs.d.",
+        (
+            Step("./inv trust.linux --only k3s{where}", "on each node", away=AUTHORITY_COPIED),
+            Step("sudo systemctl restart k3s || sudo systemctl restart k3s-agent"),
+        ),
+        unless=_DOCKER,
+        nearby=r"\bk3s\b",
+    ),
+)
+"""Programs with a containerd or a container of their own, known by a word around the message."""
 
 MESSAGES = (
     distrust(
@@ -24,22 +81,39 @@ MESSAGES = (
         (Step("./inv trust.linux{where}", away=f"{AUTHORITY_COPIED}; of a self-signed one: domain.crt"),),
         ("stale", "served"),
     ),
+    *CLUSTERS,
     distrust(
         "unknown-authority-buildkit",
-        (rf"{_NOT_DOCKER}(failed to solve|buildkit|failed to fetch oauth token).*{_UNKNOWN}",),
+        (_UNKNOWN,),
         "docker buildx",
         "The builder has no trust for {registry}: one in a container of its own reads buildkitd.toml when it is made, "
         "any other the engine's certs.d.",
         (TRUST, Step("./inv trust.linux --only buildkit{where}", "where docker buildx ls says docker-container")),
         ("certs.d",),
+        beside=r"failed to solve|buildkit|failed to fetch (?:oauth|anonymous) token",
+        unless=_DOCKER,
+    ),
+    distrust(
+        "unknown-authority-kubernetes",
+        (_UNKNOWN,),
+        "Kubernetes: containerd, cri-o",
+        "What pulls on that node has no trust for {registry} by that spelling: containerd, k3s's or another of its "
+        "own, or cri-o, each with a store of its own.",
+        (
+            Step(
+                "./inv trust.linux{where}",
+                "on each node: it finds which of them are there; kind and k3d: ./inv trust.nodes",
+                away=AUTHORITY_COPIED,
+            ),
+        ),
+        ("containerd", "certs.d"),
+        beside=r"Failed to pull image|ErrImagePull|ImagePullBackOff|pulling image(?: failed)?: rpc",
+        unless=_DOCKER,
     ),
     distrust(
         "unknown-authority-containerd",
-        (
-            rf"{_NOT_DOCKER}(ctr: |failed to (resolve|pull and unpack)|desc = |nerdctl).*{_UNKNOWN}",
-            rf"{_NOT_DOCKER}(ErrImagePull|Failed to pull image).*{_UNKNOWN}",
-        ),
-        "containerd: ctr, nerdctl, crictl, Kubernetes",
+        (_UNKNOWN,),
+        "containerd: ctr, nerdctl, crictl",
         "containerd has no trust for {registry} by that spelling; or its hosts.toml names no authority, which hides "
         "every .crt beside it; or config_path is not set; or it is `ctr` without --hosts-dir.",
         (
@@ -49,6 +123,8 @@ MESSAGES = (
             ),
         ),
         ("containerd", "certs.d"),
+        beside=r"ctr: |failed to (?:resolve|pull and unpack)|desc = |nerdctl|rh\.Client|tryLoginWithRegHost",
+        unless=_DOCKER,
     ),
     distrust(
         "unknown-authority-macos",
@@ -74,11 +150,11 @@ MESSAGES = (
     ),
     distrust(
         "unknown-authority",
-        (rf"{_UNKNOWN}|x509: certificate signed by an unknown",),
+        (_UNKNOWN,),
         "docker, podman, skopeo, buildah; crane, oras, helm",
-        "This client has no trust for {registry} by that spelling; or the file there ends in .pem, which nobody reads; "
-        "or an empty directory of its user hides it; or the system's store changed after the engine was started; or "
-        "the registry shows another authority's certificate.",
+        "This client has no trust for {registry} by that spelling; or the file there ends in .pem, which nobody "
+        "reads; or an empty directory of its user hides it; or the system's store changed after the engine was "
+        "started; or the registry shows another authority's certificate.",
         (
             TRUST,
             Step(
@@ -91,7 +167,10 @@ MESSAGES = (
     ),
     distrust(
         "unknown-authority-java",
-        (r"PKIX path (building|validation) failed|unable to find valid certification path",),
+        (
+            r"PKIX path (?:building|validation) failed|unable to find valid certification path",
+            r"Failed to verify the server at \S+ because only secure connections are allowed",
+        ),
         "Java",
         "Java keeps authorities in a store of its own, and the registry's is not in it.",
         (Step("./inv trust.linux --only java{where}", "then start your Java programs again"),),
@@ -107,7 +186,7 @@ MESSAGES = (
     ),
     distrust(
         "unknown-authority-python",
-        (rf"CERTIFICATE_VERIFY_FAILED.*({_OPENSSL_UNKNOWN})",),
+        (_OPENSSL_UNKNOWN,),
         "Python",
         "The system's store does not hold the registry's authority; requests and pip carry one of their own besides.",
         (
@@ -115,6 +194,7 @@ MESSAGES = (
             Step("export REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt", "for requests, after that"),
         ),
         ("os-store", "chain"),
+        beside=r"CERTIFICATE_VERIFY_FAILED",
     ),
     distrust(
         "unknown-authority-system",

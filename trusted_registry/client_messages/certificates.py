@@ -12,7 +12,7 @@ _FILE_AWAY = Step("sudo mv /etc/docker/certs.d/{registry}/{file} /etc/docker/cer
 MESSAGES = (
     client(
         "stray-key",
-        (r"[Mm]issing client certificate \S+ for key (?P<file>\S+)",),
+        (r"[Mm]issing (?:client )?certificate \S+ for key (?P<file>\S+)",),
         "docker, podman, skopeo, buildah",
         "A private key lies in the directory of {registry} under certs.d: then it is taken for a client's, and every "
         "pull fails. Only ca.crt belongs there.",
@@ -27,6 +27,27 @@ MESSAGES = (
         (_FILE_AWAY, TRUST, _NAMES_THE_FILE),
         ("certs.d",),
     ),
+    client(
+        "dangling",
+        (r"(?:open|stat|read) (?P<path>/\S+certs\.d/(?P<registry>[^/\s]+)/\S+): no such file",),
+        "docker, podman, skopeo, buildah",
+        "{path} is a link to a file that is not there, or was taken away meanwhile: then every pull fails.",
+        (Step("sudo rm --force {path}"), TRUST),
+        ("certs.d",),
+    ),
+    server(
+        "swapped",
+        (
+            (
+                r"PEM data in \S+ input, but did find|found a certificate rather than a key"
+                r"|PEM inputs may have been switched"
+            ),
+        ),
+        "the registry",
+        "The registry's key and certificate are swapped: each file holds what belongs into the other.",
+        (at_registry("./inv cert.renew && ./inv registry.tls"), Step("./inv cert.check", "names what is wrong")),
+        ("files",),
+    ),
     server(
         "pair",
         (r"private key does not match public key|key values mismatch",),
@@ -37,15 +58,42 @@ MESSAGES = (
     ),
     server(
         "no-pem",
-        (r"failed to find any PEM data in (certificate|key) input|asn1: structure error|malformed certificate",),
+        (
+            r"failed to find any PEM data in (certificate|key) input|asn1: structure error|malformed certificate",
+            r"tls: failed to parse (?:private key|key PEM data|certificate PEM data)",
+        ),
         "the registry, clients",
-        "A certificate or key file holds none: it is empty, cut short, or something else.",
+        "A certificate or key file holds none that a registry reads: it is empty, cut short, encrypted, or something "
+        "else.",
         (at_registry("./inv cert.renew && ./inv registry.tls"), Step("./inv cert.check", "names what is wrong")),
         ("files",),
     ),
     certificate(
+        "unparsable",
+        (
+            (
+                r"failed to parse certificate from server|x509: (?:negative serial|RSA modulus is not"
+                r"|unhandled critical ext)"
+            ),
+        ),
+        "docker, podman, skopeo, buildah, containerd",
+        "The certificate that {registry} shows has a form that programs in Go refuse to read: a negative number, say, "
+        "or an extension that they do not know.",
+        (RENEW,),
+        ("rules", "proxy"),
+    ),
+    certificate(
+        "not-signing",
+        (r"parent certificate cannot sign this kind of certificate",),
+        "docker, podman, skopeo, buildah, containerd",
+        "What this client trusts for {registry} is no authority (CA:FALSE, or it may not sign): a server certificate, "
+        "say, was copied where the authority's belongs.",
+        (TRUST, at_registry("./inv cert.check", "says whether its authority is one")),
+        ("stale", "chain"),
+    ),
+    certificate(
         "no-address",
-        (r"cannot validate certificate for (?P<name>\S+) because it doesn't contain any IP SANs",),
+        (r"cannot validate certificate for (?P<name>[^\s\"]+) because it doesn't contain any IP SANs",),
         "docker, podman, skopeo, buildah, containerd, crane",
         "The certificate that was shown does not name the address {name} as an IP in subjectAltName; in its common "
         "name or among its DNS names no client looks for one.",
@@ -86,13 +134,15 @@ MESSAGES = (
     certificate(
         "other-name",
         (
-            r"certificate is valid for .{1,2000}?, not (?P<name>[^\s\"]+)",
+            r"certificate is valid for (?:[^,]{0,300},){1,200}? not (?P<name>[^\s\",]+)",
             r"(?:IP address|Hostname) mismatch, certificate is not valid for '(?P<name>[^']+)'",
             r"no alternative certificate subject name matches target (?:host ?name|ipv[46] address) '(?P<name>[^']+)'",
             r"No subject alternative (?:DNS )?names? matching (?:IP address )?(?P<name>\S+) found",
             r"certificate common name .* doesn't match requested host ?name .(?P<name>[\w.:-]+)",
             r"no certificate subject alternative name matches|NotValidForName|certificate not valid for name",
             r"SSL_ERROR_BAD_CERT_DOMAIN|ERR_CERT_COMMON_NAME_INVALID|ERR_TLS_CERT_ALTNAME_INVALID",
+            r"hostname in certificate didn't match: <(?P<name>[^<>\s]+)>",
+            r"[Cc]ertificate for <(?P<name>[^<>\s]+)> doesn't match any of the subject alternative names",
             r"host ?name mismatch|CERT_E_CN_NO_MATCH|0x800B010F|SEC_E_WRONG_PRINCIPAL|0x80090322",
         ),
         "docker, podman, skopeo, buildah, containerd; curl, Python, Java, browsers, Windows",
@@ -174,6 +224,40 @@ MESSAGES = (
         "The server certificate is not marked for servers (extendedKeyUsage serverAuth, keyUsage digitalSignature).",
         (RENEW,),
         ("rules",),
+    ),
+    certificate(
+        "client-certificate",
+        (
+            r"remote error: (?:tls: )?(?:bad certificate|certificate required|unknown certificate)|tls: alert\(116\)",
+            r"alert (?:bad certificate|certificate required)|sslv3 alert bad certificate",
+        ),
+        "docker, podman, skopeo, buildah, containerd; curl",
+        "It is the other side that refuses: what answers at {registry} asks this client for a certificate of its own, "
+        "and got none or another's. This project's registry never asks; a proxy before it may, or another server.",
+        (
+            Step(
+                "sudo install -D --mode 0644 client.cert '{certs_d}/{registry}/client.cert'",
+                "with what its owner gave you for that",
+            ),
+            Step("sudo install -D --mode 0600 client.key '{certs_d}/{registry}/client.key'"),
+            Step("./inv doctor --remote {registry}", "looks at what answers there", instead=True),
+        ),
+        ("port", "proxy"),
+        unless=r"TLS handshake error from",
+    ),
+    certificate(
+        "no-revocation",
+        (
+            r"CRYPT_E_NO_REVOCATION_CHECK|CRYPT_E_REVOCATION_OFFLINE|0x8009201[23]",
+            r"CERT_TRUST_REVOCATION_STATUS_UNKNOWN|CERT_TRUST_IS_OFFLINE_REVOCATION",
+        ),
+        "Windows: curl, git and others by schannel",
+        "This program insists on a list of revoked certificates, and a private authority publishes none; that the "
+        "certificate is trusted is another matter, and comes before.",
+        (
+            Step("curl --ssl-revoke-best-effort {url}/v2/", "an older curl: --ssl-no-revoke"),
+            Step("git config --global http.schannelCheckRevoke false", "for git", instead=True),
+        ),
     ),
     certificate(
         "weak",

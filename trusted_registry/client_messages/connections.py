@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from trusted_registry.client_messages import public_sites
 from trusted_registry.client_messages.cures import PUSH_AGAIN, at_registry
 from trusted_registry.client_messages.message import Kind, Message, Step, plain, server, unreachable
 
 _REACH = Step("./inv doctor --remote {registry}", "looks at the whole way from here")
-_HUB = (
-    "It is the Docker Hub that does not answer or wants less of it, not your registry: a name without a registry "
-    "before it means the Hub."
-)
-_BESIDE_HUB = (
-    Step("INVOKE_REGISTRY_ARCHIVE=registry.tar ./inv up", "for the registry's own image: `docker save` elsewhere"),
-    Step("docker pull {own}/app", "for your images, with your registry before their name"),
-)
 _LISTENERS = "sudo ss --listening --tcp --numeric --processes"
 
 HTTP = (
+    unreachable(
+        "proxy-scheme",
+        (r"proxyconnect tcp: (?:tls: (?:first record|oversized record)|http: server gave HTTP)",),
+        "docker, podman, skopeo, buildah",
+        "The proxy's address in HTTPS_PROXY begins with https://, and the proxy itself speaks plain HTTP, as most do: "
+        "it is the proxy that is meant, not {registry}.",
+        (
+            Step('export HTTPS_PROXY="http://${{HTTPS_PROXY#*://}}"', "for programs of this shell, such as podman"),
+            Step(
+                "sudo grep --recursive --ignore-case 'https_proxy=.*https://' /etc/systemd/system/docker.service.d "
+                "/etc/default/docker",
+                "where the engine has it from: write http:// there, and restart the engine",
+            ),
+            Step("{proxy_command}", "for a registry that needs no proxy", instead=True),
+        ),
+        ("proxy",),
+    ),
     unreachable(
         "proxy",
         (
@@ -24,6 +34,10 @@ HTTP = (
             r"[Pp]roxy CONNECT aborted|CONNECT tunnel failed|Tunnel connection failed|ERR_TUNNEL_CONNECTION_FAILED",
             r"Proxy Authentication Required|Unable to connect to proxy|Cannot connect to proxy",
             r"Could not resolve proxy|ERR_PROXY_CONNECTION_FAILED",
+            (
+                r"(?:Get|Head|Post|Put|Patch) \"?https?://[^\s\"]{1,300}\"?: (?:Forbidden|Internal Server Error"
+                r"|Bad Gateway|Service Unav)"
+            ),
         ),
         "docker, podman, skopeo, buildah; curl, Python",
         "The way to {registry} is taken by a proxy (HTTPS_PROXY), which a private address should not go through.",
@@ -39,8 +53,8 @@ HTTP = (
     server(
         "refused-by-client",
         (
-            r"TLS handshake error from (?P<peer>\S+):\d+: remote error: tls: (bad|unknown) certificate",
-            r"TLS handshake error from (?P<peer>\S+):\d+: remote error: tls: certificate unknown",
+            r"TLS handshake error from (?P<peer>\S+):\d+: remote error: (?:tls: )?(?:bad|unknown) certificate",
+            r"TLS handshake error from (?P<peer>\S+):\d+: remote error: (?:tls: )?certificate unknown",
         ),
         "the registry's own log",
         "A client at {peer} was shown this registry's certificate and refused it.",
@@ -62,7 +76,10 @@ HTTP = (
         "plain-at-tls",
         (
             r"server gave HTTP response to HTTPS client|first record does not look like a TLS handshake",
-            r"wrong version number|WRONG_VERSION_NUMBER|packet length too long|unexpected TLS packet was received",
+            (
+                r"tls: oversized record received|wrong version number|WRONG_VERSION_NUMBER|packet length too long"
+                r"|unexpected TLS packet was received"
+            ),
             r"record layer failure|RECORD_LAYER_FAILURE|SSL_ERROR_RX_RECORD_TOO_LONG|ERR_SSL_PROTOCOL_ERROR",
             r"Unsupported or unrecognized SSL message|plaintext connection\?|InvalidContentType",
         ),
@@ -98,7 +115,8 @@ HTTP = (
             r"no cipher suite supported by both client and server|[Hh]andshake failure",
         ),
         "every client",
-        "Client and server have no version of TLS in common; this project's registry speaks TLS 1.2 and 1.3.",
+        "Client and server have no version of TLS in common, or the server asks for a client's certificate; this "
+        "project's registry speaks TLS 1.2 and 1.3, and asks for none.",
         (Step("openssl s_client -connect {registry} -tls1_2 </dev/null", "shows what the server speaks"), _REACH),
         ("protocol",),
     ),
@@ -110,8 +128,22 @@ HTTP = (
         (at_registry("./inv registry.tls"),),
     ),
     server(
+        "too-large",
+        (r"\b413 Request Entity Too Large|HTTP 413\b|[Ss]tatus ?[Cc]ode:? 413\b|[Ss]erver error: 413\b",),
+        "docker, podman, skopeo, buildah, containerd",
+        "A proxy before {registry}, such as nginx, takes no layer of that size; this project's registry sets no limit.",
+        (
+            at_registry(
+                "sudo grep --recursive --line-number client_max_body_size /etc/nginx",
+                "where that proxy runs: set it to 0 for the registry's server",
+            ),
+            at_registry("sudo nginx -s reload"),
+        ),
+    ),
+    server(
         "another-server",
         (
+            r"pinging (?:container|docker) registry \S+ invalid status code from registry 404",
             r"invalid character '<' looking for beginning of value|error parsing HTTP 40\d response body",
             r"unexpected HTTP status: (301|302|404)|unexpected status code .*/v2/: (301|302|404)",
         ),
@@ -140,7 +172,7 @@ WAYS = (
         (
             r"Bind for \S*?:(?P<port>\d+) failed: port is already allocated",
             r"listen tcp\S* \S*?:(?P<port>\d+): bind: address already in use",
-            r"address already in use|port is already allocated|[Pp]orts are not available|EADDRINUSE",
+            r"address already in use|port is already allocated|[Pp]orts are not available",
         ),
         "docker, podman, the registry",
         "Something else listens on that port; on a Mac, port 5000 is the AirPlay receiver's.",
@@ -150,18 +182,12 @@ WAYS = (
         ),
         ("port",),
     ),
-    unreachable(
-        "hub",
-        (r"(registry-1|auth|index)\.docker\.io.*(time[d ]*out|refused|no such host|unreachable|deadline|x509|EOF)",),
-        "docker, podman",
-        _HUB,
-        _BESIDE_HUB,
-    ),
-    Message(Kind.LIMIT, "hub-limit", (r"toomanyrequests|pull rate limit",), "docker, podman", _HUB, _BESIDE_HUB),
+    public_sites.LIMIT,
     unreachable(
         "unknown-name",
         (
             r"lookup (?P<name>[\w.-]+)( on \S+)?: (no such host|server misbehaving|Temporary failure|.*timeout)",
+            r"lookup (?P<name>[\w.-]+): getaddrinfow: ",
             r"[Cc]ould not resolve host:? '?(?P<name>[\w.-]+)|Could not resolve hostname",
             r"Name or service not known|Temporary failure in name resolution|nodename nor servname",
             r"UnknownHostException:? (?P<name>[\w.-]+)",
@@ -197,6 +223,7 @@ WAYS = (
         "silence",
         (
             r"i/o timeout|[Cc]onnection timed out|Client\.Timeout exceeded|context deadline exceeded",
+            r"connected party did not properly respond",
             r"TimeoutError|ETIMEDOUT|no answer within \d+ seconds|SSL connection timeout",
             r"[Nn]o route to host|[Nn]etwork is unreachable|EHOSTUNREACH|request canceled while waiting for connection",
             r"TLS handshake timeout|ERR_(CONNECTION_TIMED_OUT|ADDRESS_UNREACHABLE)",
@@ -213,7 +240,10 @@ WAYS = (
     ),
     unreachable(
         "cut-off",
-        (r"connection reset by peer|ECONNRESET|ERR_CONNECTION_(RESET|CLOSED)|unexpected EOF|: EOF\b|broken pipe",),
+        (
+            r"connection reset by peer|ECONNRESET|ERR_CONNECTION_(RESET|CLOSED)|unexpected EOF|: EOF\b|broken pipe",
+            r"forcibly closed by the remote host",
+        ),
         "every client",
         "The connection was cut in the middle: the registry restarts, or something between cuts long answers; or it "
         "remembers in memory a layer that a garbage collection took from its disk.",

@@ -94,11 +94,14 @@ class Message:
     Args:
         kind: Kind of trouble.
         key: Unique name, for programs.
-        patterns: Regular expressions, any of which finds the message; named groups are host, port, name, file.
+        patterns: Expressions, any of which finds the message; named groups are port, name, file, path, peer, registry.
         clients: Programs that print the message.
         cause: Explanation in plain words; a template too.
         cure: Steps; one whose values the message lacks is left out.
         checks: Keys of doctor's checks that distinguish several causes.
+        beside: Expression that the same line must have too: `A.*B` would take a crafted line's length squared.
+        unless: Expression that the line must not have.
+        nearby: Expression that the line, or one around it, must have.
     """
 
     kind: Kind
@@ -108,6 +111,9 @@ class Message:
     cause: str
     cure: tuple[Step, ...]
     checks: tuple[str, ...] = ()
+    beside: str = ""
+    unless: str = ""
+    nearby: str = ""
 
 
 distrust = functools.partial(Message, Kind.DISTRUST)

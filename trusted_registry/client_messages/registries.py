@@ -5,9 +5,31 @@ from __future__ import annotations
 from trusted_registry.client_messages.cures import PUSH_AGAIN, TRUST, at_registry
 from trusted_registry.client_messages.message import Kind, Message, Step, client, login, server, service
 
+_OPENED = r"(?:open|stat|lstat|read|scandir) (?P<path>/[^\s:]+/certs\.d/(?P<registry>[^/\s]+?)(?:/[^\s:]+)?"
+
+UNNAMED = "no-registry-in-name"
+LOGIN = login(
+    "login",
+    (
+        r"no basic auth credentials|unauthorized: (authentication required|incorrect username or password)",
+        r"authentication required|UNAUTHORIZED:|invalid username/password|basic credential not found",
+        r"insufficient_scope",
+        r"(login attempt|status|code).{0,80}\b401\b|401 Unauthorized",
+        r"access to the requested resource is not authorized|\bunauthorized\b|[Ee]rror:? 401\b",
+    ),
+    "docker, podman, skopeo, buildah, containerd; curl",
+    "{registry} wants a login: none was given, the password is wrong, or the registry's file holds a hash that is "
+    "not bcrypt, and then no password is right.",
+    (
+        Step("docker login {registry}", "podman login, skopeo login and helm registry login likewise"),
+        at_registry("./inv registry.user.add NAME", "gives a user a new password, hashed as it must be", instead=True),
+    ),
+    ("login",),
+)
+
 IMAGES = (
     login(
-        "no-registry-in-name",
+        UNNAMED,
         (
             r"(denied: )?requested access to the resource is denied|does not exist or no pull access",
             r"pull access denied for [\w-]+(/[\w./-]+)?,",
@@ -29,25 +51,7 @@ IMAGES = (
         (at_registry("./inv registry.user.add NAME", "with the user's name"),),
         ("login",),
     ),
-    login(
-        "login",
-        (
-            r"no basic auth credentials|unauthorized: (authentication required|incorrect username or password)",
-            r"authentication required|invalid username/password|basic credential not found",
-            r"(login attempt|status|code).{0,80}\b401\b|401 Unauthorized",
-            r"access to the requested resource is not authorized|\bunauthorized\b|[Ee]rror:? 401\b",
-        ),
-        "docker, podman, skopeo, buildah, containerd; curl",
-        "{registry} wants a login: none was given, the password is wrong, or the registry's file holds a hash that is "
-        "not bcrypt, and then no password is right.",
-        (
-            Step("docker login {registry}", "podman login, skopeo login and helm registry login likewise"),
-            at_registry(
-                "./inv registry.user.add NAME", "gives a user a new password, hashed as it must be", instead=True
-            ),
-        ),
-        ("login",),
-    ),
+    LOGIN,
     client(
         "credential-helper",
         (r"docker-credential-\S+\": executable file not found", r"error (getting|storing) credentials - err"),
@@ -98,11 +102,23 @@ IMAGES = (
         ),
     ),
     client(
+        "capitals",
+        (r"repository name must be lowercase|must be lower ?case",),
+        "docker, podman, buildah",
+        "The name of an image may have no capital letters; its tag may.",
+        (
+            Step(
+                "docker tag app {own}/app",
+                "with the image's id in place of the first app, and its name in small letters",
+            ),
+        ),
+    ),
+    client(
         "reference",
         (r"invalid reference format",),
         "docker",
-        "The name of the image is none: capital letters are not allowed, and Docker up to 20.10 takes no IPv6 address "
-        "in brackets.",
+        "The name of the image is none: Docker up to 20.10 takes no IPv6 address in brackets, and a space or an empty "
+        "variable splits a name.",
         (
             at_registry(
                 "./inv up --names registry.local", "a name of your own, for IPv6; clients need a line in /etc/hosts"
@@ -132,6 +148,51 @@ IMAGES = (
 )
 
 ENGINES = (
+    service(
+        "engine-tls",
+        (
+            (
+                r"(?:error during connect|error occurred trying to connect): .{0,300}(?:x509: |tls: |bad certificate"
+                r"|malformed HTTP)"
+            ),
+            r"https?://[^\s/\"]+/v1\.\d+/\S{0,300} (?:x509: |remote error|net/http: HTTP/1)",
+            r"Are you trying to connect to a TLS-enabled daemon without TLS|server probably has client authentication",
+        ),
+        "docker, docker-machine",
+        "It is the engine's own API that is not trusted, no registry: DOCKER_HOST or the context names an engine over "
+        "TLS, whose certificates are in DOCKER_CERT_PATH.",
+        (
+            Step("docker context ls", "names the engine that is asked; DOCKER_HOST goes before it"),
+            Step("unset DOCKER_HOST DOCKER_TLS_VERIFY DOCKER_CERT_PATH", "for this machine's own engine", instead=True),
+        ),
+        ("engine",),
+    ),
+    client(
+        "daemon-json-twice",
+        (r"specified both as a flag and in the configuration file",),
+        "the engine",
+        "The engine does not start: daemon.json says something that a flag of dockerd says too.",
+        (
+            Step(
+                "systemctl cat docker.service; cat /etc/default/docker",
+                "shows the flags, after ExecStart= or in DOCKER_OPTS",
+            ),
+            Step("sudo editor /etc/docker/daemon.json", "take out here what is named, or there its flag"),
+            Step("sudo systemctl restart docker"),
+        ),
+        ("insecure",),
+    ),
+    client(
+        "daemon-json",
+        (r"unable to configure the Docker daemon with file",),
+        "the engine",
+        "The engine does not start: its daemon.json is no JSON, or has a word that this engine does not know.",
+        (
+            Step("sudo python3 -m json.tool /etc/docker/daemon.json", "names the line that is no JSON"),
+            Step("sudo editor /etc/docker/daemon.json"),
+            Step("sudo systemctl restart docker"),
+        ),
+    ),
     service(
         "engine-refuses-user",
         (r"permission denied while trying to connect to the [Dd]ocker|Got permission denied.*docker",),
@@ -174,6 +235,18 @@ ENGINES = (
         ),
         ("containerd",),
     ),
+    client(
+        "toml-twice",
+        (r"duplicated tables|[Tt]able .{1,100} already (?:exists|defined)|duplicate keys?\b",),
+        "containerd",
+        "containerd does not start: its config.toml has a table twice, one of them added by hand, mostly.",
+        (
+            Step("sudo editor /etc/containerd/config.toml", "join the two; the message's first number is the line"),
+            Step("sudo systemctl restart containerd"),
+        ),
+        ("containerd",),
+        beside=r"(?i:toml|containerd)",
+    ),
     service(
         "no-cri",
         (r"unknown service runtime\.v1(alpha2)?\.(Image|Runtime)Service",),
@@ -187,14 +260,23 @@ ENGINES = (
         ("containerd",),
     ),
     client(
-        "unreadable",
+        "unreadable-key",
+        (rf"{_OPENED}\.key): permission denied",),
+        "podman, skopeo, buildah, docker manifest",
+        "{path} is a client's private key, which its owner alone may read, and this user is another. It is for "
+        "registries that ask for a client's certificate, which this project's does not.",
         (
-            r"(open|stat|lstat|read) /\S*certs\.d/(?P<registry>[^/\s]+)\S*: permission denied",
-            r"certs\.d.*permission denied",
+            Step("sudo mv {path} {path}.unused", "and the .cert beside it: where {registry} asks for none"),
+            Step('sudo chown "$USER" {path}', "where it does, and this user alone pulls", instead=True),
         ),
-        "podman, skopeo, buildah",
-        "This user may not read the file of the authority; it is public, and everyone may.",
-        (Step("sudo chmod go+rX {certs_d} {certs_d}/{registry} {certs_d}/{registry}/ca.crt"), TRUST),
+        ("certs.d",),
+    ),
+    client(
+        "unreadable",
+        (rf"{_OPENED}): permission denied", r"certs\.d.{0,200}permission denied"),
+        "podman, skopeo, buildah, docker manifest",
+        "This user may not read a certificate, or its folder; they are public, and everyone may.",
+        (Step("sudo chmod go+rX {paths}"), TRUST),
         ("certs.d",),
     ),
     server(

@@ -25,6 +25,17 @@ make = Task(
 )
 show = Task("cert.show", "Show the server certificate: openssl's text, then what matters.", "cert.show")
 check = Task("cert.check", "Check the certificates against the rules of every client.", "cert.check")
+import_ = Task(
+    "cert.import",
+    "Take a certificate that your own authority signed: PEM, DER or PKCS #12.",
+    "cert_import.import_",
+    Flag("certificate", "File of the certificate; it may hold key, chain and root too, in any order."),
+    Flag("key", "File of its key, where it is another one; its passphrase is asked for."),
+    Flag("authority", "File of the root that clients are to trust, where it is another one."),
+    Flag("chain", "File of the certificates between the two, where it is another one."),
+    switch("force", "Replace certificates of another authority; clients must trust the new one."),
+    *STAYS,
+)
 renew = Task(
     "cert.renew",
     "Make a new server certificate under the same authority.",

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from trusted_registry.doctor import checks_authority, checks_certificate, checks_engine, checks_registry, checks_trust
+from trusted_registry.doctor import (
+    checks_authority,
+    checks_certificate,
+    checks_clients,
+    checks_engine,
+    checks_registry,
+    checks_trust,
+)
 from trusted_registry.doctor.facts import Facts
 from trusted_registry.doctor.finding import Finding
 
@@ -27,6 +34,7 @@ CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
     checks_registry.clock,
     checks_registry.disk,
     checks_registry.dns,
+    checks_registry.firewall,
     checks_engine.proxy,
     checks_engine.insecure,
     checks_trust.certs_d,
@@ -36,6 +44,7 @@ CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
     checks_trust.readable,
     checks_trust.containerd,
     checks_trust.os_store,
+    checks_clients.refused,
 )
 
 UNREACHED = ("dns", "served")
@@ -48,7 +57,7 @@ def judge(facts: Facts, client: str = "") -> list[Finding]:
     If another machine's registry does not answer, only the first cause is returned, since nobody knows whether there is
     a registry to trust; if something other than a registry answers, only the findings of `protocol`.
     """
-    found = dict.fromkeys(finding for check in CHECKS for finding in check(facts))
+    found = checks_clients.unexplained(dict.fromkeys(finding for check in CHECKS for finding in check(facts)))
     if facts.remote and facts.observation and facts.observation.connect_error:
         causes = (finding for key in UNREACHED for finding in found if finding.check == key)
         return list(causes)[:1]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from trusted_registry.certificate import inspect, issue, rules
+from trusted_registry.certificate import imported, inspect, issue, rules, signer
+from trusted_registry.console import pasteable
 from trusted_registry.doctor.facts import Facts
 from trusted_registry.doctor.finding import ChmodFix, Finding, RenewFix
 from trusted_registry.registry.observe import Observation
@@ -15,7 +16,6 @@ ANEW = "./inv cert --force && ./inv registry.tls  # makes a new authority; then 
 CHANGE = "./inv cert.renew-authority  # changes over to a new authority, step by step"
 LAST_WEEK = 7
 """Days before expiry at which another machine's certificate yields a finding: automatic renewal comes earlier."""
-_HARMLESS = ("none", "no client", "people")
 _SIGNERS = ("ca.crt", "issuer.crt")
 """Files of certificates that nobody can make anew under the same root."""
 _PRIVATE = 0o077
@@ -44,7 +44,7 @@ def _broken(facts: Facts, *beginnings: str) -> list[rules.Violation]:
         authority = None
     sent = facts.issued.issuers if facts.issued else seen.issuers if seen else ()
     found = rules.check(facts.server, authority, facts.settings.hosts, facts.now, issuers=sent)
-    return [it for it in found if it.rule.startswith(beginnings) and not it.clients.startswith(_HARMLESS)]
+    return [it for it in found if it.rule.startswith(beginnings) and not it.own]
 
 
 def client_rules(facts: Facts) -> Iterator[Finding]:
@@ -53,10 +53,17 @@ def client_rules(facts: Facts) -> Iterator[Finding]:
         if broken.rule.startswith((*_NAMES, *_DATES, *_CHAIN)):
             continue
         authority = broken.path.name in _SIGNERS
-        cure = ANEW if authority else f"./inv cert.renew{facts.there}"
-        fix = None if authority or facts.remote else RenewFix()
+        cure, fix = _renewal(facts, authority=authority)
         evidence = f"{broken.path} {broken.rule}"
         yield Finding("rules", evidence, f"Refused by: {broken.clients}.", (cure,), fix, asks=True)
+
+
+def _renewal(facts: Facts, *, authority: bool = False) -> tuple[str, RenewFix | None]:
+    """Return the command that makes a certificate anew, and the fix that does; a company's own are made there."""
+    if facts.issued and imported.is_foreign(facts.issued):
+        return f"{signer.IMPORT}  # once your authority has made another one", None
+    fix = None if authority or facts.remote else RenewFix()
+    return ANEW if authority else f"./inv cert.renew{facts.there}", fix
 
 
 def names(facts: Facts) -> Iterator[Finding]:
@@ -65,7 +72,8 @@ def names(facts: Facts) -> Iterator[Finding]:
     The names are those that clients type; the addresses, this machine's present ones.
     """
     asked = [broken.rule.rpartition(" ")[2] for broken in _broken(facts, *_NAMES)]
-    own = facts.issued.server.missing(facts.own_addresses) if facts.issued and not facts.remote else ()
+    foreign = facts.issued is not None and imported.is_foreign(facts.issued)  # it need not name this machine's own
+    own = facts.issued.server.missing(facts.own_addresses) if facts.issued and not (facts.remote or foreign) else ()
     missing = tuple(dict.fromkeys((*asked, *own)))
     if facts.server is None or not missing:
         return
@@ -75,7 +83,9 @@ def names(facts: Facts) -> Iterator[Finding]:
     if facts.issued and facts.issued.authority:
         renewable = len(facts.issued.allowed(missing)) == len(missing)
         if not renewable:
-            cure = ANEW.replace("--force", f"--force --names {','.join(missing)}")
+            cure = CHANGE.replace("-authority", f"-authority --names {','.join(missing)}")
+    if foreign:
+        renewable, (cure, _) = False, _renewal(facts)
     named = ", ".join((*facts.server.addresses, *facts.server.dns)) or "nothing"
     evidence = f"{facts.server.path} names {named}, and not {', '.join(missing)}"
     under = f"Every client refuses it under {'these' if len(missing) > 1 else 'this'}"
@@ -86,15 +96,15 @@ def names(facts: Facts) -> Iterator[Finding]:
 
 def dates(facts: Facts) -> Iterator[Finding]:
     """Yield findings for certificates expired, near expiry, or not yet valid."""
-    renew, refused = f"./inv cert.renew{facts.there}", "Afterwards every client refuses it"
+    (renew, fix), refused = _renewal(facts), "Afterwards every client refuses it"
     seen = _broken(facts, *_DATES)
     for broken in seen:
         authority = broken.path.name in _SIGNERS
         evidence = f"{broken.path} {broken.rule}; this machine's clock says {facts.now:%Y-%m-%d %H:%M} UTC"
         clock = "date --utc  # is this machine's clock right? sudo timedatectl set-ntp true"
-        fix = None if authority or facts.remote else RenewFix()
+        anew, mends = _renewal(facts, authority=authority)
         cause = "Every client refuses it, unless a clock is wrong."
-        yield Finding("dates", evidence, cause, (ANEW if authority else renew, clock), fix, asks=True)
+        yield Finding("dates", evidence, cause, (anew, clock), mends, asks=True)
     shown = facts.observation.certificate if facts.observation and facts.remote else None
     if shown and 0 <= shown.days_left(facts.now) < LAST_WEEK:
         yield Finding("dates", _ends(shown, facts), f"{refused}.", (renew,))
@@ -102,10 +112,12 @@ def dates(facts: Facts) -> Iterator[Finding]:
         return
     if not seen and (issue.misfit(facts.issued, facts.settings) or "").startswith("expires"):
         cause = f"{refused}; a daily cron job with ./inv cert.renew --if-expiring 30 prevents that."
-        yield Finding("dates", _ends(facts.issued.server, facts), cause, (renew,), RenewFix(), asks=True)
-    signer = facts.issued.authority
-    if signer and 0 <= signer.days_left(facts.now) < facts.settings.renew_before:
-        yield Finding("dates", _ends(signer, facts), "All that it signed ends with it.", (CHANGE,))
+        cause = cause if fix else f"{refused}."
+        yield Finding("dates", _ends(facts.issued.server, facts), cause, (renew,), fix, asks=True)
+    root = facts.issued.authority
+    if root and 0 <= root.days_left(facts.now) < facts.settings.renew_before:
+        anew = f"{signer.IMPORT} --force" if imported.is_foreign(facts.issued) else CHANGE
+        yield Finding("dates", _ends(root, facts), "All that it signed ends with it.", (anew,))
 
 
 def _ends(certificate: inspect.Certificate, facts: Facts) -> str:
@@ -146,12 +158,12 @@ def keys(facts: Facts) -> Iterator[Finding]:
         if file_mode.mode & (_WRITABLE if is_folder else _PRIVATE):
             bits, exposed = ("go-w", "may be written to") if is_folder else ("go-rwx", "may be read")
             evidence = f"{file_mode.path} has mode {file_mode.mode:04o}: it {exposed} by others on this machine"
-            cure = f"chmod {bits} {shlex.quote(str(file_mode.path))}"
+            cure = pasteable(["chmod", bits, file_mode.path])
             yield Finding("keys", evidence, pose, (cure,), ChmodFix(file_mode.path, bits) if file_mode.owned else None)
     for name in facts.tracked:
         evidence = f"git tracks {facts.settings.folder / name}"
         cause = "Whoever has the repository has the key; it stays in the history even when it is removed."
-        cure = f"git -C {shlex.quote(str(facts.settings.folder))} rm --cached {shlex.quote(name)}"
+        cure = pasteable(["git", "-C", facts.settings.folder, "rm", "--cached", name])
         yield Finding("keys", evidence, cause, (cure, CHANGE))
     for container, path in facts.key_mounts:
         evidence = f"the container {container} was given {path}, and with it the authority's key"

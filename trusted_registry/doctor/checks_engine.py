@@ -10,6 +10,7 @@ from trusted_registry import address
 from trusted_registry.client_messages import catalogue
 from trusted_registry.doctor.facts import Facts
 from trusted_registry.doctor.finding import Finding
+from trusted_registry.engine.types import DOCKER
 from trusted_registry.errors import AccessDeniedError
 from trusted_registry.trust.local import daemon
 
@@ -25,8 +26,8 @@ def engine(facts: Facts) -> Iterator[Finding]:
             cause = "Whether the registry runs cannot be asked, and nothing can be pushed or pulled by this user."
         yield Finding("engine", facts.engine_error.message, cause, (facts.engine_error.cure,))
     version = facts.engine.version if facts.engine else ""
-    found = re.match(r"(\d+)\.(\d+)", version)
-    if found and (int(found[1]), int(found[2])) < OLDEST:
+    found = re.match(r"(\d{1,9})\.(\d{1,9})", version)
+    if found and facts.engine and facts.engine.product == DOCKER and (int(found[1]), int(found[2])) < OLDEST:
         cause = "It is older than what is known to work, and its faults are mended no more."
         cure = "sudo apt-get install --only-upgrade docker.io  # or your distribution's way"
         yield Finding("engine", f"the engine is Docker {version}", cause, (cure,))

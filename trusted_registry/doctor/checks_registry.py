@@ -173,6 +173,24 @@ def disk(facts: Facts) -> Iterator[Finding]:
         yield Finding("disk", said, "No file can be made there once all are used, though there is room.", cure)
 
 
+def firewall(facts: Facts) -> Iterator[Finding]:
+    """Yield a finding for a firewall that Docker's rules go round."""
+    found = facts.bypass
+    if found is None:
+        return
+    evidence = f"the firewall refuses port {found.port}, and Docker publishes it: other machines reach it all the same"
+    cause = "A published port is forwarded to the container before the firewall's rules about what comes in are asked."
+    among = f"--ctorigdstport {found.port} --ctdir ORIGINAL ! -s {found.network}"
+    cure = f"sudo iptables -I DOCKER-USER -i {found.interface} -p tcp -m conntrack {among} -j DROP"
+    opened = f"ufw allow {found.port}/tcp" if found.ufw else f"iptables -I INPUT -p tcp --dport {found.port} -j ACCEPT"
+    listen = f"INVOKE_REGISTRY_LISTEN={facts.settings.address} ./inv up"
+    instead = (
+        f"{listen}  # on one address alone, of a network that may; registry.listen in invoke.yaml keeps it",
+        f"sudo {opened}  # if everybody may",
+    )
+    yield Finding("firewall", evidence, cause, (f"{cure}  # that network alone; until the next boot",), instead=instead)
+
+
 def dns(facts: Facts) -> Iterator[Finding]:
     """Yield findings for names that resolve to nothing, or another machine."""
     host = facts.settings.address

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -21,7 +20,7 @@ _DOCKER = ("docker", "docker-rootless", "docker-desktop")
 def _trust(facts: Facts, name: str) -> str:
     """Return the command that has a store trust the registry, here or on another machine."""
     flags = registry_flags(facts.settings.address, facts.settings.port) if facts.remote else ()
-    return " ".join(("./inv trust.linux --only", name, *flags))
+    return pasteable(["./inv", "trust.linux", "--only", name, *flags])
 
 
 def _of(store_state: StoreState, state: State) -> list[Item]:
@@ -44,12 +43,19 @@ def certs_d(facts: Facts) -> Iterator[Finding]:
         if problem and not isinstance(problem, NeedsRootError):
             cause, client = f"{clients} cannot use it.", store_state.store.name
             yield Finding("certs.d", problem.message, cause, (problem.cure,), client=client)
-        if absent := _of(store_state, State.ABSENT):
+        absent = _of(store_state, State.ABSENT)
+        if absent and not _accepts(facts, store_state, absent):
             cause = f"{clients}: certificate signed by unknown authority."
             yield _untold(facts, store_state, "certs.d", f"no trust at {_places(absent)}", cause)
         for item in _of(store_state, State.FOREIGN):
             yield _foreign(facts, store_state, item)
         yield from _stray(facts, store_state)
+
+
+def _accepts(facts: Facts, store_state: StoreState, items: Iterable[Item]) -> bool:
+    """Whether a store's client was asked and accepts the registry by the system's store, without trust of its own."""
+    asked = {it.registry_host for it in facts.answers if it.store == store_state.store.name and it.accepted}
+    return facts.vouched and {item.registry_host for item in items} <= asked
 
 
 def _untold(  # noqa: PLR0913 - a finding has as many parts
@@ -130,7 +136,7 @@ def readable(facts: Facts) -> Iterator[Finding]:
             evidence = f"{path} may not be read by everybody"
             fails = "those that run without root fail with permission denied. It is no secret."
             cause = f"{store_state.store.clients}: {fails}"
-            cure = f"sudo chmod {bits} {shlex.quote(str(path))}"
+            cure = pasteable(["sudo", "chmod", bits, path])
             ours = any(it == str(path) or it.startswith(f"{path}/") for it in store_state.ours)
             fix = ChmodFix(path, bits) if ours else None
             yield Finding("readable", evidence, cause, (cure,), fix, client=store_state.store.name)
@@ -151,7 +157,10 @@ def os_store(facts: Facts) -> Iterator[Finding]:
 
     Only an engine without trust of its own is concerned: the system store is read at the start, certs.d each time.
     """
-    bare = any(it.store.key in _DOCKER and _of(it, State.ABSENT) for it in facts.store_states)
+    bare = any(
+        it.store.key in _DOCKER and (absent := _of(it, State.ABSENT)) and not _accepts(facts, it, absent)
+        for it in facts.store_states
+    )
     if facts.vouched and bare and facts.engine_since and facts.bundle_since > facts.engine_since:
         evidence = "the system's store of authorities changed after the engine was started"
         cause = "The engine reads it once, when it starts; certs.d it reads each time."

@@ -11,11 +11,14 @@ from typing import TypeVar
 from trusted_registry.certificate.changeover import Stage
 from trusted_registry.certificate.inspect import Certificate
 from trusted_registry.certificate.issue import Issued
+from trusted_registry.doctor.engine_folder import EngineFolder
+from trusted_registry.doctor.firewall import Bypass
 from trusted_registry.engine.types import Container, EngineInfo
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance.model import Role
 from trusted_registry.registry.observe import Observation
 from trusted_registry.settings import Settings
+from trusted_registry.trust.local.asking import Answer
 from trusted_registry.trust.local.ledger import Entry
 from trusted_registry.trust.local.state import Item
 from trusted_registry.trust.local.unverified import Unverified
@@ -123,6 +126,9 @@ class Facts:
         outdated: Entries of the ledger for an earlier authority that is still trusted.
         vouched: Whether the system's store holds the registry's authority.
         systemd: Whether systemd runs here.
+        answers: Answers of the clients that were asked whether they accept the registry.
+        engine_folder: Folder that the engine reads; looked up where it refuses what should be trusted.
+        bypass: Port of the registry that the firewall refuses, and Docker publishes past it.
     """
 
     settings: Settings
@@ -158,6 +164,9 @@ class Facts:
     outdated: tuple[Entry, ...] = ()
     vouched: bool = False
     systemd: bool = True
+    answers: tuple[Answer, ...] = ()
+    engine_folder: EngineFolder | None = None
+    bypass: Bypass | None = None
 
     @property
     def serves(self) -> bool:

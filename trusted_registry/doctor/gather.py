@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import stat
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,7 +13,8 @@ from urllib.parse import urlsplit
 
 from trusted_registry import address, installation, program
 from trusted_registry.certificate import changeover, inspect, issue, signer
-from trusted_registry.doctor import store_states
+from trusted_registry.client_messages.message import Kind
+from trusted_registry.doctor import checks_engine, engine_folder, firewall, store_states
 from trusted_registry.doctor.facts import Disk, Facts, FileMode, Proxy, or_none
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
@@ -23,7 +25,8 @@ from trusted_registry.registry import observe, users
 from trusted_registry.registry.observe import Observation
 from trusted_registry.registry.probe import Endpoint
 from trusted_registry.settings import Settings
-from trusted_registry.trust.local import daemon, owned
+from trusted_registry.trust.local import asking, daemon, install, owned
+from trusted_registry.trust.model import LINUX
 
 KEYS = (*signer.KEYS, "domain.key", *changeover.KEYS)
 MADE_HERE = (*KEYS, "domain.crt")
@@ -64,10 +67,12 @@ def local(settings: Settings, engine: Engine, engine_error: RegistryError | None
         allowed=() if plain and up else _allowed(settings),
     )
     facts = _logins(_contained(facts, engine))
+    if facts.engine and facts.running and _is_published(facts):
+        facts = replace(facts, bypass=firewall.find(settings.port, settings.address))
     if up:
         host, port = settings.listen or settings.address, settings.plain_port if plain else settings.port
         facts = replace(facts, observation=_observed(host, port, facts))
-    return facts if plain else store_states.gather(facts, engine, client)
+    return facts if plain else _asked(store_states.gather(facts, engine, client), engine)
 
 
 def remote(settings: Settings, engine: Engine, host: str, port: int, client: str = "") -> Facts:
@@ -81,7 +86,29 @@ def remote(settings: Settings, engine: Engine, host: str, port: int, client: str
         proxies=_proxies(engine, os.environ),
         observation=_observed(host, port, facts),
     )
-    return store_states.gather(facts, engine, client)
+    return _asked(store_states.gather(facts, engine, client), engine)
+
+
+def _asked(facts: Facts, engine: Engine) -> Facts:
+    """Add the clients' own answers, where a registry answers that they should accept."""
+    seen = facts.observation
+    if seen is None or not seen.certificate or seen.distrust or seen.is_strange:
+        return facts
+    # A name that nobody knows here is told as such, and a proxy's trouble is too; both would take long to ask by.
+    known = tuple(it for it in facts.settings.names if address.is_ip(it) or facts.resolved.get(it))
+    stores = [it.store for it in facts.store_states if it.problem is None]
+    if any(finding.client == "docker" for finding in checks_engine.proxy(facts)):
+        stores = [store for store in stores if store.key != install.engine_store(engine)]
+    skipped = {it.registry_host for it in facts.unverified}
+    facts = replace(facts, answers=asking.ask(replace(facts.settings, names=known), engine, stores, skipped))
+    wrong = any(it.engine and it.kind is Kind.DISTRUST for it in facts.answers)
+    return replace(facts, engine_folder=engine_folder.find(engine)) if wrong else facts
+
+
+def _is_published(facts: Facts) -> bool:
+    """Whether an engine publishes the registry on all of this machine's addresses by the kernel's own rules."""
+    by_rules = platform.system() == LINUX and facts.engine and not (facts.engine.rootless or facts.engine.desktop)
+    return bool(by_rules) and facts.settings.listen in ("", "0.0.0.0", "::")  # noqa: S104 - compared
 
 
 def _observed(host: str, port: int, facts: Facts) -> Observation:

@@ -60,7 +60,8 @@ def store_state(store: Store, anchor: TrustAnchor, entries: Sequence[ledger.Entr
     folders = dict.fromkeys(machine.path(file.path).parent for file in files)
     beside = tuple(path for folder in folders for path in _list_files(folder))
     ours = frozenset(entry.path for entry in entries)
-    closed = _unreadable([machine.path(file.path) for file in files]) if store.scope == MACHINE else ()
+    others = [path for path in beside if path.suffix == ".crt"]
+    closed = _unreadable([*(machine.path(it.path) for it in files), *others]) if store.scope == MACHINE else ()
     try:
         items = tuple(states.find([store], anchor, machine, entries))
     except RegistryError as error:

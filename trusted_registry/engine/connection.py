@@ -11,12 +11,13 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 import docker
+import requests
 from docker.context.config import get_current_context_name
 from docker.errors import APIError, DockerException, NotFound, StreamParseError
 from urllib3.exceptions import HTTPError
 
 from trusted_registry import address
-from trusted_registry.console import Console
+from trusted_registry.console import Console, pasteable
 from trusted_registry.errors import AccessDeniedError, RegistryError, RemoteEngineError
 
 _SLOW = 120
@@ -32,6 +33,9 @@ CONNECTION_ERRORS = (DockerException, StreamParseError, HTTPError, http.client.H
 
 Those of requests are OSErrors.
 """
+
+_ODD = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""Exceptions of whoever reads an answer, the docker package too, that is not of the form that an engine's has."""
 
 _Answer = TypeVar("_Answer")
 
@@ -169,12 +173,22 @@ def _unreachable(error: Exception) -> RegistryError:
 
 @contextlib.contextmanager
 def errors_explained(what: str) -> Iterator[None]:
-    """Turn the engine's refusals and its silence into errors with a cure."""
+    """Turn the engine's refusals, its silence and its odd answers into errors with a cure."""
     try:
         yield
     except APIError as error:
         reason = str(error.explanation or error).strip()
         raise RegistryError(f"{what}: {reason}", cure="./inv status shows what is there.") from error
-    except CONNECTION_ERRORS as error:
+    except Exception as error:
+        # The docker package raises a bare Exception where an object should be (docker/models/resource.py).
+        if not isinstance(error, (*CONNECTION_ERRORS, *_ODD)) and type(error) is not Exception:
+            raise
+        raise _unanswered(what, error) from error
+
+
+def _unanswered(what: str, error: Exception) -> RegistryError:
+    if isinstance(error, CONNECTION_ERRORS) and not isinstance(error, requests.JSONDecodeError):
         cure = "./inv engine starts it again; then repeat the command."
-        raise RegistryError(f"{what}: the Docker Engine stopped answering.", cure=cure) from error
+        return RegistryError(f"{what}: the Docker Engine stopped answering.", cure=cure)
+    cure = f"Is that a Docker Engine, and not something like one? {pasteable(['docker', 'version'])}"
+    return RegistryError(f"{what}: what answers there does not answer as a Docker Engine does.", cure=cure)

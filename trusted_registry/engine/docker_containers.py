@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from docker.errors import NotFound
 from docker.types import LogConfig
 
-from trusted_registry.engine import archive
+from trusted_registry.engine import answers, archive, exec_output
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.connection import CONNECTION_ERRORS, Connection, errors_explained
 from trusted_registry.errors import AccessDeniedError, RegistryError
@@ -32,14 +32,19 @@ class DockerContainers(Connection):
         if isinstance(self.connect_error, AccessDeniedError) and not self._console.dry:
             raise self.connect_error
         container = self._container(name)
-        return None if container is None else engine_types.container(container.attrs)
+        with errors_explained(f"The container {name} could not be looked at"):
+            return None if container is None else answers.container(container.attrs)
 
     def _container(self, name: str) -> Container | None:
         return self._found(f"The container {name}", lambda client: client.containers.get(name))
 
     def list_containers(self) -> tuple[engine_types.ListedContainer, ...]:
         """Return all containers by name, stopped ones included."""
-        return engine_types.listed(self._list(all=True))
+        return self._listed()
+
+    def _listed(self, **filters: str) -> tuple[engine_types.ListedContainer, ...]:
+        with errors_explained("The containers could not be listed"):
+            return answers.listed(self._list(all=True, filters=filters))
 
     def _list(self, **options: object) -> list[Mapping[str, Any]]:
         """Return the engine's own list, which takes one question whatever the number of containers."""
@@ -167,31 +172,26 @@ class DockerContainers(Connection):
 
     def publisher_of(self, port: int) -> str | None:
         """Return the name of a running container that publishes this TCP port."""
-        for entry in self._list():
-            if any(published.get("PublicPort") == port for published in entry.get("Ports") or []):
-                return engine_types.name_of(entry)
-        return None
+        with errors_explained("The containers could not be listed"):
+            publishers = answers.publishers(self._list())
+        return next((name for name, number in publishers if number == port), None)
 
     def bind_mounts(self) -> list[tuple[str, str]]:
         """Return container name and host path of each bind mount, of stopped containers too."""
-        return [
-            (engine_types.name_of(entry), str(mount.get("Source", "")))
-            for entry in self._list(all=True)
-            for mount in entry.get("Mounts") or []
-            if mount.get("Type") == "bind"
-        ]
+        with errors_explained("The containers could not be listed"):
+            return answers.bind_mounts(self._list(all=True))
 
     def holders(self, volume: str) -> list[str]:
         """Return the names of the containers, running or not, that a volume is given to."""
-        return [it.name for it in engine_types.listed(self._list(all=True, filters={"volume": volume}))]
+        return [it.name for it in self._listed(volume=volume)]
 
     def execute(self, name: str, argv: Sequence[str]) -> engine_types.ExecResult:
-        """Run a program as root in a running container, to its end."""
+        """Run a program as root in a running container, to its end, within the bounds of `exec_output`."""
         with errors_explained(f"Nothing can run in {name}"):
             api = self._require_client().api
             number = api.exec_create(name, list(argv), user="0")["Id"]
-            out, err = api.exec_start(number, demux=True)
-            code = api.exec_inspect(number)["ExitCode"]
+            out, err = exec_output.read(api.exec_start(number, stream=True, demux=True), name)
+            code = answers.exit_code(api.exec_inspect(number))
         return engine_types.ExecResult(code, _text(out), _text(err))
 
     def read_files(self, name: str, folder: str) -> dict[str, bytes]:
@@ -218,8 +218,10 @@ def _start(container: Container, meanwhile: Callable[[], None]) -> None:
             meanwhile()
             starting.result()
     except RegistryError as error:
-        raise engine_types.start_error(error, engine_types.container(container.attrs).port or 0) from error
+        with errors_explained(error.message):
+            port = answers.container(container.attrs).port or 0
+        raise engine_types.start_error(error, port) from error
 
 
-def _text(stream: bytes | None) -> str:
-    return (stream or b"").decode(errors="replace")
+def _text(stream: bytes) -> str:
+    return stream.decode(errors="replace")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trusted_registry.engine import connection
+from trusted_registry.engine import answers, connection
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.docker_containers import DockerContainers
 from trusted_registry.engine.docker_images import DockerImages
@@ -22,6 +22,6 @@ class DockerEngine(DockerContainers, DockerVolumes, DockerImages):
             with connection.errors_explained("The engine did not say what it is"):
                 client = self._require_client()
                 said: dict[str, Any] = client.info()
-            at = str(client.api.base_url).replace("http+docker://localhost", connection.socket(client))
-            self._info = engine_types.info(said, at)
+                at = str(client.api.base_url).replace("http+docker://localhost", connection.socket(client))
+                self._info = answers.info(said, at)
         return self._info

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from docker.errors import ImageLoadError
 
 from trusted_registry import files
+from trusted_registry.engine import answers
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.connection import Connection, errors_explained
 from trusted_registry.errors import RegistryError
@@ -21,8 +22,7 @@ class DockerImages(Connection):
 
     def image_id(self, reference: str) -> str | None:
         """Return the id of an image, by its name or its id, or None."""
-        found = self._image(reference).get("Id")
-        return str(found) if found else None
+        return self._image(reference).id or None
 
     def has_image(self, reference: str) -> bool:
         """Return whether the engine has an image of this name or id."""
@@ -30,18 +30,17 @@ class DockerImages(Connection):
 
     def image_content(self, reference: str) -> str | None:
         """Return a digest of all that an image can do: its layers and its configuration, labels apart."""
-        attributes = self._image(reference)
-        return engine_types.image_content(attributes) if attributes else None
+        return self._image(reference).content or None
 
     def image_digest(self, reference: str) -> str | None:
         """Return repository and digest under which an image was pulled; None of one that was made or loaded here."""
-        digests = self._image(reference).get("RepoDigests") or []
-        return str(digests[0]) if digests else None
+        return next(iter(self._image(reference).digests), None)
 
-    def _image(self, reference: str) -> Mapping[str, Any]:
-        """Return what the engine says of an image; nothing of one that is not there."""
+    def _image(self, reference: str) -> engine_types.FoundImage:
+        """Return an image; an empty one where it is not there."""
         found = self._found(f"The image {reference}", lambda client: client.images.get(reference))
-        return found.attrs if found else {}
+        with errors_explained(f"The image {reference} could not be looked at"):
+            return answers.image(found.attrs) if found else engine_types.NO_IMAGE
 
     def entrypoint(self, reference: str, *, shell: bool = False) -> tuple[str, ...]:
         """Return an image's entrypoint if the image surely has a shell, else ().
@@ -52,10 +51,10 @@ class DockerImages(Connection):
             reference: The image.
             shell: Whether the installation noted a shell when the image was made; a label proves nothing.
         """
-        attributes = self._image(reference)
-        if not attributes:
+        found = self._image(reference)
+        if not found.id:
             return model.OFFICIAL_ENTRYPOINT if self._console.dry else ()
-        own = tuple(map(str, attributes["Config"].get("Entrypoint") or ()))
+        own = found.entrypoint
         return own if own and (shell or own[0].endswith(".sh")) else ()
 
     def pull(self, reference: str, login: Login | None = None) -> str | None:

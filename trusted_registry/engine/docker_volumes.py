@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from trusted_registry.engine import archive
+from trusted_registry.engine import answers, archive
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.connection import Connection, errors_explained
 from trusted_registry.installation import LABEL
@@ -23,7 +23,8 @@ class DockerVolumes(Connection):
     def volume(self, name: str) -> engine_types.Volume | None:
         """Return the volume of this name, whoever made it, or None."""
         found = self._found(f"The volume {name}", lambda client: client.volumes.get(name))
-        return engine_types.volume(found.attrs) if found else None
+        with errors_explained(f"The volume {name} could not be looked at"):
+            return answers.volume(found.attrs) if found else None
 
     def volumes_of(self, installation: str) -> list[str]:
         """Return the names of the volumes that an installation made, without those of files."""
@@ -38,7 +39,7 @@ class DockerVolumes(Connection):
             return []
         with errors_explained("The volumes could not be listed"):
             listed = self._client.volumes.list(filters={"label": f"{LABEL}={installation}"})
-        return sorted((engine_types.volume(it.attrs) for it in listed), key=lambda it: it.name)
+            return sorted((answers.volume(it.attrs) for it in listed), key=lambda it: it.name)
 
     def make_volume(self, name: str, installation: str) -> None:
         """Make a volume that carries the id of its installation; one that is there stays as it is."""

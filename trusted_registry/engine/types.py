@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trusted_registry.console import Progress
+from trusted_registry.console import Progress, pasteable
 from trusted_registry.errors import PortTakenError, RegistryError
-from trusted_registry.installation import LABEL
-from trusted_registry.instance import model
 
 ORIGIN_LABEL = "trusted-registry.origin"
 """Label of an image made here rather than pulled: names the origin, for people.
@@ -29,15 +25,16 @@ SHELL_LABEL = "trusted-registry.shell"
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})", re.IGNORECASE)
 """Status line that ends a push or a pull; the containerd image store reports the digest in no other way."""
 _ID = re.compile(r"sha256:[0-9a-f]{64}")
-_RUNS = re.compile("Cmd|Entrypoint|Env|ExposedPorts|Healthcheck|Shell|StopSignal|User|Volumes|WorkingDir")
-"""Fields of an image's configuration that count when it runs (OCI image specification, "config")."""
 _BUSY = re.compile(r"port is already allocated|address already in use|ports are not available", re.IGNORECASE)
 _PRIVILEGED = re.compile(r"cannot expose privileged port|bind: permission denied", re.IGNORECASE)
 
 
+DOCKER, PODMAN = "Docker", "Podman"
+
+
 @dataclass(frozen=True)
 class EngineInfo:
-    """An engine's description of itself."""
+    """An engine's description of itself; podman answers as Docker does, and is not Docker."""
 
     system: str
     version: str
@@ -49,6 +46,12 @@ class EngineInfo:
     proxy: str = ""
     no_proxy: str = ""
     folder: str = ""
+    product: str = DOCKER
+
+    @property
+    def title(self) -> str:
+        """Name and version, for people."""
+        return f"{self.product} {self.version}"
 
 
 @dataclass(frozen=True)
@@ -100,89 +103,24 @@ class ExecResult:
     err: str
 
 
-def info(said: Mapping[str, Any], socket: str) -> EngineInfo:
-    """Return an engine's description from its answer, with its socket."""
-    registries = said.get("RegistryConfig") or {}
-    indexes = (registries.get("IndexConfigs") or {}).values()
-    driver_status = {str(entry[0]): str(entry[1]) for entry in said.get("DriverStatus") or []}
-    return EngineInfo(
-        system=str(said.get("OperatingSystem", "an unknown system")),
-        version=str(said.get("ServerVersion", "")),
-        socket=socket,
-        rootless="name=rootless" in (said.get("SecurityOptions") or []),
-        store="containerd" if "snapshotter" in driver_status.get("driver-type", "") else "classic",
-        insecure=(
-            *(registries.get("InsecureRegistryCIDRs") or ()),
-            *(str(index["Name"]) for index in indexes if not index.get("Secure", True)),
-        ),
-        desktop="Docker Desktop" in str(said.get("OperatingSystem", "")),
-        proxy=str(said.get("HttpsProxy") or ""),
-        no_proxy=str(said.get("NoProxy") or ""),
-        folder=str(said.get("DockerRootDir") or ""),
-    )
+@dataclass(frozen=True)
+class FoundImage:
+    """An image of the engine.
+
+    Args:
+        id: Its id; "" of an image that is not there.
+        content: Digest of all that it can do: a label can do nothing.
+        digests: Repository and digest for each pull of it.
+        entrypoint: Program that it begins with.
+    """
+
+    id: str
+    content: str = ""
+    digests: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
 
 
-def container(attributes: Mapping[str, Any]) -> Container:
-    """Return a container from the attributes that the engine gives."""
-    labels = attributes["Config"].get("Labels") or {}
-    published = _published(attributes)
-    return Container(
-        id=str(attributes["Id"]),
-        role=labels.get(model.LABEL),
-        digest=labels.get(model.DIGEST_LABEL),
-        state=str(attributes["State"]["Status"]),
-        image=str(attributes["Config"]["Image"]),
-        listen=str(published[0]["HostIp"]) if published else "",
-        port=int(published[0]["HostPort"]) if published else None,
-        installation=str(labels.get(LABEL) or ""),
-        volume=_mounted_at(model.IMAGES_FOLDER, attributes),
-        image_id=str(attributes.get("Image") or ""),
-        files_volume=_mounted_at(model.FILES_FOLDER, attributes),
-    )
-
-
-def _published(attributes: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return address and port of this machine that lead to a container: those asked for, or the engine's choice."""
-    asked = attributes["HostConfig"].get("PortBindings") or {}
-    given = (attributes.get("NetworkSettings") or {}).get("Ports") or {}
-    bindings = [binding for ports in (asked, given) for entries in ports.values() for binding in entries or []]
-    return [it for it in bindings if it["HostPort"] not in ("", "0")]
-
-
-def _mounted_at(folder: str, attributes: Mapping[str, Any]) -> str:
-    """Return the name of the volume that a container has at a folder, or ""."""
-    mounts = attributes.get("Mounts") or []
-    return next((str(it.get("Name", "")) for it in mounts if it.get("Destination") == folder), "")
-
-
-def listed(attributes: Iterable[Mapping[str, Any]]) -> tuple[ListedContainer, ...]:
-    """Return the containers of a list that the engine gives, by name; one that is being removed has none."""
-    named = (it for it in attributes if it.get("Names"))
-    found = (ListedContainer(name_of(it), str(it["State"]), it.get("Labels") or {}) for it in named)
-    return tuple(sorted(found, key=lambda it: it.name))
-
-
-def name_of(listed: Mapping[str, Any]) -> str:
-    """Return the name of a container in a list that the engine gives."""
-    return str(listed["Names"][0]).lstrip("/")
-
-
-def volume(attributes: Mapping[str, Any]) -> Volume:
-    """Read what the engine says of one volume."""
-    labels = attributes.get("Labels") or {}
-    return Volume(str(attributes["Name"]), str(labels.get(LABEL) or ""), str(labels.get(model.LABEL) or ""))
-
-
-_PATH = "PATH="
-"""Begin of the variable that a build adds where there is none; it can only choose among programs of the layers."""
-
-
-def image_content(attributes: Mapping[str, Any]) -> str:
-    """Return a digest of all that an image can do, from what the engine says of it: a label can do nothing."""
-    config = {key: value for key, value in (attributes.get("Config") or {}).items() if value and _RUNS.fullmatch(key)}
-    config["Env"] = sorted(it for it in config.get("Env", []) if not it.startswith(_PATH))
-    said = json.dumps([(attributes.get("RootFS") or {}).get("Layers"), config], sort_keys=True)
-    return hashlib.sha256(said.encode()).hexdigest()
+NO_IMAGE = FoundImage("")
 
 
 def imported(said: str) -> str:
@@ -261,4 +199,4 @@ def start_error(error: RegistryError, port: int) -> RegistryError:
 def foreign_volume(name: str) -> RegistryError:
     """Return the error of a volume for files that was not made by this installation."""
     found = f"A volume named {name} exists, and this installation did not make it. It was left alone."
-    return RegistryError(found, cure=f"If nobody needs it: docker volume rm {name}")
+    return RegistryError(found, cure=f"If nobody needs it: {pasteable(['docker', 'volume', 'rm', name])}")

@@ -11,6 +11,7 @@ import tarfile
 from pathlib import Path
 
 from trusted_registry import files, installation, program
+from trusted_registry.console import pasteable
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import INSTEAD_LABEL, ORIGIN_LABEL, SHELL_LABEL
 from trusted_registry.errors import RegistryError
@@ -53,10 +54,11 @@ def ensure(run: Run, engine: Engine) -> Image:
             return Image(name, engine.image_id(name) or "")
         except RegistryError as error:
             reasons.append(error.message)
+    pull = pasteable(["docker", "pull", run.settings.image])
+    save = pasteable(["docker", "save", "--output", "registry.tar", run.settings.image])
     raise RegistryError(
         f"No image of the registry can be had. {' '.join(reasons)}",
-        cure=f"On a machine with a network: docker pull {run.settings.image} && docker save --output registry.tar "
-        f"{run.settings.image}; then here: INVOKE_REGISTRY_ARCHIVE=registry.tar ./inv up",
+        cure=f"On a machine with a network: {pull} && {save}; then here: INVOKE_REGISTRY_ARCHIVE=registry.tar ./inv up",
     )
 
 

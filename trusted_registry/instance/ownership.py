@@ -10,6 +10,7 @@ from pathlib import Path
 
 from trusted_registry import files, installation
 from trusted_registry.certificate import inspect
+from trusted_registry.console import pasteable
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container, Volume
 from trusted_registry.errors import RegistryError
@@ -143,7 +144,7 @@ def _foreign(container: Container, settings: Settings, engine: Engine) -> Regist
     if container.role is None:
         return RegistryError(
             f"A container named {name} exists (image {container.image}), and this project did not make it.",
-            cure=f"{another}; or, if nobody needs it: docker rm --force {name}",
+            cure=f"{another}; or, if nobody needs it: {pasteable(['docker', 'rm', '--force', name])}",
         )
     folder = next((path.parent for path in _given(name, engine)), None)
     if folder is None:

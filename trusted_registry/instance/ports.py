@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
+from trusted_registry.console import pasteable
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import PortTakenError, RegistryError
 from trusted_registry.settings import Settings
@@ -17,7 +18,8 @@ def taken_error(port: int, settings: Settings, engine: Engine) -> RegistryError:
     other = f"use another port: {plain if port == settings.plain_port else settings.command(f'up --port {free}')}"
     if container:
         return PortTakenError(
-            f"Port {port} is in use by the container {container}.", cure=f"docker stop {container}; or {other}"
+            f"Port {port} is in use by the container {container}.",
+            cure=f"{pasteable(['docker', 'stop', container])}; or {other}",
         )
     found = listening_pids(port)
     if found == [] or any(_is_docker_proxy(number) for number in found or [] if number):

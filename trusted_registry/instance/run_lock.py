@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from trusted_registry import files
+from trusted_registry import files, key_folder
 from trusted_registry.run import Run
 
 
@@ -18,7 +18,12 @@ def held(run: Run, *, to_end: bool = False) -> Iterator[None]:
     Args:
         run: The task that wants it.
         to_end: Whether that run only takes away: then no folder is made for it where there is none.
+
+    Raises:
+        RegistryError: The folder may be changed by others, so that no key is safe there.
     """
+    if not to_end:
+        key_folder.check(run.settings.folder, run.console)
     if run.console.dry or (to_end and not run.settings.folder.exists()):
         yield
         return

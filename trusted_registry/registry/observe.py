@@ -175,7 +175,7 @@ def _reason(error: Exception) -> str:
 def _skew(date: str) -> float | None:
     try:
         return (inspect.now() - email.utils.parsedate_to_datetime(date)).total_seconds()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
 
 

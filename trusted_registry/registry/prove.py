@@ -22,6 +22,9 @@ from trusted_registry.registry.users import Login
 REPOSITORY = "trusted-registry-proof"
 """Repository of the proof's own, so that cleaning up cannot meet anybody's images."""
 
+DOCTOR = "./inv doctor  # asks the engine too, and says what it reads instead of what was written here"
+"""Cure of an engine that distrusts a registry after trust was installed."""
+
 _PACKED = re.compile(rf"\S+/{REPOSITORY}:[0-9a-f]{{8}}\Z")
 
 
@@ -127,6 +130,11 @@ class Refusal:
     def is_judged(self) -> bool:
         """Whether a server answered and was refused, or the engine's own files are at fault: no matter of waiting."""
         return self.kind in {*REFUSING, Kind.PROTOCOL, Kind.CLIENT}
+
+
+def is_distrust(error: RegistryError) -> bool:
+    """Whether an engine's error says that the authority of what answers is not trusted."""
+    return _kind(error.message) is Kind.DISTRUST
 
 
 def refusal(registry_host: str, engine: Engine) -> Refusal | None:

@@ -16,7 +16,10 @@ from trusted_registry.trust import client_stores
 from trusted_registry.trust.local import install, outdated, owned, trust_anchor
 from trusted_registry.trust.local.install import StoreSelection
 
-_OTHERS = "the other machines: ./inv trust.serve here, and there the line that it shows (or trust.hosts, trust.nodes)"
+_OTHERS = (
+    "the other machines: ./inv trust.serve here, and there the line that it shows (or trust.hosts, trust.nodes, "
+    "trust.windows; those that took the page's steps by hand have the new root by a page of after --switch)"
+)
 
 
 def renew(run: Run, *, switch: bool, finish: bool) -> None:

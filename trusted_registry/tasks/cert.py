@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from trusted_registry import address, installation, program, saved_flags
-from trusted_registry.certificate import changeover, inspect, issue, openssl, rules
+from trusted_registry.certificate import changeover, imported, inspect, issue, openssl, rules
 from trusted_registry.console import Console
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import run_lock
@@ -60,10 +60,13 @@ def check(run: Run) -> None:
     issued = _find_issued(run.settings)
     findings = rules.check(issued.server, issued.authority, run.settings.hosts, inspect.now(), issuers=issued.issuers)
     for finding in findings:
-        run.console.say(f"{finding.path.name} {finding.rule}; refused by: {finding.clients}")
-    if findings:
+        who = "no client was seen to refuse that; what is made here is stricter"
+        said = f"note: {finding.path.name} {finding.rule}; {who}" if finding.own else rules.told(finding)
+        run.console.say(said)
+    if refused := [finding for finding in findings if not finding.own]:
         cure = "./inv cert.renew; for the authority's own faults: ./inv cert --force."
-        raise RegistryError(f"{len(findings)} of the rules are broken.", cure=cure)
+        cure = imported.CURE if imported.is_foreign(issued) else cure
+        raise RegistryError(f"{len(refused)} of the clients' rules are broken.", cure=cure)
     run.console.say("certificate: it breaks no rule of any client known here")
 
 
@@ -74,9 +77,9 @@ def renew(run: Run, *, if_expiring: str) -> None:
     days = whole_number("--if-expiring", if_expiring, 0, MAX_SERVER_DAYS) if if_expiring else None
     with run_lock.held(run):
         local = here(run)
-        if days is not None and not run.console.dry and not issue.is_due(run.settings, days):
+        if days is not None and not run.console.dry and not _is_due(run.settings, days):
             keep(run)
-            say_certificate(run, "not due yet")
+            say_certificate(run, _due(run, days))
             if running.restart(local, stale_only=True):
                 run.console.say("registry: it still served an older one; restarted")
             return
@@ -93,6 +96,27 @@ def here(run: Run) -> Run:
     if run.console.dry or not address.is_elsewhere(run.settings.address):
         return run
     return run.with_settings(address=address.own_address())
+
+
+def _is_due(settings: Settings, days: int) -> bool:
+    """Return whether a renewal is due, which it never is of a certificate that only its own authority can renew."""
+    return issue.is_due(settings, days) and not imported.is_here(settings.folder)
+
+
+def _due(run: Run, days: int) -> str:
+    """Return why nothing is renewed, and warn of a certificate that only its own authority can renew.
+
+    Raises:
+        RegistryError: That has expired.
+    """
+    issued = _find_issued(run.settings)
+    reason = issue.misfit(issued, run.settings, days=days)
+    if reason is None or not imported.is_foreign(issued):
+        return "not due yet"
+    if issued.server.days_left(inspect.now()) < 0:
+        raise RegistryError(f"{issued.server.path} {reason}.", cure=imported.CURE)
+    run.console.warn(f"{issued.server.path} {reason}. {imported.CURE}")
+    return "not made here, and so not renewed here"
 
 
 def adopt(run: Run) -> None:

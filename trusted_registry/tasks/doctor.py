@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import dataclasses
 import datetime
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from trusted_registry import address
 from trusted_registry.certificate import issue, openssl
@@ -29,6 +33,8 @@ from trusted_registry.trust import client_stores
 from trusted_registry.values import one_of, reachable, whole_number
 
 _SYSTEMD = Path("/run/systemd/system")
+_BLOCK, _KEPT, _MOST_BLOCKS = 1 << 20, 3, 512
+"""Bytes of a block of standard input, the blocks kept of its end, and those read of a stream that has no end."""
 _SHOWN = 500
 """Characters shown of each end of a message: a certificate's names alone may take hundreds."""
 
@@ -48,9 +54,32 @@ def recognise(run: Run, text: str) -> list[catalogue.Match]:
     """Return the known messages in a text, which is read from standard input if empty."""
     if not text and run.console.dry:
         return []
-    if not text and sys.stdin.isatty():
+    if not text and sys.stdin and sys.stdin.isatty():
         run.console.say("Paste the message, then press Ctrl-D:")
-    return catalogue.find(text or sys.stdin.read(), _local_context(run.settings))
+    return catalogue.find(text or _standard_input(), _local_context(run.settings))
+
+
+def _standard_input() -> str:
+    """Return the end of standard input: a log may be larger than the memory here, and its last lines are meant."""
+    stream = getattr(sys.stdin, "buffer", None)
+    if not stream:
+        return sys.stdin.read(_KEPT * _BLOCK) if sys.stdin else ""  # None where a shell closed it
+    with contextlib.suppress(OSError):  # a pipe, or a file that is smaller
+        stream.seek(-_KEPT * _BLOCK, os.SEEK_END)
+    try:
+        return b"".join(collections.deque(_blocks(stream), maxlen=_KEPT)).decode(errors="replace")
+    except OSError as error:
+        cure = "Give a file or a program's words: ./inv explain < FILE"
+        raise RegistryError(f"Standard input cannot be read: {error.strerror}.", cure=cure) from error
+
+
+def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield the blocks of a stream up to its end, which a terminal tells but once, or as many as take no second."""
+    for _ in range(_MOST_BLOCKS):
+        block = stream.read(_BLOCK)
+        yield block
+        if len(block) < _BLOCK:
+            return
 
 
 def _local_context(settings: Settings) -> catalogue.LocalContext:

@@ -81,7 +81,7 @@ def _up(run: Run, engine: Engine) -> None:
             prove.discard(reference, engine)
         raise
     for reference in packed:
-        registry.prove_push_and_pull(reference, registry.tls_target(run), run, engine)
+        _prove(reference, run, engine)
     if not run.console.dry:
         files.remove(mark, keep=run.settings.folder)
     if not (issued or started or trusted or unproved):
@@ -89,6 +89,20 @@ def _up(run: Run, engine: Engine) -> None:
     from trusted_registry import status
 
     cert.say_done(run.console, status.next_steps(run.settings))
+
+
+def _prove(reference: str, run: Run, engine: Engine) -> None:
+    """Prove the registry by a push and a pull.
+
+    Raises:
+        RegistryError: Either failed. Trust was just installed, so an engine without it is not told to install it.
+    """
+    try:
+        registry.prove_push_and_pull(reference, registry.tls_target(run), run, engine)
+    except RegistryError as error:
+        if type(error) is RegistryError and prove.is_distrust(error):
+            raise RegistryError(error.message, cure=prove.DOCTOR) from error
+        raise
 
 
 def _load_later(engine: Engine) -> None:

@@ -13,7 +13,7 @@ from trusted_registry.console import Console
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine import install as engine_install
 from trusted_registry.engine.protocol import Engine
-from trusted_registry.engine.types import Container
+from trusted_registry.engine.types import PODMAN, Container
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import checks, contents, ownership, run_lock, running
 from trusted_registry.instance.model import Role
@@ -35,7 +35,7 @@ def engine(console: Console) -> None:
     if found.available:
         info = found.info()
         kind = "rootless" if info.rootless else "root"
-        console.say(f"engine: Docker {info.version} on {info.system}, {info.socket}, {kind}, {info.store} image store")
+        console.say(f"engine: {info.title} on {info.system}, {info.socket}, {kind}, {info.store} image store")
 
 
 def basic(run: Run, *, lan: bool) -> None:
@@ -169,9 +169,10 @@ def tell_of_prune(run: Run, engine: Engine) -> None:
     volume = run.settings.volume
     if run.console.dry or not engine.available or engine.volume(volume) is None or engine.holders(volume):
         return
-    major = engine.info().version.partition(".")[0]
-    every = major.isdecimal() and int(major) < _KEEPS_NAMED
-    command = "docker volume prune" if every else "docker volume prune --all"
+    info = engine.info()
+    major = info.version.partition(".")[0]
+    every = info.product == PODMAN or (major.isdecimal() and int(major) < _KEEPS_NAMED)
+    command = f"{info.product.lower()} volume prune{'' if every else ' --all'}"
     run.console.warn(f"until ./inv up, {command} would take the volume {volume} with its images")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from trusted_registry import address
 from trusted_registry.certificate import issue
+from trusted_registry.console import pasteable
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
@@ -54,7 +55,8 @@ def _add(run: Run, login: users.Login, container: Container | None, engine: Engi
     _check_login_taken(run, container, login)
     registry_host = address.registry_host(run.settings.address, container.port or run.settings.port)
     run.console.say(
-        f"proof: the registry takes the login of {login.name}, and no request without one: docker login {registry_host}"
+        f"proof: the registry takes the login of {login.name}, and no request without one: "
+        f"{pasteable(['docker', 'login', registry_host])}"
     )
 
 
@@ -124,5 +126,5 @@ def _check_login_taken(run: Run, container: Container, login: users.Login | None
     at = probe.Endpoint(container.listen or run.settings.address, container.port or run.settings.port)
     tls = probe.context(issue.trust_anchor(run.settings.folder).path)
     if login and not RegistryClient(at, tls, login).admits():
-        cure = f"docker restart {run.settings.container}"
+        cure = pasteable(["docker", "restart", run.settings.container])
         raise RegistryError(f"{at} does not take the users as they are now.", cure=cure)

@@ -74,7 +74,8 @@ def linux(
     for registry_host in (it for it in run.settings.registry_hosts if it not in skipped):
         refused = prove.refusal(registry_host, engine)
         if refused and refused.is_judged:
-            cure = engine_types.pull_cure(refused.reason)
+            # What it refuses was just written: to write it again would be no cure.
+            cure = prove.DOCTOR if refused.is_distrust else engine_types.pull_cure(refused.reason)
             raise RegistryError(f"The engine still refuses {registry_host}: {refused.reason}", cure=cure)
         if refused:
             run.console.warn(f"nothing answers at {registry_host}, so the trust was not proved: {refused.reason}")

@@ -68,6 +68,7 @@ def write(run: Run, *, out: str = "") -> tuple[Path, ...]:
         files.write(scripted, script, EXECUTABLE)
         files.write(paged, shown)
         run.console.say(f"kit: {scripted}, for any Linux machine; {paged.name} beside it tells of the others")
+    run.console.say(f"page: code {page.code(shown)}, with which its SHA-256 begins, and so that of all that is in it")
     run.console.say(f"authority: SHA-256 {wanted.fingerprint}")
     run.console.say("For each machine: --check changes nothing and says what the kit holds, to be compared with that.")
     run.console.command(["scp", str(scripted), "HOST:"])

@@ -20,6 +20,8 @@ from trusted_registry.trust.specifics import containerd
 _ANY_NODE = nodes.Node("NODE", "", "running")
 """Placeholder for every node in a dry run without an engine."""
 _KUBECTL_SECONDS = 30
+_LARGEST_DUMP, _LONGEST_LINE = 1 << 18, 1 << 11
+"""Characters of a containerd's configuration, and of a line of it: a parser's time grows with the line's square."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ def _left_to_do(result: nodes.NodeResult, kit_run: _KitRun) -> str:
         if kit_run.options.restart:
             kit_run.engine.restart(name)
             return "it was restarted"
-        return f"k3s reads that when it starts: docker restart {name}"
+        return f"k3s reads that when it starts: {pasteable(['docker', 'restart', name])}"
     if result.runtime == "containerd" and not kit_run.options.remove:
         try:
             advice = containerd.advice(_dump(name, kit_run.engine), _config(name, kit_run.engine))
@@ -162,7 +164,9 @@ def _dump(name: str, engine: Engine) -> str:
     ran = engine.execute(name, containerd.ASK)
     if ran.code != 0:
         last = (ran.err.strip() or "it does not say why").splitlines()[-1]
-        raise RegistryError(f"containerd config dump failed: {last}", cure="")
+        raise RegistryError(f"containerd config dump failed: {nodes.short(last)}", cure="")
+    if len(ran.out) > _LARGEST_DUMP or max(map(len, ran.out.splitlines()), default=0) > _LONGEST_LINE:
+        raise RegistryError("containerd config dump printed no configuration of containerd's", cure="")
     return ran.out
 
 

@@ -8,7 +8,7 @@ from trusted_registry.run import Run
 from trusted_registry.tasks import trust_kit
 from trusted_registry.tasks.cert import say_done
 from trusted_registry.trust.model import TrustAnchor
-from trusted_registry.trust.remote import kit_server
+from trusted_registry.trust.remote import kit_server, page
 from trusted_registry.trust.remote.kit_server import Offer
 from trusted_registry.trust.specifics import windows as powershell
 from trusted_registry.values import whole_number
@@ -49,6 +49,7 @@ def _announce(run: Run, port: int, anchor: TrustAnchor, offered: tuple[Offer, Of
     host, console = run.settings.address, run.console
     at = kit_server.base(host, port)
     console.say(f"Offered to whoever reaches {host}, without a password: {at}/ and, below it, the kit and ca.crt.")
+    console.say(f"Code of all that is offered: {page.code(offered[0].content)}")
     console.say(f"The authority's SHA-256: {powershell.colons(anchor.fingerprint)}")
     console.say(
         "Nothing else is. On the other machine, type one of these; each checks what came before it believes it:"
@@ -56,12 +57,20 @@ def _announce(run: Run, port: int, anchor: TrustAnchor, offered: tuple[Offer, Of
     for machine, line in kit_server.download_commands(at, offered).items():
         console.say(f"\n{machine}:\n  {line}")
     console.say("\nOn Linux, --check at the line's end only looks, and --remove takes it back.")
-    console.say(f"Windows, kind, k3s, by hand: {at}/ and compare the fingerprint with the one above.\n")
+    if anchor.beside:
+        console.warn("The page's own steps are for the present root alone: they are repeated after --switch.")
+    console.say(
+        "\nThe page, for Windows, kind, k3s, and by hand: save it, and open the saved file once what the line prints "
+        "begins with the code above. Read the code out, or type it: what comes with the page may be changed with it."
+    )
+    for machine, line in kit_server.page_commands(at).items():
+        console.say(f"\n{machine}:\n  {line}")
+    console.say("")
 
 
 def windows(run: Run, *, user: bool) -> None:
     """Print the PowerShell commands that install trust on Windows."""
     anchor = trust_kit.load_anchor_or_none(run, "trust")
-    if anchor:
-        script = powershell.script(anchor, run.settings.registry_host, "user" if user else "machine")
+    for it in anchor.all if anchor else ():  # both, while the registry changes over to another authority
+        script = powershell.script(it, run.settings.registry_host, "user" if user else "machine")
         run.console.say(script.rstrip("\n"))

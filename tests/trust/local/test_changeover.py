@@ -13,6 +13,7 @@ from tests.recorder import Recorder
 from tests.trust.boxes import ANCHORS, Box, states
 from trusted_registry import files
 from trusted_registry.certificate import changeover, issue
+from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
 from trusted_registry.trust.local import install, ledger, outdated, trust_anchor
 from trusted_registry.trust.local.install import StoreSelection
@@ -75,6 +76,38 @@ def test_after_the_switch_nothing_of_the_old_root_stays(box: Box, settings: Sett
     before = {path: path.read_bytes() for path in box.root.rglob("*") if path.is_file()}
     _trust(settings)
     assert {path: path.read_bytes() for path in box.root.rglob("*") if path.is_file()} == before
+
+
+def test_beside_a_login_of_others_it_is_the_same(box: Box, settings: Settings) -> None:
+    login = f'configs:\n  "{HOSTS[0]}":\n    auth:\n      username: ada\n'
+    path = box.file("/etc/rancher/k3s/registries.yaml", login)
+    selection = StoreSelection(only=("k3s",))
+    _trust(settings, selection)
+    changeover.begin(_run(settings))
+    _trust(settings, selection)
+    (held,) = path.parent.glob("*.crt")
+    assert (held.read_bytes().count(b"BEGIN CERTIFICATE"), held.name in path.read_text()) == (2, True)
+    changeover.switch(_run(settings))
+    _trust(settings, selection)
+    (new,) = path.parent.glob("*.crt")
+    assert (new == held, new.read_bytes()) == (False, (settings.folder / "ca.crt").read_bytes())
+    assert (new.name in path.read_text(), held.name in path.read_text()) == (True, False)
+    assert "username: ada" in path.read_text()
+
+
+def test_others_file_that_has_the_old_root_alone_is_told_and_one_with_both_trusts(box: Box, settings: Settings) -> None:
+    old, selection = (settings.folder / "ca.crt").read_bytes(), StoreSelection(only=("docker",))
+    changeover.begin(_run(settings))
+    new = (settings.folder / "next" / "ca.crt").read_bytes()
+    path = box.file(f"/etc/docker/certs.d/{HOSTS[0]}/ca.crt", (b"# by hand\r\n" + old).decode())
+    _trust(settings, selection)
+    assert _held(box, FOLDERS[0]) == {"ca.crt": path.read_bytes(), "ca-new.crt": new}
+    changeover.switch(_run(settings))
+    with pytest.raises(RegistryError, match="not written here"):
+        _trust(settings, selection)
+    path.write_bytes(path.read_bytes() + new)
+    _trust(settings, selection)
+    assert _held(box, FOLDERS[0]) == {"ca.crt": path.read_bytes()}
 
 
 def test_a_changeover_that_is_given_up_is_taken_back(box: Box, settings: Settings) -> None:

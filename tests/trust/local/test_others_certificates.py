@@ -88,3 +88,4 @@ def test_neither_a_pipe_nor_a_file_without_an_end_is_read(box: Box, ours: TrustA
         file.truncate(1 << 40)
     with pytest.raises(RegistryError, match="is larger than 16 MB"):
         box.look("docker", ours)
+    path.unlink()  # other tests read all that is in the folder of temporary files

@@ -50,6 +50,22 @@ def test_the_new_one_alone_takes_the_old_one_s_place_and_nothing_of_that_stays(d
     assert last(new.here("--check")) == (0, "trusted")
 
 
+def test_beside_a_login_of_others_it_is_the_same(disk: Disk) -> None:
+    login = 'configs:\n  "192.168.0.12":\n    auth:\n      username: ada\n'
+    path = disk.put("etc/rancher/k3s/registries.yaml", login, 0o600)
+    _begin(disk).here()
+    (held,) = path.parent.glob("*.crt")
+    assert (held.read_bytes(), held.name in path.read_text()) == (OLD.content + NEW.content, True)
+    new = disk.of(dataclasses.replace(NEW, before=OLD.fingerprint))
+    assert last(new.here()) == (0, "changed")
+    (now,) = path.parent.glob("*.crt")
+    assert (now == held, now.read_bytes()) == (False, NEW.content)
+    assert (now.name in path.read_text(), held.name in path.read_text()) == (True, False)
+    assert last(new.here("--check")) == (0, "trusted")
+    assert last(new.here("--remove")) == (0, "changed")
+    assert (path.read_text(), list(path.parent.glob("*.crt"))) == (login, [])
+
+
 def test_a_dry_run_takes_nothing_back(disk: Disk) -> None:
     _begin(disk).here()
     record = disk.record.read_bytes()
@@ -73,3 +89,17 @@ def test_it_can_be_taken_away_whole_at_each_step(disk: Disk) -> None:
     both.here()
     assert last(both.here("--remove")) == (0, "changed")
     assert [_held(disk, it) for it in (DOCKER, PODMAN, CONTAINERD)] == [{}] * 3
+
+
+def test_the_system_s_store_holds_both_then_the_new_one_alone(disk: Disk) -> None:
+    folder = "usr/local/share/ca-certificates"
+    (disk.root / folder).mkdir(parents=True)
+    assert last(disk.of(OLD).here("--system")) == (0, "changed")
+    assert last(disk.of(dataclasses.replace(OLD, beside=NEW)).here("--system")) == (0, "changed")
+    assert _held(disk, folder) == {f"{it.name}.crt": it.content for it in (OLD, NEW)}
+    new = disk.of(dataclasses.replace(NEW, before=OLD.fingerprint))
+    assert last(new.here("--system")) == (0, "changed")
+    assert _held(disk, folder) == {f"{NEW.name}.crt": NEW.content}
+    assert last(new.here("--system", "--check")) == (0, "trusted")
+    assert last(new.here("--remove")) == (0, "changed")
+    assert _held(disk, folder) == {}

@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -245,3 +246,69 @@ def test_a_browser_s_database_gets_it_and_gives_it_back(open_path: Path) -> None
 
 def _certutil(*arguments: str) -> str:
     return subprocess.run(["certutil", *arguments], capture_output=True, text=True, check=True).stdout
+
+
+# A changeover to another authority
+
+
+STUB = """case $1 in
+    -list | -L) [ -e "/tmp/in/$name" ] ;;
+    -delete | -D) rm "/tmp/in/$name" ;;
+    *) mkdir -p /tmp/in && cat "$file" >"/tmp/in/$name" ;;
+esac"""
+"""A database of certificates in a folder, for keytool and certutil."""
+READ = "for it; do case $last in -alias | -n) name=$it ;; -file | -i) file=$it ;; esac; last=$it; done"
+
+
+def _in_changeover(world: World, *steps: TrustAnchor, flags: tuple[str, ...] = ("--system",)) -> None:
+    for step in steps:
+        shutil.copy(world.disk.of(step).script, world.root / "kit.sh")
+        assert last(world.run(*flags)) == (0, "changed")
+
+
+@by_root
+@on_host("busybox")
+def test_a_file_that_both_kits_wrote_stays_when_the_first_one_s_is_taken_back(world: World) -> None:
+    folder = world.root / "usr/local/share/ca-certificates"
+    folder.mkdir(parents=True)
+    world.program("update-ca-certificates")
+    old, new = world.disk.anchor, anchor("new")
+    _in_changeover(world, old, replace(old, beside=new))
+    assert {it.name for it in folder.iterdir()} == {f"{old.name}.crt", f"{new.name}.crt"}
+    _in_changeover(world, replace(new, before=old.fingerprint))
+    assert [it.name for it in folder.iterdir()] == [f"{new.name}.crt"]
+    assert last(world.run("--check", "--system")) == (0, "trusted")
+    assert last(world.run("--system")) == (0, "already trusted")
+    assert last(world.run("--remove")) == (0, "changed")
+    assert list(folder.iterdir()) == []
+
+
+@by_root
+@on_host("busybox")
+@pytest.mark.parametrize(("program", "store"), [("keytool", "java"), ("certutil", "nss")])
+def test_a_database_holds_both_roots_then_the_new_one_alone(program: str, store: str, world: World) -> None:
+    if store == "nss":
+        (world.root / "root/.pki/nssdb").mkdir(parents=True)
+        (world.root / "root/.pki/nssdb/cert9.db").touch()
+    world.program(program, f"{READ}\n{STUB}")
+    held = world.root / "tmp/in"
+    old, new = world.disk.anchor, anchor("new")
+    flags = ("--only", store)
+    _in_changeover(world, old, replace(old, beside=new), flags=flags)
+    assert {it.name: it.read_bytes() for it in held.iterdir()} == {it.name: it.content for it in (old, new)}
+    assert last(world.run("--check", *flags)) == (0, "trusted")
+    _in_changeover(world, replace(new, before=old.fingerprint), flags=flags)
+    assert [it.name for it in held.iterdir()] == [new.name]
+    assert last(world.run("--remove")) == (0, "changed")
+    assert list(held.iterdir()) == []
+
+
+@by_root
+@on_host("busybox")
+def test_both_roots_of_a_database_are_taken_back_by_the_kit_that_has_both(world: World) -> None:
+    world.program("keytool", f"{READ}\n{STUB}")
+    old = world.disk.anchor
+    _in_changeover(world, replace(old, beside=anchor("new")), flags=("--only", "java"))
+    assert len(list((world.root / "tmp/in").iterdir())) == 2
+    assert last(world.run("--remove")) == (0, "changed")
+    assert list((world.root / "tmp/in").iterdir()) == []

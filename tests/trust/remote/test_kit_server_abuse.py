@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import time
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.marks import on_linux
 from tests.trust.remote.offered import HOST, ask, say, wait_for
-from trusted_registry.trust.remote import kit_server
+from trusted_registry.trust.remote import connections, kit_server
 from trusted_registry.trust.remote.kit_server import Offer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
 pytestmark = pytest.mark.usefixtures("loopback_is_ours")
 
@@ -75,16 +77,111 @@ def _dribble(client: socket.socket) -> None:
         time.sleep(0.05)
 
 
-def test_those_who_come_when_it_is_full_are_turned_away_and_later_ones_served(
-    start: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+# One client, and the others
+
+
+BIG = (Offer("/", "text/plain", b"x" * 5_000_000),)
+
+
+def _idle(client: socket.socket) -> None:
+    """Say nothing at all."""
+
+
+def _half(client: socket.socket) -> None:
+    client.sendall(b"GET / HTTP/1.1\r\nX: ")
+
+
+def _deaf(client: socket.socket) -> None:
+    client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+
+
+@contextlib.contextmanager
+def _crowd(port: int, addresses: Iterable[str], behaviour: Callable[[socket.socket], None]) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for address in addresses:
+            client = stack.enter_context(socket.create_connection((HOST, port), 5, (address, 0)))
+            with contextlib.suppress(ConnectionError):
+                behaviour(client)
+        yield
+
+
+def _asks(port: int, address: str) -> int:
+    with socket.create_connection((HOST, port), 2, (address, 0)) as client:
+        client.sendall(b"HEAD / HTTP/1.0\r\n\r\n")
+        return int(client.makefile("rb").readline().split()[1])
+
+
+@on_linux
+@pytest.mark.parametrize("behaviour", [_idle, _half, _deaf])
+@pytest.mark.parametrize("count", [16, 100])
+def test_one_client_s_connections_keep_nobody_else_away(
+    count: int, behaviour: Callable[[socket.socket], None], start: Callable[..., int]
 ) -> None:
-    monkeypatch.setattr(kit_server, "MOST_CLIENTS", 2)
+    port = start(BIG)
+    with _crowd(port, ["127.0.0.2"] * count, behaviour):
+        assert [_asks(port, f"127.0.0.{it}") for it in range(10, 30)] == [200] * 20
+
+
+@on_linux
+def test_a_client_with_many_addresses_keeps_nobody_away_either(start: Callable[..., int]) -> None:
+    port = start(BIG)
+    with _crowd(port, [f"127.0.1.{it % 100 + 1}" for it in range(2 * connections.MOST)], _idle):
+        assert [_asks(port, f"127.0.0.{it}") for it in range(10, 30)] == [200] * 20
+
+
+def test_a_client_s_newest_connection_is_answered_and_its_oldest_closed(start: Callable[..., int]) -> None:
     port = start()
-    with socket.create_connection((HOST, port)), socket.create_connection((HOST, port)):
-        time.sleep(0.1)
-        assert say(port, b"GET /ca.crt HTTP/1.0\r\n\r\n") == b""
-    time.sleep(0.1)
-    assert ask(port, "/ca.crt")[0] == 200
+    with contextlib.ExitStack() as stack:
+        idle = [stack.enter_context(socket.create_connection((HOST, port), 5)) for _ in range(8)]
+        assert ask(port, "/ca.crt")[0] == 200
+        assert idle[0].recv(1) == b""
+        idle[-1].sendall(b"HEAD / HTTP/1.0\r\n\r\n")
+        assert idle[-1].recv(12) == b"HTTP/1.0 200"
+
+
+@pytest.fixture
+def pairs() -> Iterator[Iterator[socket.socket]]:
+    """Sockets that are connected."""
+    with contextlib.ExitStack() as stack:
+
+        def more() -> Iterator[socket.socket]:
+            while True:
+                one, other = socket.socketpair()
+                stack.enter_context(other)
+                yield stack.enter_context(one)
+
+        yield more()
+
+
+def test_no_more_are_open_than_there_is_room_for_though_one_does_not_end(
+    pairs: Iterator[socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_ENDS", 0.05)
+    room = connections.Connections()
+    first = [next(pairs) for _ in range(connections.MOST_OF_AN_ADDRESS)]
+    assert all(room.admit("192.168.0.9", it) for it in first)
+    assert not room.admit("192.168.0.9", next(pairs))
+    assert room.admit("192.168.0.10", next(pairs))
+    room.forget(first[0])
+    assert room.admit("192.168.0.9", next(pairs))
+
+
+def test_where_all_places_are_taken_the_address_with_most_gives_one_up(
+    pairs: Iterator[socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MOST", 4)
+    room, closed = connections.Connections(), list[socket.socket]()
+
+    def ends(request: socket.socket) -> None:
+        closed.append(request)
+        room.forget(request)
+
+    monkeypatch.setattr(connections, "close", ends)
+    made = {it: next(pairs) for it in ("a 1", "b 1", "b 2", "c 1")}
+    for name, request in made.items():
+        assert room.admit(name[0], request)
+    assert room.admit("d", next(pairs))
+    assert closed == [made["b 1"]]
 
 
 def test_a_client_that_goes_away_is_no_trouble_and_took_nothing(

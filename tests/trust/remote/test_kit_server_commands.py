@@ -15,7 +15,7 @@ from tests.disk import mode, snapshot
 from tests.programs import on_host, put
 from tests.trust.remote.kits import SHELLS, parameters
 from tests.trust.remote.offered import HOST, OFFERED
-from trusted_registry.trust.remote import kit_server
+from trusted_registry.trust.remote import kit_server, page
 from trusted_registry.trust.remote.kit_server import Offer
 
 if TYPE_CHECKING:
@@ -133,6 +133,18 @@ def test_on_a_mac_the_line_trusts_the_certificate_that_was_checked(
     assert asked.read_text() == (
         "security add-trusted-cert -d -r trustRoot -p ssl -p basic -k /Library/Keychains/System.keychain ca.crt "
     )
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("machine", ["Linux", "macOS"])
+@pytest.mark.parametrize("changed", [b"", b"<p>another</p>"])
+def test_what_the_page_s_line_prints_begins_with_the_code_of_what_was_offered_alone(
+    changed: bytes, machine: str, elsewhere: OtherMachine, start: Callable[..., int]
+) -> None:
+    port = start((dataclasses.replace(OFFERED[0], content=OFFERED[0].content + changed),))
+    done = elsewhere.type(kit_server.page_commands(kit_server.base(HOST, port))[machine])
+    assert done.returncode == 0, done
+    assert done.stdout.startswith(page.code(OFFERED[0].content).replace(" ", "")) == (not changed)
 
 
 def test_an_ipv6_address_stands_in_brackets_and_no_shell_takes_them_for_a_pattern() -> None:

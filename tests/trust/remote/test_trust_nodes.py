@@ -181,3 +181,33 @@ def test_a_dry_round_without_an_engine_shows_the_pattern(settings: Settings) -> 
     console = Recorder(dry=True)
     assert trust_nodes.trust(Run(settings, console), engines.unavailable(console), NodeOptions()) == ()
     assert any(line.startswith("docker exec --user 0 NODE sh /trust-") for line in console.typed)
+
+
+# Nodes that say too much
+
+
+def test_a_node_s_notes_are_shown_up_to_a_number_and_a_length(
+    settings: Settings, cluster: Cluster, console: Recorder
+) -> None:
+    said = "".join(f"note: {number} {'x' * 10_000}\n" for number in range(100))
+    cluster.add("n", KIND, "containerd", ExecResult(0, "trusted-registry: changed\n", said))
+    trust_nodes.trust(Run(settings, console), cluster, NodeOptions())
+    assert (len(console.warned), console.warned[-1]) == (21, "n: and 80 more notes, which are not shown")
+    assert max(map(len, console.warned)) < 600
+
+
+@pytest.mark.parametrize("said", ["x" * 100_000, f"error: {'x' * 100_000}\n"])
+def test_a_node_s_reason_is_no_longer_than_a_line(said: str, go: Go, cluster: Cluster) -> None:
+    cluster.add("n", KIND, "containerd", ExecResult(1, "", said))
+    (result,) = go()
+    assert (result.state, len(result.left) < 600) == ("failed", True)
+
+
+@pytest.mark.parametrize("dump", ["a." * 100_000 + "b = 1", "# x\n" * 100_000, "x = '" + "y" * 3000 + "'"])
+def test_what_is_no_configuration_of_containerd_s_is_not_read(
+    dump: str, settings: Settings, cluster: Cluster, console: Recorder
+) -> None:
+    cluster.add("n", KIND, "containerd")
+    cluster.dumps["n"] = dump
+    trust_nodes.trust(Run(settings, console), cluster, NodeOptions())
+    assert console.warned == ["n: containerd config dump printed no configuration of containerd's"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import hashlib
 import re
 import signal
 import socket
@@ -17,14 +19,16 @@ from tests.conftest import ADDRESS
 from tests.recorder import Recorder
 from tests.trust.remote.offered import ask, wait_for
 from trusted_registry import address
-from trusted_registry.certificate import issue
+from trusted_registry.certificate import changeover, issue
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.run import Run
-from trusted_registry.tasks import trust_serve
+from trusted_registry.tasks import trust_kit, trust_serve
 from trusted_registry.trust.remote import kit_server
 from trusted_registry.trust.remote.kit_server import Server
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.conftest import Invoke, MakeSettings
     from trusted_registry.settings import Settings
 
@@ -59,6 +63,37 @@ def test_a_dry_run_shows_what_would_be_offered_and_listens_nowhere(
     said = "\n".join(console.said)
     assert console.typed == []
     assert (f"http://{ADDRESS}:8000/ca.crt" in said, "sha256sum -c -" in said) == (True, True)
+
+
+def test_in_a_changeover_it_tells_what_the_page_lacks(settings: Settings) -> None:
+    trust_serve.serve(Run(settings, none := Recorder(dry=True)), minutes="1", at="8000")
+    changeover.begin(Run(settings, Recorder()))
+    trust_serve.serve(Run(settings, both := Recorder(dry=True)), minutes="1", at="8000")
+    assert none.warned == []
+    assert ["present root alone" in line for line in both.warned] == [True]
+
+
+def test_one_code_of_all_that_is_offered_is_shown_and_is_the_kit_s_page_s_too(
+    settings: Settings, tmp_path: Path
+) -> None:
+    console = Recorder(dry=True)
+    trust_serve.serve(Run(settings, console), minutes="1", at="8000")
+    (told,) = [it.rpartition(": ")[2] for it in console.said if it.startswith("Code of all that is offered: ")]
+    offered = kit_server.offers(trust_kit.load_anchor(settings), ADDRESS)
+    assert told.replace(" ", "") == hashlib.sha256(offered[0].content).hexdigest()[:20]
+    for part in offered[1:]:
+        assert base64.b64encode(part.content) in offered[0].content
+    kept = Recorder()
+    _, paged = trust_kit.write(Run(settings, kept), out=str(tmp_path / "kit"))
+    assert paged.read_bytes() == offered[0].content
+    assert any(told in line for line in kept.said)
+
+
+def test_a_line_that_can_be_typed_saves_the_page_and_prints_its_sum() -> None:
+    lines = kit_server.page_commands("http://192.168.0.12:8000")
+    assert lines["Linux"] == "curl -fsSo trust.html http://192.168.0.12:8000/ && sha256sum trust.html"
+    assert max(map(len, lines.values())) < 100
+    assert "'http://[fd00::12]:8000/'" in kit_server.page_commands(kit_server.base("fd00::12", 8000))["macOS"]
 
 
 def test_the_task_says_what_to_type_who_took_what_and_that_it_is_over(

@@ -12,7 +12,7 @@ import tree_sitter
 import tree_sitter_powershell
 
 from tests.trust import sample
-from trusted_registry.certificate import issue
+from trusted_registry.certificate import changeover, issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
 from trusted_registry.tasks import trust_serve
@@ -156,6 +156,18 @@ def test_the_task_prints_what_is_pasted(make_settings: MakeSettings, console: Re
         True,
         True,
     )
+
+
+def test_in_a_changeover_it_prints_both_roots(make_settings: MakeSettings, console: Recorder) -> None:
+    settings = make_settings(tool="cryptography")
+    issue.ensure(Run(settings, console))
+    changeover.begin(Run(settings, console))
+    console.said.clear()
+    trust_serve.windows(Run(settings, console), user=False)
+    roots = (issue.trust_anchor(settings.folder), changeover.next_root(settings.folder))
+    assert [root.fingerprint if root else "" for root in roots] == [
+        re.findall(r"SHA-256: ([0-9A-F:]+)", said)[0].replace(":", "").lower() for said in console.said
+    ]
 
 
 def test_without_a_certificate_the_task_says_how_to_make_one(make_settings: MakeSettings, console: Recorder) -> None:

@@ -276,7 +276,8 @@ def _pull_by_engine(pull: Pull, check_run: CheckRun) -> tuple[Verdict, str]:
 
 def _version(client: Client, engine: Engine) -> str:
     if client.engine:
-        return engine.info().version if engine.available else ""
+        info = engine.info() if engine.available else None
+        return "" if info is None else info.version if info.product == engine_types.DOCKER else f"by {info.title}"
     with suppress(RegistryError):
         out = program.capture((client.program, *client.version), timeout=_PATIENCE).out if client.version else ""
         return found.group() if (found := _VERSION.search(out)) else ""

@@ -148,6 +148,7 @@ def _write_config(change: Write, engine: Engine, console: Console, registry_host
 
 
 _FILE_FLAG, _LIST_FLAG = "--config-file", "--insecure-registry"
+_FLAG_FILES = ("/etc/default/docker", "/etc/systemd/system", "/lib/systemd/system")
 
 
 def _check_flags(engine: Engine, path: Path, registry_host: str) -> None:
@@ -168,7 +169,7 @@ def _check_flags(engine: Engine, path: Path, registry_host: str) -> None:
             f"The engine was started with {_LIST_FLAG} {flags[_LIST_FLAG]}: with that list in {path} too, it would "
             "neither take it up nor start again.",
             cure=f"Add the flag {_LIST_FLAG} {registry_host} where that one stands, and restart the engine: "
-            f"grep -r -e {_LIST_FLAG} /etc/default/docker /etc/systemd/system /lib/systemd/system",
+            + pasteable(["grep", "-r", "-e", _LIST_FLAG, *_FLAG_FILES]),
         )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from trusted_registry import program
-from trusted_registry.console import Console
+from trusted_registry.console import Console, pasteable
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.run import Run
@@ -123,7 +123,7 @@ def _install(rows: Sequence[Store], run: Run, needed: Sequence[str]) -> InstallR
         if store.key in needed or store.name in needed:
             raise error
         left.append(store)
-        again = " ".join(("sudo ./inv trust.linux", *run.settings.flags, "--only", store.name))
+        again = pasteable(["sudo", "./inv", "trust.linux", *run.settings.flags, "--only", store.name])
         run.console.warn(f"{store.clients}: left out. {error.message} To tell it too: {again}")
 
     planned: list[tuple[Store, list[Item], plan.Plan]] = []
@@ -144,15 +144,19 @@ def _install(rows: Sequence[Store], run: Run, needed: Sequence[str]) -> InstallR
     for store, part, store_plan in planned:
         try:
             if store_plan:
-                new = [item for item in part if item.state is not State.TRUSTED]
-                owned.record(run, [_entry(item, wanted, run.settings) for item in new])
-                apply.carry_out(store_plan, run.console)
+                _write(store_plan, part, wanted, run)
                 written.append(store)
         except NeedsRootError as error:
             leave(store, error)
     outdated.take_back([store for store in rows if store not in left], wanted, run)
     already = [store for store, _, _ in planned if store not in written and store not in left]
     return InstallResult(*(tuple(dict.fromkeys(found)) for found in (written, already, left)))
+
+
+def _write(store_plan: plan.Plan, part: Iterable[Item], wanted: TrustAnchor, run: Run) -> None:
+    new = [item for item in part if item.state is not State.TRUSTED]
+    owned.record(run, [_entry(item, wanted, run.settings) for item in new])
+    apply.carry_out(store_plan, run.console)
 
 
 def _leave_to_owner_of_home(

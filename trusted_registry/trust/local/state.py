@@ -17,7 +17,7 @@ from trusted_registry.console import pasteable
 from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.local import databases
+from trusted_registry.trust.local import beside, databases
 from trusted_registry.trust.local.ledger import Entry, digest
 from trusted_registry.trust.machine import Machine
 from trusted_registry.trust.managed_blocks import editing
@@ -153,8 +153,9 @@ def _file(store: Store, file: File, path: Path, ours: set[tuple[str, str]]) -> I
     with _errors_explained(path):
         if file.registry_host:
             check_link(path.parent)
-            _check_beside(path.parent)
         check_link(path)
+        if file.registry_host:
+            beside.check(path.parent, store)
     present = content(path)
     if present is None:
         return Item(store, file, path, State.ABSENT)
@@ -210,20 +211,6 @@ def check_link(path: Path) -> None:
                 f"{path} is a link to {path.readlink()}; it is not followed.",
                 cure=f"Put what it leads to in its place, or remove it: {_remove_command(path)}",
             )
-
-
-def _check_beside(folder: Path) -> None:
-    """Refuse a folder with a lone `.key` or `.cert`, on which clients fail.
-
-    The rule is from moby/moby, registry/registry.go.
-    """
-    for one, other in ((".key", ".cert"), (".cert", ".key")):
-        for path in sorted(folder.glob(f"*{one}")) if folder.is_dir() else []:
-            if not path.with_suffix(other).exists():
-                raise RegistryError(
-                    f"{path} has no {other} beside it: with it there, every pull from {folder.name} fails.",
-                    cure=f"Take it away: {_remove_command(path)}",
-                )
 
 
 def _remove_command(path: Path) -> str:

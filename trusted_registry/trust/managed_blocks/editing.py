@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust.managed_blocks import entries
 from trusted_registry.trust.model import ManagedBlock
@@ -21,6 +22,8 @@ _BLANK = " \t\r"
 _BOM = "\ufeff"
 _ODD_TABLE = re.compile(r"\"?registry\"?[.=]|\[\[registry\]|(\[+[^#=]*|\"[^\"]*)\\")
 """Registries of TOML that are no tables of their own, and names in escapes, in which a registry could hide."""
+_WITHOUT_BOM = r"1s/^\xef\xbb\xbf//"
+"""Instruction of sed that takes a byte order mark out."""
 _AUTHORITY = re.compile(r"trusted-registry-[0-9a-f]{16}\.crt", re.ASCII)
 """File name of a certificate in our lines: `TrustAnchor.name`."""
 
@@ -166,13 +169,13 @@ def check(text: str, block: ManagedBlock) -> None:
     if text.startswith(_BOM):
         raise RegistryError(
             f"{block.path}, line 1, begins with a byte order mark. It was left as it is.",
-            cure=f"Take it out: sed -i '1s/^\\xef\\xbb\\xbf//' {block.path}",
+            cure=f"Take it out: {pasteable(['sed', '-i', _WITHOUT_BOM, block.path])}",
         )
     if found := changed_lines(text, block):
         raise RegistryError(
             f"{block.path}, between our marks in lines {found[0]} to {found[1]}, holds something that was not written "
             "here. It was left as it is.",
-            cure=f"See what it is: sed -n {found[0]},{found[1]}p {block.path}; then take it out",
+            cure=f"See what it is: {pasteable(['sed', '-n', f'{found[0]},{found[1]}p', block.path])}; then take it out",
         )
     number = foreign_line(text, block)
     if number and not fitted(text, block).within:

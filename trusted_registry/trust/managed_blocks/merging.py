@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
+from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust.managed_blocks import editing, toml
 from trusted_registry.trust.model import ManagedBlock
@@ -132,7 +133,7 @@ def _plain_value(path: PurePath | str, node: Any) -> Any:  # noqa: ANN401 - ruam
         if name in found:
             raise RegistryError(
                 f"{path}, line {key.start_mark.line + 1}, says '{key.value}' a second time. It was left as it is.",
-                cure=f"Take one of the two out: grep -n '{key.value}' {path}",
+                cure=f"Take one of the two out: {pasteable(['grep', '-nF', '--', key.value, path])}",
             )
         found[name] = _plain_value(path, value)
     return found

@@ -7,6 +7,7 @@ import sys
 from pathlib import PurePath
 from typing import Any
 
+from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 
 if sys.version_info >= (3, 11):
@@ -33,6 +34,7 @@ def read(path: PurePath | str, text: str) -> dict[str, Any]:
 
 def invalid(path: PurePath | str, line: int, reason: str) -> RegistryError:
     """Return the error for a file that cannot be parsed from a line on."""
+    shows = pasteable(["sed", "-n", f"{line}p", path])
     return RegistryError(
-        f"{path}, line {line}, {reason}. It was left as it is.", cure=f"Mend that line: sed -n {line}p {path} shows it"
+        f"{path}, line {line}, {reason}. It was left as it is.", cure=f"Mend that line: {shows} shows it"
     )

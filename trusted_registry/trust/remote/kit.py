@@ -59,6 +59,8 @@ def render(anchor: TrustAnchor, registry_host: str) -> bytes:
         registry_host=shlex.quote(registry_host),
         fingerprint=anchor.fingerprint,
         before=anchor.before[:16],
+        next=anchor.beside.fingerprint[:16] if anchor.beside else "",
+        next_pem=shlex.quote(anchor.beside.content.decode("ascii", errors="replace")) if anchor.beside else "''",
         pem=shlex.quote(pem),
         names=list(dict.fromkeys(store.name for store in stores)),
         rows=[_store(store, anchor) for store in stores],

@@ -1,7 +1,8 @@
 """HTTP server that offers the page, the kit and the certificate on the LAN, for a limited time.
 
 Anyone on the way can change plain HTTP. So the command for the other machine, which a person reads here, holds the
-SHA-256 of the download, and nothing downloaded is used before that matches.
+SHA-256 of the download, and nothing downloaded is used before that matches. The page, which has the kit, the
+certificate and all commands in it, is saved, and its code compared with the one that is shown here.
 """
 
 from __future__ import annotations
@@ -25,11 +26,10 @@ from trusted_registry import address
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import contents
 from trusted_registry.trust.model import TrustAnchor
-from trusted_registry.trust.remote import kit, page
+from trusted_registry.trust.remote import connections, kit, page
+from trusted_registry.trust.remote.connections import Connections
 from trusted_registry.trust.specifics import macos
 
-MOST_CLIENTS = 16
-"""Connections that are answered at a time; further ones are closed."""
 REQUEST_SECONDS = 30.0
 """Seconds after which a connection is closed, whatever its client does: the kit takes a moment, on a slow link too."""
 HEAD_BYTES = 8192
@@ -90,6 +90,22 @@ def download_commands(at: str, offered: tuple[Offer, Offer, Offer]) -> dict[str,
     }
 
 
+def page_commands(at: str) -> dict[str, str]:
+    """Return the command for each kind of machine that saves the page and prints what begins with its code.
+
+    Short enough to be typed, since a line that came with the page could be changed with it.
+
+    Args:
+        at: Base URL; see `base`.
+    """
+    url = shlex.quote(f"{at}/")
+    return {
+        "Linux": f"curl -fsSo {page.SAVED} {url} && sha256sum {page.SAVED}",
+        "macOS": f"curl -fsSo {page.SAVED} {url} && shasum -a 256 {page.SAVED}",
+        "Windows, in PowerShell": f"curl.exe -fsSo {page.SAVED} {url}; certutil -hashfile {page.SAVED} SHA256",
+    }
+
+
 Taken = Callable[[str, Offer], None]
 """Receiver of the client's address and the offer after a complete download."""
 
@@ -106,14 +122,14 @@ class Server(socketserver.ThreadingTCPServer):
         taken: Told of each complete download.
     """
 
-    request_queue_size = MOST_CLIENTS
+    request_queue_size = connections.MOST
     allow_reuse_address = daemon_threads = True
 
     def __init__(self, family: int, sockaddr: tuple[Any, ...], offered: Iterable[Offer], taken: Taken) -> None:
         self.address_family = family
         self.offered = {offer.path: offer for offer in offered}
         self.taken = taken
-        self._places = threading.BoundedSemaphore(MOST_CLIENTS)
+        self._open = Connections()
         self._telling = threading.Lock()
         super().__init__(sockaddr[:2], _Handler)
 
@@ -135,8 +151,8 @@ class Server(socketserver.ThreadingTCPServer):
             self.handle_request()
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's own types
-        """Accept a connection, unless MOST_CLIENTS are open already."""
-        if self._places.acquire(blocking=False):
+        """Accept a connection; whoever has more of them than the others makes room for it."""
+        if self._open.admit(str(client_address[0]), request):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
@@ -146,24 +162,19 @@ class Server(socketserver.ThreadingTCPServer):
 
         A client that leaves early is no error.
         """
-        late = threading.Timer(REQUEST_SECONDS, _close, [request])
+        late = threading.Timer(REQUEST_SECONDS, connections.close, [request])
         late.daemon = True
         late.start()
         try:
             super().process_request_thread(request, client_address)
         finally:
             late.cancel()
-            self._places.release()
+            self._open.forget(request)
 
     def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the same
         """Answer a request, unless the client has disconnected."""
         with contextlib.suppress(OSError):
             super().finish_request(request, client_address)
-
-
-def _close(request: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        request.shutdown(socket.SHUT_RDWR)
 
 
 def listen(host: str, port: int, offered: Iterable[Offer], taken: Taken) -> Server:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from trusted_registry.console import pasteable
 from trusted_registry.engine.types import ExecResult, ListedContainer
 from trusted_registry.errors import RegistryError, SettingError
 
@@ -18,6 +19,9 @@ CHANGED, FAILED, LEFT_OUT = "changed", "failed", "left out"
 """Results of a run on a node; the kit has further ones."""
 _SAID = re.compile(r"trusted-registry: (changed|already trusted|would change|trusted|absent|failed)\Z")
 """Pattern of the kit's last line."""
+
+_MOST_NOTES, _LONGEST = 20, 500
+"""Notes of a node that are shown, and the characters of a line."""
 
 CONFIG_MAP, NAMESPACE = "local-registry-hosting", "kube-public"
 KEY = "localRegistryHosting.v1"
@@ -156,7 +160,7 @@ def wake_command(node: Node) -> str:
     """
     if node.state == "running":
         return ""
-    return f"docker {'unpause' if node.state == 'paused' else 'start'} {node.name}"
+    return pasteable(["docker", "unpause" if node.state == "paused" else "start", node.name])
 
 
 def kit_argv(kit: bytes, name: str, flags: tuple[str, ...]) -> tuple[str, ...]:
@@ -180,16 +184,24 @@ def read_result(node: Node, runtime: str, ran: ExecResult) -> NodeResult:
     said = _SAID.search(ran.out.rstrip())
     if said and said[1] != FAILED:
         return NodeResult(node, runtime, said[1], fine=ran.code == 0)
-    reason = next((line.removeprefix("error: ") for line in ran.err.splitlines() if line.startswith("error: ")), "")
+    errors = (line.removeprefix("error: ") for line in ran.err.splitlines() if line.startswith("error: "))
+    reason = short(next(errors, ""))
     if not said:
         last = (ran.err.strip() or ran.out.strip()).splitlines()[-1:]
-        reason = reason or "; ".join(["it ended before the kit was through", *last])
+        reason = reason or "; ".join(["it ended before the kit was through", *map(short, last)])
     return failure(node, runtime, reason or "the kit does not say why")
 
 
 def notes(ran: ExecResult) -> tuple[str, ...]:
-    """Return the kit's notes on a node, for a person's attention."""
-    return tuple(line.removeprefix("note: ") for line in ran.err.splitlines() if line.startswith("note: "))
+    """Return the kit's notes on a node, for a person's attention; of too many the first."""
+    found = [short(line.removeprefix("note: ")) for line in ran.err.splitlines() if line.startswith("note: ")]
+    more = len(found) - _MOST_NOTES
+    return (*found[:_MOST_NOTES], *([f"and {more} more notes, which are not shown"] if more > 0 else ()))
+
+
+def short(line: str) -> str:
+    """Return a node's line, cut where it is longer than any of the kit's."""
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 
 
 def failure(node: Node, runtime: str, reason: str) -> NodeResult:

@@ -19,6 +19,12 @@ from trusted_registry.trust.specifics import macos, windows
 _PAIRS = 8
 """Bytes of a fingerprint on one line: short enough for a phone, and for a comparison by eye."""
 
+SAVED = "trust.html"
+"""Name under which a reader saves the page."""
+
+_CODE_DIGITS = 20
+"""Digits of a page's SHA-256 that people compare: 80 bits, since whoever is on the way may try pages without end."""
+
 _SHOWN = {
     "home": "~",
     "config": "~/.config",
@@ -50,6 +56,8 @@ def render(anchor: TrustAnchor, registry_host: str, *, kit: bytes, kit_name: str
         authority=authority.subject.rfc4514_string(),
         begins=f"{authority.not_valid_before_utc:%Y-%m-%d}",
         ends=f"{authority.not_valid_after_utc:%Y-%m-%d}",
+        saved=SAVED,
+        code_digits=_CODE_DIGITS,
         fingerprint=lines(anchor.fingerprint),
         certificate=_data("application/pem-certificate-chain", anchor.content),
         kit={
@@ -66,6 +74,16 @@ def render(anchor: TrustAnchor, registry_host: str, *, kit: bytes, kit_name: str
         by_hand=_by_hand(anchor),
     )
     return text.encode()
+
+
+def code(page: bytes) -> str:
+    """Return the code of a page, in groups to be read out: the first digits of its SHA-256.
+
+    The kit, the certificate and every command are in the page, so the code is that of all of them. The page itself
+    cannot show it: whoever changed the page on its way would leave that text as it was.
+    """
+    digits = hashlib.sha256(page).hexdigest()[:_CODE_DIGITS]
+    return " ".join(digits[at : at + 4] for at in range(0, len(digits), 4))
 
 
 def check_command(content: bytes, name: str, program: str = "sha256sum -c -") -> str:

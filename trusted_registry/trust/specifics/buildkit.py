@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import client_stores
 from trusted_registry.trust.managed_blocks import toml
@@ -73,7 +74,9 @@ def find(folder: Path) -> tuple[Builder, ...]:
                 nodes = tuple(_node(node) for node in said["Nodes"] or [])
                 found.append(Builder(said["Name"], nodes, _chosen(folder, said["Name"])))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RegistryError(f"{path} is no builder that buildx wrote down.", cure=f"Look: cat {path}") from error
+            raise RegistryError(
+                f"{path} is no builder that buildx wrote down.", cure=f"Look: {pasteable(['cat', path])}"
+            ) from error
     return tuple(found)
 
 
@@ -159,10 +162,11 @@ def _check_contained(builder: Builder, file: Path | None) -> None:
     ours = toml.read(file or _CONFIG, file.read_text() if file and file.is_file() else "")
     if all(_contains(ours, _config(node)) for node in builder.nodes):
         return
-    create = f"docker buildx create --name {builder.name} --driver {DRIVER} --buildkitd-config FILE"
+    remove = pasteable(["docker", "buildx", "rm", "--keep-state", builder.name])
+    create = pasteable(["docker", "buildx", "create", "--name", builder.name, "--driver", DRIVER])
     raise RegistryError(
         f"The builder {builder.name} was made with settings that are not in {file or 'the new configuration'}.",
-        cure=f"Add ours to the FILE it was made with: docker buildx rm --keep-state {builder.name} && {create}",
+        cure=f"Add ours to the FILE it was made with: {remove} && {create} --buildkitd-config FILE",
     )
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import machine as machines
 
@@ -91,11 +92,12 @@ def _parsed(text: str, path: Path) -> tuple[dict[str, object], list[str]]:
     except json.JSONDecodeError as error:
         raise RegistryError(
             f"{path} is not valid JSON, line {error.lineno}: {error.msg}. It was left as it is.",
-            cure=f"Mend that line: python3 -m json.tool {path}",
+            cure=f"Mend that line: {pasteable(['python3', '-m', 'json.tool', path])}",
         ) from error
     except RecursionError as error:
         raise RegistryError(
-            f"{path} is nested too deeply to be read. It was left as it is.", cure=f"See what it holds: head {path}"
+            f"{path} is nested too deeply to be read. It was left as it is.",
+            cure=f"See what it holds: {pasteable(['head', path])}",
         ) from error
     listed = config.get(KEY, []) if isinstance(config, dict) else None
     if not isinstance(listed, list):

@@ -202,8 +202,13 @@ def _sudo(client: Client, machine: Machine) -> tuple[str, ...]:
 
     With -n sudo asks for no password, since clients pull side by side.
     """
+    return ("sudo", "-n") if needs_sudo(client, machine) else ()
+
+
+def needs_sudo(client: Client, machine: Machine) -> bool:
+    """Whether a client's service admits root alone, and this is another user."""
     open_to_us = client.socket and os.access(socket(client, machine), os.W_OK)
-    return ("sudo", "-n") if client.as_root and os.geteuid() and not open_to_us else ()
+    return bool(client.as_root and os.geteuid() and not open_to_us)
 
 
 def socket(client: Client, machine: Machine) -> Path:

@@ -1,0 +1,104 @@
+"""A program in a container is heard to its end, and not for ever: a node may be anybody's."""
+
+from __future__ import annotations
+
+import itertools
+import struct
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.socket_engine import SocketEngine, asking, serving
+from trusted_registry.engine import exec_output
+from trusted_registry.engine.types import ExecResult
+from trusted_registry.errors import RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from trusted_registry.engine.docker_engine import DockerEngine
+
+OUT, ERR = 1, 2
+
+
+def _frame(stream: int, content: bytes) -> bytes:
+    return struct.pack(">BxxxL", stream, len(content)) + content
+
+
+@pytest.fixture
+def behind(tmp_path: Path) -> Iterator[SocketEngine]:
+    """An engine on a socket."""
+    with serving(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def engine(behind: SocketEngine) -> Iterator[DockerEngine]:
+    """The same one, as the project asks it."""
+    with asking(behind) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exec_output, "SECONDS", 0.5)
+
+
+def test_what_a_program_says_is_returned_apart_with_its_status(behind: SocketEngine, engine: DockerEngine) -> None:
+    behind.said = [_frame(OUT, b"one\n"), _frame(ERR, b"oh\n"), _frame(OUT, b"two\n")]
+    assert engine.execute("node", ["sh"]) == ExecResult(0, "one\ntwo\n", "oh\n")
+
+
+def test_a_program_that_says_nothing_has_said_nothing(behind: SocketEngine, engine: DockerEngine) -> None:
+    behind.said = []
+    assert engine.execute("node", ["sh"]) == ExecResult(0, "", "")
+
+
+def _talks(stream: int) -> Iterator[bytes]:
+    return itertools.repeat(_frame(stream, b"note: x\n" * 4000))
+
+
+def _dribbles(_stream: int) -> Iterator[bytes]:
+    while True:
+        time.sleep(0.05)
+        yield _frame(OUT, b".")
+
+
+def _hangs(_stream: int) -> Iterator[bytes]:
+    yield _frame(OUT, b"begun\n")
+    time.sleep(3)
+
+
+def _promises(_stream: int) -> Iterator[bytes]:
+    yield struct.pack(">BxxxL", OUT, 1 << 20) + b"begun\n"
+    time.sleep(3)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "fault"),
+    [
+        (lambda: _talks(OUT), "said more than 1 MiB"),
+        (lambda: _talks(ERR), "said more than 1 MiB"),
+        (lambda: _dribbles(OUT), "did not end within"),
+        (lambda: _hangs(OUT), "did not end within"),
+        (lambda: _promises(OUT), "did not end within"),
+    ],
+    ids=["talks", "complains", "dribbles", "hangs", "half a frame"],
+)
+def test_a_program_that_never_ends_is_an_error_with_a_cure_in_time(
+    behaviour: Callable[[], Iterator[bytes]], fault: str, behind: SocketEngine, engine: DockerEngine
+) -> None:
+    behind.said = behaviour()
+    begun = time.monotonic()
+    with pytest.raises(RegistryError, match=fault) as caught:
+        engine.execute("it's", ["sh"])
+    assert time.monotonic() - begun < 2
+    assert caught.value.cure.endswith("docker top 'it'\"'\"'s'")
+
+
+def test_a_stream_of_no_known_kind_is_an_error(behind: SocketEngine, engine: DockerEngine) -> None:
+    behind.said = [_frame(7, b"what\n")]
+    with pytest.raises(RegistryError, match="Nothing can run in node"):
+        engine.execute("node", ["sh"])

@@ -1,0 +1,73 @@
+"""Whose an authority is: one that was made here, or a company's, whose key is not here and never was."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptography.x509.oid import NameOID
+
+from trusted_registry.certificate import profile, signer
+from trusted_registry.console import Console
+from trusted_registry.errors import RegistryError
+
+if TYPE_CHECKING:
+    from trusted_registry.certificate.issue import Issued
+
+CURE = f"Have your authority make another one, then: {signer.IMPORT}"
+
+
+def is_foreign(issued: Issued) -> bool:
+    """Return whether another authority's certificates are here, which nobody can renew here."""
+    if issued.authority is None:
+        return False
+    keyless = not signer.keeps_key(issued.server.path.parent)
+    made = issued.authority.certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    return keyless and profile.ORGANIZATION not in {it.value for it in made}
+
+
+def change(issued: Issued) -> str:
+    """Return what has clients trust another authority, before this one ends."""
+    return f"For a new root of that authority: {signer.IMPORT} --force" if is_foreign(issued) else signer.CHANGE
+
+
+def is_here(folder: Path) -> bool:
+    """Return whether a folder holds another authority's certificates."""
+    issued = _found(folder, dry=True)
+    return issued is not None and is_foreign(issued)
+
+
+def check_renewable(folder: Path, *, dry: bool) -> None:
+    """Refuse to renew another authority's certificate.
+
+    Raises:
+        RegistryError: The folder holds one.
+    """
+    issued = _found(folder, dry=dry)
+    if issued and issued.authority and is_foreign(issued):
+        wrong = f"{issued.server.path} was signed by {issued.authority.subject}, whose key is not here."
+        raise RegistryError(wrong, cure=CURE)
+
+
+def _found(folder: Path, *, dry: bool) -> Issued | None:
+    """Return a folder's certificates; None of those that do not fit together, which a renewal may mend."""
+    from trusted_registry.certificate import issue  # which imports this module
+
+    with contextlib.suppress(RegistryError):
+        return issue.find(folder, dry=dry)
+    return None
+
+
+def tell(issued: Issued, reason: str, console: Console) -> None:
+    """Warn of another authority's certificate that ends soon.
+
+    Raises:
+        RegistryError: It cannot be served as it is.
+    """
+    if reason.startswith("expires"):
+        console.warn(f"{issued.server.path} {reason}. {CURE}")
+        return
+    named = next((it for it in (*issued.server.dns, *issued.server.addresses) if not it.startswith("*")), "NAME")
+    other = f"./inv up --address {named}, which it names; or: {signer.IMPORT}" if "does not name" in reason else CURE
+    raise RegistryError(f"{issued.server.path} {reason}.", cure=other)

@@ -1,0 +1,91 @@
+"""Folder of keys: whose it is, and who else may write there.
+
+Whoever may write in a folder can put other keys in the place of ours, and so may whoever can rename what is above it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from trusted_registry import files
+from trusted_registry.console import Console, pasteable
+from trusted_registry.errors import RegistryError
+
+_OF_GIT = ".gitignore"
+"""The one file of a folder that no run has used yet: git makes it by the umask, group-writable on many systems."""
+_CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def check(folder: Path, console: Console) -> None:
+    """Insist on a folder of this user's own that nobody else may write to, before a secret is written there.
+
+    A folder that is missing yet is judged by those above it. One that came from git as it is, and that its group may
+    write to, is closed to the group.
+
+    Raises:
+        RegistryError: The folder is another user's, or its group, every user, or whoever may rename it can change it.
+    """
+    real = Path(os.path.realpath(folder))
+    with files.explained(real, "read"):
+        if real.exists():
+            _check_owner(real)
+            _check_mode(real, console)
+        for above in {*folder.absolute().parents, *real.parents}:
+            _check_above(above, folder)
+
+
+def _check_owner(folder: Path) -> None:
+    owner = folder.stat().st_uid
+    if owner in _trusted():
+        return
+    other = "Use one of your own: INVOKE_CERTIFICATE_FOLDER=…"
+    take = pasteable(["sudo", "chown", "--recursive", str(os.geteuid()), str(folder)])
+    raise RegistryError(
+        f"{folder} is another user's (number {owner}), who could read or replace a key there. Nothing was written.",
+        cure=f"{other}; or, where all in it is yours: {take}",
+    )
+
+
+def _trusted() -> set[int]:
+    """Return the users whose folder may get this one's keys: root may do all, and whose code runs as root too."""
+    return {0, os.geteuid()} | ({_CHECKOUT.stat().st_uid} if os.geteuid() == 0 else set())
+
+
+def _check_mode(folder: Path, console: Console) -> None:
+    mode = folder.stat().st_mode
+    if mode & stat.S_IWGRP and not mode & stat.S_IWOTH and _is_fresh(folder):
+        console.command(["chmod", "g-w", str(folder)])
+        if console.dry:
+            return
+        files.close_to_group(folder)
+        mode = folder.stat().st_mode if _is_fresh(folder) else mode  # nobody put anything there in the meantime
+    if who := _who(mode):
+        cure = f"See what others put there, then close it: {pasteable(['chmod', 'go-w', str(folder)])}"
+        raise RegistryError(f"{folder} may be written to by {who}, so it gets no key. Nothing was written.", cure=cure)
+
+
+def _is_fresh(folder: Path) -> bool:
+    """Whether a folder of this user's holds what git put there, and nothing else but files of locks."""
+    names = {it.name for it in folder.iterdir() if not it.name.endswith(".lock")}
+    owners = {it.lstat().st_uid for it in (folder, folder / _OF_GIT)} if names == {_OF_GIT} else set()
+    return owners == {os.geteuid()}
+
+
+def _who(mode: int) -> str:
+    if mode & stat.S_IWOTH:
+        return "every user"
+    return "its group" if mode & stat.S_IWGRP else ""
+
+
+def _check_above(above: Path, folder: Path) -> None:
+    """Insist that no other user may rename a folder above; in a sticky one nobody renames what is another's."""
+    if not above.exists() or not above.is_dir():
+        return
+    mode = above.stat().st_mode
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise RegistryError(
+            f"{above}, in which {folder} lies, may be written to by every user, so no key is put there.",
+            cure=f"Close it: {pasteable(['chmod', 'o-w', str(above)])}; or use another: INVOKE_CERTIFICATE_FOLDER=…",
+        )
