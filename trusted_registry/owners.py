@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import stat
 from pathlib import Path
 
+from trusted_registry.console import pasteable
 from trusted_registry.defaults import ROOT
 
 
@@ -41,7 +41,7 @@ def give_back(path: Path) -> str:
         within = [it for it in (path, *path.parents) if top in it.parents]
         if within and user and _owner(top) == user and (made := [it for it in within if _owner(it) == 0]):
             # Of a checkout all at once: where one file is root's, others are.
-            return f"sudo chown -R {user}: {shlex.quote(str(top if top == ROOT else made[-1]))}"
+            return pasteable(["sudo", "chown", "-R", f"{user}:", str(top if top == ROOT else made[-1])])
     return ""
 
 

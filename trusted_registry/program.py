@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import shutil
 import subprocess
@@ -22,7 +21,7 @@ PRIVATE = 0o077
 PUBLIC = 0o022
 _STOP_SECONDS = 10
 """Seconds in which an interrupted program may end by itself."""
-_ASK = "Ask an administrator to run this as you may not: ./inv --dry and the same words show the commands"
+_ASK = "Ask an administrator; ./inv --dry and the same words show the commands that take root."
 
 
 @dataclass(frozen=True)
@@ -206,7 +205,6 @@ def replace(argv: Sequence[str], env: Mapping[str, str]) -> NoReturn:
     raise AssertionError(argv)
 
 
-@functools.cache
 def may_use_sudo() -> bool:
     """Whether this user is root or may become so, by a password or without; asks nobody for one.
 
@@ -236,5 +234,5 @@ def sudo(*, dry: bool = False) -> list[str]:
     if os.geteuid() == 0:
         return []
     if not dry and not shutil.which("sudo"):
-        raise NeedsRootError("This takes root, and there is no sudo here.", cure=_ASK)
+        raise NeedsRootError("This needs root, and there is no sudo.", cure=_ASK)
     return ["sudo"] if dry or sys.stdin.isatty() else ["sudo", "-n"]

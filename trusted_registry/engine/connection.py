@@ -18,6 +18,7 @@ from urllib3.exceptions import HTTPError
 
 from trusted_registry import address
 from trusted_registry.console import Console, pasteable
+from trusted_registry.engine import membership
 from trusted_registry.errors import AccessDeniedError, RegistryError, RemoteEngineError
 
 _SLOW = 120
@@ -165,7 +166,9 @@ def _unreachable(error: Exception) -> RegistryError:
     host = os.environ.get("DOCKER_HOST") or (f"the context {_context()}" if is_chosen() else "")
     place = f" at {host}" if host else ""
     if "Permission denied" in str(error):
-        cure = "sudo usermod --append --groups docker $USER  # then log in again; or run this as root"
+        if not host or host.endswith(f"//{membership.SOCKET}"):
+            return membership.denied()
+        cure = f"See who may use it: {pasteable(['ls', '-l', host.removeprefix('unix://')])}; id"
         return AccessDeniedError(f"The Docker Engine{place} does not let this user in.", cure=cure)
     cure = "Name one that does: DOCKER_HOST, or docker context use default." if host else _INSTALL
     return RegistryError(f"No Docker Engine answers{place or ' on this machine'}.", cure=cure)

@@ -41,7 +41,7 @@ def denied() -> AccessDeniedError:
         return AccessDeniedError(f"You may not use Docker yet: {shell}", cure="Log out and in again.")
     away = f"You may not use Docker yet: {user()} is not in the group {GROUP}."
     if program.may_use_sudo():
-        return AccessDeniedError(away, cure=f"./inv engine adds {user()}, after asking you")
+        return AccessDeniedError(away, cure=f"./inv engine  # adds {user()}, after asking")
     return AccessDeniedError(away, cure=f"Ask an administrator to run: {shlex.join(add_command())}")
 
 
