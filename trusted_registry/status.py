@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import re
 from dataclasses import asdict, dataclass, replace
 
 from trusted_registry import installation
-from trusted_registry.certificate import changeover, inspect, issue
+from trusted_registry.certificate import changeover, handed, inspect, issue
 from trusted_registry.console import pasteable
+from trusted_registry.engine import membership
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
@@ -22,6 +24,10 @@ from trusted_registry.trust.local import install, trust_status
 
 _VERSION = re.compile(r" v?([0-9][A-Za-z0-9.+~-]{0,60})\s*\Z")
 """End of what `registry --version` prints."""
+
+
+REMOTE = "on another machine"
+"""State of a registry whose authority alone is here."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +70,10 @@ def next_steps(settings: Settings) -> str:
     name = settings.registry_host
     image = pasteable([f"{name}/ubuntu"])
     login = f"\n  {pasteable(['docker', 'login', name])}" if users.is_login_required(settings.folder) else ""
+    first = f"\n  newgrp {membership.GROUP}    # in this shell; not needed after the next login"
+    group = first if os.environ.get(membership.ENTERED) else ""
     return f"""
-Your registry is {name}. Use it:{login}
+Your registry is {name}. Use it:{group}{login}
   docker pull ubuntu
   docker tag ubuntu {image}
   docker push {image}
@@ -86,6 +94,8 @@ def find(settings: Settings, engine: Engine, *, dry: bool = False) -> Status:
 
 def _certificate(settings: Settings, *, dry: bool) -> CertificateStatus:
     try:
+        if handed.is_handed(settings.folder):
+            return CertificateStatus(authority=issue.trust_anchor(settings.folder, dry=dry).fingerprint)
         issued, stage = issue.find(settings.folder, dry=dry), changeover.stage(settings.folder)
     except RegistryError as error:
         return CertificateStatus(problem=error.message)
@@ -102,6 +112,8 @@ def _certificate(settings: Settings, *, dry: bool) -> CertificateStatus:
 
 
 def _registry(settings: Settings, engine: Engine) -> RegistryStatus:
+    if handed.is_handed(settings.folder):
+        return RegistryStatus(REMOTE, port=settings.port, health=_health_from_here(settings))
     if engine.connect_error:
         return RegistryStatus("not known", health=f"{engine.connect_error.message} {engine.connect_error.cure}")
     container = engine.find(settings.container)
@@ -157,6 +169,19 @@ def _health(settings: Settings, container: Container) -> str:
     return _login_state(seen.status, asks=users.is_login_required(settings.folder))
 
 
+def _health_from_here(settings: Settings) -> str:
+    """Return how another machine's registry answers a client here."""
+    try:
+        seen = observe.look(probe.Endpoint(settings.address, settings.port), issue.trust_anchor(settings.folder).path)
+    except RegistryError as error:
+        return f"not known: {error.message}"
+    if lost := seen.connect_error or seen.refused:
+        return f"does not answer: {lost}"
+    if seen.distrust:
+        return f"shows a certificate that ca.crt does not stand behind ({seen.distrust})"
+    return _login_state(seen.status, asks=False)
+
+
 def _login_state(status: int, *, asks: bool) -> str:
     if status == http.client.OK and asks:
         return "answers everybody, though there are users; ./inv registry.tls has it ask for a login"
@@ -180,6 +205,8 @@ def report(status: Status) -> Report:
     if certificate.fingerprint:
         rows.append(["certificate", ", ".join(certificate.names)])
         rows.append(["", f"{certificate.days_left} days left, SHA-256 {certificate.fingerprint[:16]}…"])
+    elif certificate.authority:
+        rows.append(["authority", f"SHA-256 {certificate.authority[:16]}…"])
     if certificate.problem:
         rows.append(["certificate", certificate.problem])
     if certificate.changeover:
