@@ -46,6 +46,7 @@ STAYS = (
     setting("names", 'Further addresses and names, separated by commas; they stay until --names "".'),
 )
 STAYS_WITH_PORT = (*STAYS, setting("port", 'Port of the TLS registry; it stays until --port "".'))
+NAT = switch("nat", "The address is a router's that leads to this machine; it is tried before anything is changed.")
 
 WHICH = (
     words(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.declarations.flag import NAME, STAYS_WITH_PORT, YES, Flag, switch
+from trusted_registry.declarations.flag import NAME, NAT, STAYS_WITH_PORT, YES, Flag, switch
 from trusted_registry.declarations.task import Task
 
 engine = Task(
@@ -30,6 +30,7 @@ tls = Task(
     "Run the registry over TLS, and stop it again if the proof fails.",
     "registry.alone",
     *STAYS_WITH_PORT,
+    NAT,
 )
 stop = Task(
     "registry.stop",
