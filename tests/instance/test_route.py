@@ -17,6 +17,7 @@ from tests.recorder import Recorder
 from trusted_registry import address, saved_flags
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.instance import checks, route
+from trusted_registry.registry import observe
 from trusted_registry.run import Run
 from trusted_registry.tasks import cert
 
@@ -39,6 +40,7 @@ def behind(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setattr(address, "own_addresses", lambda: ("192.168.0.12",))
     monkeypatch.setattr(address, "is_elsewhere", lambda host: host in (ROUTER, NOWHERE))
     monkeypatch.setattr(route, "SECONDS", 1.0)
+    monkeypatch.setattr(observe, "CONNECT_SECONDS", 0.2)
     with closing(socket.create_server(("", 0))) as free:
         return dataclasses.replace(settings, address=ROUTER, port=free.getsockname()[1])
 

@@ -23,7 +23,7 @@ from trusted_registry.registry.probe import Endpoint
 from trusted_registry.settings import Settings
 
 SECONDS = 4.0
-"""Seconds in which a connection must come back; the listener ends a little later by itself."""
+"""Seconds in which a connection must come back; the listener ends a second later by itself."""
 _TAKEN = b"."
 
 
@@ -35,6 +35,7 @@ def broken(settings: Settings) -> str:
         return ""
     try:
         argv = [*_prefix(settings), sys.executable, "-B", "-m", __name__, settings.listen, str(settings.port)]
+        argv.append(str(SECONDS + 1))
     except RegistryError as error:
         return error.message.rstrip(".")
     return _tried(argv, settings)
@@ -84,9 +85,9 @@ def _listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, dualstack_ipv6=both)
 
 
-def main(host: str, port: int, word: bytes) -> int:
+def main(host: str, port: int, seconds: float, word: bytes) -> int:
     """Say a word to whoever connects, until one says that it was taken; 1 where nobody does in time."""
-    end = time.monotonic() + SECONDS + 1
+    end = time.monotonic() + seconds
     with _listen(host, port) as listener:
         while (left := end - time.monotonic()) > 0:
             listener.settimeout(left)
@@ -101,4 +102,4 @@ def main(host: str, port: int, word: bytes) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2]), sys.stdin.buffer.read()))
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.stdin.buffer.read()))
