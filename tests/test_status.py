@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from trusted_registry.settings import Settings
 
 unclosed = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # the Docker SDK's, of one refused
-JOIN = "sudo usermod --append --groups docker $USER"
+JOIN = "ls -l "
 
 
 @pytest.fixture

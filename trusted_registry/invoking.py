@@ -39,11 +39,13 @@ class TaskExecutor(Executor):
     def execute(self, *tasks: Any) -> Any:  # noqa: ANN401 - Invoke's own signature
         """Run tasks; exit with 1 for an error, 2 for a wrong setting, 130 for Ctrl-C."""
         from trusted_registry import run_log
+        from trusted_registry.engine import membership
         from trusted_registry.terminal import explain
 
         log = run_log.RunLog()
         run_log.CURRENT.set(log)
         try:
+            membership.enter_if_listed()
             return super().execute(*tasks)
         except RegistryError as error:
             log.end(f"error: {error}")

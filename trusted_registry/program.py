@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from trusted_registry import files
 from trusted_registry.console import Console, here_document, pasteable
@@ -20,6 +21,7 @@ PRIVATE = 0o077
 PUBLIC = 0o022
 _STOP_SECONDS = 10
 """Seconds in which an interrupted program may end by itself."""
+_ASK = "Ask an administrator; ./inv --dry and the same words show the commands that take root."
 
 
 @dataclass(frozen=True)
@@ -122,9 +124,16 @@ def run(  # noqa: PLR0913 - a process has as many properties
         return None
     result = capture(argv, text=text, cwd=cwd, timeout=timeout, umask=PUBLIC if as_root else PRIVATE)
     if not result.ok:
-        kind = NeedsRootError if _program(result) == "sudo" else RegistryError
-        raise kind(f"{_program(result)} failed: {result.last_line}", cure=f"Try it by hand: {pasteable(argv)}")
+        if _program(result) == "sudo":
+            raise sudo_error(result)
+        raise RegistryError(f"{_program(result)} failed: {result.last_line}", cure=f"Try it by hand: {pasteable(argv)}")
     return result
+
+
+def sudo_error(result: Result) -> NeedsRootError:
+    """Return the error of a command that sudo refused: for want of a password, or of the right to use it."""
+    again = "sudo -v, then the same command" if may_use_sudo() else _ASK
+    return NeedsRootError(f"sudo failed: {result.last_line}", cure=again)
 
 
 def _program(result: Result) -> str:
@@ -183,6 +192,37 @@ def stream(argv: Sequence[str], on_line: Callable[[str], None], *, env: Mapping[
     return process.returncode
 
 
+def replace(argv: Sequence[str], env: Mapping[str, str]) -> NoReturn:
+    """Run a program in place of this process, with variables added; nothing of this one runs after it.
+
+    Raises:
+        RegistryError: The program cannot be started.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with _explained(argv):
+        os.execvpe(argv[0], list(argv), {**os.environ, **env})  # noqa: S606 - a list, so no shell
+    raise AssertionError(argv)
+
+
+def may_use_sudo() -> bool:
+    """Whether this user is root or may become so, by a password or without; asks nobody for one.
+
+    Of whom no rule knows, sudo says so even where it may not ask (sudoers(5), verifypw).
+    """
+    if os.geteuid() == 0:
+        return True
+    if not shutil.which("sudo"):
+        return False
+    said = capture(["sudo", "-n", "-v"], env={"LC_ALL": "C"})
+    return said.ok or not any(words in said.err for words in ("may not run sudo", "not in the sudoers"))
+
+
+def administrator(command: str) -> str:
+    """Return the cure for a user who has no sudo."""
+    return f"Ask an administrator to run: {command}"
+
+
 def sudo(*, dry: bool = False) -> list[str]:
     """Return the sudo prefix of a command that needs root; empty for root itself.
 
@@ -194,5 +234,5 @@ def sudo(*, dry: bool = False) -> list[str]:
     if os.geteuid() == 0:
         return []
     if not dry and not shutil.which("sudo"):
-        raise NeedsRootError("This needs root, and there is no sudo.", cure="Run the same command as root.")
+        raise NeedsRootError("This needs root, and there is no sudo.", cure=_ASK)
     return ["sudo"] if dry or sys.stdin.isatty() else ["sudo", "-n"]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 from trusted_registry import installation
-from trusted_registry.certificate import changeover, inspect, issue
+from trusted_registry.certificate import changeover, handed, inspect, issue
 from trusted_registry.console import pasteable
+from trusted_registry.engine import membership
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
@@ -23,6 +25,10 @@ from trusted_registry.trust.local import install, trust_status
 
 _VERSION = re.compile(r" v?([0-9][A-Za-z0-9.+~-]{0,60})\s*\Z")
 """End of what `registry --version` prints."""
+
+
+REMOTE = "on another machine"
+"""State of a registry whose authority alone is here."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +71,10 @@ def next_steps(settings: Settings) -> str:
     name = settings.registry_host
     image = pasteable([f"{name}/ubuntu"])
     login = f"\n  {pasteable(['docker', 'login', name])}" if users.is_login_required(settings.folder) else ""
+    first = f"\n  newgrp {membership.GROUP}    # in this shell; not needed after the next login"
+    group = first if os.environ.get(membership.ENTERED) else ""
     return f"""
-Your registry is {name}. Use it:{login}
+Your registry is {name}. Use it:{group}{login}
   docker pull ubuntu
   docker tag ubuntu {image}
   docker push {image}
@@ -87,6 +95,8 @@ def find(settings: Settings, engine: Engine, *, dry: bool = False) -> Status:
 
 def _certificate(settings: Settings, *, dry: bool) -> CertificateStatus:
     try:
+        if handed.is_handed(settings.folder):
+            return CertificateStatus(authority=issue.trust_anchor(settings.folder, dry=dry).fingerprint)
         issued, stage = issue.find(settings.folder, dry=dry), changeover.stage(settings.folder)
     except RegistryError as error:
         return CertificateStatus(problem=error.message)
@@ -103,6 +113,8 @@ def _certificate(settings: Settings, *, dry: bool) -> CertificateStatus:
 
 
 def _registry(settings: Settings, engine: Engine) -> RegistryStatus:
+    if handed.is_handed(settings.folder):
+        return RegistryStatus(REMOTE, port=settings.port, health=_health_from_here(settings))
     if engine.connect_error:
         return RegistryStatus("not known", health=f"{engine.connect_error.message} {engine.connect_error.cure}")
     container = engine.find(settings.container)
@@ -165,6 +177,19 @@ def _refused(seen: observe.Observation, settings: Settings) -> str:
     return f"serves another certificate ({seen.distrust}); ./inv cert.renew --if-expiring 0 mends it"
 
 
+def _health_from_here(settings: Settings) -> str:
+    """Return how another machine's registry answers a client here."""
+    try:
+        seen = observe.look(probe.Endpoint(settings.address, settings.port), issue.trust_anchor(settings.folder).path)
+    except RegistryError as error:
+        return f"not known: {error.message}"
+    if lost := seen.connect_error or seen.refused:
+        return f"does not answer: {lost}"
+    if seen.distrust:
+        return f"shows a certificate that ca.crt does not stand behind ({seen.distrust})"
+    return _login_state(seen.status, asks=False)
+
+
 def _login_state(status: int, *, asks: bool) -> str:
     if status == http.client.OK and asks:
         return "answers everybody, though there are users; ./inv registry.tls has it ask for a login"
@@ -201,11 +226,13 @@ def _rows(status: Status) -> list[list[str]]:
     certificate, container = status.certificate, status.registry
     mark = f"SHA-256 {certificate.fingerprint[:16]}…" if certificate.fingerprint else ""
     left = f"{certificate.days_left} days left, {mark}" if certificate.fingerprint else ""
+    alone = certificate.authority and not certificate.fingerprint  # of another machine's registry
+    authority = f"SHA-256 {certificate.authority[:16]}…" if alone and certificate.authority else ""
     version = f" ({container.version})" if container.version else ""
     rows = [
         ["names", ", ".join(certificate.names)],
         ["certificate", "; ".join(filter(None, (left, certificate.problem)))],
-        ["authority", certificate.changeover or ""],
+        ["authority", certificate.changeover or authority],
         ["registry", f"{container.state}; {container.health}"],
         ["container", f"{container.role}, port {container.port}" if container.image else ""],
         ["image", f"{container.image}{version}" if container.image else ""],

@@ -10,7 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trusted_registry import address, files
-from trusted_registry.certificate import imported, inspect, make, openssl, profile, public_suffixes, signer, unsent
+from trusted_registry.certificate import (
+    handed,
+    imported,
+    inspect,
+    make,
+    openssl,
+    profile,
+    public_suffixes,
+    signer,
+    unsent,
+)
 from trusted_registry.certificate.make import CertificateKind
 from trusted_registry.console import Operator, here_document, pasteable
 from trusted_registry.errors import RegistryError
@@ -97,10 +107,7 @@ def _sent(
 
 
 def _check_complete(folder: Path, present: set[str]) -> None:
-    if present == {"ca.crt"}:
-        message = f"{folder} holds the authority of another machine's registry (ca.crt and no keys)."
-        cure = "./inv trust.linux trusts it. To run a registry here, use another folder: INVOKE_CERTIFICATE_FOLDER=…"
-        raise RegistryError(message, cure=cure)
+    handed.check_own(folder)
     needs = (("ca.key", "ca.crt"), ("issuer.key", "issuer.crt"), ("issuer.crt", "ca.crt"))
     for name, other in (*needs, ("domain.key", "domain.crt"), ("domain.crt", "domain.key")):
         if name in present and other not in present:

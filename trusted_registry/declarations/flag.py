@@ -69,6 +69,7 @@ STAYS = (
     ),
 )
 STAYS_WITH_PORT = (*STAYS, setting("port", 'Port of the TLS registry; it stays until --port "".'))
+NAT = switch("nat", "The address is a router's that leads to this machine; it is tried before anything is changed.")
 
 STORES = "trust.client_stores.NAMES"
 WHICH = (

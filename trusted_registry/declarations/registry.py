@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.declarations.flag import NAME, STAYS_WITH_PORT, YES, Flag, switch
+from trusted_registry.declarations.flag import NAME, NAT, STAYS_WITH_PORT, YES, Flag, switch
 from trusted_registry.declarations.task import Task
 
 engine = Task(
@@ -33,6 +33,7 @@ tls = Task(
     "Run the registry with TLS, and nothing else of `up`.",
     "registry.alone",
     *STAYS_WITH_PORT,
+    NAT,
     example="./inv registry.tls --port 8443",
 )
 stop = Task(

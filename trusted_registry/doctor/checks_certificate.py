@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from trusted_registry import address
 from trusted_registry.certificate import imported, inspect, issue, rules, signer, unsent
 from trusted_registry.console import pasteable
+from trusted_registry.doctor import checks_trust
 from trusted_registry.doctor.facts import Facts
 from trusted_registry.doctor.finding import ChmodFix, Finding, RenewFix, RestartFix
 from trusted_registry.registry.observe import Observation
@@ -128,6 +129,10 @@ def _ends(certificate: inspect.Certificate, facts: Facts) -> str:
 def chain(facts: Facts) -> Iterator[Finding]:
     """Yield findings for a certificate that the authority did not sign, or whose issuer is not sent."""
     seen, anchor = facts.observation, facts.anchor
+    if seen and seen.certificate and facts.is_untrusted:
+        evidence = f"nothing on this machine trusts {seen.certificate.issuer}, who signed what {seen.host} shows"
+        cause = "Clients say that the certificate is signed by an unknown authority."
+        yield Finding("chain", evidence, cause, (checks_trust.SERVED,))
     if seen and seen.certificate and anchor and seen.distrust and not any(it in seen.distrust for it in _EXCUSED):
         if facts.issued and seen.fingerprint != facts.issued.server.fingerprint:
             return  # `served` tells it better
@@ -175,7 +180,7 @@ def _sending(facts: Facts) -> tuple[str, RestartFix | RenewFix | None]:
 def _chained(facts: Facts, observation: Observation) -> tuple[str, ...]:
     """Return the cure for a foreign authority: never another's ca.crt over that of keys that are here."""
     if issue.keeps_keys(facts.settings.folder):
-        there = "./inv trust.serve  # on the registry's machine; then type here the line that it shows"
+        there = checks_trust.SERVED
         return (there,) if facts.remote else ("./inv up  # where it is this machine's", there)
     return (
         "# copy certs/ca.crt anew from the registry's machine into certs/ here, then:",

@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError
 
 from trusted_registry import address
 from trusted_registry.console import Console, pasteable
-from trusted_registry.engine import asking
+from trusted_registry.engine import asking, membership
 from trusted_registry.errors import AccessDeniedError, RegistryError, RemoteEngineError
 
 _SLOW = 120
@@ -179,7 +179,9 @@ def _unreachable(error: Exception, at: str = "") -> RegistryError:
     host = os.environ.get("DOCKER_HOST") or (f"the context {_context()}" if is_chosen() else "")
     place = f" at {host}" if host else ""
     if "Permission denied" in str(error):
-        cure = "sudo usermod --append --groups docker $USER  # then log in again; or run this as root"
+        if not host or host.endswith(f"//{membership.SOCKET}"):
+            return membership.denied()
+        cure = f"See who may use it: {pasteable(['ls', '-l', host.removeprefix('unix://')])}; id"
         return AccessDeniedError(f"The Docker Engine{place} does not let this user in.", cure=cure)
     if isinstance(error.__cause__, TimeoutError):  # of the first question, within the SDK's own error
         silent = f"The Docker Engine at {at} does not answer."

@@ -91,7 +91,7 @@ def _check_taken_back(run: Run) -> None:
     """
     if left := outdated.find(run.settings, trust_anchor.load(run.settings)):
         places = ", ".join(dict.fromkeys(entry.path or entry.value for entry in left))
-        cure = f"As root, or once what is said above is done: {changeover.TASK} --finish"
+        cure = f"Once what is said above is done: {changeover.TASK} --finish"
         raise RegistryError(f"The old root is still trusted: {places}.", cure=cure)
 
 

@@ -136,9 +136,15 @@ def adopt(run: Run) -> None:
         ownership.adopt_container(run, engine)
 
 
+def _is_new_elsewhere(settings: Settings) -> bool:
+    """Whether a flag of this run names another machine's address; one that was kept is a router's, and was tried."""
+    said = settings.saved_flags.get("address")
+    return bool(said) and said != settings.saved_flags_before.get("address") and address.is_elsewhere(settings.address)
+
+
 def keep(run: Run) -> None:
     """Keep what flags said, but for another machine's address: a certificate may name that, no registry here has it."""
-    if not run.console.dry and "address" in run.settings.saved_flags and address.is_elsewhere(run.settings.address):
+    if not run.console.dry and _is_new_elsewhere(run.settings):
         flags = {key: value for key, value in run.settings.saved_flags.items() if key != "address"}
         run = run.with_settings(saved_flags=flags)
         run.console.warn(f"{run.settings.address} is named, and not kept: it is none of this machine's addresses")

@@ -34,14 +34,16 @@ def show_status(run: Run) -> Report:
     return status.report(status.find(run.settings, engine, dry=run.console.dry), judged=not run.console.dry)
 
 
-def up(run: Run, *, adopt: bool = False) -> None:
+def up(run: Run, *, adopt: bool = False, nat: bool = False) -> None:
     """Make the missing parts of certificate, registry, trust and proof; a second run waits for the first.
 
     Args:
         run: The registry's settings, and the console that shows the commands.
         adopt: Whether an unlabelled volume becomes this installation's, since a person says so.
+        nat: Whether the address is a router's, that leads here.
     """
     engine = engines.connect(run.console)
+    checks.check_address(run, nat=nat)
     with run_lock.held(run):
         if adopt:
             run = ownership.adopt_volume(run, engine)
@@ -49,7 +51,6 @@ def up(run: Run, *, adopt: bool = False) -> None:
 
 
 def _up(run: Run, engine: Engine) -> None:
-    checks.check_address(run)
     saved_flags.announce(run)
     checks.check_port(run, engine)
     issued = issue.bring_up_to_date(run)

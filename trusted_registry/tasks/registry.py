@@ -49,11 +49,11 @@ def basic(run: Run, *, lan: bool) -> None:
     say_done(run.console, f"registry: {state}, plain HTTP {listening}; ./inv registry.test tries it")
 
 
-def alone(run: Run, engine: Engine | None = None) -> None:
+def alone(run: Run, engine: Engine | None = None, *, nat: bool = False) -> None:
     """Run the TLS registry and nothing else beside."""
     engine = engine or engines.connect(run.console)
+    checks.check_address(run, nat=nat)
     with run_lock.held(run):
-        checks.check_address(run)
         tls(run, engine)
 
 

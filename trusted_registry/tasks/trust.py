@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from trusted_registry import address, program
+from trusted_registry import address, program, saved_flags
+from trusted_registry.certificate import handed
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.protocol import Engine
@@ -65,6 +66,7 @@ def linux(
         trust_anchor.check_serves(run.settings)
         _check_containerd(install.select_stores(engine, stores), run)
     result = install_trust(run, engine, stores)
+    _remember(run)
     if any(store.key == "buildx" for store in (*result.written, *result.already)):
         _renew_builders(run, asked=rebuild_builders)
     engines_own = install.engine_store(engine)
@@ -149,6 +151,15 @@ def _client_names(rows: tuple[Store, ...]) -> str:
     return "; ".join(dict.fromkeys(store.clients for store in rows))
 
 
+def _remember(run: Run) -> None:
+    """Have later tasks mean the registry that was just trusted, where the folder is for another machine's.
+
+    Where it has keys of its own it is for the registry here: what another one's address was said for is done.
+    """
+    if handed.is_handed(run.settings.folder):
+        saved_flags.save(run)
+
+
 def on_macos(run: Run, *, keychain: str) -> None:
     """Install trust on this Mac: in a keychain for its programs, in certs.d for its engine."""
     which = one_of("--keychain", keychain, macos.KEYCHAINS)
@@ -156,6 +167,7 @@ def on_macos(run: Run, *, keychain: str) -> None:
         install.check_platform("Darwin", "trust.macos")
     install.trust_keychain(run, which)
     result = install.trust_desktop(run)
+    _remember(run)
     if result.written:
         say_done(run.console, f"trust: now in place for {_client_names(result.written)}")
     for store in result.written:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 
+from trusted_registry import address
+from trusted_registry.certificate import issue
 from trusted_registry.run import Run
+from trusted_registry.settings import Settings
 from trusted_registry.tasks import trust_kit
 from trusted_registry.tasks.cert import say_done
 from trusted_registry.trust.model import TrustAnchor
@@ -37,7 +40,7 @@ def serve(run: Run, *, minutes: str, at: str) -> None:
     if run.console.dry:
         _announce(run, port, anchor, offered)
         return
-    with kit_server.listen(run.settings.address, port, offered, taken) as server:
+    with kit_server.listen(_own_address(run.settings), port, offered, taken) as server:
         _announce(run, port, anchor, offered)
         end = time.strftime("%H:%M", time.localtime(time.time() + 60 * lasts))
         run.console.say(f"Until {end}; Ctrl-C ends it before.")
@@ -45,8 +48,14 @@ def serve(run: Run, *, minutes: str, at: str) -> None:
     say_done(run.console, f"serve: the time is over, nothing is offered any more; downloads: {len(took)}")
 
 
+def _own_address(settings: Settings) -> str:
+    """Return where to offer it: on this machine, where the registry's address is a router's that leads to it."""
+    behind = address.is_elsewhere(settings.address) and issue.keeps_keys(settings.folder)
+    return address.own_address() if behind else settings.address
+
+
 def _announce(run: Run, port: int, anchor: TrustAnchor, offered: tuple[Offer, Offer, Offer]) -> None:
-    host, console = run.settings.address, run.console
+    host, console = _own_address(run.settings), run.console
     at = kit_server.base(host, port)
     console.say(f"Offered to whoever reaches {host}, without a password: {at}/ and, below it, the kit and ca.crt.")
     console.say(f"Code of all that is offered: {page.code(offered[0].content)}")

@@ -117,7 +117,7 @@ def test_what_may_not_be_looked_into_takes_root(key: str, forbidden: Path) -> No
     ours = TrustAnchor(b"our certificate", "ab" * 32, SPELLINGS)
     with pytest.raises(NeedsRootError, match="may be read by root alone") as caught:
         states.find([store_of(key)], ours, machine, [])
-    assert caught.value.cure == "Run the same command as root."
+    assert caught.value.cure.startswith("See whose it is: sudo ls -l ")
 
 
 def test_a_shared_file_that_is_no_text_is_left_with_a_cure(box: Box, ours: TrustAnchor) -> None:

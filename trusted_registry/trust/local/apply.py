@@ -12,7 +12,7 @@ from pathlib import Path
 
 from trusted_registry import files, program
 from trusted_registry.console import Console
-from trusted_registry.errors import NeedsRootError, RegistryError
+from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
 from trusted_registry.trust.local import ledger
 from trusted_registry.trust.local.plan import Plan
@@ -71,11 +71,10 @@ def _through_sudo(plan: Plan) -> None:
         message, cure = json.loads(result.last_line)
         raise RegistryError(message, cure=cure)
     if not result.ok:
-        kind = NeedsRootError if result.last_line.startswith("sudo") else RegistryError
-        raise kind(
-            f"sudo did not do it: {result.last_line}",
-            cure="Run the same command as root, or by hand the commands that it shows with --dry.",
-        )
+        if result.last_line.startswith("sudo"):
+            raise program.sudo_error(result)
+        cure = "Run by hand the commands that it shows with --dry."
+        raise RegistryError(f"sudo did not do it: {result.last_line}", cure=cure)
 
 
 def _encode(operations: Iterable[Write | Remove]) -> str:

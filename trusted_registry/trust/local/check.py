@@ -291,7 +291,7 @@ def pull_cure(client: Client, reason: str) -> str:
     The cure is trust in the client's own store, unless the reason is another fault.
     """
     if reason.startswith("sudo:"):
-        return "sudo ./inv trust.check"
+        return "sudo -v && ./inv trust.check"
     kinds = pulls.kinds(reason)
     if not kinds & REFUSING:
         return ""

@@ -266,7 +266,9 @@ def _errors_explained(path: Path) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        raise NeedsRootError(f"{path} may be read by root alone.", cure="Run the same command as root.") from error
+        raise NeedsRootError(
+            f"{path} may be read by root alone.", cure=f"See whose it is: {pasteable(['sudo', 'ls', '-l', str(path)])}"
+        ) from error
     except OSError as error:
         raise RegistryError(
             f"{path} cannot be read: {error.strerror}.", cure=f"Look: {pasteable(['ls', '-ld', str(path)])}"
