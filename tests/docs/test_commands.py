@@ -52,29 +52,14 @@ def test_a_dry_run_of_a_command_succeeds_and_changes_nothing(
     for program in ("keytool", "certutil"):  # this machine may have the stores; their programs are hidden from tests
         programs.put(program, "exit 1", tmp_path, monkeypatch)
     variables, words = split(line)
-    if any(it in words for it in ("cert.renew", "cert.import", "trust.list", "trust.hosts", "trust.nodes")):
+    if any(it in words for it in ("cert.renew", "cert.renew-authority", "trust.list", "trust.hosts", "trust.nodes")):
         invoke("cert")
-    if "cert.import" in words:
-        _give_files(invoke.root)
     (invoke.root / "hosts.ini").write_text("web1\n")
     before = sorted(invoke.root.rglob("*"))
     done = invoke("--dry", *[word for word in words if word != "--dry"], **variables)
     assert done.returncode == 0, done.stderr
     assert done.stdout
     assert sorted(invoke.root.rglob("*")) == before
-
-
-def _give_files(folder: Path) -> None:
-    """Put a server's certificate, as another authority would give it, into files of the names on the page."""
-    made = folder / "certs"
-    first, _, chain = (made / "domain.crt").read_text().partition("-----END CERTIFICATE-----\n")
-    (folder / "registry.crt").write_text(f"{first}-----END CERTIFICATE-----\n")
-    (folder / "chain.crt").write_text(chain)
-    (made / "domain.key").rename(folder / "registry.key")
-    (made / "ca.crt").rename(folder / "root.crt")
-    for path in made.iterdir():
-        path.unlink()
-    made.rmdir()
 
 
 def test_every_task_of_the_pages_is_there_and_every_task_is_on_a_page() -> None:
