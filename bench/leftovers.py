@@ -62,7 +62,8 @@ def _from_engine(entry: Entry) -> list[str]:
         # Not by force: one that somebody else uses by now stays.
         quietly(["docker", "rmi", image])
     for id_, _, name in (line.partition(" ") for line in entry.images):
-        if name != NO_NAME:  # which an image of the bench may have taken
+        # An image of the bench may have taken the name; one that somebody else made since, and uses, keeps it.
+        if name != NO_NAME and not _listed(NAME, [f"reference={name}"]):
             quietly(["docker", "tag", id_, name])
     left = [f"container {name}" for name in containers(NAMES)] + [f"volume {name}" for name in volumes(NAMES)]
     return left + [f"image {image}" for image in _images(entry)]
@@ -77,8 +78,9 @@ def registry_images() -> list[str]:
 def _images(entry: Entry) -> list[str]:
     before = {line.partition(" ")[0] for line in entry.images}
     now = dict.fromkeys(line.partition(" ")[0] for line in registry_images())
+    theirs = {id_ for id_ in now if output(["docker", "ps", "--all", "--quiet", "--filter", f"ancestor={id_}"])}
     proofs = [f"reference={registry}/*" for registry in entry.registries]
-    return [*_listed(NAME, proofs), *(id_ for id_ in now if id_ not in before)]
+    return [*_listed(NAME, proofs), *(id_ for id_ in now if id_ not in before | theirs)]
 
 
 def _listed(shown: str, filters: Sequence[str]) -> list[str]:

@@ -13,6 +13,7 @@ from tests.fake_engine import FakeEngine
 from tests.instance.engines import HANDED_OVER, REPLACED
 from tests.recorder import Recorder
 from trusted_registry.certificate import inspect, issue
+from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import handover, running
 from trusted_registry.registry import probe
@@ -70,6 +71,21 @@ def test_where_nobody_answers_that_could_hand_over_it_is_restarted_with_the_new_
     engine.containers["registry"].serving.close()
     assert running.run_tls(Run(settings, console), engine)
     assert (engine.done, _read(engine)) == ([*HANDED_OVER[:-1], "restart"], _on_disk(settings))
+    assert console.said[-1] == "registry: it answered nobody, so it was restarted"
+    assert _fingerprint(settings) == inspect.read(settings.folder / "domain.crt").fingerprint
+
+
+def test_a_renewal_reaches_a_registry_that_dies_at_each_start(
+    settings: Settings, engine: FakeEngine, console: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most of the time it is neither running nor stopped, and the pair before may be why."""
+    monkeypatch.setattr(engines, "connect", lambda _console: engine)
+    registry = engine.containers["registry"]
+    registry.serving.close()
+    registry.is_in("exited")
+    assert not running.restart(Run(settings, console))
+    registry.is_in("restarting")
+    assert running.restart(Run(settings, console))
     assert _fingerprint(settings) == inspect.read(settings.folder / "domain.crt").fingerprint
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -48,7 +49,7 @@ class Container:
         self.volume.mkdir()
         self.write()
         if programs == "busybox":
-            for name in ("sh", "find", "head", "ls", "rm", "timeout", "sleep"):
+            for name in ("sh", "find", "grep", "head", "ls", "rm", "tail", "timeout", "sleep"):
                 (self.programs / name).symlink_to(str(shutil.which("busybox")))
         self._shell = str(self.programs / "sh") if programs == "busybox" else "sh"
 
@@ -62,7 +63,9 @@ class Container:
         self.script.write_text(text.replace("/bin/sh", "sh"))
 
     def program(self, name: str, text: str) -> None:
-        """Have another program of this name come first."""
+        """Have another program of this name run: by its path, since busybox 1.38 prefers its own to any other."""
+        script = self.script.read_text()
+        self.script.write_text(re.sub(rf'(?m)(^ *|\d )({name}) (?="\$)', rf"\1{self.programs}/\2 ", script))
         (self.programs / name).unlink(missing_ok=True)
         (self.programs / name).write_text(f"#!/bin/sh\n{text}\n")
         (self.programs / name).chmod(0o755)

@@ -61,7 +61,10 @@ def make(instance: Instance, changed: Sequence[File], at: Endpoint, run: Run, en
             reason = error.message if isinstance(error, RegistryError) else f"The handshake failed: {error}."
             raise RegistryError(f"{reason}{again}", cure="./inv registry.logs says why.") from error
         raise
-    run.console.say(f"registry: another one took over; nobody was answered for {seconds:.2f} s")
+    if shown:
+        run.console.say(f"registry: another one took over; nobody was answered for {seconds:.2f} s")
+    else:
+        run.console.say("registry: it answered nobody, so it was restarted")
 
 
 def _shown(at: Endpoint) -> str:

@@ -31,7 +31,7 @@ NAMESPACE = f"trusted-registry/{PACKAGE}:"
 
 _BINARY = "usr/bin/docker-registry"
 _SHELLS = ("usr/bin/busybox", "bin/busybox")
-_APPLETS = ("find", "head", "ls", "rm", "sleep", "timeout")
+_APPLETS = ("find", "grep", "head", "ls", "rm", "sleep", "tail", "timeout")
 _LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
 
 

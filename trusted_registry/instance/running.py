@@ -259,7 +259,8 @@ def restart(run: Run, *, stale_only: bool = False) -> bool:
         run.console.warn("No Docker Engine answers, so a registry that it may run was not restarted.")
         return False
     container = engine.find(run.settings.container)
-    if not container or container.role != Role.TLS or container.state != "running":
+    # One that dies at each start is restarting most of the time; the pair may be why.
+    if not container or container.role != Role.TLS or container.state not in {"running", "restarting"}:
         return False
     if not ownership.is_own(container, run.settings, engine):
         run.console.warn(f"The registry {run.settings.container} is another checkout's, so it was not restarted.")
