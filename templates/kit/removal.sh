@@ -162,6 +162,7 @@ clear_up() {
         *"${nl}file$tab"* | *"${nl}blocks$tab"* | *"${nl}database$tab"* | *"${nl}refresh$tab"*) save_record || failed=yes ;;
         *) inside "$state" rm -f ./kit 2>/dev/null || : ;;
     esac
+    case $record in *"$tab$id$tab"*) ;; *) drop_kit "$id" ;; esac
     phase=left writers=''
     stores
     for it in $writers; do

@@ -47,6 +47,8 @@ Has this machine trust the registry $registry: every client of a registry that i
   --user       only what is this user's own: takes no root
   --root DIR   only what is the machine's, below DIR: for an image, or for another system's disk
 
+Then it asks the registry, and Docker or podman, whether they work together now. A copy of this script stays beside the
+record of what was written, for --remove; not with --root.
 It adds lines to registries.yaml and buildkitd.toml and does not parse these files: what was no valid one stays none.
 
 Authority, SHA-256: $fingerprint

@@ -318,7 +318,7 @@ def test_trust_linux_does_not_either(
     engine.refusal = f"tls: failed to verify certificate: {reason}"
     monkeypatch.setattr(install, "check_platform", lambda *_: None)
     monkeypatch.setattr(engines, "connect_if_available", lambda *_, **__: engine)
-    monkeypatch.setattr(trust_anchor, "check_serves", lambda _: None)
+    monkeypatch.setattr(trust_anchor, "check_serves", lambda _: "")
     monkeypatch.setattr(install, "select_stores", lambda *_: [])
     monkeypatch.setattr(trust, "install_trust", lambda *_: InstallResult((box.store("docker"),), (), ()))
     with pytest.raises(RegistryError, match=f"still refuses {ADDRESS}") as caught:

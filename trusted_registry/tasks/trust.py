@@ -8,6 +8,7 @@ from pathlib import Path
 
 from trusted_registry import address, program, saved_flags
 from trusted_registry.certificate import handed
+from trusted_registry.console import pasteable
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.protocol import Engine
@@ -62,16 +63,32 @@ def linux(
     stores = selection(only, skip, system=system)
     install.check_platform("Linux", "trust.linux")
     engine = engines.connect_if_available(run.console, quiet=True)
+    lost = ""
     if not run.console.dry:
-        trust_anchor.check_serves(run.settings)
+        lost = trust_anchor.check_serves(run.settings)
         _check_containerd(install.select_stores(engine, stores), run)
     result = install_trust(run, engine, stores)
     _remember(run)
     if any(store.key == "buildx" for store in (*result.written, *result.already)):
         _renew_builders(run, asked=rebuild_builders)
-    engines_own = install.engine_store(engine)
-    if run.console.dry or not any(store.key == engines_own for store in (*result.written, *result.already)):
+    if run.console.dry:
         return
+    engines_own = install.engine_store(engine)
+    if lost:  # an engine would ask for half a minute
+        again = pasteable(["./inv", "trust.check", *run.settings.flags])
+        run.console.warn(
+            f"{run.settings.registry_host} does not answer: {lost}. Once it does, prove the trust: {again}"
+        )
+    elif any(store.key == engines_own for store in (*result.written, *result.already)):
+        _prove(run, engine)
+
+
+def _prove(run: Run, engine: Engine) -> None:
+    """Have the engine prove that it accepts the registry, by each name that it verifies at all.
+
+    Raises:
+        RegistryError: It refuses.
+    """
     skipped = {it.registry_host for it in unverified.find(run.settings, engine)}  # accepting these proves nothing
     for registry_host in (it for it in run.settings.registry_hosts if it not in skipped):
         refused = prove.refusal(registry_host, engine)
@@ -257,8 +274,16 @@ def warn_of_kit(run: Run) -> str:
     if not ran_kit(anchor):
         return ""
     name = kit.file_name(anchor, run.settings.registry_host)
-    run.console.warn(f"what the kit wrote here is left: sudo sh {name} --remove; or both: ./inv trust.remove --all")
+    run.console.warn(f"what the kit wrote here is left: {_kit_removal(name)}; or both: ./inv trust.remove --all")
     return name
+
+
+def _kit_removal(name: str) -> str:
+    """Return the command that removes what a kit wrote, by the copy that it left beside its record if that is here."""
+    by_root, own = (record.with_name(name) for record in _kit_records())
+    if own.exists() and not by_root.exists():
+        return pasteable(["sh", str(own), "--user", "--remove"])
+    return pasteable(["sudo", "sh", str(by_root) if by_root.exists() else name, "--remove"])
 
 
 def ran_kit(anchor: TrustAnchor) -> bool:

@@ -136,6 +136,37 @@ def test_what_is_left_to_do_on_a_host_is_passed_on() -> None:
     )
 
 
+def test_the_proof_on_a_host_is_a_column_of_its_own() -> None:
+    said = "docker: now trusted\nproof: R is accepted by docker\nnow: docker pull R/IMAGE\ntrusted-registry: changed\n"
+    result = hosts.result_of(_told("ok", out=said, err="note: /etc/x was left alone\n"))
+    assert result == HostResult("web1", "changed", "/etc/x was left alone", "R is accepted by docker")
+    table = trust_hosts.report([result]).table
+    assert table
+    assert table.rows == [("web1", "changed", "R is accepted by docker", "/etc/x was left alone")]
+
+
+LOCKED = "no root there: sudo: a password is required"
+
+
+@pytest.mark.parametrize(
+    ("reasons", "cure"),
+    [
+        ((LOCKED,), "Their sudo wants a password. The same command with --ask-become-pass --limit a"),
+        (("no root there: Missing sudo password", LOCKED), "with --ask-become-pass --limit a,b"),
+        ((LOCKED, "nobody answers"), "with --limit a,b; add --ask-become-pass where sudo wants a password"),
+        (("nobody answers",), "the same command with --limit a"),
+        (("no root there: guest is not in the sudoers file.",), "the same command with --limit a"),
+    ],
+)
+def test_a_sudo_that_wants_a_password_is_told_with_the_flag_that_asks_for_it(
+    reasons: tuple[str, ...], cure: str
+) -> None:
+    results = [HostResult(host, REFUSED, reason) for host, reason in zip("abc", reasons, strict=False)]
+    failure = trust_hosts.report(results).failure
+    assert failure
+    assert failure.cure.endswith(cure)
+
+
 @pytest.mark.parametrize("said", ["", "hello\n", "trusted-registry: failed\n", "trusted-registry: weird\n"])
 def test_a_kit_that_says_anything_else_last_did_not_do_its_work(said: str) -> None:
     result = hosts.result_of(_told("ok", out=said))
@@ -230,7 +261,8 @@ def test_in_the_table_what_needs_a_look_stands_last() -> None:
         [HostResult("a", REFUSED, "x"), HostResult("b", "changed"), HostResult("c", UNREACHABLE, "y")]
     )
     assert report.table
-    assert report.table.rows == [("b", "changed", ""), ("a", REFUSED, "x"), ("c", UNREACHABLE, "y")]
+    assert report.table.rows == [("b", "changed", "", ""), ("a", REFUSED, "", "x"), ("c", UNREACHABLE, "", "y")]
+    assert all(report.table.columns)
 
 
 def test_hosts_that_are_not_fine_end_it_with_1_and_the_way_to_go_on_with_them_alone() -> None:

@@ -96,7 +96,7 @@ def test_whatever_is_no_get_is_refused(method: str, start: Callable[..., int]) -
 
 def test_what_is_offered_holds_no_key_and_is_what_the_registry_has(settings: Settings) -> None:
     anchor = trust_kit.load_anchor(settings)
-    shown, script, certificate = kit_server.offers(anchor, ADDRESS)
+    shown, script, certificate = kit_server.offers(anchor, ADDRESS, kit_server.base(ADDRESS, 8000))
     assert certificate.content == (settings.folder / "ca.crt").read_bytes()
     assert (script.content, script.path) == (kit.render(anchor, ADDRESS), f"/{kit.file_name(anchor, ADDRESS)}")
     assert shown.policy == page.policy(shown.content)

@@ -52,7 +52,7 @@ def test_links_within_the_page_lead_somewhere_and_no_name_is_given_twice(made: R
     inside = [href[1:] for it in made.all("a") if (href := it.attributes["href"]).startswith("#")]
     labels = [it.attributes["aria-labelledby"] for it in made.all("section")]
     assert (len(names), set(inside) <= set(names), set(labels) <= set(names)) == (len(set(names)), True, True)
-    assert inside == ["linux", "macos", "windows", "kind", "k3s", "hand", "back"]
+    assert inside == ["linux", "macos", "windows", "kind", "k3s", "hand", "try", "back"]
 
 
 def test_it_says_its_language_its_title_and_that_it_fits_a_phone(made: Read) -> None:

@@ -81,10 +81,11 @@ def _cure(folder: Path, own: str, handed: str) -> str:
     return own if issue.keeps_keys(folder) else handed
 
 
-def check_serves(settings: Settings) -> None:
+def check_serves(settings: Settings) -> str:
     """Refuse an authority that did not sign the registry's certificate.
 
-    A registry that does not answer is not checked.
+    Returns:
+        Why the registry does not answer, and so was not checked; "" for one that does.
 
     Raises:
         RegistryError: The registry shows a certificate that another authority signed, or does not send its issuer.
@@ -102,3 +103,4 @@ def check_serves(settings: Settings) -> None:
             f"{anchor} is not the authority of the registry at {settings.address}: {seen.foreign}.",
             cure=_cure(settings.folder, _ANOTHER_S, _AGAIN),
         )
+    return seen.connect_error

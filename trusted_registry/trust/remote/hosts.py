@@ -33,6 +33,7 @@ _LIMIT = re.compile(r"[^\x00-\x1f\x7f]{0,4096}\Z")
 _LONGEST_REASON = 200
 _RESTART = re.compile(r"^\S+: it .+, so: .+$", re.MULTILINE)
 _NOTE = re.compile(r"^note: (.+)$", re.MULTILINE)
+_PROOF = re.compile(r"^proof: (.+)$", re.MULTILINE)
 _KIT_REASON = re.compile(r"^error: (.+)$", re.MULTILINE)
 
 _KEY_CHANGED = "its host key is not the one in known_hosts: see that it is still your machine"
@@ -44,6 +45,7 @@ _SSH_REASONS = (
 )
 """Messages of ssh if a host answers but refuses this user (OpenSSH, sshconnect.c and sshconnect2.c), with reasons."""
 _SSH_PREFIX = re.compile(r"^(.*(via|over) ssh: )?(ssh: )?", re.IGNORECASE)
+_WANTS_PASSWORD = re.compile(r"a password is required|missing sudo password|incorrect sudo password", re.IGNORECASE)
 _NO_SUDO = re.compile(r"^.*(?:sudo: |sudo password|not in the sudoers|doas: ).*$", re.MULTILINE | re.IGNORECASE)
 
 
@@ -79,16 +81,25 @@ class HostOptions:
 
 @dataclass(frozen=True)
 class HostResult:
-    """Result on one host: one of FINE_STATES with the work left there, or UNREACHABLE or REFUSED with the reason."""
+    """Result on one host: one of FINE_STATES with the work left there, or UNREACHABLE or REFUSED with the reason.
+
+    `proof` is how the kit proved that a pull works there; empty if it did not.
+    """
 
     host: str
     state: str
     reason: str = ""
+    proof: str = ""
 
     @property
     def fine(self) -> bool:
         """Whether the run succeeded on the host."""
         return self.state in FINE_STATES
+
+    @property
+    def wants_password(self) -> bool:
+        """Whether sudo there asks for a password that nobody gave."""
+        return self.state == REFUSED and bool(_WANTS_PASSWORD.search(self.reason))
 
 
 def checked(options: HostOptions) -> HostOptions:
@@ -162,7 +173,8 @@ def result_of(event: Mapping[str, Any]) -> HostResult:
     last = _lines(out)[-1] if _lines(out) else ""
     if end == "ok" and last.removeprefix(MARK) in FINE_STATES:
         left = [*_RESTART.findall(out), *_NOTE.findall(err)]
-        return HostResult(host, last.removeprefix(MARK), _one_line("; ".join(left)))
+        proof = _one_line("; ".join(_PROOF.findall(out)))
+        return HostResult(host, last.removeprefix(MARK), _one_line("; ".join(left)), proof)
     if end == "unreachable":
         return _unreached(host, message)
     return HostResult(host, REFUSED, _one_line(_refusal(last, out, err, message)))

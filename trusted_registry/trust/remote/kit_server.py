@@ -53,15 +53,15 @@ class Offer:
     policy: str = "default-src 'none'"
 
 
-def offers(anchor: TrustAnchor, registry_host: str) -> tuple[Offer, Offer, Offer]:
-    """Return the page, the kit and the certificate; no key is among them."""
+def offers(anchor: TrustAnchor, registry_host: str, at: str) -> tuple[Offer, Offer, Offer]:
+    """Return the page, the kit and the certificate, to be offered at a base URL; no key is among them."""
     script, name = kit.render(anchor, registry_host), kit.file_name(anchor, registry_host)
-    shown = page.render(anchor, registry_host, kit=script, kit_name=name)
-    return (
-        Offer("/", "text/html; charset=utf-8", shown, policy=page.policy(shown)),
-        Offer(f"/{name}", "application/x-sh", script, name),
-        Offer(f"/{contents.AUTHORITY}", "application/pem-certificate-chain", anchor.content, contents.AUTHORITY),
+    scripted = Offer(f"/{name}", "application/x-sh", script, name)
+    certified = Offer(f"/{contents.AUTHORITY}", "application/pem-certificate-chain", anchor.content, contents.AUTHORITY)
+    shown = page.render(
+        anchor, registry_host, kit=script, kit_name=name, lines=_download_commands(at, scripted, certified)
     )
+    return Offer("/", "text/html; charset=utf-8", shown, policy=page.policy(shown)), scripted, certified
 
 
 def base(host: str, port: int) -> str:
@@ -79,7 +79,10 @@ def download_commands(at: str, offered: tuple[Offer, Offer, Offer]) -> dict[str,
         at: Base URL; see `base`.
         offered: Page, kit and certificate; see `offers`.
     """
-    _, script, certificate = offered
+    return _download_commands(at, *offered[1:])
+
+
+def _download_commands(at: str, script: Offer, certificate: Offer) -> dict[str, str]:
     run = f"{page.check_command(script.content, script.name)} && sudo sh {shlex.quote(script.name)}"
     check = page.check_command(certificate.content, certificate.name, "shasum -a 256 -c -")
     trust = shlex.join(macos.add(Path(certificate.name), "system", Path("/var/empty")))
