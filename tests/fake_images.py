@@ -111,7 +111,7 @@ class FakeImages:
                 manifest = tar.extractfile("manifest.json")
                 names: list[str] = json.loads(manifest.read() if manifest else "")[0]["RepoTags"]
         except (OSError, tarfile.TarError, KeyError, ValueError) as error:
-            raise refused(f"{archive} is no archive of images", str(error)) from error
+            raise refused(f"{archive} is not an archive of images", str(error)) from error
         self.images |= {name: sha256(name) for name in names}
         return names
 

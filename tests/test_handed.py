@@ -119,7 +119,7 @@ def test_status_says_where_another_authority_s_registry_answers(client: Settings
     forge.save(forge.server(signer, names=(loopback.HOST,)), tmp_path, "shown")
     with loopback.registry(tmp_path / "shown.crt") as port:
         found = status.find(dataclasses.replace(client, address=loopback.HOST, port=port), nobody())
-    assert found.registry.health.startswith("shows a certificate that ca.crt does not stand behind")
+    assert found.registry.health.startswith("shows a certificate that ca.crt did not sign")
 
 
 def test_explain_fills_in_the_registry_that_was_trusted(client: Settings) -> None:

@@ -180,7 +180,7 @@ def test_the_end_takes_the_old_root_s_kits_and_pages_away_and_keeps_those_of_the
     _step(settings, console, finish=True)
     assert _kits(settings) == new
     (told,) = (line for line in console.said if line.startswith("kits: "))
-    assert told == f"kits: those for the old root are gone: {', '.join(sorted(old))}"
+    assert told == f"kits: removed those for the old root: {', '.join(sorted(old))}"
 
 
 @pytest.mark.usefixtures("restarts")

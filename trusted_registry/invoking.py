@@ -252,10 +252,10 @@ def _mendable(error: BaseException) -> RegistryError | None:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return RegistryError("The output cannot be written: no space left.", cure="df -h")
     if isinstance(error, (AmbiguousMergeError, UnicodeDecodeError)):
-        return SettingError(f"invoke.yaml has not the form it should have: {error}", cure="See the one in git.")
+        return SettingError(f"invoke.yaml is not valid: {error}", cure="See the one in git.")
     if mark := getattr(error, "problem_mark", None):
-        problem = getattr(error, "problem", "it is no YAML")
-        return SettingError(f"{mark.name}, line {mark.line + 1}: {problem}.", cure="Mend that line.")
+        problem = getattr(error, "problem", "it is not YAML")
+        return SettingError(f"{mark.name}, line {mark.line + 1}: {problem}.", cure="Fix that line.")
     text = str(error).rpartition(": ")[2].strip("'") if isinstance(error, ValueError) else None
     names = [name for name, value in os.environ.items() if name.startswith("INVOKE_") and value == text]
     return SettingError(f"{names[0]} is {text!r}.", cure="Use a whole number.") if names else None

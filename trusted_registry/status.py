@@ -79,7 +79,7 @@ Your registry is {name}. Use it:{group}{login}
   docker tag ubuntu {image}
   docker push {image}
   docker pull {image}
-Other machines: run this here, and type there the line that it shows:
+Other machines: run this here and paste the line it prints over there:
   {pasteable(["./inv", "trust.serve", *settings.flags])}"""
 
 
@@ -174,7 +174,7 @@ def _refused(seen: observe.Observation, settings: Settings) -> str:
     if seen.unsent:
         cure = observe.sending_cure(settings)
         return f"does not send its issuer ({seen.unsent}), so that every client refuses it; {cure}"
-    return f"serves another certificate ({seen.distrust}); ./inv cert.renew --if-expiring 0 mends it"
+    return f"serves another certificate ({seen.distrust}); ./inv cert.renew --if-expiring 0 fixes it"
 
 
 def _health_from_here(settings: Settings) -> str:
@@ -186,7 +186,7 @@ def _health_from_here(settings: Settings) -> str:
     if lost := seen.connect_error or seen.refused:
         return f"does not answer: {lost}"
     if seen.distrust:
-        return f"shows a certificate that ca.crt does not stand behind ({seen.distrust})"
+        return f"shows a certificate that ca.crt did not sign ({seen.distrust})"
     return _login_state(seen.status, asks=False)
 
 
@@ -217,7 +217,7 @@ def report(status: Status, *, judged: bool = True) -> Report:
         status: The status.
         judged: Whether the report is one of a failure where something is wrong.
     """
-    table = Table(f"Registry {status.reference}", ["What", "How it stands"], _rows(status))
+    table = Table(f"Registry {status.reference}", ["What", "State"], _rows(status))
     return Report(asdict(status), table, failure=_failure(status) if judged else None)
 
 
@@ -247,7 +247,10 @@ def _trust_rows(trust: Mapping[str, str]) -> list[list[str]]:
     for key, state in trust.items():
         store, colon, registry_host = key.rpartition(": ")
         hosts.setdefault((f"{store}{colon}", state), []).append(registry_host)
-    return [[f"trust for {store}{', '.join(found)}", state] for (store, state), found in hosts.items()]
+    return [
+        [f"trust for {store}{', '.join(found)}", trust_status.explained(state)]
+        for (store, state), found in hosts.items()
+    ]
 
 
 _WELL = ("answers", "answers, and asks for a login")
@@ -266,7 +269,7 @@ def _failure(status: Status) -> RegistryError | None:
     if not wrong:
         return None
     more = f" ({len(wrong) - 1} more)" if wrong[1:] else ""
-    return RegistryError(f"Not all is well: {wrong[0]}{more}.", cure="./inv doctor says why, and what cures it.")
+    return RegistryError(f"Something is wrong: {wrong[0]}{more}.", cure="./inv doctor says why, and how to fix it.")
 
 
 def _is_well(state: str) -> bool:

@@ -125,7 +125,7 @@ class Terminal:
             first = getpass.getpass(f"{visible(question)}: ")
             if check:  # what will be refused need not be typed twice
                 check(first)
-            second = first if known else getpass.getpass(f"{visible(question)}, once more: ")
+            second = first if known else getpass.getpass(f"{visible(question)}, again: ")
         except EOFError:
             raise RegistryError("No password was given.", cure="Type one at the prompt.") from None
         if first != second:

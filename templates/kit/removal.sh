@@ -56,7 +56,7 @@ take_file() {
     if [ -z "$dry" ] && [ -f "$path" ] && ! linked "$path" && named "$path"; then
         type_out editor "$naming"
         error "$path stays: an entry of $naming that this kit did not write names it." \
-            "Take its line out: $typed; then repeat this"
+            "Remove its line: $typed; then repeat this"
         failed=yes
         return 0
     fi

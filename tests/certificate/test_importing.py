@@ -112,7 +112,7 @@ LOCKED: dict[str, Callable[[Company], dict[str, bytes]]] = {
     "PKCS #8 in DER": lambda it: {
         "certificate": pem(it.leaf, it.middle, it.root), "key": key(it.leaf, passphrase=b"open", encoding=DER)
     },
-    "of OpenSSL's own": lambda it: {
+    "OpenSSL's own format": lambda it: {
         "certificate": pem(it.leaf, it.middle, it.root), "key": key(it.leaf, passphrase=b"open", form=OLD)
     },
     "PKCS #12": lambda it: {"certificate": p12(it, b"open")},
@@ -225,7 +225,7 @@ def test_a_key_that_the_registry_cannot_serve_is_refused(tmp_path: Path) -> None
 ODD: dict[str, tuple[bytes, str, str]] = {
     "nothing": (b"", "neither a certificate nor a key", "openssl asn1parse"),
     "prose": (b"see attached\n", "neither a certificate nor a key", "openssl asn1parse"),
-    "Java's keystore": (b"\xfe\xed\xfe\xed\0\0\0\2", "keystore of Java's own", "keytool -importkeystore"),
+    "Java's keystore": (b"\xfe\xed\xfe\xed\0\0\0\2", "a Java keystore", "keytool -importkeystore"),
     "a trusted certificate": (
         b"-----BEGIN TRUSTED CERTIFICATE-----\nAA==\n-----END TRUSTED CERTIFICATE-----\n", "OpenSSL's", "openssl x509"
     ),

@@ -102,7 +102,7 @@ def _is_no_clone_s(registry: Host, trusted: str) -> None:
         assert (done.code, "another checkout's" in done.said, "Traceback" in done.said) == (1, True, False), done
     registry.does("docker", "stop", "registry")
     done = _inv(registry, FRESH, "trust.remove")
-    assert "trust: there is none to take back" in done.said, done
+    assert "trust: there is nothing to remove" in done.said, done
     registry.does("docker", "start", "registry")
     assert _stores(registry) == trusted
     assert registry.does("docker", "volume", "inspect", VOLUME).out == volume

@@ -95,7 +95,7 @@ def test_the_first_user_restarts_the_registry_and_later_ones_count_at_once_witho
 ) -> None:
     host.inv("up")
     before = client.containers.get(host.name).id
-    assert "started anew" in _add(host, "ada")
+    assert "restarted" in _add(host, "ada")
     asking = client.containers.get(host.name)
     assert asking.id != before
     assert not _login(host, tmp_path, "bob", RIGHT)

@@ -71,7 +71,7 @@ def test_where_nobody_answers_that_could_hand_over_it_is_restarted_with_the_new_
     engine.containers["registry"].serving.close()
     assert running.run_tls(Run(settings, console), engine)
     assert (engine.done, _read(engine)) == ([*HANDED_OVER[:-1], "restart"], _on_disk(settings))
-    assert console.said[-1] == "registry: it answered nobody, so it was restarted"
+    assert console.said[-1] == "registry: it did not answer, so it was restarted"
     assert _fingerprint(settings) == inspect.read(settings.folder / "domain.crt").fingerprint
 
 

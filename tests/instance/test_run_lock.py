@@ -79,7 +79,7 @@ def test_a_registry_that_is_started_while_the_password_is_typed_asks_for_it_from
 ) -> None:
     console = Busy(lambda: _up(settings, engine), secret=ADA.password)
     registry_users.add(Run(settings, console), name="ada")
-    assert (_anonymous(settings), "started anew" in " ".join(console.said)) == (401, True)
+    assert (_anonymous(settings), "restarted" in " ".join(console.said)) == (401, True)
 
 
 def test_a_registry_that_is_stopped_while_the_password_is_typed_is_told_of(
@@ -132,7 +132,7 @@ def test_a_user_who_became_the_last_one_while_the_question_stood_is_asked_about_
         return engine
 
     monkeypatch.setattr(engines, "connect_if_available", after_another_went)
-    with pytest.raises(RegistryError, match="the last user by now"):
+    with pytest.raises(RegistryError, match="the last user now"):
         registry_users.remove(Run(settings, Recorder()), name="ada")
     assert (list(users.read(settings.folder)), _anonymous(settings)) == (["ada"], 401)
 

@@ -147,7 +147,7 @@ def test_a_registry_that_shows_another_certificate_is_stopped_again_with_its_las
     engine.shows = other(settings, settings.root / "other")
     with pytest.raises(RegistryError, match=f"{said}.*stopped again"):
         _tls(settings, engine, console)
-    assert (engine.container, console.warned) == (None, ["its last words: last words"])
+    assert (engine.container, console.warned) == (None, ["the end of its log: last words"])
 
 
 @pytest.mark.parametrize(

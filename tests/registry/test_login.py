@@ -202,7 +202,7 @@ def test_a_user_who_is_not_the_last_goes_unasked_and_at_once(
 
 @pytest.mark.usefixtures("behind")
 def test_a_registry_that_does_not_see_the_change_is_an_error(settings: Settings) -> None:
-    with pytest.raises(RegistryError, match="does not take the users as they are now"):
+    with pytest.raises(RegistryError, match="does not accept the users as they are now"):
         registry_users.add(Run(settings, Recorder(secret=BOB.password)), name="bob")
 
 

@@ -241,7 +241,7 @@ def renew(run: Run) -> None:
         signing = signer.check(folder, run.settings) if (folder / "ca.crt").exists() else None
         if signing is None:
             _check_self_signed(folder, dry=run.console.dry)
-            run.console.warn("A self-signed certificate is its own trust: every client must trust the new one.")
+            run.console.warn("Clients trust a self-signed certificate itself: every client must trust the new one.")
         kind = CertificateKind.SERVER if signing else CertificateKind.SELF_SIGNED
         _make(run, kind, signing, names_of(folder / "domain.crt", run.settings))
 

@@ -16,7 +16,7 @@ from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.settings import Settings, registry_flags
 
-FORCE = "./inv cert --force makes everything anew; clients must then trust the new authority."
+FORCE = "./inv cert --force replaces everything; clients must then trust the new authority."
 CHANGE = "./inv cert.renew-authority changes over to a new one, step by step, without a failed pull."
 
 IMPORT = "./inv cert.import --certificate FILE --key FILE --authority FILE"

@@ -76,7 +76,7 @@ MESSAGES = (
             r"SEC_ERROR_BAD_SIGNATURE|InvalidSignatureForPublicKey|BadSignature",
         ),
         "docker, podman, skopeo, buildah, containerd",
-        "This client trusts a certificate of the same name and another key: the registry's was made anew since, or "
+        "This client trusts a certificate of the same name and another key: the registry's has been replaced, or "
         "another registry answers.",
         (Step("./inv trust.linux{where}", away=f"{AUTHORITY_COPIED}; of a self-signed one: domain.crt"),),
         ("stale", "served"),
@@ -97,7 +97,7 @@ MESSAGES = (
         "unknown-authority-kubernetes",
         (_UNKNOWN,),
         "Kubernetes: containerd, cri-o",
-        "What pulls on that node has no trust for {registry} by that spelling: containerd, k3s's or another of its "
+        "What pulls on that node has no trust for {registry} under that name: containerd, k3s's or another of its "
         "own, or cri-o, each with a store of its own.",
         (
             Step(
@@ -114,7 +114,7 @@ MESSAGES = (
         "unknown-authority-containerd",
         (_UNKNOWN,),
         "containerd: ctr, nerdctl, crictl",
-        "containerd has no trust for {registry} by that spelling; or its hosts.toml names no authority, which hides "
+        "containerd has no trust for {registry} under that name; or its hosts.toml names no authority, which hides "
         "every .crt beside it; or config_path is not set; or it is `ctr` without --hosts-dir.",
         (
             Step(
@@ -152,7 +152,7 @@ MESSAGES = (
         "unknown-authority",
         (_UNKNOWN,),
         "docker, podman, skopeo, buildah; crane, oras, helm",
-        "This client has no trust for {registry} by that spelling; or the file there ends in .pem, which nobody "
+        "This client has no trust for {registry} under that name; or the file there ends in .pem, which nobody "
         "reads; or an empty directory of its user hides it; or the system's store changed after the engine was "
         "started; or the registry shows another authority's certificate.",
         (

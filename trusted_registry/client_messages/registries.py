@@ -80,7 +80,7 @@ IMAGES = (
         (
             at_registry(
                 "./inv registry.tls && docker restart {container}",
-                "mends what was left empty; then push the image again",
+                "repairs what was left empty; then push the image again",
             ),
         ),
         ("container",),
@@ -284,7 +284,7 @@ ENGINES = (
         (r"open (/config|/certs)/domain\.(key|crt): (permission denied|no such file or directory)",),
         "the registry's own log",
         "The registry's container may not read its key, or it is not there.",
-        (at_registry("./inv registry.tls", "makes the container anew, with what it needs"),),
+        (at_registry("./inv registry.tls", "recreates the container with what it needs"),),
         ("files", "container"),
     ),
 )

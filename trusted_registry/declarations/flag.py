@@ -63,13 +63,13 @@ NAMES = setting("names", "Further addresses and names, separated by commas.", va
 PORT = setting("port", "Port of the TLS registry.")
 WHERE = (ADDRESS, NAMES, PORT)
 STAYS = (
-    setting("address", 'Address that clients type, instead of this machine\'s own; it stays until --address "".'),
+    setting("address", 'Address that clients type, instead of this machine\'s own; remembered until --address "".'),
     setting(
-        "names", 'Further addresses and names, separated by commas; they stay until --names "".', value="NAME,NAME"
+        "names", 'Further addresses and names, separated by commas; remembered until --names "".', value="NAME,NAME"
     ),
 )
-STAYS_WITH_PORT = (*STAYS, setting("port", 'Port of the TLS registry; it stays until --port "".'))
-NAT = switch("nat", "The address is a router's that leads to this machine; it is tried before anything is changed.")
+STAYS_WITH_PORT = (*STAYS, setting("port", 'Port of the TLS registry; remembered until --port "".'))
+NAT = switch("nat", "The address is a router's that forwards to this machine; tried before anything is changed.")
 
 STORES = "trust.client_stores.NAMES"
 WHICH = (
@@ -82,7 +82,7 @@ WHICH = (
     words("skip", "All but these.", value="STORE,STORE", choices=STORES),
 )
 SYSTEM = switch("system", "Also the operating system's store, the browsers' and Java's.")
-REMOVE = switch("remove", "Take the trust away again.")
+REMOVE = switch("remove", "Remove the trust again.")
 NAME = Flag("name", "The user's name: letters, digits, . _ @ + -", default=None)
 
 # The terminal heeds these two; no function takes them.

@@ -7,7 +7,7 @@ from trusted_registry.declarations.task import Task
 
 engine = Task(
     "engine",
-    "Name the Docker Engine here, or install one.",
+    "Show the Docker Engine here, or install one.",
     "registry.engine",
     YES,
     needs_settings=False,
@@ -24,13 +24,13 @@ test = Task(
     "registry.test",
     "Push an image, pull it back, and compare digests.",
     "registry.test",
-    Flag("image", "Image to push; a tiny one is made if none."),
-    switch("lan", "With plain HTTP: by the LAN address."),
+    Flag("image", "Image to push; without it, a tiny one is made."),
+    switch("lan", "With plain HTTP: use the LAN address."),
     example="./inv registry.test --image ubuntu",
 )
 tls = Task(
     "registry.tls",
-    "Run the registry with TLS, and nothing else of `up`.",
+    "Run the registry with TLS, without the rest of `up`.",
     "registry.alone",
     *STAYS_WITH_PORT,
     NAT,
@@ -48,8 +48,8 @@ logs = Task(
     "registry.logs",
     "Show the last lines of the registry's log.",
     "registry.logs",
-    switch("follow", "Go on until Ctrl-C."),
-    Flag("lines", "How many of the last lines.", "50"),
+    switch("follow", "Keep showing new lines until Ctrl-C."),
+    Flag("lines", "How many lines to show.", "50"),
     example="./inv registry.logs --follow --lines 20",
 )
 
@@ -62,10 +62,10 @@ user_add = Task(
 )
 user_remove = Task(
     "registry.user.remove",
-    "Remove a user; asks before the last one goes.",
+    "Remove a user (asks before the last one).",
     "registry_users.remove",
     NAME,
     YES,
     example="./inv registry.user.remove ada",
 )
-user_list = Task("registry.user.list", "Name the users; with none, everybody may push.", "registry_users.show")
+user_list = Task("registry.user.list", "List the users; without any, everybody may push.", "registry_users.show")

@@ -7,17 +7,17 @@ from trusted_registry.declarations.task import Task
 
 linux = Task(
     "trust.linux",
-    "Have the clients on this machine trust the registry.",
+    "Make the clients on this machine trust the registry.",
     "trust.linux",
     *WHERE,
     *WHICH,
     SYSTEM,
-    switch("rebuild_builders", "Make builders of docker buildx anew, so that they trust; what they have cached stays."),
+    switch("rebuild_builders", "Recreate builders of docker buildx, which trust only then; their cache stays."),
     example="./inv trust.linux --only podman,containerd",
 )
 list_ = Task(
     "trust.list",
-    "Say which clients on this machine trust it.",
+    "Show which clients on this machine trust it.",
     "trust_list.show",
     *WHERE,
     *WHICH,
@@ -26,7 +26,7 @@ list_ = Task(
 )
 macos = Task(
     "trust.macos",
-    "Have this Mac and Docker Desktop trust the registry.",
+    "Make this Mac and Docker Desktop trust the registry.",
     "trust.on_macos",
     Flag(
         "keychain",
@@ -41,7 +41,7 @@ windows = Task(
     "trust.windows",
     "Print what to paste into PowerShell on Windows.",
     "trust_serve.windows",
-    switch("user", "For one user alone, who is no administrator."),
+    switch("user", "Only for one user, who is no administrator."),
     *WHERE,
     example="./inv trust.windows --user",
 )
@@ -49,7 +49,7 @@ serve = Task(
     "trust.serve",
     "Offer a page and a script to other machines.",
     "trust_serve.serve",
-    Flag("minutes", "After so many it ends by itself.", "10"),
+    Flag("minutes", "Ends by itself after this many.", "10"),
     Flag("at", "Port to offer it on, by plain HTTP.", "8000", value="PORT"),
     *WHERE,
     example="./inv trust.serve --minutes 30",
@@ -61,7 +61,7 @@ check = Task(
     *WHERE,
     words(
         "only",
-        "These clients and no others, and they must trust, asked to or not: docker, podman, curl, …",
+        "Only these clients, and each must trust the registry: docker, podman, curl, …",
         value="CLIENT,CLIENT",
         choices="trust.specifics.pulls.NAMES",
     ),
@@ -87,27 +87,27 @@ remove = Task(
     "trust.remove",
     "Undo what trust.linux or up did on this machine.",
     "trust.remove",
-    switch("all", "What other checkouts wrote, too."),
+    switch("all", "Also what other checkouts wrote."),
     example="./inv trust.remove --all",
 )
 hosts = Task(
     "trust.hosts",
-    "Have many machines trust it, over SSH, by Ansible.",
+    "Make many machines trust it, over SSH with Ansible.",
     "trust_hosts.on_hosts",
-    Flag("inventory", "Which machines, in Ansible's form: a file with a host on each line will do.", value="FILE"),
+    Flag("inventory", "Ansible inventory of the machines; a file with one host on each line will do.", value="FILE"),
     Flag("limit", "Only these hosts or groups of it.", value="HOSTS"),
     Flag("forks", "Hosts at a time.", "25", value="NUMBER"),
-    Flag("user", "Who logs in there."),
+    Flag("user", "User to log in as."),
     switch("check", "Only say what would change."),
     REMOVE,
     switch("system", "The operating systems' own stores too."),
-    switch("ask_become_pass", "Ask once for the password that sudo wants there."),
+    switch("ask_become_pass", "Ask once for the password of sudo there."),
     *WHERE,
     example="./inv trust.hosts --inventory hosts.ini --limit web",
 )
 nodes = Task(
     "trust.nodes",
-    "Have the nodes of kind and k3d trust the registry.",
+    "Make the nodes of kind and k3d trust the registry.",
     "trust_nodes.on_nodes",
     Flag(
         "label",
@@ -116,7 +116,7 @@ nodes = Task(
     ),
     REMOVE,
     switch("check", "Only say which nodes trust."),
-    switch("restart", "Restart the nodes that read it only when they start: those of k3s."),
+    switch("restart", "Restart the nodes that read it only at start (k3s)."),
     *WHERE,
     example="./inv trust.nodes --restart",
 )

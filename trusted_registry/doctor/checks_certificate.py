@@ -140,7 +140,7 @@ def chain(facts: Facts) -> Iterator[Finding]:
             yield _unsent(facts, seen, anchor)
             return
         shown = f"what {seen.host} shows, which {seen.certificate.issuer} signed: {seen.distrust}"
-        evidence = f"{anchor.path} ({anchor.subject}) does not stand behind {shown}"
+        evidence = f"{anchor.path} ({anchor.subject}) did not sign {shown}"
         cause = "Clients that trust it say that the certificate is signed by an unknown authority."
         yield Finding("chain", evidence, cause, _chained(facts, seen))
     for broken in _broken(facts, *_CHAIN) if facts.issued else ():
@@ -183,7 +183,7 @@ def _chained(facts: Facts, observation: Observation) -> tuple[str, ...]:
         there = checks_trust.SERVED
         return (there,) if facts.remote else ("./inv up  # where it is this machine's", there)
     return (
-        "# copy certs/ca.crt anew from the registry's machine into certs/ here, then:",
+        "# copy certs/ca.crt again from the registry's machine into certs/ here, then:",
         " ".join(("./inv", "trust.linux", *registry_flags(observation.host, observation.port))),
     )
 
@@ -208,5 +208,5 @@ def keys(facts: Facts) -> Iterator[Finding]:
         cause = (
             "No container has any use for it: who breaks out of that program can pose as any machine of this network."
         )
-        cure = f"docker rm --force {shlex.quote(container)}  # then make it anew without that"
+        cure = f"docker rm --force {shlex.quote(container)}  # then create it again without that"
         yield Finding("keys", evidence, cause, (cure,))

@@ -19,7 +19,7 @@ _ABSENT = "no trust"
 _DOCKER = ("docker", "docker-rootless", "docker-desktop")
 
 
-SERVED = "./inv trust.serve  # on the registry's machine; then paste here the line that it shows"
+SERVED = "./inv trust.serve  # on the registry's machine; then paste here the line that it prints"
 
 
 def _trust(facts: Facts, name: str) -> str:
@@ -112,7 +112,7 @@ def _stray(facts: Facts, store_state: StoreState) -> Iterator[Finding]:
             is_copy = path.with_name("ca.crt") in store_state.files
             cure = f"{remove}  # a copy: ca.crt is there" if is_copy else _trust(facts, name)
             cause = f"{store_state.store.clients}: authorities are read from files that end in .crt."
-            yield Finding("certs.d", f"{path} counts for nothing", cause, (cure,), client=name)
+            yield Finding("certs.d", f"{path} is ignored", cause, (cure,), client=name)
         if path.name == "hosts.toml" and reads_hosts_toml:
             read = "the engine reads it instead, and .crt files only where it names them."
             cause = f"With the containerd image store {read}"
@@ -125,7 +125,7 @@ def stale(facts: Facts) -> Iterator[Finding]:
     for store_state in facts.store_states:
         if found := _of(store_state, State.STALE):
             evidence = f"{_places(found)} holds the certificate of an earlier authority"
-            cause = f"{store_state.store.clients}: certificate signed by unknown authority, since it was made anew."
+            cause = f"{store_state.store.clients}: certificate signed by unknown authority, because it was replaced."
             more = any(item.state in (State.ABSENT, State.FOREIGN) for item in store_state.items)
             yield _untold(facts, store_state, "stale", evidence, cause, asks=more)
 

@@ -37,7 +37,7 @@ def _question(fix: Fix) -> str:
     if isinstance(fix, TrustFix):
         return f"Have {fix.store or 'every client here'} trust the registry?"
     renews = isinstance(fix, RenewFix)
-    return "Make a new server certificate?" if renews else "Have the registry run as the settings say?"
+    return "Make a new server certificate?" if renews else "Run the registry as the settings say?"
 
 
 def _apply(fix: Fix, run: Run, engine: Engine) -> None:

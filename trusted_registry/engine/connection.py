@@ -79,7 +79,7 @@ class Connection:
         """Return what the engine has; None if it is absent, or no engine answers."""
         if self._client is None:
             return None
-        with errors_explained(f"{what} could not be looked at"), contextlib.suppress(NotFound):
+        with errors_explained(f"{what} could not be inspected"), contextlib.suppress(NotFound):
             return get(self._client)
         return None
 
@@ -209,5 +209,5 @@ def _unanswered(what: str, error: Exception) -> RegistryError:
     if isinstance(error, CONNECTION_ERRORS) and not isinstance(error, requests.JSONDecodeError):
         cure = "./inv engine starts it again; then repeat the command."
         return RegistryError(f"{what}: the Docker Engine stopped answering.", cure=cure)
-    cure = f"Is that a Docker Engine, and not something like one? {pasteable(['docker', 'version'])}"
-    return RegistryError(f"{what}: what answers there does not answer as a Docker Engine does.", cure=cure)
+    cure = f"Is that really a Docker Engine? {pasteable(['docker', 'version'])}"
+    return RegistryError(f"{what}: the answer is not one of a Docker Engine.", cure=cure)

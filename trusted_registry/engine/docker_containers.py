@@ -29,7 +29,7 @@ class DockerContainers(Connection):
         if isinstance(self.connect_error, AccessDeniedError) and not self._console.dry:
             raise self.connect_error
         container = self._container(name)
-        with errors_explained(f"The container {name} could not be looked at"):
+        with errors_explained(f"The container {name} could not be inspected"):
             return None if container is None else answers.container(container.attrs)
 
     def _container(self, name: str) -> Container | None:

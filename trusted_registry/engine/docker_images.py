@@ -43,7 +43,7 @@ class DockerImages(Connection):
     def _image(self, reference: str) -> engine_types.FoundImage:
         """Return an image; an empty one where it is not there."""
         found = self._found(f"The image {reference}", lambda client: client.images.get(reference))
-        with errors_explained(f"The image {reference} could not be looked at"):
+        with errors_explained(f"The image {reference} could not be inspected"):
             return answers.image(found.attrs) if found else engine_types.NO_IMAGE
 
     def entrypoint(self, reference: str, *, shell: bool = False) -> tuple[str, ...]:
@@ -119,8 +119,8 @@ class DockerImages(Connection):
             try:
                 return [tag for image in self._require_client().images.load(content) for tag in image.tags]
             except ImageLoadError as error:
-                cure = "Make it anew with docker save, and copy it whole."
-                raise RegistryError(f"{archive} is no archive of images: {error}", cure=cure) from error
+                cure = "Make it again with docker save, and copy all of it."
+                raise RegistryError(f"{archive} is not an archive of images: {error}", cure=cure) from error
 
     def import_image(
         self, reference: str, tar: bytes, changes: Iterable[str] = (), *, typed: Sequence[str] = ()

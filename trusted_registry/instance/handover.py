@@ -64,7 +64,7 @@ def make(instance: Instance, changed: Sequence[File], at: Endpoint, run: Run, en
     if shown:
         run.console.say(f"registry: another one took over; nobody was answered for {seconds:.2f} s")
     else:
-        run.console.say("registry: it answered nobody, so it was restarted")
+        run.console.say("registry: it did not answer, so it was restarted")
 
 
 def _shown(at: Endpoint) -> str:

@@ -59,7 +59,7 @@ def ensure(run: Run, engine: Engine) -> Image:
     pull = pasteable(["docker", "pull", run.settings.image])
     save = pasteable(["docker", "save", "--output", "registry.tar", run.settings.image])
     raise RegistryError(
-        f"No image of the registry can be had. {' '.join(reasons)}",
+        f"There is no image of the registry. {' '.join(reasons)}",
         cure=f"On a machine with a network: {pull} && {save}; then here: INVOKE_REGISTRY_ARCHIVE=registry.tar ./inv up",
     )
 
@@ -78,7 +78,7 @@ def _made_before(noted: str, run: Run, engine: Engine) -> Image:
     if now not in (None, noted) and engine.image_content(now) == engine.image_content(noted):
         installation.note_image(run.settings.folder, now, made)
         return Image(made.reference, now)
-    run.console.say(f"image: {made.reference.rpartition('/')[2]}, made here for want of {run.settings.image}")
+    run.console.say(f"image: {made.reference.rpartition('/')[2]}, made here in place of {run.settings.image}")
     return Image(made.reference if now == noted else noted, noted)
 
 

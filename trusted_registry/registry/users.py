@@ -207,7 +207,7 @@ def _entries(folder: Path) -> dict[str, str]:
         if entry and not entry.startswith("#"):
             name, colon, hashed = entry.partition(":")
             if not colon:
-                problem = f"{path}, line {number}, is no name with a hash: the registry lets nobody in."
-                raise RegistryError(problem, cure="Take that line out.")
+                problem = f"{path}, line {number}, is not a name with a hash: the registry lets nobody in."
+                raise RegistryError(problem, cure="Remove that line.")
             found[name] = hashed
     return found

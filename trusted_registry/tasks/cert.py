@@ -65,14 +65,14 @@ def check(run: Run) -> None:
     issued = _find_issued(run.settings)
     findings = rules.check(issued.server, issued.authority, run.settings.hosts, inspect.now(), issuers=issued.issuers)
     for finding in findings:
-        who = "no client was seen to refuse that; what is made here is stricter"
+        who = "no client is known to refuse that; certificates made here are stricter"
         said = f"note: {finding.path.name} {finding.rule}; {who}" if finding.own else rules.told(finding)
         run.console.say(said)
     if refused := [finding for finding in findings if not finding.own]:
         cure = "./inv cert.renew; for the authority's own faults: ./inv cert --force."
         cure = imported.CURE if imported.is_foreign(issued) else cure
         raise RegistryError(f"{len(refused)} of the clients' rules are broken.", cure=cure)
-    run.console.say("certificate: it breaks no rule of any client known here")
+    run.console.say("certificate: it breaks no known rule of any client")
 
 
 def renew(run: Run, *, if_expiring: str) -> None:

@@ -175,7 +175,7 @@ def _down(run: Run, engine: Engine, *, purge: bool) -> None:
     gone = [it for it, stays in (("images", stored), ("trust", trusted)) if not stays]
     taken = ", ".join([*gone, "keys"]).capitalize()
     cert.say_done(run.console, f"{taken} and certificates are gone. On other machines: ./inv trust.remove,")
-    cert.say_done(run.console, "or where the kit or the page was used: sudo sh trust-*.sh --remove")
+    cert.say_done(run.console, "or, if the script was run there: sudo sh /var/lib/trusted-registry/trust-*.sh --remove")
     kept = ["Docker itself", *([run.settings.image] if engine.has_image(run.settings.image) else []), ".venv"]
     cert.say_done(run.console, f"Kept, as others may need them: {', '.join(kept)}")
 

@@ -35,7 +35,7 @@ def engine(console: Console) -> None:
     if found.available:
         info = found.info()
         kind = "rootless" if info.rootless else "root"
-        console.say(f"engine: {info.title} on {info.system}, {info.socket}, {kind}, {info.store} image store")
+        console.say(f"engine: {info.title} on {info.system}, {info.socket}, {kind}, images in {info.store}")
 
 
 def basic(run: Run, *, lan: bool) -> None:
@@ -171,7 +171,7 @@ def tell_of_prune(run: Run, engine: Engine) -> None:
     major = info.version.partition(".")[0]
     every = info.product == PODMAN or (major.isdecimal() and int(major) < _KEEPS_NAMED)
     command = f"{info.product.lower()} volume prune{'' if every else ' --all'}"
-    run.console.warn(f"until ./inv up, {command} would take the volume {volume} with its images")
+    run.console.warn(f"until ./inv up, {command} would delete the volume {volume} with its images")
 
 
 def tell_volumes(run: Run, engine: Engine) -> bool:

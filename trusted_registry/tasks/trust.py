@@ -115,7 +115,7 @@ def _check_containerd(rows: list[Store], run: Run) -> None:
     if not result.ok:
         if "permission denied" in result.err:  # only root may read that file, so no check
             return
-        raise RegistryError(f"containerd cannot read its configuration: {result.last_line}", cure="Mend that first.")
+        raise RegistryError(f"containerd cannot read its configuration: {result.last_line}", cure="Fix that first.")
     for advice in containerd.advice(result.out, states.text_or_none(machines.current().path(containerd.CONFIG))):
         run.console.warn(advice.words())
 
@@ -135,7 +135,7 @@ def _renew_builders(run: Run, *, asked: bool) -> None:
             run.console.warn(f"the builder {builder.name} does not trust yet: {error.message} {error.cure}")
             continue
         if not asked:
-            run.console.say(f"the builder {builder.name} must be made anew; --rebuild-builders does this:")
+            run.console.say(f"the builder {builder.name} must be recreated; --rebuild-builders does this:")
         for command in commands:
             if asked:
                 program.run(command, run.console)
@@ -152,9 +152,7 @@ def install_trust(run: Run, engine: Engine, selection: StoreSelection = ALL_STOR
     if result.already:
         say_done(run.console, f"trust: already in place for {names}: {_client_names(result.already)}")
     if not (result.written or result.already or result.left):
-        run.console.warn(
-            "no client of a registry was found here; to write for one all the same: ./inv trust.linux --only podman"
-        )
+        run.console.warn("no registry client was found here; to write for one anyway: ./inv trust.linux --only podman")
     for store in result.written:
         if store.restart:
             run.console.say(f"{store.clients}: it {store.restart.why}, so: {store.restart.command}")
@@ -221,7 +219,7 @@ def _disallow_plain(run: Run, engine: Engine) -> None:
     left = ", ".join(dict.fromkeys(it.registry_host for it in found if not it.is_loopback))
     if left:
         by_hand = daemon.removal_by_hand()
-        run.console.warn(f"the engine still verifies nothing at {left}, by another's doing: {by_hand}")
+        run.console.warn(f"the engine still verifies nothing at {left}, allowed by somebody else: {by_hand}")
 
 
 def remove(run: Run, *, all: bool) -> None:  # noqa: A002 - the flag's name
@@ -234,7 +232,7 @@ def remove(run: Run, *, all: bool) -> None:  # noqa: A002 - the flag's name
         warn_of_kit(run)
     remaining = tell_left(run, engine)
     if not freed and not remaining:
-        run.console.say("trust: there is none to take back")
+        run.console.say("trust: there is nothing to remove")
     elif freed and not run.console.dry and engine.available:
         _prove_refusals(freed, engine, run)
 

@@ -67,10 +67,10 @@ def write(run: Run, *, out: str = "") -> tuple[Path, ...]:
     if not run.console.dry:
         files.write(scripted, script, EXECUTABLE)
         files.write(paged, shown)
-        run.console.say(f"kit: {scripted}, for any Linux machine; {paged.name} beside it tells of the others")
-    run.console.say(f"page: code {page.code(shown)}, with which its SHA-256 begins, and so that of all that is in it")
+        run.console.say(f"kit: {scripted}, for any Linux machine; for others, {paged.name} beside it")
+    run.console.say(f"page: code {page.code(shown)}, the beginning of its SHA-256, which covers all that is in it")
     run.console.say(f"authority: SHA-256 {wanted.fingerprint}")
-    run.console.say("For each machine: --check changes nothing and says what the kit holds, to be compared with that.")
+    run.console.say("For each machine, compare that with what --check prints; --check changes nothing.")
     run.console.advise(["scp", str(scripted), "HOST:"])
     run.console.advise(["ssh", "HOST", "sh", name, "--check"])
     run.console.advise(["ssh", "-t", "HOST", "sudo", "sh", name])

@@ -25,7 +25,7 @@ def show(run: Run, *, only: Sequence[str] = (), skip: Sequence[str] = ()) -> Rep
     for it in found:
         state = it.state if selection.only else _state_unless_asked(it)
         rows.setdefault((it.store.clients, state), []).append(it.registry_host)
-    shown = [[clients, ", ".join(hosts), state] for (clients, state), hosts in rows.items()]
+    shown = [[clients, ", ".join(hosts), trust_status.explained(state)] for (clients, state), hosts in rows.items()]
     table = Table("Trust on this machine; --json says where", ["Client", "Registry", "State"], shown)
     return Report([_as_dict(it) for it in found], table)
 

@@ -73,10 +73,10 @@ def report(results: Sequence[nodes.NodeResult]) -> Report:
     if not results:
         return Report()
     rows = [[it.node.name, it.node.kind, it.runtime, it.state, it.left] for it in results]
-    table = Table("nodes", ["node", "made by", "runtime", "result", "what is left to do"], rows)
+    table = Table("nodes", ["node", "made by", "runtime", "result", "left to do"], rows)
     bad = [it.node.name for it in results if not it.fine]
-    message = f"It is not well on {len(bad)} of {len(results)} nodes: {', '.join(bad)}."
-    failure = RegistryError(message, cure="Mend what the table names, then repeat the command.")
+    message = f"{len(bad)} of {len(results)} nodes have a problem: {', '.join(bad)}."
+    failure = RegistryError(message, cure="Fix what the table names, then repeat the command.")
     return Report(table=table, failure=failure if bad else None)
 
 
@@ -88,7 +88,7 @@ def trust(run: Run, engine: Engine, options: NodeOptions) -> tuple[nodes.NodeRes
         RegistryError: No container is a node, or no node runs.
     """
     if options.remove and options.check:
-        raise SettingError("--remove and --check are two things.", cure="Leave one of the two out.")
+        raise SettingError("--remove and --check cannot be combined.", cure="Leave out one of the two.")
     if options.label:
         nodes.label(options.label)
     anchor, registry_host = trust_kit.load_anchor(run.settings, dry=run.console.dry), run.settings.registry_host

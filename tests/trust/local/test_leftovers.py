@@ -198,14 +198,14 @@ def test_trust_remove_says_that_there_is_none_only_where_there_is_none(
     told, dry, after = Recorder(), Recorder(dry=True), Recorder()
     task.remove(Run(settings, told), all=False)
     task.remove(Run(settings, dry), all=False)
-    assert ("trust: there is none to take back" in told.said, [str(path) in it for it in told.warned]) == (
+    assert ("trust: there is nothing to remove" in told.said, [str(path) in it for it in told.warned]) == (
         False,
         [True],
     )
     assert dry.warned == []
     path.unlink()
     task.remove(Run(settings, after), all=False)
-    assert (after.said, after.warned) == (["trust: there is none to take back"], [])
+    assert (after.said, after.warned) == (["trust: there is nothing to remove"], [])
 
 
 def _purge(settings: Settings, monkeypatch: pytest.MonkeyPatch, volumes: dict[str, str] | None = None) -> Recorder:

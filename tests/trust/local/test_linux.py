@@ -47,7 +47,7 @@ def _linux(settings: Settings, console: Recorder, *, asked: bool) -> list[str]:
 def test_how_a_builder_is_made_anew_is_said_and_not_done(settings: Settings, console: Recorder) -> None:
     shown = _linux(settings, console, asked=False)
     assert [line.split()[2] for line in shown] == ["rm", "create"]
-    assert "the builder plain must be made anew; --rebuild-builders does this:" in console.said
+    assert "the builder plain must be recreated; --rebuild-builders does this:" in console.said
 
 
 @pytest.mark.process

@@ -208,7 +208,7 @@ def test_a_host_without_sudo_is_told_from_others(told: dict[str, str]) -> None:
             UNREACHABLE,
             "Could not resolve hostname a: Name or service not known",
         ),
-        ("via ssh: root@a: Permission denied (publickey).", REFUSED, "ssh lets nobody in with this key: root@a: "),
+        ("via ssh: root@a: Permission denied (publickey).", REFUSED, "ssh does not accept this key: root@a: "),
         ("via ssh: No ED25519 key.\r\nHost key verification failed.", REFUSED, "its host key is not known"),
         (
             "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\r\nHost key verification failed.",
@@ -241,7 +241,7 @@ def _report(*lines: str) -> hosts.Report:
 def test_hosts_stand_in_the_inventory_s_order_and_silent_ones_are_not_forgotten() -> None:
     report = _report('{"hosts": ["b", "a", "c"]}', *(json.dumps(_told("ok") | {"host": host}) for host in ("a", "b")))
     assert [it.host for it in report.all_results] == ["b", "a", "c"]
-    assert report.all_results[2] == HostResult("c", UNREACHABLE, "nothing was heard of it")
+    assert report.all_results[2] == HostResult("c", UNREACHABLE, "there was no result from it")
 
 
 def test_ansible_s_own_warnings_and_errors_are_put_together_from_their_lines() -> None:

@@ -117,7 +117,7 @@ def test_a_pem_that_no_client_reads_is_pointed_out(disk: Disk) -> None:
     pem = disk.put("etc/docker/certs.d/192.168.0.12/ca.pem", "in vain")
     done = disk.here()
     assert last(done) == (0, "changed")
-    assert f"note: {pem} counts for nothing" in done.stderr
+    assert f"note: {pem} is ignored" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,8 @@ def allow_plain(run: Run, engine: Engine) -> bool:
     change = Write(path, insecure.added(before, registry_host, path).encode(), plan.mode(path))
     _check_flags(engine, path, registry_host)
     if change.content == before.encode():
-        run.console.say(f'{path}: "{insecure.KEY}" has "{registry_host}", by another\'s doing; the engine is told')
+        has = f'has "{registry_host}" already, from somebody else; the engine reads it again'
+        run.console.say(f'{path}: "{insecure.KEY}" {has}')
         _write_config(change, engine, run.console, registry_host, listed=True)
         return True
     entry = ledger.entry(STORE, path, change.content, by=run.settings.root, value=registry_host)

@@ -124,7 +124,7 @@ def _install(rows: Sequence[Store], run: Run, needed: Sequence[str]) -> InstallR
         if store.key in needed or store.name in needed:
             raise error if program.may_use_sudo() else NeedsRootError(error.message, cure=again)
         left.append(store)
-        run.console.warn(f"{store.clients}: left out. {error.message} To tell it too: {again}")
+        run.console.warn(f"{store.clients}: left out. {error.message} To include it: {again}")
 
     planned: list[tuple[Store, list[Item], plan.Plan]] = []
     for store in rows:
@@ -134,7 +134,7 @@ def _install(rows: Sequence[Store], run: Run, needed: Sequence[str]) -> InstallR
             leave(store, error)
             continue
         for path in states.ignored_certificates(found):
-            run.console.warn(f"{path} counts for nothing: clients read files that end in .crt")
+            run.console.warn(f"{path} is ignored: clients read files that end in .crt")
         parts = _by_owner(found, machine)
         if foreign_home and len(parts) > 1:
             theirs.append(store)

@@ -101,4 +101,4 @@ def take_back(stores: Iterable[Store], anchor: TrustAnchor, run: Run) -> None:
         ledger.forget(ledger.path(), mine)
         names = dict.fromkeys(entry.value or entry.path for entry in mine)
         if names:
-            run.console.say(f"trust: taken back, an earlier authority: {', '.join(names)}")
+            run.console.say(f"trust: removed, an earlier authority: {', '.join(names)}")

@@ -234,7 +234,7 @@ def read(path: Path) -> str:
         return (content(path) or b"").decode()
     except UnicodeDecodeError as error:
         raise RegistryError(
-            f"{path} is no text. It was left as it is.", cure=f"See what it is: {pasteable(['file', str(path)])}"
+            f"{path} is not text. It was left as it is.", cure=f"See what it is: {pasteable(['file', str(path)])}"
         ) from error
 
 

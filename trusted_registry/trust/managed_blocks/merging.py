@@ -133,7 +133,7 @@ def _plain_value(path: PurePath | str, node: Any) -> Any:  # noqa: ANN401 - ruam
         if name in found:
             raise RegistryError(
                 f"{path}, line {key.start_mark.line + 1}, says '{key.value}' a second time. It was left as it is.",
-                cure=f"Take one of the two out: {pasteable(['grep', '-nF', '--', key.value, path])}",
+                cure=f"Remove one of the two: {pasteable(['grep', '-nF', '--', key.value, path])}",
             )
         found[name] = _plain_value(path, value)
     return found

@@ -40,8 +40,8 @@ _KEY_CHANGED = "its host key is not the one in known_hosts: see that it is still
 _SSH_REASONS = (
     ("REMOTE HOST IDENTIFICATION HAS CHANGED", _KEY_CHANGED),
     ("Host key verification failed", "its host key is not known: ssh to it once, compare, say yes"),
-    ("Permission denied", "ssh lets nobody in with this key: {}"),
-    ("Too many authentication failures", "ssh lets nobody in with these keys: {}"),
+    ("Permission denied", "ssh does not accept this key: {}"),
+    ("Too many authentication failures", "ssh does not accept these keys: {}"),
 )
 """Messages of ssh if a host answers but refuses this user (OpenSSH, sshconnect.c and sshconnect2.c), with reasons."""
 _SSH_PREFIX = re.compile(r"^(.*(via|over) ssh: )?(ssh: )?", re.IGNORECASE)
@@ -239,7 +239,7 @@ class Report:
     @property
     def all_results(self) -> tuple[HostResult, ...]:
         """Every host's result, in the inventory's order; unreachable if none came."""
-        unheard = "nothing was heard of it"
+        unheard = "there was no result from it"
         return tuple(self.results.get(host) or HostResult(host, UNREACHABLE, unheard) for host in self.hosts)
 
     @property

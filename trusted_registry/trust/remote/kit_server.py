@@ -184,7 +184,7 @@ def listen(host: str, port: int, offered: Iterable[Offer], taken: Taken) -> Serv
     """Return a server that listens on one address of this machine only.
 
     Raises:
-        RegistryError: The host is no address of this machine, or the port is taken or needs root.
+        RegistryError: The host is not an address of this machine, or the port is taken or needs root.
     """
     found: list[tuple[socket.AddressFamily, tuple[Any, ...]]] = []
     with contextlib.suppress(OSError):
@@ -192,7 +192,7 @@ def listen(host: str, port: int, offered: Iterable[Offer], taken: Taken) -> Serv
     ours = [it for it in found if it[1][0] in address.own_addresses()]
     if not ours:
         raise RegistryError(
-            f"{host} is no address of this machine, so nothing can be offered there.",
+            f"{host} is not an address of this machine, so nothing can be offered there.",
             cure="Run this on the registry's machine, or name an address of this one: --address 192.168.0.12",
         )
     try:
@@ -205,7 +205,7 @@ def _listen_error(error: OSError, host: str, port: int) -> RegistryError:
     if error.errno == errno.EADDRINUSE:
         return RegistryError(f"Port {port} of {host} is in use.", cure=f"Use another: --at {port % 65535 + 1}")
     if error.errno == errno.EACCES:
-        return RegistryError(f"Port {port} takes root to listen on.", cure="Use another: --at 8000")
+        return RegistryError(f"Port {port} needs root.", cure="Use another: --at 8000")
     return RegistryError(f"Nothing can listen on port {port} of {host}: {error.strerror}.", cure="Look: ip address")
 
 
