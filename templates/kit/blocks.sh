@@ -23,11 +23,11 @@ tell_why() {
     IFS=$nl
     case ${1:-} in
         claimed)
-            error "$path, line $2, already says something about $3. It was left as it is." \
+            error "$path, line $2, already has an entry for $3. It was left as it is." \
                 "Remove that, or add there by hand: $4; then repeat the command"
             ;;
         tables)
-            error "$path, line $2, has registries in a form that takes no other. It was left as it is." \
+            error "$path, line $2, has registries in a form to which none can be added. It was left as it is." \
                 "Write each as a table of its own, as in: $3"
             ;;
         changed)

@@ -69,7 +69,7 @@ def find(contents: Contents, authority: Path | None = None) -> Imported:
         wrong = f"{authority} holds no root: many clients trust only a certificate that signed itself."
         raise RegistryError(wrong, cure="Name the root's file with --authority, and this one with --chain.")
     if _is_root(server):
-        cure = "./inv cert --self-signed makes such a one; a company's is signed by its authority."
+        cure = "./inv cert --self-signed makes one like that; a company's is signed by its authority."
         raise RegistryError("The certificate signed itself, so it has no authority.", cure=cure)
     pool = [it for it, _ in contents.certificates]
     chain = _climb([server], pool, roots, set())

@@ -164,7 +164,7 @@ def disk(facts: Facts) -> Iterator[Finding]:
     found = facts.disk
     if found is None or facts.remote or not facts.serves:
         return
-    cure = ("docker system df && df --human-readable", "docker image prune  # takes away images without a name")
+    cure = ("docker system df && df --human-readable", "docker image prune  # removes images without a name")
     if found.free < ROOM:
         said = f"{found.free >> 20} MiB are free at {found.path}"
         yield Finding("disk", said, "A push ends with an error once it is full.", cure)
@@ -178,7 +178,7 @@ def firewall(facts: Facts) -> Iterator[Finding]:
     found = facts.bypass
     if found is None:
         return
-    evidence = f"the firewall refuses port {found.port}, and Docker publishes it: other machines reach it all the same"
+    evidence = f"the firewall refuses port {found.port}, but Docker publishes it, so other machines reach it anyway"
     cause = "A published port is forwarded to the container before the firewall's rules about what comes in are asked."
     among = f"--ctorigdstport {found.port} --ctdir ORIGINAL ! -s {found.network}"
     cure = f"sudo iptables -I DOCKER-USER -i {found.interface} -p tcp -m conntrack {among} -j DROP"

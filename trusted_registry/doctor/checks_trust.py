@@ -117,7 +117,7 @@ def _stray(facts: Facts, store_state: StoreState) -> Iterator[Finding]:
             read = "the engine reads it instead, and .crt files only where it names them."
             cause = f"With the containerd image store {read}"
             cure = f"{_moved(store_state, path, 'unused')}  # or name ca.crt in it"
-            yield Finding("certs.d", f"{path} stands beside ca.crt", cause, (cure,), client=name)
+            yield Finding("certs.d", f"{path} lies beside ca.crt", cause, (cure,), client=name)
 
 
 def stale(facts: Facts) -> Iterator[Finding]:

@@ -77,7 +77,7 @@ class DockerContainers(Connection):
             made = self._require_client().containers.create(**model.arguments(instance), log_config=log)  # type: ignore[arg-type]
             if instance.image.id not in ("", made.attrs["Image"]):  # its name was given to another one meanwhile
                 made.remove(force=True)
-                moved = f"{instance.image.name} became another image meanwhile."
+                moved = f"{instance.image.name} was changed meanwhile."
                 raise RegistryError(moved, cure="Repeat the command.")
         return made
 

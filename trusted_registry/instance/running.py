@@ -123,7 +123,7 @@ def _kept_up(instance: Instance, container: Container, differing: Sequence[File]
         return True
     if differing:
         contents.share(instance, differing, run, engine)
-        run.console.say("users: the registry lets in those of the file as it is now")
+        run.console.say("users: the registry reads the file as it is now")
     if instance.role is Role.PLAIN or proof.holds(_endpoint(instance, run.settings), run.settings):
         return False
     engine.restart(instance.name)

@@ -237,4 +237,4 @@ def check_tls(endpoint: Endpoint, settings: Settings, still_up: Callable[[], boo
     if seen.plain:
         raise RegistryError(f"{endpoint} answers plain HTTP.", cure=_IGNORES)
     if not turns_away(seen, settings):
-        raise OpenToAllError(f"{endpoint} lets everybody in, though there are users.", cure=_IGNORES)
+        raise OpenToAllError(f"{endpoint} lets everybody in, although there are users.", cure=_IGNORES)

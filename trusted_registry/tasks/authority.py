@@ -105,7 +105,7 @@ def _remove_kits(run: Run) -> None:
     if old and trust.ran_kit(trust_anchor.of(old, run.settings)):
         for script in (path for path in kits if path.suffix == ".sh"):
             taken = pasteable(["sudo", "sh", script, "--remove"])
-            run.console.warn(f"the old root's kit was run here, and stays: {taken}")
+            run.console.warn(f"the old root's kit was run here, so it stays: {taken}")
         kits = [path for path in kits if path.suffix != ".sh"]
     clear.remove(kits, folder, run.console)
     if kits:

@@ -121,7 +121,7 @@ def _due(run: Run, days: int) -> str:
     if issued.server.days_left(inspect.now()) < 0:
         raise RegistryError(f"{issued.server.path} {reason}.", cure=imported.CURE)
     run.console.warn(f"{issued.server.path} {reason}. {imported.CURE}")
-    return "not made here, and so not renewed here"
+    return "not made here, so not renewed here"
 
 
 def adopt(run: Run) -> None:
@@ -147,7 +147,9 @@ def keep(run: Run) -> None:
     if not run.console.dry and _is_new_elsewhere(run.settings):
         flags = {key: value for key, value in run.settings.saved_flags.items() if key != "address"}
         run = run.with_settings(saved_flags=flags)
-        run.console.warn(f"{run.settings.address} is named, and not kept: it is none of this machine's addresses")
+        run.console.warn(
+            f"{run.settings.address} is in the certificate, but not remembered: this machine has no such address"
+        )
     saved_flags.save(run)
 
 

@@ -144,7 +144,7 @@ def prove_push_and_pull(reference: str, target: Target, run: Run, engine: Engine
         same = f"{proof.digest[:19]}…, {proof.seconds:.1f} s"
         run.console.say(f"proof: pushed to {proof.registry} and pulled back, {same}")
     if proof and login:
-        run.console.say("proof: that was by a login of its own, gone again; without one it says 401")
+        run.console.say("proof: that used a temporary login, gone now; without a login it answers 401")
 
 
 def stop(run: Run, *, purge: bool) -> None:

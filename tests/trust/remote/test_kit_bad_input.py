@@ -124,8 +124,8 @@ def test_a_pem_that_no_client_reads_is_pointed_out(disk: Disk) -> None:
     ("text", "said"),
     [
         ("mirrors: {}\n", "line 1, is not in block form"),
-        ("a: 1\nmirrors:\n  192.168.0.12:\n    endpoint: []\n", "line 3, already says something about 192.168.0.12"),
-        ("mirrors:\n  '192.168.0.12' :\n    endpoint: []\n", "line 2, already says something about 192.168.0.12"),
+        ("a: 1\nmirrors:\n  192.168.0.12:\n    endpoint: []\n", "line 3, already has an entry for 192.168.0.12"),
+        ("mirrors:\n  '192.168.0.12' :\n    endpoint: []\n", "line 2, already has an entry for 192.168.0.12"),
         ("\ufeffmirrors:\n", "line 1, begins with a byte order mark"),
     ],
 )

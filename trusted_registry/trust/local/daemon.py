@@ -171,7 +171,7 @@ def _check_flags(engine: Engine, path: Path, registry_host: str) -> None:
         raise RegistryError(
             f"The engine was started with {_LIST_FLAG} {flags[_LIST_FLAG]}: with that list in {path} too, it would "
             "neither take it up nor start again.",
-            cure=f"Add the flag {_LIST_FLAG} {registry_host} where that one stands, and restart the engine: "
+            cure=f"Add the flag {_LIST_FLAG} {registry_host} beside that one, and restart the engine: "
             + pasteable(["grep", "-r", "-e", _LIST_FLAG, *_FLAG_FILES]),
         )
 

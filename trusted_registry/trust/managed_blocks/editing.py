@@ -180,7 +180,7 @@ def check(text: str, block: ManagedBlock) -> None:
     number = foreign_line(text, block)
     if number and not fitted(text, block).within:
         raise RegistryError(
-            f"{block.path}, line {number}, already says something about {block.registry_host}. It was left as it is.",
+            f"{block.path}, line {number}, already has an entry for {block.registry_host}. It was left as it is.",
             cure=f"Remove that, or add there by hand: {'; '.join(line.strip() for line in block.whole)}; then repeat "
             "the command",
         )
@@ -199,7 +199,7 @@ def _check_tables(text: str, block: ManagedBlock) -> None:
             between = line.strip(_BLANK) != END
         elif not between and _ODD_TABLE.match(said):
             raise RegistryError(
-                f"{block.path}, line {number}, has registries in a form that takes no other. It was left as it is.",
+                f"{block.path}, line {number}, has registries in a form to which none can be added. It was left as it is.",
                 cure=f"Write each as a table of its own, as in: {'; '.join(line.strip() for line in block.whole)}",
             )
 
