@@ -199,7 +199,8 @@ def _check_tables(text: str, block: ManagedBlock) -> None:
             between = line.strip(_BLANK) != END
         elif not between and _ODD_TABLE.match(said):
             raise RegistryError(
-                f"{block.path}, line {number}, has registries in a form to which none can be added. It was left as it is.",
+                f"{block.path}, line {number}, has registries in a form to which none can be added. It was left as it "
+                "is.",
                 cure=f"Write each as a table of its own, as in: {'; '.join(line.strip() for line in block.whole)}",
             )
 
