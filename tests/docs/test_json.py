@@ -85,7 +85,7 @@ def test_each_task_that_has_the_flag_has_its_table_and_no_other() -> None:
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (["status"], 0),
+        (["status"], 1),  # there is no registry
         (["doctor"], 1),
         (["explain", UNKNOWN], 0),
         (["trust.list", "--only", "docker,podman"], 0),
