@@ -9,6 +9,7 @@ import gc
 import os
 import re
 import sys
+import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -59,6 +60,8 @@ class TaskExecutor(Executor):
 def install(groups: Mapping[str, Sequence[DeclaredTask]]) -> None:
     """Install this module's help and messages in the program that loads the tasks, `./inv` or `invoke`."""
     sys.excepthook = on_uncaught
+    if not sys.warnoptions:  # those of libraries are for who writes programs; a foreign certificate is enough for one
+        warnings.simplefilter("ignore")
     # Invoke loads tasks.py, not the other way round, and a configuration can name no class but the executor's.
     if main := sys.modules.get("invoke.main"):
         main.program.__class__ = TaskProgram

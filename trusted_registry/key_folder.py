@@ -15,6 +15,8 @@ from trusted_registry.errors import RegistryError
 
 _OF_GIT = ".gitignore"
 """The one file of a folder that no run has used yet: git makes it by the umask, group-writable on many systems."""
+_NOBODY = 65534
+"""Owner of what belongs to no user of a container (user_namespaces(7))."""
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -34,6 +36,7 @@ def check(folder: Path, console: Console) -> None:
             _check_mode(real, console)
         for above in {*folder.absolute().parents, *real.parents}:
             _check_above(above, folder)
+        _tell_owners(real, console)
 
 
 def _check_owner(folder: Path) -> None:
@@ -88,4 +91,15 @@ def _check_above(above: Path, folder: Path) -> None:
         raise RegistryError(
             f"{above}, in which {folder} lies, may be written to by every user, so no key is put there.",
             cure=f"Close it: {pasteable(['chmod', 'o-w', str(above)])}; or use another: INVOKE_CERTIFICATE_FOLDER=…",
+        )
+
+
+def _tell_owners(folder: Path, console: Console) -> None:
+    """Tell whose the nearest folder above is, where that is another user, who may rename what is in it."""
+    above = next(it for it in folder.parents if it.is_dir())
+    owner = above.stat().st_uid
+    if owner not in {*_trusted(), _NOBODY}:
+        console.warn(
+            f"{above} is another user's (number {owner}), who could put another folder in the place of {folder.name}. "
+            "Use one of your own: INVOKE_CERTIFICATE_FOLDER=…"
         )

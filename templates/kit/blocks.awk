@@ -187,6 +187,7 @@ function in_table(b, at,    i, s, ca, name) {
         if (name == "http" || name == "insecure" || name == "insecure_skip_verify") return 0
         if (name == "ca" && !ca) ca = i
     }
+    if (uncertain(at, i)) return 0
     inner = 0
     spot = at
     if (!ca) return 1
@@ -196,6 +197,18 @@ function in_table(b, at,    i, s, ca, name) {
         if (index(s, "]")) return 0
     }
     return 0
+}
+
+# Whether lines of TOML may be within a string or an array of several, and no table what begins like one.
+function uncertain(at, to,    i, s, last_said) {
+    for (i = 1; i <= n; i++) if (index(line[i], "\"\"\"") || index(line[i], "\047\047\047")) return 1
+    for (i = at + 1; i < to; i++) {
+        s = line[i]
+        sub(/#.*/, "", s)
+        s = blank(s)
+        if (s != "") last_said = s
+    }
+    return last_said ~ /[[,]$/
 }
 
 # Whether an entry of others, or one of ours that others added to, says what a block would.
@@ -226,7 +239,25 @@ function malformed(b,    i, k, any, sound, seen) {
         if (says(line[i]) && !sound) return i
         if (k != "") any = seen[k] = 1
     }
+    return nameless(b)
+}
+
+# A line at the margin of the entries below a key, in which a registry could hide: one that is no plain key.
+function nameless(b,    i, m, s, inside, ours) {
+    for (i = 1; i <= n; i++) {
+        s = blank(line[i])
+        if (index(s, mark) == 1) ours = s != mark " end"
+        else if (says(s) && substr(line[i], 1, 1) != " ") { inside = is_key(line[i], b); m = 0 }
+        else if (says(s) && inside && !ours) {
+            if (!m) m = width(line[i])
+            if (width(line[i]) == m && !entry(substr(line[i], m + 1))) return i
+        }
+    }
     return 0
+}
+
+function entry(s) {
+    return s ~ /^("[^"\\]*"[ \t]*|\047[^\047]*\047[ \t]*|[^][ "\047?&!*{}|>%@\140<#,-][^#]*):([ \t\r]|$)/
 }
 
 # Registries of TOML that are no tables of their own, to which none can be added; or names in escapes.

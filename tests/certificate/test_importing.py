@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.conftest import Invoke
     from trusted_registry.certificate.importing import Imported
 
 OLD, PKCS8 = serialization.PrivateFormat.TraditionalOpenSSL, serialization.PrivateFormat.PKCS8
@@ -95,6 +96,28 @@ FORMS: dict[str, Callable[[Company], dict[str, bytes]]] = {
 def test_a_company_s_certificate_is_found_whatever_form_it_has(form: str, tmp_path: Path) -> None:
     made = company()
     assert is_whole(imported(put(tmp_path / "given", **FORMS[form](made))), made)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("last", ["root", "middle"])
+def test_a_chain_in_another_order_than_der_s_is_read_and_no_library_s_warning_is_shown(
+    last: str, invoke: Invoke, tmp_path: Path
+) -> None:
+    made = company()
+    first, second = sorted((made.root, made.middle), key=lambda it: it.certificate.public_bytes(DER))
+    chain = p7b(first, second)
+    parts = [it.certificate.public_bytes(DER) for it in (first, second)]
+    swapped = chain.replace(b"".join(parts), b"".join(reversed(parts)))
+    assert swapped != chain
+    paths = put(
+        tmp_path / last,
+        certificate=pem(made.leaf),
+        key=key(made.leaf),
+        chain=swapped,
+        authority=pem(getattr(made, last)),
+    )
+    done = invoke("cert.import", *(word for name, path in paths.items() for word in (f"--{name}", str(path))))
+    assert ("Warning" in done.stderr, done.returncode) == (False, 0 if last == "root" else 1)
 
 
 @pytest.mark.parametrize("form", [OLD, PKCS8])

@@ -110,6 +110,19 @@ def test_a_folder_that_others_may_rename_gets_no_key(settings: Settings, *, ther
     key_folder.check(run.settings.folder, Recorder())
 
 
+@by_root
+@pytest.mark.parametrize(("owner", "told"), [(STRANGER, True), (STRANGER + 1, True), (0, False), (65534, False)])
+@pytest.mark.parametrize("bits", [0o755, 0o1777, 0o700])
+def test_a_folder_below_another_user_s_is_told_of(bits: int, owner: int, settings: Settings, *, told: bool) -> None:
+    above = settings.folder.parent / "theirs"
+    (above / "certs").mkdir(parents=True)
+    above.chmod(bits)
+    os.chown(above, owner, owner)
+    console = Recorder()
+    key_folder.check(above / "certs", console)
+    assert any(f"{above} is another user's (number {owner})" in line for line in console.warned) is told
+
+
 def test_a_folder_as_git_makes_it_for_a_group_is_closed_to_that_and_told(settings: Settings) -> None:
     settings.folder.mkdir()
     (settings.folder / ".gitignore").touch()

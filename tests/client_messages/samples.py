@@ -275,6 +275,10 @@ SAMPLES: list[tuple[str, str]] = [
     ("Error response from daemon: manifest for 192.168.0.12/app:1 not found: manifest unknown", "no-image"),
     ("invalid reference format: repository name must be lowercase", "capitals"),
     ("docker: invalid reference format.", "reference"),
+    ("Error response from daemon: tls: failed to find any PEM data in certificate input", "client-pair"),
+    ("docker pull [fd00::5]:5000/app\ninvalid reference format", "reference-ipv6"),
+    ("read /etc/docker/certs.d/10.0.0.5:5000/ca.crt: is a directory", "no-file"),
+    ("HTTPS_PROXY=https://p:3128 curl https://10.0.0.5\ncurl: (35) wrong version number", "proxy-scheme-set"),
     ("write /var/lib/registry/x: no space left on device", "disk"),
     ("received unexpected HTTP status: 500 Internal Server Error", "server-error"),
     (

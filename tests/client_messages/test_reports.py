@@ -35,8 +35,13 @@ SITES = [
     "europe-docker.pkg.dev",
     "nvcr.io",
     "registry.access.redhat.com",
-    "deb.debian.org",
+    "wiki.debian.org",
     "someone.azurecr.io",
+    "lscr.io",
+    "codeberg.org",
+    "cgr.dev",
+    "registry.opensource.zalan.do",
+    "docker.mirrors.ustc.edu.cn",
 ]
 TASKS = re.compile(r"\./inv (trust|cert)|--cacert|certs\.d/|INVOKE_REGISTRY_ADDRESS")
 
@@ -66,6 +71,22 @@ def test_a_proxy_whose_address_says_https_is_not_a_registry_without_tls(fault: s
     assert (found.key, "http://${HTTPS_PROXY#*://}" in found.cure[0].command) == ("proxy-scheme", True)
     assert not any("PLAIN" in step.command or step.command.startswith("./inv") for step in found.cure)
     assert ("NO_PROXY" in found.one_line) is (host == "10.91.0.9"), "a public site is reached by the proxy alone"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "HTTPS_PROXY=https://p.corp:3128 curl https://10.0.0.5/v2/\ncurl: (35) error:0A00010B::wrong version number",
+        'Environment="https_proxy=https://10.0.0.1:8080"\nssl.SSLError: [SSL: RECORD_LAYER_FAILURE] docker login',
+        "port=443): /v2/ (Caused by ProxyError('Your proxy appears to only use HTTP and not HTTPS, try changing it",
+        "docker: ProxyError('Cannot connect to proxy.', SSLError(1, '[SSL: WRONG_VERSION_NUMBER] (_ssl.c:1131)'))",
+    ],
+)
+def test_another_program_s_words_of_such_a_proxy_are_of_the_proxy_too(said: str) -> None:
+    found = only(said)
+    assert found.key.startswith("proxy-scheme")
+    assert not any("PLAIN" in step.command or step.command.startswith("./inv") for step in found.cure)
+    assert found.registry in ("", "10.0.0.5"), "the proxy's own address is no registry's"
 
 
 @pytest.mark.parametrize("site", SITES)
@@ -169,6 +190,38 @@ def test_a_path_that_was_made_to_harm_reaches_no_command(path: str) -> None:
         assert not re.search(r"reboot|\.\./", match.one_line)
 
 
+PAIRS = [
+    "failed to find any PEM data in certificate input",
+    "failed to find any PEM data in key input",
+    "private key does not match public key",
+    "failed to parse private key",
+    "found a certificate rather than a key in the PEM for the private key",
+    'failed to find PEM block with type ending in "PRIVATE KEY" in key input: [ENCRYPTED]',
+]
+
+
+@pytest.mark.parametrize("fault", PAIRS)
+@pytest.mark.parametrize(
+    "words",
+    [
+        "docker pull 10.0.0.5:5000/x\nError response from daemon: {}",
+        "Error: initializing source docker://10.0.0.5:5000/x: {}",
+    ],
+)
+def test_a_client_s_pair_that_is_none_is_told_from_the_registry_s_own(words: str, fault: str) -> None:
+    found = only(words.format(f"tls: {fault}"))
+    assert (found.key, found.kind, found.registry) == ("client-pair", Kind.CLIENT, "10.0.0.5:5000")
+    assert commands(words.format(f"tls: {fault}"))[0].startswith(
+        "cd '/etc/docker/certs.d/10.0.0.5:5000' && sudo mkdir unused && sudo mv "
+    )
+    assert not any("cert.renew" in step.command for step in found.cure)
+
+
+@pytest.mark.parametrize("fault", PAIRS)
+def test_the_registry_s_own_log_speaks_of_its_own_pair(fault: str) -> None:
+    assert "./inv cert.renew && ./inv registry.tls" in commands(f'level=fatal msg="tls: {fault}" go.version=go1.20.8')
+
+
 @pytest.mark.parametrize(
     ("said", "key"),
     [
@@ -181,6 +234,8 @@ def test_a_path_that_was_made_to_harm_reaches_no_command(path: str) -> None:
         ("invalid reference format: repository name must be lowercase", "capitals"),
         ("invalid reference format: repository name (library/App) must be lowercase", "capitals"),
         ('repository name "App" must be lower case', "capitals"),
+        ("docker: invalid reference format.", "reference"),
+        ("docker pull https://10.0.0.5/app\ninvalid reference format", "reference"),
         (
             (
                 f'{UNKNOWN} (possibly because of "x509: invalid signature: parent certificate cannot sign this kind of '
@@ -195,6 +250,18 @@ def test_a_false_friend_is_told_from_what_it_looks_like(said: str, key: str) -> 
     assert not any("cert.renew" in line or "--names" in line for line in commands(said))
 
 
+@pytest.mark.parametrize("host", ["10.0.0.5", "10.0.0.5:8443", "reg.lan", "[fd00::5]", "[fd00::5]:5000"])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_self_signed_certificate_made_anew_is_told_from_one_that_may_not_sign(host: str, quote: str) -> None:
+    said = (
+        f'Get {quote}https://{host}/v2/{quote}: {UNKNOWN} (possibly because of "x509: invalid signature: parent '
+        'certificate cannot sign this kind of certificate" while trying to verify candidate authority certificate "{}")'
+    )
+    own = host.partition("]")[0].strip("[") if "[" in host else host.partition(":")[0]
+    assert only(said.format(own)).key == "another-authority"
+    assert only(said.format("QNAP")).key == only(said.format(f"{own}1")).key == "not-signing"
+
+
 def test_the_address_of_an_engine_is_not_trusted_as_a_registry_s() -> None:
     said = f'error during connect: Get "https://10.0.0.5:2376/v1.24/containers/json": {UNKNOWN}'
     assert not any("2376" in line for line in commands(said))
@@ -205,6 +272,19 @@ def test_the_address_of_an_engine_is_not_trusted_as_a_registry_s() -> None:
     [
         ("tls: found a certificate rather than a key in the PEM for the private key", "swapped"),
         ("tls: failed to find certificate PEM data in certificate input, but did find a private key", "swapped"),
+        (
+            (
+                'failed to find PEM block with type ending in "PRIVATE KEY" in key input after skipping PEM blocks of '
+                "the following types: [CERTIFICATE]"
+            ),
+            "swapped",
+        ),
+        ('tls: failed to find PEM block with type ending in "PRIVATE KEY" in key input: [EC PARAMETERS]', "no-pem"),
+        ("stat /etc/docker/certs.d/10.0.0.5/ca.crt: too many levels of symbolic links", "dangling"),
+        ("read /etc/docker/certs.d/10.0.0.5:5000/x.crt: is a directory", "no-file"),
+        ("Certificate for <10.0.0.5> doesn't match common name of the certificate subject: a", "other-name"),
+        ("Host name '10.0.0.5' does not match the certificate subject provided by the peer (CN=a)", "other-name"),
+        ("docker push: 413 Payload Too Large", "too-large"),
         ("crypto/tls: failed to parse key PEM data", "no-pem"),
         ("unable to configure the Docker daemon with file /etc/docker/daemon.json: EOF", "daemon-json"),
         ("directives are specified both as a flag and in the configuration file: debug", "daemon-json-twice"),
@@ -252,6 +332,10 @@ def test_an_image_of_another_trade_s_program_is_an_image(said: str) -> None:
         "rsync error: unexpected EOF",
         f'Get "https://10.0.0.5/api/v4/projects": {UNKNOWN}',
         f"git pull\n{UNKNOWN}",
+        "Post https://alertmanager:9093/api/v2/alerts: dial tcp: lookup alertmanager: no such host",
+        f'helm upgrade: Kubernetes cluster unreachable: Get "https://10.0.0.5:6443/version": {UNKNOWN}',
+        'go: github.com/a/b@v1: Get "https://proxy.golang.org/github.com/a/b": dial tcp: i/o timeout',
+        f'helm: "https://charts.lan" is not a valid chart repository: Get "https://charts.lan/index.yaml": {UNKNOWN}',
     ],
 )
 def test_another_service_s_message_is_not_explained(said: str) -> None:

@@ -65,6 +65,12 @@ PASSED = {
     "ufw": legacy(f"{UFW}-A ufw-reject-input -j REJECT", "ACCEPT"),
     "ufw's policy": legacy(UFW),
     "a chain that returns": legacy(":mine - [0:0]\n-A INPUT -j mine\n-A mine -p tcp -j RETURN\n-A mine -j ACCEPT"),
+    "DOCKER-USER that only writes down": legacy(
+        '-A DOCKER-USER -j LOG --log-prefix "docker: "\n-A DOCKER-USER -i eth0 -j NFLOG --nflog-group 1'
+    ),
+    "DOCKER-USER that lets everything on": legacy(
+        "-A DOCKER-USER -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN\n-A DOCKER-USER -s 10.0.0.0/8 -j ACCEPT"
+    ),
     "chains in a circle": legacy(":a - [0:0]\n-A INPUT -j a\n-A a -j a"),
 }
 SILENT = {
@@ -79,6 +85,8 @@ SILENT = {
     "DOCKER-USER": legacy(
         "-A DOCKER-USER ! -s 192.168.0.0/24 -i eth0 -p tcp -m conntrack --ctorigdstport 443 --ctdir ORIGINAL -j DROP"
     ),
+    "DOCKER-USER of two rules": legacy("-A DOCKER-USER -s 10.0.0.0/8 -j RETURN\n-A DOCKER-USER -i eth0 -j DROP"),
+    "DOCKER-USER that goes on elsewhere": legacy(":mine - [0:0]\n-A DOCKER-USER -i eth0 -g mine\n-A mine -j DROP"),
     "ufw-docker": legacy("-A DOCKER-USER -j ufw-user-forward"),
 }
 
@@ -116,6 +124,12 @@ def _port(right: object) -> dict[str, object]:
     return _match({"payload": {"protocol": "tcp", "field": "dport"}}, right)
 
 
+def _map(field: str, *entries: list[object]) -> dict[str, object]:
+    keys = {"state": {"ct": {"key": "state"}}, "iifname": {"meta": {"key": "iifname"}}}
+    left = keys.get(field, {"payload": {"protocol": "tcp", "field": field}})
+    return {"vmap": {"key": left, "data": {"set": [*entries]}}}
+
+
 ACCEPT: dict[str, object] = {"accept": None}
 STATE = [_match({"ct": {"key": "state"}}, ["established", "related"], "in"), ACCEPT]
 LOOPBACK = [_match({"meta": {"key": "iifname"}}, "lo"), ACCEPT]
@@ -126,6 +140,9 @@ PASSED_BY_NFT = {
     "another port": native([_port(22), ACCEPT]),
     "other ports": native([_port({"set": [22, {"range": [8000, 8999]}]}), ACCEPT]),
     "one network": native([SOURCE, _port(443), ACCEPT]),
+    "a map of other ports": native([_map("dport", [22, ACCEPT], [{"set": [80, 8443]}, ACCEPT])]),
+    "a map of states": native([_map("state", ["established", ACCEPT], ["invalid", {"drop": None}])]),
+    "a map that refuses": native([_map("dport", [443, {"drop": None}])], policy="accept"),
     "a chain that is not gone to": native(
         [_match({"meta": {"key": "iifname"}}, "docker0"), {"jump": {"target": "zone"}}]
     ),
@@ -137,6 +154,8 @@ SILENT_BY_NFT = {
     "no policy": native(policy="accept"),
     "another hook": native(hook="forward"),
     "the port": native([_port(443), {"counter": None}, ACCEPT]),
+    "a map": native([_map("dport", [22, {"drop": None}], [443, ACCEPT])]),
+    "a map to a zone": native([_map("iifname", ["lo", ACCEPT], ["eth0", {"jump": {"target": "zone"}}])]),
     "a set": native([_port({"set": [22, {"range": [400, 500]}]}), ACCEPT]),
     "a zone": native([_match({"meta": {"key": "iifname"}}, "eth0"), {"goto": {"target": "zone"}}]),
     "every other interface": native([_match({"meta": {"key": "iifname"}}, "lo", "!="), ACCEPT]),

@@ -96,7 +96,7 @@ def test_curl_and_a_strict_python_accept_the_authority_and_nothing_else(
     client.fails(*strict, saying="CERTIFICATE_VERIFY_FAILED")
     assert "TLSv1.3" in client.does(*strict, authority).out
 
-    registry.does("sh", "-c", 'rm -f "$1"/certs/ca.* "$1"/certs/domain.*', "sh", HOME)
+    registry.does("sh", "-c", 'rm -f "$1"/certs/ca.* "$1"/certs/issuer.* "$1"/certs/domain.*', "sh", HOME)
     registry.inv("cert")
     registry.inv("registry.tls")
     client.fails(*curl, "--cacert", authority, saying="SSL certificate")

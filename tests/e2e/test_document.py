@@ -63,7 +63,7 @@ def test_without_openssl_the_certificates_say_the_same_and_are_trusted_alike(
     with_openssl = {name: _extensions(registry, client, name) for name in ("ca.crt", "domain.crt")}
     registry.does("rm", "/usr/bin/openssl")
     registry.inv_fails("cert", "--force", "--tool", "openssl", saying="openssl")
-    registry.does("sh", "-c", 'rm -f "$1"/ca.* "$1"/domain.*', "sh", CERTS)
+    registry.does("sh", "-c", 'rm -f "$1"/ca.* "$1"/issuer.* "$1"/domain.*', "sh", CERTS)
 
     follow_the_document(registry, client, bystander, user="dev")
     for name, extensions in with_openssl.items():

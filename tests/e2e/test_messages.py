@@ -120,7 +120,7 @@ def test_what_clients_say_of_a_certificate_with_a_fault_is_explained_and_cured(c
     registry.does("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", f"{CERTS}/domain.key")
     carry(registry, "domain.key")
     words = registry.run("./inv", "registry.logs", user="dev", env=registry.settings)
-    case.cure(case.means(words, "pair", host=registry))
+    case.cure(case.means(words, "pair", host=registry), host=registry)
     assert pull().code == 0
     case.tally.cured.add("pair")
     url = f"https://{address}/v2/"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import json
 import struct
 import time
 from typing import TYPE_CHECKING
@@ -106,14 +107,40 @@ def test_a_stream_of_no_known_kind_is_an_error(behind: SocketEngine, engine: Doc
         engine.execute("node", ["sh"])
 
 
+@pytest.fixture
+def _no_garbage_collected() -> Iterator[None]:
+    """Nothing closes by chance what was forgotten."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_no_garbage_collected")
 def test_a_program_leaves_no_connection_open(behind: SocketEngine, engine: DockerEngine) -> None:
     behind.said = [_frame(OUT, b"done\n")]
-    here = psutil.Process()
     engine.execute("node", ["sh"])
-    gc.disable()  # which closes what was forgotten, sooner or later
-    try:
-        before = here.num_fds()
-        assert [engine.execute("node", ["sh"]).out for _ in range(5)] == ["done\n"] * 5
-        assert here.num_fds() == before
-    finally:
-        gc.enable()
+    before = psutil.Process().num_fds()
+    assert [engine.execute("node", ["sh"]).out for _ in range(5)] == ["done\n"] * 5
+    assert psutil.Process().num_fds() == before
+
+
+@pytest.mark.usefixtures("_no_garbage_collected")
+def test_an_error_amid_a_stream_leaves_no_connection_open_though_it_is_kept(
+    behind: SocketEngine, engine: DockerEngine, tmp_path: Path
+) -> None:
+    refused = json.dumps({"errorDetail": {"message": "no"}, "error": "no"}) + "\n" + json.dumps({"stream": "more"})
+    behind.answers = {r"/images/(load|create|[^/]+/push)": refused + "\n"}
+    (tmp_path / "images.tar").write_bytes(b"tar")
+    asked = (lambda: engine.load(tmp_path / "images.tar"), lambda: engine.pull("app:1"), lambda: engine.push("app:1"))
+    kept = [_refusal(it) for it in asked]
+    before = psutil.Process().num_fds()
+    kept += [_refusal(it) for it in asked * 3]
+    assert psutil.Process().num_fds() <= before, (
+        kept
+    )  # the engine is in this process, and closes its ends when it likes
+
+
+def _refusal(ask: Callable[[], object]) -> RegistryError:
+    with pytest.raises(RegistryError) as caught:
+        ask()
+    return caught.value

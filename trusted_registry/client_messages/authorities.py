@@ -17,7 +17,7 @@ CLUSTERS = (
         "unknown-authority-kaniko",
         (_UNKNOWN,),
         "kaniko",
-        "kaniko runs in a container of its own, and trusts what lies in /kaniko/ssl/certs there or is named to it: "
+        "kaniko runs in its own container, and trusts what lies in /kaniko/ssl/certs there or is named to it: "
         "the trust of the machine around it does not reach it.",
         (
             Step(
@@ -85,7 +85,7 @@ MESSAGES = (
         "unknown-authority-buildkit",
         (_UNKNOWN,),
         "docker buildx",
-        "The builder has no trust for {registry}: one in a container of its own reads buildkitd.toml when it is made, "
+        "The builder does not trust {registry}: one in its own container reads buildkitd.toml when it is made, "
         "any other the engine's certs.d.",
         (TRUST, Step("./inv trust.linux --only buildkit{where}", "where docker buildx ls says docker-container")),
         ("certs.d",),

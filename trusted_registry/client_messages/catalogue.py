@@ -18,6 +18,7 @@ from trusted_registry import address, settings, values
 from trusted_registry.client_messages import (
     authorities,
     certificates,
+    client_files,
     connections,
     endpoint,
     public_sites,
@@ -28,8 +29,8 @@ from trusted_registry.client_messages.cures import OFFER, OFFERED, at_registry
 from trusted_registry.client_messages.message import HERE, Action, Kind, Message, Step
 from trusted_registry.errors import SettingError
 
-MESSAGES: tuple[Message, ...] = (*registries.ENGINES, *connections.HTTP, *certificates.MESSAGES, *authorities.MESSAGES)
-MESSAGES += (*connections.WAYS, *registries.IMAGES, *certificates.OTHERS, *public_sites.ROWS)
+MESSAGES: tuple[Message, ...] = (*registries.ENGINES, *connections.HTTP, *client_files.MESSAGES, *certificates.MESSAGES)
+MESSAGES += (*authorities.MESSAGES, *connections.WAYS, *registries.IMAGES, *certificates.OTHERS, *public_sites.ROWS)
 """Known messages; of several that match the same words, the most specific comes first."""
 
 LONGEST_LINE = 4000
@@ -48,7 +49,7 @@ HINTS = (  # noqa: SIM905 - a list of them takes a hundred lines
     "insecure|subject|match|cipher|unreach|nodename|usage|missing|small|http:|http code|http/|http 4|"
     "gave http|http status|wrong version|wrong_version|unsupported|pull access|access to|internal server|"
     "gateway|service unav| port|ports |record layer|record_layer|record received|record does|too_long|"
-    "remote error|forbidden|forcibly|respond|scope|malformed http|an http request"
+    "remote error|forbidden|forcibly|respond|scope|malformed http|an http request|is a directory|levels of|not verified"
 ).split("|")
 """Words in small letters, one of which every known message has: most lines of a log have none."""
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z")

@@ -1,46 +1,22 @@
-"""Messages about certificates: their files, names, dates and rules."""
+"""Messages about certificates: the registry's files, names, dates and rules."""
 
 from __future__ import annotations
 
 from trusted_registry.client_messages.cures import ANEW, ANEW_FOR_SYSTEM, RENEW, TRUST, TRUST_ANEW, at_registry
-from trusted_registry.client_messages.message import Step, certificate, client, server
+from trusted_registry.client_messages.message import Step, certificate, server
 
 _RENEW_WITH_NAME = at_registry("./inv cert.renew --names {name}")
-_NAMES_THE_FILE = Step("./inv doctor", "names the file, wherever it lies", instead=True)
-_FILE_AWAY = Step("sudo mv /etc/docker/certs.d/{registry}/{file} /etc/docker/certs.d/{registry}/{file}.unused")
+_OWN_NAME = r'https?://\[?([\w.:-]{1,253}?)\]?(?::\d+)?/.{0,400} authority certificate "\1"'
+"""The certificate that a client trusts is called like the registry: self-signed, and made anew there since."""
 
 MESSAGES = (
-    client(
-        "stray-key",
-        (r"[Mm]issing (?:client )?certificate \S+ for key (?P<file>\S+)",),
-        "docker, podman, skopeo, buildah",
-        "A private key lies in the directory of {registry} under certs.d: then it is taken for a client's, and every "
-        "pull fails. Only ca.crt belongs there.",
-        (_FILE_AWAY, _NAMES_THE_FILE),
-        ("certs.d",),
-    ),
-    client(
-        "stray-cert",
-        (r"[Mm]issing key \S+ for client certificate (?P<file>[^\s.]+(\.[^\s.]+)*)",),
-        "docker, podman, skopeo, buildah",
-        "The authority's certificate under certs.d ends in .cert, which means a client's; an authority's ends in .crt.",
-        (_FILE_AWAY, TRUST, _NAMES_THE_FILE),
-        ("certs.d",),
-    ),
-    client(
-        "dangling",
-        (r"(?:open|stat|read) (?P<path>/\S+certs\.d/(?P<registry>[^/\s]+)/\S+): no such file",),
-        "docker, podman, skopeo, buildah",
-        "{path} is a link to a file that is not there, or has been removed: then every pull fails.",
-        (Step("sudo rm --force {path}"), TRUST),
-        ("certs.d",),
-    ),
     server(
         "swapped",
         (
             (
                 r"PEM data in \S+ input, but did find|found a certificate rather than a key"
-                r"|PEM inputs may have been switched"
+                r"|PEM inputs may have been switched|in key input after skipping PEM blocks .{0,80}CERTIFICATE"
+                r"|in certificate input after skipping PEM blocks .{0,80}PRIVATE KEY"
             ),
         ),
         "the registry",
@@ -61,6 +37,7 @@ MESSAGES = (
         (
             r"failed to find any PEM data in (certificate|key) input|asn1: structure error|malformed certificate",
             r"tls: failed to parse (?:private key|key PEM data|certificate PEM data)",
+            r"tls: failed to find PEM block with type ending in",
         ),
         "the registry, clients",
         "A certificate or key file holds none that a registry reads: it is empty, cut short, encrypted, or something "
@@ -90,6 +67,7 @@ MESSAGES = (
         "certificate, say, was copied where the authority's belongs.",
         (TRUST, at_registry("./inv cert.check", "says whether its authority is one")),
         ("stale", "chain"),
+        unless=_OWN_NAME,
     ),
     certificate(
         "no-address",
@@ -142,7 +120,9 @@ MESSAGES = (
             r"no certificate subject alternative name matches|NotValidForName|certificate not valid for name",
             r"SSL_ERROR_BAD_CERT_DOMAIN|ERR_CERT_COMMON_NAME_INVALID|ERR_TLS_CERT_ALTNAME_INVALID",
             r"hostname in certificate didn't match: <(?P<name>[^<>\s]+)>",
-            r"[Cc]ertificate for <(?P<name>[^<>\s]+)> doesn't match any of the subject alternative names",
+            r"[Cc]ertificate for <(?P<name>[^<>\s]+)> doesn't match (?:any of|common name)",
+            r"Host name '(?P<name>[^'\s]+)' does not match the certificate subject",
+            r"Hostname (?P<name>\S+) not verified",
             r"host ?name mismatch|CERT_E_CN_NO_MATCH|0x800B010F|SEC_E_WRONG_PRINCIPAL|0x80090322",
         ),
         "docker, podman, skopeo, buildah, containerd; curl, Python, Java, browsers, Windows",

@@ -9,23 +9,40 @@ from trusted_registry.client_messages.message import Kind, Message, Step, plain,
 _REACH = Step("./inv doctor --remote {registry}", "looks at the whole way from here")
 _LISTENERS = "sudo ss --listening --tcp --numeric --processes"
 
+_PROXY_SCHEME = (
+    "The proxy's address in HTTPS_PROXY begins with https://, and the proxy itself speaks plain HTTP, as most do: "
+    "it is the proxy that is meant, not {registry}."
+)
+_PROXY_BY_HTTP = (
+    Step('export HTTPS_PROXY="http://${{HTTPS_PROXY#*://}}"', "for programs of this shell, such as podman"),
+    Step(
+        "sudo grep --recursive --ignore-case 'https_proxy=.*https://' /etc/systemd/system/docker.service.d "
+        "/etc/default/docker",
+        "where the engine has it from: write http:// there, and restart the engine",
+    ),
+    Step("{proxy_command}", "for a registry that needs no proxy", instead=True),
+)
+
 HTTP = (
     unreachable(
         "proxy-scheme",
-        (r"proxyconnect tcp: (?:tls: (?:first record|oversized record)|http: server gave HTTP)",),
-        "docker, podman, skopeo, buildah",
-        "The proxy's address in HTTPS_PROXY begins with https://, and the proxy itself speaks plain HTTP, as most do: "
-        "it is the proxy that is meant, not {registry}.",
         (
-            Step('export HTTPS_PROXY="http://${{HTTPS_PROXY#*://}}"', "for programs of this shell, such as podman"),
-            Step(
-                "sudo grep --recursive --ignore-case 'https_proxy=.*https://' /etc/systemd/system/docker.service.d "
-                "/etc/default/docker",
-                "where the engine has it from: write http:// there, and restart the engine",
-            ),
-            Step("{proxy_command}", "for a registry that needs no proxy", instead=True),
+            r"proxyconnect tcp: (?:tls: (?:first record|oversized record)|http: server gave HTTP)",
+            r"[Pp]roxy.{0,300}(?:only use HTTP and not|(?i:wrong[ _]version[ _]number|record[ _]layer[ _]failure))",
         ),
+        "docker, podman, skopeo, buildah; curl, Python",
+        _PROXY_SCHEME,
+        _PROXY_BY_HTTP,
         ("proxy",),
+    ),
+    unreachable(
+        "proxy-scheme-set",
+        (r"(?i:wrong[ _]version[ _]number|record[ _]layer[ _]failure)",),
+        "curl, Python",
+        _PROXY_SCHEME,
+        _PROXY_BY_HTTP,
+        ("proxy",),
+        nearby=r"(?i:https_proxy[\"']?[=:] ?[\"']?https://)",
     ),
     unreachable(
         "proxy",
@@ -129,7 +146,10 @@ HTTP = (
     ),
     server(
         "too-large",
-        (r"\b413 Request Entity Too Large|HTTP 413\b|[Ss]tatus ?[Cc]ode:? 413\b|[Ss]erver error: 413\b",),
+        (
+            r"\b413 (?:Request Entity|Payload|Content) Too Large|HTTP 413\b",
+            r"[Ss]tatus ?[Cc]ode:? 413\b|[Ss]erver error: 413\b",
+        ),
         "docker, podman, skopeo, buildah, containerd",
         "A proxy before {registry}, such as nginx, takes no layer of that size; this project's registry sets no limit.",
         (

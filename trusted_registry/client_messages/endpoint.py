@@ -21,7 +21,7 @@ _END = r"(?=[/\"'`\s,):;>\]?}\\]|\.(?:\s|$)|$)"
 _ADDRESS = r"(?P<host>\[[0-9a-fA-F:.]+\]|\d{1,3}(?:\.\d{1,3}){3}|localhost|(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,})"
 _REQUESTS = (
     re.compile(rf"(?P<scheme>https?)://(?:[^\s/@\"']{{1,200}}@)?{_HOST}{_PORT}?{_END}"),
-    re.compile(rf"docker://{_HOST}{_PORT}?/"),
+    re.compile(rf"(?:docker|oci)://{_HOST}{_PORT}?/"),
 )
 _CONNECTIONS = (
     re.compile(rf"(?:read|write|dial) tcp\d? (?:\S{{1,100}}->)?{_HOST}{_PORT}{_END}"),
@@ -34,7 +34,7 @@ _REFERENCES = (
     re.compile(rf"(?:[\s\"'`\[(=<]|^){_HOST}{_PORT}?/(?=[a-z0-9])"),
 )
 _BARE = re.compile(
-    rf"(?<![\w.:/@-])(?<!from )(?<!client )(?<!remoteaddr=\"){_ADDRESS}:(?P<port>\d{{2,5}})(?![\w:-]|\.\w)"
+    rf"(?<![\w.:/@-])(?<!from )(?<!client )(?<!remoteaddr=\"){_ADDRESS}:(?P<port>\d{{2,5}})(?![\w-]|:\S|\.\w)"
 )
 _LEAD = re.compile(
     r"(?:docker|podman|nerdctl|crictl|ctr|buildah|skopeo|oras|crane|kubectl|image|reference|repository|tag|FROM"
@@ -51,9 +51,12 @@ _HELP = re.compile(
 )
 _HELP_LEAD = re.compile(
     r"(?:[Ss]ee|visit|here|help|(?:M|m)ore \w+|refer to|upgrading|[Dd]ocumentation|[Dd]ocs)[: ]{1,2}<?$"
+    r"|(?i:_proxy)[\"']?[=:] ?[\"']?$"
 )
+"""Words before a link to help, or before a proxy's address."""
 _FILES = re.compile(
-    r"^[^.]+\.(?:go|py|js|ts|c|cc|cpp|h|java|rb|rs|sh|php|cs|kt|ya?ml|json|toml|conf|log|xml|sock|lua|pl)$"
+    r"^[^.]+\.(?:go|py|js|ts|c|cc|cpp|h|java|rb|rs|sh|php|cs|kt|ya?ml|json|toml|conf|cfg|ini|txt|md|mod|tf|log|xml"
+    r"|sock|lua|pl|gradle|properties)$"
 )
 """Names before a colon and a number that are files and their lines."""
 _PACKAGES = frozenset({"github.com", "k8s.io", "golang.org", "google.golang.org", "gopkg.in", "go.etcd.io"})

@@ -14,8 +14,14 @@ _LABELS = (
     "|nvcr|nvidia|elastic|helm|hashicorp|digitalocean|oracle|ocir|icr|ibm|aliyun|aliyuncs|tencentyun|tencentcloudcr"
     "|myhuaweicloud|daocloud|docker-cn|jfrog|cloudsmith|apache|maven|gradle|python|pypi|pythonhosted|npmjs|yarnpkg|nodejs"
     "|rubygems|crates|nuget|packagist|anaconda|cpan|letsencrypt|sourceforge|mozilla|apple|jetbrains|mongodb|mysql|nginx"
+    "|lscr|linuxserver|codeberg|gitea|forgejo|cgr|chainguard|wolfi|bitnami|broadcom|vmware|upbound|crossplane|goharbor|zalan"
+    "|npmmirror|dockerproxy|1panel|xuanyuan|timeweb|163|baidubce|volces|huaweicloud|ustc|sjtu|nju|tsinghua|yandex"
+    "|scw|vultrcr|linode|akamai|akamaiedge|akamaized|fastly|fastlylb|fly|heroku|railway|netlify|vercel|upcloud"
+    "|huggingface|hf|pytorch|rust-lang|jsr|deno|bun|nodesource|postgresql|redis|grafana|influxdata|confluent|jenkins"
+    "|sonatype|sonarsource|traefik|portainer|atlassian|cypress|sentry|gitpod|circleci|buildkite|sigstore|terraform|opentofu"
+    "|flatcar|coreos|talos|siderolabs|k3s|rke2|microk8s|istio|linkerd|cilium|calico|projectcalico|tigera|jetstack"
 )
-_TOP = "com|org|io|net|dev|aws|sh|co|cn|cloud|im|us|eu"
+_TOP = "com|org|io|net|dev|aws|sh|co|cn|cloud|im|us|eu|do|ru|live|edu\\.cn"
 _PUBLIC = re.compile(rf"(?:^|\.)(?:{_LABELS})\.(?:{_TOP})$")
 _HUB = re.compile(r"(?:^|\.)docker\.(?:io|com)$")
 
@@ -103,7 +109,7 @@ _AT_PUBLIC = {
     Kind.LOGIN: LOGIN,
     Kind.ABSENT: IMAGE,
 }
-_STAY = {"no-registry-in-name", "proxy-scheme"}
+_STAY = {"no-registry-in-name", "proxy-scheme", "proxy-scheme-set"}
 
 
 def is_public(host: str) -> bool:

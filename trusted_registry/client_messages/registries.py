@@ -114,17 +114,25 @@ IMAGES = (
         ),
     ),
     client(
-        "reference",
+        "reference-ipv6",
         (r"invalid reference format",),
         "docker",
-        "The image's name is not valid: Docker up to 20.10 accepts no IPv6 address in brackets, and a space or an "
-        "empty variable splits a name.",
+        "The image's name is not valid: Docker up to 20.10 accepts no IPv6 address in brackets.",
         (
             at_registry(
                 "./inv up --names registry.local", "a name of your own, for IPv6; clients need a line in /etc/hosts"
             ),
         ),
         ("engine",),
+        nearby=r"\[[0-9a-fA-F]{0,4}:[0-9a-fA-F:.]*\]",
+    ),
+    client(
+        "reference",
+        (r"invalid reference format",),
+        "docker",
+        "The name of the image is none: https:// before it, a space, a capital letter or an empty variable splits it, "
+        "or a flag stands after it.",
+        (Step("docker pull {own}/app", "as a name should look, with your image in place of app"),),
     ),
     server(
         "disk",

@@ -30,15 +30,17 @@ _OTHER_PROGRAMS = re.compile(
     r"|\bssh: |kex_exchange|port 22\b|dial tcp \S*:22\b|Registering runner|couldn't execute POST"
     r"|Could not transfer artifact|Could not (?:GET|HEAD|resolve) '|Could not resolve all"
     r"|(?:Failed|failed) to fetch https?:|^(?:Err|Ign|Hit|Get):\d+ |InRelease|repomd\.xml"
-    r"|Errors during downloading metadata"
+    r"|Errors during downloading metadata|is not a valid chart repository(?!.*chartrepo)"
+    r"|Kubernetes cluster unreachable|^go: |https://(?:proxy|sum)\.golang\.org/"
 )
 """Words by which another program is known, whatever else its line says."""
 _REGISTRIES = re.compile(
     r"(?i:docker|podman|skopeo|buildah|buildkit|buildx|kaniko|containerd|nerdctl|crictl|cri-o|kubelet.*pull"
     r"|response from daemon|registry|registries|(?<![/.\w-])images?\b(?![/.])|manifest|\bblobs?\b|\blayer|certs\.d"
     r"|htpasswd|\bjib\b|harbor|\bhelm\b|\boras\b|repository)"
-    r"|\bctr\b|\bcrane\b|/v2\b|/v1/(?:_ping|users|repositories|images|search)|failed to (?:solve|resolve|pull|push)"
-    r"|[Pp]ulling\b|Pushing\b|domain\.(?:crt|key)|rh\.Client|registry-v2|/v1\.\d+/|redis not configured|go\.version="
+    r"|\bctr\b|\bcrane\b|(?<!/api)/v2\b|/v1/(?:_ping|users|repositories|images|search)"
+    r"|failed to (?:solve|resolve|pull|push)|[Pp]ulling\b|Pushing\b|domain\.(?:crt|key)"
+    r"|rh\.Client|registry-v2|/v1\.\d+/|redis not configured|go\.version="
 )
 _OTHER_SUBJECTS = re.compile(
     r"(?i:psycopg|OperationalError|postgres|redis|mongo|mysql|mariadb|SQLSTATE|kafka|elasticsearch|logstash|kibana"

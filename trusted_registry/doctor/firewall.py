@@ -30,6 +30,8 @@ _ADMINISTRATORS = frozenset({"sudo", "wheel", "admin"})
 """Groups whose members sudo mostly admits; it tells the administrator of everybody else who tries."""
 _DEEPEST = 20
 """Chains that a packet may pass in a row; rulesets that were made by hand have three or four."""
+_GUARD = r"^-A DOCKER-USER .*(?:-j|-g|--jump|--goto) (?!RETURN$|ACCEPT$|N?F?LOG\b|MARK\b|CONNMARK\b)"
+"""Rule of DOCKER-USER that may keep a packet out: one that neither lets it go on nor only writes it down."""
 _BRIDGES = re.compile(r"lo$|docker|br-|virbr|cni|podman|veth")
 """Interfaces by which no other machine's packets come in."""
 
@@ -96,7 +98,7 @@ def is_bypassed(legacy: str, native: str, port: int) -> bool:
     """
     tables = _tables(legacy, port)
     forwarded = re.search(rf"^-A DOCKER .*--dport {port} .*-j DNAT", legacy, re.MULTILINE)
-    guarded = re.search(r"^-A DOCKER-USER (?!-j RETURN$)", legacy, re.MULTILINE)  # somebody has thought of it
+    guarded = re.search(_GUARD, legacy, re.MULTILINE)  # somebody has thought of it
     if not forwarded or guarded:
         return False
     inputs = [(tables["filter"], "INPUT"), *_native_inputs(native, port)]
@@ -254,9 +256,20 @@ def _native_rule(expressions: Iterable[Mapping[str, Any]], port: int) -> Rule:
             rule = Rule("drop")
         elif "jump" in it or "goto" in it:
             rule = Rule(to=str((it.get("jump") or it.get("goto") or {}).get("target", "")))
+        elif "vmap" in it:
+            rule = _of_map(it["vmap"], port)
         elif not it.keys() & {"counter", "log", "limit", "comment"}:
             return Rule()
     return rule
+
+
+def _of_map(vmap: Mapping[str, Any], port: int) -> Rule:
+    """Return the rule of a map's entry that fits."""
+    left, entries = vmap.get("key") or {}, (vmap.get("data") or {}).get("set") or []
+    for value, verdict in entries:
+        if _native_fits({"left": left, "right": value}, port):
+            return _native_rule([verdict], port)
+    return Rule()
 
 
 def _native_fits(match: Mapping[str, Any], port: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import json
@@ -102,11 +103,17 @@ class Api(docker.APIClient):
         """Yield the events of a stream; the SDK's own method reads an event without end."""
         self._raise_for_status(response)  # type: ignore[attr-defined]  # not in types-docker
         raw: Any = response.raw._fp  # noqa: SLF001 - as the SDK does
-        while line := raw.readline(_EVENT):
-            if len(line) == _EVENT:
-                raise ValueError("an event without end")
-            if line.strip():
-                yield json.loads(line)
+        with contextlib.closing(response):
+            while line := raw.readline(_EVENT):
+                if len(line) == _EVENT:
+                    raise ValueError("an event without end")
+                event = json.loads(line) if line.strip() else None
+                if isinstance(event, dict) and "error" in event:  # the last; whoever reads it may read no further
+                    response.close()
+                    yield event
+                    return
+                if event is not None:
+                    yield event
 
 
 def _received(response: requests.Response, seconds: float | None, *, streams: bool) -> requests.Response:

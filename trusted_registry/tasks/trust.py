@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -117,7 +118,7 @@ def _check_containerd(rows: list[Store], run: Run) -> None:
             return
         raise RegistryError(f"containerd cannot read its configuration: {result.last_line}", cure="Fix that first.")
     for advice in containerd.advice(result.out, states.text_or_none(machines.current().path(containerd.CONFIG))):
-        run.console.warn(advice.words())
+        run.console.warn(advice.words(prefix=("sudo",) if os.geteuid() else ()))
 
 
 def _renew_builders(run: Run, *, asked: bool) -> None:

@@ -241,3 +241,36 @@ def test_a_browser_s_database_holds_both_roots_and_then_the_new_one_alone(
     _trust(settings, nss)
     (left,) = database.glob("*.pem")
     assert left.read_bytes() == (settings.folder / "ca.crt").read_bytes()
+
+
+KEYTOOL = """act=$1
+while [ $# -gt 0 ]; do
+    case $1 in -alias) name=$2; shift ;; -file) file=$2; shift ;; esac
+    shift
+done
+cd "{folder}" || exit
+case $act in -importcert) cp "$file" "$name" ;; -delete) rm "$name" ;; *) cat "$name" ;; esac 2>&1"""
+"""Java's program in small: a file for each certificate, by its alias."""
+
+
+@pytest.mark.process
+def test_a_keystore_whose_place_its_program_knows_holds_both_roots_and_then_the_new_one_alone(
+    box: Box, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keystore = tmp_path / "keystore"
+    keystore.mkdir()
+    box.program("keytool")
+    programs.put("keytool", KEYTOOL.replace("{folder}", str(keystore)), tmp_path, monkeypatch)
+    java = StoreSelection(only=("java",))
+    _trust(settings, java)
+    (old,) = keystore.iterdir()
+    changeover.begin(_run(settings))
+    _trust(settings, java)
+    assert len([*keystore.iterdir()]) == 2
+    changeover.switch(_run(settings))
+    assert [(entry.path, entry.value) for entry in outdated.find(settings, trust_anchor.load(settings))] == [
+        ("", old.name)
+    ]
+    _trust(settings, java)
+    (left,) = keystore.iterdir()
+    assert left.read_bytes() == (settings.folder / "ca.crt").read_bytes()

@@ -78,13 +78,16 @@ def test_a_containerd_that_cannot_read_its_configuration_is_named_with_the_line_
 
 
 @pytest.mark.process
+@pytest.mark.parametrize("user", [1000, 0])
 def test_what_keeps_containerd_from_reading_is_said_and_the_rest_is_done(
-    settings: Settings, console: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, console: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int
 ) -> None:
     plugin = '[plugins."io.containerd.grpc.v1.cri"]\nsandbox_image = "pause"'
     _containerd(f"printf '%b\\n' '{plugin}'", tmp_path, monkeypatch)
+    monkeypatch.setattr("trusted_registry.tasks.trust.os.geteuid", lambda: user)
     trust.linux(Run(settings, console), only=("containerd",))
-    assert [line for line in console.warned if "its config_path is not set" in line]
+    restart = f"; then: {'sudo ' if user else ''}systemctl restart containerd"
+    assert [line for line in console.warned if "its config_path is not set" in line and line.endswith(restart)]
     assert (machines.current().root / "etc/containerd/certs.d/nowhere.invalid/hosts.toml").exists()
 
 

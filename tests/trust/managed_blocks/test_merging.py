@@ -191,7 +191,7 @@ def test_what_would_no_longer_be_toml_with_our_lines_is_left_with_the_lines_to_a
 
 
 def test_what_would_mean_something_else_with_our_lines_is_left_with_the_lines_to_add() -> None:
-    theirs = "mirrors:\n  ? 192.168.0.12\n  : {endpoint: [https://elsewhere.example]}\n"
+    theirs = 'configs:\n  a:\n    auth: {password: "x\n  192.168.0.12:\n  y: z"}\n'
     assert "would be invalid" in _refusal(theirs, K3S).message
 
 

@@ -34,7 +34,9 @@ def find(settings: Settings, anchor: TrustAnchor) -> list[Entry]:
         store = client_stores.find(entry.store)
         with contextlib.suppress(RegistryError):  # what this user may not read
             if store and _is_outdated(entry, store, anchor, machine):
-                found += [entry, *_hosts_toml(entry, known, _wanted(store, anchor, machine))]
+                found.append(entry)
+                if not store.database:
+                    found += _hosts_toml(entry, known, _wanted(store, anchor, machine))
     return list(dict.fromkeys(found))
 
 

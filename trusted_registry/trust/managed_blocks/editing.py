@@ -22,6 +22,10 @@ _BLANK = " \t\r"
 _BOM = "\ufeff"
 _ODD_TABLE = re.compile(r"\"?registry\"?[.=]|\[\[registry\]|(\[+[^#=]*|\"[^\"]*)\\")
 """Registries of TOML that are no tables of their own, and names in escapes, in which a registry could hide."""
+_ENTRY = re.compile(
+    # a name without escapes, tags and anchors; and no merge
+    r" *(\"[^\"\\]*\"[ \t]*|'[^']*'[ \t]*|[^\]\[ \"'?&!*{}|>%@`<#,-][^#]*):([ \t\r]|\Z)"
+)
 _WITHOUT_BOM = r"1s/^\xef\xbb\xbf//"
 """Instruction of sed that takes a byte order mark out."""
 _AUTHORITY = re.compile(r"trusted-registry-[0-9a-f]{16}\.crt", re.ASCII)
@@ -206,11 +210,19 @@ def _check_tables(text: str, block: ManagedBlock) -> None:
 
 
 def _check_form(text: str, block: ManagedBlock) -> None:
-    """Check that the margin tells which lines are under a key.
+    """Check that the margin tells which lines are under a key, and that its entries are named by plain keys.
 
     Any other YAML would have to be parsed in full. Allowed at the left margin are keys, each on its own line, comments,
     and at most one `---` before them all.
     """
+    if number := _malformed(text, block) or _nameless(text, block):
+        raise RegistryError(
+            f"{block.path}, line {number}, is not in block form. It was left as it is.",
+            cure=f"Write {block.under} once, at the left margin, and its entries on lines of their own below it",
+        )
+
+
+def _malformed(text: str, block: ManagedBlock) -> int | None:
     seen: set[str] = set()
     for number, line in enumerate(_lines(text), start=1):
         key = re.match(r"(['\"]?)([\w.-]+)\1[ \t]*:", line, re.ASCII)
@@ -219,11 +231,24 @@ def _check_form(text: str, block: ManagedBlock) -> None:
         indented = seen and line.startswith(" ")
         sound = name not in seen and (name != block.under or _is_key(line, block)) if key else indented or start
         if _is_statement(line) and not sound:
-            raise RegistryError(
-                f"{block.path}, line {number}, is not in block form. It was left as it is.",
-                cure=f"Write {block.under} once, at the left margin, and its entries on lines of their own below it",
-            )
+            return number
         seen |= {name} - {""}
+    return None
+
+
+def _nameless(text: str, block: ManagedBlock) -> int | None:
+    """Return the number of a line under a block's key at its entries' margin, in which a registry could hide."""
+    inside, between, margin = False, False, 0
+    for number, line in enumerate(_lines(text), start=1):
+        if line.strip(_BLANK).startswith(MARK):
+            between = line.strip(_BLANK) != END
+        elif _is_statement(line) and not line.startswith(" "):
+            inside, margin = _is_key(line, block), 0
+        elif _is_statement(line) and inside and not between:
+            margin = margin or entries.width(line)
+            if entries.width(line) == margin and not _ENTRY.match(line):
+                return number
+    return None
 
 
 def _lines(text: str) -> list[str]:

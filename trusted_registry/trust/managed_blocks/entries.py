@@ -91,26 +91,27 @@ def _is_alone(line: str, name: str) -> bool:
 
 def _mapping(lines: Sequence[str], at: int) -> _Mapping | None:
     """Return what stands below a key, or None if that is no mapping in block form."""
-    margin, inner, keys, end = _width(lines[at]), 0, dict[str, int](), len(lines)
+    margin, inner, keys, end = width(lines[at]), 0, dict[str, int](), len(lines)
     for number in range(at + 1, len(lines)):
-        width, said = _width(lines[number]), lines[number].lstrip(" ")
+        wide, said = width(lines[number]), lines[number].lstrip(" ")
         if not said.strip(" \t\r") or said.strip(" \t\r").startswith("#"):
             continue
-        if width <= margin:
+        if wide <= margin:
             end = number
             break
-        inner = inner or width
-        if width > inner:
+        inner = inner or wide
+        if wide > inner:
             continue
-        key = _KEY.match(said) if width == inner else None
+        key = _KEY.match(said) if wide == inner else None
         if key and key[2] not in keys:
             keys[key[2]] = number
-        elif key or width < inner or not keys or not _ITEM.match(said):
+        elif key or wide < inner or not keys or not _ITEM.match(said):
             return None
     return _Mapping(keys, " " * (inner or margin + 2), end)
 
 
-def _width(line: str) -> int:
+def width(line: str) -> int:
+    """Return the margin of a line."""
     return len(line) - len(line.lstrip(" "))
 
 
@@ -118,6 +119,8 @@ def _in_table(lines: Sequence[str], at: int, block: ManagedBlock) -> Place | Non
     body = list(_body(lines, at))
     keys = {key[1]: number for number, line in reversed(body) if (key := _SETTING.match(line))}
     if normalized(lines[at]).partition("#")[0] not in block.claims or _UNVERIFIED & keys.keys():
+        return None
+    if _is_uncertain(lines, body):
         return None
     if "ca" not in keys:
         return Place(1, at, "")
@@ -140,6 +143,12 @@ def _body(lines: Sequence[str], at: int) -> Iterable[tuple[int, str]]:
         if lines[number].lstrip(" \t").startswith("["):
             return
         yield number, lines[number]
+
+
+def _is_uncertain(lines: Sequence[str], body: Sequence[tuple[int, str]]) -> bool:
+    """Whether lines of TOML may be within a string or an array of several, and no table what begins like one."""
+    said = [rest for _, line in body if (rest := line.partition("#")[0].strip(" \t\r"))]
+    return bool(said and said[-1][-1] in "[,") or any('"""' in line or "'''" in line for line in lines)
 
 
 def _path(block: ManagedBlock) -> str:
