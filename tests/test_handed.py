@@ -21,7 +21,7 @@ from trusted_registry.run import Run
 from trusted_registry.settings import load
 from trusted_registry.tasks import doctor, trust
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.local import install
+from trusted_registry.trust.local import install, trust_anchor
 from trusted_registry.trust.local.install import InstallResult
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def client(own: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Se
     """A checkout on another machine, which was handed ca.crt, and on which somebody types --address."""
     monkeypatch.setattr("trusted_registry.engine.engine.connect_if_available", lambda *_, **__: nobody())
     monkeypatch.setattr(trust, "install_trust", lambda *_: InstallResult((), (), ()))
+    monkeypatch.setattr(trust_anchor, "check_serves", lambda _: "")
     folder = tmp_path / "client"
     folder.mkdir()
     shutil.copy(own.folder / "ca.crt", folder)
@@ -146,7 +147,7 @@ def test_a_folder_with_anything_of_a_registry_s_own_is_not_handed(name: str, cli
 def _stores(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the signs of four clients be on this machine."""
     machine = machines.current()
-    for path in ("/etc/docker", "/etc/containers", "/etc/containerd", "/etc/rancher/k3s"):
+    for path in ("/var/lib/docker", "/etc/crio", "/etc/containerd/certs.d", "/var/lib/rancher/k3s"):
         machine.path(path).mkdir(parents=True)
     monkeypatch.setattr(engines, "connect", lambda *_, **__: FakeEngine())
 

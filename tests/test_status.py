@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from trusted_registry.settings import Settings
 
 unclosed = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # the Docker SDK's, of one refused
-JOIN = "ls -l "
+JOIN = "See who may use it: ls -l "
 
 
 @pytest.fixture

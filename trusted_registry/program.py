@@ -124,7 +124,7 @@ def run(  # noqa: PLR0913 - a process has as many properties
         return None
     result = capture(argv, text=text, cwd=cwd, timeout=timeout, umask=PUBLIC if as_root else PRIVATE)
     if not result.ok:
-        if _program(result) == "sudo":
+        if is_sudo_s(result):
             raise sudo_error(result)
         raise RegistryError(f"{_program(result)} failed: {result.last_line}", cure=f"Try it by hand: {pasteable(argv)}")
     return result
@@ -136,10 +136,13 @@ def sudo_error(result: Result) -> NeedsRootError:
     return NeedsRootError(f"sudo failed: {result.last_line}", cure=again)
 
 
+def is_sudo_s(result: Result) -> bool:
+    """Whether sudo's own words are the reason of a failure."""
+    return result.last_line.startswith("sudo") or _is_without_right(result.last_line)
+
+
 def _program(result: Result) -> str:
-    """Return the program that failed: sudo if its own words are the reason, else the one behind sudo and env."""
-    if result.last_line.startswith("sudo:"):
-        return "sudo"
+    """Return the program that failed: the one behind sudo and env."""
     words = [it for it in result.argv if it not in ("sudo", "env") and "=" not in it and not it.startswith("-")]
     return words[0] if words else result.argv[0]
 
@@ -215,7 +218,12 @@ def may_use_sudo() -> bool:
     if not shutil.which("sudo"):
         return False
     said = capture(["sudo", "-n", "-v"], env={"LC_ALL": "C"})
-    return said.ok or not any(words in said.err for words in ("may not run sudo", "not in the sudoers"))
+    return said.ok or not _is_without_right(said.err)
+
+
+def _is_without_right(text: str) -> bool:
+    """Whether sudo says that no rule lets this user use it; those words do not begin with its name."""
+    return any(words in text for words in ("may not run sudo", "not in the sudoers"))
 
 
 def administrator(command: str) -> str:

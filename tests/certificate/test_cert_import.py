@@ -237,7 +237,7 @@ def test_up_leaves_it_warns_before_its_end_and_does_not_miss_this_machine_s_othe
     console = Recorder()
     take(settings, console, company(age=350), tmp_path)
     assert not issue.bring_up_to_date(Run(settings, console))
-    assert any("expires in 14 days. Have your authority" in line for line in console.warned)
+    assert any("expires in 14 days. Ask your authority" in line for line in console.warned)
     take(settings, console, company(), tmp_path, force=True)
     with pytest.raises(RegistryError, match=r"does not name other\.test") as caught:
         issue.bring_up_to_date(Run(replace(settings, address="other.test"), console))

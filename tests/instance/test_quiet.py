@@ -42,7 +42,8 @@ def _up(settings: Settings, *, echo: bool = False, log: run_log.RunLog | None = 
     return out.getvalue().splitlines()
 
 
-def test_up_is_few_rows_of_80_columns_and_proves_each_time(settings: Settings) -> None:
+def test_up_is_few_rows_of_80_columns_and_proves_each_time(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(settings.root)  # as a person does: paths are short
     for _ in ("first", "again"):
         said = _up(settings)
         rows = [row for line in said for row in textwrap.wrap(line, COLUMNS) or [""]]

@@ -97,7 +97,7 @@ def test_a_file_that_this_user_may_not_see_is_an_error_rather_than_no_login(
 
 def test_a_line_that_would_lock_everybody_out_is_named(tmp_path: Path) -> None:
     _by_hand(tmp_path, "# ours\nada:$2b$10$x\n\nnonsense\n")
-    with pytest.raises(RegistryError, match="line 4, is no name"):
+    with pytest.raises(RegistryError, match="line 4, is not a name"):
         users.read(tmp_path)
 
 

@@ -119,7 +119,7 @@ def test_one_store_s_trouble_keeps_no_other_store_s_trust(box: Box, settings: Se
     trust(settings)
     path = box.machine.path(REGISTRIES)
     path.write_bytes(b"\xff")
-    with pytest.raises(RegistryError, match="is no text"):
+    with pytest.raises(RegistryError, match="is not text"):
         remove(settings, console)
     assert not box.machine.path("/etc/docker").exists()
     assert not box.machine.path("/etc/buildkit").exists()

@@ -71,7 +71,7 @@ def _through_sudo(plan: Plan) -> None:
         message, cure = json.loads(result.last_line)
         raise RegistryError(message, cure=cure)
     if not result.ok:
-        if result.last_line.startswith("sudo"):
+        if program.is_sudo_s(result):
             raise program.sudo_error(result)
         cure = "Run by hand the commands that it shows with --dry."
         raise RegistryError(f"sudo did not do it: {result.last_line}", cure=cure)
