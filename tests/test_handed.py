@@ -176,7 +176,7 @@ def test_one_of_an_authority_that_nobody_here_knows_is_one_fault(whose: str, own
 def test_one_that_the_kit_made_trusted_is_judged_by_what_the_kit_wrote(own: Settings, tmp_path: Path) -> None:
     signer = forge.authority()
     forge.save(signer, tmp_path, "another")
-    forge.save(forge.server(signer, names=(loopback.HOST,)), tmp_path, "shown")
+    forge.save(forge.server(signer, names=(loopback.HOST, "registry.local")), tmp_path, "shown")
     with loopback.registry(tmp_path / "shown.crt") as port:
         there = dataclasses.replace(own, address=loopback.HOST, names=(), port=port)
         for store in install.select_stores(nobody(), install.ALL_STORES):
