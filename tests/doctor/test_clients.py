@@ -72,7 +72,7 @@ def test_every_registry_host_that_is_refused_gets_its_file(box: DoctorBox) -> No
         (EngineFolder(CONFIG, None, 7), "root alone can see that", "sudo ./inv doctor  #"),
         (
             EngineFolder(CONFIG, None, 0),
-            "none of this machine's processes",
+            "not a process of this machine",
             f"./inv trust.linux --address {ADDRESS}  #",
         ),
         (EngineFolder(CONFIG, CONFIG, 7), "does not take what is there", "sudo journalctl"),
