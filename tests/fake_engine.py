@@ -259,8 +259,15 @@ class FakeEngine(FakeVolumes):
             path.write_bytes(file.content)
         return kept.folder
 
-    def fill(self, volume: str, installation: str, image: str, files: Sequence[File]) -> None:
-        super().fill(volume, installation, image, files)
+    def fill(
+        self,
+        volume: str,
+        installation: str,
+        image: str,
+        files: Sequence[File],
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
+        super().fill(volume, installation, image, files, meanwhile)
         for kept in self.containers.values():
             if kept.described.files_volume == volume and kept.folder and kept.folder.exists():
                 self._unpacked(kept)

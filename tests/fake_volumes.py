@@ -10,7 +10,7 @@ from trusted_registry.engine.types import Volume
 from trusted_registry.instance.model import FILES_ROLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from trusted_registry.instance.model import File
 
@@ -41,10 +41,11 @@ class FakeVolumes(FakeImages):
     def list_files_volumes(self, installation: str) -> list[str]:
         return sorted(name for name, made_by in self.owners.items() if made_by == installation)
 
-    def make_volume(self, name: str, installation: str) -> None:
+    def make_volume(self, name: str, installation: str) -> Volume | None:
         self._require()
         if name not in self.files:
             self.volumes.setdefault(name, installation)
+        return self.volume(name)
 
     def remove_volume(self, name: str) -> None:
         self._require()
@@ -53,11 +54,19 @@ class FakeVolumes(FakeImages):
         for volumes in (self.volumes, self.files, self.owners):
             volumes.pop(name, None)
 
-    def fill(self, volume: str, installation: str, image: str, files: Sequence[File]) -> None:
+    def fill(
+        self,
+        volume: str,
+        installation: str,
+        image: str,
+        files: Sequence[File],
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
         self._require()
         if self.volume(volume) not in (None, Volume(volume, installation, FILES_ROLE)):
             raise engine_types.foreign_volume(volume)
         if self.image_id(image) is None:
             raise refused(f"The container {volume}-filler could not be made", f"No such image: {image}")
+        meanwhile()
         self.owners[volume] = installation
         self.files.setdefault(volume, {}).update({file.name: file for file in files})

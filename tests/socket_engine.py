@@ -33,12 +33,16 @@ class SocketEngine:
     Attributes:
         answers: What is answered, by a pattern of the path; text is sent as it is, all else as JSON.
         said: What a program in a container says, in frames.
+        refused: Reasons why a change is refused, by a pattern of the path; each but once.
+        asked: Method and path of each request, without the version of the API.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.answers: Mapping[str, object] = EXEC
         self.said: Iterable[bytes] = ()
+        self.refused: dict[str, str] = {}
+        self.asked: list[str] = []
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.bind(str(path))
         self._socket.listen()
@@ -58,6 +62,7 @@ class SocketEngine:
                 if re.search(r"/exec/[^/]+/start", line):
                     self._stream(client)
                     return
+                self.asked.append(re.sub(r"/v[\d.]+|\?.*", "", line.rpartition(" ")[0]))
                 self._give(client, line.split(" ")[1])
 
     def _stream(self, client: socket.socket) -> None:
@@ -68,8 +73,10 @@ class SocketEngine:
 
     def _give(self, client: socket.socket, path: str) -> None:
         found = next((it for pattern, it in self.answers.items() if re.search(pattern, path)), None)
+        refused = next((self.refused.pop(pattern) for pattern in [*self.refused] if re.search(pattern, path)), "")
+        found = {"message": refused} if refused else found
         body = found.encode() if isinstance(found, str) else json.dumps(found).encode()
-        head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+        head = f"HTTP/1.1 {'409 Conflict' if refused else '200 OK'}\r\nContent-Type: application/json\r\n"
         client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
     def close(self) -> None:

@@ -28,8 +28,16 @@ def test_no_module_but_the_engine_s_imports_the_sdk_of_docker() -> None:
 
 
 @pytest.mark.process
-def test_up_loads_what_it_takes_after_the_start_of_the_container_no_sooner() -> None:
-    ask = "any(it.startswith('trusted_registry.trust') or it in lifecycle.LATER for it in sys.modules)"
+@pytest.mark.parametrize(
+    "ask",
+    [
+        "any(it.startswith('trusted_registry.trust') or it in lifecycle.LATER for it in sys.modules)",
+        "'cryptography' in sys.modules",
+        "'trusted_registry.client_messages' in sys.modules",
+    ],
+    ids=["after the start of the container", "while openssl runs", "after a failure"],
+)
+def test_up_loads_what_it_takes_later_no_sooner(ask: str) -> None:
     argv = [sys.executable, "-c", f"import sys; from trusted_registry.tasks import lifecycle; sys.exit({ask})"]
     assert subprocess.run(argv, cwd=ROOT, check=False).returncode == 0
 

@@ -254,6 +254,11 @@ def _mendable(error: BaseException) -> RegistryError | None:
     """
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return RegistryError("The output cannot be written: no space left.", cure="df -h")
+    # Wherever it comes: each module that is loaded is a file, too.
+    if isinstance(error, (OSError, ImportError)) and os.strerror(errno.EMFILE) in str(error):
+        from trusted_registry import files
+
+        return RegistryError("Too many files are open at once.", cure=files.MORE_FILES)
     if isinstance(error, (AmbiguousMergeError, UnicodeDecodeError)):
         return SettingError(f"invoke.yaml is not valid: {error}", cure="See the one in git.")
     if mark := getattr(error, "problem_mark", None):

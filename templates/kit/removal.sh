@@ -26,6 +26,7 @@ take_back() {
     fi
     if [ -n "$dry" ]; then line 'would be removed'; else line removed; fi
     tell_restart
+    tell_engine
 }
 
 # Take a path away, and tell where that fails.

@@ -122,3 +122,15 @@ tell_restart() {
     [ -z "$why" ] || say "$name: it $why, so: $command"
 }
 
+# An engine reads the system's store once, and keeps what was there (Go, crypto/x509/root.go).
+tell_engine() {
+    case $key in
+        system-*-java) ;;
+        system-*)
+            if any_exists "$root/var/lib/docker"; then
+                say 'docker: it may have read the system store before, which it forgets when restarted, so: service docker restart'
+            fi
+            ;;
+    esac
+}
+

@@ -82,6 +82,7 @@ def test_what_every_client_accepts_ends_well(
 ) -> None:
     take(settings, console, company(**changes), tmp_path)
     cert.check(Run(settings, console))
+    assert not [line for line in console.warned if "refused by: none" not in line]
 
 
 def test_what_one_client_refuses_is_told_and_cert_check_fails_by_it(

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from tests.disk import mode, snapshot
 from tests.marks import by_root
 from tests.mine import Killed, Mine
 from tests.recorder import Recorder
+from trusted_registry import files
 from trusted_registry.certificate import issue, openssl
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
@@ -40,6 +42,10 @@ def _force_self_signed(run: Run) -> object:
 
 
 every_maker = pytest.mark.parametrize("act", [issue.renew, _force, _force_self_signed])
+
+
+KEYS = 3
+"""Processes that make a key at the same time: the root's, the issuer's and the server's."""
 
 
 @pytest.fixture
@@ -247,10 +253,30 @@ def test_ctrl_c_at_the_terminal_ends_with_130_and_leaves_everything_as_it_was(
 ) -> None:
     assert invoke("cert", INVOKE_REGISTRY_ADDRESS=ADDRESS).returncode == 0
     before = snapshot(invoke.root / "certs")
-    programs.put("openssl", f"touch {tmp_path}/begun; exec sleep 30", tmp_path, monkeypatch)
+    programs.put("openssl", f"echo >> {tmp_path}/begun; exec sleep 30", tmp_path, monkeypatch)
     process = _start(invoke, "cert", "--force")
-    while not (tmp_path / "begun").exists():
+    begun = tmp_path / "begun"
+    while not (begun.exists() and len(begun.read_text()) == KEYS):  # who begins later would not hear of it
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert (process.returncode, said.strip(), snapshot(invoke.root / "certs")) == (130, "Stopped.", before)
+
+
+@pytest.mark.process
+def test_too_few_open_files_are_named_wherever_they_end(invoke: Invoke) -> None:
+    limited = ["sh", "-c", 'ulimit -n "$1"; shift; exec "$@"', "sh"]
+    said: dict[int, str] = {}
+    for most in range(6, 40):
+        run = partial(
+            subprocess.run, cwd=invoke.root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        here = [*limited, str(most), sys.executable, "-m", "invoke"]
+        if not said and run([*here, "--version"]).returncode:
+            continue  # Invoke itself does not start
+        done = run([*here, "cert", "--force"])
+        if not done.returncode:
+            break
+        said[most] = done.stderr
+    assert said
+    assert all(files.MORE_FILES in it and "Traceback" not in it for it in said.values()), said

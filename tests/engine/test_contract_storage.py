@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 
 
 def test_a_volume_is_its_first_maker_s(engine: Engine) -> None:
-    for installation in (MINE, ANOTHER_S):
-        engine.make_volume(NAME, installation)
-    assert engine.volume(NAME) == Volume(NAME, MINE)
+    made = [engine.make_volume(NAME, installation) for installation in (MINE, ANOTHER_S)]
+    assert [*made, engine.volume(NAME)] == [Volume(NAME, MINE)] * 3
     assert (engine.volumes_of(MINE), engine.volumes_of(ANOTHER_S)) == ([NAME], [])
 
 
@@ -55,6 +54,22 @@ def test_files_are_read_as_they_were_written_last(world: World, engine: Engine, 
     engine.fill(FILES, MINE, world.image_id, [_file("a", b"x" * ((1 << 24) + 1))])
     with pytest.raises(RegistryError, match="more than 16777216 bytes"):
         engine.read_files(NAME, FILES_FOLDER)
+
+
+def test_something_else_may_be_done_while_files_are_taken(world: World, engine: Engine, instance: Instance) -> None:
+    image: list[str | None] = []
+    engine.fill(FILES, MINE, world.image_id, [_file("a", b"one")], lambda: image.append(engine.image_id(world.image)))
+    engine.create(dataclasses.replace(instance, files_of=FILES))
+    assert (image, engine.read_files(NAME, FILES_FOLDER)) == ([world.image_id], {"a": b"one"})
+
+
+def test_what_fails_meanwhile_leaves_no_container_with_the_files(world: World, engine: Engine) -> None:
+    def fail() -> NoReturn:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        engine.fill(FILES, MINE, world.image_id, [_file("a", b"one")], fail)
+    assert engine.holders(FILES) == []
 
 
 def test_a_volume_of_files_is_listed_as_such_alone(world: World, engine: Engine) -> None:

@@ -16,6 +16,7 @@ from tests.recorder import Recorder
 from trusted_registry import installation, status
 from trusted_registry.doctor import gather, store_states
 from trusted_registry.engine import engine as engines
+from trusted_registry.engine.types import Volume
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import checks, ownership, ports, roles, running
 from trusted_registry.instance.model import Image
@@ -317,8 +318,9 @@ def test_an_adopted_volume_that_is_gone_is_adopted_no_more(
 def test_a_volume_that_another_makes_in_between_is_not_used(
     settings: Settings, engine: FakeEngine, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def overtaken(name: str, _id: str) -> None:
+    def overtaken(name: str, _id: str) -> Volume:
         engine.volumes[name] = ANOTHER
+        return Volume(name, ANOTHER)
 
     monkeypatch.setattr(engine, "make_volume", overtaken)
     with pytest.raises(RegistryError, match="did not make it"):

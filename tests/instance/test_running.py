@@ -18,6 +18,7 @@ from tests.instance.engines import HANDED_OVER, REPLACED
 from tests.recorder import Recorder
 from trusted_registry import address
 from trusted_registry.certificate import issue
+from trusted_registry.engine import engine as engines
 from trusted_registry.errors import PortTakenError, RegistryError
 from trusted_registry.instance import checks, model, ports, roles, running
 from trusted_registry.instance.model import Image
@@ -66,6 +67,57 @@ def test_an_image_without_a_shell_runs_and_what_that_means_is_said_once(
     _tls(settings, engine, console)
     assert [line.partition(",")[0] for line in console.warned] == ["registry:3 is not known to have a shell"]
     assert not (settings.folder / "start.sh").exists()
+
+
+def _meanwhile(engine: FakeEngine, seen: list[tuple[str, str]]) -> running.Meanwhile:
+    """Return calls that note what runs, and what waits to run, when each is made."""
+
+    def note(call: str) -> None:
+        found = engine.find("registry")
+        seen.append((call, found.state if found else "absent"))
+
+    return running.Meanwhile(lambda: note("filling"), lambda: note("starting"))
+
+
+def test_the_first_registry_s_files_are_taken_and_it_starts_while_something_else_is_done(
+    settings: Settings, engine: FakeEngine, console: Recorder
+) -> None:
+    seen: list[tuple[str, str]] = []
+    assert running.run_tls(Run(settings, console), engine, _meanwhile(engine, seen))
+    assert seen == [("filling", "absent"), ("starting", "created")]
+    assert not running.run_tls(Run(settings, console), engine, _meanwhile(engine, seen))
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize("state", ["exited", "dead", "running"])
+def test_a_successor_is_started_while_something_else_is_done(
+    state: str, settings: Settings, engine: FakeEngine, console: Recorder
+) -> None:
+    engine.container = container(digest="other", state=state)
+    seen: list[tuple[str, str]] = []
+    assert running.run_tls(Run(settings, console), engine, _meanwhile(engine, seen))
+    there = {"running": "created"}.get(state, state)
+    assert seen == [("filling", there), ("starting", "created")]
+
+
+def test_what_is_shown_meanwhile_has_its_place(settings: Settings) -> None:
+    console = Recorder(dry=True)
+    engine = engines.unavailable(console)
+    calls = running.Meanwhile(lambda: console.command(["docker", "import"]), lambda: console.command(["later"]))
+    running.run_tls(Run(settings, console), engine, calls)
+    shown = list(dict.fromkeys(words[-1] if len(words) == 1 else words[1] for words in console.commands))
+    assert shown == ["pull", "volume", "create", "cp", "import", "rm", "run", "later"]
+
+
+def test_what_fails_while_the_files_are_taken_starts_nothing_and_leaves_nothing(
+    settings: Settings, engine: FakeEngine, console: Recorder
+) -> None:
+    def fail() -> None:
+        raise RegistryError("no room", cure="")
+
+    with pytest.raises(RegistryError, match="no room"):
+        running.run_tls(Run(settings, console), engine, running.Meanwhile(filling=fail))
+    assert (engine.done, engine.container, engine.files) == ([], None, {})
 
 
 def test_the_second_time_nothing_is_started(settings: Settings, engine: FakeEngine, console: Recorder) -> None:

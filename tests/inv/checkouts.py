@@ -33,7 +33,14 @@ BACKEND = '''\
 """Builds a wheel that holds a stand-in for Invoke, counts its builds, and waits or fails where it is told to."""
 import os, time, zipfile
 
-STAND_IN = "import gc, sys\\n\\ndef main():\\n    print(sys.prefix, gc.isenabled())\\n    print(sys.argv[1:])\\n"
+STAND_IN = """\\
+import gc, sys
+from unittest.mock import Mock, patch
+
+def main():
+    print(sys.prefix, gc.isenabled(), "asyncio" in sys.modules)
+    print(sys.argv[1:])
+"""
 METADATA = "Metadata-Version: 2.1\\nName: stand-in\\nVersion: 1\\n"
 WHEEL = "Wheel-Version: 1.0\\nGenerator: backend\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
 
@@ -160,5 +167,5 @@ def assert_ran(done: subprocess.CompletedProcess[str], checkout: Checkout, argum
     """The run reached Invoke, in this checkout's own .venv, with the arguments as they were typed."""
     assert done.returncode == 0, done.stderr
     begun, said = done.stdout.splitlines()
-    assert begun == f"{checkout.root / '.venv'} False"
+    assert begun == f"{checkout.root / '.venv'} False False"
     assert said == str(["--search-root", str(checkout.root), "--write-pyc", *arguments])

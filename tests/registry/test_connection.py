@@ -84,7 +84,7 @@ NAMED = [f"tcp://{socket.gethostname().upper()}:9", f"tcp://{address.own_name() 
 @pytest.mark.parametrize("host", [*OWN, *NAMED])
 def test_a_socket_a_name_and_an_address_of_this_machine_are_asked(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", host)
-    monkeypatch.setattr(connection, "_SLOW", 0.3)
+    monkeypatch.setattr(connection, "_SLOW", 2)
     with pytest.raises(RegistryError, match="No Docker Engine answers") as caught:
         connection.client()
     assert not isinstance(caught.value, RemoteEngineError)
@@ -108,7 +108,7 @@ def test_what_can_be_done_without_an_engine_goes_on_beside_another_machine_s_and
 
 def test_nodes_may_be_another_machine_s(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", OTHERS[0])
-    monkeypatch.setattr(connection, "_SLOW", 0.3)
+    monkeypatch.setattr(connection, "_SLOW", 2)
     with pytest.raises(RegistryError, match="No Docker Engine answers at") as caught:
         engine.connect(Recorder(), anywhere=True)
     assert not isinstance(caught.value, RemoteEngineError)

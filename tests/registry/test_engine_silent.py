@@ -59,7 +59,8 @@ ENDLESS: dict[str, Attack] = {
     "leading on": (b"HTTP/1.1 307 On\r\nLocation: /version\r\nContent-Length: 0\r\n\r\n", b"", 0),
 }
 CLOSED: Attack = (b"", b"", 0)
-VERSION = json.dumps({"ApiVersion": "1.41", "Version": "20.10.24"}).encode()
+PONG = OK + b"Api-Version: 1.41\r\nContent-Length: 2\r\n\r\nOK"
+VERSION = OK + b'Content-Length: 22\r\n\r\n{"ApiVersion": "1.40"}'
 
 
 class Attacker:
@@ -68,6 +69,7 @@ class Attacker:
     def __init__(self, path: Path) -> None:
         self.attack: Attack = SLOW["silence"]
         self.says_version = False
+        self.known = {b"/_ping ": PONG, b"/version ": VERSION}
         self.asked = 0
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(path))
@@ -86,8 +88,9 @@ class Attacker:
                 return
             while asked := connection.recv(65536):
                 self.asked += 1
-                if self.says_version and b"/version " in asked:
-                    connection.sendall(OK + b"Content-Length: %d\r\n\r\n" % len(VERSION) + VERSION)
+                known = next((it for path, it in self.known.items() if path in asked), b"")
+                if self.says_version and known:
+                    connection.sendall(known)
                     continue
                 if self.attack == CLOSED:
                     return
@@ -157,6 +160,43 @@ def test_a_first_question_with_an_endless_answer_ends_soon(name: str, attacker: 
 def test_a_socket_that_is_closed_at_once_is_no_engine(attacker: Attacker) -> None:
     attacker.attack = CLOSED
     assert "No Docker Engine answers at unix://" in _fails(connection.client).message
+
+
+def test_a_ping_tells_the_version_for_which_an_engine_would_run_programs(attacker: Attacker) -> None:
+    attacker.says_version = True
+    with _engine() as engine:
+        assert engine._require_client().api.api_version == "1.41"
+    assert attacker.asked == 1
+
+
+TELLING_NOTHING = {
+    "a header less": PONG.replace(b"Api-Version: 1.41\r\n", b""),
+    "an empty header": PONG.replace(b"1.41", b""),
+    "no ping": PONG.replace(b"Api-Version: 1.41\r\n", b"").replace(b"200 OK", b"404 Not Found"),
+    "a ping that is forbidden": PONG.replace(b"Api-Version: 1.41\r\n", b"").replace(b"200 OK", b"403 Forbidden"),
+}
+
+
+@pytest.mark.parametrize("pong", TELLING_NOTHING)
+def test_an_engine_whose_ping_tells_no_version_is_asked_for_it(pong: str, attacker: Attacker) -> None:
+    attacker.says_version = True
+    attacker.known[b"/_ping "] = TELLING_NOTHING[pong]
+    with _engine() as engine:
+        assert engine._require_client().api.api_version == "1.40"
+    assert attacker.asked == 2
+
+
+def test_one_that_falls_silent_after_a_ping_is_told_too(attacker: Attacker) -> None:
+    attacker.says_version, attacker.known = True, {b"/_ping ": TELLING_NOTHING["a header less"]}
+    assert "does not answer" in _fails(connection.client).message
+    assert attacker.asked == 2
+
+
+@pytest.mark.parametrize("number", [b"\x1b[1A", b"one", b"1.41/../..", b"1.2"])
+def test_a_ping_of_no_version_that_can_be_is_no_engine_s(number: bytes, attacker: Attacker) -> None:
+    attacker.says_version = True
+    attacker.known[b"/_ping "] = PONG.replace(b"1.41", number)
+    assert "No Docker Engine answers" in _fails(connection.client).message
 
 
 QUESTIONS: dict[str, Callable[[DockerEngine], object]] = {

@@ -6,9 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptography.x509.oid import NameOID
-
-from trusted_registry.certificate import profile, signer
+from trusted_registry.certificate import inspect, profile, signer
 from trusted_registry.console import Console
 from trusted_registry.errors import RegistryError
 
@@ -30,7 +28,7 @@ def is_foreign(issued: Issued) -> bool:
 
 def is_of_this_project(name: x509.Name) -> bool:
     """Return whether a certificate's name is one of those that this project gives to an authority or an issuer."""
-    return profile.ORGANIZATION in {it.value for it in name.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)}
+    return profile.ORGANIZATION in inspect.organizations(name)
 
 
 def change(issued: Issued) -> str:

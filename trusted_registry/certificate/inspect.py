@@ -1,4 +1,7 @@
-"""Certificates and keys: their fields, and checks that they belong together."""
+"""Certificates and keys: their fields, and checks that they belong together.
+
+The cryptography package is imported by the functions: that takes a fortieth of a second, in which openssl can run.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +10,25 @@ import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
-
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
+from typing import TYPE_CHECKING, TypeVar
 
 from trusted_registry import address
 from trusted_registry.certificate import profile
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 
-Extension = TypeVar("Extension", bound=x509.ExtensionType)
+if TYPE_CHECKING:
+    from cryptography import x509
+
+Extension = TypeVar("Extension", bound="x509.ExtensionType")
 
 _SETTLES = datetime.timedelta(seconds=30)
 
-_UNREADABLE = (x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, UnsupportedAlgorithm)
-"""Exceptions of the cryptography package for well-formed but unusable certificates; none is a ValueError."""
+
+def load() -> None:
+    """Import the cryptography package before it is wanted."""
+    import cryptography.hazmat.primitives.serialization
+    import cryptography.x509  # noqa: F401 - see above
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Certificate:
 
         A name alone: SHA-1 proves nothing.
         """
+        from cryptography.hazmat.primitives import hashes
+
         return self.certificate.fingerprint(hashes.SHA1()).hex()  # noqa: S303 - a name, see above
 
     def missing(self, hosts: Iterable[str]) -> tuple[str, ...]:
@@ -85,7 +90,10 @@ def now() -> datetime.datetime:
 
 def fingerprint(pem: bytes) -> str:
     """Return the fingerprint of the first certificate in PEM; "" where there is none."""
-    with contextlib.suppress(ValueError, *_UNREADABLE):
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+
+    with contextlib.suppress(*_unusable()):
         return x509.load_pem_x509_certificates(pem)[0].fingerprint(hashes.SHA256()).hex()
     return ""
 
@@ -105,19 +113,37 @@ def read_chain(path: Path) -> tuple[Certificate, ...]:
     Raises:
         RegistryError: The file does not exist, cannot be read, or holds no certificate.
     """
+    from cryptography import x509
+
     try:
         return tuple(of(path, it) for it in x509.load_pem_x509_certificates(path.read_bytes()))
     except OSError as error:
         raise RegistryError(
             f"{path} cannot be read: {error.strerror}.", cure=f"Look: {pasteable(['ls', '-l', path])}"
         ) from error
-    except (ValueError, *_UNREADABLE) as error:
+    except _unusable() as error:
         raise _unreadable(path) from error
+
+
+def _unusable() -> tuple[type[Exception], ...]:
+    """Return the exceptions for bytes that are no certificate, and for well-formed but unusable ones."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    return (
+        ValueError,
+        x509.InvalidVersion,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+        UnsupportedAlgorithm,
+    )
 
 
 def _unreadable(path: Path) -> RegistryError:
     """Return the error of a file that holds no certificate in PEM."""
-    with contextlib.suppress(ValueError, *_UNREADABLE):
+    from cryptography import x509
+
+    with contextlib.suppress(*_unusable()):
         x509.load_der_x509_certificate(path.read_bytes())
         converted = pasteable(["openssl", "x509", "-inform", "DER", "-in", path, "-out", f"{path}.pem"])
         cure = f"{converted} && {pasteable(['mv', f'{path}.pem', path])}"
@@ -136,14 +162,19 @@ def from_der(path: Path, der: bytes) -> Certificate:
     Raises:
         ValueError: The bytes are no certificate, or one that no client could read.
     """
+    from cryptography import x509
+
     try:
         return of(path, x509.load_der_x509_certificate(der))
-    except _UNREADABLE as error:
+    except _unusable() as error:
         raise ValueError(f"no certificate that can be read: {error}") from error
 
 
 def of(path: Path, certificate: x509.Certificate) -> Certificate:
     """Return the fields of a parsed certificate."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+
     names = extension(certificate, x509.SubjectAlternativeName)
     return Certificate(
         path=path,
@@ -160,12 +191,30 @@ def of(path: Path, certificate: x509.Certificate) -> Certificate:
     )
 
 
+def pem(certificate: Certificate) -> bytes:
+    """Return a certificate as PEM."""
+    from cryptography.hazmat.primitives import serialization
+
+    return certificate.certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def organizations(name: x509.Name) -> set[str]:
+    """Return the organizations in a certificate's name."""
+    from cryptography.x509.oid import NameOID
+
+    return {str(it.value) for it in name.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)}
+
+
 def _common_name(name: x509.Name) -> str:
+    from cryptography.x509.oid import NameOID
+
     values = name.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(values[0].value) if values else name.rfc4514_string()
 
 
 def _kind(certificate: x509.Certificate) -> str:
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
     key = certificate.public_key()
     if isinstance(key, ec.EllipticCurvePublicKey):
         return {"secp256r1": "ec:P-256", "secp384r1": "ec:P-384"}.get(key.curve.name, f"ec:{key.curve.name}")
@@ -174,6 +223,8 @@ def _kind(certificate: x509.Certificate) -> str:
 
 def extension(certificate: x509.Certificate, kind: type[Extension]) -> x509.Extension[Extension] | None:
     """Return a certificate's extension of one kind, or None if absent."""
+    from cryptography import x509
+
     with contextlib.suppress(x509.ExtensionNotFound):
         return certificate.extensions.get_extension_for_class(kind)
     return None
@@ -185,6 +236,9 @@ def is_pair(key: Path, certificate: Certificate) -> bool:
     Raises:
         RegistryError: The file cannot be read or holds no key.
     """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
     try:
         private = serialization.load_pem_private_key(key.read_bytes(), password=None)
     except OSError as error:
@@ -203,6 +257,8 @@ def is_pair(key: Path, certificate: Certificate) -> bool:
 
 def signed_by(certificate: Certificate, authority: Certificate) -> bool:
     """Return whether issuer name and signature are those of an authority."""
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
     with contextlib.suppress(ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         certificate.certificate.verify_directly_issued_by(authority.certificate)
         return True
@@ -211,6 +267,8 @@ def signed_by(certificate: Certificate, authority: Certificate) -> bool:
 
 def allowed(authority: Certificate, hosts: Iterable[str]) -> tuple[str, ...]:
     """Return those of the hosts that an authority's name constraints permit."""
+    from cryptography import x509
+
     limits = extension(authority.certificate, x509.NameConstraints)
     permitted = (limits.value.permitted_subtrees or []) if limits else None
     if permitted is None:

@@ -8,9 +8,7 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-from cryptography.hazmat.primitives import serialization
-
-from trusted_registry import address, files
+from trusted_registry import address, files, threads
 from trusted_registry.certificate import inspect, openssl, profile, public_suffixes, signer
 from trusted_registry.certificate.inspect import Certificate
 from trusted_registry.console import APPEND, Console
@@ -104,13 +102,12 @@ def _sends_issuer(kind: CertificateKind, signing: Path) -> bool:
 
 def _append(signing: Path, server: Path) -> None:
     """Put the issuer's certificate behind the server's own: a registry does not start with the two in another order."""
-    issuer = inspect.read(signing).certificate.public_bytes(serialization.Encoding.PEM)
-    files.write(server, server.read_bytes() + issuer)
+    files.write(server, server.read_bytes() + inspect.pem(inspect.read(signing)))
 
 
 def _by_openssl(wanted: profile.Profile, kind: CertificateKind, folder: Path, signing: Path) -> None:
     try:
-        openssl.carry_out(steps(wanted, kind, folder, signing))
+        threads.beside(lambda: openssl.carry_out(steps(wanted, kind, folder, signing)), inspect.load)
         _check_made(folder, kind)
         if kind is CertificateKind.AUTHORITY and not _end_together(folder):  # midnight came between the two
             openssl.carry_out(steps(wanted, kind, folder, signing))

@@ -17,7 +17,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.settings import Settings, registry_flags
 
 FORCE = "./inv cert --force replaces everything; clients must then trust the new authority."
-CHANGE = "./inv cert.renew-authority changes over to a new one, step by step, without a failed pull."
+CHANGE = "./inv cert.renew-authority changes over to a new one, step by step, while clients pull."
 
 IMPORT = "./inv cert.import --certificate FILE --key FILE --authority FILE"
 """Command that takes a certificate of another authority, such as a company's."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cryptography import x509
-
 from trusted_registry.certificate import imported, inspect, profile
 from trusted_registry.certificate.inspect import Certificate
 from trusted_registry.console import pasteable
@@ -42,6 +40,8 @@ def _chain(shown: Certificate, sent: Iterable[Certificate]) -> list[Certificate]
 
 def _allows(anchor: Certificate, issuers: int) -> bool:
     """Return whether as many issuers may stand below an anchor."""
+    from cryptography import x509
+
     found = inspect.extension(anchor.certificate, x509.BasicConstraints)
     return bool(found and found.value.ca and (found.value.path_length is None or found.value.path_length >= issuers))
 

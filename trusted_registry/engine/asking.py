@@ -77,6 +77,17 @@ class Api(docker.APIClient):
     _patience: float | None = None
     """Seconds for the next look; those of the first question while there is None."""
 
+    def version(self, api_version: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - the SDK's own
+        """Return the engine's versions; before that of its API is known, that alone, as a ping tells it.
+
+        Docker's own client asks for a ping first as well: for all its versions an engine runs programs.
+        """
+        if not api_version:
+            pong = self._get(self._url("/_ping", versioned_api=False))  # type: ignore[attr-defined]  # not in types-docker
+            if number := pong.headers.get("Api-Version"):
+                return {"ApiVersion": number}
+        return super().version(api_version)
+
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # noqa: ANN401 - the SDK's own
         """Send a request, and return its answer: whole, or its headers where a stream is asked for.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from docker.errors import NotFound
 from docker.types import LogConfig
 
+from trusted_registry import threads
 from trusted_registry.engine import answers, archive, asking, exec_output
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.connection import CONNECTION_ERRORS, Connection, errors_explained
@@ -207,13 +207,8 @@ class DockerContainers(Connection):
 def _start(container: Container, meanwhile: Callable[[], None]) -> None:
     """Start a container, which takes a fifth of a second, and do something meanwhile."""
     try:
-        with (
-            errors_explained(f"The container {container.name} could not be started"),
-            ThreadPoolExecutor(max_workers=1) as beside,
-        ):
-            starting = beside.submit(container.start)
-            meanwhile()
-            starting.result()
+        with errors_explained(f"The container {container.name} could not be started"):
+            threads.beside(container.start, meanwhile)
     except RegistryError as error:
         with errors_explained(error.message):
             port = answers.container(container.attrs).port or 0

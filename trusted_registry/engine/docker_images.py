@@ -24,6 +24,9 @@ _TRY = 45
 class DockerImages(Connection):
     """The images of a Docker Engine; none if it does not answer."""
 
+    _seen: engine_types.FoundImage = engine_types.NO_IMAGE
+    """Image that was looked at last."""
+
     def image_id(self, reference: str) -> str | None:
         """Return the id of an image, by its name or its id, or None."""
         return self._image(reference).id or None
@@ -44,7 +47,8 @@ class DockerImages(Connection):
         """Return an image; an empty one where it is not there."""
         found = self._found(f"The image {reference}", lambda client: client.images.get(reference))
         with errors_explained(f"The image {reference} could not be inspected"):
-            return answers.image(found.attrs) if found else engine_types.NO_IMAGE
+            self._seen = answers.image(found.attrs) if found else engine_types.NO_IMAGE
+        return self._seen
 
     def entrypoint(self, reference: str, *, shell: bool = False) -> tuple[str, ...]:
         """Return an image's entrypoint if the image surely has a shell, else ().
@@ -55,7 +59,7 @@ class DockerImages(Connection):
             reference: The image.
             shell: Whether the installation noted a shell when the image was made; a label proves nothing.
         """
-        found = self._image(reference)
+        found = self._seen if reference == self._seen.id else self._image(reference)  # no image changes under its id
         if not found.id:
             return model.OFFICIAL_ENTRYPOINT if self._console.dry else ()
         own = found.entrypoint

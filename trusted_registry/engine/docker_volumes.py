@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from docker.errors import APIError
+
+from trusted_registry import threads
 from trusted_registry.engine import answers, archive, asking
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.connection import Connection, errors_explained
@@ -41,23 +45,31 @@ class DockerVolumes(Connection):
             listed = self._client.volumes.list(filters={"label": f"{LABEL}={installation}"})
             return sorted((answers.volume(it.attrs) for it in listed), key=lambda it: it.name)
 
-    def make_volume(self, name: str, installation: str) -> None:
-        """Make a volume that carries the id of its installation; one that is there stays as it is."""
-        self._make_volume(name, {LABEL: installation})
+    def make_volume(self, name: str, installation: str) -> engine_types.Volume | None:
+        """Make a volume that carries the id of its installation, and return it; one that is there stays as it is."""
+        return self._make_volume(name, {LABEL: installation})
 
-    def _make_volume(self, name: str, labels: dict[str, str]) -> None:
+    def _make_volume(self, name: str, labels: dict[str, str]) -> engine_types.Volume | None:
         options = [word for label, value in labels.items() for word in ("--label", f"{label}={value}")]
         self._console.command(["docker", "volume", "create", *options, name])
-        if not self._console.dry:
-            with errors_explained(f"The volume {name} could not be made"):
-                self._require_client().volumes.create(name, labels=labels)
+        if self._console.dry:
+            return None
+        with errors_explained(f"The volume {name} could not be made"):
+            return answers.volume(self._require_client().volumes.create(name, labels=labels).attrs)
 
     def remove_volume(self, name: str) -> None:
         """Remove a volume with its content; an absent one is no error."""
         command = ["docker", "volume", "rm", name]
         self._remove(f"The volume {name}", command, lambda client: client.volumes.get(name).remove())
 
-    def fill(self, volume: str, installation: str, image: str, files: Sequence[File]) -> None:
+    def fill(
+        self,
+        volume: str,
+        installation: str,
+        image: str,
+        files: Sequence[File],
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
         """Write files for containers to read into a volume, which is made if it is absent.
 
         The engine takes files for a container that never starts; any image will do for that.
@@ -72,9 +84,9 @@ class DockerVolumes(Connection):
                 target = f"{filler_name(volume)}:{FILES_FOLDER}/{file.name}"
                 self._console.command(["docker", "cp", str(file.source), target])
             if filler:
-                with errors_explained(f"The volume {volume} could not be filled"):
-                    held = _names_in(filler) if there else None
-                    filler.put_archive(FILES_FOLDER, archive.pack(files, held))
+                threads.beside(lambda: _put(files, filler, volume, made=there is None), meanwhile)
+            else:
+                meanwhile()
 
     @contextlib.contextmanager
     def _filler(self, volume: str, installation: str, image: str) -> Iterator[Container | None]:
@@ -93,10 +105,24 @@ class DockerVolumes(Connection):
 
     def _make_filler(self, name: str, mount: str, installation: str, image: str) -> Container:
         with errors_explained(f"The container {name} could not be made"):
-            containers = self._require_client().containers
-            for left in containers.list(all=True, filters={"name": f"^/{name}$", "label": f"{LABEL}={installation}"}):
-                left.remove(force=True)  # by a run that was killed
-            return containers.create(image, ["files"], name=name, volumes=[mount], labels={LABEL: installation})
+            client, labels = self._require_client(), {LABEL: installation}
+            given = client.api.create_host_config(binds=[mount])
+            make = functools.partial(client.api.create_container, name=name, host_config=given, labels=labels)
+            try:
+                made = make(image, ["files"])
+            except APIError:  # in the way may be what a run that was killed left
+                named = f"^/{name}$"
+                mine = f"{LABEL}={installation}"
+                for left in client.containers.list(all=True, filters={"name": named, "label": mine}):
+                    left.remove(force=True)
+                made = make(image, ["files"])
+            return client.containers.prepare_model(made)  # its id is enough, so the engine need not describe it
+
+
+def _put(files: Sequence[File], filler: Container, volume: str, *, made: bool) -> None:
+    with errors_explained(f"The volume {volume} could not be filled"):
+        held = None if made else _names_in(filler)
+        filler.put_archive(FILES_FOLDER, archive.pack(files, held))
 
 
 def _names_in(filler: Container) -> frozenset[str]:

@@ -152,8 +152,11 @@ class Engine(Protocol):
     def list_files_volumes(self, installation: str) -> list[str]:
         """Return the names of the volumes of files that an installation made."""
 
-    def make_volume(self, name: str, installation: str) -> None:
-        """Make a volume that carries the id of its installation; one that is there stays as it is."""
+    def make_volume(self, name: str, installation: str) -> Volume | None:
+        """Make a volume that carries the id of its installation, and return it; None in a dry run.
+
+        One that is there stays as it is, and is returned.
+        """
 
     def remove_volume(self, name: str) -> None:
         """Remove a volume with its content; an absent one is no error.
@@ -162,7 +165,14 @@ class Engine(Protocol):
             RegistryError: A container, running or not, has the volume.
         """
 
-    def fill(self, volume: str, installation: str, image: str, files: Sequence[File]) -> None:
+    def fill(
+        self,
+        volume: str,
+        installation: str,
+        image: str,
+        files: Sequence[File],
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
         """Write files for containers to read into a volume, which is made if it is absent.
 
         The files belong to root; a secret one has mode 0600, others 0644. Files of other names stay. A container that
@@ -173,6 +183,7 @@ class Engine(Protocol):
             installation: Id of the installation, which the volume carries as a label.
             image: Id of any image; no program of it runs.
             files: The files.
+            meanwhile: Called while the engine takes the files, in a dry run too.
 
         Raises:
             RegistryError: The volume was not made by `fill` for this installation, or the engine refuses.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from trusted_registry import files, installation
@@ -35,12 +35,18 @@ def differing(instance: Instance, engine: Engine) -> list[File]:
     return [it for it in instance.files if there.get(it.name) != it.content]
 
 
-def share(instance: Instance, changed: Sequence[File], run: Run, engine: Engine) -> None:
+def share(
+    instance: Instance,
+    changed: Sequence[File],
+    run: Run,
+    engine: Engine,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> None:
     """Have an instance find some of its files as they are here; those that are live, as they are by now."""
     image = instance.image.id or instance.image.name
     with _alone(run):
         newest = [dataclasses.replace(it, content=it.source.read_bytes()) if it.live else it for it in changed]
-        engine.fill(instance.files_volume, instance.installation, image, newest)
+        engine.fill(instance.files_volume, instance.installation, image, newest, meanwhile)
 
 
 def share_users(run: Run, engine: Engine) -> None:

@@ -42,8 +42,9 @@ def marked(instance: Instance, run: Run, engine: Engine) -> Instance:
     if engine.volume(instance.storage.volume) is None:
         if not run.console.dry:
             installation.forget_volume(run.settings.folder, instance.storage.volume)
-        engine.make_volume(instance.storage.volume, id_)
-        check_volume(run.settings, engine, None)
+        made = engine.make_volume(instance.storage.volume, id_)
+        if made is None or not owns(made, run.settings):
+            check_volume(run.settings, engine, None)
     return dataclasses.replace(instance, installation=id_)
 
 

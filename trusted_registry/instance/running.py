@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from trusted_registry import installation
 from trusted_registry.engine.protocol import Engine
@@ -18,15 +19,31 @@ from trusted_registry.run import Run
 from trusted_registry.settings import Settings
 
 
-def run_tls(
-    run: Run, engine: Engine, meanwhile: Callable[[], None] = lambda: None, *, image: Image | None = None
-) -> bool:
+class Meanwhile(NamedTuple):
+    """Calls for the time in which the engine works: takes the files of a first instance, and starts it.
+
+    Where another one runs, both are made while the engine starts its successor.
+    """
+
+    filling: Callable[[], None] = lambda: None
+    starting: Callable[[], None] = lambda: None
+
+    def both(self) -> None:
+        """Make both."""
+        self.filling()
+        self.starting()
+
+
+NO_CALLS = Meanwhile()
+
+
+def run_tls(run: Run, engine: Engine, meanwhile: Meanwhile = NO_CALLS, *, image: Image | None = None) -> bool:
     """Run the TLS registry with the certificate, the key and the users on disk.
 
     Args:
         run: The registry's settings, and the console that shows the commands.
         engine: The engine that runs the container.
-        meanwhile: Called while the container starts, if a start is needed.
+        meanwhile: Called while the engine works, if a start is needed.
         image: The image to run; the one of the settings by default.
 
     Returns:
@@ -89,7 +106,7 @@ def _brought_up(  # noqa: PLR0913, PLR0917 - what should run, what runs, and who
     run: Run,
     engine: Engine,
     before: Predecessor,
-    meanwhile: Callable[[], None] = lambda: None,
+    meanwhile: Meanwhile = NO_CALLS,
 ) -> bool:
     """Have an instance run and prove itself; return whether anything had to be done for it."""
     if container and container.digest == instance.digest and container.state == "running":
@@ -159,19 +176,20 @@ def _replace(  # noqa: PLR0913, PLR0917 - see above
     run: Run,
     engine: Engine,
     before: Predecessor,
-    meanwhile: Callable[[], None],
+    meanwhile: Meanwhile,
 ) -> None:
     """Try the successor beside what runs, and only then have it take the name and the port."""
+    first = not (container and container.state == "running") and not before.container
     before.write([it for it in instance.files if it.made])
-    contents.share(instance, instance.files, run, engine)
+    contents.share(instance, instance.files, run, engine, meanwhile.filling if first else NO_CALLS.filling)
     if not instance.shell:
         run.console.warn(
             f"{instance.image.name} is not known to have a shell, so what a kill leaves empty in its store is not "
             "mended."
         )
-    if not (container and container.state == "running") and not before.container:
+    if first:
         before.make_way(container)
-        engine.run(instance, meanwhile)
+        engine.run(instance, meanwhile.starting)
         return
     if container and container.port != instance.published.port and not run.console.dry:
         checks.check_free(instance.published.port, engine, predecessor_name(instance.name))
@@ -179,7 +197,7 @@ def _replace(  # noqa: PLR0913, PLR0917 - see above
     before.make_way(container)
     engine.create(instance)
     before.stop()
-    engine.start(instance.name, meanwhile)
+    engine.start(instance.name, meanwhile.both)
 
 
 def _rehearse(instance: Instance, container: Container | None, run: Run, engine: Engine) -> None:

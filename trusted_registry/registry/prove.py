@@ -9,15 +9,19 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from trusted_registry.client_messages.message import ACCEPTED, REFUSING, Kind
 from trusted_registry.console import Console
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import layer
-from trusted_registry.registry.api import RegistryClient
 from trusted_registry.registry.probe import Endpoint
 from trusted_registry.registry.users import Login
+
+if TYPE_CHECKING:
+    from trusted_registry.client_messages.message import Kind
+
+# What clients say is imported after a failure alone.
 
 REPOSITORY = "trusted-registry-proof"
 """Repository of the proof's own, so that cleaning up cannot meet anybody's images."""
@@ -111,6 +115,8 @@ def forget(proof: Proof, endpoint: Endpoint, tls: ssl.SSLContext | None, login: 
 
     Its few bytes go with the next garbage collection.
     """
+    from trusted_registry.registry.api import RegistryClient
+
     RegistryClient(endpoint, tls, login).delete_manifest(REPOSITORY, proof.digest)
 
 
@@ -124,17 +130,21 @@ class Refusal:
     @property
     def is_distrust(self) -> bool:
         """Whether the authority of what answers is not trusted; nothing else proves that trust was taken away."""
+        from trusted_registry.client_messages.message import Kind
+
         return self.kind is Kind.DISTRUST
 
     @property
     def is_judged(self) -> bool:
         """Whether a server answered and was refused, or the engine's own files are at fault: no matter of waiting."""
+        from trusted_registry.client_messages.message import REFUSING, Kind
+
         return self.kind in {*REFUSING, Kind.PROTOCOL, Kind.CLIENT}
 
 
 def is_distrust(error: RegistryError) -> bool:
     """Whether an engine's error says that the authority of what answers is not trusted."""
-    return _kind(error.message) is Kind.DISTRUST
+    return Refusal(error.message, _kind(error.message)).is_distrust
 
 
 def refusal(registry_host: str, engine: Engine) -> Refusal | None:
@@ -145,12 +155,14 @@ def refusal(registry_host: str, engine: Engine) -> Refusal | None:
     try:
         engine.try_pull(f"{registry_host}/{REPOSITORY}:absent")
     except RegistryError as error:
+        from trusted_registry.client_messages.message import ACCEPTED
+
         kind = _kind(error.message.replace(registry_host, "registry.local"))  # a host may be called anything
         return None if kind in ACCEPTED else Refusal(error.message, kind)
     return None
 
 
 def _kind(words: str) -> Kind | None:
-    from trusted_registry.client_messages import catalogue  # after a failure alone: slow to import
+    from trusted_registry.client_messages import catalogue
 
     return next((found.kind for found in catalogue.find(words)), None)

@@ -1,4 +1,4 @@
-"""Changeover to another authority, step by step: no pull fails at any of them, and each can be repeated."""
+"""Changeover to another authority, in steps: no client is without trust at any of them, and each can be repeated."""
 
 from __future__ import annotations
 

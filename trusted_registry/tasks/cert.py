@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 
 from trusted_registry import address, installation, program, saved_flags
-from trusted_registry.certificate import changeover, imported, inspect, issue, openssl, rules
+from trusted_registry.certificate import changeover, imported, inspect, issue, openssl
 from trusted_registry.console import Console
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import run_lock
@@ -59,6 +59,8 @@ def check(run: Run) -> None:
     Raises:
         RegistryError: A rule is broken.
     """
+    from trusted_registry.certificate import rules
+
     if run.console.dry:
         run.console.command(openssl.verification(run.settings.folder))
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from functools import partial
 from pathlib import Path
 
 from trusted_registry import address, files, installation, saved_flags
@@ -22,7 +23,7 @@ from trusted_registry.tasks import cert, registry
 UNPROVED = ".unproved"
 """Name of a file beside the certificates while an `up` runs; the file holds the reference of the proof's image."""
 
-LATER = ("trusted_registry.status", "trusted_registry.tasks.trust")
+LATER = ("trusted_registry.registry.api", "trusted_registry.status", "trusted_registry.tasks.trust")
 """Modules that `up` takes after the container's start: loaded while the engine starts it, which takes longer."""
 
 
@@ -65,12 +66,11 @@ def _up(run: Run, engine: Engine) -> None:
 
     def pack() -> None:
         packed.append(prove.pack(address.registry_host(run.settings.address, run.settings.port), engine, note=note))
-        _load_later(engine)
 
     note()
 
     try:
-        started = registry.tls(run, engine, meanwhile=pack)
+        started = registry.tls(run, engine, running.Meanwhile(filling=pack, starting=partial(_load_later, engine)))
         from trusted_registry.tasks import trust
         from trusted_registry.trust.local.install import StoreSelection
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from trusted_registry import address, saved_flags
 from trusted_registry.certificate import issue
 from trusted_registry.console import Console
 from trusted_registry.engine import engine as engines
-from trusted_registry.engine import install as engine_install
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import PODMAN, Container
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import checks, contents, ownership, run_lock, running
 from trusted_registry.instance.model import Role
 from trusted_registry.registry import probe, prove, users
-from trusted_registry.registry.api import RegistryClient
 from trusted_registry.run import Run
 from trusted_registry.tasks.cert import say_done
 from trusted_registry.values import whole_number
@@ -30,6 +28,8 @@ _KEEPS_NAMED = 23
 
 def engine(console: Console) -> None:
     """Report the engine that answers; install or start one if none."""
+    from trusted_registry.engine import install as engine_install
+
     engine_install.ensure(console)
     found = engines.connect(console)
     if found.available:
@@ -57,7 +57,7 @@ def alone(run: Run, engine: Engine | None = None, *, nat: bool = False) -> None:
         tls(run, engine)
 
 
-def tls(run: Run, engine: Engine, meanwhile: Callable[[], None] = lambda: None) -> bool:
+def tls(run: Run, engine: Engine, meanwhile: running.Meanwhile = running.NO_CALLS) -> bool:
     """Run the TLS registry; return whether the container was (re)started."""
     changed = running.run_tls(run, engine, meanwhile)
     saved_flags.save(run)
@@ -132,6 +132,8 @@ def prove_push_and_pull(reference: str, target: Target, run: Run, engine: Engine
 
     If the registry has users, push and pull use a temporary login, which is then removed.
     """
+    from trusted_registry.registry.api import RegistryClient
+
     with temporary_login(run, engine) if target.local else contextlib.nullcontext() as login:
         if login and not RegistryClient(target.at, target.tls, login).admits():
             prove.discard(reference, engine)

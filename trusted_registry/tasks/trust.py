@@ -19,7 +19,17 @@ from trusted_registry.run import Run
 from trusted_registry.tasks.cert import say_done, shortened
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.local import daemon, install, ledger, leftovers, owned, trust_anchor, uninstall, unverified
+from trusted_registry.trust.local import (
+    daemon,
+    install,
+    ledger,
+    leftovers,
+    outdated,
+    owned,
+    trust_anchor,
+    uninstall,
+    unverified,
+)
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.install import ALL_STORES, InstallResult, StoreSelection
 from trusted_registry.trust.model import Store, TrustAnchor
@@ -297,7 +307,7 @@ def _prove_refusals(freed: list[str], engine: Engine, run: Run) -> None:
     systems = tuple(path for store in client_stores.STORES if store.name == "system" for path in store.signs.paths)
     why = "another certificate or insecure-registries vouches for it"
     if any(place.startswith(systems) for place in freed):  # Go reads that store once (crypto/x509/root.go, sync.Once)
-        why = "it may have read the system's store before, which it forgets when restarted: sudo service docker restart"
+        why = outdated.ENGINE_REMEMBERS
     for name in names:
         refused = prove.refusal(name, engine)
         if refused is None:

@@ -46,7 +46,8 @@ def _of_engine(body: bytes) -> tuple[bytes, bytes]:
 VERSION = _of_engine(
     b'{"Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12", "Os": "linux", "Arch": "amd64"}'
 )
-"""What is said to the first question, so that others follow."""
+"""What is said to the first questions, so that others follow."""
+FIRST_QUESTIONS = (b"GET /_ping ", b"GET /version ")
 
 ENGINE_ANSWERS = {
     name: _of_engine(body)
@@ -121,7 +122,7 @@ def _answer(connection: socket.socket, answer: tuple[bytes, bytes], context: ssl
     with contextlib.suppress(OSError), connection:
         spoken = context.wrap_socket(connection, server_side=True) if context else connection
         while asked := spoken.recv(65536):
-            first, then = VERSION if any(answer) and b"/version " in asked.partition(b"\r\n")[0] else answer
+            first, then = VERSION if any(answer) and asked.startswith(FIRST_QUESTIONS) else answer
             spoken.sendall(first)
             while then:
                 spoken.sendall(then)

@@ -1,4 +1,4 @@
-"""Kills the Python that imports it with SIGKILL at a chosen effect: as `sitecustomize`, on a host of the lab.
+"""Kills the Python that imports it with SIGKILL at a chosen effect: by a .pth file, on a host of the lab.
 
 Every effect outside the process is heard of before it happens (docs.python.org/3/library/audit_events.html). With
 KILL_LIST in the environment nobody is killed, and the points are written to that file, a line each. With KILL_AT that
@@ -112,5 +112,5 @@ def watch() -> None:
         sys.addaudithook(Points(listing, at).hear)
 
 
-if __name__ == "sitecustomize":
+if __name__ == "killer":
     watch()

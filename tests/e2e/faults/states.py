@@ -103,8 +103,11 @@ def kept(name: str) -> Tree:
 
 
 def nothing() -> None:
-    """Bring the host back to before the first `up`; the registry's volume stays."""
-    docker("rm", "--force", "registry")
+    """Bring the host back to before the first `up`: no container, no volume, no file."""
+    for container in docker("ps", "--all", "--quiet"):
+        docker("rm", "--force", container)
+    for volume in docker("volume", "ls", "--quiet"):
+        docker("volume", "rm", volume)
     shutil.rmtree(CERTS, ignore_errors=True)
     for folder in STATES:
         shutil.rmtree(folder, ignore_errors=True)

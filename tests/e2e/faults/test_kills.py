@@ -40,8 +40,9 @@ TIMES = 6
 TABLE = "faults-kills.json"
 """What a table can be made of, in the folder of reports."""
 
-PLACE = "/srv/killer"
 PYTHON = f"{HOME}/.venv/bin/python"
+PLACE = "import site; print(site.getsitepackages()[0])"
+"""Asks the tasks' own environment for its packages: `./inv` is isolated, and hears of no PYTHONPATH."""
 
 
 @dataclass
@@ -88,7 +89,9 @@ def hosts(lab: Lab, suite: Suite) -> Iterator[list[Host]]:
     """Two hosts, on which trials run side by side."""
     found = lab.start({"kills-1": suite.name, "kills-2": suite.name})
     for host in found:
-        host.does("install", "-D", f"{HOME}/tests/e2e/faults/killer.py", f"{PLACE}/sitecustomize.py")
+        place = host.does(PYTHON, "-c", PLACE).out.strip()
+        host.does("install", f"{HOME}/tests/e2e/faults/killer.py", f"{place}/killer.py")
+        host.write(f"{place}/killer.pth", "import killer\n")
     yield found
     lab.stop([host.name for host in found])
 
@@ -101,8 +104,8 @@ def points(hosts: list[Host]) -> dict[str, list[str]]:
 
 
 def _tried(host: Host, *words: str) -> dict[str, Any]:
-    env = {**host.settings, "PYTHONPATH": PLACE}
-    said: dict[str, Any] = json.loads(host.does(PYTHON, "-m", "tests.e2e.faults.trial", *words, env=env).out)
+    ended = host.does(PYTHON, "-m", "tests.e2e.faults.trial", *words, env=host.settings)
+    said: dict[str, Any] = json.loads(ended.out)
     return said
 
 
@@ -130,6 +133,7 @@ def test_a_task_killed_at_any_point_loses_nothing_and_the_next_up_succeeds(
     task: str, hosts: list[Host], points: dict[str, list[str]], table: dict[str, Row]
 ) -> None:
     of_task = points[task]
+    assert of_task, "nobody counted"
     chosen = _spread(len(of_task), TRIALS[task])
     row = table.setdefault(task, Row(len(of_task)))
     for at, report in zip(chosen, _all_tried(hosts, [(task, "root", str(at), "60") for at in chosen]), strict=True):

@@ -173,6 +173,18 @@ def test_an_earlier_authority_in_the_system_s_store_is_found_and_taken_back(sett
     assert (new != old, any(str(old) in line for line in console.said)) == (True, True)
     assert outdated.find(settings, trust_anchor.load(settings)) == []
     assert str(old) not in {entry.path for entry in ledger.read(ledger.path())}
+    assert f"docker: {outdated.ENGINE_REMEMBERS}" not in console.said
+
+
+@pytest.mark.process
+def test_an_engine_that_may_have_read_the_system_s_store_is_told_to_be_restarted(
+    settings: Settings, system: Path
+) -> None:
+    both, console = StoreSelection(only=("docker", "system")), Recorder()
+    _trust(settings, both)
+    issue.ensure(_run(settings), force=True)
+    _trust(settings, both, console)
+    assert (len([*system.glob("*.crt")]), console.said.count(f"docker: {outdated.ENGINE_REMEMBERS}")) == (1, 1)
 
 
 @pytest.mark.process
@@ -274,3 +286,4 @@ def test_a_keystore_whose_place_its_program_knows_holds_both_roots_and_then_the_
     _trust(settings, java)
     (left,) = keystore.iterdir()
     assert left.read_bytes() == (settings.folder / "ca.crt").read_bytes()
+    assert old.name not in ledger.path().read_text()

@@ -7,7 +7,7 @@ after a changeover.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from trusted_registry import program
@@ -21,6 +21,11 @@ from trusted_registry.trust.local import apply, databases, ledger, owned, places
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.ledger import Entry, digest
 from trusted_registry.trust.model import Database, Store, TrustAnchor, der
+
+ENGINE_REMEMBERS = (
+    "it may have read the system's store before, which it forgets when restarted: sudo service docker restart"
+)
+"""An engine reads the system's store once (Go, crypto/x509/root.go, sync.Once)."""
 
 
 def find(settings: Settings, anchor: TrustAnchor) -> list[Entry]:
@@ -84,7 +89,7 @@ def _is_another_s(content: bytes, anchor: TrustAnchor) -> bool:
         return False
 
 
-def take_back(stores: Iterable[Store], anchor: TrustAnchor, run: Run) -> None:
+def take_back(stores: Sequence[Store], anchor: TrustAnchor, run: Run) -> None:
     """Take earlier authorities back from stores that trust the one of today by now; root's are left without root."""
     entries = [] if run.console.dry else find(run.settings, anchor)
     for store in stores:
@@ -104,3 +109,5 @@ def take_back(stores: Iterable[Store], anchor: TrustAnchor, run: Run) -> None:
         names = dict.fromkeys(entry.value or entry.path for entry in mine)
         if names:
             run.console.say(f"trust: removed, an earlier authority: {', '.join(names)}")
+        if store.refresh and any(it.name == "docker" for it in stores):
+            run.console.say(f"docker: {ENGINE_REMEMBERS}")
