@@ -8,7 +8,7 @@ import pytest
 
 from tests.disk import snapshot
 from tests.recorder import Recorder
-from trusted_registry.certificate import inspect, issue, public_suffixes
+from trusted_registry.certificate import config_file, inspect, issue, public_suffixes
 from trusted_registry.errors import SettingError
 from trusted_registry.run import Run
 
@@ -52,7 +52,7 @@ def test_the_dry_run_and_the_configuration_refuse_it_too(make_settings: MakeSett
     with pytest.raises(SettingError, match="'dev'"):
         issue.ensure(Run(settings, Recorder(dry=True)))
     with pytest.raises(SettingError, match="'dev'"):
-        issue.write_config(Run(settings, Recorder()))
+        config_file.write(Run(settings, Recorder()))
 
 
 def test_a_renewal_says_so_too_and_not_that_another_authority_would_help(

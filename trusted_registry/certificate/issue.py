@@ -10,19 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trusted_registry import address, files
-from trusted_registry.certificate import (
-    handed,
-    imported,
-    inspect,
-    make,
-    openssl,
-    profile,
-    public_suffixes,
-    signer,
-    unsent,
-)
+from trusted_registry.certificate import handed, imported, inspect, make, profile, public_suffixes, signer, unsent
 from trusted_registry.certificate.make import CertificateKind
-from trusted_registry.console import Operator, here_document, pasteable
+from trusted_registry.console import Operator, pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
 from trusted_registry.settings import Settings, registry_flags
@@ -280,19 +270,6 @@ def _check_self_signed(folder: Path, *, dry: bool) -> None:
         return
     if find(folder, dry=dry) is None:
         raise RegistryError(f"{folder} holds nothing to renew.", cure="./inv cert makes the first certificate.")
-
-
-def write_config(run: Run, *, self_signed: bool = False) -> Path:
-    """Render openssl.cnf into the folder, without names that the authority there may not vouch for; return its path."""
-    signing = signer.path(run.settings.folder)
-    authority = inspect.read(signing) if signing.exists() and not self_signed else None
-    kind = CertificateKind.SELF_SIGNED if self_signed else CertificateKind.SERVER
-    text = profile.config(make.plan(run.settings, kind, authority))
-    path = run.settings.folder / openssl.CONFIG
-    run.console.command(["tee", str(path), here_document(text)])
-    if not run.console.dry:
-        files.write(path, text.encode())
-    return path
 
 
 def is_due(settings: Settings, days: int) -> bool:

@@ -53,7 +53,7 @@ renew = Task(
 )
 renew_authority = Task(
     "cert.renew-authority",
-    "Change the authority in three steps, while clients pull.",
+    "Change the authority while clients pull.",
     "authority.renew",
     switch("switch", "Second step, once every client holds both roots: the registry shows the new one's certificate."),
     switch("finish", "Third step: remove the old root."),

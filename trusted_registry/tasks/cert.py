@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 
 from trusted_registry import address, installation, program, saved_flags
-from trusted_registry.certificate import changeover, imported, inspect, issue, openssl
+from trusted_registry.certificate import changeover, config_file, imported, inspect, issue, openssl
 from trusted_registry.console import Console
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import run_lock
@@ -21,7 +21,7 @@ _ROOM = 22
 
 def config(run: Run, *, self_signed: bool) -> None:
     """Render openssl.cnf."""
-    path = issue.write_config(run, self_signed=self_signed)
+    path = config_file.write(run, self_signed=self_signed)
     say_done(run.console, f"config: {path}; ./inv cert uses the same")
 
 
