@@ -52,7 +52,7 @@ def test_a_socket_that_may_not_be_opened_is_told_from_one_that_is_not_there(
     forbidden: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{forbidden}/docker.sock")
-    with pytest.raises(AccessDeniedError, match="does not let this user in") as caught:
+    with pytest.raises(AccessDeniedError, match="You may not use the Docker Engine") as caught:
         connection.client()
     assert caught.value.cure.startswith(JOIN)
     monkeypatch.setenv("DOCKER_HOST", "unix:///not/there/docker.sock")
@@ -65,7 +65,7 @@ def test_a_socket_that_may_not_be_opened_is_told_from_one_that_is_not_there(
 def test_status_says_that_the_engine_may_not_be_asked_and_what_cures_it(settings: Settings, console: Recorder) -> None:
     found = status.find(settings, engines.connect_if_available(console))
     assert found.registry.state == "not known"
-    assert ("does not let this user in" in found.registry.health, JOIN in found.registry.health) == (True, True)
+    assert ("You may not use the Docker Engine" in found.registry.health, JOIN in found.registry.health) == (True, True)
     report = status.report(found)
     assert report.table
     assert json.loads(json.dumps(report.content))["registry"]["state"] == "not known"

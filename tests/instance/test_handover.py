@@ -101,7 +101,7 @@ def test_the_seconds_are_told_in_which_nobody_may_have_been_answered(
     monkeypatch.setattr(engine, "hand_over", slow)
     begun = time.monotonic()
     running.run_tls(Run(settings, console), engine)
-    told = re.fullmatch(r"registry: another one took over; nobody was answered for (\d\.\d\d) s", console.said[-1])
+    told = re.fullmatch(r"registry: the new one took over; no answer for (\d\.\d\d) s", console.said[-1])
     assert told
     assert 0.2 <= float(told[1]) <= time.monotonic() - begun
 

@@ -182,7 +182,7 @@ def _unreachable(error: Exception, at: str = "") -> RegistryError:
         if not host or host.endswith(f"//{membership.SOCKET}"):
             return membership.denied()
         cure = f"See who may use it: {pasteable(['ls', '-l', host.removeprefix('unix://')])}; id"
-        return AccessDeniedError(f"The Docker Engine{place} does not let this user in.", cure=cure)
+        return AccessDeniedError(f"You may not use the Docker Engine{place}.", cure=cure)
     if isinstance(error.__cause__, TimeoutError):  # of the first question, within the SDK's own error
         silent = f"The Docker Engine at {at} does not answer."
         return RegistryError(silent, cure=f"{_RESTART}{'  # or name another one: DOCKER_HOST' if host else ''}")

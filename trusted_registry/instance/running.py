@@ -127,7 +127,7 @@ def _brought_up(  # noqa: PLR0913, PLR0917 - what should run, what runs, and who
 def _tell_of_gap(before: Predecessor, run: Run) -> None:
     if before.told_to_stop is not None and not run.console.dry:
         seconds = time.monotonic() - before.told_to_stop
-        run.console.say(f"registry: replaced; nobody was answered for {seconds:.1f} s")
+        run.console.say(f"registry: replaced; no answer for {seconds:.1f} s")
 
 
 def _kept_up(instance: Instance, container: Container, differing: Sequence[File], run: Run, engine: Engine) -> bool:
@@ -184,8 +184,7 @@ def _replace(  # noqa: PLR0913, PLR0917 - see above
     contents.share(instance, instance.files, run, engine, meanwhile.filling if first else NO_CALLS.filling)
     if not instance.shell:
         run.console.warn(
-            f"{instance.image.name} is not known to have a shell, so what a kill leaves empty in its store is not "
-            "mended."
+            f"{instance.image.name} has no shell that is known of, so files that a kill leaves empty stay empty."
         )
     if first:
         before.make_way(container)

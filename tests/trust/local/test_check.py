@@ -56,7 +56,7 @@ def _nobody(**_: bool) -> NoReturn:
 
 
 def _denied(**_: bool) -> NoReturn:
-    raise AccessDeniedError("The Docker Engine does not let this user in.", cure="sudo usermod …")
+    raise AccessDeniedError("You may not use the Docker Engine.", cure="sudo usermod …")
 
 
 @pytest.fixture
