@@ -114,7 +114,7 @@ def test_up_and_test_prove_a_push_and_a_pull_without_anybody_s_password(asking: 
     before = (asking.certs / "users" / "htpasswd").read_bytes()
     said = asking.inv("registry.test")
     assert f"proof: pushed to {asking.reference} and pulled back" in said
-    assert "without one the registry says 401" in said
+    assert "without a login it answers 401" in said
     assert (asking.certs / "users" / "htpasswd").read_bytes() == before
     again = asking.inv("up")
     assert "Nothing had to be changed." in again
