@@ -325,7 +325,7 @@ def test_a_renewal_by_openssl_shows_what_it_does(form: str, make_settings: MakeS
     _authority(settings.folder, form)
     issue.renew(Run(settings, console))
     stem = "issuer" if form == "chain" else "ca"
-    assert f"-CAkey {settings.folder}/{stem}.key" in console.typed[1]
+    assert f"-CAkey {settings.folder}/{stem}.key" in console.typed[2]
     assert any(f"{stem}.crt >> " in line for line in console.typed) is (form == "chain")
 
 

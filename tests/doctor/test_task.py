@@ -34,7 +34,7 @@ SAID = 'Get "https://192.168.0.99/v2/": x509: certificate signed by unknown auth
 def test_a_message_is_shown_with_its_cause_and_its_cure(settings: Settings, console: Recorder) -> None:
     (shown,) = doctor.explain(Run(settings, console), text=SAID).lines
     assert shown.startswith(f"said: {SAID}\n why: ")
-    assert "\n  do: ./inv trust.serve  # on the registry's machine; then type here" in shown
+    assert "\n  do: ./inv trust.serve  # on the registry's machine; then paste here" in shown
 
 
 def test_a_client_s_checkout_is_told_to_trust_with_what_it_is_handed(settings: Settings, console: Recorder) -> None:

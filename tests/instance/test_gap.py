@@ -1,4 +1,4 @@
-"""How long the registry does not answer while a registry is replaced is told; that it ends slowly, before that is waited for."""
+"""How long there is no answer while a registry is replaced is told; that it ends slowly, before that is waited for."""
 
 from __future__ import annotations
 

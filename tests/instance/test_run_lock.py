@@ -68,7 +68,7 @@ def _up(settings: Settings, engine: FakeEngine) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "check_address", lambda *_: None)
+    monkeypatch.setattr(checks, "check_address", lambda *_, **__: None)
 
 
 # The password
@@ -88,7 +88,7 @@ def test_a_registry_that_is_stopped_while_the_password_is_typed_is_told_of(
     _up(settings, engine)
     console = Busy(lambda: engine.remove("registry"), secret=ADA.password)
     registry_users.add(Run(settings, console), name="ada")
-    assert "next start" in console.said[-1]
+    assert "once started, it asks for a login" in console.said[-1]
 
 
 def test_a_plain_registry_that_is_started_while_the_password_is_typed_gets_none(

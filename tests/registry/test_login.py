@@ -145,7 +145,11 @@ def test_over_plain_http_no_user_is_added(settings: Settings, engine: FakeEngine
 def test_without_a_registry_a_user_is_kept_for_its_next_start(settings: Settings, engine: FakeEngine) -> None:
     console = Recorder(secret=ADA.password)
     registry_users.add(Run(settings, console), name="ada")
-    assert (engine.done, "next start" in console.said[-1], opens(settings.folder, ADA)) == ([], True, True)
+    assert (engine.done, "once started, it asks for a login" in console.said[-1], opens(settings.folder, ADA)) == (
+        [],
+        True,
+        True,
+    )
 
 
 @pytest.mark.usefixtures("engine")

@@ -164,7 +164,7 @@ def test_a_password_that_is_short_or_that_bcrypt_would_cut_is_refused_and_not_re
 def test_of_a_password_that_is_too_short_a_person_hears_how_long_it_must_be() -> None:
     with pytest.raises(SettingError) as caught:
         users.password("ox")
-    assert caught.value.cure.startswith("Use 8 at least")
+    assert caught.value.cure.startswith("Use at least 8")
 
 
 # The terminal

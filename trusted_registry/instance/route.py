@@ -45,15 +45,27 @@ def _prefix(settings: Settings) -> list[str]:
     """Return what the listener needs to be started with: nothing, or sudo.
 
     Raises:
-        RegistryError: The port is in use, or it is root's and there is no sudo.
+        RegistryError: The port is in use, or it is root's and sudo is absent or refuses.
     """
     try:
         _listen(settings.listen, settings.port).close()
     except OSError as error:
         if error.errno == errno.EACCES:
-            return program.sudo()
+            return _allowed(program.sudo())
         raise RegistryError(f"another program listens here, or answers there: {error.strerror}", cure="") from error
     return []
+
+
+def _allowed(prefix: list[str]) -> list[str]:
+    """Return a prefix that works: sudo asks for a password now, and not while a connection is waited for.
+
+    Raises:
+        NeedsRootError: sudo refuses.
+    """
+    asked = program.capture([*prefix, "true"], timeout=None)
+    if not asked.ok:
+        raise program.sudo_error(asked)
+    return prefix
 
 
 def _tried(argv: list[str], settings: Settings) -> str:
