@@ -67,6 +67,6 @@ class FakeVolumes(FakeImages):
             raise engine_types.foreign_volume(volume)
         if self.image_id(image) is None:
             raise refused(f"The container {volume}-filler could not be made", f"No such image: {image}")
-        meanwhile()
         self.owners[volume] = installation
         self.files.setdefault(volume, {}).update({file.name: file for file in files})
+        meanwhile()

@@ -15,6 +15,7 @@ import pytest
 
 from tests.engine.test_up import answers, container
 from trusted_registry import installation
+from trusted_registry.errors import RegistryError
 from trusted_registry.registry import probe
 
 if TYPE_CHECKING:
@@ -29,12 +30,12 @@ pytestmark = pytest.mark.engine
 MOVING = "trusted-registry-test-moving:1"
 
 
-def _is_served(host: Host) -> bool:
+def _is_served(host: Host, patience: float = 5) -> bool:
     """Whether the registry's address answers by the certificate of a checkout."""
     trust = probe.context(host.certs / "ca.crt")
     at = probe.Endpoint(host.address, host.port)
-    with contextlib.suppress(OSError):
-        probe.await_answer(lambda: probe.request(at, "GET", "/v2/", trust)[0], lambda: True, patience=5)
+    with contextlib.suppress(OSError, RegistryError):
+        probe.await_answer(lambda: probe.request(at, "GET", "/v2/", trust)[0], lambda: True, patience=patience)
         return True
     return False
 
@@ -101,6 +102,37 @@ def test_no_file_of_this_machine_is_mounted_and_no_key_of_the_authority_is_in_th
     secret = installation.known(host.certs).http_secret
     assert (len(secret), secret in (host.certs / "registry.yml").read_text()) == (64, True)
     assert secret not in str(container(client, host))
+
+
+def test_a_registry_that_starts_before_its_files_are_there_waits_for_them(
+    host: Host, client: docker.DockerClient
+) -> None:
+    host.inv("up")
+    described, packed = container(client, host), io.BytesIO()
+    host.inv("registry.stop")
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for file in ("registry.yml", "domain.crt", "domain.key", "start.sh"):  # whoever starts waits for the last
+            tar.add(host.certs / file, f"config/{file}")
+    name = f"{host.name}-waits"
+    with contextlib.ExitStack() as stack:
+        volume = client.volumes.create(name)
+        stack.callback(volume.remove)
+        waits = client.containers.create(
+            described["Image"],
+            described["Config"]["Cmd"],
+            entrypoint=["/bin/sh"],
+            name=name,
+            ports={"5000": host.port},
+            volumes=[f"{name}:/config"],
+            tmpfs={"/var/lib/registry": ""},
+        )
+        stack.callback(waits.remove, force=True)
+        waits.start()
+        assert not _is_served(host, patience=0.5)
+        waits.reload()
+        assert (waits.status, waits.logs()) == ("running", b"")
+        waits.put_archive("/", packed.getvalue())
+        assert _is_served(host)
 
 
 def test_a_renewal_leaves_one_set_of_files_and_a_purge_none(host: Host, client: docker.DockerClient) -> None:

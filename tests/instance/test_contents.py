@@ -147,6 +147,21 @@ def test_what_a_run_left_that_was_killed_while_it_filled_goes_with_the_next(
     assert (engine.find(filler_name(left)), engine.list_files_volumes(own)) == (None, [])
 
 
+def test_what_a_killed_run_filled_a_registry_s_own_volume_by_goes_and_the_registry_stays(
+    settings: Settings, engine: FakeEngine
+) -> None:
+    run = Run(settings, Recorder())
+    running.run_tls(run, engine)
+    registry = engine.find(settings.container)
+    assert registry
+    volume = registry.files_volume
+    engine.put(filler_name(volume), dataclasses.replace(registry, state="created", port=None, volume=""))
+    assert running.run_tls(run, engine) is False
+    assert engine.find(filler_name(volume)) is None
+    assert engine.find(settings.container) == registry
+    assert volume in engine.list_files_volumes(installation.known(settings.folder).id)
+
+
 def test_another_registry_s_files_stay(settings: Settings, engine: FakeEngine) -> None:
     own = installation.known(settings.folder).id
     engine.fill("other-files-0", own, IMAGE, [])

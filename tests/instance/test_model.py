@@ -120,8 +120,16 @@ def test_an_image_with_a_shell_starts_by_the_script_and_then_what_it_would_have_
 ) -> None:
     instance = roles.tls(make_settings(), IMAGE, SHELL)
     assert model.arguments(instance)["entrypoint"] == ["/bin/sh"]
-    assert instance.command == ("/config/start.sh", "/entrypoint.sh", "serve", "/config/registry.yml")
+    assert instance.command == (
+        "-c",
+        roles.AWAIT,
+        "/config/start.sh",
+        "/entrypoint.sh",
+        "serve",
+        "/config/registry.yml",
+    )
     assert [file.name for file in instance.files if file.made] == ["registry.yml", "start.sh"]
+    assert instance.files[-1].name == "start.sh"  # who waits for that has all the others
 
 
 def test_an_image_without_a_shell_starts_what_it_starts(make_settings: MakeSettings) -> None:

@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -25,9 +25,10 @@ from trusted_registry.instance.model import Image
 from trusted_registry.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from trusted_registry.instance.model import File
     from trusted_registry.settings import Settings
 
 FOREIGN = container(role=None, digest=None, image="nginx")
@@ -69,55 +70,88 @@ def test_an_image_without_a_shell_runs_and_what_that_means_is_said_once(
     assert not (settings.folder / "start.sh").exists()
 
 
-def _meanwhile(engine: FakeEngine, seen: list[tuple[str, str]]) -> running.Meanwhile:
-    """Return calls that note what runs, and what waits to run, when each is made."""
+def _noting(engine: FakeEngine, seen: list[str]) -> Callable[[], None]:
+    """Return a call that notes the state of the registry's container."""
 
-    def note(call: str) -> None:
+    def note() -> None:
         found = engine.find("registry")
-        seen.append((call, found.state if found else "absent"))
+        seen.append(found.state if found else "absent")
 
-    return running.Meanwhile(lambda: note("filling"), lambda: note("starting"))
-
-
-def test_the_first_registry_s_files_are_taken_and_it_starts_while_something_else_is_done(
-    settings: Settings, engine: FakeEngine, console: Recorder
-) -> None:
-    seen: list[tuple[str, str]] = []
-    assert running.run_tls(Run(settings, console), engine, _meanwhile(engine, seen))
-    assert seen == [("filling", "absent"), ("starting", "created")]
-    assert not running.run_tls(Run(settings, console), engine, _meanwhile(engine, seen))
-    assert len(seen) == 2
+    return note
 
 
-@pytest.mark.parametrize("state", ["exited", "dead", "running"])
-def test_a_successor_is_started_while_something_else_is_done(
+@pytest.mark.parametrize("state", ["", "exited", "dead", "running"])
+def test_a_registry_is_started_while_something_else_is_done(
     state: str, settings: Settings, engine: FakeEngine, console: Recorder
 ) -> None:
-    engine.container = container(digest="other", state=state)
-    seen: list[tuple[str, str]] = []
-    assert running.run_tls(Run(settings, console), engine, _meanwhile(engine, seen))
-    there = {"running": "created"}.get(state, state)
-    assert seen == [("filling", there), ("starting", "created")]
+    engine.container = container(digest="other", state=state) if state else None
+    seen: list[str] = []
+    assert running.run_tls(Run(settings, console), engine, _noting(engine, seen))
+    assert not running.run_tls(Run(settings, console), engine, _noting(engine, seen))
+    assert seen == ["created"]
+
+
+def test_the_first_registry_is_started_while_its_files_are_taken(
+    settings: Settings, engine: FakeEngine, console: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    fill, note = engine.fill, _noting(engine, seen)
+
+    def noted(volume: str, installation: str, image: str, files: Sequence[File], meanwhile: Callable[[], None]) -> None:
+        note()
+        fill(volume, installation, image, files, meanwhile)
+        note()
+
+    monkeypatch.setattr(engine, "fill", noted)
+    running.run_tls(Run(settings, console), engine)
+    assert seen == ["absent", "running"]
+
+
+def test_a_registry_that_cannot_wait_for_its_files_is_started_when_they_are_there(
+    settings: Settings, engine: FakeEngine, console: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.starts = ()
+    seen: list[str] = []
+    fill, note = engine.fill, _noting(engine, seen)
+
+    def noted(*arguments: Any) -> None:  # noqa: ANN401 - those of fill
+        fill(*arguments)
+        note()
+
+    monkeypatch.setattr(engine, "fill", noted)
+    running.run_tls(Run(settings, console), engine)
+    assert (seen, engine.done) == (["absent"], ["start"])
 
 
 def test_what_is_shown_meanwhile_has_its_place(settings: Settings) -> None:
     console = Recorder(dry=True)
     engine = engines.unavailable(console)
-    calls = running.Meanwhile(lambda: console.command(["docker", "import"]), lambda: console.command(["later"]))
-    running.run_tls(Run(settings, console), engine, calls)
+    running.run_tls(Run(settings, console), engine, lambda: console.command(["later"]))
     shown = list(dict.fromkeys(words[-1] if len(words) == 1 else words[1] for words in console.commands))
-    assert shown == ["pull", "volume", "create", "cp", "import", "rm", "run", "later"]
+    assert shown == ["pull", "volume", "create", "cp", "rm", "run", "later"]
 
 
-def test_what_fails_while_the_files_are_taken_starts_nothing_and_leaves_nothing(
-    settings: Settings, engine: FakeEngine, console: Recorder
+@pytest.mark.parametrize("also", [False, True], ids=["", "and the container stays"])
+def test_a_registry_whose_files_are_not_taken_is_not_there(
+    settings: Settings, engine: FakeEngine, console: Recorder, monkeypatch: pytest.MonkeyPatch, *, also: bool
 ) -> None:
-    def fail() -> None:
+    def fill(*arguments: object) -> None:
+        meanwhile = arguments[-1]
+        assert callable(meanwhile)
+        meanwhile()
         raise RegistryError("no room", cure="")
 
+    def remove(name: str, **_: object) -> None:
+        raise RegistryError(f"{name} stays", cure="")
+
+    engine.files["registry-files-0"] = {}
+    monkeypatch.setattr(engine, "fill", fill)
+    monkeypatch.setattr(engine, "_begin", lambda name: engine.containers[name].is_in("running"))
+    if also:
+        monkeypatch.setattr(engine, "remove", remove)
     with pytest.raises(RegistryError, match="no room"):
-        running.run_tls(Run(settings, console), engine, running.Meanwhile(filling=fail))
-    assert (engine.done, engine.container, engine.files) == ([], None, {})
+        running.run_tls(Run(settings, console), engine)
+    assert (engine.done[0], engine.container is not None) == ("start", also)
 
 
 def test_the_second_time_nothing_is_started(settings: Settings, engine: FakeEngine, console: Recorder) -> None:

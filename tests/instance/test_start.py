@@ -16,6 +16,7 @@ import pytest
 from tests.marks import by_root
 from tests.programs import on_host
 from trusted_registry import templates
+from trusted_registry.instance import roles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +80,8 @@ class Container:
 
     def begin(self, *then: str) -> subprocess.Popen[str]:
         """Start it."""
-        argv = [self._shell, str(self.script), *(then or ("echo", "serves"))]
+        waits = roles.AWAIT.replace("/bin/sh", self._shell)
+        argv = [self._shell, "-c", waits, str(self.script), *(then or ("echo", "serves"))]
         environ = {**os.environ, "PATH": f"{self.programs}:{os.environ['PATH']}"}
         return subprocess.Popen(argv, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -94,6 +96,27 @@ class Container:
 def container(request: pytest.FixtureRequest, tmp_path: Path) -> Container:
     """A container of each kind."""
     return Container(tmp_path, request.param)
+
+
+def test_a_container_that_is_started_before_its_files_are_there_waits_for_them(container: Container) -> None:
+    script = container.script.read_bytes()
+    container.script.write_bytes(b"")
+    process = container.begin()
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.communicate(timeout=0.3)
+    container.script.write_bytes(script)
+    assert process.communicate(timeout=30) == ("serves\n", "")
+    assert process.returncode == 0
+
+
+def test_a_container_that_waits_for_its_files_ends_when_it_is_told_to(container: Container) -> None:
+    container.script.unlink()
+    process = container.begin()
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.communicate(timeout=0.3)
+    process.terminate()
+    assert process.communicate(timeout=5) == ("", "")
+    assert process.returncode == 143
 
 
 def test_an_empty_manifest_is_removed_and_named(container: Container) -> None:

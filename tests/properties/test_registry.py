@@ -71,7 +71,7 @@ def test_docker_run_gets_the_options_of_the_project_and_what_was_typed_as_their_
         patch.setattr(users, "is_login_required", lambda _folder: False)
         instance = roles.tls(settings, Image(settings.image, ""), own)
     options, rest = _parsed(model.argv(instance))
-    before = ["/config/start.sh", *own] if own else []
+    before = ["-c", roles.AWAIT, "/config/start.sh", *own] if own else []
     assert rest == [settings.image, *before, "serve", "/config/registry.yml"]
     known = {"--detach", "--name", "--restart", "--publish", "--volume", "--env", "--read-only", "--cap-drop"}
     known |= {"--security-opt", "--memory", "--pids-limit", "--log-driver", "--log-opt", "--label"}

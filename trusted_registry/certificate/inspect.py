@@ -93,7 +93,7 @@ def fingerprint(pem: bytes) -> str:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
 
-    with contextlib.suppress(*_unusable()):
+    with contextlib.suppress(ValueError, *_unusable()):
         return x509.load_pem_x509_certificates(pem)[0].fingerprint(hashes.SHA256()).hex()
     return ""
 
@@ -115,35 +115,30 @@ def read_chain(path: Path) -> tuple[Certificate, ...]:
     """
     from cryptography import x509
 
+    faults: tuple[type[Exception], ...] = (ValueError, *_unusable())
     try:
         return tuple(of(path, it) for it in x509.load_pem_x509_certificates(path.read_bytes()))
     except OSError as error:
         raise RegistryError(
             f"{path} cannot be read: {error.strerror}.", cure=f"Look: {pasteable(['ls', '-l', path])}"
         ) from error
-    except _unusable() as error:
+    except faults as error:
         raise _unreadable(path) from error
 
 
 def _unusable() -> tuple[type[Exception], ...]:
-    """Return the exceptions for bytes that are no certificate, and for well-formed but unusable ones."""
+    """Return the package's exceptions for well-formed but unusable certificates; none is a ValueError."""
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
 
-    return (
-        ValueError,
-        x509.InvalidVersion,
-        x509.DuplicateExtension,
-        x509.UnsupportedGeneralNameType,
-        UnsupportedAlgorithm,
-    )
+    return (x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, UnsupportedAlgorithm)
 
 
 def _unreadable(path: Path) -> RegistryError:
     """Return the error of a file that holds no certificate in PEM."""
     from cryptography import x509
 
-    with contextlib.suppress(*_unusable()):
+    with contextlib.suppress(ValueError, *_unusable()):
         x509.load_der_x509_certificate(path.read_bytes())
         converted = pasteable(["openssl", "x509", "-inform", "DER", "-in", path, "-out", f"{path}.pem"])
         cure = f"{converted} && {pasteable(['mv', f'{path}.pem', path])}"

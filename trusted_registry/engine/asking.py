@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import functools
 import io
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -46,7 +46,7 @@ def within(seconds: float | None, ask: Callable[[], _Answer]) -> _Answer:
     if seconds is None:
         return ask()
     answer: Future[_Answer] = Future()
-    threading.Thread(target=_wait, args=(answer, ask), daemon=True).start()
+    _thread.start_new_thread(_wait, (answer, ask))  # threading's own waits until it runs: long, for a short answer
     try:
         return answer.result(seconds)
     except Late as late:

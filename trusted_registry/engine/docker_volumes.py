@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from docker.errors import APIError
@@ -79,29 +78,30 @@ class DockerVolumes(Connection):
             self._make_volume(volume, {LABEL: installation, ROLE_LABEL: FILES_ROLE})
         elif (there.installation, there.role) != (installation, FILES_ROLE):
             raise engine_types.foreign_volume(volume)
-        with self._filler(volume, installation, image) as filler:
-            for file in files:
-                target = f"{filler_name(volume)}:{FILES_FOLDER}/{file.name}"
-                self._console.command(["docker", "cp", str(file.source), target])
-            if filler:
-                threads.beside(lambda: _put(files, filler, volume, made=there is None), meanwhile)
-            else:
-                meanwhile()
+        self._show_filling(volume, installation, image, files)
+        if self._console.dry:
+            meanwhile()
+        else:
+            threads.beside(lambda: self._fill(volume, installation, image, files, made=there is None), meanwhile)
 
-    @contextlib.contextmanager
-    def _filler(self, volume: str, installation: str, image: str) -> Iterator[Container | None]:
-        """Keep a container by which a volume is filled; None in a dry run."""
+    def _show_filling(self, volume: str, installation: str, image: str, files: Sequence[File]) -> None:
         name, mount = filler_name(volume), f"{volume}:{FILES_FOLDER}"
         label = ["--label", f"{LABEL}={installation}"]
         self._console.command(["docker", "create", "--name", name, *label, "--volume", mount, image, "files"])
-        filler = None if self._console.dry else self._make_filler(name, mount, installation, image)
+        for file in files:
+            self._console.command(["docker", "cp", str(file.source), f"{name}:{FILES_FOLDER}/{file.name}"])
+        self._console.command(["docker", "rm", name])
+
+    def _fill(self, volume: str, installation: str, image: str, files: Sequence[File], *, made: bool) -> None:
+        name = filler_name(volume)
+        filler = self._make_filler(name, f"{volume}:{FILES_FOLDER}", installation, image)
         try:
-            yield filler
+            with errors_explained(f"The volume {volume} could not be filled"):
+                held = None if made else _names_in(filler)
+                filler.put_archive(FILES_FOLDER, archive.pack(files, held))
         finally:
-            self._console.command(["docker", "rm", name])
-            if filler:
-                with errors_explained(f"The container {name} could not be removed"):
-                    filler.remove()
+            with errors_explained(f"The container {name} could not be removed"):
+                filler.remove()
 
     def _make_filler(self, name: str, mount: str, installation: str, image: str) -> Container:
         with errors_explained(f"The container {name} could not be made"):
@@ -111,18 +111,12 @@ class DockerVolumes(Connection):
             try:
                 made = make(image, ["files"])
             except APIError:  # in the way may be what a run that was killed left
-                named = f"^/{name}$"
-                mine = f"{LABEL}={installation}"
-                for left in client.containers.list(all=True, filters={"name": named, "label": mine}):
+                for left in client.containers.list(
+                    all=True, filters={"name": f"^/{name}$", "label": f"{LABEL}={installation}"}
+                ):
                     left.remove(force=True)
                 made = make(image, ["files"])
             return client.containers.prepare_model(made)  # its id is enough, so the engine need not describe it
-
-
-def _put(files: Sequence[File], filler: Container, volume: str, *, made: bool) -> None:
-    with errors_explained(f"The volume {volume} could not be filled"):
-        held = None if made else _names_in(filler)
-        filler.put_archive(FILES_FOLDER, archive.pack(files, held))
 
 
 def _names_in(filler: Container) -> frozenset[str]:

@@ -183,7 +183,7 @@ class Engine(Protocol):
             installation: Id of the installation, which the volume carries as a label.
             image: Id of any image; no program of it runs.
             files: The files.
-            meanwhile: Called while the engine takes the files, in a dry run too.
+            meanwhile: Called while the engine takes the files, once the volume is there; in a dry run too.
 
         Raises:
             RegistryError: The volume was not made by `fill` for this installation, or the engine refuses.

@@ -77,7 +77,7 @@ def _alone(run: Run) -> AbstractContextManager[None]:
 def sweep(run: Run, engine: Engine) -> None:
     """Remove the volumes of files that no container of this registry has any more.
 
-    A container that only filled one was left by a run that was killed, and goes with it.
+    A container that fills one was left by a run that was killed: whoever is at work has the lock.
     """
     own = installation.known(run.settings.folder).id
     if run.console.dry or not own:
@@ -85,9 +85,8 @@ def sweep(run: Run, engine: Engine) -> None:
     with _alone(run):
         prefix = f"{run.settings.container}-{FILES_ROLE}-"
         for name in (it for it in engine.list_files_volumes(own) if it.startswith(prefix)):
-            holders = engine.holders(name)
-            if holders == [filler_name(name)]:
-                engine.remove(filler_name(name), at_once=True)
-                holders = []
-            if not holders:
+            filler, holders = filler_name(name), engine.holders(name)
+            if filler in holders:
+                engine.remove(filler, at_once=True)
+            if set(holders) <= {filler}:
                 engine.remove_volume(name)

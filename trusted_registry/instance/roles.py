@@ -28,6 +28,12 @@ CONFIG = "registry.yml"
 START_SCRIPT = "start.sh"
 """Script that starts the registry and waits for its end, at the engine's own restarts too: templates/start.sh.j2."""
 
+AWAIT = 'trap "exit 143" TERM; until [ -s "$0" ]; do sleep 0.01; done; exec /bin/sh "$0" "$@"'
+"""Command of a container that may be started while the engine takes its files, of which the start script is the last.
+
+It takes them in a tenth of a second, and starts a container in three; either may be slow.
+"""
+
 REPAIR_SECONDS = 20
 """Seconds that the repair of the storage may take: a hundred thousand blobs take two, or ten from a cold disk."""
 
@@ -64,21 +70,22 @@ def _instance(  # noqa: PLR0913, PLR0917 - all that makes one role another
     read: tuple[File, ...],
 ) -> Instance:
     serve = ("serve", f"{FILES_FOLDER}/{CONFIG}")
+    script = File(START_SCRIPT, settings.folder / START_SCRIPT, _start_script(), made=True)
     return Instance(
         role=role,
         name=settings.container,
         image=image,
-        command=(f"{FILES_FOLDER}/{START_SCRIPT}", *entrypoint, *serve) if entrypoint else serve,
+        command=("-c", AWAIT, f"{FILES_FOLDER}/{START_SCRIPT}", *entrypoint, *serve) if entrypoint else serve,
         published=published,
         storage=Storage(settings.volume),
-        files=(*_rendered(role, settings, read, with_script=bool(entrypoint)), *read),
+        files=(_config(role, settings, read), *read, *([script] if entrypoint else ())),
         shell=bool(entrypoint),
     )
 
 
-def _rendered(role: Role, settings: Settings, read: tuple[File, ...], *, with_script: bool) -> tuple[File, ...]:
+def _config(role: Role, settings: Settings, read: tuple[File, ...]) -> File:
     paths = {it.name: f"{FILES_FOLDER}/{it.name}" for it in read}
-    config = templates.render(
+    rendered = templates.render(
         CONFIG,
         port=PORT,
         drain=DRAIN_SECONDS,
@@ -90,10 +97,7 @@ def _rendered(role: Role, settings: Settings, read: tuple[File, ...], *, with_sc
     )
     # The file of the plain registry has a name of its own on this machine: both can be looked at.
     source = settings.folder / (CONFIG if role is Role.TLS else f"registry-{role}.yml")
-    made = File(CONFIG, source, config.encode(), secret=True, made=True)
-    if not with_script:
-        return (made,)
-    return (made, File(START_SCRIPT, settings.folder / START_SCRIPT, _start_script(), made=True))
+    return File(CONFIG, source, rendered.encode(), secret=True, made=True)
 
 
 def _start_script() -> bytes:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
 
 from trusted_registry import installation
 from trusted_registry.engine.protocol import Engine
@@ -19,31 +19,15 @@ from trusted_registry.run import Run
 from trusted_registry.settings import Settings
 
 
-class Meanwhile(NamedTuple):
-    """Calls for the time in which the engine works: takes the files of a first instance, and starts it.
-
-    Where another one runs, both are made while the engine starts its successor.
-    """
-
-    filling: Callable[[], None] = lambda: None
-    starting: Callable[[], None] = lambda: None
-
-    def both(self) -> None:
-        """Make both."""
-        self.filling()
-        self.starting()
-
-
-NO_CALLS = Meanwhile()
-
-
-def run_tls(run: Run, engine: Engine, meanwhile: Meanwhile = NO_CALLS, *, image: Image | None = None) -> bool:
+def run_tls(
+    run: Run, engine: Engine, meanwhile: Callable[[], None] = lambda: None, *, image: Image | None = None
+) -> bool:
     """Run the TLS registry with the certificate, the key and the users on disk.
 
     Args:
         run: The registry's settings, and the console that shows the commands.
         engine: The engine that runs the container.
-        meanwhile: Called while the engine works, if a start is needed.
+        meanwhile: Called while the container starts, if a start is needed.
         image: The image to run; the one of the settings by default.
 
     Returns:
@@ -106,7 +90,7 @@ def _brought_up(  # noqa: PLR0913, PLR0917 - what should run, what runs, and who
     run: Run,
     engine: Engine,
     before: Predecessor,
-    meanwhile: Meanwhile = NO_CALLS,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> bool:
     """Have an instance run and prove itself; return whether anything had to be done for it."""
     if container and container.digest == instance.digest and container.state == "running":
@@ -176,19 +160,22 @@ def _replace(  # noqa: PLR0913, PLR0917 - see above
     run: Run,
     engine: Engine,
     before: Predecessor,
-    meanwhile: Meanwhile,
+    meanwhile: Callable[[], None],
 ) -> None:
     """Try the successor beside what runs, and only then have it take the name and the port."""
-    first = not (container and container.state == "running") and not before.container
     before.write([it for it in instance.files if it.made])
-    contents.share(instance, instance.files, run, engine, meanwhile.filling if first else NO_CALLS.filling)
     if not instance.shell:
         run.console.warn(
             f"{instance.image.name} has no shell that is known of, so files that a kill leaves empty stay empty."
         )
-    if first:
+    if instance.shell and container is None and not before.container:
+        before.make_way(None)
+        _run_first(instance, run, engine, meanwhile)
+        return
+    contents.share(instance, instance.files, run, engine)
+    if not (container and container.state == "running") and not before.container:
         before.make_way(container)
-        engine.run(instance, meanwhile.starting)
+        engine.run(instance, meanwhile)
         return
     if container and container.port != instance.published.port and not run.console.dry:
         checks.check_free(instance.published.port, engine, predecessor_name(instance.name))
@@ -196,7 +183,24 @@ def _replace(  # noqa: PLR0913, PLR0917 - see above
     before.make_way(container)
     engine.create(instance)
     before.stop()
-    engine.start(instance.name, meanwhile.both)
+    engine.start(instance.name, meanwhile)
+
+
+def _run_first(instance: Instance, run: Run, engine: Engine, meanwhile: Callable[[], None]) -> None:
+    """Have the engine start a container while it takes the files, which that waits for; without them it goes again."""
+    started: list[str] = []
+
+    def start() -> None:
+        engine.run(instance, meanwhile)
+        started.append(instance.name)
+
+    try:
+        contents.share(instance, instance.files, run, engine, start)
+    except BaseException:
+        with contextlib.suppress(RegistryError):
+            for name in started:
+                engine.remove(name, at_once=True)
+        raise
 
 
 def _rehearse(instance: Instance, container: Container | None, run: Run, engine: Engine) -> None:

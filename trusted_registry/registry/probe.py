@@ -281,7 +281,7 @@ def await_answer(ask: Callable[[], int], still_up: Callable[[], bool], *, patien
         RegistryError: The registry died, speaks plain HTTP, or did not answer in time.
     """
     end = time.monotonic() + patience
-    pause = 0.005
+    pause = 0.002
     while True:
         try:
             status = ask()

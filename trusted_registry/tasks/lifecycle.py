@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from functools import partial
 from pathlib import Path
 
 from trusted_registry import address, files, installation, saved_flags
@@ -66,11 +65,12 @@ def _up(run: Run, engine: Engine) -> None:
 
     def pack() -> None:
         packed.append(prove.pack(address.registry_host(run.settings.address, run.settings.port), engine, note=note))
+        _load_later(engine)
 
     note()
 
     try:
-        started = registry.tls(run, engine, running.Meanwhile(filling=pack, starting=partial(_load_later, engine)))
+        started = registry.tls(run, engine, meanwhile=pack)
         from trusted_registry.tasks import trust
         from trusted_registry.trust.local.install import StoreSelection
 

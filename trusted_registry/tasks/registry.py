@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from trusted_registry import address, saved_flags
@@ -57,7 +57,7 @@ def alone(run: Run, engine: Engine | None = None, *, nat: bool = False) -> None:
         tls(run, engine)
 
 
-def tls(run: Run, engine: Engine, meanwhile: running.Meanwhile = running.NO_CALLS) -> bool:
+def tls(run: Run, engine: Engine, meanwhile: Callable[[], None] = lambda: None) -> bool:
     """Run the TLS registry; return whether the container was (re)started."""
     changed = running.run_tls(run, engine, meanwhile)
     saved_flags.save(run)
