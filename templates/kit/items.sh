@@ -34,7 +34,7 @@ reachable() {
         wrong "$dir cannot be a folder: a file stands in its way." "Move that file away: $typed"
     elif [ ! -x "${dir:-/}" ]; then
         type_out sudo sh "$0"
-        wrong "$1 cannot be looked at." "Run this as root: $typed"
+        wrong "$1 cannot be checked." "Run this as root: $typed"
     else
         return 0
     fi

@@ -35,6 +35,7 @@ def test_a_message_is_shown_with_its_cause_and_its_cure(settings: Settings, cons
     (shown,) = doctor.explain(Run(settings, console), text=SAID).lines
     assert shown.startswith(f"said: {SAID}\n why: ")
     assert "\n  do: ./inv trust.serve  # on the registry's machine; then paste here" in shown
+    assert shown.splitlines()[-1] == "also: ./inv doctor checks whether it is so here"
 
 
 def test_a_client_s_checkout_is_told_to_trust_with_what_it_is_handed(settings: Settings, console: Recorder) -> None:

@@ -267,6 +267,6 @@ def test_a_registry_that_does_not_take_the_proof_s_login_gets_no_push(
         probe.context(settings.folder / "ca.crt"),
         local=True,
     )
-    with pytest.raises(RegistryError, match="does not take a login that was just made"):
+    with pytest.raises(RegistryError, match="does not accept a login that was just made"):
         registry.prove_push_and_pull("a/b:1", target, Run(settings, console), behind)
     assert behind.done == ["start", "untag a/b:1"]

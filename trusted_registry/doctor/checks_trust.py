@@ -114,8 +114,7 @@ def _stray(facts: Facts, store_state: StoreState) -> Iterator[Finding]:
             cause = f"{store_state.store.clients}: authorities are read from files that end in .crt."
             yield Finding("certs.d", f"{path} is ignored", cause, (cure,), client=name)
         if path.name == "hosts.toml" and reads_hosts_toml:
-            read = "the engine reads it instead, and .crt files only where it names them."
-            cause = f"With the containerd image store {read}"
+            cause = "An engine that keeps its images in containerd reads that, and .crt files only where it names them."
             cure = f"{_moved(store_state, path, 'unused')}  # or name ca.crt in it"
             yield Finding("certs.d", f"{path} lies beside ca.crt", cause, (cure,), client=name)
 

@@ -99,7 +99,7 @@ def _explanation(match: catalogue.Match) -> Iterable[str]:
     for step in match.cure:
         yield f"  {'or' if step.instead else 'do'}: {step.line}"
     if match.look:
-        yield f"also: ./inv doctor looks at {', '.join(match.look)}"
+        yield "also: ./inv doctor checks whether it is so here"
 
 
 def _shortened(said: str) -> str:

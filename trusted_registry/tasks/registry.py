@@ -137,7 +137,7 @@ def prove_push_and_pull(reference: str, target: Target, run: Run, engine: Engine
     with temporary_login(run, engine) if target.local else contextlib.nullcontext() as login:
         if login and not RegistryClient(target.at, target.tls, login).admits():
             prove.discard(reference, engine)
-            message = f"{target.at} does not take a login that was just made."
+            message = f"{target.at} does not accept a login that was just made."
             raise RegistryError(message, cure="./inv registry.logs says why.")
         proof = prove.prove(reference, engine, run.console, login)
         if proof:
