@@ -17,7 +17,7 @@ import pytest
 
 from tests import programs
 from tests.recorder import Recorder
-from trusted_registry import program, status
+from trusted_registry import program, run_log, status
 from trusted_registry.engine import connection, install, membership
 from trusted_registry.errors import AccessDeniedError, NeedsRootError, RegistryError
 
@@ -49,7 +49,7 @@ def members(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
 
     def replace(argv: list[str], env: dict[str, str]) -> NoReturn:
-        assert env == {membership.ENTERED: "yes"}
+        assert env == {membership.ENTERED: "yes", run_log.CARRIED: run_log.current().text}
         raise Replaced(argv)
 
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
@@ -96,6 +96,7 @@ def test_whoever_says_yes_is_added_and_the_same_words_go_on_as_a_member(
         install.ensure(console)
     assert did.read_text() == "-n usermod --append --groups docker ada\n"
     assert "as good as root" in console.asked[0]
+    assert console.said == ["docker: ada is in the group docker now, whose members are as good as root"]
     assert console.typed[-1] == "sg docker -c './inv engine --yes up'"
     group, first = caught.value.argv[:3], shlex.split(caught.value.argv[3])
     assert (group, first[:4]) == (["sg", "docker", "-c"], ["exec", "sg", "ada", "-c"])

@@ -62,6 +62,38 @@ def test_a_run_without_a_command_leaves_the_one_before(folder: Path) -> None:
     assert "docker ps" in _kept(folder)
 
 
+@pytest.mark.parametrize(
+    "commands", [("sudo usermod --append --groups docker ada",), ("tee a <<'EOF'\n# b\nEOF", "ls")]
+)
+def test_the_commands_of_a_process_that_another_goes_on_for_are_kept_with_that_one_s(
+    commands: tuple[str, ...], folder: Path
+) -> None:
+    first = run_log.RunLog()
+    first.begin("engine", None)
+    for command in commands:
+        first.command(command)
+    log = run_log.RunLog(first.text)
+    log.begin("up", folder)
+    log.save()
+    said = (folder / run_log.NAME).read_text()
+    assert said.startswith(first.text)
+    assert said.splitlines()[-1].endswith(": up")
+    (folder / run_log.NAME).unlink()
+    empty = run_log.RunLog("# a time: engine\n")
+    empty.begin("up", folder)
+    empty.save()
+    assert not (folder / run_log.NAME).exists()
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("carried", ["docker ps\n", ""])
+def test_a_run_has_the_commands_of_the_process_that_it_goes_on_for(carried: str, invoke: Invoke) -> None:
+    assert invoke("cert", INVOKE_REGISTRY_ADDRESS=ADDRESS).returncode == 0
+    assert invoke("cert.renew", INVOKE_REGISTRY_ADDRESS=ADDRESS, **{run_log.CARRIED: carried}).returncode == 0
+    kept = (invoke.root / "certs" / run_log.NAME).read_text()
+    assert kept.startswith(f"{carried}# ")
+
+
 @pytest.mark.parametrize("there", [(), (".gitignore",), (run_log.NAME,)])
 def test_a_folder_that_was_purged_gets_none(there: tuple[str, ...], tmp_path: Path) -> None:
     for name in there:

@@ -43,7 +43,7 @@ class TaskExecutor(Executor):
         from trusted_registry.engine import membership
         from trusted_registry.terminal import explain
 
-        log = run_log.RunLog()
+        log = run_log.RunLog(os.environ.pop(run_log.CARRIED, ""))
         run_log.CURRENT.set(log)
         try:
             membership.enter_if_listed()

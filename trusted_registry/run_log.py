@@ -13,6 +13,8 @@ from trusted_registry.console import visible
 from trusted_registry.errors import RegistryError
 
 NAME = "last-run.log"
+CARRIED = "TRUSTED_REGISTRY_LOG"
+"""Variable with the log so far, for the process that goes on with a run in place of another."""
 
 _SECRET = re.compile(
     r"""(?<=://)[^/@\s'"]+(?=@)"""  # user and password in a URL, such as a proxy's
@@ -22,11 +24,15 @@ _SECRET = re.compile(
 
 
 class RunLog:
-    """Commands of one run of `./inv`, whichever tasks it has."""
+    """Commands of one run of `./inv`, whichever tasks it has.
 
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-        self._has_commands = False
+    Args:
+        carried: The log of the process that this one goes on for.
+    """
+
+    def __init__(self, carried: str = "") -> None:
+        self._lines = carried.splitlines()
+        self._has_commands = any(not line.startswith("#") for line in self._lines)
         self._folder: Path | None = None
 
     def begin(self, task: str, folder: Path | None) -> None:
@@ -44,13 +50,17 @@ class RunLog:
         """Note the error that ended the run."""
         self._lines += [f"# {line}" for line in _without_secrets(visible(text)).split("\n")]
 
+    @property
+    def text(self) -> str:
+        """The log so far."""
+        return "".join(f"{line}\n" for line in self._lines)
+
     def save(self) -> None:
         """Write the log, unless the run had no commands, or `down --purge` has left nothing for it to lie beside."""
         # A disk that is full, or a folder of another user's, is no reason for a run to fail at its end.
         with contextlib.suppress(RegistryError, OSError):
             if self._folder and self._has_commands and _has_files(self._folder):
-                content = "".join(f"{line}\n" for line in self._lines)
-                files.write(self._folder / NAME, content.encode(), files.PRIVATE_FILE, like=self._folder)
+                files.write(self._folder / NAME, self.text.encode(), files.PRIVATE_FILE, like=self._folder)
 
 
 CURRENT: ContextVar[RunLog] = ContextVar("run_log")

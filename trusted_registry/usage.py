@@ -20,7 +20,7 @@ OF_NO_TASK: Pairs = [
     ("--list", "List the tasks; --list cert those of one chapter."),
     ("--version", "Name the version."),
 ]
-BEGIN = "Begin with ./inv up, which does it all. ./inv help up explains it, and so for every task.\n\n"
+BEGIN = "Begin with ./inv up, which does it all; ./inv help up explains it.\n\n"
 MORE = "Each takes --dry (only show) and --echo (show its commands too): ./inv help TASK\n"
 
 

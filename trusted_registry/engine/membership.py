@@ -8,9 +8,11 @@ import pwd
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
-from trusted_registry import program
+from trusted_registry import program, run_log
 from trusted_registry.console import Console
 from trusted_registry.errors import AccessDeniedError
 
@@ -71,6 +73,8 @@ def join(console: Console) -> None:
         if not console.ask(question):
             raise denied()
         program.run(add_command(), console, as_root=True)
+        if not console.dry:
+            console.say(f"docker: {user()} is in the group {GROUP} now, whose members are as good as root")
     enter(console)
 
 
@@ -87,7 +91,7 @@ def enter(console: Console) -> None:
     way = None if os.environ.get(ENTERED) else _way()
     if way is None:
         raise denied()
-    program.replace(way, {ENTERED: "yes"})
+    _go_on(way)
 
 
 def enter_if_listed() -> None:
@@ -95,7 +99,11 @@ def enter_if_listed() -> None:
     if os.geteuid() and not any(os.environ.get(it) for it in ("DOCKER_HOST", "DOCKER_CONTEXT", ENTERED)):
         denies = SOCKET.exists() and not os.access(SOCKET, os.W_OK)
         if denies and is_listed() and (way := _way()):
-            program.replace(way, {ENTERED: "yes"})
+            _go_on(way)
+
+
+def _go_on(way: Sequence[str]) -> NoReturn:
+    program.replace(way, {ENTERED: "yes", run_log.CARRIED: run_log.current().text})
 
 
 def _way() -> list[str] | None:
