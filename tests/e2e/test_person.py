@@ -124,7 +124,8 @@ def test_a_client_s_checkout_means_the_registry_that_it_was_told_to_trust(regist
     pushed = push(registry, f"{registry.address}/app:1")
     hand_over(registry, client)
     del client.settings["INVOKE_REGISTRY_ADDRESS"]
-    assert client.address in client.inv("status").out, "before, it can only mean this machine's own"
+    own = client.inv_fails("status", saying="Something is wrong")
+    assert client.address in own.out, "before, it can only mean this machine's own"
     faults = client.inv_fails("doctor", "--remote", registry.address, saying="1 thing is wrong")
     assert f"./inv trust.linux --address {registry.address}" in faults.said
     client.inv("trust.linux", "--address", registry.address)

@@ -47,7 +47,7 @@ def test_a_name_given_once_stays_for_every_later_task_until_it_is_taken_back(hos
     assert {"registry.local", "other.local"} < set(names(host))
     said = host.inv("up", "--names", "")
     assert "still names registry.local, other.local; a new one is made" in said
-    assert "names: registry.local, other.local no more" in said
+    assert "names: registry.local, other.local forgotten" in said
     assert not {"registry.local", "other.local"} & set(names(host))
     again = host.inv("up")
     assert "Nothing had to be changed." in again
