@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -25,12 +26,19 @@ MOST = 15
 COLUMNS = 80
 
 
+NAME = "registry-of-ours.example.org"
+"""This machine's own name, of which a new authority tells."""
+FIRST = ("certificate: made", f"own name: the authority may vouch for {NAME}")
+"""Beginnings of what only the first `up` says."""
+
+
 @pytest.fixture(autouse=True)
 def _engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
     """An engine on which nothing runs yet."""
     made = FakeEngine(settings.folder / "domain.crt")
     monkeypatch.setattr(engines, "connect", lambda *_, **__: made)
     monkeypatch.setattr(address, "own_addresses", lambda: (settings.address,))
+    monkeypatch.setattr(address, "own_name", lambda: NAME)
     monkeypatch.setattr(prove, "forget", lambda *_: None)  # the fake's images are at no server
     yield made
     made.end()
@@ -42,13 +50,19 @@ def _up(settings: Settings, *, echo: bool = False, log: run_log.RunLog | None = 
     return out.getvalue().splitlines()
 
 
-def test_up_is_few_rows_of_80_columns_and_proves_each_time(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("bare", [True, False], ids=["nothing was made yet", "there is a certificate"])
+def test_up_is_few_rows_of_80_columns_and_proves_each_time(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, *, bare: bool
+) -> None:
     monkeypatch.chdir(settings.root)  # as a person does: paths are short
-    for _ in ("first", "again"):
+    if bare:
+        shutil.rmtree(settings.folder)
+    for made in (bare, False):
         said = _up(settings)
         rows = [row for line in said for row in textwrap.wrap(line, COLUMNS) or [""]]
         assert (len(rows) <= MOST, [line.partition(" ")[0] for line in said].count("proof:")) == (True, 1), said
         assert not [line for line in said if line.startswith("$ ") or "│" in line]
+        assert [any(line.startswith(start) for line in said) for start in FIRST] == [made, made], said
     assert "Nothing had to be changed." in said
 
 
