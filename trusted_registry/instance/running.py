@@ -166,7 +166,7 @@ def _replace(  # noqa: PLR0913, PLR0917 - see above
     before.write([it for it in instance.files if it.made])
     if not instance.shell:
         run.console.warn(
-            f"{instance.image.name} has no shell that is known of, so files that a kill leaves empty stay empty."
+            f"{instance.image.name} may have no shell, so files that a kill leaves empty are not repaired."
         )
     if instance.shell and container is None and not before.container:
         before.make_way(None)
