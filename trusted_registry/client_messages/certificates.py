@@ -123,7 +123,7 @@ MESSAGES = (
             r"[Cc]ertificate for <(?P<name>[^<>\s]+)> doesn't match (?:any of|common name)",
             r"Host name '(?P<name>[^'\s]+)' does not match the certificate subject",
             r"Hostname (?P<name>\S+) not verified",
-            r"host ?name mismatch|CERT_E_CN_NO_MATCH|0x800B010F|SEC_E_WRONG_PRINCIPAL|0x80090322",
+            r"(?:host ?name|IP address) mismatch|CERT_E_CN_NO_MATCH|0x800B010F|SEC_E_WRONG_PRINCIPAL|0x80090322",
         ),
         "docker, podman, skopeo, buildah, containerd; curl, Python, Java, browsers, Windows",
         "The certificate does not name {name}: the registry's address changed, or this is another name for it.",
