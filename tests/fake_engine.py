@@ -174,7 +174,7 @@ class FakeEngine(FakeVolumes):
         if image is None:
             raise refused(what, f"No such image: {instance.image.name}")
         if instance.image.id not in ("", image):
-            raise RegistryError(f"{instance.image.name} became another image meanwhile.", cure="")
+            raise RegistryError(f"{instance.image.name} was changed meanwhile.", cure="")
         if instance.storage.volume not in self.files:
             self.volumes.setdefault(instance.storage.volume, "")
         made = Container(

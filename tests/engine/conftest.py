@@ -112,7 +112,7 @@ class Host:
 
     def status(self) -> dict[str, Any]:
         """Return what `status --json` says."""
-        said: dict[str, Any] = json.loads(self.inv("status", "--json"))
+        said: dict[str, Any] = json.loads(self.run("status", "--json").stdout)  # 1 where something is wrong
         return said
 
     def keys(self) -> dict[str, bytes]:

@@ -114,7 +114,7 @@ def test_a_name_in_use_and_an_image_that_is_absent_are_refused(
     engine.remove(OTHER)
     with pytest.raises(RegistryError, match="No such image"):
         engine.create(dataclasses.replace(another, image=Image(f"{ABSENT}:1", "")))
-    with pytest.raises(RegistryError, match="became another image"):
+    with pytest.raises(RegistryError, match="was changed"):
         engine.create(dataclasses.replace(another, image=Image(another.image.name, f"sha256:{'0' * 64}")))
     engine.retire(NAME)
     assert (_state(engine, NAME), _state(engine, OTHER)) == ("created", "absent")

@@ -129,7 +129,7 @@ def test_an_image_from_no_source_lists_what_was_tried(
     engine = engines.connect(console)
     monkeypatch.setenv("PATH", str(host.folder))
     settings = make_settings(image=UNREACHABLE)
-    with pytest.raises(RegistryError, match="No image of the registry can be had") as caught:
+    with pytest.raises(RegistryError, match="There is no image of the registry") as caught:
         images.ensure(Run(settings, console), engine)
     for reason in ("Pulling registry.invalid/registry:1 failed", "No archive is set", "no package docker-registry"):
         assert reason in caught.value.message

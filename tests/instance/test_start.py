@@ -135,7 +135,7 @@ def test_an_empty_link_says_again_what_its_path_says(path: str, container: Conta
     _, out, _ = container.start()
     assert (file.read_text(), out.splitlines()) == (
         "sha256:abcd",
-        [f"written anew, since it was left empty: {file}", "serves"],
+        [f"repaired, because it was left empty: {file}", "serves"],
     )
 
 
@@ -367,7 +367,7 @@ def test_beside_another_container_of_the_same_images_nothing_is_mended_and_it_se
     first.terminate()
     first.communicate(timeout=10)
     assert (code, file.exists()) == (0, True)
-    assert out == f"another container writes to {container.volume}, so nothing in it is mended\nserves\n"
+    assert out == f"another container writes to {container.volume}, so nothing in it is repaired\nserves\n"
 
 
 def test_images_that_cannot_be_locked_are_not_mended_and_that_is_said(container: Container) -> None:

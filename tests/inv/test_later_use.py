@@ -34,6 +34,23 @@ class TestNothingChanged:
         assert_ran(made.inv(), made, [])
         assert made.builds == 1
 
+    @pytest.mark.parametrize(
+        ("typed", "passed"),
+        [
+            (["--help"], ["help"]),
+            (["-h"], ["help"]),
+            (["--version"], ["version"]),
+            (["-V"], ["version"]),
+            (["--help", "up"], ["--help", "up"]),
+            (["up", "--help"], ["up", "--help"]),
+            (["--dry", "--version"], ["--dry", "--version"]),
+        ],
+    )
+    def test_help_and_version_are_asked_of_the_project(
+        self, typed: list[str], passed: list[str], made: Checkout
+    ) -> None:
+        assert_ran(made.inv(*typed), made, passed)
+
     def test_it_runs_from_any_folder(self, made: Checkout, tmp_path: Path) -> None:
         assert_ran(made.inv("status", cwd=tmp_path), made, ["status"])
 

@@ -38,7 +38,7 @@ def gather(facts: Facts, engine: Engine, client: str) -> Facts:
         systemd=Path("/run/systemd/system").is_dir(),
     )
     try:
-        anchor = trust_anchor.load(facts.settings, dry=True, required=True)
+        anchor = _anchor(facts)
         rows = install.select_stores(engine, StoreSelection(only=(client,) if client else ()))
     except RegistryError:
         return facts
@@ -52,6 +52,13 @@ def gather(facts: Facts, engine: Engine, client: str) -> Facts:
     vouched = any(item.state is State.TRUSTED for item in items)
     earlier = tuple(or_none(lambda: outdated.find(facts.settings, anchor)) or ())
     return replace(facts, store_states=found, containerd=advice, vouched=vouched, outdated=earlier)
+
+
+def _anchor(facts: Facts) -> TrustAnchor:
+    """Return the certificate to judge the stores by: the folder's or, for another machine's registry, a client's."""
+    if facts.remote and facts.anchor and not facts.keeps_anchor:
+        return trust_anchor.of(facts.anchor, facts.settings)
+    return trust_anchor.load(facts.settings, dry=True, required=True)
 
 
 def store_state(store: Store, anchor: TrustAnchor, entries: Sequence[ledger.Entry], machine: Machine) -> StoreState:

@@ -111,7 +111,7 @@ def _brought_up(  # noqa: PLR0913, PLR0917 - what should run, what runs, and who
 def _tell_of_gap(before: Predecessor, run: Run) -> None:
     if before.told_to_stop is not None and not run.console.dry:
         seconds = time.monotonic() - before.told_to_stop
-        run.console.say(f"registry: replaced; nobody was answered for {seconds:.1f} s")
+        run.console.say(f"registry: replaced; no answer for {seconds:.1f} s")
 
 
 def _kept_up(instance: Instance, container: Container, differing: Sequence[File], run: Run, engine: Engine) -> bool:
@@ -124,7 +124,7 @@ def _kept_up(instance: Instance, container: Container, differing: Sequence[File]
         return True
     if differing:
         contents.share(instance, differing, run, engine)
-        run.console.say("users: the registry lets in those of the file as it is now")
+        run.console.say("users: the registry reads the file as it is now")
     if instance.role is Role.PLAIN or proof.holds(_endpoint(instance, run.settings), run.settings):
         return False
     engine.restart(instance.name)
@@ -166,8 +166,7 @@ def _replace(  # noqa: PLR0913, PLR0917 - see above
     before.write([it for it in instance.files if it.made])
     if not instance.shell:
         run.console.warn(
-            f"{instance.image.name} is not known to have a shell, so what a kill leaves empty in its store is not "
-            "mended."
+            f"{instance.image.name} may have no shell, so files that a kill leaves empty are not repaired."
         )
     if instance.shell and container is None and not before.container:
         before.make_way(None)

@@ -58,7 +58,7 @@ def pack(registry_host: str, engine: Engine, *, image: str = "", note: Callable[
             engine.pull(image)
         engine.tag(image, reference)
     else:
-        engine.import_image(reference, layer.random_tar())
+        engine.import_image(reference, layer.random_tar(), typed=layer.TYPED)
     return reference
 
 

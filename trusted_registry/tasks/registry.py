@@ -36,7 +36,7 @@ def engine(console: Console) -> None:
     if found.available:
         info = found.info()
         kind = "rootless" if info.rootless else "root"
-        console.say(f"engine: {info.title} on {info.system}, {info.socket}, {kind}, {info.store} image store")
+        console.say(f"engine: {info.title} on {info.system}, {info.socket}, {kind}, images in {info.store}")
 
 
 def basic(run: Run, *, lan: bool) -> None:
@@ -50,11 +50,11 @@ def basic(run: Run, *, lan: bool) -> None:
     say_done(run.console, f"registry: {state}, plain HTTP {listening}; ./inv registry.test tries it")
 
 
-def alone(run: Run, engine: Engine | None = None) -> None:
+def alone(run: Run, engine: Engine | None = None, *, nat: bool = False) -> None:
     """Run the TLS registry and nothing else beside."""
     engine = engine or engines.connect(run.console)
+    checks.check_address(run, nat=nat)
     with run_lock.held(run):
-        checks.check_address(run)
         tls(run, engine)
 
 
@@ -62,9 +62,9 @@ def tls(run: Run, engine: Engine, meanwhile: Callable[[], None] = lambda: None) 
     """Run the TLS registry; return whether the container was (re)started."""
     changed = running.run_tls(run, engine, meanwhile)
     saved_flags.save(run)
-    listening = run.settings.listen or "every address of this machine"
-    at = f"https://{run.settings.registry_host}, listening on {listening}, port {run.settings.port}"
-    say_done(run.console, f"registry: {'running' if changed else 'already running'}, {at}")
+    listening = f"on {run.settings.listen} alone" if run.settings.listen else "on every address"
+    state = "running" if changed else "already running"
+    say_done(run.console, f"registry: {state}, https://{run.settings.registry_host}, {listening}")
     return changed
 
 
@@ -138,17 +138,15 @@ def prove_push_and_pull(reference: str, target: Target, run: Run, engine: Engine
     with temporary_login(run, engine) if target.local else contextlib.nullcontext() as login:
         if login and not RegistryClient(target.at, target.tls, login).admits():
             prove.discard(reference, engine)
-            message = f"{target.at} does not take a login that was just made."
+            message = f"{target.at} does not accept a login that was just made."
             raise RegistryError(message, cure="./inv registry.logs says why.")
         forget = partial(prove.forget, endpoint=target.at, tls=target.tls, login=login)
         proof = prove.prove(reference, engine, run.console, login, forget)
     if proof:
-        same = f"{proof.digest[:19]}… both times, in {proof.seconds:.1f} s"
+        same = f"{proof.digest[:19]}…, {proof.seconds:.1f} s"
         run.console.say(f"proof: pushed to {proof.registry} and pulled back, {same}")
     if proof and login:
-        run.console.say(
-            "proof: that was with a login of its own, which is gone again; without one the registry says 401"
-        )
+        run.console.say("proof: that used a temporary login, gone now; without a login it answers 401")
 
 
 def stop(run: Run, *, purge: bool) -> None:
@@ -175,7 +173,7 @@ def tell_of_prune(run: Run, engine: Engine) -> None:
     major = info.version.partition(".")[0]
     every = info.product == PODMAN or (major.isdecimal() and int(major) < _KEEPS_NAMED)
     command = f"{info.product.lower()} volume prune{'' if every else ' --all'}"
-    run.console.warn(f"until ./inv up, {command} would take the volume {volume} with its images")
+    run.console.warn(f"until ./inv up, {command} would delete the volume {volume} with its images")
 
 
 def tell_volumes(run: Run, engine: Engine) -> bool:
@@ -191,8 +189,8 @@ def tell_volumes(run: Run, engine: Engine) -> bool:
 def logs(run: Run, *, follow: bool, lines: str) -> None:
     """Show the last lines of the registry's log, and new ones when following."""
     count, name = whole_number("--lines", lines, 1, 100_000), run.settings.container
-    run.console.command(["docker", "logs", *(["--follow"] if follow else []), "--tail", str(count), name])
     engine = engines.connect(run.console)
+    run.console.command(["docker", "logs", *(["--follow"] if follow else []), "--tail", str(count), name])
     if run.console.dry:
         return
     if not engine.find(name):
