@@ -39,7 +39,7 @@ def _engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fak
     monkeypatch.setattr(engines, "connect", lambda *_, **__: made)
     monkeypatch.setattr(address, "own_addresses", lambda: (settings.address,))
     monkeypatch.setattr(address, "own_name", lambda: NAME)
-    monkeypatch.setattr(prove, "forget", lambda *_: None)  # the fake's images are at no server
+    monkeypatch.setattr(prove, "forget", lambda *_, **__: None)  # the fake's images are at no server
     yield made
     made.end()
 
