@@ -116,8 +116,8 @@ IMAGES = (
     client(
         "reference-ipv6",
         (r"invalid reference format",),
-        "docker",
-        "The name of the image is none: Docker up to 20.10 takes no IPv6 address in brackets.",
+        "docker, podman, skopeo",
+        "The name of the image is none: Docker up to 20.10, podman and skopeo take no IPv6 address.",
         (
             at_registry(
                 "./inv up --names registry.local", "a name of your own, for IPv6; clients need a line in /etc/hosts"
