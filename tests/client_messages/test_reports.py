@@ -360,6 +360,19 @@ def test_openssl_s_words_of_another_name_are_explained(said: str, name: str) -> 
 @pytest.mark.parametrize(
     "said",
     [
+        'Error: parsing reference "[2001:db8::7]:443/app:1": invalid reference format',
+        r'level=fatal msg="Error parsing image name \"docker://[2001:db8::7]:443/app:1\": invalid reference format"',
+    ],
+    ids=["podman", "skopeo"],
+)
+def test_who_takes_no_ipv6_address_is_named(said: str) -> None:
+    found = catalogue.find(said, LOCAL)
+    assert ([it.key for it in found], "podman and skopeo" in found[0].cause) == (["reference-ipv6"], True)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
         "fatal: unable to access 'https://192.168.0.12/x.git/': SSL certificate problem: self-signed certificate",
         "connect ECONNREFUSED 192.168.0.12",
         f"vault: https://192.168.0.12/ui/: {UNKNOWN}",

@@ -96,6 +96,13 @@ class TestEnd:
         done = made.inv()
         assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "LookupError: lost")
 
+    @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+    def test_an_output_that_is_closed_changes_no_status(self, closed: str, made: Checkout) -> None:
+        (made.root / ".venv/bin/invoke").write_text("import sys\nprint('said')\nsys.exit(3)")
+        argv = ["sh", "-c", f'"$0" {closed}', str(made.root / "inv")]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert (done.returncode, "Traceback" in done.stderr) == (3, False)
+
     @on_linux
     def test_what_cannot_be_said_is_an_error(self, made: Checkout) -> None:
         (made.root / ".venv/bin/invoke").write_text("import sys\nprint('said')\nsys.exit(0)")

@@ -116,8 +116,8 @@ IMAGES = (
     client(
         "reference-ipv6",
         (r"invalid reference format",),
-        "docker",
-        "The image's name is not valid: Docker up to 20.10 accepts no IPv6 address in brackets.",
+        "docker, podman, skopeo",
+        "The image's name is not valid: Docker up to 20.10, podman and skopeo accept no IPv6 address in brackets.",
         (
             at_registry(
                 "./inv up --names registry.local", "a name of your own, for IPv6; clients need a line in /etc/hosts"
