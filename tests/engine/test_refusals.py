@@ -18,6 +18,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
+from tests import loopback
 from tests.recorder import Recorder
 from trusted_registry.certificate import native
 from trusted_registry.engine import engine as engines
@@ -267,6 +268,4 @@ def _prove(host: Host, console: Recorder) -> None:
 
 
 def test_the_listener_of_a_free_port_is_nobody() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    assert ports.listening_process(port) is None
+    assert ports.listening_process(loopback.free_port()) is None

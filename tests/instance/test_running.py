@@ -362,8 +362,8 @@ def test_a_port_that_another_user_s_process_holds_comes_with_what_names_it(
     ],
 )
 def test_a_port_is_taken_where_the_registry_is_to_listen_or_everywhere(listen: str, by: str, *, expected: bool) -> None:
-    with socket.create_server((by, 0)) as server:
-        port = server.getsockname()[1]
+    port = loopback.free_port()
+    with socket.create_server((by, port)):
         assert ports.is_taken(listen, port) is expected
     assert not ports.is_taken(listen, port)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import loopback
 from tests.conftest import ADDRESS
 from tests.recorder import Recorder
 from tests.trust.remote.offered import ask, wait_for
@@ -125,8 +126,7 @@ def test_the_task_says_what_to_type_who_took_what_and_that_it_is_over(
         wait_for(lambda: bool(asked) and "took" in console.said[-1])
         assert seconds == 60
 
-    with socket.create_server((HOST_ON_THE_LAN, 0)) as free:
-        port = free.getsockname()[1]
+    port = loopback.free_port(HOST_ON_THE_LAN)
     monkeypatch.setattr(Server, "offer_for", offer_for)
     trust_serve.serve(Run(settings, console), minutes="1", at=str(port))
     fingerprint = issue.trust_anchor(settings.folder).fingerprint.upper()
@@ -139,7 +139,7 @@ def test_the_task_says_what_to_type_who_took_what_and_that_it_is_over(
 @pytest.mark.process
 def test_ctrl_c_ends_it_at_once_and_without_a_traceback(invoke: Invoke) -> None:
     own = address.own_address()
-    port = _free(own)
+    port = loopback.free_port(own)
     assert invoke("cert", INVOKE_REGISTRY_ADDRESS=own).returncode == 0
     argv = [sys.executable, "-m", "invoke", "trust.serve", "--address", own, "--at", str(port)]
     with subprocess.Popen(argv, cwd=invoke.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
@@ -156,8 +156,3 @@ def test_ctrl_c_ends_it_at_once_and_without_a_traceback(invoke: Invoke) -> None:
     assert (run.returncode, rest) == (130, "Stopped.\n")
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((own, port), timeout=1)
-
-
-def _free(host: str) -> int:
-    with socket.create_server((host, 0)) as taken:
-        return int(taken.getsockname()[1])
