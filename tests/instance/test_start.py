@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -19,7 +20,7 @@ from trusted_registry import templates
 from trusted_registry.instance import roles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.process
@@ -46,6 +47,7 @@ class Container:
         self.script = folder / "start.sh"
         self.connections = folder / "tcp"
         self.programs = folder / "bin"
+        self.begun: list[subprocess.Popen[str]] = []
         self.programs.mkdir()
         self.volume.mkdir()
         self.write()
@@ -83,7 +85,17 @@ class Container:
         waits = roles.AWAIT.replace("/bin/sh", self._shell)
         argv = [self._shell, "-c", waits, str(self.script), *(then or ("echo", "serves"))]
         environ = {**os.environ, "PATH": f"{self.programs}:{os.environ['PATH']}"}
-        return subprocess.Popen(argv, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(argv, env=environ, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+        self.begun.append(process)
+        return process
+
+    def end(self) -> None:
+        """End whatever a test that failed left."""
+        for process in self.begun:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
     def start(self, *then: str) -> tuple[int, str, str]:
         """Start it, and return how it ended and what it said."""
@@ -93,9 +105,15 @@ class Container:
 
 
 @pytest.fixture(params=["this system's", *BUSYBOX])
-def container(request: pytest.FixtureRequest, tmp_path: Path) -> Container:
-    """A container of each kind."""
-    return Container(tmp_path, request.param)
+def container(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Container]:
+    """A container of each kind, whose programs hear a HUP also where the tests run under nohup(1)."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    made = Container(tmp_path, request.param)
+    try:
+        yield made
+    finally:
+        made.end()
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_container_that_is_started_before_its_files_are_there_waits_for_them(container: Container) -> None:
