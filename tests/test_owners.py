@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,21 +78,21 @@ def made_by_root(theirs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (theirs / "certs").mkdir()
     (theirs / "certs" / "given.json").touch()
     monkeypatch.setattr(owners, "ROOT", theirs)
-    monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
+    for name in ("geteuid", "getegid"):
+        monkeypatch.setattr(os, name, lambda: NOBODY)
     return theirs
 
 
 @by_root
 def test_one_command_gives_a_checkout_back(made_by_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cure = f"sudo chown -R {NOBODY}: {made_by_root}"
+    cure = f"sudo chown -R {NOBODY}:{NOBODY} {made_by_root}"
     for path in ("certs/given.json", "certs", "certs/not/there"):
         assert owners.give_back(made_by_root / path) == cure
     with pytest.raises(RegistryError) as caught, files.explained(made_by_root / "certs" / "domain.key"):
         raise PermissionError(13, "Permission denied")
     assert caught.value.cure == cure
     monkeypatch.undo()
-    os.chown(made_by_root / "certs", NOBODY, NOBODY)
-    os.chown(made_by_root / "certs" / "given.json", NOBODY, NOBODY)
+    subprocess.run(shlex.split(cure.removeprefix("sudo ")), check=True)
     monkeypatch.setattr(owners, "ROOT", made_by_root)
     monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
     assert owners.give_back(made_by_root / "certs" / "given.json") == ""
@@ -107,7 +108,10 @@ def test_a_ledger_that_root_made_in_this_user_s_home_is_given_back_and_no_more(
     (home / "state").mkdir()
     os.chown(home / "state", NOBODY, NOBODY)
     (home / "state" / "ours").mkdir()
-    assert owners.give_back(home / "state" / "ours" / "ledger.json") == f"sudo chown -R {NOBODY}: {home}/state/ours"
+    assert (
+        owners.give_back(home / "state" / "ours" / "ledger.json")
+        == f"sudo chown -R {NOBODY}:{NOBODY} {home}/state/ours"
+    )
     monkeypatch.setattr(Path, "read_bytes", _refuse)
     with pytest.raises(RegistryError, match="cannot be read") as caught:
         ledger.read(home / "state" / "ours" / "ledger.json")
@@ -151,4 +155,4 @@ def test_an_environment_that_root_made_before_is_told_with_the_command_that_give
     done = checkout.inv("--version", PYTHON="/usr/bin/python3")
     wrong, cure = done.stderr.splitlines()
     assert (done.returncode, wrong) == (1, f"inv: {checkout.root / made} is another user's.")
-    assert cure.strip() == f"sudo chown -R {NOBODY}: {shlex.quote(str(checkout.root))}"
+    assert cure.strip() == f"sudo chown -R {NOBODY}:{NOBODY} {shlex.quote(str(checkout.root))}"
