@@ -40,8 +40,9 @@ def give_back(path: Path) -> str:
     for top in (ROOT, Path.home()):
         within = [it for it in (path, *path.parents) if top in it.parents]
         if within and user and _owner(top) == user and (made := [it for it in within if _owner(it) == 0]):
-            # Of a checkout all at once: where one file is root's, others are. GNU's chown takes "1000:" for a misspelt name.
-            return pasteable(["sudo", "chown", "-R", f"{user}:{os.getegid()}", str(top if top == ROOT else made[-1])])
+            # Of a checkout all at once: where one file is root's, others are.
+            owner = f"{user}:{os.getegid()}"  # GNU's chown refuses a number with no group behind the colon
+            return pasteable(["sudo", "chown", "-R", owner, str(top if top == ROOT else made[-1])])
     return ""
 
 
