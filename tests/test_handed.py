@@ -110,7 +110,8 @@ def test_status_is_that_of_the_other_machine_s_registry(client: Settings, own: S
     table = status.report(found).table
     assert table
     assert ["registry", f"{status.REMOTE}; answers"] in table.rows
-    silent = status.find(dataclasses.replace(client, address=loopback.HOST, port=9), nobody())
+    with loopback.silence() as port:
+        silent = status.find(dataclasses.replace(client, address=loopback.HOST, port=port), nobody())
     assert silent.registry.health.startswith("does not answer: ")
 
 

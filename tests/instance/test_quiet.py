@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fake_engine import FakeEngine
-from trusted_registry import address, run_log
+from trusted_registry import address, run_log, terminal
 from trusted_registry.engine import engine as engines
 from trusted_registry.registry import prove
 from trusted_registry.run import Run
@@ -39,6 +39,7 @@ def _engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fak
     monkeypatch.setattr(engines, "connect", lambda *_, **__: made)
     monkeypatch.setattr(address, "own_addresses", lambda: (settings.address,))
     monkeypatch.setattr(address, "own_name", lambda: NAME)
+    monkeypatch.setattr(terminal, "_SAY_AFTER", 600.0)  # a busy machine makes a key for longer, which is a line more
     monkeypatch.setattr(prove, "forget", lambda *_, **__: None)  # the fake's images are at no server
     yield made
     made.end()
