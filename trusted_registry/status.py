@@ -263,7 +263,7 @@ def _failure(status: Status) -> RegistryError | None:
     plain = status.registry.role == Role.PLAIN.value  # it needs neither a certificate nor trust
     wrong = [] if plain else [f"certificate: {status.certificate.problem}"] if status.certificate.problem else []
     if status.registry.health not in _WELL:
-        wrong.append(f"registry: {status.registry.state}")
+        wrong.append(f"registry: {status.registry.state}; {status.registry.health.rstrip('.')}")
     if not plain:
         wrong += [f"trust for {key}: {state}" for key, state in status.trust.items() if not _is_well(state)]
     if not wrong:
