@@ -163,7 +163,13 @@ def interactive(argv: Sequence[str], console: Console, *, cwd: Path | None = Non
             raise
 
 
-def stream(argv: Sequence[str], on_line: Callable[[str], None], *, env: Mapping[str, str] | None = None) -> int:
+def stream(
+    argv: Sequence[str],
+    on_line: Callable[[str], None],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> int:
     """Run a long program, pass each line of its output to `on_line`, and return the exit status.
 
     The lines of stdout and stderr come as one stream.
@@ -179,6 +185,7 @@ def stream(argv: Sequence[str], on_line: Callable[[str], None], *, env: Mapping[
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            cwd=cwd,
             env={**os.environ, **(env or {})},
         )
     with process:
