@@ -19,29 +19,54 @@ from pathlib import Path
 
 from trusted_registry import program
 from trusted_registry.certificate import inspect
+from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import observe
+from trusted_registry.registry.observe import Observation
 from trusted_registry.registry.probe import Endpoint
 from trusted_registry.settings import Settings
 
 SECONDS = 4.0
 """Seconds in which a connection must come back, once somebody listens; the listener ends a second later by itself."""
+_NOTHING = "no connection to it comes back"
 _LISTENS = re.compile(r"([0-9a-f]{32}) ([0-9a-f]{32})\s*")
 """Line by which the listener says that it listens: the word that it says, and the one that is to be answered."""
 
 
-def broken(settings: Settings) -> str:
-    """Return why the registry's address and port do not lead to this machine; "" where they do."""
+def broken(settings: Settings, own: Container | None = None, *, kept: bool = False) -> str:
+    """Return why the registry's address and port do not lead to this machine; "" where they do.
+
+    Args:
+        settings: Settings of the registry.
+        own: This installation's container that has the port already; None tries the port, which is free then.
+        kept: Whether an earlier run tried this address, and ended well.
+    """
     server = settings.folder / "domain.crt"
     seen = observe.look(Endpoint(settings.address, settings.port))
     if seen.certificate and server.exists() and seen.fingerprint == inspect.read(server).fingerprint:
         return ""
+    if own:
+        return _led_elsewhere(seen, own, settings, kept=kept)
     try:
         argv = [*_prefix(settings), sys.executable, "-B", "-m", __name__, settings.listen, str(settings.port)]
         argv.append(str(SECONDS + 1))
     except RegistryError as error:
         return error.message.rstrip(".")
     return _tried(argv, settings)
+
+
+def _led_elsewhere(seen: Observation, own: Container, settings: Settings, *, kept: bool) -> str:
+    """Return why an address does not lead to the container that runs; "" where it shows what that one shows here.
+
+    That may be another certificate than the one on disk, which `up` is about to have it serve. Some routers pass
+    nothing on for a moment: an address that was tried before stays, unless something else answers there.
+    """
+    here = observe.look(Endpoint(settings.address, settings.port, via=own.listen or "127.0.0.1"))
+    if seen.certificate and seen.fingerprint == here.fingerprint:
+        return ""
+    if seen.connect_error:
+        return "" if kept else _NOTHING
+    return "" if kept and not seen.certificate and not here.certificate else "another server answers there"
 
 
 def _prefix(settings: Settings) -> list[str]:
@@ -85,7 +110,7 @@ def _tried(argv: list[str], settings: Settings) -> str:
             time.sleep(0.1)
     ended.result()
     told = [line.strip() for line in lines if line.strip()]
-    return told[-1] if told and not _words(lines) else "no connection to it comes back"
+    return told[-1] if told and not _words(lines) else _NOTHING
 
 
 def _words(lines: Iterable[str]) -> re.Match[str] | None:

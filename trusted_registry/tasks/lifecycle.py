@@ -43,7 +43,7 @@ def up(run: Run, *, adopt: bool = False, nat: bool = False) -> None:
         nat: Whether the address is a router's, that leads here.
     """
     engine = engines.connect(run.console)
-    checks.check_address(run, nat=nat)
+    checks.check_address(run, engine, nat=nat)
     with run_lock.held(run):
         if adopt:
             run = ownership.adopt_volume(run, engine)
