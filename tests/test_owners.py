@@ -108,6 +108,7 @@ def test_a_ledger_that_root_made_in_this_user_s_home_is_given_back_and_no_more(
     (home / "state").mkdir()
     os.chown(home / "state", NOBODY, NOBODY)
     (home / "state" / "ours").mkdir()
+    (home / "state" / "ours" / "ledger.json").touch()
     assert (
         owners.give_back(home / "state" / "ours" / "ledger.json")
         == f"sudo chown -R {NOBODY}:{NOBODY} {home}/state/ours"
@@ -116,6 +117,31 @@ def test_a_ledger_that_root_made_in_this_user_s_home_is_given_back_and_no_more(
     with pytest.raises(RegistryError, match="cannot be read") as caught:
         ledger.read(home / "state" / "ours" / "ledger.json")
     assert caught.value.cure.startswith("sudo chown -R ")
+
+
+@by_root
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("data/certs/domain.key", "-R {}/data/certs"),
+        ("data/certs", "-R {}/data/certs"),
+        ("data/new", "{}/data"),
+        ("data/new/domain.key", "{}/data"),
+        ("data/ours/domain.key", "-R {}/data/ours/domain.key"),
+    ],
+)
+def test_what_else_lies_in_a_folder_of_root_s_at_home_is_not_taken_with_the_certificates(
+    path: str, words: str, made_by_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = made_by_root
+    monkeypatch.setattr(owners, "ROOT", Path("/nowhere"))
+    monkeypatch.setenv("HOME", str(home))
+    for folder in ("certs", "ours", "database"):
+        (home / "data" / folder).mkdir(parents=True)
+        (home / "data" / folder / "domain.key").touch()
+    os.chown(home / "data" / "ours", NOBODY, NOBODY)
+    flags, _, taken = words.format(home).rpartition(" ")
+    assert owners.give_back(home / path).split() == ["sudo", "chown", *flags.split(), f"{NOBODY}:{NOBODY}", taken]
 
 
 def _refuse(_self: Path) -> bytes:
