@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from tests import programs
+from tests import conftest, programs
 from tests.recorder import Recorder
 from trusted_registry import program, run_log, status
 from trusted_registry.engine import connection, install, membership
 from trusted_registry.errors import AccessDeniedError, NeedsRootError, RegistryError
+from trusted_registry.tasks import checkout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -235,7 +236,20 @@ def test_next_steps_name_the_group_only_in_a_shell_that_lacks_it(
 ) -> None:
     assert "newgrp" not in status.next_steps(make_settings())
     monkeypatch.setenv(membership.ENTERED, "yes")
-    assert "\n  newgrp docker " in status.next_steps(make_settings())
+    assert "Use it (here after `newgrp docker`):\n" in status.next_steps(make_settings())
+
+
+@pytest.mark.parametrize("sessions", [(), ("unit",)])
+def test_the_test_command_of_a_run_that_entered_the_group_starts_as_any_other(
+    sessions: tuple[str, ...], console: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert all(name.startswith(conftest._OURS) for name in (membership.ENTERED, run_log.CARRIED))
+    folder = programs.put("python", 'env > "${0%/*}/env"', tmp_path, monkeypatch)
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    monkeypatch.setenv(membership.ENTERED, "yes")
+    checkout.test(console, sessions=sessions)
+    said = (folder / "env").read_text()
+    assert ("\nPATH=" in f"\n{said}", membership.ENTERED in said) == (True, False)
 
 
 def test_a_process_is_replaced_with_its_environment_and_what_it_said_is_said(tmp_path: Path) -> None:
