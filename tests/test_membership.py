@@ -231,6 +231,47 @@ def test_a_task_of_a_member_in_an_older_shell_goes_on_as_a_member_at_once(
             membership.enter_if_listed()
 
 
+@pytest.mark.parametrize(
+    "error", [PermissionError(13, "Permission denied"), NotADirectoryError(20, "No folder"), OSError(40, "Loop")]
+)
+def test_a_socket_that_this_user_cannot_reach_is_nobody_s(
+    error: OSError, members: list[str], sudo: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def closed(_self: Path, **_follow: bool) -> NoReturn:
+        raise error
+
+    sudo(NO_RIGHT)
+    members.append("ada")
+    monkeypatch.setattr(membership, "SOCKET", tmp_path / "docker.sock")
+    monkeypatch.setattr(type(tmp_path), "stat", closed)
+    membership.enter_if_listed()
+
+
+@pytest.mark.parametrize("right", [True, False], ids=["with sudo", "without"])
+@pytest.mark.parametrize(
+    "group", [None, ("lab", 1001, []), ("lab", 1001, ["eve"])], ids=["unnamed", "empty", "others'"]
+)
+def test_a_first_group_that_sg_would_ask_a_password_for_is_none_to_go_back_to(
+    right: bool,  # noqa: FBT001 - a parameter of pytest
+    group: tuple[str, int, list[str]] | None,
+    members: list[str],
+    sudo: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def find(number: int) -> grp.struct_group:
+        if group is None:
+            raise KeyError(number)
+        return grp.struct_group((group[0], "x", *group[1:]))
+
+    sudo("" if right else NO_RIGHT)
+    members.append("ada")
+    monkeypatch.setattr(grp, "getgrgid", find)
+    way = membership._way()
+    assert way is None if not right else (way or [])[:1] == ["sudo"]
+    monkeypatch.setattr(grp, "getgrgid", lambda _: grp.struct_group(("lab", "x", 1001, ["ada"])))
+    assert (membership._way() or [])[:3] == ["sg", "docker", "-c"]
+
+
 def test_next_steps_name_the_group_only_in_a_shell_that_lacks_it(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,10 +96,18 @@ def enter(console: Console) -> None:
 
 def enter_if_listed() -> None:
     """Go on as a member of the group where this user is one, and only this shell is older than that."""
-    if os.geteuid() and not any(os.environ.get(it) for it in ("DOCKER_HOST", "DOCKER_CONTEXT", ENTERED)):
-        denies = SOCKET.exists() and not os.access(SOCKET, os.W_OK)
-        if denies and is_listed() and (way := _way()):
-            _go_on(way)
+    asked = any(os.environ.get(it) for it in ("DOCKER_HOST", "DOCKER_CONTEXT", ENTERED))
+    if os.geteuid() and not asked and _denies() and is_listed() and (way := _way()):
+        _go_on(way)
+
+
+def _denies() -> bool:
+    """Whether there is a socket that this user may not write to; one out of reach, another user's say, is none."""
+    try:
+        SOCKET.stat()
+    except OSError:
+        return False
+    return not os.access(SOCKET, os.W_OK)
 
 
 def _go_on(way: Sequence[str]) -> NoReturn:
@@ -112,12 +120,20 @@ def _way() -> list[str] | None:
     `sg` makes the group the first one, and files would be made as that one's: a second `sg` puts this user's own first.
     """
     command = [sys.executable, *sys.orig_argv[1:]]
-    if shutil.which("sg"):
-        own = grp.getgrgid(os.getegid()).gr_name
+    if shutil.which("sg") and (own := _own_group()):
         return ["sg", GROUP, "-c", f"exec sg {shlex.quote(own)} -c {shlex.quote(f'exec {shlex.join(command)}')}"]
     if program.may_use_sudo():  # it reads the database of groups, for this very user too
         return [*program.sudo(), "--preserve-env", "--user", user(), "--", *command]
     return None
+
+
+def _own_group() -> str:
+    """Return the name of this process's first group; "" where there is none, or sg would ask for its password."""
+    try:
+        group, entry = grp.getgrgid(os.getegid()), pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return ""
+    return group.gr_name if entry.pw_gid == group.gr_gid or entry.pw_name in group.gr_mem else ""
 
 
 def _words() -> list[str]:
