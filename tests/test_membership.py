@@ -272,6 +272,52 @@ def test_a_first_group_that_sg_would_ask_a_password_for_is_none_to_go_back_to(
     assert (membership._way() or [])[:3] == ["sg", "docker", "-c"]
 
 
+@pytest.mark.usefixtures("members", "denied")
+@pytest.mark.parametrize(
+    "host", ["unix:///var/run/docker.sock", "unix:///run/docker.sock", "http+unix:///run/docker.sock"]
+)
+def test_the_default_socket_by_a_variable_is_no_other_engine(
+    host: str, sudo: Callable[..., Path], console: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    did = sudo(DOES)
+    monkeypatch.setenv("DOCKER_HOST", host)
+    with pytest.raises(Replaced):
+        install.ensure(console)
+    assert did.exists()
+
+
+@pytest.mark.usefixtures("members")
+@pytest.mark.parametrize(
+    ("host", "cure"),
+    [
+        ("ssh://u@h", "See why: ssh ssh://u@h docker version"),
+        ("ssh://u@h:22/run/x.sock", "See why: ssh ssh://u@h:22 docker version"),
+        ("tcp://127.0.0.1:9", "See why: docker version"),
+        ("unix:///run/user/7/docker.sock", "See who may use it: ls -l /run/user/7/docker.sock; id"),
+        ("unix:///tmp/a b.sock", "See who may use it: ls -l '/tmp/a b.sock'; id"),
+    ],
+)
+def test_another_engine_that_refuses_is_looked_at_by_a_command_that_fits(
+    host: str, cure: str, console: Recorder, sudo: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    did = sudo(DOES)
+    monkeypatch.setenv("DOCKER_HOST", host)
+    refused = connection._unreachable(PermissionError(13, "Permission denied"), host)
+    assert (refused.message, refused.cure) == (f"You may not use the Docker Engine at {host}.", cure)
+    monkeypatch.setattr(connection, "connect_error", lambda: refused)
+    with pytest.raises(AccessDeniedError):
+        install.ensure(console)
+    assert not did.exists()
+
+
+@pytest.mark.usefixtures("members")
+def test_a_context_s_socket_that_is_closed_is_named_by_its_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONTEXT", "away")
+    refused = connection._unreachable(PermissionError(13, "Permission denied"), "unix:///run/user/7/docker.sock")
+    assert refused.message == "You may not use the Docker Engine at the context away."
+    assert refused.cure == "See who may use it: ls -l /run/user/7/docker.sock; id"
+
+
 def test_next_steps_name_the_group_only_in_a_shell_that_lacks_it(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,8 @@ from trusted_registry.errors import AccessDeniedError
 GROUP = "docker"
 SOCKET = Path("/var/run/docker.sock")
 """Socket of the engine that nobody chose; the one that the group is about."""
+UNIX = ("unix", "http+unix")
+"""Schemes of URLs of sockets in the file system."""
 ENTERED = "TRUSTED_REGISTRY_GROUP"
 """Variable of a run that has the group, in a shell that was begun before this user was in it."""
 
@@ -29,6 +31,12 @@ def user() -> str:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
         return str(os.geteuid())
+
+
+def is_about(url: str) -> bool:
+    """Whether a URL leads to the socket that the group is about, whose folder has two names."""
+    scheme, _, path = url.partition("://")
+    return scheme in UNIX and path in (str(SOCKET), "/run/docker.sock")
 
 
 def add_command() -> tuple[str, ...]:
@@ -96,8 +104,9 @@ def enter(console: Console) -> None:
 
 def enter_if_listed() -> None:
     """Go on as a member of the group where this user is one, and only this shell is older than that."""
-    asked = any(os.environ.get(it) for it in ("DOCKER_HOST", "DOCKER_CONTEXT", ENTERED))
-    if os.geteuid() and not asked and _denies() and is_listed() and (way := _way()):
+    host = os.environ.get("DOCKER_HOST", "")
+    other = not is_about(host) if host else os.environ.get("DOCKER_CONTEXT")
+    if os.geteuid() and not other and not os.environ.get(ENTERED) and _denies() and is_listed() and (way := _way()):
         _go_on(way)
 
 
