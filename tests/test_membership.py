@@ -5,6 +5,7 @@ The database of groups and sudo are stand-ins here; on hosts of the lab the real
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import pwd
@@ -32,6 +33,7 @@ ADA = pwd.struct_passwd(("ada", "x", 1000, 1000, "", "/home/ada", "/bin/sh"))
 NO_RIGHT = "echo 'Sorry, user ada may not run sudo on host.' >&2; exit 1"
 NO_RULE = "echo 'ada is not in the sudoers file.' >&2; exit 1"
 PASSWORD = "echo 'sudo: a password is required' >&2; exit 1"  # noqa: S105 - what sudo says
+OWN_CURE = "./inv engine  # adds ada, after asking, or says whom to ask"
 DOES = '[ "$2" = -v ] || printf "%s\\n" "$*" >> "$(dirname "$0")/did"'
 
 pytestmark = pytest.mark.process
@@ -109,7 +111,7 @@ def test_whoever_says_no_is_not_added(members: list[str], sudo: Callable[..., Pa
     did = sudo(DOES)
     with pytest.raises(AccessDeniedError, match="ada is not in the group docker") as caught:
         install.ensure(Recorder(answer=False))
-    assert (members, did.exists(), caught.value.cure) == ([], False, "./inv engine  # adds ada, after asking")
+    assert (members, did.exists(), caught.value.cure) == ([], False, OWN_CURE)
 
 
 @pytest.mark.usefixtures("denied")
@@ -266,8 +268,10 @@ def test_a_first_group_that_sg_would_ask_a_password_for_is_none_to_go_back_to(
     sudo("" if right else NO_RIGHT)
     members.append("ada")
     monkeypatch.setattr(grp, "getgrgid", find)
-    way = membership._way()
-    assert way is None if not right else (way or [])[:1] == ["sudo"]
+    membership.enter_if_listed()
+    with pytest.raises(Replaced if right else AccessDeniedError) as caught:
+        membership.enter(Recorder())
+    assert (caught.value.argv[0] if isinstance(caught.value, Replaced) else "") == ("sudo" if right else "")
     monkeypatch.setattr(grp, "getgrgid", lambda _: grp.struct_group(("lab", "x", 1001, ["ada"])))
     assert (membership._way() or [])[:3] == ["sg", "docker", "-c"]
 
@@ -316,6 +320,35 @@ def test_a_context_s_socket_that_is_closed_is_named_by_its_path(monkeypatch: pyt
     refused = connection._unreachable(PermissionError(13, "Permission denied"), "unix:///run/user/7/docker.sock")
     assert refused.message == "You may not use the Docker Engine at the context away."
     assert refused.cure == "See who may use it: ls -l /run/user/7/docker.sock; id"
+
+
+@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize("sg", [False, True])
+@pytest.mark.parametrize("refusal", [NO_RIGHT, NO_RULE, PASSWORD])
+def test_a_task_that_adds_nobody_does_not_ask_sudo_which_would_tell_an_administrator(  # noqa: PLR0913, PLR0917
+    refusal: str,
+    sg: bool,  # noqa: FBT001 - a parameter of pytest
+    listed: bool,  # noqa: FBT001 - a parameter of pytest
+    members: list[str],
+    sudo: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    did = sudo(f'echo "$*" >> "${{0%/*}}/did"; {refusal}', sg=sg)
+    monkeypatch.setenv("PATH", str(did.parent))
+    members += ["ada"] if listed else []
+    (tmp_path / "docker.sock").touch()
+    monkeypatch.setattr(membership, "SOCKET", tmp_path / "docker.sock")
+    monkeypatch.setattr(os, "access", lambda path, _: path != membership.SOCKET)
+    cure = connection._unreachable(PermissionError(13, "Permission denied")).cure
+    assert cure == ("Log out and in again." if listed else OWN_CURE)
+    with contextlib.ExitStack() as stack:
+        if listed and sg:
+            stack.enter_context(pytest.raises(Replaced))
+        membership.enter_if_listed()
+    assert not did.exists()
+    did.with_name("sudo").unlink()
+    assert listed or "administrator" in membership.denied().cure
 
 
 def test_next_steps_name_the_group_only_in_a_shell_that_lacks_it(

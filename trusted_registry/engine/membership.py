@@ -45,14 +45,24 @@ def add_command() -> tuple[str, ...]:
 
 
 def denied() -> AccessDeniedError:
-    """Return the error of a user whom the engine refuses, with the way in: by oneself, or by an administrator."""
+    """Return the error of a user whom the engine refuses, with the way in: by oneself, or by an administrator.
+
+    Sudo is not asked, since any task may end so, and each question of a user without a rule is logged and mailed.
+    """
     if is_listed():
         shell = f"This shell was begun before {user()} was in the group {GROUP}."
         return AccessDeniedError(f"You may not use Docker yet: {shell}", cure="Log out and in again.")
-    away = f"You may not use Docker yet: {user()} is not in the group {GROUP}."
-    if program.may_use_sudo():
-        return AccessDeniedError(away, cure=f"./inv engine  # adds {user()}, after asking")
-    return AccessDeniedError(away, cure=f"Ask an administrator to run: {shlex.join(add_command())}")
+    if not shutil.which("sudo"):
+        return _denied_without_sudo()
+    return AccessDeniedError(_away(), cure=f"./inv engine  # adds {user()}, after asking, or says whom to ask")
+
+
+def _denied_without_sudo() -> AccessDeniedError:
+    return AccessDeniedError(_away(), cure=program.administrator(shlex.join(add_command())))
+
+
+def _away() -> str:
+    return f"You may not use Docker yet: {user()} is not in the group {GROUP}."
 
 
 def is_listed() -> bool:
@@ -73,7 +83,7 @@ def join(console: Console) -> None:
     """
     if not is_listed():
         if not console.dry and not program.may_use_sudo():
-            raise denied()
+            raise _denied_without_sudo()
         question = (
             f"{user()} is not in the group {GROUP}, so may not use Docker. Add {user()}? "
             "Whoever is in that group is as good as root on this machine."
@@ -96,7 +106,7 @@ def enter(console: Console) -> None:
     console.command(["sg", GROUP, "-c", line])
     if console.dry:
         return
-    way = None if os.environ.get(ENTERED) else _way()
+    way = None if os.environ.get(ENTERED) else _way() or _way_by_sudo()
     if way is None:
         raise denied()
     _go_on(way)
@@ -124,16 +134,25 @@ def _go_on(way: Sequence[str]) -> NoReturn:
 
 
 def _way() -> list[str] | None:
-    """Return this process's command line as a member of the group; None where no program leads there.
+    """Return this process's command line as a member of the group by sg; None where that does not lead there.
 
     `sg` makes the group the first one, and files would be made as that one's: a second `sg` puts this user's own first.
     """
-    command = [sys.executable, *sys.orig_argv[1:]]
-    if shutil.which("sg") and (own := _own_group()):
-        return ["sg", GROUP, "-c", f"exec sg {shlex.quote(own)} -c {shlex.quote(f'exec {shlex.join(command)}')}"]
-    if program.may_use_sudo():  # it reads the database of groups, for this very user too
-        return [*program.sudo(), "--preserve-env", "--user", user(), "--", *command]
-    return None
+    if not shutil.which("sg") or not (own := _own_group()):
+        return None
+    command = f"exec {shlex.join(_command())}"
+    return ["sg", GROUP, "-c", f"exec sg {shlex.quote(own)} -c {shlex.quote(command)}"]
+
+
+def _way_by_sudo() -> list[str] | None:
+    """Return the same by sudo, which reads the database of groups for this very user too; None without the right."""
+    if not program.may_use_sudo():
+        return None
+    return [*program.sudo(), "--preserve-env", "--user", user(), "--", *_command()]
+
+
+def _command() -> list[str]:
+    return [sys.executable, *sys.orig_argv[1:]]
 
 
 def _own_group() -> str:
