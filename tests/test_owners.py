@@ -167,6 +167,38 @@ def test_an_environment_that_root_makes_in_another_s_checkout_is_the_owner_s(the
 
 @by_root
 @pytest.mark.process
+@pytest.mark.parametrize(
+    ("closed", "without", "words"),
+    [
+        (0, "", "may not enter it."),
+        (1, "", "may not enter it."),
+        (None, "setuid", "Operation not permitted."),
+        (None, "setgid", "Operation not permitted."),
+    ],
+)
+def test_a_checkout_whose_owner_cannot_make_the_environment_is_told_in_one_line_with_a_cure(
+    closed: int | None, without: str, words: str, theirs: Path
+) -> None:
+    checkout = new_checkout(theirs / "fold er" / "check out")
+    for path in (checkout.root, *checkout.root.iterdir()):
+        os.chown(path, NOBODY, NOBODY)
+    if closed is not None:
+        checkout.root.parents[closed].chmod(0o700)
+        os.chown(checkout.root.parents[closed], 0, 0)
+    before = ["setpriv", f"--bounding-set=-{without}"] if without else []
+    environ = checkout.environ(PYTHON="/usr/bin/python3")
+    argv = [*before, str(checkout.root / "inv"), "--version"]
+    done = subprocess.run(argv, env=environ, capture_output=True, text=True, check=False)
+    wrong, cure = done.stderr.splitlines()
+    assert (done.returncode, wrong.endswith(words), str(NOBODY) in wrong) == (1, True, True), wrong
+    assert cure.strip() == f"chown -R 0:0 {shlex.quote(str(checkout.root))}"
+    subprocess.run(shlex.split(cure), check=True)
+    done = subprocess.run(argv, env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, checkout.ready) == (0, True), done.stderr
+
+
+@by_root
+@pytest.mark.process
 @pytest.mark.parametrize("made", [".venv", ".venv/made-from.toml"])
 def test_an_environment_that_root_made_before_is_told_with_the_command_that_gives_it_back(
     made: str, theirs: Path
