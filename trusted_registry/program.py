@@ -147,13 +147,17 @@ def _program(result: Result) -> str:
     return words[0] if words else result.argv[0]
 
 
-def interactive(argv: Sequence[str], console: Console, *, cwd: Path | None = None) -> int:
-    """Show a command, run it on this process's terminal, and return the exit status, 0 in a dry run."""
+def interactive(argv: Sequence[str], console: Console, *, cwd: Path | None = None, without: str = "") -> int:
+    """Show a command, run it on this process's terminal, and return the exit status, 0 in a dry run.
+
+    The variable `without` of this process's environment is not handed on.
+    """
     console.command(argv)
     if console.dry:
         return 0
     with _explained(argv):
-        process = subprocess.Popen(list(argv), cwd=cwd)
+        env = {name: value for name, value in os.environ.items() if name != without}
+        process = subprocess.Popen(list(argv), cwd=cwd, env=env)
     with process:
         try:
             return process.wait()

@@ -71,14 +71,12 @@ def next_steps(settings: Settings) -> str:
     name = settings.registry_host
     image = pasteable([f"{name}/ubuntu"])
     login = f"\n  {pasteable(['docker', 'login', name])}" if users.is_login_required(settings.folder) else ""
-    first = f"\n  newgrp {membership.GROUP}    # in this shell; not needed after the next login"
-    group = first if os.environ.get(membership.ENTERED) else ""
+    # A shell that was begun before this user was in the group needs that until the next login.
+    group = f" (here after `newgrp {membership.GROUP}`)" if os.environ.get(membership.ENTERED) else ""
     return f"""
-Your registry is {name}. Use it:{group}{login}
-  docker pull ubuntu
-  docker tag ubuntu {image}
+Your registry is {name}. Use it{group}:{login}
+  docker pull ubuntu && docker tag ubuntu {image}
   docker push {image}
-  docker pull {image}
 Other machines: run this here and paste the line it prints over there:
   {pasteable(["./inv", "trust.serve", *settings.flags])}"""
 
