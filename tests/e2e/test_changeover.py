@@ -200,8 +200,8 @@ def _found(host: Host, traces: dict[str, str]) -> list[str]:
     """Return files of a host that hold one of these texts, and Java's store if it lists the certificate."""
     words = [f"--regexp={text}" for text in traces.values()]
     there = [place for place in PLACES if host.silently("test", "-e", place).code == 0]
-    search = ("grep", "--recursive", "--files-with-matches", "--fixed-strings")
-    search += tuple(f"--exclude={name}" for name in NOTES)
+    search = ["grep", "--recursive", "--files-with-matches", "--fixed-strings"]
+    search += [f"--exclude={name}" for name in NOTES]
     files = host.run(*search, *words, *there).out.split()
     # The copy of the new root's kit names the old one, which it took away.
     files = [it for it in files if not KIT.fullmatch(it) or traces["name"] in it]
