@@ -74,7 +74,7 @@ class Disk:
     shell: tuple[str, ...] = ("sh",)
 
     def __post_init__(self) -> None:
-        for made in (self.root, self.home):
+        for made in (self.root, self.home, self.folder / "var lib"):
             made.mkdir(parents=True, exist_ok=True)
         self.script.write_bytes(kit.render(self.anchor, self.anchor.registry_hosts[0]))
 
@@ -113,13 +113,19 @@ class Disk:
         return Disk(self.folder, other, self.shell)
 
     def run(self, *flags: str, user: int | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run the kit with these flags, as it is run by hand."""
+        """Run the kit with these flags, as it is run by hand; root's record is in a folder of the test's own."""
         environ = {"PATH": os.environ["PATH"], "HOME": str(self.home), **variables}
+        apart = self._own_var_lib() if user is None and os.geteuid() == 0 and "--user" in flags else ()
         return subprocess.run(
-            [*self.shell, str(self.script), *flags],
+            [*apart, *self.shell, str(self.script), *flags],
             env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
             timeout=120, user=user, cwd=self.folder,
         )  # fmt: skip
+
+    def _own_var_lib(self) -> tuple[str, ...]:
+        """Return what runs a command with another folder for this machine's /var/lib."""
+        script = 'mount --bind "$1" /var/lib && shift && exec "$@"'
+        return ("unshare", "--mount", "sh", "-c", script, "sh", str(self.folder / "var lib"))
 
     def here(self, *flags: str, user: int | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run the kit on the disk."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,12 +17,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.process, by_root]
 
 VARIABLES = {"XDG_CONFIG_HOME": "docker/certs.d", "DOCKER_CONFIG": "buildx"}
-
-
-def _run(disk: Disk, *flags: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    environ = {"PATH": os.environ["PATH"], "HOME": str(disk.home), **variables}
-    argv = ["sh", str(disk.script), "--user", *flags]
-    return subprocess.run(argv, env=environ, capture_output=True, text=True, check=False)
 
 
 def _theirs(folder: Path) -> Path:
@@ -52,7 +45,7 @@ def test_root_writes_into_no_folder_of_another_user_s_that_a_variable_names(
         (named / "buildx" / "instances").mkdir(parents=True, exist_ok=True)
     before = snapshot(theirs)
     store = "docker-rootless" if variable == "XDG_CONFIG_HOME" else "buildkit"
-    _run(disk, "--only", store, **{variable: str(named)})
+    disk.run("--user", "--only", store, **{variable: str(named)})
     assert snapshot(theirs) == before
 
 
@@ -61,8 +54,9 @@ def test_root_s_own_folder_that_a_variable_names_is_used(variable: str, open_pat
     disk, own = Disk(open_path), _theirs(open_path)
     before = snapshot(own)
     store = "docker-rootless" if variable == "XDG_CONFIG_HOME" else "buildkit"
-    _run(disk, "--only", store, **{variable: str(own)})
+    disk.run("--user", "--only", store, **{variable: str(own)})
     assert snapshot(own) != before
+    assert (open_path / "var lib/trusted-registry/kit").exists()
 
 
 def test_root_uses_no_home_that_anybody_may_change(open_path: Path) -> None:
@@ -70,6 +64,6 @@ def test_root_uses_no_home_that_anybody_may_change(open_path: Path) -> None:
     (disk.home / ".docker/desktop").mkdir(parents=True)
     disk.home.chmod(0o777)
     before = snapshot(disk.home)
-    done = _run(disk)
+    done = disk.run("--user")
     assert "which is another user's to change" in done.stderr
     assert snapshot(disk.home) == before
