@@ -21,6 +21,9 @@ DEFAULTS: dict[str, dict[str, str]] = {
         "volume": "trusted-registry",
         "image": "registry:3",
         "archive": "",
+        "front": "off",
+        "front_image": "haproxy:lts",
+        "drain": "600",
     },
     "certificate": {
         "folder": "certs",

@@ -7,7 +7,7 @@ from trusted_registry.certificate import issue
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import PortTakenError, RegistryError, SettingError
 from trusted_registry.instance import ownership, ports
-from trusted_registry.instance.model import predecessor_name
+from trusted_registry.instance.model import front_name, predecessor_name
 from trusted_registry.run import Run
 from trusted_registry.settings import Settings
 
@@ -39,6 +39,9 @@ def check_port(run: Run, engine: Engine) -> None:
     own = (ownership.claimed(run, engine), left)
     ours = any(it is not None and it.state == "running" and it.port == run.settings.port for it in own)
     if not ours and ports.is_taken(run.settings.listen, run.settings.port):
+        front = ownership.container(run.with_settings(container=front_name(run.settings.container)), engine)
+        if front and front.port == run.settings.port:
+            return
         raise ports.taken_error(run.settings.port, run.settings, engine)
 
 

@@ -8,12 +8,13 @@ import platform
 import re
 import shutil
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 from trusted_registry import files, installation, program
 from trusted_registry.console import pasteable
 from trusted_registry.engine.protocol import Engine
-from trusted_registry.engine.types import INSTEAD_LABEL, ORIGIN_LABEL, SHELL_LABEL
+from trusted_registry.engine.types import INSTEAD_LABEL, ORIGIN_LABEL, SHELL_LABEL, Container
 from trusted_registry.errors import RegistryError
 from trusted_registry.installation import MadeImage
 from trusted_registry.instance.model import Image
@@ -35,10 +36,18 @@ _APPLETS = ("find", "grep", "head", "ls", "rm", "sleep", "tail", "timeout")
 _LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
 
 
-def ensure(run: Run, engine: Engine) -> Image:
+def ensure(
+    run: Run, engine: Engine, package: Callable[[Run, Engine], str] | None = None, *, what: str = "the registry"
+) -> Image:
     """Get an image of the registry into the engine, and return its name and id.
 
     The first source that works is used.
+
+    Args:
+        run: Settings with the image that is wanted.
+        engine: The engine.
+        package: Makes one of a package of the distribution; that of the registry by default.
+        what: The program in it.
 
     Raises:
         RegistryError: No source has an image; the message lists each one's reason.
@@ -48,7 +57,7 @@ def ensure(run: Run, engine: Engine) -> Image:
     if run.settings.archive is None and (noted := _noted(run.settings, engine)):
         return _made_before(noted, run, engine)
     reasons = []
-    for source in (_from_registry, _from_archive, _from_package):
+    for source in (_from_registry, _from_archive, package or _from_package):
         try:
             name = source(run, engine)
             return Image(name, engine.image_id(name) or "")
@@ -56,10 +65,18 @@ def ensure(run: Run, engine: Engine) -> Image:
             reasons.append(error.message)
     pull = pasteable(["docker", "pull", run.settings.image])
     save = pasteable(["docker", "save", "--output", "registry.tar", run.settings.image])
+    load = "docker load --input registry.tar" if package else "INVOKE_REGISTRY_ARCHIVE=registry.tar ./inv up"
     raise RegistryError(
-        f"No image of the registry can be had. {' '.join(reasons)}",
-        cure=f"On a machine with a network: {pull} && {save}; then here: INVOKE_REGISTRY_ARCHIVE=registry.tar ./inv up",
+        f"No image of {what} can be had. {' '.join(reasons)}",
+        cure=f"On a machine with a network: {pull} && {save}; then here: {load}",
     )
+
+
+def tell_of_change(image: Image, container: Container, run: Run) -> None:
+    """Say that a container runs another image than it should, where that is so."""
+    if container.image_id and image.id not in ("", container.image_id):
+        was, now = (it.removeprefix("sha256:")[:12] for it in (container.image_id, image.id))
+        run.console.say(f"image: {image.name} is {now}, and {was} runs: it is replaced")
 
 
 def _noted(settings: Settings, engine: Engine) -> str:
@@ -116,7 +133,7 @@ def _from_package(run: Run, engine: Engine) -> str:
         shell = next((root / "tree" / path for path in _SHELLS if (root / "tree" / path).exists()), None)
         tar = _archive(root / "tree" / _BINARY, shell)
     reference = f"{NAMESPACE}{re.sub(r'[^A-Za-z0-9_.-]', '-', version)}"
-    origin = f"the package {PACKAGE} {version} of {_distribution()}"
+    origin = f"the package {PACKAGE} {version} of {distribution()}"
     labels = f'LABEL {ORIGIN_LABEL}="{origin}" {INSTEAD_LABEL}="{run.settings.image}"'
     labels += f' {SHELL_LABEL}="/bin/sh"' if shell else ""
     made = engine.import_image(reference, tar, ('ENTRYPOINT ["/bin/registry"]', labels))
@@ -137,9 +154,9 @@ def _archive(binary: Path, shell: Path | None) -> bytes:
         programs = {"bin/registry": str(binary), **({"bin/flock": lock} if lock else {})}
         needed = [path for program_ in programs.values() for path in libraries(program.capture(["ldd", program_]).out)]
         for name, path in {**programs, **{path.lstrip("/"): path for path in needed}}.items():
-            tar.add(Path(path).resolve(), name, filter=_as_root)
+            tar.add(Path(path).resolve(), name, filter=as_root)
         if shell:
-            tar.add(shell, "bin/sh", filter=_as_root)
+            tar.add(shell, "bin/sh", filter=as_root)
             for applet in _APPLETS:
                 link = tarfile.TarInfo(f"bin/{applet}")
                 link.type, link.linkname = tarfile.SYMTYPE, "sh"
@@ -152,14 +169,16 @@ def libraries(output: str) -> list[str]:
     return _LIBRARY.findall(output)
 
 
-def _as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
+def as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Return an entry of an archive that belongs to root and that everybody may run."""
     member.uid = member.gid = 0
     member.uname = member.gname = ""
     member.mode = 0o755
     return member
 
 
-def _distribution() -> str:
+def distribution() -> str:
+    """Return the name of this machine's distribution."""
     try:
         return re.sub(r"[^A-Za-z0-9 ./()-]", "", platform.freedesktop_os_release().get("PRETTY_NAME", "this system"))
     except OSError:

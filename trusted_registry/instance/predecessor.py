@@ -113,6 +113,12 @@ class Predecessor:
         finally:
             late.cancel()
 
+    def tell_gap(self) -> None:
+        """Say how long nobody was answered, where that was so."""
+        if self.told_to_stop is not None and not self._run.console.dry:
+            seconds = time.monotonic() - self.told_to_stop
+            self._run.console.say(f"registry: replaced; nobody was answered for {seconds:.1f} s")
+
     def remove(self) -> None:
         """Take it away, since its successor has proved itself."""
         if self.container:

@@ -12,7 +12,7 @@ from trusted_registry.engine import engine as engines
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import checks, ownership, run_lock, running
-from trusted_registry.instance.model import predecessor_name
+from trusted_registry.instance.model import front_name, predecessor_name
 from trusted_registry.registry import prove, users
 from trusted_registry.report import Report
 from trusted_registry.run import Run
@@ -185,6 +185,7 @@ def _remains(settings: Settings, engine: Engine) -> bool:
         not engine.available
         or engine.find(settings.container)
         or engine.find(predecessor_name(settings.container))
+        or engine.find(front_name(settings.container))
         or engine.volume(settings.volume)
         or engine.list_files_volumes(installation.known(settings.folder).id or "none")
         or (settings.folder / UNPROVED).exists()
