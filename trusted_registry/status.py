@@ -13,7 +13,7 @@ from trusted_registry.console import pasteable
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
-from trusted_registry.instance import ownership
+from trusted_registry.instance import front, ownership
 from trusted_registry.instance.model import Role
 from trusted_registry.registry import observe, probe, users
 from trusted_registry.report import Report, Table
@@ -38,7 +38,7 @@ class CertificateStatus:
 
 @dataclass(frozen=True)
 class RegistryStatus:
-    """Container of the registry, its image with version and origin, and health of the server at its address."""
+    """Container of the registry, its image with version and origin, health of the server at its address, its front."""
 
     state: str = "absent"
     role: str | None = None
@@ -47,6 +47,7 @@ class RegistryStatus:
     origin: str | None = None
     port: int | None = None
     health: str = "not running"
+    front: str | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,8 @@ def _registry(settings: Settings, engine: Engine) -> RegistryStatus:
     container = engine.find(settings.container)
     if container is None:
         return RegistryStatus()
-    found = RegistryStatus(container.state, image=container.image, port=container.port)
+    met = front.as_met(container, settings, engine)
+    found = RegistryStatus(container.state, image=container.image, port=met.port)
     if ownership.is_another_s(container, settings):
         return replace(found, role="another checkout's", health="not this checkout's")
     own = installation.known(settings.folder)
@@ -117,7 +119,8 @@ def _registry(settings: Settings, engine: Engine) -> RegistryStatus:
         image=own.image_name(container.image),
         version=_version(settings, container, engine),
         origin=_origin(own, container, engine),
-        health=_health(settings, container) if container.state == "running" else found.health,
+        health=_health(settings, met) if container.state == "running" else found.health,
+        front=front.described(container, settings, engine),
     )
 
 
@@ -195,6 +198,8 @@ def report(status: Status) -> Report:
     if container.image:
         version = f" ({container.version})" if container.version else ""
         rows.append(["", f"{container.image}{version}, {container.role}, port {container.port}"])
+    if container.front:
+        rows.append(["front", container.front])
     if container.origin:
         rows.append(["", f"image {container.origin}"])
     rows += [[f"trust for {registry_host}", state] for registry_host, state in status.trust.items()]

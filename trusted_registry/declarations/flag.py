@@ -45,6 +45,7 @@ STAYS = (
     setting("address", 'Address that clients type, instead of this machine\'s own; it stays until --address "".'),
     setting("names", 'Further addresses and names, separated by commas; they stay until --names "".'),
 )
+FRONT = setting("front", "on: haproxy holds the port, so that no renewal drops a pull; it stays until --front off.")
 STAYS_WITH_PORT = (*STAYS, setting("port", 'Port of the TLS registry; it stays until --port "".'))
 
 WHICH = (

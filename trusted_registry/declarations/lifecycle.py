@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.declarations.flag import JSON, STAYS_WITH_PORT, YES, Flag, switch, words
+from trusted_registry.declarations.flag import FRONT, JSON, STAYS_WITH_PORT, YES, Flag, switch, words
 from trusted_registry.declarations.task import Task
 
 up = Task(
@@ -10,6 +10,7 @@ up = Task(
     "Do it all: certificate, registry, trust, and the proof.",
     "lifecycle.up",
     *STAYS_WITH_PORT,
+    FRONT,
     switch("adopt", "Take a volume that is there, and no other installation's, with its images."),
 )
 status = Task("status", "Say how things stand: certificate, registry, trust.", "lifecycle.show_status", JSON)

@@ -43,6 +43,7 @@ logs = Task(
     "Show the last lines of the registry's log.",
     "registry.logs",
     switch("follow", "Go on until Ctrl-C."),
+    switch("front", "That of the front, which has the addresses of the clients."),
     Flag("lines", "How many of the last lines.", "50"),
 )
 

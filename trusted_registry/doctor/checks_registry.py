@@ -53,6 +53,13 @@ def container(facts: Facts) -> Iterator[Finding]:
         yield Finding("container", evidence, cause, _ANEW, StartFix(), asks=True)
 
 
+def front(facts: Facts) -> Iterator[Finding]:
+    """Yield a finding for a front that leads nobody to the registry."""
+    if facts.front:
+        cause = "It was stopped or taken away, or its configuration was changed by hand."
+        yield Finding("front", facts.front, cause, ("./inv up",), StartFix())
+
+
 def port(facts: Facts) -> Iterator[Finding]:
     """Yield findings for a port that is taken, or that only root may use."""
     number = facts.settings.port

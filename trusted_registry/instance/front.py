@@ -12,7 +12,15 @@ from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import contents, front_image, ownership, roles
-from trusted_registry.instance.model import FILES_FOLDER, FRONT_CONFIG, Image, Instance, front_name
+from trusted_registry.instance.model import (
+    FILES_FOLDER,
+    FRONT_CONFIG,
+    Image,
+    Instance,
+    draining_name,
+    front_name,
+    short,
+)
 from trusted_registry.run import Run
 from trusted_registry.settings import Settings
 
@@ -43,6 +51,33 @@ def as_met(container: Container, settings: Settings, engine: Engine) -> Containe
     """Return a registry's container as clients meet it: at the front's address and port, where it is behind one."""
     front = engine.find(front_name(settings.container)) if container.behind else None
     return replace(container, listen=front.listen, port=front.port) if front else container
+
+
+def trouble(container: Container, settings: Settings, engine: Engine) -> str:
+    """Return why the front leads nobody to a registry that is behind one; "" where it does, or none is needed."""
+    there = engine.find(front_name(settings.container)) if container.behind else None
+    if not container.behind:
+        return ""
+    if there is None or there.state != "running":
+        return f"the front is {there.state if there else 'absent'}, so that nobody is answered"
+    led = leads_to(settings, engine)
+    return "" if led == short(container.id) else f"the front leads to {led or 'nobody'}, which is not the registry here"
+
+
+def described(container: Container, settings: Settings, engine: Engine) -> str | None:
+    """Return how the front of a registry does, for people; None where there is none and none is needed."""
+    if not container.behind:
+        return None
+    if wrong := trouble(container, settings, engine):
+        return f"{wrong}; ./inv up mends that"
+    there, ends = engine.find(front_name(settings.container)), len(_ending(settings, engine))
+    others = f"; {ends} before it {'ends' if ends == 1 else 'end'} what is under way" if ends else ""
+    return f"{there.image}, port {there.port}{others}" if there else None
+
+
+def _ending(settings: Settings, engine: Engine) -> list[str]:
+    begin = draining_name(settings.container)
+    return [it.name for it in engine.list_containers() if it.name.startswith(begin) and it.state == "running"]
 
 
 def made(run: Run, engine: Engine, image: Image, leads: str, trial: str = "") -> Instance:
