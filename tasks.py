@@ -30,6 +30,7 @@ CONTENTS = (
     registry.tls,
     registry.stop,
     registry.logs,
+    registry.upgrade,
     registry.user_add,
     registry.user_remove,
     registry.user_list,

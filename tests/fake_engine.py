@@ -102,6 +102,10 @@ class FakeEngine(FakeVolumes):
         """Whether containers that are made from now on end as soon as they start."""
         self.deaf = 0
         """How often a front does not hear that another worker is to take over: one that just starts does not."""
+        self.stored: dict[str, dict[str, bytes]] = {}
+        """Manifests by their paths, in each volume of images."""
+        self.loses: dict[str, str] = {}
+        """Paths of manifests that registries of an image do not give, by the image's id."""
         self.busy = False
         """Whether a registry that is told to end has something under way."""
         self._given = [shows] if shows else []
@@ -270,7 +274,9 @@ class FakeEngine(FakeVolumes):
         taken = PortTakenError(f"Port {port} is in use.", cure="")
         if self.publisher_of(port):
             raise taken
-        serving = loopback.registry(self._shown(kept), port=port, users=self._let_in(kept))
+        lost, stored = self.loses.get(kept.described.image_id), self.stored.setdefault(kept.described.volume, {})
+        held = {path: it for path, it in stored.items() if path != lost} if lost else stored
+        serving = loopback.registry(self._shown(kept), port=port, users=self._let_in(kept), held=held)
         try:
             kept.serving.enter_context(serving)
         except OSError as error:

@@ -17,7 +17,7 @@ from trusted_registry.defaults import DEFAULTS, HTTPS
 from trusted_registry.errors import SettingError
 from trusted_registry.values import address, hosts, matching, one_of, path, reachable, whole_number
 
-SAVED = ("address", "names", "port", "front")
+SAVED = ("address", "names", "port", "front", "image")
 """Settings whose flags are saved until they are taken back."""
 KEY_KINDS = ("ec:P-256", "ec:P-384", "rsa:2048", "rsa:3072", "rsa:4096")
 SWITCH = ("on", "off")
@@ -207,6 +207,8 @@ def saved(key: str, text: object) -> str:
         return ",".join(hosts(setting, text))
     if key == "front":
         return one_of(setting, text, SWITCH)
+    if key == "image":
+        return matching(setting, text, _IMAGE, "an image reference such as registry:3")
     return reachable(setting, text) if key == "address" else str(whole_number(setting, text, 1, 65535))
 
 

@@ -117,14 +117,14 @@ def _registry(settings: Settings, engine: Engine) -> RegistryStatus:
         found,
         role=container.role or "not ours",
         image=own.image_name(container.image),
-        version=_version(settings, container, engine),
+        version=version(settings, container, engine),
         origin=_origin(own, container, engine),
         health=_health(settings, met) if container.state == "running" else found.health,
         front=front.described(container, settings, engine),
     )
 
 
-def _version(settings: Settings, container: Container, engine: Engine) -> str | None:
+def version(settings: Settings, container: Container, engine: Engine) -> str | None:
     """Return the version that the program in the container says it has; None if it runs not, or says nothing."""
     if container.ours and container.state == "running":
         with contextlib.suppress(RegistryError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.declarations.flag import NAME, STAYS_WITH_PORT, YES, Flag, switch
+from trusted_registry.declarations.flag import NAME, STAYS_WITH_PORT, YES, Flag, setting, switch
 from trusted_registry.declarations.task import Task
 
 engine = Task(
@@ -47,6 +47,13 @@ logs = Task(
     Flag("lines", "How many of the last lines.", "50"),
 )
 
+upgrade = Task(
+    "registry.upgrade",
+    "Have the registry run another image, which must show the same images.",
+    "registry_upgrade.upgrade",
+    setting("image", 'Image of the registry, such as registry:3.1.1; it stays until --image "".'),
+    switch("check", "Only compare: the registry that runs goes on."),
+)
 user_add = Task(
     "registry.user.add", "Add a user, with a password from a prompt or standard input.", "registry_users.add", NAME
 )

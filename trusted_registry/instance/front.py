@@ -93,12 +93,14 @@ def image(run: Run, engine: Engine) -> Image:
     return front_image.ensure(run, engine)
 
 
-def as_it_runs(run: Run, engine: Engine) -> Run:
-    """Return a run that leaves the front's image as it is, whatever its name stands for by now: that is `up`'s."""
-    there = find(run, engine)
+def as_it_runs(run: Run, container: Container, engine: Engine) -> Run:
+    """Return a run that leaves a registry's port, address and front as they are; all else is `up`'s to change."""
+    met = as_met(container, run.settings, engine)
+    run = run.with_settings(port=met.port or run.settings.port, listen=met.listen, front=container.behind)
+    there = find(run, engine) if container.behind else None
     if there is None:
         return run
-    same = engine.image_id(there.image) == there.image_id
+    same = engine.image_id(there.image) == there.image_id  # its name may stand for another image by now
     return run.with_settings(front_image=there.image if same else there.image_id)
 
 

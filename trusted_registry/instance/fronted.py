@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import PortTakenError, RegistryError
-from trusted_registry.instance import checks, contents, front, images, ports, predecessor, proof, switch
+from trusted_registry.instance import checks, contents, front, images, ports, predecessor, proof, switch, upgrade
 from trusted_registry.instance.model import (
     File,
     Instance,
@@ -129,7 +129,7 @@ def turn_on(  # noqa: PLR0913, PLR0917 - what should run, what runs, and who doe
     contents.share(instance, instance.files, run, engine)
     if container and container.state == "running":
         run.console.say("front: it takes the registry's port once; what is under way has a moment to end")
-        proof.rehearse_beside(instance, container, run, engine)
+        upgrade.rehearse(instance, container, run, engine)
     before.make_way(container)
     engine.run(instance)
     there = engine.find(instance.name)
@@ -194,7 +194,7 @@ def turn_off(  # noqa: PLR0913, PLR0917 - see above
     run.console.say("front: the registry takes its port once; what is under way has a moment to end")
     contents.share(instance, instance.files, run, engine)
     if container and container.state == "running":
-        proof.rehearse_beside(instance, container, run, engine)
+        upgrade.rehearse(instance, container, run, engine)
     before.make_way(container)
     engine.create(instance)
     if before.container:

@@ -72,6 +72,25 @@ def ensure(
     )
 
 
+def chosen(run: Run, engine: Engine) -> Image:
+    """Return the image that is set, pulled or loaded where it is not there; nothing stands in for it.
+
+    Raises:
+        RegistryError: It cannot be had.
+    """
+    if found := engine.image_id(run.settings.image):
+        return Image(run.settings.image, found)
+    source = _from_archive if run.settings.archive else _from_registry
+    name = source(run, engine)
+    return Image(name, engine.image_id(name) or "")
+
+
+def named(settings: Settings, container: Container) -> Image:
+    """Return the image of a container by the name that a person knows, if there is one."""
+    made = installation.known(settings.folder).images.get(container.image_id)
+    return Image(made.reference if made else container.image, container.image_id)
+
+
 def tell_of_change(image: Image, container: Container, run: Run) -> None:
     """Say that a container runs another image than it should, where that is so."""
     if container.image_id and image.id not in ("", container.image_id):

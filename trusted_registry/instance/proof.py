@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from trusted_registry import address
@@ -51,8 +51,16 @@ def check(  # noqa: PLR0913, PLR0917 - a container, and what is asked of it
         observe.check_tls(at, settings, still_up, wanted)
 
 
-def rehearse(instance: Instance, run: Run, engine: Engine) -> None:
+def rehearse(
+    instance: Instance, run: Run, engine: Engine, then: Callable[[probe.Endpoint], None] = lambda _: None
+) -> None:
     """Try an instance beside the one that runs, which notices nothing: with its images read-only, on loopback.
+
+    Args:
+        instance: The instance.
+        run: The task that is to replace what runs.
+        engine: Its engine.
+        then: Called with its endpoint once it has proved itself.
 
     Raises:
         RegistryError: It does not start, or does not answer as it should; it is taken away again.
@@ -64,7 +72,7 @@ def rehearse(instance: Instance, run: Run, engine: Engine) -> None:
     try:
         if not run.console.dry:
             with explained(trial.name, run, engine):
-                _check_trial(trial, run.settings, engine)
+                then(_check_trial(trial, run.settings, engine))
     finally:
         engine.remove(trial.name, at_once=True)
 
@@ -80,10 +88,16 @@ def explained(name: str, run: Run, engine: Engine) -> Iterator[None]:
         raise RegistryError(reason, cure=cure) from error
 
 
-def rehearse_beside(instance: Instance, container: Container | None, run: Run, engine: Engine) -> None:
+def rehearse_beside(
+    instance: Instance,
+    container: Container | None,
+    run: Run,
+    engine: Engine,
+    then: Callable[[probe.Endpoint], None] = lambda _: None,
+) -> None:
     """Try an instance; where it fails, what runs goes on, unless it lets everybody in though there are users."""
     try:
-        rehearse(instance, run, engine)
+        rehearse(instance, run, engine, then)
     except RegistryError as error:
         goes_on = "That was only tried: the registry that runs goes on."
         if container and is_open(container, run.settings):
@@ -106,11 +120,12 @@ def check_at(at: probe.Endpoint, name: str, settings: Settings, engine: Engine) 
     check(Role.TLS, name, at, settings, engine)
 
 
-def _check_trial(trial: Instance, settings: Settings, engine: Engine) -> None:
+def _check_trial(trial: Instance, settings: Settings, engine: Engine) -> probe.Endpoint:
     container = engine.find(trial.name)
     port = container.port if container and container.port else 0
     at = beside(port, settings) if trial.role is Role.TLS else probe.Endpoint(LOOPBACK, port, via=LOOPBACK)
     check(trial.role, trial.name, at, settings, engine)
+    return at
 
 
 def _certified(settings: Settings) -> str:

@@ -23,6 +23,7 @@ from trusted_registry.instance import (
     proof,
     roles,
     switch,
+    upgrade,
 )
 from trusted_registry.instance.model import (
     File,
@@ -199,7 +200,7 @@ def _replace(  # noqa: PLR0913, PLR0917 - see above
         return
     if container and container.port != instance.published.port and not run.console.dry:
         checks.check_free(instance.published.port, engine, predecessor_name(instance.name))
-    proof.rehearse_beside(instance, container, run, engine)
+    upgrade.rehearse(instance, container, run, engine)
     before.make_way(container)
     engine.create(instance)
     before.stop()
@@ -251,10 +252,10 @@ def stop(run: Run, engine: Engine, *, purge: bool) -> bool:
     return bool(container or left) or had_front or had_volume
 
 
-def reload(run: Run, container: Container, engine: Engine) -> bool:
+def reload(run: Run, container: Container, engine: Engine, image: Image | None = None) -> bool:
     """Apply changed files, such as certificate and users, to a running TLS registry.
 
-    Port, address and image stay the same.
+    Port and address stay the same, and the image too unless another one is given.
 
     Returns:
         True if the container was replaced or restarted.
@@ -262,12 +263,25 @@ def reload(run: Run, container: Container, engine: Engine) -> bool:
     Raises:
         RegistryError: As of `run_tls`.
     """
-    met = front.as_met(container, run.settings, engine)
     # Its name may stand for another image by now, which is `up`'s to run.
     same = engine.image_id(container.image) == container.image_id
-    image = Image(container.image if same else container.image_id, container.image_id)
-    run = run.with_settings(port=met.port or run.settings.port, listen=met.listen, front=container.behind)
-    return run_tls(front.as_it_runs(run, engine) if container.behind else run, engine, image=image)
+    image = image or Image(container.image if same else container.image_id, container.image_id)
+    return run_tls(front.as_it_runs(run, container, engine), engine, image=image)
+
+
+def try_image(run: Run, container: Container, engine: Engine, image: Image) -> None:
+    """Compare all that a registry of another image shows with what the one shows that runs, which goes on.
+
+    Raises:
+        RegistryError: It does not start, does not answer as it should, or shows an image otherwise.
+    """
+    run = front.as_it_runs(run, container, engine)
+    instance = _instance(roles.tls, run, engine, image)
+    try:
+        contents.share(instance, instance.files, run, engine)
+        upgrade.rehearse(instance, container, run, engine)
+    finally:
+        contents.sweep(run, engine)
 
 
 def restart(run: Run, *, stale_only: bool = False) -> bool:

@@ -11,7 +11,7 @@ from trusted_registry import installation
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
-from trusted_registry.instance import contents, front, ownership, proof
+from trusted_registry.instance import contents, front, ownership, proof, upgrade
 from trusted_registry.instance.model import Image, Instance, draining_name, front_name, short, successor_name
 from trusted_registry.registry import observe, probe
 from trusted_registry.run import Run
@@ -81,6 +81,8 @@ def make(instance: Instance, container: Container, run: Run, engine: Engine, mea
     image = front.image_of(before) if before else Image(run.settings.front_image, "")
     named = replace(instance, name=successor_name(instance.name), files_of=instance.files_volume)
     contents.share(named, named.files, run, engine)
+    if upgrade.is_due(instance, container):
+        upgrade.rehearse(instance, container, run, engine)
     engine.run(named, meanwhile)
     try:
         successor = engine.find(named.name)
