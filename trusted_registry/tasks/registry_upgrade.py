@@ -21,10 +21,15 @@ def upgrade(run: Run, *, check: bool) -> None:
     """
     engine = engines.connect(run.console)
     with run_lock.held(run):
-        container = _running(run, engine)
+        container = ownership.claimed(run, engine)
+        if run.console.dry:
+            _show(run, engine, check=check)
+            return
+        if container is None or container.role != Role.TLS or container.state != "running":
+            raise RegistryError("No TLS registry runs here.", cure="./inv up starts one, by the image that is set.")
         _tell_faults(run, container, engine)
         image = images.chosen(run, engine)
-        if image.id == container.image_id and not run.console.dry:
+        if image.id == container.image_id:
             run.console.say(f"image: {image.name} is what runs")
         elif check:
             running.try_image(run, container, engine, image)
@@ -34,15 +39,15 @@ def upgrade(run: Run, *, check: bool) -> None:
             saved_flags.save(run)
 
 
-def _running(run: Run, engine: Engine) -> Container:
-    container = ownership.claimed(run, engine)
-    if container is None or container.role != Role.TLS or container.state != "running":
-        raise RegistryError("No TLS registry runs here.", cure="./inv up starts one, by the image that is set.")
-    return container
+def _show(run: Run, engine: Engine, *, check: bool) -> None:
+    """Show the commands for an image that is not there, and those by which a registry of it runs."""
+    run.console.command(["docker", "pull", run.settings.image])
+    if not check:
+        running.run_tls(run, engine, image=Image(run.settings.image, ""))
 
 
 def _tell_faults(run: Run, container: Container, engine: Engine) -> None:
-    version = None if run.console.dry else status.version(run.settings, container, engine)
+    version = status.version(run.settings, container, engine)
     for fault in faults.find(version or ""):
         run.console.say(f"version {version} (as known on {faults.DATE}): {fault.what}; {fault.link}")
 
