@@ -24,6 +24,7 @@ DEFAULTS: dict[str, dict[str, str]] = {
         "front": "off",
         "front_image": "haproxy:lts",
         "drain": "600",
+        "metrics": "",
     },
     "certificate": {
         "folder": "certs",

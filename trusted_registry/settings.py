@@ -39,7 +39,7 @@ class Settings:
     """Checked settings of one run.
 
     Addresses have the canonical form of Python's ipaddress; ports are TCP ports; durations are in days, but
-    `drain`, in seconds.
+    `drain`, in seconds. A `metrics` of 0 stands for none.
     `saved_flags` are the flags of this run and earlier ones, `saved_flags_before` those of earlier runs alone.
     `adopted` is a volume that a person declared in this run to be this installation's; a dry run notes it nowhere.
     """
@@ -57,6 +57,7 @@ class Settings:
     front: bool
     front_image: str
     drain: int
+    metrics: int
     folder: Path
     key: str
     days: int
@@ -166,6 +167,7 @@ def load(  # noqa: PLR0913 - a setting comes from as many places
         front_image=matching(
             "registry.front_image", value("registry.front_image"), _IMAGE, "an image reference such as haproxy:lts"
         ),
+        metrics=whole_number("registry.metrics", value("registry.metrics") or "0", 0, 65535),
         drain=whole_number("registry.drain", value("registry.drain"), 1, MAX_DRAIN),
         folder=folder,
         key=one_of("certificate.key", value("certificate.key"), KEY_KINDS),

@@ -25,14 +25,18 @@ SHELL = model.OFFICIAL_ENTRYPOINT
 
 REGISTRIES = ["tls", "tls on one address", "tls on IPv6", "tls with a shell", "plain", "plain on the LAN", "tried"]
 FRONTED = ["front", "front on one address", "behind", "tried behind"]
+MEASURED = ["tls with metrics", "front with metrics"]
 
 
-@pytest.fixture(params=[*REGISTRIES, *FRONTED])
+@pytest.fixture(params=[*REGISTRIES, *FRONTED, *MEASURED])
 def instance(request: pytest.FixtureRequest, make_settings: MakeSettings) -> Instance:
     """Each container that there can be."""
     one, v6 = "192.168.0.12", "fd00::12"
     listen = {"tls on one address": one, "front on one address": one, "tls on IPv6": v6}.get(request.param, "")
-    settings = make_settings(listen=listen, front="on" if request.param in FRONTED else "off")
+    metrics = "9102" if request.param in MEASURED else ""
+    settings = make_settings(
+        listen=listen, front="on" if request.param in (*FRONTED, MEASURED[1]) else "off", metrics=metrics
+    )
     own = SHELL if request.param.endswith(("shell", "LAN")) else ()
     if request.param.startswith("tls"):
         return dataclasses.replace(roles.tls(settings, IMAGE, own), installation="0" * 32)
@@ -247,6 +251,7 @@ CHANGES: dict[str, object] = {
     "network": "registry-front",
     "behind": True,
     "stop_signal": "SIGUSR1",
+    "metrics": 5002,
 }
 SAME: dict[str, object] = {
     # Whose a container is makes no other one of it: one that was adopted goes on as it is.
@@ -315,3 +320,27 @@ def test_behind_a_front_a_registry_has_long_for_what_is_under_way_and_a_new_pair
     assert "draintimeout: 77s" in _content(instance, "registry.yml")
     (settings.folder / "domain.crt").write_bytes(b"another")
     assert roles.tls(settings, IMAGE, SHELL).digest != instance.digest
+
+
+@pytest.mark.parametrize("front", ["on", "off"])
+def test_metrics_are_published_on_loopback_alone_by_whoever_has_the_port(
+    front: str, make_settings: MakeSettings
+) -> None:
+    settings = make_settings(front=front, metrics="9102")
+    registry, before = roles.tls(settings, IMAGE, SHELL), roles.front(settings, IMAGE, "0123")
+    holder = before if front == "on" else registry
+    assert [str(it) for it in holder.ways][-1] == "127.0.0.1:9102:5002"
+    assert ('addr: ":5002"' in _content(registry, "registry.yml"), len(registry.ways)) == (
+        True,
+        0 if front == "on" else 2,
+    )
+    assert "  server 0123 0123:5002\n" in _content(before, "haproxy.cfg")
+    assert registry.rehearsal().ways == (Published("127.0.0.1", 0),)
+
+
+def test_without_metrics_nothing_listens_for_them(make_settings: MakeSettings) -> None:
+    settings = make_settings(front="on")
+    registry, front = roles.tls(settings, IMAGE, SHELL), roles.front(settings, IMAGE, "0123")
+    texts = (_content(registry, "registry.yml"), _content(front, "haproxy.cfg"))
+    assert ["5002" in it for it in texts] == [False, False]
+    assert "5002" not in _content(roles.plain(make_settings(metrics="9102"), IMAGE, lan=False), "registry.yml")

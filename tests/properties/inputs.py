@@ -63,6 +63,7 @@ GIVEN: dict[str, st.SearchStrategy[str]] = {
     "registry.archive": typed(),
     "registry.front": st.sampled_from(["on", "off"]) | typed(),
     "registry.front_image": st.sampled_from(["haproxy:lts", "[fd00::12]:443/a/b:1"]) | typed(),
+    "registry.metrics": st.integers(-1, 70_000).map(str) | typed(),
     "registry.drain": st.integers(-1, 100_000).map(str) | typed(),
     "certificate.folder": typed(),
     "certificate.key": st.sampled_from(every.KEY_KINDS) | typed(),

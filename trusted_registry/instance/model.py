@@ -23,6 +23,9 @@ PORT = 5000
 TRIAL_PORT = 5001
 """Port inside a front that leads to a successor while that is proved; published on loopback alone."""
 
+METRICS_PORT = 5002
+"""Port inside a registry, and a front, at which metrics are scraped; published on loopback alone."""
+
 LOOPBACK = "127.0.0.1"
 
 RESTART = "always"
@@ -143,6 +146,7 @@ class Instance:
         installation: Id of the installation that it belongs to.
         network: Name of the installation's own network that it is in; the engine's usual one by default.
         behind: Whether a front in that network publishes it, and the engine does not.
+        metrics: Port of loopback that leads to its metrics; 0 for none.
         stop_signal: Signal by which the engine has it stop; the image's own by default.
     """
 
@@ -164,6 +168,7 @@ class Instance:
     network: str = ""
     behind: bool = False
     stop_signal: str = ""
+    metrics: int = 0
 
     @property
     def ways(self) -> tuple[Published, ...]:
@@ -171,7 +176,8 @@ class Instance:
         if self.behind:
             return ()
         trial = (Published(LOOPBACK, 0, TRIAL_PORT),) if self.role is Role.FRONT else ()
-        return (self.published, *trial)
+        scraped = (Published(LOOPBACK, self.metrics, METRICS_PORT),) if self.metrics else ()
+        return (self.published, *trial, *scraped)
 
     @property
     def digest(self) -> str:
@@ -203,6 +209,7 @@ class Instance:
             files_of=self.files_volume,
             network="",
             behind=False,
+            metrics=0,
         )
 
 

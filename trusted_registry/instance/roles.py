@@ -14,6 +14,7 @@ from trusted_registry.instance.model import (
     IMAGES_FOLDER,
     LINGER_SECONDS,
     LOOPBACK,
+    METRICS_PORT,
     NO_STORAGE,
     PORT,
     TRIAL_PORT,
@@ -66,7 +67,7 @@ def tls(settings: Settings, image: Image, entrypoint: tuple[str, ...] = ()) -> I
         read.append(File(users.FILE, path, _content(path), secret=True, live=True))
     made = _instance(Role.TLS, settings, image, entrypoint, Published(settings.listen, settings.port), tuple(read))
     network = front_name(settings.container) if settings.front else ""
-    return replace(made, network=network, behind=settings.front)
+    return replace(made, network=network, behind=settings.front, metrics=settings.metrics)
 
 
 def front(settings: Settings, image: Image, leads: str, trial: str = "") -> Instance:
@@ -86,6 +87,7 @@ def front(settings: Settings, image: Image, leads: str, trial: str = "") -> Inst
         patience=PATIENCE_SECONDS,
         port=PORT,
         trial_port=TRIAL_PORT,
+        metrics_port=METRICS_PORT if settings.metrics else 0,
         leads=leads,
         trial=trial,
     )
@@ -102,6 +104,7 @@ def front(settings: Settings, image: Image, leads: str, trial: str = "") -> Inst
         environment=(),
         memory="256m",
         network=name,
+        metrics=settings.metrics,
         stop_signal="SIGUSR1",  # it ends what is under way first; TERM would cut that (haproxy, management guide, 4)
     )
 
@@ -145,6 +148,7 @@ def _config(role: Role, settings: Settings, read: tuple[File, ...]) -> File:
         certificate=paths.get("domain.crt", ""),
         key=paths.get("domain.key", ""),
         users=paths.get(users.FILE, ""),
+        metrics_port=METRICS_PORT if settings.metrics and role is Role.TLS else 0,
     )
     # The file of the plain registry has a name of its own on this machine: both can be looked at.
     source = settings.folder / (CONFIG if role is Role.TLS else f"registry-{role}.yml")
