@@ -16,6 +16,7 @@ from tests.fake_engine import FakeEngine
 from tests.fake_images import IMAGE
 from tests.recorder import Recorder
 from trusted_registry.certificate import inspect, issue
+from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import front, front_image, running, switch
 from trusted_registry.instance.model import Role, short
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from trusted_registry.settings import Settings
 
 HAPROXY = "haproxy:lts"
-FRONT, NEXT = "registry-front", "registry-next"
+NAME, FRONT = "registry", "registry-front"
 SWITCHED = ["start next", "hand over front", "hand over front", "rename", "rename next"]
 
 
@@ -431,3 +432,14 @@ def test_a_renewal_leaves_port_image_and_front_as_they_run(up: FakeEngine, run: 
         _on_disk(run.settings),
         0,
     )
+
+
+def test_a_dry_run_shows_the_network_the_registry_behind_it_and_the_front(settings: Settings) -> None:
+    console = Recorder(dry=True)
+    running.run_tls(Run(settings, console), engines.unavailable(console))
+    steps = ["docker network create", f"docker run --detach --name {NAME} ", f"docker create --name {FRONT} "]
+    shown = [line for line in console.typed if line.startswith(tuple(steps))]
+    assert [line.startswith(step) for line, step in zip(shown, steps, strict=True)] == [True] * len(steps)
+    assert ("--publish" in shown[1], f"--network {FRONT}" in shown[1]) == (False, True)
+    assert (shown[2].count("--publish"), "--publish 127.0.0.1::5001" in shown[2]) == (2, True)
+    assert console.typed[-1] == f"docker start {FRONT}"

@@ -80,12 +80,10 @@ def _ending(settings: Settings, engine: Engine) -> list[str]:
     return [it.name for it in engine.list_containers() if it.name.startswith(begin) and it.state == "running"]
 
 
-def made(run: Run, engine: Engine, image: Image, leads: str, trial: str = "") -> Instance:
-    """Return the front that leads to a registry, by short ids; its network is there then."""
+def made(run: Run, image: Image, leads: str, trial: str = "") -> Instance:
+    """Return the front that leads to a registry, by short ids."""
     id_ = installation.ensure(run.settings.folder, run.console).id
-    instance = replace(roles.front(run.settings, image, leads or "ID", trial), installation=id_)
-    engine.make_network(instance.network, id_)
-    return instance
+    return replace(roles.front(run.settings, image, leads or "ID", trial), installation=id_)
 
 
 def image(run: Run, engine: Engine) -> Image:

@@ -77,7 +77,7 @@ def _is_standing(there: Container | None, container: Container, before: Predeces
 def _stands(there: Container | None, container: Container, run: Run, engine: Engine) -> bool:
     """Have the front stand as it should and lead to the registry; return whether anything had to be done for that."""
     image = front.image(run, engine)
-    wanted = front.made(run, engine, image, short(container.id))
+    wanted = front.made(run, image, short(container.id))
     if there is None or there.state != "running" or there.digest != wanted.digest:
         renew_front(wanted, there, run, engine)
         return True
@@ -134,7 +134,7 @@ def turn_on(  # noqa: PLR0913, PLR0917 - what should run, what runs, and who doe
     engine.run(instance)
     there = engine.find(instance.name)
     with _no_front_without_proof(run, engine, alone=container is None and not before.container):
-        stand(front.made(run, engine, image, short(there.id if there else "")), run, engine, before, meanwhile)
+        stand(front.made(run, image, short(there.id if there else "")), run, engine, before, meanwhile)
 
 
 @contextlib.contextmanager
@@ -170,6 +170,7 @@ def stand(
 def renew_front(instance: Instance, there: Container | None, run: Run, engine: Engine) -> None:
     """Replace a front that is to listen elsewhere or has another image, or start one that does not run."""
     named = run.with_settings(container=instance.name)
+    engine.make_network(instance.network, instance.installation)
     if there and there.state == "running":
         run.console.say("front: it is replaced once, with the port; what is under way has a moment to end")
     with predecessor.kept(named, engine) as before:

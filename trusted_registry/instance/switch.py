@@ -100,11 +100,11 @@ def _lead_over(container: Container, successor: Container | None, image: Image, 
     """Prove a successor through the front's other port, then lead everybody to it."""
     now, then = short(container.id), short(successor.id if successor else "")
     aside = _trial(run, engine)
-    front.take(front.made(run, engine, image, now, then), run, engine, lambda: _answers(aside))
+    front.take(front.made(run, image, now, then), run, engine, lambda: _answers(aside))
     if not run.console.dry:
         proof.check_at(aside, successor_name(run.settings.container), run.settings, engine)
     # A worker lets go of all ports at once: when the trial's leads nowhere, whoever comes now is led to the successor.
-    front.take(front.made(run, engine, image, then), run, engine, lambda: _is_gone(aside))
+    front.take(front.made(run, image, then), run, engine, lambda: _is_gone(aside))
     if not run.console.dry:
         at = probe.Endpoint(run.settings.listen or run.settings.address, run.settings.port)
         proof.check_at(at, successor_name(run.settings.container), run.settings, engine)
@@ -144,8 +144,8 @@ def _back(container: Container, image: Image, run: Run, engine: Engine) -> None:
 def point(container: Container, image: Image, run: Run, engine: Engine) -> None:
     """Lead everybody to a registry that runs; the other port leads there for a moment, to tell that it is so."""
     id_, aside = short(container.id), _trial(run, engine)
-    front.take(front.made(run, engine, image, id_, id_), run, engine, lambda: _answers(aside))
-    front.take(front.made(run, engine, image, id_), run, engine, lambda: _is_gone(aside))
+    front.take(front.made(run, image, id_, id_), run, engine, lambda: _answers(aside))
+    front.take(front.made(run, image, id_), run, engine, lambda: _is_gone(aside))
 
 
 def _goes_on(container: Container, run: Run, engine: Engine) -> str:
