@@ -100,8 +100,8 @@ class FakeEngine(FakeVolumes):
         """Error of each start from now on."""
         self.dies = False
         """Whether containers that are made from now on end as soon as they start."""
-        self.deaf = 0
-        """How often a front does not hear that another worker is to take over: one that just starts does not."""
+        self.misses: set[int] = set()
+        """Which hand-overs, from one on, a front does not hear: one whose master just starts anew does not."""
         self.stored: dict[str, dict[str, bytes]] = {}
         """Manifests by their paths, in each volume of images."""
         self.loses: dict[str, str] = {}
@@ -371,8 +371,9 @@ class FakeEngine(FakeVolumes):
             self._begin(name)
 
     def _have_another_worker(self, kept: Kept) -> None:
-        self.deaf -= 1
-        if self.deaf < 0 and kept.leads:
+        heard = 1 not in self.misses
+        self.misses = {number - 1 for number in self.misses if number > 1}
+        if heard and kept.leads:
             kept.leads = self._read_way(kept)
 
     def put_back(self, aside: str, name: str) -> None:

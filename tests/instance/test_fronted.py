@@ -205,14 +205,17 @@ def test_whatever_replaces_the_registry_refuses_nobody(
     assert (_names(up), _shown(run.settings)) == (["registry", FRONT], _on_disk(run.settings))
 
 
-def test_a_front_that_does_not_hear_is_told_again(up: FakeEngine, run: Run) -> None:
-    _renewed(run, up)
-    up.deaf = 2
-    assert running.run_tls(run, up)
-    assert (up.done.count("hand over front") > len(SWITCHED[1:3]), _shown(run.settings)) == (
-        True,
-        _on_disk(run.settings),
-    )
+@pytest.mark.parametrize("misses", [{1, 2}, {2}, {1, 3, 4}])
+@pytest.mark.parametrize("change", [_renewed, _another_image])
+def test_a_front_that_does_not_hear_is_told_again(
+    change: Callable[[Run, FakeEngine], Run], misses: set[int], up: FakeEngine, run: Run
+) -> None:
+    changed = change(run, up)
+    up.misses = misses
+    with knocking(run.settings) as met:
+        assert running.run_tls(changed, up)
+    assert [it for it in met if it.startswith("refused")] == []
+    assert (up.done.count("hand over front"), _shown(run.settings)) == (2 + len(misses), _on_disk(run.settings))
 
 
 def test_a_connection_that_is_open_stays_with_the_registry_before(up: FakeEngine, run: Run) -> None:
