@@ -80,7 +80,7 @@ def tests(session: nox.Session) -> None:
     install(session, "test")
     # Most of them wait, for a process or for a moment: so twice as many run side by side as there are cores.
     argv = ["-m", f"{UNIT} and not long", f"--numprocesses={2 * (os.cpu_count() or 1)}"]
-    session.run("pytest", *argv, "--ignore=tests/test_readme.py", *session.posargs)
+    session.run("pytest", *argv, "--ignore=tests/docs", *session.posargs)
 
 
 @nox.session
@@ -108,9 +108,9 @@ def browser(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The README's command blocks, against --dry and --list."""
+    """The commands of the README and of docs/, against --dry and --list; JSON against its page."""
     install(session, "test")
-    session.run("pytest", "tests/test_readme.py", *session.posargs)
+    session.run("pytest", "tests/docs", *session.posargs)
 
 
 @nox.session
@@ -137,7 +137,7 @@ def scenarios(session: nox.Session, suite: str, *chosen: str) -> None:
 @nox.session
 @nox.parametrize("suite", SUITES[:2])
 def fresh(session: nox.Session, suite: str) -> None:
-    """The README's two commands on a Debian where nothing was installed; needs a network; half an hour."""
+    """The README's first command, and the test command, on a bare Debian; needs a network; half an hour."""
     install(session, "test")
     session.run("python", "-m", "tests.e2e.fresh", suite, interrupt_timeout=60, terminate_timeout=60)
 

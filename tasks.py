@@ -9,50 +9,56 @@ from trusted_registry import invoking
 from trusted_registry.declarations import cert, lifecycle, registry, trust
 from trusted_registry.declarations.task import collection
 
-# The only effect of importing this file: nothing else runs before Invoke reads its settings and the command line.
-invoking.install()
+GROUPS = {
+    "Begin": (
+        lifecycle.up,
+        lifecycle.down,
+        registry.engine,
+        registry.upgrade,
+        registry.user_add,
+        registry.user_remove,
+        registry.user_list,
+    ),
+    "Look": (
+        lifecycle.status,
+        lifecycle.doctor,
+        lifecycle.explain,
+        trust.check,
+        trust.list_,
+        registry.logs,
+    ),
+    "Other machines": (
+        trust.serve,
+        trust.kit,
+        trust.hosts,
+        trust.nodes,
+        trust.linux,
+        trust.macos,
+        trust.windows,
+        trust.remove,
+    ),
+    # In the order of the document that these follow
+    "By hand": (
+        registry.basic,
+        registry.test,
+        trust.insecure,
+        cert.config,
+        cert.make,
+        cert.show,
+        cert.check,
+        cert.renew,
+        cert.renew_authority,
+        cert.import_,
+        registry.tls,
+        registry.stop,
+    ),
+    "This project": (lifecycle.test,),
+}
+"""Tasks by what they are for, the daily ones first, as `./inv` lists them."""
 
-CONTENTS = (
-    # Before the document: an engine
-    registry.engine,
-    # The document's first part: a registry without TLS
-    registry.basic,
-    registry.test,
-    trust.insecure,
-    # The document's second part: certificates for an IP address, and the registry that serves them
-    cert.config,
-    cert.make,
-    cert.show,
-    cert.check,
-    cert.renew,
-    cert.renew_authority,
-    cert.import_,
-    registry.tls,
-    registry.stop,
-    registry.logs,
-    registry.upgrade,
-    registry.user_add,
-    registry.user_remove,
-    registry.user_list,
-    # The document's third part: trust, on this machine, then on others
-    trust.linux,
-    trust.list_,
-    trust.macos,
-    trust.check,
-    trust.remove,
-    trust.windows,
-    trust.kit,
-    trust.serve,
-    trust.hosts,
-    trust.nodes,
-    # All of it at once
-    lifecycle.up,
-    lifecycle.status,
-    lifecycle.explain,
-    lifecycle.doctor,
-    lifecycle.down,
-    # The project itself
-    lifecycle.test,
-)
+CONTENTS = tuple(task for tasks in GROUPS.values() for task in tasks)
+
+# The only effect of importing this file: nothing else runs before Invoke reads its settings and the command line.
+invoking.install(GROUPS)
 
 ns = collection(CONTENTS)

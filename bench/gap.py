@@ -1,4 +1,4 @@
-"""How long nobody is answered while a certificate is renewed, beside `docker restart` of the same container.
+"""How long the registry does not answer while a certificate is renewed, beside `docker restart` of the same container.
 
 As a client outside of this host sees it, without and with a long download that is under way.
 """
@@ -89,7 +89,7 @@ def renewal(here: Stand, pace: Pace) -> Iterator[Row]:
     here.inv("cert", "registry.tls")
     sides = {RENEW: Side(here, [INV, "cert.renew"]), RESTART: Side(here, ["docker", "restart", here.name])}
     alone = _in_turn({name: side.alone for name, side in sides.items()}, pace.share(_SHARE))
-    yield row(alone, "nobody is answered for")
+    yield row(alone, "no answer for")
     download = _put(here)
     leads = {name: statistics.median(it.lead for it in alone[name]) for name in sides}
     beside = {name: partial(side.beside, download, leads[name]) for name, side in sides.items()}

@@ -123,7 +123,7 @@ def _raw_commands(here: Stand) -> Path:
     """Write the commands that `--dry` shows to a script; the configuration they read is kept beside it."""
     here.inv("cert.config")
     shutil.copy(here.certificates / "openssl.cnf", here.folder)
-    shown = [line[2:] for line in here.inv("--dry", "cert").splitlines() if line.startswith("$ ")]
+    shown = [line[2:] for line in here.inv("--dry", "cert").splitlines() if line.startswith(("$ openssl ", "$ cat "))]
     script = here.folder / "raw.sh"
     script.write_text("\n".join(shown))
     return script

@@ -86,7 +86,7 @@ class Row:
 def show(rows: Sequence[Row], machine: Mapping[str, str], console: Console | None = None) -> None:
     """Print the table, and under it the machine it was measured on."""
     console = console or _console()
-    # Markdown where nobody watches: for a README, or a log.
+    # Markdown where nobody watches: for docs/bench.md, or a log.
     shape = box.HEAVY_HEAD if console.is_terminal else box.MARKDOWN
     table = Table(title="Medians (least to most), both sides in turn", title_justify="left", box=shape)
     for column in ("This project", "Against", "Ours", "Theirs", "Compared", "Target", ""):

@@ -111,7 +111,7 @@ class Runner:
         image = stand.output(["docker", "inspect", "--format", "{{.Config.Image}}", here.name])
         here.clear()
         self.record.machine["registry"] = image
-        self.setup.image = image
+        self.setup.image = stand.with_script(image, here.name, here.folder)
 
 
 def _unmeasured(measure: Measure, reason: str, cure: str = "") -> Unmeasured:

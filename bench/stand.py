@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -108,6 +110,30 @@ class Stand:
     @property
     def _trust(self) -> Path:
         return self.etc.certs_d / self.registry
+
+
+def with_script(image: str, container: str, folder: Path) -> str:
+    """Return an image that begins with a script, as the official ones do: of any other, `up` knows of no shell.
+
+    Args:
+        image: One that is the same but for its beginning.
+        container: Name for a container that is made of it, and removed.
+        folder: Folder for the files of the way, made if it is absent.
+    """
+    begins = json.loads(output(["docker", "inspect", "--format", "{{json .Config.Entrypoint}}", image]))
+    if begins[0].endswith(".sh"):
+        return image
+    folder.mkdir(parents=True, exist_ok=True)
+    script, tar, made = folder / "entrypoint.sh", folder / "image.tar", f"{image.rpartition(':')[0]}:bench"
+    script.write_text(f'#!/bin/sh\nexec {shlex.join(begins)} "$@"\n')
+    script.chmod(0o755)
+    output(["docker", "create", "--name", container, image])
+    output(["docker", "cp", str(script), f"{container}:/{script.name}"])
+    output(["docker", "export", "--output", str(tar), container])
+    output(["docker", "rm", container])
+    output(["docker", "import", "--change", f'ENTRYPOINT ["/{script.name}"]', str(tar), made])
+    tar.unlink()
+    return made
 
 
 def output(argv: Sequence[str], env: dict[str, str] | None = None, patience: float | None = _PATIENCE) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import statistics
 import subprocess
@@ -121,6 +122,8 @@ def _end(process: subprocess.Popen[str]) -> None:
 def in_turn(sides: Mapping[str, Side], *, pace: Pace, warm: bool = True) -> dict[str, list[Taken]]:
     """Run all sides one after the other, then all again: what slows the machine down meanwhile slows them alike.
 
+    Each time in another order: none is always the one after the same other one, whose end it may still be feeling.
+
     Args:
         sides: By name.
         pace: How often each is timed.
@@ -134,8 +137,8 @@ def in_turn(sides: Mapping[str, Side], *, pace: Pace, warm: bool = True) -> dict
     took: list[float] = []
     while not pace.enough(took):
         begun = time.monotonic()
-        for name, side in sides.items():
-            taken[name].append(side.run())
+        for name in random.sample(list(sides), len(sides)):
+            taken[name].append(sides[name].run())
         took.append(time.monotonic() - begun)
     return taken
 

@@ -189,7 +189,7 @@ class FakeEngine(FakeVolumes):
         if image is None:
             raise refused(what, f"No such image: {instance.image.name}")
         if instance.image.id not in ("", image):
-            raise RegistryError(f"{instance.image.name} became another image meanwhile.", cure="")
+            raise RegistryError(f"{instance.image.name} was changed meanwhile.", cure="")
         if instance.network and instance.network not in self.networks:
             raise refused(what, f"network {instance.network} not found")
         if instance.storage.volume and instance.storage.volume not in self.files:

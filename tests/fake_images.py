@@ -13,7 +13,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.instance.model import OFFICIAL_ENTRYPOINT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from trusted_registry.registry.users import Login
@@ -111,11 +111,18 @@ class FakeImages:
                 manifest = tar.extractfile("manifest.json")
                 names: list[str] = json.loads(manifest.read() if manifest else "")[0]["RepoTags"]
         except (OSError, tarfile.TarError, KeyError, ValueError) as error:
-            raise refused(f"{archive} is no archive of images", str(error)) from error
+            raise refused(f"{archive} is not an archive of images", str(error)) from error
         self.images |= {name: sha256(name) for name in names}
         return names
 
-    def import_image(self, reference: str, tar: bytes, changes: Iterable[str] = ()) -> str:
+    def import_image(
+        self,
+        reference: str,
+        tar: bytes,
+        changes: Iterable[str] = (),
+        *,
+        typed: Sequence[str] = (),  # noqa: ARG002 - it has no console
+    ) -> str:
         self._require()
         self.done.append(f"import {reference}")
         made = self.images[reference] = sha256(repr((tar, *changes)))

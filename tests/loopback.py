@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import collections
 import contextlib
 import hashlib
 import http.server
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HOST = "127.0.0.1"
+RESERVED = 64
+_RESERVED: collections.deque[socket.socket] = collections.deque()
 
 
 class _Registry(http.server.BaseHTTPRequestHandler):
@@ -160,18 +163,33 @@ def registry(  # noqa: PLR0913 - a server has so many sides
             thread.join()
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with silence() as port:
-        return port
+def free_port(host: str = HOST) -> int:
+    """Return a port that nobody listens on, and that the system gives to nobody else for a while."""
+    port, reserved = _reserve(host)
+    _RESERVED.append(reserved)
+    if len(_RESERVED) > RESERVED:
+        _RESERVED.popleft().close()
+    return port
 
 
 @contextlib.contextmanager
 def silence() -> Iterator[int]:
-    """Lend a port on which nobody answers."""
-    with socket.create_server((HOST, 0)) as taken:
-        port = taken.getsockname()[1]
-    yield int(port)
+    """Lend a port on which nobody answers, and that the system gives to nobody else while it is lent."""
+    port, reserved = _reserve(HOST)
+    with reserved:
+        yield port
+
+
+def _reserve(host: str) -> tuple[int, socket.socket]:
+    """Bind a port without listening on it: clients are refused, whoever asks for this port by its number gets it.
+
+    A port that is only looked up and let go is given to the next one that asks for any port: on a busy machine
+    before the test came to use it.
+    """
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as all servers here do: they may share it
+    reserved.bind((host, 0))
+    return int(reserved.getsockname()[1]), reserved
 
 
 def shake_hands(port: int, anchor: Path, host: str = HOST) -> str:

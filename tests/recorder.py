@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trusted_registry.console import pasteable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from trusted_registry.console import Console, Progress
 
@@ -20,9 +20,11 @@ class Recorder:
         self.dry = dry
         self.commands: list[list[str]] = []
         self.said: list[str] = []
+        self.idle: list[str] = []
         self.warned: list[str] = []
         self.asked: list[str] = []
         self.moved: list[tuple[str, int, int]] = []
+        self.units: list[str] = []
         self._answer = answer
         self._secret = secret
 
@@ -39,6 +41,14 @@ class Recorder:
         """Keep a line."""
         self.said.append(text)
 
+    def advise(self, argv: Sequence[str]) -> None:
+        """Keep a command for the reader."""
+        self.commands.append(list(argv))
+
+    def say_idle(self, text: str) -> None:
+        """Keep a line for whoever watches."""
+        self.idle.append(text)
+
     def warn(self, text: str) -> None:
         """Keep a warning."""
         self.warned.append(text)
@@ -48,14 +58,21 @@ class Recorder:
         self.asked.append(question)
         return self._answer
 
-    def secret(self, question: str, *, known: bool = False) -> str:  # noqa: ARG002 - no difference here
+    def secret(
+        self,
+        question: str,
+        *,
+        known: bool = False,  # noqa: ARG002 - no difference here
+        check: Callable[[str], object] | None = None,  # noqa: ARG002 - the terminal's
+    ) -> str:
         """Keep a question for a password and give one."""
         self.asked.append(question)
         return self._secret
 
     @contextlib.contextmanager
-    def progress(self, title: str) -> Iterator[Progress]:
-        """Keep every movement."""
+    def progress(self, title: str, unit: str = "bytes") -> Iterator[Progress]:
+        """Keep every movement, and the unit."""
+        self.units.append(unit)
         assert title
         yield self
 

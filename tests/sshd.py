@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests import loopback
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -86,7 +88,10 @@ def farm(folder: Path, addresses: Sequence[str], variables: Mapping[str, str] | 
     person has there runs programs, and a few of those start themselves for ever where the PATH is not that person's.
     """
     made = Farm(
-        folder, _free_port(addresses[0]), {"HOME": str(folder), "SHLVL": "1", **(variables or {})}, list(addresses)
+        folder,
+        loopback.free_port(addresses[0]),
+        {"HOME": str(folder), "SHLVL": "1", **(variables or {})},
+        list(addresses),
     )
     for key in ("host", "user"):
         argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key, "-f", str(folder / key)]
@@ -138,11 +143,6 @@ def _wait(farm: Farm) -> None:
                 break
             assert time.monotonic() < end, f"no sshd answers at {address}:\n{farm.log}"
             time.sleep(0.02)
-
-
-def _free_port(address: str) -> int:
-    with socket.create_server((address, 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -120,7 +120,7 @@ def test_a_damaged_file_is_an_error_with_a_cure_and_stays(text: str, tmp_path: P
     (tmp_path / FILE).write_text(text)
     before = snapshot(tmp_path)
     for act in (installation.read, installation.known, _id, lambda folder: installation.adopt(folder, volume="x")):
-        with pytest.raises(RegistryError, match="damaged or of a newer version") as caught:
+        with pytest.raises(RegistryError, match="damaged or from a newer version") as caught:
             act(tmp_path)
         assert f"mv {tmp_path / FILE} {tmp_path / FILE}.damaged" in caught.value.cure
     assert {name: it for name, it in snapshot(tmp_path).items() if name != ".lock"} == before

@@ -85,6 +85,12 @@ def test_acting_shows_the_command_and_insists_on_success(console: Recorder) -> N
     assert (len(console.commands), caught.value.cure.startswith("Try it by hand: sh -c ")) == (2, True)
 
 
+def test_what_a_command_reads_is_shown_with_it(console: Recorder) -> None:
+    program.run(["cat"], console, text="one\n'two' $three\n")
+    shown = program.capture(["sh", "-c", console.typed[0]])
+    assert shown.out == "one\n'two' $three\n"
+
+
 def test_a_dry_run_shows_the_command_and_does_not_run_it(tmp_path: Path) -> None:
     console, path = Recorder(dry=True), str(tmp_path / "left")
     result = (program.run(["touch", path], console), program.interactive(["touch", path], console))

@@ -180,7 +180,7 @@ def test_the_end_takes_the_old_root_s_kits_and_pages_away_and_keeps_those_of_the
     _step(settings, console, finish=True)
     assert _kits(settings) == new
     (told,) = (line for line in console.said if line.startswith("kits: "))
-    assert told == f"kits: those for the old root are gone: {', '.join(sorted(old))}"
+    assert told == f"kits: removed those for the old root: {', '.join(sorted(old))}"
 
 
 @pytest.mark.usefixtures("restarts")
@@ -233,4 +233,4 @@ def test_a_kit_of_the_old_root_that_was_run_here_stays_with_what_takes_it_back(s
     script = settings.folder / f"trust-{HOST}-{digits}.sh"
     assert (_kits(settings), changeover.stage(settings.folder)) == ({script.name}, Stage.NONE)
     assert old > {script.name}, "the page beside it is gone"
-    assert f"the old root's kit was run here, and stays: sudo sh {script} --remove" in console.warned
+    assert f"the old root's kit was run here, so it stays: sudo sh {script} --remove" in console.warned

@@ -50,7 +50,7 @@ def test_what_a_flag_said_once_counts_for_the_next_run_which_says_so(key: str, t
     assert run(tmp_path, **{key: value}) == []
     found = load(tmp_path)
     assert str({"address": found.address, "names": ",".join(found.names), "port": found.port}[key]) == value
-    assert run(tmp_path) == [f'settings: --{key} {value}, as given before; to take back: ./inv up --{key} ""']
+    assert run(tmp_path) == [f'settings: --{key} {value}, remembered; to forget them: ./inv up --{key} ""']
 
 
 def test_what_is_so_without_any_flag_is_not_said(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_names_that_are_taken_back_are_named_but_not_one_that_invoke_yaml_has_to
     run(tmp_path, names="a.local,b.local")
     assert load(tmp_path, {"names": "a.local"}, names="").dropped_names == ("b.local",)
     (said,) = run(tmp_path, names="")
-    assert said.startswith("names: a.local, b.local no more;")
+    assert said.startswith("names: a.local, b.local forgotten;")
     assert list((tmp_path / "certs").iterdir()) == []
 
 
@@ -121,7 +121,7 @@ def test_what_a_flag_said_is_not_said_to_count_where_something_goes_before_it(
     run(tmp_path, names="b.local", **{key: value})
     console = Recorder()
     saved_flags.announce(Run(load(tmp_path, {key: elsewhere}), console))
-    assert console.said == ['settings: --names b.local, as given before; to take back: ./inv up --names ""']
+    assert console.said == ['settings: --names b.local, remembered; to forget them: ./inv up --names ""']
 
 
 HOSTILE = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from trusted_registry.settings import Settings
 
 unclosed = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # the Docker SDK's, of one refused
-JOIN = "sudo usermod --append --groups docker $USER"
+JOIN = "See who may use it: ls -l "
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_a_socket_that_may_not_be_opened_is_told_from_one_that_is_not_there(
     forbidden: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{forbidden}/docker.sock")
-    with pytest.raises(AccessDeniedError, match="does not let this user in") as caught:
+    with pytest.raises(AccessDeniedError, match="You may not use the Docker Engine") as caught:
         connection.client()
     assert caught.value.cure.startswith(JOIN)
     monkeypatch.setenv("DOCKER_HOST", "unix:///not/there/docker.sock")
@@ -64,7 +65,7 @@ def test_a_socket_that_may_not_be_opened_is_told_from_one_that_is_not_there(
 def test_status_says_that_the_engine_may_not_be_asked_and_what_cures_it(settings: Settings, console: Recorder) -> None:
     found = status.find(settings, engines.connect_if_available(console))
     assert found.registry.state == "not known"
-    assert ("does not let this user in" in found.registry.health, JOIN in found.registry.health) == (True, True)
+    assert ("You may not use the Docker Engine" in found.registry.health, JOIN in found.registry.health) == (True, True)
     report = status.report(found)
     assert report.table
     assert json.loads(json.dumps(report.content))["registry"]["state"] == "not known"
@@ -146,3 +147,63 @@ def test_a_purge_asks_where_anything_is_left(
         engine.volumes = {settings.volume: ""}
         installation.adopt(settings.folder, volume=settings.volume)
     assert len(_purged(settings, engine, monkeypatch).asked) == 1
+
+
+# A verdict
+
+GOOD = status.Status(
+    "192.168.0.12",
+    status.CertificateStatus(("192.168.0.12",), 300, "0" * 64, "1" * 64),
+    status.RegistryStatus("running", "tls", "registry:3", "3.0.0", "pulled as x", 443, "answers"),
+    {"docker: 192.168.0.12": "trusted", "docker: 192.168.0.12:443": "trusted", "podman: 192.168.0.12": "not known: no"},
+)
+
+
+def _changed(part: str, **changes: object) -> status.Status:
+    return replace(GOOD, **{part: replace(getattr(GOOD, part), **changes)})
+
+
+def test_a_status_where_all_is_well_is_no_failure() -> None:
+    login = _changed("registry", health="answers, and asks for a login")
+    plain = replace(
+        _changed("certificate", names=(), fingerprint=None, problem="none yet"),
+        trust={"docker: 192.168.0.12": "absent"},
+    )
+    plain = replace(plain, registry=replace(GOOD.registry, role="plain"))
+    assert [status.report(it).failure for it in (GOOD, login, plain)] == [None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (_changed("certificate", problem="expires in 3 days"), "certificate: expires in 3 days"),
+        (_changed("registry", health="does not answer: refused"), "registry: running"),
+        (_changed("registry", state="exited", health="not running"), "registry: exited"),
+        (_changed("registry", health="answers with status 503"), "registry: running"),
+        (_changed("registry", health="answers everybody, though there are users"), "registry: running"),
+        (replace(GOOD, trust={"docker: 192.168.0.12": "stale"}), "trust for docker: 192.168.0.12: stale"),
+        (replace(GOOD, trust={"docker: 192.168.0.12": "needs a restart"}), "needs a restart"),
+    ],
+)
+def test_a_status_with_something_wrong_is_a_failure_that_names_it(wrong: status.Status, named: str) -> None:
+    failure = status.report(wrong).failure
+    assert failure
+    assert (named in failure.message, failure.code, failure.cure.startswith("./inv doctor")) == (True, 1, True)
+    assert status.report(wrong, judged=False).failure is None
+
+
+def test_where_nothing_was_made_yet_the_cure_is_to_make_it() -> None:
+    failure = status.report(
+        status.Status("x", status.CertificateStatus(problem="none yet"), status.RegistryStatus(), {})
+    )
+    assert (failure.failure.cure if failure.failure else "") == "./inv up"
+
+
+def test_no_two_rows_have_one_name_and_what_agrees_is_one_row() -> None:
+    every = replace(_changed("certificate", problem="expires in 3 days", changeover="both"), trust=GOOD.trust)
+    table = status.report(every).table
+    assert table
+    names = [row[0] for row in table.rows]
+    assert sorted(set(names)) == sorted(names)
+    assert ["trust for docker: 192.168.0.12, 192.168.0.12:443", "trusted"] in table.rows
+    assert all(all(row) for row in table.rows)

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import sys
+import time
 import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trusted_registry import terminal as terminals
 from trusted_registry.console import visible
 from trusted_registry.errors import RegistryError
 from trusted_registry.report import Report, Table
@@ -31,10 +33,29 @@ class _Screen(io.StringIO):
         return True
 
 
-def _shown(act: Callable[[Terminal], object], *, as_json: bool = False) -> str:
+def _shown(act: Callable[[Terminal], object], *, as_json: bool = False, echo: bool = True) -> str:
     out = io.StringIO()
-    act(Terminal(out=out, as_json=as_json))
+    act(Terminal(out=out, as_json=as_json, echo=echo))
     return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("dry", "echo", "as_json", "shown"),
+    [
+        (False, False, False, ""),
+        (True, False, False, "$ ls\n"),
+        (False, True, False, "$ ls\n"),
+        (True, True, True, ""),
+    ],
+)
+def test_a_command_is_shown_in_a_dry_run_and_by_echo_alone(*, dry: bool, echo: bool, as_json: bool, shown: str) -> None:
+    out = io.StringIO()
+    Terminal(out=out, dry=dry, echo=echo, as_json=as_json).command(["ls"])
+    assert out.getvalue() == shown
+
+
+def test_a_command_for_the_reader_is_shown_in_any_case() -> None:
+    assert _shown(lambda t: t.advise(["scp", "a b", "HOST:"]), echo=False) == "$ scp 'a b' HOST:\n"
 
 
 def test_a_command_is_shown_as_it_can_be_pasted() -> None:
@@ -55,10 +76,62 @@ def test_what_goes_to_a_file_has_no_colours() -> None:
 
 def test_what_goes_to_a_screen_has_colours_unless_a_person_wants_none(monkeypatch: pytest.MonkeyPatch) -> None:
     coloured, plain = _Screen(), _Screen()
-    Terminal(out=coloured).command(["ls"])
+    Terminal(out=coloured, echo=True).command(["ls"])
     monkeypatch.setenv("NO_COLOR", "1")
-    Terminal(out=plain).command(["ls"])
+    Terminal(out=plain, echo=True).command(["ls"])
     assert ("\033[" in coloured.getvalue(), plain.getvalue()) == (True, "$ ls\n")
+
+
+def _on_screen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the colours of an error, of a warning and of a proof, as a person sees them."""
+    out, err = _Screen(), _Screen()
+    monkeypatch.setattr(sys, "stderr", err)
+    Terminal().warn("look here")
+    Terminal(out=out).say("proof: pushed and pulled back")
+    error = explain(RegistryError("It broke.", cure="Mend it."))
+    return ["".join(re.findall(r"^\x1b\[([0-9;]+)m", it)) for it in (error, err.getvalue(), out.getvalue())]
+
+
+def test_an_error_a_warning_and_a_proof_have_a_colour_each_unless_a_person_wants_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    colours = _on_screen(monkeypatch)
+    assert len({*colours, ""}) == 4
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert _on_screen(monkeypatch) == ["", "", ""]
+
+
+def test_a_line_that_is_no_proof_has_no_colour_on_a_screen() -> None:
+    out = _Screen()
+    Terminal(out=out).say("registry: running")
+    Terminal(out=out).say("proofread: never")
+    assert out.getvalue() == "registry: running\nproofread: never\n"
+
+
+ROWS = Report(table=Table("Pulls", ["Client", "Why"], [["docker 26.1", "x509:\nMend it."], ["podman", ""]]))
+
+
+def test_a_table_is_plain_lines_where_nobody_watches_and_a_box_on_a_screen() -> None:
+    screen = _Screen()
+    Terminal(out=screen).report(ROWS)
+    assert _shown(lambda t: t.report(ROWS)).splitlines() == [
+        "Pulls",
+        "Client       Why",
+        "docker 26.1  x509: Mend it.",
+        "podman",
+    ]
+    assert "│" in screen.getvalue()
+
+
+def test_a_row_of_a_plain_table_is_one_line_however_long() -> None:
+    long = Report(table=Table("Title", ["A", "B"], [["x" * 200, "y" * 200]]))
+    assert _shown(lambda t: t.report(long)).splitlines()[-1] == f"{'x' * 200}  {'y' * 200}"
+
+
+def test_what_was_not_due_is_said_to_a_screen_alone() -> None:
+    screen = _Screen()
+    Terminal(out=screen).say_idle("not due")
+    assert (screen.getvalue(), _shown(lambda t: t.say_idle("not due"))) == ("not due\n", "")
 
 
 @pytest.mark.parametrize("act", [lambda t: t.say("made"), lambda t: t.command(["ls"])])
@@ -136,12 +209,27 @@ def test_a_report_where_all_is_well_raises_nothing() -> None:
     )
 
 
-def test_progress_shows_nothing_where_nobody_watches() -> None:
-    def work(terminal: Terminal) -> None:
-        with terminal.progress("Pulling") as progress:
-            progress.update("layer", 1, 2)
+def _work(terminal: Terminal, seconds: float = 0) -> None:
+    with terminal.progress("Pulling") as progress:
+        progress.update("layer", 1, 2)
+        time.sleep(seconds)
 
-    assert _shown(work) == ""
+
+def test_work_that_takes_long_is_a_line_where_no_bar_can_move_and_nothing_if_it_is_quick(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert _shown(_work) == ""
+    monkeypatch.setattr(terminals, "_SAY_AFTER", 0.01)
+    assert _shown(lambda t: _work(t, 0.2)) == "Pulling …\n"
+    assert _shown(lambda t: _work(t, 0.2), as_json=True) == ""
+
+
+@pytest.mark.parametrize(("unit", "column"), [("bytes", "DownloadColumn"), ("clients", "MofNCompleteColumn")])
+def test_a_bar_counts_what_it_is_told_to(unit: str, column: str) -> None:
+    with mock.patch("rich.progress.Progress") as made, Terminal(out=_Screen()).progress("Pulling", unit) as bar:
+        bar.update("one", 1, 2)
+        bar._appear()  # type: ignore[attr-defined]
+    assert column in [type(it).__name__ for it in made.call_args.args]
 
 
 def test_an_error_is_two_lines_of_which_the_second_is_the_cure() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import PurePath
 from typing import Protocol
@@ -26,10 +26,16 @@ class Console(Protocol):
         """Dry run: commands are shown and not run, and nothing is changed."""
 
     def command(self, argv: Sequence[str]) -> None:
-        """Show the command that a person would type for the next step."""
+        """Note the command that a person would type for the next step; a dry run and --echo show it."""
+
+    def advise(self, argv: Sequence[str]) -> None:
+        """Show a command that the reader is to type."""
 
     def say(self, text: str) -> None:
         """Report a change, or that none was needed."""
+
+    def say_idle(self, text: str) -> None:
+        """Report that nothing was due, to somebody who watches."""
 
     def warn(self, text: str) -> None:
         """Report a problem that does not stop the task but deserves attention."""
@@ -37,11 +43,11 @@ class Console(Protocol):
     def ask(self, question: str) -> bool:
         """Ask a yes-or-no question; raise RegistryError if nobody can answer."""
 
-    def secret(self, question: str, *, known: bool = False) -> str:
+    def secret(self, question: str, *, known: bool = False, check: Callable[[str], object] | None = None) -> str:
         """Ask for a password without echo, twice unless it is `known`; raise RegistryError if none is entered."""
 
-    def progress(self, title: str) -> AbstractContextManager[Progress]:
-        """Show the progress of a long operation until the context ends."""
+    def progress(self, title: str, unit: str = "bytes") -> AbstractContextManager[Progress]:
+        """Show the progress of a long operation, counted in a unit, until the context ends."""
 
 
 class Operator(str):
@@ -51,6 +57,7 @@ class Operator(str):
 
 
 APPEND = Operator(">>")
+PIPE = Operator("|")
 PIPE_AFTER_END = (Operator("| { read=$(cat); printf '%s\\n' \"$read\" |"), Operator("; }"))
 """Words before and after a command that reads another one's output once that one has ended."""
 
@@ -58,6 +65,11 @@ PIPE_AFTER_END = (Operator("| { read=$(cat); printf '%s\\n' \"$read\" |"), Opera
 def pasteable(argv: Sequence[str | PurePath]) -> str:
     """Return a command, or a part of one, as it can be pasted into a POSIX shell: whatever is in a word is a word."""
     return " ".join(part if isinstance(part, Operator) else shlex.quote(str(part)) for part in argv)
+
+
+def here_document(text: str) -> Operator:
+    """Return the words that give a command a text to read from its standard input."""
+    return Operator(f"<<'END'\n{text.removesuffix(chr(10))}\nEND")
 
 
 def visible(text: str, *, keep: str = "\n\t") -> str:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from trusted_registry import locks
+from trusted_registry import locks, owners
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 
@@ -82,7 +82,7 @@ def _cure(error: OSError, path: Path) -> str:
         return f"The file system is mounted read-only; see which it is: {pasteable(['findmnt', '-T', folder])}"
     if error.errno in TOO_MANY:
         return MORE_FILES
-    return f"See who owns it, and who you are: {pasteable(['ls', '-ld', path])}; id"
+    return owners.give_back(path) or f"See who owns it, and who you are: {pasteable(['ls', '-ld', path])}; id"
 
 
 def check_room(folder: Path) -> None:
@@ -106,6 +106,7 @@ def make_folder(path: Path, mode: int = PUBLIC_FOLDER) -> list[Path]:
         try:
             for folder in reversed(missing):
                 folder.mkdir(mode=mode if folder == path else PUBLIC_FOLDER, exist_ok=True)
+                owners.give_folder(folder)
         finally:
             os.umask(umask)
         if not path.is_dir():
@@ -122,7 +123,7 @@ def close_to_group(folder: Path) -> None:
 def write(path: Path, content: bytes, mode: int = PUBLIC_FILE, *, like: Path | None = None) -> None:
     """Write a file atomically: readers see the old file or the new one, complete and with its mode.
 
-    If root replaces another user's file, that user stays the owner; with `like`, the owner of that path gets the file.
+    A file that root replaces keeps its owner; a new one gets that of its folder, or of `like`.
 
     Raises:
         RegistryError: The disk is full, read-only or another user's; the old file is unchanged.
@@ -146,7 +147,7 @@ def write(path: Path, content: bytes, mode: int = PUBLIC_FILE, *, like: Path | N
 def _written_new(path: Path, content: bytes, mode: int, like: Path) -> Iterator[None]:
     handle = locks.new_file(path, mode)
     with os.fdopen(handle, "wb") as file:
-        _keep_owner(handle, like)
+        owners.give(handle, like)
         os.fchmod(handle, mode)
         file.write(content)
         file.flush()
@@ -164,14 +165,6 @@ def _clear_parts(folder: Path) -> None:
                 part.unlink()
             finally:
                 os.close(handle)
-
-
-def _keep_owner(handle: int, path: Path) -> None:
-    """Keep the owner of a file that root replaces."""
-    with contextlib.suppress(FileNotFoundError):
-        old = path.lstat()
-        if os.geteuid() == 0 and (stat.S_ISREG(old.st_mode) or stat.S_ISDIR(old.st_mode)):
-            os.fchown(handle, old.st_uid, old.st_gid)
 
 
 def remove(path: Path, *, keep: Path) -> None:
@@ -229,6 +222,7 @@ def staging(folder: Path) -> Iterator[Path]:
                 spare.callback(os.close, os.open(folder, os.O_RDONLY))
             path = folder / f"{_STAGING}{secrets.token_hex(6)}"
             path.mkdir(mode=PRIVATE_FOLDER)
+            owners.give_folder(path)
         try:
             yield path
         finally:
@@ -272,6 +266,7 @@ def install(staged: Path, folder: Path, modes: Mapping[str, int]) -> None:
     with explained(folder):
         for file in staged.iterdir():
             with file.open("rb") as written:
+                owners.give(written.fileno(), folder)
                 os.fchmod(written.fileno(), modes.get(file.name, PRIVATE_FILE))
                 os.fsync(written.fileno())
         staged.rename(folder / _COMMITTED)

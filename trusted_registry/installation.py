@@ -86,8 +86,8 @@ def read(folder: Path) -> Installation | None:
         return _parsed(json.loads(content))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         anew = f"{pasteable(['mv', str(path), f'{path}.damaged'])} && ./inv up"
-        cure = f"Put it back from a copy of this folder. Without one, where the registry still runs: {anew}"
-        wrong = f"{path} is damaged or of a newer version: whose the registry and its images are is not known."
+        cure = f"Put it back from a copy of this folder. Without one, if the registry still runs: {anew}"
+        wrong = f"{path} is damaged or from a newer version, so nobody knows whose the registry and its images are."
         raise RegistryError(wrong, cure=cure) from error
 
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trusted_registry import owners
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 
@@ -36,6 +37,8 @@ def hold(path: Path, patience: float) -> FileLock:
             raise RegistryError(f"Another run has held {path.parent} for a minute.", cure=cure) from None
         # No version of filelock hands the descriptor out otherwise.
         if (handle := lock._context.lock_file_fd) is None or _lies_at(handle, path):  # noqa: SLF001
+            if handle is not None:
+                owners.give(handle, path.parent)
             return lock
         lock.release()
 

@@ -10,9 +10,10 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from trusted_registry import files
-from trusted_registry.console import Console, pasteable
+from trusted_registry.console import Console, here_document, pasteable
 from trusted_registry.errors import NeedsRootError, RegistryError
 
 PRIVATE = 0o077
@@ -20,6 +21,7 @@ PRIVATE = 0o077
 PUBLIC = 0o022
 _STOP_SECONDS = 10
 """Seconds in which an interrupted program may end by itself."""
+_ASK = "Ask an administrator; ./inv --dry and the same words show the commands that take root."
 
 
 @dataclass(frozen=True)
@@ -117,20 +119,30 @@ def run(  # noqa: PLR0913 - a process has as many properties
             (NeedsRootError if that is sudo's own).
     """
     argv = [*sudo(dry=console.dry), *argv] if as_root else argv
-    console.command(argv)
+    console.command([*argv, here_document(text)] if text else argv)
     if console.dry:
         return None
     result = capture(argv, text=text, cwd=cwd, timeout=timeout, umask=PUBLIC if as_root else PRIVATE)
     if not result.ok:
-        kind = NeedsRootError if _program(result) == "sudo" else RegistryError
-        raise kind(f"{_program(result)} failed: {result.last_line}", cure=f"Try it by hand: {pasteable(argv)}")
+        if is_sudo_s(result):
+            raise sudo_error(result)
+        raise RegistryError(f"{_program(result)} failed: {result.last_line}", cure=f"Try it by hand: {pasteable(argv)}")
     return result
 
 
+def sudo_error(result: Result) -> NeedsRootError:
+    """Return the error of a command that sudo refused: for want of a password, or of the right to use it."""
+    again = "sudo -v, then the same command" if may_use_sudo() else _ASK
+    return NeedsRootError(f"sudo failed: {result.last_line}", cure=again)
+
+
+def is_sudo_s(result: Result) -> bool:
+    """Whether sudo's own words are the reason of a failure."""
+    return result.last_line.startswith("sudo") or _is_without_right(result.last_line)
+
+
 def _program(result: Result) -> str:
-    """Return the program that failed: sudo if its own words are the reason, else the one behind sudo and env."""
-    if result.last_line.startswith("sudo:"):
-        return "sudo"
+    """Return the program that failed: the one behind sudo and env."""
     words = [it for it in result.argv if it not in ("sudo", "env") and "=" not in it and not it.startswith("-")]
     return words[0] if words else result.argv[0]
 
@@ -183,6 +195,42 @@ def stream(argv: Sequence[str], on_line: Callable[[str], None], *, env: Mapping[
     return process.returncode
 
 
+def replace(argv: Sequence[str], env: Mapping[str, str]) -> NoReturn:
+    """Run a program in place of this process, with variables added; nothing of this one runs after it.
+
+    Raises:
+        RegistryError: The program cannot be started.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with _explained(argv):
+        os.execvpe(argv[0], list(argv), {**os.environ, **env})  # noqa: S606 - a list, so no shell
+    raise AssertionError(argv)
+
+
+def may_use_sudo() -> bool:
+    """Whether this user is root or may become so, by a password or without; asks nobody for one.
+
+    Of whom no rule knows, sudo says so even where it may not ask (sudoers(5), verifypw).
+    """
+    if os.geteuid() == 0:
+        return True
+    if not shutil.which("sudo"):
+        return False
+    said = capture(["sudo", "-n", "-v"], env={"LC_ALL": "C"})
+    return said.ok or not _is_without_right(said.err)
+
+
+def _is_without_right(text: str) -> bool:
+    """Whether sudo says that no rule lets this user use it; those words do not begin with its name."""
+    return any(words in text for words in ("may not run sudo", "not in the sudoers"))
+
+
+def administrator(command: str) -> str:
+    """Return the cure for a user who has no sudo."""
+    return f"Ask an administrator to run: {command}"
+
+
 def sudo(*, dry: bool = False) -> list[str]:
     """Return the sudo prefix of a command that needs root; empty for root itself.
 
@@ -194,5 +242,5 @@ def sudo(*, dry: bool = False) -> list[str]:
     if os.geteuid() == 0:
         return []
     if not dry and not shutil.which("sudo"):
-        raise NeedsRootError("This needs root, and there is no sudo.", cure="Run the same command as root.")
+        raise NeedsRootError("This needs root, and there is no sudo.", cure=_ASK)
     return ["sudo"] if dry or sys.stdin.isatty() else ["sudo", "-n"]

@@ -38,7 +38,7 @@ def read(folder: Path) -> Mapping[str, str]:
 
 
 def _unusable(path: Path, why: str = "") -> SettingError:
-    cure = f"Take it away, then give --address, --names and --port again: {pasteable(['rm', str(path)])}"
+    cure = f"Remove it, then give --address, --names and --port again: {pasteable(['rm', str(path)])}"
     return SettingError(f"{path}, which keeps what flags said, cannot be used.{why}", cure=cure)
 
 
@@ -52,8 +52,11 @@ def save(run: Run) -> None:
     else:
         files.remove(path, keep=run.settings.folder)
     if run.settings.dropped_names:
-        names, goes = ", ".join(run.settings.dropped_names), "./inv trust.remove, then ./inv up"
-        run.console.say(f"names: {names} no more; this machine's trust for that goes with {goes}")
+        from trusted_registry.certificate import handed  # takes a tenth of a second, in which most tasks save nothing
+
+        again = "./inv trust.linux" if handed.is_handed(run.settings.folder) else "./inv up"
+        names, goes = ", ".join(run.settings.dropped_names), f"./inv trust.remove, then {again}"
+        run.console.say(f"names: {names} forgotten; to remove this machine's trust for it: {goes}")
 
 
 def announce(run: Run) -> None:
@@ -68,8 +71,8 @@ def announce(run: Run) -> None:
     }
     if image := same.pop("image", None):
         say = pasteable(["--image", image])
-        run.console.say(f'settings: {say}, as given before; to take back: ./inv registry.upgrade --image ""')
+        run.console.say(f'settings: {say}, remembered; to forget it: ./inv registry.upgrade --image ""')
     if same:
         flags = [word for key, value in same.items() for word in (f"--{key}", value)]
         back = " ".join(f'--{key} ""' for key in same)
-        run.console.say(f"settings: {pasteable(flags)}, as given before; to take back: ./inv up {back}")
+        run.console.say(f"settings: {pasteable(flags)}, remembered; to forget them: ./inv up {back}")

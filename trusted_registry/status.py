@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 from trusted_registry import installation
-from trusted_registry.certificate import changeover, inspect, issue
+from trusted_registry.certificate import changeover, handed, inspect, issue
 from trusted_registry.console import pasteable
+from trusted_registry.engine import membership
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
@@ -22,6 +25,10 @@ from trusted_registry.trust.local import install, trust_status
 
 _VERSION = re.compile(r" v?([0-9][A-Za-z0-9.+~-]{0,60})\s*\Z")
 """End of what `registry --version` prints."""
+
+
+REMOTE = "on another machine"
+"""State of a registry whose authority alone is here."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ class RegistryStatus:
     port: int | None = None
     health: str = "not running"
     front: str | None = None
+    front_problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,13 +73,15 @@ def next_steps(settings: Settings) -> str:
     name = settings.registry_host
     image = pasteable([f"{name}/ubuntu"])
     login = f"\n  {pasteable(['docker', 'login', name])}" if users.is_login_required(settings.folder) else ""
+    first = f"\n  newgrp {membership.GROUP}    # in this shell; not needed after the next login"
+    group = first if os.environ.get(membership.ENTERED) else ""
     return f"""
-Your registry is {name}. Use it:{login}
+Your registry is {name}. Use it:{group}{login}
   docker pull ubuntu
   docker tag ubuntu {image}
   docker push {image}
   docker pull {image}
-Other machines: run this here, and type there the line that it shows:
+Other machines: run this here and paste the line it prints over there:
   {pasteable(["./inv", "trust.serve", *settings.flags])}"""
 
 
@@ -87,6 +97,8 @@ def find(settings: Settings, engine: Engine, *, dry: bool = False) -> Status:
 
 def _certificate(settings: Settings, *, dry: bool) -> CertificateStatus:
     try:
+        if handed.is_handed(settings.folder):
+            return CertificateStatus(authority=issue.trust_anchor(settings.folder, dry=dry).fingerprint)
         issued, stage = issue.find(settings.folder, dry=dry), changeover.stage(settings.folder)
     except RegistryError as error:
         return CertificateStatus(problem=error.message)
@@ -103,6 +115,8 @@ def _certificate(settings: Settings, *, dry: bool) -> CertificateStatus:
 
 
 def _registry(settings: Settings, engine: Engine) -> RegistryStatus:
+    if handed.is_handed(settings.folder):
+        return RegistryStatus(REMOTE, port=settings.port, health=_health_from_here(settings))
     if engine.connect_error:
         return RegistryStatus("not known", health=f"{engine.connect_error.message} {engine.connect_error.cure}")
     container = engine.find(settings.container)
@@ -121,6 +135,7 @@ def _registry(settings: Settings, engine: Engine) -> RegistryStatus:
         origin=_origin(own, container, engine),
         health=_health(settings, met) if container.state == "running" else found.health,
         front=front.described(container, settings, engine),
+        front_problem=front.trouble(container, settings, engine) or None,
     )
 
 
@@ -164,7 +179,20 @@ def _refused(seen: observe.Observation, settings: Settings) -> str:
     if seen.unsent:
         cure = observe.sending_cure(settings)
         return f"does not send its issuer ({seen.unsent}), so that every client refuses it; {cure}"
-    return f"serves another certificate ({seen.distrust}); ./inv cert.renew --if-expiring 0 mends it"
+    return f"serves another certificate ({seen.distrust}); ./inv cert.renew --if-expiring 0 fixes it"
+
+
+def _health_from_here(settings: Settings) -> str:
+    """Return how another machine's registry answers a client here."""
+    try:
+        seen = observe.look(probe.Endpoint(settings.address, settings.port), issue.trust_anchor(settings.folder).path)
+    except RegistryError as error:
+        return f"not known: {error.message}"
+    if lost := seen.connect_error or seen.refused:
+        return f"does not answer: {lost}"
+    if seen.distrust:
+        return f"shows a certificate that ca.crt did not sign ({seen.distrust})"
+    return _login_state(seen.status, asks=False)
 
 
 def _login_state(status: int, *, asks: bool) -> str:
@@ -180,27 +208,81 @@ def _trust(settings: Settings, engine: Engine, *, dry: bool = False) -> dict[str
         places = trust_status.find(settings, engine, install.ALL_STORES, dry=dry)
     except RegistryError as error:
         return {settings.registry_host: error.message}
-    return {f"{entry.store.name}: {entry.registry_host}": entry.state for entry in places}
+    found: dict[str, str] = {}
+    for entry in places:  # of two stores of one name, such as an engine's with and without root, both are told
+        key = f"{entry.store.name}: {entry.registry_host}"
+        found[f"{entry.store.key}: {entry.registry_host}" if key in found else key] = entry.state
+    return found
 
 
-def report(status: Status) -> Report:
-    """Report the status."""
+def report(status: Status, *, judged: bool = True) -> Report:
+    """Report the status.
+
+    Args:
+        status: The status.
+        judged: Whether the report is one of a failure where something is wrong.
+    """
+    table = Table(f"Registry {status.reference}", ["What", "State"], _rows(status))
+    return Report(asdict(status), table, failure=_failure(status) if judged else None)
+
+
+def _rows(status: Status) -> list[list[str]]:
+    """Return what there is to tell, each under a name of its own."""
     certificate, container = status.certificate, status.registry
-    rows = []
-    if certificate.fingerprint:
-        rows.append(["certificate", ", ".join(certificate.names)])
-        rows.append(["", f"{certificate.days_left} days left, SHA-256 {certificate.fingerprint[:16]}…"])
-    if certificate.problem:
-        rows.append(["certificate", certificate.problem])
-    if certificate.changeover:
-        rows.append(["authority", certificate.changeover])
-    rows.append(["registry", f"{container.state}; {container.health}"])
-    if container.image:
-        version = f" ({container.version})" if container.version else ""
-        rows.append(["", f"{container.image}{version}, {container.role}, port {container.port}"])
-    if container.front:
-        rows.append(["front", container.front])
-    if container.origin:
-        rows.append(["", f"image {container.origin}"])
-    rows += [[f"trust for {registry_host}", state] for registry_host, state in status.trust.items()]
-    return Report(asdict(status), Table(f"Registry {status.reference}", ["What", "How it stands"], rows))
+    mark = f"SHA-256 {certificate.fingerprint[:16]}…" if certificate.fingerprint else ""
+    left = f"{certificate.days_left} days left, {mark}" if certificate.fingerprint else ""
+    alone = certificate.authority and not certificate.fingerprint  # of another machine's registry
+    authority = f"SHA-256 {certificate.authority[:16]}…" if alone and certificate.authority else ""
+    version = f" ({container.version})" if container.version else ""
+    rows = [
+        ["names", ", ".join(certificate.names)],
+        ["certificate", "; ".join(filter(None, (left, certificate.problem)))],
+        ["authority", certificate.changeover or authority],
+        ["registry", f"{container.state}; {container.health}"],
+        ["container", f"{container.role}, port {container.port}" if container.image else ""],
+        ["image", f"{container.image}{version}" if container.image else ""],
+        ["origin", container.origin or ""],
+        [
+            "front",
+            f"{container.front_problem}; ./inv up fixes it" if container.front_problem else container.front or "",
+        ],
+    ]
+    return [*(row for row in rows if row[1]), *_trust_rows(status.trust)]
+
+
+def _trust_rows(trust: Mapping[str, str]) -> list[list[str]]:
+    """Return a row for each store and state, with all registry hosts of which that is so."""
+    hosts: dict[tuple[str, str], list[str]] = {}
+    for key, state in trust.items():
+        store, colon, registry_host = key.rpartition(": ")
+        hosts.setdefault((f"{store}{colon}", state), []).append(registry_host)
+    return [
+        [f"trust for {store}{', '.join(found)}", trust_status.explained(state)]
+        for (store, state), found in hosts.items()
+    ]
+
+
+_WELL = ("answers", "answers, and asks for a login")
+
+
+def _failure(status: Status) -> RegistryError | None:
+    """Return the error of what is wrong, or None."""
+    if status.registry.state == "absent" and not status.certificate.fingerprint:
+        return RegistryError("There is no registry here yet.", cure="./inv up")
+    plain = status.registry.role == Role.PLAIN.value  # it needs neither a certificate nor trust
+    wrong = [] if plain else [f"certificate: {status.certificate.problem}"] if status.certificate.problem else []
+    if status.registry.front_problem:
+        wrong.append(f"front: {status.registry.front_problem}")
+    elif status.registry.health not in _WELL:
+        wrong.append(f"registry: {status.registry.state}")
+    if not plain:
+        wrong += [f"trust for {key}: {state}" for key, state in status.trust.items() if not _is_well(state)]
+    if not wrong:
+        return None
+    more = f" ({len(wrong) - 1} more)" if wrong[1:] else ""
+    return RegistryError(f"Something is wrong: {wrong[0]}{more}.", cure="./inv doctor says why, and how to fix it.")
+
+
+def _is_well(state: str) -> bool:
+    """Whether a store is as it should be, or is one that this user may not read."""
+    return state.startswith(("trusted", "not known"))

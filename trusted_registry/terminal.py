@@ -11,7 +11,8 @@ import io
 import json
 import os
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -19,12 +20,16 @@ from typing import TYPE_CHECKING, TextIO
 from trusted_registry.console import Operator, Progress, pasteable, visible
 from trusted_registry.errors import RegistryError
 from trusted_registry.report import Report, Table
+from trusted_registry.run_log import RunLog
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
 _SHOW_AFTER = 0.5
 """Seconds of work before a progress bar appears."""
+_SAY_AFTER = 1.0
+"""Seconds of work before a line tells of that, where no bar can move."""
+_DIM, _RED, _YELLOW, _GREEN = "2", "1;31", "33", "32"
 _LONG_LINE = 4096
 """Characters of standard input read for one line; no password may be longer."""
 
@@ -34,15 +39,26 @@ class Terminal:
 
     Args:
         dry: Whether commands are only shown.
+        echo: Whether commands are shown when they are run.
         yes: Whether every question is answered with yes.
         out: Stream for results; standard output by default.
         as_json: Whether results are JSON, for programs: nothing but the report is shown.
+        log: Log that keeps the commands of the run.
     """
 
-    def __init__(
-        self, *, dry: bool = False, yes: bool = False, out: TextIO | None = None, as_json: bool = False
+    def __init__(  # noqa: PLR0913 - all that decides what is shown
+        self,
+        *,
+        dry: bool = False,
+        echo: bool = False,
+        yes: bool = False,
+        out: TextIO | None = None,
+        as_json: bool = False,
+        log: RunLog | None = None,
     ) -> None:
         self.dry = dry
+        self._shows_commands = (dry or echo) and not as_json
+        self._log = log
         self._yes = yes
         self._out = out or sys.stdout
         for stream in (sys.stdout, sys.stderr):
@@ -51,20 +67,31 @@ class Terminal:
         self._json = as_json
 
     def command(self, argv: Sequence[str]) -> None:
-        """Show a command that can be pasted in this folder: paths below the folder are relative."""
-        line = visible(f"$ {pasteable([_below(part) for part in argv])}")
-        if not self._json:
-            dim = self._out.isatty() and "NO_COLOR" not in os.environ
-            self._line(f"\033[2m{line}\033[0m" if dim else line)
+        """Note a command, and show it where that is wanted, to be pasted in this folder: paths below are relative."""
+        line = visible(pasteable([_below(part) for part in argv]))
+        if self._log and not self.dry:
+            self._log.command(line)
+        if self._shows_commands:
+            self._line(_coloured(f"$ {line}", _DIM, self._out))
+
+    def advise(self, argv: Sequence[str]) -> None:
+        """Show a command that is left to the reader."""
+        self.say(f"$ {pasteable([_below(part) for part in argv])}")
 
     def say(self, text: str) -> None:
         """Print a line."""
         if not self._json:
-            self._line(visible(text))
+            mark, colon, rest = visible(text).partition(":")
+            self._line(f"{_coloured(mark + colon, _GREEN, self._out) if mark == 'proof' else mark + colon}{rest}")
+
+    def say_idle(self, text: str) -> None:
+        """Print a line for whoever watches: a log of cron's gets no line from a run that had nothing to do."""
+        if self._out.isatty():
+            self.say(text)
 
     def warn(self, text: str) -> None:
         """Print a note on standard error."""
-        sys.stderr.write(f"note: {_one_paragraph(text)}\n")
+        sys.stderr.write(f"{_coloured('note:', _YELLOW, sys.stderr)} {_one_paragraph(text)}\n")
 
     def ask(self, question: str) -> bool:
         """Ask a person; a dry run and --yes answer yes.
@@ -80,7 +107,7 @@ class Terminal:
             return input(f"{visible(question)} [y/N] ").strip().lower() in ("y", "yes")
         return False
 
-    def secret(self, question: str, *, known: bool = False) -> str:
+    def secret(self, question: str, *, known: bool = False, check: Callable[[str], object] | None = None) -> str:
         """Ask for a password without echo, twice for a new one; without a terminal, read one line of standard input.
 
         Raises:
@@ -96,16 +123,22 @@ class Terminal:
 
         try:
             first = getpass.getpass(f"{visible(question)}: ")
-            second = first if known else getpass.getpass(f"{visible(question)}, once more: ")
+            if check:  # what will be refused need not be typed twice
+                check(first)
+            second = first if known else getpass.getpass(f"{visible(question)}, again: ")
         except EOFError:
             raise RegistryError("No password was given.", cure="Type one at the prompt.") from None
         if first != second:
             raise RegistryError("The two passwords differ.", cure="Repeat the command.")
         return first
 
-    def progress(self, title: str) -> AbstractContextManager[Progress]:
-        """Show a progress bar on a terminal, for work that takes longer than half a second."""
-        return contextlib.closing(_Bar(visible(title), shown=self._out.isatty() and not self._json))
+    def progress(self, title: str, unit: str = "bytes") -> AbstractContextManager[Progress]:
+        """Show a bar on a terminal, for work that takes longer than half a second; elsewhere a line after a second."""
+        if self._json or self.dry:
+            return contextlib.nullcontext(_Hidden())
+        if self._out.isatty():
+            return contextlib.closing(_Bar(visible(title), unit))
+        return contextlib.closing(_Hidden(threading.Timer(_SAY_AFTER, self.say, [f"{title} …"])))
 
     def report(self, report: Report) -> None:
         """Print a report as JSON, or as a table and lines; then raise its failure.
@@ -123,6 +156,10 @@ class Terminal:
             raise report.failure
 
     def _table(self, table: Table) -> None:
+        if not self._out.isatty():
+            for line in _plain(table):
+                self.say(line)
+            return
         from rich.console import Console
         from rich.table import Table as RichTable
 
@@ -140,8 +177,21 @@ class Terminal:
 
 def explain(error: RegistryError) -> str:
     """Return the text of an error: its message, then its cure."""
-    wrong = f"error: {_one_paragraph(error.message)}"
+    wrong = f"{_coloured('error:', _RED, sys.stderr)} {_one_paragraph(error.message)}"
     return f"{wrong}\n   do: {_one_paragraph(error.cure)}" if error.cure else wrong
+
+
+def _coloured(text: str, colour: str, stream: TextIO) -> str:
+    """Return a text in a colour where a person sees it who wants colours (no-color.org)."""
+    return f"\033[{colour}m{text}\033[0m" if stream.isatty() and "NO_COLOR" not in os.environ else text
+
+
+def _plain(table: Table) -> list[str]:
+    """Return a table as lines without a box, a row each, however long: for logs, and for grep."""
+    rows = [[" ".join(visible(cell).split("\n")) for cell in cells] for cells in (table.columns, *table.rows)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [table.title, *lines]
 
 
 def _below(part: str) -> str:
@@ -154,28 +204,44 @@ def _one_paragraph(text: str) -> str:
     return visible(text).replace("\n", "\n         ")
 
 
+class _Hidden:
+    """Progress that nobody watches; a timer may tell of work that takes long."""
+
+    def __init__(self, timer: threading.Timer | None = None) -> None:
+        self._timer = timer
+        if timer:
+            timer.daemon = True
+            timer.start()
+
+    def update(self, part: str, done: int, total: int) -> None:
+        """Show nothing."""
+
+    def close(self) -> None:
+        """End the work."""
+        if self._timer:
+            self._timer.cancel()
+
+
 class _Bar:
     """Progress bar by rich that appears after half a second of work, if at all; a thread runs its clock."""
 
-    def __init__(self, title: str, *, shown: bool) -> None:
-        import threading
-
+    def __init__(self, title: str, unit: str) -> None:
         self._title = title
+        self._unit = unit
         self._parts: dict[str, tuple[int, int]] = {}
         self._rich: RichProgress | None = None
         self._closed = False
         self._lock = threading.Lock()
         self._timer = threading.Timer(_SHOW_AFTER, self._appear)
         self._timer.daemon = True
-        if shown:
-            self._timer.start()
+        self._timer.start()
 
     def _appear(self) -> None:
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-        # Bytes are shown for transfers alone: making a key has none.
-        bytes_moved = (DownloadColumn(),) if self._parts else ()
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), *bytes_moved, TimeElapsedColumn())
+        # What has no parts moves nothing that could be counted: making a key.
+        moved = (DownloadColumn() if self._unit == "bytes" else MofNCompleteColumn(),) if self._parts else ()
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), *moved, TimeElapsedColumn())
         with self._lock:
             if self._closed:
                 return

@@ -23,11 +23,11 @@ tell_why() {
     IFS=$nl
     case ${1:-} in
         claimed)
-            error "$path, line $2, already says something about $3. It was left as it is." \
-                "Take that out, or add there by hand: $4; then repeat the command"
+            error "$path, line $2, already has an entry for $3. It was left as it is." \
+                "Remove that, or add there by hand: $4; then repeat the command"
             ;;
         tables)
-            error "$path, line $2, has registries in a form that takes no other. It was left as it is." \
+            error "$path, line $2, has registries in a form to which none can be added. It was left as it is." \
                 "Write each as a table of its own, as in: $3"
             ;;
         changed)
@@ -38,7 +38,7 @@ tell_why() {
             error "$path, line $2, is not in block form. It was left as it is." \
                 "Write $3 once, at the left margin, and its entries on lines of their own below it"
             ;;
-        mark) error "$path, line 1, begins with a byte order mark. It was left as it is." 'Take it out with an editor' ;;
+        mark) error "$path, line 1, begins with a byte order mark. It was left as it is." 'Remove it with an editor' ;;
         *) error "$path cannot be read. It was left as it is." "See what it is: head $quoted" ;;
     esac
 }

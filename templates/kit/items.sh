@@ -34,7 +34,7 @@ reachable() {
         wrong "$dir cannot be a folder: a file stands in its way." "Move that file away: $typed"
     elif [ ! -x "${dir:-/}" ]; then
         type_out sudo sh "$0"
-        wrong "$1 cannot be looked at." "Run this as root: $typed"
+        wrong "$1 cannot be checked." "Run this as root: $typed"
     else
         return 0
     fi
@@ -48,7 +48,7 @@ not_a_link() {
     return 1
 }
 
-# A key without its certificate makes every pull fail; what does not end in .crt counts for nothing.
+# A key without its certificate makes every pull fail; what does not end in .crt is ignored.
 beside() {
     [ "$1" != "$beside" ] || return 0
     beside=$1
@@ -59,7 +59,7 @@ beside() {
         wrong "$it has no certificate beside it: with it there, every pull from ${1##*/} fails." "Take it away: $typed"
     done
     for it in "$1"/*.pem; do
-        [ ! -e "$it" ] || note "$it counts for nothing: clients read files that end in .crt"
+        [ ! -e "$it" ] || note "$it is ignored: clients read files that end in .crt"
     done
     set -f
 }
@@ -147,7 +147,7 @@ file() {
                 failed=yes
                 if written_from "$2" "$3" || remembers "file$tab$id$tab$key$tab$3$tab${2#"$root"}"; then return 0; fi
                 type_out rm "$2"
-                error "$2 vouches for the registry too, and this kit did not write it." "To take that away as well: $typed"
+                error "$2 vouches for the registry too, and this kit did not write it." "To remove that as well: $typed"
             fi
             ;;
     esac

@@ -112,8 +112,8 @@ look_around() {
     if [ "$user" = 0 ] && [ "$whose" != root ]; then state=/var/lib/$mine; fi
     if [ "$user" != 0 ] && [ "$whose" = all ] && [ "$action" != check ] && [ -z "$dry" ]; then
         quote "$0"
-        refuse 'This takes root: what the clients of this machine read is not yours to write.' \
-            "sudo sh $quoted; or, for what is your own: sh $quoted --user"
+        refuse 'This needs root: it writes what every client of this machine reads.' \
+            "sudo sh $quoted; or only your own clients: sh $quoted --user"
     fi
 }
 

@@ -57,7 +57,7 @@ take_file() {
     if [ -z "$dry" ] && [ -f "$path" ] && ! linked "$path" && named "$path"; then
         type_out editor "$naming"
         error "$path stays: an entry of $naming that this kit did not write names it." \
-            "Take its line out: $typed; then repeat this"
+            "Remove its line: $typed; then repeat this"
         failed=yes
         return 0
     fi
@@ -163,6 +163,7 @@ clear_up() {
         *"${nl}file$tab"* | *"${nl}blocks$tab"* | *"${nl}database$tab"* | *"${nl}refresh$tab"*) save_record || failed=yes ;;
         *) inside "$state" rm -f ./kit 2>/dev/null || : ;;
     esac
+    case $record in *"$tab$id$tab"*) ;; *) drop_kit "$id" ;; esac
     phase=left writers=''
     stores
     for it in $writers; do

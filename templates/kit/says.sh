@@ -36,18 +36,20 @@ help() {
     cat <<USAGE
 sh $quoted [--check | --remove] [--dry-run] [--only NAME,...] [--skip NAME,...] [--system] [--user] [--root DIR]
 
-Has this machine trust the registry $registry: every client of a registry that is found on it.
+Makes this machine trust the registry $registry: every client of a registry that is found on it.
 
-  --check      only say whether they do: exit status 0 when all of them do
-  --remove     take back what this kit wrote, and nothing else
+  --check      only look: exit status 0 if all of them trust it
+  --remove     remove what this kit wrote, and nothing else
   --dry-run    show the commands, change nothing
   --only       these stores and no others: {{ names | join(", ") }}
   --skip       all but these
-  --system     with the stores of the operating system, of browsers and of Java
-  --user       only what is this user's own: takes no root
+  --system     also the stores of the operating system, browsers and Java
+  --user       only this user's own clients: needs no root
   --root DIR   only what is the machine's, below DIR: for an image, or for another system's disk
 
-It adds lines to registries.yaml and buildkitd.toml and does not parse these files: what was no valid one stays none.
+Then it asks the registry, and Docker or podman, whether they work together now. A copy of this script stays beside the
+record of what was written, for --remove; not with --root.
+It adds lines to registries.yaml and buildkitd.toml and does not parse these files: an invalid one stays invalid.
 
 Authority, SHA-256: $fingerprint
 The last line is for programs: $mine: changed, already trusted, would change, trusted, absent or failed.

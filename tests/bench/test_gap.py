@@ -46,8 +46,8 @@ def test_a_row_says_how_many_downloads_were_whole() -> None:
 
 def test_a_renewal_that_is_dark_for_longer_than_half_a_restart_misses_its_target() -> None:
     for seconds, met in ((0.4, True), (0.6, False)):
-        made = gap.row({RENEW: [Trial(0, seconds)], RESTART: [Trial(0, 1.0)]}, "nobody is answered for")
-        assert (made.what, made.met) == ("./inv cert.renew: nobody is answered for", met)
+        made = gap.row({RENEW: [Trial(0, seconds)], RESTART: [Trial(0, 1.0)]}, "no answer for")
+        assert (made.what, made.met) == ("./inv cert.renew: no answer for", met)
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(60.0, 3), (0.0, 1)])

@@ -30,10 +30,15 @@ def test_the_machine_s_own_etc_is_told_from_a_copy_whatever_the_variable_says(
         os.close(another)
 
 
-def test_where_etc_is_no_copy_nothing_of_it_is_changed() -> None:
+def test_where_etc_is_no_copy_nothing_of_it_is_changed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ran: list[str] = []
+    monkeypatch.setattr(namespace, "as_root", lambda *argv: ran.append(argv[0]))
     refused = namespace.Etc(Path("/etc"), "this is no mount namespace")
-    refused.restore_stores()  # a program that it started would fail this test
+    refused.restore_stores()
     refused.share_certs_d()
+    assert ran == []
+    namespace.Etc(tmp_path).share_certs_d()
+    assert ran == ["mkdir", "mount"]
 
 
 def test_a_path_of_etc_is_the_machine_s_own() -> None:

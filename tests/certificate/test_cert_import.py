@@ -68,7 +68,7 @@ def test_a_company_s_certificate_is_imported_checked_and_served(
     assert console.warned == []
     assert console.said[-1].startswith("next: ./inv up")
     cert.check(Run(settings, console))
-    assert console.said[-1] == "certificate: it breaks no rule of any client known here"
+    assert console.said[-1] == "certificate: it breaks no known rule of any client"
     assert any(line.startswith("note: ca.crt may vouch for any site") for line in console.said)
     with loopback.registry(settings.folder / "domain.crt") as port:
         assert loopback.shake_hands(port, settings.folder / "ca.crt") == ADDRESS
@@ -216,7 +216,7 @@ def test_if_expiring_warns_and_says_what_to_do(days: str, *, warned: bool, setti
     console = Recorder()
     take(settings, console, company(age=355), tmp_path)
     cert.renew(Run(settings, console), if_expiring=days)
-    told = [line for line in console.warned if "expires in 9 days. Have your authority make another one" in line]
+    told = [line for line in console.warned if "expires in 9 days. Ask your authority for another one" in line]
     assert bool(told) is warned
     assert all("./inv cert.import --certificate" in line for line in told)
     assert inspect.read(settings.folder / "domain.crt").issuer == "Corp Issuing"
@@ -238,7 +238,7 @@ def test_up_leaves_it_warns_before_its_end_and_does_not_miss_this_machine_s_othe
     console = Recorder()
     take(settings, console, company(age=350), tmp_path)
     assert not issue.bring_up_to_date(Run(settings, console))
-    assert any("expires in 14 days. Have your authority" in line for line in console.warned)
+    assert any("expires in 14 days. Ask your authority" in line for line in console.warned)
     take(settings, console, company(), tmp_path, force=True)
     with pytest.raises(RegistryError, match=r"does not name other\.test") as caught:
         issue.bring_up_to_date(Run(replace(settings, address="other.test"), console))

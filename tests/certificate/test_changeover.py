@@ -96,7 +96,7 @@ def test_none_begins_before_the_last_has_ended(settings: Settings, folder: Path,
     changeover.begin(Run(settings, console))
     changeover.switch(Run(settings, console))
     before = snapshot(folder)
-    with pytest.raises(RegistryError, match="has not ended") as caught:
+    with pytest.raises(RegistryError, match="is not finished") as caught:
         changeover.begin(Run(settings, console))
     assert (snapshot(folder), "--finish" in caught.value.cure) == (before, True)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.disk import mode, snapshot
 from tests.recorder import Recorder
-from trusted_registry.certificate import clear, inspect, issue, make, rules
+from trusted_registry.certificate import clear, config_file, inspect, issue, make, rules
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
 
@@ -61,17 +62,29 @@ def test_a_folder_without_anything_to_trust_says_so(change: Callable[[Path], Non
 
 
 def test_the_configuration_alone_can_be_rendered(settings: Settings, console: Recorder) -> None:
-    path = issue.write_config(Run(settings, console))
+    path = config_file.write(Run(settings, console))
     assert (set(snapshot(settings.folder)), mode(path)) == ({"openssl.cnf"}, 0o644)
 
 
 def test_the_configuration_names_this_machine_s_address(settings: Settings, console: Recorder) -> None:
-    assert "\nIP.1 = 192.168.0.12\n" in issue.write_config(Run(settings, console)).read_text()
+    assert "\nIP.1 = 192.168.0.12\n" in config_file.write(Run(settings, console)).read_text()
 
 
 def test_a_dry_configuration_writes_nothing(settings: Settings) -> None:
-    issue.write_config(Run(settings, Recorder(dry=True)))
+    config_file.write(Run(settings, Recorder(dry=True)))
     assert not settings.folder.exists()
+
+
+@pytest.mark.process
+def test_the_command_that_is_shown_for_the_configuration_makes_the_same_file(
+    settings: Settings, console: Recorder
+) -> None:
+    path = config_file.write(Run(settings, console))
+    made = path.read_bytes()
+    path.unlink()
+    (typed,) = console.typed
+    subprocess.run(["sh", "-c", typed], check=True, stdout=subprocess.DEVNULL)
+    assert path.read_bytes() == made
 
 
 # Taking it away

@@ -135,7 +135,7 @@ LOCKED: dict[str, Callable[[Company], dict[str, bytes]]] = {
     "PKCS #8 in DER": lambda it: {
         "certificate": pem(it.leaf, it.middle, it.root), "key": key(it.leaf, passphrase=b"open", encoding=DER)
     },
-    "of OpenSSL's own": lambda it: {
+    "OpenSSL's own format": lambda it: {
         "certificate": pem(it.leaf, it.middle, it.root), "key": key(it.leaf, passphrase=b"open", form=OLD)
     },
     "PKCS #12": lambda it: {"certificate": p12(it, b"open")},
@@ -248,7 +248,7 @@ def test_a_key_that_the_registry_cannot_serve_is_refused(tmp_path: Path) -> None
 ODD: dict[str, tuple[bytes, str, str]] = {
     "nothing": (b"", "neither a certificate nor a key", "openssl asn1parse"),
     "prose": (b"see attached\n", "neither a certificate nor a key", "openssl asn1parse"),
-    "Java's keystore": (b"\xfe\xed\xfe\xed\0\0\0\2", "keystore of Java's own", "keytool -importkeystore"),
+    "Java's keystore": (b"\xfe\xed\xfe\xed\0\0\0\2", "a Java keystore", "keytool -importkeystore"),
     "a trusted certificate": (
         b"-----BEGIN TRUSTED CERTIFICATE-----\nAA==\n-----END TRUSTED CERTIFICATE-----\n", "OpenSSL's", "openssl x509"
     ),
@@ -256,10 +256,10 @@ ODD: dict[str, tuple[bytes, str, str]] = {
         b"-----BEGIN OPENSSH PRIVATE KEY-----\nAA==\n-----END OPENSSH PRIVATE KEY-----\n", "for SSH", "Name the key"
     ),
     "a broken certificate": (
-        b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "holds a certificate that cannot", "anew"
+        b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "holds a certificate that cannot", "new copy"
     ),
     "a broken key": (
-        b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "holds a private key that cannot", "anew"
+        b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "holds a private key that cannot", "new copy"
     ),
     "far too much": (b"x" * (1 << 20 | 1), "more than 1 MiB", "Name the file"),
 }  # fmt: skip
@@ -277,7 +277,7 @@ def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "missing"):
         assert str(path) in _refused({"certificate": path}).message
     os.mkfifo(tmp_path / "queue")
-    assert "is no file" in _refused({"certificate": tmp_path / "queue"}).message
+    assert "is not a file" in _refused({"certificate": tmp_path / "queue"}).message
 
 
 # What is kept

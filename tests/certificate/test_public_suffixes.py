@@ -8,7 +8,7 @@ import pytest
 
 from tests.disk import snapshot
 from tests.recorder import Recorder
-from trusted_registry.certificate import inspect, issue, public_suffixes
+from trusted_registry.certificate import config_file, inspect, issue, public_suffixes
 from trusted_registry.errors import SettingError
 from trusted_registry.run import Run
 
@@ -52,7 +52,7 @@ def test_the_dry_run_and_the_configuration_refuse_it_too(make_settings: MakeSett
     with pytest.raises(SettingError, match="'dev'"):
         issue.ensure(Run(settings, Recorder(dry=True)))
     with pytest.raises(SettingError, match="'dev'"):
-        issue.write_config(Run(settings, Recorder()))
+        config_file.write(Run(settings, Recorder()))
 
 
 def test_a_renewal_says_so_too_and_not_that_another_authority_would_help(
@@ -96,10 +96,7 @@ def test_what_this_machine_s_own_name_adds_is_told(
     monkeypatch.setattr("trusted_registry.address.own_name", lambda: name)
     settings = make_settings(tool="cryptography")
     issue.ensure(Run(settings, console))
-    assert any(
-        f"the authority may vouch for {name}, as this machine is called, and for every name below it" in line
-        for line in console.said
-    )
+    assert any(f"the authority may vouch for {name} and every name below it" in line for line in console.said)
     assert f"www.{name}" in inspect.allowed(inspect.read(settings.folder / "ca.crt"), [f"www.{name}"])
 
 
@@ -126,10 +123,7 @@ def test_a_machine_that_is_called_like_a_public_suffix_is_left_out_and_that_is_t
     monkeypatch.setattr("trusted_registry.address.own_name", lambda: name)
     settings = make_settings(tool="cryptography")
     issue.ensure(Run(settings, console))
-    assert any(
-        f"{name}, as this machine is called, is a public suffix, so no certificate here names it" in line
-        for line in console.said
-    )
+    assert any(f"own name: {name} is a public suffix, so no certificate here names it" in line for line in console.said)
     authority = inspect.read(settings.folder / "ca.crt")
     assert not inspect.allowed(authority, (name, f"www.{name}"))
     assert name not in inspect.read(settings.folder / "domain.crt").dns

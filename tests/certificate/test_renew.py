@@ -147,6 +147,7 @@ def test_a_dry_renewal_changes_nothing_and_shows_what_it_would_type(settings: Se
     issue.renew(Run(settings, console))
     assert snapshot(issued) == before
     assert [command[:2] for command in console.commands] == [
+        ["./inv cert.config --address 192.168.0.12"],
         ["openssl", "req"],
         ["openssl", "x509"],
         ["cat", str(issued / "issuer.crt")],
@@ -324,7 +325,7 @@ def test_a_renewal_by_openssl_shows_what_it_does(form: str, make_settings: MakeS
     _authority(settings.folder, form)
     issue.renew(Run(settings, console))
     stem = "issuer" if form == "chain" else "ca"
-    assert f"-CAkey {settings.folder}/{stem}.key" in console.typed[1]
+    assert f"-CAkey {settings.folder}/{stem}.key" in console.typed[2]
     assert any(f"{stem}.crt >> " in line for line in console.typed) is (form == "chain")
 
 

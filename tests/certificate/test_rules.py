@@ -162,7 +162,7 @@ def test_an_authority_that_breaks_one_rule_is_found_by_that_rule(
 
 def test_an_authority_that_is_none_is_found(tmp_path: Path) -> None:
     authority = forge.authority(ca=False, pathlen=None)
-    assert "ca.crt is no authority (CA:TRUE)" in _check(forge.server(authority), authority, tmp_path)
+    assert "ca.crt is not an authority (CA:TRUE)" in _check(forge.server(authority), authority, tmp_path)
 
 
 @pytest.mark.parametrize("permitted", [("local",), ("192.168.0.0/16",)])

@@ -343,6 +343,34 @@ def test_another_service_s_message_is_not_explained(said: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("verify error:num=64:IP address mismatch", "192.168.0.12"),
+        ("verify error:num=62:hostname mismatch", "192.168.0.12"),
+        ("curl: (60) SSL certificate OpenSSL verify result: IP address mismatch (64)", "192.168.0.12"),
+        ("certificate verify failed: IP address mismatch, certificate is not valid for '10.0.0.5'.", "10.0.0.5"),
+    ],
+)
+def test_openssl_s_words_of_another_name_are_explained(said: str, name: str) -> None:
+    found = catalogue.find(said, LOCAL)
+    assert [it.key for it in found] == ["other-name"]
+    assert name in found[0].cause
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'Error: parsing reference "[2001:db8::7]:443/app:1": invalid reference format',
+        r'level=fatal msg="Error parsing image name \"docker://[2001:db8::7]:443/app:1\": invalid reference format"',
+    ],
+    ids=["podman", "skopeo"],
+)
+def test_who_takes_no_ipv6_address_is_named(said: str) -> None:
+    found = catalogue.find(said, LOCAL)
+    assert ([it.key for it in found], "podman and skopeo" in found[0].cause) == (["reference-ipv6"], True)
+
+
+@pytest.mark.parametrize(
     "said",
     [
         "fatal: unable to access 'https://192.168.0.12/x.git/': SSL certificate problem: self-signed certificate",

@@ -12,12 +12,13 @@ from tests.recorder import Recorder
 from tests.trust.boxes import entry
 from trusted_registry.certificate import changeover
 from trusted_registry.certificate.changeover import Stage
-from trusted_registry.doctor import checks, gather
+from trusted_registry.doctor import checks, gather, store_states
 from trusted_registry.doctor.finding import TrustFix
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
 from trusted_registry.status import _certificate
+from trusted_registry.trust.local import outdated
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +46,19 @@ def test_an_earlier_authority_is_told_store_by_store_with_what_takes_it_back(box
     assert str(path) in findings[0].evidence
     assert findings[0].cure[0].startswith("./inv trust.linux --only system")
     assert f"trusted-registry-00 of {tmp_path}" in findings[1].evidence
+
+
+def test_beside_another_registry_s_authority_this_installation_s_own_is_no_earlier_one(
+    box: DoctorBox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = entry(tmp_path / "ca.crt", b"own", "docker")
+    monkeypatch.setattr(outdated, "find", lambda *_: [own])
+    engine = engines.unavailable(Recorder(), RegistryError("none", cure="none"))
+    assert box.facts.anchor
+    kept = replace(box.facts, remote=True)
+    (tmp_path / "ca.crt").write_bytes(box.facts.anchor.path.read_bytes())
+    held = replace(kept, anchor=replace(box.facts.anchor, path=tmp_path / "ca.crt"))
+    assert [store_states.gather(it, engine, "docker").outdated for it in (kept, held)] == [(own,), ()]
 
 
 @pytest.mark.process

@@ -112,7 +112,7 @@ def test_trust_of_ours_in_an_earlier_authority_is_mended_without_a_question(box:
 
 def test_a_pem_file_in_certs_d_is_found(box: DoctorBox) -> None:
     (folder(box) / "ca.pem").write_bytes(box.anchor.content)
-    assert any("ca.pem counts for nothing" in finding.evidence for finding in wrong(box, "docker"))
+    assert any("ca.pem is ignored" in finding.evidence for finding in wrong(box, "docker"))
 
 
 @pytest.mark.parametrize(("key", "sudo"), [("docker", "sudo "), ("docker-rootless", "")])

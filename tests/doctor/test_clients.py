@@ -72,7 +72,7 @@ def test_every_registry_host_that_is_refused_gets_its_file(box: DoctorBox) -> No
         (EngineFolder(CONFIG, None, 7), "root alone can see that", "sudo ./inv doctor  #"),
         (
             EngineFolder(CONFIG, None, 0),
-            "none of this machine's processes",
+            "not a process of this machine",
             f"./inv trust.linux --address {ADDRESS}  #",
         ),
         (EngineFolder(CONFIG, CONFIG, 7), "does not take what is there", "sudo journalctl"),
@@ -318,7 +318,7 @@ def test_trust_linux_does_not_either(
     engine.refusal = f"tls: failed to verify certificate: {reason}"
     monkeypatch.setattr(install, "check_platform", lambda *_: None)
     monkeypatch.setattr(engines, "connect_if_available", lambda *_, **__: engine)
-    monkeypatch.setattr(trust_anchor, "check_serves", lambda _: None)
+    monkeypatch.setattr(trust_anchor, "check_serves", lambda _: "")
     monkeypatch.setattr(install, "select_stores", lambda *_: [])
     monkeypatch.setattr(trust, "install_trust", lambda *_: InstallResult((box.store("docker"),), (), ()))
     with pytest.raises(RegistryError, match=f"still refuses {ADDRESS}") as caught:

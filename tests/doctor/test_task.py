@@ -34,7 +34,8 @@ SAID = 'Get "https://192.168.0.99/v2/": x509: certificate signed by unknown auth
 def test_a_message_is_shown_with_its_cause_and_its_cure(settings: Settings, console: Recorder) -> None:
     (shown,) = doctor.explain(Run(settings, console), text=SAID).lines
     assert shown.startswith(f"said: {SAID}\n why: ")
-    assert "\n  do: ./inv trust.serve  # on the registry's machine; then type here" in shown
+    assert "\n  do: ./inv trust.serve  # on the registry's machine; then paste here" in shown
+    assert shown.splitlines()[-1] == "also: ./inv doctor checks whether it is so here"
 
 
 def test_a_client_s_checkout_is_told_to_trust_with_what_it_is_handed(settings: Settings, console: Recorder) -> None:
@@ -71,7 +72,8 @@ def test_a_message_is_read_from_standard_input(
 def test_a_text_without_a_known_message_ends_with_1_and_says_what_to_do(settings: Settings, console: Recorder) -> None:
     failure = doctor.explain(Run(settings, console), text="all is well").failure
     assert failure
-    assert (failure.message.startswith("Nothing in this text"), failure.code, "./inv doctor" in failure.cure) == (
+    told = failure.message.startswith("There is no known error message")
+    assert (told, failure.code, "./inv doctor" in failure.cure) == (
         True,
         1,
         True,
@@ -201,7 +203,7 @@ def test_what_follows_the_task_s_name_is_the_message(words: list[str], invoke: I
 @pytest.mark.parametrize("words", [["explain"], ["explain", "--json"]])
 def test_without_a_word_the_task_reads_standard_input(words: list[str], invoke: Invoke) -> None:
     done = invoke(*words, INVOKE_REGISTRY_ADDRESS="192.168.0.12")
-    assert (done.returncode, "Nothing in this text" in done.stderr) == (1, True)
+    assert (done.returncode, "There is no known error message" in done.stderr) == (1, True)
 
 
 @pytest.mark.process

@@ -38,7 +38,7 @@ ASKED = {
         f"openssl s_client -verify_return_error {{verify}} {{host}} -CAfile {CA} -connect {{bracketed}}:443",
         "verify error",
     ),
-    "curl": Asks(f"curl --silent --show-error --fail --cacert {CA} {{url}}", "SSL certificate problem"),
+    "curl": Asks(f"curl --silent --show-error --fail --cacert {CA} {{url}}", "curl: (60) SSL certificate"),
     "Python": Asks(f"python3 -c {shlex.quote(PYTHON)} {CA} {{url}}", "CERTIFICATE_VERIFY_FAILED"),
     "GnuTLS": Asks(f"gnutls-cli --x509cafile {CA} --port 443 {{host}}", "NOT trusted"),
     "wget": Asks(

@@ -1,4 +1,4 @@
-"""The README's two commands as typed on a Debian where nothing was installed: `python -m tests.e2e.fresh SUITE`.
+"""The README's first command, and the test command, on a bare Debian: `python -m tests.e2e.fresh SUITE`.
 
 The machine is a container with a network, unlike a host of the lab: Debian's packages and Python's come from where they
 come from for anybody. Its Debian is minimal, with git, python3-venv and ca-certificates, all that the README asks for.
@@ -45,7 +45,7 @@ MOUNTS = Path(__file__).parent / "node" / "mounts"
 
 
 def main(argv: list[str]) -> int:
-    """Return 0 where both commands of the README succeed on a fresh machine of a suite."""
+    """Return 0 where both commands succeed on a fresh machine of a suite."""
     suite = SUITES[argv[0]]
     lock = alone.wait(f"fresh-{suite.name}")
     try:

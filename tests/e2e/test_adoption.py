@@ -73,7 +73,7 @@ def _goes_on(registry: Host, client: Host, reference: str, pushed: str) -> None:
     mounts = ("docker", "inspect", "--format", "{{range .Mounts}}{{println .Type .Destination}}{{end}}", "registry")
     assert "bind /config/registry.yml" in registry.does(*mounts).out
     said = registry.inv("up").out
-    assert "settings: --names registry.local, as given before" in said
+    assert "settings: --names registry.local, remembered" in said
     assert f"proof: pushed to {registry.address}" in said
     # From now on it needs no checkout: what it reads is in a volume.
     assert sorted(registry.does(*mounts).out.split("\n")[:2]) == ["volume /config", "volume /var/lib/registry"]
@@ -102,7 +102,7 @@ def _is_no_clone_s(registry: Host, trusted: str) -> None:
         assert (done.code, "another checkout's" in done.said, "Traceback" in done.said) == (1, True, False), done
     registry.does("docker", "stop", "registry")
     done = _inv(registry, FRESH, "trust.remove")
-    assert "trust: there is none to take back" in done.said, done
+    assert "trust: there is nothing to remove" in done.said, done
     registry.does("docker", "start", "registry")
     assert _stores(registry) == trusted
     assert registry.does("docker", "volume", "inspect", VOLUME).out == volume

@@ -85,7 +85,7 @@ def follow_the_document(registry: Host, client: Host, bystander: Host, *how: str
     references = [f"{registry_host}/app:1" for registry_host in registry_hosts]
     for reference in references:
         is_refused(client, reference)
-    said = registry.inv_fails("registry.test", saying=UNTRUSTED, user=user).said
+    said = registry.inv_fails("registry.test", "--echo", saying=UNTRUSTED, user=user).said
     assert "$ docker push" in said
     assert "$ docker pull" not in said, "a push that failed is told as such, and nothing goes on as if it had not"
     registry.inv("trust.linux", user=user)

@@ -90,9 +90,9 @@ def test_a_front_a_registry_and_an_engine_that_are_killed_come_back(registry: Ho
     pushed = push(registry, reference)
     hand_over(registry, client)
     client.inv("trust.linux")
-    for name in ("registry-front", "registry"):
-        registry.does("docker", "kill", name)
-        client.wait_for(f"{name} is back", lambda: client.run("docker", "pull", reference).code == 0)
+    for line in ("[h]aproxy -W", "[r]egistry serve"):  # the brackets, so that pkill's own line does not match
+        registry.does("pkill", "-9", "-f", line)
+        client.wait_for(f"{line} is back", lambda: client.run("docker", "pull", reference).code == 0)
     registry.lose_power()
     client.wait_for("all is back", lambda: client.run("docker", "pull", reference).code == 0)
     assert pull(client, reference) == pushed

@@ -97,6 +97,7 @@ def _let_in(registry: Host, *hosts: Host) -> None:
 
 def _table(done: Done) -> dict[str, str]:
     """Return the results that a table shows, by host."""
-    rows = re.findall(r"^│ (\S+) +│ ([a-z ]+?) +│", done.out, re.MULTILINE)
+    _, _, table = done.out.partition("\nHosts\nhost ")
+    rows = re.findall(r"^(\S+)  +([a-z][a-z ]*?)(?:  .*)?$", table, re.MULTILINE)
     assert rows, f"There is no table:\n{done}"
     return dict(rows)

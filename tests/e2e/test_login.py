@@ -33,7 +33,7 @@ def test_a_login_is_asked_for_on_every_machine_and_only_the_right_password_lets_
     registry.inv("up")
     before = registry.does("docker", "inspect", "--format", "{{.Id}}", "registry").out
     said = _add(registry, "ada", RIGHT).said
-    assert "started anew" in said
+    assert "restarted" in said
     assert RIGHT not in said
     assert registry.does("docker", "inspect", "--format", "{{.Id}}", "registry").out != before
     assert "proof: pushed" in registry.inv("registry.test").out

@@ -146,7 +146,7 @@ def test_nodes_are_told_by_the_runtime_in_them_pull_and_forget(
     client.inv("trust.nodes", "--check")
 
     client.inv("trust.nodes", "--remove")
-    client.inv_fails("trust.nodes", "--check", saying="It is not well on 3 of 3 nodes")
+    client.inv_fails("trust.nodes", "--check", saying="3 of 3 nodes have a problem")
     for name, argv in pulls.items():
         client.fails("docker", "exec", name, *argv, saying="x509")
     assert {name: _etc(client, name) for name in nodes} == before
@@ -195,7 +195,7 @@ def test_nodes_that_wait_or_die_are_named_and_the_others_are_told(
     ends = '#!/bin/ash\ncase $2 in *mktemp*) kill 1; sleep 60 ;; *) exec ash "$@" ;; esac\n'
     _in(client, "a-dies", "sh", "-c", "rm /bin/sh; printf '%s' \"$0\" > /bin/sh; chmod 0755 /bin/sh", ends)
     client.does("docker", "kill", "b-waits")  # not paused: what is frozen in a host keeps that from being removed
-    said = client.inv_fails("trust.nodes", saying="It is not well on 1 of 3 nodes: a-dies.").said
+    said = client.inv_fails("trust.nodes", saying="1 of 3 nodes have a problem: a-dies.").said
     assert "it is exited: docker start b-waits" in said
     assert "before the kit was through" in said
     _in(client, "c-lives", "test", "-f", f"{CERTS_D}/{registry.address}/hosts.toml")

@@ -29,12 +29,31 @@ def test_the_line_that_trust_serve_shows_has_another_machine_trust_the_registry(
     assert lines
     is_refused(client, reference)
     for line in lines:
-        client.does("sh", "-c", f"cd /srv && {line}")
+        said = client.does("sh", "-c", f"cd /srv && {line}").out
+        assert f"proof: {registry.address} is accepted by docker" in said, said
+        assert f"now: docker pull {registry.address}/IMAGE" in said, said
         assert pull(client, reference) == pushed
         client.does("sh", "-c", f"{line} --remove")
         is_refused(client, reference)
     is_refused(bystander, reference)
     assert registry.peek(LOG).count(f"{client.address} took trust-") == 2 * len(lines)
+
+
+def test_what_the_line_did_is_undone_by_the_copy_that_it_left_and_a_registry_that_is_off_is_told(
+    registry: Host, client: Host
+) -> None:
+    reference = f"{registry.address}/app:1"
+    registry.inv("up")
+    push(registry, reference)
+    line = next(line for line in _offer(registry) if _is_for(client, line))
+    done = client.does("sh", "-c", f"{line} && rm -rf /tmp/tmp.*")
+    (undo,) = re.findall(r"^To remove this later: (sudo sh .+ --remove)$", done.out, re.MULTILINE)
+    client.does("sh", "-c", undo)
+    is_refused(client, reference)
+    assert client.run("test", "-e", "/var/lib/trusted-registry").code == 1
+    registry.inv("registry.stop")
+    off = client.does("sh", "-c", line)
+    assert ("proof:" in off.out, f"note: {registry.address} does not answer" in off.err) == (False, True), off
 
 
 def test_the_line_runs_nothing_that_was_changed_on_the_way(registry: Host, client: Host) -> None:

@@ -120,7 +120,7 @@ class Host:
 
     def status(self) -> dict[str, Any]:
         """Return what `status --json` says."""
-        said: dict[str, Any] = json.loads(self.inv("status", "--json"))
+        said: dict[str, Any] = json.loads(self.run("status", "--json").stdout)  # 1 where something is wrong
         return said
 
     def keys(self) -> dict[str, bytes]:
@@ -251,8 +251,7 @@ def engine(world: worlds.World) -> Engine:
 @pytest.fixture
 def instance(world: worlds.World, make_settings: MakeSettings) -> Instance:
     """A registry that speaks plain HTTP on a port of loopback, with the files that it reads."""
-    with loopback.silence() as port:
-        settings = make_settings(container=worlds.NAME, volume=worlds.NAME, plain_port=str(port))
+    settings = make_settings(container=worlds.NAME, volume=worlds.NAME, plain_port=str(loopback.free_port()))
     made = roles.plain(settings, Image(world.image, world.image_id), lan=False)
     return worlds.filled(dataclasses.replace(made, installation=worlds.MINE), world.engine)
 
@@ -260,6 +259,5 @@ def instance(world: worlds.World, make_settings: MakeSettings) -> Instance:
 @pytest.fixture
 def another(instance: Instance, engine: Engine) -> Instance:
     """The same under another name, on another port."""
-    with loopback.silence() as port:
-        made = dataclasses.replace(instance, name=worlds.OTHER, published=Published(loopback.HOST, port))
+    made = dataclasses.replace(instance, name=worlds.OTHER, published=Published(loopback.HOST, loopback.free_port()))
     return worlds.filled(made, engine)

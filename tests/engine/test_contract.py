@@ -117,7 +117,7 @@ def test_a_name_in_use_and_an_image_that_is_absent_are_refused(
     engine.remove(OTHER)
     with pytest.raises(RegistryError, match="No such image"):
         engine.create(dataclasses.replace(another, image=Image(f"{ABSENT}:1", "")))
-    with pytest.raises(RegistryError, match="became another image"):
+    with pytest.raises(RegistryError, match="was changed"):
         engine.create(dataclasses.replace(another, image=Image(another.image.name, f"sha256:{'0' * 64}")))
     engine.retire(NAME)
     assert (_state(engine, NAME), _state(engine, OTHER)) == ("created", "absent")
@@ -141,8 +141,8 @@ def test_a_container_answers_from_its_start_to_its_stop(engine: Engine, instance
 def test_another_registry_takes_over_in_the_same_container(
     world: World, engine: Engine, make_settings: MakeSettings
 ) -> None:
-    with loopback.silence() as port:
-        settings = make_settings(container=NAME, volume=NAME, plain_port=str(port))
+    port = loopback.free_port()
+    settings = make_settings(container=NAME, volume=NAME, plain_port=str(port))
     entrypoint = engine.entrypoint(world.image, shell=True)  # noqa: S604 - not subprocess's
     made = roles.plain(settings, Image(world.image, world.image_id), entrypoint, lan=False)
     engine.run(filled(dataclasses.replace(made, installation=MINE), engine))

@@ -57,7 +57,7 @@ def test_at_a_renewal_the_container_goes_on_and_what_is_under_way_comes_to_its_e
     before, shown = _identity(client, host), _shown(host)
     upload = _under_way(host)
     said = host.inv("cert.renew")
-    assert "registry: another one took over; nobody was answered for 0." in said
+    assert "registry: the new one took over; no answer for 0." in said
     assert (_identity(client, host), answers(host)) == (before, True)
     assert _shown(host) not in ("", shown)
     upload.send(HALVES[1])  # to the one before, over its own connection

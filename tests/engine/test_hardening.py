@@ -196,8 +196,7 @@ def test_tls_1_2_and_1_3_are_accepted(hardened: Host) -> None:
 def test_the_same_client_does_speak_the_old_tls_to_a_server_that_does(tmp_path: Path) -> None:
     """The twin: without it, a client that cannot would pass for a registry that will not."""
     certificate = forge.save(forge.server(None), tmp_path, "old")
-    with socket.create_server((loopback.HOST, 0)) as free:
-        port = free.getsockname()[1]
+    port = loopback.free_port()
     argv = ["openssl", "s_server", "-accept", f"{loopback.HOST}:{port}", "-cert", str(certificate), "-key"]
     argv += [str(certificate.with_suffix(".key")), "-tls1_1", "-cipher", "ALL:@SECLEVEL=0", "-quiet"]
     server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

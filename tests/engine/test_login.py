@@ -95,7 +95,7 @@ def test_the_first_user_restarts_the_registry_and_later_ones_count_at_once_witho
 ) -> None:
     host.inv("up")
     before = client.containers.get(host.name).id
-    assert "started anew" in _add(host, "ada")
+    assert "restarted" in _add(host, "ada")
     asking = client.containers.get(host.name)
     assert asking.id != before
     assert not _login(host, tmp_path, "bob", RIGHT)
@@ -114,7 +114,7 @@ def test_up_and_test_prove_a_push_and_a_pull_without_anybody_s_password(asking: 
     before = (asking.certs / "users" / "htpasswd").read_bytes()
     said = asking.inv("registry.test")
     assert f"proof: pushed to {asking.reference} and pulled back" in said
-    assert "without one the registry says 401" in said
+    assert "without a login it answers 401" in said
     assert (asking.certs / "users" / "htpasswd").read_bytes() == before
     again = asking.inv("up")
     assert "Nothing had to be changed." in again

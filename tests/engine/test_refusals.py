@@ -18,6 +18,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
+from tests import loopback
 from tests.recorder import Recorder
 from trusted_registry.certificate import native
 from trusted_registry.engine import engine as engines
@@ -129,7 +130,7 @@ def test_an_image_from_no_source_lists_what_was_tried(
     engine = engines.connect(console)
     monkeypatch.setenv("PATH", str(host.folder))
     settings = make_settings(image=UNREACHABLE)
-    with pytest.raises(RegistryError, match="No image of the registry can be had") as caught:
+    with pytest.raises(RegistryError, match="There is no image of the registry") as caught:
         images.ensure(Run(settings, console), engine)
     for reason in ("Pulling registry.invalid/registry:1 failed", "No archive is set", "no package docker-registry"):
         assert reason in caught.value.message
@@ -169,8 +170,8 @@ def test_the_registry_s_image_is_pulled_from_another_registry(
     client.images.get(registry_image).tag(name, tag="2")
     assert "error" not in client.images.push(name, tag="2")
     client.images.remove(f"{name}:2")
-    said = host.inv("registry.basic", INVOKE_REGISTRY_IMAGE=f"{name}:2", INVOKE_REGISTRY_ARCHIVE="none.tar")
-    assert f"docker pull {name}:2" in said
+    host.inv("registry.basic", INVOKE_REGISTRY_IMAGE=f"{name}:2", INVOKE_REGISTRY_ARCHIVE="none.tar")
+    assert f"docker pull {name}:2" in (host.certs / "last-run.log").read_text()
     assert host.status()["registry"]["image"] == f"{name}:2"
     host.inv("registry.stop")
     client.images.remove(f"{name}:2")
@@ -267,6 +268,4 @@ def _prove(host: Host, console: Recorder) -> None:
 
 
 def test_the_listener_of_a_free_port_is_nobody() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    assert ports.listening_process(port) is None
+    assert ports.listening_process(loopback.free_port()) is None

@@ -39,7 +39,7 @@ def names(host: Host) -> tuple[str, ...]:
 def test_a_name_given_once_stays_for_every_later_task_until_it_is_taken_back(host: Host) -> None:
     host.inv("up", "--names", "registry.local")
     again = host.inv("up")
-    assert 'settings: --names registry.local, as given before; to take back: ./inv up --names ""' in again
+    assert 'settings: --names registry.local, remembered; to forget them: ./inv up --names ""' in again
     assert "Nothing had to be changed." in again
     host.inv("trust.remove")
     assert f"registry.local:{host.port}" in host.inv("trust.linux", "--only", "docker")
@@ -47,11 +47,11 @@ def test_a_name_given_once_stays_for_every_later_task_until_it_is_taken_back(hos
     assert {"registry.local", "other.local"} < set(names(host))
     said = host.inv("up", "--names", "")
     assert "still names registry.local, other.local; a new one is made" in said
-    assert "names: registry.local, other.local no more" in said
+    assert "names: registry.local, other.local forgotten" in said
     assert not {"registry.local", "other.local"} & set(names(host))
     again = host.inv("up")
     assert "Nothing had to be changed." in again
-    assert "as given before" not in again
+    assert "remembered" not in again
 
 
 def test_a_new_authority_vouches_for_the_names_that_were_given_to_the_old_one(host: Host) -> None:
@@ -130,7 +130,7 @@ def test_a_purge_clears_away_what_an_up_that_was_killed_left(host: Host, client:
     host.inv("up")
     left_behind(host, client, prove.REPOSITORY)
     said = host.inv("down", "--purge", "--yes")
-    assert "sudo sh trust-*.sh --remove" in said
+    assert "sudo sh /var/lib/trusted-registry/trust-*.sh --remove" in said
     assert proofs(client, host) == []
     assert not (host.certs / UNPROVED).exists()
 

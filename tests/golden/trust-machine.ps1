@@ -37,5 +37,5 @@ df6eAEWJp1BX8fk4fbgN20v932Dy/VLz
 # Docker Desktop copies the certificates into its machine when it starts: docker desktop restart
 # To see whether it is trusted:
 #   certutil -store ROOT C542CBE77A5D68E40BB1B1FC837632CEC3818352
-# To take it back:
+# To undo it:
 #   certutil -delstore ROOT C542CBE77A5D68E40BB1B1FC837632CEC3818352

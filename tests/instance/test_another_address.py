@@ -116,7 +116,7 @@ def test_a_certificate_may_name_it_and_it_is_not_kept(
     assert issued
     assert issued.server.missing((OTHER, OWN)) == ()
     assert "address" not in saved_flags.read(settings.folder)
-    assert console.warned[0] == f"{OTHER} is named, and not kept: it is none of this machine's addresses"
+    assert console.warned[0] == f"{OTHER} is in the certificate, but not remembered: this machine has no such address"
     assert engine.container
 
 

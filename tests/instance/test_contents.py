@@ -105,7 +105,7 @@ def test_a_file_that_was_edited_by_hand_is_taken_and_told_once(settings: Setting
     for told in (True, False):
         console = Recorder()
         running.run_tls(Run(settings, console), engine)
-        assert ("users: the registry lets in those of the file as it is now" in console.said) is told
+        assert ("users: the registry reads the file as it is now" in console.said) is told
     assert [_status(settings, it) for it in (ADA, BOB)] == [200, 401]
 
 

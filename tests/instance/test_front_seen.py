@@ -54,12 +54,12 @@ def _rows(settings: Settings, engine: FakeEngine) -> dict[str, str]:
 
 def _stopped(engine: FakeEngine) -> str:
     engine._end(FRONT)
-    return "the front is exited, so that nobody is answered"
+    return "the front is exited, so no client is answered"
 
 
 def _gone(engine: FakeEngine) -> str:
     engine._forget(FRONT)
-    return "the front is absent, so that nobody is answered"
+    return "the front is absent, so no client is answered"
 
 
 def _leads_elsewhere(engine: FakeEngine) -> str:
@@ -70,7 +70,13 @@ def _leads_elsewhere(engine: FakeEngine) -> str:
     return "the front leads to other, which is not the registry here"
 
 
-TROUBLES = [_stopped, _gone, _leads_elsewhere]
+def _leads_nowhere(engine: FakeEngine) -> str:
+    files = engine.files[engine.containers[FRONT].described.files_volume]
+    files["haproxy.cfg"] = dataclasses.replace(files["haproxy.cfg"], content=b"frontend registry\n")
+    return "the front leads nowhere"
+
+
+TROUBLES = [_stopped, _gone, _leads_elsewhere, _leads_nowhere]
 
 
 def test_status_tells_of_the_front_and_of_the_port_that_it_has(settings: Settings, engine: FakeEngine) -> None:
@@ -85,7 +91,11 @@ def test_status_and_doctor_tell_of_a_front_that_leads_nobody_here(
 ) -> None:
     assert list(checks_registry.front(gather.local(settings, engine, None))) == []
     said = trouble(engine)
-    assert _rows(settings, engine)["front"] == f"{said}; ./inv up mends that"
+    found = status.find(settings, engine)
+    assert (_rows(settings, engine)["front"], found.registry.front_problem) == (f"{said}; ./inv up fixes it", said)
+    failure = status.report(found).failure
+    assert failure
+    assert failure.message.startswith(f"Something is wrong: front: {said}")
     (finding,) = checks_registry.front(gather.local(settings, engine, None))
     assert (finding.evidence, finding.cure) == (said, ("./inv up",))
 
@@ -93,7 +103,8 @@ def test_status_and_doctor_tell_of_a_front_that_leads_nobody_here(
 def test_without_a_front_nobody_tells_of_one(settings: Settings, engine: FakeEngine) -> None:
     settings = dataclasses.replace(settings, front=False)
     running.run_tls(Run(settings, Recorder()), engine)
-    assert (status.find(settings, engine).registry.front, "front" in _rows(settings, engine)) == (None, False)
+    found = status.find(settings, engine).registry
+    assert (found.front, found.front_problem, "front" in _rows(settings, engine)) == (None, None, False)
     assert list(checks_registry.front(gather.local(settings, engine, None))) == []
 
 
@@ -103,7 +114,7 @@ def test_the_log_of_the_front_is_shown_on_request(settings: Settings, engine: Fa
     registry.logs(Run(settings, console), follow=False, lines="9", front=True)
     assert (console.said, console.typed) == (["10.0.0.9:1234 came"], [f"docker logs --tail 9 {FRONT}"])
     _gone(engine)
-    with pytest.raises(RegistryError, match="No front stands here"):
+    with pytest.raises(RegistryError, match="There is no front here"):
         registry.logs(Run(settings, console), follow=False, lines="9", front=True)
 
 

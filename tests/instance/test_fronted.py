@@ -124,7 +124,7 @@ def test_a_registry_that_has_the_port_gives_it_to_the_front_and_its_clients_are_
         *("start rehearsal", "kill rehearsal", "rename", "start"),
         *("create front", "retire before", "start front", "kill before"),
     ]
-    assert console.said[0].startswith("front: it takes the registry's port once")
+    assert console.said[0].startswith("front: takes over the port now")
     assert _shown(run.settings) == _on_disk(run.settings)
 
 
@@ -137,7 +137,7 @@ def test_where_the_front_does_not_start_the_registry_before_has_the_port_again(
         raise RegistryError("no front", cure="")
 
     monkeypatch.setattr(engine, "_lead", fail)
-    with pytest.raises(RegistryError, match=r"no front The one that ran before runs again\."):
+    with pytest.raises(RegistryError, match=r"no front The previous registry runs again\."):
         running.run_tls(run, engine)
     assert (_names(engine), engine.container and engine.container.port) == (["registry"], run.settings.port)
     assert _shown(run.settings) == _on_disk(run.settings)
@@ -156,7 +156,7 @@ def test_without_an_image_of_haproxy_the_registry_that_runs_is_not_touched(
     running.run_tls(run.with_settings(front=False), engine)
     engine.done.clear()
     del engine.images[HAPROXY]
-    with pytest.raises(RegistryError, match="No image of haproxy can be had"):
+    with pytest.raises(RegistryError, match="There is no image of haproxy"):
         running.run_tls(run, engine)
     assert (engine.done, _shown(run.settings)) == ([f"pull {HAPROXY}"], _on_disk(run.settings))
 
@@ -236,7 +236,7 @@ def test_a_registry_with_something_under_way_is_left_to_itself_and_goes_with_a_l
         _renewed(run, up)
         running.run_tls(run, up)
     assert len(switch.draining(run, up)) == 2
-    told = f"registry: the one before ends what is under way, up to {run.settings.drain} s; nothing waits for it"
+    told = f"registry: the old one finishes its transfers beside it, for {run.settings.drain} s at most"
     assert console.said.count(told) == 2
     up.busy = False
     assert not running.run_tls(run, up)
@@ -326,7 +326,7 @@ def test_a_configuration_that_somebody_edited_is_put_right(up: FakeEngine, run: 
     up.files[up.containers[FRONT].described.files_volume]["haproxy.cfg"] = edited
     up.hand_over(FRONT)
     assert running.run_tls(run, up)
-    assert (_shown(run.settings), console.said[-1].startswith("front: its configuration was another one")) == (
+    assert (_shown(run.settings), console.said[-1].startswith("front: its configuration had been changed")) == (
         _on_disk(run.settings),
         True,
     )
@@ -384,7 +384,7 @@ def test_off_the_registry_has_the_port_again_and_nothing_of_the_front_stays(
         {},
         [up.container.files_volume if up.container else ""],
     )
-    assert console.said[0].startswith("front: the registry takes its port once")
+    assert console.said[0].startswith("front: gives the port back now")
     assert _shown(run.settings) == _on_disk(run.settings)
 
 
@@ -399,7 +399,7 @@ def test_where_the_registry_does_not_take_the_port_the_front_stands_again(
         start(name, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(up, "start", fail)
-    with pytest.raises(RegistryError, match=r"no start The one that ran before runs again\."):
+    with pytest.raises(RegistryError, match=r"no start The previous registry runs again\."):
         running.run_tls(run.with_settings(front=False), up)
     assert (_names(up), _shown(run.settings)) == (["registry", FRONT], _on_disk(run.settings))
 

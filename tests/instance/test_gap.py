@@ -1,4 +1,4 @@
-"""How long nobody is answered while a registry is replaced is told; that it ends slowly, before that is waited for."""
+"""How long there is no answer while a registry is replaced is told; that it ends slowly, before that is waited for."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_seconds_are_told_in_which_nobody_was_answered(settings: Settings, e
     engine.seconds = SLOW
     begun = time.monotonic()
     (said,) = _replaced(settings, engine)
-    found = re.fullmatch(r"registry: replaced; nobody was answered for (\d+\.\d) s", said)
+    found = re.fullmatch(r"registry: replaced; no answer for (\d+\.\d) s", said)
     assert found
     assert SLOW <= float(found[1]) <= round(time.monotonic() - begun, 1)
 

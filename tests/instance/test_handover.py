@@ -71,7 +71,7 @@ def test_where_nobody_answers_that_could_hand_over_it_is_restarted_with_the_new_
     engine.containers["registry"].serving.close()
     assert running.run_tls(Run(settings, console), engine)
     assert (engine.done, _read(engine)) == ([*HANDED_OVER[:-1], "restart"], _on_disk(settings))
-    assert console.said[-1] == "registry: it answered nobody, so it was restarted"
+    assert console.said[-1] == "registry: it did not answer, so it was restarted"
     assert _fingerprint(settings) == inspect.read(settings.folder / "domain.crt").fingerprint
 
 
@@ -101,7 +101,7 @@ def test_the_seconds_are_told_in_which_nobody_may_have_been_answered(
     monkeypatch.setattr(engine, "hand_over", slow)
     begun = time.monotonic()
     running.run_tls(Run(settings, console), engine)
-    told = re.fullmatch(r"registry: another one took over; nobody was answered for (\d\.\d\d) s", console.said[-1])
+    told = re.fullmatch(r"registry: the new one took over; no answer for (\d\.\d\d) s", console.said[-1])
     assert told
     assert 0.2 <= float(told[1]) <= time.monotonic() - begun
 

@@ -64,7 +64,7 @@ def test_an_image_made_here_before_is_taken_and_announced(
     engine.images["made:1" if named else MADE] = MADE
     found = images.ensure(Run(make_settings(), console), engine)
     assert found == Image("made:1" if named else MADE, MADE)
-    assert console.said == [f"image: made:1, made here from a package, in place of {IMAGE}"]
+    assert console.said == [f"image: made:1, made here in place of {IMAGE}"]
     assert installation.known(make_settings().folder).has_shell(found.id)
 
 

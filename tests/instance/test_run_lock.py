@@ -36,10 +36,10 @@ class Busy(Recorder):
         super().__init__(secret=secret)
         self._meanwhile = meanwhile
 
-    def secret(self, question: str, *, known: bool = False) -> str:
+    def secret(self, question: str, *, known: bool = False, check: Callable[[str], object] | None = None) -> str:
         """Have it happen, then answer."""
         self._meanwhile()
-        return super().secret(question, known=known)
+        return super().secret(question, known=known, check=check)
 
     def ask(self, question: str) -> bool:
         """Have it happen, then agree."""
@@ -68,7 +68,7 @@ def _up(settings: Settings, engine: FakeEngine) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "check_address", lambda *_: None)
+    monkeypatch.setattr(checks, "check_address", lambda *_, **__: None)
 
 
 # The password
@@ -79,7 +79,7 @@ def test_a_registry_that_is_started_while_the_password_is_typed_asks_for_it_from
 ) -> None:
     console = Busy(lambda: _up(settings, engine), secret=ADA.password)
     registry_users.add(Run(settings, console), name="ada")
-    assert (_anonymous(settings), "started anew" in " ".join(console.said)) == (401, True)
+    assert (_anonymous(settings), "restarted" in " ".join(console.said)) == (401, True)
 
 
 def test_a_registry_that_is_stopped_while_the_password_is_typed_is_told_of(
@@ -88,7 +88,7 @@ def test_a_registry_that_is_stopped_while_the_password_is_typed_is_told_of(
     _up(settings, engine)
     console = Busy(lambda: engine.remove("registry"), secret=ADA.password)
     registry_users.add(Run(settings, console), name="ada")
-    assert "next start" in console.said[-1]
+    assert "once started, it asks for a login" in console.said[-1]
 
 
 def test_a_plain_registry_that_is_started_while_the_password_is_typed_gets_none(
@@ -132,7 +132,7 @@ def test_a_user_who_became_the_last_one_while_the_question_stood_is_asked_about_
         return engine
 
     monkeypatch.setattr(engines, "connect_if_available", after_another_went)
-    with pytest.raises(RegistryError, match="the last user by now"):
+    with pytest.raises(RegistryError, match="the last user now"):
         registry_users.remove(Run(settings, Recorder()), name="ada")
     assert (list(users.read(settings.folder)), _anonymous(settings)) == (["ada"], 401)
 

@@ -66,7 +66,7 @@ def test_an_image_without_a_shell_runs_and_what_that_means_is_said_once(
     engine.starts = ()
     _tls(settings, engine, console)
     _tls(settings, engine, console)
-    assert [line.partition(",")[0] for line in console.warned] == ["registry:3 is not known to have a shell"]
+    assert [line.partition(",")[0] for line in console.warned] == ["registry:3 may have no shell"]
     assert not (settings.folder / "start.sh").exists()
 
 
@@ -233,7 +233,7 @@ def test_a_registry_that_shows_another_certificate_is_stopped_again_with_its_las
     engine.shows = other(settings, settings.root / "other")
     with pytest.raises(RegistryError, match=f"{said}.*stopped again"):
         _tls(settings, engine, console)
-    assert (engine.container, console.warned) == (None, ["its last words: last words"])
+    assert (engine.container, console.warned) == (None, ["the end of its log: last words"])
 
 
 @pytest.mark.parametrize(
@@ -362,8 +362,8 @@ def test_a_port_that_another_user_s_process_holds_comes_with_what_names_it(
     ],
 )
 def test_a_port_is_taken_where_the_registry_is_to_listen_or_everywhere(listen: str, by: str, *, expected: bool) -> None:
-    with socket.create_server((by, 0)) as server:
-        port = server.getsockname()[1]
+    port = loopback.free_port()
+    with socket.create_server((by, port)):
         assert ports.is_taken(listen, port) is expected
     assert not ports.is_taken(listen, port)
 

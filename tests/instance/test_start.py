@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -19,7 +20,7 @@ from trusted_registry import templates
 from trusted_registry.instance import roles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.process
@@ -46,6 +47,7 @@ class Container:
         self.script = folder / "start.sh"
         self.connections = folder / "tcp"
         self.programs = folder / "bin"
+        self.begun: list[subprocess.Popen[str]] = []
         self.programs.mkdir()
         self.volume.mkdir()
         self.write()
@@ -83,7 +85,17 @@ class Container:
         waits = roles.AWAIT.replace("/bin/sh", self._shell)
         argv = [self._shell, "-c", waits, str(self.script), *(then or ("echo", "serves"))]
         environ = {**os.environ, "PATH": f"{self.programs}:{os.environ['PATH']}"}
-        return subprocess.Popen(argv, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(argv, env=environ, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+        self.begun.append(process)
+        return process
+
+    def end(self) -> None:
+        """End whatever a test that failed left."""
+        for process in self.begun:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
     def start(self, *then: str) -> tuple[int, str, str]:
         """Start it, and return how it ended and what it said."""
@@ -93,9 +105,15 @@ class Container:
 
 
 @pytest.fixture(params=["this system's", *BUSYBOX])
-def container(request: pytest.FixtureRequest, tmp_path: Path) -> Container:
-    """A container of each kind."""
-    return Container(tmp_path, request.param)
+def container(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Container]:
+    """A container of each kind, whose programs hear a HUP also where the tests run under nohup(1)."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    made = Container(tmp_path, request.param)
+    try:
+        yield made
+    finally:
+        made.end()
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_container_that_is_started_before_its_files_are_there_waits_for_them(container: Container) -> None:
@@ -135,7 +153,7 @@ def test_an_empty_link_says_again_what_its_path_says(path: str, container: Conta
     _, out, _ = container.start()
     assert (file.read_text(), out.splitlines()) == (
         "sha256:abcd",
-        [f"written anew, since it was left empty: {file}", "serves"],
+        [f"repaired, because it was left empty: {file}", "serves"],
     )
 
 
@@ -367,7 +385,7 @@ def test_beside_another_container_of_the_same_images_nothing_is_mended_and_it_se
     first.terminate()
     first.communicate(timeout=10)
     assert (code, file.exists()) == (0, True)
-    assert out == f"another container writes to {container.volume}, so nothing in it is mended\nserves\n"
+    assert out == f"another container writes to {container.volume}, so nothing in it is repaired\nserves\n"
 
 
 def test_images_that_cannot_be_locked_are_not_mended_and_that_is_said(container: Container) -> None:

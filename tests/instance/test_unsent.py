@@ -108,7 +108,7 @@ def test_no_other_root_is_asked_for_where_the_one_that_is_here_is_right(settings
                 path.unlink()
     with pytest.raises(RegistryError, match=r"does not send its issuer \(trusted-registry issuer ") as caught:
         trust_anchor.check_serves(dataclasses.replace(settings, address=loopback.HOST))
-    asked = f"./inv doctor --remote {loopback.HOST}:{settings.port} says who can mend that, and how."
+    asked = f"./inv doctor --remote {loopback.HOST}:{settings.port} says who can fix that, and how."
     assert caught.value.cure == ("./inv cert.renew --if-expiring 0 has it send that." if keys else asked)
 
 

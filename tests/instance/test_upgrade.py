@@ -60,7 +60,7 @@ def _image(engine: FakeEngine) -> str:
     return engine.container.image if engine.container else ""
 
 
-SAME = "image: all 2 manifests of 2 repositories are the same by both"
+SAME = "image: all 2 manifests in 2 repositories are the same with both"
 
 
 def test_an_image_that_shows_the_same_takes_the_place_and_stays_chosen(
@@ -68,7 +68,7 @@ def test_an_image_that_shows_the_same_takes_the_place_and_stays_chosen(
 ) -> None:
     registry_upgrade.upgrade(run, check=False)
     assert (_image(engine), SAME in console.said) == (OTHER, True)
-    assert console.said[-1] == f"registry: it runs {OTHER}; back: ./inv registry.upgrade --image {IMAGE}"
+    assert console.said[-1] == f"registry: runs {OTHER} now; to go back: ./inv registry.upgrade --image {IMAGE}"
     assert saved_flags.read(run.settings.folder) == {"image": OTHER}
     registry_upgrade.upgrade(
         run.with_settings(image=IMAGE, saved_flags={}, saved_flags_before={"image": OTHER}), check=False
@@ -90,14 +90,14 @@ def test_one_that_lacks_a_manifest_is_refused_and_the_one_before_goes_on(
 ) -> None:
     before = engine.container
     engine.loses[sha256(OTHER)] = lost
-    with pytest.raises(RegistryError, match=f"shows 1 of 2 manifests otherwise: {named}.*goes on"):
+    with pytest.raises(RegistryError, match=f"1 of 2 manifests differ: {named}.*goes on"):
         registry_upgrade.upgrade(run, check=check)
     assert (engine.container, saved_flags.read(run.settings.folder)) == (before, {})
 
 
 def test_up_with_another_image_is_compared_too(engine: FakeEngine, run: Run) -> None:
     engine.loses[sha256(OTHER)] = ONE
-    with pytest.raises(RegistryError, match="shows 1 of 2 manifests otherwise"):
+    with pytest.raises(RegistryError, match="1 of 2 manifests differ"):
         running.run_tls(run, engine)
     engine.loses.clear()
     assert running.run_tls(run, engine)
@@ -130,7 +130,7 @@ def test_an_image_that_cannot_be_had_is_told_and_nothing_stands_in_for_it(engine
 
 def test_the_one_that_runs_is_no_upgrade(engine: FakeEngine, run: Run, console: Recorder) -> None:
     registry_upgrade.upgrade(run.with_settings(image=IMAGE), check=False)
-    assert (engine.done, console.said[-1]) == ([], f"image: {IMAGE} is what runs")
+    assert (engine.done, console.said[-1]) == ([], f"image: {IMAGE} runs already")
 
 
 def test_without_a_registry_there_is_nothing_to_upgrade(engine: FakeEngine, run: Run) -> None:
@@ -182,6 +182,6 @@ def test_what_was_chosen_is_told_with_what_takes_it_back(engine: FakeEngine, run
     kept = {"image": OTHER, "front": "on"}
     saved_flags.announce(run.with_settings(front=True, saved_flags=kept, saved_flags_before=kept))
     assert console.said == [
-        f'settings: --image {OTHER}, as given before; to take back: ./inv registry.upgrade --image ""',
-        'settings: --front on, as given before; to take back: ./inv up --front ""',
+        f'settings: --image {OTHER}, remembered; to forget it: ./inv registry.upgrade --image ""',
+        'settings: --front on, remembered; to forget them: ./inv up --front ""',
     ]

@@ -6,11 +6,13 @@ import contextlib
 import fcntl
 import os
 import signal
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.inv.checkouts import Checkout, assert_ran, wait_for
+from tests.marks import on_linux
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +34,23 @@ class TestNothingChanged:
         assert_ran(made.inv(), made, [])
         assert made.builds == 1
 
+    @pytest.mark.parametrize(
+        ("typed", "passed"),
+        [
+            (["--help"], ["help"]),
+            (["-h"], ["help"]),
+            (["--version"], ["version"]),
+            (["-V"], ["version"]),
+            (["--help", "up"], ["--help", "up"]),
+            (["up", "--help"], ["up", "--help"]),
+            (["--dry", "--version"], ["--dry", "--version"]),
+        ],
+    )
+    def test_help_and_version_are_asked_of_the_project(
+        self, typed: list[str], passed: list[str], made: Checkout
+    ) -> None:
+        assert_ran(made.inv(*typed), made, passed)
+
     def test_it_runs_from_any_folder(self, made: Checkout, tmp_path: Path) -> None:
         assert_ran(made.inv("status", cwd=tmp_path), made, ["status"])
 
@@ -42,6 +61,56 @@ class TestNothingChanged:
     def test_a_moved_checkout_still_works(self, made: Checkout) -> None:
         moved = Checkout(made.root.rename(made.root.with_name("moved here")))
         assert_ran(moved.inv(PYTHON="/no/such/python"), moved, [])
+
+
+LATE = "import sys, threading, time\n\ndef late():\n    time.sleep(0.3)\n    print('late')\n\n"
+
+
+class TestEnd:
+    """The end of Invoke's program, at which nothing that was said or begun is lost."""
+
+    @pytest.mark.parametrize(
+        ("program", "ended"),
+        [
+            (
+                "import sys\nprint('said', end='')\nprint('told', end='', file=sys.stderr)\nsys.exit(3)",
+                (3, "said", "told"),
+            ),
+            ("import sys\nprint('said', end='')\nsys.exit()", (0, "said", "")),
+            ("import sys\nsys.exit('wrong')", (1, "", "wrong\n")),
+            (f"{LATE}threading.Thread(target=late).start()\nsys.exit(2)", (2, "late\n", "")),
+            (f"{LATE}threading.Thread(target=late, daemon=True).start()\nsys.exit(2)", (2, "", "")),
+            ("print('said')", (0, "said\n", "")),
+        ],
+        ids=["a code", "none", "a text", "a thread at work", "one that nobody waits for", "no exit"],
+    )
+    def test_what_was_said_and_how_it_ended_are_as_they_were(
+        self, program: str, ended: tuple[int, str, str], made: Checkout
+    ) -> None:
+        (made.root / ".venv/bin/invoke").write_text(program)
+        done = made.inv()
+        assert (done.returncode, done.stdout, done.stderr) == ended
+
+    def test_an_error_that_nobody_caught_is_told(self, made: Checkout) -> None:
+        (made.root / ".venv/bin/invoke").write_text("raise LookupError('lost')")
+        done = made.inv()
+        assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "LookupError: lost")
+
+    @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+    def test_an_output_that_is_closed_changes_no_status(self, closed: str, made: Checkout) -> None:
+        (made.root / ".venv/bin/invoke").write_text("import sys\nprint('said')\nsys.exit(3)")
+        argv = ["sh", "-c", f'"$0" {closed}', str(made.root / "inv")]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert (done.returncode, "Traceback" in done.stderr) == (3, False)
+
+    @on_linux
+    def test_what_cannot_be_said_is_an_error(self, made: Checkout) -> None:
+        (made.root / ".venv/bin/invoke").write_text("import sys\nprint('said')\nsys.exit(0)")
+        with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+            argv = [str(made.root / "inv")]
+            done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert done.returncode != 0
+        assert "No space left" in done.stderr
 
 
 class TestChanged:

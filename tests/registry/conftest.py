@@ -9,12 +9,14 @@ import pytest
 from tests import loopback
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.conftest import MakeSettings
     from trusted_registry.settings import Settings
 
 
 @pytest.fixture
-def settings(certified: MakeSettings) -> Settings:
+def settings(certified: MakeSettings) -> Iterator[Settings]:
     """Settings for a registry on loopback, with a certificate."""
     with loopback.silence() as port:
-        return certified(listen=loopback.HOST, port=str(port), plain_port=str(port))
+        yield certified(listen=loopback.HOST, port=str(port), plain_port=str(port))

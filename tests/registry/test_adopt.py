@@ -9,7 +9,7 @@ import pytest
 from tests.disk import snapshot
 from tests.fake_engine import FakeEngine, container
 from tests.recorder import Recorder
-from trusted_registry import installation
+from trusted_registry import address, installation
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import ownership
@@ -30,6 +30,7 @@ def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake
     made = FakeEngine(settings.folder / "domain.crt")
     made.volumes = {VOLUME: ""}
     monkeypatch.setattr(engines, "connect", lambda _console: made)
+    monkeypatch.setattr(address, "own_addresses", lambda: (settings.address,))
     yield made
     made.end()
 

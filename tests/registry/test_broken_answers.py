@@ -392,6 +392,6 @@ def test_an_error_anywhere_in_a_stream_of_anything_is_raised(events: list[Any], 
 @example(said={"ServerVersion": ["28"]})
 def test_what_an_engine_says_of_itself_is_text_or_no_answer_of_an_engine(said: dict[str, Any]) -> None:
     is_text = all(isinstance(said.get(key), str | None) for key in ("OperatingSystem", "ServerVersion"))
-    refused = pytest.raises(RegistryError, match="does not answer as a Docker Engine does")
+    refused = pytest.raises(RegistryError, match="is not one of a Docker Engine")
     with contextlib.nullcontext() if is_text else refused, connection.errors_explained("What it is"):
         assert isinstance(answers.info(json.loads(json.dumps(said)), os.devnull).version, str)

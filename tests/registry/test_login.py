@@ -145,7 +145,11 @@ def test_over_plain_http_no_user_is_added(settings: Settings, engine: FakeEngine
 def test_without_a_registry_a_user_is_kept_for_its_next_start(settings: Settings, engine: FakeEngine) -> None:
     console = Recorder(secret=ADA.password)
     registry_users.add(Run(settings, console), name="ada")
-    assert (engine.done, "next start" in console.said[-1], opens(settings.folder, ADA)) == ([], True, True)
+    assert (engine.done, "once started, it asks for a login" in console.said[-1], opens(settings.folder, ADA)) == (
+        [],
+        True,
+        True,
+    )
 
 
 @pytest.mark.usefixtures("engine")
@@ -202,7 +206,7 @@ def test_a_user_who_is_not_the_last_goes_unasked_and_at_once(
 
 @pytest.mark.usefixtures("behind")
 def test_a_registry_that_does_not_see_the_change_is_an_error(settings: Settings) -> None:
-    with pytest.raises(RegistryError, match="does not take the users as they are now"):
+    with pytest.raises(RegistryError, match="does not accept the users as they are now"):
         registry_users.add(Run(settings, Recorder(secret=BOB.password)), name="bob")
 
 
@@ -263,6 +267,6 @@ def test_a_registry_that_does_not_take_the_proof_s_login_gets_no_push(
         probe.context(settings.folder / "ca.crt"),
         local=True,
     )
-    with pytest.raises(RegistryError, match="does not take a login that was just made"):
+    with pytest.raises(RegistryError, match="does not accept a login that was just made"):
         registry.prove_push_and_pull("a/b:1", target, Run(settings, console), behind)
     assert behind.done == ["start", "untag a/b:1"]

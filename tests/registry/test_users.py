@@ -97,7 +97,7 @@ def test_a_file_that_this_user_may_not_see_is_an_error_rather_than_no_login(
 
 def test_a_line_that_would_lock_everybody_out_is_named(tmp_path: Path) -> None:
     _by_hand(tmp_path, "# ours\nada:$2b$10$x\n\nnonsense\n")
-    with pytest.raises(RegistryError, match="line 4, is no name"):
+    with pytest.raises(RegistryError, match="line 4, is not a name"):
         users.read(tmp_path)
 
 
@@ -164,10 +164,25 @@ def test_a_password_that_is_short_or_that_bcrypt_would_cut_is_refused_and_not_re
 def test_of_a_password_that_is_too_short_a_person_hears_how_long_it_must_be() -> None:
     with pytest.raises(SettingError) as caught:
         users.password("ox")
-    assert caught.value.cure.startswith("Use 8 at least")
+    assert caught.value.cure.startswith("Use at least 8")
 
 
 # The terminal
+
+
+@pytest.mark.parametrize("text", ["short", "x" * 73, "a\tbcdefgh"])
+def test_a_password_that_will_be_refused_is_typed_once(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def answer(prompt: str) -> str:
+        asked.append(prompt)
+        return text
+
+    monkeypatch.setattr("getpass.getpass", answer)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    with pytest.raises(SettingError):
+        Terminal().secret("Password", check=users.password)
+    assert asked == ["Password: "]
 
 
 @pytest.mark.parametrize("text", ["secret\n", "secret\r\n", "secret", "secret\nmore\n"])

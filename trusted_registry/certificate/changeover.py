@@ -32,7 +32,7 @@ class Stage(enum.Enum):
 
     NONE = ""
     HANDED_OUT = "the new root is handed out, and the registry still shows the old one's certificates"
-    SWITCHED = "the registry shows the new root's certificates, and the old root is still to be taken back"
+    SWITCHED = "the registry shows the new root's certificates, and the old root is still to be removed"
 
 
 def stage(folder: Path) -> Stage:
@@ -84,7 +84,7 @@ def begin(run: Run) -> bool:
         if stage(folder) is Stage.HANDED_OUT:
             return False
         if stage(folder) is Stage.SWITCHED:
-            raise RegistryError("The changeover before has not ended.", cure=f"{TASK} --finish")
+            raise RegistryError("The last changeover is not finished.", cure=f"{TASK} --finish")
         issued = issue.find(folder, dry=True)
         if issued is None or issued.authority is None:
             cure = "./inv cert makes one." if issued is None else "./inv cert --force makes one."

@@ -85,7 +85,7 @@ def read(paths: Iterable[Path], ask: Ask) -> Contents:
 
 def _content(path: Path) -> bytes:
     if path.exists() and not path.is_file():
-        raise RegistryError(f"{path} is no file.", cure=f"Look: {pasteable(['ls', '-ld', str(path)])}")
+        raise RegistryError(f"{path} is not a file.", cure=f"Look: {pasteable(['ls', '-ld', str(path)])}")
     with path.open("rb") as file:
         content = file.read(_LONGEST + 1)
     if len(content) > _LONGEST:
@@ -100,10 +100,10 @@ def _nothing(path: Path, content: bytes) -> RegistryError:
     if content.startswith(_KEYSTORE):
         argv = ["keytool", "-importkeystore", "-srckeystore", name, "-destkeystore", f"{name}.p12"]
         cure = pasteable([*argv, "-deststoretype", "PKCS12"])
-        return RegistryError(f"{path} is a keystore of Java's own.", cure=f"{cure}  # then name {name}.p12")
+        return RegistryError(f"{path} is a Java keystore.", cure=f"{cure}  # then name {name}.p12")
     if b"-----BEGIN TRUSTED CERTIFICATE-----" in content:
         cure = pasteable(["openssl", "x509", "-in", name, "-out", f"{name}.pem"])
-        return RegistryError(f"{path} is in a form of OpenSSL's own.", cure=f"{cure}  # then name {name}.pem")
+        return RegistryError(f"{path} is in OpenSSL's own format.", cure=f"{cure}  # then name {name}.pem")
     if b"-----BEGIN OPENSSH PRIVATE KEY-----" in content:
         return RegistryError(f"{path} is a key for SSH, not for TLS.", cure="Name the key of the certificate.")
     return RegistryError(wrong, cure=f"See what it is: {pasteable(['openssl', 'asn1parse', '-in', name])}")
@@ -168,7 +168,7 @@ def _of_block(path: Path, label: bytes, block: bytes, passphrases: _Passphrases)
             yield _key(path, block, serialization.load_pem_private_key, passphrases)
     except UNREADABLE as error:
         kind = label.decode().lower()
-        cure = f"Have it made or sent anew; what is in {path}: {pasteable(['openssl', 'asn1parse', '-in', str(path)])}"
+        cure = f"Ask for a new copy; this shows what is in it: {pasteable(['openssl', 'asn1parse', '-in', str(path)])}"
         raise RegistryError(f"{path} holds a {kind} that cannot be read.", cure=cure) from error
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from trusted_registry.certificate.issue import Issued
 
-CURE = f"Have your authority make another one, then: {signer.IMPORT}"
+CURE = f"Ask your authority for another one, then: {signer.IMPORT}"
 
 
 def is_foreign(issued: Issued) -> bool:

@@ -50,7 +50,7 @@ def _facts(path: Path, certificate: x509.Certificate) -> inspect.Certificate:
         return inspect.of(path, certificate)
     except UNREADABLE as error:
         wrong = f"The certificate of {certificate.subject.rfc4514_string()} holds what no client can read: {error}."
-        raise RegistryError(wrong, cure="Have its authority make another one.") from error
+        raise RegistryError(wrong, cure="Ask its authority for another one.") from error
 
 
 def find(contents: Contents, authority: Path | None = None) -> Imported:
@@ -69,7 +69,7 @@ def find(contents: Contents, authority: Path | None = None) -> Imported:
         wrong = f"{authority} holds no root: many clients trust only a certificate that signed itself."
         raise RegistryError(wrong, cure="Name the root's file with --authority, and this one with --chain.")
     if _is_root(server):
-        cure = "./inv cert --self-signed makes such a one; a company's is signed by its authority."
+        cure = "./inv cert --self-signed makes one like that; a company's is signed by its authority."
         raise RegistryError("The certificate signed itself, so it has no authority.", cure=cure)
     pool = [it for it, _ in contents.certificates]
     chain = _climb([server], pool, roots, set())
@@ -102,7 +102,7 @@ def _is_of(key: PrivateKeyTypes, certificate: x509.Certificate) -> bool:
 def _check_kind(key: PrivateKeyTypes) -> None:
     usable = isinstance(key, (rsa.RSAPrivateKey, ed25519.Ed25519PrivateKey))
     if not usable and not (isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name in _CURVES):
-        cure = "Have the certificate made anew for an RSA key or one on P-256."
+        cure = "Request a new certificate for an RSA key or one on P-256."
         raise RegistryError("The registry cannot serve a certificate with a key of this kind.", cure=cure)
 
 

@@ -142,7 +142,7 @@ def _unreadable(path: Path) -> RegistryError:
         x509.load_der_x509_certificate(path.read_bytes())
         converted = pasteable(["openssl", "x509", "-inform", "DER", "-in", path, "-out", f"{path}.pem"])
         cure = f"{converted} && {pasteable(['mv', f'{path}.pem', path])}"
-        return RegistryError(f"{path} holds its certificate as DER; here it is PEM.", cure=cure)
+        return RegistryError(f"{path} holds its certificate as DER; it must be PEM.", cure=cure)
     cure = f"See what it is: {pasteable(['head', path])}; to make another: ./inv cert --force"
     return RegistryError(f"{path} holds no certificate that can be read.", cure=cure)
 
@@ -243,7 +243,7 @@ def is_pair(key: Path, certificate: Certificate) -> bool:
     except TypeError as error:
         opened = pasteable(["openssl", "pkey", "-in", key, "-out", f"{key}.open"])
         cure = f"(umask 077 && {opened} && {pasteable(['mv', f'{key}.open', key])})"
-        raise RegistryError(f"{key} has a passphrase, for which no registry can ask.", cure=cure) from error
+        raise RegistryError(f"{key} has a passphrase, and a registry cannot ask for it.", cure=cure) from error
     except (ValueError, UnsupportedAlgorithm) as error:
         cure = f"Put its backup back, or move it away: {pasteable(['mv', key, f'{key}.broken'])}"
         raise RegistryError(f"{key} holds no private key that can be read.", cure=cure) from error

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trusted_registry import address, files
-from trusted_registry.certificate import imported, inspect, make, openssl, profile, public_suffixes, signer, unsent
+from trusted_registry.certificate import handed, imported, inspect, make, profile, public_suffixes, signer, unsent
 from trusted_registry.certificate.make import CertificateKind
+from trusted_registry.console import Operator, pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
-from trusted_registry.settings import Settings
+from trusted_registry.settings import Settings, registry_flags
 
 FORCE = signer.FORCE
 
@@ -96,10 +97,7 @@ def _sent(
 
 
 def _check_complete(folder: Path, present: set[str]) -> None:
-    if present == {"ca.crt"}:
-        message = f"{folder} holds the authority of another machine's registry (ca.crt and no keys)."
-        cure = "./inv trust.linux trusts it. To run a registry here, use another folder: INVOKE_CERTIFICATE_FOLDER=…"
-        raise RegistryError(message, cure=cure)
+    handed.check_own(folder)
     needs = (("ca.key", "ca.crt"), ("issuer.key", "issuer.crt"), ("issuer.crt", "ca.crt"))
     for name, other in (*needs, ("domain.key", "domain.crt"), ("domain.crt", "domain.key")):
         if name in present and other not in present:
@@ -233,7 +231,7 @@ def renew(run: Run) -> None:
         signing = signer.check(folder, run.settings) if (folder / "ca.crt").exists() else None
         if signing is None:
             _check_self_signed(folder, dry=run.console.dry)
-            run.console.warn("A self-signed certificate is its own trust: every client must trust the new one.")
+            run.console.warn("Clients trust a self-signed certificate itself: every client must trust the new one.")
         kind = CertificateKind.SERVER if signing else CertificateKind.SELF_SIGNED
         _make(run, kind, signing, names_of(folder / "domain.crt", run.settings))
 
@@ -242,6 +240,9 @@ def _make(
     run: Run, kind: CertificateKind, signing: inspect.Certificate | None = None, own_names: tuple[str, ...] = ()
 ) -> None:
     wanted = make.plan(run.settings, kind, signing, own_names)
+    shape = "--self-signed " if kind is CertificateKind.SELF_SIGNED else ""
+    where = pasteable(registry_flags(run.settings.address, names=run.settings.names))
+    run.console.command([Operator(run.settings.command(f"cert.config {shape}{where}"))])
     if kind is CertificateKind.AUTHORITY and (told := public_suffixes.told(run.settings.hosts)):
         run.console.say(told)
     make.make(wanted, kind, run.settings.folder, run.console, tool=run.settings.tool)
@@ -269,22 +270,6 @@ def _check_self_signed(folder: Path, *, dry: bool) -> None:
         return
     if find(folder, dry=dry) is None:
         raise RegistryError(f"{folder} holds nothing to renew.", cure="./inv cert makes the first certificate.")
-
-
-def write_config(run: Run, *, self_signed: bool = False) -> Path:
-    """Render openssl.cnf into the folder and return its path.
-
-    An existing authority limits the names in the file.
-    """
-    signing = signer.path(run.settings.folder)
-    authority = inspect.read(signing) if signing.exists() and not self_signed else None
-    path = run.settings.folder / openssl.CONFIG
-    run.console.command(["cp", "/etc/ssl/openssl.cnf", str(path)])
-    run.console.command(["editor", str(path)])
-    if not run.console.dry:
-        kind = CertificateKind.SELF_SIGNED if self_signed else CertificateKind.SERVER
-        files.write(path, profile.config(make.plan(run.settings, kind, authority)).encode())
-    return path
 
 
 def is_due(settings: Settings, days: int) -> bool:

@@ -77,7 +77,8 @@ def make(wanted: profile.Profile, kind: CertificateKind, folder: Path, console: 
             if tool == "openssl" or (tool == "auto" and openssl.installed()):
                 _by_openssl(wanted, kind, staged, signing)
             else:
-                console.say("made with the cryptography package, to the same effect as the commands above")
+                if tool == "auto":
+                    console.say("certificate: made by the cryptography package, as there is no openssl program here")
                 _by_cryptography(wanted, kind, staged, signing)
         if _sends_issuer(kind, signing):
             _append(signing, staged / "domain.crt")

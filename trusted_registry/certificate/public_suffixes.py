@@ -68,5 +68,5 @@ def told(hosts: Collection[str]) -> str:
     if not name or profile.permits_name((*profile.LOCAL_NAMES, *hosts), name):
         return ""
     if is_public(name):
-        return f"own name: {name}, as this machine is called, is a public suffix, so no certificate here names it"
-    return f"own name: the authority may vouch for {name}, as this machine is called, and for every name below it"
+        return f"own name: {name} is a public suffix, so no certificate here names it"
+    return f"own name: the authority may vouch for {name} and every name below it"

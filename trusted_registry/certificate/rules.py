@@ -274,7 +274,7 @@ _SERVER_RULES: list[Rule] = [
 _SIGNING = f"{GO}; {OPENSSL}; {GNUTLS}; {JAVA}"
 
 _AUTHORITY_RULES: list[Rule] = [
-    ("is no authority (CA:TRUE)", f"{GO}; {STRICT}; {JAVA}", _is_ca),
+    ("is not an authority (CA:TRUE)", f"{GO}; {STRICT}; {JAVA}", _is_ca),
     ("is an authority, and does not say so as critical", STRICT, lambda it: not _is_ca(it) or _says_so_critically(it)),
     ("has no key usage", STRICT, lambda it: _has(it, x509.KeyUsage)),
     ("may sign no certificates (keyUsage without keyCertSign)", _SIGNING, lambda it: _may(it, "key_cert_sign")),

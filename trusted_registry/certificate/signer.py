@@ -16,7 +16,7 @@ from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.settings import Settings, registry_flags
 
-FORCE = "./inv cert --force makes everything anew; clients must then trust the new authority."
+FORCE = "./inv cert --force replaces everything; clients must then trust the new authority."
 CHANGE = "./inv cert.renew-authority changes over to a new one, step by step, while clients pull."
 
 IMPORT = "./inv cert.import --certificate FILE --key FILE --authority FILE"
@@ -111,6 +111,6 @@ def check_signed(chain: Iterable[Certificate]) -> None:
 def _check_dates(certificate: Certificate) -> None:
     if begins := certificate.begins(inspect.now()):
         wrong = f"The authority is not valid before {begins}: a clock is wrong, this one or that by which it was made."
-        raise RegistryError(wrong, cure=f"See what this one says: date --utc. Where it is right: {FORCE}")
+        raise RegistryError(wrong, cure=f"See what this one says: date --utc. If it is right: {FORCE}")
     if certificate.days_left(inspect.now()) < 1:
         raise RegistryError(f"The authority expired on {certificate.not_after:%Y-%m-%d}.", cure=FORCE)

@@ -17,7 +17,7 @@ CLUSTERS = (
         "unknown-authority-kaniko",
         (_UNKNOWN,),
         "kaniko",
-        "kaniko runs in a container of its own, and trusts what lies in /kaniko/ssl/certs there or is named to it: "
+        "kaniko runs in its own container, and trusts what lies in /kaniko/ssl/certs there or is named to it: "
         "the trust of the machine around it does not reach it.",
         (
             Step(
@@ -33,7 +33,7 @@ CLUSTERS = (
         "unknown-authority-rke2",
         (_UNKNOWN,),
         "RKE2",
-        "RKE2 has a containerd of its own, which reads /etc/rancher/rke2/registries.yaml when RKE2 starts, and not "
+        "RKE2 has its own containerd, which reads /etc/rancher/rke2/registries.yaml when RKE2 starts, and not "
         "containerd's certs.d.",
         (
             Step("./inv trust.linux --only rke2{where}", "on each node", away=AUTHORITY_COPIED),
@@ -46,8 +46,7 @@ CLUSTERS = (
         "unknown-authority-microk8s",
         (_UNKNOWN,),
         "microk8s",
-        "microk8s has a containerd of its own, which reads /var/snap/microk8s/current/args/certs.d, and not "
-        "containerd's.",
+        "microk8s has its own containerd, which reads /var/snap/microk8s/current/args/certs.d, and not containerd's.",
         (Step("./inv trust.linux --only microk8s{where}", "on each node", away=AUTHORITY_COPIED),),
         unless=_DOCKER,
         nearby=r"\bmicrok8s\b",
@@ -56,7 +55,7 @@ CLUSTERS = (
         "unknown-authority-k3s",
         (_UNKNOWN,),
         "k3s",
-        "k3s has a containerd of its own, which reads /etc/rancher/k3s/registries.yaml when k3s starts, and not "
+        "k3s has its own containerd, which reads /etc/rancher/k3s/registries.yaml when k3s starts, and not "
         "containerd's certs.d.",
         (
             Step("./inv trust.linux --only k3s{where}", "on each node", away=AUTHORITY_COPIED),
@@ -76,7 +75,7 @@ MESSAGES = (
             r"SEC_ERROR_BAD_SIGNATURE|InvalidSignatureForPublicKey|BadSignature",
         ),
         "docker, podman, skopeo, buildah, containerd",
-        "This client trusts a certificate of the same name and another key: the registry's was made anew since, or "
+        "This client trusts a certificate of the same name and another key: the registry's has been replaced, or "
         "another registry answers.",
         (Step("./inv trust.linux{where}", away=f"{AUTHORITY_COPIED}; of a self-signed one: domain.crt"),),
         ("stale", "served"),
@@ -86,7 +85,7 @@ MESSAGES = (
         "unknown-authority-buildkit",
         (_UNKNOWN,),
         "docker buildx",
-        "The builder has no trust for {registry}: one in a container of its own reads buildkitd.toml when it is made, "
+        "The builder does not trust {registry}: one in its own container reads buildkitd.toml when it is made, "
         "any other the engine's certs.d.",
         (TRUST, Step("./inv trust.linux --only buildkit{where}", "where docker buildx ls says docker-container")),
         ("certs.d",),
@@ -97,7 +96,7 @@ MESSAGES = (
         "unknown-authority-kubernetes",
         (_UNKNOWN,),
         "Kubernetes: containerd, cri-o",
-        "What pulls on that node has no trust for {registry} by that spelling: containerd, k3s's or another of its "
+        "What pulls on that node does not trust {registry} under that name: containerd, k3s's or another of its "
         "own, or cri-o, each with a store of its own.",
         (
             Step(
@@ -114,7 +113,7 @@ MESSAGES = (
         "unknown-authority-containerd",
         (_UNKNOWN,),
         "containerd: ctr, nerdctl, crictl",
-        "containerd has no trust for {registry} by that spelling; or its hosts.toml names no authority, which hides "
+        "containerd does not trust {registry} under that name; or its hosts.toml names no authority, which hides "
         "every .crt beside it; or config_path is not set; or it is `ctr` without --hosts-dir.",
         (
             Step(
@@ -152,7 +151,7 @@ MESSAGES = (
         "unknown-authority",
         (_UNKNOWN,),
         "docker, podman, skopeo, buildah; crane, oras, helm",
-        "This client has no trust for {registry} by that spelling; or the file there ends in .pem, which nobody "
+        "This client does not trust {registry} under that name; or the file there ends in .pem, which nobody "
         "reads; or an empty directory of its user hides it; or the system's store changed after the engine was "
         "started; or the registry shows another authority's certificate.",
         (
@@ -172,7 +171,7 @@ MESSAGES = (
             r"Failed to verify the server at \S+ because only secure connections are allowed",
         ),
         "Java",
-        "Java keeps authorities in a store of its own, and the registry's is not in it.",
+        "Java has its own store of authorities, and the registry's is not in it.",
         (Step("./inv trust.linux --only java{where}", "then start your Java programs again"),),
         ("chain",),
     ),
@@ -180,7 +179,7 @@ MESSAGES = (
         "unknown-authority-browser",
         (r"SEC_ERROR_(UNKNOWN|UNTRUSTED)_ISSUER|MOZILLA_PKIX_ERROR_SELF_SIGNED_CERT|ERR_CERT_AUTHORITY_INVALID",),
         "Firefox, Chromium",
-        "Browsers on Linux keep authorities in a store of their own, and the registry's is not in it.",
+        "Browsers on Linux have their own store of authorities, and the registry's is not in it.",
         (Step("./inv trust.linux --only nss{where}", "then close the browser and open it again"),),
         ("chain",),
     ),
@@ -188,7 +187,7 @@ MESSAGES = (
         "unknown-authority-python",
         (_OPENSSL_UNKNOWN,),
         "Python",
-        "The system's store does not hold the registry's authority; requests and pip carry one of their own besides.",
+        "The system's store does not hold the registry's authority; requests and pip also bring their own.",
         (
             TRUST_FOR_SYSTEM,
             Step("export REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt", "for requests, after that"),

@@ -63,8 +63,8 @@ MESSAGES = (
         "not-signing",
         (r"parent certificate cannot sign this kind of certificate",),
         "docker, podman, skopeo, buildah, containerd",
-        "What this client trusts for {registry} is no authority (CA:FALSE, or it may not sign): a server certificate, "
-        "say, was copied where the authority's belongs.",
+        "What this client trusts for {registry} is not an authority (CA:FALSE, or it may not sign): a server "
+        "certificate, say, was copied where the authority's belongs.",
         (TRUST, at_registry("./inv cert.check", "says whether its authority is one")),
         ("stale", "chain"),
         unless=_OWN_NAME,
@@ -123,11 +123,11 @@ MESSAGES = (
             r"[Cc]ertificate for <(?P<name>[^<>\s]+)> doesn't match (?:any of|common name)",
             r"Host name '(?P<name>[^'\s]+)' does not match the certificate subject",
             r"Hostname (?P<name>\S+) not verified",
-            r"host ?name mismatch|CERT_E_CN_NO_MATCH|0x800B010F|SEC_E_WRONG_PRINCIPAL|0x80090322",
+            r"(?:host ?name|IP address) mismatch|CERT_E_CN_NO_MATCH|0x800B010F|SEC_E_WRONG_PRINCIPAL|0x80090322",
         ),
         "docker, podman, skopeo, buildah, containerd; curl, Python, Java, browsers, Windows",
         "The certificate does not name {name}: the registry's address changed, or this is another name for it.",
-        (_RENEW_WITH_NAME, Step("./inv trust.linux{where}", "that name has a directory of its own")),
+        (_RENEW_WITH_NAME, Step("./inv trust.linux{where}", "that name has its own directory")),
         ("names", "address"),
     ),
     certificate(
@@ -258,7 +258,7 @@ MESSAGES = (
             r"SEC_ERROR_CA_CERT_INVALID|basic constraints check failed",
         ),
         "every client",
-        "What should have signed the server certificate is no authority (CA:FALSE).",
+        "What should have signed the server certificate is not an authority (CA:FALSE).",
         ANEW,
         ("rules", "chain"),
     ),

@@ -35,7 +35,7 @@ MESSAGES = (
             ),
         ),
         "docker, podman, skopeo, buildah",
-        "{path} is a link to a file that is not there, or was taken away meanwhile: then every pull fails.",
+        "{path} is a link to a file that is not there, or has been removed: then every pull fails.",
         (Step("sudo rm --force {path}"), TRUST),
         ("certs.d",),
     ),

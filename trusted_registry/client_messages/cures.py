@@ -9,7 +9,7 @@ from trusted_registry.client_messages.message import REGISTRY, Step
 at_registry = functools.partial(Step, at=REGISTRY)
 
 OFFER = "./inv trust.serve"
-OFFERED = "type here the line that it shows; what is in certs/ here stays"
+OFFERED = "paste here the line that it prints; what is in certs/ here stays"
 """How a machine that has an authority of its own comes to trust another's: nothing may be put over its ca.crt."""
 AUTHORITY_COPIED = (
     "with certs/ca.crt of the registry's machine in certs/ here, where that holds no keys of its own; "

@@ -82,7 +82,7 @@ LOGIN = login(
     (),
     "every client",
     f"{_NOT_YOURS}: it wants a login, or gives you no right to that image.",
-    (Step("docker login{account}", "podman login, skopeo login and helm registry login likewise"),),
+    (Step("docker login{account}", "the same with podman login, skopeo login and helm registry login"),),
 )
 IMAGE = Message(
     Kind.ABSENT,

@@ -21,7 +21,7 @@ LOGIN = login(
     "{registry} wants a login: none was given, the password is wrong, or the registry's file holds a hash that is "
     "not bcrypt, and then no password is right.",
     (
-        Step("docker login {registry}", "podman login, skopeo login and helm registry login likewise"),
+        Step("docker login {registry}", "the same with podman login, skopeo login and helm registry login"),
         at_registry("./inv registry.user.add NAME", "gives a user a new password, hashed as it must be", instead=True),
     ),
     ("login",),
@@ -47,7 +47,7 @@ IMAGES = (
         "hash",
         (r"(?<!crypto/)bcrypt: |hashedSecret too short|crypto/bcrypt",),
         "the registry's own log",
-        "A line of the registry's htpasswd is no bcrypt hash, which is the only kind that it reads.",
+        "A line of the registry's htpasswd is not a bcrypt hash, which is the only kind that it reads.",
         (at_registry("./inv registry.user.add NAME", "with the user's name"),),
         ("login",),
     ),
@@ -58,7 +58,7 @@ IMAGES = (
         "docker",
         "~/.docker/config.json names a credential helper (credsStore) that is not installed here.",
         (
-            Step("editor ~/.docker/config.json", "take the line with credsStore out"),
+            Step("editor ~/.docker/config.json", "remove the line with credsStore"),
             Step("docker logout {registry}; docker login {registry}"),
         ),
     ),
@@ -80,7 +80,7 @@ IMAGES = (
         (
             at_registry(
                 "./inv registry.tls && docker restart {container}",
-                "mends what was left empty; then push the image again",
+                "repairs what was left empty; then push the image again",
             ),
         ),
         ("container",),
@@ -116,8 +116,8 @@ IMAGES = (
     client(
         "reference-ipv6",
         (r"invalid reference format",),
-        "docker",
-        "The name of the image is none: Docker up to 20.10 takes no IPv6 address in brackets.",
+        "docker, podman, skopeo",
+        "The image's name is not valid: Docker up to 20.10, podman and skopeo accept no IPv6 address in brackets.",
         (
             at_registry(
                 "./inv up --names registry.local", "a name of your own, for IPv6; clients need a line in /etc/hosts"
@@ -138,10 +138,10 @@ IMAGES = (
         "disk",
         (r"no space left on device|disk quota exceeded|ENOSPC",),
         "every client, the registry",
-        "A disk is full: the registry's, or this machine's.",
+        "A disk is full: where a push fails, the one with the registry's volume of images, else this machine's.",
         (
-            Step("docker system df && df --human-readable", "shows what takes the room"),
-            Step("docker image prune", "takes away images without a name"),
+            at_registry("docker system df --verbose && df --human-readable", "shows what takes the room, by volume"),
+            Step("docker image prune", "removes images without a name; the registry's volume stays"),
         ),
         ("disk",),
     ),
@@ -149,7 +149,7 @@ IMAGES = (
         "server-error",
         (r"unexpected HTTP status:? 5\d\d|\b50[0234] (Internal Server Error|Bad Gateway|Service Unavailable|Gateway)",),
         "every client",
-        "The registry met an error of its own, such as a full disk or a volume that it may not write to.",
+        "The registry itself had an error, such as a full disk or a volume that it may not write to.",
         (at_registry("./inv registry.logs", "says what it was"),),
         ("container", "disk"),
     ),
@@ -167,7 +167,7 @@ ENGINES = (
             r"Are you trying to connect to a TLS-enabled daemon without TLS|server probably has client authentication",
         ),
         "docker, docker-machine",
-        "It is the engine's own API that is not trusted, no registry: DOCKER_HOST or the context names an engine over "
+        "The engine's own API is not trusted here, not a registry: DOCKER_HOST or the context names an engine over "
         "TLS, whose certificates are in DOCKER_CERT_PATH.",
         (
             Step("docker context ls", "names the engine that is asked; DOCKER_HOST goes before it"),
@@ -185,7 +185,7 @@ ENGINES = (
                 "systemctl cat docker.service; cat /etc/default/docker",
                 "shows the flags, after ExecStart= or in DOCKER_OPTS",
             ),
-            Step("sudo editor /etc/docker/daemon.json", "take out here what is named, or there its flag"),
+            Step("sudo editor /etc/docker/daemon.json", "remove what is named from here, or its flag from there"),
             Step("sudo systemctl restart docker"),
         ),
         ("insecure",),
@@ -194,9 +194,9 @@ ENGINES = (
         "daemon-json",
         (r"unable to configure the Docker daemon with file",),
         "the engine",
-        "The engine does not start: its daemon.json is no JSON, or has a word that this engine does not know.",
+        "The engine does not start: its daemon.json is not JSON, or has a word that this engine does not know.",
         (
-            Step("sudo python3 -m json.tool /etc/docker/daemon.json", "names the line that is no JSON"),
+            Step("sudo python3 -m json.tool /etc/docker/daemon.json", "names the line that is not JSON"),
             Step("sudo editor /etc/docker/daemon.json"),
             Step("sudo systemctl restart docker"),
         ),
@@ -205,7 +205,7 @@ ENGINES = (
         "engine-refuses-user",
         (r"permission denied while trying to connect to the [Dd]ocker|Got permission denied.*docker",),
         "docker",
-        "The engine answers, and does not let this user in: its socket belongs to the group docker.",
+        "You may not use Docker yet: its socket belongs to the group docker, and you are not in it.",
         (Step("sudo usermod --append --groups docker $USER", "then log in again"),),
         ("engine",),
     ),
@@ -238,7 +238,7 @@ ENGINES = (
         "containerd",
         "containerd's config.toml has registry.mirrors beside config_path: then it loads no images at all.",
         (
-            Step("sudo editor /etc/containerd/config.toml", "take the tables registry.mirrors out"),
+            Step("sudo editor /etc/containerd/config.toml", "remove the tables registry.mirrors"),
             Step("sudo systemctl restart containerd"),
         ),
         ("containerd",),
@@ -247,7 +247,7 @@ ENGINES = (
         "toml-twice",
         (r"duplicated tables|[Tt]able .{1,100} already (?:exists|defined)|duplicate keys?\b",),
         "containerd",
-        "containerd does not start: its config.toml has a table twice, one of them added by hand, mostly.",
+        "containerd does not start: its config.toml has a table twice; one was probably added by hand.",
         (
             Step("sudo editor /etc/containerd/config.toml", "join the two; the message's first number is the line"),
             Step("sudo systemctl restart containerd"),
@@ -262,7 +262,7 @@ ENGINES = (
         "containerd runs without the part that Kubernetes talks to: Docker's package switches it off "
         "(disabled_plugins), or its configuration kept it from loading.",
         (
-            Step("sudo editor /etc/containerd/config.toml", 'take "cri" out of disabled_plugins'),
+            Step("sudo editor /etc/containerd/config.toml", 'remove "cri" from disabled_plugins'),
             Step("sudo systemctl restart containerd"),
         ),
         ("containerd",),
@@ -292,7 +292,7 @@ ENGINES = (
         (r"open (/config|/certs)/domain\.(key|crt): (permission denied|no such file or directory)",),
         "the registry's own log",
         "The registry's container may not read its key, or it is not there.",
-        (at_registry("./inv registry.tls", "makes the container anew, with what it needs"),),
+        (at_registry("./inv registry.tls", "recreates the container with what it needs"),),
         ("files", "container"),
     ),
 )

@@ -2,46 +2,59 @@
 
 from __future__ import annotations
 
-from trusted_registry.declarations.flag import FRONT, JSON, STAYS_WITH_PORT, YES, Flag, switch, words
+from trusted_registry.declarations.flag import FRONT, JSON, NAT, STAYS_WITH_PORT, STORES, YES, Flag, switch, words
 from trusted_registry.declarations.task import Task
 
 up = Task(
     "up",
-    "Do it all: certificate, registry, trust, and the proof.",
+    "Do it all: certificate, registry, trust, and a proof.",
     "lifecycle.up",
     *STAYS_WITH_PORT,
     FRONT,
-    switch("adopt", "Take a volume that is there, and no other installation's, with its images."),
+    NAT,
+    switch("adopt", "Use an existing volume with its images, if it is no other installation's."),
+    YES,
+    example="./inv up --names registry.local --port 8443",
 )
-status = Task("status", "Say how things stand: certificate, registry, trust.", "lifecycle.show_status", JSON)
+status = Task(
+    "status",
+    "Show how things are; fail if something is wrong.",
+    "lifecycle.show_status",
+    JSON,
+    example="./inv status --json",
+)
 explain = Task(
     "explain",
-    "Say what an error message means, and what cures it.",
+    "Explain an error message, and how to fix it.",
     "doctor.explain",
-    Flag("text", "The message; without it, standard input is read.", is_text=True),
+    Flag("text", "The message; without it, standard input is read.", is_text=True, value="MESSAGE"),
     JSON,
+    example='./inv explain "x509: certificate signed by unknown authority"',
 )
 doctor = Task(
     "doctor",
-    "Check the whole way to the registry; report each fault.",
+    "Find what is wrong between here and the registry.",
     "doctor.diagnose",
-    Flag("client", "Only what concerns one client's store: docker, podman, containerd, system, …"),
-    Flag("remote", "Another machine's registry instead, as its clients here see it: NAME or NAME:PORT."),
-    switch("fix", "Do what is safe about it, and ask before the rest."),
+    Flag("client", "Only one client's store: docker, podman, containerd, system, …", choices=STORES),
+    Flag("remote", "Check another machine's registry, as clients here see it.", value="NAME[:PORT]"),
+    switch("fix", "Fix what is safe, and ask before the rest."),
     JSON,
     YES,
+    example="./inv doctor --remote 192.168.0.12",
 )
 down = Task(
     "down",
-    "Stop the registry; with --purge, take images, trust and keys away too.",
+    "Stop the registry; with --purge, remove everything.",
     "lifecycle.down",
     switch("purge", "Remove images, trust and certificates too."),
     YES,
+    example="./inv down --purge --yes",
 )
 test = Task(
     "test",
-    "Check this checkout: style, types, tests, and a real registry.",
+    "Test this checkout, with a real registry.",
     "checkout.test",
-    words("sessions", "Sessions to run instead of the default ones, separated by commas."),
+    words("sessions", "Sessions to run instead of the default ones, separated by commas.", value="NAME,NAME"),
     needs_settings=False,
+    example="./inv test --sessions types",
 )

@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-from trusted_registry.declarations.flag import NAME, STAYS_WITH_PORT, YES, Flag, setting, switch
+from trusted_registry.declarations.flag import NAME, NAT, STAYS_WITH_PORT, YES, Flag, setting, switch
 from trusted_registry.declarations.task import Task
 
 engine = Task(
     "engine",
-    "Say which Docker Engine answers; install and start one if none.",
+    "Show the Docker Engine here, or install one.",
     "registry.engine",
     YES,
     needs_settings=False,
+    example="./inv engine --yes",
 )
 basic = Task(
     "registry.basic",
-    "Run the document's first registry: plain HTTP on localhost:5000.",
+    "Run a registry without TLS, on localhost:5000.",
     "registry.basic",
     switch("lan", "Listen on every address, not on loopback alone: anyone on the network may push."),
+    example="./inv registry.basic --lan",
 )
 test = Task(
     "registry.test",
-    "Push an image, remove it, pull it back, and compare the digests.",
+    "Push an image, pull it back, and compare digests.",
     "registry.test",
-    Flag("image", "Image to push; a tiny one is made if none."),
-    switch("lan", "With plain HTTP: by the LAN address."),
+    Flag("image", "Image to push; without it, a tiny one is made."),
+    switch("lan", "With plain HTTP: use the LAN address."),
+    example="./inv registry.test --image ubuntu",
 )
 tls = Task(
     "registry.tls",
-    "Run the registry over TLS, and stop it again if the proof fails.",
+    "Run the registry with TLS, without the rest of `up`.",
     "registry.alone",
     *STAYS_WITH_PORT,
+    NAT,
+    example="./inv registry.tls --port 8443",
 )
 stop = Task(
     "registry.stop",
@@ -37,29 +42,39 @@ stop = Task(
     "registry.stop",
     switch("purge", "Remove the images too."),
     YES,
+    example="./inv registry.stop",
 )
 logs = Task(
     "registry.logs",
     "Show the last lines of the registry's log.",
     "registry.logs",
-    switch("follow", "Go on until Ctrl-C."),
-    switch("front", "That of the front, which has the addresses of the clients."),
-    Flag("lines", "How many of the last lines.", "50"),
+    switch("follow", "Keep showing new lines until Ctrl-C."),
+    switch("front", "Show the front's log, which has the clients' addresses."),
+    Flag("lines", "How many lines to show.", "50"),
+    example="./inv registry.logs --follow --lines 20",
 )
 
 upgrade = Task(
     "registry.upgrade",
-    "Have the registry run another image, which must show the same images.",
+    "Change the registry's version, if no image is lost.",
     "registry_upgrade.upgrade",
-    setting("image", 'Image of the registry, such as registry:3.1.1; it stays until --image "".'),
-    switch("check", "Only compare: the registry that runs goes on."),
+    setting("image", 'Image of the registry, such as registry:3.1.1; remembered until --image "".'),
+    switch("check", "Only compare; the running registry stays."),
+    example="./inv registry.upgrade --check --image registry:3.1.1",
 )
 user_add = Task(
-    "registry.user.add", "Add a user, with a password from a prompt or standard input.", "registry_users.add", NAME
+    "registry.user.add",
+    "Add a user; asks for the password.",
+    "registry_users.add",
+    NAME,
+    example="./inv registry.user.add ada",
 )
 user_remove = Task(
-    "registry.user.remove", "Remove a user; asks before the last one goes.", "registry_users.remove", NAME, YES
+    "registry.user.remove",
+    "Remove a user (asks before the last one).",
+    "registry_users.remove",
+    NAME,
+    YES,
+    example="./inv registry.user.remove ada",
 )
-user_list = Task(
-    "registry.user.list", "Name the users; without any, the registry asks for no login.", "registry_users.show"
-)
+user_list = Task("registry.user.list", "List the users; without any, everybody may push.", "registry_users.show")

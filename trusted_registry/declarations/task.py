@@ -34,10 +34,18 @@ class Task(invoke.tasks.Task[Any]):
         flags: Flags of the task.
         default: Whether the collection's name alone means this task.
         needs_settings: Whether the function takes a run; otherwise it takes a console, and no setting can be wrong.
+        example: A command for help to show; the bare one by default.
     """
 
-    def __init__(
-        self, name: str, sentence: str, function: str, *flags: Flag, default: bool = False, needs_settings: bool = True
+    def __init__(  # noqa: PLR0913 - all of a task that is typed or read
+        self,
+        name: str,
+        sentence: str,
+        function: str,
+        *flags: Flag,
+        default: bool = False,
+        needs_settings: bool = True,
+        example: str = "",
     ) -> None:
         positional = [flag.name for flag in flags if flag.default is None]
         super().__init__(self._perform, name=name, positional=positional, default=default)
@@ -47,6 +55,9 @@ class Task(invoke.tasks.Task[Any]):
         """The flag that takes all words after the task's name."""
         self.flags = flags
         self.needs_settings = needs_settings
+        self.typed_name = name.rpartition(".")[0] if default else name
+        """The name as it is typed: that of the collection for its default."""
+        self.example = example or f"./inv {self.typed_name}"
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: ARG002, FBT001 - Invoke's own signature
         """Return the flags for Invoke's parser, none of them with a short form: `-h` is help."""
@@ -60,15 +71,19 @@ class Task(invoke.tasks.Task[Any]):
 
     def _perform(self, context: Context, **typed: Any) -> None:  # noqa: ANN401 - each flag has a type of its own
         """Do the work, and show the report."""
+        from trusted_registry import run_log
         from trusted_registry.lists import split
         from trusted_registry.report import Report
         from trusted_registry.run import Run
         from trusted_registry.terminal import Terminal
 
         values: dict[Flag, Any] = {flag: typed.get(flag.name, flag.default) for flag in self.flags}
-        dry, yes, as_json = context.config["run"]["dry"], bool(values.get(YES)), bool(values.get(JSON))
-        terminal = Terminal(dry=dry, yes=yes, as_json=as_json)
-        run = Run(_settings(context, values), terminal) if self.needs_settings else terminal
+        options, log = context.config["run"], run_log.current()
+        shown = {"dry": options["dry"], "echo": options["echo"], "as_json": bool(values.get(JSON))}
+        terminal = Terminal(**shown, yes=bool(values.get(YES)), log=log)
+        settings = _settings(context, values) if self.needs_settings else None
+        log.begin(self.name, settings.folder if settings else None)
+        run = Run(settings, terminal) if settings else terminal
         own = {flag: value for flag, value in values.items() if not flag.is_setting and flag not in (YES, JSON)}
         parameters = {flag.name: split(value) if flag.is_list else value for flag, value in own.items()}
         found = self.find_function()(run, **parameters)

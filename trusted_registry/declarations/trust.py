@@ -7,84 +7,116 @@ from trusted_registry.declarations.task import Task
 
 linux = Task(
     "trust.linux",
-    "Have every client on this machine trust the registry.",
+    "Make the clients on this machine trust the registry.",
     "trust.linux",
     *WHERE,
     *WHICH,
     SYSTEM,
-    switch("rebuild_builders", "Make builders of docker buildx anew, so that they trust; what they have cached stays."),
+    switch("rebuild_builders", "Recreate builders of docker buildx, which trust only then; their cache stays."),
+    example="./inv trust.linux --only podman,containerd",
 )
-list_ = Task("trust.list", "Say what each client on this machine trusts.", "trust_list.show", *WHERE, *WHICH, JSON)
+list_ = Task(
+    "trust.list",
+    "Show which clients on this machine trust it.",
+    "trust_list.show",
+    *WHERE,
+    *WHICH,
+    JSON,
+    example="./inv trust.list --only docker",
+)
 macos = Task(
     "trust.macos",
-    "Have this Mac trust the registry: a keychain, and Docker Desktop.",
+    "Make this Mac and Docker Desktop trust the registry.",
     "trust.on_macos",
-    Flag("keychain", "system (all users, asks for a password) or login (this user, asks in a window).", "system"),
+    Flag(
+        "keychain",
+        "system (all users, asks for a password) or login (this user, asks in a window).",
+        "system",
+        choices="trust.specifics.macos.KEYCHAINS",
+    ),
     *WHERE,
+    example="./inv trust.macos --keychain login",
 )
 windows = Task(
     "trust.windows",
-    "Print PowerShell commands that have Windows trust the registry.",
+    "Print what to paste into PowerShell on Windows.",
     "trust_serve.windows",
-    switch("user", "For one user alone, who is no administrator."),
+    switch("user", "Only for one user, who is no administrator."),
     *WHERE,
+    example="./inv trust.windows --user",
 )
 serve = Task(
     "trust.serve",
-    "Offer kit, page and certificate to the LAN for some minutes.",
+    "Offer a page and a script to other machines.",
     "trust_serve.serve",
-    Flag("minutes", "After so many it ends by itself.", "10"),
-    Flag("at", "Port to offer it on, by plain HTTP.", "8000"),
+    Flag("minutes", "Ends by itself after this many.", "10"),
+    Flag("at", "Port to offer it on, by plain HTTP.", "8000", value="PORT"),
     *WHERE,
+    example="./inv trust.serve --minutes 30",
 )
 check = Task(
     "trust.check",
-    "Prove trust with a pull by each client on this machine.",
+    "Prove trust by a pull with each client here.",
     "trust_check.check_pulls",
     *WHERE,
-    words("only", "These clients and no others, and they must trust, asked to or not: docker, podman, curl, …"),
+    words(
+        "only",
+        "Only these clients, and each must trust the registry: docker, podman, curl, …",
+        value="CLIENT,CLIENT",
+        choices="trust.specifics.pulls.NAMES",
+    ),
     JSON,
+    example="./inv trust.check --only docker,curl",
 )
 kit = Task(
     "trust.kit",
-    "Write a script that has any Linux machine trust the registry.",
+    "Write a script for other Linux machines.",
     "trust_kit.write",
     *WHERE,
-    Flag("out", "Folder to write into, instead of the certificates' own."),
+    Flag("out", "Folder to write into, instead of the certificates' own.", value="FOLDER"),
+    example="./inv trust.kit --out /tmp",
 )
 insecure = Task(
     "trust.insecure",
-    "Let this engine use plain HTTP on the LAN address.",
+    "Allow this engine plain HTTP on the LAN address.",
     "trust.insecure",
-    switch("remove", "Take that back, and no trust."),
+    switch("remove", "Undo it; certificates stay trusted."),
+    example="./inv trust.insecure --remove",
 )
 remove = Task(
     "trust.remove",
-    "Take back the trust that this checkout wrote on this machine.",
+    "Undo what trust.linux or up did on this machine.",
     "trust.remove",
-    switch("all", "What other checkouts wrote, too."),
+    switch("all", "Also what other checkouts wrote."),
+    example="./inv trust.remove --all",
 )
 hosts = Task(
     "trust.hosts",
-    "Have many machines trust the registry, over SSH, by Ansible.",
+    "Make many machines trust it, over SSH with Ansible.",
     "trust_hosts.on_hosts",
-    Flag("inventory", "Which machines, in Ansible's form: a file with a host on each line will do."),
-    Flag("limit", "Only these hosts or groups of it."),
-    Flag("forks", "Hosts at a time.", "25"),
-    Flag("user", "Who logs in there."),
+    Flag("inventory", "Ansible inventory of the machines; a file with one host on each line will do.", value="FILE"),
+    Flag("limit", "Only these hosts or groups of it.", value="HOSTS"),
+    Flag("forks", "Hosts at a time.", "25", value="NUMBER"),
+    Flag("user", "User to log in as."),
     switch("check", "Only say what would change."),
     REMOVE,
     switch("system", "The operating systems' own stores too."),
-    switch("ask_become_pass", "Ask once for the password that sudo wants there."),
+    switch("ask_become_pass", "Ask once for the password of sudo there."),
     *WHERE,
+    example="./inv trust.hosts --inventory hosts.ini --limit web",
 )
 nodes = Task(
     "trust.nodes",
-    "Have nodes that are containers trust the registry: kind, k3d.",
+    "Make the nodes of kind and k3d trust the registry.",
     "trust_nodes.on_nodes",
-    Flag("label", "Only containers with this label, as KEY=VALUE or KEY, instead of kind's, k3d's and the like."),
+    Flag(
+        "label",
+        "Only containers with this label, as KEY=VALUE or KEY, instead of kind's, k3d's and the like.",
+        value="KEY=VALUE",
+    ),
     REMOVE,
     switch("check", "Only say which nodes trust."),
-    switch("restart", "Restart the nodes that read it only when they start: those of k3s."),
+    switch("restart", "Restart the nodes that read it only at start (k3s)."),
     *WHERE,
+    example="./inv trust.nodes --restart",
 )

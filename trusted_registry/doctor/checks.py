@@ -56,7 +56,8 @@ def judge(facts: Facts, client: str = "") -> list[Finding]:
     """Return the findings in the table's order, for all clients or for one.
 
     If another machine's registry does not answer, only the first cause is returned, since nobody knows whether there is
-    a registry to trust; if something other than a registry answers, only the findings of `protocol`.
+    a registry to trust; if something other than a registry answers, only the findings of `protocol`; and if another
+    authority signed its certificate than any that is known here, only that.
     """
     found = checks_clients.unexplained(dict.fromkeys(finding for check in CHECKS for finding in check(facts)))
     if facts.remote and facts.observation and facts.observation.connect_error:
@@ -64,4 +65,7 @@ def judge(facts: Facts, client: str = "") -> list[Finding]:
         return list(causes)[:1]
     if facts.remote and facts.observation and facts.observation.is_strange:
         return [finding for finding in found if finding.check == "protocol"]
+    if facts.remote and (unknown := [finding for finding in found if finding.check == "chain"]):
+        return unknown[:1]
+    found = checks_trust.merged(facts, list(found))
     return [finding for finding in found if not client or finding.client in ("", client)]

@@ -16,7 +16,7 @@ _NEXT = {
         f"{changeover.TASK} --switch",
     ),
     Stage.SWITCHED: (
-        "./inv trust.serve  # for the same machines again, from which it takes the old root back",
+        "./inv trust.serve  # for the same machines again: it removes the old root there",
         f"{changeover.TASK} --finish",
     ),
 }
@@ -25,7 +25,7 @@ _NEXT = {
 def changing(facts: Facts) -> Iterator[Finding]:
     """Yield a finding for a changeover that has begun and not ended."""
     if facts.stage is not Stage.NONE:
-        cause = "It was begun and has not ended: clients hold two roots for as long."
+        cause = "It is not finished, and until then clients trust two roots."
         yield Finding("changeover", f"the authority is changed: {facts.stage.value}", cause, _NEXT[facts.stage])
 
 
@@ -34,7 +34,7 @@ def earlier(facts: Facts) -> Iterator[Finding]:
     for name in dict.fromkeys(client_stores.store(entry.store).name for entry in facts.outdated):
         mine = [entry for entry in facts.outdated if client_stores.store(entry.store).name == name]
         places = ", ".join(dict.fromkeys(" of ".join(filter(None, (entry.value, entry.path))) for entry in mine))
-        cause = "Whoever has a key of that one is believed, though nothing needs it any more."
+        cause = "Whoever has its key is still trusted, though nothing needs it any more."
         evidence = f"an earlier authority of this registry is still trusted: {places}"
-        cure = f"./inv trust.linux --only {name}  # takes it back"
+        cure = f"./inv trust.linux --only {name}  # removes it"
         yield Finding("earlier", evidence, cause, (cure,), TrustFix(name), client=name)

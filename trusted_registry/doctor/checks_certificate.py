@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from trusted_registry import address
 from trusted_registry.certificate import imported, inspect, issue, rules, signer, unsent
 from trusted_registry.console import pasteable
+from trusted_registry.doctor import checks_trust
 from trusted_registry.doctor.facts import Facts
 from trusted_registry.doctor.finding import ChmodFix, Finding, RenewFix, RestartFix
 from trusted_registry.registry.observe import Observation
@@ -128,6 +129,10 @@ def _ends(certificate: inspect.Certificate, facts: Facts) -> str:
 def chain(facts: Facts) -> Iterator[Finding]:
     """Yield findings for a certificate that the authority did not sign, or whose issuer is not sent."""
     seen, anchor = facts.observation, facts.anchor
+    if seen and seen.certificate and facts.is_untrusted:
+        evidence = f"nothing on this machine trusts {seen.certificate.issuer}, who signed what {seen.host} shows"
+        cause = "Clients say that the certificate is signed by an unknown authority."
+        yield Finding("chain", evidence, cause, (checks_trust.SERVED,))
     if seen and seen.certificate and anchor and seen.distrust and not any(it in seen.distrust for it in _EXCUSED):
         if facts.issued and seen.fingerprint != facts.issued.server.fingerprint:
             return  # `served` tells it better
@@ -135,7 +140,7 @@ def chain(facts: Facts) -> Iterator[Finding]:
             yield _unsent(facts, seen, anchor)
             return
         shown = f"what {seen.host} shows, which {seen.certificate.issuer} signed: {seen.distrust}"
-        evidence = f"{anchor.path} ({anchor.subject}) does not stand behind {shown}"
+        evidence = f"{anchor.path} ({anchor.subject}) did not sign {shown}"
         cause = "Clients that trust it say that the certificate is signed by an unknown authority."
         yield Finding("chain", evidence, cause, _chained(facts, seen))
     for broken in _broken(facts, *_CHAIN) if facts.issued else ():
@@ -175,10 +180,10 @@ def _sending(facts: Facts) -> tuple[str, RestartFix | RenewFix | None]:
 def _chained(facts: Facts, observation: Observation) -> tuple[str, ...]:
     """Return the cure for a foreign authority: never another's ca.crt over that of keys that are here."""
     if issue.keeps_keys(facts.settings.folder):
-        there = "./inv trust.serve  # on the registry's machine; then type here the line that it shows"
+        there = checks_trust.SERVED
         return (there,) if facts.remote else ("./inv up  # where it is this machine's", there)
     return (
-        "# copy certs/ca.crt anew from the registry's machine into certs/ here, then:",
+        "# copy certs/ca.crt again from the registry's machine into certs/ here, then:",
         " ".join(("./inv", "trust.linux", *registry_flags(observation.host, observation.port))),
     )
 
@@ -203,5 +208,5 @@ def keys(facts: Facts) -> Iterator[Finding]:
         cause = (
             "No container has any use for it: who breaks out of that program can pose as any machine of this network."
         )
-        cure = f"docker rm --force {shlex.quote(container)}  # then make it anew without that"
+        cure = f"docker rm --force {shlex.quote(container)}  # then create it again without that"
         yield Finding("keys", evidence, cause, (cure,))

@@ -43,7 +43,7 @@ def _finding(facts: Facts, answers: list[Answer]) -> Finding:
         cause, cure = _unread(facts, answers, restart)
         return Finding(KEY, evidence, cause, cure, client=first.store)
     meant = catalogue.find(first.reason)
-    cause = meant[0].cause if meant else "So it says itself; what else was looked at here is as it should be."
+    cause = meant[0].cause if meant else "That is its own answer; everything else that was checked here is fine."
     see = f"./inv trust.check --only {_program(first)}  # asks again, by every name"
     steps = [step.line for step in meant[0].cure if not step.instead] if meant else []
     return Finding(KEY, evidence, cause, tuple(steps) or (see,), client=first.store)
@@ -65,7 +65,7 @@ def _unread(facts: Facts, answers: list[Answer], restart: RestartHint | None) ->
         return _elsewhere(facts, answers, folder)
     if not folder.process:
         there = pasteable(["./inv", "trust.linux", *registry_flags(facts.settings.address, facts.settings.port)])
-        cause = "It is none of this machine's processes: it reads the files of another machine, or of a container."
+        cause = "It is not a process of this machine: it reads the files of another machine, or of a container."
         return cause, (f"{there}  # there",)
     if folder.read is None:
         cause = f"It may have another {folder.own} than this machine, as in a snap; root alone can see that."

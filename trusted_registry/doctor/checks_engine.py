@@ -28,7 +28,7 @@ def engine(facts: Facts) -> Iterator[Finding]:
     version = facts.engine.version if facts.engine else ""
     found = re.match(r"(\d{1,9})\.(\d{1,9})", version)
     if found and facts.engine and facts.engine.product == DOCKER and (int(found[1]), int(found[2])) < OLDEST:
-        cause = "It is older than what is known to work, and its faults are mended no more."
+        cause = "It is older than what is known to work, and its bugs are no longer fixed."
         cure = "sudo apt-get install --only-upgrade docker.io  # or your distribution's way"
         yield Finding("engine", f"the engine is Docker {version}", cause, (cure,))
 
@@ -44,7 +44,7 @@ def insecure(facts: Facts) -> Iterator[Finding]:
     for registry in facts.allowed:
         if registry in listed and registry not in {it.registry_host for it in facts.unverified}:
             evidence = f"plain HTTP on {registry} is still allowed, and no plain registry of this checkout runs"
-            cause = "Whoever answers there is believed: the engine verifies nothing."
+            cause = "The engine verifies nothing there, and believes whoever answers."
             yield Finding("insecure", evidence, cause, (remove,), client="docker")
     for it in facts.unverified:
         evidence = it.why if it.cure else f"the engine's insecure-registries name {it.registry_host}, or its network"
@@ -66,7 +66,7 @@ def proxy(facts: Facts) -> Iterator[Finding]:
                 local = catalogue.LocalContext(systemd=facts.systemd, no_proxy=found.no_proxy)
                 command, client = catalogue.no_proxy_command(host, local), "docker"
             through = f"{found.whose} goes through {_without_password(found.url)} for {host}"
-            evidence = f"{through}; past it goes: {found.no_proxy or 'nothing'}"
+            evidence = f"{through}; exceptions: {found.no_proxy or 'none'}"
             cause = "A proxy seldom reaches private addresses: what is sent there times out or is refused."
             yield Finding("proxy", evidence, cause, (command,), client=client)
 

@@ -27,7 +27,7 @@ def container(facts: Facts) -> Iterator[Finding]:
     up = ("./inv up",)
     if not facts.remote and not facts.serves:
         evidence = f"there is no registry here, and {facts.settings.folder} holds nothing"
-        yield Finding("container", evidence, "Nothing was made yet, or it was taken away.", up)
+        yield Finding("container", evidence, "Nothing was made yet, or it was removed.", up)
     if facts.remote or not facts.serves or facts.engine is None:
         return
     container = facts.container
@@ -49,14 +49,14 @@ def container(facts: Facts) -> Iterator[Finding]:
         yield Finding("container", evidence, "It may do something else than the settings say.", _ANEW, StartFix())
     elif container.role == Role.TLS and facts.wanted and facts.wanted != container.digest:
         evidence = "the registry runs as earlier settings had it, or an earlier version of this project"
-        cause = "What was changed since, does not count yet."
+        cause = "What was changed since then does not count yet."
         yield Finding("container", evidence, cause, _ANEW, StartFix(), asks=True)
 
 
 def front(facts: Facts) -> Iterator[Finding]:
     """Yield a finding for a front that leads nobody to the registry."""
     if facts.front:
-        cause = "It was stopped or taken away, or its configuration was changed by hand."
+        cause = "It was stopped or removed, or its configuration was changed by hand."
         yield Finding("front", facts.front, cause, ("./inv up",), StartFix())
 
 
@@ -85,7 +85,7 @@ def served(facts: Facts) -> Iterator[Finding]:
     elif seen and seen.certificate and issued and not facts.plain and seen.fingerprint != issued.server.fingerprint:
         shown = f"{seen.certificate.not_after:%Y-%m-%d} (SHA-256 {seen.fingerprint[:16]}…)"
         evidence = f"{seen.host} shows a certificate that ends on {shown}, and {issued.server.path} is another"
-        cause = "The registry reads its certificate when it starts, and was not restarted since it was made anew."
+        cause = "The registry reads its certificate when it starts, and was not restarted after it was replaced."
         fix = RestartFix() if facts.running else None
         yield Finding("served", evidence, cause, ("./inv cert.renew --if-expiring 0",), fix)
 
@@ -135,11 +135,11 @@ def protocol(facts: Facts) -> Iterator[Finding]:
         yield Finding("protocol", f"{at}: {seen.refused}", "TLS fails there.", (logs,))
     elif seen.status not in READY_STATUSES:
         ready = "A registry answers 200, or 401 where it wants a login"
-        cause = f"{ready}: something else listens there, or it is not well."
+        cause = f"{ready}: something else listens there, or it has a problem."
         cure = (f"./inv status{facts.there}: its address", logs) if facts.remote else (logs,)
         yield Finding("protocol", f"/v2/ at {at} answers with status {seen.status}", cause, cure)
     elif seen.outdated_tls:
-        cause = "It was given up in 2021 for what can be done to it (RFC 8996)."
+        cause = "It was given up in 2021, because it can be attacked (RFC 8996)."
         yield Finding("protocol", f"{at} accepts TLS 1.1", cause, (anew,))
 
 
@@ -152,7 +152,7 @@ def login(facts: Facts) -> Iterator[Finding]:
     observation = facts.observation
     if facts.login and facts.running and observation and observation.status == READY_STATUSES[0]:
         evidence = "there are users, and the registry answers without a login"
-        cause = "It was not made anew since the first user was added: everybody is let in."
+        cause = "It was not restarted after the first user was added: everybody is let in."
         yield Finding("login", evidence, cause, _ANEW, StartFix(), asks=True)
 
 
@@ -171,7 +171,7 @@ def disk(facts: Facts) -> Iterator[Finding]:
     found = facts.disk
     if found is None or facts.remote or not facts.serves:
         return
-    cure = ("docker system df && df --human-readable", "docker image prune  # takes away images without a name")
+    cure = ("docker system df && df --human-readable", "docker image prune  # removes images without a name")
     if found.free < ROOM:
         said = f"{found.free >> 20} MiB are free at {found.path}"
         yield Finding("disk", said, "A push ends with an error once it is full.", cure)
@@ -185,7 +185,7 @@ def firewall(facts: Facts) -> Iterator[Finding]:
     found = facts.bypass
     if found is None:
         return
-    evidence = f"the firewall refuses port {found.port}, and Docker publishes it: other machines reach it all the same"
+    evidence = f"the firewall refuses port {found.port}, but Docker publishes it, so other machines reach it anyway"
     cause = "A published port is forwarded to the container before the firewall's rules about what comes in are asked."
     among = f"--ctorigdstport {found.port} --ctdir ORIGINAL ! -s {found.network}"
     cure = f"sudo iptables -I DOCKER-USER -i {found.interface} -p tcp -m conntrack {among} -j DROP"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from trusted_registry import address
 from trusted_registry.console import pasteable
 from trusted_registry.doctor.facts import Facts, StoreState
 from trusted_registry.doctor.finding import ChmodFix, Finding, TrustFix
@@ -14,11 +15,17 @@ from trusted_registry.trust.local import plan
 from trusted_registry.trust.local.state import Item, State
 from trusted_registry.trust.model import File
 
+_ABSENT = "no trust"
 _DOCKER = ("docker", "docker-rootless", "docker-desktop")
+
+
+SERVED = "./inv trust.serve  # on the registry's machine; then paste here the line that it prints"
 
 
 def _trust(facts: Facts, name: str) -> str:
     """Return the command that has a store trust the registry, here or on another machine."""
+    if facts.remote and not facts.keeps_anchor:
+        return SERVED
     flags = registry_flags(facts.settings.address, facts.settings.port) if facts.remote else ()
     return pasteable(["./inv", "trust.linux", "--only", name, *flags])
 
@@ -46,10 +53,24 @@ def certs_d(facts: Facts) -> Iterator[Finding]:
         absent = _of(store_state, State.ABSENT)
         if absent and not _accepts(facts, store_state, absent):
             cause = f"{clients}: certificate signed by unknown authority."
-            yield _untold(facts, store_state, "certs.d", f"no trust at {_places(absent)}", cause)
+            yield _untold(facts, store_state, "certs.d", f"{_ABSENT} at {_places(absent)}", cause)
         for item in _of(store_state, State.FOREIGN):
             yield _foreign(facts, store_state, item)
         yield from _stray(facts, store_state)
+
+
+def merged(facts: Facts, found: list[Finding]) -> list[Finding]:
+    """Return findings with all clients' lack of trust in another machine's registry as the one fault that it is."""
+    absent = [it for it in found if it.check == "certs.d" and it.evidence.startswith(_ABSENT)]
+    if not facts.remote or len(absent) < 2:  # noqa: PLR2004 - one is one already
+        return found
+    at = address.registry_host(facts.settings.address, facts.settings.port)
+    evidence = f"{_ABSENT} for {at}: {_joined(it.client for it in absent)}"
+    flags = registry_flags(facts.settings.address, facts.settings.port)
+    cure = pasteable(["./inv", "trust.linux", *flags]) if facts.keeps_anchor else SERVED
+    fix = TrustFix("") if facts.keeps_anchor else None
+    one = Finding("certs.d", evidence, "Certificate signed by unknown authority.", (cure,), fix, asks=True)
+    return [one if it is absent[0] else it for it in found if it is absent[0] or it not in absent]
 
 
 def _accepts(facts: Facts, store_state: StoreState, items: Iterable[Item]) -> bool:
@@ -63,7 +84,8 @@ def _untold(  # noqa: PLR0913 - a finding has as many parts
 ) -> Finding:
     """Return the finding of a store that trust.linux would mend."""
     name = store_state.store.name
-    return Finding(check, evidence, cause, (_trust(facts, name),), TrustFix(name), asks=asks, client=name)
+    fix = TrustFix(name) if facts.keeps_anchor or not facts.remote else None
+    return Finding(check, evidence, cause, (_trust(facts, name),), fix, asks=asks, client=name)
 
 
 def _foreign(facts: Facts, store_state: StoreState, item: Item) -> Finding:
@@ -90,12 +112,11 @@ def _stray(facts: Facts, store_state: StoreState) -> Iterator[Finding]:
             is_copy = path.with_name("ca.crt") in store_state.files
             cure = f"{remove}  # a copy: ca.crt is there" if is_copy else _trust(facts, name)
             cause = f"{store_state.store.clients}: authorities are read from files that end in .crt."
-            yield Finding("certs.d", f"{path} counts for nothing", cause, (cure,), client=name)
+            yield Finding("certs.d", f"{path} is ignored", cause, (cure,), client=name)
         if path.name == "hosts.toml" and reads_hosts_toml:
-            read = "the engine reads it instead, and .crt files only where it names them."
-            cause = f"With the containerd image store {read}"
+            cause = "An engine that keeps its images in containerd reads that, and .crt files only where it names them."
             cure = f"{_moved(store_state, path, 'unused')}  # or name ca.crt in it"
-            yield Finding("certs.d", f"{path} stands beside ca.crt", cause, (cure,), client=name)
+            yield Finding("certs.d", f"{path} lies beside ca.crt", cause, (cure,), client=name)
 
 
 def stale(facts: Facts) -> Iterator[Finding]:
@@ -103,7 +124,7 @@ def stale(facts: Facts) -> Iterator[Finding]:
     for store_state in facts.store_states:
         if found := _of(store_state, State.STALE):
             evidence = f"{_places(found)} holds the certificate of an earlier authority"
-            cause = f"{store_state.store.clients}: certificate signed by unknown authority, since it was made anew."
+            cause = f"{store_state.store.clients}: certificate signed by unknown authority, because it was replaced."
             more = any(item.state in (State.ABSENT, State.FOREIGN) for item in store_state.items)
             yield _untold(facts, store_state, "stale", evidence, cause, asks=more)
 

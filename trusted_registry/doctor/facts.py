@@ -192,6 +192,17 @@ class Facts:
         return self.issued.server if self.issued else shown
 
     @property
+    def keeps_anchor(self) -> bool:
+        """Whether the certificate that clients trust is in the folder of this checkout, which can install it."""
+        return self.anchor is not None and self.anchor.path.parent == self.settings.folder
+
+    @property
+    def is_untrusted(self) -> bool:
+        """Whether neither the folder, nor a client, nor the system stands behind another machine's registry."""
+        seen = self.observation
+        return self.remote and self.anchor is None and seen is not None and bool(seen.certificate and seen.system)
+
+    @property
     def there(self) -> str:
         """Remark behind a command for the registry's machine; empty if this is that one."""
         return "  # on the registry's machine" if self.remote else ""

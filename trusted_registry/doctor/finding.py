@@ -31,7 +31,7 @@ class RenewFix:
 
 @dataclass(frozen=True)
 class TrustFix:
-    """Install trust in the named store; foreign contents are refused at that point."""
+    """Install trust in the named store, or in all that are found; foreign contents are refused at that point."""
 
     store: str
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from trusted_registry import address, installation, program
 from trusted_registry.certificate import changeover, inspect, issue, signer
 from trusted_registry.client_messages.message import Kind
-from trusted_registry.doctor import checks_engine, engine_folder, firewall, store_states
+from trusted_registry.doctor import checks_engine, engine_folder, firewall, installed, store_states
 from trusted_registry.doctor.facts import Disk, Facts, FileMode, Proxy, or_none
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
@@ -87,13 +87,25 @@ def remote(settings: Settings, engine: Engine, host: str, port: int, client: str
         proxies=_proxies(engine, os.environ),
         observation=_observed(host, port, facts),
     )
-    return _asked(store_states.gather(facts, engine, client), engine)
+    return _asked(store_states.gather(_installed(facts), engine, client), engine)
+
+
+def _installed(facts: Facts) -> Facts:
+    """Have the certificate be judged that clients here trust for the registry, where the folder's is not its authority.
+
+    A kit may have written that one, or another checkout.
+    """
+    seen = facts.observation
+    if seen is None or (facts.anchor and not seen.foreign) or not (found := installed.find(seen, facts.settings)):
+        return facts
+    facts = replace(facts, anchor=found)
+    return replace(facts, observation=_observed(seen.host, seen.port, facts))
 
 
 def _asked(facts: Facts, engine: Engine) -> Facts:
     """Add the clients' own answers, where a registry answers that they should accept."""
     seen = facts.observation
-    if seen is None or not seen.certificate or seen.distrust or seen.is_strange:
+    if seen is None or not seen.certificate or seen.distrust or seen.is_strange or facts.is_untrusted:
         return facts
     # A name that nobody knows here is told as such, and a proxy's trouble is too; both would take long to ask by.
     known = tuple(it for it in facts.settings.names if address.is_ip(it) or facts.resolved.get(it))

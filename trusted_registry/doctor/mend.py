@@ -35,9 +35,9 @@ def apply(findings: Iterable[Finding], run: Run, engine: Engine) -> int:
 
 def _question(fix: Fix) -> str:
     if isinstance(fix, TrustFix):
-        return f"Have {fix.store} trust the registry?"
+        return f"Have {fix.store or 'every client here'} trust the registry?"
     renews = isinstance(fix, RenewFix)
-    return "Make a new server certificate?" if renews else "Have the registry run as the settings say?"
+    return "Make a new server certificate?" if renews else "Run the registry as the settings say?"
 
 
 def _apply(fix: Fix, run: Run, engine: Engine) -> None:
@@ -45,7 +45,7 @@ def _apply(fix: Fix, run: Run, engine: Engine) -> None:
         ours = run.settings.folder in (fix.path, *fix.path.parents)
         program.run(["chmod", fix.mode, str(fix.path)], run.console, as_root=not ours)
     elif isinstance(fix, TrustFix):
-        install.trust(run, engine, StoreSelection(only=(fix.store,)))
+        install.trust(run, engine, StoreSelection(only=(fix.store,) if fix.store else ()))
     else:
         with run_lock.held(run):
             if isinstance(fix, RenewFix):

@@ -38,7 +38,7 @@ def gather(facts: Facts, engine: Engine, client: str) -> Facts:
         systemd=Path("/run/systemd/system").is_dir(),
     )
     try:
-        anchor = trust_anchor.load(facts.settings, dry=True, required=True)
+        anchor = _anchor(facts)
         rows = install.select_stores(engine, StoreSelection(only=(client,) if client else ()))
     except RegistryError:
         return facts
@@ -50,8 +50,21 @@ def gather(facts: Facts, engine: Engine, client: str) -> Facts:
     kubernetes = any(machines.find_program(name, machine) for name in ("crictl", "kubelet"))
     advice = _advice() if kubernetes and any(store.key == "containerd" for store in rows) else ()
     vouched = any(item.state is State.TRUSTED for item in items)
-    earlier = tuple(or_none(lambda: outdated.find(facts.settings, anchor)) or ())
-    return replace(facts, store_states=found, containerd=advice, vouched=vouched, outdated=earlier)
+    # Beside another registry's authority, this installation's own is no earlier one.
+    earlier = () if _is_a_client_s(facts) else or_none(lambda: outdated.find(facts.settings, anchor)) or ()
+    return replace(facts, store_states=found, containerd=advice, vouched=vouched, outdated=tuple(earlier))
+
+
+def _anchor(facts: Facts) -> TrustAnchor:
+    """Return the certificate to judge the stores by: the folder's or, for another machine's registry, a client's."""
+    if facts.anchor and _is_a_client_s(facts):
+        return trust_anchor.of(facts.anchor, facts.settings)
+    return trust_anchor.load(facts.settings, dry=True, required=True)
+
+
+def _is_a_client_s(facts: Facts) -> bool:
+    """Return whether the stores are judged by a certificate that a client holds for another machine's registry."""
+    return facts.remote and facts.anchor is not None and not facts.keeps_anchor
 
 
 def store_state(store: Store, anchor: TrustAnchor, entries: Sequence[ledger.Entry], machine: Machine) -> StoreState:

@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError
 
 from trusted_registry import address
 from trusted_registry.console import Console, pasteable
-from trusted_registry.engine import asking
+from trusted_registry.engine import asking, membership
 from trusted_registry.errors import AccessDeniedError, RegistryError, RemoteEngineError
 
 _SLOW = 120
@@ -79,7 +79,7 @@ class Connection:
         """Return what the engine has; None if it is absent, or no engine answers."""
         if self._client is None:
             return None
-        with errors_explained(f"{what} could not be looked at"), contextlib.suppress(NotFound):
+        with errors_explained(f"{what} could not be inspected"), contextlib.suppress(NotFound):
             return get(self._client)
         return None
 
@@ -179,8 +179,10 @@ def _unreachable(error: Exception, at: str = "") -> RegistryError:
     host = os.environ.get("DOCKER_HOST") or (f"the context {_context()}" if is_chosen() else "")
     place = f" at {host}" if host else ""
     if "Permission denied" in str(error):
-        cure = "sudo usermod --append --groups docker $USER  # then log in again; or run this as root"
-        return AccessDeniedError(f"The Docker Engine{place} does not let this user in.", cure=cure)
+        if not host or host.endswith(f"//{membership.SOCKET}"):
+            return membership.denied()
+        cure = f"See who may use it: {pasteable(['ls', '-l', host.removeprefix('unix://')])}; id"
+        return AccessDeniedError(f"You may not use the Docker Engine{place}.", cure=cure)
     if isinstance(error.__cause__, TimeoutError):  # of the first question, within the SDK's own error
         silent = f"The Docker Engine at {at} does not answer."
         return RegistryError(silent, cure=f"{_RESTART}{'  # or name another one: DOCKER_HOST' if host else ''}")
@@ -207,5 +209,5 @@ def _unanswered(what: str, error: Exception) -> RegistryError:
     if isinstance(error, CONNECTION_ERRORS) and not isinstance(error, requests.JSONDecodeError):
         cure = "./inv engine starts it again; then repeat the command."
         return RegistryError(f"{what}: the Docker Engine stopped answering.", cure=cure)
-    cure = f"Is that a Docker Engine, and not something like one? {pasteable(['docker', 'version'])}"
-    return RegistryError(f"{what}: what answers there does not answer as a Docker Engine does.", cure=cure)
+    cure = f"Is that really a Docker Engine? {pasteable(['docker', 'version'])}"
+    return RegistryError(f"{what}: the answer is not one of a Docker Engine.", cure=cure)

@@ -29,7 +29,7 @@ class DockerContainers(Connection):
         if isinstance(self.connect_error, AccessDeniedError) and not self._console.dry:
             raise self.connect_error
         container = self._container(name)
-        with errors_explained(f"The container {name} could not be looked at"):
+        with errors_explained(f"The container {name} could not be inspected"):
             return None if container is None else answers.container(container.attrs)
 
     def _container(self, name: str) -> Container | None:
@@ -77,7 +77,7 @@ class DockerContainers(Connection):
             made = self._require_client().containers.create(**model.arguments(instance), log_config=log)  # type: ignore[arg-type]
             if instance.image.id not in ("", made.attrs["Image"]):  # its name was given to another one meanwhile
                 made.remove(force=True)
-                moved = f"{instance.image.name} became another image meanwhile."
+                moved = f"{instance.image.name} was changed meanwhile."
                 raise RegistryError(moved, cure="Repeat the command.")
         return made
 

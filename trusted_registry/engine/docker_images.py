@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
 from docker.errors import ImageLoadError
 
 from trusted_registry import files
+from trusted_registry.console import PIPE
 from trusted_registry.engine import answers, asking
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.connection import Connection, errors_explained
@@ -45,7 +46,7 @@ class DockerImages(Connection):
     def _image(self, reference: str) -> engine_types.FoundImage:
         """Return an image; an empty one where it is not there."""
         found = self._found(f"The image {reference}", lambda client: client.images.get(reference))
-        with errors_explained(f"The image {reference} could not be looked at"):
+        with errors_explained(f"The image {reference} could not be inspected"):
             self._seen = answers.image(found.attrs) if found else engine_types.NO_IMAGE
         return self._seen
 
@@ -117,21 +118,24 @@ class DockerImages(Connection):
             return []
         with files.explained(archive, "read"):
             content = archive.open("rb")
-        with content, errors_explained(f"{archive} could not be loaded"):
+        loading = self._console.progress(f"Loading {archive}")
+        with content, loading, errors_explained(f"{archive} could not be loaded"):
             try:
                 return [tag for image in self._require_client().images.load(content) for tag in image.tags]
             except ImageLoadError as error:
-                cure = "Make it anew with docker save, and copy it whole."
-                raise RegistryError(f"{archive} is no archive of images: {error}", cure=cure) from error
+                cure = "Make it again with docker save, and copy all of it."
+                raise RegistryError(f"{archive} is not an archive of images: {error}", cure=cure) from error
 
-    def import_image(self, reference: str, tar: bytes, changes: Iterable[str] = ()) -> str:
+    def import_image(
+        self, reference: str, tar: bytes, changes: Iterable[str] = (), *, typed: Sequence[str] = ()
+    ) -> str:
         """Make an image of one layer from a tar archive, and return its id.
 
-        `changes` are Dockerfile instructions applied to the image.
+        `changes` are Dockerfile instructions applied to the image, `typed` is the command that makes such an archive.
         """
         repository, tag = engine_types.split_reference(reference)
         options = [word for change in changes for word in ("--change", change)]
-        self._console.command(["docker", "import", *options, "-", reference])
+        self._console.command([*(typed or ("cat", "image.tar")), PIPE, "docker", "import", *options, "-", reference])
         if self._console.dry:
             return ""
         with errors_explained(f"The image {reference} could not be made"):

@@ -26,7 +26,7 @@ class DockerVolumes(Connection):
     def volume(self, name: str) -> engine_types.Volume | None:
         """Return the volume of this name, whoever made it, or None."""
         found = self._found(f"The volume {name}", lambda client: client.volumes.get(name))
-        with errors_explained(f"The volume {name} could not be looked at"):
+        with errors_explained(f"The volume {name} could not be inspected"):
             return answers.volume(found.attrs) if found else None
 
     def volumes_of(self, installation: str) -> list[str]:

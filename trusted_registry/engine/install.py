@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shlex
 import shutil
 import time
 from pathlib import Path
 
 from trusted_registry import program
 from trusted_registry.console import Console
-from trusted_registry.engine import connection
-from trusted_registry.errors import AccessDeniedError, RegistryError
+from trusted_registry.engine import connection, membership
+from trusted_registry.errors import AccessDeniedError, NeedsRootError, RegistryError
 
 LOG = Path("/var/log/dockerd.log")
 PID_FILES = {
@@ -36,7 +37,9 @@ INSTALL_COMMANDS = {
 
 
 def ensure(console: Console) -> bool:
-    """Install and start the distribution's engine unless one answers.
+    """Install and start the distribution's engine unless one answers, and have it let this user in.
+
+    For the last, the command line may go on in another process.
 
     Returns:
         True if an engine was installed or started.
@@ -47,11 +50,15 @@ def ensure(console: Console) -> bool:
     absent = connection.connect_error()
     if absent is None:
         return False
-    if connection.is_chosen() or isinstance(absent, AccessDeniedError):
+    if connection.is_chosen():
         if not console.dry:
             raise absent  # an engine that a person chose is not replaced by another
         console.warn(absent.message)
         return False
+    if isinstance(absent, AccessDeniedError):
+        membership.join(console)
+        return False
+    _check_rights(console)
     family = _family()
     if not shutil.which("dockerd"):
         if family not in ("debian", "ubuntu"):
@@ -62,7 +69,38 @@ def ensure(console: Console) -> bool:
             raise RegistryError("No Docker Engine was installed.", cure="Install one, then repeat the command.")
         install(console)
     start(console)
+    if _is_denied(console):
+        membership.join(console)
     return True
+
+
+def _check_rights(console: Console) -> None:
+    """Insist on sudo before anything is asked or done, and name all that an administrator has to do instead.
+
+    Raises:
+        NeedsRootError: This user may not use it.
+    """
+    if console.dry or program.may_use_sudo() or platform.system() != "Linux":
+        return
+    absent = not shutil.which("dockerd")
+    steps = ["apt-get install --yes docker.io"] if absent else [shlex.join(_start_command())]
+    steps += [] if membership.is_listed() else [shlex.join(membership.add_command())]
+    lacks = "There is no Docker Engine here" if absent else "The Docker Engine does not run"
+    message = f"{lacks}, and {membership.user()} may not use sudo to {'install one' if absent else 'start it'}."
+    raise NeedsRootError(message, cure=program.administrator(" && ".join(steps)))
+
+
+def _is_denied(console: Console) -> bool:
+    """Whether the engine that was started refuses this user; in a dry run, whether it would."""
+    if console.dry:
+        return bool(os.geteuid()) and not membership.is_listed()
+    return isinstance(connection.connect_error(), AccessDeniedError)
+
+
+def _start_command() -> list[str]:
+    if Path("/run/systemd/system").is_dir():
+        return ["systemctl", "enable", "--now", "docker"]
+    return ["service", "docker", "start"]
 
 
 def _family() -> str:
@@ -135,7 +173,7 @@ def start(console: Console) -> None:
     with console.progress("Starting the Docker Engine"):
         while absent := connection.connect_error():
             if isinstance(absent, AccessDeniedError):
-                raise absent
+                return  # it answers
             if time.monotonic() > end:
                 late = f"The Docker Engine does not answer after {START_SECONDS:.0f} seconds."
                 raise RegistryError(late, cure=f"See why: {log}")

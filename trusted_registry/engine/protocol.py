@@ -272,10 +272,12 @@ class Engine(Protocol):
             RegistryError: The file cannot be read, or is no such archive.
         """
 
-    def import_image(self, reference: str, tar: bytes, changes: Iterable[str] = ()) -> str:
+    def import_image(
+        self, reference: str, tar: bytes, changes: Iterable[str] = (), *, typed: Sequence[str] = ()
+    ) -> str:
         """Make an image of one layer from a tar archive, and return its id; "" in a dry run.
 
-        `changes` are Dockerfile instructions applied to the image.
+        `changes` are Dockerfile instructions applied to the image, `typed` is the command that makes such an archive.
         """
 
     def tag(self, image: str, reference: str) -> None:

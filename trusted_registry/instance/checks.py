@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from trusted_registry import address
-from trusted_registry.certificate import issue
+from trusted_registry.certificate import handed, issue
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import PortTakenError, RegistryError, SettingError
-from trusted_registry.instance import ownership, ports
+from trusted_registry.instance import ownership, ports, route
 from trusted_registry.instance.model import front_name, predecessor_name
 from trusted_registry.run import Run
 from trusted_registry.settings import Settings
@@ -56,22 +56,44 @@ def check_free(port: int, engine: Engine, aside: str) -> None:
         raise PortTakenError(f"Port {port} is in use.", cure="")
 
 
-def check_address(run: Run) -> None:
+def check_address(run: Run, *, nat: bool = False) -> None:
     """Insist on an address of this machine for a registry that is to run here; not in a dry run.
 
-    A name may lead anywhere, and back here by a router; loopback is here.
+    A name may lead anywhere, and back here by a router; loopback is here. An address may too, where somebody says so,
+    now or in an earlier run: that is tried.
+
+    Args:
+        run: The registry that is to run.
+        nat: Whether the address is said to be a router's, that leads here.
 
     Raises:
+        RegistryError: The folder of the certificates is for another machine's registry, or no router leads here.
         SettingError: The address is another machine's.
     """
+    handed.check_own(run.settings.folder)
     host = run.settings.address
     if run.console.dry or not address.is_elsewhere(host):
         return
+    if nat or run.settings.saved_flags_before.get("address") == host:
+        if not (reason := route.broken(run.settings)):
+            return
+        if nat:
+            raise _no_route(run.settings, reason)
     said = "address" in run.settings.saved_flags
     without = "./inv up --address ''" if said else "unset INVOKE_REGISTRY_ADDRESS, or registry.address in invoke.yaml"
     raise SettingError(
         f"{host} is none of this machine's addresses ({own_addresses()}): no registry can run there.",
-        cure=f"{without}; where a router leads from there to here: ./inv up --address '' --names {host}",
+        cure=f"{without}; where a router leads from there to here: ./inv up --address {host} --nat, which tries it; "
+        f"or, untried: ./inv up --address '' --names {host}",
+    )
+
+
+def _no_route(settings: Settings, reason: str) -> RegistryError:
+    host, port = settings.address, settings.port
+    return RegistryError(
+        f"{host}, port {port}, does not lead to this machine: {reason}. Nothing was changed.",
+        cure=f"Have the router pass port {port} on to {own_addresses()}. Some pass on nothing that comes from inside; "
+        f"then, untried: ./inv up --address '' --names {host}",
     )
 
 

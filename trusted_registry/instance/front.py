@@ -59,19 +59,19 @@ def trouble(container: Container, settings: Settings, engine: Engine) -> str:
     if not container.behind:
         return ""
     if there is None or there.state != "running":
-        return f"the front is {there.state if there else 'absent'}, so that nobody is answered"
+        return f"the front is {there.state if there else 'absent'}, so no client is answered"
     led = leads_to(settings, engine)
-    return "" if led == short(container.id) else f"the front leads to {led or 'nobody'}, which is not the registry here"
+    if led == short(container.id):
+        return ""
+    return f"the front leads to {led}, which is not the registry here" if led else "the front leads nowhere"
 
 
 def described(container: Container, settings: Settings, engine: Engine) -> str | None:
-    """Return how the front of a registry does, for people; None where there is none and none is needed."""
+    """Return image and port of a registry's front, and how many registries finish before this one; None without one."""
     if not container.behind:
         return None
-    if wrong := trouble(container, settings, engine):
-        return f"{wrong}; ./inv up mends that"
     there, ends = engine.find(front_name(settings.container)), len(_ending(settings, engine))
-    others = f"; {ends} before it {'ends' if ends == 1 else 'end'} what is under way" if ends else ""
+    others = f"; {ends} {'finishes its' if ends == 1 else 'finish their'} transfers" if ends else ""
     return f"{there.image}, port {there.port}{others}" if there else None
 
 
@@ -127,7 +127,7 @@ def take(instance: Instance, run: Run, engine: Engine, holds: Callable[[], bool]
         if run.console.dry or _await(holds):
             return
         if time.monotonic() > end:
-            raise RegistryError("The front did not take its configuration.", cure=LOGS)
+            raise RegistryError("The front did not accept its configuration.", cure=LOGS)
 
 
 def _await(holds: Callable[[], bool]) -> bool:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import platform
 import re
 import shutil
-import tarfile
 from pathlib import Path
 
 from trusted_registry import files, installation, program
@@ -42,19 +40,20 @@ def _from_package(run: Run, engine: Engine) -> str:
     """Make an image of the distribution's package: its program, and the libraries that the program names."""
     if platform.system() != "Linux" or not shutil.which("apt-get"):
         raise RegistryError(f"This system has no package {PACKAGE} to make one from.", cure="")
-    with files.temp_folder() as root:
+    with files.temp_folder() as root, run.console.progress(f"Fetching the package {PACKAGE}"):
         if not _unpack(root, run):
             return run.settings.image
         version = next(root.glob(f"{PACKAGE}_*.deb")).name.split("_")[1].replace("%3a", ":")
-        tar = _archive(root / "tree")
+        members = _members(root / "tree")
+        tar = images.archive(members)
     reference = f"{NAMESPACE}{re.sub(r'[^A-Za-z0-9_.-]', '-', version)}"
     origin = f"the package {PACKAGE} {version} of {images.distribution()}"
     labels = f'LABEL {ORIGIN_LABEL}="{origin}" {INSTEAD_LABEL}="{run.settings.image}"'
-    made = engine.import_image(reference, tar, ('ENTRYPOINT ["/bin/haproxy"]', "USER 65534:65534", labels))
-    installation.note_image(
-        run.settings.folder, made, MadeImage(reference, origin, run.settings.image, with_shell=False)
-    )
-    run.console.say(f"image: {reference}, made from {origin}, since {run.settings.image} could not be pulled")
+    changes = ('ENTRYPOINT ["/bin/haproxy"]', "USER 65534:65534", labels)
+    made = engine.import_image(reference, tar, changes, typed=images.typed(members, root))
+    noted = MadeImage(reference, origin, run.settings.image, with_shell=False)
+    installation.note_image(run.settings.folder, made, noted)
+    run.console.say(f"image: package {PACKAGE} {version}, as {run.settings.image} cannot be pulled")
     return reference
 
 
@@ -71,14 +70,14 @@ def _unpack(root: Path, run: Run) -> bool:
             return False
         for package in sorted(root.glob("*.deb")):
             if any(package.name.startswith(f"{name}_") for name in wanted):
-                program.run(["dpkg-deb", "--extract", str(package), str(root / "tree")], run.console)
+                program.run(["dpkg-deb", "--extract", package.name, "tree"], run.console, cwd=root)
         if "not found" not in _ldd(root / "tree"):
             return True
         wanted = [name for name in _dependencies(wanted) if name not in had and not _is_installed(name)]
         had.update(wanted)
         if not wanted:
             break
-    raise RegistryError(f"Not all libraries of the package {PACKAGE} are packages.", cure="")
+    raise RegistryError(f"The package {PACKAGE} needs a library that is in no package.", cure="")
 
 
 def _dependencies(packages: list[str]) -> list[str]:
@@ -96,12 +95,10 @@ def _ldd(tree: Path) -> str:
     return program.capture(["ldd", str(tree / _BINARY)], env={"LD_LIBRARY_PATH": ":".join(folders)}).out
 
 
-def _archive(tree: Path) -> bytes:
-    """Return a tar with /bin/haproxy, and each library at the path at which the program looks for it."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        tar.add(tree / _BINARY, "bin/haproxy", filter=images.as_root)
-        for path in map(Path, images.libraries(_ldd(tree))):
-            name = path.relative_to(tree) if path.is_relative_to(tree) else path.relative_to("/")
-            tar.add(path.resolve(), str(name), filter=images.as_root)
-    return buffer.getvalue()
+def _members(tree: Path) -> dict[str, Path]:
+    """Return the files of an image: haproxy, and each library with the path at which the program looks for it."""
+    found = {"bin/haproxy": tree / _BINARY}
+    for path in map(Path, images.libraries(_ldd(tree))):
+        name = path.relative_to(tree) if path.is_relative_to(tree) else path.relative_to("/")
+        found[str(name)] = path
+    return found

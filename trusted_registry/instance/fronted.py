@@ -85,7 +85,7 @@ def _stands(there: Container | None, container: Container, run: Run, engine: Eng
         return False
     if container.state == "running":
         switch.point(container, image, run, engine)
-        run.console.say("front: its configuration was another one; it has the one of the settings again")
+        run.console.say("front: its configuration had been changed; restored")
     return True
 
 
@@ -93,7 +93,7 @@ def _kept_up(instance: Instance, differing: Sequence[File], run: Run, engine: En
     """Leave a registry alone that runs as it should; restart one that does not answer so, with its front."""
     if differing:
         contents.share(instance, differing, run, engine)
-        run.console.say("users: the registry lets in those of the file as it is now")
+        run.console.say("users: the registry reads the file as it is now")
     at = _door(instance, run)
     if run.console.dry or proof.holds(at, run.settings):
         return False
@@ -128,7 +128,7 @@ def turn_on(  # noqa: PLR0913, PLR0917 - what should run, what runs, and who doe
     engine.make_network(instance.network, instance.installation)
     contents.share(instance, instance.files, run, engine)
     if container and container.state == "running":
-        run.console.say("front: it takes the registry's port once; what is under way has a moment to end")
+        run.console.say("front: takes over the port now; new connections fail for a moment")
         upgrade.rehearse(instance, container, run, engine)
     before.make_way(container)
     engine.run(instance)
@@ -172,7 +172,7 @@ def renew_front(instance: Instance, there: Container | None, run: Run, engine: E
     named = run.with_settings(container=instance.name)
     engine.make_network(instance.network, instance.installation)
     if there and there.state == "running":
-        run.console.say("front: it is replaced once, with the port; what is under way has a moment to end")
+        run.console.say("front: is replaced now; new connections fail for a moment")
     with predecessor.kept(named, engine) as before:
         before.make_way(there)
         stand(instance, run, engine, before)
@@ -192,7 +192,7 @@ def turn_off(  # noqa: PLR0913, PLR0917 - see above
         RegistryError: It does not start, or is not proved: then the front stands again.
     """
     name = front_name(instance.name)
-    run.console.say("front: the registry takes its port once; what is under way has a moment to end")
+    run.console.say("front: gives the port back now; new connections fail for a moment")
     contents.share(instance, instance.files, run, engine)
     if container and container.state == "running":
         upgrade.rehearse(instance, container, run, engine)

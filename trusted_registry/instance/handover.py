@@ -38,7 +38,7 @@ def apart(instance: Instance, run: Run, engine: Engine) -> Instance:
 
 
 def make(instance: Instance, changed: Sequence[File], at: Endpoint, run: Run, engine: Engine) -> None:
-    """Hand over to a registry that reads changed files, and tell how long nobody may have been answered.
+    """Hand over to a registry that reads changed files, and tell how long it may have been silent.
 
     Raises:
         RegistryError: It does not prove itself: then one with the files before serves again.
@@ -62,9 +62,9 @@ def make(instance: Instance, changed: Sequence[File], at: Endpoint, run: Run, en
             raise RegistryError(f"{reason}{again}", cure="./inv registry.logs says why.") from error
         raise
     if shown:
-        run.console.say(f"registry: another one took over; nobody was answered for {seconds:.2f} s")
+        run.console.say(f"registry: the new one took over; no answer for {seconds:.2f} s")
     else:
-        run.console.say("registry: it answered nobody, so it was restarted")
+        run.console.say("registry: it did not answer, so it was restarted")
 
 
 def _shown(at: Endpoint) -> str:

@@ -8,11 +8,11 @@ import platform
 import re
 import shutil
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from trusted_registry import files, installation, program
-from trusted_registry.console import pasteable
+from trusted_registry.console import Operator, pasteable
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import INSTEAD_LABEL, ORIGIN_LABEL, SHELL_LABEL, Container
 from trusted_registry.errors import RegistryError
@@ -31,6 +31,7 @@ NAMESPACE = f"trusted-registry/{PACKAGE}:"
 """Begin of the name of an image that was made here; a name proves nothing, so another one under it does not run."""
 
 _BINARY = "usr/bin/docker-registry"
+_SHELL = "bin/sh"
 _SHELLS = ("usr/bin/busybox", "bin/busybox")
 _APPLETS = ("find", "grep", "head", "ls", "rm", "sleep", "tail", "timeout")
 _LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
@@ -67,7 +68,7 @@ def ensure(
     save = pasteable(["docker", "save", "--output", "registry.tar", run.settings.image])
     load = "docker load --input registry.tar" if package else "INVOKE_REGISTRY_ARCHIVE=registry.tar ./inv up"
     raise RegistryError(
-        f"No image of {what} can be had. {' '.join(reasons)}",
+        f"There is no image of {what}. {' '.join(reasons)}",
         cure=f"On a machine with a network: {pull} && {save}; then here: {load}",
     )
 
@@ -95,7 +96,7 @@ def tell_of_change(image: Image, container: Container, run: Run) -> None:
     """Say that a container runs another image than it should, where that is so."""
     if container.image_id and image.id not in ("", container.image_id):
         was, now = (it.removeprefix("sha256:")[:12] for it in (container.image_id, image.id))
-        run.console.say(f"image: {image.name} is {now}, and {was} runs: it is replaced")
+        run.console.say(f"image: {image.name} is now {now}; it replaces {was}, which runs")
 
 
 def _noted(settings: Settings, engine: Engine) -> str:
@@ -112,7 +113,7 @@ def _made_before(noted: str, run: Run, engine: Engine) -> Image:
     if now not in (None, noted) and engine.image_content(now) == engine.image_content(noted):
         installation.note_image(run.settings.folder, now, made)
         return Image(made.reference, now)
-    run.console.say(f"image: {made.reference}, made here from {made.origin}, in place of {run.settings.image}")
+    run.console.say(f"image: {made.reference.rpartition('/')[2]}, made here in place of {run.settings.image}")
     return Image(made.reference if now == noted else noted, noted)
 
 
@@ -140,47 +141,63 @@ def _from_package(run: Run, engine: Engine) -> str:
     """
     if platform.system() != "Linux" or not shutil.which("apt-get"):
         raise RegistryError("This system has no package docker-registry to make one from.", cure="")
-    with files.temp_folder() as root:
+    with files.temp_folder() as root, run.console.progress(f"Fetching the package {PACKAGE}"):
         program.run(["apt-get", "download", PACKAGE], run.console, cwd=root)
         with contextlib.suppress(RegistryError):  # the registry runs without a shell too, and `instance` warns
             program.run(["apt-get", "download", SHELL_PACKAGE], run.console, cwd=root)
         if run.console.dry:
             return run.settings.image
         for package in sorted(root.glob("*.deb")):
-            program.run(["dpkg-deb", "--extract", str(package), str(root / "tree")], run.console)
+            program.run(["dpkg-deb", "--extract", package.name, "tree"], run.console, cwd=root)
         version = next(root.glob(f"{PACKAGE}_*.deb")).name.split("_")[1].replace("%3a", ":")
         shell = next((root / "tree" / path for path in _SHELLS if (root / "tree" / path).exists()), None)
-        tar = _archive(root / "tree" / _BINARY, shell)
+        members = _members(root / "tree" / _BINARY, shell)
+        tar = archive(members)
     reference = f"{NAMESPACE}{re.sub(r'[^A-Za-z0-9_.-]', '-', version)}"
     origin = f"the package {PACKAGE} {version} of {distribution()}"
     labels = f'LABEL {ORIGIN_LABEL}="{origin}" {INSTEAD_LABEL}="{run.settings.image}"'
     labels += f' {SHELL_LABEL}="/bin/sh"' if shell else ""
-    made = engine.import_image(reference, tar, ('ENTRYPOINT ["/bin/registry"]', labels))
+    made = engine.import_image(reference, tar, ('ENTRYPOINT ["/bin/registry"]', labels), typed=typed(members, root))
     noted = MadeImage(reference, origin, run.settings.image, with_shell=shell is not None)
     installation.note_image(run.settings.folder, made, noted)
-    run.console.say(f"image: {reference}, made from {origin}, since {run.settings.image} could not be pulled")
+    run.console.say(f"image: package {PACKAGE} {version}, as {run.settings.image} cannot be pulled")
     return reference
 
 
-def _archive(binary: Path, shell: Path | None) -> bytes:
-    """Return a tar with /bin/registry, a shell and this system's flock, and the libraries of both.
+def _members(binary: Path, shell: Path | None) -> dict[str, Path]:
+    """Return the files of an image: the registry, a shell with this system's flock, and the libraries that they need.
 
     Each library has the path at which the binary looks for one.
     """
+    lock = shutil.which("flock") if shell else None
+    programs = {"bin/registry": str(binary), **({"bin/flock": lock} if lock else {})}
+    needed = [path for program_ in programs.values() for path in libraries(program.capture(["ldd", program_]).out)]
+    members = {**programs, **{path.lstrip("/"): path for path in needed}, **({_SHELL: str(shell)} if shell else {})}
+    return {name: Path(path) for name, path in members.items()}
+
+
+def archive(members: Mapping[str, Path]) -> bytes:
+    """Return a tar of files and, beside a shell, of the names by which that is a program of its own each."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        lock = shutil.which("flock") if shell else None
-        programs = {"bin/registry": str(binary), **({"bin/flock": lock} if lock else {})}
-        needed = [path for program_ in programs.values() for path in libraries(program.capture(["ldd", program_]).out)]
-        for name, path in {**programs, **{path.lstrip("/"): path for path in needed}}.items():
-            tar.add(Path(path).resolve(), name, filter=as_root)
-        if shell:
-            tar.add(shell, "bin/sh", filter=as_root)
-            for applet in _APPLETS:
-                link = tarfile.TarInfo(f"bin/{applet}")
-                link.type, link.linkname = tarfile.SYMTYPE, "sh"
-                tar.addfile(link)
+        for name, path in members.items():
+            tar.add(path.resolve(), name, filter=_as_root)
+        for applet in _APPLETS if _SHELL in members else ():
+            link = tarfile.TarInfo(f"bin/{applet}")
+            link.type, link.linkname = tarfile.SYMTYPE, "sh"
+            tar.addfile(link)
     return buffer.getvalue()
+
+
+def typed(members: Mapping[str, Path], root: Path) -> list[str]:
+    """Return the commands that make such a tar of the packages that were unpacked in the current folder."""
+    copies = [
+        ["install", "-D", str(path).removeprefix(f"{root}/"), f"image/{name}", Operator("&&")]
+        for name, path in members.items()
+    ]
+    links = f"for name in {' '.join(_APPLETS)}; do ln -s sh image/bin/$name; done &&"
+    linked = [Operator(links)] if _SHELL in members else []
+    return [*(word for copy in copies for word in copy), *linked, "tar", "-C", "image", "-c", "."]
 
 
 def libraries(output: str) -> list[str]:
@@ -188,7 +205,7 @@ def libraries(output: str) -> list[str]:
     return _LIBRARY.findall(output)
 
 
-def as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
+def _as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
     """Return an entry of an archive that belongs to root and that everybody may run."""
     member.uid = member.gid = 0
     member.uname = member.gname = ""

@@ -27,7 +27,7 @@ def taken_error(port: int, settings: Settings, engine: Engine) -> RegistryError:
         return PortTakenError(
             f"Docker keeps port {port} for a container that this engine does not know: another engine's, or one "
             "in whose start it was killed.",
-            cure=f"sudo docker ps shows another's. Where there is none: sudo service docker restart; or {other}",
+            cure=f"sudo docker ps shows another engine's. If there is none: sudo service docker restart; or {other}",
         )
     if who := listening_process(port):
         return PortTakenError(f"Port {port} is in use by {who}.", cure=f"Stop it; or {other}")

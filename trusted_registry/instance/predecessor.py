@@ -18,7 +18,7 @@ from trusted_registry.instance import contents, ownership, proof
 from trusted_registry.instance.model import DRAIN_SECONDS, File, predecessor_name
 from trusted_registry.run import Run
 
-AGAIN = "The one that ran before runs again."
+AGAIN = "The previous registry runs again."
 
 _QUICK = 1.0
 """Seconds that the end of a registry takes at most where nothing is under way."""
@@ -117,7 +117,7 @@ class Predecessor:
         """Say how long nobody was answered, where that was so."""
         if self.told_to_stop is not None and not self._run.console.dry:
             seconds = time.monotonic() - self.told_to_stop
-            self._run.console.say(f"registry: replaced; nobody was answered for {seconds:.1f} s")
+            self._run.console.say(f"registry: replaced; no answer for {seconds:.1f} s")
 
     def remove(self) -> None:
         """Take it away, since its successor has proved itself."""
@@ -144,7 +144,7 @@ class Predecessor:
         except (RegistryError, OSError, http.client.HTTPException) as error:
             with contextlib.suppress(RegistryError):
                 self._engine.remove(self._name)
-            self._run.console.warn(f"the registry that ran before does not run again: {error}")
+            self._run.console.warn(f"the previous registry does not run again: {error}")
             return False
         return True
 

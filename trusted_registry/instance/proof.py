@@ -79,7 +79,7 @@ def rehearse(
 
 @contextlib.contextmanager
 def explained(name: str, run: Run, engine: Engine) -> Iterator[None]:
-    """Raise a RegistryError for whatever a container failed by, and show its last words."""
+    """Raise a RegistryError for whatever a container failed by, and show the end of its log."""
     try:
         yield
     except (RegistryError, OSError, http.client.HTTPException) as error:
@@ -170,7 +170,7 @@ def stop_again(error: BaseException, name: str, at: probe.Endpoint, run: Run, en
     reason = _reason(error, name, engine, run)
     engine.remove(name)
     if isinstance(error, RegistryError):
-        cure = "Its last words above say why." if "registry.logs" in error.cure else error.cure
+        cure = "The end of its log, above, says why." if "registry.logs" in error.cure else error.cure
         raise RegistryError(f"{reason} It was stopped again.", cure=cure) from error
     if isinstance(error, (OSError, http.client.HTTPException)):
         cure = checks.another_machine_s(at.host) or "./inv cert.check says what is wrong with the certificate."
@@ -178,8 +178,8 @@ def stop_again(error: BaseException, name: str, at: probe.Endpoint, run: Run, en
 
 
 def _reason(error: BaseException, name: str, engine: Engine, run: Run) -> str:
-    """Return why a container failed its proof; its last words are shown."""
+    """Return why a container failed its proof; the end of its log is shown."""
     words = [line for line in engine.log(name, lines=3).splitlines() if line.strip()]
     if words:
-        run.console.warn(f"its last words: {words[-1][:300]}")
+        run.console.warn(f"the end of its log: {words[-1][:300]}")
     return error.message if isinstance(error, RegistryError) else f"The handshake failed: {error}."

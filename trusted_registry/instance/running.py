@@ -150,7 +150,7 @@ def _kept_up(instance: Instance, container: Container, differing: Sequence[File]
         return True
     if differing:
         contents.share(instance, differing, run, engine)
-        run.console.say("users: the registry lets in those of the file as it is now")
+        run.console.say("users: the registry reads the file as it is now")
     if instance.role is Role.PLAIN or proof.holds(_endpoint(instance, run.settings), run.settings):
         return False
     engine.restart(instance.name)
@@ -186,8 +186,7 @@ def _replace(  # noqa: PLR0913, PLR0917 - see above
     before.write([it for it in instance.files if it.made])
     if not instance.shell:
         run.console.warn(
-            f"{instance.image.name} is not known to have a shell, so what a kill leaves empty in its store is not "
-            "mended."
+            f"{instance.image.name} may have no shell, so files that a kill leaves empty are not repaired."
         )
     if instance.shell and container is None and not before.container:
         before.make_way(None)

@@ -176,7 +176,7 @@ def _see_off(name: str, run: Run, engine: Engine) -> None:
     while not _has_ended(name, engine):
         if time.monotonic() > end:
             most = run.settings.drain
-            run.console.say(f"registry: the one before ends what is under way, up to {most} s; nothing waits for it")
+            run.console.say(f"registry: the old one finishes its transfers beside it, for {most} s at most")
             return
         time.sleep(_PAUSE)
     engine.remove(name, at_once=True)

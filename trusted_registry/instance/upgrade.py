@@ -69,7 +69,7 @@ def _compare(here: probe.Endpoint, there: probe.Endpoint, login: users.Login | N
     try:
         held = holdings.find(before)
     except (RegistryError, *probe.NO_ANSWER) as error:
-        run.console.warn(f"the registry that runs does not tell what it has, so nothing is compared: {error}")
+        run.console.warn(f"the running registry does not list its images, so they were not compared: {error}")
         return
     shown = holdings.find(after)
     # Clients push meanwhile: what differs is asked for once more.
@@ -77,7 +77,7 @@ def _compare(here: probe.Endpoint, there: probe.Endpoint, login: users.Login | N
     if lost := holdings.differing(before, after, names):
         named = ", ".join(f"{repository}:{reference}" for repository, reference in lost[:_NAMED])
         more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
-        wrong = f"The other image shows {len(lost)} of {len(held)} manifests otherwise: {named}{more}."
-        raise RegistryError(wrong, cure="./inv registry.upgrade --check --image … tries another one.")
+        wrong = f"With the other image, {len(lost)} of {len(held)} manifests differ: {named}{more}."
+        raise RegistryError(wrong, cure="./inv registry.upgrade --check --image IMAGE compares another one.")
     repositories = len({it[0] for it in held})
-    run.console.say(f"image: all {len(held)} manifests of {repositories} repositories are the same by both")
+    run.console.say(f"image: all {len(held)} manifests in {repositories} repositories are the same with both")

@@ -26,19 +26,19 @@ KNOWN = (
     Fault(
         "2",
         "3.1.0",
-        "a kill can leave a manifest empty, which no repeated push mends; this project's start script does",
+        "a kill can leave a manifest empty; pushing again does not repair it, but this project's start script does",
         f"{_DISTRIBUTION}/issues/4489",
     ),
     Fault(
         "2",
         "3.1.0",
-        "the time of an answer tells whether a user of that name exists",
+        "the time of an answer tells whether there is a user of that name",
         f"{_DISTRIBUTION}/commit/7ed654e0a",
     ),
     Fault(
         "3",
         "",
-        "the catalog can lack a repository whose name is the begin of another's",
+        "the catalog can lack a repository if another's name begins with its name",
         f"{_DISTRIBUTION}/commit/77e035196",
     ),
 )

@@ -6,6 +6,9 @@ import io
 import secrets
 import tarfile
 
+TYPED = ("tar", "-C", "/etc", "-c", "hosts")
+"""A command that makes a layer of one small file: by hand it need not be random."""
+
 
 def random_tar() -> bytes:
     """Return a tar of one file of 64 random bytes.

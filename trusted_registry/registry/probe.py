@@ -90,12 +90,13 @@ def unverified() -> ssl.SSLContext:
 
 
 def connect(endpoint: Endpoint, tls: ssl.SSLContext | None, *, seconds: float = 0.0) -> socket.socket:
-    """Return a connection, with TLS if there is a context for it; `seconds` bound it more than usual.
+    """Return a connection, with TLS if there is a context for it; `seconds` are for TCP alone, not for what follows.
 
     Raises:
         OSError: Nothing answers, or TLS fails (ssl.SSLError).
     """
     plain = socket.create_connection((endpoint.via or endpoint.host, endpoint.port), timeout=seconds or _ANSWER)
+    plain.settimeout(_ANSWER)
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return shake_hands(plain, endpoint, tls) if tls else plain
 

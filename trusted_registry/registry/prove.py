@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trusted_registry import threads
 from trusted_registry.console import Console
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
@@ -57,7 +58,7 @@ def pack(registry_host: str, engine: Engine, *, image: str = "", note: Callable[
             engine.pull(image)
         engine.tag(image, reference)
     else:
-        engine.import_image(reference, layer.random_tar())
+        engine.import_image(reference, layer.random_tar(), typed=layer.TYPED)
     return reference
 
 
@@ -75,7 +76,13 @@ def discard(reference: str, engine: Engine) -> None:
         engine.untag(reference)
 
 
-def prove(reference: str, engine: Engine, console: Console, login: Login | None = None) -> Proof | None:
+def prove(
+    reference: str,
+    engine: Engine,
+    console: Console,
+    login: Login | None = None,
+    meanwhile: Callable[[Proof], None] = lambda _: None,
+) -> Proof | None:
     """Push a packed image, pull the same back, and compare the digests.
 
     The image is removed here before the pull, and again at the end.
@@ -85,6 +92,7 @@ def prove(reference: str, engine: Engine, console: Console, login: Login | None 
         engine: The client whose trust is proved.
         console: The console that shows the commands.
         login: The login to use; by default the person's own, if any.
+        meanwhile: Called with the proof while the image is removed here again.
 
     Returns:
         The proof; None in a dry run.
@@ -98,10 +106,15 @@ def prove(reference: str, engine: Engine, console: Console, login: Login | None 
         pushed = engine.push(reference, login)
         engine.untag(reference)
         pulled = engine.pull(reference, login)
-    finally:
+        proof = None if console.dry else _proof(registry_host, pushed, pulled, begun)
+    except BaseException:
         discard(reference, engine)
-    if console.dry:
-        return None
+        raise
+    threads.beside(lambda: discard(reference, engine), lambda: meanwhile(proof) if proof else None)
+    return proof
+
+
+def _proof(registry_host: str, pushed: str | None, pulled: str | None, begun: float) -> Proof:
     if pushed is None or pushed != pulled:
         raise RegistryError(
             f"What was pulled from {registry_host} ({pulled}) is not what was pushed ({pushed}).",

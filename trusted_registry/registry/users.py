@@ -122,9 +122,9 @@ def password(text: str) -> str:
         raise SettingError("The password is empty.", cure="Type one, or pass it as one line of standard input.")
     if len(text) < SHORTEST:
         problem = f"The password has {len(text)} character{'' if len(text) == 1 else 's'}."
-        raise SettingError(problem, cure=f"Use {SHORTEST} at least, such as three words: anybody may guess.")
+        raise SettingError(problem, cure=f"Use at least {SHORTEST}, for example three words: anybody may guess.")
     if size > LONGEST:
-        raise SettingError(f"The password has {size} bytes.", cure=f"Use {LONGEST} at most: bcrypt reads no more.")
+        raise SettingError(f"The password has {size} bytes.", cure=f"Use at most {LONGEST}: bcrypt reads no more.")
     if _CONTROL.search(text):
         raise SettingError("The password holds control characters.", cure="Use others.")
     return text
@@ -207,7 +207,7 @@ def _entries(folder: Path) -> dict[str, str]:
         if entry and not entry.startswith("#"):
             name, colon, hashed = entry.partition(":")
             if not colon:
-                problem = f"{path}, line {number}, is no name with a hash: the registry lets nobody in."
-                raise RegistryError(problem, cure="Take that line out.")
+                problem = f"{path}, line {number}, is not a name with a hash, so the registry lets nobody in."
+                raise RegistryError(problem, cure="Remove that line.")
             found[name] = hashed
     return found

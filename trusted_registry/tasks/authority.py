@@ -17,8 +17,8 @@ from trusted_registry.trust.local import install, outdated, owned, trust_anchor
 from trusted_registry.trust.local.install import StoreSelection
 
 _OTHERS = (
-    "the other machines: ./inv trust.serve here, and there the line that it shows (or trust.hosts, trust.nodes, "
-    "trust.windows; those that took the page's steps by hand have the new root by a page of after --switch)"
+    "the other machines: ./inv trust.serve here, and paste there the line that it prints (or trust.hosts, trust.nodes, "
+    "trust.windows; where the page's steps were done by hand, do those of the new page after --switch)"
 )
 
 
@@ -48,7 +48,7 @@ def _begin(run: Run, engine: Engine) -> None:
         run.console.say(f"authority: the new root is {made_now}, SHA-256 {root.fingerprint if root else ''}")
         names = ("--names", ",".join(run.settings.names)) if run.settings.names else ()
         then = pasteable([*changeover.TASK.split(), "--switch", *names])
-        run.console.say(f"this machine's clients hold both roots. Now {_OTHERS}; then: {then}")
+        run.console.say(f"this machine's clients trust both roots. Now {_OTHERS}; then: {then}")
 
 
 def _switch(run: Run, engine: Engine) -> None:
@@ -71,7 +71,7 @@ def _finish(run: Run, engine: Engine) -> None:
     if changeover.stage(run.settings.folder) is not Stage.SWITCHED:
         begun = changeover.stage(run.settings.folder) is Stage.HANDED_OUT
         cure = f"{changeover.TASK} --switch" if begun else f"{changeover.TASK} begins one."
-        raise RegistryError("There is no old root to take back.", cure=cure)
+        raise RegistryError("There is no old root to remove.", cure=cure)
     running.restart(cert.here(run), stale_only=True)
     _install(run, engine)
     if not run.console.dry:
@@ -79,7 +79,7 @@ def _finish(run: Run, engine: Engine) -> None:
     _remove_kits(run)
     changeover.forget(run)
     cert.say_done(
-        run.console, "authority: the old root is taken back here, and no machine is told any more to give it up"
+        run.console, "authority: the old root is removed here, and other machines are no longer told to remove it"
     )
 
 
@@ -91,7 +91,7 @@ def _check_taken_back(run: Run) -> None:
     """
     if left := outdated.find(run.settings, trust_anchor.load(run.settings)):
         places = ", ".join(dict.fromkeys(entry.path or entry.value for entry in left))
-        cure = f"As root, or once what is said above is done: {changeover.TASK} --finish"
+        cure = f"Once what is said above is done: {changeover.TASK} --finish"
         raise RegistryError(f"The old root is still trusted: {places}.", cure=cure)
 
 
@@ -105,11 +105,11 @@ def _remove_kits(run: Run) -> None:
     if old and trust.ran_kit(trust_anchor.of(old, run.settings)):
         for script in (path for path in kits if path.suffix == ".sh"):
             taken = pasteable(["sudo", "sh", script, "--remove"])
-            run.console.warn(f"the old root's kit was run here, and stays: {taken}")
+            run.console.warn(f"the old root's kit was run here, so it stays: {taken}")
         kits = [path for path in kits if path.suffix != ".sh"]
     clear.remove(kits, folder, run.console)
     if kits:
-        cert.say_done(run.console, f"kits: those for the old root are gone: {', '.join(path.name for path in kits)}")
+        cert.say_done(run.console, f"kits: removed those for the old root: {', '.join(path.name for path in kits)}")
 
 
 def _install(run: Run, engine: Engine) -> None:

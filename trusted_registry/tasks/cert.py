@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+from collections.abc import Sequence
 
 from trusted_registry import address, installation, program, saved_flags
-from trusted_registry.certificate import changeover, imported, inspect, issue, openssl
+from trusted_registry.certificate import changeover, config_file, imported, inspect, issue, openssl
 from trusted_registry.console import Console
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import run_lock
@@ -13,10 +15,13 @@ from trusted_registry.run import Run
 from trusted_registry.settings import MAX_SERVER_DAYS, TOOLS, Settings
 from trusted_registry.values import one_of, whole_number
 
+_ROOM = 22
+"""Characters for the names in a line of 80: one address of IPv4, or two short names."""
+
 
 def config(run: Run, *, self_signed: bool) -> None:
     """Render openssl.cnf."""
-    path = issue.write_config(run, self_signed=self_signed)
+    path = config_file.write(run, self_signed=self_signed)
     say_done(run.console, f"config: {path}; ./inv cert uses the same")
 
 
@@ -62,14 +67,14 @@ def check(run: Run) -> None:
     issued = _find_issued(run.settings)
     findings = rules.check(issued.server, issued.authority, run.settings.hosts, inspect.now(), issuers=issued.issuers)
     for finding in findings:
-        who = "no client was seen to refuse that; what is made here is stricter"
+        who = "no client is known to refuse that; certificates made here are stricter"
         said = f"note: {finding.path.name} {finding.rule}; {who}" if finding.own else rules.told(finding)
         run.console.say(said)
     if refused := [finding for finding in findings if not finding.own]:
         cure = "./inv cert.renew; for the authority's own faults: ./inv cert --force."
         cure = imported.CURE if imported.is_foreign(issued) else cure
         raise RegistryError(f"{len(refused)} of the clients' rules are broken.", cure=cure)
-    run.console.say("certificate: it breaks no rule of any client known here")
+    run.console.say("certificate: it breaks no known rule of any client")
 
 
 def renew(run: Run, *, if_expiring: str) -> None:
@@ -81,7 +86,7 @@ def renew(run: Run, *, if_expiring: str) -> None:
         local = here(run)
         if days is not None and not run.console.dry and not _is_due(run.settings, days):
             keep(run)
-            say_certificate(run, _due(run, days))
+            run.console.say_idle(f"certificate: {_due(run, days)}")
             if running.restart(local, stale_only=True):
                 run.console.say("registry: it still served an older one; restarted")
             return
@@ -114,11 +119,11 @@ def _due(run: Run, days: int) -> str:
     issued = _find_issued(run.settings)
     reason = issue.misfit(issued, run.settings, days=days)
     if reason is None or not imported.is_foreign(issued):
-        return "not due yet"
+        return f"not due yet, {issued.server.days_left(inspect.now())} days left"
     if issued.server.days_left(inspect.now()) < 0:
         raise RegistryError(f"{issued.server.path} {reason}.", cure=imported.CURE)
     run.console.warn(f"{issued.server.path} {reason}. {imported.CURE}")
-    return "not made here, and so not renewed here"
+    return "not made here, so not renewed here"
 
 
 def adopt(run: Run) -> None:
@@ -133,12 +138,20 @@ def adopt(run: Run) -> None:
         ownership.adopt_container(run, engine)
 
 
+def _is_new_elsewhere(settings: Settings) -> bool:
+    """Whether a flag of this run names another machine's address; one that was kept is a router's, and was tried."""
+    said = settings.saved_flags.get("address")
+    return bool(said) and said != settings.saved_flags_before.get("address") and address.is_elsewhere(settings.address)
+
+
 def keep(run: Run) -> None:
     """Keep what flags said, but for another machine's address: a certificate may name that, no registry here has it."""
-    if not run.console.dry and "address" in run.settings.saved_flags and address.is_elsewhere(run.settings.address):
+    if not run.console.dry and _is_new_elsewhere(run.settings):
         flags = {key: value for key, value in run.settings.saved_flags.items() if key != "address"}
         run = run.with_settings(saved_flags=flags)
-        run.console.warn(f"{run.settings.address} is named, and not kept: it is none of this machine's addresses")
+        run.console.warn(
+            f"{run.settings.address} is in the certificate, but not remembered: this machine has no such address"
+        )
     saved_flags.save(run)
 
 
@@ -153,6 +166,28 @@ def say_done(console: Console, text: str) -> None:
     """Report a change, except in a dry run."""
     if not console.dry:
         console.say(text)
+
+
+def say_briefly(run: Run, what: str) -> None:
+    """Report the server certificate and the trust anchor, a line each; `cert.show` says the rest."""
+    issued = None if run.console.dry else issue.find(run.settings.folder)
+    if issued is None:
+        return
+    server, anchor = issued.server, issued.anchor
+    names = shortened((*server.addresses, *server.dns))
+    run.console.say(f"certificate: {what}, {server.days_left(inspect.now())} days left, for {names}")
+    kind = "authority" if issued.authority else "self-signed"
+    path = os.path.relpath(anchor.path)
+    run.console.say(f"{kind}: {path} is what clients trust, SHA-256 {anchor.fingerprint[:16]}…")
+    if said := changeover.stage(run.settings.folder).value:
+        run.console.say(f"changeover: {said}")
+
+
+def shortened(names: Sequence[str], room: int = _ROOM) -> str:
+    """Return the first of some names, as many as fit, and the number of the others."""
+    shown = [name for at, name in enumerate(names) if not at or len(", ".join(names[: at + 1])) <= room]
+    more = len(names) - len(shown)
+    return f"{', '.join(shown)}{f' and {more} more' if more else ''}"
 
 
 def say_certificate(run: Run, what: str, *, names: bool = False) -> None:

@@ -108,7 +108,7 @@ def _check(run: Run, issued: Issued) -> None:
         run.console.warn(rules.told(violation))
     if fatal := [it for it in broken if it.clients.startswith(rules.EVERY_CLIENT)]:
         wrong = f"Clients would refuse it: it {fatal[0].rule}. Nothing was changed."
-        raise RegistryError(wrong, cure="Have your authority make another one.")
+        raise RegistryError(wrong, cure="Ask your authority for another one.")
 
 
 def _check_place(new: Issued, folder: Path, *, force: bool) -> None:

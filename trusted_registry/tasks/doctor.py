@@ -46,7 +46,7 @@ def explain(run: Run, *, text: str) -> Report:
     explanations = ["\n".join(_explanation(match)) for match in found]
     lines = [*explanations[:1], *(f"\n{later}" for later in explanations[1:])]
     cure = "./inv doctor looks for what is wrong; ./inv doctor --remote NAME:PORT at another machine."
-    unknown = RegistryError("Nothing in this text is a message that is known here.", cure=cure)
+    unknown = RegistryError("There is no known error message in this text.", cure=cure)
     failure = None if found or run.console.dry else unknown
     return Report([match.as_dict() for match in found], lines=lines, failure=failure)
 
@@ -100,7 +100,7 @@ def _explanation(match: catalogue.Match) -> Iterable[str]:
     for step in match.cure:
         yield f"  {'or' if step.instead else 'do'}: {step.line}"
     if match.look:
-        yield f"also: ./inv doctor looks at {', '.join(match.look)}"
+        yield "also: ./inv doctor checks whether it is so here"
 
 
 def _shortened(said: str) -> str:
@@ -119,10 +119,10 @@ def diagnose(run: Run, *, client: str, remote: str, fix: bool) -> Report:
 def report(found: Sequence[Finding]) -> Report:
     """Report each finding with its cause and its cure; any is a failure."""
     if not found:
-        done = f"by {len(checks.CHECKS)} checks of the whole way to the registry and back"
-        return Report([], lines=[f"doctor: nothing is wrong, {done}"])
+        done = f"{len(checks.CHECKS)} checks of the whole way to the registry and back"
+        return Report([], lines=[f"doctor: nothing is wrong ({done})"])
     fixable = any(finding.fix for finding in found)
-    cure = "The lines after “do:” cure it" + ("; ./inv doctor --fix does what is safe." if fixable else ".")
+    cure = "The lines after “do:” fix it" + ("; ./inv doctor --fix does what is safe." if fixable else ".")
     failure = RegistryError(f"{len(found)} {'things are' if len(found) > 1 else 'thing is'} wrong.", cure=cure)
     lines = [line for finding in found for line in _described(finding)]
     return Report([it.as_dict() for it in found], lines=lines, failure=failure)

@@ -31,17 +31,19 @@ def show_status(run: Run) -> Report:
     from trusted_registry import status
 
     engine = engines.connect_if_available(run.console)
-    return status.report(status.find(run.settings, engine, dry=run.console.dry))
+    return status.report(status.find(run.settings, engine, dry=run.console.dry), judged=not run.console.dry)
 
 
-def up(run: Run, *, adopt: bool = False) -> None:
+def up(run: Run, *, adopt: bool = False, nat: bool = False) -> None:
     """Make the missing parts of certificate, registry, trust and proof; a second run waits for the first.
 
     Args:
         run: The registry's settings, and the console that shows the commands.
         adopt: Whether an unlabelled volume becomes this installation's, since a person says so.
+        nat: Whether the address is a router's, that leads here.
     """
     engine = engines.connect(run.console)
+    checks.check_address(run, nat=nat)
     with run_lock.held(run):
         if adopt:
             run = ownership.adopt_volume(run, engine)
@@ -49,11 +51,10 @@ def up(run: Run, *, adopt: bool = False) -> None:
 
 
 def _up(run: Run, engine: Engine) -> None:
-    checks.check_address(run)
     saved_flags.announce(run)
     checks.check_port(run, engine)
     issued = issue.bring_up_to_date(run)
-    cert.say_certificate(run, "made" if issued else "already there", names=issued)
+    cert.say_briefly(run, "made" if issued else "already there")
     mark = run.settings.folder / UNPROVED
     unproved = _unproved(mark, engine, run.console)
     packed: list[str] = []
@@ -74,7 +75,7 @@ def _up(run: Run, engine: Engine) -> None:
         from trusted_registry.trust.local.install import StoreSelection
 
         trusted = bool(trust.install_trust(run, engine, StoreSelection(engine="docker")).written)
-        if not packed and (issued or started or trusted or unproved):
+        if not packed:
             pack()
     except BaseException:
         for reference in packed:
@@ -174,7 +175,9 @@ def _down(run: Run, engine: Engine, *, purge: bool) -> None:
     gone = [it for it, stays in (("images", stored), ("trust", trusted)) if not stays]
     taken = ", ".join([*gone, "keys"]).capitalize()
     cert.say_done(run.console, f"{taken} and certificates are gone. On other machines: ./inv trust.remove,")
-    cert.say_done(run.console, "or where the kit or the page was used: sudo sh trust-*.sh --remove")
+    cert.say_done(run.console, "or, if the script was run there: sudo sh /var/lib/trusted-registry/trust-*.sh --remove")
+    kept = ["Docker itself", *([run.settings.image] if engine.has_image(run.settings.image) else []), ".venv"]
+    cert.say_done(run.console, f"Kept, as others may need them: {', '.join(kept)}")
 
 
 def _remains(settings: Settings, engine: Engine) -> bool:

@@ -6,6 +6,7 @@ import contextlib
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from trusted_registry import address, saved_flags
 from trusted_registry.certificate import issue
@@ -36,7 +37,7 @@ def engine(console: Console) -> None:
     if found.available:
         info = found.info()
         kind = "rootless" if info.rootless else "root"
-        console.say(f"engine: {info.title} on {info.system}, {info.socket}, {kind}, {info.store} image store")
+        console.say(f"engine: {info.title} on {info.system}, {info.socket}, {kind}, images in {info.store}")
 
 
 def basic(run: Run, *, lan: bool) -> None:
@@ -50,11 +51,11 @@ def basic(run: Run, *, lan: bool) -> None:
     say_done(run.console, f"registry: {state}, plain HTTP {listening}; ./inv registry.test tries it")
 
 
-def alone(run: Run, engine: Engine | None = None) -> None:
+def alone(run: Run, engine: Engine | None = None, *, nat: bool = False) -> None:
     """Run the TLS registry and nothing else beside."""
     engine = engine or engines.connect(run.console)
+    checks.check_address(run, nat=nat)
     with run_lock.held(run):
-        checks.check_address(run)
         tls(run, engine)
 
 
@@ -62,9 +63,9 @@ def tls(run: Run, engine: Engine, meanwhile: Callable[[], None] = lambda: None) 
     """Run the TLS registry; return whether the container was (re)started."""
     changed = running.run_tls(run, engine, meanwhile)
     saved_flags.save(run)
-    listening = run.settings.listen or "every address of this machine"
-    at = f"https://{run.settings.registry_host}, listening on {listening}, port {run.settings.port}"
-    say_done(run.console, f"registry: {'running' if changed else 'already running'}, {at}")
+    listening = f"on {run.settings.listen} alone" if run.settings.listen else "on every address"
+    state = "running" if changed else "already running"
+    say_done(run.console, f"registry: {state}, https://{run.settings.registry_host}, {listening}")
     return changed
 
 
@@ -139,18 +140,15 @@ def prove_push_and_pull(reference: str, target: Target, run: Run, engine: Engine
     with temporary_login(run, engine) if target.local else contextlib.nullcontext() as login:
         if login and not RegistryClient(target.at, target.tls, login).admits():
             prove.discard(reference, engine)
-            message = f"{target.at} does not take a login that was just made."
+            message = f"{target.at} does not accept a login that was just made."
             raise RegistryError(message, cure="./inv registry.logs says why.")
-        proof = prove.prove(reference, engine, run.console, login)
-        if proof:
-            prove.forget(proof, target.at, target.tls, login)
+        forget = partial(prove.forget, endpoint=target.at, tls=target.tls, login=login)
+        proof = prove.prove(reference, engine, run.console, login, forget)
     if proof:
-        same = f"{proof.digest[:19]}… both times, in {proof.seconds:.1f} s"
+        same = f"{proof.digest[:19]}…, {proof.seconds:.1f} s"
         run.console.say(f"proof: pushed to {proof.registry} and pulled back, {same}")
     if proof and login:
-        run.console.say(
-            "proof: that was with a login of its own, which is gone again; without one the registry says 401"
-        )
+        run.console.say("proof: that used a temporary login, gone now; without a login it answers 401")
 
 
 def stop(run: Run, *, purge: bool) -> None:
@@ -177,7 +175,7 @@ def tell_of_prune(run: Run, engine: Engine) -> None:
     major = info.version.partition(".")[0]
     every = info.product == PODMAN or (major.isdecimal() and int(major) < _KEEPS_NAMED)
     command = f"{info.product.lower()} volume prune{'' if every else ' --all'}"
-    run.console.warn(f"until ./inv up, {command} would take the volume {volume} with its images")
+    run.console.warn(f"until ./inv up, {command} would delete the volume {volume} with its images")
 
 
 def tell_volumes(run: Run, engine: Engine) -> bool:
@@ -194,12 +192,12 @@ def logs(run: Run, *, follow: bool, lines: str, front: bool = False) -> None:
     """Show the last lines of the registry's log or of its front's, and new ones when following."""
     count, name = whole_number("--lines", lines, 1, 100_000), run.settings.container
     name = front_name(name) if front else name
-    run.console.command(["docker", "logs", *(["--follow"] if follow else []), "--tail", str(count), name])
     engine = engines.connect(run.console)
+    run.console.command(["docker", "logs", *(["--follow"] if follow else []), "--tail", str(count), name])
     if run.console.dry:
         return
     if front and not engine.find(name):
-        raise RegistryError("No front stands here.", cure="./inv up --front on puts one before the registry.")
+        raise RegistryError("There is no front here.", cure="./inv up --front on puts one before the registry.")
     if not engine.find(name):
         raise RegistryError("No registry runs here.", cure="./inv registry.tls starts one.")
     for text in engine.follow(name, lines=count) if follow else (engine.log(name, lines=count),):

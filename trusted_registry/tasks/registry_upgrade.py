@@ -26,15 +26,15 @@ def upgrade(run: Run, *, check: bool) -> None:
             _show(run, engine, check=check)
             return
         if container is None or container.role != Role.TLS or container.state != "running":
-            raise RegistryError("No TLS registry runs here.", cure="./inv up starts one, by the image that is set.")
+            raise RegistryError("No TLS registry runs here.", cure="./inv up starts one.")
         _tell_faults(run, container, engine)
         image = images.chosen(run, engine)
         if image.id == container.image_id:
-            run.console.say(f"image: {image.name} is what runs")
+            run.console.say(f"image: {image.name} runs already")
         elif check:
             running.try_image(run, container, engine, image)
         elif running.reload(run, container, engine, image):
-            run.console.say(f"registry: it runs {image.name}; back: {_back(run, container)}")
+            run.console.say(f"registry: runs {image.name} now; to go back: {_back(run, container)}")
         if not check:
             saved_flags.save(run)
 
@@ -49,7 +49,7 @@ def _show(run: Run, engine: Engine, *, check: bool) -> None:
 def _tell_faults(run: Run, container: Container, engine: Engine) -> None:
     version = status.version(run.settings, container, engine)
     for fault in faults.find(version or ""):
-        run.console.say(f"version {version} (as known on {faults.DATE}): {fault.what}; {fault.link}")
+        run.console.say(f"version {version} has a known fault (list of {faults.DATE}): {fault.what}; {fault.link}")
 
 
 def _back(run: Run, container: Container) -> str:

@@ -26,7 +26,7 @@ def add(run: Run, *, name: str) -> None:
     name = users.name(name)
     engine = engines.connect_if_available(run.console)
     _check_private(engine.find(run.settings.container))
-    login = None if run.console.dry else users.Login(name, users.password(run.console.secret(f"Password of {name}")))
+    login = None if run.console.dry else users.Login(name, _password(run, name))
     with run_lock.held(run):
         # Only now: the registry may have been started while the password was typed, and none is under this lock.
         container = ownership.container(run, engine)
@@ -37,9 +37,13 @@ def add(run: Run, *, name: str) -> None:
             _add(run, login, container, engine)
 
 
+def _password(run: Run, name: str) -> str:
+    return users.password(run.console.secret(f"Password of {name}", check=users.password))
+
+
 def _check_private(container: Container | None) -> None:
     if container and container.role == Role.PLAIN:
-        message = "The registry here speaks plain HTTP: everybody on the way could read the password."
+        message = "The registry here speaks plain HTTP: anybody on the network could read the password."
         raise RegistryError(message, cure="./inv registry.tls first, then this again; or all at once: ./inv up")
 
 
@@ -48,10 +52,10 @@ def _add(run: Run, login: users.Login, container: Container | None, engine: Engi
     contents.share_users(run, engine)
     run.console.say(f"user: {login.name}, {'added' if new else 'has a new password'}")
     if not (container and container.role == Role.TLS):
-        run.console.say("registry: it does not run; from its next start on it asks for a login: ./inv up")
+        run.console.say("registry: it does not run; once started, it asks for a login: ./inv up")
         return
     if running.reload(run, container, engine):
-        run.console.say("registry: started anew, since it asks for a login from now on; images stay")
+        run.console.say("registry: restarted; it asks for a login from now on; images stay")
     _check_login_taken(run, container, login, engine)
     met = front.as_met(container, run.settings, engine)
     registry_host = address.registry_host(run.settings.address, met.port or run.settings.port)
@@ -73,12 +77,12 @@ def remove(run: Run, *, name: str) -> None:
         return
     last = _is_last(run, name)
     if last and not run.console.ask(f"{name} is the last user. Let everybody push and pull without a login?"):
-        raise RegistryError("Nobody was removed.", cure="./inv registry.user.add lets another user in first.")
+        raise RegistryError("Nobody was removed.", cure="./inv registry.user.add adds another user first.")
     engine = engines.connect_if_available(run.console)
     with run_lock.held(run):
         # Others may have come and gone while the question stood; nobody agreed to what follows from that.
         if _is_last(run, name) and not last:
-            raise RegistryError(f"{name} is the last user by now. Nobody was removed.", cure="Repeat the command.")
+            raise RegistryError(f"{name} is the last user now. Nobody was removed.", cure="Repeat the command.")
         ownership.container(run, engine)  # another checkout's is told before anything is removed
         run.console.command(deletion)
         users.remove(run.settings.folder, name)
@@ -105,7 +109,7 @@ def _heed_removal(run: Run, engine: Engine) -> None:
         return
     if not users.is_login_required(run.settings.folder):
         running.reload(run, container, engine)
-        run.console.warn("the registry was started anew: everybody may push and pull now")
+        run.console.warn("the registry was restarted: everybody may push and pull now")
         return
     with registry.temporary_login(run, engine) as login:
         # A registry that accepts this new login has read the file without the removed user.
@@ -129,4 +133,4 @@ def _check_login_taken(run: Run, container: Container, login: users.Login | None
     tls = probe.context(issue.trust_anchor(run.settings.folder).path)
     if login and not RegistryClient(at, tls, login).admits():
         cure = pasteable(["docker", "restart", run.settings.container])
-        raise RegistryError(f"{at} does not take the users as they are now.", cure=cure)
+        raise RegistryError(f"{at} does not accept the users as they are now.", cure=cure)

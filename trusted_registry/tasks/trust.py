@@ -7,14 +7,16 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from trusted_registry import address, program
+from trusted_registry import address, program, saved_flags
+from trusted_registry.certificate import handed
+from trusted_registry.console import pasteable
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import prove
 from trusted_registry.run import Run
-from trusted_registry.tasks.cert import say_done
+from trusted_registry.tasks.cert import say_done, shortened
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import (
@@ -72,15 +74,32 @@ def linux(
     stores = selection(only, skip, system=system)
     install.check_platform("Linux", "trust.linux")
     engine = engines.connect_if_available(run.console, quiet=True)
+    lost = ""
     if not run.console.dry:
-        trust_anchor.check_serves(run.settings)
+        lost = trust_anchor.check_serves(run.settings)
         _check_containerd(install.select_stores(engine, stores), run)
     result = install_trust(run, engine, stores)
+    _remember(run)
     if any(store.key == "buildx" for store in (*result.written, *result.already)):
         _renew_builders(run, asked=rebuild_builders)
-    engines_own = install.engine_store(engine)
-    if run.console.dry or not any(store.key == engines_own for store in (*result.written, *result.already)):
+    if run.console.dry:
         return
+    engines_own = install.engine_store(engine)
+    if lost:  # an engine would ask for half a minute
+        again = pasteable(["./inv", "trust.check", *run.settings.flags])
+        run.console.warn(
+            f"{run.settings.registry_host} does not answer: {lost}. Once it does, prove the trust: {again}"
+        )
+    elif any(store.key == engines_own for store in (*result.written, *result.already)):
+        _prove(run, engine)
+
+
+def _prove(run: Run, engine: Engine) -> None:
+    """Have the engine prove that it accepts the registry, by each name that it verifies at all.
+
+    Raises:
+        RegistryError: It refuses.
+    """
     skipped = {it.registry_host for it in unverified.find(run.settings, engine)}  # accepting these proves nothing
     for registry_host in (it for it in run.settings.registry_hosts if it not in skipped):
         refused = prove.refusal(registry_host, engine)
@@ -107,7 +126,7 @@ def _check_containerd(rows: list[Store], run: Run) -> None:
     if not result.ok:
         if "permission denied" in result.err:  # only root may read that file, so no check
             return
-        raise RegistryError(f"containerd cannot read its configuration: {result.last_line}", cure="Mend that first.")
+        raise RegistryError(f"containerd cannot read its configuration: {result.last_line}", cure="Fix that first.")
     for advice in containerd.advice(result.out, states.text_or_none(machines.current().path(containerd.CONFIG))):
         run.console.warn(advice.words(prefix=("sudo",) if os.geteuid() else ()))
 
@@ -127,26 +146,24 @@ def _renew_builders(run: Run, *, asked: bool) -> None:
             run.console.warn(f"the builder {builder.name} does not trust yet: {error.message} {error.cure}")
             continue
         if not asked:
-            run.console.say(f"the builder {builder.name} must be made anew; --rebuild-builders does this:")
+            run.console.say(f"the builder {builder.name} must be recreated; --rebuild-builders does this:")
         for command in commands:
             if asked:
                 program.run(command, run.console)
             else:
-                run.console.command(command)
+                run.console.advise(command)
 
 
 def install_trust(run: Run, engine: Engine, selection: StoreSelection = ALL_STORES) -> InstallResult:
     """Install trust for this machine's clients, and report the stores."""
     result = install.trust(run, engine, selection)
-    names = ", ".join(run.settings.registry_hosts)
+    names = shortened(run.settings.registry_hosts)
     if result.written:
         say_done(run.console, f"trust: now in place for {names}: {_client_names(result.written)}")
     if result.already:
         say_done(run.console, f"trust: already in place for {names}: {_client_names(result.already)}")
     if not (result.written or result.already or result.left):
-        run.console.warn(
-            "no client of a registry was found here; to write for one all the same: ./inv trust.linux --only podman"
-        )
+        run.console.warn("no registry client was found here; to write for one anyway: ./inv trust.linux --only podman")
     for store in result.written:
         if store.restart:
             run.console.say(f"{store.clients}: it {store.restart.why}, so: {store.restart.command}")
@@ -160,6 +177,15 @@ def _client_names(rows: tuple[Store, ...]) -> str:
     return "; ".join(dict.fromkeys(store.clients for store in rows))
 
 
+def _remember(run: Run) -> None:
+    """Have later tasks mean the registry that was just trusted, where the folder is for another machine's.
+
+    Where it has keys of its own it is for the registry here: what another one's address was said for is done.
+    """
+    if handed.is_handed(run.settings.folder):
+        saved_flags.save(run)
+
+
 def on_macos(run: Run, *, keychain: str) -> None:
     """Install trust on this Mac: in a keychain for its programs, in certs.d for its engine."""
     which = one_of("--keychain", keychain, macos.KEYCHAINS)
@@ -167,6 +193,7 @@ def on_macos(run: Run, *, keychain: str) -> None:
         install.check_platform("Darwin", "trust.macos")
     install.trust_keychain(run, which)
     result = install.trust_desktop(run)
+    _remember(run)
     if result.written:
         say_done(run.console, f"trust: now in place for {_client_names(result.written)}")
     for store in result.written:
@@ -203,7 +230,7 @@ def _disallow_plain(run: Run, engine: Engine) -> None:
     left = ", ".join(dict.fromkeys(it.registry_host for it in found if not it.is_loopback))
     if left:
         by_hand = daemon.removal_by_hand()
-        run.console.warn(f"the engine still verifies nothing at {left}, by another's doing: {by_hand}")
+        run.console.warn(f"the engine still verifies nothing at {left}, allowed by somebody else: {by_hand}")
 
 
 def remove(run: Run, *, all: bool) -> None:  # noqa: A002 - the flag's name
@@ -216,7 +243,7 @@ def remove(run: Run, *, all: bool) -> None:  # noqa: A002 - the flag's name
         warn_of_kit(run)
     remaining = tell_left(run, engine)
     if not freed and not remaining:
-        run.console.say("trust: there is none to take back")
+        run.console.say("trust: there is nothing to remove")
     elif freed and not run.console.dry and engine.available:
         _prove_refusals(freed, engine, run)
 
@@ -256,8 +283,16 @@ def warn_of_kit(run: Run) -> str:
     if not ran_kit(anchor):
         return ""
     name = kit.file_name(anchor, run.settings.registry_host)
-    run.console.warn(f"what the kit wrote here is left: sudo sh {name} --remove; or both: ./inv trust.remove --all")
+    run.console.warn(f"what the kit wrote here is left: {_kit_removal(name)}; or both: ./inv trust.remove --all")
     return name
+
+
+def _kit_removal(name: str) -> str:
+    """Return the command that removes what a kit wrote, by the copy that it left beside its record if that is here."""
+    by_root, own = (record.with_name(name) for record in _kit_records())
+    if own.exists() and not by_root.exists():
+        return pasteable(["sh", str(own), "--user", "--remove"])
+    return pasteable(["sudo", "sh", str(by_root) if by_root.exists() else name, "--remove"])
 
 
 def ran_kit(anchor: TrustAnchor) -> bool:

@@ -59,7 +59,8 @@ def _remarks(rows: Sequence[check.PullResult]) -> list[str]:
     lines = [f"not here: {', '.join(absent)}"] if absent else []
     lines += [f"not asked: {', '.join(names)}: {reason}" for reason, names in unasked.items()]
     if any(pull.verdict in (pulls.Verdict.REFUSED, pulls.Verdict.FAILED) for pull in uncounted):
-        lines.append(f"{', '.join(idle)}: trust was not asked for, so they do not count; --only {idle[0]} would insist")
+        names, counts = ", ".join(idle), f"--only {idle[0]} makes it count"
+        lines.append(f"{names}: not set up to trust it, so they do not count; {counts}")
     return lines
 
 
@@ -81,7 +82,7 @@ def _failure(rows: Sequence[check.PullResult]) -> RegistryError | None:
     if bad:
         first = next(pull for pull in rows if pull.bad)
         cure = first.cure or f"See why: ./inv trust.check --only {first.client}"
-        return RegistryError(f"These should have pulled, and did not: {', '.join(bad)}.", cure=cure)
+        return RegistryError(f"These should have pulled and did not: {', '.join(bad)}.", cure=cure)
     if any(pull.counts and pull.verdict is pulls.Verdict.ACCEPTED for pull in rows):
         return None
     if skipped := next((pull for pull in rows if pull.counts and pull.verdict is pulls.Verdict.UNVERIFIED), None):
@@ -89,4 +90,4 @@ def _failure(rows: Sequence[check.PullResult]) -> RegistryError | None:
         cure = skipped.cure or "./inv trust.insecure --remove"
         return RegistryError(f"No pull here proves trust: {why}.", cure=cure)
     cure = "./inv trust.linux; --system for curl and its like"
-    return RegistryError("No client here was asked to trust the registry.", cure=cure)
+    return RegistryError("No client here is set up to trust the registry.", cure=cure)

@@ -59,7 +59,7 @@ def run_script(name: str, content: bytes, console: Console, options: hosts.HostO
     def hear(line: str) -> None:
         result = report.read_line(line)
         if result:
-            why = f": {result.reason}" if result.reason else ""
+            why = "".join(f": {it}" for it in (result.proof, result.reason) if it)
             console.say(f"{len(report.results)} of {len(report.hosts)}  {result.host}: {result.state}{why}")
 
     # A file of this run's own: another run may carry another kit.
@@ -78,9 +78,17 @@ def report(results: Sequence[hosts.HostResult]) -> Report:
     """Report hosts, failures last, next to the prompt; the cure lists those in the form of --limit."""
     if not results:
         return Report()
-    rows = [(it.host, it.state, it.reason) for it in sorted(results, key=lambda it: not it.fine)]
-    left = [it.host for it in results if not it.fine]
+    rows = [(it.host, it.state, it.proof, it.reason) for it in sorted(results, key=lambda it: not it.fine)]
+    table = Table("Hosts", ("host", "result", "proof", "left to do, or why"), rows)
+    left = [it for it in results if not it.fine]
     message = f"{len(left)} of {len(results)} hosts were not reached, or refused."
-    again = pasteable(["--limit", ",".join(left)])
-    failure = RegistryError(message, cure=f"Mend what the table names, then the same command with {again}")
-    return Report(table=Table("Hosts", ("host", "result", ""), rows), failure=failure if left else None)
+    return Report(table=table, failure=RegistryError(message, cure=_again(left)) if left else None)
+
+
+def _again(left: Sequence[hosts.HostResult]) -> str:
+    """Return the cure for hosts that failed, with the flag that is missing if sudo wants a password on all of them."""
+    again = pasteable(["--limit", ",".join(it.host for it in left)])
+    if all(it.wants_password for it in left):
+        return f"Their sudo wants a password. The same command with --ask-become-pass {again}"
+    wants = "; add --ask-become-pass where sudo wants a password" if any(it.wants_password for it in left) else ""
+    return f"Fix what the table names, then the same command with {again}{wants}"

@@ -13,7 +13,7 @@ from trusted_registry.trust.local.state import State
 
 
 def show(run: Run, *, only: Sequence[str] = (), skip: Sequence[str] = ()) -> Report:
-    """Report the state of trust, one row a client and registry host.
+    """Report the state of trust, one row a client and state.
 
     Raises:
         SettingError: A name is no store's.
@@ -21,10 +21,12 @@ def show(run: Run, *, only: Sequence[str] = (), skip: Sequence[str] = ()) -> Rep
     selection = trust.selection(only, skip, system=True)
     engine = engines.connect_if_available(run.console, quiet=True)
     found = trust_status.find(run.settings, engine, selection, dry=run.console.dry)
-    rows = [
-        [it.store.clients, it.registry_host, it.state if selection.only else _state_unless_asked(it)] for it in found
-    ]
-    table = Table("Trust on this machine; --json says where", ["Client", "Registry", "State"], rows)
+    rows: dict[tuple[str, str], list[str]] = {}
+    for it in found:
+        state = it.state if selection.only else _state_unless_asked(it)
+        rows.setdefault((it.store.clients, state), []).append(it.registry_host)
+    shown = [[clients, ", ".join(hosts), trust_status.explained(state)] for (clients, state), hosts in rows.items()]
+    table = Table("Trust on this machine; --json says where", ["Client", "Registry", "State"], shown)
     return Report([_as_dict(it) for it in found], table)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from trusted_registry import program
-from trusted_registry.console import Console, pasteable
+from trusted_registry.console import Console, here_document, pasteable
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError, SettingError
@@ -73,10 +73,10 @@ def report(results: Sequence[nodes.NodeResult]) -> Report:
     if not results:
         return Report()
     rows = [[it.node.name, it.node.kind, it.runtime, it.state, it.left] for it in results]
-    table = Table("nodes", ["node", "made by", "runtime", "result", "what is left to do"], rows)
+    table = Table("nodes", ["node", "made by", "runtime", "result", "left to do"], rows)
     bad = [it.node.name for it in results if not it.fine]
-    message = f"It is not well on {len(bad)} of {len(results)} nodes: {', '.join(bad)}."
-    failure = RegistryError(message, cure="Mend what the table names, then repeat the command.")
+    message = f"{len(bad)} of {len(results)} nodes have a problem: {', '.join(bad)}."
+    failure = RegistryError(message, cure="Fix what the table names, then repeat the command.")
     return Report(table=table, failure=failure if bad else None)
 
 
@@ -88,7 +88,7 @@ def trust(run: Run, engine: Engine, options: NodeOptions) -> tuple[nodes.NodeRes
         RegistryError: No container is a node, or no node runs.
     """
     if options.remove and options.check:
-        raise SettingError("--remove and --check are two things.", cure="Leave one of the two out.")
+        raise SettingError("--remove and --check cannot be combined.", cure="Leave out one of the two.")
     if options.label:
         nodes.label(options.label)
     anchor, registry_host = trust_kit.load_anchor(run.settings, dry=run.console.dry), run.settings.registry_host
@@ -179,7 +179,8 @@ def _config(name: str, engine: Engine) -> str:
 def _publish(context: str, registry_host: str, console: Console, options: NodeOptions) -> None:
     """Publish the registry in a cluster's ConfigMap if kubectl reaches the cluster; others' entries stay."""
     if console.dry:
-        console.command(nodes.withdraw(context) if options.remove else nodes.publish(context))
+        text = here_document(nodes.manifest(registry_host))
+        console.command(nodes.withdraw(context) if options.remove else [*nodes.publish(context), text])
         return
     try:
         asked = program.capture(nodes.ask_config(context), timeout=_KUBECTL_SECONDS)

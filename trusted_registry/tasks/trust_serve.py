@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 
+from trusted_registry import address
+from trusted_registry.certificate import issue
 from trusted_registry.run import Run
+from trusted_registry.settings import Settings
 from trusted_registry.tasks import trust_kit
 from trusted_registry.tasks.cert import say_done
 from trusted_registry.trust.model import TrustAnchor
@@ -27,7 +30,8 @@ def serve(run: Run, *, minutes: str, at: str) -> None:
     anchor = trust_kit.load_anchor_or_none(run, "trust")
     if anchor is None:
         return
-    offered = kit_server.offers(anchor, run.settings.registry_host)
+    base = kit_server.base(_own_address(run.settings), port)
+    offered = kit_server.offers(anchor, run.settings.registry_host, base)
     took: list[Offer] = []
 
     def taken(client: str, offer: Offer) -> None:
@@ -35,37 +39,40 @@ def serve(run: Run, *, minutes: str, at: str) -> None:
         run.console.say(f"{client} took {offer.name or 'the page'}")
 
     if run.console.dry:
-        _announce(run, port, anchor, offered)
+        _announce(run, base, anchor, offered)
         return
-    with kit_server.listen(run.settings.address, port, offered, taken) as server:
-        _announce(run, port, anchor, offered)
+    with kit_server.listen(_own_address(run.settings), port, offered, taken) as server:
+        _announce(run, base, anchor, offered)
         end = time.strftime("%H:%M", time.localtime(time.time() + 60 * lasts))
-        run.console.say(f"Until {end}; Ctrl-C ends it before.")
+        run.console.say(f"Offered until {end}, to whoever reaches {base}, without a password. Ctrl-C ends it.")
         server.offer_for(60 * lasts)
-    say_done(run.console, f"serve: the time is over, nothing is offered any more; downloads: {len(took)}")
+    say_done(run.console, f"serve: time is up, nothing is offered any more; downloads: {len(took)}")
 
 
-def _announce(run: Run, port: int, anchor: TrustAnchor, offered: tuple[Offer, Offer, Offer]) -> None:
-    host, console = run.settings.address, run.console
-    at = kit_server.base(host, port)
-    console.say(f"Offered to whoever reaches {host}, without a password: {at}/ and, below it, the kit and ca.crt.")
-    console.say(f"Code of all that is offered: {page.code(offered[0].content)}")
-    console.say(f"The authority's SHA-256: {powershell.colons(anchor.fingerprint)}")
-    console.say(
-        "Nothing else is. On the other machine, type one of these; each checks what came before it believes it:"
-    )
+def _own_address(settings: Settings) -> str:
+    """Return where to offer it: on this machine, where the registry's address is a router's that leads to it."""
+    behind = address.is_elsewhere(settings.address) and issue.keeps_keys(settings.folder)
+    return address.own_address() if behind else settings.address
+
+
+def _announce(run: Run, at: str, anchor: TrustAnchor, offered: tuple[Offer, Offer, Offer]) -> None:
+    say = run.console.say
+    say("On the other machine, paste one of these lines. It checks what it downloads before it uses it.")
     for machine, line in kit_server.download_commands(at, offered).items():
-        console.say(f"\n{machine}:\n  {line}")
-    console.say("\nOn Linux, --check at the line's end only looks, and --remove takes it back.")
+        say(f"\n{machine}:\n  {line}")
+    say("\nOn Linux, --check at the end of the line only looks, and --remove undoes it.")
     if anchor.beside:
-        console.warn("The page's own steps are for the present root alone: they are repeated after --switch.")
-    console.say(
-        "\nThe page, for Windows, kind, k3s, and by hand: save it, and open the saved file once what the line prints "
-        "begins with the code above. Read the code out, or type it: what comes with the page may be changed with it."
+        run.console.warn("The page's own steps are for the present root alone: repeat them after --switch.")
+    say(
+        f"\nFor Windows, kind, k3s, or by hand there is a page, {at}/. Save it with one of the lines below, and open "
+        "it only if what the line prints begins with the code. Tell people the code by another way than the page: "
+        "whoever can change the page can change a code beside it."
     )
+    say(f"Code of all that is offered: {page.code(offered[0].content)}")
+    say(f"The authority's SHA-256: {powershell.colons(anchor.fingerprint)}")
     for machine, line in kit_server.page_commands(at).items():
-        console.say(f"\n{machine}:\n  {line}")
-    console.say("")
+        say(f"\n{machine}:\n  {line}")
+    say("")
 
 
 def windows(run: Run, *, user: bool) -> None:

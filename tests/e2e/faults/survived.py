@@ -1,4 +1,4 @@
-"""What a suite of faults came to: trials and losses, a row a kind, for the summary and for the README's table."""
+"""What a suite of faults came to: trials and losses, a row a kind, for the summary and for docs/proofs.md."""
 
 from __future__ import annotations
 

@@ -217,7 +217,7 @@ def test_a_clock_that_is_wrong_is_named_and_costs_nothing(days: int, registry: H
 
 DYING = """
 import subprocess, sys, time
-up = subprocess.Popen(["./inv", "up"], stdout=subprocess.PIPE, text=True)
+up = subprocess.Popen(["./inv", "up", "--echo"], stdout=subprocess.PIPE, text=True)
 steps = 0
 for line in up.stdout:
     sys.stdout.write(line)

@@ -95,7 +95,7 @@ def _mended(registry: Host) -> int:
     """Return how many files the registry found left empty at its starts."""
     said = registry.silently("docker", "logs", "registry").said
     assert "could be looked through" not in said
-    return said.count("since it was left empty: ")
+    return said.count(" it was left empty: ")
 
 
 def _what_is_lost_is_seen_to_be(registry: Host, client: Host, acknowledged: dict[str, str]) -> None:

@@ -141,6 +141,6 @@ def _denied(path: Path, *_: object) -> NoReturn:
 
 def test_a_file_in_the_folder_s_place_is_named_with_its_cure(box: Box) -> None:
     path = box.file(FOLDER)
-    with pytest.raises(RegistryError, match="is no folder") as caught:
+    with pytest.raises(RegistryError, match="is not a folder") as caught:
         beside.check(path, store_of("docker"))
     assert caught.value.cure == f"Take it away: mv {path} {path}.unused"

@@ -56,7 +56,7 @@ def _nobody(**_: bool) -> NoReturn:
 
 
 def _denied(**_: bool) -> NoReturn:
-    raise AccessDeniedError("The Docker Engine does not let this user in.", cure="sudo usermod …")
+    raise AccessDeniedError("You may not use the Docker Engine.", cure="sudo usermod …")
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def test_a_client_that_takes_root_is_told_how_where_sudo_would_ask_for_a_passwor
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setattr("os.access", lambda path, _: "containerd.sock" not in str(path))
     (pull,) = check.check(Run(there, console), ("ctr",))
-    assert (pull.verdict, pull.cure) == (Verdict.FAILED, "sudo ./inv trust.check")
+    assert (pull.verdict, pull.cure) == (Verdict.FAILED, "sudo -v && ./inv trust.check")
     assert pull.reason == "sudo: a password is required"
 
 

@@ -70,7 +70,7 @@ def test_a_table_gives_the_reason_and_the_cure_and_only_the_cure_to_who_was_not_
 def test_who_is_not_here_and_who_does_not_count_is_said_below(report: Make) -> None:
     assert report(ACCEPTED, IDLE, ABSENT).lines == [
         "not here: crane",
-        "curl: trust was not asked for, so they do not count; --only curl would insist",
+        "curl: not set up to trust it, so they do not count; --only curl makes it count",
     ]
     assert report(ACCEPTED).lines == []
 
@@ -128,7 +128,7 @@ def test_a_client_that_counts_and_was_not_accepted_is_a_failure_with_its_cure(
 def test_where_nobody_was_asked_to_trust_there_is_no_proof(report: Make) -> None:
     failure = report(IDLE, ABSENT).failure
     assert failure
-    assert failure.message.startswith("No client here was asked to trust")
+    assert failure.message.startswith("No client here is set up to trust")
 
 
 def test_a_name_that_is_no_clients_is_a_wrong_flag(make_settings: MakeSettings, console: Recorder) -> None:

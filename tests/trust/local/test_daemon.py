@@ -366,7 +366,7 @@ def test_a_person_hears_what_was_taken_back_and_what_somebody_else_left_there(
     engine.reload(path)
     trust.insecure(Run(make_settings(), console), remove=True)
     assert console.said[-1] == "trust: this checkout allows no plain HTTP here"
-    assert [line.partition(", by")[0] for line in console.warned] == [
+    assert [line.partition(", allowed by")[0] for line in console.warned] == [
         f"the engine still verifies nothing at 192.168.0.12, 192.168.0.12:443, {REGISTRY}"
     ]
 

@@ -198,14 +198,14 @@ def test_trust_remove_says_that_there_is_none_only_where_there_is_none(
     told, dry, after = Recorder(), Recorder(dry=True), Recorder()
     task.remove(Run(settings, told), all=False)
     task.remove(Run(settings, dry), all=False)
-    assert ("trust: there is none to take back" in told.said, [str(path) in it for it in told.warned]) == (
+    assert ("trust: there is nothing to remove" in told.said, [str(path) in it for it in told.warned]) == (
         False,
         [True],
     )
     assert dry.warned == []
     path.unlink()
     task.remove(Run(settings, after), all=False)
-    assert (after.said, after.warned) == (["trust: there is none to take back"], [])
+    assert (after.said, after.warned) == (["trust: there is nothing to remove"], [])
 
 
 def _purge(settings: Settings, monkeypatch: pytest.MonkeyPatch, volumes: dict[str, str] | None = None) -> Recorder:
@@ -225,6 +225,7 @@ def test_a_purge_says_gone_of_what_is_gone_and_keeps_the_id_by_which_the_rest_is
     console = _purge(settings, monkeypatch)
     assert [str(path) in line for line in console.warned] == [True]
     assert next(line for line in console.said if "gone" in line).startswith("Images, keys and certificates are gone.")
+    assert console.said[-1] == "Kept, as others may need them: Docker itself, registry:3, .venv"
     assert installation.known(settings.folder).id == id_
     assert not (settings.folder / "issuer.key").exists()
     path.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import pytest
 from tests import programs
 from tests.disk import snapshot
 from tests.fake_engine import nobody
+from tests.loopback import free_port
 from tests.trust.engines import RootlessEngine
 from tests.trust.specifics.test_buildkit import PLAIN
 from trusted_registry.errors import RegistryError
@@ -45,7 +47,7 @@ def _linux(settings: Settings, console: Recorder, *, asked: bool) -> list[str]:
 def test_how_a_builder_is_made_anew_is_said_and_not_done(settings: Settings, console: Recorder) -> None:
     shown = _linux(settings, console, asked=False)
     assert [line.split()[2] for line in shown] == ["rm", "create"]
-    assert "the builder plain must be made anew; --rebuild-builders does this:" in console.said
+    assert "the builder plain must be recreated; --rebuild-builders does this:" in console.said
 
 
 @pytest.mark.process
@@ -89,6 +91,23 @@ def test_what_keeps_containerd_from_reading_is_said_and_the_rest_is_done(
     assert (machines.current().root / "etc/containerd/certs.d/nowhere.invalid/hosts.toml").exists()
 
 
+def test_a_registry_that_is_off_is_told_at_once_and_no_engine_asks_it_for_half_a_minute(
+    certified: MakeSettings, console: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = RootlessEngine()
+    monkeypatch.setattr("trusted_registry.engine.engine.connect_if_available", lambda *_console, **_how: engine)
+    monkeypatch.setattr(prove, "refusal", lambda *_asked: pytest.fail("the engine was asked"))
+    made = dataclasses.replace(certified(), address="127.0.0.1", port=free_port())
+    begun = time.monotonic()
+    trust.linux(Run(made, console), only=("docker-rootless",))
+    assert time.monotonic() - begun < 2
+    (told,) = console.warned
+    assert told.startswith(
+        f"127.0.0.1:{made.port} does not answer: Connection refused. Once it does, prove the trust: "
+    )
+    assert (Path.home() / f".config/docker/certs.d/127.0.0.1:{made.port}/ca.crt").exists()
+
+
 def test_an_engine_that_verifies_nothing_proves_nothing_and_the_reason_is_told(
     certified: MakeSettings, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,7 +117,7 @@ def test_an_engine_that_verifies_nothing_proves_nothing_and_the_reason_is_told(
     monkeypatch.setattr("trusted_registry.engine.engine.connect_if_available", lambda *_console, **_how: engine)
     asked: list[str] = []
     monkeypatch.setattr(prove, "refusal", lambda registry_host, _engine: asked.append(registry_host))
-    monkeypatch.setattr(trust_anchor, "check_serves", lambda _settings: None)
+    monkeypatch.setattr(trust_anchor, "check_serves", lambda _settings: "")
     trust.linux(Run(made, console), only=("docker-rootless",))
     verified = ["192.168.0.12", "192.168.0.12:443"]
     assert asked == verified

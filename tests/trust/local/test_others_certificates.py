@@ -66,7 +66,7 @@ def test_it_is_listed_as_another_s_and_neither_written_nor_taken_away(form: str,
     run, selection = Run(settings, Recorder()), StoreSelection(only=("docker",))
     assert [it.key for it in install.trust(run, nobody(), selection).written] == ["docker"]  # the other spelling
     assert [it.state for it in trust_status.find(settings, nobody(), selection)] == [
-        "trusted, by another's file",
+        "trusted, by somebody else's file",
         "trusted",
     ]
     for everyone in (False, True):

@@ -13,6 +13,7 @@ from tests.recorder import Recorder
 from tests.trust import sample
 from tests.trust.boxes import ANCHORS, DOCKER, REGISTRIES, SPELLINGS, Box, entry, store_of
 from trusted_registry import files
+from trusted_registry.console import pasteable
 from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.files import Remove, Write
 from trusted_registry.trust.local import apply, ledger, plan
@@ -136,13 +137,37 @@ def test_a_new_shared_file_is_every_user_s_to_read(box: Box, ours: TrustAnchor) 
 def test_what_is_added_to_a_file_of_others_is_shown_and_nothing_around_it(box: Box, ours: TrustAnchor) -> None:
     box.file(REGISTRIES, f"{SHARED}configs:\n  docker.io:\n    auth: {{password: secret}}\n")
     its_plan = _install(box, "k3s", ours)
-    assert ("editor", str(box.machine.path(REGISTRIES))) in its_plan.typed
-    (note,) = its_plan.notes.values()
-    assert f'+        - "https://{SPELLINGS[0]}"' in note.splitlines()
-    assert "secret" not in note
     console = Recorder(dry=True)
     apply.carry_out(its_plan, console)
-    assert console.said == [note]
+    (shown,) = (line for line in console.typed if "patch " in line)
+    assert f'+        - "https://{SPELLINGS[0]}"' in shown.splitlines()
+    assert "secret" not in shown
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    "before",
+    [
+        SHARED,
+        SHARED.removesuffix("\n"),
+        f"{SHARED}configs:\n  docker.io:\n    auth: {{password: secret}}\n",
+        f"# a comment\n\n{SHARED}",
+    ],
+    ids=["mirrors", "no line end", "a login behind", "a comment before"],
+)
+def test_the_patch_that_a_person_would_type_makes_the_same_file_and_unmakes_it(
+    before: str, box: Box, ours: TrustAnchor
+) -> None:
+    path = box.file(REGISTRIES, before)
+    its_plan = _install(box, "k3s", ours)
+    (write,) = (it for it in its_plan.operations if isinstance(it, Write) and it.path == path)
+    (there,) = (it for it in its_plan.typed if it[0] == "patch")
+    back = plan.patch(write.content.decode(), Write(path, before.encode()))
+    for typed, after in ((there, write.content.decode()), (back, before)):
+        # A fresh machine has no patch, and git reads the same form.
+        line = pasteable(typed).replace(f"patch {shlex.quote(str(path))} ", "git apply --unidiff-zero --unsafe-paths ")
+        done = subprocess.run(["sh", "-c", line], cwd="/", capture_output=True, text=True, check=False)
+        assert (done.returncode, path.read_text()) == (0, after), done.stderr
 
 
 def test_a_second_time_there_is_nothing_to_write_in_shared_files(box: Box, ours: TrustAnchor) -> None:

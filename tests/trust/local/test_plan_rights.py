@@ -46,7 +46,7 @@ def test_without_root_one_s_own_stores_are_written_and_the_others_told(
     result = install.trust(Run(settings, console), nobody())
     assert {store.key for store in result.written} == {"docker-desktop"}
     assert {store.key for store in result.left} == {"docker", "containers", "k3s"}
-    assert console.warned[0].endswith("To tell it too: sudo ./inv trust.linux --address 192.168.0.12 --only docker")
+    assert "To include it: ./inv trust.kit --address 192.168.0.12, ask an administrator" in console.warned[0]
 
 
 @pytest.mark.usefixtures("no_root")

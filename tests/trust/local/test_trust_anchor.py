@@ -71,7 +71,7 @@ def test_a_server_s_certificate_is_no_authority(settings: Settings, authority: F
     forge.save(forge.server(authority), settings.folder, "ca")
     (settings.folder / "ca.key").unlink()
     refused = _refused(settings)
-    assert "is no authority's certificate: authority signed it" in refused.message
+    assert "is not an authority's certificate: authority signed it" in refused.message
     assert "not domain.crt" in refused.cure
 
 

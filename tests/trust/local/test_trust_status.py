@@ -69,6 +69,20 @@ def test_another_authority_s_trust_is_stale(settings: Settings) -> None:
     assert _said(settings) == {key: ["stale", "stale"] for key in FOUND}
 
 
+@pytest.mark.parametrize(
+    ("state", "shown"),
+    [
+        ("stale", "stale (an older certificate is there)"),
+        ("shadowed", "shadowed (the client reads another folder)"),
+        ("stale, not verified (loopback)", "stale, not verified (loopback) (an older certificate is there)"),
+        ("trusted", "trusted"),
+        ("unsound: stale it is not", "unsound: stale it is not"),
+    ],
+)
+def test_a_word_that_nobody_guesses_is_explained_to_people(state: str, shown: str) -> None:
+    assert trust_status.explained(state) == shown
+
+
 def test_one_spelling_s_trouble_is_that_spelling_s(box: Box, settings: Settings) -> None:
     _trust(settings)
     box.folder(f"{USERS}/{SPELLINGS[0]}")
@@ -226,7 +240,11 @@ def test_json_says_where_and_the_table_says_whose(
         "state": "trusted",
         "where": str(box.machine.path(f"{DOCKER}/{SPELLINGS[0]}/ca.crt")),
     }
-    assert report.table.rows[0] == ["Docker Engine", SPELLINGS[0], "trusted"]
+    assert report.table.rows[0] == ["Docker Engine", ", ".join(SPELLINGS), "trusted"]
+    (box.machine.path(f"{DOCKER}/{SPELLINGS[1]}/ca.crt")).unlink()
+    apart = trust_list.show(Run(settings, console)).table
+    assert apart
+    assert [list(row)[1:] for row in apart.rows][:2] == [[SPELLINGS[0], "trusted"], [SPELLINGS[1], "absent"]]
     assert {len(row) for row in report.table.rows} == {len(report.table.columns)}
 
 

@@ -44,7 +44,7 @@ def test_lines_that_were_changed_between_our_marks_stay_with_a_warning_and_with_
     assert (left.startswith(f"{ours}  http = true\n  ca = "), left.count("[registry.")) == (True, 1)
     (named,) = path.parent.glob("*.crt")
     stays = f"{named} stays: an entry of {path} that was not written here names it."
-    take = f"Take its line out: editor {path}; then repeat this"
+    take = f"Remove its line: editor {path}; then repeat this"
     assert console.warned == [f"{path}: lines between our marks were changed since; they stay.", f"{stays} {take}"]
     assert sorted(it for it in box.root.rglob("*") if it.is_file()) == sorted([path, named])
     assert [it.path for it in ledger.read(ledger.path())] == [str(named)]
@@ -119,7 +119,7 @@ def test_one_store_s_trouble_keeps_no_other_store_s_trust(box: Box, settings: Se
     trust(settings)
     path = box.machine.path(REGISTRIES)
     path.write_bytes(b"\xff")
-    with pytest.raises(RegistryError, match="is no text"):
+    with pytest.raises(RegistryError, match="is not text"):
         remove(settings, console)
     assert not box.machine.path("/etc/docker").exists()
     assert not box.machine.path("/etc/buildkit").exists()

@@ -52,7 +52,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> _Answers:
 def _names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have names mean what /etc/hosts says of them here."""
     monkeypatch.setattr(address, "_addresses", lambda name: list(KNOWN.get(name, ())))
-    monkeypatch.setattr(trust_anchor, "check_serves", lambda _settings: None)
+    monkeypatch.setattr(trust_anchor, "check_serves", lambda _settings: "")
 
 
 def _found(settings: Settings, *insecure: str) -> list[str]:

@@ -80,8 +80,8 @@ UNSOUND = {
     "? mirrors\n: a.example: {}\n": (1, "block form"),
     "a: {\nmirrors: {}\n}\n": (2, "block form"),
     "mirrors:\n  a.example: {}\n...\n": (3, "block form"),
-    "mirrors:\n  '192.168.0.12':\n    endpoint: []\n": (2, "already says something about 192.168.0.12"),
-    "configs:\n\n  192.168.0.12:443: {}\n": (3, "already says something about 192.168.0.12:443"),
+    "mirrors:\n  '192.168.0.12':\n    endpoint: []\n": (2, "already has an entry for 192.168.0.12"),
+    "configs:\n\n  192.168.0.12:443: {}\n": (3, "already has an entry for 192.168.0.12:443"),
 }
 
 SOUND_TOML = {
@@ -100,14 +100,14 @@ UNSOUND_TOML = {
     "debug = true\n[registry\n": (2, "not valid TOML"),
     "a = '''\n\n": (2, "not valid TOML"),
     "\ufeffdebug = true\n": (1, "not valid TOML"),
-    '\t[registry."192.168.0.12"] # theirs\nhttp = true\n': (1, "already says something"),
-    "[registry.'192.168.0.12']\nca = ['a']\n": (1, "already says something"),
-    '[registry]\n"192.168.0.12" = {http = true}\n': (2, "already says something"),
-    "registry = {}\n": (1, "in a form that takes no other"),
-    '# a\nregistry."docker.io".http = true\n': (2, "in a form that takes no other"),
-    '[registry]\n"192.168.0.1\\u0032" = {http = true}\n': (2, "in a form that takes no other"),
-    '["reg\\u0069stry"."192.168.0.12"]\n': (1, "in a form that takes no other"),
-    '[[registry."192.168.0.12".keypair]]\n': (1, "already says something"),
+    '\t[registry."192.168.0.12"] # theirs\nhttp = true\n': (1, "already has an entry"),
+    "[registry.'192.168.0.12']\nca = ['a']\n": (1, "already has an entry"),
+    '[registry]\n"192.168.0.12" = {http = true}\n': (2, "already has an entry"),
+    "registry = {}\n": (1, "in a form to which none can be added"),
+    '# a\nregistry."docker.io".http = true\n': (2, "in a form to which none can be added"),
+    '[registry]\n"192.168.0.1\\u0032" = {http = true}\n': (2, "in a form to which none can be added"),
+    '["reg\\u0069stry"."192.168.0.12"]\n': (1, "in a form to which none can be added"),
+    '[[registry."192.168.0.12".keypair]]\n': (1, "already has an entry"),
 }
 
 
@@ -186,13 +186,13 @@ def test_buildkitd_toml_that_cannot_be_added_to_is_refused_with_its_line(text: s
 
 def test_what_would_no_longer_be_toml_with_our_lines_is_left_with_the_lines_to_add() -> None:
     refused = _refusal(f"{editing.MARK} other\nregistry = {{}}\n{editing.END}\n", BUILDKIT)
-    assert "would not be sound" in refused.message
+    assert "would be invalid" in refused.message
     assert '[registry."192.168.0.12"]' in refused.cure
 
 
 def test_what_would_mean_something_else_with_our_lines_is_left_with_the_lines_to_add() -> None:
     theirs = 'configs:\n  a:\n    auth: {password: "x\n  192.168.0.12:\n  y: z"}\n'
-    assert "would not be sound" in _refusal(theirs, K3S).message
+    assert "would be invalid" in _refusal(theirs, K3S).message
 
 
 def test_what_was_ours_of_another_authority_is_replaced_where_it_stood() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import sshd
+from tests.conftest import ADDRESS
 from tests.programs import real
 from tests.trust.remote.cluster import Cluster, Go, rounds
 from tests.trust.remote.fleets import ADDRESSES, PROGRAMS, Fleet
@@ -69,8 +70,8 @@ def go(settings: Settings, cluster: Cluster, console: Recorder) -> Go:
 
 @pytest.fixture
 def loopback_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have loopback be this machine's addresses, which are what may be listened on."""
-    monkeypatch.setattr(address, "own_addresses", lambda: (HOST, "::1"))
+    """Have loopback be this machine's, too: its addresses are what may be listened on."""
+    monkeypatch.setattr(address, "own_addresses", lambda: (ADDRESS, HOST, "::1"))
 
 
 @pytest.fixture

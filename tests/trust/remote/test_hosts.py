@@ -136,6 +136,37 @@ def test_what_is_left_to_do_on_a_host_is_passed_on() -> None:
     )
 
 
+def test_the_proof_on_a_host_is_a_column_of_its_own() -> None:
+    said = "docker: now trusted\nproof: R is accepted by docker\nnow: docker pull R/IMAGE\ntrusted-registry: changed\n"
+    result = hosts.result_of(_told("ok", out=said, err="note: /etc/x was left alone\n"))
+    assert result == HostResult("web1", "changed", "/etc/x was left alone", "R is accepted by docker")
+    table = trust_hosts.report([result]).table
+    assert table
+    assert table.rows == [("web1", "changed", "R is accepted by docker", "/etc/x was left alone")]
+
+
+LOCKED = "no root there: sudo: a password is required"
+
+
+@pytest.mark.parametrize(
+    ("reasons", "cure"),
+    [
+        ((LOCKED,), "Their sudo wants a password. The same command with --ask-become-pass --limit a"),
+        (("no root there: Missing sudo password", LOCKED), "with --ask-become-pass --limit a,b"),
+        ((LOCKED, "nobody answers"), "with --limit a,b; add --ask-become-pass where sudo wants a password"),
+        (("nobody answers",), "the same command with --limit a"),
+        (("no root there: guest is not in the sudoers file.",), "the same command with --limit a"),
+    ],
+)
+def test_a_sudo_that_wants_a_password_is_told_with_the_flag_that_asks_for_it(
+    reasons: tuple[str, ...], cure: str
+) -> None:
+    results = [HostResult(host, REFUSED, reason) for host, reason in zip("abc", reasons, strict=False)]
+    failure = trust_hosts.report(results).failure
+    assert failure
+    assert failure.cure.endswith(cure)
+
+
 @pytest.mark.parametrize("said", ["", "hello\n", "trusted-registry: failed\n", "trusted-registry: weird\n"])
 def test_a_kit_that_says_anything_else_last_did_not_do_its_work(said: str) -> None:
     result = hosts.result_of(_told("ok", out=said))
@@ -177,7 +208,7 @@ def test_a_host_without_sudo_is_told_from_others(told: dict[str, str]) -> None:
             UNREACHABLE,
             "Could not resolve hostname a: Name or service not known",
         ),
-        ("via ssh: root@a: Permission denied (publickey).", REFUSED, "ssh lets nobody in with this key: root@a: "),
+        ("via ssh: root@a: Permission denied (publickey).", REFUSED, "ssh does not accept this key: root@a: "),
         ("via ssh: No ED25519 key.\r\nHost key verification failed.", REFUSED, "its host key is not known"),
         (
             "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\r\nHost key verification failed.",
@@ -210,7 +241,7 @@ def _report(*lines: str) -> hosts.Report:
 def test_hosts_stand_in_the_inventory_s_order_and_silent_ones_are_not_forgotten() -> None:
     report = _report('{"hosts": ["b", "a", "c"]}', *(json.dumps(_told("ok") | {"host": host}) for host in ("a", "b")))
     assert [it.host for it in report.all_results] == ["b", "a", "c"]
-    assert report.all_results[2] == HostResult("c", UNREACHABLE, "nothing was heard of it")
+    assert report.all_results[2] == HostResult("c", UNREACHABLE, "there was no result from it")
 
 
 def test_ansible_s_own_warnings_and_errors_are_put_together_from_their_lines() -> None:
@@ -230,7 +261,8 @@ def test_in_the_table_what_needs_a_look_stands_last() -> None:
         [HostResult("a", REFUSED, "x"), HostResult("b", "changed"), HostResult("c", UNREACHABLE, "y")]
     )
     assert report.table
-    assert report.table.rows == [("b", "changed", ""), ("a", REFUSED, "x"), ("c", UNREACHABLE, "y")]
+    assert report.table.rows == [("b", "changed", "", ""), ("a", REFUSED, "", "x"), ("c", UNREACHABLE, "", "y")]
+    assert all(report.table.columns)
 
 
 def test_hosts_that_are_not_fine_end_it_with_1_and_the_way_to_go_on_with_them_alone() -> None:

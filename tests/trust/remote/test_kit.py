@@ -68,7 +68,7 @@ def test_no_client_at_all_is_said(tmp_path: Path) -> None:
     disk = Disk(tmp_path)
     done = disk.here()
     assert last(done) == (1, "failed")
-    assert "No client of a registry was found here" in done.stderr
+    assert "No registry client was found here" in done.stderr
     assert snapshot(disk.root) == {}
 
 

@@ -38,7 +38,7 @@ def test_looking_takes_no_root_and_what_cannot_be_seen_is_not_called_absent(open
     (disk.root / "etc/docker").chmod(0o700)
     done = disk.here("--check", "--only", "docker", user=65534)
     assert last(done) == (1, "failed")
-    assert "cannot be looked at" in done.stderr
+    assert "cannot be checked" in done.stderr
 
 
 @by_root
@@ -117,15 +117,15 @@ def test_a_pem_that_no_client_reads_is_pointed_out(disk: Disk) -> None:
     pem = disk.put("etc/docker/certs.d/192.168.0.12/ca.pem", "in vain")
     done = disk.here()
     assert last(done) == (0, "changed")
-    assert f"note: {pem} counts for nothing" in done.stderr
+    assert f"note: {pem} is ignored" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("mirrors: {}\n", "line 1, is not in block form"),
-        ("a: 1\nmirrors:\n  192.168.0.12:\n    endpoint: []\n", "line 3, already says something about 192.168.0.12"),
-        ("mirrors:\n  '192.168.0.12' :\n    endpoint: []\n", "line 2, already says something about 192.168.0.12"),
+        ("a: 1\nmirrors:\n  192.168.0.12:\n    endpoint: []\n", "line 3, already has an entry for 192.168.0.12"),
+        ("mirrors:\n  '192.168.0.12' :\n    endpoint: []\n", "line 2, already has an entry for 192.168.0.12"),
         ("\ufeffmirrors:\n", "line 1, begins with a byte order mark"),
     ],
 )

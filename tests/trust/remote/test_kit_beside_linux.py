@@ -12,6 +12,7 @@ from tests.disk import snapshot
 from tests.fake_engine import nobody
 from tests.recorder import Recorder
 from tests.trust.remote.kits import REGISTRIES, SHELLS, Disk, last, parameters
+from trusted_registry.console import pasteable
 from trusted_registry.engine import engine as engines
 from trusted_registry.run import Run
 from trusted_registry.tasks import trust, trust_kit
@@ -52,6 +53,19 @@ def test_trust_remove_says_that_a_kit_wrote_here_too_and_all_takes_that(
     left = [f"what the kit wrote here is left: sudo sh {disk.script.name} --remove; or both: ./inv trust.remove --all"]
     assert console.warned == ([] if everyone else left)
     assert last(disk.here("--check")) == ((1, "absent") if everyone else (0, "trusted"))
+
+
+def test_the_copy_that_a_kit_left_is_the_one_that_is_named(
+    settings: Settings, console: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = dataclasses.replace(Disk(tmp_path / "kit"), anchor=trust_kit.load_anchor(settings)).furnish()
+    monkeypatch.setattr(machines, "current", lambda: disk.machine)
+    monkeypatch.setattr(engines, "connect_if_available", lambda _: nobody())
+    assert last(disk.here()) == (0, "changed")
+    copy = disk.record.with_name(disk.script.name)
+    copy.write_bytes(disk.script.read_bytes())
+    trust.remove(Run(settings, console), all=False)
+    assert [f"sudo sh {pasteable([str(copy)])} --remove;" in line for line in console.warned] == [True]
 
 
 @pytest.mark.parametrize("registries", ["", REGISTRIES], ids=["nothing there", "others' entries there"])

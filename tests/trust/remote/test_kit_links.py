@@ -107,7 +107,7 @@ def test_with_root_what_is_elsewhere_is_no_sign(tmp_path: Path) -> None:
     (disk.root / "usr").mkdir()
     (disk.root / "usr/bin").symlink_to(elsewhere)
     (disk.root / "run").symlink_to(elsewhere)
-    assert "No client of a registry was found here" in disk.here("--dry-run").stderr
+    assert "No registry client was found here" in disk.here("--dry-run").stderr
     (disk.root / "usr/bin").unlink()
     (disk.root / "usr/bin").mkdir()
     (disk.root / "usr/bin/podman").symlink_to("/etc/alternatives/podman")

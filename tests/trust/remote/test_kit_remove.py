@@ -91,7 +91,7 @@ def test_removal_leaves_what_another_hand_wrote_and_says_that_it_still_counts(on
     assert last(one.here()) == (0, "changed")
     done = one.here("--remove")
     assert last(done) == (1, "failed")
-    assert f"To take that away as well: rm '{theirs}'" in done.stderr
+    assert f"To remove that as well: rm '{theirs}'" in done.stderr
     assert theirs.exists()
 
 
@@ -136,7 +136,7 @@ def test_what_no_checkout_takes_back_is_left_with_the_command(how: str, disk: Di
         ledger.forget(written, [it for it in ledger.read(written) if it.sha256 == mine])
     done = disk.run("--user", "--remove", "--only", "docker")
     assert (last(done), "trust.linux" in done.stderr) == ((1, "failed"), False)
-    assert done.stderr.count("To take that away as well: rm ") == len(disk.anchor.registry_hosts)
+    assert done.stderr.count("To remove that as well: rm ") == len(disk.anchor.registry_hosts)
 
 
 def test_another_authority_s_kit_replaces_what_the_first_one_wrote(disk: Disk) -> None:

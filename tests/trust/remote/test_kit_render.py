@@ -67,9 +67,9 @@ def test_a_kit_whose_fingerprint_is_not_its_certificate_s_is_never_made() -> Non
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\nb", "a\tb", "a\x1fb", "{home}", "a\x00b"])
 def test_a_name_that_is_none_is_refused(name: str) -> None:
-    with pytest.raises(RegistryError, match="no registry's name"):
+    with pytest.raises(RegistryError, match="not a registry's name"):
         kit.render(anchor(registry_hosts=(name,)), "192.168.0.12")
-    with pytest.raises(RegistryError, match="no registry's name"):
+    with pytest.raises(RegistryError, match="not a registry's name"):
         kit.render(anchor(), name)
 
 

@@ -96,7 +96,7 @@ def test_whatever_is_no_get_is_refused(method: str, start: Callable[..., int]) -
 
 def test_what_is_offered_holds_no_key_and_is_what_the_registry_has(settings: Settings) -> None:
     anchor = trust_kit.load_anchor(settings)
-    shown, script, certificate = kit_server.offers(anchor, ADDRESS)
+    shown, script, certificate = kit_server.offers(anchor, ADDRESS, kit_server.base(ADDRESS, 8000))
     assert certificate.content == (settings.folder / "ca.crt").read_bytes()
     assert (script.content, script.path) == (kit.render(anchor, ADDRESS), f"/{kit.file_name(anchor, ADDRESS)}")
     assert shown.policy == page.policy(shown.content)
@@ -168,7 +168,7 @@ def test_an_ipv6_address_will_do(start: Callable[..., int], taken: list[str]) ->
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "0.0.0.0", "::", "no-such-name.invalid"])  # noqa: S104 - refused
 def test_an_address_of_another_machine_is_refused_with_a_cure(host: str) -> None:
-    with pytest.raises(RegistryError, match="no address of this machine") as caught:
+    with pytest.raises(RegistryError, match="not an address of this machine") as caught:
         kit_server.listen(host, 0, OFFERED, lambda *_: None)
     assert "--address" in caught.value.cure
 
@@ -181,7 +181,7 @@ def test_a_taken_port_is_named_with_another(start: Callable[..., int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "said"), [(errno.EACCES, "takes root"), (errno.EADDRNOTAVAIL, "Nothing can listen on port 80 of")]
+    ("number", "said"), [(errno.EACCES, "needs root"), (errno.EADDRNOTAVAIL, "Nothing can listen on port 80 of")]
 )
 def test_a_port_that_may_not_be_had_is_an_error_with_a_cure(
     number: int, said: str, monkeypatch: pytest.MonkeyPatch

@@ -137,7 +137,7 @@ def test_a_node_that_failed_fails_the_whole_and_is_named() -> None:
     changed = NodeResult(NODE, "containerd", "changed")
     failure = trust_nodes.report([changed, nodes.failure(other, "", "gone")]).failure
     assert failure
-    assert failure.message.endswith("1 of 2 nodes: kind-worker2.")
+    assert failure.message.endswith("1 of 2 nodes have a problem: kind-worker2.")
     assert trust_nodes.report([changed, NodeResult(other, "", nodes.LEFT_OUT, "paused")]).failure is None
 
 

@@ -79,7 +79,8 @@ def test_the_cluster_is_told_by_its_own_context_once_for_all_its_nodes(
     go()
     assert kubectl.calls == [GET, APPLY]
     assert kubectl.applied == nodes.manifest("192.168.0.12")
-    assert f"kubectl {APPLY}" in console.typed
+    (typed,) = (line for line in console.typed if line.startswith(f"kubectl {APPLY} "))
+    assert nodes.manifest("192.168.0.12") in f"{typed}\n", "kubectl reads it from standard input"
     assert console.said[-1] == "kind-dev: kube-public/local-registry-hosting now names 192.168.0.12"
 
 

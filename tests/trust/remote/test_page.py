@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from tests.disk import snapshot
 from tests.programs import put
 from tests.trust import sample
-from tests.trust.remote.pages import KIT, NAME, Read, _is_in, rendered
+from tests.trust.remote.pages import KIT, NAME, Element, Read, _is_in, rendered
 from trusted_registry.trust import client_stores
 from trusted_registry.trust.model import LINUX, File, RestartHint, TrustAnchor
 from trusted_registry.trust.remote import page
@@ -52,7 +52,7 @@ def test_links_within_the_page_lead_somewhere_and_no_name_is_given_twice(made: R
     inside = [href[1:] for it in made.all("a") if (href := it.attributes["href"]).startswith("#")]
     labels = [it.attributes["aria-labelledby"] for it in made.all("section")]
     assert (len(names), set(inside) <= set(names), set(labels) <= set(names)) == (len(set(names)), True, True)
-    assert inside == ["linux", "macos", "windows", "kind", "k3s", "hand", "back"]
+    assert inside == ["linux", "macos", "windows", "kind", "k3s", "hand", "try", "back"]
 
 
 def test_it_says_its_language_its_title_and_that_it_fits_a_phone(made: Read) -> None:
@@ -240,6 +240,28 @@ def test_each_engine_of_a_mac_is_told_with_its_own_restart(engine: str, made: Re
 def test_a_mac_s_commands_are_as_they_were_when_they_were_checked_word_for_word(made: Read) -> None:
     macos = [text for text in made.boxes("back") if re.search(r"security|colima|HOME.*certs\.d.*ca", text)]
     assert "\n\n".join(made.boxes("macos") + [it for it in macos if ".config" not in it]) + "\n" == GOLDEN.read_text()
+
+
+def test_it_says_what_to_try_and_how_to_log_in(made: Read) -> None:
+    assert made.boxes("try") == ["docker pull 192.168.0.12/IMAGE", "docker login 192.168.0.12"]
+    odd = Read(rendered("[fd00::12]:8443", registry_host="[fd00::12]:8443").decode())
+    assert odd.boxes("try")[1] == "docker login '[fd00::12]:8443'"
+
+
+def _is_folded(element: Element) -> bool:
+    return any(it.tag == "details" and "open" not in it.attributes for it in element.parents)
+
+
+@pytest.mark.parametrize(
+    ("name", "folded"),
+    [
+        *(("compare", False), ("linux", False), ("try", False)),
+        *(("macos", True), ("windows", True), ("kind", True), ("k3s", True), ("hand", True), ("back", True)),
+    ],
+)
+def test_what_few_need_is_folded_and_what_all_need_is_not(name: str, made: Read, *, folded: bool) -> None:
+    assert {_is_folded(it) for it in made.all("pre") if _is_in(it, name)} == {folded}
+    assert all(map(_is_folded, made.all("table")))
 
 
 # What is to be typed

@@ -71,6 +71,28 @@ def test_no_text_is_too_small_to_read(size: tuple[int, int], seen: Browser, url:
     assert seen.evaluate(MEASURE)["smallest"] >= 13
 
 
+@pytest.mark.parametrize("size", [SIZES["phone"], SIZES["desk"]], ids=["phone", "desk"])
+def test_unfolded_by_nobody_it_is_short_and_no_command_is_hidden_by_its_button(
+    size: tuple[int, int], seen: Browser, url: str
+) -> None:
+    seen.open(url, *size)
+    hidden = """[...document.querySelectorAll(".box")].filter(box => {
+      const [button, text] = ["button", "pre"].map(it => box.querySelector(it).getBoundingClientRect());
+      return button.bottom > text.top; }).length"""
+    assert (seen.evaluate("document.documentElement.scrollHeight") <= 5000, seen.evaluate(hidden)) == (True, 0)
+
+
+@pytest.mark.parametrize(("system", "mine"), [("Win32", "windows"), ("MacIntel", "macos"), ("Linux x86_64", "linux")])
+def test_the_reader_s_own_system_is_the_first_and_the_one_that_is_unfolded(
+    system: str, mine: str, seen: Browser, url: str
+) -> None:
+    seen.call("Emulation.setUserAgentOverride", userAgent="a browser", platform=system)
+    seen.open(url, *SIZES["desk"])
+    opened = """[...document.querySelectorAll("section > details[open]")].map(it => it.querySelector("h2").id)"""
+    first = """document.querySelectorAll("main > section")[1].getAttribute("aria-labelledby")"""
+    assert (seen.evaluate(first), seen.evaluate(opened)) == (mine, [mine])
+
+
 def test_it_is_dark_at_night(seen: Browser, url: str) -> None:
     papers = []
     for dark in (False, True):
@@ -84,7 +106,7 @@ def test_each_command_can_be_copied_without_a_secure_context(seen: Browser, url:
     found = seen.evaluate(MEASURE)
     assert found["buttons"] == found["boxes"] > 20
     copied = """(() => { let said = ""; document.addEventListener("copy", () => { said = getSelection().toString(); });
-      const box = document.querySelector("#linux ~ .box"); box.querySelector("button").click(); return said; })()"""
+      document.querySelector("[aria-labelledby=linux] .box button").click(); return said; })()"""
     assert seen.evaluate(copied).splitlines()[-1] == f"sudo sh {NAME}"
 
 

@@ -100,7 +100,7 @@ def test_a_node_that_dies_half_way_fails_and_the_others_go_on(go: Go, cluster: C
     assert "No such container" in results[1].left
     failure = trust_nodes.report(results).failure
     assert failure
-    assert failure.message.endswith("2 of 3 nodes: kind-a, kind-b.")
+    assert failure.message.endswith("2 of 3 nodes have a problem: kind-a, kind-b.")
 
 
 def test_what_the_kit_found_worth_a_look_is_said_with_the_node(go: Go, cluster: Cluster, console: Recorder) -> None:

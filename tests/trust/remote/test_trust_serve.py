@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import loopback
 from tests.conftest import ADDRESS
 from tests.recorder import Recorder
 from tests.trust.remote.offered import ask, wait_for
+from tests.trust.remote.pages import Read
 from trusted_registry import address
 from trusted_registry.certificate import changeover, issue
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.run import Run
 from trusted_registry.tasks import trust_kit, trust_serve
-from trusted_registry.trust.remote import kit_server
+from trusted_registry.trust.remote import kit_server, page
 from trusted_registry.trust.remote.kit_server import Server
 
 if TYPE_CHECKING:
@@ -73,20 +75,35 @@ def test_in_a_changeover_it_tells_what_the_page_lacks(settings: Settings) -> Non
     assert ["present root alone" in line for line in both.warned] == [True]
 
 
-def test_one_code_of_all_that_is_offered_is_shown_and_is_the_kit_s_page_s_too(
+def test_one_code_of_all_that_is_offered_is_shown_and_the_kit_s_page_has_one_of_its_own(
     settings: Settings, tmp_path: Path
 ) -> None:
     console = Recorder(dry=True)
     trust_serve.serve(Run(settings, console), minutes="1", at="8000")
     (told,) = [it.rpartition(": ")[2] for it in console.said if it.startswith("Code of all that is offered: ")]
-    offered = kit_server.offers(trust_kit.load_anchor(settings), ADDRESS)
+    offered = kit_server.offers(trust_kit.load_anchor(settings), ADDRESS, kit_server.base(ADDRESS, 8000))
     assert told.replace(" ", "") == hashlib.sha256(offered[0].content).hexdigest()[:20]
     for part in offered[1:]:
         assert base64.b64encode(part.content) in offered[0].content
     kept = Recorder()
     _, paged = trust_kit.write(Run(settings, kept), out=str(tmp_path / "kit"))
-    assert paged.read_bytes() == offered[0].content
-    assert any(told in line for line in kept.said)
+    assert [page.code(paged.read_bytes()) in line for line in kept.said if line.startswith("page: code")] == [True]
+    assert not any(told in line for line in kept.said)
+
+
+def test_the_page_that_is_offered_has_the_line_of_the_terminal_and_a_kit_s_page_has_none(
+    settings: Settings, tmp_path: Path
+) -> None:
+    console = Recorder(dry=True)
+    trust_serve.serve(Run(settings, console), minutes="1", at="8000")
+    anchor = trust_kit.load_anchor(settings)
+    offered = kit_server.offers(anchor, ADDRESS, kit_server.base(ADDRESS, 8000))
+    made = Read(offered[0].content.decode())
+    first, *_ = made.boxes("linux")
+    assert first == kit_server.download_commands(kit_server.base(ADDRESS, 8000), offered)["Linux, with curl"]
+    assert any(first in line for line in console.said)
+    _, paged = trust_kit.write(Run(settings, Recorder()), out=str(tmp_path / "kit"))
+    assert not [it for it in Read(paged.read_text()).boxes("linux") if "mktemp" in it]
 
 
 def test_a_line_that_can_be_typed_saves_the_page_and_prints_its_sum() -> None:
@@ -109,21 +126,20 @@ def test_the_task_says_what_to_type_who_took_what_and_that_it_is_over(
         wait_for(lambda: bool(asked) and "took" in console.said[-1])
         assert seconds == 60
 
-    with socket.create_server((HOST_ON_THE_LAN, 0)) as free:
-        port = free.getsockname()[1]
+    port = loopback.free_port(HOST_ON_THE_LAN)
     monkeypatch.setattr(Server, "offer_for", offer_for)
     trust_serve.serve(Run(settings, console), minutes="1", at=str(port))
     fingerprint = issue.trust_anchor(settings.folder).fingerprint.upper()
     assert any(fingerprint in line.replace(":", "") for line in console.said)
     took, over = console.said[-2:]
     assert re.fullmatch(r"127\.0\.0\.[13] took ca\.crt", took)
-    assert over == "serve: the time is over, nothing is offered any more; downloads: 1"
+    assert over == "serve: time is up, nothing is offered any more; downloads: 1"
 
 
 @pytest.mark.process
 def test_ctrl_c_ends_it_at_once_and_without_a_traceback(invoke: Invoke) -> None:
     own = address.own_address()
-    port = _free(own)
+    port = loopback.free_port(own)
     assert invoke("cert", INVOKE_REGISTRY_ADDRESS=own).returncode == 0
     argv = [sys.executable, "-m", "invoke", "trust.serve", "--address", own, "--at", str(port)]
     with subprocess.Popen(argv, cwd=invoke.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
@@ -140,8 +156,3 @@ def test_ctrl_c_ends_it_at_once_and_without_a_traceback(invoke: Invoke) -> None:
     assert (run.returncode, rest) == (130, "Stopped.\n")
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((own, port), timeout=1)
-
-
-def _free(host: str) -> int:
-    with socket.create_server((host, 0)) as taken:
-        return int(taken.getsockname()[1])

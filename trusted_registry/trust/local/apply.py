@@ -12,7 +12,7 @@ from pathlib import Path
 
 from trusted_registry import files, program
 from trusted_registry.console import Console
-from trusted_registry.errors import NeedsRootError, RegistryError
+from trusted_registry.errors import RegistryError
 from trusted_registry.files import Remove, Write
 from trusted_registry.trust.local import ledger
 from trusted_registry.trust.local.plan import Plan
@@ -43,8 +43,6 @@ def carry_out(plan: Plan, console: Console) -> None:
     if (as_root or (plan.machine and plan.runs)) and not console.dry:
         program.sudo()
     for command in plan.typed:
-        if command[0] == "editor" and command[-1] in plan.notes:
-            console.say(plan.notes[command[-1]])
         console.command(["sudo", *command] if as_root else command)
     if plan.operations and not console.dry:
         if as_root:
@@ -73,11 +71,10 @@ def _through_sudo(plan: Plan) -> None:
         message, cure = json.loads(result.last_line)
         raise RegistryError(message, cure=cure)
     if not result.ok:
-        kind = NeedsRootError if result.last_line.startswith("sudo") else RegistryError
-        raise kind(
-            f"sudo did not do it: {result.last_line}",
-            cure="Run the same command as root, or the commands above by hand.",
-        )
+        if program.is_sudo_s(result):
+            raise program.sudo_error(result)
+        cure = "Run by hand the commands that it shows with --dry."
+        raise RegistryError(f"sudo did not do it: {result.last_line}", cure=cure)
 
 
 def _encode(operations: Iterable[Write | Remove]) -> str:

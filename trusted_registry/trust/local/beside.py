@@ -41,7 +41,7 @@ def check(folder: Path, store: Store) -> None:
 def _faults(folder: Path, store: Store) -> Iterator[RegistryError]:
     if folder.exists() and not folder.is_dir():
         cure = f"Take it away: {_command('mv', folder, Path(f'{folder}.unused'))}"
-        yield RegistryError(f"{folder} is no folder: every pull from {folder.name} fails.", cure=cure)
+        yield RegistryError(f"{folder} is not a folder: every pull from {folder.name} fails.", cure=cure)
         return
     paths = sorted(folder.iterdir()) if folder.exists() else []
     for one, other in ((".key", ".cert"), (".cert", ".key")):
@@ -71,7 +71,7 @@ def _pair(certificate: Path, why: str) -> RegistryError:
     pair = (certificate, _other(certificate, ".cert", ".key"))
     away = " && ".join(_command("mv", path, Path(f"{path}.unused")) for path in pair)
     fails = f"with it there, every pull from {certificate.parent.name} fails"
-    return RegistryError(f"{certificate}, a client's certificate, {why}: {fails}.", cure=f"Take both away: {away}")
+    return RegistryError(f"{certificate}, a client's certificate, {why}: {fails}.", cure=f"Remove both: {away}")
 
 
 def _command(program: str, path: Path, *more: Path) -> str:

@@ -154,8 +154,9 @@ def _test_image(settings: Settings, tags: Iterable[str]) -> Iterator[bool]:
 
     If so, no image was uploaded.
     """
-    trust_anchor.check_serves(settings)
     at = probe.Endpoint(settings.address, settings.port)
+    if lost := trust_anchor.check_serves(settings):
+        raise _silent(at, lost)
     tls = probe.context(issue.trust_anchor(settings.folder).path)
     image = upload.tiny()
     try:
@@ -168,14 +169,16 @@ def _test_image(settings: Settings, tags: Iterable[str]) -> Iterator[bool]:
             f"No client can accept {at}: {error.verify_message}.", cure="./inv cert.renew, on the registry's machine"
         ) from error
     except probe.NO_ANSWER as error:
-        raise RegistryError(
-            f"No registry answers at {at}: {error}.",
-            cure="On its machine: ./inv up; where it is another: ./inv trust.check --address 192.168.0.12",
-        ) from error
+        raise _silent(at, error) from error
     try:
         yield False
     finally:
         RegistryClient(at, tls).delete_manifest(prove.REPOSITORY, image.digest)
+
+
+def _silent(at: probe.Endpoint, reason: object) -> RegistryError:
+    cure = "On its machine: ./inv up; to check another one: ./inv trust.check --address 192.168.0.12"
+    return RegistryError(f"No registry answers at {at}: {reason}.", cure=cure)
 
 
 def _recorded_stores(settings: Settings) -> set[str]:
@@ -226,7 +229,8 @@ def _pull_all(asks: dict[Client, list[Pull]], check_run: CheckRun, console: Cons
             rows[client.name] = _pull_each(client, asks[client], check_run)
             progress.update("clients", len(rows), len(asks))
 
-    with console.progress(f"{len(asks)} clients pull") as progress, ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+    watched = console.progress(f"{len(asks)} clients pull", unit="clients")
+    with watched as progress, ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         list(pool.map(pull, kin.values()))  # raises an error of any pull
     return rows
 
@@ -290,7 +294,7 @@ def pull_cure(client: Client, reason: str) -> str:
     The cure is trust in the client's own store, unless the reason is another fault.
     """
     if reason.startswith("sudo:"):
-        return "sudo ./inv trust.check"
+        return "sudo -v && ./inv trust.check"
     kinds = pulls.kinds(reason)
     if not kinds & REFUSING:
         return ""

@@ -52,7 +52,8 @@ def allow_plain(run: Run, engine: Engine) -> bool:
     change = Write(path, insecure.added(before, registry_host, path).encode(), plan.mode(path))
     _check_flags(engine, path, registry_host)
     if change.content == before.encode():
-        run.console.say(f'{path}: "{insecure.KEY}" has "{registry_host}", by another\'s doing; the engine is told')
+        has = f'has "{registry_host}" already, from somebody else; the engine reads it again'
+        run.console.say(f'{path}: "{insecure.KEY}" {has}')
         _write_config(change, engine, run.console, registry_host, listed=True)
         return True
     entry = ledger.entry(STORE, path, change.content, by=run.settings.root, value=registry_host)
@@ -119,7 +120,9 @@ def _put_back(undo: Sequence[Write | Remove], engine: Engine, console: Console) 
         yield
     except RegistryError:
         if not console.dry:
-            typed = tuple(("cp" if isinstance(it, Write) else "rm", str(it.path)) for it in undo)
+            typed = tuple(
+                plan.patch(_text_of(it.path), it) if isinstance(it, Write) else ("rm", str(it.path)) for it in undo
+            )
             console.say(f"put back as it was: {undo[0].path}")
             apply.carry_out(Plan(STORE, tuple(undo), typed), console)
             with contextlib.suppress(RegistryError):  # the error that led here says more
@@ -133,7 +136,7 @@ def _write_config(change: Write, engine: Engine, console: Console, registry_host
     Raises:
         RegistryError: The file cannot be written, or the engine did not list it within RELOAD_SECONDS.
     """
-    apply.carry_out(Plan(STORE, (change,), (("editor", str(change.path)),)), console)
+    apply.carry_out(Plan(STORE, (change,), (plan.patch(_text_of(change.path), change),)), console)
     if not engine.available and not console.dry:
         return  # one that starts later reads it then
     reload(engine, console)
@@ -168,7 +171,7 @@ def _check_flags(engine: Engine, path: Path, registry_host: str) -> None:
         raise RegistryError(
             f"The engine was started with {_LIST_FLAG} {flags[_LIST_FLAG]}: with that list in {path} too, it would "
             "neither take it up nor start again.",
-            cure=f"Add the flag {_LIST_FLAG} {registry_host} where that one stands, and restart the engine: "
+            cure=f"Add the flag {_LIST_FLAG} {registry_host} beside that one, and restart the engine: "
             + pasteable(["grep", "-r", "-e", _LIST_FLAG, *_FLAG_FILES]),
         )
 

@@ -120,11 +120,11 @@ def _install(rows: Sequence[Store], run: Run, needed: Sequence[str]) -> InstallR
     theirs, rows = list(left), [store for store in rows if store not in left]
 
     def leave(store: Store, error: NeedsRootError) -> None:
+        again = _by_root(store, run.settings)
         if store.key in needed or store.name in needed:
-            raise error
+            raise error if program.may_use_sudo() else NeedsRootError(error.message, cure=again)
         left.append(store)
-        again = pasteable(["sudo", "./inv", "trust.linux", *run.settings.flags, "--only", store.name])
-        run.console.warn(f"{store.clients}: left out. {error.message} To tell it too: {again}")
+        run.console.warn(f"{store.clients}: left out. {error.message} To include it: {again}")
 
     planned: list[tuple[Store, list[Item], plan.Plan]] = []
     for store in rows:
@@ -134,7 +134,7 @@ def _install(rows: Sequence[Store], run: Run, needed: Sequence[str]) -> InstallR
             leave(store, error)
             continue
         for path in states.ignored_certificates(found):
-            run.console.warn(f"{path} counts for nothing: clients read files that end in .crt")
+            run.console.warn(f"{path} is ignored: clients read files that end in .crt")
         parts = _by_owner(found, machine)
         if foreign_home and len(parts) > 1:
             theirs.append(store)
@@ -157,6 +157,14 @@ def _write(store_plan: plan.Plan, part: Iterable[Item], wanted: TrustAnchor, run
     new = [item for item in part if item.state is not State.TRUSTED]
     owned.record(run, [_entry(item, wanted, run.settings) for item in new])
     apply.carry_out(store_plan, run.console)
+
+
+def _by_root(store: Store, settings: Settings) -> str:
+    """Return what has root write a store: by sudo, or by an administrator, who needs no checkout."""
+    if program.may_use_sudo():
+        return pasteable(["sudo", "./inv", "trust.linux", *settings.flags, "--only", store.name])
+    script = pasteable(["./inv", "trust.kit", *settings.flags])
+    return f"{script}, ask an administrator to run that script, then repeat this"
 
 
 def _leave_to_owner_of_home(

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from trusted_registry import files
+from trusted_registry import files, owners
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust import machine as machines
@@ -88,10 +88,8 @@ def read(path: Path) -> list[Entry]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise RegistryError(
-            f"{path} cannot be read: {error.strerror}.",
-            cure=f"See who owns it, and who you are: {pasteable(['ls', '-l', str(path)])}; id",
-        ) from error
+        look = f"See who owns it, and who you are: {pasteable(['ls', '-l', str(path)])}; id"
+        raise RegistryError(f"{path} cannot be read: {error.strerror}.", cure=owners.give_back(path) or look) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RegistryError(
             f"{path} is damaged, so what was written before is not known.",

@@ -108,6 +108,6 @@ def take_back(stores: Sequence[Store], anchor: TrustAnchor, run: Run) -> None:
         ledger.forget(ledger.path(), mine)
         names = dict.fromkeys(entry.value or entry.path for entry in mine)
         if names:
-            run.console.say(f"trust: taken back, an earlier authority: {', '.join(names)}")
+            run.console.say(f"trust: removed, an earlier authority: {', '.join(names)}")
         if store.refresh and any(it.name == "docker" for it in stores):
             run.console.say(f"docker: {ENGINE_REMEMBERS}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trusted_registry import program
-from trusted_registry.console import pasteable
+from trusted_registry.console import here_document, pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import PUBLIC_FILE, Remove, Write
 from trusted_registry.trust import client_stores
@@ -34,7 +34,6 @@ class Plan:
         typed: The same as commands.
         runs: Commands that are run afterwards, shown as they are.
         machine: Whether root is needed: for `runs`, and for files that this user may not write.
-        notes: Changes in shared files by path: lines with + or -, as in a patch.
     """
 
     store: str
@@ -42,7 +41,6 @@ class Plan:
     typed: tuple[tuple[str, ...], ...]
     runs: tuple[tuple[str, ...], ...] = ()
     machine: bool = True
-    notes: Mapping[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Return whether there is anything to do."""
@@ -66,19 +64,17 @@ def install(store: Store, items: Sequence[Item], anchor: TrustAnchor) -> Plan:
             raise _foreign(item)
     writes = [Write(item.path, item.what.content) for item in missing if isinstance(item.what, File)]
     typed = [_typed(write, anchor) for write in writes]
-    notes: dict[str, str] = {}
     for path in dict.fromkeys(item.path for item in missing if isinstance(item.what, ManagedBlock)):
         text = next(item.text for item in items if item.path == path)
         wanted = [item.what for item in items if item.path == path and isinstance(item.what, ManagedBlock)]
         merging.check(path, text)
         write = Write(path, merging.merge(text, wanted).encode(), mode(path))
         writes.append(write)
-        typed.append(("editor", str(path)) if text else _typed(write, anchor))
-        notes |= {str(path): _difference(text, write)} if text else {}
+        typed.append(patch(text, write))
     added = [(it.what, it.anchor or anchor, it.path) for it in missing if isinstance(it.what, Database)]
     runs = [databases.command_about(database.add, wanted, path) for database, wanted, path in added]
     runs += [store.refresh.command] if writes and store.refresh else []
-    return Plan(store.key, tuple(writes), tuple(typed), tuple(runs), machine=store.scope == MACHINE, notes=notes)
+    return Plan(store.key, tuple(writes), tuple(typed), tuple(runs), machine=store.scope == MACHINE)
 
 
 def _foreign(item: Item) -> RegistryError:
@@ -137,17 +133,20 @@ def _typed(write: Write, anchor: TrustAnchor) -> tuple[str, ...]:
     for it in anchor.all:
         if write.content == it.content:
             return ("install", "-D", "-m", f"{write.mode:04o}", it.file, str(write.path))
-    return ("sh", "-c", 'printf %s "$1" > "$0"', str(write.path), write.content.decode())
+    return patch("", write)
 
 
-def _difference(before: str, write: Write) -> str:
-    """Return the lines that a write changes in a file.
+def patch(before: str, write: Write) -> tuple[str, ...]:
+    """Return the command that changes a file's lines, or writes a file that had none.
 
     Lines around them are left out, since those may hold passwords.
     """
-    lines = before.splitlines(), write.content.decode().splitlines()
-    changed = difflib.unified_diff(*lines, str(write.path), str(write.path), n=0, lineterm="")
-    return "\n".join(changed)
+    if not before:
+        return ("sh", "-c", 'printf %s "$1" > "$0"', str(write.path), write.content.decode())
+    lines = before.splitlines(keepends=True), write.content.decode().splitlines(keepends=True)
+    changed = difflib.unified_diff(*lines, str(write.path), str(write.path), n=0)
+    text = "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in changed)
+    return ("patch", str(write.path), here_document(text))
 
 
 def mode(path: Path) -> int:
@@ -196,9 +195,8 @@ def uninstall(key: str, entries: Sequence[Entry]) -> tuple[Plan, Staying]:
     if store.database:
         runs += _removal_commands(store.database, valued)
     operations += edits
-    typed += [("editor" if isinstance(it, Write) else "rm", str(it.path)) for it in edits]
-    notes = {str(it.path): _difference(states.read(it.path), it) for it in operations if isinstance(it, Write)}
-    plan = replace(plan, operations=tuple(operations), typed=tuple(typed), runs=tuple(runs), notes=notes)
+    typed += [patch(states.read(it.path), it) if isinstance(it, Write) else ("rm", str(it.path)) for it in edits]
+    plan = replace(plan, operations=tuple(operations), typed=tuple(typed), runs=tuple(runs))
     return plan, Staying([*changed, *unmerged], naming)
 
 

@@ -234,7 +234,7 @@ def read(path: Path) -> str:
         return (content(path) or b"").decode()
     except UnicodeDecodeError as error:
         raise RegistryError(
-            f"{path} is no text. It was left as it is.", cure=f"See what it is: {pasteable(['file', str(path)])}"
+            f"{path} is not text. It was left as it is.", cure=f"See what it is: {pasteable(['file', str(path)])}"
         ) from error
 
 
@@ -266,7 +266,9 @@ def _errors_explained(path: Path) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        raise NeedsRootError(f"{path} may be read by root alone.", cure="Run the same command as root.") from error
+        raise NeedsRootError(
+            f"{path} may be read by root alone.", cure=f"See whose it is: {pasteable(['sudo', 'ls', '-l', str(path)])}"
+        ) from error
     except OSError as error:
         raise RegistryError(
             f"{path} cannot be read: {error.strerror}.", cure=f"Look: {pasteable(['ls', '-ld', str(path)])}"

@@ -16,7 +16,7 @@ from trusted_registry.settings import Settings
 from trusted_registry.trust.model import TrustAnchor
 
 _PUT_BACK = f"Put the ca.crt back that belongs to the keys here. {issue.FORCE}"
-_ANOTHER_S = "Where this machine runs it: ./inv up. Else, there: ./inv trust.serve; type here the line that it shows."
+_ANOTHER_S = "Where this machine runs it: ./inv up. Else, there: ./inv trust.serve; paste here the line that it prints."
 _AGAIN = "Copy ca.crt from the registry's machine again; there, ./inv status says what it serves."
 
 
@@ -65,7 +65,7 @@ def _check_authority(anchor: Certificate) -> None:
     folder = anchor.path.parent
     if not anchor.self_issued:
         raise RegistryError(
-            f"{anchor.path} is no authority's certificate: {anchor.issuer} signed it.",
+            f"{anchor.path} is not an authority's certificate: {anchor.issuer} signed it.",
             cure=_cure(folder, _PUT_BACK, "Copy certs/ca.crt, not domain.crt, from the registry's machine."),
         )
     if anchor.days_left(inspect.now()) < 0:
@@ -81,10 +81,11 @@ def _cure(folder: Path, own: str, handed: str) -> str:
     return own if issue.keeps_keys(folder) else handed
 
 
-def check_serves(settings: Settings) -> None:
+def check_serves(settings: Settings) -> str:
     """Refuse an authority that did not sign the registry's certificate.
 
-    A registry that does not answer is not checked.
+    Returns:
+        Why the registry does not answer, and so was not checked; "" for one that does.
 
     Raises:
         RegistryError: The registry shows a certificate that another authority signed, or does not send its issuer.
@@ -95,10 +96,11 @@ def check_serves(settings: Settings) -> None:
         asked = pasteable(["./inv", "doctor", "--remote", f"{address.bracketed(settings.address)}:{settings.port}"])
         raise RegistryError(
             f"The registry at {settings.address} does not send its issuer ({seen.unsent}): no trust would help.",
-            cure=_cure(settings.folder, observe.sending_cure(settings), f"{asked} says who can mend that, and how."),
+            cure=_cure(settings.folder, observe.sending_cure(settings), f"{asked} says who can fix that, and how."),
         )
     if seen.foreign:  # one that has merely expired is mended by a renewal, under the same authority
         raise RegistryError(
             f"{anchor} is not the authority of the registry at {settings.address}: {seen.foreign}.",
             cure=_cure(settings.folder, _ANOTHER_S, _AGAIN),
         )
+    return seen.connect_error

@@ -54,11 +54,23 @@ def find(settings: Settings, engine: Engine, selection: StoreSelection, *, dry: 
     return found
 
 
+def explained(state: str) -> str:
+    """Return a state for people, with the meaning of the two words that nobody guesses."""
+    word = state.partition(",")[0].partition(":")[0]
+    return f"{state} ({_MEANINGS[word]})" if word in _MEANINGS else state
+
+
+_MEANINGS = {
+    State.STALE.value: "an older certificate is there",
+    State.SHADOWED.value: "the client reads another folder",
+}
+
+
 def _state_text(store: Store, items: list[Item], state: State) -> str:
     if state is State.TRUSTED and store.restart and _changed_since_start(items, store.restart.process):
         return "needs a restart"
     others = state is State.TRUSTED and any(item.by_others for item in items)
-    return f"{state.value}, by another's file" if others else state.value
+    return f"{state.value}, by somebody else's file" if others else state.value
 
 
 def _changed_since_start(items: list[Item], process: str) -> bool:

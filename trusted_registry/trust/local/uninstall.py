@@ -84,7 +84,7 @@ def _uninstall_store(store: Store, known: list[Entry], unknown: list[Entry], con
     for path, naming in stays.named.items():
         if _hand_over([it for it in known if it.path == str(path)], naming, known, console):
             continue
-        take = f"Take its line out: {pasteable([*plan.sudo(store, naming), 'editor', str(naming)])}; then repeat this"
+        take = f"Remove its line: {pasteable([*plan.sudo(store, naming), 'editor', str(naming)])}; then repeat this"
         console.warn(f"{path} stays: an entry of {naming} that was not written here names it. {take}")
     apply.carry_out(its_plan, console)
     _forget([entry for entry in known if Path(entry.path) not in stays.named], console)

@@ -173,19 +173,19 @@ def check(text: str, block: ManagedBlock) -> None:
     if text.startswith(_BOM):
         raise RegistryError(
             f"{block.path}, line 1, begins with a byte order mark. It was left as it is.",
-            cure=f"Take it out: {pasteable(['sed', '-i', _WITHOUT_BOM, block.path])}",
+            cure=f"Remove it: {pasteable(['sed', '-i', _WITHOUT_BOM, block.path])}",
         )
     if found := changed_lines(text, block):
         raise RegistryError(
             f"{block.path}, between our marks in lines {found[0]} to {found[1]}, holds something that was not written "
             "here. It was left as it is.",
-            cure=f"See what it is: {pasteable(['sed', '-n', f'{found[0]},{found[1]}p', block.path])}; then take it out",
+            cure=f"See what it is: {pasteable(['sed', '-n', f'{found[0]},{found[1]}p', block.path])}; then remove it",
         )
     number = foreign_line(text, block)
     if number and not fitted(text, block).within:
         raise RegistryError(
-            f"{block.path}, line {number}, already says something about {block.registry_host}. It was left as it is.",
-            cure=f"Take that out, or add there by hand: {'; '.join(line.strip() for line in block.whole)}; then repeat "
+            f"{block.path}, line {number}, already has an entry for {block.registry_host}. It was left as it is.",
+            cure=f"Remove that, or add there by hand: {'; '.join(line.strip() for line in block.whole)}; then repeat "
             "the command",
         )
     if block.under:
@@ -203,7 +203,8 @@ def _check_tables(text: str, block: ManagedBlock) -> None:
             between = line.strip(_BLANK) != END
         elif not between and _ODD_TABLE.match(said):
             raise RegistryError(
-                f"{block.path}, line {number}, has registries in a form that takes no other. It was left as it is.",
+                f"{block.path}, line {number}, has registries in a form to which none can be added. It was left as it "
+                "is.",
                 cure=f"Write each as a table of its own, as in: {'; '.join(line.strip() for line in block.whole)}",
             )
 

@@ -68,7 +68,7 @@ def _prove(before: str, after: str, blocks: Sequence[ManagedBlock]) -> None:
         proved = False
     if not proved:
         raise RegistryError(
-            f"{path} would not be sound with the lines for {blocks[0].registry_host} in it. It was left as it is.",
+            f"{path} would be invalid with the lines for {blocks[0].registry_host} in it. It was left as it is.",
             cure=f"Add by hand: {'; '.join(line.strip() for block in blocks for line in _as_document(block))}",
         )
 
@@ -133,7 +133,7 @@ def _plain_value(path: PurePath | str, node: Any) -> Any:  # noqa: ANN401 - ruam
         if name in found:
             raise RegistryError(
                 f"{path}, line {key.start_mark.line + 1}, says '{key.value}' a second time. It was left as it is.",
-                cure=f"Take one of the two out: {pasteable(['grep', '-nF', '--', key.value, path])}",
+                cure=f"Remove one of the two: {pasteable(['grep', '-nF', '--', key.value, path])}",
             )
         found[name] = _plain_value(path, value)
     return found
@@ -150,6 +150,6 @@ def _check_shape(path: PurePath | str, tree: Any) -> None:  # noqa: ANN401 - as 
         wrong = next((it for it in sections if it.id != "mapping" and it.tag != _NOTHING), None)
     if wrong:
         raise RegistryError(
-            f"{path}, line {wrong.start_mark.line + 1}: there should be registries by name. It was left as it is.",
+            f"{path}, line {wrong.start_mark.line + 1}: registries by name should be here. It was left as it is.",
             cure="See docs.k3s.io/installation/private-registry for the form",
         )

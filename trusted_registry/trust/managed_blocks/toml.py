@@ -36,5 +36,5 @@ def invalid(path: PurePath | str, line: int, reason: str) -> RegistryError:
     """Return the error for a file that cannot be parsed from a line on."""
     shows = pasteable(["sed", "-n", f"{line}p", path])
     return RegistryError(
-        f"{path}, line {line}, {reason}. It was left as it is.", cure=f"Mend that line: {shows} shows it"
+        f"{path}, line {line}, {reason}. It was left as it is.", cure=f"Fix that line: {shows} shows it"
     )

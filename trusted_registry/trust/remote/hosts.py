@@ -33,17 +33,19 @@ _LIMIT = re.compile(r"[^\x00-\x1f\x7f]{0,4096}\Z")
 _LONGEST_REASON = 200
 _RESTART = re.compile(r"^\S+: it .+, so: .+$", re.MULTILINE)
 _NOTE = re.compile(r"^note: (.+)$", re.MULTILINE)
+_PROOF = re.compile(r"^proof: (.+)$", re.MULTILINE)
 _KIT_REASON = re.compile(r"^error: (.+)$", re.MULTILINE)
 
 _KEY_CHANGED = "its host key is not the one in known_hosts: see that it is still your machine"
 _SSH_REASONS = (
     ("REMOTE HOST IDENTIFICATION HAS CHANGED", _KEY_CHANGED),
     ("Host key verification failed", "its host key is not known: ssh to it once, compare, say yes"),
-    ("Permission denied", "ssh lets nobody in with this key: {}"),
-    ("Too many authentication failures", "ssh lets nobody in with these keys: {}"),
+    ("Permission denied", "ssh does not accept this key: {}"),
+    ("Too many authentication failures", "ssh does not accept these keys: {}"),
 )
 """Messages of ssh if a host answers but refuses this user (OpenSSH, sshconnect.c and sshconnect2.c), with reasons."""
 _SSH_PREFIX = re.compile(r"^(.*(via|over) ssh: )?(ssh: )?", re.IGNORECASE)
+_WANTS_PASSWORD = re.compile(r"a password is required|missing sudo password|incorrect sudo password", re.IGNORECASE)
 _NO_SUDO = re.compile(r"^.*(?:sudo: |sudo password|not in the sudoers|doas: ).*$", re.MULTILINE | re.IGNORECASE)
 
 
@@ -79,16 +81,25 @@ class HostOptions:
 
 @dataclass(frozen=True)
 class HostResult:
-    """Result on one host: one of FINE_STATES with the work left there, or UNREACHABLE or REFUSED with the reason."""
+    """Result on one host: one of FINE_STATES with the work left there, or UNREACHABLE or REFUSED with the reason.
+
+    `proof` is how the kit proved that a pull works there; empty if it did not.
+    """
 
     host: str
     state: str
     reason: str = ""
+    proof: str = ""
 
     @property
     def fine(self) -> bool:
         """Whether the run succeeded on the host."""
         return self.state in FINE_STATES
+
+    @property
+    def wants_password(self) -> bool:
+        """Whether sudo there asks for a password that nobody gave."""
+        return self.state == REFUSED and bool(_WANTS_PASSWORD.search(self.reason))
 
 
 def checked(options: HostOptions) -> HostOptions:
@@ -162,7 +173,8 @@ def result_of(event: Mapping[str, Any]) -> HostResult:
     last = _lines(out)[-1] if _lines(out) else ""
     if end == "ok" and last.removeprefix(MARK) in FINE_STATES:
         left = [*_RESTART.findall(out), *_NOTE.findall(err)]
-        return HostResult(host, last.removeprefix(MARK), _one_line("; ".join(left)))
+        proof = _one_line("; ".join(_PROOF.findall(out)))
+        return HostResult(host, last.removeprefix(MARK), _one_line("; ".join(left)), proof)
     if end == "unreachable":
         return _unreached(host, message)
     return HostResult(host, REFUSED, _one_line(_refusal(last, out, err, message)))
@@ -227,7 +239,7 @@ class Report:
     @property
     def all_results(self) -> tuple[HostResult, ...]:
         """Every host's result, in the inventory's order; unreachable if none came."""
-        unheard = "nothing was heard of it"
+        unheard = "there was no result from it"
         return tuple(self.results.get(host) or HostResult(host, UNREACHABLE, unheard) for host in self.hosts)
 
     @property

@@ -82,7 +82,7 @@ def _check(pem: str, anchor: TrustAnchor, registry_host: str) -> None:
     for name in (registry_host, *anchor.registry_hosts):
         # Each is a folder's name, and stands on a line of its own where others stand on the next.
         if not name.isprintable() or not name or name in (".", "..") or set(name) & set("/{}"):
-            raise RegistryError(f"{name!r} is no registry's name.", cure="Use one such as 192.168.0.12.")
+            raise RegistryError(f"{name!r} is not a registry's name.", cure="Use one such as 192.168.0.12.")
 
 
 def _store(store: Store, anchor: TrustAnchor) -> dict[str, object]:

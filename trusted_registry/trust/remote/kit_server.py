@@ -53,15 +53,15 @@ class Offer:
     policy: str = "default-src 'none'"
 
 
-def offers(anchor: TrustAnchor, registry_host: str) -> tuple[Offer, Offer, Offer]:
-    """Return the page, the kit and the certificate; no key is among them."""
+def offers(anchor: TrustAnchor, registry_host: str, at: str) -> tuple[Offer, Offer, Offer]:
+    """Return the page, the kit and the certificate, to be offered at a base URL; no key is among them."""
     script, name = kit.render(anchor, registry_host), kit.file_name(anchor, registry_host)
-    shown = page.render(anchor, registry_host, kit=script, kit_name=name)
-    return (
-        Offer("/", "text/html; charset=utf-8", shown, policy=page.policy(shown)),
-        Offer(f"/{name}", "application/x-sh", script, name),
-        Offer(f"/{contents.AUTHORITY}", "application/pem-certificate-chain", anchor.content, contents.AUTHORITY),
+    scripted = Offer(f"/{name}", "application/x-sh", script, name)
+    certified = Offer(f"/{contents.AUTHORITY}", "application/pem-certificate-chain", anchor.content, contents.AUTHORITY)
+    shown = page.render(
+        anchor, registry_host, kit=script, kit_name=name, lines=_download_commands(at, scripted, certified)
     )
+    return Offer("/", "text/html; charset=utf-8", shown, policy=page.policy(shown)), scripted, certified
 
 
 def base(host: str, port: int) -> str:
@@ -79,7 +79,10 @@ def download_commands(at: str, offered: tuple[Offer, Offer, Offer]) -> dict[str,
         at: Base URL; see `base`.
         offered: Page, kit and certificate; see `offers`.
     """
-    _, script, certificate = offered
+    return _download_commands(at, *offered[1:])
+
+
+def _download_commands(at: str, script: Offer, certificate: Offer) -> dict[str, str]:
     run = f"{page.check_command(script.content, script.name)} && sudo sh {shlex.quote(script.name)}"
     check = page.check_command(certificate.content, certificate.name, "shasum -a 256 -c -")
     trust = shlex.join(macos.add(Path(certificate.name), "system", Path("/var/empty")))
@@ -181,7 +184,7 @@ def listen(host: str, port: int, offered: Iterable[Offer], taken: Taken) -> Serv
     """Return a server that listens on one address of this machine only.
 
     Raises:
-        RegistryError: The host is no address of this machine, or the port is taken or needs root.
+        RegistryError: The host is not an address of this machine, or the port is taken or needs root.
     """
     found: list[tuple[socket.AddressFamily, tuple[Any, ...]]] = []
     with contextlib.suppress(OSError):
@@ -189,7 +192,7 @@ def listen(host: str, port: int, offered: Iterable[Offer], taken: Taken) -> Serv
     ours = [it for it in found if it[1][0] in address.own_addresses()]
     if not ours:
         raise RegistryError(
-            f"{host} is no address of this machine, so nothing can be offered there.",
+            f"{host} is not an address of this machine, so nothing can be offered there.",
             cure="Run this on the registry's machine, or name an address of this one: --address 192.168.0.12",
         )
     try:
@@ -202,7 +205,7 @@ def _listen_error(error: OSError, host: str, port: int) -> RegistryError:
     if error.errno == errno.EADDRINUSE:
         return RegistryError(f"Port {port} of {host} is in use.", cure=f"Use another: --at {port % 65535 + 1}")
     if error.errno == errno.EACCES:
-        return RegistryError(f"Port {port} takes root to listen on.", cure="Use another: --at 8000")
+        return RegistryError(f"Port {port} needs root.", cure="Use another: --at 8000")
     return RegistryError(f"Nothing can listen on port {port} of {host}: {error.strerror}.", cure="Look: ip address")
 
 

@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from trusted_registry import templates
@@ -36,7 +36,9 @@ _HOME = Path("$HOME")
 _FILE = Path(contents.AUTHORITY)
 
 
-def render(anchor: TrustAnchor, registry_host: str, *, kit: bytes, kit_name: str) -> bytes:
+def render(
+    anchor: TrustAnchor, registry_host: str, *, kit: bytes, kit_name: str, lines: Mapping[str, str] | None = None
+) -> bytes:
     """Return the page as HTML.
 
     Args:
@@ -44,6 +46,7 @@ def render(anchor: TrustAnchor, registry_host: str, *, kit: bytes, kit_name: str
         registry_host: Registry host that the page names first and uses in examples.
         kit: Script for Linux, embedded in the page.
         kit_name: File name under which a browser saves the kit.
+        lines: Line to paste for each kind of machine, on a page that is offered where such a line gets the kit.
     """
     from cryptography import x509
 
@@ -53,12 +56,14 @@ def render(anchor: TrustAnchor, registry_host: str, *, kit: bytes, kit_name: str
         "trust.html",
         registry_host=registry_host,
         registry_hosts=anchor.registry_hosts,
+        typed_host=shlex.quote(registry_host),
+        lines=lines or {},
         authority=authority.subject.rfc4514_string(),
         begins=f"{authority.not_valid_before_utc:%Y-%m-%d}",
         ends=f"{authority.not_valid_after_utc:%Y-%m-%d}",
         saved=SAVED,
         code_digits=_CODE_DIGITS,
-        fingerprint=lines(anchor.fingerprint),
+        fingerprint=pieces(anchor.fingerprint),
         certificate=_data("application/pem-certificate-chain", anchor.content),
         kit={
             "name": kit_name,
@@ -105,10 +110,10 @@ def policy(page: bytes) -> str:
     )
 
 
-def lines(fingerprint: str) -> list[str]:
-    """Split a fingerprint, in openssl's notation, into lines to compare.
+def pieces(fingerprint: str) -> list[str]:
+    """Split a fingerprint, in openssl's notation, into pieces of a line each, to compare.
 
-    Joined, the lines are the whole fingerprint.
+    Joined, the pieces are the whole fingerprint.
     """
     pairs = windows.colons(fingerprint)
     width = 3 * _PAIRS

@@ -92,7 +92,7 @@ def _parsed(text: str, path: Path) -> tuple[dict[str, object], list[str]]:
     except json.JSONDecodeError as error:
         raise RegistryError(
             f"{path} is not valid JSON, line {error.lineno}: {error.msg}. It was left as it is.",
-            cure=f"Mend that line: {pasteable(['python3', '-m', 'json.tool', path])}",
+            cure=f"Fix that line: {pasteable(['python3', '-m', 'json.tool', path])}",
         ) from error
     except RecursionError as error:
         raise RegistryError(

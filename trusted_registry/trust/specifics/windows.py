@@ -72,7 +72,7 @@ def script(anchor: TrustAnchor, registry_host: str, whose: str) -> str:
         f"# Paste this into {scope}: {whom} will trust the registry {registry_host}.\n"
         f"# Authority, SHA-256: {colons(anchor.fingerprint)}\n"
         f"{add(anchor, whose)}{after}"
-        f"# To see whether it is trusted:\n#   {find(anchor, whose)}\n# To take it back:\n{back}"
+        f"# To see whether it is trusted:\n#   {find(anchor, whose)}\n# To undo it:\n{back}"
     )
 
 

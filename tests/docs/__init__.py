@@ -1,0 +1,1 @@
+"""Pages for readers: their commands, their links, and the shapes that they promise."""

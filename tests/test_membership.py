@@ -1,0 +1,250 @@
+"""A user with sudo who is not in the group docker: asked, added, and gone on with; one without is told whom to ask.
+
+The database of groups and sudo are stand-ins here; on hosts of the lab the real ones are used.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import shlex
+import subprocess
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from tests import programs
+from tests.recorder import Recorder
+from trusted_registry import program, run_log, status
+from trusted_registry.engine import connection, install, membership
+from trusted_registry.errors import AccessDeniedError, NeedsRootError, RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.conftest import MakeSettings
+
+ADA = pwd.struct_passwd(("ada", "x", 1000, 1000, "", "/home/ada", "/bin/sh"))
+NO_RIGHT = "echo 'Sorry, user ada may not run sudo on host.' >&2; exit 1"
+NO_RULE = "echo 'ada is not in the sudoers file.' >&2; exit 1"
+PASSWORD = "echo 'sudo: a password is required' >&2; exit 1"  # noqa: S105 - what sudo says
+DOES = '[ "$2" = -v ] || printf "%s\\n" "$*" >> "$(dirname "$0")/did"'
+
+pytestmark = pytest.mark.process
+
+
+class Replaced(Exception):  # noqa: N818 - stands for the end of this process
+    """Another program runs in place of this one."""
+
+    def __init__(self, argv: list[str]) -> None:
+        self.argv = argv
+
+
+@pytest.fixture
+def members(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The members of the group docker in the database; this user is ada, and the engine's socket is closed to ada."""
+    found: list[str] = []
+
+    def replace(argv: list[str], env: dict[str, str]) -> NoReturn:
+        assert env == {membership.ENTERED: "yes", run_log.CARRIED: run_log.current().text}
+        raise Replaced(argv)
+
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "getegid", lambda: 1000)
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: ADA)
+    monkeypatch.setattr(grp, "getgrnam", lambda name: grp.struct_group((name, "x", 105, found)))
+    monkeypatch.setattr(grp, "getgrgid", lambda _: grp.struct_group(("ada", "x", 1000, [])))
+    monkeypatch.setattr(program, "replace", replace)
+    monkeypatch.setattr(sys, "argv", ["invoke", "--search-root", "/co", "engine", "--yes", "up"])
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-I", "invoke", "engine", "--yes", "up"])
+    monkeypatch.delenv("DOCKER_HOST")
+    return found
+
+
+@pytest.fixture
+def sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """A maker of a sudo that does as a script says, and of an sg; returns the file of what sudo did."""
+
+    def make(script: str, *, sg: bool = True) -> Path:
+        folder = programs.put("sudo", script, tmp_path, monkeypatch)
+        programs.put("dirname", 'echo "${1%/*}"', tmp_path, monkeypatch)
+        if sg:
+            programs.put("sg", "", tmp_path, monkeypatch)
+        return folder / "did"
+
+    return make
+
+
+@pytest.fixture
+def denied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the engine's own socket be closed to this user."""
+    monkeypatch.setattr(
+        connection, "connect_error", lambda: connection._unreachable(PermissionError(13, "Permission denied"))
+    )
+
+
+@pytest.mark.usefixtures("denied")
+def test_whoever_says_yes_is_added_and_the_same_words_go_on_as_a_member(
+    members: list[str], sudo: Callable[..., Path], console: Recorder
+) -> None:
+    assert members == []
+    did = sudo(DOES)
+    with pytest.raises(Replaced) as caught:
+        install.ensure(console)
+    assert did.read_text() == "-n usermod --append --groups docker ada\n"
+    assert "as good as root" in console.asked[0]
+    assert console.said == ["docker: ada is in the group docker now, whose members are as good as root"]
+    assert console.typed[-1] == "sg docker -c './inv engine --yes up'"
+    group, first = caught.value.argv[:3], shlex.split(caught.value.argv[3])
+    assert (group, first[:4]) == (["sg", "docker", "-c"], ["exec", "sg", "ada", "-c"])
+    assert shlex.split(first[4]) == ["exec", sys.executable, "-I", "invoke", "engine", "--yes", "up"]
+
+
+@pytest.mark.usefixtures("denied")
+def test_whoever_says_no_is_not_added(members: list[str], sudo: Callable[..., Path]) -> None:
+    did = sudo(DOES)
+    with pytest.raises(AccessDeniedError, match="ada is not in the group docker") as caught:
+        install.ensure(Recorder(answer=False))
+    assert (members, did.exists(), caught.value.cure) == ([], False, "./inv engine  # adds ada, after asking")
+
+
+@pytest.mark.usefixtures("denied")
+def test_a_member_whose_shell_is_older_than_that_is_asked_nothing(
+    members: list[str], sudo: Callable[..., Path], console: Recorder
+) -> None:
+    did = sudo(NO_RIGHT)
+    members.append("ada")
+    with pytest.raises(Replaced):
+        install.ensure(console)
+    assert (did.exists(), console.asked) == (False, [])
+
+
+@pytest.mark.usefixtures("denied", "members")
+def test_a_dry_run_shows_both_commands_and_runs_neither(sudo: Callable[..., Path]) -> None:
+    did, console = sudo(DOES), Recorder(dry=True)
+    install.ensure(console)
+    assert [it.partition(" ")[0] for it in console.typed] == ["sudo", "sg"]
+    assert not did.exists()
+
+
+@pytest.mark.usefixtures("denied", "members")
+def test_where_there_is_no_sg_sudo_leads_there(sudo: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    did = sudo(DOES, sg=False)
+    monkeypatch.setenv("PATH", str(did.parent))
+    with pytest.raises(Replaced) as caught:
+        install.ensure(Recorder())
+    assert caught.value.argv[:6] == ["sudo", "-n", "--preserve-env", "--user", "ada", "--"]
+
+
+@pytest.mark.usefixtures("denied", "members")
+def test_a_run_that_is_there_already_and_still_refused_ends(
+    sudo: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sudo(DOES)
+    monkeypatch.setenv(membership.ENTERED, "yes")
+    with pytest.raises(AccessDeniedError):
+        install.ensure(Recorder())
+
+
+@pytest.mark.usefixtures("denied", "members")
+@pytest.mark.parametrize("refusal", [NO_RIGHT, NO_RULE])
+def test_a_user_whom_sudo_knows_not_is_asked_nothing_and_told_what_to_ask_an_administrator(
+    refusal: str, sudo: Callable[..., Path], console: Recorder
+) -> None:
+    sudo(refusal)
+    with pytest.raises(AccessDeniedError) as caught:
+        install.ensure(console)
+    assert caught.value.message == "You may not use Docker yet: ada is not in the group docker."
+    assert caught.value.cure == "Ask an administrator to run: usermod --append --groups docker ada"
+    assert (console.asked, console.commands) == ([], [])
+
+
+@pytest.mark.usefixtures("members")
+@pytest.mark.parametrize(
+    ("installed", "words", "command"),
+    [
+        (False, "There is no Docker Engine here, and ada may not use sudo to install one.", "apt-get install --yes"),
+        (True, "The Docker Engine does not run, and ada may not use sudo to start it.", "docker"),
+    ],
+)
+def test_without_sudo_and_an_engine_nothing_is_begun_and_all_is_named_that_an_administrator_does(  # noqa: PLR0913, PLR0917
+    installed: bool,  # noqa: FBT001 - a parameter of pytest
+    words: str,
+    command: str,
+    sudo: Callable[..., Path],
+    console: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    did = sudo(NO_RIGHT)
+    monkeypatch.setenv("PATH", f"{did.parent}:{os.environ['PATH']}")
+    if installed:
+        programs.put("dockerd", "", tmp_path, monkeypatch)
+    monkeypatch.setattr(connection, "connect_error", lambda: RegistryError("No Docker Engine answers.", cure=""))
+    with pytest.raises(NeedsRootError) as caught:
+        install.ensure(console)
+    assert caught.value.message == words
+    assert command in caught.value.cure
+    assert caught.value.cure.endswith("&& usermod --append --groups docker ada")
+    assert (console.asked, console.commands, did.exists()) == ([], [], False)
+
+
+@pytest.mark.usefixtures("members")
+def test_a_user_whose_sudo_wants_a_password_may_use_it(sudo: Callable[..., Path]) -> None:
+    sudo(PASSWORD)
+    assert program.may_use_sudo()
+    sudo(NO_RIGHT)
+    assert not program.may_use_sudo()
+
+
+@pytest.mark.usefixtures("members")
+@pytest.mark.parametrize("refusal", [PASSWORD, NO_RIGHT])
+def test_no_cure_is_to_run_all_of_it_as_root(refusal: str, sudo: Callable[..., Path], console: Recorder) -> None:
+    sudo(refusal)
+    with pytest.raises(NeedsRootError) as caught:
+        program.run(["true"], console, as_root=True)
+    assert "as root" not in caught.value.cure
+    assert ("administrator" in caught.value.cure, "sudo -v" in caught.value.cure) == (
+        refusal == NO_RIGHT,
+        refusal == PASSWORD,
+    )
+
+
+def test_a_task_of_a_member_in_an_older_shell_goes_on_as_a_member_at_once(
+    members: list[str], sudo: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sudo(NO_RIGHT)
+    monkeypatch.setattr(membership, "SOCKET", tmp_path / "docker.sock")
+    monkeypatch.setattr(os, "access", lambda path, _: path != membership.SOCKET)
+    (tmp_path / "docker.sock").touch()
+    membership.enter_if_listed()  # not yet in the group
+    members.append("ada")
+    with pytest.raises(Replaced):
+        membership.enter_if_listed()
+    for variable in ("DOCKER_HOST", membership.ENTERED):
+        with monkeypatch.context() as patch:
+            patch.setenv(variable, "unix:///elsewhere")
+            membership.enter_if_listed()
+
+
+def test_next_steps_name_the_group_only_in_a_shell_that_lacks_it(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "newgrp" not in status.next_steps(make_settings())
+    monkeypatch.setenv(membership.ENTERED, "yes")
+    assert "\n  newgrp docker " in status.next_steps(make_settings())
+
+
+def test_a_process_is_replaced_with_its_environment_and_what_it_said_is_said(tmp_path: Path) -> None:
+    code = (
+        "from trusted_registry import program; print('before');"
+        "program.replace(['sh', '-c', 'echo $A $B; exit 7'], {'B': 'two'})"
+    )
+    environ = {**os.environ, "A": "one", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environ, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (7, "before\none two\n")

@@ -1,0 +1,53 @@
+"""Owners of files: root leaves nothing of its own in another user's folder, and what it once left is given back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from pathlib import Path
+
+from trusted_registry.console import pasteable
+from trusted_registry.defaults import ROOT
+
+
+def give(handle: int, path: Path) -> None:
+    """Give what root made to the owner of the file that it replaces or, where there is none, of the folder it is in.
+
+    Otherwise it would be in that user's way. The owner of a link is given nothing: anybody could have put that there.
+    """
+    if os.geteuid():
+        return
+    owner = path.lstat() if os.path.lexists(path) else path.parent.stat()
+    if stat.S_ISREG(owner.st_mode) or stat.S_ISDIR(owner.st_mode):
+        os.fchown(handle, owner.st_uid, owner.st_gid)
+
+
+def give_folder(folder: Path) -> None:
+    """Give a folder that root made to the owner of the one that it is in."""
+    if os.geteuid():
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        give(handle, folder.parent.resolve())
+    finally:
+        os.close(handle)
+
+
+def give_back(path: Path) -> str:
+    """Return the command that gives back to this user what root made in the checkout or the home folder, or ""."""
+    user = os.geteuid()
+    for top in (ROOT, Path.home()):
+        within = [it for it in (path, *path.parents) if top in it.parents]
+        if within and user and _owner(top) == user and (made := [it for it in within if _owner(it) == 0]):
+            # Of a checkout all at once: where one file is root's, others are.
+            owner = f"{user}:{os.getegid()}"  # GNU's chown refuses a number with no group behind the colon
+            return pasteable(["sudo", "chown", "-R", owner, str(top if top == ROOT else made[-1])])
+    return ""
+
+
+def _owner(path: Path) -> int | None:
+    """Return the number of the user who owns a path; None where nothing is, or this user may not ask."""
+    with contextlib.suppress(OSError):
+        return path.lstat().st_uid
+    return None
