@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ import pytest
 
 from tests import loopback
 from tests.programs import on_host, real
+from trusted_registry.client_messages import catalogue
 from trusted_registry.instance import roles
 from trusted_registry.instance.model import PORT, TRIAL_PORT, Image
 
@@ -195,3 +197,23 @@ def test_told_to_stop_it_ends_when_what_is_under_way_has_ended(front: Front) -> 
                 kept.sendall(b"x")
                 assert (kept.recv(1), process.poll()) == (b"a", None)
             assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize(
+    "client",
+    [
+        [sys.executable, "-c", "import sys, urllib.request; urllib.request.urlopen(sys.argv[1])"],
+        pytest.param(["curl", "--silent", "--show-error"], marks=on_host("curl")),
+    ],
+    ids=["Python", "curl"],
+)
+def test_what_a_client_says_when_no_registry_is_behind_it_is_explained(client: list[str], front: Front) -> None:
+    standing = contextlib.ExitStack()
+    with echoing(b"a") as port:
+        front.write(port)
+        front.path.write_text(front.path.read_text().replace(f"retries {roles.PATIENCE_SECONDS}", "retries 1"))
+        standing.enter_context(front.standing())
+    with standing:
+        url = f"https://{loopback.HOST}:{front.port}/v2/"
+        said = subprocess.run([*client, url], capture_output=True, text=True, check=False).stderr
+    assert {it.key for it in catalogue.find(said)} == {"hung-up"}, said
