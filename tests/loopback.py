@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import collections
 import contextlib
@@ -161,6 +162,12 @@ def registry(  # noqa: PLR0913 - a server has so many sides
         finally:
             server.shutdown()
             thread.join()
+
+
+@atexit.register
+def _release() -> None:
+    for reserved in _RESERVED:
+        reserved.close()
 
 
 def free_port(host: str = HOST) -> int:

@@ -117,6 +117,15 @@ def test_a_folder_that_may_not_be_written_to_is_no_error(read_only: Path) -> Non
         '+    "proxies": {"http-proxy": "http://ada:hunter2@proxy:3128"}',
         "curl --header 'Authorization: x' https://hunter2@registry.example/v2/",
         "+      token = 'hunter2'",
+        '-{"registry": {"password": "a b, hunter2"}, "debug": true}',
+        '+    "password": "a \\" hunter2",',
+        "+    password: s3cret,with{hunter2",
+        "+    password: 'it''s hunter2'",
+        '+passphrase="a hunter2"',
+        "http-proxy: http://ada:p@ss/hunter2@proxy:3128",
+        "curl --header 'Authorization: Bearer hunter2'",
+        "tool login --password hunter2 registry.example",
+        "tool login --token='a hunter2'",
         "INVOKE_SECRET=hunter2 ./inv up",
         "error: the proxy http://ada:hunter2@proxy refused",
     ],
@@ -126,10 +135,26 @@ def test_a_password_that_is_on_a_line_of_others_is_left_out(line: str, folder: P
 
 
 @pytest.mark.parametrize(
-    "line", ["docker pull 192.168.0.12/app@sha256:00", "install -m 0644 certs/ca.crt /etc/ssl/authority", "ssh a@b"]
+    "line",
+    [
+        "docker pull 192.168.0.12/app@sha256:00",
+        "install -m 0644 certs/ca.crt /etc/ssl/authority",
+        "ssh a@b",
+        "docker login --username ada --password-stdin 192.168.0.12",
+        "docker create --env REGISTRY_AUTH_HTPASSWD_PATH=/etc/registry/users registry:3",
+    ],
 )
 def test_what_is_no_password_stays(line: str, folder: Path) -> None:
     assert line in _kept(folder, line).splitlines()
+
+
+def test_a_run_in_a_folder_that_is_gone_is_kept_too(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert _kept(folder, "docker ps").endswith(", in /: up\ndocker ps\n")
 
 
 def test_an_error_is_a_comment_however_hostile(folder: Path) -> None:

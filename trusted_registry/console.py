@@ -7,7 +7,7 @@ import shlex
 import unicodedata
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Protocol
 
 
@@ -90,3 +90,11 @@ def visible(text: str, *, keep: str = "\n\t") -> str:
 def _spelled(letter: str, keep: str) -> str:
     shown = letter in keep or letter.isprintable() or unicodedata.category(letter) == "Zs"
     return letter if shown else letter.encode("unicode_escape").decode("ascii")
+
+
+def current_folder() -> Path:
+    """Return the folder that the user is in; the root of all where that folder was removed under the shell."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path("/")

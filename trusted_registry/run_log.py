@@ -9,16 +9,18 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from trusted_registry import files
-from trusted_registry.console import visible
+from trusted_registry.console import current_folder, visible
 from trusted_registry.errors import RegistryError
 
 NAME = "last-run.log"
 CARRIED = "TRUSTED_REGISTRY_LOG"
 """Variable with the log so far, for the process that goes on with a run in place of another."""
 
+_NAMES = "password|passwd|passphrase|secret|token|credentials?|api[-_]?key|auth(?:orization)?"
 _SECRET = re.compile(
-    r"""(?<=://)[^/@\s'"]+(?=@)"""  # user and password in a URL, such as a proxy's
-    r"""|(?i:(?<=password)|(?<=passwd)|(?<=secret)|(?<=token)|(?<=auth))(?P<sign>["']?\s*[:=]\s*["']?)[^\s"',{}]+"""
+    r"""(?P<url>://)[^\s'"]+(?=@)"""  # user and password in a URL, such as a proxy's
+    rf"""|(?i:(?P<line>(?:{_NAMES})(?:["']?\s*:\s*|["']?\s+=\s*)).+)"""  # to the end: any sign may be in a value
+    rf"""|(?i:(?P<word>(?:{_NAMES})=|--(?:{_NAMES})\s+)(?:"[^"]*"|'[^']*'|\S)+)"""
 )
 """Values that shared files of others may hold on a line that a command changes."""
 
@@ -38,17 +40,17 @@ class RunLog:
     def begin(self, task: str, folder: Path | None) -> None:
         """Note the task that the next commands are of, and the folder of certificates if the task knows one."""
         now = datetime.datetime.now().astimezone()
-        self._lines.append(f"# {now:%Y-%m-%d %H:%M:%S %z}, in {Path.cwd()}: {task}")
+        self._lines.append(f"# {now:%Y-%m-%d %H:%M:%S %z}, in {current_folder()}: {task}")
         self._folder = folder or self._folder
 
     def command(self, line: str) -> None:
         """Note a command."""
         self._has_commands = True
-        self._lines.append(_without_secrets(line))
+        self._lines.append(without_secrets(line))
 
     def end(self, text: str) -> None:
         """Note the error that ended the run."""
-        self._lines += [f"# {line}" for line in _without_secrets(visible(text)).split("\n")]
+        self._lines += [f"# {line}" for line in without_secrets(visible(text)).split("\n")]
 
     @property
     def text(self) -> str:
@@ -72,8 +74,9 @@ def current() -> RunLog:
     return CURRENT.get(RunLog())
 
 
-def _without_secrets(text: str) -> str:
-    return _SECRET.sub(lambda it: f"{it['sign'] or ''}…", text)
+def without_secrets(text: str) -> str:
+    """Return lines with a sign in the place of each value that may be a password."""
+    return _SECRET.sub(lambda it: f"{it['url'] or it['line'] or it['word']}…", text)
 
 
 def _has_files(folder: Path) -> bool:

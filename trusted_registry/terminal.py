@@ -14,10 +14,9 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from trusted_registry.console import Operator, Progress, pasteable, visible
+from trusted_registry.console import Operator, Progress, current_folder, pasteable, visible
 from trusted_registry.errors import RegistryError
 from trusted_registry.report import Report, Table
 from trusted_registry.run_log import RunLog
@@ -196,7 +195,7 @@ def _plain(table: Table) -> list[str]:
 
 def _below(part: str) -> str:
     """Return a word of a command without the current folder before it; the shell's own stay what they are."""
-    return part if isinstance(part, Operator) else part.removeprefix(f"{Path.cwd()}/")
+    return part if isinstance(part, Operator) else part.removeprefix(f"{current_folder()}/")
 
 
 def _one_paragraph(text: str) -> str:

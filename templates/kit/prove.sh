@@ -25,7 +25,7 @@ ask_registry() {
     answer=unasked url=https://$registry/v2/ file=$state/ca.crt code=0
     place_file "$file" "$cert$next_cert" || return 0
     if command -v curl >/dev/null; then
-        said=$(curl -gso /dev/null --cacert "$file" --connect-timeout 1.5 --max-time 10 -w '%{http_code}' "$url" </dev/null) || code=$?
+        said=$(curl -qgso /dev/null --cacert "$file" --connect-timeout 1.5 --max-time 10 -w '%{http_code}' "$url" </dev/null) || code=$?
         case $code:$said in
             0:200) answer=open ;;
             0:401) answer=login ;;
@@ -36,7 +36,7 @@ ask_registry() {
     else
         case $(wget --version 2>/dev/null) in
             *GNU*)
-                wget -qO /dev/null --ca-certificate="$file" --timeout=1.5 --tries=1 "$url" </dev/null || code=$?
+                wget --no-config -qO /dev/null --ca-certificate="$file" --timeout=1.5 --tries=1 "$url" </dev/null || code=$?
                 case $code in
                     0) answer=open ;;
                     5) answer=distrusted ;;
@@ -65,8 +65,8 @@ ask_clients() {
                 error "$program still refuses $registry: ${said##*"$nl"}" "See what it says: $typed"
                 failed=yes
                 ;;
-            *'permission denied'*) note "$program was not asked: ${said##*"$nl"}" ;;
-            *'not found'* | *'manifest unknown'* | *'name unknown'* | *nauthorized* | *denied* | *credentials* | *'authentication required'*)
+            *'permission denied'* | *'executable file not found'* | *'getting credentials'*) note "$program was not asked: ${said##*"$nl"}" ;;
+            *trusted-registry-proof:none*'not found'* | *'manifest unknown'* | *'name unknown'* | *nauthorized* | *denied* | *'basic auth credentials'* | *'authentication required'*)
                 proved=${proved:+$proved and }$program
                 ;;
             *) note "$program proves nothing: ${said##*"$nl"}" ;;

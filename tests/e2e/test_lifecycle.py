@@ -41,7 +41,7 @@ def test_up_makes_everything_from_nothing_and_a_second_up_changes_nothing(
     registry.does("docker", "rmi", "registry:2")
     del registry.settings["INVOKE_REGISTRY_IMAGE"]  # the default, which no registry here answers for
     said = registry.inv("up").out
-    assert "made from the package docker-registry" in said
+    assert "image: package docker-registry" in said
     assert f"proof: pushed to {registry.address}" in said, "loopback would prove nothing"
     before = registry_container(registry), fingerprint(registry, f"{CERTS}/domain.crt")
     reference = f"{registry.address}/app:1"

@@ -96,7 +96,7 @@ def test_what_a_run_stages_now_is_left_to_it(tmp_path: Path) -> None:
         begun = time.monotonic()
         files.recover(tmp_path)
         assert staged.is_dir()
-        assert time.monotonic() - begun < 1, "whoever only looks does not wait for it"
+        assert time.monotonic() - begun < 10, "whoever only looks does not wait for it"
 
 
 def test_a_dry_look_leaves_what_a_killed_run_staged(tmp_path: Path) -> None:

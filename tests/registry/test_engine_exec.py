@@ -97,7 +97,7 @@ def test_a_program_that_never_ends_is_an_error_with_a_cure_in_time(
     begun = time.monotonic()
     with pytest.raises(RegistryError, match=fault) as caught:
         engine.execute("it's", ["sh"])
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 10
     assert caught.value.cure.endswith("docker top 'it'\"'\"'s'")
 
 

@@ -235,7 +235,7 @@ def test_an_engine_that_was_silent_once_is_waited_for_briefly_until_it_answers(
         begun = time.monotonic()
         for _ in range(5):
             assert "stopped answering" in _fails(engine.info).message
-        assert time.monotonic() - begun < 2 * PATIENCE
+        assert time.monotonic() - begun < 4 * PATIENCE, "five times in full would be more"
         attacker.attack = (OK + b"Content-Length: 2\r\n\r\n[]", b"", 0)
         assert engine.list_containers() == ()
         attacker.attack = (OK, b"Content-Length: 2\r\n\r\n[]", PATIENCE / 2)

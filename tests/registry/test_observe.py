@@ -187,7 +187,7 @@ class _saying:  # noqa: N801 - read as a statement
         if self._context:
             with self._context.wrap_socket(accepted, server_side=True):
                 return
-        accepted.settimeout(0.2)
+        accepted.settimeout(5)
         accepted.recv(1)
         accepted.sendall(self._words)
 

@@ -74,7 +74,7 @@ kit = Task(
     "trust_kit.write",
     *WHERE,
     Flag("out", "Folder to write into, instead of the certificates' own.", value="FOLDER"),
-    example="./inv trust.kit --out /tmp",
+    example="./inv trust.kit --out /media/usb",
 )
 insecure = Task(
     "trust.insecure",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from trusted_registry import address, installation, program, saved_flags
 from trusted_registry.certificate import changeover, config_file, imported, inspect, issue, openssl
-from trusted_registry.console import Console
+from trusted_registry.console import Console, current_folder
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import run_lock
 from trusted_registry.run import Run
@@ -177,7 +177,7 @@ def say_briefly(run: Run, what: str) -> None:
     names = shortened((*server.addresses, *server.dns))
     run.console.say(f"certificate: {what}, {server.days_left(inspect.now())} days left, for {names}")
     kind = "authority" if issued.authority else "self-signed"
-    path = os.path.relpath(anchor.path)
+    path = os.path.relpath(anchor.path, current_folder())
     run.console.say(f"{kind}: {path} is what clients trust, SHA-256 {anchor.fingerprint[:16]}…")
     if said := changeover.stage(run.settings.folder).value:
         run.console.say(f"changeover: {said}")

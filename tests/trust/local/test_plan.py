@@ -170,6 +170,18 @@ def test_the_patch_that_a_person_would_type_makes_the_same_file_and_unmakes_it(
         assert (done.returncode, path.read_text()) == (0, after), done.stderr
 
 
+@pytest.mark.parametrize(
+    "value", ['"auth": "hunter2"', '"http-proxy": "http://ada:hunter2@proxy"', '"password": "a b,hunter2"']
+)
+def test_of_a_line_that_may_hold_a_password_no_patch_is_shown(value: str, tmp_path: Path) -> None:
+    path = tmp_path / "daemon.json"
+    after = f'{{\n  {value},\n  "insecure-registries": []\n}}\n'
+    assert plan.patch(f"{{{value}}}", Write(path, after.encode())) == ("editor", str(path))
+    assert plan.patch(f"{{\n  {value}\n}}\n", Write(path, after.encode()))[0] == "editor", "a comma was added to it"
+    kept = f'{{\n  {value},\n  "debug": true\n}}\n'
+    assert plan.patch(kept, Write(path, after.encode()))[0] == "patch", "the line beside is not touched"
+
+
 def test_a_second_time_there_is_nothing_to_write_in_shared_files(box: Box, ours: TrustAnchor) -> None:
     box.file(REGISTRIES, SHARED)
     files.carry_out(list(_install(box, "k3s", ours).operations))

@@ -25,7 +25,7 @@ OFFERED = (
 
 def ask(port: int, path: str, method: str = "GET", host: str = HOST) -> tuple[int, dict[str, str], bytes]:
     """Return the answer to a request: its status, its headers and its content."""
-    connection = http.client.HTTPConnection(host, port, timeout=5)
+    connection = http.client.HTTPConnection(host, port, timeout=20)
     connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
     connection.endheaders()
     answer = connection.getresponse()

@@ -12,6 +12,7 @@ from trusted_registry import program
 from trusted_registry.console import here_document, pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import PUBLIC_FILE, Remove, Write
+from trusted_registry.run_log import without_secrets
 from trusted_registry.trust import client_stores
 from trusted_registry.trust.local import databases
 from trusted_registry.trust.local import state as states
@@ -139,13 +140,15 @@ def _typed(write: Write, anchor: TrustAnchor) -> tuple[str, ...]:
 def patch(before: str, write: Write) -> tuple[str, ...]:
     """Return the command that changes a file's lines, or writes a file that had none.
 
-    Lines around them are left out, since those may hold passwords.
+    Lines around them are left out, since those may hold passwords; of lines that may themselves, none is shown.
     """
     if not before:
         return ("sh", "-c", 'printf %s "$1" > "$0"', str(write.path), write.content.decode())
     lines = before.splitlines(keepends=True), write.content.decode().splitlines(keepends=True)
     changed = difflib.unified_diff(*lines, str(write.path), str(write.path), n=0)
     text = "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in changed)
+    if without_secrets(text) != text:
+        return ("editor", str(write.path))
     return ("patch", str(write.path), here_document(text))
 
 
