@@ -11,8 +11,9 @@ from tests import loopback
 from tests.fake_engine import FakeEngine
 from tests.fake_images import IMAGE
 from tests.recorder import Recorder
-from trusted_registry import status
-from trusted_registry.doctor import checks_registry, firewall, gather
+from trusted_registry import address, status
+from trusted_registry.doctor import checks_registry, firewall, gather, mend
+from trusted_registry.doctor.checks import judge
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import checks, front, running
@@ -98,6 +99,29 @@ def test_status_and_doctor_tell_of_a_front_that_leads_nobody_here(
     assert failure.message.startswith(f"Something is wrong: front: {said}")
     (finding,) = checks_registry.front(gather.local(settings, engine, None))
     assert (finding.evidence, finding.cure) == (said, ("./inv up",))
+
+
+@pytest.mark.parametrize("trouble", [_stopped, _gone])
+def test_a_front_that_was_killed_is_one_fault_and_up_and_fix_make_it_stand_again(
+    trouble: Callable[[FakeEngine], str], settings: Settings, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(address, "interfaces", lambda: ())  # loopback, where it listens, is no address of a machine
+
+    def found() -> list[str]:
+        return [it.check for it in judge(gather.local(settings, engine, None)) if not it.client]
+
+    before = found()
+    trouble(engine)
+    assert found() == [*before, "front"]
+    assert (
+        mend.apply(
+            [it for it in judge(gather.local(settings, engine, None)) if it.check == "front"],
+            Run(settings, Recorder()),
+            engine,
+        )
+        == 1
+    )
+    assert (found(), status.find(settings, engine).registry.health) == (before, "answers")
 
 
 def test_without_a_front_nobody_tells_of_one(settings: Settings, engine: FakeEngine) -> None:
