@@ -15,7 +15,7 @@ from trusted_registry import address, status
 from trusted_registry.doctor import checks_registry, firewall, gather, mend
 from trusted_registry.doctor.checks import judge
 from trusted_registry.engine import engine as engines
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.instance import checks, front, running
 from trusted_registry.instance.model import short
 from trusted_registry.run import Run
@@ -146,6 +146,22 @@ def test_the_port_that_the_front_has_is_the_registry_s_own(settings: Settings, e
     checks.check_port(Run(settings, Recorder()), engine)
     with loopback.registry(None) as taken, pytest.raises(RegistryError, match="is in use by"):
         checks.check_port(Run(dataclasses.replace(settings, port=taken), Recorder()), engine)
+
+
+def test_a_port_of_metrics_that_is_taken_is_told_before_anything_changes(
+    settings: Settings, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(port: int) -> None:
+        checks.check_port(Run(dataclasses.replace(settings, metrics=port), Recorder()), engine)
+
+    check(loopback.free_port())
+    with loopback.registry(None) as taken:
+        with pytest.raises(SettingError, match=f"registry.metrics is {taken}, and another program listens there"):
+            check(taken)
+        monkeypatch.setattr(engine, "publisher_of", lambda _port: FRONT)
+        check(taken)
+    with pytest.raises(SettingError, match="which is the registry's own port"):
+        check(settings.port)
 
 
 def test_a_registry_is_met_at_its_front_and_one_without_at_its_own_port(settings: Settings, engine: FakeEngine) -> None:
