@@ -176,7 +176,8 @@ def _down(run: Run, engine: Engine, *, purge: bool) -> None:
     taken = ", ".join([*gone, "keys"]).capitalize()
     cert.say_done(run.console, f"{taken} and certificates are gone. On other machines: ./inv trust.remove,")
     cert.say_done(run.console, "or, if the script was run there: sudo sh /var/lib/trusted-registry/trust-*.sh --remove")
-    kept = ["Docker itself", *([run.settings.image] if engine.has_image(run.settings.image) else []), ".venv"]
+    pulled = (run.settings.image, *([run.settings.front_image] if run.settings.front else []))
+    kept = ["Docker itself", *filter(engine.has_image, pulled), ".venv"]
     cert.say_done(run.console, f"Kept, as others may need them: {', '.join(kept)}")
 
 
