@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import subprocess
 import threading
 import time
@@ -120,6 +121,17 @@ def test_a_front_that_is_killed_comes_back_and_so_does_a_registry(fronted: Host,
             time.sleep(0.1)
         else:
             pytest.fail(f"{name} did not come back")
+
+
+def test_a_front_that_somebody_stopped_is_told_with_its_cure_and_stands_again(
+    fronted: Host, client: docker.DockerClient
+) -> None:
+    client.containers.get(front_name(fronted.name)).kill()  # a wish: the engine does not restart it
+    assert fronted.status()["registry"]["front_problem"] == "the front is exited, so no client is answered"
+    found = json.loads(fronted.run("doctor", "--json").stdout)
+    assert [it["cure"] for it in found if it["check"] in ("front", "served")] == [["./inv up"]]
+    fronted.inv("up")
+    assert (fronted.status()["registry"]["front_problem"], bool(_served(fronted))) == (None, True)
 
 
 @pytest.mark.long
