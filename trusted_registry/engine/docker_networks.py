@@ -19,7 +19,7 @@ class DockerNetworks(Connection):
         return network if network and network.name == name else None  # the engine takes the begin of an id, too
 
     def make_network(self, name: str, installation: str) -> None:
-        """Make a network that carries the id of its installation; that installation's own stays as it is."""
+        """Make a network that carries the id of its installation; that installation's own is left alone."""
         there = self.network(name)
         if there and there.installation != installation:
             raise engine_types.foreign_network(name)

@@ -35,7 +35,7 @@ _PAUSE = 0.02
 
 
 def find(run: Run, engine: Engine) -> Container | None:
-    """Return the front of this installation, or None where no container has its name.
+    """Return this installation's front, or None if no container has that name.
 
     Raises:
         RegistryError: The container of that name is somebody else's.
@@ -48,13 +48,13 @@ def _named(run: Run) -> Run:
 
 
 def as_met(container: Container, settings: Settings, engine: Engine) -> Container:
-    """Return a registry's container as clients meet it: at the front's address and port, where it is behind one."""
+    """Return a registry's container as clients meet one: with the front's address and port, if there is a front."""
     front = engine.find(front_name(settings.container)) if container.behind else None
     return replace(container, listen=front.listen, port=front.port) if front else container
 
 
 def trouble(container: Container, settings: Settings, engine: Engine) -> str:
-    """Return why the front leads nobody to a registry that is behind one; "" where it does, or none is needed."""
+    """Return why the front leads nobody to the registry; "" if all is well, or none is needed."""
     there = engine.find(front_name(settings.container)) if container.behind else None
     if not container.behind:
         return ""
@@ -87,7 +87,7 @@ def made(run: Run, image: Image, leads: str, trial: str = "") -> Instance:
 
 
 def image(run: Run, engine: Engine) -> Image:
-    """Return the image of haproxy, had from wherever it can be."""
+    """Return the image of haproxy, from the first source that has one."""
     return front_image.ensure(run, engine)
 
 
@@ -115,7 +115,7 @@ def leads_to(settings: Settings, engine: Engine) -> str:
 
 
 def take(instance: Instance, run: Run, engine: Engine, holds: Callable[[], bool]) -> None:
-    """Have the front take a configuration, and wait until something holds that shows it.
+    """Have the front take a configuration, and wait for a sign of that.
 
     Raises:
         RegistryError: It does not: the configuration is broken, or the front is.

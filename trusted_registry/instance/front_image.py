@@ -96,7 +96,7 @@ def _ldd(tree: Path) -> str:
 
 
 def _members(tree: Path) -> dict[str, Path]:
-    """Return the files of an image: haproxy, and each library with the path at which the program looks for it."""
+    """Return the files of an image: haproxy, and each library with the path at which the program looks."""
     found = {"bin/haproxy": tree / _BINARY}
     for path in map(Path, images.libraries(_ldd(tree))):
         name = path.relative_to(tree) if path.is_relative_to(tree) else path.relative_to("/")

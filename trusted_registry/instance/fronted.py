@@ -1,4 +1,4 @@
-"""Registries behind a front: it is put before them and taken away, and each change of them is a switch."""
+"""Registries behind a front, which is put before them and taken away; each change of them is a switch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def brought_up(  # noqa: PLR0913, PLR0917 - what should run, what runs, and who 
     before: Predecessor,
     meanwhile: Callable[[], None],
 ) -> bool:
-    """Have a registry run behind a front, or again without one; return whether anything had to be done for it."""
+    """Have a registry run behind a front, or again without one; return whether anything had to be done."""
     if container:
         images.tell_of_change(instance.image, container, run)
     try:
@@ -75,7 +75,7 @@ def _is_standing(there: Container | None, container: Container, before: Predeces
 
 
 def _stands(there: Container | None, container: Container, run: Run, engine: Engine) -> bool:
-    """Have the front stand as it should and lead to the registry; return whether anything had to be done for that."""
+    """Have the front stand and lead to the registry; return whether anything had to be done."""
     image = front.image(run, engine)
     wanted = front.made(run, image, short(container.id))
     if there is None or there.state != "running" or there.digest != wanted.digest:
@@ -90,7 +90,7 @@ def _stands(there: Container | None, container: Container, run: Run, engine: Eng
 
 
 def _kept_up(instance: Instance, differing: Sequence[File], run: Run, engine: Engine) -> bool:
-    """Leave a registry alone that runs as it should; restart one that does not answer so, with its front."""
+    """Leave a registry alone that answers; restart one that does not, with its front."""
     if differing:
         contents.share(instance, differing, run, engine)
         run.console.say("users: the registry reads the file as it is now")
@@ -117,7 +117,7 @@ def turn_on(  # noqa: PLR0913, PLR0917 - what should run, what runs, and who doe
     before: Predecessor,
     meanwhile: Callable[[], None],
 ) -> None:
-    """Have a front take the port of a registry, and another registry run behind it.
+    """Have a front take the port of a registry, and another registry run behind that.
 
     Raises:
         RegistryError: The front does not start, or is not proved: then the registry before has the port again.
@@ -155,7 +155,7 @@ def _no_front_without_proof(run: Run, engine: Engine, *, alone: bool) -> Iterato
 def stand(
     instance: Instance, run: Run, engine: Engine, before: Predecessor, meanwhile: Callable[[], None] = lambda: None
 ) -> None:
-    """Have a front stand where whoever has the port before gives it up, and prove it."""
+    """Have the port's present holder give way to a front, and prove that."""
     before.write(instance.files)
     contents.share(instance, instance.files, run, engine)
     engine.create(instance)

@@ -172,7 +172,7 @@ class Instance:
 
     @property
     def ways(self) -> tuple[Published, ...]:
-        """All ways to it that the engine publishes; a front has one more, to a successor that is tried."""
+        """All ways that the engine publishes; a front has one more, to a successor that is tried."""
         if self.behind:
             return ()
         trial = (Published(LOOPBACK, 0, TRIAL_PORT),) if self.role is Role.FRONT else ()
@@ -234,7 +234,7 @@ def successor_name(container: str) -> str:
 
 
 def draining_name(container: str, id_: str = "") -> str:
-    """Return the name of a registry that ends what is under way; all of them begin with that of no id."""
+    """Return the name of a registry that finishes its transfers; all of them begin with that of no id."""
     return f"{container}-draining-{short(id_)}"
 
 

@@ -71,12 +71,12 @@ def tls(settings: Settings, image: Image, entrypoint: tuple[str, ...] = ()) -> I
 
 
 def front(settings: Settings, image: Image, leads: str, trial: str = "") -> Instance:
-    """Return the front, which passes on what comes to the port of the TLS registry.
+    """Return the front, which passes on the connections to the port of the TLS registry.
 
     Args:
         settings: The registry's settings.
         image: The image of haproxy.
-        leads: Short id of the registry that it leads to.
+        leads: Short id of the registry behind the front.
         trial: That of a successor, which the port of trials leads to; "" for none.
     """
     name = front_name(settings.container)

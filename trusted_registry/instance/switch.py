@@ -52,7 +52,7 @@ def _own(name: str, run: Run, engine: Engine) -> Container | None:
 
 
 def draining(run: Run, engine: Engine) -> list[str]:
-    """Return the names of the registries of this installation that end what is under way."""
+    """Return the names of this installation's registries that finish their transfers."""
     own = installation.known(run.settings.folder).id
     begin = draining_name(run.settings.container)
     listed = engine.list_containers() if own else ()
@@ -72,7 +72,7 @@ def _has_ended(name: str, engine: Engine) -> bool:
 
 
 def make(instance: Instance, container: Container, run: Run, engine: Engine, meanwhile: Callable[[], None]) -> None:
-    """Have a successor take a registry's place behind the front; no connection is refused or cut for it.
+    """Have a successor take a registry's place behind the front; no connection is refused or cut.
 
     Raises:
         RegistryError: It does not prove itself: the registry that runs goes on.
@@ -97,7 +97,7 @@ def make(instance: Instance, container: Container, run: Run, engine: Engine, mea
 
 
 def _lead_over(container: Container, successor: Container | None, image: Image, run: Run, engine: Engine) -> None:
-    """Prove a successor through the front's other port, then lead everybody to it."""
+    """Prove a successor through the front's other port, then lead everybody there."""
     now, then = short(container.id), short(successor.id if successor else "")
     aside = _trial(run, engine)
     front.take(front.made(run, image, now, then), run, engine, lambda: _answers(aside))
@@ -142,7 +142,7 @@ def _back(container: Container, image: Image, run: Run, engine: Engine) -> None:
 
 
 def point(container: Container, image: Image, run: Run, engine: Engine) -> None:
-    """Lead everybody to a registry that runs; the other port leads there for a moment, to tell that it is so."""
+    """Lead everybody to a registry that runs; the other port leads there for a moment, as a sign of that."""
     id_, aside = short(container.id), _trial(run, engine)
     front.take(front.made(run, image, id_, id_), run, engine, lambda: _answers(aside))
     front.take(front.made(run, image, id_), run, engine, lambda: _is_gone(aside))
@@ -156,7 +156,7 @@ def _goes_on(container: Container, run: Run, engine: Engine) -> str:
 
 
 def _succeed(successor: Container | None, before: Container | None, run: Run, engine: Engine) -> None:
-    """Give a successor that everybody is led to its name; tell the one before to end what is under way."""
+    """Give a successor that everybody is led to its name; tell the one before to finish its transfers."""
     name = run.settings.container
     aside = draining_name(name, before.id if before else "")
     if before:
@@ -169,7 +169,7 @@ def _succeed(successor: Container | None, before: Container | None, run: Run, en
 
 
 def _see_off(name: str, run: Run, engine: Engine) -> None:
-    """Take a registry away once it has ended; one that takes long is left to itself, and to a later run."""
+    """Take an ended registry away; one that takes long is left to itself, and to a later run."""
     if run.console.dry:
         return
     end = time.monotonic() + _ENDS

@@ -26,7 +26,7 @@ def is_due(instance: Instance, container: Container | None) -> bool:
 
 
 def rehearse(instance: Instance, container: Container | None, run: Run, engine: Engine) -> None:
-    """Try an instance beside the one that runs; of another image, all that it shows is compared.
+    """Try an instance beside the one that runs; one of another image is compared, manifest by manifest.
 
     Raises:
         RegistryError: It does not start, does not answer as it should, or shows an image otherwise.
@@ -42,7 +42,7 @@ def rehearse(instance: Instance, container: Container | None, run: Run, engine: 
 
 @contextlib.contextmanager
 def _login(instance: Instance, run: Run, engine: Engine) -> Iterator[users.Login | None]:
-    """Yield a login that both registries take until the context ends; None where there are no users."""
+    """Yield a login that both registries take until the context ends; None without users."""
     live = [it for it in instance.files if it.live]
 
     def share() -> None:

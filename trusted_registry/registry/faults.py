@@ -14,7 +14,7 @@ _NUMBERS = re.compile(r"[0-9]+")
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault of versions from one up to another, which is the first without it; "" where none is known yet."""
+    """A fault of versions from one up to another, which is the first without it; "" if none is known yet."""
 
     since: str
     until: str
@@ -45,7 +45,7 @@ KNOWN = (
 
 
 def find(version: str) -> list[Fault]:
-    """Return the known faults of a version, such as 2.8.2+ds1; none where it is not known."""
+    """Return the known faults of a version, such as 2.8.2+ds1; none of an unknown one."""
     number = _number(version)
     if not number:
         return []
@@ -53,5 +53,5 @@ def find(version: str) -> list[Fault]:
 
 
 def _number(version: str) -> tuple[int, ...]:
-    """Return the first three numbers of a version; what a distribution adds to them is not its project's."""
+    """Return the first three numbers of a version; a distribution's additions are left out."""
     return tuple(map(int, _NUMBERS.findall(re.split(r"[+~-]", version)[0])[:3]))

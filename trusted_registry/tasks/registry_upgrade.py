@@ -1,4 +1,4 @@
-"""Upgrade of the registry: another image, which is compared with the one that runs before it takes the place."""
+"""Upgrade of the registry: another image, which is compared with the one that runs before the change."""
 
 from __future__ import annotations
 
