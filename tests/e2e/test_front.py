@@ -97,3 +97,15 @@ def test_a_front_a_registry_and_an_engine_that_are_killed_come_back(registry: Ho
     client.wait_for("all is back", lambda: client.run("docker", "pull", reference).code == 0)
     assert pull(client, reference) == pushed
     assert "Nothing had to be changed" in registry.inv("up").out
+
+
+def test_a_front_stands_where_ports_below_1024_are_root_s(registry: Host, client: Host) -> None:
+    lowest = "/proc/sys/net/ipv4/ip_unprivileged_port_start"  # 0 on the lab's hosts, and 1024 on most machines
+    registry.does("sh", "-c", f"echo 1024 >{lowest}")
+    registry.inv("up", "--front", "on")
+    reference = f"{registry.address}/app:1"
+    pushed = push(registry, reference)
+    hand_over(registry, client)
+    client.inv("trust.linux")
+    registry.inv("cert.renew")
+    assert (pull(client, reference), registry.does("cat", lowest).out.strip()) == (pushed, "1024")
