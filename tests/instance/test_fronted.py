@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 import socket
 import threading
 import time
@@ -332,11 +333,15 @@ def test_a_configuration_that_somebody_edited_is_put_right(up: FakeEngine, run: 
     )
 
 
-def test_another_port_takes_another_front_and_the_same_registry(up: FakeEngine, run: Run) -> None:
+def test_another_port_takes_another_front_and_the_same_registry(up: FakeEngine, run: Run, console: Recorder) -> None:
     before, port = up.container, loopback.free_port()
     moved = run.with_settings(port=port)
+    console.said.clear()
     assert running.run_tls(moved, up)
     assert (up.container, _shown(moved.settings), _names(up)) == (before, _on_disk(run.settings), ["registry", FRONT])
+    told, gap = console.said
+    assert told == "front: is replaced now; new connections fail for a moment"
+    assert re.fullmatch(r"front: replaced; no answer for \d+\.\d s", gap)
 
 
 # What a killed run leaves

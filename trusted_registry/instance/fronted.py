@@ -176,6 +176,7 @@ def renew_front(instance: Instance, there: Container | None, run: Run, engine: E
     with predecessor.kept(named, engine) as before:
         before.make_way(there)
         stand(instance, run, engine, before)
+        before.tell_gap()
 
 
 def turn_off(  # noqa: PLR0913, PLR0917 - see above
