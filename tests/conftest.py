@@ -39,7 +39,7 @@ hypothesis.settings.register_profile("quick", max_examples=40, deadline=None)
 hypothesis.settings.register_profile("long", max_examples=10_000, deadline=None)
 hypothesis.settings.load_profile("quick")  # pytest --hypothesis-profile=long takes its time
 
-_OURS = ("INVOKE_", "XDG_", "DOCKER_", "SSL_")
+_OURS = ("INVOKE_", "TRUSTED_REGISTRY_", "XDG_", "DOCKER_", "SSL_")
 
 
 class MakeSettings(Protocol):

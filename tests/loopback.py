@@ -131,6 +131,7 @@ class _Server(http.server.ThreadingHTTPServer):
 def registry(  # noqa: PLR0913 - a server has so many sides
     certificate: Path | None,
     *,
+    host: str = HOST,
     port: int = 0,
     status: int = 200,
     users: Path | None = None,
@@ -141,13 +142,14 @@ def registry(  # noqa: PLR0913 - a server has so many sides
 
     Args:
         certificate: What to show.
+        host: Address to listen at; "" is all of them.
         port: Where to listen; anywhere by default.
         status: What to answer when asked whether all is well.
         users: The certificates' folder whose users are let in; everybody by default.
         weak: Whether the certificate may be one that OpenSSL would not show otherwise.
         held: Where blobs (by digest) and manifests (by path) are kept that are put here.
     """
-    with _Server((HOST, port), _Registry) as server:
+    with _Server((host, port), _Registry) as server:
         server.status, server.users = status, users
         server.held = {} if held is None else held
         if certificate:

@@ -110,7 +110,8 @@ def test_status_is_that_of_the_other_machine_s_registry(client: Settings, own: S
     table = status.report(found).table
     assert table
     assert ["registry", f"{status.REMOTE}; answers"] in table.rows
-    silent = status.find(dataclasses.replace(client, address=loopback.HOST, port=9), nobody())
+    with loopback.silence() as port:
+        silent = status.find(dataclasses.replace(client, address=loopback.HOST, port=port), nobody())
     assert silent.registry.health.startswith("does not answer: ")
 
 
@@ -129,8 +130,8 @@ def test_explain_fills_in_the_registry_that_was_trusted(client: Settings) -> Non
 
 def test_no_registry_is_run_for_it(client: Settings, own: Settings, console: Recorder) -> None:
     with pytest.raises(RegistryError, match="another machine's registry"):
-        instance_checks.check_address(Run(client, console))
-    instance_checks.check_address(Run(dataclasses.replace(own, address="registry.example"), console))
+        instance_checks.check_address(Run(client, console), nobody())
+    instance_checks.check_address(Run(dataclasses.replace(own, address="registry.example"), console), nobody())
 
 
 @pytest.mark.parametrize("name", ["ca.key", "issuer.crt", "issuer.key", "domain.key", "domain.crt"])

@@ -5,6 +5,7 @@ The database of groups and sudo are stand-ins here; on hosts of the lab the real
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import pwd
@@ -15,11 +16,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from tests import programs
+from tests import conftest, programs
 from tests.recorder import Recorder
 from trusted_registry import program, run_log, status
 from trusted_registry.engine import connection, install, membership
 from trusted_registry.errors import AccessDeniedError, NeedsRootError, RegistryError
+from trusted_registry.tasks import checkout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +33,7 @@ ADA = pwd.struct_passwd(("ada", "x", 1000, 1000, "", "/home/ada", "/bin/sh"))
 NO_RIGHT = "echo 'Sorry, user ada may not run sudo on host.' >&2; exit 1"
 NO_RULE = "echo 'ada is not in the sudoers file.' >&2; exit 1"
 PASSWORD = "echo 'sudo: a password is required' >&2; exit 1"  # noqa: S105 - what sudo says
+OWN_CURE = "./inv engine  # adds ada, after asking, or says whom to ask"
 DOES = '[ "$2" = -v ] || printf "%s\\n" "$*" >> "$(dirname "$0")/did"'
 
 pytestmark = pytest.mark.process
@@ -108,7 +111,7 @@ def test_whoever_says_no_is_not_added(members: list[str], sudo: Callable[..., Pa
     did = sudo(DOES)
     with pytest.raises(AccessDeniedError, match="ada is not in the group docker") as caught:
         install.ensure(Recorder(answer=False))
-    assert (members, did.exists(), caught.value.cure) == ([], False, "./inv engine  # adds ada, after asking")
+    assert (members, did.exists(), caught.value.cure) == ([], False, OWN_CURE)
 
 
 @pytest.mark.usefixtures("denied")
@@ -230,12 +233,143 @@ def test_a_task_of_a_member_in_an_older_shell_goes_on_as_a_member_at_once(
             membership.enter_if_listed()
 
 
+@pytest.mark.parametrize(
+    "error", [PermissionError(13, "Permission denied"), NotADirectoryError(20, "No folder"), OSError(40, "Loop")]
+)
+def test_a_socket_that_this_user_cannot_reach_is_nobody_s(
+    error: OSError, members: list[str], sudo: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def closed(_self: Path, **_follow: bool) -> NoReturn:
+        raise error
+
+    sudo(NO_RIGHT)
+    members.append("ada")
+    monkeypatch.setattr(membership, "SOCKET", tmp_path / "docker.sock")
+    monkeypatch.setattr(type(tmp_path), "stat", closed)
+    membership.enter_if_listed()
+
+
+@pytest.mark.parametrize("right", [True, False], ids=["with sudo", "without"])
+@pytest.mark.parametrize(
+    "group", [None, ("lab", 1001, []), ("lab", 1001, ["eve"])], ids=["unnamed", "empty", "others'"]
+)
+def test_a_first_group_that_sg_would_ask_a_password_for_is_none_to_go_back_to(
+    right: bool,  # noqa: FBT001 - a parameter of pytest
+    group: tuple[str, int, list[str]] | None,
+    members: list[str],
+    sudo: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def find(number: int) -> grp.struct_group:
+        if group is None:
+            raise KeyError(number)
+        return grp.struct_group((group[0], "x", *group[1:]))
+
+    sudo("" if right else NO_RIGHT)
+    members.append("ada")
+    monkeypatch.setattr(grp, "getgrgid", find)
+    membership.enter_if_listed()
+    with pytest.raises(Replaced if right else AccessDeniedError) as caught:
+        membership.enter(Recorder())
+    assert (caught.value.argv[0] if isinstance(caught.value, Replaced) else "") == ("sudo" if right else "")
+    monkeypatch.setattr(grp, "getgrgid", lambda _: grp.struct_group(("lab", "x", 1001, ["ada"])))
+    assert (membership._way() or [])[:3] == ["sg", "docker", "-c"]
+
+
+@pytest.mark.usefixtures("members", "denied")
+@pytest.mark.parametrize(
+    "host", ["unix:///var/run/docker.sock", "unix:///run/docker.sock", "http+unix:///run/docker.sock"]
+)
+def test_the_default_socket_by_a_variable_is_no_other_engine(
+    host: str, sudo: Callable[..., Path], console: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    did = sudo(DOES)
+    monkeypatch.setenv("DOCKER_HOST", host)
+    with pytest.raises(Replaced):
+        install.ensure(console)
+    assert did.exists()
+
+
+@pytest.mark.usefixtures("members")
+@pytest.mark.parametrize(
+    ("host", "cure"),
+    [
+        ("ssh://u@h", "See why: ssh ssh://u@h docker version"),
+        ("ssh://u@h:22/run/x.sock", "See why: ssh ssh://u@h:22 docker version"),
+        ("tcp://127.0.0.1:9", "See why: docker version"),
+        ("unix:///run/user/7/docker.sock", "See who may use it: ls -l /run/user/7/docker.sock; id"),
+        ("unix:///tmp/a b.sock", "See who may use it: ls -l '/tmp/a b.sock'; id"),
+    ],
+)
+def test_another_engine_that_refuses_is_looked_at_by_a_command_that_fits(
+    host: str, cure: str, console: Recorder, sudo: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    did = sudo(DOES)
+    monkeypatch.setenv("DOCKER_HOST", host)
+    refused = connection._unreachable(PermissionError(13, "Permission denied"), host)
+    assert (refused.message, refused.cure) == (f"You may not use the Docker Engine at {host}.", cure)
+    monkeypatch.setattr(connection, "connect_error", lambda: refused)
+    with pytest.raises(AccessDeniedError):
+        install.ensure(console)
+    assert not did.exists()
+
+
+@pytest.mark.usefixtures("members")
+def test_a_context_s_socket_that_is_closed_is_named_by_its_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONTEXT", "away")
+    refused = connection._unreachable(PermissionError(13, "Permission denied"), "unix:///run/user/7/docker.sock")
+    assert refused.message == "You may not use the Docker Engine at the context away."
+    assert refused.cure == "See who may use it: ls -l /run/user/7/docker.sock; id"
+
+
+@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize("sg", [False, True])
+@pytest.mark.parametrize("refusal", [NO_RIGHT, NO_RULE, PASSWORD])
+def test_a_task_that_adds_nobody_does_not_ask_sudo_which_would_tell_an_administrator(  # noqa: PLR0913, PLR0917
+    refusal: str,
+    sg: bool,  # noqa: FBT001 - a parameter of pytest
+    listed: bool,  # noqa: FBT001 - a parameter of pytest
+    members: list[str],
+    sudo: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    did = sudo(f'echo "$*" >> "${{0%/*}}/did"; {refusal}', sg=sg)
+    monkeypatch.setenv("PATH", str(did.parent))
+    members += ["ada"] if listed else []
+    (tmp_path / "docker.sock").touch()
+    monkeypatch.setattr(membership, "SOCKET", tmp_path / "docker.sock")
+    monkeypatch.setattr(os, "access", lambda path, _: path != membership.SOCKET)
+    cure = connection._unreachable(PermissionError(13, "Permission denied")).cure
+    assert cure == ("Log out and in again." if listed else OWN_CURE)
+    with contextlib.ExitStack() as stack:
+        if listed and sg:
+            stack.enter_context(pytest.raises(Replaced))
+        membership.enter_if_listed()
+    assert not did.exists()
+    did.with_name("sudo").unlink()
+    assert listed or "administrator" in membership.denied().cure
+
+
 def test_next_steps_name_the_group_only_in_a_shell_that_lacks_it(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "newgrp" not in status.next_steps(make_settings())
     monkeypatch.setenv(membership.ENTERED, "yes")
-    assert "\n  newgrp docker " in status.next_steps(make_settings())
+    assert "Use it (here after `newgrp docker`):\n" in status.next_steps(make_settings())
+
+
+@pytest.mark.parametrize("sessions", [(), ("unit",)])
+def test_the_test_command_of_a_run_that_entered_the_group_starts_as_any_other(
+    sessions: tuple[str, ...], console: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert all(name.startswith(conftest._OURS) for name in (membership.ENTERED, run_log.CARRIED))
+    folder = programs.put("python", 'env > "${0%/*}/env"', tmp_path, monkeypatch)
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    monkeypatch.setenv(membership.ENTERED, "yes")
+    checkout.test(console, sessions=sessions)
+    said = (folder / "env").read_text()
+    assert ("\nPATH=" in f"\n{said}", membership.ENTERED in said) == (True, False)
 
 
 def test_a_process_is_replaced_with_its_environment_and_what_it_said_is_said(tmp_path: Path) -> None:

@@ -108,6 +108,7 @@ def test_a_ledger_that_root_made_in_this_user_s_home_is_given_back_and_no_more(
     (home / "state").mkdir()
     os.chown(home / "state", NOBODY, NOBODY)
     (home / "state" / "ours").mkdir()
+    (home / "state" / "ours" / "ledger.json").touch()
     assert (
         owners.give_back(home / "state" / "ours" / "ledger.json")
         == f"sudo chown -R {NOBODY}:{NOBODY} {home}/state/ours"
@@ -116,6 +117,31 @@ def test_a_ledger_that_root_made_in_this_user_s_home_is_given_back_and_no_more(
     with pytest.raises(RegistryError, match="cannot be read") as caught:
         ledger.read(home / "state" / "ours" / "ledger.json")
     assert caught.value.cure.startswith("sudo chown -R ")
+
+
+@by_root
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("data/certs/domain.key", "-R {}/data/certs"),
+        ("data/certs", "-R {}/data/certs"),
+        ("data/new", "{}/data"),
+        ("data/new/domain.key", "{}/data"),
+        ("data/ours/domain.key", "-R {}/data/ours/domain.key"),
+    ],
+)
+def test_what_else_lies_in_a_folder_of_root_s_at_home_is_not_taken_with_the_certificates(
+    path: str, words: str, made_by_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = made_by_root
+    monkeypatch.setattr(owners, "ROOT", Path("/nowhere"))
+    monkeypatch.setenv("HOME", str(home))
+    for folder in ("certs", "ours", "database"):
+        (home / "data" / folder).mkdir(parents=True)
+        (home / "data" / folder / "domain.key").touch()
+    os.chown(home / "data" / "ours", NOBODY, NOBODY)
+    flags, _, taken = words.format(home).rpartition(" ")
+    assert owners.give_back(home / path).split() == ["sudo", "chown", *flags.split(), f"{NOBODY}:{NOBODY}", taken]
 
 
 def _refuse(_self: Path) -> bytes:
@@ -137,6 +163,38 @@ def test_an_environment_that_root_makes_in_another_s_checkout_is_the_owner_s(the
     done = checkout.inv("--version", PYTHON="/usr/bin/python3")
     assert (done.returncode, _roots(checkout.root)) == (0, []), done.stderr
     assert checkout.ready
+
+
+@by_root
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("closed", "without", "words"),
+    [
+        (0, "", "may not enter it."),
+        (1, "", "may not enter it."),
+        (None, "setuid", "Operation not permitted."),
+        (None, "setgid", "Operation not permitted."),
+    ],
+)
+def test_a_checkout_whose_owner_cannot_make_the_environment_is_told_in_one_line_with_a_cure(
+    closed: int | None, without: str, words: str, theirs: Path
+) -> None:
+    checkout = new_checkout(theirs / "fold er" / "check out")
+    for path in (checkout.root, *checkout.root.iterdir()):
+        os.chown(path, NOBODY, NOBODY)
+    if closed is not None:
+        checkout.root.parents[closed].chmod(0o700)
+        os.chown(checkout.root.parents[closed], 0, 0)
+    before = ["setpriv", f"--bounding-set=-{without}"] if without else []
+    environ = checkout.environ(PYTHON="/usr/bin/python3")
+    argv = [*before, str(checkout.root / "inv"), "--version"]
+    done = subprocess.run(argv, env=environ, capture_output=True, text=True, check=False)
+    wrong, cure = done.stderr.splitlines()
+    assert (done.returncode, wrong.endswith(words), str(NOBODY) in wrong) == (1, True, True), wrong
+    assert cure.strip() == f"chown -R 0:0 {shlex.quote(str(checkout.root))}"
+    subprocess.run(shlex.split(cure), check=True)
+    done = subprocess.run(argv, env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, checkout.ready) == (0, True), done.stderr
 
 
 @by_root

@@ -177,10 +177,14 @@ def test_a_status_where_all_is_well_is_no_failure() -> None:
     ("wrong", "named"),
     [
         (_changed("certificate", problem="expires in 3 days"), "certificate: expires in 3 days"),
-        (_changed("registry", health="does not answer: refused"), "registry: running"),
-        (_changed("registry", state="exited", health="not running"), "registry: exited"),
-        (_changed("registry", health="answers with status 503"), "registry: running"),
-        (_changed("registry", health="answers everybody, though there are users"), "registry: running"),
+        (_changed("registry", health="does not answer: refused"), "registry: running; does not answer: refused."),
+        (_changed("registry", state="exited", health="not running"), "registry: exited; not running."),
+        (
+            _changed("registry", state="not known", health="No engine answers."),
+            "registry: not known; No engine answers.",
+        ),
+        (_changed("registry", health="answers with status 503"), "registry: running; answers with status 503."),
+        (_changed("registry", health="answers everybody, though there are users"), "there are users."),
         (replace(GOOD, trust={"docker: 192.168.0.12": "stale"}), "trust for docker: 192.168.0.12: stale"),
         (replace(GOOD, trust={"docker: 192.168.0.12": "needs a restart"}), "needs a restart"),
     ],
@@ -189,6 +193,7 @@ def test_a_status_with_something_wrong_is_a_failure_that_names_it(wrong: status.
     failure = status.report(wrong).failure
     assert failure
     assert (named in failure.message, failure.code, failure.cure.startswith("./inv doctor")) == (True, 1, True)
+    assert ".." not in failure.message
     assert status.report(wrong, judged=False).failure is None
 
 

@@ -6,7 +6,7 @@ import io
 import json
 import re
 import sys
-import time
+import threading
 import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -209,19 +209,57 @@ def test_a_report_where_all_is_well_raises_nothing() -> None:
     )
 
 
-def _work(terminal: Terminal, seconds: float = 0) -> None:
-    with terminal.progress("Pulling") as progress:
-        progress.update("layer", 1, 2)
-        time.sleep(seconds)
+class _Watched(io.StringIO):
+    """A stream that lets somebody wait for the first thing written, and may have lost its reader."""
+
+    def __init__(self, *, gone: bool = False) -> None:
+        super().__init__()
+        self.written = threading.Event()
+        self._gone = gone
+
+    def write(self, text: str) -> int:
+        try:
+            if self._gone:
+                raise BrokenPipeError(32, "Broken pipe")
+            return super().write(text)
+        finally:
+            self.written.set()
 
 
-def test_work_that_takes_long_is_a_line_where_no_bar_can_move_and_nothing_if_it_is_quick(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    assert _shown(_work) == ""
+def test_work_that_takes_long_is_a_line_where_no_bar_can_move(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminals, "_SAY_AFTER", 0.01)
-    assert _shown(lambda t: _work(t, 0.2)) == "Pulling …\n"
-    assert _shown(lambda t: _work(t, 0.2), as_json=True) == ""
+    out = _Watched()
+    with Terminal(out=out).progress("Pulling") as progress:
+        progress.update("layer", 1, 2)
+        assert out.written.wait(60)
+    assert out.getvalue() == "Pulling …\n"
+
+
+@pytest.mark.parametrize(("as_json", "dry", "after"), [(False, False, 600), (True, False, 0), (False, True, 0)])
+def test_work_that_is_quick_or_that_nobody_watches_is_no_line(
+    after: float, monkeypatch: pytest.MonkeyPatch, *, as_json: bool, dry: bool
+) -> None:
+    monkeypatch.setattr(terminals, "_SAY_AFTER", after)
+    out = io.StringIO()
+    before = set(threading.enumerate())
+    with Terminal(out=out, as_json=as_json, dry=dry).progress("Pulling") as progress:
+        progress.update("layer", 1, 2)
+    for timer in set(threading.enumerate()) - before:
+        timer.join(60)
+    assert out.getvalue() == ""
+
+
+def test_a_reader_that_is_gone_is_no_traceback_of_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminals, "_SAY_AFTER", 0.0)
+    failed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    before, out = set(threading.enumerate()), _Watched(gone=True)
+    with Terminal(out=out).progress("Pulling"):
+        clocks = set(threading.enumerate()) - before
+        assert out.written.wait(60)
+        for clock in clocks:
+            clock.join(60)
+    assert failed == []
 
 
 @pytest.mark.parametrize(("unit", "column"), [("bytes", "DownloadColumn"), ("clients", "MofNCompleteColumn")])

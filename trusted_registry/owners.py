@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from trusted_registry.console import pasteable
@@ -41,9 +42,27 @@ def give_back(path: Path) -> str:
         within = [it for it in (path, *path.parents) if top in it.parents]
         if within and user and _owner(top) == user and (made := [it for it in within if _owner(it) == 0]):
             # Of a checkout all at once: where one file is root's, others are.
+            taken, deep = (top, True) if top == ROOT else _lowest(path, made)
             owner = f"{user}:{os.getegid()}"  # GNU's chown refuses a number with no group behind the colon
-            return pasteable(["sudo", "chown", "-R", owner, str(top if top == ROOT else made[-1])])
+            return pasteable(["sudo", "chown", *(["-R"] if deep else []), owner, str(taken)])
     return ""
+
+
+def _lowest(path: Path, made: Sequence[Path]) -> tuple[Path, bool]:
+    """Return the lowest folder that stands in the way, and whether all in it goes with it.
+
+    A higher one of root's, and one in which there is no such path yet, may hold what is none of this project's.
+    """
+    if made[0] == path:
+        folder = path.parent if path.parent in made and not stat.S_ISDIR(path.lstat().st_mode) else path
+        return folder, True
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return made[0], False
+    except OSError:  # root's folder shows this user nothing
+        pass
+    return made[0], made[0] == path.parent
 
 
 def _owner(path: Path) -> int | None:

@@ -147,13 +147,17 @@ def _program(result: Result) -> str:
     return words[0] if words else result.argv[0]
 
 
-def interactive(argv: Sequence[str], console: Console, *, cwd: Path | None = None) -> int:
-    """Show a command, run it on this process's terminal, and return the exit status, 0 in a dry run."""
+def interactive(argv: Sequence[str], console: Console, *, cwd: Path | None = None, without: str = "") -> int:
+    """Show a command, run it on this process's terminal, and return the exit status, 0 in a dry run.
+
+    The variable `without` of this process's environment is not handed on.
+    """
     console.command(argv)
     if console.dry:
         return 0
     with _explained(argv):
-        process = subprocess.Popen(list(argv), cwd=cwd)
+        env = {name: value for name, value in os.environ.items() if name != without}
+        process = subprocess.Popen(list(argv), cwd=cwd, env=env)
     with process:
         try:
             return process.wait()
@@ -163,7 +167,13 @@ def interactive(argv: Sequence[str], console: Console, *, cwd: Path | None = Non
             raise
 
 
-def stream(argv: Sequence[str], on_line: Callable[[str], None], *, env: Mapping[str, str] | None = None) -> int:
+def stream(
+    argv: Sequence[str],
+    on_line: Callable[[str], None],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> int:
     """Run a long program, pass each line of its output to `on_line`, and return the exit status.
 
     The lines of stdout and stderr come as one stream.
@@ -179,6 +189,7 @@ def stream(argv: Sequence[str], on_line: Callable[[str], None], *, env: Mapping[
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            cwd=cwd,
             env={**os.environ, **(env or {})},
         )
     with process:

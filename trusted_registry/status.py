@@ -73,14 +73,12 @@ def next_steps(settings: Settings) -> str:
     name = settings.registry_host
     image = pasteable([f"{name}/ubuntu"])
     login = f"\n  {pasteable(['docker', 'login', name])}" if users.is_login_required(settings.folder) else ""
-    first = f"\n  newgrp {membership.GROUP}    # in this shell; not needed after the next login"
-    group = first if os.environ.get(membership.ENTERED) else ""
+    # A shell that was begun before this user was in the group needs that until the next login.
+    group = f" (here after `newgrp {membership.GROUP}`)" if os.environ.get(membership.ENTERED) else ""
     return f"""
-Your registry is {name}. Use it:{group}{login}
-  docker pull ubuntu
-  docker tag ubuntu {image}
+Your registry is {name}. Use it{group}:{login}
+  docker pull ubuntu && docker tag ubuntu {image}
   docker push {image}
-  docker pull {image}
 Other machines: run this here and paste the line it prints over there:
   {pasteable(["./inv", "trust.serve", *settings.flags])}"""
 
@@ -274,7 +272,7 @@ def _failure(status: Status) -> RegistryError | None:
     if status.registry.front_problem:
         wrong.append(f"front: {status.registry.front_problem}")
     elif status.registry.health not in _WELL:
-        wrong.append(f"registry: {status.registry.state}")
+        wrong.append(f"registry: {status.registry.state}; {status.registry.health.rstrip('.')}")
     if not plain:
         wrong += [f"trust for {key}: {state}" for key, state in status.trust.items() if not _is_well(state)]
     if not wrong:

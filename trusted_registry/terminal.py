@@ -137,7 +137,12 @@ class Terminal:
             return contextlib.nullcontext(_Hidden())
         if self._out.isatty():
             return contextlib.closing(_Bar(visible(title), unit))
-        return contextlib.closing(_Hidden(threading.Timer(_SAY_AFTER, self.say, [f"{title} …"])))
+        return contextlib.closing(_Hidden(threading.Timer(_SAY_AFTER, self._say_late, [f"{title} …"])))
+
+    def _say_late(self, text: str) -> None:
+        """Print a line from a thread; a reader that is gone is told by the next line of the task itself."""
+        with contextlib.suppress(OSError):
+            self.say(text)
 
     def report(self, report: Report) -> None:
         """Print a report as JSON, or as a table and lines; then raise its failure.

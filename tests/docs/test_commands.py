@@ -137,5 +137,6 @@ def test_the_readme_shows_the_last_words_of_up_as_they_are(make_settings: MakeSe
 
 def test_up_s_last_words_fetch_the_image_that_they_tag(make_settings: MakeSettings) -> None:
     lines = [line.split() for line in status.next_steps(make_settings()).splitlines()]
-    tagged = next(words[2] for words in lines if words[:2] == ["docker", "tag"])
-    assert lines.index(["docker", "pull", tagged]) < next(lines.index(words) for words in lines if "tag" in words)
+    fetches = next(words for words in lines if "tag" in words)
+    assert fetches[:7] == ["docker", "pull", fetches[6], "&&", "docker", "tag", fetches[6]]
+    assert ["docker", "push", fetches[7]] in lines

@@ -9,7 +9,7 @@ import pytest
 
 from tests import loopback
 from tests.disk import snapshot
-from tests.fake_engine import FakeEngine
+from tests.fake_engine import FakeEngine, nobody
 from tests.instance.engines import HANDED_OVER
 from tests.recorder import Recorder
 from trusted_registry import address, saved_flags
@@ -85,17 +85,17 @@ def test_it_is_refused_before_anything_is_touched(
 def test_the_cure_names_where_the_address_was_said(settings: Settings, console: Recorder) -> None:
     for said, cure in (({"address": OTHER}, "./inv up --address ''"), ({}, "unset INVOKE_REGISTRY_ADDRESS")):
         with pytest.raises(SettingError) as caught:
-            checks.check_address(Run(dataclasses.replace(settings, address=OTHER, saved_flags=said), console))
+            checks.check_address(Run(dataclasses.replace(settings, address=OTHER, saved_flags=said), console), nobody())
         assert caught.value.cure.startswith(cure)
 
 
 @pytest.mark.parametrize("host", [OWN, "127.0.0.1", "::1", "registry.example"])
 def test_this_machine_s_own_loopback_and_names_are_not(host: str, settings: Settings, console: Recorder) -> None:
-    checks.check_address(Run(dataclasses.replace(settings, address=host), console))
+    checks.check_address(Run(dataclasses.replace(settings, address=host), console), nobody())
 
 
 def test_a_dry_run_shows_what_would_be_typed(settings: Settings) -> None:
-    checks.check_address(Run(_asked_for(settings), Recorder(dry=True)))
+    checks.check_address(Run(_asked_for(settings), Recorder(dry=True)), nobody())
 
 
 def _make(settings: Settings, console: Recorder) -> None:

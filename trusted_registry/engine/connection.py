@@ -165,9 +165,10 @@ def connect_error() -> RegistryError | None:
 def is_chosen() -> bool:
     """Return whether a person chose the engine, by DOCKER_HOST or a context.
 
-    The default context is no choice.
+    The default context is no choice, and neither is its socket by that variable.
     """
-    return bool(os.environ.get("DOCKER_HOST")) or _context() != "default"
+    host = os.environ.get("DOCKER_HOST", "")
+    return not membership.is_about(host) if host else _context() != "default"
 
 
 def _context() -> str:
@@ -176,18 +177,26 @@ def _context() -> str:
 
 def _unreachable(error: Exception, at: str = "") -> RegistryError:
     """Return the error with its cure for an engine that cannot be asked; `at` is its URL."""
-    host = os.environ.get("DOCKER_HOST") or (f"the context {_context()}" if is_chosen() else "")
+    host = os.environ.get("DOCKER_HOST") or f"the context {_context()}" if is_chosen() else ""
     place = f" at {host}" if host else ""
     if "Permission denied" in str(error):
-        if not host or host.endswith(f"//{membership.SOCKET}"):
+        if not host:
             return membership.denied()
-        cure = f"See who may use it: {pasteable(['ls', '-l', host.removeprefix('unix://')])}; id"
-        return AccessDeniedError(f"You may not use the Docker Engine{place}.", cure=cure)
+        return AccessDeniedError(f"You may not use the Docker Engine{place}.", cure=_see_why(at or host))
     if isinstance(error.__cause__, TimeoutError):  # of the first question, within the SDK's own error
         silent = f"The Docker Engine at {at} does not answer."
         return RegistryError(silent, cure=f"{_RESTART}{'  # or name another one: DOCKER_HOST' if host else ''}")
     cure = "Name one that does: DOCKER_HOST, or docker context use default." if host else _INSTALL
     return RegistryError(f"No Docker Engine answers{place or ' on this machine'}.", cure=cure)
+
+
+def _see_why(url: str) -> str:
+    """Return the cure that shows why the engine at a URL lets this user not in."""
+    scheme, _, rest = url.partition("://")
+    if scheme in membership.UNIX:
+        return f"See who may use it: {pasteable(['ls', '-l', rest])}; id"
+    by_ssh = ["ssh", f"ssh://{rest.partition('/')[0]}"] if scheme == "ssh" else []
+    return f"See why: {pasteable([*by_ssh, 'docker', 'version'])}"
 
 
 @contextlib.contextmanager

@@ -19,6 +19,8 @@ from trusted_registry.errors import AccessDeniedError
 GROUP = "docker"
 SOCKET = Path("/var/run/docker.sock")
 """Socket of the engine that nobody chose; the one that the group is about."""
+UNIX = ("unix", "http+unix")
+"""Schemes of URLs of sockets in the file system."""
 ENTERED = "TRUSTED_REGISTRY_GROUP"
 """Variable of a run that has the group, in a shell that was begun before this user was in it."""
 
@@ -31,20 +33,36 @@ def user() -> str:
         return str(os.geteuid())
 
 
+def is_about(url: str) -> bool:
+    """Whether a URL leads to the socket that the group is about, whose folder has two names."""
+    scheme, _, path = url.partition("://")
+    return scheme in UNIX and path in (str(SOCKET), "/run/docker.sock")
+
+
 def add_command() -> tuple[str, ...]:
     """Return the command by which root puts this user into the group."""
     return ("usermod", "--append", "--groups", GROUP, user())
 
 
 def denied() -> AccessDeniedError:
-    """Return the error of a user whom the engine refuses, with the way in: by oneself, or by an administrator."""
+    """Return the error of a user whom the engine refuses, with the way in: by oneself, or by an administrator.
+
+    Sudo is not asked, since any task may end so, and each question of a user without a rule is logged and mailed.
+    """
     if is_listed():
         shell = f"This shell was begun before {user()} was in the group {GROUP}."
         return AccessDeniedError(f"You may not use Docker yet: {shell}", cure="Log out and in again.")
-    away = f"You may not use Docker yet: {user()} is not in the group {GROUP}."
-    if program.may_use_sudo():
-        return AccessDeniedError(away, cure=f"./inv engine  # adds {user()}, after asking")
-    return AccessDeniedError(away, cure=f"Ask an administrator to run: {shlex.join(add_command())}")
+    if not shutil.which("sudo"):
+        return _denied_without_sudo()
+    return AccessDeniedError(_away(), cure=f"./inv engine  # adds {user()}, after asking, or says whom to ask")
+
+
+def _denied_without_sudo() -> AccessDeniedError:
+    return AccessDeniedError(_away(), cure=program.administrator(shlex.join(add_command())))
+
+
+def _away() -> str:
+    return f"You may not use Docker yet: {user()} is not in the group {GROUP}."
 
 
 def is_listed() -> bool:
@@ -65,7 +83,7 @@ def join(console: Console) -> None:
     """
     if not is_listed():
         if not console.dry and not program.may_use_sudo():
-            raise denied()
+            raise _denied_without_sudo()
         question = (
             f"{user()} is not in the group {GROUP}, so may not use Docker. Add {user()}? "
             "Whoever is in that group is as good as root on this machine."
@@ -88,7 +106,7 @@ def enter(console: Console) -> None:
     console.command(["sg", GROUP, "-c", line])
     if console.dry:
         return
-    way = None if os.environ.get(ENTERED) else _way()
+    way = None if os.environ.get(ENTERED) else _way() or _way_by_sudo()
     if way is None:
         raise denied()
     _go_on(way)
@@ -96,10 +114,19 @@ def enter(console: Console) -> None:
 
 def enter_if_listed() -> None:
     """Go on as a member of the group where this user is one, and only this shell is older than that."""
-    if os.geteuid() and not any(os.environ.get(it) for it in ("DOCKER_HOST", "DOCKER_CONTEXT", ENTERED)):
-        denies = SOCKET.exists() and not os.access(SOCKET, os.W_OK)
-        if denies and is_listed() and (way := _way()):
-            _go_on(way)
+    host = os.environ.get("DOCKER_HOST", "")
+    other = not is_about(host) if host else os.environ.get("DOCKER_CONTEXT")
+    if os.geteuid() and not other and not os.environ.get(ENTERED) and _denies() and is_listed() and (way := _way()):
+        _go_on(way)
+
+
+def _denies() -> bool:
+    """Whether there is a socket that this user may not write to; one out of reach, another user's say, is none."""
+    try:
+        SOCKET.stat()
+    except OSError:
+        return False
+    return not os.access(SOCKET, os.W_OK)
 
 
 def _go_on(way: Sequence[str]) -> NoReturn:
@@ -107,17 +134,34 @@ def _go_on(way: Sequence[str]) -> NoReturn:
 
 
 def _way() -> list[str] | None:
-    """Return this process's command line as a member of the group; None where no program leads there.
+    """Return this process's command line as a member of the group by sg; None where that does not lead there.
 
     `sg` makes the group the first one, and files would be made as that one's: a second `sg` puts this user's own first.
     """
-    command = [sys.executable, *sys.orig_argv[1:]]
-    if shutil.which("sg"):
-        own = grp.getgrgid(os.getegid()).gr_name
-        return ["sg", GROUP, "-c", f"exec sg {shlex.quote(own)} -c {shlex.quote(f'exec {shlex.join(command)}')}"]
-    if program.may_use_sudo():  # it reads the database of groups, for this very user too
-        return [*program.sudo(), "--preserve-env", "--user", user(), "--", *command]
-    return None
+    if not shutil.which("sg") or not (own := _own_group()):
+        return None
+    command = f"exec {shlex.join(_command())}"
+    return ["sg", GROUP, "-c", f"exec sg {shlex.quote(own)} -c {shlex.quote(command)}"]
+
+
+def _way_by_sudo() -> list[str] | None:
+    """Return the same by sudo, which reads the database of groups for this very user too; None without the right."""
+    if not program.may_use_sudo():
+        return None
+    return [*program.sudo(), "--preserve-env", "--user", user(), "--", *_command()]
+
+
+def _command() -> list[str]:
+    return [sys.executable, *sys.orig_argv[1:]]
+
+
+def _own_group() -> str:
+    """Return the name of this process's first group; "" where there is none, or sg would ask for its password."""
+    try:
+        group, entry = grp.getgrgid(os.getegid()), pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return ""
+    return group.gr_name if entry.pw_gid == group.gr_gid or entry.pw_name in group.gr_mem else ""
 
 
 def _words() -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from trusted_registry import address
 from trusted_registry.certificate import handed, issue
 from trusted_registry.engine.protocol import Engine
+from trusted_registry.engine.types import Container
 from trusted_registry.errors import PortTakenError, RegistryError, SettingError
 from trusted_registry.instance import ownership, ports, route
 from trusted_registry.instance.model import LOOPBACK, front_name, predecessor_name
@@ -68,7 +69,7 @@ def check_free(port: int, engine: Engine, aside: str) -> None:
         raise PortTakenError(f"Port {port} is in use.", cure="")
 
 
-def check_address(run: Run, *, nat: bool = False) -> None:
+def check_address(run: Run, engine: Engine, *, nat: bool = False) -> None:
     """Insist on an address of this machine for a registry that is to run here; not in a dry run.
 
     A name may lead anywhere, and back here by a router; loopback is here. An address may too, where somebody says so,
@@ -76,6 +77,7 @@ def check_address(run: Run, *, nat: bool = False) -> None:
 
     Args:
         run: The registry that is to run.
+        engine: The engine on which it may run already.
         nat: Whether the address is said to be a router's, that leads here.
 
     Raises:
@@ -86,8 +88,9 @@ def check_address(run: Run, *, nat: bool = False) -> None:
     host = run.settings.address
     if run.console.dry or not address.is_elsewhere(host):
         return
-    if nat or run.settings.saved_flags_before.get("address") == host:
-        if not (reason := route.broken(run.settings)):
+    kept = run.settings.saved_flags_before.get("address") == host
+    if nat or kept:
+        if not (reason := route.broken(run.settings, _on_port(run.settings, engine), kept=kept)):
             return
         if nat:
             raise _no_route(run.settings, reason)
@@ -98,6 +101,13 @@ def check_address(run: Run, *, nat: bool = False) -> None:
         cure=f"{without}; where a router leads from there to here: ./inv up --address {host} --nat, which tries it; "
         f"or, untried: ./inv up --address '' --names {host}",
     )
+
+
+def _on_port(settings: Settings, engine: Engine) -> Container | None:
+    """Return this installation's container that has the registry's port, or None; nothing is adopted yet."""
+    found = (engine.find(name) for name in (settings.container, predecessor_name(settings.container)))
+    running = (it for it in found if it and it.state == "running" and it.port == settings.port)
+    return next((it for it in running if ownership.is_own(it, settings, engine)), None)
 
 
 def _no_route(settings: Settings, reason: str) -> RegistryError:

@@ -8,37 +8,65 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 import secrets
 import socket
 import sys
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from trusted_registry import program
 from trusted_registry.certificate import inspect
+from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import observe
+from trusted_registry.registry.observe import Observation
 from trusted_registry.registry.probe import Endpoint
 from trusted_registry.settings import Settings
 
 SECONDS = 4.0
-"""Seconds in which a connection must come back; the listener ends a second later by itself."""
-_TAKEN = b"."
+"""Seconds in which a connection must come back, once somebody listens; the listener ends a second later by itself."""
+_NOTHING = "no connection to it comes back"
+_LISTENS = re.compile(r"([0-9a-f]{32}) ([0-9a-f]{32})\s*")
+"""Line by which the listener says that it listens: the word that it says, and the one that is to be answered."""
 
 
-def broken(settings: Settings) -> str:
-    """Return why the registry's address and port do not lead to this machine; "" where they do."""
+def broken(settings: Settings, own: Container | None = None, *, kept: bool = False) -> str:
+    """Return why the registry's address and port do not lead to this machine; "" where they do.
+
+    Args:
+        settings: Settings of the registry.
+        own: This installation's container that has the port already; None tries the port, which is free then.
+        kept: Whether an earlier run tried this address, and ended well.
+    """
     server = settings.folder / "domain.crt"
     seen = observe.look(Endpoint(settings.address, settings.port))
     if seen.certificate and server.exists() and seen.fingerprint == inspect.read(server).fingerprint:
         return ""
+    if own:
+        return _led_elsewhere(seen, own, settings, kept=kept)
     try:
         argv = [*_prefix(settings), sys.executable, "-B", "-m", __name__, settings.listen, str(settings.port)]
         argv.append(str(SECONDS + 1))
     except RegistryError as error:
         return error.message.rstrip(".")
     return _tried(argv, settings)
+
+
+def _led_elsewhere(seen: Observation, own: Container, settings: Settings, *, kept: bool) -> str:
+    """Return why an address does not lead to the container that runs; "" where it shows what that one shows here.
+
+    That may be another certificate than the one on disk, which `up` is about to have it serve. Some routers pass
+    nothing on for a moment: an address that was tried before stays, unless something else answers there.
+    """
+    here = observe.look(Endpoint(settings.address, settings.port, via=own.listen or "127.0.0.1"))
+    if seen.certificate and seen.fingerprint == here.fingerprint:
+        return ""
+    if seen.connect_error:
+        return "" if kept else _NOTHING
+    return "" if kept and not seen.certificate and not here.certificate else "another server answers there"
 
 
 def _prefix(settings: Settings) -> list[str]:
@@ -69,24 +97,33 @@ def _allowed(prefix: list[str]) -> list[str]:
 
 
 def _tried(argv: list[str], settings: Settings) -> str:
-    """Connect to the address until the listener answers, or the time is over."""
-    word = secrets.token_hex(16)
-    package = Path(__file__).parents[2]
+    """Connect to the address until the listener answers, or the time since it said that it listens is over."""
+    lines: list[str] = []
     with ThreadPoolExecutor(max_workers=1) as pool:
-        listening = pool.submit(program.capture, argv, text=word, cwd=package, timeout=None)
+        ended = pool.submit(program.stream, argv, lines.append, cwd=Path(__file__).parents[2])
+        while not (words := _words(lines)) and not ended.done():  # Python loads for seconds on a small board
+            time.sleep(0.05)
         end = time.monotonic() + SECONDS
-        while time.monotonic() < end and not listening.done():
-            if _comes_back(settings.address, settings.port, word.encode()):
+        while words and time.monotonic() < end and not ended.done():
+            if _comes_back(settings.address, settings.port, words):
                 return ""
             time.sleep(0.1)
-    ended = listening.result()
-    return "" if ended.ok else ended.last_line if ended.err.strip() else "no connection to it comes back"
+    ended.result()
+    told = [line.strip() for line in lines if line.strip()]
+    return told[-1] if told and not _words(lines) else _NOTHING
 
 
-def _comes_back(host: str, port: int, word: bytes) -> bool:
+def _words(lines: Iterable[str]) -> re.Match[str] | None:
+    """Return the listener's two words, once it listens; sudo may have notes before."""
+    return next(filter(None, map(_LISTENS.fullmatch, tuple(lines))), None)
+
+
+def _comes_back(host: str, port: int, words: re.Match[str]) -> bool:
+    """Return whether the listener's word is heard there, and answer it: the one proof that there is."""
+    word, answer = words[1].encode(), words[2].encode()
     with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1) as connection:
         if connection.recv(len(word), socket.MSG_WAITALL) == word:
-            connection.sendall(_TAKEN)
+            connection.sendall(answer)
             return True
     return False
 
@@ -97,21 +134,26 @@ def _listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, dualstack_ipv6=both)
 
 
-def main(host: str, port: int, seconds: float, word: bytes) -> int:
-    """Say a word to whoever connects, until one says that it was taken; 1 where nobody does in time."""
-    end = time.monotonic() + seconds
+def main(host: str, port: int, seconds: float) -> int:
+    """Print two words; say one to whoever connects until one answers the other, which no stranger knows.
+
+    The exit status is 1 where nobody does in time.
+    """
+    word, answer = secrets.token_hex(16), secrets.token_hex(16)
     with _listen(host, port) as listener:
+        print(f"{word} {answer}", flush=True)  # noqa: T201 - to the process that started this one
+        end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             listener.settimeout(left)
             with contextlib.suppress(OSError):
                 connection, _ = listener.accept()
                 with connection:
                     connection.settimeout(1)
-                    connection.sendall(word)
-                    if connection.recv(1) == _TAKEN:
+                    connection.sendall(word.encode())
+                    if connection.recv(len(answer), socket.MSG_WAITALL) == answer.encode():
                         return 0
     return 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.stdin.buffer.read()))
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))

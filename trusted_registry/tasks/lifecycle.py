@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trusted_registry import address, files, installation, saved_flags
 from trusted_registry.certificate import clear, issue
-from trusted_registry.console import Console
+from trusted_registry.console import Console, pasteable
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
@@ -43,7 +43,7 @@ def up(run: Run, *, adopt: bool = False, nat: bool = False) -> None:
         nat: Whether the address is a router's, that leads here.
     """
     engine = engines.connect(run.console)
-    checks.check_address(run, nat=nat)
+    checks.check_address(run, engine, nat=nat)
     with run_lock.held(run):
         if adopt:
             run = ownership.adopt_volume(run, engine)
@@ -164,21 +164,42 @@ def _down(run: Run, engine: Engine, *, purge: bool) -> None:
     uninstall.remove(run, engine)
     ownership.drop_images(run, engine)
     stored = registry.tell_volumes(run, engine) or not (engine.available or run.console.dry)
-    kit = "" if run.console.dry else trust.warn_of_kit(run)
-    trusted = trust.tell_left(run, engine) or bool(kit)
+    ran = "" if run.console.dry else trust.warn_of_kit(run)
+    trusted, elsewhere = trust.tell_left(run, engine) or bool(ran), _kit_removal(run)
     users.purge(run.settings.folder, run.console)
     # The id stays where something does: by it the commands that were just told find what they are to take.
-    clear.remove_all(run.settings.folder, run.console, keep=(installation.FILE, kit) if stored or trusted else ())
+    clear.remove_all(run.settings.folder, run.console, keep=(installation.FILE, ran) if stored or trusted else ())
     if not run.console.dry and run.settings.folder.exists():
         with files.locked(run.settings.folder):  # and with it goes what a run that was killed had left
             pass
     gone = [it for it, stays in (("images", stored), ("trust", trusted)) if not stays]
-    taken = ", ".join([*gone, "keys"]).capitalize()
-    cert.say_done(run.console, f"{taken} and certificates are gone. On other machines: ./inv trust.remove,")
-    cert.say_done(run.console, "or, if the script was run there: sudo sh /var/lib/trusted-registry/trust-*.sh --remove")
+    _tell_gone(", ".join([*gone, "keys"]).capitalize(), elsewhere, run.console)
     pulled = (run.settings.image, *([run.settings.front_image] if run.settings.front else []))
     kept = ["Docker itself", *filter(engine.has_image, pulled), ".venv"]
     cert.say_done(run.console, f"Kept, as others may need them: {', '.join(kept)}")
+
+
+def _kit_removal(run: Run) -> str:
+    """Return the command that has this registry's kit, and no other, take back what it wrote on another machine.
+
+    That is "" where no kit can be made.
+    """
+    from trusted_registry.trust.local import trust_anchor
+    from trusted_registry.trust.remote import kit
+
+    try:
+        name = kit.file_name(trust_anchor.load(run.settings, dry=run.console.dry), run.settings.registry_host)
+    except RegistryError:
+        return ""
+    return pasteable(["sudo", "sh", f"{kit.FOLDER}/{name}", "--remove"])
+
+
+def _tell_gone(taken: str, elsewhere: str, console: Console) -> None:
+    """Tell what a purge took, and the commands for other machines: the kit's too, where there can be one."""
+    end = "," if elsewhere else "."
+    cert.say_done(console, f"{taken} and certificates are gone. On other machines: ./inv trust.remove{end}")
+    if elsewhere:
+        cert.say_done(console, f"or, if the script was run there: {elsewhere}")
 
 
 def _remains(settings: Settings, engine: Engine) -> bool:

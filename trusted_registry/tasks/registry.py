@@ -54,7 +54,7 @@ def basic(run: Run, *, lan: bool) -> None:
 def alone(run: Run, engine: Engine | None = None, *, nat: bool = False) -> None:
     """Run the TLS registry and nothing else beside."""
     engine = engine or engines.connect(run.console)
-    checks.check_address(run, nat=nat)
+    checks.check_address(run, engine, nat=nat)
     with run_lock.held(run):
         tls(run, engine)
 

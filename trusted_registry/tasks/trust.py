@@ -265,7 +265,7 @@ def tell_left(run: Run, engine: Engine) -> bool:
 
 
 def _kit_records() -> tuple[Path, Path]:
-    return machines.current().path("/var/lib/trusted-registry/kit"), ledger.path().with_name("kit")
+    return machines.current().path(f"{kit.FOLDER}/kit"), ledger.path().with_name("kit")
 
 
 def _in_root(place: str) -> str:

@@ -24,8 +24,9 @@ from trusted_registry.run import Run
 from trusted_registry.tasks import lifecycle
 from trusted_registry.tasks import trust as task
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.local import ledger, leftovers, owned
+from trusted_registry.trust.local import ledger, leftovers, owned, trust_anchor
 from trusted_registry.trust.local.install import StoreSelection
+from trusted_registry.trust.remote import kit
 
 if TYPE_CHECKING:
     from trusted_registry.settings import Settings
@@ -265,6 +266,27 @@ def test_a_purge_names_a_volume_of_another_name_that_stays(settings: Settings, m
     assert console.warned == [told]
     assert next(line for line in console.said if "gone" in line).startswith("Trust, keys and certificates are gone.")
     assert installation.known(settings.folder).id == id_
+
+
+@pytest.mark.parametrize("address", ["192.168.0.12", "registry.example.org", "fd00::12"])
+def test_a_purge_names_the_kit_of_this_registry_among_those_of_other_machines(
+    address: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = dataclasses.replace(settings, address=address)
+    anchor = trust_anchor.load(settings)
+    said = _purge(settings, monkeypatch).said
+    told = f"sudo sh /var/lib/trusted-registry/{kit.file_name(anchor, settings.registry_host)} --remove"
+    assert f"or, if the script was run there: {told}" in said
+    assert not [line for line in said if "*" in line], "two files there would be two words of one command"
+
+
+def test_a_purge_without_a_certificate_names_no_kit(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ca.crt", "domain.crt"):
+        (settings.folder / name).unlink()
+    (settings.folder / lifecycle.UNPROVED).touch()
+    said = _purge(settings, monkeypatch).said
+    assert any(line.endswith("are gone. On other machines: ./inv trust.remove.") for line in said)
+    assert not [line for line in said if "script" in line]
 
 
 def test_a_dry_purge_changes_nothing(box: Box, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

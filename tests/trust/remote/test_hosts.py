@@ -155,6 +155,8 @@ LOCKED = "no root there: sudo: a password is required"
         (("no root there: Missing sudo password", LOCKED), "with --ask-become-pass --limit a,b"),
         ((LOCKED, "nobody answers"), "with --limit a,b; add --ask-become-pass where sudo wants a password"),
         (("nobody answers",), "the same command with --limit a"),
+        (("no root there: Incorrect sudo password",), "the same command with --limit a"),
+        (("no root there: incorrect sudo password", "nobody answers"), "the same command with --limit a,b"),
         (("no root there: guest is not in the sudoers file.",), "the same command with --limit a"),
     ],
 )

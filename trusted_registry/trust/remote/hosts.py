@@ -45,7 +45,8 @@ _SSH_REASONS = (
 )
 """Messages of ssh if a host answers but refuses this user (OpenSSH, sshconnect.c and sshconnect2.c), with reasons."""
 _SSH_PREFIX = re.compile(r"^(.*(via|over) ssh: )?(ssh: )?", re.IGNORECASE)
-_WANTS_PASSWORD = re.compile(r"a password is required|missing sudo password|incorrect sudo password", re.IGNORECASE)
+_WANTS_PASSWORD = re.compile(r"a password is required|missing sudo password", re.IGNORECASE)
+"""Words where nobody was asked for a password; one that was asked for and is wrong is no reason to ask."""
 _NO_SUDO = re.compile(r"^.*(?:sudo: |sudo password|not in the sudoers|doas: ).*$", re.MULTILINE | re.IGNORECASE)
 
 

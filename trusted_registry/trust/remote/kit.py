@@ -21,6 +21,8 @@ from trusted_registry.trust.model import LINUX, Database, ManagedBlock, Refresh,
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE-----\n")
 _BRACES = re.compile(r"\{(home|config|data|run|docker|place|file|alias)\}")
 _CHECKSUM = "\nkit_sum={}\n"
+FOLDER = "/var/lib/trusted-registry"
+"""Folder in which a kit that root runs leaves its record, and a copy of itself."""
 
 
 def file_name(anchor: TrustAnchor, registry_host: str) -> str:
