@@ -62,6 +62,7 @@ class Lab:
         self._pairs = itertools.count(1)
         self._workers = ThreadPoolExecutor(max_workers=4)
         self._spares: list[Future[Host]] = []
+        self._leaving: dict[str, Future[None]] = {}
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -108,7 +109,7 @@ class Lab:
     def stop(self, names: Iterable[str]) -> None:
         """Have hosts and their disks removed, while the next scenario goes on."""
         for name in names:
-            self._workers.submit(self._remove, self.hosts.pop(name))
+            self._leaving[name] = self._workers.submit(self._remove, self.hosts.pop(name))
 
     def address(self, version: int = 4) -> str:
         """Return an address of the network that no host has had, so that each keeps its own through a restart.
@@ -120,6 +121,8 @@ class Lab:
 
     def _boot(self, name: str, suite: str, desktop: bool = False) -> Host:  # noqa: FBT001, FBT002 - mapped over
         begun = time.monotonic()
+        if leaving := self._leaving.pop(name, None):
+            leaving.result()  # the next one of its name comes when it is gone
         image = images.name(SUITES[suite], desktop=desktop)
         host = Host(name, SUITES[suite], self._container(name, image), self.network)
         assert host.container.put_archive("/", self.checkout)

@@ -47,13 +47,16 @@ echo ended
 """
 """Asks the registry again and again, by one client after another: an image that is there is asked for all the same."""
 
-DARK = re.compile("connection refused|t connect to server", re.IGNORECASE)
-"""What a client says in the hundredths of a second in which one registry hands over to the next (docs/renewal.md)."""
+DARK = re.compile("connection refused|t connect to server|HTTP2 framing layer", re.IGNORECASE)
+"""What a client says in the hundredths of a second in which one registry hands over to the next (docs/renewal.md).
+
+The last is curl's of a connection that it got in that moment, and on which it had asked nothing yet.
+"""
 MOST_DARK = 3
 """Pulls that may fall into that time, of all machines' hundreds."""
 
-LEDGER = "ledger.json"
-"""This user's own note, which keeps the digests of what was written before: no program reads a certificate from it."""
+NOTES = ("ledger.json", "last-run.log")
+"""This user's own: what was written before, and by which commands. No program reads a certificate from them."""
 PLACES = ("/etc", "/home", "/root", "/usr/local", "/var/lib/trusted-registry", "/var/lib/docker/volumes")
 KIT = re.compile(r"/var/lib/trusted-registry/trust-[\w.-]+\.sh")
 KEYSTORE = "/etc/ssl/certs/java/cacerts"
@@ -197,7 +200,8 @@ def _found(host: Host, traces: dict[str, str]) -> list[str]:
     """Return files of a host that hold one of these texts, and Java's store if it lists the certificate."""
     words = [f"--regexp={text}" for text in traces.values()]
     there = [place for place in PLACES if host.silently("test", "-e", place).code == 0]
-    search = ("grep", "--recursive", "--files-with-matches", "--fixed-strings", f"--exclude={LEDGER}")
+    search = ["grep", "--recursive", "--files-with-matches", "--fixed-strings"]
+    search += [f"--exclude={name}" for name in NOTES]
     files = host.run(*search, *words, *there).out.split()
     # The copy of the new root's kit names the old one, which it took away.
     files = [it for it in files if not KIT.fullmatch(it) or traces["name"] in it]

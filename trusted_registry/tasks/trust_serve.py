@@ -71,7 +71,7 @@ def _announce(run: Run, at: str, anchor: TrustAnchor, offered: tuple[Offer, Offe
     say(f"Code of all that is offered: {page.code(offered[0].content)}")
     say(f"The authority's SHA-256: {powershell.colons(anchor.fingerprint)}")
     for machine, line in kit_server.page_commands(at).items():
-        say(f"\n{machine}:\n  {line}")
+        say(f"\nThe page, on {machine}:\n  {line}")
     say("")
 
 

@@ -88,7 +88,7 @@ def test_a_page_that_was_changed_on_its_way_has_another_code_and_a_changed_kit_d
     registry.inv("up")
     lines = offer(registry)
     (code,) = [line.partition(": ")[2].replace(" ", "") for line in lines if line.startswith("Code of all")]
-    save = f"cd /srv && {lines[lines.index('Linux:') + 1]}"
+    save = f"cd /srv && {lines[lines.index('The page, on Linux:') + 1]}"
     runs = [line for line in lines if "sudo sh" in line]
     assert (len(code), len(runs)) == (20, 2)
     assert client.does("sh", "-c", save).out.startswith(code)

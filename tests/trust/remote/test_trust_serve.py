@@ -65,6 +65,9 @@ def test_a_dry_run_shows_what_would_be_offered_and_listens_nowhere(
     said = "\n".join(console.said)
     assert console.typed == []
     assert (f"http://{ADDRESS}:8000/ca.crt" in said, "sha256sum -c -" in said) == (True, True)
+    heads = [line for line in said.splitlines() if line.endswith(":") and " " * 2 not in line]
+    assert heads[0] == "Linux, with curl:", "the line that most paste comes first"
+    assert "Linux:" not in heads, "a line that only saves the page is not to be taken for it"
 
 
 def test_in_a_changeover_it_tells_what_the_page_lacks(settings: Settings) -> None:
