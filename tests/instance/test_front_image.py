@@ -86,7 +86,12 @@ def test_otherwise_one_is_made_with_every_library_at_its_path_and_taken_again(
     assert made.name == "trusted-registry/haproxy:1.2-3-4"
     assert console.said[-1] == f"image: package haproxy 1.2-3:4, as {HAPROXY} cannot be pulled"
     with tarfile.open(fileobj=io.BytesIO(engine.layers[made.id])) as tar:
-        held = {it.name: (it.mode, it.uid, (tar.extractfile(it) or io.BytesIO()).read()) for it in tar.getmembers()}
+        members = tar.getmembers()
+        held = {
+            it.name: (it.mode, it.uid, (tar.extractfile(it) or io.BytesIO()).read()) for it in members if it.isreg()
+        }
+    folders = [it.name for it in members if it.isdir() and it.mode == 0o755]
+    assert folders[:4] == ["bin", "usr", "usr/lib", "usr/lib/x"], "an engine makes no folder that root alone may enter"
     assert held == {
         "bin/haproxy": (0o755, 0, b"program\n"),
         "usr/lib/x/liblua.so.5": (0o755, 0, b"lua\n"),

@@ -8,8 +8,8 @@ import platform
 import re
 import shutil
 import tarfile
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PurePosixPath
 
 from trusted_registry import files, installation, program
 from trusted_registry.console import Operator, pasteable
@@ -180,6 +180,10 @@ def archive(members: Mapping[str, Path]) -> bytes:
     """Return a tar of files and, beside a shell, of the names by which that is a program of its own each."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name in _folders(members):  # an engine without root makes those that are missing for root alone
+            folder = tarfile.TarInfo(name)
+            folder.type = tarfile.DIRTYPE
+            tar.addfile(_as_root(folder))
         for name, path in members.items():
             tar.add(path.resolve(), name, filter=_as_root)
         for applet in _APPLETS if _SHELL in members else ():
@@ -187,6 +191,12 @@ def archive(members: Mapping[str, Path]) -> bytes:
             link.type, link.linkname = tarfile.SYMTYPE, "sh"
             tar.addfile(link)
     return buffer.getvalue()
+
+
+def _folders(names: Iterable[str]) -> list[str]:
+    """Return the folders that files are in, each after the one that it is in."""
+    parents = [str(folder) for name in names for folder in reversed(PurePosixPath(name).parents[:-1])]
+    return list(dict.fromkeys(parents))
 
 
 def typed(members: Mapping[str, Path], root: Path) -> list[str]:
