@@ -8,7 +8,6 @@ import json
 import re
 import socket
 import threading
-import time
 import warnings
 from typing import TYPE_CHECKING
 
@@ -66,10 +65,11 @@ class SocketEngine:
                 self._give(client, line.split(" ")[1])
 
     def _stream(self, client: socket.socket) -> None:
-        client.sendall(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
-        time.sleep(0.05)  # the SDK loses what comes with the headers
-        for piece in self.said:
-            client.sendall(piece)
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\n"
+        for piece in self.said:  # what a quick program says comes together with the answer's head
+            client.sendall(head + piece)
+            head = b""
+        client.sendall(head)
 
     def _give(self, client: socket.socket, path: str) -> None:
         found = next((it for pattern, it in self.answers.items() if re.search(pattern, path)), None)

@@ -9,10 +9,11 @@ import shlex
 import tarfile
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from tests.e2e.checkout import HOME
 from tests.e2e.clock import FUTURE, Clock
+from trusted_registry.engine import exec_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -121,10 +122,12 @@ class Host:
     ) -> Done:
         """Run a command that is no step of a scenario: a look while waiting, or for evidence."""
         home = "/root" if user == "root" else f"/home/{user}"
-        code, streams = self.container.exec_run(
-            list(argv), user=user, environment={"HOME": home, **(env or {})}, workdir=folder, demux=True
-        )
-        out, err = cast("tuple[bytes | None, bytes | None]", streams)
+        assert self.container.client
+        api, environ = self.container.client.api, {"HOME": home, **(env or {})}
+        number = api.exec_create(self.container.id, list(argv), user=user, environment=environ, workdir=folder)["Id"]
+        frames = list(exec_output.start(api, number))
+        out, err = (b"".join(frame[at] or b"" for frame in frames) for at in (0, 1))
+        code = api.exec_inspect(number)["ExitCode"]
         assert code is not None, f"{self.name} was taken away while it ran {shlex.join(argv)}"
         return Done(self.name, argv, code, _text(out), _text(err))
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests.engine.test_up import answers, container
 from trusted_registry import installation
+from trusted_registry.engine import exec_output
 from trusted_registry.errors import RegistryError
 from trusted_registry.registry import probe
 
@@ -42,10 +43,10 @@ def _is_served(host: Host, patience: float = 5) -> bool:
 
 def _said(client: docker.DockerClient, host: Host, *argv: str) -> str:
     """Run a program in the container, and return what it said."""
-    status, output = client.containers.get(host.name).exec_run(list(argv))
-    assert isinstance(output, bytes)
-    assert status == 0, output
-    return output.decode()
+    number = client.api.exec_create(host.name, list(argv))["Id"]
+    output, errors = exec_output.read(exec_output.start(client.api, number), host.name)
+    assert client.api.exec_inspect(number)["ExitCode"] == 0, output + errors
+    return (output + errors).decode()
 
 
 def _held(client: docker.DockerClient, host: Host) -> set[str]:

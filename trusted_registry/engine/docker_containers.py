@@ -199,7 +199,7 @@ class DockerContainers(Connection):
         with errors_explained(f"Nothing can run in {name}"):
             api = self._require_client().api
             number = api.exec_create(name, list(argv), user="0")["Id"]
-            out, err = exec_output.read(api.exec_start(number, stream=True, demux=True), name)
+            out, err = exec_output.read(exec_output.start(api, number), name)
             code = answers.exit_code(api.exec_inspect(number))
         return engine_types.ExecResult(code, _text(out), _text(err))
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 import threading
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, cast
+
+import requests
+from docker.errors import create_api_error_from_http_exception
+from docker.types import CancellableStream
 
 from trusted_registry.console import pasteable
 from trusted_registry.engine.connection import CONNECTION_ERRORS
 from trusted_registry.errors import RegistryError
+
+if TYPE_CHECKING:
+    from docker import APIClient
+    from urllib3 import BaseHTTPResponse
 
 SECONDS = 120.0
 """Seconds in which a program in a container ends; the kit takes a few."""
@@ -28,6 +37,38 @@ class Stream(Protocol):
 
     def close(self) -> None:
         """Hang up."""
+
+
+_HEAD = struct.Struct(">BxxxL")
+"""Head of a frame: which output it is of, and its length in bytes (Engine API, ContainerAttach)."""
+_OUT, _ERR = 1, 2
+
+
+def start(api: APIClient, number: str) -> Stream:
+    """Start a program that was made ready in a container, and return its frames.
+
+    The SDK's `exec_start` reads the socket itself, and so drops whatever came together with the head of the answer: all
+    that a quick program said, where this machine is busy.
+
+    Raises:
+        docker.errors.APIError: The engine does not start it.
+    """
+    at = f"{api.base_url}/v{api.api_version}/exec/{number}/start"
+    response = api.post(at, json={"Detach": False, "Tty": False}, stream=True, timeout=None)
+    try:
+        response.raise_for_status()
+    except requests.HTTPError as error:
+        create_api_error_from_http_exception(error)
+    return cast("Stream", CancellableStream(_frames(response.raw), response))
+
+
+def _frames(raw: BaseHTTPResponse) -> Iterator[Frame]:
+    while len(head := raw.read(_HEAD.size)) == _HEAD.size:
+        kind, length = _HEAD.unpack(head)
+        if kind not in {_OUT, _ERR}:
+            raise ValueError(f"a frame is of the output {kind}")
+        content = raw.read(length)
+        yield (content, None) if kind == _OUT else (None, content)
 
 
 class _Listener(threading.Thread):
