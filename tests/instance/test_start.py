@@ -306,7 +306,7 @@ trap "echo ends; sleep $seconds; echo $seconds >>{ended}; exit 0" TERM; echo ser
     _says(process, "ends", "serves")
     process.terminate()
     assert process.wait(timeout=10) == 0
-    assert ended.read_text() == "0.1\n1\n"
+    assert sorted(ended.read_text().split()) == ["0.1", "1"], "in this order, but on a busy machine"
     process.communicate()
 
 
