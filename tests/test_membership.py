@@ -276,6 +276,17 @@ def test_a_first_group_that_sg_would_ask_a_password_for_is_none_to_go_back_to(
     assert (membership._way() or [])[:3] == ["sg", "docker", "-c"]
 
 
+@pytest.mark.parametrize(("script", "twice"), [("", True), ('case "$3" in *"exec sg "*) exit 1 ;; esac', False)])
+def test_an_sg_that_forgets_the_group_at_the_next_one_is_used_once(
+    script: str, *, twice: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second is util-linux's."""
+    programs.put("sg", script, tmp_path, monkeypatch)
+    monkeypatch.setattr(membership, "_own_group", lambda: "ada")
+    way = membership._way() or []
+    assert (way[:3], way[3].startswith("exec sg ada -c ")) == (["sg", "docker", "-c"], twice)
+
+
 @pytest.mark.usefixtures("members", "denied")
 @pytest.mark.parametrize(
     "host", ["unix:///var/run/docker.sock", "unix:///run/docker.sock", "http+unix:///run/docker.sock"]

@@ -136,12 +136,18 @@ def _go_on(way: Sequence[str]) -> NoReturn:
 def _way() -> list[str] | None:
     """Return this process's command line as a member of the group by sg; None where that does not lead there.
 
-    `sg` makes the group the first one, and files would be made as that one's: a second `sg` puts this user's own first.
+    `sg` makes the group the first one, and files would be made as that one's: a second `sg` puts this user's own first,
+    unless it is util-linux's (Debian 13), which forgets the group again.
     """
     if not shutil.which("sg") or not (own := _own_group()):
         return None
+    twice = program.capture(_by_sg(f"exec sg {shlex.quote(own)} -c 'test -w {SOCKET}'")).ok
     command = f"exec {shlex.join(_command())}"
-    return ["sg", GROUP, "-c", f"exec sg {shlex.quote(own)} -c {shlex.quote(command)}"]
+    return _by_sg(f"exec sg {shlex.quote(own)} -c {shlex.quote(command)}" if twice else command)
+
+
+def _by_sg(line: str) -> list[str]:
+    return ["sg", GROUP, "-c", line]
 
 
 def _way_by_sudo() -> list[str] | None:
