@@ -14,6 +14,7 @@ GROUPS = {
         lifecycle.up,
         lifecycle.down,
         registry.engine,
+        registry.upgrade,
         registry.user_add,
         registry.user_remove,
         registry.user_list,

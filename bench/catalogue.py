@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bench import gap, hosts, kit, measures
+from bench import fronted, gap, hosts, kit, measures
 from bench.programs import (
     CURL,
     IP,
@@ -97,6 +97,14 @@ MEASURES = (
         75,
         (engine, s_time),
         lambda setup, pace: measures.handshakes((setup.small, setup.large), pace),
+        image=True,
+    ),
+    Measure(
+        "front",
+        "a front before the registry",
+        150,
+        (engine, rootful_engine, s_time, own_etc),
+        lambda setup, pace: fronted.rates(setup.small, pace),
         image=True,
     ),
     Measure(

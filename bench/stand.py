@@ -27,7 +27,7 @@ INV = str(ROOT / "inv")
 SMALL, LARGE = "trusted-registry-bench", "trusted-registry-bench-rsa"
 NAMES = (SMALL, LARGE)
 """Of containers, and of the volumes with them."""
-_DERIVED = "(-before|-rehearsal|-files-[0-9a-f]+(-filler)?)?"
+_DERIVED = "(-before|-rehearsal|-next|-draining-[0-9a-f]+|-front(-before)?|(-front)?-files-[0-9a-f]+(-filler)?)?"
 """What follows these names while a registry is replaced, and of volumes of files."""
 PORTS = (8943, 8944)
 _FOREIGN = ("INVOKE_", "PYTHON", "DOCKER_CONTENT_TRUST")
@@ -195,6 +195,7 @@ def remove(names: Sequence[str]) -> None:
     """Remove the containers and volumes of some registries; whoever calls looks afterwards."""
     if found := containers(names):
         quietly(["docker", "rm", "--force", "--volumes", *found])
+        quietly(["docker", "network", "rm", *(it for it in found if it.endswith("-front"))])
     if found := volumes(names):
         quietly(["docker", "volume", "rm", "--force", *found])
 

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 import tempfile
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests import loopback
+from tests import fake_front, loopback
 from tests.fake_images import IMAGE, refused
 from tests.fake_volumes import FakeVolumes
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.types import Container, ExecResult
 from trusted_registry.errors import PortTakenError, RegistryError
-from trusted_registry.instance.model import FILES_FOLDER, Role
+from trusted_registry.instance.model import FILES_FOLDER, FRONT_CONFIG, Role, short
 from trusted_registry.registry import users
 
 if TYPE_CHECKING:
@@ -59,6 +61,11 @@ class Kept:
     serving: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     folder: Path | None = None
     """Where the files of its volume lie while it serves."""
+    inner: int | None = None
+    """Port of loopback at which a front reaches it."""
+    network: str = ""
+    leads: Callable[[str], int | None] | None = None
+    """Of a front: the port that each of its ways leads to, by the configuration that it read last."""
 
     def is_in(self, state: str) -> None:
         """Have another state."""
@@ -93,6 +100,14 @@ class FakeEngine(FakeVolumes):
         """Error of each start from now on."""
         self.dies = False
         """Whether containers that are made from now on end as soon as they start."""
+        self.misses: set[int] = set()
+        """Which hand-overs, from one on, a front does not hear: one whose master just starts anew does not."""
+        self.stored: dict[str, dict[str, bytes]] = {}
+        """Manifests by their paths, in each volume of images."""
+        self.loses: dict[str, str] = {}
+        """Paths of manifests that registries of an image do not give, by the image's id."""
+        self.busy = False
+        """Whether a registry that is told to end has something under way."""
         self._given = [shows] if shows else []
         if container:
             self.container = container
@@ -175,7 +190,9 @@ class FakeEngine(FakeVolumes):
             raise refused(what, f"No such image: {instance.image.name}")
         if instance.image.id not in ("", image):
             raise RegistryError(f"{instance.image.name} was changed meanwhile.", cure="")
-        if instance.storage.volume not in self.files:
+        if instance.network and instance.network not in self.networks:
+            raise refused(what, f"network {instance.network} not found")
+        if instance.storage.volume and instance.storage.volume not in self.files:
             self.volumes.setdefault(instance.storage.volume, "")
         made = Container(
             f"{next(_NUMBERS)}",
@@ -183,16 +200,19 @@ class FakeEngine(FakeVolumes):
             instance.digest,
             "created",
             instance.image.name,
-            instance.published.listen,
-            instance.published.port or loopback.free_port(),
+            "" if instance.behind else instance.published.listen,
+            None if instance.behind else instance.published.port or loopback.free_port(),
             instance.installation,
             instance.storage.volume,
             image,
             instance.files_volume,
+            loopback.free_port() if instance.role is Role.FRONT else None,
         )
         shows = self.shows if instance.role is Role.TLS else None
         login = any(it.live for it in instance.files)
-        self.containers[instance.name] = Kept(made, instance.labels, {}, shows, login, self.dies)
+        kept = Kept(made, instance.labels, {}, shows, login, self.dies, network=instance.network)
+        kept.inner = loopback.free_port() if instance.behind else None
+        self.containers[instance.name] = kept
 
     def run(self, instance: Instance, meanwhile: Callable[[], None] = lambda: None) -> None:
         self._create(instance)
@@ -221,15 +241,42 @@ class FakeEngine(FakeVolumes):
         if kept.dies or (reads and not self.files.get(reads)):
             kept.is_in("exited")
             return
-        if kept.described.port is not None and kept.described.state != "running":
-            self._serve(kept, kept.described.port)
+        if kept.described.role == Role.FRONT and kept.described.state != "running":
+            self._lead(kept)
+        elif (port := kept.described.port or kept.inner) is not None and kept.described.state != "running":
+            self._serve(kept, port)
         kept.is_in("running")
+
+    def _lead(self, kept: Kept) -> None:
+        """Have a front pass on what comes to its two ports."""
+        kept.leads = self._read_way(kept)
+        for way, port in (("registry", kept.described.port), ("trial", kept.described.trial)):
+            taken = PortTakenError(f"Port {port} is in use.", cure="")
+            if port is None or self.publisher_of(port):
+                raise taken
+            try:
+                kept.serving.enter_context(fake_front.passing_on(port, partial(_led, kept, way)))
+            except OSError as error:
+                raise taken from error
+
+    def _read_way(self, kept: Kept) -> Callable[[str], int | None]:
+        """Return the ways of a front by the configuration that is there now."""
+        config = self.files[kept.described.files_volume][FRONT_CONFIG].content.decode()
+
+        def leads(way: str) -> int | None:
+            found = re.search(rf"^backend {way}\n  server (\S+) ", config, re.MULTILINE)
+            led = [it for it in self.containers.values() if found and short(it.described.id) == found[1]]
+            return next((it.inner for it in led if it.network == kept.network), None)
+
+        return leads
 
     def _serve(self, kept: Kept, port: int) -> None:
         taken = PortTakenError(f"Port {port} is in use.", cure="")
         if self.publisher_of(port):
             raise taken
-        serving = loopback.registry(self._shown(kept), port=port, users=self._let_in(kept))
+        lost, stored = self.loses.get(kept.described.image_id), self.stored.setdefault(kept.described.volume, {})
+        held = {path: it for path, it in stored.items() if path != lost} if lost else stored
+        serving = loopback.registry(self._shown(kept), port=port, users=self._let_in(kept), held=held)
         try:
             kept.serving.enter_context(serving)
         except OSError as error:
@@ -307,16 +354,33 @@ class FakeEngine(FakeVolumes):
         if name in self.containers:
             self._begin(name)
 
+    def drain(self, name: str) -> None:
+        self._do("drain", name)
+        if name in self.containers and self.busy:
+            self.containers[name].serving.close()
+        else:
+            self._end(name)
+
     def hand_over(self, name: str) -> None:
         self._do("hand over", name)
+        if name in self.containers and self.containers[name].described.role == Role.FRONT:
+            self._have_another_worker(self.containers[name])
+            return
         self._end(name)
         if name in self.containers:
             self._begin(name)
 
+    def _have_another_worker(self, kept: Kept) -> None:
+        heard = 1 not in self.misses
+        self.misses = {number - 1 for number in self.misses if number > 1}
+        if heard and kept.leads:
+            kept.leads = self._read_way(kept)
+
     def put_back(self, aside: str, name: str) -> None:
         self._do("back", name)
         self._end(aside if aside in self.containers else name)
-        self._rename(aside, name)
+        if aside != name:
+            self._rename(aside, name)
         if name in self.containers:
             self._begin(name)
 
@@ -359,8 +423,17 @@ class FakeEngine(FakeVolumes):
             raise refused(f"{folder} of {name} could not be read", f"more than {_LIMIT} bytes")
         return {it.name: it.content for it in written.values()}
 
+    def _in_network(self, name: str) -> list[str]:
+        return [
+            it for it, kept in self.containers.items() if kept.network == name and kept.described.state == "running"
+        ]
+
     def _images_in_use(self) -> set[str]:
         return {kept.described.image_id for kept in self.containers.values()}
+
+
+def _led(front: Kept, way: str) -> int | None:
+    return front.leads(way) if front.leads else None
 
 
 def _keeps_the_protocol(fake: FakeEngine) -> Engine:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.fake_images import FakeImages, refused
 from trusted_registry.engine import types as engine_types
-from trusted_registry.engine.types import Volume
+from trusted_registry.engine.types import Network, Volume
 from trusted_registry.instance.model import FILES_ROLE
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ class FakeVolumes(FakeImages):
         """Files of each volume of files, by their names."""
         self.owners: dict[str, str] = {}
         """Ids of the installations that made each volume of files."""
+        self.networks: dict[str, str] = {}
+        """Ids of the installations that made each network."""
 
     def holders(self, volume: str) -> list[str]:
         raise NotImplementedError
@@ -34,6 +36,23 @@ class FakeVolumes(FakeImages):
         if name in self.files:
             return Volume(name, self.owners[name], FILES_ROLE)
         return Volume(name, self.volumes[name]) if name in self.volumes else None
+
+    def network(self, name: str) -> Network | None:
+        return Network(name, self.networks[name]) if name in self.networks else None
+
+    def make_network(self, name: str, installation: str) -> None:
+        self._require()
+        if self.networks.setdefault(name, installation) != installation:
+            raise engine_types.foreign_network(name)
+
+    def remove_network(self, name: str) -> None:
+        self._require()
+        if self._in_network(name):
+            raise refused(f"The network {name} could not be removed", "network has active endpoints")
+        self.networks.pop(name, None)
+
+    def _in_network(self, name: str) -> list[str]:
+        raise NotImplementedError
 
     def volumes_of(self, installation: str) -> list[str]:
         return sorted(name for name, made_by in self.volumes.items() if made_by == installation)

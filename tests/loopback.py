@@ -8,6 +8,8 @@ import collections
 import contextlib
 import hashlib
 import http.server
+import json
+import re
 import socket
 import ssl
 import threading
@@ -37,8 +39,19 @@ class _Registry(http.server.BaseHTTPRequestHandler):
         """Say what /v2/ says."""
         ready = self._status()
         known = {"/v2/": (ready, b"{}"), "/v2/_catalog": (200, b'{"repositories": ["app", "other"]}')}
-        known |= {path: (200, content) for path, content in self._held.items()}
-        self._answer(*known.get(self.path, (404, b"")))
+        known |= {path: (200, content) for path, content in self._held.items()} | self._lists()
+        kind = {"Content-Type": "application/vnd.docker.distribution.manifest.v2+json"}
+        self._answer(*known.get(self.path, (404, b"")), kind if "/manifests/" in self.path else None)
+
+    def _lists(self) -> dict[str, tuple[int, bytes]]:
+        """Say what a client is told that asks for pages: the repositories of manifests, and their tags."""
+        tags: dict[str, list[str]] = {}
+        for path in self._held:
+            if found := re.fullmatch(r"/v2/(.+)/manifests/([^:]+)", path):
+                tags.setdefault(found[1], []).append(found[2])
+        listed = {f"/v2/{name}/tags/list?n=100": json.dumps({"tags": them}) for name, them in tags.items()}
+        listed["/v2/_catalog?n=100"] = json.dumps({"repositories": sorted(tags)})
+        return {path: (200, text.encode()) for path, text in listed.items()}
 
     def _status(self) -> int:
         """Say 200 only to a user of the folder, as a registry with a login does."""

@@ -50,6 +50,7 @@ ON_HOST: Mapping[str, str] = {
     "curl": "curl",
     "default-jre-headless": "java keytool",
     "gawk": "gawk",
+    "haproxy": "haproxy",
     "libnss3-tools": "certutil",
     "openssh-client": "ssh ssh-keygen",
     "openssh-server": "sshd",

@@ -46,6 +46,7 @@ SHOWN = {
     "registry.tls": "docker run",
     "registry.stop": "docker rm",
     "registry.logs": "docker logs",
+    "registry.upgrade": "docker pull",
     "registry.user.add": "htpasswd",
     "registry.user.remove": "htpasswd -D",
     "trust.insecure": "daemon.json",

@@ -162,6 +162,8 @@ def test_a_yes_is_no_error_where_nothing_is_asked(invoke: Invoke) -> None:
         ("./inv doctor --client", client_stores.NAMES),
         ("inv cert --tool", ("auto", "openssl", "cryptography")),
         ("inv trust.macos --keychain", ("system", "login")),
+        ("inv up --front", ("on", "off")),
+        ("inv registry.logs --front", None),
         ("inv trust.linux --only docker", None),
         ("inv trust.linux --only docker up", None),
         ("inv trust.linux --address", None),

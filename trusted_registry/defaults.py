@@ -21,6 +21,10 @@ DEFAULTS: dict[str, dict[str, str]] = {
         "volume": "trusted-registry",
         "image": "registry:3",
         "archive": "",
+        "front": "off",
+        "front_image": "haproxy:lts",
+        "drain": "600",
+        "metrics": "",
     },
     "certificate": {
         "folder": "certs",

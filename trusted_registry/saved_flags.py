@@ -61,12 +61,17 @@ def save(run: Run) -> None:
 
 def announce(run: Run) -> None:
     """Report the saved flags that no variable or file overrides, and the command that takes them back."""
-    counts = {**run.settings.saved_flags, "address": run.settings.address, "port": str(run.settings.port)}
+    settings = run.settings
+    now = {"address": settings.address, "port": str(settings.port), "image": settings.image}
+    counts = {**settings.saved_flags, **now, "front": "on" if settings.front else "off"}
     same = {
         key: value
         for key, value in run.settings.saved_flags_before.items()
         if key in run.settings.saved_flags and counts[key] == value and value != str(DEFAULTS["registry"].get(key))
     }
+    if image := same.pop("image", None):
+        say = pasteable(["--image", image])
+        run.console.say(f'settings: {say}, remembered; to forget it: ./inv registry.upgrade --image ""')
     if same:
         flags = [word for key, value in same.items() for word in (f"--{key}", value)]
         back = " ".join(f'--{key} ""' for key in same)

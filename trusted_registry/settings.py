@@ -17,13 +17,16 @@ from trusted_registry.defaults import DEFAULTS, HTTPS
 from trusted_registry.errors import SettingError
 from trusted_registry.values import address, hosts, matching, one_of, path, reachable, whole_number
 
-SAVED = ("address", "names", "port")
+SAVED = ("address", "names", "port", "front", "image")
 """Settings whose flags are saved until they are taken back."""
 KEY_KINDS = ("ec:P-256", "ec:P-384", "rsa:2048", "rsa:3072", "rsa:4096")
+SWITCH = ("on", "off")
 TOOLS = ("auto", "openssl", "cryptography")
 MAX_SERVER_DAYS = 397
 """Days: Apple refuses more than 825 from any authority, browsers more than 397 from public ones."""
 MAX_AUTHORITY_DAYS = 3650
+MAX_DRAIN = 86_400
+"""Seconds: a day, after which a registry that was replaced has gone whatever is under way."""
 
 _INVOKE_SECTIONS = frozenset({"run", "runners", "sudo", "tasks", "timeouts", "load_symlinks"})
 _INVOKE_VARIABLES = frozenset({"INVOKE_DEBUG", "INVOKE_DEDUPE", "INVOKE_ECHO", "INVOKE_RUNTIME_CONFIG"})
@@ -35,7 +38,8 @@ _IMAGE = re.compile(r"[a-zA-Z0-9\[][a-zA-Z0-9._:/@\[\]-]{0,254}\Z")
 class Settings:
     """Checked settings of one run.
 
-    Addresses have the canonical form of Python's ipaddress; ports are TCP ports; durations are in days.
+    Addresses have the canonical form of Python's ipaddress; ports are TCP ports; durations are in days, but
+    `drain`, in seconds. A `metrics` of 0 stands for none.
     `saved_flags` are the flags of this run and earlier ones, `saved_flags_before` those of earlier runs alone.
     `adopted` is a volume that a person declared in this run to be this installation's; a dry run notes it nowhere.
     """
@@ -50,6 +54,10 @@ class Settings:
     volume: str
     image: str
     archive: Path | None
+    front: bool
+    front_image: str
+    drain: int
+    metrics: int
     folder: Path
     key: str
     days: int
@@ -155,6 +163,12 @@ def load(  # noqa: PLR0913 - a setting comes from as many places
         volume=matching("registry.volume", value("registry.volume"), _CONTAINER, "letters, digits, _ . -"),
         image=matching("registry.image", value("registry.image"), _IMAGE, "an image reference such as registry:3"),
         archive=(root / archive) if str(archive) != "." else None,
+        front=one_of("registry.front", value("registry.front"), SWITCH) == "on",
+        front_image=matching(
+            "registry.front_image", value("registry.front_image"), _IMAGE, "an image reference such as haproxy:lts"
+        ),
+        metrics=whole_number("registry.metrics", value("registry.metrics") or "0", 0, 65535),
+        drain=whole_number("registry.drain", value("registry.drain"), 1, MAX_DRAIN),
         folder=folder,
         key=one_of("certificate.key", value("certificate.key"), KEY_KINDS),
         days=whole_number("certificate.days", value("certificate.days"), 1, MAX_SERVER_DAYS),
@@ -193,6 +207,10 @@ def saved(key: str, text: object) -> str:
     setting = f"registry.{key}"
     if key == "names":
         return ",".join(hosts(setting, text))
+    if key == "front":
+        return one_of(setting, text, SWITCH)
+    if key == "image":
+        return matching(setting, text, _IMAGE, "an image reference such as registry:3")
     return reachable(setting, text) if key == "address" else str(whole_number(setting, text, 1, 65535))
 
 

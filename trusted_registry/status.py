@@ -16,7 +16,7 @@ from trusted_registry.engine import membership
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
-from trusted_registry.instance import ownership
+from trusted_registry.instance import front, ownership
 from trusted_registry.instance.model import Role
 from trusted_registry.registry import observe, probe, users
 from trusted_registry.report import Report, Table
@@ -45,7 +45,7 @@ class CertificateStatus:
 
 @dataclass(frozen=True)
 class RegistryStatus:
-    """Container of the registry, its image with version and origin, and health of the server at its address."""
+    """Container of the registry, its image with version and origin, health of the server at its address, its front."""
 
     state: str = "absent"
     role: str | None = None
@@ -54,6 +54,8 @@ class RegistryStatus:
     origin: str | None = None
     port: int | None = None
     health: str = "not running"
+    front: str | None = None
+    front_problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,8 @@ def _registry(settings: Settings, engine: Engine) -> RegistryStatus:
     container = engine.find(settings.container)
     if container is None:
         return RegistryStatus()
-    found = RegistryStatus(container.state, image=container.image, port=container.port)
+    met = front.as_met(container, settings, engine)
+    found = RegistryStatus(container.state, image=container.image, port=met.port)
     if ownership.is_another_s(container, settings):
         return replace(found, role="another checkout's", health="not this checkout's")
     own = installation.known(settings.folder)
@@ -126,13 +129,15 @@ def _registry(settings: Settings, engine: Engine) -> RegistryStatus:
         found,
         role=container.role or "not ours",
         image=own.image_name(container.image),
-        version=_version(settings, container, engine),
+        version=version(settings, container, engine),
         origin=_origin(own, container, engine),
-        health=_health(settings, container) if container.state == "running" else found.health,
+        health=_health(settings, met) if container.state == "running" else found.health,
+        front=front.described(container, settings, engine),
+        front_problem=front.trouble(container, settings, engine) or None,
     )
 
 
-def _version(settings: Settings, container: Container, engine: Engine) -> str | None:
+def version(settings: Settings, container: Container, engine: Engine) -> str | None:
     """Return the version that the program in the container says it has; None if it runs not, or says nothing."""
     if container.ours and container.state == "running":
         with contextlib.suppress(RegistryError):
@@ -235,6 +240,10 @@ def _rows(status: Status) -> list[list[str]]:
         ["container", f"{container.role}, port {container.port}" if container.image else ""],
         ["image", f"{container.image}{version}" if container.image else ""],
         ["origin", container.origin or ""],
+        [
+            "front",
+            f"{container.front_problem}; ./inv up fixes it" if container.front_problem else container.front or "",
+        ],
     ]
     return [*(row for row in rows if row[1]), *_trust_rows(status.trust)]
 
@@ -260,7 +269,9 @@ def _failure(status: Status) -> RegistryError | None:
         return RegistryError("There is no registry here yet.", cure="./inv up")
     plain = status.registry.role == Role.PLAIN.value  # it needs neither a certificate nor trust
     wrong = [] if plain else [f"certificate: {status.certificate.problem}"] if status.certificate.problem else []
-    if status.registry.health not in _WELL:
+    if status.registry.front_problem:
+        wrong.append(f"front: {status.registry.front_problem}")
+    elif status.registry.health not in _WELL:
         wrong.append(f"registry: {status.registry.state}; {status.registry.health.rstrip('.')}")
     if not plain:
         wrong += [f"trust for {key}: {state}" for key, state in status.trust.items() if not _is_well(state)]

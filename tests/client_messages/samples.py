@@ -229,6 +229,22 @@ SAMPLES: list[tuple[str, str]] = [
     (f"{DOCKER}dial tcp 192.168.0.12:443: connect: no route to host", "silence"),
     (f"{DOCKER}read tcp 192.168.0.31:4711->192.168.0.12:443: read: connection reset by peer", "cut-off"),
     (f"{DOCKER}EOF", "cut-off"),
+    ("curl: (56) OpenSSL SSL_read: error:0A000126:SSL routines::unexpected eof while reading, errno 0", "cut-off"),
+    ("curl: (35) OpenSSL SSL_connect: SSL_ERROR_SYSCALL in connection to 192.168.0.12:443", "hung-up"),
+    ("curl: (35) TLS connect error: error:0A000126:SSL routines::unexpected eof while reading", "hung-up"),
+    ("<urlopen error [SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred in violation of protocol>", "hung-up"),
+    (
+        (
+            "fatal: unable to access 'https://192.168.0.12/x/': gnutls_handshake() failed: The TLS connection was "
+            "non-properly terminated."
+        ),
+        "hung-up",
+    ),
+    ("javax.net.ssl.SSLHandshakeException: Remote host terminated the handshake", "hung-up"),
+    ("javax.net.ssl.SSLHandshakeException: Remote host closed connection during handshake", "hung-up"),
+    ("Error: Client network socket disconnected before secure TLS connection was established", "hung-up"),
+    ("https://192.168.0.12/v2/: PR_END_OF_FILE_ERROR", "hung-up"),
+    ("https://192.168.0.12/v2/: net::ERR_CONNECTION_CLOSED", "hung-up"),
     (
         (
             "docker: Error response from daemon: driver failed programming external connectivity: cannot expose "

@@ -19,6 +19,8 @@ EVERYWHERE = (
     *("openssh-client", "openssh-server", "libnss3-tools"),
     # for the tests that run on a host (tests/packages.py): other shells, other awks, Java's keytool
     *("git", "zsh", "gawk", "original-awk", "default-jre-headless", "wget"),
+    # a front, by the tests that run on a host and by an image that is made there of its package
+    "haproxy",
 )
 
 DESKTOP = ("chromium", "firefox-esr", "ant", "default-jdk-headless", "gnutls-bin")

@@ -57,6 +57,10 @@ def test_a_rootless_engine_carries_the_registry_on_a_port_that_it_may_have(regis
     client.fails("docker", "pull", reference, saying=UNTRUSTED)
     client.inv("trust.linux", registry_port="8443")
     client.does("docker", "pull", reference)
+    registry.inv("up", "--front", "on", registry_port="8443")
+    registry.inv("cert.renew", registry_port="8443")
+    client.does("docker", "rmi", reference)
+    client.does("docker", "pull", reference)
 
 
 def _as_dev(host: Host, *argv: str) -> None:

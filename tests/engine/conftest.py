@@ -23,7 +23,15 @@ from trusted_registry.defaults import DEFAULTS
 from trusted_registry.errors import RegistryError
 from trusted_registry.installation import MadeImage
 from trusted_registry.instance import model, roles
-from trusted_registry.instance.model import Image, Published, predecessor_name, rehearsal_name
+from trusted_registry.instance.model import (
+    Image,
+    Published,
+    draining_name,
+    front_name,
+    predecessor_name,
+    rehearsal_name,
+    successor_name,
+)
 from trusted_registry.registry import prove
 
 if TYPE_CHECKING:
@@ -146,11 +154,17 @@ def clear(host: Host, client: docker.DockerClient) -> None:
         for tag in image["RepoTags"] or []:
             if tag.startswith(f"{host.reference}/{prove.REPOSITORY}:"):
                 client.images.remove(tag)
-    for name in (host.name, predecessor_name(host.name), rehearsal_name(host.name)):
+    names = (predecessor_name, rehearsal_name, front_name, successor_name)
+    fronts = predecessor_name(front_name(host.name))
+    draining = [str(it.name) for it in client.containers.list(all=True, filters={"name": draining_name(host.name)})]
+    for name in (host.name, *(it(host.name) for it in names), fronts, *draining):
         with contextlib.suppress(docker.errors.NotFound):
             client.containers.get(name).remove(force=True)
+    for network in client.networks.list(names=[front_name(host.name)]):
+        network.remove()
     for volume in client.volumes.list(filters={"label": f"{model.LABEL}={model.FILES_ROLE}"}):
-        if str(volume.name).startswith(f"{host.name}-{model.FILES_ROLE}-"):
+        holders = (host.name, front_name(host.name))
+        if str(volume.name).startswith(tuple(f"{it}-{model.FILES_ROLE}-" for it in holders)):
             volume.remove()
     with contextlib.suppress(docker.errors.NotFound):
         client.volumes.get(host.name).remove()

@@ -187,7 +187,8 @@ def test_an_image_that_was_moved_under_its_name_is_run_once_it_is_proved(
     old = container(client, host)["Image"]
     new = _move(client, "LABEL moved=yes")
     said = host.inv("up")
-    assert f"image: {moving} is {new.removeprefix('sha256:')[:12]}, and {old.removeprefix('sha256:')[:12]} runs" in said
+    now, before = (it.removeprefix("sha256:")[:12] for it in (new, old))
+    assert f"image: {moving} is now {now}; it replaces {before}, which runs" in said
     assert (container(client, host)["Image"], answers(host)) == (new, True)
     assert f"proof: pushed to {host.reference}" in said
     again = host.inv("up")

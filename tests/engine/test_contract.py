@@ -14,7 +14,7 @@ import pytest
 
 from tests import loopback
 from tests.engine.worlds import ABSENT, ANOTHER_S, FILES, MADE, MINE, NAME, OTHER, filled
-from trusted_registry.engine.types import Volume
+from trusted_registry.engine.types import Network, Volume
 from trusted_registry.errors import PortTakenError, RegistryError
 from trusted_registry.installation import LABEL
 from trusted_registry.instance import roles
@@ -49,6 +49,7 @@ def _state(engine: Engine, name: str) -> str:
 def test_of_what_is_absent_nothing_is_known(engine: Engine) -> None:
     assert (engine.available, engine.connect_error) == (True, None)
     assert (engine.find(ABSENT), engine.volume(ABSENT), engine.image_id(ABSENT)) == (None, None, None)
+    assert engine.network(ABSENT) is None
     assert (engine.has_image(ABSENT), engine.entrypoint(ABSENT), engine.holders(ABSENT)) == (False, (), [])
     assert (engine.log(ABSENT, lines=9), list(engine.follow(ABSENT, lines=9))[1:]) == ("", [])
     assert engine.read_files(ABSENT, FILES_FOLDER) == {}
@@ -61,10 +62,12 @@ def test_a_change_of_what_is_absent_is_no_error(engine: Engine) -> None:
     engine.rename(ABSENT, OTHER)
     engine.restart(ABSENT)
     engine.hand_over(ABSENT)
+    engine.drain(ABSENT)
     engine.remove(ABSENT)
     engine.remove(ABSENT, at_once=True)
     engine.put_back(OTHER, ABSENT)
     engine.remove_volume(ABSENT)
+    engine.remove_network(ABSENT)
     engine.untag(f"{ABSENT}:1")
     assert (engine.find(ABSENT), engine.find(OTHER)) == (None, None)
 
@@ -202,6 +205,8 @@ def test_a_container_that_was_retired_comes_back_under_its_name(engine: Engine, 
     engine.run(instance)
     engine.put_back(OTHER, NAME)
     assert _answers(instance.published.port)
+    engine.put_back(NAME, NAME)
+    assert _answers(instance.published.port)
     for _ in range(2):
         engine.rename(NAME, OTHER)
         engine.retire(OTHER)
@@ -238,3 +243,53 @@ def test_a_program_runs_only_in_a_container_that_runs(engine: Engine, instance: 
         engine.execute(NAME, ["no-such-program"])
     engine.start(NAME)
     assert engine.execute(NAME, ["no-such-program"]).code in (126, 127)
+
+
+# Networks, and registries that a front publishes
+
+
+def test_a_network_is_its_installation_s_and_stays_as_it_is(engine: Engine) -> None:
+    engine.make_network(NAME, MINE)
+    engine.make_network(NAME, MINE)
+    assert engine.network(NAME) == Network(NAME, MINE)
+    with pytest.raises(RegistryError, match="did not make it"):
+        engine.make_network(NAME, ANOTHER_S)
+    engine.remove_network(NAME)
+    assert engine.network(NAME) is None
+
+
+def test_a_container_takes_a_network_that_is_there(engine: Engine, instance: Instance) -> None:
+    with pytest.raises(RegistryError):
+        engine.run(dataclasses.replace(instance, network=NAME))
+    assert _state(engine, NAME) == "absent"
+
+
+def test_behind_a_front_nothing_is_published_and_a_network_with_one_that_runs_stays(
+    engine: Engine, instance: Instance
+) -> None:
+    engine.make_network(NAME, MINE)
+    engine.run(filled(dataclasses.replace(instance, network=NAME, behind=True), engine))
+    found = engine.find(NAME)
+    assert found
+    assert (found.port, found.listen, found.trial, found.state) == (None, "", None, "running")
+    assert (engine.publisher_of(instance.published.port), _answers(instance.published.port, patience=0)) == (
+        None,
+        False,
+    )
+    with pytest.raises(RegistryError):
+        engine.remove_network(NAME)
+    engine.remove(NAME)
+    engine.remove_network(NAME)
+    assert engine.network(NAME) is None
+
+
+def test_a_container_that_is_told_to_end_does_and_is_started_no_more(engine: Engine, instance: Instance) -> None:
+    engine.run(instance)
+    assert _answers(instance.published.port)
+    engine.drain(NAME)
+    end = time.monotonic() + 10
+    while _state(engine, NAME) == "running" and time.monotonic() < end:
+        time.sleep(0.02)
+    assert (_state(engine, NAME), _answers(instance.published.port, patience=0)) == ("exited", False)
+    engine.drain(NAME)
+    assert _state(engine, NAME) == "exited"

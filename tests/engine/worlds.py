@@ -56,6 +56,8 @@ def _clear(client: docker.DockerClient) -> None:
         left.remove(force=True)
     for volume in client.volumes.list(filters={"name": NAME}):
         volume.remove()
+    for network in client.networks.list(names=[NAME]):
+        network.remove()
     for tag in (tag for image in client.api.images(name=NAME) for tag in image["RepoTags"] or []):
         client.images.remove(tag)
 

@@ -23,17 +23,28 @@ IMAGE = Image("registry:3", "sha256:00")
 SHELL = model.OFFICIAL_ENTRYPOINT
 
 
-@pytest.fixture(
-    params=["tls", "tls on one address", "tls on IPv6", "tls with a shell", "plain", "plain on the LAN", "tried"]
-)
+REGISTRIES = ["tls", "tls on one address", "tls on IPv6", "tls with a shell", "plain", "plain on the LAN", "tried"]
+FRONTED = ["front", "front on one address", "behind", "tried behind"]
+MEASURED = ["tls with metrics", "front with metrics"]
+
+
+@pytest.fixture(params=[*REGISTRIES, *FRONTED, *MEASURED])
 def instance(request: pytest.FixtureRequest, make_settings: MakeSettings) -> Instance:
     """Each container that there can be."""
-    listen = {"tls on one address": "192.168.0.12", "tls on IPv6": "fd00::12"}.get(request.param, "")
-    settings = make_settings(listen=listen)
+    one, v6 = "192.168.0.12", "fd00::12"
+    listen = {"tls on one address": one, "front on one address": one, "tls on IPv6": v6}.get(request.param, "")
+    metrics = "9102" if request.param in MEASURED else ""
+    settings = make_settings(
+        listen=listen, front="on" if request.param in (*FRONTED, MEASURED[1]) else "off", metrics=metrics
+    )
     own = SHELL if request.param.endswith(("shell", "LAN")) else ()
     if request.param.startswith("tls"):
         return dataclasses.replace(roles.tls(settings, IMAGE, own), installation="0" * 32)
-    if request.param == "tried":
+    if request.param == "behind":
+        return roles.tls(settings, IMAGE, SHELL)
+    if request.param.startswith("front"):
+        return roles.front(settings, IMAGE, "0123456789ab")
+    if request.param.startswith("tried"):
         return roles.tls(settings, IMAGE, own).rehearsal()
     return roles.plain(settings, IMAGE, own, lan=request.param.endswith("LAN"))
 
@@ -53,21 +64,26 @@ def _options(argv: list[str]) -> dict[str, list[str]]:
 
 def _as_api(options: dict[str, list[str]]) -> dict[str, object]:
     """Return what was typed in the words of the Engine API."""
-    host, _, published = options["--publish"][0].rpartition(":")
-    listen, _, typed_port = host.rpartition(":") if ":" in host else ("", "", host)
-    port = int(typed_port) if typed_port else None
+    ports: dict[str, object] = {}
+    for way in options.get("--publish", []):
+        host, _, inner = way.rpartition(":")
+        listen, _, typed_port = host.rpartition(":") if ":" in host else ("", "", host)
+        port = int(typed_port) if typed_port else None
+        ports[f"{inner}/tcp"] = (listen.strip("[]"), port) if listen else port
     mounts = []
     for typed in options["--volume"]:
         volume, target, *rights = typed.split(":")
         mounts.append({"Type": "volume", "Source": volume, "Target": target, "ReadOnly": rights == ["ro"]})
-    pairs = {name: dict(it.split("=", 1) for it in options[name]) for name in ("--env", "--label")}
+    asked = {option.removeprefix("--").replace("-", "_") for option in options}
+    pairs = {name: dict(it.split("=", 1) for it in options.get(name, [])) for name in ("--env", "--label")}
     return {
+        **{name: options[f"--{name.replace('_', '-')}"][0] for name in ("network", "stop_signal") if name in asked},
         "image": options["image"][0],
         "entrypoint": options.get("--entrypoint"),
         "command": options["command"],
         "name": options["--name"][0],
         "restart_policy": {"Name": options["--restart"][0]},
-        "ports": {f"{published}/tcp": (listen.strip("[]"), port) if listen else port},
+        "ports": ports,
         "mounts": mounts,
         "environment": pairs["--env"],
         "read_only": "--read-only" in options,
@@ -100,7 +116,7 @@ def test_no_key_of_an_authority_is_among_its_files(instance: Instance) -> None:
 
 def test_nothing_of_this_machine_is_mounted_and_its_files_are_read_only(instance: Instance) -> None:
     mounts: Any = model.arguments(instance)["mounts"]
-    assert [mount["Type"] for mount in mounts] == ["volume", "volume"]
+    assert [mount["Type"] for mount in mounts] == ["volume"] * (1 if instance.role is Role.FRONT else 2)
     assert {mount["Target"]: mount["ReadOnly"] for mount in mounts}["/config"] is True
 
 
@@ -110,6 +126,7 @@ def test_the_container_is_given_no_rights(instance: Instance) -> None:
     assert "cap_add" not in given
 
 
+@pytest.mark.parametrize("instance", [*REGISTRIES, "behind"], indirect=True)
 def test_the_configuration_is_passed_by_path_to_the_registry_itself(instance: Instance) -> None:
     assert instance.command[-2:] == ("serve", "/config/registry.yml")
     assert "registry.yml" in {file.name for file in instance.files}
@@ -231,6 +248,10 @@ CHANGES: dict[str, object] = {
     "memory": "1g",
     "pids": 100,
     "log_options": (),
+    "network": "registry-front",
+    "behind": True,
+    "stop_signal": "SIGUSR1",
+    "metrics": 5002,
 }
 SAME: dict[str, object] = {
     # Whose a container is makes no other one of it: one that was adopted goes on as it is.
@@ -260,3 +281,66 @@ def test_every_field_is_changed_above() -> None:
 def test_other_files_come_into_another_volume() -> None:
     other = dataclasses.replace(INSTANCE, files=(dataclasses.replace(FILE, content=b""),))
     assert other.files_volume != INSTANCE.files_volume
+
+
+# A front, and a registry behind one
+
+
+def test_a_front_alone_is_published_and_leads_to_a_trial_on_loopback_alone(make_settings: MakeSettings) -> None:
+    settings = make_settings(front="on", listen="192.168.0.12", port="8443")
+    front, registry = roles.front(settings, IMAGE, "0123456789ab"), roles.tls(settings, IMAGE, SHELL)
+    assert [str(it) for it in front.ways] == ["192.168.0.12:8443:5000", "127.0.0.1::5001"]
+    assert (registry.ways, registry.network) == ((), front.network)
+    assert registry.network == front.name == "registry-front"
+
+
+def test_a_front_has_neither_a_key_nor_images(certified: MakeSettings) -> None:
+    front = roles.front(certified(front="on"), IMAGE, "0123456789ab")
+    assert ([it.name for it in front.files], front.storage.volume) == (["haproxy.cfg"], "")
+
+
+def test_where_a_front_leads_takes_no_other_container_of_it(make_settings: MakeSettings) -> None:
+    settings = make_settings(front="on")
+    one, other = (roles.front(settings, IMAGE, id_, trial) for id_, trial in (("0123", ""), ("4567", "89ab")))
+    assert (one.digest, one.files == other.files) == (other.digest, False)
+    assert roles.front(make_settings(front="on", port="8443"), IMAGE, "0123").digest != one.digest
+
+
+@pytest.mark.parametrize(("trial", "name"), [("", "haproxy.cfg"), ("89abcdef0123", "haproxy-trial.cfg")])
+def test_what_is_rendered_for_a_front_is_the_golden_file(trial: str, name: str, make_settings: MakeSettings) -> None:
+    found = _content(roles.front(make_settings(front="on"), IMAGE, "0123456789ab", trial), "haproxy.cfg")
+    assert found == (ROOT / "tests/golden" / name).read_text()
+
+
+def test_behind_a_front_a_registry_has_long_for_what_is_under_way_and_a_new_pair_takes_a_new_one(
+    certified: MakeSettings,
+) -> None:
+    settings = certified(front="on", drain="77")
+    instance = roles.tls(settings, IMAGE, SHELL)
+    assert "draintimeout: 77s" in _content(instance, "registry.yml")
+    (settings.folder / "domain.crt").write_bytes(b"another")
+    assert roles.tls(settings, IMAGE, SHELL).digest != instance.digest
+
+
+@pytest.mark.parametrize("front", ["on", "off"])
+def test_metrics_are_published_on_loopback_alone_by_whoever_has_the_port(
+    front: str, make_settings: MakeSettings
+) -> None:
+    settings = make_settings(front=front, metrics="9102")
+    registry, before = roles.tls(settings, IMAGE, SHELL), roles.front(settings, IMAGE, "0123")
+    holder = before if front == "on" else registry
+    assert [str(it) for it in holder.ways][-1] == "127.0.0.1:9102:5002"
+    assert ('addr: ":5002"' in _content(registry, "registry.yml"), len(registry.ways)) == (
+        True,
+        0 if front == "on" else 2,
+    )
+    assert "  server 0123 0123:5002\n" in _content(before, "haproxy.cfg")
+    assert registry.rehearsal().ways == (Published("127.0.0.1", 0),)
+
+
+def test_without_metrics_nothing_listens_for_them(make_settings: MakeSettings) -> None:
+    settings = make_settings(front="on")
+    registry, front = roles.tls(settings, IMAGE, SHELL), roles.front(settings, IMAGE, "0123")
+    texts = (_content(registry, "registry.yml"), _content(front, "haproxy.cfg"))
+    assert ["5002" in it for it in texts] == [False, False]
+    assert "5002" not in _content(roles.plain(make_settings(metrics="9102"), IMAGE, lan=False), "registry.yml")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import shutil
 import textwrap
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fake_engine import FakeEngine
+from tests.fake_images import IMAGE
 from trusted_registry import address, run_log, terminal
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine import membership
@@ -37,7 +39,7 @@ FIRST = ("certificate: made", f"own name: the authority may vouch for {NAME}")
 @pytest.fixture(autouse=True)
 def _engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
     """An engine on which nothing runs yet."""
-    made = FakeEngine(settings.folder / "domain.crt")
+    made = FakeEngine(settings.folder / "domain.crt", images=(IMAGE, settings.front_image))
     monkeypatch.setattr(engines, "connect", lambda *_, **__: made)
     monkeypatch.setattr(address, "own_addresses", lambda: (settings.address,))
     monkeypatch.setattr(address, "own_name", lambda: NAME)
@@ -53,17 +55,22 @@ def _up(settings: Settings, *, echo: bool = False, log: run_log.RunLog | None = 
     return out.getvalue().splitlines()
 
 
+@pytest.mark.parametrize("front", [True, False], ids=["behind a front", "alone"])
 @pytest.mark.parametrize("entered", ["", "yes"], ids=["any shell", "a shell older than the membership"])
 @pytest.mark.parametrize("bare", [True, False], ids=["nothing was made yet", "there is a certificate"])
 def test_up_is_few_rows_of_80_columns_and_proves_each_time(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, entered: str, *, bare: bool
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, entered: str, *, bare: bool, front: bool
 ) -> None:
     monkeypatch.setenv(membership.ENTERED, entered)
+    if front:
+        kept = {"front": "on"}
+        settings = dataclasses.replace(settings, front=True, saved_flags=kept)
     monkeypatch.chdir(settings.root)  # as a person does: paths are short
     if bare:
         shutil.rmtree(settings.folder)
     for made in (bare, False):
         said = _up(settings)
+        settings = dataclasses.replace(settings, saved_flags_before=settings.saved_flags if front else {})
         rows = [row for line in said for row in textwrap.wrap(line, COLUMNS) or [""]]
         assert (len(rows) <= MOST, [line.partition(" ")[0] for line in said].count("proof:")) == (True, 1), said
         assert not [line for line in said if line.startswith("$ ") or "│" in line]

@@ -73,10 +73,12 @@ def test_docker_run_gets_the_options_of_the_project_and_what_was_typed_as_their_
     options, rest = _parsed(model.argv(instance))
     before = ["-c", roles.AWAIT, "/config/start.sh", *own] if own else []
     assert rest == [settings.image, *before, "serve", "/config/registry.yml"]
-    known = {"--detach", "--name", "--restart", "--publish", "--volume", "--env", "--read-only", "--cap-drop"}
+    reached = "--network" if settings.front else "--publish"
+    known = {"--detach", "--name", "--restart", reached, "--volume", "--env", "--read-only", "--cap-drop"}
     known |= {"--security-opt", "--memory", "--pids-limit", "--log-driver", "--log-opt", "--label"}
     assert {option for option, _ in options} == known | ({"--entrypoint"} if own else set())
     assert dict(options)["--name"] == settings.container
+    assert dict(options).get("--network") == (f"{settings.container}-front" if settings.front else None)
     images, read = [value.split(":") for option, value in options if option == "--volume"]
     assert images == [settings.volume, "/var/lib/registry"]
     assert read[1:] == ["/config", "ro"]

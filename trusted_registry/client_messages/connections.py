@@ -7,6 +7,8 @@ from trusted_registry.client_messages.cures import PUSH_AGAIN, at_registry
 from trusted_registry.client_messages.message import Kind, Message, Step, plain, server, unreachable
 
 _REACH = Step("./inv doctor --remote {registry}", "looks at the whole way from here")
+_WHILE_READ = r"SSL_read|curl: \((?:18|56)\)"
+"""Words of a connection that was cut after its TLS began."""
 _LISTENERS = "sudo ss --listening --tcp --numeric --processes"
 
 _PROXY_SCHEME = (
@@ -259,16 +261,40 @@ WAYS = (
         ("address", "proxy", "port"),
     ),
     unreachable(
+        "hung-up",
+        (
+            r"SSL_ERROR_SYSCALL in connection|(?i:unexpected[ _]eof[ _]while[ _]reading)|ERR_CONNECTION_CLOSED",
+            r"TLS connection was non-properly terminated|PR_END_OF_FILE_ERROR",
+            r"Remote host (?:terminated the|closed connection during) handshake",
+            r"disconnected before secure TLS connection",
+        ),
+        "curl, wget, git, Python, Java, node, browsers",
+        "What listens at {registry} took the connection and hung up before TLS began: a front or another proxy, which "
+        "finds no registry behind it; or the registry was just restarting.",
+        (
+            at_registry("./inv status", "says whether the registry and its front run"),
+            at_registry("./inv up", "starts what does not run"),
+            _REACH,
+        ),
+        ("container", "front", "port"),
+        unless=_WHILE_READ,
+    ),
+    unreachable(
         "cut-off",
         (
-            r"connection reset by peer|ECONNRESET|ERR_CONNECTION_(RESET|CLOSED)|unexpected EOF|: EOF\b|broken pipe",
-            r"forcibly closed by the remote host",
+            r"connection reset by peer|ECONNRESET|ERR_CONNECTION_RESET|unexpected EOF|: EOF\b|broken pipe",
+            r"forcibly closed by the remote host|unexpected eof while reading",
         ),
         "every client",
-        "The connection was cut in the middle: the registry restarts, or something between cuts long answers; or it "
-        "remembers in memory a layer that a garbage collection took from its disk.",
-        (at_registry("./inv registry.logs", "says what happened; then repeat the command"), _REACH, PUSH_AGAIN),
-        ("container", "disk"),
+        "The connection was cut: the registry restarts, or does not run behind its front, or something between cuts "
+        "long answers; or it remembers in memory a layer that a garbage collection took from its disk.",
+        (
+            at_registry("./inv status", "says whether the registry and its front run; ./inv up starts what does not"),
+            at_registry("./inv registry.logs", "says what happened; then repeat the command"),
+            _REACH,
+            PUSH_AGAIN,
+        ),
+        ("container", "front", "disk"),
     ),
 )
 """Messages of the way to a registry: its port, its name, what lies between."""

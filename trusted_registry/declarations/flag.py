@@ -69,6 +69,12 @@ STAYS = (
     ),
 )
 STAYS_WITH_PORT = (*STAYS, setting("port", 'Port of the TLS registry; remembered until --port "".'))
+FRONT = setting(
+    "front",
+    "on: haproxy holds the port, so that no renewal drops a pull; remembered until --front off.",
+    value="on|off",
+    choices="settings.SWITCH",
+)
 NAT = switch("nat", "The address is a router's that forwards to this machine; tried before anything is changed.")
 
 STORES = "trust.client_stores.NAMES"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.declarations.flag import JSON, NAT, STAYS_WITH_PORT, STORES, YES, Flag, switch, words
+from trusted_registry.declarations.flag import FRONT, JSON, NAT, STAYS_WITH_PORT, STORES, YES, Flag, switch, words
 from trusted_registry.declarations.task import Task
 
 up = Task(
@@ -10,6 +10,7 @@ up = Task(
     "Do it all: certificate, registry, trust, and a proof.",
     "lifecycle.up",
     *STAYS_WITH_PORT,
+    FRONT,
     NAT,
     switch("adopt", "Use an existing volume with its images, if it is no other installation's."),
     YES,

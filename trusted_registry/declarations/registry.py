@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.declarations.flag import NAME, NAT, STAYS_WITH_PORT, YES, Flag, switch
+from trusted_registry.declarations.flag import NAME, NAT, STAYS_WITH_PORT, YES, Flag, setting, switch
 from trusted_registry.declarations.task import Task
 
 engine = Task(
@@ -49,10 +49,19 @@ logs = Task(
     "Show the last lines of the registry's log.",
     "registry.logs",
     switch("follow", "Keep showing new lines until Ctrl-C."),
+    switch("front", "Show the front's log, which has the clients' addresses."),
     Flag("lines", "How many lines to show.", "50"),
     example="./inv registry.logs --follow --lines 20",
 )
 
+upgrade = Task(
+    "registry.upgrade",
+    "Change the registry's version, if no image is lost.",
+    "registry_upgrade.upgrade",
+    setting("image", 'Image of the registry, such as registry:3.1.1; remembered until --image "".'),
+    switch("check", "Only compare; the running registry stays."),
+    example="./inv registry.upgrade --check --image registry:3.1.1",
+)
 user_add = Task(
     "registry.user.add",
     "Add a user; asks for the password.",

@@ -26,6 +26,7 @@ CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
     checks_authority.changing,
     checks_authority.earlier,
     checks_registry.container,
+    checks_registry.front,
     checks_registry.port,
     checks_registry.served,
     checks_registry.protocol,

@@ -53,6 +53,13 @@ def container(facts: Facts) -> Iterator[Finding]:
         yield Finding("container", evidence, cause, _ANEW, StartFix(), asks=True)
 
 
+def front(facts: Facts) -> Iterator[Finding]:
+    """Yield a finding for a front that leads nobody to the registry."""
+    if facts.front:
+        cause = "It was stopped or removed, or its configuration was changed by hand."
+        yield Finding("front", facts.front, cause, ("./inv up",), StartFix())
+
+
 def port(facts: Facts) -> Iterator[Finding]:
     """Yield findings for a port that is taken, or that only root may use."""
     number = facts.settings.port
@@ -73,7 +80,7 @@ def served(facts: Facts) -> Iterator[Finding]:
     """Yield findings for a silent registry, or one with another certificate."""
     seen, issued = facts.observation, facts.issued
     if seen and seen.connect_error:
-        if not _is_lost(facts):
+        if not _is_lost(facts) and not facts.front:  # which is the cause
             yield _no_answer(seen, facts)
     elif seen and seen.certificate and issued and not facts.plain and seen.fingerprint != issued.server.fingerprint:
         shown = f"{seen.certificate.not_after:%Y-%m-%d} (SHA-256 {seen.fingerprint[:16]}…)"
@@ -114,7 +121,7 @@ def _is_lost(facts: Facts) -> bool:
 def protocol(facts: Facts) -> Iterator[Finding]:
     """Yield findings for plain HTTP, failed or outdated TLS, and bad statuses."""
     seen = facts.observation
-    if seen is None or seen.connect_error or facts.plain:
+    if seen is None or seen.connect_error or facts.plain or facts.front:
         return
     at, logs = _at(seen), f"./inv registry.logs{facts.there}"
     anew = f"./inv registry.stop && ./inv registry.tls{facts.there}"

@@ -108,6 +108,7 @@ class Facts:
         container: The registry's container.
         wanted: Digest of the container that the settings now ask for; "" if unknown.
         edited: Name of a file that the registry reads otherwise than it is in the folder of the certificates.
+        front: Reason why the front leads nobody to the registry; "" if it does, or none is needed.
         port_holder: Process or container that listens on the registry's port in its place.
         first_port: First port that programs without root may listen on; 0 if unknown.
         key_mounts: Containers that mount the authority's key, each with the mounted path.
@@ -147,6 +148,7 @@ class Facts:
     container: Container | None = None
     wanted: str = ""
     edited: str = ""
+    front: str = ""
     port_holder: str | None = None
     first_port: int = 0
     key_mounts: tuple[tuple[str, str], ...] = ()

@@ -19,8 +19,8 @@ from trusted_registry.doctor.facts import Disk, Facts, FileMode, Proxy, or_none
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
-from trusted_registry.instance import contents, ownership, ports, roles
-from trusted_registry.instance.model import Image, Role
+from trusted_registry.instance import contents, front, ownership, ports, roles
+from trusted_registry.instance.model import Image, Role, front_name
 from trusted_registry.registry import observe, users
 from trusted_registry.registry.observe import Observation
 from trusted_registry.registry.probe import Endpoint
@@ -48,9 +48,10 @@ def local(settings: Settings, engine: Engine, engine_error: RegistryError | None
     plain = container is not None and container.role == Role.PLAIN
     up = container is not None and container.ours and container.state == "running"
     if container and container.ours:
-        port = container.port or settings.port
+        met = front.as_met(container, settings, engine)
+        port = met.port or settings.port
         settings = replace(settings, plain_port=port) if plain else replace(settings, port=port)
-        settings = replace(settings, listen=container.listen)
+        settings = replace(settings, listen=met.listen)
     own = (it for interface in address.interfaces() if not interface.bridge for it in interface.addresses)
     facts = _issued(Facts(settings, inspect.now(), engine_error=engine_error, container=container))
     facts = replace(
@@ -189,9 +190,13 @@ def _contained(facts: Facts, engine: Engine) -> Facts:
     if facts.issued is None:
         return facts
     if container is None or container.state != "running":
-        return replace(facts, port_holder=or_none(lambda: engine.publisher_of(port)) or ports.listening_process(port))
+        holder = or_none(lambda: engine.publisher_of(port))
+        if holder == front_name(facts.settings.container):
+            return facts
+        return replace(facts, port_holder=holder or ports.listening_process(port))
     if container.role != Role.TLS:
         return facts
+    facts = replace(facts, front=or_none(lambda: front.trouble(container, facts.settings, engine)) or "")
     own = or_none(lambda: installation.known(facts.settings.folder)) or installation.NONE
     image = Image(container.image, container.image_id)
     entry = or_none(lambda: engine.entrypoint(image.id, shell=own.has_shell(image.id))) or ()

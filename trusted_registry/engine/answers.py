@@ -8,7 +8,16 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from trusted_registry.engine.types import DOCKER, PODMAN, Container, EngineInfo, FoundImage, ListedContainer, Volume
+from trusted_registry.engine.types import (
+    DOCKER,
+    PODMAN,
+    Container,
+    EngineInfo,
+    FoundImage,
+    ListedContainer,
+    Network,
+    Volume,
+)
 from trusted_registry.installation import LABEL
 from trusted_registry.instance import model
 
@@ -71,7 +80,11 @@ def _labels(value: object) -> Mapping[str, str]:
 
 def container(attributes: Mapping[str, Any]) -> Container:
     """Return a container from the attributes that the engine gives."""
-    config, published = _mapping(attributes["Config"]), _published(attributes)
+    config, published, tried = (
+        _mapping(attributes["Config"]),
+        _published(attributes),
+        _published(attributes, trial=True),
+    )
     labels = _labels(config.get("Labels"))
     return Container(
         id=_text(attributes["Id"]),
@@ -85,14 +98,17 @@ def container(attributes: Mapping[str, Any]) -> Container:
         volume=_mounted_at(model.IMAGES_FOLDER, attributes),
         image_id=_text(attributes.get("Image")),
         files_volume=_mounted_at(model.FILES_FOLDER, attributes),
+        trial=_port(tried[0]["HostPort"]) if tried else None,
     )
 
 
-def _published(attributes: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _published(attributes: Mapping[str, Any], *, trial: bool = False) -> list[Mapping[str, Any]]:
     """Return address and port of this machine that lead to a container: those asked for, or the engine's choice."""
+    others = {f"{model.TRIAL_PORT}/tcp": True, f"{model.METRICS_PORT}/tcp": None}
     asked = _mapping(_mapping(attributes["HostConfig"]).get("PortBindings"))
     given = _mapping(_mapping(attributes.get("NetworkSettings")).get("Ports"))
-    bindings = [_mapping(it) for ports in (asked, given) for entries in ports.values() for it in _list(entries)]
+    found = [entries for ports in (asked, given) for port, entries in ports.items() if others.get(port, False) is trial]
+    bindings = [_mapping(it) for entries in found for it in _list(entries)]
     return [it for it in bindings if it["HostPort"] not in ("", "0")]
 
 
@@ -143,6 +159,11 @@ def volume(attributes: Mapping[str, Any]) -> Volume:
     """Read what the engine says of one volume."""
     labels = _labels(attributes.get("Labels"))
     return Volume(_text(attributes["Name"]), labels.get(LABEL, ""), labels.get(model.LABEL, ""))
+
+
+def network(attributes: Mapping[str, Any]) -> Network:
+    """Read what the engine says of one network."""
+    return Network(_text(attributes["Name"]), _labels(attributes.get("Labels")).get(LABEL, ""))
 
 
 def image(attributes: Mapping[str, Any]) -> FoundImage:

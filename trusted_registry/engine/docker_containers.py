@@ -102,6 +102,18 @@ class DockerContainers(Connection):
 
         self._change(name, "stopped", retire)
 
+    def drain(self, name: str) -> None:
+        """Tell a container to end, and do not wait for that; the engine starts it no more by itself."""
+        self._show("update", "--restart", "no", name)
+        self._show("kill", "--signal", "TERM", name)
+
+        def drain(container: Container) -> None:
+            container.update(restart_policy={"Name": "no"})  # type: ignore[arg-type]  # a mapping will do
+            if container.status == "running":
+                container.kill(signal="TERM")
+
+        self._change(name, "told to end", drain)
+
     def rename(self, name: str, to: str) -> None:
         """Give a container, which may run, a name that no other one has; an absent one is no error."""
         self._show("rename", name, to)

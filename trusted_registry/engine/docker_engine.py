@@ -8,10 +8,11 @@ from trusted_registry.engine import answers, connection
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.docker_containers import DockerContainers
 from trusted_registry.engine.docker_images import DockerImages
+from trusted_registry.engine.docker_networks import DockerNetworks
 from trusted_registry.engine.docker_volumes import DockerVolumes
 
 
-class DockerEngine(DockerContainers, DockerVolumes, DockerImages):
+class DockerEngine(DockerContainers, DockerVolumes, DockerNetworks, DockerImages):
     """A Docker Engine, asked by Docker's SDK."""
 
     _info: engine_types.EngineInfo | None = None

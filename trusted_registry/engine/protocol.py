@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from trusted_registry.engine.types import Container, EngineInfo, ExecResult, ListedContainer, Volume
+from trusted_registry.engine.types import Container, EngineInfo, ExecResult, ListedContainer, Network, Volume
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance.model import File, Instance
 from trusted_registry.registry.users import Login
@@ -85,6 +85,12 @@ class Engine(Protocol):
 
     def retire(self, name: str) -> None:
         """Stop a container and keep it; the engine starts it no more by itself. An absent one is no error."""
+
+    def drain(self, name: str) -> None:
+        """Tell a container to end, and do not wait for that; the engine starts it no more by itself.
+
+        An absent one is no error.
+        """
 
     def rename(self, name: str, to: str) -> None:
         """Give a container, which may run, another name; an absent one is no error.
@@ -187,6 +193,27 @@ class Engine(Protocol):
 
         Raises:
             RegistryError: The volume was not made by `fill` for this installation, or the engine refuses.
+        """
+
+    # Networks, ours and others'
+
+    def network(self, name: str) -> Network | None:
+        """Return the network of this name, whoever made it, or None."""
+
+    def make_network(self, name: str, installation: str) -> None:
+        """Make a network that carries the id of its installation; that installation's own stays as it is.
+
+        Containers in it know each other by their names and by their short ids.
+
+        Raises:
+            RegistryError: Somebody else made one of that name.
+        """
+
+    def remove_network(self, name: str) -> None:
+        """Remove a network; an absent one is no error.
+
+        Raises:
+            RegistryError: A container that runs is in it.
         """
 
     # Images, and their transfer from and to registries

@@ -69,6 +69,13 @@ class Container:
     volume: str = ""
     image_id: str = ""
     files_volume: str = ""
+    trial: int | None = None
+    """Port of loopback that leads through a front to a successor that is tried."""
+
+    @property
+    def behind(self) -> bool:
+        """Whether a front publishes this registry, and the engine does not."""
+        return self.role == "tls" and self.port is None
 
     @property
     def ours(self) -> bool:
@@ -83,6 +90,14 @@ class Volume:
     name: str
     installation: str
     role: str = ""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network, and the id of the installation that made it; "" where no label names one."""
+
+    name: str
+    installation: str
 
 
 @dataclass(frozen=True)
@@ -194,6 +209,12 @@ def start_error(error: RegistryError, port: int) -> RegistryError:
         refusal = f"This engine may not listen on port {port}: {error.message}"
         return RegistryError(refusal, cure="Use a port from 1024 up: ./inv up --port 8443")
     return error
+
+
+def foreign_network(name: str) -> RegistryError:
+    """Return the error of a network that was not made by this installation."""
+    found = f"A network named {name} exists, and this installation did not make it. It was left alone."
+    return RegistryError(found, cure=f"If nobody needs it: {pasteable(['docker', 'network', 'rm', name])}")
 
 
 def foreign_volume(name: str) -> RegistryError:

@@ -8,7 +8,7 @@ from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import PortTakenError, RegistryError, SettingError
 from trusted_registry.instance import ownership, ports, route
-from trusted_registry.instance.model import predecessor_name
+from trusted_registry.instance.model import LOOPBACK, front_name, predecessor_name
 from trusted_registry.run import Run
 from trusted_registry.settings import Settings
 
@@ -28,19 +28,34 @@ def check_certificate(settings: Settings) -> None:
 
 
 def check_port(run: Run, engine: Engine) -> None:
-    """Insist that the TLS registry's port is free, or its own; not in a dry run.
+    """Insist that the TLS registry's port, and that of its metrics, is free, or its own; not in a dry run.
 
     Raises:
         RegistryError: Another program listens there, or the container's name is somebody else's.
+        SettingError: The port of the metrics is the registry's too, or another program's.
     """
     if run.console.dry:
         return
+    _check_metrics(run.settings, engine)
     # The other one was left by a run that was killed half way.
     left = ownership.container(run.with_settings(container=predecessor_name(run.settings.container)), engine)
     own = (ownership.claimed(run, engine), left)
     ours = any(it is not None and it.state == "running" and it.port == run.settings.port for it in own)
     if not ours and ports.is_taken(run.settings.listen, run.settings.port):
+        front = ownership.container(run.with_settings(container=front_name(run.settings.container)), engine)
+        if front and front.port == run.settings.port:
+            return
         raise ports.taken_error(run.settings.port, run.settings, engine)
+
+
+def _check_metrics(settings: Settings, engine: Engine) -> None:
+    name, port = settings.container, settings.metrics
+    cure = "Set registry.metrics to another port, such as 9102, or to nothing."
+    if port and port == settings.port:
+        raise SettingError(f"registry.metrics is {port}, which is the registry's own port.", cure=cure)
+    own = (name, front_name(name), predecessor_name(name))
+    if port and ports.is_taken(LOOPBACK, port) and engine.publisher_of(port) not in own:
+        raise SettingError(f"registry.metrics is {port}, and another program listens there.", cure=cure)
 
 
 def check_free(port: int, engine: Engine, aside: str) -> None:

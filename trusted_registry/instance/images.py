@@ -8,13 +8,13 @@ import platform
 import re
 import shutil
 import tarfile
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PurePosixPath
 
 from trusted_registry import files, installation, program
 from trusted_registry.console import Operator, pasteable
 from trusted_registry.engine.protocol import Engine
-from trusted_registry.engine.types import INSTEAD_LABEL, ORIGIN_LABEL, SHELL_LABEL
+from trusted_registry.engine.types import INSTEAD_LABEL, ORIGIN_LABEL, SHELL_LABEL, Container
 from trusted_registry.errors import RegistryError
 from trusted_registry.installation import MadeImage
 from trusted_registry.instance.model import Image
@@ -37,10 +37,18 @@ _APPLETS = ("find", "grep", "head", "ls", "rm", "sleep", "tail", "timeout")
 _LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
 
 
-def ensure(run: Run, engine: Engine) -> Image:
+def ensure(
+    run: Run, engine: Engine, package: Callable[[Run, Engine], str] | None = None, *, what: str = "the registry"
+) -> Image:
     """Get an image of the registry into the engine, and return its name and id.
 
     The first source that works is used.
+
+    Args:
+        run: Settings with the image that is wanted.
+        engine: The engine.
+        package: Makes one of a package of the distribution; that of the registry by default.
+        what: The program in it.
 
     Raises:
         RegistryError: No source has an image; the message lists each one's reason.
@@ -50,7 +58,7 @@ def ensure(run: Run, engine: Engine) -> Image:
     if run.settings.archive is None and (noted := _noted(run.settings, engine)):
         return _made_before(noted, run, engine)
     reasons = []
-    for source in (_from_registry, _from_archive, _from_package):
+    for source in (_from_registry, _from_archive, package or _from_package):
         try:
             name = source(run, engine)
             return Image(name, engine.image_id(name) or "")
@@ -58,10 +66,37 @@ def ensure(run: Run, engine: Engine) -> Image:
             reasons.append(error.message)
     pull = pasteable(["docker", "pull", run.settings.image])
     save = pasteable(["docker", "save", "--output", "registry.tar", run.settings.image])
+    load = "docker load --input registry.tar" if package else "INVOKE_REGISTRY_ARCHIVE=registry.tar ./inv up"
     raise RegistryError(
-        f"There is no image of the registry. {' '.join(reasons)}",
-        cure=f"On a machine with a network: {pull} && {save}; then here: INVOKE_REGISTRY_ARCHIVE=registry.tar ./inv up",
+        f"There is no image of {what}. {' '.join(reasons)}",
+        cure=f"On a machine with a network: {pull} && {save}; then here: {load}",
     )
+
+
+def chosen(run: Run, engine: Engine) -> Image:
+    """Return the image that is set, pulled or loaded where it is not there; nothing stands in for it.
+
+    Raises:
+        RegistryError: It cannot be had.
+    """
+    if found := engine.image_id(run.settings.image):
+        return Image(run.settings.image, found)
+    source = _from_archive if run.settings.archive else _from_registry
+    name = source(run, engine)
+    return Image(name, engine.image_id(name) or "")
+
+
+def named(settings: Settings, container: Container) -> Image:
+    """Return the image of a container by the name that a person knows, if there is one."""
+    made = installation.known(settings.folder).images.get(container.image_id)
+    return Image(made.reference if made else container.image, container.image_id)
+
+
+def tell_of_change(image: Image, container: Container, run: Run) -> None:
+    """Say that a container runs another image than it should, where that is so."""
+    if container.image_id and image.id not in ("", container.image_id):
+        was, now = (it.removeprefix("sha256:")[:12] for it in (container.image_id, image.id))
+        run.console.say(f"image: {image.name} is now {now}; it replaces {was}, which runs")
 
 
 def _noted(settings: Settings, engine: Engine) -> str:
@@ -117,12 +152,12 @@ def _from_package(run: Run, engine: Engine) -> str:
         version = next(root.glob(f"{PACKAGE}_*.deb")).name.split("_")[1].replace("%3a", ":")
         shell = next((root / "tree" / path for path in _SHELLS if (root / "tree" / path).exists()), None)
         members = _members(root / "tree" / _BINARY, shell)
-        tar = _archive(members)
+        tar = archive(members)
     reference = f"{NAMESPACE}{re.sub(r'[^A-Za-z0-9_.-]', '-', version)}"
-    origin = f"the package {PACKAGE} {version} of {_distribution()}"
+    origin = f"the package {PACKAGE} {version} of {distribution()}"
     labels = f'LABEL {ORIGIN_LABEL}="{origin}" {INSTEAD_LABEL}="{run.settings.image}"'
     labels += f' {SHELL_LABEL}="/bin/sh"' if shell else ""
-    made = engine.import_image(reference, tar, ('ENTRYPOINT ["/bin/registry"]', labels), typed=_typed(members, root))
+    made = engine.import_image(reference, tar, ('ENTRYPOINT ["/bin/registry"]', labels), typed=typed(members, root))
     noted = MadeImage(reference, origin, run.settings.image, with_shell=shell is not None)
     installation.note_image(run.settings.folder, made, noted)
     run.console.say(f"image: package {PACKAGE} {version}, as {run.settings.image} cannot be pulled")
@@ -141,10 +176,14 @@ def _members(binary: Path, shell: Path | None) -> dict[str, Path]:
     return {name: Path(path) for name, path in members.items()}
 
 
-def _archive(members: Mapping[str, Path]) -> bytes:
+def archive(members: Mapping[str, Path]) -> bytes:
     """Return a tar of files and, beside a shell, of the names by which that is a program of its own each."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name in _folders(members):  # an engine without root makes those that are missing for root alone
+            folder = tarfile.TarInfo(name)
+            folder.type = tarfile.DIRTYPE
+            tar.addfile(_as_root(folder))
         for name, path in members.items():
             tar.add(path.resolve(), name, filter=_as_root)
         for applet in _APPLETS if _SHELL in members else ():
@@ -154,7 +193,13 @@ def _archive(members: Mapping[str, Path]) -> bytes:
     return buffer.getvalue()
 
 
-def _typed(members: Mapping[str, Path], root: Path) -> list[str]:
+def _folders(names: Iterable[str]) -> list[str]:
+    """Return the folders that files are in, each after the one that it is in."""
+    parents = [str(folder) for name in names for folder in reversed(PurePosixPath(name).parents[:-1])]
+    return list(dict.fromkeys(parents))
+
+
+def typed(members: Mapping[str, Path], root: Path) -> list[str]:
     """Return the commands that make such a tar of the packages that were unpacked in the current folder."""
     copies = [
         ["install", "-D", str(path).removeprefix(f"{root}/"), f"image/{name}", Operator("&&")]
@@ -171,13 +216,15 @@ def libraries(output: str) -> list[str]:
 
 
 def _as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Return an entry of an archive that belongs to root and that everybody may run."""
     member.uid = member.gid = 0
     member.uname = member.gname = ""
     member.mode = 0o755
     return member
 
 
-def _distribution() -> str:
+def distribution() -> str:
+    """Return the name of this machine's distribution."""
     try:
         return re.sub(r"[^A-Za-z0-9 ./()-]", "", platform.freedesktop_os_release().get("PRETTY_NAME", "this system"))
     except OSError:

@@ -20,6 +20,12 @@ FILES_ROLE = "files"
 PORT = 5000
 """Port inside the container: above 1023, so that listening needs no capability."""
 
+TRIAL_PORT = 5001
+"""Port inside a front that leads to a successor while that is proved; published on loopback alone."""
+
+METRICS_PORT = 5002
+"""Port inside a registry, and a front, at which metrics are scraped; published on loopback alone."""
+
 LOOPBACK = "127.0.0.1"
 
 RESTART = "always"
@@ -39,6 +45,7 @@ STOP_SECONDS = DRAIN_SECONDS + LINGER_SECONDS + 2
 OFFICIAL_ENTRYPOINT = ("/entrypoint.sh",)
 """Entrypoint of the official images, a shell script (distribution/distribution-library-image, Dockerfile)."""
 
+FRONT_CONFIG = "haproxy.cfg"
 FILES_FOLDER = "/config"
 IMAGES_FOLDER = "/var/lib/registry"
 SHELL = "/bin/sh"
@@ -49,6 +56,7 @@ class Role(str, enum.Enum):
 
     TLS = "tls"
     PLAIN = "plain"
+    FRONT = "front"
 
     def __str__(self) -> str:
         """Return the label's text."""
@@ -65,23 +73,30 @@ class Image:
 
 @dataclass(frozen=True)
 class Published:
-    """Address and port of this machine that lead to an instance: "" stands for every address, 0 for any free port."""
+    """Address and port of this machine that lead to an instance: "" stands for every address, 0 for any free port.
+
+    `inner` is the port inside the container.
+    """
 
     listen: str
     port: int
+    inner: int = PORT
 
     def __str__(self) -> str:
         """Return the form that `docker run --publish` takes."""
-        port = f"{self.port or ''}:{PORT}"
+        port = f"{self.port or ''}:{self.inner}"
         return f"{bracketed(self.listen)}:{port}" if self.listen else port
 
 
 @dataclass(frozen=True)
 class Storage:
-    """The images of a registry: a volume, which a registry that is only tried may read and not change."""
+    """The images of a registry: a volume, which a registry that is only tried may read and not change; "" for none."""
 
     volume: str
     read_only: bool = False
+
+
+NO_STORAGE = Storage("")
 
 
 @dataclass(frozen=True)
@@ -129,6 +144,10 @@ class Instance:
         environment: Variables; registry:3 otherwise sends traces to localhost:4318 (distribution, issue 4270).
         files_of: Volume of another instance's files that it reads as well; its own by default.
         installation: Id of the installation that it belongs to.
+        network: Name of the installation's own network that it is in; the engine's usual one by default.
+        behind: Whether a front in that network publishes it, and the engine does not.
+        metrics: Port of loopback that leads to its metrics; 0 for none.
+        stop_signal: Signal by which the engine has it stop; the image's own by default.
     """
 
     role: Role
@@ -146,6 +165,19 @@ class Instance:
     log_options: tuple[tuple[str, str], ...] = (("max-size", "10m"), ("max-file", "3"))
     files_of: str = ""
     installation: str = ""
+    network: str = ""
+    behind: bool = False
+    stop_signal: str = ""
+    metrics: int = 0
+
+    @property
+    def ways(self) -> tuple[Published, ...]:
+        """All ways that the engine publishes; a front has one more, to a successor that is tried."""
+        if self.behind:
+            return ()
+        trial = (Published(LOOPBACK, 0, TRIAL_PORT),) if self.role is Role.FRONT else ()
+        scraped = (Published(LOOPBACK, self.metrics, METRICS_PORT),) if self.metrics else ()
+        return (self.published, *trial, *scraped)
 
     @property
     def digest(self) -> str:
@@ -175,6 +207,9 @@ class Instance:
             storage=dataclasses.replace(self.storage, read_only=True),
             restart="no",
             files_of=self.files_volume,
+            network="",
+            behind=False,
+            metrics=0,
         )
 
 
@@ -186,6 +221,26 @@ def predecessor_name(container: str) -> str:
 def filler_name(volume: str) -> str:
     """Return the name of the container by which a volume of files is filled."""
     return f"{volume}-filler"
+
+
+def front_name(container: str) -> str:
+    """Return the name of the front before a registry, and of their network."""
+    return f"{container}-front"
+
+
+def successor_name(container: str) -> str:
+    """Return the name of a registry that the front is to lead to next."""
+    return f"{container}-next"
+
+
+def draining_name(container: str, id_: str = "") -> str:
+    """Return the name of a registry that finishes its transfers; all of them begin with that of no id."""
+    return f"{container}-draining-{short(id_)}"
+
+
+def short(id_: str) -> str:
+    """Return the short form of a container's id: a name of it in every network of a user's own, for its lifetime."""
+    return id_[:12]
 
 
 def rehearsal_name(container: str) -> str:
@@ -202,9 +257,14 @@ def argv(instance: Instance, *, start: bool = True) -> list[str]:
 
 
 def _options(instance: Instance, files_volume: str) -> list[str]:
-    typed = ["--restart", instance.restart, "--publish", str(instance.published)]
+    typed = ["--restart", instance.restart]
+    for way in instance.ways:
+        typed += ["--publish", str(way)]
+    typed += ["--network", instance.network] if instance.network else []
+    typed += ["--stop-signal", instance.stop_signal] if instance.stop_signal else []
     images = f"{instance.storage.volume}:{IMAGES_FOLDER}"
-    typed += ["--volume", f"{images}:ro" if instance.storage.read_only else images]
+    if instance.storage.volume:
+        typed += ["--volume", f"{images}:ro" if instance.storage.read_only else images]
     typed += ["--volume", f"{files_volume}:{FILES_FOLDER}:ro"]
     for name, value in instance.environment:
         typed += ["--env", f"{name}={value}"]
@@ -222,19 +282,19 @@ def arguments(instance: Instance) -> dict[str, object]:
 
     They equal `argv`, the settings of the log apart.
     """
-    published = instance.published
-    port = published.port or None
+    mounts = [_mount(instance.files_volume, FILES_FOLDER, read_only=True)]
+    if instance.storage.volume:
+        mounts.insert(0, _mount(instance.storage.volume, IMAGES_FOLDER, read_only=instance.storage.read_only))
     return {
+        **({"network": instance.network} if instance.network else {}),
+        **({"stop_signal": instance.stop_signal} if instance.stop_signal else {}),
         "image": instance.image.name,
         "entrypoint": [SHELL] if instance.shell else None,
         "command": list(instance.command),
         "name": instance.name,
         "restart_policy": {"Name": instance.restart},
-        "ports": {f"{PORT}/tcp": (published.listen, port) if published.listen else port},
-        "mounts": [
-            _mount(instance.storage.volume, IMAGES_FOLDER, read_only=instance.storage.read_only),
-            _mount(instance.files_volume, FILES_FOLDER, read_only=True),
-        ],
+        "ports": {f"{it.inner}/tcp": _bound(it) for it in instance.ways},
+        "mounts": mounts,
         "environment": dict(instance.environment),
         "read_only": True,
         "cap_drop": ["ALL"],
@@ -243,6 +303,11 @@ def arguments(instance: Instance) -> dict[str, object]:
         "pids_limit": instance.pids,
         "labels": instance.labels,
     }
+
+
+def _bound(way: Published) -> object:
+    port = way.port or None
+    return (way.listen, port) if way.listen else port
 
 
 def _mount(volume: str, target: str, *, read_only: bool) -> dict[str, object]:

@@ -15,7 +15,15 @@ from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container, Volume
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import ports
-from trusted_registry.instance.model import FILES_FOLDER, Instance, Role, predecessor_name, rehearsal_name
+from trusted_registry.instance.model import (
+    FILES_FOLDER,
+    Instance,
+    Role,
+    draining_name,
+    predecessor_name,
+    rehearsal_name,
+    successor_name,
+)
 from trusted_registry.registry import probe
 from trusted_registry.run import Run
 from trusted_registry.settings import Settings
@@ -136,8 +144,8 @@ def _adopt(container: Container, settings: Settings, engine: Engine) -> None:
 def _others(volume: str, settings: Settings, engine: Engine) -> list[str]:
     """Return the containers besides the registry's own that a volume is given to."""
     name = settings.container
-    own = (name, predecessor_name(name), rehearsal_name(name))
-    return [it for it in engine.holders(volume) if it not in own]
+    own = (name, predecessor_name(name), rehearsal_name(name), successor_name(name))
+    return [it for it in engine.holders(volume) if it not in own and not it.startswith(draining_name(name))]
 
 
 def _foreign(container: Container, settings: Settings, engine: Engine) -> RegistryError:

@@ -15,7 +15,7 @@ from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import contents, ownership, proof
-from trusted_registry.instance.model import DRAIN_SECONDS, File, predecessor_name
+from trusted_registry.instance.model import DRAIN_SECONDS, File, Role, predecessor_name
 from trusted_registry.run import Run
 
 AGAIN = "The previous registry runs again."
@@ -74,6 +74,10 @@ class Predecessor:
         self.told_to_stop: float | None = None
         """When, by `time.monotonic`; None of one that a killed run left, which nobody may have reached since."""
 
+    @property
+    def _part(self) -> str:
+        return "front" if self.container and self.container.role == Role.FRONT else "registry"
+
     def write(self, made: Iterable[File]) -> None:
         """Write files that are made for the successor, and remember those that they replace.
 
@@ -105,13 +109,19 @@ class Predecessor:
             return
         self.told_to_stop = None if self._stopped else time.monotonic()
         self._stopped = True
-        ending = f"registry: it ends what is under way first, up to {DRAIN_SECONDS} s"
+        ending = f"{self._part}: it ends what is under way first, up to {DRAIN_SECONDS} s"
         late = threading.Timer(_QUICK, self._run.console.say, [ending])
         late.start()
         try:
             self._engine.retire(self._aside)
         finally:
             late.cancel()
+
+    def tell_gap(self) -> None:
+        """Say how long the registry, or its front, answered nobody while that was replaced."""
+        if self.told_to_stop is not None and not self._run.console.dry:
+            seconds = time.monotonic() - self.told_to_stop
+            self._run.console.say(f"{self._part}: replaced; no answer for {seconds:.1f} s")
 
     def remove(self) -> None:
         """Take it away, since its successor has proved itself."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from trusted_registry import address
@@ -49,8 +51,16 @@ def check(  # noqa: PLR0913, PLR0917 - a container, and what is asked of it
         observe.check_tls(at, settings, still_up, wanted)
 
 
-def rehearse(instance: Instance, run: Run, engine: Engine) -> None:
+def rehearse(
+    instance: Instance, run: Run, engine: Engine, then: Callable[[probe.Endpoint], None] = lambda _: None
+) -> None:
     """Try an instance beside the one that runs, which notices nothing: with its images read-only, on loopback.
+
+    Args:
+        instance: The instance.
+        run: The task that is to replace what runs.
+        engine: Its engine.
+        then: Called with its endpoint once it has proved itself.
 
     Raises:
         RegistryError: It does not start, or does not answer as it should; it is taken away again.
@@ -61,20 +71,61 @@ def rehearse(instance: Instance, run: Run, engine: Engine) -> None:
     engine.run(trial)
     try:
         if not run.console.dry:
-            _check_trial(trial, run.settings, engine)
-    except (RegistryError, OSError, http.client.HTTPException) as error:
-        reason = _reason(error, trial.name, engine, run)
-        cure = error.cure if isinstance(error, RegistryError) else "./inv cert.check says what is wrong with it."
-        raise RegistryError(reason, cure=cure) from error
+            with explained(trial.name, run, engine):
+                then(_check_trial(trial, run.settings, engine))
     finally:
         engine.remove(trial.name, at_once=True)
 
 
-def _check_trial(trial: Instance, settings: Settings, engine: Engine) -> None:
+@contextlib.contextmanager
+def explained(name: str, run: Run, engine: Engine) -> Iterator[None]:
+    """Raise a RegistryError for whatever a container failed by, and show the end of its log."""
+    try:
+        yield
+    except (RegistryError, OSError, http.client.HTTPException) as error:
+        reason = _reason(error, name, engine, run)
+        cure = error.cure if isinstance(error, RegistryError) else "./inv cert.check says what is wrong with it."
+        raise RegistryError(reason, cure=cure) from error
+
+
+def rehearse_beside(
+    instance: Instance,
+    container: Container | None,
+    run: Run,
+    engine: Engine,
+    then: Callable[[probe.Endpoint], None] = lambda _: None,
+) -> None:
+    """Try an instance; where it fails, what runs goes on, unless it lets everybody in though there are users."""
+    try:
+        rehearse(instance, run, engine, then)
+    except RegistryError as error:
+        goes_on = "That was only tried: the registry that runs goes on."
+        if container and is_open(container, run.settings):
+            engine.remove(instance.name)
+            goes_on = "The one that ran lets everybody in, though there are users: it was stopped."
+        raise RegistryError(f"{error.message} {goes_on}", cure=error.cure) from error
+
+
+def beside(port: int, settings: Settings) -> probe.Endpoint:
+    """Return the endpoint of a TLS registry at a port of loopback, by a host that the certificate names."""
+    return probe.Endpoint(_certified(settings), port, via=LOOPBACK)
+
+
+def check_at(at: probe.Endpoint, name: str, settings: Settings, engine: Engine) -> None:
+    """Insist that a TLS registry answers as it should, as long as a container of this name runs.
+
+    Raises:
+        RegistryError, OSError, http.client.HTTPException: It does not.
+    """
+    check(Role.TLS, name, at, settings, engine)
+
+
+def _check_trial(trial: Instance, settings: Settings, engine: Engine) -> probe.Endpoint:
     container = engine.find(trial.name)
     port = container.port if container and container.port else 0
-    at = probe.Endpoint(_certified(settings) if trial.role is Role.TLS else LOOPBACK, port, via=LOOPBACK)
+    at = beside(port, settings) if trial.role is Role.TLS else probe.Endpoint(LOOPBACK, port, via=LOOPBACK)
     check(trial.role, trial.name, at, settings, engine)
+    return at
 
 
 def _certified(settings: Settings) -> str:
@@ -127,7 +178,7 @@ def stop_again(error: BaseException, name: str, at: probe.Endpoint, run: Run, en
 
 
 def _reason(error: BaseException, name: str, engine: Engine, run: Run) -> str:
-    """Return why a container failed its proof; its last words are shown."""
+    """Return why a container failed its proof; the end of its log is shown."""
     words = [line for line in engine.log(name, lines=3).splitlines() if line.strip()]
     if words:
         run.console.warn(f"the end of its log: {words[-1][:300]}")

@@ -1,24 +1,30 @@
-"""Roles: the TLS registry and the document's first one, from the settings and the files beside the certificates."""
+"""Roles: the TLS registry, the document's first one, and a front, from settings and files beside the certificates."""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 from trusted_registry import files, installation, templates
 from trusted_registry.instance.model import (
     DRAIN_SECONDS,
     FILES_FOLDER,
+    FRONT_CONFIG,
     IMAGES_FOLDER,
     LINGER_SECONDS,
     LOOPBACK,
+    METRICS_PORT,
+    NO_STORAGE,
     PORT,
+    TRIAL_PORT,
     File,
     Image,
     Instance,
     Published,
     Role,
     Storage,
+    front_name,
 )
 from trusted_registry.registry import users
 from trusted_registry.settings import Settings
@@ -37,6 +43,12 @@ It takes them in a tenth of a second, and starts a container in three; either ma
 REPAIR_SECONDS = 20
 """Seconds that the repair of the storage may take: a hundred thousand blobs take two, or ten from a cold disk."""
 
+CONNECTIONS = 2000
+"""Connections that a front takes at once, at 33 KB each; a client has a handful."""
+
+PATIENCE_SECONDS = 8
+"""Seconds that a front waits for a registry that restarts; a Go client gives a handshake ten."""
+
 
 def tls(settings: Settings, image: Image, entrypoint: tuple[str, ...] = ()) -> Instance:
     """Return the TLS registry; with users, it requires a login.
@@ -47,12 +59,54 @@ def tls(settings: Settings, image: Image, entrypoint: tuple[str, ...] = ()) -> I
         entrypoint: The image's entrypoint, if the image has a shell; the result of `Engine.entrypoint`.
     """
     folder = settings.folder
-    handed = bool(entrypoint)  # it takes the start script to have another registry take over
+    # It takes the start script to have another registry take over; behind a front a successor runs beside.
+    handed = bool(entrypoint) and not settings.front
     read = [_read(folder, "domain.crt", handed=handed), _read(folder, "domain.key", secret=True, handed=handed)]
     if users.is_login_required(folder):
         path = users.users_file(folder)
         read.append(File(users.FILE, path, _content(path), secret=True, live=True))
-    return _instance(Role.TLS, settings, image, entrypoint, Published(settings.listen, settings.port), tuple(read))
+    made = _instance(Role.TLS, settings, image, entrypoint, Published(settings.listen, settings.port), tuple(read))
+    network = front_name(settings.container) if settings.front else ""
+    return replace(made, network=network, behind=settings.front, metrics=settings.metrics)
+
+
+def front(settings: Settings, image: Image, leads: str, trial: str = "") -> Instance:
+    """Return the front, which passes on the connections to the port of the TLS registry.
+
+    Args:
+        settings: The registry's settings.
+        image: The image of haproxy.
+        leads: Short id of the registry behind the front.
+        trial: That of a successor, which the port of trials leads to; "" for none.
+    """
+    name = front_name(settings.container)
+    rendered = templates.render(
+        FRONT_CONFIG,
+        connections=CONNECTIONS,
+        drain=settings.drain + LINGER_SECONDS,
+        patience=PATIENCE_SECONDS,
+        port=PORT,
+        trial_port=TRIAL_PORT,
+        metrics_port=METRICS_PORT if settings.metrics else 0,
+        leads=leads,
+        trial=trial,
+    )
+    config = File(FRONT_CONFIG, settings.folder / FRONT_CONFIG, rendered.encode(), handed=True, made=True)
+    return Instance(
+        role=Role.FRONT,
+        name=name,
+        image=image,
+        # A master, which hears HUP, and a worker. The official image's entrypoint puts `haproxy` before a flag.
+        command=("-W", "-db", "-f", f"{FILES_FOLDER}/{FRONT_CONFIG}"),
+        published=Published(settings.listen, settings.port),
+        storage=NO_STORAGE,
+        files=(config,),
+        environment=(),
+        memory="256m",
+        network=name,
+        metrics=settings.metrics,
+        stop_signal="SIGUSR1",  # it ends what is under way first; TERM would cut that (haproxy, management guide, 4)
+    )
 
 
 def plain(settings: Settings, image: Image, entrypoint: tuple[str, ...] = (), *, lan: bool) -> Instance:
@@ -88,12 +142,13 @@ def _config(role: Role, settings: Settings, read: tuple[File, ...]) -> File:
     rendered = templates.render(
         CONFIG,
         port=PORT,
-        drain=DRAIN_SECONDS,
+        drain=settings.drain if settings.front and role is Role.TLS else DRAIN_SECONDS,
         images=IMAGES_FOLDER,
         secret=installation.known(settings.folder).http_secret,
         certificate=paths.get("domain.crt", ""),
         key=paths.get("domain.key", ""),
         users=paths.get(users.FILE, ""),
+        metrics_port=METRICS_PORT if settings.metrics and role is Role.TLS else 0,
     )
     # The file of the plain registry has a name of its own on this machine: both can be looked at.
     source = settings.folder / (CONFIG if role is Role.TLS else f"registry-{role}.yml")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -11,8 +10,30 @@ from trusted_registry import installation
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import PortTakenError, RegistryError
-from trusted_registry.instance import checks, contents, handover, images, ownership, ports, predecessor, proof, roles
-from trusted_registry.instance.model import File, Image, Instance, Role, predecessor_name, rehearsal_name
+from trusted_registry.instance import (
+    checks,
+    contents,
+    front,
+    fronted,
+    handover,
+    images,
+    ownership,
+    ports,
+    predecessor,
+    proof,
+    roles,
+    switch,
+    upgrade,
+)
+from trusted_registry.instance.model import (
+    File,
+    Image,
+    Instance,
+    Role,
+    predecessor_name,
+    rehearsal_name,
+    successor_name,
+)
 from trusted_registry.instance.predecessor import Predecessor
 from trusted_registry.registry import probe, users
 from trusted_registry.run import Run
@@ -39,6 +60,8 @@ def run_tls(
     """
     if not run.console.dry:
         checks.check_certificate(run.settings)
+    if run.settings.front:
+        switch.settle(run, engine)
     container = ownership.claimed(run, engine)
     with predecessor.kept(run, engine) as before:
         if container and container.role == Role.PLAIN:
@@ -46,7 +69,14 @@ def run_tls(
                 f"{run.settings.container}: the plain HTTP registry gives way to the TLS one; its images stay"
             )
         instance = _instance(roles.tls, run, engine, image)
-        return _brought_up(instance, container, run, engine, before, meanwhile)
+        had_front = any(it.behind for it in (container, before.container) if it)
+        changed = _brought_up(instance, container, run, engine, before, meanwhile)
+    if had_front and not instance.behind:
+        front.remove(run, engine)
+    elif instance.behind:
+        switch.sweep(run, engine)
+        front.sweep(run, engine)
+    return changed
 
 
 def run_plain(run: Run, engine: Engine, *, lan: bool) -> bool:
@@ -93,25 +123,21 @@ def _brought_up(  # noqa: PLR0913, PLR0917 - what should run, what runs, and who
     meanwhile: Callable[[], None] = lambda: None,
 ) -> bool:
     """Have an instance run and prove itself; return whether anything had to be done for it."""
+    if instance.behind or any(it.behind for it in (container, before.container) if it):
+        return fronted.brought_up(instance, container, run, engine, before, meanwhile)
     if container and container.digest == instance.digest and container.state == "running":
         differing = [] if run.console.dry else contents.differing(instance, engine)
         if all(it.live or it.handed for it in differing):
             return _kept_up(instance, container, differing, run, engine)
     if container:
-        _tell_of_image(instance, container, run)
+        images.tell_of_change(instance.image, container, run)
     try:
         _replace(instance, container, run, engine, before, meanwhile)
     except PortTakenError:  # who holds it is told as well
         raise ports.taken_error(instance.published.port, run.settings, engine) from None
     _prove(instance, run, engine)
-    _tell_of_gap(before, run)
+    before.tell_gap()
     return True
-
-
-def _tell_of_gap(before: Predecessor, run: Run) -> None:
-    if before.told_to_stop is not None and not run.console.dry:
-        seconds = time.monotonic() - before.told_to_stop
-        run.console.say(f"registry: replaced; no answer for {seconds:.1f} s")
 
 
 def _kept_up(instance: Instance, container: Container, differing: Sequence[File], run: Run, engine: Engine) -> bool:
@@ -119,7 +145,7 @@ def _kept_up(instance: Instance, container: Container, differing: Sequence[File]
     if run.console.dry:
         return False
     if any(it.handed for it in differing):
-        _rehearse(handover.apart(instance, run, engine), container, run, engine)
+        proof.rehearse_beside(handover.apart(instance, run, engine), container, run, engine)
         handover.make(instance, differing, _endpoint(instance, run.settings), run, engine)
         return True
     if differing:
@@ -148,12 +174,6 @@ def _endpoint(instance: Instance, settings: Settings) -> probe.Endpoint:
     return probe.Endpoint(instance.published.listen or settings.address, instance.published.port)
 
 
-def _tell_of_image(instance: Instance, container: Container, run: Run) -> None:
-    if container.image_id and instance.image.id not in ("", container.image_id):
-        was, now = (it.removeprefix("sha256:")[:12] for it in (container.image_id, instance.image.id))
-        run.console.say(f"image: {instance.image.name} is {now}, and {was} runs: it is replaced")
-
-
 def _replace(  # noqa: PLR0913, PLR0917 - see above
     instance: Instance,
     container: Container | None,
@@ -179,7 +199,7 @@ def _replace(  # noqa: PLR0913, PLR0917 - see above
         return
     if container and container.port != instance.published.port and not run.console.dry:
         checks.check_free(instance.published.port, engine, predecessor_name(instance.name))
-    _rehearse(instance, container, run, engine)
+    upgrade.rehearse(instance, container, run, engine)
     before.make_way(container)
     engine.create(instance)
     before.stop()
@@ -203,18 +223,6 @@ def _run_first(instance: Instance, run: Run, engine: Engine, meanwhile: Callable
         raise
 
 
-def _rehearse(instance: Instance, container: Container | None, run: Run, engine: Engine) -> None:
-    """Try an instance; where it fails, what runs goes on, unless it lets everybody in though there are users."""
-    try:
-        proof.rehearse(instance, run, engine)
-    except RegistryError as error:
-        goes_on = "That was only tried: the registry that runs goes on."
-        if container and proof.is_open(container, run.settings):
-            engine.remove(instance.name)
-            goes_on = "The one that ran lets everybody in, though there are users: it was stopped."
-        raise RegistryError(f"{error.message} {goes_on}", cure=error.cure) from error
-
-
 def stop(run: Run, engine: Engine, *, purge: bool) -> bool:
     """Stop and remove the registry's container; with `purge`, its images too.
 
@@ -226,25 +234,27 @@ def stop(run: Run, engine: Engine, *, purge: bool) -> bool:
     """
     settings = run.settings
     container = (ownership.claimed if purge else ownership.container)(run, engine)
-    killed = predecessor_name(settings.container), rehearsal_name(settings.container)  # what a killed run leaves
+    name = settings.container  # what a killed run leaves, or a switch
+    killed = (predecessor_name(name), rehearsal_name(name), successor_name(name), *switch.draining(run, engine))
     left = [name for name in killed if ownership.container(run.with_settings(container=name), engine)]
     for name in left:
         engine.remove(name)
     if container or run.console.dry:
         engine.remove(settings.container)
+    had_front = front.remove(run, engine)  # after the registries, which let idle connections go
     contents.sweep(run, engine)
     had_volume = purge and (run.console.dry or engine.volume(settings.volume) is not None)
     if had_volume:
         engine.remove_volume(settings.volume)
         if not run.console.dry:
             installation.forget_volume(settings.folder, settings.volume)
-    return bool(container or left) or had_volume
+    return bool(container or left) or had_front or had_volume
 
 
-def reload(run: Run, container: Container, engine: Engine) -> bool:
+def reload(run: Run, container: Container, engine: Engine, image: Image | None = None) -> bool:
     """Apply changed files, such as certificate and users, to a running TLS registry.
 
-    Port, address and image stay the same.
+    Port and address stay the same, and the image too unless another one is given.
 
     Returns:
         True if the container was replaced or restarted.
@@ -252,11 +262,25 @@ def reload(run: Run, container: Container, engine: Engine) -> bool:
     Raises:
         RegistryError: As of `run_tls`.
     """
-    port = container.port or run.settings.port
     # Its name may stand for another image by now, which is `up`'s to run.
     same = engine.image_id(container.image) == container.image_id
-    image = Image(container.image if same else container.image_id, container.image_id)
-    return run_tls(run.with_settings(port=port, listen=container.listen), engine, image=image)
+    image = image or Image(container.image if same else container.image_id, container.image_id)
+    return run_tls(front.as_it_runs(run, container, engine), engine, image=image)
+
+
+def try_image(run: Run, container: Container, engine: Engine, image: Image) -> None:
+    """Compare all that a registry of another image shows with what the one shows that runs, which goes on.
+
+    Raises:
+        RegistryError: It does not start, does not answer as it should, or shows an image otherwise.
+    """
+    run = front.as_it_runs(run, container, engine)
+    instance = _instance(roles.tls, run, engine, image)
+    try:
+        contents.share(instance, instance.files, run, engine)
+        upgrade.rehearse(instance, container, run, engine)
+    finally:
+        contents.sweep(run, engine)
 
 
 def restart(run: Run, *, stale_only: bool = False) -> bool:
@@ -286,7 +310,8 @@ def restart(run: Run, *, stale_only: bool = False) -> bool:
     if not ownership.is_own(container, run.settings, engine):
         run.console.warn(f"The registry {run.settings.container} is another checkout's, so it was not restarted.")
         return False
-    at = probe.Endpoint(container.listen or run.settings.address, container.port or run.settings.port)
+    met = front.as_met(container, run.settings, engine)
+    at = probe.Endpoint(met.listen or run.settings.address, met.port or run.settings.port)
     if stale_only and not run.console.dry and proof.holds(at, run.settings):
         return False
     return reload(run, container, engine)

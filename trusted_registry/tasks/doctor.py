@@ -24,6 +24,7 @@ from trusted_registry.engine import connection
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
+from trusted_registry.instance import front
 from trusted_registry.instance.model import Role
 from trusted_registry.registry.observe import Observation
 from trusted_registry.report import Report
@@ -212,6 +213,7 @@ def _settings_of(settings: Settings, there: tuple[str, int] | None, engine: Engi
         return dataclasses.replace(settings, address=there[0], names=(), port=there[1])
     container = engine.find(settings.container)
     if container and container.role == Role.TLS:
+        container = front.as_met(container, settings, engine)
         return dataclasses.replace(settings, port=container.port or settings.port, listen=container.listen)
     return settings
 

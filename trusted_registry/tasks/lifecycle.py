@@ -12,7 +12,7 @@ from trusted_registry.engine import engine as engines
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import checks, ownership, run_lock, running
-from trusted_registry.instance.model import predecessor_name
+from trusted_registry.instance.model import front_name, predecessor_name
 from trusted_registry.registry import prove, users
 from trusted_registry.report import Report
 from trusted_registry.run import Run
@@ -174,7 +174,8 @@ def _down(run: Run, engine: Engine, *, purge: bool) -> None:
             pass
     gone = [it for it, stays in (("images", stored), ("trust", trusted)) if not stays]
     _tell_gone(", ".join([*gone, "keys"]).capitalize(), elsewhere, run.console)
-    kept = ["Docker itself", *([run.settings.image] if engine.has_image(run.settings.image) else []), ".venv"]
+    pulled = (run.settings.image, *([run.settings.front_image] if run.settings.front else []))
+    kept = ["Docker itself", *filter(engine.has_image, pulled), ".venv"]
     cert.say_done(run.console, f"Kept, as others may need them: {', '.join(kept)}")
 
 
@@ -209,6 +210,7 @@ def _remains(settings: Settings, engine: Engine) -> bool:
         not engine.available
         or engine.find(settings.container)
         or engine.find(predecessor_name(settings.container))
+        or engine.find(front_name(settings.container))
         or engine.volume(settings.volume)
         or engine.list_files_volumes(installation.known(settings.folder).id or "none")
         or (settings.folder / UNPROVED).exists()

@@ -16,7 +16,8 @@ from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import PODMAN, Container
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import checks, contents, ownership, run_lock, running
-from trusted_registry.instance.model import Role
+from trusted_registry.instance import front as fronts
+from trusted_registry.instance.model import Role, front_name
 from trusted_registry.registry import probe, prove, users
 from trusted_registry.run import Run
 from trusted_registry.tasks.cert import say_done
@@ -81,7 +82,8 @@ def test(run: Run, *, image: str, lan: bool) -> None:
         target = Target(probe.Endpoint(host, container.port or run.settings.plain_port), None)
     else:
         local = container is not None and (run.console.dry or ownership.is_own(container, run.settings, engine))
-        target = tls_target(run, port=container.port if container else None, local=local)
+        met = fronts.as_met(container, run.settings, engine) if container else None
+        target = tls_target(run, port=met.port if met else None, local=local)
     reference = prove.pack(address.registry_host(target.at.host, target.at.port), engine, image=image)
     prove_push_and_pull(reference, target, run, engine)
 
@@ -186,13 +188,16 @@ def tell_volumes(run: Run, engine: Engine) -> bool:
     return bool(found)
 
 
-def logs(run: Run, *, follow: bool, lines: str) -> None:
-    """Show the last lines of the registry's log, and new ones when following."""
+def logs(run: Run, *, follow: bool, lines: str, front: bool = False) -> None:
+    """Show the last lines of the registry's log or of its front's, and new ones when following."""
     count, name = whole_number("--lines", lines, 1, 100_000), run.settings.container
+    name = front_name(name) if front else name
     engine = engines.connect(run.console)
     run.console.command(["docker", "logs", *(["--follow"] if follow else []), "--tail", str(count), name])
     if run.console.dry:
         return
+    if front and not engine.find(name):
+        raise RegistryError("There is no front here.", cure="./inv up --front on puts one before the registry.")
     if not engine.find(name):
         raise RegistryError("No registry runs here.", cure="./inv registry.tls starts one.")
     for text in engine.follow(name, lines=count) if follow else (engine.log(name, lines=count),):

@@ -9,7 +9,7 @@ from trusted_registry.engine import engine as engines
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
-from trusted_registry.instance import contents, ownership, run_lock, running
+from trusted_registry.instance import contents, front, ownership, run_lock, running
 from trusted_registry.instance.model import Role
 from trusted_registry.registry import probe, users
 from trusted_registry.registry.api import RegistryClient
@@ -56,8 +56,9 @@ def _add(run: Run, login: users.Login, container: Container | None, engine: Engi
         return
     if running.reload(run, container, engine):
         run.console.say("registry: restarted; it asks for a login from now on; images stay")
-    _check_login_taken(run, container, login)
-    registry_host = address.registry_host(run.settings.address, container.port or run.settings.port)
+    _check_login_taken(run, container, login, engine)
+    met = front.as_met(container, run.settings, engine)
+    registry_host = address.registry_host(run.settings.address, met.port or run.settings.port)
     run.console.say(
         f"proof: the registry takes the login of {login.name}, and no request without one: "
         f"{pasteable(['docker', 'login', registry_host])}"
@@ -112,7 +113,7 @@ def _heed_removal(run: Run, engine: Engine) -> None:
         return
     with registry.temporary_login(run, engine) as login:
         # A registry that accepts this new login has read the file without the removed user.
-        _check_login_taken(run, container, login)
+        _check_login_taken(run, container, login, engine)
 
 
 def show(run: Run) -> None:
@@ -126,8 +127,9 @@ def show(run: Run) -> None:
         run.console.say(f"users: none; the registry {state}")
 
 
-def _check_login_taken(run: Run, container: Container, login: users.Login | None) -> None:
-    at = probe.Endpoint(container.listen or run.settings.address, container.port or run.settings.port)
+def _check_login_taken(run: Run, container: Container, login: users.Login | None, engine: Engine) -> None:
+    met = front.as_met(container, run.settings, engine)
+    at = probe.Endpoint(met.listen or run.settings.address, met.port or run.settings.port)
     tls = probe.context(issue.trust_anchor(run.settings.folder).path)
     if login and not RegistryClient(at, tls, login).admits():
         cure = pasteable(["docker", "restart", run.settings.container])

@@ -13,6 +13,7 @@ import pytest
 from tests import forge
 from tests.disk import snapshot
 from tests.fake_engine import FakeEngine, nobody
+from tests.fake_images import IMAGE
 from tests.recorder import Recorder
 from tests.trust.boxes import ANCHORS, DOCKER, SPELLINGS, USERS, Box
 from tests.trust.local.uninstalls import FILES, remove, trust
@@ -209,13 +210,33 @@ def test_trust_remove_says_that_there_is_none_only_where_there_is_none(
     assert (after.said, after.warned) == (["trust: there is nothing to remove"], [])
 
 
-def _purge(settings: Settings, monkeypatch: pytest.MonkeyPatch, volumes: dict[str, str] | None = None) -> Recorder:
-    engine, console = FakeEngine(settings.folder / "domain.crt"), Recorder()
+def _purge(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    volumes: dict[str, str] | None = None,
+    images: tuple[str, ...] = (IMAGE,),
+) -> Recorder:
+    engine, console = FakeEngine(settings.folder / "domain.crt", images=images), Recorder()
     engine.volumes = volumes or {}
     monkeypatch.setattr(engines, "connect_if_available", lambda _: engine)
     monkeypatch.setattr(prove, "refusal", lambda *_: None)
     lifecycle.down(Run(settings, console), purge=True)
     return console
+
+
+@pytest.mark.parametrize(
+    ("front", "images", "kept"),
+    [
+        (True, (IMAGE, "haproxy:lts"), [IMAGE, "haproxy:lts"]),
+        (True, (IMAGE,), [IMAGE]),
+        (False, (IMAGE, "haproxy:lts"), [IMAGE]),
+    ],
+)
+def test_a_purge_names_the_images_that_stay(
+    *, front: bool, images: tuple[str, ...], kept: list[str], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = _purge(dataclasses.replace(settings, front=front), monkeypatch, images=images)
+    assert console.said[-1] == f"Kept, as others may need them: {', '.join(['Docker itself', *kept, '.venv'])}"
 
 
 def test_a_purge_says_gone_of_what_is_gone_and_keeps_the_id_by_which_the_rest_is_found(

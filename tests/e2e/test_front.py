@@ -1,0 +1,111 @@
+"""Behind a front no pull is dropped, whatever replaces the registry; without one, the counts say how many are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.steps import CERTS, hand_over, pull, push
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Run
+    from tests.e2e.hosts import Host
+
+LOGIN = "ada:enough for me"
+LOOPS = {
+    "pulls": 'docker rmi --force "$1"; docker pull --quiet "$1"',
+    "pushes": 'docker tag busybox:1 "$1-$turn" && docker push --quiet "$1-$turn"',
+    "podman": 'podman rmi --force "$1"; podman pull --quiet "$1"',
+}
+LOOP = """
+turn=0
+while [ ! -e /srv/enough ]; do
+    if { %s; } >/srv/said-$2 2>&1; then echo good; else echo bad; cat /srv/said-$2 >&2; fi
+    turn=$((turn + 1))
+done
+echo ended
+"""
+CLIENTS = "/srv/front_clients.py"
+
+
+@pytest.mark.parametrize("front", ["on", "off"])
+def test_whatever_replaces_the_registry_no_pull_is_dropped_behind_a_front(
+    front: str, registry: Host, client: Host, run: Run
+) -> None:
+    registry.inv("up", "--front", front)
+    reference = f"{registry.address}/app:1"
+    pushed = push(registry, reference)
+    hand_over(registry, client)
+    client.inv("trust.linux")
+    client.does("docker", "login", "--username", "ada", "--password", LOGIN.partition(":")[2], registry.address)
+    client.does("podman", "login", "--username", "ada", "--password", LOGIN.partition(":")[2], registry.address)
+    client.write(CLIENTS, (Path(__file__).parent / "front_clients.py").read_bytes())
+    _begin(client, registry.address, reference)
+
+    for _ in range(3):
+        registry.inv("cert.renew")
+    _add_user(registry)
+    registry.inv("registry.user.remove", "ada", "--yes")
+    registry.inv("up", "--names", "registry.local")
+    client.write("/srv/enough", "")
+    found = _end(client)
+    run.notes.append(f"front {front}: {json.dumps(found)}")
+    assert all(counts["good"] for counts in found.values()), found
+    if front == "on":
+        assert {name: counts["bad"] for name, counts in found.items()} == dict.fromkeys(found, 0)
+    assert pull(client, reference) == pushed
+
+
+def _begin(client: Host, host: str, reference: str) -> None:
+    client.begin("python3", CLIENTS, host, f"{CERTS}/ca.crt", LOGIN, log="/srv/clients")
+    for name, command in LOOPS.items():
+        client.begin("sh", "-c", LOOP % command, "sh", reference, name, log=f"/srv/{name}")
+    for name in LOOPS:
+        client.wait_for(f"the first of the {name}", lambda name=name: "good" in client.peek(f"/srv/{name}"))  # type: ignore[misc]
+
+
+def _end(client: Host) -> dict[str, dict[str, int]]:
+    for name in LOOPS:
+        client.wait_for(f"the last of the {name}", lambda name=name: "ended" in client.peek(f"/srv/{name}"))  # type: ignore[misc]
+    client.wait_for("the clients' last words", lambda: "counts" in client.peek("/srv/clients"), seconds=120)
+    said: Any = json.loads(next(line for line in client.peek("/srv/clients").splitlines() if line.startswith("{")))
+    counts: dict[str, dict[str, int]] = said["counts"]
+    for name in LOOPS:
+        words = client.peek(f"/srv/{name}").split()
+        counts[name] = {"good": words.count("good"), "bad": words.count("bad")}
+    return counts
+
+
+def _add_user(registry: Host) -> None:
+    password = LOGIN.partition(":")[2]
+    registry.does("su", "dev", "-c", f"echo '{password}' | ~/trusted-registry/inv registry.user.add ada")
+
+
+def test_a_front_a_registry_and_an_engine_that_are_killed_come_back(registry: Host, client: Host) -> None:
+    registry.inv("up", "--front", "on")
+    reference = f"{registry.address}/app:1"
+    pushed = push(registry, reference)
+    hand_over(registry, client)
+    client.inv("trust.linux")
+    for line in ("[h]aproxy -W", "[r]egistry serve"):  # the brackets, so that pkill's own line does not match
+        registry.does("pkill", "-9", "-f", line)
+        client.wait_for(f"{line} is back", lambda: client.run("docker", "pull", reference).code == 0)
+    registry.lose_power()
+    client.wait_for("all is back", lambda: client.run("docker", "pull", reference).code == 0)
+    assert pull(client, reference) == pushed
+    assert "Nothing had to be changed" in registry.inv("up").out
+
+
+def test_a_front_stands_where_ports_below_1024_are_root_s(registry: Host, client: Host) -> None:
+    lowest = "/proc/sys/net/ipv4/ip_unprivileged_port_start"  # 0 on the lab's hosts, and 1024 on most machines
+    registry.does("sh", "-c", f"echo 1024 >{lowest}")
+    registry.inv("up", "--front", "on")
+    reference = f"{registry.address}/app:1"
+    pushed = push(registry, reference)
+    hand_over(registry, client)
+    client.inv("trust.linux")
+    registry.inv("cert.renew")
+    assert (pull(client, reference), registry.does("cat", lowest).out.strip()) == (pushed, "1024")

@@ -1,0 +1,53 @@
+"""A front on loopback, which passes connections on as haproxy does: an open one stays with whom it was opened to."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+from tests import loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@contextlib.contextmanager
+def passing_on(port: int, leads: Callable[[], int | None]) -> Iterator[None]:
+    """Pass on what comes to a port of loopback to the port that it leads to by then; close it where there is none."""
+    with socket.create_server((loopback.HOST, port)) as listening:
+        thread = threading.Thread(target=_accept, args=(listening, leads))
+        thread.start()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def _accept(listening: socket.socket, leads: Callable[[], int | None]) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            client, _ = listening.accept()
+            threading.Thread(target=_connect, args=(client, leads()), daemon=True).start()
+
+
+def _connect(client: socket.socket, port: int | None) -> None:
+    with client, contextlib.suppress(OSError):
+        if port is None:
+            return
+        with socket.create_connection((loopback.HOST, port)) as registry:
+            back = threading.Thread(target=_copy, args=(registry, client), daemon=True)
+            back.start()
+            _copy(client, registry)
+            back.join()
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while said := source.recv(1 << 16):
+            target.sendall(said)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)

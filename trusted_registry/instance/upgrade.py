@@ -1,0 +1,83 @@
+"""Upgrade: another image takes a registry's place only if it shows every image as the one that runs does."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from trusted_registry.certificate import issue
+from trusted_registry.engine.protocol import Engine
+from trusted_registry.engine.types import Container
+from trusted_registry.errors import RegistryError
+from trusted_registry.instance import contents, front, proof
+from trusted_registry.instance.model import Instance, Role
+from trusted_registry.registry import probe, users
+from trusted_registry.run import Run
+
+_NAMED = 3
+"""Images that a refusal names."""
+
+
+def is_due(instance: Instance, container: Container | None) -> bool:
+    """Whether a registry that runs is to be replaced by one of another image, and both have TLS."""
+    if container is None or container.state != "running" or {container.role, instance.role} != {Role.TLS}:
+        return False
+    return bool(container.image_id) and instance.image.id not in ("", container.image_id)
+
+
+def rehearse(instance: Instance, container: Container | None, run: Run, engine: Engine) -> None:
+    """Try an instance beside the one that runs; one of another image is compared, manifest by manifest.
+
+    Raises:
+        RegistryError: It does not start, does not answer as it should, or shows an image otherwise.
+    """
+    if container is None or run.console.dry or not is_due(instance, container):
+        proof.rehearse_beside(instance, container, run, engine)
+        return
+    met = front.as_met(container, run.settings, engine)
+    here = probe.Endpoint(met.listen or run.settings.address, met.port or run.settings.port)
+    with _login(instance, run, engine) as login:
+        proof.rehearse_beside(instance, container, run, engine, lambda at: _compare(here, at, login, run))
+
+
+@contextlib.contextmanager
+def _login(instance: Instance, run: Run, engine: Engine) -> Iterator[users.Login | None]:
+    """Yield a login that both registries take until the context ends; None without users."""
+    live = [it for it in instance.files if it.live]
+
+    def share() -> None:
+        contents.share_users(run, engine)
+        contents.share(instance, live, run, engine)
+
+    with contextlib.ExitStack() as stack:
+        if live:
+            stack.callback(share)
+        login = stack.enter_context(users.temporary_login(run.settings.folder, run.console))
+        if live:
+            share()
+        yield login
+
+
+def _compare(here: probe.Endpoint, there: probe.Endpoint, login: users.Login | None, run: Run) -> None:
+    from trusted_registry.registry import holdings
+    from trusted_registry.registry.api import RegistryClient
+
+    tls = probe.context(issue.trust_anchor(run.settings.folder).path)
+    before, after = RegistryClient(here, tls, login), RegistryClient(there, tls, login)
+    if login:
+        before.admits()
+    try:
+        held = holdings.find(before)
+    except (RegistryError, *probe.NO_ANSWER) as error:
+        run.console.warn(f"the running registry does not list its images, so they were not compared: {error}")
+        return
+    shown = holdings.find(after)
+    # Clients push meanwhile: what differs is asked for once more.
+    names = [it for it in sorted({*held, *shown}) if held.get(it) != shown.get(it)]
+    if lost := holdings.differing(before, after, names):
+        named = ", ".join(f"{repository}:{reference}" for repository, reference in lost[:_NAMED])
+        more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
+        wrong = f"With the other image, {len(lost)} of {len(held)} manifests differ: {named}{more}."
+        raise RegistryError(wrong, cure="./inv registry.upgrade --check --image IMAGE compares another one.")
+    repositories = len({it[0] for it in held})
+    run.console.say(f"image: all {len(held)} manifests in {repositories} repositories are the same with both")
