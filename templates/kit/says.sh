@@ -39,7 +39,7 @@ sh $quoted [--check | --remove] [--dry-run] [--only NAME,...] [--skip NAME,...] 
 Makes this machine trust the registry $registry: every client of a registry that is found on it.
 
   --check      only look: exit status 0 if all of them trust it
-  --remove     remove what this kit wrote, and nothing else
+  --remove     remove what kits of this authority wrote, and nothing else
   --dry-run    show the commands, change nothing
   --only       these stores and no others: {{ names | join(", ") }}
   --skip       all but these

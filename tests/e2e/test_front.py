@@ -51,11 +51,11 @@ def test_whatever_replaces_the_registry_no_pull_is_dropped_behind_a_front(
     registry.inv("registry.user.remove", "ada", "--yes")
     registry.inv("up", "--names", "registry.local")
     client.write("/srv/enough", "")
-    found = _end(client)
+    found, words = _end(client)
     run.notes.append(f"front {front}: {json.dumps(found)}")
     assert all(counts["good"] for counts in found.values()), found
     if front == "on":
-        assert {name: counts["bad"] for name, counts in found.items()} == dict.fromkeys(found, 0)
+        assert {name: counts["bad"] for name, counts in found.items()} == dict.fromkeys(found, 0), words
     assert pull(client, reference) == pushed
 
 
@@ -67,16 +67,21 @@ def _begin(client: Host, host: str, reference: str) -> None:
         client.wait_for(f"the first of the {name}", lambda name=name: "good" in client.peek(f"/srv/{name}"))  # type: ignore[misc]
 
 
-def _end(client: Host) -> dict[str, dict[str, int]]:
+def _end(client: Host) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
+    """Return how often each client had good and bad ends, and the words of the bad ones."""
     for name in LOOPS:
         client.wait_for(f"the last of the {name}", lambda name=name: "ended" in client.peek(f"/srv/{name}"))  # type: ignore[misc]
     client.wait_for("the clients' last words", lambda: "counts" in client.peek("/srv/clients"), seconds=120)
     said: Any = json.loads(next(line for line in client.peek("/srv/clients").splitlines() if line.startswith("{")))
     counts: dict[str, dict[str, int]] = said["counts"]
+    words: dict[str, int] = said["words"]
     for name in LOOPS:
-        words = client.peek(f"/srv/{name}").split()
-        counts[name] = {"good": words.count("good"), "bad": words.count("bad")}
-    return counts
+        lines = client.peek(f"/srv/{name}").splitlines()
+        counts[name] = {"good": lines.count("good"), "bad": lines.count("bad")}
+        for line in lines:
+            if line not in {"good", "bad", "ended"}:
+                words[f"{name}: {line}"] = words.get(f"{name}: {line}", 0) + 1
+    return counts, words
 
 
 def _add_user(registry: Host) -> None:

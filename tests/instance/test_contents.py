@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from trusted_registry.engine.protocol import Engine
+    from trusted_registry.engine.types import Container
     from trusted_registry.settings import Settings
 
 ANOTHER = "f" * 32
@@ -91,6 +93,23 @@ def test_where_the_last_one_goes_and_no_open_registry_can_follow_nobody_is_let_i
     with pytest.raises(RegistryError, match="no space left"):
         registry_users.remove(Run(settings, Recorder()), name="ada")
     assert [_status(settings, it) for it in (ADA, BOB, None)] == [401, 401, 401]
+
+
+@pytest.mark.usefixtures("engine")
+def test_the_last_one_is_let_in_until_an_open_registry_follows(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met: list[int] = []
+    reload = running.reload
+
+    def watched(run: Run, container: Container, engine: Engine) -> bool:
+        met.append(_status(settings, ADA))
+        return reload(run, container, engine)
+
+    monkeypatch.setattr(running, "reload", watched)
+    for name in ("bob", "ada"):
+        registry_users.remove(Run(settings, Recorder()), name=name)
+    assert (met, [_status(settings, it) for it in (ADA, BOB, None)]) == ([200], [200, 200, 200])
 
 
 def test_a_user_is_taken_though_the_image_lost_its_name(settings: Settings, engine: FakeEngine) -> None:

@@ -103,17 +103,30 @@ def _is_last(run: Run, name: str) -> bool:
 
 def _heed_removal(run: Run, engine: Engine) -> None:
     """Have a registry that runs know who may use it now."""
-    contents.share_users(run, engine)
     container = engine.find(run.settings.container)
-    if not (container and container.role == Role.TLS and container.state == "running"):
+    runs = container and container.role == Role.TLS and container.state == "running"
+    if container and runs and not users.is_login_required(run.settings.folder):
+        _open(run, container, engine)
         return
-    if not users.is_login_required(run.settings.folder):
+    contents.share_users(run, engine)
+    if container and runs:
+        with registry.temporary_login(run, engine) as login:
+            # A registry that accepts this new login has read the file without the removed user.
+            _check_login_taken(run, container, login, engine)
+
+
+def _open(run: Run, container: Container, engine: Engine) -> None:
+    """Replace a registry whose last user went by one that asks for no login.
+
+    Until that one takes over, the user is still let in: otherwise every request would be refused meanwhile. Where none
+    takes over, nobody is let in.
+    """
+    try:
         running.reload(run, container, engine)
-        run.console.warn("the registry was restarted: everybody may push and pull now")
-        return
-    with registry.temporary_login(run, engine) as login:
-        # A registry that accepts this new login has read the file without the removed user.
-        _check_login_taken(run, container, login, engine)
+    except BaseException:
+        contents.share_users(run, engine)
+        raise
+    run.console.warn("the registry was restarted: everybody may push and pull now")
 
 
 def show(run: Run) -> None:

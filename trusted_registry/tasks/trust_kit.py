@@ -7,6 +7,8 @@ import ssl
 from pathlib import Path, PurePath
 
 from trusted_registry import files, values
+from trusted_registry.certificate import inspect
+from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
 from trusted_registry.settings import Settings
@@ -24,10 +26,24 @@ def load_anchor(settings: Settings, *, dry: bool = False) -> TrustAnchor:
     committed moves of a killed run are an error.
 
     Raises:
-        RegistryError: The certificate is absent, expired or not an authority's.
+        RegistryError: The certificate is absent, expired or not an authority's; or the server's does not name the
+            registry.
     """
+    _check_names(settings)
     found = trust_anchor.load(settings, dry=dry, required=True)
     return _encoded(dataclasses.replace(found, beside=_encoded(found.beside) if found.beside else None))
+
+
+def _check_names(settings: Settings) -> None:
+    """Refuse a name of the registry that its certificate, where it is here, does not have: no client accepts it."""
+    path = settings.folder / "domain.crt"
+    missing = inspect.read(path).missing(settings.hosts) if path.exists() else ()
+    if missing:
+        named = pasteable(["./inv", "up", *settings.flags])
+        raise RegistryError(
+            f"{path} does not name {', '.join(missing)}: no client would accept the registry by that.",
+            cure=f"Look at what you typed; or have the certificate name it: {named}",
+        )
 
 
 def _encoded(anchor: TrustAnchor) -> TrustAnchor:

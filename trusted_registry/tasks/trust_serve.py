@@ -40,6 +40,7 @@ def serve(run: Run, *, minutes: str, at: str) -> None:
 
     if run.console.dry:
         _announce(run, base, anchor, offered)
+        run.console.say("This is a dry run: nothing is offered, and these lines do not work yet.")
         return
     with kit_server.listen(_own_address(run.settings), port, offered, taken) as server:
         _announce(run, base, anchor, offered)

@@ -45,7 +45,7 @@ def test_root_writes_into_no_folder_of_another_user_s_that_a_variable_names(
         (named / "buildx" / "instances").mkdir(parents=True, exist_ok=True)
     before = snapshot(theirs)
     store = "docker-rootless" if variable == "XDG_CONFIG_HOME" else "buildkit"
-    disk.run("--user", "--only", store, **{variable: str(named)})
+    disk.run("--user", "--only", store, user=None, **{variable: str(named)})
     assert snapshot(theirs) == before
 
 
@@ -54,7 +54,7 @@ def test_root_s_own_folder_that_a_variable_names_is_used(variable: str, open_pat
     disk, own = Disk(open_path), _theirs(open_path)
     before = snapshot(own)
     store = "docker-rootless" if variable == "XDG_CONFIG_HOME" else "buildkit"
-    disk.run("--user", "--only", store, **{variable: str(own)})
+    disk.run("--user", "--only", store, user=None, **{variable: str(own)})
     assert snapshot(own) != before
     assert (open_path / "var lib/trusted-registry/kit").exists()
 

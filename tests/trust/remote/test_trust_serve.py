@@ -116,10 +116,27 @@ def test_a_line_that_can_be_typed_saves_the_page_and_prints_its_sum() -> None:
     assert "'http://[fd00::12]:8000/'" in kit_server.page_commands(kit_server.base("fd00::12", 8000))["macOS"]
 
 
+@pytest.mark.parametrize("missing", ["192.168.0.99", "fd00::99", "other.local"])
+def test_what_no_client_would_accept_is_not_offered(missing: str, settings: Settings) -> None:
+    names = dataclasses.replace(settings, names=(missing,))
+    other = names if "local" in missing else dataclasses.replace(settings, address=missing)
+    for offer in (lambda run: trust_serve.serve(run, minutes="1", at="8000"), trust_kit.write):
+        with pytest.raises(RegistryError, match=f"does not name {missing}") as caught:
+            offer(Run(other, Recorder()))
+        assert caught.value.cure.endswith(f"./inv up {' '.join(other.flags)}")
+
+
+def test_a_dry_run_offers_nothing_and_says_so(settings: Settings) -> None:
+    console = Recorder(dry=True)
+    trust_serve.serve(Run(settings, console), minutes="1", at="8000")
+    assert "nothing is offered" in console.said[-1]
+
+
 def test_the_task_says_what_to_type_who_took_what_and_that_it_is_over(
     settings: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = dataclasses.replace(settings, address=HOST_ON_THE_LAN)
+    issue.ensure(Run(settings, Recorder()), force=True)
     monkeypatch.setattr(address, "own_addresses", lambda: (HOST_ON_THE_LAN,))
     asked: list[int] = []
 
