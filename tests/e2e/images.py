@@ -117,7 +117,14 @@ def _build(context: Path, base: str, suite: Suite, engine: DockerClient, *, desk
     events = engine.api.build(
         path=str(context),
         tag=tag,
-        buildargs={"BASE": base, "PACKAGES": " ".join(suite.packages), "MORE": more, "TESTS": _shell_words()},
+        buildargs={
+            "BASE": base,
+            "PACKAGES": " ".join(suite.packages),
+            "MORE": more,
+            "SUITE": suite.name,
+            "OTHER": suite.other,
+            "TESTS": _shell_words(),
+        },
         labels={INPUTS: inputs(suite, desktop=desktop)},
         network_mode="host",
         rm=True,

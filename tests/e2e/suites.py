@@ -32,10 +32,15 @@ DESKTOP_WHEELS = ("uv",)
 
 @dataclass(frozen=True)
 class Suite:
-    """One Debian release: its Python, and what it packages besides what all of them do."""
+    """One Debian release: its Python, and what it packages besides what all of them do.
+
+    Args:
+        other: A release with another version of the registry, for upgrades.
+    """
 
     name: str
     python: str
+    other: str
     extra: tuple[str, ...] = ()
 
     @property
@@ -51,9 +56,9 @@ class Suite:
 SUITES = {
     suite.name: suite
     for suite in (
-        Suite("bookworm", python="3.11"),
-        Suite("trixie", python="3.13", extra=("docker-cli", "oras")),
-        Suite("sid", python="3.14", extra=("docker-cli", "oras", "crane")),
+        Suite("bookworm", python="3.11", other="trixie"),
+        Suite("trixie", python="3.13", other="bookworm", extra=("docker-cli", "oras")),
+        Suite("sid", python="3.14", other="bookworm", extra=("docker-cli", "oras", "crane")),
     )
 }
 """From the oldest engine to the newest."""

@@ -29,6 +29,7 @@ done
 echo ended
 """
 CLIENTS = "/srv/front_clients.py"
+OWN, OTHER = "registry:2", "registry:other"
 
 
 @pytest.mark.parametrize("front", ["on", "off"])
@@ -47,12 +48,14 @@ def test_whatever_replaces_the_registry_no_pull_is_dropped_behind_a_front(
 
     for _ in range(3):
         registry.inv("cert.renew")
+    versions = _version(registry), _upgraded(registry, OTHER), _upgraded(registry, OWN)
+    assert versions[0] == versions[2] != versions[1]
     _add_user(registry)
     registry.inv("registry.user.remove", "ada", "--yes")
     registry.inv("up", "--names", "registry.local")
     client.write("/srv/enough", "")
     found, words = _end(client)
-    run.notes.append(f"front {front}: {json.dumps(found)}")
+    run.notes.append(f"front {front}, registry {versions[0]} to {versions[1]} and back: {json.dumps(found)}")
     assert all(counts["good"] for counts in found.values()), found
     if front == "on":
         assert {name: counts["bad"] for name, counts in found.items()} == dict.fromkeys(found, 0), words
@@ -82,6 +85,39 @@ def _end(client: Host) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
             if line not in {"good", "bad", "ended"}:
                 words[f"{name}: {line}"] = words.get(f"{name}: {line}", 0) + 1
     return counts, words
+
+
+def _upgraded(registry: Host, image: str) -> str:
+    """Have the registry run an image with all that it holds, and return the version that it says then."""
+    if image == OTHER:
+        registry.import_image("/opt/other-registry.tar", OTHER, "/entrypoint.sh")
+    assert "are the same with both" in registry.inv("registry.upgrade", "--image", image).out
+    return _version(registry)
+
+
+def _version(registry: Host) -> str:
+    status: Any = json.loads(registry.inv("status", "--json").out)
+    return str(status["registry"]["version"])
+
+
+def test_an_image_that_shows_other_images_or_is_no_registry_is_refused_and_all_goes_on(
+    registry: Host, client: Host
+) -> None:
+    registry.inv("up", "--front", "on")
+    reference = f"{registry.address}/app:1"
+    pushed = push(registry, reference)
+    hand_over(registry, client)
+    client.inv("trust.linux")
+    registry.does("docker", "create", "--name", "forgetful", OWN)
+    elsewhere = "ENV REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/tmp/elsewhere"
+    registry.does("docker", "commit", "--change", elsewhere, "forgetful", "forgetful:1")
+    before = registry.containers()
+    for check in ((), ("--check",)):
+        registry.inv_fails("registry.upgrade", "--image", "forgetful:1", *check, saying="manifests differ: app:1")
+        registry.inv_fails("registry.upgrade", "--image", "busybox:1", *check, saying="error:")
+        assert pull(client, reference) == pushed
+    assert registry.containers() == before
+    assert "Nothing had to be changed" in registry.inv("up").out
 
 
 def _add_user(registry: Host) -> None:
