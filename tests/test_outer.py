@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
 import pytest
+import requests
+from docker.errors import APIError
 
 from tests.e2e import outer
 from tests.e2e.outer import LABEL, left
+
+if TYPE_CHECKING:
+    from docker import DockerClient
 
 MARKS = (LABEL, "lab.local", "10.213.4.", "fd12:3456:789a::")
 BEFORE = {
@@ -104,3 +112,26 @@ def test_registries_that_an_engine_does_not_verify_are_names_and_networks() -> N
     said = {"InsecureRegistryCIDRs": ["127.0.0.0/8"], "IndexConfigs": indexes}
     assert outer._unverified(said) == ["127.0.0.0/8", "a:5000"]
     assert outer._unverified({"InsecureRegistryCIDRs": None, "IndexConfigs": None}) == []
+
+
+def _engine(status: int) -> DockerClient:
+    """An engine with a container whose removal it answers with this status."""
+
+    def remove(**_how: bool) -> None:
+        answer = requests.Response()
+        answer.status_code = status
+        raise APIError("said", response=answer)
+
+    nothing = SimpleNamespace(list=lambda **_: [])
+    containers = SimpleNamespace(list=lambda **_: [SimpleNamespace(name="busy", remove=remove)])
+    return cast("DockerClient", SimpleNamespace(containers=containers, volumes=nothing, networks=nothing))
+
+
+@pytest.mark.parametrize("status", [404, 409])
+def test_a_container_that_goes_by_itself_meanwhile_is_none_that_stays(status: int) -> None:
+    assert outer.clear(_engine(status)) == ["busy"]
+
+
+def test_a_container_that_cannot_be_removed_is_told() -> None:
+    with pytest.raises(APIError):
+        outer.clear(_engine(500))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import docker
-from docker.errors import DockerException
+from docker.errors import APIError, DockerException
 
 from tests.e2e.trouble import LabError
 
@@ -51,7 +52,12 @@ def clear(engine: DockerClient, label: str = f"{LABEL}=1") -> list[str]:
     removed = []
     for container in engine.containers.list(all=True, filters={"label": label}, ignore_removed=True):
         removed.append(str(container.name))
-        container.remove(force=True, v=True)
+        try:
+            container.remove(force=True, v=True)
+        except APIError as error:
+            # It ended by itself meanwhile, or the engine is at that already.
+            if error.status_code not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
+                raise
     for volume in engine.volumes.list(filters={"label": label}):
         removed.append(str(volume.name))
         volume.remove()
