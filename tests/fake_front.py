@@ -31,14 +31,22 @@ def _accept(listening: socket.socket, leads: Callable[[], int | None]) -> None:
     with contextlib.suppress(OSError):
         while True:
             client, _ = listening.accept()
-            threading.Thread(target=_connect, args=(client, leads()), daemon=True).start()
+            # At once, as haproxy does: a thread may begin only when whom it led to is gone.
+            registry = _connect(leads())
+            threading.Thread(target=_pass_on, args=(client, registry), daemon=True).start()
 
 
-def _connect(client: socket.socket, port: int | None) -> None:
+def _connect(port: int | None) -> socket.socket | None:
+    with contextlib.suppress(OSError):
+        return socket.create_connection((loopback.HOST, port)) if port else None
+    return None
+
+
+def _pass_on(client: socket.socket, registry: socket.socket | None) -> None:
     with client, contextlib.suppress(OSError):
-        if port is None:
+        if registry is None:
             return
-        with socket.create_connection((loopback.HOST, port)) as registry:
+        with registry:
             back = threading.Thread(target=_copy, args=(registry, client), daemon=True)
             back.start()
             _copy(client, registry)

@@ -333,6 +333,12 @@ def test_a_configuration_that_somebody_edited_is_put_right(up: FakeEngine, run: 
     )
 
 
+def test_a_front_that_is_gone_stands_again_where_the_settings_have_it_listen(up: FakeEngine, run: Run) -> None:
+    up._forget(FRONT)
+    assert up.container
+    assert front.as_it_runs(run.with_settings(listen="127.0.0.1"), up.container, up).settings.listen == "127.0.0.1"
+
+
 def test_another_port_takes_another_front_and_the_same_registry(up: FakeEngine, run: Run, console: Recorder) -> None:
     before, port = up.container, loopback.free_port()
     moved = run.with_settings(port=port)

@@ -94,7 +94,9 @@ def image(run: Run, engine: Engine) -> Image:
 def as_it_runs(run: Run, container: Container, engine: Engine) -> Run:
     """Return a run that leaves a registry's port, address and front as they are; all else is `up`'s to change."""
     met = as_met(container, run.settings, engine)
-    run = run.with_settings(port=met.port or run.settings.port, listen=met.listen, front=container.behind)
+    if met.port:  # behind a front that is gone, a registry has no way of its own
+        run = run.with_settings(port=met.port, listen=met.listen)
+    run = run.with_settings(front=container.behind)
     there = find(run, engine) if container.behind else None
     if there is None:
         return run
