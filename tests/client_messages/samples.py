@@ -243,6 +243,8 @@ SAMPLES: list[tuple[str, str]] = [
     ("javax.net.ssl.SSLHandshakeException: Remote host terminated the handshake", "hung-up"),
     ("javax.net.ssl.SSLHandshakeException: Remote host closed connection during handshake", "hung-up"),
     ("Error: Client network socket disconnected before secure TLS connection was established", "hung-up"),
+    ("urllib.error.URLError: <urlopen error TLS/SSL connection has been closed (EOF) (_ssl.c:992)>", "hung-up"),
+    ("SSLError(SSLZeroReturnError(6, 'TLS/SSL connection has been closed (EOF) (_ssl.c:1131)'))", "hung-up"),
     ("https://192.168.0.12/v2/: PR_END_OF_FILE_ERROR", "hung-up"),
     ("https://192.168.0.12/v2/: net::ERR_CONNECTION_CLOSED", "hung-up"),
     (

@@ -266,7 +266,7 @@ WAYS = (
             r"SSL_ERROR_SYSCALL in connection|(?i:unexpected[ _]eof[ _]while[ _]reading)|ERR_CONNECTION_CLOSED",
             r"TLS connection was non-properly terminated|PR_END_OF_FILE_ERROR",
             r"Remote host (?:terminated the|closed connection during) handshake",
-            r"disconnected before secure TLS connection",
+            r"disconnected before secure TLS connection|TLS/SSL connection has been closed \(EOF\)",
         ),
         "curl, wget, git, Python, Java, node, browsers",
         "What listens at {registry} took the connection and hung up before TLS began: a front or another proxy, which "
