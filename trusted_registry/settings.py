@@ -137,9 +137,7 @@ def load(  # noqa: PLR0913 - a setting comes from as many places
         SettingError: A value cannot be used; the error names the setting and usable values.
     """
     configured, flags = _configured(config), flags or {}
-    typed_folder = flags.get("certificate.folder") or configured.get("certificate.folder", "")
-    folder = root / path("certificate.folder", typed_folder.strip(" ") or "certs")
-    folder = folder.resolve() if ".." in folder.parts else folder  # the engine takes `..` out of a path
+    folder = _folder(root, flags.get("certificate.folder") or configured.get("certificate.folder", ""))
     saved_before = find_saved_flags(folder)
     saved = _saved(saved_before, flags)
 
@@ -161,12 +159,10 @@ def load(  # noqa: PLR0913 - a setting comes from as many places
         listen=address("registry.listen", listen) if listen else "",
         container=matching("registry.container", value("registry.container"), _CONTAINER, "letters, digits, _ . -"),
         volume=matching("registry.volume", value("registry.volume"), _CONTAINER, "letters, digits, _ . -"),
-        image=matching("registry.image", value("registry.image"), _IMAGE, "an image reference such as registry:3"),
+        image=_reference("registry.image", value("registry.image"), "registry:3"),
         archive=(root / archive) if str(archive) != "." else None,
         front=one_of("registry.front", value("registry.front"), SWITCH) == "on",
-        front_image=matching(
-            "registry.front_image", value("registry.front_image"), _IMAGE, "an image reference such as haproxy:lts"
-        ),
+        front_image=_reference("registry.front_image", value("registry.front_image"), "haproxy:lts"),
         metrics=whole_number("registry.metrics", value("registry.metrics") or "0", 0, 65535),
         drain=whole_number("registry.drain", value("registry.drain"), 1, MAX_DRAIN),
         folder=folder,
@@ -180,6 +176,15 @@ def load(  # noqa: PLR0913 - a setting comes from as many places
         saved_flags=saved,
         saved_flags_before=saved_before,
     )
+
+
+def _folder(root: Path, typed: str) -> Path:
+    folder = root / path("certificate.folder", typed.strip(" ") or "certs")
+    return folder.resolve() if ".." in folder.parts else folder  # the engine takes `..` out of a path
+
+
+def _reference(key: str, typed: str, example: str) -> str:
+    return matching(key, typed, _IMAGE, f"an image reference such as {example}")
 
 
 def _configured(config: Mapping[str, Mapping[str, object]]) -> dict[str, str]:

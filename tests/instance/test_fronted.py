@@ -18,11 +18,12 @@ from tests.fake_images import IMAGE
 from tests.recorder import Recorder
 from trusted_registry.certificate import inspect, issue
 from trusted_registry.engine import engine as engines
-from trusted_registry.errors import RegistryError
-from trusted_registry.instance import front, front_image, running, switch
-from trusted_registry.instance.model import Role, short
+from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.instance import checks, front, front_image, proof, running, switch
+from trusted_registry.instance.model import Role, predecessor_name, short
 from trusted_registry.registry import probe, users
 from trusted_registry.run import Run
+from trusted_registry.tasks import lifecycle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,6 +97,11 @@ def knocking(settings: Settings) -> Iterator[list[str]]:
     finally:
         end.set()
         thread.join()
+
+
+def _registry(up: FakeEngine) -> Container:
+    assert up.container
+    return up.container
 
 
 # On
@@ -350,11 +356,105 @@ def test_another_port_takes_another_front_and_the_same_registry(up: FakeEngine, 
     assert re.fullmatch(r"front: replaced; no answer for \d+\.\d s", gap)
 
 
+@pytest.mark.parametrize("how", ["running", "exited"])
+def test_a_front_that_is_renewed_before_the_registry_is_proved_by_the_one_that_runs(
+    how: str, up: FakeEngine, run: Run
+) -> None:
+    _renewed(run, up)
+    moved = run.with_settings(port=loopback.free_port()) if how == "running" else run
+    up._end(FRONT) if how == "exited" else None
+    assert running.run_tls(moved, up)
+    assert (_names(up), _shown(moved.settings)) == (["registry", FRONT], _on_disk(run.settings))
+
+
+def test_a_front_that_stood_still_when_the_first_user_came_leads_to_a_registry_that_asks(
+    up: FakeEngine, run: Run
+) -> None:
+    up._end(FRONT)
+    _first_user(run, up)
+    assert running.run_tls(run, up)
+    assert probe.request(proof._at(_registry(up), run.settings, up), "GET", "/v2/", probe.unverified())[0] == 401
+
+
+def test_a_front_that_leads_to_another_registry_than_ours_is_no_front_of_ours(up: FakeEngine, run: Run) -> None:
+    at = probe.Endpoint(loopback.HOST, run.settings.port)
+    with pytest.raises(RegistryError, match="another certificate"):
+        proof.check_leads(at, FRONT, up, "0" * 64)
+    proof.check_leads(at, FRONT, up, _shown(run.settings))
+
+
+def test_a_port_of_metrics_that_is_taken_is_told_before_a_registry_is_touched(up: FakeEngine, run: Run) -> None:
+    up.done.clear()
+    with (
+        loopback.registry(None) as taken,
+        pytest.raises(SettingError, match=f"registry.metrics is {taken}, and another program listens there"),
+    ):
+        running.reload(run.with_settings(metrics=taken), _registry(up), up)
+    assert up.done == []
+
+
 # What a killed run leaves
 
 
 class Killed(BaseException):
     """The end of a run at once."""
+
+
+def _killed(*_: object) -> None:
+    raise Killed
+
+
+def test_a_front_that_was_set_aside_by_a_killed_run_is_known_and_gives_way(
+    up: FakeEngine, run: Run, settings: Settings
+) -> None:
+    up.rename(FRONT, predecessor_name(FRONT))
+    assert lifecycle._remains(dataclasses.replace(settings, volume="none"), up)
+    checks.check_port(run, up)
+    assert running.run_tls(run, up)
+    assert (_names(up), _shown(run.settings)) == (["registry", FRONT], _on_disk(run.settings))
+
+
+def test_a_front_that_was_set_aside_by_a_killed_run_is_stopped_too(up: FakeEngine, run: Run) -> None:
+    up.rename(FRONT, predecessor_name(FRONT))
+    assert running.stop(run, up, purge=True)
+    assert (_names(up), up.networks) == ([], {})
+
+
+def test_a_network_whose_front_somebody_removed_goes_with_the_registry(up: FakeEngine, run: Run) -> None:
+    up._forget(FRONT)
+    assert running.stop(run, up, purge=False)
+    assert up.networks == {}
+
+
+@pytest.mark.parametrize("gone", ["the registry", "nothing"])
+def test_off_after_a_killed_switch_leaves_one_registry_and_no_front(
+    gone: str, up: FakeEngine, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if gone == "the registry":
+        up._forget(NAME)
+    else:
+        _renewed(run, up)
+        with monkeypatch.context() as patched:
+            patched.setattr(switch, "_lead_over", _killed)
+            patched.setattr(switch, "_back", lambda *_: None)
+            with pytest.raises(Killed):
+                running.run_tls(run, up)
+    assert running.run_tls(run.with_settings(front=False), up)
+    assert (_names(up), up.networks, _shown(run.settings)) == (["registry"], {}, _on_disk(run.settings))
+
+
+def test_a_switch_that_was_killed_is_settled_through_the_front_that_stands_whatever_is_set_now(
+    up: FakeEngine, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _renewed(run, up)
+    with monkeypatch.context() as patched:
+        patched.setattr(switch, "_lead_over", _killed)
+        patched.setattr(switch, "_back", lambda *_: None)
+        with pytest.raises(Killed):
+            running.run_tls(run, up)
+    moved = run.with_settings(port=loopback.free_port())
+    assert running.run_tls(moved, up)
+    assert (_names(up), _shown(moved.settings)) == (["registry", FRONT], _on_disk(run.settings))
 
 
 @pytest.mark.parametrize("at", range(len(SWITCHED) + 1))
@@ -412,6 +512,25 @@ def test_where_the_registry_does_not_take_the_port_the_front_stands_again(
     monkeypatch.setattr(up, "start", fail)
     with pytest.raises(RegistryError, match=r"no start The previous registry runs again\."):
         running.run_tls(run.with_settings(front=False), up)
+    assert (_names(up), _shown(run.settings)) == (["registry", FRONT], _on_disk(run.settings))
+
+
+@pytest.mark.parametrize("at", ["create", "drain", "retire", "start"])
+def test_an_off_that_fails_anywhere_leaves_registry_and_front_at_the_port_that_they_had(
+    at: str, up: FakeEngine, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = getattr(up, at)
+
+    def fail(name: object, *rest: object) -> None:
+        if getattr(name, "name", name) in {NAME, FRONT, predecessor_name(NAME)}:
+            monkeypatch.setattr(up, at, real)
+            raise KeyboardInterrupt
+        real(name, *rest)
+
+    monkeypatch.setattr(up, at, fail)
+    other = run.with_settings(front=False, port=loopback.free_port())
+    with pytest.raises(KeyboardInterrupt):
+        running.run_tls(other, up)
     assert (_names(up), _shown(run.settings)) == (["registry", FRONT], _on_disk(run.settings))
 
 

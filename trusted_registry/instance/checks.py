@@ -36,24 +36,32 @@ def check_port(run: Run, engine: Engine) -> None:
     """
     if run.console.dry:
         return
-    _check_metrics(run.settings, engine)
+    check_metrics(run.settings, engine)
     # The other one was left by a run that was killed half way.
     left = ownership.container(run.with_settings(container=predecessor_name(run.settings.container)), engine)
     own = (ownership.claimed(run, engine), left)
     ours = any(it is not None and it.state == "running" and it.port == run.settings.port for it in own)
     if not ours and ports.is_taken(run.settings.listen, run.settings.port):
-        front = ownership.container(run.with_settings(container=front_name(run.settings.container)), engine)
-        if front and front.port == run.settings.port:
+        front = front_name(run.settings.container)
+        fronts = (
+            ownership.container(run.with_settings(container=it), engine) for it in (front, predecessor_name(front))
+        )
+        if any(it and it.port == run.settings.port for it in fronts):
             return
         raise ports.taken_error(run.settings.port, run.settings, engine)
 
 
-def _check_metrics(settings: Settings, engine: Engine) -> None:
+def check_metrics(settings: Settings, engine: Engine) -> None:
+    """Insist that the port of the metrics, if there is to be one, is free, or the registry's own already.
+
+    Raises:
+        SettingError: It is the registry's other port, or another program's.
+    """
     name, port = settings.container, settings.metrics
     cure = "Set registry.metrics to another port, such as 9102, or to nothing."
     if port and port == settings.port:
         raise SettingError(f"registry.metrics is {port}, which is the registry's own port.", cure=cure)
-    own = (name, front_name(name), predecessor_name(name))
+    own = (name, front_name(name), predecessor_name(name), predecessor_name(front_name(name)))
     if port and ports.is_taken(LOOPBACK, port) and engine.publisher_of(port) not in own:
         raise SettingError(f"registry.metrics is {port}, and another program listens there.", cure=cure)
 

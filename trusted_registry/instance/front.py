@@ -19,7 +19,9 @@ from trusted_registry.instance.model import (
     Instance,
     draining_name,
     front_name,
+    predecessor_name,
     short,
+    successor_name,
 )
 from trusted_registry.run import Run
 from trusted_registry.settings import Settings
@@ -43,8 +45,16 @@ def find(run: Run, engine: Engine) -> Container | None:
     return ownership.container(_named(run), engine)
 
 
-def _named(run: Run) -> Run:
-    return run.with_settings(container=front_name(run.settings.container))
+def _named(run: Run, name: str = "") -> Run:
+    return run.with_settings(container=name or front_name(run.settings.container))
+
+
+def is_traced(settings: Settings, engine: Engine) -> bool:
+    """Whether containers of a front, or of a switch behind one, are here, whoever made them."""
+    name, front = settings.container, front_name(settings.container)
+    traces = (front, predecessor_name(front), successor_name(name))
+    listed = [it.name for it in engine.list_containers()]
+    return any(it in traces or it.startswith(draining_name(name)) for it in listed)
 
 
 def as_met(container: Container, settings: Settings, engine: Engine) -> Container:
@@ -122,6 +132,9 @@ def take(instance: Instance, run: Run, engine: Engine, holds: Callable[[], bool]
     Raises:
         RegistryError: It does not: the configuration is broken, or the front is.
     """
+    # What runs may have been made by other settings, and reads its own volume.
+    there = engine.find(instance.name)
+    instance = replace(instance, files_of=there.files_volume if there else "")
     contents.share(instance, instance.files, run, engine)
     end = time.monotonic() + _PATIENCE
     while True:
@@ -152,12 +165,15 @@ def remove(run: Run, engine: Engine) -> bool:
     Raises:
         RegistryError: The container or the network is somebody else's.
     """
-    name, network = front_name(run.settings.container), None
-    there = find(run, engine)
+    name = front_name(run.settings.container)
+    there, left = find(run, engine), ownership.container(_named(run, predecessor_name(name)), engine)
     if there or (run.console.dry and run.settings.front):
         engine.remove(name)
+    if left:  # by a run that was killed
+        engine.remove(predecessor_name(name))
+    if there or left:
         sweep(run, engine)
-        network = engine.network(name)
+    network = engine.network(name)
     if network and network.installation == installation.known(run.settings.folder).id:
         engine.remove_network(name)
-    return there is not None
+    return bool(there or left)

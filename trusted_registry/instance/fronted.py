@@ -79,7 +79,7 @@ def _stands(there: Container | None, container: Container, run: Run, engine: Eng
     image = front.image(run, engine)
     wanted = front.made(run, image, short(container.id))
     if there is None or there.state != "running" or there.digest != wanted.digest:
-        renew_front(wanted, there, run, engine)
+        renew_front(wanted, there, container, run, engine)
         return True
     if run.console.dry or not contents.differing(wanted, engine):
         return False
@@ -109,6 +109,14 @@ def _door(instance: Instance, run: Run) -> probe.Endpoint:
     return probe.Endpoint(instance.published.listen or run.settings.address, instance.published.port)
 
 
+def clear(instance: Instance, run: Run, engine: Engine) -> None:
+    """Take away what nothing needs any more: a front that is turned off, registries that have ended, files."""
+    if not instance.behind:
+        front.remove(run, engine)
+    switch.sweep(run, engine)
+    front.sweep(run, engine)
+
+
 def turn_on(  # noqa: PLR0913, PLR0917 - what should run, what runs, and who does it
     instance: Instance,
     container: Container | None,
@@ -134,7 +142,11 @@ def turn_on(  # noqa: PLR0913, PLR0917 - what should run, what runs, and who doe
     engine.run(instance)
     there = engine.find(instance.name)
     with _no_front_without_proof(run, engine, alone=container is None and not before.container):
-        stand(front.made(run, image, short(there.id if there else "")), run, engine, before, meanwhile)
+        made = front.made(run, image, short(there.id if there else ""))
+        stand(made, run, engine, before, meanwhile)
+        if not run.console.dry:
+            with proof.explained(made.name, run, engine):
+                proof.check_at(_door(made, run), made.name, run.settings, engine)
 
 
 @contextlib.contextmanager
@@ -155,20 +167,19 @@ def _no_front_without_proof(run: Run, engine: Engine, *, alone: bool) -> Iterato
 def stand(
     instance: Instance, run: Run, engine: Engine, before: Predecessor, meanwhile: Callable[[], None] = lambda: None
 ) -> None:
-    """Have the port's present holder give way to a front, and prove that."""
+    """Have the port's present holder give way to a front."""
     before.write(instance.files)
     contents.share(instance, instance.files, run, engine)
     engine.create(instance)
     before.stop()
     engine.start(instance.name, meanwhile)
-    if run.console.dry:
-        return
-    with proof.explained(instance.name, run, engine):
-        proof.check_at(_door(instance, run), instance.name, run.settings, engine)
 
 
-def renew_front(instance: Instance, there: Container | None, run: Run, engine: Engine) -> None:
-    """Replace a front that is to listen elsewhere or has another image, or start one that does not run."""
+def renew_front(instance: Instance, there: Container | None, container: Container, run: Run, engine: Engine) -> None:
+    """Replace a front that is to listen elsewhere or has another image, or start one that does not run.
+
+    It is proved by the registry that is behind it now: that one may be about to be replaced, too.
+    """
     named = run.with_settings(container=instance.name)
     engine.make_network(instance.network, instance.installation)
     if there and there.state == "running":
@@ -176,6 +187,10 @@ def renew_front(instance: Instance, there: Container | None, run: Run, engine: E
     with predecessor.kept(named, engine) as before:
         before.make_way(there)
         stand(instance, run, engine, before)
+        if container.state == "running" and not run.console.dry:
+            with proof.explained(instance.name, run, engine):
+                wanted = proof.shown_by(container, run.settings.container, engine)
+                proof.check_leads(_door(instance, run), instance.name, engine, wanted)
         before.tell_gap()
 
 
@@ -198,12 +213,11 @@ def turn_off(  # noqa: PLR0913, PLR0917 - see above
     if container and container.state == "running":
         upgrade.rehearse(instance, container, run, engine)
     before.make_way(container)
-    engine.create(instance)
-    if before.container:
-        engine.drain(predecessor_name(instance.name))  # so that it lets idle connections go, which the front waits for
-    engine.retire(name)
-    before.stop()
     try:
+        engine.create(instance)
+        before.drain()  # first: the front waits for connections that are idle
+        engine.retire(name)
+        before.stop()
         engine.start(instance.name, meanwhile)
         if not run.console.dry:
             with proof.explained(instance.name, run, engine):
@@ -211,5 +225,6 @@ def turn_off(  # noqa: PLR0913, PLR0917 - see above
     except BaseException:
         with contextlib.suppress(RegistryError):
             engine.remove(instance.name, at_once=True)
+        with contextlib.suppress(RegistryError):
             engine.put_back(name, name)
         raise

@@ -103,12 +103,22 @@ class Predecessor:
         self.container = container  # first: what is interrupted half way is put back as well
         self._engine.rename(self._name, self._aside)
 
+    def drain(self) -> None:
+        """Have it let idle connections go, and end by itself."""
+        if self.container:
+            self._begin_to_stop()
+            self._engine.drain(self._aside)
+
+    def _begin_to_stop(self) -> None:
+        if not self._stopped:
+            self.told_to_stop = time.monotonic()
+        self._stopped = True
+
     def stop(self) -> None:
         """Have the port free; the engine starts the container no more by itself."""
         if not self.container:
             return
-        self.told_to_stop = None if self._stopped else time.monotonic()
-        self._stopped = True
+        self._begin_to_stop()
         ending = f"{self._part}: it ends what is under way first, up to {DRAIN_SECONDS} s"
         late = threading.Timer(_QUICK, self._run.console.say, [ending])
         late.start()

@@ -12,7 +12,7 @@ from trusted_registry.certificate import inspect
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import OpenToAllError, RegistryError
-from trusted_registry.instance import checks, ownership
+from trusted_registry.instance import checks, front, ownership
 from trusted_registry.instance.model import FILES_FOLDER, LOOPBACK, Instance, Role
 from trusted_registry.registry import observe, probe, users
 from trusted_registry.run import Run
@@ -100,7 +100,7 @@ def rehearse_beside(
         rehearse(instance, run, engine, then)
     except RegistryError as error:
         goes_on = "That was only tried: the registry that runs goes on."
-        if container and is_open(container, run.settings):
+        if container and is_open(container, run.settings, engine):
             engine.remove(instance.name)
             goes_on = "The one that ran lets everybody in, though there are users: it was stopped."
         raise RegistryError(f"{error.message} {goes_on}", cure=error.cure) from error
@@ -134,17 +134,18 @@ def _certified(settings: Settings) -> str:
     return next((it for it in (LOOPBACK, *address.own_addresses()) if it in named), settings.address)
 
 
-def is_open(container: Container, settings: Settings) -> bool:
+def is_open(container: Container, settings: Settings, engine: Engine) -> bool:
     """Whether a registry that runs lets everybody in though there are users; one that does not answer lets nobody."""
     if container.state != "running" or not users.is_login_required(settings.folder):
         return False
-    return container.role == Role.PLAIN or observe.look(_at(container, settings)).status == http.client.OK
+    return container.role == Role.PLAIN or observe.look(_at(container, settings, engine)).status == http.client.OK
 
 
-def _at(container: Container, settings: Settings) -> probe.Endpoint:
-    """Return the endpoint of a container, where this machine surely reaches it."""
+def _at(container: Container, settings: Settings, engine: Engine) -> probe.Endpoint:
+    """Return the endpoint of a container, or of the front before it, where this machine surely reaches that."""
+    met = front.as_met(container, settings, engine)
     host = LOOPBACK if container.role == Role.PLAIN else _certified(settings)
-    return probe.Endpoint(container.listen or host, container.port or settings.port)
+    return probe.Endpoint(met.listen or host, met.port or settings.port)
 
 
 def check_again(run: Run, engine: Engine, container: Container) -> None:
@@ -155,10 +156,41 @@ def check_again(run: Run, engine: Engine, container: Container) -> None:
     Raises:
         RegistryError, OSError, http.client.HTTPException: It does not answer as it should.
     """
-    name = run.settings.container
+    name, at = run.settings.container, _at(container, run.settings, engine)
+    if container.role == Role.FRONT:
+        check_leads(at, name, engine)
+        return
+    check(container.role, name, at, run.settings, engine, shown_by(container, name, engine))
+
+
+def shown_by(container: Container, name: str, engine: Engine) -> str:
+    """Return the fingerprint of the certificate that a registry has among its files; "" if it has none of its own."""
     held = engine.read_files(name, FILES_FOLDER).get("domain.crt", b"") if container.files_volume else b""
-    wanted = inspect.fingerprint(held) if held else ""
-    check(container.role, name, _at(container, run.settings), run.settings, engine, wanted)
+    return inspect.fingerprint(held) if held else ""
+
+
+def check_leads(at: probe.Endpoint, name: str, engine: Engine, wanted: str = "") -> None:
+    """Insist that a front leads to a registry, whatever that is to become.
+
+    Args:
+        at: Its endpoint.
+        name: The front's name.
+        engine: Its engine.
+        wanted: Fingerprint of the certificate that the registry shows; any by default.
+
+    Raises:
+        RegistryError: Another registry answers.
+        OSError, http.client.HTTPException: None does.
+    """
+    probe.await_answer(
+        lambda: probe.request(at, "GET", "/v2/", probe.unverified())[0], partial(observe.is_up, engine, name)
+    )
+    shown = probe.fingerprint(at)
+    if wanted and shown != wanted:
+        raise RegistryError(
+            f"{at} shows another certificate ({shown[:16]}…) than the registry behind the front ({wanted[:16]}…).",
+            cure="Something else answers at that address: see `ip address` and INVOKE_REGISTRY_ADDRESS.",
+        )
 
 
 def stop_again(error: BaseException, name: str, at: probe.Endpoint, run: Run, engine: Engine) -> None:

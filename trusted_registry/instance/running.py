@@ -60,7 +60,9 @@ def run_tls(
     """
     if not run.console.dry:
         checks.check_certificate(run.settings)
-    if run.settings.front:
+        checks.check_metrics(run.settings, engine)
+    fronted_here = run.settings.front or front.is_traced(run.settings, engine)
+    if fronted_here:
         switch.settle(run, engine)
     container = ownership.claimed(run, engine)
     with predecessor.kept(run, engine) as before:
@@ -69,13 +71,10 @@ def run_tls(
                 f"{run.settings.container}: the plain HTTP registry gives way to the TLS one; its images stay"
             )
         instance = _instance(roles.tls, run, engine, image)
-        had_front = any(it.behind for it in (container, before.container) if it)
-        changed = _brought_up(instance, container, run, engine, before, meanwhile)
-    if had_front and not instance.behind:
-        front.remove(run, engine)
-    elif instance.behind:
-        switch.sweep(run, engine)
-        front.sweep(run, engine)
+        fronted_here = fronted_here or any(it.behind for it in (container, before.container) if it)
+        changed = _brought_up(instance, container, run, engine, before, meanwhile, fronted_here=fronted_here)
+    if fronted_here:
+        fronted.clear(instance, run, engine)
     return changed
 
 
@@ -121,9 +120,12 @@ def _brought_up(  # noqa: PLR0913, PLR0917 - what should run, what runs, and who
     engine: Engine,
     before: Predecessor,
     meanwhile: Callable[[], None] = lambda: None,
+    *,
+    fronted_here: bool = False,
 ) -> bool:
     """Have an instance run and prove itself; return whether anything had to be done for it."""
-    if instance.behind or any(it.behind for it in (container, before.container) if it):
+    behind = instance.behind or any(it.behind for it in (container, before.container) if it)
+    if behind or (fronted_here and front.find(run, engine)):
         return fronted.brought_up(instance, container, run, engine, before, meanwhile)
     if container and container.digest == instance.digest and container.state == "running":
         differing = [] if run.console.dry else contents.differing(instance, engine)

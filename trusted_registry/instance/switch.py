@@ -149,7 +149,7 @@ def point(container: Container, image: Image, run: Run, engine: Engine) -> None:
 
 
 def _goes_on(container: Container, run: Run, engine: Engine) -> str:
-    if not proof.is_open(container, run.settings):
+    if not proof.is_open(container, run.settings, engine):
         return GOES_ON
     engine.remove(run.settings.container)
     return "The one that ran lets everybody in, though there are users: it was stopped."

@@ -210,7 +210,9 @@ def _remains(settings: Settings, engine: Engine) -> bool:
         not engine.available
         or engine.find(settings.container)
         or engine.find(predecessor_name(settings.container))
-        or engine.find(front_name(settings.container))
+        or any(
+            engine.find(it) for it in (front_name(settings.container), predecessor_name(front_name(settings.container)))
+        )
         or engine.volume(settings.volume)
         or engine.list_files_volumes(installation.known(settings.folder).id or "none")
         or (settings.folder / UNPROVED).exists()
