@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 NOBODY_S = "192.0.2.77"
 """For documentation alone (RFC 5737): of this machine's own addresses another checkout's registry may have one."""
-BEGIN = ["sudo apt-get update && sudo apt-get install git python3-venv", "git clone URL trusted-registry"]
+BEGIN = ["sudo apt-get update && sudo apt-get install --yes git python3-venv", "git clone URL trusted-registry"]
 OTHERS = {
     README.name: [
         *BEGIN,
@@ -77,7 +77,7 @@ def test_the_readme_s_first_command_and_ci_s_are_those_that_are_promised() -> No
 
 
 def test_what_the_readme_installs_first_is_what_a_fresh_machine_is_given() -> None:
-    assert set(BEGIN[0].partition("install ")[2].split()) <= set(PACKAGES.split())
+    assert set(BEGIN[0].partition("install --yes ")[2].split()) <= set(PACKAGES.split())
 
 
 @pytest.mark.process
