@@ -255,6 +255,16 @@ SAMPLES: list[tuple[str, str]] = [
         "privileged-port",
     ),
     ("Bind for 0.0.0.0:443 failed: port is already allocated", "port-taken"),
+    (
+        (
+            f"{'8f' * 32}\ndocker: Error response from daemon: failed to set up container networking: driver failed "
+            f"programming external connectivity on endpoint naughty_dog ({'9a' * 32}): Bind for :::443 failed: port "
+            "is already allocated\n\nRun 'docker run --help' for more information"
+        ),
+        "port-taken",
+    ),
+    (f"{DOCKER}{UNKNOWN}\n\nRun 'docker pull --help' for more information", "unknown-authority"),
+    (f"{DOCKER}{UNKNOWN}\nSee 'docker push --help'.", "unknown-authority"),
     ("listen tcp4 0.0.0.0:5000: bind: address already in use", "port-taken"),
     (f"{DOCKER}no basic auth credentials", "login"),
     (f"{DOCKER}unauthorized: authentication required", "login"),

@@ -42,7 +42,8 @@ _LEAD = re.compile(
 )
 """Words of a line in which HOST/NAME is an image, and not a path or a package."""
 _OF_THE_HUB = re.compile(
-    r"(?:docker(?: image)? (?:pull|run|push)(?: -\S+)*|manifest for|access denied for|Pulling repository|find image)"
+    r"(?:docker(?: image)? (?:pull|run|push)(?: (?!--help\b)-\S+)*|manifest for|access denied for"
+    r"|Pulling repository|find image)"
     r" ['\"]?(?P<image>[a-z0-9][\w./:-]*)"
 )
 _HELP = re.compile(
