@@ -63,12 +63,15 @@ def _config_path(text: str, plugin: str) -> str:
 
 
 @pytest.mark.process
+@pytest.mark.parametrize("version", [2, 3])
 @files
-def test_the_command_sets_the_folder_and_keeps_all_else(name: str, tmp_path: Path) -> None:
+def test_the_command_sets_the_folder_and_keeps_all_else(name: str, version: int, tmp_path: Path) -> None:
     text, plugin = FILES[name]
+    if version == 3 and (plugin == V1 or not text.strip()):
+        plugin = V3
     config = tmp_path / "config.toml"
     config.write_bytes(text.encode())
-    _, command = containerd_file.repair(text, 2)
+    _, command = containerd_file.repair(text, version)
     assert command
     _typed(command, config)
     after = config.read_bytes().decode()

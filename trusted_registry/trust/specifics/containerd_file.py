@@ -34,12 +34,12 @@ def repair(text: str, version: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
     Args:
         text: The file; empty for none.
-        version: Version to give to a file that has nothing in it.
+        version: Version that containerd writes by itself: for a file that has nothing in it.
     """
     for lines, command, after in _candidates(text, version):
-        if _names_folder(after):
+        if _names_folder(after, version):
             return lines, command
-    return (HEADS[_version(text) or 1], SETTING), ()
+    return (HEADS[_tables(text, version)], SETTING), ()
 
 
 def _candidates(text: str, version: int) -> Iterator[tuple[tuple[str, ...], tuple[str, ...], str]]:
@@ -52,7 +52,7 @@ def _candidates(text: str, version: int) -> Iterator[tuple[tuple[str, ...], tupl
     own = _version(text)
     if not own and all("." in name for name in _plugins(text)):  # written for version 2, and ignored
         yield ("version = 2",), ("sed", "-i", "1i version = 2", CONFIG), _joined(["version = 2", *lines])
-    head = HEADS[own or 1]
+    head = HEADS[_tables(text, version)]
     at = next((number for number, line in enumerate(lines) if _is_head(line, head)), None)
     if at is None:
         yield (head, SETTING), (*_APPEND, "", head, SETTING), _joined([*lines, "", head, SETTING])
@@ -88,9 +88,19 @@ def _version(text: str) -> int:
     return found if isinstance(found, int) and found in HEADS else 0
 
 
-def _names_folder(text: str) -> bool:
+def _tables(text: str, version: int) -> int:
+    """Return the version of the tables that count in a file.
+
+    Without a version, or with the first, containerd 2.1.9 takes tables of the third and ignores those of the first
+    (tried); containerd 1 takes those of the first.
+    """
+    own = _version(text) or 1
+    return version if own == 1 and version == 3 else own  # noqa: PLR2004 - the last there is
+
+
+def _names_folder(text: str, version: int) -> bool:
     found: Any = _plugins(text)
-    for key in (_PLUGINS[_version(text) or 1], "registry", "config_path"):
+    for key in (_PLUGINS[_tables(text, version)], "registry", "config_path"):
         found = found.get(key) if isinstance(found, dict) else None
     return bool(found == CERTS_D)
 
