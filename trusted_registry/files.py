@@ -74,6 +74,21 @@ def explained(path: Path, what: str = "written") -> Iterator[None]:
         raise RegistryError(f"{lasting} cannot be {what}: {error.strerror}.", cure=_cure(error, lasting)) from error
 
 
+def exists(path: Path) -> bool:
+    """Return whether there is something at a path, as `Path.exists` did before Python 3.14, which says no of a denial.
+
+    Raises:
+        OSError: That cannot be known: a folder above may not be entered.
+    """
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EBADF}:
+            return False
+        raise
+    return True
+
+
 def _cure(error: OSError, path: Path) -> str:
     folder = next((it for it in (path, *path.parents) if os.path.isdir(it)), path)  # noqa: PTH112 - is_dir raises in folders without access
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -99,7 +114,7 @@ def check_room(folder: Path) -> None:
 def make_folder(path: Path, mode: int = PUBLIC_FOLDER) -> list[Path]:
     """Make a folder and its missing parents; return the new folders, inmost first. Existing ones keep their mode."""
     with explained(path):
-        missing = list(itertools.takewhile(lambda folder: not folder.exists(), [path, *path.parents]))
+        missing = list(itertools.takewhile(lambda folder: not exists(folder), [path, *path.parents]))
         # The umask would clear bits of the mode, and a client could not read the folder; a run that is killed before a
         # chmod would leave the wrong mode for good.
         umask = os.umask(0)
@@ -280,7 +295,7 @@ def recover(folder: Path, *, dry: bool = False) -> None:
         RegistryError: Committed moves are left to finish, and this is a dry run.
     """
     with explained(folder, "read"):
-        unfinished = (folder / _COMMITTED).exists()
+        unfinished = exists(folder / _COMMITTED)
         left = any(folder.glob(f"{_STAGING}*"))
     if unfinished and dry:
         raise RegistryError(f"A run was cut short in {folder}.", cure="./inv cert.show finishes what it had decided.")

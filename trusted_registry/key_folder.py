@@ -31,7 +31,7 @@ def check(folder: Path, console: Console) -> None:
     """
     real = Path(os.path.realpath(folder))
     with files.explained(real, "read"):
-        if real.exists():
+        if files.exists(real):
             _check_owner(real)
             _check_mode(real, console)
         for above in {*folder.absolute().parents, *real.parents}:
@@ -84,7 +84,7 @@ def _who(mode: int) -> str:
 
 def _check_above(above: Path, folder: Path) -> None:
     """Insist that no other user may rename a folder above; in a sticky one nobody renames what is another's."""
-    if not above.exists() or not above.is_dir():
+    if not files.exists(above) or not above.is_dir():
         return
     mode = above.stat().st_mode
     if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:

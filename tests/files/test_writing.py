@@ -230,3 +230,15 @@ def test_too_many_open_files_are_cured_by_allowing_more(tmp_path: Path, monkeypa
     with pytest.raises(RegistryError, match="Too many open files") as caught:
         files.write(tmp_path / "ca.crt", b"")
     assert "ulimit -n" in caught.value.cure
+
+
+def test_what_is_there_is_told_from_what_is_not(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "file").touch()
+    known = [files.exists(tmp_path / name) for name in ("file", "none", "file/below", "loop")]
+    assert known == [True, False, False, False]
+
+
+def test_what_cannot_be_known_is_not_absent(forbidden: Path) -> None:
+    with pytest.raises(PermissionError):
+        files.exists(forbidden / "ca.crt")

@@ -39,7 +39,7 @@ def stage(folder: Path) -> Stage:
     """Return how far a folder's changeover has come."""
     if next_root(folder):
         return Stage.HANDED_OUT
-    return Stage.SWITCHED if (folder / OLD).exists() else Stage.NONE
+    return Stage.SWITCHED if files.exists(folder / OLD) else Stage.NONE
 
 
 def next_root(folder: Path) -> Certificate | None:
@@ -49,7 +49,7 @@ def next_root(folder: Path) -> Certificate | None:
         RegistryError: Its file holds no certificate.
     """
     path = folder / NEXT / "ca.crt"
-    if not path.exists():
+    if not files.exists(path):
         return None
     root = inspect.read(path)
     # A run that was killed right after the switch left what it had put in place.
@@ -58,7 +58,7 @@ def next_root(folder: Path) -> Certificate | None:
 
 def old_root(folder: Path) -> Certificate | None:
     """Return the root before, until it is taken back."""
-    return inspect.read(folder / OLD) if (folder / OLD).exists() else None
+    return inspect.read(folder / OLD) if files.exists(folder / OLD) else None
 
 
 @contextlib.contextmanager
@@ -134,7 +134,7 @@ def _replace(folder: Path) -> None:
                 private = files.PRIVATE_FILE if path.suffix == ".key" else files.PUBLIC_FILE
                 files.write(staged / path.name, path.read_bytes(), private)
         files.write(staged / OLD, (folder / "ca.crt").read_bytes())
-        if (folder / "ca.key").exists():
+        if files.exists(folder / "ca.key"):
             (staged / "ca.key").touch()
         files.install(staged, folder, {**make.MODES, OLD: files.PUBLIC_FILE})
     files.remove_folder(folder / NEXT)
@@ -147,7 +147,7 @@ def forget(run: Run) -> None:
     """
     folder = run.settings.folder
     for path in (folder / name for name in FILES):
-        if path.exists():
+        if files.exists(path):
             run.console.command(["rm", str(path)])
             if not run.console.dry:
                 files.remove(path, keep=folder)

@@ -20,7 +20,7 @@ def find(folder: Path) -> list[Path]:
     made = ("registry.yml", "registry-plain.yml", "start.sh", "haproxy.cfg")
     names = (*issued, *made, saved_flags.FILE, installation.FILE, run_log.NAME)
     kits = _kits(folder)
-    return [path for path in (*(folder / name for name in names), *kits) if path.exists()]
+    return [path for path in (*(folder / name for name in names), *kits) if files.exists(path)]
 
 
 def find_kits(folder: Path, fingerprint: str) -> list[Path]:

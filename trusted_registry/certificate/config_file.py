@@ -14,7 +14,7 @@ from trusted_registry.run import Run
 def write(run: Run, *, self_signed: bool = False) -> Path:
     """Render openssl.cnf, without names that the authority there may not vouch for; return its path."""
     signing = signer.path(run.settings.folder)
-    authority = inspect.read(signing) if signing.exists() and not self_signed else None
+    authority = inspect.read(signing) if files.exists(signing) and not self_signed else None
     kind = CertificateKind.SELF_SIGNED if self_signed else CertificateKind.SERVER
     text = profile.config(make.plan(run.settings, kind, authority))
     path = run.settings.folder / openssl.CONFIG

@@ -84,7 +84,7 @@ def read(paths: Iterable[Path], ask: Ask) -> Contents:
 
 
 def _content(path: Path) -> bytes:
-    if path.exists() and not path.is_file():
+    if files.exists(path) and not path.is_file():
         raise RegistryError(f"{path} is not a file.", cure=f"Look: {pasteable(['ls', '-ld', str(path)])}")
     with path.open("rb") as file:
         content = file.read(_LONGEST + 1)

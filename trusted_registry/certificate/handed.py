@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from trusted_registry import files
 from trusted_registry.certificate import signer
 from trusted_registry.errors import RegistryError
 
 
 def is_handed(folder: Path) -> bool:
     """Whether a folder holds another machine's authority, and nothing of a registry's own."""
-    return [name for name in (*signer.FILES, "domain.key", "domain.crt") if (folder / name).exists()] == ["ca.crt"]
+    return [name for name in (*signer.FILES, "domain.key", "domain.crt") if files.exists(folder / name)] == ["ca.crt"]
 
 
 def check_own(folder: Path) -> None:

@@ -175,6 +175,6 @@ def save(imported: Imported, folder: Path) -> None:
         files.write(staged / "domain.crt", shown)
         files.write(staged / "ca.crt", imported.root.public_bytes(pem))
         for name in set(signer.FILES) - {"ca.crt"}:
-            if (folder / name).exists():
+            if files.exists(folder / name):
                 (staged / name).touch()
         files.install(staged, folder, make.MODES)

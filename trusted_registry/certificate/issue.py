@@ -62,7 +62,7 @@ def find(folder: Path, *, dry: bool = False) -> Issued | None:
         RegistryError: The keys and certificates do not fit together; nothing is changed.
     """
     files.recover(folder, dry=dry)
-    present = {name for name in (*signer.FILES, "domain.key", "domain.crt") if (folder / name).exists()}
+    present = {name for name in (*signer.FILES, "domain.key", "domain.crt") if files.exists(folder / name)}
     if not present:
         return None
     _check_complete(folder, present)
@@ -127,7 +127,7 @@ def trust_anchor(folder: Path, *, dry: bool = False) -> inspect.Certificate:
     """
     files.recover(folder, dry=dry)
     for name in ("ca.crt", "domain.crt"):
-        if (folder / name).exists():
+        if files.exists(folder / name):
             certificate = inspect.read(folder / name)
             if name == "ca.crt" or certificate.self_issued:
                 return certificate
@@ -228,7 +228,7 @@ def renew(run: Run) -> None:
     folder = run.settings.folder
     imported.check_renewable(folder, dry=run.console.dry)
     with contextlib.nullcontext() if run.console.dry else files.locked(folder):
-        signing = signer.check(folder, run.settings) if (folder / "ca.crt").exists() else None
+        signing = signer.check(folder, run.settings) if files.exists(folder / "ca.crt") else None
         if signing is None:
             _check_self_signed(folder, dry=run.console.dry)
             run.console.warn("Clients trust a self-signed certificate itself: every client must trust the new one.")
@@ -265,8 +265,8 @@ def _check_self_signed(folder: Path, *, dry: bool) -> None:
     Its key may be missing or another's, since both are made anew.
     """
     certificate = folder / "domain.crt"
-    keyless = not any((folder / name).exists() for name in signer.KEYS)
-    if certificate.exists() and inspect.read(certificate).self_issued and keyless:
+    keyless = not any(files.exists(folder / name) for name in signer.KEYS)
+    if files.exists(certificate) and inspect.read(certificate).self_issued and keyless:
         return
     if find(folder, dry=dry) is None:
         raise RegistryError(f"{folder} holds nothing to renew.", cure="./inv cert makes the first certificate.")

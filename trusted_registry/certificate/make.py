@@ -83,7 +83,7 @@ def make(wanted: profile.Profile, kind: CertificateKind, folder: Path, console: 
         if _sends_issuer(kind, signing):
             _append(signing, staged / "domain.crt")
         for name in _OUTDATED[kind]:
-            if (folder / name).exists():
+            if files.exists(folder / name):
                 (staged / name).touch()
         files.install(staged, folder, MODES)
 
@@ -131,7 +131,7 @@ def _check_made(folder: Path, kind: CertificateKind) -> None:
     """
     more = ("issuer.key", "issuer.crt", "ca.crt") if kind is CertificateKind.AUTHORITY else ()
     for name in ("domain.key", "domain.crt", *more):
-        if not (folder / name).exists() or not (folder / name).stat().st_size:
+        if not files.exists(folder / name) or not (folder / name).stat().st_size:
             raise RegistryError(f"openssl said that it succeeded, and made no {name}.", cure=openssl.WITHOUT)
 
 

@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from trusted_registry import files
 from trusted_registry.certificate import inspect, public_suffixes
 from trusted_registry.certificate.inspect import Certificate
 from trusted_registry.console import pasteable
@@ -30,7 +31,7 @@ FILES = ("ca.key", "ca.crt", "issuer.key", "issuer.crt")
 
 def path(folder: Path) -> Path:
     """Return the path of the signer's certificate; its key is beside it."""
-    own = any((folder / name).exists() for name in ("issuer.crt", "issuer.key"))
+    own = any(files.exists(folder / name) for name in ("issuer.crt", "issuer.key"))
     return folder / ("issuer.crt" if own else "ca.crt")
 
 
@@ -46,7 +47,7 @@ def check(folder: Path, settings: Settings) -> Certificate:
         RegistryError: Its key is not here or another's, it has ended, or it may not vouch for a name in the settings.
     """
     certificate, key = inspect.read(path(folder)), path(folder).with_suffix(".key")
-    if not key.exists():
+    if not files.exists(key):
         cure = f"Put it back for a moment. {FORCE}"
         raise RegistryError(f"{key} is not here, so nothing new can be signed.", cure=cure)
     check_pair(key, certificate, f"Put the right one back. {FORCE}")
@@ -90,7 +91,7 @@ def check_own_pair(key: Path, chain: Sequence[Certificate]) -> None:
 
 def keeps_key(folder: Path) -> bool:
     """Return whether a folder has the key of an authority, so that something can be signed with it."""
-    return any((folder / name).exists() for name in KEYS)
+    return any(files.exists(folder / name) for name in KEYS)
 
 
 def check_signed(chain: Iterable[Certificate]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from trusted_registry import address, installation, program
+from trusted_registry import address, files, installation, program
 from trusted_registry.certificate import changeover, inspect, issue, signer
 from trusted_registry.client_messages.message import Kind
 from trusted_registry.doctor import checks_engine, engine_folder, firewall, installed, store_states
@@ -140,7 +140,7 @@ def _issued(facts: Facts) -> Facts:
     facts = replace(facts, anchor=or_none(lambda: issue.trust_anchor(folder, dry=True)))
     try:
         facts = replace(facts, stage=changeover.stage(folder))
-        here = any((folder / name).exists() for name in MADE_HERE)
+        here = any(files.exists(folder / name) for name in MADE_HERE)
         return replace(facts, issued=issue.find(folder, dry=True)) if here else facts
     except RegistryError as error:
         return replace(facts, broken=error)

@@ -64,7 +64,7 @@ def share_users(run: Run, engine: Engine) -> None:
         if not ownership.is_own(container, own, engine):
             continue
         with _alone(run):
-            file = File(users.FILE, path, path.read_bytes() if path.exists() else b"", secret=True, live=True)
+            file = File(users.FILE, path, path.read_bytes() if files.exists(path) else b"", secret=True, live=True)
             id_, image = installation.known(own.folder).id, container.image_id or container.image
             engine.fill(container.files_volume, id_, image, [file])
 

@@ -150,7 +150,7 @@ def _from_package(run: Run, engine: Engine) -> str:
         for package in sorted(root.glob("*.deb")):
             program.run(["dpkg-deb", "--extract", package.name, "tree"], run.console, cwd=root)
         version = next(root.glob(f"{PACKAGE}_*.deb")).name.split("_")[1].replace("%3a", ":")
-        shell = next((root / "tree" / path for path in _SHELLS if (root / "tree" / path).exists()), None)
+        shell = next((root / "tree" / path for path in _SHELLS if files.exists(root / "tree" / path)), None)
         members = _members(root / "tree" / _BINARY, shell)
         tar = archive(members)
     reference = f"{NAMESPACE}{re.sub(r'[^A-Za-z0-9_.-]', '-', version)}"

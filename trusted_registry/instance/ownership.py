@@ -113,7 +113,7 @@ def _has_key(container: Container, settings: Settings, engine: Engine) -> bool:
     """Whether a container was given the key that is here, whose id was lost."""
     key = settings.folder / "domain.key"
     with files.explained(key, "read"):
-        own = key.read_bytes() if key.exists() else b""
+        own = key.read_bytes() if files.exists(key) else b""
     return (
         bool(own and container.files_volume)
         and engine.read_files(settings.container, FILES_FOLDER).get(key.name) == own
@@ -158,7 +158,7 @@ def _foreign(container: Container, settings: Settings, engine: Engine) -> Regist
     folder = next((path.parent for path in _given(name, engine)), None)
     if folder is None:
         return RegistryError(f"The registry {name} is another checkout's.", cure=another)
-    if container.installation or folder.exists():
+    if container.installation or files.exists(folder):
         return RegistryError(f"The registry {name} is another checkout's: it serves what is in {folder}.", cure=another)
     return RegistryError(
         f"The registry {name} is a checkout's that was at {folder}, where nothing is now.",

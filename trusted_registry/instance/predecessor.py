@@ -88,7 +88,7 @@ class Predecessor:
         for file in made:
             path, mode = file.source, files.PRIVATE_FILE if file.secret else files.PUBLIC_FILE
             with files.explained(path, "read"):
-                there = (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) if path.exists() else None
+                there = (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) if files.exists(path) else None
             self._contents[path] = there
             files.write(path, file.content, mode)
 

@@ -174,4 +174,4 @@ def _read(folder: Path, name: str, *, secret: bool = False, handed: bool = False
 def _content(path: Path) -> bytes:
     """Return a file's bytes; none of one that is not there yet, as in a dry run."""
     with files.explained(path, "read"):
-        return path.read_bytes() if path.exists() else b""
+        return path.read_bytes() if files.exists(path) else b""

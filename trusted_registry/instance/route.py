@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from trusted_registry import program
+from trusted_registry import files, program
 from trusted_registry.certificate import inspect
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
@@ -43,7 +43,7 @@ def broken(settings: Settings, own: Container | None = None, *, kept: bool = Fal
     """
     server = settings.folder / "domain.crt"
     seen = observe.look(Endpoint(settings.address, settings.port))
-    if seen.certificate and server.exists() and seen.fingerprint == inspect.read(server).fingerprint:
+    if seen.certificate and files.exists(server) and seen.fingerprint == inspect.read(server).fingerprint:
         return ""
     if own:
         return _led_elsewhere(seen, own, settings, kept=kept)

@@ -24,7 +24,7 @@ def held(run: Run, *, to_end: bool = False) -> Iterator[None]:
     """
     if not to_end:
         key_folder.check(run.settings.folder, run.console)
-    if run.console.dry or (to_end and not run.settings.folder.exists()):
+    if run.console.dry or (to_end and not files.exists(run.settings.folder)):
         yield
         return
     with files.locked(run.settings.folder, name=".up.lock"):

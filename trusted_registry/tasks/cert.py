@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Sequence
 
-from trusted_registry import address, installation, program, saved_flags
+from trusted_registry import address, files, installation, program, saved_flags
 from trusted_registry.certificate import changeover, config_file, imported, inspect, issue, openssl
 from trusted_registry.console import Console, current_folder
 from trusted_registry.errors import RegistryError
@@ -131,7 +131,7 @@ def adopt(run: Run) -> None:
     from trusted_registry.engine import engine as engines
     from trusted_registry.instance import ownership
 
-    if run.console.dry or not (run.settings.folder / "domain.crt").exists():
+    if run.console.dry or not files.exists(run.settings.folder / "domain.crt"):
         return
     # Without an engine there is nothing to adopt: what restarts the registry then tells of that.
     with contextlib.suppress(RegistryError), contextlib.closing(engines.connect(run.console)) as engine:

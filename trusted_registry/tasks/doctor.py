@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from trusted_registry import address
+from trusted_registry import address, files
 from trusted_registry.certificate import issue, openssl
 from trusted_registry.certificate.inspect import Certificate
 from trusted_registry.client_messages import catalogue
@@ -87,7 +87,7 @@ def _local_context(settings: Settings) -> catalogue.LocalContext:
     own = (*settings.hosts, *address.own_addresses(), address.own_name() or "", "localhost", "127.0.0.1", "::1")
     return catalogue.LocalContext(
         registry=settings.registry_host,
-        hosts=frozenset(own if (settings.folder / "domain.key").exists() else own[len(settings.hosts) :]),
+        hosts=frozenset(own if files.exists(settings.folder / "domain.key") else own[len(settings.hosts) :]),
         container=settings.container,
         systemd=_SYSTEMD.is_dir(),
         keeps=issue.keeps_keys(settings.folder),
@@ -191,8 +191,8 @@ def _printable(text: str) -> str:
 def _remote_registry(settings: Settings, engine: Engine) -> tuple[str, int] | None:
     """Return host and port of the remote registry whose authority is here without its key, or None if absent."""
     runs = engine.available and engine.find(settings.container)
-    ours = runs or any((settings.folder / name).exists() for name in gather.MADE_HERE)
-    return None if ours or not (settings.folder / "ca.crt").exists() else (settings.address, settings.port)
+    ours = runs or any(files.exists(settings.folder / name) for name in gather.MADE_HERE)
+    return None if ours or not files.exists(settings.folder / "ca.crt") else (settings.address, settings.port)
 
 
 def host_and_port(remote: str) -> tuple[str, int]:

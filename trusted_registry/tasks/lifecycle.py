@@ -118,7 +118,7 @@ def _unproved(mark: Path, engine: Engine, console: Console) -> bool:
     """Return whether an earlier `up` was cut short; the proof's image that remains on the engine is removed."""
     try:
         with files.explained(mark, "read"):
-            reference = mark.read_text(errors="replace") if mark.exists() else None
+            reference = mark.read_text(errors="replace") if files.exists(mark) else None
     except RegistryError as error:
         console.warn(error.message)
         return True
@@ -169,7 +169,7 @@ def _down(run: Run, engine: Engine, *, purge: bool) -> None:
     users.purge(run.settings.folder, run.console)
     # The id stays where something does: by it the commands that were just told find what they are to take.
     clear.remove_all(run.settings.folder, run.console, keep=(installation.FILE, ran) if stored or trusted else ())
-    if not run.console.dry and run.settings.folder.exists():
+    if not run.console.dry and files.exists(run.settings.folder):
         with files.locked(run.settings.folder):  # and with it goes what a run that was killed had left
             pass
     gone = [it for it, stays in (("images", stored), ("trust", trusted)) if not stays]
@@ -215,7 +215,7 @@ def _remains(settings: Settings, engine: Engine) -> bool:
         )
         or engine.volume(settings.volume)
         or engine.list_files_volumes(installation.known(settings.folder).id or "none")
-        or (settings.folder / UNPROVED).exists()
+        or files.exists(settings.folder / UNPROVED)
         or users.is_login_required(settings.folder)
         or clear.find(settings.folder)
         or owned.entries(settings)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from trusted_registry import address, program, saved_flags
+from trusted_registry import address, files, program, saved_flags
 from trusted_registry.certificate import handed
 from trusted_registry.console import pasteable
 from trusted_registry.engine import engine as engines
@@ -290,9 +290,9 @@ def warn_of_kit(run: Run) -> str:
 def _kit_removal(name: str) -> str:
     """Return the command that removes what a kit wrote, by the copy that it left beside its record if that is here."""
     by_root, own = (record.with_name(name) for record in _kit_records())
-    if own.exists() and not by_root.exists():
+    if files.exists(own) and not files.exists(by_root):
         return pasteable(["sh", str(own), "--user", "--remove"])
-    return pasteable(["sudo", "sh", str(by_root) if by_root.exists() else name, "--remove"])
+    return pasteable(["sudo", "sh", str(by_root) if files.exists(by_root) else name, "--remove"])
 
 
 def ran_kit(anchor: TrustAnchor) -> bool:

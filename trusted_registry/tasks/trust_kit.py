@@ -37,7 +37,7 @@ def load_anchor(settings: Settings, *, dry: bool = False) -> TrustAnchor:
 def _check_names(settings: Settings) -> None:
     """Refuse a name of the registry that its certificate, where it is here, does not have: no client accepts it."""
     path = settings.folder / "domain.crt"
-    missing = inspect.read(path).missing(settings.hosts) if path.exists() else ()
+    missing = inspect.read(path).missing(settings.hosts) if files.exists(path) else ()
     if missing:
         named = pasteable(["./inv", "up", *settings.flags])
         raise RegistryError(

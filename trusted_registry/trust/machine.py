@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from trusted_registry import files
 from trusted_registry.trust.model import ManagedBlock, Signs
 
 
@@ -122,7 +123,7 @@ def has_signs(signs: Signs, machine: Machine) -> bool:
 def exists(path: Path) -> bool:
     """Return whether a path exists; False if this user may not read there."""
     try:
-        return path.exists()
+        return files.exists(path)
     except PermissionError:  # such as another user's folder
         return False
 

@@ -56,7 +56,7 @@ def carry_out(plan: Plan, console: Console) -> None:
 def is_writable(path: Path) -> bool:
     """Return whether this user may write a file and make its folders."""
     try:
-        folder = next(parent for parent in path.parents if parent.exists())
+        folder = next(parent for parent in path.parents if files.exists(parent))
     except PermissionError:
         return False
     return os.access(folder, os.W_OK | os.X_OK)

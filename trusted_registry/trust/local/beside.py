@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
+from trusted_registry import files
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust.model import MACHINE, Store
@@ -39,11 +40,11 @@ def check(folder: Path, store: Store) -> None:
 
 
 def _faults(folder: Path, store: Store) -> Iterator[RegistryError]:
-    if folder.exists() and not folder.is_dir():
+    if files.exists(folder) and not folder.is_dir():
         cure = f"Take it away: {_command('mv', folder, Path(f'{folder}.unused'))}"
         yield RegistryError(f"{folder} is not a folder: every pull from {folder.name} fails.", cure=cure)
         return
-    paths = sorted(folder.iterdir()) if folder.exists() else []
+    paths = sorted(folder.iterdir()) if files.exists(folder) else []
     for one, other in ((".key", ".cert"), (".cert", ".key")):
         for path in (it for it in paths if it.name.endswith(one)):
             if _other(path, one, other) not in paths:

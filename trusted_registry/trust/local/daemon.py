@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from trusted_registry import address, program
+from trusted_registry import address, files, program
 from trusted_registry.console import Console, pasteable
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
@@ -58,12 +58,12 @@ def allow_plain(run: Run, engine: Engine) -> bool:
         return True
     entry = ledger.entry(STORE, path, change.content, by=run.settings.root, value=registry_host)
     backup = Write(_backup(path), before.encode(), change.mode)
-    undo = [_as_it_is(path), *([] if backup.path.exists() else [_as_it_is(backup.path)])]
+    undo = [_as_it_is(path), *([] if files.exists(backup.path) else [_as_it_is(backup.path)])]
     owned.record(run, [entry])
     run.console.say(f'{path}: "{insecure.KEY}" gains "{registry_host}"')
     try:
         with _put_back(undo, engine, run.console):
-            if before and not backup.path.exists():
+            if before and not files.exists(backup.path):
                 apply.carry_out(Plan(STORE, (backup,), (("cp", str(path), str(backup.path)),)), run.console)
             _write_config(change, engine, run.console, registry_host, listed=True)
     except RegistryError:
@@ -108,9 +108,9 @@ def _backup(path: Path) -> Path:
 
 def _as_it_is(path: Path) -> Write | Remove:
     """Return the operation that has a file be again as it is now."""
-    if path.exists():
+    if files.exists(path):
         return Write(path, path.read_bytes(), plan.mode(path))
-    return Remove(path, keep=next(folder for folder in path.parents if folder.exists()))
+    return Remove(path, keep=next(folder for folder in path.parents if files.exists(folder)))
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trusted_registry import program
+from trusted_registry import files, program
 from trusted_registry.console import Console, pasteable
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import NeedsRootError, RegistryError
@@ -210,7 +210,7 @@ def _entry(item: Item, wanted: TrustAnchor, settings: Settings) -> ledger.Entry:
         said, value = editing.content(item.what.lines), ledger.block_key(item.what)
         made = ledger.entry(item.store.key, item.path, said, by=settings.root, value=value)
         made = dataclasses.replace(made, unended=_unended(item.text))
-        return dataclasses.replace(made, keep="") if item.path.exists() else made
+        return dataclasses.replace(made, keep="") if files.exists(item.path) else made
     held = item.anchor or wanted
     made = ledger.entry(item.store.key, item.path, held.content, by=settings.root, value=held.name)
     return dataclasses.replace(made, path="" if item.path == Path() else str(item.path))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from trusted_registry import files
 from trusted_registry.console import Console, pasteable
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import NeedsRootError, RegistryError
@@ -141,7 +142,7 @@ def _command(place: str, away: str, home_of: str, known: list[ledger.Entry]) -> 
     if home_of:
         return f"as {home_of}: {_REMOVE}"
     entry = next((it for it in known if it.path and it.path == place), None)
-    if entry and (Path(entry.by) / "tasks.py").exists():
+    if entry and files.exists(Path(entry.by) / "tasks.py"):
         return f"{pasteable(['cd', entry.by])} && {_REMOVE}"
     return f"sudo {_REMOVE}; or by hand: {away}" if os.geteuid() and _is_roots(Path(place)) else away
 

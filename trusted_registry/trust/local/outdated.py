@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from trusted_registry import program
+from trusted_registry import files, program
 from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.run import Run
 from trusted_registry.settings import Settings
@@ -65,7 +65,7 @@ def _is_outdated(entry: Entry, store: Store, anchor: TrustAnchor, machine: machi
 
 
 def _is_held(database: Database, place: Path, name: str) -> bool:
-    is_there = not database.mark or (place / database.mark).exists()
+    is_there = not database.mark or files.exists(place / database.mark)
     return is_there and program.capture(databases.command_by_name(database.find, name, place)).ok
 
 

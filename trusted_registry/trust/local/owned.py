@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from trusted_registry import installation
+from trusted_registry import files, installation
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
@@ -33,7 +33,7 @@ def _former_roots(known: Iterable[ledger.Entry], settings: Settings) -> set[str]
         return set()
     carried = (ledger.digest(trusted.content), trusted.name, trusted.sha1.lower())
     wrote = {it.by for it in known if not it.installation and (it.sha256 in carried or it.value in carried)}
-    return {root for root in wrote if not (Path(root) / "tasks.py").exists()}
+    return {root for root in wrote if not files.exists(Path(root) / "tasks.py")}
 
 
 def authority(settings: Settings) -> TrustAnchor | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from trusted_registry import program
+from trusted_registry import files, program
 from trusted_registry.console import here_document, pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.files import PUBLIC_FILE, Remove, Write
@@ -154,7 +154,7 @@ def patch(before: str, write: Write) -> tuple[str, ...]:
 
 def mode(path: Path) -> int:
     """Return the mode of a file to keep, or the public mode for a new one."""
-    return path.stat().st_mode & 0o777 if path.exists() else PUBLIC_FILE
+    return path.stat().st_mode & 0o777 if files.exists(path) else PUBLIC_FILE
 
 
 def removal(store: str, removes: Iterable[Remove], *, machine: bool = True) -> Plan:
@@ -291,7 +291,7 @@ def _removal_commands(database: Database, entries: Iterable[Entry]) -> list[tupl
     found = []
     for entry in entries:
         place = Path(entry.path)
-        gone = database.mark and not (place / database.mark).exists()
+        gone = database.mark and not files.exists(place / database.mark)
         if not gone and program.capture(databases.command_by_name(database.find, entry.value, place)).ok:
             found += [databases.command_by_name(argv, entry.value, place) for argv in database.remove]
     return found

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from trusted_registry import files
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.settings import Settings
@@ -83,7 +84,7 @@ def _changed_since_start(items: list[Item], process: str) -> bool:
 
     if not process:
         return False
-    found = [item.path.stat() for item in items if item.path.exists()]
+    found = [item.path.stat() for item in items if files.exists(item.path)]
     owners, changed = {it.st_uid for it in found}, max((it.st_mtime for it in found), default=0.0)
     # psutil counts from a boot time in whole seconds (proc(5), btime); a program may be started sooner than that.
     late = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) - psutil.boot_time()
