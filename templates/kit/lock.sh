@@ -36,7 +36,11 @@ holding() {
     say "${link##*-> }"
 }
 
-alive() { kill -0 "$1" 2>/dev/null || [ -d "/proc/$1" ]; }
+# Whether a process of this number runs; what is no number is none: bash 5.3's `kill` says yes of a path.
+alive() {
+    case $1 in '' | *[!0-9]*) return 1 ;; esac
+    kill -0 "$1" 2>/dev/null || [ -d "/proc/$1" ]
+}
 
 # Who breaks a dead run's lock holds another one meanwhile, and looks again: two cannot break it, one after the other.
 break_lock() {
