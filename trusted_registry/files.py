@@ -75,11 +75,7 @@ def explained(path: Path, what: str = "written") -> Iterator[None]:
 
 
 def exists(path: Path) -> bool:
-    """Return whether there is something at a path, as `Path.exists` did before Python 3.14, which says no of a denial.
-
-    Raises:
-        OSError: That cannot be known: a folder above may not be entered.
-    """
+    """Return whether something is at a path; OSError if that cannot be known. Since 3.14 `Path.exists` says no then."""
     try:
         path.stat()
     except OSError as error:
