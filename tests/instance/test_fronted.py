@@ -404,6 +404,16 @@ def _killed(*_: object) -> None:
     raise Killed
 
 
+def _killed_in_a_switch(up: FakeEngine, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Renew, and end at once where everybody is to be led over; nothing is put back."""
+    _renewed(run, up)
+    with monkeypatch.context() as patched:
+        patched.setattr(switch, "_lead_over", _killed)
+        patched.setattr(switch, "_back", lambda *_: None)
+        with pytest.raises(Killed):
+            running.run_tls(run, up)
+
+
 def test_a_front_that_was_set_aside_by_a_killed_run_is_known_and_gives_way(
     up: FakeEngine, run: Run, settings: Settings
 ) -> None:
@@ -433,12 +443,7 @@ def test_off_after_a_killed_switch_leaves_one_registry_and_no_front(
     if gone == "the registry":
         up._forget(NAME)
     else:
-        _renewed(run, up)
-        with monkeypatch.context() as patched:
-            patched.setattr(switch, "_lead_over", _killed)
-            patched.setattr(switch, "_back", lambda *_: None)
-            with pytest.raises(Killed):
-                running.run_tls(run, up)
+        _killed_in_a_switch(up, run, monkeypatch)
     assert running.run_tls(run.with_settings(front=False), up)
     assert (_names(up), up.networks, _shown(run.settings)) == (["registry"], {}, _on_disk(run.settings))
 
@@ -446,12 +451,7 @@ def test_off_after_a_killed_switch_leaves_one_registry_and_no_front(
 def test_a_switch_that_was_killed_is_settled_through_the_front_that_stands_whatever_is_set_now(
     up: FakeEngine, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _renewed(run, up)
-    with monkeypatch.context() as patched:
-        patched.setattr(switch, "_lead_over", _killed)
-        patched.setattr(switch, "_back", lambda *_: None)
-        with pytest.raises(Killed):
-            running.run_tls(run, up)
+    _killed_in_a_switch(up, run, monkeypatch)
     moved = run.with_settings(port=loopback.free_port())
     assert running.run_tls(moved, up)
     assert (_names(up), _shown(moved.settings)) == (["registry", FRONT], _on_disk(run.settings))
