@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bench import fronted, gap, hosts, kit, measures
+from bench import fronted, gap, hosts, images, kit, measures
 from bench.programs import (
     CURL,
     IP,
@@ -104,7 +104,7 @@ MEASURES = (
         "a front before the registry",
         150,
         (engine, rootful_engine, s_time, own_etc),
-        lambda setup, pace: fronted.rates(setup.small, pace),
+        lambda setup, pace: fronted.rates(setup.small, setup.image, pace),
         image=True,
     ),
     Measure(
@@ -113,6 +113,14 @@ MEASURES = (
         100,
         (engine, own_etc, IP, NSENTER, UNSHARE),
         lambda setup, pace: gap.renewal(setup.small, pace),
+        image=True,
+    ),
+    Measure(
+        "images",
+        "images of a large registry",
+        240,
+        (engine, rootful_engine, CURL, own_etc),
+        lambda setup, pace: images.large(setup.small, pace, picture=setup.picture),
         image=True,
     ),
     Measure(

@@ -21,7 +21,7 @@ def _refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 def test_all_are_measured_by_default() -> None:
     chosen = options.parse([], TITLES, FILE)
-    assert chosen.only == ("list", "up", "again", "cert", "trust", "kit", "tls", "front", "gap", "hosts")
+    assert chosen.only == ("list", "up", "again", "cert", "trust", "kit", "tls", "front", "gap", "images", "hosts")
     assert (chosen.runs, chosen.json, chosen.picture) == (7, FILE, False)
 
 
