@@ -318,9 +318,17 @@ CRAFTED = [
 @pytest.mark.parametrize("filling", CRAFTED)
 def test_a_text_that_was_made_to_be_slow_takes_no_second(filling: str) -> None:
     lines = "\n".join(f"{number} {filling * 4000}"[:4000] for number in range(1000))
-    begun = time.process_time()
-    catalogue.find(lines, HERE)
-    assert time.process_time() - begun < 1.5
+    assert _least_seconds(lines) < 1.5
+
+
+def _least_seconds(text: str) -> float:
+    """Return the seconds of the quickest of three searches: what else runs on a machine makes a processor slow too."""
+    taken = []
+    for _ in range(3):
+        begun = time.process_time()
+        catalogue.find(text, HERE)
+        taken.append(time.process_time() - begun)
+    return min(taken)
 
 
 def test_a_thousand_messages_about_a_thousand_registries_take_no_second() -> None:

@@ -72,8 +72,9 @@ def _begun_without_a_login(words: dict[str, int]) -> dict[str, int]:
     docker asks once whether there is a login, and opens a connection for each further request: one that began without a
     login goes on without, and is refused, as everybody is who has none from then on.
     """
-    refused = "Error response from daemon: unauthorized: authentication required"
-    return {name: words.get(f"{name}: {refused}", 0) for name in LOOPS}
+    refused = "unauthorized: authentication required"
+    said = {name: [it for it in words if it.startswith(f"{name}: ") and it.endswith(refused)] for name in LOOPS}
+    return {name: sum(words[it] for it in lines) for name, lines in said.items()}
 
 
 def _begin(client: Host, host: str, reference: str) -> None:
