@@ -6,7 +6,7 @@ The table of contents: each task is declared in `trusted_registry/declarations`,
 from __future__ import annotations
 
 from trusted_registry import invoking
-from trusted_registry.declarations import cert, lifecycle, registry, trust
+from trusted_registry.declarations import cert, images, lifecycle, registry, trust
 from trusted_registry.declarations.task import collection
 
 GROUPS = {
@@ -26,6 +26,11 @@ GROUPS = {
         trust.check,
         trust.list_,
         registry.logs,
+        images.list_,
+        images.show,
+        images.usage,
+        images.check,
+        lifecycle.test,
     ),
     "Other machines": (
         trust.serve,
@@ -52,7 +57,6 @@ GROUPS = {
         registry.tls,
         registry.stop,
     ),
-    "This project": (lifecycle.test,),
 }
 """Tasks by what they are for, the daily ones first, as `./inv` lists them."""
 

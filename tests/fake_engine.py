@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
+import subprocess
 import tempfile
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,11 +21,11 @@ from tests.fake_volumes import FakeVolumes
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.types import Container, ExecResult
 from trusted_registry.errors import PortTakenError, RegistryError
-from trusted_registry.instance.model import FILES_FOLDER, FRONT_CONFIG, Role, short
+from trusted_registry.instance.model import FILES_FOLDER, FRONT_CONFIG, IMAGES_FOLDER, Role, short
 from trusted_registry.registry import users
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
     from trusted_registry.engine.protocol import Engine
     from trusted_registry.engine.types import ListedContainer
@@ -106,6 +107,8 @@ class FakeEngine(FakeVolumes):
         """Manifests by their paths, in each volume of images."""
         self.loses: dict[str, str] = {}
         """Paths of manifests that registries of an image do not give, by the image's id."""
+        self.storage: Path | None = None
+        """Folder of this machine that is the storage of all registries; none of them has one by default."""
         self.busy = False
         """Whether a registry that is told to end has something under way."""
         self._given = [shows] if shows else []
@@ -388,6 +391,10 @@ class FakeEngine(FakeVolumes):
         kept = self.containers.get(name)
         return "".join(kept.log.splitlines(keepends=True)[-lines:]) if kept else ""
 
+    def log_since(self, name: str, since: float) -> Generator[str, None, None]:  # noqa: ARG002 - a real one may tell earlier lines too
+        kept = self.containers.get(name)
+        yield from kept.log.splitlines() if kept else ()
+
     def follow(self, name: str, *, lines: int) -> Iterator[str]:
         yield self.log(name, lines=lines)
 
@@ -406,11 +413,27 @@ class FakeEngine(FakeVolumes):
         )
 
     def execute(self, name: str, argv: Sequence[str]) -> ExecResult:
+        self._require_running(name)
+        return self.run_in(name, argv)
+
+    def stream(self, name: str, argv: Sequence[str], errors: bytearray) -> Iterator[bytes]:
+        self._require_running(name)
+        if self.storage is not None:
+            words = [it.replace(IMAGES_FOLDER, str(self.storage)) for it in argv]
+            done = subprocess.run(words, capture_output=True, check=False)
+            errors += done.stderr
+            yield done.stdout
+
+    def put_files(self, name: str, folder: str, files: Sequence[File]) -> None:
+        self._require_running(name)
+        for file in files if self.storage else ():
+            Path(folder.replace(IMAGES_FOLDER, str(self.storage)), file.name).write_bytes(file.content)
+
+    def _require_running(self, name: str) -> None:
         found = self.find(name)
         if found is None or found.state != "running":
             state = f"Container {name} is {'paused' if found and found.state == 'paused' else 'not running'}"
             raise refused(f"Nothing can run in {name}", state if found else f"No such container: {name}")
-        return self.run_in(name, argv)
 
     def run_in(self, name: str, argv: Sequence[str]) -> ExecResult:
         """Run a program in a container that runs; there is none in these."""

@@ -63,6 +63,10 @@ SHOWN = {
     "cert.renew": "openssl x509 -req",
     "cert.renew-authority": "openssl x509 -req",
     "cert.import": "install -m 0600",
+    "images.list": "docker exec",
+    "images.show": "docker exec",
+    "images.usage": "docker exec",
+    "images.check": "docker exec",
     "up": "docker run",
     "doctor": "openssl s_client",
     "down": "docker rm",
@@ -70,6 +74,7 @@ SHOWN = {
 }
 GIVEN = {name: {"name": "ada"} for name in ("registry.user.add", "registry.user.remove")}
 GIVEN["cert.import"] = {"certificate": "server.crt", "key": "server.key"}
+GIVEN["images.show"] = {"reference": "app:1"}
 GIVEN["trust.hosts"] = {"inventory": "web1,web2"}
 QUIET = {
     "trust.serve": "no command of a person's does the same: it serves three files and nothing beside them",

@@ -19,6 +19,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.instance import front, ownership
 from trusted_registry.instance.model import Role
 from trusted_registry.registry import observe, probe, users
+from trusted_registry.registry.prove import REPOSITORY as PROOF
 from trusted_registry.report import Report, Table
 from trusted_registry.settings import Settings
 from trusted_registry.trust.local import install, trust_status
@@ -26,6 +27,9 @@ from trusted_registry.trust.local import install, trust_status
 _VERSION = re.compile(r" v?([0-9][A-Za-z0-9.+~-]{0,60})\s*\Z")
 """End of what `registry --version` prints."""
 
+
+_LISTED = 5
+"""Seconds in which the images are counted, or are not."""
 
 REMOTE = "on another machine"
 """State of a registry whose authority alone is here."""
@@ -45,7 +49,7 @@ class CertificateStatus:
 
 @dataclass(frozen=True)
 class RegistryStatus:
-    """Container of the registry, its image with version and origin, health of the server at its address, its front."""
+    """Container of the registry, its image with version and origin, health at its address, its front, its images."""
 
     state: str = "absent"
     role: str | None = None
@@ -56,6 +60,9 @@ class RegistryStatus:
     health: str = "not running"
     front: str | None = None
     front_problem: str | None = None
+    repositories: int | None = None
+    tags: int | None = None
+    bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +132,7 @@ def _registry(settings: Settings, engine: Engine) -> RegistryStatus:
     if ownership.is_another_s(container, settings):
         return replace(found, role="another checkout's", health="not this checkout's")
     own = installation.known(settings.folder)
+    found = _with_images(found, container, settings, engine)
     return replace(
         found,
         role=container.role or "not ours",
@@ -135,6 +143,19 @@ def _registry(settings: Settings, engine: Engine) -> RegistryStatus:
         front=front.described(container, settings, engine),
         front_problem=front.trouble(container, settings, engine) or None,
     )
+
+
+def _with_images(found: RegistryStatus, container: Container, settings: Settings, engine: Engine) -> RegistryStatus:
+    """Return a status with the number and the size of the images, where the container tells them."""
+    from trusted_registry.images import listing, usage
+
+    if container.ours and container.state == "running":
+        with contextlib.suppress(RegistryError):
+            held = listing.find(settings.container, engine, seconds=_LISTED)
+            named = [it for name, it in held.repositories.items() if name != PROOF and (it.tags or it.revisions)]
+            tags = sum(len(it.tags) for it in named)
+            return replace(found, repositories=len(named), tags=tags, bytes=usage.total(held))
+    return found
 
 
 def version(settings: Settings, container: Container, engine: Engine) -> str | None:
@@ -240,12 +261,22 @@ def _rows(status: Status) -> list[list[str]]:
         ["container", f"{container.role}, port {container.port}" if container.image else ""],
         ["image", f"{container.image}{version}" if container.image else ""],
         ["origin", container.origin or ""],
+        ["images", _images(container)],
         [
             "front",
             f"{container.front_problem}; ./inv up fixes it" if container.front_problem else container.front or "",
         ],
     ]
     return [*(row for row in rows if row[1]), *_trust_rows(status.trust)]
+
+
+def _images(status: RegistryStatus) -> str:
+    from trusted_registry.images import words
+
+    if status.repositories is None or status.tags is None or status.bytes is None:
+        return ""
+    repositories = words.plural(status.repositories, "repository", "repositories")
+    return f"{repositories}, {words.plural(status.tags, 'tag')}; {words.size(status.bytes)} on the disk"
 
 
 def _trust_rows(trust: Mapping[str, str]) -> list[list[str]]:

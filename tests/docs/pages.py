@@ -15,8 +15,8 @@ LEADING_VARIABLE = re.compile(r"([A-Z_]+)=(\S+) ")
 _BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _VALUED = (
     *("--address", "--names", "--port", "--if-expiring", "--sessions", "--only", "--inventory", "--remote"),
-    *("--certificate", "--key", "--authority", "--chain", "--front", "--image"),
-    *("registry.user.add", "registry.user.remove", "explain"),
+    *("--certificate", "--key", "--authority", "--chain", "--front", "--image", "--match"),
+    *("registry.user.add", "registry.user.remove", "explain", "images.show"),
 )
 
 

@@ -63,7 +63,7 @@ def test_a_dry_run_of_a_command_succeeds_and_changes_nothing(
 
 
 def test_every_task_of_the_pages_is_there_and_every_task_is_on_a_page() -> None:
-    names = {task.name for task in CONTENTS} - {"cert.make"} | {"cert"}
+    names = {task.typed_name for task in CONTENTS} | {"images.list"}
     assert {name for page in PAGES for line in commands(page) for name in tasks(split(line)[1])} <= names
     text = "\n".join(TEXTS.values())
     assert not {name for name in names if not re.search(rf"(`|\./inv |yes ){re.escape(name)}(?![\w.-])", text)}

@@ -17,6 +17,7 @@ from trusted_registry.client_messages import catalogue
 from trusted_registry.client_messages.message import HERE, REGISTRY, Kind
 from trusted_registry.declarations import flag
 from trusted_registry.doctor import checks_clients
+from trusted_registry.images import damage, manifest
 from trusted_registry.instance.model import Role
 from trusted_registry.status import CertificateStatus, RegistryStatus, Status, report
 from trusted_registry.tasks import trust_check
@@ -111,11 +112,15 @@ def test_what_a_task_prints_is_json_of_the_page_s_shape(words: list[str], code: 
         (["explain", "--json", "no such message"], 1, []),
         (["--dry", "doctor", "--json"], 0, []),
         (["--dry", "trust.check", "--json"], 0, []),
+        (["--dry", "images.list", "--json"], 0, []),
+        (["--dry", "images.show", "app:1", "--json"], 0, {}),
+        (["--dry", "images.usage", "--json"], 0, {}),
+        (["--dry", "images.check", "--json"], 0, []),
         (["status", "--json"], 2, None),
         (["trust.check", "--json"], 1, None),
     ],
 )
-def test_without_an_answer_the_output_is_an_empty_list_or_nothing_at_all(
+def test_without_an_answer_the_output_is_an_empty_list_or_object_or_nothing_at_all(
     words: list[str], code: int, printed: object, invoke: Invoke
 ) -> None:
     address = {"INVOKE_REGISTRY_ADDRESS": "no address"} if code == 2 else NOBODY_S
@@ -127,7 +132,7 @@ def test_without_an_answer_the_output_is_an_empty_list_or_nothing_at_all(
 def test_a_status_with_everything_in_it_has_the_page_s_shape() -> None:
     certificate = CertificateStatus(("192.168.0.12",), 364, "ab" * 32, "cd" * 32, "a misfit", "half way")
     registry = RegistryStatus(
-        "running", Role.TLS.value, "registry:3", "3.0.0", "pulled", 443, "answers", "haproxy:lts", "stopped"
+        "running", Role.TLS.value, "registry:3", "3.0.0", "pulled", 443, "answers", "haproxy:lts", "stopped", 1, 2, 3
     )
     status = Status("192.168.0.12", certificate, registry, {"docker: 192.168.0.12": "trusted"})
     assert_is_as_the_page_says("status", json.loads(json.dumps(report(status).content)))
@@ -173,6 +178,8 @@ def test_the_words_of_a_key_are_those_that_the_page_lists() -> None:
     assert _words("explain", "[].kind") == [kind.value for kind in Kind]
     assert set(_words("explain", "[].cure[].at")) == {HERE, REGISTRY}
     assert set(_words("trust.check", "[].result")) == {verdict.value for verdict in Verdict}
+    assert _words("images.list", "[].kind") == [kind.value for kind in manifest.Kind]
+    assert _words("images.check", "[].kind") == [kind.value for kind in damage.Kind]
     assert {state.value for state in State} <= set(_words("trust.list", "[].state"))
     assert {role.value for role in Role} - {Role.FRONT.value} <= set(_words("status", "registry.role"))
 

@@ -271,6 +271,12 @@ def test_a_disk_without_room_is_found(disk: Disk, box: DoctorBox) -> None:
     assert found(replace(box.facts, disk=disk)) == ["disk"]
 
 
+@pytest.mark.parametrize(("growth", "keys"), [(0, []), (1 << 29, []), (1 << 30, ["disk"])])
+def test_a_disk_that_will_be_full_within_two_weeks_is_told(growth: float, keys: list[str], box: DoctorBox) -> None:
+    facts = replace(box.facts, disk=Disk("/v", 10 << 30, 0, 0), growth=growth)
+    assert found(facts) == keys
+
+
 def test_a_disk_that_counts_no_inodes_is_not_out_of_them(box: DoctorBox) -> None:
     assert found(replace(box.facts, disk=Disk("/v", 10 << 30, 0, 0))) == []
 

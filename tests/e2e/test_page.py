@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.e2e.checkout import HOME
@@ -74,6 +75,9 @@ def test_a_browser_on_another_machine_shows_the_page_with_the_registrys_fingerpr
 ) -> None:
     (desktop,) = lab.start({"desktop": suite.name}, desktop="desktop")
     registry.inv("up")
+    push(registry, f"{registry.address}/app:1")
+    registry.write("/srv/image_clients.py", (Path(__file__).parent / "image_clients.py").read_bytes())
+    registry.does("python3", "/srv/image_clients.py", "copy", registry.address, f"{CERTS}/ca.crt", "app", "1", "199")
     _offer(registry)
     for size in SIZES:
         argv = ["python3", f"{HOME}/tests/browser.py", f"http://{registry.address}:8000/", size, f"/srv/{size}.png"]
@@ -81,6 +85,7 @@ def test_a_browser_on_another_machine_shows_the_page_with_the_registrys_fingerpr
         assert found["fingerprint"] == fingerprint(registry, f"{CERTS}/ca.crt")
         assert (found["width"], found["sticks_out"]) == (found["scrolls"], [])
         assert (found["refused"], found["buttons"]) == ([], found["boxes"])
+        assert found["boxes"] > 3 * 200
         assert desktop.does("head", "-c", "8", f"/srv/{size}.png").out.endswith("PNG\r\n\x1a\n")
 
 

@@ -33,7 +33,8 @@ def _typed(host: Host, *words: str, line: str) -> subprocess.CompletedProcess[st
     return subprocess.run(argv, cwd=ROOT, env=environ, input=line, capture_output=True, text=True, check=False)
 
 
-def _add(host: Host, name: str, password: str = RIGHT) -> str:
+def add(host: Host, name: str, password: str = RIGHT) -> str:
+    """Add a user, and return what the task said."""
     done = _typed(host, "registry.user.add", name, line=f"{password}\n")
     assert done.returncode == 0, done.stderr
     assert password not in done.stdout + done.stderr
@@ -66,7 +67,7 @@ def asking(apart: Host) -> Host:
     """A registry that runs and asks for a login; it knows ada."""
     if not (apart.certs / "users" / "htpasswd").exists():
         apart.inv("up")
-        _add(apart, "ada")
+        add(apart, "ada")
     return apart
 
 
@@ -95,13 +96,13 @@ def test_the_first_user_restarts_the_registry_and_later_ones_count_at_once_witho
 ) -> None:
     host.inv("up")
     before = client.containers.get(host.name).id
-    assert "restarted" in _add(host, "ada")
+    assert "restarted" in add(host, "ada")
     asking = client.containers.get(host.name)
     assert asking.id != before
     assert not _login(host, tmp_path, "bob", RIGHT)
-    _add(host, "bob")
+    add(host, "bob")
     assert _login(host, tmp_path, "bob", RIGHT)
-    _add(host, "bob", "another one")
+    add(host, "bob", "another one")
     assert not _login(host, tmp_path, "bob", RIGHT)
     assert _login(host, tmp_path, "bob", "another one")
     host.inv("registry.user.remove", "bob")
@@ -171,7 +172,7 @@ def test_over_plain_http_nobody_is_added_and_with_users_nothing_is_served(host: 
     assert "plain HTTP" in host.refused("registry.user.add", "ada")
     assert not (host.certs / "users").exists()
     host.inv("registry.stop")
-    _add(host, "ada")
+    add(host, "ada")
     assert "could read their passwords" in host.refused("registry.basic")
 
 

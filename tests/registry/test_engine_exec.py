@@ -6,6 +6,7 @@ import gc
 import itertools
 import json
 import struct
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import psutil
 import pytest
 
 from tests.socket_engine import SocketEngine, asking, serving
-from trusted_registry.engine import exec_output
+from trusted_registry.engine import exec_output, types
 from trusted_registry.engine.types import ExecResult
 from trusted_registry.errors import RegistryError
 
@@ -150,3 +151,62 @@ def _refusal(ask: Callable[[], object]) -> RegistryError:
     with pytest.raises(RegistryError) as caught:
         ask()
     return caught.value
+
+
+# What is heard piece by piece
+
+
+def test_a_program_is_heard_as_it_speaks_and_its_errors_apart(behind: SocketEngine, engine: DockerEngine) -> None:
+    behind.said = [_frame(OUT, b"one\ntw"), _frame(ERR, b"oh\n"), _frame(OUT, b"o\n")]
+    errors = bytearray()
+    pieces = list(engine.stream("node", ["sh"], errors))
+    assert (pieces, bytes(errors)) == ([b"one\ntw", b"o\n"], b"oh\n")
+    assert list(types.lines(pieces)) == ["one", "two"]
+
+
+def test_there_is_no_bound_on_what_is_heard_piece_by_piece(behind: SocketEngine, engine: DockerEngine) -> None:
+    behind.said = [_frame(OUT, b"x" * 1023 + b"\n")] * (2 * exec_output.MOST >> 10)
+    assert sum(map(len, engine.stream("node", ["sh"], bytearray()))) == 2 * exec_output.MOST
+
+
+def test_a_program_that_falls_silent_is_not_waited_for(
+    behind: SocketEngine, engine: DockerEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exec_output, "SILENT", 0.2)
+    behind.said = itertools.chain([_frame(OUT, b"one\n")], _silence())
+    heard = engine.stream("node", ["sh"], bytearray())
+    assert next(heard) == b"one\n"
+    with pytest.raises(RegistryError, match="said nothing for"):
+        next(heard)
+
+
+def _silence() -> Iterator[bytes]:
+    time.sleep(1)
+    yield b""
+
+
+def test_who_stops_listening_leaves_no_thread_behind(behind: SocketEngine, engine: DockerEngine) -> None:
+    before = threading.active_count()
+    behind.said = itertools.repeat(_frame(OUT, b"x\n"), 100_000)
+    heard = engine.stream("node", ["sh"], bytearray())
+    next(heard)
+    heard.close()  # type: ignore[attr-defined]  # a generator's
+    end = time.monotonic() + 10
+    while threading.active_count() > before and time.monotonic() < end:
+        time.sleep(0.05)
+    assert threading.active_count() <= before
+
+
+@pytest.mark.parametrize(
+    ("chunks", "lines"),
+    [
+        ([], []),
+        ([b"one"], ["one"]),
+        ([b"one\n"], ["one"]),
+        ([b"o", b"ne\n\ntwo"], ["one", "", "two"]),
+        ([b"\xff\n"], ["\ufffd"]),
+        ([b"x" * (types.LINE + 1), b"y\n"], ["x" * (types.LINE + 1), "y"]),
+    ],
+)
+def test_lines_come_whole_however_they_were_cut(chunks: list[bytes], lines: list[str]) -> None:
+    assert list(types.lines(chunks)) == lines

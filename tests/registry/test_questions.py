@@ -42,7 +42,7 @@ def asked(make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> Try:
         return names
 
     monkeypatch.setattr(prove, "pack", pack)
-    monkeypatch.setattr(registry, "prove_push_and_pull", lambda *_: None)
+    monkeypatch.setattr(registry, "prove_push_and_pull", lambda *_, **__: None)
     monkeypatch.setattr(registry, "tls_target", lambda *_, **__: target)
     return run
 

@@ -9,12 +9,15 @@ from trusted_registry import address
 from trusted_registry.client_messages import catalogue
 from trusted_registry.doctor.facts import Facts
 from trusted_registry.doctor.finding import Finding, RestartFix, StartFix
+from trusted_registry.images import words
 from trusted_registry.instance.model import Role
 from trusted_registry.registry.observe import Observation
 from trusted_registry.registry.probe import READY_STATUSES
 
 SKEW = 60.0
 """Seconds of clock difference that yield a finding: certificates are valid from a minute before they were made."""
+FULL_DAYS = 14
+"""Days before the disk will be full, from which on that is told."""
 ROOM = 500 << 20
 """Free bytes that a disk should have for images: a few layers."""
 INODES = 0.02
@@ -175,6 +178,11 @@ def disk(facts: Facts) -> Iterator[Finding]:
     if found.free < ROOM:
         said = f"{found.free >> 20} MiB are free at {found.path}"
         yield Finding("disk", said, "A push ends with an error once it is full.", cure)
+    elif facts.growth > 0 and found.free / facts.growth < FULL_DAYS:
+        grows = f"the images grow by {words.size(facts.growth)} a day, and {words.size(found.free)} are free"
+        said = f"{grows} at {found.path}: full in {words.plural(int(found.free / facts.growth), 'day')}"
+        freed = ("./inv images.usage  # what takes the room, and what would free it",)
+        yield Finding("disk", said, "A push ends with an error once it is full.", freed)
     if found.free_inodes < found.inodes * INODES:
         said = f"{found.free_inodes} of {found.inodes} inodes are free at {found.path}"
         yield Finding("disk", said, "No file can be made there once all are used, though there is room.", cure)

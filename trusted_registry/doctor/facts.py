@@ -114,6 +114,7 @@ class Facts:
         key_mounts: Containers that mount the authority's key, each with the mounted path.
         observation: Answer at the registry's address.
         disk: File system of the images.
+        growth: Bytes a day by which the images grew lately; 0 if unknown.
         login: Whether the registry is to require a login.
         unread_users: Users whose password hash the registry does not read.
         proxies: Proxies of the engine and of this shell.
@@ -154,6 +155,7 @@ class Facts:
     key_mounts: tuple[tuple[str, str], ...] = ()
     observation: Observation | None = None
     disk: Disk | None = None
+    growth: float = 0.0
     login: bool = False
     unread_users: tuple[str, ...] = ()
     proxies: tuple[Proxy, ...] = ()

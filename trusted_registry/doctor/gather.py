@@ -19,6 +19,7 @@ from trusted_registry.doctor.facts import Disk, Facts, FileMode, Proxy, or_none
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
+from trusted_registry.images import history
 from trusted_registry.instance import contents, front, ownership, ports, roles
 from trusted_registry.instance.model import Image, Role, front_name
 from trusted_registry.registry import observe, users
@@ -71,6 +72,7 @@ def local(settings: Settings, engine: Engine, engine_error: RegistryError | None
     if facts.engine and facts.running and _is_published(facts):
         facts = replace(facts, bypass=firewall.find(settings.port, settings.address))
     if up:
+        facts = replace(facts, growth=_growth(settings, engine))
         host, port = settings.listen or settings.address, settings.plain_port if plain else settings.port
         facts = replace(facts, observation=_observed(host, port, facts))
     return facts if plain else _asked(store_states.gather(facts, engine, client), engine)
@@ -231,6 +233,12 @@ def _proxies(engine: Engine, environ: Mapping[str, str]) -> tuple[Proxy, ...]:
         past = next((environ[name] for name in _NO_PROXY if environ.get(name)), "")
         found.append(Proxy("this shell", url, past))
     return tuple(found)
+
+
+def _growth(settings: Settings, engine: Engine) -> float:
+    """Return the bytes a day by which the images grew, as the registry's history has it."""
+    found = or_none(lambda: history.read(settings.container, engine))
+    return found.growth if found else 0.0
 
 
 def _disk(settings: Settings, engine: Engine) -> Disk | None:

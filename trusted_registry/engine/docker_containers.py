@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from docker.errors import NotFound
@@ -15,10 +16,13 @@ from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.connection import CONNECTION_ERRORS, Connection, errors_explained
 from trusted_registry.errors import AccessDeniedError, RegistryError
 from trusted_registry.instance import model
-from trusted_registry.instance.model import Instance
+from trusted_registry.instance.model import File, Instance
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
+
+_NEW = ".new"
+"""Ending of a file that waits to take its name."""
 
 
 class DockerContainers(Connection):
@@ -172,6 +176,15 @@ class DockerContainers(Connection):
         with errors_explained(f"The log of {name} could not be read"):
             return container.logs(tail=lines).decode(errors="replace") if container else ""
 
+    def log_since(self, name: str, since: float) -> Generator[str, None, None]:
+        """Yield the lines of a container's log from a time on, in seconds since the epoch."""
+        container = self._container(name)
+        with errors_explained(f"The log of {name} could not be read"), contextlib.ExitStack() as stack:
+            if container:
+                said = container.logs(stream=True, follow=False, since=since or None)
+                stack.callback(said.close)
+                yield from engine_types.lines(said)
+
     def follow(self, name: str, *, lines: int) -> Iterator[str]:
         """Yield the last lines of a container's log, then new ones to its end."""
         if container := self._container(name):
@@ -202,6 +215,28 @@ class DockerContainers(Connection):
             out, err = exec_output.read(exec_output.start(api, number), name)
             code = answers.exit_code(api.exec_inspect(number))
         return engine_types.ExecResult(code, _text(out), _text(err))
+
+    def stream(self, name: str, argv: Sequence[str], errors: bytearray) -> Iterator[bytes]:
+        """Yield the output of a program that root runs in a running container, piece by piece."""
+        with errors_explained(f"Nothing can run in {name}"):
+            api = self._require_client().api
+            number = api.exec_create(name, list(argv), user="0")["Id"]
+            yield from exec_output.pieces(exec_output.start(api, number), name, errors)
+
+    def put_files(self, name: str, folder: str, files: Sequence[File]) -> None:
+        """Write files into a folder of a volume that a running container may change; each is whole at any moment."""
+        for file in files:
+            self._show("cp", str(file.source), f"{name}:{folder}/{file.name}")
+        if self._console.dry:
+            return
+        beside = [replace(file, name=f"{file.name}{_NEW}") for file in files]
+        with errors_explained(f"Nothing can be written to {folder} of {name}"):
+            self._require_client().containers.get(name).put_archive(folder, archive.pack(beside))
+        paths = [f"{folder}/{file.name}" for file in files]
+        moved = self.execute(name, [model.SHELL, "-c", f'for it; do mv "$it{_NEW}" "$it" || exit; done', "sh", *paths])
+        if moved.code:
+            wrong = f"Nothing can be written to {folder} of {name}: {(moved.err or moved.out).strip()[:200]}"
+            raise RegistryError(wrong, cure="./inv doctor")
 
     def read_files(self, name: str, folder: str) -> dict[str, bytes]:
         """Return the files in a folder of a container, running or not, by their names."""

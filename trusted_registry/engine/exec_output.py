@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import struct
 import threading
 from collections.abc import Iterator
@@ -22,8 +23,13 @@ if TYPE_CHECKING:
 
 SECONDS = 120.0
 """Seconds in which a program in a container ends; the kit takes a few."""
+SILENT = 600.0
+"""Seconds for which a program may say nothing that is listened to piece by piece: it may be reading a large file."""
 MOST = 1 << 20
 """Bytes that a program in a container says; the kit and containerd's configuration have some thousands."""
+
+_AHEAD = 64
+"""Pieces that are kept for a slow listener; the program waits then."""
 
 Frame = tuple[bytes | None, bytes | None]
 """Piece of standard output, or of standard error."""
@@ -120,3 +126,44 @@ def _hang_up(stream: Stream) -> None:
     for end in (stream, getattr(stream, "_response", stream)):
         with contextlib.suppress(AttributeError, *CONNECTION_ERRORS):  # nothing is left to close
             end.close()
+
+
+def pieces(stream: Stream, name: str, errors: bytearray) -> Iterator[bytes]:
+    """Yield the output of a program in a container as it comes; hang up when nobody listens any more.
+
+    Args:
+        stream: The program's frames.
+        name: The container.
+        errors: Gets the begin of what comes on standard error; each such piece tells that it still runs.
+
+    Raises:
+        RegistryError: The program says nothing for too long.
+    """
+    heard: queue.Queue[Frame | BaseException | None] = queue.Queue(_AHEAD)
+    threading.Thread(target=_listen, args=(stream, heard), daemon=True).start()
+    try:
+        while (piece := heard.get(timeout=SILENT)) is not None:
+            if isinstance(piece, BaseException):
+                raise piece
+            out, err = piece
+            if err and len(errors) < MOST:
+                errors += err
+            if out:
+                yield out
+    except queue.Empty:
+        cure = f"See what runs there: {pasteable(['docker', 'top', name])}"
+        raise RegistryError(f"A program in the container {name} said nothing for {SILENT:.0f} s.", cure=cure) from None
+    finally:
+        _hang_up(stream)
+        with contextlib.suppress(queue.Empty):  # whoever waits to put a piece may end
+            while True:
+                heard.get_nowait()
+
+
+def _listen(stream: Stream, heard: queue.Queue[Frame | BaseException | None]) -> None:
+    try:
+        for frame in stream:
+            heard.put(frame)
+        heard.put(None)
+    except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+        heard.put(error)

@@ -7,7 +7,7 @@ dry run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -121,6 +121,9 @@ class Engine(Protocol):
     def log(self, name: str, *, lines: int) -> str:
         """Return the last lines of a container's log; "" of an absent one."""
 
+    def log_since(self, name: str, since: float) -> Generator[str, None, None]:
+        """Yield the lines of a container's log from a time on, in seconds since the epoch; none of an absent one."""
+
     def follow(self, name: str, *, lines: int) -> Iterator[str]:
         """Yield the last lines of a container's log, then new ones until the container ends."""
 
@@ -138,6 +141,27 @@ class Engine(Protocol):
 
         Raises:
             RegistryError: The container is absent, does not run, or is paused.
+        """
+
+    def stream(self, name: str, argv: Sequence[str], errors: bytearray) -> Iterator[bytes]:
+        """Yield the output of a program that root runs in a running container, piece by piece.
+
+        In a dry run too, so it must change nothing then. There is no bound on what it says.
+
+        Args:
+            name: The container.
+            argv: The program.
+            errors: Gets the first megabyte of its other output, standard error.
+
+        Raises:
+            RegistryError: The container is absent, does not run, or is paused; or the program falls silent.
+        """
+
+    def put_files(self, name: str, folder: str, files: Sequence[File]) -> None:
+        """Write files into a folder of a volume that a running container may change; each is whole at any moment.
+
+        Raises:
+            RegistryError: The container is absent, or has no such folder.
         """
 
     def read_files(self, name: str, folder: str) -> dict[str, bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,8 @@ _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})", re.IGNORECASE)
 _ID = re.compile(r"sha256:[0-9a-f]{64}")
 _BUSY = re.compile(r"port is already allocated|address already in use|ports are not available", re.IGNORECASE)
 _PRIVILEGED = re.compile(r"cannot expose privileged port|bind: permission denied", re.IGNORECASE)
-
+LINE = 1 << 16
+"""Bytes of a line that is kept whole."""
 
 DOCKER, PODMAN = "Docker", "Podman"
 
@@ -221,3 +222,16 @@ def foreign_volume(name: str) -> RegistryError:
     """Return the error of a volume for files that was not made by this installation."""
     found = f"A volume named {name} exists, and this installation did not make it. It was left alone."
     return RegistryError(found, cure=f"If nobody needs it: {pasteable(['docker', 'volume', 'rm', name])}")
+
+
+def lines(chunks: Iterable[bytes]) -> Iterator[str]:
+    """Yield the lines of a stream, without their ends; one that is longer than LINE comes in parts."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from (line.decode(errors="replace") for line in whole)
+        if len(rest) > LINE:
+            yield rest.decode(errors="replace")
+            rest = b""
+    if rest:
+        yield rest.decode(errors="replace")

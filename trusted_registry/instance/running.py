@@ -10,6 +10,7 @@ from trusted_registry import installation
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import PortTakenError, RegistryError
+from trusted_registry.images import history
 from trusted_registry.instance import (
     checks,
     contents,
@@ -234,12 +235,12 @@ def stop(run: Run, engine: Engine, *, purge: bool) -> bool:
     Raises:
         RegistryError: The container, or when purging the volume, is not this installation's.
     """
-    settings = run.settings
+    settings, name = run.settings, run.settings.container
     container = (ownership.claimed if purge else ownership.container)(run, engine)
-    name = settings.container  # what a killed run leaves, or a switch
+    history.keep(None if purge else container, run, engine)
     killed = (predecessor_name(name), rehearsal_name(name), successor_name(name), *switch.draining(run, engine))
     left = [name for name in killed if ownership.container(run.with_settings(container=name), engine)]
-    for name in left:
+    for name in left:  # what a killed run leaves, or a switch
         engine.remove(name)
     if container or run.console.dry:
         engine.remove(settings.container)

@@ -11,6 +11,7 @@ from trusted_registry import installation
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
+from trusted_registry.images import history
 from trusted_registry.instance import contents, front, ownership, proof, upgrade
 from trusted_registry.instance.model import Image, Instance, draining_name, front_name, short, successor_name
 from trusted_registry.registry import observe, probe
@@ -159,6 +160,7 @@ def _succeed(successor: Container | None, before: Container | None, run: Run, en
     """Give a successor that everybody is led to its name; tell the one before to finish its transfers."""
     name = run.settings.container
     aside = draining_name(name, before.id if before else "")
+    history.keep(before, run, engine)
     if before:
         engine.rename(name, aside)
     if successor or run.console.dry:

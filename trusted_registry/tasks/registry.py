@@ -6,7 +6,6 @@ import contextlib
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
 from trusted_registry import address, saved_flags
 from trusted_registry.certificate import issue
@@ -85,7 +84,8 @@ def test(run: Run, *, image: str, lan: bool) -> None:
         met = fronts.as_met(container, run.settings, engine) if container else None
         target = tls_target(run, port=met.port if met else None, local=local)
     reference = prove.pack(address.registry_host(target.at.host, target.at.port), engine, image=image)
-    prove_push_and_pull(reference, target, run, engine)
+    here = container is not None and (run.console.dry or ownership.is_own(container, run.settings, engine))
+    prove_push_and_pull(reference, target, run, engine, leaves_traces=bool(image) or not here)
 
 
 def _check_runs(container: Container | None, *, lan: bool) -> None:
@@ -130,11 +130,22 @@ def temporary_login(run: Run, engine: Engine) -> Iterator[users.Login | None]:
         yield login
 
 
-def prove_push_and_pull(reference: str, target: Target, run: Run, engine: Engine) -> None:
+def prove_push_and_pull(
+    reference: str, target: Target, run: Run, engine: Engine, *, leaves_traces: bool = False
+) -> None:
     """Push a packed image, pull it back, compare digests, and clean up.
 
     If the registry has users, push and pull use a temporary login, which is then removed.
+
+    Args:
+        reference: The image.
+        target: The registry.
+        run: Settings, and the console that shows the commands.
+        engine: The client whose trust is proved.
+        leaves_traces: Whether the image's contents stay for a collection, since others may need them, or the storage is
+            another's.
     """
+    from trusted_registry.images import traces
     from trusted_registry.registry.api import RegistryClient
 
     with temporary_login(run, engine) if target.local else contextlib.nullcontext() as login:
@@ -142,7 +153,11 @@ def prove_push_and_pull(reference: str, target: Target, run: Run, engine: Engine
             prove.discard(reference, engine)
             message = f"{target.at} does not accept a login that was just made."
             raise RegistryError(message, cure="./inv registry.logs says why.")
-        forget = partial(prove.forget, endpoint=target.at, tls=target.tls, login=login)
+
+        def forget(proof: prove.Proof) -> None:
+            if leaves_traces or not traces.remove(reference, proof.digest, run.settings.container, engine):
+                prove.forget(proof, target.at, target.tls, login)
+
         proof = prove.prove(reference, engine, run.console, login, forget)
     if proof:
         same = f"{proof.digest[:19]}…, {proof.seconds:.1f} s"

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from trusted_registry import address
-from trusted_registry.certificate import issue
+from trusted_registry.certificate import handed, issue
+from trusted_registry.engine import engine as engines
+from trusted_registry.errors import RegistryError
+from trusted_registry.images import inventory, reference, words
+from trusted_registry.images.manifest import Kind
+from trusted_registry.instance import ownership
+from trusted_registry.instance.model import Role
+from trusted_registry.registry import users
 from trusted_registry.run import Run
 from trusted_registry.settings import Settings
 from trusted_registry.tasks import trust_kit
@@ -31,7 +39,7 @@ def serve(run: Run, *, minutes: str, at: str) -> None:
     if anchor is None:
         return
     base = kit_server.base(_own_address(run.settings), port)
-    offered = kit_server.offers(anchor, run.settings.registry_host, base)
+    offered = kit_server.offers(anchor, run.settings.registry_host, base, _images(run))
     took: list[Offer] = []
 
     def taken(client: str, offer: Offer) -> None:
@@ -48,6 +56,26 @@ def serve(run: Run, *, minutes: str, at: str) -> None:
         run.console.say(f"Offered until {end}, to whoever reaches {base}, without a password. Ctrl-C ends it.")
         server.offer_for(60 * lasts)
     say_done(run.console, f"serve: time is up, nothing is offered any more; downloads: {len(took)}")
+
+
+def _images(run: Run) -> list[tuple[str, str]]:
+    """Return the tagged images of the registry here with their sizes, which whoever reaches the page may read.
+
+    There are none of a registry that asks for a login, or that is elsewhere.
+    """
+    if users.is_login_required(run.settings.folder) or handed.is_handed(run.settings.folder) or run.console.dry:
+        return []
+    try:
+        with contextlib.closing(engines.connect_if_available(run.console, quiet=True)) as engine:
+            container = ownership.container(run, engine)
+            if container is None or container.state != "running" or container.role != Role.TLS:
+                return []
+            found = inventory.find(run.settings.container, engine)
+    except RegistryError as error:
+        run.console.warn(f"the page lists no images: {error.message}")
+        return []
+    shown = (it for it in found.images if it.is_tagged and it.kind in {Kind.IMAGE, Kind.INDEX})
+    return [(reference.joined(it.repository, it.name), words.size(found.size(it.digest))) for it in shown]
 
 
 def _own_address(settings: Settings) -> str:

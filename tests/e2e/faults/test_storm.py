@@ -77,6 +77,7 @@ def test_no_acknowledged_push_is_lost_by_a_registry_that_is_killed_every_second(
     assert pushed["counts"]["pushes repeated"], "not one push met a dead registry: that was no storm"
     assert not pushed["late"], f"not through within {SECONDS} s: {pushed['words']}"
     assert (after["missing"], pushed["missing"], pushed["unequal"], after["unequal"]) == ([], [], [], [])
+    _is_clean_or_mended(registry)
     _what_is_lost_is_seen_to_be(registry, client, pushed["acknowledged"])
 
 
@@ -96,6 +97,12 @@ def _mended(registry: Host) -> int:
     said = registry.silently("docker", "logs", "registry").said
     assert "could be looked through" not in said
     return said.count(" it was left empty: ")
+
+
+def _is_clean_or_mended(registry: Host) -> None:
+    """Insist that a storage which survived the kills is sound, or is so once it was mended without a push."""
+    registry.inv("images.check", "--fix", "--yes")
+    assert "nothing is broken" in registry.inv("images.check").out
 
 
 def _what_is_lost_is_seen_to_be(registry: Host, client: Host, acknowledged: dict[str, str]) -> None:

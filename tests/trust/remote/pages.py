@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import html.parser
+from typing import TYPE_CHECKING
 
 from tests.trust import sample
 from trusted_registry.trust.remote import page
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 KIT = b"#!/bin/sh\nprintf 'trusted %s' \"$*\" > done\n"
 NAME = "trust-192.168.0.12-eeacef9c0f43815d.sh"
@@ -62,5 +66,11 @@ def _is_in(element: Element, section: str) -> bool:
     return any(it.attributes.get("aria-labelledby") == section for it in element.parents)
 
 
-def rendered(*registry_hosts: str, registry_host: str = "192.168.0.12", kit: bytes = KIT, name: str = NAME) -> bytes:
-    return page.render(sample.anchor(*registry_hosts), registry_host, kit=kit, kit_name=name)
+def rendered(
+    *registry_hosts: str,
+    registry_host: str = "192.168.0.12",
+    kit: bytes = KIT,
+    name: str = NAME,
+    images: Sequence[tuple[str, str]] = (),
+) -> bytes:
+    return page.render(sample.anchor(*registry_hosts), registry_host, kit=kit, kit_name=name, images=images)

@@ -32,6 +32,15 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     return saved.as_uri()
 
 
+@pytest.fixture(scope="module")
+def url_of_200(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page with 200 images, some with names as long as they get."""
+    saved = tmp_path_factory.mktemp("images") / "trust.html"
+    images = [(f"team-{number}/{'application' * (number % 20 + 1)}:{number}", "12.3 MB") for number in range(200)]
+    saved.write_bytes(rendered(images=images))
+    return saved.as_uri()
+
+
 @pytest.fixture
 def seen() -> Iterator[Browser]:
     """A browser of the test's own."""
@@ -44,6 +53,24 @@ def test_nothing_but_code_is_wider_than_the_screen(size: tuple[int, int], seen: 
     seen.open(url, *size)
     found = seen.evaluate(MEASURE)
     assert (found["width"], found["scrolls"], found["sticks_out"]) == (size[0], size[0], [])
+
+
+@each
+def test_200_images_are_listed_folded_and_each_has_its_lines(
+    size: tuple[int, int], seen: Browser, url_of_200: str
+) -> None:
+    seen.open(url_of_200, *size)
+    assert seen.evaluate("document.querySelectorAll('details.image').length") == 200
+    assert seen.evaluate("document.documentElement.scrollHeight") <= 5500, "nobody unfolded them"
+    seen.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true; })")
+    found = seen.evaluate(MEASURE)
+    assert (found["width"], found["scrolls"], found["sticks_out"]) == (size[0], size[0], [])
+    assert (found["buttons"], found["smallest"] >= 13) == (found["boxes"], True)
+    line = """[...document.querySelectorAll("details.image")][7].innerText"""
+    shown = f"team-7/{'application' * 8}:7"
+    assert all(
+        it in seen.evaluate(line) for it in (f"docker pull 192.168.0.12/{shown}", f"image: 192.168.0.12/{shown}")
+    )
 
 
 def test_the_measure_would_notice_what_sticks_out(seen: Browser, url: str) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from tests import loopback
 from tests.conftest import ADDRESS
+from tests.fake_engine import nobody
 from tests.recorder import Recorder
 from tests.trust.remote.offered import ask, wait_for
 from tests.trust.remote.pages import Read
@@ -38,6 +39,12 @@ HOST_ON_THE_LAN = "127.0.0.3"
 """Loopback all the same, which is no setting; so the test names it past the settings' checks."""
 
 pytestmark = pytest.mark.usefixtures("loopback_is_ours")
+
+
+@pytest.fixture(autouse=True)
+def _no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No engine, whichever this machine has: the page lists no images."""
+    monkeypatch.setattr("trusted_registry.engine.engine.connect_if_available", lambda *_, **__: nobody())
 
 
 @pytest.mark.parametrize(

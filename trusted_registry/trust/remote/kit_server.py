@@ -17,7 +17,7 @@ import socket
 import socketserver
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -53,14 +53,22 @@ class Offer:
     policy: str = "default-src 'none'"
 
 
-def offers(anchor: TrustAnchor, registry_host: str, at: str) -> tuple[Offer, Offer, Offer]:
-    """Return the page, the kit and the certificate, to be offered at a base URL; no key is among them."""
+def offers(
+    anchor: TrustAnchor, registry_host: str, at: str, images: Sequence[tuple[str, str]] = ()
+) -> tuple[Offer, Offer, Offer]:
+    """Return the page, the kit and the certificate, to be offered at a base URL; no key is among them.
+
+    Args:
+        anchor: Trust anchor that readers are to install.
+        registry_host: Registry host that is named first.
+        at: Base URL; see `base`.
+        images: Images that the page lists, each with its size in words.
+    """
     script, name = kit.render(anchor, registry_host), kit.file_name(anchor, registry_host)
     scripted = Offer(f"/{name}", "application/x-sh", script, name)
     certified = Offer(f"/{contents.AUTHORITY}", "application/pem-certificate-chain", anchor.content, contents.AUTHORITY)
-    shown = page.render(
-        anchor, registry_host, kit=script, kit_name=name, lines=_download_commands(at, scripted, certified)
-    )
+    lines = _download_commands(at, scripted, certified)
+    shown = page.render(anchor, registry_host, kit=script, kit_name=name, lines=lines, images=images)
     return Offer("/", "text/html; charset=utf-8", shown, policy=page.policy(shown)), scripted, certified
 
 

@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from trusted_registry import templates
@@ -25,6 +25,9 @@ SAVED = "trust.html"
 _CODE_DIGITS = 20
 """Digits of a page's SHA-256 that people compare: 80 bits, since whoever is on the way may try pages without end."""
 
+MOST_IMAGES = 500
+"""Images that the page lists; more would make it slow on a phone."""
+
 _SHOWN = {
     "home": "~",
     "config": "~/.config",
@@ -36,8 +39,14 @@ _HOME = Path("$HOME")
 _FILE = Path(contents.AUTHORITY)
 
 
-def render(
-    anchor: TrustAnchor, registry_host: str, *, kit: bytes, kit_name: str, lines: Mapping[str, str] | None = None
+def render(  # noqa: PLR0913 - all that the page shows
+    anchor: TrustAnchor,
+    registry_host: str,
+    *,
+    kit: bytes,
+    kit_name: str,
+    lines: Mapping[str, str] | None = None,
+    images: Sequence[tuple[str, str]] = (),
 ) -> bytes:
     """Return the page as HTML.
 
@@ -47,6 +56,7 @@ def render(
         kit: Script for Linux, embedded in the page.
         kit_name: File name under which a browser saves the kit.
         lines: Line to paste for each kind of machine, on a page that is offered where such a line gets the kit.
+        images: Images of the registry that the page lists, each with its size in words.
     """
     from cryptography import x509
 
@@ -77,8 +87,16 @@ def render(
         containerd=_hosts_toml(anchor, registry_host),
         k3s=_yaml("k3s", anchor),
         by_hand=_by_hand(anchor),
+        images=[(name, size, _pulls(f"{registry_host}/{name}")) for name, size in images[:MOST_IMAGES]],
+        more_images=max(len(images) - MOST_IMAGES, 0),
     )
     return text.encode()
+
+
+def _pulls(reference: str) -> dict[str, str]:
+    """Return the line to copy for each kind of client."""
+    pulled = {client: shlex.join([client, "pull", reference]) for client in ("docker", "podman")}
+    return {**pulled, "Kubernetes": f"image: {reference}"}
 
 
 def code(page: bytes) -> str:

@@ -1,0 +1,1 @@
+"""Images in the storage of a registry: listed, measured, found broken, mended."""

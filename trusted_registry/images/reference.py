@@ -1,0 +1,54 @@
+"""References to images of the registry here, as a person types them: app:1, app@sha256:…, with or without its host."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from dataclasses import dataclass
+
+from trusted_registry.errors import SettingError
+from trusted_registry.settings import Settings
+
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REFERENCE = re.compile(
+    rf"(?P<repository>(?=.{{1,255}}(?::|@|\Z)){_PART}(?:/{_PART})*)"
+    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Repository, and the tag or the digest that is named in it."""
+
+    repository: str
+    name: str
+
+    def __str__(self) -> str:
+        """Return the reference without its host."""
+        return joined(self.repository, self.name)
+
+
+def joined(repository: str, name: str) -> str:
+    """Return a reference to a tag or a digest of a repository."""
+    return f"{repository}{'@' if ':' in name else ':'}{name}"
+
+
+def parse(text: str, settings: Settings) -> Reference:
+    """Return a reference; of tag and digest the digest counts, and without either the tag is latest, as docker has it.
+
+    Raises:
+        SettingError: It is none, or its host is not the registry here.
+    """
+    rest = text
+    for host in (settings.registry_host, *settings.names):
+        rest = rest.removeprefix(f"{host}/")
+    found = _REFERENCE.fullmatch(rest)
+    if not found:
+        example = f"app:1, app@sha256:… or {settings.registry_host}/app:1"
+        raise SettingError(f"{text!r} is no image of this registry.", cure=f"Use one such as {example}.")
+    return Reference(found["repository"], found["digest"] or found["tag"] or "latest")
+
+
+def matches(repository: str, name: str, pattern: str) -> bool:
+    """Whether a pattern such as app*, team/* or app:1.* fits a repository, or a repository with its tag."""
+    return not pattern or any(fnmatch.fnmatchcase(it, pattern) for it in (repository, joined(repository, name)))

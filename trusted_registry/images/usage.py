@@ -1,0 +1,135 @@
+"""Usage of the disk: bytes of each repository and tag, shared ones apart, and what nothing needs any more."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from trusted_registry.engine.protocol import Engine
+from trusted_registry.images.inventory import Image, Inventory
+from trusted_registry.images.listing import Listing, Repository
+from trusted_registry.instance.model import IMAGES_FOLDER, SHELL
+from trusted_registry.registry.prove import REPOSITORY as PROOF
+
+_FREE = 3
+"""Column of the free kilobytes in what df -P says (POSIX, df)."""
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """Bytes on the disk: all that something needs, and those that nothing else needs, which its deletion would free."""
+
+    total: int
+    own: int
+
+    @property
+    def shared(self) -> int:
+        """Bytes that others need too."""
+        return self.total - self.own
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Bytes on the disk.
+
+    Args:
+        repositories: Of each repository.
+        images: Of each tag, and of each manifest that only a digest names.
+        total: Of all contents, links, uploads and strays.
+        untagged: That only manifests without a tag need.
+        unneeded: Of contents that no manifest needs: a garbage collection frees them.
+        uploads: Of uploads that were begun.
+        strays: Of files of no known kind, such as what a kill leaves.
+    """
+
+    repositories: dict[str, Bytes]
+    images: dict[Image, Bytes]
+    total: int
+    untagged: int
+    unneeded: int
+    uploads: int
+    strays: int
+
+
+def measure(inventory: Inventory) -> Usage:
+    """Return the bytes that an inventory takes."""
+    listing, needs = inventory.listing, _needs(inventory)
+    holders = Counter(digest for needed in needs.values() for digest in needed)
+    kept = {name: _kept(name, inventory) for name in listing.names}
+    sharers = Counter(digest for digests in kept.values() for digest in digests)
+    tagged = _union(needs[it] for it in inventory.images if it.is_tagged)
+    untagged = _union(needs[it] for it in inventory.images if not it.is_tagged) - tagged
+
+    def size(digests: Iterable[str]) -> int:
+        return sum(map(listing.disk, digests))
+
+    def measured(digests: Iterable[str], counts: Mapping[str, int], links: int) -> Bytes:
+        return Bytes(size(digests) + links, size(it for it in digests if counts[it] == 1) + links)
+
+    return Usage(
+        {name: measured(it, sharers, _links(name, listing)) for name, it in kept.items() if name != PROOF},
+        {it: measured(needed, holders, _links_of(it, inventory)) for it, needed in needs.items()},
+        total(listing),
+        size(untagged),
+        size(set(listing.blobs) - _union(kept.values())),
+        _uploads(listing),
+        _strays(listing),
+    )
+
+
+def _needs(inventory: Inventory) -> dict[Image, frozenset[str]]:
+    return {it: inventory.needed(it.digest) for it in inventory.images}
+
+
+def _kept(name: str, inventory: Inventory) -> set[str]:
+    """Return all that the manifests of a repository keep from being collected; a layer alone is kept by nobody."""
+    repository: Repository = inventory.listing.repositories[name]
+    return _union(inventory.needed(it) for it in repository.revisions)
+
+
+def _union(sets: Iterable[Iterable[str]]) -> set[str]:
+    found: set[str] = set()
+    for digests in sets:
+        found.update(digests)
+    return found
+
+
+def total(listing: Listing) -> int:
+    """Return the bytes of all contents, links, uploads and strays on the disk."""
+    links = sum(_links(name, listing) for name in listing.names)
+    return sum(map(listing.disk, listing.blobs)) + links + _uploads(listing) + _strays(listing)
+
+
+def _links(name: str, listing: Listing) -> int:
+    """Return the bytes that the links of a repository take."""
+    it = listing.repositories[name]
+    return listing.links(revisions=len(it.revisions), layers=len(it.layers), tags=len(it.tags))
+
+
+def _links_of(image: Image, inventory: Inventory) -> int:
+    """Return the bytes that go with an image's own links: its tag's, its manifest's, and those of an index's images.
+
+    A registry that deletes a manifest leaves the folder of its link.
+    """
+    known = inventory.listing.repositories[image.repository].revisions
+    revisions = sum(1 for it in inventory.needed(image.digest) if it in known)
+    return inventory.listing.links(tags=1 if image.is_tagged else 0) + revisions * inventory.listing.link
+
+
+def _uploads(listing: Listing) -> int:
+    entries = (
+        it for repository in listing.repositories.values() for some in repository.uploads.values() for it in some
+    )
+    return sum(it.disk for it in entries)
+
+
+def _strays(listing: Listing) -> int:
+    return sum(it.disk for it in listing.strays)
+
+
+def free(container: str, engine: Engine) -> int | None:
+    """Return the free bytes of the disk that the images are on; None where the container does not tell."""
+    said = engine.execute(container, [SHELL, "-c", 'df -Pk "$1"', "sh", IMAGES_FOLDER]).out.splitlines()
+    fields = said[-1].split() if said else []
+    return int(fields[_FREE]) << 10 if len(fields) > _FREE and fields[_FREE].isdecimal() else None

@@ -1,0 +1,190 @@
+"""Check of all images: damage is found, mended where that needs no push, and the registry asked for each tag."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+
+from trusted_registry.engine import engine as engines
+from trusted_registry.engine.protocol import Engine
+from trusted_registry.engine.types import Container
+from trusted_registry.errors import AnswerError, RegistryError
+from trusted_registry.images import damage, history, inventory, mend, words
+from trusted_registry.images.damage import Damage, Kind, Search
+from trusted_registry.images.mend import Step
+from trusted_registry.instance import front, run_lock
+from trusted_registry.instance.model import LOOPBACK, Role
+from trusted_registry.registry import probe
+from trusted_registry.registry.api import RegistryClient
+from trusted_registry.report import Report, Table
+from trusted_registry.run import Run
+from trusted_registry.tasks import images, registry
+
+_AT_ONCE = 8
+"""Questions to the registry at a time."""
+_ROUNDS = 4
+"""Times that it mends at most."""
+_SAID = 10
+"""Lines of what the shell said that are shown."""
+
+
+def check(run: Run, *, fix: bool) -> Report:
+    """Report what is broken; mend what can be mended without a push, if that is wanted.
+
+    Raises:
+        RegistryError: The registry does not run here or does not answer, or a person does not want it mended.
+    """
+    engine = engines.connect(run.console)
+    container = images.running(run, engine)
+    if container is None:
+        return Report([])
+    history.look(container, run, engine)  # the questions below push what is older out of the log
+    found, search = damage.find(run.settings.container, engine, run.console)
+    done = _Done(found, search)
+    if fix and _steps(found):
+        _ask(found, run)
+        with run_lock.held(run):
+            done = _mended(search, run, engine)
+    try:
+        done.left += _refused(container, done.search, run, engine)
+    except RegistryError as error:  # what was found, and what must be pushed, is told all the same
+        done.failure = error
+    return _report(done)
+
+
+@dataclass
+class _Done:
+    """What is broken still, what was mended, and what the shell said of that."""
+
+    left: list[Damage]
+    search: Search
+    mended: list[Damage] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    failure: RegistryError | None = None
+
+
+def _steps(found: Iterable[Damage]) -> list[Step]:
+    return [step for it in found for step in it.steps]
+
+
+def _ask(found: list[Damage], run: Run) -> None:
+    count = sum(1 for it in found if it.steps)
+    if not run.console.ask(f"Mend {words.plural(count, 'place')} in the volume {run.settings.volume}?"):
+        raise RegistryError("Nothing was mended.", cure="./inv images.check shows what is broken.")
+
+
+def _mended(search: Search, run: Run, engine: Engine) -> _Done:
+    """Look again, mend, and look again: what a lost link hid is found once that is back."""
+    name, console = run.settings.container, run.console
+    done = _Done(*damage.find(name, engine, console, search.sound))
+    for _ in range(_ROUNDS):
+        steps, before = _steps(done.left), done.left
+        if not steps:
+            break
+        try:
+            done.said += mend.apply(steps, name, engine, console)
+            done.left, done.search = damage.find(name, engine, console, done.search.sound)
+        except RegistryError as error:  # the rounds before are told all the same
+            done.failure = error
+            break
+        left = {it.key for it in done.left}
+        done.mended += [it for it in before if it.steps and it.key not in left]
+        if _steps(done.left) == steps:
+            break
+    return done
+
+
+def _refused(container: Container, search: Search, run: Run, engine: Engine) -> list[Damage]:
+    """Return the tags that the registry itself does not give, though all of their files seem well.
+
+    Raises:
+        RegistryError: It does not answer.
+    """
+    tags = [it for it in search.inventory.images if it.is_tagged and it.manifest]
+    with _asked(container, run, engine) as client, run.console.progress("Asking the registry", "tags") as progress:
+
+        def ask(number: int) -> Damage | None:
+            image = tags[number]
+            progress.update(f"{number}", 1, 1)
+            try:
+                client.manifest(image.repository, image.name)
+            except AnswerError as error:
+                return Damage(Kind.REFUSED, images.reference_of(image), str(error))
+            return None
+
+        try:
+            client.ping()
+            with ThreadPoolExecutor(_AT_ONCE) as threads:
+                found = [it for it in threads.map(ask, range(len(tags))) if it]
+            there = inventory.find(run.settings.container, engine) if found else None
+            left = {(images.reference_of(it), it.digest) for it in there.images} if there else set()
+            asked = {images.reference_of(it): it.digest for it in tags}
+            return [it for it in found if (it.subject, asked[it.subject]) in left]  # others went, or moved, meanwhile
+        except probe.NO_ANSWER as error:
+            wrong = f"The files were looked at, but the registry does not answer at {client.at}: {error}"
+            raise RegistryError(wrong, cure="./inv doctor") from error
+
+
+@contextlib.contextmanager
+def _asked(container: Container, run: Run, engine: Engine) -> Iterator[RegistryClient]:
+    """Yield a client of the registry here, with a login of the moment if that asks for one."""
+    met = front.as_met(container, run.settings, engine)
+    if container.role == Role.PLAIN:
+        yield RegistryClient(probe.Endpoint(met.listen or "localhost", met.port or run.settings.plain_port), None)
+        return
+    target = registry.tls_target(run, port=met.port)
+    at = replace(target.at, via=met.listen or LOOPBACK)  # a router's address need not lead back here
+    with registry.temporary_login(run, engine) as login:
+        client = RegistryClient(at, target.tls, login)
+        if login and not client.admits():
+            raise RegistryError(
+                f"{at} does not accept a login that was just made.", cure="./inv registry.logs says why."
+            )
+        yield client
+
+
+def _report(done: _Done) -> Report:
+    every = [*((it, True) for it in done.mended), *((it, False) for it in done.left)]
+    content = [{**_content(it), "mended": mended} for it, mended in every]
+    rows = [_row(it, mended=mended) for it, mended in every]
+    table = Table("Broken", ["Kind", "What", "Why", "State"], rows) if rows else None
+    size = sum(max(it.size, 0) for it in done.search.listing.blobs.values())
+    read = f"{words.plural(len(done.search.listing.blobs), 'content')}, {words.size(size)}, read"
+    pushes = sorted({one for it, _ in every for one in it.push.split()})
+    lines = [f"push again, since a part is lost: {one}" for one in pushes]
+    lines += [f"mended: {words.plural(len(done.mended), 'place')}"] if done.mended else []
+    lines += [f"not mended: {it[:300]}" for it in done.said[:_SAID]]
+    if any(it.kind is Kind.SIGNATURE for it in done.left):
+        lines.append("left alone: a signature of what is not here harms nobody")
+    wrong = [it for it in done.left if not it.is_harmless]
+    if not wrong and not pushes and not done.said and not done.failure:
+        lines.append(f"check: nothing is broken; {read}, and the registry gives every tag")
+    return Report(content, table, lines, _failure(wrong, pushes, done))
+
+
+def _row(it: Damage, *, mended: bool) -> list[str]:
+    return [str(it.kind), it.subject, it.evidence, "mended" if mended else "harmless" if it.is_harmless else "broken"]
+
+
+def _content(it: Damage) -> dict[str, object]:
+    content = asdict(it)
+    steps = content.pop("steps")
+    return {**content, "kind": str(it.kind), "push": it.push.split(), "mendable": bool(steps)}
+
+
+def _failure(wrong: list[Damage], pushes: list[str], done: _Done) -> RegistryError | None:
+    """Return the error of what is still broken, with the command that mends it."""
+    if done.failure:
+        return done.failure
+    if done.said:
+        return RegistryError(f"Not all could be mended: {done.said[0][:300]}", cure="./inv doctor; ./inv images.usage")
+    if _steps(wrong):
+        return RegistryError(f"{words.plural(len(wrong), 'place')} broken.", cure="./inv images.check --fix")
+    if pushes:
+        lost = f"{words.plural(len(pushes), 'image')} must be pushed again: {', '.join(pushes[:3])}"
+        return RegistryError(lost, cure=f"docker push, of each of them; first of {pushes[0]}")
+    if wrong:
+        return RegistryError(f"{wrong[0].subject}: {wrong[0].evidence}", cure="./inv registry.logs; ./inv doctor")
+    return None
