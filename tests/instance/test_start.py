@@ -248,7 +248,7 @@ def test_whoever_is_told_to_stop_meanwhile_does_not_serve_first(
     begun = time.monotonic()
     stop(process)
     assert process.stdout
-    served = process.stdout.readline() if expected[1] else ""
+    served = process.stdout.readline()  # nothing at all of one that was stopped: not that it took too long
     process.wait(timeout=10)
     process.stdout.close()
     process.stderr.close()
