@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FRESH: Mapping[str, str] = {
     "apt": "apt-cache apt-get",
     "bash": "bash",
-    "coreutils": "[ base64 basename cat chmod chown chroot cp cut date dd dirname du echo env expr false head id "
+    "coreutils": "[ base64 basename cat chmod chown chroot cp cut date dd df dirname du echo env expr false head id "
     "install ln ls mkdir mkfifo mktemp mv nice od printf pwd readlink rm rmdir seq sha256sum sleep sort stat sync tail "
     "tee test timeout touch tr true truncate uname uniq wc",
     "dash": "dash sh",

@@ -91,6 +91,7 @@ def test_the_usage_is_what_du_finds_and_shown_and_status_know_the_image(
     pushed = push(host, client, "app:1")
     usage = printed(host, "images.usage")
     (image,) = usage["images"]
+    assert usage["free"] > 0
     before = int(inside(host, client, "du -s -k . | cut -f 1"))
     assert api(host).delete_manifest("app", pushed)
     collected = client.containers.get(host.name).exec_run(

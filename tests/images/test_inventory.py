@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
@@ -168,7 +169,21 @@ def test_what_goes_while_it_is_listed_is_no_error(engine: FakeEngine, monkeypatc
 
 def test_a_listing_may_be_bounded_in_time(made: MadeStorage, engine: FakeEngine) -> None:
     made.image("app", "1")
-    assert listing.find(NAME, engine, seconds=5) == listing.find(NAME, engine)
+    bounded = listing.find(NAME, engine, seconds=5)
+    assert (bounded.blobs, bounded.repositories) == _both(listing.find(NAME, engine))
+    assert bounded.blobs
+
+
+def _both(found: listing.Listing) -> tuple[object, object]:
+    return found.blobs, found.repositories
+
+
+def test_the_free_bytes_are_the_disk_s(made: MadeStorage, engine: FakeEngine) -> None:
+    made.image("app", "1")
+    disk = os.statvfs(made.folder)
+    free = listing.find(NAME, engine).free
+    assert free is not None
+    assert abs(free - disk.f_bavail * disk.f_frsize) < 1 << 30
 
 
 def test_a_registry_that_does_not_run_is_an_error(engine: FakeEngine) -> None:

@@ -23,6 +23,7 @@ find repositories -type d -path '*/_manifests/tags/*/index' -prune -o \
   -type f \( -path '*/current/*' -o -path '*/_uploads/*' -o ! -name link \) -exec stat -c '%s %b %Y %n' {} + -o \
   -type f -print
 stat -c 'folder %b' "$(find blobs -mindepth 3 -type d | head -n 1)" 2>/dev/null
+echo "free $(df -Pk . | tail -n 1)"
 find blobs -type f -exec stat -c '%s %b %Y %n' {} +
 echo all"""
 """The listing of a glance: links of layers and manifests by their names alone, which say all that is in them. Contents
@@ -61,6 +62,8 @@ _IN_REPOSITORY = re.compile(
     r"_manifests/tags/(?P<tag>[^/]+)(?:/(?P<current>current/link|index/(?P<past>[^/]+/[0-9a-f]+)/link))?|"
     r"_uploads/(?P<upload>[^/]+)/.+)"
 )
+_FREE = re.compile(r"free \S+ +\d+ +\d+ +(\d+) ")
+"""Free kilobytes in what df -P says (POSIX, df)."""
 _BLOCK = 512
 """Bytes of a block of stat's %b (stat(2))."""
 _WORDS = 1 << 20
@@ -111,6 +114,7 @@ class Listing:
         unread: What the container's programs said of files that they could not read.
         folder: Bytes that a folder takes on this disk; each blob has one.
         link: Bytes that a link takes on this disk.
+        free: Free bytes of the disk; None where nothing tells them.
     """
 
     blobs: dict[str, Entry] = field(default_factory=dict)
@@ -119,6 +123,7 @@ class Listing:
     unread: list[str] = field(default_factory=list)
     folder: int = 0
     link: int = 0
+    free: int | None = None
 
     def disk(self, digest: str) -> int:
         """Return the bytes that a blob takes on the disk with its folder; 0 of one that is not there."""
@@ -181,9 +186,11 @@ def _add(line: str, listing: Listing) -> None:
 
 
 def _add_other(line: str, listing: Listing) -> None:
-    """Take the size of a folder, or what is none of all that."""
+    """Take the size of a folder, the free bytes of the disk, or what is none of all that."""
     if line.startswith("folder ") and line[7:].isdecimal():
         listing.folder = int(line[7:]) * _BLOCK
+    elif free := _FREE.match(line):
+        listing.free = int(free[1]) << 10
     elif line and line != _ALL and len(listing.unread) < _STRAYS:
         listing.unread.append(line)
 

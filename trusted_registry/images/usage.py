@@ -6,14 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from trusted_registry.engine.protocol import Engine
 from trusted_registry.images.inventory import Image, Inventory
 from trusted_registry.images.listing import Listing, Repository
-from trusted_registry.instance.model import IMAGES_FOLDER, SHELL
 from trusted_registry.registry.prove import REPOSITORY as PROOF
-
-_FREE = 3
-"""Column of the free kilobytes in what df -P says (POSIX, df)."""
 
 
 @dataclass(frozen=True)
@@ -126,10 +121,3 @@ def _uploads(listing: Listing) -> int:
 
 def _strays(listing: Listing) -> int:
     return sum(it.disk for it in listing.strays)
-
-
-def free(container: str, engine: Engine) -> int | None:
-    """Return the free bytes of the disk that the images are on; None where the container does not tell."""
-    said = engine.execute(container, [SHELL, "-c", 'df -Pk "$1"', "sh", IMAGES_FOLDER]).out.splitlines()
-    fields = said[-1].split() if said else []
-    return int(fields[_FREE]) << 10 if len(fields) > _FREE and fields[_FREE].isdecimal() else None

@@ -219,12 +219,11 @@ def show_usage(run: Run, *, match: str) -> Report:
         found = inventory.find(run.settings.container, engine)
         measured = usage.measure(found)
         known = history.look(container, run, engine, found.listing)
-        free = usage.free(run.settings.container, engine)
     named = inventory.chosen(measured.images, match)
     repositories = {name: it for name, it in measured.repositories.items() if reference.matches(name, "", match)}
     content = {
         "total": measured.total,
-        "free": free,
+        "free": found.listing.free,
         "untagged": measured.untagged,
         "unneeded": measured.unneeded,
         "uploads": measured.uploads,
