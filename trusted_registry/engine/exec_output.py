@@ -28,6 +28,8 @@ SILENT = 600.0
 MOST = 1 << 20
 """Bytes that a program in a container says; the kit and containerd's configuration have some thousands."""
 
+_PAUSE = 0.1
+"""Seconds after which whoever cannot hand on a piece looks whether anybody still listens."""
 _AHEAD = 64
 """Pieces that are kept for a slow listener; the program waits then."""
 
@@ -140,7 +142,8 @@ def pieces(stream: Stream, name: str, errors: bytearray) -> Iterator[bytes]:
         RegistryError: The program says nothing for too long.
     """
     heard: queue.Queue[Frame | BaseException | None] = queue.Queue(_AHEAD)
-    threading.Thread(target=_listen, args=(stream, heard), daemon=True).start()
+    ended = threading.Event()
+    threading.Thread(target=_listen, args=(stream, heard, ended), daemon=True).start()
     try:
         while (piece := heard.get(timeout=SILENT)) is not None:
             if isinstance(piece, BaseException):
@@ -154,16 +157,26 @@ def pieces(stream: Stream, name: str, errors: bytearray) -> Iterator[bytes]:
         cure = f"See what runs there: {pasteable(['docker', 'top', name])}"
         raise RegistryError(f"A program in the container {name} said nothing for {SILENT:.0f} s.", cure=cure) from None
     finally:
+        ended.set()
         _hang_up(stream)
-        with contextlib.suppress(queue.Empty):  # whoever waits to put a piece may end
-            while True:
-                heard.get_nowait()
 
 
-def _listen(stream: Stream, heard: queue.Queue[Frame | BaseException | None]) -> None:
+def _listen(stream: Stream, heard: queue.Queue[Frame | BaseException | None], ended: threading.Event) -> None:
+    """Hand on what is heard, until that ends or nobody listens any more."""
     try:
         for frame in stream:
-            heard.put(frame)
-        heard.put(None)
+            if not _handed(frame, heard, ended):
+                return
+        _handed(None, heard, ended)
     except Exception as error:  # noqa: BLE001 - raised again where it is waited for
-        heard.put(error)
+        _handed(error, heard, ended)
+
+
+def _handed(
+    piece: Frame | BaseException | None, heard: queue.Queue[Frame | BaseException | None], ended: threading.Event
+) -> bool:
+    while not ended.is_set():
+        with contextlib.suppress(queue.Full):
+            heard.put(piece, timeout=_PAUSE)
+            return True
+    return False
