@@ -46,6 +46,13 @@ def inside(host: Host, client: docker.DockerClient, script: str) -> str:
     return done.output.decode().strip()
 
 
+def collect(host: Host, client: docker.DockerClient) -> None:
+    """Have the registry's own collection take what no manifest needs."""
+    argv = ["/bin/registry", "garbage-collect", "/config/registry.yml"]
+    done = client.containers.get(host.name).exec_run(argv, user="0")
+    assert done.exit_code == 0, done.output
+
+
 def printed(host: Host, *words: str, code: int = 0) -> Any:  # noqa: ANN401 - JSON
     """Return what a task prints with --json."""
     done = host.run(*words, "--json")
@@ -89,19 +96,19 @@ def test_the_usage_is_what_du_finds_and_shown_and_status_know_the_image(
     host: Host, client: docker.DockerClient
 ) -> None:
     host.inv("up")
+    collect(host, client)  # what the proof of up left
     pushed = push(host, client, "app:1")
     usage = printed(host, "images.usage")
     (image,) = usage["images"]
     assert usage["free"] > 0
     before = int(inside(host, client, "du -s -k . | cut -f 1"))
     assert api(host).delete_manifest("app", pushed)
-    collected = client.containers.get(host.name).exec_run(
-        ["/bin/registry", "garbage-collect", "/config/registry.yml"], user="0"
-    )
-    assert collected.exit_code == 0, collected.output
+    collect(host, client)
     freed = (before - int(inside(host, client, "du -s -k . | cut -f 1"))) << 10
     assert abs(freed - image["frees"]) <= freed / 100
-    assert abs(usage["total"] - (before << 10)) <= 100_000, "the folders above those of contents and links"
+    assert abs(usage["total"] - (before << 10)) <= 200_000, (
+        "the folders above those of contents and links, and empty ones"
+    )
     push(host, client, "app:2")
     assert printed(host, "images.show", "app:2")["parts"][0]["layers"]
     status = host.status()["registry"]
