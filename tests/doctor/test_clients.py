@@ -300,7 +300,7 @@ def test_the_checks_know_the_one_that_asks() -> None:
 def test_up_does_not_tell_to_install_what_it_has_just_installed(
     reason: str, cure: str, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise RegistryError(f"Pushing {ADDRESS}/x failed: {reason}", cure="other")
 
     monkeypatch.setattr(registry, "tls_target", lambda _: None)
