@@ -21,7 +21,14 @@ from tests.fake_volumes import FakeVolumes
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.types import Container, ExecResult
 from trusted_registry.errors import PortTakenError, RegistryError
-from trusted_registry.instance.model import FILES_FOLDER, FRONT_CONFIG, IMAGES_FOLDER, Role, short
+from trusted_registry.instance.model import (
+    FILES_FOLDER,
+    FRONT_CONFIG,
+    IMAGES_FOLDER,
+    SPLITTER_CONFIG,
+    Role,
+    short,
+)
 from trusted_registry.registry import users
 
 if TYPE_CHECKING:
@@ -34,6 +41,7 @@ if TYPE_CHECKING:
 NAME, ASIDE = "registry", "registry-before"
 _LIMIT = 1 << 24
 _NUMBERS = itertools.count(1)
+_HAPROXY = {Role.FRONT: FRONT_CONFIG, Role.SPLITTER: SPLITTER_CONFIG}
 
 
 def nobody() -> FakeEngine:
@@ -111,6 +119,8 @@ class FakeEngine(FakeVolumes):
         """Folder of this machine that is the storage of all registries; none of them has one by default."""
         self.busy = False
         """Whether a registry that is told to end has something under way."""
+        self.unfinished: list[str] = []
+        """What a splitter counts that has no login, from one look to the next; nothing afterwards."""
         self._given = [shows] if shows else []
         if container:
             self.container = container
@@ -197,6 +207,7 @@ class FakeEngine(FakeVolumes):
             raise refused(what, f"network {instance.network} not found")
         if instance.storage.volume and instance.storage.volume not in self.files:
             self.volumes.setdefault(instance.storage.volume, "")
+        inner = instance.behind or instance.role is Role.SPLITTER
         made = Container(
             f"{next(_NUMBERS)}",
             instance.role,
@@ -204,17 +215,17 @@ class FakeEngine(FakeVolumes):
             "created",
             instance.image.name,
             "" if instance.behind else instance.published.listen,
-            None if instance.behind else instance.published.port or loopback.free_port(),
+            None if inner else instance.published.port or loopback.free_port(),
             instance.installation,
             instance.storage.volume,
             image,
             instance.files_volume,
-            loopback.free_port() if instance.role is Role.FRONT else None,
+            loopback.free_port() if instance.role in _HAPROXY else None,
         )
         shows = self.shows if instance.role is Role.TLS else None
         login = any(it.live for it in instance.files)
         kept = Kept(made, instance.labels, {}, shows, login, self.dies, network=instance.network)
-        kept.inner = loopback.free_port() if instance.behind else None
+        kept.inner = loopback.free_port() if inner else None
         self.containers[instance.name] = kept
 
     def run(self, instance: Instance, meanwhile: Callable[[], None] = lambda: None) -> None:
@@ -244,16 +255,21 @@ class FakeEngine(FakeVolumes):
         if kept.dies or (reads and not self.files.get(reads)):
             kept.is_in("exited")
             return
-        if kept.described.role == Role.FRONT and kept.described.state != "running":
+        if kept.described.role in _HAPROXY and kept.described.state != "running":
             self._lead(kept)
         elif (port := kept.described.port or kept.inner) is not None and kept.described.state != "running":
             self._serve(kept, port)
         kept.is_in("running")
 
     def _lead(self, kept: Kept) -> None:
-        """Have a front pass on what comes to its two ports."""
+        """Have a front pass on what comes to its two ports; or a splitter, for which everybody has a login, count."""
         kept.leads = self._read_way(kept)
-        for way, port in (("registry", kept.described.port), ("trial", kept.described.trial)):
+        ways = {"registry": kept.described.port, "trial": kept.described.trial}
+        if kept.described.role == Role.SPLITTER:
+            ways = {"successor": kept.inner}
+            counts = fake_front.counting(kept.described.trial or 0, lambda: (self.unfinished or ["0 0"]).pop(0))
+            kept.serving.enter_context(counts)
+        for way, port in ways.items():
             taken = PortTakenError(f"Port {port} is in use.", cure="")
             if port is None or self.publisher_of(port):
                 raise taken
@@ -264,7 +280,7 @@ class FakeEngine(FakeVolumes):
 
     def _read_way(self, kept: Kept) -> Callable[[str], int | None]:
         """Return the ways of a front by the configuration that is there now."""
-        config = self.files[kept.described.files_volume][FRONT_CONFIG].content.decode()
+        config = self.files[kept.described.files_volume][_HAPROXY[Role(kept.described.role)]].content.decode()
 
         def leads(way: str) -> int | None:
             found = re.search(rf"^backend {way}\n  server (\S+) ", config, re.MULTILINE)

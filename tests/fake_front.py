@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.server
 import socket
 import threading
 from typing import TYPE_CHECKING
@@ -24,6 +25,29 @@ def passing_on(port: int, leads: Callable[[], int | None]) -> Iterator[None]:
         finally:
             with contextlib.suppress(OSError):
                 listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+@contextlib.contextmanager
+def counting(port: int, said: Callable[[], str]) -> Iterator[None]:
+    """Answer what is counted, at a port of loopback, as a splitter does by HTTP."""
+
+    class Counts(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(said().encode())
+
+        def log_message(self, *_words: object) -> None:
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer((loopback.HOST, port), Counts) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
             thread.join()
 
 

@@ -77,7 +77,11 @@ def _as_api(options: dict[str, list[str]]) -> dict[str, object]:
     asked = {option.removeprefix("--").replace("-", "_") for option in options}
     pairs = {name: dict(it.split("=", 1) for it in options.get(name, [])) for name in ("--env", "--label")}
     return {
-        **{name: options[f"--{name.replace('_', '-')}"][0] for name in ("network", "stop_signal") if name in asked},
+        **{
+            name: options[f"--{name.replace('_', '-')}"][0]
+            for name in ("network", "stop_signal", "user")
+            if name in asked
+        },
         "image": options["image"][0],
         "entrypoint": options.get("--entrypoint"),
         "command": options["command"],
@@ -251,6 +255,7 @@ CHANGES: dict[str, object] = {
     "network": "registry-front",
     "behind": True,
     "stop_signal": "SIGUSR1",
+    "user": "0:0",
     "metrics": 5002,
 }
 SAME: dict[str, object] = {

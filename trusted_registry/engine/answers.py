@@ -24,6 +24,8 @@ from trusted_registry.instance import model
 _PORT = re.compile(r"[0-9]{1,5}")
 _RUNS = re.compile("Cmd|Entrypoint|Env|ExposedPorts|Healthcheck|Shell|StopSignal|User|Volumes|WorkingDir")
 """Fields of an image's configuration that count when it runs (OCI image specification, "config")."""
+TERM = "SIGTERM"
+"""Signal by which a container is told to end whose image names none (docs.docker.com, Dockerfile, STOPSIGNAL)."""
 _Json = TypeVar("_Json", str, list[Any], dict[str, Any])
 
 
@@ -100,6 +102,11 @@ def container(attributes: Mapping[str, Any]) -> Container:
         files_volume=_mounted_at(model.FILES_FOLDER, attributes),
         trial=_port(tried[0]["HostPort"]) if tried else None,
     )
+
+
+def stop_signal(attributes: Mapping[str, Any]) -> str:
+    """Return the signal by which a container is to be told to end, from its attributes."""
+    return _text(_mapping(attributes["Config"]).get("StopSignal")) or TERM
 
 
 def _published(attributes: Mapping[str, Any], *, trial: bool = False) -> list[Mapping[str, Any]]:

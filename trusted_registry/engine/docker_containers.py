@@ -107,14 +107,17 @@ class DockerContainers(Connection):
         self._change(name, "stopped", retire)
 
     def drain(self, name: str) -> None:
-        """Tell a container to end, and do not wait for that; the engine starts it no more by itself."""
+        """Tell a container by its own signal to end, and do not wait; the engine starts it no more by itself."""
         self._show("update", "--restart", "no", name)
-        self._show("kill", "--signal", "TERM", name)
+        if self._console.dry:
+            self._show("kill", "--signal", answers.TERM, name)
 
         def drain(container: Container) -> None:
+            signal = answers.stop_signal(container.attrs)
+            self._show("kill", "--signal", signal, name)
             container.update(restart_policy={"Name": "no"})  # type: ignore[arg-type]  # a mapping will do
             if container.status == "running":
-                container.kill(signal="TERM")
+                container.kill(signal=signal)
 
         self._change(name, "told to end", drain)
 

@@ -46,6 +46,7 @@ OFFICIAL_ENTRYPOINT = ("/entrypoint.sh",)
 """Entrypoint of the official images, a shell script (distribution/distribution-library-image, Dockerfile)."""
 
 FRONT_CONFIG = "haproxy.cfg"
+SPLITTER_CONFIG = "splitter.cfg"
 FILES_FOLDER = "/config"
 IMAGES_FOLDER = "/var/lib/registry"
 SHELL = "/bin/sh"
@@ -57,6 +58,7 @@ class Role(str, enum.Enum):
     TLS = "tls"
     PLAIN = "plain"
     FRONT = "front"
+    SPLITTER = "splitter"
 
     def __str__(self) -> str:
         """Return the label's text."""
@@ -148,6 +150,7 @@ class Instance:
         behind: Whether a front in that network publishes it, and the engine does not.
         metrics: Port of loopback that leads to its metrics; 0 for none.
         stop_signal: Signal by which the engine has it stop; the image's own by default.
+        user: User by number that runs the command; the image's own by default.
     """
 
     role: Role
@@ -169,6 +172,7 @@ class Instance:
     behind: bool = False
     stop_signal: str = ""
     metrics: int = 0
+    user: str = ""
 
     @property
     def ways(self) -> tuple[Published, ...]:
@@ -262,6 +266,7 @@ def _options(instance: Instance, files_volume: str) -> list[str]:
         typed += ["--publish", str(way)]
     typed += ["--network", instance.network] if instance.network else []
     typed += ["--stop-signal", instance.stop_signal] if instance.stop_signal else []
+    typed += ["--user", instance.user] if instance.user else []
     images = f"{instance.storage.volume}:{IMAGES_FOLDER}"
     if instance.storage.volume:
         typed += ["--volume", f"{images}:ro" if instance.storage.read_only else images]
@@ -288,6 +293,7 @@ def arguments(instance: Instance) -> dict[str, object]:
     return {
         **({"network": instance.network} if instance.network else {}),
         **({"stop_signal": instance.stop_signal} if instance.stop_signal else {}),
+        **({"user": instance.user} if instance.user else {}),
         "image": instance.image.name,
         "entrypoint": [SHELL] if instance.shell else None,
         "command": list(instance.command),

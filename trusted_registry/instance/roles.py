@@ -1,4 +1,4 @@
-"""Roles: the TLS registry, the document's first one, and a front, from settings and files beside the certificates."""
+"""Roles: the TLS registry, the document's first one, a front and a splitter, from settings and the files they read."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from trusted_registry.instance.model import (
     METRICS_PORT,
     NO_STORAGE,
     PORT,
+    SPLITTER_CONFIG,
     TRIAL_PORT,
     File,
     Image,
@@ -24,6 +25,7 @@ from trusted_registry.instance.model import (
     Published,
     Role,
     Storage,
+    draining_name,
     front_name,
 )
 from trusted_registry.registry import users
@@ -82,29 +84,63 @@ def front(settings: Settings, image: Image, leads: str, trial: str = "") -> Inst
     name = front_name(settings.container)
     rendered = templates.render(
         FRONT_CONFIG,
-        connections=CONNECTIONS,
-        drain=settings.drain + LINGER_SECONDS,
-        patience=PATIENCE_SECONDS,
-        port=PORT,
-        trial_port=TRIAL_PORT,
+        **_limits(settings),
         metrics_port=METRICS_PORT if settings.metrics else 0,
         leads=leads,
         trial=trial,
     )
     config = File(FRONT_CONFIG, settings.folder / FRONT_CONFIG, rendered.encode(), handed=True, made=True)
+    made = _haproxy(Role.FRONT, name, settings, image, config)
+    return replace(made, published=Published(settings.listen, settings.port), metrics=settings.metrics)
+
+
+def splitter(settings: Settings, image: Image, successor: Instance, before: str, after: str) -> Instance:
+    """Return what stands between the front and two registries while the first user comes.
+
+    Args:
+        settings: The registry's settings.
+        image: The image of haproxy.
+        successor: The registry that asks for a login, whose certificate and key it reads.
+        before: Short id of the registry that does not.
+        after: That of the successor.
+    """
+    rendered = templates.render(
+        SPLITTER_CONFIG,
+        **_limits(settings),
+        certificate=f"{FILES_FOLDER}/domain.crt",
+        before=before,
+        successor=after,
+    )
+    config = File(SPLITTER_CONFIG, settings.folder / SPLITTER_CONFIG, rendered.encode(), made=True)
+    name = draining_name(settings.container, f"s{after}")  # by which it goes, whoever takes it away
+    made = _haproxy(Role.SPLITTER, name, settings, image, config)
+    return replace(made, files_of=successor.files_volume, user="0:0")  # the key is root's
+
+
+def _limits(settings: Settings) -> dict[str, int]:
+    return {
+        "connections": CONNECTIONS,
+        "drain": settings.drain + LINGER_SECONDS,
+        "patience": PATIENCE_SECONDS,
+        "port": PORT,
+        "trial_port": TRIAL_PORT,
+    }
+
+
+def _haproxy(role: Role, name: str, settings: Settings, image: Image, config: File) -> Instance:
+    """Return an instance of haproxy in the front's network, which publishes nothing but its other port, on loopback."""
     return Instance(
-        role=Role.FRONT,
+        role=role,
         name=name,
         image=image,
         # A master, which hears HUP, and a worker. The official image's entrypoint puts `haproxy` before a flag.
-        command=("-W", "-db", "-f", f"{FILES_FOLDER}/{FRONT_CONFIG}"),
-        published=Published(settings.listen, settings.port),
+        command=("-W", "-db", "-f", f"{FILES_FOLDER}/{config.name}"),
+        published=Published(LOOPBACK, 0, TRIAL_PORT),
         storage=NO_STORAGE,
         files=(config,),
         environment=(),
         memory="256m",
-        network=name,
-        metrics=settings.metrics,
+        network=front_name(settings.container),
         stop_signal="SIGUSR1",  # it ends what is under way first; TERM would cut that (haproxy, management guide, 4)
     )
 

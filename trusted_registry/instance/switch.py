@@ -12,7 +12,7 @@ from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
 from trusted_registry.images import history
-from trusted_registry.instance import contents, front, ownership, proof, upgrade
+from trusted_registry.instance import contents, first_login, front, ownership, proof, roles, upgrade
 from trusted_registry.instance.model import Image, Instance, draining_name, front_name, short, successor_name
 from trusted_registry.registry import observe, probe
 from trusted_registry.run import Run
@@ -88,13 +88,28 @@ def make(instance: Instance, container: Container, run: Run, engine: Engine, mea
     try:
         successor = engine.find(named.name)
         with proof.explained(named.name, run, engine):
-            _lead_over(container, successor, image, run, engine)
+            if successor and first_login.is_due(container, run, engine):
+                _lead_by_splitter(named, container, successor, image, run, engine)
+            else:
+                _lead_over(container, successor, image, run, engine)
     except BaseException as error:
         _back(container, image, run, engine)
         if isinstance(error, RegistryError):
             raise RegistryError(f"{error.message} {_goes_on(container, run, engine)}", cure=error.cure) from error
         raise
     _succeed(successor, container, run, engine)
+
+
+def _lead_by_splitter(  # noqa: PLR0913, PLR0917 - two registries, one of them by what it runs, and who does it
+    instance: Instance, container: Container, successor: Container, image: Image, run: Run, engine: Engine
+) -> None:
+    """Lead everybody to a successor that asks for a login, and whoever began without one to the registry before."""
+    made = roles.splitter(run.settings, image, instance, short(container.id), short(successor.id))
+    splitter = first_login.stand(replace(made, installation=instance.installation), run, engine)
+    _lead_over(container, splitter, image, run, engine)
+    first_login.await_end(splitter, run)
+    _lead_over(splitter, successor, image, run, engine)
+    sweep(run, engine)
 
 
 def _lead_over(container: Container, successor: Container | None, image: Image, run: Run, engine: Engine) -> None:
@@ -140,6 +155,7 @@ def _back(container: Container, image: Image, run: Run, engine: Engine) -> None:
         run.console.warn(error.message)
     with contextlib.suppress(RegistryError):
         engine.remove(successor_name(run.settings.container), at_once=True)
+        sweep(run, engine)
 
 
 def point(container: Container, image: Image, run: Run, engine: Engine) -> None:
