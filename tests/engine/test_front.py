@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import subprocess
 import threading
@@ -12,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import docker
 import pytest
 
+from tests.engine.test_login import RIGHT, add
 from trusted_registry import program
 from trusted_registry.certificate import inspect
 from trusted_registry.instance.model import front_name
-from trusted_registry.registry import probe
+from trusted_registry.registry import probe, users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,6 +101,37 @@ def test_renewals_and_users_refuse_no_connection(fronted: Host, client: docker.D
             assert _served(fronted) == inspect.read(fronted.certs / "domain.crt").fingerprint
     assert refused == []
     assert "Nothing had to be changed." in fronted.inv("up")
+    assert _names(client, fronted) == [fronted.name, front_name(fronted.name)]
+
+
+def _pull_as_docker(host: Host, met: list[tuple[str, int]], end: threading.Event) -> None:
+    """Ask whether there is a login, then send one with each further request, or none, each by its own connection."""
+    while not end.is_set():
+        asked = probe.request(_at(host), "GET", "/v2/", probe.unverified()).status
+        headers = users.Login("ada", RIGHT).header if asked == http.client.UNAUTHORIZED else {}
+        time.sleep(0.05)
+        answer = probe.request(_at(host), "GET", "/v2/_catalog", probe.unverified(), headers)
+        met.append(("with a login" if headers else "without", answer.status))
+
+
+def test_the_first_user_fails_no_pull_that_began_before_and_lets_nobody_in_without_a_login_then(
+    fronted: Host, client: docker.DockerClient
+) -> None:
+    met: list[tuple[str, int]] = []
+    end = threading.Event()
+    pulls = [threading.Thread(target=_pull_as_docker, args=(fronted, met, end)) for _ in range(4)]
+    for pull in pulls:
+        pull.start()
+    try:
+        with _knocking(fronted) as refused:
+            add(fronted, "ada")
+    finally:
+        end.set()
+        for pull in pulls:
+            pull.join()
+    assert ({*met}, refused) == ({("without", 200), ("with a login", 200)}, [])
+    for path in ("/v2/", "/v2/_catalog"):
+        assert probe.request(_at(fronted), "GET", path, probe.unverified()).status == http.client.UNAUTHORIZED
     assert _names(client, fronted) == [fronted.name, front_name(fronted.name)]
 
 
