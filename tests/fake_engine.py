@@ -389,6 +389,9 @@ class FakeEngine(FakeVolumes):
         if name in self.containers:
             self._begin(name)
 
+    def clear_proofs(self, name: str) -> None:
+        """A registry of the fake keeps nothing of a deleted manifest."""
+
     def _have_another_worker(self, kept: Kept) -> None:
         heard = 1 not in self.misses
         self.misses = {number - 1 for number in self.misses if number > 1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 ROOT = "/var/lib/registry/docker/registry/v2"
+FOUND = "find blobs -type f; find repositories"
 
 
 def api(host: Host) -> RegistryClient:
@@ -62,11 +64,12 @@ def printed(host: Host, *words: str, code: int = 0) -> Any:  # noqa: ANN401 - JS
 
 def test_proofs_leave_nothing_behind_and_stand_in_no_list(host: Host, client: docker.DockerClient) -> None:
     host.inv("up")
-    files = "find blobs -type f; find repositories -type f"
-    before = inside(host, client, files)
-    for _ in range(9):
+    for _ in range(3):
         host.inv("registry.test")
-    assert inside(host, client, files) == before, "what up left, which goes with a collection"
+    end = time.monotonic() + 10  # nobody says when it is done
+    while inside(host, client, FOUND) != "repositories" and time.monotonic() < end:
+        time.sleep(0.1)
+    assert inside(host, client, FOUND) == "repositories"
     assert printed(host, "images.list") == []
 
 
@@ -96,7 +99,6 @@ def test_the_usage_is_what_du_finds_and_shown_and_status_know_the_image(
     host: Host, client: docker.DockerClient
 ) -> None:
     host.inv("up")
-    collect(host, client)  # what the proof of up left
     pushed = push(host, client, "app:1")
     usage = printed(host, "images.usage")
     (image,) = usage["images"]

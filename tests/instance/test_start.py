@@ -36,6 +36,7 @@ REPEATED = [
 HEADER = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 """First line of /proc/net/tcp (proc(5))."""
 CONNECTION = "   1: 0C00A8C0:1388 2A00A8C0:D2F0 {state} {unsent}:00000000 01:00000014 00000000     0        0 8 1\n"
+PROOFS = "trusted-registry-proof"
 BUSYBOX = [pytest.param("busybox", marks=on_host("busybox"))]
 
 
@@ -52,7 +53,7 @@ class Container:
         self.volume.mkdir()
         self.write()
         if programs == "busybox":
-            for name in ("sh", "find", "grep", "head", "ls", "rm", "tail", "timeout", "sleep"):
+            for name in ("sh", "find", "grep", "head", "ls", "rm", "rmdir", "tail", "timeout", "sleep"):
                 (self.programs / name).symlink_to(str(shutil.which("busybox")))
         self._shell = str(self.programs / "sh") if programs == "busybox" else "sh"
 
@@ -60,7 +61,7 @@ class Container:
         """Write the script, with a table of connections of its own."""
         self.connections.write_text(HEADER)
         text = templates.render(
-            "start.sh", images=self.volume, seconds=seconds, linger=linger, nothing=NOTHING, port="1388"
+            "start.sh", images=self.volume, seconds=seconds, linger=linger, nothing=NOTHING, port="1388", proofs=PROOFS
         )
         text = text.replace("/proc/net/tcp6", "/dev/null").replace("/proc/net/tcp", str(self.connections))
         self.script.write_text(text.replace("/bin/sh", "sh"))
@@ -419,3 +420,87 @@ def test_images_that_may_not_be_changed_are_not_mended(container: Container) -> 
     finally:
         subprocess.run(["umount", container.volume], check=True)
     assert file.exists()
+
+
+# What deleted proofs leave
+
+
+SERVING = ("sh", "-c", "echo serves; exec sleep 60")
+
+
+def _image(container: Container, repository: str, number: int, *, deleted: bool = False, layer: str = "") -> list[Path]:
+    """Put an image into the store as a registry does, or what is left when its manifest is deleted."""
+    manifest, config = f"{number:02x}" * 32, f"{number + 1:02x}" * 32
+    layer = layer or f"{number + 2:02x}" * 32
+    named = f'{{"config": {{"digest": "sha256:{config}"}}, "layers": [{{"digest": "sha256:{layer}"}}]}}'
+    put = [container.put(f"blobs/sha256/{manifest[:2]}/{manifest}/data", named)]
+    for digest in (config, layer):
+        put.append(container.put(f"blobs/sha256/{digest[:2]}/{digest}/data", "x"))
+        put.append(container.put(f"repositories/{repository}/_layers/sha256/{digest}/link", f"sha256:{digest}"))
+    link = container.put(f"repositories/{repository}/_manifests/revisions/sha256/{manifest}/link", f"sha256:{manifest}")
+    if deleted:
+        link.unlink()
+        return put
+    tag = container.put(f"repositories/{repository}/_manifests/tags/1/current/link", f"sha256:{manifest}")
+    return [*put, link, tag]
+
+
+def _clear(container: Container) -> None:
+    """Start it, tell it to clear proofs away, and have it end: what was begun is done then."""
+    process = container.begin(*SERVING)
+    assert process.stdout
+    assert process.stdout.readline() == "serves\n"
+    process.send_signal(signal.SIGUSR1)
+    time.sleep(0.3)
+    process.terminate()
+    process.communicate(timeout=30)
+    assert process.returncode == 143
+
+
+def _kept(container: Container) -> set[Path]:
+    return {it for it in container.volume.rglob("*") if it.is_file()}
+
+
+def test_told_so_it_takes_away_what_deleted_proofs_leave_and_nothing_else(container: Container) -> None:
+    kept = {*_image(container, "team/app", 0x10), *_image(container, "other", 0x20, deleted=True)}
+    _image(container, PROOFS, 0x30, deleted=True)
+    _image(container, PROOFS, 0x40, deleted=True)
+    _clear(container)
+    assert _kept(container) == kept
+    assert not (container.volume / "docker/registry/v2/repositories" / PROOFS).exists()
+
+
+def test_a_proof_that_is_under_way_is_left_alone(container: Container) -> None:
+    kept = {*_image(container, PROOFS, 0x10)}
+    _image(container, PROOFS, 0x30, deleted=True)
+    _clear(container)
+    assert _kept(container) == kept
+
+
+@pytest.mark.parametrize("repository", ["app", "team/app", "a/b/c/d"])
+def test_a_content_that_another_repository_has_stays_whatever_a_proof_names(
+    repository: str, container: Container
+) -> None:
+    kept = {*_image(container, repository, 0x10)}
+    layer = f"{0x12:02x}" * 32
+    left = _image(container, PROOFS, 0x30, deleted=True, layer=layer)
+    manifest = f"{0x10:02x}" * 32
+    left[0].write_text(left[0].read_text() + f'"sha256:{manifest}"')  # names another's manifest as well
+    _clear(container)
+    assert _kept(container) == kept
+
+
+def test_nothing_to_clear_away_is_no_trouble(container: Container) -> None:
+    kept = {*_image(container, "app", 0x10)}
+    _clear(container)
+    assert _kept(container) == kept
+
+
+def test_a_manifest_that_is_gone_or_names_a_path_harms_nothing(container: Container) -> None:
+    kept = {*_image(container, "app", 0x10)}
+    left = _image(container, PROOFS, 0x30, deleted=True)
+    left[0].write_text('"sha256:../../../../x" "sha256:**" "sha256:$(rm -rf .)"')
+    gone = _image(container, PROOFS, 0x40, deleted=True)
+    gone[0].unlink()
+    _clear(container)
+    assert kept <= _kept(container)

@@ -149,6 +149,11 @@ class DockerContainers(Connection):
         self._show("kill", "--signal", "HUP", name)
         self._change(name, "handed over", lambda it: it.kill(signal="HUP"))
 
+    def clear_proofs(self, name: str) -> None:
+        """Have our start script take away what deleted proofs leave in the storage; an absent one is no error."""
+        self._show("kill", "--signal", "USR1", name)
+        self._change(name, "told to clear proofs away", lambda it: it.kill(signal="USR1"))
+
     def put_back(self, aside: str, name: str) -> None:
         """Start a container that was set aside, or was about to be, under its name."""
         self._show("rename", aside, name)

@@ -106,10 +106,10 @@ class Engine(Protocol):
         """Restart a container, or start one that stopped; an absent one is no error."""
 
     def hand_over(self, name: str) -> None:
-        """Have another registry take over in a container with our start script; an absent one is no error.
+        """Have another registry take over in a container with our start script; what is under way is answered first."""
 
-        The one before ends as it does when it is told to stop, and answers what is under way meanwhile.
-        """
+    def clear_proofs(self, name: str) -> None:
+        """Have our start script take away what deleted proofs leave in the storage; that takes a moment."""
 
     def put_back(self, aside: str, name: str) -> None:
         """Start a container that was retired, or was about to be, under its name; an absent one is no error.

@@ -33,7 +33,7 @@ NAMESPACE = f"trusted-registry/{PACKAGE}:"
 _BINARY = "usr/bin/docker-registry"
 _SHELL = "bin/sh"
 _SHELLS = ("usr/bin/busybox", "bin/busybox")
-_APPLETS = ("find", "grep", "head", "ls", "rm", "sleep", "tail", "timeout")
+_APPLETS = ("find", "grep", "head", "ls", "rm", "rmdir", "sleep", "tail", "timeout")
 _LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
 
 

@@ -28,7 +28,7 @@ from trusted_registry.instance.model import (
     draining_name,
     front_name,
 )
-from trusted_registry.registry import users
+from trusted_registry.registry import prove, users
 from trusted_registry.settings import Settings
 
 CONFIG = "registry.yml"
@@ -199,6 +199,7 @@ def _start_script() -> bytes:
         linger=LINGER_SECONDS,
         port=f"{PORT:04X}",
         nothing=hashlib.sha256().hexdigest(),
+        proofs=prove.REPOSITORY,
     )
     return script.encode()
 

@@ -123,14 +123,14 @@ def _proof(registry_host: str, pushed: str | None, pulled: str | None, begun: fl
     return Proof(registry_host, pushed, time.monotonic() - begun)
 
 
-def forget(proof: Proof, endpoint: Endpoint, tls: ssl.SSLContext | None, login: Login | None = None) -> None:
-    """Delete the proof's manifest from the registry.
+def forget(proof: Proof, endpoint: Endpoint, tls: ssl.SSLContext | None, login: Login | None = None) -> bool:
+    """Delete the proof's manifest from the registry; return whether that succeeded.
 
-    Its few bytes go with the next garbage collection.
+    Its few bytes go by `Engine.clear_proofs`, or with the next garbage collection.
     """
     from trusted_registry.registry.api import RegistryClient
 
-    RegistryClient(endpoint, tls, login).delete_manifest(REPOSITORY, proof.digest)
+    return RegistryClient(endpoint, tls, login).delete_manifest(REPOSITORY, proof.digest)
 
 
 @dataclass(frozen=True)

@@ -99,8 +99,7 @@ def _prove(reference: str, run: Run, engine: Engine) -> None:
         RegistryError: Either failed. Trust was just installed, so an engine without it is not told to install it.
     """
     try:
-        # A program in the container takes a sixth of a second: what this leaves goes with a collection.
-        registry.prove_push_and_pull(reference, registry.tls_target(run), run, engine, leaves_traces=True)
+        registry.prove_push_and_pull(reference, registry.tls_target(run), run, engine)
     except RegistryError as error:
         if type(error) is RegistryError and prove.is_distrust(error):
             raise RegistryError(error.message, cure=prove.DOCTOR) from error

@@ -74,18 +74,17 @@ def test(run: Run, *, image: str, lan: bool) -> None:
     container = engine.find(run.settings.container)
     if not run.console.dry:
         _check_runs(container, lan=lan)
+    local = container is not None and (run.console.dry or ownership.is_own(container, run.settings, engine))
     if container and container.role == Role.PLAIN:
         if lan and container.listen.startswith("127."):
             raise RegistryError("The plain registry listens on loopback alone.", cure="./inv registry.basic --lan")
         host = run.settings.address if lan else "localhost"
-        target = Target(probe.Endpoint(host, container.port or run.settings.plain_port), None)
+        target = Target(probe.Endpoint(host, container.port or run.settings.plain_port), None, local)
     else:
-        local = container is not None and (run.console.dry or ownership.is_own(container, run.settings, engine))
         met = fronts.as_met(container, run.settings, engine) if container else None
         target = tls_target(run, port=met.port if met else None, local=local)
     reference = prove.pack(address.registry_host(target.at.host, target.at.port), engine, image=image)
-    here = container is not None and (run.console.dry or ownership.is_own(container, run.settings, engine))
-    prove_push_and_pull(reference, target, run, engine, leaves_traces=bool(image) or not here)
+    prove_push_and_pull(reference, target, run, engine)
 
 
 def _check_runs(container: Container | None, *, lan: bool) -> None:
@@ -105,7 +104,7 @@ def _check_runs(container: Container | None, *, lan: bool) -> None:
 
 @dataclass(frozen=True)
 class Target:
-    """Endpoint of a registry, TLS context to verify the server, and whether its users are those of this checkout."""
+    """Endpoint of a registry, TLS context to verify the server, and whether it is that of this checkout."""
 
     at: probe.Endpoint
     tls: ssl.SSLContext | None
@@ -130,22 +129,11 @@ def temporary_login(run: Run, engine: Engine) -> Iterator[users.Login | None]:
         yield login
 
 
-def prove_push_and_pull(
-    reference: str, target: Target, run: Run, engine: Engine, *, leaves_traces: bool = False
-) -> None:
+def prove_push_and_pull(reference: str, target: Target, run: Run, engine: Engine) -> None:
     """Push a packed image, pull it back, compare digests, and clean up.
 
     If the registry has users, push and pull use a temporary login, which is then removed.
-
-    Args:
-        reference: The image.
-        target: The registry.
-        run: Settings, and the console that shows the commands.
-        engine: The client whose trust is proved.
-        leaves_traces: Whether the image's contents stay for a collection, since others may need them, or the storage is
-            another's.
     """
-    from trusted_registry.images import traces
     from trusted_registry.registry.api import RegistryClient
 
     with temporary_login(run, engine) if target.local else contextlib.nullcontext() as login:
@@ -155,8 +143,9 @@ def prove_push_and_pull(
             raise RegistryError(message, cure="./inv registry.logs says why.")
 
         def forget(proof: prove.Proof) -> None:
-            if leaves_traces or not traces.remove(reference, proof.digest, run.settings.container, engine):
-                prove.forget(proof, target.at, target.tls, login)
+            if prove.forget(proof, target.at, target.tls, login) and target.local:
+                with contextlib.suppress(RegistryError):  # it was proved; what is left goes after the next proof
+                    engine.clear_proofs(run.settings.container)
 
         proof = prove.prove(reference, engine, run.console, login, forget)
     if proof:
