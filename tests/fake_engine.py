@@ -390,7 +390,8 @@ class FakeEngine(FakeVolumes):
             self._begin(name)
 
     def clear_proofs(self, name: str) -> None:
-        """A registry of the fake keeps nothing of a deleted manifest."""
+        """Note it: a registry of the fake keeps nothing of a deleted manifest."""
+        self._do("clear proofs", name)
 
     def _have_another_worker(self, kept: Kept) -> None:
         heard = 1 not in self.misses

@@ -152,8 +152,12 @@ def test_status_tells_what_runs_and_is_trusted(standing: Host) -> None:
     assert said["certificate"]["fingerprint"] == probe.fingerprint(probe.Endpoint(standing.address, standing.port))
 
 
-def test_a_registry_whose_process_is_killed_comes_back_with_its_images(host: Host, client: docker.DockerClient) -> None:
+@pytest.mark.parametrize("after", ["registry.test", "cert.renew"])
+def test_a_registry_whose_process_is_killed_comes_back_with_its_images(
+    after: str, host: Host, client: docker.DockerClient
+) -> None:
     host.inv("up")
+    host.inv(after)  # either tells the registry something by a signal, which the engine may take for a wish to stop it
     reference = f"{host.reference}/kept"
     client.api.import_image_from_data(b"\0" * 1024, repository=reference, tag="1")
     assert "error" not in client.images.push(reference, tag="1")

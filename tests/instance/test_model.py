@@ -319,7 +319,7 @@ def test_what_is_rendered_for_a_front_is_the_golden_file(trial: str, name: str, 
 
 def test_what_is_rendered_for_a_splitter_is_the_golden_file(make_settings: MakeSettings) -> None:
     settings = make_settings(front="on")
-    found = roles.splitter(settings, IMAGE, roles.tls(settings, IMAGE), "0123456789ab", "89abcdef0123")
+    found = roles.splitter(settings, IMAGE, roles.tls(settings, IMAGE), "0123456789ab", "89abcdef0123", 1764230000)
     assert _content(found, "splitter.cfg") == (ROOT / "tests/golden/splitter.cfg").read_text()
 
 
@@ -328,7 +328,7 @@ def test_a_splitter_reads_the_key_from_its_successor_s_files_and_is_published_on
 ) -> None:
     settings = certified(front="on")
     successor = roles.tls(settings, IMAGE)
-    found = roles.splitter(settings, IMAGE, successor, "0123456789ab", "89abcdef0123")
+    found = roles.splitter(settings, IMAGE, successor, "0123456789ab", "89abcdef0123", 0)
     assert (found.files_volume, found.storage.volume, found.user) == (successor.files_volume, "", "0:0")
     assert [str(it) for it in found.ways] == [f"127.0.0.1::{model.TRIAL_PORT}"]
     assert [it.name for it in found.files] == ["splitter.cfg"]

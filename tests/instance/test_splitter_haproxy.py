@@ -7,6 +7,7 @@ import dataclasses
 import re
 import signal
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,21 +47,29 @@ class Splitter:
         return answer.status, answer.body
 
 
-@pytest.fixture
-def splitter(settings: Settings, tmp_path: Path) -> Iterator[Splitter]:
-    """A splitter between a registry that asks for no login, and one with the same certificate that does."""
+@contextlib.contextmanager
+def _registries(settings: Settings) -> Iterator[tuple[int, int]]:
+    """Lend the ports of a registry that asks for no login, and of one with the same certificate that does."""
     certificate = settings.folder / "domain.crt"
     users.save(settings.folder, LOGIN)
-    with contextlib.ExitStack() as stack:
-        old = stack.enter_context(loopback.registry(certificate, held={MANIFEST: b"before"}))
-        new = stack.enter_context(loopback.registry(certificate, users=settings.folder, held={MANIFEST: b"after"}))
-        yield stack.enter_context(_standing(settings, tmp_path, old, new))
+    with (
+        loopback.registry(certificate, held={MANIFEST: b"before"}) as old,
+        loopback.registry(certificate, users=settings.folder, held={MANIFEST: b"after"}) as new,
+    ):
+        yield old, new
+
+
+@pytest.fixture
+def splitter(settings: Settings, tmp_path: Path) -> Iterator[Splitter]:
+    """A splitter between the two."""
+    with _registries(settings) as ports, _standing(settings, tmp_path, *ports) as standing:
+        yield standing
 
 
 @contextlib.contextmanager
-def _standing(settings: Settings, folder: Path, old: int, new: int) -> Iterator[Splitter]:
+def _standing(settings: Settings, folder: Path, old: int, new: int, deadline: int = 1 << 33) -> Iterator[Splitter]:
     image = Image("haproxy", "")
-    instance = roles.splitter(settings, image, roles.tls(settings, image), f"s{old}", f"s{new}")
+    instance = roles.splitter(settings, image, roles.tls(settings, image), f"s{old}", f"s{new}", deadline)
     config = re.sub(
         rf" s(\d+):{PORT}$", rf" {loopback.HOST}:\1", instance.files[0].content.decode(), flags=re.MULTILINE
     )
@@ -96,6 +105,14 @@ def test_who_asks_whether_there_is_a_login_is_told_so_and_who_has_one_meets_the_
 
 def test_who_began_without_a_login_goes_on_at_the_registry_before(splitter: Splitter) -> None:
     assert splitter.asked(MANIFEST) == (200, b"before")
+
+
+def test_after_its_deadline_nobody_is_let_in_without_a_login(settings: Settings, tmp_path: Path) -> None:
+    deadline = int(time.time()) + 3
+    with _registries(settings) as ports, _standing(settings, tmp_path, *ports, deadline) as splitter:
+        until(lambda: splitter.asked(MANIFEST)[1] == b"before")
+        until(lambda: splitter.asked(MANIFEST)[1] == b"after")
+        assert time.time() >= deadline
 
 
 def test_it_counts_what_has_no_login_and_nothing_else(splitter: Splitter) -> None:

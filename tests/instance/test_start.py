@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import re
@@ -69,7 +70,7 @@ class Container:
     def program(self, name: str, text: str) -> None:
         """Have another program of this name run: by its path, since busybox 1.38 prefers its own to any other."""
         script = self.script.read_text()
-        self.script.write_text(re.sub(rf'(?m)(^ *|\d )({name}) (?="\$)', rf"\1{self.programs}/\2 ", script))
+        self.script.write_text(re.sub(rf'(?m)(^ *|\d |\$\()({name}) (?="\$)', rf"\1{self.programs}/\2 ", script))
         (self.programs / name).unlink(missing_ok=True)
         (self.programs / name).write_text(f"#!/bin/sh\n{text}\n")
         (self.programs / name).chmod(0o755)
@@ -425,6 +426,8 @@ def test_images_that_may_not_be_changed_are_not_mended(container: Container) -> 
 # What deleted proofs leave
 
 
+WITHOUT_ANSWER = 'case "$*" in *-path*) {} ;; esac; exec {} "$@"'
+"""A `find` that does not say whether others have a content."""
 SERVING = ("sh", "-c", "echo serves; exec sleep 60")
 
 
@@ -477,15 +480,48 @@ def test_a_proof_that_is_under_way_is_left_alone(container: Container) -> None:
     assert _kept(container) == kept
 
 
+def test_a_content_that_a_proof_under_way_names_stays(container: Container) -> None:
+    kept = {*_image(container, PROOFS, 0x10)}
+    _image(container, PROOFS, 0x30, deleted=True, layer=f"{0x12:02x}" * 32)
+    _clear(container)
+    assert _kept(container) == kept
+
+
 @pytest.mark.parametrize("repository", ["app", "team/app", "a/b/c/d"])
-def test_a_content_that_another_repository_has_stays_whatever_a_proof_names(
-    repository: str, container: Container
-) -> None:
+def test_a_content_that_another_repository_has_stays(repository: str, container: Container) -> None:
     kept = {*_image(container, repository, 0x10)}
-    layer = f"{0x12:02x}" * 32
-    left = _image(container, PROOFS, 0x30, deleted=True, layer=layer)
-    manifest = f"{0x10:02x}" * 32
-    left[0].write_text(left[0].read_text() + f'"sha256:{manifest}"')  # names another's manifest as well
+    _image(container, PROOFS, 0x30, deleted=True, layer=f"{0x12:02x}" * 32)
+    _clear(container)
+    assert _kept(container) == kept
+
+
+def test_without_an_answer_whether_others_have_it_a_content_stays_and_goes_another_time(container: Container) -> None:
+    _image(container, PROOFS, 0x30, deleted=True)
+    contents = {it for it in _kept(container) if it.name == "data"}
+    container.program("find", WITHOUT_ANSWER.format("exit 1", shutil.which("find")))
+    _clear(container)
+    assert {it for it in _kept(container) if it.name == "data"} == contents
+    container.write()
+    folder = os.open(container.volume, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)  # busybox's timeout keeps what it had for a second
+    os.close(folder)
+    container.program("find", f'exec {shutil.which("find")} "$@"')
+    _clear(container)
+    assert _kept(container) == set()
+
+
+def test_a_kill_in_the_middle_is_made_good_another_time(container: Container) -> None:
+    left = _image(container, PROOFS, 0x30, deleted=True)
+    for path in left[1:3]:  # the configuration's content, and its link
+        path.unlink()
+    _clear(container)
+    assert _kept(container) == set()
+
+
+def test_a_revision_whose_link_is_being_written_is_none_that_was_deleted(container: Container) -> None:
+    kept = {*_image(container, PROOFS, 0x30, deleted=True)}
+    revision = f"repositories/{PROOFS}/_manifests/revisions/sha256/{f'{0x30:02x}' * 32}"
+    kept.add(container.put(f"{revision}/link.1234.tmp", ""))
     _clear(container)
     assert _kept(container) == kept
 
@@ -496,11 +532,22 @@ def test_nothing_to_clear_away_is_no_trouble(container: Container) -> None:
     assert _kept(container) == kept
 
 
-def test_a_manifest_that_is_gone_or_names_a_path_harms_nothing(container: Container) -> None:
+@pytest.mark.parametrize(
+    "names",
+    ['"sha256:../../../../x" "sha256:**" "sha256:$(rm -rf .)"', " ".join(f'"sha256:{it * 64}"' for it in "abc")],
+)
+def test_a_manifest_that_is_none_of_ours_takes_nothing_with_it(names: str, container: Container) -> None:
     kept = {*_image(container, "app", 0x10)}
     left = _image(container, PROOFS, 0x30, deleted=True)
-    left[0].write_text('"sha256:../../../../x" "sha256:**" "sha256:$(rm -rf .)"')
-    gone = _image(container, PROOFS, 0x40, deleted=True)
-    gone[0].unlink()
+    left[0].write_text(names)
+    _image(container, PROOFS, 0x40, deleted=True)
     _clear(container)
-    assert kept <= _kept(container)
+    assert _kept(container) == kept | {*left}
+
+
+def test_a_stop_does_not_wait_for_it(container: Container) -> None:
+    _image(container, PROOFS, 0x30, deleted=True)
+    container.program("find", WITHOUT_ANSWER.format("exec sleep 60", shutil.which("find")))
+    since = time.monotonic()
+    _clear(container)
+    assert time.monotonic() - since < 20

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from trusted_registry.images.inventory import Image, Inventory
 from trusted_registry.images.listing import Listing, Repository
-from trusted_registry.registry.prove import REPOSITORY as PROOF
+from trusted_registry.registry.prove import is_proof
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def measure(inventory: Inventory) -> Usage:
         return Bytes(size(digests) + links, size(it for it in digests if counts[it] == 1) + links)
 
     return Usage(
-        {name: measured(it, sharers, _links(name, listing)) for name, it in kept.items() if name != PROOF},
+        {name: measured(it, sharers, _links(name, listing)) for name, it in kept.items() if not is_proof(name)},
         {it: measured(needed, holders, _links_of(it, inventory)) for it, needed in needs.items()},
         total(listing),
         size(untagged),

@@ -15,8 +15,10 @@ from trusted_registry.instance import contents, front_image, ownership, roles
 from trusted_registry.instance.model import (
     FILES_FOLDER,
     FRONT_CONFIG,
+    LABEL,
     Image,
     Instance,
+    Role,
     draining_name,
     front_name,
     predecessor_name,
@@ -87,7 +89,8 @@ def described(container: Container, settings: Settings, engine: Engine) -> str |
 
 def _ending(settings: Settings, engine: Engine) -> list[str]:
     begin = draining_name(settings.container)
-    return [it.name for it in engine.list_containers() if it.name.startswith(begin) and it.state == "running"]
+    runs = (it for it in engine.list_containers() if it.name.startswith(begin) and it.state == "running")
+    return [it.name for it in runs if it.labels.get(LABEL) == Role.TLS]
 
 
 def made(run: Run, image: Image, leads: str, trial: str = "") -> Instance:

@@ -94,7 +94,9 @@ def front(settings: Settings, image: Image, leads: str, trial: str = "") -> Inst
     return replace(made, published=Published(settings.listen, settings.port), metrics=settings.metrics)
 
 
-def splitter(settings: Settings, image: Image, successor: Instance, before: str, after: str) -> Instance:
+def splitter(  # noqa: PLR0913, PLR0917 - two registries and a time
+    settings: Settings, image: Image, successor: Instance, before: str, after: str, deadline: int
+) -> Instance:
     """Return what stands between the front and two registries while the first user comes.
 
     Args:
@@ -103,6 +105,7 @@ def splitter(settings: Settings, image: Image, successor: Instance, before: str,
         successor: The registry that asks for a login, whose certificate and key it reads.
         before: Short id of the registry that does not.
         after: That of the successor.
+        deadline: When it leads nobody to the registry before any more, in seconds since the epoch.
     """
     rendered = templates.render(
         SPLITTER_CONFIG,
@@ -110,6 +113,7 @@ def splitter(settings: Settings, image: Image, successor: Instance, before: str,
         certificate=f"{FILES_FOLDER}/domain.crt",
         before=before,
         successor=after,
+        deadline=deadline,
     )
     config = File(SPLITTER_CONFIG, settings.folder / SPLITTER_CONFIG, rendered.encode(), made=True)
     name = draining_name(settings.container, f"s{after}")  # by which it goes, whoever takes it away
@@ -170,6 +174,9 @@ def _instance(  # noqa: PLR0913, PLR0917 - all that makes one role another
         storage=Storage(settings.volume),
         files=(_config(role, settings, read), *read, *([script] if entrypoint else ())),
         shell=bool(entrypoint),
+        # Said, so that no other signal counts as a person's wish to stop it, after which nothing restarts it (moby,
+        # daemon/kill.go).
+        stop_signal="SIGTERM",
     )
 
 

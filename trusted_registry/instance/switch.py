@@ -86,30 +86,31 @@ def make(instance: Instance, container: Container, run: Run, engine: Engine, mea
         upgrade.rehearse(instance, container, run, engine)
     engine.run(named, meanwhile)
     try:
-        successor = engine.find(named.name)
+        successor, leads = engine.find(named.name), container
+        if successor and first_login.is_due(container, run, engine):
+            leads = _splitter(named, container, successor, image, run, engine)
         with proof.explained(named.name, run, engine):
-            if successor and first_login.is_due(container, run, engine):
-                _lead_by_splitter(named, container, successor, image, run, engine)
-            else:
-                _lead_over(container, successor, image, run, engine)
+            _lead_over(leads, successor, image, run, engine)
     except BaseException as error:
         _back(container, image, run, engine)
         if isinstance(error, RegistryError):
             raise RegistryError(f"{error.message} {_goes_on(container, run, engine)}", cure=error.cure) from error
         raise
+    sweep(run, engine)
     _succeed(successor, container, run, engine)
 
 
-def _lead_by_splitter(  # noqa: PLR0913, PLR0917 - two registries, one of them by what it runs, and who does it
+def _splitter(  # noqa: PLR0913, PLR0917 - two registries, one of them by what it runs, and who does it
     instance: Instance, container: Container, successor: Container, image: Image, run: Run, engine: Engine
-) -> None:
-    """Lead everybody to a successor that asks for a login, and whoever began without one to the registry before."""
-    made = roles.splitter(run.settings, image, instance, short(container.id), short(successor.id))
-    splitter = first_login.stand(replace(made, installation=instance.installation), run, engine)
-    _lead_over(container, splitter, image, run, engine)
-    first_login.await_end(splitter, run)
-    _lead_over(splitter, successor, image, run, engine)
-    sweep(run, engine)
+) -> Container:
+    """Lead everybody to a splitter until nothing is under way that began without a login; return the splitter."""
+    by_ids = short(container.id), short(successor.id)
+    made = roles.splitter(run.settings, image, instance, *by_ids, first_login.deadline())
+    with proof.explained(made.name, run, engine):
+        splitter = first_login.stand(replace(made, installation=instance.installation), run, engine)
+        _lead_over(container, splitter, image, run, engine)
+        first_login.await_end(splitter, run, engine)
+    return splitter
 
 
 def _lead_over(container: Container, successor: Container | None, image: Image, run: Run, engine: Engine) -> None:

@@ -25,19 +25,23 @@ if TYPE_CHECKING:
 # What clients say is imported after a failure alone.
 
 REPOSITORY = "trusted-registry-proof"
-"""Repository of the proof's own, so that cleaning up cannot meet anybody's images."""
+"""Repository of the images that are made for a proof, so that cleaning up cannot meet anybody's."""
+
+OTHERS = f"{REPOSITORY}-image"
+"""Repository of images that a person names for a proof: others may have their contents, which wait for a collection."""
 
 DOCTOR = "./inv doctor  # asks the engine too, and says what it reads instead of what was written here"
 """Cure of an engine that distrusts a registry after trust was installed."""
 
-_PACKED = re.compile(rf"\S+/{REPOSITORY}:[0-9a-f]{{8}}\Z")
+_PACKED = re.compile(rf"\S+/(?:{REPOSITORY}|{OTHERS}):[0-9a-f]{{8}}\Z")
 
 
 @dataclass(frozen=True)
 class Proof:
-    """An image that was pushed and pulled back: registry host, digest, and duration in seconds."""
+    """An image that was pushed and pulled back: registry host, repository, digest, and duration in seconds."""
 
     registry: str
+    repository: str
     digest: str
     seconds: float
 
@@ -51,7 +55,7 @@ def pack(registry_host: str, engine: Engine, *, image: str = "", note: Callable[
         image: The image to push; a tiny one with random content is made when empty.
         note: Called with the reference before any image has that name.
     """
-    reference = f"{registry_host}/{REPOSITORY}:{secrets.token_hex(4)}"
+    reference = f"{registry_host}/{OTHERS if image else REPOSITORY}:{secrets.token_hex(4)}"
     note(reference)
     if image:
         if not engine.has_image(image):
@@ -60,6 +64,11 @@ def pack(registry_host: str, engine: Engine, *, image: str = "", note: Callable[
     else:
         engine.import_image(reference, layer.random_tar(), typed=layer.TYPED)
     return reference
+
+
+def is_proof(repository: str) -> bool:
+    """Whether a repository is the proof's own, which stands in no list."""
+    return repository in {REPOSITORY, OTHERS}
 
 
 def is_packed(reference: str) -> bool:
@@ -100,13 +109,12 @@ def prove(
     Raises:
         RegistryError: The push or the pull failed, or the digests differ.
     """
-    registry_host = reference.partition("/")[0]
     begun = time.monotonic()
     try:
         pushed = engine.push(reference, login)
         engine.untag(reference)
         pulled = engine.pull(reference, login)
-        proof = None if console.dry else _proof(registry_host, pushed, pulled, begun)
+        proof = None if console.dry else _proof(reference, pushed, pulled, begun)
     except BaseException:
         discard(reference, engine)
         raise
@@ -114,13 +122,14 @@ def prove(
     return proof
 
 
-def _proof(registry_host: str, pushed: str | None, pulled: str | None, begun: float) -> Proof:
+def _proof(reference: str, pushed: str | None, pulled: str | None, begun: float) -> Proof:
+    registry_host, _, name = reference.partition("/")
     if pushed is None or pushed != pulled:
         raise RegistryError(
             f"What was pulled from {registry_host} ({pulled}) is not what was pushed ({pushed}).",
             cure="Another registry or a cache answers at that name: ./inv status shows the certificate it serves.",
         )
-    return Proof(registry_host, pushed, time.monotonic() - begun)
+    return Proof(registry_host, name.rpartition(":")[0], pushed, time.monotonic() - begun)
 
 
 def forget(proof: Proof, endpoint: Endpoint, tls: ssl.SSLContext | None, login: Login | None = None) -> bool:
@@ -130,7 +139,7 @@ def forget(proof: Proof, endpoint: Endpoint, tls: ssl.SSLContext | None, login: 
     """
     from trusted_registry.registry.api import RegistryClient
 
-    return RegistryClient(endpoint, tls, login).delete_manifest(REPOSITORY, proof.digest)
+    return RegistryClient(endpoint, tls, login).delete_manifest(proof.repository, proof.digest)
 
 
 @dataclass(frozen=True)
