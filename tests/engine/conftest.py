@@ -152,7 +152,7 @@ def clear(host: Host, client: docker.DockerClient) -> None:
     host.run("trust.remove")
     for image in client.api.images():  # not images.list, which looks again at each, though another may remove it
         for tag in image["RepoTags"] or []:
-            if tag.startswith(f"{host.reference}/{prove.REPOSITORY}:"):
+            if tag.startswith(tuple(f"{host.reference}/{it}:" for it in (prove.REPOSITORY, prove.OTHERS))):
                 client.images.remove(tag)
     names = (predecessor_name, rehearsal_name, front_name, successor_name)
     fronts = predecessor_name(front_name(host.name))

@@ -10,6 +10,7 @@ import pytest
 from tests import loopback
 from tests.instance.test_fronted import FRONT, NAME, Killed, _first_user, _names, _renewed, engine, knocking, run, up
 from tests.instance.test_fronted import settings as fronted
+from trusted_registry.engine.types import ExecResult
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import first_login, front, running, switch
 from trusted_registry.instance.model import Role, short
@@ -83,6 +84,40 @@ def test_who_never_ends_is_refused_after_a_while_and_that_is_said(
     assert running.run_tls(run, up)
     assert (time.monotonic() - since < 10, _status(run)) == (True, 401)
     assert any("it is refused from now on" in it for it in console.warned)
+
+
+NETWORK = """Inter-|   Receive                                                |  Transmit
+ face |bytes packets errs drop fifo frame compressed multicast|bytes packets errs drop fifo colls carrier compressed
+    lo: 2535934 969 0 0 0 0 0 0 2535934 969 0 0 0 0 0 0
+  eth0:{received} 5 0 0 0 0 0 0 {sent} 7 0 0 0 0 0 0
+  eth1:       1 5 0 0 0 0 0 0        2 7 0 0 0 0 0 0
+"""
+
+
+@pytest.mark.parametrize("way", ["received", "sent"])
+def test_a_transfer_by_a_connection_that_is_older_than_the_splitter_is_waited_for(
+    way: str, up: FakeEngine, run: Run, console: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = iter([1000, 500_000, 900_000, 900_100, 900_200, 900_300])
+    asked: list[list[str]] = []
+
+    def tell(name: str, argv: list[str]) -> ExecResult:
+        asked.append([name, *argv])
+        counts = {"received": 5, "sent": 7} | {way: next(counted)}
+        return ExecResult(0, NETWORK.format(**counts), "")
+
+    monkeypatch.setattr(up, "run_in", tell)
+    _first_user(run, up)
+    assert running.run_tls(run, up)
+    assert asked == [[NAME, "cat", "/proc/net/dev"]] * 4
+    assert (len([it for it in console.said if "without a login" in it]), _status(run)) == (1, 401)
+
+
+def test_what_a_registry_carried_is_that_of_its_networks_and_nothing_where_it_does_not_tell(up: FakeEngine) -> None:
+    assert first_login._carried(NAME, up) == 0
+    assert first_login._carried("absent", up) == 0
+    up.run_in = lambda *_: ExecResult(0, NETWORK.format(received=10, sent=20), "")  # type: ignore[method-assign]
+    assert first_login._carried(NAME, up) == 33
 
 
 @pytest.mark.parametrize("words", ["", "no numbers", "1 -1"])

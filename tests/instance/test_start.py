@@ -428,6 +428,8 @@ def test_images_that_may_not_be_changed_are_not_mended(container: Container) -> 
 
 WITHOUT_ANSWER = 'case "$*" in *-path*) {} ;; esac; exec {} "$@"'
 """A `find` that does not say whether others have a content."""
+LAST = "f0" * 32
+"""A proof that is the last by its name, and so the last to be cleared away."""
 SERVING = ("sh", "-c", "echo serves; exec sleep 60")
 
 
@@ -448,13 +450,20 @@ def _image(container: Container, repository: str, number: int, *, deleted: bool 
     return [*put, link, tag]
 
 
-def _clear(container: Container) -> None:
-    """Start it, tell it to clear proofs away, and have it end: what was begun is done then."""
+def _clear(container: Container, done: Callable[[], bool] | None = None) -> None:
+    """Start it, tell it to clear proofs away until that is seen to be done, and have it end."""
+    last = container.volume / "docker/registry/v2/repositories" / PROOFS / "_manifests/revisions/sha256" / LAST
+    if done is None:
+        _image(container, PROOFS, 0xF0, deleted=True)
+        assert last.exists()
     process = container.begin(*SERVING)
     assert process.stdout
     assert process.stdout.readline() == "serves\n"
-    process.send_signal(signal.SIGUSR1)
-    time.sleep(0.3)
+    end = time.monotonic() + 30
+    while (last.exists() if done is None else not done()) and time.monotonic() < end:
+        process.send_signal(signal.SIGUSR1)  # one that comes before the script waits is not heard
+        time.sleep(0.3)
+    assert time.monotonic() < end
     process.terminate()
     process.communicate(timeout=30)
     assert process.returncode == 143
@@ -468,9 +477,9 @@ def test_told_so_it_takes_away_what_deleted_proofs_leave_and_nothing_else(contai
     kept = {*_image(container, "team/app", 0x10), *_image(container, "other", 0x20, deleted=True)}
     _image(container, PROOFS, 0x30, deleted=True)
     _image(container, PROOFS, 0x40, deleted=True)
-    _clear(container)
+    folder = container.volume / "docker/registry/v2/repositories" / PROOFS
+    _clear(container, lambda: not folder.exists())
     assert _kept(container) == kept
-    assert not (container.volume / "docker/registry/v2/repositories" / PROOFS).exists()
 
 
 def test_a_proof_that_is_under_way_is_left_alone(container: Container) -> None:
@@ -498,8 +507,9 @@ def test_a_content_that_another_repository_has_stays(repository: str, container:
 def test_without_an_answer_whether_others_have_it_a_content_stays_and_goes_another_time(container: Container) -> None:
     _image(container, PROOFS, 0x30, deleted=True)
     contents = {it for it in _kept(container) if it.name == "data"}
-    container.program("find", WITHOUT_ANSWER.format("exit 1", shutil.which("find")))
-    _clear(container)
+    asked = container.script.with_name("asked")
+    container.program("find", WITHOUT_ANSWER.format(f"echo >>{asked}; exit 1", shutil.which("find")))
+    _clear(container, asked.exists)
     assert {it for it in _kept(container) if it.name == "data"} == contents
     container.write()
     folder = os.open(container.volume, os.O_RDONLY)
@@ -547,7 +557,8 @@ def test_a_manifest_that_is_none_of_ours_takes_nothing_with_it(names: str, conta
 
 def test_a_stop_does_not_wait_for_it(container: Container) -> None:
     _image(container, PROOFS, 0x30, deleted=True)
-    container.program("find", WITHOUT_ANSWER.format("exec sleep 60", shutil.which("find")))
+    asked = container.script.with_name("asked")
+    container.program("find", WITHOUT_ANSWER.format(f"echo >{asked}; exec sleep 60", shutil.which("find")))
     since = time.monotonic()
-    _clear(container)
+    _clear(container, asked.exists)
     assert time.monotonic() - since < 20

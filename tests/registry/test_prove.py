@@ -71,6 +71,19 @@ def test_every_step_names_the_same_image_in_a_repository_of_its_own(console: Rec
     assert reference.startswith("192.168.0.12/trusted-registry-proof:")
 
 
+def test_an_image_that_a_person_names_goes_to_another_repository_than_what_is_cleared_away(console: Recorder) -> None:
+    engine = FakeEngine(images=("app:1",))
+    proof = _prove(engine, console, "app:1")
+    (reference,) = {it.split()[-1] for it in engine.done if it.startswith(("push", "pull"))}
+    assert reference.startswith("192.168.0.12/trusted-registry-proof-image:")
+    assert (proof and proof.repository, prove.is_packed(reference)) == ("trusted-registry-proof-image", True)
+    assert [prove.is_proof(it) for it in ("trusted-registry-proof-image", "trusted-registry-proof", "app")] == [
+        True,
+        True,
+        False,
+    ]
+
+
 @pytest.mark.parametrize(("pushed", "pulled"), [(SENT, OTHER), (SENT, None), (None, SENT), (None, None)])
 def test_what_does_not_come_back_the_same_is_no_proof(
     pushed: str | None, pulled: str | None, console: Recorder

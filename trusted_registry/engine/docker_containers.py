@@ -152,7 +152,13 @@ class DockerContainers(Connection):
     def clear_proofs(self, name: str) -> None:
         """Have our start script take away what deleted proofs leave in the storage; an absent one is no error."""
         self._show("kill", "--signal", "USR1", name)
-        self._change(name, "told to clear proofs away", lambda it: it.kill(signal="USR1"))
+
+        def clear(container: Container) -> None:
+            # Of one that an earlier version made, any signal counts as a wish to stop it (moby, daemon/kill.go).
+            if container.attrs["Config"].get("StopSignal"):
+                container.kill(signal="USR1")
+
+        self._change(name, "told to clear proofs away", clear)
 
     def put_back(self, aside: str, name: str) -> None:
         """Start a container that was set aside, or was about to be, under its name."""

@@ -8,13 +8,14 @@ login, and that question, go to the successor, and all others to the registry be
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import contents, proof
-from trusted_registry.instance.model import LOOPBACK, PORT, SHELL, Instance
+from trusted_registry.instance.model import LOOPBACK, Instance
 from trusted_registry.registry import probe
 from trusted_registry.run import Run
 
@@ -26,9 +27,10 @@ _SWITCHES = 30.0
 """Seconds that it takes at most to lead to a splitter, and past it: then it closes by itself, if nobody has."""
 _PAUSE = 0.1
 
-_MOVING = f"""grep -hs '^ *[0-9]*: [0-9A-F]*:{PORT:04X} [0-9A-F]*:[0-9A-F]* 01 ' /proc/net/tcp /proc/net/tcp6 |
-    grep -qv ' 01 00000000:00000000 '"""
-"""Whether an established connection has bytes that one side has not taken yet (proc(5), /proc/net/tcp)."""
+_CHATTER = 16 << 10
+"""Bytes to or from a registry, in the time of QUIET, that are no transfer."""
+_COUNTS = re.compile(r"^ *(?!lo:)[^ :]+:" + r" *(\d+)" + r" +\d+" * 7 + r" +(\d+)", re.MULTILINE)
+"""Bytes that an interface received, and sent (proc(5), /proc/net/dev)."""
 
 
 def is_due(container: Container, run: Run, engine: Engine) -> bool:
@@ -58,19 +60,26 @@ def stand(splitter: Instance, run: Run, engine: Engine) -> Container:
 def await_end(splitter: Container, run: Run, engine: Engine) -> None:
     """Wait until nothing is under way that began without a login, or for MOST seconds.
 
+    Connections to the registry before that are older than the splitter do not pass that: what they carry is counted in
+    the registry's own network.
+
     Raises:
         RegistryError, OSError, http.client.HTTPException: The splitter does not tell.
     """
+    name, told = run.settings.container, False
     begun = quiet_since = time.monotonic()
+    carried = _carried(name, engine)
     while (now := time.monotonic()) < begun + MOST:
-        if _is_busy(splitter):
-            if quiet_since == begun:
-                run.console.say(f"registry: what began without a login is finished first, for {MOST:.0f} s at most")
-            quiet_since = now
-        elif now - quiet_since > QUIET:
-            if not _is_moving(run.settings.container, engine):
+        if not (busy := _is_busy(splitter)) and now - quiet_since > QUIET:
+            before, carried = carried, _carried(name, engine)
+            if carried - before < _CHATTER:
                 return
+            busy = True
+        if busy:
             quiet_since = now
+            if not told:
+                run.console.say(f"registry: what began without a login is finished first, for {MOST:.0f} s at most")
+                told = True
         time.sleep(_PAUSE)
     run.console.warn("something still pulls or pushes without a login; it is refused from now on")
 
@@ -83,8 +92,9 @@ def _is_busy(splitter: Container) -> bool:
     return any(map(int, counts))
 
 
-def _is_moving(container: str, engine: Engine) -> bool:
-    """Whether bytes are on their way to or from a registry, to which some connections were led before the splitter."""
+def _carried(container: str, engine: Engine) -> int:
+    """Return the bytes that a container received and sent so far; 0 where it does not tell."""
     with contextlib.suppress(RegistryError):
-        return engine.execute(container, [SHELL, "-c", _MOVING]).code == 0
-    return False
+        counted = _COUNTS.findall(engine.execute(container, ["cat", "/proc/net/dev"]).out)
+        return sum(int(received) + int(sent) for received, sent in counted)
+    return 0

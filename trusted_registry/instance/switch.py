@@ -96,7 +96,9 @@ def make(instance: Instance, container: Container, run: Run, engine: Engine, mea
         if isinstance(error, RegistryError):
             raise RegistryError(f"{error.message} {_goes_on(container, run, engine)}", cure=error.cure) from error
         raise
-    sweep(run, engine)
+    if leads is not container:
+        with contextlib.suppress(RegistryError):  # everybody is led over: whoever comes next takes the splitter away
+            sweep(run, engine)
     _succeed(successor, container, run, engine)
 
 
@@ -108,7 +110,9 @@ def _splitter(  # noqa: PLR0913, PLR0917 - two registries, one of them by what i
     made = roles.splitter(run.settings, image, instance, *by_ids, first_login.deadline())
     with proof.explained(made.name, run, engine):
         splitter = first_login.stand(replace(made, installation=instance.installation), run, engine)
+    with proof.explained(instance.name, run, engine):
         _lead_over(container, splitter, image, run, engine)
+    with proof.explained(made.name, run, engine):
         first_login.await_end(splitter, run, engine)
     return splitter
 

@@ -154,7 +154,7 @@ def check_up(report: Report, user: str) -> None:
     report.lost(f"left behind after the next up: {left}", when=bool(left))
     running = docker("ps", "--all", "--format", "{{.Names}} {{.State}}")
     report.lost(f"containers: {running}", when=running != ["registry running"])
-    images = docker("images", "--quiet", "--filter", "reference=*/trusted-registry-proof")
+    images = docker("images", "--quiet", "--filter", "reference=*/trusted-registry-proof*")
     report.lost("an image of the proof was left behind", when=bool(images))
 
 
