@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import loopback
-from tests.instance.test_fronted import FRONT, NAME, Killed, _first_user, _names, _renewed, engine, knocking, run, up
+from tests.instance.test_fronted import (
+    FRONT,
+    NAME,
+    Killed,
+    _first_user,
+    _names,
+    _renewed,
+    engine,
+    killed_at,
+    knocking,
+    run,
+    up,
+)
 from tests.instance.test_fronted import settings as fronted
 from trusted_registry.engine.types import ExecResult
 from trusted_registry.errors import RegistryError
@@ -169,20 +181,7 @@ def test_a_run_that_is_killed_at_any_change_is_finished_by_the_next(
     at: int, up: FakeEngine, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _first_user(run, up)
-    real, left = up._do, [at]
-
-    def do(act: str, name: str) -> None:
-        if not left[0]:
-            left[0] = -1
-            raise Killed
-        real(act, name)
-        left[0] -= 1
-
-    with monkeypatch.context() as patch:
-        patch.setattr(up, "_do", do)
-        patch.setattr(switch, "_back", lambda *_: None)
-        with pytest.raises(Killed):
-            running.run_tls(run, up)
+    killed_at(at, up, run, monkeypatch)
     with knocking(run.settings) as met:
         running.run_tls(run, up)
     assert [it for it in met if it.startswith("refused")] == []

@@ -415,6 +415,24 @@ def _killed_in_a_switch(up: FakeEngine, run: Run, monkeypatch: pytest.MonkeyPatc
             running.run_tls(run, up)
 
 
+def killed_at(at: int, up: FakeEngine, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a run end at once where it is to make its next change but so many; nothing is put back."""
+    real, left = up._do, [at]
+
+    def do(act: str, name: str) -> None:
+        if not left[0]:
+            left[0] = -1
+            raise Killed
+        real(act, name)
+        left[0] -= 1
+
+    with monkeypatch.context() as patched:
+        patched.setattr(up, "_do", do)
+        patched.setattr(switch, "_back", lambda *_: None)
+        with pytest.raises(Killed):
+            running.run_tls(run, up)
+
+
 def test_a_front_that_was_set_aside_by_a_killed_run_is_known_and_gives_way(
     up: FakeEngine, run: Run, settings: Settings
 ) -> None:
@@ -463,20 +481,7 @@ def test_a_switch_that_was_killed_is_finished_or_undone_by_the_next_run(
     at: int, up: FakeEngine, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _renewed(run, up)
-    real, left = up._do, [at]
-
-    def do(act: str, name: str) -> None:
-        if not left[0]:
-            left[0] = -1
-            raise Killed
-        real(act, name)
-        left[0] -= 1
-
-    with monkeypatch.context() as patched:
-        patched.setattr(up, "_do", do)
-        patched.setattr(switch, "_back", lambda *_: None)
-        with pytest.raises(Killed):
-            running.run_tls(run, up)
+    killed_at(at, up, run, monkeypatch)
     with knocking(run.settings) as met:
         running.run_tls(run, up)
     assert [it for it in met if it.startswith("refused")] == []
