@@ -309,6 +309,21 @@ SAMPLES: list[tuple[str, str]] = [
     ("HTTPS_PROXY=https://p:3128 curl https://10.0.0.5\ncurl: (35) wrong version number", "proxy-scheme-set"),
     ("write /var/lib/registry/x: no space left on device", "disk"),
     ("received unexpected HTTP status: 500 Internal Server Error", "server-error"),
+    ("#5 ERROR: unexpected status: 502 Bad Gateway", "gateway"),
+    (
+        'ctr: failed to resolve "localhost:5001/app:1": dial tcp [::1]:5001: connect: connection refused',
+        "refused-in-node",
+    ),
+    ("Error determining upload URL: http: no Location header in response", "front-rewrites"),
+    ('level=error msg="failed to decode hosts.toml" error="invalid `host` tree"', "hosts-toml"),
+    ("error: build error: Failed to push image: blob upload unknown", "upload-lost"),
+    ('{"errors":[{"code":"UNSUPPORTED","message":"The operation is unsupported."}]}', "unsupported"),
+    ("PUT https://192.168.0.12/v2/app/manifests/1: MANIFEST_INVALID: manifest invalid", "refused-form"),
+    ('media type "application/vnd.docker.distribution.manifest.v1+prettyjws" is no longer supported', "old-form"),
+    (
+        "Error saving credentials: error storing credentials - err: exit status 1, out: `pass store is uninitialized`",
+        "credential-locked",
+    ),
     (
         "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock",
         "engine-refuses-user",

@@ -52,7 +52,9 @@ HTTP = (
             r"proxyconnect tcp|HTTP code \d+ from proxy|ProxyError",
             r"[Pp]roxy CONNECT aborted|CONNECT tunnel failed|Tunnel connection failed|ERR_TUNNEL_CONNECTION_FAILED",
             r"Proxy Authentication Required|Unable to connect to proxy|Cannot connect to proxy",
-            r"Could not resolve proxy|ERR_PROXY_CONNECTION_FAILED",
+            r"Could not resolve proxy|ERR_PROXY_CONNECTION_FAILED|X-Squid-Error",
+            # Go prints the reason of a refused CONNECT alone, and its own errors begin small.
+            r"(?:Get|Head) \"?https://[^\s\"]{1,300}\"?: (?!EOF)[A-Z][A-Za-z]+(?: [A-Z][a-z]+){0,5}\.?$",
             (
                 r"(?:Get|Head|Post|Put|Patch) \"?https?://[^\s\"]{1,300}\"?: (?:Forbidden|Internal Server Error"
                 r"|Bad Gateway|Service Unav)"
@@ -101,6 +103,7 @@ HTTP = (
             ),
             r"record layer failure|RECORD_LAYER_FAILURE|SSL_ERROR_RX_RECORD_TOO_LONG|ERR_SSL_PROTOCOL_ERROR",
             r"Unsupported or unrecognized SSL message|plaintext connection\?|InvalidContentType",
+            r"sendCredentialsOverHttp",
         ),
         "docker, podman, skopeo, buildah, containerd; curl, Python, Java, browsers",
         "What answers at {registry} speaks plain HTTP: the registry runs without TLS, as registry:3 does with its "
@@ -116,6 +119,7 @@ HTTP = (
         (
             r"malformed HTTP response \"?\\x15\\x03|BadStatusLine.*\\x15\\x03",
             r"sent an HTTP request to an HTTPS server|Received HTTP/0\.9 when not allowed",
+            r"unexpected status from \w+ request to http://\S+: 400 Bad Request",
         ),
         "curl, ctr, Python; docker with insecure-registries",
         "This client speaks plain HTTP, and {registry} speaks TLS.",
@@ -168,11 +172,27 @@ HTTP = (
             r"pinging (?:container|docker) registry \S+ invalid status code from registry 404",
             r"invalid character '<' looking for beginning of value|error parsing HTTP 40\d response body",
             r"unexpected HTTP status: (301|302|404)|unexpected status code .*/v2/: (301|302|404)",
+            r"login attempt to \S+ failed with status:? (301|302|404)",
         ),
         "docker, podman, containerd",
         "Something answers at {registry} that is not a registry, such as a web server on the same port.",
         (_REACH, at_registry(_LISTENERS, "names who listens on which port")),
         ("port",),
+    ),
+    server(
+        "front-rewrites",
+        (r"Server error: 30[1278] trying|no Location header in response",),
+        "docker, podman",
+        "A proxy before {registry} changes the registry's answers: it sends an upload from https to http, or drops the "
+        "Location where that goes on. It has to pass Host and X-Forwarded-Proto on.",
+        (
+            at_registry(
+                "sudo grep --recursive --line-number 'proxy_pass\\|X-Forwarded-Proto\\|Host ' /etc/nginx",
+                "where that proxy runs: proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header Host $http_host;",
+            ),
+            at_registry("sudo nginx -s reload"),
+            at_registry("./inv up --front on", "a front that changes nothing, without that proxy", instead=True),
+        ),
     ),
 )
 """Messages of proxies, and of HTTP and TLS where the other is spoken."""
@@ -194,7 +214,7 @@ WAYS = (
         (
             r"Bind for \S*?:(?P<port>\d+) failed: port is already allocated",
             r"listen tcp\S* \S*?:(?P<port>\d+): bind: address already in use",
-            r"address already in use|port is already allocated|[Pp]orts are not available",
+            r"address already in use|port is already allocated|[Pp]orts are not available|EADDRINUSE",
         ),
         "docker, podman, the registry",
         "Something else listens on that port; on a Mac, port 5000 is the AirPlay receiver's.",
@@ -222,6 +242,19 @@ WAYS = (
             Step("docker pull {own}/app", "by the address: no name needed", instead=True),
         ),
         ("dns",),
+    ),
+    Message(
+        Kind.REFUSED,
+        "refused-in-node",
+        (r"dial tcp (?:127\.0\.0\.1|\[::1\]):\d+: (?:connect: )?connection refused",),
+        "ctr, kubelet, in a node of kind, k3d or minikube",
+        "In a node localhost is the node itself, and no registry listens there.",
+        (
+            Step("docker tag app {own}/app && docker push {own}/app", "by an address that the nodes reach"),
+            Step("./inv trust.nodes", "has the nodes trust it; then name the image so"),
+        ),
+        ("address",),
+        beside=r"^\s*ctr: |kubelet|[Ff]ailed to pull image|ErrImagePull",
     ),
     Message(
         Kind.REFUSED,

@@ -27,11 +27,15 @@ _CONNECTIONS = (
     re.compile(rf"(?:read|write|dial) tcp\d? (?:\S{{1,100}}->)?{_HOST}{_PORT}{_END}"),
     re.compile(rf"[Cc]onnect to {_HOST}(?: port |:)(?P<port>\d{{1,6}})"),
     re.compile(rf"host='{_HOST}', port=(?P<port>\d{{1,6}})"),
+    re.compile(rf"(?<![\w.])host=\"?{_HOST}{_PORT}?(?=[\"\s]|$)"),
     re.compile(rf"http\.request\.host=\"?{_HOST}{_PORT}?"),
 )
 _REFERENCES = (
-    re.compile(rf"(?:pinging (?:container|docker) registry|login(?: -\S+)*|to registry) \"?{_HOST}{_PORT}?{_END}"),
-    re.compile(rf"(?:[\s\"'`\[(=<]|^){_HOST}{_PORT}?/(?=[a-z0-9])"),
+    re.compile(
+        rf"(?:pinging (?:container|docker) registry|login(?: -\S+(?: [^\s.:-][^\s.:]*)?)*|to registry"
+        rf"|Unauthorized for) \"?{_HOST}{_PORT}?{_END}"
+    ),
+    re.compile(rf"(?:[\s\"'`\[(=<]|^){_HOST}{_PORT}?/(?!\d{{1,2}}(?![\w./-]))(?=[a-z0-9])"),
 )
 _BARE = re.compile(
     rf"(?<![\w.:/@-])(?<!from )(?<!client )(?<!remoteaddr=\"){_ADDRESS}:(?P<port>\d{{2,5}})(?![\w-]|:\S|\.\w)"
@@ -42,9 +46,9 @@ _LEAD = re.compile(
 )
 """Words of a line in which HOST/NAME is an image, and not a path or a package."""
 _OF_THE_HUB = re.compile(
-    r"(?:docker(?: image)? (?:pull|run|push)(?: (?!--help\b)-\S+)*|manifest for|access denied for"
+    r"(?:docker(?: image)? (?:pull|run|push)(?: (?!--help\b)-\S+)*|manifest for|access denied for|docker://"
     r"|Pulling repository|find image)"
-    r" ['\"]?(?P<image>[a-z0-9][\w./:-]*)"
+    r"(?:(?<=docker://)| )['\"]?(?P<image>[a-z0-9][\w./:-]*)"
 )
 _HELP = re.compile(
     r"(?:^|\.)(?:docs?|help|support|forums|status)\.|(?:^|\.)(?:curl\.se|haxx\.se|go\.dev)$|^golang\.org$"

@@ -40,7 +40,12 @@ _NOT_YOURS = "{host} is a public site, not your registry"
 
 HUB = unreachable("hub", (), "docker, podman", _OF_THE_HUB, _BESIDE_HUB)
 LIMIT = Message(
-    Kind.LIMIT, "hub-limit", (r"toomanyrequests|pull rate limit",), "docker, podman", _OF_THE_HUB, _BESIDE_HUB
+    Kind.LIMIT,
+    "hub-limit",
+    (r"toomanyrequests|pull rate limit|HAP429|docker\.(?:io|com)\b.{0,300}\b429\b",),
+    "docker, podman",
+    _OF_THE_HUB,
+    _BESIDE_HUB,
 )
 CERTIFICATE = Message(
     Kind.CERTIFICATE,
@@ -124,7 +129,7 @@ def is_hub(host: str) -> bool:
 
 def row(message: Message, host: str) -> Message:
     """Return the row for a message about a public site, of the message's kind: proofs judge by that."""
-    if message.key in _STAY:
+    if message.key in _STAY and (message.key != "no-registry-in-name" or is_hub(host)):
         return message
     found = PROXY if message.key == "proxy" else _AT_PUBLIC.get(message.kind, message)
     return replace(HUB if found is UNREACHABLE and is_hub(host) else found, kind=message.kind)

@@ -15,11 +15,13 @@ LOGIN = login(
         r"authentication required|UNAUTHORIZED:|invalid username/password|basic credential not found",
         r"insufficient_scope",
         r"(login attempt|status|code).{0,80}\b401\b|401 Unauthorized",
-        r"access to the requested resource is not authorized|\bunauthorized\b|[Ee]rror:? 401\b",
+        r"access to the requested resource is not authorized|\bunauthorized\b|[Ee]rror:? 401\b|status 401\b",
+        r"RegistryUnauthorizedException|[Ss]tatus code '?Unauthorized|invalid authorization credential",
+        r"/v2/\S{0,300}: (?:unexpected status code )?403 Forbidden|[Ss]tatus 403 trying|Server error: 403 trying",
     ),
     "docker, podman, skopeo, buildah, containerd; curl",
-    "{registry} wants a login: none was given, the password is wrong, or the registry's file holds a hash that is "
-    "not bcrypt, and then no password is right.",
+    "{registry} wants a login: none was given, the password is wrong or the right is lacking, or the registry's file "
+    "holds a hash that is not bcrypt, and then no password is right.",
     (
         Step("docker login {registry}", "the same with podman login, skopeo login and helm registry login"),
         at_registry("./inv registry.user.add NAME", "gives a user a new password, hashed as it must be", instead=True),
@@ -51,14 +53,86 @@ IMAGES = (
         (at_registry("./inv registry.user.add NAME", "with the user's name"),),
         ("login",),
     ),
+    client(
+        "hosts-toml",
+        (r"failed to decode hosts\.toml",),
+        "containerd",
+        "A hosts.toml of containerd is not as it reads them: no TOML, or a table that it does not know. The registry "
+        "is asked as if the file were not there.",
+        (
+            Step(
+                "sudo grep --recursive --line-number --include hosts.toml '' /etc/containerd/certs.d",
+                'shows them: server = "https://…", then [host."https://…"]; remove the one that is wrong',
+            ),
+            TRUST,
+        ),
+        ("containerd", "certs.d"),
+    ),
+    server(
+        "upload-lost",
+        (r"(?i:blob upload (?:unknown|invalid))|BLOB_UPLOAD_(?:UNKNOWN|INVALID)",),
+        "docker, podman, skopeo, buildah",
+        "The upload was begun at a registry that is gone or another one: it was started anew meanwhile, or several "
+        "stand behind one name without one storage and one http.secret.",
+        (at_registry("./inv up", "this project's registries keep one secret; then push again"),),
+        ("container",),
+    ),
+    server(
+        "unsupported",
+        (r"The operation is unsupported|unexpected 405 response", r"405 Method Not Allowed|error: 405\b"),
+        "every client",
+        "The registry does not do that: it deletes only where it is told to (REGISTRY_STORAGE_DELETE_ENABLED=true), a "
+        "cache of another registry (REGISTRY_PROXY_REMOTEURL) takes no push, and one that is read-only nothing at all.",
+        (at_registry("./inv registry.tls", "this project's takes pushes, and deletes"),),
+        nearby=r"(?i:/v2/|registry|manifest|docker|\bblob|\"UNSUPPORTED\")",
+    ),
+    server(
+        "refused-form",
+        (r"MANIFEST_INVALID|manifest invalid|NAME_INVALID|name invalid: ",),
+        "every client",
+        "The registry takes no image of that form, or of that name: an old one knows no indexes and no OCI manifests, "
+        "and some servers want another number of words in a name.",
+        (
+            Step(
+                "docker buildx build --provenance=false --output type=registry,name={own}/app,oci-mediatypes=false .",
+                "in Docker's own form",
+            ),
+            at_registry("./inv registry.upgrade --check --image registry:3", "whether a newer one shows the same"),
+        ),
+        unless=r"unexpected end of JSON|invalid checksum digest",
+    ),
+    client(
+        "old-form",
+        (r"manifest\.v1\+(?:prettyjws|json)",),
+        "docker, containerd, podman",
+        "The image is of Docker's first form, which newer clients pull no more: it has to be built and pushed anew, by "
+        "whoever has what it is made of.",
+        (Step("docker build --tag {own}/app . && docker push {own}/app", "with your image in place of app"),),
+        ("engine",),
+    ),
     LOGIN,
     client(
-        "credential-helper",
-        (r"docker-credential-\S+\": executable file not found", r"error (getting|storing) credentials - err"),
+        "credential-locked",
+        (r"User interaction is not allowed|keychain is locked|pass (?:store is uninitialized|not initialized)",),
         "docker",
-        "~/.docker/config.json names a credential helper (credsStore) that is not installed here.",
+        "The credential helper is there, and its store gives nothing out: a Mac's keychain is locked where somebody "
+        "comes by ssh, and pass was never set up.",
         (
-            Step("editor ~/.docker/config.json", "remove the line with credsStore"),
+            Step("security unlock-keychain ~/Library/Keychains/login.keychain-db", "on a Mac"),
+            Step("gpg --list-keys && pass init KEY", "with the id of your key; on Linux", instead=True),
+        ),
+        unless=r"executable file not found",
+    ),
+    client(
+        "credential-helper",
+        (
+            r"docker-credential-\S+\": executable file not found",
+            r"error (getting|storing) credentials - err|Credentials store error",
+        ),
+        "docker",
+        "~/.docker/config.json names a credential helper (credsStore) that is not installed here, or that refuses.",
+        (
+            Step("editor ~/.docker/config.json", "remove the line with credsStore; the password is then in this file"),
             Step("docker logout {registry}; docker login {registry}"),
         ),
     ),
@@ -103,7 +177,11 @@ IMAGES = (
     ),
     client(
         "capitals",
-        (r"repository name must be lowercase|must be lower ?case",),
+        (
+            r"repository name must be lowercase|must be lower ?case",
+            r"Invalid repository name \([^)]{0,200}[A-Z]",
+            r"\"[^\"\s]{0,200}[A-Z][^\"\s]{0,200}\" is not a valid repository/tag",
+        ),
         "docker, podman, buildah",
         "The name of an image may have no capital letters; its tag may.",
         (
@@ -128,7 +206,7 @@ IMAGES = (
     ),
     client(
         "reference",
-        (r"invalid reference format",),
+        (r"invalid reference format|is not a valid repository/tag|invalid repository name\b",),
         "docker",
         "The name of the image is none: https:// before it, a space, a capital letter or an empty variable splits it, "
         "or a flag stands after it.",
@@ -136,7 +214,7 @@ IMAGES = (
     ),
     server(
         "disk",
-        (r"no space left on device|disk quota exceeded|ENOSPC",),
+        (r"(?i:no space left on device)|disk quota exceeded|ENOSPC",),
         "every client, the registry",
         "A disk is full: where a push fails, the one with the registry's volume of images, else this machine's.",
         (
@@ -146,8 +224,22 @@ IMAGES = (
         ("disk",),
     ),
     server(
+        "gateway",
+        (r"\b50[24] (?:Bad Gateway|Gateway Time-?out)",),
+        "every client",
+        "What stands before {registry} answers, and finds no registry behind it, or waits too long for it.",
+        (
+            at_registry("./inv status", "says whether the registry and its front run"),
+            at_registry("./inv up", "starts what does not run"),
+        ),
+        ("container", "front"),
+    ),
+    server(
         "server-error",
-        (r"unexpected HTTP status:? 5\d\d|\b50[0234] (Internal Server Error|Bad Gateway|Service Unavailable|Gateway)",),
+        (
+            r"unexpected (?:HTTP status:?|status code) 5\d\d",
+            r"\b50[0234] (Internal Server Error|Bad Gateway|Service Unavailable|Gateway)",
+        ),
         "every client",
         "The registry itself had an error, such as a full disk or a volume that it may not write to.",
         (at_registry("./inv registry.logs", "says what it was"),),
@@ -174,6 +266,7 @@ ENGINES = (
             Step("unset DOCKER_HOST DOCKER_TLS_VERIFY DOCKER_CERT_PATH", "for this machine's own engine", instead=True),
         ),
         ("engine",),
+        unless=r"dial unix",
     ),
     client(
         "daemon-json-twice",
@@ -203,7 +296,10 @@ ENGINES = (
     ),
     service(
         "engine-refuses-user",
-        (r"permission denied while trying to connect to the [Dd]ocker|Got permission denied.*docker",),
+        (
+            r"permission denied while trying to connect to the [Dd]ocker|Got permission denied.*docker",
+            r"docker\.sock: (?:connect: )?permission denied|[Pp]ermission denied:? \S{0,200}docker\.sock",
+        ),
         "docker",
         "You may not use Docker yet: its socket belongs to the group docker, and you are not in it.",
         (Step("sudo usermod --append --groups docker $USER", "then log in again"),),
@@ -211,7 +307,10 @@ ENGINES = (
     ),
     service(
         "no-engine",
-        (r"Cannot connect to the Docker daemon|Is the docker daemon running|No Docker Engine answers",),
+        (
+            r"Cannot connect to the Docker daemon|Is the docker daemon running|No Docker Engine answers",
+            r"docker\.sock: (?:connect: )?no such file",
+        ),
         "docker",
         "No engine answers on this machine, or the one that DOCKER_HOST or the context names.",
         (Step("./inv engine", "installs and starts one"),),

@@ -31,6 +31,8 @@ _OTHER_PROGRAMS = re.compile(
     r"|Could not transfer artifact|Could not (?:GET|HEAD|resolve) '|Could not resolve all"
     r"|(?:Failed|failed) to fetch https?:|^(?:Err|Ign|Hit|Get):\d+ |InRelease|repomd\.xml"
     r"|Errors during downloading metadata|is not a valid chart repository(?!.*chartrepo)"
+    r"|registry\.(?:terraform\.io|opentofu\.org|npmjs\.(?:org|com)|yarnpkg\.com)|schema-registry"
+    r"|\blogs?\.go:\d+\] http: TLS handshake|[Ff]ailed to tls handshake with"
     r"|Kubernetes cluster unreachable|^go: |https://(?:proxy|sum)\.golang\.org/"
 )
 """Words by which another program is known, whatever else its line says."""
@@ -39,7 +41,7 @@ _REGISTRIES = re.compile(
     r"|response from daemon|registry|registries|(?<![/.\w-])images?\b(?![/.])|manifest|\bblobs?\b|\blayer|certs\.d"
     r"|htpasswd|\bjib\b|harbor|\bhelm\b|\boras\b|repository)"
     r"|\bctr\b|\bcrane\b|(?<!/api)/v2\b|/v1/(?:_ping|users|repositories|images|search)"
-    r"|failed to (?:solve|resolve|pull|push)|[Pp]ulling\b|Pushing\b|domain\.(?:crt|key)"
+    r"|[Ff]ailed to (?:solve|resolve|pull|push)|[Pp]ulling\b|Pushing\b|domain\.(?:crt|key)"
     r"|rh\.Client|registry-v2|/v1\.\d+/|redis not configured|go\.version="
 )
 _OTHER_SUBJECTS = re.compile(
