@@ -181,7 +181,9 @@ def test_the_words_of_a_key_are_those_that_the_page_lists() -> None:
     assert _words("images.list", "[].kind") == [kind.value for kind in manifest.Kind]
     assert _words("images.check", "[].kind") == [kind.value for kind in damage.Kind]
     assert {state.value for state in State} <= set(_words("trust.list", "[].state"))
-    assert {role.value for role in Role} - {Role.FRONT.value} <= set(_words("status", "registry.role"))
+    assert {role.value for role in Role} - {Role.FRONT.value, Role.SPLITTER.value} <= set(
+        _words("status", "registry.role")
+    )
 
 
 def test_the_checks_that_a_message_names_are_doctor_s() -> None:

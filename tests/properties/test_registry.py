@@ -75,7 +75,7 @@ def test_docker_run_gets_the_options_of_the_project_and_what_was_typed_as_their_
     assert rest == [settings.image, *before, "serve", "/config/registry.yml"]
     reached = "--network" if settings.front else "--publish"
     known = {"--detach", "--name", "--restart", reached, "--volume", "--env", "--read-only", "--cap-drop"}
-    known |= {"--security-opt", "--memory", "--pids-limit", "--log-driver", "--log-opt", "--label"}
+    known |= {"--security-opt", "--memory", "--pids-limit", "--log-driver", "--log-opt", "--label", "--stop-signal"}
     assert {option for option, _ in options} == known | ({"--entrypoint"} if own else set())
     assert dict(options)["--name"] == settings.container
     assert dict(options).get("--network") == (f"{settings.container}-front" if settings.front else None)

@@ -168,6 +168,7 @@ MESSAGES = (
         "unknown-authority-java",
         (
             r"PKIX path (?:building|validation) failed|unable to find valid certification path",
+            r"SSLPeerUnverifiedException: peer not authenticated",
             r"Failed to verify the server at \S+ because only secure connections are allowed",
         ),
         "Java",

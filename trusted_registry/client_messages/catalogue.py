@@ -51,7 +51,7 @@ HINTS = (  # noqa: SIM905 - a list of them takes a hundred lines
     "gateway|service unav| port|ports |record layer|record_layer|record received|record does|too_long|"
     "remote error|forbidden|forcibly|of_file|respond|scope|malformed http|an http request|is a directory|levels of|"
     "not verified|trying|405|429|decode|eaddrinuse|manifest.v1|no location|interaction|keychain|initialized|squid|"
-    'status code|login attempt|get https|get "https|head https|head "https'
+    'status code|sent to|login attempt|get https|get "https|head https|head "https'
 ).split("|")
 """Words in small letters, one of which every known message has: most lines of a log have none."""
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z")

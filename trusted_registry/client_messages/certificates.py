@@ -210,6 +210,7 @@ MESSAGES = (
         (
             r"remote error: (?:tls: )?(?:bad certificate|certificate required|unknown certificate)|tls: alert\(116\)",
             r"alert (?:bad certificate|certificate required)|sslv3 alert bad certificate",
+            r"No required SSL certificate was sent",
         ),
         "docker, podman, skopeo, buildah, containerd; curl",
         "It is the other side that refuses: what answers at {registry} asks this client for a certificate of its own, "

@@ -119,6 +119,7 @@ HTTP = (
         (
             r"malformed HTTP response \"?\\x15\\x03|BadStatusLine.*\\x15\\x03",
             r"sent an HTTP request to an HTTPS server|Received HTTP/0\.9 when not allowed",
+            r"HTTP request (?:was )?sent to (?:an )?HTTPS (?:port|server)",
             r"unexpected status from \w+ request to http://\S+: 400 Bad Request",
         ),
         "curl, ctr, Python; docker with insecure-registries",
@@ -128,6 +129,7 @@ HTTP = (
             Step("./inv trust.insecure --remove", "if insecure-registries names it: removes only that"),
         ),
         ("insecure", "certs.d"),
+        unless=r"x509: .{0,300}; (?:Get|Head) \"?http://",
     ),
     Message(
         Kind.PROTOCOL,
@@ -228,7 +230,10 @@ WAYS = (
     unreachable(
         "unknown-name",
         (
-            r"lookup (?P<name>[\w.-]+)( on \S+)?: (no such host|server misbehaving|Temporary failure|.*timeout)",
+            (
+                r"lookup (?!https?\b)(?P<name>[\w.-]+)( on \S+)?: "
+                r"(no such host|server misbehaving|Temporary failure|.*timeout)"
+            ),
             r"lookup (?P<name>[\w.-]+): getaddrinfow: ",
             r"[Cc]ould not resolve host:? '?(?P<name>[\w.-]+)|Could not resolve hostname",
             r"Name or service not known|Temporary failure in name resolution|nodename nor servname",

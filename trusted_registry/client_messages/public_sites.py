@@ -21,7 +21,7 @@ _LABELS = (
     "|sonatype|sonarsource|traefik|portainer|atlassian|cypress|sentry|gitpod|circleci|buildkite|sigstore|terraform|opentofu"
     "|flatcar|coreos|talos|siderolabs|k3s|rke2|microk8s|istio|linkerd|cilium|calico|projectcalico|tigera|jetstack"
 )
-_TOP = "com|org|io|net|dev|aws|sh|co|cn|cloud|im|us|eu|do|ru|live|edu\\.cn"
+_TOP = "com|org|io|net|dev|aws|sh|co|cn|cloud|im|us|eu|do|ru|live|(?:com|edu)\\.cn"
 _PUBLIC = re.compile(rf"(?:^|\.)(?:{_LABELS})\.(?:{_TOP})$")
 _HUB = re.compile(r"(?:^|\.)docker\.(?:io|com)$")
 

@@ -13,7 +13,8 @@ LOGIN = login(
     (
         r"no basic auth credentials|unauthorized: (authentication required|incorrect username or password)",
         r"authentication required|UNAUTHORIZED:|invalid username/password|basic credential not found",
-        r"insufficient_scope",
+        r"insufficient_scope|denied: access forbidden|pushing to registry: Authentication is required",
+        r"failed to fetch (?:oauth|anonymous) token: unexpected status: 403",
         r"(login attempt|status|code).{0,80}\b401\b|401 Unauthorized",
         r"access to the requested resource is not authorized|\bunauthorized\b|[Ee]rror:? 401\b|status 401\b",
         r"RegistryUnauthorizedException|[Ss]tatus code '?Unauthorized|invalid authorization credential",
@@ -165,7 +166,7 @@ IMAGES = (
         (
             r"manifest unknown|manifest for \S+ not found|name unknown|repository name not known to registry",
             r"MANIFEST_UNKNOWN|NAME_UNKNOWN|/manifests/\S*: not found|/[\w.-]+[:@][\w.:-]+: not found",
-            r"([Ee]rror:?|code:?) 404\b",
+            r"([Ee]rror:?|code:?) 404\b|no such manifest: ",
         ),
         "every client",
         "The registry answers, and has no image of that name and tag: nobody has pushed it yet, or it is spelt "
@@ -206,7 +207,10 @@ IMAGES = (
     ),
     client(
         "reference",
-        (r"invalid reference format|is not a valid repository/tag|invalid repository name\b",),
+        (
+            r"invalid reference format|is not a valid repository/tag|invalid repository name\b",
+            r"lookup https?( on \S+)?: ",
+        ),
         "docker",
         "The name of the image is none: https:// before it, a space, a capital letter or an empty variable splits it, "
         "or a flag stands after it.",
@@ -225,14 +229,16 @@ IMAGES = (
     ),
     server(
         "gateway",
-        (r"\b50[24] (?:Bad Gateway|Gateway Time-?out)",),
+        (r"\b50[24] (?:Bad Gateway|Gateway Time-?out)|\b503 Service Unavailable",),
         "every client",
         "What stands before {registry} answers, and finds no registry behind it, or waits too long for it.",
         (
             at_registry("./inv status", "says whether the registry and its front run"),
             at_registry("./inv up", "starts what does not run"),
+            Step("{proxy_command}", "where it is the engine's proxy that answers so", instead=True),
         ),
-        ("container", "front"),
+        ("container", "front", "proxy"),
+        nearby=r"(?i:registry|/v2/|docker|podman|push|pull|solve|image|unexpected (?:http )?status)",
     ),
     server(
         "server-error",

@@ -33,6 +33,7 @@ _OTHER_PROGRAMS = re.compile(
     r"|Errors during downloading metadata|is not a valid chart repository(?!.*chartrepo)"
     r"|registry\.(?:terraform\.io|opentofu\.org|npmjs\.(?:org|com)|yarnpkg\.com)|schema-registry"
     r"|\blogs?\.go:\d+\] http: TLS handshake|[Ff]ailed to tls handshake with"
+    r"|contacting notary server|(?<!SSL)HandshakeException: Handshake error in client"
     r"|Kubernetes cluster unreachable|^go: |https://(?:proxy|sum)\.golang\.org/"
 )
 """Words by which another program is known, whatever else its line says."""
