@@ -21,6 +21,8 @@ from trusted_registry.client_messages import (
     client_files,
     connections,
     endpoint,
+    engines,
+    protocols,
     public_sites,
     registries,
     trades,
@@ -29,8 +31,14 @@ from trusted_registry.client_messages.cures import OFFER, OFFERED, at_registry
 from trusted_registry.client_messages.message import HERE, Action, Kind, Message, Step
 from trusted_registry.errors import SettingError
 
-MESSAGES: tuple[Message, ...] = (*registries.ENGINES, *connections.HTTP, *client_files.MESSAGES, *certificates.MESSAGES)
-MESSAGES += (*authorities.MESSAGES, *connections.WAYS, *registries.IMAGES, *certificates.OTHERS, *public_sites.ROWS)
+MESSAGES: tuple[Message, ...] = (*engines.MESSAGES, *protocols.MESSAGES, *client_files.MESSAGES, *certificates.MESSAGES)
+MESSAGES += (
+    *authorities.MESSAGES,
+    *connections.MESSAGES,
+    *registries.MESSAGES,
+    *certificates.OTHERS,
+    *public_sites.ROWS,
+)
 """Known messages; of several that match the same words, the most specific comes first."""
 
 LONGEST_LINE = 4000

@@ -8,6 +8,8 @@ from trusted_registry.client_messages.message import REGISTRY, Step
 
 at_registry = functools.partial(Step, at=REGISTRY)
 
+REACH = Step("./inv doctor --remote {registry}", "looks at the whole way from here")
+LISTENERS = "sudo ss --listening --tcp --numeric --processes"
 OFFER = "./inv trust.serve"
 OFFERED = "paste here the line that it prints; what is in certs/ here stays"
 """How a machine that has an authority of its own comes to trust another's: nothing may be put over its ca.crt."""
