@@ -135,11 +135,22 @@ def test_the_first_user_fails_no_pull_that_began_before_and_lets_nobody_in_witho
     assert _names(client, fronted) == [fronted.name, front_name(fronted.name)]
 
 
-def test_a_connection_that_is_under_way_outlives_three_renewals(fronted: Host) -> None:
-    at = _at(fronted)
-    with probe.connect(at, probe.unverified()) as kept:  # a handshake, and no request yet: it is under way for 5 s
+def test_a_request_that_is_under_way_outlives_three_renewals(fronted: Host) -> None:
+    with probe.connect(_at(fronted), probe.unverified()) as kept:
+        kept.sendall(b"PUT /v2/kept/manifests/1 HTTP/1.1\r\nHost: registry\r\nContent-Length: 2\r\n\r\n{")
+        for _ in range(3):
+            fronted.inv("cert.renew")
+        kept.sendall(b"}")
+        with http.client.HTTPResponse(kept) as answer:
+            answer.begin()
+            assert (answer.status, b"MANIFEST_INVALID" in answer.read()) == (http.client.BAD_REQUEST, True)
+
+
+def test_a_connection_without_a_request_is_closed_when_the_registry_is_replaced(fronted: Host) -> None:
+    with probe.connect(_at(fronted), probe.unverified()) as kept:
         fronted.inv("cert.renew")
-        assert probe.send(kept, at, probe.Request("GET", "/v2/")).status == 200
+        kept.settimeout(ENDS)
+        assert kept.recv(1) == b""
 
 
 def test_a_front_that_is_killed_comes_back_and_so_does_a_registry(fronted: Host, client: docker.DockerClient) -> None:
