@@ -156,7 +156,10 @@ def clear(host: Host, client: docker.DockerClient) -> None:
                 client.images.remove(tag)
     names = (predecessor_name, rehearsal_name, front_name, successor_name)
     fronts = predecessor_name(front_name(host.name))
-    draining = [str(it.name) for it in client.containers.list(all=True, filters={"name": draining_name(host.name)})]
+    draining = [
+        str(it.name)
+        for it in client.containers.list(all=True, ignore_removed=True, filters={"name": draining_name(host.name)})
+    ]
     for name in (host.name, *(it(host.name) for it in names), fronts, *draining):
         with contextlib.suppress(docker.errors.NotFound):
             client.containers.get(name).remove(force=True)

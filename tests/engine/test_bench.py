@@ -126,7 +126,8 @@ def _engine(client: docker.DockerClient) -> dict[str, list[str]]:
     ours = (stand.SMALL, WITNESS)
     made = (*ours, *leftovers.REGISTRY_IMAGES)
     containers, volumes = (
-        [str(it.name) for it in found] for found in (client.containers.list(all=True), client.volumes.list())
+        [str(it.name) for it in found]
+        for found in (client.containers.list(all=True, ignore_removed=True), client.volumes.list())
     )
     return {
         "containers": sorted(name for name in containers if name.startswith(ours)),
@@ -151,7 +152,7 @@ def _wait_until_it_stands(client: docker.DockerClient, process: subprocess.Popen
 
     def stands() -> bool:
         assert process.poll() is None, "it ended first"
-        names = [it.name for it in client.containers.list(all=True)]
+        names = [it.name for it in client.containers.list(all=True, ignore_removed=True)]
         return stand.SMALL in names and (_trust() / "ca.crt").exists()
 
     assert wait_for(stands, 60)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,7 +43,10 @@ def test_a_name_given_once_stays_for_every_later_task_until_it_is_taken_back(hos
     assert 'settings: --names registry.local, remembered; to forget them: ./inv up --names ""' in again
     assert "Nothing had to be changed." in again
     host.inv("trust.remove")
-    assert f"registry.local:{host.port}" in host.inv("trust.linux", "--only", "docker")
+    trusted = Path(f"/etc/docker/certs.d/registry.local:{host.port}/ca.crt")
+    assert not trusted.exists()
+    host.inv("trust.linux", "--only", "docker")
+    assert trusted.read_bytes() == (host.certs / "ca.crt").read_bytes()
     host.inv("cert.renew", "--names", "other.local")
     assert {"registry.local", "other.local"} < set(names(host))
     said = host.inv("up", "--names", "")
