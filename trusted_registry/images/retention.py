@@ -1,0 +1,219 @@
+"""Retention: which images stay, and why; all else goes, with the manifests that nothing which stays needs.
+
+The unit is a digest: a manifest stays while a tag or a digest that stays leads to it, an index's images with their
+index, and signatures with what they sign. It is decided here what goes, and never by `garbage-collect -m`, which takes
+the images of a tagged index for untagged ones (distribution, issue 3178).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from trusted_registry.errors import SettingError
+from trusted_registry.images import reference
+from trusted_registry.images.history import History
+from trusted_registry.images.inventory import Image, Inventory
+
+DAY = 24 * 3600
+"""Seconds of a day."""
+LATELY = 7
+"""Days for which a pull keeps an image, where no age is given."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Rule by which images go.
+
+    Args:
+        keep: Number of the newest tags of each repository that stay; None if their number does not matter.
+        older: Days without a push or a pull, after which an image goes; None if its age does not matter.
+        untagged: Whether manifests that only a digest names go too.
+        matches: Pattern of the images that may go; "" for all.
+    """
+
+    keep: int | None = None
+    older: float | None = None
+    untagged: bool = False
+    matches: str = ""
+
+    @property
+    def takes_tags(self) -> bool:
+        """Whether a tag may go."""
+        return self.keep is not None or self.older is not None
+
+    def check(self) -> None:
+        """Refuse a rule by which nothing could go, or whose numbers are none.
+
+        Raises:
+            SettingError: So it is.
+        """
+        if not self.takes_tags and not self.untagged:
+            example = "Use one such as ./inv images.clean --keep 10 --older 30 --untagged."
+            raise SettingError("Nothing says which images are to go.", cure=example)
+        for name, number in (("--keep", self.keep), ("--older", self.older)):
+            if number is not None and not 0 <= number < 10**6:
+                raise SettingError(f"{name} {number} is out of bounds.", cure=f"Use {name} with 0 or more.")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Images that go, and those that stay.
+
+    Args:
+        goes: Tags, and manifests that only a digest names.
+        stays: Reason of each image that stays.
+        manifests: Manifests that go, by repository; images of an index that goes among them.
+        frees: Bytes on the disk that a garbage collection frees afterwards.
+    """
+
+    goes: tuple[Image, ...] = ()
+    stays: dict[Image, str] = field(default_factory=dict)
+    manifests: dict[str, frozenset[str]] = field(default_factory=dict)
+    frees: int = 0
+
+
+def by_policy(policy: Policy, inventory: Inventory, history: History, now: float) -> Plan:
+    """Return the plan of a policy.
+
+    Args:
+        policy: The rule.
+        inventory: All images.
+        history: Pulls, as far as they are known: what may have been pulled counts as pulled.
+        now: Seconds since the epoch.
+    """
+    policy.check()
+    ages = _Ages(inventory, history, now)
+    stays: dict[Image, str] = {}
+    for images in _repositories(inventory):
+        newest = _newest(images, policy)
+        kept = {it: why for it in images if not it.subject and (why := _kept(it, policy, newest, ages))}
+        kept |= {it: why for it in _orphans(images, inventory) if (why := _orphaned(it, policy, ages))}
+        stays |= _with_signatures(kept, images, inventory)
+    return _plan(stays, inventory)
+
+
+def without(chosen: Iterable[Image], inventory: Inventory) -> Plan:
+    """Return the plan by which chosen images go, and with them the signatures of what nothing names any more."""
+    goes = {*chosen}
+    stays: dict[Image, str] = {}
+    for images in _repositories(inventory):
+        orphans = {*_orphans(images, inventory)}
+        kept = {it: "it was not named" for it in images if it not in goes and (not it.subject or it in orphans)}
+        stays |= _with_signatures(kept, images, inventory, goes)
+    return _plan(stays, inventory)
+
+
+@dataclass(frozen=True)
+class _Ages:
+    """Ages of images, in days."""
+
+    inventory: Inventory
+    history: History
+    now: float
+
+    def unpulled(self, image: Image) -> float:
+        """Return for how many days an image was surely not pulled, by its tag, its digest or an image of its index."""
+        inner = [it.digest for it in image.manifest.children] if image.manifest else []
+        pulls = self.history.pulls_of(image.repository, image.name, image.digest, *inner)
+        # Before pulls were known it may have been pulled, up to the last moment.
+        unknown = self.history.since or self.now
+        last = max(pulls.last if pulls else 0.0, unknown if image.pushed < unknown else 0.0)
+        return (self.now - last) / DAY
+
+    def unused(self, image: Image) -> float:
+        """Return for how many days an image was neither pushed nor pulled."""
+        return min(self.unpulled(image), (self.now - image.pushed) / DAY)
+
+
+def _repositories(inventory: Inventory) -> Iterator[list[Image]]:
+    """Yield the images of each repository."""
+    found: dict[str, list[Image]] = {}
+    for image in inventory.images:
+        found.setdefault(image.repository, []).append(image)
+    yield from found.values()
+
+
+def _newest(images: list[Image], policy: Policy) -> set[Image]:
+    """Return the newest tags, as many as stay; tags of one second are told apart by their names."""
+    tags = [it for it in images if it.is_tagged and it.manifest and not it.subject]
+    return {*sorted(tags, key=lambda it: (-it.pushed, it.name))[: policy.keep or 0]}
+
+
+def _kept(image: Image, policy: Policy, newest: set[Image], ages: _Ages) -> str:
+    """Return why an image stays; "" if it goes."""
+    return next(_reasons(image, policy, newest, ages), "")
+
+
+def _reasons(image: Image, policy: Policy, newest: set[Image], ages: _Ages) -> Iterator[str]:
+    if not reference.matches(image.repository, image.name, policy.matches):
+        yield f"{policy.matches} does not fit it"
+    if image.manifest is None:
+        yield "it is broken: ./inv images.check"
+    if image.is_tagged and not policy.takes_tags:
+        yield "it has a tag"
+    if not image.is_tagged and not policy.untagged:
+        yield "its digest may be pulled still"
+    if image in newest:
+        yield f"it is one of the newest {policy.keep}"
+    if policy.older is not None and ages.unused(image) < policy.older:
+        yield f"it was used in the last {policy.older:g} days, as far as is known"
+    if policy.older is None and ages.unpulled(image) < LATELY:
+        yield f"it was pulled in the last {LATELY} days, as far as is known"
+
+
+def _orphans(images: list[Image], inventory: Inventory) -> list[Image]:
+    """Return the signatures of what is not here."""
+    here = inventory.listing.repositories[images[0].repository].revisions
+    return [it for it in images if it.subject and it.subject not in here]
+
+
+def _orphaned(image: Image, policy: Policy, ages: _Ages) -> str:
+    """Return why a signature of what is not here stays: it counts as a manifest without a tag."""
+    if not policy.untagged:
+        return "it signs what is not here"
+    return _kept(Image(image.repository, image.digest, image.digest, image.manifest, image.pushed), policy, set(), ages)
+
+
+def _with_signatures(
+    kept: dict[Image, str], images: list[Image], inventory: Inventory, goes: Collection[Image] = ()
+) -> dict[Image, str]:
+    """Return what is kept of a repository, and the signatures of that, of those, and of what no image here leads to."""
+    kept = dict(kept)
+    unseen = {*inventory.listing.repositories[images[0].repository].revisions} - _reached(images, inventory)
+    left = [it for it in images if it.subject and it not in goes]
+    while True:
+        needed = _reached(kept, inventory) | unseen
+        more = [it for it in left if it not in kept and needed & {it.subject, it.digest}]
+        if not more:
+            return kept
+        kept |= dict.fromkeys(more, "it belongs to what stays")
+
+
+def _reached(images: Iterable[Image], inventory: Inventory) -> set[str]:
+    """Return all digests that images need."""
+    return {digest for it in images if it.digest for digest in inventory.needed(it.digest)}
+
+
+def _plan(stays: dict[Image, str], inventory: Inventory) -> Plan:
+    goes = tuple(it for it in inventory.images if it not in stays)
+    manifests = {}
+    for images in _repositories(inventory):
+        name = images[0].repository
+        lost = _reached((it for it in images if it not in stays), inventory)
+        lost -= _reached((it for it in images if it in stays), inventory)
+        if gone := frozenset(lost.intersection(inventory.listing.repositories[name].revisions)):
+            manifests[name] = gone
+    return Plan(goes, stays, manifests, _freed(goes, manifests, inventory))
+
+
+def _freed(goes: Iterable[Image], manifests: dict[str, frozenset[str]], inventory: Inventory) -> int:
+    """Return the bytes on the disk that nothing needs once these manifests and tags are gone."""
+    listing = inventory.listing
+    left: set[str] = set()
+    for name, repository in listing.repositories.items():
+        for digest in set(repository.revisions) - manifests.get(name, frozenset()):
+            left |= inventory.needed(digest)
+    links = listing.links(tags=sum(1 for it in goes if it.is_tagged))
+    links += sum(map(len, manifests.values())) * listing.link  # the folder of a link stays
+    return sum(map(listing.disk, set(listing.blobs) - left)) + links
