@@ -117,8 +117,8 @@ class _Ages:
         inner = [it.digest for it in image.manifest.children] if image.manifest else []
         pulls = self.history.pulls_of(image.repository, image.name, image.digest, *inner)
         # Before pulls were known it may have been pulled, up to the last moment.
-        unknown = self.history.since or self.now
-        last = max(pulls.last if pulls else 0.0, unknown if image.pushed < unknown else 0.0)
+        since = self.history.since or max(self.now, image.pushed)
+        last = max(pulls.last if pulls else 0.0, since if image.pushed <= since else 0.0)
         return (self.now - last) / DAY
 
     def unused(self, image: Image) -> float:
