@@ -31,11 +31,11 @@ MOST = 40
 
 LIST = r"""
 cd "$1" 2>&- || exit 0
-find . -mindepth 1 -not -name '.*lock' -not -name .unproved -printf '%M %u %p\n' | sort
-find . -type f -not -name '.*lock' -not -name .unproved -exec sha256sum {} + | sort
+find . -mindepth 1 -not -name '.*lock' -not -name .unproved -not -name last-run.log -printf '%M %u %p\n' | sort
+find . -type f -not -name '.*lock' -not -name .unproved -not -name last-run.log -exec sha256sum {} + | sort
 """
 """Every file and folder with its mode and owner, then every file with what is in it; but for locks, which hold nothing,
-and the note that an `up` did not come to its end, which the next one takes away."""
+the note that an `up` did not come to its end, which the next one takes away, and the log of the last run."""
 
 FILL = r"""
 if mountpoint --quiet "$1"; then umount "$1"; fi
