@@ -33,7 +33,9 @@ def _state(made: MadeStorage) -> dict[str, bytes]:
 def _collect(made: MadeStorage, engine: FakeEngine) -> None:
     """Delete what a garbage collection would: all that no manifest with a link needs."""
     found = inventory.find(NAME, engine)
-    repositories = found.listing.repositories.values()
+    repositories = [
+        it for name, it in found.listing.repositories.items() if (made.repository(name) / "_layers").exists()
+    ]
     marked = {it for repository in repositories for digest in repository.revisions for it in found.needed(digest)}
     for digest in {*found.listing.blobs} - marked:
         shutil.rmtree(made.path(digest).parent)
@@ -214,3 +216,47 @@ def test_whatever_step_it_is_killed_at_what_stays_is_whole_and_the_next_run_goes
         shutil.rmtree(made.folder)
         shutil.copytree(backup, made.folder)
     assert 20 < killed < 99
+
+
+def test_an_index_goes_alone_where_its_images_have_tags_and_comes_back(
+    made: MadeStorage, engine: FakeEngine, can: Trash
+) -> None:
+    made.index("app", "1", {"amd64": made.image("app", "1-amd64", "a"), "arm64": made.image("app", "1-arm64", "b")})
+    before = _state(made)
+    removal = _removal(engine, "app:1")
+    _go(can, removal)
+    _collect(made, engine)
+    can.give_back(removal)
+    assert _state(made) == before
+
+
+def test_tags_are_kept_apart_whatever_repositories_are_called(
+    made: MadeStorage, engine: FakeEngine, can: Trash
+) -> None:
+    made.image("a", "b", "1")
+    made.image("a/b", "c", "2")
+    made.image("a/record.json", "c", "3")
+    before = _state(made)
+    removal = _removal(engine, "a:b", "a/b:c", "a/record.json:c")
+    _go(can, removal)
+    can.give_back(removal)
+    assert _state(made) == before
+
+
+def test_a_shell_that_ends_before_its_steps_are_taken_is_an_error(
+    made: MadeStorage, engine: FakeEngine, can: Trash, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.image("app", "1", "a")
+    removal = _removal(engine, "app:1")
+    monkeypatch.setattr(engine, "stream", lambda *_: iter([]))
+    with pytest.raises(RegistryError, match="the shell ended"):
+        can.take(removal)
+
+
+def test_a_removal_of_thousands_is_read_again(made: MadeStorage, can: Trash) -> None:
+    made.image("app", "1", "a")
+    removal = can.note(
+        Removal(1, 1.0, trash.REMOVED, manifests={"app": tuple(f"sha256:{it:064x}" for it in range(2000))})
+    )
+    (found,) = can.removals()
+    assert [*found.manifests["app"]] == [*removal.manifests["app"]]

@@ -60,9 +60,10 @@ while [ $# -gt 0 ]; do
     forget) rm -rf -- "$2" ;;
     folder) mkdir -p -- "$2" ;;
     rename) mv -- "$2" "$3" ;;
-    esac
+    esac || exit
     shift 4
-done"""
+done
+echo taken"""
 
 
 @dataclass(frozen=True)
@@ -118,17 +119,19 @@ def _blobs(manifests: Mapping[str, Iterable[str]], inventory: Inventory) -> dict
     return found
 
 
-def _parse(line: str) -> Removal:
+def _parse(line: bytes) -> Removal:
     """Return a removal from its record.
 
     Raises:
         RegistryError: It is none.
     """
-    content = json_object(line.encode())
+    content = json_object(line)
     try:
         return Removal(**content)
     except TypeError as error:
-        raise RegistryError(f"A record of the trash cannot be read: {line[:100]}", cure="./inv images.check") from error
+        raise RegistryError(
+            f"A record of the trash cannot be read: {line[:100]!r}", cure="./inv images.check"
+        ) from error
 
 
 def is_trash(repository: str) -> bool:
@@ -157,8 +160,8 @@ class Trash:
             RegistryError: A record cannot be read.
         """
         argv = [SHELL, "-c", _READ, "sh", f"{IMAGES_FOLDER}/{NAME}"]
-        said = types.lines(self._engine.stream(self._container, argv, bytearray()))
-        return sorted((_parse(line) for line in said if line), key=lambda it: it.number)
+        said = b"".join(self._engine.stream(self._container, argv, bytearray()))
+        return sorted((_parse(line) for line in said.splitlines() if line), key=lambda it: it.number)
 
     def note(self, removal: Removal) -> Removal:
         """Write the record of a removal; a kill leaves the one before it, or this one.
@@ -174,12 +177,14 @@ class Trash:
 
     def take(self, removal: Removal) -> None:
         """Keep what goes from being collected, and move its tags away, those that are as they were when chosen."""
-        keep = [("link", _revision(removal.repository, it), it, "") for it in sorted(_all(removal.manifests))]
+        # A collection looks for repositories by this folder alone.
+        keep = [("folder", f"repositories/{removal.repository}/_layers", "", "")]
+        keep += [("link", _revision(removal.repository, it), it, "") for it in sorted(_all(removal.manifests))]
         keep += [("link", _layer(removal.repository, it), it, "") for it in sorted(_all(removal.blobs))]
         self._run(keep)
         self._run(
             [
-                ("untag", f"repositories/{name}/_manifests/tags/{tag}", f"{NAME}/{removal.number}/{name}/{tag}", digest)
+                ("untag", f"repositories/{name}/_manifests/tags/{tag}", _aside(removal, name, tag), digest)
                 for name, tags in removal.tags.items()
                 for tag, digest in tags.items()
             ]
@@ -196,7 +201,7 @@ class Trash:
         self._run(links)
         self._run(
             [
-                ("tag", f"repositories/{name}/_manifests/tags/{tag}", f"{NAME}/{removal.number}/{name}/{tag}", "")
+                ("tag", f"repositories/{name}/_manifests/tags/{tag}", _aside(removal, name, tag), "")
                 for name, tags in removal.tags.items()
                 for tag in tags
             ]
@@ -211,16 +216,18 @@ class Trash:
         """Take steps in the registry's storage.
 
         Raises:
-            RegistryError: The shell says that one cannot be taken.
+            RegistryError: One cannot be taken, or the shell ends before.
         """
         for some in _portions(list(steps)):
             argv = [SHELL, "-c", _SHELL, "sh", ROOT, IMAGES_FOLDER, *(word for step in some for word in step)]
             self._console.command(["docker", "exec", "--user", "0", self._container, *argv])
             errors = bytearray()
-            said = [] if self._console.dry else list(types.lines(self._engine.stream(self._container, argv, errors)))
-            said += errors.decode(errors="replace").splitlines()
-            if said:
-                raise RegistryError(f"The storage could not be changed: {said[0][:300]}", cure="./inv doctor")
+            if self._console.dry:
+                continue
+            said = list(types.lines(self._engine.stream(self._container, argv, errors)))
+            if said != ["taken"] or errors:  # a shell that was killed says nothing
+                reason = [*errors.decode(errors="replace").splitlines(), *said, "the shell ended"][0]
+                raise RegistryError(f"The storage could not be changed: {reason[:300]}", cure="./inv doctor")
 
 
 def _portions(steps: list[tuple[str, str, str, str]]) -> Iterator[list[tuple[str, str, str, str]]]:
@@ -230,6 +237,11 @@ def _portions(steps: list[tuple[str, str, str, str]]) -> Iterator[list[tuple[str
 
 def _all(named: Mapping[str, Iterable[str]]) -> set[str]:
     return {digest for some in named.values() for digest in some}
+
+
+def _aside(removal: Removal, repository: str, tag: str) -> str:
+    """Return where a tag is kept; no part of a repository's name begins with an underscore."""
+    return f"{NAME}/{removal.number}/tags/{repository}/_tags/{tag}"
 
 
 def _revision(repository: str, digest: str) -> str:
