@@ -125,7 +125,7 @@ def browser() -> Iterator[Browser]:
     Raises:
         RuntimeError: No Chromium is installed.
     """
-    program = shutil.which("chromium") or shutil.which("google-chrome")
+    program = shutil.which("chromium")
     if not program:
         raise RuntimeError("Chromium is not installed: apt-get install chromium")
     ours_in, theirs_out = os.pipe()

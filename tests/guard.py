@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.packages import ENGINE, FRESH, ON_HOST, link
+from tests.packages import BROWSER, ENGINE, FRESH, ON_HOST, link
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
     missing = link(folder, _packages(on_host=config.getoption("--on-host")), but=config.getoption("--without"))
     if missing and not config.option.collectonly:
         pytest.exit(f"This machine lacks programs that the tests start: {', '.join(missing)}", returncode=1)
-    link(folder, [ENGINE])
+    link(folder, [ENGINE, BROWSER])
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), str(folder)])
 
 

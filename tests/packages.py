@@ -44,6 +44,9 @@ FRESH: Mapping[str, str] = {
 ENGINE: Mapping[str, str] = {"docker.io, or docker-cli": "docker"}
 """What `./inv engine` adds; for tests of a real engine alone."""
 
+BROWSER: Mapping[str, str] = {"chromium": "chromium"}
+"""What `nox -s browser` asks for; for tests of the page in a browser alone."""
+
 ON_HOST: Mapping[str, str] = {
     "busybox": "busybox",
     "containerd": "containerd",
