@@ -38,7 +38,7 @@ TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - looked into, not wr
 PART = re.compile(r"\..+\.[a-z-]*[0-9a-f]{12}|\.staging-[0-9a-f]{12}|\.ready")
 NAMED = re.compile(r"trusted-registry-[0-9a-f]{16}")
 KNOWN = {"ca.crt", "issuer.crt", "issuer.key", "domain.crt", "domain.key", "openssl.cnf", "registry.yml", "start.sh"}
-KNOWN |= {".lock", ".up.lock", "installation.json"}
+KNOWN |= {".lock", ".up.lock", "installation.json", "last-run.log"}
 SECRET = b"PRIVATE KEY"
 LARGEST = 1 << 20
 """Bytes of a file that is looked into for a key."""
