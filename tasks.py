@@ -30,6 +30,9 @@ GROUPS = {
         images.show,
         images.usage,
         images.check,
+        images.remove,
+        images.clean,
+        images.undo,
         lifecycle.test,
     ),
     "Other machines": (

@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 from trusted_registry.registry import users
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, MutableMapping
     from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -43,6 +43,10 @@ class _Registry(http.server.BaseHTTPRequestHandler):
         known |= {path: (200, content) for path, content in self._held.items()} | self._lists()
         kind = {"Content-Type": "application/vnd.docker.distribution.manifest.v2+json"}
         self._answer(*known.get(self.path, (404, b"")), kind if "/manifests/" in self.path else None)
+
+    def do_HEAD(self) -> None:
+        """Say what it would, without the content."""
+        self.do_GET()
 
     def _lists(self) -> dict[str, tuple[int, bytes]]:
         """Say what a client is told that asks for pages: the repositories of manifests, and their tags."""
@@ -88,7 +92,7 @@ class _Registry(http.server.BaseHTTPRequestHandler):
         self._answer(202 if put or self.path == "/v2/app/manifests/sha256:00" else 404, b"")
 
     @property
-    def _held(self) -> dict[str, bytes]:
+    def _held(self) -> MutableMapping[str, bytes]:
         assert isinstance(self.server, _Server)
         return self.server.held
 
@@ -99,7 +103,8 @@ class _Registry(http.server.BaseHTTPRequestHandler):
         self.send_header("Docker-Distribution-Api-Version", self.api)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, *_words: object) -> None:
         """Keep quiet."""
@@ -112,7 +117,7 @@ def _digest(content: bytes) -> str:
 class _Server(http.server.ThreadingHTTPServer):
     tls: ssl.SSLContext | None = None
     status = 200
-    held: dict[str, bytes]
+    held: MutableMapping[str, bytes]
     users: Path | None = None
 
     def finish_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
@@ -136,7 +141,7 @@ def registry(  # noqa: PLR0913 - a server has so many sides
     port: int = 0,
     status: int = 200,
     users: Path | None = None,
-    held: dict[str, bytes] | None = None,
+    held: MutableMapping[str, bytes] | None = None,
     weak: bool = False,
 ) -> Iterator[int]:
     """Serve on loopback and lend the port: by TLS with a certificate (its key beside it), by plain HTTP without.

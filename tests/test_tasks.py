@@ -67,6 +67,9 @@ SHOWN = {
     "images.show": "docker exec",
     "images.usage": "docker exec",
     "images.check": "docker exec",
+    "images.remove": "docker exec",
+    "images.clean": "docker exec",
+    "images.undo": "docker exec",
     "up": "docker run",
     "doctor": "openssl s_client",
     "down": "docker rm",
@@ -75,6 +78,8 @@ SHOWN = {
 GIVEN = {name: {"name": "ada"} for name in ("registry.user.add", "registry.user.remove")}
 GIVEN["cert.import"] = {"certificate": "server.crt", "key": "server.key"}
 GIVEN["images.show"] = {"reference": "app:1"}
+GIVEN["images.remove"] = {"references": "app:1"}
+GIVEN["images.clean"] = {"keep": "10"}
 GIVEN["trust.hosts"] = {"inventory": "web1,web2"}
 QUIET = {
     "trust.serve": "no command of a person's does the same: it serves three files and nothing beside them",

@@ -34,6 +34,13 @@ DEFAULTS: dict[str, dict[str, str]] = {
         "renew_before": "30",
         "tool": "auto",
     },
+    "images": {
+        "undo_days": "7",
+        "keep": "",
+        "older": "",
+        "untagged": "off",
+        "match": "",
+    },
 }
 """Strings throughout: Invoke casts an environment variable to the type of its default, and fails with a traceback if
 the default is a number and the variable is not (invoke/env.py, `_cast`)."""

@@ -25,12 +25,14 @@ TOOLS = ("auto", "openssl", "cryptography")
 MAX_SERVER_DAYS = 397
 """Days: Apple refuses more than 825 from any authority, browsers more than 397 from public ones."""
 MAX_AUTHORITY_DAYS = 3650
+MAX_IMAGES = 1_000_000
 MAX_DRAIN = 86_400
 """Seconds: a day, after which a registry that was replaced has gone whatever is under way."""
 
 _INVOKE_SECTIONS = frozenset({"run", "runners", "sudo", "tasks", "timeouts", "load_symlinks"})
 _INVOKE_VARIABLES = frozenset({"INVOKE_DEBUG", "INVOKE_DEDUPE", "INVOKE_ECHO", "INVOKE_RUNTIME_CONFIG"})
 _CONTAINER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}\Z")
+_PATTERN = re.compile(r"[a-zA-Z0-9._:/@*?\[\]!-]{0,254}\Z")
 _IMAGE = re.compile(r"[a-zA-Z0-9\[][a-zA-Z0-9._:/@\[\]-]{0,254}\Z")
 
 
@@ -39,7 +41,7 @@ class Settings:
     """Checked settings of one run.
 
     Addresses have the canonical form of Python's ipaddress; ports are TCP ports; durations are in days, but
-    `drain`, in seconds. A `metrics` of 0 stands for none.
+    `drain`, in seconds. A `metrics` of 0 stands for none; so do `keep` and `older` of "".
     `saved_flags` are the flags of this run and earlier ones, `saved_flags_before` those of earlier runs alone.
     `adopted` is a volume that a person declared in this run to be this installation's; a dry run notes it nowhere.
     """
@@ -64,6 +66,11 @@ class Settings:
     authority_days: int
     renew_before: int
     tool: str
+    undo_days: int
+    keep: str
+    older: str
+    untagged: bool
+    match: str
     saved_flags: Mapping[str, str] = field(default_factory=dict)
     saved_flags_before: Mapping[str, str] = field(default_factory=dict)
     adopted: str = ""
@@ -147,6 +154,9 @@ def load(  # noqa: PLR0913 - a setting comes from as many places
         explicit = configured.get(key, default) != default or f"INVOKE_{section}_{name}".upper() in environ
         return (flags.get(key) or (not explicit and saved.get(name)) or configured.get(key, default)).strip(" ")
 
+    def number(key: str) -> str:
+        return str(whole_number(key, value(key), 0, MAX_IMAGES)) if value(key) else ""
+
     archive = path("registry.archive", value("registry.archive"))
     listen, typed = value("registry.listen"), value("registry.address")
     listen = "" if listen in ("0.0.0.0", "::") else listen  # noqa: S104 - empty means the same
@@ -173,6 +183,11 @@ def load(  # noqa: PLR0913 - a setting comes from as many places
         ),
         renew_before=whole_number("certificate.renew_before", value("certificate.renew_before"), 0, MAX_SERVER_DAYS),
         tool=one_of("certificate.tool", value("certificate.tool"), TOOLS),
+        undo_days=whole_number("images.undo_days", value("images.undo_days"), 0, MAX_AUTHORITY_DAYS),
+        keep=number("images.keep"),
+        older=number("images.older"),
+        untagged=one_of("images.untagged", value("images.untagged"), SWITCH) == "on",
+        match=matching("images.match", value("images.match"), _PATTERN, "a pattern such as app, team/* or app:1.*"),
         saved_flags=saved,
         saved_flags_before=saved_before,
     )

@@ -19,7 +19,6 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.instance import front, ownership
 from trusted_registry.instance.model import Role
 from trusted_registry.registry import observe, probe, users
-from trusted_registry.registry.prove import is_proof
 from trusted_registry.report import Report, Table
 from trusted_registry.settings import Settings
 from trusted_registry.trust.local import install, trust_status
@@ -152,7 +151,9 @@ def _with_images(found: RegistryStatus, container: Container, settings: Settings
     if container.ours and container.state == "running":
         with contextlib.suppress(RegistryError):
             held = listing.find(settings.container, engine, seconds=_LISTED)
-            named = [it for name, it in held.repositories.items() if not is_proof(name) and (it.tags or it.revisions)]
+            named = [
+                it for name, it in held.repositories.items() if not listing.is_ours(name) and (it.tags or it.revisions)
+            ]
             tags = sum(len(it.tags) for it in named)
             return replace(found, repositories=len(named), tags=tags, bytes=usage.total(held))
     return found

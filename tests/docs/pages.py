@@ -16,7 +16,8 @@ _BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _VALUED = (
     *("--address", "--names", "--port", "--if-expiring", "--sessions", "--only", "--inventory", "--remote"),
     *("--certificate", "--key", "--authority", "--chain", "--front", "--image", "--match"),
-    *("registry.user.add", "registry.user.remove", "explain", "images.show"),
+    *("--keep", "--older", "--count"),
+    *("registry.user.add", "registry.user.remove", "explain", "images.show", "images.remove"),
 )
 
 

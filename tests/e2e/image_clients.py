@@ -20,6 +20,7 @@ OCI = "application/vnd.oci.image"
 MANIFEST, INDEX = f"{OCI}.manifest.v1+json", f"{OCI}.index.v1+json"
 DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
 LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+LAYERS = {MANIFEST: f"{OCI}.layer.v1.tar", DOCKER: "application/vnd.docker.image.rootfs.diff.tar"}
 CONFIGS = {MANIFEST: f"{OCI}.config.v1+json", DOCKER: "application/vnd.docker.container.image.v1+json"}
 SIZE = 12 << 20
 """Bytes of a layer: beside these, a link and its folders are less than a hundredth."""
@@ -41,11 +42,16 @@ class Registry:
         assert answer.status == wanted, f"{method} {path}: {answer.status} {said!r}"
         return answer.getheader("Location") or ""
 
+    def get(self, path: str, kind: str = "*/*") -> bytes:
+        """Return what is at a path; b"" where that is no success."""
+        self._connection.request("GET", path, headers={"Accept": kind})
+        answer = self._connection.getresponse()
+        said = answer.read()
+        return said if answer.status == http.client.OK else b""
+
     def manifest(self, repository: str, tag: str) -> bytes:
         """Return a manifest of docker's."""
-        self._connection.request("GET", f"/v2/{repository}/manifests/{tag}", headers={"Accept": DOCKER})
-        answer = self._connection.getresponse()
-        return answer.read()
+        return self.get(f"/v2/{repository}/manifests/{tag}", DOCKER)
 
     def blob(self, repository: str, content: bytes, kind: str) -> dict[str, Any]:
         """Push a blob, and return its descriptor."""
@@ -68,7 +74,7 @@ class Registry:
         architecture = more.pop("architecture", "amd64")
         config = json.dumps({"os": "linux", "architecture": architecture, "seed": os.urandom(8).hex()}).encode()
         others = more.pop("shares", [])
-        layers = [self.blob(repository, os.urandom(SIZE), f"{OCI}.layer.v1.tar"), *others]
+        layers = [self.blob(repository, os.urandom(SIZE), LAYERS[kind]), *others]
         content = {"schemaVersion": 2, "mediaType": kind, "config": self.blob(repository, config, CONFIGS[kind])}
         return {**self.put(repository, reference, {**content, "layers": layers, **more}), "layers": layers}
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import UserDict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import ItemsView, Iterator
 
 OCI = "application/vnd.oci.image"
 MANIFEST, INDEX = f"{OCI}.manifest.v1+json", f"{OCI}.index.v1+json"
@@ -124,3 +128,41 @@ class MadeStorage:
     def layer_of(self, digest: str) -> str:
         """Return the digest of an image's only layer."""
         return str(json.loads(self.path(digest).read_bytes())["layers"][0]["digest"])
+
+
+class Served(UserDict[str, bytes]):
+    """What a registry gives of a storage at the moment: tags, and manifests and layers that repositories know."""
+
+    def __init__(self, made: MadeStorage) -> None:
+        super().__init__()
+        self._made = made
+        self.put: dict[str, bytes] = {}
+        self.hidden: set[str] = set()
+
+    def items(self) -> ItemsView[str, bytes]:
+        """Return all of one moment; a look at the storage for each of them would take seconds."""
+        return self.data.items()
+
+    @property
+    def data(self) -> dict[str, bytes]:
+        """Contents by path."""
+        return {path: it for path, it in (*self.put.items(), *self._given()) if path not in self.hidden}
+
+    @data.setter
+    def data(self, put: dict[str, bytes]) -> None:
+        self.put = put
+
+    def _given(self) -> Iterator[tuple[str, bytes]]:
+        repositories = self._made.root / "repositories"
+        for link in repositories.rglob("link"):
+            name, _, rest = str(link.parent.relative_to(repositories)).partition("/_")
+            kind, digest = "blobs" if rest.startswith("layers") else "manifests", ":".join(link.parts[-3:-1])
+            if rest.endswith("/current"):
+                digest = link.read_text()
+                yield from self._given_by(f"/v2/{name}/manifests/{link.parts[-3]}", digest)
+            elif "/index/" not in rest:
+                yield from self._given_by(f"/v2/{name}/{kind}/{digest}", digest)
+
+    def _given_by(self, path: str, digest: str) -> Iterator[tuple[str, bytes]]:
+        if self._made.path(digest).is_file():
+            yield path, self._made.path(digest).read_bytes()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.fake_engine import NAME
 from trusted_registry.errors import SettingError
-from trusted_registry.images import inventory, retention
+from trusted_registry.images import inventory, listing, retention
 from trusted_registry.images.history import History, Pulls
 from trusted_registry.images.retention import DAY, LATELY, Policy
 
@@ -35,7 +35,11 @@ def _aged(path: Path, days: float, made: MadeStorage) -> None:
 
 
 def _plan(made: MadeStorage, engine: FakeEngine, policy: Policy, history: History = LONG_KNOWN) -> Plan:
-    return retention.by_policy(policy, inventory.find(NAME, engine), history, _now(made))
+    return retention.by_policy(policy, _found(engine), history, _now(made))
+
+
+def _found(engine: FakeEngine) -> inventory.Inventory:
+    return inventory.build(listing.find(NAME, engine, sizes=True), NAME, engine)
 
 
 def _names(plan: Plan) -> list[str]:
@@ -79,7 +83,7 @@ def test_an_old_image_that_is_pulled_stays_by_any_of_its_names(
     pulled = {"app": {"1": Pulls(_now(made) - DAY, 1), tags["2"]: Pulls(_now(made) - DAY, 1)}}
     plan = _plan(made, engine, Policy(older=5), History(since=1.0, pulls=pulled))
     assert _names(plan) == ["app:3"]
-    before = {"app": {"1": Pulls(_now(made) - 6 * DAY, 1)}}
+    before = {"app": {"1": Pulls(_now(made) - 6 * DAY, 1), "3": Pulls(_now(made) - 12 * DAY, 1)}}
     assert "app:1" in _names(_plan(made, engine, Policy(older=5), History(since=1.0, pulls=before)))
 
 
@@ -167,3 +171,53 @@ def test_one_tag_goes_and_no_sibling(made: MadeStorage, engine: FakeEngine) -> N
     signed = next(it for it in found.images if it.digest == signature)
     assert retention.without([signed], found).manifests == {"app": {signature, nested}}
     assert digest not in plan.manifests["app"]
+
+
+@pytest.mark.parametrize(("days", "goes"), [(LATELY - 2, False), (LATELY, True)])
+def test_a_digest_that_never_had_a_tag_stays_for_a_while(
+    days: float,
+    goes: bool,  # noqa: FBT001 - pytest's
+    made: MadeStorage,
+    engine: FakeEngine,
+) -> None:
+    digest = made.image("app", "", "a")
+    _aged(made.revision_link("app", digest), days, made)
+    plan = _plan(made, engine, Policy(untagged=True))
+    assert bool(plan.goes) is goes
+    assert goes or [*plan.stays.values()] == [f"it was pushed by its digest in the last {LATELY} days"]
+
+
+@pytest.mark.parametrize("how", ["empty", "gone"])
+def test_beside_a_manifest_that_cannot_be_read_no_manifest_goes(
+    how: str, made: MadeStorage, engine: FakeEngine
+) -> None:
+    children = {"amd64": made.image("app", "old", "a"), "arm64": made.image("app", "", "b")}
+    index = made.index("app", "", children)
+    made.image("app", "old", "c")
+    other = made.image("team/app", "1", "d")
+    made.path(index).write_bytes(b"") if how == "empty" else made.path(index).unlink()
+    plan = _plan(made, engine, Policy(keep=0, untagged=True))
+    assert _names(plan) == ["app:old", "team/app:1"]
+    assert plan.manifests == {"team/app": {other}}
+    assert "a manifest beside it cannot be read: ./inv images.check" in plan.stays.values()
+
+
+def test_a_tag_of_its_own_is_judged_by_that_though_it_is_about_another_image(
+    made: MadeStorage, engine: FakeEngine
+) -> None:
+    one = made.image("app", "1", "a")
+    about = made.image("app", "contents", "b", subject={"mediaType": "x", "digest": one, "size": 1})
+    assert _names(_plan(made, engine, Policy(keep=0, matches="app:contents"))) == []
+    assert _plan(made, engine, Policy(keep=0)).manifests == {"app": {one, about}}
+    found = _found(engine)
+    plan = retention.without([it for it in found.images if it.name == "1"], found)
+    assert _names(plan) == ["app:1"]
+    assert plan.manifests == {"app": {one}}
+
+
+def test_a_signature_of_another_repository_s_image_stays(made: MadeStorage, engine: FakeEngine) -> None:
+    made.signature("signatures", made.image("app", "1", "a"), tagged=True)
+    assert _plan(made, engine, Policy(untagged=True)).goes == ()
+    plan = _plan(made, engine, Policy(keep=0))
+    assert _names(plan) == ["app:1"]
+    assert "it signs an image of another repository" in plan.stays.values()

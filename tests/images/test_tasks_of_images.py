@@ -10,9 +10,11 @@ import pytest
 from tests import loopback
 from tests.docs.test_json import assert_is_as_the_page_says
 from tests.fake_engine import NAME, container
+from tests.images.storages import Served
 from tests.recorder import Recorder
 from trusted_registry.errors import RegistryError, SettingError
-from trusted_registry.images import words
+from trusted_registry.images import inventory, usage, words
+from trusted_registry.images.listing import TRASH
 from trusted_registry.registry import users
 from trusted_registry.registry.users import Login
 from trusted_registry.run import Run
@@ -125,9 +127,14 @@ def test_usage_has_its_page_s_shape_and_one_line_for_each_rest(made: MadeStorage
     _all(made, engine)
     made.upload("app", "11111111", b"x" * 10_000)
     made.blob(b"needed by nobody")
+    kept = made.image(f"{TRASH}/1", "", "removed")
     report = images.show_usage(run, match="")
     assert_is_as_the_page_says("images.usage", _printed(report))
-    assert [line.partition(":")[0] for line in report.lines] == ["total", "untagged", "unneeded", "uploads"]
+    assert [line.partition(":")[0] for line in report.lines] == ["total", "untagged", "unneeded", "undo", "uploads"]
+    undo = usage.measure(inventory.find(NAME, engine)).undo
+    content = json.loads(made.path(kept).read_bytes())
+    parts = [kept, content["config"]["digest"], *(it["digest"] for it in content["layers"])]
+    assert undo == sum(made.path(it).stat().st_blocks * 512 + 4096 for it in parts)
     assert "multi:1" not in [row[0] for row in _rows(report)]
     assert [row[0] for row in _rows(images.show_usage(run, match="multi"))] == ["multi", "multi:1"]
 
@@ -141,17 +148,13 @@ def filled(made: MadeStorage) -> MadeStorage:
 
 
 @pytest.fixture
-def answering(filled: MadeStorage, engine: FakeEngine) -> Iterator[None]:
+def answering(filled: MadeStorage, engine: FakeEngine) -> Iterator[Served]:
     """A registry without TLS on loopback that gives the tags of the storage."""
-    held = {}
-    for link in filled.root.glob("repositories/*/_manifests/tags/*/current/link"):
-        name, tag = link.parts[-6], link.parts[-3]
-        if filled.path(link.read_text()).is_file():
-            held[f"/v2/{name}/manifests/{tag}"] = filled.path(link.read_text()).read_bytes()
     port = loopback.free_port()
     engine.container = container(role="plain", port=port)
-    with loopback.registry(None, port=port, held=held):
-        yield
+    served = Served(filled)
+    with loopback.registry(None, port=port, held=served):
+        yield served
 
 
 @pytest.mark.usefixtures("answering")
@@ -161,9 +164,13 @@ def test_nothing_is_broken_only_once_the_registry_gave_every_tag(run: Run) -> No
     assert "nothing is broken" in report.lines[-1]
 
 
-@pytest.mark.usefixtures("answering")
-def test_a_tag_that_the_registry_does_not_give_is_told_though_its_files_are_well(filled: MadeStorage, run: Run) -> None:
-    filled.image("app", "3", "c")
+@pytest.mark.parametrize("hidden", ["manifest", "layer"])
+def test_a_tag_that_the_registry_does_not_give_is_told_though_its_files_are_well(
+    hidden: str, filled: MadeStorage, run: Run, answering: Served
+) -> None:
+    digest = filled.image("app", "3", "c")
+    paths = {"manifest": "/v2/app/manifests/3", "layer": f"/v2/app/blobs/{filled.layer_of(digest)}"}
+    answering.hidden.add(paths[hidden])
     report = images_check.check(run, fix=False)
     assert [(it["kind"], it["subject"]) for it in _printed(report)] == [("refused", "app:3")]
     assert report.failure

@@ -12,8 +12,10 @@ import pytest
 from tests.fake_engine import NAME, FakeEngine
 from tests.recorder import Recorder
 from trusted_registry.errors import RegistryError
-from trusted_registry.images import inventory, retention, trash
-from trusted_registry.images.trash import Removal, Trash
+from trusted_registry.images import disposal, inventory, listing, removal, retention, trash
+from trusted_registry.images.listing import TRASH
+from trusted_registry.images.removal import GOING, REMOVED, Removal
+from trusted_registry.images.trash import Trash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,15 +26,20 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.process
 
 
+def _found(engine: FakeEngine) -> inventory.Inventory:
+    """Return all images, with the times of their pushes."""
+    return inventory.build(listing.find(NAME, engine, sizes=True), NAME, engine)
+
+
 def _state(made: MadeStorage) -> dict[str, bytes]:
     """Return the links of the registry's own repositories, and all contents."""
     files = {str(it.relative_to(made.root)): it.read_bytes() for it in made.root.rglob("*") if it.is_file()}
-    return {name: content for name, content in files.items() if trash.NAME not in name}
+    return {name: content for name, content in files.items() if TRASH not in name}
 
 
 def _collect(made: MadeStorage, engine: FakeEngine) -> None:
     """Delete what a garbage collection would: all that no manifest with a link needs."""
-    found = inventory.find(NAME, engine)
+    found = _found(engine)
     repositories = [
         it for name, it in found.listing.repositories.items() if (made.repository(name) / "_layers").exists()
     ]
@@ -42,10 +49,10 @@ def _collect(made: MadeStorage, engine: FakeEngine) -> None:
 
 
 def _removal(engine: FakeEngine, *references: str) -> Removal:
-    found = inventory.find(NAME, engine)
+    found = _found(engine)
     chosen = [it for it in found.images if f"{it.repository}:{it.name}" in references]
     assert len(chosen) == len(references)
-    return trash.of(retention.without(chosen, found), found, number=1, when=1.0)
+    return removal.of(retention.without(chosen, found), found, number=1, when=1.0)
 
 
 @pytest.fixture
@@ -54,10 +61,13 @@ def can(engine: FakeEngine) -> Trash:
     return Trash(NAME, engine, Recorder())
 
 
-def _go(can: Trash, removal: Removal) -> None:
-    can.note(removal)
-    can.take(removal)
-    can.unlink(removal)
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disposal, "SETTLES", 0.0)
+
+
+def _go(can: Trash, gone: Removal, engine: FakeEngine) -> Removal:
+    return disposal.carry_out(gone, can, lambda: _found(engine))
 
 
 @pytest.fixture
@@ -78,79 +88,228 @@ def filled(made: MadeStorage) -> dict[str, str]:
     }
 
 
+def _left(engine: FakeEngine) -> set[str]:
+    return {f"{it.repository}:{it.name}" for it in _found(engine).images}
+
+
 def test_what_is_removed_is_given_no_more_and_comes_back_as_it_was(
     filled: dict[str, str], made: MadeStorage, engine: FakeEngine, can: Trash
 ) -> None:
     before = _state(made)
-    removal = _removal(engine, "app:2", "multi:1", f"team/app:{filled['alone']}")
-    _go(can, removal)
-    left = {
-        f"{it.repository}:{it.name}" for it in inventory.find(NAME, engine).images if not trash.is_trash(it.repository)
-    }
-    assert left == {"app:1", "app:same"}
+    _go(can, _removal(engine, "app:2", "multi:1", f"team/app:{filled['alone']}"), engine)
+    assert _left(engine) == {"app:1", "app:same"}
     for digest in ("amd64", "arm64", "index"):
         assert not made.revision_link("multi", filled[digest]).exists()
     _collect(made, engine)
-    assert {name for name in _state(made) if name.startswith("blobs")} == {
-        it for it in before if it.startswith("blobs")
-    }
-    (found,) = can.removals()
-    can.give_back(found)
-    can.forget(found)
+    contents = {it for it in before if it.startswith("blobs")}
+    assert {it for it in _state(made) if it.startswith("blobs")} == contents
+    can.read()
+    (found,) = can.removals
+    signature = f"app:{filled['two'].replace(':', '-')}.sig"
+    assert {*found.images} == {"app:2", signature, "multi:1", f"team/app@{filled['alone']}"}
+    disposal.undo(found, can)
     assert _state(made) == before
-    assert can.removals() == []
+    can.read()
+    assert can.removals == []
 
 
-def test_what_is_forgotten_is_collected_and_the_rest_is_whole(
+def test_what_is_given_up_is_collected_and_the_rest_is_whole(
     filled: dict[str, str], made: MadeStorage, engine: FakeEngine, can: Trash
 ) -> None:
-    removal = _removal(engine, "app:2", "multi:1")
-    _go(can, removal)
-    can.forget(removal)
+    gone = disposal.give_up(_go(can, _removal(engine, "app:2", "multi:1"), engine), can)
+    can.let_go(gone)
     _collect(made, engine)
+    can.forget(gone)
     assert not made.path(filled["index"]).exists()
     assert made.path(made.layer_of(filled["one"])).exists()
-    assert not list(made.root.rglob(f"{trash.NAME}/*"))
+    assert not list(made.folder.rglob(f"{TRASH}/*"))
+
+
+def test_a_repository_in_which_nothing_is_left_leaves_the_catalog_and_one_with_an_upload_does_not(
+    filled: dict[str, str], made: MadeStorage, engine: FakeEngine, can: Trash
+) -> None:
+    made.upload("multi", "half", b"half")
+    before = _state(made)
+    gone = _go(can, _removal(engine, "multi:1", f"team/app:{filled['alone']}"), engine)
+    assert not (made.repository("team/app") / "_layers").exists()
+    assert (made.repository("multi") / "_layers").exists()
+    disposal.undo(gone, can)
+    assert _state(made) == before
 
 
 def test_a_tag_that_was_pushed_meanwhile_stays(
     filled: dict[str, str], made: MadeStorage, engine: FakeEngine, can: Trash
 ) -> None:
-    removal = _removal(engine, "app:2")
+    gone = _removal(engine, "app:2")
     new = made.image("app", "2", "new")
-    _go(can, removal)
+    _go(can, gone, engine)
     assert made.tag_link("app", "2").read_text() == new
     assert not made.revision_link("app", filled["two"]).exists()
 
 
-def test_an_image_that_was_pushed_again_meanwhile_stays(
+def test_the_very_image_that_was_pushed_again_meanwhile_stays(
     filled: dict[str, str], made: MadeStorage, engine: FakeEngine, can: Trash
 ) -> None:
-    removal = _removal(engine, "app:2")
+    gone = _removal(engine, "app:2")
+    made.age(made.tag_link("app", "2"), -1)
+    _go(can, gone, engine)
+    assert made.tag_link("app", "2").read_text() == filled["two"]
+    assert made.revision_link("app", filled["two"]).exists()
+
+
+def test_an_image_that_got_another_tag_meanwhile_stays(
+    filled: dict[str, str], made: MadeStorage, engine: FakeEngine, can: Trash
+) -> None:
+    gone = _removal(engine, "app:2")
     made.link(made.tag_link("app", "again"), filled["two"])
-    _go(can, removal)
+    _go(can, gone, engine)
     assert not made.tag_link("app", "2").exists()
     assert made.revision_link("app", filled["two"]).exists()
+
+
+@pytest.mark.parametrize("tag", ["new", ""])
+@pytest.mark.parametrize("late", [False, True])
+def test_an_index_that_was_pushed_meanwhile_has_its_images(  # noqa: PLR0913, PLR0917 - pytest's
+    late: bool,  # noqa: FBT001 - pytest's
+    tag: str,
+    filled: dict[str, str],
+    made: MadeStorage,
+    engine: FakeEngine,
+    can: Trash,
+) -> None:
+    gone, looks = _removal(engine, "multi:1"), iter([late, True])
+
+    def look() -> inventory.Inventory:
+        found = _found(engine)
+        if next(looks):
+            made.index("multi", tag, {"arm64": filled["arm64"]})
+        return found if late else _found(engine)
+
+    pushed = disposal.carry_out(gone, can, look)
+    can.link(pushed, _found(engine))
+    assert made.revision_link("multi", filled["arm64"]).exists()
+    assert made.layer_link("multi", made.layer_of(filled["arm64"])).exists()
+    assert not made.revision_link("multi", filled["index"]).exists()
+    assert made.revision_link("multi", filled["amd64"]).exists() is False
 
 
 def test_an_undo_leaves_alone_what_was_pushed_since(
     filled: dict[str, str], made: MadeStorage, engine: FakeEngine, can: Trash
 ) -> None:
-    removal = _removal(engine, "app:2")
-    _go(can, removal)
+    gone = _go(can, _removal(engine, "app:2"), engine)
     new = made.image("app", "2", "new")
-    can.give_back(removal)
+    disposal.undo(gone, can)
     assert made.tag_link("app", "2").read_text() == new
     assert made.revision_link("app", filled["two"]).exists()
 
 
-@pytest.mark.parametrize("record", ["{", "[]", '{"number": 1, "nothing": 2}'])
-def test_a_record_that_is_none_is_an_error(record: str, made: MadeStorage, can: Trash) -> None:
-    path: Path = made.folder / trash.NAME / "1/record.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(record)
+@pytest.mark.usefixtures("filled")
+def test_an_undo_brings_a_tag_back_into_a_folder_without_a_link(
+    made: MadeStorage, engine: FakeEngine, can: Trash
+) -> None:
+    link = made.tag_link("app", "2")
+    was = link.read_text()
+    gone = _go(can, _removal(engine, "app:2"), engine)
+    link.parent.parent.mkdir()
+    disposal.undo(gone, can)
+    assert link.read_text() == was
+
+
+def test_nothing_leads_to_a_content_that_is_not_there(made: MadeStorage, engine: FakeEngine, can: Trash) -> None:
+    digest = made.image("app", "1", "a")
+    layer = made.layer_of(digest)
+    shutil.rmtree(made.path(layer).parent)
+    gone = _go(can, _removal(engine, "app:1"), engine)
+    assert not made.layer_link(gone.repository, layer).exists()
+    assert made.revision_link(gone.repository, digest).exists()
+    shutil.rmtree(made.path(digest).parent)
+    disposal.undo(gone, can)
+    assert not made.revision_link("app", digest).exists()
+
+
+GOOD = {
+    "number": 1,
+    "when": 1,
+    "state": "removed",
+    "images": [],
+    "tags": {},
+    "manifests": {},
+    "blobs": {},
+    "needed": {},
+    "frees": 0,
+}
+DIGEST = f"sha256:{'1' * 64}"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"number": 2},
+        {"number": None},
+        {"state": "gone"},
+        {"when": "x"},
+        {"images": ["app:1", "\x1b[31mapp:2"]},
+        {"images": [1]},
+        {"images": None},
+        {"tags": {"../x": {}}},
+        {"tags": {"app": {"..": [DIGEST, 1]}}},
+        {"tags": {"app": {"1": [f"../{DIGEST}", 1]}}},
+        {"tags": {"app": {"1": DIGEST}}},
+        {"manifests": {"app": ["sha256:../../x"]}},
+        {"manifests": {"a b": [DIGEST]}},
+        {"blobs": []},
+        {"needed": {"app": ["x"]}},
+    ],
+)
+def test_a_record_that_is_none_hides_no_other(wrong: dict[str, Any], made: MadeStorage, can: Trash) -> None:
+    for number, record in ((1, {**GOOD, **wrong}), (2, {**GOOD, "number": 2}), (3, GOOD)):
+        path: Path = made.folder / TRASH / str(number) / "record.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(record, indent=1))
+    (made.folder / TRASH / "4" / "tags").mkdir(parents=True)
+    (made.folder / TRASH / "5").mkdir()  # of a run that was killed before it wrote anything
+    can.read()
+    assert ([it.number for it in can.removals], can.unread) == ([2], [1, 3, 4])
+    found = inventory.Inventory(listing.Listing(repositories={f"{TRASH}/7": listing.Repository()}))
+    assert can.next_number(found) == 8
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_shell_whose_task_was_killed_does_nothing_late(made: MadeStorage, engine: FakeEngine, can: Trash) -> None:
+    gone = can.note(_removal(engine, "app:2"), GOING)
+    disposal.undo(disposal.carry_out(gone, can, lambda: _found(engine)), can)
+    before = _state(made)
     with pytest.raises(RegistryError):
-        can.removals()
+        can.take(gone)
+    assert _state(made) == before
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_disk_that_is_full_half_way_changes_nothing(
+    made: MadeStorage, engine: FakeEngine, can: Trash, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trash, "_STEPS", 1)
+    before, stream, gone = _state(made), engine.stream, _removal(engine, "app:2", "multi:1")
+    steps = 0
+
+    def write(*args: Any) -> Iterator[bytes]:  # noqa: ANN401 - the engine's
+        nonlocal steps
+        if trash._SHELL in args[1] and args[1][-4] in {"link", "untag"}:
+            steps -= 1
+            if not steps:
+                args[2].extend(b"mkdir: can't create directory 'x': No space left on device\n")
+                return iter([])
+        return stream(*args)
+
+    for failing in range(1, 18):
+        monkeypatch.setattr(engine, "stream", write)
+        steps = failing
+        with pytest.raises(RegistryError, match="No space left") as raised:
+            _go(can, gone, engine)
+        assert "./inv images.clean --now" in raised.value.cure
+        monkeypatch.setattr(engine, "stream", stream)
+        can.read()
+        assert (_state(made), can.removals) == (before, [])
 
 
 class _KilledError(Exception):
@@ -159,7 +318,7 @@ class _KilledError(Exception):
 
 def _is_whole(made: MadeStorage, engine: FakeEngine, *names: str) -> bool:
     """Whether tags are there with links and contents of all that they need."""
-    found = inventory.find(NAME, engine)
+    found = _found(engine)
     by_name = {f"{it.repository}:{it.name}": it for it in found.images}
     for name in names:
         image = by_name[name]
@@ -169,6 +328,10 @@ def _is_whole(made: MadeStorage, engine: FakeEngine, *names: str) -> bool:
         ):
             return False
     return True
+
+
+def _all_of_it(gone: Removal, can: Trash, engine: FakeEngine) -> None:
+    disposal.undo(_go(can, gone, engine), can)
 
 
 @pytest.mark.parametrize("collected", [False, True])
@@ -182,7 +345,7 @@ def test_whatever_step_it_is_killed_at_what_stays_is_whole_and_the_next_run_goes
 ) -> None:
     monkeypatch.setattr(trash, "_STEPS", 1)
     before, stream = _state(made), engine.stream
-    removal = _removal(engine, "app:2", "multi:1")
+    gone = _removal(engine, "app:2", "multi:1")
     backup = made.folder.with_name("backup")
     shutil.copytree(made.folder, backup)
     left, killed = 0, 0
@@ -199,19 +362,18 @@ def test_whatever_step_it_is_killed_at_what_stays_is_whole_and_the_next_run_goes
         monkeypatch.setattr(engine, "stream", step)
         left = killed
         with contextlib.suppress(_KilledError):
-            _go(can, removal)
-            can.give_back(removal)
-            can.forget(removal)
+            _all_of_it(gone, can, engine)
             break
         monkeypatch.setattr(engine, "stream", stream)
         if collected:
             _collect(made, engine)
         assert _is_whole(made, engine, "app:1", "app:same")
-        for found in can.removals():
-            _go(can, found)
-            assert _is_whole(made, engine, "app:1", "app:same")
-            can.give_back(found)
-            can.forget(found)
+        can.read()
+        disposal.finish(can, lambda: _found(engine))
+        assert _is_whole(made, engine, "app:1", "app:same")
+        assert {it.state for it in can.removals} <= {REMOVED}
+        for found in can.removals:
+            disposal.undo(found, can)
         assert _state(made) == before, killed
         shutil.rmtree(made.folder)
         shutil.copytree(backup, made.folder)
@@ -223,11 +385,27 @@ def test_an_index_goes_alone_where_its_images_have_tags_and_comes_back(
 ) -> None:
     made.index("app", "1", {"amd64": made.image("app", "1-amd64", "a"), "arm64": made.image("app", "1-arm64", "b")})
     before = _state(made)
-    removal = _removal(engine, "app:1")
-    _go(can, removal)
+    gone = _go(can, _removal(engine, "app:1"), engine)
     _collect(made, engine)
-    can.give_back(removal)
+    disposal.undo(gone, can)
     assert _state(made) == before
+
+
+def test_what_another_removal_frees_later_is_kept_for_the_first(
+    made: MadeStorage, engine: FakeEngine, can: Trash
+) -> None:
+    made.image("app", "1", "a")
+    made.image("app", "2", "a")
+    first = _go(can, _removal(engine, "app:1"), engine)
+    found = _found(engine)
+    second = removal.of(retention.without(found.images, found), found, number=2, when=2.0)
+    assert second.frees == 0 or second.frees < found.listing.folder * 20
+    ended = disposal.give_up(disposal.carry_out(second, can, lambda: _found(engine)), can)
+    can.let_go(ended)
+    _collect(made, engine)
+    can.forget(ended)
+    disposal.undo(first, can)
+    assert _is_whole(made, engine, "app:1")
 
 
 def test_tags_are_kept_apart_whatever_repositories_are_called(
@@ -237,9 +415,7 @@ def test_tags_are_kept_apart_whatever_repositories_are_called(
     made.image("a/b", "c", "2")
     made.image("a/record.json", "c", "3")
     before = _state(made)
-    removal = _removal(engine, "a:b", "a/b:c", "a/record.json:c")
-    _go(can, removal)
-    can.give_back(removal)
+    disposal.undo(_go(can, _removal(engine, "a:b", "a/b:c", "a/record.json:c"), engine), can)
     assert _state(made) == before
 
 
@@ -247,16 +423,17 @@ def test_a_shell_that_ends_before_its_steps_are_taken_is_an_error(
     made: MadeStorage, engine: FakeEngine, can: Trash, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made.image("app", "1", "a")
-    removal = _removal(engine, "app:1")
+    gone = _removal(engine, "app:1")
     monkeypatch.setattr(engine, "stream", lambda *_: iter([]))
     with pytest.raises(RegistryError, match="the shell ended"):
-        can.take(removal)
+        can.take(gone)
 
 
 def test_a_removal_of_thousands_is_read_again(made: MadeStorage, can: Trash) -> None:
     made.image("app", "1", "a")
-    removal = can.note(
-        Removal(1, 1.0, trash.REMOVED, manifests={"app": tuple(f"sha256:{it:064x}" for it in range(2000))})
-    )
-    (found,) = can.removals()
-    assert [*found.manifests["app"]] == [*removal.manifests["app"]]
+    many = tuple(f"sha256:{it:064x}" for it in range(20_000))
+    every = {"app": many}
+    large = Removal(1, 1.0, GOING, (), {"app": {"1": (many[0], 1)}}, {"app": dict.fromkeys(many, 1)}, every, every, 5)
+    noted = can.note(large, REMOVED)
+    can.read()
+    assert can.removals == [noted]

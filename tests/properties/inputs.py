@@ -71,6 +71,11 @@ GIVEN: dict[str, st.SearchStrategy[str]] = {
     "certificate.authority_days": st.integers(-1, 5000).map(str) | typed(),
     "certificate.renew_before": st.integers(-1, 5000).map(str) | typed(),
     "certificate.tool": st.sampled_from(every.TOOLS) | typed(),
+    "images.undo_days": st.integers(-1, 5000).map(str) | typed(),
+    "images.keep": st.integers(-1, 5000).map(str) | typed(),
+    "images.older": st.integers(-1, 5000).map(str) | typed(),
+    "images.untagged": st.sampled_from(["on", "off"]) | typed(),
+    "images.match": st.sampled_from(["", "app", "team/*", "app:1.*"]) | typed(),
 }
 
 

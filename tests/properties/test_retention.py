@@ -67,7 +67,8 @@ def _inventories(draw: some.DrawFn) -> Inventory:
     made = Inventory(Listing(blobs, folder=4096, link=4096), manifests=manifests)
     for name in REPOSITORIES:
         revisions = draw(some.lists(some.sampled_from([*manifests]), unique=True))
-        made.listing.repositories[name] = Repository(revisions={it: Entry("") for it in revisions})
+        past = {"old": {it: Entry("") for it in draw(some.lists(some.sampled_from(revisions)))}} if revisions else {}
+        made.listing.repositories[name] = Repository(revisions={it: Entry("") for it in revisions}, past=past)
         tags = draw(some.dictionaries(some.sampled_from("12345"), some.sampled_from(revisions))) if revisions else {}
         for subject in draw(some.lists(some.sampled_from(revisions), unique=True, max_size=2)) if revisions else []:
             tags[f"{subject.replace(':', '-')}.sig"] = draw(some.sampled_from(revisions))
@@ -112,6 +113,13 @@ def _left(plan: Plan, inventory: Inventory) -> dict[str, set[str]]:
     return {name: {*it.revisions} - plan.manifests.get(name, frozenset()) for name, it in every.items()}
 
 
+def _signs(image: Image) -> str:
+    """Return what an image is a signature of, and nothing else."""
+    if not image.is_tagged:
+        return image.subject
+    return image.name[:-4].replace("-", ":") if image.name.endswith(".sig") else ""
+
+
 def _is_closed(plan: Plan, inventory: Inventory, chosen: Iterable[Image] = ()) -> None:
     left, manifests = _left(plan, inventory), inventory.manifests
     assert {*plan.goes} | {*plan.stays} == {*inventory.images}
@@ -127,7 +135,9 @@ def _is_closed(plan: Plan, inventory: Inventory, chosen: Iterable[Image] = ()) -
         assert plan.manifests.get(name, frozenset()) == (gone - needed) & before
         for image in stays:
             others = {it for other in stays if other != image for it in _needs(other.digest, manifests)}
-            assert not {image.subject} & plan.manifests.get(name, frozenset()) or image.digest in others
+            # By its tag a signature may be about one image, and by its manifest about another.
+            signed = {_signs(image), image.subject} if _signs(image) else {""}
+            assert not signed <= plan.manifests.get(name, frozenset()) or image.digest in others
         for image in plan.goes:
             if image.repository == name and image.subject and image not in chosen:
                 assert image.subject not in needed
@@ -138,7 +148,7 @@ def _frees(plan: Plan, inventory: Inventory) -> int:
     left, listing = _left(plan, inventory), inventory.listing
     marked = {it for digests in left.values() for digest in digests for it in _needs(digest, inventory.manifests)}
     swept = sum(it.disk + listing.folder for digest, it in listing.blobs.items() if digest not in marked)
-    links = sum(len(it) for it in plan.manifests.values()) * listing.link
+    links = sum(len(it) for it in plan.manifests.values()) * (listing.link + listing.folder)
     return swept + links + sum(2 * listing.link + 5 * listing.folder for it in plan.goes if it.is_tagged)
 
 
@@ -157,7 +167,7 @@ def test_whatever_is_chosen_what_stays_is_whole(data: some.DataObject) -> None:
     plan = retention.without(chosen, inventory)
     _is_closed(plan, inventory, chosen)
     assert {*chosen} <= {*plan.goes}
-    assert all(it.subject for it in {*plan.goes} - {*chosen})
+    assert all(_signs(it) for it in {*plan.goes} - {*chosen})
     assert plan.frees == _frees(plan, inventory)
 
 
@@ -166,16 +176,18 @@ def test_a_policy_takes_nothing_but_what_it_says(data: some.DataObject) -> None:
     inventory, policy = data.draw(_inventories()), data.draw(POLICIES)
     history = data.draw(_histories(inventory))
     plan = retention.by_policy(policy, inventory, history, NOW)
-    goes = [it for it in plan.goes if not it.subject]
+    goes = [it for it in plan.goes if not _signs(it)]
     for image in goes:
-        pulls = history.pulls_of(image.repository, image.name, image.digest)
-        last = pulls.last if pulls else 0
+        pulls = [history.pulls_of(image.repository, it) for it in (image.name, image.digest)]
+        last = max((it.last for it in pulls if it and (it != pulls[0] or it.last > image.pushed + 1)), default=0.0)
         assert NOW - last >= (LATELY if policy.older is None else policy.older) * DAY
         assert image.pushed <= NOW - (policy.older or 0) * DAY
         assert policy.takes_tags if image.is_tagged else policy.untagged
+        if policy.older is None and not image.is_tagged and image.pushed > NOW - LATELY * DAY:
+            assert image.digest in inventory.listing.repositories[image.repository].past["old"]
         assert history.since or policy.older == 0
     for name in REPOSITORIES:
-        tags = [it for it in inventory.images if it.repository == name and it.is_tagged and not it.subject]
+        tags = [it for it in inventory.images if it.repository == name and it.is_tagged and not _signs(it)]
         gone = [it for it in tags if it in goes]
         kept = sorted((it.pushed for it in tags if it not in gone), reverse=True)[: policy.keep or 0]
         assert not gone or len(kept) == (policy.keep or 0)

@@ -193,6 +193,7 @@ CALLS: dict[str, Callable[[RegistryClient], object]] = {
     "blob_size": lambda client: client.blob_size("app", DIGEST),
     "blob": lambda client: sum(len(chunk) for chunk in client.blob("app", DIGEST, 5 << 20)),
     "upload": lambda client: client.upload("app", b"{}"),
+    "is_read_only": lambda client: client.is_read_only("app"),
 }
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 

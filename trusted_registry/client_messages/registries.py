@@ -81,7 +81,8 @@ MESSAGES = (
         (r"The operation is unsupported|unexpected 405 response", r"405 Method Not Allowed|error: 405\b"),
         "every client",
         "The registry does not do that: it deletes only where it is told to (REGISTRY_STORAGE_DELETE_ENABLED=true), a "
-        "cache of another registry (REGISTRY_PROXY_REMOTEURL) takes no push, and one that is read-only nothing at all.",
+        "cache of another registry (REGISTRY_PROXY_REMOTEURL) takes no push, and one that is read-only nothing at all: "
+        "this project's is while ./inv images.clean frees the disk.",
         (at_registry("./inv registry.tls", "this project's takes pushes, and deletes"),),
         nearby=r"(?i:/v2/|registry|manifest|docker|\bblob|\"UNSUPPORTED\")",
     ),

@@ -32,6 +32,30 @@ usage = Task(
     JSON,
     example="./inv images.usage --match app",
 )
+NOW = switch("now", "Free the disk at once, of what was removed before too: no undo brings it back.")
+remove = Task(
+    "images.remove",
+    "Remove images: tags, digests, or by a pattern.",
+    "images_change.remove",
+    Flag("references", "The images: app:1, app@sha256:…, 'app:*'.", default=None, is_list=True, value="IMAGE,IMAGE"),
+    NOW,
+    YES,
+    example="./inv images.remove app:1,app:2",
+)
+clean = Task(
+    "images.clean",
+    "Remove old images by a rule, and free the disk.",
+    "images_change.clean",
+    Flag("keep", "Of each repository the newest tags stay, this many.", value="NUMBER"),
+    Flag("older", "Only what was neither pushed nor pulled for so long goes.", value="DAYS"),
+    switch("untagged", "Manifests go too that only a digest names."),
+    Flag("match", "Only images that a pattern fits go: app, team/*, app:1.*.", value="PATTERN"),
+    NOW,
+    Flag("count", "How many images go, where none would stay.", value="NUMBER"),
+    YES,
+    example="./inv images.clean --keep 10 --older 30 --untagged",
+)
+undo = Task("images.undo", "Bring back the images that were removed last.", "images_change.undo")
 check = Task(
     "images.check",
     "Read all images, and find what is broken.",

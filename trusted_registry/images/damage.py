@@ -212,7 +212,7 @@ def _tags(search: Search) -> Iterator[Damage]:
             elif not is_digest(text) or not search.has(text):
                 yield _lost(name, tag, search.link(entry), search)
             elif text not in repository.revisions:
-                step = Step(Verb.WRITE, _revision(name, text), text, mend.ABSENT)
+                step = Step(Verb.WRITE, listing.revision_path(name, text), text, mend.ABSENT)
                 yield Damage(Kind.TAG, joined(name, tag), f"its repository does not know {text}", (step,))
 
 
@@ -248,7 +248,9 @@ def _part(name: str, digest: str, part: str, kind: Kind, search: Search) -> Iter
     """Yield the damage of a part of an image, or of an image of an index."""
     repository, subject = search.listing.repositories[name], f"{name}@{digest}"
     known, path = (
-        (repository.layers, _layer(name, part)) if kind is Kind.IMAGE else (repository.revisions, _revision(name, part))
+        (repository.layers, listing.layer_path(name, part))
+        if kind is Kind.IMAGE
+        else (repository.revisions, listing.revision_path(name, part))
     )
     if not search.has(part):
         yield Damage(kind, subject, f"a part of it is lost: {search.lost(part)}", push=_pushes(name, digest, search))
@@ -302,11 +304,3 @@ _JUDGES: tuple[Callable[[Search], Iterator[Damage]], ...] = (
     _leftovers,
     _unread,
 )
-
-
-def _revision(name: str, digest: str) -> str:
-    return f"repositories/{name}/_manifests/revisions/{digest.replace(':', '/')}/link"
-
-
-def _layer(name: str, digest: str) -> str:
-    return f"repositories/{name}/_layers/{digest.replace(':', '/')}/link"

@@ -20,10 +20,9 @@ from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
 from trusted_registry.images import usage
-from trusted_registry.images.listing import Listing
+from trusted_registry.images.listing import Listing, is_ours
 from trusted_registry.images.manifest import json_object
 from trusted_registry.instance.model import IMAGES_FOLDER, SHELL, File, Role
-from trusted_registry.registry.prove import is_proof
 from trusted_registry.run import Run
 
 FILE = "trusted-registry-history.json"
@@ -249,7 +248,7 @@ def _add(line: str, when: float, pulls: dict[str, dict[str, Pulls]]) -> None:
     # Questions of this project name no program.
     if said.get("http.response.status") != "200" or not said.get("http.request.useragent") or not found:
         return
-    if method not in {"GET", "HEAD"} or is_proof(found["repository"]):
+    if method not in {"GET", "HEAD"} or is_ours(found["repository"]):
         return
     named = pulls.setdefault(found["repository"], {})
     known, client = named.get(found["name"], Pulls(0.0, 0)), _client(said)

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.images import listing, manifest
-from trusted_registry.images.listing import Listing, Repository
+from trusted_registry.images.listing import Listing, Repository, is_ours
 from trusted_registry.images.manifest import Kind, Manifest
-from trusted_registry.registry.prove import is_proof
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ def build(listed: Listing, container: str, engine: Engine, *, with_configs: bool
     read = listing.contents(dict.fromkeys([*revisions, *links.values()]), listed, container, engine)
     made.manifests = {digest: manifest.parse(digest, content) for digest, content in read.items()}
     for name in listed.names:
-        if not is_proof(name):
+        if not is_ours(name):
             made.images += _images(name, listed.repositories[name], links, made)
     if with_configs:
         configs = [it.config.digest for it in made.manifests.values() if it.config and it.has_platform]
@@ -157,13 +156,14 @@ def _untagged(name: str, repository: Repository, reached: set[str], made: Invent
     inner = {child.digest for digest in alone for child in made.manifests[digest].children}
     for digest in sorted(alone):
         if digest not in inner:
-            yield Image(name, digest, digest, made.manifests[digest], made.listing.blobs[digest].changed)
+            pushed = repository.revisions[digest].changed or made.listing.blobs[digest].changed
+            yield Image(name, digest, digest, made.manifests[digest], pushed)
 
 
 def empty(made: Inventory) -> list[str]:
     """Return the repositories in which nothing is."""
     used = {it.repository for it in made.images}
-    return [name for name in made.listing.names if name not in used and not is_proof(name)]
+    return [name for name in made.listing.names if name not in used and not is_ours(name)]
 
 
 def chosen(images: Iterable[Image], matches: str) -> list[Image]:

@@ -13,9 +13,14 @@ from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
 from trusted_registry.images import manifest
 from trusted_registry.instance.model import IMAGES_FOLDER, SHELL
+from trusted_registry.registry.prove import is_proof
 
 ROOT = f"{IMAGES_FOLDER}/docker/registry/v2"
 """Folder of all that the registry keeps (distribution, registry/storage/paths.go)."""
+
+TRASH = "trusted-registry-trash"
+"""First part of the repositories that keep the contents of removed images, each with the number of its removal."""
+_TRASH = re.compile(rf"{TRASH}/[1-9][0-9]{{0,8}}")
 
 _LIST = r"""cd "$1" 2>/dev/null || exec echo all
 find repositories -type d -path '*/_manifests/tags/*/index' -prune -o \
@@ -212,6 +217,26 @@ def _put(entry: Entry, inner: re.Match[str], repository: Repository) -> None:
 
 def _digest(path: str) -> str:
     return path.replace("/", ":", 1)
+
+
+def is_ours(repository: str) -> bool:
+    """Whether a repository is the proof's or the trash's, and stands in no list."""
+    return is_proof(repository) or is_trash(repository)
+
+
+def is_trash(repository: str) -> bool:
+    """Whether a repository keeps what was removed."""
+    return bool(_TRASH.fullmatch(repository))
+
+
+def revision_path(repository: str, digest: str) -> str:
+    """Return the path of the link by which a repository knows a manifest."""
+    return f"repositories/{repository}/_manifests/revisions/{digest.replace(':', '/', 1)}/link"
+
+
+def layer_path(repository: str, digest: str) -> str:
+    """Return the path of the link by which a repository knows a configuration or a layer."""
+    return f"repositories/{repository}/_layers/{digest.replace(':', '/', 1)}/link"
 
 
 def path_of(digest: str) -> str:

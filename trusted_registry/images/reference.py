@@ -10,10 +10,9 @@ from trusted_registry.errors import SettingError
 from trusted_registry.settings import Settings
 
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REFERENCE = re.compile(
-    rf"(?P<repository>(?=.{{1,255}}(?::|@|\Z)){_PART}(?:/{_PART})*)"
-    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
-)
+_REPOSITORY = rf"(?=.{{1,255}}(?::|@|\Z)){_PART}(?:/{_PART})*"
+_TAG = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
+_REFERENCE = re.compile(rf"(?P<repository>{_REPOSITORY})(?::(?P<tag>{_TAG}))?(?:@(?P<digest>sha256:[0-9a-f]{{64}}))?")
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,21 @@ class Reference:
     def __str__(self) -> str:
         """Return the reference without its host."""
         return joined(self.repository, self.name)
+
+
+def is_repository(text: str) -> bool:
+    """Whether a text is the name of a repository (OCI distribution specification)."""
+    return bool(re.fullmatch(_REPOSITORY, text))
+
+
+def is_tag(text: str) -> bool:
+    """Whether a text is a tag, as that specification has it."""
+    return bool(re.fullmatch(_TAG, text))
+
+
+def is_reference(text: str) -> bool:
+    """Whether a text is a repository with a tag or a digest, or without either."""
+    return bool(_REFERENCE.fullmatch(text))
 
 
 def joined(repository: str, name: str) -> str:
@@ -50,5 +64,6 @@ def parse(text: str, settings: Settings) -> Reference:
 
 
 def matches(repository: str, name: str, pattern: str) -> bool:
-    """Whether a pattern such as app*, team/* or app:1.* fits a repository, or a repository with its tag."""
-    return not pattern or any(fnmatch.fnmatchcase(it, pattern) for it in (repository, joined(repository, name)))
+    """Whether a pattern such as app*, team/* or app:1.* fits a repository, or one with its tag; app:* all in it."""
+    texts = (repository, joined(repository, name), *([f"{repository}:{name}"] if pattern.endswith(":*") else []))
+    return not pattern or any(fnmatch.fnmatchcase(it, pattern) for it in texts)

@@ -8,17 +8,21 @@ the images of a tagged index for untagged ones (distribution, issue 3178).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from trusted_registry.errors import SettingError
 from trusted_registry.images import reference
 from trusted_registry.images.history import History
 from trusted_registry.images.inventory import Image, Inventory
+from trusted_registry.images.listing import is_ours
+from trusted_registry.images.manifest import subject_of_tag
 
 DAY = 24 * 3600
 """Seconds of a day."""
 LATELY = 7
-"""Days for which a pull keeps an image, where no age is given."""
+"""Days for which a pull keeps an image, and a push by digest alone, where no age is given."""
+
+_UNREAD = "a manifest beside it cannot be read: ./inv images.check"
 
 
 @dataclass(frozen=True)
@@ -87,8 +91,9 @@ def by_policy(policy: Policy, inventory: Inventory, history: History, now: float
     stays: dict[Image, str] = {}
     for images in _repositories(inventory):
         newest = _newest(images, policy)
-        kept = {it: why for it in images if not it.subject and (why := _kept(it, policy, newest, ages))}
-        kept |= {it: why for it in _orphans(images, inventory) if (why := _orphaned(it, policy, ages))}
+        kept = {it: why for it in images if not _signs(it) and (why := _kept(it, policy, newest, ages))}
+        kept |= {it: why for it in _orphans(images, inventory) if (why := _orphaned(it, policy, ages, inventory))}
+        kept |= _beside_unread(images, inventory)
         stays |= _with_signatures(kept, images, inventory)
     return _plan(stays, inventory)
 
@@ -99,7 +104,8 @@ def without(chosen: Iterable[Image], inventory: Inventory) -> Plan:
     stays: dict[Image, str] = {}
     for images in _repositories(inventory):
         orphans = {*_orphans(images, inventory)}
-        kept = {it: "it was not named" for it in images if it not in goes and (not it.subject or it in orphans)}
+        kept = {it: "it was not named" for it in images if it not in goes and (not _signs(it) or it in orphans)}
+        kept |= _beside_unread(images, inventory)
         stays |= _with_signatures(kept, images, inventory, goes)
     return _plan(stays, inventory)
 
@@ -114,16 +120,27 @@ class _Ages:
 
     def unpulled(self, image: Image) -> float:
         """Return for how many days an image was surely not pulled, by its tag, its digest or an image of its index."""
-        inner = [it.digest for it in image.manifest.children] if image.manifest else []
-        pulls = self.history.pulls_of(image.repository, image.name, image.digest, *inner)
-        # Before pulls were known it may have been pulled, up to the last moment.
-        since = self.history.since or max(self.now, image.pushed)
-        last = max(pulls.last if pulls else 0.0, since if image.pushed <= since else 0.0)
-        return (self.now - last) / DAY
+        by_tag = self.history.pulls_of(image.repository, image.name) if image.is_tagged else None
+        by_digest = self.history.pulls_of(image.repository, *self.inventory.needed(image.digest))
+        # What was pulled by a tag before its push was another image; and a client that pushes asks for the tag first.
+        tag_last = by_tag.last if by_tag and by_tag.last > image.pushed + 1 else 0.0
+        last = max(tag_last, by_digest.last if by_digest else 0.0)
+        # Before pulls were known it may have been pulled, up to the last moment; pushes have whole seconds.
+        since = self.history.since or max(self.now, image.pushed) + 1
+        return (self.now - max(last, since if image.pushed + 1 <= since else 0.0)) / DAY
 
     def unused(self, image: Image) -> float:
         """Return for how many days an image was neither pushed nor pulled."""
-        return min(self.unpulled(image), (self.now - image.pushed) / DAY)
+        return min(self.unpulled(image), self.unpushed(image))
+
+    def unpushed(self, image: Image) -> float:
+        """Return for how many days an image was not pushed."""
+        return (self.now - image.pushed) / DAY
+
+    def had_tag(self, image: Image) -> bool:
+        """Whether a tag ever named an image: one that none did may be a part of what is being made."""
+        past = self.inventory.listing.repositories[image.repository].past
+        return image.is_tagged or any(image.digest in digests for digests in past.values())
 
 
 def _repositories(inventory: Inventory) -> Iterator[list[Image]]:
@@ -136,8 +153,8 @@ def _repositories(inventory: Inventory) -> Iterator[list[Image]]:
 
 def _newest(images: list[Image], policy: Policy) -> set[Image]:
     """Return the newest tags, as many as stay; tags of one second are told apart by their names."""
-    tags = [it for it in images if it.is_tagged and it.manifest and not it.subject]
-    return {*sorted(tags, key=lambda it: (-it.pushed, it.name))[: policy.keep or 0]}
+    tags = [it for it in images if it.is_tagged and it.manifest and not _signs(it)]
+    return {*sorted(tags, key=lambda it: (it.pushed, it.name), reverse=True)[: policy.keep or 0]}
 
 
 def _kept(image: Image, policy: Policy, newest: set[Image], ages: _Ages) -> str:
@@ -160,16 +177,36 @@ def _reasons(image: Image, policy: Policy, newest: set[Image], ages: _Ages) -> I
         yield f"it was used in the last {policy.older:g} days, as far as is known"
     if policy.older is None and ages.unpulled(image) < LATELY:
         yield f"it was pulled in the last {LATELY} days, as far as is known"
+    if policy.older is None and ages.unpushed(image) < LATELY and not ages.had_tag(image):
+        yield f"it was pushed by its digest in the last {LATELY} days"
+
+
+def _signs(image: Image) -> str:
+    """Return what an image is a signature of and nothing else; an ordinary tag makes it an image of its own too."""
+    return subject_of_tag(image.name) if image.is_tagged else image.subject
+
+
+def _beside_unread(images: list[Image], inventory: Inventory) -> dict[Image, str]:
+    """Return the untagged manifests of a repository with one that cannot be read: they may be an index's images."""
+    unread = _has_unread(images[0].repository, inventory)
+    return {it: _UNREAD for it in images if unread and not it.is_tagged}
+
+
+def _has_unread(repository: str, inventory: Inventory) -> bool:
+    return any(it not in inventory.manifests for it in inventory.listing.repositories[repository].revisions)
 
 
 def _orphans(images: list[Image], inventory: Inventory) -> list[Image]:
-    """Return the signatures of what is not here."""
+    """Return the signatures of what is not in their repository."""
     here = inventory.listing.repositories[images[0].repository].revisions
-    return [it for it in images if it.subject and it.subject not in here]
+    return [it for it in images if _signs(it) and _signs(it) not in here]
 
 
-def _orphaned(image: Image, policy: Policy, ages: _Ages) -> str:
-    """Return why a signature of what is not here stays: it counts as a manifest without a tag."""
+def _orphaned(image: Image, policy: Policy, ages: _Ages, inventory: Inventory) -> str:
+    """Return why a signature of what is not in its repository stays: else it counts as a manifest without a tag."""
+    listed = inventory.listing.repositories.items()
+    if any(_signs(image) in it.revisions for name, it in listed if not is_ours(name)):
+        return "it signs an image of another repository"
     if not policy.untagged:
         return "it signs what is not here"
     return _kept(Image(image.repository, image.digest, image.digest, image.manifest, image.pushed), policy, set(), ages)
@@ -202,18 +239,28 @@ def _plan(stays: dict[Image, str], inventory: Inventory) -> Plan:
         name = images[0].repository
         lost = _reached((it for it in images if it not in stays), inventory)
         lost -= _reached((it for it in images if it in stays), inventory)
-        if gone := frozenset(lost.intersection(inventory.listing.repositories[name].revisions)):
+        gone = frozenset(lost.intersection(inventory.listing.repositories[name].revisions))
+        if gone and not _has_unread(name, inventory):
             manifests[name] = gone
-    return Plan(goes, stays, manifests, _freed(goes, manifests, inventory))
+    plan = Plan(goes, stays, manifests)
+    return replace(plan, frees=freed(plan, inventory))
 
 
-def _freed(goes: Iterable[Image], manifests: dict[str, frozenset[str]], inventory: Inventory) -> int:
-    """Return the bytes on the disk that nothing needs once these manifests and tags are gone."""
+def freed(plan: Plan, inventory: Inventory, ended: Collection[str] = ()) -> int:
+    """Return the bytes on the disk that a garbage collection frees once a plan is carried out.
+
+    Args:
+        plan: The plan.
+        inventory: All images, before.
+        ended: Repositories that go besides, with all that is in them.
+    """
     listing = inventory.listing
     left: set[str] = set()
+    links = listing.links(tags=sum(1 for it in plan.goes if it.is_tagged))
     for name, repository in listing.repositories.items():
-        for digest in set(repository.revisions) - manifests.get(name, frozenset()):
-            left |= inventory.needed(digest)
-    links = listing.links(tags=sum(1 for it in goes if it.is_tagged))
-    links += sum(map(len, manifests.values())) * listing.link  # the folder of a link stays
+        gone = {*repository.revisions} if name in ended else plan.manifests.get(name, frozenset())
+        # Nothing is left of a repository in which no manifest is.
+        layers = len(repository.layers) if gone and gone == {*repository.revisions} else 0
+        links += listing.links(revisions=len(gone), layers=layers)
+        left.update(*(inventory.needed(it) for it in {*repository.revisions} - gone))
     return sum(map(listing.disk, set(listing.blobs) - left)) + links

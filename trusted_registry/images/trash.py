@@ -1,142 +1,103 @@
 """Trash: images that were removed, until they come back or their bytes are freed.
 
-A repository of the trash leads to what goes first, so that a collection keeps it; then its tags are moved beside the
-storage, and the links of its manifests go. A record is written before anything moves, so the next run goes on with
-what was killed half way. Each step of the shell looks again first, since clients push meanwhile.
+A repository of the trash leads to all that goes, so that a garbage collection keeps it; then the tags are moved beside
+the storage, and the links of the manifests go. A record is written before anything moves, so the next run goes on with
+what was killed half way. Clients push meanwhile: each step of the shell looks first, and what was pushed again stays.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from trusted_registry.console import Console
 from trusted_registry.engine import types
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
+from trusted_registry.images import removal as removals
 from trusted_registry.images.inventory import Inventory
-from trusted_registry.images.listing import ROOT
-from trusted_registry.images.manifest import json_object
-from trusted_registry.images.retention import Plan
+from trusted_registry.images.listing import ROOT, TRASH, layer_path, path_of, revision_path
+from trusted_registry.images.removal import Removal
 from trusted_registry.instance.model import IMAGES_FOLDER, SHELL, File
 
-NAME = "trusted-registry-trash"
-"""Folder beside the storage with one for each removal, and first part of the repositories that keep the contents."""
-
-REMOVED, GOING, COMING = "removed", "going", "coming"
-"""States of a removal: done; under way; and being undone."""
-
+_FOLDER = f"{IMAGES_FOLDER}/{TRASH}"
 _RECORD = "record.json"
-_NEW = f"{_RECORD}.new"
-_READ = """cd "$1" 2>/dev/null || exit 0
-for record in */record.json; do
-    [ ! -e "$record" ] || { cat -- "$record"; echo; }
-done"""
+_READ = """cd "$1" 2>/dev/null || exec echo end
+for folder in [1-9]*; do
+    set -- "$folder"/*
+    [ ! -e "$1" ] || { echo "$folder" && tr -d '\\n' <"$folder/record.json"; echo; }
+done
+echo end"""
+_CURES = {
+    "No space left": "docker image prune; ./inv images.clean --now",
+    "unrecognized option": "./inv registry.upgrade --image registry:2.8.3",  # no mv -T before busybox 1.34
+}
+"""What helps, by what the shell says."""
 _STEPS = 500
 """Steps of one run of the shell."""
+_LARGEST = 10**6
+"""Number of a removal that nobody comes to: who may push may call a repository as the trash is called."""
 
-_SHELL = """cd "$1" && beside=$2 && shift 2 || exit
-link() {
-    [ -s "$1" ] || { mkdir -p -- "${1%/*}" && printf %s "$2" >"$1.tmp" && mv -- "$1.tmp" "$1"; }
+_SHELL = r"""root=$1 trash=$2 record=$3 state=$4
+shift 4
+mkdir -p -- "$trash" && cd "$root" || exit
+if command -v flock >/dev/null; then exec 8<"$trash" && flock 8; fi
+# A shell whose task was killed may be late.
+[ -z "$state" ] || grep -q "\"state\":\"$state\"" "$record" || exit
+as_chosen() {
+    [ "$(cat -- "$1/current/link" 2>/dev/null) $(stat -c %Y -- "$1/current/link" 2>/dev/null)" = "$2" ]
 }
-names() {
-    for tag in "$1"/_manifests/tags/*/current/link; do
-        if [ "$(cat -- "$tag" 2>/dev/null)" = "$2" ]; then return; fi
+link() {
+    [ -s "$1" ] || [ ! -e "$3" ] || { mkdir -p -- "${1%/*}" && printf %s "$2" >"$1.tmp" && mv -- "$1.tmp" "$1"; }
+}
+untag() {
+    # What was moved at the moment of another push, by a run that was killed then.
+    [ -e "$1" ] || [ ! -e "$2" ] || as_chosen "$2" "$3" || mv -T -- "$2" "$1" || return
+    as_chosen "$1" "$3" || return 0
+    mkdir -p -- "${2%/*}" && mv -T -- "$1" "$2" || return
+    as_chosen "$2" "$3" || [ -e "$1" ] || mv -T -- "$2" "$1" # pushed again at that moment
+}
+unlink() {
+    folder=${1%/link}
+    [ "$(stat -c %Y -- "$1" 2>/dev/null)" = "$3" ] || return 0
+    rm -rf -- "$2" && mkdir -p -- "${2%/*}" && mv -T -- "$folder" "$2" || return
+    [ "$(stat -c %Y -- "$2/link")" = "$3" ] || [ -e "$folder" ] || mv -T -- "$2" "$folder" # as above
+    rm -rf -- "$2"
+}
+tag() {
+    [ -e "$2" ] && [ ! -s "$1/current/link" ] || return 0
+    mkdir -p -- "${1%/*}" || return
+    if [ -e "$1" ]; then
+        mkdir -p -- "$1/current" && { ln -- "$2/current/link" "$1/current/link" 2>/dev/null || :; }
+    else
+        mv -T -- "$2" "$1" || [ -e "$1" ]
+    fi
+}
+clear() { # of a repository in which nothing is and no upload has begun
+    for folder in "$1"/_manifests/revisions/* "$1/_manifests/revisions" "$1/_manifests/tags" "$1/_manifests" \
+        "$1/_uploads"; do
+        [ ! -e "$folder" ] || rmdir -- "$folder" 2>/dev/null || return 0
     done
-    return 1
+    rm -rf -- "$1/_layers"
 }
 while [ $# -gt 0 ]; do
     case $1 in
-    link) link "$2" "$3" ;;
-    untag)
-        if [ "$(cat -- "$2/current/link" 2>/dev/null)" = "$4" ]; then
-            mkdir -p -- "$beside/${3%/*}" && rm -rf -- "$beside/$3" && mv -- "$2" "$beside/$3"
-        fi
-        ;;
-    unlink) names "${2%/_manifests/revisions/*}" "$3" || rm -rf -- "${2%/link}" ;;
-    tag) [ -e "$2" ] || [ ! -e "$beside/$3" ] || { mkdir -p -- "${2%/*}" && mv -- "$beside/$3" "$2"; } ;;
-    forget) rm -rf -- "$2" ;;
+    link) link "$2" "$3" "$4" ;;
+    untag) untag "$2" "$3" "$4" ;;
+    unlink) unlink "$2" "$3" "$4" ;;
+    tag) tag "$2" "$3" ;;
+    remove) rm -rf -- "$2" ;;
     folder) mkdir -p -- "$2" ;;
-    rename) mv -- "$2" "$3" ;;
+    clear) clear "$2" ;;
     esac || exit
     shift 4
 done
 echo taken"""
 
-
-@dataclass(frozen=True)
-class Removal:
-    """Images that were removed together.
-
-    Args:
-        number: Its number; the next removal has the next one.
-        when: Time in seconds since the epoch.
-        state: How far it is.
-        tags: Digests of the tags that went, by repository and tag.
-        manifests: Digests of the manifests that went, by repository.
-        blobs: Digests of all that they need, by repository.
-        frees: Bytes on the disk that are freed in the end.
-    """
-
-    number: int
-    when: float
-    state: str
-    tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    manifests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    blobs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    frees: int = 0
-
-    @property
-    def repository(self) -> str:
-        """Repository that leads a garbage collection to what it keeps."""
-        return f"{NAME}/{self.number}"
-
-    @property
-    def folder(self) -> str:
-        """Folder beside the storage."""
-        return f"{IMAGES_FOLDER}/{NAME}/{self.number}"
-
-
-def of(plan: Plan, inventory: Inventory, *, number: int, when: float) -> Removal:
-    """Return the removal of what a plan says."""
-    tags: dict[str, dict[str, str]] = {}
-    for image in plan.goes:
-        if image.is_tagged:
-            tags.setdefault(image.repository, {})[image.name] = image.digest
-    manifests = {name: tuple(sorted(some)) for name, some in plan.manifests.items()}
-    return Removal(number, when, GOING, tags, manifests, _blobs(manifests, inventory), plan.frees)
-
-
-def _blobs(manifests: Mapping[str, Iterable[str]], inventory: Inventory) -> dict[str, tuple[str, ...]]:
-    """Return the configurations and layers that manifests need, by repository, those that it has."""
-    found = {}
-    for name, some in manifests.items():
-        known = inventory.listing.repositories[name].layers
-        blobs = {blob.digest for digest in some for blob in inventory.manifests[digest].blobs if blob.digest in known}
-        found[name] = tuple(sorted(blobs))
-    return found
-
-
-def _parse(line: bytes) -> Removal:
-    """Return a removal from its record.
-
-    Raises:
-        RegistryError: It is none.
-    """
-    content = json_object(line)
-    try:
-        return Removal(**content)
-    except TypeError as error:
-        raise RegistryError(
-            f"A record of the trash cannot be read: {line[:100]!r}", cure="./inv images.check"
-        ) from error
-
-
-def is_trash(repository: str) -> bool:
-    """Whether a repository is one of the trash."""
-    return repository.startswith(f"{NAME}/")
+_Step = tuple[str, str, str, str]
 
 
 class Trash:
@@ -152,74 +113,126 @@ class Trash:
         self._container = container
         self._engine = engine
         self._console = console
+        self.removals: list[Removal] = []
+        self.unread: list[int] = []
+        self.read()
 
-    def removals(self) -> list[Removal]:
-        """Return the removals that are not forgotten, oldest first.
+    def read(self) -> None:
+        """Read the removals, oldest first, and the numbers of those whose records are none.
 
         Raises:
-            RegistryError: A record cannot be read.
+            RegistryError: They cannot be listed.
         """
-        argv = [SHELL, "-c", _READ, "sh", f"{IMAGES_FOLDER}/{NAME}"]
-        said = b"".join(self._engine.stream(self._container, argv, bytearray()))
-        return sorted((_parse(line) for line in said.splitlines() if line), key=lambda it: it.number)
+        errors = bytearray()
+        # A record is one line, of any length.
+        listed = b"".join(self._engine.stream(self._container, [SHELL, "-c", _READ, "sh", _FOLDER], errors))
+        lines = listed.decode(errors="replace").splitlines()
+        if not lines or lines.pop() != "end":
+            said = errors.decode(errors="replace").strip() or "nothing was said"
+            raise RegistryError(f"The trash could not be listed: {said[:300]}", cure="./inv doctor")
+        self.removals, self.unread = [], []
+        for number, record in zip(lines[::2], lines[1::2], strict=False):
+            try:
+                self.removals.append(removals.parse(number, record))
+            except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+                self.unread += [int(number)] if re.fullmatch("[1-9][0-9]{0,8}", number) else []
+        self.removals.sort(key=lambda it: it.number)
 
-    def note(self, removal: Removal) -> Removal:
+    def next_number(self, inventory: Inventory) -> int:
+        """Return a number that no removal has, and no repository of the trash."""
+        names = (it.removeprefix(f"{TRASH}/") for it in inventory.listing.repositories if it.startswith(f"{TRASH}/"))
+        left = (int(it) for it in names if it.isdecimal() and int(it) < _LARGEST)
+        return max([0, *self.unread, *left, *(it.number for it in self.removals)]) + 1
+
+    def note(self, removal: Removal, state: str) -> Removal:
         """Write the record of a removal; a kill leaves the one before it, or this one.
 
         Raises:
             RegistryError: It cannot be written, on a full disk for example.
         """
-        self._run([("folder", removal.folder, "", "")])
-        content = json.dumps(asdict(removal), separators=(",", ":")).encode()
-        self._engine.put_files(self._container, removal.folder, [File(_NEW, Path(_NEW), content)])
-        self._run([("rename", f"{removal.folder}/{_NEW}", f"{removal.folder}/{_RECORD}", "")])
-        return removal
+        noted = replace(removal, state=state)
+        self._run([("folder", noted.folder, "", "")])
+        content = json.dumps(asdict(noted), separators=(",", ":")).encode()
+        removals.parse(str(noted.number), content.decode())  # what could not be read again is not begun
+        self._engine.put_files(self._container, noted.folder, [File(_RECORD, Path(_RECORD), content)])
+        return noted
 
     def take(self, removal: Removal) -> None:
         """Keep what goes from being collected, and move its tags away, those that are as they were when chosen."""
         # A collection looks for repositories by this folder alone.
         keep = [("folder", f"repositories/{removal.repository}/_layers", "", "")]
-        keep += [("link", _revision(removal.repository, it), it, "") for it in sorted(_all(removal.manifests))]
-        keep += [("link", _layer(removal.repository, it), it, "") for it in sorted(_all(removal.blobs))]
-        self._run(keep)
-        self._run(
-            [
-                ("untag", f"repositories/{name}/_manifests/tags/{tag}", _aside(removal, name, tag), digest)
-                for name, tags in removal.tags.items()
-                for tag, digest in tags.items()
-            ]
-        )
+        keep += [_link(revision_path(removal.repository, it), it) for it in sorted(_all(removal.needed))]
+        keep += [_link(layer_path(removal.repository, it), it) for it in sorted(_all(removal.blobs))]
+        # Each has a tag, as it may be somebody else's collection, which takes what has none.
+        keep += [_link(_link_of(removal.repository, it), it) for it in sorted(_all(removal.needed))]
+        self._run(keep, removal)
+        untag = [
+            ("untag", _tag_path(name, tag), _aside(removal, name, tag), f"{digest} {pushed}")
+            for name, tags in removal.tags.items()
+            for tag, (digest, pushed) in tags.items()
+        ]
+        self._run(untag, removal)
 
-    def unlink(self, removal: Removal) -> None:
-        """Have the registry give the manifests no more, those that no tag names by now."""
-        self._run([("unlink", _revision(name, it), it, "") for name, some in removal.manifests.items() for it in some])
+    def unlink(self, removal: Removal, inventory: Inventory) -> None:
+        """Have the registry give the manifests no more, those that nothing in an inventory of now needs.
+
+        A repository in which nothing is left leaves the catalog.
+        """
+        kept = removal.needed_by(inventory)
+        unlink = [
+            ("unlink", revision_path(name, digest), f"{removal.folder}/links/{digest}", f"{pushed}")
+            for name, some in removal.manifests.items()
+            for digest, pushed in some.items()
+            if (name, digest) not in kept
+        ]
+        self._run(unlink, removal)
+        self._run([("clear", f"repositories/{name}", "", "") for name in removal.blobs], removal)
+
+    def link(self, removal: Removal, inventory: Inventory) -> None:
+        """Have the registry give those manifests again that something in an inventory of now needs."""
+        kept = removal.needed_by(inventory)
+        links = [_link(revision_path(*it), it[1]) for it in sorted(kept)]
+        for name in removal.blobs:
+            there = inventory.listing.repositories.get(name)
+            digests = {
+                *(there.revisions if there else ()),
+                *(digest for repository, digest in kept if repository == name),
+            }
+            found = [inventory.manifests[it] for it in sorted(digests) if it in inventory.manifests]
+            links += [_link(layer_path(name, blob.digest), blob.digest) for it in found for blob in it.blobs]
+        self._run(dict.fromkeys(links), removal)
 
     def give_back(self, removal: Removal) -> None:
         """Have all be as it was, but for tags that were pushed again since."""
-        links = [("link", _layer(name, it), it, "") for name, some in removal.blobs.items() for it in some]
-        links += [("link", _revision(name, it), it, "") for name, some in removal.manifests.items() for it in some]
-        self._run(links)
-        self._run(
-            [
-                ("tag", f"repositories/{name}/_manifests/tags/{tag}", _aside(removal, name, tag), "")
-                for name, tags in removal.tags.items()
-                for tag in tags
-            ]
-        )
+        links = [_link(layer_path(name, it), it) for name, some in removal.blobs.items() for it in some]
+        links += [_link(revision_path(name, it), it) for name, some in removal.needed.items() for it in some]
+        self._run(links, removal)
+        tags = [
+            ("tag", _tag_path(name, tag), _aside(removal, name, tag), "")
+            for name, some in removal.tags.items()
+            for tag in some
+        ]
+        self._run(tags, removal)
+
+    def let_go(self, removal: Removal) -> None:
+        """Keep the contents no more: what nothing else needs is freed by the next collection."""
+        folders = (f"repositories/{removal.repository}", f"{removal.folder}/tags", f"{removal.folder}/links")
+        self._run([("remove", it, "", "") for it in folders], removal)
 
     def forget(self, removal: Removal) -> None:
-        """Take the trash's own away; what nothing else needs is freed by the next garbage collection."""
-        folders = (f"repositories/{removal.repository}", removal.folder)
-        self._run([("forget", it, "", "") for it in folders])
+        """Take the record away, after all else."""
+        self._run([("remove", removal.folder, "", "")], removal)
 
-    def _run(self, steps: Iterable[tuple[str, str, str, str]]) -> None:
-        """Take steps in the registry's storage.
+    def _run(self, steps: Iterable[_Step], removal: Removal | None = None) -> None:
+        """Take steps in the registry's storage, while the record of a removal says that it is in the same state.
 
         Raises:
             RegistryError: One cannot be taken, or the shell ends before.
         """
+        record, state = (f"{removal.folder}/{_RECORD}", removal.state) if removal else ("", "")
         for some in _portions(list(steps)):
-            argv = [SHELL, "-c", _SHELL, "sh", ROOT, IMAGES_FOLDER, *(word for step in some for word in step)]
+            words = [ROOT, _FOLDER, record, state, *(word for step in some for word in step)]
+            argv = [SHELL, "-c", _SHELL, "sh", *words]
             self._console.command(["docker", "exec", "--user", "0", self._container, *argv])
             errors = bytearray()
             if self._console.dry:
@@ -227,10 +240,11 @@ class Trash:
             said = list(types.lines(self._engine.stream(self._container, argv, errors)))
             if said != ["taken"] or errors:  # a shell that was killed says nothing
                 reason = [*errors.decode(errors="replace").splitlines(), *said, "the shell ended"][0]
-                raise RegistryError(f"The storage could not be changed: {reason[:300]}", cure="./inv doctor")
+                cure = next((cure for text, cure in _CURES.items() if text in reason), "./inv doctor")
+                raise RegistryError(f"The storage could not be changed: {reason[:300]}", cure=cure)
 
 
-def _portions(steps: list[tuple[str, str, str, str]]) -> Iterator[list[tuple[str, str, str, str]]]:
+def _portions(steps: list[_Step]) -> Iterator[list[_Step]]:
     for at in range(0, len(steps), _STEPS):
         yield steps[at : at + _STEPS]
 
@@ -239,14 +253,20 @@ def _all(named: Mapping[str, Iterable[str]]) -> set[str]:
     return {digest for some in named.values() for digest in some}
 
 
+def _link(path: str, digest: str) -> _Step:
+    """Return the step that writes a link, unless it is there, to a content that is."""
+    return "link", path, digest, path_of(digest)
+
+
+def _tag_path(repository: str, tag: str) -> str:
+    return f"repositories/{repository}/_manifests/tags/{tag}"
+
+
+def _link_of(repository: str, digest: str) -> str:
+    """Return the link of a tag that is called as its digest."""
+    return f"{_tag_path(repository, digest.partition(':')[2])}/current/link"
+
+
 def _aside(removal: Removal, repository: str, tag: str) -> str:
     """Return where a tag is kept; no part of a repository's name begins with an underscore."""
-    return f"{NAME}/{removal.number}/tags/{repository}/_tags/{tag}"
-
-
-def _revision(repository: str, digest: str) -> str:
-    return f"repositories/{repository}/_manifests/revisions/{digest.replace(':', '/', 1)}/link"
-
-
-def _layer(repository: str, digest: str) -> str:
-    return f"repositories/{repository}/_layers/{digest.replace(':', '/', 1)}/link"
+    return f"{removal.folder}/tags/{repository}/_tags/{tag}"

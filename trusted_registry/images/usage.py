@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from trusted_registry.images.inventory import Image, Inventory
-from trusted_registry.images.listing import Listing, Repository
-from trusted_registry.registry.prove import is_proof
+from trusted_registry.images.listing import Listing, Repository, is_ours, is_trash
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,7 @@ class Usage:
         total: Of all contents, links, uploads and strays.
         untagged: That only manifests without a tag need.
         unneeded: Of contents that no manifest needs: a garbage collection frees them.
+        undo: Of contents that only the trash keeps.
         uploads: Of uploads that were begun.
         strays: Of files of no known kind, such as what a kill leaves.
     """
@@ -43,6 +43,7 @@ class Usage:
     total: int
     untagged: int
     unneeded: int
+    undo: int
     uploads: int
     strays: int
 
@@ -63,11 +64,12 @@ def measure(inventory: Inventory) -> Usage:
         return Bytes(size(digests) + links, size(it for it in digests if counts[it] == 1) + links)
 
     return Usage(
-        {name: measured(it, sharers, _links(name, listing)) for name, it in kept.items() if not is_proof(name)},
+        {name: measured(it, sharers, _links(name, listing)) for name, it in kept.items() if not is_ours(name)},
         {it: measured(needed, holders, _links_of(it, inventory)) for it, needed in needs.items()},
         total(listing),
         size(untagged),
         size(set(listing.blobs) - _union(kept.values())),
+        size(_union(kept.values()) - _union(it for name, it in kept.items() if not is_trash(name))),
         _uploads(listing),
         _strays(listing),
     )

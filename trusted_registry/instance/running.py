@@ -71,7 +71,7 @@ def run_tls(
             run.console.say(
                 f"{run.settings.container}: the plain HTTP registry gives way to the TLS one; its images stay"
             )
-        instance = _instance(roles.tls, run, engine, image)
+        instance = instance_of(roles.tls, run, engine, image)
         fronted_here = fronted_here or any(it.behind for it in (container, before.container) if it)
         changed = _brought_up(instance, container, run, engine, before, meanwhile, fronted_here=fronted_here)
     if fronted_here:
@@ -100,10 +100,10 @@ def run_plain(run: Run, engine: Engine, *, lan: bool) -> bool:
                 f"The TLS registry runs as {run.settings.container}; plain HTTP would be a step back.",
                 cure="./inv registry.stop first, if that is what you want; images stay.",
             )
-        return _brought_up(_instance(partial(roles.plain, lan=lan), run, engine), container, run, engine, before)
+        return _brought_up(instance_of(partial(roles.plain, lan=lan), run, engine), container, run, engine, before)
 
 
-def _instance(
+def instance_of(
     make: Callable[[Settings, Image, tuple[str, ...]], Instance], run: Run, engine: Engine, image: Image | None = None
 ) -> Instance:
     """Return an instance of a role, whose image and storage are there."""
@@ -278,7 +278,7 @@ def try_image(run: Run, container: Container, engine: Engine, image: Image) -> N
         RegistryError: It does not start, does not answer as it should, or shows an image otherwise.
     """
     run = front.as_it_runs(run, container, engine)
-    instance = _instance(roles.tls, run, engine, image)
+    instance = instance_of(roles.tls, run, engine, image)
     try:
         contents.share(instance, instance.files, run, engine)
         upgrade.rehearse(instance, container, run, engine)

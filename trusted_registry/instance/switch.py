@@ -12,7 +12,7 @@ from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
 from trusted_registry.images import history
-from trusted_registry.instance import contents, first_login, front, ownership, proof, roles, upgrade
+from trusted_registry.instance import collector, contents, first_login, front, ownership, proof, roles, upgrade
 from trusted_registry.instance.model import Image, Instance, draining_name, front_name, short, successor_name
 from trusted_registry.registry import observe, probe
 from trusted_registry.run import Run
@@ -82,6 +82,8 @@ def make(instance: Instance, container: Container, run: Run, engine: Engine, mea
     image = front.image_of(before) if before else Image(run.settings.front_image, "")
     named = replace(instance, name=successor_name(instance.name), files_of=instance.files_volume)
     contents.share(named, named.files, run, engine)
+    if container.state == "running" and not run.console.dry:
+        collector.end(run.settings.container, engine)  # of a task that was killed: the successor takes pushes
     if upgrade.is_due(instance, container):
         upgrade.rehearse(instance, container, run, engine)
     engine.run(named, meanwhile)

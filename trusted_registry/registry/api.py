@@ -186,6 +186,11 @@ class RegistryClient:
         asked = Request("PUT", f"{path}?{query}", {"Content-Type": "application/octet-stream"}, content)
         self._ask(asked, "take an image", http.client.CREATED)
 
+    def is_read_only(self, repository: str) -> bool:
+        """Ask for the deletion of a manifest that is in no repository: only a registry without changes forbids that."""
+        nothing = f"sha256:{'0' * 64}"
+        return self._send(Request("DELETE", _manifest(repository, nothing))).status == http.client.METHOD_NOT_ALLOWED
+
     def _place(self, start: str, location: str) -> tuple[str, str]:
         """Return path and query of the place for an upload; its host, which a proxy may get wrong, is ours."""
         try:

@@ -34,7 +34,18 @@ def running(run: Run, engine: Engine) -> Container | None:
     if run.console.dry:
         run.console.command(["docker", "exec", run.settings.container, "find", "/var/lib/registry"])
         return None
+    return there(run, engine)
+
+
+def there(run: Run, engine: Engine) -> Container | None:
+    """Return the registry here, which runs; in a dry run None where none does.
+
+    Raises:
+        RegistryError: It is another checkout's, or does not run.
+    """
     container = ownership.container(run, engine)
+    if run.console.dry and (container is None or container.state != "running"):
+        return None
     if container is None or container.state != "running":
         wrong = f"is {container.state}" if container else "is not there"
         raise RegistryError(f"The registry {run.settings.container} {wrong}.", cure="./inv up starts it.")
@@ -104,7 +115,7 @@ def show(run: Run, *, reference: str) -> Report:
     if container is None:
         return Report({})
     found = inventory.find(run.settings.container, engine, with_configs=True)
-    image = _one(named.repository, named.name, found)
+    image = one(named.repository, named.name, found)
     known = history.look(container, run, engine, found.listing)
     content = _content(image, found, known, container)
     content["parts"] = [_part(digest, platform, found) for digest, platform in _parts(image, found)]
@@ -122,7 +133,12 @@ def reference_of(image: Image) -> str:
     return reference.joined(image.repository, image.name)
 
 
-def _one(repository: str, name: str, found: Inventory) -> Image:
+def one(repository: str, name: str, found: Inventory) -> Image:
+    """Return the image that a tag or a digest names.
+
+    Raises:
+        RegistryError: There is none.
+    """
     for it in found.images:
         if it.repository == repository and name in (it.name, it.digest):
             return it
@@ -226,6 +242,7 @@ def show_usage(run: Run, *, match: str) -> Report:
         "free": found.listing.free,
         "untagged": measured.untagged,
         "unneeded": measured.unneeded,
+        "undo": measured.undo,
         "uploads": measured.uploads,
         "leftovers": measured.strays,
         "growth": round(known.growth),
@@ -253,6 +270,7 @@ def _sums(content: dict[str, Any]) -> list[str]:
     left = [
         ("untagged", "only manifests without a tag need, and digests may be pulled still"),
         ("unneeded", "no manifest needs: a garbage collection frees them"),
+        ("undo", "come back with ./inv images.undo; ./inv images.clean --now frees them"),
         ("uploads", "are in uploads that have not ended"),
         ("leftovers", "are in files that a kill left: ./inv images.check --fix"),
     ]

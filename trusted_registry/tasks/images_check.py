@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
-from trusted_registry.errors import AnswerError, RegistryError
-from trusted_registry.images import damage, history, inventory, mend, words
+from trusted_registry.errors import RegistryError
+from trusted_registry.images import damage, history, inventory, mend, pulling, words
 from trusted_registry.images.damage import Damage, Kind, Search
 from trusted_registry.images.mend import Step
 from trusted_registry.instance import front, run_lock
@@ -22,8 +21,6 @@ from trusted_registry.report import Report, Table
 from trusted_registry.run import Run
 from trusted_registry.tasks import images, registry
 
-_AT_ONCE = 8
-"""Questions to the registry at a time."""
 _ROUNDS = 4
 """Times that it mends at most."""
 _SAID = 10
@@ -103,32 +100,23 @@ def _refused(container: Container, search: Search, run: Run, engine: Engine) -> 
         RegistryError: It does not answer.
     """
     tags = [it for it in search.inventory.images if it.is_tagged and it.manifest]
-    with _asked(container, run, engine) as client, run.console.progress("Asking the registry", "tags") as progress:
-
-        def ask(number: int) -> Damage | None:
-            image = tags[number]
-            progress.update(f"{number}", 1, 1)
-            try:
-                client.manifest(image.repository, image.name)
-            except AnswerError as error:
-                return Damage(Kind.REFUSED, images.reference_of(image), str(error))
-            return None
-
+    asking = run.console.progress("Asking the registry", "parts")
+    with asked(container, run, engine) as client, asking as progress:
         try:
             client.ping()
-            with ThreadPoolExecutor(_AT_ONCE) as threads:
-                found = [it for it in threads.map(ask, range(len(tags))) if it]
-            there = inventory.find(run.settings.container, engine) if found else None
-            left = {(images.reference_of(it), it.digest) for it in there.images} if there else set()
-            asked = {images.reference_of(it): it.digest for it in tags}
-            return [it for it in found if (it.subject, asked[it.subject]) in left]  # others went, or moved, meanwhile
+            wrong = pulling.refused(tags, search.inventory, client, progress)
+            there = inventory.find(run.settings.container, engine) if wrong else None
         except probe.NO_ANSWER as error:
-            wrong = f"The files were looked at, but the registry does not answer at {client.at}: {error}"
-            raise RegistryError(wrong, cure="./inv doctor") from error
+            reason = f"The files were looked at, but the registry does not answer at {client.at}: {error}"
+            raise RegistryError(reason, cure="./inv doctor") from error
+    left = {(images.reference_of(it), it.digest) for it in there.images} if there else set()
+    # Others went, or moved, meanwhile.
+    found = {images.reference_of(it): why for it, why in wrong.items() if (images.reference_of(it), it.digest) in left}
+    return [Damage(Kind.REFUSED, name, why) for name, why in found.items()]
 
 
 @contextlib.contextmanager
-def _asked(container: Container, run: Run, engine: Engine) -> Iterator[RegistryClient]:
+def asked(container: Container, run: Run, engine: Engine) -> Iterator[RegistryClient]:
     """Yield a client of the registry here, with a login of the moment if that asks for one."""
     met = front.as_met(container, run.settings, engine)
     if container.role == Role.PLAIN:
