@@ -135,7 +135,8 @@ def _take_pushes(config: bytes, container: Container, run: Run, engine: Engine) 
     """Have a registry take over that takes pushes, if need be with connections cut."""
     try:
         _take_over(config, container, run, engine)
-    except RegistryError:
+    except RegistryError as error:
+        run.console.warn(error.message)
         _hand_over(config, ownership.container(run, engine) or container, run, engine)
 
 

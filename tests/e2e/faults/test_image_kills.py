@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.checkout import HOME
-from tests.e2e.faults.test_kills import MOST, PLACE, PYTHON, Row, _spread
+from tests.e2e.faults.test_kills import MOST, PYTHON, Row, _spread, arm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,10 +26,7 @@ TRIALS = {"images.remove": 25, "images.clean": 40, "images.undo": 20, "images.ch
 def hosts(lab: Lab, suite: Suite) -> Iterator[list[Host]]:
     """Two hosts, on which trials run side by side."""
     found = lab.start({"image-kills-1": suite.name, "image-kills-2": suite.name})
-    for host in found:
-        place = host.does(PYTHON, "-c", PLACE).out.strip()
-        host.does("install", f"{HOME}/tests/e2e/faults/killer.py", f"{place}/killer.py")
-        host.write(f"{place}/killer.pth", "import killer\n")
+    arm(found)
     yield found
     lab.stop([host.name for host in found])
 

@@ -84,14 +84,19 @@ def table(run: Run) -> Iterator[dict[str, Row]]:
     (FOLDER / TABLE).write_text(f"{json.dumps(said, indent=2)}\n")
 
 
+def arm(hosts: list[Host]) -> None:
+    """Have every Python of hosts load the killer, which ends a task at the point that it is told."""
+    for host in hosts:
+        place = host.does(PYTHON, "-c", PLACE).out.strip()
+        host.does("install", f"{HOME}/tests/e2e/faults/killer.py", f"{place}/killer.py")
+        host.write(f"{place}/killer.pth", "import killer\n")
+
+
 @pytest.fixture(scope="module")
 def hosts(lab: Lab, suite: Suite) -> Iterator[list[Host]]:
     """Two hosts, on which trials run side by side."""
     found = lab.start({"kills-1": suite.name, "kills-2": suite.name})
-    for host in found:
-        place = host.does(PYTHON, "-c", PLACE).out.strip()
-        host.does("install", f"{HOME}/tests/e2e/faults/killer.py", f"{place}/killer.py")
-        host.write(f"{place}/killer.pth", "import killer\n")
+    arm(found)
     yield found
     lab.stop([host.name for host in found])
 
