@@ -334,10 +334,12 @@ def _all_of_it(gone: Removal, can: Trash, engine: FakeEngine) -> None:
     disposal.undo(_go(can, gone, engine), can)
 
 
+@pytest.mark.parametrize("every", [6, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize("collected", [False, True])
 @pytest.mark.usefixtures("filled")
-def test_whatever_step_it_is_killed_at_what_stays_is_whole_and_the_next_run_goes_on(
+def test_whatever_step_it_is_killed_at_what_stays_is_whole_and_the_next_run_goes_on(  # noqa: PLR0913, PLR0917 - pytest's
     collected: bool,  # noqa: FBT001 - pytest's
+    every: int,
     made: MadeStorage,
     engine: FakeEngine,
     can: Trash,
@@ -358,7 +360,7 @@ def test_whatever_step_it_is_killed_at_what_stays_is_whole_and_the_next_run_goes
             left -= 1
         return stream(*args)
 
-    for killed in range(100):
+    for killed in range(0, 100, every):
         monkeypatch.setattr(engine, "stream", step)
         left = killed
         with contextlib.suppress(_KilledError):
