@@ -122,6 +122,17 @@ def test_one_tag_goes_with_its_image_and_comes_back(
         images_change.undo(run)
 
 
+def test_what_the_registry_gives_all_the_same_is_not_called_removed(
+    old: dict[str, str], made: MadeStorage, run: Run, served: Served
+) -> None:
+    served.put["/v2/app/manifests/2"] = made.path(old["2"]).read_bytes()
+    with pytest.raises(RegistryError, match="still gives app:2"):
+        images_change.remove(run, references=["app:2"], now=False)
+    assert "removed: " not in _said(run)
+    images_change.undo(run)
+    assert "back: app:2" in _said(run)
+
+
 @pytest.mark.usefixtures("old")
 def test_at_once_the_bytes_are_freed_and_no_undo_brings_them_back(
     made: MadeStorage, engine: FakeEngine, run: Run, collected: list[str]

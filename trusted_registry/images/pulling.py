@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -43,6 +44,32 @@ def refused(
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         wrong = {part: said for part, said in zip(every, threads.map(ask, every), strict=True) if said}
     return {image: wrong[part] for image, some in parts.items() for part in some if part in wrong}
+
+
+def given(references: Iterable[tuple[str, str]], client: RegistryClient) -> list[tuple[str, str]]:
+    """Return the images that the registry gives, of some that went.
+
+    Args:
+        references: Repositories, each with a tag or digest.
+        client: Client of the registry.
+
+    Raises:
+        AnswerError: It answers neither with an image nor that there is none.
+        OSError, http.client.HTTPException: It does not answer.
+    """
+
+    def is_given(named: tuple[str, str]) -> bool:
+        try:
+            client.manifest(*named)
+        except AnswerError as error:
+            if error.status == http.client.NOT_FOUND:
+                return False
+            raise
+        return True
+
+    every = list(references)
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        return [it for it, found in zip(every, threads.map(is_given, every), strict=True) if found]
 
 
 def _parts(image: Image, inventory: Inventory) -> list[_Part]:

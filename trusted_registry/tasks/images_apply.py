@@ -195,10 +195,27 @@ class Change:
         until = words.when(made.when + self._run.settings.undo_days * DAY)
         undo_ = "" if now else f"; until {until} ./inv images.undo brings back what went"
         here = {images.reference_of(it) for it in self.look().images}
+        here |= self._given_still([it for it in made.images if it not in here])
         gone = [it for it in made.images if it not in here]
         self._run.console.say(f"removed: {named(gone)}{undo_}") if gone else None
         if kept := [it for it in made.images if it in here]:
             self._run.console.say(f"left alone, since it was pushed again: {named(kept)}")
+
+    def _given_still(self, went: Sequence[str]) -> set[str]:
+        """Return the images that were pushed again in this very moment; a digest is given until it is freed.
+
+        Raises:
+            RegistryError: The registry gives one that is not there.
+        """
+        tags = [(it.rpartition(":")[0], it.rpartition(":")[2]) for it in went if "@" not in it]
+        with images_check.asked(self._container, self._run, self._engine) as client:
+            still = {reference.joined(*it) for it in pulling.given(tags, client)}
+        again = still & {images.reference_of(it) for it in self.look().images} if still else still
+        if wrong := sorted(still - again):
+            raise RegistryError(
+                f"The registry still gives {named(wrong)}.", cure="./inv images.undo; ./inv registry.logs"
+            )
+        return again
 
     def _free(self, due: list[Removal], bytes_before: int) -> None:
         """Free the bytes of removals, while the registry refuses pushes; with none, only have it take them again."""
@@ -234,7 +251,7 @@ class Change:
         here = {(it.repository, it.name): it for it in found.images}
         tags = [(name, tag, digest) for name, some in undone.tags.items() for tag, (digest, _) in some.items()]
         moved = [reference.joined(*it[:2]) for it in tags if it[:2] in here and here[it[:2]].digest != it[2]]
-        whole = [images.reference_of(it) for it in found.images if it.manifest and not _lacks(it, found)]
+        whole = [images.reference_of(it) for it in found.images if found.is_whole(it)]
         if back := [it for it in undone.images if it in whole and it not in moved]:
             self._run.console.say(f"back: {named(back)}")
         if moved:
@@ -259,7 +276,7 @@ class Change:
             RegistryError: It does not give one.
         """
         found = self.look()
-        whole = [it for it in found.images if it.manifest and not _lacks(it, found)]
+        whole = [it for it in found.images if found.is_whole(it)]
         wrong = dict.fromkeys(self._broken_since(before, found), "a part of it is not there")
         asking = self._run.console.progress("Asking the registry", "parts")
         with images_check.asked(self._container, self._run, self._engine) as client, asking as progress:
@@ -281,15 +298,7 @@ def _pushes(plan: Plan, found: Inventory) -> Iterator[int]:
 
 
 def _broken(found: Inventory) -> list[Image]:
-    return [it for it in found.images if not it.manifest or _lacks(it, found)]
-
-
-def _lacks(image: Image, found: Inventory) -> bool:
-    """Whether a part of an image is not in the storage, and its manifest names no other place for it."""
-    manifests = [found.manifests[it] for it in found.needed(image.digest) if it in found.manifests]
-    parts = [found.aliases.get(it.digest, it.digest) for one in manifests for it in one.blobs if not it.is_optional]
-    parts += [it.digest for one in manifests for it in one.children]
-    return any(it not in found.listing.blobs for it in parts)
+    return [it for it in found.images if not found.is_whole(it)]
 
 
 def named(names: Sequence[str]) -> str:
