@@ -148,7 +148,12 @@ def faults(session: nox.Session) -> None:
     install(session, "test")
     names = ("broken_answers", "engine_answers", "foreign_certificates")
     foreign = [f"tests/registry/test_{name}.py" for name in names]
-    broken = ["tests/properties", *foreign, "tests/trust/remote/test_kit_server_abuse.py", "--numprocesses=auto"]
+    foreign += [
+        "tests/trust/remote/test_kit_server_abuse.py",
+        "tests/archives/test_hostile.py",
+        "tests/images/test_trash.py",
+    ]
+    broken = ["tests/properties", *foreign, "--numprocesses=auto"]
     broken.append("--dist=worksteal")  # some take minutes, and each is given to whoever is free
     session.run("pytest", *broken, "--hypothesis-profile=long", "--timeout=3600", *session.posargs)
     # The bench, interrupted in each way: this machine must be as before. And the engine's tests that take long.

@@ -6,7 +6,7 @@ The table of contents: each task is declared in `trusted_registry/declarations`,
 from __future__ import annotations
 
 from trusted_registry import invoking
-from trusted_registry.declarations import cert, images, lifecycle, registry, trust
+from trusted_registry.declarations import cert, images, lifecycle, registry, site, trust
 from trusted_registry.declarations.task import collection
 
 GROUPS = {
@@ -15,6 +15,9 @@ GROUPS = {
         lifecycle.down,
         registry.engine,
         registry.upgrade,
+        registry.backup,
+        registry.restore,
+        site.pack,
         registry.user_add,
         registry.user_remove,
         registry.user_list,
@@ -33,6 +36,8 @@ GROUPS = {
         images.remove,
         images.clean,
         images.undo,
+        images.save,
+        images.load,
         lifecycle.test,
     ),
     "Other machines": (

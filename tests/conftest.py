@@ -16,6 +16,8 @@ import hypothesis
 import psutil
 import pytest
 
+from tests.fake_engine import NAME, FakeEngine, container
+from tests.images.storages import MadeStorage
 from tests.recorder import Recorder
 from trusted_registry.certificate import issue
 from trusted_registry.defaults import DEFAULTS
@@ -213,3 +215,21 @@ class mounted:  # noqa: N801 - read as a statement: `with mounted(folder, "ro")`
 
 def _spawned(argv: list[str]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(os.posix_spawnp(argv[0], argv, os.environ), 0)[1])
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> MadeStorage:
+    """An empty storage."""
+    listing = MadeStorage(tmp_path / "storage")
+    listing.folder.mkdir()
+    return listing
+
+
+@pytest.fixture
+def engine(made: MadeStorage) -> FakeEngine:
+    """An engine whose registry has that storage, and runs."""
+    found = FakeEngine()
+    found.container = container()
+    found.storage = made.folder
+    assert NAME in found.containers
+    return found

@@ -13,7 +13,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.instance.model import OFFICIAL_ENTRYPOINT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from trusted_registry.registry.users import Login
@@ -102,6 +102,11 @@ class FakeImages:
             raise refused(f"Pushing {reference} failed", self.refusal or "An image does not exist locally")
         self.remote[reference] = self.images[reference]
         return _digest(self.images[reference])
+
+    def save(self, reference: str) -> Iterator[bytes]:
+        self._require()
+        self.done.append(f"save {reference}")
+        yield f"{reference}, saved".encode()
 
     def load(self, archive: Path) -> list[str]:
         self._require()

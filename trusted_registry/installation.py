@@ -160,6 +160,27 @@ def note_image(folder: Path, id_: str, image: MadeImage) -> Installation:
     return _change(folder, lambda it: replace(it, images={**it.images, id_: image}))
 
 
+def portable(folder: Path) -> bytes:
+    """Return a folder's file as it counts on another machine too: without images and volumes of this one."""
+    return _content(replace(known(folder), volumes=(), containers=(), images={}))
+
+
+def parse(content: bytes) -> Installation:
+    """Return the installation in a file's content.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        return _parsed(json.loads(content))
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(content) from error
+
+
+def _content(installation: Installation) -> bytes:
+    return f"{json.dumps({'version': _VERSION, **asdict(installation)}, indent=2)}\n".encode()
+
+
 def _with(names: tuple[str, ...], name: str) -> tuple[str, ...]:
     return names if not name or name in names else (*names, name)
 
@@ -170,6 +191,5 @@ def _change(folder: Path, change: Callable[[Installation], Installation], *, new
         before = read(folder)
         after = change(before or Installation(new or secrets.token_hex(16)))
         if after != before:
-            content = f"{json.dumps({'version': _VERSION, **asdict(after)}, indent=2)}\n".encode()
-            files.write(folder / FILE, content, files.PRIVATE_FILE, like=folder)
+            files.write(folder / FILE, _content(after), files.PRIVATE_FILE, like=folder)
     return after

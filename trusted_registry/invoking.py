@@ -83,6 +83,8 @@ class TaskProgram(Program):
         if words[:1] == ["version"]:
             self.print_version()
             raise Exit
+        if words[1:] in (["--help"], ["-h"]):  # which a task whose value must follow would take for that
+            words[:] = ["help", words[0]]
         if words[:1] == ["help"]:
             self.args.help.set_value(".".join(words[1:]) or True, cast=False)
             words.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +18,16 @@ class Run:
     Args:
         settings: The registry's settings.
         console: The console that shows commands and results, and asks.
+        reread: Reads the settings anew, as what is in the files now has them.
     """
 
     settings: Settings
     console: Console
+    reread: Callable[[], Settings] | None = None
+
+    def anew(self) -> Run:
+        """Return this run with the settings as the files have them now."""
+        return dataclasses.replace(self, settings=self.reread()) if self.reread else self
 
     def with_settings(self, **changes: Any) -> Run:  # noqa: ANN401 - each setting has a type of its own
         """Return this run with some settings changed, and everything else as it is."""

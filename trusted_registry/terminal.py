@@ -233,6 +233,7 @@ class _Bar:
         self._title = title
         self._unit = unit
         self._parts: dict[str, tuple[int, int]] = {}
+        self._done = self._total = self._unknown = 0
         self._rich: RichProgress | None = None
         self._closed = False
         self._lock = threading.Lock()
@@ -241,10 +242,19 @@ class _Bar:
         self._timer.start()
 
     def _appear(self) -> None:
-        from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
 
         # What has no parts moves nothing that could be counted: making a key.
-        moved = (DownloadColumn() if self._unit == "bytes" else MofNCompleteColumn(),) if self._parts else ()
+        counted = DownloadColumn() if self._unit == "bytes" else MofNCompleteColumn()
+        moved = (counted, TimeRemainingColumn()) if self._parts else ()
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), *moved, TimeElapsedColumn())
         with self._lock:
             if self._closed:
@@ -255,12 +265,16 @@ class _Bar:
 
     def update(self, part: str, done: int, total: int) -> None:
         """Add up the parts and move the bar."""
-        self._parts[part] = (done, total)
         with self._lock:
+            before = self._parts.get(part)
+            self._parts[part] = (done, total)
+            done_before, total_before = before or (0, 0)
+            self._done += done - done_before
+            self._total += total - total_before
+            self._unknown += (not total) - (before is not None and not total_before)
             if self._rich:
-                totals = [total for _, total in self._parts.values()]
-                size = sum(totals) if all(totals) else None
-                self._rich.update(self._task, completed=sum(done for done, _ in self._parts.values()), total=size)
+                size = None if self._unknown else self._total
+                self._rich.update(self._task, completed=self._done, total=size)
 
     def close(self) -> None:
         """Remove the bar."""

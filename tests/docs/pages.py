@@ -16,8 +16,9 @@ _BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _VALUED = (
     *("--address", "--names", "--port", "--if-expiring", "--sessions", "--only", "--inventory", "--remote"),
     *("--certificate", "--key", "--authority", "--chain", "--front", "--image", "--match"),
-    *("--keep", "--older", "--count"),
+    *("--keep", "--older", "--count", "--references", "--since", "--from", "--python"),
     *("registry.user.add", "registry.user.remove", "explain", "images.show", "images.remove"),
+    *("images.save", "images.load", "registry.backup", "registry.restore", "site.pack"),
 )
 
 

@@ -32,6 +32,7 @@ OTHERS = {
         'PATH="$PWD/.venv/bin:$PATH"',
         "source <(invoke --print-completion-script bash)",
     ],
+    "carry.md": [line for block in blocks(ROOT / "docs/carry.md") for line in block if not line.startswith("./inv ")],
     "certificates.md": next(block for block in blocks(ROOT / "docs/certificates.md") if "mkdir" in block[0]),
 }
 """Lines that are no task, by page; the tests below run what of them can be run."""

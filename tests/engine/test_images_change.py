@@ -168,9 +168,11 @@ def test_with_users_it_works_by_a_login_of_the_moment(host: Host) -> None:
     assert [it["tag"] for it in printed(host, "images.list")] == ["2"]
 
 
-@pytest.mark.parametrize("seconds", [0, 0.3])
-def test_a_registry_that_a_killed_run_left_read_only_takes_pushes_after_the_next(seconds: float, host: Host) -> None:
-    host.inv("up")
+@pytest.mark.parametrize(("front", "seconds"), [("off", 0), ("off", 0.3), ("on", 0), ("on", 0.6)])
+def test_a_registry_that_a_killed_run_left_read_only_takes_pushes_after_the_next(
+    front: str, seconds: float, host: Host
+) -> None:
+    host.inv("up", "--front", front)
     registry = api(host)
     for name in ("1", "2", "3"):
         put(registry, "app", name, name.encode())

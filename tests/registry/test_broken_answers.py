@@ -192,6 +192,9 @@ CALLS: dict[str, Callable[[RegistryClient], object]] = {
     "delete_manifest": lambda client: client.delete_manifest("app", DIGEST),
     "blob_size": lambda client: client.blob_size("app", DIGEST),
     "blob": lambda client: sum(len(chunk) for chunk in client.blob("app", DIGEST, 5 << 20)),
+    "has_blob": lambda client: client.has_blob("app", DIGEST),
+    "mount": lambda client: client.mount("app", DIGEST, "other"),
+    "upload_stream": lambda client: client.upload_stream("app", DIGEST, 2, iter([b"{}"])),
     "upload": lambda client: client.upload("app", b"{}"),
     "is_read_only": lambda client: client.is_read_only("app"),
 }

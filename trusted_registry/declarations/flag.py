@@ -39,9 +39,14 @@ class Flag:
         return self.default == UNSAID
 
     @property
+    def typed(self) -> str:
+        """The flag's name as it is typed: a word of Python's own has an underscore behind it as a parameter."""
+        return self.name.rstrip("_").replace("_", "-")
+
+    @property
     def shown(self) -> str:
         """The flag as it is typed: --port=PORT, NAME, --yes."""
-        word = f"--{self.name.replace('_', '-')}"
+        word = f"--{self.typed}"
         value = self.value or self.name.upper()
         if self.default is None:
             return value
@@ -90,6 +95,10 @@ WHICH = (
 SYSTEM = switch("system", "Also the operating system's store, the browsers' and Java's.")
 REMOVE = switch("remove", "Remove the trust again.")
 NAME = Flag("name", "The user's name: letters, digits, . _ @ + -", default=None)
+
+FILE = Flag("file", "The file.", default=None)
+REFERENCES = words("references", "Only these images: app:1, app@sha256:…, 'app:*'.", value="IMAGE,IMAGE")
+SINCE = Flag("since", "Leave out what an archive before has: its index, the file beside it.", value="INDEX")
 
 # The terminal heeds these two; no function takes them.
 YES = switch("yes", "Answer every question with yes.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.declarations.flag import JSON, YES, Flag, switch
+from trusted_registry.declarations.flag import FILE, JSON, REFERENCES, SINCE, YES, Flag, switch
 from trusted_registry.declarations.task import Task
 
 MATCH = Flag("match", "Only those that a pattern fits: app, team/*, app:1.*.", value="PATTERN")
@@ -64,4 +64,22 @@ check = Task(
     JSON,
     YES,
     example="./inv images.check --fix",
+)
+save = Task(
+    "images.save",
+    "Save images into one file, to carry them.",
+    "images_carry.save",
+    FILE,
+    REFERENCES,
+    SINCE,
+    YES,
+    example="./inv images.save app.tar --references app:1,app:2",
+)
+load = Task(
+    "images.load",
+    "Load the images of a file into the registry.",
+    "images_carry.load",
+    FILE,
+    YES,
+    example="./inv images.load app.tar",
 )

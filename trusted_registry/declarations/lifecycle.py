@@ -8,10 +8,11 @@ from trusted_registry.declarations.task import Task
 up = Task(
     "up",
     "Do it all: certificate, registry, trust, and a proof.",
-    "lifecycle.up",
+    "site.up",
     *STAYS_WITH_PORT,
     FRONT,
     NAT,
+    Flag("from_", "With the image and the images of such a file, without a network.", value="FILE"),
     switch("adopt", "Use an existing volume with its images, if it is no other installation's."),
     YES,
     example="./inv up --names registry.local --port 8443",

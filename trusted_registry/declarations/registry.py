@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.declarations.flag import NAME, NAT, STAYS_WITH_PORT, YES, Flag, setting, switch
+from trusted_registry.declarations.flag import FILE, NAME, NAT, SINCE, STAYS_WITH_PORT, YES, Flag, setting, switch
 from trusted_registry.declarations.task import Task
 
 engine = Task(
@@ -61,6 +61,24 @@ upgrade = Task(
     setting("image", 'Image of the registry, such as registry:3.1.1; remembered until --image "".'),
     switch("check", "Only compare; the running registry stays."),
     example="./inv registry.upgrade --check --image registry:3.1.1",
+)
+backup = Task(
+    "registry.backup",
+    "Save images, users, keys and settings into one file.",
+    "registry_backup.backup",
+    FILE,
+    SINCE,
+    YES,
+    example="./inv registry.backup registry.tar",
+)
+restore = Task(
+    "registry.restore",
+    "Restore a registry with its trust from such a file.",
+    "registry_backup.restore",
+    FILE,
+    switch("into", "Add the images to a registry that has others."),
+    YES,
+    example="./inv registry.restore registry.tar",
 )
 user_add = Task(
     "registry.user.add",

@@ -83,7 +83,7 @@ class Task(invoke.tasks.Task[Any]):
         terminal = Terminal(**shown, yes=bool(values.get(YES)), log=log)
         settings = _settings(context, values) if self.needs_settings else None
         log.begin(self.name, settings.folder if settings else None)
-        run = Run(settings, terminal) if settings else terminal
+        run = Run(settings, terminal, lambda: _settings(_reread(context), values)) if settings else terminal
         own = {flag: value for flag, value in values.items() if not flag.is_setting and flag not in (YES, JSON)}
         parameters = {flag.name: split(value) if flag.is_list else value for flag, value in own.items()}
         found = self.find_function()(run, **parameters)
@@ -93,13 +93,32 @@ class Task(invoke.tasks.Task[Any]):
 
 def _argument(flag: Flag) -> Argument:
     return Argument(
-        names=(flag.name.replace("_", "-"),),
+        names=(flag.typed,),
         attr_name=flag.name if "_" in flag.name else None,
         kind=bool if isinstance(flag.default, bool) else str,
         default=flag.default,
         help=flag.help,
         positional=flag.default is None,
     )
+
+
+def _reread(context: Context) -> Context:
+    """Return a context of the files as they are now.
+
+    Raises:
+        SettingError: They say who carries out tasks, which is no setting.
+    """
+    from invoke.config import Config
+
+    from trusted_registry.errors import SettingError
+
+    config = Config(project_location=ROOT)
+    config.load_collection(DEFAULTS)
+    config.load_project()
+    config.load_shell_env()
+    if dict(config["tasks"]) != dict(context.config["tasks"]):
+        raise SettingError("invoke.yaml says more than settings of the registry.", cure="git checkout invoke.yaml")
+    return type(context)(config=config)
 
 
 def _settings(context: Context, values: Mapping[Flag, Any]) -> Settings:

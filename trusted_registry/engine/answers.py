@@ -165,7 +165,8 @@ def _name(listed: Mapping[str, Any]) -> str:
 def volume(attributes: Mapping[str, Any]) -> Volume:
     """Read what the engine says of one volume."""
     labels = _labels(attributes.get("Labels"))
-    return Volume(_text(attributes["Name"]), labels.get(LABEL, ""), labels.get(model.LABEL, ""))
+    folder = _text(attributes.get("Mountpoint", ""))
+    return Volume(_text(attributes["Name"]), labels.get(LABEL, ""), labels.get(model.LABEL, ""), folder)
 
 
 def network(attributes: Mapping[str, Any]) -> Network:

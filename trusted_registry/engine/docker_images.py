@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -110,6 +110,11 @@ class DockerImages(Connection):
             by = {"username": login.name, "password": login.password} if login else None  # None: ~/.docker/config.json
             events = move(repository, tag=tag, stream=True, decode=True, auth_config=by)
             return engine_types.follow_transfer(events, progress, f"{what} failed")
+
+    def save(self, reference: str) -> Iterator[bytes]:
+        """Yield an image as `docker save` writes it."""
+        with errors_explained(f"The image {reference} could not be saved"):
+            yield from self._require_client().api.get_image(reference)
 
     def load(self, archive: Path) -> list[str]:
         """Load a `docker save` file and return the names of its images."""

@@ -289,6 +289,13 @@ class Engine(Protocol):
             RegistryError: The push failed; the message has the engine's reason.
         """
 
+    def save(self, reference: str) -> Iterator[bytes]:
+        """Yield an image as `docker save` writes it.
+
+        Raises:
+            RegistryError: There is no such image.
+        """
+
     def load(self, archive: Path) -> list[str]:
         """Load a `docker save` file and return the names of its images.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from trusted_registry.console import Progress, pasteable
@@ -86,11 +86,15 @@ class Container:
 
 @dataclass(frozen=True)
 class Volume:
-    """A volume, the id of the installation that made it, and its role; both are empty where no label names them."""
+    """A volume, the id of the installation that made it, and its role; both are empty where no label names them.
+
+    The folder is the engine's, on the machine that it runs on, which may be a virtual one.
+    """
 
     name: str
     installation: str
     role: str = ""
+    folder: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,13 @@ class Inventory:
                 left += [it.digest for it in found.children]
         return seen
 
+    def is_whole(self, image: Image) -> bool:
+        """Whether all parts of an image are there, but for those for which its manifest names other places."""
+        manifests = [self.manifests[it] for it in self.needed(image.digest) if it in self.manifests]
+        parts = [self.aliases.get(it.digest, it.digest) for one in manifests for it in one.blobs if not it.is_optional]
+        parts += [it.digest for one in manifests for it in one.children]
+        return image.manifest is not None and all(it in self.listing.blobs for it in parts)
+
     def size(self, digest: str) -> int:
         """Return the bytes that a client without any of it would pull: of all platforms, each blob once."""
         return sum(max(self.listing.blobs[it].size, 0) for it in self.needed(digest) if it in self.listing.blobs)

@@ -12,6 +12,9 @@ from typing import Any
 LARGEST = 4 << 20
 """Bytes of a manifest and of a configuration that are read: distribution's own limit of a manifest."""
 
+_MOST_PARTS = 600_000
+"""Values in a JSON text: an index of fifty thousand images has fewer."""
+
 _DIGEST = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-f]{32,128}")
 _SIGNATURE = re.compile(r"(?P<algorithm>sha256)-(?P<hex>[0-9a-f]{64})(?:\.(?:sig|att|sbom))?")
 """Tag of a signature, an attestation or a list of contents (cosign; OCI distribution specification, "Referrers Tag
@@ -173,7 +176,9 @@ def _descriptor(found: object) -> Descriptor | None:
 
 
 def json_object(content: bytes) -> dict[str, Any]:
-    """Return a JSON object, or {} for anything else."""
+    """Return a JSON object, or {} for anything else, and for one of so many parts that it would take all memory."""
+    if sum(map(content.count, (b",", b"{", b"["))) > _MOST_PARTS:
+        return {}
     try:
         found = json.loads(content)
     except (ValueError, RecursionError):

@@ -42,6 +42,11 @@ def is_reference(text: str) -> bool:
     return bool(_REFERENCE.fullmatch(text))
 
 
+def is_image(text: str) -> bool:
+    """Whether a text names an image for an engine: with a host or without."""
+    return bool(re.fullmatch(rf"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?{_PART}(?:/{_PART})*(?::{_TAG})?", text))
+
+
 def joined(repository: str, name: str) -> str:
     """Return a reference to a tag or a digest of a repository."""
     return f"{repository}{'@' if ':' in name else ':'}{name}"

@@ -13,7 +13,7 @@ import json
 import re
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -177,13 +177,44 @@ class RegistryClient:
         if not whole or f"sha256:{hashed.hexdigest()}" != digest:
             raise self._broken(deed, "what came is something else")
 
+    def has_blob(self, repository: str, digest: str) -> bool:
+        """Whether a repository has a blob."""
+        try:
+            self.blob_size(repository, digest)
+        except AnswerError as error:
+            if error.status == http.client.NOT_FOUND:
+                return False
+            raise
+        return True
+
+    def mount(self, repository: str, digest: str, source: str) -> bool:
+        """Have a repository know a blob that another one has; return whether that one has it."""
+        start = f"/v2/{repository}/blobs/uploads/"
+        answer = self._send(Request("POST", f"{start}?mount={digest}&from={source}"))
+        if answer.status == http.client.ACCEPTED:  # the beginning of an upload in its place, which nobody wants
+            path, query = self._place(start, answer.headers.get("location", ""))
+            self._send(Request("DELETE", f"{path}?{query}"))
+        return answer.status == http.client.CREATED
+
     def upload(self, repository: str, content: bytes) -> None:
         """Give a blob to the registry, in one piece."""
+        self.upload_stream(repository, digest(content), len(content), [content])
+
+    def upload_stream(self, repository: str, digest: str, size: int, chunks: Iterable[bytes]) -> None:
+        """Give a blob to the registry, which compares it with its digest.
+
+        Args:
+            repository: Where it goes.
+            digest: Its digest.
+            size: Its bytes.
+            chunks: The blob.
+        """
         start = f"/v2/{repository}/blobs/uploads/"
         begun = self._ask(Request("POST", start), "take an image", http.client.ACCEPTED)
         path, query = self._place(start, begun.headers.get("location", ""))
-        query = "&".join(filter(None, (query, f"digest={digest(content)}")))
-        asked = Request("PUT", f"{path}?{query}", {"Content-Type": "application/octet-stream"}, content)
+        query = "&".join(filter(None, (query, f"digest={digest}")))
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        asked = Request("PUT", f"{path}?{query}", headers, probe.Stream(size, chunks))
         self._ask(asked, "take an image", http.client.CREATED)
 
     def is_read_only(self, repository: str) -> bool:

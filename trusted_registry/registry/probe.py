@@ -10,7 +10,7 @@ import io
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -35,6 +35,9 @@ _NOT_YET_VALID = 9
 
 _ANSWER = 5.0
 """Seconds for each of: the connection, the handshake, the entire answer."""
+
+_STALL = 60.0
+"""Seconds in which a server takes another chunk of a large body: its disk may be slow for a while."""
 
 _LONGEST = 8 << 20
 """Bytes of an answer beyond its body, after which no registry goes on; http.client bounds neither a head that says
@@ -115,13 +118,29 @@ def shake_hands(plain: socket.socket, endpoint: Endpoint, tls: ssl.SSLContext) -
 
 
 @dataclass(frozen=True)
+class Stream:
+    """Body of a request that comes in chunks, of as many bytes as were said before."""
+
+    size: int
+    chunks: Iterable[bytes]
+
+    def __len__(self) -> int:
+        """Return its bytes."""
+        return self.size
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the chunks, once."""
+        return iter(self.chunks)
+
+
+@dataclass(frozen=True)
 class Request:
     """A request, and the bytes of the answer's body that are read; the time for the answer grows with both."""
 
     method: str
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    body: bytes | Stream = b""
     limit: int = _BODY
 
 
@@ -178,6 +197,8 @@ def answered(connection: socket.socket, endpoint: Endpoint, request: Request) ->
     http_connection.sock = connection
     http_connection.response_class = functools.partial(_bounded, request)  # type: ignore[assignment]  # only called
     try:
+        if isinstance(request.body, Stream):
+            connection.settimeout(_STALL)
         http_connection.request(request.method, request.path, body=request.body or None, headers=dict(request.headers))
         with http_connection.getresponse() as answer:
             yield answer

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trusted_registry.certificate import handed
+from trusted_registry.console import pasteable
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.images import history, inventory, reference, usage, words
 from trusted_registry.images.history import History
 from trusted_registry.images.inventory import Image, Inventory
@@ -131,6 +132,32 @@ def _parse(text: str, run: Run) -> reference.Reference:
 def reference_of(image: Image) -> str:
     """Return the reference of an image without its host."""
     return reference.joined(image.repository, image.name)
+
+
+def matching(text: str, found: Inventory, run: Run) -> list[Image]:
+    """Return the images that a reference or a pattern names.
+
+    Raises:
+        RegistryError: There is none.
+    """
+    if is_pattern(text):
+        if images_ := inventory.chosen(found.images, text):
+            return images_
+        raise RegistryError(f"No image fits {text}.", cure="./inv images lists what there is.")
+    named = reference.parse(text, run.settings)
+    if named.name == "latest" and not text.endswith(":latest"):
+        latest, every = pasteable([f"{named.repository}:latest"]), pasteable([f"{named.repository}:*"])
+        cure = f"Use {latest} for one tag, {every} for all of the repository."
+        raise SettingError(f"{text} names no tag.", cure=cure)
+    here = [it for it in found.images if it.repository == named.repository]
+    if images_ := [it for it in here if named.name in (it.name, it.digest)]:
+        return images_
+    return [one(named.repository, named.name, found)]
+
+
+def is_pattern(text: str) -> bool:
+    """Whether a text is a pattern, and no reference."""
+    return any(it in text for it in "*?[")
 
 
 def one(repository: str, name: str, found: Inventory) -> Image:

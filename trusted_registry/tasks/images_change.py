@@ -10,8 +10,6 @@ from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.images import (
     disposal,
-    inventory,
-    reference,
     removal,
     retention,
 )
@@ -37,7 +35,7 @@ def remove(run: Run, *, references: Sequence[str], now: bool) -> None:
         before = change.read()
         plan = retention.without(_chosen(references, before, run), before)
         # Every image is named, and an undo brings it back.
-        asks = now or any(_is_pattern(it) for it in references)
+        asks = now or any(images.is_pattern(it) for it in references)
         change.make(plan, before, change.due(now=True) if now else [], now=now, asks=asks)
 
 
@@ -99,7 +97,7 @@ def _chosen(references: Iterable[str], found: Inventory, run: Run) -> list[Image
     """Return the images that references and patterns name."""
     chosen: dict[Image, None] = {}
     for text in references:
-        chosen |= dict.fromkeys(_matching(text, found, run))
+        chosen |= dict.fromkeys(images.matching(text, found, run))
     for image in chosen:
         if image.manifest is None:
             wrong = f"{images.reference_of(image)} is broken, so no undo could bring it back."
@@ -107,25 +105,6 @@ def _chosen(references: Iterable[str], found: Inventory, run: Run) -> list[Image
         if any(text.endswith(f"{image.repository}@{image.digest}") for text in references):
             _check_is_no_part(image, chosen, found)
     return list(chosen)
-
-
-def _matching(text: str, found: Inventory, run: Run) -> list[Image]:
-    if _is_pattern(text):
-        if images_ := inventory.chosen(found.images, text):
-            return images_
-        raise RegistryError(f"No image fits {text}.", cure="./inv images lists what there is.")
-    named = reference.parse(text, run.settings)
-    if named.name == "latest" and not text.endswith(":latest"):
-        one, every = pasteable([f"{named.repository}:latest"]), pasteable([f"{named.repository}:*"])
-        raise SettingError(f"{text} names no tag.", cure=f"Use {one} for one tag, {every} for all of the repository.")
-    here = [it for it in found.images if it.repository == named.repository]
-    if images_ := [it for it in here if named.name in (it.name, it.digest)]:
-        return images_
-    return [images.one(named.repository, named.name, found)]
-
-
-def _is_pattern(text: str) -> bool:
-    return any(it in text for it in "*?[")
 
 
 def _check_is_no_part(image: Image, chosen: Iterable[Image], found: Inventory) -> None:
