@@ -62,7 +62,9 @@ def restore(wanted: Tree) -> None:
         Path(path).chmod(mode)
 
 
-def inv(*words: str, user: str = "root", seconds: float = 60, more: dict[str, str] | None = None) -> tuple[int, str]:
+def inv(
+    *words: str, user: str = "root", seconds: float = 60, more: dict[str, str] | None = None, typed: str = ""
+) -> tuple[int, str]:
     """Run tasks to their end, or until they are killed after so many seconds; return exit status and what was said."""
     groups = ["docker", "sudo"] if user != "root" else []
     process = subprocess.Popen(
@@ -73,13 +75,13 @@ def inv(*words: str, user: str = "root", seconds: float = 60, more: dict[str, st
         group=user,
         extra_groups=groups,
         start_new_session=True,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     try:
-        said, _ = process.communicate(timeout=seconds)
+        said, _ = process.communicate(typed, timeout=seconds)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         said, _ = process.communicate()

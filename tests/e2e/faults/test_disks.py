@@ -298,3 +298,39 @@ def test_a_registry_s_disk_that_is_full_is_named_and_what_was_pushed_is_there(
         registry.inv("down")
         registry.does("umount", VOLUME)
     _all_well(kinds, at_least=2)
+
+
+def test_a_disk_that_is_full_where_images_are_carried_from_or_to_is_named_and_costs_nothing(
+    registry: Host, kinds: list[Trials]
+) -> None:
+    kinds += [
+        saved := Trials("full disk: images that are saved"),
+        loaded := Trials("full disk: images that are loaded"),
+    ]
+    registry.inv("up")
+    reference = f"{registry.address}/app:1"
+    pushed, file, folder = push(registry, reference), f"{HOME}/images.tar", "/srv/archives"
+    registry.inv("images.save", file)
+    registry.does("install", "--directory", "--owner", "dev", folder)
+    for pages in (0, 3, 60):
+        registry.does("sh", "-euc", FILL, "sh", folder, str(pages))
+        before = contents(registry, folder)
+        done = registry.run("./inv", "images.save", f"{folder}/images.tar", user="dev", env=registry.settings)
+        saved.take(done, before, contents(registry, folder), f"{pages} pages")
+        registry.does("rm", f"{folder}/.filler.lock")
+        registry.inv("images.save", f"{folder}/images.tar")
+        registry.does("umount", folder)
+    registry.inv("images.remove", "app:1", "--now", "--yes")
+    registry.inv("down")
+    registry.does("sh", "-euc", FILL, "sh", VOLUME, "60")
+    registry.inv("up")
+    done = registry.run("./inv", "images.load", file, user="dev", env=registry.settings)
+    loaded.take(done, "", "", "60 pages")
+    assert "nothing is broken" in registry.inv("images.check").out
+    registry.does("rm", f"{VOLUME}/.filler.lock")
+    registry.inv("images.load", file)
+    assert pull(registry, reference) == pushed
+    registry.inv("down")
+    registry.does("umount", VOLUME)
+    _all_well([saved], at_least=3)
+    _all_well([loaded], at_least=1)

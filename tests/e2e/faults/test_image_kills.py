@@ -1,9 +1,10 @@
-"""A task that changes images is killed at each of many points: what stays is pulled, and the next run ends its work."""
+"""A task that changes or carries images is killed at many points: what stays is pulled, the next run ends its work."""
 
 from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,44 +19,51 @@ if TYPE_CHECKING:
     from tests.e2e.lab import Lab
     from tests.e2e.suites import Suite
 
-TRIALS = {"images.remove": 25, "images.clean": 40, "images.undo": 20, "images.check": 15}
-"""How many of a task's points are tried, spread evenly."""
+TRIALS = {
+    "image_trial": {"images.remove": 25, "images.clean": 40, "images.undo": 20, "images.check": 15},
+    "carry_trial": {"images.save": 20, "images.load": 30, "registry.backup": 20, "registry.restore": 30},
+}
+"""How many of a task's points are tried, spread evenly, by the module that tries them."""
+
+
+@dataclass
+class Tried:
+    """Hosts on which the trials of a module run side by side, and the points of each task."""
+
+    hosts: list[Host]
+    module: str
+    points: dict[str, list[str]] = field(default_factory=dict)
+
+    def ask(self, host: Host, *words: str) -> Any:  # noqa: ANN401 - JSON
+        """Return what a module says on a host."""
+        return json.loads(host.does(PYTHON, "-m", f"tests.e2e.faults.{self.module}", *words, env=host.settings).out)
+
+    def some(self, host: Host, task: str, points: list[int]) -> list[tuple[int, dict[str, Any]]]:
+        """Return the reports of some trials, by their points."""
+        return [(at, self.ask(host, task, str(at))) for at in points]
 
 
 @pytest.fixture(scope="module")
-def hosts(lab: Lab, suite: Suite) -> Iterator[list[Host]]:
-    """Two hosts, on which trials run side by side."""
-    found = lab.start({"image-kills-1": suite.name, "image-kills-2": suite.name})
-    arm(found)
+def tried(lab: Lab, suite: Suite, request: pytest.FixtureRequest) -> Iterator[Tried]:
+    """Two hosts, with the points of each task as one run of each comes to them."""
+    found = Tried(lab.start({"image-kills-1": suite.name, "image-kills-2": suite.name}), request.param)
+    arm(found.hosts)
+    with ThreadPoolExecutor() as both:
+        found.points = next(iter(list(both.map(lambda host: found.ask(host, "prepare"), found.hosts))))
     yield found
-    lab.stop([host.name for host in found])
+    lab.stop([host.name for host in found.hosts])
 
 
-def _tried(host: Host, *words: str) -> Any:  # noqa: ANN401 - JSON
-    return json.loads(host.does(PYTHON, "-m", "tests.e2e.faults.image_trial", *words, env=host.settings).out)
-
-
-@pytest.fixture(scope="module")
-def points(hosts: list[Host]) -> dict[str, list[str]]:
-    """The points of each task, as one run of each on a host comes to them."""
+@pytest.mark.parametrize(
+    ("tried", "task"), [(it, task) for it, tasks in TRIALS.items() for task in tasks], indirect=["tried"]
+)
+def test_a_task_killed_at_any_point_loses_no_image_and_the_next_run_ends_it(task: str, tried: Tried, run: Run) -> None:
+    chosen, row = _spread(len(tried.points[task]), TRIALS[tried.module][task]), Row(len(tried.points[task]))
     with ThreadPoolExecutor() as both:
-        found: dict[str, list[str]] = next(iter(list(both.map(lambda host: _tried(host, "prepare"), hosts))))
-    return found
-
-
-@pytest.mark.parametrize("task", TRIALS)
-def test_a_task_killed_at_any_point_loses_no_image_and_the_next_run_ends_it(
-    task: str, hosts: list[Host], points: dict[str, list[str]], run: Run
-) -> None:
-    chosen, row = _spread(len(points[task]), TRIALS[task]), Row(len(points[task]))
-
-    def tried(host: Host, some: list[int]) -> list[tuple[int, dict[str, Any]]]:
-        return [(at, _tried(host, task, str(at))) for at in some]
-
-    with ThreadPoolExecutor() as both:
-        begun = [both.submit(tried, host, chosen[first :: len(hosts)]) for first, host in enumerate(hosts)]
+        shares = [chosen[first :: len(tried.hosts)] for first in range(len(tried.hosts))]
+        begun = [both.submit(tried.some, host, task, it) for host, it in zip(tried.hosts, shares, strict=True)]
         for at, report in (it for one in begun for it in one.result()):
-            row.add(report, points[task][at - 1])
+            row.add(report, tried.points[task][at - 1])
     run.notes.append(f"killed in {task}: {row}")
     assert row.losses == []
     assert row.killed >= MOST * len(chosen), "a task that ends before it is killed proves nothing"
