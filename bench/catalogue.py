@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bench import fronted, gap, hosts, images, kit, measures
+from bench import carry, fronted, gap, hosts, images, kit, measures
 from bench.programs import (
     CURL,
     IP,
     NSENTER,
     OPENSSL,
+    SKOPEO,
     SSH_KEYGEN,
     SSHD,
     UNSHARE,
@@ -121,6 +122,14 @@ MEASURES = (
         240,
         (engine, rootful_engine, CURL, own_etc),
         lambda setup, pace: images.large(setup.small, pace, picture=setup.picture),
+        image=True,
+    ),
+    Measure(
+        "carry",
+        "images in a file",
+        420,
+        (engine, rootful_engine, SKOPEO, own_etc),
+        lambda setup, pace: carry.carried(setup.small, pace),
         image=True,
     ),
     Measure(

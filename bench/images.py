@@ -17,7 +17,7 @@ from bench.timing import BenchError, Side, in_turn, megabytes, seconds
 from trusted_registry import program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from bench.deadline import Pace
     from bench.stand import Stand
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 REPOSITORIES, TAGS, FEW = 1000, 10, 100
 PICTURE = ROOT / "docs" / "images.svg"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-_CONFIG, _LAYER = "application/vnd.oci.image.config.v1+json", "application/vnd.oci.image.layer.v1.tar"
+_CONFIG, _LAYER = "application/vnd.oci.image.config.v1+json", "application/vnd.oci.image.layer.v1.tar+gzip"
 _INSIDE = "docker/registry/v2"
 
 
@@ -63,7 +63,7 @@ def _times(here: Stand, pace: Pace, repositories: int, only: Sequence[str] = ())
     """Return what each side, or some of them, took on a registry of so many repositories."""
     here.clear()
     here.inv("up")
-    _fill(here, repositories)
+    fill(here, _files(repositories))
     urls = here.folder / "urls"
     urls.write_text("".join(f'url = "{it}"\noutput = "/dev/null"\n' for it in _asked(here, repositories)))
     accepted = ["--header", f"Accept: {_MANIFEST}"]
@@ -98,12 +98,12 @@ def _config(number: int) -> bytes:
     return json.dumps({"os": "linux", "architecture": "amd64", "number": number}).encode()
 
 
-def _fill(here: Stand, repositories: int) -> None:
-    """Put a storage into the registry as it would have written that itself."""
+def fill(here: Stand, files: Iterable[tuple[str, bytes]]) -> None:
+    """Put files, by their paths in the storage, into the registry as it would have written them itself."""
     with tempfile.TemporaryFile(dir=here.folder) as file:
         with tarfile.open(fileobj=file, mode="w") as tar:
             folders: set[str] = set()
-            for path, content in _files(repositories):
+            for path, content in files:
                 _add(tar, path, content, folders)
         file.seek(0)
         argv = ["docker", "cp", "-", f"{here.name}:/var/lib/registry"]
@@ -114,16 +114,19 @@ def _fill(here: Stand, repositories: int) -> None:
 
 def _files(repositories: int) -> Iterator[tuple[str, bytes]]:
     for number in range(repositories):
-        name, config = _name(number), _config(number)
-        yield from _blob(config)
-        yield _layer_link(name, _digest(config))
         for tag in range(TAGS):
             layer = f"layer {number} {tag}".encode() * 20
-            manifest = json.dumps(_manifest(config, layer)).encode()
-            yield from _blob(layer)
-            yield from _blob(manifest)
-            yield _layer_link(name, _digest(layer))
-            yield from _tag(name, str(tag), _digest(manifest))
+            yield from files_of(_name(number), str(tag), _config(number), layer)
+
+
+def files_of(name: str, tag: str, config: bytes, layer: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of an image of one layer in a storage, by their paths."""
+    manifest = json.dumps(_manifest(config, layer)).encode()
+    for content in (config, layer, manifest):
+        yield from _blob(content)
+    for content in (config, layer):
+        yield _layer_link(name, _digest(content))
+    yield from _tag(name, tag, _digest(manifest))
 
 
 def _manifest(config: bytes, layer: bytes) -> dict[str, Any]:

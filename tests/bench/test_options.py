@@ -21,7 +21,8 @@ def _refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 def test_all_are_measured_by_default() -> None:
     chosen = options.parse([], TITLES, FILE)
-    assert chosen.only == ("list", "up", "again", "cert", "trust", "kit", "tls", "front", "gap", "images", "hosts")
+    quick = ("list", "up", "again", "cert", "trust", "kit", "tls", "front", "gap")
+    assert chosen.only == (*quick, "images", "carry", "hosts")
     assert (chosen.runs, chosen.json, chosen.picture) == (7, FILE, False)
 
 
