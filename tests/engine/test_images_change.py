@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from trusted_registry.registry.api import RegistryClient
 
 pytestmark = pytest.mark.engine
+LONG = pytest.mark.long
 
 KIND = "application/vnd.oci.image.manifest.v1+json"
 
@@ -121,7 +122,7 @@ def _again_and_again(deed: Callable[[int], None], ended: threading.Event) -> tup
     return thread, said
 
 
-@pytest.mark.parametrize("front", ["on", "off"])
+@pytest.mark.parametrize("front", ["on", pytest.param("off", marks=LONG)])
 def test_pulls_go_on_meanwhile_and_what_was_pushed_is_there(front: str, host: Host) -> None:
     host.inv("up", "--front", front)
     registry = api(host)
@@ -168,7 +169,10 @@ def test_with_users_it_works_by_a_login_of_the_moment(host: Host) -> None:
     assert [it["tag"] for it in printed(host, "images.list")] == ["2"]
 
 
-@pytest.mark.parametrize(("front", "seconds"), [("off", 0), ("off", 0.3), ("on", 0), ("on", 0.6)])
+@pytest.mark.parametrize(
+    ("front", "seconds"),
+    [("off", 0), pytest.param("off", 0.3, marks=LONG), pytest.param("on", 0, marks=LONG), ("on", 0.6)],
+)
 def test_a_registry_that_a_killed_run_left_read_only_takes_pushes_after_the_next(
     front: str, seconds: float, host: Host
 ) -> None:
