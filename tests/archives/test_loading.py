@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import threading
+import time
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -138,18 +138,13 @@ def test_what_was_left_out_is_found_in_a_repository_that_the_archive_does_not_na
 
 def test_the_first_error_ends_what_is_done_in_parallel() -> None:
     done: list[str] = []
-    gate = threading.Event()
 
     def deed(digest: str) -> None:
         if digest == "0":
-            gate.wait(5)
             raise KeyError(digest)
         done.append(digest)
-        if len(done) == 3:
-            gate.set()
-            gate.clear()
-            threading.Event().wait(0.2)
+        time.sleep(0.01)
 
     with pytest.raises(KeyError):
         saving.in_parallel(deed, map(str, range(100_000)))
-    assert 3 <= len(done) < 100_000
+    assert len(done) < 10_000  # all of them would take a quarter of an hour
