@@ -155,32 +155,6 @@ def write(path: Path, content: bytes, mode: int = PUBLIC_FILE, *, like: Path | N
 
 
 @contextlib.contextmanager
-def large(path: Path, size: int) -> Iterator[int]:
-    """Yield the descriptor of a new, private file that gets its name once it is whole, in place of one that is there.
-
-    Args:
-        path: Path of the file; its folder must be there.
-        size: Bytes that it will have, about.
-
-    Raises:
-        RegistryError: The operating system refuses that, or there is no room for it.
-    """
-    part = path.with_name(f".{path.name}.part")
-    with contextlib.ExitStack() as stack:
-        with explained(path):
-            part.unlink(missing_ok=True)  # of a run that was killed
-            if shutil.disk_usage(path.parent).free < size:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            file = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE_FILE)
-        stack.callback(part.unlink, missing_ok=True)
-        stack.callback(os.close, file)
-        yield file
-        with explained(path):
-            os.fsync(file)
-            part.replace(path)
-
-
-@contextlib.contextmanager
 def _written_new(path: Path, content: bytes, mode: int, like: Path) -> Iterator[None]:
     handle = locks.new_file(path, mode)
     with os.fdopen(handle, "wb") as file:

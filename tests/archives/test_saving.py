@@ -16,8 +16,7 @@ import pytest
 from tests.archives.conftest import fill, found, save
 from tests.images.storages import INDEX
 from tests.recorder import Recorder
-from trusted_registry import files
-from trusted_registry.archives import layout, loading, saving, source, tar
+from trusted_registry.archives import large_file, layout, loading, saving, source, tar
 from trusted_registry.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -151,7 +150,7 @@ def test_a_file_that_is_no_index_is_refused(content: bytes, tmp_path: Path) -> N
 
 def test_large_files_appear_whole_or_not_at_all(tmp_path: Path) -> None:
     def begin() -> Iterator[int]:
-        with files.large(tmp_path / "x", 1) as file:
+        with large_file.new(tmp_path / "x", 1) as file:
             os.write(file, b"half")
             yield file
             raise ConnectionRefusedError  # which is no error of this file

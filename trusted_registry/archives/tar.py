@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from trusted_registry import files
+from trusted_registry.archives import large_file
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 
@@ -145,7 +146,7 @@ def written(path: Path, sizes: Mapping[str, int]) -> Iterator[Writer]:
     Raises:
         RegistryError: It cannot be written.
     """
-    with files.large(path, sum(map(_rounded, sizes.values()))) as file:
+    with large_file.new(path, sum(map(_rounded, sizes.values()))) as file:
         yield Writer(path, file, sizes)
 
 

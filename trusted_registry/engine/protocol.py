@@ -290,18 +290,10 @@ class Engine(Protocol):
         """
 
     def save(self, reference: str) -> Iterator[bytes]:
-        """Yield an image as `docker save` writes it.
-
-        Raises:
-            RegistryError: There is no such image.
-        """
+        """Yield an image as `docker save` writes it; a RegistryError if there is none."""
 
     def load(self, archive: Path) -> list[str]:
-        """Load a `docker save` file and return the names of its images.
-
-        Raises:
-            RegistryError: The file cannot be read, or is no such archive.
-        """
+        """Load such a file and return the names of its images; a RegistryError if it is none, or cannot be read."""
 
     def import_image(
         self, reference: str, tar: bytes, changes: Iterable[str] = (), *, typed: Sequence[str] = ()

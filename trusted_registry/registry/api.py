@@ -20,6 +20,7 @@ from urllib.parse import urljoin, urlsplit
 
 from trusted_registry.errors import AnswerError, LoginRequiredError
 from trusted_registry.registry import probe
+from trusted_registry.registry.body import Stream
 from trusted_registry.registry.probe import Answer, Endpoint, Request
 from trusted_registry.registry.users import Login
 
@@ -214,7 +215,7 @@ class RegistryClient:
         path, query = self._place(start, begun.headers.get("location", ""))
         query = "&".join(filter(None, (query, f"digest={digest}")))
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
-        asked = Request("PUT", f"{path}?{query}", headers, probe.Stream(size, chunks))
+        asked = Request("PUT", f"{path}?{query}", headers, Stream(size, chunks))
         self._ask(asked, "take an image", http.client.CREATED)
 
     def is_read_only(self, repository: str) -> bool:

@@ -10,13 +10,14 @@ import io
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from trusted_registry.address import bracketed
 from trusted_registry.errors import RegistryError
+from trusted_registry.registry.body import Stream
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -115,22 +116,6 @@ def shake_hands(plain: socket.socket, endpoint: Endpoint, tls: ssl.SSLContext) -
     except BaseException:
         plain.close()
         raise
-
-
-@dataclass(frozen=True)
-class Stream:
-    """Body of a request that comes in chunks, of as many bytes as were said before."""
-
-    size: int
-    chunks: Iterable[bytes]
-
-    def __len__(self) -> int:
-        """Return its bytes."""
-        return self.size
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Yield the chunks, once."""
-        return iter(self.chunks)
 
 
 @dataclass(frozen=True)

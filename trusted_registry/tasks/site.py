@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trusted_registry import files, installation
-from trusted_registry.archives import secrets, site, tar
+from trusted_registry.archives import large_file, secrets, site, tar
 from trusted_registry.archives.site import SiteImage
 from trusted_registry.archives.tar import Archive
 from trusted_registry.console import current_folder, pasteable
@@ -68,7 +68,7 @@ def _saved(path: Path, container: Container, run: Run, engine: Engine) -> SiteIm
         )
     run.console.command(["docker", "save", "--output", str(path), name])
     if not run.console.dry:
-        with files.large(path, 0) as file:
+        with large_file.new(path, 0) as file:
             tar.write_all(path, file, engine.save(name))
     return SiteImage(name, run.settings.image, bool(made and made.with_shell))
 
@@ -102,7 +102,7 @@ def _loaded(archive: Archive, engine: Engine) -> list[str]:
     """Load the registry's image of an archive, and return its names."""
     with files.temp_folder() as folder:
         path = folder / "registry.tar"
-        with files.large(path, archive.places[site.IMAGE].size) as file:
+        with large_file.new(path, archive.places[site.IMAGE].size) as file:
             tar.write_all(path, file, archive.chunks(site.IMAGE))
         return list(engine.load(path))
 
