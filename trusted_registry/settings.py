@@ -26,6 +26,7 @@ MAX_SERVER_DAYS = 397
 """Days: Apple refuses more than 825 from any authority, browsers more than 397 from public ones."""
 MAX_AUTHORITY_DAYS = 3650
 MAX_IMAGES = 1_000_000
+MAX_PORT = 65_535
 MAX_DRAIN = 86_400
 """Seconds: a day, after which a registry that was replaced has gone whatever is under way."""
 
@@ -147,50 +148,77 @@ def load(  # noqa: PLR0913 - a setting comes from as many places
     folder = _folder(root, flags.get("certificate.folder") or configured.get("certificate.folder", ""))
     saved_before = find_saved_flags(folder)
     saved = _saved(saved_before, flags)
-
-    def value(key: str) -> str:
-        section, _, name = key.partition(".")
-        default = DEFAULTS[section][name]
-        explicit = configured.get(key, default) != default or f"INVOKE_{section}_{name}".upper() in environ
-        return (flags.get(key) or (not explicit and saved.get(name)) or configured.get(key, default)).strip(" ")
-
-    def number(key: str) -> str:
-        return str(whole_number(key, value(key), 0, MAX_IMAGES)) if value(key) else ""
-
-    archive = path("registry.archive", value("registry.archive"))
-    listen, typed = value("registry.listen"), value("registry.address")
-    listen = "" if listen in ("0.0.0.0", "::") else listen  # noqa: S104 - empty means the same
+    typed = _Typed(configured, flags, saved, environ)
+    own_address, archive = typed.text("registry.address"), path("registry.archive", typed.text("registry.archive"))
     return Settings(
         root=root,
-        address=reachable("registry.address", typed) if typed else find_address(),
+        address=reachable("registry.address", own_address) if own_address else find_address(),
         names=hosts("registry.names", _joined(configured.get("registry.names", ""), saved.get("names", ""))),
-        port=whole_number("registry.port", value("registry.port"), 1, 65535),
-        plain_port=whole_number("registry.plain_port", value("registry.plain_port"), 1, 65535),
-        listen=address("registry.listen", listen) if listen else "",
-        container=matching("registry.container", value("registry.container"), _CONTAINER, "letters, digits, _ . -"),
-        volume=matching("registry.volume", value("registry.volume"), _CONTAINER, "letters, digits, _ . -"),
-        image=_reference("registry.image", value("registry.image"), "registry:3"),
+        port=typed.number("registry.port", 1, MAX_PORT),
+        plain_port=typed.number("registry.plain_port", 1, MAX_PORT),
+        listen=_listen(typed.text("registry.listen")),
+        container=typed.matching("registry.container", _CONTAINER, "letters, digits, _ . -"),
+        volume=typed.matching("registry.volume", _CONTAINER, "letters, digits, _ . -"),
+        image=typed.reference("registry.image", "registry:3"),
         archive=(root / archive) if str(archive) != "." else None,
-        front=one_of("registry.front", value("registry.front"), SWITCH) == "on",
-        front_image=_reference("registry.front_image", value("registry.front_image"), "haproxy:lts"),
-        metrics=whole_number("registry.metrics", value("registry.metrics") or "0", 0, 65535),
-        drain=whole_number("registry.drain", value("registry.drain"), 1, MAX_DRAIN),
+        front=typed.is_on("registry.front"),
+        front_image=typed.reference("registry.front_image", "haproxy:lts"),
+        metrics=int(typed.number_or_none("registry.metrics", 0, MAX_PORT) or 0),
+        drain=typed.number("registry.drain", 1, MAX_DRAIN),
         folder=folder,
-        key=one_of("certificate.key", value("certificate.key"), KEY_KINDS),
-        days=whole_number("certificate.days", value("certificate.days"), 1, MAX_SERVER_DAYS),
-        authority_days=whole_number(
-            "certificate.authority_days", value("certificate.authority_days"), 1, MAX_AUTHORITY_DAYS
-        ),
-        renew_before=whole_number("certificate.renew_before", value("certificate.renew_before"), 0, MAX_SERVER_DAYS),
-        tool=one_of("certificate.tool", value("certificate.tool"), TOOLS),
-        undo_days=whole_number("images.undo_days", value("images.undo_days"), 0, MAX_AUTHORITY_DAYS),
-        keep=number("images.keep"),
-        older=number("images.older"),
-        untagged=one_of("images.untagged", value("images.untagged"), SWITCH) == "on",
-        match=matching("images.match", value("images.match"), _PATTERN, "a pattern such as app, team/* or app:1.*"),
+        key=typed.one_of("certificate.key", KEY_KINDS),
+        days=typed.number("certificate.days", 1, MAX_SERVER_DAYS),
+        authority_days=typed.number("certificate.authority_days", 1, MAX_AUTHORITY_DAYS),
+        renew_before=typed.number("certificate.renew_before", 0, MAX_SERVER_DAYS),
+        tool=typed.one_of("certificate.tool", TOOLS),
+        undo_days=typed.number("images.undo_days", 0, MAX_AUTHORITY_DAYS),
+        keep=typed.number_or_none("images.keep", 0, MAX_IMAGES),
+        older=typed.number_or_none("images.older", 0, MAX_IMAGES),
+        untagged=typed.is_on("images.untagged"),
+        match=typed.matching("images.match", _PATTERN, "a pattern such as app, team/* or app:1.*"),
         saved_flags=saved,
         saved_flags_before=saved_before,
     )
+
+
+@dataclass(frozen=True)
+class _Typed:
+    """Values of settings as a person typed them: by a flag, else a variable or invoke.yaml, else a saved flag."""
+
+    configured: Mapping[str, str]
+    flags: Mapping[str, str]
+    saved: Mapping[str, str]
+    environ: Collection[str]
+
+    def text(self, key: str) -> str:
+        section, _, name = key.partition(".")
+        default = DEFAULTS[section][name]
+        explicit = self.configured.get(key, default) != default or f"INVOKE_{section}_{name}".upper() in self.environ
+        saved = "" if explicit else self.saved.get(name, "")
+        return (self.flags.get(key) or saved or self.configured.get(key, default)).strip(" ")
+
+    def number(self, key: str, least: int, most: int) -> int:
+        return whole_number(key, self.text(key), least, most)
+
+    def number_or_none(self, key: str, least: int, most: int) -> str:
+        return str(self.number(key, least, most)) if self.text(key) else ""
+
+    def one_of(self, key: str, choices: tuple[str, ...]) -> str:
+        return one_of(key, self.text(key), choices)
+
+    def is_on(self, key: str) -> bool:
+        return self.one_of(key, SWITCH) == "on"
+
+    def matching(self, key: str, pattern: re.Pattern[str], allowed: str) -> str:
+        return matching(key, self.text(key), pattern, allowed)
+
+    def reference(self, key: str, example: str) -> str:
+        return _reference(key, self.text(key), example)
+
+
+def _listen(typed: str) -> str:
+    """Return the address to listen on, "" for every one."""
+    return address("registry.listen", typed) if typed not in ("", "0.0.0.0", "::") else ""  # noqa: S104
 
 
 def _folder(root: Path, typed: str) -> Path:
