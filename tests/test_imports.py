@@ -34,8 +34,9 @@ def test_no_module_but_the_engine_s_imports_the_sdk_of_docker() -> None:
         "any(it.startswith('trusted_registry.trust') or it in lifecycle.LATER for it in sys.modules)",
         "'cryptography' in sys.modules",
         "'trusted_registry.client_messages' in sys.modules",
+        "any(it.startswith(('trusted_registry.archives.', 'trusted_registry.images.')) for it in sys.modules)",
     ],
-    ids=["after the start of the container", "while openssl runs", "after a failure"],
+    ids=["after the start of the container", "while openssl runs", "after a failure", "from a file, or with images"],
 )
 def test_up_loads_what_it_takes_later_no_sooner(ask: str) -> None:
     argv = [sys.executable, "-c", f"import sys; from trusted_registry.tasks import lifecycle; sys.exit({ask})"]

@@ -13,6 +13,7 @@ from tests.recorder import Recorder
 from trusted_registry.errors import RegistryError
 from trusted_registry.images import history, listing
 from trusted_registry.images.history import History, Pulls
+from trusted_registry.instance import pulls
 from trusted_registry.registry.prove import REPOSITORY as PROOF
 from trusted_registry.run import Run
 
@@ -201,7 +202,7 @@ def test_what_the_engine_says_is_not_taken_for_the_file(
     monkeypatch.setattr(engine, "stream", lambda *_: iter([b"OCI runtime exec failed"]))
     with pytest.raises(RegistryError, match="OCI runtime exec failed"):
         _look(BEGUN + _line(2), run, engine)
-    history.keep(container(), run, engine)
+    pulls.keep(container(), run, engine)
     assert isinstance(run.console, Recorder)
     assert len(run.console.warned) == 1
     assert (made.folder / history.FILE).read_bytes() == kept
@@ -210,6 +211,6 @@ def test_what_the_engine_says_is_not_taken_for_the_file(
 def test_what_cannot_be_noted_stops_nothing(run: Run, engine: FakeEngine) -> None:
     engine.container = container()
     engine.retire(NAME)
-    history.keep(container(), run, engine)
+    pulls.keep(container(), run, engine)
     assert isinstance(run.console, Recorder)
     assert ["were not noted" in it for it in run.console.warned] == [True]

@@ -8,7 +8,7 @@ from trusted_registry.declarations.task import Task
 up = Task(
     "up",
     "Do it all: certificate, registry, trust, and a proof.",
-    "site.up",
+    "lifecycle.up",
     *STAYS_WITH_PORT,
     FRONT,
     NAT,

@@ -22,13 +22,12 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.images import usage
 from trusted_registry.images.listing import Listing, is_ours
 from trusted_registry.images.manifest import json_object
-from trusted_registry.instance.model import IMAGES_FOLDER, SHELL, File, Role
+from trusted_registry.instance.model import IMAGES_FOLDER, SHELL, File
 from trusted_registry.run import Run
 
 FILE = "trusted-registry-history.json"
 """File in the folder of the images, beside what is the registry's own."""
 
-_ROLES = (Role.TLS, Role.PLAIN)
 _READ = 'echo history; if [ -e "$1" ]; then head -c "$2" "$1"; fi && echo && echo end'
 _FRAME = (b"history\n", b"\nend\n")
 """What comes before and after the file: without both, that was not read."""
@@ -138,16 +137,6 @@ def _pruned(history: History, held: Listing) -> History:
         if there := held.repositories.get(repository):
             left[repository] = {name: it for name, it in named.items() if name in there.tags or name in there.revisions}
     return replace(history, pulls=left)
-
-
-def keep(container: Container | None, run: Run, engine: Engine) -> None:
-    """Keep what the log of a container says of pulls, since it goes; a failure is told, and nothing waits for it."""
-    if container is None or container.state != "running" or container.role not in _ROLES or run.console.dry:
-        return
-    try:
-        look(container, run, engine, ends=True)
-    except RegistryError as error:
-        run.console.warn(f"the last pulls were not noted: {error.message}")
 
 
 def read(name: str, engine: Engine) -> History:

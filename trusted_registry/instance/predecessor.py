@@ -14,8 +14,7 @@ from trusted_registry import files
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
-from trusted_registry.images import history
-from trusted_registry.instance import contents, ownership, proof
+from trusted_registry.instance import contents, ownership, proof, pulls
 from trusted_registry.instance.model import DRAIN_SECONDS, File, Role, predecessor_name
 from trusted_registry.run import Run
 
@@ -98,7 +97,7 @@ class Predecessor:
         self.disturbed = True
         if container is None:
             return
-        history.keep(container, self._run, self._engine)
+        pulls.keep(container, self._run, self._engine)
         if self.container or container.state != "running":
             self._engine.remove(self._name)
             return

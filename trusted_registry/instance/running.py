@@ -10,7 +10,6 @@ from trusted_registry import installation
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import PortTakenError, RegistryError
-from trusted_registry.images import history
 from trusted_registry.instance import (
     checks,
     contents,
@@ -22,6 +21,7 @@ from trusted_registry.instance import (
     ports,
     predecessor,
     proof,
+    pulls,
     roles,
     switch,
     upgrade,
@@ -237,7 +237,7 @@ def stop(run: Run, engine: Engine, *, purge: bool) -> bool:
     """
     settings, name = run.settings, run.settings.container
     container = (ownership.claimed if purge else ownership.container)(run, engine)
-    history.keep(None if purge else container, run, engine)
+    pulls.keep(None if purge else container, run, engine)
     killed = (predecessor_name(name), rehearsal_name(name), successor_name(name), *switch.draining(run, engine))
     left = [name for name in killed if ownership.container(run.with_settings(container=name), engine)]
     for name in left:  # what a killed run leaves, or a switch

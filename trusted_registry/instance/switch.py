@@ -11,8 +11,7 @@ from trusted_registry import installation
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
-from trusted_registry.images import history
-from trusted_registry.instance import collector, contents, first_login, front, ownership, proof, roles, upgrade
+from trusted_registry.instance import collector, contents, first_login, front, ownership, proof, pulls, roles, upgrade
 from trusted_registry.instance.model import Image, Instance, draining_name, front_name, short, successor_name
 from trusted_registry.registry import observe, probe
 from trusted_registry.run import Run
@@ -183,7 +182,7 @@ def _succeed(successor: Container | None, before: Container | None, run: Run, en
     """Give a successor that everybody is led to its name; tell the one before to finish its transfers."""
     name = run.settings.container
     aside = draining_name(name, before.id if before else "")
-    history.keep(before, run, engine)
+    pulls.keep(before, run, engine)
     if before:
         engine.rename(name, aside)
     if successor or run.console.dry:

@@ -34,14 +34,20 @@ def show_status(run: Run) -> Report:
     return status.report(status.find(run.settings, engine, dry=run.console.dry), judged=not run.console.dry)
 
 
-def up(run: Run, *, adopt: bool = False, nat: bool = False) -> None:
+def up(run: Run, *, adopt: bool = False, nat: bool = False, from_: str = "") -> None:
     """Make the missing parts of certificate, registry, trust and proof; a second run waits for the first.
 
     Args:
         run: The registry's settings, and the console that shows the commands.
         adopt: Whether an unlabelled volume becomes this installation's, since a person says so.
         nat: Whether the address is a router's, that leads here.
+        from_: Path of a file for a site, whose images come along; "" for none.
     """
+    if from_:
+        from trusted_registry.tasks import site
+
+        site.up(run, from_, adopt=adopt, nat=nat)
+        return
     engine = engines.connect(run.console)
     checks.check_address(run, engine, nat=nat)
     with run_lock.held(run):

@@ -73,20 +73,17 @@ def _saved(path: Path, container: Container, run: Run, engine: Engine) -> SiteIm
     return SiteImage(name, run.settings.image, bool(made and made.with_shell))
 
 
-def up(run: Run, *, adopt: bool, nat: bool, from_: str) -> None:
-    """Make the missing parts of certificate, registry, trust and proof; of a file for a site, the images too.
+def up(run: Run, file: str, *, adopt: bool, nat: bool) -> None:
+    """Make the missing parts of certificate, registry, trust and proof, and what a file for a site brings along.
 
     Raises:
         RegistryError: One cannot be made; or the file is damaged.
     """
-    if not from_:
-        lifecycle.up(run, adopt=adopt, nat=nat)
-        return
     engine = engines.connect(run.console)
-    if images_carry.is_shown_alone(from_, run):
+    if images_carry.is_shown_alone(file, run):
         lifecycle.up(run, adopt=adopt, nat=nat)
         return
-    with tar.opened(current_folder() / from_) as archive:
+    with tar.opened(current_folder() / file) as archive:
         contents = images_carry.read(archive, run)
         if secrets.NAME in archive.places:
             run = registry_backup.trusting(archive, run)

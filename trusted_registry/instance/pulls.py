@@ -1,0 +1,23 @@
+"""Pulls that a container's log tells of: kept before that goes with the container."""
+
+from __future__ import annotations
+
+from trusted_registry.engine.protocol import Engine
+from trusted_registry.engine.types import Container
+from trusted_registry.errors import RegistryError
+from trusted_registry.instance.model import Role
+from trusted_registry.run import Run
+
+
+def keep(container: Container | None, run: Run, engine: Engine) -> None:
+    """Keep what the log of a container says of pulls, since it goes; a failure is told, and nothing waits for it."""
+    if container is None or container.state != "running" or run.console.dry:
+        return
+    if container.role not in {Role.TLS, Role.PLAIN}:
+        return
+    from trusted_registry.images import history  # with all that reads images, which a first start does without
+
+    try:
+        history.look(container, run, engine, ends=True)
+    except RegistryError as error:
+        run.console.warn(f"the last pulls were not noted: {error.message}")
