@@ -304,7 +304,7 @@ def await_answer(ask: Callable[[], int], still_up: Callable[[], bool], *, patien
             late = f"The registry did not answer within {patience:.0f} seconds ({last})."
             raise RegistryError(late, cure="./inv registry.logs says why.")
         time.sleep(pause)
-        pause = min(pause * 1.5, 0.5)
+        pause = min(pause * 1.1, 0.5)  # a tenth of the wait is the most that is lost
 
 
 def _check_speech(error: Exception) -> None:
