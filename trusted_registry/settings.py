@@ -218,7 +218,7 @@ class _Typed:
 
 def _listen(typed: str) -> str:
     """Return the address to listen on, "" for every one."""
-    return address("registry.listen", typed) if typed not in ("", "0.0.0.0", "::") else ""  # noqa: S104
+    return address("registry.listen", typed) if typed not in ("", "0.0.0.0", "::") else ""  # noqa: S104 - those mean it
 
 
 def _folder(root: Path, typed: str) -> Path:
