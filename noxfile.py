@@ -63,6 +63,7 @@ def lint(session: nox.Session) -> None:
         "bench/everywhere.sh",
         "bench/namespace.sh",
         f"{scripts}/trust.sh",
+        f"{scripts}/trust-mirrors.sh",
         f"{scripts}/start.sh",
     )
 

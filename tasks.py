@@ -6,7 +6,7 @@ The table of contents: each task is declared in `trusted_registry/declarations`,
 from __future__ import annotations
 
 from trusted_registry import invoking
-from trusted_registry.declarations import cert, images, lifecycle, registry, site, trust
+from trusted_registry.declarations import cert, images, lifecycle, mirror, registry, site, trust
 from trusted_registry.declarations.task import collection
 
 GROUPS = {
@@ -18,6 +18,11 @@ GROUPS = {
         registry.backup,
         registry.restore,
         site.pack,
+        mirror.up,
+        mirror.down,
+        mirror.list_,
+        mirror.fill,
+        mirror.clean,
         registry.user_add,
         registry.user_remove,
         registry.user_list,

@@ -5,6 +5,7 @@ A golden file of a template that only puts values in holds those lines: a change
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from tests.trust import sample
 from trusted_registry.instance import roles
 from trusted_registry.templates import FOLDER
+from trusted_registry.trust.model import Mirror
 from trusted_registry.trust.remote import kit
 
 _INCLUDED = re.compile(r'\{% include "(.*?)" -?%\}')
@@ -32,6 +34,8 @@ def _source(name: str) -> str:
 def write(folder: Path) -> None:
     """Write the scripts that are rendered, for a linter to read as a shell does."""
     (folder / "trust.sh").write_bytes(kit.render(sample.anchor(), "192.168.0.12"))
+    mirrored = dataclasses.replace(sample.anchor(), mirrors=(Mirror("docker.io", "192.168.0.12:5500"),))
+    (folder / "trust-mirrors.sh").write_bytes(kit.render(mirrored, "192.168.0.12"))
     (folder / "start.sh").write_bytes(roles._start_script())
 
 

@@ -21,7 +21,8 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.trust.managed_blocks import editing, merging, toml
 from trusted_registry.trust.model import ManagedBlock
 from trusted_registry.trust.remote import nodes
-from trusted_registry.trust.specifics import buildkit, insecure
+from trusted_registry.trust.specifics import buildkit
+from trusted_registry.trust.specifics.daemon_json import INSECURE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -128,8 +129,8 @@ def _builder(folder: Path) -> None:
         lambda path: _raised(lambda: inspect.read(_file(path, "no certificate"))),
         lambda path: _raised(lambda: toml.read(path, "a = ")),
         lambda path: _raised(lambda: editing.check("\ufeffmirrors:\n", _block(path))),
-        lambda path: _raised(lambda: insecure.added("{", "192.168.0.12", path)),
-        lambda path: _raised(lambda: insecure.added("[" * 100_000, "192.168.0.12", path)),
+        lambda path: _raised(lambda: INSECURE.added("{", "192.168.0.12", path)),
+        lambda path: _raised(lambda: INSECURE.added("[" * 100_000, "192.168.0.12", path)),
     ],
 )
 def test_a_path_in_a_cure_is_one_word(fault: Callable[[Path], RegistryError], name: str, tmp_path: Path) -> None:

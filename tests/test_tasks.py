@@ -75,6 +75,10 @@ SHOWN = {
     "registry.backup": "tar --create",
     "registry.restore": "skopeo copy",
     "site.pack": "tar --create",
+    "mirror.up": "docker run",
+    "mirror.down": "docker rm",
+    "mirror.fill": "skopeo copy",
+    "mirror.clean": "garbage-collect",
     "up": "docker run",
     "doctor": "openssl s_client",
     "down": "docker rm",
@@ -87,6 +91,9 @@ GIVEN["images.remove"] = {"references": "app:1"}
 GIVEN["images.clean"] = {"keep": "10"}
 for file_ in ("images.save", "images.load", "registry.backup", "registry.restore", "site.pack"):
     GIVEN[file_] = {"file": "x.tar"}
+GIVEN["mirror.up"] = GIVEN["mirror.down"] = {"upstreams": "ghcr.io"}
+GIVEN["mirror.fill"] = {"references": "ghcr.io/org/app:1"}
+GIVEN["mirror.clean"] = {"older": "30"}
 GIVEN["trust.hosts"] = {"inventory": "web1,web2"}
 QUIET = {
     "trust.serve": "no command of a person's does the same: it serves three files and nothing beside them",
@@ -94,6 +101,7 @@ QUIET = {
     "explain": "it only reads",
     "registry.user.list": "so does this",
     "trust.list": "so does this",
+    "mirror.list": "and this",
     "trust.windows": "it prints for another machine",
     "trust.remove": "there is nothing to take back here",
 }

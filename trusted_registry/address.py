@@ -134,6 +134,11 @@ def is_elsewhere(host: str) -> bool:
     return is_ip(host) and not ipaddress.ip_address(host).is_loopback and host not in own_addresses()
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine's loopback, by its usual name (RFC 6761, 6.3) or by an address."""
+    return host == "localhost" or (is_ip(host) and ipaddress.ip_address(host).is_loopback)
+
+
 def bracketed(host: str) -> str:
     """Return a host as written before a port: IPv6 in brackets (RFC 3986)."""
     return f"[{host}]" if ":" in host else host

@@ -13,6 +13,7 @@ from typing import Any
 from trusted_registry import files
 from trusted_registry.console import Console, pasteable
 from trusted_registry.errors import RegistryError
+from trusted_registry.mirror import upstream
 
 FILE = "installation.json"
 
@@ -23,6 +24,7 @@ UNSAVED = "ID"
 """Id that a dry run shows where there is none yet: it makes none."""
 
 _VERSION = 1
+_PORTS = 1 << 16
 _ID = re.compile(r"[0-9a-f]{32}\Z")
 _SECRET = re.compile(r"([0-9a-f]{64})?\Z")
 _IMAGE = re.compile(r"sha256:[0-9a-f]{64}\Z")
@@ -39,6 +41,14 @@ class MadeImage:
 
 
 @dataclass(frozen=True)
+class NotedMirror:
+    """A mirror: its port, and whether clients here are to use it."""
+
+    port: int
+    used: bool = True
+
+
+@dataclass(frozen=True)
 class Installation:
     """An id, and the things that carry no label of it since a version before ids made them.
 
@@ -49,6 +59,9 @@ class Installation:
         images: Images that were made here, by their ids: a label of an image can be set by anybody.
         http_secret: Key by which a registry signs the state of uploads; one for all instances of this installation
             (distribution, configuration, "http").
+        mirrors: Mirrors that this installation has, by their upstreams.
+        past_ports: Ports of mirrors that were purged, by their upstreams. Other machines may still be told of them, so
+            that no other upstream may ever be served there.
     """
 
     id: str
@@ -56,6 +69,8 @@ class Installation:
     containers: tuple[str, ...] = ()
     images: Mapping[str, MadeImage] = field(default_factory=dict)
     http_secret: str = field(default="", repr=False)
+    mirrors: Mapping[str, NotedMirror] = field(default_factory=dict)
+    past_ports: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def has_shell(self, image: str) -> bool:
         """Whether an image was made here with a shell."""
@@ -108,7 +123,19 @@ def _parsed(said: dict[str, Any]) -> Installation:
     secret = said.get("http_secret", "")
     if not isinstance(secret, str) or not _SECRET.match(secret):
         raise ValueError("http_secret")
-    return Installation(said["id"], tuple(lists[0]), tuple(lists[1]), images, secret)
+    mirrors = {key: NotedMirror(**value) for key, value in said.get("mirrors", {}).items()}
+    past = {key: tuple(value) for key, value in said.get("past_ports", {}).items()}
+    if not all(map(upstream.is_name, (*mirrors, *past))):
+        raise ValueError("mirrors")
+    if not all(_is_port(it.port) and type(it.used) is bool for it in mirrors.values()):
+        raise ValueError("mirrors")
+    if not all(_is_port(port) for ports in past.values() for port in ports):
+        raise ValueError("past_ports")
+    return Installation(said["id"], tuple(lists[0]), tuple(lists[1]), images, secret, mirrors, past)
+
+
+def _is_port(value: object) -> bool:
+    return type(value) is int and 0 < value < _PORTS
 
 
 def _is_sound(image: MadeImage) -> bool:
@@ -160,9 +187,27 @@ def note_image(folder: Path, id_: str, image: MadeImage) -> Installation:
     return _change(folder, lambda it: replace(it, images={**it.images, id_: image}))
 
 
+def note_mirror(folder: Path, upstream: str, mirror: NotedMirror) -> Installation:
+    """Note a mirror, which keeps its port."""
+    return _change(folder, lambda it: replace(it, mirrors={**it.mirrors, upstream: mirror}))
+
+
+def forget_mirror(folder: Path, upstream: str) -> None:
+    """Drop the note of a mirror that is gone; its port stays its upstream's."""
+    if upstream in known(folder).mirrors:
+        _change(folder, lambda it: _without_mirror(it, upstream))
+
+
+def _without_mirror(installation: Installation, upstream: str) -> Installation:
+    mirrors = dict(installation.mirrors)
+    port = mirrors.pop(upstream).port
+    had = tuple(it for it in installation.past_ports.get(upstream, ()) if it != port)
+    return replace(installation, mirrors=mirrors, past_ports={**installation.past_ports, upstream: (*had, port)})
+
+
 def portable(folder: Path) -> bytes:
-    """Return a folder's file as it counts on another machine too: without images and volumes of this one."""
-    return _content(replace(known(folder), volumes=(), containers=(), images={}))
+    """Return a folder's file as it counts on another machine too: without images, volumes and mirrors of this one."""
+    return _content(replace(known(folder), volumes=(), containers=(), images={}, mirrors={}, past_ports={}))
 
 
 def parse(content: bytes) -> Installation:

@@ -18,6 +18,7 @@ from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import front, ownership
 from trusted_registry.instance.model import Role
+from trusted_registry.mirror import status as mirrors
 from trusted_registry.registry import observe, probe, users
 from trusted_registry.report import Report, Table
 from trusted_registry.settings import Settings
@@ -25,8 +26,6 @@ from trusted_registry.trust.local import install, trust_status
 
 _VERSION = re.compile(r" v?([0-9][A-Za-z0-9.+~-]{0,60})\s*\Z")
 """End of what `registry --version` prints."""
-
-
 _LISTED = 5
 """Seconds in which the images are counted, or are not."""
 
@@ -72,6 +71,7 @@ class Status:
     certificate: CertificateStatus
     registry: RegistryStatus
     trust: dict[str, str]
+    mirrors: tuple[mirrors.MirrorStatus, ...] = ()
 
 
 def next_steps(settings: Settings) -> str:
@@ -96,6 +96,7 @@ def find(settings: Settings, engine: Engine, *, dry: bool = False) -> Status:
         certificate=_certificate(settings, dry=dry),
         registry=_registry(settings, engine),
         trust=_trust(settings, engine, dry=dry),
+        mirrors=mirrors.find(settings, engine),
     )
 
 
@@ -230,8 +231,8 @@ def _trust(settings: Settings, engine: Engine, *, dry: bool = False) -> dict[str
         return {settings.registry_host: error.message}
     found: dict[str, str] = {}
     for entry in places:  # of two stores of one name, such as an engine's with and without root, both are told
-        key = f"{entry.store.name}: {entry.registry_host}"
-        found[f"{entry.store.key}: {entry.registry_host}" if key in found else key] = entry.state
+        key = f"{entry.store.name}: {entry.name}"
+        found[f"{entry.store.key}: {entry.name}" if key in found else key] = entry.state
     return found
 
 
@@ -268,7 +269,7 @@ def _rows(status: Status) -> list[list[str]]:
             f"{container.front_problem}; ./inv up fixes it" if container.front_problem else container.front or "",
         ],
     ]
-    return [*(row for row in rows if row[1]), *_trust_rows(status.trust)]
+    return [*(row for row in rows if row[1]), *mirrors.rows(status.mirrors), *_trust_rows(status.trust)]
 
 
 def _images(status: RegistryStatus) -> str:
@@ -307,6 +308,7 @@ def _failure(status: Status) -> RegistryError | None:
         wrong.append(f"registry: {status.registry.state}; {status.registry.health.rstrip('.')}")
     if not plain:
         wrong += [f"trust for {key}: {state}" for key, state in status.trust.items() if not _is_well(state)]
+    wrong += mirrors.troubles(status.mirrors)
     if not wrong:
         return None
     more = f" ({len(wrong) - 1} more)" if wrong[1:] else ""

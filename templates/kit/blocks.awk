@@ -318,9 +318,27 @@ function read(specs,    raw, count, i, tag, rest) {
         rest = substr(raw[i], 3)
         if (tag == "> ") { under[++blocks] = rest; lines[blocks] = claims[blocks] = 0 }
         else if (tag == "= ") who[blocks] = rest
+        else if (tag == "! ") upstream[blocks] = rest
         else if (tag == "| ") text[blocks, ++lines[blocks]] = rest
         else if (tag == "? ") claim[blocks, ++claims[blocks]] = rest
     }
+}
+
+# Whether a block is of a mirror that an earlier kit told of, and this one does not.
+function retired(b,    i, j) {
+    if (!(b in upstream)) return 0
+    for (i = 1; i <= mine; i++) {
+        if (opening(i) != opening(b) || lines[i] != lines[b]) continue
+        for (j = 1; j <= lines[b]; j++) if (text[i, j] != text[b, j]) break
+        if (j > lines[b]) return 0
+    }
+    return holds(b)
+}
+
+# The line of others about an upstream.
+function theirs(b,    at) {
+    at = foreign(b, 0)
+    if (at) print at " " upstream[b]
 }
 
 function others_hold(b,    i) {
@@ -342,7 +360,12 @@ BEGIN {
 END {
     if (refused) exit 4
     stays = "."
+    if (ENVIRON["deed"] == "claims") {
+        for (b = 1; b <= mine; b++) if (upstream[b] == who[b]) theirs(b)
+        exit
+    }
     if (ENVIRON["deed"] == "add") {
+        for (b = mine + 1; b <= blocks; b++) if (retired(b)) { take(b); changed = 1 }
         for (b = 1; b <= mine; b++) if (!holds(b) && !held(b)) check(b)
         for (b = 1; b <= mine; b++) if (!holds(b) && !held(b)) { check(b); take(b); add(b); changed = 1 }
     } else {

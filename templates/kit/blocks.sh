@@ -43,3 +43,48 @@ tell_why() {
     esac
 }
 
+# What kits wrote among others' lines before, of which mirrors that are used no more are taken out.
+earlier_specs() {
+    [ -n "$mirrors" ] || return 0
+    before_specs=''
+    for each in $record; do
+        case $each in "blocks$tab$id$tab$key$tab${1#"$root"}$tab"*) before_specs=$before_specs$unit${each##*"$tab"} ;; esac
+    done
+    unpack "$before_specs"
+    printf '%s' "$unpacked"
+}
+
+# settled_blocks PATH SPECS: of what earlier kits wrote among others' lines, mirrors are taken back only as they are now
+settled_blocks() {
+    [ -n "$mirrors" ] || return 0
+    packed=''
+    for spec in $2; do packed=$packed$unit$spec; done
+    for each in $record; do
+        case $each in
+            "blocks$tab$id$tab$key$tab${1#"$root"}$tab${packed#?}") ;;
+            "blocks$tab$id$tab$key$tab${1#"$root"}$tab"*)
+                forget "$each"
+                unpack "${each##*"$tab"}"
+                trust_of "$unpacked"
+                [ -z "$trust" ] || remember "${each%"$tab"*}$tab$trust"
+                ;;
+        esac
+    done
+}
+
+# Of specs those that are of no mirror, packed, in $trust.
+trust_of() {
+    trust='' spec='' upstream=''
+    for at in $1 '> '; do
+        case $at in
+            '> '*)
+                [ -n "$upstream" ] || trust=$trust$spec
+                spec='' upstream=''
+                ;;
+            '! '*) upstream=$at ;;
+        esac
+        spec=$spec$unit$at
+    done
+    trust=${trust#?}
+}
+

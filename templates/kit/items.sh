@@ -112,7 +112,7 @@ look_at() {
     if to_do "$2"; then note_file "$@"; fi
 }
 
-note_file() { noted "file$tab$id$tab$key$tab$3$tab${2#"$root"}"; }
+note_file() { noted "file$tab$id$tab$as$tab$3$tab${2#"$root"}"; }
 
 # Whether a file is as a kit left it.
 of_ours() {
@@ -145,7 +145,7 @@ file() {
         left)
             if seen "$2" -f && [ -r "$2" ] && vouches "$2" "$4"; then
                 failed=yes
-                if written_from "$2" "$3" || remembers "file$tab$id$tab$key$tab$3$tab${2#"$root"}"; then return 0; fi
+                if written_from "$2" "$3" || remembers "file$tab$id$tab$as$tab$3$tab${2#"$root"}"; then return 0; fi
                 type_out rm "$2"
                 error "$2 vouches for the registry too, and this kit did not write it." "To remove that as well: $typed"
             fi
@@ -165,6 +165,7 @@ hidden() {
 # shared PATH SPELLINGS SPECS
 shared() {
     [ -n "$reach" ] || return 0
+    set -- "$1" "$2$tellers" "$3$more"
     case $phase in
         look) look_into "$@" ;;
         show)
@@ -176,7 +177,7 @@ shared() {
             ;;
         write)
             to_do "$1" || return 0
-            { weave add "$1" "$3" && place_file "$1" "$woven" keep; } || trouble=yes
+            { weave add "$1" "$3" "$(earlier_specs "$1")" && place_file "$1" "$woven" keep && settled_blocks "$1" "$3"; } || trouble=yes
             ;;
     esac
 }
@@ -187,7 +188,7 @@ look_into() {
     if [ -e "$1" ] && { [ ! -f "$1" ] || [ ! -r "$1" ]; }; then
         type_out ls -ld "$1"
         wrong "$1 cannot be read." "See what it is, and who you are: $typed; id"
-    elif weave add "$1" "$3"; then
+    elif weave add "$1" "$3" "$(earlier_specs "$1")"; then
         reachable "$1" || return 0
         for it in $2; do lacked "$1" "$it"; done
         note_folders "${1%/*}"

@@ -1,5 +1,6 @@
 # --- What it wrote, when: a line each, so that exactly that can be taken back ---
 # folder PATH; file ID KEY SUM PATH; blocks ID KEY PATH SPECS; made PATH; unended PATH; database ID KEY PATH; refresh KEY
+# Of mirrors: file ID KEY.mirrors SUM PATH; daemon ID KEY VALUE SUM PATH; emptied KEY SUM PATH
 
 load_record() {
     record=''

@@ -3,12 +3,19 @@
 take_back() {
     taken=''
     ! remembers "refresh$tab$key" || taken=yes
+    for line in $record; do
+        case $line in "daemon$tab$id$tab$key$tab"*) take_daemon "$line" ;; esac
+    done
     # Lines first: a certificate that they named is then named by others alone.
     for line in $record; do
         case $line in "blocks$tab$id$tab$key$tab"*) take_blocks "$line" ;; esac
     done
+    # And of a mirror's files, that which names a certificate: without that, every pull from the upstream fails.
     for line in $record; do
-        case $line in "file$tab$id$tab$key$tab"*) take_file "$line" ;; esac
+        case $line in *.crt) ;; "file$tab$id$tab$key.mirrors$tab"*) take_file "$line" ;; esac
+    done
+    for line in $record; do
+        case $line in "file$tab$id$tab$key$tab"* | "file$tab$id$tab$key.mirrors$tab"*) take_file "$line" ;; esac
     done
     take_databases
     [ -z "$next" ] || as_next take_databases
@@ -40,17 +47,34 @@ drop() {
     fi
 }
 
-# Whether a shared file beside a certificate names it still, in $naming: then the client needs it.
+# Whether another file names a certificate still, in $naming: then the client needs it.
 named() {
+    case $entry in
+        "file$tab$id$tab$key.mirrors$tab"*.crt)
+            named_by_hosts "${1%/*/*}" "${1#"$root"}"
+            return
+            ;;
+    esac
     case ${1##*/} in "$mine-$id".crt) ;; *) return 1 ;; esac
     for naming in "${1%/*}"/registries.yaml "${1%/*}"/buildkitd.toml "${1%/*}"/buildkitd.default.toml; do
-        if ! linked "$naming" && [ -f "$naming" ] && [ -r "$naming" ] &&
-            name=${1##*/} awk '{ sub(/#.*/, "") } index($0, ENVIRON["name"]) { found = 1 } END { exit !found }' <"$naming"; then
-            return 0
-        fi
+        if ! linked "$naming" && [ -f "$naming" ] && [ -r "$naming" ] && names "${1##*/}"; then return 0; fi
     done
     return 1
 }
+
+named_by_hosts() {
+    set +f
+    set -- "$2" "$1"/*/hosts.toml
+    set -f
+    certificate=$1
+    shift
+    for naming; do
+        if ! linked "$naming" && [ -f "$naming" ] && [ -r "$naming" ] && names "$certificate"; then return 0; fi
+    done
+    return 1
+}
+
+names() { name=$1 awk '{ sub(/#.*/, "") } index($0, ENVIRON["name"]) { found = 1 } END { exit !found }' <"$naming"; }
 
 take_file() {
     entry=$1 path=$root${1##*"$tab"} sum=''
@@ -160,7 +184,7 @@ clear_up() {
         fi
     done
     case $nl$record in
-        *"${nl}file$tab"* | *"${nl}blocks$tab"* | *"${nl}database$tab"* | *"${nl}refresh$tab"*) save_record || failed=yes ;;
+        *"${nl}file$tab"* | *"${nl}daemon$tab"* | *"${nl}blocks$tab"* | *"${nl}database$tab"* | *"${nl}refresh$tab"*) save_record || failed=yes ;;
         *) inside "$state" rm -f ./kit 2>/dev/null || : ;;
     esac
     case $record in *"$tab$id$tab"*) ;; *) drop_kit "$id" ;; esac

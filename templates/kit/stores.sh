@@ -18,7 +18,7 @@ meant() {
 store() {
     key=$1 name=$2 label="$2 ($3)" why=$6 command=$7
     case $4 in machine) reach=$machine ;; *) reach=$own ;; esac
-    todo='' short='' spelled='' trouble='' notes='' counted='' beside=''
+    todo='' short='' spelled='' trouble='' notes='' counted='' beside='' as=$key more='' tellers='' leftover=''
     meant "$5" || return 0
     if [ "$phase" = left ]; then
         items
@@ -50,8 +50,10 @@ settle() {
             line 'already trusted'
         fi
     elif [ "$action" = check ]; then
-        absent=yes spelled=${short:-$spelled}
-        line absent
+        absent=yes
+        [ -z "$leftover" ] || say "$label: mirrors that are no more are left"
+        spelled=${short:-$spelled}
+        [ -n "$leftover" ] && [ -z "$short" ] || line absent
     elif [ -n "$dry" ]; then
         changed=yes phase=show
         items
@@ -66,7 +68,7 @@ settle() {
 write() {
     if refreshed; then noted "refresh$tab$key"; fi
     for line in $notes; do
-        case $line in "file$tab"*) supersede "${line##*"$tab"}" ;; esac
+        case $line in "file$tab"* | "daemon$tab"*) supersede "${line##*"$tab"}" ;; esac
         remember "$line"
     done
     phase='write'
@@ -88,7 +90,7 @@ adopt() {
     [ -z "$dry" ] && [ -n "$before" ] || return 0
     for line in $notes; do
         case $line in
-            "file$tab"*)
+            "file$tab"* | "daemon$tab"*)
                 supersede "${line##*"$tab"}"
                 remember "$line"
                 adopted=yes
@@ -100,7 +102,7 @@ adopt() {
 # What another authority's kit wrote there is gone now.
 supersede() {
     for old in $record; do
-        case $old in "file$tab$id$tab"*) ;; "file$tab"*"$tab$1") forget "$old" ;; esac
+        case $old in *"$tab$id$tab"*) ;; "file$tab"*"$tab$1" | "daemon$tab"*"$tab$1") forget "$old" ;; esac
     done
 }
 

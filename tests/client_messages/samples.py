@@ -17,7 +17,14 @@ UNKNOWN = "x509: certificate signed by unknown authority"
 CURL = "curl: (60) SSL certificate problem: "
 PYTHON = "urllib.error.URLError: <urlopen error [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: "
 
+MIRRORS_FAILED = (
+    "Error: initializing source docker://ghcr.io/org/y:1: (Mirrors also failed: [192.168.0.12:5501/org/y:1: "
+    "reading manifest 1 in 192.168.0.12:5501/org/y: manifest unknown]): ghcr.io/org/y:1: pinging container "
+    'registry ghcr.io: Get "https://ghcr.io/v2/": dial tcp: lookup ghcr.io on 127.0.0.53:53: no such host'
+)
+
 SAMPLES: list[tuple[str, str]] = [
+    (MIRRORS_FAILED, "mirror-away"),
     (f"{DOCKER}{UNKNOWN}", "unknown-authority"),
     (f"{OLD_DOCKER}{UNKNOWN}", "unknown-authority"),
     (f"{DOCKER}{TLS}{UNKNOWN}", "unknown-authority"),

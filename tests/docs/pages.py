@@ -19,6 +19,7 @@ _VALUED = (
     *("--keep", "--older", "--count", "--references", "--since", "--from", "--python"),
     *("registry.user.add", "registry.user.remove", "explain", "images.show", "images.remove"),
     *("images.save", "images.load", "registry.backup", "registry.restore", "site.pack"),
+    *("mirror.up", "mirror.down", "mirror.fill"),
 )
 
 

@@ -14,7 +14,9 @@ from tasks import CONTENTS
 from tests import programs
 from tests.docs.pages import PAGES, README, ROOT, TEXTS, blocks, commands, split, tasks
 from tests.e2e.fresh import PACKAGES
-from trusted_registry import status
+from tests.recorder import Recorder
+from trusted_registry import installation, status
+from trusted_registry.installation import NotedMirror
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +57,9 @@ def test_a_dry_run_of_a_command_succeeds_and_changes_nothing(
     variables, words = split(line)
     if any(it in words for it in ("cert.renew", "cert.renew-authority", "trust.list", "trust.hosts", "trust.nodes")):
         invoke("cert")
+    if "--mirrors" in words:
+        installation.ensure(invoke.root / "certs", Recorder())
+        installation.note_mirror(invoke.root / "certs", "docker.io", NotedMirror(5500))
     (invoke.root / "hosts.ini").write_text("web1\n")
     before = sorted(invoke.root.rglob("*"))
     done = invoke("--dry", *[word for word in words if word != "--dry"], **variables)

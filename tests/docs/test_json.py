@@ -19,8 +19,13 @@ from trusted_registry.declarations import flag
 from trusted_registry.doctor import checks_clients
 from trusted_registry.images import damage, manifest
 from trusted_registry.instance.model import Role
+from trusted_registry.mirror.holdings import Answers, Holdings
+from trusted_registry.mirror.reach import Reach
+from trusted_registry.mirror.reach import State as State_
+from trusted_registry.mirror.status import MirrorStatus
+from trusted_registry.mirror.upstream import Upstream
 from trusted_registry.status import CertificateStatus, RegistryStatus, Status, report
-from trusted_registry.tasks import trust_check
+from trusted_registry.tasks import mirror_holdings, trust_check
 from trusted_registry.trust.local.check import PullResult
 from trusted_registry.trust.local.state import State
 from trusted_registry.trust.specifics.pulls import Verdict
@@ -102,6 +107,7 @@ def test_what_a_task_prints_is_json_of_the_page_s_shape(words: list[str], code: 
         content.append(content[0] | {"instead": ["./inv up"]})
     if words[0] == "status":  # so does which clients there are
         content["trust"].setdefault("docker: 192.0.2.77", "absent")
+        content["mirrors"] = [asdict(MirrorStatus("ghcr.io", "192.0.2.77:5500", "stopped", used=False))]
     assert_is_as_the_page_says(words[0], content)
 
 
@@ -116,6 +122,8 @@ def test_what_a_task_prints_is_json_of_the_page_s_shape(words: list[str], code: 
         (["--dry", "images.show", "app:1", "--json"], 0, {}),
         (["--dry", "images.usage", "--json"], 0, {}),
         (["--dry", "images.check", "--json"], 0, []),
+        (["--dry", "mirror.list", "--json"], 0, []),
+        (["mirror.list", "--json"], 0, []),
         (["status", "--json"], 2, None),
         (["trust.check", "--json"], 1, None),
     ],
@@ -134,7 +142,8 @@ def test_a_status_with_everything_in_it_has_the_page_s_shape() -> None:
     registry = RegistryStatus(
         "running", Role.TLS.value, "registry:3", "3.0.0", "pulled", 443, "answers", "haproxy:lts", "stopped", 1, 2, 3
     )
-    status = Status("192.168.0.12", certificate, registry, {"docker: 192.168.0.12": "trusted"})
+    mirrors = (MirrorStatus("ghcr.io", "192.168.0.12:5500", "running", used=True),)
+    status = Status("192.168.0.12", certificate, registry, {"docker: 192.168.0.12": "trusted"}, mirrors)
     assert_is_as_the_page_says("status", json.loads(json.dumps(report(status).content)))
 
 
@@ -162,6 +171,15 @@ def test_a_missing_key_is_told_from_the_page_s() -> None:
         assert_is_as_the_page_says("trust.check", [content])
 
 
+@pytest.mark.parametrize("held", [Holdings(1, 2, 3, Answers(4, 5, 1e9), 1e9, 1e9), None])
+def test_mirrors_have_the_page_s_shape(held: Holdings | None) -> None:
+    met = Reach(Upstream("ghcr.io"), State_.AWAY, "no route to host") if held else None
+    named = {"upstream": "ghcr.io", "mirror": "192.168.0.12:5500", "state": "running"}
+    content = [{**named, **mirror_holdings.as_dict(held, met, "it does not answer")}]
+    assert_is_as_the_page_says("mirror.list", json.loads(json.dumps(content)))
+    assert [it.value for it in State_] == _words("mirror.list", "[].reach")
+
+
 def _checks() -> set[str]:
     """Return the keys that the checks give to their findings, as their modules write them."""
     found = {checks_clients.KEY}
@@ -181,7 +199,7 @@ def test_the_words_of_a_key_are_those_that_the_page_lists() -> None:
     assert _words("images.list", "[].kind") == [kind.value for kind in manifest.Kind]
     assert _words("images.check", "[].kind") == [kind.value for kind in damage.Kind]
     assert {state.value for state in State} <= set(_words("trust.list", "[].state"))
-    assert {role.value for role in Role} - {Role.FRONT.value, Role.SPLITTER.value} <= set(
+    assert {role.value for role in Role} - {it.value for it in (Role.FRONT, Role.SPLITTER, Role.MIRROR)} <= set(
         _words("status", "registry.role")
     )
 

@@ -23,7 +23,8 @@ from trusted_registry.instance.model import Image
 from trusted_registry.registry import users
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.local import daemon, install, ledger, trust_anchor
+from trusted_registry.trust.local import install, ledger, trust_anchor
+from trusted_registry.trust.specifics.daemon_json import INSECURE
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
@@ -240,7 +241,7 @@ def test_an_engine_that_falls_silent_is_no_error_of_the_look(settings: Settings)
 
 @pytest.mark.process
 def test_what_this_checkout_allowed_here_is_seen_unless_its_plain_registry_runs(settings: Settings) -> None:
-    def allow(value: str, by: Path = settings.root, store: str = daemon.STORE) -> ledger.Entry:
+    def allow(value: str, by: Path = settings.root, store: str = INSECURE.store) -> ledger.Entry:
         return ledger.entry(store, settings.root / "daemon.json", b"", by=by, value=value)
 
     mine, another_s = f"{ADDRESS}:5000", "192.168.0.99:5000"  # one that this machine is a client of

@@ -28,6 +28,7 @@ from trusted_registry.instance.model import (
     Published,
     draining_name,
     front_name,
+    mirror_name,
     predecessor_name,
     rehearsal_name,
     successor_name,
@@ -160,7 +161,9 @@ def clear(host: Host, client: docker.DockerClient) -> None:
         str(it.name)
         for it in client.containers.list(all=True, ignore_removed=True, filters={"name": draining_name(host.name)})
     ]
-    for name in (host.name, *(it(host.name) for it in names), fronts, *draining):
+    mirror = mirror_name(host.name, "")
+    mirrors = [str(it.name) for it in client.containers.list(all=True, ignore_removed=True, filters={"name": mirror})]
+    for name in (host.name, *(it(host.name) for it in names), fronts, *draining, *mirrors):
         with contextlib.suppress(docker.errors.NotFound):
             client.containers.get(name).remove(force=True)
     for network in client.networks.list(names=[front_name(host.name)]):
@@ -169,6 +172,8 @@ def clear(host: Host, client: docker.DockerClient) -> None:
         holders = (host.name, front_name(host.name))
         if str(volume.name).startswith(tuple(f"{it}-{model.FILES_ROLE}-" for it in holders)):
             volume.remove()
+    for volume in client.volumes.list(filters={"name": mirror}):
+        volume.remove()
     with contextlib.suppress(docker.errors.NotFound):
         client.volumes.get(host.name).remove()
     with contextlib.suppress(RegistryError):

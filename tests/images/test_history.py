@@ -83,7 +83,7 @@ def test_what_is_no_pull_does_not_count(changes: dict[str, object], run: Run, en
 def test_a_question_is_a_last_use_and_no_pull(run: Run, engine: FakeEngine) -> None:
     found = _look(BEGUN + _line(1) + _line(2, method="HEAD"), run, engine).pulls_of("app", "1")
     assert found
-    assert (found.count, found.last) == (1, history._time(_line(2)))
+    assert (found.count, found.last) == (1, history.time_of(_line(2)))
 
 
 def test_nobody_forges_another_s_pull_or_has_a_line_take_long(run: Run, engine: FakeEngine) -> None:

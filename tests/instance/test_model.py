@@ -10,8 +10,9 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.rendered import rendered
-from trusted_registry.instance import model, roles
+from trusted_registry.instance import creation, mirror_role, model, roles
 from trusted_registry.instance.model import File, Image, Instance, Published, Role, Storage
+from trusted_registry.mirror.upstream import Upstream
 from trusted_registry.registry import users
 
 if TYPE_CHECKING:
@@ -26,13 +27,16 @@ SHELL = model.OFFICIAL_ENTRYPOINT
 REGISTRIES = ["tls", "tls on one address", "tls on IPv6", "tls with a shell", "plain", "plain on the LAN", "tried"]
 FRONTED = ["front", "front on one address", "behind", "tried behind"]
 MEASURED = ["tls with metrics", "front with metrics"]
+MIRRORS = ["mirror", "mirror on one address"]
 
 
-@pytest.fixture(params=[*REGISTRIES, *FRONTED, *MEASURED])
+@pytest.fixture(params=[*REGISTRIES, *FRONTED, *MEASURED, *MIRRORS])
 def instance(request: pytest.FixtureRequest, make_settings: MakeSettings) -> Instance:
     """Each container that there can be."""
     one, v6 = "192.168.0.12", "fd00::12"
-    listen = {"tls on one address": one, "front on one address": one, "tls on IPv6": v6}.get(request.param, "")
+    listen = {"tls on one address": one, "front on one address": one, "tls on IPv6": v6, MIRRORS[1]: one}.get(
+        request.param, ""
+    )
     metrics = "9102" if request.param in MEASURED else ""
     settings = make_settings(
         listen=listen, front="on" if request.param in (*FRONTED, MEASURED[1]) else "off", metrics=metrics
@@ -44,6 +48,8 @@ def instance(request: pytest.FixtureRequest, make_settings: MakeSettings) -> Ins
         return roles.tls(settings, IMAGE, SHELL)
     if request.param.startswith("front"):
         return roles.front(settings, IMAGE, "0123456789ab")
+    if request.param.startswith("mirror"):
+        return mirror_role.mirror(settings, IMAGE, SHELL, Upstream("ghcr.io"), 5500)
     if request.param.startswith("tried"):
         return roles.tls(settings, IMAGE, own).rehearsal()
     return roles.plain(settings, IMAGE, own, lan=request.param.endswith("LAN"))
@@ -82,6 +88,8 @@ def _as_api(options: dict[str, list[str]]) -> dict[str, object]:
             for name in ("network", "stop_signal", "user")
             if name in asked
         },
+        **({"dns_opt": options["--dns-option"]} if "dns_option" in asked else {}),
+        **({"sysctls": dict(it.split("=", 1) for it in options["--sysctl"])} if "sysctl" in asked else {}),
         "image": options["image"][0],
         "entrypoint": options.get("--entrypoint"),
         "command": options["command"],
@@ -100,7 +108,7 @@ def _as_api(options: dict[str, list[str]]) -> dict[str, object]:
 
 
 def test_what_a_person_would_type_and_what_the_engine_is_told_are_the_same(instance: Instance) -> None:
-    assert _as_api(_options(model.argv(instance))) == model.arguments(instance)
+    assert _as_api(_options(model.argv(instance))) == creation.arguments(instance)
 
 
 def test_creating_alone_takes_the_same_words(instance: Instance) -> None:
@@ -119,13 +127,13 @@ def test_no_key_of_an_authority_is_among_its_files(instance: Instance) -> None:
 
 
 def test_nothing_of_this_machine_is_mounted_and_its_files_are_read_only(instance: Instance) -> None:
-    mounts: Any = model.arguments(instance)["mounts"]
+    mounts: Any = creation.arguments(instance)["mounts"]
     assert [mount["Type"] for mount in mounts] == ["volume"] * (1 if instance.role is Role.FRONT else 2)
     assert {mount["Target"]: mount["ReadOnly"] for mount in mounts}["/config"] is True
 
 
 def test_the_container_is_given_no_rights(instance: Instance) -> None:
-    given = model.arguments(instance)
+    given = creation.arguments(instance)
     assert [given[key] for key in ("read_only", "cap_drop", "security_opt")] == [True, ["ALL"], ["no-new-privileges"]]
     assert "cap_add" not in given
 
@@ -140,7 +148,7 @@ def test_an_image_with_a_shell_starts_by_the_script_and_then_what_it_would_have_
     make_settings: MakeSettings,
 ) -> None:
     instance = roles.tls(make_settings(), IMAGE, SHELL)
-    assert model.arguments(instance)["entrypoint"] == ["/bin/sh"]
+    assert creation.arguments(instance)["entrypoint"] == ["/bin/sh"]
     assert instance.command == (
         "-c",
         roles.AWAIT,
@@ -155,12 +163,33 @@ def test_an_image_with_a_shell_starts_by_the_script_and_then_what_it_would_have_
 
 def test_an_image_without_a_shell_starts_what_it_starts(make_settings: MakeSettings) -> None:
     instance = roles.tls(make_settings(), IMAGE)
-    assert (model.arguments(instance)["entrypoint"], instance.command) == (None, ("serve", "/config/registry.yml"))
+    assert (creation.arguments(instance)["entrypoint"], instance.command) == (None, ("serve", "/config/registry.yml"))
     assert [file.name for file in instance.files if file.made] == ["registry.yml"]
 
 
 def _content(instance: Instance, name: str) -> str:
     return next(file.content for file in instance.files if file.name == name).decode()
+
+
+def test_a_mirror_takes_no_login_and_deletes_nothing(make_settings: MakeSettings) -> None:
+    settings = make_settings()
+    users.users_file(settings.folder).parent.mkdir(parents=True)
+    users.users_file(settings.folder).write_text("ada:$2y$05$" + "a" * 53 + "\n")
+    instance = mirror_role.mirror(settings, IMAGE, SHELL, Upstream("docker.io"), 5500)
+    for name in (mirror_role.MIRROR_CONFIG, mirror_role.HELD_CONFIG):
+        assert "htpasswd" not in _content(instance, name)
+        assert "delete:" not in _content(instance, name)
+    assert users.FILE not in {it.name for it in instance.files}
+    assert "remoteurl: https://registry-1.docker.io\n" in _content(instance, mirror_role.MIRROR_CONFIG)
+    assert "readonly:\n      enabled: true\n" in _content(instance, mirror_role.HELD_CONFIG)
+    assert "remoteurl" not in _content(instance, mirror_role.HELD_CONFIG)
+    assert instance.files[-1].name == roles.START_SCRIPT
+
+
+@pytest.mark.parametrize("name", ["mirror.yml", "held.yml"])
+def test_what_is_made_for_a_mirror_is_the_golden_file(name: str, make_settings: MakeSettings) -> None:
+    instance = mirror_role.mirror(make_settings(), IMAGE, SHELL, Upstream("ghcr.io"), 5500)
+    assert _content(instance, name) == (ROOT / "tests/golden" / name).read_text()
 
 
 @pytest.mark.parametrize("name", ["registry.yml", "registry-plain.yml"])
@@ -183,7 +212,7 @@ def test_the_registry_gives_requests_up_before_the_engine_gives_up_the_registry(
 
 
 def test_the_container_comes_back_after_a_crash_and_a_restart_of_the_engine(make_settings: MakeSettings) -> None:
-    assert model.arguments(roles.tls(make_settings(), IMAGE))["restart_policy"] == {"Name": "always"}
+    assert creation.arguments(roles.tls(make_settings(), IMAGE))["restart_policy"] == {"Name": "always"}
 
 
 def test_the_container_is_marked_as_ours_with_what_it_was_made_from(instance: Instance) -> None:
@@ -257,6 +286,8 @@ CHANGES: dict[str, object] = {
     "stop_signal": "SIGUSR1",
     "user": "0:0",
     "metrics": 5002,
+    "dns_options": ("timeout:1",),
+    "sysctls": (("net.ipv4.tcp_syn_retries", "1"),),
 }
 SAME: dict[str, object] = {
     # Whose a container is makes no other one of it: one that was adopted goes on as it is.

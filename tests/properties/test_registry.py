@@ -21,7 +21,7 @@ from tests.properties.inputs import LABEL, share, taken, typed
 from tests.recorder import Recorder
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError, SettingError
-from trusted_registry.instance import model, roles
+from trusted_registry.instance import creation, model, roles
 from trusted_registry.instance.model import OFFICIAL_ENTRYPOINT, Image
 from trusted_registry.registry import users
 
@@ -84,7 +84,7 @@ def test_docker_run_gets_the_options_of_the_project_and_what_was_typed_as_their_
     assert read[1:] == ["/config", "ro"]
     assert re.fullmatch(rf"{re.escape(settings.container)}-files-[0-9a-f]{{16}}", read[0])
     assert not settings.image.startswith("-")
-    json.dumps(model.arguments(instance))
+    json.dumps(creation.arguments(instance))
 
 
 WORDS = st.lists(typed().filter(lambda it: "\0" not in it), min_size=1, max_size=30)

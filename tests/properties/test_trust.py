@@ -27,7 +27,7 @@ from trusted_registry.trust.client_stores import STORES
 from trusted_registry.trust.managed_blocks import merging, toml
 from trusted_registry.trust.model import TrustAnchor
 from trusted_registry.trust.remote import kit
-from trusted_registry.trust.specifics import insecure
+from trusted_registry.trust.specifics.daemon_json import INSECURE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ def _files(anchor: TrustAnchor, suffix: str) -> Iterator[tuple[str, str, str]]:
 
 @given(anchor=anchors())
 def test_no_name_leads_out_of_its_store_s_folder(anchor: TrustAnchor) -> None:
-    plain = TrustAnchor(PEM, FINGERPRINT, ("a.b",) * len(anchor.registry_hosts))
+    plain = TrustAnchor(PEM, FINGERPRINT, tuple(f"a.b{it}" for it in range(len(anchor.registry_hosts))))
     for store in STORES:
         for file, like in zip(store.files(anchor), store.files(plain), strict=True):
             path, expected = WHERE.path(file.path), WHERE.path(like.path)
@@ -144,7 +144,7 @@ JSON = st.recursive(
 
 
 @given(
-    before=JSON | st.dictionaries(st.sampled_from([insecure.KEY, "debug", "hosts"]), JSON, max_size=3),
+    before=JSON | st.dictionaries(st.sampled_from([INSECURE.key, "debug", "hosts"]), JSON, max_size=3),
     indent=st.sampled_from([None, 1, 4, "\t"]),
     settings=taken("registry.address", "registry.plain_port"),
 )
@@ -155,15 +155,15 @@ def test_daemon_json_gains_the_registry_and_nothing_else_and_loses_it_again(
     text, registry = json.dumps(before, indent=indent), address.registry_host(settings.address, settings.plain_port)
     before = json.loads(text)  # two halves of a letter, one after the other, come back as the letter
     try:
-        after = insecure.added(text, registry, Path("daemon.json"))
+        after = INSECURE.added(text, registry, Path("daemon.json"))
     except RegistryError as refused:
         has_a_cure(refused)
         return
     assert isinstance(before, dict)
     assert after.encode()
-    assert json.loads(after) == {**before, insecure.KEY: [*before.get(insecure.KEY, []), registry]}
-    left = insecure.removed(after, registry, Path("daemon.json"))
-    assert json.loads(left or "{}") == {key: value for key, value in before.items() if key != insecure.KEY or value}
+    assert json.loads(after) == {**before, INSECURE.key: [*before.get(INSECURE.key, []), registry]}
+    left = INSECURE.removed(after, registry, Path("daemon.json"))
+    assert json.loads(left or "{}") == {key: value for key, value in before.items() if key != INSECURE.key or value}
 
 
 DEEP = {"lists": "[" * 100_000, "objects": '{"a":' * 100_000}
@@ -173,7 +173,7 @@ DEEP = {"lists": "[" * 100_000, "objects": '{"a":' * 100_000}
 @given(text=typed() | st.sampled_from([*DEEP, "\ufeff{}", '{"insecure-registries": "x"}', "[1, {}]", "NaN"]))
 def test_a_daemon_json_of_any_text_is_read_or_refused(text: str) -> None:
     with contextlib.suppress(RegistryError):
-        insecure.added(DEEP.get(text, text), "192.168.0.12:5000", Path("daemon.json"))
+        INSECURE.added(DEEP.get(text, text), "192.168.0.12:5000", Path("daemon.json"))
 
 
 # The kit

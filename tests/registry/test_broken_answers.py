@@ -19,10 +19,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests import forge, loopback
+from tests.fake_engine import FakeEngine
 from tests.recorder import Recorder
 from trusted_registry.engine import answers, connection
 from trusted_registry.engine import types as engine_types
 from trusted_registry.errors import RegistryError
+from trusted_registry.mirror import reach
+from trusted_registry.mirror.upstream import Upstream
 from trusted_registry.registry import api, observe, probe
 from trusted_registry.registry.api import MANIFEST, Manifest, RegistryClient
 from trusted_registry.registry.probe import Endpoint
@@ -203,6 +206,15 @@ every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 
 def test_every_call_of_the_client_is_among_those_that_are_tried() -> None:
     assert set(CALLS) == {name for name, it in vars(RegistryClient).items() if callable(it) and name[0] != "_"}
+
+
+@every_break
+def test_the_question_whether_an_upstream_answers_ends_with_an_answer_or_an_error_that_is_known(
+    script: Script, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reach, "PATIENCE", 0.0)
+    server.script = script
+    _ends(lambda: reach.find(Upstream("ghcr.io"), RegistryClient(server.at, None), "mirror", FakeEngine()))
 
 
 @every_break

@@ -38,6 +38,7 @@ INFO = {
             "docker.io": {"Name": "docker.io", "Secure": True},
             "r:5000": {"Name": "r:5000", "Secure": False},
         },
+        "Mirrors": ["https://192.168.0.12:5500/"],
     },
     "HttpsProxy": "",
     "DockerRootDir": "/var/lib/docker",
@@ -244,3 +245,10 @@ def test_the_engine_that_is_reported_is_the_one_that_answers(
     console = Recorder()
     registry_tasks.engine(console)
     assert console.said[-1].startswith("engine: Podman " if more else "engine: Docker ")
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"), [({}, ()), ({"Mirrors": None}, ()), ({"Mirrors": ["a/", "b/"]}, ("a/", "b/"))]
+)
+def test_an_engine_s_mirrors_are_those_that_it_names(said: dict[str, object], expected: tuple[str, ...]) -> None:
+    assert answers.info({**INFO, "RegistryConfig": said}, "").mirrors == expected

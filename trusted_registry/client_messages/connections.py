@@ -38,6 +38,19 @@ MESSAGES = (
     ),
     public_sites.LIMIT,
     unreachable(
+        "mirror-away",
+        (r"Mirrors also failed",),
+        "podman, skopeo, buildah, CRI-O",
+        "The mirror does not hold all of that image, and its upstream does not answer: without a network only what was "
+        "pulled before, or fetched ahead, can be pulled.",
+        (
+            Step("./inv mirror.list", "says whether the upstream answers, on the mirror's machine"),
+            Step("./inv mirror.fill IMAGE", "fetches an image ahead, once it does"),
+        ),
+        ("mirror",),
+        beside=r"\]\): \S{1,300}: .{0,300}(?:dial tcp|i/o timeout|no such host|connection refused|deadline exceeded)",
+    ),
+    unreachable(
         "unknown-name",
         (
             (

@@ -114,7 +114,7 @@ _AT_PUBLIC = {
     Kind.LOGIN: LOGIN,
     Kind.ABSENT: IMAGE,
 }
-_STAY = {"no-registry-in-name", "proxy-scheme", "proxy-scheme-set"}
+_STAY = {"no-registry-in-name", "proxy-scheme", "proxy-scheme-set", "mirror-away"}
 
 
 def is_public(host: str) -> bool:

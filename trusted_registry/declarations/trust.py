@@ -5,6 +5,8 @@ from __future__ import annotations
 from trusted_registry.declarations.flag import JSON, REMOVE, SYSTEM, WHERE, WHICH, Flag, switch, words
 from trusted_registry.declarations.task import Task
 
+MIRRORS = switch("mirrors", "Also tell clients there of the mirrors here.")
+
 linux = Task(
     "trust.linux",
     "Make the clients on this machine trust the registry.",
@@ -51,6 +53,7 @@ serve = Task(
     "trust_serve.serve",
     Flag("minutes", "Ends by itself after this many.", "10"),
     Flag("at", "Port to offer it on, by plain HTTP.", "8000", value="PORT"),
+    MIRRORS,
     *WHERE,
     example="./inv trust.serve --minutes 30",
 )
@@ -74,12 +77,13 @@ kit = Task(
     "trust_kit.write",
     *WHERE,
     Flag("out", "Folder to write into, instead of the certificates' own.", value="FOLDER"),
+    MIRRORS,
     example="./inv trust.kit --out /media/usb",
 )
 insecure = Task(
     "trust.insecure",
     "Allow this engine plain HTTP on the LAN address.",
-    "trust.insecure",
+    "trust_insecure.allow",
     switch("remove", "Undo it; certificates stay trusted."),
     example="./inv trust.insecure --remove",
 )
@@ -102,6 +106,7 @@ hosts = Task(
     REMOVE,
     switch("system", "The operating systems' own stores too."),
     switch("ask_become_pass", "Ask once for the password of sudo there."),
+    MIRRORS,
     *WHERE,
     example="./inv trust.hosts --inventory hosts.ini --limit web",
 )
@@ -117,6 +122,7 @@ nodes = Task(
     REMOVE,
     switch("check", "Only say which nodes trust."),
     switch("restart", "Restart the nodes that read it only at start (k3s)."),
+    MIRRORS,
     *WHERE,
     example="./inv trust.nodes --restart",
 )

@@ -9,6 +9,7 @@ from trusted_registry.doctor import (
     checks_certificate,
     checks_clients,
     checks_engine,
+    checks_mirror,
     checks_registry,
     checks_trust,
 )
@@ -36,6 +37,7 @@ CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
     checks_registry.disk,
     checks_registry.dns,
     checks_registry.firewall,
+    checks_mirror.mirrors,
     checks_engine.proxy,
     checks_engine.insecure,
     checks_trust.certs_d,

@@ -16,6 +16,7 @@ from trusted_registry.doctor.firewall import Bypass
 from trusted_registry.engine.types import Container, EngineInfo
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance.model import Role
+from trusted_registry.mirror.reach import Reach
 from trusted_registry.registry.observe import Observation
 from trusted_registry.settings import Settings
 from trusted_registry.trust.local.asking import Answer
@@ -88,6 +89,29 @@ class StoreState:
 
 
 @dataclass(frozen=True)
+class MirrorFacts:
+    """A mirror that clients here are told of.
+
+    Args:
+        upstream: Host of its upstream in references.
+        at: Its own `host:port`.
+        state: The engine's word for its container, or `not there`.
+        stale: Whether it shows another certificate than the one on disk.
+        error: Reason why it does not answer.
+        reach: Answer of its upstream; None if it was not asked.
+        disk: File system of its images.
+    """
+
+    upstream: str
+    at: str
+    state: str
+    stale: bool = False
+    error: str = ""
+    reach: Reach | None = None
+    disk: Disk | None = None
+
+
+@dataclass(frozen=True)
 class Facts:
     """All facts; a default stands for a fact that does not exist or was not looked up.
 
@@ -131,6 +155,7 @@ class Facts:
         answers: Answers of the clients that were asked whether they accept the registry.
         engine_folder: Folder that the engine reads; looked up where it refuses what should be trusted.
         bypass: Port of the registry that the firewall refuses, and Docker publishes past it.
+        mirrors: Mirrors that clients here are told of.
     """
 
     settings: Settings
@@ -171,6 +196,7 @@ class Facts:
     answers: tuple[Answer, ...] = ()
     engine_folder: EngineFolder | None = None
     bypass: Bypass | None = None
+    mirrors: tuple[MirrorFacts, ...] = ()
 
     @property
     def serves(self) -> bool:

@@ -36,7 +36,14 @@ class TrustFix:
     store: str
 
 
-Fix = ChmodFix | RestartFix | StartFix | RenewFix | TrustFix
+@dataclass(frozen=True)
+class MirrorFix:
+    """Run the mirror of an upstream, with the certificate on disk."""
+
+    upstream: str
+
+
+Fix = ChmodFix | RestartFix | StartFix | RenewFix | TrustFix | MirrorFix
 
 
 @dataclass(frozen=True)

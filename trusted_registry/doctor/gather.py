@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from trusted_registry import address, files, installation, program
 from trusted_registry.certificate import changeover, inspect, issue, signer
 from trusted_registry.client_messages.message import Kind
-from trusted_registry.doctor import checks_engine, engine_folder, firewall, installed, store_states
+from trusted_registry.doctor import checks_engine, engine_folder, firewall, installed, mirrors, store_states
 from trusted_registry.doctor.facts import Disk, Facts, FileMode, Proxy, or_none
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
@@ -26,8 +26,9 @@ from trusted_registry.registry import observe, users
 from trusted_registry.registry.observe import Observation
 from trusted_registry.registry.probe import Endpoint
 from trusted_registry.settings import Settings
-from trusted_registry.trust.local import asking, daemon, install, owned
+from trusted_registry.trust.local import asking, install, owned
 from trusted_registry.trust.model import LINUX
+from trusted_registry.trust.specifics.daemon_json import INSECURE
 
 KEYS = (*signer.KEYS, "domain.key", *changeover.KEYS)
 MADE_HERE = (*KEYS, "domain.crt")
@@ -75,6 +76,7 @@ def local(settings: Settings, engine: Engine, engine_error: RegistryError | None
         facts = replace(facts, growth=_growth(settings, engine))
         host, port = settings.listen or settings.address, settings.plain_port if plain else settings.port
         facts = replace(facts, observation=_observed(host, port, facts))
+    facts = replace(facts, mirrors=mirrors.gather(settings, engine))
     return facts if plain else _asked(store_states.gather(facts, engine, client), engine)
 
 
@@ -161,7 +163,7 @@ def _file_modes(settings: Settings) -> tuple[FileMode, ...]:
 def _allowed(settings: Settings) -> tuple[str, ...]:
     """Return this machine's registry hosts that we allowed plain HTTP for."""
     own = address.own_addresses()
-    mine = [it.value for it in or_none(lambda: owned.entries(settings)) or [] if it.store == daemon.STORE]
+    mine = [it.value for it in or_none(lambda: owned.entries(settings)) or [] if it.store == INSECURE.store]
     return tuple(value for value in mine if urlsplit(f"//{value}").hostname in own)
 
 

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 
 from trusted_registry import program
 from trusted_registry.certificate import issue
-from trusted_registry.doctor.finding import ChmodFix, Finding, Fix, RenewFix, StartFix, TrustFix
+from trusted_registry.doctor.finding import ChmodFix, Finding, Fix, MirrorFix, RenewFix, StartFix, TrustFix
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import ownership, run_lock, running
+from trusted_registry.mirror import serving
+from trusted_registry.mirror.upstream import Upstream
 from trusted_registry.run import Run
 from trusted_registry.trust.local import install
 from trusted_registry.trust.local.install import StoreSelection
@@ -48,6 +50,9 @@ def _apply(fix: Fix, run: Run, engine: Engine) -> None:
         install.trust(run, engine, StoreSelection(only=(fix.store,) if fix.store else ()))
     else:
         with run_lock.held(run):
+            if isinstance(fix, MirrorFix):
+                serving.up(Upstream(fix.upstream), run, engine)
+                return
             if isinstance(fix, RenewFix):
                 ownership.adopt_container(run, engine)
                 issue.renew(run)

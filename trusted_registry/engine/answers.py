@@ -50,6 +50,7 @@ def info(said: Mapping[str, Any], socket: str) -> EngineInfo:
         folder=_text(said.get("DockerRootDir")),
         # github.com/containers/podman, pkg/api/handlers/compat/info.go: a field that Docker's answer has not
         product=PODMAN if "BuildahVersion" in said else DOCKER,
+        mirrors=tuple(map(_text, _list(registries.get("Mirrors")))),
     )
 
 

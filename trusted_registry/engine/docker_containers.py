@@ -15,7 +15,7 @@ from trusted_registry.engine import answers, archive, asking, exec_output
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.connection import CONNECTION_ERRORS, Connection, errors_explained
 from trusted_registry.errors import AccessDeniedError, RegistryError
-from trusted_registry.instance import model
+from trusted_registry.instance import creation, model
 from trusted_registry.instance.model import File, Instance
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class DockerContainers(Connection):
     def _create(self, instance: Instance) -> Container:
         with errors_explained(f"The container {instance.name} could not be made"):
             log = LogConfig(type=LogConfig.types.JSON, config=dict(instance.log_options))
-            made = self._require_client().containers.create(**model.arguments(instance), log_config=log)  # type: ignore[arg-type]
+            made = self._require_client().containers.create(**creation.arguments(instance), log_config=log)  # type: ignore[arg-type]
             if instance.image.id not in ("", made.attrs["Image"]):  # its name was given to another one meanwhile
                 made.remove(force=True)
                 moved = f"{instance.image.name} was changed meanwhile."

@@ -48,6 +48,8 @@ class EngineInfo:
     no_proxy: str = ""
     folder: str = ""
     product: str = DOCKER
+    mirrors: tuple[str, ...] = ()
+    """Mirrors of Docker Hub."""
 
     @property
     def title(self) -> str:

@@ -203,7 +203,7 @@ def _folded(before: History, container: Container, name: str, engine: Engine) ->
     until = begun = before.until if is_same else 0.0
     pulls = {repository: dict(named) for repository, named in before.pulls.items()}
     for line in engine.log_since(name, begun):
-        if (when := _time(line)) and when > begun:
+        if (when := time_of(line)) and when > begun:
             until = max(until, when)
             _add(line, when, pulls)
     until = min(until, time.time())  # a clock may have been ahead
@@ -213,10 +213,10 @@ def _folded(before: History, container: Container, name: str, engine: Engine) ->
 def _first(name: str, engine: Engine) -> float | None:
     """Return the time of the first line that a log still has."""
     with contextlib.closing(engine.log_since(name, 0)) as lines:
-        return next((when for when in map(_time, lines) if when), None)
+        return next((when for when in map(time_of, lines) if when), None)
 
 
-def _time(line: str) -> float | None:
+def time_of(line: str) -> float | None:
     """Return the time of a line of the registry's, in seconds since the epoch; a fraction has nine digits there."""
     found = re.match(r'time="(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,9})?(Z|[+-]\d\d:\d\d)"', line)
     if not found:
@@ -232,7 +232,7 @@ def _add(line: str, when: float, pulls: dict[str, dict[str, Pulls]]) -> None:
     """Add what a line says, if that is of a pull: a question for an image counts as its last, and not as a pull."""
     if 'msg="response completed"' not in line or len(line) > _LINE:
         return
-    said = _fields(line)
+    said = fields(line)
     method, found = said.get("http.request.method"), _MANIFEST.match(said.get("http.request.uri", ""))
     # Questions of this project name no program.
     if said.get("http.response.status") != "200" or not said.get("http.request.useragent") or not found:
@@ -245,7 +245,7 @@ def _add(line: str, when: float, pulls: dict[str, dict[str, Pulls]]) -> None:
     named[found["name"]] = Pulls(max(when, known.last), known.count + (method == "GET"), clients)
 
 
-def _fields(line: str) -> dict[str, str]:
+def fields(line: str) -> dict[str, str]:
     """Return the fields of a line; of two of one name the first, since a later one may be a client's own words."""
     found: dict[str, str] = {}
     for key, value in _FIELD.findall(line):

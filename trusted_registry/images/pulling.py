@@ -14,7 +14,7 @@ from trusted_registry.registry.api import RegistryClient
 _AT_ONCE = 8
 """Questions at a time."""
 
-_Part = tuple[str, str]
+Part = tuple[str, str]
 """Repository, and tag or digest."""
 
 
@@ -36,14 +36,32 @@ def refused(
     """
     parts = {image: _parts(image, inventory) for image in images}
     every = list(dict.fromkeys(part for some in parts.values() for part in some))
+    wrong = refused_parts(every, inventory, client, progress)
+    return {image: wrong[part] for image, some in parts.items() for part in some if part in wrong}
 
-    def ask(part: _Part) -> str:
+
+def refused_parts(
+    parts: Iterable[Part], inventory: Inventory, client: RegistryClient, progress: Progress
+) -> dict[Part, str]:
+    """Return the parts that the registry does not give, each with its reason.
+
+    Args:
+        parts: Manifests by tag or digest, and blobs, which are in the inventory.
+        inventory: All images.
+        client: Client of the registry.
+        progress: Counts the parts.
+
+    Raises:
+        OSError, http.client.HTTPException: The registry does not answer.
+    """
+    every = list(parts)
+
+    def ask(part: Part) -> str:
         progress.update("/".join(part), 1, 1)
         return _asked(part, inventory, client)
 
     with ThreadPoolExecutor(_AT_ONCE) as threads:
-        wrong = {part: said for part, said in zip(every, threads.map(ask, every), strict=True) if said}
-    return {image: wrong[part] for image, some in parts.items() for part in some if part in wrong}
+        return {part: said for part, said in zip(every, threads.map(ask, every), strict=True) if said}
 
 
 def given(references: Iterable[tuple[str, str]], client: RegistryClient) -> list[tuple[str, str]]:
@@ -72,13 +90,13 @@ def given(references: Iterable[tuple[str, str]], client: RegistryClient) -> list
         return [it for it, found in zip(every, threads.map(is_given, every), strict=True) if found]
 
 
-def _parts(image: Image, inventory: Inventory) -> list[_Part]:
+def _parts(image: Image, inventory: Inventory) -> list[Part]:
     """Return all that a client asks for; what is in none of the storage's files may lie elsewhere."""
     needed = (it for it in sorted(inventory.needed(image.digest)) if it in inventory.listing.blobs)
     return [(image.repository, image.name), *((image.repository, it) for it in needed)]
 
 
-def _asked(part: _Part, inventory: Inventory, client: RegistryClient) -> str:
+def _asked(part: Part, inventory: Inventory, client: RegistryClient) -> str:
     """Return why the registry does not give a part; "" if it does."""
     repository, name = part
     try:

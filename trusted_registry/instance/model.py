@@ -59,6 +59,7 @@ class Role(str, enum.Enum):
     PLAIN = "plain"
     FRONT = "front"
     SPLITTER = "splitter"
+    MIRROR = "mirror"
 
     def __str__(self) -> str:
         """Return the label's text."""
@@ -151,6 +152,8 @@ class Instance:
         metrics: Port of loopback that leads to its metrics; 0 for none.
         stop_signal: Signal by which the engine has it stop; the image's own by default.
         user: User by number that runs the command; the image's own by default.
+        dns_options: Options of its resolver (resolv.conf(5)).
+        sysctls: Parameters of its network (sysctl(8)).
     """
 
     role: Role
@@ -173,6 +176,8 @@ class Instance:
     stop_signal: str = ""
     metrics: int = 0
     user: str = ""
+    dns_options: tuple[str, ...] = ()
+    sysctls: tuple[tuple[str, str], ...] = ()
 
     @property
     def ways(self) -> tuple[Published, ...]:
@@ -252,6 +257,11 @@ def rehearsal_name(container: str) -> str:
     return f"{container}-rehearsal"
 
 
+def mirror_name(container: str, upstream: str) -> str:
+    """Return the name of the mirror of an upstream, and of its volume; an engine takes no colon there."""
+    return f"{container}-mirror-{upstream.replace(':', '_')}"
+
+
 def argv(instance: Instance, *, start: bool = True) -> list[str]:
     """Return the command that a person would type to start this container, or only to create it."""
     labels = [word for name, value in instance.labels.items() for word in ("--label", f"{name}={value}")]
@@ -267,6 +277,10 @@ def _options(instance: Instance, files_volume: str) -> list[str]:
     typed += ["--network", instance.network] if instance.network else []
     typed += ["--stop-signal", instance.stop_signal] if instance.stop_signal else []
     typed += ["--user", instance.user] if instance.user else []
+    for option in instance.dns_options:
+        typed += ["--dns-option", option]
+    for name, value in instance.sysctls:
+        typed += ["--sysctl", f"{name}={value}"]
     images = f"{instance.storage.volume}:{IMAGES_FOLDER}"
     if instance.storage.volume:
         typed += ["--volume", f"{images}:ro" if instance.storage.read_only else images]
@@ -280,41 +294,3 @@ def _options(instance: Instance, files_volume: str) -> list[str]:
     for name, value in instance.log_options:
         typed += ["--log-opt", f"{name}={value}"]
     return typed
-
-
-def arguments(instance: Instance) -> dict[str, object]:
-    """Return the arguments of `docker.DockerClient.containers.create`.
-
-    They equal `argv`, the settings of the log apart.
-    """
-    mounts = [_mount(instance.files_volume, FILES_FOLDER, read_only=True)]
-    if instance.storage.volume:
-        mounts.insert(0, _mount(instance.storage.volume, IMAGES_FOLDER, read_only=instance.storage.read_only))
-    return {
-        **({"network": instance.network} if instance.network else {}),
-        **({"stop_signal": instance.stop_signal} if instance.stop_signal else {}),
-        **({"user": instance.user} if instance.user else {}),
-        "image": instance.image.name,
-        "entrypoint": [SHELL] if instance.shell else None,
-        "command": list(instance.command),
-        "name": instance.name,
-        "restart_policy": {"Name": instance.restart},
-        "ports": {f"{it.inner}/tcp": _bound(it) for it in instance.ways},
-        "mounts": mounts,
-        "environment": dict(instance.environment),
-        "read_only": True,
-        "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges"],
-        "mem_limit": instance.memory,
-        "pids_limit": instance.pids,
-        "labels": instance.labels,
-    }
-
-
-def _bound(way: Published) -> object:
-    port = way.port or None
-    return (way.listen, port) if way.listen else port
-
-
-def _mount(volume: str, target: str, *, read_only: bool) -> dict[str, object]:
-    return {"Type": "volume", "Source": volume, "Target": target, "ReadOnly": read_only}

@@ -19,9 +19,9 @@ from trusted_registry.run import Run
 from trusted_registry.settings import Settings
 
 
-def holds(at: probe.Endpoint, settings: Settings) -> bool:
+def holds(at: probe.Endpoint, settings: Settings, *, asks: bool = True) -> bool:
     """Whether the TLS registry there shows the certificate on disk, and asks for a login where it should."""
-    return observe.serves(at, settings, inspect.read(settings.folder / "domain.crt").fingerprint)
+    return observe.serves(at, settings, inspect.read(settings.folder / "domain.crt").fingerprint, asks=asks)
 
 
 def check(  # noqa: PLR0913, PLR0917 - a container, and what is asked of it
@@ -48,7 +48,7 @@ def check(  # noqa: PLR0913, PLR0917 - a container, and what is asked of it
             raise OpenToAllError("There are users, and plain HTTP asks nobody.", cure="./inv registry.tls")
         probe.await_answer(lambda: probe.request(at, "GET", "/v2/", None)[0], still_up)
     else:
-        observe.check_tls(at, settings, still_up, wanted)
+        observe.check_tls(at, settings, still_up, wanted, asks=role != Role.MIRROR)
 
 
 def rehearse(

@@ -13,7 +13,7 @@ def keep(container: Container | None, run: Run, engine: Engine) -> None:
     """Keep what the log of a container says of pulls, since it goes; a failure is told, and nothing waits for it."""
     if container is None or container.state != "running" or run.console.dry:
         return
-    if container.role not in {Role.TLS, Role.PLAIN}:
+    if container.role not in {Role.TLS, Role.PLAIN, Role.MIRROR}:
         return
     from trusted_registry.images import history  # with all that reads images, which a first start does without
 

@@ -63,10 +63,10 @@ def tls(settings: Settings, image: Image, entrypoint: tuple[str, ...] = ()) -> I
     folder = settings.folder
     # It takes the start script to have another registry take over; behind a front a successor runs beside.
     handed = bool(entrypoint) and not settings.front
-    read = [_read(folder, "domain.crt", handed=handed), _read(folder, "domain.key", secret=True, handed=handed)]
+    read = [file_of(folder, "domain.crt", handed=handed), file_of(folder, "domain.key", secret=True, handed=handed)]
     if users.is_login_required(folder):
         path = users.users_file(folder)
-        read.append(File(users.FILE, path, _content(path), secret=True, live=True))
+        read.append(File(users.FILE, path, content(path), secret=True, live=True))
     made = _instance(Role.TLS, settings, image, entrypoint, Published(settings.listen, settings.port), tuple(read))
     network = front_name(settings.container) if settings.front else ""
     return replace(made, network=network, behind=settings.front, metrics=settings.metrics)
@@ -192,6 +192,8 @@ def _config(role: Role, settings: Settings, read: tuple[File, ...]) -> File:
         key=paths.get("domain.key", ""),
         users=paths.get(users.FILE, ""),
         metrics_port=METRICS_PORT if settings.metrics and role is Role.TLS else 0,
+        upstream="",
+        held=False,
     )
     # The file of the plain registry has a name of its own on this machine: both can be looked at.
     source = settings.folder / (CONFIG if role is Role.TLS else f"registry-{role}.yml")
@@ -211,11 +213,12 @@ def _start_script() -> bytes:
     return script.encode()
 
 
-def _read(folder: Path, name: str, *, secret: bool = False, handed: bool = False) -> File:
-    return File(name, folder / name, _content(folder / name), secret=secret, handed=handed)
+def file_of(folder: Path, name: str, *, secret: bool = False, handed: bool = False) -> File:
+    """Return a file of the certificates' folder, as an instance reads it."""
+    return File(name, folder / name, content(folder / name), secret=secret, handed=handed)
 
 
-def _content(path: Path) -> bytes:
+def content(path: Path) -> bytes:
     """Return a file's bytes; none of one that is not there yet, as in a dry run."""
     with files.explained(path, "read"):
         return path.read_bytes() if files.exists(path) else b""

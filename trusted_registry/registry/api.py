@@ -75,11 +75,13 @@ class RegistryClient:
         at: Endpoint that all requests go to.
         tls: TLS context that verifies the server; None for plain HTTP.
         login: Login to use; None for requests without one.
+        patience: Further seconds for each answer, of a registry that asks another one first.
     """
 
     at: Endpoint
     tls: ssl.SSLContext | None
     login: Login | None = None
+    patience: float = 0.0
 
     def ping(self) -> int:
         """Return the status of /v2/; `probe.READY_STATUSES` are those of a registry that is well."""
@@ -238,7 +240,8 @@ class RegistryClient:
 
     def _named(self, request: Request) -> Request:
         """Return a request with the login."""
-        return replace(request, headers={**request.headers, **self.login.header}) if self.login else request
+        login = self.login.header if self.login else {}
+        return replace(request, headers={**request.headers, **login}, patience=self.patience)
 
     def _ask(self, request: Request, deed: str, wanted: int) -> Answer:
         """Return an answer of the wanted status."""

@@ -188,13 +188,13 @@ def _skew(date: str) -> float | None:
         return None
 
 
-def serves(endpoint: Endpoint, settings: Settings, wanted: str) -> bool:
+def serves(endpoint: Endpoint, settings: Settings, wanted: str, *, asks: bool = True) -> bool:
     """Whether the registry there shows the certificate of this fingerprint, and asks for a login where it should.
 
-    One that does not send its issuer shows the right certificate, and no client accepts it.
+    One that does not send its issuer shows the right certificate, and no client accepts it. A mirror never asks.
     """
     seen = look(endpoint, issue.trust_anchor(settings.folder).path)
-    return seen.fingerprint == wanted and not seen.unsent and turns_away(seen, settings)
+    return seen.fingerprint == wanted and not seen.unsent and (not asks or turns_away(seen, settings))
 
 
 def sending_cure(settings: Settings) -> str:
@@ -217,10 +217,13 @@ def is_up(engine: Engine, name: str) -> bool:
     return container is not None and container.state == "running"
 
 
-def check_tls(endpoint: Endpoint, settings: Settings, still_up: Callable[[], bool], wanted: str = "") -> None:
+def check_tls(
+    endpoint: Endpoint, settings: Settings, still_up: Callable[[], bool], wanted: str = "", *, asks: bool = True
+) -> None:
     """Insist on the certificate of a fingerprint, whoever signed it, and on the login where there is one.
 
-    By default that is the certificate on disk, which is verified, and plain HTTP must be refused.
+    By default that is the certificate on disk, which is verified, and plain HTTP must be refused. A mirror never asks
+    for a login.
     """
     anchor = None if wanted else issue.trust_anchor(settings.folder).path
     wanted = wanted or inspect.read(settings.folder / "domain.crt").fingerprint
@@ -236,5 +239,5 @@ def check_tls(endpoint: Endpoint, settings: Settings, still_up: Callable[[], boo
         )
     if seen.plain:
         raise RegistryError(f"{endpoint} answers plain HTTP.", cure=_IGNORES)
-    if not turns_away(seen, settings):
+    if asks and not turns_away(seen, settings):
         raise OpenToAllError(f"{endpoint} lets everybody in, although there are users.", cure=_IGNORES)

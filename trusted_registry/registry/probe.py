@@ -120,13 +120,17 @@ def shake_hands(plain: socket.socket, endpoint: Endpoint, tls: ssl.SSLContext) -
 
 @dataclass(frozen=True)
 class Request:
-    """A request, and the bytes of the answer's body that are read; the time for the answer grows with both."""
+    """A request, and the bytes of the answer's body that are read; the time for the answer grows with both.
+
+    The patience is further seconds, for a server that asks another one first.
+    """
 
     method: str
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | Stream = b""
     limit: int = _BODY
+    patience: float = 0.0
 
 
 class Answer(NamedTuple):
@@ -207,7 +211,7 @@ class _Bounded(io.RawIOBase):
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
         large = max(request.limit - _BODY, 0) + len(request.body)
-        self._seconds = _ANSWER + large / _SLOWEST
+        self._seconds = _ANSWER + request.patience + large / _SLOWEST
         self._end = time.monotonic() + self._seconds
         self._left = request.limit + _LONGEST
 

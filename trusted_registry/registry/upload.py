@@ -15,7 +15,7 @@ from trusted_registry.registry.probe import Endpoint
 
 _CONFIG = "application/vnd.docker.container.image.v1+json"
 _LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm", "i686": "386"}
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm", "i686": "386"}
 """Architectures in images (Go's GOARCH) by Linux's name of the machine; the rest have one name."""
 
 
@@ -42,7 +42,7 @@ def tiny(machine: str = "") -> Image:
     packed = gzip.compress(tar, mtime=0)
     machine = machine or platform.machine()
     made = {
-        "architecture": _ARCHITECTURES.get(machine, machine),
+        "architecture": ARCHITECTURES.get(machine, machine),
         "os": "linux",
         "config": {},
         "rootfs": {"type": "layers", "diff_ids": [digest(tar)]},

@@ -11,7 +11,7 @@ from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.instance import run_lock
 from trusted_registry.run import Run
-from trusted_registry.tasks import cert, trust
+from trusted_registry.tasks import cert, mirror_beside, trust
 from trusted_registry.trust import client_stores
 from trusted_registry.trust.local import install, outdated, owned, trust_anchor
 from trusted_registry.trust.local.install import StoreSelection
@@ -62,6 +62,7 @@ def _switch(run: Run, engine: Engine) -> None:
     cert.keep(run)
     if running.restart(local, stale_only=not changed):
         cert.say_done(run.console, "registry: serves the new root's certificates")
+    mirror_beside.renew(local)
     cert.say_done(run.console, f"switched. Now, once more, {_OTHERS}; then: {changeover.TASK} --finish")
 
 
@@ -73,6 +74,7 @@ def _finish(run: Run, engine: Engine) -> None:
         cure = f"{changeover.TASK} --switch" if begun else f"{changeover.TASK} begins one."
         raise RegistryError("There is no old root to remove.", cure=cure)
     running.restart(cert.here(run), stale_only=True)
+    mirror_beside.renew(cert.here(run))
     _install(run, engine)
     if not run.console.dry:
         _check_taken_back(run)

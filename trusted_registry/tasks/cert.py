@@ -78,8 +78,9 @@ def check(run: Run) -> None:
 
 
 def renew(run: Run, *, if_expiring: str) -> None:
-    """Renew the server certificate, and have a running registry serve it."""
+    """Renew the server certificate, and have a running registry and its mirrors serve it."""
     from trusted_registry.instance import running
+    from trusted_registry.tasks import mirror_beside
 
     days = whole_number("--if-expiring", if_expiring, 0, MAX_SERVER_DAYS) if if_expiring else None
     with run_lock.held(run):
@@ -89,6 +90,7 @@ def renew(run: Run, *, if_expiring: str) -> None:
             run.console.say_idle(f"certificate: {_due(run, days)}")
             if running.restart(local, stale_only=True):
                 run.console.say("registry: it still served an older one; restarted")
+            mirror_beside.renew(local)
             return
         adopt(local)
         issue.renew(run)
@@ -96,6 +98,7 @@ def renew(run: Run, *, if_expiring: str) -> None:
         say_certificate(run, "renewed", names=True)
         if running.restart(local):
             say_done(run.console, "registry: serves it")
+        mirror_beside.renew(local)
 
 
 def here(run: Run) -> Run:

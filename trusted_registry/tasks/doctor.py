@@ -42,7 +42,7 @@ _SHOWN = 500
 
 def explain(run: Run, *, text: str) -> Report:
     """Report the cause and the cure of each known message in a text; none is a failure."""
-    found = recognise(run, text)
+    found = _beside_mirrors(recognise(run, text), run)
     explanations = ["\n".join(_explanation(match)) for match in found]
     lines = [*explanations[:1], *(f"\n{later}" for later in explanations[1:])]
     cure = "./inv doctor looks for what is wrong; ./inv doctor --remote NAME:PORT at another machine."
@@ -58,6 +58,13 @@ def recognise(run: Run, text: str) -> list[catalogue.Match]:
     if not text and sys.stdin and sys.stdin.isatty():
         run.console.say("Paste the message, then press Ctrl-D:")
     return catalogue.find(text or _standard_input(), _local_context(run.settings))
+
+
+def _beside_mirrors(found: list[catalogue.Match], run: Run) -> list[catalogue.Match]:
+    """Return messages with what the mirrors here tell of the upstreams that they are about."""
+    from trusted_registry.tasks import mirror_told
+
+    return mirror_told.explained(found, run)
 
 
 def _standard_input() -> str:

@@ -77,6 +77,7 @@ def _up(run: Run, engine: Engine) -> None:
 
     try:
         started = registry.tls(run, engine, meanwhile=pack)
+        started = _start_mirrors(run, engine) or started
         from trusted_registry.tasks import trust
         from trusted_registry.trust.local.install import StoreSelection
 
@@ -96,6 +97,15 @@ def _up(run: Run, engine: Engine) -> None:
     from trusted_registry import status
 
     cert.say_done(run.console, status.next_steps(run.settings))
+
+
+def _start_mirrors(run: Run, engine: Engine) -> bool:
+    """Have the mirrors run that clients use; return whether one was started."""
+    if not installation.known(run.settings.folder).mirrors:
+        return False
+    from trusted_registry.tasks import mirror_beside
+
+    return mirror_beside.start(run, engine)
 
 
 def _prove(reference: str, run: Run, engine: Engine) -> None:
@@ -136,7 +146,7 @@ def _unproved(mark: Path, engine: Engine, console: Console) -> bool:
 
 
 def down(run: Run, *, purge: bool) -> None:
-    """Stop the registry; when purging, remove images, trust, keys and certificates too."""
+    """Stop the registry and its mirrors; when purging, remove images, trust, keys and certificates too."""
     engine = engines.connect_if_available(run.console)
     if purge and not run.console.dry:
         with run_lock.held(run, to_end=True):  # not in the middle of an `up`
@@ -148,18 +158,23 @@ def down(run: Run, *, purge: bool) -> None:
             return
     if purge:
         ownership.claimed(run, engine)
-    if purge and not run.console.ask("Remove every image, this machine's trust, and all keys and certificates?"):
+    mirrors = ", every mirror with what it holds" if installation.known(run.settings.folder).mirrors else ""
+    goes = f"Remove every image{mirrors}, this machine's trust, and all keys and certificates?"
+    if purge and not run.console.ask(goes):
         raise RegistryError("Nothing was removed.", cure="./inv down without --purge only stops the registry.")
     with run_lock.held(run, to_end=True):
         _down(run, engine, purge=purge)
 
 
 def _down(run: Run, engine: Engine, *, purge: bool) -> None:
+    from trusted_registry.tasks import mirror_beside
+
     stopped = running.stop(run, engine, purge=purge)
     if not purge:
         state = "stopped" if stopped else "was not running"
         cert.say_done(run.console, f"registry: {state}; images, trust and certificates are kept")
         registry.tell_of_prune(run, engine)
+        mirror_beside.stop(run, engine)
         return
     mark = run.settings.folder / UNPROVED
     if engine.available and _unproved(mark, engine, run.console) and not run.console.dry:
@@ -168,6 +183,7 @@ def _down(run: Run, engine: Engine, *, purge: bool) -> None:
     from trusted_registry.trust.local import uninstall
 
     uninstall.remove(run, engine)
+    mirror_beside.purge(run, engine)  # once no client here asks for them
     ownership.drop_images(run, engine)
     stored = registry.tell_volumes(run, engine) or not (engine.available or run.console.dry)
     ran = "" if run.console.dry else trust.warn_of_kit(run)
@@ -221,6 +237,7 @@ def _remains(settings: Settings, engine: Engine) -> bool:
         )
         or engine.volume(settings.volume)
         or engine.list_files_volumes(installation.known(settings.folder).id or "none")
+        or installation.known(settings.folder).mirrors
         or files.exists(settings.folder / UNPROVED)
         or users.is_login_required(settings.folder)
         or clear.find(settings.folder)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from trusted_registry import address, files, program, saved_flags
+from trusted_registry import files, program, saved_flags
 from trusted_registry.certificate import handed
 from trusted_registry.console import pasteable
 from trusted_registry.engine import engine as engines
@@ -20,7 +19,6 @@ from trusted_registry.tasks.cert import say_done, shortened
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
 from trusted_registry.trust.local import (
-    daemon,
     install,
     ledger,
     leftovers,
@@ -32,7 +30,7 @@ from trusted_registry.trust.local import (
 )
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.install import ALL_STORES, InstallResult, StoreSelection
-from trusted_registry.trust.model import Store, TrustAnchor
+from trusted_registry.trust.model import Mirror, Store, TrustAnchor
 from trusted_registry.trust.remote import kit
 from trusted_registry.trust.specifics import buildkit, containerd, macos
 from trusted_registry.values import one_of
@@ -154,9 +152,11 @@ def _renew_builders(run: Run, *, asked: bool) -> None:
                 run.console.advise(command)
 
 
-def install_trust(run: Run, engine: Engine, selection: StoreSelection = ALL_STORES) -> InstallResult:
-    """Install trust for this machine's clients, and report the stores."""
-    result = install.trust(run, engine, selection)
+def install_trust(
+    run: Run, engine: Engine, selection: StoreSelection = ALL_STORES, mirrors: Sequence[Mirror] = ()
+) -> InstallResult:
+    """Install trust for this machine's clients, and report the stores; a dry run takes `mirrors` for running."""
+    result = install.trust(run, engine, selection, mirrors)
     names = shortened(run.settings.registry_hosts)
     if result.written:
         say_done(run.console, f"trust: now in place for {names}: {_client_names(result.written)}")
@@ -199,38 +199,6 @@ def on_macos(run: Run, *, keychain: str) -> None:
     for store in result.written:
         if store.restart:
             run.console.say(f"{store.clients}: it {store.restart.why}, so: {store.restart.command}")
-
-
-def insecure(run: Run, *, remove: bool = False) -> None:
-    """Allow the engine plain HTTP on the LAN address, or disallow that again."""
-    if remove:
-        _disallow_plain(run, engines.connect_if_available(run.console))
-        return
-    changed = daemon.allow_plain(run, engines.connect(run.console))
-    registry = address.registry_host(run.settings.address, run.settings.plain_port)
-    state = "now" if changed else "already"
-    ours = run.console.dry or any(
-        it.store == daemon.STORE and it.value == registry for it in owned.entries(run.settings)
-    )
-    ends = f"{'./inv trust.insecure --remove' if ours else daemon.removal_by_hand()} ends that"
-    say_done(run.console, f"trust: plain HTTP on {registry} is {state} allowed; nobody verifies it. {ends}")
-
-
-def _disallow_plain(run: Run, engine: Engine) -> None:
-    """Disallow plain HTTP that this checkout allowed, and warn of registry hosts that stay unverified."""
-    freed = uninstall.disallow_plain(run, engine)
-    for place in freed:
-        say_done(run.console, f"removed: {place}")
-    if not freed:
-        run.console.say("trust: this checkout allows no plain HTTP here")
-    if run.console.dry:
-        return
-    plain = dataclasses.replace(run.settings, port=run.settings.plain_port)
-    found = [*unverified.find(run.settings, engine), *unverified.find(plain, engine)]
-    left = ", ".join(dict.fromkeys(it.registry_host for it in found if not it.is_loopback))
-    if left:
-        by_hand = daemon.removal_by_hand()
-        run.console.warn(f"the engine still verifies nothing at {left}, allowed by somebody else: {by_hand}")
 
 
 def remove(run: Run, *, all: bool) -> None:  # noqa: A002 - the flag's name
@@ -300,10 +268,15 @@ def ran_kit(anchor: TrustAnchor) -> bool:
     return bool(kit.recorded(anchor, _kit_records()))
 
 
+def _is_engine_s(parts: Sequence[str]) -> bool:
+    """Whether a path is that of an authority in an engine's folder."""
+    return parts[-3:-2] == ["certs.d"] and "docker" in parts and parts[-1].endswith(".crt")
+
+
 def _prove_refusals(freed: list[str], engine: Engine, run: Run) -> None:
     """Prove that the engine refuses the registry hosts whose folders were removed, or warn."""
     parts = [place.split("/") for place in freed]
-    names = dict.fromkeys(it[-2] for it in parts if it[-3:-2] == ["certs.d"] and "docker" in it)
+    names = dict.fromkeys(it[-2] for it in parts if _is_engine_s(it))
     systems = tuple(path for store in client_stores.STORES if store.name == "system" for path in store.signs.paths)
     why = "another certificate or insecure-registries vouches for it"
     if any(place.startswith(systems) for place in freed):  # Go reads that store once (crypto/x509/root.go, sync.Once)

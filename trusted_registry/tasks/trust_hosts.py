@@ -24,6 +24,7 @@ def on_hosts(  # noqa: PLR0913 - the task has as many flags
     remove: bool,
     system: bool,
     ask_become_pass: bool,
+    mirrors: bool = False,
 ) -> Report:
     """Have every host of an inventory trust the registry, and report the hosts; none in a dry run.
 
@@ -32,17 +33,17 @@ def on_hosts(  # noqa: PLR0913 - the task has as many flags
         RegistryError: Ansible is not installed, or found no usable host.
     """
     options = hosts.HostOptions(inventory, limit, user, forks, check, remove, system, ask_become_pass)
-    return report(trust(run, hosts.checked(options)))
+    return report(trust(run, hosts.checked(options), mirrors=mirrors))
 
 
-def trust(run: Run, options: hosts.HostOptions) -> tuple[hosts.HostResult, ...]:
+def trust(run: Run, options: hosts.HostOptions, *, mirrors: bool = False) -> tuple[hosts.HostResult, ...]:
     """Run the kit on every host of an inventory, and return the result of each; none in a dry run.
 
     Raises:
         RegistryError: Ansible is not installed, or found no usable host.
     """
     registry_host = run.settings.registry_host
-    anchor = trust_kit.load_anchor_or_none(run)
+    anchor = trust_kit.load_anchor_or_none(run, mirrors=mirrors)
     if anchor is None:
         return ()
     script = kit.render(anchor, registry_host)

@@ -19,19 +19,22 @@ from trusted_registry.trust.remote import kit, page
 EXECUTABLE = 0o755
 
 
-def load_anchor(settings: Settings, *, dry: bool = False) -> TrustAnchor:
-    """Return the trust anchor for other machines.
+def load_anchor(settings: Settings, *, dry: bool = False, mirrors: bool = False) -> TrustAnchor:
+    """Return the trust anchor for other machines, on request with the mirrors here.
 
     The parsed certificate is encoded anew, so that nothing else in its file is passed on. In a dry run,
     committed moves of a killed run are an error.
 
     Raises:
         RegistryError: The certificate is absent, expired or not an authority's; or the server's does not name the
-            registry.
+            registry; or mirrors are wanted, and there are none.
     """
     _check_names(settings)
     found = trust_anchor.load(settings, dry=dry, required=True)
-    return _encoded(dataclasses.replace(found, beside=_encoded(found.beside) if found.beside else None))
+    if mirrors and not found.mirrors and not found.retired:
+        raise RegistryError("There is no mirror here to tell others of.", cure="./inv mirror.up docker.io")
+    told = found if mirrors else dataclasses.replace(found, mirrors=(), retired=())
+    return _encoded(dataclasses.replace(told, beside=_encoded(found.beside) if found.beside else None))
 
 
 def _check_names(settings: Settings) -> None:
@@ -50,14 +53,14 @@ def _encoded(anchor: TrustAnchor) -> TrustAnchor:
     return dataclasses.replace(anchor, content=ssl.DER_cert_to_PEM_cert(anchor.der).encode())
 
 
-def load_anchor_or_none(run: Run, what: str = "kit") -> TrustAnchor | None:
+def load_anchor_or_none(run: Run, what: str = "kit", *, mirrors: bool = False) -> TrustAnchor | None:
     """Return the trust anchor for other machines; in a dry run without one, print the reason and return None.
 
     Raises:
         RegistryError: As for `load_anchor`, except in a dry run.
     """
     try:
-        return load_anchor(run.settings, dry=run.console.dry)
+        return load_anchor(run.settings, dry=run.console.dry, mirrors=mirrors)
     except RegistryError as error:
         if not run.console.dry:
             raise
@@ -65,16 +68,16 @@ def load_anchor_or_none(run: Run, what: str = "kit") -> TrustAnchor | None:
         return None
 
 
-def write(run: Run, *, out: str = "") -> tuple[Path, ...]:
+def write(run: Run, *, out: str = "", mirrors: bool = False) -> tuple[Path, ...]:
     """Write the kit and its page into a folder, by default the certificates'; return the paths, none in a dry run.
 
     Raises:
-        RegistryError: There is no certificate to trust, or the folder cannot be written.
+        RegistryError: There is no certificate to trust, no mirror to tell of, or the folder cannot be written.
         SettingError: The folder's name is not valid.
     """
     folder = run.settings.root / values.path("--out", out) if out else run.settings.folder
     registry_host = run.settings.registry_host
-    wanted = load_anchor_or_none(run)
+    wanted = load_anchor_or_none(run, mirrors=mirrors)
     if wanted is None:
         return ()
     script, name = kit.render(wanted, registry_host), kit.file_name(wanted, registry_host)

@@ -24,7 +24,7 @@ def show(run: Run, *, only: Sequence[str] = (), skip: Sequence[str] = ()) -> Rep
     rows: dict[tuple[str, str], list[str]] = {}
     for it in found:
         state = it.state if selection.only else _state_unless_asked(it)
-        rows.setdefault((it.store.clients, state), []).append(it.registry_host)
+        rows.setdefault((it.store.clients, state), []).append(it.name)
     shown = [[clients, ", ".join(hosts), trust_status.explained(state)] for (clients, state), hosts in rows.items()]
     table = Table("Trust on this machine; --json says where", ["Client", "Registry", "State"], shown)
     return Report([_as_dict(it) for it in found], table)
@@ -35,6 +35,7 @@ def _as_dict(entry: trust_status.TrustStatus) -> dict[str, object]:
         "store": entry.store.name,
         "client": entry.store.clients,
         "registry": entry.registry_host,
+        "upstream": entry.upstream,
         "state": entry.state,
         "where": entry.paths,
     }

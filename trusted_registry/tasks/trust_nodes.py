@@ -33,12 +33,14 @@ class NodeOptions:
         remove: Whether to remove trust.
         check: Whether only to check trust.
         restart: Whether to restart nodes that read trust at their start alone.
+        mirrors: Whether nodes are told of the mirrors here, too.
     """
 
     label: str = ""
     remove: bool = False
     check: bool = False
     restart: bool = False
+    mirrors: bool = False
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -57,14 +59,16 @@ class _KitRun:
     console: Console
 
 
-def on_nodes(run: Run, *, label: str, remove: bool, check: bool, restart: bool) -> Report:
+def on_nodes(  # noqa: PLR0913 - the task has as many flags
+    run: Run, *, label: str, remove: bool, check: bool, restart: bool, mirrors: bool = False
+) -> Report:
     """Have every node trust the registry, and report the nodes; none in a dry run.
 
     Raises:
         SettingError: The flags contradict each other, or the label is not valid.
         RegistryError: No container is a node, or no node runs.
     """
-    options = NodeOptions(label, remove=remove, check=check, restart=restart)
+    options = NodeOptions(label, remove=remove, check=check, restart=restart, mirrors=mirrors)
     return report(trust(run, engines.connect(run.console, anywhere=True), options))
 
 
@@ -91,7 +95,8 @@ def trust(run: Run, engine: Engine, options: NodeOptions) -> tuple[nodes.NodeRes
         raise SettingError("--remove and --check cannot be combined.", cure="Leave out one of the two.")
     if options.label:
         nodes.label(options.label)
-    anchor, registry_host = trust_kit.load_anchor(run.settings, dry=run.console.dry), run.settings.registry_host
+    registry_host = run.settings.registry_host
+    anchor = trust_kit.load_anchor(run.settings, dry=run.console.dry, mirrors=options.mirrors)
     name, script = kit.file_name(anchor, registry_host), kit.render(anchor, registry_host)
     kit_run = _KitRun(options, name, script, engine, run.console)
     found = nodes.select(engine.list_containers(), options.label) if engine.available else (_ANY_NODE,)

@@ -19,7 +19,7 @@ from trusted_registry.settings import Settings
 from trusted_registry.tasks import trust_kit
 from trusted_registry.tasks.cert import say_done
 from trusted_registry.trust.model import TrustAnchor
-from trusted_registry.trust.remote import kit_server, page
+from trusted_registry.trust.remote import kit_mirrors, kit_server, page
 from trusted_registry.trust.remote.kit_server import Offer
 from trusted_registry.trust.specifics import windows as powershell
 from trusted_registry.values import whole_number
@@ -27,15 +27,15 @@ from trusted_registry.values import whole_number
 MOST_MINUTES = 24 * 60
 
 
-def serve(run: Run, *, minutes: str, at: str) -> None:
+def serve(run: Run, *, minutes: str, at: str, mirrors: bool = False) -> None:
     """Serve page, kit and certificate for some minutes, then end.
 
     Raises:
-        RegistryError: There is no certificate to serve, or the port cannot be opened.
+        RegistryError: There is no certificate to serve, no mirror to tell of, or the port cannot be opened.
         SettingError: A flag is no number within its bounds.
     """
     lasts, port = whole_number("--minutes", minutes, 1, MOST_MINUTES), whole_number("--at", at, 1, 65535)
-    anchor = trust_kit.load_anchor_or_none(run, "trust")
+    anchor = trust_kit.load_anchor_or_none(run, "trust", mirrors=mirrors)
     if anchor is None:
         return
     base = kit_server.base(_own_address(run.settings), port)
@@ -90,6 +90,8 @@ def _announce(run: Run, at: str, anchor: TrustAnchor, offered: tuple[Offer, Offe
     for machine, line in kit_server.download_commands(at, offered).items():
         say(f"\n{machine}:\n  {line}")
     say("\nOn Linux, --check at the end of the line only looks, and --remove undoes it.")
+    if anchor.mirrors:
+        say(f"It also has the clients there use the mirrors of {kit_mirrors.upstreams(anchor)}.")
     if anchor.beside:
         run.console.warn("The page's own steps are for the present root alone: repeat them after --switch.")
     say(

@@ -101,7 +101,7 @@ STORES: tuple[Store, ...] = (
         clients="Docker Engine",
         scope=MACHINE,
         signs=Signs(paths=("/run/docker.sock", "/var/run/docker.sock", "/var/lib/docker")),
-        files=partial(contents.certs_d, "/etc/docker/certs.d"),
+        files=partial(contents.docker, "/etc/docker/certs.d"),
     ),
     # docs.docker.com/engine/security/rootless
     Store(
@@ -110,7 +110,7 @@ STORES: tuple[Store, ...] = (
         clients="Docker Engine without root",
         scope=USER,
         signs=Signs(paths=("{run}/docker.sock", "{data}/docker")),
-        files=partial(contents.certs_d, "{config}/docker/certs.d"),
+        files=partial(contents.docker, "{config}/docker/certs.d"),
     ),
     # docs.docker.com/desktop/features/networking; Desktop on Linux reads the same folder as on a Mac
     Store(
@@ -129,7 +129,7 @@ STORES: tuple[Store, ...] = (
         clients="podman, skopeo, buildah, CRI-O",
         scope=MACHINE,
         signs=Signs(paths=("/etc/crio",), programs=("podman", "skopeo", "buildah", "crio")),
-        files=partial(contents.certs_d, "/etc/containers/certs.d"),
+        files=contents.containers,
         shadowed_by=("{home}/.config/containers/certs.d",),
     ),
     Store(

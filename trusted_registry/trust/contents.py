@@ -14,10 +14,53 @@ NEXT_AUTHORITY = "ca-new.crt"
 """File name of the authority that a registry changes over to: a file of its own, since some readers take one
 certificate from each."""
 
+_DIAL_TIMEOUT = "2s"
+"""Time after which Docker 28 and containerd 2 take a mirror for gone; older ones do not read it."""
+
+_DROP_INS, _DROP_IN = "/etc/containers/registries.conf.d", "50-trusted-registry-mirror.conf"
+
 
 def certs_d(folder: str, anchor: TrustAnchor) -> tuple[File, ...]:
     """Return `FOLDER/REGISTRY_HOST/ca.crt`, one folder for each host, and `ca-new.crt` during a changeover."""
-    return tuple(file for it in anchor.registry_hosts for file in _authorities(f"{folder}/{it}", it, anchor))
+    return tuple(file for it in anchor.hosts for file in _authorities(f"{folder}/{it}", it, anchor))
+
+
+def docker(folder: str, anchor: TrustAnchor) -> tuple[File, ...]:
+    """Return Docker's files: the same, and `hosts.toml` for each upstream that has a mirror.
+
+    Docker 28 reads those, for the containerd store and for builds; older ones ignore them (moby/moby, daemon/hosts.go).
+    """
+    return (*certs_d(folder, anchor), *_mirrors_toml(folder, anchor))
+
+
+def _mirrors_toml(folder: str, anchor: TrustAnchor) -> list[File]:
+    """Return `hosts.toml` for each upstream; the upstream itself is asked where the mirror is gone.
+
+    Not one for all: under its name another upstream's image would come (containerd, docs/hosts.md, "_default").
+    """
+    found = []
+    for it in anchor.mirrors:
+        quoted = [f'"{file.path}"' for file in _authorities(f"{folder}/{it.registry_host}", it.registry_host, anchor)]
+        ca = quoted[0] if len(quoted) == 1 else f"[{', '.join(quoted)}]"
+        text = (
+            f'[host."https://{it.registry_host}"]\n  capabilities = ["pull", "resolve"]\n  ca = {ca}\n'
+            f'  dial_timeout = "{_DIAL_TIMEOUT}"\n'
+        )
+        found.append(File(f"{folder}/{it.upstream}/hosts.toml", text.encode(), it.registry_host))
+    return found
+
+
+def containers(anchor: TrustAnchor) -> tuple[File, ...]:
+    """Return the files of podman and the programs like it: the authorities, and a drop-in with the mirrors.
+
+    The upstream itself is asked where the mirror is gone (containers-registries.conf(5)).
+    """
+    tables = [
+        f'[[registry]]\nlocation = "{it.upstream}"\n\n[[registry.mirror]]\nlocation = "{it.registry_host}"\n'
+        for it in anchor.mirrors
+    ]
+    dropped = [File(f"{_DROP_INS}/{_DROP_IN}", "\n".join(tables).encode())] if tables else []
+    return (*certs_d("/etc/containers/certs.d", anchor), *dropped)
 
 
 def _authorities(folder: str, registry_host: str, anchor: TrustAnchor) -> list[File]:
@@ -32,7 +75,7 @@ def hosts_toml(folder: str, anchor: TrustAnchor) -> tuple[File, ...]:
     the top, others the table, so each names the authority (github.com/containerd/containerd, docs/hosts.md).
     """
     found = []
-    for it in anchor.registry_hosts:
+    for it in anchor.hosts:
         authorities = _authorities(f"{folder}/{it}", it, anchor)
         quoted = [f'"{file.path}"' for file in authorities]
         ca = quoted[0] if len(quoted) == 1 else f"[{', '.join(quoted)}]"
@@ -41,7 +84,7 @@ def hosts_toml(folder: str, anchor: TrustAnchor) -> tuple[File, ...]:
             f'  capabilities = ["pull", "resolve", "push"]\n  ca = {ca}\n'
         )
         found += [*authorities, File(f"{folder}/{it}/hosts.toml", text.encode(), it)]
-    return tuple(found)
+    return (*found, *_mirrors_toml(folder, anchor))
 
 
 def certificate_file(folder: str, suffix: str, anchor: TrustAnchor) -> tuple[File, ...]:
@@ -63,12 +106,12 @@ def k3s(folder: str, anchor: TrustAnchor) -> tuple[ManagedBlock, ...]:
     The format is in docs.k3s.io/installation/private-registry.
     """
     path, found = f"{folder}/registries.yaml", []
-    for it in anchor.registry_hosts:
-        mirror = (f'"{it}":', "  endpoint:", f'    - "https://{it}"')
-        config = (f'"{it}":', "  tls:", f'    ca_file: "{folder}/{anchor.name}.crt"')
-        claims = (f'"{it}":', f"{it}:")
-        found.append(ManagedBlock(path, "mirrors:", it, mirror, claims))
-        found.append(ManagedBlock(path, "configs:", it, config, claims))
+    asked = {**{it: it for it in anchor.registry_hosts}, **{it.upstream: it.registry_host for it in anchor.mirrors}}
+    for it, at in asked.items():
+        mirror = (f'"{it}":', "  endpoint:", f'    - "https://{at}"')
+        config = (f'"{at}":', "  tls:", f'    ca_file: "{folder}/{anchor.name}.crt"')
+        found.append(ManagedBlock(path, "mirrors:", it, mirror, (f'"{it}":', f"{it}:")))
+        found.append(ManagedBlock(path, "configs:", at, config, (f'"{at}":', f"{at}:")))
     return tuple(found)
 
 
@@ -79,14 +122,15 @@ def buildkit(folder: str, file: str, anchor: TrustAnchor) -> tuple[ManagedBlock,
     first `]`, quoted or not, and refuses the whole file (github.com/pelletier/go-toml 1.9, lexer.go): with the name of
     an IPv6 address in the file, buildx could not create any builder.
     """
+    said = dict.fromkeys(anchor.hosts, f'ca = ["{folder}/{anchor.name}.crt"]')
+    said |= {it.upstream: f'mirrors = ["{it.registry_host}"]' for it in anchor.mirrors if "]" not in it.registry_host}
     found = []
-    for it in anchor.registry_hosts:
+    for it, line in said.items():
         if "]" not in it:
             names = [f'registry."{it}"', *([] if set(it) & set(".:") else [f"registry.{it}"])]
             claims = tuple(claim for name in names for claim in (f"[{name}]", f"[{name}.", f"[[{name}]", f"[[{name}."))
             claims = (*claims, f'"{it}"=', f'"{it}".', *([f"{it}=", f"{it}."] if len(names) > 1 else []))
-            lines = (f'[registry."{it}"]', f'  ca = ["{folder}/{anchor.name}.crt"]')
-            found.append(ManagedBlock(f"{folder}/{file}", "", it, lines, claims))
+            found.append(ManagedBlock(f"{folder}/{file}", "", it, (f'[registry."{it}"]', f"  {line}"), claims))
     return tuple(found)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trusted_registry import files
-from trusted_registry.trust.model import ManagedBlock, Signs
+from trusted_registry.trust.model import File, ManagedBlock, Signs
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,12 @@ class Machine:
         The block's readers see those paths as they are, so `root` is not prepended.
         """
         return replace(block, lines=tuple(line.format_map(vars(self)) for line in block.lines))
+
+    def filled(self, file: File) -> File:
+        """Return a file with this machine's folders filled into its text, likewise; a certificate as it is."""
+        if not file.path.startswith("{") or file.path.endswith(".crt"):
+            return file
+        return replace(file, content=file.content.decode().format_map(vars(self)).encode())
 
 
 def current(environ: Mapping[str, str] = os.environ, home: Path | None = None) -> Machine:

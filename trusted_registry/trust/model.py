@@ -48,6 +48,19 @@ def has_all(content: bytes, wanted: bytes) -> bool:
 
 
 @dataclass(frozen=True)
+class Mirror:
+    """Mirror of an upstream, for clients.
+
+    Args:
+        upstream: Host of references that it stands in for, such as ghcr.io.
+        registry_host: Its own `host:port`.
+    """
+
+    upstream: str
+    registry_host: str
+
+
+@dataclass(frozen=True)
 class TrustAnchor:
     """The certificate that clients trust, with its registry hosts.
 
@@ -58,6 +71,8 @@ class TrustAnchor:
         file: Path of the certificate, for programs that take a file.
         beside: Another root that clients are to hold as well, while the registry changes over to it.
         before: Fingerprint of the root before, whose trust is taken back; empty without one.
+        mirrors: Mirrors that clients are to use, whose certificates this one is the root of too.
+        retired: Mirrors that clients are not to use any more.
     """
 
     content: bytes
@@ -66,6 +81,13 @@ class TrustAnchor:
     file: str = ""
     beside: TrustAnchor | None = None
     before: str = ""
+    mirrors: tuple[Mirror, ...] = ()
+    retired: tuple[Mirror, ...] = ()
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Registry hosts of the registry, and of its mirrors."""
+        return tuple(dict.fromkeys((*self.registry_hosts, *(it.registry_host for it in self.mirrors))))
 
     @property
     def all(self) -> tuple[TrustAnchor, ...]:

@@ -27,10 +27,11 @@ from trusted_registry.doctor import store_states
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
-from trusted_registry.tasks import trust
-from trusted_registry.trust.local import daemon, install, ledger, uninstall
+from trusted_registry.tasks import trust_insecure
+from trusted_registry.trust.local import daemon, daemon_lists, install, ledger, uninstall
 from trusted_registry.trust.local.install import StoreSelection
-from trusted_registry.trust.specifics import insecure
+from trusted_registry.trust.specifics import daemon_json
+from trusted_registry.trust.specifics.daemon_json import INSECURE, MIRRORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +59,7 @@ def engine(monkeypatch: pytest.MonkeyPatch, path: Path) -> RootlessEngine:
 
 
 def _allow(make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, **given: str) -> bool:
-    return daemon.allow_plain(Run(make_settings(**given), console), engine)
+    return daemon_lists.allow_plain(Run(make_settings(**given), console), engine)
 
 
 def _remove(make_settings: MakeSettings, engine: RootlessEngine, console: Recorder) -> list[str]:
@@ -98,7 +99,7 @@ def test_what_was_there_before_is_kept_beside_it(
 ) -> None:
     path.write_text(THEIRS)
     _allow(make_settings, engine, console)
-    assert path.with_name(path.name + insecure.BACKUP).read_text() == THEIRS
+    assert path.with_name(path.name + daemon_json.BACKUP).read_text() == THEIRS
 
 
 def test_removal_restores_every_byte_and_the_engine_forgets(
@@ -184,6 +185,11 @@ FILES = {
     "no line end": b'{"shutdown-timeout": 1e1}',
     "tabs and a list": '{\n\t"insecure-registries": ["a:5000"],\n\t"x": "\u00e9"\n}\n\n'.encode(),
     "nothing in it": b"",
+    "a line end alone": b"\n",
+    "an object alone": b"{}",
+    "an empty list": b'{"insecure-registries": []}',
+    "an empty list of mirrors": b'{"registry-mirrors": []}',
+    "empty lists beside others": b'{ "registry-mirrors": [],\n "debug": true, "insecure-registries": [] }\n',
 }
 files = pytest.mark.parametrize("content", FILES.values(), ids=FILES)
 
@@ -261,9 +267,68 @@ def test_removal_gives_every_file_back_to_the_byte(
     _allow(make_settings, engine, console)
     assert REGISTRY in engine.said.insecure
     _remove(make_settings, engine, console)
-    left = content or None  # what held nothing goes: to the engine it is the same
-    assert (path.read_bytes() if path.exists() else None) == left
-    assert len(list(path.parent.iterdir())) == bool(content)
+    assert {it.name: it.read_bytes() for it in path.parent.iterdir()} == {path.name: content}
+
+
+@files
+@pytest.mark.parametrize("last", [INSECURE, MIRRORS])
+def test_removal_of_a_value_in_each_list_gives_every_file_back_to_the_byte(  # noqa: PLR0913, PLR0917 - one case
+    last: daemon_json.DaemonList,
+    content: bytes,
+    make_settings: MakeSettings,
+    engine: RootlessEngine,
+    console: Recorder,
+    path: Path,
+) -> None:
+    path.write_bytes(content)
+    run = Run(make_settings(), console)
+    installation.ensure(run.settings.folder, console)
+    for listed in sorted((INSECURE, MIRRORS), key=lambda it: it is last):
+        assert daemon_lists.add(listed, f"https://{REGISTRY}", run, engine)
+    for entry in ledger.read(ledger.path()):
+        daemon_lists.remove(entry, engine, console)
+        ledger.forget(ledger.path(), [entry])
+    assert {it.name: it.read_bytes() for it in path.parent.iterdir()} == {path.name: content}
+
+
+def test_removal_of_a_value_in_each_list_takes_a_file_away_that_was_not_there(
+    make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path
+) -> None:
+    run = Run(make_settings(), console)
+    installation.ensure(run.settings.folder, console)
+    for listed in (INSECURE, MIRRORS):
+        daemon_lists.add(listed, f"https://{REGISTRY}", run, engine)
+    for entry in ledger.read(ledger.path()):
+        daemon_lists.remove(entry, engine, console)
+        ledger.forget(ledger.path(), [entry])
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(("before", "left"), [(THEIRS, "{}\n"), (None, None)])
+def test_only_a_file_that_was_not_there_goes_once_nothing_is_in_it(  # noqa: PLR0913, PLR0917 - one case
+    before: str | None,
+    left: str | None,
+    make_settings: MakeSettings,
+    engine: RootlessEngine,
+    console: Recorder,
+    path: Path,
+) -> None:
+    if before is not None:
+        path.write_text(before)
+    _allow(make_settings, engine, console)
+    path.write_text(json.dumps({INSECURE.key: [REGISTRY]}))
+    _remove(make_settings, engine, console)
+    assert (path.read_text() if path.exists() else None) == left
+
+
+def test_a_file_that_somebody_took_away_does_not_come_back(
+    make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path
+) -> None:
+    path.write_text(THEIRS)
+    _allow(make_settings, engine, console)
+    path.unlink()
+    _remove(make_settings, engine, console)
+    assert list(path.parent.iterdir()) == []
 
 
 def test_a_file_of_windows_that_was_changed_meanwhile_keeps_its_line_ends(
@@ -280,7 +345,7 @@ def test_a_file_of_windows_that_was_changed_meanwhile_keeps_its_line_ends(
 def test_an_entry_of_others_that_means_the_same_is_let_be(
     theirs: str, make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path
 ) -> None:
-    text = json.dumps({insecure.KEY: [theirs.format(REGISTRY)]})
+    text = json.dumps({INSECURE.key: [theirs.format(REGISTRY)]})
     path.write_text(text)
     assert _allow(make_settings, engine, console)
     assert (path.read_text(), engine.said.insecure, ledger.read(ledger.path())) == (text, (REGISTRY,), [])
@@ -290,18 +355,18 @@ def test_an_entry_of_others_beside_ours_does_not_keep_ours_from_being_taken_back
     make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path
 ) -> None:
     _allow(make_settings, engine, console)
-    path.write_text(json.dumps({insecure.KEY: [f"http://{REGISTRY}", REGISTRY]}))
+    path.write_text(json.dumps({INSECURE.key: [f"http://{REGISTRY}", REGISTRY]}))
     assert uninstall.disallow_plain(Run(make_settings(), console), engine) == [f"{REGISTRY} in {path}"]
-    assert json.loads(path.read_text()) == {insecure.KEY: [f"http://{REGISTRY}"]}
+    assert json.loads(path.read_text()) == {INSECURE.key: [f"http://{REGISTRY}"]}
     assert (engine.said.insecure, ledger.read(ledger.path())) == ((REGISTRY,), [])
 
 
 def test_an_entry_of_another_registry_is_none_of_ours(
     make_settings: MakeSettings, engine: RootlessEngine, console: Recorder, path: Path
 ) -> None:
-    path.write_text(json.dumps({insecure.KEY: [f"http://{REGISTRY}0", f"ftp://{REGISTRY}"]}))
+    path.write_text(json.dumps({INSECURE.key: [f"http://{REGISTRY}0", f"ftp://{REGISTRY}"]}))
     _allow(make_settings, engine, console)
-    assert json.loads(path.read_text())[insecure.KEY][2:] == [REGISTRY]
+    assert json.loads(path.read_text())[INSECURE.key][2:] == [REGISTRY]
 
 
 def test_a_dry_run_changes_nothing_and_shows_the_file(
@@ -360,11 +425,11 @@ def test_a_person_hears_what_was_taken_back_and_what_somebody_else_left_there(
 ) -> None:
     monkeypatch.setattr(engines, "connect_if_available", lambda _console: engine)
     _allow(make_settings, engine, console)
-    trust.insecure(Run(make_settings(), console), remove=True)
+    trust_insecure.allow(Run(make_settings(), console), remove=True)
     assert (console.said[-1], console.warned) == (f"removed: {REGISTRY} in {path}", [])
-    path.write_text(json.dumps({insecure.KEY: [REGISTRY, "192.168.0.12"]}))
+    path.write_text(json.dumps({INSECURE.key: [REGISTRY, "192.168.0.12"]}))
     engine.reload(path)
-    trust.insecure(Run(make_settings(), console), remove=True)
+    trust_insecure.allow(Run(make_settings(), console), remove=True)
     assert console.said[-1] == "trust: this checkout allows no plain HTTP here"
     assert [line.partition(", allowed by")[0] for line in console.warned] == [
         f"the engine still verifies nothing at 192.168.0.12, 192.168.0.12:443, {REGISTRY}"

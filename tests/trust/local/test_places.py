@@ -16,9 +16,10 @@ from tests.trust.boxes import ANCHORS, DOCKER, Box, entry
 from trusted_registry.run import Run
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.local import daemon, install, ledger, places, uninstall
+from trusted_registry.trust.local import install, ledger, places, uninstall
 from trusted_registry.trust.local.install import StoreSelection
-from trusted_registry.trust.specifics import insecure
+from trusted_registry.trust.specifics import daemon_json
+from trusted_registry.trust.specifics.daemon_json import INSECURE
 
 if TYPE_CHECKING:
     from tests.recorder import Recorder
@@ -49,7 +50,7 @@ def _hostile(box: Box) -> dict[str, tuple[str, Path]]:
         ),
         "a file that others share": ("k3s", box.machine.path("/etc/rancher/k3s/config.yaml")),
         "a store that there is none of": ("no-such", box.machine.path(f"{DOCKER}/host/ca.crt")),
-        "another daemon.json": (daemon.STORE, box.machine.path("/home/x/daemon.json")),
+        "another daemon.json": (INSECURE.store, box.machine.path("/home/x/daemon.json")),
         "a relative path": ("docker", Path("ca.crt")),
     }
 
@@ -118,7 +119,7 @@ VARIABLES = {
     "XDG_RUNTIME_DIR": lambda: machines.current().run,
     "DOCKER_CONFIG": lambda: machines.current().docker,
     "XDG_STATE_HOME": lambda: ledger.path().parents[1],
-    "XDG_CONFIG_HOME of daemon.json": lambda: insecure.config_file(rootless=True).parents[1],
+    "XDG_CONFIG_HOME of daemon.json": lambda: daemon_json.config_file(rootless=True).parents[1],
 }
 
 

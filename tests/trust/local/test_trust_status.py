@@ -21,6 +21,7 @@ from tests.marks import by_root
 from tests.recorder import Recorder
 from tests.trust.boxes import DOCKER, REGISTRIES, SPELLINGS, USERS, Box
 from tests.trust.engines import RootlessEngine
+from tests.trust.mirrors import DROP_IN, GITHUB, note
 from trusted_registry import status
 from trusted_registry.certificate import issue
 from trusted_registry.engine import engine as engines
@@ -237,6 +238,7 @@ def test_json_says_where_and_the_table_says_whose(
         "store": "docker",
         "client": "Docker Engine",
         "registry": SPELLINGS[0],
+        "upstream": "",
         "state": "trusted",
         "where": str(box.machine.path(f"{DOCKER}/{SPELLINGS[0]}/ca.crt")),
     }
@@ -246,6 +248,22 @@ def test_json_says_where_and_the_table_says_whose(
     assert apart
     assert [list(row)[1:] for row in apart.rows][:2] == [[SPELLINGS[0], "trusted"], [SPELLINGS[1], "absent"]]
     assert {len(row) for row in report.table.rows} == {len(report.table.columns)}
+
+
+def test_a_mirror_is_told_with_its_upstream(
+    settings: Settings, console: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "connect_if_available", lambda *_arguments, **_options: nobody())
+    note(settings, GITHUB)
+    _trust(settings)
+    report = trust_list.show(Run(settings, console), only=["podman"])
+    assert report.table
+    assert [list(row)[1:] for row in report.table.rows] == [
+        [f"{', '.join(SPELLINGS)}, ghcr.io by 192.168.0.12:5501", "trusted"]
+    ]
+    told = json.loads(json.dumps(report.content))[-1]
+    assert (told["registry"], told["upstream"]) == ("192.168.0.12:5501", GITHUB)
+    assert DROP_IN in told["where"]
 
 
 def test_a_store_that_nobody_asked_for_is_not_just_absent(

@@ -38,6 +38,7 @@ class Cluster(FakeEngine):
         self.ends: dict[str, ExecResult | RegistryError] = {}
         self.dumps: dict[str, str] = {}
         self.kits: list[tuple[str, tuple[str, ...]]] = []
+        self.scripts: list[str] = []
 
     def add(
         self,
@@ -60,6 +61,7 @@ class Cluster(FakeEngine):
         if tuple(argv) == ("cat", containerd.CONFIG):
             return ExecResult(0, "version = 2\n", "")
         self.kits.append((name, tuple(argv[6 + int(argv[5]) :])))
+        self.scripts.append("".join(argv[6 : 6 + int(argv[5])]))
         end = self.ends[name]
         if isinstance(end, RegistryError):
             raise end

@@ -16,7 +16,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.trust.client_stores import STORES
 from trusted_registry.trust.managed_blocks import editing, merging
 from trusted_registry.trust.model import ManagedBlock, TrustAnchor
-from trusted_registry.trust.remote import kit
+from trusted_registry.trust.remote import kit_words
 
 pytestmark = pytest.mark.process
 
@@ -89,7 +89,7 @@ def weave(
 
 
 def _specs(found: tuple[ManagedBlock, ...]) -> str:
-    return "\n".join(kit._block_spec(block) for block in found)
+    return "\n".join(kit_words.block_spec(block) for block in found)
 
 
 def added(text: str, mine: tuple[ManagedBlock, ...]) -> Woven:

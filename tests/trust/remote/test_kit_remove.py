@@ -162,19 +162,19 @@ def test_a_kit_with_other_names_takes_back_what_the_first_one_wrote(one: Disk) -
 def test_a_run_that_is_killed_is_finished_or_taken_back(one: Disk, steps: int) -> None:
     one.put("etc/rancher/k3s/registries.yaml", REGISTRIES)
     before = snapshot(one.root)
-    _killed(one, steps)
-    _killed(one, steps // 2, "--remove")
+    killed(one, steps)
+    killed(one, steps // 2, "--remove")
     if steps % 2:
-        assert last(_cured(one))[1] in ("changed", "already trusted")
+        assert last(cured(one))[1] in ("changed", "already trusted")
         assert last(one.here("--check")) == (0, "trusted")
-    assert last(_cured(one, "--remove"))[0] == 0
+    assert last(cured(one, "--remove"))[0] == 0
     left = snapshot(one.root)
     assert {path: it for path, it in left.items() if path != "var/lib"} == {
         path: it for path, it in before.items() if path != "var/lib"
     }
 
 
-def _cured(disk: Disk, *flags: str) -> subprocess.CompletedProcess[str]:
+def cured(disk: Disk, *flags: str) -> subprocess.CompletedProcess[str]:
     """Run a kit, and again after the cure that it names where a run was killed while it broke a dead run's lock."""
     (disk.folder / "sleep").write_text("#!/bin/sh\n")
     (disk.folder / "sleep").chmod(0o755)
@@ -187,7 +187,7 @@ def _cured(disk: Disk, *flags: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def _killed(disk: Disk, steps: int, *flags: str) -> None:
+def killed(disk: Disk, steps: int, *flags: str) -> None:
     """Run a kit and kill it, and all that it started, when it is about to change the disk for the n-th time."""
     stubs = disk.folder / f"stubs-{steps}{''.join(flags)}"
     stubs.mkdir()

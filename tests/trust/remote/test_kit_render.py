@@ -18,8 +18,8 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
 from trusted_registry.tasks import trust_kit
 from trusted_registry.trust import client_stores
-from trusted_registry.trust.model import RestartHint
-from trusted_registry.trust.remote import kit
+from trusted_registry.trust.model import Mirror, RestartHint
+from trusted_registry.trust.remote import kit, kit_mirrors
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSettings
@@ -37,6 +37,24 @@ def test_what_is_rendered_of_the_kit_is_the_golden_file() -> None:
     lines = rendered(kit.render(anchor(), "192.168.0.12").decode(), "trust.sh")
     # The kit's sum is of its other lines too: whether it is right is what the kit itself looks at.
     assert re.sub(r"kit_sum='[0-9a-f]{64}'\n", "", lines, count=1) == GOLDEN.read_text()
+
+
+def test_what_is_rendered_of_mirrors_is_their_golden_file() -> None:
+    mirrors = (Mirror("docker.io", "192.168.0.12:5500"), Mirror("ghcr.io", "192.168.0.12:5501"))
+    told = dataclasses.replace(anchor(registry_hosts=("192.168.0.12",)), mirrors=mirrors)
+    plain = rendered(kit.render(kit_mirrors.bare(told), "192.168.0.12").decode(), "trust.sh").splitlines()
+    lines = rendered(kit.render(told, "192.168.0.12").decode(), "trust.sh").splitlines(keepends=True)
+    own = "".join(line for line in lines if line.rstrip("\n") not in plain)
+    assert (
+        re.sub(r"kit_sum='[0-9a-f]{64}'\n", "", own, count=1)
+        == (GOLDEN.parent / "trust-mirrors.sh.rendered").read_text()
+    )
+
+
+def test_a_kit_without_mirrors_has_nothing_of_theirs() -> None:
+    for told in (anchor(), dataclasses.replace(anchor(), mirrors=(Mirror("docker.io", "192.168.0.12:5500"),))):
+        text = kit.render(told, "192.168.0.12").decode()
+        assert [it in text for it in ("heed_hosts", "docker.io/hosts.toml", "5500")] == [bool(told.mirrors)] * 3
 
 
 def test_its_name_its_head_and_its_output_carry_the_fingerprint() -> None:

@@ -15,14 +15,16 @@ from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.run import Run
 from trusted_registry.settings import Settings
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.local import apply, ledger, outdated, owned, plan, trust_anchor
+from trusted_registry.trust.local import apply, daemon_lists, ledger, outdated, owned, plan, trust_anchor
 from trusted_registry.trust.local import state as states
 from trusted_registry.trust.local.state import Item, State
 from trusted_registry.trust.managed_blocks import editing
-from trusted_registry.trust.model import MACOS, USER, File, ManagedBlock, Store, TrustAnchor
+from trusted_registry.trust.model import MACOS, USER, File, ManagedBlock, Mirror, Store, TrustAnchor
 from trusted_registry.trust.specifics import macos
 
 _SYSTEMS = {"Darwin": "macOS"}
+_ENGINES = ("docker", "docker-rootless")
+"""Names of the stores of engines, which have a daemon.json."""
 _TASKS = {"Darwin": "./inv trust.macos", "Linux": "./inv trust.linux"}
 
 
@@ -98,21 +100,39 @@ def find_items(settings: Settings, rows: Sequence[Store], *, dry: bool = False) 
     return states.find(rows, wanted, machines.current(), ledger.read(ledger.path()))
 
 
-def trust(run: Run, engine: Engine, selection: StoreSelection = ALL_STORES) -> InstallResult:
-    """Make this machine's clients trust every registry host.
+def trust(
+    run: Run, engine: Engine, selection: StoreSelection = ALL_STORES, mirrors: Sequence[Mirror] = ()
+) -> InstallResult:
+    """Make this machine's clients trust every registry host, and use the mirrors.
 
     All stores are read before any is written: if one has a foreign certificate, none is changed.
+
+    Args:
+        run: Settings, and the console that shows the commands.
+        engine: This machine's engine.
+        selection: The stores.
+        mirrors: Mirrors that clients are to use besides those of the installation, which a dry run does not start.
 
     Raises:
         RegistryError: There is no certificate to trust, a store has foreign contents, or cannot be written.
     """
     with apply.locked(run.console):
-        rows = select_stores(engine, selection)
-        return _install(rows, run, needed=(engine_store(engine), *selection.only))
+        rows, own = select_stores(engine, selection), engine_store(engine)
+        wanted = _with(mirrors, trust_anchor.load(run.settings, dry=run.console.dry))
+        result = _install(rows, wanted, run, needed=(own, *selection.only))
+        engines = [it for it in (*result.written, *result.already) if it.name in _ENGINES and own in (it.key, "")]
+        changed = engines if engines and daemon_lists.use_mirror(wanted, run, engine) else []
+        outdated.take_back([store for store in rows if store not in result.left], wanted, run)
+        written = tuple(dict.fromkeys((*result.written, *changed)))
+        return InstallResult(written, tuple(it for it in result.already if it not in written), result.left)
 
 
-def _install(rows: Sequence[Store], run: Run, needed: Sequence[str]) -> InstallResult:
-    wanted = trust_anchor.load(run.settings, dry=run.console.dry)
+def _with(mirrors: Sequence[Mirror], anchor: TrustAnchor) -> TrustAnchor:
+    all_of_them = {it.upstream: it for it in (*anchor.mirrors, *mirrors)}
+    return dataclasses.replace(anchor, mirrors=tuple(all_of_them.values()))
+
+
+def _install(rows: Sequence[Store], wanted: TrustAnchor, run: Run, needed: Sequence[str]) -> InstallResult:
     owned.adopt(run)
     known, machine = ledger.read(ledger.path()), machines.current()
     foreign_home = ledger.is_root_in_foreign_home()
@@ -148,7 +168,6 @@ def _install(rows: Sequence[Store], run: Run, needed: Sequence[str]) -> InstallR
                 written.append(store)
         except NeedsRootError as error:
             leave(store, error)
-    outdated.take_back([store for store in rows if store not in left], wanted, run)
     already = [store for store, _, _ in planned if store not in written and store not in left]
     return InstallResult(*(tuple(dict.fromkeys(found)) for found in (written, already, left)))
 
@@ -228,7 +247,9 @@ def trust_desktop(run: Run) -> InstallResult:
     The stores of all engines on this Mac count as written.
     """
     rows = macos.engines(machines.current()) or [macos.store("docker-desktop")]
-    result = _install(rows[:1], run, needed=(rows[0].key,))  # they share one folder
+    wanted = trust_anchor.load(run.settings, dry=run.console.dry)
+    result = _install(rows[:1], wanted, run, needed=(rows[0].key,))  # they share one folder
+    outdated.take_back([store for store in rows[:1] if store not in result.left], wanted, run)
     return dataclasses.replace(result, written=tuple(rows)) if result.written else result
 
 

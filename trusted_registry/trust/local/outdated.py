@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from trusted_registry import files, program
@@ -52,6 +53,8 @@ def _hosts_toml(entry: Entry, known: Iterable[Entry], wanted: set[Path]) -> list
 
 
 def _is_outdated(entry: Entry, store: Store, anchor: TrustAnchor, machine: machines.Machine) -> bool:
+    if anchor.retired and not store.database and _is_retired(entry, store, anchor, machine):
+        return True
     if store.database:
         is_earlier = entry.value not in {it.name for it in anchor.all}
         return is_earlier and _is_held(store.database, Path(entry.path), entry.value)
@@ -62,6 +65,15 @@ def _is_outdated(entry: Entry, store: Store, anchor: TrustAnchor, machine: machi
         return False
     # The second file of a changeover has no use after that, though by then it holds what is trusted.
     return Path(entry.path).name == NEXT_AUTHORITY or _is_another_s(content, anchor)
+
+
+def _is_retired(entry: Entry, store: Store, anchor: TrustAnchor, machine: machines.Machine) -> bool:
+    """Whether an entry is of a mirror that clients are not to use any more, and of nothing else."""
+    before = replace(anchor, mirrors=anchor.retired)
+    if entry.value:
+        keys = [{ledger.block_key(it) for it in store.blocks(each)} for each in (before, anchor)]
+        return entry.value in keys[0] - keys[1]
+    return Path(entry.path) in _wanted(store, before, machine) - _wanted(store, anchor, machine)
 
 
 def _is_held(database: Database, place: Path, name: str) -> bool:
@@ -77,7 +89,7 @@ def _wanted(store: Store, anchor: TrustAnchor, machine: machines.Machine) -> set
 def _paths(store: Store, anchor: TrustAnchor, machine: machines.Machine) -> Iterator[Path]:
     for file in store.files(anchor):
         yield machine.path(file.path)
-        for folder in store.shadowed_by:
+        for folder in store.shadowed_by if file.registry_host else ():
             yield machine.path(folder) / file.registry_host / Path(file.path).name
 
 
@@ -103,11 +115,20 @@ def take_back(stores: Sequence[Store], anchor: TrustAnchor, run: Run) -> None:
             run.console.warn(f"{store.clients}: an earlier authority is left. {error.message} {error.cure}")
             continue
         for path, naming in stays.named.items():
-            run.console.warn(f"{path} stays, of an earlier authority: an entry of {naming} that is not ours names it.")
+            run.console.warn(f"{path} stays, though not used any more: an entry of {naming} that is not ours names it.")
+        for path in stays.changed:
+            run.console.warn(f"{path} was changed since it was written here; it stays.")
         mine = [entry for entry in mine if Path(entry.path) not in stays.named]
         ledger.forget(ledger.path(), mine)
-        names = dict.fromkeys(entry.value or entry.path for entry in mine)
-        if names:
-            run.console.say(f"trust: removed, an earlier authority: {', '.join(names)}")
+        _tell_removed([entry for entry in mine if Path(entry.path) not in stays.changed], store, anchor, run)
         if store.refresh and any(it.name == "docker" for it in stores):
             run.console.say(f"docker: {ENGINE_REMEMBERS}")
+
+
+def _tell_removed(entries: Sequence[Entry], store: Store, anchor: TrustAnchor, run: Run) -> None:
+    machine = machines.current()
+    retired = [it for it in entries if anchor.retired and _is_retired(it, store, anchor, machine)]
+    earlier = [it for it in entries if it not in retired]
+    for why, found in (("of a mirror that is not used any more", retired), ("an earlier authority", earlier)):
+        if names := dict.fromkeys(entry.value or entry.path for entry in found):
+            run.console.say(f"trust: removed, {why}: {', '.join(names)}")

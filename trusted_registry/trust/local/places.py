@@ -10,12 +10,14 @@ from pathlib import Path
 from trusted_registry.console import Console
 from trusted_registry.trust import client_stores
 from trusted_registry.trust import machine as machines
-from trusted_registry.trust.local import daemon, ledger
-from trusted_registry.trust.model import Store, TrustAnchor
-from trusted_registry.trust.specifics import insecure
+from trusted_registry.trust.local import ledger
+from trusted_registry.trust.model import Mirror, Store, TrustAnchor
+from trusted_registry.trust.specifics import daemon_json
 
 _HOST = "REGISTRY"
-_ANY = TrustAnchor(b"", "0" * 64, (_HOST,), beside=TrustAnchor(b"", "0" * 64, (_HOST,)))
+_ANY = TrustAnchor(
+    b"", "0" * 64, (_HOST,), beside=TrustAnchor(b"", "0" * 64, (_HOST,)), mirrors=(Mirror(_HOST, _HOST),)
+)
 """Stands for every certificate and every spelling."""
 _NAME = re.compile(r"trusted-registry-[0-9a-f]{16}\Z")
 _SHA1 = re.compile(r"[0-9A-Fa-f]{40}\Z")
@@ -36,8 +38,8 @@ def counted(entries: Iterable[ledger.Entry], console: Console) -> list[ledger.En
 
 def belongs(entry: ledger.Entry, machine: machines.Machine) -> bool:
     """Whether an entry names a place of its store, for any certificate and any spelling, with no link on the way."""
-    if entry.store == daemon.STORE:
-        return Path(entry.path) in {insecure.config_file(rootless=it).resolve() for it in (True, False)}
+    if daemon_json.of_store(entry.store):
+        return Path(entry.path) in {daemon_json.config_file(rootless=it).resolve() for it in (True, False)}
     if entry.store.startswith("keychain-"):
         return bool(_SHA1.match(entry.value))
     store = client_stores.find(entry.store)
@@ -57,7 +59,7 @@ def _is_database(path: str, store: Store, machine: machines.Machine) -> bool:
 def _patterns(store: Store, machine: machines.Machine) -> Iterator[str]:
     for file in store.files(_ANY):
         yield str(machine.path(file.path))
-        for folder in store.shadowed_by:
+        for folder in store.shadowed_by if file.registry_host else ():
             yield str(machine.path(folder) / file.registry_host / Path(file.path).name)
     for block in store.blocks(_ANY):
         yield str(machine.path(block.path))

@@ -30,7 +30,7 @@ class Plan:
     """Files to write or remove, the commands that a person would type for that, and those that follow.
 
     Args:
-        store: Key of the store; "insecure" for daemon.json.
+        store: Key of the store, or of the list in daemon.json.
         operations: Writes and removals, in the order in which they are carried out.
         typed: The same as commands.
         runs: Commands that are run afterwards, shown as they are.
@@ -69,13 +69,20 @@ def install(store: Store, items: Sequence[Item], anchor: TrustAnchor) -> Plan:
         text = next(item.text for item in items if item.path == path)
         wanted = [item.what for item in items if item.path == path and isinstance(item.what, ManagedBlock)]
         merging.check(path, text)
-        write = Write(path, merging.merge(text, wanted).encode(), mode(path))
+        stale = [item.what for item in missing if item.path == path and item.state is State.STALE]
+        write = Write(path, merging.merge(_without(stale, text), wanted).encode(), mode(path))
         writes.append(write)
         typed.append(patch(text, write))
     added = [(it.what, it.anchor or anchor, it.path) for it in missing if isinstance(it.what, Database)]
     runs = [databases.command_about(database.add, wanted, path) for database, wanted, path in added]
     runs += [store.refresh.command] if writes and store.refresh else []
     return Plan(store.key, tuple(writes), tuple(typed), tuple(runs), machine=store.scope == MACHINE)
+
+
+def _without(stale: Iterable[object], text: str) -> str:
+    for block in stale:
+        text = editing.removed(text, block) if isinstance(block, ManagedBlock) else text
+    return text
 
 
 def _foreign(item: Item) -> RegistryError:
@@ -188,18 +195,18 @@ def uninstall(key: str, entries: Sequence[Entry]) -> tuple[Plan, Staying]:
     gone, changed = _files([entry for entry in entries if not entry.value])
     valued = [entry for entry in entries if entry.value]
     edits, unmerged = ([], []) if store.database else _unmerged(valued)
-    naming = {it.path: file for it in gone if (file := _naming(it.path, store, edits))}
+    naming = {it.path: file for it in gone if (file := _naming(it.path, store, edits) or _hosts_toml(it.path, gone))}
     gone = [it for it in gone if it.path not in naming]
+    gone.sort(key=lambda it: it.path.suffix == ".crt")  # what names one first: where that names none, every pull fails
     plan = removal(key, gone, machine=store.scope == MACHINE)
-    operations = list(plan.operations)
+    operations = [*edits, *plan.operations]
     typed = [command for command in plan.typed if os.path.lexists(command[-1])]
     # though the file is gone: an interrupted run did not reach this
     runs = [store.refresh.after_removal or store.refresh.command] if store.refresh and entries else []
     if store.database:
         runs += _removal_commands(store.database, valued)
-    operations += edits
-    typed += [patch(states.read(it.path), it) if isinstance(it, Write) else ("rm", str(it.path)) for it in edits]
-    plan = replace(plan, operations=tuple(operations), typed=tuple(typed), runs=tuple(runs))
+    edited = [patch(states.read(it.path), it) if isinstance(it, Write) else ("rm", str(it.path)) for it in edits]
+    plan = replace(plan, operations=tuple(operations), typed=(*edited, *typed), runs=tuple(runs))
     return plan, Staying([*changed, *unmerged], naming)
 
 
@@ -222,6 +229,15 @@ def shared_naming(path: Path, store: Store, texts: Mapping[Path, str]) -> Path |
 def _naming(path: Path, store: Store, edits: Iterable[Write | Remove]) -> Path | None:
     after = {it.path: it.content.decode() if isinstance(it, Write) else "" for it in edits}
     return shared_naming(path, store, after)
+
+
+def _hosts_toml(path: Path, gone: Iterable[Remove]) -> Path | None:
+    """Return a hosts.toml that stays and names a certificate, or None (containerd, docs/hosts.md, "ca")."""
+    if path.suffix != ".crt" or path.parents[1].name != "certs.d":
+        return None
+    staying = sorted({*path.parents[1].glob("*/hosts.toml")} - {it.path for it in gone})
+    named = f"{path.parent.name}/{path.name}".encode()
+    return next((it for it in staying if named in (states.content(it) or b"")), None)
 
 
 def _files(entries: Sequence[Entry]) -> tuple[list[Remove], list[Path]]:

@@ -128,7 +128,7 @@ def find(rows: Iterable[Store], anchor: TrustAnchor, machine: Machine, ledger: I
 
 
 def _store(store: Store, anchor: TrustAnchor, machine: Machine, ours: set[tuple[str, str]]) -> Iterator[Item]:
-    for file in store.files(anchor):
+    for file in map(machine.filled, store.files(anchor)):
         item = _file(store, file, machine.path(file.path), ours)
         if item.state is State.TRUSTED and not _is_refreshed(store.refresh, file, machine):
             item = dataclasses.replace(item, state=State.ABSENT)
@@ -139,6 +139,8 @@ def _store(store: Store, anchor: TrustAnchor, machine: Machine, ours: set[tuple[
         check_link(path)
         text = read(path)
         state = _block(text, block)
+        if state is State.FOREIGN and (str(path), digest(editing.current_content(text, block) or b"")) in ours:
+            state = State.STALE  # of a mirror that is at another place now
         others = state is State.TRUSTED and not editing.has(text, block)
         yield Item(store, editing.fitted(text, block), path, state, text, by_others=others)
     if store.database:
@@ -180,7 +182,7 @@ def _is_refreshed(refresh: Refresh | None, file: File, machine: Machine) -> bool
 
 def _shadowing(store: Store, file: File, machine: Machine, ours: set[tuple[str, str]]) -> Iterator[Item]:
     """Yield the files that clients read instead of those in a store."""
-    for template in store.shadowed_by:
+    for template in store.shadowed_by if file.registry_host else ():
         path = machine.path(template) / file.registry_host / Path(file.path).name
         with _errors_explained(path):
             read_instead = path.parent.is_dir()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from trusted_registry import address
+from trusted_registry import address, installation
 from trusted_registry.certificate import changeover, inspect, issue
 from trusted_registry.certificate.inspect import Certificate
 from trusted_registry.console import pasteable
@@ -13,7 +13,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.registry import observe
 from trusted_registry.registry.probe import Endpoint
 from trusted_registry.settings import Settings
-from trusted_registry.trust.model import TrustAnchor
+from trusted_registry.trust.model import Mirror, TrustAnchor
 
 _PUT_BACK = f"Put the ca.crt back that belongs to the keys here. {issue.FORCE}"
 _ANOTHER_S = "Where this machine runs it: ./inv up. Else, there: ./inv trust.serve; paste here the line that it prints."
@@ -56,9 +56,17 @@ def _in_changeover(anchor: TrustAnchor, settings: Settings) -> TrustAnchor:
 
 
 def of(certificate: Certificate, settings: Settings) -> TrustAnchor:
-    """Return a certificate with the registry hosts that it is for."""
+    """Return a certificate with the registry hosts that it is for, and the mirrors here."""
     registry_hosts = address.registry_hosts(settings.hosts, settings.port)
-    return TrustAnchor(certificate.path.read_bytes(), certificate.fingerprint, registry_hosts, str(certificate.path))
+    content, file = certificate.path.read_bytes(), str(certificate.path)
+    made = TrustAnchor(content, certificate.fingerprint, registry_hosts, file)
+    return replace(made, mirrors=_mirrors(settings, used=True), retired=_mirrors(settings, used=False))
+
+
+def _mirrors(settings: Settings, *, used: bool) -> tuple[Mirror, ...]:
+    noted = installation.known(settings.folder).mirrors.items()
+    hosts = {name: address.registry_host(settings.address, it.port) for name, it in noted if it.used is used}
+    return tuple(Mirror(name, host) for name, host in hosts.items())
 
 
 def _check_authority(anchor: Certificate) -> None:

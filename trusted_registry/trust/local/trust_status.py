@@ -3,37 +3,47 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trusted_registry import files
 from trusted_registry.engine.protocol import Engine
+from trusted_registry.engine.types import EngineInfo
 from trusted_registry.errors import NeedsRootError, RegistryError
 from trusted_registry.settings import Settings
-from trusted_registry.trust.local import install, trust_anchor, unverified
+from trusted_registry.trust.local import daemon_lists, install, trust_anchor, unverified
 from trusted_registry.trust.local import state as store_state
 from trusted_registry.trust.local.install import StoreSelection
 from trusted_registry.trust.local.state import Item, State
-from trusted_registry.trust.model import Store
+from trusted_registry.trust.model import File, ManagedBlock, Mirror, Store, TrustAnchor
+from trusted_registry.trust.specifics import engine_mirrors
+from trusted_registry.trust.specifics.daemon_json import MIRRORS
 
 
 @dataclass(frozen=True)
 class TrustStatus:
-    """State of one registry host in one store."""
+    """State of one registry host in one store; of a mirror, with its upstream."""
 
     store: Store
     registry_host: str
     state: str
     paths: str
+    upstream: str = ""
+
+    @property
+    def name(self) -> str:
+        """Registry host for people; of a mirror, the upstream too."""
+        return f"{self.upstream} by {self.registry_host}" if self.upstream else self.registry_host
 
 
 def find(settings: Settings, engine: Engine, selection: StoreSelection, *, dry: bool = False) -> list[TrustStatus]:
-    """Return the state of each registry host in each store, in table order.
+    """Return the state of each registry host and mirror in each store, in table order.
 
     Raises:
         RegistryError: There is no certificate to trust.
     """
-    registry_hosts = trust_anchor.load(settings, dry=dry, required=True).registry_hosts
+    anchor = trust_anchor.load(settings, dry=dry, required=True)
+    registry_hosts = anchor.registry_hosts
     skipped = {it.registry_host: it for it in unverified.find(settings, engine)}
     engines_own = install.engine_store(engine)
     found = []
@@ -44,6 +54,8 @@ def find(settings: Settings, engine: Engine, selection: StoreSelection, *, dry: 
             text = "not known" if isinstance(error, NeedsRootError) else "unsound"
             found += [TrustStatus(store, it, f"{text}: {error.message}", "") for it in registry_hosts]
             continue
+        parts = {it: _of_mirror(it, store, anchor, items) for it in anchor.mirrors}
+        items = [it for it in items if not any(it in part for part in parts.values())]
         states = store_state.by_registry_host(items, registry_hosts)
         for registry_host in registry_hosts:
             state = states.get((store.key, registry_host), State.ABSENT)
@@ -52,7 +64,31 @@ def find(settings: Settings, engine: Engine, selection: StoreSelection, *, dry: 
                 loopback = skipped[registry_host].is_loopback
                 text += f", not verified ({'loopback' if loopback else 'insecure-registries'})"
             found.append(TrustStatus(store, registry_host, text, _paths(items, registry_host)))
+        info = engine.info() if store.key == engines_own else None
+        found += [_mirror_status(store, it, part, info) for it, part in parts.items() if part]
     return found
+
+
+def _of_mirror(mirror: Mirror, store: Store, anchor: TrustAnchor, items: list[Item]) -> list[Item]:
+    """Return the items that a store has for a mirror, and would not have without."""
+    others = replace(anchor, mirrors=tuple(it for it in anchor.mirrors if it != mirror))
+    left: list[File | ManagedBlock] = [*store.files(others), *store.blocks(others)]
+    said: list[File | ManagedBlock] = [*store.files(anchor), *store.blocks(anchor)]
+    its = {(it.path.rpartition("/")[2], it.registry_host) for it in said if it not in left}
+    of_files = [it for it in items if isinstance(it.what, File | ManagedBlock)]
+    return [it for it in of_files if (it.path.name, it.registry_host) in its]
+
+
+def _mirror_status(store: Store, mirror: Mirror, items: list[Item], info: EngineInfo | None) -> TrustStatus:
+    """Return a mirror's state in a store; `info` is that of the engine whose store it is."""
+    worst = max((it.state for it in items), key=list(State).index)
+    text = _state_text(store, items, worst)
+    if worst is State.TRUSTED and info and not engine_mirrors.is_asked(info, mirror.upstream):
+        text += f", but pulled only as {mirror.registry_host}/…"
+    elif worst is State.TRUSTED and not daemon_lists.is_told(mirror, store, info):
+        text = f"{State.ABSENT.value}: not in the engine's {MIRRORS.key}"
+    paths = ", ".join(dict.fromkeys(str(it.path) for it in items))
+    return TrustStatus(store, mirror.registry_host, text, paths, mirror.upstream)
 
 
 def explained(state: str) -> str:

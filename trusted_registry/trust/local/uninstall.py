@@ -13,12 +13,13 @@ from trusted_registry.files import Remove
 from trusted_registry.run import Run
 from trusted_registry.settings import Settings
 from trusted_registry.trust import client_stores
-from trusted_registry.trust.local import apply, daemon, install, ledger, owned, places, plan
+from trusted_registry.trust.local import apply, daemon_lists, install, ledger, owned, places, plan
 from trusted_registry.trust.local.ledger import Entry
 from trusted_registry.trust.local.state import Item, State
 from trusted_registry.trust.managed_blocks import editing
 from trusted_registry.trust.model import Database, File, ManagedBlock, Store
 from trusted_registry.trust.specifics import macos
+from trusted_registry.trust.specifics.daemon_json import INSECURE
 
 _GONE = "Unable to delete certificate matching"
 """Error of `security` for a certificate that is not in the keychain (any more)."""
@@ -40,16 +41,16 @@ def remove(run: Run, engine: Engine, *, everyone: bool = False) -> list[str]:
         unknown = _found_unrecorded(entries, run, engine) if everyone else []
         freed: list[str] = []
         failed: list[RegistryError] = []  # of one store each: the others are still cleaned
+        for entry in (it for it in entries if it not in mine):  # first the lists that name what goes next
+            try:
+                freed.append(_uninstall(entry, engine, run.console))
+            except RegistryError as error:
+                failed.append(error)
         for key in dict.fromkeys(entry.store for entry in (*mine, *unknown)):
             known = [entry for entry in mine if entry.store == key]
             others = [entry for entry in unknown if entry.store == key]
             try:
                 freed += _uninstall_store(client_stores.store(key), known, others, run.console)
-            except RegistryError as error:
-                failed.append(error)
-        for entry in (it for it in entries if it not in mine):
-            try:
-                freed.append(_uninstall(entry, engine, run.console))
             except RegistryError as error:
                 failed.append(error)
         if failed:
@@ -72,7 +73,7 @@ def disallow_plain(run: Run, engine: Engine) -> list[str]:
     """
     with apply.locked(run.console):
         own = places.counted(owned.entries(run.settings), run.console)
-        return [_uninstall(entry, engine, run.console) for entry in own if entry.store == daemon.STORE]
+        return [_uninstall(entry, engine, run.console) for entry in own if entry.store == INSECURE.store]
 
 
 def _uninstall_store(store: Store, known: list[Entry], unknown: list[Entry], console: Console) -> list[str]:
@@ -121,7 +122,7 @@ def _uninstall(entry: Entry, engine: Engine, console: Console) -> str:
     if store == "keychain":
         _uninstall_keychain(entry, keychain, console)
     else:
-        daemon.disallow(entry, engine, console)
+        daemon_lists.remove(entry, engine, console)
     _forget([entry], console)
     return f"{entry.value} in {entry.path}"
 

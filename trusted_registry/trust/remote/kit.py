@@ -16,10 +16,10 @@ from pathlib import Path
 from trusted_registry import templates
 from trusted_registry.errors import RegistryError
 from trusted_registry.trust.client_stores import STORES
-from trusted_registry.trust.model import LINUX, Database, ManagedBlock, Refresh, Signs, Store, TrustAnchor
+from trusted_registry.trust.model import LINUX, Database, Refresh, Signs, Store, TrustAnchor
+from trusted_registry.trust.remote import kit_mirrors, kit_words
 
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE-----\n")
-_BRACES = re.compile(r"\{(home|config|data|run|docker|place|file|alias)\}")
 _CHECKSUM = "\nkit_sum={}\n"
 FOLDER = "/var/lib/trusted-registry"
 """Folder in which a kit that root runs leaves its record, and a copy of itself."""
@@ -36,7 +36,7 @@ def file_name(anchor: TrustAnchor, registry_host: str) -> str:
 
 def recorded(anchor: TrustAnchor, records: Iterable[Path]) -> list[str]:
     """Return the lines about this authority in the kit's records, which templates/kit/record.sh writes."""
-    kinds = tuple(f"{kind}\t{anchor.fingerprint[:16]}\t" for kind in ("file", "blocks", "database"))
+    kinds = tuple(f"{kind}\t{anchor.fingerprint[:16]}\t" for kind in ("file", "blocks", "database", "daemon"))
     texts = (path.read_text(errors="replace") for path in records if os.access(path, os.R_OK))
     return [line for text in texts for line in text.splitlines() if line.startswith(kinds)]
 
@@ -45,7 +45,7 @@ def render(anchor: TrustAnchor, registry_host: str) -> bytes:
     """Return the complete script.
 
     Args:
-        anchor: Trust anchor to install.
+        anchor: Trust anchor to install; its mirrors are told to clients, and retired ones are taken back.
         registry_host: Registry host in the form that people type, such as 192.168.0.12.
 
     Raises:
@@ -61,6 +61,7 @@ def render(anchor: TrustAnchor, registry_host: str) -> bytes:
         registry_host=shlex.quote(registry_host),
         fingerprint=anchor.fingerprint,
         before=anchor.before[:16],
+        mirrored=_mirrored(anchor),
         next=anchor.beside.fingerprint[:16] if anchor.beside else "",
         next_pem=shlex.quote(anchor.beside.content.decode("ascii", errors="replace")) if anchor.beside else "''",
         pem=shlex.quote(pem),
@@ -74,6 +75,11 @@ def render(anchor: TrustAnchor, registry_host: str) -> bytes:
     return text.replace(_CHECKSUM.format("''"), _CHECKSUM.format(f"'{digest}'"), 1).encode()
 
 
+def _mirrored(anchor: TrustAnchor) -> str:
+    """Return the upstreams of mirrors in words; empty for a kit that leaves mirrors alone."""
+    return kit_mirrors.upstreams(anchor) or ("none" if anchor.retired else "")
+
+
 def _check(pem: str, anchor: TrustAnchor, registry_host: str) -> None:
     der = ssl.PEM_cert_to_DER_cert(pem) if _PEM.fullmatch(pem) else b""
     if hashlib.sha256(der).hexdigest() != anchor.fingerprint:
@@ -85,6 +91,7 @@ def _check(pem: str, anchor: TrustAnchor, registry_host: str) -> None:
         # Each is a folder's name, and stands on a line of its own where others stand on the next.
         if not name.isprintable() or not name or name in (".", "..") or set(name) & set("/{}"):
             raise RegistryError(f"{name!r} is not a registry's name.", cure="Use one such as 192.168.0.12.")
+    kit_mirrors.check(anchor)
 
 
 def _store(store: Store, anchor: TrustAnchor) -> dict[str, object]:
@@ -99,7 +106,7 @@ def _store(store: Store, anchor: TrustAnchor) -> dict[str, object]:
         "key": store.key,
         "head": shlex.join((store.key, store.name, store.clients, store.scope, asked, *restart)),
         "signs": _signs(store.signs),
-        "items": tuple(_items(store, anchor)),
+        "items": tuple(_all_items(store, anchor)),
         "database": _database(store.database) if store.database else None,
         "refresh": _refresh(store.refresh) if store.refresh else None,
     }
@@ -108,7 +115,7 @@ def _store(store: Store, anchor: TrustAnchor) -> dict[str, object]:
 def _signs(signs: Signs) -> str:
     parts = []
     if signs.paths:
-        parts.append(" ".join(("any_exists", *map(_path, signs.paths))))
+        parts.append(" ".join(("any_exists", *map(kit_words.path, signs.paths))))
     if signs.programs:
         parts.append(f"any_on_path {shlex.join(signs.programs)}")
     if signs.alone:
@@ -116,43 +123,46 @@ def _signs(signs: Signs) -> str:
     return " || ".join(parts)
 
 
+def _all_items(store: Store, anchor: TrustAnchor) -> Iterator[str]:
+    if anchor.mirrors or anchor.retired:
+        yield "afresh"
+    if kit_mirrors.are_told(store, anchor):
+        yield from kit_mirrors.heeds(store, anchor)
+    yield from _items(store, kit_mirrors.bare(anchor))
+    if kit_mirrors.are_told(store, anchor):
+        yield from kit_mirrors.items(store, anchor)
+    if anchor.mirrors or anchor.retired:
+        yield "retire"
+
+
 def _items(store: Store, anchor: TrustAnchor) -> Iterator[str]:
     for file in store.files(anchor):
-        content = '"$cert"' if file.content == anchor.content else _text(file.content.decode())
+        content = '"$cert"' if file.content == anchor.content else kit_words.text(file.content.decode())
         what = (hashlib.sha256(file.content).hexdigest(), content)
-        yield " ".join(("file", shlex.quote(file.registry_host), _path(file.path), *what))
+        yield " ".join(("file", shlex.quote(file.registry_host), kit_words.path(file.path), *what))
         folder, _, name = file.path.rpartition("/")
         for template in store.shadowed_by:
-            hidden = _path(f"{template}/{folder.rpartition('/')[2]}")
+            hidden = kit_words.path(f"{template}/{folder.rpartition('/')[2]}")
             yield " ".join(("hidden", shlex.quote(file.registry_host), hidden, shlex.quote(name), *what))
     blocks = store.blocks(anchor)
     for path in dict.fromkeys(block.path for block in blocks):
         mine = [block for block in blocks if block.path == path]
         registry_hosts = "\n".join(dict.fromkeys(block.registry_host for block in mine))
-        yield " ".join(("shared", _path(path), shlex.quote(registry_hosts), _text("\n".join(map(_block_spec, mine)))))
+        specs = kit_words.text("\n".join(map(kit_words.block_spec, mine)))
+        yield " ".join(("shared", kit_words.path(path), shlex.quote(registry_hosts), specs))
     if store.database:
-        places = " ".join(map(_glob, store.database.places)) or "''"
+        places = " ".join(map(kit_words.glob, store.database.places)) or "''"
         yield "set +f"
         yield f"set -- {places}"
         yield "set -f"
         yield f'databases {shlex.quote(store.database.mark)} "$@"'
 
 
-def _block_spec(block: ManagedBlock) -> str:
-    """Return a managed block in the format that blocks.awk reads.
-
-    Each line begins with the mark of its kind: ">" the key above, "=" the registry host, "|" our lines, "?" the claims.
-    """
-    lines = (f"| {line}" for line in block.lines)
-    claims = (f"? {claim}" for claim in block.claims)
-    return "\n".join((f"> {block.under}", f"= {block.registry_host}", *lines, *claims))
-
-
 def _database(database: Database) -> dict[str, str]:
     """Return the commands that look for a certificate in a database, add and remove one, by its name there."""
 
     def command(argv: Iterable[str]) -> str:
-        return " ".join(_text(word.replace("{name}", "{alias}")) for word in argv)
+        return " ".join(kit_words.text(word.replace("{name}", "{alias}")) for word in argv)
 
     remove = " && ".join(f"run {command(argv)}" for argv in database.remove)
     return {"look": command(database.find), "add": command(database.add), "remove": remove}
@@ -162,20 +172,3 @@ def _refresh(refresh: Refresh) -> dict[str, str]:
     """Return the commands that activate a change and a removal."""
     removal = refresh.after_removal or refresh.command
     return {"change": shlex.join(refresh.command), "removal": shlex.join(removal)}
-
-
-def _path(template: str) -> str:
-    """Return a path template as a word of the shell."""
-    return _text(template) if template.startswith("{") else f'"$root"{_text(template)}'
-
-
-def _glob(template: str) -> str:
-    """Return a path template as a shell word; a final * matches any name."""
-    return f"{_path(template[:-1])}*" if template.endswith("/*") else _path(template)
-
-
-def _text(text: str) -> str:
-    """Return a text as a word of the shell, with variables for its braces."""
-    parts = _BRACES.split(text)
-    quoted = (f'"${part}"' if at % 2 else shlex.quote(part) for at, part in enumerate(parts) if at % 2 or part)
-    return "".join(quoted) or "''"

@@ -14,6 +14,7 @@ from trusted_registry import templates
 from trusted_registry.trust import client_stores, contents
 from trusted_registry.trust.managed_blocks import editing
 from trusted_registry.trust.model import LINUX, MACHINE, MACOS, Store, TrustAnchor
+from trusted_registry.trust.remote import kit_mirrors
 from trusted_registry.trust.specifics import macos, windows
 
 _PAIRS = 8
@@ -60,12 +61,14 @@ def render(  # noqa: PLR0913 - all that the page shows
     """
     from cryptography import x509
 
-    anchor = dataclasses.replace(anchor, beside=None)  # its download is one file, which each command puts in place
+    mirrored = dataclasses.replace(anchor, beside=None)  # its download is one file, which each command puts in place
+    anchor = kit_mirrors.bare(mirrored)
     authority = x509.load_der_x509_certificate(anchor.der)
     text = templates.render(
         "trust.html",
         registry_host=registry_host,
         registry_hosts=anchor.registry_hosts,
+        mirrors=kit_mirrors.upstreams(mirrored),
         typed_host=shlex.quote(registry_host),
         lines=lines or {},
         authority=authority.subject.rfc4514_string(),
@@ -81,7 +84,7 @@ def render(  # noqa: PLR0913 - all that the page shows
             "check": check_command(kit, kit_name),
             "word": shlex.quote(kit_name),
         },
-        linux=_rows(anchor, registry_host),
+        linux=_rows(mirrored, registry_host),
         mac=_mac(anchor),
         windows=_windows(anchor),
         containerd=_hosts_toml(anchor, registry_host),
@@ -155,8 +158,10 @@ def _rows(anchor: TrustAnchor, registry_host: str) -> list[tuple[Store, list[tup
 
 
 def _places(store: Store, anchor: TrustAnchor, registry_host: str) -> tuple[tuple[str, ...], str]:
-    named = [file.path for file in store.files(anchor) if file.registry_host in ("", registry_host)]
-    named += [block.path for block in store.blocks(anchor)]
+    plain = kit_mirrors.bare(anchor)
+    named = [file.path for file in store.files(plain) if file.registry_host in ("", registry_host)]
+    named += [block.path for block in store.blocks(plain)]
+    named += kit_mirrors.paths(store, anchor)
     named += store.database.places if store.database else ()
     refresh = shlex.join(store.refresh.command) if store.refresh else ""
     return tuple(dict.fromkeys(path.format_map(_SHOWN) for path in named)), refresh

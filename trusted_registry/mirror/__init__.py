@@ -1,0 +1,1 @@
+"""Mirrors: registries that hold what clients pulled from others, under unchanged names."""
