@@ -17,6 +17,7 @@ import pytest
 
 from tests import alone
 from tests.e2e import images, report
+from tests.e2e import upstreams as stand_ins
 from tests.e2e.lab import Lab
 from tests.e2e.messages import Case, Tally
 from tests.e2e.outer import clear, connect, snapshot
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.hosts import Host
     from tests.e2e.suites import Suite
+    from tests.e2e.upstreams import Upstreams
 
 LOG = logging.getLogger("lab")
 
@@ -192,3 +194,11 @@ def client(pair: list[Host]) -> Host:
 def case(registry: Host, client: Host, tally: Tally) -> Case:
     """A registry and a client that nobody has used, for messages and their cures."""
     return Case(registry, client, tally)
+
+
+@pytest.fixture(scope="module")
+def upstreams(lab: Lab, suite: Suite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstreams]:
+    """Stand-ins for the registries that mirrors are of, for all of a file; not beside `pair`, which clears."""
+    (host,) = lab.start({"upstreams": suite.name})
+    yield stand_ins.start(host, (lab.address(), lab.address()), tmp_path_factory.mktemp("company"))
+    lab.stop([host.name])

@@ -35,18 +35,19 @@ def start(host: Host) -> None:
 
 def pull(host: Host, reference: str) -> None:
     """Have containerd pull as a kubelet would."""
-    done = _pulled(host, reference)
+    done = pulled(host, reference)
     assert done.code == 0, f"This should have worked:\n{done}"
 
 
 def pull_fails(host: Host, reference: str) -> str:
     """Insist that containerd does not pull, and return what it says of that."""
-    done = _pulled(host, reference)
+    done = pulled(host, reference)
     assert done.code, f"This should have failed:\n{done}"
     return done.said
 
 
-def _pulled(host: Host, reference: str) -> Done:
+def pulled(host: Host, reference: str) -> Done:
+    """Have containerd pull, to whatever end."""
     begun = time.monotonic()
     done = _asked(host, "ImageService/PullImage", _field(_field(reference.encode())))
     code = int(_status(done) != "0")

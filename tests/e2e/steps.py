@@ -63,9 +63,9 @@ def hand_over(registry: Host, client: Host, certificate: str = "ca.crt") -> None
     client.settings["INVOKE_REGISTRY_ADDRESS"] = registry.address
 
 
-def offer(registry: Host, *, log: str = "/srv/serve.log", at: int = 8000) -> list[str]:
+def offer(registry: Host, *, log: str = "/srv/serve.log", at: int = 8000, words: tuple[str, ...] = ()) -> list[str]:
     """Have the registry's host offer kit, page and certificate for five minutes, and return the lines that it shows."""
-    argv = ["su", "dev", "-c", f"{HOME}/inv trust.serve --minutes 5 --at {at}"]
+    argv = ["su", "dev", "-c", f"{HOME}/inv trust.serve --minutes 5 --at {at} {' '.join(words)}"]
     registry.begin(*argv, log=log, env={**registry.settings, "HOME": "/home/dev"})
     registry.wait_for("it offers the kit", lambda: "Ctrl-C ends it" in registry.peek(log))
     return [line.strip() for line in registry.read(log).splitlines()]

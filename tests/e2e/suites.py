@@ -57,8 +57,8 @@ SUITES = {
     suite.name: suite
     for suite in (
         Suite("bookworm", python="3.11", other="trixie"),
-        Suite("trixie", python="3.13", other="bookworm", extra=("docker-cli", "oras")),
-        Suite("sid", python="3.14", other="bookworm", extra=("docker-cli", "oras", "crane")),
+        Suite("trixie", python="3.13", other="bookworm", extra=("docker-cli", "docker-buildx", "oras")),
+        Suite("sid", python="3.14", other="bookworm", extra=("docker-cli", "docker-buildx", "oras", "crane")),
     )
 }
 """From the oldest engine to the newest."""

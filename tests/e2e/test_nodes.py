@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from ruamel.yaml import YAML
 
-from tests.e2e import rights
+from tests.e2e.cluster import CERTS_D, DIND, IDLE, K3D, KIND, inside, make_images, runner, runs
 from tests.e2e.steps import hand_over, push
 
 if TYPE_CHECKING:
@@ -16,30 +16,6 @@ if TYPE_CHECKING:
     from tests.e2e.hosts import Host
     from tests.e2e.lab import Lab
 
-MAKE = """
-set -eu
-reference=$1
-shift
-tree=$(mktemp -d)
-mkdir -p "$tree/bin" "$tree/etc" "$tree/var"
-for applet in $(busybox --list); do ln -s busybox "$tree/bin/$applet"; done
-cp --remove-destination /bin/busybox "$tree/bin/"
-for program; do
-    path=$(command -v "$program")
-    cp --parents --dereference "$path" "$tree"
-    for library in $(ldd "$path" | grep -o '/[^ ]*'); do cp --parents --dereference "$library" "$tree"; done
-done
-tar --create --directory "$tree" . | docker import - "$reference"
-rm -rf "$tree"
-"""
-"""An image of programs of the host's own and busybox for the rest: no registry is within reach that has others."""
-
-RUNTIMES = ("containerd", "containerd-shim-runc-v2", "runc")
-IDLE = ("sh", "-c", "trap exit TERM; sleep 3600 & wait")
-KIND = ("io.x-k8s.kind.cluster=dev", "io.x-k8s.kind.role=worker")
-K3D = ("app=k3d", "k3d.cluster=dev", "k3d.role=server")
-DIND = ("mirantis.kubeadm_dind_cluster=1",)
-CERTS_D = "/etc/containerd/certs.d"
 SET = f'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry]\n  config_path = "{CERTS_D}"\n'
 THEIRS = """\
 # the cluster's own
@@ -58,39 +34,17 @@ configs:
 @pytest.fixture
 def node(lab: Lab, client: Host) -> Callable[..., None]:
     """A maker of containers that look like nodes, on the client's engine and network."""
-    all_rights = ["--privileged"] if lab.privileged else [f"--cap-add={name}" for name in rights.bounding()]
-    options = ["seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined"]
-    allowed = [*all_rights, *([] if lab.privileged else [f"--security-opt={it}" for it in options])]
-
-    def run(name: str, image: str, labels: tuple[str, ...], *argv: str) -> None:
-        marks = [f"--label={it}" for it in labels]
-        # kind mounts these over /tmp and /run too, where `docker cp` would write below them
-        mounts = ["--tmpfs=/tmp", "--tmpfs=/run:exec", f"--volume={name}:/var"]
-        client.does(
-            "docker", "run", "--detach", "--name", name, "--network=host", *marks, *mounts, *allowed, image, *argv
-        )
-
-    return run
+    return runner(lab, client)
 
 
 @pytest.fixture
 def images(client: Host) -> None:
     """Images for nodes, as far as they matter here: of containerd, of an engine, and of neither."""
-    client.does("sh", "-c", MAKE, "sh", "kind:1", *RUNTIMES, "ctr")
-    client.does("sh", "-c", MAKE, "sh", "dind:1", *RUNTIMES, "docker", "dockerd")
-    client.does("sh", "-c", MAKE, "sh", "plain:1")
-
-
-def _in(client: Host, node: str, *argv: str) -> str:
-    return client.does("docker", "exec", node, *argv).out
-
-
-def _runs(client: Host, node: str, program: str) -> bool:
-    return client.silently("docker", "exec", node, program, "version").code == 0
+    make_images(client)
 
 
 def _etc(client: Host, node: str) -> str:
-    return _in(client, node, "sh", "-c", "find /etc -type d; find /etc -type f | sort | xargs md5sum")
+    return inside(client, node, "sh", "-c", "find /etc -type d; find /etc -type f | sort | xargs md5sum")
 
 
 @pytest.fixture
@@ -112,11 +66,11 @@ def nodes(client: Host, node: Callable[..., None], images: None) -> tuple[str, .
     node("k3d-dev-server-0", "plain:1", K3D, *IDLE)
     node("k3d-dev-serverlb", "plain:1", ("app=k3d", "k3d.cluster=dev", "k3d.role=loadbalancer"), *IDLE)
     k3s = "printf '#!/bin/sh\\n' > /bin/k3s; chmod 0755 /bin/k3s; mkdir -p /etc/rancher/k3s"
-    _in(client, "k3d-dev-server-0", "sh", "-c", k3s)
+    inside(client, "k3d-dev-server-0", "sh", "-c", k3s)
     client.write("/srv/theirs.yaml", THEIRS)
     client.does("docker", "cp", "/srv/theirs.yaml", "k3d-dev-server-0:/etc/rancher/k3s/registries.yaml")
     ready = (("kind-worker", "ctr"), ("kube-master", "docker"))
-    client.wait_for("the runtimes", lambda: all(_runs(client, name, program) for name, program in ready))
+    client.wait_for("the runtimes", lambda: all(runs(client, name, program) for name, program in ready))
     return ("k3d-dev-server-0", "kind-worker", "kube-master")
 
 
@@ -140,8 +94,8 @@ def test_nodes_are_told_by_the_runtime_in_them_pull_and_forget(
     assert "docker restart k3d-dev-server-0" in said
     assert "serverlb" not in said
     for name, argv in pulls.items():
-        _in(client, name, *argv)
-    _is_documented(YAML(typ="safe").load(_in(client, nodes[0], "cat", "/etc/rancher/k3s/registries.yaml")), registry)
+        inside(client, name, *argv)
+    _is_documented(YAML(typ="safe").load(inside(client, nodes[0], "cat", "/etc/rancher/k3s/registries.yaml")), registry)
     assert client.inv("trust.nodes").said.count("already trusted") == len(nodes)
     client.inv("trust.nodes", "--check")
 
@@ -150,7 +104,7 @@ def test_nodes_are_told_by_the_runtime_in_them_pull_and_forget(
     for name, argv in pulls.items():
         client.fails("docker", "exec", name, *argv, saying="x509")
     assert {name: _etc(client, name) for name in nodes} == before
-    assert [_in(client, name, "sh", "-c", "ls /tmp") for name in nodes] == ["", "", ""]
+    assert [inside(client, name, "sh", "-c", "ls /tmp") for name in nodes] == ["", "", ""]
 
 
 def _is_documented(said: dict[str, object], registry: Host) -> None:
@@ -193,12 +147,12 @@ def test_nodes_that_wait_or_die_are_named_and_the_others_are_told(
         node(name, "kind:1", KIND, *IDLE)
     # its shell ends the whole node when it is given the kit
     ends = '#!/bin/ash\ncase $2 in *mktemp*) kill 1; sleep 60 ;; *) exec ash "$@" ;; esac\n'
-    _in(client, "a-dies", "sh", "-c", "rm /bin/sh; printf '%s' \"$0\" > /bin/sh; chmod 0755 /bin/sh", ends)
+    inside(client, "a-dies", "sh", "-c", "rm /bin/sh; printf '%s' \"$0\" > /bin/sh; chmod 0755 /bin/sh", ends)
     client.does("docker", "kill", "b-waits")  # not paused: what is frozen in a host keeps that from being removed
     said = client.inv_fails("trust.nodes", saying="1 of 3 nodes have a problem: a-dies.").said
     assert "it is exited: docker start b-waits" in said
     assert "before the kit was through" in said
-    _in(client, "c-lives", "test", "-f", f"{CERTS_D}/{registry.address}/hosts.toml")
+    inside(client, "c-lives", "test", "-f", f"{CERTS_D}/{registry.address}/hosts.toml")
 
     client.does("docker", "kill", "c-lives")
     client.inv_fails("trust.nodes", saying="docker start a-dies; docker start b-waits; docker start c-lives")
