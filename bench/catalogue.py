@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bench import carry, fronted, gap, hosts, images, kit, measures
+from bench import carry, fronted, gap, hosts, images, kit, measures, mirrors
 from bench.programs import (
     CURL,
     IP,
@@ -130,6 +130,14 @@ MEASURES = (
         420,
         (engine, rootful_engine, SKOPEO, own_etc),
         lambda setup, pace: carry.carried(setup.small, pace),
+        image=True,
+    ),
+    Measure(
+        "mirror",
+        "a mirror beside its upstream",
+        240,
+        (engine, rootful_engine, SKOPEO, own_etc),
+        lambda setup, pace: mirrors.mirrored(setup.small, setup.large, pace),
         image=True,
     ),
     Measure(

@@ -119,20 +119,20 @@ def _files(repositories: int) -> Iterator[tuple[str, bytes]]:
             yield from files_of(_name(number), str(tag), _config(number), layer)
 
 
-def files_of(name: str, tag: str, config: bytes, layer: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of an image of one layer in a storage, by their paths."""
-    manifest = json.dumps(_manifest(config, layer)).encode()
-    for content in (config, layer, manifest):
+def files_of(name: str, tag: str, config: bytes, *layers: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of an image in a storage, by their paths."""
+    manifest = json.dumps(_manifest(config, layers)).encode()
+    for content in (config, *layers, manifest):
         yield from _blob(content)
-    for content in (config, layer):
+    for content in (config, *layers):
         yield _layer_link(name, _digest(content))
     yield from _tag(name, tag, _digest(manifest))
 
 
-def _manifest(config: bytes, layer: bytes) -> dict[str, Any]:
+def _manifest(config: bytes, layers: Sequence[bytes]) -> dict[str, Any]:
     described = {"mediaType": _CONFIG, "digest": _digest(config), "size": len(config)}
-    layers = [{"mediaType": _LAYER, "digest": _digest(layer), "size": len(layer)}]
-    return {"schemaVersion": 2, "mediaType": _MANIFEST, "config": described, "layers": layers}
+    listed = [{"mediaType": _LAYER, "digest": _digest(it), "size": len(it)} for it in layers]
+    return {"schemaVersion": 2, "mediaType": _MANIFEST, "config": described, "layers": listed}
 
 
 def _digest(content: bytes) -> str:

@@ -27,8 +27,11 @@ INV = str(ROOT / "inv")
 SMALL, LARGE = "trusted-registry-bench", "trusted-registry-bench-rsa"
 NAMES = (SMALL, LARGE)
 """Of containers, and of the volumes with them."""
-_DERIVED = "(-before|-rehearsal|-next|-draining-[0-9a-f]+|-front(-before)?|(-front)?-files-[0-9a-f]+(-filler)?)?"
-"""What follows these names while a registry is replaced, and of volumes of files."""
+_MIRROR = "(-mirror-[a-z0-9.-]+)?"
+_DERIVED = (
+    f"{_MIRROR}(-before|-rehearsal|-next|-draining-[0-9a-f]+|-front(-before)?|(-front)?-files-[0-9a-f]+(-filler)?)?"
+)
+"""What follows these names of mirrors, while a registry is replaced, and of volumes of files."""
 PORTS = (8943, 8944)
 _FOREIGN = ("INVOKE_", "PYTHON", "DOCKER_CONTENT_TRUST")
 _KEPT = ("PYTHONUSERBASE",)
