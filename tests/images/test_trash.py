@@ -334,6 +334,7 @@ def _all_of_it(gone: Removal, can: Trash, engine: FakeEngine) -> None:
     disposal.undo(_go(can, gone, engine), can)
 
 
+@pytest.mark.timeout(1200)  # each step alone is many shells
 @pytest.mark.parametrize("every", [6, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize("collected", [False, True])
 @pytest.mark.usefixtures("filled")

@@ -246,7 +246,9 @@ def test_whoever_is_told_to_stop_meanwhile_does_not_serve_first(
     stop: Callable[[subprocess.Popen[str]], None], expected: tuple[int, str], container: Container
 ) -> None:
     container.put(MANIFEST, "{}")
-    container.program("find", "echo looks >&2; exec sleep 2")
+    # It holds no output, whose end is waited for here: it outlives a `timeout` that is told to stop while that forks
+    # (coreutils, timeout.c), but not its container.
+    container.program("find", "echo looks >&2; exec sleep 2 >/dev/null")
     process = container.begin()
     assert process.stderr
     assert process.stderr.readline() == "looks\n"
