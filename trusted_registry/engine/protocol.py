@@ -144,14 +144,9 @@ class Engine(Protocol):
         """
 
     def stream(self, name: str, argv: Sequence[str], errors: bytearray) -> Iterator[bytes]:
-        """Yield the output of a program that root runs in a running container, piece by piece.
+        """Yield the output of a program that root runs in a running container, piece by piece, of any length.
 
-        In a dry run too, so it must change nothing then. There is no bound on what it says.
-
-        Args:
-            name: The container.
-            argv: The program.
-            errors: Gets the first megabyte of its other output, standard error.
+        In a dry run too, so it must change nothing then. `errors` gets the first megabyte of its standard error.
 
         Raises:
             RegistryError: The container is absent, does not run, or is paused; or the program falls silent.
@@ -162,6 +157,13 @@ class Engine(Protocol):
 
         Raises:
             RegistryError: The container is absent, or has no such folder.
+        """
+
+    def unpack(self, name: str, folder: str, tar: Iterable[bytes]) -> None:
+        """Write the files of a tar, of any size, into a folder of a volume that a container may change.
+
+        Raises:
+            RegistryError: The container is absent, the disk is full, or the tar raises it.
         """
 
     def read_files(self, name: str, folder: str) -> dict[str, bytes]:
