@@ -177,6 +177,7 @@ def _names() -> set[str]:
 def _running(folder: Path, name: str, *through: str, user: int | None = None) -> Iterator[None]:
     """Have a process of a name run, through another program or as another user."""
     program = folder / name
+    program.unlink(missing_ok=True)  # the last one may not have ended yet, and nobody writes to a program that runs
     shutil.copy("/bin/sleep", program)
     with subprocess.Popen([*through, program, "600"], user=user, start_new_session=True) as process:
         try:
