@@ -1,6 +1,6 @@
 """Encryption with a passphrase, in the form that the program age reads (age-encryption.org/v1, C2SP/age.md).
 
-Written here for the memory that it takes: pyrage, which reads, takes half a gibibyte to write, and lets nobody choose.
+Encryption is written here to save memory: pyrage, which decrypts, takes half a gibibyte to encrypt, a fixed amount.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ def _base64(content: bytes) -> bytes:
 
 
 def decrypt(content: bytes, words: str) -> bytes | None:
-    """Return what was encrypted; None if the passphrase is another one, or the file was changed.
+    """Return the decrypted content; None if the passphrase is another one, or the file was changed.
 
     Raises:
-        RegistryError: It was not encrypted with a passphrase, or only a machine with more memory may open it.
+        RegistryError: The content was not encrypted with a passphrase, or takes more memory to decrypt than a backup.
     """
     import pyrage
 

@@ -1,4 +1,4 @@
-"""Large file: written piece by piece, and known by its name only once it is whole."""
+"""Large file: written piece by piece, and known by its name only once complete."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from trusted_registry import files
 
 @contextlib.contextmanager
 def new(path: Path, size: int) -> Iterator[int]:
-    """Yield the descriptor of a new, private file that gets its name once it is whole, in place of one that is there.
+    """Yield the descriptor of a new, private file that gets its name once complete, in place of a file of that name.
 
     Args:
         path: Path of the file; its folder must be there.
-        size: Bytes that it will have, about.
+        size: Bytes of the complete file, about.
 
     Raises:
-        RegistryError: The operating system refuses that, or there is no room for it.
+        RegistryError: The operating system refuses the file, or the disk has no room for that many bytes.
     """
     part = path.with_name(f".{path.name}.part")
     with contextlib.ExitStack() as stack:

@@ -1,7 +1,7 @@
 """Layout: images in an archive as an OCI image layout, which skopeo and crane read, and docker by manifest.json.
 
-What that format cannot say stands in trusted-registry.json: where the archive was made, and what it leaves out since an
-archive before it has it (OCI image specification, image-layout.md and annotations.md).
+The file trusted-registry.json tells more than that format can: where the archive was made, and which contents are left
+out because an earlier archive has them (OCI image specification, image-layout.md and annotations.md).
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class About:
-    """What an archive says of itself.
+    """Description that an archive gives of itself.
 
     Args:
         made: Time in seconds since the epoch.
-        registry: Registry host that it was made of.
+        registry: Registry host that the images came from.
         installation: Id of the installation there.
         authority: Fingerprint of the authority that clients there trust; "" where there is none.
         elsewhere: Repositories that have a content which is left out, by its digest.
@@ -74,7 +74,7 @@ def files_of(entries: Iterable[Entry], docker: list[dict[str, Any]], about: Abou
     Args:
         entries: The images.
         docker: Images for docker, as its manifest.json has them.
-        about: What the archive says of itself.
+        about: The archive's description of itself.
     """
     index = {"schemaVersion": 2, "mediaType": MANIFESTS[3], "manifests": [_descriptor(it, about) for it in entries]}
     said = {"format": FORMAT, **asdict(about)}
@@ -102,12 +102,12 @@ def blob_name(digest: str) -> str:
 
 
 def sums(digests: Mapping[str, str]) -> bytes:
-    """Return the file that names the SHA-256 of each file of an archive besides its contents, as sha256sum reads it."""
+    """Return the file that names the SHA-256 of each file of an archive besides its contents, in sha256sum's form."""
     return "".join(f"{hexed}  {name}\n" for name, hexed in digests.items()).encode()
 
 
 def read_sums(archive: Archive) -> dict[str, str] | None:
-    """Return the SHA-256 in hex of each file of an archive besides its contents; None where others made it.
+    """Return the SHA-256 in hex of each file of an archive besides its contents; None for an archive of others.
 
     Raises:
         RegistryError: One is missing, or named twice.
@@ -147,7 +147,7 @@ def _entry(found: Any) -> Entry:  # noqa: ANN401 - JSON
     """Return an image of an index.
 
     Raises:
-        ValueError, TypeError, KeyError, AttributeError: It is none.
+        ValueError, TypeError, KeyError, AttributeError: The entry is no image.
     """
     annotations = found["annotations"]
     text = annotations.get(_REFERENCE, "")
@@ -170,10 +170,10 @@ def _without_host(text: str) -> str:
 
 
 def about(archive: Archive) -> About:
-    """Return what an archive says of itself, nothing in which others are believed; nothing where others made it.
+    """Return an archive's description of itself, with nothing for which others are believed; empty if others made it.
 
     Raises:
-        RegistryError: It is of a newer version, or damaged.
+        RegistryError: The description is of a newer version, or damaged.
     """
     if ABOUT not in archive.places:
         return About(0.0)
@@ -187,10 +187,10 @@ def about(archive: Archive) -> About:
 
 
 def _about(found: Mapping[str, Any]) -> About:
-    """Return what an archive says of itself.
+    """Return an archive's description of itself from its JSON.
 
     Raises:
-        ValueError, TypeError, KeyError, AttributeError, OverflowError: It is none.
+        ValueError, TypeError, KeyError, AttributeError, OverflowError: The JSON is no such description.
     """
     given = found["elsewhere"]
     elsewhere = {digest: tuple(names) for digest, names in given.items() if isinstance(names, list)}

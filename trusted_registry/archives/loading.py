@@ -56,7 +56,7 @@ def read(archive: Archive) -> Contents:
     """Return the contents of an archive, with every manifest in it compared with its digest.
 
     Raises:
-        RegistryError: One is missing, damaged, or leads to what is not there.
+        RegistryError: A manifest is missing, damaged, or leads to a content that is not there.
     """
     entries = tuple(layout.entries(archive))
     elsewhere = layout.about(archive).elsewhere
@@ -88,10 +88,10 @@ class _Walk:
         self._parts = 0
 
     def follow(self, repository: str, digest: str, kind: str, deep: int) -> Iterator[manifest.Manifest]:
-        """Yield a manifest and those that it leads to.
+        """Yield a manifest, its children and theirs.
 
         Raises:
-            RegistryError: One is missing, damaged, no image, or they are too many or too deep.
+            RegistryError: A manifest is missing, damaged, no image, or they are too many or too deep.
         """
         if self.kinds.setdefault(digest, kind) != kind:
             raise tar.unusable(self._archive.path, f"{digest} in it is said to be of two types")
@@ -113,7 +113,7 @@ def _content(archive: Archive, digest: str) -> bytes:
     """Return a manifest's content.
 
     Raises:
-        RegistryError: It is missing, too large, or another one than its digest says.
+        RegistryError: The manifest is missing, too large, or does not have that digest.
     """
     content = archive.read(layout.blob_name(digest), manifest.LARGEST)
     if f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
@@ -158,11 +158,11 @@ class Loader:
     client: RegistryClient
 
     def given(self) -> dict[Entry, str]:
-        """Return the digest that the registry gives for each image of the archive; "" where it gives none.
+        """Return the digest that the registry gives for each image of the archive; "" for an absent one.
 
         Raises:
-            RegistryError: It answers with neither.
-            OSError, http.client.HTTPException: It does not answer.
+            RegistryError: The registry answers neither with a digest nor that there is none.
+            OSError, http.client.HTTPException: The registry does not answer.
         """
         with ThreadPoolExecutor(_AT_ONCE) as threads:
             return dict(zip(self.contents.entries, threads.map(self._given, self.contents.entries), strict=True))
@@ -176,16 +176,16 @@ class Loader:
             raise
 
     def load(self, before: Mapping[Entry, str], progress: Progress) -> None:
-        """Give the registry what it lacks: contents, then manifests, then tags.
+        """Send the registry the parts that are missing: contents, then manifests, then tags.
 
         Args:
             before: The digest that the registry gave for each image, which may be replaced.
             progress: Counts the bytes.
 
         Raises:
-            RegistryError: It refuses one, a tag was pushed meanwhile, or an archive before this one was to be loaded
-                first.
-            OSError, http.client.HTTPException: It does not answer.
+            RegistryError: The registry refuses a part, a tag was pushed meanwhile, or an archive before this one was to
+                be loaded first.
+            OSError, http.client.HTTPException: The registry does not answer.
         """
         for digest in self.contents.blobs:
             if layout.blob_name(digest) in self.contents.archive.places:
@@ -216,7 +216,7 @@ class Loader:
         yield found
 
     def _give(self, digest: str, progress: Progress) -> None:
-        """Have each repository that wants a content have it."""
+        """Mount a content in each repository that needs and lacks it, or send the bytes."""
         having: list[str] = []
         lacking = [it for it in self.contents.blobs[digest] if not self.client.has_blob(it, digest)]
         having += [it for it in self.contents.blobs[digest] if it not in lacking]
@@ -228,7 +228,7 @@ class Loader:
             progress.update(digest, self.contents.size(digest), self.contents.size(digest))
 
     def _holders(self, digest: str) -> Iterator[str]:
-        """Yield repositories that may have a content which was left out: those of the archive, then any that has it."""
+        """Yield repositories that may have a left-out content: those that the archive names, then all other holders."""
         yield from self.contents.elsewhere.get(digest, ())
         if layout.blob_name(digest) not in self.contents.archive.places:
             yield from (it for it in self.client.catalog() if self.client.has_blob(it, digest))

@@ -59,7 +59,7 @@ class Selection:
 
 
 def select(images: Iterable[Image], inventory: Inventory, base: frozenset[str] = frozenset()) -> Selection:
-    """Return the selection of images with all that they need, but for what an archive before has."""
+    """Return the selection of images with all contents that they need, but for those in an archive before."""
     images, contents, elsewhere = tuple(images), dict[str, str](), dict[str, dict[str, None]]()
     for image in images:
         for digest in sorted(inventory.needed(image.digest) & inventory.listing.blobs.keys()):
@@ -81,18 +81,18 @@ def save(  # noqa: PLR0913 - an archive has as many parts
     *,
     more: Mapping[str, bytes | Path] | None = None,
 ) -> None:
-    """Write an archive, and beside it the index of its contents.
+    """Write an archive and, in a second file, the index of its contents.
 
     Args:
         path: The archive.
-        chosen: What is saved.
+        chosen: Selection of the images to save.
         source: Gives the contents.
-        about: What the archive says of itself.
+        about: The archive's description of itself.
         progress: Counts the bytes.
-        more: Further files in it, by name.
+        more: Further files for the archive, by name.
 
     Raises:
-        RegistryError: The disk is full, or a content is not there or not what its digest says.
+        RegistryError: The disk is full, or a content is missing or does not have its digest.
         OSError, http.client.HTTPException: The registry does not answer.
     """
     blobs = chosen.inventory.listing.blobs
@@ -143,7 +143,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 
 def in_parallel(deed: Callable[[str], None], digests: Iterable[str], at_once: int = _AT_ONCE) -> None:
-    """Do something for each digest in a few threads; the first error, or Ctrl-C, ends it before the next ones begin."""
+    """Do something for each digest in a few threads; after the first error, or Ctrl-C, no further digest begins."""
     left = collections.deque(digests)
 
     def work() -> None:
@@ -185,12 +185,12 @@ def _entry(image: Image) -> Entry:
 
 
 def media_type(found: Manifest) -> str:
-    """Return the media type of a manifest; OCI lets it go without saying (OCI image specification, manifest.md)."""
+    """Return the media type of a manifest, a field that OCI makes optional (OCI image specification, manifest.md)."""
     return found.media_type or (OCI_INDEX if found.kind is Kind.INDEX else OCI_IMAGE)
 
 
 def is_carried(image: Image, found: Inventory) -> bool:
-    """Whether an archive can carry an image: all of it is there, under digests and of types that `loading` takes."""
+    """Whether an archive can carry an image: all parts are there, under digests and of types that `loading` takes."""
     every = [found.manifests[it] for it in found.needed(image.digest) if it in found.manifests]
     children = [it for one in every for it in one.children]
     digests = [image.digest, *(it.digest for it in children)]
@@ -204,7 +204,7 @@ def is_carried(image: Image, found: Inventory) -> bool:
 
 
 def _for_docker(chosen: Selection) -> list[dict[str, Any]]:
-    """Return the tagged images for one platform, as docker's manifest.json has them: it reads no index."""
+    """Return the tagged images for one platform, as docker's manifest.json has them: docker reads no index."""
     made = []
     for image in chosen.images:
         found = image.manifest
@@ -222,10 +222,10 @@ def index_path(path: Path) -> Path:
 
 
 def read_index(path: Path) -> frozenset[str]:
-    """Return the contents that an archive has, and those that it left out, from its index.
+    """Return the contents that an archive has or leaves out, from its index.
 
     Raises:
-        RegistryError: It is none.
+        RegistryError: The file is no index.
     """
     known: set[str] = set()
     with files.explained(path, "read"), path.open(errors="replace") as file:
@@ -240,5 +240,5 @@ def read_index(path: Path) -> frozenset[str]:
 
 
 def about_now(registry_host: str, installation: str, authority: str, chosen: Selection) -> About:
-    """Return what an archive of now says of itself."""
+    """Return the description of an archive that is made now."""
     return About(time.time(), registry_host, installation, authority, chosen.elsewhere)

@@ -34,7 +34,7 @@ def passphrase(text: str) -> str:
     """Return a passphrase that is not guessed at once.
 
     Raises:
-        SettingError: It is too short.
+        SettingError: The passphrase is too short, or no UTF-8.
     """
     if not _is_text(text):
         raise SettingError("The passphrase is no UTF-8.", cure="Type it where LANG names UTF-8, C.UTF-8 for example.")
@@ -45,7 +45,7 @@ def passphrase(text: str) -> str:
 
 
 def _is_text(text: str) -> bool:
-    """Whether a text came from valid input: bytes that are no UTF-8 stand in it as halves of characters (PEP 383)."""
+    """Whether a text came from valid input: bytes that are no UTF-8 become halves of characters (PEP 383)."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -54,7 +54,7 @@ def _is_text(text: str) -> bool:
 
 
 def gather(folder: Path, root: Path) -> dict[str, bytes]:
-    """Return what is secret of a registry, by name: the files of its folder, and the checkout's settings.
+    """Return the secrets of a registry, by name: the files of its folder, and the checkout's settings.
 
     Raises:
         RegistryError: One cannot be read.

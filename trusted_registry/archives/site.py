@@ -1,4 +1,4 @@
-"""Site: what a place without a network needs besides images: this checkout, its wheels, and the registry's image."""
+"""Site: files that a place without a network needs besides images: this checkout, its wheels, the registry's image."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class SiteImage:
 
 
 def checkout(root: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the files of a checkout, without what was made in it."""
+    """Yield the files of a checkout, without generated ones."""
     for name in (*_FILES, *_DOCUMENTS):
         if files.exists(root / name):
             yield f"{CHECKOUT}/{name}", root / name
@@ -88,7 +88,7 @@ def _older(python: str) -> str:
     """Return the program of an older Python.
 
     Raises:
-        RegistryError: It is not here.
+        RegistryError: This machine lacks that program.
     """
     name = "python" + ".".join(python.split(".")[:2])
     if not (found := shutil.which(name)):
@@ -115,7 +115,7 @@ def image_in(archive: Archive) -> SiteImage | None:
     """Return the image of the registry in an archive; None if there is none.
 
     Raises:
-        RegistryError: It is described wrongly.
+        RegistryError: The archive describes the image wrongly.
     """
     if IMAGE not in archive.places:
         return None

@@ -31,10 +31,10 @@ class Source(Protocol):
     """Source of contents; any thread may ask."""
 
     def chunks(self, content: Content) -> Iterator[bytes]:
-        """Yield a content in chunks; whether it has that digest, the caller finds out.
+        """Yield a content in chunks; the caller compares the digest.
 
         Raises:
-            OSError, http.client.HTTPException, RegistryError: It cannot be had.
+            OSError, http.client.HTTPException, RegistryError: The content cannot be had.
         """
 
 
@@ -52,8 +52,8 @@ class Files:
         """Yield a content in chunks.
 
         Raises:
-            FileNotFoundError: It is gone.
-            RegistryError: It cannot be read.
+            FileNotFoundError: The content is gone.
+            RegistryError: The content cannot be read.
         """
         path = self.root / path_of(content.digest)
         # Whoever may write there could put a link to another file in its place.
@@ -75,7 +75,7 @@ def _read(path: Path, file: int) -> bytes:
 
 @dataclass(frozen=True)
 class Served:
-    """The registry, asked as any client asks it."""
+    """The registry, asked as by any client."""
 
     client: RegistryClient
 

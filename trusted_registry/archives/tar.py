@@ -1,7 +1,7 @@
-"""Tar: files in an archive, written by several threads at once, and read without believing a word of it (POSIX, pax).
+"""Tar: files in an archive, written by several threads at once, and read as a stranger's input (POSIX, pax).
 
-Only plain files are in it, under names that `is_name` knows. All sizes are known before anything is written, and so is
-the place of each file; nothing is compressed, since layers are already.
+An archive has only plain files, under names that `is_name` knows. All sizes are known before anything is written, and
+so is the place of each file; nothing is compressed, since layers are already.
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ class Writer:
     Args:
         path: Its path, for messages.
         file: Descriptor of the file.
-        sizes: Bytes of each file in it, by name.
+        sizes: Bytes of each file, by name.
 
     Raises:
-        RegistryError: It cannot be written.
+        RegistryError: The archive cannot be written.
     """
 
     def __init__(self, path: Path, file: int, sizes: Mapping[str, int]) -> None:
@@ -137,14 +137,14 @@ def _rounded(size: int) -> int:
 
 @contextlib.contextmanager
 def written(path: Path, sizes: Mapping[str, int]) -> Iterator[Writer]:
-    """Make an archive, which has its name only once it is whole; nobody but its owner may read it.
+    """Make an archive, which gets its name only once complete; nobody but its owner may read the file.
 
     Args:
         path: Path of the archive; one that is there is replaced in the end.
-        sizes: Bytes of each file in it, by name.
+        sizes: Bytes of each file, by name.
 
     Raises:
-        RegistryError: It cannot be written.
+        RegistryError: The archive cannot be written.
     """
     with large_file.new(path, sum(map(_rounded, sizes.values()))) as file:
         yield Writer(path, file, sizes)
@@ -156,7 +156,7 @@ class Archive:
     Args:
         path: Its path, for messages.
         file: Descriptor of the file.
-        places: Places of the files in it, by name.
+        places: Places of the files in the archive, by name.
     """
 
     def __init__(self, path: Path, file: int, places: Mapping[str, Place]) -> None:
@@ -179,7 +179,7 @@ class Archive:
         """Return a small file.
 
         Raises:
-            RegistryError: It is not there, or larger than `most` bytes.
+            RegistryError: The file is not there, or larger than `most` bytes.
         """
         if name not in self.places or self.places[name].size > most:
             raise unusable(self.path, f"{name} is missing or too large")
@@ -191,7 +191,7 @@ def opened(path: Path) -> Iterator[Archive]:
     """Open an archive, whoever made it.
 
     Raises:
-        RegistryError: It cannot be read, is cut, or holds anything else than plain files of known names, each once.
+        RegistryError: The archive cannot be read, is cut, or holds more than plain files of known names, each once.
     """
     with contextlib.ExitStack() as stack:
         with files.explained(path, "read"):
@@ -203,7 +203,7 @@ def opened(path: Path) -> Iterator[Archive]:
 
 
 class _Headers:
-    """Stream that tarfile reads headers of, and refuses long ones: tarfile reads what describes a file whole.
+    """Stream that tarfile reads headers of, and refuses long ones: tarfile reads a file's description whole.
 
     Args:
         stream: The archive.
