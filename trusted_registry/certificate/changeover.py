@@ -1,6 +1,6 @@
-"""Changeover to another authority: the new root is handed out, the server is switched to it, the old one is taken back.
+"""Changeover to another authority: the new root is handed out, the server is switched over, the old root is taken back.
 
-No server can show two chains, so clients hold both roots for a while. What stands in the certificates' folder tells
+No server can show two chains, so clients hold both roots for a while. Two names in the certificates' folder tell
 how far a changeover has come: the folder `next` with the new certificates, then `ca-old.crt`, the root before.
 """
 
@@ -57,13 +57,13 @@ def next_root(folder: Path) -> Certificate | None:
 
 
 def old_root(folder: Path) -> Certificate | None:
-    """Return the root before, until it is taken back."""
+    """Return the root before, or None once taken back."""
     return inspect.read(folder / OLD) if files.exists(folder / OLD) else None
 
 
 @contextlib.contextmanager
 def _alone(run: Run) -> Iterator[None]:
-    """Lock the folder for one run, and finish what a killed one had decided; a dry run does neither."""
+    """Lock the folder for one run, and finish the moves that a killed run had decided; a dry run does neither."""
     folder = run.settings.folder
     with contextlib.nullcontext() if run.console.dry else files.locked(folder):
         files.recover(folder / NEXT, dry=run.console.dry)
@@ -141,7 +141,7 @@ def _replace(folder: Path) -> None:
 
 
 def forget(run: Run) -> None:
-    """Forget what a changeover keeps beside the certificates that count: the new root before the switch, the old one.
+    """Forget the files of a changeover beside the certificates that count: the new root before the switch, the old one.
 
     Clients are then told to give either of them back.
     """

@@ -1,6 +1,6 @@
 """Certificates and keys in the files that companies hand out: PEM in any order, DER, PKCS #7, PKCS #12.
 
-A key may be of PKCS #8, PKCS #1 or SEC 1, and may have a passphrase. All of it is foreign: what is read is bounded.
+A key may be of PKCS #8, PKCS #1 or SEC 1, and may have a passphrase. All input is foreign, so each read is bounded.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ Ask = Callable[[str], str]
 
 @dataclass
 class Contents:
-    """Contents of files: certificates and keys, each with the file that it is from."""
+    """Contents of files: certificates and keys, each with its file."""
 
     certificates: list[tuple[x509.Certificate, Path]] = field(default_factory=list)
     keys: list[tuple[PrivateKeyTypes, Path]] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Contents:
 
 
 def read(paths: Iterable[Path], ask: Ask) -> Contents:
-    """Return what files hold.
+    """Return the certificates and keys that files hold.
 
     Args:
         paths: The files; the same one may be named twice.
@@ -117,10 +117,10 @@ class _Passphrases:
         self._known: list[bytes] = []
 
     def open(self, path: Path, load: Callable[[bytes], T]) -> T:
-        """Return what a passphrase opens.
+        """Return a file's content, opened with a passphrase.
 
         Raises:
-            RegistryError: The one that was typed does not.
+            RegistryError: The typed passphrase does not open the file.
         """
         for known in self._known:
             with contextlib.suppress(ValueError):

@@ -1,4 +1,4 @@
-"""Folder of a client's checkout: it holds another machine's authority alone, and that one's registry is meant."""
+"""Folder of a client's checkout, which holds only another machine's authority and means that machine's registry."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def check_own(folder: Path) -> None:
     """Refuse to run a registry from a client's folder.
 
     Raises:
-        RegistryError: It is one.
+        RegistryError: The folder is a client's.
     """
     if is_handed(folder):
         message = f"{folder} holds the authority of another machine's registry (ca.crt and no keys)."

@@ -32,7 +32,7 @@ def is_of_this_project(name: x509.Name) -> bool:
 
 
 def change(issued: Issued) -> str:
-    """Return what has clients trust another authority, before this one ends."""
+    """Return the advice by which clients come to trust another authority, before this one ends."""
     return f"For a new root of that authority: {signer.IMPORT} --force" if is_foreign(issued) else signer.CHANGE
 
 
@@ -67,7 +67,7 @@ def tell(issued: Issued, reason: str, console: Console) -> None:
     """Warn of another authority's certificate that ends soon.
 
     Raises:
-        RegistryError: It cannot be served as it is.
+        RegistryError: The registry cannot serve that certificate.
     """
     if reason.startswith("expires"):
         console.warn(f"{issued.server.path} {reason}. {CURE}")

@@ -28,7 +28,7 @@ _CURVES = ("secp256r1", "secp384r1", "secp521r1")
 
 @dataclass(frozen=True)
 class Imported:
-    """A certificate with its key, those that signed it, nearest first, and the root that clients trust."""
+    """A certificate with its key, its issuers, nearest first, and the root that clients trust."""
 
     key: PrivateKeyTypes
     server: x509.Certificate
@@ -57,7 +57,7 @@ def find(contents: Contents, authority: Path | None = None) -> Imported:
     """Return the certificate whose key is there, and its chain, whatever order they are in.
 
     Args:
-        contents: What the files hold.
+        contents: Certificates and keys of the files.
         authority: File that the root must be from; any by default.
 
     Raises:
@@ -160,7 +160,7 @@ def refusals(issued: Issued, hosts: Sequence[str]) -> list[rules.Violation]:
 
 
 def save(imported: Imported, folder: Path) -> None:
-    """Write a certificate with those that signed it, its key and the root into a folder, all or none.
+    """Write a certificate with its issuers, its key and the root into a folder, all or none.
 
     The keys of an authority that was made here go: nothing here could be signed with them any more.
 

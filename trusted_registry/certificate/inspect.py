@@ -26,7 +26,7 @@ _SETTLES = datetime.timedelta(seconds=30)
 
 
 def load() -> None:
-    """Import the cryptography package before it is wanted."""
+    """Import the cryptography package ahead of its first use."""
     import cryptography.hazmat.primitives.serialization
     import cryptography.x509  # noqa: F401 - see above
 
@@ -77,7 +77,7 @@ class Certificate:
 def _wildcard(host: str) -> str:
     """Return the wildcard that stands for a host; "" of an address and of a name below a single word.
 
-    OpenSSL takes no wildcard with fewer than two labels behind it (x509v3/v3_utl.c, valid_star).
+    OpenSSL takes no wildcard with fewer than two labels behind the star (x509v3/v3_utl.c, valid_star).
     """
     _, _, above = host.partition(".")
     return f"*.{above}" if "." in above and not address.is_ip(host) else ""

@@ -139,7 +139,7 @@ def trust_anchor(folder: Path, *, dry: bool = False) -> inspect.Certificate:
 
 
 def keeps_keys(folder: Path) -> bool:
-    """Whether a folder holds keys of its own: another machine's ca.crt in it would be the end of that authority."""
+    """Whether a folder holds keys of its own: another machine's ca.crt there would be the end of their authority."""
     return any(os.path.lexists(folder / name) for name in (*signer.KEYS, "domain.key"))
 
 

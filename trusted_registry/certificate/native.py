@@ -42,7 +42,7 @@ def new_key(kind: str) -> Key:
 
 
 def authority(authority: profile.Authority) -> tuple[x509.Certificate, Signer]:
-    """Return a new root's certificate, and the issuer that it signed; the root's key ends with this call."""
+    """Return a new root's certificate, and an issuer signed by that root, whose key ends with this call."""
     root_key, key = new_key(authority.key), new_key(authority.key)
     permitted = x509.NameConstraints(_general(authority.dns, map(ipaddress.ip_network, authority.networks)), None)
     begin = _now()
@@ -61,7 +61,7 @@ def authority(authority: profile.Authority) -> tuple[x509.Certificate, Signer]:
 def _signs(
     builder: x509.CertificateBuilder, key: Key, *, path_length: int, serves: bool = False
 ) -> x509.CertificateBuilder:
-    """Return the builder with what makes an authority, one for servers alone if it `serves` them."""
+    """Return the builder with the extensions of an authority; with `serves`, of one for servers alone."""
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
     builder = builder.add_extension(_key_usage("key_cert_sign", "crl_sign"), critical=True)
     if serves:
@@ -89,7 +89,7 @@ def server(server: profile.Server, signer: Signer | None) -> tuple[Key, x509.Cer
 
 
 def load_signer(certificate: Path) -> Signer:
-    """Return a signer from its certificate's file and that of its key beside it."""
+    """Return a signer from the file of its certificate and the key's file in the same folder."""
     key = serialization.load_pem_private_key(certificate.with_suffix(".key").read_bytes(), password=None)
     if not isinstance(key, (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey)):
         raise RegistryError("The authority's key is of a kind not made here.", cure="./inv cert --tool openssl")

@@ -68,7 +68,7 @@ def serial() -> str:
 def authority(authority: profile.Authority, folder: Path) -> list[Step]:
     """Return the steps that make issuer.key, issuer.crt and ca.crt in a folder, which must hold openssl.cnf.
 
-    The root's key goes from the one program to the other by a pipe: it signs the issuer, and is on no disk.
+    The root's key goes from the one program to the other by a pipe, signs the issuer, and is on no disk.
     """
     life = ["-days", str(authority.days)]
     root = ["openssl", "req", "-x509", *new_key(authority.key), "-keyout", "/dev/stdout", "-out", f"{folder}/ca.crt"]
@@ -84,7 +84,7 @@ def authority(authority: profile.Authority, folder: Path) -> list[Step]:
 def server(server: profile.Server, folder: Path, *, signer: Path) -> list[Step]:
     """Return the steps that make domain.key and domain.crt in a folder.
 
-    `signer` is the path of the signer's certificate; its key is beside it.
+    `signer` is the path of the signer's certificate; its key is in the same folder.
     """
     request = ["-keyout", f"{folder}/domain.key", "-out", f"{folder}/domain.csr", *_named(server.subject, folder)]
     sign = _signature("domain", folder, "v3_req", str(signer), str(signer.with_suffix(".key")))
@@ -95,14 +95,14 @@ def server(server: profile.Server, folder: Path, *, signer: Path) -> list[Step]:
 
 
 def _signature(stem: str, folder: Path, section: str, signer: str, key: str) -> list[str]:
-    """Return the command that signs STEM.csr, but for the life of what it makes."""
+    """Return the command that signs STEM.csr, but for the life of the certificate."""
     files = ["-in", f"{folder}/{stem}.csr", "-out", f"{folder}/{stem}.crt", "-extfile", f"{folder}/{CONFIG}"]
     by = ["-CA", signer, "-CAkey", key, "-sha256", "-extensions", section, "-set_serial", serial()]
     return ["openssl", "x509", "-req", *files, *by]
 
 
 def _named(common_name: str, folder: Path) -> list[str]:
-    """Return the options that name a subject; LibreSSL overrides it by a configuration that says `prompt = no`."""
+    """Return the options that name a subject, which LibreSSL overrides by a configuration that says `prompt = no`."""
     return ["-config", f"{folder}/{CONFIG}", "-subj", f"/O={profile.ORGANIZATION}/CN={common_name}"]
 
 
@@ -114,7 +114,7 @@ def self_signed(server: profile.Server, folder: Path) -> list[Step]:
 
 
 def verification(folder: Path) -> list[str]:
-    """Return the command that checks a folder's server certificate against its authority, with the issuer it sends."""
+    """Return the command that checks a folder's server certificate against its authority, with the sent issuer."""
     sent = ["-untrusted", f"{folder}/domain.crt"]
     return ["openssl", "verify", "-x509_strict", "-CAfile", f"{folder}/ca.crt", *sent, f"{folder}/domain.crt"]
 

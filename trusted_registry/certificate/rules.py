@@ -47,7 +47,7 @@ class Violation:
 
     @property
     def own(self) -> bool:
-        """Whether this is a rule of this project's own for what it makes: no client refuses the certificate."""
+        """Whether only this project has the rule, for certificates made here: no client refuses the certificate."""
         return self.clients == OWN
 
 
@@ -59,7 +59,7 @@ def check(
     *,
     issuers: Sequence[inspect.Certificate] = (),
 ) -> list[Violation]:
-    """Return every rule that a server certificate and those that signed it break.
+    """Return every rule that a server certificate and its signers break.
 
     Args:
         server: The certificate that the registry shows.

@@ -1,7 +1,7 @@
 """Signer of a folder: the certificate whose key is kept there, and that therefore signs each server certificate.
 
 That is issuer.crt, below a root whose key nobody has. Versions before made an authority that signs by itself, ca.crt
-with ca.key; an installation that has one goes on with it.
+with ca.key; installations with such a pair go on with theirs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FILES = ("ca.key", "ca.crt", "issuer.key", "issuer.crt")
 
 
 def path(folder: Path) -> Path:
-    """Return the path of the signer's certificate; its key is beside it."""
+    """Return the path of the signer's certificate; its key is in the same folder."""
     own = any(files.exists(folder / name) for name in ("issuer.crt", "issuer.key"))
     return folder / ("issuer.crt" if own else "ca.crt")
 
@@ -44,7 +44,7 @@ def check(folder: Path, settings: Settings) -> Certificate:
     """Return the signer's certificate, which can sign for these settings now.
 
     Raises:
-        RegistryError: Its key is not here or another's, it has ended, or it may not vouch for a name in the settings.
+        RegistryError: The key is missing or wrong, or the signer has ended or may not vouch for a name in the settings.
     """
     certificate, key = inspect.read(path(folder)), path(folder).with_suffix(".key")
     if not files.exists(key):
@@ -69,7 +69,7 @@ def check_pair(key: Path, certificate: Certificate, cure: str) -> None:
     """Insist that a file holds a certificate's key.
 
     Raises:
-        RegistryError: It holds another's, with the cure given, or none.
+        RegistryError: The file holds another certificate's key or none; the cure is the given one.
     """
     if not inspect.is_pair(key, certificate):
         raise RegistryError(f"{key} is not the key of {certificate.path.name}.", cure=cure)
@@ -79,7 +79,7 @@ def check_own_pair(key: Path, chain: Sequence[Certificate]) -> None:
     """Insist that a file holds the key of the first certificate, which is the server's own.
 
     Raises:
-        RegistryError: It holds another's, or none.
+        RegistryError: The file holds another certificate's key, or none.
     """
     if not inspect.is_pair(key, chain[0]) and any(inspect.is_pair(key, it) for it in chain[1:]):
         path, folder = chain[0].path, chain[0].path.parent
@@ -90,7 +90,7 @@ def check_own_pair(key: Path, chain: Sequence[Certificate]) -> None:
 
 
 def keeps_key(folder: Path) -> bool:
-    """Return whether a folder has the key of an authority, so that something can be signed with it."""
+    """Return whether a folder has the key of an authority, so that something can be signed there."""
     return any(files.exists(folder / name) for name in KEYS)
 
 

@@ -1,4 +1,4 @@
-"""Issuers that a server does not send: a client has the root alone, and refuses the chain as if it had no trust."""
+"""Issuers that a server does not send: a client with the root alone refuses the chain as untrusted."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def issuer(shown: Certificate, sent: Sequence[Certificate], anchor: Certificate)
 
 
 def _chain(shown: Certificate, sent: Iterable[Certificate]) -> list[Certificate]:
-    """Return the server certificate and those above it, in whatever order they were sent."""
+    """Return the chain from the server certificate upwards, in whatever order the certificates were sent."""
     chain, left = [shown], list(sent)
     while above := next((it for it in left if inspect.signed_by(chain[-1], it)), None):
         chain.append(above)
@@ -47,7 +47,7 @@ def _allows(anchor: Certificate, issuers: int) -> bool:
 
 
 def _may_be_below(last: Certificate, anchor: Certificate) -> bool:
-    """Return whether a certificate's issuer may be below an anchor: names tell of what was made here, and of no other.
+    """Return whether a certificate's issuer may be below an anchor: names tell for those made here, and for no other.
 
     A company's authorities have any names, and nothing in a certificate tells of the one above its issuer.
     """
@@ -57,7 +57,7 @@ def _may_be_below(last: Certificate, anchor: Certificate) -> bool:
 
 
 def cure(server: Certificate, behind: Certificate) -> str:
-    """Return what makes a server's file whole: anew by the issuer's key, or by its certificate where that is elsewhere.
+    """Return the cure for a server's incomplete file: a new file by the issuer's key, or the issuer's certificate.
 
     Args:
         server: The server certificate, alone in its file.
