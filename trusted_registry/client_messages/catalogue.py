@@ -118,7 +118,7 @@ class Match:
 def find(text: str, local: LocalContext | None = None) -> list[Match]:
     """Return the known messages in a text, in their order, each message about each registry once.
 
-    Without a local context the text is what a client said of a registry that it was asked for. With one it may be
+    Without a local context the text is a client's output about the registry in question. With one the text may be
     anybody's, and lines of other trades are passed over.
     """
     cut = (line[: 2 * LONGEST_LINE] for line in text[-MOST_TEXT:].splitlines())
@@ -236,7 +236,7 @@ def _placeholders(match: re.Match[str], host: str, port: int, place: _Place) -> 
 
 
 def _public_values(host: str, port: int) -> dict[str, str]:
-    """Return what rows may say of a public site: nothing by which a task would take it for a registry of one's own."""
+    """Return the values for rows about a public site: none by which a task would take that for one's own registry."""
     site = "registry-1.docker.io" if host == endpoint.HUB else host
     values = {"host": host, "registry": address.registry_host(host, port), "site": f"{site}:{port}"}
     return values | {"account": "" if public_sites.is_hub(host) else f" {host}"}
@@ -293,7 +293,7 @@ def _match(message: Message, match: re.Match[str], line: str, place: _Place) -> 
 
 
 def _row_at(message: Message, host: str, place: _Place) -> Message:
-    """Return the row for a message about a host: another one if that is public, or if it is no name of the Hub's."""
+    """Return the row for a message about a host: another row if the host is public, or no name of the Hub's."""
     if host and place.is_public(host):
         return public_sites.row(message, host)
     return registries.LOGIN if host and message.key == registries.UNNAMED else message

@@ -75,7 +75,7 @@ def find(lines: Sequence[str], index: int, match: re.Match[str]) -> tuple[str, i
     Args:
         lines: Lines of the text.
         index: Position of the line with the message.
-        match: Message in that line, with what it names itself.
+        match: Message in that line, with the names in its groups.
     """
     said = match.groupdict()
     if said.get("registry"):
@@ -108,12 +108,12 @@ def _candidates(lines: Sequence[str], index: int, match: re.Match[str]) -> Itera
 
 @functools.lru_cache(maxsize=128)
 def _named(line: str) -> tuple[tuple[str, int], ...]:
-    """Return what a line beside the failing one names; each stands beside many."""
+    """Return the hosts and ports that a line beside the failing one names; each stands beside many."""
     return (*reversed([*_found(_REQUESTS, line)]), *_weaker(line))
 
 
 def _weaker(line: str) -> Iterator[tuple[str, int]]:
-    """Return what a line names by a connection, a reference, or an address with a port."""
+    """Yield the hosts and ports that a line names by a connection, a reference, or an address with a port."""
     yield from reversed([*_found(_CONNECTIONS, line)])
     yield from _found(_REFERENCES[:1], line)
     if _LEAD.search(line):

@@ -1,4 +1,4 @@
-"""Messages of engines, and of what they and other clients read on this machine: sockets, settings, files."""
+"""Messages of engines, and about this machine's sockets, settings and files, which they and other clients read."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class Message:
         checks: Keys of doctor's checks that distinguish several causes.
         beside: Expression that the same line must have too: `A.*B` would take a crafted line's length squared.
         unless: Expression that the line must not have.
-        nearby: Expression that the line, or one around it, must have.
+        nearby: Expression that the line, or one around, must have.
     """
 
     kind: Kind

@@ -1,4 +1,4 @@
-"""Messages about an upstream that has a mirror here: what the mirror tells makes "not found" two different things."""
+"""Messages about an upstream that has a mirror here: the mirror's state tells two meanings of "not found" apart."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _NONE = frozenset({Kind.ABSENT, Kind.LOGIN, Kind.SERVER})
 
 @dataclass(frozen=True)
 class Mirrored:
-    """An upstream that has a mirror here, as that meets it.
+    """An upstream that has a mirror here, and the state of the two.
 
     Args:
         upstream: Its host in references.
         at: The mirror's `host:port`.
         runs: Whether the mirror answers.
-        away: Why the upstream gives nothing, in a sentence without its end; "" if it does.
+        away: Why the upstream gives nothing, in a sentence without its end; "" for one that gives.
         cure: Way to mend that.
     """
 

@@ -1,4 +1,4 @@
-"""Trade of a line: whether it speaks of registries, of something else, or does not say."""
+"""Trade of a line: registries, something else, or unsaid."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BEFORE, _AFTER = 10, 5
 
 
 class Trade(enum.Enum):
-    """What a line speaks of."""
+    """Trade that a line speaks of."""
 
     REGISTRIES = "registries"
     OTHER = "other"
@@ -69,7 +69,7 @@ _OF_REGISTRIES = re.compile(r"$|\?|v2\b|v1/|.{0,200}\b(?:token|auth|oauth2?|jwt)
 
 @functools.lru_cache(maxsize=128)
 def trade(line: str) -> Trade:
-    """Return what a line speaks of."""
+    """Return the trade that a line speaks of."""
     if _OTHER_PROGRAMS.search(line):
         return Trade.OTHER
     if _REGISTRIES.search(line):
@@ -80,12 +80,12 @@ def trade(line: str) -> Trade:
 
 
 def is_other(lines: Sequence[str], index: int, own: str = "") -> bool:
-    """Return whether a line is about something else than registries, by itself or by those around it.
+    """Return whether a line is about something else than registries, by itself or by the lines around.
 
     Args:
         lines: Lines of the text.
         index: Position of the line.
-        own: Registry host of this checkout: what is said of it is of this trade.
+        own: Registry host of this checkout; lines that name this host are of this trade.
     """
     if own and _names(own, lines[index]):
         return False
@@ -96,13 +96,13 @@ def is_other(lines: Sequence[str], index: int, own: str = "") -> bool:
 
 
 def _asks_no_registry(line: str) -> bool:
-    """Return whether a line has addresses of requests, and none of them is a public site or what a registry answers."""
+    """Return whether a line has addresses of requests, and none of them is a public site or a path of registries."""
     asked = [(match["host"] or "", match["path"]) for match in _PATH.finditer(line)]
     return bool(asked) and not any(_OF_REGISTRIES.match(path) or public_sites.is_public(host) for host, path in asked)
 
 
 def _names(registry: str, line: str) -> bool:
-    """Return whether a line asks a registry by its address, or names it where no other program speaks."""
+    """Return whether a line has a URL of a registry, or names the registry and no other program speaks there."""
     url = re.search(rf"https?://{re.escape(registry)}(?![\w.:-])", line)
     return bool(
         url or (not _OTHER_PROGRAMS.search(line) and re.search(rf"(?<![\w.-]){re.escape(registry)}(?![\w.-])", line))
