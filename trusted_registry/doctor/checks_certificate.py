@@ -169,7 +169,7 @@ def _unsent(facts: Facts, seen: Observation, anchor: inspect.Certificate) -> Fin
 
 
 def _sending(facts: Facts) -> tuple[str, RestartFix | RenewFix | None]:
-    """Return what has our own registry send its issuer: the file on disk is whole, can be made so, or must be got."""
+    """Return cure and fix so that our registry sends its issuer: the file is whole, can be made so, or must be got."""
     if facts.issued:
         return unsent.SERVE, RestartFix() if facts.running else None
     if (facts.settings.folder / "issuer.key").exists():

@@ -54,7 +54,7 @@ def _program(answer: Answer) -> str:
 
 
 def _unread(facts: Facts, answers: list[Answer], restart: RestartHint | None) -> tuple[str, tuple[str, ...]]:
-    """Return why a client does not read what is there, and the cure."""
+    """Return why a client does not read the files that are there, and the cure."""
     first, folder = answers[0], facts.engine_folder
     if restart:
         return f"{first.client} {restart.why}.", (restart.command,)

@@ -60,7 +60,7 @@ def certs_d(facts: Facts) -> Iterator[Finding]:
 
 
 def merged(facts: Facts, found: list[Finding]) -> list[Finding]:
-    """Return findings with all clients' lack of trust in another machine's registry as the one fault that it is."""
+    """Return findings, with all clients' lack of trust in another machine's registry merged into one fault."""
     absent = [it for it in found if it.check == "certs.d" and it.evidence.startswith(_ABSENT)]
     if not facts.remote or len(absent) < 2:  # noqa: PLR2004 - one is one already
         return found

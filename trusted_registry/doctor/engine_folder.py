@@ -1,4 +1,4 @@
-"""Folder that an engine itself reads as its configuration's: in a snap or a namespace it is not this machine's."""
+"""Folder that an engine itself reads as its configuration's: in a snap or a namespace, not this machine's own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class EngineFolder:
     Args:
         own: Folder that an engine of this machine reads.
         read: Folder that this engine reads, as this machine's programs name it; None if unknown.
-        process: PID of the engine; 0 if it is none of this machine's processes.
+        process: PID of the engine; 0 for an engine that is no process of this machine.
     """
 
     own: Path
@@ -70,7 +70,7 @@ def _of_user(seen: Path) -> Path | None:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells a folder from all others; None if it does not exist.
+    """Return the device and the inode that tell a folder from all others; None if the folder does not exist.
 
     Raises:
         PermissionError: This user may not look.

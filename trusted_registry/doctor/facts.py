@@ -96,9 +96,9 @@ class MirrorFacts:
         upstream: Host of its upstream in references.
         at: Its own `host:port`.
         state: The engine's word for its container, or `not there`.
-        stale: Whether it shows another certificate than the one on disk.
-        error: Reason why it does not answer.
-        reach: Answer of its upstream; None if it was not asked.
+        stale: Whether the mirror shows another certificate than the one on disk.
+        error: Reason why the mirror does not answer.
+        reach: Answer of its upstream; None if not asked.
         disk: File system of its images.
     """
 
@@ -131,8 +131,8 @@ class Facts:
         engine_since: Start of the engine, in seconds since the epoch; 0 if unknown.
         container: The registry's container.
         wanted: Digest of the container that the settings now ask for; "" if unknown.
-        edited: Name of a file that the registry reads otherwise than it is in the folder of the certificates.
-        front: Reason why the front leads nobody to the registry; "" if it does, or none is needed.
+        edited: Name of a file whose content for the registry differs from that in the folder of the certificates.
+        front: Reason why the front leads nobody to the registry; "" if the front works, or none is needed.
         port_holder: Process or container that listens on the registry's port in its place.
         first_port: First port that programs without root may listen on; 0 if unknown.
         key_mounts: Containers that mount the authority's key, each with the mounted path.
@@ -153,8 +153,8 @@ class Facts:
         vouched: Whether the system's store holds the registry's authority.
         systemd: Whether systemd runs here.
         answers: Answers of the clients that were asked whether they accept the registry.
-        engine_folder: Folder that the engine reads; looked up where it refuses what should be trusted.
-        bypass: Port of the registry that the firewall refuses, and Docker publishes past it.
+        engine_folder: Folder that the engine reads; looked up if the engine refuses what should be trusted.
+        bypass: Port of the registry that the firewall refuses, but Docker publishes all the same.
         mirrors: Mirrors that clients here are told of.
     """
 

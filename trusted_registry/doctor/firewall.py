@@ -1,6 +1,6 @@
-"""Firewall of this machine: whether it refuses a port that Docker publishes past it.
+"""Firewall of this machine: whether its rules refuse a port that Docker publishes all the same.
 
-A published port is forwarded to its container, so that no rule about what comes in is asked
+A published port is forwarded to its container, so that no rule for incoming packets is asked
 (docs.docker.com/engine/network/packet-filtering-firewalls); DOCKER-USER is.
 """
 
@@ -38,7 +38,7 @@ _BRIDGES = re.compile(r"lo$|docker|br-|virbr|cni|podman|veth")
 
 @dataclass(frozen=True)
 class Rule:
-    """Rule of a chain, as it concerns a new connection to the port from a machine that nobody named.
+    """Rule of a chain: its effect on a new connection to the port from a machine that nobody named.
 
     Args:
         does: "accept", "drop", "return", or "" to go on.
@@ -59,7 +59,7 @@ class Chain:
 
 @dataclass(frozen=True)
 class Bypass:
-    """Port that the firewall refuses, and that Docker publishes past it.
+    """Port that the firewall refuses, but Docker publishes all the same.
 
     Args:
         port: The port.
@@ -89,7 +89,7 @@ def find(port: int, address: str) -> Bypass | None:
 
 
 def is_bypassed(legacy: str, native: str, port: int) -> bool:
-    """Return whether rules refuse a port to strangers, and Docker forwards it all the same.
+    """Return whether rules refuse strangers a port that Docker forwards all the same.
 
     Args:
         legacy: Output of iptables-save.
@@ -106,7 +106,7 @@ def is_bypassed(legacy: str, native: str, port: int) -> bool:
 
 
 def _rules(argv: tuple[str, ...]) -> str:
-    """Return the output of a program that lists rules; "" where it is missing, or this user may not see them."""
+    """Return the output of a program that lists rules; "" without that program, or if this user may not see them."""
     if not (found := shutil.which(argv[0], path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")):
         return ""
     root: tuple[str, ...] = () if os.geteuid() == 0 else ("sudo", "--non-interactive")
@@ -137,7 +137,7 @@ def _network(address: str) -> tuple[str, str]:
 
 
 def _verdict(chains: Mapping[str, Chain], name: str, depth: int = 0) -> str:
-    """Return what a chain does with the packet: "accept", "drop", or "" to return."""
+    """Return a chain's verdict on the packet: "accept", "drop", or "" to return."""
     chain = chains.get(name, Chain())
     for rule in chain.rules if depth < _DEEPEST else ():
         does = _verdict(chains, rule.to, depth + 1) if rule.to else rule.does
@@ -224,7 +224,7 @@ def _holds(ports: str, port: int) -> bool:
 
 
 def _native_inputs(text: str, port: int) -> Iterator[tuple[Mapping[str, Chain], str]]:
-    """Yield the chains of each table of nftables, with the name of each chain that sees what comes in."""
+    """Yield the chains of each table of nftables, with the name of each chain that sees incoming packets."""
     try:
         entries = json.loads(text or "{}").get("nftables", [])
     except (ValueError, AttributeError, RecursionError):

@@ -133,7 +133,7 @@ def _observed(host: str, port: int, facts: Facts) -> Observation:
 
 
 def _container(settings: Settings, engine: Engine) -> Container | None:
-    """Return the registry's container; without a role where it is another checkout's, as one of anybody's."""
+    """Return the registry's container; another checkout's without its role, like anybody's."""
     container = engine.find(settings.container)
     return replace(container, role=None) if container and ownership.is_another_s(container, settings) else container
 
@@ -238,7 +238,7 @@ def _proxies(engine: Engine, environ: Mapping[str, str]) -> tuple[Proxy, ...]:
 
 
 def _growth(settings: Settings, engine: Engine) -> float:
-    """Return the bytes a day by which the images grew, as the registry's history has it."""
+    """Return the bytes a day by which the images grew, according to the registry's history."""
     found = or_none(lambda: history.read(settings.container, engine))
     return found.growth if found else 0.0
 

@@ -18,7 +18,7 @@ from trusted_registry.trust.model import TrustAnchor
 
 
 def find(seen: Observation, settings: Settings) -> Certificate | None:
-    """Return the first certificate in a client's folder for a registry that signed what that shows, or None."""
+    """Return the first certificate in a client's folder for a registry that signed that registry's chain, or None."""
     last = (seen.certificate, *seen.issuers)[-1]
     for path in _paths(settings):
         with contextlib.suppress(RegistryError, OSError, ValueError):
