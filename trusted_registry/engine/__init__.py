@@ -1,1 +1,1 @@
-"""Engine: what is asked of a Docker Engine, and what it answers."""
+"""Engine: questions and orders to a Docker Engine, and its answers."""

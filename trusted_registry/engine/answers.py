@@ -1,4 +1,4 @@
-"""Answers of the engine as values of a type; what has not the form for that, `connection.errors_explained` explains."""
+"""Answers of the engine as values of a type; `connection.errors_explained` explains those without the form for that."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _port(text: str) -> int:
     """Return a TCP port that the engine writes as a text.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The text is no TCP port.
     """
     if not _PORT.fullmatch(text) or not 0 < int(text) < 1 << 16:
         raise ValueError(text)
@@ -144,7 +144,7 @@ def listed(attributes: Iterable[Mapping[str, Any]]) -> tuple[ListedContainer, ..
 
 
 def publishers(attributes: Iterable[Mapping[str, Any]]) -> list[tuple[str, int | None]]:
-    """Return the name of each container of a list, once for each TCP port of this machine that leads to it."""
+    """Return the name of each container of a list, once for each TCP port of this machine that leads there."""
     ports = ((it, _mapping(port)) for it in _named(attributes) for port in _list(it.get("Ports")))
     return [(_name(it), port.get("PublicPort")) for it, port in ports]
 
@@ -164,14 +164,14 @@ def _name(listed: Mapping[str, Any]) -> str:
 
 
 def volume(attributes: Mapping[str, Any]) -> Volume:
-    """Read what the engine says of one volume."""
+    """Read the engine's description of one volume."""
     labels = _labels(attributes.get("Labels"))
     folder = _text(attributes.get("Mountpoint", ""))
     return Volume(_text(attributes["Name"]), labels.get(LABEL, ""), labels.get(model.LABEL, ""), folder)
 
 
 def network(attributes: Mapping[str, Any]) -> Network:
-    """Read what the engine says of one network."""
+    """Read the engine's description of one network."""
     return Network(_text(attributes["Name"]), _labels(attributes.get("Labels")).get(LABEL, ""))
 
 
@@ -198,7 +198,7 @@ _PATH = "PATH="
 
 
 def image_content(attributes: Mapping[str, Any]) -> str:
-    """Return a digest of all that an image can do, from what the engine says of it: a label can do nothing."""
+    """Return a digest of all that an image can do, from the engine's description: a label can do nothing."""
     said = _mapping(attributes.get("Config")).items()
     config = {key: value for key, value in said if value and _RUNS.fullmatch(key)}
     config["Env"] = sorted(it for it in map(_text, _list(config.get("Env"))) if not it.startswith(_PATH))

@@ -19,10 +19,10 @@ READABLE = 1 << 24
 def pack(files: Sequence[File], there: Collection[str] | None = None) -> bytes:
     """Return a tar of files that belong to root.
 
-    The engine unpacks a file in place: a reader would find it empty, then a part of it. So what may be read meanwhile
-    is unpacked beside, and its name becomes a link to that. In between nothing has the name, for as long as the engine
-    takes to remove it: 5 microseconds while the old file has another name, otherwise 400 to give its space back (ext4).
-    Times of change have fractions of a second: two changes within one second are two.
+    The engine unpacks a file in place: a reader would find an empty file, then a part. So a file that may be read
+    meanwhile is unpacked beside, and its name becomes a link to the new file. In between nothing has the name, for as
+    long as the engine takes to remove the old one: 5 microseconds while that has another name, otherwise 400 to give
+    its space back (ext4). Times of change have fractions of a second: two changes within one second are two.
 
     Args:
         files: The files.

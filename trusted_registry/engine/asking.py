@@ -78,7 +78,7 @@ class Api(docker.APIClient):
     """Seconds for the next look; those of the first question while there is None."""
 
     def version(self, api_version: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - the SDK's own
-        """Return the engine's versions; before that of its API is known, that alone, as a ping tells it.
+        """Return the engine's versions; before that of its API is known, that alone, by a ping.
 
         Docker's own client asks for a ping first as well: for all its versions an engine runs programs.
         """
@@ -128,7 +128,7 @@ class Api(docker.APIClient):
 
 
 def _received(response: requests.Response, seconds: float | None, *, streams: bool) -> requests.Response:
-    """Return an answer that is here as a whole, unless it is a stream; errors never are."""
+    """Return an answer that is here as a whole, unless streamed; errors are never streamed."""
     response.encoding = response.encoding or "utf-8"  # guessing it takes long
     if streams and response.ok and not response.is_redirect:
         return response

@@ -76,7 +76,7 @@ class Connection:
         return self._client
 
     def _found(self, what: str, get: Callable[[docker.DockerClient], _Answer]) -> _Answer | None:
-        """Return what the engine has; None if it is absent, or no engine answers."""
+        """Return an object of the engine; None if the object is absent, or no engine answers."""
         if self._client is None:
             return None
         with errors_explained(f"{what} could not be inspected"), contextlib.suppress(NotFound):

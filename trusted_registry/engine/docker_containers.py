@@ -26,7 +26,7 @@ _NEW = ".new"
 
 
 class DockerContainers(Connection):
-    """The containers of a Docker Engine; none if it does not answer."""
+    """The containers of a Docker Engine; none if the engine does not answer."""
 
     def find(self, name: str) -> engine_types.Container | None:
         """Return the container of this name, ours or not, or None."""
@@ -56,7 +56,7 @@ class DockerContainers(Connection):
         return listed
 
     def run(self, instance: Instance, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Create a container and start it; remove it if it cannot start."""
+        """Create and start a container; one that cannot start is removed."""
         self._console.command(model.argv(instance))
         if self._console.dry:
             meanwhile()
@@ -70,7 +70,7 @@ class DockerContainers(Connection):
             raise
 
     def create(self, instance: Instance) -> None:
-        """Create a container without starting it."""
+        """Create a container, not yet started."""
         self._console.command(model.argv(instance, start=False))
         if not self._console.dry:
             self._create(instance)
@@ -96,7 +96,7 @@ class DockerContainers(Connection):
         _start(found, meanwhile)
 
     def retire(self, name: str) -> None:
-        """Stop a container and keep it; the engine starts it no more by itself. An absent one is no error."""
+        """Stop and keep a container, which the engine no longer starts by itself. An absent one is no error."""
         self._show("update", "--restart", "no", name)
         self._show("stop", "--time", str(model.STOP_SECONDS), name)
 
@@ -107,7 +107,7 @@ class DockerContainers(Connection):
         self._change(name, "stopped", retire)
 
     def drain(self, name: str) -> None:
-        """Tell a container by its own signal to end, and do not wait; the engine starts it no more by itself."""
+        """Tell a container by its own signal to end, and do not wait; the engine no longer restarts that container."""
         self._show("update", "--restart", "no", name)
         if self._console.dry:
             self._show("kill", "--signal", answers.TERM, name)
@@ -127,7 +127,7 @@ class DockerContainers(Connection):
         self._change(name, f"renamed to {to}", lambda it: it.rename(to))
 
     def remove(self, name: str, *, at_once: bool = False) -> None:
-        """Stop and remove a container, or kill it; its volumes stay, and an absent one is no error."""
+        """Remove a container, first stopped or killed; its volumes stay, and an absent one is no error."""
         if not at_once:
             self._show("stop", "--time", str(model.STOP_SECONDS), name)
         self._show("rm", "--force", name)
@@ -150,7 +150,7 @@ class DockerContainers(Connection):
         self._change(name, "handed over", lambda it: it.kill(signal="HUP"))
 
     def clear_proofs(self, name: str) -> None:
-        """Have our start script take away what deleted proofs leave in the storage; an absent one is no error."""
+        """Have our start script take away the remains of deleted proofs in the storage; an absent one is no error."""
         self._show("kill", "--signal", "USR1", name)
 
         def clear(container: Container) -> None:
@@ -179,7 +179,7 @@ class DockerContainers(Connection):
         self._console.command(["docker", *words])
 
     def _change(self, name: str, done: str, change: Callable[[Container], None]) -> None:
-        """Change a container if it is there, and not in a dry run."""
+        """Change a container that is there, but not in a dry run."""
         if not self._console.dry and (container := self._container(name)):
             with errors_explained(f"The container {name} could not be {done}"):
                 change(container)

@@ -22,7 +22,7 @@ _TRY = 45
 
 
 class DockerImages(Connection):
-    """The images of a Docker Engine; none if it does not answer."""
+    """The images of a Docker Engine; none if the engine does not answer."""
 
     _seen: engine_types.FoundImage = engine_types.NO_IMAGE
     """Image that was looked at last."""
@@ -44,7 +44,7 @@ class DockerImages(Connection):
         return next(iter(self._image(reference).digests), None)
 
     def _image(self, reference: str) -> engine_types.FoundImage:
-        """Return an image; an empty one where it is not there."""
+        """Return an image; an empty one if absent."""
         found = self._found(f"The image {reference}", lambda client: client.images.get(reference))
         with errors_explained(f"The image {reference} could not be inspected"):
             self._seen = answers.image(found.attrs) if found else engine_types.NO_IMAGE
@@ -112,7 +112,7 @@ class DockerImages(Connection):
             return engine_types.follow_transfer(events, progress, f"{what} failed")
 
     def save(self, reference: str) -> Iterator[bytes]:
-        """Yield an image as `docker save` writes it."""
+        """Yield an image in the format of `docker save`."""
         with errors_explained(f"The image {reference} could not be saved"):
             yield from self._require_client().api.get_image(reference)
 
@@ -165,5 +165,5 @@ class DockerImages(Connection):
 
 
 def _refused(events: Iterable[object]) -> str | None:
-    """Return the first error of a stream, or None once it ended without one."""
+    """Return the first error of a stream, or None if the stream ends without one."""
     return next((str(it["error"]) for it in events if isinstance(it, dict) and "error" in it), None)

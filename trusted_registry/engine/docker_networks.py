@@ -9,7 +9,7 @@ from trusted_registry.installation import LABEL
 
 
 class DockerNetworks(Connection):
-    """The networks of a Docker Engine; none if it does not answer."""
+    """The networks of a Docker Engine; none if the engine does not answer."""
 
     def network(self, name: str) -> engine_types.Network | None:
         """Return the network of this name, whoever made it, or None."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class DockerVolumes(Connection):
-    """The volumes of a Docker Engine; none if it does not answer."""
+    """The volumes of a Docker Engine; none if the engine does not answer."""
 
     def volume(self, name: str) -> engine_types.Volume | None:
         """Return the volume of this name, whoever made it, or None."""
@@ -45,7 +45,7 @@ class DockerVolumes(Connection):
             return sorted((answers.volume(it.attrs) for it in listed), key=lambda it: it.name)
 
     def make_volume(self, name: str, installation: str) -> engine_types.Volume | None:
-        """Make a volume that carries the id of its installation, and return it; one that is there stays as it is."""
+        """Make and return a volume that carries the id of its installation; one that is there stays unchanged."""
         return self._make_volume(name, {LABEL: installation})
 
     def _make_volume(self, name: str, labels: dict[str, str]) -> engine_types.Volume | None:
@@ -69,7 +69,7 @@ class DockerVolumes(Connection):
         files: Sequence[File],
         meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
-        """Write files for containers to read into a volume, which is made if it is absent.
+        """Write files for containers to read into a volume, which is made if absent.
 
         The engine takes files for a container that never starts; any image will do for that.
         """

@@ -59,7 +59,7 @@ def start(api: APIClient, number: str) -> Stream:
     that a quick program said, where this machine is busy.
 
     Raises:
-        docker.errors.APIError: The engine does not start it.
+        docker.errors.APIError: The engine does not start the program.
     """
     at = f"{api.base_url}/v{api.api_version}/exec/{number}/start"
     response = api.post(at, json={"Detach": False, "Tty": False}, stream=True, timeout=None)
@@ -104,7 +104,7 @@ class _Listener(threading.Thread):
 
 
 def read(stream: Stream, name: str) -> tuple[bytes, bytes]:
-    """Return standard output and standard error of a program in a container, once it ended.
+    """Return standard output and standard error of a program in a container, once the program ended.
 
     Raises:
         RegistryError: The program did not end in time, or says too much.
@@ -131,12 +131,12 @@ def _hang_up(stream: Stream) -> None:
 
 
 def pieces(stream: Stream, name: str, errors: bytearray) -> Iterator[bytes]:
-    """Yield the output of a program in a container as it comes; hang up when nobody listens any more.
+    """Yield the output of a program in a container, piece by piece; hang up when nobody listens any more.
 
     Args:
         stream: The program's frames.
         name: The container.
-        errors: Gets the begin of what comes on standard error; each such piece tells that it still runs.
+        errors: Gets the begin of standard error, each piece of which tells that the program still runs.
 
     Raises:
         RegistryError: The program says nothing for too long.
@@ -162,7 +162,7 @@ def pieces(stream: Stream, name: str, errors: bytearray) -> Iterator[bytes]:
 
 
 def _listen(stream: Stream, heard: queue.Queue[Frame | BaseException | None], ended: threading.Event) -> None:
-    """Hand on what is heard, until that ends or nobody listens any more."""
+    """Hand on a stream's frames, until the stream ends or nobody listens any more."""
     try:
         for frame in stream:
             if not _handed(frame, heard, ended):

@@ -37,7 +37,7 @@ INSTALL_COMMANDS = {
 
 
 def ensure(console: Console) -> bool:
-    """Install and start the distribution's engine unless one answers, and have it let this user in.
+    """Install and start the distribution's engine unless one answers, and give this user access.
 
     For the last, the command line may go on in another process.
 
@@ -78,7 +78,7 @@ def _check_rights(console: Console) -> None:
     """Insist on sudo before anything is asked or done, and name all that an administrator has to do instead.
 
     Raises:
-        NeedsRootError: This user may not use it.
+        NeedsRootError: This user may not use sudo.
     """
     if console.dry or program.may_use_sudo() or platform.system() != "Linux":
         return
@@ -91,7 +91,7 @@ def _check_rights(console: Console) -> None:
 
 
 def _is_denied(console: Console) -> bool:
-    """Whether the engine that was started refuses this user; in a dry run, whether it would."""
+    """Whether the engine that was started refuses this user; in a dry run, whether the engine would."""
     if console.dry:
         return bool(os.geteuid()) and not membership.is_listed()
     return isinstance(connection.connect_error(), AccessDeniedError)

@@ -137,7 +137,7 @@ def _way() -> list[str] | None:
     """Return this process's command line as a member of the group by sg; None where that does not lead there.
 
     `sg` makes the group the first one, and files would be made as that one's: a second `sg` puts this user's own first,
-    unless it is util-linux's (Debian 13), which forgets the group again.
+    unless `sg` is util-linux's (Debian 13), which forgets the group again.
     """
     if not shutil.which("sg") or not (own := _own_group()):
         return None

@@ -1,6 +1,6 @@
-"""Protocol of an engine: all that is asked of one, and what is promised of each answer.
+"""Protocol of an engine: all questions and orders to one, and the promise about each answer.
 
-An engine that does not answer has no containers, images and volumes; a change of it raises RegistryError. So does a
+An engine that does not answer has no containers, images and volumes; any change raises RegistryError. So does a
 refusal, and an engine that falls silent. Changes are shown as the commands that a person would type, and not made in a
 dry run.
 """
@@ -18,7 +18,7 @@ from trusted_registry.registry.users import Login
 
 
 class Engine(Protocol):
-    """An engine; what is decided by its answers is decided elsewhere."""
+    """An engine; other modules decide by its answers."""
 
     # Whether an engine answers, and its description of itself
 
@@ -53,7 +53,7 @@ class Engine(Protocol):
         """Return all containers by name, stopped ones included."""
 
     def run(self, instance: Instance, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Create a container and start it; remove it if it cannot start.
+        """Create and start a container; one that cannot start is removed.
 
         Args:
             instance: The container.
@@ -65,7 +65,7 @@ class Engine(Protocol):
         """
 
     def create(self, instance: Instance) -> None:
-        """Create a container without starting it.
+        """Create a container, not yet started.
 
         Raises:
             RegistryError: The name is in use, the image is absent, or became another one.
@@ -84,10 +84,10 @@ class Engine(Protocol):
         """
 
     def retire(self, name: str) -> None:
-        """Stop a container and keep it; the engine starts it no more by itself. An absent one is no error."""
+        """Stop and keep a container, which the engine no longer starts by itself. An absent one is no error."""
 
     def drain(self, name: str) -> None:
-        """Tell a container to end, and do not wait for that; the engine starts it no more by itself.
+        """Tell a container to end, and do not wait for that; the engine no longer starts the container by itself.
 
         An absent one is no error.
         """
@@ -100,16 +100,16 @@ class Engine(Protocol):
         """
 
     def remove(self, name: str, *, at_once: bool = False) -> None:
-        """Stop and remove a container, or kill it `at_once`; its volumes stay, and an absent one is no error."""
+        """Remove a container, first stopped or, `at_once`, killed; its volumes stay, and an absent one is no error."""
 
     def restart(self, name: str) -> None:
         """Restart a container, or start one that stopped; an absent one is no error."""
 
     def hand_over(self, name: str) -> None:
-        """Have another registry take over in a container with our start script; what is under way is answered first."""
+        """Have another registry take over in a container with our start script; open requests are answered first."""
 
     def clear_proofs(self, name: str) -> None:
-        """Have our start script take away what deleted proofs leave in the storage; that takes a moment."""
+        """Have our start script take away the remains of deleted proofs in the storage; that takes a moment."""
 
     def put_back(self, aside: str, name: str) -> None:
         """Start a container that was retired, or was about to be, under its name; an absent one is no error.
@@ -137,7 +137,7 @@ class Engine(Protocol):
         """Return the names of the containers, running or not, that a volume is given to."""
 
     def execute(self, name: str, argv: Sequence[str]) -> ExecResult:
-        """Run a program as root in a running container, to its end; in a dry run too, so it must change nothing then.
+        """Run a program to its end, as root in a running container; in a dry run too, when the program must only read.
 
         Raises:
             RegistryError: The container is absent, does not run, or is paused.
@@ -146,7 +146,7 @@ class Engine(Protocol):
     def stream(self, name: str, argv: Sequence[str], errors: bytearray) -> Iterator[bytes]:
         """Yield the output of a program that root runs in a running container, piece by piece.
 
-        In a dry run too, so it must change nothing then. There is no bound on what it says.
+        In a dry run too, so the program must change nothing then. There is no bound on its output.
 
         Args:
             name: The container.
@@ -165,7 +165,7 @@ class Engine(Protocol):
         """
 
     def read_files(self, name: str, folder: str) -> dict[str, bytes]:
-        """Return the files in a folder of a container, running or not, by their names; none if it is absent.
+        """Return the files in a folder of a container, running or not, by their names; none if either is absent.
 
         Raises:
             RegistryError: They have more than 16 MiB.
@@ -183,9 +183,9 @@ class Engine(Protocol):
         """Return the names of the volumes of files that an installation made."""
 
     def make_volume(self, name: str, installation: str) -> Volume | None:
-        """Make a volume that carries the id of its installation, and return it; None in a dry run.
+        """Make and return a volume that carries the id of its installation; None in a dry run.
 
-        One that is there stays as it is, and is returned.
+        One that is there stays unchanged, and is returned.
         """
 
     def remove_volume(self, name: str) -> None:
@@ -203,15 +203,15 @@ class Engine(Protocol):
         files: Sequence[File],
         meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
-        """Write files for containers to read into a volume, which is made if it is absent.
+        """Write files for containers to read into a volume, which is made if absent.
 
         The files belong to root; a secret one has mode 0600, others 0644. Files of other names stay. A container that
-        reads meanwhile finds each file whole, as it was or as it is now.
+        reads meanwhile finds each file whole, old or new.
 
         Args:
             volume: Name of the volume.
             installation: Id of the installation, which the volume carries as a label.
-            image: Id of any image; no program of it runs.
+            image: Id of any image; none of its programs runs.
             files: The files.
             meanwhile: Called while the engine takes the files, once the volume is there; in a dry run too.
 
@@ -225,9 +225,9 @@ class Engine(Protocol):
         """Return the network of this name, whoever made it, or None."""
 
     def make_network(self, name: str, installation: str) -> None:
-        """Make a network that carries the id of its installation; that installation's own stays as it is.
+        """Make a network that carries the id of its installation; that installation's own stays unchanged.
 
-        Containers in it know each other by their names and by their short ids.
+        Containers in the network know each other by their names and by their short ids.
 
         Raises:
             RegistryError: Somebody else made one of that name.
@@ -237,7 +237,7 @@ class Engine(Protocol):
         """Remove a network; an absent one is no error.
 
         Raises:
-            RegistryError: A container that runs is in it.
+            RegistryError: A running container is in the network.
         """
 
     # Images, and their transfer from and to registries
@@ -290,10 +290,10 @@ class Engine(Protocol):
         """
 
     def save(self, reference: str) -> Iterator[bytes]:
-        """Yield an image as `docker save` writes it; a RegistryError if there is none."""
+        """Yield an image in the format of `docker save`; a RegistryError if there is none."""
 
     def load(self, archive: Path) -> list[str]:
-        """Load such a file and return the names of its images; a RegistryError if it is none, or cannot be read."""
+        """Load such a file and return its images' names; a RegistryError for any other file, or an unreadable one."""
 
     def import_image(
         self, reference: str, tar: bytes, changes: Iterable[str] = (), *, typed: Sequence[str] = ()

@@ -90,7 +90,7 @@ class Container:
 class Volume:
     """A volume, the id of the installation that made it, and its role; both are empty where no label names them.
 
-    The folder is the engine's, on the machine that it runs on, which may be a virtual one.
+    The folder is on the engine's machine, which may be a virtual one.
     """
 
     name: str
@@ -131,9 +131,9 @@ class FoundImage:
 
     Args:
         id: Its id; "" of an image that is not there.
-        content: Digest of all that it can do: a label can do nothing.
-        digests: Repository and digest for each pull of it.
-        entrypoint: Program that it begins with.
+        content: Digest of all that the image can do: a label can do nothing.
+        digests: Repository and digest for each of its pulls.
+        entrypoint: Program that its containers begin with.
     """
 
     id: str
@@ -146,7 +146,7 @@ NO_IMAGE = FoundImage("")
 
 
 def imported(said: str) -> str:
-    """Return the id of an image in what an import answered: its name may be another image's by now."""
+    """Return the id of an image from an import's answer: its name may be another image's by now."""
     found = _ID.findall(said)
     return str(found[-1]) if found else ""
 
