@@ -1,1 +1,1 @@
-"""Images of the registry: what is in its storage, what each takes on the disk, who pulls it, and what is broken."""
+"""Images of the registry: those in its storage, the bytes of each on the disk, who pulls them, and damage."""

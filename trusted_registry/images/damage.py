@@ -1,4 +1,4 @@
-"""Damage of a storage: what a kill, a full disk or a hand broke in it, and how each is mended."""
+"""Damage of a storage: faults by a kill, a full disk or a hand, and how each is mended."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class Damage:
     Args:
         kind: Its kind.
         subject: The image, or the file.
-        evidence: What was found.
-        steps: What mends it here; none where nothing does.
-        push: References, separated by blanks, whose push brings back what is lost.
+        evidence: The fault that was found.
+        steps: Steps that mend the fault here; none if no step can.
+        push: References, separated by blanks, whose push brings back the lost parts.
     """
 
     kind: Kind
@@ -61,12 +61,12 @@ class Damage:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What tells it from others."""
+        """Parts that tell this damage from others."""
         return str(self.kind), self.subject, self.evidence
 
     @property
     def is_harmless(self) -> bool:
-        """Whether nothing fails by it: it only takes room."""
+        """Whether nothing fails by this damage, which only takes room."""
         return self.kind in {Kind.SIGNATURE, Kind.UPLOAD, Kind.LEFTOVER}
 
 
@@ -87,7 +87,7 @@ class Search:
         return digest in self.listing.blobs and digest not in self.broken
 
     def lost(self, digest: str) -> str:
-        """Return what is wrong with a content."""
+        """Return a content's digest and fault."""
         return f"{digest} {self.broken.get(digest, 'is not there')}"
 
     def is_unread(self, entry: Entry | None) -> bool:
@@ -102,12 +102,12 @@ class Search:
 def find(container: str, engine: Engine, console: Console, sound: Iterable[str] = ()) -> tuple[list[Damage], Search]:
     """Return all damage of a running registry's storage, and the search that found it.
 
-    Others push, pull and delete meanwhile: what is found counts if another look finds it too.
+    Others push, pull and delete meanwhile: only a fault that two looks find counts.
 
     Args:
         container: The registry's container.
-        engine: The engine that runs it.
-        console: The console that shows how far it is.
+        engine: The container's engine.
+        console: The console that shows the progress.
         sound: Digests of contents that were read before, and were as they should be.
     """
     search = Search(Listing(), time.time(), set(sound))
@@ -117,7 +117,7 @@ def find(container: str, engine: Engine, console: Console, sound: Iterable[str] 
 
 
 def _look(search: Search, container: str, engine: Engine, console: Console) -> list[Damage]:
-    """Read what was not read before, list the files anew, and judge them."""
+    """List the files anew, read contents that were not read before, and judge all."""
     search.unread.clear()
     for _ in range(2):
         search.listing = listing.find(container, engine, sizes=True)
@@ -159,7 +159,7 @@ def _sort(digest: str, entry: Entry, hexed: str, search: Search) -> None:
 
 
 def _contents(search: Search) -> Iterator[Damage]:
-    """Yield contents that are not what their name says: a push that finds one there would not send it again."""
+    """Yield contents that do not have the digest of their name: a push that finds one would not send another."""
     for digest, fault in search.broken.items():
         if digest in search.listing.blobs:
             step = Step(Verb.DAMAGED, search.listing.blobs[digest].path, digest.partition(":")[2])
@@ -217,7 +217,7 @@ def _tags(search: Search) -> Iterator[Damage]:
 
 
 def _lost(name: str, tag: str, link: bytes | None, search: Search) -> Damage:
-    """Return the damage of a tag whose manifest is lost, or whose link is: the digests that it had are in its index."""
+    """Return the damage of a tag whose manifest is lost, or whose link is: its earlier digests are in its index."""
     reference, path = joined(name, tag), f"repositories/{name}/_manifests/tags/{tag}/current/link"
     text, state = listing.text(link), mend.state(link)
     past = search.listing.repositories[name].past.get(tag, {})
@@ -267,7 +267,7 @@ def _pushes(name: str, digest: str, search: Search) -> str:
 
 
 def _signatures(search: Search) -> Iterator[Damage]:
-    """Yield signatures of what is not there."""
+    """Yield signatures whose subjects are not there."""
     for it in search.inventory.images:
         if it.subject and it.subject not in search.listing.repositories[it.repository].revisions:
             yield Damage(Kind.SIGNATURE, joined(it.repository, it.name), f"is one of {it.subject}, which is not here")

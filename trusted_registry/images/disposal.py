@@ -19,15 +19,15 @@ Look = Callable[[], Inventory]
 
 
 def carry_out(removal: Removal, trash: Trash, look: Look) -> Removal:
-    """Have images go into the trash; what a push brings back meanwhile stays.
+    """Have images go into the trash; those that a push brings back meanwhile stay.
 
     Args:
         removal: The images.
         trash: The trash of their registry.
-        look: Finds what is there now.
+        look: Takes the inventory of now.
 
     Returns:
-        The removal as it is noted.
+        The removal as noted.
 
     Raises:
         RegistryError: The disk is full, for example: all is as it was.
@@ -62,7 +62,7 @@ def give_up(removal: Removal, trash: Trash) -> Removal:
 
 
 def finish(trash: Trash, look: Look) -> list[Removal]:
-    """Finish what killed runs left half way, but for what waits for a collection; return what that was."""
+    """Finish and return the removals that killed runs left half way, but for those that wait for a collection."""
     unfinished = [it for it in trash.removals if it.state in {GOING, COMING}]
     for removal in unfinished:
         if removal.state == GOING:

@@ -1,7 +1,7 @@
 """History of a registry: who pulled which image and when, and how much the images took, kept beside the images.
 
-The container's log is small and goes with the container. So each look takes from it what it says of pulls, and the last
-look comes before a container goes.
+The container's log is small and goes with the container. So each look takes the pulls from there, and the last look
+comes before a container goes.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Pulls:
 
 @dataclass(frozen=True)
 class History:
-    """What is known of a registry's past.
+    """Past of a registry, as far as known.
 
     Args:
         since: Time from which on all pulls are known; 0 if none are.
@@ -98,15 +98,15 @@ class History:
 
 
 def look(container: Container, run: Run, engine: Engine, held: Listing | None = None, *, ends: bool = False) -> History:
-    """Return the history of a running registry, and keep what its log says of pulls since the last look.
+    """Return the history of a running registry, and keep the pulls in its log since the last look.
 
-    Where it cannot be kept, that is told: whoever looks why a disk is full need not be able to write to it.
+    If that fails, a warning says so: whoever looks why a disk is full need not be able to write there.
 
     Args:
         container: The registry's container.
         run: Settings with its name, and the console.
-        engine: The engine that runs it.
-        held: Files of the storage, if they are known: what is said of others is forgotten.
+        engine: The container's engine.
+        held: Files of the storage, if they are known: pulls of images that are gone are forgotten.
         ends: Whether the container is about to go.
     """
     name = run.settings.container
@@ -123,7 +123,7 @@ def look(container: Container, run: Run, engine: Engine, held: Listing | None = 
 
 
 def _keep(now: History, before: bytes, name: str, engine: Engine) -> None:
-    """Write a history; what was in its place and is none is kept beside it."""
+    """Write a history; a file in its place that is no history is kept under another name."""
     if before and not json_object(before):
         engine.put_files(name, IMAGES_FOLDER, [File(f"{FILE}.old", Path(f"{FILE}.old"), before)])
     content = json.dumps(asdict(now), separators=(",", ":")).encode()
@@ -131,7 +131,7 @@ def _keep(now: History, before: bytes, name: str, engine: Engine) -> None:
 
 
 def _pruned(history: History, held: Listing) -> History:
-    """Return a history without the pulls of what is gone."""
+    """Return a history without the pulls of images that are gone."""
     left = {}
     for repository, named in history.pulls.items():
         if there := held.repositories.get(repository):
@@ -140,15 +140,15 @@ def _pruned(history: History, held: Listing) -> History:
 
 
 def read(name: str, engine: Engine) -> History:
-    """Return the history as it was kept; an empty one where there is none that can be read."""
+    """Return the kept history; an empty one if there is none that can be read."""
     return parse(_content(name, engine))
 
 
 def _content(name: str, engine: Engine) -> bytes:
-    """Return the file as it is; b"" where there is none.
+    """Return the content of the history's file; b"" if there is none.
 
     Raises:
-        RegistryError: It cannot be read.
+        RegistryError: The file cannot be read.
     """
     argv, errors = [SHELL, "-c", _READ, "sh", f"{IMAGES_FOLDER}/{FILE}", str(_LARGEST)], bytearray()
     said = b"".join(engine.stream(name, argv, errors))
@@ -160,7 +160,7 @@ def _content(name: str, engine: Engine) -> bytes:
 
 
 def parse(content: bytes) -> History:
-    """Return a history from its file, without what cannot be one: whoever has the volume may have written it."""
+    """Return a history from its file, without impossible parts: whoever has the volume may have written the file."""
     found = json_object(content)
     sizes = [tuple(it) for it in _list(found.get("sizes")) if isinstance(it, list) and list(map(_number, it)) == it]
     return History(
@@ -229,7 +229,7 @@ def time_of(line: str) -> float | None:
 
 
 def _add(line: str, when: float, pulls: dict[str, dict[str, Pulls]]) -> None:
-    """Add what a line says, if that is of a pull: a question for an image counts as its last, and not as a pull."""
+    """Add the pull that a line tells of, if any: a question for an image counts as its last, and not as a pull."""
     if 'msg="response completed"' not in line or len(line) > _LINE:
         return
     said = fields(line)

@@ -1,4 +1,4 @@
-"""Inventory: repositories, tags and digests, each with its manifest, and with all that it needs."""
+"""Inventory: repositories, tags and digests, each with its manifest, and with all parts of that."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Image:
         repository: Its repository.
         name: The tag, or the digest.
         digest: Digest of its manifest; "" of a tag that points at nothing.
-        manifest: The manifest; None where it is not there, or damaged.
+        manifest: The manifest; None if absent or damaged.
         pushed: Time of the push, in seconds since the epoch.
     """
 
@@ -31,7 +31,7 @@ class Image:
 
     @property
     def is_tagged(self) -> bool:
-        """Whether a tag names it."""
+        """Whether a tag names the image."""
         return ":" not in self.name
 
     @property
@@ -93,7 +93,7 @@ class Inventory:
         return image.manifest is not None and all(it in self.listing.blobs for it in parts)
 
     def size(self, digest: str) -> int:
-        """Return the bytes that a client without any of it would pull: of all platforms, each blob once."""
+        """Return the bytes that a client without any part of an image would pull: of all platforms, each blob once."""
         return sum(max(self.listing.blobs[it].size, 0) for it in self.needed(digest) if it in self.listing.blobs)
 
     def platforms(self, digest: str) -> list[str]:
@@ -116,7 +116,7 @@ def find(container: str, engine: Engine, *, with_configs: bool = False) -> Inven
 
     Args:
         container: The registry's container.
-        engine: The engine that runs it.
+        engine: The container's engine.
         with_configs: Whether configurations are read too, which tell the platform of an image outside an index.
     """
     return build(listing.find(container, engine), container, engine, with_configs=with_configs)

@@ -85,7 +85,7 @@ _STRAYS = 100_000
 
 
 class Entry(NamedTuple):
-    """A file: bytes in it, bytes that it takes on the disk, and its last change in seconds since the epoch."""
+    """A file: its path, its size, its bytes on the disk, and its last change in seconds since the epoch."""
 
     path: str
     size: int = -1
@@ -115,8 +115,8 @@ class Listing:
     Args:
         blobs: Contents by digest.
         repositories: Repositories by name.
-        strays: Files of no known kind, such as what a kill leaves.
-        unread: What the container's programs said of files that they could not read.
+        strays: Files of no known kind, such as those that a kill leaves.
+        unread: Messages of the container's programs about files that they could not read.
         folder: Bytes that a folder takes on this disk; each blob has one.
         link: Bytes that a link takes on this disk.
         free: Free bytes of the disk; None where nothing tells them.
@@ -150,12 +150,12 @@ def find(container: str, engine: Engine, *, sizes: bool = False, seconds: int = 
 
     Args:
         container: The registry's container.
-        engine: The engine that runs it.
+        engine: The container's engine.
         sizes: Whether sizes of links are told too.
-        seconds: Seconds that it may take; 0 for as many as it needs.
+        seconds: Seconds that the listing may take; 0 for as many as needed.
 
     Raises:
-        RegistryError: The container does not run or has no shell, or it takes longer.
+        RegistryError: The container does not run or has no shell, or the listing takes longer.
     """
     script = _LIST_ALL if sizes else _LIST
     bound = [SHELL, "-c", _BOUND, "sh", str(seconds), SHELL, script, ROOT]
@@ -191,7 +191,7 @@ def _add(line: str, listing: Listing) -> None:
 
 
 def _add_other(line: str, listing: Listing) -> None:
-    """Take the size of a folder, the free bytes of the disk, or what is none of all that."""
+    """Take the size of a folder, the free bytes of the disk, or any other line, which counts as unread."""
     if line.startswith("folder ") and line[7:].isdecimal():
         listing.folder = int(line[7:]) * _BLOCK
     elif free := _FREE.match(line):
@@ -225,7 +225,7 @@ def is_ours(repository: str) -> bool:
 
 
 def is_trash(repository: str) -> bool:
-    """Whether a repository keeps what was removed."""
+    """Whether a repository keeps removed images."""
     return bool(_TRASH.fullmatch(repository))
 
 
@@ -254,12 +254,12 @@ def contents(digests: Iterable[str], listing: Listing, container: str, engine: E
 
 
 def links(entries: Iterable[Entry], container: str, engine: Engine) -> dict[str, bytes]:
-    """Return what is in links, by their paths; those that cannot be read, or are too long for one, are left out."""
+    """Return the contents of links, by path; those that cannot be read, or are too long for one, are left out."""
     return _read([it for it in entries if 0 <= it.size <= _LINK], container, engine)
 
 
 def text(link: bytes | None) -> str:
-    """Return the digest that is in a link, or what else there is; "" for none."""
+    """Return the digest that is in a link, or any other text there; "" for no link."""
     return link.decode(errors="replace") if link else ""
 
 

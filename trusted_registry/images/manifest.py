@@ -57,19 +57,19 @@ class Descriptor:
 
     @property
     def is_attestation(self) -> bool:
-        """Whether BuildKit put it into an index beside an image, to tell how that was built."""
+        """Whether BuildKit put this manifest into an index beside an image, to tell how that was built."""
         return self.annotations.get("vnd.docker.reference.type") == _ATTESTATION
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """Manifest: its kind, the blobs that it needs, the manifests that an index leads to, and its subject if it has one.
+    """Manifest: its kind, its blobs, the manifests that an index leads to, and its subject, if any.
 
     Args:
         digest: Its digest.
         size: Bytes of the manifest itself.
         kind: Its kind.
-        media_type: Media type as it names it.
+        media_type: Media type that the manifest itself names.
         config: Configuration; None of an index.
         layers: Layers, or the blobs of an artifact.
         children: Manifests of an index.
@@ -89,7 +89,7 @@ class Manifest:
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
-        """Blobs that it needs itself."""
+        """Blobs that the manifest itself needs."""
         return (*([self.config] if self.config else []), *self.layers)
 
     @property
@@ -176,7 +176,7 @@ def _descriptor(found: object) -> Descriptor | None:
 
 
 def json_object(content: bytes) -> dict[str, Any]:
-    """Return a JSON object, or {} for anything else, and for one of so many parts that it would take all memory."""
+    """Return a JSON object, or {} for anything else, and for one of so many parts that no memory would be left."""
     if sum(map(content.count, (b",", b"{", b"["))) > _MOST_PARTS:
         return {}
     try:

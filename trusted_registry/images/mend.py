@@ -53,7 +53,7 @@ _STEPS = 1000
 
 
 class Verb(str, enum.Enum):
-    """What a step does, if all is as it was seen."""
+    """Change that a step makes, if all is as seen before."""
 
     WRITE = "write"
     """Write a link."""
@@ -75,10 +75,10 @@ class Step(NamedTuple):
     """A step.
 
     Args:
-        verb: What it does.
+        verb: Change that the step makes.
         path: File or folder below the storage's root; of a tag and of a link, the link.
         about: The digest to write, the content's path ("" where none was named), its SHA-256, or the minutes.
-        seen: SHA-256 of the link's content as it was seen, in hex, or ABSENT.
+        seen: SHA-256 of the link's content as seen before, in hex, or ABSENT.
     """
 
     verb: Verb
@@ -93,7 +93,7 @@ def state(link: bytes | None) -> str:
 
 
 def apply(steps: Iterable[Step], container: str, engine: Engine, console: Console) -> list[str]:
-    """Take steps in a running registry's storage, and return what the shell said of those that it could not take."""
+    """Take steps in a running registry's storage, and return the shell's messages about those that failed."""
     said: list[str] = []
     for some in _portions(list(dict.fromkeys(steps))):
         words = [word for step in some for word in (str(step.verb), step.path, step.about, step.seen)]

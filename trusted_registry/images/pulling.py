@@ -72,8 +72,8 @@ def given(references: Iterable[tuple[str, str]], client: RegistryClient) -> list
         client: Client of the registry.
 
     Raises:
-        AnswerError: It answers neither with an image nor that there is none.
-        OSError, http.client.HTTPException: It does not answer.
+        AnswerError: The registry answers neither with an image nor that there is none.
+        OSError, http.client.HTTPException: The registry does not answer.
     """
 
     def is_given(named: tuple[str, str]) -> bool:
@@ -91,13 +91,13 @@ def given(references: Iterable[tuple[str, str]], client: RegistryClient) -> list
 
 
 def _parts(image: Image, inventory: Inventory) -> list[Part]:
-    """Return all that a client asks for; what is in none of the storage's files may lie elsewhere."""
+    """Return all parts that a client asks for; one that is in none of the storage's files may lie elsewhere."""
     needed = (it for it in sorted(inventory.needed(image.digest)) if it in inventory.listing.blobs)
     return [(image.repository, image.name), *((image.repository, it) for it in needed)]
 
 
 def _asked(part: Part, inventory: Inventory, client: RegistryClient) -> str:
-    """Return why the registry does not give a part; "" if it does."""
+    """Return why the registry does not give a part; "" for one that is given."""
     repository, name = part
     try:
         if ":" not in name or name in inventory.manifests:

@@ -17,7 +17,7 @@ _REFERENCE = re.compile(rf"(?P<repository>{_REPOSITORY})(?::(?P<tag>{_TAG}))?(?:
 
 @dataclass(frozen=True)
 class Reference:
-    """Repository, and the tag or the digest that is named in it."""
+    """Repository, and the tag or the digest that is named there."""
 
     repository: str
     name: str
@@ -33,7 +33,7 @@ def is_repository(text: str) -> bool:
 
 
 def is_tag(text: str) -> bool:
-    """Whether a text is a tag, as that specification has it."""
+    """Whether a text is a tag (OCI distribution specification)."""
     return bool(re.fullmatch(_TAG, text))
 
 
@@ -53,10 +53,10 @@ def joined(repository: str, name: str) -> str:
 
 
 def parse(text: str, settings: Settings) -> Reference:
-    """Return a reference; of tag and digest the digest counts, and without either the tag is latest, as docker has it.
+    """Return a reference; of tag and digest the digest counts, and without either the tag is latest, as with docker.
 
     Raises:
-        SettingError: It is none, or its host is not the registry here.
+        SettingError: The text is no reference, or its host is not the registry here.
     """
     rest = text
     for host in (settings.registry_host, *settings.names):
@@ -69,6 +69,6 @@ def parse(text: str, settings: Settings) -> Reference:
 
 
 def matches(repository: str, name: str, pattern: str) -> bool:
-    """Whether a pattern such as app*, team/* or app:1.* fits a repository, or one with its tag; app:* all in it."""
+    """Whether a pattern such as app*, team/* or app:1.* fits a repository, or one with its tag; app:* all of app."""
     texts = (repository, joined(repository, name), *([f"{repository}:{name}"] if pattern.endswith(":*") else []))
     return not pattern or any(fnmatch.fnmatchcase(it, pattern) for it in texts)

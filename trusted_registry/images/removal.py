@@ -26,12 +26,12 @@ class Removal:
     Args:
         number: Its number; the next removal has the next one.
         when: Time in seconds since the epoch.
-        state: How far it is.
-        images: References to what went: tags, and manifests that only a digest named.
+        state: Stage of the removal.
+        images: References to the images that went: tags, and manifests that only a digest named.
         tags: Digests of the tags that went and seconds since the epoch of their pushes, by repository and tag.
         manifests: Digests of the manifests that went and seconds since the epoch of their pushes, by repository.
         blobs: Digests of the configurations and layers that they need, by repository.
-        needed: Digests of all manifests that what went leads to, by repository.
+        needed: Digests of all manifests that the images which went lead to, by repository.
         frees: Bytes on the disk that are freed in the end.
     """
 
@@ -47,7 +47,7 @@ class Removal:
 
     @property
     def repository(self) -> str:
-        """Repository that leads a garbage collection to what it keeps."""
+        """Repository that leads a garbage collection to the contents to keep."""
         return f"{TRASH}/{self.number}"
 
     @property
@@ -69,7 +69,7 @@ class Removal:
 
 
 def of(plan: Plan, inventory: Inventory, *, number: int, when: float) -> Removal:
-    """Return the removal of what a plan says."""
+    """Return the removal of the images that go by a plan."""
     tags: dict[str, dict[str, tuple[str, int]]] = {}
     led: dict[str, set[str]] = {}
     for image in plan.goes:
@@ -95,7 +95,7 @@ def parse(number: str, record: str) -> Removal:
     """Return a removal from its record.
 
     Raises:
-        ValueError: It is none: whoever has the volume may have written it.
+        ValueError: The record is of no removal: whoever has the volume may have written there.
     """
     found = json_object(record.encode())
     if str(found.get("number")) != number or found.get("state") not in {REMOVED, GOING, COMING, ENDING}:

@@ -1,8 +1,8 @@
 """Retention: which images stay, and why; all else goes, with the manifests that nothing which stays needs.
 
 The unit is a digest: a manifest stays while a tag or a digest that stays leads to it, an index's images with their
-index, and signatures with what they sign. It is decided here what goes, and never by `garbage-collect -m`, which takes
-the images of a tagged index for untagged ones (distribution, issue 3178).
+index, and signatures with the manifests that they sign. This module decides which go, and never `garbage-collect -m`,
+which takes the images of a tagged index for untagged ones (distribution, issue 3178).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Policy:
         """Refuse a rule by which nothing could go, or whose numbers are none.
 
         Raises:
-            SettingError: So it is.
+            SettingError: The rule is such a one.
         """
         if not self.takes_tags and not self.untagged:
             example = "Use one such as ./inv images.clean --keep 10 --older 30 --untagged."
@@ -83,7 +83,7 @@ def by_policy(policy: Policy, inventory: Inventory, history: History, now: float
     Args:
         policy: The rule.
         inventory: All images.
-        history: Pulls, as far as they are known: what may have been pulled counts as pulled.
+        history: Pulls, as far as they are known: an image that may have been pulled counts as pulled.
         now: Seconds since the epoch.
     """
     policy.check()
@@ -99,7 +99,7 @@ def by_policy(policy: Policy, inventory: Inventory, history: History, now: float
 
 
 def without(chosen: Iterable[Image], inventory: Inventory) -> Plan:
-    """Return the plan by which chosen images go, and with them the signatures of what nothing names any more."""
+    """Return the plan by which chosen images go, with the signatures of manifests that nothing names any more."""
     goes = {*chosen}
     stays: dict[Image, str] = {}
     for images in _repositories(inventory):
@@ -138,7 +138,7 @@ class _Ages:
         return (self.now - image.pushed) / DAY
 
     def had_tag(self, image: Image) -> bool:
-        """Whether a tag ever named an image: one that none did may be a part of what is being made."""
+        """Whether a tag ever named an image: an image that none did may be a part of one in the making."""
         past = self.inventory.listing.repositories[image.repository].past
         return image.is_tagged or any(image.digest in digests for digests in past.values())
 
@@ -158,7 +158,7 @@ def _newest(images: list[Image], policy: Policy) -> set[Image]:
 
 
 def _kept(image: Image, policy: Policy, newest: set[Image], ages: _Ages) -> str:
-    """Return why an image stays; "" if it goes."""
+    """Return why an image stays; "" for one that goes."""
     return next(_reasons(image, policy, newest, ages), "")
 
 
@@ -182,7 +182,7 @@ def _reasons(image: Image, policy: Policy, newest: set[Image], ages: _Ages) -> I
 
 
 def _signs(image: Image) -> str:
-    """Return what an image is a signature of and nothing else; an ordinary tag makes it an image of its own too."""
+    """Return the subject of a mere signature, else ""; with an ordinary tag a signature is an image of its own too."""
     return subject_of_tag(image.name) if image.is_tagged else image.subject
 
 
@@ -197,13 +197,13 @@ def _has_unread(repository: str, inventory: Inventory) -> bool:
 
 
 def _orphans(images: list[Image], inventory: Inventory) -> list[Image]:
-    """Return the signatures of what is not in their repository."""
+    """Return the signatures whose subjects are not in their repository."""
     here = inventory.listing.repositories[images[0].repository].revisions
     return [it for it in images if _signs(it) and _signs(it) not in here]
 
 
 def _orphaned(image: Image, policy: Policy, ages: _Ages, inventory: Inventory) -> str:
-    """Return why a signature of what is not in its repository stays: else it counts as a manifest without a tag."""
+    """Return why a signature stays whose subject is not in its repository: else it counts as an untagged manifest."""
     listed = inventory.listing.repositories.items()
     if any(_signs(image) in it.revisions for name, it in listed if not is_ours(name)):
         return "it signs an image of another repository"
@@ -215,7 +215,7 @@ def _orphaned(image: Image, policy: Policy, ages: _Ages, inventory: Inventory) -
 def _with_signatures(
     kept: dict[Image, str], images: list[Image], inventory: Inventory, goes: Collection[Image] = ()
 ) -> dict[Image, str]:
-    """Return what is kept of a repository, and the signatures of that, of those, and of what no image here leads to."""
+    """Return the kept images, and the signatures of these, of those, and of manifests that no image here leads to."""
     kept = dict(kept)
     unseen = {*inventory.listing.repositories[images[0].repository].revisions} - _reached(images, inventory)
     left = [it for it in images if it.subject and it not in goes]

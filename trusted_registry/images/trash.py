@@ -1,8 +1,9 @@
 """Trash: images that were removed, until they come back or their bytes are freed.
 
-A repository of the trash leads to all that goes, so that a garbage collection keeps it; then the tags are moved beside
-the storage, and the links of the manifests go. A record is written before anything moves, so the next run goes on with
-what was killed half way. Clients push meanwhile: each step of the shell looks first, and what was pushed again stays.
+A repository of the trash leads to all parts that go, so that a garbage collection keeps them; then the tags are moved
+beside the storage, and the links of the manifests go. A record is written before anything moves, so the next run goes
+on with a removal killed half way. Clients push meanwhile: each step of the shell looks first, and images that were
+pushed again stay.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ class Trash:
 
     Args:
         container: The registry's container.
-        engine: The engine that runs it.
+        engine: The container's engine.
         console: Where commands are shown.
     """
 
@@ -145,10 +146,10 @@ class Trash:
         return max([0, *self.unread, *left, *(it.number for it in self.removals)]) + 1
 
     def note(self, removal: Removal, state: str) -> Removal:
-        """Write the record of a removal; a kill leaves the one before it, or this one.
+        """Write the record of a removal; a kill leaves the record before, or this one.
 
         Raises:
-            RegistryError: It cannot be written, on a full disk for example.
+            RegistryError: The record cannot be written, on a full disk for example.
         """
         noted = replace(removal, state=state)
         self._run([("folder", noted.folder, "", "")])
@@ -158,7 +159,7 @@ class Trash:
         return noted
 
     def take(self, removal: Removal) -> None:
-        """Keep what goes from being collected, and move its tags away, those that are as they were when chosen."""
+        """Keep the parts that go from being collected, and move away the tags that are as they were when chosen."""
         # A collection looks for repositories by this folder alone.
         keep = [("folder", f"repositories/{removal.repository}/_layers", "", "")]
         keep += [_link(revision_path(removal.repository, it), it) for it in sorted(_all(removal.needed))]
@@ -203,7 +204,7 @@ class Trash:
         self._run(dict.fromkeys(links), removal)
 
     def give_back(self, removal: Removal) -> None:
-        """Have all be as it was, but for tags that were pushed again since."""
+        """Restore the removed images, but for tags that were pushed again since."""
         links = [_link(layer_path(name, it), it) for name, some in removal.blobs.items() for it in some]
         links += [_link(revision_path(name, it), it) for name, some in removal.needed.items() for it in some]
         self._run(links, removal)
@@ -215,7 +216,7 @@ class Trash:
         self._run(tags, removal)
 
     def let_go(self, removal: Removal) -> None:
-        """Keep the contents no more: what nothing else needs is freed by the next collection."""
+        """Keep the contents no more: the next collection frees those that nothing else needs."""
         folders = (f"repositories/{removal.repository}", f"{removal.folder}/tags", f"{removal.folder}/links")
         self._run([("remove", it, "", "") for it in folders], removal)
 
@@ -224,7 +225,7 @@ class Trash:
         self._run([("remove", removal.folder, "", "")], removal)
 
     def _run(self, steps: Iterable[_Step], removal: Removal | None = None) -> None:
-        """Take steps in the registry's storage, while the record of a removal says that it is in the same state.
+        """Take steps in the registry's storage, while the record of a removal still has the same state.
 
         Raises:
             RegistryError: One cannot be taken, or the shell ends before.
@@ -254,7 +255,7 @@ def _all(named: Mapping[str, Iterable[str]]) -> set[str]:
 
 
 def _link(path: str, digest: str) -> _Step:
-    """Return the step that writes a link, unless it is there, to a content that is."""
+    """Return the step that writes a link, unless there is one, to a content that is there."""
     return "link", path, digest, path_of(digest)
 
 

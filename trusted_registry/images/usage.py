@@ -1,4 +1,4 @@
-"""Usage of the disk: bytes of each repository and tag, shared ones apart, and what nothing needs any more."""
+"""Usage of the disk: bytes of each repository and tag, shared ones apart, and those that nothing needs any more."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Usage:
         unneeded: Of contents that no manifest needs: a garbage collection frees them.
         undo: Of contents that only the trash keeps.
         uploads: Of uploads that were begun.
-        strays: Of files of no known kind, such as what a kill leaves.
+        strays: Of files of no known kind, such as those that a kill leaves.
     """
 
     repositories: dict[str, Bytes]

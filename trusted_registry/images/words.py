@@ -25,7 +25,7 @@ def when(seconds: float | None) -> str:
 
 
 def iso(seconds: float | None) -> str | None:
-    """Return a time in UTC as JSON has it (RFC 3339); None for none."""
+    """Return a time in UTC for JSON (RFC 3339); None for none."""
     return f"{datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}" if seconds else None
 
 
