@@ -26,7 +26,7 @@ class Console(Protocol):
         """Dry run: commands are shown and not run, and nothing is changed."""
 
     def command(self, argv: Sequence[str]) -> None:
-        """Note the command that a person would type for the next step; a dry run and --echo show it."""
+        """Note the command that a person would type for the next step, which a dry run and --echo show."""
 
     def advise(self, argv: Sequence[str]) -> None:
         """Show a command that the reader is to type."""
@@ -44,7 +44,7 @@ class Console(Protocol):
         """Ask a yes-or-no question; raise RegistryError if nobody can answer."""
 
     def secret(self, question: str, *, known: bool = False, check: Callable[[str], object] | None = None) -> str:
-        """Ask for a password without echo, twice unless it is `known`; raise RegistryError if none is entered."""
+        """Ask for a password without echo, twice unless `known`; raise RegistryError if none is entered."""
 
     def progress(self, title: str, unit: str = "bytes") -> AbstractContextManager[Progress]:
         """Show the progress of a long operation, counted in a unit, until the context ends."""
@@ -63,7 +63,7 @@ PIPE_AFTER_END = (Operator("| { read=$(cat); printf '%s\\n' \"$read\" |"), Opera
 
 
 def pasteable(argv: Sequence[str | PurePath]) -> str:
-    """Return a command, or a part of one, as it can be pasted into a POSIX shell: whatever is in a word is a word."""
+    """Return a command, or a part of one, quoted for a POSIX shell: whatever is in a word is a word."""
     return " ".join(part if isinstance(part, Operator) else shlex.quote(str(part)) for part in argv)
 
 
@@ -73,9 +73,9 @@ def here_document(text: str) -> Operator:
 
 
 def visible(text: str, *, keep: str = "\n\t") -> str:
-    """Return a text with each character that a terminal obeys, or that hides in it, spelled out, ESC by its number.
+    """Return a text with each character that a terminal obeys, or does not show, spelled out, ESC by its number.
 
-    These are the controls of both sets, and what turns the direction of writing or has no width (UTS #39).
+    These are the controls of both sets, and characters that turn the direction of writing or have no width (UTS #39).
 
     Args:
         text: Anybody's.

@@ -56,7 +56,7 @@ class AnswerError(RegistryError):
 
     Args:
         message: As of every error, with `cure`.
-        status: Status of the answer; 0 if its content is what is wrong.
+        status: Status of the answer; 0 if its content is wrong.
     """
 
     def __init__(self, message: str, *, cure: str, status: int = 0) -> None:

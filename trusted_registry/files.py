@@ -190,7 +190,7 @@ def remove(path: Path, *, keep: Path) -> None:
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a folder of this project's own, with all that is in it."""
+    """Remove a folder of this project's own, with all its content."""
     shutil.rmtree(path, ignore_errors=True)
 
 
@@ -207,7 +207,7 @@ def carry_out(operations: list[Write | Remove]) -> None:
 def locked(folder: Path, *, name: str = _LOCK, patience: float = 60) -> Iterator[None]:
     """Lock a folder for one run; a second run waits for `patience` seconds. Each name is a lock of its own.
 
-    Nothing of it stays in the folder.
+    No file of the lock stays in the folder.
 
     Raises:
         RegistryError: The folder cannot be made, or another run holds the lock for longer.

@@ -1,4 +1,4 @@
-"""The installation: a random id and secret beside the certificates, the volumes it adopted and the images it made."""
+"""The installation: a random id and secret beside the certificates, with adopted volumes and images made here."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _IMAGE = re.compile(r"sha256:[0-9a-f]{64}\Z")
 
 @dataclass(frozen=True)
 class MadeImage:
-    """An image that was made by this installation: its name, its source, the image it stands in for, its shell."""
+    """An image that was made by this installation: its name, its source, the image that was wanted, its shell."""
 
     reference: str
     origin: str
@@ -42,7 +42,7 @@ class MadeImage:
 
 @dataclass(frozen=True)
 class NotedMirror:
-    """A mirror: its port, and whether clients here are to use it."""
+    """Port of a mirror, and whether clients here are to use the mirror."""
 
     port: int
     used: bool = True
@@ -50,7 +50,7 @@ class NotedMirror:
 
 @dataclass(frozen=True)
 class Installation:
-    """An id, and the things that carry no label of it since a version before ids made them.
+    """An id, and the things that lack its label since a version before ids made them.
 
     Args:
         id: 128 random bits as lower-case hex.
@@ -180,7 +180,7 @@ def note_image(folder: Path, id_: str, image: MadeImage) -> Installation:
     """Note an image that was just made here.
 
     Raises:
-        RegistryError: The engine named no id for it.
+        RegistryError: The engine named no id for the image.
     """
     if not _IMAGE.match(id_):
         raise RegistryError(f"The engine named no id for the image {image.reference}.", cure="./inv doctor")
@@ -206,7 +206,7 @@ def _without_mirror(installation: Installation, upstream: str) -> Installation:
 
 
 def portable(folder: Path) -> bytes:
-    """Return a folder's file as it counts on another machine too: without images, volumes and mirrors of this one."""
+    """Return the content of a folder's file for another machine: without images, volumes and mirrors of this one."""
     return _content(replace(known(folder), volumes=(), containers=(), images={}, mirrors={}, past_ports={}))
 
 
@@ -214,7 +214,7 @@ def parse(content: bytes) -> Installation:
     """Return the installation in a file's content.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The content is no installation.
     """
     try:
         return _parsed(json.loads(content))

@@ -100,7 +100,7 @@ class TaskProgram(Program):
             super().parse_cleanup()
 
     def _complete(self) -> None:
-        """Print the values that may end a line whose last flag has known ones; otherwise leave it to Invoke."""
+        """Print the values that may end a line whose last flag has known ones; leave other lines to Invoke."""
         from trusted_registry import usage
 
         # Invoke knows its own name without a path alone.
@@ -111,7 +111,7 @@ class TaskProgram(Program):
             raise Exit
 
     def print_version(self) -> None:
-        """Print the project's version, and what it runs on."""
+        """Print the versions of the project, of Invoke and of Python."""
         import platform
         from importlib import metadata
 
@@ -144,7 +144,7 @@ class TaskProgram(Program):
         self._print(sections)
 
     def list_flat(self) -> None:
-        """List the tasks by what they are for."""
+        """List the tasks by their purpose."""
         from trusted_registry import usage
 
         if self.list_depth:

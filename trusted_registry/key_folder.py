@@ -1,6 +1,6 @@
-"""Folder of keys: whose it is, and who else may write there.
+"""Folder of keys: its owner, and who else may write there.
 
-Whoever may write in a folder can put other keys in the place of ours, and so may whoever can rename what is above it.
+Whoever may write in a folder can put other keys in the place of ours, and so may whoever can rename a folder above.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _CHECKOUT = Path(__file__).resolve().parent.parent
 def check(folder: Path, console: Console) -> None:
     """Insist on a folder of this user's own that nobody else may write to, before a secret is written there.
 
-    A folder that is missing yet is judged by those above it. One that came from git as it is, and that its group may
-    write to, is closed to the group.
+    A folder that is missing yet is judged by those above. One straight from git, to which its group may write, is
+    closed to the group.
 
     Raises:
-        RegistryError: The folder is another user's, or its group, every user, or whoever may rename it can change it.
+        RegistryError: The folder is another user's, or its group or every user may change or rename the folder.
     """
     real = Path(os.path.realpath(folder))
     with files.explained(real, "read"):
@@ -70,7 +70,7 @@ def _check_mode(folder: Path, console: Console) -> None:
 
 
 def _is_fresh(folder: Path) -> bool:
-    """Whether a folder of this user's holds what git put there, and nothing else but files of locks."""
+    """Whether a folder of this user's holds the one file from git, and nothing else but files of locks."""
     names = {it.name for it in folder.iterdir() if not it.name.endswith(".lock")}
     owners = {it.lstat().st_uid for it in (folder, folder / _OF_GIT)} if names == {_OF_GIT} else set()
     return owners == {os.geteuid()}
@@ -83,7 +83,7 @@ def _who(mode: int) -> str:
 
 
 def _check_above(above: Path, folder: Path) -> None:
-    """Insist that no other user may rename a folder above; in a sticky one nobody renames what is another's."""
+    """Insist that no other user may rename a folder above; in a sticky one nobody renames another user's folder."""
     if not files.exists(above) or not above.is_dir():
         return
     mode = above.stat().st_mode
@@ -95,7 +95,7 @@ def _check_above(above: Path, folder: Path) -> None:
 
 
 def _tell_owners(folder: Path, console: Console) -> None:
-    """Tell whose the nearest folder above is, where that is another user, who may rename what is in it."""
+    """Warn of another user who owns the nearest folder above, and so may rename this one."""
     above = next(it for it in folder.parents if it.is_dir())
     owner = above.stat().st_uid
     if owner not in {*_trusted(), _NOBODY}:

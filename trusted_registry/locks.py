@@ -1,4 +1,4 @@
-"""Locks on files that go when nobody needs them: whoever gets one makes sure that it lies where others look for it."""
+"""Locks on files that go when nobody needs them: whoever gets one makes sure that others find the same file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def hold(path: Path, patience: float) -> FileLock:
     """Return a lock that is held on the file at a path, not on one that its last holder took away meanwhile.
 
     Raises:
-        RegistryError: Another run holds it for longer than `patience` seconds.
+        RegistryError: Another run holds the lock for longer than `patience` seconds.
     """
     import filelock
 
@@ -44,7 +44,7 @@ def hold(path: Path, patience: float) -> FileLock:
 
 
 def let_go(lock: FileLock, path: Path) -> None:
-    """Take a lock's file away while it is still held, and let go of it."""
+    """Take the file of a lock away while the lock is still held, and then release the lock."""
     try:
         with contextlib.suppress(OSError):
             path.unlink()
@@ -53,7 +53,7 @@ def let_go(lock: FileLock, path: Path) -> None:
 
 
 def new_file(path: Path, mode: int) -> int:
-    """Make and lock a file, and return its handle; again, where a clearing-up took it in the instant between."""
+    """Make and lock a file, and return its handle; again, if a clearing-up took the file in the instant between."""
     while True:
         # O_EXCL: neither another's file nor a link to one; the mode holds from the first byte on.
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
@@ -65,7 +65,7 @@ def new_file(path: Path, mode: int) -> int:
 
 
 def _lies_at(handle: int, path: Path) -> bool:
-    """Whether an open file is the one that is found by its path: it may have been removed since it was opened."""
+    """Whether an open file is still the one at its path, and was not removed or replaced since."""
     with contextlib.suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(handle), path.lstat())
     return False

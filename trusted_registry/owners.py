@@ -1,4 +1,4 @@
-"""Owners of files: root leaves nothing of its own in another user's folder, and what it once left is given back."""
+"""Owners of files: root leaves nothing of its own in another user's folder, and former leftovers are given back."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from trusted_registry.defaults import ROOT
 
 
 def give(handle: int, path: Path) -> None:
-    """Give what root made to the owner of the file that it replaces or, where there is none, of the folder it is in.
+    """Give a file that root made to the owner of the file in its place or, if there is none, of its folder.
 
-    Otherwise it would be in that user's way. The owner of a link is given nothing: anybody could have put that there.
+    A file of root's would be in that user's way. The owner of a link is given nothing: anybody could have put that
+    there.
     """
     if os.geteuid():
         return
@@ -25,7 +26,7 @@ def give(handle: int, path: Path) -> None:
 
 
 def give_folder(folder: Path) -> None:
-    """Give a folder that root made to the owner of the one that it is in."""
+    """Give a folder that root made to the owner of the folder above."""
     if os.geteuid():
         return
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -36,7 +37,7 @@ def give_folder(folder: Path) -> None:
 
 
 def give_back(path: Path) -> str:
-    """Return the command that gives back to this user what root made in the checkout or the home folder, or ""."""
+    """Return the command that gives back to this user root's files in the checkout or the home folder, or ""."""
     user = os.geteuid()
     for top in (ROOT, Path.home()):
         within = [it for it in (path, *path.parents) if top in it.parents]
@@ -49,9 +50,9 @@ def give_back(path: Path) -> str:
 
 
 def _lowest(path: Path, made: Sequence[Path]) -> tuple[Path, bool]:
-    """Return the lowest folder that stands in the way, and whether all in it goes with it.
+    """Return the lowest folder that stands in the way, and whether all its content is given back too.
 
-    A higher one of root's, and one in which there is no such path yet, may hold what is none of this project's.
+    A higher one of root's, and one in which there is no such path yet, may hold files that are none of this project's.
     """
     if made[0] == path:
         folder = path.parent if path.parent in made and not stat.S_ISDIR(path.lstat().st_mode) else path

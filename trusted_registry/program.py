@@ -107,7 +107,7 @@ def run(  # noqa: PLR0913 - a process has as many properties
     timeout: float | None = 600,
     as_root: bool = False,
 ) -> Result | None:
-    """Show a command, run it unless this is a dry run, and insist on success; with sudo if `as_root`.
+    """Show and run a command, and insist on success; with sudo if `as_root`. A dry run only shows the command.
 
     A program that runs as root works for every user of the machine, so its files are readable by all.
 
@@ -131,7 +131,7 @@ def run(  # noqa: PLR0913 - a process has as many properties
 
 
 def sudo_error(result: Result) -> NeedsRootError:
-    """Return the error of a command that sudo refused: for want of a password, or of the right to use it."""
+    """Return the error of a command that sudo refused: for want of a password, or of the right to use sudo."""
     again = "sudo -v, then the same command" if may_use_sudo() else _ASK
     return NeedsRootError(f"sudo failed: {result.last_line}", cure=again)
 
@@ -148,7 +148,7 @@ def _program(result: Result) -> str:
 
 
 def interactive(argv: Sequence[str], console: Console, *, cwd: Path | None = None, without: str = "") -> int:
-    """Show a command, run it on this process's terminal, and return the exit status, 0 in a dry run.
+    """Show and run a command on this process's terminal, and return the exit status; 0 in a dry run, which only shows.
 
     The variable `without` of this process's environment is not handed on.
     """
@@ -207,7 +207,7 @@ def stream(
 
 
 def replace(argv: Sequence[str], env: Mapping[str, str]) -> NoReturn:
-    """Run a program in place of this process, with variables added; nothing of this one runs after it.
+    """Run a program in place of this process, with variables added; no code of this process runs after that.
 
     Raises:
         RegistryError: The program cannot be started.
@@ -222,7 +222,7 @@ def replace(argv: Sequence[str], env: Mapping[str, str]) -> NoReturn:
 def may_use_sudo() -> bool:
     """Whether this user is root or may become so, by a password or without; asks nobody for one.
 
-    Of whom no rule knows, sudo says so even where it may not ask (sudoers(5), verifypw).
+    Of a user whom no rule knows, sudo says so even if no question is allowed (sudoers(5), verifypw).
     """
     if os.geteuid() == 0:
         return True
@@ -233,7 +233,7 @@ def may_use_sudo() -> bool:
 
 
 def _is_without_right(text: str) -> bool:
-    """Whether sudo says that no rule lets this user use it; those words do not begin with its name."""
+    """Whether sudo says that no rule gives this user the right; those words do not begin with its name."""
     return any(words in text for words in ("may not run sudo", "not in the sudoers"))
 
 

@@ -1,4 +1,4 @@
-"""Run: one task's settings and the console of whoever runs it, which go everywhere together."""
+"""Run: one task's settings and its user's console, which go everywhere together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Run:
     Args:
         settings: The registry's settings.
         console: The console that shows commands and results, and asks.
-        reread: Reads the settings anew, as what is in the files now has them.
+        reread: Reads the settings anew, from the files as they are now.
     """
 
     settings: Settings
@@ -30,5 +30,5 @@ class Run:
         return dataclasses.replace(self, settings=self.reread()) if self.reread else self
 
     def with_settings(self, **changes: Any) -> Run:  # noqa: ANN401 - each setting has a type of its own
-        """Return this run with some settings changed, and everything else as it is."""
+        """Return this run with some settings changed, and everything else unchanged."""
         return dataclasses.replace(self, settings=dataclasses.replace(self.settings, **changes))

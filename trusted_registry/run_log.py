@@ -26,7 +26,7 @@ _SECRET = re.compile(
 
 
 class RunLog:
-    """Commands of one run of `./inv`, whichever tasks it has.
+    """Commands of one run of `./inv`, with any number of tasks.
 
     Args:
         carried: The log of the process that this one goes on for.
@@ -58,7 +58,7 @@ class RunLog:
         return "".join(f"{line}\n" for line in self._lines)
 
     def save(self) -> None:
-        """Write the log, unless the run had no commands, or `down --purge` has left nothing for it to lie beside."""
+        """Write the log, unless the run had no commands, or `down --purge` has left no other file in the folder."""
         # A disk that is full, or a folder of another user's, is no reason for a run to fail at its end.
         with contextlib.suppress(RegistryError, OSError):
             if self._folder and self._has_commands and _has_files(self._folder):

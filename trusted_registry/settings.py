@@ -44,7 +44,7 @@ class Settings:
     Addresses have the canonical form of Python's ipaddress; ports are TCP ports; durations are in days, but
     `drain`, in seconds. A `metrics` of 0 stands for none; so do `keep` and `older` of "".
     `saved_flags` are the flags of this run and earlier ones, `saved_flags_before` those of earlier runs alone.
-    `adopted` is a volume that a person declared in this run to be this installation's; a dry run notes it nowhere.
+    `adopted` is a volume that a person declared in this run to be this installation's, which a dry run does not note.
     """
 
     root: Path
@@ -103,7 +103,7 @@ class Settings:
         return registry_flags(self.address, self.port, self.names)
 
     def command(self, task: str, *, container: str = "", volume: str = "") -> str:
-        """Return a command about this registry, or about one of other names, with the variables that it needs."""
+        """Return a command about this registry, or about one of other names, with the variables needed for that."""
         default = DEFAULTS["registry"]
         container, volume = container or self.container, volume or self.volume
         variables = {

@@ -161,7 +161,7 @@ def _with_images(found: RegistryStatus, container: Container, settings: Settings
 
 
 def version(settings: Settings, container: Container, engine: Engine) -> str | None:
-    """Return the version that the program in the container says it has; None if it runs not, or says nothing."""
+    """Return the version that the program in the container names; None if there is no answer."""
     if container.ours and container.state == "running":
         with contextlib.suppress(RegistryError):
             said = engine.execute(settings.container, ["registry", "--version"])
@@ -248,7 +248,7 @@ def report(status: Status, *, judged: bool = True) -> Report:
 
 
 def _rows(status: Status) -> list[list[str]]:
-    """Return what there is to tell, each under a name of its own."""
+    """Return the findings, each under a name of its own."""
     certificate, container = status.certificate, status.registry
     mark = f"SHA-256 {certificate.fingerprint[:16]}…" if certificate.fingerprint else ""
     left = f"{certificate.days_left} days left, {mark}" if certificate.fingerprint else ""
@@ -297,7 +297,7 @@ _WELL = ("answers", "answers, and asks for a login")
 
 
 def _failure(status: Status) -> RegistryError | None:
-    """Return the error of what is wrong, or None."""
+    """Return the error that names the first fault, or None."""
     if status.registry.state == "absent" and not status.certificate.fingerprint:
         return RegistryError("There is no registry here yet.", cure="./inv up")
     plain = status.registry.role == Role.PLAIN.value  # it needs neither a certificate nor trust
@@ -316,5 +316,5 @@ def _failure(status: Status) -> RegistryError | None:
 
 
 def _is_well(state: str) -> bool:
-    """Whether a store is as it should be, or is one that this user may not read."""
+    """Whether a store is in order, or is one that this user may not read."""
     return state.startswith(("trusted", "not known"))

@@ -66,7 +66,7 @@ class Terminal:
         self._json = as_json
 
     def command(self, argv: Sequence[str]) -> None:
-        """Note a command, and show it where that is wanted, to be pasted in this folder: paths below are relative."""
+        """Note a command, and show the line on request, to be pasted in this folder: paths below are relative."""
         line = visible(pasteable([_below(part) for part in argv]))
         if self._log and not self.dry:
             self._log.command(line)
@@ -186,7 +186,7 @@ def explain(error: RegistryError) -> str:
 
 
 def _coloured(text: str, colour: str, stream: TextIO) -> str:
-    """Return a text in a colour where a person sees it who wants colours (no-color.org)."""
+    """Return a text, in a colour on the terminal of a person who wants colours (no-color.org)."""
     return f"\033[{colour}m{text}\033[0m" if stream.isatty() and "NO_COLOR" not in os.environ else text
 
 
@@ -199,7 +199,7 @@ def _plain(table: Table) -> list[str]:
 
 
 def _below(part: str) -> str:
-    """Return a word of a command without the current folder before it; the shell's own stay what they are."""
+    """Return a word of a command without the current folder before it; the shell's own stay unchanged."""
     return part if isinstance(part, Operator) else part.removeprefix(f"{current_folder()}/")
 
 

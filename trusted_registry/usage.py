@@ -1,4 +1,4 @@
-"""Usage of `./inv`: the tasks by what they are for, the help of one, and the values that a shell completes."""
+"""Usage of `./inv`: the tasks by their purpose, the help of one, and the values that a shell completes."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def values(tasks: Iterable[Task], line: str) -> list[str] | None:
 
     Args:
         tasks: The tasks that may be on the line.
-        line: The line as the shell passes it, which puts a blank before and after an equals sign.
+        line: The line from the shell, which puts a blank before and after an equals sign.
     """
     ended = re.fullmatch(r"(?P<before>.*) --(?P<flag>[a-z-]+)(?: ?= ?| +|\Z)(?P<list>\S+,)?(?P<word>[^\s,]*)", line)
     if not ended:

@@ -55,7 +55,7 @@ def check_metrics(settings: Settings, engine: Engine) -> None:
     """Insist that the port of the metrics, if there is to be one, is free, or the registry's own already.
 
     Raises:
-        SettingError: It is the registry's other port, or another program's.
+        SettingError: The port is the registry's other one, or another program's.
     """
     name, port = settings.container, settings.metrics
     cure = "Set registry.metrics to another port, such as 9102, or to nothing."
@@ -70,7 +70,7 @@ def check_free(port: int, engine: Engine, aside: str) -> None:
     """Insist that a port is free, or the one of the registry that was set aside, before the other one gives way.
 
     Raises:
-        PortTakenError: It is not.
+        PortTakenError: Another container or program has the port.
     """
     holder = engine.publisher_of(port)
     if holder != aside and (holder or ports.listening_process(port)):
@@ -85,7 +85,7 @@ def check_address(run: Run, engine: Engine, *, nat: bool = False) -> None:
 
     Args:
         run: The registry that is to run.
-        engine: The engine on which it may run already.
+        engine: The engine on which the registry may run already.
         nat: Whether the address is said to be a router's, that leads here.
 
     Raises:

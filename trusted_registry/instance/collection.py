@@ -1,8 +1,8 @@
 """Collection: the registry's own garbage collector, while it takes no push, and one with an empty memory after it.
 
 The registry goes on giving images: another one takes over, which reads a configuration that forbids changes
-(distribution, configuration.md, "readonly"), and after the collection one with the configuration as it was. A
-descriptor that the one before had in its memory would answer for what is gone.
+(distribution, configuration.md, "readonly"), and after the collection one with the configuration before. A descriptor
+in the memory of the one before would answer for a blob that is gone.
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ def read_only(container: Container, client: RegistryClient, run: Run, engine: En
         container: The registry's container, which runs.
         client: Client of the registry, whose login may push.
         run: Settings, and the console.
-        engine: The engine that runs it.
+        engine: The engine that runs the container.
 
     Raises:
-        RegistryError: It does not take over; it takes pushes again in any case.
+        RegistryError: No read-only registry takes over; pushes are taken again in any case.
     """
     before = _configuration(run, engine)
     if not container.files_volume or _STORAGE not in before:
@@ -88,7 +88,7 @@ def read_only(container: Container, client: RegistryClient, run: Run, engine: En
 
 
 def collect(run: Run, engine: Engine) -> None:
-    """Free what nothing in the storage needs, of a registry that is read-only.
+    """Free the blobs that no manifest in the storage needs, of a registry that is read-only.
 
     Raises:
         RegistryError: The collector fails.
@@ -157,7 +157,7 @@ def _draining(run: Run, engine: Engine) -> list[str]:
 
 
 def _serving(name: str, engine: Engine) -> list[tuple[str, int]]:
-    """Return program and open uploads of each registry in a container: one that ends answers what is under way."""
+    """Return program and open uploads of each registry in a container: one that ends answers the requests under way."""
     said = engine.execute(name, [SHELL, "-c", _SERVING, "sh", _PATH]).out
     return [(program, int(count)) for program, _, count in (it.rpartition(" ") for it in said.splitlines())]
 
@@ -172,10 +172,10 @@ def _is_at_rest(run: Run, engine: Engine, *, alone: bool) -> bool:
 
 
 def _await(holds: Callable[[], bool], seconds: float) -> None:
-    """Wait until something holds.
+    """Wait until a condition holds.
 
     Raises:
-        RegistryError: It does not for too long.
+        RegistryError: The condition does not hold for too long.
     """
     end = time.monotonic() + seconds
     while True:

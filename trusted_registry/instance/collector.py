@@ -1,4 +1,4 @@
-"""Collector: the registry's garbage collector as a process; one whose task was killed goes on until it is ended."""
+"""Collector: the registry's garbage collector as a process; one whose task was killed goes on until `end`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Creation of a container by the Engine API: the same as what `model.argv` has a person type."""
+"""Creation of a container by the Engine API, with the same options as the command of `model.argv`."""
 
 from __future__ import annotations
 

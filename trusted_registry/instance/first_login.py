@@ -1,4 +1,4 @@
-"""First login: a registry that asks for one takes over from one that did not, and what is under way does not notice.
+"""First login: a registry that asks for one takes over from one that did not, and no transfer under way notices.
 
 docker asks `/v2/` whether there is a login, opens a connection for each further request, and goes on as it began
 (moby, registry/auth.go). So for some seconds a splitter stands between the front and both registries: requests with a
@@ -47,7 +47,7 @@ def stand(splitter: Instance, run: Run, engine: Engine) -> Container:
     """Start a splitter, to which the front may lead then.
 
     Raises:
-        RegistryError: It does not start.
+        RegistryError: The splitter does not start.
     """
     contents.share(splitter, splitter.files, run, engine)
     engine.run(splitter)
@@ -60,8 +60,8 @@ def stand(splitter: Instance, run: Run, engine: Engine) -> Container:
 def await_end(splitter: Container, run: Run, engine: Engine) -> None:
     """Wait until nothing is under way that began without a login, or for MOST seconds.
 
-    Connections to the registry before that are older than the splitter do not pass that: what they carry is counted in
-    the registry's own network.
+    Connections to the registry before that are older than the splitter do not pass that: their bytes are counted in the
+    registry's own network.
 
     Raises:
         RegistryError, OSError, http.client.HTTPException: The splitter does not tell.
@@ -93,7 +93,7 @@ def _is_busy(splitter: Container) -> bool:
 
 
 def _carried(container: str, engine: Engine) -> int:
-    """Return the bytes that a container received and sent so far; 0 where it does not tell."""
+    """Return the bytes that a container received and sent so far; 0 if the container does not tell."""
     with contextlib.suppress(RegistryError):
         counted = _COUNTS.findall(engine.execute(container, ["cat", "/proc/net/dev"]).out)
         return sum(int(received) + int(sent) for received, sent in counted)

@@ -133,7 +133,7 @@ def take(instance: Instance, run: Run, engine: Engine, holds: Callable[[], bool]
     """Have the front take a configuration, and wait for a sign of that.
 
     Raises:
-        RegistryError: It does not: the configuration is broken, or the front is.
+        RegistryError: No sign comes: the configuration is broken, or the front is.
     """
     # What runs may have been made by other settings, and reads its own volume.
     there = engine.find(instance.name)

@@ -110,7 +110,7 @@ def _door(instance: Instance, run: Run) -> probe.Endpoint:
 
 
 def clear(instance: Instance, run: Run, engine: Engine) -> None:
-    """Take away what nothing needs any more: a front that is turned off, registries that have ended, files."""
+    """Remove the leftovers: a front that is turned off, registries that have ended, files."""
     if not instance.behind:
         front.remove(run, engine)
     switch.sweep(run, engine)
@@ -178,7 +178,7 @@ def stand(
 def renew_front(instance: Instance, there: Container | None, container: Container, run: Run, engine: Engine) -> None:
     """Replace a front that is to listen elsewhere or has another image, or start one that does not run.
 
-    It is proved by the registry that is behind it now: that one may be about to be replaced, too.
+    The proof is by the registry behind the front now, which may be about to be replaced, too.
     """
     named = run.with_settings(container=instance.name)
     engine.make_network(instance.network, instance.installation)
@@ -205,7 +205,7 @@ def turn_off(  # noqa: PLR0913, PLR0917 - see above
     """Have a registry take the port from the front, which goes.
 
     Raises:
-        RegistryError: It does not start, or is not proved: then the front stands again.
+        RegistryError: The registry does not start, or is not proved: then the front stands again.
     """
     name = front_name(instance.name)
     run.console.say("front: gives the port back now; new connections fail for a moment")

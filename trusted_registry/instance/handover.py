@@ -38,10 +38,10 @@ def apart(instance: Instance, run: Run, engine: Engine) -> Instance:
 
 
 def make(instance: Instance, changed: Sequence[File], at: Endpoint, run: Run, engine: Engine) -> None:
-    """Hand over to a registry that reads changed files, and tell how long it may have been silent.
+    """Hand over to a registry that reads changed files, and tell the seconds without an answer.
 
     Raises:
-        RegistryError: It does not prove itself: then one with the files before serves again.
+        RegistryError: The registry does not prove itself: then one with the files before serves again.
     """
     held, shown = engine.read_files(instance.name, FILES_FOLDER), _shown(at)
     before = [dataclasses.replace(it, content=held[it.name]) for it in changed if it.name in held]

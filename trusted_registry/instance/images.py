@@ -48,7 +48,7 @@ def ensure(
         run: Settings with the image that is wanted.
         engine: The engine.
         package: Makes one of a package of the distribution; that of the registry by default.
-        what: The program in it.
+        what: The program in the image, for the message.
 
     Raises:
         RegistryError: No source has an image; the message lists each one's reason.
@@ -74,10 +74,10 @@ def ensure(
 
 
 def chosen(run: Run, engine: Engine) -> Image:
-    """Return the image that is set, pulled or loaded where it is not there; nothing stands in for it.
+    """Return the image that is set, which is pulled or loaded if missing; no other one stands in.
 
     Raises:
-        RegistryError: It cannot be had.
+        RegistryError: The image can be neither pulled nor loaded.
     """
     if found := engine.image_id(run.settings.image):
         return Image(run.settings.image, found)
@@ -93,14 +93,14 @@ def named(settings: Settings, container: Container) -> Image:
 
 
 def tell_of_change(image: Image, container: Container, run: Run) -> None:
-    """Say that a container runs another image than it should, where that is so."""
+    """Say that a container runs another image than the wanted one, where that is so."""
     if container.image_id and image.id not in ("", container.image_id):
         was, now = (it.removeprefix("sha256:")[:12] for it in (container.image_id, image.id))
         run.console.say(f"image: {image.name} is now {now}; it replaces {was}, which runs")
 
 
 def _noted(settings: Settings, engine: Engine) -> str:
-    """Return the id of the image that this installation made last in place of the one that is set, if it is there."""
+    """Return the id of the image that was made here last in place of the one that is set; "" if the engine has none."""
     images = installation.known(settings.folder).images.items()
     made = [id_ for id_, image in images if image.instead_of == settings.image and engine.has_image(id_)]
     return made[-1] if made else ""
@@ -194,7 +194,7 @@ def archive(members: Mapping[str, Path]) -> bytes:
 
 
 def _folders(names: Iterable[str]) -> list[str]:
-    """Return the folders that files are in, each after the one that it is in."""
+    """Return all folders above some files, each after its parent."""
     parents = [str(folder) for name in names for folder in reversed(PurePosixPath(name).parents[:-1])]
     return list(dict.fromkeys(parents))
 

@@ -1,4 +1,4 @@
-"""Instance, storage and files: what should run, as values made from the settings and compared with what runs."""
+"""Instance, storage and files: the wanted container as a value from the settings, compared with the one that runs."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ SHELL = "/bin/sh"
 
 
 class Role(str, enum.Enum):
-    """The part that an instance plays, as its label has it."""
+    """The part that an instance plays, as in its label."""
 
     TLS = "tls"
     PLAIN = "plain"
@@ -110,10 +110,10 @@ class File:
         name: Name in the folder of the container.
         source: Path on this machine.
         content: Its bytes.
-        secret: Whether nobody but the owner may read it.
+        secret: Whether the owner alone may read the file.
         live: Whether a change counts at once, in the container that runs.
         handed: Whether a change counts for a registry that takes over in the same container.
-        made: Whether it is made for the instance, and written to its path on this machine then.
+        made: Whether the file is made for the instance, and written to its path on this machine then.
     """
 
     name: str
@@ -139,18 +139,18 @@ class Instance:
         name: The container's name.
         image: The image.
         command: Arguments of the entrypoint.
-        published: The way to it from outside.
+        published: The way to the container from outside.
         storage: The images.
-        files: What it reads, in a volume of its own.
+        files: The files that the command reads, in a volume of their own.
         shell: Whether a shell runs the command, instead of the image's own entrypoint.
         restart: The engine's restart policy.
         environment: Variables; registry:3 otherwise sends traces to localhost:4318 (distribution, issue 4270).
-        files_of: Volume of another instance's files that it reads as well; its own by default.
-        installation: Id of the installation that it belongs to.
-        network: Name of the installation's own network that it is in; the engine's usual one by default.
-        behind: Whether a front in that network publishes it, and the engine does not.
+        files_of: Volume with another instance's files, to be read here as well; its own by default.
+        installation: Id of the installation that owns the container.
+        network: Name of the installation's own network, if used; the engine's usual one by default.
+        behind: Whether a front in that network leads to the container, and the engine publishes no port.
         metrics: Port of loopback that leads to its metrics; 0 for none.
-        stop_signal: Signal by which the engine has it stop; the image's own by default.
+        stop_signal: Signal by which the engine stops the container; the image's own by default.
         user: User by number that runs the command; the image's own by default.
         dns_options: Options of its resolver (resolv.conf(5)).
         sysctls: Parameters of its network (sysctl(8)).
@@ -190,7 +190,7 @@ class Instance:
 
     @property
     def digest(self) -> str:
-        """Short digest of all that calls for a new container when it changes, kept as a label."""
+        """Short digest of everything whose change calls for a new container, kept as a label."""
         # The key belongs to its certificate, and a change of what is live or handed over needs no new container.
         read = [(it.name, it.digest) for it in self.files if not (it.live or it.handed)]
         said = json.dumps([self.role, _options(self, ""), self.image.id, self.command, read])
@@ -208,7 +208,7 @@ class Instance:
         return {**made, INSTALLATION: self.installation} if self.installation else made
 
     def rehearsal(self) -> Instance:
-        """Return this instance as it is tried beside the one that runs: on loopback, changing no image, once."""
+        """Return this instance for a trial beside the one that runs: on loopback, changing no image, once."""
         return dataclasses.replace(
             self,
             name=rehearsal_name(self.name),
@@ -248,7 +248,7 @@ def draining_name(container: str, id_: str = "") -> str:
 
 
 def short(id_: str) -> str:
-    """Return the short form of a container's id: a name of it in every network of a user's own, for its lifetime."""
+    """Return the short form of a container's id: its name in every network of a user's own, for its lifetime."""
     return id_[:12]
 
 
@@ -263,7 +263,7 @@ def mirror_name(container: str, upstream: str) -> str:
 
 
 def argv(instance: Instance, *, start: bool = True) -> list[str]:
-    """Return the command that a person would type to start this container, or only to create it."""
+    """Return the command that a person would type to start, or only to create, this container."""
     labels = [word for name, value in instance.labels.items() for word in ("--label", f"{name}={value}")]
     typed = ["--name", instance.name, *_options(instance, instance.files_volume), *labels]
     begun = ["docker", "run", "--detach"] if start else ["docker", "create"]

@@ -62,7 +62,7 @@ def container(run: Run, engine: Engine) -> Container | None:
     One that a version before ids made is adopted, with its volume: both are noted beside the certificates.
 
     Raises:
-        RegistryError: The container of that name is somebody else's; it is left alone.
+        RegistryError: The container of that name is somebody else's, and is left alone.
     """
     container = engine.find(run.settings.container)
     if container is None:
@@ -75,7 +75,7 @@ def container(run: Run, engine: Engine) -> Container | None:
 
 
 def adopt_container(run: Run, engine: Engine) -> None:
-    """Adopt a container that proves by the certificate on disk whose it is, before that certificate is replaced."""
+    """Adopt a container that proves its owner by the certificate on disk, before that certificate is replaced."""
     with contextlib.suppress(RegistryError):  # one of somebody else's is told when it is to be changed
         container(run, engine)
 
@@ -86,7 +86,7 @@ def is_another_s(container: Container, settings: Settings) -> bool:
 
 
 def is_own(container: Container, settings: Settings, engine: Engine) -> bool:
-    """Whether a container is this installation's: by its id, by adoption, or by the files or the key that it has."""
+    """Whether a container is this installation's: by its id, by adoption, by its files or by its key."""
     own = installation.read(settings.folder)
     if container.role is None:
         return False
@@ -203,10 +203,11 @@ def check_volume(settings: Settings, engine: Engine, container: Container | None
     Args:
         settings: Its name.
         engine: Its engine.
-        container: This installation's container, if any: in a dry run it is not adopted, and nor is its volume.
+        container: This installation's container, if any: a dry run adopts neither the container nor its volume.
 
     Raises:
-        RegistryError: Somebody else made it, or nobody knows who did: its images are not this registry's to serve.
+        RegistryError: Somebody else made the volume, or nobody knows who did: its images are not this registry's to
+            serve.
     """
     found = engine.volume(settings.volume)
     if found is None or owns(found, settings):
@@ -248,7 +249,7 @@ def adopt_volume(run: Run, engine: Engine) -> Run:
         The run for which the volume counts as adopted.
 
     Raises:
-        RegistryError: Another installation made it, or a container of somebody else's uses it.
+        RegistryError: Another installation made the volume, or somebody else's container uses that one.
     """
     container(run, engine)
     found = engine.volume(run.settings.volume)

@@ -26,10 +26,10 @@ _QUICK = 1.0
 
 @contextlib.contextmanager
 def kept(run: Run, engine: Engine) -> Iterator[Predecessor]:
-    """Keep what runs until its successor has proved itself; have it run again where that fails.
+    """Keep the running container until its successor has proved itself; have the old one run again if that fails.
 
     Raises:
-        RegistryError: That of the context, with what became of the predecessor.
+        RegistryError: That of the context, with the fate of the predecessor.
     """
     # One that is found under that name was left by a run that was killed.
     aside = predecessor_name(run.settings.container)
@@ -57,8 +57,8 @@ class Predecessor:
     """The container that ran before, and the files here that it may read.
 
     Args:
-        left: One that a run which was killed left under the other name: it proved itself, and what runs now did not.
-        run: The task that may replace it.
+        left: Container that a killed run left under the other name; that one is proved, the one that runs now is not.
+        run: The task that may replace the container.
         engine: Its engine.
     """
 
@@ -93,7 +93,7 @@ class Predecessor:
             files.write(path, file.content, mode)
 
     def make_way(self, container: Container | None) -> None:
-        """Have the name free: what runs keeps the port until `stop`, under the other name, unless one waits there."""
+        """Free the name: the container keeps the port until `stop`, under the other name, unless one waits there."""
         self.disturbed = True
         if container is None:
             return
@@ -105,7 +105,7 @@ class Predecessor:
         self._engine.rename(self._name, self._aside)
 
     def drain(self) -> None:
-        """Have it let idle connections go, and end by itself."""
+        """Have the container close idle connections, and end by itself."""
         if self.container:
             self._begin_to_stop()
             self._engine.drain(self._aside)
@@ -135,12 +135,12 @@ class Predecessor:
             self._run.console.say(f"{self._part}: replaced; no answer for {seconds:.1f} s")
 
     def remove(self) -> None:
-        """Take it away, since its successor has proved itself."""
+        """Remove the container, since its successor has proved itself."""
         if self.container:
             self._engine.remove(self._aside, at_once=self._stopped)
 
     def runs_again(self) -> bool:
-        """Put it back; return whether it was there, came back and proved itself: it is stopped otherwise."""
+        """Put the container back; return whether one was there, came back and proved itself; a failed one stops."""
         try:
             self._restore()
         except RegistryError as error:  # nothing is stopped for that: the check below tells whether it serves

@@ -20,14 +20,14 @@ from trusted_registry.settings import Settings
 
 
 def holds(at: probe.Endpoint, settings: Settings, *, asks: bool = True) -> bool:
-    """Whether the TLS registry there shows the certificate on disk, and asks for a login where it should."""
+    """Whether the TLS registry there shows the certificate on disk, and asks for a login if one is due."""
     return observe.serves(at, settings, inspect.read(settings.folder / "domain.crt").fingerprint, asks=asks)
 
 
 def check(  # noqa: PLR0913, PLR0917 - a container, and what is asked of it
     role: Role | str | None, name: str, at: probe.Endpoint, settings: Settings, engine: Engine, wanted: str = ""
 ) -> None:
-    """Insist that a container answers as its role demands, as soon as it does.
+    """Await the answer of a container, and insist on the one that its role demands.
 
     Args:
         role: The role of the container.
@@ -35,12 +35,12 @@ def check(  # noqa: PLR0913, PLR0917 - a container, and what is asked of it
         at: Its endpoint.
         settings: The registry's settings.
         engine: Its engine.
-        wanted: Fingerprint of the certificate that it is to show; by default the one on disk, which is verified.
+        wanted: Fingerprint of the certificate to be shown; by default the one on disk, which is verified.
 
     Raises:
-        RegistryError: It stops, or answers otherwise.
+        RegistryError: The container stops, or answers otherwise.
         OSError: The handshake fails.
-        http.client.HTTPException: What answers speaks no HTTP.
+        http.client.HTTPException: The answer is not HTTP.
     """
     still_up = partial(observe.is_up, engine, name)
     if role == Role.PLAIN:
@@ -58,12 +58,12 @@ def rehearse(
 
     Args:
         instance: The instance.
-        run: The task that is to replace what runs.
+        run: The task that is to replace the container that runs.
         engine: Its engine.
-        then: Called with its endpoint once it has proved itself.
+        then: Called with the instance's endpoint after its proof.
 
     Raises:
-        RegistryError: It does not start, or does not answer as it should; it is taken away again.
+        RegistryError: The instance does not start, or does not answer properly, and is taken away again.
     """
     trial = instance.rehearsal()
     if ownership.container(run.with_settings(container=trial.name), engine):
@@ -95,7 +95,7 @@ def rehearse_beside(
     engine: Engine,
     then: Callable[[probe.Endpoint], None] = lambda _: None,
 ) -> None:
-    """Try an instance; where it fails, what runs goes on, unless it lets everybody in though there are users."""
+    """Try an instance; if that fails, the registry that runs goes on, unless it lets everybody in despite users."""
     try:
         rehearse(instance, run, engine, then)
     except RegistryError as error:
@@ -112,10 +112,10 @@ def beside(port: int, settings: Settings) -> probe.Endpoint:
 
 
 def check_at(at: probe.Endpoint, name: str, settings: Settings, engine: Engine) -> None:
-    """Insist that a TLS registry answers as it should, as long as a container of this name runs.
+    """Insist on the proper answer of a TLS registry, as long as a container of this name runs.
 
     Raises:
-        RegistryError, OSError, http.client.HTTPException: It does not.
+        RegistryError, OSError, http.client.HTTPException: The answer is another one, or does not come.
     """
     check(Role.TLS, name, at, settings, engine)
 
@@ -142,19 +142,19 @@ def is_open(container: Container, settings: Settings, engine: Engine) -> bool:
 
 
 def _at(container: Container, settings: Settings, engine: Engine) -> probe.Endpoint:
-    """Return the endpoint of a container, or of the front before it, where this machine surely reaches that."""
+    """Return the endpoint of a container, or of its front, where this machine surely reaches that."""
     met = front.as_met(container, settings, engine)
     host = LOOPBACK if container.role == Role.PLAIN else _certified(settings)
     return probe.Endpoint(met.listen or host, met.port or settings.port)
 
 
 def check_again(run: Run, engine: Engine, container: Container) -> None:
-    """Insist that a registry which was put back is what it was, where this machine surely reaches it.
+    """Insist that a registry which was put back answers as before, where this machine surely reaches that endpoint.
 
     One with files of its own shows their certificate, whatever has been made since.
 
     Raises:
-        RegistryError, OSError, http.client.HTTPException: It does not answer as it should.
+        RegistryError, OSError, http.client.HTTPException: The registry does not answer as before.
     """
     name, at = run.settings.container, _at(container, run.settings, engine)
     if container.role == Role.FRONT:
@@ -164,7 +164,7 @@ def check_again(run: Run, engine: Engine, container: Container) -> None:
 
 
 def shown_by(container: Container, name: str, engine: Engine) -> str:
-    """Return the fingerprint of the certificate that a registry has among its files; "" if it has none of its own."""
+    """Return the fingerprint of the certificate that a registry has among its files; "" if there is none."""
     held = engine.read_files(name, FILES_FOLDER).get("domain.crt", b"") if container.files_volume else b""
     return inspect.fingerprint(held) if held else ""
 
@@ -194,7 +194,7 @@ def check_leads(at: probe.Endpoint, name: str, engine: Engine, wanted: str = "")
 
 
 def stop_again(error: BaseException, name: str, at: probe.Endpoint, run: Run, engine: Engine) -> None:
-    """Remove a container that failed its proof, and show its last log line, which goes with it.
+    """Remove a container that failed its proof, and show the last line of its log, which goes too.
 
     Raises:
         RegistryError: Always, except for an error that nobody can mend: the caller raises that.

@@ -10,7 +10,7 @@ from trusted_registry.run import Run
 
 
 def keep(container: Container | None, run: Run, engine: Engine) -> None:
-    """Keep what the log of a container says of pulls, since it goes; a failure is told, and nothing waits for it."""
+    """Keep the pulls in the log of a container that is about to go; a failure is told, and stops nothing."""
     if container is None or container.state != "running" or run.console.dry:
         return
     if container.role not in {Role.TLS, Role.PLAIN, Role.MIRROR}:

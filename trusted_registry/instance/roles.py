@@ -53,7 +53,7 @@ PATIENCE_SECONDS = 8
 
 
 def tls(settings: Settings, image: Image, entrypoint: tuple[str, ...] = ()) -> Instance:
-    """Return the TLS registry; with users, it requires a login.
+    """Return the TLS registry, which requires a login if there are users.
 
     Args:
         settings: The registry's settings.
@@ -97,15 +97,15 @@ def front(settings: Settings, image: Image, leads: str, trial: str = "") -> Inst
 def splitter(  # noqa: PLR0913, PLR0917 - two registries and a time
     settings: Settings, image: Image, successor: Instance, before: str, after: str, deadline: int
 ) -> Instance:
-    """Return what stands between the front and two registries while the first user comes.
+    """Return the splitter between the front and two registries while the first user comes.
 
     Args:
         settings: The registry's settings.
         image: The image of haproxy.
-        successor: The registry that asks for a login, whose certificate and key it reads.
+        successor: The registry that asks for a login, whose certificate and key the splitter reads.
         before: Short id of the registry that does not.
         after: That of the successor.
-        deadline: When it leads nobody to the registry before any more, in seconds since the epoch.
+        deadline: Time after which nobody is led to the registry before, in seconds since the epoch.
     """
     rendered = templates.render(
         SPLITTER_CONFIG,
@@ -214,7 +214,7 @@ def _start_script() -> bytes:
 
 
 def file_of(folder: Path, name: str, *, secret: bool = False, handed: bool = False) -> File:
-    """Return a file of the certificates' folder, as an instance reads it."""
+    """Return a file of the certificates' folder for an instance to read."""
     return File(name, folder / name, content(folder / name), secret=secret, handed=handed)
 
 

@@ -1,7 +1,6 @@
-"""Route from a router's address to this machine, tried as a client would go, before anything is changed for it.
+"""Route from a router's address to this machine, tried as a client would go, before anything is changed.
 
-Where the registry does not answer there yet, a listener stands in for it, in a process of its own: the port may be
-root's.
+Where the registry does not answer there yet, a listener stands in, in a process of its own: the port may be root's.
 """
 
 from __future__ import annotations
@@ -58,8 +57,8 @@ def broken(settings: Settings, own: Container | None = None, *, kept: bool = Fal
 def _led_elsewhere(seen: Observation, own: Container, settings: Settings, *, kept: bool) -> str:
     """Return why an address does not lead to the container that runs; "" where it shows what that one shows here.
 
-    That may be another certificate than the one on disk, which `up` is about to have it serve. Some routers pass
-    nothing on for a moment: an address that was tried before stays, unless something else answers there.
+    That may be another certificate than the one on disk, which is served only after `up`. Some routers pass nothing on
+    for a moment: an address that was tried before stays, unless something else answers there.
     """
     here = observe.look(Endpoint(settings.address, settings.port, via=own.listen or "127.0.0.1"))
     if seen.certificate and seen.fingerprint == here.fingerprint:
@@ -70,10 +69,10 @@ def _led_elsewhere(seen: Observation, own: Container, settings: Settings, *, kep
 
 
 def _prefix(settings: Settings) -> list[str]:
-    """Return what the listener needs to be started with: nothing, or sudo.
+    """Return the words before the listener's command: none, or those of sudo.
 
     Raises:
-        RegistryError: The port is in use, or it is root's and sudo is absent or refuses.
+        RegistryError: The port is in use, or is root's and sudo is absent or refuses.
     """
     try:
         _listen(settings.listen, settings.port).close()
@@ -97,7 +96,7 @@ def _allowed(prefix: list[str]) -> list[str]:
 
 
 def _tried(argv: list[str], settings: Settings) -> str:
-    """Connect to the address until the listener answers, or the time since it said that it listens is over."""
+    """Connect to the address until the listener answers, for SECONDS at most after its two words were read."""
     lines: list[str] = []
     with ThreadPoolExecutor(max_workers=1) as pool:
         ended = pool.submit(program.stream, argv, lines.append, cwd=Path(__file__).parents[2])
@@ -114,12 +113,12 @@ def _tried(argv: list[str], settings: Settings) -> str:
 
 
 def _words(lines: Iterable[str]) -> re.Match[str] | None:
-    """Return the listener's two words, once it listens; sudo may have notes before."""
+    """Return the two words of a listener that is ready; sudo may have notes before."""
     return next(filter(None, map(_LISTENS.fullmatch, tuple(lines))), None)
 
 
 def _comes_back(host: str, port: int, words: re.Match[str]) -> bool:
-    """Return whether the listener's word is heard there, and answer it: the one proof that there is."""
+    """Return whether the listener's word is heard there, and send its answer: the one proof that there is."""
     word, answer = words[1].encode(), words[2].encode()
     with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1) as connection:
         if connection.recv(len(word), socket.MSG_WAITALL) == word:

@@ -1,4 +1,4 @@
-"""One run at a time changes what the registry of a checkout is: its container, its users, its certificate."""
+"""One run at a time changes the registry of a checkout: its container, its users, its certificate."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def held(run: Run, *, to_end: bool = False) -> Iterator[None]:
     Callers ask questions and read users' passwords before; sudo's own may be waited for meanwhile.
 
     Args:
-        run: The task that wants it.
-        to_end: Whether that run only takes away: then no folder is made for it where there is none.
+        run: The task that wants the lock.
+        to_end: Whether that run only takes away: then a missing folder is not made for the lock.
 
     Raises:
         RegistryError: The folder may be changed by others, so that no key is safe there.

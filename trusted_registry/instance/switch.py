@@ -75,7 +75,7 @@ def make(instance: Instance, container: Container, run: Run, engine: Engine, mea
     """Have a successor take a registry's place behind the front; no connection is refused or cut.
 
     Raises:
-        RegistryError: It does not prove itself: the registry that runs goes on.
+        RegistryError: The successor does not prove itself: the registry that runs goes on.
     """
     before = front.find(run, engine)
     image = front.image_of(before) if before else Image(run.settings.front_image, "")

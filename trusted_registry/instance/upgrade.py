@@ -1,4 +1,4 @@
-"""Upgrade: another image takes a registry's place only if it shows every image as the one that runs does."""
+"""Upgrade: a registry of another image takes over only if every image looks the same in both registries."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def rehearse(instance: Instance, container: Container | None, run: Run, engine: 
     """Try an instance beside the one that runs; one of another image is compared, manifest by manifest.
 
     Raises:
-        RegistryError: It does not start, does not answer as it should, or shows an image otherwise.
+        RegistryError: The instance does not start, does not answer properly, or shows an image otherwise.
     """
     if container is None or run.console.dry or not is_due(instance, container):
         proof.rehearse_beside(instance, container, run, engine)

@@ -1,1 +1,1 @@
-"""Mirrors: registries that hold what clients pulled from others, under unchanged names."""
+"""Mirrors: registries that hold the images that clients pulled from others, under unchanged names."""

@@ -1,6 +1,6 @@
 """Cleaning of a mirror: repositories go that nobody pulled from for long, and the disk is freed.
 
-A mirror frees nothing by itself, and takes no deletion. So it stops for a moment, in which its clients ask the
+A mirror frees nothing by itself, and takes no deletion. So the mirror stops for a moment, in which its clients ask the
 upstream, and the collector works on its volume.
 """
 
@@ -65,7 +65,7 @@ def plan(found: Inventory, known: History, days: int, now: float) -> Plan:
 
     Args:
         found: All that the mirror holds, with the times of its links.
-        known: Pulls, as far as they are known: what may have been pulled counts as pulled.
+        known: Pulls, as far as they are known: a pull that may have been counts as one.
         days: The days.
         now: Seconds since the epoch.
     """
@@ -93,7 +93,7 @@ def idle(made: Plan, days: int) -> str:
 
 
 def _fetched(repository: Repository) -> float:
-    """Return the time at which something came into a repository last, since a client asked for it."""
+    """Return the time at which content came into a repository last, at a client's request."""
     entries = (*repository.tags.values(), *repository.revisions.values(), *repository.layers.values())
     return max((float(it.changed) for it in entries), default=0.0)
 
@@ -106,14 +106,14 @@ def _freed(goes: Iterable[str], found: Inventory) -> int:
 
 
 def carry_out(upstream: Upstream, goes: Iterable[str], run: Run, engine: Engine, image: Image) -> None:
-    """Stop a mirror, remove repositories, free the disk, and start it again, whatever happened.
+    """Stop a mirror, remove repositories, free the disk, and start the mirror again, whatever happened.
 
     Args:
         upstream: The upstream.
         goes: The repositories.
         run: Settings, and the console.
-        engine: The engine that runs it.
-        image: The image that it runs.
+        engine: The engine that runs the mirror.
+        image: The image that the mirror runs.
 
     Raises:
         RegistryError: Something could not be removed, or the mirror does not come back.
@@ -152,7 +152,7 @@ def _remove(names: list[str], container: str, engine: Engine) -> None:
 
 
 def _collect(container: str, engine: Engine) -> None:
-    """Free what nothing needs. Not with -m: that takes the images of an index for untagged ones."""
+    """Free the blobs that no manifest needs. Not with -m: that takes the images of an index for untagged ones."""
     argv = ["registry", "garbage-collect", CONFIG]
     errors = bytearray()
     said = list(types.lines(engine.stream(container, [SHELL, "-c", _COLLECT, "sh", *argv], errors)))

@@ -47,7 +47,7 @@ def parse(text: str) -> Reference:
     """Return a reference as docker reads it: of the Docker Hub without a host, library/ without a user, latest.
 
     Raises:
-        SettingError: It is none.
+        SettingError: The text is no such reference.
     """
     host, slash, rest = text.strip().partition("/")
     is_host = bool(slash) and (bool(set(host) & set(".:")) or host == "localhost")
@@ -76,7 +76,7 @@ def fill(wanted: Reference, client: RegistryClient, progress: Progress, *, every
         Their number, and the digests of all that the mirror is to hold now.
 
     Raises:
-        AnswerError: The mirror does not give a part: it has none, and its upstream neither.
+        AnswerError: The mirror does not give a part, and neither does its upstream.
         OSError, http.client.HTTPException: The mirror does not answer.
     """
     digests, size, blobs = set[str](), 0, 0
@@ -108,10 +108,10 @@ def private(wanted: Reference) -> RegistryError:
 
 
 def await_held(wanted: Reference, digests: set[str], container: str, engine: Engine) -> None:
-    """Wait until a mirror holds all that it was to fetch.
+    """Wait until a mirror holds all digests of an image that was fetched.
 
     Raises:
-        RegistryError: It does not put something down, such as on a full disk.
+        RegistryError: The mirror does not store a part, such as on a full disk.
     """
     end = time.monotonic() + _STORED
     while left := digests - set(listing.find(container, engine).blobs):

@@ -32,9 +32,9 @@ class Answers:
 
 @dataclass(frozen=True)
 class Holdings:
-    """Images, bytes on the disk, free bytes of it, answers, and the times at which the first and the last image came.
+    """Images, bytes on the disk, free bytes there, answers, and the times at which the first and the last image came.
 
-    The time of a tag is the last one at which the upstream was asked for it.
+    The time of a tag is that of the last question to the upstream about that tag.
     """
 
     images: int
@@ -60,7 +60,7 @@ def find(name: str, engine: Engine) -> Holdings:
 
 
 def count(lines: Iterable[str], listing: Listing) -> Answers:
-    """Return what a mirror's log says of its answers.
+    """Return the hits and misses among the answers in a mirror's log.
 
     An answer is a miss where the content came to the disk after the question: each is fetched but once. One that is not
     there any more is not counted.

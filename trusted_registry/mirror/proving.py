@@ -1,4 +1,4 @@
-"""Proof of a mirror: an image comes through it, judged by what comes and by the mirror's own log."""
+"""Proof of a mirror: an image comes through, judged by its content and by the mirror's own log."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _PAUSE = 0.2
 
 
 def prove(upstream: Upstream, run: Run, engine: Engine, *, by_engine: bool = False) -> Reach:
-    """Prove a mirror by an image of its upstream, or by one that it holds where that does not answer.
+    """Prove a mirror by an image of its upstream or, if that does not answer, by one that the mirror holds.
 
     Args:
         upstream: The upstream.
         run: Settings, and the console that is told.
         engine: The engine that runs the mirror.
-        by_engine: Whether the engine was told of the mirror, so that it is asked too.
+        by_engine: Whether the engine was told of the mirror, and is to pull too.
 
     Raises:
-        RegistryError: The mirror does not give what it should.
+        RegistryError: The mirror does not give the image.
     """
     name = serving.of(upstream, run).settings.container
     client = pull.client(serving.endpoint(upstream, run), run.settings)
@@ -57,7 +57,7 @@ def prove(upstream: Upstream, run: Run, engine: Engine, *, by_engine: bool = Fal
 def _prove_otherwise(
     found: Reach, refusal: RegistryError | None, client: RegistryClient, run: Run, engine: Engine
 ) -> None:
-    """Prove a mirror by an image that it holds, where none of its upstream comes.
+    """Prove a mirror by an image in its own storage, where none of its upstream comes.
 
     Raises:
         RegistryError: Its upstream answers, and the mirror neither gives that image nor holds one.
@@ -72,7 +72,7 @@ def _prove_otherwise(
 
 
 def _unproved(found: Reach) -> str:
-    """Return why nothing was proved of a mirror that holds nothing, and what proves it later."""
+    """Return why nothing was proved of a mirror that holds nothing, and the command for a later proof."""
     name, again = found.upstream.name, serving.command([found.upstream.name])
     if found.answers:
         return f"{name} answers, and the mirror holds no image of it yet; once one was pulled: {again}"
@@ -103,10 +103,10 @@ def _prove_held(upstream: Upstream, client: RegistryClient, run: Run, engine: En
     """Pull the smallest image that a mirror holds.
 
     Returns:
-        Whether it holds one.
+        Whether the mirror holds any image.
 
     Raises:
-        RegistryError: The mirror does not give it.
+        RegistryError: The mirror does not give that image.
     """
     found = inventory.find(serving.of(upstream, run).settings.container, engine)
     whole = _whole(found)
@@ -136,16 +136,16 @@ def _whole(found: Inventory) -> list[tuple[str, Manifest]]:
 
 
 def _named(repository: str, made: Manifest, found: Inventory) -> str:
-    """Return a reference to an image, by a tag that leads to it if there is one."""
+    """Return a reference to an image, by a tag if one leads there."""
     tags = (it for it in found.images if it.repository == repository and it.is_tagged)
     tag = next((it.name for it in tags if made.digest in found.needed(it.digest)), "")
     return f"{repository}:{tag}" if tag else f"{repository}@{made.digest[:19]}…"
 
 
 def prove_by_engine(sample: Sample, client: RegistryClient, name: str, run: Run, engine: Engine) -> None:
-    """Have the engine pull a small image by its unchanged name, and read in the mirror's log that it asked there.
+    """Have the engine pull a small image by its unchanged name, and look for the requests in the mirror's log.
 
-    An image that the engine has already stays, and then it asks for the tag alone.
+    An image that is there already stays, and then the engine asks for the tag alone.
 
     Args:
         sample: Repository and tag.
@@ -176,7 +176,7 @@ def prove_by_engine(sample: Sample, client: RegistryClient, name: str, run: Run,
 
 
 def _asked_by(sample: Sample, wanted: set[str], name: str, since: float, engine: Engine) -> set[str]:
-    """Return what the engine asked a mirror for, as soon as the log has all that is wanted, or in the end."""
+    """Return the parts that the engine asked a mirror for, as soon as the log has all wanted ones, or in the end."""
     end = time.monotonic() + _LOGGED
     every = {f"manifests/{sample.tag}", *(f"blobs/{it}" for it in wanted)}
     while True:
@@ -187,7 +187,7 @@ def _asked_by(sample: Sample, wanted: set[str], name: str, since: float, engine:
 
 
 def _asked(lines: Iterable[str], repository: str) -> Iterator[str]:
-    """Yield what Docker asked for in a repository, and got."""
+    """Yield the manifests and blobs of a repository that Docker asked for, and got."""
     start = f"/v2/{repository}/"
     for line in lines:
         said = history.fields(line) if 'msg="response completed"' in line else {}

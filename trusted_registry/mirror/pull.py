@@ -1,4 +1,4 @@
-"""Pull of an image through a mirror by this project's own client, as a client pulls it or a part of it."""
+"""Pull of an image through a mirror, whole or in part, by this project's own client."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def manifests(client: RegistryClient, repository: str, name: str, *, every: bool
 
     Raises:
         AnswerError: The mirror does not give one.
-        OSError, http.client.HTTPException: It does not answer.
+        OSError, http.client.HTTPException: The mirror does not answer.
     """
     left = [name]
     seen = set[str]()
@@ -60,7 +60,7 @@ def fitting(children: tuple[Descriptor, ...]) -> list[Descriptor]:
 def fetch(
     client: RegistryClient, repository: str, blob: Descriptor, moved: Callable[[int], None] = lambda _: None
 ) -> None:
-    """Fetch a blob, and compare it with its digest.
+    """Fetch a blob, and check its digest.
 
     Args:
         client: Client of the mirror.
@@ -69,7 +69,7 @@ def fetch(
         moved: Called with the bytes that came.
 
     Raises:
-        AnswerError: What comes is something else.
+        AnswerError: The content does not match the digest.
         OSError, http.client.HTTPException: The mirror does not answer.
     """
     came = 0

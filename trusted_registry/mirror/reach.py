@@ -1,4 +1,4 @@
-"""Reach of a mirror: whether its upstream answers it, and if not, why."""
+"""Reach of a mirror: whether its upstream answers, and if not, why."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SHOWN = 200
 
 
 class State(str, enum.Enum):
-    """State of an upstream as its mirror meets it, in a word for JSON."""
+    """State of an upstream from its mirror's view, in a word for JSON."""
 
     ANSWERS = "answers"
     UNSURE = "unsure"
@@ -84,7 +84,7 @@ class Reach:
 
     Args:
         upstream: The upstream.
-        state: Whether it answers, or the kind of trouble.
+        state: Whether the upstream answers, or the kind of trouble.
         reason: The mirror's own words for that; "" if there are none.
     """
 
@@ -94,7 +94,7 @@ class Reach:
 
     @property
     def answers(self) -> bool:
-        """Whether the upstream gives images, as far as it tells."""
+        """Whether the upstream gives images, as far as is known."""
         return self.state in {State.ANSWERS, State.UNSURE}
 
     @property
@@ -121,16 +121,16 @@ def absence(reference: str, found: Reach) -> RegistryError:
 
 
 def find(upstream: Upstream, client: RegistryClient, name: str, engine: Engine) -> Reach:
-    """Ask a mirror for what its upstream alone can tell.
+    """Ask a mirror a question that its upstream alone can answer.
 
     Args:
         upstream: Its upstream.
         client: Client of the mirror.
         name: The mirror's container, whose log has the reason.
-        engine: The engine that runs it.
+        engine: The engine that runs the mirror.
 
     Raises:
-        AnswerError: What answers is no mirror.
+        AnswerError: The answer is not that of a mirror.
         OSError, http.client.HTTPException: The mirror does not answer.
     """
     if _is_held(client):
@@ -152,7 +152,7 @@ def find(upstream: Upstream, client: RegistryClient, name: str, engine: Engine) 
 
 
 def _is_held(client: RegistryClient) -> bool:
-    """Whether the registry that stands in for a mirror answers: only one without changes names what it allows."""
+    """Whether the registry that stands in for a mirror answers: only one without changes names the allowed methods."""
     asked = Request("POST", f"/v2/{_SOME}/blobs/uploads/")
     answer = probe.send(probe.connect(client.at, client.tls), client.at, asked)
     return answer.status == http.client.METHOD_NOT_ALLOWED and "allow" in answer.headers
@@ -165,7 +165,7 @@ def _judged(reason: str, said: bytes = b"") -> tuple[State, str]:
 
 
 def _trial(name: str, engine: Engine) -> str:
-    """Return why the last registry that asked the upstream did not start; "" if it said nothing."""
+    """Return why the last registry that asked the upstream did not start; "" if no reason was logged."""
     said = engine.execute(name, [SHELL, "-c", 'cat "$1"', "sh", mirror_role.TRIAL_OUTPUT])
     return _panic(engine.log(name, lines=_LINES) if said.code else said.out)  # none was tried beside it yet
 
@@ -193,7 +193,7 @@ def _detail(path: str, log: str) -> str:
 
 
 def _said(body: bytes) -> str:
-    """Return what an answer says of the connection that failed; "" if nothing that people read."""
+    """Return an answer's words about the connection that failed; "" if none are for people."""
     try:
         (error, *_) = json.loads(body)["errors"]
         found = error["detail"]
@@ -204,5 +204,5 @@ def _said(body: bytes) -> str:
 
 
 def _shortened(text: str) -> str:
-    """Return a reason without the request that it begins with, which says no more than the upstream's name."""
+    """Return a reason without the request at its beginning, which says no more than the upstream's name."""
     return re.sub(r'^(?:Get|Head|Post) "[^"]*": ', "", text.strip())[:_SHOWN]

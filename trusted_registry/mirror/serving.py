@@ -1,4 +1,4 @@
-"""Mirrors that run: one container and one volume for each upstream, at a port of its own that it keeps."""
+"""Mirrors that run: one container and one volume for each upstream, at a lasting port of its own."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def up(upstream: Upstream, run: Run, engine: Engine, image: Image | None = None,
 
     Raises:
         RegistryError: Its image has no shell, a container of that name is somebody else's, its port is another
-            program's, or it does not answer as it should.
+            program's, or the mirror does not answer properly.
     """
     before = installation.known(run.settings.folder).mirrors.get(upstream.name)
     try:
@@ -97,7 +97,7 @@ def instance_of(upstream: Upstream, run: Run, engine: Engine, image: Image | Non
 
 
 def endpoint(upstream: Upstream, run: Run) -> Endpoint:
-    """Return the endpoint of a mirror whose port is noted, as clients are told it; FIRST_PORT in a dry run."""
+    """Return the endpoint of a mirror whose port is noted, as told to clients; FIRST_PORT in a dry run."""
     noted = installation.known(run.settings.folder).mirrors.get(upstream.name)
     return Endpoint(run.settings.listen or run.settings.address, noted.port if noted else FIRST_PORT)
 
@@ -106,7 +106,7 @@ def _check_port(upstream: Upstream, port: int, run: Run, engine: Engine) -> None
     """Insist that the port which a mirror has, and clients were told, is no other program's by now.
 
     Raises:
-        PortTakenError: It is.
+        PortTakenError: Another program listens there.
     """
     if run.console.dry or not ports.is_taken(run.settings.listen, port):
         return
@@ -149,7 +149,7 @@ def of(upstream: Upstream, run: Run) -> Run:
 
 
 def choose_ports(upstreams: Iterable[Upstream], run: Run, engine: Engine) -> dict[str, int]:
-    """Return the port of each upstream's mirror: one that it has, or had if that is free, or the first free one.
+    """Return the port of each upstream's mirror: its present one, a former one that is free, or the first free one.
 
     A port that the mirror of another upstream ever had is never chosen: machines that were told of it would take the
     images of one upstream for those of the other.
@@ -176,7 +176,7 @@ def _free_port(had: Iterable[int], taken: Collection[int], run: Run, engine: Eng
 
 
 def retire(upstream: Upstream, run: Run) -> None:
-    """Note that clients are not to use a mirror any more, and are to be told so before it stops."""
+    """Note that clients are not to use a mirror any more, and are to be told so before its end."""
     noted = installation.known(run.settings.folder).mirrors.get(upstream.name)
     if noted and not run.console.dry:
         installation.note_mirror(run.settings.folder, upstream.name, replace(noted, used=False))
@@ -190,7 +190,7 @@ def use(upstream: Upstream, run: Run) -> None:
 
 
 def down(upstream: Upstream, run: Run, engine: Engine, *, purge: bool) -> bool:
-    """Stop and remove a mirror; with `purge`, what it holds too.
+    """Stop and remove a mirror; with `purge`, its images too.
 
     Returns:
         True if there was something to remove.
@@ -216,7 +216,7 @@ def stop(upstream: Upstream, run: Run, engine: Engine, *, keep: bool = True) -> 
         True if there was one.
 
     Raises:
-        RegistryError: It is not this installation's.
+        RegistryError: The container is not this installation's.
     """
     own = of(upstream, run)
     container = ownership.container(own, engine)
@@ -233,7 +233,7 @@ def noted(run: Run, *, used: bool = False) -> list[Upstream]:
 
 
 def refresh(run: Run, engine: Engine, *, anew: bool = False) -> tuple[list[Upstream], list[RegistryError]]:
-    """Have the mirrors that clients use show the certificate on disk, at the address that is set, and prove it.
+    """Have the mirrors that clients use show the certificate on disk, at the address that is set, and prove them.
 
     Args:
         run: Settings, and the console.
@@ -259,7 +259,7 @@ def refresh(run: Run, engine: Engine, *, anew: bool = False) -> tuple[list[Upstr
 
 
 def forget(upstream: Upstream, run: Run) -> None:
-    """Drop the note of a mirror that is purged, but for its port, and its files, once no client here uses it."""
+    """Drop the files of a purged mirror that no client here uses any more, and its note but for the port."""
     if run.console.dry:
         return
     installation.forget_mirror(run.settings.folder, upstream.name)

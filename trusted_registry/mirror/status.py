@@ -13,7 +13,7 @@ from trusted_registry.settings import Settings
 
 @dataclass(frozen=True)
 class MirrorStatus:
-    """Mirror: its upstream, its `host:port`, the state of its container, and whether clients here are told of it."""
+    """Mirror: upstream, `host:port`, state of its container, and whether clients here are to use this mirror."""
 
     upstream: str
     mirror: str

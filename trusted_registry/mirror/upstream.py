@@ -36,7 +36,7 @@ _OPEN = "A mirror asks for no login and has no password of its upstream, so that
 
 @dataclass(frozen=True)
 class Sample:
-    """A small image that everybody may pull, by repository and tag; it has a repository that surely is there."""
+    """A small image that everybody may pull: a repository that surely is there, and a tag."""
 
     repository: str
     tag: str = "latest"
@@ -69,7 +69,7 @@ class Upstream:
 
     @property
     def sample(self) -> Sample | None:
-        """Small image of it; None where none is known."""
+        """Small image of the upstream; None if none is known."""
         return _SAMPLES.get(self.name)
 
 
@@ -80,7 +80,7 @@ def canonical(host: str) -> str:
 
 
 def is_name(text: str) -> bool:
-    """Whether a text is a name of a registry in references, as it is kept: safe in paths, files and commands."""
+    """Whether a text is a registry's name in references, in its noted form: safe in paths, files and commands."""
     port = text.partition(":")[2]
     return bool(_NAME.fullmatch(text)) and canonical(text) == text and int(port or 1) <= _HIGHEST
 
@@ -89,14 +89,14 @@ def parse(text: str, own: Collection[str] = ()) -> Upstream:
     """Return an upstream.
 
     A name that leads to private addresses alone is none of the refused: so does a public one behind split DNS, NAT64
-    or a company's cache, and a mirror without a password holds only what its upstream gives anybody.
+    or a company's cache, and a mirror without a password holds only images that its upstream gives anybody.
 
     Args:
         text: Its host, as a person types it.
         own: Addresses and names of the registry here.
 
     Raises:
-        SettingError: It has a path, a user or a scheme, is no public host, or is the registry here.
+        SettingError: The text has a path, a user or a scheme, is no public host, or is the registry here.
     """
     name = canonical(text)
     host = name.partition(":")[0]

@@ -1,6 +1,6 @@
 """Client of a registry's HTTP API, with no engine (OCI distribution specification).
 
-Whatever a server sends, an answer ends in time and size, and is what the specification says, or an error: AnswerError,
+Whatever a server sends, an answer ends in time and size, and meets the specification, or is an error: AnswerError,
 LoginRequiredError, or one of `probe.NO_ANSWER` where there is no answer. Nothing is ever sent to another endpoint.
 """
 
@@ -55,7 +55,7 @@ _LENGTH = re.compile(r"[0-9]{1,15}")
 
 @dataclass(frozen=True)
 class Manifest:
-    """Manifest as the registry keeps it: media type, digest and bytes."""
+    """Manifest in a registry: media type, digest and bytes."""
 
     kind: str
     digest: str
@@ -107,7 +107,7 @@ class RegistryClient:
         return self._listed(f"/v2/{repository}/tags/list", "tags", _TAG)
 
     def _listed(self, path: str, key: str, valid: re.Pattern[str]) -> Iterator[str]:
-        """Yield names page by page; of a link to the next page only the query is followed, so it cannot lead away."""
+        """Yield names page by page; of a link to the next page only the query is followed, which cannot lead away."""
         query, seen = f"n={PAGE}", set[str]()
         for _ in range(MOST_PAGES):
             answer = self._ask(Request("GET", f"{path}?{query}", limit=LARGEST + 1), f"list its {key}", http.client.OK)
@@ -150,7 +150,7 @@ class RegistryClient:
         self._ask(asked, "take an image", http.client.CREATED)
 
     def delete_manifest(self, repository: str, digest: str) -> bool:
-        """Delete a manifest by its digest, with every tag that names it; return whether that succeeded."""
+        """Delete a manifest by its digest, with all its tags; return whether that succeeded."""
         try:
             return self._send(Request("DELETE", _manifest(repository, digest))).status == http.client.ACCEPTED
         except probe.NO_ANSWER:
@@ -191,7 +191,7 @@ class RegistryClient:
         return True
 
     def mount(self, repository: str, digest: str, source: str) -> bool:
-        """Have a repository know a blob that another one has; return whether that one has it."""
+        """Have a repository know a blob that another one has; return whether the registry did so."""
         start = f"/v2/{repository}/blobs/uploads/"
         answer = self._send(Request("POST", f"{start}?mount={digest}&from={source}"))
         if answer.status == http.client.ACCEPTED:  # the beginning of an upload in its place, which nobody wants
@@ -204,10 +204,10 @@ class RegistryClient:
         self.upload_stream(repository, digest(content), len(content), [content])
 
     def upload_stream(self, repository: str, digest: str, size: int, chunks: Iterable[bytes]) -> None:
-        """Give a blob to the registry, which compares it with its digest.
+        """Give a blob to the registry, which checks the digest.
 
         Args:
-            repository: Where it goes.
+            repository: The repository that is to have the blob.
             digest: Its digest.
             size: Its bytes.
             chunks: The blob.

@@ -14,7 +14,7 @@ _NUMBERS = re.compile(r"[0-9]+")
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault of versions from one up to another, which is the first without it; "" if none is known yet."""
+    """A fault of versions from one up to another, the first in which the fault is mended; "" if none is known yet."""
 
     since: str
     until: str

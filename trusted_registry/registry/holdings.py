@@ -21,8 +21,8 @@ def find(client: RegistryClient) -> dict[Name, str]:
     """Return the digest of each manifest that a registry has, those of an index's images too.
 
     Raises:
-        AnswerError, LoginRequiredError: It lists neither catalog nor tags.
-        OSError, http.client.HTTPException: It does not answer.
+        AnswerError, LoginRequiredError: The registry lists neither catalog nor tags.
+        OSError, http.client.HTTPException: The registry does not answer.
     """
     found: dict[Name, str] = {}
     for repository in client.catalog():

@@ -1,4 +1,4 @@
-"""What answers at a registry's endpoint: observed by one function, and judged by whoever needs to know."""
+"""Answers at a registry's endpoint: observed by one function, and judged by whoever needs to know."""
 
 from __future__ import annotations
 
@@ -41,11 +41,12 @@ class Observation:
         refused: Reason why TLS, or the request over TLS, failed; "" if neither did.
         distrust: Reason why the trust anchor does not verify the certificate; "" if verified, or without an anchor.
         foreign: Reason why another authority than the anchor signed the certificate; "" if that very one did.
-        unsent: Name of an issuer that is missing between what is sent and the anchor; "" if none is, or the anchor is
-            another authority's. A client says of both that it does not know the authority.
+        unsent: Name of an issuer that is missing between the certificates sent and the anchor; "" if none is, or the
+            anchor is another authority's. A client says of both that the authority is unknown.
         system: Reason why the operating system's store does not verify the certificate; asked on request.
         certificate: Certificate that the registry shows; None if none was seen.
-        issuers: Certificates that it sends behind its own, nearest first; a client needs all but the one it trusts.
+        issuers: Certificates that the registry sends behind its own, nearest first; a client needs all but the trusted
+            one.
         protocol: Version of TLS, such as TLSv1.3.
         outdated_tls: Whether TLS 1.1 or older is accepted, which no server should do; asked on request.
         status: HTTP status of /v2/; 0 without an answer.
@@ -84,7 +85,7 @@ class Observation:
 
 
 def look(at: Endpoint, anchor: Path | None = None, *, plain: bool = False, thorough: bool = False) -> Observation:
-    """Ask an endpoint what it is, by one connection if all is well.
+    """Return an observation of an endpoint, made by one connection if all is well.
 
     Args:
         at: Endpoint, whose host the certificate must name.
@@ -132,7 +133,7 @@ def _over_tls(seen: Observation, connection: socket.socket, at: Endpoint, tls: s
 
 
 def _distrusted(seen: Observation, at: Endpoint, anchor: Path) -> Observation:
-    """Add what a certificate is that the anchor does not verify, and whether another authority signed it."""
+    """Add the certificate, which the anchor does not verify, and whether the signer is another authority."""
     # The names and the form of the server certificate say nothing about its authority.
     by_authority = probe.context(anchor)
     by_authority.check_hostname = False
@@ -189,7 +190,7 @@ def _skew(date: str) -> float | None:
 
 
 def serves(endpoint: Endpoint, settings: Settings, wanted: str, *, asks: bool = True) -> bool:
-    """Whether the registry there shows the certificate of this fingerprint, and asks for a login where it should.
+    """Whether the registry there shows the certificate of this fingerprint, and asks for a login if one is due.
 
     One that does not send its issuer shows the right certificate, and no client accepts it. A mirror never asks.
     """
@@ -198,7 +199,7 @@ def serves(endpoint: Endpoint, settings: Settings, wanted: str, *, asks: bool = 
 
 
 def sending_cure(settings: Settings) -> str:
-    """Return what has our own registry send its issuer: the file on disk is whole, or is to be made so first."""
+    """Return the cure by which our own registry sends its issuer: the file on disk is whole, or is made so first."""
     try:
         issue.find(settings.folder, dry=True)
     except RegistryError as error:
@@ -220,7 +221,7 @@ def is_up(engine: Engine, name: str) -> bool:
 def check_tls(
     endpoint: Endpoint, settings: Settings, still_up: Callable[[], bool], wanted: str = "", *, asks: bool = True
 ) -> None:
-    """Insist on the certificate of a fingerprint, whoever signed it, and on the login where there is one.
+    """Insist on the certificate of a fingerprint, whoever its signer, and on the login where there is one.
 
     By default that is the certificate on disk, which is verified, and plain HTTP must be refused. A mirror never asks
     for a login.

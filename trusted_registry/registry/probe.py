@@ -94,7 +94,7 @@ def unverified() -> ssl.SSLContext:
 
 
 def connect(endpoint: Endpoint, tls: ssl.SSLContext | None, *, seconds: float = 0.0) -> socket.socket:
-    """Return a connection, with TLS if there is a context for it; `seconds` are for TCP alone, not for what follows.
+    """Return a connection, with TLS if there is a context; `seconds` are for TCP alone, not for the handshake of TLS.
 
     Raises:
         OSError: Nothing answers, or TLS fails (ssl.SSLError).

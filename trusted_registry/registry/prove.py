@@ -151,7 +151,7 @@ class Refusal:
 
     @property
     def is_distrust(self) -> bool:
-        """Whether the authority of what answers is not trusted; nothing else proves that trust was taken away."""
+        """Whether the authority of the server is not trusted; nothing else proves that trust was taken away."""
         from trusted_registry.client_messages.message import Kind
 
         return self.kind is Kind.DISTRUST
@@ -165,7 +165,7 @@ class Refusal:
 
 
 def is_distrust(error: RegistryError) -> bool:
-    """Whether an engine's error says that the authority of what answers is not trusted."""
+    """Whether an engine's error says that the authority of the server is not trusted."""
     return Refusal(error.message, _kind(error.message)).is_distrust
 
 

@@ -51,7 +51,7 @@ def _mirrors_toml(folder: str, anchor: TrustAnchor) -> list[File]:
 
 
 def containers(anchor: TrustAnchor) -> tuple[File, ...]:
-    """Return the files of podman and the programs like it: the authorities, and a drop-in with the mirrors.
+    """Return the files of podman and similar programs: the authorities, and a drop-in with the mirrors.
 
     The upstream itself is asked where the mirror is gone (containers-registries.conf(5)).
     """
@@ -95,7 +95,7 @@ def certificate_file(folder: str, suffix: str, anchor: TrustAnchor) -> tuple[Fil
 def certificates_file(folder: str, anchor: TrustAnchor) -> tuple[File, ...]:
     """Return the file that a configuration names, with both authorities during a changeover.
 
-    Its readers, k3s and BuildKit, take all that is in it, so the lines that name it stay as they are.
+    Its readers, k3s and BuildKit, take all certificates in there, so the lines that name the file stay as they are.
     """
     return (File(f"{folder}/{anchor.name}.crt", b"".join(it.content for it in anchor.all)),)
 

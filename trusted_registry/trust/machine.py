@@ -47,7 +47,7 @@ class Machine:
         return replace(block, lines=tuple(line.format_map(vars(self)) for line in block.lines))
 
     def filled(self, file: File) -> File:
-        """Return a file with this machine's folders filled into its text, likewise; a certificate as it is."""
+        """Return a file with this machine's folders filled into its text, likewise; a certificate unchanged."""
         if not file.path.startswith("{") or file.path.endswith(".crt"):
             return file
         return replace(file, content=file.content.decode().format_map(vars(self)).encode())
@@ -78,16 +78,16 @@ def current(environ: Mapping[str, str] = os.environ, home: Path | None = None) -
 def configured(variable: str, environ: Mapping[str, str] = os.environ) -> Path | None:
     """Return the folder that a variable names; None where it names none, or root one that is another user's to change.
 
-    `su` without `-` keeps the variables of whom it was typed by, and so may sudo.
+    `su` without `-` keeps the variables of the user who types the command, and so may sudo.
     """
     named = environ.get(variable, "")
     return Path(named) if named.startswith("/") and not is_another_s(Path(named)) else None
 
 
 def is_another_s(folder: Path) -> bool:
-    """Whether this is root and another user owns a folder, a link to it or what is above, or may change that.
+    """Whether this is root and another user owns, or may change, a folder, a link to that, or a folder above.
 
-    What root wrote there would be in that user's way; and what that user puts there, root would follow or believe.
+    Root's files there would be in that user's way; and files that the user puts there, root would follow or believe.
     """
     if os.geteuid() != 0:
         return False

@@ -52,7 +52,7 @@ class Mirror:
     """Mirror of an upstream, for clients.
 
     Args:
-        upstream: Host of references that it stands in for, such as ghcr.io.
+        upstream: Host of the references that the mirror serves, such as ghcr.io.
         registry_host: Its own `host:port`.
     """
 
@@ -69,7 +69,7 @@ class TrustAnchor:
         fingerprint: SHA-256 of the DER, in lower-case hex.
         registry_hosts: Every `host[:port]` of a reference that means the registry: `address.registry_hosts`.
         file: Path of the certificate, for programs that take a file.
-        beside: Another root that clients are to hold as well, while the registry changes over to it.
+        beside: Another root that clients are to hold as well, to which the registry changes over.
         before: Fingerprint of the root before, whose trust is taken back; empty without one.
         mirrors: Mirrors that clients are to use, whose certificates this one is the root of too.
         retired: Mirrors that clients are not to use any more.
@@ -91,7 +91,7 @@ class TrustAnchor:
 
     @property
     def all(self) -> tuple[TrustAnchor, ...]:
-        """This certificate, and the one beside it."""
+        """This certificate, and the one beside, if any."""
         return (self, self.beside) if self.beside else (self,)
 
     @property
@@ -108,7 +108,7 @@ class TrustAnchor:
         return der(self.content.decode("ascii", errors="replace"))
 
     def is_in(self, content: bytes | None) -> bool:
-        """Whether a file's content has the certificate, in whatever form clients take it."""
+        """Whether a file's content has the certificate, in any form that clients take."""
         return has_all(content or b"", self.content)
 
     @property
