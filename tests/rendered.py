@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from tests.trust import sample
-from trusted_registry.instance import roles
+from trusted_registry.instance import mirror_role, roles
 from trusted_registry.templates import FOLDER
 from trusted_registry.trust.model import Mirror
 from trusted_registry.trust.remote import kit
@@ -37,6 +37,7 @@ def write(folder: Path) -> None:
     mirrored = dataclasses.replace(sample.anchor(), mirrors=(Mirror("docker.io", "192.168.0.12:5500"),))
     (folder / "trust-mirrors.sh").write_bytes(kit.render(mirrored, "192.168.0.12"))
     (folder / "start.sh").write_bytes(roles._start_script())
+    (folder / "mirror.sh").write_bytes(mirror_role._script())
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def farm(folder: Path, addresses: Sequence[str], variables: Mapping[str, str] | 
     """
     made = Farm(
         folder,
-        loopback.free_port(addresses[0]),
+        loopback.free_port(),
         {"HOME": str(folder), "SHLVL": "1", **(variables or {})},
         list(addresses),
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.engine import upstreams, worlds
+from tests.engine.test_up import wait_for
 from tests.engine.upstreams import SAMPLE, Source, StandIn
 from tests.recorder import Recorder
 from trusted_registry import address, installation
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     import docker
 
     from tests.conftest import MakeSettings
+    from trusted_registry.registry import upload
 
 pytestmark = [
     pytest.mark.engine,
@@ -104,6 +106,14 @@ def _asked(of: Upstream, run: Run, method: str, path: str) -> int:
     client = _client(of, run)
     asked = Request(method, path, {"User-Agent": "somebody/1"}, limit=8 << 20)
     return probe.send(probe.connect(client.at, client.tls), client.at, asked).status
+
+
+def _answered(of: Upstream, run: Run, path: str) -> int:
+    """Ask a mirror that may not listen yet; 0 then."""
+    try:
+        return _asked(of, run, "GET", path)
+    except OSError:
+        return 0
 
 
 def _found(of: Upstream, run: Run, engine: DockerEngine) -> reach.Reach:
@@ -386,16 +396,20 @@ def test_a_container_in_its_place_that_a_killed_run_left_gives_way(
     assert _found(source.upstream, run, engine).answers
 
 
+def _have_disk(size: int, of: Upstream, run: Run, client: docker.DockerClient) -> None:
+    """Have a mirror that is not there yet keep what it holds on a disk of this size, in KiB."""
+    client.volumes.create(
+        serving.of(of, run).settings.volume,
+        driver_opts={"type": "tmpfs", "device": "tmpfs", "o": f"size={size}k"},
+        labels={installation.LABEL: installation.known(run.settings.folder).id},
+    )
+
+
 def test_a_client_gets_its_image_all_the_same_when_the_disk_is_full(
     run: Run, engine: DockerEngine, registry_image: str, client: docker.DockerClient
 ) -> None:
     with upstreams.source(run, registry_image, engine) as source:
-        name = serving.of(source.upstream, run).settings.volume
-        client.volumes.create(
-            name,
-            driver_opts={"type": "tmpfs", "device": "tmpfs", "o": "size=512k"},
-            labels={installation.LABEL: installation.known(run.settings.folder).id},
-        )
+        _have_disk(512, source.upstream, run, client)
         made = source.put("library/large", "1", size=4 << 20)
         _up(source.upstream, run, engine)
         through = _client(source.upstream, run)
@@ -403,3 +417,39 @@ def test_a_client_gets_its_image_all_the_same_when_the_disk_is_full(
         came = b"".join(through.blob("library/large", digest(made.layer), len(made.layer)))
         assert came == made.layer
         assert _asked(source.upstream, run, "GET", "/v2/") == 200
+
+
+def _leave_empty(made: upload.Image, run: Run, of: Upstream, engine: DockerEngine) -> str:
+    """Have a mirror's link to a layer be empty, as a kill or a full disk leaves it; return the layer's path."""
+    layer = digest(made.layer)
+    link = f"{IMAGES_FOLDER}/docker/registry/v2/repositories/library/left/_layers/sha256/{layer.split(':')[1]}/link"
+    done = engine.execute(serving.of(of, run).settings.container, [SHELL, "-c", ': >"$1"', "sh", link])
+    assert done.code == 0, done
+    return f"/v2/library/left/blobs/{layer}"
+
+
+def test_a_link_that_a_kill_left_empty_fails_pulls_until_the_mirror_starts_again(
+    source: Source, run: Run, engine: DockerEngine
+) -> None:
+    made = source.put("library/left", "1")
+    mirror.fill(run, references=[f"{source.upstream.name}/library/left:1"], every_machine=False)
+    path = _leave_empty(made, run, source.upstream, engine)
+    assert _asked(source.upstream, run, "GET", path) == 500
+    engine.restart(serving.of(source.upstream, run).settings.container)
+    assert wait_for(lambda: _answered(source.upstream, run, path) == 200)
+
+
+def test_a_link_that_a_full_disk_left_empty_fails_pulls_for_seconds(
+    run: Run, engine: DockerEngine, registry_image: str, client: docker.DockerClient
+) -> None:
+    with upstreams.source(run, registry_image, engine) as source:
+        _have_disk(4096, source.upstream, run, client)
+        made = source.put("library/left", "1")
+        large = source.put("library/large", "1", size=8 << 20)
+        _up(source.upstream, run, engine)
+        mirror.fill(run, references=[f"{source.upstream.name}/library/left:1"], every_machine=False)
+        path = _leave_empty(made, run, source.upstream, engine)
+        time.sleep(3)
+        assert _asked(source.upstream, run, "GET", path) == 500  # with room left nothing is looked through
+        b"".join(_client(source.upstream, run).blob("library/large", digest(large.layer), len(large.layer)))
+        assert wait_for(lambda: _asked(source.upstream, run, "GET", path) == 200)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shlex
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ from trusted_registry.instance.model import (
     Storage,
     mirror_name,
 )
-from trusted_registry.instance.roles import AWAIT, CONFIG, START_SCRIPT, content, file_of
+from trusted_registry.instance.roles import AWAIT, CONFIG, REPAIR_SECONDS, START_SCRIPT, content, file_of
 from trusted_registry.mirror.upstream import Upstream
 from trusted_registry.settings import Settings
 
@@ -155,6 +156,9 @@ def _script() -> bytes:
         MIRROR_SCRIPT,
         mirrors=f"{FILES_FOLDER}/{MIRROR_CONFIG}",
         held=f"{FILES_FOLDER}/{HELD_CONFIG}",
+        images=IMAGES_FOLDER,
+        seconds=REPAIR_SECONDS,
+        nothing=hashlib.sha256().hexdigest(),
         proxies=f"{FILES_FOLDER}/{PROXIES_FILE}",
         port=PORT,
         trial_port=TRIAL_PORT,

@@ -153,7 +153,7 @@ def test_the_task_says_what_to_type_who_took_what_and_that_it_is_over(
         wait_for(lambda: bool(asked) and "took" in console.said[-1])
         assert seconds == 60
 
-    port = loopback.free_port(HOST_ON_THE_LAN)
+    port = loopback.free_port()
     monkeypatch.setattr(Server, "offer_for", offer_for)
     trust_serve.serve(Run(settings, console), minutes="1", at=str(port))
     fingerprint = issue.trust_anchor(settings.folder).fingerprint.upper()
@@ -166,7 +166,7 @@ def test_the_task_says_what_to_type_who_took_what_and_that_it_is_over(
 @pytest.mark.process
 def test_ctrl_c_ends_it_at_once_and_without_a_traceback(invoke: Invoke) -> None:
     own = address.own_address()
-    port = loopback.free_port(own)
+    port = loopback.free_port()
     assert invoke("cert", INVOKE_REGISTRY_ADDRESS=own).returncode == 0
     argv = [sys.executable, "-m", "invoke", "trust.serve", "--address", own, "--at", str(port)]
     with subprocess.Popen(argv, cwd=invoke.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
