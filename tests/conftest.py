@@ -28,7 +28,7 @@ from trusted_registry.trust import machine as machines
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytest_plugins = ["tests.guard"]
+pytest_plugins = ["tests.guard", "tests.s3_store"]
 
 ROOT = Path(__file__).parent.parent
 ADDRESS = "192.168.0.12"

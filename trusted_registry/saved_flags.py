@@ -12,6 +12,7 @@ from trusted_registry.defaults import DEFAULTS
 from trusted_registry.errors import SettingError
 from trusted_registry.run import Run
 from trusted_registry.settings import saved
+from trusted_registry.values import STORAGES
 
 FILE = "given.json"
 
@@ -68,7 +69,10 @@ def announce(run: Run) -> None:
         key: value
         for key, value in run.settings.saved_flags_before.items()
         if key in run.settings.saved_flags and counts[key] == value and value != str(DEFAULTS["registry"].get(key))
+        if key not in STORAGES
     }
+    if settings.storage:
+        run.console.say(f"storage: {settings.storage}")
     if image := same.pop("image", None):
         say = pasteable(["--image", image])
         run.console.say(f'settings: {say}, remembered; to forget it: ./inv registry.upgrade --image ""')

@@ -12,9 +12,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from trusted_registry import address, files, installation, program
+from trusted_registry.bucket import credentials
 from trusted_registry.certificate import changeover, inspect, issue, signer
 from trusted_registry.client_messages.message import Kind
-from trusted_registry.doctor import checks_engine, engine_folder, firewall, installed, mirrors, store_states
+from trusted_registry.doctor import bucket, checks_engine, engine_folder, firewall, installed, mirrors, store_states
 from trusted_registry.doctor.facts import Disk, Facts, FileMode, Proxy, or_none
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
@@ -30,7 +31,7 @@ from trusted_registry.trust.local import asking, install, owned
 from trusted_registry.trust.model import LINUX
 from trusted_registry.trust.specifics.daemon_json import INSECURE
 
-KEYS = (*signer.KEYS, "domain.key", *changeover.KEYS)
+KEYS = (*signer.KEYS, "domain.key", *changeover.KEYS, credentials.FILE)
 MADE_HERE = (*KEYS, "domain.crt")
 """Files that only the registry's own machine has; a client has ca.crt alone."""
 _PROXIES = ("HTTPS_PROXY", "https_proxy")
@@ -76,7 +77,7 @@ def local(settings: Settings, engine: Engine, engine_error: RegistryError | None
         facts = replace(facts, growth=_growth(settings, engine))
         host, port = settings.listen or settings.address, settings.plain_port if plain else settings.port
         facts = replace(facts, observation=_observed(host, port, facts))
-    facts = replace(facts, mirrors=mirrors.gather(settings, engine))
+    facts = replace(facts, mirrors=mirrors.gather(settings, engine), bucket=bucket.find(settings))
     return facts if plain else _asked(store_states.gather(facts, engine, client), engine)
 
 

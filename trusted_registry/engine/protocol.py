@@ -144,9 +144,9 @@ class Engine(Protocol):
         """
 
     def stream(self, name: str, argv: Sequence[str], errors: bytearray) -> Iterator[bytes]:
-        """Yield the output of a program that root runs in a running container, piece by piece.
+        """Yield the output of a program that root runs in a running container, piece by piece, of any length.
 
-        In a dry run too, so the program must change nothing then. There is no bound on its output.
+        In a dry run too, so the program must change nothing then.
 
         Args:
             name: The container.
@@ -162,6 +162,13 @@ class Engine(Protocol):
 
         Raises:
             RegistryError: The container is absent, or has no such folder.
+        """
+
+    def unpack(self, name: str, folder: str, tar: Iterable[bytes]) -> None:
+        """Write the files of a tar, of any size, into a folder of a volume that a container may change.
+
+        Raises:
+            RegistryError: The container is absent, the disk is full, or the tar raises it.
         """
 
     def read_files(self, name: str, folder: str) -> dict[str, bytes]:

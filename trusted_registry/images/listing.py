@@ -180,7 +180,11 @@ def _add(line: str, listing: Listing) -> None:
         _add_other(line, listing)
         return
     sizes = (int(found["size"]), int(found["blocks"]) * _BLOCK, int(found["changed"])) if found["size"] else ()
-    entry = Entry(found["path"], *sizes)
+    add(Entry(found["path"], *sizes), listing)
+
+
+def add(entry: Entry, listing: Listing) -> None:
+    """Put a file or a folder, whose path is below ROOT, where a listing has its kind."""
     if entry.path.startswith("blobs/") and (blob := _BLOB.fullmatch(entry.path)):
         listing.blobs[f"{blob['algorithm']}:{blob['hex']}"] = entry
     elif inner := _IN_REPOSITORY.fullmatch(entry.path):

@@ -25,7 +25,8 @@ from trusted_registry.registry import probe, prove
 from trusted_registry.registry.api import RegistryClient
 from trusted_registry.run import Run
 
-_STORAGE, _READ_ONLY = b"\nstorage:\n", b"  maintenance:\n    readonly:\n      enabled: true\n"
+_STORAGE, _MAINTENANCE = b"\nstorage:\n", b"  maintenance:\n"
+_READ_ONLY = b"    readonly:\n      enabled: true\n"
 _PATH = f"{FILES_FOLDER}/{CONFIG}"
 
 _SERVING = """for process in /proc/[0-9]*; do
@@ -59,6 +60,8 @@ def has_stayed_read_only(container: Container, run: Run, engine: Engine) -> bool
 def read_only(container: Container, client: RegistryClient, run: Run, engine: Engine) -> Iterator[None]:
     """Have the registry refuse pushes, with nothing under way that changes its images, until the context ends.
 
+    Another one may take its place meanwhile, which takes pushes.
+
     Args:
         container: The registry's container, which runs.
         client: Client of the registry, whose login may push.
@@ -71,11 +74,11 @@ def read_only(container: Container, client: RegistryClient, run: Run, engine: En
     before = _configuration(run, engine)
     if not container.files_volume or _STORAGE not in before:
         raise RegistryError("The registry is of a version before this one.", cure="./inv up --yes")
-    config = before.replace(_READ_ONLY, b"")
+    config = _taking_pushes(before)
     # One that finishes its transfers beside it may be taking an image.
     _await(lambda: not _draining(run, engine), run.settings.drain)
     try:
-        _take_over(config.replace(_STORAGE, _STORAGE + _READ_ONLY), container, run, engine)
+        _take_over(_refusing_pushes(config), container, run, engine)
         _await(lambda: client.is_read_only(prove.REPOSITORY), _TAKES_OVER)
         collector.end(run.settings.container, engine)
         settled = time.monotonic() + _SETTLES
@@ -83,7 +86,8 @@ def read_only(container: Container, client: RegistryClient, run: Run, engine: En
         yield
     finally:
         collector.end(run.settings.container, engine)
-        _take_pushes(config, container, run, engine)
+        if _READ_ONLY in _configuration(run, engine):
+            _take_pushes(config, container, run, engine)
         _await(lambda: not client.is_read_only(prove.REPOSITORY), _TAKES_OVER)
 
 
@@ -104,6 +108,19 @@ def collect(run: Run, engine: Engine) -> None:
     if said[-1:] != [_COLLECTED]:
         wrong = [it for it in errors.decode(errors="replace").splitlines() if it] or ["nothing was said"]
         raise RegistryError(f"The garbage collector failed: {wrong[-1][:300]}", cure="./inv images.check --fix")
+
+
+def _taking_pushes(config: bytes) -> bytes:
+    """Return a configuration without what forbids changes."""
+    whole = _STORAGE + _MAINTENANCE + _READ_ONLY
+    return config.replace(whole, _STORAGE).replace(_READ_ONLY, b"")
+
+
+def _refusing_pushes(config: bytes) -> bytes:
+    """Return a configuration that forbids changes, with one block of maintenance: that of a bucket is there."""
+    if _MAINTENANCE in config:
+        return config.replace(_MAINTENANCE, _MAINTENANCE + _READ_ONLY)
+    return config.replace(_STORAGE, _STORAGE + _MAINTENANCE + _READ_ONLY)
 
 
 def _configuration(run: Run, engine: Engine) -> bytes:

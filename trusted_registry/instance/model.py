@@ -60,6 +60,7 @@ class Role(str, enum.Enum):
     FRONT = "front"
     SPLITTER = "splitter"
     MIRROR = "mirror"
+    MOVER = "mover"
 
     def __str__(self) -> str:
         """Return the label's text."""
@@ -93,10 +94,14 @@ class Published:
 
 @dataclass(frozen=True)
 class Storage:
-    """The images of a registry: a volume, which a registry that is only tried may read and not change; "" for none."""
+    """The images of a registry: a volume, which a registry that is only tried may read and not change; "" for none.
+
+    `location` is the URL of the bucket that has them instead, s3://BUCKET/PREFIX; "" for none.
+    """
 
     volume: str
     read_only: bool = False
+    location: str = ""
 
 
 NO_STORAGE = Storage("")
@@ -255,6 +260,11 @@ def short(id_: str) -> str:
 def rehearsal_name(container: str) -> str:
     """Return the name under which a successor is tried beside a registry."""
     return f"{container}-rehearsal"
+
+
+def mover_name(container: str) -> str:
+    """Return the name of the container through which the images of a volume are moved."""
+    return f"{container}-mover"
 
 
 def mirror_name(container: str, upstream: str) -> str:

@@ -31,6 +31,7 @@ from trusted_registry.instance.model import (
     Image,
     Instance,
     Role,
+    mover_name,
     predecessor_name,
     rehearsal_name,
     successor_name,
@@ -68,10 +69,10 @@ def run_tls(
     container = ownership.claimed(run, engine)
     with predecessor.kept(run, engine) as before:
         if container and container.role == Role.PLAIN:
-            run.console.say(
-                f"{run.settings.container}: the plain HTTP registry gives way to the TLS one; its images stay"
-            )
+            name = run.settings.container
+            run.console.say(f"{name}: the plain HTTP registry gives way to the TLS one; its images stay")
         instance = instance_of(roles.tls, run, engine, image)
+        checks.check_storage(instance, container, run)
         fronted_here = fronted_here or any(it.behind for it in (container, before.container) if it)
         changed = _brought_up(instance, container, run, engine, before, meanwhile, fronted_here=fronted_here)
     if fronted_here:
@@ -188,9 +189,7 @@ def _replace(  # noqa: PLR0913, PLR0917 - see above
     """Try the successor beside what runs, and only then have it take the name and the port."""
     before.write([it for it in instance.files if it.made])
     if not instance.shell:
-        run.console.warn(
-            f"{instance.image.name} may have no shell, so files that a kill leaves empty are not repaired."
-        )
+        run.console.warn(f"{instance.image.name} may have no shell, so what a kill leaves empty is not repaired.")
     if instance.shell and container is None and not before.container:
         before.make_way(None)
         _run_first(instance, run, engine, meanwhile)
@@ -238,7 +237,8 @@ def stop(run: Run, engine: Engine, *, purge: bool) -> bool:
     settings, name = run.settings, run.settings.container
     container = (ownership.claimed if purge else ownership.container)(run, engine)
     pulls.keep(None if purge else container, run, engine)
-    killed = (predecessor_name(name), rehearsal_name(name), successor_name(name), *switch.draining(run, engine))
+    beside = [it(name) for it in (predecessor_name, rehearsal_name, successor_name, mover_name)]
+    killed = (*beside, *switch.draining(run, engine))
     left = [name for name in killed if ownership.container(run.with_settings(container=name), engine)]
     for name in left:  # what a killed run leaves, or a switch
         engine.remove(name)

@@ -42,7 +42,7 @@ def there(run: Run, engine: Engine) -> Container | None:
     """Return the registry here, which runs; in a dry run None where none does.
 
     Raises:
-        RegistryError: It is another checkout's, or does not run.
+        RegistryError: It is another checkout's, does not run, or has its images elsewhere than is set.
     """
     container = ownership.container(run, engine)
     if run.console.dry and (container is None or container.state != "running"):
@@ -50,6 +50,9 @@ def there(run: Run, engine: Engine) -> Container | None:
     if container is None or container.state != "running":
         wrong = f"is {container.state}" if container else "is not there"
         raise RegistryError(f"The registry {run.settings.container} {wrong}.", cure="./inv up starts it.")
+    if ownership.is_elsewhere(container, run.settings):
+        wrong = "The registry does not have its images in the place that is set: something was changed, or cut short."
+        raise RegistryError(wrong, cure="./inv up; or, if images were being moved: the same ./inv registry.move again")
     return container
 
 

@@ -160,11 +160,13 @@ def stop(run: Run, *, purge: bool) -> None:
     engine = engines.connect(run.console)
     if purge:
         ownership.claimed(run, engine)
-    if purge and not run.console.ask(f"Remove the volume {run.settings.volume} and every image in it?"):
+    stays = f" Those in {run.settings.storage} stay." if run.settings.storage else ""
+    if purge and not run.console.ask(f"Remove the volume {run.settings.volume} and every image in it?{stays}"):
         raise RegistryError("Nothing was removed.", cure="./inv registry.stop without --purge keeps the images.")
     with run_lock.held(run, to_end=True):
         changed = running.stop(run, engine, purge=purge)
-    images = "removed" if purge else f"kept in the volume {run.settings.volume}"
+    kept = f"kept in {run.settings.storage or f'the volume {run.settings.volume}'}"
+    images = "removed" if purge and not run.settings.storage else kept
     say_done(run.console, f"registry: {'stopped' if changed else 'was not running'}; images {images}")
     if not purge:
         tell_of_prune(run, engine)

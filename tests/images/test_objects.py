@@ -1,0 +1,202 @@
+"""Objects of a bucket as a storage: looked at, checked, mended, and moved into the trash and out of it.
+
+The bucket is one in memory, since a push has to come between two given requests; no store can be told to do that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+
+import pytest
+
+from trusted_registry.bucket.client import Bucket, Object
+from trusted_registry.bucket.credentials import Credentials
+from trusted_registry.bucket.location import Location
+from trusted_registry.images import listing, mend
+from trusted_registry.images.mend import Step, Verb
+from trusted_registry.images.objects import FOLDER, Objects
+
+OLD, NEW = (f"sha256:{hashlib.sha256(it).hexdigest()}" for it in (b"old", b"new"))
+TAG, ASIDE = "repositories/app/_manifests/tags/1", "trusted-registry-trash/1/tags/app/_tags/1"
+CURRENT = f"{TAG}/current/link"
+
+
+class Memory(Bucket):
+    """Bucket in memory, with a clock of its own; `before` is called once, before a request of that name."""
+
+    def __init__(self) -> None:
+        super().__init__(Location("images"), Credentials("key", "secret"))
+        self.held: dict[str, tuple[bytes, float]] = {}
+        self.now = 1000.0
+        self.pushed = 0
+        self.before: tuple[str, Callable[[], None]] | None = None
+
+    def _meets(self, name: str) -> None:
+        if self.before and self.before[0] == name:
+            called, self.before = self.before[1], None
+            called()
+
+    def objects(self, path: str = "") -> Iterator[Object]:
+        """Yield objects."""
+        self._meets("objects")
+        for name, (content, changed) in sorted(self.held.items()):
+            if name.startswith(path):
+                yield Object(name, len(content), changed, "")
+
+    def read(self, path: str, most: int = 64 << 20) -> bytes | None:
+        """Return an object's bytes."""
+        return self.held[path][0][:most] if path in self.held else None
+
+    def stream(self, path: str) -> Iterator[bytes]:
+        """Yield an object's bytes."""
+        yield from (self.held[path][0],) if path in self.held else ()
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write an object."""
+        self.held[path] = content, self.now
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy an object."""
+        self.held[target] = self.held[source][0], self.now
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Remove objects."""
+        self._meets("remove")
+        for path in list(paths):
+            self.held.pop(path, None)
+
+    def push(self, digest: str, content: bytes) -> None:
+        """Write all that a push of a manifest by a tag writes, in its order."""
+        self.now += 10
+        self.write(FOLDER + listing.path_of(digest), content)
+        for path in (listing.revision_path("app", digest), f"{TAG}/index/{digest.replace(':', '/')}/link", CURRENT):
+            self.write(FOLDER + path, digest.encode())
+
+
+@pytest.fixture
+def bucket() -> Memory:
+    """Bucket with one image."""
+    made = Memory()
+    made.push(OLD, b"old")
+    made.pushed = int(made.now)
+    made.now += 10
+    return made
+
+
+def untag(bucket: Memory) -> None:
+    Objects(bucket).untag(TAG, ASIDE, OLD, bucket.pushed)
+
+
+def pointed(bucket: Memory) -> str:
+    return listing.text(bucket.read(FOLDER + CURRENT))
+
+
+def test_files_are_listed_as_those_of_a_volume(bucket: Memory) -> None:
+    found = Objects(bucket).files()
+
+    assert set(found.blobs) == {OLD}
+    assert found.repositories["app"].tags["1"].path == CURRENT
+    assert (set(found.repositories["app"].folders), found.free, found.strays) == ({"1"}, None, [])
+
+
+def test_a_tag_without_its_link_is_listed(bucket: Memory) -> None:
+    bucket.remove([FOLDER + CURRENT])
+
+    found = Objects(bucket).files().repositories["app"]
+
+    assert (found.tags, found.folders, set(found.past["1"])) == ({}, {"1"}, {OLD})
+
+
+def test_what_changed_its_size_since_is_not_read(bucket: Memory) -> None:
+    entry = Objects(bucket).files().blobs[OLD]
+    assert Objects(bucket).read([entry]) == {entry.path: b"old"}
+
+    bucket.write(FOLDER + entry.path, b"older")
+
+    assert Objects(bucket).read([entry]) == {}
+
+
+def test_a_damaged_content_is_seen_and_removed_and_a_sound_one_stays(bucket: Memory) -> None:
+    bucket.push(NEW, b"damaged")
+    found = Objects(bucket).files().blobs
+    hashed = {it.path: hexed for it, hexed in Objects(bucket).hashes(found.values())}
+
+    Objects(bucket).mend([Step(Verb.DAMAGED, listing.path_of(it), it.partition(":")[2]) for it in (OLD, NEW)])
+
+    assert {it for it in found if f"sha256:{hashed[listing.path_of(it)]}" == it} == {OLD}
+    assert set(Objects(bucket).files().blobs) == {OLD}
+
+
+def test_a_link_is_mended_only_as_it_was_seen(bucket: Memory) -> None:
+    step = Step(Verb.WRITE, CURRENT, OLD, mend.state(b""))
+    bucket.push(NEW, b"new")
+    Objects(bucket).mend([step])
+    assert pointed(bucket) == NEW
+
+    bucket.write(FOLDER + CURRENT, b"")
+    Objects(bucket).mend([step])
+
+    assert pointed(bucket) == OLD
+
+
+def test_a_tag_goes_aside_and_comes_back(bucket: Memory) -> None:
+    before = {path for path in bucket.held if TAG in path}
+    untag(bucket)
+    assert not any(it.startswith(FOLDER + TAG) for it in bucket.held)
+
+    Objects(bucket).tag(TAG, ASIDE)
+
+    assert {path for path in bucket.held if TAG in path} == before
+    assert pointed(bucket) == OLD
+    assert not any(it.startswith(ASIDE) for it in bucket.held)
+
+
+def test_a_tag_that_was_pushed_since_stays(bucket: Memory) -> None:
+    bucket.push(NEW, b"new")
+    untag(bucket)
+    assert pointed(bucket) == NEW
+
+
+@pytest.mark.parametrize(("digest", "content"), [(NEW, b"new"), (OLD, b"old")])
+def test_a_push_whose_link_the_removal_takes_is_pointed_at_again(bucket: Memory, digest: str, content: bytes) -> None:
+    bucket.before = "remove", lambda: bucket.push(digest, content)
+    untag(bucket)
+    assert pointed(bucket) == digest
+
+
+def test_a_removal_that_was_killed_after_it_took_the_link_of_a_push_gives_it_back(bucket: Memory) -> None:
+    def killed() -> None:
+        bucket.push(NEW, b"new")
+        bucket.held.pop(FOLDER + CURRENT)
+        raise KeyboardInterrupt
+
+    bucket.before = "remove", killed
+    with pytest.raises(KeyboardInterrupt):
+        untag(bucket)
+    assert not pointed(bucket)
+
+    untag(bucket)
+
+    assert pointed(bucket) == NEW
+
+
+def test_a_tag_that_was_pushed_while_it_was_away_is_not_overwritten(bucket: Memory) -> None:
+    untag(bucket)
+    bucket.push(NEW, b"new")
+    Objects(bucket).tag(TAG, ASIDE)
+    assert pointed(bucket) == NEW
+
+
+def test_a_link_of_a_manifest_goes_unless_it_was_pushed_again(bucket: Memory) -> None:
+    path, pushed = listing.revision_path("app", OLD), bucket.pushed
+    Objects(bucket).unlink(path, pushed - 1)
+    assert FOLDER + path in bucket.held
+
+    Objects(bucket).unlink(path, pushed)
+    assert FOLDER + path not in bucket.held
+
+    Objects(bucket).link(path, NEW)  # no such content
+    assert FOLDER + path not in bucket.held
+    Objects(bucket).link(path, OLD)
+    assert bucket.read(FOLDER + path) == OLD.encode()

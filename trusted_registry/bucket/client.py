@@ -1,0 +1,163 @@
+"""Client of one bucket: its objects under the registry's prefix, listed, read, written, copied and removed by boto3."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+
+from trusted_registry.bucket import faults
+from trusted_registry.bucket.credentials import Credentials
+from trusted_registry.bucket.location import Location
+from trusted_registry.errors import RegistryError, StorageError, StorageFault
+
+_CONNECT_SECONDS, _READ_SECONDS, _ATTEMPTS = 5, 30, 2
+_PIECE = 1 << 20
+"""Bytes that are read at once."""
+_PART = 16 << 20
+"""Bytes of a part of an upload; ten thousand parts are the most (S3 API, limits)."""
+_AT_ONCE = 1000
+"""Keys of one request to delete (S3 API, DeleteObjects)."""
+MOST = 64 << 20
+"""Bytes of an object that is read whole."""
+
+
+@dataclass(frozen=True)
+class Object:
+    """Object of a bucket: path below the prefix, bytes, seconds since the epoch of its writing, and entity tag."""
+
+    path: str
+    size: int
+    changed: float
+    etag: str
+
+
+class Bucket:
+    """Objects of a bucket under one prefix; paths are relative to the prefix, and are those of a volume's files.
+
+    Every method raises StorageError: no answer, no right, no bucket, and so on.
+
+    Args:
+        location: The bucket and the way there.
+        credentials: Its access key.
+    """
+
+    def __init__(self, location: Location, credentials: Credentials) -> None:
+        self.location = location
+        self._client = _client(location, credentials)
+
+    def objects(self, path: str = "") -> Iterator[Object]:
+        """Yield the objects whose paths begin so, in the order of their keys."""
+        cut = len(self.location.key(""))
+        with faults.told(self.location, "list"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.location.bucket, Prefix=self.location.key(path)
+            )
+            for it in itertools.chain.from_iterable(page.get("Contents", ()) for page in pages):
+                if it["Key"].startswith(self.location.key("")):
+                    changed = it["LastModified"].timestamp()
+                    yield Object(it["Key"][cut:], int(it["Size"]), changed, str(it.get("ETag", "")).strip('"'))
+
+    def find(self, path: str) -> Object | None:
+        """Return one object; None where there is none."""
+        with faults.told(self.location, "read"), faults.absent():
+            it = self._client.head_object(Bucket=self.location.bucket, Key=self.location.key(path))
+            changed = it["LastModified"].timestamp()
+            return Object(path, int(it["ContentLength"]), changed, str(it.get("ETag", "")).strip('"'))
+        return None
+
+    def read(self, path: str, most: int = MOST) -> bytes | None:
+        """Return an object's first bytes, `most` of them; None where there is none."""
+        with faults.told(self.location, "read"), faults.absent():
+            got = self._client.get_object(Bucket=self.location.bucket, Key=self.location.key(path))
+            with contextlib.closing(got["Body"]) as body:
+                return bytes(body.read(most))
+        return None
+
+    def stream(self, path: str) -> Iterator[bytes]:
+        """Yield an object's bytes in pieces.
+
+        Raises:
+            StorageError: It is not there, among others, or ends before its length.
+        """
+        with faults.told(self.location, "read"):
+            got = self._client.get_object(Bucket=self.location.bucket, Key=self.location.key(path))
+            with contextlib.closing(got["Body"]) as body:
+                yield from body.iter_chunks(_PIECE)
+
+    def sha256(self, path: str) -> str:
+        """Return the SHA-256 of an object's bytes in hex, as they are read now; "" where there is none."""
+        digest = hashlib.sha256()
+        try:
+            for piece in self.stream(path):
+                digest.update(piece)
+        except StorageError as error:
+            if error.fault is not StorageFault.MISSING:
+                raise
+            return ""
+        return digest.hexdigest()
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write an object, over one that is there."""
+        with faults.told(self.location, "write"):
+            self._client.put_object(Bucket=self.location.bucket, Key=self.location.key(path), Body=content)
+
+    def upload(self, path: str, source: IO[bytes]) -> None:
+        """Write an object of any size from a stream, in parts; nothing is there before all of it is."""
+        from boto3.s3.transfer import TransferConfig
+
+        config = TransferConfig(multipart_threshold=_PART, multipart_chunksize=_PART, max_concurrency=2)
+        with faults.told(self.location, "write"):
+            self._client.upload_fileobj(source, self.location.bucket, self.location.key(path), Config=config)
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy an object within the bucket; one of over 5 GB too, in parts."""
+        key = {"Bucket": self.location.bucket, "Key": self.location.key(source)}
+        with faults.told(self.location, "write"):
+            self._client.copy(key, self.location.bucket, self.location.key(target))
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Remove objects; one that is not there is no error."""
+        left = iter(paths)
+        while some := list(itertools.islice(left, _AT_ONCE)):
+            self._remove(some)
+
+    def _remove(self, paths: Sequence[str]) -> None:
+        keys = [{"Key": self.location.key(it)} for it in paths]
+        with faults.told(self.location, "delete"):
+            said = self._client.delete_objects(Bucket=self.location.bucket, Delete={"Objects": keys, "Quiet": True})
+        for wrong in said.get("Errors", ()):
+            if wrong.get("Code") != "NoSuchKey":
+                raise faults.of(str(wrong.get("Code")), str(wrong.get("Message")), self.location, "delete")
+
+
+def _client(location: Location, credentials: Credentials) -> Any:  # noqa: ANN401 - boto3 makes its classes as it runs
+    try:
+        import boto3
+        from botocore.config import Config
+    except ImportError:
+        cure = ".venv/bin/python -m pip install boto3"
+        raise RegistryError("Images in a bucket need the package boto3, which is not installed.", cure=cure) from None
+    logging.getLogger("botocore").setLevel(logging.CRITICAL)  # of a retry it says more than of its reason
+    config = Config(
+        signature_version="s3v4",
+        connect_timeout=_CONNECT_SECONDS,
+        read_timeout=_READ_SECONDS,
+        retries={"total_max_attempts": _ATTEMPTS, "mode": "standard"},
+        s3={"addressing_style": "path" if location.endpoint else "auto"},
+        # Other stores than Amazon's know no checksums behind the body.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    session = boto3.session.Session(
+        aws_access_key_id=credentials.access_key,
+        aws_secret_access_key=credentials.secret_key,
+        aws_session_token=credentials.token or None,
+        region_name=location.region,
+    )
+    verify = str(location.authority) if location.authority else None
+    return session.client("s3", endpoint_url=location.endpoint or None, verify=verify, config=config)

@@ -1,0 +1,240 @@
+"""Stores: a volume and a bucket with the same files in them, which are listed, read, written and removed alike."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, cast
+
+from trusted_registry.bucket.client import Bucket
+from trusted_registry.engine import archive, types
+from trusted_registry.engine.protocol import Engine
+from trusted_registry.errors import RegistryError
+from trusted_registry.instance.model import IMAGES_FOLDER, SHELL
+
+LARGE = 1 << 20
+"""Bytes from which on a file goes alone, and is never in memory as a whole."""
+_PORTION = 16 << 20
+"""Bytes of small files that go together."""
+_FILES = 1000
+"""Files that go together: their paths stand on one command line."""
+_AT_ONCE = 4
+"""Objects that are asked for at a time."""
+
+_PART = r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,254}"
+_KNOWN = re.compile(
+    r"docker/registry/v2/(?:blobs/[a-z0-9]+/[0-9a-f]{2}/[0-9a-f]{32,128}/data"
+    rf"|repositories/(?:{_PART}/){{2,300}}link)"
+    rf"|trusted-registry-trash/(?:{_PART}/){{1,300}}{_PART}|trusted-registry-history\.json"
+)
+"""Paths that are carried: contents, links, the trash and the history; no upload, and nothing of anybody else's."""
+_CONTENT = re.compile(r"docker/registry/v2/blobs/(?P<algorithm>[a-z0-9]+)/[0-9a-f]{2}/(?P<hex>[0-9a-f]+)/data")
+
+_LIST = """cd "$1" || exit
+find docker trusted-registry-trash trusted-registry-history.json -type f ! -path '*/_uploads/*' \\
+  -exec stat -c '%s %Y %Z %n' {} +
+echo all"""
+_LINE = re.compile(r"(\d+) (-?\d+) (-?\d+) (.+)")
+_FULL = "no space left on device"
+_GONE = "No such file or directory"
+_READ = 'cd "$1" && shift && exec cat -- "$@"'
+_REMOVE = """cd "$1" && shift || exit
+for it; do
+    rm -f -- "$it" || exit
+    rmdir -p -- "${it%/*}" 2>/dev/null
+done
+echo removed"""
+"""A tag's folder goes with its link: the registry lists it otherwise."""
+
+
+class Entry(NamedTuple):
+    """A file: its path, bytes, last change in seconds since the epoch, and a mark that changes with its content."""
+
+    path: str
+    size: int
+    changed: float
+    mark: str
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of a content, in hex, as its path has it; "" of any other file."""
+        found = _CONTENT.fullmatch(self.path)
+        return found["hex"] if found and found["algorithm"] == "sha256" else ""
+
+
+Pieces = tuple[Entry, Iterable[bytes]]
+"""A file and its content."""
+
+
+class Store(Protocol):
+    """Files of a registry; every method raises a RegistryError where the store is away, full or refuses."""
+
+    def entries(self) -> dict[str, Entry]:
+        """Return all files that are carried, by their paths."""
+
+    def read(self, portion: Sequence[Entry]) -> Iterator[Pieces]:
+        """Yield files with their contents; without those that are gone, or have another size, meanwhile."""
+
+    def write(self, files: Iterable[Pieces]) -> None:
+        """Write files, over those that are there."""
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Remove files; one that is not there is no error."""
+
+
+def portions(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """Yield small files in portions, and each large one alone."""
+    some: list[Entry] = []
+    for entry in entries:
+        if entry.size >= LARGE:
+            yield [entry]
+        elif len(some) == _FILES or sum(it.size for it in some) + entry.size > _PORTION:
+            yield some
+            some = [entry]
+        else:
+            some.append(entry)
+    if some:
+        yield some
+
+
+@dataclass(frozen=True)
+class VolumeStore:
+    """Files of a volume.
+
+    Args:
+        container: A container with a shell that runs, and has the volume in place of a registry's.
+        engine: The engine that runs it.
+    """
+
+    container: str
+    engine: Engine
+
+    def entries(self) -> dict[str, Entry]:
+        """Return all files that are carried: a content's mark is its last change, which no program can set."""
+        errors, found, line = bytearray(), dict[str, Entry](), ""
+        for line in types.lines(self.engine.stream(self.container, [SHELL, "-c", _LIST, "sh", IMAGES_FOLDER], errors)):
+            if (said := _LINE.fullmatch(line)) and _KNOWN.fullmatch(said[4]):
+                found[said[4]] = Entry(said[4], int(said[1]), int(said[2]), said[3])
+        wrong = [it for it in errors.decode(errors="replace").splitlines() if it and not it.endswith(_GONE)]
+        if wrong or line != "all":
+            said_ = f"The volume could not be listed: {(wrong or ['nothing was said'])[0][:200]}"
+            raise RegistryError(said_, cure="./inv images.check")
+        for some in portions(it for it in found.values() if not it.sha256):
+            found |= {it.path: it._replace(mark=sha256(chunks)) for it, chunks in self.read(some)}
+        return found
+
+    def read(self, portion: Sequence[Entry]) -> Iterator[Pieces]:
+        """Yield files with their contents."""
+        argv = [SHELL, "-c", _READ, "sh", IMAGES_FOLDER, *(it.path for it in portion)]
+        chunks = self.engine.stream(self.container, argv, bytearray())
+        if [it.size >= LARGE for it in portion] == [True]:
+            yield portion[0], _whole(portion[0], chunks)
+            return
+        content = b"".join(chunks)
+        if len(content) == sum(it.size for it in portion):
+            read = io.BytesIO(content)
+            yield from ((it, [read.read(it.size)]) for it in portion)
+        elif portion[1:]:  # one of them went, or grew, meanwhile
+            for half in (portion[: len(portion) // 2], portion[len(portion) // 2 :]):
+                yield from self.read(half)
+
+    def write(self, files: Iterable[Pieces]) -> None:
+        """Write files, with the times that they had."""
+        members = (archive.Member(it.path, it.size, it.changed, chunks) for it, chunks in files)
+        try:
+            self.engine.unpack(self.container, IMAGES_FOLDER, archive.stream(members))
+        except RegistryError as error:
+            if _FULL in error.message:
+                raise RegistryError("The disk of the volume is full.", cure="docker system df; df --human") from error
+            raise
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Remove files, and the folders in which nothing is left."""
+        left = list(paths)
+        for at in range(0, len(left), _FILES):
+            argv, errors = [SHELL, "-c", _REMOVE, "sh", IMAGES_FOLDER, *left[at : at + _FILES]], bytearray()
+            if b"removed" not in b"".join(self.engine.stream(self.container, argv, errors)):
+                wrong = errors.decode(errors="replace").strip()[:200]
+                raise RegistryError(f"The volume could not be changed: {wrong}", cure="./inv doctor")
+
+
+@dataclass(frozen=True)
+class BucketStore:
+    """Objects of a bucket; an object's mark is its entity tag."""
+
+    bucket: Bucket
+
+    def entries(self) -> dict[str, Entry]:
+        """Return all objects that are carried; keys of others, whatever they are, stand for nothing here."""
+        listed = (Entry(it.path, it.size, it.changed, it.etag) for it in self.bucket.objects())
+        return {it.path: it for it in listed if _KNOWN.fullmatch(it.path)}
+
+    def read(self, portion: Sequence[Entry]) -> Iterator[Pieces]:
+        """Yield objects with their contents."""
+        if [it.size >= LARGE for it in portion] == [True]:
+            yield portion[0], _whole(portion[0], self.bucket.stream(portion[0].path))
+            return
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            read = threads.map(lambda it: self.bucket.read(it.path, LARGE), portion)
+            for entry, content in zip(portion, read, strict=True):
+                if content is not None and len(content) == entry.size:
+                    yield entry, [content]
+
+    def write(self, files: Iterable[Pieces]) -> None:
+        """Write objects; a large one is there once all of it is."""
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            for _ in threads.map(self._write, files):
+                pass
+
+    def _write(self, file: Pieces) -> None:
+        entry, chunks = file
+        if entry.size < LARGE:
+            self.bucket.write(entry.path, b"".join(chunks))
+        else:
+            self.bucket.upload(entry.path, cast("io.BufferedReader", io.BufferedReader(_Reader(chunks))))
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Remove objects."""
+        self.bucket.remove(paths)
+
+
+class _Reader(io.RawIOBase):
+    """Chunks as a file that is read from its begin to its end."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._left = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # any buffer that can be written
+        while not self._left:
+            try:
+                self._left = memoryview(next(self._chunks))
+            except StopIteration:
+                return 0
+        count = min(len(buffer), len(self._left))
+        buffer[:count], self._left = self._left[:count], self._left[count:]
+        return count
+
+
+def _whole(entry: Entry, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    left = entry.size
+    for chunk in chunks:
+        left -= len(chunk)
+        yield chunk
+    if left:
+        raise RegistryError(f"{entry.path} changed while it was read.", cure="Repeat the command.")
+
+
+def sha256(chunks: Iterable[bytes]) -> str:
+    """Return the SHA-256 of a content, in hex."""
+    hashed = hashlib.sha256()
+    for chunk in chunks:
+        hashed.update(chunk)
+    return hashed.hexdigest()

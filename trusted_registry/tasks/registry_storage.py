@@ -1,0 +1,79 @@
+"""Storage of the registry: a bucket instead of the volume, tried before it is remembered."""
+
+from __future__ import annotations
+
+from trusted_registry import saved_flags
+from trusted_registry.bucket import credentials as keys_
+from trusted_registry.bucket import opening
+from trusted_registry.console import pasteable
+from trusted_registry.engine import engine as engines
+from trusted_registry.engine.protocol import Engine
+from trusted_registry.engine.types import Container
+from trusted_registry.errors import RegistryError
+from trusted_registry.images import listing
+from trusted_registry.instance import ownership, run_lock
+from trusted_registry.run import Run
+
+_REPOSITORIES = "docker/registry/v2/repositories/"
+
+
+def choose(  # noqa: PLR0913 - all that leads to a bucket
+    run: Run, *, to: str, endpoint: str, region: str, ca: str, credentials: str, insecure_storage: bool
+) -> None:
+    """Have the registry keep its images in a bucket from the next `up` on.
+
+    Raises:
+        RegistryError: The registry has images already, or the bucket does not do as it should: nothing was changed.
+    """
+    insecure = "on" if insecure_storage else ""
+    told = {"storage_endpoint": endpoint, "storage_region": region, "storage_ca": ca, "storage_insecure": insecure}
+    goal = opening.chosen(run, to, told)
+    with run_lock.held(run):
+        engine = engines.connect_if_available(run.console)
+        container = ownership.claimed(run, engine) if engine.available else None
+        if run.console.dry:
+            run.console.command(["aws", "s3", "ls", f"{opening.location(goal.settings)}"])
+            return
+        keys = keys_.given(credentials) if credentials else None
+        _check_left(goal, run, container, engine)
+        bucket = opening.prove(goal, keys)
+        if keys:
+            keys.keep(run.settings.folder)
+        saved_flags.save(goal)
+    run.console.say(f"storage: {bucket.location} takes, gives, lists and removes objects")
+    run.console.say("./inv up has the registry keep its images there")
+
+
+def _check_left(goal: Run, run: Run, container: Container | None, engine: Engine) -> None:
+    """Refuse to leave images behind, which a registry elsewhere would not have.
+
+    Raises:
+        RegistryError: There are some, or nobody can tell.
+    """
+    before, after = (opening.location(it.settings) for it in (run, goal))
+    if run.settings.storage:
+        if (before.bucket, before.prefix) != (after.bucket, after.prefix) and _has_images(run):
+            raise _left(str(before), goal, "./inv registry.move --to volume; then ")
+    elif container and container.volume:
+        if container.state != "running":
+            wrong = "Whether the volume has images is not known: the registry does not run."
+            raise RegistryError(wrong, cure="./inv up; then repeat the command")
+        held = listing.find(run.settings.container, engine)
+        if any(not listing.is_ours(name) and (it.tags or it.revisions) for name, it in held.repositories.items()):
+            raise _left(f"the volume {container.volume}", goal)
+    elif engine.available and engine.volume(run.settings.volume) and container is None:
+        raise _left(f"the volume {run.settings.volume}", goal, "./inv up; then ")
+
+
+def _has_images(run: Run) -> bool:
+    """Whether a bucket has a manifest that is no proof's."""
+    found = (it.path.removeprefix(_REPOSITORIES) for it in opening.opened(run.settings).objects(_REPOSITORIES))
+    manifests = (it.partition("/_manifests/") for it in found)
+    return any(rest and not listing.is_ours(name) for name, _, rest in manifests)
+
+
+def _left(where: str, goal: Run, first: str = "") -> RegistryError:
+    flags = {"--endpoint": goal.settings.storage_endpoint, "--ca": goal.settings.storage_ca}
+    more = [word for flag, value in flags.items() if value for word in (flag, value)]
+    move = pasteable(["./inv", "registry.move", "--to", goal.settings.storage, *more, "--credentials", "FILE"])
+    return RegistryError(f"The registry has images in {where}, which would stay there.", cure=f"{first}{move}")
