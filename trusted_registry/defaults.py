@@ -28,7 +28,6 @@ DEFAULTS: dict[str, dict[str, str]] = {
         "storage": "",
         "storage_endpoint": "",
         "storage_region": "us-east-1",
-        "storage_ca": "",
         "storage_insecure": "off",
     },
     "certificate": {

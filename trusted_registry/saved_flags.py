@@ -15,6 +15,8 @@ from trusted_registry.settings import saved
 from trusted_registry.values import STORAGES
 
 FILE = "given.json"
+STORAGE_KEY, STORAGE_CA = "storage-credentials.json", "storage-ca.crt"
+"""Files beside it: the access key of a bucket, and the authority of its endpoint; the second may be missing."""
 
 
 def read(folder: Path) -> Mapping[str, str]:

@@ -86,7 +86,6 @@ class Settings:
     storage: str
     storage_endpoint: str
     storage_region: str
-    storage_ca: str
     storage_insecure: str
     saved_flags: Mapping[str, str] = field(default_factory=dict)
     saved_flags_before: Mapping[str, str] = field(default_factory=dict)
@@ -192,7 +191,7 @@ def load(  # noqa: PLR0913 - a setting comes from as many places
         older=typed.number_or_none("images.older", 0, MAX_IMAGES),
         untagged=typed.is_on("images.untagged"),
         match=typed.matching("images.match", _PATTERN, "a pattern such as app, team/* or app:1.*"),
-        **storages(typed.text, root),
+        **storages(typed.text),
         saved_flags=saved,
         saved_flags_before=saved_before,
     )

@@ -25,7 +25,6 @@ STORAGES = {
         "a URL such as https://192.168.0.9:8333",
     ),
     "storage_region": (re.compile(r"[a-zA-Z0-9-]{1,64}\Z", re.ASCII), "a region such as eu-central-1"),
-    "storage_ca": (_PATH, "a path without control characters"),
     "storage_insecure": (re.compile(r"(on|off)\Z"), "on or off"),
 }
 """Settings of a bucket by name: what each may be, and how that is said."""
@@ -37,12 +36,11 @@ def storage(name: str, text: str) -> str:
     return matching(f"registry.{name}", shorter, *STORAGES[name])
 
 
-def storages(text: Callable[[str], str], root: Path) -> dict[str, str]:
-    """Return all settings of a bucket by name; a relative path of its authority starts at the root."""
+def storages(text: Callable[[str], str]) -> dict[str, str]:
+    """Return all settings of a bucket by name."""
     found = {name: storage(name, text(f"registry.{name}")) for name in STORAGES}
     check_endpoint(found["storage_endpoint"], found["storage_insecure"])
-    authority = found["storage_ca"] and str(root / path("registry.storage_ca", found["storage_ca"]))
-    return {**found, "storage_ca": authority}
+    return found
 
 
 def check_endpoint(endpoint: str, insecure: str) -> None:

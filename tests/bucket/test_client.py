@@ -19,6 +19,7 @@ from trusted_registry.errors import StorageError, StorageFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.s3_store import S3Store
 
@@ -122,7 +123,26 @@ def test_a_bucket_that_does_not_exist_is_told(s3_store: S3Store) -> None:
 def test_an_endpoint_whose_authority_is_not_given_is_not_trusted(s3_store: S3Store) -> None:
     at = Location("images", "x", s3_store.endpoint)
     error = faulty(lambda: Bucket(at, Credentials("all", "all-secret")).read("a"))
-    assert (error.fault, "--ca FILE" in error.cure) == (StorageFault.UNTRUSTED, True)
+    again = f"./inv registry.storage s3://images/x --endpoint {s3_store.endpoint} --ca FILE"
+    assert (error.fault, error.cure) == (StorageFault.UNTRUSTED, again)
+
+
+def test_no_variable_and_no_file_of_a_person_s_own_is_heeded(
+    s3_store: S3Store, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config"
+    config.write_text("[default]\ns3 =\n  addressing_style = virtual\n  use_accelerate_endpoint = true\n")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(config))
+    for name in ("PROFILE", "REGION", "ACCESS_KEY_ID", "SESSION_TOKEN", "RETRY_MODE", "CA_BUNDLE", "MAX_ATTEMPTS"):
+        monkeypatch.setenv(f"AWS_{name}", "nobody's")
+    for name in ("AWS_S3_US_EAST_1_REGIONAL_ENDPOINT", "AWS_ENDPOINT_URL_S3", "HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    bucket = s3_store.bucket(prefix)
+    bucket.write("a", b"1")
+    assert bucket.read("a") == b"1"
+    amazon = Bucket(Location("images", region="eu-central-1"), Credentials("KEY", "secret"))
+    assert amazon._client.meta.endpoint_url == "https://s3.eu-central-1.amazonaws.com"
 
 
 def test_a_store_that_is_away_is_told_soon() -> None:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from trusted_registry.bucket import credentials
-from trusted_registry.bucket.credentials import FILE, Credentials
+from trusted_registry.bucket.credentials import Credentials
 from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.saved_flags import STORAGE_KEY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +57,7 @@ def test_they_are_kept_for_the_owner_alone_and_read_again(tmp_path: Path) -> Non
     assert credentials.read(tmp_path) is None
     kept = Credentials("KEY", "secret", "token")
     kept.keep(tmp_path)
-    assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / STORAGE_KEY).stat().st_mode) == 0o600
     assert credentials.read(tmp_path) == kept
     assert "secret" not in repr(kept)
     assert "token'" not in repr(kept)

@@ -16,7 +16,7 @@ from tests.engine.conftest import NAME, PORT, Host, clear, note
 from tests.engine.test_images import api, push
 from tests.s3_store import ABSENT, ADDRESS, BUCKET
 from trusted_registry import saved_flags
-from trusted_registry.bucket import credentials, marker
+from trusted_registry.bucket import marker
 from trusted_registry.bucket.credentials import Credentials
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def test_the_secret_is_for_root_and_the_owner_alone_and_on_no_command_line(
     modes = {it.name: it.stat().st_mode & 0o777 for it in kept.host.certs.iterdir() if it.is_file()}
     with_secret = [it.name for it in kept.host.certs.iterdir() if it.is_file() and SECRET.encode() in it.read_bytes()]
     assert {modes[it] for it in with_secret} == {0o600}
-    assert credentials.FILE in with_secret
+    assert saved_flags.STORAGE_KEY in with_secret
 
 
 @pytest.mark.long
@@ -199,7 +199,7 @@ def test_a_purge_leaves_the_bucket_s_images_to_whoever_sets_the_registry_up_agai
     assert done.returncode == 0, done.stderr
     assert f"the images in {kept.at} stay" in done.stdout + done.stderr
     assert kept.paths() == before
-    assert credentials.FILE not in [it.name for it in kept.host.certs.iterdir()]
+    assert saved_flags.STORAGE_KEY not in [it.name for it in kept.host.certs.iterdir()]
     note(kept.host, client)
     kept.host.inv("registry.storage", kept.at, *kept.flags)
     kept.host.inv("up")
@@ -244,7 +244,7 @@ def test_a_bucket_that_cannot_be_used_is_refused_and_nothing_is_kept(
 ) -> None:
     at, wrong = f"s3://{BUCKET}/{prefix}", s3_store.folder / "wrong.json"
     Credentials("all", "wrong").keep(host.folder)
-    (host.folder / credentials.FILE).rename(wrong)
+    (host.folder / saved_flags.STORAGE_KEY).rename(wrong)
     theirs, foreign = s3_store.bucket(f"{prefix}-theirs"), s3_store.bucket(f"{prefix}-foreign")
     marker.claim(theirs, "another")
     foreign.write("docker/registry/v2/repositories/app/_manifests/tags/1/current/link", b"sha256:00")
@@ -262,7 +262,7 @@ def test_a_bucket_that_cannot_be_used_is_refused_and_nothing_is_kept(
     http = ("--endpoint", s3_store.endpoint.replace("https", "http"), *named[2:])
     assert "without TLS" in refused(at, *http, code=2)
     assert "--insecure-storage" in refused(at, *http, code=2)
-    assert not (host.certs / credentials.FILE).exists()
+    assert not (host.certs / saved_flags.STORAGE_KEY).exists()
     assert not (host.certs / saved_flags.FILE).exists()
     assert list(s3_store.bucket(prefix).objects()) == []
     assert client.api.containers(all=True, filters={"name": f"^/{host.name}$"}) == []

@@ -17,7 +17,7 @@ from tests.engine.test_images import api, push
 from tests.engine.test_images_change import put
 from tests.s3_store import BUCKET
 from trusted_registry import saved_flags
-from trusted_registry.bucket import credentials, moving
+from trusted_registry.bucket import moving
 from trusted_registry.errors import AnswerError
 from trusted_registry.instance.model import mover_name
 from trusted_registry.registry import probe, prove
@@ -220,4 +220,4 @@ def test_images_that_only_the_target_has_are_not_removed(moved: Moved) -> None:
 def test_what_is_no_place_is_refused(to: str, moved: Moved) -> None:
     moved.host.inv("up")
     assert "s3://BUCKET/PREFIX" in moved.host.refused("registry.move", "--to", to, code=2)
-    assert credentials.FILE not in [it.name for it in moved.host.certs.iterdir()]
+    assert saved_flags.STORAGE_KEY not in [it.name for it in moved.host.certs.iterdir()]

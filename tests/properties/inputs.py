@@ -67,7 +67,6 @@ GIVEN: dict[str, st.SearchStrategy[str]] = {
     "registry.storage": st.sampled_from(["", "s3://images/a", "s3://images/a/b/"]) | typed(),
     "registry.storage_endpoint": st.sampled_from(["", "https://192.168.0.9:8333", "http://store"]) | typed(),
     "registry.storage_region": st.sampled_from(["us-east-1", "eu-central-1"]) | typed(),
-    "registry.storage_ca": typed(),
     "registry.storage_insecure": st.sampled_from(["on", "off"]) | typed(),
     "registry.drain": st.integers(-1, 100_000).map(str) | typed(),
     "certificate.folder": typed(),

@@ -26,7 +26,7 @@ SHORTEST = 12
 """Characters of a passphrase: whoever has the file may guess for as long as they like."""
 
 _USERS = f"{users.FOLDER}/{users.FILE}"
-_SETTINGS = (saved_flags.FILE, "storage-credentials.json")
+_SETTINGS = (saved_flags.FILE, saved_flags.STORAGE_KEY, saved_flags.STORAGE_CA)
 _PLAIN = (*signer.FILES, "domain.crt", "domain.key", openssl.CONFIG, *changeover.FILES, *_SETTINGS)
 """Files of a certificate folder that go as they are."""
 

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import itertools
 import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
@@ -139,12 +140,15 @@ def _client(location: Location, credentials: Credentials) -> Any:  # noqa: ANN40
     try:
         import boto3
         from botocore.config import Config
+        from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES as VARIABLES
+        from botocore.session import Session
     except ImportError:
         cure = ".venv/bin/python -m pip install boto3"
         raise RegistryError("Images in a bucket need the package boto3, which is not installed.", cure=cure) from None
     logging.getLogger("botocore").setLevel(logging.CRITICAL)  # of a retry it says more than of its reason
     config = Config(
         signature_version="s3v4",
+        proxies={},  # the registry uses none either
         connect_timeout=_CONNECT_SECONDS,
         read_timeout=_READ_SECONDS,
         retries={"total_max_attempts": _ATTEMPTS, "mode": "standard"},
@@ -153,7 +157,12 @@ def _client(location: Location, credentials: Credentials) -> Any:  # noqa: ANN40
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
+    # The registry knows the key, and nothing of this person's variables, profiles and files.
+    without = {name: (None, None, default, kind) for name, (_, _, default, kind) in VARIABLES.items()}
+    without |= dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
+    without |= {"s3": (None, None, {}, None), "ignore_configured_endpoint_urls": (None, None, True, None)}
     session = boto3.session.Session(
+        botocore_session=Session(without),
         aws_access_key_id=credentials.access_key,
         aws_secret_access_key=credentials.secret_key,
         aws_session_token=credentials.token or None,

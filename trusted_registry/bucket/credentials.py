@@ -11,9 +11,7 @@ from pathlib import Path
 
 from trusted_registry import files
 from trusted_registry.errors import SettingError
-
-FILE = "storage-credentials.json"
-"""File beside the certificates."""
+from trusted_registry.saved_flags import STORAGE_KEY
 
 _LARGEST = 64 << 10
 """Bytes of a file of credentials."""
@@ -33,7 +31,7 @@ class Credentials:
     def keep(self, folder: Path) -> None:
         """Write them beside the certificates, where only the owner reads them."""
         content = {"access_key": self.access_key, "secret_key": self.secret_key, "token": self.token}
-        files.write(folder / FILE, f"{json.dumps(content, indent=2)}\n".encode(), files.PRIVATE_FILE)
+        files.write(folder / STORAGE_KEY, f"{json.dumps(content, indent=2)}\n".encode(), files.PRIVATE_FILE)
 
 
 def given(typed: str) -> Credentials:
@@ -57,7 +55,7 @@ def read(folder: Path) -> Credentials | None:
         SettingError: The file is damaged.
         RegistryError: The operating system does not let this user read the file.
     """
-    path = folder / FILE
+    path = folder / STORAGE_KEY
     with files.explained(path, "read"):
         if not files.exists(path):
             return None

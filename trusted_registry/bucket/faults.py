@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 
-from trusted_registry.bucket.location import Location
-from trusted_registry.console import visible
+from trusted_registry.bucket.location import DEFAULT_REGION, Location
+from trusted_registry.console import pasteable, visible
 from trusted_registry.errors import StorageError, StorageFault
 
-_AGAIN = "./inv registry.storage {at}"
-_KEYS = f"{_AGAIN} --credentials FILE, with a new access key."
+_KEYS = "{again} --credentials FILE  # with an access key that is valid"
 _CLOCK = "sudo timedatectl set-ntp true"
 
 _MISSING = {"NoSuchKey", "404", "NotFound"}
@@ -52,9 +52,9 @@ _SAID = {
     StorageFault.NO_BUCKET: ("There is no bucket {bucket} at {endpoint}.", "Make it there, or name another one."),
     StorageFault.REGION: (
         "The bucket {bucket} is in another region than {region}: {said}",
-        f"{_AGAIN} --region REGION",
+        "{again} --region REGION",
     ),
-    StorageFault.UNTRUSTED: ("The certificate of {endpoint} is not trusted: {said}", f"{_AGAIN} --ca FILE"),
+    StorageFault.UNTRUSTED: ("The certificate of {endpoint} is not trusted: {said}", "{again} --ca FILE"),
     StorageFault.FULL: ("{at} takes no more: {said}", "Make room there, or raise its quota."),
     StorageFault.OTHER: ("{at} refuses to {right}: {said}", "./inv doctor"),
 }
@@ -81,7 +81,9 @@ def error(fault: StorageFault, said: str, location: Location, right: str) -> Sto
     said = visible(said, keep="")[:200]
     words = {"said": said, "right": right, "at": location, "endpoint": endpoint}
     message = message.format(**words, bucket=location.bucket, region=location.region)
-    return StorageError(fault, message, cure=cure.format(at=location), right=right, said=said)
+    at = replace(location, region=DEFAULT_REGION) if fault is StorageFault.REGION else location
+    again = pasteable(["./inv", "registry.storage", *at.words])
+    return StorageError(fault, message, cure=cure.format(again=again), right=right, said=said)
 
 
 @contextlib.contextmanager

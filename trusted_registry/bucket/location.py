@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from trusted_registry.defaults import DEFAULTS
+
+DEFAULT_REGION = DEFAULTS["registry"]["storage_region"]
+
 
 @dataclass(frozen=True)
 class Location:
@@ -21,12 +25,18 @@ class Location:
     bucket: str
     prefix: str = ""
     endpoint: str = ""
-    region: str = "us-east-1"
+    region: str = DEFAULT_REGION
     authority: Path | None = None
 
     def __str__(self) -> str:
         """Return the form that a person types."""
         return f"s3://{self.bucket}/{self.prefix}" if self.prefix else f"s3://{self.bucket}"
+
+    @property
+    def words(self) -> list[str]:
+        """The bucket and the way there, as a person types them."""
+        flags = {"--endpoint": self.endpoint, "--region": self.region if self.region != DEFAULT_REGION else ""}
+        return [str(self), *(word for flag, value in flags.items() if value for word in (flag, value))]
 
     def key(self, path: str) -> str:
         """Return the key of a path below the prefix, as the registry's storage driver forms it."""

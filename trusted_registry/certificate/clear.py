@@ -17,8 +17,9 @@ _KIT = re.compile(r"trust-[A-Za-z0-9.-]+-([0-9a-f]{16})\.(?:sh|html)")
 def find(folder: Path) -> list[Path]:
     """Return every file issued or rendered into a folder, kits and pages too."""
     issued = (*signer.FILES, "domain.key", "domain.crt", openssl.CONFIG, *changeover.FILES)
-    made = ("registry.yml", "registry-plain.yml", "start.sh", "haproxy.cfg", "storage-credentials.json")
-    names = (*issued, *made, saved_flags.FILE, installation.FILE, run_log.NAME)
+    made = ("registry.yml", "registry-plain.yml", "start.sh", "haproxy.cfg")
+    storage = (saved_flags.STORAGE_KEY, saved_flags.STORAGE_CA, "storage-move.json")
+    names = (*issued, *made, *storage, saved_flags.FILE, installation.FILE, run_log.NAME)
     kits = _kits(folder)
     return [path for path in (*(folder / name for name in names), *kits) if files.exists(path)]
 

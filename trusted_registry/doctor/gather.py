@@ -11,8 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from trusted_registry import address, files, installation, program
-from trusted_registry.bucket import credentials
+from trusted_registry import address, files, installation, program, saved_flags
 from trusted_registry.certificate import changeover, inspect, issue, signer
 from trusted_registry.client_messages.message import Kind
 from trusted_registry.doctor import bucket, checks_engine, engine_folder, firewall, installed, mirrors, store_states
@@ -31,7 +30,7 @@ from trusted_registry.trust.local import asking, install, owned
 from trusted_registry.trust.model import LINUX
 from trusted_registry.trust.specifics.daemon_json import INSECURE
 
-KEYS = (*signer.KEYS, "domain.key", *changeover.KEYS, credentials.FILE)
+KEYS = (*signer.KEYS, "domain.key", *changeover.KEYS, saved_flags.STORAGE_KEY)
 MADE_HERE = (*KEYS, "domain.crt")
 """Files that only the registry's own machine has; a client has ca.crt alone."""
 _PROXIES = ("HTTPS_PROXY", "https_proxy")

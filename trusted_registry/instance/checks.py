@@ -151,4 +151,4 @@ def check_storage(instance: Instance, container: Container | None, run: Run) -> 
     if instance.storage.location and not run.console.dry:
         from trusted_registry.bucket import opening
 
-        opening.prove(run, is_new=not same)
+        opening.prove(run, opening.opened(run.settings), is_new=not same)

@@ -29,6 +29,7 @@ from trusted_registry.instance.model import (
     front_name,
 )
 from trusted_registry.registry import prove, users
+from trusted_registry.saved_flags import STORAGE_CA
 from trusted_registry.settings import Settings
 
 CONFIG = "registry.yml"
@@ -67,9 +68,13 @@ def tls(settings: Settings, image: Image, entrypoint: tuple[str, ...] = ()) -> I
     if users.is_login_required(folder):
         path = users.users_file(folder)
         read.append(File(users.FILE, path, content(path), secret=True, live=True))
+    private = settings.storage and files.exists(folder / STORAGE_CA)
+    if private:
+        read.append(file_of(folder, STORAGE_CA))
     made = _instance(Role.TLS, settings, image, entrypoint, Published(settings.listen, settings.port), tuple(read))
-    if settings.storage and settings.storage_ca:
-        made = _with_authority(made, Path(settings.storage_ca))
+    if private:
+        variable = ("SSL_CERT_FILE", f"{FILES_FOLDER}/{STORAGE_CA}")  # which Go's programs look for
+        made = replace(made, environment=(*made.environment, variable))
     network = front_name(settings.container) if settings.front else ""
     return replace(made, network=network, behind=settings.front, metrics=settings.metrics)
 
@@ -206,16 +211,9 @@ def _config(role: Role, settings: Settings, read: tuple[File, ...]) -> File:
 
 def _s3(settings: Settings) -> dict[str, str]:
     """Return the options of a bucket; without one, no module of it is loaded."""
-    from trusted_registry.bucket import driver
+    from trusted_registry.bucket import opening
 
-    return driver.options(settings)
-
-
-def _with_authority(made: Instance, authority: Path) -> Instance:
-    """Return a registry that reads the authority of its bucket's endpoint, which Go's programs look for there."""
-    file = File("storage-ca.crt", authority, content(authority))
-    variable = ("SSL_CERT_FILE", f"{FILES_FOLDER}/{file.name}")
-    return replace(made, files=(made.files[0], file, *made.files[1:]), environment=(*made.environment, variable))
+    return opening.driver(settings)
 
 
 def _start_script() -> bytes:

@@ -159,8 +159,8 @@ def down(run: Run, *, purge: bool) -> None:
     if purge:
         ownership.claimed(run, engine)
     mirrors = ", every mirror with what it holds" if installation.known(run.settings.folder).mirrors else ""
-    images = f"the access key of {run.settings.storage}" if run.settings.storage else "every image"
-    goes = f"Remove {images}{mirrors}, this machine's trust, and all keys and certificates?"
+    key = f" here, the access key of {run.settings.storage}" if run.settings.storage else ""
+    goes = f"Remove every image{key}{mirrors}, this machine's trust, and all keys and certificates?"
     if purge and not run.console.ask(goes):
         raise RegistryError("Nothing was removed.", cure="./inv down without --purge only stops the registry.")
     with run_lock.held(run, to_end=True):

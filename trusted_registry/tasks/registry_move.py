@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from trusted_registry import files, installation, saved_flags
-from trusted_registry.bucket import credentials as keys_
 from trusted_registry.bucket import moving, opening
+from trusted_registry.bucket.client import Bucket
 from trusted_registry.bucket.moving import Move, Note
 from trusted_registry.bucket.stores import BucketStore, Store, VolumeStore
 from trusted_registry.console import pasteable
@@ -48,8 +48,8 @@ def move(  # noqa: PLR0913 - all that leads to a bucket
             on with the images where they are.
     """
     engine = engines.connect(run.console)
-    flags = {"endpoint": endpoint, "region": region, "ca": ca, "insecure": "on" if insecure_storage else ""}
-    told = {f"storage_{name}": value for name, value in flags.items() if value}
+    insecure = "on" if insecure_storage else ""
+    told = {"storage_endpoint": endpoint, "storage_region": region, "storage_insecure": insecure}
     if run.console.dry:
         _show(_goal(to, told, run), engine)
         return
@@ -57,15 +57,15 @@ def move(  # noqa: PLR0913 - all that leads to a bucket
         mover.sweep(run, engine)
         run = _as_it_runs(run, engine)
         goal = _goal(to, told, run)
-        if credentials:
-            keys_.given(credentials).keep(run.settings.folder)
-        if run.settings.storage == goal.settings.storage:
+        held = goal if goal.settings.storage else run
+        bucket = opening.tried(held, credentials, ca) if held.settings.storage else None
+        if bucket is None or run.settings.storage == goal.settings.storage:
             run.console.say(f"images: in {_name(goal)} already")
         else:
             with images_apply.begun(run, frees=False):  # what a killed run left half way is finished
                 container = ownership.claimed(run, engine)
             assert container  # noqa: S101 - without one, that is an error
-            _Task(run, goal, engine, container).carry_out()
+            _Task(run, goal, bucket, engine, container).carry_out()
         if purge_source:
             _purge(goal, engine)
 
@@ -142,12 +142,14 @@ class _Task:
     Args:
         run: The registry as it is.
         goal: The registry as it is to be.
+        bucket: The bucket of either.
         engine: The engine that runs it.
         container: Its container.
     """
 
-    def __init__(self, run: Run, goal: Run, engine: Engine, container: Container) -> None:
+    def __init__(self, run: Run, goal: Run, bucket: Bucket, engine: Engine, container: Container) -> None:
         self._run, self._goal, self._engine, self._container = run, goal, engine, container
+        self._objects = BucketStore(bucket)
         # The volume that it has may be another one than is set.
         self._source = f"the volume {container.volume}" if container.volume else _name(run)
         self._target = _name(goal)
@@ -208,10 +210,9 @@ class _Task:
         if not volume:
             ownership.check_volume(run.settings, engine, None)
             engine.make_volume(run.settings.volume, installation.known(run.settings.folder).id)
-        objects = BucketStore(opening.prove(self._goal if volume else run))
         with mover.running(volume or run.settings.volume, self._container, run, engine) as name:
             files_ = VolumeStore(name, engine)
-            yield (files_, objects) if volume else (objects, files_)
+            yield (files_, self._objects) if volume else (self._objects, files_)
         contents.sweep(run, engine)  # the mover had its files
 
     def _finish(self, found: Move) -> None:

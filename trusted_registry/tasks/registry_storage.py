@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from trusted_registry import saved_flags
-from trusted_registry.bucket import credentials as keys_
 from trusted_registry.bucket import opening
 from trusted_registry.console import pasteable
 from trusted_registry.engine import engine as engines
@@ -26,7 +25,7 @@ def choose(  # noqa: PLR0913 - all that leads to a bucket
         RegistryError: The registry has images already, or the bucket does not do as it should: nothing was changed.
     """
     insecure = "on" if insecure_storage else ""
-    told = {"storage_endpoint": endpoint, "storage_region": region, "storage_ca": ca, "storage_insecure": insecure}
+    told = {"storage_endpoint": endpoint, "storage_region": region, "storage_insecure": insecure}
     goal = opening.chosen(run, to, told)
     with run_lock.held(run):
         engine = engines.connect_if_available(run.console)
@@ -34,17 +33,14 @@ def choose(  # noqa: PLR0913 - all that leads to a bucket
         if run.console.dry:
             run.console.command(["aws", "s3", "ls", f"{opening.location(goal.settings)}"])
             return
-        keys = keys_.given(credentials) if credentials else None
-        _check_left(goal, run, container, engine)
-        bucket = opening.prove(goal, keys)
-        if keys:
-            keys.keep(run.settings.folder)
+        _check_left(goal, run, container, engine, ca)
+        bucket = opening.tried(goal, credentials, ca)
         saved_flags.save(goal)
     run.console.say(f"storage: {bucket.location} takes, gives, lists and removes objects")
     run.console.say("./inv up has the registry keep its images there")
 
 
-def _check_left(goal: Run, run: Run, container: Container | None, engine: Engine) -> None:
+def _check_left(goal: Run, run: Run, container: Container | None, engine: Engine, ca: str) -> None:
     """Refuse to leave images behind, which a registry elsewhere would not have.
 
     Raises:
@@ -53,16 +49,16 @@ def _check_left(goal: Run, run: Run, container: Container | None, engine: Engine
     before, after = (opening.location(it.settings) for it in (run, goal))
     if run.settings.storage:
         if (before.bucket, before.prefix) != (after.bucket, after.prefix) and _has_images(run):
-            raise _left(str(before), goal, "./inv registry.move --to volume; then ")
+            raise _left(str(before), goal, ca, "./inv registry.move --to volume; then ")
     elif container and container.volume:
         if container.state != "running":
             wrong = "Whether the volume has images is not known: the registry does not run."
             raise RegistryError(wrong, cure="./inv up; then repeat the command")
         held = listing.find(run.settings.container, engine)
         if any(not listing.is_ours(name) and (it.tags or it.revisions) for name, it in held.repositories.items()):
-            raise _left(f"the volume {container.volume}", goal)
+            raise _left(f"the volume {container.volume}", goal, ca)
     elif engine.available and engine.volume(run.settings.volume) and container is None:
-        raise _left(f"the volume {run.settings.volume}", goal, "./inv up; then ")
+        raise _left(f"the volume {run.settings.volume}", goal, ca, "./inv up; then ")
 
 
 def _has_images(run: Run) -> bool:
@@ -72,8 +68,7 @@ def _has_images(run: Run) -> bool:
     return any(rest and not listing.is_ours(name) for name, _, rest in manifests)
 
 
-def _left(where: str, goal: Run, first: str = "") -> RegistryError:
-    flags = {"--endpoint": goal.settings.storage_endpoint, "--ca": goal.settings.storage_ca}
-    more = [word for flag, value in flags.items() if value for word in (flag, value)]
-    move = pasteable(["./inv", "registry.move", "--to", goal.settings.storage, *more, "--credentials", "FILE"])
+def _left(where: str, goal: Run, ca: str, first: str = "") -> RegistryError:
+    words = [*opening.location(goal.settings).words, *(("--ca", ca) if ca else ()), "--credentials", "FILE"]
+    move = pasteable(["./inv", "registry.move", "--to", *words])
     return RegistryError(f"The registry has images in {where}, which would stay there.", cure=f"{first}{move}")
