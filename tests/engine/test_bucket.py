@@ -111,6 +111,7 @@ def kept(
     assert f"storage: {made.at} takes, gives, lists and removes objects" in said
     assert client.api.containers(all=True, filters={"name": host.name}) == []  # nothing was started
     assert "proof: pushed to" in host.inv("up")
+    assert made.paths() == [marker.NAME]  # nothing of the proof is left
     yield made
     clear(host, client)
     way.cut()

@@ -144,8 +144,9 @@ def prove_push_and_pull(reference: str, target: Target, run: Run, engine: Engine
 
         def forget(proof: prove.Proof) -> None:
             if prove.forget(proof, target.at, target.tls, login) and target.local:
-                with contextlib.suppress(RegistryError):  # it was proved; what is left goes after the next proof
+                with contextlib.suppress(RegistryError):  # it was proved; what is left goes later
                     engine.clear_proofs(run.settings.container)
+                    _clear_bucket(proof, run)
 
         proof = prove.prove(reference, engine, run.console, login, forget)
     if proof:
@@ -153,6 +154,14 @@ def prove_push_and_pull(reference: str, target: Target, run: Run, engine: Engine
         run.console.say(f"proof: pushed to {proof.registry} and pulled back, {same}")
     if proof and login:
         run.console.say("proof: that used a temporary login, gone now; without a login it answers 401")
+
+
+def _clear_bucket(proof: prove.Proof, run: Run) -> None:
+    """Remove what a deleted proof leaves in a bucket, whose registry does not do so."""
+    if run.settings.storage and proof.repository == prove.REPOSITORY:
+        from trusted_registry.bucket import opening, proofs
+
+        proofs.clear(opening.opened(run.settings), proof.digest)
 
 
 def stop(run: Run, *, purge: bool) -> None:
