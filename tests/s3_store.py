@@ -138,9 +138,11 @@ class S3Store:
 def s3_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Store]:
     """A store with a bucket; each test has a prefix of its own."""
     made = S3Store(tmp_path_factory.mktemp("s3"))
-    made.start()
-    yield made
-    made.kill()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.kill()
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from trusted_registry.bucket.stores import Entry, Pieces, Store
+from trusted_registry.bucket.client import Object
+from trusted_registry.bucket.stores import Pieces, Store
 
 _BLOBS, _IN = "docker/registry/v2/blobs/sha256", "docker/registry/v2/repositories"
 _MARKS = itertools.count(1)
@@ -47,14 +48,14 @@ class MemoryStore:
     written: list[str] = field(default_factory=list)
     read_: list[str] = field(default_factory=list)
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, Object]:
         self.before("list", [])
-        return {path: Entry(path, len(data), 0, self._mark(path)) for path, data in self.files.items()}
+        return {path: Object(path, len(data), 0, self._mark(path)) for path, data in self.files.items()}
 
     def _mark(self, path: str) -> str:
         return self.marks.setdefault(path, str(next(_MARKS)))
 
-    def read(self, portion: Sequence[Entry]) -> Iterator[Pieces]:
+    def read(self, portion: Sequence[Object]) -> Iterator[Pieces]:
         self.before("read", [it.path for it in portion])
         for entry in portion:
             data = self.files.get(entry.path)

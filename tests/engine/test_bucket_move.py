@@ -13,7 +13,8 @@ from tests.bucket.memory_store import content, image, tag
 from tests.engine import worlds
 from tests.recorder import Recorder
 from trusted_registry import installation
-from trusted_registry.bucket.stores import LARGE, Entry, VolumeStore
+from trusted_registry.bucket.client import Object
+from trusted_registry.bucket.stores import LARGE, VolumeStore
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import mover
@@ -46,9 +47,9 @@ def volume(registry_image: str, client: docker.DockerClient, make_settings: Make
     engine.close()
 
 
-def given(files: dict[str, bytes], changed: int = 1_700_000_000) -> Iterator[tuple[Entry, list[bytes]]]:
+def given(files: dict[str, bytes], changed: int = 1_700_000_000) -> Iterator[tuple[Object, list[bytes]]]:
     """Yield files as a store takes them."""
-    yield from ((Entry(path, len(data), changed, ""), [data[:5], data[5:]]) for path, data in files.items())
+    yield from ((Object(path, len(data), changed, ""), [data[:5], data[5:]]) for path, data in files.items())
 
 
 def kept(store: VolumeStore) -> dict[str, bytes]:
@@ -82,7 +83,7 @@ def test_what_changed_while_it_is_read_is_left_out_and_a_large_one_is_told(volum
     other = [entries[0]._replace(size=99), *entries[1:]]
     read = {it.path: b"".join(chunks) for it, chunks in volume.read(other)}
     assert read == {it.path: files[it.path] for it in entries[1:]}
-    ((_, chunks),) = volume.read([Entry(content(b"x" * LARGE)[0], LARGE + 1, 0, "")])
+    ((_, chunks),) = volume.read([Object(content(b"x" * LARGE)[0], LARGE + 1, 0, "")])
     with pytest.raises(RegistryError, match="changed while it was read"):
         list(chunks)
 

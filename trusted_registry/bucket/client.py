@@ -7,14 +7,14 @@ import hashlib
 import itertools
 import logging
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from trusted_registry.bucket import faults
 from trusted_registry.bucket.credentials import Credentials
 from trusted_registry.bucket.location import Location
-from trusted_registry.errors import RegistryError, StorageError, StorageFault
+from trusted_registry.errors import RegistryError
 
 _CONNECT_SECONDS, _READ_SECONDS, _ATTEMPTS = 5, 30, 2
 _PIECE = 1 << 20
@@ -27,14 +27,22 @@ MOST = 64 << 20
 """Bytes of an object that is read whole."""
 
 
-@dataclass(frozen=True)
-class Object:
-    """Object of a bucket: path below the prefix, bytes, seconds since the epoch of its writing, and entity tag."""
+_CONTENT = re.compile(r"docker/registry/v2/blobs/sha256/[0-9a-f]{2}/([0-9a-f]{64})/data")
+
+
+class Object(NamedTuple):
+    """A file of a registry: path, bytes, last change in seconds since the epoch, and a mark that changes with it."""
 
     path: str
     size: int
     changed: float
-    etag: str
+    mark: str
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of a content, in hex, as its path has it; "" of any other file."""
+        found = _CONTENT.fullmatch(self.path)
+        return found[1] if found else ""
 
 
 class Bucket:
@@ -63,17 +71,9 @@ class Bucket:
                     changed = it["LastModified"].timestamp()
                     yield Object(it["Key"][cut:], int(it["Size"]), changed, str(it.get("ETag", "")).strip('"'))
 
-    def find(self, path: str) -> Object | None:
-        """Return one object; None where there is none."""
-        with faults.told(self.location, "read"), faults.absent():
-            it = self._client.head_object(Bucket=self.location.bucket, Key=self.location.key(path))
-            changed = it["LastModified"].timestamp()
-            return Object(path, int(it["ContentLength"]), changed, str(it.get("ETag", "")).strip('"'))
-        return None
-
     def read(self, path: str, most: int = MOST) -> bytes | None:
         """Return an object's first bytes, `most` of them; None where there is none."""
-        with faults.told(self.location, "read"), faults.absent():
+        with faults.absent(), faults.told(self.location, "read"):
             got = self._client.get_object(Bucket=self.location.bucket, Key=self.location.key(path))
             with contextlib.closing(got["Body"]) as body:
                 return bytes(body.read(most))
@@ -92,15 +92,9 @@ class Bucket:
 
     def sha256(self, path: str) -> str:
         """Return the SHA-256 of an object's bytes in hex, as they are read now; "" where there is none."""
-        digest = hashlib.sha256()
-        try:
-            for piece in self.stream(path):
-                digest.update(piece)
-        except StorageError as error:
-            if error.fault is not StorageFault.MISSING:
-                raise
-            return ""
-        return digest.hexdigest()
+        with faults.absent():
+            return sha256(self.stream(path))
+        return ""
 
     def write(self, path: str, content: bytes) -> None:
         """Write an object, over one that is there."""
@@ -134,6 +128,14 @@ class Bucket:
         for wrong in said.get("Errors", ()):
             if wrong.get("Code") != "NoSuchKey":
                 raise faults.of(str(wrong.get("Code")), str(wrong.get("Message")), self.location, "delete")
+
+
+def sha256(chunks: Iterable[bytes]) -> str:
+    """Return the SHA-256 of a content, in hex."""
+    hashed = hashlib.sha256()
+    for chunk in chunks:
+        hashed.update(chunk)
+    return hashed.hexdigest()
 
 
 def _client(location: Location, credentials: Credentials) -> Any:  # noqa: ANN401 - boto3 makes its classes as it runs

@@ -89,7 +89,6 @@ def error(fault: StorageFault, said: str, location: Location, right: str) -> Sto
 @contextlib.contextmanager
 def told(location: Location, right: str) -> Iterator[None]:
     """Have errors of boto3 be a StorageError."""
-    from boto3.exceptions import S3UploadFailedError
     from botocore import exceptions
 
     try:
@@ -97,10 +96,6 @@ def told(location: Location, right: str) -> Iterator[None]:
     except exceptions.ClientError as wrong:
         found = wrong.response.get("Error", {})
         raise of(str(found.get("Code", "")), str(found.get("Message", "")), location, right) from wrong
-    except S3UploadFailedError as wrong:
-        inner = wrong.__cause__ or wrong.__context__
-        code = inner.response["Error"] if isinstance(inner, exceptions.ClientError) else {}
-        raise of(str(code.get("Code", "")), str(code.get("Message", wrong)), location, right) from wrong
     except exceptions.SSLError as wrong:
         raise error(StorageFault.UNTRUSTED, str(wrong), location, right) from wrong
     except (exceptions.BotoCoreError, OSError) as wrong:
@@ -110,10 +105,8 @@ def told(location: Location, right: str) -> Iterator[None]:
 @contextlib.contextmanager
 def absent() -> Iterator[None]:
     """Leave the context quietly where an object is not there."""
-    from botocore.exceptions import ClientError
-
     try:
         yield
-    except ClientError as wrong:
-        if str(wrong.response.get("Error", {}).get("Code")) not in _MISSING:
+    except StorageError as error:
+        if error.fault is not StorageFault.MISSING:
             raise

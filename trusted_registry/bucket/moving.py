@@ -16,7 +16,8 @@ from pathlib import Path
 
 from trusted_registry import files
 from trusted_registry.archives.saving import in_parallel
-from trusted_registry.bucket.stores import Entry, Pieces, Store, portions, sha256
+from trusted_registry.bucket.client import Object, sha256
+from trusted_registry.bucket.stores import Pieces, Store, portions
 from trusted_registry.console import Console
 from trusted_registry.errors import RegistryError
 from trusted_registry.images.listing import is_ours
@@ -102,7 +103,7 @@ def _reference(found: re.Match[str]) -> str:
     return found["repository"] + (f":{found['tag']}" if found["tag"] else digest)
 
 
-def _digests(store: Store, entries: Iterable[Entry]) -> dict[str, str]:
+def _digests(store: Store, entries: Iterable[Object]) -> dict[str, str]:
     """Return the SHA-256 of files, as they are read now, by their paths."""
     return {it.path: sha256(chunks) for some in portions(entries) for it, chunks in store.read(some)}
 
@@ -122,7 +123,7 @@ def _told(pieces: Iterable[Pieces], tell: _Tell) -> Iterator[Pieces]:
         yield entry, counted(chunks)
 
 
-def _rank(entry: Entry) -> int:
+def _rank(entry: Object) -> int:
     return 0 if entry.sha256 else 2 if "/_manifests/tags/" in entry.path else 1
 
 
@@ -188,7 +189,7 @@ class Move:
         self._check_damage([it for it in left if it.path in wrong and it.sha256])
         return [*wrong, *(path for path in there if path not in here)]
 
-    def _each(self, title: str, entries: list[Entry], deed: Callable[[list[Entry], _Tell], None]) -> None:
+    def _each(self, title: str, entries: list[Object], deed: Callable[[list[Object], _Tell], None]) -> None:
         """Do something for portions of files, a few at a time."""
         some = {it[0].path: it for it in portions(entries)}
         sizes = {path: max(sum(it.size for it in portion), 1) for path, portion in some.items()}
@@ -197,10 +198,10 @@ class Move:
                 progress.update(path, 0, size)
             in_parallel(lambda path: deed(some[path], lambda done: progress.update(path, done, sizes[path])), some)
 
-    def _copy(self, portion: list[Entry], tell: _Tell) -> None:
+    def _copy(self, portion: list[Object], tell: _Tell) -> None:
         self.target.write(_told(self.source.read(portion), tell))
 
-    def _compare(self, portion: list[Entry], tell: _Tell, marks: Marks, right: set[str]) -> None:
+    def _compare(self, portion: list[Object], tell: _Tell, marks: Marks, right: set[str]) -> None:
         wanted = {it.path: it.sha256 for it in portion if it.sha256}
         wanted |= _digests(self.source, [it for it in portion if not it.sha256])
         given = {it.path: sha256(chunks) for it, chunks in _told(self.target.read(portion), tell)}
@@ -211,7 +212,7 @@ class Move:
             self._kept = time.monotonic()
             self.keep(dict(self.compared))
 
-    def _check_damage(self, contents: list[Entry]) -> None:
+    def _check_damage(self, contents: list[Object]) -> None:
         """Refuse a content that came wrong twice: so is the source's."""
         self._wrong.update(it.path for it in contents)
         damaged = next((it for it in contents if self._wrong[it.path] > 1), None)

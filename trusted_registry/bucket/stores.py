@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, cast
+from typing import Protocol, cast
 
-from trusted_registry.bucket.client import Bucket
+from trusted_registry.bucket.client import Bucket, Object, sha256
 from trusted_registry.engine import archive, types
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
@@ -32,7 +31,6 @@ _KNOWN = re.compile(
     rf"|trusted-registry-trash/(?:{_PART}/){{1,300}}{_PART}|trusted-registry-history\.json"
 )
 """Paths that are carried: contents, links, the trash and the history; no upload, and nothing of anybody else's."""
-_CONTENT = re.compile(r"docker/registry/v2/blobs/(?P<algorithm>[a-z0-9]+)/[0-9a-f]{2}/(?P<hex>[0-9a-f]+)/data")
 
 _LIST = """cd "$1" || exit
 find docker trusted-registry-trash trusted-registry-history.json -type f ! -path '*/_uploads/*' \\
@@ -51,32 +49,17 @@ echo removed"""
 """A tag's folder goes with its link: the registry lists it otherwise."""
 
 
-class Entry(NamedTuple):
-    """A file: its path, bytes, last change in seconds since the epoch, and a mark that changes with its content."""
-
-    path: str
-    size: int
-    changed: float
-    mark: str
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of a content, in hex, as its path has it; "" of any other file."""
-        found = _CONTENT.fullmatch(self.path)
-        return found["hex"] if found and found["algorithm"] == "sha256" else ""
-
-
-Pieces = tuple[Entry, Iterable[bytes]]
+Pieces = tuple[Object, Iterable[bytes]]
 """A file and its content."""
 
 
 class Store(Protocol):
     """Files of a registry; every method raises a RegistryError where the store is away, full or refuses."""
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, Object]:
         """Return all files that are carried, by their paths."""
 
-    def read(self, portion: Sequence[Entry]) -> Iterator[Pieces]:
+    def read(self, portion: Sequence[Object]) -> Iterator[Pieces]:
         """Yield files with their contents; without those that are gone, or have another size, meanwhile."""
 
     def write(self, files: Iterable[Pieces]) -> None:
@@ -86,9 +69,9 @@ class Store(Protocol):
         """Remove files; one that is not there is no error."""
 
 
-def portions(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+def portions(entries: Iterable[Object]) -> Iterator[list[Object]]:
     """Yield small files in portions, and each large one alone."""
-    some: list[Entry] = []
+    some: list[Object] = []
     for entry in entries:
         if entry.size >= LARGE:
             yield [entry]
@@ -113,12 +96,12 @@ class VolumeStore:
     container: str
     engine: Engine
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, Object]:
         """Return all files that are carried: a content's mark is its last change, which no program can set."""
-        errors, found, line = bytearray(), dict[str, Entry](), ""
+        errors, found, line = bytearray(), dict[str, Object](), ""
         for line in types.lines(self.engine.stream(self.container, [SHELL, "-c", _LIST, "sh", IMAGES_FOLDER], errors)):
             if (said := _LINE.fullmatch(line)) and _KNOWN.fullmatch(said[4]):
-                found[said[4]] = Entry(said[4], int(said[1]), int(said[2]), said[3])
+                found[said[4]] = Object(said[4], int(said[1]), int(said[2]), said[3])
         wrong = [it for it in errors.decode(errors="replace").splitlines() if it and not it.endswith(_GONE)]
         if wrong or line != "all":
             said_ = f"The volume could not be listed: {(wrong or ['nothing was said'])[0][:200]}"
@@ -127,7 +110,7 @@ class VolumeStore:
             found |= {it.path: it._replace(mark=sha256(chunks)) for it, chunks in self.read(some)}
         return found
 
-    def read(self, portion: Sequence[Entry]) -> Iterator[Pieces]:
+    def read(self, portion: Sequence[Object]) -> Iterator[Pieces]:
         """Yield files with their contents."""
         argv = [SHELL, "-c", _READ, "sh", IMAGES_FOLDER, *(it.path for it in portion)]
         chunks = self.engine.stream(self.container, argv, bytearray())
@@ -168,12 +151,11 @@ class BucketStore:
 
     bucket: Bucket
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, Object]:
         """Return all objects that are carried; keys of others, whatever they are, stand for nothing here."""
-        listed = (Entry(it.path, it.size, it.changed, it.etag) for it in self.bucket.objects())
-        return {it.path: it for it in listed if _KNOWN.fullmatch(it.path)}
+        return {it.path: it for it in self.bucket.objects() if _KNOWN.fullmatch(it.path)}
 
-    def read(self, portion: Sequence[Entry]) -> Iterator[Pieces]:
+    def read(self, portion: Sequence[Object]) -> Iterator[Pieces]:
         """Yield objects with their contents."""
         if [it.size >= LARGE for it in portion] == [True]:
             yield portion[0], _whole(portion[0], self.bucket.stream(portion[0].path))
@@ -223,18 +205,10 @@ class _Reader(io.RawIOBase):
         return count
 
 
-def _whole(entry: Entry, chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _whole(entry: Object, chunks: Iterable[bytes]) -> Iterator[bytes]:
     left = entry.size
     for chunk in chunks:
         left -= len(chunk)
         yield chunk
     if left:
         raise RegistryError(f"{entry.path} changed while it was read.", cure="Repeat the command.")
-
-
-def sha256(chunks: Iterable[bytes]) -> str:
-    """Return the SHA-256 of a content, in hex."""
-    hashed = hashlib.sha256()
-    for chunk in chunks:
-        hashed.update(chunk)
-    return hashed.hexdigest()

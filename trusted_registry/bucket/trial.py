@@ -22,31 +22,25 @@ def carry_out(bucket: Bucket) -> None:
     Raises:
         StorageError: It does not do as it should; one error names every right that lacks.
     """
-    path, refused = f"{PREFIX}{secrets.token_hex(8)}", list[StorageError]()
-    written = _allowed(lambda: bucket.write(path, _CONTENT), refused)
-    given = [b""]
-    read = _allowed(lambda: given.append(bucket.read(path) or b""), refused)
-    listed: list[str] = []
-    lists = _allowed(lambda: listed.extend(_look(bucket, path)), refused)
-    removes = _allowed(lambda: bucket.remove([path]), refused)
+    path, given, listed, refused = f"{PREFIX}{secrets.token_hex(8)}", list[bytes](), list[str](), list[StorageError]()
+    deeds: tuple[Callable[[], object], ...] = (
+        lambda: bucket.write(path, _CONTENT),
+        lambda: given.append(bucket.read(path) or b""),
+        lambda: listed.extend(_look(bucket, path)),
+        lambda: bucket.remove([path]),
+    )
+    for deed in deeds:
+        try:
+            deed()
+        except StorageError as error:
+            if error.fault is not StorageFault.DENIED:
+                raise
+            refused.append(error)
     if refused:
         rights = ", ".join(it.right for it in refused)
         raise faults.error(StorageFault.DENIED, refused[0].said, bucket.location, rights)
-    kept = written and read and lists and removes and bucket.read(path) is None
-    if given[-1] != _CONTENT or listed != [path] or not kept:
+    if (given, listed, bucket.read(path)) != ([_CONTENT], [path], None):
         raise faults.error(StorageFault.OTHER, "an object is not as it was written", bucket.location, "keep objects")
-
-
-def _allowed(deed: Callable[[], object], refused: list[StorageError]) -> bool:
-    """Whether a deed was allowed; one that was not is noted, and whatever else is wrong is raised."""
-    try:
-        deed()
-    except StorageError as error:
-        if error.fault is not StorageFault.DENIED:
-            raise
-        refused.append(error)
-        return False
-    return True
 
 
 def _look(bucket: Bucket, path: str) -> list[str]:
