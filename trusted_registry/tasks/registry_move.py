@@ -103,21 +103,19 @@ def _goal(to: str, told: Mapping[str, str], run: Run) -> Run:
     Raises:
         SettingError: There is no such place, or a setting says another one.
     """
-    before, flags = run.settings.storage, {**run.settings.saved_flags, **told, "storage": to}
+    before = run.settings.storage
     if to == VOLUME:
         if before and "storage" not in run.settings.saved_flags:
             wrong = "registry.storage is set by INVOKE_REGISTRY_STORAGE, or in invoke.yaml."
             raise SettingError(wrong, cure="Have ./inv registry.storage say it instead, then move.")
-        del flags["storage"]
+        flags = {name: it for name, it in run.settings.saved_flags.items() if name != "storage"}
         return run.with_settings(storage="", saved_flags=flags)
-    if before not in ("", to):
+    goal = opening.chosen(run, to, told)
+    if before not in ("", goal.settings.storage):
         wrong = f"The images are in {before}, and move from there to the volume alone."
-        raise SettingError(wrong, cure=f"./inv registry.move --to volume; then {pasteable(['--to', to])}")
-    if not to.startswith("s3://"):
-        raise SettingError(
-            f"{to!r} is neither a bucket nor the volume.", cure="--to s3://BUCKET/PREFIX, or --to volume"
-        )
-    return opening.chosen(run, to, told)
+        then = pasteable(["./inv", "registry.move", "--to", *opening.location(goal.settings).words])
+        raise SettingError(wrong, cure=f"./inv registry.move --to volume && {then}")
+    return goal
 
 
 def _name(run: Run) -> str:

@@ -49,7 +49,7 @@ def _check_left(goal: Run, run: Run, container: Container | None, engine: Engine
     before, after = (opening.location(it.settings) for it in (run, goal))
     if run.settings.storage:
         if (before.bucket, before.prefix) != (after.bucket, after.prefix) and _has_images(run):
-            raise _left(str(before), goal, ca, "./inv registry.move --to volume; then ")
+            raise _left(str(before), goal, ca, "./inv registry.move --to volume && ")
     elif container and container.volume:
         if container.state != "running":
             wrong = "Whether the volume has images is not known: the registry does not run."
@@ -58,7 +58,7 @@ def _check_left(goal: Run, run: Run, container: Container | None, engine: Engine
         if any(not listing.is_ours(name) and (it.tags or it.revisions) for name, it in held.repositories.items()):
             raise _left(f"the volume {container.volume}", goal, ca)
     elif engine.available and engine.volume(run.settings.volume) and container is None:
-        raise _left(f"the volume {run.settings.volume}", goal, ca, "./inv up; then ")
+        raise _left(f"the volume {run.settings.volume}", goal, ca, "./inv up && ")
 
 
 def _has_images(run: Run) -> bool:
