@@ -28,8 +28,8 @@ def choose(  # noqa: PLR0913 - all that leads to a bucket
     told = {"storage_endpoint": endpoint, "storage_region": region, "storage_insecure": insecure}
     goal = opening.chosen(run, to, told)
     with run_lock.held(run):
-        engine = engines.connect_if_available(run.console)
-        container = ownership.claimed(run, engine) if engine.available else None
+        engine = engines.connect(run.console)
+        container = ownership.claimed(run, engine)
         if run.console.dry:
             run.console.command(["aws", "s3", "ls", f"{opening.location(goal.settings)}"])
             return
@@ -57,7 +57,7 @@ def _check_left(goal: Run, run: Run, container: Container | None, engine: Engine
         held = listing.find(run.settings.container, engine)
         if any(not listing.is_ours(name) and (it.tags or it.revisions) for name, it in held.repositories.items()):
             raise _left(f"the volume {container.volume}", goal, ca)
-    elif engine.available and engine.volume(run.settings.volume) and container is None:
+    elif container is None and engine.volume(run.settings.volume):
         raise _left(f"the volume {run.settings.volume}", goal, ca, "./inv up && ")
 
 
