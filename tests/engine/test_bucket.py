@@ -191,6 +191,7 @@ def test_a_bucket_that_is_away_while_nothing_changes_is_the_reason_that_is_told(
     assert "proof: pushed" in kept.host.inv("up")
 
 
+@pytest.mark.long
 def test_a_purge_leaves_the_bucket_s_images_to_whoever_sets_the_registry_up_again(
     kept: Kept, client: docker.DockerClient
 ) -> None:
@@ -207,6 +208,7 @@ def test_a_purge_leaves_the_bucket_s_images_to_whoever_sets_the_registry_up_agai
     assert api(kept.host).manifest("left", "1").digest == digest
 
 
+@pytest.mark.long
 def test_a_registry_without_images_keeps_them_in_a_bucket_from_the_next_up_on(
     host: Host, client: docker.DockerClient, s3_store: S3Store, prefix: str
 ) -> None:
