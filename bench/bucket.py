@@ -107,8 +107,9 @@ def _server(of: Stand) -> Iterator[str]:
         try:
             s3 = Endpoint(of.host, ports["-s3.port.https"])
             _await(Endpoint("127.0.0.1", ports["-filer.port"]), s3, folder)
+            make = f"s3.bucket.create -name {BUCKET}\n"
             shell = [str(WEED), "shell", f"-master=127.0.0.1:{ports['-master.port']}.{ports['-master.port.grpc']}"]
-            subprocess.run(shell, input=f"s3.bucket.create -name {BUCKET}\n", text=True, check=True, timeout=_START)
+            subprocess.run(shell, input=make, stdout=subprocess.DEVNULL, text=True, check=True, timeout=_START)
             yield f"https://{s3}"
         finally:
             process.kill()
