@@ -229,7 +229,7 @@ def made(tmp_path: Path) -> MadeStorage:
 def engine(made: MadeStorage) -> FakeEngine:
     """An engine whose registry has that storage, and runs."""
     found = FakeEngine()
-    found.container = container()
+    found.container = container(volume=NAME)
     found.storage = made.folder
     assert NAME in found.containers
     return found

@@ -94,6 +94,7 @@ class S3Store:
             f"-{it}" for part in ("master", "volume", "filer", "s3") for it in (f"{part}.port", f"{part}.port.grpc")
         ]
         argv += [f"{flag}={free_port()}" for flag in parts]
+        argv += ["-s3.port.iceberg=0", "-s3.port.lance=0"]  # or a second store would end at a port that is taken
         null = subprocess.DEVNULL
         self.process = subprocess.Popen(argv, stdin=null, stdout=null, stderr=null)
         end = time.monotonic() + _STARTS

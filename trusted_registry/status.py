@@ -148,12 +148,12 @@ def _registry(settings: Settings, engine: Engine) -> RegistryStatus:
 
 
 def _with_images(found: RegistryStatus, container: Container, settings: Settings, engine: Engine) -> RegistryStatus:
-    """Return a status with the number and the size of the images, where the container has a volume that tells."""
-    from trusted_registry.images import listing, usage
+    """Return a status with the number and the size of the images, where its storage tells."""
+    from trusted_registry.images import listing, storages, usage
 
-    if container.ours and container.volume and container.state == "running":
+    if container.ours and (container.volume or settings.storage) and container.state == "running":
         with contextlib.suppress(RegistryError):
-            held = listing.find(settings.container, engine, seconds=_LISTED)
+            held = storages.of(container, settings, engine).files(seconds=_LISTED)
             named = [
                 it for name, it in held.repositories.items() if not listing.is_ours(name) and (it.tags or it.revisions)
             ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.loopback import silence
-from tests.s3_store import ABSENT
+from tests.s3_store import ABSENT, BUCKET
 from trusted_registry.bucket import client, marker, trial
 from trusted_registry.bucket.client import Bucket
 from trusted_registry.bucket.credentials import Credentials
@@ -51,6 +51,24 @@ def test_an_object_is_read_as_it_was_written_listed_and_gone_once_removed(s3_sto
     bucket.remove(["a/b", "a/c", "not/there"])
     assert [it.path for it in bucket.objects()] == ["d"]
     assert other.read("a/b") == b"other"
+
+
+def test_no_folder_is_left_of_what_went(s3_store: S3Store, prefix: str) -> None:
+    bucket = s3_store.bucket(prefix)
+    for path in ("tags/1/current/link", "tags/1/index/a/link", "tags/2/current/link"):
+        bucket.write(path, b"x")
+    bucket.remove(["tags/1/current/link", "tags/1/index/a/link"])
+    said = bucket._client.list_objects_v2(Bucket=BUCKET, Prefix=f"{prefix}/tags/", Delimiter="/")
+    assert [it["Prefix"] for it in said["CommonPrefixes"]] == [f"{prefix}/tags/2/"]
+    assert [it.path for it in bucket.objects()] == ["tags/2/current/link"]
+
+
+def test_no_later_write_has_an_earlier_time_than_the_clock(s3_store: S3Store, prefix: str) -> None:
+    bucket = s3_store.bucket(prefix)
+    before = bucket.clock()
+    bucket.write("a", b"x")
+    (found,) = bucket.objects()
+    assert before <= found.changed <= bucket.clock()
 
 
 def test_keys_that_begin_with_the_prefix_s_letters_alone_are_not_under_it(s3_store: S3Store, prefix: str) -> None:

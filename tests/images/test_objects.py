@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
+from tests.recorder import Recorder
 from trusted_registry.bucket.client import Bucket, Object
 from trusted_registry.bucket.credentials import Credentials
 from trusted_registry.bucket.location import Location
 from trusted_registry.images import listing, mend
 from trusted_registry.images.mend import Step, Verb
-from trusted_registry.images.objects import FOLDER, Objects
+from trusted_registry.images.objects import FOLDER, TIMES, Objects
+from trusted_registry.images.storage import Change
+from trusted_registry.instance.model import IMAGES_FOLDER
 
 OLD, NEW = (f"sha256:{hashlib.sha256(it).hexdigest()}" for it in (b"old", b"new"))
 TAG, ASIDE = "repositories/app/_manifests/tags/1", "trusted-registry-trash/1/tags/app/_tags/1"
@@ -36,6 +39,10 @@ class Memory(Bucket):
         if self.before and self.before[0] == name:
             called, self.before = self.before[1], None
             called()
+
+    def clock(self) -> float:
+        """Return the store's time."""
+        return self.now
 
     def objects(self, path: str = "") -> Iterator[Object]:
         """Yield objects."""
@@ -84,8 +91,18 @@ def bucket() -> Memory:
     return made
 
 
+def change(bucket: Memory, *steps: Change) -> None:
+    """Take steps of the trash."""
+    Objects(bucket).change(steps, Recorder())
+
+
 def untag(bucket: Memory) -> None:
-    Objects(bucket).untag(TAG, ASIDE, OLD, bucket.pushed)
+    change(bucket, ("untag", TAG, f"{IMAGES_FOLDER}/{ASIDE}", f"{OLD} {bucket.pushed}"))
+
+
+def back(bucket: Memory) -> None:
+    """Bring the tag back."""
+    change(bucket, ("tag", TAG, f"{IMAGES_FOLDER}/{ASIDE}", f"{OLD} {bucket.pushed}"))
 
 
 def pointed(bucket: Memory) -> str:
@@ -122,7 +139,9 @@ def test_a_damaged_content_is_seen_and_removed_and_a_sound_one_stays(bucket: Mem
     found = Objects(bucket).files().blobs
     hashed = {it.path: hexed for it, hexed in Objects(bucket).hashes(found.values())}
 
-    Objects(bucket).mend([Step(Verb.DAMAGED, listing.path_of(it), it.partition(":")[2]) for it in (OLD, NEW)])
+    Objects(bucket).mend(
+        [Step(Verb.DAMAGED, listing.path_of(it), it.partition(":")[2]) for it in (OLD, NEW)], Recorder()
+    )
 
     assert {it for it in found if f"sha256:{hashed[listing.path_of(it)]}" == it} == {OLD}
     assert set(Objects(bucket).files().blobs) == {OLD}
@@ -131,11 +150,11 @@ def test_a_damaged_content_is_seen_and_removed_and_a_sound_one_stays(bucket: Mem
 def test_a_link_is_mended_only_as_it_was_seen(bucket: Memory) -> None:
     step = Step(Verb.WRITE, CURRENT, OLD, mend.state(b""))
     bucket.push(NEW, b"new")
-    Objects(bucket).mend([step])
+    Objects(bucket).mend([step], Recorder())
     assert pointed(bucket) == NEW
 
     bucket.write(FOLDER + CURRENT, b"")
-    Objects(bucket).mend([step])
+    Objects(bucket).mend([step], Recorder())
 
     assert pointed(bucket) == OLD
 
@@ -145,7 +164,7 @@ def test_a_tag_goes_aside_and_comes_back(bucket: Memory) -> None:
     untag(bucket)
     assert not any(it.startswith(FOLDER + TAG) for it in bucket.held)
 
-    Objects(bucket).tag(TAG, ASIDE)
+    back(bucket)
 
     assert {path for path in bucket.held if TAG in path} == before
     assert pointed(bucket) == OLD
@@ -184,19 +203,93 @@ def test_a_removal_that_was_killed_after_it_took_the_link_of_a_push_gives_it_bac
 def test_a_tag_that_was_pushed_while_it_was_away_is_not_overwritten(bucket: Memory) -> None:
     untag(bucket)
     bucket.push(NEW, b"new")
-    Objects(bucket).tag(TAG, ASIDE)
+    back(bucket)
     assert pointed(bucket) == NEW
 
 
 def test_a_link_of_a_manifest_goes_unless_it_was_pushed_again(bucket: Memory) -> None:
     path, pushed = listing.revision_path("app", OLD), bucket.pushed
-    Objects(bucket).unlink(path, pushed - 1)
+    change(bucket, ("unlink", path, "", f"{pushed - 1}"))
     assert FOLDER + path in bucket.held
 
-    Objects(bucket).unlink(path, pushed)
+    change(bucket, ("unlink", path, "", f"{pushed}"))
     assert FOLDER + path not in bucket.held
 
-    Objects(bucket).link(path, NEW)  # no such content
+    change(bucket, ("link", path, NEW, listing.path_of(NEW)))  # no such content
     assert FOLDER + path not in bucket.held
-    Objects(bucket).link(path, OLD)
+    change(bucket, ("link", path, OLD, listing.path_of(OLD)))
     assert bucket.read(FOLDER + path) == OLD.encode()
+
+
+def test_a_tag_that_came_back_has_the_time_of_its_push_and_goes_again(bucket: Memory) -> None:
+    bucket.push(NEW, b"new")
+    before = Objects(bucket).files().repositories["app"].tags
+    bucket.pushed, bucket.now = int(bucket.now), bucket.now + 10
+    steps = (TAG, f"{IMAGES_FOLDER}/{ASIDE}", f"{NEW} {bucket.pushed}")
+    change(bucket, ("untag", *steps))
+    bucket.now += 10
+    change(bucket, ("tag", *steps))
+
+    found = Objects(bucket).files()
+
+    assert found.repositories["app"].tags == before
+    past = found.repositories["app"].past["1"]
+    assert max(past, key=lambda it: past[it].changed) == NEW
+    assert found.at == bucket.now
+    change(bucket, ("untag", *steps))
+    assert "1" not in Objects(bucket).files().repositories["app"].tags
+
+
+def test_a_tag_that_was_pushed_after_it_came_back_has_the_time_of_that_push(bucket: Memory) -> None:
+    untag(bucket)
+    back(bucket)
+    bucket.push(OLD, b"old")
+    assert Objects(bucket).files().repositories["app"].tags["1"].changed == bucket.now
+    untag(bucket)
+    assert pointed(bucket) == OLD
+
+
+@pytest.mark.parametrize("times", [b"[]", b'{"%s": 1}', b'{"%s": [1, 2, "x"]}', b'{"%s": [9999999999999, 1, "x"]}'])
+def test_times_that_cannot_be_are_not_believed(times: bytes, bucket: Memory) -> None:
+    bucket.write(TIMES, times.replace(b"%s", TAG.encode()))
+    assert Objects(bucket).files().repositories["app"].tags["1"].changed == bucket.pushed
+
+
+def test_a_repository_in_which_nothing_is_left_goes_and_no_other(bucket: Memory) -> None:
+    layer = FOLDER + listing.layer_path("app", OLD)
+    bucket.write(layer, OLD.encode())
+    change(bucket, ("clear", "repositories/app", "", ""))
+    assert layer in bucket.held
+    untag(bucket)
+    bucket.write(f"{FOLDER}repositories/app/_uploads/1/startedat", b"")
+    change(bucket, ("unlink", listing.revision_path("app", OLD), "", f"{bucket.pushed}"))
+    change(bucket, ("clear", "repositories/app", "", ""))
+    assert layer in bucket.held
+    bucket.remove([f"{FOLDER}repositories/app/_uploads/1/startedat"])
+    change(bucket, ("clear", "repositories/app", "", ""))
+    assert not any("repositories/app/" in it for it in bucket.held)
+
+
+def test_records_are_read_and_what_has_none_is_told(bucket: Memory) -> None:
+    made = Objects(bucket)
+    made.write_own("trusted-registry-trash/1/record.json", b"{}")
+    bucket.write("trusted-registry-trash/20/tags/app/_tags/1/current/link", b"x")
+    bucket.write("trusted-registry-trash/zero/x", b"x")
+    assert made.records() == [("1", "{}"), ("20", "")]
+    change(bucket, ("remove", f"{IMAGES_FOLDER}/trusted-registry-trash/2", "", ""))
+    change(bucket, ("remove", f"{IMAGES_FOLDER}/trusted-registry-trash/1", "", ""))
+    assert made.records() == [("20", "")]
+
+
+def test_a_dry_run_shows_what_a_person_would_type_and_changes_nothing(bucket: Memory) -> None:
+    before, console = dict(bucket.held), Recorder(dry=True)
+    made, aside = Objects(bucket), f"{IMAGES_FOLDER}/{ASIDE}"
+    made.change([("untag", TAG, aside, f"{OLD} {bucket.pushed}"), ("tag", TAG, aside, f"{OLD} 1")], console)
+    made.mend([Step(Verb.UNTAG, CURRENT, "", mend.state(OLD.encode()))], console)
+    assert bucket.held == before
+    there, trash = f"s3://images/{FOLDER}{TAG}", f"s3://images/{ASIDE}"
+    assert console.commands == [
+        ["aws", "s3", "mv", "--recursive", there, trash],
+        ["aws", "s3", "mv", "--recursive", trash, there],
+        ["aws", "s3", "rm", f"{there}/current/link"],
+    ]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import email.utils
+import functools
 import hashlib
 import itertools
 import logging
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any, NamedTuple
 
@@ -23,9 +26,10 @@ _PART = 16 << 20
 """Bytes of a part of an upload; ten thousand parts are the most (S3 API, limits)."""
 _AT_ONCE = 1000
 """Keys of one request to delete (S3 API, DeleteObjects)."""
+AT_ONCE = 8
+"""Questions at a time."""
 MOST = 64 << 20
 """Bytes of an object that is read whole."""
-
 
 _CONTENT = re.compile(r"docker/registry/v2/blobs/sha256/[0-9a-f]{2}/([0-9a-f]{64})/data")
 
@@ -53,11 +57,27 @@ class Bucket:
     Args:
         location: The bucket and the way there.
         credentials: Its access key.
+        seconds: Seconds that a silent store is waited for.
     """
 
-    def __init__(self, location: Location, credentials: Credentials) -> None:
+    def __init__(self, location: Location, credentials: Credentials, seconds: int = _READ_SECONDS) -> None:
         self.location = location
-        self._client = _client(location, credentials)
+        self._credentials = credentials
+        self._client = _client(location, credentials, seconds)
+
+    def bounded(self, seconds: int) -> Bucket:
+        """Return the same bucket for somebody who does not wait for longer."""
+        return Bucket(self.location, self._credentials, seconds)
+
+    def clock(self) -> float:
+        """Return the store's time in whole seconds since the epoch: no later write has an earlier one."""
+        with faults.told(self.location, "list"):
+            said = self._client.list_objects_v2(
+                Bucket=self.location.bucket, Prefix=self.location.key("clock"), MaxKeys=1
+            )
+        with contextlib.suppress(ValueError, TypeError):
+            return email.utils.parsedate_to_datetime(said["ResponseMetadata"]["HTTPHeaders"].get("date")).timestamp()
+        return time.time()
 
     def objects(self, path: str = "") -> Iterator[Object]:
         """Yield the objects whose paths begin so, in the order of their keys."""
@@ -117,7 +137,12 @@ class Bucket:
 
     def remove(self, paths: Iterable[str]) -> None:
         """Remove objects; one that is not there is no error."""
-        left = iter(paths)
+        every = list(paths)
+        # SeaweedFS keeps the folders of keys that went, and lists them; one with something in it stays.
+        folders = {it.rpartition("/")[0] for it in every if self.location.endpoint}
+        folders |= {"/".join(parts[:at]) for parts in (it.split("/") for it in folders) for at in range(1, len(parts))}
+        deepest_first = sorted((f"{it}/" for it in folders if it), key=lambda it: -it.count("/"))
+        left = itertools.chain(every, deepest_first)
         while some := list(itertools.islice(left, _AT_ONCE)):
             self._remove(some)
 
@@ -138,7 +163,8 @@ def sha256(chunks: Iterable[bytes]) -> str:
     return hashed.hexdigest()
 
 
-def _client(location: Location, credentials: Credentials) -> Any:  # noqa: ANN401 - boto3 makes its classes as it runs
+@functools.cache
+def _client(location: Location, credentials: Credentials, seconds: int) -> Any:  # noqa: ANN401 - boto3 makes its classes as it runs
     try:
         import boto3
         from botocore.config import Config
@@ -151,9 +177,10 @@ def _client(location: Location, credentials: Credentials) -> Any:  # noqa: ANN40
     config = Config(
         signature_version="s3v4",
         proxies={},  # the registry uses none either
-        connect_timeout=_CONNECT_SECONDS,
-        read_timeout=_READ_SECONDS,
-        retries={"total_max_attempts": _ATTEMPTS, "mode": "standard"},
+        connect_timeout=min(_CONNECT_SECONDS, seconds),
+        read_timeout=seconds,
+        retries={"total_max_attempts": _ATTEMPTS if seconds == _READ_SECONDS else 1, "mode": "standard"},
+        max_pool_connections=AT_ONCE,
         s3={"addressing_style": "path" if location.endpoint else "auto"},
         # Other stores than Amazon's know no checksums behind the body.
         request_checksum_calculation="when_required",

@@ -20,6 +20,7 @@ from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
 from trusted_registry.images import history
+from trusted_registry.images.volume import VolumeStorage
 from trusted_registry.instance import contents, front, ownership, ports, roles
 from trusted_registry.instance.model import Image, Role, front_name
 from trusted_registry.registry import observe, users
@@ -238,8 +239,8 @@ def _proxies(engine: Engine, environ: Mapping[str, str]) -> tuple[Proxy, ...]:
 
 
 def _growth(settings: Settings, engine: Engine) -> float:
-    """Return the bytes a day by which the images grew, according to the registry's history."""
-    found = or_none(lambda: history.read(settings.container, engine))
+    """Return the bytes a day by which the images on the disk grew, according to the registry's history."""
+    found = None if settings.storage else or_none(lambda: history.read(VolumeStorage(settings.container, engine)))
     return found.growth if found else 0.0
 
 

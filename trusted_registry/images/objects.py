@@ -4,23 +4,61 @@ S3 renames nothing and deletes under no condition, so a push beside a removal is
 tag's link in its index before its current link (distribution, storage/tagstore.go, Tag). Whoever deletes a current link
 and then lists the index sees each push whose link that deletion may have taken, and writes that link anew; a run that
 was killed between the two does the same when the step is taken again.
+
+Pushes are told apart by the store's whole seconds: a change begins in a later second than the last push that it saw
+(`Listing.at`). The entity tag says no more than the digest, which a second push of an image does not change.
 """
 
 from __future__ import annotations
 
+import json
+import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
 
-from trusted_registry.bucket.client import Bucket, Object
+from trusted_registry.bucket.client import AT_ONCE, Bucket, Object
+from trusted_registry.console import Console
+from trusted_registry.errors import RegistryError
 from trusted_registry.images import listing, mend
-from trusted_registry.images.listing import Entry, Listing
-from trusted_registry.images.manifest import is_digest
+from trusted_registry.images.listing import TRASH, Entry, Listing
+from trusted_registry.images.manifest import is_digest, json_object
 from trusted_registry.images.mend import Step, Verb
+from trusted_registry.images.storage import Change
+from trusted_registry.instance.model import IMAGES_FOLDER
 
 FOLDER = "docker/registry/v2/"
 """First part of the paths of all that the registry keeps."""
+TIMES = "trusted-registry-times.json"
+"""File of this project's own: when tags were pushed that came back, since a copy has the time of now."""
+_TIMES = 10_000
+"""Tags whose times are kept, the last that came back."""
+_LATEST = 1 << 33
+"""Seconds since the epoch, until which a time can be shown."""
 _TAG = "/_manifests/tags/"
 _CURRENT = "/current/link"
+_RECORD = re.compile(rf"{TRASH}/(?P<number>[1-9][0-9]{{0,8}})/.+")
+_AWS = {
+    "link": ("cp", "-"),
+    "untag": ("mv", "--recursive"),
+    "tag": ("mv", "--recursive"),
+    "unlink": ("rm",),
+    "remove": ("rm", "--recursive"),
+    "clear": ("rm", "--recursive"),
+}
+"""What a person would type for a step of the trash."""
+
+_Deed = TypeVar("_Deed")
+_Done = TypeVar("_Done")
+
+
+class Back(NamedTuple):
+    """A tag that came back: seconds since the epoch of its copy and of its push, and its digest."""
+
+    copied: int
+    pushed: int
+    digest: str
 
 
 class Objects:
@@ -34,67 +72,121 @@ class Objects:
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
+        self._times: dict[str, Back] = {}
 
-    def files(self) -> Listing:
+    def files(self, *, sizes: bool = True, seconds: int = 0) -> Listing:  # noqa: ARG002 - a bucket tells every size
         """Return all files; contents come last, so that none is missed that a push adds meanwhile.
 
         A bucket tells no free bytes.
         """
-        listed = Listing()
+        bucket, end = self._bucket.bounded(seconds) if seconds else self._bucket, time.monotonic() + seconds
+        listed = Listing(at=bucket.clock())
+        self._read_times(bucket)
         for part in ("repositories/", "blobs/"):
-            for it in self._bucket.objects(FOLDER + part):
-                listing.add(_entry(it), listed)
-                if tag := _tag_of(it.path.removeprefix(FOLDER)):
+            for it in map(self._timed, bucket.objects(FOLDER + part)):
+                listing.add(Entry(it.path, it.size, it.size, int(it.changed)), listed)
+                if tag := _tag_of(it.path):
                     listing.add(Entry(tag), listed)
+                if seconds and time.monotonic() > end:
+                    raise RegistryError(f"{bucket.location} has too many images.", cure="./inv images lists them.")
         return listed
 
     def read(self, entries: Iterable[Entry]) -> dict[str, bytes]:
         """Return the files that are as large as they were when they were listed, by their paths."""
-        found: dict[str, bytes] = {}
-        for it in entries:
-            content = self._bucket.read(FOLDER + it.path, it.size + 1)
-            if content is not None and len(content) == it.size:
-                found[it.path] = content
-        return found
+        read = _each(lambda it: self._bucket.read(FOLDER + it.path, it.size + 1), entries)
+        return {it.path: content for it, content in read if content is not None and len(content) == it.size}
 
     def hashes(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, str]]:
         """Yield each file with the SHA-256 of its content in hex as read now, "" of one that is gone."""
-        for it in entries:
-            yield it, self._bucket.sha256(FOLDER + it.path)
+        return _each(lambda it: self._bucket.sha256(FOLDER + it.path), entries)
 
-    def mend(self, steps: Iterable[Step]) -> None:
-        """Take the steps of a mending, those for which all is as it was seen."""
+    def records(self) -> list[tuple[str, str]]:
+        """Return number and record of each removal in the trash."""
+        found = (_RECORD.fullmatch(it.path) for it in self._bucket.objects(f"{TRASH}/"))
+        numbers = dict.fromkeys(it["number"] for it in found if it)
+        read = _each(lambda it: self._bucket.read(f"{TRASH}/{it}/record.json"), numbers)
+        return [(number, (record or b"").decode(errors="replace")) for number, record in read]
+
+    def read_own(self, path: str) -> bytes:
+        """Return a file of this project's own, beside those of the registry; b"" where there is none."""
+        return self._bucket.read(path) or b""
+
+    def write_own(self, path: str, content: bytes) -> None:
+        """Write a file of this project's own."""
+        self._bucket.write(path, content)
+
+    def mend(self, steps: Iterable[Step], console: Console) -> list[str]:
+        """Take the steps of a mending, those for which all is as it was seen; a bucket that refuses one raises."""
         for step in dict.fromkeys(steps):
-            if step.verb is Verb.DISCARD:
-                self._discard(step)
-            elif step.verb is Verb.DAMAGED:
-                hexed = self._bucket.sha256(FOLDER + step.path)
-                if hexed and hexed != step.about:
-                    self._bucket.remove([FOLDER + step.path])
-            elif mend.state(self._link(step.path)) == step.seen:
-                self._mend_link(step)
+            verb = "cp" if step.verb is Verb.WRITE else "rm"
+            console.command(["aws", "s3", verb, *["-"] * (verb == "cp"), self._url(step.path)])
+            if not console.dry:
+                self._mend(step)
+        return []
+
+    def _mend(self, step: Step) -> None:
+        if step.verb is Verb.DISCARD:
+            self._discard(step)
+        elif step.verb is Verb.DAMAGED:
+            hexed = self._bucket.sha256(FOLDER + step.path)
+            if hexed and hexed != step.about:
+                self._remove([step.path])
+        elif mend.state(self._link(step.path)) == step.seen:
+            self._mend_link(step)
 
     def _mend_link(self, step: Step) -> None:
         tag = _tag_of(step.path)
         if step.verb is Verb.WRITE:
             # A tag that somebody removed meanwhile has nothing left.
-            if not tag or self._under(tag):
+            if not tag or self._objects(tag):
                 self._bucket.write(FOLDER + step.path, step.about.encode())
-        elif not step.about or not self._under(step.about):
-            whole = step.verb is Verb.UNTAG
-            self._remove(self._under(tag) if whole else [step.path])
+        elif not step.about or not self._objects(step.about):
+            self._remove(self._objects(tag) if step.verb is Verb.UNTAG else [step.path])
 
     def _discard(self, step: Step) -> None:
         found = self._objects(step.path)
         if found and max(it.changed for it in found.values()) < time.time() - 60 * int(step.about):
             self._remove(found)
 
-    def link(self, path: str, digest: str) -> None:
+    def change(self, changes: Iterable[Change], console: Console, *, record: str = "", state: str = "") -> None:  # noqa: ARG002 - no shell is late here
+        """Take steps of the trash; those of one call do not depend on each other."""
+        every = [it for it in changes if it[0] in _AWS]
+        for verb, *paths, _ in every:
+            places = [self._url(it) for it in (paths if verb in {"untag", "tag"} else paths[:1])]
+            console.command(["aws", "s3", *_AWS[verb], *(reversed(places) if verb == "tag" else places)])
+        if console.dry or not every:
+            return
+        self._read_times(self._bucket)
+        back = {tag: it for (_, tag, _, _), it in _each(self._take, every) if it}
+        if back:
+            times = {**{tag: it for tag, it in self._times.items() if tag not in back}, **back}
+            self._bucket.write(TIMES, json.dumps(dict([*times.items()][-_TIMES:])).encode())
+
+    def _take(self, change: Change) -> Back | None:
+        verb, path, second, third = change
+        if verb == "link":
+            self._write_link(path, second)
+        elif verb == "untag":
+            digest, _, pushed = third.partition(" ")
+            self._untag(path, _own(second), digest, int(pushed))
+        elif verb == "unlink":
+            self._unlink(path, int(third))
+        elif verb == "tag":
+            digest, _, pushed = third.partition(" ")
+            return self._tag(path, _own(second), digest, int(pushed))
+        elif verb == "remove":
+            whole = f"{_own(path)}/"
+            self._bucket.remove([it.path for it in self._bucket.objects(whole)])
+        elif verb == "clear" and not any(self._objects(f"{path}/{it}") for it in ("_manifests", "_uploads")):
+            self._remove(self._objects(f"{path}/_layers"))
+        return None
+
+    def _write_link(self, path: str, digest: str) -> None:
         """Write a link, unless there is one, to a content that is there."""
-        if not self._link(path) and self._under(listing.path_of(digest)):
+        if not self._link(path) and self._find(listing.path_of(digest)):
             self._bucket.write(FOLDER + path, digest.encode())
 
-    def untag(self, tag: str, aside: str, digest: str, pushed: int) -> None:
+    def _untag(self, tag: str, aside: str, digest: str, pushed: int) -> None:
         """Move a tag aside, if nobody pushed it since; what is pushed meanwhile stays.
 
         Args:
@@ -131,39 +223,72 @@ class Objects:
         if is_digest(digest := f"{algorithm}:{hexed}"):
             self._bucket.write(f"{FOLDER}{tag}{_CURRENT}", digest.encode())
 
-    def unlink(self, path: str, pushed: int) -> None:
+    def _unlink(self, path: str, pushed: int) -> None:
         """Remove the link of a manifest, if nobody pushed that since; a tag of a later push has it written again."""
-        if (at := self._objects(path).get(path)) and int(at.changed) == pushed:
+        if (at := self._find(path)) and int(at.changed) == pushed:
             self._remove([path])
 
-    def tag(self, tag: str, aside: str) -> None:
+    def _tag(self, tag: str, aside: str, digest: str, pushed: int) -> Back | None:
         """Bring a tag back, unless it was pushed again; its current link comes last, and then nothing stays aside."""
         kept = {it.path: f"{tag}{it.path.removeprefix(aside)}" for it in self._bucket.objects(f"{aside}/")}
-        if not self._link(f"{tag}{_CURRENT}"):
+        back = None
+        if kept and not self._link(f"{tag}{_CURRENT}"):
             for path in sorted(kept, key=lambda it: it.endswith(_CURRENT)):
                 self._bucket.copy(path, FOLDER + kept[path])
             found = self._objects(tag)
             if others := [it for path, it in found.items() if "/index/" in path and path not in kept.values()]:
                 self._point(tag, others)  # pushed meanwhile
+            elif copied := self._find(f"{tag}{_CURRENT}"):
+                back = Back(int(copied.changed), pushed, digest)
         self._bucket.remove(kept)
+        return back
 
     def _link(self, path: str) -> bytes | None:
         return self._bucket.read(FOLDER + path)
 
+    def _find(self, path: str) -> Object | None:
+        """Return an object as the bucket lists it; None where there is none."""
+        found = next(self._bucket.objects(FOLDER + path), None)
+        return found if found and found.path == FOLDER + path else None
+
     def _objects(self, path: str) -> dict[str, Object]:
         """Return an object of this path, or those of this folder, by their paths."""
-        found = {it.path.removeprefix(FOLDER): it for it in self._bucket.objects(FOLDER + path)}
+        found = {it.path: it for it in map(self._timed, self._bucket.objects(FOLDER + path))}
         return {it: found[it] for it in found if it == path or it.startswith(f"{path}/")}
-
-    def _under(self, path: str) -> list[str]:
-        return list(self._objects(path))
 
     def _remove(self, paths: Iterable[str]) -> None:
         self._bucket.remove([FOLDER + it for it in paths])
 
+    def _url(self, path: str) -> str:
+        return f"s3://{self._bucket.location.bucket}/{self._bucket.location.key(_own(path))}"
 
-def _entry(found: Object) -> Entry:
-    return Entry(found.path.removeprefix(FOLDER), found.size, found.size, int(found.changed))
+    def _read_times(self, bucket: Bucket) -> None:
+        """Read when tags were pushed that came back; whoever has the bucket may have written the file."""
+        self._times = {}
+        for tag, it in json_object(bucket.read(TIMES) or b"").items():
+            if isinstance(it, list) and list(map(type, it)) == [int, int, str] and 0 < it[1] <= it[0] < _LATEST:
+                self._times[tag] = Back(*it)
+
+    def _timed(self, found: Object) -> Object:
+        """Return an object by its path in the registry's folder; links of a tag that came back with their own time."""
+        path = found.path.removeprefix(FOLDER)
+        back = self._times.get(_tag_of(path))
+        if back is None or int(found.changed) > back.copied:
+            return found._replace(path=path)
+        is_past = "/index/" in path and f"/{back.digest.replace(':', '/')}/" not in path
+        return found._replace(path=path, changed=back.pushed - is_past)
+
+
+def _each(deed: Callable[[_Deed], _Done], every: Iterable[_Deed]) -> Iterator[tuple[_Deed, _Done]]:
+    """Yield each of some things with what was done for that, a few at a time."""
+    things = list(every)
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        yield from zip(things, threads.map(deed, things), strict=True)
+
+
+def _own(path: str) -> str:
+    """Return the path, relative to the prefix, of a file that a volume has there or in the registry's folder."""
+    return path.removeprefix(f"{IMAGES_FOLDER}/") if path.startswith(f"{IMAGES_FOLDER}/") else FOLDER + path
 
 
 def _tag_of(path: str) -> str:

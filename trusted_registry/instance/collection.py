@@ -18,6 +18,7 @@ from trusted_registry.engine import types
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
+from trusted_registry.images import storages
 from trusted_registry.instance import collector, front, ownership, roles, running, switch
 from trusted_registry.instance.model import FILES_FOLDER, SHELL, File, Image, Instance
 from trusted_registry.instance.roles import CONFIG
@@ -82,7 +83,7 @@ def read_only(container: Container, client: RegistryClient, run: Run, engine: En
         _await(lambda: client.is_read_only(prove.REPOSITORY), _TAKES_OVER)
         collector.end(run.settings.container, engine)
         settled = time.monotonic() + _SETTLES
-        _await(lambda: _is_at_rest(run, engine, alone=time.monotonic() < settled), run.settings.drain)
+        _await(lambda: _is_at_rest(container, run, engine, alone=time.monotonic() < settled), run.settings.drain)
         yield
     finally:
         collector.end(run.settings.container, engine)
@@ -179,13 +180,21 @@ def _serving(name: str, engine: Engine) -> list[tuple[str, int]]:
     return [(program, int(count)) for program, _, count in (it.rpartition(" ") for it in said.splitlines())]
 
 
-def _is_at_rest(run: Run, engine: Engine, *, alone: bool) -> bool:
-    """Whether nobody is sending anything: one registry runs alone, or none has an upload open."""
+def _is_at_rest(container: Container, run: Run, engine: Engine, *, alone: bool) -> bool:
+    """Whether nobody is sending anything: one registry runs alone, or none has an upload open.
+
+    In a bucket no file is open. An upload that was begun there may go on, until the one before has ended.
+    """
     serving = _serving(run.settings.container, engine)
     for name in _draining(run, engine):
         with contextlib.suppress(RegistryError):  # it has ended by now
             serving += _serving(name, engine)
-    return len(serving) == 1 if alone else bool(serving) and not any(uploads for _, uploads in serving)
+    if alone or (run.settings.storage and len(serving) < 2):  # noqa: PLR2004 - the one before, and the one after
+        return len(serving) == 1
+    if run.settings.storage:
+        found = storages.of(container, run.settings, engine).files()
+        return not any(it.uploads for it in found.repositories.values())
+    return bool(serving) and not any(uploads for _, uploads in serving)
 
 
 def _await(holds: Callable[[], bool], seconds: float) -> None:

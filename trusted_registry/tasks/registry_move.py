@@ -60,7 +60,7 @@ def move(  # noqa: PLR0913 - all that leads to a bucket
         held = goal if goal.settings.storage else run
         bucket = opening.tried(held, credentials, ca) if held.settings.storage else None
         if bucket is None or run.settings.storage == goal.settings.storage:
-            run.console.say(f"images: in {_name(goal)} already")
+            run.console.say(f"images: in {images.place(goal)} already")
         else:
             with images_apply.begun(run, frees=False):  # what a killed run left half way is finished
                 container = ownership.claimed(run, engine)
@@ -118,11 +118,6 @@ def _goal(to: str, told: Mapping[str, str], run: Run) -> Run:
     return goal
 
 
-def _name(run: Run) -> str:
-    """Return the place of images, for people."""
-    return run.settings.storage or f"the volume {run.settings.volume}"
-
-
 def _again(run: Run) -> str:
     return run.settings.command(f"registry.move {pasteable(['--to', run.settings.storage or VOLUME])}")
 
@@ -149,8 +144,8 @@ class _Task:
         self._run, self._goal, self._engine, self._container = run, goal, engine, container
         self._objects = BucketStore(bucket)
         # The volume that it has may be another one than is set.
-        self._source = f"the volume {container.volume}" if container.volume else _name(run)
-        self._target = _name(goal)
+        self._source = f"the volume {container.volume}" if container.volume else images.place(run)
+        self._target = images.place(goal)
         self._has_switched = False
 
     def carry_out(self) -> None:
@@ -247,9 +242,9 @@ def _purge(goal: Run, engine: Engine) -> None:
     settings, console = goal.settings, goal.console
     where = f"the volume {settings.volume}" if settings.storage else moving.read_note(settings.folder).source
     if not where or (settings.storage and engine.volume(settings.volume) is None):
-        console.say(f"nothing is left: the images are in {_name(goal)} alone")
+        console.say(f"nothing is left: the images are in {images.place(goal)} alone")
         return
-    if not console.ask(f"Remove all images in {where}? The registry has its own in {_name(goal)}."):
+    if not console.ask(f"Remove all images in {where}? The registry has its own in {images.place(goal)}."):
         raise RegistryError("Nothing was removed.", cure="./inv images lists what the registry has.")
     if settings.storage:
         ownership.check_volume(settings, engine, None)

@@ -10,6 +10,7 @@ from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
 from trusted_registry.images import listing
+from trusted_registry.images.volume import VolumeStorage
 from trusted_registry.instance import ownership, run_lock
 from trusted_registry.run import Run
 
@@ -54,7 +55,7 @@ def _check_left(goal: Run, run: Run, container: Container | None, engine: Engine
         if container.state != "running":
             wrong = "Whether the volume has images is not known: the registry does not run."
             raise RegistryError(wrong, cure="./inv up; then repeat the command")
-        held = listing.find(run.settings.container, engine)
+        held = VolumeStorage(run.settings.container, engine).files()
         if any(not listing.is_ours(name) and (it.tags or it.revisions) for name, it in held.repositories.items()):
             raise _left(f"the volume {container.volume}", goal, ca)
     elif container is None and engine.volume(run.settings.volume):
