@@ -6,14 +6,11 @@ The bucket is one in memory, since a push has to come between two given requests
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
+from tests.images.memory_bucket import CURRENT, TAG, Memory
 from tests.recorder import Recorder
-from trusted_registry.bucket.client import Bucket, Object
-from trusted_registry.bucket.credentials import Credentials
-from trusted_registry.bucket.location import Location
 from trusted_registry.images import listing, mend
 from trusted_registry.images.mend import Step, Verb
 from trusted_registry.images.objects import FOLDER, TIMES, Objects
@@ -21,64 +18,7 @@ from trusted_registry.images.storage import Change
 from trusted_registry.instance.model import IMAGES_FOLDER
 
 OLD, NEW = (f"sha256:{hashlib.sha256(it).hexdigest()}" for it in (b"old", b"new"))
-TAG, ASIDE = "repositories/app/_manifests/tags/1", "trusted-registry-trash/1/tags/app/_tags/1"
-CURRENT = f"{TAG}/current/link"
-
-
-class Memory(Bucket):
-    """Bucket in memory, with a clock of its own; `before` is called once, before a request of that name."""
-
-    def __init__(self) -> None:
-        super().__init__(Location("images"), Credentials("key", "secret"))
-        self.held: dict[str, tuple[bytes, float]] = {}
-        self.now = 1000.0
-        self.pushed = 0
-        self.before: tuple[str, Callable[[], None]] | None = None
-
-    def _meets(self, name: str) -> None:
-        if self.before and self.before[0] == name:
-            called, self.before = self.before[1], None
-            called()
-
-    def clock(self) -> float:
-        """Return the store's time."""
-        return self.now
-
-    def objects(self, path: str = "") -> Iterator[Object]:
-        """Yield objects."""
-        self._meets("objects")
-        for name, (content, changed) in sorted(self.held.items()):
-            if name.startswith(path):
-                yield Object(name, len(content), changed, "")
-
-    def read(self, path: str, most: int = 64 << 20) -> bytes | None:
-        """Return an object's bytes."""
-        return self.held[path][0][:most] if path in self.held else None
-
-    def stream(self, path: str) -> Iterator[bytes]:
-        """Yield an object's bytes."""
-        yield from (self.held[path][0],) if path in self.held else ()
-
-    def write(self, path: str, content: bytes) -> None:
-        """Write an object."""
-        self.held[path] = content, self.now
-
-    def copy(self, source: str, target: str) -> None:
-        """Copy an object."""
-        self.held[target] = self.held[source][0], self.now
-
-    def remove(self, paths: Iterable[str]) -> None:
-        """Remove objects."""
-        self._meets("remove")
-        for path in list(paths):
-            self.held.pop(path, None)
-
-    def push(self, digest: str, content: bytes) -> None:
-        """Write all that a push of a manifest by a tag writes, in its order."""
-        self.now += 10
-        self.write(FOLDER + listing.path_of(digest), content)
-        for path in (listing.revision_path("app", digest), f"{TAG}/index/{digest.replace(':', '/')}/link", CURRENT):
-            self.write(FOLDER + path, digest.encode())
+ASIDE = "trusted-registry-trash/1/tags/app/_tags/1"
 
 
 @pytest.fixture
