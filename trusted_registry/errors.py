@@ -102,7 +102,7 @@ class StorageError(RegistryError):
     Args:
         fault: Kind of its fault.
         message: As of every error, with `cure`.
-        right: The right that was made use of: list, read, write or delete; "" for none.
+        right: The right that was made use of, such as list; "" for none.
         said: Words of the store, cleaned.
     """
 

@@ -170,6 +170,7 @@ def test_a_trial_leaves_nothing(s3_store: S3Store, prefix: str) -> None:
     bucket.write(f"{trial.PREFIX}left", b"by a run that was killed just now")
     trial.carry_out(bucket)
     assert [it.path for it in bucket.objects()] == [f"{trial.PREFIX}left"]
+    assert "Uploads" not in bucket._client.list_multipart_uploads(Bucket=BUCKET, Prefix=prefix)
 
 
 def test_what_a_killed_trial_left_goes_after_an_hour(
@@ -184,7 +185,11 @@ def test_what_a_killed_trial_left_goes_after_an_hour(
 
 @pytest.mark.parametrize(
     ("identity", "rights"),
-    [("reader", "write, delete"), ("writer", "read, list"), ("stranger", "write, read, list, delete")],
+    [
+        ("reader", "write, delete, upload in parts"),
+        ("writer", "read, list, upload in parts"),
+        ("stranger", "write, read, list, delete, upload in parts"),
+    ],
 )
 def test_a_trial_names_every_right_that_lacks(identity: str, rights: str, s3_store: S3Store, prefix: str) -> None:
     error = faulty(lambda: trial.carry_out(s3_store.bucket(prefix, identity)))

@@ -129,6 +129,17 @@ class Bucket:
         with faults.told(self.location, "write"):
             self._client.upload_fileobj(source, self.location.bucket, self.location.key(path), Config=config)
 
+    def try_parts(self, path: str) -> None:
+        """Begin an upload in parts, look for such ones, and end it without an object."""
+        at = {"Bucket": self.location.bucket, "Key": self.location.key(path)}
+        with faults.told(self.location, "upload in parts"):
+            upload = {**at, "UploadId": self._client.create_multipart_upload(**at)["UploadId"]}
+            try:
+                self._client.list_multipart_uploads(Bucket=at["Bucket"], Prefix=at["Key"])
+                self._client.list_parts(**upload)
+            finally:
+                self._client.abort_multipart_upload(**upload)
+
     def copy(self, source: str, target: str) -> None:
         """Copy an object within the bucket; one of over 5 GB too, in parts."""
         key = {"Bucket": self.location.bucket, "Key": self.location.key(source)}

@@ -1,4 +1,4 @@
-"""Credentials of a bucket: made from what a person gives, kept 0600 in the certificates' folder."""
+"""Credentials of a bucket: read from a person's file, kept 0600 in the certificates' folder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Credentials:
     token: str = field(default="", repr=False)
 
     def keep(self, folder: Path) -> None:
-        """Write them beside the certificates, where only the owner reads them."""
+        """Write them beside the certificates, for their owner alone."""
         content = {"access_key": self.access_key, "secret_key": self.secret_key, "token": self.token}
         files.write(folder / STORAGE_KEY, f"{json.dumps(content, indent=2)}\n".encode(), files.PRIVATE_FILE)
 
@@ -66,11 +66,11 @@ def parse(content: bytes, source: str) -> Credentials:
     """Return the credentials in a JSON object, or in the default profile of an AWS credentials file.
 
     Args:
-        content: What a person gives.
+        content: Bytes of the file.
         source: Name of the file, for the error.
 
     Raises:
-        SettingError: There are none, or they hold what no access key has.
+        SettingError: There are none, or none that any store gives.
     """
     try:
         found = _fields(content[: _LARGEST + 1].decode())

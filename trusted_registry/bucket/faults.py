@@ -67,7 +67,7 @@ def of(code: str, said: str, location: Location, right: str) -> StorageError:
         code: The code.
         said: The words with it.
         location: The bucket.
-        right: The right that was made use of: list, read, write or delete.
+        right: The right that was made use of: list, read, write, delete, or upload in parts.
     """
     if code in _MISSING:
         return StorageError(StorageFault.MISSING, f"An object is not in {location}.", cure="./inv images.check")

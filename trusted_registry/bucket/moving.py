@@ -1,6 +1,6 @@
 """Move of all images from a store to another one: copied, each compared, and gone on with after a kill at any point.
 
-What a registry is told to read must be there before: contents go first, then the links of layers and manifests, then
+A link leads to a content that must be there before: contents go first, then the links of layers and manifests, then
 those of tags. A pair of marks that was compared once counts until one of them is another: nothing else is believed.
 """
 
@@ -24,7 +24,7 @@ from trusted_registry.images.listing import is_ours
 from trusted_registry.images.manifest import json_object
 
 NOTE = "storage-move.json"
-"""File beside the certificates: from where to where a move goes, or went last, and what it has compared."""
+"""File beside the certificates: source and target of the last move, and the files that were compared."""
 
 _IMAGE = re.compile(
     r"docker/registry/v2/repositories/(?P<repository>.+)/_manifests/"
@@ -33,12 +33,12 @@ _IMAGE = re.compile(
 _ROUNDS = 4
 """Rounds after which a store that still differs is not one that only one registry writes to."""
 _NOTED_SECONDS = 20
-"""Seconds between two notes of what was compared."""
+"""Seconds between two notes."""
 _LARGEST = 1 << 28
 """Bytes of a note; a million files take as many."""
 
 _RANKS = ("the contents", "the links", "the tags")
-"""What is copied, in this order."""
+"""Files in the order in which they are copied."""
 
 _Tell = Callable[[int], None]
 """Gets the bytes of a portion that are done."""
@@ -55,7 +55,7 @@ class Note:
         source: The store that images come from, as people name one.
         target: The store that they go to.
         done: Whether the registry has them there.
-        compared: What was compared.
+        compared: Marks of the files that were compared.
     """
 
     source: str
@@ -134,8 +134,8 @@ class Move:
     Args:
         source: Store of all images.
         target: Store that is to have the same, and nothing else.
-        compared: What is known to be the same.
-        keep: Called now and then with what is known by then.
+        compared: Marks of the files that are known to be the same.
+        keep: Called now and then with these.
         console: The console that shows how far it is.
     """
 
@@ -168,10 +168,10 @@ class Move:
                 self.keep(self.compared)
                 return
         wrong = f"{len(left)} files still differ, {left[0]} for one: something else writes there."
-        raise RegistryError(wrong, cure="End whatever it is, then repeat the command.")
+        raise RegistryError(wrong, cure="End that program, then repeat the command.")
 
     def _round(self) -> list[str]:
-        """Copy what lacks, remove what is too much, compare what was not; return the paths that are not right yet."""
+        """Copy, remove and compare files as needed; return the paths that are not right yet."""
         there, here = self.source.entries(), self.target.entries()
         sizes = [it.size for it in there.values() if it.sha256]
         self.contents = len(sizes), sum(sizes)

@@ -1,4 +1,4 @@
-"""Trial of a bucket: writes, reads, lists and removes an object, as a registry does, and tells which right lacks."""
+"""Trial of a bucket: writes, reads, lists and removes an object, in parts too, and tells which right lacks."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def carry_out(bucket: Bucket) -> None:
         lambda: given.append(bucket.read(path) or b""),
         lambda: listed.extend(_look(bucket, path)),
         lambda: bucket.remove([path]),
+        lambda: bucket.try_parts(path),
     )
     for deed in deeds:
         try:
