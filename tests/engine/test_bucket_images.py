@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.engine.conftest import NAME, PORT, Host, clear, note
-from tests.engine.test_images import api, printed
-from tests.engine.test_images_change import gives, put
+from tests.engine.test_images import api, printed, push
+from tests.engine.test_images_change import again_and_again, gives, put
+from tests.engine.test_login import _typed
 from tests.s3_store import BUCKET
+from trusted_registry.images import history
 from trusted_registry.images.objects import FOLDER
+from trusted_registry.registry.api import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import docker
 
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
     from trusted_registry.registry.api import RegistryClient
 
 pytestmark = [pytest.mark.engine, pytest.mark.process]
+WORDS = "four words that nobody guesses"
 
 
 @dataclass
@@ -88,7 +96,9 @@ def test_damage_is_found_and_mended(registry: Kept) -> None:
     assert registry.bucket.read(link) == digest.encode()
 
 
-def test_what_is_removed_comes_back_as_it_was_until_it_is_freed(registry: Kept) -> None:
+def test_what_is_removed_comes_back_as_it_was_until_it_is_freed_and_then_from_a_file(
+    registry: Kept, tmp_path: Path
+) -> None:
     host, client = registry.host, registry.api
     one, same = put(client, "app", "1", b"1"), put(client, "app", "same", b"1")
     old = put(client, "app", "2", b"old")
@@ -99,15 +109,14 @@ def test_what_is_removed_comes_back_as_it_was_until_it_is_freed(registry: Kept) 
     host.inv("images.remove", "app:same")
     assert (gives(client, "app", "1"), gives(client, "app", "same")) == (True, False)
     assert sorted(client.tags("app")) == ["1", "2"]
-    host.inv("images.undo")
-    assert registry.listed() == before
     host.inv("images.clean", "--untagged", "--match", "app", "--yes")
     assert (gives(client, "app", old), gives(client, "alone", alone)) == (False, True)
     assert registry.size() >= size
-    host.inv("images.undo")
+    assert f"back: app@{old}" in host.inv("images.undo")
+    assert "back: app:same" in host.inv("images.undo")
     assert gives(client, "app", old)
     assert registry.listed() == before
-    assert "nothing is broken" in host.inv("images.check")
+    assert "saved: 2 images" in host.inv("images.save", f"{tmp_path}/app.tar", "--references", "app:1,app:2")
     said = host.inv("images.remove", "app:*", "--now", "--yes")
     planned = next(it for it in said.splitlines() if "frees: " in it).split("frees: ")[1]
     freed = next(it for it in said.splitlines() if "freed: " in it).split("freed: ")[1].partition(";")[0]
@@ -116,4 +125,85 @@ def test_what_is_removed_comes_back_as_it_was_until_it_is_freed(registry: Kept) 
     assert not any("/repositories/app/" in it.path for it in registry.bucket.objects(FOLDER))
     assert "nothing to bring back" in host.refused("images.undo")
     assert "nothing is broken" in host.inv("images.check")
-    assert put(client, "app", "1", b"1") == one
+    assert "loaded: 2 images" in host.inv("images.load", f"{tmp_path}/app.tar")
+    assert client.manifest("app", "1").digest == one
+
+
+def test_pulls_outlive_the_container(registry: Kept, client: docker.DockerClient) -> None:
+    host = registry.host
+
+    def pulls() -> int:
+        (found,) = [it for it in printed(host, "images.list") if it["repository"] == "pulled"]
+        return int(found["pulls"])
+
+    reference = f"{host.reference}/pulled"
+    push(host, client, "pulled:1")
+    client.images.pull(reference, tag="1")
+    client.images.remove(f"{reference}:1")
+    before = pulls()
+    host.inv("registry.stop")
+    host.inv("up")
+    assert 0 < before <= pulls()
+    assert history.parse(registry.bucket.read(history.FILE) or b"").since > 0
+
+
+@pytest.mark.long
+def test_pulls_go_on_behind_a_front_while_the_bucket_is_freed(registry: Kept) -> None:
+    host, client, ended = registry.host, registry.api, threading.Event()
+    host.inv("up", "--front", "on")
+    put(client, "kept", "1", b"kept")
+    put(client, "goes", "1", b"goes")
+    pushed: dict[str, str] = {}
+
+    def push_one(number: int, turn: int) -> None:
+        name = f"{number}-{turn}"
+        pushed[name] = put(client, "kept", name, hashlib.sha256(name.encode()).digest())
+
+    def pull_one(_: int) -> None:
+        for _chunk in client.blob("kept", digest(b"kept" * 50_000), 200_000):
+            pass
+
+    pulls = [again_and_again(pull_one, ended) for _ in range(4)]
+    pushes = [again_and_again(partial(push_one, number), ended) for number in range(4)]
+    time.sleep(1)
+    said = host.inv("images.remove", "goes:1", "--now", "--yes")
+    time.sleep(1)
+    ended.set()
+    for thread, _ in (*pulls, *pushes):
+        thread.join()
+    assert "pushes were refused for" in said
+    assert [it for _, found in pulls for it in found if it] == []
+    assert [it for _, found in pushes for it in found if it and "405" not in it] == []
+    assert len(pushed) > 4
+    for name, made in pushed.items():
+        assert client.manifest("kept", name).digest == made
+        assert client.blob_size("kept", digest(hashlib.sha256(name.encode()).digest() * 50_000)) == 1_600_000
+    assert not gives(client, "goes", "1")
+
+
+def test_a_backup_during_pushes_has_every_image_of_before_and_is_restored_into_an_empty_bucket(
+    registry: Kept, client: docker.DockerClient, tmp_path: Path
+) -> None:
+    host, ended, file = registry.host, threading.Event(), f"{tmp_path}/backup.tar"
+    put(registry.api, "backed", "1", b"backed")
+    before, trusted = registry.listed(), (host.certs / "ca.crt").read_bytes()
+
+    def push_one(number: int, turn: int) -> None:
+        put(registry.api, f"pushed-{number}", f"{turn}", f"{number}-{turn}".encode())
+        time.sleep(0.2)
+
+    pushes = [again_and_again(partial(push_one, number), ended) for number in range(4)]
+    done = _typed(host, "registry.backup", file, line=f"{WORDS}\n{WORDS}\n")
+    ended.set()
+    for thread, _ in pushes:
+        thread.join()
+    assert done.returncode == 0, done.stderr
+    assert [it for _, found in pushes for it in found if it] == []
+    clear(host, client)
+    registry.bucket.remove([it.path for it in registry.bucket.objects()])
+    done = _typed(host, "registry.restore", file, line=f"{WORDS}\n")
+    assert done.returncode == 0, done.stderr + done.stdout
+    restored = {name: made for name, (made, _) in registry.listed().items()}
+    assert {name: made for name, (made, _) in before.items()}.items() <= restored.items()
+    assert (host.certs / "ca.crt").read_bytes() == trusted
+    assert "nothing is broken" in host.inv("images.check")
