@@ -13,6 +13,9 @@ from trusted_registry.bucket.client import Bucket, Object, sha256
 from trusted_registry.engine import archive, types
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
+from trusted_registry.images import scripts
+from trusted_registry.images.listing import Entry
+from trusted_registry.images.volume import VolumeStorage
 from trusted_registry.instance.model import IMAGES_FOLDER, SHELL
 
 LARGE = 1 << 20
@@ -39,7 +42,6 @@ echo all"""
 _LINE = re.compile(r"(\d+) (-?\d+) (-?\d+) (.+)")
 _FULL = "no space left on device"
 _GONE = "No such file or directory"
-_READ = 'cd "$1" && shift && exec cat -- "$@"'
 _REMOVE = """cd "$1" && shift || exit
 for it; do
     rm -f -- "$it" || exit
@@ -112,18 +114,13 @@ class VolumeStore:
 
     def read(self, portion: Sequence[Object]) -> Iterator[Pieces]:
         """Yield files with their contents."""
-        argv = [SHELL, "-c", _READ, "sh", IMAGES_FOLDER, *(it.path for it in portion)]
-        chunks = self.engine.stream(self.container, argv, bytearray())
         if [it.size >= LARGE for it in portion] == [True]:
-            yield portion[0], _whole(portion[0], chunks)
+            argv = [SHELL, "-c", scripts.READ, "sh", IMAGES_FOLDER, portion[0].path]
+            yield portion[0], _whole(portion[0], self.engine.stream(self.container, argv, bytearray()))
             return
-        content = b"".join(chunks)
-        if len(content) == sum(it.size for it in portion):
-            read = io.BytesIO(content)
-            yield from ((it, [read.read(it.size)]) for it in portion)
-        elif portion[1:]:  # one of them went, or grew, meanwhile
-            for half in (portion[: len(portion) // 2], portion[len(portion) // 2 :]):
-                yield from self.read(half)
+        storage = VolumeStorage(self.container, self.engine, IMAGES_FOLDER)
+        found = storage.read(Entry(it.path, it.size) for it in portion)
+        yield from ((it, [found[it.path]]) for it in portion if it.path in found)
 
     def write(self, files: Iterable[Pieces]) -> None:
         """Write files, with the times that they had."""

@@ -54,10 +54,12 @@ class VolumeStorage:
     Args:
         container: The registry's container.
         engine: The container's engine.
+        root: Folder to which paths of files that are read are relative.
     """
 
     container: str
     engine: Engine
+    root: str = ROOT
 
     def files(self, *, sizes: bool = False, seconds: int = 0) -> Listing:
         """Return all files."""
@@ -81,7 +83,7 @@ class VolumeStorage:
         """Return the files that are as large as they were when they were listed."""
         found: dict[str, bytes] = {}
         for some in _portions(entries):
-            argv = [SHELL, "-c", scripts.READ, "sh", ROOT, *(it.path for it in some)]
+            argv = [SHELL, "-c", scripts.READ, "sh", self.root, *(it.path for it in some)]
             said = b"".join(self.engine.stream(self.container, argv, bytearray()))
             if len(said) == sum(it.size for it in some):
                 found.update(_cut(said, some))

@@ -10,11 +10,11 @@ from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
 from trusted_registry.images import listing
+from trusted_registry.images.objects import Objects
+from trusted_registry.images.storage import Storage
 from trusted_registry.images.volume import VolumeStorage
 from trusted_registry.instance import ownership, run_lock
 from trusted_registry.run import Run
-
-_REPOSITORIES = "docker/registry/v2/repositories/"
 
 
 def choose(  # noqa: PLR0913 - all that leads to a bucket
@@ -47,26 +47,22 @@ def _check_left(goal: Run, run: Run, container: Container | None, engine: Engine
     Raises:
         RegistryError: There are some, or nobody can tell.
     """
-    before, after = (opening.location(it.settings) for it in (run, goal))
-    if run.settings.storage:
-        if (before.bucket, before.prefix) != (after.bucket, after.prefix) and _has_images(run):
-            raise _left(str(before), goal, ca, "./inv registry.move --to volume && ")
+    if before := run.settings.storage:
+        if before != goal.settings.storage and _has_images(Objects(opening.opened(run.settings))):
+            raise _left(before, goal, ca, "./inv registry.move --to volume && ")
     elif container and container.volume:
         if container.state != "running":
             wrong = "Whether the volume has images is not known: the registry does not run."
             raise RegistryError(wrong, cure="./inv up; then repeat the command")
-        held = VolumeStorage(run.settings.container, engine).files()
-        if any(not listing.is_ours(name) and (it.tags or it.revisions) for name, it in held.repositories.items()):
+        if _has_images(VolumeStorage(run.settings.container, engine)):
             raise _left(f"the volume {container.volume}", goal, ca)
     elif container is None and engine.volume(run.settings.volume):
         raise _left(f"the volume {run.settings.volume}", goal, ca, "./inv up && ")
 
 
-def _has_images(run: Run) -> bool:
-    """Whether a bucket has a manifest that is no proof's."""
-    found = (it.path.removeprefix(_REPOSITORIES) for it in opening.opened(run.settings).objects(_REPOSITORIES))
-    manifests = (it.partition("/_manifests/") for it in found)
-    return any(rest and not listing.is_ours(name) for name, _, rest in manifests)
+def _has_images(storage: Storage) -> bool:
+    held = storage.files().repositories.items()
+    return any(not listing.is_ours(name) and (it.tags or it.revisions) for name, it in held)
 
 
 def _left(where: str, goal: Run, ca: str, first: str = "") -> RegistryError:
