@@ -18,6 +18,7 @@ from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.images import history, words
+from trusted_registry.images.objects import TIMES
 from trusted_registry.instance import collection, contents, front, mover, ownership, run_lock, running, switch
 from trusted_registry.instance.model import Role
 from trusted_registry.registry import probe
@@ -252,7 +253,7 @@ def _purge(goal: Run, engine: Engine) -> None:
         installation.forget_volume(settings.folder, settings.volume)
     else:
         found = opening.opened(goal.with_settings(storage=where).settings)
-        found.remove([it.path for it in found.objects("docker/registry/v2/")])
-        found.remove(BucketStore(found).entries())
+        every = [it.path for it in found.objects("docker/registry/v2/")]
+        found.remove([*every, *BucketStore(found).entries(), TIMES])
     files.remove(settings.folder / moving.NOTE, keep=settings.folder)
     console.say(f"removed: all images in {where}")
