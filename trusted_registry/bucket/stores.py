@@ -73,15 +73,16 @@ class Store(Protocol):
 
 def portions(entries: Iterable[Object]) -> Iterator[list[Object]]:
     """Yield small files in portions, and each large one alone."""
-    some: list[Object] = []
+    some, size = list[Object](), 0
     for entry in entries:
         if entry.size >= LARGE:
             yield [entry]
-        elif len(some) == _FILES or sum(it.size for it in some) + entry.size > _PORTION:
+            continue
+        if len(some) == _FILES or size + entry.size > _PORTION:
             yield some
-            some = [entry]
-        else:
-            some.append(entry)
+            some, size = [], 0
+        some.append(entry)
+        size += entry.size
     if some:
         yield some
 
