@@ -12,7 +12,7 @@ NAME = "trusted-registry-installation.json"
 _REGISTRY = "docker/registry/v2/"
 _LARGEST = 4096
 """Bytes of a marker that is read."""
-_CURE = "Name a prefix that nobody uses: ./inv registry.storage s3://{}/PREFIX"
+_CURE = "./inv registry.storage s3://{}/PREFIX  # one that nobody uses"
 
 
 def claim(bucket: Bucket, installation: str) -> None:

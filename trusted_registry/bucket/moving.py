@@ -218,4 +218,4 @@ class Move:
         damaged = next((it for it in contents if self._wrong[it.path] > 1), None)
         if damaged:
             wrong = f"The content sha256:{damaged.sha256} is damaged in the source."
-            raise RegistryError(wrong, cure="./inv images.check --fix; then repeat the command")
+            raise RegistryError(wrong, cure="./inv images.check --fix  # then repeat the command")

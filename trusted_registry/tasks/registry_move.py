@@ -167,7 +167,7 @@ class _Task:
                 contents_, size = found.contents
             run.console.say(f"moved: {words.plural(contents_, 'content')}, {words.size(size)}, each with its digest")
         except probe.NO_ANSWER as error:
-            cure = "./inv up; then the same command goes on"
+            cure = "./inv up  # then the same command goes on"
             raise RegistryError(f"The registry does not answer: {error}", cure=cure) from error
         except RegistryError as error:
             if self._has_switched:
@@ -191,7 +191,7 @@ class _Task:
         if others := moving.strangers(source, target):
             named = f"{', '.join(others[:_NAMED])}{', …' if others[_NAMED:] else ''}"
             wrong = f"{self._target} has {words.plural(len(others), 'image')} that {self._source} has not: {named}."
-            purge = f"If nobody needs them: {_again(self._run)} --purge-source"
+            purge = f"{_again(self._run)} --purge-source  # if nobody needs them"
             raise RegistryError(wrong, cure=purge if note.source == self._target else "Name another prefix.")
         note = Note(self._source, self._target)
         note.save(self._run.settings.folder)

@@ -53,7 +53,7 @@ def _check_left(goal: Run, run: Run, container: Container | None, engine: Engine
     elif container and container.volume:
         if container.state != "running":
             wrong = "Whether the volume has images is not known: the registry does not run."
-            raise RegistryError(wrong, cure="./inv up; then repeat the command")
+            raise RegistryError(wrong, cure="./inv up  # then repeat the command")
         if _has_images(VolumeStorage(run.settings.container, engine)):
             raise _left(f"the volume {container.volume}", goal, ca)
     elif container is None and engine.volume(run.settings.volume):
