@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.recorder import Recorder
-from trusted_registry import files, saved_flags
+from trusted_registry import files, installation, saved_flags
+from trusted_registry.archives import secrets
 from trusted_registry.bucket import opening
 from trusted_registry.bucket.credentials import Credentials
 from trusted_registry.bucket.location import Location
+from trusted_registry.bucket.moving import Note
+from trusted_registry.certificate import clear
 from trusted_registry.errors import RegistryError, SettingError, StorageError
 from trusted_registry.run import Run
 
@@ -125,6 +128,19 @@ def test_what_leads_to_a_bucket_is_kept_once_the_bucket_was_tried(
         opening.tried(goal, "", "")
     opening.tried(goal.with_settings(saved_flags_before=goal.settings.saved_flags), "", "")
     assert next(opening.opened(goal.settings).objects())
+
+
+def test_a_backup_has_what_leads_to_a_bucket_and_a_purge_takes_it_and_the_note_of_a_move(
+    make_settings: MakeSettings,
+) -> None:
+    folder = make_settings().folder
+    Credentials("KEY", "secret").keep(folder)
+    files.write(folder / saved_flags.STORAGE_CA, b"authority")
+    Note("the volume x", "s3://images").save(folder)
+    installation.ensure(folder, Recorder())
+    assert {saved_flags.STORAGE_KEY, saved_flags.STORAGE_CA} <= secrets.gather(folder, folder.parent).keys()
+    clear.remove_all(folder, Recorder())
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.process
