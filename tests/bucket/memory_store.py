@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from trusted_registry.bucket.client import Object
@@ -75,6 +75,9 @@ class MemoryStore:
         """Have other bytes in a file, as a registry does."""
         self.files[path] = data
         self.marks[path] = str(next(_MARKS))
+
+    def keep_times(self, entries: Mapping[str, Object]) -> None:
+        self.before("times", list(entries))
 
     def remove(self, paths: Iterable[str]) -> None:
         for path in paths:

@@ -11,9 +11,10 @@ import pytest
 
 from tests.images.memory_bucket import CURRENT, TAG, Memory
 from tests.recorder import Recorder
+from trusted_registry.bucket import times
 from trusted_registry.images import listing, mend
 from trusted_registry.images.mend import Step, Verb
-from trusted_registry.images.objects import FOLDER, TIMES, Objects
+from trusted_registry.images.objects import FOLDER, Objects
 from trusted_registry.images.storage import Change
 from trusted_registry.instance.model import IMAGES_FOLDER
 
@@ -189,9 +190,9 @@ def test_a_tag_that_was_pushed_after_it_came_back_has_the_time_of_that_push(buck
     assert pointed(bucket) == OLD
 
 
-@pytest.mark.parametrize("times", [b"[]", b'{"%s": 1}', b'{"%s": [1, 2, "x"]}', b'{"%s": [9999999999999, 1, "x"]}'])
-def test_times_that_cannot_be_are_not_believed(times: bytes, bucket: Memory) -> None:
-    bucket.write(TIMES, times.replace(b"%s", TAG.encode()))
+@pytest.mark.parametrize("content", [b"[]", b'{"%s": 1}', b'{"%s": [1010, 1011]}', b'{"%s": [1010, "1"]}'])
+def test_times_that_cannot_be_are_not_believed(content: bytes, bucket: Memory) -> None:
+    bucket.write(times.NAME, content.replace(b"%s", f"{FOLDER}{CURRENT}".encode()))
     assert Objects(bucket).files().repositories["app"].tags["1"].changed == bucket.pushed
 
 

@@ -146,6 +146,7 @@ class Move:
     console: Console
     contents: tuple[int, int] = (0, 0)
     """Contents of the source, and their bytes, as they were seen last."""
+    _there: Mapping[str, Object] = field(default_factory=dict)
     _wrong: Counter[str] = field(default_factory=Counter)
     _kept: float = field(default_factory=time.monotonic)
 
@@ -165,6 +166,7 @@ class Move:
         for _ in range(_ROUNDS):
             left = self._round()
             if not left:
+                self.target.keep_times(self._there)
                 self.keep(self.compared)
                 return
         wrong = f"{len(left)} files still differ, {left[0]} for one: something else writes there."
@@ -173,6 +175,7 @@ class Move:
     def _round(self) -> list[str]:
         """Copy, remove and compare files as needed; return the paths that are not right yet."""
         there, here = self.source.entries(), self.target.entries()
+        self._there = there
         sizes = [it.size for it in there.values() if it.sha256]
         self.contents = len(sizes), sum(sizes)
         self.target.remove(sorted(here.keys() - there.keys()))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol, cast
 
+from trusted_registry.bucket import times
 from trusted_registry.bucket.client import Bucket, Object, sha256
 from trusted_registry.engine import archive, types
 from trusted_registry.engine.protocol import Engine
@@ -24,6 +25,7 @@ _PORTION = 16 << 20
 """Bytes of small files that go together."""
 _FILES = 1000
 """Files that go together: their paths stand on one command line."""
+_REPOSITORIES = "docker/registry/v2/repositories/"
 _AT_ONCE = 4
 """Objects that are asked for at a time."""
 
@@ -69,6 +71,9 @@ class Store(Protocol):
 
     def remove(self, paths: Iterable[str]) -> None:
         """Remove files; one that is not there is no error."""
+
+    def keep_times(self, entries: Mapping[str, Object]) -> None:
+        """Have links that were copied here count as written when those were that they are copies of."""
 
 
 def portions(entries: Iterable[Object]) -> Iterator[list[Object]]:
@@ -142,6 +147,9 @@ class VolumeStore:
                 wrong = errors.decode(errors="replace").strip()[:200]
                 raise RegistryError(f"The volume could not be changed: {wrong}", cure="./inv doctor")
 
+    def keep_times(self, entries: Mapping[str, Object]) -> None:
+        """Do nothing: files were written with their times."""
+
 
 @dataclass(frozen=True)
 class BucketStore:
@@ -151,7 +159,8 @@ class BucketStore:
 
     def entries(self) -> dict[str, Object]:
         """Return all objects that are carried; keys of others, whatever they are, stand for nothing here."""
-        return {it.path: it for it in self.bucket.objects() if _KNOWN.fullmatch(it.path)}
+        known = times.read(self.bucket)
+        return {it.path: times.timed(it, known) for it in self.bucket.objects() if _KNOWN.fullmatch(it.path)}
 
     def read(self, portion: Sequence[Object]) -> Iterator[Pieces]:
         """Yield objects with their contents."""
@@ -180,6 +189,11 @@ class BucketStore:
     def remove(self, paths: Iterable[str]) -> None:
         """Remove objects."""
         self.bucket.remove(paths)
+
+    def keep_times(self, entries: Mapping[str, Object]) -> None:
+        """Note when the tags and manifests were pushed that were copied here."""
+        links = (it for it in self.bucket.objects(_REPOSITORIES) if "/_manifests/" in it.path and it.path in entries)
+        times.add(self.bucket, {it.path: (int(it.changed), int(entries[it.path].changed)) for it in links})
 
 
 class _Reader(io.RawIOBase):

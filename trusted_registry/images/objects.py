@@ -11,31 +11,25 @@ Pushes are told apart by the store's whole seconds: a change begins in a later s
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
+from trusted_registry.bucket import times
 from trusted_registry.bucket.client import AT_ONCE, Bucket, Object
 from trusted_registry.console import Console
 from trusted_registry.errors import RegistryError
 from trusted_registry.images import listing, mend
 from trusted_registry.images.listing import TRASH, Entry, Listing
-from trusted_registry.images.manifest import is_digest, json_object
+from trusted_registry.images.manifest import is_digest
 from trusted_registry.images.mend import Step, Verb
 from trusted_registry.images.storage import Change
 from trusted_registry.instance.model import IMAGES_FOLDER
 
 FOLDER = "docker/registry/v2/"
 """First part of the paths of all that the registry keeps."""
-TIMES = "trusted-registry-times.json"
-"""File of this project's own: when tags were pushed that came back, since a copy has the time of now."""
-_TIMES = 10_000
-"""Tags whose times are kept, the last that came back."""
-_LATEST = 1 << 33
-"""Seconds since the epoch, until which a time can be shown."""
 _TAG = "/_manifests/tags/"
 _CURRENT = "/current/link"
 _RECORD = re.compile(rf"{TRASH}/(?P<number>[1-9][0-9]{{0,8}})/.+")
@@ -53,14 +47,6 @@ _Deed = TypeVar("_Deed")
 _Done = TypeVar("_Done")
 
 
-class Back(NamedTuple):
-    """A tag that came back: seconds since the epoch of its copy and of its push, and its digest."""
-
-    copied: int
-    pushed: int
-    digest: str
-
-
 class Objects:
     """The storage of a registry whose images are in a bucket.
 
@@ -72,7 +58,7 @@ class Objects:
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
-        self._times: dict[str, Back] = {}
+        self._times: times.Times = {}
 
     def files(self, *, sizes: bool = True, seconds: int = 0) -> Listing:  # noqa: ARG002 - a bucket tells every size
         """Return all files; contents come last, so that none is missed that a push adds meanwhile.
@@ -81,7 +67,7 @@ class Objects:
         """
         bucket, end = self._bucket.bounded(seconds) if seconds else self._bucket, time.monotonic() + seconds
         listed = Listing(at=bucket.clock())
-        self._read_times(bucket)
+        self._times = times.read(bucket)
         for part in ("repositories/", "blobs/"):
             for it in map(self._timed, bucket.objects(FOLDER + part)):
                 listing.add(Entry(it.path, it.size, it.size, int(it.changed)), listed)
@@ -156,13 +142,12 @@ class Objects:
             console.command(["aws", "s3", *_AWS[verb], *(reversed(places) if verb == "tag" else places)])
         if console.dry or not every:
             return
-        self._read_times(self._bucket)
-        back = {tag: it for (_, tag, _, _), it in _each(self._take, every) if it}
-        if back:
-            times = {**{tag: it for tag, it in self._times.items() if tag not in back}, **back}
-            self._bucket.write(TIMES, json.dumps(dict([*times.items()][-_TIMES:])).encode())
+        self._times = times.read(self._bucket)
+        if back := {path: it for _, copied in _each(self._take, every) for path, it in copied.items()}:
+            times.add(self._bucket, back)
 
-    def _take(self, change: Change) -> Back | None:
+    def _take(self, change: Change) -> times.Times:
+        """Take a step, and return the times of the links that came back by that."""
         verb, path, second, third = change
         if verb == "link":
             self._write_link(path, second)
@@ -179,11 +164,11 @@ class Objects:
             self._bucket.remove([it.path for it in self._bucket.objects(whole)])
         elif verb == "clear" and not any(self._objects(f"{path}/{it}") for it in ("_manifests", "_uploads")):
             self._remove(self._objects(f"{path}/_layers"))
-        return None
+        return {}
 
     def _write_link(self, path: str, digest: str) -> None:
         """Write a link, unless there is one, to a content that is there."""
-        if not self._link(path) and self._find(listing.path_of(digest)):
+        if not self._link(path) and self._objects(listing.path_of(digest)):
             self._bucket.write(FOLDER + path, digest.encode())
 
     def _untag(self, tag: str, aside: str, digest: str, pushed: int) -> None:
@@ -225,31 +210,27 @@ class Objects:
 
     def _unlink(self, path: str, pushed: int) -> None:
         """Remove the link of a manifest, if nobody pushed that since; a tag of a later push has it written again."""
-        if (at := self._find(path)) and int(at.changed) == pushed:
+        if (at := self._objects(path).get(path)) and int(at.changed) == pushed:
             self._remove([path])
 
-    def _tag(self, tag: str, aside: str, digest: str, pushed: int) -> Back | None:
+    def _tag(self, tag: str, aside: str, digest: str, pushed: int) -> times.Times:
         """Bring a tag back, unless it was pushed again; its current link comes last, and then nothing stays aside."""
         kept = {it.path: f"{tag}{it.path.removeprefix(aside)}" for it in self._bucket.objects(f"{aside}/")}
-        back = None
+        back: times.Times = {}
         if kept and not self._link(f"{tag}{_CURRENT}"):
             for path in sorted(kept, key=lambda it: it.endswith(_CURRENT)):
                 self._bucket.copy(path, FOLDER + kept[path])
             found = self._objects(tag)
             if others := [it for path, it in found.items() if "/index/" in path and path not in kept.values()]:
                 self._point(tag, others)  # pushed meanwhile
-            elif copied := self._find(f"{tag}{_CURRENT}"):
-                back = Back(int(copied.changed), pushed, digest)
+            else:
+                newest = (_CURRENT, f"/{digest.replace(':', '/')}/link")
+                back = {FOLDER + it: (int(found[it].changed), pushed - (not it.endswith(newest))) for it in found}
         self._bucket.remove(kept)
         return back
 
     def _link(self, path: str) -> bytes | None:
         return self._bucket.read(FOLDER + path)
-
-    def _find(self, path: str) -> Object | None:
-        """Return an object as the bucket lists it; None where there is none."""
-        found = next(self._bucket.objects(FOLDER + path), None)
-        return found if found and found.path == FOLDER + path else None
 
     def _objects(self, path: str) -> dict[str, Object]:
         """Return an object of this path, or those of this folder, by their paths."""
@@ -262,21 +243,9 @@ class Objects:
     def _url(self, path: str) -> str:
         return f"s3://{self._bucket.location.bucket}/{self._bucket.location.key(_own(path))}"
 
-    def _read_times(self, bucket: Bucket) -> None:
-        """Read when tags were pushed that came back; whoever has the bucket may have written the file."""
-        self._times = {}
-        for tag, it in json_object(bucket.read(TIMES) or b"").items():
-            if isinstance(it, list) and list(map(type, it)) == [int, int, str] and 0 < it[1] <= it[0] < _LATEST:
-                self._times[tag] = Back(*it)
-
     def _timed(self, found: Object) -> Object:
-        """Return an object by its path in the registry's folder; links of a tag that came back with their own time."""
-        path = found.path.removeprefix(FOLDER)
-        back = self._times.get(_tag_of(path))
-        if back is None or int(found.changed) > back.copied:
-            return found._replace(path=path)
-        is_past = "/index/" in path and f"/{back.digest.replace(':', '/')}/" not in path
-        return found._replace(path=path, changed=back.pushed - is_past)
+        """Return an object by its path in the registry's folder, with the time of its push."""
+        return times.timed(found, self._times)._replace(path=found.path.removeprefix(FOLDER))
 
 
 def _each(deed: Callable[[_Deed], _Done], every: Iterable[_Deed]) -> Iterator[tuple[_Deed, _Done]]:

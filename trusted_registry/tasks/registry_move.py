@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from trusted_registry import files, installation, saved_flags
-from trusted_registry.bucket import moving, opening
+from trusted_registry.bucket import moving, opening, times
 from trusted_registry.bucket.client import Bucket
 from trusted_registry.bucket.moving import Move, Note
 from trusted_registry.bucket.stores import BucketStore, Store, VolumeStore
@@ -18,7 +18,6 @@ from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.images import history, words
-from trusted_registry.images.objects import TIMES
 from trusted_registry.instance import collection, contents, front, mover, ownership, run_lock, running, switch
 from trusted_registry.instance.model import Role
 from trusted_registry.registry import probe
@@ -254,6 +253,6 @@ def _purge(goal: Run, engine: Engine) -> None:
     else:
         found = opening.opened(goal.with_settings(storage=where).settings)
         every = [it.path for it in found.objects("docker/registry/v2/")]
-        found.remove([*every, *BucketStore(found).entries(), TIMES])
+        found.remove([*every, *BucketStore(found).entries(), times.NAME])
     files.remove(settings.folder / moving.NOTE, keep=settings.folder)
     console.say(f"removed: all images in {where}")
