@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engine.test_images import api, push
+from tests.engine.test_images import api, printed, push
 from tests.engine.test_images_change import put
 from tests.s3_store import BUCKET
 from trusted_registry import saved_flags
@@ -120,13 +120,16 @@ def test_images_go_into_a_bucket_and_back_and_to_no_place_that_is_none(moved: Mo
     host = moved.host
     host.inv("up")
     moved.put("app", "1")
+    pushed = printed(host, "images.list")[0]["pushed"]
     for to in ("", "bucket", "s3://", "s3://Not/there"):
         assert "s3://BUCKET/PREFIX" in host.refused("registry.move", "--to", to, code=2)
     assert not (host.certs / saved_flags.STORAGE_KEY).exists()
     assert "each with its digest" in host.inv(*moved.words(moved.to))
     assert (moved.lost(), moved.storage) == ([], moved.to)
+    assert printed(host, "images.list")[0]["pushed"] == pushed
     moved.put("app", "2")
     host.inv(*moved.words("volume"), "--purge-source", "--yes")
+    assert printed(host, "images.list")[0]["pushed"] == pushed
     left = list(moved.server.bucket(moved.to.rpartition("/")[2]).objects("docker/"))
     assert (left, moved.lost(), moved.storage) == ([], [], "")
 
