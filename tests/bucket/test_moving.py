@@ -156,6 +156,13 @@ def test_a_note_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert not replace(note, done=True).is_of("the volume x", "s3://bucket/prefix")
 
 
+def test_a_note_of_as_many_files_as_a_large_registry_has_is_read(tmp_path: Path) -> None:
+    compared = {f"docker/registry/v2/{number}": ("1", "2") for number in range(250_000)}
+    note = Note("the volume x", "s3://bucket/prefix", compared=compared)
+    note.save(tmp_path)
+    assert moving.read_note(tmp_path) == note
+
+
 @pytest.mark.parametrize(
     "text", ["", "[]", "{", '{"compared": 1}', '{"compared": {"a": [1]}}', '{"source": 3, "compared": {"a": 1}}']
 )

@@ -21,7 +21,6 @@ from trusted_registry.bucket.stores import Pieces, Store, portions
 from trusted_registry.console import Console
 from trusted_registry.errors import RegistryError
 from trusted_registry.images.listing import is_ours
-from trusted_registry.images.manifest import json_object
 
 NOTE = "storage-move.json"
 """File beside the certificates: source and target of the last move, and the files that were compared."""
@@ -34,8 +33,6 @@ _ROUNDS = 4
 """Rounds after which a store that still differs is not one that only one registry writes to."""
 _NOTED_SECONDS = 20
 """Seconds between two notes."""
-_LARGEST = 1 << 28
-"""Bytes of a note; a million files take as many."""
 
 _RANKS = ("the contents", "the links", "the tags")
 """Files in the order in which they are copied."""
@@ -76,16 +73,13 @@ class Note:
 def read_note(folder: Path) -> Note:
     """Return the note of the last move; an empty one where there is none that can be read."""
     path = folder / NOTE
-    with files.explained(path, "read"):
-        content = path.read_bytes() if files.exists(path) and path.stat().st_size < _LARGEST else b""
-    found = json_object(content)
-    compared = found.get("compared")
-    pairs = {
-        str(name): (str(it[0]), str(it[1]))
-        for name, it in (compared.items() if isinstance(compared, dict) else ())
-        if isinstance(it, list) and len(it) == 2  # noqa: PLR2004 - a pair
-    }
-    return Note(str(found.get("source", "")), str(found.get("target", "")), found.get("done") is True, pairs)
+    try:
+        with files.explained(path, "read"):
+            found = json.loads(path.read_bytes() if files.exists(path) else b"{}")
+        pairs = {name: (str(here), str(there)) for name, (here, there) in found["compared"].items()}
+        return Note(str(found["source"]), str(found["target"]), found["done"] is True, pairs)
+    except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
+        return Note("", "")
 
 
 def strangers(source: Store, target: Store) -> list[str]:
