@@ -215,6 +215,7 @@ def test_what_is_made_for_a_bucket_is_the_golden_file(endpoint: str, make_settin
     assert (read, "storage-ca.crt" in {it.name for it in instance.files}) == (
         ("/config/storage-ca.crt", True) if endpoint else (None, False)
     )
+    assert creation.arguments(instance)["use_config_proxy"] is False
     words = " ".join(model.argv(instance))
     assert "cret" not in words
     assert f":{model.IMAGES_FOLDER}" not in words
