@@ -11,7 +11,7 @@ import pytest
 from tests.recorder import Recorder
 from trusted_registry import files, installation, saved_flags
 from trusted_registry.archives import secrets
-from trusted_registry.bucket import opening
+from trusted_registry.bucket import marker, opening
 from trusted_registry.bucket.credentials import Credentials
 from trusted_registry.bucket.location import Location
 from trusted_registry.bucket.moving import Note
@@ -128,6 +128,21 @@ def test_what_leads_to_a_bucket_is_kept_once_the_bucket_was_tried(
         opening.tried(goal, "", "")
     opening.tried(goal.with_settings(saved_flags_before=goal.settings.saved_flags), "", "")
     assert next(opening.opened(goal.settings).objects())
+
+
+@pytest.mark.process
+def test_a_bucket_of_the_same_name_in_another_store_is_not_taken_for_the_one_with_the_images(
+    make_settings: MakeSettings, s3_store: S3Store, prefix: str
+) -> None:
+    at = s3_store.location(prefix)
+    flags = {"storage": str(at), "storage_endpoint": "https://192.168.0.8:8333"}
+    run = Run(make_settings(), Recorder()).with_settings(saved_flags=flags, saved_flags_before=flags)
+    goal = opening.chosen(run, str(at), {"storage_endpoint": at.endpoint})
+    with pytest.raises(StorageError, match=f"at {at.endpoint} is not the one that has the images"):
+        opening.tried(goal, str(s3_store.keys()), str(s3_store.authority))
+    assert list(s3_store.bucket(prefix).objects()) == []
+    marker.claim(s3_store.bucket(prefix), installation.ensure(run.settings.folder, run.console).id)
+    assert opening.tried(goal, str(s3_store.keys()), str(s3_store.authority)).location.endpoint == at.endpoint
 
 
 def test_a_backup_has_what_leads_to_a_bucket_and_a_purge_takes_it_and_the_note_of_a_move(

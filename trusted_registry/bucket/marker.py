@@ -15,18 +15,22 @@ _LARGEST = 4096
 _CURE = "./inv registry.storage s3://{}/PREFIX  # one that nobody uses"
 
 
-def claim(bucket: Bucket, installation: str) -> None:
+def claim(bucket: Bucket, installation: str, *, known: bool = False) -> None:
     """Mark a bucket as an installation's, unless that is done.
 
     Args:
         bucket: The bucket.
         installation: Id of the installation here.
+        known: Whether the images are said to be there already, by another way.
 
     Raises:
-        StorageError: It is another's, or has images of a registry that left no marker; nothing was changed.
+        StorageError: It is another's, has images of a registry that left no marker, or is not the one that is known;
+            nothing was changed.
     """
     if _check(bucket, installation):
         return
+    if known:
+        raise _foreign(bucket, f"at {bucket.location.endpoint or 'Amazon'} is not the one that has the images.")
     if next(bucket.objects(_REGISTRY), None):
         raise _foreign(bucket, "has images of a registry that this project did not set up.")
     bucket.write(NAME, f"{json.dumps({'installation': installation})}\n".encode())

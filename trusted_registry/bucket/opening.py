@@ -79,11 +79,13 @@ def tried(run: Run, keys: str, authority: str) -> Bucket:
     Raises:
         RegistryError: A file cannot be used, or the bucket; what is kept stays then.
     """
-    settings, folder = run.settings, run.settings.folder
+    settings, folder, before = run.settings, run.settings.folder, run.settings.saved_flags_before
+    known = before.get("storage") == settings.storage
     at, given = location(settings), credentials.given(keys) if keys else None
-    if authority or settings.saved_flags_before.get("storage") != settings.storage:
+    if authority or not known:
         at = replace(at, authority=Path(authority).expanduser() if authority else None)
-    bucket = prove(run, _bucket(at, given or credentials.read(folder)))
+    moved = known and before.get("storage_endpoint", "") != settings.storage_endpoint
+    bucket = prove(run, _bucket(at, given or credentials.read(folder)), known=moved)
     if given:
         given.keep(folder)
     if at.authority:
@@ -111,13 +113,14 @@ def _bucket(at: Location, keys: Credentials | None) -> Bucket:
     return Bucket(at, keys)
 
 
-def prove(run: Run, bucket: Bucket, *, is_new: bool = True) -> Bucket:
+def prove(run: Run, bucket: Bucket, *, is_new: bool = True, known: bool = False) -> Bucket:
     """Return a bucket once it was tried, and belongs to this installation.
 
     Args:
         run: Settings, and the console.
         bucket: The bucket.
         is_new: Whether all that a registry does is tried; otherwise the marker alone is read.
+        known: Whether the images are said to be there already, by another way.
 
     Raises:
         RegistryError: It does not do as it should, or is somebody else's.
@@ -125,7 +128,7 @@ def prove(run: Run, bucket: Bucket, *, is_new: bool = True) -> Bucket:
     if is_new:
         run.console.command(["aws", "s3", "cp", "-", f"{bucket.location}/{trial.PREFIX}…"])
         trial.carry_out(bucket)
-    marker.claim(bucket, installation.ensure(run.settings.folder, run.console).id)
+    marker.claim(bucket, installation.ensure(run.settings.folder, run.console).id, known=known)
     return bucket
 
 
