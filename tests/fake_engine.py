@@ -223,6 +223,7 @@ class FakeEngine(FakeVolumes):
             image,
             instance.files_volume,
             loopback.free_port() if instance.role in _HAPROXY else None,
+            bucket=instance.storage.location,
         )
         shows = self.shows if instance.role is Role.TLS else None
         login = any(it.live for it in instance.files)

@@ -141,6 +141,18 @@ def test_status_names_the_bucket(kept: Kept) -> None:
     assert kept.at in kept.host.run("status").stdout
 
 
+@pytest.mark.long
+def test_another_bucket_in_the_settings_is_not_gone_over_to_without_the_images(
+    kept: Kept, client: docker.DockerClient
+) -> None:
+    digest, before = push(kept.host, client, "named:1"), client.containers.get(kept.host.name).id
+    said = kept.host.refused("up", INVOKE_REGISTRY_STORAGE=f"{kept.at}-other")
+    assert "With the other storage, " in said
+    assert "./inv registry.move --to" in said
+    assert client.containers.get(kept.host.name).id == before
+    assert api(kept.host).manifest("named", "1").digest == digest
+
+
 def test_the_secret_is_for_root_and_the_owner_alone_and_on_no_command_line(
     kept: Kept, client: docker.DockerClient
 ) -> None:

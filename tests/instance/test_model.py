@@ -211,6 +211,8 @@ def test_what_is_made_for_a_bucket_is_the_golden_file(endpoint: str, make_settin
     golden = "registry-bucket.yml" if endpoint else "registry-amazon.yml"
     assert _content(instance, "registry.yml") == (ROOT / "tests/golden" / golden).read_text()
     assert instance.storage == Storage("", location="s3://images/lan")
+    assert instance.labels["trusted-registry.storage"] == "s3://images/lan"
+    assert "trusted-registry.storage" not in roles.tls(make_settings(), IMAGE).labels
     read = dict(instance.environment).get("SSL_CERT_FILE")
     assert (read, "storage-ca.crt" in {it.name for it in instance.files}) == (
         ("/config/storage-ca.crt", True) if endpoint else (None, False)

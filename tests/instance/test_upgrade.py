@@ -107,7 +107,7 @@ def test_up_with_another_image_is_compared_too(engine: FakeEngine, run: Run) -> 
 def test_another_storage_is_compared_too(engine: FakeEngine, run: Run, console: Recorder) -> None:
     run = run.with_settings(image=IMAGE)
     assert engine.container
-    engine.container = dataclasses.replace(engine.container, volume="", digest="0")  # as of images in a bucket
+    engine.container = dataclasses.replace(engine.container, volume="", bucket="s3://images/lan", digest="0")
     both, engine.stored[run.settings.volume] = engine.stored[run.settings.volume], {ONE: b"one"}
     wrong = r"With the other storage, 1 of 2 manifests differ: team/app:2\..*goes on"
     with pytest.raises(RegistryError, match=wrong) as caught:

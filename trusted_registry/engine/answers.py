@@ -105,6 +105,7 @@ def container(attributes: Mapping[str, Any]) -> Container:
         image_id=_text(attributes.get("Image")),
         files_volume=_mounted_at(model.FILES_FOLDER, attributes),
         trial=_port(tried[0]["HostPort"]) if tried else None,
+        bucket=labels.get(model.STORAGE_LABEL, ""),
     )
 
 

@@ -14,6 +14,7 @@ from trusted_registry.installation import LABEL as INSTALLATION
 
 LABEL = "trusted-registry.role"
 DIGEST_LABEL = "trusted-registry.spec"
+STORAGE_LABEL = "trusted-registry.storage"
 FILES_ROLE = "files"
 """Role of a volume that holds what an instance reads."""
 
@@ -209,7 +210,8 @@ class Instance:
     @property
     def labels(self) -> dict[str, str]:
         """Labels that mark the container as this project's, and as its installation's."""
-        made = {LABEL: str(self.role), DIGEST_LABEL: self.digest}
+        bucket = {STORAGE_LABEL: self.storage.location} if self.storage.location else {}
+        made = {LABEL: str(self.role), DIGEST_LABEL: self.digest, **bucket}
         return {**made, INSTALLATION: self.installation} if self.installation else made
 
     def rehearsal(self) -> Instance:

@@ -76,8 +76,8 @@ def container(run: Run, engine: Engine) -> Container | None:
 
 
 def is_elsewhere(container: Container, settings: Settings) -> bool:
-    """Whether a TLS registry has its images in a volume though a bucket is set, or the other way round."""
-    return container.role == Role.TLS and bool(container.volume) == bool(settings.storage)
+    """Whether a TLS registry has its images in another bucket than is set, or in a volume instead of one."""
+    return container.role == Role.TLS and container.bucket != settings.storage
 
 
 def adopt_container(run: Run, engine: Engine) -> None:

@@ -26,7 +26,7 @@ def is_due(instance: Instance, container: Container | None) -> bool:
     """Whether a registry that runs is to be replaced by one of another image or storage, and both have TLS."""
     if container is None or container.state != "running" or {container.role, instance.role} != {Role.TLS}:
         return False
-    if bool(container.volume) != bool(instance.storage.volume):
+    if container.bucket != instance.storage.location:
         return True
     return bool(container.image_id) and instance.image.id not in ("", container.image_id)
 

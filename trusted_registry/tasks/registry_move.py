@@ -76,7 +76,7 @@ def _as_it_runs(run: Run, engine: Engine) -> Run:
     A run that was killed while it switched has noted the target already.
 
     Raises:
-        RegistryError: No registry runs here, or one whose bucket nobody knows.
+        RegistryError: No registry runs here.
     """
     with run_lock.held(run):
         if front.is_traced(run.settings, engine):
@@ -87,12 +87,8 @@ def _as_it_runs(run: Run, engine: Engine) -> Run:
         if not ownership.is_elsewhere(container, run.settings):
             return run
         flags = {name: it for name, it in run.settings.saved_flags.items() if name != "storage"}
-        if not container.volume:
-            flags["storage"] = moving.read_note(run.settings.folder).source
-            if not flags["storage"].startswith("s3://"):
-                cure = "./inv registry.storage s3://BUCKET/PREFIX names it."
-                raise RegistryError("The registry has its images in a bucket that no setting names.", cure=cure)
-        made = run.with_settings(storage=flags.get("storage", ""), saved_flags=flags)
+        flags |= {"storage": container.bucket} if container.bucket else {}
+        made = run.with_settings(storage=container.bucket, saved_flags=flags)
         saved_flags.save(made)
         return made.with_settings(saved_flags_before=flags)
 
