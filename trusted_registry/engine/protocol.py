@@ -144,9 +144,7 @@ class Engine(Protocol):
         """
 
     def stream(self, name: str, argv: Sequence[str], errors: bytearray) -> Iterator[bytes]:
-        """Yield the output of a program that root runs in a running container, piece by piece, of any length.
-
-        In a dry run too, so the program must change nothing then.
+        """Yield the output of a program that root runs in a container, piece by piece; in a dry run too.
 
         Args:
             name: The container.
@@ -165,11 +163,7 @@ class Engine(Protocol):
         """
 
     def unpack(self, name: str, folder: str, tar: Iterable[bytes]) -> None:
-        """Write the files of a tar, of any size, into a folder of a volume that a container may change.
-
-        Raises:
-            RegistryError: The container is absent, the disk is full, or the tar raises it.
-        """
+        """Write the files of a tar, of any size, into a folder of a volume; RegistryError where the disk is full."""
 
     def read_files(self, name: str, folder: str) -> dict[str, bytes]:
         """Return the files in a folder of a container, running or not, by their names; none if either is absent.

@@ -57,9 +57,9 @@ def there(run: Run, engine: Engine) -> Container | None:
         RegistryError: It is another checkout's, does not run, or has its images elsewhere than is set.
     """
     container = ownership.container(run, engine)
-    if run.console.dry and (container is None or container.state != "running"):
-        return None
     if container is None or container.state != "running":
+        if run.console.dry:
+            return None
         wrong = f"is {container.state}" if container else "is not there"
         raise RegistryError(f"The registry {run.settings.container} {wrong}.", cure="./inv up starts it.")
     if ownership.is_elsewhere(container, run.settings):
