@@ -19,8 +19,7 @@ from trusted_registry.instance import ownership
 from trusted_registry.report import Report, Table
 from trusted_registry.run import Run
 
-_SHORT = 19
-"""Characters of a digest in a table, its algorithm among them."""
+_SHORT = len("sha256:") + 12  # characters of a digest in a table
 
 
 def running(run: Run, engine: Engine) -> Container | None:
@@ -60,11 +59,11 @@ def there(run: Run, engine: Engine) -> Container | None:
     if container is None or container.state != "running":
         if run.console.dry:
             return None
-        wrong = f"is {container.state}" if container else "is not there"
-        raise RegistryError(f"The registry {run.settings.container} {wrong}.", cure="./inv up starts it.")
+        state = container.state if container else "not there"
+        raise RegistryError(f"The registry {run.settings.container} is {state}.", cure="./inv up starts it.")
     if ownership.is_elsewhere(container, run.settings):
-        wrong = "The registry does not have its images in the place that is set: something was changed, or cut short."
-        raise RegistryError(wrong, cure="./inv up; or, if images were being moved: the same ./inv registry.move again")
+        cure = "./inv up  # or, if images were being moved, the same ./inv registry.move again"
+        raise RegistryError("The registry does not have its images in the place that is set.", cure=cure)
     return container
 
 
