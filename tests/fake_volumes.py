@@ -73,6 +73,15 @@ class FakeVolumes(FakeImages):
         for volumes in (self.volumes, self.files, self.owners):
             volumes.pop(name, None)
 
+    def make_files_volume(self, name: str, installation: str) -> bool:
+        self._require()
+        there = self.volume(name)
+        if there not in (None, Volume(name, installation, FILES_ROLE)):
+            raise engine_types.foreign_volume(name)
+        self.owners[name] = installation
+        self.files.setdefault(name, {})
+        return there is None
+
     def fill(
         self,
         volume: str,
@@ -81,11 +90,8 @@ class FakeVolumes(FakeImages):
         files: Sequence[File],
         meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
-        self._require()
-        if self.volume(volume) not in (None, Volume(volume, installation, FILES_ROLE)):
-            raise engine_types.foreign_volume(volume)
+        self.make_files_volume(volume, installation)
         if self.image_id(image) is None:
             raise refused(f"The container {volume}-filler could not be made", f"No such image: {image}")
-        self.owners[volume] = installation
-        self.files.setdefault(volume, {}).update({file.name: file for file in files})
+        self.files[volume].update({file.name: file for file in files})
         meanwhile()

@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import http.server
 import json
-import random
 import re
 import select
 import socket
@@ -182,7 +181,7 @@ def _release() -> None:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on, and that goes to nobody else for a while."""
+    """Return a port that nobody listens on, and that the system gives to nobody else for a while."""
     port, reserved = _reserve()
     _RESERVED.append(reserved)
     if len(_RESERVED) > RESERVED:
@@ -192,27 +191,23 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def silence() -> Iterator[int]:
-    """Lend a port on which nobody answers, and that goes to nobody else while it is lent."""
+    """Lend a port on which nobody answers, and that the system gives to nobody else while it is lent."""
     port, reserved = _reserve()
     with reserved:
         yield port
 
 
 def _reserve() -> tuple[int, socket.socket]:
-    """Bind a port at all addresses without listening: clients are refused, who asks for this port by number gets it.
+    """Bind a port without listening on it: clients are refused, whoever asks for this port by its number gets it.
 
-    None that the system gives to who asks for any port: at another address it would give this one too, and a server
-    that then listens at all addresses is refused (ip(7), ip_local_port_range; where there is none, 32768 on are such).
+    A port that is only looked up and let go is given to the next one that asks for any port: on a busy machine
+    before the test came to use it. One of a single address is given away at another one, and then nobody can listen
+    at all of them.
     """
-    while True:
-        reserved, port = socket.socket(), random.SystemRandom().randrange(20000, 32768)
-        try:
-            reserved.bind(("", port))  # fails if another test has it: neither lets the other share it yet
-        except OSError:
-            reserved.close()
-            continue
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as all servers here do: now they may
-        return port, reserved
+    reserved = socket.socket()
+    reserved.bind(("", 0))
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as all servers here do: from now on they may share
+    return int(reserved.getsockname()[1]), reserved
 
 
 def shake_hands(port: int, anchor: Path, host: str = HOST) -> str:

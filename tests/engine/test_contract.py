@@ -181,13 +181,16 @@ def test_a_container_without_the_files_that_it_reads_answers_nobody(engine: Engi
     assert not _answers(instance.published.port, patience=0.5)
 
 
-def test_what_fails_meanwhile_takes_the_container_away(engine: Engine, instance: Instance) -> None:
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RegistryError("no room", cure="make some"), ValueError("odd")])
+def test_what_fails_meanwhile_is_the_error_and_takes_the_container_away(
+    error: BaseException, engine: Engine, instance: Instance
+) -> None:
     def fail() -> NoReturn:
-        raise KeyboardInterrupt
+        raise error
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(type(error)) as caught:
         engine.run(instance, fail)
-    assert _state(engine, NAME) == "absent"
+    assert (caught.value, engine.find(NAME)) == (error, None)
 
 
 def test_a_container_runs_on_under_another_name(engine: Engine, instance: Instance) -> None:

@@ -78,6 +78,15 @@ def test_a_tar_goes_to_no_container_that_is_not_there(engine: Engine) -> None:
         engine.unpack(ABSENT, "/var/lib/registry", archive.stream([]))
 
 
+def test_files_go_into_a_volume_that_was_made_before(world: World, engine: Engine, instance: Instance) -> None:
+    assert engine.make_files_volume(FILES, MINE)
+    assert engine.volume(FILES) == Volume(FILES, MINE, FILES_ROLE)
+    engine.create(dataclasses.replace(instance, files_of=FILES))
+    assert not engine.make_files_volume(FILES, MINE)
+    engine.fill(FILES, MINE, world.image_id, [_file("a", b"one")])
+    assert engine.read_files(NAME, FILES_FOLDER) == {"a": b"one"}
+
+
 def test_a_volume_of_files_is_listed_as_such_alone(world: World, engine: Engine) -> None:
     engine.make_volume(NAME, MINE)
     engine.fill(FILES, MINE, world.image_id, [])
@@ -92,6 +101,8 @@ def test_files_go_to_no_volume_that_was_not_made_for_them_here(world: World, eng
     for volume in (NAME, FILES):
         with pytest.raises(RegistryError, match=f"{volume} exists, and this installation did not make it"):
             engine.fill(volume, MINE, world.image_id, [_file("a", b"one")])
+        with pytest.raises(RegistryError, match=f"{volume} exists, and this installation did not make it"):
+            engine.make_files_volume(volume, MINE)
     with pytest.raises(RegistryError, match="No such image"):
         engine.fill(OTHER, MINE, f"sha256:{'0' * 64}", [_file("a", b"one")])
 

@@ -453,3 +453,17 @@ def test_a_link_that_a_full_disk_left_empty_fails_pulls_for_seconds(
         assert _asked(source.upstream, run, "GET", path) == 500  # with room left nothing is looked through
         b"".join(_client(source.upstream, run).blob("library/large", digest(large.layer), len(large.layer)))
         assert wait_for(lambda: _asked(source.upstream, run, "GET", path) == 200)
+
+
+@pytest.mark.parametrize(
+    "left", ["", r"\0\0", '{"library/left@sha256:0":{"Key":"library/l', '{"a":{"Key":"a","EntryType":0}']
+)
+def test_notes_of_ages_that_a_kill_left_cut_do_not_keep_a_mirror_from_its_upstream(
+    left: str, source: Source, run: Run, engine: DockerEngine
+) -> None:
+    container = serving.of(source.upstream, run).settings.container
+    state = f"{IMAGES_FOLDER}/scheduler-state.json"
+    assert engine.execute(container, [SHELL, "-c", 'printf "$2" >"$1"', "sh", state, left]).code == 0
+    engine.restart(container)
+    made = source.put("library/fresh", "1")
+    assert wait_for(lambda: _answered(source.upstream, run, f"/v2/library/fresh/manifests/{made.digest}") == 200, 20)

@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -25,10 +25,9 @@ from trusted_registry.instance.model import Image
 from trusted_registry.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from trusted_registry.instance.model import File
     from trusted_registry.settings import Settings
 
 FOREIGN = container(role=None, digest=None, image="nginx")
@@ -91,20 +90,54 @@ def test_a_registry_is_started_while_something_else_is_done(
     assert seen == ["created"]
 
 
-def test_the_first_registry_is_started_while_its_files_are_taken(
+def test_the_first_registry_is_started_while_its_certificate_is_made_and_its_files_are_taken(
     settings: Settings, engine: FakeEngine, console: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    made = {name: (settings.folder / name).read_bytes() for name in ("domain.crt", "domain.key")}
     seen: list[str] = []
     fill, note = engine.fill, _noting(engine, seen)
 
-    def noted(volume: str, installation: str, image: str, files: Sequence[File], meanwhile: Callable[[], None]) -> None:
+    def noted(*arguments: Any) -> None:  # noqa: ANN401 - those of fill
         note()
-        fill(volume, installation, image, files, meanwhile)
-        note()
+        fill(*arguments)
 
+    def prepare() -> None:
+        note()
+        for name, content in made.items():
+            (settings.folder / name).write_bytes(content)
+
+    for name in made:
+        (settings.folder / name).unlink()
     monkeypatch.setattr(engine, "fill", noted)
-    running.run_tls(Run(settings, console), engine)
-    assert seen == ["absent", "running"]
+    assert running.run_tls(Run(settings, console), engine, prepare=prepare)
+    assert (seen, engine.done) == (["created", "created"], ["start"])
+    assert engine.container
+    taken = engine.files[engine.container.files_volume]
+    assert {name: taken[name].content for name in made} == made
+
+
+def test_where_the_image_must_be_fetched_the_certificate_comes_first(
+    settings: Settings, engine: FakeEngine, console: Recorder
+) -> None:
+    engine.remote[settings.image] = engine.images.pop(settings.image)
+    seen: list[str] = []
+    assert running.run_tls(Run(settings, console), engine, prepare=_noting(engine, seen))
+    assert seen == ["absent"]
+
+
+@pytest.mark.parametrize("fails", ["prepare", "fill"])
+def test_a_first_registry_without_its_files_is_not_there(
+    fails: str, settings: Settings, engine: FakeEngine, console: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> NoReturn:
+        assert engine.container
+        raise RegistryError("no room", cure="make some")
+
+    if fails == "fill":
+        monkeypatch.setattr(engine, "fill", fail)
+    with pytest.raises(RegistryError, match="no room") as caught:
+        running.run_tls(Run(settings, console), engine, prepare=fail if fails == "prepare" else lambda: None)
+    assert (caught.value.cure, engine.container, engine.files) == ("make some", None, {})
 
 
 def test_a_registry_that_cannot_wait_for_its_files_is_started_when_they_are_there(
@@ -129,29 +162,6 @@ def test_what_is_shown_meanwhile_has_its_place(settings: Settings) -> None:
     running.run_tls(Run(settings, console), engine, lambda: console.command(["later"]))
     shown = list(dict.fromkeys(words[-1] if len(words) == 1 else words[1] for words in console.commands))
     assert shown == ["pull", "volume", "create", "cp", "rm", "run", "later"]
-
-
-@pytest.mark.parametrize("also", [False, True], ids=["", "and the container stays"])
-def test_a_registry_whose_files_are_not_taken_is_not_there(
-    settings: Settings, engine: FakeEngine, console: Recorder, monkeypatch: pytest.MonkeyPatch, *, also: bool
-) -> None:
-    def fill(*arguments: object) -> None:
-        meanwhile = arguments[-1]
-        assert callable(meanwhile)
-        meanwhile()
-        raise RegistryError("no room", cure="")
-
-    def remove(name: str, **_: object) -> None:
-        raise RegistryError(f"{name} stays", cure="")
-
-    engine.files["registry-files-0"] = {}
-    monkeypatch.setattr(engine, "fill", fill)
-    monkeypatch.setattr(engine, "_begin", lambda name: engine.containers[name].is_in("running"))
-    if also:
-        monkeypatch.setattr(engine, "remove", remove)
-    with pytest.raises(RegistryError, match="no room"):
-        running.run_tls(Run(settings, console), engine)
-    assert (engine.done[0], engine.container is not None) == ("start", also)
 
 
 def test_the_second_time_nothing_is_started(settings: Settings, engine: FakeEngine, console: Recorder) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -278,9 +279,13 @@ class DockerContainers(Connection):
 
 def _start(container: Container, meanwhile: Callable[[], None]) -> None:
     """Start a container, which takes a fifth of a second, and do something meanwhile."""
+    threads.beside(functools.partial(_start_alone, container), meanwhile)
+
+
+def _start_alone(container: Container) -> None:
     try:
         with errors_explained(f"The container {container.name} could not be started"):
-            threads.beside(container.start, meanwhile)
+            container.start()
     except RegistryError as error:
         with errors_explained(error.message):
             port = answers.container(container.attrs).port or 0

@@ -61,6 +61,15 @@ class DockerVolumes(Connection):
         command = ["docker", "volume", "rm", name]
         self._remove(f"The volume {name}", command, lambda client: client.volumes.get(name).remove())
 
+    def make_files_volume(self, name: str, installation: str) -> bool:
+        """Make a volume for files that containers read; return False if an installation's own is there."""
+        there = self.volume(name)
+        if there is None:
+            self._make_volume(name, {LABEL: installation, ROLE_LABEL: FILES_ROLE})
+        elif (there.installation, there.role) != (installation, FILES_ROLE):
+            raise engine_types.foreign_volume(name)
+        return there is None
+
     def fill(
         self,
         volume: str,
@@ -73,16 +82,12 @@ class DockerVolumes(Connection):
 
         The engine takes files for a container that never starts; any image will do for that.
         """
-        there = self.volume(volume)
-        if there is None:
-            self._make_volume(volume, {LABEL: installation, ROLE_LABEL: FILES_ROLE})
-        elif (there.installation, there.role) != (installation, FILES_ROLE):
-            raise engine_types.foreign_volume(volume)
+        made = self.make_files_volume(volume, installation)
         self._show_filling(volume, installation, image, files)
         if self._console.dry:
             meanwhile()
         else:
-            threads.beside(lambda: self._fill(volume, installation, image, files, made=there is None), meanwhile)
+            threads.beside(lambda: self._fill(volume, installation, image, files, made=made), meanwhile)
 
     def _show_filling(self, volume: str, installation: str, image: str, files: Sequence[File]) -> None:
         name, mount = filler_name(volume), f"{volume}:{FILES_FOLDER}"

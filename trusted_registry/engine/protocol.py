@@ -196,6 +196,17 @@ class Engine(Protocol):
             RegistryError: A container, running or not, has the volume.
         """
 
+    def make_files_volume(self, name: str, installation: str) -> bool:
+        """Make a volume for `fill` to write into, for a container that is created before; return whether it was absent.
+
+        Args:
+            name: Name of the volume.
+            installation: Id of the installation, which the volume carries as a label.
+
+        Raises:
+            RegistryError: The volume was not made for files of this installation, or the engine refuses.
+        """
+
     def fill(
         self,
         volume: str,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -13,6 +12,7 @@ from trusted_registry.errors import PortTakenError, RegistryError
 from trusted_registry.instance import (
     checks,
     contents,
+    first_start,
     front,
     fronted,
     handover,
@@ -43,13 +43,20 @@ from trusted_registry.settings import Settings
 
 
 def run_tls(
-    run: Run, engine: Engine, meanwhile: Callable[[], None] = lambda: None, *, image: Image | None = None
+    run: Run,
+    engine: Engine,
+    meanwhile: Callable[[], None] = lambda: None,
+    *,
+    prepare: Callable[[], None] = lambda: None,
+    image: Image | None = None,
 ) -> bool:
     """Run the TLS registry with the certificate, the key and the users on disk.
 
     Args:
         run: The registry's settings, and the console that shows the commands.
         engine: The engine that runs the container.
+        prepare: Called before the container reads its files, to make the certificate and the key; the first container
+            starts meanwhile.
         meanwhile: Called while the container starts, if a start is needed.
         image: The image to run; the one of the settings by default.
 
@@ -60,8 +67,16 @@ def run_tls(
         RegistryError: The container cannot be started, or the address does not answer as this registry with this
             certificate: then the one that ran before goes on, or runs again.
     """
+
+    def ready() -> None:
+        prepare()
+        if not run.console.dry:
+            checks.check_certificate(run.settings)
+
+    first = image is None and first_start.is_first(run, engine)
+    if not first:
+        ready()
     if not run.console.dry:
-        checks.check_certificate(run.settings)
         checks.check_metrics(run.settings, engine)
     fronted_here = run.settings.front or front.is_traced(run.settings, engine)
     if fronted_here:
@@ -74,7 +89,8 @@ def run_tls(
         instance = instance_of(roles.tls, run, engine, image)
         checks.check_storage(instance, container, run)
         fronted_here = fronted_here or any(it.behind for it in (container, before.container) if it)
-        changed = _brought_up(instance, container, run, engine, before, meanwhile, fronted_here=fronted_here)
+        prepared = ready if first else (lambda: None)
+        changed = _brought_up(instance, container, run, engine, before, meanwhile, prepared, fronted_here=fronted_here)
     if fronted_here:
         fronted.clear(instance, run, engine)
     return changed
@@ -122,6 +138,7 @@ def _brought_up(  # noqa: PLR0913, PLR0917 - what should run, what runs, and who
     engine: Engine,
     before: Predecessor,
     meanwhile: Callable[[], None] = lambda: None,
+    prepare: Callable[[], None] = lambda: None,
     *,
     fronted_here: bool = False,
 ) -> bool:
@@ -136,7 +153,7 @@ def _brought_up(  # noqa: PLR0913, PLR0917 - what should run, what runs, and who
     if container:
         images.tell_of_change(instance.image, container, run)
     try:
-        _replace(instance, container, run, engine, before, meanwhile)
+        _replace(instance, container, run, engine, before, meanwhile, prepare)
     except PortTakenError:  # who holds it is told as well
         raise ports.taken_error(instance.published.port, run.settings, engine) from None
     _prove(instance, run, engine)
@@ -185,14 +202,16 @@ def _replace(  # noqa: PLR0913, PLR0917 - see above
     engine: Engine,
     before: Predecessor,
     meanwhile: Callable[[], None],
+    prepare: Callable[[], None],
 ) -> None:
     """Try the successor beside what runs, and only then have it take the name and the port."""
     before.write([it for it in instance.files if it.made])
     if not instance.shell:
-        run.console.warn(f"{instance.image.name} may have no shell, so what a kill leaves empty is not repaired.")
-    if instance.shell and container is None and not before.container:
+        name = instance.image.name
+        run.console.warn(f"{name} may have no shell, so files that a kill leaves empty are not repaired.")
+    if instance.shell and container is None and not before.container and not run.console.dry:
         before.make_way(None)
-        _run_first(instance, run, engine, meanwhile)
+        first_start.start(instance, run, engine, prepare, meanwhile)
         return
     contents.share(instance, instance.files, run, engine)
     if not (container and container.state == "running") and not before.container:
@@ -206,23 +225,6 @@ def _replace(  # noqa: PLR0913, PLR0917 - see above
     engine.create(instance)
     before.stop()
     engine.start(instance.name, meanwhile)
-
-
-def _run_first(instance: Instance, run: Run, engine: Engine, meanwhile: Callable[[], None]) -> None:
-    """Have the engine start a container while it takes the files, which that waits for; without them it goes again."""
-    started: list[str] = []
-
-    def start() -> None:
-        engine.run(instance, meanwhile)
-        started.append(instance.name)
-
-    try:
-        contents.share(instance, instance.files, run, engine, start)
-    except BaseException:
-        with contextlib.suppress(RegistryError):
-            for name in started:
-                engine.remove(name, at_once=True)
-        raise
 
 
 def stop(run: Run, engine: Engine, *, purge: bool) -> bool:

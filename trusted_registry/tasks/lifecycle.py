@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from functools import partial
 from pathlib import Path
 
 from trusted_registry import address, files, installation, saved_flags
@@ -59,15 +60,16 @@ def up(run: Run, *, adopt: bool = False, nat: bool = False, from_: str = "") -> 
 def _up(run: Run, engine: Engine) -> None:
     saved_flags.announce(run)
     checks.check_port(run, engine)
-    issued = issue.bring_up_to_date(run)
-    cert.say_briefly(run, "made" if issued else "already there")
     mark = run.settings.folder / UNPROVED
     unproved = _unproved(mark, engine, run.console)
+    issued: list[bool] = []
     packed: list[str] = []
 
-    def note(reference: str = "") -> None:
-        if not run.console.dry:
-            files.write(mark, reference.encode())
+    def prepare() -> None:
+        issued.append(issue.bring_up_to_date(run))
+        cert.say_briefly(run, "made" if issued[0] else "already there")
+
+    note = partial(_note, mark, run.console)
 
     def pack() -> None:
         packed.append(prove.pack(address.registry_host(run.settings.address, run.settings.port), engine, note=note))
@@ -76,7 +78,7 @@ def _up(run: Run, engine: Engine) -> None:
     note()
 
     try:
-        started = registry.tls(run, engine, meanwhile=pack)
+        started = registry.tls(run, engine, meanwhile=pack, prepare=prepare)
         started = _start_mirrors(run, engine) or started
         from trusted_registry.tasks import trust
         from trusted_registry.trust.local.install import StoreSelection
@@ -92,11 +94,17 @@ def _up(run: Run, engine: Engine) -> None:
         _prove(reference, run, engine)
     if not run.console.dry:
         files.remove(mark, keep=run.settings.folder)
-    if not (issued or started or trusted or unproved):
+    if not (any(issued) or started or trusted or unproved):
         run.console.say("Nothing had to be changed.")
     from trusted_registry import status
 
     cert.say_done(run.console, status.next_steps(run.settings))
+
+
+def _note(mark: Path, console: Console, reference: str = "") -> None:
+    """Note the reference of the proof's image for the next run, should this one be killed."""
+    if not console.dry:
+        files.write(mark, reference.encode())
 
 
 def _start_mirrors(run: Run, engine: Engine) -> bool:

@@ -58,9 +58,15 @@ def alone(run: Run, engine: Engine | None = None, *, nat: bool = False) -> None:
         tls(run, engine)
 
 
-def tls(run: Run, engine: Engine, meanwhile: Callable[[], None] = lambda: None) -> bool:
+def tls(
+    run: Run,
+    engine: Engine,
+    meanwhile: Callable[[], None] = lambda: None,
+    *,
+    prepare: Callable[[], None] = lambda: None,
+) -> bool:
     """Run the TLS registry; return whether the container was (re)started."""
-    changed = running.run_tls(run, engine, meanwhile)
+    changed = running.run_tls(run, engine, meanwhile, prepare=prepare)
     saved_flags.save(run)
     listening = f"on {run.settings.listen} alone" if run.settings.listen else "on every address"
     state = "running" if changed else "already running"
