@@ -55,8 +55,7 @@ def run_tls(
     Args:
         run: The registry's settings, and the console that shows the commands.
         engine: The engine that runs the container.
-        prepare: Called before the container reads its files, to make the certificate and the key; the first container
-            starts meanwhile.
+        prepare: Called before the container reads its files, to make certificate and key; a first one starts meanwhile.
         meanwhile: Called while the container starts, if a start is needed.
         image: The image to run; the one of the settings by default.
 
@@ -64,8 +63,7 @@ def run_tls(
         True if the container was started, replaced or restarted.
 
     Raises:
-        RegistryError: The container cannot be started, or the address does not answer as this registry with this
-            certificate: then the one that ran before goes on, or runs again.
+        RegistryError: The container cannot be started, or does not answer as this registry: the one before runs again.
     """
 
     def ready() -> None:
@@ -89,8 +87,8 @@ def run_tls(
         instance = instance_of(roles.tls, run, engine, image)
         checks.check_storage(instance, container, run)
         fronted_here = fronted_here or any(it.behind for it in (container, before.container) if it)
-        prepared = ready if first else (lambda: None)
-        changed = _brought_up(instance, container, run, engine, before, meanwhile, prepared, fronted_here=fronted_here)
+        late = ready if first else (lambda: None)
+        changed = _brought_up(instance, container, run, engine, before, meanwhile, late, fronted_here=fronted_here)
     if fronted_here:
         fronted.clear(instance, run, engine)
     return changed
