@@ -222,6 +222,7 @@ def test_a_pull_that_takes_long_holds_the_freeing_up_only_where_an_upload_may_go
     host, client, seed = registry.host, registry.api, os.urandom(1000)
     left = [it.path for it in registry.bucket.objects(FOLDER) if "/_uploads/" in it.path]
     registry.bucket.remove(left)  # of pushes that were refused
+    host.inv("up", "--front", "on")
     put(client, "slow", "1", seed)
     for tag in ("2", "3"):
         put(client, "slow", tag, tag.encode())
