@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import http.client
+import os
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -18,6 +23,7 @@ from tests.engine.test_login import _typed
 from tests.s3_store import BUCKET
 from trusted_registry.images import history
 from trusted_registry.images.objects import FOLDER
+from trusted_registry.registry import probe
 from trusted_registry.registry.api import digest
 
 if TYPE_CHECKING:
@@ -181,6 +187,70 @@ def test_pulls_go_on_behind_a_front_while_the_bucket_is_freed(registry: Kept) ->
     assert not gives(client, "goes", "1")
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("seconds", [0, 0.5, 1, 2])
+def test_a_run_that_is_killed_while_it_frees_loses_nothing_and_the_next_takes_pushes(
+    seconds: float, registry: Kept
+) -> None:
+    host, client, name = registry.host, registry.api, f"killed-{seconds * 10:.0f}"
+    host.inv("up")
+    for tag in ("1", "2", "3"):
+        put(client, name, tag, tag.encode())
+
+    def refuses() -> bool:
+        with contextlib.suppress(*probe.NO_ANSWER):
+            return client.is_read_only(name)
+        return False
+
+    argv = [sys.executable, "-m", "invoke", "images.remove", f"{name}:1", "--now", "--yes"]
+    environ = {**os.environ, **host.environ}
+    with subprocess.Popen(argv, cwd=host.root, env=environ, stdout=subprocess.DEVNULL) as task:
+        while not refuses() and task.poll() is None:
+            pass
+        time.sleep(seconds)
+        task.kill()
+    assert gives(client, name, "2")
+    host.inv("images.remove", f"{name}:2", "--yes")
+    assert not client.is_read_only(name)
+    assert [*client.tags(name)] == ["3"]
+    assert f"back: {name}:2" in host.inv("images.undo")
+    assert "nothing is broken" in host.inv("images.check")
+
+
+@pytest.mark.long
+def test_a_pull_that_takes_long_holds_the_freeing_up_only_where_an_upload_may_go_on(registry: Kept) -> None:
+    host, client, seed = registry.host, registry.api, os.urandom(1000)
+    left = [it.path for it in registry.bucket.objects(FOLDER) if "/_uploads/" in it.path]
+    registry.bucket.remove(left)  # of pushes that were refused
+    host.inv("up", "--front", "on")
+    put(client, "slow", "1", seed)
+    for tag in ("2", "3"):
+        put(client, "slow", tag, tag.encode())
+    tls = probe.context(host.certs / "ca.crt")
+
+    @contextlib.contextmanager
+    def pulling() -> Iterator[None]:
+        with contextlib.closing(http.client.HTTPSConnection(host.address, host.port, context=tls)) as connection:
+            connection.request("GET", f"/v2/slow/blobs/{digest(seed * 50_000)}")
+            answer = connection.getresponse()
+            begin = answer.read(1000)
+            yield
+            assert begin + answer.read() == seed * 50_000
+
+    with pulling():
+        assert "freed: " in host.inv("images.remove", "slow:2", "--now", "--yes")
+    with contextlib.closing(http.client.HTTPSConnection(host.address, host.port, context=tls)) as connection:
+        connection.request("POST", "/v2/slow/blobs/uploads/")
+        assert connection.getresponse().status == http.client.ACCEPTED
+    argv = [sys.executable, "-m", "invoke", "images.remove", "slow:3", "--now", "--yes"]
+    with subprocess.Popen(argv, cwd=host.root, env={**os.environ, **host.environ}) as task:
+        with pulling():
+            time.sleep(40)
+            assert task.poll() is None
+        assert task.wait(60) == 0
+    registry.bucket.remove([it.path for it in registry.bucket.objects(FOLDER) if "/_uploads/" in it.path])
+
+
 def test_a_backup_during_pushes_has_every_image_of_before_and_is_restored_into_an_empty_bucket(
     registry: Kept, client: docker.DockerClient, tmp_path: Path
 ) -> None:
@@ -207,3 +277,24 @@ def test_a_backup_during_pushes_has_every_image_of_before_and_is_restored_into_a
     assert {name: made for name, (made, _) in before.items()}.items() <= restored.items()
     assert (host.certs / "ca.crt").read_bytes() == trusted
     assert "nothing is broken" in host.inv("images.check")
+
+
+@pytest.mark.long
+def test_another_image_of_the_registry_is_compared_before_it_takes_over(
+    registry: Kept, client: docker.DockerClient
+) -> None:
+    host, other = registry.host, f"{registry.host.name}-other"
+    made = put(registry.api, "compared", "1", b"compared")
+    built = client.containers.create(str(client.containers.get(host.name).attrs["Image"]), command=["--version"])
+    try:
+        built.commit(other, tag="1", changes=['ENV OTHER="yes"'])
+    finally:
+        built.remove()
+    try:
+        said = host.inv("registry.upgrade", "--image", f"{other}:1")
+        assert "repositories are the same with both" in said
+        assert registry.api.manifest("compared", "1").digest == made
+        assert "other:1" in host.status()["registry"]["image"]
+    finally:
+        host.inv("down")
+        client.images.remove(f"{other}:1", force=True)

@@ -19,6 +19,7 @@ from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
 from trusted_registry.images import storages
+from trusted_registry.images.damage import UPLOAD_MINUTES
 from trusted_registry.instance import collector, front, ownership, roles, running, switch
 from trusted_registry.instance.model import FILES_FOLDER, SHELL, File, Image, Instance
 from trusted_registry.instance.roles import CONFIG
@@ -183,7 +184,7 @@ def _serving(name: str, engine: Engine) -> list[tuple[str, int]]:
 def _is_at_rest(container: Container, run: Run, engine: Engine, *, alone: bool) -> bool:
     """Whether nobody is sending anything: one registry runs alone, or none has an upload open.
 
-    In a bucket no file is open. An upload that was begun there may go on, until the one before has ended.
+    In a bucket no file is open. An upload that was begun there within a day may go on, until the one before has ended.
     """
     serving = _serving(run.settings.container, engine)
     for name in _draining(run, engine):
@@ -193,7 +194,8 @@ def _is_at_rest(container: Container, run: Run, engine: Engine, *, alone: bool) 
         return len(serving) == 1
     if run.settings.storage:
         found = storages.of(container, run.settings, engine).files()
-        return not any(it.uploads for it in found.repositories.values())
+        begun = (it for one in found.repositories.values() for some in one.uploads.values() for it in some)
+        return all(it.changed < found.at - 60 * UPLOAD_MINUTES for it in begun)
     return bool(serving) and not any(uploads for _, uploads in serving)
 
 
