@@ -102,7 +102,7 @@ class DockerVolumes(Connection):
         filler = self._make_filler(name, f"{volume}:{FILES_FOLDER}", installation, image)
         try:
             with errors_explained(f"The volume {volume} could not be filled"):
-                held = None if made else _names_in(filler)
+                held = None if made else _names_in(filler) or None  # nobody reads what is not there yet
                 filler.put_archive(FILES_FOLDER, archive.pack(files, held))
         finally:
             with errors_explained(f"The container {name} could not be removed"):
