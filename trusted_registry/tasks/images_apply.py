@@ -14,11 +14,11 @@ from trusted_registry.images import (
     disposal,
     history,
     inventory,
-    listing,
     pulling,
     reference,
     removal,
     retention,
+    storages,
     usage,
     words,
 )
@@ -51,7 +51,7 @@ def begun(run: Run, *, frees: bool = True) -> Iterator[Change | None]:
             switch.settle(run, engine)
     container = images.there(run, engine)
     if container is None:
-        run.console.command(["docker", "exec", run.settings.container, "find", "/var/lib/registry"])
+        images.show_look(run)
         yield None
         return
     try:
@@ -74,7 +74,8 @@ class Change:
         self._engine = engine
         # The questions of the proof push what is older out of the log.
         self.known = history.look(container, run, engine)
-        self.trash = Trash(run.settings.container, engine, run.console)
+        self._storage = storages.of(container, run.settings, engine)
+        self.trash = Trash(self._storage, run.console)
 
     @property
     def is_read_only(self) -> bool:
@@ -92,8 +93,7 @@ class Change:
 
     def look(self) -> Inventory:
         """Return all images as they are now."""
-        name = self._run.settings.container
-        return inventory.build(listing.find(name, self._engine, sizes=True), name, self._engine)
+        return inventory.find(self._storage, sizes=True)
 
     def read(self) -> Inventory:
         """Return all images as they are now, and show that this takes a while."""
@@ -106,7 +106,8 @@ class Change:
         One that is pushed later has another time of its push, in whole seconds.
         """
         while True:
-            found, at = self.read(), time.time()
+            found = self.read()
+            at = found.listing.at
             made = retention.without([it for it in found.images if it in plan.goes], found)
             newest = max(_pushes(made, found), default=0)
             if not at - _SECOND <= newest <= at:
