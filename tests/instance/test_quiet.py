@@ -6,15 +6,17 @@ import dataclasses
 import io
 import shutil
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
 from tests.fake_engine import FakeEngine
 from tests.fake_images import IMAGE
 from trusted_registry import address, run_log, terminal
+from trusted_registry.certificate import issue
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine import membership
+from trusted_registry.errors import RegistryError
 from trusted_registry.registry import prove
 from trusted_registry.run import Run
 from trusted_registry.tasks import cert, lifecycle
@@ -37,7 +39,7 @@ FIRST = ("certificate: made", f"own name: the authority may vouch for {NAME}")
 
 
 @pytest.fixture(autouse=True)
-def _engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
+def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
     """An engine on which nothing runs yet."""
     made = FakeEngine(settings.folder / "domain.crt", images=(IMAGE, settings.front_image))
     monkeypatch.setattr(engines, "connect", lambda *_, **__: made)
@@ -76,6 +78,20 @@ def test_up_is_few_rows_of_80_columns_and_proves_each_time(
         assert not [line for line in said if line.startswith("$ ") or "│" in line]
         assert [any(line.startswith(start) for line in said) for start in FIRST] == [made, made], said
     assert "Nothing had to be changed." in said
+
+
+def test_a_first_up_whose_certificate_fails_leaves_nothing_to_purge(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, engine: FakeEngine
+) -> None:
+    def fail(_: Run) -> NoReturn:
+        raise RegistryError("no certificate", cure="")
+
+    shutil.rmtree(settings.folder)
+    monkeypatch.setattr(issue, "bring_up_to_date", fail)
+    with pytest.raises(RegistryError, match="no certificate"):
+        _up(settings)
+    assert (engine.container, engine.files) == (None, {})
+    assert not (settings.folder / lifecycle.UNPROVED).exists()
 
 
 def test_the_commands_come_with_echo_and_the_log_has_the_same(settings: Settings) -> None:

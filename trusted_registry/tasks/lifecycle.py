@@ -65,17 +65,16 @@ def _up(run: Run, engine: Engine) -> None:
     issued: list[bool] = []
     packed: list[str] = []
 
+    note = partial(_note, mark, run.console)
+
     def prepare() -> None:
         issued.append(issue.bring_up_to_date(run))
         cert.say_briefly(run, "made" if issued[0] else "already there")
-
-    note = partial(_note, mark, run.console)
+        note()
 
     def pack() -> None:
         packed.append(prove.pack(address.registry_host(run.settings.address, run.settings.port), engine, note=note))
         _load_later(engine)
-
-    note()
 
     try:
         started = registry.tls(run, engine, meanwhile=pack, prepare=prepare)
