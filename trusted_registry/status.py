@@ -143,7 +143,7 @@ def _registry(settings: Settings, engine: Engine) -> RegistryStatus:
         health=_health(settings, met) if container.state == "running" else found.health,
         front=front.described(container, settings, engine),
         front_problem=front.trouble(container, settings, engine) or None,
-        storage=container.volume or settings.storage or None,
+        storage=container.volume or container.bucket or None,
     )
 
 
@@ -151,7 +151,7 @@ def _with_images(found: RegistryStatus, container: Container, settings: Settings
     """Return a status with the number and the size of the images, where its storage tells."""
     from trusted_registry.images import listing, storages, usage
 
-    if container.ours and (container.volume or settings.storage) and container.state == "running":
+    if container.ours and (container.volume or container.bucket) and container.state == "running":
         with contextlib.suppress(RegistryError):
             held = storages.of(container, settings, engine).files(seconds=_LISTED)
             named = [

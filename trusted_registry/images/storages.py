@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.images.storage import Storage
@@ -10,20 +12,20 @@ from trusted_registry.settings import Settings
 
 
 def of(container: Container, settings: Settings, engine: Engine) -> Storage:
-    """Return the storage of a registry.
+    """Return the storage that a registry has, whichever is set.
 
     Args:
         container: The registry's container.
-        settings: Settings with its name, and its bucket if there is one.
+        settings: Settings with its name, and the way to its bucket if it has one.
         engine: The container's engine.
 
     Raises:
         RegistryError: A bucket cannot be opened.
     """
-    if not settings.storage or container.volume:
+    if container.volume or not container.bucket:
         return VolumeStorage(settings.container, engine)
     # With boto3, which nobody else needs.
     from trusted_registry.bucket import opening
     from trusted_registry.images.objects import Objects
 
-    return Objects(opening.opened(settings))
+    return Objects(opening.opened(replace(settings, storage=container.bucket)))

@@ -27,6 +27,7 @@ from trusted_registry.images.removal import Removal
 from trusted_registry.images.retention import DAY, Plan
 from trusted_registry.images.trash import Trash
 from trusted_registry.instance import collection, front, run_lock, switch
+from trusted_registry.instance.model import DRAIN_SECONDS
 from trusted_registry.registry import probe, prove
 from trusted_registry.run import Run
 from trusted_registry.tasks import images, images_check
@@ -190,7 +191,8 @@ class Change:
         until = "" if now else f" after {self._run.settings.undo_days} days"
         console.say(f"frees: {words.size(frees)}{until}")
         if due or now:
-            console.say("pushes are refused while the disk is freed; pulls go on")
+            bound = "" if self._run.settings.front else f", but for what takes more than {DRAIN_SECONDS} s then"
+            console.say(f"pushes are refused while the disk is freed; pulls go on{bound}")
 
     def _tell(self, made: Removal, *, now: bool) -> None:
         until = words.when(made.when + self._run.settings.undo_days * DAY)
