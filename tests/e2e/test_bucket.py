@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import pytest
 from tests.e2e import s3
 from tests.e2e.checkout import HOME
 from tests.e2e.steps import CERTS, hand_over, is_refused, pull, push, registry_container
+from tests.e2e.test_carry import digests_of, hand, typed
 from tests.e2e.upstreams import REFUSED, SILENT
 
 if TYPE_CHECKING:
@@ -228,6 +230,37 @@ def test_images_are_cleaned_and_come_back_while_clients_push_to_the_bucket(
     assert (lost, _pulls(trusting, goes), _pulls(trusting, stays)) == ([], False, True)
     assert made
     assert "nothing is broken" in registry.inv("images.check").out
+
+
+def test_another_machine_takes_over_with_a_backup_and_the_bucket_and_no_client_is_told(
+    trusting: Host, registry: Host, lab: Lab, suite: Suite, run: Run
+) -> None:
+    address, pushed = registry.address, push(trusting, f"{registry.address}/kept:1")
+    _begin_pushes(trusting, registry)
+    trusting.wait_for("the first pushes", lambda: _taken(registry) > 10)
+    before = digests_of(registry)
+    said = typed(registry, "registry.backup", f"{HOME}/backup.tar")
+    lost, counts = _lost(trusting, registry)
+    assert lost == []
+    registry.inv("down")
+    (second,) = lab.start({"second": suite.name})
+    try:
+        hand(registry, f"{HOME}/backup.tar", second, f"{HOME}/backup.tar")
+        registry.move(lab.address())
+        second.move(address)
+        _has_boto3(second)
+        typed(second, "registry.restore", "backup.tar", "--into")
+        second.inv("up")
+        after = digests_of(second)
+        assert before.items() <= after.items()
+        assert pull(trusting, f"{address}/kept:1") == pushed
+        there = sum(it.startswith("pushed:") for it in after)
+        assert there >= counts["taken"]
+        assert "nothing is broken" in second.inv("images.check").out
+        saved = re.findall("saved: .*", said)
+        run.notes.append(f"registry.backup of a bucket while four clients push: {saved}; {len(before)} images before")
+    finally:
+        lab.stop([second.name])
 
 
 def _pulls(client: Host, reference: str) -> bool:
