@@ -51,6 +51,7 @@ class _Up:
         """Take every step, and report the hosts whose clients were told."""
         run, note, before = self._run, self._note, noted.read(self._run.settings.folder)
         saved_flags.announce(run)
+        installation.ensure(run.settings.folder, run.console)
         single = self._single()
         self._check_bucket()
         found = (images.ensure(run, self._engine), front_image.ensure(run, self._engine))
@@ -133,7 +134,8 @@ class _Up:
             return list(there)
         if not there:
             raise RegistryError("The engine here manages no swarm.", cure=cure)
-        left = [it for it in hosts if looked[it].state == machines.INACTIVE]
+        works = {it.address for it in there if it.works}
+        left = [it for it in hosts if looked[it].state == machines.INACTIVE and it not in works]
         if init and left:
             self._join(left, there)
             there = rollout.patiently(run.console, swarm.nodes)
