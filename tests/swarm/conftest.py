@@ -1,4 +1,4 @@
-"""Three hosts on paper: a swarm and an engine in memory, scripts that are noted, and registries that are as asked for."""
+"""Three hosts on paper: a swarm and an engine in memory, scripts that are noted, registries that are as they should."""
 
 from __future__ import annotations
 

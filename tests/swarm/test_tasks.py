@@ -1,4 +1,4 @@
-"""What else is done with a registry on a swarm: renewed, its users changed, looked at, taken down; and the tasks refused."""
+"""A registry on a swarm: renewed, its users changed, looked at and taken down; and the tasks that are refused."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from tests.conftest import ADDRESS
 from tests.fake_swarm import node
 from tests.recorder import Recorder
 from tests.swarm.conftest import HOSTS, VIRTUAL
-from trusted_registry import saved_flags
+from trusted_registry import address, saved_flags
 from trusted_registry.certificate import inspect
+from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.registry import observe, users
 from trusted_registry.registry.api import RegistryClient
@@ -104,8 +105,8 @@ def admits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_user_is_known_to_every_host_and_asked_for_at_each(
     up: Place, admits: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry_users.engines, "connect_if_available", lambda _console: up.engine)
-    up.console = Recorder(secret="correct horse")
+    monkeypatch.setattr(engines, "connect_if_available", lambda _console: up.engine)
+    up.console = Recorder(secret="correct horse")  # noqa: S106 - a test's
     registry_users.add(up.run, name="ada")
     assert admits == [f"{it}:5443 ada" for it in HOSTS]
     (kept,) = _kept(up, "htpasswd")
@@ -118,7 +119,7 @@ def test_without_the_last_user_no_host_has_users_any_more(
     up: Place, admits: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     users.save(up.settings.folder, users.Login("ada", "correct horse"), 4)
-    monkeypatch.setattr(registry_users.engines, "connect_if_available", lambda _console: up.engine)
+    monkeypatch.setattr(engines, "connect_if_available", lambda _console: up.engine)
     swarm.users_changed(up.run)
     assert len(_kept(up, "htpasswd")) == 1
     registry_users.remove(up.run, name="ada")
@@ -158,7 +159,7 @@ def test_a_sound_swarm_has_no_problem(up: Place, seen: dict[str, observe.Observa
     report = swarm_status.status(up.run)
     assert (report.failure, _problems(up), len(seen)) == (None, {}, 3)
     assert report.table
-    assert [row[:5] for row in report.table.rows][0] == (ADDRESS, "ready worker", "26.1.5", "running", "running")
+    assert next(iter(report.table.rows))[:5] == (ADDRESS, "ready worker", "26.1.5", "running", "running")
 
 
 def test_each_fault_of_a_host_is_told(up: Place, seen: dict[str, observe.Observation]) -> None:
@@ -261,7 +262,7 @@ def test_a_damaged_note_is_an_error_with_a_cure(content: str, place: Place) -> N
 
 
 def test_an_address_of_this_machine_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machines.address, "own_addresses", lambda: (VIRTUAL,))
+    monkeypatch.setattr(address, "own_addresses", lambda: (VIRTUAL,))
     with pytest.raises(SettingError, match="in use by this machine"):
         machines.check_virtual(VIRTUAL)
 

@@ -228,7 +228,7 @@ def test_a_host_of_another_swarm_is_told_from_one_of_none(place: Place) -> None:
 
 def test_a_host_that_ssh_does_not_reach_is_named_with_its_reason(place: Place) -> None:
     place.fails["look.sh", HOSTS[2]] = "No route to host"
-    with pytest.raises(RegistryError, match="192.168.0.14: No route to host"):
+    with pytest.raises(RegistryError, match=r"192\.168\.0\.14: No route to host"):
         place.up()
     assert place.swarm.done == []
 
