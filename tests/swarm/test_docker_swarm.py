@@ -163,10 +163,10 @@ def test_a_token_is_nothing_but_letters_before_a_script_has_it(token: str | None
 
 
 def test_a_secret_goes_by_the_api_and_its_content_is_shown_nowhere(tmp_path: Path) -> None:
-    got: list[object] = []
+    got: list[tuple[str, bytes, dict[str, str]]] = []
     console = Recorder()
     _swarm(console, create_secret=lambda *given: got.append(given)).keep(_numbered(tmp_path), "0" * 32)
-    (name, content, labels), *_ = got  # type: ignore[misc]
+    ((name, content, labels),) = got
     assert (name, content, labels[INSTALLATION]) == ("trusted-registry-domain.key-3", b"hidden", "0" * 32)
     assert ("hidden" in str(console.typed), console.commands[0][:3]) == (False, ["docker", "secret", "create"])
 

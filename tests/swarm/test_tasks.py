@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import socket
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 
 import tasks
 from tests.conftest import ADDRESS
+from tests.docs.test_json import assert_is_as_the_page_says
 from tests.fake_swarm import node
 from tests.recorder import Recorder
 from tests.swarm.conftest import HOSTS, VIRTUAL
@@ -160,6 +162,13 @@ def test_a_sound_swarm_has_no_problem(up: Place, seen: dict[str, observe.Observa
     assert (report.failure, _problems(up), len(seen)) == (None, {}, 3)
     assert report.table
     assert next(iter(report.table.rows))[:5] == (ADDRESS, "ready worker", "26.1.5", "running", "running")
+
+
+def test_the_status_has_the_page_s_shape(up: Place, seen: dict[str, observe.Observation]) -> None:
+    seen[HOSTS[0]] = observe.Observation(HOSTS[0], 5443, connect_error="Connection refused")
+    for leader in (True, False):
+        up.swarm.leaderless = 0 if leader else 100
+        assert_is_as_the_page_says("swarm.status", json.loads(json.dumps(swarm_status.status(up.run).content)))
 
 
 def test_each_fault_of_a_host_is_told(up: Place, seen: dict[str, observe.Observation]) -> None:
