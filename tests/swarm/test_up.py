@@ -16,7 +16,7 @@ from trusted_registry import installation, saved_flags
 from trusted_registry.certificate import inspect
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.installation import LABEL as INSTALLATION
-from trusted_registry.swarm import noted
+from trusted_registry.swarm import machines, noted
 from trusted_registry.swarm.model import Service
 from trusted_registry.swarm.noted import Note
 from trusted_registry.swarm.stack import FRONT, REGISTRY
@@ -101,6 +101,7 @@ def test_a_virtual_address_is_tried_given_and_in_the_certificate(place: Place) -
     _with_address(place, VIRTUAL)
     place.up()
     assert f"virtual {VIRTUAL}" in place.asked
+    assert f"{','.join(HOSTS)},{VIRTUAL} 443" in place.asked
     assert inspect.read(place.settings.folder / "domain.crt").missing([VIRTUAL, *HOSTS]) == ()
     assert ("address.sh", HOSTS) in place.carried
     assert noted.read(place.settings.folder).address == VIRTUAL
@@ -124,6 +125,21 @@ def test_a_host_that_is_left_out_gives_the_address_up(place: Place) -> None:
     place.carried.clear()
     place.up(HOSTS[:2])
     assert [hosts for name, hosts in place.carried if name == "address.sh"] == [HOSTS[2:], HOSTS[:2]]
+
+
+def test_a_host_that_is_gone_for_good_is_left_out_though_it_cannot_be_told(place: Place) -> None:
+    _with_address(place, VIRTUAL)
+    place.up()
+    place.fails["address.sh", HOSTS[2]] = "No route to host"
+    place.swarm.members[HOSTS[2]] = dataclasses.replace(place.swarm.members[HOSTS[2]], state="down")
+    place.up(HOSTS[:2])
+    assert f"{HOSTS[2]} may keep the address {VIRTUAL}: No route to host" in place.console.warned
+    assert noted.read(place.settings.folder).hosts == HOSTS[:2]
+
+
+def test_a_slow_host_is_not_taken_for_one_whose_clock_is_behind() -> None:
+    assert machines._outside(100.0, 90.0, 200.0) == 0
+    assert (machines._outside(20.0, 90.0, 200.0), machines._outside(290.0, 90.0, 200.0)) == (-70, 90)
 
 
 # A swarm that is made

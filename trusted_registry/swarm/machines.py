@@ -21,7 +21,7 @@ from trusted_registry.trust.remote.hosts import HostResult
 OLDEST = (20, 10)
 """Version of the engine from which on a service can give capabilities up."""
 MOST_SKEW = 60.0
-"""Seconds that a clock may be off, of which the way there takes some; a bucket refuses 900."""
+"""Seconds that a clock may be off; a bucket refuses 900."""
 INACTIVE = "inactive"
 _MANAGERS = ((5, 5), (3, 3), (1, 1))
 """Hosts from which on there are so many managers: an even number would bear no more losses."""
@@ -86,8 +86,8 @@ def give_address(virtual: str, hosts: Sequence[str], port: int, installation: st
     ).encode()
 
 
-def facts(result: HostResult) -> Facts:
-    """Return the facts that a host's script told.
+def facts(result: HostResult, since: float) -> Facts:
+    """Return the facts that a host's script told, at some time since one in seconds since the epoch.
 
     Raises:
         RegistryError: The host was not reached, refused, or told something else.
@@ -104,7 +104,7 @@ def facts(result: HostResult) -> Facts:
             engine=one["engine"],
             state=one["state"],
             node=one["node"],
-            skew=int(one["time"]) - time.time(),
+            skew=_outside(int(one["time"]), since, time.time()),
             unprivileged=int(one["unprivileged"]),
             taken=tuple(int(value) for name, value in told if name == "taken"),
             images=tuple(value for name, value in told if name == "image"),
@@ -114,6 +114,11 @@ def facts(result: HostResult) -> Facts:
         raise RegistryError(
             wrong, cure=f"See for yourself: {pasteable(['ssh', result.host, 'docker', 'info'])}"
         ) from error
+
+
+def _outside(moment: float, begin: float, end: float) -> float:
+    """Return the seconds by which a moment is outside a span: a slow host does not tell when it looked at its clock."""
+    return min(moment - begin, 0) or max(moment - end, 0)
 
 
 def check(found: Facts) -> None:

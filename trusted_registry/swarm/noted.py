@@ -19,15 +19,14 @@ INSTEAD: Mapping[str, str] = {
     "registry.basic": "swarm.down",
     "registry.tls": "swarm.up",
     "registry.upgrade": "swarm.up",
-    "registry.storage": "swarm.down",
     "registry.move": "swarm.down",
     "registry.stop": "swarm.down",
-    "registry.logs": "swarm.status",
+    "registry.logs": "docker service logs trusted-registry_registry",
     "status": "swarm.status",
     "cert.renew": "swarm.renew",
     "down": "swarm.down",
 }
-"""Tasks that are about a registry on this machine alone, with those to use, or to use first, on a swarm."""
+"""Tasks about a registry on this machine alone, with the task, or the command, to use on a swarm, or to use first."""
 
 
 @dataclass(frozen=True)
@@ -86,4 +85,6 @@ def check(task: str, settings: Settings) -> None:
         RegistryError: The registry of this checkout is on a swarm.
     """
     if task in INSTEAD and read(settings.folder).hosts:
-        raise RegistryError("The registry of this checkout is on a swarm.", cure=settings.command(INSTEAD[task]))
+        instead = INSTEAD[task]
+        cure = settings.command(instead) if instead.startswith("swarm.") else instead
+        raise RegistryError("The registry of this checkout is on a swarm.", cure=cure)

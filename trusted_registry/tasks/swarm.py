@@ -93,9 +93,8 @@ def _down(run: Run, note: Note, access: Access, *, purge: bool) -> None:
     known = installation.known(run.settings.folder)
     if note.address or run.console.dry:
         script = machines.give_address("", note.hosts, run.settings.port, known.id, known.http_secret)
-        for it in swarm_hosts.carry("address.sh", script, note.hosts or ("HOST",), access, run):
-            if not it.fine:  # it may be gone for good
-                run.console.warn(f"{it.host} may keep the address {note.address}: {it.reason}")
+        results = swarm_hosts.carry("address.sh", script, note.hosts or ("HOST",), access, run)
+        swarm_hosts.warn_of_address(results, note.address, run.console)
     rollout.patiently(run.console, partial(swarm.remove, NAME))
     rollout.sweep(None, run, swarm)
     rollout.label([], run, swarm)
@@ -106,4 +105,6 @@ def _down(run: Run, note: Note, access: Access, *, purge: bool) -> None:
 
         registry_move.empty(opening.opened(run.settings))
     noted.forget(run.settings.folder)
-    saved_flags.save(swarm_plan.named(run, (), note))
+    left = swarm_plan.named(run, (), note)
+    flags = {key: it for key, it in left.settings.saved_flags.items() if (key, it) != ("address", note.address)}
+    saved_flags.save(left.with_settings(saved_flags=flags))

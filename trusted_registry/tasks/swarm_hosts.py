@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from trusted_registry import address, files
-from trusted_registry.console import pasteable
+from trusted_registry.console import Console, pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
 from trusted_registry.tasks import trust_hosts
@@ -64,3 +64,10 @@ def insist(results: Sequence[HostResult]) -> None:
     password = "Repeat the command with --ask-become-pass" if all(it.wants_password for it in left) else ""
     see = f"See for yourself, then the same command again: {pasteable(['ssh', left[0].host])}"
     raise RegistryError(f"{', '.join(it.host for it in left)}: {left[0].reason}.", cure=password or see)
+
+
+def warn_of_address(results: Sequence[HostResult], virtual: str, console: Console) -> None:
+    """Name the hosts that may keep a virtual address: one that is gone for good holds nobody up."""
+    for it in results:
+        if not it.fine:
+            console.warn(f"{it.host} may keep the address {virtual}: {it.reason}")

@@ -72,7 +72,7 @@ class _Up:
         wanted = swarm_plan.plan(run, note, self._swarm, self._engine, found)
         changed = self._deploy(wanted, nodes, single) or changed
         self._give_address(note, before)
-        rollout.check_served(note.hosts, run.settings.port, run)
+        rollout.check_served([*note.hosts, *filter(None, [note.address])], run.settings.port, run)
         report = trust_hosts.report(swarm_hosts.tell(note.hosts, self._access, run))
         rollout.show(note.hosts, run.settings.port, run)
         rollout.sweep(wanted, run, self._swarm)
@@ -107,10 +107,10 @@ class _Up:
         Raises:
             RegistryError: One is away, or its engine or its clock will not do.
         """
-        script = machines.look(found, (self._run.settings.port, REGISTRY_PORT))
+        script, since = machines.look(found, (self._run.settings.port, REGISTRY_PORT)), time.time()
         results = swarm_hosts.carry("look.sh", script, self._note.hosts, self._access, self._run)
         swarm_hosts.insist(results)
-        looked = {it.host: machines.facts(it) for it in results}
+        looked = {it.host: machines.facts(it, since) for it in results}
         for facts in looked.values():
             machines.check(facts)
         return looked
@@ -191,4 +191,8 @@ class _Up:
         known = installation.known(self._run.settings.folder)
         for virtual, hosts in (("", gone), (note.address, note.hosts if note.address else ())):
             script = machines.give_address(virtual, note.hosts, self._run.settings.port, known.id, known.http_secret)
-            swarm_hosts.insist(swarm_hosts.carry("address.sh", script, hosts, self._access, self._run))
+            results = swarm_hosts.carry("address.sh", script, hosts, self._access, self._run)
+            if virtual:
+                swarm_hosts.insist(results)
+            else:
+                swarm_hosts.warn_of_address(results, before.address, self._run.console)
