@@ -40,7 +40,8 @@ class FakeSwarm:
         """How many questions from now on find no leader."""
         self.breaks: dict[str, str] = {}
         """Reasons why services do not start, by their names; their updates are rolled back."""
-        self.networks: set[str] = set()
+        self.news = 0
+        """How many questions from now on know nothing of the state of a node."""
 
     def _asked(self) -> None:
         if self.leaderless:
@@ -50,7 +51,8 @@ class FakeSwarm:
     def nodes(self) -> tuple[Node, ...]:
         """Return all nodes."""
         self._asked()
-        return tuple(self.members.values())
+        self.news -= bool(self.news)
+        return tuple(replace(it, state="unknown") if self.news else it for it in self.members.values())
 
     def init(self, address: str) -> None:
         """Make a swarm of one node, unless there is one."""

@@ -152,6 +152,13 @@ def test_init_makes_a_swarm_here_and_the_others_join_as_managers(place: Place) -
     assert [(it.address, it.manager) for it in place.swarm.members.values()] == [(it, True) for it in HOSTS]
 
 
+def test_a_host_that_has_just_joined_is_waited_for(place: Place) -> None:
+    place.swarm.members.clear()
+    place.swarm.news = 5
+    place.up(init=True)
+    assert {it.labels.get(INSTALLATION) for it in place.swarm.members.values()} == {_own(place)}
+
+
 def test_of_two_hosts_one_manages_since_two_would_bear_no_loss(place: Place) -> None:
     place.swarm.members.clear()
     place.up(HOSTS[:2], init=True)

@@ -27,6 +27,8 @@ LEADER_SECONDS = 120.0
 """Seconds in which managers choose a leader; one that comes back was seen to take ten."""
 HOST_SECONDS = 120.0
 """Seconds that each host may take: to drain, to end, to start, and to be found well."""
+JOIN_SECONDS = 30.0
+"""Seconds in which a host that joined is known."""
 _PAUSE = 2.0
 
 _Answer = TypeVar("_Answer")
@@ -48,6 +50,16 @@ def patiently(console: Console, act: Callable[[], _Answer]) -> _Answer:
             if not told:
                 console.warn(f"{error.message} It is asked again, for up to {LEADER_SECONDS:.0f} seconds.")
             told = True
+        time.sleep(_PAUSE)
+
+
+def await_nodes(hosts: Sequence[str], run: Run, swarm: Swarm) -> tuple[Node, ...]:
+    """Return all nodes, once those of some hosts work: of one that has just joined, nothing is known for a moment."""
+    end = time.monotonic() + JOIN_SECONDS
+    while True:
+        there = patiently(run.console, swarm.nodes)
+        if run.console.dry or set(hosts) <= {it.address for it in there if it.works} or time.monotonic() > end:
+            return there
         time.sleep(_PAUSE)
 
 

@@ -129,7 +129,7 @@ class _Up:
             raise SettingError("With --init this machine must be one of the hosts.", cure=swarm_plan.HOSTS)
         if init and not there:
             swarm.init(own[0] if own else hosts[0])
-            there = rollout.patiently(run.console, swarm.nodes)
+            there = rollout.await_nodes(own, run, swarm)
         if run.console.dry:
             return list(there)
         if not there:
@@ -138,7 +138,7 @@ class _Up:
         left = [it for it in hosts if looked[it].state == machines.INACTIVE and it not in works]
         if init and left:
             self._join(left, there)
-            there = rollout.patiently(run.console, swarm.nodes)
+            there = rollout.await_nodes(hosts, run, swarm)
         return [machines.node_of(it, there, looked[it], cure) for it in hosts]
 
     def _join(self, hosts: Sequence[str], there: Sequence[Node]) -> None:
