@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import socket
 from typing import TYPE_CHECKING
 
 import pytest
+from invoke.config import Config
+from invoke.context import Context
 
 import tasks
 from tests.conftest import ADDRESS
@@ -17,6 +20,9 @@ from tests.recorder import Recorder
 from tests.swarm.conftest import HOSTS, VIRTUAL
 from trusted_registry import address, saved_flags
 from trusted_registry.certificate import inspect
+from trusted_registry.declarations import task as declared
+from trusted_registry.declarations.task import Task
+from trusted_registry.defaults import DEFAULTS
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.registry import observe, users
@@ -253,6 +259,21 @@ def test_a_task_about_this_machine_alone_names_the_one_for_a_swarm(task: str, up
     instead, names = noted.INSTEAD[task], {it.name for it in tasks.CONTENTS}
     assert (task in names, instead in names or instead.startswith("docker service logs")) == (True, True)
     assert caught.value.cure.endswith(instead if instead.startswith("docker") else f"./inv {instead}")
+
+
+def test_a_task_is_refused_before_it_does_anything(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(declared, "ROOT", tmp_path)
+    monkeypatch.setenv("INVOKE_REGISTRY_ADDRESS", ADDRESS)
+    noted.save(place.settings.folder, Note(HOSTS))
+    done: list[str] = []
+    for name in ("up", "cert.show"):
+        task = Task(name, "Do it.", "x.y")
+        monkeypatch.setattr(task, "find_function", lambda name=name: lambda _run: done.append(name))
+        with pytest.raises(RegistryError, match="is on a swarm") if name == "up" else contextlib.nullcontext():
+            task(Context(Config(overrides={**DEFAULTS, "run": {"dry": False}})))
+    assert done == ["cert.show"]
 
 
 @pytest.mark.parametrize("task", ["trust.kit", "registry.user.add", "registry.storage", "swarm.up", "cert.show"])

@@ -301,7 +301,7 @@ def test_an_address_outside_the_authority_s_limits_is_refused_with_the_cure(plac
     with pytest.raises(RegistryError, match=r"may not vouch for 203\.0\.113\.7") as caught:
         place.up((*HOSTS, "203.0.113.7"))
     assert "cert.renew-authority" in caught.value.cure
-    assert place.swarm.running == {}
+    assert (place.swarm.done, noted.read(place.settings.folder)) == ([], noted.NONE)
 
 
 def test_services_of_somebody_else_are_left_alone(place: Place) -> None:

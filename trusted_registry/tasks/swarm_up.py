@@ -62,11 +62,11 @@ class _Up:
         if note.address and note.address != before.address and not run.console.dry:
             machines.check_virtual(note.address)
         note = dataclasses.replace(note, unprivileged=max([it.unprivileged for it in looked.values()], default=1024))
-        if not run.console.dry:
-            noted.save(run.settings.folder, note)
-            saved_flags.save(run)
         issued = issue.bring_up_to_date(run)
         cert.say_briefly(run, "made" if issued else "already there")
+        if not run.console.dry:  # from here on tasks about this machine alone refuse
+            noted.save(run.settings.folder, note)
+            saved_flags.save(run)
         self._load(found, looked)
         changed = rollout.label(nodes, run, self._swarm)
         wanted = swarm_plan.plan(run, note, self._swarm, self._engine, found)
