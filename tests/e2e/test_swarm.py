@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from tests.e2e.lab import Lab
     from tests.e2e.s3 import Server
 
-pytestmark = pytest.mark.timeout(1800)
+LONG = pytest.mark.timeout(1800)
+"""Three hosts are begun with, and replaced one by one."""
 
 PASSWORD = "enough for me"  # noqa: S105 - a test's
 NOBODY_S = "nobody:nothing"
@@ -115,6 +116,7 @@ def _leader(hosts: list[Host]) -> Host:
 # All of it
 
 
+@LONG
 def test_three_generations_push_at_each_and_pull_at_each_and_a_second_run_changes_nothing(
     hosts: list[Host], client: Host, bystander: Host
 ) -> None:
@@ -137,6 +139,7 @@ def test_three_generations_push_at_each_and_pull_at_each_and_a_second_run_change
     first.inv_fails("up", saying="is on a swarm")
 
 
+@LONG
 def test_a_login_counts_on_every_host_and_nobody_is_let_in_without(hosts: list[Host]) -> None:
     first = hosts[0]
     _inv(first, "swarm.up", "--init", "--hosts", _addresses(hosts))
@@ -148,6 +151,7 @@ def test_a_login_counts_on_every_host_and_nobody_is_let_in_without(hosts: list[H
     assert "Nothing had to be changed." in _inv(first, "swarm.up").out
 
 
+@LONG
 def test_a_front_has_one_right_or_none_and_a_registry_has_none(hosts: list[Host]) -> None:
     first = hosts[0]
     _inv(first, "swarm.up", "--init", "--hosts", _addresses(hosts))
@@ -161,6 +165,7 @@ def test_a_front_has_one_right_or_none_and_a_registry_has_none(hosts: list[Host]
     assert limits["front"].split()[:3] == ["[]" if open_ports else "[NET_BIND_SERVICE]", "[ALL]", "true"]
 
 
+@LONG
 def test_a_registry_on_the_first_host_is_moved_over_and_back_and_no_client_is_told(
     hosts: list[Host], client: Host, run: Run
 ) -> None:
@@ -218,6 +223,7 @@ def _pulls(client: Host) -> int:
     return client.peek("/srv/pulls").splitlines().count("good")
 
 
+@LONG
 def test_a_renewal_refuses_no_connection_and_drops_no_pull(
     working: str, hosts: list[Host], client: Host, run: Run
 ) -> None:
@@ -232,6 +238,7 @@ def test_a_renewal_refuses_no_connection_and_drops_no_pull(
     assert working
 
 
+@LONG
 @pytest.mark.parametrize("who", ["holder", "leader", "another"])
 @pytest.mark.parametrize("how", ["off", "hung"])
 def test_a_host_that_goes_off_or_hangs_costs_little_and_comes_back(  # noqa: PLR0913, PLR0917 - fixtures
@@ -269,6 +276,7 @@ def test_a_host_that_goes_off_or_hangs_costs_little_and_comes_back(  # noqa: PLR
     )
 
 
+@LONG
 def test_a_bucket_that_is_away_for_half_a_minute_restarts_no_registry(
     working: str, hosts: list[Host], client: Host, server: Server, run: Run
 ) -> None:
@@ -286,6 +294,7 @@ def test_a_bucket_that_is_away_for_half_a_minute_restarts_no_registry(
 # Bad input, by real hosts
 
 
+@LONG
 def test_a_host_that_is_off_is_named_and_nothing_is_changed(hosts: list[Host]) -> None:
     first, gone, every = hosts[0], hosts[2].address, _addresses(hosts)
     hosts[2].container.kill()
@@ -293,6 +302,7 @@ def test_a_host_that_is_off_is_named_and_nothing_is_changed(hosts: list[Host]) -
     first.fails("docker", "stack", "ls", saying="not a swarm manager")
 
 
+@LONG
 def test_an_address_that_another_machine_has_is_refused(hosts: list[Host], client: Host) -> None:
     said = f"{client.address} is in use"
     first = hosts[0]
