@@ -15,6 +15,8 @@ GROUPS = {
         lifecycle.down,
         registry.engine,
         registry.upgrade,
+        registry.storage,
+        registry.move,
         registry.backup,
         registry.restore,
         site.pack,

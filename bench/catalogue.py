@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bench import carry, fronted, gap, hosts, images, kit, measures, mirrors
+from bench import bucket, carry, fronted, gap, hosts, images, kit, measures, mirrors
 from bench.programs import (
     CURL,
     IP,
@@ -19,6 +19,7 @@ from bench.programs import (
     engine,
     own_etc,
     rootful_engine,
+    s3,
     s_time,
 )
 
@@ -138,6 +139,14 @@ MEASURES = (
         240,
         (engine, rootful_engine, SKOPEO, own_etc),
         lambda setup, pace: mirrors.mirrored(setup.small, setup.large, pace),
+        image=True,
+    ),
+    Measure(
+        "bucket",
+        "images in a bucket beside a volume",
+        240,
+        (engine, rootful_engine, own_etc, s3),
+        lambda setup, pace: bucket.rates(setup.small, setup.large, pace),
         image=True,
     ),
     Measure(

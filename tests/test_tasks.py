@@ -47,6 +47,8 @@ SHOWN = {
     "registry.stop": "docker rm",
     "registry.logs": "docker logs",
     "registry.upgrade": "docker pull",
+    "registry.storage": "aws s3 ls",
+    "registry.move": "aws s3 sync",
     "registry.user.add": "htpasswd",
     "registry.user.remove": "htpasswd -D",
     "trust.insecure": "daemon.json",
@@ -85,6 +87,7 @@ SHOWN = {
     "test": "tests.sessions",
 }
 GIVEN = {name: {"name": "ada"} for name in ("registry.user.add", "registry.user.remove")}
+GIVEN["registry.storage"] = GIVEN["registry.move"] = {"to": "s3://images/lan"}
 GIVEN["cert.import"] = {"certificate": "server.crt", "key": "server.key"}
 GIVEN["images.show"] = {"reference": "app:1"}
 GIVEN["images.remove"] = {"references": "app:1"}

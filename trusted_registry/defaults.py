@@ -25,6 +25,10 @@ DEFAULTS: dict[str, dict[str, str]] = {
         "front_image": "haproxy:lts",
         "drain": "600",
         "metrics": "",
+        "storage": "",
+        "storage_endpoint": "",
+        "storage_region": "us-east-1",
+        "storage_insecure": "off",
     },
     "certificate": {
         "folder": "certs",

@@ -8,12 +8,15 @@ RegistryError                 base of all errors: exit status 1
 ├── AnswerError               registry that answers otherwise than a registry should
 ├── LoginRequiredError        registry that requires a login
 ├── OpenToAllError            registry that requires none, though there are users
+├── StorageError              bucket that does not do as it should
 └── NeedsRootError            store that only root may read or write
 
 `terminal.explain` formats them; `invoking.TaskExecutor` exits with their status.
 """
 
 from __future__ import annotations
+
+import enum
 
 
 class RegistryError(Exception):
@@ -74,3 +77,35 @@ class OpenToAllError(RegistryError):
 
 class NeedsRootError(RegistryError):
     """Operation that needs root, which this user is not and cannot become."""
+
+
+class StorageFault(str, enum.Enum):
+    """Kind of fault of a bucket."""
+
+    AWAY = "away"
+    DENIED = "denied"
+    CREDENTIALS = "credentials"
+    EXPIRED = "expired"
+    CLOCK = "clock"
+    NO_BUCKET = "no bucket"
+    REGION = "region"
+    UNTRUSTED = "untrusted"
+    FULL = "full"
+    FOREIGN = "foreign"
+    MISSING = "missing"
+    OTHER = "other"
+
+
+class StorageError(RegistryError):
+    """Bucket that does not do as it should.
+
+    Args:
+        fault: Kind of its fault.
+        message: As of every error, with `cure`.
+        right: The right that was made use of, such as list; "" for none.
+        said: Words of the store, cleaned.
+    """
+
+    def __init__(self, fault: StorageFault, message: str, *, cure: str, right: str = "", said: str = "") -> None:
+        super().__init__(message, cure=cure)
+        self.fault, self.right, self.said = fault, right, said

@@ -12,8 +12,11 @@ from trusted_registry.defaults import DEFAULTS
 from trusted_registry.errors import SettingError
 from trusted_registry.run import Run
 from trusted_registry.settings import saved
+from trusted_registry.values import STORAGES
 
 FILE = "given.json"
+STORAGE_KEY, STORAGE_CA = "storage-credentials.json", "storage-ca.crt"
+"""Files beside it: the access key of a bucket, and the authority of its endpoint; the second may be missing."""
 
 
 def read(folder: Path) -> Mapping[str, str]:
@@ -68,7 +71,10 @@ def announce(run: Run) -> None:
         key: value
         for key, value in run.settings.saved_flags_before.items()
         if key in run.settings.saved_flags and counts[key] == value and value != str(DEFAULTS["registry"].get(key))
+        if key not in STORAGES
     }
+    if settings.storage:
+        run.console.say(f"storage: {settings.storage}")
     if image := same.pop("image", None):
         say = pasteable(["--image", image])
         run.console.say(f'settings: {say}, remembered; to forget it: ./inv registry.upgrade --image ""')

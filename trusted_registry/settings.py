@@ -15,9 +15,20 @@ from trusted_registry.address import registry_host, registry_hosts
 from trusted_registry.console import pasteable
 from trusted_registry.defaults import DEFAULTS, HTTPS
 from trusted_registry.errors import SettingError
-from trusted_registry.values import address, hosts, matching, one_of, path, reachable, whole_number
+from trusted_registry.values import (
+    STORAGES,
+    address,
+    hosts,
+    matching,
+    one_of,
+    path,
+    reachable,
+    storage,
+    storages,
+    whole_number,
+)
 
-SAVED = ("address", "names", "port", "front", "image")
+SAVED = ("address", "names", "port", "front", "image", *STORAGES)
 """Settings whose flags are saved until they are taken back."""
 KEY_KINDS = ("ec:P-256", "ec:P-384", "rsa:2048", "rsa:3072", "rsa:4096")
 SWITCH = ("on", "off")
@@ -72,6 +83,10 @@ class Settings:
     older: str
     untagged: bool
     match: str
+    storage: str
+    storage_endpoint: str
+    storage_region: str
+    storage_insecure: str
     saved_flags: Mapping[str, str] = field(default_factory=dict)
     saved_flags_before: Mapping[str, str] = field(default_factory=dict)
     adopted: str = ""
@@ -176,6 +191,7 @@ def load(  # noqa: PLR0913 - a setting comes from as many places
         older=typed.number_or_none("images.older", 0, MAX_IMAGES),
         untagged=typed.is_on("images.untagged"),
         match=typed.matching("images.match", _PATTERN, "a pattern such as app, team/* or app:1.*"),
+        **storages(typed.text),
         saved_flags=saved,
         saved_flags_before=saved_before,
     )
@@ -253,6 +269,8 @@ def saved(key: str, text: object) -> str:
     if key not in SAVED or not isinstance(text, str):
         raise SettingError(f"{key!r} is {text!r}.", cure=f"Use a text for each of: {', '.join(SAVED)}.")
     setting = f"registry.{key}"
+    if key in STORAGES:
+        return storage(key, text)
     if key == "names":
         return ",".join(hosts(setting, text))
     if key == "front":

@@ -47,7 +47,7 @@ class CertificateStatus:
 
 @dataclass(frozen=True)
 class RegistryStatus:
-    """Container of the registry, its image with version and origin, health at its address, its front, its images."""
+    """Container of the registry, its image with version and origin, health at its address, front, storage, images."""
 
     state: str = "absent"
     role: str | None = None
@@ -58,6 +58,7 @@ class RegistryStatus:
     health: str = "not running"
     front: str | None = None
     front_problem: str | None = None
+    storage: str | None = None
     repositories: int | None = None
     tags: int | None = None
     bytes: int | None = None
@@ -142,16 +143,17 @@ def _registry(settings: Settings, engine: Engine) -> RegistryStatus:
         health=_health(settings, met) if container.state == "running" else found.health,
         front=front.described(container, settings, engine),
         front_problem=front.trouble(container, settings, engine) or None,
+        storage=container.volume or container.bucket or None,
     )
 
 
 def _with_images(found: RegistryStatus, container: Container, settings: Settings, engine: Engine) -> RegistryStatus:
-    """Return a status with the number and the size of the images, where the container tells them."""
-    from trusted_registry.images import listing, usage
+    """Return a status with the number and the size of the images, where its storage tells."""
+    from trusted_registry.images import listing, storages, usage
 
-    if container.ours and container.state == "running":
+    if container.ours and (container.volume or container.bucket) and container.state == "running":
         with contextlib.suppress(RegistryError):
-            held = listing.find(settings.container, engine, seconds=_LISTED)
+            held = storages.of(container, settings, engine).files(seconds=_LISTED)
             named = [
                 it for name, it in held.repositories.items() if not listing.is_ours(name) and (it.tags or it.revisions)
             ]
@@ -254,7 +256,7 @@ def _rows(status: Status) -> list[list[str]]:
     left = f"{certificate.days_left} days left, {mark}" if certificate.fingerprint else ""
     alone = certificate.authority and not certificate.fingerprint  # of another machine's registry
     authority = f"SHA-256 {certificate.authority[:16]}…" if alone and certificate.authority else ""
-    version = f" ({container.version})" if container.version else ""
+    version, trouble = f" ({container.version})" if container.version else "", container.front_problem
     rows = [
         ["names", ", ".join(certificate.names)],
         ["certificate", "; ".join(filter(None, (left, certificate.problem)))],
@@ -263,11 +265,9 @@ def _rows(status: Status) -> list[list[str]]:
         ["container", f"{container.role}, port {container.port}" if container.image else ""],
         ["image", f"{container.image}{version}" if container.image else ""],
         ["origin", container.origin or ""],
+        ["storage", container.storage or ""],
         ["images", _images(container)],
-        [
-            "front",
-            f"{container.front_problem}; ./inv up fixes it" if container.front_problem else container.front or "",
-        ],
+        ["front", f"{trouble}; ./inv up fixes it" if trouble else container.front or ""],
     ]
     return [*(row for row in rows if row[1]), *mirrors.rows(status.mirrors), *_trust_rows(status.trust)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from trusted_registry import lists
@@ -14,6 +15,39 @@ _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DNS = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\Z", re.IGNORECASE | re.ASCII)
 """ASCII alone: IGNORECASE would otherwise accept U+0130 and U+017F as i and s (Python's re, IGNORECASE)."""
 _PATH = re.compile(r"[^\x00-\x1f\x7f]*\Z")
+
+_BUCKET = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/(?!\.)[A-Za-z0-9._-]{1,100}){0,8}"
+"""Bucket (S3 user guide, bucket naming rules), and prefix: of letters alone that no form of a URL spells otherwise."""
+STORAGES = {
+    "storage": (re.compile(rf"({_BUCKET})?\Z"), "s3://BUCKET/PREFIX, of letters, digits, . _ -"),
+    "storage_endpoint": (
+        re.compile(r"(https?://([a-zA-Z0-9.-]{1,253}|\[[0-9a-fA-F:]{2,39}\])(:[0-9]{1,5})?)?\Z", re.ASCII),
+        "a URL such as https://192.168.0.9:8333",
+    ),
+    "storage_region": (re.compile(r"[a-zA-Z0-9-]{1,64}\Z", re.ASCII), "a region such as eu-central-1"),
+    "storage_insecure": (re.compile(r"(on|off)\Z"), "on or off"),
+}
+"""Settings of a bucket by name: what each may be, and how that is said."""
+
+
+def storage(name: str, text: str) -> str:
+    """Return the value of a setting of the storage in canonical form."""
+    shorter = text.rstrip("/") if name in {"storage", "storage_endpoint"} else text
+    return matching(f"registry.{name}", shorter, *STORAGES[name])
+
+
+def storages(text: Callable[[str], str]) -> dict[str, str]:
+    """Return all settings of a bucket by name."""
+    found = {name: storage(name, text(f"registry.{name}")) for name in STORAGES}
+    check_endpoint(found["storage_endpoint"], found["storage_insecure"])
+    return found
+
+
+def check_endpoint(endpoint: str, insecure: str) -> None:
+    """Refuse an endpoint without TLS unless somebody agreed to that: all images go there, for anyone to read."""
+    if endpoint.startswith("http://") and insecure != "on":
+        cure = "Give one that begins with https://; or, if everybody on the way may read along: --insecure-storage"
+        raise SettingError(f"registry.storage_endpoint is {endpoint!r}, without TLS.", cure=cure)
 
 
 def whole_number(key: str, text: str, low: int, high: int) -> int:

@@ -9,7 +9,8 @@ import pytest
 from tests.recorder import Recorder
 from trusted_registry.archives import saving, source
 from trusted_registry.archives.layout import About
-from trusted_registry.images import inventory, listing
+from trusted_registry.images import inventory
+from trusted_registry.images.volume import VolumeStorage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +39,7 @@ def fill(made: MadeStorage) -> dict[str, str]:
 
 def found(engine: FakeEngine) -> inventory.Inventory:
     """Return all images of a fake engine's registry."""
-    return inventory.build(listing.find("registry", engine, sizes=True), "registry", engine)
+    return inventory.find(VolumeStorage("registry", engine), sizes=True)
 
 
 def save(path: Path, made: MadeStorage, engine: FakeEngine, base: frozenset[str] = frozenset()) -> saving.Selection:

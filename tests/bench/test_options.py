@@ -22,7 +22,7 @@ def _refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 def test_all_are_measured_by_default() -> None:
     chosen = options.parse([], TITLES, FILE)
     quick = ("list", "up", "again", "cert", "trust", "kit", "tls", "front", "gap")
-    assert chosen.only == (*quick, "images", "carry", "mirror", "hosts")
+    assert chosen.only == (*quick, "images", "carry", "mirror", "bucket", "hosts")
     assert (chosen.runs, chosen.json, chosen.picture) == (7, FILE, False)
 
 

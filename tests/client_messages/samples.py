@@ -23,7 +23,65 @@ MIRRORS_FAILED = (
     'registry ghcr.io: Get "https://ghcr.io/v2/": dial tcp: lookup ghcr.io on 127.0.0.53:53: no such host'
 )
 
+LOG = 'time="2026-11-28T05:55:01Z" level=error msg="response completed with error" err.code=unknown err.detail="s3aws: '
+END = (
+    '\\n\\tstatus code: 403, request id: 18EC1FCB64AAEE563DA0849D, host id: " err.message="unknown error" '
+    "go.version=go1.19.8 http.request.host=192.168.0.12 http.request.method=HEAD http.request.uri=/v2/app/manifests/1"
+)
+REQUEST = (
+    'RequestError: send request failed\\ncaused by: Get \\"https://192.168.0.9:8333/images/lan/docker/registry/v2/repositories'
+    '/app/_manifests/tags/1/current/link\\": '
+)
+S3_CODES = {
+    "AccessDenied: Access Denied.": "bucket-right",
+    "NoSuchBucket: The specified bucket does not exist": "bucket-gone",
+    "SignatureDoesNotMatch: The request signature we calculated does not match the signature you provided. Check your "
+    "key and signing method.": "bucket-key",
+    "InvalidAccessKeyId: The access key ID you provided does not exist in our records.": "bucket-key",
+    "AuthorizationHeaderMalformed: The authorization header is malformed; the Credential is mal-formed": "bucket-key",
+    "ExpiredToken: The provided token has expired.": "bucket-expired",
+    "RequestTimeTooSkewed: The difference between the request time and the server's time is too large.": "bucket-clock",
+    "AuthorizationHeaderMalformed: The authorization header is malformed; the region 'us-east-1' is wrong; expecting "
+    "'eu-central-1'": "bucket-region",
+    "XMinioStorageFull: Storage backend has reached its minimum free drive threshold.": "bucket-full",
+    "SlowDown: Please reduce your request rate.": "bucket-away",
+    "NoCredentialProviders: no valid providers in chain. Deprecated.": "bucket-key",
+    "BadRequest: Bad Request": "bucket-other",
+}
+"""Codes of S3 with their words, by the row; SeaweedFS said those of rights, buckets, keys and clocks."""
+S3_REQUESTS = {
+    "x509: certificate signed by unknown authority": "bucket-untrusted",
+    "tls: failed to verify certificate: x509: certificate signed by unknown authority": "bucket-untrusted",
+    "x509: certificate is valid for localhost, not store.lan": "bucket-untrusted",
+    "http: server gave HTTP response to HTTPS client": "bucket-untrusted",
+    "dial tcp 192.168.0.9:8333: connect: connection refused": "bucket-away",
+    "dial tcp 192.168.0.9:8333: connect: no route to host": "bucket-away",
+    "dial tcp: lookup store.lan on 192.168.0.1:53: no such host": "bucket-away",
+    "EOF": "bucket-away",
+}
+"""Ends of requests that got no answer, by the row."""
+
 SAMPLES: list[tuple[str, str]] = [
+    *((f"{LOG}{said}{END}", key) for said, key in S3_CODES.items()),
+    *((f'{LOG}{REQUEST}{said}" err.message="unknown error"', key) for said, key in S3_REQUESTS.items()),
+    ("panic: invalid region provided: nowhere-9", "bucket-region"),
+    (
+        '{"errors":[{"code":"UNKNOWN","detail":{"DriverName":"s3aws","Enclosed":{"RequestFailure":{}}}}]}',
+        "bucket-other",
+    ),
+    (
+        '{"errors":[{"code":"UNAVAILABLE","detail":"health check failed: please see /debug/health"}]}',
+        "unhealthy",
+    ),
+    ("be26821f7c0c: Retrying in 1 second\nreceived unexpected HTTP status: 503 Service Unavailable", "gateway"),
+    (f"{PODMAN.partition('Get')[0]}invalid status code from registry 503 (Service Unavailable)", "gateway"),
+    (
+        (
+            "Error: trying to reuse blob sha256:be26821f7c0c at destination: failed to read from destination "
+            "repository app: 500 (Internal Server Error)"
+        ),
+        "server-error",
+    ),
     (MIRRORS_FAILED, "mirror-away"),
     (f"{DOCKER}{UNKNOWN}", "unknown-authority"),
     (f"{OLD_DOCKER}{UNKNOWN}", "unknown-authority"),

@@ -17,7 +17,8 @@ _VALUED = (
     *("--address", "--names", "--port", "--if-expiring", "--sessions", "--only", "--inventory", "--remote"),
     *("--certificate", "--key", "--authority", "--chain", "--front", "--image", "--match"),
     *("--keep", "--older", "--count", "--references", "--since", "--from", "--python"),
-    *("registry.user.add", "registry.user.remove", "explain", "images.show", "images.remove"),
+    *("--to", "--endpoint", "--region", "--ca", "--credentials"),
+    *("registry.user.add", "registry.user.remove", "registry.storage", "explain", "images.show", "images.remove"),
     *("images.save", "images.load", "registry.backup", "registry.restore", "site.pack"),
     *("mirror.up", "mirror.down", "mirror.fill"),
 )

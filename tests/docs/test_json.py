@@ -139,9 +139,8 @@ def test_without_an_answer_the_output_is_an_empty_list_or_object_or_nothing_at_a
 
 def test_a_status_with_everything_in_it_has_the_page_s_shape() -> None:
     certificate = CertificateStatus(("192.168.0.12",), 364, "ab" * 32, "cd" * 32, "a misfit", "half way")
-    registry = RegistryStatus(
-        "running", Role.TLS.value, "registry:3", "3.0.0", "pulled", 443, "answers", "haproxy:lts", "stopped", 1, 2, 3
-    )
+    told = ("running", Role.TLS.value, "registry:3", "3.0.0", "pulled", 443, "answers", "haproxy:lts", "stopped")
+    registry = RegistryStatus(*told, "s3://images/lan", 1, 2, 3)
     mirrors = (MirrorStatus("ghcr.io", "192.168.0.12:5500", "running", used=True),)
     status = Status("192.168.0.12", certificate, registry, {"docker: 192.168.0.12": "trusted"}, mirrors)
     assert_is_as_the_page_says("status", json.loads(json.dumps(report(status).content)))
@@ -199,9 +198,9 @@ def test_the_words_of_a_key_are_those_that_the_page_lists() -> None:
     assert _words("images.list", "[].kind") == [kind.value for kind in manifest.Kind]
     assert _words("images.check", "[].kind") == [kind.value for kind in damage.Kind]
     assert {state.value for state in State} <= set(_words("trust.list", "[].state"))
-    assert {role.value for role in Role} - {it.value for it in (Role.FRONT, Role.SPLITTER, Role.MIRROR)} <= set(
-        _words("status", "registry.role")
-    )
+    assert {role.value for role in Role} - {
+        it.value for it in (Role.FRONT, Role.SPLITTER, Role.MIRROR, Role.MOVER)
+    } <= set(_words("status", "registry.role"))
 
 
 def test_the_checks_that_a_message_names_are_doctor_s() -> None:

@@ -7,6 +7,7 @@ image_loops.py pull REGISTRY CA FILE: pulls what that file names, and prints as 
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import os
 import sys
@@ -37,7 +38,7 @@ def push(host: str, authority: str) -> dict[str, object]:
                 content["config"] = registry.blob("pushed", config, "application/vnd.oci.image.config.v1+json")
                 registry.put("pushed", name, content)
                 taken[name] = named(json.dumps(content).encode())
-            except (AssertionError, OSError) as error:
+            except (AssertionError, OSError, http.client.HTTPException) as error:
                 said = str(error)[:120]
                 words[said] = words.get(said, 0) + 1
 

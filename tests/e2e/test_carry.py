@@ -36,19 +36,20 @@ crane push /tmp/layout "$1/crane:1" && crane digest "$1/crane:1"
 """
 
 
-def _hand(source: Host, path: str, target: Host, to: str) -> None:
+def hand(source: Host, path: str, target: Host, to: str) -> None:
     """Carry a file from one host to another, to its ordinary user."""
     chunks, _ = source.container.get_archive(path)
     assert target.container.put_archive("/srv", b"".join(chunks))
     target.does("install", "--owner", "dev", "--mode", "0600", f"/srv/{path.rpartition('/')[2]}", to)
 
 
-def _typed(host: Host, *words: str) -> str:
+def typed(host: Host, *words: str) -> str:
     """Run a task that asks for a passphrase."""
     return host.does("sh", "-c", TYPED, "sh", WORDS, *words, user="dev", env=host.settings, seconds=300).out
 
 
-def _digests(host: Host) -> dict[str, str]:
+def digests_of(host: Host) -> dict[str, str]:
+    """Return the digests of all images of a registry, by their names."""
     return {f"{it['repository']}:{it['tag'] or it['digest']}": it["digest"] for it in _printed(host, "images.list")}
 
 
@@ -60,19 +61,19 @@ def test_a_client_that_trusted_the_first_machine_pulls_from_the_second_under_the
     _client(trusting, registry, "push")
     address, pushed = registry.address, push(registry, f"{registry.address}/kept:1")
     trusting.begin("python3", "/srv/image_loops.py", "push", address, f"{CERTS}/ca.crt", log="/srv/pushes")
-    trusting.wait_for("pushes", lambda: any(it.startswith("pushed:") for it in _digests(registry)))
-    before = _digests(registry)
-    said = _typed(registry, "registry.backup", f"{HOME}/backup.tar")
+    trusting.wait_for("pushes", lambda: any(it.startswith("pushed:") for it in digests_of(registry)))
+    before = digests_of(registry)
+    said = typed(registry, "registry.backup", f"{HOME}/backup.tar")
     trusting.write("/srv/enough", "")
     trusting.wait_for("the last pushes", lambda: "{" in trusting.peek("/srv/pushes"))
     (second,) = lab.start({"second": suite.name})
     try:
-        _hand(registry, f"{HOME}/backup.tar", second, f"{HOME}/backup.tar")
+        hand(registry, f"{HOME}/backup.tar", second, f"{HOME}/backup.tar")
         registry.move(lab.address())
         second.move(address)
-        _typed(second, "registry.restore", "backup.tar")
+        typed(second, "registry.restore", "backup.tar")
         second.inv("up")
-        after = _digests(second)
+        after = digests_of(second)
         assert before.items() <= after.items()
         assert pull(trusting, f"{address}/kept:1") == pushed
         assert "nothing is broken" in second.inv("images.check").out
@@ -89,29 +90,29 @@ def test_a_site_without_any_network_is_brought_up_from_one_file_and_gets_what_is
     registry.inv("up")
     pushed = push(registry, f"{registry.address}/app:1")
     registry.inv("site.pack", f"{HOME}/site.tar")
-    packed = _digests(registry)
+    packed = digests_of(registry)
     registry.does("docker", "tag", "busybox:1", f"{registry.address}/new:1")
     registry.does("docker", "push", f"{registry.address}/new:1")
     later = registry.inv("images.save", f"{HOME}/later.tar", "--since", f"{HOME}/site.tar.index").out
     sizes = registry.does("stat", "--format", "%n %s", f"{HOME}/site.tar", f"{HOME}/later.tar").out
     assert client.does("sh", "-c", BARE).out == ""
-    _hand(registry, f"{HOME}/site.tar", client, "/home/dev/site.tar")
+    hand(registry, f"{HOME}/site.tar", client, "/home/dev/site.tar")
     client.does("sh", "-c", f"cd /home/dev && {UNPACK}", user="dev", env=client.settings, seconds=300)
-    assert _digests(client) == packed
+    assert digests_of(client) == packed
     assert client.read(f"{CERTS}/ca.crt") != registry.read(f"{CERTS}/ca.crt")
     assert pull(client, f"{client.address}/app:1") == pushed
-    _hand(registry, f"{HOME}/later.tar", client, "/home/dev/later.tar")
+    hand(registry, f"{HOME}/later.tar", client, "/home/dev/later.tar")
     client.inv("images.load", "/home/dev/later.tar")
-    assert _digests(client) == _digests(registry)
+    assert digests_of(client) == digests_of(registry)
     run.notes.append(f"a site's file and the next: {' '.join(sizes.split())}; {re.findall('saved: .*', later)}")
 
 
 def test_a_site_that_gets_the_keys_is_the_same_registry(registry: Host, client: Host) -> None:
     registry.inv("up")
     pushed = push(registry, f"{registry.address}/app:1")
-    _typed(registry, "site.pack", f"{HOME}/site.tar", "--trust")
+    typed(registry, "site.pack", f"{HOME}/site.tar", "--trust")
     assert client.does("sh", "-c", BARE).out == ""
-    _hand(registry, f"{HOME}/site.tar", client, "/home/dev/site.tar")
+    hand(registry, f"{HOME}/site.tar", client, "/home/dev/site.tar")
     unpack = UNPACK.replace("./inv", f"echo {shlex.quote(WORDS)} | ./inv")
     for _ in range(2):
         client.does("sh", "-c", f"cd /home/dev && {unpack}", user="dev", env=client.settings, seconds=300)
@@ -132,7 +133,7 @@ def test_other_programs_read_the_file(registry: Host, client: Host) -> None:
         assert json.loads(content)["config"]["digest"]
     content = registry.does("sh", "-c", SKOPEO, "sh", "oci-archive", "app:1").out
     assert f"sha256:{hashlib.sha256(content.encode()).hexdigest()}" == made["image"]
-    _hand(registry, f"{HOME}/one.tar", client, f"{HOME}/one.tar")
+    hand(registry, f"{HOME}/one.tar", client, f"{HOME}/one.tar")
     assert "Loaded image: docker/app:1" in client.does("docker", "load", "--input", f"{HOME}/one.tar").out
     client.inv("trust.linux", "--system")
     assert client.does("sh", "-c", CRANE, "sh", registry.address).out.split()[-1] in {"none", pushed}

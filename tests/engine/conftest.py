@@ -29,6 +29,7 @@ from trusted_registry.instance.model import (
     draining_name,
     front_name,
     mirror_name,
+    mover_name,
     predecessor_name,
     rehearsal_name,
     successor_name,
@@ -155,7 +156,7 @@ def clear(host: Host, client: docker.DockerClient) -> None:
         for tag in image["RepoTags"] or []:
             if tag.startswith(tuple(f"{host.reference}/{it}:" for it in (prove.REPOSITORY, prove.OTHERS))):
                 client.images.remove(tag)
-    names = (predecessor_name, rehearsal_name, front_name, successor_name)
+    names = (predecessor_name, rehearsal_name, front_name, successor_name, mover_name)
     fronts = predecessor_name(front_name(host.name))
     draining = [
         str(it.name)

@@ -22,7 +22,8 @@ from trusted_registry.archives import saving, tar
 from trusted_registry.archives.layout import About
 from trusted_registry.archives.source import Served
 from trusted_registry.engine.docker_engine import DockerEngine
-from trusted_registry.images import inventory, listing
+from trusted_registry.images import inventory
+from trusted_registry.images.volume import VolumeStorage
 from trusted_registry.registry.api import Manifest, digest
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def test_the_registry_itself_gives_the_same_as_its_files(
     fill(api(host))
     host.inv("images.save", f"{tmp_path}/files.tar")
     name, engine = host.environ["INVOKE_REGISTRY_CONTAINER"], DockerEngine(client, Recorder())
-    found = inventory.build(listing.find(name, engine, sizes=True), name, engine)
+    found = inventory.find(VolumeStorage(name, engine), sizes=True)
     chosen = saving.select(found.images, found)
     with Recorder().progress("Saving") as progress:
         saving.save(tmp_path / "served.tar", chosen, Served(api(host)), About(1.0), progress)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from tests.engine.worlds import ABSENT, ANOTHER_S, FILES, MADE, MINE, NAME, OTHER
+from trusted_registry.engine import archive
 from trusted_registry.engine.types import Volume
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance.model import FILES_FOLDER, FILES_ROLE, File, Image
@@ -70,6 +71,11 @@ def test_what_fails_meanwhile_leaves_no_container_with_the_files(world: World, e
     with pytest.raises(KeyboardInterrupt):
         engine.fill(FILES, MINE, world.image_id, [_file("a", b"one")], fail)
     assert engine.holders(FILES) == []
+
+
+def test_a_tar_goes_to_no_container_that_is_not_there(engine: Engine) -> None:
+    with pytest.raises(RegistryError, match="No such container"):
+        engine.unpack(ABSENT, "/var/lib/registry", archive.stream([]))
 
 
 def test_files_go_into_a_volume_that_was_made_before(world: World, engine: Engine, instance: Instance) -> None:

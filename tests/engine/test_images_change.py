@@ -104,7 +104,8 @@ def test_what_is_freed_is_what_was_planned(host: Host, client: docker.DockerClie
     assert abs(before - size(host, client) - float(planned.split()[0]) * 1000) < 0.05 * before
 
 
-def _again_and_again(deed: Callable[[int], None], ended: threading.Event) -> tuple[threading.Thread, list[str]]:
+def again_and_again(deed: Callable[[int], None], ended: threading.Event) -> tuple[threading.Thread, list[str]]:
+    """Do something in a thread until an event, and return that thread with the errors, "" for each time without one."""
     said: list[str] = []
 
     def go() -> None:
@@ -140,8 +141,8 @@ def test_pulls_go_on_meanwhile_and_what_was_pushed_is_there(front: str, host: Ho
         for _chunk in registry.blob("kept", digest(b"kept" * 50_000), 200_000):
             pass
 
-    pulls = [_again_and_again(pull_one, ended) for _ in range(2)]
-    pushes = [_again_and_again(partial(push_one, number), ended) for number in range(2)]
+    pulls = [again_and_again(pull_one, ended) for _ in range(2)]
+    pushes = [again_and_again(partial(push_one, number), ended) for number in range(2)]
     time.sleep(1)
     said = host.inv("images.remove", "app:1", "--now", "--yes")
     time.sleep(1)

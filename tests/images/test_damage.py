@@ -11,9 +11,10 @@ import pytest
 from tests.fake_engine import NAME
 from tests.images.storages import MANIFEST
 from tests.recorder import Recorder
-from trusted_registry.images import damage, listing, mend
+from trusted_registry.images import damage, inventory, mend
 from trusted_registry.images.damage import Damage, Kind
 from trusted_registry.images.mend import Step, Verb
+from trusted_registry.images.volume import VolumeStorage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,11 +27,11 @@ pytestmark = pytest.mark.process
 
 
 def _find(engine: FakeEngine) -> list[Damage]:
-    return damage.find(NAME, engine, Recorder())[0]
+    return damage.find(VolumeStorage(NAME, engine), Recorder())[0]
 
 
 def _mend(found: list[Damage], engine: FakeEngine) -> None:
-    mend.apply([step for it in found for step in it.steps], NAME, engine, Recorder())
+    VolumeStorage(NAME, engine).mend([step for it in found for step in it.steps], Recorder())
 
 
 @pytest.fixture
@@ -184,7 +185,7 @@ def test_leftovers_go_once_they_are_old_and_signatures_of_nothing_stay(
 
 
 def _take(steps: list[Step], engine: FakeEngine) -> None:
-    assert mend.apply(steps, NAME, engine, Recorder()) == []
+    assert VolumeStorage(NAME, engine).mend(steps, Recorder()) == []
 
 
 def test_what_was_healed_meanwhile_stays_as_it_is(made: MadeStorage, sound: dict[str, str], engine: FakeEngine) -> None:
@@ -234,7 +235,7 @@ def test_what_the_shell_cannot_do_is_returned(made: MadeStorage, sound: dict[str
         Step(Verb.WRITE, "repositories/file/link", sound["1"], mend.ABSENT),
         Step(Verb.UNTAG, _below(made.tag_link("app", "1"), made), "", _state(sound["1"])),
     ]
-    said = mend.apply(steps, NAME, engine, Recorder())
+    said = VolumeStorage(NAME, engine).mend(steps, Recorder())
     assert ["file" in it for it in said] == [True] * len(said) != []
     assert not made.tag_link("app", "1").exists(), "the other step was taken all the same"
 
@@ -277,7 +278,7 @@ def test_a_link_of_a_layer_that_nothing_needs_is_a_leftover(
 def test_what_another_look_does_not_find_is_none(
     made: MadeStorage, sound: dict[str, str], engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    healed, judged = made.tag_link("app", "1"), listing.links
+    healed, judged = made.tag_link("app", "1"), inventory.links_of
     healed.write_text("")
 
     def links(*words: object) -> dict[str, bytes]:
@@ -285,7 +286,7 @@ def test_what_another_look_does_not_find_is_none(
         healed.write_text(sound["1"])
         return found
 
-    monkeypatch.setattr(listing, "links", links)
+    monkeypatch.setattr(inventory, "links_of", links)
     assert _find(engine) == []
 
 
@@ -341,7 +342,7 @@ def test_a_layer_of_the_first_schema_is_needed_too(made: MadeStorage, engine: Fa
 def test_a_content_whose_hash_does_not_come_is_unreadable(
     made: MadeStorage, sound: dict[str, str], engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "hashes", lambda entries, *_: [(it, "") for it in entries])
+    monkeypatch.setattr(VolumeStorage, "hashes", lambda _, entries: [(it, "") for it in entries])
     found = _find(engine)
     assert {(it.kind, it.steps) for it in found} == {(Kind.UNREADABLE, ())}
     assert len(found) == len(list(made.root.glob("blobs/*/*/*/data")))
@@ -351,6 +352,6 @@ def test_a_content_whose_hash_does_not_come_is_unreadable(
 def test_a_dry_run_shows_the_steps_and_takes_none(made: MadeStorage, sound: dict[str, str], engine: FakeEngine) -> None:
     made.revision_link("app", sound["1"]).write_text("")
     console = Recorder(dry=True)
-    mend.apply([step for it in _find(engine) for step in it.steps], NAME, engine, console)
+    VolumeStorage(NAME, engine).mend([step for it in _find(engine) for step in it.steps], console)
     assert [it.kind for it in _find(engine)] == [Kind.LINK]
     assert len(console.typed) == 1

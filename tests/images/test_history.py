@@ -11,8 +11,9 @@ import pytest
 from tests.fake_engine import NAME, container
 from tests.recorder import Recorder
 from trusted_registry.errors import RegistryError
-from trusted_registry.images import history, listing
+from trusted_registry.images import history
 from trusted_registry.images.history import History, Pulls
+from trusted_registry.images.volume import VolumeStorage
 from trusted_registry.instance import pulls
 from trusted_registry.registry.prove import REPOSITORY as PROOF
 from trusted_registry.run import Run
@@ -100,7 +101,7 @@ def test_pulls_of_what_is_gone_are_forgotten(run: Run, engine: FakeEngine, made:
     log = BEGUN + _line(1) + _line(2, path="app/manifests/2") + _line(3, path="gone/manifests/1")
     engine.container = container()
     engine.containers[NAME].log = log
-    found = history.look(container(), run, engine, listing.find(NAME, engine))
+    found = history.look(container(), run, engine, VolumeStorage(NAME, engine).files())
     assert {name: list(named) for name, named in found.pulls.items()} == {"app": ["1"]}
     assert len(found.sizes) == 1
 
@@ -187,10 +188,10 @@ def test_sizes_of_two_weeks_are_kept_an_hour_apart(run: Run, engine: FakeEngine,
     sizes = [[now - 20 * day, 1], [now - 3 * day, 2], [now + day, 3]]
     (made.folder / history.FILE).write_text(json.dumps({"sizes": sizes}))
     engine.containers[NAME].log = ""
-    found = history.look(container(), run, engine, listing.find(NAME, engine))
+    found = history.look(container(), run, engine, VolumeStorage(NAME, engine).files())
     assert [it[1] for it in found.sizes][:1] == [2]
     assert len(found.sizes) == 2
-    again = history.look(container(), run, engine, listing.find(NAME, engine))
+    again = history.look(container(), run, engine, VolumeStorage(NAME, engine).files())
     assert again.sizes == found.sizes
 
 

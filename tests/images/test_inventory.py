@@ -14,6 +14,7 @@ from tests.images.storages import DOCKER, LIST
 from trusted_registry.errors import RegistryError
 from trusted_registry.images import inventory, listing, manifest, usage
 from trusted_registry.images.manifest import Kind
+from trusted_registry.images.volume import VolumeStorage
 from trusted_registry.registry.prove import REPOSITORY as PROOF
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def test_each_thing_is_shown_as_what_it_is(made: MadeStorage, engine: FakeEngine
     made.image(PROOF, "0a1b2c3d", "proof")
     (made.repository("bare") / "_layers").mkdir(parents=True)
 
-    found = inventory.find(NAME, engine, with_configs=True)
+    found = inventory.find(VolumeStorage(NAME, engine), with_configs=True)
     kinds = [(it.repository, it.kind, it.is_tagged, it.digest) for it in found.images]
     assert ("app", Kind.IMAGE, True, one) in kinds
     assert ("team/app", Kind.IMAGE, False, other) in kinds
@@ -60,7 +61,7 @@ def test_what_is_freed_is_what_du_finds_afterwards(deleted: str, made: MadeStora
     shared = made.image("app", "1", "a")
     made.image("app", "2", "b")
     made.put("app", "3", {"schemaVersion": 2, **_parts(made, shared)})
-    found = inventory.find(NAME, engine)
+    found = inventory.find(VolumeStorage(NAME, engine))
     measured = usage.measure(found)
     image = next(it for it in found.images if it.name == deleted)
     others = set[str]().union(*(found.needed(it.digest) for it in found.images if it.name != deleted))
@@ -81,11 +82,11 @@ def _parts(made: MadeStorage, digest: str) -> dict[str, object]:
 def test_what_nothing_needs_is_told_apart(made: MadeStorage, engine: FakeEngine) -> None:
     made.image("app", "1", "a")
     made.image("app", "", "untagged")
-    before = usage.measure(inventory.find(NAME, engine))
+    before = usage.measure(inventory.find(VolumeStorage(NAME, engine)))
     lost = made.blob(b"x" * 100_000)
     made.upload("app", "11111111", b"y" * 50_000)
     (made.repository("app") / "link.1234.tmp").write_bytes(b"z" * 9000)
-    after = usage.measure(inventory.find(NAME, engine))
+    after = usage.measure(inventory.find(VolumeStorage(NAME, engine)))
     assert after.unneeded - before.unneeded == made.path(lost).stat().st_blocks * 512 + 4096
     assert (before.uploads, before.strays, before.unneeded) == (0, 0, 0)
     assert (after.uploads, after.strays) == (53_248, 12_288)
@@ -94,9 +95,9 @@ def test_what_nothing_needs_is_told_apart(made: MadeStorage, engine: FakeEngine)
 
 
 def test_a_storage_in_which_nothing_was_ever_pushed_is_empty(made: MadeStorage, engine: FakeEngine) -> None:
-    assert inventory.find(NAME, engine).images == []
+    assert inventory.find(VolumeStorage(NAME, engine)).images == []
     made.root.mkdir(parents=True)
-    assert usage.measure(inventory.find(NAME, engine)).total == 0
+    assert usage.measure(inventory.find(VolumeStorage(NAME, engine))).total == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"manifests": 7}', b'{"config": {"digest": "x"}}'])
@@ -104,7 +105,7 @@ def test_what_is_no_manifest_is_of_no_known_kind(content: bytes, made: MadeStora
     digest = made.blob(content)
     made.link(made.revision_link("app", digest), digest)
     made.link(made.tag_link("app", "odd"), digest)
-    (image,) = inventory.find(NAME, engine).images
+    (image,) = inventory.find(VolumeStorage(NAME, engine)).images
     assert (image.name, image.kind) == ("odd", Kind.UNKNOWN)
 
 
@@ -121,22 +122,22 @@ def _leading(digest: str, to: str) -> manifest.Manifest:
 
 def test_a_manifest_larger_than_a_registry_takes_is_not_read(made: MadeStorage, engine: FakeEngine) -> None:
     made.put("app", "large", {"annotations": {"text": "x" * (manifest.LARGEST + 1)}})
-    (image,) = inventory.find(NAME, engine).images
+    (image,) = inventory.find(VolumeStorage(NAME, engine)).images
     assert image.manifest is None
 
 
 def test_every_allowed_name_is_read(made: MadeStorage, engine: FakeEngine) -> None:
     name, tag = "a/b-c/d__e/f.g/h---i/" + "j" * 200, "A_b.C-" + "9" * 120
     made.image(name, tag)
-    (image,) = inventory.find(NAME, engine).images
+    (image,) = inventory.find(VolumeStorage(NAME, engine)).images
     assert (image.repository, image.name) == (name, tag)
 
 
 def test_what_goes_while_it_is_read_takes_nothing_else_with_it(made: MadeStorage, engine: FakeEngine) -> None:
     kept = [made.image("app", str(number), str(number)) for number in range(5)]
-    listed = listing.find(NAME, engine)
+    listed = VolumeStorage(NAME, engine).files()
     made.path(kept[2]).unlink()
-    assert set(listing.contents(kept, listed, NAME, engine)) == set(kept) - {kept[2]}
+    assert set(inventory.contents(kept, listed, VolumeStorage(NAME, engine))) == set(kept) - {kept[2]}
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ def test_a_listing_that_was_cut_short_is_none(
 ) -> None:
     monkeypatch.setattr(engine, "stream", lambda *_: iter([said.encode()]))
     with pytest.raises(RegistryError, match=wrong):
-        listing.find(NAME, engine)
+        VolumeStorage(NAME, engine).files()
 
 
 def test_what_goes_while_it_is_listed_is_no_error(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,13 +165,13 @@ def test_what_goes_while_it_is_listed_is_no_error(engine: FakeEngine, monkeypatc
         yield b"ll\n"
 
     monkeypatch.setattr(engine, "stream", stream)
-    assert listing.find(NAME, engine).unread == ["find: x: Permission denied"]
+    assert VolumeStorage(NAME, engine).files().unread == ["find: x: Permission denied"]
 
 
 def test_a_listing_may_be_bounded_in_time(made: MadeStorage, engine: FakeEngine) -> None:
     made.image("app", "1")
-    bounded = listing.find(NAME, engine, seconds=5)
-    assert (bounded.blobs, bounded.repositories) == _both(listing.find(NAME, engine))
+    bounded = VolumeStorage(NAME, engine).files(seconds=5)
+    assert (bounded.blobs, bounded.repositories) == _both(VolumeStorage(NAME, engine).files())
     assert bounded.blobs
 
 
@@ -181,7 +182,7 @@ def _both(found: listing.Listing) -> tuple[object, object]:
 def test_the_free_bytes_are_the_disk_s(made: MadeStorage, engine: FakeEngine) -> None:
     made.image("app", "1")
     disk = os.statvfs(made.folder)
-    free = listing.find(NAME, engine).free
+    free = VolumeStorage(NAME, engine).files().free
     assert free is not None
     assert abs(free - disk.f_bavail * disk.f_frsize) < 1 << 30
 
@@ -189,4 +190,4 @@ def test_the_free_bytes_are_the_disk_s(made: MadeStorage, engine: FakeEngine) ->
 def test_a_registry_that_does_not_run_is_an_error(engine: FakeEngine) -> None:
     engine.retire(NAME)
     with pytest.raises(RegistryError, match="not running"):
-        inventory.find(NAME, engine)
+        inventory.find(VolumeStorage(NAME, engine))

@@ -8,9 +8,10 @@ import pytest
 
 from tests.fake_engine import NAME
 from trusted_registry.errors import SettingError
-from trusted_registry.images import inventory, listing, retention
+from trusted_registry.images import inventory, retention
 from trusted_registry.images.history import History, Pulls
 from trusted_registry.images.retention import DAY, LATELY, Policy
+from trusted_registry.images.volume import VolumeStorage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +40,7 @@ def _plan(made: MadeStorage, engine: FakeEngine, policy: Policy, history: Histor
 
 
 def _found(engine: FakeEngine) -> inventory.Inventory:
-    return inventory.build(listing.find(NAME, engine, sizes=True), NAME, engine)
+    return inventory.find(VolumeStorage(NAME, engine), sizes=True)
 
 
 def _names(plan: Plan) -> list[str]:
@@ -162,7 +163,7 @@ def test_one_tag_goes_and_no_sibling(made: MadeStorage, engine: FakeEngine) -> N
     other = made.image("app", "3", "b")
     signature = made.signature("app", other, tagged=True)
     nested = made.signature("app", signature, tagged=False)
-    found = inventory.find(NAME, engine)
+    found = inventory.find(VolumeStorage(NAME, engine))
     first, third = (next(it for it in found.images if it.name == tag) for tag in ("1", "3"))
     plan = retention.without([first], found)
     assert (_names(plan), plan.manifests) == (["app:1"], {})

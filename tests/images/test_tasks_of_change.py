@@ -18,6 +18,7 @@ from trusted_registry.images import disposal, inventory, listing
 from trusted_registry.images.removal import REMOVED
 from trusted_registry.images.retention import DAY
 from trusted_registry.images.trash import Trash
+from trusted_registry.images.volume import VolumeStorage
 from trusted_registry.run import Run
 from trusted_registry.tasks import images_change
 from trusted_registry.tasks.images_apply import Change
@@ -46,7 +47,7 @@ def collected(made: MadeStorage, engine: FakeEngine, monkeypatch: pytest.MonkeyP
         made_.append("again")
 
     def collect(*_: object) -> None:
-        found = inventory.find(NAME, engine)
+        found = inventory.find(VolumeStorage(NAME, engine))
         marked = {it for one in found.listing.repositories.values() for it in one.revisions}
         for digest in {*found.listing.blobs} - {it for one in marked for it in found.needed(one)}:
             shutil.rmtree(made.path(digest).parent)
@@ -98,7 +99,7 @@ def old(made: MadeStorage) -> dict[str, str]:
 
 
 def _left(engine: FakeEngine) -> list[str]:
-    return sorted(f"{it.repository}:{it.name[:12]}" for it in inventory.find(NAME, engine).images)
+    return sorted(f"{it.repository}:{it.name[:12]}" for it in inventory.find(VolumeStorage(NAME, engine)).images)
 
 
 def _said(run: Run) -> str:
@@ -199,7 +200,7 @@ def test_what_was_removed_long_ago_is_freed_by_the_next_run(
     images_change.clean(run, **CLEAN)
     assert "freed, with no undo any more: app:1" in _said(run)
     assert collected == ["read-only", "collected", "again"]
-    assert Trash(NAME, engine, Recorder()).removals == []
+    assert Trash(VolumeStorage(NAME, engine), Recorder()).removals == []
 
 
 def test_the_last_images_go_only_if_their_number_is_typed(made: MadeStorage, engine: FakeEngine, run: Run) -> None:
@@ -304,7 +305,7 @@ def test_an_image_that_was_broken_before_is_told_and_no_error(made: MadeStorage,
 
 @pytest.mark.usefixtures("old")
 def test_what_a_killed_run_left_is_finished_by_the_next(engine: FakeEngine, run: Run, collected: list[str]) -> None:
-    trash = Trash(NAME, engine, Recorder())
+    trash = Trash(VolumeStorage(NAME, engine), Recorder())
     images_change.remove(run, references=["app:1"], now=False)
     trash.read()
     disposal.give_up(trash.removals[0], trash)
@@ -324,7 +325,7 @@ def test_a_removal_that_was_killed_is_finished_though_its_images_are_not_there_a
             images_change.remove(run, references=["app:1"], now=False)
     with pytest.raises(RegistryError, match="no app:1 here"):
         images_change.remove(run, references=["app:1"], now=False)
-    (found,) = Trash(NAME, engine, Recorder()).removals
+    (found,) = Trash(VolumeStorage(NAME, engine), Recorder()).removals
     assert (found.state, found.images) == (REMOVED, ("app:1",))
     images_change.undo(run)
     assert "app:1" in _left(engine)
@@ -338,7 +339,7 @@ def test_the_storage_lists_nothing_of_the_trash(made: MadeStorage, engine: FakeE
     made.image("app", "1", "a")
     made.image("app", "2", "b")
     images_change.remove(run, references=["app:1"], now=False)
-    found = inventory.find(NAME, engine)
+    found = inventory.find(VolumeStorage(NAME, engine))
     hidden = [it for it in found.listing.repositories if listing.is_ours(it)]
     assert (hidden, inventory.empty(found)) == ([f"{listing.TRASH}/1"], [])
 
@@ -435,7 +436,7 @@ def test_what_others_removed_while_the_question_stood_is_not_freed(
 
     monkeypatch.setattr(run.console, "ask", ask)
     images_change.clean(run, **{**CLEAN, "now": True})
-    assert [it.images for it in Trash(NAME, engine, Recorder()).removals] == [("app:2",)]
+    assert [it.images for it in Trash(VolumeStorage(NAME, engine), Recorder()).removals] == [("app:2",)]
 
 
 def test_a_collection_goes_on_with_what_was_needed_meanwhile(

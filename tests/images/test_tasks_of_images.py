@@ -15,6 +15,7 @@ from tests.recorder import Recorder
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.images import inventory, usage, words
 from trusted_registry.images.listing import TRASH
+from trusted_registry.images.volume import VolumeStorage
 from trusted_registry.registry import users
 from trusted_registry.registry.users import Login
 from trusted_registry.run import Run
@@ -85,7 +86,7 @@ def test_the_list_has_everything_and_says_since_when_pulls_are_known(
 
 def test_behind_a_front_clients_are_not_counted(made: MadeStorage, engine: FakeEngine, run: Run) -> None:
     _all(made, engine)
-    engine.container = container(port=None)
+    engine.container = container(port=None, volume=NAME)
     report = images.list_images(run, match="app:1")
     assert [it["clients"] for it in _printed(report)] == [None]
     assert "Behind a front" in report.lines[0]
@@ -131,7 +132,7 @@ def test_usage_has_its_page_s_shape_and_one_line_for_each_rest(made: MadeStorage
     report = images.show_usage(run, match="")
     assert_is_as_the_page_says("images.usage", _printed(report))
     assert [line.partition(":")[0] for line in report.lines] == ["total", "untagged", "unneeded", "undo", "uploads"]
-    undo = usage.measure(inventory.find(NAME, engine)).undo
+    undo = usage.measure(inventory.find(VolumeStorage(NAME, engine))).undo
     content = json.loads(made.path(kept).read_bytes())
     parts = [kept, content["config"]["digest"], *(it["digest"] for it in content["layers"])]
     assert undo == sum(made.path(it).stat().st_blocks * 512 + 4096 for it in parts)

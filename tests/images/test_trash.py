@@ -12,10 +12,11 @@ import pytest
 from tests.fake_engine import NAME, FakeEngine
 from tests.recorder import Recorder
 from trusted_registry.errors import RegistryError
-from trusted_registry.images import disposal, inventory, listing, removal, retention, trash
+from trusted_registry.images import disposal, inventory, listing, removal, retention, scripts, volume
 from trusted_registry.images.listing import TRASH
 from trusted_registry.images.removal import GOING, REMOVED, Removal
 from trusted_registry.images.trash import Trash
+from trusted_registry.images.volume import VolumeStorage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.process
 
 def _found(engine: FakeEngine) -> inventory.Inventory:
     """Return all images, with the times of their pushes."""
-    return inventory.build(listing.find(NAME, engine, sizes=True), NAME, engine)
+    return inventory.find(VolumeStorage(NAME, engine), sizes=True)
 
 
 def _state(made: MadeStorage) -> dict[str, bytes]:
@@ -58,7 +59,7 @@ def _removal(engine: FakeEngine, *references: str) -> Removal:
 @pytest.fixture
 def can(engine: FakeEngine) -> Trash:
     """The trash of the registry."""
-    return Trash(NAME, engine, Recorder())
+    return Trash(VolumeStorage(NAME, engine), Recorder())
 
 
 @pytest.fixture(autouse=True)
@@ -288,13 +289,13 @@ def test_a_shell_whose_task_was_killed_does_nothing_late(made: MadeStorage, engi
 def test_a_disk_that_is_full_half_way_changes_nothing(
     made: MadeStorage, engine: FakeEngine, can: Trash, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trash, "_STEPS", 1)
+    monkeypatch.setattr(volume, "_CHANGES", 1)
     before, stream, gone = _state(made), engine.stream, _removal(engine, "app:2", "multi:1")
     steps = 0
 
     def write(*args: Any) -> Iterator[bytes]:  # noqa: ANN401 - the engine's
         nonlocal steps
-        if trash._SHELL in args[1] and args[1][-4] in {"link", "untag"}:
+        if scripts.CHANGE in args[1] and args[1][-4] in {"link", "untag"}:
             steps -= 1
             if not steps:
                 args[2].extend(b"mkdir: can't create directory 'x': No space left on device\n")
@@ -346,7 +347,7 @@ def test_whatever_step_it_is_killed_at_what_stays_is_whole_and_the_next_run_goes
     can: Trash,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(trash, "_STEPS", 1)
+    monkeypatch.setattr(volume, "_CHANGES", 1)
     before, stream = _state(made), engine.stream
     gone = _removal(engine, "app:2", "multi:1")
     backup = made.folder.with_name("backup")
@@ -355,7 +356,7 @@ def test_whatever_step_it_is_killed_at_what_stays_is_whole_and_the_next_run_goes
 
     def step(*args: Any) -> Iterator[bytes]:  # noqa: ANN401 - the engine's
         nonlocal left
-        if trash._SHELL in args[1]:  # the one that changes something
+        if scripts.CHANGE in args[1]:  # the one that changes something
             if not left:
                 raise _KilledError
             left -= 1

@@ -10,7 +10,8 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.rendered import rendered
-from trusted_registry.instance import creation, mirror_role, model, roles
+from trusted_registry.bucket.credentials import Credentials
+from trusted_registry.instance import collection, creation, mirror_role, model, roles
 from trusted_registry.instance.model import File, Image, Instance, Published, Role, Storage
 from trusted_registry.mirror.upstream import Upstream
 from trusted_registry.registry import users
@@ -198,6 +199,40 @@ def test_what_is_made_for_it_is_the_golden_file(name: str, make_settings: MakeSe
     instance = roles.plain(settings, IMAGE, SHELL, lan=False) if "plain" in name else roles.tls(settings, IMAGE, SHELL)
     found = _content(instance, name.replace("-plain", ""))
     assert found == (ROOT / "tests/golden" / name).read_text()
+
+
+@pytest.mark.parametrize("endpoint", ["https://192.168.0.9:8333", ""], ids=["private", "Amazon"])
+def test_what_is_made_for_a_bucket_is_the_golden_file(endpoint: str, make_settings: MakeSettings) -> None:
+    settings = make_settings(storage="s3://images/lan", storage_endpoint=endpoint)
+    Credentials("KEY", 'se:"cret#', "" if endpoint else "token").keep(settings.folder)
+    if endpoint:
+        (settings.folder / "storage-ca.crt").write_text("kept")
+    instance = roles.tls(settings, IMAGE, SHELL)
+    golden = "registry-bucket.yml" if endpoint else "registry-amazon.yml"
+    assert _content(instance, "registry.yml") == (ROOT / "tests/golden" / golden).read_text()
+    assert instance.storage == Storage("", location="s3://images/lan")
+    assert instance.labels["trusted-registry.storage"] == "s3://images/lan"
+    assert "trusted-registry.storage" not in roles.tls(make_settings(), IMAGE).labels
+    read = dict(instance.environment).get("SSL_CERT_FILE")
+    assert (read, "storage-ca.crt" in {it.name for it in instance.files}) == (
+        ("/config/storage-ca.crt", True) if endpoint else (None, False)
+    )
+    assert creation.arguments(instance)["use_config_proxy"] is False
+    words = " ".join(model.argv(instance))
+    assert "cret" not in words
+    assert f":{model.IMAGES_FOLDER}" not in words
+
+
+@pytest.mark.parametrize("storage", ["", "s3://images/lan"])
+def test_a_registry_that_refuses_pushes_for_a_while_has_one_block_of_maintenance(
+    storage: str, make_settings: MakeSettings
+) -> None:
+    settings = make_settings(storage=storage)
+    before = _content(roles.tls(settings, IMAGE, SHELL), "registry.yml").encode()
+    held = collection._refusing_pushes(before)
+    assert held.count(b"  maintenance:\n") == 1
+    assert held.count(b"    readonly:\n      enabled: true\n") == 1
+    assert collection._taking_pushes(held) == before == collection._taking_pushes(before)
 
 
 def test_what_is_rendered_of_the_start_script_is_the_golden_file(make_settings: MakeSettings) -> None:

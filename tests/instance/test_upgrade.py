@@ -104,6 +104,20 @@ def test_up_with_another_image_is_compared_too(engine: FakeEngine, run: Run) -> 
     assert _image(engine) == OTHER
 
 
+def test_another_storage_is_compared_too(engine: FakeEngine, run: Run, console: Recorder) -> None:
+    run = run.with_settings(image=IMAGE)
+    assert engine.container
+    engine.container = dataclasses.replace(engine.container, volume="", bucket="s3://images/lan", digest="0")
+    both, engine.stored[run.settings.volume] = engine.stored[run.settings.volume], {ONE: b"one"}
+    wrong = r"With the other storage, 1 of 2 manifests differ: team/app:2\..*goes on"
+    with pytest.raises(RegistryError, match=wrong) as caught:
+        running.run_tls(run, engine)
+    assert "registry.move" in caught.value.cure
+    engine.stored[run.settings.volume] = dict(both)
+    assert running.run_tls(run, engine)
+    assert "storage: all 2 manifests in 2 repositories are the same with both" in console.said
+
+
 def test_with_users_both_are_asked_by_a_login_that_is_gone_afterwards(
     engine: FakeEngine, run: Run, console: Recorder
 ) -> None:

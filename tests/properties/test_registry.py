@@ -79,8 +79,8 @@ def test_docker_run_gets_the_options_of_the_project_and_what_was_typed_as_their_
     assert {option for option, _ in options} == known | ({"--entrypoint"} if own else set())
     assert dict(options)["--name"] == settings.container
     assert dict(options).get("--network") == (f"{settings.container}-front" if settings.front else None)
-    images, read = [value.split(":") for option, value in options if option == "--volume"]
-    assert images == [settings.volume, "/var/lib/registry"]
+    *images, read = [value.split(":") for option, value in options if option == "--volume"]
+    assert images == ([] if settings.storage else [[settings.volume, "/var/lib/registry"]])
     assert read[1:] == ["/config", "ro"]
     assert re.fullmatch(rf"{re.escape(settings.container)}-files-[0-9a-f]{{16}}", read[0])
     assert not settings.image.startswith("-")

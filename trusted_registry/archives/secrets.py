@@ -26,7 +26,8 @@ SHORTEST = 12
 """Characters of a passphrase: whoever has the file may guess for as long as they like."""
 
 _USERS = f"{users.FOLDER}/{users.FILE}"
-_PLAIN = (*signer.FILES, "domain.crt", "domain.key", openssl.CONFIG, *changeover.FILES, saved_flags.FILE)
+_SETTINGS = (saved_flags.FILE, saved_flags.STORAGE_KEY, saved_flags.STORAGE_CA)
+_PLAIN = (*signer.FILES, "domain.crt", "domain.key", openssl.CONFIG, *changeover.FILES, *_SETTINGS)
 """Files of a certificate folder that go as they are."""
 
 

@@ -18,7 +18,8 @@ def find(folder: Path) -> list[Path]:
     """Return every file issued or rendered into a folder, kits and pages too."""
     issued = (*signer.FILES, "domain.key", "domain.crt", openssl.CONFIG, *changeover.FILES)
     made = ("registry.yml", "registry-plain.yml", "start.sh", "haproxy.cfg")
-    names = (*issued, *made, saved_flags.FILE, installation.FILE, run_log.NAME)
+    storage = (saved_flags.STORAGE_KEY, saved_flags.STORAGE_CA, "storage-move.json")
+    names = (*issued, *made, *storage, saved_flags.FILE, installation.FILE, run_log.NAME)
     kits = _kits(folder)
     return [path for path in (*(folder / name for name in names), *kits) if files.exists(path)]
 

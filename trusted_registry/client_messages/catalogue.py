@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from trusted_registry import address, settings, values
 from trusted_registry.client_messages import (
     authorities,
+    buckets,
     certificates,
     client_files,
     connections,
@@ -31,8 +32,9 @@ from trusted_registry.client_messages.cures import OFFER, OFFERED, at_registry
 from trusted_registry.client_messages.message import HERE, Action, Kind, Message, Step
 from trusted_registry.errors import SettingError
 
-MESSAGES: tuple[Message, ...] = (*engines.MESSAGES, *protocols.MESSAGES, *client_files.MESSAGES, *certificates.MESSAGES)
+MESSAGES: tuple[Message, ...] = (*buckets.MESSAGES, *engines.MESSAGES, *protocols.MESSAGES, *client_files.MESSAGES)
 MESSAGES += (
+    *certificates.MESSAGES,
     *authorities.MESSAGES,
     *connections.MESSAGES,
     *registries.MESSAGES,
@@ -59,7 +61,7 @@ HINTS = (  # noqa: SIM905 - a list of them takes a hundred lines
     "gateway|service unav| port|ports |record layer|record_layer|record received|record does|too_long|"
     "remote error|forbidden|forcibly|of_file|respond|scope|malformed http|an http request|is a directory|levels of|"
     "not verified|trying|405|429|decode|eaddrinuse|manifest.v1|no location|interaction|keychain|initialized|squid|"
-    'status code|sent to|login attempt|get https|get "https|head https|head "https'
+    'status code|s3aws|region|health check|sent to|login attempt|get https|get "https|head https|head "https'
 ).split("|")
 """Words in small letters, one of which every known message has: most lines of a log have none."""
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z")

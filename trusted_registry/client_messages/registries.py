@@ -227,27 +227,37 @@ MESSAGES = (
         ("disk",),
     ),
     server(
-        "gateway",
-        (r"\b50[24] (?:Bad Gateway|Gateway Time-?out)|\b503 Service Unavailable",),
+        "unhealthy",
+        (r"health check failed: please see /debug/health",),
         "every client",
-        "What stands before {registry} answers, and finds no registry behind it, or waits too long for it.",
+        "{registry} looked after its storage several times, in vain, and takes no request until that is back: a bucket "
+        "that does not answer or may not be listed, or a disk. This project's registries are not told to look.",
+        (at_registry("./inv registry.logs", "says what its storage answered"), at_registry("./inv registry.tls")),
+        ("container", "bucket"),
+    ),
+    server(
+        "gateway",
+        (r"\b50[24] \(?(?:Bad Gateway|Gateway Time-?out)|\b503 \(?Service Unavailable",),
+        "every client",
+        "What stands before {registry} answers, and finds no registry behind it, or waits too long for it. Or the "
+        "registry itself looks after its storage, as images of it do by default, and a bucket or a disk is away.",
         (
             at_registry("./inv status", "says whether the registry and its front run"),
             at_registry("./inv up", "starts what does not run"),
             Step("{proxy_command}", "where it is the engine's proxy that answers so", instead=True),
         ),
-        ("container", "front", "proxy"),
+        ("container", "front", "bucket", "proxy"),
         nearby=r"(?i:registry|/v2/|docker|podman|push|pull|solve|image|unexpected (?:http )?status)",
     ),
     server(
         "server-error",
         (
             r"unexpected (?:HTTP status:?|status code) 5\d\d",
-            r"\b50[0234] (Internal Server Error|Bad Gateway|Service Unavailable|Gateway)",
+            r"\b50[0234] \(?(Internal Server Error|Bad Gateway|Service Unavailable|Gateway)",
         ),
         "every client",
-        "The registry itself had an error, such as a full disk or a volume that it may not write to.",
+        "The registry itself had an error: a full disk, a volume that it may not write to, a bucket that is away.",
         (at_registry("./inv registry.logs", "says what it was"),),
-        ("container", "disk"),
+        ("container", "disk", "bucket"),
     ),
 )

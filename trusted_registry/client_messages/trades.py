@@ -41,7 +41,7 @@ _REGISTRIES = re.compile(
     r"(?i:docker|podman|skopeo|buildah|buildkit|buildx|kaniko|containerd|nerdctl|crictl|cri-o|kubelet.*pull"
     r"|response from daemon|registry|registries|(?<![/.\w-])images?\b(?![/.])|manifest|\bblobs?\b|\blayer|certs\.d"
     r"|htpasswd|\bjib\b|harbor|\bhelm\b|\boras\b|repository)"
-    r"|\bctr\b|\bcrane\b|(?<!/api)/v2\b|/v1/(?:_ping|users|repositories|images|search)"
+    r"|\bctr\b|\bcrane\b|\bs3aws\b|(?<!/api)/v2\b|/v1/(?:_ping|users|repositories|images|search)"
     r"|[Ff]ailed to (?:solve|resolve|pull|push)|[Pp]ulling\b|Pushing\b|domain\.(?:crt|key)"
     r"|rh\.Client|registry-v2|/v1\.\d+/|redis not configured|go\.version="
 )

@@ -62,6 +62,31 @@ upgrade = Task(
     switch("check", "Only compare; the running registry stays."),
     example="./inv registry.upgrade --check --image registry:3.1.1",
 )
+BUCKET = (
+    Flag("endpoint", "URL of the store, such as https://192.168.0.9:8333; Amazon's by default."),
+    Flag("region", "Region of the bucket."),
+    Flag("ca", "File of the authority that vouches for the endpoint.", value="FILE"),
+    Flag("credentials", "File with the bucket's access key; - reads standard input.", value="FILE"),
+    switch("insecure_storage", "Accept an endpoint without TLS."),
+)
+storage = Task(
+    "registry.storage",
+    "Have the images in a bucket, which is tried first.",
+    "registry_storage.choose",
+    Flag("to", "The bucket, s3://BUCKET/PREFIX.", None, value="s3://BUCKET/PREFIX"),
+    *BUCKET,
+    example="./inv registry.storage s3://images/registry --credentials key.json",
+)
+move = Task(
+    "registry.move",
+    "Move the images from the volume into a bucket, or back.",
+    "registry_move.move",
+    Flag("to", "s3://BUCKET/PREFIX, or volume."),
+    *BUCKET,
+    switch("purge_source", "Remove the images where they were, once they are there."),
+    YES,
+    example="./inv registry.move --to s3://images/registry",
+)
 backup = Task(
     "registry.backup",
     "Save images, users, keys and settings into one file.",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from trusted_registry.doctor import (
     checks_authority,
+    checks_bucket,
     checks_certificate,
     checks_clients,
     checks_engine,
@@ -35,6 +36,7 @@ CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
     checks_registry.login,
     checks_registry.clock,
     checks_registry.disk,
+    checks_bucket.bucket,
     checks_registry.dns,
     checks_registry.firewall,
     checks_mirror.mirrors,

@@ -18,7 +18,7 @@ from trusted_registry.trust.model import RestartHint
 
 KEY = "refused"
 _EXPLAINING = (
-    *("files", "rules", "names", "dates", "chain", "served", "protocol", "proxy"),
+    *("files", "rules", "names", "dates", "chain", "served", "protocol", "proxy", "bucket"),
     *("certs.d", "stale", "shadowed", "spelling", "containerd", "os-store"),
 )
 """Keys of checks whose findings are reasons for a client's refusal."""

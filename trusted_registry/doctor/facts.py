@@ -112,6 +112,21 @@ class MirrorFacts:
 
 
 @dataclass(frozen=True)
+class BucketFacts:
+    """The bucket that holds the images.
+
+    Args:
+        location: Its location, as a person types that.
+        error: The first thing that it does not do; None if it does all that a registry needs.
+        skew: Seconds by which this machine's clock is ahead of the bucket's; None if that does not tell.
+    """
+
+    location: str
+    error: RegistryError | None = None
+    skew: float | None = None
+
+
+@dataclass(frozen=True)
 class Facts:
     """All facts; a default stands for a fact that does not exist or was not looked up.
 
@@ -156,6 +171,7 @@ class Facts:
         engine_folder: Folder that the engine reads; looked up if the engine refuses what should be trusted.
         bypass: Port of the registry that the firewall refuses, but Docker publishes all the same.
         mirrors: Mirrors that clients here are told of.
+        bucket: The bucket that holds the images; None if a volume does.
     """
 
     settings: Settings
@@ -197,6 +213,7 @@ class Facts:
     engine_folder: EngineFolder | None = None
     bypass: Bypass | None = None
     mirrors: tuple[MirrorFacts, ...] = ()
+    bucket: BucketFacts | None = None
 
     @property
     def serves(self) -> bool:

@@ -11,15 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from trusted_registry import address, files, installation, program
+from trusted_registry import address, files, installation, program, saved_flags
 from trusted_registry.certificate import changeover, inspect, issue, signer
 from trusted_registry.client_messages.message import Kind
-from trusted_registry.doctor import checks_engine, engine_folder, firewall, installed, mirrors, store_states
+from trusted_registry.doctor import bucket, checks_engine, engine_folder, firewall, installed, mirrors, store_states
 from trusted_registry.doctor.facts import Disk, Facts, FileMode, Proxy, or_none
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
 from trusted_registry.images import history
+from trusted_registry.images.volume import VolumeStorage
 from trusted_registry.instance import contents, front, ownership, ports, roles
 from trusted_registry.instance.model import Image, Role, front_name
 from trusted_registry.registry import observe, users
@@ -30,7 +31,7 @@ from trusted_registry.trust.local import asking, install, owned
 from trusted_registry.trust.model import LINUX
 from trusted_registry.trust.specifics.daemon_json import INSECURE
 
-KEYS = (*signer.KEYS, "domain.key", *changeover.KEYS)
+KEYS = (*signer.KEYS, "domain.key", *changeover.KEYS, saved_flags.STORAGE_KEY)
 MADE_HERE = (*KEYS, "domain.crt")
 """Files that only the registry's own machine has; a client has ca.crt alone."""
 _PROXIES = ("HTTPS_PROXY", "https_proxy")
@@ -76,7 +77,7 @@ def local(settings: Settings, engine: Engine, engine_error: RegistryError | None
         facts = replace(facts, growth=_growth(settings, engine))
         host, port = settings.listen or settings.address, settings.plain_port if plain else settings.port
         facts = replace(facts, observation=_observed(host, port, facts))
-    facts = replace(facts, mirrors=mirrors.gather(settings, engine))
+    facts = replace(facts, mirrors=mirrors.gather(settings, engine), bucket=bucket.find(settings))
     return facts if plain else _asked(store_states.gather(facts, engine, client), engine)
 
 
@@ -238,8 +239,8 @@ def _proxies(engine: Engine, environ: Mapping[str, str]) -> tuple[Proxy, ...]:
 
 
 def _growth(settings: Settings, engine: Engine) -> float:
-    """Return the bytes a day by which the images grew, according to the registry's history."""
-    found = or_none(lambda: history.read(settings.container, engine))
+    """Return the bytes a day by which the images on the disk grew, according to the registry's history."""
+    found = None if settings.storage else or_none(lambda: history.read(VolumeStorage(settings.container, engine)))
     return found.growth if found else 0.0
 
 

@@ -6,7 +6,7 @@ from trusted_registry import address, installation
 from trusted_registry.doctor.facts import Disk, MirrorFacts, or_none
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
-from trusted_registry.images import listing
+from trusted_registry.images.volume import VolumeStorage
 from trusted_registry.instance import proof
 from trusted_registry.instance.model import mirror_name
 from trusted_registry.mirror import pull, reach
@@ -47,5 +47,5 @@ def _facts(upstream: Upstream, port: int, settings: Settings, engine: Engine) ->
 
 def _disk(name: str, engine: Engine) -> Disk | None:
     """Return the file system of a mirror's images, as its own container sees that."""
-    listed = or_none(lambda: listing.find(name, engine, seconds=_SECONDS))
+    listed = or_none(lambda: VolumeStorage(name, engine).files(seconds=_SECONDS))
     return Disk(f"the volume {name}", listed.free, 0, 0) if listed and listed.free is not None else None

@@ -81,6 +81,9 @@ def _labels(value: object) -> Mapping[str, str]:
     return {key: _text(label) for key, label in _mapping(value).items()}
 
 
+_NAMELESS = re.compile(r"[0-9a-f]{64}")
+
+
 def container(attributes: Mapping[str, Any]) -> Container:
     """Return a container from the attributes that the engine gives."""
     config, published, tried = (
@@ -102,6 +105,7 @@ def container(attributes: Mapping[str, Any]) -> Container:
         image_id=_text(attributes.get("Image")),
         files_volume=_mounted_at(model.FILES_FOLDER, attributes),
         trial=_port(tried[0]["HostPort"]) if tried else None,
+        bucket=labels.get(model.STORAGE_LABEL, ""),
     )
 
 
@@ -132,9 +136,13 @@ def _port(text: str) -> int:
 
 
 def _mounted_at(folder: str, attributes: Mapping[str, Any]) -> str:
-    """Return the name of the volume that a container has at a folder, or ""."""
+    """Return the name of the volume that a container has at a folder, or "".
+
+    One that is made since the image asks for one, and goes with the container, is none: its name is 32 bytes in hex.
+    """
     mounts = map(_mapping, _list(attributes.get("Mounts")))
-    return next((_text(it.get("Name")) for it in mounts if it.get("Destination") == folder), "")
+    name = next((_text(it.get("Name")) for it in mounts if it.get("Destination") == folder), "")
+    return "" if _NAMELESS.fullmatch(name) else name
 
 
 def listed(attributes: Iterable[Mapping[str, Any]]) -> tuple[ListedContainer, ...]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import tarfile
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from trusted_registry.instance.model import File
 
@@ -46,6 +48,35 @@ def _member(name: str, file: File, now: float, link: str = "") -> tarfile.TarInf
     member.mode = 0o600 if file.secret else 0o644
     member.type, member.linkname = (tarfile.LNKTYPE if link else tarfile.REGTYPE), link
     return member
+
+
+class Member(NamedTuple):
+    """A file on its way into a volume: path, size in bytes, last change in seconds since the epoch, and its bytes."""
+
+    path: str
+    size: int
+    changed: float
+    chunks: Iterable[bytes]
+
+
+def stream(members: Iterable[Member]) -> Iterator[bytes]:
+    """Yield a tar of files of any size that belong to root, each after the folders that lead to it."""
+    made: set[PurePosixPath] = set()
+    for member in members:
+        for folder in reversed(PurePosixPath(member.path).parents):
+            if folder.name and folder not in made:
+                made.add(folder)
+                yield _head(str(folder), 0, member.changed, tarfile.DIRTYPE, 0o755)
+        yield _head(member.path, member.size, member.changed, tarfile.REGTYPE, 0o644)
+        yield from member.chunks
+        yield b"\0" * (-member.size % tarfile.BLOCKSIZE)
+    yield b"\0" * (2 * tarfile.BLOCKSIZE)
+
+
+def _head(path: str, size: int, changed: float, kind: bytes, mode: int) -> bytes:
+    head = tarfile.TarInfo(path)
+    head.size, head.mtime, head.type, head.mode = size, changed, kind, mode
+    return head.tobuf(tarfile.PAX_FORMAT)
 
 
 def unpack(chunks: Iterable[bytes]) -> dict[str, bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +128,7 @@ class DockerContainers(Connection):
         self._change(name, f"renamed to {to}", lambda it: it.rename(to))
 
     def remove(self, name: str, *, at_once: bool = False) -> None:
-        """Remove a container, first stopped or killed; its volumes stay, and an absent one is no error."""
+        """Remove a container, first stopped or killed; its named volumes stay, and an absent one is no error."""
         if not at_once:
             self._show("stop", "--time", str(model.STOP_SECONDS), name)
         self._show("rm", "--force", name)
@@ -136,7 +136,7 @@ class DockerContainers(Connection):
         def remove(container: Container) -> None:
             if not at_once:
                 container.stop(timeout=model.STOP_SECONDS)
-            container.remove(force=True)
+            container.remove(force=True, v=True)  # that of the image, which has no name; those with one stay
 
         self._change(name, "removed", remove)
 
@@ -252,6 +252,17 @@ class DockerContainers(Connection):
         if moved.code:
             wrong = f"Nothing can be written to {folder} of {name}: {(moved.err or moved.out).strip()[:200]}"
             raise RegistryError(wrong, cure="./inv doctor")
+
+    def unpack(self, name: str, folder: str, tar: Iterable[bytes]) -> None:
+        """Write the files of a tar, of any size, into a folder of a volume that a container may change."""
+        self._show("cp", "-", f"{name}:{folder}")
+        if not self._console.dry:
+            with errors_explained(f"Nothing can be written to {folder} of {name}"):
+                api = self._require_client().api
+                at = f"{api.base_url}/v{api.api_version}/containers/{name}/archive"
+                # The SDK's `put_archive` gives up after its own timeout, which counts the whole of a large file.
+                taken = api.put(at, params={"path": folder}, data=iter(tar), timeout=None)
+                api._raise_for_status(taken)  # type: ignore[attr-defined]  # noqa: SLF001 - not in types-docker
 
     def read_files(self, name: str, folder: str) -> dict[str, bytes]:
         """Return the files in a folder of a container, running or not, by their names."""

@@ -1,8 +1,7 @@
 """Protocol of an engine: all questions and orders to one, and the promise about each answer.
 
-An engine that does not answer has no containers, images and volumes; any change raises RegistryError. So does a
-refusal, and an engine that falls silent. Changes are shown as the commands that a person would type, and not made in a
-dry run.
+An engine that does not answer has no containers, images and volumes; any change, a refusal and silence raise
+RegistryError. Changes are shown as the commands that a person would type, and not made in a dry run.
 """
 
 from __future__ import annotations
@@ -65,11 +64,7 @@ class Engine(Protocol):
         """
 
     def create(self, instance: Instance) -> None:
-        """Create a container, not yet started.
-
-        Raises:
-            RegistryError: The name is in use, the image is absent, or became another one.
-        """
+        """Create a container; RegistryError where the name is in use, or the image is absent or became another one."""
 
     def start(self, name: str, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Start a container that was created.
@@ -144,9 +139,7 @@ class Engine(Protocol):
         """
 
     def stream(self, name: str, argv: Sequence[str], errors: bytearray) -> Iterator[bytes]:
-        """Yield the output of a program that root runs in a running container, piece by piece.
-
-        In a dry run too, so the program must change nothing then. There is no bound on its output.
+        """Yield the output of a program that root runs in a container, piece by piece; in a dry run too.
 
         Args:
             name: The container.
@@ -163,6 +156,9 @@ class Engine(Protocol):
         Raises:
             RegistryError: The container is absent, or has no such folder.
         """
+
+    def unpack(self, name: str, folder: str, tar: Iterable[bytes]) -> None:
+        """Write the files of a tar, of any size, into a folder of a volume; RegistryError where the disk is full."""
 
     def read_files(self, name: str, folder: str) -> dict[str, bytes]:
         """Return the files in a folder of a container, running or not, by their names; none if either is absent.
@@ -196,15 +192,7 @@ class Engine(Protocol):
         """
 
     def make_files_volume(self, name: str, installation: str) -> bool:
-        """Make a volume for `fill` to write into, for a container that is created before; return whether it was absent.
-
-        Args:
-            name: Name of the volume.
-            installation: Id of the installation, which the volume carries as a label.
-
-        Raises:
-            RegistryError: The volume was not made for files of this installation, or the engine refuses.
-        """
+        """Make a volume for `fill`, for a container that is created before it; return whether there was none."""
 
     def fill(
         self,
@@ -216,8 +204,8 @@ class Engine(Protocol):
     ) -> None:
         """Write files for containers to read into a volume, which is made if absent.
 
-        The files belong to root; a secret one has mode 0600, others 0644. Files of other names stay. A container that
-        reads meanwhile finds each file whole, old or new.
+        The files belong to root; a secret one has mode 0600, others 0644. Files of other names stay. A reader meanwhile
+        finds each file whole, old or new.
 
         Args:
             volume: Name of the volume.

@@ -74,6 +74,8 @@ class Container:
     files_volume: str = ""
     trial: int | None = None
     """Port of loopback that leads through a front to a successor that is tried."""
+    bucket: str = ""
+    """URL of the bucket that has the images, s3://BUCKET/PREFIX; "" for the volume."""
 
     @property
     def behind(self) -> bool:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from trusted_registry.console import Console
-from trusted_registry.engine.protocol import Engine
 from trusted_registry.images import inventory, listing, mend
 from trusted_registry.images.inventory import Inventory
 from trusted_registry.images.listing import Entry, Listing, Repository
 from trusted_registry.images.manifest import is_digest
 from trusted_registry.images.mend import Step, Verb
 from trusted_registry.images.reference import joined
+from trusted_registry.images.storage import Storage
 
 UPLOAD_MINUTES = 24 * 60
 """Minutes after which an upload in which nothing comes any more is left over; the registry waits a week."""
@@ -99,32 +99,31 @@ class Search:
         return self.links.get(entry.path) if entry else None
 
 
-def find(container: str, engine: Engine, console: Console, sound: Iterable[str] = ()) -> tuple[list[Damage], Search]:
+def find(storage: Storage, console: Console, sound: Iterable[str] = ()) -> tuple[list[Damage], Search]:
     """Return all damage of a running registry's storage, and the search that found it.
 
     Others push, pull and delete meanwhile: only a fault that two looks find counts.
 
     Args:
-        container: The registry's container.
-        engine: The container's engine.
+        storage: The registry's storage.
         console: The console that shows the progress.
         sound: Digests of contents that were read before, and were as they should be.
     """
     search = Search(Listing(), time.time(), set(sound))
-    first = _look(search, container, engine, console)
+    first = _look(search, storage, console)
     seen = {it.key for it in first}
-    return [it for it in (_look(search, container, engine, console) if first else []) if it.key in seen], search
+    return [it for it in (_look(search, storage, console) if first else []) if it.key in seen], search
 
 
-def _look(search: Search, container: str, engine: Engine, console: Console) -> list[Damage]:
+def _look(search: Search, storage: Storage, console: Console) -> list[Damage]:
     """List the files anew, read contents that were not read before, and judge all."""
     search.unread.clear()
     for _ in range(2):
-        search.listing = listing.find(container, engine, sizes=True)
-        _hash(search, container, engine, console)
+        search.listing = storage.files(sizes=True)
+        _hash(search, storage, console)
     every = (entry for it in search.listing.repositories.values() for entry in _links(it))
-    search.links = listing.links(every, container, engine)
-    search.inventory = inventory.build(search.listing, container, engine)
+    search.links = inventory.links_of(every, storage)
+    search.inventory = inventory.build(search.listing, storage)
     return [damage for judge in _JUDGES for damage in judge(search)]
 
 
@@ -133,14 +132,14 @@ def _links(repository: Repository) -> Iterator[Entry]:
         yield from entries.values()
 
 
-def _hash(search: Search, container: str, engine: Engine, console: Console) -> None:
+def _hash(search: Search, storage: Storage, console: Console) -> None:
     """Read each content that was not read before, and compare its SHA-256 with its name."""
     digests = {entry.path: digest for digest, entry in search.listing.blobs.items()}
     known = {*search.sound, *search.broken}
     left = [it for it in search.listing.blobs.values() if digests[it.path] not in known]
     done, total = 0, sum(it.size for it in left)
     with console.progress("Reading all contents") as progress:
-        for entry, hexed in listing.hashes(left, container, engine):
+        for entry, hexed in storage.hashes(left):
             done += entry.size
             progress.update("contents", done, total)
             _sort(digests[entry.path], entry, hexed, search)

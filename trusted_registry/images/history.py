@@ -13,26 +13,20 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
-from trusted_registry.images import usage
+from trusted_registry.images import storages, usage
 from trusted_registry.images.listing import Listing, is_ours
 from trusted_registry.images.manifest import json_object
-from trusted_registry.instance.model import IMAGES_FOLDER, SHELL, File
+from trusted_registry.images.storage import Storage
 from trusted_registry.run import Run
 
 FILE = "trusted-registry-history.json"
 """File in the folder of the images, beside what is the registry's own."""
 
-_READ = 'echo history; if [ -e "$1" ]; then head -c "$2" "$1"; fi && echo && echo end'
-_FRAME = (b"history\n", b"\nend\n")
-"""What comes before and after the file: without both, that was not read."""
-_LARGEST = 32 << 20
-"""Bytes of the file that are read."""
 _CLIENTS = 1000
 """Clients of an image that are told apart."""
 _SAMPLE_SECONDS = 3600
@@ -109,25 +103,24 @@ def look(container: Container, run: Run, engine: Engine, held: Listing | None = 
         held: Files of the storage, if they are known: pulls of images that are gone are forgotten.
         ends: Whether the container is about to go.
     """
-    name = run.settings.container
-    content = _content(name, engine)
+    storage = storages.of(container, run.settings, engine)
+    content = storage.read_own(FILE)
     before = parse(content)
-    now = _folded(before, container, name, engine)
+    now = _folded(before, container, run.settings.container, engine)
     now = replace(_sized(_pruned(now, held), usage.total(held), time.time()) if held else now, ended=ends)
     if now != before and not run.console.dry:
         try:
-            _keep(now, content, name, engine)
+            _keep(now, content, storage)
         except RegistryError as error:
             run.console.warn(f"the last pulls were not noted: {error.message}")
     return now
 
 
-def _keep(now: History, before: bytes, name: str, engine: Engine) -> None:
+def _keep(now: History, before: bytes, storage: Storage) -> None:
     """Write a history; a file in its place that is no history is kept under another name."""
     if before and not json_object(before):
-        engine.put_files(name, IMAGES_FOLDER, [File(f"{FILE}.old", Path(f"{FILE}.old"), before)])
-    content = json.dumps(asdict(now), separators=(",", ":")).encode()
-    engine.put_files(name, IMAGES_FOLDER, [File(FILE, Path(FILE), content)])
+        storage.write_own(f"{FILE}.old", before)
+    storage.write_own(FILE, json.dumps(asdict(now), separators=(",", ":")).encode())
 
 
 def _pruned(history: History, held: Listing) -> History:
@@ -139,24 +132,9 @@ def _pruned(history: History, held: Listing) -> History:
     return replace(history, pulls=left)
 
 
-def read(name: str, engine: Engine) -> History:
+def read(storage: Storage) -> History:
     """Return the kept history; an empty one if there is none that can be read."""
-    return parse(_content(name, engine))
-
-
-def _content(name: str, engine: Engine) -> bytes:
-    """Return the content of the history's file; b"" if there is none.
-
-    Raises:
-        RegistryError: The file cannot be read.
-    """
-    argv, errors = [SHELL, "-c", _READ, "sh", f"{IMAGES_FOLDER}/{FILE}", str(_LARGEST)], bytearray()
-    said = b"".join(engine.stream(name, argv, errors))
-    begin, end = _FRAME
-    if not said.startswith(begin) or not said.endswith(end):
-        wrong = (bytes(errors) or said).decode(errors="replace").strip()[:200]
-        raise RegistryError(f"{FILE} could not be read in {name}: {wrong}", cure="./inv doctor")
-    return said[len(begin) : -len(end)]
+    return parse(storage.read_own(FILE))
 
 
 def parse(content: bytes) -> History:

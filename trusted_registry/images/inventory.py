@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from trusted_registry.engine.protocol import Engine
 from trusted_registry.images import listing, manifest
-from trusted_registry.images.listing import Listing, Repository, is_ours
+from trusted_registry.images.listing import Entry, Listing, Repository, is_ours
 from trusted_registry.images.manifest import Kind, Manifest
+from trusted_registry.images.storage import Storage
+
+_LINK = 256
+"""Bytes of a link that are read; one has 71."""
 
 
 @dataclass(frozen=True)
@@ -111,18 +115,18 @@ class Inventory:
         return [it for it in found if image.digest and image.digest == it.subject]
 
 
-def find(container: str, engine: Engine, *, with_configs: bool = False) -> Inventory:
+def find(storage: Storage, *, with_configs: bool = False, sizes: bool = False) -> Inventory:
     """Return the images of a running registry.
 
     Args:
-        container: The registry's container.
-        engine: The container's engine.
+        storage: The registry's storage.
         with_configs: Whether configurations are read too, which tell the platform of an image outside an index.
+        sizes: Whether sizes and times of all links are told too.
     """
-    return build(listing.find(container, engine), container, engine, with_configs=with_configs)
+    return build(storage.files(sizes=sizes), storage, with_configs=with_configs)
 
 
-def build(listed: Listing, container: str, engine: Engine, *, with_configs: bool = False) -> Inventory:
+def build(listed: Listing, storage: Storage, *, with_configs: bool = False) -> Inventory:
     """Return the images of a storage whose files are listed."""
     made = Inventory(listed)
     entries = [tag for name in listed.names for tag in listed.repositories[name].tags.values()]
@@ -132,19 +136,32 @@ def build(listed: Listing, container: str, engine: Engine, *, with_configs: bool
         for digest, entry in it.layers.items()
         if not digest.startswith("sha256:")
     }
-    read_links = listing.links([*entries, *aliases.values()], container, engine)
+    read_links = links_of([*entries, *aliases.values()], storage)
     links = {path: listing.text(link) for path, link in read_links.items()}
     made.aliases = {digest: links[it.path] for digest, it in aliases.items() if links.get(it.path) in listed.blobs}
     revisions = (digest for it in listed.repositories.values() for digest in it.revisions)
-    read = listing.contents(dict.fromkeys([*revisions, *links.values()]), listed, container, engine)
+    read = contents(dict.fromkeys([*revisions, *links.values()]), listed, storage)
     made.manifests = {digest: manifest.parse(digest, content) for digest, content in read.items()}
     for name in listed.names:
         if not is_ours(name):
             made.images += _images(name, listed.repositories[name], links, made)
     if with_configs:
         configs = [it.config.digest for it in made.manifests.values() if it.config and it.has_platform]
-        made.configs = listing.contents(configs, listed, container, engine)
+        made.configs = contents(configs, listed, storage)
     return made
+
+
+def contents(digests: Iterable[str], listed: Listing, storage: Storage) -> dict[str, bytes]:
+    """Return small blobs by digest, manifests for example; those that are absent, damaged or larger are left out."""
+    wanted = [listed.blobs[it] for it in dict.fromkeys(digests) if it in listed.blobs]
+    read = storage.read([it for it in wanted if 0 <= it.size <= manifest.LARGEST])
+    whole = {f"sha256:{hashlib.sha256(content).hexdigest()}": content for content in read.values()}
+    return {digest: whole[digest] for digest in digests if digest in whole}
+
+
+def links_of(entries: Iterable[Entry], storage: Storage) -> dict[str, bytes]:
+    """Return the contents of links, by path; those that cannot be read, or are too long for one, are left out."""
+    return storage.read([it for it in entries if 0 <= it.size <= _LINK])
 
 
 def _images(name: str, repository: Repository, links: dict[str, str], made: Inventory) -> Iterator[Image]:

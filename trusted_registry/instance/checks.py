@@ -8,7 +8,7 @@ from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import PortTakenError, RegistryError, SettingError
 from trusted_registry.instance import ownership, ports, route
-from trusted_registry.instance.model import LOOPBACK, front_name, predecessor_name
+from trusted_registry.instance.model import LOOPBACK, Instance, front_name, predecessor_name
 from trusted_registry.run import Run
 from trusted_registry.settings import Settings
 
@@ -137,3 +137,18 @@ def another_machine_s(host: str) -> str:
     if not address.is_elsewhere(host):
         return ""
     return f"./inv up, without that address: {host} is none of this machine's ({own_addresses()}), and another answers."
+
+
+def check_storage(instance: Instance, container: Container | None, run: Run) -> None:
+    """Try the bucket that a registry is to have its images in, before anything is started that has them there.
+
+    One that runs already is asked for its marker alone: a push would tell after a minute that it is away.
+
+    Raises:
+        RegistryError: The bucket is away, somebody else's, or does not do as it should; nothing was changed.
+    """
+    same = container and container.state == "running" and container.digest == instance.digest
+    if instance.storage.location and not run.console.dry:
+        from trusted_registry.bucket import opening
+
+        opening.prove(run, opening.opened(run.settings), is_new=not same)

@@ -18,6 +18,8 @@ from trusted_registry.engine import types
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
+from trusted_registry.images import storages
+from trusted_registry.images.damage import UPLOAD_MINUTES
 from trusted_registry.instance import collector, front, ownership, roles, running, switch
 from trusted_registry.instance.model import FILES_FOLDER, SHELL, File, Image, Instance
 from trusted_registry.instance.roles import CONFIG
@@ -25,7 +27,8 @@ from trusted_registry.registry import probe, prove
 from trusted_registry.registry.api import RegistryClient
 from trusted_registry.run import Run
 
-_STORAGE, _READ_ONLY = b"\nstorage:\n", b"  maintenance:\n    readonly:\n      enabled: true\n"
+_STORAGE, _MAINTENANCE = b"\nstorage:\n", b"  maintenance:\n"
+_READ_ONLY = b"    readonly:\n      enabled: true\n"
 _PATH = f"{FILES_FOLDER}/{CONFIG}"
 
 _SERVING = """for process in /proc/[0-9]*; do
@@ -59,6 +62,8 @@ def has_stayed_read_only(container: Container, run: Run, engine: Engine) -> bool
 def read_only(container: Container, client: RegistryClient, run: Run, engine: Engine) -> Iterator[None]:
     """Have the registry refuse pushes, with nothing under way that changes its images, until the context ends.
 
+    Another one may take its place meanwhile, which takes pushes.
+
     Args:
         container: The registry's container, which runs.
         client: Client of the registry, whose login may push.
@@ -71,19 +76,20 @@ def read_only(container: Container, client: RegistryClient, run: Run, engine: En
     before = _configuration(run, engine)
     if not container.files_volume or _STORAGE not in before:
         raise RegistryError("The registry is of a version before this one.", cure="./inv up --yes")
-    config = before.replace(_READ_ONLY, b"")
+    config = _taking_pushes(before)
     # One that finishes its transfers beside it may be taking an image.
     _await(lambda: not _draining(run, engine), run.settings.drain)
     try:
-        _take_over(config.replace(_STORAGE, _STORAGE + _READ_ONLY), container, run, engine)
+        _take_over(_refusing_pushes(config), container, run, engine)
         _await(lambda: client.is_read_only(prove.REPOSITORY), _TAKES_OVER)
         collector.end(run.settings.container, engine)
         settled = time.monotonic() + _SETTLES
-        _await(lambda: _is_at_rest(run, engine, alone=time.monotonic() < settled), run.settings.drain)
+        _await(lambda: _is_at_rest(container, run, engine, alone=time.monotonic() < settled), run.settings.drain)
         yield
     finally:
         collector.end(run.settings.container, engine)
-        _take_pushes(config, container, run, engine)
+        if _READ_ONLY in _configuration(run, engine):
+            _take_pushes(config, container, run, engine)
         _await(lambda: not client.is_read_only(prove.REPOSITORY), _TAKES_OVER)
 
 
@@ -104,6 +110,19 @@ def collect(run: Run, engine: Engine) -> None:
     if said[-1:] != [_COLLECTED]:
         wrong = [it for it in errors.decode(errors="replace").splitlines() if it] or ["nothing was said"]
         raise RegistryError(f"The garbage collector failed: {wrong[-1][:300]}", cure="./inv images.check --fix")
+
+
+def _taking_pushes(config: bytes) -> bytes:
+    """Return a configuration without what forbids changes."""
+    whole = _STORAGE + _MAINTENANCE + _READ_ONLY
+    return config.replace(whole, _STORAGE).replace(_READ_ONLY, b"")
+
+
+def _refusing_pushes(config: bytes) -> bytes:
+    """Return a configuration that forbids changes, with one block of maintenance: that of a bucket is there."""
+    if _MAINTENANCE in config:
+        return config.replace(_MAINTENANCE, _MAINTENANCE + _READ_ONLY)
+    return config.replace(_STORAGE, _STORAGE + _MAINTENANCE + _READ_ONLY)
 
 
 def _configuration(run: Run, engine: Engine) -> bytes:
@@ -162,13 +181,22 @@ def _serving(name: str, engine: Engine) -> list[tuple[str, int]]:
     return [(program, int(count)) for program, _, count in (it.rpartition(" ") for it in said.splitlines())]
 
 
-def _is_at_rest(run: Run, engine: Engine, *, alone: bool) -> bool:
-    """Whether nobody is sending anything: one registry runs alone, or none has an upload open."""
+def _is_at_rest(container: Container, run: Run, engine: Engine, *, alone: bool) -> bool:
+    """Whether nobody is sending anything: one registry runs alone, or none has an upload open.
+
+    In a bucket no file is open. An upload that was begun there within a day may go on, until the one before has ended.
+    """
     serving = _serving(run.settings.container, engine)
     for name in _draining(run, engine):
         with contextlib.suppress(RegistryError):  # it has ended by now
             serving += _serving(name, engine)
-    return len(serving) == 1 if alone else bool(serving) and not any(uploads for _, uploads in serving)
+    if alone or (run.settings.storage and len(serving) < 2):  # noqa: PLR2004 - the one before, and the one after
+        return len(serving) == 1
+    if run.settings.storage:
+        found = storages.of(container, run.settings, engine).files()
+        begun = (it for one in found.repositories.values() for some in one.uploads.values() for it in some)
+        return all(it.changed < found.at - 60 * UPLOAD_MINUTES for it in begun)
+    return bool(serving) and not any(uploads for _, uploads in serving)
 
 
 def _await(holds: Callable[[], bool], seconds: float) -> None:

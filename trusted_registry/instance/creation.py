@@ -19,6 +19,8 @@ def arguments(instance: Instance) -> dict[str, object]:
         **({"user": instance.user} if instance.user else {}),
         **({"dns_opt": list(instance.dns_options)} if instance.dns_options else {}),
         **({"sysctls": dict(instance.sysctls)} if instance.sysctls else {}),
+        # A bucket is tried without a proxy; those of ~/.docker/config.json would be the container's.
+        **({"use_config_proxy": False} if instance.storage.location else {}),
         "image": instance.image.name,
         "entrypoint": [SHELL] if instance.shell else None,
         "command": list(instance.command),

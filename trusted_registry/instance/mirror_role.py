@@ -147,6 +147,7 @@ def _config(settings: Settings, paths: Mapping[str, str], *, upstream: str = "",
         metrics_port=0,
         upstream=upstream,
         held=held,
+        s3=None,
     )
     return rendered.encode()
 

@@ -14,6 +14,7 @@ from trusted_registry.installation import LABEL as INSTALLATION
 
 LABEL = "trusted-registry.role"
 DIGEST_LABEL = "trusted-registry.spec"
+STORAGE_LABEL = "trusted-registry.storage"
 FILES_ROLE = "files"
 """Role of a volume that holds what an instance reads."""
 
@@ -60,6 +61,7 @@ class Role(str, enum.Enum):
     FRONT = "front"
     SPLITTER = "splitter"
     MIRROR = "mirror"
+    MOVER = "mover"
 
     def __str__(self) -> str:
         """Return the label's text."""
@@ -93,10 +95,14 @@ class Published:
 
 @dataclass(frozen=True)
 class Storage:
-    """The images of a registry: a volume, which a registry that is only tried may read and not change; "" for none."""
+    """The images of a registry: a volume, which a registry that is only tried may read and not change; "" for none.
+
+    `location` is the URL of the bucket that has them instead, s3://BUCKET/PREFIX; "" for none.
+    """
 
     volume: str
     read_only: bool = False
+    location: str = ""
 
 
 NO_STORAGE = Storage("")
@@ -204,7 +210,8 @@ class Instance:
     @property
     def labels(self) -> dict[str, str]:
         """Labels that mark the container as this project's, and as its installation's."""
-        made = {LABEL: str(self.role), DIGEST_LABEL: self.digest}
+        bucket = {STORAGE_LABEL: self.storage.location} if self.storage.location else {}
+        made = {LABEL: str(self.role), DIGEST_LABEL: self.digest, **bucket}
         return {**made, INSTALLATION: self.installation} if self.installation else made
 
     def rehearsal(self) -> Instance:
@@ -255,6 +262,11 @@ def short(id_: str) -> str:
 def rehearsal_name(container: str) -> str:
     """Return the name under which a successor is tried beside a registry."""
     return f"{container}-rehearsal"
+
+
+def mover_name(container: str) -> str:
+    """Return the name of the container through which the images of a volume are moved."""
+    return f"{container}-mover"
 
 
 def mirror_name(container: str, upstream: str) -> str:

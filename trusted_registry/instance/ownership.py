@@ -20,6 +20,7 @@ from trusted_registry.instance.model import (
     Instance,
     Role,
     draining_name,
+    mover_name,
     predecessor_name,
     rehearsal_name,
     successor_name,
@@ -47,7 +48,7 @@ def marked(instance: Instance, run: Run, engine: Engine) -> Instance:
         RegistryError: Another one made a volume of that name meanwhile.
     """
     id_ = installation.ensure(run.settings.folder, run.console).id
-    if engine.volume(instance.storage.volume) is None:
+    if instance.storage.volume and engine.volume(instance.storage.volume) is None:
         if not run.console.dry:
             installation.forget_volume(run.settings.folder, instance.storage.volume)
         made = engine.make_volume(instance.storage.volume, id_)
@@ -72,6 +73,11 @@ def container(run: Run, engine: Engine) -> Container | None:
     if not run.console.dry:
         _adopt(container, run.settings, engine)
     return container
+
+
+def is_elsewhere(container: Container, settings: Settings) -> bool:
+    """Whether a TLS registry has its images in another bucket than is set, or in a volume instead of one."""
+    return container.role == Role.TLS and container.bucket != settings.storage
 
 
 def adopt_container(run: Run, engine: Engine) -> None:
@@ -144,7 +150,7 @@ def _adopt(container: Container, settings: Settings, engine: Engine) -> None:
 def _others(volume: str, settings: Settings, engine: Engine) -> list[str]:
     """Return the containers besides the registry's own that a volume is given to."""
     name = settings.container
-    own = (name, predecessor_name(name), rehearsal_name(name), successor_name(name))
+    own = (name, predecessor_name(name), rehearsal_name(name), successor_name(name), mover_name(name))
     return [it for it in engine.holders(volume) if it not in own and not it.startswith(draining_name(name))]
 
 

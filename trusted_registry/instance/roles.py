@@ -29,6 +29,7 @@ from trusted_registry.instance.model import (
     front_name,
 )
 from trusted_registry.registry import prove, users
+from trusted_registry.saved_flags import STORAGE_CA
 from trusted_registry.settings import Settings
 
 CONFIG = "registry.yml"
@@ -67,7 +68,13 @@ def tls(settings: Settings, image: Image, entrypoint: tuple[str, ...] = ()) -> I
     if users.is_login_required(folder):
         path = users.users_file(folder)
         read.append(File(users.FILE, path, content(path), secret=True, live=True))
+    private = settings.storage and files.exists(folder / STORAGE_CA)
+    if private:
+        read.append(file_of(folder, STORAGE_CA))
     made = _instance(Role.TLS, settings, image, entrypoint, Published(settings.listen, settings.port), tuple(read))
+    if private:
+        variable = ("SSL_CERT_FILE", f"{FILES_FOLDER}/{STORAGE_CA}")  # which Go's programs look for
+        made = replace(made, environment=(*made.environment, variable))
     network = front_name(settings.container) if settings.front else ""
     return replace(made, network=network, behind=settings.front, metrics=settings.metrics)
 
@@ -164,6 +171,7 @@ def _instance(  # noqa: PLR0913, PLR0917 - all that makes one role another
     read: tuple[File, ...],
 ) -> Instance:
     serve = ("serve", f"{FILES_FOLDER}/{CONFIG}")
+    bucket = settings.storage and role is Role.TLS
     script = File(START_SCRIPT, settings.folder / START_SCRIPT, _start_script(), made=True)
     return Instance(
         role=role,
@@ -171,7 +179,7 @@ def _instance(  # noqa: PLR0913, PLR0917 - all that makes one role another
         image=image,
         command=("-c", AWAIT, f"{FILES_FOLDER}/{START_SCRIPT}", *entrypoint, *serve) if entrypoint else serve,
         published=published,
-        storage=Storage(settings.volume),
+        storage=Storage("", location=settings.storage) if bucket else Storage(settings.volume),
         files=(_config(role, settings, read), *read, *([script] if entrypoint else ())),
         shell=bool(entrypoint),
         # Said, so that no other signal counts as a person's wish to stop it, after which nothing restarts it (moby,
@@ -194,10 +202,18 @@ def _config(role: Role, settings: Settings, read: tuple[File, ...]) -> File:
         metrics_port=METRICS_PORT if settings.metrics and role is Role.TLS else 0,
         upstream="",
         held=False,
+        s3=_s3(settings) if settings.storage and role is Role.TLS else None,
     )
     # The file of the plain registry has a name of its own on this machine: both can be looked at.
     source = settings.folder / (CONFIG if role is Role.TLS else f"registry-{role}.yml")
     return File(CONFIG, source, rendered.encode(), secret=True, made=True)
+
+
+def _s3(settings: Settings) -> dict[str, str]:
+    """Return the options of a bucket; without one, no module of it is loaded."""
+    from trusted_registry.bucket import opening
+
+    return opening.driver(settings)
 
 
 def _start_script() -> bytes:

@@ -31,6 +31,7 @@ from trusted_registry.instance.model import (
     Image,
     Instance,
     Role,
+    mover_name,
     predecessor_name,
     rehearsal_name,
     successor_name,
@@ -54,8 +55,7 @@ def run_tls(
     Args:
         run: The registry's settings, and the console that shows the commands.
         engine: The engine that runs the container.
-        prepare: Called before the container reads its files, to make the certificate and the key; the first container
-            starts meanwhile.
+        prepare: Called before the container reads its files, to make certificate and key; a first one starts meanwhile.
         meanwhile: Called while the container starts, if a start is needed.
         image: The image to run; the one of the settings by default.
 
@@ -63,8 +63,7 @@ def run_tls(
         True if the container was started, replaced or restarted.
 
     Raises:
-        RegistryError: The container cannot be started, or the address does not answer as this registry with this
-            certificate: then the one that ran before goes on, or runs again.
+        RegistryError: The container cannot be started, or does not answer as this registry: the one before runs again.
     """
 
     def ready() -> None:
@@ -83,13 +82,13 @@ def run_tls(
     container = ownership.claimed(run, engine)
     with predecessor.kept(run, engine) as before:
         if container and container.role == Role.PLAIN:
-            run.console.say(
-                f"{run.settings.container}: the plain HTTP registry gives way to the TLS one; its images stay"
-            )
+            name = run.settings.container
+            run.console.say(f"{name}: the plain HTTP registry gives way to the TLS one; its images stay")
         instance = instance_of(roles.tls, run, engine, image)
+        checks.check_storage(instance, container, run)
         fronted_here = fronted_here or any(it.behind for it in (container, before.container) if it)
-        prepared = ready if first else (lambda: None)
-        changed = _brought_up(instance, container, run, engine, before, meanwhile, prepared, fronted_here=fronted_here)
+        late = ready if first else (lambda: None)
+        changed = _brought_up(instance, container, run, engine, before, meanwhile, late, fronted_here=fronted_here)
     if fronted_here:
         fronted.clear(instance, run, engine)
     return changed
@@ -206,9 +205,8 @@ def _replace(  # noqa: PLR0913, PLR0917 - see above
     """Try the successor beside what runs, and only then have it take the name and the port."""
     before.write([it for it in instance.files if it.made])
     if not instance.shell:
-        run.console.warn(
-            f"{instance.image.name} may have no shell, so files that a kill leaves empty are not repaired."
-        )
+        name = instance.image.name
+        run.console.warn(f"{name} may have no shell, so files that a kill leaves empty are not repaired.")
     if instance.shell and container is None and not before.container and not run.console.dry:
         before.make_way(None)
         first_start.start(instance, run, engine, prepare, meanwhile)
@@ -239,7 +237,8 @@ def stop(run: Run, engine: Engine, *, purge: bool) -> bool:
     settings, name = run.settings, run.settings.container
     container = (ownership.claimed if purge else ownership.container)(run, engine)
     pulls.keep(None if purge else container, run, engine)
-    killed = (predecessor_name(name), rehearsal_name(name), successor_name(name), *switch.draining(run, engine))
+    beside = [it(name) for it in (predecessor_name, rehearsal_name, successor_name, mover_name)]
+    killed = (*beside, *switch.draining(run, engine))
     left = [name for name in killed if ownership.container(run.with_settings(container=name), engine)]
     for name in left:  # what a killed run leaves, or a switch
         engine.remove(name)

@@ -14,19 +14,25 @@ from trusted_registry.instance.model import Instance, Role
 from trusted_registry.registry import probe, users
 from trusted_registry.run import Run
 
+_CURES = {
+    "image": "./inv registry.upgrade --check --image IMAGE compares another one.",
+    "storage": "./inv registry.move --to s3://BUCKET/PREFIX, or volume, takes all images along.",
+}
 _NAMED = 3
 """Images that a refusal names."""
 
 
 def is_due(instance: Instance, container: Container | None) -> bool:
-    """Whether a registry that runs is to be replaced by one of another image, and both have TLS."""
+    """Whether a registry that runs is to be replaced by one of another image or storage, and both have TLS."""
     if container is None or container.state != "running" or {container.role, instance.role} != {Role.TLS}:
         return False
+    if container.bucket != instance.storage.location:
+        return True
     return bool(container.image_id) and instance.image.id not in ("", container.image_id)
 
 
 def rehearse(instance: Instance, container: Container | None, run: Run, engine: Engine) -> None:
-    """Try an instance beside the one that runs; one of another image is compared, manifest by manifest.
+    """Try an instance beside the one that runs; one of another image or storage is compared, manifest by manifest.
 
     Raises:
         RegistryError: The instance does not start, does not answer properly, or shows an image otherwise.
@@ -36,8 +42,9 @@ def rehearse(instance: Instance, container: Container | None, run: Run, engine: 
         return
     met = front.as_met(container, run.settings, engine)
     here = probe.Endpoint(met.listen or run.settings.address, met.port or run.settings.port)
+    other = "image" if instance.image.id not in ("", container.image_id) else "storage"
     with _login(instance, run, engine) as login:
-        proof.rehearse_beside(instance, container, run, engine, lambda at: _compare(here, at, login, run))
+        proof.rehearse_beside(instance, container, run, engine, lambda at: _compare(here, at, login, run, other))
 
 
 @contextlib.contextmanager
@@ -58,7 +65,7 @@ def _login(instance: Instance, run: Run, engine: Engine) -> Iterator[users.Login
         yield login
 
 
-def _compare(here: probe.Endpoint, there: probe.Endpoint, login: users.Login | None, run: Run) -> None:
+def _compare(here: probe.Endpoint, there: probe.Endpoint, login: users.Login | None, run: Run, other: str) -> None:
     from trusted_registry.registry import holdings
     from trusted_registry.registry.api import RegistryClient
 
@@ -77,7 +84,7 @@ def _compare(here: probe.Endpoint, there: probe.Endpoint, login: users.Login | N
     if lost := holdings.differing(before, after, names):
         named = ", ".join(f"{repository}:{reference}" for repository, reference in lost[:_NAMED])
         more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
-        wrong = f"With the other image, {len(lost)} of {len(held)} manifests differ: {named}{more}."
-        raise RegistryError(wrong, cure="./inv registry.upgrade --check --image IMAGE compares another one.")
+        wrong = f"With the other {other}, {len(lost)} of {len(held)} manifests differ: {named}{more}."
+        raise RegistryError(wrong, cure=_CURES[other])
     repositories = len({it[0] for it in held})
-    run.console.say(f"image: all {len(held)} manifests in {repositories} repositories are the same with both")
+    run.console.say(f"{other}: all {len(held)} manifests in {repositories} repositories are the same with both")

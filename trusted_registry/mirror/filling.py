@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from trusted_registry.console import Progress
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError, SettingError
-from trusted_registry.images import listing, reference
+from trusted_registry.images import reference
 from trusted_registry.images.manifest import Kind
+from trusted_registry.images.volume import VolumeStorage
 from trusted_registry.mirror import pull
 from trusted_registry.mirror.upstream import DOCKER_HUB, canonical
 from trusted_registry.registry.api import RegistryClient
@@ -114,7 +115,7 @@ def await_held(wanted: Reference, digests: set[str], container: str, engine: Eng
         RegistryError: The mirror does not store a part, such as on a full disk.
     """
     end = time.monotonic() + _STORED
-    while left := digests - set(listing.find(container, engine).blobs):
+    while left := digests - set(VolumeStorage(container, engine).files().blobs):
         if time.monotonic() > end:
             wrong = f"The mirror gave {wanted} and does not hold {len(left)} of its parts: its disk may be full."
             raise RegistryError(wrong, cure="df --human-readable; ./inv mirror.clean --older 30")

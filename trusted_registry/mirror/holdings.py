@@ -10,6 +10,7 @@ from trusted_registry.engine.protocol import Engine
 from trusted_registry.images import history, inventory, usage
 from trusted_registry.images.inventory import Inventory
 from trusted_registry.images.listing import Listing
+from trusted_registry.images.volume import VolumeStorage
 
 _CONTENT = re.compile(r"/v2/[^ ?]+/(?:blobs|manifests)/(?P<digest>sha256:[0-9a-f]{64})")
 _GIVEN = frozenset({"200", "206"})
@@ -51,7 +52,7 @@ def find(name: str, engine: Engine) -> Holdings:
     Raises:
         RegistryError: Its files cannot be listed.
     """
-    found = inventory.find(name, engine)
+    found = inventory.find(VolumeStorage(name, engine))
     times = [float(it.pushed) for it in found.images if it.pushed]
     answers = count(engine.log_since(name, 0), found.listing)
     total = usage.total(found.listing)

@@ -10,6 +10,7 @@ from trusted_registry.errors import AnswerError, LoginRequiredError, RegistryErr
 from trusted_registry.images import history, inventory
 from trusted_registry.images.inventory import Inventory
 from trusted_registry.images.manifest import Kind, Manifest
+from trusted_registry.images.volume import VolumeStorage
 from trusted_registry.mirror import holdings, pull, reach, serving
 from trusted_registry.mirror.reach import Reach, State
 from trusted_registry.mirror.upstream import DOCKER_HUB, Sample, Upstream
@@ -108,7 +109,7 @@ def _prove_held(upstream: Upstream, client: RegistryClient, run: Run, engine: En
     Raises:
         RegistryError: The mirror does not give that image.
     """
-    found = inventory.find(serving.of(upstream, run).settings.container, engine)
+    found = inventory.find(VolumeStorage(serving.of(upstream, run).settings.container, engine))
     whole = _whole(found)
     if not whole:
         return False

@@ -128,7 +128,7 @@ def _over_tls(seen: Observation, connection: socket.socket, at: Endpoint, tls: s
         status=answer.status,
         api=answer.headers.get("docker-distribution-api-version", ""),
         login=answer.headers.get("www-authenticate", "").partition(" ")[0],
-        skew=_skew(answer.headers.get("date", "")),
+        skew=skew(answer.headers.get("date", "")),
     )
 
 
@@ -182,7 +182,8 @@ def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)
 
 
-def _skew(date: str) -> float | None:
+def skew(date: str) -> float | None:
+    """Return the seconds by which this machine's clock is ahead of a Date header; None if that has no date."""
     try:
         return (inspect.now() - email.utils.parsedate_to_datetime(date)).total_seconds()
     except (ValueError, TypeError, OverflowError):

@@ -11,7 +11,7 @@ from trusted_registry.engine import engine as engines
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError, SettingError
-from trusted_registry.images import history, inventory, reference, usage, words
+from trusted_registry.images import history, inventory, reference, storages, usage, words
 from trusted_registry.images.history import History
 from trusted_registry.images.inventory import Image, Inventory
 from trusted_registry.images.manifest import Kind, Manifest, json_object
@@ -19,8 +19,7 @@ from trusted_registry.instance import ownership
 from trusted_registry.report import Report, Table
 from trusted_registry.run import Run
 
-_SHORT = 19
-"""Characters of a digest in a table, its algorithm among them."""
+_SHORT = len("sha256:") + 12  # characters of a digest in a table
 
 
 def running(run: Run, engine: Engine) -> Container | None:
@@ -33,23 +32,38 @@ def running(run: Run, engine: Engine) -> Container | None:
         here = f"The registry {run.settings.registry_host} is on another machine, and its images are read there."
         raise RegistryError(here, cure="Run this task in the checkout on that machine.")
     if run.console.dry:
-        run.console.command(["docker", "exec", run.settings.container, "find", "/var/lib/registry"])
+        show_look(run)
         return None
     return there(run, engine)
+
+
+def place(run: Run) -> str:
+    """Return the place of the images, for people."""
+    return run.settings.storage or f"the volume {run.settings.volume}"
+
+
+def show_look(run: Run) -> None:
+    """Show the command by which a person would look at the files."""
+    bucket = ["aws", "s3", "ls", "--recursive", run.settings.storage]
+    volume = ["docker", "exec", run.settings.container, "find", "/var/lib/registry"]
+    run.console.command(bucket if run.settings.storage else volume)
 
 
 def there(run: Run, engine: Engine) -> Container | None:
     """Return the registry here, which runs; in a dry run None where none does.
 
     Raises:
-        RegistryError: It is another checkout's, or does not run.
+        RegistryError: It is another checkout's, does not run, or has its images elsewhere than is set.
     """
     container = ownership.container(run, engine)
-    if run.console.dry and (container is None or container.state != "running"):
-        return None
     if container is None or container.state != "running":
-        wrong = f"is {container.state}" if container else "is not there"
-        raise RegistryError(f"The registry {run.settings.container} {wrong}.", cure="./inv up starts it.")
+        if run.console.dry:
+            return None
+        state = container.state if container else "not there"
+        raise RegistryError(f"The registry {run.settings.container} is {state}.", cure="./inv up starts it.")
+    if ownership.is_elsewhere(container, run.settings):
+        cure = "./inv up  # or, if images were being moved, the same ./inv registry.move again"
+        raise RegistryError("The registry does not have its images in the place that is set.", cure=cure)
     return container
 
 
@@ -60,7 +74,7 @@ def list_images(run: Run, *, match: str) -> Report:
     if container is None:
         return Report([])
     with run.console.progress("Reading the images"):
-        found = inventory.find(run.settings.container, engine, with_configs=True)
+        found = inventory.find(storages.of(container, run.settings, engine), with_configs=True)
         known = history.look(container, run, engine, found.listing)
     images = inventory.chosen(found.images, match)
     content = [_content(it, found, known, container) for it in images]
@@ -115,7 +129,7 @@ def show(run: Run, *, reference: str) -> Report:
     container = running(run, engine)
     if container is None:
         return Report({})
-    found = inventory.find(run.settings.container, engine, with_configs=True)
+    found = inventory.find(storages.of(container, run.settings, engine), with_configs=True)
     image = one(named.repository, named.name, found)
     known = history.look(container, run, engine, found.listing)
     content = _content(image, found, known, container)
@@ -259,7 +273,7 @@ def show_usage(run: Run, *, match: str) -> Report:
     if container is None:
         return Report({})
     with run.console.progress("Reading the images"):
-        found = inventory.find(run.settings.container, engine)
+        found = inventory.find(storages.of(container, run.settings, engine))
         measured = usage.measure(found)
         known = history.look(container, run, engine, found.listing)
     named = inventory.chosen(measured.images, match)

@@ -14,11 +14,11 @@ from trusted_registry.images import (
     disposal,
     history,
     inventory,
-    listing,
     pulling,
     reference,
     removal,
     retention,
+    storages,
     usage,
     words,
 )
@@ -27,6 +27,7 @@ from trusted_registry.images.removal import Removal
 from trusted_registry.images.retention import DAY, Plan
 from trusted_registry.images.trash import Trash
 from trusted_registry.instance import collection, front, run_lock, switch
+from trusted_registry.instance.model import DRAIN_SECONDS
 from trusted_registry.registry import probe, prove
 from trusted_registry.run import Run
 from trusted_registry.tasks import images, images_check
@@ -51,7 +52,7 @@ def begun(run: Run, *, frees: bool = True) -> Iterator[Change | None]:
             switch.settle(run, engine)
     container = images.there(run, engine)
     if container is None:
-        run.console.command(["docker", "exec", run.settings.container, "find", "/var/lib/registry"])
+        images.show_look(run)
         yield None
         return
     try:
@@ -74,7 +75,8 @@ class Change:
         self._engine = engine
         # The questions of the proof push what is older out of the log.
         self.known = history.look(container, run, engine)
-        self.trash = Trash(run.settings.container, engine, run.console)
+        self._storage = storages.of(container, run.settings, engine)
+        self.trash = Trash(self._storage, run.console)
 
     @property
     def is_read_only(self) -> bool:
@@ -92,8 +94,7 @@ class Change:
 
     def look(self) -> Inventory:
         """Return all images as they are now."""
-        name = self._run.settings.container
-        return inventory.build(listing.find(name, self._engine, sizes=True), name, self._engine)
+        return inventory.find(self._storage, sizes=True)
 
     def read(self) -> Inventory:
         """Return all images as they are now, and show that this takes a while."""
@@ -106,7 +107,8 @@ class Change:
         One that is pushed later has another time of its push, in whole seconds.
         """
         while True:
-            found, at = self.read(), time.time()
+            found = self.read()
+            at = found.listing.at
             made = retention.without([it for it in found.images if it in plan.goes], found)
             newest = max(_pushes(made, found), default=0)
             if not at - _SECOND <= newest <= at:
@@ -189,7 +191,8 @@ class Change:
         until = "" if now else f" after {self._run.settings.undo_days} days"
         console.say(f"frees: {words.size(frees)}{until}")
         if due or now:
-            console.say("pushes are refused while the disk is freed; pulls go on")
+            bound = "" if self._run.settings.front else f", but for what takes more than {DRAIN_SECONDS} s then"
+            console.say(f"pushes are refused while the disk is freed; pulls go on{bound}")
 
     def _tell(self, made: Removal, *, now: bool) -> None:
         until = words.when(made.when + self._run.settings.undo_days * DAY)

@@ -19,8 +19,9 @@ from trusted_registry.engine import engine as engines
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
-from trusted_registry.images import inventory, listing, words
+from trusted_registry.images import inventory, storages, words
 from trusted_registry.images.inventory import Image, Inventory
+from trusted_registry.images.storage import Storage
 from trusted_registry.instance import run_lock
 from trusted_registry.registry import probe
 from trusted_registry.run import Run
@@ -41,7 +42,7 @@ def save(run: Run, *, file: str, references: Sequence[str], since: str) -> None:
         container = images.there(run, engine)
         if container is None:
             return
-        chosen = chosen_of(run, engine, references, base)
+        chosen = chosen_of(run, storages.of(container, run.settings, engine), references, base)
         write(path, chosen, container, run, engine)
     again = pasteable(["./inv", "images.save", "NEXT", "--since", str(saving.index_path(path))])
     tell(path, chosen, run, f"elsewhere: {pasteable(['./inv', 'images.load', path.name])}; what is new later: {again}")
@@ -72,13 +73,13 @@ def target(file: str, run: Run) -> Path:
     return path
 
 
-def chosen_of(run: Run, engine: Engine, references: Sequence[str], base: frozenset[str]) -> Selection:
+def chosen_of(run: Run, storage: Storage, references: Sequence[str], base: frozenset[str]) -> Selection:
     """Return what is saved: what was named, with its signatures; or all that is whole, and the rest is told."""
     with run.console.progress("Reading the images"):
-        found = _found(run, engine)
+        found = inventory.find(storage, sizes=True)
         if not all(map(found.is_whole, found.images)):
             time.sleep(_SECOND)  # a push under way may have given a tag whose manifest was listed a moment before
-            found = _found(run, engine)
+            found = inventory.find(storage, sizes=True)
     named = _named(references, found, run) if references else list(found.images)
     broken = [it for it in named if not saving.is_carried(it, found)]
     if broken and references:
@@ -89,11 +90,6 @@ def chosen_of(run: Run, engine: Engine, references: Sequence[str], base: frozens
         why = "a part of it is not there, or of a kind that no such file carries"
         run.console.warn(f"left out, since {why}: {left}; ./inv images.check names what is broken")
     return saving.select([it for it in named if it not in broken], found, base)
-
-
-def _found(run: Run, engine: Engine) -> Inventory:
-    name = run.settings.container
-    return inventory.build(listing.find(name, engine, sizes=True), name, engine)
 
 
 def _named(references: Sequence[str], found: Inventory, run: Run) -> list[Image]:
@@ -135,7 +131,7 @@ def write(  # noqa: PLR0913, PLR0917 - an archive has as many parts
 @contextlib.contextmanager
 def from_registry(container: Container, run: Run, engine: Engine) -> Iterator[Source]:
     """Yield what gives the contents of the registry here."""
-    if found := source.files_of(engine.volume(run.settings.volume)):
+    if found := source.files_of(engine.volume(container.volume) if container.volume else None):
         yield found
         return
     with images_check.asked(container, run, engine) as client:

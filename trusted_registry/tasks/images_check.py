@@ -10,9 +10,10 @@ from trusted_registry.engine import engine as engines
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
-from trusted_registry.images import damage, history, inventory, mend, pulling, words
+from trusted_registry.images import damage, history, inventory, pulling, storages, words
 from trusted_registry.images.damage import Damage, Kind, Search
 from trusted_registry.images.mend import Step
+from trusted_registry.images.storage import Storage
 from trusted_registry.instance import front, run_lock
 from trusted_registry.instance.model import LOOPBACK, Role
 from trusted_registry.registry import probe
@@ -38,14 +39,16 @@ def check(run: Run, *, fix: bool) -> Report:
     if container is None:
         return Report([])
     history.look(container, run, engine)  # the questions below push what is older out of the log
-    found, search = damage.find(run.settings.container, engine, run.console)
+    storage = storages.of(container, run.settings, engine)
+    found, search = damage.find(storage, run.console)
     done = _Done(found, search)
     if fix and _steps(found):
         _ask(found, run)
         with run_lock.held(run):
-            done = _mended(search, run, engine)
+            done = _mended(search, run, storage)
     try:
-        done.left += _refused(container, done.search, run, engine)
+        with asked(container, run, engine) as client:
+            done.left += _refused(client, done.search, run, storage)
     except RegistryError as error:  # what was found, and what must be pushed, is told all the same
         done.failure = error
     return _report(done)
@@ -68,21 +71,21 @@ def _steps(found: Iterable[Damage]) -> list[Step]:
 
 def _ask(found: list[Damage], run: Run) -> None:
     count = sum(1 for it in found if it.steps)
-    if not run.console.ask(f"Mend {words.plural(count, 'place')} in the volume {run.settings.volume}?"):
+    if not run.console.ask(f"Mend {words.plural(count, 'place')} in {images.place(run)}?"):
         raise RegistryError("Nothing was mended.", cure="./inv images.check shows what is broken.")
 
 
-def _mended(search: Search, run: Run, engine: Engine) -> _Done:
+def _mended(search: Search, run: Run, storage: Storage) -> _Done:
     """Look again, mend, and look again: what a lost link hid is found once that is back."""
-    name, console = run.settings.container, run.console
-    done = _Done(*damage.find(name, engine, console, search.sound))
+    console = run.console
+    done = _Done(*damage.find(storage, console, search.sound))
     for _ in range(_ROUNDS):
         steps, before = _steps(done.left), done.left
         if not steps:
             break
         try:
-            done.said += mend.apply(steps, name, engine, console)
-            done.left, done.search = damage.find(name, engine, console, done.search.sound)
+            done.said += storage.mend(steps, console)
+            done.left, done.search = damage.find(storage, console, done.search.sound)
         except RegistryError as error:  # the rounds before are told all the same
             done.failure = error
             break
@@ -93,19 +96,18 @@ def _mended(search: Search, run: Run, engine: Engine) -> _Done:
     return done
 
 
-def _refused(container: Container, search: Search, run: Run, engine: Engine) -> list[Damage]:
+def _refused(client: RegistryClient, search: Search, run: Run, storage: Storage) -> list[Damage]:
     """Return the tags that the registry itself does not give, though all of their files seem well.
 
     Raises:
         RegistryError: It does not answer.
     """
     tags = [it for it in search.inventory.images if it.is_tagged and it.manifest]
-    asking = run.console.progress("Asking the registry", "parts")
-    with asked(container, run, engine) as client, asking as progress:
+    with run.console.progress("Asking the registry", "parts") as progress:
         try:
             client.ping()
             wrong = pulling.refused(tags, search.inventory, client, progress)
-            there = inventory.find(run.settings.container, engine) if wrong else None
+            there = inventory.find(storage) if wrong else None
         except probe.NO_ANSWER as error:
             reason = f"The files were looked at, but the registry does not answer at {client.at}: {error}"
             raise RegistryError(reason, cure="./inv doctor") from error

@@ -166,7 +166,8 @@ def down(run: Run, *, purge: bool) -> None:
     if purge:
         ownership.claimed(run, engine)
     mirrors = ", every mirror with what it holds" if installation.known(run.settings.folder).mirrors else ""
-    goes = f"Remove every image{mirrors}, this machine's trust, and all keys and certificates?"
+    key = f" here, the access key of {run.settings.storage}" if run.settings.storage else ""
+    goes = f"Remove every image{key}{mirrors}, this machine's trust, and all keys and certificates?"
     if purge and not run.console.ask(goes):
         raise RegistryError("Nothing was removed.", cure="./inv down without --purge only stops the registry.")
     with run_lock.held(run, to_end=True):
@@ -193,6 +194,9 @@ def _down(run: Run, engine: Engine, *, purge: bool) -> None:
     mirror_beside.purge(run, engine)  # once no client here asks for them
     ownership.drop_images(run, engine)
     stored = registry.tell_volumes(run, engine) or not (engine.available or run.console.dry)
+    if run.settings.storage:
+        run.console.warn(f"the images in {run.settings.storage} stay: whoever runs that store can remove them")
+        stored = True
     ran = "" if run.console.dry else trust.warn_of_kit(run)
     trusted, elsewhere = trust.tell_left(run, engine) or bool(ran), _kit_removal(run)
     users.purge(run.settings.folder, run.console)

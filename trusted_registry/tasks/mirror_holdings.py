@@ -11,8 +11,9 @@ from trusted_registry.engine import engine as engines
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import AnswerError, RegistryError, SettingError
-from trusted_registry.images import history, inventory, listing, pulling, usage, words
+from trusted_registry.images import history, inventory, pulling, usage, words
 from trusted_registry.images.inventory import Inventory
+from trusted_registry.images.volume import VolumeStorage
 from trusted_registry.instance import ownership, run_lock
 from trusted_registry.instance.model import Image
 from trusted_registry.mirror import cleaning, holdings, pull, reach, serving
@@ -147,7 +148,7 @@ def _clean(upstream: Upstream, days: int, run: Run, engine: Engine) -> None:
 
 
 def _planned(own: Run, container: Container, days: int, engine: Engine) -> tuple[Inventory, Plan]:
-    found = inventory.build(listing.find(own.settings.container, engine, sizes=True), own.settings.container, engine)
+    found = inventory.find(VolumeStorage(own.settings.container, engine), sizes=True)
     known = history.look(container, own, engine, found.listing)
     return found, cleaning.plan(found, known, days, time.time())
 
@@ -168,7 +169,7 @@ def _prove(upstream: Upstream, plan: Plan, before: Inventory, run: Run, engine: 
         RegistryError: It does not give a part.
     """
     name = serving.of(upstream, run).settings.container
-    found = inventory.find(name, engine)
+    found = inventory.find(VolumeStorage(name, engine))
     freed = max(usage.total(before.listing) - usage.total(found.listing), 0)
     run.console.say(f"freed: {words.size(freed)}")
     parts = [(at, it) for at, every in holdings.held(before).items() if at not in plan.goes for it in every]

@@ -150,8 +150,9 @@ def prove_push_and_pull(reference: str, target: Target, run: Run, engine: Engine
 
         def forget(proof: prove.Proof) -> None:
             if prove.forget(proof, target.at, target.tls, login) and target.local:
-                with contextlib.suppress(RegistryError):  # it was proved; what is left goes after the next proof
+                with contextlib.suppress(RegistryError):  # it was proved; what is left goes later
                     engine.clear_proofs(run.settings.container)
+                    _clear_bucket(proof, run)
 
         proof = prove.prove(reference, engine, run.console, login, forget)
     if proof:
@@ -161,16 +162,26 @@ def prove_push_and_pull(reference: str, target: Target, run: Run, engine: Engine
         run.console.say("proof: that used a temporary login, gone now; without a login it answers 401")
 
 
+def _clear_bucket(proof: prove.Proof, run: Run) -> None:
+    """Remove what a deleted proof leaves in a bucket, whose registry does not do so."""
+    if run.settings.storage and proof.repository == prove.REPOSITORY:
+        from trusted_registry.bucket import opening, proofs
+
+        proofs.clear(opening.opened(run.settings), proof.digest)
+
+
 def stop(run: Run, *, purge: bool) -> None:
     """Stop the registry, and remove its images when purging."""
     engine = engines.connect(run.console)
     if purge:
         ownership.claimed(run, engine)
-    if purge and not run.console.ask(f"Remove the volume {run.settings.volume} and every image in it?"):
+    stays = f" Those in {run.settings.storage} stay." if run.settings.storage else ""
+    if purge and not run.console.ask(f"Remove the volume {run.settings.volume} and every image in it?{stays}"):
         raise RegistryError("Nothing was removed.", cure="./inv registry.stop without --purge keeps the images.")
     with run_lock.held(run, to_end=True):
         changed = running.stop(run, engine, purge=purge)
-    images = "removed" if purge else f"kept in the volume {run.settings.volume}"
+    kept = f"kept in {run.settings.storage or f'the volume {run.settings.volume}'}"
+    images = "removed" if purge and not run.settings.storage else kept
     say_done(run.console, f"registry: {'stopped' if changed else 'was not running'}; images {images}")
     if not purge:
         tell_of_prune(run, engine)

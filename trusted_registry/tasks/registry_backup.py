@@ -12,9 +12,9 @@ from trusted_registry.certificate import handed
 from trusted_registry.console import current_folder, pasteable
 from trusted_registry.defaults import ROOT
 from trusted_registry.engine import engine as engines
-from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError
-from trusted_registry.images import inventory, listing, words
+from trusted_registry.images import inventory, storages, words
+from trusted_registry.images.storage import Storage
 from trusted_registry.instance import run_lock
 from trusted_registry.run import Run
 from trusted_registry.tasks import images, images_carry, registry
@@ -40,7 +40,7 @@ def backup(run: Run, *, file: str, since: str) -> None:
         if container is None:
             return
         sealed = secrets.seal(secrets.gather(folder, ROOT), words_) if words_ else b""
-        chosen = images_carry.chosen_of(run, engine, (), base)
+        chosen = images_carry.chosen_of(run, storages.of(container, run.settings, engine), (), base)
         images_carry.write(path, chosen, container, run, engine, {secrets.NAME: sealed})
     back = pasteable(["./inv", "registry.restore", path.name])
     images_carry.tell(path, chosen, run, f"on a new machine, in a new checkout: {back}")
@@ -82,7 +82,7 @@ def restore(run: Run, *, file: str, into: bool) -> None:
             container = images.there(run, engine)
             if container is None:
                 return
-            _check_empty(contents, run, engine, into=into)
+            _check_empty(contents, run, storages.of(container, run.settings, engine), into=into)
             images_carry.give(contents, container, run, engine)
     run.console.say("restored: clients that trusted the registry need nothing new; this machine's: ./inv up")
 
@@ -150,14 +150,13 @@ def _set(found: Mapping[str, bytes], run: Run) -> Run:
     return made
 
 
-def _check_empty(contents: Contents, run: Run, engine: Engine, *, into: bool) -> None:
+def _check_empty(contents: Contents, run: Run, storage: Storage, *, into: bool) -> None:
     """Refuse a registry with images that the backup does not have, unless that was said.
 
     Raises:
         RegistryError: So it is.
     """
-    name = run.settings.container
-    found = inventory.build(listing.find(name, engine, sizes=True), name, engine)
+    found = inventory.find(storage, sizes=True)
     # An image that a killed run gave has no tag yet.
     there = {
         (it.repository, it.name): it.digest

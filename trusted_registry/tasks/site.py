@@ -15,7 +15,7 @@ from trusted_registry.engine import engine as engines
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
-from trusted_registry.images import reference
+from trusted_registry.images import reference, storages
 from trusted_registry.installation import MadeImage
 from trusted_registry.instance import run_lock
 from trusted_registry.run import Run
@@ -51,7 +51,7 @@ def pack(run: Run, *, file: str, references: Sequence[str], python: Sequence[str
         more = site.files_of(ROOT, wheels, saved, about)
         if trust and words:
             more = {**more, secrets.NAME: secrets.seal(secrets.gather(run.settings.folder, ROOT), words)}
-        chosen = images_carry.chosen_of(run, engine, references, frozenset())
+        chosen = images_carry.chosen_of(run, storages.of(container, run.settings, engine), references, frozenset())
         images_carry.write(path, chosen, container, run, engine, more)
     unpack = pasteable(["tar", "--extract", "--file", path.name, site.CHECKOUT])
     images_carry.tell(path, chosen, run, f"there: {unpack} && cd {site.CHECKOUT} && ./inv up --from ../{path.name}")

@@ -9,7 +9,7 @@ from trusted_registry import address
 from trusted_registry.certificate import handed, issue
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError
-from trusted_registry.images import inventory, reference, words
+from trusted_registry.images import inventory, reference, storages, words
 from trusted_registry.images.manifest import Kind
 from trusted_registry.instance import ownership
 from trusted_registry.instance.model import Role
@@ -70,7 +70,7 @@ def _images(run: Run) -> list[tuple[str, str]]:
             container = ownership.container(run, engine)
             if container is None or container.state != "running" or container.role != Role.TLS:
                 return []
-            found = inventory.find(run.settings.container, engine)
+            found = inventory.find(storages.of(container, run.settings, engine))
     except RegistryError as error:
         run.console.warn(f"the page lists no images: {error.message}")
         return []

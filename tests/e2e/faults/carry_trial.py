@@ -13,8 +13,7 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.e2e.faults.image_trial import DATA, begin, check, client, fill
-from tests.e2e.faults.image_trial import keep as keep_storage
+from tests.e2e.faults.image_trial import DATA, Volume, check, client, fill
 from tests.e2e.faults.states import CERTS, KEPT, docker, inv, keep, nothing
 from tests.e2e.faults.trial import Report, check_keys, serves
 from trusted_registry.archives import loading, tar
@@ -50,7 +49,7 @@ def digests() -> dict[str, str]:
 
 def restart(state: str) -> None:
     """Have a registry run that never had other images than those that were kept."""
-    begin(state)
+    Volume().begin(state)
     docker("restart", "registry")
     client()
 
@@ -132,7 +131,7 @@ def prepare() -> dict[str, list[str]]:
     if inv("up")[0]:
         raise SystemExit("up fails though nobody kills anything")
     fill()
-    keep_storage("filled")
+    Volume().keep("filled")
     shutil.copy2(CERTS / "ca.crt", KEPT / "ca.crt")
     restart("filled")
     (KEPT / "digests").write_text(json.dumps(digests()))
@@ -141,7 +140,7 @@ def prepare() -> dict[str, list[str]]:
             raise SystemExit(f"{task} fails though nobody kills it")
     for path in DATA.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    keep_storage("empty")
+    Volume().keep("empty")
     points = {}
     for task, words in TASKS.items():
         stand(task)

@@ -36,9 +36,9 @@ STAYS = (("app", "3"), ("app", "same"), ("other", "1"))
 GOES = {"images.remove": (("app", "1"), ("multi", "1")), "images.clean": (("app", "1"), ("app", "2"))}
 
 
-def fill() -> None:
-    """Fill the storage as pushes do, a day ago: tags of one digest, an index, a signature, an image without a tag."""
-    made = MadeStorage(DATA)
+def fill(folder: Path = DATA) -> None:
+    """Fill a storage as pushes do, a day ago: tags of one digest, an index, a signature, an image without a tag."""
+    made = MadeStorage(folder)
     one = made.image("app", "1", "one")
     made.image("app", "2", "old")
     made.image("app", "2", "two")
@@ -53,12 +53,12 @@ def fill() -> None:
     for path in made.root.rglob("link"):
         made.age(path, 24 if "/3/" not in str(path) and "/same/" not in str(path) else 2)
     # All pulls are known, and there was none.
-    (DATA / history.FILE).write_text(json.dumps({"since": 1.0, "until": time.time(), "ended": True}))
+    (folder / history.FILE).write_text(json.dumps({"since": 1.0, "until": time.time(), "ended": True}))
 
 
-def damage() -> None:
+def damage(folder: Path = DATA) -> None:
     """Empty links that can be written again."""
-    made = MadeStorage(DATA)
+    made = MadeStorage(folder)
     for link in (
         made.tag_link("app", "3"),
         made.tag_link("other", "1"),
@@ -67,17 +67,31 @@ def damage() -> None:
         link.write_bytes(b"")
 
 
-def keep(state: str) -> None:
-    """Keep the storage as it is."""
-    shutil.rmtree(KEPT / state, ignore_errors=True)
-    shutil.copytree(DATA, KEPT / state)
+class Volume:
+    """The registry's volume, which is brought into the states that trials begin in."""
 
+    def fill(self) -> None:
+        """Fill the storage."""
+        fill()
 
-def begin(state: str) -> None:
-    """Have the storage be as it was kept, of a registry that runs and takes pushes."""
-    for path in DATA.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    shutil.copytree(KEPT / state, DATA, dirs_exist_ok=True)
+    def damage(self) -> None:
+        """Damage the storage."""
+        damage()
+
+    def keep(self, state: str) -> None:
+        """Keep the storage as it is."""
+        shutil.rmtree(KEPT / state, ignore_errors=True)
+        shutil.copytree(DATA, KEPT / state)
+
+    def begin(self, state: str) -> None:
+        """Have the storage be as it was kept, of a registry that runs and takes pushes."""
+        for path in DATA.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        shutil.copytree(KEPT / state, DATA, dirs_exist_ok=True)
+
+    def records(self) -> list[str]:
+        """Return the records of the removals."""
+        return [it.read_text() for it in sorted((DATA / TRASH).glob("*/record.json"))]
 
 
 def client() -> RegistryClient:
@@ -114,16 +128,10 @@ def check(report: Report, when: str, stays: tuple[tuple[str, str], ...]) -> None
         report.lost(f"{when}: {repository}:{name} cannot be pulled", when=not is_whole(registry, repository, name))
 
 
-def states() -> list[str]:
-    """Return the states of the removals."""
-    records = sorted((DATA / TRASH).glob("*/record.json"))
-    return [json.loads(it.read_text())["state"] for it in records]
-
-
-def trial(task: str, at: int) -> Report:
+def trial(task: str, at: int, storage: Volume) -> Report:
     """Kill a task at a point, pull what stays, do the same again, and look at what is left."""
     report = Report(task, str(at))
-    begin("removed" if task == "images.undo" else "damaged" if task == "images.check" else "filled")
+    storage.begin("removed" if task == "images.undo" else "damaged" if task == "images.check" else "filled")
     code, said = inv(*TASKS[task], more={"KILL_AT": str(at)})
     report.killed = code == -signal.SIGKILL
     report.lost(f"{task} failed by itself ({code}): {said}", when=code not in {0, -signal.SIGKILL})
@@ -137,7 +145,8 @@ def trial(task: str, at: int) -> Report:
     for repository, name in GOES.get(task, ()):
         report.lost(f"{repository}:{name} did not go", when=is_whole(registry, repository, name))
     wanted = {"images.remove": ["removed"]}.get(task, [])
-    report.lost(f"half a state is left: {states()}", when=states() != wanted)
+    states = [json.loads(it)["state"] for it in storage.records()]
+    report.lost(f"half a state is left: {states}", when=states != wanted)
     if task == "images.remove":
         code, said = inv("images.undo")
         report.lost(f"nothing came back ({code}): {said}", when=code != 0)
@@ -148,36 +157,38 @@ def trial(task: str, at: int) -> Report:
     return report
 
 
-def prepare() -> dict[str, list[str]]:
+def prepare(storage: Volume) -> dict[str, list[str]]:
     """Keep the states that trials begin in, and return the points of each task."""
     KEPT.mkdir(exist_ok=True)
-    if inv("up")[0]:
-        raise SystemExit("up fails though nobody kills anything")
-    fill()
-    keep("filled")
+    code, said = inv("up")
+    if code:
+        raise SystemExit(f"up fails though nobody kills anything: {said}")
+    storage.fill()
+    storage.keep("filled")
     points = {}
     for task, words in TASKS.items():
         if task == "images.check":
-            begin("filled")
-            damage()
-            keep("damaged")
-        begin("removed" if task == "images.undo" else "damaged" if task == "images.check" else "filled")
+            storage.begin("filled")
+            storage.damage()
+            storage.keep("damaged")
+        storage.begin("removed" if task == "images.undo" else "damaged" if task == "images.check" else "filled")
         listing = KEPT / f"{task}.points"
         code, said = inv(*words, more={"KILL_LIST": str(listing)})
         if code:
             raise SystemExit(f"{task} fails though nobody kills it: {said} {docker('logs', 'registry')}")
         points[task] = listing.read_text().splitlines()
         if task == "images.remove":
-            keep("removed")
+            storage.keep("removed")
     return points
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str], storage: Volume) -> int:
     """Answer `prepare`, or `TASK POINT`."""
-    found: object = prepare() if argv[0] == "prepare" else dataclasses.asdict(trial(argv[0], int(argv[1])))
+    prepares = argv[0] == "prepare"
+    found: object = prepare(storage) if prepares else dataclasses.asdict(trial(argv[0], int(argv[1]), storage))
     sys.stdout.write(json.dumps(found))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], Volume()))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.e2e import s3
 from tests.e2e.faults.test_kills import MOST, PYTHON, Row, _spread, arm
 
 if TYPE_CHECKING:
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
     from tests.e2e.lab import Lab
     from tests.e2e.suites import Suite
 
+    Tmp = pytest.TempPathFactory
+
+CHANGES = {"images.remove": 25, "images.clean": 40, "images.undo": 20, "images.check": 15}
 TRIALS = {
-    "image_trial": {"images.remove": 25, "images.clean": 40, "images.undo": 20, "images.check": 15},
+    "image_trial": CHANGES,
+    "bucket_trial": CHANGES,
     "carry_trial": {"images.save": 20, "images.load": 30, "registry.backup": 20, "registry.restore": 30},
 }
 """How many of a task's points are tried, spread evenly, by the module that tries them."""
@@ -44,14 +49,30 @@ class Tried:
 
 
 @pytest.fixture(scope="module")
-def tried(lab: Lab, suite: Suite, request: pytest.FixtureRequest) -> Iterator[Tried]:
+def tried(lab: Lab, suite: Suite, request: pytest.FixtureRequest, tmp_path_factory: Tmp) -> Iterator[Tried]:
     """Two hosts, with the points of each task as one run of each comes to them."""
     found = Tried(lab.start({"image-kills-1": suite.name, "image-kills-2": suite.name}), request.param)
+    started = [host.name for host in found.hosts]
+    if found.module == "bucket_trial":
+        started += _in_bucket(found.hosts, lab, suite, tmp_path_factory)
     arm(found.hosts)
     with ThreadPoolExecutor() as both:
         found.points = next(iter(list(both.map(lambda host: found.ask(host, "prepare"), found.hosts))))
     yield found
-    lab.stop([host.name for host in found.hosts])
+    lab.stop(started)
+
+
+def _in_bucket(hosts: list[Host], lab: Lab, suite: Suite, tmp_path_factory: Tmp) -> list[str]:
+    """Have registries keep their images in a bucket, each under a prefix of its own; return the store's host."""
+    (away,) = lab.start({"image-kills-store": suite.name})
+    server = s3.start(away, tmp_path_factory.mktemp("store"))
+    for host in hosts:
+        server.is_told_to(host)
+        host.does("./inv", "--version")
+        host.does(PYTHON, "-m", "pip", "install", "--quiet", "boto3")
+        at = ("--endpoint", server.endpoint, "--ca", s3.AUTHORITY, "--credentials", s3.CREDENTIALS)
+        host.does("./inv", "registry.storage", f"s3://{s3.BUCKET}/{host.name}", *at)
+    return [away.name]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Bucket: images in S3 storage instead of on a disk."""
