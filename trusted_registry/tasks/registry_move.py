@@ -247,8 +247,12 @@ def _purge(goal: Run, engine: Engine) -> None:
         engine.remove_volume(settings.volume)
         installation.forget_volume(settings.folder, settings.volume)
     else:
-        found = opening.opened(goal.with_settings(storage=where).settings)
-        every = [it.path for it in found.objects("docker/registry/v2/")]
-        found.remove([*every, *BucketStore(found).entries(), times.NAME])
+        empty(opening.opened(goal.with_settings(storage=where).settings))
     files.remove(settings.folder / moving.NOTE, keep=settings.folder)
     console.say(f"removed: all images in {where}")
+
+
+def empty(bucket: Bucket) -> None:
+    """Remove all images in a bucket."""
+    every = [it.path for it in bucket.objects("docker/registry/v2/")]
+    bucket.remove([*every, *BucketStore(bucket).entries(), times.NAME])
