@@ -21,8 +21,6 @@ from trusted_registry.errors import RegistryError, SettingError, StorageError, S
 from trusted_registry.run import Run
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.conftest import MakeSettings
     from tests.s3_store import S3Store
 

@@ -67,7 +67,7 @@ def test_a_bucket_that_is_not_this_installation_s_keeps_all(
     if content:
         bucket.write(marker.NAME, content)
     before = _paths(bucket)
-    with pytest.raises(StorageError, match="another installation|is not the one that has the images"):
+    with pytest.raises(StorageError, match=r"another installation|is not the one that has the images"):
         registry_move._purge(_moved(bucket, s3_store, make_settings), FakeEngine())
     assert _paths(bucket) == before
 
