@@ -130,9 +130,8 @@ def test_behind_a_front_no_pull_fails_meanwhile_and_each_push_that_was_taken_is_
     argv = ("python3", "/srv/image_loops.py", "pull", registry.address, f"{CERTS}/ca.crt", "/srv/pushed.json")
     lost = json.loads(trusting.does(*argv, seconds=300).out)
     pushes = f"{len(pushed['taken'])} pushes taken, {pushed['refused']} refused, {len(lost)} lost"
-    run.notes.append(
-        f"images.remove --now, {place.__class__.__name__.lower()}, front on: {counts['good']} pulls, {counts['bad']} failed; {pushes}"
-    )
+    where, pulls = type(place).__name__.lower(), f"{counts['good']} pulls, {counts['bad']} failed"
+    run.notes.append(f"images.remove --now, {where}, front on: {pulls}; {pushes}")
     assert (counts["bad"], lost) == (0, []), (counts, pushed["words"])
     assert counts["good"] > 4
     assert len(pushed["taken"]) > 4
