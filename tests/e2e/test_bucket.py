@@ -60,7 +60,7 @@ def _told(server: Server, *, credentials: str = s3.CREDENTIALS) -> tuple[str, ..
     return ("--endpoint", server.endpoint, "--ca", s3.AUTHORITY, "--credentials", credentials)
 
 
-def _has_boto3(registry: Host) -> None:
+def has_boto3(registry: Host) -> None:
     """Install what a bucket takes besides, from the wheels that a host has, as the error without it says."""
     registry.inv("--version")
     registry.does(f"{HOME}/.venv/bin/python", "-m", "pip", "install", "--quiet", "boto3", user="dev")
@@ -69,7 +69,7 @@ def _has_boto3(registry: Host) -> None:
 @pytest.fixture
 def trusting(server: Server, registry: Host, client: Host) -> Host:
     """A client of a registry whose images are in the bucket, with the program that pushes until it is told to stop."""
-    _has_boto3(registry)
+    has_boto3(registry)
     registry.inv("up")
     registry.inv("registry.move", "--to", AT, *_told(server), "--yes")
     return _trusting(registry, client)
@@ -191,7 +191,7 @@ def test_what_client_registry_and_doctor_say_of_a_bucket_that_is_away_is_explain
 def test_images_move_to_a_bucket_and_back_while_clients_pull_and_nothing_is_changed_for_them(
     server: Server, registry: Host, client: Host, run: Run
 ) -> None:
-    _has_boto3(registry)
+    has_boto3(registry)
     registry.inv("up", "--front", "on")
     _trusting(registry, client)
     reference = f"{registry.address}/app:1"
@@ -216,7 +216,7 @@ def test_images_move_to_a_bucket_and_back_while_clients_pull_and_nothing_is_chan
 
 
 def test_a_key_that_may_not_write_is_refused_and_the_images_stay(server: Server, registry: Host) -> None:
-    _has_boto3(registry)
+    has_boto3(registry)
     registry.inv("up")
     before = registry_container(registry)
     server.is_told_to(registry, "reader")
@@ -264,7 +264,7 @@ def test_another_machine_takes_over_with_a_backup_and_the_bucket_and_no_client_i
         hand(registry, f"{HOME}/backup.tar", second, f"{HOME}/backup.tar")
         registry.move(lab.address())
         second.move(address)
-        _has_boto3(second)
+        has_boto3(second)
         assert "stay as they are" in typed(second, "registry.restore", "backup.tar")
         second.inv("up")
         after = digests_of(second)

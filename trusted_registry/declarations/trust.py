@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.declarations.flag import JSON, REMOVE, SYSTEM, WHERE, WHICH, Flag, switch, words
+from trusted_registry.declarations.flag import BECOME, JSON, REMOVE, SYSTEM, USER, WHERE, WHICH, Flag, switch, words
 from trusted_registry.declarations.task import Task
 
 MIRRORS = switch("mirrors", "Also tell clients there of the mirrors here.")
@@ -101,11 +101,11 @@ hosts = Task(
     Flag("inventory", "Ansible inventory of the machines; a file with one host on each line will do.", value="FILE"),
     Flag("limit", "Only these hosts or groups of it.", value="HOSTS"),
     Flag("forks", "Hosts at a time.", "25", value="NUMBER"),
-    Flag("user", "User to log in as."),
+    USER,
     switch("check", "Only say what would change."),
     REMOVE,
     switch("system", "The operating systems' own stores too."),
-    switch("ask_become_pass", "Ask once for the password of sudo there."),
+    BECOME,
     MIRRORS,
     *WHERE,
     example="./inv trust.hosts --inventory hosts.ini --limit web",

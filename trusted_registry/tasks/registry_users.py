@@ -14,7 +14,7 @@ from trusted_registry.instance.model import Role
 from trusted_registry.registry import probe, users
 from trusted_registry.registry.api import RegistryClient
 from trusted_registry.run import Run
-from trusted_registry.tasks import registry
+from trusted_registry.tasks import registry, swarm
 
 
 def add(run: Run, *, name: str) -> None:
@@ -51,6 +51,8 @@ def _add(run: Run, login: users.Login, container: Container | None, engine: Engi
     new = users.save(run.settings.folder, login)
     contents.share_users(run, engine)
     run.console.say(f"user: {login.name}, {'added' if new else 'has a new password'}")
+    if swarm.users_changed(run, login):
+        return
     if not (container and container.role == Role.TLS):
         run.console.say("registry: it does not run; once started, it asks for a login: ./inv up")
         return
@@ -87,7 +89,8 @@ def remove(run: Run, *, name: str) -> None:
         run.console.command(deletion)
         users.remove(run.settings.folder, name)
         run.console.say(f"user: {name}, removed")
-        _heed_removal(run, engine)
+        if not swarm.users_changed(run):
+            _heed_removal(run, engine)
 
 
 def _htpasswd(run: Run, name: str, *options: str) -> list[str]:

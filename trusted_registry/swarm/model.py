@@ -1,0 +1,90 @@
+"""Answers of a swarm as typed values: nodes, services, their tasks, and the files that the swarm keeps for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from trusted_registry.errors import RegistryError
+from trusted_registry.instance.model import DIGEST_LABEL
+
+READY, RUNNING = "ready", "running"
+BROKEN_OFF = ("paused", "rollback_started", "rollback_paused", "rollback_completed")
+"""States of an update that does not get on (moby, api/types/swarm, UpdateState)."""
+
+
+class NoLeaderError(RegistryError):
+    """Swarm whose managers have no leader, for a moment or for want of a majority."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine of the swarm, by its address; `state` and `availability` are the swarm's own words."""
+
+    id: str
+    name: str
+    address: str
+    state: str
+    availability: str = "active"
+    manager: bool = False
+    leader: bool = False
+    version: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def works(self) -> bool:
+        """Whether the swarm starts something there."""
+        return self.state == READY and self.availability == "active"
+
+
+@dataclass(frozen=True)
+class Held:
+    """A secret, or a config, that the swarm keeps; its content is in no answer."""
+
+    id: str
+    name: str
+    secret: bool
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service by its name, with its labels and how its last update ended; "" where there was none."""
+
+    name: str
+    labels: Mapping[str, str]
+    update: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A container of a service on a node, as the swarm wants it and as it is.
+
+    Args:
+        service: Name of the service.
+        node: Id of the node.
+        wanted: State that the swarm wants, such as running.
+        state: State that it has.
+        labels: Labels of the container.
+        image: Name of its image.
+        error: Reason of a failure.
+    """
+
+    service: str
+    node: str
+    wanted: str
+    state: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    image: str = ""
+    error: str = ""
+
+    @property
+    def runs(self) -> bool:
+        """Whether it runs, and is to go on."""
+        return self.wanted == self.state == RUNNING
+
+    @property
+    def spec(self) -> str:
+        """Digest of the service's description by which it was made."""
+        return self.labels.get(DIGEST_LABEL, "")
