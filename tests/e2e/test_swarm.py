@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e import s3, swarms
+from tests.e2e.checkout import HOME
 from tests.e2e.steps import CERTS, is_refused, pull, push, served_fingerprint
 from tests.e2e.swarm_load import Load, connections
 from tests.e2e.swarms import PORT
 from tests.e2e.test_login import ANONYMOUS, RIGHT, WRONG, _login
+from tests.e2e.upstreams import MAKE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,6 +155,38 @@ def _codes(site: Site, host: Host) -> dict[str, str]:
     url = f"https://{host.address}:{PORT}/v2/"
     users = {name: ("--user", f"{name}:{RIGHT}") for name in ("ada", "bob")}
     return {name: site.client.does(*asks, *words, url).out for name, words in {"anonymous": (), **users}.items()}
+
+
+def test_images_are_freed_while_no_host_takes_a_push_and_a_killed_run_is_gone_on_with(site: Site, run: Run) -> None:
+    client = site.client
+    for name in ("freed-1", "freed-2", "kept"):
+        client.does("sh", "-c", MAKE)
+        push(client, f"{site.virtual}/{name}:1", "made:1")
+    said = site.inv("images.remove", "freed-1:1", "--now", "--yes").said
+    run.notes.append(next(it for it in said.splitlines() if "pushes were refused for" in it))
+    before = site.containers()
+    argv = ("su", "dev", "-c", f"{HOME}/inv images.remove freed-2:1 --now --yes")
+    site.first.begin(*argv, log="/srv/freeing", env={**site.first.settings, "HOME": "/home/dev"})
+    site.first.wait_for("a registry refuses pushes", lambda: "405" in _changes(site), seconds=300)
+    site.first.does("pkill", "-KILL", "-f", "[i]mages.remove freed-2:1")
+    site.inv("images.clean", "--keep", "10", "--yes")
+    assert _changes(site) == ["404"] * 3
+    assert site.containers() != before
+    assert "nothing is broken" in site.inv("images.check").out
+    left = {it["repository"] for it in json.loads(site.inv("images.list", "--json").out)}
+    assert left & {"freed-1", "freed-2", "kept"} == {"kept"}
+    for host in site.hosts:
+        push(host, f"{host.address}/after-{host.name}:1")
+        assert pull(host, f"{host.address}/kept:1") == pull(client, f"{site.virtual}/kept:1")
+        assert [it for it in host.containers() if "trusted-registry_" not in it] == []
+
+
+def _changes(site: Site) -> list[str]:
+    """Return how each host's own registry answers who would remove what is not there: 405 where it takes no change."""
+    asks = ("curl", "--silent", "--cacert", f"{CERTS}/ca.crt", "--output", "/dev/null", "--write-out", "%{http_code}")
+    nothing = f"v2/none/manifests/sha256:{'0' * 64}"
+    every = [(*asks, "--request", "DELETE", f"https://{it}:{PORT}/{nothing}") for it in site.addresses]
+    return [site.client.silently(*it).out for it in every]
 
 
 def test_a_renewal_refuses_no_connection_and_drops_no_pull(site: Site, run: Run) -> None:

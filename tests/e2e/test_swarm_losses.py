@@ -74,6 +74,7 @@ def test_a_host_that_goes_off_or_hangs_costs_little_and_comes_back(
         load.goes_on()
         if gone is not site.first:
             site.first.inv_fails("swarm.status", saying=address, seconds=swarms.SECONDS)
+            site.first.inv_fails("doctor", saying=address, seconds=swarms.SECONDS)
     load.goes_on()
     found = load.end()
     run.notes.append(f"the host that is {who}, {how} for {AWAY} s: {json.dumps(found)}")
@@ -92,8 +93,10 @@ def test_a_bucket_that_is_away_for_half_a_minute_restarts_nothing_and_no_connect
     site: Site, load: Load, run: Run
 ) -> None:
     before = site.containers()
+    begun = time.monotonic()
     with site.server.away(SILENT):
-        time.sleep(AWAY)
+        site.first.inv_fails("doctor", saying="does not answer")
+        time.sleep(max(0.0, begun + AWAY - time.monotonic()))
     load.goes_on()
     found = load.end()
     run.notes.append(f"the bucket away for {AWAY} s: {json.dumps(found)}")

@@ -17,7 +17,7 @@ from trusted_registry.settings import MAX_SERVER_DAYS
 from trusted_registry.swarm import machines, noted, rollout
 from trusted_registry.swarm.noted import Note
 from trusted_registry.swarm.stack import NAME, REGISTRY_PORT
-from trusted_registry.tasks import cert, swarm_hosts, swarm_plan
+from trusted_registry.tasks import cert, swarm_hosts, swarm_images, swarm_plan
 from trusted_registry.tasks.swarm_hosts import Access
 from trusted_registry.values import whole_number
 
@@ -30,6 +30,7 @@ def _roll(run: Run, note: Note) -> tuple[str, ...]:
         run.console.warn(f"the node {node.name} at {node.address} is {node.state}: it follows when it is back")
     there = [it for it in nodes if it.works]
     wanted = swarm_plan.plan(run, note, swarm, engine)
+    swarm_images.end_collector(run, engine)
     rollout.carry_out(wanted, there, run, swarm)
     if len(there) == len(note.hosts):
         rollout.sweep(wanted, run, swarm)

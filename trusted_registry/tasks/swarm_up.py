@@ -24,7 +24,7 @@ from trusted_registry.swarm.model import Node
 from trusted_registry.swarm.noted import Note
 from trusted_registry.swarm.protocol import Swarm
 from trusted_registry.swarm.stack import REGISTRY_PORT, Stack
-from trusted_registry.tasks import cert, swarm_hosts, swarm_plan, trust_hosts
+from trusted_registry.tasks import cert, swarm_hosts, swarm_images, swarm_plan, trust_hosts
 from trusted_registry.tasks.swarm_hosts import Access
 
 
@@ -174,6 +174,7 @@ class _Up:
     def _deploy(self, wanted: Stack, nodes: Sequence[Node], single: Container | None) -> bool:
         """Deploy the stack; a registry on this machine goes on until those of the hosts are proved."""
         run, hosts = self._run, self._note.hosts
+        swarm_images.end_collector(run, self._engine)
         if single:
             rollout.carry_out(dataclasses.replace(wanted, with_front=False), nodes, run, self._swarm)
             rollout.show(hosts, REGISTRY_PORT, run)
