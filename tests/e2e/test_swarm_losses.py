@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e import s3, swarms
-from tests.e2e.steps import CERTS, pull, push
+from tests.e2e.checkout import HOME
+from tests.e2e.steps import CERTS, pull, push, served_fingerprint
 from tests.e2e.swarm_load import PULLING, Load, connections
 from tests.e2e.swarms import PORT
 from tests.e2e.upstreams import SILENT
@@ -104,6 +106,25 @@ def test_a_bucket_that_is_away_for_half_a_minute_restarts_nothing_and_no_connect
     assert connections(found, "bad") == 0, found
     assert site.is_well()
     assert len({pull(it, load.reference()) for it in (*site.hosts, site.client)}) == 1
+
+
+def test_without_a_leader_a_registry_serves_on_and_a_renewal_waits_until_there_is_one(site: Site) -> None:
+    first, others = site.first, site.hosts[1:]
+    digest = push(first, f"{first.address}/led:1")
+    with contextlib.ExitStack() as stack:
+        for it in others:
+            stack.enter_context(swarms.hung(it))
+        ask = ("timeout", "30", "docker", "node", "ls")
+        first.wait_for("there is no leader", lambda: first.silently(*ask).code != 0, seconds=180)
+        first.inv_fails("swarm.status", saying="leader: none", seconds=swarms.SECONDS)
+        first.inv_fails("doctor", saying="have no leader", seconds=swarms.SECONDS)
+        assert pull(first, f"{first.address}/led:1") == digest
+        argv = ("su", "dev", "-c", f"{HOME}/inv swarm.renew")
+        first.begin(*argv, log="/srv/renewal", env={**first.settings, "HOME": "/home/dev"})
+        first.wait_for("it waits", lambda: "It is asked again" in first.peek("/srv/renewal"), seconds=180)
+    first.wait_for("all hosts serve it", lambda: "serve it" in first.peek("/srv/renewal"), seconds=600)
+    site.becomes_well()
+    assert len({served_fingerprint(site.client, it, PORT) for it in site.addresses}) == 1
 
 
 def test_registry_front_engine_and_server_killed_in_the_middle_of_pushes_lose_none_of_200_that_was_acknowledged(
