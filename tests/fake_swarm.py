@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 from ruamel.yaml import YAML
 
 from trusted_registry.errors import RegistryError
-from trusted_registry.installation import LABEL as INSTALLATION
 from trusted_registry.swarm.model import Held, Node, NoLeaderError, Service, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from trusted_registry.swarm.protocol import Swarm
     from trusted_registry.swarm.stack import Numbered
@@ -40,6 +39,10 @@ class FakeSwarm:
         """How many questions from now on find no leader."""
         self.breaks: dict[str, str] = {}
         """Reasons why services do not start, by their names; their updates are rolled back."""
+        self.stuck = False
+        """Whether updates wait for a node that has gone."""
+        self.asked_of_tasks: Callable[[], object] = lambda: None
+        """Called at each question for the tasks."""
         self.news = 0
         """How many questions from now on know nothing of the state of a node."""
 
@@ -72,18 +75,20 @@ class FakeSwarm:
         kept = {key: it for key, it in node.labels.items() if key != name}
         self.members[node.address] = replace(node, labels={**kept, **({name: value} if value else {})})
 
-    def held(self, installation: str) -> tuple[Held, ...]:
-        """Return the files of an installation."""
+    def held(self) -> tuple[Held, ...]:
+        """Return all files."""
         self._asked()
-        return tuple(it for it, _ in self.files.values() if it.labels.get(INSTALLATION) == installation)
+        return tuple(it for it, _ in self.files.values())
 
     def keep(self, file: Numbered, installation: str) -> None:
-        """Keep a file unless there is one of that name."""
+        """Keep a file; one of that name has to be the same."""
         self._asked()
+        held = file.held(file.name, installation)
         if file.name not in self.files:
             self.done.append(f"keep {file.name}")
-            held = Held(file.name, file.name, file.file.secret, file.labels(installation))
             self.files[file.name] = (held, file.file.content)
+        elif self.files[file.name][0] != held:
+            raise RegistryError(f"{file.name} could not be made: already exists", cure="x")
 
     def drop(self, held: Held) -> bool:
         """Remove a file that nobody reads."""
@@ -108,16 +113,25 @@ class FakeSwarm:
                     raise RegistryError(f"docker failed: {kind} not found: {wanted}", cure="x")
         self.done.append(f"deploy {' '.join(said['services'])}")
         for key, service in said["services"].items():
+            assert re.fullmatch("sha256:[0-9a-f]+", service["image"]), "a node would ask a registry for it"
             self._update(f"{name}_{key}", service, names)
 
     def _update(self, name: str, said: dict[str, Any], names: Mapping[str, Mapping[str, str]]) -> None:
         reads = [names[kind][it["source"]] for kind in names for it in said.get(kind) or []]
         if reason := self.breaks.get(name):
-            before = self.running.get(name, (Service(name, said["deploy"]["labels"]), {"reads": [], "labels": {}}))
+            made = Service(name, said["deploy"]["labels"], said["image"])
+            before = self.running.get(name, (made, {"reads": [], "labels": {}}))
             self.running[name] = (replace(before[0], update="rollback_completed", message=reason), before[1])
             return
-        update = "completed" if name in self.running else ""
-        self.running[name] = (Service(name, said["deploy"]["labels"], update), {**said, "reads": reads})
+        update = ("updating" if self.stuck else "completed") if name in self.running else ""
+        service = Service(name, said["deploy"]["labels"], said["image"], update)
+        self.running[name] = (service, {**said, "reads": reads})
+
+    def push(self, service: str) -> None:
+        """Begin an update anew, which then goes on."""
+        self._asked()
+        self.done.append(f"push {service}")
+        self.stuck = False
 
     def services(self, name: str) -> tuple[Service, ...]:
         """Return the services of a stack."""
@@ -127,8 +141,9 @@ class FakeSwarm:
     def tasks(self, name: str) -> tuple[Task, ...]:
         """Return a task on each labelled node that works, for each service of a stack."""
         self._asked()
+        self.asked_of_tasks()
         return tuple(
-            Task(key, it.id, "running", "running", said.get("labels") or {}, said.get("image", ""))
+            Task(key, it.id, "running", "running", {} if self.stuck else said.get("labels") or {})
             for key, (_, said) in self.running.items()
             for it in self.members.values()
             if key.startswith(f"{name}_") and it.works and _constraint(said) in _labels(it)

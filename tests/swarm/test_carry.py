@@ -11,6 +11,7 @@ import pytest
 from tests import programs
 from tests.programs import on_host
 from trusted_registry import address
+from trusted_registry.instance.model import Image
 from trusted_registry.run import Run
 from trusted_registry.swarm import machines
 from trusted_registry.tasks import swarm_hosts
@@ -34,7 +35,9 @@ def test_this_machine_tells_of_itself_and_takes_an_image_as_it_was_sent(
     (looked,) = swarm_hosts.carry("look.sh", machines.look([], ()), own, Access(), run)
     assert machines.facts(looked, since).node == "node1"
     image = os.urandom(3_000_000)
-    (loaded,) = swarm_hosts.carry("load.sh", machines.load([image]), own, Access(), run, large=True)
+    (loaded,) = swarm_hosts.carry(
+        "load.sh", machines.load(Image("registry:3", "sha256:0a"), [image]), own, Access(), run, large=True
+    )
     assert (loaded.state, (tmp_path / "loaded").read_bytes() == image) == ("changed", True)
 
 

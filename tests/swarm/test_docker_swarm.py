@@ -16,7 +16,7 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.installation import LABEL as INSTALLATION
 from trusted_registry.instance.model import File
 from trusted_registry.program import Result
-from trusted_registry.swarm.model import Held, Node, NoLeaderError, Task
+from trusted_registry.swarm.model import Held, Node, NoLeaderError, NotNowError, Task
 from trusted_registry.swarm.stack import Numbered
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def test_a_task_has_the_labels_of_its_container_and_its_service_s_name() -> None
 
 def test_a_secret_and_a_config_of_one_name_are_two() -> None:
     said = [{"ID": "1", "Spec": {"Name": "a-1", "Labels": {"k": "v"}}}]
-    assert _swarm(secrets=said, configs=said).held("0") == (
+    assert _swarm(secrets=said, configs=said).held() == (
         Held("1", "a-1", secret=True, labels={"k": "v"}),
         Held("1", "a-1", secret=False, labels={"k": "v"}),
     )
@@ -117,7 +117,9 @@ def test_a_secret_and_a_config_of_one_name_are_two() -> None:
 
 
 def test_an_engine_that_manages_no_swarm_has_no_nodes() -> None:
-    assert _swarm(nodes=_raises(_error(503, "This node is not a swarm manager."))).nodes() == ()
+    none = _raises(_error(503, 'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join"'))
+    swarm = _swarm(nodes=none, services=none, tasks=none, secrets=none, configs=none)
+    assert (swarm.nodes(), swarm.services("x"), swarm.tasks("x"), swarm.held()) == ((), (), (), ())
 
 
 @pytest.mark.parametrize(
@@ -125,6 +127,9 @@ def test_an_engine_that_manages_no_swarm_has_no_nodes() -> None:
     [
         "rpc error: code = Unknown desc = The swarm does not have a leader. It's possible that too few managers are on",
         "rpc error: code = DeadlineExceeded desc = context deadline exceeded",
+        "This node is not a swarm manager. Manager is being prepared or has trouble connecting to the cluster.",
+        "rpc error: code = Unavailable desc = connection error: connect: connection refused",
+        "raft: no elected cluster leader",
     ],
 )
 def test_managers_without_a_leader_are_an_error_of_their_own(words: str) -> None:
@@ -135,8 +140,22 @@ def test_managers_without_a_leader_are_an_error_of_their_own(words: str) -> None
     assert not isinstance(caught.value, NoLeaderError)
 
 
+@pytest.mark.parametrize(
+    "words", ["rpc error: code = Unknown desc = update out of sequence", "network trusted-registry_default not found"]
+)
+def test_of_two_changes_at_once_the_later_one_may_be_made_again(words: str) -> None:
+    with pytest.raises(NotNowError) as caught:
+        _swarm(nodes=_raises(_error(500, words))).nodes()
+    assert not isinstance(caught.value, NoLeaderError)
+
+
 def test_a_file_of_the_same_name_is_no_error_and_any_other_refusal_is(tmp_path: Path) -> None:
-    _swarm(create_secret=_raises(_error(409, "secret already exists"))).keep(_numbered(tmp_path), "0")
+    file = _numbered(tmp_path)
+    there = [{"ID": "1", "Spec": {"Name": file.name, "Labels": file.labels("0")}}]
+    exists = _raises(_error(409, "secret already exists"))
+    _swarm(create_secret=exists, secrets=there, configs=[]).keep(file, "0")
+    with pytest.raises(RegistryError, match="already exists"):  # of the same name, and another installation's
+        _swarm(create_secret=exists, secrets=there, configs=[]).keep(file, "1")
     with pytest.raises(RegistryError, match="too large"):
         _swarm(create_secret=_raises(_error(400, "secret data too large"))).keep(_numbered(tmp_path), "0")
 
@@ -207,20 +226,48 @@ def test_a_deployment_without_a_leader_is_told_from_one_that_is_wrong(monkeypatc
 def test_a_dry_run_without_an_engine_shows_and_asks_nobody(tmp_path: Path) -> None:
     console = Recorder(dry=True)
     swarm = DockerSwarm(None, console)
-    assert (swarm.nodes(), swarm.held("0"), swarm.services("x"), swarm.tasks("x")) == ((), (), (), ())
+    assert (swarm.nodes(), swarm.held(), swarm.services("x"), swarm.tasks("x")) == ((), (), (), ())
     swarm.keep(_numbered(tmp_path, secret=False), "0")
     swarm.deploy("x", "services:\n")
     swarm.label(NODE, "a", "b")
     swarm.remove("x")
-    assert [it.partition(" x")[0].split()[1] for it in console.typed] == ["config", "stack", "node", "stack"]
+    swarm.push("x")
+    assert [it.partition(" x")[0].split()[1] for it in console.typed] == [
+        "config",
+        "stack",
+        "node",
+        "stack",
+        "service",
+    ]
 
 
-def test_a_stack_is_gone_when_its_tasks_and_networks_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(program, "capture", lambda argv, **_options: Result(tuple(argv), 0, "", ""))
+def _task_of(role: str, node: str, state: str) -> dict[str, Any]:
+    container = {"ContainerSpec": {"Labels": {"trusted-registry.role": role}}}
+    return {"ID": "t", "NodeID": node, "Spec": container, "Status": {"State": state}}
+
+
+def test_a_stack_is_gone_when_its_registries_are_and_no_host_that_is_off_or_front_holds_that_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
-    left: dict[str, list[list[dict[str, str]]]] = {"tasks": [[{}], []], "networks": [[{}]]}
+    off, front = _task_of("tls", "b2", "running"), _task_of("front", "a1", "running")
+    looks = [[off, front, _task_of("tls", "a1", "running")], [off, front, _task_of("tls", "a1", "complete")]]
+    done: list[str] = []
     _swarm(
-        tasks=lambda **_: left["tasks"].pop(0) if left["tasks"] else [],
-        networks=lambda **_: left["networks"].pop(0) if left["networks"] else [],
+        nodes=[LEADER, WORKER],
+        services=[{"ID": "s", "Spec": {"Name": "trusted-registry_registry"}}],
+        tasks=lambda **_: looks.pop(0),
+        networks=[{"Id": "n"}],
+        remove_service=lambda id_: done.append(f"service {id_}"),
+        remove_network=lambda id_: done.append(f"network {id_}, {len(looks)} looks left"),
     ).remove("x")
-    assert left == {"tasks": [], "networks": []}
+    assert done == ["service s", "network n, 0 looks left"]
+
+
+def test_a_registry_that_does_not_end_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    monkeypatch.setattr("trusted_registry.engine.docker_swarm._GONE_SECONDS", -1.0)
+    swarm = _swarm(nodes=[LEADER], services=[], tasks=[_task_of("tls", "a1", "running")], networks=[])
+    with pytest.raises(RegistryError, match="does not end") as caught:
+        swarm.remove("x")
+    assert "docker inspect t" in caught.value.cure

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,9 +17,11 @@ from trusted_registry import installation
 from trusted_registry.bucket import opening, proofs
 from trusted_registry.certificate import issue
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import users
+from trusted_registry.registry import probe, users
+from trusted_registry.registry.api import RegistryClient
 from trusted_registry.run import Run
 from trusted_registry.swarm import proof_login, rollout
+from trusted_registry.tasks import swarm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,16 +77,25 @@ def test_hosts_that_do_not_share_their_storage_are_found(run: Run, serving: Call
         rollout.show(HOSTS, serving({}, {}), run)
 
 
-def test_with_users_the_proof_has_its_own_login_and_nobody_else_has_that(run: Run, serving: Callable[..., int]) -> None:
+def _client(login: users.Login, host: str, port: int, run: Run) -> RegistryClient:
+    """Return a client by the users that the hosts have, and not by those on disk, which the servers here read."""
+    tls = probe.context(issue.trust_anchor(run.settings.folder).path)
+    return RegistryClient(probe.Endpoint(host, port), tls, login)
+
+
+def test_with_users_the_proof_has_its_own_login_and_nobody_else_has_that(
+    run: Run, serving: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = run.settings.folder
     users.save(folder, users.Login("ada", "correct horse"), 4)
-    path = users.users_file(folder)
-    path.write_bytes(path.read_bytes() + proof_login.line(installation.known(folder).http_secret))
-    bucket: dict[str, bytes] = {}
-    port = serving(bucket, bucket)
+    path, bucket = users.users_file(folder), dict[str, bytes]()
+    port, known = serving(bucket, bucket), path.read_bytes()
+    login = proof_login.login(installation.known(folder).http_secret, known)
+    monkeypatch.setattr(rollout, "client", functools.partial(_client, login))
+    path.write_bytes(known + proof_login.line(installation.known(folder).http_secret, known))
     rollout.check_served(HOSTS, port, run)
     rollout.show(HOSTS, port, run)
-    path.write_text(path.read_text().splitlines()[0])
+    path.write_bytes(known)
     with pytest.raises(RegistryError, match="wants a login"):
         rollout.show(HOSTS, port, run)
 
@@ -111,3 +124,33 @@ def test_a_host_that_never_runs_its_registry_ends_the_wait(place: Place, monkeyp
     place.swarm.members["192.168.0.13"] = labelled
     place.up()
     assert place.console.said[-1].startswith("registry: https://")
+
+
+def test_another_host_goes_on_when_one_goes_down_meanwhile(place: Place) -> None:
+    place.up()
+    gone = place.swarm.members["192.168.0.14"]
+
+    def goes_down() -> None:
+        place.swarm.members[gone.address] = dataclasses.replace(gone, state="down")
+
+    place.swarm.asked_of_tasks = goes_down
+    swarm.renew(place.run, if_expiring="")
+    assert "the node node-192.168.0.14 at 192.168.0.14 went down: it follows when it is back" in place.console.warned
+    assert place.asked[-1] == "192.168.0.12,192.168.0.13 5443"
+    assert len([it for it in place.swarm.files if "domain.key" in it]) == 2
+
+
+def test_an_update_that_waits_for_a_host_that_went_down_is_begun_anew(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.up()
+    monkeypatch.setattr(rollout, "STALL_SECONDS", -1.0)
+    place.swarm.stuck = True
+    swarm.renew(place.run, if_expiring="")
+    assert "push trusted-registry_registry" in place.swarm.done
+
+
+def test_one_that_makes_progress_is_left_to_itself(place: Place) -> None:
+    place.up()
+    swarm.renew(place.run, if_expiring="")
+    assert [it for it in place.swarm.done if it.startswith("push")] == []

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.process
 
 ID = f"sha256:{'0a' * 32}"
+IMAGE = Image("registry:3", ID)
 TOKEN = "SWMTKN-1-abc"  # noqa: S105 - a test's
 IP = 'case "$*" in *192.168.0.13*) echo "2: eth0    inet 192.168.0.13/24" ;; esac'
 """A host whose own address is the second."""
@@ -43,7 +44,7 @@ def _docker(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 SAYS = f"""
 case "$*" in
     info*) echo "26.1.5 active node1" ;;
-    *"registry:3") echo {ID} ;;
+    *{ID}) ;;
     *) exit 1 ;;
 esac
 """
@@ -53,7 +54,7 @@ def test_a_host_tells_its_engine_its_node_and_the_images_that_it_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _docker(SAYS, tmp_path, monkeypatch)
-    images = [Image("registry:3", ID), Image("haproxy:lts", f"sha256:{'0b' * 32}"), Image("none", "")]
+    images = [IMAGE, Image("haproxy:lts", f"sha256:{'0b' * 32}"), Image("none", "")]
     found = machines.facts(_run(machines.look(images, ()), tmp_path), time.time() - 1)
     assert (found.engine, found.state, found.node, found.images, found.taken) == (
         "26.1.5",
@@ -79,16 +80,22 @@ def test_an_engine_that_does_not_answer_is_the_reason(tmp_path: Path, monkeypatc
 
 
 def test_an_image_comes_to_docker_as_it_was_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _docker(f"cat > '{tmp_path}/loaded'", tmp_path, monkeypatch)
+    _docker(f"[ $1 != load ] || cat > '{tmp_path}/loaded'", tmp_path, monkeypatch)
     image = bytes(range(256)) * 50 + b"\n\nend"
-    assert _run(machines.load([image[:100], image[100:]]), tmp_path).state == "changed"
+    assert _run(machines.load(IMAGE, [image[:100], image[100:]]), tmp_path).state == "changed"
     assert (tmp_path / "loaded").read_bytes() == image
 
 
 def test_an_image_that_docker_refuses_is_told_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _docker("cat > /dev/null; echo 'no space left on device' >&2; exit 1", tmp_path, monkeypatch)
-    result = _run(machines.load([b"x"]), tmp_path)
+    result = _run(machines.load(IMAGE, [b"x"]), tmp_path)
     assert (result.fine, result.reason) == (False, "docker load: no space left on device")
+
+
+def test_an_engine_that_gives_an_image_another_id_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _docker(f"[ $1 = load ] && cat > '{tmp_path}/loaded'", tmp_path, monkeypatch)
+    result = _run(machines.load(IMAGE, [b"x"]), tmp_path)
+    assert (result.fine, "as containerd does" in result.reason) == (False, True)
 
 
 ENGINE = r"""
@@ -146,15 +153,17 @@ def test_a_host_in_another_swarm_stays_there(tmp_path: Path, monkeypatch: pytest
 # keepalived: the script writes below /etc, so here that is another folder
 
 
-def _address(virtual: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> hosts.HostResult:
+def _address(
+    virtual: str, folder: Path, monkeypatch: pytest.MonkeyPatch, running: str = "keepalived\n", restarts: str = "true"
+) -> hosts.HostResult:
     etc = folder / "etc"
     etc.mkdir(exist_ok=True)
     (etc / "default").mkdir(exist_ok=True)
     programs.put("ip", IP, folder, monkeypatch)
     programs.put("keepalived", "exit 0", folder, monkeypatch)
-    (etc / "comm").write_text("keepalived\n")
+    (etc / "comm").write_text(running)
     for name in ("service", "systemctl"):
-        programs.put(name, f"echo {name} $* >> '{folder}/served'", folder, monkeypatch)
+        programs.put(name, f"echo {name} $* >> '{folder}/served'; {restarts}", folder, monkeypatch)
     script = machines.give_address(virtual, OTHERS, 443, "0" * 32, "secret").decode()
     script = script.replace("/etc/", f"{etc}/").replace("/proc/[0-9]*/comm", f"{etc}/comm")
     return _run(script.encode(), folder)
@@ -165,9 +174,16 @@ def test_keepalived_gives_the_address_unicast_with_a_password_that_root_alone_re
 ) -> None:
     assert _address("192.168.0.10", tmp_path, monkeypatch).state == "changed"
     path = tmp_path / "etc/keepalived/keepalived.conf"
-    text = path.read_text()
-    assert path.stat().st_mode & 0o777 == 0o600
-    wanted = ("unicast_src_ip 192.168.0.13", "interface eth0", "192.168.0.10/32 dev eth0", "priority 140", ":01BB ")
+    text, script = path.read_text(), path.parent / "trusted-registry-front.sh"
+    assert (path.stat().st_mode & 0o777, script.stat().st_mode & 0o777) == (0o600, 0o755)
+    assert " 00000000:01BB " in script.read_text()
+    wanted = (
+        "unicast_src_ip 192.168.0.13",
+        "interface eth0",
+        "192.168.0.10/32 dev eth0",
+        "priority 140",
+        f'script "{script}"',
+    )
     assert [it for it in wanted if it not in text] == []
     assert text.partition("unicast_peer {")[2].split()[0] == OTHERS[0]
     assert 'DAEMON_ARGS="-P"' in (tmp_path / "etc/default/keepalived").read_text()
@@ -180,6 +196,28 @@ def test_a_second_run_restarts_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     assert _address("192.168.0.10", tmp_path, monkeypatch).state == "ready"
     assert (tmp_path / "served").read_text() == served
     assert (tmp_path / "etc/default/keepalived").read_text().count("-P") == 1
+
+
+def test_one_that_runs_is_told_of_a_change_and_lets_no_address_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _address("192.168.0.10", tmp_path, monkeypatch, running="")
+    (tmp_path / "served").unlink()
+    assert _address("192.168.0.11", tmp_path, monkeypatch).state == "changed"
+    assert "reload" in (tmp_path / "served").read_text()
+    (tmp_path / "served").unlink()
+    assert _address("192.168.0.11", tmp_path, monkeypatch, running="").state == "changed"
+    assert "restart" in (tmp_path / "served").read_text()
+
+
+def test_a_run_that_was_cut_short_before_keepalived_heard_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _address("192.168.0.10", tmp_path, monkeypatch)
+    cut = _address("192.168.0.11", tmp_path, monkeypatch, restarts="exit 1")
+    assert (cut.fine, "192.168.0.11/32" in (tmp_path / "etc/keepalived/keepalived.conf").read_text()) == (False, True)
+    assert _address("192.168.0.11", tmp_path, monkeypatch).state == "changed"
+    assert _address("192.168.0.11", tmp_path, monkeypatch).state == "ready"
 
 
 def test_somebody_else_s_keepalived_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,10 +60,10 @@ def _file(name: str, content: bytes, path: Path) -> File:
 
 
 def test_a_content_that_is_kept_keeps_its_number_and_another_gets_the_next(tmp_path: Path) -> None:
-    first = stack.number([(REGISTRY, _file("domain.key", b"one", tmp_path))], [])
+    first = stack.number([(REGISTRY, _file("domain.key", b"one", tmp_path))], [], OWN)
     held = [Held("1", it.name, secret=True, labels=it.labels(OWN)) for it in first]
-    again = stack.number([(REGISTRY, _file("domain.key", b"one", tmp_path))], held)
-    other = stack.number([(REGISTRY, _file("domain.key", b"two", tmp_path))], held)
+    again = stack.number([(REGISTRY, _file("domain.key", b"one", tmp_path))], held, OWN)
+    other = stack.number([(REGISTRY, _file("domain.key", b"two", tmp_path))], held, OWN)
     names = [it[0].name for it in (first, again, other)]
     assert names == ["trusted-registry-domain.key-1", "trusted-registry-domain.key-1", "trusted-registry-domain.key-2"]
 
@@ -71,21 +71,26 @@ def test_a_content_that_is_kept_keeps_its_number_and_another_gets_the_next(tmp_p
 def test_a_number_is_never_one_that_is_taken_by_another_content(tmp_path: Path) -> None:
     every = [stack.Numbered(_file("a", bytes([it]), tmp_path), it, REGISTRY) for it in (2, 9, 10)]
     held = [Held("1", it.name, secret=True, labels=it.labels(OWN)) for it in every]
-    assert stack.number([(REGISTRY, _file("a", b"new", tmp_path))], held)[0].number == 11
-    assert stack.number([(REGISTRY, _file("a", bytes([9]), tmp_path))], held)[0].number == 9
+    assert stack.number([(REGISTRY, _file("a", b"new", tmp_path))], held, OWN)[0].number == 11
+    assert stack.number([(REGISTRY, _file("a", bytes([9]), tmp_path))], held, OWN)[0].number == 9
 
 
 def test_a_config_of_the_same_content_is_no_secret(tmp_path: Path) -> None:
     kept = stack.Numbered(_file("a", b"x", tmp_path), 1, REGISTRY)
     held = [Held("1", kept.name, secret=False, labels=kept.labels(OWN))]
-    assert stack.number([(REGISTRY, kept.file)], held)[0].number == 2
+    assert stack.number([(REGISTRY, kept.file)], held, OWN)[0].number == 2
 
 
-def test_files_of_another_installation_do_not_count(make: Any) -> None:  # noqa: ANN401
+def test_a_name_that_another_installation_has_is_not_taken_for_one_s_own(make: Any) -> None:  # noqa: ANN401
     made = make()
     foreign = [dataclasses.replace(it, labels={**it.labels, INSTALLATION: "1" * 32}) for it in _held(made)]
-    assert {it.number for it in make(held=foreign).files} == {1}
+    assert {it.number for it in make(held=foreign).files} == {2}
     assert {it.number for it in make(held=_held(made)).files} == {1}
+
+
+def test_another_name_with_the_same_beginning_is_no_number(tmp_path: Path) -> None:
+    held = [Held("1", "trusted-registry-domain.key-backup-7", secret=True, labels={})]
+    assert stack.number([(REGISTRY, _file("domain.key", b"one", tmp_path))], held, OWN)[0].number == 1
 
 
 # What calls for new containers
@@ -122,6 +127,17 @@ def test_another_image_of_the_same_name_calls_for_new_containers(make: Any) -> N
 # YAML
 
 
+def test_containers_are_made_of_ids_so_that_no_node_asks_a_registry_for_a_name(make: Any) -> None:  # noqa: ANN401
+    said = _read(make())["services"]
+    assert [it["image"] for it in said.values()] == ["sha256:00", "sha256:01"]
+    assert said["front"]["labels"]["trusted-registry.image"] == "haproxy:lts"
+
+
+def test_every_front_is_the_same_user_s_since_no_other_may_share_the_port(make: Any) -> None:  # noqa: ANN401
+    users_ = [_read(make(port=it))["services"]["front"]["user"] for it in ("443", "8443")]
+    assert users_ == ["0:0", "0:0"]
+
+
 def test_no_content_of_a_secret_is_in_the_text(make: Any) -> None:  # noqa: ANN401
     made = make()
     text = stack.render(made)
@@ -146,10 +162,10 @@ def test_the_users_of_a_swarm_have_the_login_of_proofs_beside_them(make: Any, tm
     users.save(tmp_path / "certs", users.Login("ada", "correct horse"), 4)
     (held,) = [it.file for it in make().files if it.file.name == users.FILE]
     names = dict(line.split(":") for line in held.content.decode().splitlines())
-    login = proof_login.login(SECRET)
+    login = proof_login.login(SECRET, users.users_file(tmp_path / "certs").read_bytes())
     assert list(names) == ["ada", login.name]
     assert bcrypt.checkpw(login.password.encode(), names[login.name].encode())
-    assert not bcrypt.checkpw(proof_login.login("cd" * 32).password.encode(), names[login.name].encode())
+    assert not bcrypt.checkpw(proof_login.login(SECRET, b"").password.encode(), names[login.name].encode())
     assert users.read(tmp_path / "certs").keys() == {"ada"}
 
 
@@ -170,7 +186,7 @@ def test_a_front_has_the_right_to_its_port_only_where_that_takes_one(
     assert (said["cap_drop"], said.get("cap_add"), said.get("user")) == (
         ["ALL"],
         ["NET_BIND_SERVICE"] if right else None,
-        "0:0" if right else None,
+        "0:0",
     )
 
 

@@ -6,6 +6,8 @@ import contextlib
 import dataclasses
 import json
 import socket
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,30 +15,36 @@ from invoke.config import Config
 from invoke.context import Context
 
 import tasks
-from tests.conftest import ADDRESS
+from tests.conftest import ADDRESS, ROOT
 from tests.docs.test_json import assert_is_as_the_page_says
+from tests.fake_images import IMAGE
 from tests.fake_swarm import node
 from tests.recorder import Recorder
 from tests.swarm.conftest import HOSTS, VIRTUAL
-from trusted_registry import address, saved_flags
-from trusted_registry.certificate import inspect
+from trusted_registry import address, installation, saved_flags
+from trusted_registry.bucket import marker, opening
+from trusted_registry.certificate import imported, inspect, issue
 from trusted_registry.declarations import task as declared
 from trusted_registry.declarations.task import Task
 from trusted_registry.defaults import DEFAULTS
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.instance import running
 from trusted_registry.registry import observe, users
 from trusted_registry.registry.api import RegistryClient
 from trusted_registry.swarm import machines, noted, proof_login
 from trusted_registry.swarm.model import Service
 from trusted_registry.swarm.noted import Note
 from trusted_registry.swarm.stack import REGISTRY
-from trusted_registry.tasks import registry_move, registry_users, swarm, swarm_status
+from trusted_registry.tasks import mirror_beside, registry_move, registry_users, swarm, swarm_status
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.swarm.conftest import Place
+
+
+REFUSED = observe.Observation("", 5443, connect_error="Connection refused")
 
 
 @pytest.fixture
@@ -71,7 +79,44 @@ def test_a_renewal_is_a_new_number_for_the_registries_and_nothing_for_the_fronts
 
 def test_a_renewal_that_is_not_due_changes_nothing(up: Place) -> None:
     swarm.renew(up.run, if_expiring="30")
-    assert (up.swarm.done, up.console.idle) == ([], ["certificate: not due yet"])
+    assert up.swarm.done == []
+    assert [it for it in up.console.idle if it.startswith("certificate: not due yet")] == up.console.idle != []
+
+
+def test_a_certificate_of_another_authority_is_not_renewed_here(up: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imported, "is_here", lambda _folder: True)
+    monkeypatch.setattr(issue, "is_due", lambda *_arguments: True)
+    before = inspect.read(up.settings.folder / "domain.crt").fingerprint
+    swarm.renew(up.run, if_expiring="30")
+    assert inspect.read(up.settings.folder / "domain.crt").fingerprint == before
+
+
+def test_mirrors_beside_show_the_new_certificate_too(up: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    renewed: list[bytes] = []
+    key = up.settings.folder / "domain.key"
+    monkeypatch.setattr(mirror_beside, "renew", lambda _run: renewed.append(key.read_bytes()))
+    swarm.renew(up.run, if_expiring="")
+    assert renewed == [key.read_bytes()]
+
+
+def test_a_renewal_leaves_the_images_as_they_run(up: Place) -> None:
+    before = {name: it.image for name, (it, _) in up.swarm.running.items()}
+    up.engine.images |= {"was": up.engine.images[IMAGE], IMAGE: "sha256:ff"}
+    swarm.renew(up.run, if_expiring="")
+    assert {name: it.image for name, (it, _) in up.swarm.running.items()} == before
+
+
+def test_without_the_image_here_nobody_knows_how_to_start_it(up: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(up.engine, "has_image", lambda _id: False)
+    with pytest.raises(RegistryError, match="has no image") as caught:
+        swarm.renew(up.run, if_expiring="")
+    assert (caught.value.cure, up.swarm.done) == ("./inv swarm.up", [])
+
+
+def test_without_its_services_there_is_nothing_to_renew(up: Place) -> None:
+    up.swarm.running.clear()
+    with pytest.raises(RegistryError, match="no services of this registry"):
+        swarm.renew(up.run, if_expiring="")
 
 
 def test_a_certificate_that_breaks_a_host_is_told_with_the_one_that_serves_again(up: Place) -> None:
@@ -116,7 +161,7 @@ def test_a_user_is_known_to_every_host_and_asked_for_at_each(
     monkeypatch.setattr(engines, "connect_if_available", lambda _console: up.engine)
     up.console = Recorder(secret="correct horse")  # noqa: S106 - a test's
     registry_users.add(up.run, name="ada")
-    assert admits == [f"{it}:5443 ada" for it in HOSTS]
+    assert admits == [f"{it}:5443 {name}" for it in HOSTS for name in (proof_login.NAME, "ada")]
     (kept,) = _kept(up, "htpasswd")
     assert up.swarm.files[kept][1].startswith(b"ada:$2")
     assert up.swarm.files[kept][0].secret
@@ -130,8 +175,20 @@ def test_without_the_last_user_no_host_has_users_any_more(
     monkeypatch.setattr(engines, "connect_if_available", lambda _console: up.engine)
     swarm.users_changed(up.run)
     assert len(_kept(up, "htpasswd")) == 1
+    admits.clear()
     registry_users.remove(up.run, name="ada")
-    assert (_kept(up, "htpasswd"), admits) == ([], [])
+    assert (_kept(up, "htpasswd"), admits) == ([], [f"{it}:5443 " for it in HOSTS])
+
+
+def test_a_host_that_still_knows_a_user_who_was_removed_is_named(up: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ada", "bob"):
+        users.save(up.settings.folder, users.Login(name, "correct horse"), 4)
+    monkeypatch.setattr(engines, "connect_if_available", lambda _console: up.engine)
+    secret = installation.known(up.settings.folder).http_secret
+    stale = proof_login.login(secret, users.users_file(up.settings.folder).read_bytes())
+    monkeypatch.setattr(RegistryClient, "admits", lambda client: client.login == stale)
+    with pytest.raises(RegistryError, match="does not accept the users as they are now"):
+        registry_users.remove(up.run, name="bob")
 
 
 def test_a_host_that_does_not_take_a_new_login_is_named(up: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +199,7 @@ def test_a_host_that_does_not_take_a_new_login_is_named(up: Place, monkeypatch: 
 
 
 def test_off_a_swarm_users_are_a_matter_of_this_machine(place: Place) -> None:
-    assert (swarm.users_changed(place.run), place.swarm.done) == (False, [])
+    assert (registry_users._rolled_out(place.run), place.swarm.done) == (False, [])
 
 
 # swarm.status
@@ -152,8 +209,10 @@ def test_off_a_swarm_users_are_a_matter_of_this_machine(place: Place) -> None:
 def seen(up: Place, monkeypatch: pytest.MonkeyPatch) -> dict[str, observe.Observation]:
     """What is seen at each host."""
     certificate = inspect.read(up.settings.folder / "domain.crt")
-    found = {it: observe.Observation(it, 5443, certificate=certificate, status=200) for it in HOSTS}
-    monkeypatch.setattr(observe, "look", lambda at, _anchor: found[at.host])
+    ports = (5443, up.settings.port)
+    sound = observe.Observation("", 5443, certificate=certificate, status=200)
+    found = {f"{it}:{port}": sound for it in (*HOSTS, VIRTUAL) for port in ports}
+    monkeypatch.setattr(observe, "look", lambda at, _anchor: found[f"{at.host}:{at.port}"])
     return found
 
 
@@ -164,21 +223,23 @@ def _problems(place: Place) -> dict[str, str]:
 
 
 def test_a_sound_swarm_has_no_problem(up: Place, seen: dict[str, observe.Observation]) -> None:
+    up.swarm.members[ADDRESS] = dataclasses.replace(up.swarm.members[ADDRESS], manager=True, leader=True)
     report = swarm_status.status(up.run)
-    assert (report.failure, _problems(up), len(seen)) == (None, {}, 3)
+    assert (report.failure, _problems(up), len(seen)) == (None, {}, 8)
     assert report.table
-    assert next(iter(report.table.rows))[:5] == (ADDRESS, "ready worker", "26.1.5", "running", "running")
+    assert next(iter(report.table.rows))[:5] == (ADDRESS, "ready leader", "26.1.5", "running", "running")
 
 
 def test_the_status_has_the_page_s_shape(up: Place, seen: dict[str, observe.Observation]) -> None:
-    seen[HOSTS[0]] = observe.Observation(HOSTS[0], 5443, connect_error="Connection refused")
+    noted.save(up.settings.folder, dataclasses.replace(noted.read(up.settings.folder), address=VIRTUAL))
+    seen[f"{HOSTS[0]}:5443"] = seen[f"{VIRTUAL}:443"] = REFUSED
     for leader in (True, False):
         up.swarm.leaderless = 0 if leader else 100
         assert_is_as_the_page_says("swarm.status", json.loads(json.dumps(swarm_status.status(up.run).content)))
 
 
 def test_each_fault_of_a_host_is_told(up: Place, seen: dict[str, observe.Observation]) -> None:
-    seen[HOSTS[0]] = observe.Observation(HOSTS[0], 5443, connect_error="Connection refused")
+    seen[f"{HOSTS[0]}:5443"] = REFUSED
     up.swarm.members[HOSTS[1]] = dataclasses.replace(up.swarm.members[HOSTS[1]], state="down")
     up.swarm.members[HOSTS[2]] = node(HOSTS[2])
     report = swarm_status.status(up.run)
@@ -192,7 +253,31 @@ def test_each_fault_of_a_host_is_told(up: Place, seen: dict[str, observe.Observa
 
 def test_unequal_certificates_are_told(up: Place, seen: dict[str, observe.Observation]) -> None:
     swarm.renew(up.run, if_expiring="")
-    assert set(_problems(up)) == set(HOSTS) == set(seen)
+    assert set(_problems(up)) == set(HOSTS)
+    assert seen
+
+
+def test_a_front_that_does_not_answer_is_told_though_its_container_runs(
+    up: Place, seen: dict[str, observe.Observation]
+) -> None:
+    seen[f"{HOSTS[1]}:443"] = REFUSED
+    assert _problems(up) == {HOSTS[1]: "its front: Connection refused"}
+
+
+def test_a_virtual_address_and_a_bucket_that_are_away_are_told(
+    up: Place, seen: dict[str, observe.Observation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_arguments: object, **_options: object) -> None:
+        raise RegistryError("s3://images/lan does not answer.", cure="x")
+
+    noted.save(up.settings.folder, dataclasses.replace(noted.read(up.settings.folder), address=VIRTUAL))
+    seen[f"{VIRTUAL}:443"] = REFUSED
+    monkeypatch.setattr(opening, "prove", away)
+    report = swarm_status.status(up.run)
+    assert report.failure
+    assert report.failure.message == "Something is wrong: address, storage."
+    wanted = ["address: Connection refused", "storage: s3://images/lan does not answer."]
+    assert report.lines[-2:] == wanted
 
 
 def test_without_a_leader_hosts_are_asked_all_the_same(up: Place, seen: dict[str, observe.Observation]) -> None:
@@ -200,7 +285,7 @@ def test_without_a_leader_hosts_are_asked_all_the_same(up: Place, seen: dict[str
     report = swarm_status.status(up.run)
     assert report.failure
     assert report.failure.message == "The swarm has no leader."
-    assert ([it for it in report.lines if "leader: none" in it] != [], len(seen)) == (True, 3)
+    assert ([it for it in report.lines if "leader: none" in it] != [], len(seen)) == (True, 8)
 
 
 # swarm.down
@@ -227,11 +312,26 @@ def test_a_virtual_address_is_forgotten_since_no_machine_has_it_any_more(up: Pla
 def test_the_images_go_only_when_their_bucket_is_typed(up: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     emptied: list[object] = []
     monkeypatch.setattr(registry_move, "empty", emptied.append)
+    monkeypatch.setattr(marker, "claim", lambda *_arguments, **_options: None)
     with pytest.raises(SettingError, match="the images are in s3://images/lan"):
         up.down(purge="s3://images")
     assert (emptied, up.swarm.done) == ([], [])
     up.down(purge="s3://images/lan/")
     assert emptied == ["bucket"]
+
+
+def test_a_bucket_that_is_somebody_else_s_by_now_is_left_alone_with_all_else(
+    up: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def another_s(*_arguments: object, **_options: object) -> None:
+        raise RegistryError("s3://images/lan belongs to another installation.", cure="x")
+
+    emptied: list[object] = []
+    monkeypatch.setattr(registry_move, "empty", emptied.append)
+    monkeypatch.setattr(marker, "claim", another_s)
+    with pytest.raises(RegistryError, match="another installation"):
+        up.down(purge="s3://images/lan")
+    assert (emptied, up.swarm.done, bool(noted.read(up.settings.folder).hosts)) == ([], [], True)
 
 
 def test_a_host_that_is_gone_for_good_does_not_hold_up_the_others(up: Place) -> None:
@@ -280,6 +380,19 @@ def test_a_task_is_refused_before_it_does_anything(
 def test_a_task_that_is_right_on_a_swarm_too_is_not_held_up(task: str, up: Place) -> None:
     noted.check(task, up.settings)
     assert task not in noted.INSTEAD
+
+
+def test_whatever_else_would_start_a_registry_here_is_refused_too(up: Place) -> None:
+    with pytest.raises(RegistryError, match="is on a swarm"):
+        running.run_tls(up.run, up.engine)
+    assert up.engine.find("registry") is None
+
+
+@pytest.mark.process
+def test_users_of_one_machine_load_nothing_of_a_swarm_but_its_note() -> None:
+    code = "import sys, trusted_registry.tasks.registry_users; print('trusted_registry.swarm.rollout' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_off_a_swarm_no_task_is_held_up(place: Place) -> None:
@@ -331,7 +444,7 @@ def test_whoever_answers_or_is_a_neighbour_has_an_address(
 def test_secrets_for_keepalived_and_proofs_tell_nothing_of_each_other_or_of_their_source() -> None:
     secret = "ab" * 32
     script = machines.give_address(VIRTUAL, HOSTS, 443, "0" * 32, secret).decode()
-    password = proof_login.derived(secret, "keepalived").hex()[:8]
+    password = proof_login.derived(secret, "keepalived")[:8]
     assert (f"auth_pass {password}\n" in script, secret in script) == (True, False)
-    assert password not in proof_login.login(secret).password
-    assert "secret" not in repr(proof_login.login(secret)).lower()
+    assert password not in proof_login.login(secret, b"").password
+    assert "secret" not in repr(proof_login.login(secret, b"")).lower()

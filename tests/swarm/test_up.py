@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.conftest import ADDRESS
 from tests.fake_engine import container
-from tests.fake_swarm import node
+from tests.fake_swarm import NO_LEADER, node
 from tests.mine import Killed
 from tests.swarm.conftest import HOSTS, VIRTUAL
-from trusted_registry import installation, saved_flags
+from trusted_registry import address, installation, saved_flags
 from trusted_registry.certificate import inspect
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.installation import LABEL as INSTALLATION
 from trusted_registry.swarm import machines, noted
-from trusted_registry.swarm.model import Service
+from trusted_registry.swarm.model import NotNowError, Service
 from trusted_registry.swarm.noted import Note
 from trusted_registry.swarm.stack import FRONT, REGISTRY
+from trusted_registry.tasks import swarm_hosts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.swarm.conftest import Place
 
+CHECK_VIRTUAL = machines.check_virtual
 DEPLOYED = "deploy registry front"
 
 
@@ -48,13 +50,13 @@ def test_every_host_has_the_label_the_services_and_the_images_and_its_clients_ar
     assert sorted(place.swarm.running) == sorted([REGISTRY, FRONT])
     scripts = [name.split("-")[0] for name, hosts in place.carried if hosts == HOSTS]
     assert scripts == ["look.sh", "load.sh", "load.sh", "trust"]
-    assert place.asked == [f"{','.join(HOSTS)} 5443", f"{','.join(HOSTS)} 443", "proof 443"]
+    assert place.asked == [f"{','.join(HOSTS)} 5443", f"{','.join(HOSTS)} 443", "proof 5443"]
 
 
 def test_the_certificate_names_every_host_and_the_run_remembers_them(place: Place) -> None:
     place.up()
     assert inspect.read(place.settings.folder / "domain.crt").missing(HOSTS) == ()
-    assert noted.read(place.settings.folder) == Note(HOSTS, "", 1024)
+    assert noted.read(place.settings.folder) == Note(HOSTS, "", 1024, tuple(f"id{it}" for it in HOSTS))
     assert saved_flags.read(place.settings.folder)["names"] == ",".join(HOSTS[1:])
 
 
@@ -92,6 +94,34 @@ def test_one_host_whose_ports_take_a_right_is_enough_for_it(place: Place) -> Non
     place.facts[HOSTS[0]] = {"unprivileged": "0"}
     place.up()
     assert place.swarm.running[FRONT][1]["cap_add"] == ["NET_BIND_SERVICE"]
+
+
+def test_a_node_that_has_another_address_is_asked_at_that_of_its_host(place: Place) -> None:
+    place.swarm.members[HOSTS[1]] = node("10.9.0.13")
+    place.facts[HOSTS[1]] = {"node": "id10.9.0.13"}
+    place.up()
+    assert place.asked[0] == f"{','.join(HOSTS)} 5443"
+
+
+def test_a_label_that_another_installation_left_behind_is_written_over(place: Place) -> None:
+    place.swarm.members[HOSTS[1]] = node(HOSTS[1], labels={INSTALLATION: "1" * 32})
+    place.swarm.members["192.168.0.77"] = node("192.168.0.77", labels={INSTALLATION: "2" * 32})
+    place.up()
+    assert place.swarm.members[HOSTS[1]].labels == {INSTALLATION: _own(place)}
+    assert place.swarm.members["192.168.0.77"].labels == {INSTALLATION: "2" * 32}
+
+
+def test_a_node_that_changes_meanwhile_is_labelled_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    label, busy = place.swarm.label, [NotNowError("The swarm is busy.", cure="x")]
+
+    def refuse_once(*given: Any) -> None:  # noqa: ANN401 - as label takes
+        if busy:
+            raise busy.pop()
+        label(*given)
+
+    monkeypatch.setattr(place.swarm, "label", refuse_once)
+    place.up()
+    assert {it.labels.get(INSTALLATION) for it in place.swarm.members.values()} == {_own(place)}
 
 
 # The virtual address
@@ -137,6 +167,21 @@ def test_a_host_that_is_gone_for_good_is_left_out_though_it_cannot_be_told(place
     assert noted.read(place.settings.folder).hosts == HOSTS[:2]
 
 
+def test_a_host_that_is_left_out_is_told_before_the_note_forgets_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _with_address(place, VIRTUAL)
+    place.up()
+    with monkeypatch.context() as patch:
+        patch.setattr(swarm_hosts, "carry", _dying(place.carry, [1]))
+        with pytest.raises(Killed):
+            place.up(HOSTS[:2])
+    assert noted.read(place.settings.folder).hosts == HOSTS
+    place.carried.clear()
+    place.up(HOSTS[:2])
+    assert ("address.sh", HOSTS[2:]) in place.carried
+
+
 def test_a_slow_host_is_not_taken_for_one_whose_clock_is_behind() -> None:
     assert machines._outside(100.0, 90.0, 200.0) == 0
     assert (machines._outside(20.0, 90.0, 200.0), machines._outside(290.0, 90.0, 200.0)) == (-70, 90)
@@ -180,6 +225,43 @@ def test_without_init_and_a_swarm_the_way_to_one_is_told(place: Place) -> None:
     assert not (place.settings.folder / noted.FILE).exists()
 
 
+@pytest.mark.parametrize("facts", [{"taken": "443"}, {"state": "active", "node": "x"}, {"engine": "19.03"}])
+def test_what_is_refused_is_refused_before_there_is_a_swarm(facts: dict[str, str], place: Place) -> None:
+    place.swarm.members.clear()
+    place.facts[HOSTS[1]] = facts
+    with pytest.raises(RegistryError):
+        place.up(init=True)
+    assert (place.swarm.done, [name for name, _ in place.carried]) == ([], ["look.sh"])
+
+
+def test_a_virtual_address_that_is_taken_is_refused_before_there_is_a_swarm(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.swarm.members.clear()
+    _with_address(place, VIRTUAL)
+    monkeypatch.setattr(address, "own_addresses", lambda: (ADDRESS, VIRTUAL))
+    monkeypatch.setattr(machines, "check_virtual", CHECK_VIRTUAL)
+    with pytest.raises(SettingError, match="in use by this machine"):
+        place.up(init=True)
+    assert place.swarm.done == []
+
+
+def test_a_manager_that_has_no_leader_yet_is_asked_for_the_secret_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.swarm.members.clear()
+    token, leaderless = place.swarm.token, [NO_LEADER]
+
+    def leaderless_once(*, manager: bool) -> str:
+        if leaderless:
+            raise leaderless.pop()
+        return token(manager=manager)
+
+    monkeypatch.setattr(place.swarm, "token", leaderless_once)
+    place.up(init=True)
+    assert len(place.swarm.members) == 3
+
+
 # A single registry before
 
 
@@ -198,6 +280,13 @@ def test_one_whose_images_are_in_a_volume_is_refused_with_the_way(place: Place) 
     with pytest.raises(RegistryError, match="in the volume trusted-registry") as caught:
         place.up()
     assert "registry.move --to s3://images/lan" in caught.value.cure
+    assert (place.engine.find("registry") is not None, place.swarm.done) == (True, [])
+
+
+def test_one_whose_images_are_in_another_bucket_is_refused_with_the_way(place: Place) -> None:
+    place.engine.container = container(bucket="s3://images/other", installation=_made(place))
+    with pytest.raises(RegistryError, match="in s3://images/other"):
+        place.up()
     assert (place.engine.find("registry") is not None, place.swarm.done) == (True, [])
 
 
@@ -280,7 +369,14 @@ def test_hosts_are_addresses_that_others_reach(hosts: tuple[str, ...], reason: s
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"), [({"port": 5443}, "registry.port is 5443"), ({"storage": ""}, "need a bucket")]
+    ("changes", "reason"),
+    [
+        ({"port": 5443}, "registry.port is 5443"),
+        ({"storage": ""}, "need a bucket"),
+        ({"listen": "127.0.0.1"}, "registry.listen is 127"),
+        ({"metrics": 9000}, "registry.metrics is 9000"),
+        ({"address": "fd00::9", "saved_flags": {"address": "fd00::9"}}, "is no IPv4 address"),
+    ],
 )
 def test_settings_that_will_not_do_are_refused(changes: dict[str, object], reason: str, place: Place) -> None:
     place.settings = dataclasses.replace(place.settings, **changes)  # type: ignore[arg-type]
@@ -367,3 +463,10 @@ def test_a_dry_run_shows_the_stack_and_changes_nothing(place: Place) -> None:
     place.console.dry = True
     place.up()
     assert (place.carried, noted.read(place.settings.folder).hosts) == ([], ())
+
+
+def test_a_dry_run_labels_no_other_node_than_those_of_the_hosts(place: Place) -> None:
+    place.swarm.members["192.168.0.77"] = node("192.168.0.77")
+    place.console.dry = True
+    place.up()
+    assert {it.split()[1] for it in place.swarm.done if it.startswith("label")} == set(HOSTS)

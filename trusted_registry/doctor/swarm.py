@@ -32,23 +32,28 @@ def find(settings: Settings, note: Note, swarm: Swarm) -> SwarmFacts:
     error: RegistryError | None = None
     leader = True
     try:
-        nodes, tasks, held = swarm.nodes(), swarm.tasks(NAME), swarm.held(own)
+        nodes, tasks, held = swarm.nodes(), swarm.tasks(NAME), swarm.held()
     except NoLeaderError:
         leader = False
     except RegistryError as refused:
         error = refused
     with ThreadPoolExecutor() as pool:  # one that hangs takes its time
-        hosts = tuple(pool.map(partial(_host, nodes, tasks, settings, own), note.hosts))
-    return SwarmFacts(hosts, leader, bool(nodes), error, _differing(settings, held))
+        hosts = tuple(pool.map(partial(_host, tasks, settings, own), *zip(*note.members(nodes).items(), strict=True)))
+    return SwarmFacts(
+        hosts,
+        leader,
+        bool(nodes),
+        error,
+        _differing(settings, [it for it in held if it.labels.get(installation.LABEL) == own]),
+    )
 
 
-def _host(nodes: Sequence[Node], tasks: Sequence[Task], settings: Settings, own: str, host: str) -> SwarmHost:
-    node = next((it for it in sorted(nodes, key=lambda it: not it.works) if it.address == host), None)
+def _host(tasks: Sequence[Task], settings: Settings, own: str, host: str, node: Node | None) -> SwarmHost:
     registry, front = (_newest(service, node, tasks) for service in (REGISTRY, FRONT))
     seen = observe.look(Endpoint(host, REGISTRY_PORT), issue.trust_anchor(settings.folder, dry=True).path)
     return SwarmHost(
         host=host,
-        state=(node.state if node.state != "ready" else node.availability) if node else "",
+        state=node.word if node else "",
         name=node.name if node else "",
         labelled=bool(node and own and node.labels.get(installation.LABEL) == own),
         registry=registry.state,

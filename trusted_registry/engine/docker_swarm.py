@@ -12,23 +12,28 @@ from docker.errors import APIError, NotFound
 
 from trusted_registry import program
 from trusted_registry.address import is_ip
-from trusted_registry.console import Console, pasteable, visible
+from trusted_registry.console import Console, here_document, pasteable, visible
 from trusted_registry.engine import connection
 from trusted_registry.errors import RegistryError
-from trusted_registry.installation import LABEL as INSTALLATION
-from trusted_registry.swarm.model import Held, Node, NoLeaderError, Service, Task
-from trusted_registry.swarm.stack import Numbered
+from trusted_registry.instance.model import LABEL, Role
+from trusted_registry.swarm.model import DOWN, Held, Node, NoLeaderError, NotNowError, Service, Task
+from trusted_registry.swarm.stack import GRACE_SECONDS, NAME, Numbered
 
 _STACK = "com.docker.stack.namespace"
 """Label by which docker knows what belongs to a stack (docker/cli, cli/compose/convert)."""
 _NO_LEADER = re.compile(
-    r"does not have a leader|no elected primary|lost quorum|context deadline exceeded", re.IGNORECASE
+    r"does not have a leader|no elected|lost leadership|lost quorum|deadline exceeded|being prepared or has trouble"
+    r"|code = Unavailable|node is stopped|not yet part of a raft",
+    re.IGNORECASE,
 )
-"""Words of managers without a leader (moby, swarmkit, manager/state/raft; daemon/cluster)."""
+"""Words of managers without a leader (moby/swarmkit, manager/state/raft; moby, daemon/cluster)."""
+_NOT_NOW = re.compile(r"update out of sequence|network \S+ (not found|is in use)", re.IGNORECASE)
+"""Words of one whose answer is old by now (swarmkit, store.ErrSequenceConflict), or whose stack is just going."""
 _TOKEN = re.compile(r"[A-Za-z0-9-]{1,200}")
-_NO_MANAGER, _IN_USE, _IS_THERE = 503, 400, 409
-_GONE_SECONDS = 120.0
-"""Seconds for a stack to go: its tasks have their grace."""
+_NO_MANAGER = "not a swarm manager"
+_IN_USE, _IS_THERE = 400, 409
+_GONE_SECONDS = GRACE_SECONDS + 60.0
+"""Seconds for registries to go, which have their grace."""
 _PAUSE = 0.5
 
 
@@ -51,25 +56,18 @@ class DockerSwarm(connection.Connection):
 
     def nodes(self) -> tuple[Node, ...]:
         """Return all nodes; none where this engine manages no swarm."""
-        try:
-            return tuple(_node(it) for it in self._asked("The nodes", lambda api: api.nodes()))
-        except NoLeaderError:
-            raise
-        except RegistryError as error:
-            if isinstance(error.__cause__, APIError) and error.__cause__.status_code == _NO_MANAGER:
-                return ()
-            raise
+        return tuple(_node(it) for it in self._asked("The nodes", lambda api: api.nodes()))
 
     def init(self, address: str) -> None:
         """Make a swarm of this engine alone; one that manages one is left alone."""
         self._console.command(["docker", "swarm", "init", "--advertise-addr", address])
         if not self._console.dry and not self.nodes():
             with _explained("The swarm could not be made"):
-                self._require_client().swarm.init(advertise_addr=address)
+                self._require_client().api.init_swarm(advertise_addr=address)
 
     def token(self, *, manager: bool) -> str:
         """Return the secret by which a machine joins."""
-        said = self._asked("The swarm", lambda api: api.inspect_swarm())
+        said = self._asked("The swarm", lambda api: api.inspect_swarm()) or {}
         token = _text(_of(said, "JoinTokens").get("Manager" if manager else "Worker"))
         if not _TOKEN.fullmatch(token):
             raise RegistryError(
@@ -90,19 +88,21 @@ class DockerSwarm(connection.Connection):
             spec["Labels"] = {**kept, **({name: value} if value else {})}
             found.update(spec)
 
-    def held(self, installation: str) -> tuple[Held, ...]:
-        """Return the secrets and configs of an installation."""
-        own = {"label": f"{INSTALLATION}={installation}"}
+    def held(self) -> tuple[Held, ...]:
+        """Return the secrets and configs whose names begin as those of a stack, whoever made them."""
+        own = {"name": f"{NAME}-"}
         secrets = self._asked("The secrets", lambda api: api.secrets(filters=own))
         configs = self._asked("The configs", lambda api: api.configs(filters=own))
         return tuple(_held(it, secret=secret) for secret, every in ((True, secrets), (False, configs)) for it in every)
 
     def keep(self, file: Numbered, installation: str) -> None:
-        """Have the swarm keep a file; one of that name is left alone."""
+        """Have the swarm keep a file; the same one under that name is no error."""
         kind = "secret" if file.file.secret else "config"
         labels = file.labels(installation)
         typed = [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
-        self._console.command(["docker", kind, "create", *typed, file.name, str(file.file.source)])
+        shown = file.file.made and not file.file.secret
+        source = ["-", here_document(file.file.content.decode())] if shown else [str(file.file.source)]
+        self._console.command(["docker", kind, "create", *typed, file.name, *source])
         if self._console.dry:
             return
         with _explained(f"The {kind} {file.name} could not be made"):
@@ -110,7 +110,9 @@ class DockerSwarm(connection.Connection):
             try:
                 (api.create_secret if file.file.secret else api.create_config)(file.name, file.file.content, labels)
             except APIError as error:
-                if error.status_code != _IS_THERE:
+                if error.status_code != _IS_THERE or not any(
+                    it == file.held(it.id, installation) for it in self.held()
+                ):
                     raise
 
     def drop(self, held: Held) -> bool:
@@ -136,13 +138,18 @@ class DockerSwarm(connection.Connection):
             argv = ["docker", "stack", "deploy", "--resolve-image", "never", "--compose-file", "-", name]
             program.run(argv, self._console, text=text)
 
+    def push(self, service: str) -> None:
+        """Have a service be brought to every node anew: an update waits for ever for a node that goes down in it."""
+        with _from_cli():
+            program.run(["docker", "service", "update", "--force", "--detach", service], self._console)
+
     def services(self, name: str) -> tuple[Service, ...]:
         """Return the services of a stack."""
         return tuple(map(_service, self._listed("services", name)))
 
     def tasks(self, name: str) -> tuple[Task, ...]:
         """Return the tasks of a stack's services."""
-        names = {str(it.get("ID")): str(_of(it, "Spec").get("Name")) for it in self._listed("services", name)}
+        names = {str(it.get("ID")): _name(it) for it in self._listed("services", name)}
         return tuple(_task(it, names) for it in self._listed("tasks", name))
 
     def _listed(self, what: str, name: str) -> list[dict[str, Any]]:
@@ -150,22 +157,45 @@ class DockerSwarm(connection.Connection):
         return list(self._asked(f"The {what}", lambda api: getattr(api, what)(filters=own)))
 
     def remove(self, name: str) -> None:
-        """Remove a stack, and wait until its tasks and networks are gone."""
-        with _from_cli():
-            program.run(["docker", "stack", "rm", name], self._console)
+        """Remove a stack, and wait until its registries and networks are gone; fronts may go on with what is open.
+
+        In this order no network is in use by a task. Tasks of a node that is down stay until that is back.
+        """
+        self._console.command(["docker", "stack", "rm", name])
+        if self._console.dry:
+            return
+        for service in self._listed("services", name):
+            self._drop(f"The service {_name(service)}", "remove_service", service)
         end = time.monotonic() + _GONE_SECONDS
-        while not self._console.dry and (self._listed("tasks", name) or self._listed("networks", name)):
+        while left := self._registries(name):
             if time.monotonic() > end:
-                cure = f"See why, then the same command again: {pasteable(['docker', 'stack', 'ps', name])}"
-                raise RegistryError(f"The stack {name} does not go.", cure=cure)
+                cure = f"See why, then the same command again: {pasteable(['docker', 'inspect', left[0]])}"
+                raise RegistryError("A registry does not end.", cure=cure)
             time.sleep(_PAUSE)
+        for network in self._listed("networks", name):
+            self._drop("The network of the stack", "remove_network", {"ID": network.get("Id")})
+
+    def _registries(self, name: str) -> list[str]:
+        """Return the tasks of registries that a working node has not ended yet."""
+        there = {it.id for it in self.nodes() if it.state != DOWN}
+        every = [(str(it.get("ID")), _task(it, {})) for it in self._listed("tasks", name)]
+        return [id_ for id_, it in every if it.node in there and it.labels.get(LABEL) == Role.TLS and not it.ended]
+
+    def _drop(self, what: str, order: str, said: Mapping[str, Any]) -> None:
+        with _explained(f"{what} could not be removed"), contextlib.suppress(NotFound):
+            getattr(self._require_client().api, order)(said["ID"])
 
     def _asked(self, what: str, ask: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - JSON, which is read with care
-        """Return an answer of the engine's API; nothing in a dry run without an engine."""
+        """Return an answer of the engine's API; nothing without an engine in a dry run, or from one of no swarm."""
         if self._client is None and self._console.dry:
             return []
-        with _explained(f"{what} could not be asked for"):
-            return ask(self._require_client().api)
+        try:
+            with _explained(f"{what} could not be asked for"):
+                return ask(self._require_client().api)
+        except RegistryError as error:
+            if _NO_MANAGER in error.message and not isinstance(error, NotNowError):
+                return []
+            raise
 
 
 @contextlib.contextmanager
@@ -187,6 +217,8 @@ def _from_cli() -> Iterator[None]:
 
 
 def _judged(error: RegistryError) -> RegistryError:
+    if _NOT_NOW.search(error.message):
+        return NotNowError("The swarm is busy.", cure=f"The same command again. It said: {error.message}")
     if not _NO_LEADER.search(error.message):
         return error
     cure = "Have most of the managers running, which docker node ls on each tells; then the same command again."
@@ -227,15 +259,18 @@ def _node(said: Mapping[str, Any]) -> Node:
 
 
 def _held(said: Mapping[str, Any], *, secret: bool) -> Held:
-    return Held(_text(said.get("ID")), _text(_of(said, "Spec").get("Name")), secret, _labels(said, "Spec", "Labels"))
+    return Held(_text(said.get("ID")), _name(said), secret, _labels(said, "Spec", "Labels"))
+
+
+def _name(said: Mapping[str, Any]) -> str:
+    return _text(_of(said, "Spec").get("Name"))
 
 
 def _service(said: Mapping[str, Any]) -> Service:
     update = _of(said, "UpdateStatus")
+    image = _of(said, "Spec", "TaskTemplate", "ContainerSpec").get("Image")
     labels = _labels(said, "Spec", "Labels")
-    return Service(
-        _text(_of(said, "Spec").get("Name")), labels, _text(update.get("State")), _text(update.get("Message"))
-    )
+    return Service(_name(said), labels, _text(image), _text(update.get("State")), _text(update.get("Message")))
 
 
 def _task(said: Mapping[str, Any], names: Mapping[str, str]) -> Task:
@@ -246,6 +281,5 @@ def _task(said: Mapping[str, Any], names: Mapping[str, str]) -> Task:
         wanted=_text(said.get("DesiredState")),
         state=_text(_of(said, "Status").get("State")),
         labels=_labels(container, "Labels"),
-        image=_text(container.get("Image")),
         error=_text(_of(said, "Status").get("Err")),
     )

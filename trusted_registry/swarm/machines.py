@@ -15,7 +15,7 @@ from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.instance.model import Image
 from trusted_registry.swarm import proof_login
-from trusted_registry.swarm.model import Node
+from trusted_registry.swarm.model import Node, at
 from trusted_registry.trust.remote.hosts import HostResult
 
 OLDEST = (20, 10)
@@ -23,8 +23,6 @@ OLDEST = (20, 10)
 MOST_SKEW = 60.0
 """Seconds that a clock may be off; a bucket refuses 900."""
 INACTIVE = "inactive"
-_MANAGERS = ((5, 5), (3, 3), (1, 1))
-"""Hosts from which on there are so many managers: an even number would bear no more losses."""
 _ARP = Path("/proc/net/arp")
 """Neighbours of this machine, with flags of 0x0 where nobody answered (proc(5))."""
 _DISCARD, _ASKED = 9, 1.5
@@ -59,13 +57,13 @@ class Facts:
 
 def look(images: Sequence[Image], ports: Iterable[int]) -> bytes:
     """Return the script that tells of a host, and which of the images it has."""
-    named = [{"name": pasteable([it.name]), "id": it.id} for it in images if it.id]
-    return templates.render("swarm-look.sh", images=named, ports=list(ports)).encode()
+    ids = [it.id for it in images if it.id]
+    return templates.render("swarm-look.sh", images=ids, ports=list(ports)).encode()
 
 
-def load(image: Iterable[bytes]) -> bytes:
+def load(image: Image, content: Iterable[bytes]) -> bytes:
     """Return the script that loads an image, which is behind its last line."""
-    return templates.render("swarm-load.sh").encode() + b"".join(image)
+    return templates.render("swarm-load.sh", image=image.id).encode() + b"".join(content)
 
 
 def join(hosts: Sequence[str], manager: str, token: str) -> bytes:
@@ -82,7 +80,7 @@ def give_address(virtual: str, hosts: Sequence[str], port: int, installation: st
         port=port,
         installation=installation,
         router=1 + int(virtual.rpartition(".")[2] or 0) % 255,
-        password=proof_login.derived(secret, "keepalived").hex()[:8],  # all that VRRP takes
+        password=proof_login.derived(secret, "keepalived")[:8],  # all that VRRP takes
     ).encode()
 
 
@@ -151,8 +149,7 @@ def node_of(host: str, nodes: Iterable[Node], found: Facts | None, init: str) ->
     Raises:
         RegistryError: It is none, or one on which nothing is started.
     """
-    listed = [it for it in nodes if it.address == host or (found and found.node and it.id == found.node)]
-    there = next(iter(sorted(listed, key=lambda it: not it.works)), None)  # one that was away may be listed twice
+    there = at(host, found.node if found else "", nodes)
     if there is None and found and found.state != INACTIVE:
         leave = pasteable(["ssh", host, "docker", "swarm", "leave"])
         raise RegistryError(
@@ -161,16 +158,15 @@ def node_of(host: str, nodes: Iterable[Node], found: Facts | None, init: str) ->
     if there is None:
         raise RegistryError(f"{host} is no node of the swarm here.", cure=init)
     if not there.works:
-        why = there.state if there.state != "ready" else there.availability
         active = pasteable(["docker", "node", "update", "--availability", "active", there.name])
         cure = active if there.state == "ready" else "Start it, or name the others alone with --hosts."
-        raise RegistryError(f"The node {there.name} at {host} is {why}.", cure=cure)
+        raise RegistryError(f"The node {there.name} at {host} is {there.word}.", cure=cure)
     return there
 
 
 def managers(count: int) -> int:
-    """Return how many of some hosts should manage the swarm."""
-    return next(most for least, most in _MANAGERS if count >= least)
+    """Return how many of some hosts should manage the swarm: an even number would bear no more losses."""
+    return next(it for it in (5, 3, 1) if count >= it)
 
 
 def check_virtual(virtual: str) -> None:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance.model import DIGEST_LABEL
 
-READY, RUNNING = "ready", "running"
+READY, RUNNING, DOWN = "ready", "running", "down"
+IMAGE_LABEL = "trusted-registry.image"
+"""Name of a container's image, which the swarm has by its id."""
+UPDATING = "updating"
+ENDED = ("complete", "shutdown", "failed", "rejected", "remove", "orphaned")
+"""States of a task whose container has ended (moby, api/types/swarm, TaskState)."""
 BROKEN_OFF = ("paused", "rollback_started", "rollback_paused", "rollback_completed")
 """States of an update that does not get on (moby, api/types/swarm, UpdateState)."""
 
 
-class NoLeaderError(RegistryError):
+class NotNowError(RegistryError):
+    """Refusal of a swarm that may be none a moment later, such as of two changes at once."""
+
+
+class NoLeaderError(NotNowError):
     """Swarm whose managers have no leader, for a moment or for want of a majority."""
 
 
@@ -36,6 +45,17 @@ class Node:
         """Whether the swarm starts something there."""
         return self.state == READY and self.availability == "active"
 
+    @property
+    def word(self) -> str:
+        """State in a word: ready only where something is started."""
+        return self.availability if self.state == READY else self.state
+
+
+def at(host: str, id_: str, nodes: Iterable[Node]) -> Node | None:
+    """Return the node of a host by its address or its id; that which works, of several entries for one host."""
+    listed = [replace(it, address=host) for it in nodes if it.address == host or it.id == id_]
+    return min(listed, key=lambda it: not it.works, default=None)
+
 
 @dataclass(frozen=True)
 class Held:
@@ -49,10 +69,11 @@ class Held:
 
 @dataclass(frozen=True)
 class Service:
-    """A service by its name, with its labels and how its last update ended; "" where there was none."""
+    """A service by its name, with labels, its image's id, and how its last update ended; "" where there was none."""
 
     name: str
     labels: Mapping[str, str]
+    image: str = ""
     update: str = ""
     message: str = ""
 
@@ -67,7 +88,6 @@ class Task:
         wanted: State that the swarm wants, such as running.
         state: State that it has.
         labels: Labels of the container.
-        image: Name of its image.
         error: Reason of a failure.
     """
 
@@ -76,13 +96,17 @@ class Task:
     wanted: str
     state: str
     labels: Mapping[str, str] = field(default_factory=dict)
-    image: str = ""
     error: str = ""
 
     @property
     def runs(self) -> bool:
         """Whether it runs, and is to go on."""
         return self.wanted == self.state == RUNNING
+
+    @property
+    def ended(self) -> bool:
+        """Whether its container is no more."""
+        return self.state in ENDED
 
     @property
     def spec(self) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from trusted_registry import files
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.settings import Settings
+from trusted_registry.swarm.model import Node, at
 from trusted_registry.values import address
 
 FILE = "swarm.json"
@@ -20,6 +22,7 @@ INSTEAD: Mapping[str, str] = {
     "registry.tls": "swarm.up",
     "registry.upgrade": "swarm.up",
     "registry.move": "swarm.down",
+    "registry.restore": "swarm.down",
     "registry.stop": "swarm.down",
     "registry.logs": "docker service logs trusted-registry_registry",
     "status": "swarm.status",
@@ -37,11 +40,18 @@ class Note:
         hosts: Addresses of the hosts.
         address: The virtual address that keepalived moves between them; "" for none.
         unprivileged: First port for which a host needs no right, on all of them.
+        nodes: Ids of the hosts' nodes, in their order; a node may have another address than its host.
     """
 
     hosts: tuple[str, ...] = ()
     address: str = ""
     unprivileged: int = 1024
+    nodes: tuple[str, ...] = ()
+
+    def members(self, nodes: Iterable[Node]) -> dict[str, Node | None]:
+        """Return the node of each host, or None for one that is no more."""
+        every = list(nodes)
+        return {host: at(host, id_, every) for host, id_ in zip_longest(self.hosts, self.nodes, fillvalue="")}
 
 
 NONE = Note()
@@ -60,8 +70,8 @@ def read(folder: Path) -> Note:
         content = path.read_bytes()
     try:
         said = json.loads(content)
-        found = tuple(address("hosts", it) for it in said["hosts"])
-        return Note(found, said["address"] and address("address", said["address"]), int(said["unprivileged"]))
+        found, nodes = tuple(address("hosts", it) for it in said["hosts"]), tuple(map(str, said["nodes"]))
+        return Note(found, said["address"] and address("address", said["address"]), int(said["unprivileged"]), nodes)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, SettingError) as error:
         cure = f"Remove it, and name the hosts again: {pasteable(['rm', path])} && ./inv swarm.up --hosts A,B,C"
         raise RegistryError(f"{path} is damaged, so nobody knows the swarm's hosts.", cure=cure) from error
@@ -84,6 +94,7 @@ def check(task: str, settings: Settings) -> None:
     Raises:
         RegistryError: The registry of this checkout is on a swarm.
     """
+    # Asked before each task; and by whatever else starts a registry here, such as a restore.
     if task in INSTEAD and read(settings.folder).hosts:
         instead = INSTEAD[task]
         cure = settings.command(instead) if instead.startswith("swarm.") else instead

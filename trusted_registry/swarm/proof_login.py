@@ -5,7 +5,6 @@ Whoever has that secret has every other one beside it. The name is one that no l
 
 from __future__ import annotations
 
-import base64
 import functools
 import hashlib
 import hmac
@@ -17,25 +16,21 @@ _COST = b"$2b$04$"
 """Form and cost of the hash: the password is 256 bits that nobody guesses."""
 
 
-def derived(secret: str, purpose: str) -> bytes:
-    """Return 256 bits that only those know who have the installation's secret."""
-    return hmac.new(secret.encode(), f"swarm {purpose}".encode(), hashlib.sha256).digest()
+def derived(secret: str, purpose: str) -> str:
+    """Return 256 bits in hex that only those know who have the installation's secret."""
+    return hmac.new(secret.encode(), f"swarm {purpose}".encode(), hashlib.sha256).hexdigest()
 
 
-def login(secret: str) -> Login:
-    """Return the login."""
-    return Login(NAME, base64.urlsafe_b64encode(derived(secret, "password")).decode())
+def login(secret: str, known: bytes) -> Login:
+    """Return the login, which only a registry takes that has read the very users' file of some content."""
+    return Login(NAME, derived(secret, f"password {hashlib.sha256(known).hexdigest()}"))
 
 
 @functools.cache
-def line(secret: str) -> bytes:
+def line(secret: str, known: bytes) -> bytes:
     """Return its line in the users' file, the same each time."""
     import bcrypt
 
-    alphabet = bytes.maketrans(
-        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
-        b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
-    )
-    # 22 letters of bcrypt's own base64; the last has but two bits.
-    salt = base64.b64encode(derived(secret, "salt")[:16]).rstrip(b"=").translate(alphabet)
-    return f"{NAME}:{bcrypt.hashpw(login(secret).password.encode(), _COST + salt).decode()}\n".encode()
+    # Letters of hex are also some of bcrypt's own base64, in which a salt has 22, the last of two bits.
+    salt = f"{derived(secret, 'salt')[:21]}.".encode()
+    return f"{NAME}:{bcrypt.hashpw(login(secret, known).password.encode(), _COST + salt).decode()}\n".encode()

@@ -1,7 +1,8 @@
 """Protocol of a swarm, as a manager's engine answers for it, and the promise about each answer.
 
 Changes are shown as the commands that a person would type, and not made in a dry run; a look is then empty where no
-engine answers. Every method raises NoLeaderError while the managers have none, and RegistryError for any other refusal.
+engine answers. Every method raises NoLeaderError while the managers have none, NotNowError where a moment later all may
+be well, and RegistryError for any other refusal.
 """
 
 from __future__ import annotations
@@ -27,17 +28,20 @@ class Swarm(Protocol):
     def label(self, node: Node, name: str, value: str) -> None:
         """Give a node a label, or take that from it where the value is ""; all else of the node stays."""
 
-    def held(self, installation: str) -> tuple[Held, ...]:
-        """Return the secrets and configs of an installation."""
+    def held(self) -> tuple[Held, ...]:
+        """Return the secrets and configs whose names begin as those of a stack, whoever made them."""
 
     def keep(self, file: Numbered, installation: str) -> None:
-        """Have the swarm keep a file; one of that name is no error."""
+        """Have the swarm keep a file; the same one under that name is no error, and another one is left alone."""
 
     def drop(self, held: Held) -> bool:
         """Remove a secret or a config; return False where a service still reads it. An absent one is no error."""
 
     def deploy(self, name: str, text: str) -> None:
         """Have the services of a stack be as a text says; others of its services stay."""
+
+    def push(self, service: str) -> None:
+        """Have a service be brought to every node anew."""
 
     def services(self, name: str) -> tuple[Service, ...]:
         """Return the services of a stack."""
@@ -46,4 +50,4 @@ class Swarm(Protocol):
         """Return the tasks of a stack's services, those that ended too."""
 
     def remove(self, name: str) -> None:
-        """Remove a stack with its networks, and wait until all of it is gone; an absent one is no error."""
+        """Remove a stack with its networks, and wait until its registries are gone; an absent one is no error."""

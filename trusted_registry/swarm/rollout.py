@@ -13,15 +13,15 @@ from trusted_registry.certificate import issue
 from trusted_registry.console import Console, pasteable
 from trusted_registry.errors import RegistryError
 from trusted_registry.installation import LABEL as INSTALLATION
-from trusted_registry.installation import known
-from trusted_registry.instance.model import DIGEST_LABEL
+from trusted_registry.installation import ensure, known
+from trusted_registry.instance.model import DIGEST_LABEL, Image
 from trusted_registry.registry import observe, probe, prove, upload, users
 from trusted_registry.registry.api import MANIFEST, Manifest, RegistryClient, digest
 from trusted_registry.run import Run
 from trusted_registry.swarm import proof_login
-from trusted_registry.swarm.model import BROKEN_OFF, Node, NoLeaderError, Task
+from trusted_registry.swarm.model import BROKEN_OFF, DOWN, IMAGE_LABEL, UPDATING, Node, NoLeaderError, NotNowError, Task
 from trusted_registry.swarm.protocol import Swarm
-from trusted_registry.swarm.stack import NAME, REGISTRY_PORT, Stack, render
+from trusted_registry.swarm.stack import FRONT, NAME, REGISTRY, REGISTRY_PORT, Stack, render
 
 LEADER_SECONDS = 120.0
 """Seconds in which managers choose a leader; one that comes back was seen to take ten."""
@@ -29,25 +29,27 @@ HOST_SECONDS = 120.0
 """Seconds that each host may take: to drain, to end, to start, and to be found well."""
 JOIN_SECONDS = 30.0
 """Seconds in which a host that joined is known."""
+STALL_SECONDS = 90.0
+"""Seconds without progress after which an update is begun anew: one that waits for a host that is off never goes on."""
 _PAUSE = 2.0
 
 _Answer = TypeVar("_Answer")
 
 
 def patiently(console: Console, act: Callable[[], _Answer]) -> _Answer:
-    """Ask or order something of a swarm, and wait for a leader if there is none.
+    """Ask or order something of a swarm, and wait for a leader if there is none, or for another change.
 
     Raises:
-        NoLeaderError: None came.
+        NotNowError: None came, or that does not end.
     """
     end, told = time.monotonic() + LEADER_SECONDS, False
     while True:
         try:
             return act()
-        except NoLeaderError as error:
+        except NotNowError as error:
             if time.monotonic() > end:
                 raise
-            if not told:
+            if not told and isinstance(error, NoLeaderError):
                 console.warn(f"{error.message} It is asked again, for up to {LEADER_SECONDS:.0f} seconds.")
             told = True
         time.sleep(_PAUSE)
@@ -78,19 +80,34 @@ def check_own(run: Run, swarm: Swarm) -> None:
 
 
 def label(hosts: Sequence[Node], run: Run, swarm: Swarm) -> bool:
-    """Have the nodes of the hosts, and no others, carry the label of the installation; return whether one changed."""
-    own = known(run.settings.folder).id
+    """Have the nodes of the hosts, and no others, carry the label of the installation; return whether one changed.
+
+    That of another installation is one that was left behind: a stack of its own would have been refused.
+    """
+    own = ensure(run.settings.folder, run.console).id
     changed = False
     for node in patiently(run.console, swarm.nodes):
         wanted = own if node.id in {it.id for it in hosts} else ""
         has = node.labels.get(INSTALLATION, "")
-        if has not in {"", own}:
-            wrong = f"The node {node.name} has the registry of another installation."
-            raise RegistryError(wrong, cure="Leave it out of --hosts, or take that registry down first.")
-        if has != wanted:
+        if has != wanted and (wanted or has == own):
             patiently(run.console, partial(swarm.label, node, INSTALLATION, wanted))
             changed = True
     return changed
+
+
+def images(run: Run, swarm: Swarm) -> tuple[Image, Image]:
+    """Return the images that the registries and the fronts run, whatever their names stand for by now.
+
+    Raises:
+        RegistryError: There are no such services.
+    """
+    if run.console.dry:
+        return Image(run.settings.image, ""), Image(run.settings.front_image, "")
+    there = {it.name: it for it in patiently(run.console, partial(swarm.services, NAME))}
+    if not {REGISTRY, FRONT} <= there.keys():
+        raise RegistryError("The swarm has no services of this registry.", cure="./inv swarm.up")
+    found = [Image(it.labels.get(IMAGE_LABEL, ""), it.image) for it in (there[REGISTRY], there[FRONT])]
+    return found[0], found[1]
 
 
 def deploy(stack: Stack, run: Run, swarm: Swarm) -> bool:
@@ -106,27 +123,56 @@ def deploy(stack: Stack, run: Run, swarm: Swarm) -> bool:
     return True
 
 
-def wait(stack: Stack, hosts: Sequence[Node], run: Run, swarm: Swarm) -> None:
-    """Wait until every host runs the services of a stack.
+def wait(stack: Stack, hosts: Sequence[Node], run: Run, swarm: Swarm) -> tuple[Node, ...]:
+    """Wait until every host runs the services of a stack, and return those; one that goes down meanwhile follows later.
 
     Raises:
         RegistryError: A service does not come up somewhere; the one before then serves again.
     """
-    if run.console.dry:
-        return
-    end = time.monotonic() + HOST_SECONDS * len(hosts)
-    while left := _left(stack, hosts, patiently(run.console, partial(swarm.tasks, NAME))):
-        service, node, reason = left[0]
-        cure = pasteable(["docker", "service", "ps", "--no-trunc", service])
-        for it in patiently(run.console, partial(swarm.services, NAME)):
-            if it.name in stack.services and it.update in BROKEN_OFF and it.name == service:
-                wrong = f"{service} does not run on {node}: {reason or it.message}. The one before serves again."
-                raise RegistryError(wrong, cure=f"See why: {cure}")
+    there, before, since = tuple(hosts), list[tuple[str, str, str]](), time.monotonic()
+    end = since + HOST_SECONDS * len(hosts)
+    while not run.console.dry:
+        there = _still_there(there, run, swarm)
+        left = _left(stack, there, patiently(run.console, partial(swarm.tasks, NAME)))
+        if not left:
+            break
+        updating = _check_updates(left[0], run, swarm)
+        if left != before:
+            before, since = left, time.monotonic()
+        elif time.monotonic() - since > STALL_SECONDS:
+            since = time.monotonic()
+            for service in updating:
+                patiently(run.console, partial(swarm.push, service))
         if time.monotonic() > end:
-            raise RegistryError(
-                f"{service} does not run on {node}: {reason or 'no reason is told'}.", cure=f"See why: {cure}"
-            )
+            raise _stays_away(left[0], left[0][2] or "no reason is told.")
         time.sleep(_PAUSE)
+    return there
+
+
+def _still_there(hosts: Sequence[Node], run: Run, swarm: Swarm) -> tuple[Node, ...]:
+    """Return the hosts that are not down, and name those that have just gone down."""
+    works = {it.id for it in patiently(run.console, swarm.nodes) if it.state != DOWN}
+    for node in (it for it in hosts if it.id not in works):
+        run.console.warn(f"the node {node.name} at {node.address} went down: it follows when it is back")
+    return tuple(it for it in hosts if it.id in works)
+
+
+def _check_updates(left: tuple[str, str, str], run: Run, swarm: Swarm) -> list[str]:
+    """Return the services that are being updated, unless that of a container that is awaited was broken off.
+
+    Raises:
+        RegistryError: It was.
+    """
+    services = patiently(run.console, partial(swarm.services, NAME))
+    for it in services:
+        if it.name == left[0] and it.update in BROKEN_OFF:
+            raise _stays_away(left, f"{left[2] or it.message}. The one before serves again.")
+    return [it.name for it in services if it.update == UPDATING]
+
+
+def _stays_away(left: tuple[str, str, str], why: str) -> RegistryError:
+    cure = f"See why: {pasteable(['docker', 'service', 'ps', '--no-trunc', left[0]])}"
+    return RegistryError(f"{left[0]} does not run on {left[1]}: {why}", cure=cure)
 
 
 def _left(stack: Stack, hosts: Sequence[Node], tasks: Sequence[Task]) -> list[tuple[str, str, str]]:
@@ -191,22 +237,27 @@ def client(host: str, port: int, run: Run) -> RegistryClient:
     settings = run.settings
     tls = probe.context(issue.trust_anchor(settings.folder).path)
     required = users.is_login_required(settings.folder)
-    login = proof_login.login(known(settings.folder).http_secret) if required else None
+    content = users.users_file(settings.folder).read_bytes() if required else b""
+    login = proof_login.login(known(settings.folder).http_secret, content) if required else None
     return RegistryClient(probe.Endpoint(host, port), tls, login)
 
 
-def carry_out(stack: Stack, hosts: Sequence[Node], run: Run, swarm: Swarm) -> bool:
-    """Deploy a stack, wait for every host, and ask each registry; return whether anything had to be changed."""
+def carry_out(stack: Stack, hosts: Sequence[Node], run: Run, swarm: Swarm) -> tuple[bool, tuple[str, ...]]:
+    """Deploy a stack, wait for every host, and ask each registry.
+
+    Returns:
+        Whether anything had to be changed, and the hosts that run the stack: of those that are there, all.
+    """
     changed = deploy(stack, run, swarm)
-    wait(stack, hosts, run, swarm)
-    check_served([it.address for it in hosts], REGISTRY_PORT, run)
-    return changed
+    there = tuple(it.address for it in wait(stack, hosts, run, swarm))
+    check_served(there, REGISTRY_PORT, run)
+    return changed, there
 
 
 def sweep(stack: Stack | None, run: Run, swarm: Swarm) -> None:
     """Remove files of this installation that a stack does not name; those still read stay until the next run."""
     kept = {it.name for it in stack.files} if stack else set()
     own = known(run.settings.folder).id
-    for held in patiently(run.console, partial(swarm.held, own)) if own else ():
-        if held.name not in kept:
+    for held in patiently(run.console, swarm.held) if own else ():
+        if held.name not in kept and held.labels.get(INSTALLATION) == own:
             patiently(run.console, partial(swarm.drop, held))

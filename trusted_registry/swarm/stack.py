@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -25,7 +26,7 @@ from trusted_registry.instance.model import (
 from trusted_registry.registry import users
 from trusted_registry.settings import Settings
 from trusted_registry.swarm import proof_login
-from trusted_registry.swarm.model import Held
+from trusted_registry.swarm.model import IMAGE_LABEL, Held
 
 NAME = "trusted-registry"
 TEMPLATE, FRONT_TEMPLATE = "stack.yml", "swarm-front.cfg"
@@ -75,6 +76,10 @@ class Numbered:
         """Return the labels by which a later run knows it again."""
         return {INSTALLATION: installation, FILE_LABEL: self.file.name, CONTENT_LABEL: self.file.digest}
 
+    def held(self, id_: str, installation: str) -> Held:
+        """Return the file as the swarm has it."""
+        return Held(id_, self.name, self.file.secret, self.labels(installation))
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -104,17 +109,22 @@ class Stack:
 
     def spec(self, service: str) -> str:
         """Return a short digest of everything whose change calls for new containers of a service."""
-        instance = self.registry if service == REGISTRY else self.front
+        instance = self.instance(service)
         own = [REGISTRY_PORT, GRACE_SECONDS, DRAIN_SECONDS] if service == REGISTRY else [self.privileged_port]
         said = [instance.image.id, instance.command, instance.environment, instance.memory, own]
         names = [it.name for it in self.read_by(service)]
         template = (templates.FOLDER / f"{TEMPLATE}.j2").read_text()
         return hashlib.sha256(json.dumps([said, names, template]).encode()).hexdigest()[:16]
 
+    def instance(self, service: str) -> Instance:
+        """Return the container that a service starts."""
+        return self.registry if service == REGISTRY else self.front
+
     def labels(self, service: str) -> dict[str, str]:
         """Return the labels of a service and of its containers."""
-        role = (self.registry if service == REGISTRY else self.front).role
-        return {LABEL: str(role), INSTALLATION: self.installation, DIGEST_LABEL: self.spec(service)}
+        one = self.instance(service)
+        own = {INSTALLATION: self.installation, DIGEST_LABEL: self.spec(service)}
+        return {LABEL: str(one.role), IMAGE_LABEL: one.image.name, **own}
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -154,7 +164,7 @@ def made(  # noqa: PLR0913, PLR0917 - all that a stack is made of
         installation=installation,
         registry=one,
         front=roles.front(alike, front, "ID"),
-        files=number(read, [it for it in held if it.labels.get(INSTALLATION) == installation]),
+        files=number(read, held, installation),
         privileged_port=settings.port < unprivileged_port,
         grace=settings.drain + LINGER_SECONDS + 6,
     )
@@ -164,7 +174,7 @@ def _with_proof_login(file: File, secret: str) -> File:
     """Return the users' file with the login of proofs behind them: no proof then takes another file."""
     if file.name != users.FILE:
         return file
-    return replace(file, content=file.content + proof_login.line(secret))
+    return replace(file, content=file.content + proof_login.line(secret, file.content))
 
 
 def _front_config(settings: Settings, hosts: Sequence[str]) -> File:
@@ -180,27 +190,23 @@ def _front_config(settings: Settings, hosts: Sequence[str]) -> File:
     return File(FRONT_CONFIG, settings.folder / FRONT_CONFIG, rendered.encode(), made=True)
 
 
-def number(read: Iterable[tuple[str, File]], held: Iterable[Held]) -> tuple[Numbered, ...]:
+def number(read: Iterable[tuple[str, File]], held: Iterable[Held], installation: str) -> tuple[Numbered, ...]:
     """Return files with their numbers: that of an equal content, or the next one.
 
     Args:
         read: Services, and files that they read.
-        held: Files of this installation that the swarm keeps.
+        held: Files that the swarm keeps, whoever made them: no name of theirs can be used again.
+        installation: Id of the installation, whose own files alone count as equal.
     """
     there = list(held)
-    return tuple(Numbered(file, _number(file, there), service) for service, file in read)
+    return tuple(Numbered(file, _number(file, there, installation), service) for service, file in read)
 
 
-def _number(file: File, held: Sequence[Held]) -> int:
-    own = {_last(it.name): it for it in held if it.labels.get(FILE_LABEL) == file.name}
-    same = [at for at, it in own.items() if it.labels.get(CONTENT_LABEL) == file.digest and it.secret is file.secret]
-    return max(same) if same else max(own, default=0) + 1
-
-
-def _last(name: str) -> int:
-    """Return the number at the end of a name; 0 of a name that has none."""
-    end = name.rpartition("-")[2]
-    return int(end) if end.isdecimal() else 0
+def _number(file: File, held: Sequence[Held], installation: str) -> int:
+    numbered = [(it, re.fullmatch(rf"{NAME}-{re.escape(file.name)}-(\d{{1,9}})", it.name)) for it in held]
+    taken = [(int(match[1]), it) for it, match in numbered if match]
+    same = [at for at, it in taken if it == Numbered(file, at, "").held(it.id, installation)]
+    return max(same) if same else max([at for at, _ in taken], default=0) + 1
 
 
 def render(stack: Stack) -> str:
@@ -226,7 +232,7 @@ def render(stack: Stack) -> str:
 
 def _service(stack: Stack, name: str, instance: Instance) -> dict[str, object]:
     return {
-        "image": instance.image.name,
+        "image": instance.image.id or instance.image.name,  # no node asks a registry for an id
         "command": [_plain(word) for word in instance.command],
         "labels": stack.labels(name),
         "memory": instance.memory,

@@ -6,7 +6,6 @@ import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
@@ -80,8 +79,8 @@ def check(_container: Container, run: Run, _engine: Engine) -> None:
 
 
 def _nodes(run: Run, swarm: Swarm) -> list[Node]:
-    hosts = noted.read(run.settings.folder).hosts
-    return [it for it in rollout.patiently(run.console, swarm.nodes) if it.works and it.address in hosts]
+    members = noted.read(run.settings.folder).members(rollout.patiently(run.console, swarm.nodes))
+    return [it for it in members.values() if it and it.works]
 
 
 @contextlib.contextmanager
@@ -94,7 +93,7 @@ def read_only(container: Container, _client: RegistryClient, run: Run, engine: E
         RegistryError: A host is away, or does not refuse; pushes are taken again in any case.
     """
     swarm = swarm_plan.connect(run)
-    wanted = swarm_plan.plan(run, noted.read(run.settings.folder), swarm, engine)
+    wanted = swarm_plan.plan(run, noted.read(run.settings.folder), swarm, engine, rollout.images(run, swarm))
     try:
         check(container, run, engine)
         held = _refusing(wanted, run, swarm)
@@ -133,9 +132,9 @@ def _refusing(wanted: Stack, run: Run, swarm: Swarm) -> Stack:
         replace(it.file, content=collection.refusing_pushes(it.file.content)) if it.key == CONFIG else it.file
         for it in wanted.files
     ]
-    kept = rollout.patiently(run.console, partial(swarm.held, wanted.installation))
+    kept = rollout.patiently(run.console, swarm.held)
     services = [it.service for it in wanted.files]
-    return replace(wanted, files=stack.number(zip(services, read, strict=True), kept))
+    return replace(wanted, files=stack.number(zip(services, read, strict=True), kept, wanted.installation))
 
 
 def _roll(wanted: Stack, run: Run, swarm: Swarm, engine: Engine, *, refuses: bool) -> None:

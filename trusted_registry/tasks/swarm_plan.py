@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from trusted_registry import address, installation
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.errors import RegistryError, SettingError
-from trusted_registry.instance import front_image, images
 from trusted_registry.instance.model import Image
 from trusted_registry.run import Run
+from trusted_registry.settings import Settings
 from trusted_registry.swarm import noted, rollout, stack
 from trusted_registry.swarm.noted import Note
 from trusted_registry.swarm.protocol import Swarm
@@ -52,19 +51,36 @@ def planned(run: Run, typed: Sequence[str]) -> tuple[Run, Note]:
         raise SettingError("swarm.up needs the addresses of the hosts.", cure=HOSTS)
     if wrong := [it for it in hosts if not address.is_ip(it) or ":" in it]:
         raise SettingError(f"--hosts has {wrong[0]!r}, which is no IPv4 address.", cure=HOSTS)
-    if settings.port == REGISTRY_PORT:
-        taken = f"registry.port is {REGISTRY_PORT}, which leads to the registry of each host alone."
-        raise SettingError(taken, cure="Use another port, such as 443 or 8443.")
-    if not settings.storage and not run.console.dry:
-        cure = "./inv registry.storage s3://BUCKET/PREFIX; where a registry has images: ./inv registry.move --to s3://…"
-        raise SettingError("Several hosts need a bucket for the images.", cure=cure)
+    _check(settings, dry=run.console.dry)
     said = "address" in settings.saved_flags
     virtual = settings.address if said and address.is_ip(settings.address) and settings.address not in hosts else ""
+    if ":" in virtual:
+        raise SettingError(f"--address {virtual} is no IPv4 address.", cure=f"{HOSTS} --address ADDRESS")
     run = named(run, hosts, before)
     if not said and run.settings.address not in hosts and not run.console.dry:
         wrong_machine = "This machine is none of the hosts, so nobody knows by which address clients come."
         raise SettingError(wrong_machine, cure=f"{HOSTS} --address ADDRESS")
     return run, Note(hosts, virtual, before.unprivileged)
+
+
+def _check(settings: Settings, *, dry: bool) -> None:
+    """Insist on settings that count on a swarm.
+
+    Raises:
+        SettingError: One cannot be used, or would be ignored.
+    """
+    if settings.port == REGISTRY_PORT:
+        taken = f"registry.port is {REGISTRY_PORT}, which leads to the registry of each host alone."
+        raise SettingError(taken, cure="Use another port, such as 443 or 8443.")
+    if settings.listen:
+        everywhere = f"registry.listen is {settings.listen}; on a swarm the fronts listen at all addresses of a host."
+        raise SettingError(everywhere, cure="Unset it: INVOKE_REGISTRY_LISTEN, or in invoke.yaml.")
+    if settings.metrics:
+        unscraped = f"registry.metrics is {settings.metrics}; on a swarm nobody can scrape those of a registry."
+        raise SettingError(unscraped, cure="Unset it: INVOKE_REGISTRY_METRICS, or in invoke.yaml.")
+    if not settings.storage and not dry:
+        cure = "./inv registry.storage s3://BUCKET/PREFIX; where a registry has images: ./inv registry.move --to s3://…"
+        raise SettingError("Several hosts need a bucket for the images.", cure=cure)
 
 
 def named(run: Run, hosts: Sequence[str], before: Note) -> Run:
@@ -84,12 +100,18 @@ def named(run: Run, hosts: Sequence[str], before: Note) -> Run:
     return run.with_settings(address=main, names=with_hosts(settings.names), saved_flags=saved)
 
 
-def plan(run: Run, note: Note, swarm: Swarm, engine: Engine, found: tuple[Image, Image] | None = None) -> Stack:
-    """Return the stack that should run on the hosts of a note."""
+def plan(run: Run, note: Note, swarm: Swarm, engine: Engine, found: tuple[Image, Image]) -> Stack:
+    """Return the stack that should run on the hosts of a note, with images of the registry and the front.
+
+    Raises:
+        RegistryError: The engine here has no such image.
+    """
     known = installation.ensure(run.settings.folder, run.console)
-    registry, front = found or (images.ensure(run, engine), front_image.ensure(run, engine))
+    registry, front = found
+    if registry.id and not engine.has_image(registry.id):
+        raise RegistryError(f"The engine here has no image {registry.name} any more.", cure="./inv swarm.up")
     entrypoint = engine.entrypoint(registry.id or registry.name, shell=known.has_shell(registry.id))
-    held = rollout.patiently(run.console, partial(swarm.held, known.id))
+    held = rollout.patiently(run.console, swarm.held)
     return stack.made(
         run.settings, note.hosts, registry, front, entrypoint, known.id, known.http_secret, held, note.unprivileged
     )
