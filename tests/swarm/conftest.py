@@ -20,7 +20,7 @@ from trusted_registry.engine import engine as engines
 from trusted_registry.instance import pulls
 from trusted_registry.run import Run
 from trusted_registry.swarm import machines, rollout
-from trusted_registry.tasks import swarm, swarm_hosts, swarm_plan, swarm_up
+from trusted_registry.tasks import swarm, swarm_hosts, swarm_images, swarm_plan, swarm_up
 from trusted_registry.trust.remote.hosts import REFUSED, HostResult
 
 if TYPE_CHECKING:
@@ -125,5 +125,6 @@ def place(certified: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setattr(rollout, "show", lambda _hosts, port, _run: made.asked.append(f"proof {port}"))
     monkeypatch.setattr(machines, "check_virtual", lambda virtual: made.asked.append(f"virtual {virtual}"))
     monkeypatch.setattr(pulls, "keep", lambda *_arguments: None)
+    monkeypatch.setattr(swarm_images, "forget_pulls", lambda *_arguments: made.asked.append("pulls are forgotten"))
     monkeypatch.setattr(time, "sleep", lambda _seconds: None)
     return made

@@ -269,6 +269,22 @@ def test_while_a_host_is_away_nothing_is_freed_since_its_registry_may_take_pushe
     assert len(site.collections) == 1
 
 
+def test_a_host_that_is_lost_while_the_others_come_to_refuse_pushes_may_take_some_and_nothing_is_collected(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy = site.place.swarm.deploy
+
+    def deployed(name: str, text: str) -> None:
+        deploy(name, text)
+        node = site.place.swarm.members[HOSTS[1]]
+        site.place.swarm.members[HOSTS[1]] = dataclasses.replace(node, state="down")
+
+    monkeypatch.setattr(site.place.swarm, "deploy", deployed)
+    with pytest.raises(RegistryError, match=f"{HOSTS[1]} is away"):
+        images_change.remove(site.place.run, references=["app:1"], now=True)
+    assert (site.collections, site.pushes()) == ([], [True, True, True])
+
+
 def test_a_host_that_goes_on_taking_pushes_is_named_and_nothing_is_collected(site: Site) -> None:
     site.stubborn.add(HOSTS[2])
     with pytest.raises(RegistryError, match=f"{HOSTS[2]}:5443 takes pushes still"):

@@ -273,6 +273,7 @@ def test_a_registry_on_this_machine_goes_on_until_those_of_the_hosts_are_proved(
     assert [it for it in place.swarm.done if it.startswith("deploy")] == ["deploy registry", DEPLOYED]
     assert place.asked[:2] == [f"{','.join(HOSTS)} 5443", "proof 5443"]
     assert [it for it in place.console.said if "moved over; no answer here for" in it]
+    assert place.asked.count("pulls are forgotten") == 1
 
 
 def test_one_whose_images_are_in_a_volume_is_refused_with_the_way(place: Place) -> None:

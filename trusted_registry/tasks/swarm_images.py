@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
+from trusted_registry.images import history
 from trusted_registry.instance import collection, contents, mover
 from trusted_registry.instance.model import LOOPBACK, Published, Role, mover_name
 from trusted_registry.instance.roles import CONFIG
@@ -71,9 +72,11 @@ def check(_container: Container, run: Run, _engine: Engine) -> None:
     Raises:
         RegistryError: One is away.
     """
-    hosts = noted.read(run.settings.folder).hosts
-    works = {it.address for it in _nodes(run, swarm_plan.connect(run))}
-    if away := [it for it in hosts if it not in works]:
+    _check_all([it.address for it in _nodes(run, swarm_plan.connect(run))], run)
+
+
+def _check_all(there: Collection[str], run: Run) -> None:
+    if away := [it for it in noted.read(run.settings.folder).hosts if it not in there]:
         wrong = f"{', '.join(away)} is away, so nobody knows whether a push is taken there, and nothing can be freed."
         raise RegistryError(wrong, cure="Start it, or name the others alone: ./inv swarm.up --hosts A,B; then again")
 
@@ -119,6 +122,13 @@ def collect(container: Container, run: Run, engine: Engine) -> None:
     collection.collect(container, run, engine, name, program)
 
 
+def forget_pulls(run: Run, engine: Engine) -> None:
+    """Have the pulls that are known be taken for some of them from now on: nobody counts those at several hosts."""
+    if found := there(run):
+        with contextlib.suppress(RegistryError):  # the next look does the same
+            history.look(found, run, engine)
+
+
 def end_collector(run: Run, engine: Engine) -> None:
     """End the collector, that of a run that was killed too: none may sweep while pushes are taken."""
     if not run.console.dry:
@@ -140,9 +150,10 @@ def _refusing(wanted: Stack, run: Run, swarm: Swarm) -> Stack:
 def _roll(wanted: Stack, run: Run, swarm: Swarm, engine: Engine, *, refuses: bool) -> None:
     """Have every host that is there run a stack, and refuse pushes or take them, with no collector at work."""
     end_collector(run, engine)
-    nodes = _nodes(run, swarm)
-    rollout.carry_out(wanted, nodes, run, swarm)
-    for found in _clients([it.address for it in nodes], run):
+    _, served = rollout.carry_out(wanted, _nodes(run, swarm), run, swarm)
+    if refuses:  # a host that was lost meanwhile may serve on, as it did
+        _check_all(served, run)
+    for found in _clients(served, run):
         end = time.monotonic() + _TAKES_OVER
         while _refuses(found) is not refuses:
             if time.monotonic() > end:

@@ -203,6 +203,7 @@ class _Up:
         if single and not run.console.dry:
             rollout.check_served([it for it in hosts if it in address.own_addresses()], run.settings.port, run)
             run.console.say(f"registry: moved over; no answer here for {time.monotonic() - since:.1f} s")
+            swarm_images.forget_pulls(run, self._engine)
         return changed
 
     def _take_address(self, before: Note) -> None:
