@@ -14,7 +14,7 @@ from trusted_registry.instance import roles
 from trusted_registry.registry import observe
 from trusted_registry.registry.probe import Endpoint
 from trusted_registry.settings import Settings
-from trusted_registry.swarm.model import RUNNING, Held, Node, NoLeaderError, Task
+from trusted_registry.swarm.model import Held, Node, NoLeaderError, Task, newest
 from trusted_registry.swarm.noted import Note
 from trusted_registry.swarm.protocol import Swarm
 from trusted_registry.swarm.stack import CONTENT_LABEL, FILE_LABEL, FRONT, NAME, REGISTRY, REGISTRY_PORT
@@ -49,7 +49,7 @@ def find(settings: Settings, note: Note, swarm: Swarm) -> SwarmFacts:
 
 
 def _host(tasks: Sequence[Task], settings: Settings, own: str, host: str, node: Node | None) -> SwarmHost:
-    registry, front = (_newest(service, node, tasks) for service in (REGISTRY, FRONT))
+    registry, front = (newest(service, node, tasks) for service in (REGISTRY, FRONT))
     seen = observe.look(Endpoint(host, REGISTRY_PORT), issue.trust_anchor(settings.folder, dry=True).path)
     return SwarmHost(
         host=host,
@@ -62,12 +62,6 @@ def _host(tasks: Sequence[Task], settings: Settings, own: str, host: str, node: 
         spec=registry.spec,
         seen=seen,
     )
-
-
-def _newest(service: str, node: Node | None, tasks: Sequence[Task]) -> Task:
-    """Return the task of a service on a node that is to run, or one of no state."""
-    own = [it for it in tasks if node and it.service == service and it.node == node.id and it.wanted == RUNNING]
-    return next(iter(sorted(own, key=lambda it: it.state != RUNNING)), Task(service, "", "", ""))
 
 
 def _differing(settings: Settings, held: Sequence[Held]) -> tuple[str, ...]:

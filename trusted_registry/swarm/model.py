@@ -112,3 +112,9 @@ class Task:
     def spec(self) -> str:
         """Digest of the service's description by which it was made."""
         return self.labels.get(DIGEST_LABEL, "")
+
+
+def newest(service: str, node: Node | None, tasks: Iterable[Task]) -> Task:
+    """Return the task of a service on a node that is to run, rather one that does; one of no state where none is."""
+    own = [it for it in tasks if node and (it.service, it.node, it.wanted) == (service, node.id, RUNNING)]
+    return min(own, key=lambda it: not it.runs, default=Task(service, "", "", ""))

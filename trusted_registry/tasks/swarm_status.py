@@ -13,7 +13,7 @@ from trusted_registry.registry.observe import Observation
 from trusted_registry.report import Report, Table
 from trusted_registry.run import Run
 from trusted_registry.settings import Settings
-from trusted_registry.swarm.model import IMAGE_LABEL, RUNNING, Node, NoLeaderError, Task
+from trusted_registry.swarm.model import IMAGE_LABEL, RUNNING, Node, NoLeaderError, Task, newest
 from trusted_registry.swarm.stack import FRONT, NAME, REGISTRY, REGISTRY_PORT
 from trusted_registry.tasks import swarm_plan
 
@@ -115,7 +115,7 @@ def _row(found: HostStatus) -> tuple[str, ...]:
 def _host(host: str, node: Node | None, tasks: Sequence[Task], settings: Settings, *, known: bool) -> HostStatus:
     """Return the state of a host, by the swarm if that can be asked, and by a client's connections."""
     seen = observe.look(probe.Endpoint(host, REGISTRY_PORT), issue.trust_anchor(settings.folder).path)
-    registry, front = (_newest(service, node, tasks) for service in (REGISTRY, FRONT))
+    registry, front = (newest(service, node, tasks) for service in (REGISTRY, FRONT))
     problem = _problem(seen, settings)
     if known and not (node and node.works):
         problem = f"its node is {node.word if node else 'gone'}"
@@ -135,9 +135,3 @@ def _host(host: str, node: Node | None, tasks: Sequence[Task], settings: Setting
         days_left=seen.certificate.days_left(inspect.now()) if seen.certificate else None,
         problem=problem,
     )
-
-
-def _newest(service: str, node: Node | None, tasks: Sequence[Task]) -> Task:
-    """Return the task of a service on a node that is to run, or one of no state."""
-    own = [it for it in tasks if node and it.service == service and it.node == node.id and it.wanted == RUNNING]
-    return next(iter(sorted(own, key=lambda it: it.state != RUNNING)), Task(service, "", "", ""))
