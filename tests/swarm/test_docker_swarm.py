@@ -246,12 +246,13 @@ def _task_of(role: str, node: str, state: str) -> dict[str, Any]:
     return {"ID": "t", "NodeID": node, "Spec": container, "Status": {"State": state}}
 
 
-def test_a_stack_is_gone_when_its_registries_are_and_no_host_that_is_off_or_front_holds_that_up(
+def test_a_stack_is_gone_when_its_containers_have_ended_and_no_host_that_is_off_holds_that_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     off, front = _task_of("tls", "b2", "running"), _task_of("front", "a1", "running")
-    looks = [[off, front, _task_of("tls", "a1", "running")], [off, front, _task_of("tls", "a1", "complete")]]
+    ended = [_task_of("tls", "a1", "complete"), _task_of("front", "a1", "shutdown")]
+    looks = [[off, front, _task_of("tls", "a1", "running")], [off, front], [off, *ended]]
     done: list[str] = []
     _swarm(
         nodes=[LEADER, WORKER],
@@ -264,9 +265,12 @@ def test_a_stack_is_gone_when_its_registries_are_and_no_host_that_is_off_or_fron
     assert done == ["service s", "network n, 0 looks left"]
 
 
-def test_a_registry_that_does_not_end_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registry_that_does_not_end_is_named_and_a_front_is_left_with_what_is_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     monkeypatch.setattr("trusted_registry.engine.docker_swarm._GONE_SECONDS", -1.0)
+    _swarm(nodes=[LEADER], services=[], tasks=[_task_of("front", "a1", "running")], networks=[]).remove("x")
     swarm = _swarm(nodes=[LEADER], services=[], tasks=[_task_of("tls", "a1", "running")], networks=[])
     with pytest.raises(RegistryError, match="does not end") as caught:
         swarm.remove("x")

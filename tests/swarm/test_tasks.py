@@ -133,6 +133,18 @@ def test_a_host_that_is_away_follows_later_and_its_files_stay(up: Place) -> None
     assert len(_kept(up, "domain.key")) == 2
 
 
+def test_a_host_that_a_new_leader_does_not_know_yet_is_waited_for(up: Place) -> None:
+    known = up.swarm.members[HOSTS[2]]
+    up.swarm.members[HOSTS[2]] = dataclasses.replace(known, state="unknown")
+
+    def comes() -> None:
+        up.swarm.members[HOSTS[2]] = known
+
+    up.swarm.asked_of_tasks = comes
+    swarm.renew(up.run, if_expiring="")
+    assert (up.asked, up.console.warned) == ([f"{','.join(HOSTS)} 5443"], [])
+
+
 def test_without_a_swarm_there_is_nothing_to_renew(place: Place) -> None:
     with pytest.raises(RegistryError, match="on no swarm"):
         swarm.renew(place.run, if_expiring="")

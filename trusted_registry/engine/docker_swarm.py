@@ -33,7 +33,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9-]{1,200}")
 _NO_MANAGER = "not a swarm manager"
 _IN_USE, _IS_THERE = 400, 409
 _GONE_SECONDS = GRACE_SECONDS + 60.0
-"""Seconds for registries to go, which have their grace."""
+"""Seconds for containers to end: registries have their grace, and fronts end when no registry is there."""
 _PAUSE = 0.5
 
 
@@ -157,7 +157,7 @@ class DockerSwarm(connection.Connection):
         return list(self._asked(f"The {what}", lambda api: getattr(api, what)(filters=own)))
 
     def remove(self, name: str) -> None:
-        """Remove a stack, and wait until its registries and networks are gone; fronts may go on with what is open.
+        """Remove a stack, and wait until its containers have ended; fronts may go on for longer with what is open.
 
         In this order no network is in use by a task. Tasks of a node that is down stay until that is back.
         """
@@ -167,19 +167,19 @@ class DockerSwarm(connection.Connection):
         for service in self._listed("services", name):
             self._drop(f"The service {_name(service)}", "remove_service", service)
         end = time.monotonic() + _GONE_SECONDS
-        while left := self._registries(name):
+        while left := self._left(name):
             if time.monotonic() > end:
-                cure = f"See why, then the same command again: {pasteable(['docker', 'inspect', left[0]])}"
-                raise RegistryError("A registry does not end.", cure=cure)
+                _insist_on_fronts(left)
+                break
             time.sleep(_PAUSE)
         for network in self._listed("networks", name):
             self._drop("The network of the stack", "remove_network", {"ID": network.get("Id")})
 
-    def _registries(self, name: str) -> list[str]:
-        """Return the tasks of registries that a working node has not ended yet."""
+    def _left(self, name: str) -> dict[str, Task]:
+        """Return the tasks by their ids that a node has not ended yet, of those that are not down."""
         there = {it.id for it in self.nodes() if it.state != DOWN}
-        every = [(str(it.get("ID")), _task(it, {})) for it in self._listed("tasks", name)]
-        return [id_ for id_, it in every if it.node in there and it.labels.get(LABEL) == Role.TLS and not it.ended]
+        every = {_text(it.get("ID")): _task(it, {}) for it in self._listed("tasks", name)}
+        return {id_: it for id_, it in every.items() if it.node in there and not it.ended}
 
     def _drop(self, what: str, order: str, said: Mapping[str, Any]) -> None:
         with _explained(f"{what} could not be removed"), contextlib.suppress(NotFound):
@@ -196,6 +196,14 @@ class DockerSwarm(connection.Connection):
             if _NO_MANAGER in error.message and not isinstance(error, NotNowError):
                 return []
             raise
+
+
+def _insist_on_fronts(left: Mapping[str, Task]) -> None:
+    """Raise a RegistryError if one of the tasks is a registry."""
+    for id_, task in left.items():
+        if task.labels.get(LABEL) == Role.TLS:
+            cure = f"See why, then the same command again: {pasteable(['docker', 'inspect', id_])}"
+            raise RegistryError("A registry does not end.", cure=cure)
 
 
 @contextlib.contextmanager

@@ -46,6 +46,11 @@ class Node:
         return self.state == READY and self.availability == "active"
 
     @property
+    def away(self) -> bool:
+        """Whether nothing is started there before somebody does something; one unknown to a new leader soon works."""
+        return self.state == DOWN or self.availability != "active"
+
+    @property
     def word(self) -> str:
         """State in a word: ready only where something is started."""
         return self.availability if self.state == READY else self.state

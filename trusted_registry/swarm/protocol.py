@@ -50,4 +50,4 @@ class Swarm(Protocol):
         """Return the tasks of a stack's services, those that ended too."""
 
     def remove(self, name: str) -> None:
-        """Remove a stack with its networks, and wait until its registries are gone; an absent one is no error."""
+        """Remove a stack with its networks, and wait until its registries have ended; an absent one is no error."""

@@ -28,11 +28,11 @@ def _roll(run: Run, note: Note) -> tuple[str, ...]:
     swarm, engine = swarm_plan.connect(run), engines.connect(run.console)
     members = note.members(rollout.patiently(run.console, swarm.nodes))
     for host, node in members.items():
-        if not (node and node.works):
+        if not node or node.away:
             run.console.warn(f"the node at {host} is {node.word if node else 'gone'}: it follows when it is back")
     wanted = swarm_plan.plan(run, note, swarm, engine, rollout.images(run, swarm))
     swarm_images.end_collector(run, engine)
-    _, served = rollout.carry_out(wanted, [it for it in members.values() if it and it.works], run, swarm)
+    _, served = rollout.carry_out(wanted, [it for it in members.values() if it and not it.away], run, swarm)
     if len(served) == len(note.hosts):
         rollout.sweep(wanted, run, swarm)
     return served
