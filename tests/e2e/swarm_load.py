@@ -63,6 +63,12 @@ class Load:
         before = self.pulls()
         self._client.wait_for("pulls go on", lambda: self.pulls() >= before + 5, seconds=120)
 
+    def stop(self) -> None:
+        """Have the clients end, and wait for that: the next ones would be counted with them."""
+        self._client.write("/srv/enough", "")
+        left = ("pgrep", "-f", "srv/[e]nough|front_[c]lients")
+        self._client.wait_for("all clients have ended", lambda: self._client.silently(*left).code != 0, seconds=180)
+
     def end(self) -> dict[str, Any]:
         """Have the clients end; return good and bad ends by kind, the longest wait in seconds, and the bad words."""
         client = self._client

@@ -195,9 +195,12 @@ def test_a_renewal_refuses_no_connection_and_drops_no_pull(site: Site, run: Run)
 
     load, before, renewals = Load(site), shown(), 0
     load.begin()
-    while renewals < FEWEST_RENEWALS or (load.pulls() < 200 and renewals < MOST_RENEWALS):
-        site.inv("swarm.renew")
-        renewals += 1
+    try:
+        while renewals < FEWEST_RENEWALS or (load.pulls() < 200 and renewals < MOST_RENEWALS):
+            site.inv("swarm.renew")
+            renewals += 1
+    finally:
+        load.stop()
     found = load.end()
     run.notes.append(f"swarm.renew {renewals} times: {json.dumps(found)}")
     after = shown()
