@@ -23,7 +23,7 @@ from trusted_registry.swarm.stack import FRONT, REGISTRY
 from trusted_registry.tasks import swarm_hosts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tests.swarm.conftest import Place
 
@@ -464,6 +464,25 @@ def test_a_dry_run_shows_the_stack_and_changes_nothing(place: Place) -> None:
     place.console.dry = True
     place.up()
     assert (place.carried, noted.read(place.settings.folder).hosts) == ([], ())
+
+
+def test_a_dry_run_shows_how_hosts_join_and_get_images(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[tuple[str, tuple[str, ...]]] = []
+
+    def carry(name: str, _script: bytes, hosts: Sequence[str], *_arguments: object, **_options: object) -> tuple[()]:
+        shown.append((name, tuple(hosts)))
+        return ()
+
+    monkeypatch.setattr(swarm_hosts, "carry", carry)
+    place.swarm.members.clear()
+    place.console.dry = True
+    place.up(init=True)
+    assert [it for it in shown if it[1]][:4] == [
+        ("look.sh", HOSTS),
+        ("join.sh", HOSTS[1:]),
+        ("load.sh", HOSTS),
+        ("load.sh", HOSTS),
+    ]
 
 
 def test_a_dry_run_labels_no_other_node_than_those_of_the_hosts(place: Place) -> None:

@@ -155,7 +155,10 @@ class _Up:
             swarm.init(own[0])
             there = rollout.await_nodes(own[:1], run, swarm)
         if run.console.dry:
-            return [it for it in self._note.members(there).values() if it]
+            members = self._note.members(there)
+            absent = [host for host, it in members.items() if init and it is None and host not in own[:1]]
+            swarm_hosts.carry("join.sh", b"", absent, self._access, run)
+            return [it for it in members.values() if it]
         left = [it for it in hosts if looked[it].state == machines.INACTIVE and it not in own[:1]]
         if init and left:
             self._join(left, there)
@@ -184,10 +187,9 @@ class _Up:
 
     def _load(self, found: Sequence[Image], looked: Mapping[str, Facts]) -> None:
         for image in found:
-            left = [it for it, facts in looked.items() if image.id not in facts.images]
-            if self._run.console.dry or not left:
-                continue
-            script = machines.load(image, self._engine.save(image.name))
+            left = [it for it in self._note.hosts if it not in looked or image.id not in looked[it].images]
+            content = self._engine.save(image.name) if left and not self._run.console.dry else ()
+            script = machines.load(image, content)
             swarm_hosts.insist(swarm_hosts.carry("load.sh", script, left, self._access, self._run, large=True))
 
     def _deploy(self, wanted: Stack, nodes: Sequence[Node], single: Container | None) -> bool:
