@@ -102,8 +102,8 @@ class Site:
     def collect(self, _container: Container, run: Run, engine: Engine, name: str, _program: tuple[str, ...]) -> None:
         """Collect as a registry's collector does: what no manifest with a link needs, goes."""
         refuses = [it.is_read_only("") for it in (Registry(host, self) for host in HOSTS)]
-        reads = engine.read_files(name, FILES_FOLDER).get(CONFIG, b"")
-        self.collections.append((refuses, READ_ONLY in reads))
+        reads = engine.read_files(name, FILES_FOLDER)
+        self.collections.append((refuses, READ_ONLY in reads[CONFIG] and "domain.key" not in reads))
         if self.fails:
             raise self.fails
         linked = {content.decode() for path, (content, _) in self.bucket.held.items() if "_manifests/revisions" in path}

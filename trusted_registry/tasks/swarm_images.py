@@ -17,6 +17,7 @@ from trusted_registry.instance.roles import CONFIG
 from trusted_registry.registry import probe, prove
 from trusted_registry.registry.api import RegistryClient
 from trusted_registry.run import Run
+from trusted_registry.saved_flags import STORAGE_CA
 from trusted_registry.swarm import noted, rollout, stack
 from trusted_registry.swarm.model import Node
 from trusted_registry.swarm.protocol import Swarm
@@ -34,7 +35,7 @@ def there(run: Run) -> Container | None:
     """Return the registry of the hosts, as tasks about images know one by its storage; None where there is no swarm."""
     if not noted.read(run.settings.folder).hosts:
         return None
-    return Container("", Role.TLS, None, "running", "", "", None, bucket=run.settings.storage)
+    return Container("", Role.TLS, None, "running", run.settings.image, "", None, bucket=run.settings.storage)
 
 
 def client(run: Run) -> RegistryClient:
@@ -169,7 +170,7 @@ def _run_collector(held: Stack, run: Run, engine: Engine) -> None:
         raise RegistryError("The registry's image has no shell, by which it is told.", cure="Use registry:2 or 3.")
     made = replace(
         one,
-        files=tuple(it.file for it in held.files if it.file.name in {own.name for own in one.files}),
+        files=tuple(it.file for it in held.files if it.key in {CONFIG, STORAGE_CA}),  # and no key of the server
         installation=held.installation,
     )
     waits = replace(
