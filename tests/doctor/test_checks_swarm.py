@@ -47,6 +47,7 @@ def _facts(box: DoctorBox, *changed: SwarmHost, **changes: Any) -> Facts:  # noq
 def test_three_hosts_that_are_well_say_nothing_and_nobody_misses_a_container_here(box: DoctorBox) -> None:
     assert checks.judge(_facts(box)) == []
     assert checks.judge(replace(_facts(box), port_holder="haproxy")) == []
+    assert found(replace(_facts(box), swarm=SwarmFacts(()))) == []
     assert found(replace(_facts(box), swarm=None)) == ["container"]
 
 

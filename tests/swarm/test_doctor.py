@@ -9,16 +9,16 @@ import pytest
 from tests.swarm.conftest import HOSTS
 from trusted_registry.certificate import inspect
 from trusted_registry.doctor import checks, gather
-from trusted_registry.doctor.facts import Facts
+from trusted_registry.doctor.facts import Facts, SwarmFacts
 from trusted_registry.engine import connection
+from trusted_registry.errors import RegistryError
 from trusted_registry.registry import observe
 from trusted_registry.registry.observe import Observation
 from trusted_registry.swarm import noted
-from trusted_registry.tasks import doctor
+from trusted_registry.tasks import doctor, swarm_plan
 
 if TYPE_CHECKING:
     from tests.swarm.conftest import Place
-    from trusted_registry.doctor.facts import SwarmFacts
 
 
 @pytest.fixture
@@ -45,6 +45,19 @@ def test_hosts_of_a_swarm_are_examined(place: Place, given: list[SwarmFacts | No
         (it, "active", True, "running") for it in HOSTS
     ]
     assert (given[0].leader, given[0].manages, given[0].differing) == (True, True, ())
+
+
+def test_hosts_that_cannot_be_asked_for_are_no_registry_on_this_machine(
+    place: Place, given: list[SwarmFacts | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.up()
+
+    def refuses(_run: object) -> None:
+        raise RegistryError("No engine answers.", cure="./inv engine")
+
+    monkeypatch.setattr(swarm_plan, "connect", refuses)
+    doctor.examine(place.run, client="", remote="", fix=False)
+    assert given == [SwarmFacts(())]
 
 
 def test_without_a_swarm_none_is_asked(place: Place, given: list[SwarmFacts | None]) -> None:

@@ -186,7 +186,8 @@ def _swarm(run: Run) -> SwarmFacts | None:
     from trusted_registry.doctor import swarm
     from trusted_registry.tasks import swarm_plan
 
-    return or_none(lambda: swarm.find(run.settings, note, swarm_plan.connect(run)))
+    # Without an engine, or a certificate, which are told, the registry is on a swarm all the same.
+    return or_none(lambda: swarm.find(run.settings, note, swarm_plan.connect(run))) or SwarmFacts(())
 
 
 def _observed(observation: Observation, shown: Certificate, now: datetime.datetime) -> str:
