@@ -94,6 +94,7 @@ WHICH = (
 )
 SYSTEM = switch("system", "Also the operating system's store, the browsers' and Java's.")
 REMOVE = switch("remove", "Remove the trust again.")
+MIRRORS = switch("mirrors", "Also tell clients there of the mirrors here.")
 NAME = Flag("name", "The user's name: letters, digits, . _ @ + -", default=None)
 
 FILE = Flag("file", "The file.", default=None)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from trusted_registry.declarations.flag import JSON, REMOVE, SYSTEM, WHERE, WHICH, Flag, switch, words
+from trusted_registry.declarations.flag import JSON, MIRRORS, REMOVE, SYSTEM, WHERE, WHICH, Flag, switch, words
 from trusted_registry.declarations.task import Task
-
-MIRRORS = switch("mirrors", "Also tell clients there of the mirrors here.")
 
 linux = Task(
     "trust.linux",
