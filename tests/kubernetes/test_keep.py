@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shlex
 import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.conftest import NOBODY
+from tests.kubernetes import objects, pods
 from tests.marks import by_root
 from tests.trust.remote import kits
 from tests.trust.remote.kits import Disk
@@ -18,7 +22,6 @@ from trusted_registry.kubernetes import manifests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.process
 
@@ -171,6 +174,49 @@ def test_a_node_that_cannot_be_told_has_a_pod_that_fails_and_says_why(node: Node
     said, _ = pod.communicate(timeout=_SECONDS)
     assert ("was not written here" in said, pod.returncode, node.keeps("a")) == (True, 1, False)
     assert node.hosts.read_text() == "somebody else's\n"
+
+
+def _as_in_manifest(node: Node, controller: objects.Object) -> subprocess.Popen[str]:
+    """Start a pod in a mount namespace of its own, and wait until it is ready, or has ended."""
+    image, held = node.disk.folder / "image", node.disk.folder / "held"
+    held.mkdir()
+    for name, content in objects.decoded(objects.plain()["ConfigMap/trust-kit"]).items():
+        (held / name).write_bytes(content)
+    (held / "keep.sh").write_bytes(node.script.read_bytes())  # which looks every second
+    node.disk.put("etc/hostname", "node\n")
+    script = pods.script(controller, str(image), {"kit": str(held)}, root=str(node.disk.root))
+    argv = ["unshare", "--mount", "sh", "-c", f"{_image(image)}\n{script}"]
+    pod = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    node.pods.append(pod)
+    until(lambda: (node.disk.root / "run/trusted-registry/pod").exists() or pod.poll() is not None)
+    return pod
+
+
+@by_root
+def test_the_pod_as_its_manifest_has_it_tells_its_node_and_takes_that_back(node: Node) -> None:
+    pod = _as_in_manifest(node, objects.plain()["DaemonSet/trust"])
+    assert node.hosts.read_text().startswith("server = ")
+    node.hosts.unlink()
+    until(node.hosts.exists)
+    assert "containerd (" in ended(pod)
+    assert {str(it.relative_to(node.disk.root)) for it in _files(node)} == {SIGN, "etc/hostname"}
+
+
+@by_root
+@pytest.mark.parametrize("mount", [2, 3, 4], ids=["etc", "record", "keeper"])
+def test_a_mount_that_the_pod_could_not_write_to_would_be_noticed(mount: int, node: Node) -> None:
+    path = f"spec.template.spec.containers.0.volumeMounts.{mount}.readOnly"
+    pod = _as_in_manifest(node, objects.changed(objects.plain()["DaemonSet/trust"], path, True))  # noqa: FBT003 - a value
+    said, _ = pod.communicate(timeout=_SECONDS)
+    assert (pod.returncode != 0, re.search("[Rr]ead-only", said) is not None) == (True, True)
+
+
+def _image(folder: Path) -> str:
+    """Return the lines that make an image of this machine's own programs, for as long as a mount namespace lives."""
+    folders = ("usr", "bin", "sbin", "lib", "lib64", "etc/alternatives")
+    parts = [it for it in folders if Path("/", it).exists()]
+    made = [("mkdir", "-p", str(folder / it)) for it in parts]
+    return "\n".join(map(shlex.join, [*made, *(("mount", "--bind", f"/{it}", str(folder / it)) for it in parts)]))
 
 
 @by_root
