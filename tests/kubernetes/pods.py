@@ -87,7 +87,11 @@ def _mounts(
         source, target = f"{root}{host['path']}" if host else held[mount["name"]], f"{image}{mount['mountPath']}"
         if not host or host.get("type") == "DirectoryOrCreate":
             yield ("mkdir", "-p", source)
-        if not target.startswith(f"{image}/host/"):  # a node has what is mounted on its own
+        if "subPath" in mount:
+            source = f"{source}/{mount['subPath']}"
+            yield ("mkdir", "-p", target.rpartition("/")[0])
+            yield ("touch", target)
+        elif not target.startswith(f"{image}/host/"):  # a node has what is mounted on its own
             yield ("mkdir", "-p", target)
         yield ("mount", "--rbind", source, target)
         if mount.get("readOnly"):

@@ -123,6 +123,15 @@ def test_a_node_of_k3s_is_told_and_the_log_says_what_restarts_it(node: Node) -> 
     assert theirs.read_text() == kits.REGISTRIES
 
 
+def test_a_node_of_microk8s_keeps_its_link_and_its_other_clients_are_told(node: Node) -> None:
+    link = node.disk.root / "var/snap/microk8s/current"
+    (link.parent / "7").mkdir(parents=True)
+    link.symlink_to("7")
+    assert "a link; it is not followed" in node.disk.here("--check").stderr
+    assert "microk8s" not in ended(node.begin("a"))
+    assert link.is_symlink()
+
+
 def test_what_is_lost_is_written_again(node: Node) -> None:
     pod = node.begin("a")
     node.hosts.unlink()
@@ -203,10 +212,12 @@ def test_the_pod_as_its_manifest_has_it_tells_its_node_and_takes_that_back(node:
 
 
 @by_root
-@pytest.mark.parametrize("mount", [2, 3, 4], ids=["etc", "record", "keeper"])
-def test_a_mount_that_the_pod_could_not_write_to_would_be_noticed(mount: int, node: Node) -> None:
-    path = f"spec.template.spec.containers.0.volumeMounts.{mount}.readOnly"
-    pod = _as_in_manifest(node, objects.changed(objects.plain()["DaemonSet/trust"], path, True))  # noqa: FBT003 - a value
+@pytest.mark.parametrize("mount", ["etc", "record", "keeper"])
+def test_a_mount_that_the_pod_could_not_write_to_would_be_noticed(mount: str, node: Node) -> None:
+    controller = objects.plain()["DaemonSet/trust"]
+    names = [it["name"] for it in objects.pod(controller)["containers"][0]["volumeMounts"]]
+    path = f"spec.template.spec.containers.0.volumeMounts.{names.index(mount)}.readOnly"
+    pod = _as_in_manifest(node, objects.changed(controller, path, True))  # noqa: FBT003 - a value
     said, _ = pod.communicate(timeout=_SECONDS)
     assert (pod.returncode != 0, re.search("[Rr]ead-only", said) is not None) == (True, True)
 

@@ -93,7 +93,7 @@ def test_a_planted_fault_is_found_in_each_version(name: str, path: str, value: o
 
 def test_a_kind_that_no_version_has_is_found() -> None:
     found = plain()[REGISTRY]
-    for wrong in ({**found, "kind": "Deploiment"}, {**found, "apiVersion": "extensions/v1beta1"}):
+    for wrong in ({**found, "kind": "Deployer"}, {**found, "apiVersion": "extensions/v1beta1"}):
         assert fault(wrong, VERSIONS[0]).startswith("Couldn't find schema")
 
 
