@@ -148,6 +148,14 @@ def test_a_pod_that_a_successor_replaces_takes_nothing_back(node: Node) -> None:
     assert (node.hosts.exists(), node.keeps("b")) == (False, False)
 
 
+def test_a_pod_that_outlives_its_successor_is_ready_again(node: Node) -> None:
+    old = node.begin("a")
+    ended(node.begin("b"))
+    until(lambda: node.keeps("a") and node.hosts.exists())
+    ended(old)
+    assert not node.hosts.exists()
+
+
 @pytest.mark.parametrize("sign", ["run/nologin", SHUTDOWN])
 def test_trust_outlives_a_restart_of_the_node(sign: str, node: Node) -> None:
     pod = node.begin("a")
