@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import sys
 from pathlib import Path
 
@@ -41,6 +42,13 @@ def test_variables_are_set_on_top_of_our_own(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_bytes_that_are_no_text_do_no_harm() -> None:
     assert program.capture(["printf", r"\377"]).out == "\ufffd"
+
+
+def test_a_program_that_ctrl_c_ended_is_an_interrupt_here_too() -> None:
+    ends = "import os, signal as s; s.signal(s.SIG{0}, s.SIG_DFL); os.kill(os.getpid(), s.SIG{0})"
+    with pytest.raises(KeyboardInterrupt):
+        program.capture([sys.executable, "-c", ends.format("INT")])
+    assert program.capture([sys.executable, "-c", ends.format("TERM")]).code == -signal.SIGTERM
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ import gc
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from invoke.config import Config
@@ -19,7 +20,7 @@ import tasks
 from tests.conftest import ADDRESS, ROOT
 from tests.disk import snapshot
 from tests.marks import on_linux
-from trusted_registry import invoking
+from trusted_registry import invoking, run_log, terminal
 from trusted_registry.certificate import issue
 from trusted_registry.declarations import task
 from trusted_registry.engine import connection
@@ -28,7 +29,7 @@ from trusted_registry.run import Run
 from trusted_registry.trust import machine as machines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from tests.conftest import Invoke, MakeSettings
@@ -284,14 +285,46 @@ def test_a_wrong_setting_ends_with_2_and_a_cure(checkout: Path, monkeypatch: pyt
     assert (caught.value.code, checkout.exists()) == (2, True)
 
 
-def test_ctrl_c_ends_with_130(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stopped(*_arguments: object, **_options: object) -> None:
-        raise KeyboardInterrupt
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Put Ctrl-C back, which a task that was stopped ignores until it has ended."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
 
-    monkeypatch.setattr(issue, "ensure", stopped)
-    with pytest.raises(Exit) as caught:
+
+def _stopped(*_arguments: object, **_options: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _failed(*_arguments: object, **_options: object) -> NoReturn:
+    raise RegistryError("openssl failed: exit status -2", cure="Try again.")
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("ends", [(_stopped,), (_failed, _stopped)], ids=["in a task", "while its error is told"])
+def test_ctrl_c_ends_with_130(
+    ends: Sequence[Callable[..., NoReturn]], checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(issue, "ensure", ends[0])
+    monkeypatch.setattr(terminal, "explain", ends[-1])
+    with pytest.raises(Exit, match="Stopped") as caught:
         _run("cert.make", dry=False)
     assert (caught.value.code, checkout.exists()) == (130, True)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_ctrl_c_twice_is_ctrl_c(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def saved(_log: run_log.RunLog) -> None:
+        signal.raise_signal(signal.SIGINT)
+        done.append(checkout)
+
+    done: list[Path] = []
+    monkeypatch.setattr(issue, "ensure", _stopped)
+    monkeypatch.setattr(run_log.RunLog, "save", saved)
+    with pytest.raises(Exit) as caught:
+        _run("cert.make", dry=False)
+    assert (caught.value.code, done) == (130, [checkout])
 
 
 def test_a_mistake_of_ours_is_not_dressed_up_as_a_person_s(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import errno
 import gc
 import os
 import re
+import signal
 import sys
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -46,12 +47,15 @@ class TaskExecutor(Executor):
         log = run_log.RunLog(os.environ.pop(run_log.CARRIED, ""))
         run_log.CURRENT.set(log)
         try:
-            membership.enter_if_listed()
-            return super().execute(*tasks)
-        except RegistryError as error:
-            log.end(f"error: {error}")
-            raise Exit(explain(error), code=error.code) from error
-        except KeyboardInterrupt:
+            try:
+                membership.enter_if_listed()
+                return super().execute(*tasks)
+            except RegistryError as error:
+                log.end(f"error: {error}")
+                raise Exit(explain(error), code=error.code) from error
+        except KeyboardInterrupt:  # while an error is told, too
+            # A program that was interrupted ends at times before the interrupt reaches this process.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
             raise Exit("Stopped.", code=130) from None
         finally:
             log.save()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -66,6 +67,7 @@ def capture(  # noqa: PLR0913 - a process has as many properties
 
     Raises:
         RegistryError: The program is not installed, cannot be started, or did not end in time.
+        KeyboardInterrupt: Ctrl-C ended the program; this process may not have heard of it yet.
     """
     with _explained(argv, timeout):
         done = subprocess.run(
@@ -80,6 +82,8 @@ def capture(  # noqa: PLR0913 - a process has as many properties
             timeout=timeout,
             umask=umask,
         )
+    if done.returncode == -signal.SIGINT:
+        raise KeyboardInterrupt
     return Result(tuple(argv), done.returncode, done.stdout, done.stderr)
 
 

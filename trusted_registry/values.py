@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from trusted_registry import lists
 from trusted_registry.errors import SettingError
@@ -14,6 +15,8 @@ from trusted_registry.errors import SettingError
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DNS = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\Z", re.IGNORECASE | re.ASCII)
 """ASCII alone: IGNORECASE would otherwise accept U+0130 and U+017F as i and s (Python's re, IGNORECASE)."""
+_ENDPOINT = rf"https?://({_LABEL}(\.{_LABEL}){{0,9}}|\[[0-9a-fA-F:]{{2,39}}\])(:[0-9]{{1,5}})?"
+_REGION = rf"(?![0-9]+\Z){_LABEL}"
 _PATH = re.compile(r"[^\x00-\x1f\x7f]*\Z")
 
 _BUCKET = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/(?!\.)[A-Za-z0-9._-]{1,100}){0,8}"
@@ -21,10 +24,13 @@ _BUCKET = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/(?!\.)[A-Za-z0-9._-]{1,100}){
 STORAGES = {
     "storage": (re.compile(rf"({_BUCKET})?\Z"), "s3://BUCKET/PREFIX, of letters, digits, . _ -"),
     "storage_endpoint": (
-        re.compile(r"(https?://([a-zA-Z0-9.-]{1,253}|\[[0-9a-fA-F:]{2,39}\])(:[0-9]{1,5})?)?\Z", re.ASCII),
+        re.compile(rf"({_ENDPOINT})?\Z", re.ASCII | re.IGNORECASE),
         "a URL such as https://192.168.0.9:8333",
     ),
-    "storage_region": (re.compile(r"[a-zA-Z0-9-]{1,64}\Z", re.ASCII), "a region such as eu-central-1"),
+    "storage_region": (
+        re.compile(rf"{_REGION}\Z", re.ASCII | re.IGNORECASE),
+        "a region such as eu-central-1",
+    ),
     "storage_insecure": (re.compile(r"(on|off)\Z"), "on or off"),
 }
 """Settings of a bucket by name: what each may be, and how that is said."""
@@ -33,7 +39,21 @@ STORAGES = {
 def storage(name: str, text: str) -> str:
     """Return the value of a setting of the storage in canonical form."""
     shorter = text.rstrip("/") if name in {"storage", "storage_endpoint"} else text
-    return matching(f"registry.{name}", shorter, *STORAGES[name])
+    found = matching(f"registry.{name}", shorter, *STORAGES[name])
+    if name == "storage_endpoint" and not _is_possible(found):
+        raise SettingError(f"registry.{name} is {found!r}.", cure=f"Use {STORAGES[name][1]}.")
+    return found
+
+
+def _is_possible(url: str) -> bool:
+    """Whether address and port of a URL can be; any host name can."""
+    try:
+        host, port = urlsplit(url).hostname or "", urlsplit(url).port
+        if ":" in host:
+            ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return port != 0
 
 
 def storages(text: Callable[[str], str]) -> dict[str, str]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.bucket.canned import EMPTY, served
 from tests.loopback import silence
 from tests.s3_store import ABSENT, BUCKET
 from trusted_registry.bucket import client, marker, trial
@@ -99,6 +102,41 @@ def test_more_objects_are_listed_and_removed_than_one_answer_has(
     assert [it.path for it in bucket.objects()] == names
     bucket.remove(names)
     assert list(bucket.objects()) == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "<html>Welcome!</html>",
+        "<ListBucketResult></ListBucketResult>",
+        "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
+        EMPTY.replace("false", "true"),
+        EMPTY.replace("</List", "<Contents><Key>lan/a</Key><Size>1</Size></Contents></List"),
+        EMPTY.replace("</List", "<Contents><Key>lan/a</Key><LastModified>soon</LastModified></Contents></List"),
+    ],
+)
+def test_what_is_no_list_or_is_cut_short_is_never_taken_for_all_that_there_is(answer: str) -> None:
+    with served(answer) as bucket:
+        assert "s3://images/lan" in faulty(lambda: list(bucket.objects())).message
+    with served() as bucket:
+        assert list(bucket.objects()) == []
+
+
+def test_a_removal_has_the_checksum_that_older_stores_insist_on(s3_store: S3Store, prefix: str) -> None:
+    bucket, sent = s3_store.bucket(prefix), list[tuple[bytes, str]]()
+
+    def note(request: Any, **_: object) -> None:  # noqa: ANN401 - botocore's
+        sent.append((request.body, request.headers["Content-MD5"].decode()))
+
+    events = bucket._client.meta.events
+    events.register("before-send.s3.DeleteObjects", note)
+    bucket.write("a", b"x")
+    bucket.remove(["a"])
+    events.unregister("before-send.s3.DeleteObjects", note)
+    assert [base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode() for body, _ in sent] == [
+        md5 for _, md5 in sent
+    ]
+    assert (len(sent), bucket.read("a")) == (1, None)
 
 
 def test_a_stream_of_what_is_not_there_is_an_error(s3_store: S3Store, prefix: str) -> None:

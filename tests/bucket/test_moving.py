@@ -41,14 +41,23 @@ def test_contents_come_before_links_and_tags_last() -> None:
     assert kinds == ["contents"] * 3 + ["links"] * 2 + ["tags"] * 2
 
 
-def test_what_is_there_and_was_compared_is_neither_copied_nor_read_again() -> None:
+def test_of_what_is_there_and_was_compared_nothing_but_tags_is_read_again() -> None:
     source, target = MemoryStore(dict(APP)), MemoryStore()
     move, kept = moved(source, target)
     move.finish()
     target.written.clear()
     target.read_.clear()
     moved(source, target, kept[-1])[0].finish()
-    assert (target.written, target.read_) == ([], [])
+    assert (target.written, target.read_) == ([], [it for it in APP if it.endswith("/current/link")])
+
+
+def test_a_tag_that_was_another_image_s_while_it_was_compared_is_made_right() -> None:
+    first, other = tag("app", "1", b"first image"), tag("app", "1", b"other image")
+    source, target = MemoryStore(dict(APP)), MemoryStore({**APP, **dict([other])})
+    # Pushed once before the round listed them, and again after the other one was read from both.
+    source.marks[first[0]], target.marks[first[0]] = "of the first", "of the other"
+    moved(source, target, {first[0]: ("of the first", "of the other")})[0].finish()
+    assert target.files == APP
 
 
 def test_what_changed_since_it_was_compared_is_compared_again_and_made_right() -> None:

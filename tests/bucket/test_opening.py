@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,17 +12,15 @@ import pytest
 from tests.recorder import Recorder
 from trusted_registry import files, installation, saved_flags
 from trusted_registry.archives import secrets
-from trusted_registry.bucket import marker, opening
+from trusted_registry.bucket import faults, marker, opening
 from trusted_registry.bucket.credentials import Credentials
-from trusted_registry.bucket.location import Location
+from trusted_registry.bucket.location import MOVE, Location
 from trusted_registry.bucket.moving import Note
 from trusted_registry.certificate import clear
-from trusted_registry.errors import RegistryError, SettingError, StorageError
+from trusted_registry.errors import RegistryError, SettingError, StorageError, StorageFault
 from trusted_registry.run import Run
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.conftest import MakeSettings
     from tests.s3_store import S3Store
 
@@ -46,6 +45,8 @@ def test_a_bucket_is_where_the_settings_say(make_settings: MakeSettings) -> None
             {"storage_endpoint": it}
             for it in ("192.168.0.9", "https://", "https://u:p@x", "https://x/y", "https://x:1:2")
         ),
+        *({"storage_endpoint": f"https://{it}"} for it in ("a..b", "-a", "a-", "[:::::]", "[1]", "x:0", "x:99999")),
+        *({"storage_region": it} for it in ("-x", "x-", "7", "x" * 64)),
         *({"storage_endpoint": it} for it in ("ftp://x", "https://x?y", "https://x\n")),
         *({"storage_region": it} for it in ("eu central", "x: y")),
         *({"storage_insecure": "yes"}, {"storage_endpoint": "http://192.168.0.9:8333"}),
@@ -54,6 +55,26 @@ def test_a_bucket_is_where_the_settings_say(make_settings: MakeSettings) -> None
 def test_what_no_bucket_can_be_is_refused(given: dict[str, str], make_settings: MakeSettings) -> None:
     with pytest.raises(SettingError):
         make_settings(**given)
+
+
+@pytest.mark.parametrize("it", ["a", "a.b-c.d", "[::1]:8333", "[fd00::1:2]", "192.168.0.9:65535", "x:1"])
+def test_an_endpoint_is_a_name_or_an_address_with_a_port_or_without(it: str, make_settings: MakeSettings) -> None:
+    made = make_settings(storage="s3://images", storage_endpoint=f"https://{it}")
+    Credentials("KEY", "secret").keep(made.folder)
+    assert opening.opened(made).location.endpoint == f"https://{it}"
+
+
+def test_a_cure_names_all_that_leads_to_the_bucket_but_what_is_to_be_given_anew() -> None:
+    at = Location("images", "lan", ENDPOINT, "mars", Path("s3 ca.crt"), MOVE)
+    whole = f"./inv registry.move --to s3://images/lan --endpoint {ENDPOINT} --region mars --ca 's3 ca.crt'"
+    without_ca = f"./inv registry.move --to s3://images/lan --endpoint {ENDPOINT} --region mars"
+    told = (StorageFault.EXPIRED, StorageFault.UNTRUSTED, StorageFault.REGION)
+    cures = {it: faults.error(it, "no", at, "list").cure for it in told}
+    assert cures[StorageFault.EXPIRED].startswith(f"{whole} --credentials FILE")
+    assert cures[StorageFault.UNTRUSTED] == f"{without_ca} --ca FILE"
+    assert cures[StorageFault.REGION] == f"{whole.replace(' --region mars', '')} --region REGION"
+    plain = Location("images", endpoint="http://192.168.0.9:8333")
+    assert plain.words[-1] == "--insecure-storage"
 
 
 def test_an_endpoint_without_tls_is_taken_once_somebody_agrees(make_settings: MakeSettings) -> None:

@@ -50,11 +50,21 @@ def is_refused(host: Host, reference: str, saying: str = UNTRUSTED) -> Done:
 _FILES = '{{range .Mounts}}{{if eq .Destination "/config"}}{{.Source}}{{end}}{{end}}'
 
 
-def carry(registry: Host, *names: str) -> None:
-    """Put files of the certificates' folder into the registry's volume by hand, and restart it, as nobody should."""
+def carry(registry: Host, *names: str, answers: bool = True) -> None:
+    """Put files of the certificates' folder into the registry's volume by hand, and restart it, as nobody should.
+
+    Args:
+        registry: The registry's host.
+        names: Names of the files.
+        answers: Whether the registry answers with these files; that is waited for.
+    """
     volume = registry.does("docker", "inspect", "--format", _FILES, "registry").out.strip()
     registry.does("cp", *(f"{CERTS}/{name}" for name in names), volume)
     registry.does("docker", "restart", "--time", "1", "registry")
+    if answers:
+        url = f"https://{registry.address}:{registry.settings.get('INVOKE_REGISTRY_PORT', '443')}/v2/"
+        asks = ("curl", "--silent", "--insecure", url)
+        registry.wait_for("the registry answers", lambda: registry.silently(*asks).code == 0)
 
 
 def hand_over(registry: Host, client: Host, certificate: str = "ca.crt") -> None:

@@ -118,7 +118,7 @@ def test_what_clients_say_of_a_certificate_with_a_fault_is_explained_and_cured(c
         serves(registry, order)
         case.cures(key, pull, instead=key == "not-yet-valid", between=nothing)
     registry.does("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", f"{CERTS}/domain.key")
-    carry(registry, "domain.key")
+    carry(registry, "domain.key", answers=False)
     words = registry.run("./inv", "registry.logs", user="dev", env=registry.settings)
     case.cure(case.means(words, "pair", host=registry), host=registry)
     assert pull().code == 0

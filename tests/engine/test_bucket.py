@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.engine.conftest import NAME, PORT, Host, clear, note
-from tests.engine.test_images import api, push
+from tests.engine.test_images import api, printed, push
 from tests.s3_store import ABSENT, ADDRESS, BUCKET
 from trusted_registry import saved_flags
 from trusted_registry.bucket import marker
@@ -201,6 +201,16 @@ def test_a_bucket_that_is_away_while_nothing_changes_is_the_reason_that_is_told(
     finally:
         kept.way.open()
     assert "proof: pushed" in kept.host.inv("up")
+
+
+@pytest.mark.long
+def test_the_last_image_goes_and_is_freed(kept: Kept, client: docker.DockerClient) -> None:
+    push(kept.host, client, "last:1")
+    every = [f"{it['repository']}:{it['tag']}" for it in printed(kept.host, "images.list") if it["tag"]]
+    kept.host.inv("images.remove", ",".join(every), "--now", "--yes")
+    assert printed(kept.host, "images.list") == []
+    assert not [it for it in kept.paths() if "/blobs/" in it or "/.collection/" in it]
+    push(kept.host, client, "last:1")
 
 
 @pytest.mark.long

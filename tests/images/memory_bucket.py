@@ -69,6 +69,7 @@ class Memory(Bucket):
 
     def copy(self, source: str, target: str) -> None:
         """Copy an object."""
+        self._meets("copy")
         self._changes()
         self.held[target] = self.held[source][0], self.now
 

@@ -148,6 +148,16 @@ def test_a_tag_that_was_pushed_while_it_was_away_is_not_overwritten(bucket: Memo
     assert pointed(bucket) == NEW
 
 
+def test_a_push_of_an_image_that_the_tag_had_before_counts_while_the_tag_comes_back(bucket: Memory) -> None:
+    bucket.push(NEW, b"new")
+    bucket.pushed = int(bucket.now)
+    bucket.now += 10
+    change(bucket, ("untag", TAG, f"{IMAGES_FOLDER}/{ASIDE}", f"{NEW} {bucket.pushed}"))
+    bucket.before = "copy", lambda: bucket.push(OLD, b"old")
+    change(bucket, ("tag", TAG, f"{IMAGES_FOLDER}/{ASIDE}", f"{NEW} {bucket.pushed}"))
+    assert pointed(bucket) == OLD
+
+
 def test_a_link_of_a_manifest_goes_unless_it_was_pushed_again(bucket: Memory) -> None:
     path, pushed = listing.revision_path("app", OLD), bucket.pushed
     change(bucket, ("unlink", path, "", f"{pushed - 1}"))

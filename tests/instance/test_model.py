@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from tests.conftest import ROOT
 from tests.rendered import rendered
@@ -221,6 +222,19 @@ def test_what_is_made_for_a_bucket_is_the_golden_file(endpoint: str, make_settin
     words = " ".join(model.argv(instance))
     assert "cret" not in words
     assert f":{model.IMAGES_FOLDER}" not in words
+
+
+@pytest.mark.parametrize(("bucket", "prefix"), [("0123", "007"), ("1e3", "true"), ("null", "no"), ("12.30", "0x1f")])
+def test_a_bucket_that_yaml_would_take_for_something_else_is_a_word(
+    bucket: str, prefix: str, make_settings: MakeSettings
+) -> None:
+    settings = make_settings(
+        storage=f"s3://{bucket}/{prefix}", storage_endpoint="https://1.2.3.4:8333", storage_region="no"
+    )
+    Credentials("0755", "12e4").keep(settings.folder)
+    read = YAML(typ="safe").load(_content(roles.tls(settings, IMAGE, SHELL), "registry.yml"))["storage"]["s3"]
+    assert (read["bucket"], read["rootdirectory"]) == (bucket, f"/{prefix}")
+    assert (read["region"], read["accesskey"], read["secretkey"]) == ("no", "0755", "12e4")
 
 
 @pytest.mark.parametrize("storage", ["", "s3://images/lan"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import email.utils
 import functools
@@ -11,13 +12,13 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, NamedTuple
 
 from trusted_registry.bucket import faults
 from trusted_registry.bucket.credentials import Credentials
 from trusted_registry.bucket.location import Location
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import RegistryError, StorageFault
 
 _CONNECT_SECONDS, _READ_SECONDS, _ATTEMPTS = 5, 30, 2
 _PIECE = 1 << 20
@@ -63,7 +64,8 @@ class Bucket:
     def __init__(self, location: Location, credentials: Credentials, seconds: int = _READ_SECONDS) -> None:
         self.location = location
         self._credentials = credentials
-        self._client = _client(location, credentials, seconds)
+        with faults.told(location, "answer"):
+            self._client = _client(location, credentials, seconds)
 
     def bounded(self, seconds: int) -> Bucket:
         """Return the same bucket for somebody who does not wait for longer."""
@@ -86,10 +88,21 @@ class Bucket:
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.location.bucket, Prefix=self.location.key(path)
             )
-            for it in itertools.chain.from_iterable(page.get("Contents", ()) for page in pages):
+            for it in itertools.chain.from_iterable(self._listed(page) for page in pages):
                 if it["Key"].startswith(self.location.key("")):
                     changed = it["LastModified"].timestamp()
                     yield Object(it["Key"][cut:], int(it["Size"]), changed, str(it.get("ETag", "")).strip('"'))
+
+    def _listed(self, page: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+        """Return the objects of a page, which says whether there is another one.
+
+        Raises:
+            StorageError: So it does not: nobody takes a list that is none, or is cut short, for all that there is.
+        """
+        if "IsTruncated" not in page or (page["IsTruncated"] and not page.get("NextContinuationToken")):
+            raise faults.error(StorageFault.OTHER, "its list is cut short", self.location, "list")
+        found: Iterable[Mapping[str, Any]] = page.get("Contents", ())
+        return found
 
     def read(self, path: str, most: int = MOST) -> bytes | None:
         """Return an object's first bytes, `most` of them; None where there is none."""
@@ -141,10 +154,10 @@ class Bucket:
                 self._client.abort_multipart_upload(**upload)
 
     def copy(self, source: str, target: str) -> None:
-        """Copy an object within the bucket; one of over 5 GB too, in parts."""
+        """Copy an object of up to 5 GB within the bucket (S3 API, CopyObject)."""
         key = {"Bucket": self.location.bucket, "Key": self.location.key(source)}
         with faults.told(self.location, "write"):
-            self._client.copy(key, self.location.bucket, self.location.key(target))
+            self._client.copy_object(CopySource=key, Bucket=self.location.bucket, Key=self.location.key(target))
 
     def remove(self, paths: Iterable[str]) -> None:
         """Remove objects; one that is not there is no error."""
@@ -162,7 +175,7 @@ class Bucket:
         with faults.told(self.location, "delete"):
             said = self._client.delete_objects(Bucket=self.location.bucket, Delete={"Objects": keys, "Quiet": True})
         for wrong in said.get("Errors", ()):
-            if wrong.get("Code") != "NoSuchKey":
+            if wrong.get("Code") != "NoSuchKey" and not str(wrong.get("Key")).endswith("/"):
                 raise faults.of(str(wrong.get("Code")), str(wrong.get("Message")), self.location, "delete")
 
 
@@ -209,4 +222,12 @@ def _client(location: Location, credentials: Credentials, seconds: int) -> Any: 
         region_name=location.region,
     )
     verify = str(location.authority) if location.authority else None
-    return session.client("s3", endpoint_url=location.endpoint or None, verify=verify, config=config)
+    client = session.client("s3", endpoint_url=location.endpoint or None, verify=verify, config=config)
+    client.meta.events.register("before-call.s3.DeleteObjects", _with_md5)
+    return client
+
+
+def _with_md5(params: dict[str, Any], **_: object) -> None:
+    """Send the MD5 of what is to be deleted, which stores of before 2025 insist on; boto3 has another checksum."""
+    hashed = hashlib.md5(params["body"], usedforsecurity=False).digest()
+    params["headers"]["Content-MD5"] = base64.b64encode(hashed).decode()

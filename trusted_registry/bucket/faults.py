@@ -81,8 +81,9 @@ def error(fault: StorageFault, said: str, location: Location, right: str) -> Sto
     said = visible(said, keep="")[:200]
     words = {"said": said, "right": right, "at": location, "endpoint": endpoint}
     message = message.format(**words, bucket=location.bucket, region=location.region)
-    at = replace(location, region=DEFAULT_REGION) if fault is StorageFault.REGION else location
-    again = pasteable(["./inv", "registry.storage", *at.words])
+    region = DEFAULT_REGION if fault is StorageFault.REGION else location.region
+    authority = None if fault is StorageFault.UNTRUSTED else location.authority
+    again = pasteable(replace(location, region=region, authority=authority).command)
     return StorageError(fault, message, cure=cure.format(again=again), right=right, said=said)
 
 
@@ -100,6 +101,8 @@ def told(location: Location, right: str) -> Iterator[None]:
         raise error(StorageFault.UNTRUSTED, str(wrong), location, right) from wrong
     except (exceptions.BotoCoreError, OSError) as wrong:
         raise error(StorageFault.AWAY, str(wrong), location, right) from wrong
+    except (KeyError, TypeError, ValueError) as wrong:
+        raise error(StorageFault.OTHER, f"no answer of S3: {wrong}", location, right) from wrong
 
 
 @contextlib.contextmanager

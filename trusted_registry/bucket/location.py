@@ -8,6 +8,8 @@ from pathlib import Path
 from trusted_registry.defaults import DEFAULTS
 
 DEFAULT_REGION = DEFAULTS["registry"]["storage_region"]
+STORAGE, MOVE = ("registry.storage",), ("registry.move", "--to")
+"""Words of the tasks that name a bucket."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,8 @@ class Location:
         prefix: First part of all keys, without slashes at its ends; "" for none.
         endpoint: URL of the store, such as https://192.168.0.9:8333; "" for Amazon's.
         region: Region by which requests are signed.
-        authority: File of the authorities that vouch for the endpoint; None for those of this machine.
+        authority: File of the authorities that vouch for the endpoint; None for those that boto3 comes with.
+        task: Words of the task that names the bucket, for cures.
     """
 
     bucket: str
@@ -27,6 +30,7 @@ class Location:
     endpoint: str = ""
     region: str = DEFAULT_REGION
     authority: Path | None = None
+    task: tuple[str, ...] = STORAGE
 
     def __str__(self) -> str:
         """Return the form that a person types."""
@@ -36,7 +40,14 @@ class Location:
     def words(self) -> list[str]:
         """The bucket and the way there, as a person types them."""
         flags = {"--endpoint": self.endpoint, "--region": self.region if self.region != DEFAULT_REGION else ""}
-        return [str(self), *(word for flag, value in flags.items() if value for word in (flag, value))]
+        flags["--ca"] = str(self.authority or "")
+        insecure = ["--insecure-storage"] if self.endpoint.startswith("http:") else []
+        return [str(self), *(word for flag, value in flags.items() if value for word in (flag, value)), *insecure]
+
+    @property
+    def command(self) -> list[str]:
+        """The command that names the bucket, to be given again with another flag."""
+        return ["./inv", *self.task, *self.words]
 
     def key(self, path: str) -> str:
         """Return the key of a path below the prefix, as the registry's storage driver forms it."""

@@ -156,6 +156,8 @@ class Move:
         Raises:
             RegistryError: A content of the source is damaged, a store is away or full, or others write there.
         """
+        # A tag that was another image's for a while has the mark of before again: nothing is known of tags.
+        self.compared = {path: it for path, it in self.compared.items() if not path.endswith("/current/link")}
         left: list[str] = []
         for _ in range(_ROUNDS):
             left = self._round()

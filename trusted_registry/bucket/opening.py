@@ -11,7 +11,7 @@ from trusted_registry import files, installation
 from trusted_registry.bucket import credentials, marker, trial
 from trusted_registry.bucket.client import Bucket
 from trusted_registry.bucket.credentials import Credentials
-from trusted_registry.bucket.location import Location
+from trusted_registry.bucket.location import STORAGE, Location
 from trusted_registry.console import pasteable
 from trusted_registry.defaults import DEFAULTS
 from trusted_registry.errors import SettingError
@@ -68,20 +68,21 @@ def chosen(run: Run, to: str, told: Mapping[str, str]) -> Run:
     return run
 
 
-def tried(run: Run, keys: str, authority: str) -> Bucket:
+def tried(run: Run, keys: str, authority: str, task: tuple[str, ...] = STORAGE) -> Bucket:
     """Return the bucket of a registry once it was tried, and belongs to this installation; keep what leads to it.
 
     Args:
         run: Settings, and the console.
         keys: File with its access key, or "-" for standard input; "" for the one that is kept.
         authority: File of the authority of its endpoint; "" for the one that is kept, if that is of this bucket.
+        task: Words of the task that does this, for cures.
 
     Raises:
         RegistryError: A file cannot be used, or the bucket; what is kept stays then.
     """
     settings, folder, before = run.settings, run.settings.folder, run.settings.saved_flags_before
     known = before.get("storage") == settings.storage
-    at, given = location(settings), credentials.given(keys) if keys else None
+    at, given = replace(location(settings), task=task), credentials.given(keys) if keys else None
     if authority or not known:
         at = replace(at, authority=Path(authority).expanduser() if authority else None)
     moved = known and before.get("storage_endpoint", "") != settings.storage_endpoint
@@ -107,7 +108,7 @@ def opened(settings: Settings) -> Bucket:
 def _bucket(at: Location, keys: Credentials | None) -> Bucket:
     if keys is None:
         wrong = f"There is no access key of {at}."
-        raise SettingError(wrong, cure=f"{pasteable(['./inv', 'registry.storage', *at.words])} --credentials FILE")
+        raise SettingError(wrong, cure=f"{pasteable(at.command)} --credentials FILE")
     if at.authority:
         _check_authority(at.authority, at)
     return Bucket(at, keys)
@@ -139,5 +140,5 @@ def _check_authority(path: Path, at: Location) -> None:
     try:
         ssl.create_default_context(cadata=content.decode("ascii"))
     except (ssl.SSLError, ValueError) as error:
-        cure = f"{pasteable(['./inv', 'registry.storage', *at.words])} --ca FILE  # in PEM form"
+        cure = f"{pasteable(replace(at, authority=None).command)} --ca FILE  # in PEM form"
         raise SettingError(f"{path} has no certificate of an authority: {error}", cure=cure) from error

@@ -81,9 +81,6 @@ def _labels(value: object) -> Mapping[str, str]:
     return {key: _text(label) for key, label in _mapping(value).items()}
 
 
-_NAMELESS = re.compile(r"[0-9a-f]{64}")
-
-
 def container(attributes: Mapping[str, Any]) -> Container:
     """Return a container from the attributes that the engine gives."""
     config, published, tried = (
@@ -92,6 +89,7 @@ def container(attributes: Mapping[str, Any]) -> Container:
         _published(attributes, trial=True),
     )
     labels = _labels(config.get("Labels"))
+    bucket = labels.get(model.STORAGE_LABEL, "")
     return Container(
         id=_text(attributes["Id"]),
         role=labels.get(model.LABEL),
@@ -101,11 +99,12 @@ def container(attributes: Mapping[str, Any]) -> Container:
         listen=_text(published[0]["HostIp"]) if published else "",
         port=_port(published[0]["HostPort"]) if published else None,
         installation=labels.get(LABEL, ""),
-        volume=_mounted_at(model.IMAGES_FOLDER, attributes),
+        # Beside a bucket there may be the volume that the image asks for, with nothing in it.
+        volume="" if bucket else _mounted_at(model.IMAGES_FOLDER, attributes),
         image_id=_text(attributes.get("Image")),
         files_volume=_mounted_at(model.FILES_FOLDER, attributes),
         trial=_port(tried[0]["HostPort"]) if tried else None,
-        bucket=labels.get(model.STORAGE_LABEL, ""),
+        bucket=bucket,
     )
 
 
@@ -136,13 +135,9 @@ def _port(text: str) -> int:
 
 
 def _mounted_at(folder: str, attributes: Mapping[str, Any]) -> str:
-    """Return the name of the volume that a container has at a folder, or "".
-
-    One that is made since the image asks for one, and goes with the container, is none: its name is 32 bytes in hex.
-    """
+    """Return the name of the volume that a container has at a folder, or ""."""
     mounts = map(_mapping, _list(attributes.get("Mounts")))
-    name = next((_text(it.get("Name")) for it in mounts if it.get("Destination") == folder), "")
-    return "" if _NAMELESS.fullmatch(name) else name
+    return next((_text(it.get("Name")) for it in mounts if it.get("Destination") == folder), "")
 
 
 def listed(attributes: Iterable[Mapping[str, Any]]) -> tuple[ListedContainer, ...]:

@@ -217,11 +217,16 @@ class Objects:
         """Bring a tag back, unless it was pushed again; its current link comes last, and then nothing stays aside."""
         kept = {it.path: f"{tag}{it.path.removeprefix(aside)}" for it in self._bucket.objects(f"{aside}/")}
         back: times.Times = {}
-        if kept and not self._link(f"{tag}{_CURRENT}"):
-            for path in sorted(kept, key=lambda it: it.endswith(_CURRENT)):
+        current = next((path for path in kept if path.endswith(_CURRENT)), "")
+        if current and not self._link(f"{tag}{_CURRENT}"):
+            for path in kept.keys() - {current}:
                 self._bucket.copy(path, FOLDER + kept[path])
+            copied = self._objects(tag)
+            if f"{tag}{_CURRENT}" not in copied:
+                self._bucket.copy(current, f"{FOLDER}{tag}{_CURRENT}")
             found = self._objects(tag)
-            if others := [it for path, it in found.items() if "/index/" in path and path not in kept.values()]:
+            links = [it for path, it in found.items() if "/index/" in path]
+            if others := [it for it in links if it.path not in kept.values() or it != copied.get(it.path)]:
                 self._point(tag, others)  # pushed meanwhile
             else:
                 newest = (_CURRENT, f"/{digest.replace(':', '/')}/link")

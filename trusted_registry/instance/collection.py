@@ -40,6 +40,8 @@ _SERVING = """for process in /proc/[0-9]*; do
 done 2>/dev/null"""
 """Program of each registry that runs in the container, and how many uploads it has open."""
 
+_WALKED = "repositories/.collection"
+"""Folder of no repository: none may have such a name."""
 _COLLECTED = "collected"
 _COLLECT = f"""while sleep 20 </dev/null >/dev/null 2>&1; do echo >&2; done >/dev/null &
 "$@" >/dev/null && echo {_COLLECTED}
@@ -93,12 +95,25 @@ def read_only(container: Container, client: RegistryClient, run: Run, engine: En
         _await(lambda: not client.is_read_only(prove.REPOSITORY), _TAKES_OVER)
 
 
-def collect(run: Run, engine: Engine) -> None:
+def collect(container: Container, run: Run, engine: Engine) -> None:
     """Free the blobs that no manifest in the storage needs, of a registry that is read-only.
 
     Raises:
         RegistryError: The collector fails.
     """
+    if not container.bucket:
+        _collect(run, engine)
+        return
+    # In a bucket without any repository the collector would find no folder to walk through (distribution, S3 driver).
+    storage = storages.of(container, run.settings, engine)
+    storage.write_own(f"docker/registry/v2/{_WALKED}/object", b"A collection is under way.\n")
+    try:
+        _collect(run, engine)
+    finally:
+        storage.change([("remove", _WALKED, "", "")], run.console)
+
+
+def _collect(run: Run, engine: Engine) -> None:
     name = run.settings.container
     serving = _serving(name, engine)
     if not serving:

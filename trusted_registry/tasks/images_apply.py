@@ -246,7 +246,7 @@ class Change:
                 self.trash.link(it, found)
         for it in due:
             self.trash.let_go(it)
-        collection.collect(self._run, self._engine)
+        collection.collect(self._container, self._run, self._engine)
 
     def tell_back(self, undone: Removal) -> None:
         """Tell what came back, and which tags are another image's since."""

@@ -14,7 +14,7 @@ from trusted_registry.defaults import ROOT
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError
 from trusted_registry.images import inventory, storages, words
-from trusted_registry.images.storage import Storage
+from trusted_registry.images.inventory import Inventory
 from trusted_registry.instance import run_lock
 from trusted_registry.run import Run
 from trusted_registry.tasks import images, images_carry, registry
@@ -82,8 +82,12 @@ def restore(run: Run, *, file: str, into: bool) -> None:
             container = images.there(run, engine)
             if container is None:
                 return
-            _check_empty(contents, run, storages.of(container, run.settings, engine), into=into)
-            images_carry.give(contents, container, run, engine)
+            found = inventory.find(storages.of(container, run.settings, engine), sizes=True)
+            if container.bucket and found.images and not into:
+                _tell_kept(contents, found, file, run)
+            else:
+                _check_empty(contents, run, found, into=into)
+                images_carry.give(contents, container, run, engine)
     run.console.say("restored: clients that trusted the registry need nothing new; this machine's: ./inv up")
 
 
@@ -150,13 +154,21 @@ def _set(found: Mapping[str, bytes], run: Run) -> Run:
     return made
 
 
-def _check_empty(contents: Contents, run: Run, storage: Storage, *, into: bool) -> None:
+def _tell_kept(contents: Contents, found: Inventory, file: str, run: Run) -> None:
+    """Tell that a bucket, which outlived its registry, keeps the images of now; a backup's may be older."""
+    there = {(it.repository, it.name) for it in found.images}
+    run.console.say(f"images: {words.plural(len(found.images), 'image')} in {run.settings.storage} stay as they are")
+    if lacking := [it for it in contents.entries if (it.repository, it.name) not in there]:
+        load = pasteable(["./inv", "images.load", file])
+        run.console.say(f"not there: {words.plural(len(lacking), 'image')} of the backup; to have them too: {load}")
+
+
+def _check_empty(contents: Contents, run: Run, found: Inventory, *, into: bool) -> None:
     """Refuse a registry with images that the backup does not have, unless that was said.
 
     Raises:
         RegistryError: So it is.
     """
-    found = inventory.find(storage, sizes=True)
     # An image that a killed run gave has no tag yet.
     there = {
         (it.repository, it.name): it.digest

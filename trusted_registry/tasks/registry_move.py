@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from trusted_registry import files, installation, saved_flags
-from trusted_registry.bucket import moving, opening, times
+from trusted_registry.bucket import marker, moving, opening, times
 from trusted_registry.bucket.client import Bucket
+from trusted_registry.bucket.location import MOVE, STORAGE
 from trusted_registry.bucket.moving import Move, Note
 from trusted_registry.bucket.stores import BucketStore, Store, VolumeStore
 from trusted_registry.console import pasteable
@@ -26,6 +27,7 @@ from trusted_registry.tasks import images, images_apply, images_check
 
 VOLUME = "volume"
 _LOCK = ".move.lock"
+_THE_VOLUME = "the volume "
 _NAMED = 3
 """Images that a refusal names."""
 
@@ -58,8 +60,10 @@ def move(  # noqa: PLR0913 - all that leads to a bucket
         run = _as_it_runs(run, engine)
         goal = _goal(to, told, run)
         held = goal if goal.settings.storage else run
-        bucket = opening.tried(held, credentials, ca) if held.settings.storage else None
+        task = STORAGE if held.settings.storage == run.settings.storage else MOVE
+        bucket = opening.tried(held, credentials, ca, task) if held.settings.storage else None
         if bucket is None or run.settings.storage == goal.settings.storage:
+            saved_flags.save(goal)
             run.console.say(f"images: in {images.place(goal)} already")
         else:
             with images_apply.begun(run, frees=False):  # what a killed run left half way is finished
@@ -109,7 +113,7 @@ def _goal(to: str, told: Mapping[str, str], run: Run) -> Run:
     goal = opening.chosen(run, to, told)
     if before not in ("", goal.settings.storage):
         wrong = f"The images are in {before}, and move from there to the volume alone."
-        then = pasteable(["./inv", "registry.move", "--to", *opening.location(goal.settings).words])
+        then = pasteable(replace(opening.location(goal.settings), task=MOVE).command)
         raise SettingError(wrong, cure=f"./inv registry.move --to volume && {then}")
     return goal
 
@@ -140,7 +144,7 @@ class _Task:
         self._run, self._goal, self._engine, self._container = run, goal, engine, container
         self._objects = BucketStore(bucket)
         # The volume that it has may be another one than is set.
-        self._source = f"the volume {container.volume}" if container.volume else images.place(run)
+        self._source = f"{_THE_VOLUME}{container.volume}" if container.volume else images.place(run)
         self._target = images.place(goal)
         self._has_switched = False
 
@@ -236,18 +240,20 @@ class _Task:
 def _purge(goal: Run, engine: Engine) -> None:
     """Remove the images where they were, if a person consents."""
     settings, console = goal.settings, goal.console
-    where = f"the volume {settings.volume}" if settings.storage else moving.read_note(settings.folder).source
-    if not where or (settings.storage and engine.volume(settings.volume) is None):
+    where = moving.read_note(settings.folder).source
+    volume = where.removeprefix(_THE_VOLUME) if settings.storage else ""
+    if not where or (settings.storage and engine.volume(volume) is None):
         console.say(f"nothing is left: the images are in {images.place(goal)} alone")
         return
     if not console.ask(f"Remove all images in {where}? The registry has its own in {images.place(goal)}."):
         raise RegistryError("Nothing was removed.", cure="./inv images lists what the registry has.")
     if settings.storage:
-        ownership.check_volume(settings, engine, None)
-        engine.remove_volume(settings.volume)
-        installation.forget_volume(settings.folder, settings.volume)
+        ownership.check_volume(replace(settings, volume=volume), engine, None)
+        engine.remove_volume(volume)
+        installation.forget_volume(settings.folder, volume)
     else:
         found = opening.opened(goal.with_settings(storage=where).settings)
+        marker.claim(found, installation.known(settings.folder).id, known=True)
         every = [it.path for it in found.objects("docker/registry/v2/")]
         found.remove([*every, *BucketStore(found).entries(), times.NAME])
     files.remove(settings.folder / moving.NOTE, keep=settings.folder)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 from trusted_registry import saved_flags
 from trusted_registry.bucket import opening
+from trusted_registry.bucket.location import MOVE
 from trusted_registry.console import pasteable
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine.protocol import Engine
@@ -66,6 +70,6 @@ def _has_images(storage: Storage) -> bool:
 
 
 def _left(where: str, goal: Run, ca: str, first: str = "") -> RegistryError:
-    words = [*opening.location(goal.settings).words, *(("--ca", ca) if ca else ()), "--credentials", "FILE"]
-    move = pasteable(["./inv", "registry.move", "--to", *words])
+    at = replace(opening.location(goal.settings), authority=Path(ca) if ca else None, task=MOVE)
+    move = pasteable([*at.command, "--credentials", "FILE"])
     return RegistryError(f"The registry has images in {where}, which would stay there.", cure=f"{first}{move}")
