@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
     from tests.e2e.hosts import Host
 
-PORT, BUCKET = 8333, "images"
+PORT, BUCKET, PREFIX = 8333, "images", "lan"
+AT = f"s3://{BUCKET}/{PREFIX}"
+"""Place of the registry's images, as a person types it."""
 FOLDER, DATA, LOG = "/srv/s3", "/disk/s3", "/srv/s3.log"
 PROGRAM = Path(sysconfig.get_path("scripts")) / "weed"
 ARGV = (
@@ -50,6 +52,10 @@ class Server:
     def endpoint(self) -> str:
         """URL of the server."""
         return f"https://{self.host.address}:{PORT}"
+
+    def flags(self) -> tuple[str, ...]:
+        """Return the words that a person types of the bucket."""
+        return ("--endpoint", self.endpoint, "--ca", AUTHORITY, "--credentials", CREDENTIALS)
 
     def serve(self) -> None:
         """Start the server, and wait for it."""
@@ -90,6 +96,12 @@ class Server:
         content = json.dumps({"access_key": key, "secret_key": f"{key}-secret"})
         registry.write(CREDENTIALS, content, owner=DEV, mode=0o600)
         registry.write(AUTHORITY, self.authority, owner=DEV)
+
+
+def install_boto3(registry: Host) -> None:
+    """Install what a bucket takes besides, from the wheels that a host has, as the error without it says."""
+    registry.inv("--version")
+    registry.does(f"{HOME}/.venv/bin/python", "-m", "pip", "install", "--quiet", "boto3", user="dev")
 
 
 def _identity(name: str, *rights: str) -> dict[str, object]:

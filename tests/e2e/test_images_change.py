@@ -7,13 +7,18 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from tests.e2e import places, s3
 from tests.e2e.steps import CERTS, hand_over, push
-from tests.e2e.test_images import DATA, ROOT, _client, _printed
-from trusted_registry.images import history
+from tests.e2e.test_images import _client, _printed
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Run
     from tests.e2e.hosts import Host
+    from tests.e2e.lab import Lab
+    from tests.e2e.places import Place
+    from tests.e2e.suites import Suite
 
 PULL = 'rm -rf "/srv/pulled-$2" && skopeo copy --quiet --all "docker://$1" "dir:/srv/pulled-$2"'
 LOOP = f"""
@@ -23,12 +28,18 @@ done
 echo ended
 """
 CHANGED = "cd /srv && echo changed >changed && tar -c changed | docker import - changed:1"
-FORGET = """
-import json, pathlib, sys
-path = pathlib.Path(sys.argv[1])
-path.write_text(json.dumps({**json.loads(path.read_text()), "pulls": {}}))
-"""
 RULE = ("images.clean", "--keep", "1", "--untagged", "--match", "app", "--yes")
+
+
+@pytest.fixture(params=["volume", "bucket"])
+def place(request: pytest.FixtureRequest, registry: Host, lab: Lab, suite: Suite, tmp_path: Path) -> Place:
+    """Place of the registry's images."""
+    if request.param == "volume":
+        return places.Volume(registry)
+    (host,) = lab.start({"bucket": suite.name})
+    server = s3.start(host, tmp_path)
+    server.is_told_to(registry)
+    return places.Bucket(registry, server)
 
 
 def _trusting(registry: Host, client: Host) -> Host:
@@ -40,18 +51,8 @@ def _trusting(registry: Host, client: Host) -> Host:
     return client
 
 
-def _clear_history(registry: Host) -> None:
-    """Have the pulls be forgotten that a test made, as if they were long ago."""
-    registry.inv("images")
-    registry.does("python3", "-c", FORGET, f"{DATA}/{history.FILE}")
-
-
 def _pulls(client: Host, reference: str) -> bool:
     return client.run("sh", "-c", PULL, "sh", reference, "one").code == 0
-
-
-def _du(registry: Host, below: str = "") -> int:
-    return int(registry.does("du", "-s", "-B1", f"{ROOT}/{below}").out.split()[0])
 
 
 def _bytes(said: str, word: str) -> float:
@@ -65,8 +66,10 @@ def _digests(registry: Host) -> set[tuple[str, Any, str]]:
     return {(it["repository"], it["tag"], it["digest"]) for it in _printed(registry, "images.list")}
 
 
-def test_what_stays_is_pulled_and_what_goes_is_refused_comes_back_and_is_freed(registry: Host, client: Host) -> None:
-    registry.inv("up")
+def test_what_stays_is_pulled_and_what_goes_is_refused_comes_back_and_is_freed(
+    place: Place, registry: Host, client: Host
+) -> None:
+    place.up()
     trusting = _trusting(registry, client)
     made = json.loads(_client(trusting, registry, "push"))
     host = registry.address
@@ -83,18 +86,18 @@ def test_what_stays_is_pulled_and_what_goes_is_refused_comes_back_and_is_freed(r
         *(f"{host}/app@{it}" for it in (made["image"], made["sharing"], made["subject"], old)),
     ]
     assert [it for it in (*stays, *goes) if not _pulls(trusting, it)] == []
-    before, size = _digests(registry), _du(registry, "blobs")
-    _clear_history(registry)
+    before, size = _digests(registry), place.size("blobs")
+    place.clear_pulls()
     registry.inv(*RULE)
     assert ([it for it in stays if not _pulls(trusting, it)], [it for it in goes if _pulls(trusting, it)]) == ([], [])
-    assert _du(registry, "blobs") == size
+    assert place.size("blobs") == size
     registry.inv("images.undo")
     assert _digests(registry) == before
     assert [it for it in (*stays, *goes) if not _pulls(trusting, it)] == []
-    _clear_history(registry)
-    size = _du(registry)
+    place.clear_pulls()
+    size = place.size()
     said = registry.inv(*RULE, "--now").out
-    freed = size - _du(registry)
+    freed = size - place.size()
     assert abs(freed - _bytes(said, "frees")) <= freed / 100, (freed, said)
     assert ([it for it in stays if not _pulls(trusting, it)], [it for it in goes if _pulls(trusting, it)]) == ([], [])
     registry.inv_fails("images.undo", saying="nothing to bring back")
@@ -102,9 +105,9 @@ def test_what_stays_is_pulled_and_what_goes_is_refused_comes_back_and_is_freed(r
 
 
 def test_behind_a_front_no_pull_fails_meanwhile_and_each_push_that_was_taken_is_there(
-    registry: Host, client: Host, run: Run
+    place: Place, registry: Host, client: Host, run: Run
 ) -> None:
-    registry.inv("up", "--front", "on")
+    place.up("--front", "on")
     trusting = _trusting(registry, client)
     _client(trusting, registry, "push")
     reference = f"{registry.address}/index:1"
@@ -127,7 +130,8 @@ def test_behind_a_front_no_pull_fails_meanwhile_and_each_push_that_was_taken_is_
     argv = ("python3", "/srv/image_loops.py", "pull", registry.address, f"{CERTS}/ca.crt", "/srv/pushed.json")
     lost = json.loads(trusting.does(*argv, seconds=300).out)
     pushes = f"{len(pushed['taken'])} pushes taken, {pushed['refused']} refused, {len(lost)} lost"
-    run.notes.append(f"images.remove --now, front on: {counts['good']} pulls, {counts['bad']} failed; {pushes}")
+    where, pulls = type(place).__name__.lower(), f"{counts['good']} pulls, {counts['bad']} failed"
+    run.notes.append(f"images.remove --now, {where}, front on: {pulls}; {pushes}")
     assert (counts["bad"], lost) == (0, []), (counts, pushed["words"])
     assert counts["good"] > 4
     assert len(pushed["taken"]) > 4

@@ -70,8 +70,7 @@ def _in_bucket(hosts: list[Host], lab: Lab, suite: Suite, tmp_path_factory: Tmp)
         server.is_told_to(host)
         host.does("./inv", "--version")
         host.does(PYTHON, "-m", "pip", "install", "--quiet", "boto3")
-        at = ("--endpoint", server.endpoint, "--ca", s3.AUTHORITY, "--credentials", s3.CREDENTIALS)
-        host.does("./inv", "registry.storage", f"s3://{s3.BUCKET}/{host.name}", *at)
+        host.does("./inv", "registry.storage", f"s3://{s3.BUCKET}/{host.name}", *server.flags())
     return [away.name]
 
 
