@@ -11,7 +11,6 @@ import pytest
 from tests.e2e import s3
 from tests.e2e.cluster import CERTS_D, IDLE, K3D, KIND, MAKE, RUNTIMES, inside, runner, runs
 from tests.e2e.steps import CERTS, push
-from tests.e2e.test_bucket import AT, _has_boto3, _told
 from tests.kubernetes import objects, pods
 from trusted_registry.kubernetes import manifests
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from tests.kubernetes.objects import Object
 
 FOLDER = f"{CERTS}/kubernetes"
-IMAGE, HELD = "/var/image", "/var/held"
+IMAGE, HELD, PID = "/var/image", "/var/held", "/var/pid"
 THEIRS = "mirrors:\n  docker.io:\n    endpoint:\n      - https://mirror.example\n"
 
 
@@ -42,9 +41,9 @@ def server(lab: Lab, suite: Suite, registry: Host, tmp_path: Path) -> Server:
 @pytest.fixture
 def cluster(server: Server, registry: Host) -> Callable[..., dict[str, Object]]:
     """A writer of manifests for a registry whose images are in the bucket, which returns their objects."""
-    _has_boto3(registry)
+    s3.install_boto3(registry)
     registry.inv("up")
-    registry.inv("registry.move", "--to", AT, *_told(server), "--yes")
+    registry.inv("registry.move", "--to", s3.AT, *server.flags(), "--yes")
 
     def write(*flags: str) -> dict[str, Object]:
         registry.inv("kubernetes.manifests", *flags)
@@ -68,18 +67,18 @@ def _run(found: dict[str, Object], client: Host, name: str) -> None:
         client.write(f"/srv/{file}", content)
         client.does("docker", "cp", f"/srv/{file}", f"{name}:{HELD}/{file}")
     script = pods.script(found["DaemonSet/trust"], IMAGE, {"kit": HELD}, uid=name)
-    logged = f"unshare -m sh -c {shlex.quote(script)} >/var/log 2>&1"
+    logged = f"echo $$ >{PID}; exec unshare -m sh -c {shlex.quote(script)} >/var/said 2>&1"
     client.does("docker", "exec", "--detach", name, "sh", "-c", logged)
-    told = ("docker", "exec", name, "grep", "-qx", name, "/run/trusted-registry/pod")
+    told = ("docker", "exec", name, "sh", "-c", 'grep -qx "$0" /run/trusted-registry/*.sh', name)
     client.wait_for(f"{name} is told", lambda: client.silently(*told).code == 0)
 
 
 def _end(client: Host, name: str) -> str:
     """End the pod of trust as a kubelet does, and return its log."""
-    client.does("docker", "exec", name, "pkill", "-TERM", "-f", "/kit/keep.sh")
-    alive = ("docker", "exec", name, "pgrep", "-f", "/kit/keep.sh")
+    client.does("docker", "exec", name, "sh", "-c", f"kill -TERM $(cat {PID})")
+    alive = ("docker", "exec", name, "sh", "-c", f"kill -0 $(cat {PID})")
     client.wait_for(f"the pod on {name} ends", lambda: client.silently(*alive).code != 0)
-    return inside(client, name, "cat", "/var/log")
+    return inside(client, name, "cat", "/var/said")
 
 
 def _etc(client: Host, name: str) -> str:
@@ -143,7 +142,7 @@ def _blob(host: Host, name: str) -> str:
 def test_the_registry_s_pod_serves_drains_and_is_renewed_without_a_cut_stream(
     registry: Host, client: Host, cluster: Callable[..., dict[str, Object]]
 ) -> None:
-    registry.does("sh", "-c", "head -c 48000000 /dev/urandom >/srv/x && tar -C /srv -c x | docker import - large:1")
+    registry.does("sh", "-c", "head -c 120000000 /dev/urandom >/srv/x && tar -C /srv -c x | docker import - large:1")
     push(registry, f"{registry.address}/large:1", "large:1")
     path = _blob(registry, "large")
     image = registry.settings["INVOKE_REGISTRY_IMAGE"]
@@ -161,10 +160,11 @@ def test_the_registry_s_pod_serves_drains_and_is_renewed_without_a_cut_stream(
     assert marks[0] != marks[1]
     _serve(after, registry, "new", 8443)
     grace = objects.pod(before["Deployment/registry"])["terminationGracePeriodSeconds"]
+    assert client.peek("/srv/size") == "", "the download is to be under way"
     registry.does("docker", "stop", f"--time={grace}", "old", seconds=grace)
     assert registry.does("docker", "inspect", "--format", "{{.State.ExitCode}}", "old").out.strip() == "0"
     client.wait_for("the download is through", lambda: client.peek("/srv/size") != "")
-    assert int(client.peek("/srv/size")) >= 48_000_000
+    assert int(client.peek("/srv/size")) >= 120_000_000
     pushed = f"{registry.address}:8443/large:1"
     registry.does("docker", "tag", "large:1", pushed)
     registry.inv("trust.linux", "--port", "8443")

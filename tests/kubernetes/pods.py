@@ -36,7 +36,7 @@ def script(controller: Object, image: str, held: Mapping[str, str], *, root: str
     groups = f"--groups={own['fsGroup']}" if "fsGroup" in own else "--clear-groups"
     rights = (*NOTHING, f"--reuid={user}", f"--regid={group}", groups)
     variables = [f"{it['name']}={it.get('value', uid)}" for it in container["env"]]
-    begin = ("env", "-i", *GIVEN, *variables, "chroot", image, "setpriv", *rights, *container["command"])
+    begin = ("env", "-i", *GIVEN, *variables, "chroot", image, "/usr/bin/setpriv", *rights, *container["command"])
     bound = (
         ("mount", "--rbind", image, image),
         *(("mkdir", "-p", f"{image}{it}") for it in ("/dev", "/proc")),

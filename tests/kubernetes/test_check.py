@@ -29,6 +29,8 @@ log=$(dirname "$0")/../said
 echo "$*" >>"$log"
 cd "$log-of" || exit
 case "$*" in
+    *'get daemonsets '*) cat daemonsets ;;
+    *'logs daemonset/trust '*) printf '[pod/trust-x/kit] why: \033[31mno\n' ;;
     *'get namespace '*) cat namespace; exit "$(cat status)" ;;
     *'get configmap '*) cat configmap ;;
     *'get --raw '*) cat raw >&2; [ ! -s raw ] ;;
@@ -69,7 +71,13 @@ class Cluster:
         self.answers.mkdir()
         self.log.touch()
         self.says(
-            namespace="", status="0", configmap="", raw="", trust=_pods(a=None, b=None), pull=_pods(a=ABSENT, b=ABSENT)
+            namespace="",
+            daemonsets="",
+            status="0",
+            configmap="",
+            raw="",
+            trust=_pods(a=None, b=None),
+            pull=_pods(a=ABSENT, b=ABSENT),
         )
 
     def says(self, **answers: str) -> None:
@@ -106,8 +114,8 @@ def test_it_applies_proves_and_removes_on_the_cluster_that_is_named(
     assert (_rows(report), report.failure) == (dict.fromkeys(("registry", "a", "b"), "accepted"), None)
     assert [it for it in cluster.typed if not it.startswith("--context kind-dev --namespace check ")] == []
     verbs = [it.split()[4] for it in cluster.typed]
-    assert verbs == ["get", "get", "apply", "rollout", "rollout", "get", "apply", "get", "get", "delete"]
-    applied, deleted = (set(re.findall(r"=(\S+\.yaml)", cluster.typed[at])) for at in (2, -1))
+    assert verbs == ["get", "get", "get", "apply", "rollout", "rollout", "get", "apply", "get", "get", "delete"]
+    applied, deleted = (set(re.findall(r"=(\S+\.yaml)", cluster.typed[at])) for at in (3, -1))
     assert (applied == deleted, {it.rpartition("/")[2] for it in applied}) == (True, {*manifests.FILES})
     pulled = json.loads((cluster.answers / "applied").read_text())["spec"]["template"]["spec"]["containers"][0]
     assert pulled["image"] == "192.168.0.12/trusted-registry-proof:none"
@@ -146,6 +154,7 @@ def test_a_name_that_no_cluster_has_is_refused(given: dict[str, str], make: Call
     [
         ({"namespace": "namespace/check"}, "has a namespace check, which would be removed"),
         ({"status": "1"}, "kind-dev does not answer"),
+        ({"daemonsets": "daemonset.apps/trust"}, "have a registry's trust already"),
     ],
 )
 def test_what_is_somebody_else_s_is_neither_changed_nor_removed(
@@ -200,9 +209,11 @@ def test_what_is_no_answer_of_kubectl_is_an_error_and_all_is_removed(
 @pytest.mark.process
 def test_pods_that_never_run_fail_the_proof_and_all_is_removed(cluster: Cluster, make: Callable[..., Made]) -> None:
     cluster.says(stuck="")
+    made = make()
     with pytest.raises(RegistryError, match="timed out"):
-        kubernetes_check.check(make().run, **NAMED)
+        kubernetes_check.check(made.run, **NAMED)
     assert " delete " in cluster.typed[-1]
+    assert [it for it in made.console.said if "why" in it] == ["[pod/trust-x/kit] why: \\x1b[31mno"]
 
 
 def test_a_dry_run_shows_what_it_would_type(make: Callable[..., Made]) -> None:

@@ -45,6 +45,11 @@ class Node:
         self.pods: list[subprocess.Popen[str]] = []
 
     @property
+    def keeper(self) -> Path:
+        """File that names the pod that told the node last."""
+        return self.folder / self.disk.script.name.rpartition("-")[2]
+
+    @property
     def hosts(self) -> Path:
         """What containerd reads of the registry."""
         return self.disk.root / HOSTS
@@ -64,7 +69,7 @@ class Node:
     def keeps(self, name: str) -> bool:
         """Whether a pod has told the node, by what its readiness probe asks."""
         with contextlib.suppress(FileNotFoundError):
-            return (self.folder / "pod").read_text() == f"{name}\n"
+            return self.keeper.read_text() == f"{name}\n"
         return False
 
     def begin(self, name: str, *around: str) -> subprocess.Popen[str]:
@@ -156,6 +161,35 @@ def test_a_pod_that_outlives_its_successor_is_ready_again(node: Node) -> None:
     assert not node.hosts.exists()
 
 
+def test_a_pod_that_is_replaced_writes_nothing_any_more(node: Node) -> None:
+    old = node.begin("a")
+    node.keeper.write_text("b\n")
+    node.hosts.write_text("as the successor's kit has it\n")
+    time.sleep(2.5)  # in which it looks twice
+    assert node.hosts.read_text() == "as the successor's kit has it\n"
+    node.keeper.unlink()
+    until(lambda: node.keeps("a"))
+    old.kill()
+
+
+def test_two_authorities_have_a_pod_each(node: Node) -> None:
+    pod = node.begin("a")
+    (node.folder / "0123456789abcdef.sh").write_text("b\n")
+    ended(pod)
+    assert not node.hosts.exists()
+
+
+def test_a_pod_that_has_told_its_node_stays_whatever_comes_and_takes_back_what_it_can(node: Node) -> None:
+    pod = node.begin("a")
+    kept = node.disk.script.read_text()
+    node.disk.script.write_text("echo broken; exit 1\n")
+    time.sleep(2.5)
+    assert pod.poll() is None
+    node.disk.script.write_text(kept)
+    assert "broken" in ended(pod)
+    assert not node.hosts.exists()
+
+
 @pytest.mark.parametrize("sign", ["run/nologin", SHUTDOWN])
 def test_trust_outlives_a_restart_of_the_node(sign: str, node: Node) -> None:
     pod = node.begin("a")
@@ -173,11 +207,11 @@ def test_a_sign_of_an_earlier_shutdown_is_none_of_this_one(node: Node) -> None:
 
 
 def test_a_pod_that_ends_while_it_tells_the_node_takes_that_back(node: Node) -> None:
-    (node.folder / "pod").mkdir()  # where it would say that it is through
+    node.keeper.mkdir()  # where it would say that it is through
     pod = node.start("a")
     until(node.hosts.exists)
     assert pod.wait(_SECONDS) != 0
-    (node.folder / "pod").rmdir()
+    node.keeper.rmdir()
     slow = node.disk.folder / "slow"
     slow.write_text(f'case " $* " in *" --check "*) sleep 2 ;; *) exec sh "{node.disk.script}" "$@" ;; esac\n')
     early = node.run("b", slow)
@@ -205,7 +239,7 @@ def _as_in_manifest(node: Node, controller: objects.Object) -> subprocess.Popen[
     argv = ["unshare", "--mount", "sh", "-c", f"{_image(image)}\n{script}"]
     pod = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     node.pods.append(pod)
-    until(lambda: (node.disk.root / "run/trusted-registry/pod").exists() or pod.poll() is not None)
+    until(lambda: any(node.disk.root.glob("run/trusted-registry/*.sh")) or pod.poll() is not None)
     return pod
 
 

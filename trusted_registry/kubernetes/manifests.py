@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from trusted_registry import address, templates
+from trusted_registry import address, files, templates
 from trusted_registry.files import PRIVATE_FILE, PUBLIC_FILE, Write
 from trusted_registry.instance.model import FILES_FOLDER, LINGER_SECONDS, PORT, Instance
 from trusted_registry.settings import Settings
@@ -34,6 +34,8 @@ OBJECTS = (SECRET, "registry.yaml", "trust.yaml", HOSTING)
 FILES = ("namespace.yaml", *OBJECTS)
 _SHOWN = ("kustomization.yaml", *FILES)
 _HIDDEN = f"# These have keys.\n{SECRET}\n"
+_MARKS = {".gitignore": _HIDDEN, "kustomization.yaml": "# kubectl apply --kustomize applies these"}
+"""How files begin that somebody else may have in a folder under the same names."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ def _fixed(cluster: Cluster) -> dict[str, object]:
         "kit": {name: _base64(content) for name, content in kit.items()},
         "kit_sum": _sum(kit),
         "kit_name": name,
+        "keeper": name.rpartition("-")[2],
         "record": kits.FOLDER,
         "user": USER,
         "pause": PAUSE_SECONDS,
@@ -117,6 +120,13 @@ def _fixed(cluster: Cluster) -> dict[str, object]:
         "folder": FILES_FOLDER,
         "hosting": nodes.manifest(cluster.settings.registry_host).rstrip("\n"),
     }
+
+
+def others(folder: Path) -> str:
+    """Return the name of a file in a folder that is somebody else's and would be written over; "" for none."""
+    with files.explained(folder, "read"):
+        texts = {name: folder / name for name in _MARKS if files.exists(folder / name)}
+        return next((name for name, it in texts.items() if not it.read_bytes().startswith(_MARKS[name].encode())), "")
 
 
 def keep_script() -> bytes:

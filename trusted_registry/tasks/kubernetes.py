@@ -95,7 +95,13 @@ def load(run: Run, namespace: str, replicas: int, image: str, *, mirrors: bool =
 
 
 def save(cluster: Cluster, folder: Path, run: Run) -> list[Write]:
-    """Write the files of a cluster that a folder lacks or has otherwise, and return them; a dry run writes none."""
+    """Write the files of a cluster that a folder lacks or has otherwise, and return them; a dry run writes none.
+
+    Raises:
+        SettingError: The folder has files of somebody else under these names.
+    """
+    if name := manifests.others(folder):
+        raise SettingError(f"{folder} has a {name} of its own.", cure=f"--out {folder / 'registry'}")
     changed = [it for it in manifests.render(cluster, folder) if not _is_written(it)]
     if not run.console.dry:
         files.carry_out([*changed])

@@ -11,7 +11,7 @@ from typing import Any
 
 from trusted_registry import files, program, values
 from trusted_registry.client_messages.message import ACCEPTED, REFUSING
-from trusted_registry.console import Console
+from trusted_registry.console import Console, visible
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.kubernetes import manifests
 from trusted_registry.registry import prove
@@ -25,7 +25,7 @@ _CONTEXT = re.compile(r"[^\x00-\x20\x7f-][^\x00-\x1f\x7f]*\Z")
 _SECONDS = 300
 """Seconds for the pods to be ready, and for them to be gone."""
 _PULL_SECONDS, _PAUSE = 120.0, 2.0
-_LABEL = "app.kubernetes.io/name"
+_LABEL, _OURS = "app.kubernetes.io/name", "app.kubernetes.io/part-of=trusted-registry"
 _ASK_BY_HAND = "Look by hand: kubectl get pods --all-namespaces"
 
 
@@ -70,8 +70,22 @@ def check(run: Run, *, context_: str, namespace: str, image: str) -> Report:
         named = _named(cluster, folder)
         try:
             return _proved(cluster, named, run.settings.registry_host)
+        except RegistryError:
+            said = cluster.ask("logs", "daemonset/trust", "--tail=5", "--prefix").out
+            for line in said.splitlines():
+                run.console.say(visible(line, keep=""))
+            raise
         finally:
-            cluster.run("delete", *named, "--ignore-not-found", f"--timeout={_SECONDS}s")
+            _remove(cluster, named)
+
+
+def _remove(cluster: _Cluster, named: list[str]) -> None:
+    """Remove what was applied; where that fails, the error before is the one that counts."""
+    try:
+        cluster.run("delete", *named, "--ignore-not-found", f"--timeout={_SECONDS}s")
+    except RegistryError as error:
+        by_hand = f"kubectl --context {cluster.context} delete namespace {cluster.namespace}"
+        cluster.console.warn(f"{error.message} What is left goes by: {by_hand}")
 
 
 def _shown(cluster: _Cluster, folder: Path) -> Report:
@@ -93,6 +107,10 @@ def _named(cluster: _Cluster, folder: Path) -> list[str]:
     if there.out.strip():
         wrong = f"{cluster.context} has a namespace {cluster.namespace}, which would be removed at the end."
         raise RegistryError(wrong, cure="Name one that it does not have: --namespace registry-check")
+    told = cluster.ask("get", "daemonsets", "--all-namespaces", f"--selector={_OURS}", "--output=name")
+    if told.out.strip() or not told.ok:
+        wrong = f"The nodes of {cluster.context} have a registry's trust already, which would be taken back at the end."
+        raise RegistryError(wrong, cure="Name a cluster without it.")
     hosting = cluster.ask("get", "configmap", nodes.CONFIG_MAP, "--namespace", nodes.NAMESPACE, "--ignore-not-found")
     left = {manifests.HOSTING} if hosting.out.strip() or not hosting.ok else set()
     if left:
