@@ -247,7 +247,7 @@ def test_a_pull_that_takes_long_holds_the_freeing_up_only_where_an_upload_may_go
         with pulling():
             time.sleep(40)
             assert task.poll() is None
-        assert task.wait(60) == 0
+        assert task.wait(200) == 0
     registry.bucket.remove([it.path for it in registry.bucket.objects(FOLDER) if "/_uploads/" in it.path])
 
 

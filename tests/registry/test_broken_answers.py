@@ -38,6 +38,8 @@ KNOWN = (OSError, http.client.HTTPException)
 """What `probe.request` may raise, and its callers turn into words."""
 LIMIT = 0.25
 """Seconds for an answer here; people wait for five."""
+BUSY = 3.0
+"""Seconds that a busy machine may take besides; what never ends takes more."""
 MEMORY = 32 << 20
 
 Script = list[tuple[bytes, float]]
@@ -110,7 +112,7 @@ def _ends(ask: Callable[[], object], *, seconds: float = 3 * LIMIT, memory: int 
         result = error
     took, (_, peak) = time.monotonic() - begun, tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert took < seconds + 0.5
+    assert took < seconds + BUSY
     assert peak < memory
     return result
 
@@ -329,7 +331,7 @@ def test_an_answer_that_stalls_leaves_no_socket_open(head: bytes, rest: bytes, s
 
 def _leads_to(it: socket.socket, server: Server) -> bool:
     with contextlib.suppress(OSError):
-        return bool(it.getpeername()[1] == server.at.port)
+        return it.family == socket.AF_INET and bool(it.getpeername()[1] == server.at.port)  # others have no port
     return False
 
 
