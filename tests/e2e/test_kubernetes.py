@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e import s3
+from tests.e2e import client_loops, cri, s3
 from tests.e2e.cluster import CERTS_D, IDLE, K3D, KIND, MAKE, RUNTIMES, inside, runner, runs
-from tests.e2e.steps import CERTS, push
+from tests.e2e.steps import CERTS, hand_over, pull, push, served_fingerprint
 from tests.kubernetes import objects, pods
+from trusted_registry.instance.model import PORT
 from trusted_registry.kubernetes import manifests
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.e2e.conftest import Run
     from tests.e2e.hosts import Host
     from tests.e2e.lab import Lab
     from tests.e2e.s3 import Server
@@ -118,55 +121,131 @@ def test_the_pod_of_trust_tells_nodes_of_kind_and_k3s_also_one_that_joins_and_ta
     inside(client, "later", *pull)
 
 
-def _serve(found: dict[str, Object], host: Host, name: str, port: int) -> None:
-    """Run the registry's pod by a host's engine, with its Secret, at a port."""
-    held = f"/srv/{name}"
-    host.does("mkdir", held)
-    for file, content in objects.decoded(found["Secret/registry-files"]).items():
-        host.write(f"{held}/{file}", content, owner=manifests.USER, mode=0o440)
-    flags = pods.engine_flags(found["Deployment/registry"], held)
-    host.does("docker", "run", "--detach", "--name", name, f"--publish={port}:5000", *flags)
-    url = f"https://{host.address}:{port}/v2/"
-    asked = ("curl", "--silent", "--fail", "--cacert", f"{CERTS}/ca.crt", url)
-    host.wait_for(f"{name} answers", lambda: host.silently(*asked).code == 0)
+NETWORK = """
+set -eu
+ip link add pods type bridge
+ip addr add 10.88.0.1/24 dev pods
+ip link set pods up
+iptables --wait --insert FORWARD --in-interface pods --jump ACCEPT
+iptables --wait --insert FORWARD --out-interface pods --jump ACCEPT
+iptables --wait --table nat --append POSTROUTING --source 10.88.0.0/24 ! --out-interface pods --jump MASQUERADE
+iptables --wait --table nat --new-chain SERVICE
+for chain in PREROUTING OUTPUT; do
+    iptables --wait --table nat --insert "$chain" --destination "$1" --protocol tcp --dport 443 --jump SERVICE
+done
+"""
+JOIN = """
+set -eu
+ip netns add "$1"
+ip link add "pod$2" type veth peer name eth0 netns "$1"
+ip link set "pod$2" master pods up
+ip -n "$1" addr add "10.88.0.$2/24" dev eth0
+ip -n "$1" link set eth0 up
+ip -n "$1" route add default via 10.88.0.1
+"""
+CTR = ("ctr", "--namespace", "k8s.io")
+LAG = 2
+"""Seconds that a node still leads new connections to a pod that ends."""
 
 
-def _blob(host: Host, name: str) -> str:
-    """Return the path of the largest layer of an image."""
-    url = f"https://{host.address}/v2/{name}/manifests/1"
-    accept = "Accept: application/vnd.docker.distribution.manifest.v2+json"
-    said = host.does("curl", "--silent", "--cacert", f"{CERTS}/ca.crt", "--header", accept, url).out
-    return f"/v2/{name}/blobs/{max(json.loads(said)['layers'], key=lambda it: it['size'])['digest']}"
+class Node:
+    """A node as its kubelet and its kube-proxy make it: pods by containerd, each with an address of its own."""
+
+    def __init__(self, host: Host, image: str) -> None:
+        self.host = host
+        self.pods: dict[str, int] = {}
+        self.led: list[str] = []
+        cri.start(host)
+        host.does("sh", "-c", NETWORK, "sh", host.address)
+        host.does("docker", "create", "--name", "tree", image)
+        host.does("sh", "-c", "mkdir /srv/tree && docker export tree | tar -C /srv/tree -x")
+
+    def lead(self, *names: str) -> None:
+        """Lead new connections to these pods and no other, at once, as kube-proxy does for a Service."""
+        lines, self.led = ["*nat", ":SERVICE - [0:0]"], [*names]
+        for left, name in zip(range(len(names), 0, -1), names, strict=True):
+            turn = f"-m statistic --mode random --probability {1 / left:.5f}"
+            lines.append(f"-A SERVICE -p tcp {turn} -j DNAT --to-destination 10.88.0.{self.pods[name]}:{PORT}")
+        self.host.write("/srv/service", "\n".join([*lines, "COMMIT", ""]))
+        self.host.does("iptables-restore", "--wait", "--noflush", "/srv/service")
+
+    def run(self, found: dict[str, Object], name: str) -> None:
+        """Run the registry's pod with its Secret, and wait until it is ready by its own probe."""
+        number, held = len(self.pods) + 2, f"/srv/{name}"
+        self.pods[name] = number
+        self.host.does("sh", "-c", JOIN, "sh", name, str(number))
+        self.host.does("sh", "-c", 'mkdir "$0" && cp -a /srv/tree "$0.tree"', held)
+        for file, content in objects.decoded(found["Secret/registry-files"]).items():
+            self.host.write(f"{held}/{file}", content, owner=manifests.USER, mode=0o440)
+        deployment = found["Deployment/registry"]
+        network = f"/run/netns/{name}"
+        spec = pods.runtime_spec(deployment, f"{held}.tree", {"files": held}, name=name, network=network)
+        self.host.write(f"{held}.json", json.dumps(spec))
+        log = ("--log-uri", f"file://{held}.log")
+        self.host.does(*CTR, "run", "--detach", *log, "--config", f"{held}.json", name)
+        (container,) = objects.pod(deployment)["containers"]
+        assert set(container["readinessProbe"]) == {"tcpSocket", "periodSeconds"}
+        probe = ("bash", "-c", f"exec 3<>/dev/tcp/10.88.0.{number}/{PORT}")
+        self.host.wait_for(f"{name} is ready", lambda: self.host.silently(*probe).code == 0)
+        self.lead(*self.led, name)
+
+    def end(self, found: dict[str, Object], name: str) -> None:
+        """End a pod as a kubelet does, by preStop, TERM and its grace, while kube-proxy learns of that later."""
+        spec = objects.pod(found["Deployment/registry"])
+        (container,) = spec["containers"]
+        hook = container["lifecycle"]["preStop"]["exec"]["command"]
+        begun, log = time.monotonic(), f"/srv/{name}.hook"
+        self.host.begin(*CTR, "tasks", "exec", "--exec-id", "hook", name, *hook, log=log)
+        time.sleep(LAG)
+        self.lead(*(it for it in self.led if it != name))
+        self.host.wait_for("preStop is over", lambda: self.host.silently("pgrep", "-f", "exec-id hook").code != 0)
+        assert (self.host.read(log), time.monotonic() - begun > manifests.PAUSE_SECONDS) == ("", True)
+        self.host.does(*CTR, "tasks", "kill", "--signal", "SIGTERM", name)
+        self._is_gone(name, spec["terminationGracePeriodSeconds"])
+
+    def kill(self, name: str) -> None:
+        """End a pod by force, as a node that loses power does."""
+        self.host.does(*CTR, "tasks", "kill", "--signal", "SIGKILL", name)
+        self._is_gone(name, 10, code=137)
+
+    def _is_gone(self, name: str, seconds: int, *, code: int = 0) -> None:
+        stopped = ("sh", "-c", f"{' '.join(CTR)} tasks list | grep -q '^{name} .*STOPPED'")
+        self.host.wait_for(f"{name} has ended", lambda: self.host.silently(*stopped).code == 0, seconds=seconds)
+        assert self.host.run(*CTR, "tasks", "delete", name).code == code
 
 
-def test_the_registry_s_pod_serves_drains_and_is_renewed_without_a_cut_stream(
-    registry: Host, client: Host, cluster: Callable[..., dict[str, Object]]
+def test_the_registry_s_pods_serve_drain_and_are_renewed_without_a_cut_stream(
+    registry: Host, client: Host, cluster: Callable[..., dict[str, Object]], run: Run
 ) -> None:
-    registry.does("sh", "-c", "head -c 120000000 /dev/urandom >/srv/x && tar -C /srv -c x | docker import - large:1")
-    push(registry, f"{registry.address}/large:1", "large:1")
-    path = _blob(registry, "large")
+    reference = f"{registry.address}/app:1"
+    pushed = push(registry, reference)
     image = registry.settings["INVOKE_REGISTRY_IMAGE"]
-    before = cluster("--image", image)
+    old = cluster("--image", image)
     registry.inv("down")
-    _serve(before, registry, "old", 443)
-    slow = ("curl", "--silent", "--fail", "--limit-rate", "6M", "--cacert", f"{CERTS}/ca.crt", "--output", "/srv/got")
-    client.write(f"{CERTS}/ca.crt", registry.read(f"{CERTS}/ca.crt"))
-    client.begin(*slow, "--write-out", "%{size_download}", f"https://{registry.address}{path}", log="/srv/size")
-    client.wait_for("the download has begun", lambda: client.silently("test", "-s", "/srv/got").code == 0)
+    assert old["Deployment/registry"]["spec"]["replicas"] == 2
+    node = Node(registry, image)
+    for name in ("old-1", "old-2"):
+        node.run(old, name)
+    hand_over(registry, client)
+    client.inv("trust.linux")
+    before = served_fingerprint(client, registry.address)
+    client_loops.begin(client, registry.address, reference)
 
     registry.inv("cert.renew")
-    after = cluster("--image", image)
-    marks = [it["Deployment/registry"]["spec"]["template"]["metadata"]["annotations"] for it in (before, after)]
-    assert marks[0] != marks[1]
-    _serve(after, registry, "new", 8443)
-    grace = objects.pod(before["Deployment/registry"])["terminationGracePeriodSeconds"]
-    assert client.peek("/srv/size") == "", "the download is to be under way"
-    registry.does("docker", "stop", f"--time={grace}", "old", seconds=grace)
-    assert registry.does("docker", "inspect", "--format", "{{.State.ExitCode}}", "old").out.strip() == "0"
-    client.wait_for("the download is through", lambda: client.peek("/srv/size") != "")
-    assert int(client.peek("/srv/size")) >= 120_000_000
-    pushed = f"{registry.address}:8443/large:1"
-    registry.does("docker", "tag", "large:1", pushed)
-    registry.inv("trust.linux", "--port", "8443")
-    registry.does("docker", "push", pushed)
-    client.fails("curl", "--silent", "--show-error", f"https://{registry.address}:8443/v2/", saying="certificate")
+    new = cluster("--image", image)
+    for number in (1, 2):
+        node.run(new, f"new-{number}")
+        node.end(old, f"old-{number}")
+    found, words = client_loops.end(client)
+    run.notes.append(f"two pods replaced one by one: {json.dumps(found)}")
+    assert all(counts["good"] for counts in found.values()), found
+    assert {name: counts["bad"] for name, counts in found.items()} == dict.fromkeys(found, 0), words
+    assert served_fingerprint(client, registry.address) != before
+    assert pull(client, reference) == pushed
+
+    client_loops.begin(client, registry.address, reference)
+    node.kill("new-1")
+    node.lead("new-2")
+    found, _ = client_loops.end(client)
+    run.notes.append(f"one of two pods killed by force: {json.dumps(found)}")
+    assert found["new connections"]["bad"] + found["downloads"]["bad"] + found["uploads"]["bad"], found

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 GIVEN = ("HOME=/", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 """Variables that a runtime gives to each container."""
+KERNEL = (
+    {"type": "proc", "source": "proc", "destination": "/proc", "options": ["nosuid", "noexec", "nodev"]},
+    {"type": "tmpfs", "source": "tmpfs", "destination": "/dev", "options": ["nosuid", "strictatime", "mode=755"]},
+)
+"""File systems of the kernel's that a runtime gives to each container."""
 NOTHING = ("--bounding-set=-all", "--inh-caps=-all", "--no-new-privs")
 
 
@@ -48,34 +53,51 @@ def script(controller: Object, image: str, held: Mapping[str, str], *, root: str
     return "\n".join(["set -e", *map(shlex.join, lines)])
 
 
-def engine_flags(controller: Object, held: str) -> list[str]:
-    """Return what `docker run` takes to run a controller's pod: flags, image, and the arguments of its command.
+def runtime_spec(controller: Object, tree: str, held: Mapping[str, str], *, name: str, network: str) -> Object:
+    """Return a controller's pod as a container of the OCI runtime specification, which every node's runtime takes.
 
     Args:
-        controller: A Deployment whose pods mount one Secret and no folder of the node.
-        held: Folder with the files of the Secret.
+        controller: A Deployment whose pods have one container and no folder of the node.
+        tree: Folder with the image's files.
+        held: Folders with the files of the Secret, by the names of their volumes.
+        name: The pod's name.
+        network: Its network namespace.
     """
     spec = pod(controller)
     (container,) = spec["containers"]
-    shared, own = spec["securityContext"], container["securityContext"]
-    assert (own["capabilities"], own["readOnlyRootFilesystem"]) == ({"drop": ["ALL"]}, True)
-    (mount,) = container["volumeMounts"]
-    program, *arguments = container["command"]
-    user = f"--user={shared['runAsUser']}:{shared['runAsGroup']}"
-    rights = [user, f"--group-add={shared['fsGroup']}", "--read-only", "--cap-drop=ALL"]
-    rights += [
-        "--security-opt=no-new-privileges",
-        f"--memory={container['resources']['limits']['memory'][:-1].lower()}",
-    ]
-    given = [f"--env={it['name']}={it['value']}" for it in container["env"]]
-    return [
-        *rights,
-        *given,
-        f"--volume={held}:{mount['mountPath']}:ro",
-        f"--entrypoint={program}",
-        container["image"],
-        *arguments,
-    ]
+    own = {**spec["securityContext"], **container["securityContext"]}
+    groups = {"additionalGids": [own["fsGroup"]], "uid": own["runAsUser"], "gid": own["runAsGroup"]}
+    given = [*GIVEN, *(f"{it['name']}={it['value']}" for it in container["env"])]
+    assert own["capabilities"] == {"drop": ["ALL"]}
+    return {
+        "ociVersion": "1.0.2",
+        "process": {
+            "user": groups,
+            "args": container["command"],
+            "env": given,
+            "cwd": "/",
+            "noNewPrivileges": not own["allowPrivilegeEscalation"],
+        },
+        "root": {"path": tree, "readonly": own["readOnlyRootFilesystem"]},
+        "hostname": name,
+        "mounts": [*KERNEL, *(_bind(it, held) for it in container["volumeMounts"])],
+        "linux": {
+            "namespaces": [
+                *({"type": it} for it in ("pid", "ipc", "uts", "mount")),
+                {"type": "network", "path": network},
+            ],
+            "resources": {
+                "memory": {"limit": int(container["resources"]["limits"]["memory"].removesuffix("Mi")) << 20}
+            },
+            "cgroupsPath": f"/kubepods/{name}",
+        },
+    }
+
+
+def _bind(mount: Object, held: Mapping[str, str]) -> Object:
+    rights = "ro" if mount.get("readOnly") else "rw"
+    source = held[mount["name"]]
+    return {"type": "bind", "source": source, "destination": mount["mountPath"], "options": ["rbind", rights]}
 
 
 def _mounts(
