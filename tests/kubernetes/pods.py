@@ -35,7 +35,7 @@ def script(controller: Object, image: str, held: Mapping[str, str], *, root: str
     spec = pod(controller)
     (container,) = spec["containers"]
     own = {**spec.get("securityContext", {}), **container["securityContext"]}
-    assert own["capabilities"] == {"drop": ["ALL"]}
+    assert (own["capabilities"], spec["hostPID"]) == ({"drop": ["ALL"]}, True)
     assert (own["readOnlyRootFilesystem"], own["allowPrivilegeEscalation"]) == (True, False)
     user, group = own["runAsUser"], own.get("runAsGroup", 0)
     groups = f"--groups={own['fsGroup']}" if "fsGroup" in own else "--clear-groups"
