@@ -63,7 +63,7 @@ class Made:
 
     def write(self, **given: Any) -> Made:  # noqa: ANN401 - flags of each type
         """Write them, with the flags that are given."""
-        flags = {"out": "", "replicas": "2", "namespace": "registry", "image": "", "mirrors": False}
+        flags = {"out": "", "replicas": "", "size": "20Gi", "namespace": "registry", "image": "", "mirrors": False}
         kubernetes.write(self.run, **{**flags, **given})
         return self
 
@@ -82,13 +82,14 @@ class Made:
 
 def cluster(**given: str) -> Cluster:
     """Return a registry of settings whose files stay the same, so that whole texts can be compared."""
-    flags = {f"registry.{name}": value for name, value in {"address": ADDRESS, **given}.items()}
+    bucket = {"storage": "s3://images/lan", "storage_endpoint": "https://192.168.0.9:8333"}
+    flags = {f"registry.{name}": value for name, value in {"address": ADDRESS, **bucket, **given}.items()}
     settings = load(DEFAULTS, root=FOLDER, find_address=str, flags=flags)
     instance = roles.tls(settings, Image("registry:3", ""), (kubernetes.PROGRAM,))
     read = tuple(File(it.name, it.source, f"{it.name} here".encode(), live=it.live) for it in instance.files)
     anchor = sample.anchor()
     script = (kit.file_name(anchor, ADDRESS), kit.render(anchor, ADDRESS))
-    return Cluster("registry", 2, dataclasses.replace(instance, files=read), script, settings)
+    return Cluster("registry", 2, "20Gi", dataclasses.replace(instance, files=read), script, settings)
 
 
 @functools.cache
@@ -186,7 +187,11 @@ def _unmounted(objects: Mapping[str, Object]) -> Iterator[str]:
         if {mount["name"] for mount in mounts} != {*held}:
             yield f"{it['metadata']['name']} mounts other volumes than it has"
         for volume in held.values():
-            source = volume.get("secret", {}).get("secretName"), volume.get("configMap", {}).get("name")
-            wanted = {f"Secret/{source[0]}" if source[0] else "", f"ConfigMap/{source[1]}" if source[1] else ""} - {""}
+            source = {
+                "Secret": volume.get("secret", {}).get("secretName"),
+                "ConfigMap": volume.get("configMap", {}).get("name"),
+                "PersistentVolumeClaim": volume.get("persistentVolumeClaim", {}).get("claimName"),
+            }
+            wanted = {f"{kind}/{name}" for kind, name in source.items() if name}
             if not wanted <= {*objects}:
                 yield f"{it['metadata']['name']} mounts what is not there"

@@ -6,13 +6,13 @@ import json
 import re
 import stat
 import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from ruamel.yaml import YAML
 
 from tests.conftest import ADDRESS, ROOT
-from tests.kubernetes.objects import changed, cluster, decoded, plain, pod, text
+from tests.kubernetes.objects import Made, changed, cluster, decoded, plain, pod, text
 from tests.recorder import Recorder
 from tests.rendered import rendered
 from trusted_registry import files, installation
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.conftest import MakeSettings
-    from tests.kubernetes.objects import Made, Object
+    from tests.kubernetes.objects import Object
 
 COST = 4
 """Rounds of bcrypt, as few as there can be."""
@@ -97,6 +96,31 @@ def test_all_replicas_have_one_http_secret_and_the_bucket(make: Callable[..., Ma
     assert (said["http"]["secret"], len(secret)) == (secret, 64)
     assert (said["storage"]["s3"]["bucket"], said["storage"]["s3"]["secretkey"]) == ("images", "topsecret")
     assert said["health"]["storagedriver"]["enabled"] is False
+
+
+def test_without_a_bucket_one_registry_has_a_volume_of_the_cluster(make: Callable[..., Made]) -> None:
+    made = make(storage="").write(size="5Gi")
+    found = made.plain
+    claim, controller = found["PersistentVolumeClaim/registry-images"], found[REGISTRY]
+    (place,) = [it["mountPath"] for it in _only(controller)["volumeMounts"] if it["name"] == "images"]
+    (volume,) = [it["persistentVolumeClaim"] for it in pod(controller)["volumes"] if it["name"] == "images"]
+    said = YAML(typ="safe").load(decoded(found[SECRET])["registry.yml"])
+    assert (said["storage"]["filesystem"]["rootdirectory"], volume["claimName"]) == (place, claim["metadata"]["name"])
+    assert claim["spec"]["resources"]["requests"]["storage"] == "5Gi"
+    assert (controller["spec"]["replicas"], controller["spec"]["strategy"]) == (1, {"type": "Recreate"})
+    assert "goes with its namespace" in "".join(made.console.said)
+    assert sorted(YAML(typ="safe").load((made.folder / "chart/values.yaml").read_text())) == [
+        "image",
+        "service",
+        "size",
+    ]
+
+
+def test_with_a_bucket_there_is_no_volume(make: Callable[..., Made]) -> None:
+    made = make().write()
+    assert "PersistentVolumeClaim" not in (made.folder / "registry.yaml").read_text()
+    assert made.plain[REGISTRY]["spec"]["replicas"] == 2
+    assert "goes with its namespace" not in "".join(made.console.said)
 
 
 def test_a_pod_that_ends_has_the_time_of_pause_drain_and_linger(make: Callable[..., Made]) -> None:
@@ -292,15 +316,12 @@ def test_git_takes_the_manifests_and_not_the_keys(make: Callable[..., Made], tmp
 # What cannot be
 
 
-def test_a_volume_of_this_machine_is_refused_with_the_way_to_a_bucket(certified: MakeSettings) -> None:
-    run = Run(certified(), Recorder())
-    flags: dict[str, Any] = {"out": "", "replicas": "2", "namespace": "registry", "image": "", "mirrors": False}
-    with pytest.raises(SettingError, match="in a volume of this machine") as caught:
-        kubernetes.write(run, **flags)
-    assert (caught.value.cure, (run.settings.folder / "kubernetes").exists()) == (
-        "./inv registry.move --to s3://BUCKET/PREFIX",
-        False,
-    )
+def test_more_than_one_registry_of_a_volume_is_refused_with_the_way_to_a_bucket(make: Callable[..., Made]) -> None:
+    made = make(storage="")
+    with pytest.raises(SettingError, match="need their images in a bucket") as caught:
+        made.write(replicas="2")
+    assert (caught.value.cure, made.folder.exists()) == ("./inv registry.move --to s3://BUCKET/PREFIX", False)
+    assert make().write(replicas="2").plain[REGISTRY]["spec"]["replicas"] == 2
 
 
 @pytest.mark.parametrize("name", ["domain.key", "ca.crt", "storage-credentials.json"])
@@ -319,7 +340,8 @@ def test_a_file_that_is_missing_is_named_and_nothing_is_written(name: str, make:
             {"namespace": it}
             for it in ("", "default", "kube-system", "kube-public", "A", "a_b", "-a", "a" * 64, "a\nb")
         ),
-        *({"replicas": it} for it in ("0", "101", "two", "")),
+        *({"replicas": it} for it in ("0", "101", "two", "1.5")),
+        *({"size": it} for it in ("", "0Gi", "20", "-1Gi", "1 Gi", "1Gi\n", "{{ 1 }}", "1Gi, x: y")),
         *({"image": it} for it in ("registry:3 x", "-x", "registry:3\n", "{{ .Values }}")),
         {"out": "a\x00b"},
     ],
@@ -336,7 +358,6 @@ def test_a_flag_that_cannot_be_is_refused_before_anything_is_written(
 def test_a_dry_run_shows_the_commands_and_writes_nothing(make: Callable[..., Made]) -> None:
     made = make()
     recorder = Recorder(dry=True)
-    flags: dict[str, Any] = {"out": "", "replicas": "2", "namespace": "registry", "image": "", "mirrors": False}
-    kubernetes.write(Run(made.run.settings, recorder), **flags)
+    Made(Run(made.run.settings, recorder)).write()
     assert not made.folder.exists()
     assert f"kubectl --context CLUSTER apply --kustomize {made.folder}" in recorder.typed

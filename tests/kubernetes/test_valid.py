@@ -19,11 +19,15 @@ REGISTRY, TRUST, SERVICE = "Deployment/registry", "DaemonSet/trust", "Service/re
 CONTAINER = "spec.template.spec.containers.0"
 
 
-@pytest.mark.parametrize("given", [{}, {"port": "30443"}, {"address": "registry.local"}], ids=["", "node port", "name"])
-def test_every_manifest_is_valid_in_each_version(given: dict[str, str], make: Callable[..., Made]) -> None:
+@pytest.mark.parametrize(
+    ("given", "count"),
+    [({}, 8), ({"port": "30443"}, 8), ({"address": "registry.local"}, 8), ({"storage": ""}, 9)],
+    ids=["", "node port", "name", "volume"],
+)
+def test_every_manifest_is_valid_in_each_version(given: dict[str, str], count: int, make: Callable[..., Made]) -> None:
     found = make(**given).write().plain
     for version in VERSIONS:
-        assert [fault(it, version) for it in found.values()] == [""] * 8
+        assert [fault(it, version) for it in found.values()] == [""] * count
     assert broken(found) == []
 
 
@@ -35,6 +39,15 @@ def test_every_object_of_the_chart_is_valid_in_each_version(values: dict[str, An
     found, complaints = make().write().chart(**values)
     for version in VERSIONS:
         assert [fault(it, version) for it in found.values()] == [""] * 7
+    assert (broken(found), [it["error"] for it in complaints]) == ([], ["icon is recommended"])
+
+
+@pytest.mark.process
+def test_a_chart_with_a_volume_is_valid_and_asks_for_the_room_that_its_user_names(make: Callable[..., Made]) -> None:
+    found, complaints = make(storage="").write().chart(size="3Gi")
+    for version in VERSIONS:
+        assert [fault(it, version) for it in found.values()] == [""] * 8
+    assert found["PersistentVolumeClaim/registry-images"]["spec"]["resources"]["requests"] == {"storage": "3Gi"}
     assert (broken(found), [it["error"] for it in complaints]) == ([], ["icon is recommended"])
 
 

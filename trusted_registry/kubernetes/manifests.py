@@ -14,7 +14,7 @@ from pathlib import Path
 
 from trusted_registry import address, files, templates
 from trusted_registry.files import PRIVATE_FILE, PUBLIC_FILE, Write
-from trusted_registry.instance.model import FILES_FOLDER, LINGER_SECONDS, PORT, Instance
+from trusted_registry.instance.model import FILES_FOLDER, IMAGES_FOLDER, LINGER_SECONDS, PORT, Instance
 from trusted_registry.settings import Settings
 from trusted_registry.trust.remote import kit as kits
 from trusted_registry.trust.remote import nodes
@@ -44,7 +44,8 @@ class Cluster:
 
     Args:
         namespace: Namespace of all objects but the ConfigMap of KEP-1755.
-        replicas: Registries side by side.
+        replicas: Registries side by side: one, unless a bucket has the images.
+        size: Size of the volume that has them otherwise, as Kubernetes writes quantities.
         instance: The registry as one container.
         kit: Name and content of the kit.
         settings: The registry's names, its port, and the seconds of a drain.
@@ -52,6 +53,7 @@ class Cluster:
 
     namespace: str
     replicas: int
+    size: str
     instance: Instance
     kit: tuple[str, bytes]
     settings: Settings
@@ -59,8 +61,9 @@ class Cluster:
     @property
     def changeable(self) -> dict[str, str]:
         """Values that a chart's user may change, as JSON."""
-        found = {"replicas": self.replicas, "image": self.instance.image.name, "service": _service(self.settings)}
-        return {name: json.dumps(value) for name, value in found.items()}
+        found = {"image": self.instance.image.name, "service": _service(self.settings)}
+        more = {"replicas": self.replicas} if self.settings.storage else {"size": self.size}
+        return {name: json.dumps(value) for name, value in {**more, **found}.items()}
 
 
 def _service(settings: Settings) -> dict[str, object]:
@@ -118,6 +121,8 @@ def _fixed(cluster: Cluster) -> dict[str, object]:
         "inner": PORT,
         "memory": f"{instance.memory.removesuffix('m')}Mi",
         "folder": FILES_FOLDER,
+        "images": "" if cluster.settings.storage else IMAGES_FOLDER,
+        "replicas": cluster.replicas,
         "hosting": nodes.manifest(cluster.settings.registry_host).rstrip("\n"),
     }
 

@@ -23,22 +23,24 @@ from trusted_registry.trust.remote import kit
 PROGRAM = "registry"
 """Name of the registry's program, which is on PATH in the official images and in those that are made here."""
 _NAMESPACE = re.compile(r"(?!default\Z|kube-)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+_SIZE = re.compile(r"[1-9][0-9]{0,8}[MGTP]i?\Z")
 _MOST = 100
 
 
 def write(  # noqa: PLR0913 - the task has as many flags
-    run: Run, *, out: str, replicas: str, namespace: str, image: str, mirrors: bool
+    run: Run, *, out: str, replicas: str, size: str, namespace: str, image: str, mirrors: bool
 ) -> None:
     """Write manifests and a chart into a folder, by default one beside the certificates.
 
     Raises:
-        SettingError: A flag's value cannot be used, or no bucket has the images.
+        SettingError: A flag's value cannot be used.
         RegistryError: There is no certificate, no mirror to tell of, or the folder cannot be written.
     """
     folder = run.settings.root / values.path("--out", out) if out else run.settings.folder / "kubernetes"
-    told = (check_namespace(namespace), values.whole_number("--replicas", replicas, 1, _MOST), check_image(image))
+    told = (check_namespace(namespace), _check_replicas(run, replicas), check_image(image))
+    values.matching("--size", size, _SIZE, "one such as 20Gi")
     try:
-        changed = save(load(run, *told, mirrors=mirrors), folder, run)
+        changed = save(load(run, *told, size=size, mirrors=mirrors), folder, run)
         done = f"{len(changed)} files written" if changed else "nothing changed"
         run.console.say(f"manifests: {done} in {folder}")
     except RegistryError as error:
@@ -46,6 +48,8 @@ def write(  # noqa: PLR0913 - the task has as many flags
             raise
         run.console.say(f"manifests: {error.message}")
     run.console.say(f"{manifests.SECRET} has keys: git ignores it there, and nobody else may read it")
+    if not run.settings.storage:
+        run.console.say("the images of the cluster's registry will be in a volume there, which goes with its namespace")
     run.console.advise(["kubectl", "--context", "CLUSTER", "apply", "--kustomize", str(folder)])
     cluster = ["--kube-context", "CLUSTER", "--namespace", namespace, "--create-namespace"]
     run.console.advise(["helm", "upgrade", "--install", *cluster, "registry", str(folder / "chart")])
@@ -71,18 +75,32 @@ def check_image(text: str) -> str:
     return text
 
 
-def load(run: Run, namespace: str, replicas: int, image: str, *, mirrors: bool = False) -> Cluster:
+def _check_replicas(run: Run, text: str) -> int:
+    """Return a number of registries, two if none is given and a bucket has their images.
+
+    Raises:
+        SettingError: The text is none, or the images are in a volume, which has one registry.
+    """
+    if not text:
+        return 2 if run.settings.storage else 1
+    number = values.whole_number("--replicas", text, 1, _MOST)
+    if number > 1 and not run.settings.storage:
+        cure = "./inv registry.move --to s3://BUCKET/PREFIX"
+        raise SettingError(f"{number} registries need their images in a bucket; a volume has one.", cure=cure)
+    return number
+
+
+def load(  # noqa: PLR0913 - all that makes one cluster another
+    run: Run, namespace: str, replicas: int, image: str, *, size: str = "1Gi", mirrors: bool = False
+) -> Cluster:
     """Return the registry of the settings, and the trust in it, for a cluster.
 
     Raises:
-        SettingError: No bucket has the images.
-        RegistryError: There is no certificate, or no mirror to tell of.
+        RegistryError: There is no certificate, no bucket by that name, or no mirror to tell of.
     """
     settings = run.settings
-    if not settings.storage:
-        cure = "./inv registry.move --to s3://BUCKET/PREFIX"
-        raise SettingError("The images are in a volume of this machine, which no cluster has.", cure=cure)
-    opening.opened(settings)
+    if settings.storage:
+        opening.opened(settings)
     anchor = trust_kit.load_anchor(settings, dry=run.console.dry, mirrors=mirrors)
     installation.ensure(settings.folder, run.console)
     # Behind a Service, as behind a front, a registry that goes has all the time of a drain.
@@ -91,7 +109,8 @@ def load(run: Run, namespace: str, replicas: int, image: str, *, mirrors: bool =
     if lacking := [it.name for it in instance.files if not it.content]:
         raise RegistryError(f"{', '.join(lacking)} is not in {settings.folder}.", cure="./inv up")
     host = settings.registry_host
-    return Cluster(namespace, replicas, instance, (kit.file_name(anchor, host), kit.render(anchor, host)), settings)
+    script = (kit.file_name(anchor, host), kit.render(anchor, host))
+    return Cluster(namespace, replicas, size, instance, script, settings)
 
 
 def save(cluster: Cluster, folder: Path, run: Run) -> list[Write]:

@@ -53,7 +53,7 @@ def check(run: Run, *, context_: str, namespace: str, image: str) -> Report:
     """Apply the manifests to a cluster, prove that they work there, and remove them.
 
     Raises:
-        SettingError: The cluster or the namespace is not named, or no bucket has the images.
+        SettingError: The cluster or the namespace is not named.
         RegistryError: The namespace exists, or a part of the proof fails; everything is removed then too.
     """
     if not context_ or not namespace:
@@ -65,7 +65,7 @@ def check(run: Run, *, context_: str, namespace: str, image: str) -> Report:
     with files.temp_folder() as folder:
         if run.console.dry:
             return _shown(cluster, folder)
-        made = kubernetes.load(run, namespace, 2, kubernetes.check_image(image))
+        made = kubernetes.load(run, namespace, 2 if run.settings.storage else 1, kubernetes.check_image(image))
         kubernetes.save(made, folder, run)
         named = _named(cluster, folder)
         try:
