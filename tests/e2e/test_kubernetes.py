@@ -56,9 +56,13 @@ def cluster(server: Server, registry: Host) -> Callable[..., dict[str, Object]]:
 
     def write(*flags: str) -> dict[str, Object]:
         registry.inv("kubernetes.manifests", *flags)
-        return objects.named(objects.read(registry.read(f"{FOLDER}/{name}") for name in manifests.FILES))
+        return _written(registry)
 
     return write
+
+
+def _written(registry: Host) -> dict[str, Object]:
+    return objects.named(objects.read(registry.read(f"{FOLDER}/{name}") for name in manifests.FILES))
 
 
 @pytest.fixture
@@ -150,6 +154,7 @@ ip -n "$1" addr add "10.88.0.$2/24" dev eth0
 ip -n "$1" link set eth0 up
 ip -n "$1" route add default via 10.88.0.1
 """
+IMAGES = "/srv/images"
 CTR = ("ctr", "--namespace", "k8s.io")
 LAG = 2
 """Seconds that a node still leads new connections to a pod that ends."""
@@ -164,6 +169,7 @@ class Node:
         self.led: list[str] = []
         cri.start(host)
         host.does("sh", "-c", NETWORK, "sh", host.address)
+        host.does("install", "-d", f"--owner={manifests.USER}", f"--group={manifests.USER}", IMAGES)
         host.does("docker", "create", "--name", "tree", image)
         host.does("sh", "-c", "mkdir /srv/tree && docker export tree | tar -C /srv/tree -x")
 
@@ -186,7 +192,8 @@ class Node:
             self.host.write(f"{held}/{file}", content, owner=manifests.USER, mode=0o440)
         deployment = found["Deployment/registry"]
         network = f"/run/netns/{name}"
-        spec = pods.runtime_spec(deployment, f"{held}.tree", {"files": held}, name=name, network=network)
+        folders = {"files": held, "images": IMAGES}
+        spec = pods.runtime_spec(deployment, f"{held}.tree", folders, name=name, network=network)
         self.host.write(f"{held}.json", json.dumps(spec))
         log = ("--log-uri", f"file://{held}.log")
         self.host.does(*CTR, "run", "--detach", *log, "--config", f"{held}.json", name)
@@ -257,3 +264,24 @@ def test_the_registry_s_pods_serve_drain_and_are_renewed_without_a_cut_stream(
     found, _ = client_loops.end(client)
     run.notes.append(f"one of two pods killed by force: {json.dumps(found)}")
     assert found["new connections"]["bad"] + found["downloads"]["bad"] + found["uploads"]["bad"], found
+
+
+def test_a_registry_with_a_volume_of_the_cluster_s_serves_and_its_successor_has_the_images(
+    registry: Host, client: Host
+) -> None:
+    registry.inv("up")
+    image = registry.settings["INVOKE_REGISTRY_IMAGE"]
+    registry.inv("kubernetes.manifests", "--image", image)
+    found = _written(registry)
+    assert found["Deployment/registry"]["spec"]["strategy"] == {"type": "Recreate"}
+    registry.inv("down")
+    node = Node(registry, image)
+    node.run(found, "before")
+    hand_over(registry, client)
+    client.inv("trust.linux")
+    reference = f"{registry.address}/app:1"
+    pushed = push(client, reference)
+    node.end(found, "before")
+    client.fails("docker", "pull", reference, saying=registry.address)
+    node.run(found, "after")
+    assert pull(client, reference) == pushed
