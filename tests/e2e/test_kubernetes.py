@@ -169,7 +169,7 @@ class Node:
         self.led: list[str] = []
         cri.start(host)
         host.does("sh", "-c", NETWORK, "sh", host.address)
-        host.does("install", "-d", f"--owner={manifests.USER}", f"--group={manifests.USER}", IMAGES)
+        host.does("install", "-d", f"--group={manifests.USER}", "--mode=2775", IMAGES)  # as a kubelet does for fsGroup
         host.does("docker", "create", "--name", "tree", image)
         host.does("sh", "-c", "mkdir /srv/tree && docker export tree | tar -C /srv/tree -x")
 
@@ -189,7 +189,8 @@ class Node:
         self.host.does("sh", "-c", JOIN, "sh", name, str(number))
         self.host.does("sh", "-c", 'mkdir "$0" && cp -a /srv/tree "$0.tree"', held)
         for file, content in objects.decoded(found["Secret/registry-files"]).items():
-            self.host.write(f"{held}/{file}", content, owner=manifests.USER, mode=0o440)
+            self.host.write(f"{held}/{file}", content, mode=0o440)
+        self.host.does("chgrp", "--recursive", str(manifests.USER), held)
         deployment = found["Deployment/registry"]
         network = f"/run/netns/{name}"
         folders = {"files": held, "images": IMAGES}
@@ -282,6 +283,6 @@ def test_a_registry_with_a_volume_of_the_cluster_s_serves_and_its_successor_has_
     reference = f"{registry.address}/app:1"
     pushed = push(client, reference)
     node.end(found, "before")
-    client.fails("docker", "pull", reference, saying=registry.address)
+    client.fails("docker", "pull", reference, saying="connection refused")
     node.run(found, "after")
     assert pull(client, reference) == pushed

@@ -63,7 +63,7 @@ class Made:
 
     def write(self, **given: Any) -> Made:  # noqa: ANN401 - flags of each type
         """Write them, with the flags that are given."""
-        flags = {"out": "", "replicas": "", "size": "20Gi", "namespace": "registry", "image": "", "mirrors": False}
+        flags = {"out": "", "replicas": "", "size": "", "namespace": "registry", "image": "", "mirrors": False}
         kubernetes.write(self.run, **{**flags, **given})
         return self
 
@@ -93,13 +93,14 @@ def cluster(**given: str) -> Cluster:
 
 
 @functools.cache
-def _texts() -> dict[str, str]:
-    return {str(it.path.relative_to(FOLDER)): it.content.decode() for it in manifests.render(cluster(), FOLDER)}
+def texts(**given: str) -> dict[str, str]:
+    """Return the files of the manifests of a registry of such settings."""
+    return {str(it.path.relative_to(FOLDER)): it.content.decode() for it in manifests.render(cluster(**given), FOLDER)}
 
 
 def text(name: str) -> str:
     """Return a file of the manifests of that registry."""
-    return _texts()[name]
+    return texts()[name]
 
 
 @functools.cache

@@ -33,6 +33,7 @@ case "$*" in
     *'logs daemonset/trust '*) printf '[pod/trust-x/kit] why: \033[31mno\n' ;;
     *'get namespace '*) cat namespace; exit "$(cat status)" ;;
     *'get configmap '*) cat configmap ;;
+    *' exec '*) exit "$(cat written)" ;;
     *'get --raw '*) cat raw >&2; [ ! -s raw ] ;;
     *'name=trust '*) cat trust ;;
     *'name=pull '*) cat pull ;;
@@ -76,6 +77,7 @@ class Cluster:
             status="0",
             configmap="",
             raw="",
+            written="0",
             trust=_pods(a=None, b=None),
             pull=_pods(a=ABSENT, b=ABSENT),
         )
@@ -103,6 +105,17 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
 def _rows(report: Report) -> dict[str, str]:
     assert report.table is not None
     return {row[0]: row[1] for row in report.table.rows}
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("written", "result"), [("0", "accepted"), ("1", "not proved")])
+def test_a_volume_that_the_pod_cannot_write_to_is_not_proved(
+    written: str, result: str, cluster: Cluster, make: Callable[..., Made]
+) -> None:
+    cluster.says(written=written)
+    report = kubernetes_check.check(make(storage="").run, **NAMED)
+    assert (_rows(report)["images"], bool(report.failure)) == (result, written == "1")
+    assert "exec deployment/registry -- /bin/sh -c test -w /var/lib/registry" in " ".join(cluster.typed)
 
 
 @pytest.mark.process

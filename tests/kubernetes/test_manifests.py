@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.conftest import ADDRESS, ROOT
-from tests.kubernetes.objects import Made, changed, cluster, decoded, plain, pod, text
+from tests.kubernetes.objects import Made, changed, cluster, decoded, plain, pod, text, texts
 from tests.recorder import Recorder
 from tests.rendered import rendered
 from trusted_registry import files, installation
@@ -53,10 +53,14 @@ def _only(controller: Object) -> Object:
 # Texts
 
 
-@pytest.mark.parametrize("name", ["registry.yaml", "trust.yaml", "chart/templates/registry.yaml", "chart/values.yaml"])
+@pytest.mark.parametrize(
+    "name",
+    ["registry.yaml", "trust.yaml", "chart/templates/registry.yaml", "chart/values.yaml", "volume/registry.yaml"],
+)
 def test_what_is_rendered_is_the_golden_file(name: str) -> None:
     base = name.rpartition("/")[2]
-    found = re.sub(r": [A-Za-z0-9+/=]{200,}", ": BASE64", text(name))
+    found = texts(storage="")[base] if name.startswith("volume/") else text(name)
+    found = re.sub(r": [A-Za-z0-9+/=]{200,}", ": BASE64", found)
     found = re.sub(r"[0-9a-f]{16}", "SUM", found)
     shown = found if base == "values.yaml" else rendered(found, f"kubernetes/{base}")
     assert shown == (ROOT / "tests/golden" / f"kubernetes-{name.replace('/', '-')}").read_text()
@@ -109,11 +113,24 @@ def test_without_a_bucket_one_registry_has_a_volume_of_the_cluster(make: Callabl
     assert claim["spec"]["resources"]["requests"]["storage"] == "5Gi"
     assert (controller["spec"]["replicas"], controller["spec"]["strategy"]) == (1, {"type": "Recreate"})
     assert "goes with its namespace" in "".join(made.console.said)
+    assert claim["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    drain = int(re.findall(rb"draintimeout: (\d+)s", decoded(found[SECRET])["registry.yml"])[0])
+    assert (drain, pod(controller)["terminationGracePeriodSeconds"]) == (DRAIN_SECONDS, 5 + DRAIN_SECONDS + 4 + 2)
     assert sorted(YAML(typ="safe").load((made.folder / "chart/values.yaml").read_text())) == [
         "image",
         "service",
         "size",
     ]
+
+
+def test_a_size_that_was_named_once_stays_and_a_bucket_after_it_is_told_of(make: Callable[..., Made]) -> None:
+    made = make(storage="").write(size="5Gi").write()
+    assert '"5Gi"' in (made.folder / "registry.yaml").read_text()
+    made.write(size="7Gi").write()
+    assert '"7Gi"' in (made.folder / "registry.yaml").read_text()
+    after = make().write()
+    assert (after.folder == made.folder, "stay there, unseen" in "".join(after.console.said)) == (True, True)
+    assert "stay there, unseen" not in "".join(make().write().console.said)
 
 
 def test_with_a_bucket_there_is_no_volume(make: Callable[..., Made]) -> None:
@@ -316,12 +333,36 @@ def test_git_takes_the_manifests_and_not_the_keys(make: Callable[..., Made], tmp
 # What cannot be
 
 
+def test_an_image_may_be_named_by_its_digest(make: Callable[..., Made]) -> None:
+    image = f"registry:3@sha256:{'0a' * 32}"
+    found = make().write(image=image).plain
+    assert {_only(found[it])["image"] for it in (REGISTRY, TRUST)} == {image}
+
+
 def test_more_than_one_registry_of_a_volume_is_refused_with_the_way_to_a_bucket(make: Callable[..., Made]) -> None:
     made = make(storage="")
     with pytest.raises(SettingError, match="need their images in a bucket") as caught:
         made.write(replicas="2")
     assert (caught.value.cure, made.folder.exists()) == ("./inv registry.move --to s3://BUCKET/PREFIX", False)
     assert make().write(replicas="2").plain[REGISTRY]["spec"]["replicas"] == 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".gitignore", "kustomization.yaml", "secret.yaml", "namespace.yaml", "chart/values.yaml", "chart/Chart.yaml"],
+)
+def test_a_file_of_somebody_else_s_is_named_and_all_stays_as_it_was(name: str, make: Callable[..., Made]) -> None:
+    made = make()
+    theirs = made.folder / name
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("theirs\n")
+    with pytest.raises(SettingError, match=f"has a {name} of its own"):
+        made.write()
+    assert [it.read_text() for it in made.folder.rglob("*") if it.is_file()] == ["theirs\n"]
+    theirs.unlink()
+    made.write()
+    (made.folder / "secret.yaml").write_text("changed since\n")
+    assert "Secret/registry-files" in made.write().plain
 
 
 @pytest.mark.parametrize("name", ["domain.key", "ca.crt", "storage-credentials.json"])
@@ -341,8 +382,11 @@ def test_a_file_that_is_missing_is_named_and_nothing_is_written(name: str, make:
             for it in ("", "default", "kube-system", "kube-public", "A", "a_b", "-a", "a" * 64, "a\nb")
         ),
         *({"replicas": it} for it in ("0", "101", "two", "1.5")),
-        *({"size": it} for it in ("", "0Gi", "20", "-1Gi", "1 Gi", "1Gi\n", "{{ 1 }}", "1Gi, x: y")),
-        *({"image": it} for it in ("registry:3 x", "-x", "registry:3\n", "{{ .Values }}")),
+        *({"size": it} for it in ("0Gi", "20", "20G", "-1Gi", "1 Gi", "1Gi\n", "{{ 1 }}", "1Gi, x: y")),
+        *(
+            {"image": it}
+            for it in ("registry:3 x", "-x", "registry:3\n", "{{ .Values }}", "registry@sha256:0", "registry:3@")
+        ),
         {"out": "a\x00b"},
     ],
 )

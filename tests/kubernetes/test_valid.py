@@ -21,7 +21,7 @@ CONTAINER = "spec.template.spec.containers.0"
 
 @pytest.mark.parametrize(
     ("given", "count"),
-    [({}, 8), ({"port": "30443"}, 8), ({"address": "registry.local"}, 8), ({"storage": ""}, 9)],
+    [({}, 9), ({"port": "30443"}, 9), ({"address": "registry.local"}, 9), ({"storage": ""}, 10)],
     ids=["", "node port", "name", "volume"],
 )
 def test_every_manifest_is_valid_in_each_version(given: dict[str, str], count: int, make: Callable[..., Made]) -> None:
@@ -38,7 +38,7 @@ def test_every_manifest_is_valid_in_each_version(given: dict[str, str], count: i
 def test_every_object_of_the_chart_is_valid_in_each_version(values: dict[str, Any], make: Callable[..., Made]) -> None:
     found, complaints = make().write().chart(**values)
     for version in VERSIONS:
-        assert [fault(it, version) for it in found.values()] == [""] * 7
+        assert [fault(it, version) for it in found.values()] == [""] * 8
     assert (broken(found), [it["error"] for it in complaints]) == ([], ["icon is recommended"])
 
 
@@ -46,7 +46,7 @@ def test_every_object_of_the_chart_is_valid_in_each_version(values: dict[str, An
 def test_a_chart_with_a_volume_is_valid_and_asks_for_the_room_that_its_user_names(make: Callable[..., Made]) -> None:
     found, complaints = make(storage="").write().chart(size="3Gi")
     for version in VERSIONS:
-        assert [fault(it, version) for it in found.values()] == [""] * 8
+        assert [fault(it, version) for it in found.values()] == [""] * 9
     assert found["PersistentVolumeClaim/registry-images"]["spec"]["resources"]["requests"] == {"storage": "3Gi"}
     assert (broken(found), [it["error"] for it in complaints]) == ([], ["icon is recommended"])
 

@@ -14,7 +14,7 @@ manifests = Task(
     *WHERE,
     Flag("out", "Folder to write into, instead of certs/kubernetes.", value="FOLDER"),
     Flag("replicas", "Registries side by side, two by default; one if no bucket has the images.", value="NUMBER"),
-    Flag("size", "Size of the volume that has the images, if no bucket has them.", "20Gi"),
+    Flag("size", "Size of the volume that has the images, if no bucket has them: 20Gi, or as before."),
     Flag("namespace", "Namespace, which has nothing else in it.", "trusted-registry"),
     IMAGE,
     MIRRORS,

@@ -8,13 +8,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from trusted_registry import address, files, templates
 from trusted_registry.files import PRIVATE_FILE, PUBLIC_FILE, Write
-from trusted_registry.instance.model import FILES_FOLDER, IMAGES_FOLDER, LINGER_SECONDS, PORT, Instance
+from trusted_registry.instance.model import DRAIN_SECONDS, FILES_FOLDER, IMAGES_FOLDER, LINGER_SECONDS, PORT, Instance
 from trusted_registry.settings import Settings
 from trusted_registry.trust.remote import kit as kits
 from trusted_registry.trust.remote import nodes
@@ -35,7 +36,8 @@ FILES = ("namespace.yaml", *OBJECTS)
 _SHOWN = ("kustomization.yaml", *FILES)
 _HIDDEN = f"# These have keys.\n{SECRET}\n"
 _MARKS = {".gitignore": _HIDDEN, "kustomization.yaml": "# kubectl apply --kustomize applies these"}
-"""How files begin that somebody else may have in a folder under the same names."""
+"""Beginnings of files that a folder of manifests has, and by which one of somebody else's is known."""
+_SIZE = re.compile(r'^size: "([^"]+)"$', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,11 @@ class Cluster:
     instance: Instance
     kit: tuple[str, bytes]
     settings: Settings
+
+    @property
+    def drain(self) -> int:
+        """Seconds that a registry that is to end has for its transfers; one with a volume lets its successor wait."""
+        return self.settings.drain if self.settings.storage else DRAIN_SECONDS
 
     @property
     def changeable(self) -> dict[str, str]:
@@ -101,7 +108,7 @@ def _write(folder: Path, name: str, values: Mapping[str, object]) -> Write:
 
 def _fixed(cluster: Cluster) -> dict[str, object]:
     """Return the values of templates that manifests and chart have in common."""
-    instance, drain, (name, script) = cluster.instance, cluster.settings.drain, cluster.kit
+    instance, drain, (name, script) = cluster.instance, cluster.drain, cluster.kit
     kit = {"keep.sh": keep_script(), name: script}
     return {
         "files": {it.name: _base64(it.content) for it in instance.files},
@@ -127,11 +134,27 @@ def _fixed(cluster: Cluster) -> dict[str, object]:
     }
 
 
-def others(folder: Path) -> str:
-    """Return the name of a file in a folder that is somebody else's and would be written over; "" for none."""
+def others(folder: Path, wanted: Iterable[Path]) -> str:
+    """Return the name of a file in a folder that is somebody else's and would be written over; "" for none.
+
+    Args:
+        folder: The folder.
+        wanted: Paths of all that would be written there.
+    """
     with files.explained(folder, "read"):
-        texts = {name: folder / name for name in _MARKS if files.exists(folder / name)}
-        return next((name for name, it in texts.items() if not it.read_bytes().startswith(_MARKS[name].encode())), "")
+        marked = {folder / name: mark.encode() for name, mark in _MARKS.items()}
+        there = [it for it in wanted if files.exists(it)]
+        ours = folder / "kustomization.yaml" in there
+        foreign = (it for it in there if not (it.read_bytes().startswith(marked[it]) if it in marked else ours))
+        return next((str(it.relative_to(folder)) for it in foreign), "")
+
+
+def size(folder: Path) -> str:
+    """Return the size of the volume that a folder's manifests ask for; "" if they ask for none, or are not there."""
+    values = folder / "chart" / "values.yaml"
+    with files.explained(folder, "read"):
+        found = _SIZE.search(values.read_text(errors="replace")) if files.exists(values) else None
+    return found[1] if found else ""
 
 
 def keep_script() -> bytes:

@@ -23,7 +23,10 @@ from trusted_registry.trust.remote import kit
 PROGRAM = "registry"
 """Name of the registry's program, which is on PATH in the official images and in those that are made here."""
 _NAMESPACE = re.compile(r"(?!default\Z|kube-)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
-_SIZE = re.compile(r"[1-9][0-9]{0,8}[MGTP]i?\Z")
+_SIZE = re.compile(r"[1-9][0-9]{0,8}[MGT]i\Z")
+"""A quantity of Kubernetes' in binary units, which storage does not round."""
+_ROOM = "20Gi"
+_DIGEST = re.compile("sha256:[0-9a-f]{64}")
 _MOST = 100
 
 
@@ -38,7 +41,8 @@ def write(  # noqa: PLR0913 - the task has as many flags
     """
     folder = run.settings.root / values.path("--out", out) if out else run.settings.folder / "kubernetes"
     told = (check_namespace(namespace), _check_replicas(run, replicas), check_image(image))
-    values.matching("--size", size, _SIZE, "one such as 20Gi")
+    before = manifests.size(folder)
+    size = values.matching("--size", size or before or _ROOM, _SIZE, "one such as 20Gi")
     try:
         changed = save(load(run, *told, size=size, mirrors=mirrors), folder, run)
         done = f"{len(changed)} files written" if changed else "nothing changed"
@@ -49,7 +53,9 @@ def write(  # noqa: PLR0913 - the task has as many flags
         run.console.say(f"manifests: {error.message}")
     run.console.say(f"{manifests.SECRET} has keys: git ignores it there, and nobody else may read it")
     if not run.settings.storage:
-        run.console.say("the images of the cluster's registry will be in a volume there, which goes with its namespace")
+        run.console.say(f"images: a volume of the cluster, {size}, which goes with its namespace")
+    elif before:
+        run.console.say("images: in the bucket; those in the cluster's volume stay there, unseen")
     run.console.advise(["kubectl", "--context", "CLUSTER", "apply", "--kustomize", str(folder)])
     cluster = ["--kube-context", "CLUSTER", "--namespace", namespace, "--create-namespace"]
     run.console.advise(["helm", "upgrade", "--install", *cluster, "registry", str(folder / "chart")])
@@ -70,7 +76,8 @@ def check_image(text: str) -> str:
     Raises:
         SettingError: The text is none.
     """
-    if text and not reference.is_image(text):
+    name, at, digest = text.partition("@")
+    if (text and not reference.is_image(name)) or (at and not _DIGEST.fullmatch(digest)):
         raise SettingError(f"--image is {text!r}.", cure="Use one such as registry:3.")
     return text
 
@@ -103,8 +110,8 @@ def load(  # noqa: PLR0913 - all that makes one cluster another
         opening.opened(settings)
     anchor = trust_kit.load_anchor(settings, dry=run.console.dry, mirrors=mirrors)
     installation.ensure(settings.folder, run.console)
-    # Behind a Service, as behind a front, a registry that goes has all the time of a drain.
-    behind = replace(settings, front=True, metrics=0)
+    # With another beside, as behind a front, a registry that goes has all the time of a drain.
+    behind = replace(settings, front=bool(settings.storage), metrics=0)
     instance = roles.tls(behind, Image(image or settings.image, ""), (PROGRAM,))
     if lacking := [it.name for it in instance.files if not it.content]:
         raise RegistryError(f"{', '.join(lacking)} is not in {settings.folder}.", cure="./inv up")
@@ -119,9 +126,10 @@ def save(cluster: Cluster, folder: Path, run: Run) -> list[Write]:
     Raises:
         SettingError: The folder has files of somebody else under these names.
     """
-    if name := manifests.others(folder):
+    wanted = manifests.render(cluster, folder)
+    if name := manifests.others(folder, [it.path for it in wanted]):
         raise SettingError(f"{folder} has a {name} of its own.", cure=f"--out {folder / 'registry'}")
-    changed = [it for it in manifests.render(cluster, folder) if not _is_written(it)]
+    changed = [it for it in wanted if not _is_written(it)]
     if not run.console.dry:
         files.carry_out([*changed])
     return changed

@@ -13,6 +13,7 @@ from trusted_registry import files, program, values
 from trusted_registry.client_messages.message import ACCEPTED, REFUSING
 from trusted_registry.console import Console, visible
 from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.instance.model import IMAGES_FOLDER, SHELL
 from trusted_registry.kubernetes import manifests
 from trusted_registry.registry import prove
 from trusted_registry.report import Report, Table
@@ -69,7 +70,7 @@ def check(run: Run, *, context_: str, namespace: str, image: str) -> Report:
         kubernetes.save(made, folder, run)
         named = _named(cluster, folder)
         try:
-            return _proved(cluster, named, run.settings.registry_host)
+            return _proved(cluster, named, run.settings.registry_host, volume=not run.settings.storage)
         except RegistryError:
             said = cluster.ask("logs", "daemonset/trust", "--tail=5", "--prefix").out
             for line in said.splitlines():
@@ -118,8 +119,8 @@ def _named(cluster: _Cluster, folder: Path) -> list[str]:
     return [f"--filename={folder / name}" for name in manifests.FILES if name not in left]
 
 
-def _proved(cluster: _Cluster, named: list[str], registry_host: str) -> Report:
-    """Apply manifests and report the registry, and the trust of each node."""
+def _proved(cluster: _Cluster, named: list[str], registry_host: str, *, volume: bool) -> Report:
+    """Apply manifests and report the registry, the volume of its images, and the trust of each node."""
     cluster.run("apply", *named)
     for part in ("deployment/registry", "daemonset/trust"):
         cluster.run("rollout", "status", part, f"--timeout={_SECONDS}s")
@@ -128,6 +129,9 @@ def _proved(cluster: _Cluster, named: list[str], registry_host: str) -> Report:
     # A registry that asks for a login answers too; kubectl takes its status for the cluster's own.
     answers = answer.ok or answer.last_line.endswith("(Unauthorized)")
     rows = [["registry", *_judged("" if answers else answer.last_line, ok=answers)]]
+    if volume:
+        written = cluster.ask("exec", "deployment/registry", "--", SHELL, "-c", f"test -w {IMAGES_FOLDER}")
+        rows.append(["images", *_judged(written.last_line or "the volume is not the pod's to write to", ok=written.ok)])
     cluster.run("apply", "--filename=-", text=json.dumps(_puller(cluster.namespace, registry_host)))
     rows += [[node, *_judged(said)] for node, said in sorted(_pulled(cluster).items())]
     bad = [row[0] for row in rows if row[1] != "accepted"]
