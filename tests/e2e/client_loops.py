@@ -30,13 +30,14 @@ CLIENTS = "/srv/front_clients.py"
 
 def begin(client: Host, host: str, reference: str) -> None:
     """Have clients of all kinds work on a host, and wait until each has had one good end."""
-    client.does("rm", "-f", "/srv/enough")
+    client.does("rm", "-f", "/srv/enough", "/srv/at-work")
     client.write(CLIENTS, (Path(__file__).parent / "front_clients.py").read_bytes())
     client.begin("python3", CLIENTS, host, f"{CERTS}/ca.crt", LOGIN, log="/srv/clients")
     for name, command in LOOPS.items():
         client.begin("sh", "-c", LOOP % command, "sh", reference, name, log=f"/srv/{name}")
     for name in LOOPS:
         client.wait_for(f"the first of the {name}", lambda name=name: "good" in client.peek(f"/srv/{name}"))  # type: ignore[misc]
+    client.wait_for("the clients' first connection", lambda: client.silently("test", "-e", "/srv/at-work").code == 0)
 
 
 def end(client: Host) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
