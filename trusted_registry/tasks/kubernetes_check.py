@@ -11,7 +11,7 @@ from typing import Any
 
 from trusted_registry import files, program, values
 from trusted_registry.client_messages.message import ACCEPTED, REFUSING
-from trusted_registry.console import Console, visible
+from trusted_registry.console import Console, pasteable, visible
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.instance.model import IMAGES_FOLDER, SHELL
 from trusted_registry.kubernetes import manifests
@@ -85,7 +85,7 @@ def _remove(cluster: _Cluster, named: list[str]) -> None:
     try:
         cluster.run("delete", *named, "--ignore-not-found", f"--timeout={_SECONDS}s")
     except RegistryError as error:
-        by_hand = f"kubectl --context {cluster.context} delete namespace {cluster.namespace}"
+        by_hand = pasteable(["kubectl", "--context", cluster.context, "delete", "namespace", cluster.namespace])
         cluster.console.warn(f"{error.message} What is left goes by: {by_hand}")
 
 
