@@ -65,6 +65,7 @@ def lint(session: nox.Session) -> None:
         f"{scripts}/trust.sh",
         f"{scripts}/trust-mirrors.sh",
         f"{scripts}/start.sh",
+        f"{scripts}/keep.sh",
     )
 
 
@@ -78,7 +79,7 @@ def types(session: nox.Session) -> None:
 @nox.session(python=oldest())
 def tests(session: nox.Session) -> None:
     """Real openssl and TLS, no engine, on the oldest Python here; another: nox -s tests --force-python 3.13."""
-    install(session, "test")
+    install(session, "unit")
     # Most of them wait, for a process or for a moment: so twice as many run side by side as there are cores.
     argv = ["-m", f"{UNIT} and not long", f"--numprocesses={2 * (os.cpu_count() or 1)}"]
     session.run("pytest", *argv, "--ignore=tests/docs", *session.posargs)
@@ -87,7 +88,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def coverage(session: nox.Session) -> None:
     """The same on one Python, with a count of the lines and branches that no test runs."""
-    install(session, "test")
+    install(session, "unit")
     argv = ["-m", UNIT, f"--numprocesses={2 * (os.cpu_count() or 1)}"]
     session.run("pytest", *argv, "--cov", "--cov-fail-under=80", "--cov-report=term:skip-covered", *session.posargs)
 
@@ -164,6 +165,12 @@ def faults(session: nox.Session) -> None:
     lab = ["tests/e2e/faults", "tests/e2e/test_attacks.py", "--suite", "bookworm"]
     argv = ["pytest", *lab, "--tb=short", "--junitxml=e2e-report/faults.xml", *session.posargs]
     session.run(*argv, interrupt_timeout=60, terminate_timeout=60)
+
+
+@nox.session(venv_backend="none")
+def kubernetes(session: nox.Session) -> None:
+    """The manifests on a real cluster, which is named: `-- --context NAME --namespace NAME`."""
+    session.run(str(ROOT / "inv"), "kubernetes.check", *session.posargs, external=True, interrupt_timeout=300)
 
 
 @nox.session(venv_backend="none")

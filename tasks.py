@@ -6,7 +6,7 @@ The table of contents: each task is declared in `trusted_registry/declarations`,
 from __future__ import annotations
 
 from trusted_registry import invoking
-from trusted_registry.declarations import cert, images, lifecycle, mirror, registry, site, swarm, trust
+from trusted_registry.declarations import cert, images, kubernetes, lifecycle, mirror, registry, site, swarm, trust
 from trusted_registry.declarations.task import collection
 
 GROUPS = {
@@ -28,6 +28,8 @@ GROUPS = {
         mirror.list_,
         mirror.fill,
         mirror.clean,
+        kubernetes.manifests,
+        kubernetes.check,
         registry.user_add,
         registry.user_remove,
         registry.user_list,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.trust import sample
 from trusted_registry.instance import mirror_role, roles
+from trusted_registry.kubernetes import manifests
 from trusted_registry.templates import FOLDER
 from trusted_registry.trust.model import Mirror
 from trusted_registry.trust.remote import kit
@@ -37,6 +38,7 @@ def write(folder: Path) -> None:
     mirrored = dataclasses.replace(sample.anchor(), mirrors=(Mirror("docker.io", "192.168.0.12:5500"),))
     (folder / "trust-mirrors.sh").write_bytes(kit.render(mirrored, "192.168.0.12"))
     (folder / "start.sh").write_bytes(roles._start_script())
+    (folder / "keep.sh").write_bytes(manifests.keep_script())
     (folder / "mirror.sh").write_bytes(mirror_role._script())
 
 

@@ -38,7 +38,7 @@ RIGHTS = {
 }
 """Identities by name; an administrator's first write would make any bucket, so that none of them is one."""
 _ADMIN = Credentials("admin", "admin-secret")
-_STARTS, _POLL = 120, 0.2
+_STARTS, _POLL = 240, 0.2
 """Seconds."""
 
 

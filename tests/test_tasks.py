@@ -85,6 +85,8 @@ SHOWN = {
     "mirror.down": "docker rm",
     "mirror.fill": "skopeo copy",
     "mirror.clean": "garbage-collect",
+    "kubernetes.manifests": "kubectl --context CLUSTER apply",
+    "kubernetes.check": "kubectl --context kind-dev",
     "up": "docker run",
     "doctor": "openssl s_client",
     "down": "docker rm",
@@ -101,6 +103,7 @@ for file_ in ("images.save", "images.load", "registry.backup", "registry.restore
 GIVEN["mirror.up"] = GIVEN["mirror.down"] = {"upstreams": "ghcr.io"}
 GIVEN["mirror.fill"] = {"references": "ghcr.io/org/app:1"}
 GIVEN["mirror.clean"] = {"older": "30"}
+GIVEN["kubernetes.check"] = {"context_": "kind-dev", "namespace": "check"}
 GIVEN["trust.hosts"] = {"inventory": "web1,web2"}
 GIVEN["swarm.up"] = {"hosts": "192.168.0.12,192.168.0.13"}
 QUIET = {

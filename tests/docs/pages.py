@@ -17,7 +17,7 @@ _VALUED = (
     *("--address", "--names", "--port", "--if-expiring", "--sessions", "--only", "--inventory", "--remote"),
     *("--certificate", "--key", "--authority", "--chain", "--front", "--image", "--match"),
     *("--keep", "--older", "--count", "--references", "--since", "--from", "--python"),
-    *("--to", "--endpoint", "--region", "--ca", "--credentials"),
+    *("--to", "--endpoint", "--region", "--ca", "--credentials", "--replicas", "--namespace", "--context"),
     *("registry.user.add", "registry.user.remove", "registry.storage", "explain", "images.show", "images.remove"),
     *("images.save", "images.load", "registry.backup", "registry.restore", "site.pack"),
     *("mirror.up", "mirror.down", "mirror.fill", "--hosts", "--purge"),

@@ -35,6 +35,7 @@ OTHERS = {
         "source <(invoke --print-completion-script bash)",
     ],
     "carry.md": [line for block in blocks(ROOT / "docs/carry.md") for line in block if not line.startswith("./inv ")],
+    "kubernetes.md": ["kubectl --context CLUSTER apply --kustomize certs/kubernetes"],
     "certificates.md": next(block for block in blocks(ROOT / "docs/certificates.md") if "mkdir" in block[0]),
 }
 """Lines that are no task, by page; the tests below run what of them can be run."""

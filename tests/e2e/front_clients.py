@@ -1,7 +1,7 @@
 """Clients of a registry that is replaced again and again; runs on a host of the lab, by its own Python alone.
 
 front_clients.py HOST ANCHOR LOGIN: a new connection every 20 ms, requests on kept connections, slow downloads and slow
-uploads, until the file /srv/enough is there; then says as JSON what came of each.
+uploads, from when the file /srv/at-work is there until /srv/enough is; then says as JSON what came of each.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ENOUGH = Path("/srv/enough")
+ENOUGH, AT_WORK = Path("/srv/enough"), Path("/srv/at-work")
 SIZE, UPLOAD = 48_000_000, 24_000_000
 RATE = 6_000_000
 PIECE = 300_000
@@ -151,6 +151,7 @@ def main(host: str, anchor: str, login: str) -> None:
         *(clients.again("downloads", lambda: clients.download(digest)) for _ in range(2)),
         *(clients.again("uploads", clients.upload) for _ in range(2)),
     ]
+    AT_WORK.touch()
     for thread in threads:
         thread.join()
     sys.stdout.write(f"{json.dumps({'counts': clients.counts, 'words': clients.words})}\n")

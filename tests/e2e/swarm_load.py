@@ -7,8 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.e2e.client_loops import CLIENTS, LOOP, LOOPS
 from tests.e2e.steps import CERTS, push
-from tests.e2e.test_front import CLIENTS, LOOP, LOOPS
 from tests.e2e.upstreams import MAKE
 
 if TYPE_CHECKING:

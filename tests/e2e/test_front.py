@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.steps import CERTS, hand_over, pull, push
+from tests.e2e import client_loops
+from tests.e2e.steps import hand_over, pull, push
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Run
     from tests.e2e.hosts import Host
 
-LOGIN = "ada:enough for me"
-LOOPS = {
-    "pulls": 'docker rmi --force "$1"; docker pull --quiet "$1"',
-    "pushes": 'docker tag busybox:1 "$1-$turn" && docker push --quiet "$1-$turn"',
-    "podman": 'podman rmi --force "$1"; podman pull --quiet "$1"',
-}
-LOOP = """
-turn=0
-while [ ! -e /srv/enough ]; do
-    if { %s; } >/srv/said-$2 2>&1; then echo good; else echo bad; cat /srv/said-$2 >&2; fi
-    turn=$((turn + 1))
-done
-echo ended
-"""
-CLIENTS = "/srv/front_clients.py"
 OWN, OTHER = "registry:2", "registry:other"
 
 
@@ -41,10 +26,10 @@ def test_whatever_replaces_the_registry_no_pull_is_dropped_behind_a_front(
     pushed = push(registry, reference)
     hand_over(registry, client)
     client.inv("trust.linux")
-    client.does("docker", "login", "--username", "ada", "--password", LOGIN.partition(":")[2], registry.address)
-    client.does("podman", "login", "--username", "ada", "--password", LOGIN.partition(":")[2], registry.address)
-    client.write(CLIENTS, (Path(__file__).parent / "front_clients.py").read_bytes())
-    _begin(client, registry.address, reference)
+    password = client_loops.LOGIN.partition(":")[2]
+    client.does("docker", "login", "--username", "ada", "--password", password, registry.address)
+    client.does("podman", "login", "--username", "ada", "--password", password, registry.address)
+    client_loops.begin(client, registry.address, reference)
 
     for _ in range(3):
         registry.inv("cert.renew")
@@ -53,38 +38,12 @@ def test_whatever_replaces_the_registry_no_pull_is_dropped_behind_a_front(
     _add_user(registry)
     registry.inv("registry.user.remove", "ada", "--yes")
     registry.inv("up", "--names", "registry.local")
-    client.write("/srv/enough", "")
-    found, words = _end(client)
+    found, words = client_loops.end(client)
     run.notes.append(f"front {front}, registry {versions[0]} to {versions[1]} and back: {json.dumps(found)}")
     assert all(counts["good"] for counts in found.values()), found
     if front == "on":
         assert {name: counts["bad"] for name, counts in found.items()} == dict.fromkeys(found, 0), words
     assert pull(client, reference) == pushed
-
-
-def _begin(client: Host, host: str, reference: str) -> None:
-    client.begin("python3", CLIENTS, host, f"{CERTS}/ca.crt", LOGIN, log="/srv/clients")
-    for name, command in LOOPS.items():
-        client.begin("sh", "-c", LOOP % command, "sh", reference, name, log=f"/srv/{name}")
-    for name in LOOPS:
-        client.wait_for(f"the first of the {name}", lambda name=name: "good" in client.peek(f"/srv/{name}"))  # type: ignore[misc]
-
-
-def _end(client: Host) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
-    """Return how often each client had good and bad ends, and the words of the bad ones."""
-    for name in LOOPS:
-        client.wait_for(f"the last of the {name}", lambda name=name: "ended" in client.peek(f"/srv/{name}"))  # type: ignore[misc]
-    client.wait_for("the clients' last words", lambda: "counts" in client.peek("/srv/clients"), seconds=120)
-    said: Any = json.loads(next(line for line in client.peek("/srv/clients").splitlines() if line.startswith("{")))
-    counts: dict[str, dict[str, int]] = said["counts"]
-    words: dict[str, int] = said["words"]
-    for name in LOOPS:
-        lines = client.peek(f"/srv/{name}").splitlines()
-        counts[name] = {"good": lines.count("good"), "bad": lines.count("bad")}
-        for line in lines:
-            if line not in {"good", "bad", "ended"}:
-                words[f"{name}: {line}"] = words.get(f"{name}: {line}", 0) + 1
-    return counts, words
 
 
 def _upgraded(registry: Host, image: str) -> str:
@@ -121,7 +80,7 @@ def test_an_image_that_shows_other_images_or_is_no_registry_is_refused_and_all_g
 
 
 def _add_user(registry: Host) -> None:
-    password = LOGIN.partition(":")[2]
+    password = client_loops.LOGIN.partition(":")[2]
     registry.does("su", "dev", "-c", f"echo '{password}' | ~/trusted-registry/inv registry.user.add ada")
 
 

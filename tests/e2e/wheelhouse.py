@@ -51,4 +51,4 @@ def required() -> list[str]:
 
 def tested_with() -> list[str]:
     """Return the packages that the tests take."""
-    return list(nox.project.dependency_groups(nox.project.load_toml(ROOT / "pyproject.toml"), "test"))
+    return list(nox.project.dependency_groups(nox.project.load_toml(ROOT / "pyproject.toml"), "unit"))

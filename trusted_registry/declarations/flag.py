@@ -97,6 +97,7 @@ REMOVE = switch("remove", "Remove the trust again.")
 USER = Flag("user", "User to log in as.")
 BECOME = switch("ask_become_pass", "Ask once for the password of sudo there.")
 IF_EXPIRING = Flag("if_expiring", "Only if fewer than this many days are left.", value="DAYS")
+MIRRORS = switch("mirrors", "Also tell clients there of the mirrors here.")
 NAME = Flag("name", "The user's name: letters, digits, . _ @ + -", default=None)
 
 FILE = Flag("file", "The file.", default=None)

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from trusted_registry.declarations.flag import BECOME, JSON, REMOVE, SYSTEM, USER, WHERE, WHICH, Flag, switch, words
+from trusted_registry.declarations.flag import (
+    BECOME,
+    JSON,
+    MIRRORS,
+    REMOVE,
+    SYSTEM,
+    USER,
+    WHERE,
+    WHICH,
+    Flag,
+    switch,
+    words,
+)
 from trusted_registry.declarations.task import Task
-
-MIRRORS = switch("mirrors", "Also tell clients there of the mirrors here.")
 
 linux = Task(
     "trust.linux",

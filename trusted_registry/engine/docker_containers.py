@@ -12,7 +12,7 @@ from docker.errors import NotFound
 from docker.types import LogConfig
 
 from trusted_registry import threads
-from trusted_registry.engine import answers, archive, asking, exec_output
+from trusted_registry.engine import answers, archive, asking, ending, exec_output
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.connection import CONNECTION_ERRORS, Connection, errors_explained
 from trusted_registry.errors import AccessDeniedError, RegistryError
@@ -102,7 +102,7 @@ class DockerContainers(Connection):
         self._show("stop", "--time", str(model.STOP_SECONDS), name)
 
         def retire(container: Container) -> None:
-            container.update(restart_policy={"Name": "no"})  # type: ignore[arg-type]  # a mapping will do
+            ending.restart_no_more(container)
             container.stop(timeout=model.STOP_SECONDS)
 
         self._change(name, "stopped", retire)
@@ -116,9 +116,9 @@ class DockerContainers(Connection):
         def drain(container: Container) -> None:
             signal = answers.stop_signal(container.attrs)
             self._show("kill", "--signal", signal, name)
-            container.update(restart_policy={"Name": "no"})  # type: ignore[arg-type]  # a mapping will do
+            ending.restart_no_more(container)
             if container.status == "running":
-                container.kill(signal=signal)
+                ending.tell(container, signal)
 
         self._change(name, "told to end", drain)
 

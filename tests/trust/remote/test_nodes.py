@@ -249,7 +249,10 @@ def test_the_config_map_is_the_one_that_tools_look_for() -> None:
     said = YAML(typ="safe").load(nodes.manifest("192.168.0.12:8443"))
     assert (said["apiVersion"], said["kind"]) == ("v1", "ConfigMap")
     assert (said["metadata"]["namespace"], said["metadata"]["name"]) == ("kube-public", "local-registry-hosting")
-    assert YAML(typ="safe").load(said["data"]["localRegistryHosting.v1"]) == {"host": "192.168.0.12:8443"}
+    # KEP-1755: as this machine, a node's runtime and a pod know the registry
+    names = ("host", "hostFromContainerRuntime", "hostFromClusterNetwork")
+    told = YAML(typ="safe").load(said["data"]["localRegistryHosting.v1"])
+    assert told == dict.fromkeys(names, "192.168.0.12:8443")
 
 
 @pytest.mark.parametrize("registry_host", ["192.168.0.12", "[fd00::12]:8443", "registry.local"])

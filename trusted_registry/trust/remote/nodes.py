@@ -25,6 +25,8 @@ _MOST_NOTES, _LONGEST = 20, 500
 
 CONFIG_MAP, NAMESPACE = "local-registry-hosting", "kube-public"
 KEY = "localRegistryHosting.v1"
+_INSIDE = ("hostFromContainerRuntime", "hostFromClusterNetwork")
+"""Further names of a registry: an address is one, from wherever clients ask."""
 _NAMED = ("configmap", CONFIG_MAP, "--namespace", NAMESPACE)
 _OURS = {"app.kubernetes.io/managed-by": "trusted-registry"}
 
@@ -240,12 +242,17 @@ def publish_by_hand(registry_host: str) -> tuple[str, ...]:
 def manifest(registry_host: str) -> str:
     """Return the ConfigMap as JSON, which is YAML too."""
     metadata = {"name": CONFIG_MAP, "namespace": NAMESPACE, "labels": _OURS}
-    said = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {KEY: _hosting(registry_host)}}
+    said = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata,
+        "data": {KEY: _hosting(registry_host, *_INSIDE)},
+    }
     return f"{json.dumps(said, indent=2)}\n"
 
 
-def _hosting(registry_host: str) -> str:
-    return f"host: {json.dumps(registry_host)}"
+def _hosting(registry_host: str, *more: str) -> str:
+    return "\n".join(f"{name}: {json.dumps(registry_host)}" for name in ("host", *more))
 
 
 def published(text: str) -> tuple[str, bool]:

@@ -1,0 +1,1 @@
+"""Manifests for a cluster, and the script that keeps a node's trust."""

@@ -1,0 +1,1 @@
+"""A cluster that runs the registry: its objects as manifests, and as a chart."""
