@@ -284,6 +284,11 @@ def install(staged: Path, folder: Path, modes: Mapping[str, int]) -> None:
         _recover(folder)
 
 
+def is_unfinished(folder: Path) -> bool:
+    """Whether a run that was killed left moves into a folder that it had decided on."""
+    return exists(folder / _COMMITTED)
+
+
 def recover(folder: Path, *, dry: bool = False) -> None:
     """Finish the committed moves of a killed run, or remove its uncommitted files.
 
@@ -291,7 +296,7 @@ def recover(folder: Path, *, dry: bool = False) -> None:
         RegistryError: Committed moves are left to finish, and this is a dry run.
     """
     with explained(folder, "read"):
-        unfinished = exists(folder / _COMMITTED)
+        unfinished = is_unfinished(folder)
         left = any(folder.glob(f"{_STAGING}*"))
     if unfinished and dry:
         raise RegistryError(f"A run was cut short in {folder}.", cure="./inv cert.show finishes what it had decided.")
