@@ -142,7 +142,7 @@ def write(path: Path, content: bytes, mode: int = PUBLIC_FILE, *, like: Path | N
     made = make_folder(path.parent)
     part = path.parent / f".{path.name}.{_PART}{secrets.token_hex(6)}"
     with explained(path):
-        _clear_parts(path.parent)
+        clear_parts(path.parent)
         try:
             with _written_new(part, content, mode, like or path):
                 part.replace(path)
@@ -166,7 +166,7 @@ def _written_new(path: Path, content: bytes, mode: int, like: Path) -> Iterator[
         yield
 
 
-def _clear_parts(folder: Path) -> None:
+def clear_parts(folder: Path) -> None:
     """Remove the partial files of killed writes from a folder; files of running writes are locked and stay."""
     for part in folder.glob(f".*.{_PART}*"):
         with contextlib.suppress(OSError):
@@ -182,7 +182,7 @@ def remove(path: Path, *, keep: Path) -> None:
     """Remove a file and the parent folders left empty, up to but not including `keep`."""
     with explained(path):
         path.unlink(missing_ok=True)
-        _clear_parts(path.parent)
+        clear_parts(path.parent)
         with contextlib.suppress(OSError):  # one that is not empty, and so those above
             for folder in itertools.takewhile(lambda folder: keep in folder.parents, path.parents):
                 with contextlib.suppress(FileNotFoundError):  # a run that was cut short removed this one
