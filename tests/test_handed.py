@@ -11,7 +11,7 @@ import pytest
 from tests import forge, loopback
 from tests.fake_engine import FakeEngine, nobody
 from trusted_registry import installation, saved_flags, status
-from trusted_registry.certificate import handed, inspect
+from trusted_registry.certificate import handed, inspect, issue
 from trusted_registry.defaults import DEFAULTS
 from trusted_registry.doctor import checks, gather
 from trusted_registry.engine import engine as engines
@@ -191,3 +191,18 @@ def test_one_that_the_kit_made_trusted_is_judged_by_what_the_kit_wrote(own: Sett
         (finding,) = checks.judge(gather.remote(own, nobody(), loopback.HOST, port))
     assert finding.fix is None, "this checkout's own authority is none of that registry's"
     assert finding.cure[0].startswith("./inv trust.serve")
+
+
+@pytest.mark.parametrize("moved", [1, 2, 3])
+def test_a_first_set_of_which_a_killed_run_moved_a_part_is_finished_and_no_client_s(
+    moved: int, own: Settings, console: Recorder
+) -> None:
+    ready = own.folder / ".ready"
+    ready.mkdir(mode=0o700)
+    names = ["ca.crt", "domain.crt", "domain.key", "issuer.crt", "issuer.key"]
+    before = [(own.folder / name).read_bytes() for name in names]
+    for name in names[moved:]:
+        (own.folder / name).rename(ready / name)
+    handed.check_own(own.folder)
+    issue.ensure(Run(own, console))
+    assert ([(own.folder / name).read_bytes() for name in names], ready.exists()) == (before, False)

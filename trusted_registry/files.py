@@ -142,7 +142,7 @@ def write(path: Path, content: bytes, mode: int = PUBLIC_FILE, *, like: Path | N
     made = make_folder(path.parent)
     part = path.parent / f".{path.name}.{_PART}{secrets.token_hex(6)}"
     with explained(path):
-        _clear_parts(path.parent)
+        clear_parts(path.parent)
         try:
             with _written_new(part, content, mode, like or path):
                 part.replace(path)
@@ -166,7 +166,7 @@ def _written_new(path: Path, content: bytes, mode: int, like: Path) -> Iterator[
         yield
 
 
-def _clear_parts(folder: Path) -> None:
+def clear_parts(folder: Path) -> None:
     """Remove the partial files of killed writes from a folder; files of running writes are locked and stay."""
     for part in folder.glob(f".*.{_PART}*"):
         with contextlib.suppress(OSError):
@@ -182,7 +182,7 @@ def remove(path: Path, *, keep: Path) -> None:
     """Remove a file and the parent folders left empty, up to but not including `keep`."""
     with explained(path):
         path.unlink(missing_ok=True)
-        _clear_parts(path.parent)
+        clear_parts(path.parent)
         with contextlib.suppress(OSError):  # one that is not empty, and so those above
             for folder in itertools.takewhile(lambda folder: keep in folder.parents, path.parents):
                 with contextlib.suppress(FileNotFoundError):  # a run that was cut short removed this one
@@ -284,6 +284,11 @@ def install(staged: Path, folder: Path, modes: Mapping[str, int]) -> None:
         _recover(folder)
 
 
+def is_unfinished(folder: Path) -> bool:
+    """Whether a run that was killed left moves into a folder that it had decided on."""
+    return exists(folder / _COMMITTED)
+
+
 def recover(folder: Path, *, dry: bool = False) -> None:
     """Finish the committed moves of a killed run, or remove its uncommitted files.
 
@@ -291,7 +296,7 @@ def recover(folder: Path, *, dry: bool = False) -> None:
         RegistryError: Committed moves are left to finish, and this is a dry run.
     """
     with explained(folder, "read"):
-        unfinished = exists(folder / _COMMITTED)
+        unfinished = is_unfinished(folder)
         left = any(folder.glob(f"{_STAGING}*"))
     if unfinished and dry:
         raise RegistryError(f"A run was cut short in {folder}.", cure="./inv cert.show finishes what it had decided.")

@@ -85,7 +85,7 @@ def test_a_write_whose_part_another_run_cleared_away_before_it_was_locked_is_don
     def late(handle: int, how: int) -> None:
         if not taken:
             taken.append(handle)
-            files._clear_parts(tmp_path)
+            files.clear_parts(tmp_path)
         real(handle, how)
 
     monkeypatch.setattr(fcntl, "flock", late)

@@ -10,7 +10,9 @@ from trusted_registry.errors import RegistryError
 
 
 def is_handed(folder: Path) -> bool:
-    """Whether a folder holds another machine's authority, and nothing of a registry's own."""
+    """Whether a folder holds another machine's authority, and nothing of a registry's own, not even half."""
+    if files.is_unfinished(folder):
+        return False
     return [name for name in (*signer.FILES, "domain.key", "domain.crt") if files.exists(folder / name)] == ["ca.crt"]
 
 

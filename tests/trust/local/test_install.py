@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from tests.disk import snapshot
 from tests.recorder import Recorder
 from tests.trust.boxes import states
 from tests.trust.engines import RootlessEngine
+from trusted_registry import locks
 from trusted_registry.certificate import clear, issue
 from trusted_registry.errors import RegistryError
 from trusted_registry.run import Run
@@ -58,6 +60,21 @@ def test_the_second_time_nothing_is_written_or_shown(settings: Settings, engine:
     before, console = snapshot(Path.home()), Recorder()
     assert not install.trust(Run(settings, console), engine).written
     assert (snapshot(Path.home()), console.commands) == (before, [])
+
+
+def test_what_a_killed_run_left_beside_a_file_that_needs_no_change_goes(settings: Settings, engine: Engine) -> None:
+    install.trust(Run(settings, Recorder()), engine)
+    before = snapshot(Path.home())
+    left, running = (_certs_d() / SPELLINGS[0] / f".ca.crt.trusted-registry-{it}" for it in ("0a", "0b"))
+    left.write_text("half")
+    install.trust(Run(settings, Recorder(dry=True)), engine)
+    assert left.exists()
+    handle = locks.new_file(running, 0o644)
+    assert not install.trust(Run(settings, Recorder()), engine).written
+    assert (left.exists(), running.exists()) == (False, True), "one that is being written stays"
+    os.close(handle)
+    assert not install.trust(Run(settings, Recorder()), engine).written
+    assert snapshot(Path.home()) == before
 
 
 def test_removal_leaves_the_home_as_it_was_but_for_an_empty_ledger(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -163,8 +163,7 @@ def _install(rows: Sequence[Store], wanted: TrustAnchor, run: Run, needed: Seque
     written: list[Store] = []
     for store, part, store_plan in planned:
         try:
-            if store_plan:
-                _write(store_plan, part, wanted, run)
+            if _carry_out(store_plan, part, wanted, run):
                 written.append(store)
         except NeedsRootError as error:
             leave(store, error)
@@ -172,10 +171,16 @@ def _install(rows: Sequence[Store], wanted: TrustAnchor, run: Run, needed: Seque
     return InstallResult(*(tuple(dict.fromkeys(found)) for found in (written, already, left)))
 
 
-def _write(store_plan: plan.Plan, part: Iterable[Item], wanted: TrustAnchor, run: Run) -> None:
-    new = [item for item in part if item.state is not State.TRUSTED]
-    owned.record(run, [_entry(item, wanted, run.settings) for item in new])
-    apply.carry_out(store_plan, run.console)
+def _carry_out(store_plan: plan.Plan, part: Sequence[Item], wanted: TrustAnchor, run: Run) -> bool:
+    """Carry out a store's plan, and return whether that changed anything; what killed runs left beside files goes."""
+    if store_plan:
+        new = [item for item in part if item.state is not State.TRUSTED]
+        owned.record(run, [_entry(item, wanted, run.settings) for item in new])
+        apply.carry_out(store_plan, run.console)
+    if not run.console.dry:
+        for folder in {item.path.parent for item in part if isinstance(item.what, File | ManagedBlock)}:
+            files.clear_parts(folder)
+    return bool(store_plan)
 
 
 def _by_root(store: Store, settings: Settings) -> str:
