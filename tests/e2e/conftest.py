@@ -81,7 +81,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     here = [item for item in items if item.path.is_relative_to(HERE)]
     for item in here:
         item.add_marker(pytest.mark.e2e)
-        item.add_marker(pytest.mark.timeout(SCENARIO_SECONDS))
+        if not item.get_closest_marker("timeout"):  # of the scenario, or of its file
+            item.add_marker(pytest.mark.timeout(SCENARIO_SECONDS))
     if here and not config.getoption("--suite", None):
         config.hook.pytest_deselected(items=here)
         items[:] = [item for item in items if item not in here]

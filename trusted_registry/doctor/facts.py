@@ -127,6 +127,52 @@ class BucketFacts:
 
 
 @dataclass(frozen=True)
+class SwarmHost:
+    """Host of a registry on a swarm, as the swarm knows it, and as a client meets its registry.
+
+    Args:
+        host: Address.
+        state: State of its node, in the swarm's words: active where something is started there; "" for no node.
+        name: Name of the node.
+        labelled: Whether the node has the installation's label.
+        registry: State of the registry's container; "" for none.
+        front: State of the front's.
+        error: Reason of a container that does not run.
+        spec: Digest of the description by which the registry was made.
+        seen: Answer of its registry.
+    """
+
+    host: str
+    state: str
+    name: str
+    labelled: bool
+    registry: str
+    front: str
+    error: str
+    spec: str
+    seen: Observation
+
+
+@dataclass(frozen=True)
+class SwarmFacts:
+    """Registry on a swarm.
+
+    Args:
+        hosts: Its hosts.
+        leader: Whether the managers have a leader.
+        manages: Whether the engine here manages that swarm.
+        error: Reason why the swarm cannot be asked.
+        differing: Files of which the swarm keeps no content as it is here.
+    """
+
+    hosts: tuple[SwarmHost, ...]
+    leader: bool = True
+    manages: bool = True
+    error: RegistryError | None = None
+    differing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Facts:
     """All facts; a default stands for a fact that does not exist or was not looked up.
 
@@ -172,6 +218,7 @@ class Facts:
         bypass: Port of the registry that the firewall refuses, but Docker publishes all the same.
         mirrors: Mirrors that clients here are told of.
         bucket: The bucket that holds the images; None if a volume does.
+        swarm: The swarm that runs the registry; None if this machine alone does.
     """
 
     settings: Settings
@@ -214,6 +261,7 @@ class Facts:
     bypass: Bypass | None = None
     mirrors: tuple[MirrorFacts, ...] = ()
     bucket: BucketFacts | None = None
+    swarm: SwarmFacts | None = None
 
     @property
     def serves(self) -> bool:
