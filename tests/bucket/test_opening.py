@@ -120,7 +120,8 @@ def test_a_bucket_without_a_key_and_an_authority_that_is_none_are_told(make_sett
 def test_a_machine_without_boto3_is_told_how_to_get_it(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "boto3", None)
+    for name in ["boto3", "botocore", *(it for it in sys.modules if it.startswith("botocore."))]:  # as it was installed
+        monkeypatch.setitem(sys.modules, name, None)
     settings = make_settings(storage="s3://images")
     Credentials("KEY", "secret").keep(settings.folder)
     with pytest.raises(RegistryError, match="need the package boto3") as caught:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import alone
-from tests.e2e import images, report
+from tests.e2e import images, report, s3
 from tests.e2e import upstreams as stand_ins
 from tests.e2e.lab import Lab
 from tests.e2e.messages import Case, Tally
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
     from tests.e2e.hosts import Host
+    from tests.e2e.s3 import Server
     from tests.e2e.suites import Suite
     from tests.e2e.upstreams import Upstreams
 
@@ -203,3 +204,12 @@ def upstreams(lab: Lab, suite: Suite, tmp_path_factory: pytest.TempPathFactory) 
     (host,) = lab.start({"upstreams": suite.name})
     yield stand_ins.start(host, (lab.address(), lab.address()), tmp_path_factory.mktemp("company"))
     lab.stop([host.name])
+
+
+@pytest.fixture
+def server(lab: Lab, suite: Suite, registry: Host, tmp_path: Path) -> Server:
+    """A server with an empty bucket, for which the registry's machine has the credentials."""
+    (host,) = lab.start({"bucket": suite.name})
+    made = s3.start(host, tmp_path)
+    made.is_told_to(registry)
+    return made

@@ -45,15 +45,6 @@ echo ended
 
 
 @pytest.fixture
-def server(lab: Lab, suite: Suite, registry: Host, tmp_path: Path) -> Server:
-    """A server with an empty bucket, for which the registry's machine has the credentials."""
-    (host,) = lab.start({"bucket": suite.name})
-    made = s3.start(host, tmp_path)
-    made.is_told_to(registry)
-    return made
-
-
-@pytest.fixture
 def trusting(server: Server, registry: Host, client: Host) -> Host:
     """A client of a registry whose images are in the bucket, with the program that pushes until it is told to stop."""
     s3.install_boto3(registry)

@@ -18,13 +18,11 @@ from trusted_registry.kubernetes import manifests
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.e2e.conftest import Run
     from tests.e2e.hosts import Host
     from tests.e2e.lab import Lab
     from tests.e2e.s3 import Server
-    from tests.e2e.suites import Suite
     from tests.kubernetes.objects import Object
 
 FOLDER = f"{CERTS}/kubernetes"
@@ -36,15 +34,6 @@ mkdir -p "/etc/rancher/$0"
 printf %s "$1" >"/etc/rancher/$0/registries.yaml"
 """
 THEIRS = "mirrors:\n  docker.io:\n    endpoint:\n      - https://mirror.example\n"
-
-
-@pytest.fixture
-def server(lab: Lab, suite: Suite, registry: Host, tmp_path: Path) -> Server:
-    """A server with an empty bucket, for which the registry's machine has the credentials."""
-    (host,) = lab.start({"bucket": suite.name})
-    made = s3.start(host, tmp_path)
-    made.is_told_to(registry)
-    return made
 
 
 @pytest.fixture

@@ -64,6 +64,7 @@ class Bucket:
     def __init__(self, location: Location, credentials: Credentials, seconds: int = _READ_SECONDS) -> None:
         self.location = location
         self._credentials = credentials
+        _require_boto3()  # of which the next line knows the errors
         with faults.told(location, "answer"):
             self._client = _client(location, credentials, seconds)
 
@@ -187,16 +188,21 @@ def sha256(chunks: Iterable[bytes]) -> str:
     return hashed.hexdigest()
 
 
-@functools.cache
-def _client(location: Location, credentials: Credentials, seconds: int) -> Any:  # noqa: ANN401 - boto3 makes its classes as it runs
+def _require_boto3() -> None:
     try:
-        import boto3
-        from botocore.config import Config
-        from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES as VARIABLES
-        from botocore.session import Session
+        import boto3  # noqa: F401 - it brings botocore
     except ImportError:
         cure = ".venv/bin/python -m pip install boto3"
         raise RegistryError("Images in a bucket need the package boto3, which is not installed.", cure=cure) from None
+
+
+@functools.cache
+def _client(location: Location, credentials: Credentials, seconds: int) -> Any:  # noqa: ANN401 - boto3 makes its classes as it runs
+    import boto3
+    from botocore.config import Config
+    from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES as VARIABLES
+    from botocore.session import Session
+
     logging.getLogger("botocore").setLevel(logging.CRITICAL)  # of a retry it says more than of its reason
     config = Config(
         signature_version="s3v4",

@@ -86,15 +86,9 @@ def _check_replicas(run: Run, text: str) -> int:
     """Return a number of registries, two if none is given and a bucket has their images.
 
     Raises:
-        SettingError: The text is none, or the images are in a volume, which has one registry.
+        SettingError: The text is none.
     """
-    if not text:
-        return 2 if run.settings.storage else 1
-    number = values.whole_number("--replicas", text, 1, _MOST)
-    if number > 1 and not run.settings.storage:
-        cure = "./inv registry.move --to s3://BUCKET/PREFIX"
-        raise SettingError(f"{number} registries need their images in a bucket; a volume has one.", cure=cure)
-    return number
+    return values.whole_number("--replicas", text or ("2" if run.settings.storage else "1"), 1, _MOST)
 
 
 def load(  # noqa: PLR0913 - all that makes one cluster another
@@ -103,9 +97,13 @@ def load(  # noqa: PLR0913 - all that makes one cluster another
     """Return the registry of the settings, and the trust in it, for a cluster.
 
     Raises:
+        SettingError: Several registries have no bucket for their images.
         RegistryError: There is no certificate, no bucket by that name, or no mirror to tell of.
     """
     settings = run.settings
+    if replicas > 1 and not settings.storage:
+        cure = "./inv registry.move --to s3://BUCKET/PREFIX"
+        raise SettingError(f"{replicas} registries need their images in a bucket; a volume has one.", cure=cure)
     if settings.storage:
         opening.opened(settings)
     anchor = trust_kit.load_anchor(settings, dry=run.console.dry, mirrors=mirrors)
