@@ -124,7 +124,7 @@ def test_without_a_leader_a_registry_serves_on_and_a_renewal_waits_until_there_i
         argv = ("su", "dev", "-c", f"{HOME}/inv swarm.renew")
         first.begin(*argv, log="/srv/renewal", env={**first.settings, "HOME": "/home/dev"})
         first.wait_for("it waits", lambda: "It is asked again" in first.peek("/srv/renewal"), seconds=180)
-    first.wait_for("all hosts serve it", lambda: "serve it" in first.peek("/srv/renewal"), seconds=600)
+    first.wait_for("all hosts serve it", lambda: "served by" in first.peek("/srv/renewal"), seconds=600)
     site.becomes_well()
     assert len({served_fingerprint(site.client, it, PORT) for it in site.addresses}) == 1
 

@@ -123,7 +123,7 @@ def test_a_host_that_never_runs_its_registry_ends_the_wait(place: Place, monkeyp
         place.up()
     place.swarm.members["192.168.0.13"] = labelled
     place.up()
-    assert place.console.said[-1].startswith("registry: https://")
+    assert place.console.said[-2].startswith("registry: https://")
 
 
 def test_another_host_goes_on_when_one_goes_down_meanwhile(place: Place) -> None:

@@ -54,7 +54,7 @@ def renew(run: Run, *, if_expiring: str) -> None:
             run.console.say_idle(f"certificate: {cert.due(run, days)}")
         hosts = _roll(run, note)
         mirror_beside.renew(run)
-    cert.say_done(run.console, f"registry: {', '.join(hosts)} serve it")
+    cert.say_done(run.console, f"registry: served by {', '.join(hosts)}")
 
 
 def users_changed(run: Run, login: Login | None = None) -> None:

@@ -14,6 +14,13 @@ from trusted_registry.trust.remote.hosts import HostOptions, HostResult, checked
 
 _IMAGES_AT_ONCE = "4"
 """Hosts that get an image at a time: each takes its size of this machine's memory."""
+_PURPOSES = {
+    "look.sh": "each host is looked at",
+    "join.sh": "a host joins the swarm",
+    "load.sh": "an image is brought to where it is missing",
+    "address.sh": "keepalived, for the virtual address",
+}
+"""Work of a script, which is told before its results; a kit tells its own."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,8 @@ def carry(  # noqa: PLR0913 - a script, where it goes and how
     """
     if not hosts:
         return ()
+    if name in _PURPOSES:
+        run.console.say(f"hosts: {_PURPOSES[name]}")
     own = address.own_addresses()
     lines = "".join(f"{it}{' ansible_connection=local' if it in own else ''}\n" for it in hosts)
     options = HostOptions("hosts.ini", user=access.user, ask_password=access.ask_password)

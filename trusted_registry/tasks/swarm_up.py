@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from trusted_registry import address, installation, saved_flags
+from trusted_registry import address, installation, saved_flags, status
 from trusted_registry.bucket import opening
 from trusted_registry.certificate import issue
 from trusted_registry.console import pasteable
@@ -83,6 +83,7 @@ class _Up:
         if not (changed or issued):
             run.console.say("Nothing had to be changed.")
         cert.say_done(run.console, f"registry: https://{run.settings.registry_host}, on {', '.join(note.hosts)}")
+        cert.say_done(run.console, status.next_steps(run.settings))
         return report
 
     def _single(self) -> Container | None:
