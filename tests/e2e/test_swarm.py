@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.e2e.suites import Suite
     from tests.e2e.swarms import Site
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.once("trixie"), pytest.mark.timeout(1800)]
 """Six hosts are begun with, and those of the swarm are replaced one by one."""
 
 NO_RIGHT, ONE_RIGHT = f"{0:016x}", f"{1 << 10:016x}"

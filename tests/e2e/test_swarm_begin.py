@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.e2e.suites import Suite
     from tests.e2e.swarms import Site
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.once("trixie"), pytest.mark.timeout(1800)]
 
 NO_SWARM = "not a swarm manager"
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.e2e.suites import Suite
     from tests.e2e.swarms import Site
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.once("trixie"), pytest.mark.timeout(1800)]
 
 AWAY = 30
 ENOUGH = 200
