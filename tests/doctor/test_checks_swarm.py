@@ -17,9 +17,11 @@ from trusted_registry.doctor.facts import BucketFacts, SwarmFacts, SwarmHost
 from trusted_registry.doctor.finding import RenewFix, StartFix
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import roles
+from trusted_registry.instance.model import DIGEST_LABEL
 from trusted_registry.registry import observe
 from trusted_registry.registry.observe import Observation
 from trusted_registry.swarm import stack
+from trusted_registry.swarm.model import Node, NoLeaderError, Task
 from trusted_registry.swarm.noted import Note
 
 if TYPE_CHECKING:
@@ -32,16 +34,23 @@ CERTIFICATES = ("domain.crt", "domain.key")
 
 
 def _host(box: DoctorBox, host: str, **changes: Any) -> SwarmHost:  # noqa: ANN401 - of several types
+    """Return a host that is well but for what is changed: fields of its own, or words of its node and containers."""
     assert box.facts.issued
     seen = Observation(host, 5443, certificate=box.facts.issued.server, status=200)
-    well = SwarmHost(host, "active", f"node-{host}", True, "running", "running", "", "a", seen)  # noqa: FBT003 - labelled
+    node = Node(host, f"node-{host}", host, changes.pop("state", "ready"), changes.pop("availability", "active"))
+    state, spec, error = changes.pop("registry", "running"), changes.pop("spec", "a"), changes.pop("error", "")
+    registry = Task(stack.REGISTRY, host, "running", state, {DIGEST_LABEL: spec}, error)
+    front = Task(stack.FRONT, host, "running", changes.pop("front", "running"), {})
+    well = SwarmHost(host, node, labelled=True, registry=registry, front=front, seen=seen, met=seen)
     return replace(well, **changes)
 
 
 def _facts(box: DoctorBox, *changed: SwarmHost, **changes: Any) -> Facts:  # noqa: ANN401 - of several types
     """Return facts of three hosts, of which some are not well."""
     hosts = {it: _host(box, it) for it in HOSTS} | {it.host: it for it in changed}
-    return replace(box.facts, container=None, swarm=replace(SwarmFacts(tuple(hosts.values())), **changes))
+    return replace(
+        box.facts, container=None, swarm=replace(SwarmFacts(tuple(hosts.values()), f"node-{ADDRESS}"), **changes)
+    )
 
 
 def test_three_hosts_that_are_well_say_nothing_and_nobody_misses_a_container_here(box: DoctorBox) -> None:
@@ -58,15 +67,16 @@ HANGS = Observation(HOSTS[1], 5443, refused="The read operation timed out")
 @pytest.mark.parametrize(
     ("changes", "words", "cure"),
     [
-        ({"state": ""}, "is no node of the swarm", "./inv swarm.up --init"),
+        ({"node": None}, "is no node of the swarm", "./inv swarm.up --init"),
         ({"state": "down", "seen": SILENT}, "does not see 192.168.0.13", "ssh 192.168.0.13"),
         ({"state": "down", "seen": HANGS}, "its kernel answers, so it hangs", "ssh 192.168.0.13"),
-        ({"state": "drain"}, "is drain", "docker node update --availability active"),
+        ({"availability": "drain"}, "is drain", "docker node update --availability active"),
         ({"labelled": False}, "lacks the label", "./inv swarm.up"),
         ({"registry": "failed", "error": "exit 1"}, "the registry of 192.168.0.13 is failed: exit 1", "docker service"),
         ({"front": ""}, "the front of 192.168.0.13 is absent", "docker service ps"),
         ({"seen": SILENT}, "192.168.0.13:5443: timed out", "ssh 192.168.0.13"),
         ({"seen": HANGS}, "The read operation timed out", "ssh 192.168.0.13"),
+        ({"met": SILENT}, "the front of 192.168.0.13: timed out", "docker service ps"),
     ],
 )
 def test_a_host_that_does_not_serve_is_told_once_with_its_first_cause(
@@ -78,11 +88,12 @@ def test_a_host_that_does_not_serve_is_told_once_with_its_first_cause(
 
 
 def test_without_a_leader_hosts_are_judged_by_their_own_answers_alone(box: DoctorBox) -> None:
-    unknown = [_host(box, it, state="", labelled=False, registry="", front="") for it in HOSTS]
-    finding = only(_facts(box, *unknown, leader=False, manages=False), "leader")
+    unknown = [_host(box, it, node=None, labelled=False, registry="", front="") for it in HOSTS]
+    without = {"leader": "", "manages": False, "error": NoLeaderError("The swarm has no leader.", cure="Wait.")}
+    finding = only(_facts(box, *unknown, **without), "leader")
     assert ("no leader" in finding.evidence, "serve on" in finding.cause) == (True, True)
     away = replace(unknown[1], seen=SILENT)
-    assert found(_facts(box, unknown[0], away, unknown[2], leader=False, manages=False)) == ["leader", "host"]
+    assert found(_facts(box, unknown[0], away, unknown[2], **without)) == ["leader", "host"]
 
 
 def test_an_engine_that_left_the_swarm_and_one_that_refuses_are_told(box: DoctorBox) -> None:
@@ -147,9 +158,9 @@ def test_the_facts_are_the_swarm_s_and_each_host_s_own_answer(settings: Settings
     asked.members[HOSTS[1]] = replace(asked.members[HOSTS[1]], state="down")
     asked.members[HOSTS[2]] = replace(asked.members[HOSTS[2]], availability="drain")
     facts = swarm.find(settings, Note((*HOSTS, "192.168.0.15")), asked)
-    assert [it.state for it in facts.hosts] == ["active", "down", "drain", ""]
+    assert [it.node and it.node.word for it in facts.hosts] == ["active", "down", "drain", None]
     assert [it.labelled for it in facts.hosts] == [bool(own), False, False, False]
-    assert (facts.leader, facts.manages, facts.error, facts.differing) == (True, True, None, ())
+    assert (facts.manages, facts.error, facts.differing) == (True, None, ())
     assert {it.seen.fingerprint for it in facts.hosts} == {issue.find(settings.folder).server.fingerprint}  # type: ignore[union-attr]
 
 
@@ -158,14 +169,15 @@ def test_without_a_leader_the_hosts_are_asked_all_the_same(
 ) -> None:
     asked.leaderless = 1
     facts = swarm.find(settings, Note(HOSTS), asked)
-    assert (facts.leader, [bool(it.seen.fingerprint) for it in facts.hosts]) == (False, [True] * 3)
+    assert isinstance(facts.error, NoLeaderError)
+    assert [bool(it.seen.fingerprint) for it in facts.hosts] == [True] * 3
 
     def refuses() -> None:
         raise RegistryError(NO_LEADER.message.replace("leader", "certificate"), cure="x")
 
     monkeypatch.setattr(asked, "nodes", refuses)
     facts = swarm.find(settings, Note(HOSTS), asked)
-    assert (facts.leader, facts.error is not None) == (True, True)
+    assert (facts.error is not None, isinstance(facts.error, NoLeaderError)) == (True, False)
 
 
 def test_a_file_is_another_one_until_the_swarm_keeps_it_as_it_is_here(settings: Settings, asked: FakeSwarm) -> None:

@@ -41,10 +41,10 @@ def test_hosts_of_a_swarm_are_examined(place: Place, given: list[SwarmFacts | No
     place.up()
     doctor.examine(place.run, client="", remote="", fix=False)
     assert given[0]
-    assert [(it.host, it.state, it.labelled, it.registry) for it in given[0].hosts] == [
-        (it, "active", True, "running") for it in HOSTS
-    ]
-    assert (given[0].leader, given[0].manages, given[0].differing) == (True, True, ())
+    for it, host in zip(given[0].hosts, HOSTS, strict=True):
+        assert it.node
+        assert (it.host, it.node.works, it.labelled, it.registry.state) == (host, True, True, "running")
+    assert (given[0].error, given[0].manages, given[0].differing) == (None, True, ())
 
 
 def test_hosts_that_cannot_be_asked_for_are_no_registry_on_this_machine(

@@ -296,7 +296,7 @@ def test_without_a_leader_hosts_are_asked_all_the_same(up: Place, seen: dict[str
     up.swarm.leaderless = 100
     report = swarm_status.status(up.run)
     assert report.failure
-    assert report.failure.message == "The swarm has no leader."
+    assert report.failure.message == "Something is wrong: leader."
     assert ([it for it in report.lines if "leader: none" in it] != [], len(seen)) == (True, 8)
 
 

@@ -10,7 +10,7 @@ from trusted_registry.console import pasteable
 from trusted_registry.doctor.facts import Facts, SwarmFacts, SwarmHost
 from trusted_registry.doctor.finding import Finding, RenewFix, RestartFix, StartFix
 from trusted_registry.swarm import noted
-from trusted_registry.swarm.model import RUNNING
+from trusted_registry.swarm.model import DOWN, RUNNING, NoLeaderError
 from trusted_registry.swarm.stack import REGISTRY, REGISTRY_PORT
 
 _UP = "./inv swarm.up"
@@ -23,14 +23,12 @@ def swarm(facts: Facts) -> Iterator[Finding]:
         return
     yield from _leader(found)
     for host in found.hosts:
-        yield from _host(host, known=found.leader and found.manages)
+        yield from _host(host, known=found.manages and not found.error)
     yield from _unequal(found, facts)
 
 
 def _leader(found: SwarmFacts) -> Iterator[Finding]:
-    if found.error:
-        yield Finding("leader", found.error.message, "The swarm cannot be asked here.", (found.error.cure,))
-    elif not found.leader:
+    if isinstance(found.error, NoLeaderError):
         evidence = "the managers of the swarm have no leader"
         cause = (
             "Most of them are off, or cannot reach each other. Registries that run serve on; nothing can be changed."
@@ -38,6 +36,8 @@ def _leader(found: SwarmFacts) -> Iterator[Finding]:
         start = "docker node ls  # on each of them; start those that are off, until most are there"
         alone = "docker swarm init --force-new-cluster  # on one that is left, if most are lost for good; then swarm.up"
         yield Finding("leader", evidence, cause, (start,), instead=(alone,))
+    elif found.error:
+        yield Finding("leader", found.error.message, "The swarm cannot be asked here.", (found.error.cure,))
     elif not found.manages:
         evidence = "the engine here manages no swarm, and the registry is on one"
         cause = "This machine left the swarm, or manages that no more."
@@ -46,28 +46,27 @@ def _leader(found: SwarmFacts) -> Iterator[Finding]:
 
 def _host(host: SwarmHost, *, known: bool) -> Iterator[Finding]:
     """Yield the finding of a host, of which the first cause counts."""
-    at, seen = f"{host.host}:{REGISTRY_PORT}", host.seen
+    at, seen, node = f"{host.host}:{REGISTRY_PORT}", host.seen, host.node
     look = pasteable(["ssh", host.host, "docker", "ps"])
     inspect = pasteable(["docker", "service", "ps", "--no-trunc", REGISTRY])
-    if known and not host.state:
+    if known and not node:
         yield Finding("host", f"{host.host} is no node of the swarm", "Nothing is started there.", (f"{_UP} --init",))
-    elif known and host.state == "down":
+    elif known and node and node.state == DOWN:
         hangs = "; its kernel answers, so it hangs" if not seen.connect_error else ""
         cause = "It is off, hangs, or the managers cannot reach it; fronts lead nobody there."
         gone = f"{_UP} --hosts A,B  # with the others alone, if it is gone for good"
         start = f"{look}  # start it; what is missing there follows by itself"
         yield Finding("host", f"the swarm does not see {host.host}{hangs}", cause, (start,), instead=(gone,))
-    elif known and host.state != "active":
-        active = pasteable(["docker", "node", "update", "--availability", "active", host.name])
-        yield Finding("host", f"{host.host} is {host.state}", "The swarm starts nothing there.", (active,))
+    elif known and node and not node.works:
+        active = pasteable(["docker", "node", "update", "--availability", "active", node.name])
+        yield Finding("host", f"{host.host} is {node.word}", "The swarm starts nothing there.", (active,))
     elif known and not host.labelled:
         evidence = f"{host.host} lacks the label by which the swarm runs a registry there"
         yield Finding("host", evidence, "It was taken away by hand, or a run ended early.", (_UP,))
-    elif known and RUNNING not in {host.registry} & {host.front}:
-        part = "registry" if host.registry != RUNNING else "front"
-        state = (host.registry if part == "registry" else host.front) or "absent"
-        why = f": {host.error}" if host.error else ""
-        yield Finding("host", f"the {part} of {host.host} is {state}{why}", "It does not serve.", (inspect, _UP))
+    elif known and RUNNING not in {host.registry.state} & {host.front.state}:
+        part, task = ("front", host.front) if host.registry.state == RUNNING else ("registry", host.registry)
+        evidence = f"the {part} of {host.host} is {task.state or 'absent'}{f': {task.error}' if task.error else ''}"
+        yield Finding("host", evidence, "It does not serve.", (inspect, _UP))
     elif seen.connect_error:
         evidence = f"{at}: {seen.connect_error}"
         yield Finding("host", evidence, "It is off, or a firewall is between; fronts lead nobody there.", (look, _UP))
@@ -75,6 +74,9 @@ def _host(host: SwarmHost, *, known: bool) -> Iterator[Finding]:
         cause = "Whoever takes connections and does not answer hangs: clients that are led there wait."
         restart = pasteable(["ssh", host.host, "sudo", "reboot"])
         yield Finding("host", f"{at}: {seen.refused}", cause, (f"{look}  # if that hangs too: {restart}",))
+    elif host.met.connect_error or host.met.refused:
+        evidence = f"the front of {host.host}: {host.met.connect_error or host.met.refused}"
+        yield Finding("host", evidence, "Clients of that address get no answer.", (inspect, _UP))
 
 
 def _unequal(found: SwarmFacts, facts: Facts) -> Iterator[Finding]:
@@ -88,7 +90,7 @@ def _unequal(found: SwarmFacts, facts: Facts) -> Iterator[Finding]:
     elif found.differing:
         evidence = f"the swarm keeps another {' and '.join(found.differing)} than {facts.settings.folder} has"
         yield Finding("secrets", evidence, "What was changed there does not count yet.", (_UP,))
-    specs = {it.host: it.spec for it in found.hosts if it.registry == RUNNING and it.spec}
+    specs = {it.host: it.registry.spec for it in found.hosts if it.registry.state == RUNNING and it.registry.spec}
     if len(set(specs.values())) > 1:
         most = collections.Counter(specs.values()).most_common(1)[0][0]
         evidence = f"{', '.join(it for it in specs if specs[it] != most)} reads other secrets than the other hosts"

@@ -19,6 +19,7 @@ from trusted_registry.instance.model import Role
 from trusted_registry.mirror.reach import Reach
 from trusted_registry.registry.observe import Observation
 from trusted_registry.settings import Settings
+from trusted_registry.swarm.model import Node, Task
 from trusted_registry.trust.local.asking import Answer
 from trusted_registry.trust.local.ledger import Entry
 from trusted_registry.trust.local.state import Item
@@ -128,29 +129,25 @@ class BucketFacts:
 
 @dataclass(frozen=True)
 class SwarmHost:
-    """Host of a registry on a swarm, as the swarm knows it, and as a client meets its registry.
+    """Host of a registry on a swarm, as the swarm knows it, and as a client meets it.
 
     Args:
         host: Address.
-        state: State of its node, in the swarm's words: active where something is started there; "" for no node.
-        name: Name of the node.
+        node: Its node; None where it is none, or the swarm cannot be asked.
         labelled: Whether the node has the installation's label.
-        registry: State of the registry's container; "" for none.
-        front: State of the front's.
-        error: Reason of a container that does not run.
-        spec: Digest of the description by which the registry was made.
+        registry: The registry's container; of no state for none.
+        front: The front's.
         seen: Answer of its registry.
+        met: Answer at the front's port.
     """
 
     host: str
-    state: str
-    name: str
+    node: Node | None
     labelled: bool
-    registry: str
-    front: str
-    error: str
-    spec: str
+    registry: Task
+    front: Task
     seen: Observation
+    met: Observation
 
 
 @dataclass(frozen=True)
@@ -159,14 +156,14 @@ class SwarmFacts:
 
     Args:
         hosts: Its hosts.
-        leader: Whether the managers have a leader.
+        leader: Name of the node that leads; "" where none does, or the swarm cannot be asked.
         manages: Whether the engine here manages that swarm.
-        error: Reason why the swarm cannot be asked.
+        error: Reason why the swarm cannot be asked, such as that it has no leader.
         differing: Files of which the swarm keeps no content as it is here.
     """
 
     hosts: tuple[SwarmHost, ...]
-    leader: bool = True
+    leader: str = ""
     manages: bool = True
     error: RegistryError | None = None
     differing: tuple[str, ...] = ()

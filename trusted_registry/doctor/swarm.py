@@ -12,9 +12,10 @@ from trusted_registry.doctor.facts import SwarmFacts, SwarmHost
 from trusted_registry.errors import RegistryError
 from trusted_registry.instance import roles
 from trusted_registry.registry import observe
+from trusted_registry.registry.observe import Observation
 from trusted_registry.registry.probe import Endpoint
 from trusted_registry.settings import Settings
-from trusted_registry.swarm.model import Held, Node, NoLeaderError, Task, newest
+from trusted_registry.swarm.model import Held, Node, Task, newest
 from trusted_registry.swarm.noted import Note
 from trusted_registry.swarm.protocol import Swarm
 from trusted_registry.swarm.stack import CONTENT_LABEL, FILE_LABEL, FRONT, NAME, REGISTRY, REGISTRY_PORT
@@ -30,38 +31,36 @@ def find(settings: Settings, note: Note, swarm: Swarm) -> SwarmFacts:
     tasks: Sequence[Task] = ()
     held: Sequence[Held] = ()
     error: RegistryError | None = None
-    leader = True
     try:
         nodes, tasks, held = swarm.nodes(), swarm.tasks(NAME), swarm.held()
-    except NoLeaderError:
-        leader = False
-    except RegistryError as refused:
+    except RegistryError as refused:  # no leader is waited for: hosts can be asked without one
         error = refused
     with ThreadPoolExecutor() as pool:  # one that hangs takes its time
         hosts = tuple(pool.map(partial(_host, tasks, settings, own), *zip(*note.members(nodes).items(), strict=True)))
     return SwarmFacts(
         hosts,
-        leader,
-        bool(nodes),
-        error,
-        _differing(settings, [it for it in held if it.labels.get(installation.LABEL) == own]),
+        leader=next((it.name for it in nodes if it.leader), ""),
+        manages=bool(nodes),
+        error=error,
+        differing=_differing(settings, [it for it in held if it.labels.get(installation.LABEL) == own]),
     )
 
 
 def _host(tasks: Sequence[Task], settings: Settings, own: str, host: str, node: Node | None) -> SwarmHost:
-    registry, front = (newest(service, node, tasks) for service in (REGISTRY, FRONT))
-    seen = observe.look(Endpoint(host, REGISTRY_PORT), issue.trust_anchor(settings.folder, dry=True).path)
     return SwarmHost(
         host=host,
-        state=node.word if node else "",
-        name=node.name if node else "",
+        node=node,
         labelled=bool(node and own and node.labels.get(installation.LABEL) == own),
-        registry=registry.state,
-        front=front.state,
-        error=registry.error or front.error,
-        spec=registry.spec,
-        seen=seen,
+        registry=newest(REGISTRY, node, tasks),
+        front=newest(FRONT, node, tasks),
+        seen=look(host, REGISTRY_PORT, settings),
+        met=look(host, settings.port, settings),
     )
+
+
+def look(host: str, port: int, settings: Settings) -> Observation:
+    """Return the answer at a port of a host to somebody who trusts the registry."""
+    return observe.look(Endpoint(host, port), issue.trust_anchor(settings.folder, dry=True).path)
 
 
 def _differing(settings: Settings, held: Sequence[Held]) -> tuple[str, ...]:

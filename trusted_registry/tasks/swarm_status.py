@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from trusted_registry.bucket import opening
-from trusted_registry.certificate import inspect, issue
+from trusted_registry.certificate import inspect
+from trusted_registry.doctor import swarm
+from trusted_registry.doctor.facts import SwarmFacts, SwarmHost
 from trusted_registry.errors import RegistryError
-from trusted_registry.registry import observe, probe
 from trusted_registry.registry.observe import Observation
 from trusted_registry.report import Report, Table
 from trusted_registry.run import Run
 from trusted_registry.settings import Settings
-from trusted_registry.swarm.model import IMAGE_LABEL, RUNNING, Node, NoLeaderError, Task, newest
-from trusted_registry.swarm.stack import FRONT, NAME, REGISTRY, REGISTRY_PORT
+from trusted_registry.swarm.model import IMAGE_LABEL, RUNNING, NoLeaderError
 from trusted_registry.tasks import swarm_plan
 
 _COLUMNS = ("host", "node", "engine", "registry", "front", "certificate", "wrong")
@@ -51,35 +50,35 @@ class HostStatus:
 
 def status(run: Run) -> Report:
     """Report every host, the virtual address and the bucket, with the faults that somebody should mend."""
-    note = swarm_plan.here(run)
-    swarm = swarm_plan.connect(run)
-    nodes: Sequence[Node] = ()
-    tasks: Sequence[Task] = ()
-    whole = "none, so nothing can be changed; registries that run serve on"
-    try:
-        nodes, tasks = swarm.nodes(), swarm.tasks(NAME)
-        whole = next((it.name for it in nodes if it.leader), "not known: the engine here manages no swarm")
-    except NoLeaderError:
-        pass  # it is not waited for: hosts can be asked without one
-    members = note.members(nodes)
-    found = [_host(host, node, tasks, run.settings, known=bool(nodes)) for host, node in members.items()]
-    beside = {"address": _served(note.address, run.settings) if note.address else "", "storage": _bucket(run)}
+    note, settings = swarm_plan.here(run), run.settings
+    facts = swarm.find(settings, note, swarm_plan.connect(run)) if note.hosts else SwarmFacts(())
+    found = [_host(it, settings, known=facts.manages) for it in facts.hosts]
+    address = _problem(swarm.look(note.address, settings.port, settings), settings) if note.address else ""
+    beside = {"leader": _leader(facts), "address": address, "storage": _bucket(run)}
     problems = [f"{name}: {problem}" for name, problem in beside.items() if problem]
     content = {
-        "reference": run.settings.registry_host,
+        "reference": settings.registry_host,
         "address": note.address or None,
-        "storage": run.settings.storage or None,
-        "leader": next((it.name for it in nodes if it.leader), None),
+        "storage": settings.storage or None,
+        "leader": facts.leader or None,
         "hosts": [asdict(it) for it in found],
         "problems": problems,
     }
-    lines = [f"registry: {run.settings.registry_host}", f"storage: {run.settings.storage}", f"leader: {whole}"]
+    lines = [f"registry: {settings.registry_host}", f"storage: {settings.storage}"]
+    lines += [f"leader: {facts.leader}"] if facts.leader else []
     wrong = [*(it.host for it in found if it.problem), *(name for name, problem in beside.items() if problem)]
-    message = f"Something is wrong: {', '.join(wrong)}." if wrong else "The swarm has no leader."
-    failure = RegistryError(message, cure="./inv swarm.up mends what can be mended.")
-    sound = run.console.dry or not (wrong or content["leader"] is None)
+    failure = RegistryError(f"Something is wrong: {', '.join(wrong)}.", cure="./inv swarm.up mends what can be mended.")
     table = Table("Hosts", _COLUMNS, [_row(it) for it in found])
-    return Report(content, table, [*lines, *problems], None if sound else failure)
+    return Report(content, table, [*lines, *problems], failure if wrong and not run.console.dry else None)
+
+
+def _leader(facts: SwarmFacts) -> str:
+    """Return what keeps the swarm from being changed; "" if nothing does."""
+    if isinstance(facts.error, NoLeaderError):
+        return "none, so nothing can be changed; registries that run serve on"
+    if facts.error:
+        return facts.error.message
+    return "" if facts.manages else "not known: the engine here manages no swarm"
 
 
 def _bucket(run: Run) -> str:
@@ -90,13 +89,6 @@ def _bucket(run: Run) -> str:
     except RegistryError as error:
         return error.message
     return ""
-
-
-def _served(host: str, settings: Settings) -> str:
-    """Return what is wrong with the registry at the front's port of a host; "" if nothing is."""
-    return _problem(
-        observe.look(probe.Endpoint(host, settings.port), issue.trust_anchor(settings.folder).path), settings
-    )
 
 
 def _problem(seen: Observation, settings: Settings) -> str:
@@ -112,25 +104,24 @@ def _row(found: HostStatus) -> tuple[str, ...]:
     return (found.host, node, found.engine, found.registry, found.front, shown, found.problem)
 
 
-def _host(host: str, node: Node | None, tasks: Sequence[Task], settings: Settings, *, known: bool) -> HostStatus:
+def _host(host: SwarmHost, settings: Settings, *, known: bool) -> HostStatus:
     """Return the state of a host, by the swarm if that can be asked, and by a client's connections."""
-    seen = observe.look(probe.Endpoint(host, REGISTRY_PORT), issue.trust_anchor(settings.folder).path)
-    registry, front = (newest(service, node, tasks) for service in (REGISTRY, FRONT))
+    node, front, seen = host.node, host.front, host.seen
     problem = _problem(seen, settings)
     if known and not (node and node.works):
         problem = f"its node is {node.word if node else 'gone'}"
     elif known and front.state != RUNNING:
         problem = problem or f"its front is {front.state or 'absent'}{f': {front.error}' if front.error else ''}"
-    elif not problem and (wrong := _served(host, settings)):
+    elif not problem and (wrong := _problem(host.met, settings)):
         problem = f"its front: {wrong}"
     return HostStatus(
-        host=host,
+        host=host.host,
         node=node.state if node else "",
         part=("leader" if node.leader else "manager" if node.manager else "worker") if node else "",
         engine=node.version if node else "",
-        registry=registry.state,
+        registry=host.registry.state,
         front=front.state,
-        image=registry.labels.get(IMAGE_LABEL, ""),
+        image=host.registry.labels.get(IMAGE_LABEL, ""),
         certificate=seen.fingerprint,
         days_left=seen.certificate.days_left(inspect.now()) if seen.certificate else None,
         problem=problem,
