@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -285,6 +286,21 @@ ENDING = 'trap "echo ends; until [ -e may-end ]; do sleep 0.02; done; echo ended
 ENDING += "; for _ in $(seq 200); do sleep 0.05; done"
 """One that ends when a test lets it, however busy the machine is."""
 LISTENER = "   0: 00000000:1388 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 7 1\n"
+
+
+def test_one_that_ends_at_once_when_it_is_told_to_has_its_own_status(container: Container) -> None:
+    script = (
+        "import os, signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); print('serves', flush=True); "
+        "signal.sigwait([signal.SIGTERM]); os._exit(3)"
+    )
+    ended = set()
+    for _ in range(100):  # some of which meet the very moment in which the signal ends the wait
+        process = container.begin(sys.executable, "-IS", "-c", script)
+        _says(process, "serves")
+        process.terminate()
+        process.communicate(timeout=10)
+        ended.add(process.returncode)
+    assert ended == {3}
 
 
 def _says(process: subprocess.Popen[str], *lines: str) -> None:
