@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 import requests
-from docker.errors import APIError
+from docker.errors import APIError, NotFound
 
 from tests.e2e import outer
 from tests.e2e.outer import LABEL, left
@@ -115,21 +115,41 @@ def test_registries_that_an_engine_does_not_verify_are_names_and_networks() -> N
 
 
 def _engine(status: int) -> DockerClient:
-    """An engine with a container whose removal it answers with this status."""
+    """An engine that answers the removal of a container with a status, and has its volume in use until it is gone."""
+    gone: list[str] = []
 
-    def remove(**_how: bool) -> None:
+    def refused(status: int) -> APIError:
         answer = requests.Response()
         answer.status_code = status
-        raise APIError("said", response=answer)
+        return APIError("said", response=answer)
 
-    nothing = SimpleNamespace(list=lambda **_: [])
-    containers = SimpleNamespace(list=lambda **_: [SimpleNamespace(name="busy", remove=remove)])
-    return cast("DockerClient", SimpleNamespace(containers=containers, volumes=nothing, networks=nothing))
+    def remove(**_how: bool) -> None:
+        raise refused(status)
+
+    def wait(*, condition: str, **_how: float) -> None:
+        gone.append(condition)
+        if status == 404:
+            raise NotFound("No such container")
+
+    def remove_volume() -> None:
+        if gone != ["removed"]:
+            raise refused(409)
+
+    container = SimpleNamespace(name="busy", remove=remove, wait=wait)
+    volume = SimpleNamespace(name="of-busy", remove=remove_volume)
+    return cast(
+        "DockerClient",
+        SimpleNamespace(
+            containers=SimpleNamespace(list=lambda **_: [container]),
+            volumes=SimpleNamespace(list=lambda **_: [volume]),
+            networks=SimpleNamespace(list=lambda **_: []),
+        ),
+    )
 
 
 @pytest.mark.parametrize("status", [404, 409])
-def test_a_container_that_goes_by_itself_meanwhile_is_none_that_stays(status: int) -> None:
-    assert outer.clear(_engine(status)) == ["busy"]
+def test_a_container_that_goes_by_itself_meanwhile_is_waited_for(status: int) -> None:
+    assert outer.clear(_engine(status)) == ["busy", "of-busy"]
 
 
 def test_a_container_that_cannot_be_removed_is_told() -> None:

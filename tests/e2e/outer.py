@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from http import HTTPStatus
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import docker
-from docker.errors import APIError, DockerException
+from docker.errors import APIError, DockerException, NotFound
 
 from tests.e2e.trouble import LabError
 
@@ -55,9 +56,11 @@ def clear(engine: DockerClient, label: str = f"{LABEL}=1") -> list[str]:
         try:
             container.remove(force=True, v=True)
         except APIError as error:
-            # It ended by itself meanwhile, or the engine is at that already.
             if error.status_code not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
                 raise
+            # It ended by itself meanwhile, or the engine is at that already: its volumes are in use until then.
+            with contextlib.suppress(NotFound):
+                container.wait(condition="removed", timeout=PATIENCE)
     for volume in engine.volumes.list(filters={"label": label}):
         removed.append(str(volume.name))
         volume.remove()
