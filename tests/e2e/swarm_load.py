@@ -14,6 +14,7 @@ from tests.e2e.upstreams import MAKE
 if TYPE_CHECKING:
     from tests.e2e.swarms import Site
 
+AT_WORK = "/srv/at-work"
 NOBODY = "nobody:nothing"
 PULLING = ("pulls-1", "pulls-2", "pulls-3")
 """Loops of docker pull, each of an image that shares nothing with the others'."""
@@ -37,7 +38,7 @@ class Load:
     def begin(self) -> None:
         """Have all of them begin, and wait for the first pull of each loop."""
         client = self._client
-        client.does("rm", "-f", "/srv/enough")
+        client.does("rm", "-f", "/srv/enough", AT_WORK)
         for name in PULLING:
             client.does("sh", "-c", MAKE)
             push(client, self.reference(name), "made:1")
@@ -48,6 +49,7 @@ class Load:
         client.begin("sh", "-c", WAITS, "sh", anchor, self._virtual, log="/srv/waits")
         for name in PULLING:
             client.begin("sh", "-c", LOOP % LOOPS["pulls"], "sh", self.reference(name), name, log=f"/srv/{name}")
+        client.wait_for("all clients are at work", lambda: client.silently("test", "-e", AT_WORK).code == 0)
         client.wait_for("the first pulls", lambda: all("good" in self._lines(name) for name in PULLING))
 
     def reference(self, name: str = PULLING[0]) -> str:

@@ -113,8 +113,15 @@ class Site:
 
     def container(self, host: Host, service: str) -> str:
         """Return the number of the container of a service on a host."""
-        (found,) = [it for name, it in host.containers().items() if name.startswith(f"trusted-registry_{service}.")]
-        return found
+        found: list[str] = []
+
+        def is_alone() -> bool:
+            running = host.containers().items()
+            found[:] = [it for name, it in running if name.startswith(f"trusted-registry_{service}.")]
+            return len(found) == 1
+
+        host.wait_for(f"one {service} is left", is_alone)  # one that was replaced ends what is under way first
+        return found[0]
 
     def holder(self) -> Host:
         """Return the host that has the virtual address, which may just be moved."""
