@@ -74,6 +74,20 @@ def test_a_volume_is_filled_without_a_look_for_what_a_killed_run_left(
     assert behind.asked == [*FILLED, "GET /containers/c0ffee/archive", "DELETE /containers/c0ffee"]
 
 
+def test_a_volume_that_was_made_here_is_not_asked_for_what_is_in_it_until_it_was_filled(
+    behind: SocketEngine, engine: DockerEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behind.answers = {"/volumes/": OF_FILES, "/archive": "", "/containers/": CONTAINER}
+    with monkeypatch.context() as absent:
+        absent.setattr(engine, "volume", lambda _name: None)
+        assert engine.make_files_volume("files", MINE)
+    _fill(engine)
+    assert behind.asked[1:] == [*FILLED, "PUT /containers/c0ffee/archive", "DELETE /containers/c0ffee"]
+    with pytest.raises(RegistryError, match="could not be filled"):
+        _fill(engine)
+    assert behind.asked[5:] == [*FILLED, "GET /containers/c0ffee/archive", "DELETE /containers/c0ffee"]
+
+
 def test_what_a_killed_run_left_is_removed_where_it_is_in_the_way(behind: SocketEngine, engine: DockerEngine) -> None:
     left = [{"Id": "c0ffee", "Names": ["/files-filler"]}]
     behind.answers = {"/volumes/files": OF_FILES, "/archive": "", "/containers/json": left, "/containers/": CONTAINER}

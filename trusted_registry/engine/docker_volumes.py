@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 class DockerVolumes(Connection):
     """The volumes of a Docker Engine; none if the engine does not answer."""
 
+    _empty: frozenset[str] = frozenset()
+    """Names of the volumes for files that were made here and not filled yet, so that nobody reads anything there."""
+
     def volume(self, name: str) -> engine_types.Volume | None:
         """Return the volume of this name, whoever made it, or None."""
         found = self._found(f"The volume {name}", lambda client: client.volumes.get(name))
@@ -66,6 +69,7 @@ class DockerVolumes(Connection):
         there = self.volume(name)
         if there is None:
             self._make_volume(name, {LABEL: installation, ROLE_LABEL: FILES_ROLE})
+            self._empty |= {name}
         elif (there.installation, there.role) != (installation, FILES_ROLE):
             raise engine_types.foreign_volume(name)
         return there is None
@@ -82,12 +86,12 @@ class DockerVolumes(Connection):
 
         The engine takes files for a container that never starts; any image will do for that.
         """
-        made = self.make_files_volume(volume, installation)
+        self.make_files_volume(volume, installation)
         self._show_filling(volume, installation, image, files)
         if self._console.dry:
             meanwhile()
         else:
-            threads.beside(lambda: self._fill(volume, installation, image, files, made=made), meanwhile)
+            threads.beside(lambda: self._fill(volume, installation, image, files), meanwhile)
 
     def _show_filling(self, volume: str, installation: str, image: str, files: Sequence[File]) -> None:
         name, mount = filler_name(volume), f"{volume}:{FILES_FOLDER}"
@@ -97,12 +101,13 @@ class DockerVolumes(Connection):
             self._console.command(["docker", "cp", str(file.source), f"{name}:{FILES_FOLDER}/{file.name}"])
         self._console.command(["docker", "rm", name])
 
-    def _fill(self, volume: str, installation: str, image: str, files: Sequence[File], *, made: bool) -> None:
-        name = filler_name(volume)
+    def _fill(self, volume: str, installation: str, image: str, files: Sequence[File]) -> None:
+        name, empty = filler_name(volume), volume in self._empty
+        self._empty -= {volume}
         filler = self._make_filler(name, f"{volume}:{FILES_FOLDER}", installation, image)
         try:
             with errors_explained(f"The volume {volume} could not be filled"):
-                held = None if made else _names_in(filler) or None  # nobody reads what is not there yet
+                held = None if empty else _names_in(filler) or None  # nobody reads what is not there yet
                 filler.put_archive(FILES_FOLDER, archive.pack(files, held))
         finally:
             with errors_explained(f"The container {name} could not be removed"):
