@@ -185,7 +185,7 @@ def _health(settings: Settings, container: Container) -> str:
     if container.role != Role.TLS:
         return "answers" if probe.speaks_plain(endpoint) else "does not answer"
     try:
-        seen = observe.look(endpoint, issue.trust_anchor(settings.folder, dry=True).path)
+        seen = observe.ask(endpoint, issue.trust_anchor(settings.folder, dry=True).path)
         wanted = inspect.read(settings.folder / "domain.crt").fingerprint
     except RegistryError as error:
         return f"does not answer: {error}"
@@ -208,7 +208,7 @@ def _refused(seen: observe.Observation, settings: Settings) -> str:
 def _health_from_here(settings: Settings) -> str:
     """Return how another machine's registry answers a client here."""
     try:
-        seen = observe.look(probe.Endpoint(settings.address, settings.port), issue.trust_anchor(settings.folder).path)
+        seen = observe.ask(probe.Endpoint(settings.address, settings.port), issue.trust_anchor(settings.folder).path)
     except RegistryError as error:
         return f"not known: {error.message}"
     if lost := seen.connect_error or seen.refused:

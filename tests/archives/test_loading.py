@@ -76,28 +76,28 @@ def loader(path: Path, registry: HeldRegistry) -> Iterator[Loader]:
 def load(path: Path, registry: HeldRegistry) -> None:
     """Load an archive."""
     with loader(path, registry) as made, Recorder().progress("Loading") as progress:
-        made.load(made.given(), progress)
+        made.load(made.digests(), progress)
 
 
 def test_each_image_is_asked_for_a_few_times_whatever_their_number(archive: Path) -> None:
     registry = HeldRegistry()
     load(archive, registry)
     with loader(archive, registry) as made:
-        assert all(digest == it.digest for it, digest in made.given().items())
+        assert all(digest == it.digest for it, digest in made.digests().items())
         assert len(registry.asked) <= 3 * len(made.contents.entries)
 
 
 def test_a_tag_that_was_pushed_meanwhile_is_left_alone(archive: Path) -> None:
     registry = HeldRegistry()
     with loader(archive, registry) as made, Recorder().progress("Loading") as progress:
-        before = made.given()
+        before = made.digests()
         (moved,) = (it for it in made.contents.entries if it.reference == "app:1")
         other = made.contents.manifest(next(it for it in made.contents.manifests if it != moved.digest))
         registry.put_manifest("app", "1", other)
         with pytest.raises(RegistryError, match="app:1 was pushed meanwhile"):
             made.load(before, progress)
         assert registry.tags["app", "1"] == other
-        made.load(made.given(), progress)
+        made.load(made.digests(), progress)
     assert registry.tags["app", "1"].digest == moved.digest
 
 
@@ -106,7 +106,7 @@ def test_what_was_there_already_is_not_put_again(archive: Path) -> None:
     load(archive, registry)
     other = registry.tags["multi", "1"]
     with loader(archive, registry) as made, Recorder().progress("Loading") as progress:
-        before = made.given()
+        before = made.digests()
         registry.put_manifest("app", "1", other)  # later than it was looked at
         made.load(before, progress)
     assert registry.tags["app", "1"] == other
@@ -116,7 +116,7 @@ def test_an_answer_that_is_none_is_not_taken_for_no_such_tag(archive: Path) -> N
     registry = HeldRegistry()
     registry.status = 503
     with loader(archive, registry) as made, pytest.raises(AnswerError):
-        made.given()
+        made.digests()
 
 
 def test_what_was_left_out_is_found_in_a_repository_that_the_archive_does_not_name(

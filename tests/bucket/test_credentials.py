@@ -66,9 +66,9 @@ def test_they_are_kept_for_the_owner_alone_and_read_again(tmp_path: Path) -> Non
 def test_they_are_read_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     typed = io.TextIOWrapper(io.BytesIO(json.dumps({"access_key": "KEY", "secret_key": "secret"}).encode()))
     monkeypatch.setattr(sys, "stdin", typed)
-    assert credentials.given("-") == Credentials("KEY", "secret")
+    assert credentials.read_named("-") == Credentials("KEY", "secret")
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match="cannot be read: No such file"):
-        credentials.given(str(tmp_path / "absent.json"))
+        credentials.read_named(str(tmp_path / "absent.json"))

@@ -202,7 +202,7 @@ def test_a_folder_with_any_key_keeps_keys(name: str, tmp_path: Path) -> None:
 
 def test_a_chain_that_is_served_is_verified_by_its_root_alone_and_seen_whole(chain: Path) -> None:
     with loopback.registry(chain / "domain.crt") as port:
-        seen = observe.look(Endpoint(loopback.HOST, port), chain / "ca.crt")
+        seen = observe.ask(Endpoint(loopback.HOST, port), chain / "ca.crt")
     assert (seen.distrust, seen.foreign, seen.status) == ("", "", 200)
     assert [it.fingerprint for it in seen.issuers] == [it.fingerprint for it in _found(chain).issuers]
 
@@ -210,7 +210,7 @@ def test_a_chain_that_is_served_is_verified_by_its_root_alone_and_seen_whole(cha
 def test_a_server_that_does_not_send_its_issuer_is_distrusted_and_seen_to_send_none(chain: Path) -> None:
     _cut(chain)
     with loopback.registry(chain / "domain.crt") as port:
-        seen = observe.look(Endpoint(loopback.HOST, port), chain / "ca.crt")
+        seen = observe.ask(Endpoint(loopback.HOST, port), chain / "ca.crt")
     assert (bool(seen.distrust), bool(seen.certificate), seen.issuers) == (True, True, ())
 
 

@@ -151,7 +151,7 @@ def test_what_answers_at_another_machine_is_told_even_where_it_is_well(settings:
     forge.save(signer, settings.folder, "ca")
     shown = forge.save(forge.server(signer, names=("127.0.0.1", "registry.local")), settings.folder, "domain")
     with loopback.registry(shown, status=401) as port:
-        seen = observe.look(Endpoint("127.0.0.1", port), settings.folder / "ca.crt", thorough=True)
+        seen = observe.ask(Endpoint("127.0.0.1", port), settings.folder / "ca.crt", thorough=True)
     assert seen.certificate
     said = doctor._observed(seen, seen.certificate, inspect.now())
     wanted = ("TLSv1.3", "/v2/ answers 401", "127.0.0.1, registry.local", "364 days left", "does not accept it")

@@ -269,12 +269,12 @@ def test_an_upstream_that_is_away_or_not_trusted_is_told_while_what_is_held_is_s
 def test_the_proof_pulls_through_it_and_what_it_holds_where_the_upstream_is_away(
     source: Source, run: Run, engine: DockerEngine
 ) -> None:
-    assert proving.prove(source.upstream, run, engine).answers
+    assert proving.prove(source.upstream, run, engine).is_up
     name = f"{source.upstream.name}/library/small:1"
     assert _said(run)[-1] == f"proof: {name} comes through the mirror"
     mirror.fill(run, references=[name], every_machine=False)
     source.go_away()
-    assert not proving.prove(source.upstream, run, engine).answers
+    assert not proving.prove(source.upstream, run, engine).is_up
     assert _said(run)[-1] == f"proof: the mirror gives {name}, which it holds; 1 such in all"
     assert "does not answer" in _warned(run)[-1]
     assert "what the mirror holds is served" in _warned(run)[-1]
@@ -299,7 +299,7 @@ def test_where_the_sample_is_gone_what_is_held_is_the_proof_and_with_neither_it_
     with pytest.raises(RegistryError, match=r"answers, and .*:gone does not come through the mirror"):
         proving.prove(source.upstream, run, engine)
     mirror.fill(run, references=[f"{source.upstream.name}/library/small:1"], every_machine=False)
-    assert proving.prove(source.upstream, run, engine).answers
+    assert proving.prove(source.upstream, run, engine).is_up
     assert "which it holds" in _said(run)[-1]
     assert ":gone does not come through" in _warned(run)[-1]
 
@@ -355,7 +355,7 @@ def _age(name: str, run: Run, of: Upstream, engine: DockerEngine, days: int) -> 
     assert engine.execute(container, [SHELL, "-c", script, "sh", folder, stamp]).code == 0
     there = engine.find(container)
     assert there
-    known = history.look(there, serving.of(of, run), engine)
+    known = history.updated(there, serving.of(of, run), engine)
     known = dataclasses.replace(known, since=time.time() - 120 * DAY)
     content = json.dumps(dataclasses.asdict(known)).encode()
     engine.put_files(container, IMAGES_FOLDER, [File(FILE, Path(FILE), content)])
@@ -393,7 +393,7 @@ def test_a_container_in_its_place_that_a_killed_run_left_gives_way(
     serving.stop(source.upstream, run, engine)
     engine.run(cleaning._cleaner(instance))
     assert _up(source.upstream, run, engine)
-    assert _found(source.upstream, run, engine).answers
+    assert _found(source.upstream, run, engine).is_up
 
 
 def _have_disk(size: int, of: Upstream, run: Run, client: docker.DockerClient) -> None:

@@ -51,7 +51,7 @@ def _look(log: str, run: Run, engine: FakeEngine, *, id_: str = "1", ends: bool 
     engine.container = container(id=id_)
     engine.containers[NAME].log = log
     assert engine.container
-    return history.look(engine.container, run, engine, ends=ends)
+    return history.updated(engine.container, run, engine, ends=ends)
 
 
 def test_pulls_outlive_the_log_and_the_container(run: Run, engine: FakeEngine) -> None:
@@ -101,7 +101,7 @@ def test_pulls_of_what_is_gone_are_forgotten(run: Run, engine: FakeEngine, made:
     log = BEGUN + _line(1) + _line(2, path="app/manifests/2") + _line(3, path="gone/manifests/1")
     engine.container = container()
     engine.containers[NAME].log = log
-    found = history.look(container(), run, engine, VolumeStorage(NAME, engine).files())
+    found = history.updated(container(), run, engine, VolumeStorage(NAME, engine).files())
     assert {name: list(named) for name, named in found.pulls.items()} == {"app": ["1"]}
     assert len(found.sizes) == 1
 
@@ -188,10 +188,10 @@ def test_sizes_of_two_weeks_are_kept_an_hour_apart(run: Run, engine: FakeEngine,
     sizes = [[now - 20 * day, 1], [now - 3 * day, 2], [now + day, 3]]
     (made.folder / history.FILE).write_text(json.dumps({"sizes": sizes}))
     engine.containers[NAME].log = ""
-    found = history.look(container(), run, engine, VolumeStorage(NAME, engine).files())
+    found = history.updated(container(), run, engine, VolumeStorage(NAME, engine).files())
     assert [it[1] for it in found.sizes][:1] == [2]
     assert len(found.sizes) == 2
-    again = history.look(container(), run, engine, VolumeStorage(NAME, engine).files())
+    again = history.updated(container(), run, engine, VolumeStorage(NAME, engine).files())
     assert again.sizes == found.sizes
 
 

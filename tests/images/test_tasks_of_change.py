@@ -392,7 +392,7 @@ def test_a_push_that_is_half_way_when_the_rest_is_proved_is_no_loss(
 def test_others_who_push_all_the_time_are_not_waited_for(
     made: MadeStorage, engine: FakeEngine, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look, looks = Change.look, 0
+    look, looks = Change.inventory, 0
 
     def pushed(change: Change) -> inventory.Inventory:
         nonlocal looks
@@ -401,7 +401,7 @@ def test_others_who_push_all_the_time_are_not_waited_for(
         made.image("busy", f"{looks}", f"{looks}")
         return look(change)
 
-    monkeypatch.setattr(Change, "look", pushed)
+    monkeypatch.setattr(Change, "inventory", pushed)
     images_change.remove(run, references=["app:1"], now=False)
     assert "app:1" not in _left(engine)
 

@@ -55,7 +55,7 @@ def _carry(engine: FakeEngine, content: bytes) -> None:
 
 
 def _seen(settings: Settings) -> Observation:
-    return observe.look(Endpoint(loopback.HOST, settings.port), settings.folder / "ca.crt")
+    return observe.ask(Endpoint(loopback.HOST, settings.port), settings.folder / "ca.crt")
 
 
 def _health(settings: Settings, engine: FakeEngine) -> str:

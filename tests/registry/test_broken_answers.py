@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from tests import forge, loopback
 from tests.fake_engine import FakeEngine
 from tests.recorder import Recorder
-from trusted_registry.engine import answers, connection
+from trusted_registry.engine import connection, responses
 from trusted_registry.engine import types as engine_types
 from trusted_registry.errors import RegistryError
 from trusted_registry.mirror import reach
@@ -231,7 +231,7 @@ def test_every_call_of_the_client_ends_with_an_answer_or_an_error_that_is_known(
 @every_break
 def test_looking_what_answers_ends_with_an_observation(script: Script, server: Server, anchor: Path) -> None:
     server.script = script
-    seen = _ends(lambda: observe.look(server.at, anchor, thorough=True), seconds=4 * LIMIT)
+    seen = _ends(lambda: observe.ask(server.at, anchor, thorough=True), seconds=4 * LIMIT)
     assert isinstance(seen, observe.Observation)
     assert (seen.certificate, seen.status, bool(seen.refused)) == (None, 0, True)
 
@@ -412,4 +412,4 @@ def test_what_an_engine_says_of_itself_is_text_or_no_answer_of_an_engine(said: d
     is_text = all(isinstance(said.get(key), str | None) for key in ("OperatingSystem", "ServerVersion"))
     refused = pytest.raises(RegistryError, match="is not one of a Docker Engine")
     with contextlib.nullcontext() if is_text else refused, connection.errors_explained("What it is"):
-        assert isinstance(answers.info(json.loads(json.dumps(said)), os.devnull).version, str)
+        assert isinstance(responses.info(json.loads(json.dumps(said)), os.devnull).version, str)

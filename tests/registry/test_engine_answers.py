@@ -11,9 +11,9 @@ import pytest
 
 from tests.recorder import Recorder
 from tests.socket_engine import SocketEngine, asking, serving
-from trusted_registry.engine import answers
 from trusted_registry.engine import engine as engines
 from trusted_registry.engine import install as engine_install
+from trusted_registry.engine import responses
 from trusted_registry.engine.types import Container, EngineInfo, ListedContainer, Volume
 from trusted_registry.errors import RegistryError
 from trusted_registry.tasks import registry as registry_tasks
@@ -170,13 +170,13 @@ def _changed(value: object, path: tuple[Any, ...], to: object) -> Any:  # noqa: 
 
 
 READERS: list[tuple[Callable[[Any], object], Any]] = [
-    (lambda it: answers.info(it, ""), INFO),
-    (answers.container, CONTAINER),
-    (answers.listed, LISTED),
-    (answers.publishers, LISTED),
-    (answers.bind_mounts, LISTED),
-    (answers.volume, VOLUME),
-    (answers.image, IMAGE),
+    (lambda it: responses.info(it, ""), INFO),
+    (responses.container, CONTAINER),
+    (responses.listed, LISTED),
+    (responses.publishers, LISTED),
+    (responses.bind_mounts, LISTED),
+    (responses.volume, VOLUME),
+    (responses.image, IMAGE),
 ]
 
 
@@ -251,4 +251,4 @@ def test_the_engine_that_is_reported_is_the_one_that_answers(
     ("said", "expected"), [({}, ()), ({"Mirrors": None}, ()), ({"Mirrors": ["a/", "b/"]}, ("a/", "b/"))]
 )
 def test_an_engine_s_mirrors_are_those_that_it_names(said: dict[str, object], expected: tuple[str, ...]) -> None:
-    assert answers.info({**INFO, "RegistryConfig": said}, "").mirrors == expected
+    assert responses.info({**INFO, "RegistryConfig": said}, "").mirrors == expected

@@ -161,7 +161,7 @@ def test_a_program_is_heard_as_it_speaks_and_its_errors_apart(behind: SocketEngi
     errors = bytearray()
     pieces = list(engine.stream("node", ["sh"], errors))
     assert (pieces, bytes(errors)) == ([b"one\ntw", b"o\n"], b"oh\n")
-    assert list(types.lines(pieces)) == ["one", "two"]
+    assert list(types.split_lines(pieces)) == ["one", "two"]
 
 
 def test_there_is_no_bound_on_what_is_heard_piece_by_piece(behind: SocketEngine, engine: DockerEngine) -> None:
@@ -215,4 +215,4 @@ def _listeners() -> list[str]:
     ],
 )
 def test_lines_come_whole_however_they_were_cut(chunks: list[bytes], lines: list[str]) -> None:
-    assert list(types.lines(chunks)) == lines
+    assert list(types.split_lines(chunks)) == lines

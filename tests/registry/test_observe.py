@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_registry_that_is_well_shows_its_certificate_its_protocol_and_its_clock(folder: Path) -> None:
     with loopback.registry(folder / "domain.crt") as port:
-        seen = observe.look(Endpoint(HOST, port), folder / "ca.crt", thorough=True)
+        seen = observe.ask(Endpoint(HOST, port), folder / "ca.crt", thorough=True)
     assert seen.certificate
     assert seen.certificate.fingerprint == inspect.read(folder / "domain.crt").fingerprint
     assert (seen.connect_error, seen.plain, seen.refused, seen.distrust, seen.outdated_tls) == (
@@ -50,27 +50,27 @@ def test_a_registry_that_is_well_shows_its_certificate_its_protocol_and_its_cloc
 def test_what_the_authority_does_not_stand_behind_is_told(folder: Path) -> None:
     other = forge.save(forge.authority(), folder, "other")
     with loopback.registry(folder / "domain.crt") as port:
-        assert observe.look(Endpoint(HOST, port), other, thorough=True).distrust
-        assert observe.look(Endpoint(HOST, port), None, thorough=True).distrust == ""
+        assert observe.ask(Endpoint(HOST, port), other, thorough=True).distrust
+        assert observe.ask(Endpoint(HOST, port), None, thorough=True).distrust == ""
 
 
 def test_a_login_is_a_status_of_its_own(folder: Path) -> None:
     with loopback.registry(folder / "domain.crt", status=401) as port:
-        assert observe.look(Endpoint(HOST, port), folder / "ca.crt", thorough=True).status == 401
+        assert observe.ask(Endpoint(HOST, port), folder / "ca.crt", thorough=True).status == 401
 
 
 def test_a_registry_that_is_not_well_is_told_from_what_is_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with loopback.registry(folder / "domain.crt", status=503) as port:
-        seen = observe.look(Endpoint(HOST, port), folder / "ca.crt", thorough=True)
+        seen = observe.ask(Endpoint(HOST, port), folder / "ca.crt", thorough=True)
         monkeypatch.setattr(loopback._Registry, "api", "")
-        other = observe.look(Endpoint(HOST, port), folder / "ca.crt", thorough=True)
+        other = observe.ask(Endpoint(HOST, port), folder / "ca.crt", thorough=True)
     assert (seen.is_strange, seen.status, seen.api) == (False, 503, "registry/2.0")
     assert (other.is_strange, other.status, other.api) == (True, 503, "")
 
 
 def test_plain_http_is_told_from_tls(folder: Path) -> None:
     with loopback.registry(None) as port:
-        seen = observe.look(Endpoint(HOST, port), folder / "ca.crt", thorough=True)
+        seen = observe.ask(Endpoint(HOST, port), folder / "ca.crt", thorough=True)
     assert (seen.plain, bool(seen.refused), seen.certificate) == (True, True, None)
 
 
@@ -78,8 +78,8 @@ def test_an_authority_that_signed_an_outdated_certificate_is_told_from_another_o
     late = forge.server(forge.load(folder, "ca"), names=(HOST, "registry.local"), age=30, days=29)
     other = forge.save(forge.authority(), folder, "other")
     with loopback.registry(forge.save(late, folder, "late")) as port:
-        own = observe.look(Endpoint(HOST, port), folder / "ca.crt")
-        foreign = observe.look(Endpoint(HOST, port), other)
+        own = observe.ask(Endpoint(HOST, port), folder / "ca.crt")
+        foreign = observe.ask(Endpoint(HOST, port), other)
     assert ("expired" in own.distrust, own.foreign, own.status) == (True, "", 200)
     assert (bool(foreign.distrust), bool(foreign.foreign), foreign.fingerprint) == (True, True, own.fingerprint)
 
@@ -87,14 +87,14 @@ def test_an_authority_that_signed_an_outdated_certificate_is_told_from_another_o
 def test_an_authority_of_the_same_name_and_another_key_is_foreign_whatever_host_is_asked(folder: Path) -> None:
     shown = forge.save(forge.server(forge.authority(), names=(HOST,), signer_id=False), folder, "twin")
     with loopback.registry(shown) as port:
-        seen = observe.look(Endpoint("other.local", port, via=HOST), folder / "ca.crt")
+        seen = observe.ask(Endpoint("other.local", port, via=HOST), folder / "ca.crt")
     assert "signature" in seen.foreign
 
 
 def test_a_name_is_looked_for_while_the_connection_goes_via_an_address(folder: Path) -> None:
     with loopback.registry(folder / "domain.crt") as port:
-        seen = observe.look(Endpoint("registry.local", port, via=HOST), folder / "ca.crt", thorough=True)
-        other = observe.look(Endpoint("other.local", port, via=HOST), folder / "ca.crt")
+        seen = observe.ask(Endpoint("registry.local", port, via=HOST), folder / "ca.crt", thorough=True)
+        other = observe.ask(Endpoint("other.local", port, via=HOST), folder / "ca.crt")
     assert (seen.connect_error, seen.distrust, seen.status, seen.host) == ("", "", 200, "registry.local")
     assert ("mismatch" in other.distrust, other.foreign) == (True, "")
 
@@ -104,9 +104,9 @@ def test_plain_http_is_asked_for_only_where_it_is_to_be_told(folder: Path, monke
     monkeypatch.setattr(probe, "speaks_plain", asked.append)
     with loopback.registry(folder / "domain.crt") as port:
         at = Endpoint(HOST, port)
-        observe.look(at, folder / "ca.crt")
+        observe.ask(at, folder / "ca.crt")
         assert not asked, "the registry's log would tell of each"
-        observe.look(at, folder / "ca.crt", plain=True)
+        observe.ask(at, folder / "ca.crt", plain=True)
     assert asked == [at]
 
 
@@ -114,17 +114,17 @@ def test_what_speaks_tls_and_no_http_is_refused_though_its_certificate_was_seen(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "domain.crt", folder / "domain.key")
     with _shaking(context) as port:
-        seen = observe.look(Endpoint(HOST, port), folder / "ca.crt")
+        seen = observe.ask(Endpoint(HOST, port), folder / "ca.crt")
     assert (bool(seen.refused), seen.fingerprint) == (True, inspect.read(folder / "domain.crt").fingerprint)
 
 
 def test_silence_is_told(folder: Path) -> None:
     with loopback.silence() as port:
-        assert "refused" in observe.look(Endpoint(HOST, port), folder / "ca.crt", thorough=True).connect_error
+        assert "refused" in observe.ask(Endpoint(HOST, port), folder / "ca.crt", thorough=True).connect_error
 
 
 def test_a_name_that_nobody_knows_is_told_and_not_an_error() -> None:
-    assert observe.look(Endpoint("nobody.invalid", 443)).connect_error
+    assert observe.ask(Endpoint("nobody.invalid", 443)).connect_error
     assert address.resolve("nobody.invalid") == ()
 
 
@@ -137,7 +137,7 @@ def test_a_name_that_is_known_has_addresses() -> None:
 )
 def test_what_is_no_registry_at_all_is_refused_in_words(words: bytes, folder: Path) -> None:
     with _saying(words) as port:
-        seen = observe.look(Endpoint(HOST, port), folder / "ca.crt", thorough=True)
+        seen = observe.ask(Endpoint(HOST, port), folder / "ca.crt", thorough=True)
     assert (bool(seen.refused), seen.certificate, seen.status) == (True, None, 0)
 
 

@@ -157,7 +157,7 @@ class Loader:
     contents: Contents
     client: RegistryClient
 
-    def given(self) -> dict[Entry, str]:
+    def digests(self) -> dict[Entry, str]:
         """Return the digest that the registry gives for each image of the archive; "" for an absent one.
 
         Raises:

@@ -34,7 +34,7 @@ class Credentials:
         files.write(folder / STORAGE_KEY, f"{json.dumps(content, indent=2)}\n".encode(), files.PRIVATE_FILE)
 
 
-def given(typed: str) -> Credentials:
+def read_named(typed: str) -> Credentials:
     """Return the credentials in a file that a person names, or in standard input, which "-" stands for.
 
     Raises:
@@ -59,7 +59,7 @@ def read(folder: Path) -> Credentials | None:
     with files.explained(path, "read"):
         if not files.exists(path):
             return None
-    return given(str(path))
+    return read_named(str(path))
 
 
 def parse(content: bytes, source: str) -> Credentials:

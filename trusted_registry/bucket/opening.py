@@ -82,7 +82,7 @@ def tried(run: Run, keys: str, authority: str, task: tuple[str, ...] = STORAGE) 
     """
     settings, folder, before = run.settings, run.settings.folder, run.settings.saved_flags_before
     known = before.get("storage") == settings.storage
-    at, given = replace(location(settings), task=task), credentials.given(keys) if keys else None
+    at, given = replace(location(settings), task=task), credentials.read_named(keys) if keys else None
     if authority or not known:
         at = replace(at, authority=Path(authority).expanduser() if authority else None)
     moved = known and before.get("storage_endpoint", "") != settings.storage_endpoint

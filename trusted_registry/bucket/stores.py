@@ -107,9 +107,10 @@ class VolumeStore:
     def entries(self) -> dict[str, Object]:
         """Return all files that are carried: a content's mark is its last change, which no program can set."""
         errors, found, line = bytearray(), dict[str, Object](), ""
-        for line in types.lines(self.engine.stream(self.container, [SHELL, "-c", _LIST, "sh", IMAGES_FOLDER], errors)):
-            if (said := _LINE.fullmatch(line)) and _KNOWN.fullmatch(said[4]):
-                found[said[4]] = Object(said[4], int(said[1]), int(said[2]), said[3])
+        said = self.engine.stream(self.container, [SHELL, "-c", _LIST, "sh", IMAGES_FOLDER], errors)
+        for line in types.split_lines(said):
+            if (one := _LINE.fullmatch(line)) and _KNOWN.fullmatch(one[4]):
+                found[one[4]] = Object(one[4], int(one[1]), int(one[2]), one[3])
         wrong = [it for it in errors.decode(errors="replace").splitlines() if it and not it.endswith(_GONE)]
         if wrong or line != "all":
             said_ = f"The volume could not be listed: {(wrong or ['nothing was said'])[0][:200]}"

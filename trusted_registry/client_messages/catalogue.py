@@ -305,7 +305,7 @@ def _match(message: Message, match: re.Match[str], line: str, place: _Place) -> 
 def _row_at(message: Message, host: str, place: _Place) -> Message:
     """Return the row for a message about a host: another row if the host is public, or no name of the Hub's."""
     if host and place.is_public(host):
-        return public_sites.row(message, host)
+        return public_sites.message_of(message, host)
     return registries.LOGIN if host and message.key == registries.UNNAMED else message
 
 

@@ -127,7 +127,7 @@ def is_hub(host: str) -> bool:
     return bool(_HUB.search(host))
 
 
-def row(message: Message, host: str) -> Message:
+def message_of(message: Message, host: str) -> Message:
     """Return the row for a message about a public site, of the message's kind: proofs judge by that."""
     if message.key in _STAY and (message.key != "no-registry-in-name" or is_hub(host)):
         return message

@@ -36,7 +36,7 @@ def _running(it: MirrorFacts) -> Iterator[Finding]:
     elif it.error:
         evidence = f"the mirror of {it.upstream} at {it.at} does not answer: {it.error}"
         yield Finding("mirror", evidence, "Clients ask the upstream after a moment.", (up,), instead=(back,))
-    elif it.reach and not it.reach.answers:
+    elif it.reach and not it.reach.is_up:
         evidence = f"{it.upstream} {it.reach.words}"
         cause = "An image that is not in the mirror cannot be pulled now, though a client may say that there is none."
         ask = pasteable(["curl", "--head", f"{Upstream(it.upstream).url}/v2/"])

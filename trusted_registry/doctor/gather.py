@@ -137,7 +137,7 @@ def _is_published(facts: Facts) -> bool:
 
 
 def _observed(host: str, port: int, facts: Facts) -> Observation:
-    return observe.look(Endpoint(host, port), facts.anchor.path if facts.anchor else None, thorough=True)
+    return observe.ask(Endpoint(host, port), facts.anchor.path if facts.anchor else None, thorough=True)
 
 
 def _container(settings: Settings, engine: Engine) -> Container | None:

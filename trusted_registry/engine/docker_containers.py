@@ -12,7 +12,7 @@ from docker.errors import NotFound
 from docker.types import LogConfig
 
 from trusted_registry import threads
-from trusted_registry.engine import answers, archive, asking, ending, exec_output
+from trusted_registry.engine import archive, asking, ending, exec_output, responses
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.connection import CONNECTION_ERRORS, Connection, errors_explained
 from trusted_registry.errors import AccessDeniedError, RegistryError
@@ -35,7 +35,7 @@ class DockerContainers(Connection):
             raise self.connect_error
         container = self._container(name)
         with errors_explained(f"The container {name} could not be inspected"):
-            return None if container is None else answers.container(container.attrs)
+            return None if container is None else responses.container(container.attrs)
 
     def _container(self, name: str) -> Container | None:
         return self._found(f"The container {name}", lambda client: client.containers.get(name))
@@ -46,7 +46,7 @@ class DockerContainers(Connection):
 
     def _listed(self, **filters: str) -> tuple[engine_types.ListedContainer, ...]:
         with errors_explained("The containers could not be listed"):
-            return answers.listed(self._list(all=True, filters=filters))
+            return responses.listed(self._list(all=True, filters=filters))
 
     def _list(self, **options: object) -> list[Mapping[str, Any]]:
         """Return the engine's own list, which takes one question whatever the number of containers."""
@@ -111,10 +111,10 @@ class DockerContainers(Connection):
         """Tell a container by its own signal to end, and do not wait; the engine no longer restarts that container."""
         self._show("update", "--restart", "no", name)
         if self._console.dry:
-            self._show("kill", "--signal", answers.TERM, name)
+            self._show("kill", "--signal", responses.TERM, name)
 
         def drain(container: Container) -> None:
-            signal = answers.stop_signal(container.attrs)
+            signal = responses.stop_signal(container.attrs)
             self._show("kill", "--signal", signal, name)
             ending.restart_no_more(container)
             if container.status == "running":
@@ -198,7 +198,7 @@ class DockerContainers(Connection):
             if container:
                 said = container.logs(stream=True, follow=False, since=since or None)
                 stack.callback(said.close)
-                yield from engine_types.lines(said)
+                yield from engine_types.split_lines(said)
 
     def follow(self, name: str, *, lines: int) -> Iterator[str]:
         """Yield the last lines of a container's log, then new ones to its end."""
@@ -210,13 +210,13 @@ class DockerContainers(Connection):
     def publisher_of(self, port: int) -> str | None:
         """Return the name of a running container that publishes this TCP port."""
         with errors_explained("The containers could not be listed"):
-            publishers = answers.publishers(self._list())
+            publishers = responses.publishers(self._list())
         return next((name for name, number in publishers if number == port), None)
 
     def bind_mounts(self) -> list[tuple[str, str]]:
         """Return container name and host path of each bind mount, of stopped containers too."""
         with errors_explained("The containers could not be listed"):
-            return answers.bind_mounts(self._list(all=True))
+            return responses.bind_mounts(self._list(all=True))
 
     def holders(self, volume: str) -> list[str]:
         """Return the names of the containers, running or not, that a volume is given to."""
@@ -228,7 +228,7 @@ class DockerContainers(Connection):
             api = self._require_client().api
             number = api.exec_create(name, list(argv), user="0")["Id"]
             out, err = exec_output.read(exec_output.start(api, number), name)
-            code = answers.exit_code(api.exec_inspect(number))
+            code = responses.exit_code(api.exec_inspect(number))
         return engine_types.ExecResult(code, _text(out), _text(err))
 
     def stream(self, name: str, argv: Sequence[str], errors: bytearray) -> Iterator[bytes]:
@@ -288,7 +288,7 @@ def _start_alone(container: Container) -> None:
             container.start()
     except RegistryError as error:
         with errors_explained(error.message):
-            port = answers.container(container.attrs).port or 0
+            port = responses.container(container.attrs).port or 0
         raise engine_types.start_error(error, port) from error
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trusted_registry.engine import answers, connection
+from trusted_registry.engine import connection, responses
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.docker_containers import DockerContainers
 from trusted_registry.engine.docker_images import DockerImages
@@ -24,5 +24,5 @@ class DockerEngine(DockerContainers, DockerVolumes, DockerNetworks, DockerImages
                 client = self._require_client()
                 said: dict[str, Any] = client.info()
                 at = str(client.api.base_url).replace("http+docker://localhost", connection.socket(client))
-                self._info = answers.info(said, at)
+                self._info = responses.info(said, at)
         return self._info

@@ -10,7 +10,7 @@ from docker.errors import ImageLoadError
 
 from trusted_registry import files
 from trusted_registry.console import PIPE
-from trusted_registry.engine import answers, asking
+from trusted_registry.engine import asking, responses
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.connection import Connection, errors_explained
 from trusted_registry.errors import RegistryError
@@ -47,7 +47,7 @@ class DockerImages(Connection):
         """Return an image; an empty one if absent."""
         found = self._found(f"The image {reference}", lambda client: client.images.get(reference))
         with errors_explained(f"The image {reference} could not be inspected"):
-            self._seen = answers.image(found.attrs) if found else engine_types.NO_IMAGE
+            self._seen = responses.image(found.attrs) if found else engine_types.NO_IMAGE
         return self._seen
 
     def entrypoint(self, reference: str, *, shell: bool = False) -> tuple[str, ...]:

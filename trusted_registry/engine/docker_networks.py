@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.engine import answers
+from trusted_registry.engine import responses
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.connection import Connection, errors_explained
 from trusted_registry.installation import LABEL
@@ -15,7 +15,7 @@ class DockerNetworks(Connection):
         """Return the network of this name, whoever made it, or None."""
         found = self._found(f"The network {name}", lambda client: client.networks.get(name))
         with errors_explained(f"The network {name} could not be looked at"):
-            network = answers.network(found.attrs) if found else None
+            network = responses.network(found.attrs) if found else None
         return network if network and network.name == name else None  # the engine takes the begin of an id, too
 
     def make_network(self, name: str, installation: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from docker.errors import APIError
 
 from trusted_registry import threads
-from trusted_registry.engine import answers, archive, asking
+from trusted_registry.engine import archive, asking, responses
 from trusted_registry.engine import types as engine_types
 from trusted_registry.engine.connection import Connection, errors_explained
 from trusted_registry.installation import LABEL
@@ -30,7 +30,7 @@ class DockerVolumes(Connection):
         """Return the volume of this name, whoever made it, or None."""
         found = self._found(f"The volume {name}", lambda client: client.volumes.get(name))
         with errors_explained(f"The volume {name} could not be inspected"):
-            return answers.volume(found.attrs) if found else None
+            return responses.volume(found.attrs) if found else None
 
     def volumes_of(self, installation: str) -> list[str]:
         """Return the names of the volumes that an installation made, without those of files."""
@@ -45,7 +45,7 @@ class DockerVolumes(Connection):
             return []
         with errors_explained("The volumes could not be listed"):
             listed = self._client.volumes.list(filters={"label": f"{LABEL}={installation}"})
-            return sorted((answers.volume(it.attrs) for it in listed), key=lambda it: it.name)
+            return sorted((responses.volume(it.attrs) for it in listed), key=lambda it: it.name)
 
     def make_volume(self, name: str, installation: str) -> engine_types.Volume | None:
         """Make and return a volume that carries the id of its installation; one that is there stays unchanged."""
@@ -57,7 +57,7 @@ class DockerVolumes(Connection):
         if self._console.dry:
             return None
         with errors_explained(f"The volume {name} could not be made"):
-            return answers.volume(self._require_client().volumes.create(name, labels=labels).attrs)
+            return responses.volume(self._require_client().volumes.create(name, labels=labels).attrs)
 
     def remove_volume(self, name: str) -> None:
         """Remove a volume with its content; an absent one is no error."""

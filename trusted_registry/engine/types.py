@@ -232,7 +232,7 @@ def foreign_volume(name: str) -> RegistryError:
     return RegistryError(found, cure=f"If nobody needs it: {pasteable(['docker', 'volume', 'rm', name])}")
 
 
-def lines(chunks: Iterable[bytes]) -> Iterator[str]:
+def split_lines(chunks: Iterable[bytes]) -> Iterator[str]:
     """Yield the lines of a stream, without their ends; one that is longer than LINE comes in parts."""
     rest = b""
     for chunk in chunks:

@@ -91,7 +91,9 @@ class History:
         return (after - before) / (ended - begun) * 24 * 3600
 
 
-def look(container: Container, run: Run, engine: Engine, held: Listing | None = None, *, ends: bool = False) -> History:
+def updated(
+    container: Container, run: Run, engine: Engine, held: Listing | None = None, *, ends: bool = False
+) -> History:
     """Return the history of a running registry, and keep the pulls in its log since the last look.
 
     If that fails, a warning says so: whoever looks why a disk is full need not be able to write there.

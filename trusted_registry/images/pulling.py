@@ -64,7 +64,7 @@ def refused_parts(
         return {part: said for part, said in zip(every, threads.map(ask, every), strict=True) if said}
 
 
-def given(references: Iterable[tuple[str, str]], client: RegistryClient) -> list[tuple[str, str]]:
+def present(references: Iterable[tuple[str, str]], client: RegistryClient) -> list[tuple[str, str]]:
     """Return the images that the registry gives, of some that went.
 
     Args:

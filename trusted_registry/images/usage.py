@@ -18,7 +18,7 @@ class Bytes:
     own: int
 
     @property
-    def shared(self) -> int:
+    def shared_bytes(self) -> int:
         """Bytes that others need too."""
         return self.total - self.own
 

@@ -67,7 +67,7 @@ class VolumeStorage:
         bound = [SHELL, "-c", scripts.BOUND, "sh", str(seconds), SHELL, script, ROOT]
         argv = bound if seconds else [SHELL, "-c", script, "sh", ROOT]
         listed, line, errors = Listing(at=time.time()), "", bytearray()
-        for line in types.lines(self.engine.stream(self.container, argv, errors)):
+        for line in types.split_lines(self.engine.stream(self.container, argv, errors)):
             _add(line, listed)
         said = errors.decode(errors="replace").splitlines()
         # What a push took away meanwhile is no error.
@@ -96,7 +96,7 @@ class VolumeStorage:
         """Yield each file with the SHA-256 of its content."""
         for some in _portions(entries, content=_HASHED):
             argv = [SHELL, "-c", scripts.HASH, "sh", ROOT, *(it.path for it in some)]
-            said = types.lines(self.engine.stream(self.container, argv, bytearray()))
+            said = types.split_lines(self.engine.stream(self.container, argv, bytearray()))
             hashed = {path: hexed for hexed, _, path in (line.partition("  ") for line in said)}
             yield from ((it, hashed.get(it.path, "")) for it in some)
 
@@ -139,7 +139,7 @@ class VolumeStorage:
 
     def _run(self, argv: list[str], errors: bytearray, console: Console) -> list[str]:
         console.command(["docker", "exec", "--user", "0", self.container, *argv])
-        return [] if console.dry else list(types.lines(self.engine.stream(self.container, argv, errors)))
+        return [] if console.dry else list(types.split_lines(self.engine.stream(self.container, argv, errors)))
 
     def read_own(self, path: str) -> bytes:
         """Return a file of this project's own.

@@ -138,7 +138,7 @@ def _collect(name: str, program: Sequence[str], run: Run, engine: Engine) -> Non
     argv = [*program, "garbage-collect", _PATH]
     run.console.command(["docker", "exec", name, *argv])
     errors = bytearray()
-    said = list(types.lines(engine.stream(name, [SHELL, "-c", _COLLECT, "sh", *argv], errors)))
+    said = list(types.split_lines(engine.stream(name, [SHELL, "-c", _COLLECT, "sh", *argv], errors)))
     if said[-1:] != [_COLLECTED]:
         wrong = [it for it in errors.decode(errors="replace").splitlines() if it] or ["nothing was said"]
         raise RegistryError(f"The garbage collector failed: {wrong[-1][:300]}", cure="./inv images.check --fix")

@@ -138,7 +138,7 @@ def is_open(container: Container, settings: Settings, engine: Engine) -> bool:
     """Whether a registry that runs lets everybody in though there are users; one that does not answer lets nobody."""
     if container.state != "running" or not users.is_login_required(settings.folder):
         return False
-    return container.role == Role.PLAIN or observe.look(_at(container, settings, engine)).status == http.client.OK
+    return container.role == Role.PLAIN or observe.ask(_at(container, settings, engine)).status == http.client.OK
 
 
 def _at(container: Container, settings: Settings, engine: Engine) -> probe.Endpoint:

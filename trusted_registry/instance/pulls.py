@@ -18,6 +18,6 @@ def keep(container: Container | None, run: Run, engine: Engine) -> None:
     from trusted_registry.images import history  # with all that reads images, which a first start does without
 
     try:
-        history.look(container, run, engine, ends=True)
+        history.updated(container, run, engine, ends=True)
     except RegistryError as error:
         run.console.warn(f"the last pulls were not noted: {error.message}")

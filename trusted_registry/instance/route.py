@@ -41,7 +41,7 @@ def broken(settings: Settings, own: Container | None = None, *, kept: bool = Fal
         kept: Whether an earlier run tried this address, and ended well.
     """
     server = settings.folder / "domain.crt"
-    seen = observe.look(Endpoint(settings.address, settings.port))
+    seen = observe.ask(Endpoint(settings.address, settings.port))
     if seen.certificate and files.exists(server) and seen.fingerprint == inspect.read(server).fingerprint:
         return ""
     if own:
@@ -60,7 +60,7 @@ def _led_elsewhere(seen: Observation, own: Container, settings: Settings, *, kep
     That may be another certificate than the one on disk, which is served only after `up`. Some routers pass nothing on
     for a moment: an address that was tried before stays, unless something else answers there.
     """
-    here = observe.look(Endpoint(settings.address, settings.port, via=own.listen or "127.0.0.1"))
+    here = observe.ask(Endpoint(settings.address, settings.port, via=own.listen or "127.0.0.1"))
     if seen.certificate and seen.fingerprint == here.fingerprint:
         return ""
     if seen.connect_error:

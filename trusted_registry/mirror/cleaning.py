@@ -155,7 +155,7 @@ def _collect(container: str, engine: Engine) -> None:
     """Free the blobs that no manifest needs. Not with -m: that takes the images of an index for untagged ones."""
     argv = ["registry", "garbage-collect", CONFIG]
     errors = bytearray()
-    said = list(types.lines(engine.stream(container, [SHELL, "-c", _COLLECT, "sh", *argv], errors)))
+    said = list(types.split_lines(engine.stream(container, [SHELL, "-c", _COLLECT, "sh", *argv], errors)))
     if said[-1:] != [_COLLECTED]:
         wrong = [it for it in errors.decode(errors="replace").splitlines() if it] or ["nothing was said"]
         raise RegistryError(f"The garbage collector failed: {wrong[-1][:300]}", cure="./inv mirror.list")

@@ -41,9 +41,9 @@ def prove(upstream: Upstream, run: Run, engine: Engine, *, by_engine: bool = Fal
     client = pull.client(serving.endpoint(upstream, run), run.settings)
     try:
         found = reach.find(upstream, client, name, engine)
-        if not found.answers:
+        if not found.is_up:
             run.console.warn(f"{upstream.name} {found.words}. {found.cure}")
-        sample = upstream.sample if found.answers else None
+        sample = upstream.sample if found.is_up else None
         refusal = _prove_by(sample, upstream, client, run) if sample else None
         if not sample or refusal:
             _prove_otherwise(found, refusal, client, run, engine)
@@ -75,7 +75,7 @@ def _prove_otherwise(
 def _unproved(found: Reach) -> str:
     """Return why nothing was proved of a mirror that holds nothing, and the command for a later proof."""
     name, again = found.upstream.name, serving.command([found.upstream.name])
-    if found.answers:
+    if found.is_up:
         return f"{name} answers, and the mirror holds no image of it yet; once one was pulled: {again}"
     if found.state is State.AWAY:
         return f"{name} cannot be reached and the mirror holds nothing yet; once it can: {again}"

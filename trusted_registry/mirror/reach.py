@@ -93,14 +93,14 @@ class Reach:
     reason: str = ""
 
     @property
-    def answers(self) -> bool:
+    def is_up(self) -> bool:
         """Whether the upstream gives images, as far as is known."""
         return self.state in {State.ANSWERS, State.UNSURE}
 
     @property
     def words(self) -> str:
         """The state in a sentence without its end."""
-        if self.answers:
+        if self.is_up:
             return _WORDS[self.state]
         said = f" ({self.reason})" if self.reason else ""
         return f"{_WORDS[self.state]}{said}; {_STILL}"
@@ -113,7 +113,7 @@ class Reach:
 
 def absence(reference: str, found: Reach) -> RegistryError:
     """Return the error of an image that a mirror does not give: its upstream has none, or cannot be asked."""
-    if found.answers:
+    if found.is_up:
         wrong = f"{found.upstream.name} has no {reference}, or does not give it to everybody."
         return RegistryError(wrong, cure="Look at its name and tag there; a mirror gives nothing that needs a login.")
     wrong = f"{reference} is not in the mirror, and {found.upstream.name} {found.words}."

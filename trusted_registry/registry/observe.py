@@ -84,7 +84,7 @@ class Observation:
         return self.certificate.fingerprint if self.certificate else ""
 
 
-def look(at: Endpoint, anchor: Path | None = None, *, plain: bool = False, thorough: bool = False) -> Observation:
+def ask(at: Endpoint, anchor: Path | None = None, *, plain: bool = False, thorough: bool = False) -> Observation:
     """Return an observation of an endpoint, made by one connection if all is well.
 
     Args:
@@ -195,7 +195,7 @@ def serves(endpoint: Endpoint, settings: Settings, wanted: str, *, asks: bool = 
 
     One that does not send its issuer shows the right certificate, and no client accepts it. A mirror never asks.
     """
-    seen = look(endpoint, issue.trust_anchor(settings.folder).path)
+    seen = ask(endpoint, issue.trust_anchor(settings.folder).path)
     return seen.fingerprint == wanted and not seen.unsent and (not asks or turns_away(seen, settings))
 
 
@@ -231,7 +231,7 @@ def check_tls(
     wanted = wanted or inspect.read(settings.folder / "domain.crt").fingerprint
     tls = probe.context(anchor) if anchor else probe.unverified()
     probe.await_answer(lambda: probe.request(endpoint, "GET", "/v2/", tls)[0], still_up)
-    seen = look(endpoint, anchor, plain=anchor is not None)
+    seen = ask(endpoint, anchor, plain=anchor is not None)
     if lost := seen.connect_error or seen.refused:
         raise ConnectionError(lost)
     if seen.fingerprint != wanted:

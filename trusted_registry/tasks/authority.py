@@ -38,7 +38,7 @@ def renew(run: Run, *, switch: bool, finish: bool) -> None:
 
 
 def _begin(run: Run, engine: Engine) -> None:
-    cert.adopt(cert.here(run))
+    cert.adopt(cert.on_this_machine(run))
     made = changeover.begin(run)
     installation.ensure(run.settings.folder, run.console)
     _install(run, engine)
@@ -54,7 +54,7 @@ def _begin(run: Run, engine: Engine) -> None:
 def _switch(run: Run, engine: Engine) -> None:
     from trusted_registry.instance import running
 
-    local = cert.here(run)
+    local = cert.on_this_machine(run)
     cert.adopt(local)
     if changeover.stage(run.settings.folder) is Stage.HANDED_OUT:
         _install(run, engine)
@@ -73,8 +73,8 @@ def _finish(run: Run, engine: Engine) -> None:
         begun = changeover.stage(run.settings.folder) is Stage.HANDED_OUT
         cure = f"{changeover.TASK} --switch" if begun else f"{changeover.TASK} begins one."
         raise RegistryError("There is no old root to remove.", cure=cure)
-    running.restart(cert.here(run), stale_only=True)
-    mirror_beside.renew(cert.here(run))
+    running.restart(cert.on_this_machine(run), stale_only=True)
+    mirror_beside.renew(cert.on_this_machine(run))
     _install(run, engine)
     if not run.console.dry:
         _check_taken_back(run)

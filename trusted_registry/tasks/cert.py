@@ -84,7 +84,7 @@ def renew(run: Run, *, if_expiring: str) -> None:
 
     days = whole_number("--if-expiring", if_expiring, 0, MAX_SERVER_DAYS) if if_expiring else None
     with run_lock.held(run):
-        local = here(run)
+        local = on_this_machine(run)
         if days is not None and not run.console.dry and not is_due(run.settings, days):
             keep(run)
             run.console.say_idle(f"certificate: {due(run, days)}")
@@ -101,7 +101,7 @@ def renew(run: Run, *, if_expiring: str) -> None:
         mirror_beside.renew(local)
 
 
-def here(run: Run) -> Run:
+def on_this_machine(run: Run) -> Run:
     """Return a run for the registry on this machine, whatever other machine's address its certificate is to name."""
     if run.console.dry or not address.is_elsewhere(run.settings.address):
         return run

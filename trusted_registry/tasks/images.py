@@ -76,7 +76,7 @@ def list_images(run: Run, *, match: str) -> Report:
         return Report([])
     with run.console.progress("Reading the images"):
         found = inventory.find(storages.of(container, run.settings, engine), with_configs=True)
-        known = history.look(container, run, engine, found.listing)
+        known = history.updated(container, run, engine, found.listing)
     images = inventory.chosen(found.images, match)
     content = [_content(it, found, known, container) for it in images]
     without = [it for it in inventory.empty(found) if reference.matches(it, "", match)]
@@ -132,7 +132,7 @@ def show(run: Run, *, reference: str) -> Report:
         return Report({})
     found = inventory.find(storages.of(container, run.settings, engine), with_configs=True)
     image = one(named.repository, named.name, found)
-    known = history.look(container, run, engine, found.listing)
+    known = history.updated(container, run, engine, found.listing)
     content = _content(image, found, known, container)
     content["parts"] = [_part(digest, platform, found) for digest, platform in _parts(image, found)]
     content["annotations"] = _pairs(image.manifest.annotations if image.manifest else {})
@@ -276,7 +276,7 @@ def show_usage(run: Run, *, match: str) -> Report:
     with run.console.progress("Reading the images"):
         found = inventory.find(storages.of(container, run.settings, engine))
         measured = usage.measure(found)
-        known = history.look(container, run, engine, found.listing)
+        known = history.updated(container, run, engine, found.listing)
     named = inventory.chosen(measured.images, match)
     repositories = {name: it for name, it in measured.repositories.items() if reference.matches(name, "", match)}
     content = {
@@ -298,11 +298,11 @@ def show_usage(run: Run, *, match: str) -> Report:
 
 
 def _bytes(it: usage.Bytes) -> dict[str, int]:
-    return {"bytes": it.total, "shared": it.shared, "frees": it.own}
+    return {"bytes": it.total, "shared": it.shared_bytes, "frees": it.own}
 
 
 def _cells(it: usage.Bytes) -> list[str]:
-    return [words.size(count) for count in (it.total, it.shared, it.own)]
+    return [words.size(count) for count in (it.total, it.shared_bytes, it.own)]
 
 
 def _sums(content: dict[str, Any]) -> list[str]:

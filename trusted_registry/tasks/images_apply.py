@@ -73,7 +73,7 @@ class Change:
         self._run = run
         self._engine = engine
         # The questions of the proof push what is older out of the log.
-        self.known = history.look(container, run, engine)
+        self.known = history.updated(container, run, engine)
         self._storage = storages.of(container, run.settings, engine)
         self._collection = swarm_images if swarm_images.there(run) else collection
         self.trash = Trash(self._storage, run.console)
@@ -92,14 +92,14 @@ class Change:
         """Whether a run that was killed left something half way."""
         return any(it.state != removal.REMOVED for it in self.trash.removals) or self.is_read_only
 
-    def look(self) -> Inventory:
+    def inventory(self) -> Inventory:
         """Return all images as they are now."""
         return inventory.find(self._storage, sizes=True)
 
     def read(self) -> Inventory:
         """Return all images as they are now, and show that this takes a while."""
         with self._run.console.progress("Reading the images"):
-            return self.look()
+            return self.inventory()
 
     def _settled(self, plan: Plan) -> tuple[Inventory, Plan]:
         """Return all images, and the plan by which those go that are as a plan found them.
@@ -154,13 +154,13 @@ class Change:
         size = usage.total(before.listing)
         if due := [it for it in self.trash.removals if it.number in shown]:
             self._free(due, size)
-            size = usage.total(self.look().listing)
+            size = usage.total(self.inventory().listing)
         found, plan = self._settled(plan)
         if not plan.goes:
             return
         number = self.trash.next_number(found)
         made = removal.of(plan, found, number=number, when=time.time())
-        made = disposal.carry_out(made, self.trash, self.look)
+        made = disposal.carry_out(made, self.trash, self.inventory)
         self._tell(made, now=now)
         if now:
             self._free([made], size)
@@ -177,8 +177,8 @@ class Change:
             self._run.console.warn(f"the record of removal {number} cannot be read; its images are kept")
         ending = [it for it in self.trash.removals if it.state == removal.ENDING]
         if (ending and frees) or self.is_read_only:
-            self._free(ending if frees else [], usage.total(self.look().listing))
-        for it in disposal.finish(self.trash, self.look):
+            self._free(ending if frees else [], usage.total(self.inventory().listing))
+        for it in disposal.finish(self.trash, self.inventory):
             self._run.console.say(f"finished, since a run of before was ended half way: {named(it.images)}")
 
     def _show(self, plan: Plan, due: list[Removal], frees: int, *, now: bool) -> None:
@@ -198,7 +198,7 @@ class Change:
     def _tell(self, made: Removal, *, now: bool) -> None:
         until = words.when(made.when + self._run.settings.undo_days * DAY)
         undo_ = "" if now else f"; until {until} ./inv images.undo brings back what went"
-        here = {images.reference_of(it) for it in self.look().images}
+        here = {images.reference_of(it) for it in self.inventory().images}
         here |= self._given_still([it for it in made.images if it not in here])
         gone = [it for it in made.images if it not in here]
         self._run.console.say(f"removed: {named(gone)}{undo_}") if gone else None
@@ -213,8 +213,8 @@ class Change:
         """
         tags = [(it.rpartition(":")[0], it.rpartition(":")[2]) for it in went if "@" not in it]
         with images_check.asked(self._container, self._run, self._engine) as client:
-            still = {reference.joined(*it) for it in pulling.given(tags, client)}
-        again = still & {images.reference_of(it) for it in self.look().images} if still else still
+            still = {reference.joined(*it) for it in pulling.present(tags, client)}
+        again = still & {images.reference_of(it) for it in self.inventory().images} if still else still
         if wrong := sorted(still - again):
             raise RegistryError(
                 f"The registry still gives {named(wrong)}.", cure="./inv images.undo; ./inv registry.logs"
@@ -238,12 +238,12 @@ class Change:
             self.trash.forget(it)
         self.trash.read()
         if due:
-            freed = words.size(max(bytes_before - usage.total(self.look().listing), 0))
+            freed = words.size(max(bytes_before - usage.total(self.inventory().listing), 0))
             self._run.console.say(f"freed: {freed}; pushes were refused for {seconds:.1f} s")
 
     def _collect(self, due: list[Removal]) -> None:
         """Collect; now that nobody pushes, what anybody needs is known for certain."""
-        found = self.look()
+        found = self.inventory()
         for it in self.trash.removals:
             if it.state in {removal.REMOVED, removal.ENDING}:
                 self.trash.link(it, found)
@@ -253,7 +253,7 @@ class Change:
 
     def tell_back(self, undone: Removal) -> None:
         """Tell what came back, and which tags are another image's since."""
-        found = self.look()
+        found = self.inventory()
         here = {(it.repository, it.name): it for it in found.images}
         tags = [(name, tag, digest) for name, some in undone.tags.items() for tag, (digest, _) in some.items()]
         moved = [reference.joined(*it[:2]) for it in tags if it[:2] in here and here[it[:2]].digest != it[2]]
@@ -268,7 +268,7 @@ class Change:
         known = _broken(before)
         if new := [it for it in _broken(found) if it not in known]:
             time.sleep(_SECOND)  # of a push, the tag may have been there before its link
-            still = _broken(self.look())
+            still = _broken(self.inventory())
             return [it for it in new if it in still]
         return []
 
@@ -281,7 +281,7 @@ class Change:
         Raises:
             RegistryError: It does not give one.
         """
-        found = self.look()
+        found = self.inventory()
         whole = [it for it in found.images if found.is_whole(it)]
         wrong = dict.fromkeys(self._broken_since(before, found), "a part of it is not there")
         asking = self._run.console.progress("Asking the registry", "parts")

@@ -197,7 +197,7 @@ def give(contents: Contents, container: Container, run: Run, engine: Engine) -> 
 
 
 def _give(loader: Loader, run: Run) -> None:
-    every, given = loader.contents.entries, loader.given()
+    every, given = loader.contents.entries, loader.digests()
     lacking = [it for it in every if given[it] != it.digest]
     moved = [it.reference for it in lacking if given[it]]
     if moved:
@@ -209,7 +209,7 @@ def _give(loader: Loader, run: Run) -> None:
         return
     with run.console.progress("Loading") as progress:
         loader.load(given, progress)
-    now = loader.given()
+    now = loader.digests()
     if wrong := [it for it in every if now[it] != it.digest]:
         lost = f"{words.plural(len(wrong), 'image')} cannot be pulled: {wrong[0].reference}"
         raise RegistryError(lost, cure="./inv images.check")

@@ -79,7 +79,7 @@ def undo(run: Run) -> None:
         if change is None:
             return
         with run_lock.held(run):
-            before = change.look()
+            before = change.inventory()
             change.trash.read()
             left = [it for it in change.trash.removals if it.state == removal.REMOVED]
             if not left:

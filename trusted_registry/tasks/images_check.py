@@ -38,7 +38,7 @@ def check(run: Run, *, fix: bool) -> Report:
     container = images.running(run, engine)
     if container is None:
         return Report([])
-    history.look(container, run, engine)  # the questions below push what is older out of the log
+    history.updated(container, run, engine)  # the questions below push what is older out of the log
     storage = storages.of(container, run.settings, engine)
     found, search = damage.find(storage, run.console)
     done = _Done(found, search)

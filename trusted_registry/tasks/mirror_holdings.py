@@ -149,7 +149,7 @@ def _clean(upstream: Upstream, days: int, run: Run, engine: Engine) -> None:
 
 def _planned(own: Run, container: Container, days: int, engine: Engine) -> tuple[Inventory, Plan]:
     found = inventory.find(VolumeStorage(own.settings.container, engine), sizes=True)
-    known = history.look(container, own, engine, found.listing)
+    known = history.updated(container, own, engine, found.listing)
     return found, cleaning.plan(found, known, days, time.time())
 
 

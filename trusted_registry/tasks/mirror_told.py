@@ -34,4 +34,4 @@ def _met(upstream: Upstream, at: str, run: Run, engine: Engine) -> Mirrored:
         found = reach.find(upstream, pull.client(serving.endpoint(upstream, run), run.settings), name, engine)
     except (RegistryError, *probe.NO_ANSWER):
         return Mirrored(upstream.name, at, runs=False)
-    return Mirrored(upstream.name, at, away="" if found.answers else found.words, cure=found.cure)
+    return Mirrored(upstream.name, at, away="" if found.is_up else found.words, cure=found.cure)

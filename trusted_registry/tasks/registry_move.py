@@ -215,7 +215,7 @@ class _Task:
         asked = images_check.asked(container, run, engine)
         with asked as client, collection.read_only(container, client, run, engine):
             since = time.monotonic()
-            history.look(container, run, engine)
+            history.updated(container, run, engine)
             found.finish()
             self._switch(container)
         run.console.say(f"pushes were refused for {time.monotonic() - since:.1f} s")

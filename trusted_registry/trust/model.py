@@ -158,16 +158,16 @@ class ManagedBlock:
     within: tuple[str, ...] = ()
 
     @property
-    def whole(self) -> tuple[str, ...]:
+    def entry(self) -> tuple[str, ...]:
         """Lines of the whole entry, with those that are others' already."""
         margin = "  " * len(self.within) if self.under else ""
         return (*self.within, *(f"{margin}{line}" for line in self.lines))
 
-    def inside(self, count: int) -> ManagedBlock:
+    def nested(self, count: int) -> ManagedBlock:
         """Return the block without its entry's first lines, to stand in others' entry."""
-        whole = self.whole
+        entry = self.entry
         margin = 2 * count if self.under else 0
-        return replace(self, lines=tuple(line[margin:] for line in whole[count:]), within=whole[:count])
+        return replace(self, lines=tuple(line[margin:] for line in entry[count:]), within=entry[:count])
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ def check_serves(settings: Settings) -> str:
         RegistryError: The registry shows a certificate that another authority signed, or does not send its issuer.
     """
     anchor = issue.trust_anchor(settings.folder).path
-    seen = observe.look(Endpoint(settings.address, settings.port), anchor)
+    seen = observe.ask(Endpoint(settings.address, settings.port), anchor)
     if seen.unsent:
         asked = pasteable(["./inv", "doctor", "--remote", f"{address.bracketed(settings.address)}:{settings.port}"])
         raise RegistryError(

@@ -73,29 +73,29 @@ def is_held(text: str, block: ManagedBlock) -> bool:
     lines = _lines(text)
     opens, found = _marked(lines, block)
     place = _place(lines, block) if found or opens == len(lines) else None
-    return place is not None and place.within == len(block.whole)
+    return place is not None and place.within == len(block.entry)
 
 
 def fitted(text: str, block: ManagedBlock) -> ManagedBlock:
     """Return a block in the form in which it stands in a text, or would: in an entry of its own or in others'."""
-    block = block.inside(0)
+    block = block.nested(0)
     lines = _lines(text)
     opens, found = _marked(lines, block)
     if found:
         said = _of_any_authority(found[1:-1])
         return next((form for form in _forms(block) if _of_any_authority(form.lines) == said), block)
     place = _place(lines, block) if opens == len(lines) else None
-    return block.inside(place.within) if place and place.within < len(block.lines) else block
+    return block.nested(place.within) if place and place.within < len(block.lines) else block
 
 
 def _forms(block: ManagedBlock) -> list[ManagedBlock]:
-    return [block.inside(count) for count in range(len(block.whole))]
+    return [block.nested(count) for count in range(len(block.entry))]
 
 
 def _place(lines: list[str], block: ManagedBlock) -> entries.Place | None:
     """Return the place of a block in an entry about its registry, whoever wrote that; None if there is no room."""
     number = _claiming(lines, block, ours=True)
-    return entries.find(lines, number - 1, block.inside(0)) if number else None
+    return entries.find(lines, number - 1, block.nested(0)) if number else None
 
 
 def changed_lines(text: str, block: ManagedBlock) -> tuple[int, int] | None:
@@ -185,7 +185,7 @@ def check(text: str, block: ManagedBlock) -> None:
     if number and not fitted(text, block).within:
         raise RegistryError(
             f"{block.path}, line {number}, already has an entry for {block.registry_host}. It was left as it is.",
-            cure=f"Remove that, or add there by hand: {'; '.join(line.strip() for line in block.whole)}; then repeat "
+            cure=f"Remove that, or add there by hand: {'; '.join(line.strip() for line in block.entry)}; then repeat "
             "the command",
         )
     if block.under:
@@ -205,7 +205,7 @@ def _check_tables(text: str, block: ManagedBlock) -> None:
             raise RegistryError(
                 f"{block.path}, line {number}, has registries in a form to which none can be added. It was left as it "
                 "is.",
-                cure=f"Write each as a table of its own, as in: {'; '.join(line.strip() for line in block.whole)}",
+                cure=f"Write each as a table of its own, as in: {'; '.join(line.strip() for line in block.entry)}",
             )
 
 

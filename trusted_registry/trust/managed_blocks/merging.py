@@ -75,7 +75,7 @@ def _prove(before: str, after: str, blocks: Sequence[ManagedBlock]) -> None:
 
 def _as_document(block: ManagedBlock) -> list[str]:
     """Return a block as a document of its own."""
-    return [block.under, *(f"  {line}" for line in block.whole)] if block.under else list(block.whole)
+    return [block.under, *(f"  {line}" for line in block.entry)] if block.under else list(block.entry)
 
 
 def _combined(one: object, other: object) -> object:
