@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
+import socket
 import subprocess
 import sysconfig
 import time
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from cryptography.hazmat.primitives import serialization
@@ -26,8 +28,8 @@ from trusted_registry.errors import RegistryError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ADDRESS, BUCKET, ABSENT = "172.17.0.1", "images", "absent"
-"""This machine's address on the engine's bridge, which containers reach; the bucket that is there, and none."""
+BUCKET, ABSENT = "images", "absent"
+"""The bucket that is there, and none."""
 PROGRAM = Path(sysconfig.get_path("scripts")) / "weed"
 RIGHTS = {
     "all": ["Read", "Write", "List", "Tagging"],
@@ -42,6 +44,15 @@ _STARTS, _POLL = 240, 0.2
 """Seconds."""
 
 
+def address() -> str:
+    """Return this machine's address on the engine's bridge, which containers reach; loopback where there is no engine.
+
+    The engine takes another network for its bridge where this machine has an address in the usual one, 172.17.0.0/16.
+    """
+    bridge = psutil.net_if_addrs().get("docker0", ())
+    return next((it.address for it in bridge if it.family == socket.AF_INET), "127.0.0.1")
+
+
 @dataclass
 class S3Store:
     """A store that can be killed and started again with all that it has."""
@@ -53,7 +64,7 @@ class S3Store:
     @property
     def endpoint(self) -> str:
         """URL by which containers and this machine reach it."""
-        return f"https://{ADDRESS}:{self.port}"
+        return f"https://{address()}:{self.port}"
 
     @property
     def authority(self) -> Path:
@@ -112,7 +123,7 @@ class S3Store:
         """Write what it reads: its certificate, once, and its identities."""
         if not self.authority.exists():
             root = forge.authority(permitted=None)
-            forge.save(forge.server(root, subject=ADDRESS, names=(ADDRESS,)), self.folder, "s3")
+            forge.save(forge.server(root, subject=address(), names=(address(),)), self.folder, "s3")
             self.authority.write_bytes(root.certificate.public_bytes(serialization.Encoding.PEM))
         actions = {
             name: [f"{it}:{bucket}" for it in rights for bucket in (BUCKET, ABSENT)] for name, rights in RIGHTS.items()

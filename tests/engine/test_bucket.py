@@ -14,7 +14,7 @@ import pytest
 
 from tests.engine.conftest import NAME, PORT, Host, clear, note
 from tests.engine.test_images import api, printed, push
-from tests.s3_store import ABSENT, ADDRESS, BUCKET
+from tests.s3_store import ABSENT, BUCKET, address
 from trusted_registry import saved_flags
 from trusted_registry.bucket import marker
 from trusted_registry.bucket.credentials import Credentials
@@ -36,14 +36,14 @@ class Way:
 
     port: int
     sent: int = 0
-    _listener: socket.socket = field(default_factory=lambda: socket.create_server((ADDRESS, 0)))
+    _listener: socket.socket = field(default_factory=lambda: socket.create_server((address(), 0)))
     _open: list[socket.socket] = field(default_factory=list)
     _at: int = 0
 
     def open(self) -> None:
         """Open the way, on the port that it had."""
         if self._at:
-            self._listener = socket.create_server((ADDRESS, self._at))
+            self._listener = socket.create_server((address(), self._at))
         self._at = self._listener.getsockname()[1]
         threading.Thread(target=self._take, daemon=True).start()
 
@@ -57,12 +57,12 @@ class Way:
     @property
     def endpoint(self) -> str:
         """URL of the store, by this way."""
-        return f"https://{ADDRESS}:{self._at}"
+        return f"https://{address()}:{self._at}"
 
     def _take(self) -> None:
         with contextlib.suppress(OSError):
             while True:
-                near, far = self._listener.accept()[0], socket.create_connection((ADDRESS, self.port))
+                near, far = self._listener.accept()[0], socket.create_connection((address(), self.port))
                 self._open += [near, far]
                 threading.Thread(target=self._pass, args=(near, far, True), daemon=True).start()
                 threading.Thread(target=self._pass, args=(far, near, False), daemon=True).start()
@@ -186,7 +186,7 @@ def test_without_volumes_that_have_no_name_left(kept: Kept, client: docker.Docke
 def test_a_bucket_that_is_away_is_told_before_anything_is_started(kept: Kept, client: docker.DockerClient) -> None:
     host = kept.host
     host.inv("registry.stop")
-    said = host.refused("up", INVOKE_REGISTRY_STORAGE_ENDPOINT=f"https://{ADDRESS}:1")
+    said = host.refused("up", INVOKE_REGISTRY_STORAGE_ENDPOINT=f"https://{address()}:1")
     assert f"{kept.at} does not answer" in said
     assert "See that the store runs and is reached from here." in said
     assert client.api.containers(all=True, filters={"name": host.name}) == []
