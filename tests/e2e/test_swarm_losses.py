@@ -82,7 +82,7 @@ def test_a_host_that_goes_off_or_hangs_costs_little_and_comes_back(
     found = load.end()
     run.notes.append(f"the host that is {who}, {how} for {AWAY} s: {json.dumps(found)}")
     every = connections(found, "good") + connections(found, "bad")
-    # One that was open at the host that went is lost, and again as it comes back: each of two clients has one at a time.
+    # One that was open at the host that went is lost, and again as it comes back: each of two clients has one open.
     most = max(every * 0.02, 4) if who == "holder" or how == "hung" else 2
     assert connections(found, "bad") <= most, found
     assert found["pulls"]["bad"] <= len(PULLING), found

@@ -60,7 +60,7 @@ def _host(tasks: Sequence[Task], settings: Settings, own: str, host: str, node: 
 
 def look(host: str, port: int, settings: Settings) -> Observation:
     """Return the answer at a port of a host to somebody who trusts the registry."""
-    return observe.look(Endpoint(host, port), issue.trust_anchor(settings.folder, dry=True).path)
+    return observe.ask(Endpoint(host, port), issue.trust_anchor(settings.folder, dry=True).path)
 
 
 def _differing(settings: Settings, held: Sequence[Held]) -> tuple[str, ...]:

@@ -127,7 +127,7 @@ def forget_pulls(run: Run, engine: Engine) -> None:
     """Have the pulls that are known be taken for some of them from now on: nobody counts those at several hosts."""
     if found := there(run):
         with contextlib.suppress(RegistryError):  # the next look does the same
-            history.look(found, run, engine)
+            history.updated(found, run, engine)
 
 
 def end_collector(run: Run, engine: Engine) -> None:
