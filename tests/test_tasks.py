@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import gc
 import os
 import re
@@ -174,6 +175,17 @@ def test_importing_the_tasks_loads_nothing_that_takes_its_time(heavy: str) -> No
     code = f"import sys, tasks; print({heavy!r} in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_what_is_typed_of_one_task_is_no_other_s_though_invoke_copies_only_the_one_that_it_fills() -> None:
+    program = invoking.TaskProgram(namespace=tasks.ns)
+    program.create_config()
+    program.parse_core(["inv", "cert", "--force", "cert"])
+    program.parse_collection()
+    for _ in range(2):
+        program.parse_tasks()
+        assert [it.args.force.value for it in program.tasks] == [True, False]
+    assert copy.deepcopy(program.parser.contexts) is program.parser.contexts
 
 
 @pytest.mark.process

@@ -19,6 +19,7 @@ from invoke.config import AmbiguousMergeError
 from invoke.exceptions import Exit, ParseError
 from invoke.executor import Executor
 from invoke.program import Program
+from invoke.vendor.lexicon import Lexicon
 
 from trusted_registry.declarations.task import Task as DeclaredTask
 from trusted_registry.defaults import ROOT
@@ -26,7 +27,7 @@ from trusted_registry.errors import RegistryError, SettingError
 
 if TYPE_CHECKING:
     from invoke.collection import Collection as TaskCollection
-    from invoke.parser import ParseResult
+    from invoke.parser import Parser, ParseResult
     from invoke.parser.context import ParserContext
 
 _NEAR = 0.66
@@ -75,6 +76,13 @@ def install(groups: Mapping[str, Sequence[DeclaredTask]]) -> None:
         atexit.register(gc.freeze)
 
 
+class _Contexts(Lexicon):
+    """Tasks with their flags, to be read: Invoke copies all of them for every run, and the one that it fills again."""
+
+    def __deepcopy__(self, memo: object) -> _Contexts:
+        return self
+
+
 class TaskProgram(Program):
     """Invoke's program, with help of our own, and messages for unknown words and for an empty command line."""
 
@@ -95,6 +103,11 @@ class TaskProgram(Program):
         words[:] = _joined_text(self.core, self.collection)
         with self._explained():
             super().parse_tasks()
+
+    def _make_parser(self) -> Parser:
+        parser = super()._make_parser()
+        object.__setattr__(parser.contexts, "__class__", _Contexts)  # its own takes attributes for keys
+        return parser
 
     def parse_cleanup(self) -> None:
         """Carry out core flags such as --help; exit with 2 if that fails."""

@@ -35,10 +35,15 @@ import os, time, zipfile
 
 STAND_IN = """\\
 import gc, sys
+from importlib import metadata
 from unittest.mock import Mock, patch
 
+metadata.version("stand-in")
+
 def main():
-    print(sys.prefix, gc.isenabled(), "asyncio" in sys.modules)
+    print(sys.prefix, gc.isenabled(), {"asyncio", "importlib.metadata"} & {*sys.modules})
+    from importlib import metadata
+    assert metadata.version("stand-in") == "1"
     print(sys.argv[1:])
 """
 METADATA = "Metadata-Version: 2.1\\nName: stand-in\\nVersion: 1\\n"
@@ -167,5 +172,5 @@ def assert_ran(done: subprocess.CompletedProcess[str], checkout: Checkout, argum
     """The run reached Invoke, in this checkout's own .venv, with the arguments as they were typed."""
     assert done.returncode == 0, done.stderr
     begun, said = done.stdout.splitlines()
-    assert begun == f"{checkout.root / '.venv'} False False"
+    assert begun == f"{checkout.root / '.venv'} False set()"
     assert said == str(["--search-root", str(checkout.root), "--write-pyc", *arguments])
