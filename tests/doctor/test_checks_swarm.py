@@ -148,7 +148,7 @@ def test_cures_are_those_of_a_swarm_and_no_repair_is_that_of_one_machine(box: Do
 def asked(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> FakeSwarm:
     """A swarm of three hosts, whose registries show the certificate on disk."""
     shown = inspect.read(settings.folder / "domain.crt")
-    monkeypatch.setattr(observe, "look", lambda at, _anchor, **_more: Observation(at.host, at.port, certificate=shown))
+    monkeypatch.setattr(observe, "ask", lambda at, _anchor, **_more: Observation(at.host, at.port, certificate=shown))
     return FakeSwarm(HOSTS)
 
 

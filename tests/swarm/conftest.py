@@ -92,7 +92,7 @@ class Place:
             return HostResult(host, REFUSED, reason)
         if name == "join.sh":
             self.swarm.members[host] = node(host, manager=b"SWMTKN-manager" in self.scripts[name])
-        return HostResult(host, "ready", facts=self._facts(host) if name == "look.sh" else ())
+        return HostResult(host, "ready", facts=self._facts(host) if name == "inspect.sh" else ())
 
     def _facts(self, host: str) -> tuple[str, ...]:
         there = self.swarm.members.get(host)

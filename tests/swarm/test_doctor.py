@@ -31,7 +31,7 @@ def given(place: Place, monkeypatch: pytest.MonkeyPatch) -> list[SwarmFacts | No
         return Facts(place.settings, inspect.now())
 
     monkeypatch.setattr(connection, "connect_error", lambda: None)
-    monkeypatch.setattr(observe, "look", lambda at, _anchor, **_more: Observation(at.host, at.port))
+    monkeypatch.setattr(observe, "ask", lambda at, _anchor, **_more: Observation(at.host, at.port))
     monkeypatch.setattr(gather, "local", local)
     monkeypatch.setattr(checks, "judge", lambda _facts, _client: [])
     return gathered

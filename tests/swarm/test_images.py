@@ -178,7 +178,7 @@ def site(place: Place, monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.setattr(time, "sleep", made.sleep)
     monkeypatch.setattr(collection, "collect", made.collect)
     monkeypatch.setattr(pulling, "refused", lambda *_arguments: {})
-    monkeypatch.setattr(pulling, "given", lambda *_arguments: [])
+    monkeypatch.setattr(pulling, "present", lambda *_arguments: [])
     monkeypatch.setattr(disposal, "SETTLES", 0.0)
     return made
 

@@ -55,7 +55,7 @@ def test_a_host_tells_its_engine_its_node_and_the_images_that_it_has(
 ) -> None:
     _docker(SAYS, tmp_path, monkeypatch)
     images = [IMAGE, Image("haproxy:lts", f"sha256:{'0b' * 32}"), Image("none", "")]
-    found = machines.facts(_run(machines.look(images, ()), tmp_path), time.time() - 1)
+    found = machines.facts(_run(machines.inspection(images, ()), tmp_path), time.time() - 1)
     assert (found.engine, found.state, found.node, found.images, found.taken) == (
         "26.1.5",
         "active",
@@ -69,13 +69,13 @@ def test_a_host_tells_its_engine_its_node_and_the_images_that_it_has(
 
 def test_an_engine_in_no_swarm_has_no_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _docker('echo "20.10.24 inactive "', tmp_path, monkeypatch)
-    found = machines.facts(_run(machines.look([], ()), tmp_path), time.time() - 1)
+    found = machines.facts(_run(machines.inspection([], ()), tmp_path), time.time() - 1)
     assert (found.state, found.node) == (machines.INACTIVE, "")
 
 
 def test_an_engine_that_does_not_answer_is_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _docker("exit 1", tmp_path, monkeypatch)
-    result = _run(machines.look([], ()), tmp_path)
+    result = _run(machines.inspection([], ()), tmp_path)
     assert (result.fine, result.reason) == (False, "its Docker Engine does not answer")
 
 

@@ -224,7 +224,7 @@ def seen(up: Place, monkeypatch: pytest.MonkeyPatch) -> dict[str, observe.Observ
     ports = (5443, up.settings.port)
     sound = observe.Observation("", 5443, certificate=certificate, status=200)
     found = {f"{it}:{port}": sound for it in (*HOSTS, VIRTUAL) for port in ports}
-    monkeypatch.setattr(observe, "look", lambda at, _anchor: found[f"{at.host}:{at.port}"])
+    monkeypatch.setattr(observe, "ask", lambda at, _anchor: found[f"{at.host}:{at.port}"])
     return found
 
 

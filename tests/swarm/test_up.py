@@ -49,7 +49,7 @@ def test_every_host_has_the_label_the_services_and_the_images_and_its_clients_ar
     assert {it.labels.get(INSTALLATION) for it in place.swarm.members.values()} == {_own(place)}
     assert sorted(place.swarm.running) == sorted([REGISTRY, FRONT])
     scripts = [name.split("-")[0] for name, hosts in place.carried if hosts == HOSTS]
-    assert scripts == ["look.sh", "load.sh", "load.sh", "trust"]
+    assert scripts == ["inspect.sh", "load.sh", "load.sh", "trust"]
     assert place.asked == [f"{','.join(HOSTS)} 5443", f"{','.join(HOSTS)} 443", "proof 5443"]
 
 
@@ -231,7 +231,7 @@ def test_what_is_refused_is_refused_before_there_is_a_swarm(facts: dict[str, str
     place.facts[HOSTS[1]] = facts
     with pytest.raises(RegistryError):
         place.up(init=True)
-    assert (place.swarm.done, [name for name, _ in place.carried]) == ([], ["look.sh"])
+    assert (place.swarm.done, [name for name, _ in place.carried]) == ([], ["inspect.sh"])
 
 
 def test_a_virtual_address_that_is_taken_is_refused_before_there_is_a_swarm(
@@ -340,7 +340,7 @@ def test_a_host_of_another_swarm_is_told_from_one_of_none(place: Place) -> None:
 
 
 def test_a_host_that_ssh_does_not_reach_is_named_with_its_reason(place: Place) -> None:
-    place.fails["look.sh", HOSTS[2]] = "No route to host"
+    place.fails["inspect.sh", HOSTS[2]] = "No route to host"
     with pytest.raises(RegistryError, match=r"192\.168\.0\.14: No route to host"):
         place.up()
     assert place.swarm.done == []
@@ -478,7 +478,7 @@ def test_a_dry_run_shows_how_hosts_join_and_get_images(place: Place, monkeypatch
     place.console.dry = True
     place.up(init=True)
     assert [it for it in shown if it[1]][:4] == [
-        ("look.sh", HOSTS),
+        ("inspect.sh", HOSTS),
         ("join.sh", HOSTS[1:]),
         ("load.sh", HOSTS),
         ("load.sh", HOSTS),

@@ -53,12 +53,12 @@ def _host(tasks: Sequence[Task], settings: Settings, own: str, host: str, node: 
         labelled=bool(node and own and node.labels.get(installation.LABEL) == own),
         registry=newest(REGISTRY, node, tasks),
         front=newest(FRONT, node, tasks),
-        seen=look(host, REGISTRY_PORT, settings),
-        met=look(host, settings.port, settings),
+        seen=answer_at(host, REGISTRY_PORT, settings),
+        met=answer_at(host, settings.port, settings),
     )
 
 
-def look(host: str, port: int, settings: Settings) -> Observation:
+def answer_at(host: str, port: int, settings: Settings) -> Observation:
     """Return the answer at a port of a host to somebody who trusts the registry."""
     return observe.ask(Endpoint(host, port), issue.trust_anchor(settings.folder, dry=True).path)
 

@@ -55,10 +55,10 @@ class Facts:
     images: tuple[str, ...] = ()
 
 
-def look(images: Sequence[Image], ports: Iterable[int]) -> bytes:
+def inspection(images: Sequence[Image], ports: Iterable[int]) -> bytes:
     """Return the script that tells of a host, and which of the images it has."""
     ids = [it.id for it in images if it.id]
-    return templates.render("swarm-look.sh", images=ids, ports=list(ports)).encode()
+    return templates.render("swarm-inspect.sh", images=ids, ports=list(ports)).encode()
 
 
 def load(image: Image, content: Iterable[bytes]) -> bytes:

@@ -15,7 +15,7 @@ from trusted_registry.trust.remote.hosts import HostOptions, HostResult, checked
 _IMAGES_AT_ONCE = "4"
 """Hosts that get an image at a time: each takes its size of this machine's memory."""
 _PURPOSES = {
-    "look.sh": "each host is looked at",
+    "inspect.sh": "each host is looked at",
     "join.sh": "a host joins the swarm",
     "load.sh": "an image is brought to where it is missing",
     "address.sh": "keepalived, for the virtual address",

@@ -53,7 +53,7 @@ def status(run: Run) -> Report:
     note, settings = swarm_plan.here(run), run.settings
     facts = swarm.find(settings, note, swarm_plan.connect(run)) if note.hosts else SwarmFacts(())
     found = [_host(it, settings, known=facts.manages) for it in facts.hosts]
-    address = _problem(swarm.look(note.address, settings.port, settings), settings) if note.address else ""
+    address = _problem(swarm.answer_at(note.address, settings.port, settings), settings) if note.address else ""
     beside = {"leader": _leader(facts), "address": address, "storage": _bucket(run)}
     problems = [f"{name}: {problem}" for name, problem in beside.items() if problem]
     content = {

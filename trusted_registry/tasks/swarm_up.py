@@ -57,21 +57,21 @@ class _Up:
         single = self._single()
         self._check_bucket()
         found = (images.ensure(run, self._engine), front_image.ensure(run, self._engine))
-        looked = self._look(found)
-        self._check(looked, before, single, init=init)
+        by_host = self._inspect(found)
+        self._check(by_host, before, single, init=init)
         issued = issue.bring_up_to_date(run)  # which may be refused
         cert.say_briefly(run, "made" if issued else "already there")
-        nodes = self._nodes(looked, init=init)
+        nodes = self._nodes(by_host, init=init)
         note = self._note = dataclasses.replace(
             self._note,
-            unprivileged=max([it.unprivileged for it in looked.values()], default=1024),
+            unprivileged=max([it.unprivileged for it in by_host.values()], default=1024),
             nodes=tuple(it.id for it in nodes),
         )
         self._take_address(before)
         if not run.console.dry:  # from here on tasks about this machine alone refuse
             noted.save(run.settings.folder, note)
             saved_flags.save(run)
-        self._load(found, looked)
+        self._load(found, by_host)
         changed = rollout.label(nodes, run, self._swarm)
         wanted = swarm_plan.plan(run, note, self._swarm, self._engine, found)
         changed = self._deploy(wanted, nodes, single) or changed
@@ -106,21 +106,21 @@ class _Up:
         if not run.console.dry:
             opening.prove(run, opening.opened(run.settings), is_new=not noted.read(run.settings.folder).hosts)
 
-    def _look(self, found: Sequence[Image]) -> dict[str, Facts]:
+    def _inspect(self, found: Sequence[Image]) -> dict[str, Facts]:
         """Return the facts of every host.
 
         Raises:
             RegistryError: One is away, or its engine or its clock will not do.
         """
-        script, since = machines.look(found, (self._run.settings.port, REGISTRY_PORT)), time.time()
-        results = swarm_hosts.carry("look.sh", script, self._note.hosts, self._access, self._run)
+        script, since = machines.inspection(found, (self._run.settings.port, REGISTRY_PORT)), time.time()
+        results = swarm_hosts.carry("inspect.sh", script, self._note.hosts, self._access, self._run)
         swarm_hosts.insist(results)
-        looked = {it.host: machines.facts(it, since) for it in results}
-        for facts in looked.values():
+        by_host = {it.host: machines.facts(it, since) for it in results}
+        for facts in by_host.values():
             machines.check(facts)
-        return looked
+        return by_host
 
-    def _check(self, looked: Mapping[str, Facts], before: Note, single: Container | None, *, init: bool) -> None:
+    def _check(self, by_host: Mapping[str, Facts], before: Note, single: Container | None, *, init: bool) -> None:
         """Insist on all that the hosts and the swarm have to be, before anything is changed.
 
         Raises:
@@ -136,9 +136,9 @@ class _Up:
         if not there and not set(hosts) & set(address.own_addresses()):
             raise SettingError("With --init this machine must be one of the hosts.", cure=swarm_plan.HOSTS)
         for host in hosts:
-            if not (init and looked[host].state == machines.INACTIVE):
-                machines.node_of(host, there, looked[host], self._init)
-        self._check_ports(looked, there, single)
+            if not (init and by_host[host].state == machines.INACTIVE):
+                machines.node_of(host, there, by_host[host], self._init)
+        self._check_ports(by_host, there, single)
         if self._note.address and self._note.address != before.address:
             machines.check_virtual(self._note.address)
 
@@ -147,7 +147,7 @@ class _Up:
         """Command that has the hosts join."""
         return self._run.settings.command(f"swarm.up {pasteable(['--init', '--hosts', ','.join(self._note.hosts)])}")
 
-    def _nodes(self, looked: Mapping[str, Facts], *, init: bool) -> list[Node]:
+    def _nodes(self, by_host: Mapping[str, Facts], *, init: bool) -> list[Node]:
         """Return the nodes of the hosts, which join where that is wanted; in a dry run those that there are."""
         run, swarm, hosts = self._run, self._swarm, self._note.hosts
         there = rollout.patiently(run.console, swarm.nodes)
@@ -160,11 +160,11 @@ class _Up:
             absent = [host for host, it in members.items() if init and it is None and host not in own[:1]]
             swarm_hosts.carry("join.sh", b"", absent, self._access, run)
             return [it for it in members.values() if it]
-        left = [it for it in hosts if looked[it].state == machines.INACTIVE and it not in own[:1]]
+        left = [it for it in hosts if by_host[it].state == machines.INACTIVE and it not in own[:1]]
         if init and left:
             self._join(left, there)
             there = rollout.await_nodes(hosts, run, swarm)
-        return [machines.node_of(it, there, looked[it], self._init) for it in hosts]
+        return [machines.node_of(it, there, by_host[it], self._init) for it in hosts]
 
     def _join(self, hosts: Sequence[str], there: Sequence[Node]) -> None:
         """Have hosts join, as managers as long as more are needed; one after the other, as raft wants that."""
@@ -175,20 +175,20 @@ class _Up:
             script = machines.join(self._note.hosts, leader.address, token)
             swarm_hosts.insist(swarm_hosts.carry("join.sh", script, [host], self._access, self._run))
 
-    def _check_ports(self, looked: Mapping[str, Facts], nodes: Sequence[Node], single: Container | None) -> None:
+    def _check_ports(self, by_host: Mapping[str, Facts], nodes: Sequence[Node], single: Container | None) -> None:
         """Insist that nobody else listens at the ports of a host that has no registry of this installation yet."""
         own = installation.known(self._run.settings.folder).id
         ours = {it.id for it in nodes if own and it.labels.get(installation.LABEL) == own}
         here = address.own_addresses() if single else ()
-        for host, facts in looked.items():
+        for host, facts in by_host.items():
             taken = [it for it in facts.taken if not (host in here and it != REGISTRY_PORT)]
             if taken and facts.node not in ours:
                 see = f"See who, and stop that: {pasteable(['ssh', host, 'ss', '-ltnp'])}; or another port: --port 8443"
                 raise RegistryError(f"Port {taken[0]} of {host} is in use.", cure=see)
 
-    def _load(self, found: Sequence[Image], looked: Mapping[str, Facts]) -> None:
+    def _load(self, found: Sequence[Image], by_host: Mapping[str, Facts]) -> None:
         for image in found:
-            left = [it for it in self._note.hosts if it not in looked or image.id not in looked[it].images]
+            left = [it for it in self._note.hosts if it not in by_host or image.id not in by_host[it].images]
             content = self._engine.save(image.name) if left and not self._run.console.dry else ()
             script = machines.load(image, content)
             swarm_hosts.insist(swarm_hosts.carry("load.sh", script, left, self._access, self._run, large=True))
