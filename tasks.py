@@ -6,7 +6,7 @@ The table of contents: each task is declared in `trusted_registry/declarations`,
 from __future__ import annotations
 
 from trusted_registry import invoking
-from trusted_registry.declarations import cert, images, kubernetes, lifecycle, mirror, registry, site, trust
+from trusted_registry.declarations import cert, images, kubernetes, lifecycle, mirror, registry, site, swarm, trust
 from trusted_registry.declarations.task import collection
 
 GROUPS = {
@@ -17,6 +17,9 @@ GROUPS = {
         registry.upgrade,
         registry.storage,
         registry.move,
+        swarm.up,
+        swarm.down,
+        swarm.renew,
         registry.backup,
         registry.restore,
         site.pack,
@@ -33,6 +36,7 @@ GROUPS = {
     ),
     "Look": (
         lifecycle.status,
+        swarm.status,
         lifecycle.doctor,
         lifecycle.explain,
         trust.check,

@@ -41,6 +41,8 @@ class _Registry(http.server.BaseHTTPRequestHandler):
         ready = self._status()
         known = {"/v2/": (ready, b"{}"), "/v2/_catalog": (200, b'{"repositories": ["app", "other"]}')}
         known |= {path: (200, content) for path, content in self._held.items()} | self._lists()
+        at, _, name = self.path.rpartition("/")
+        known |= {self.path: (200, self._held[name])} if at.endswith("/blobs") and name in self._held else {}
         kind = {"Content-Type": "application/vnd.docker.distribution.manifest.v2+json"}
         self._answer(*known.get(self.path, (404, b"")), kind if "/manifests/" in self.path else None)
 

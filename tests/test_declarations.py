@@ -12,7 +12,7 @@ from invoke.context import Context
 import tasks
 from tests.conftest import ADDRESS
 from trusted_registry import lists
-from trusted_registry.declarations import cert, images, kubernetes, lifecycle, mirror, registry, site, trust
+from trusted_registry.declarations import cert, images, kubernetes, lifecycle, mirror, registry, site, swarm, trust
 from trusted_registry.declarations import task as declared
 from trusted_registry.declarations.flag import JSON, SYSTEM, WHERE, YES, Flag, words
 from trusted_registry.declarations.task import Task
@@ -70,7 +70,7 @@ def test_only_a_report_is_returned_for_json(task: Task) -> None:
 
 
 def test_every_declared_task_stands_once_in_the_table_of_contents() -> None:
-    modules = (cert, images, kubernetes, lifecycle, mirror, registry, site, trust)
+    modules = (cert, images, kubernetes, lifecycle, mirror, registry, site, swarm, trust)
     found = [it for module in modules for it in vars(module).values() if isinstance(it, Task)]
     assert sorted(it.name for it in found) == sorted(it.name for it in tasks.CONTENTS)
     assert len({it.name for it in found}) == len(found)

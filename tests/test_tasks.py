@@ -79,6 +79,9 @@ SHOWN = {
     "registry.backup": "tar --create",
     "registry.restore": "skopeo copy",
     "site.pack": "tar --create",
+    "swarm.up": "docker stack deploy",
+    "swarm.renew": "docker stack deploy",
+    "swarm.down": "docker stack rm",
     "mirror.up": "docker run",
     "mirror.down": "docker rm",
     "mirror.fill": "skopeo copy",
@@ -103,7 +106,9 @@ GIVEN["mirror.fill"] = {"references": "ghcr.io/org/app:1"}
 GIVEN["mirror.clean"] = {"older": "30"}
 GIVEN["kubernetes.check"] = {"context_": "kind-dev", "namespace": "check"}
 GIVEN["trust.hosts"] = {"inventory": "web1,web2"}
+GIVEN["swarm.up"] = {"hosts": "192.168.0.12,192.168.0.13"}
 QUIET = {
+    "swarm.status": "it only looks",
     "trust.serve": "no command of a person's does the same: it serves three files and nothing beside them",
     "status": "it only looks",
     "explain": "it only reads",

@@ -61,7 +61,14 @@ S3_REQUESTS = {
 }
 """Ends of requests that got no answer, by the row."""
 
+SWARM = "Error response from daemon: rpc error: code = Unknown desc = "
 SAMPLES: list[tuple[str, str]] = [
+    (f"{SWARM}The swarm does not have a leader. It's possible that too few managers are online.", "swarm-leader"),
+    ("Error response from daemon: rpc error: code = DeadlineExceeded desc = context deadline exceeded", "swarm-slow"),
+    ('Error response from daemon: This node is not a swarm manager. Use "docker swarm init" or', "swarm-manager"),
+    ("no suitable node (scheduling constraints not satisfied on 3 nodes)", "swarm-node"),
+    ("no suitable node (host-mode port already in use on 1 node)", "swarm-node"),
+    ("update paused due to failure or early termination of task x6qb3k2w9z", "swarm-rollout"),
     *((f"{LOG}{said}{END}", key) for said, key in S3_CODES.items()),
     *((f'{LOG}{REQUEST}{said}" err.message="unknown error"', key) for said, key in S3_REQUESTS.items()),
     ("panic: invalid region provided: nowhere-9", "bucket-region"),

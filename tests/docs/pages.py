@@ -20,7 +20,7 @@ _VALUED = (
     *("--to", "--endpoint", "--region", "--ca", "--credentials", "--replicas", "--namespace", "--context"),
     *("registry.user.add", "registry.user.remove", "registry.storage", "explain", "images.show", "images.remove"),
     *("images.save", "images.load", "registry.backup", "registry.restore", "site.pack"),
-    *("mirror.up", "mirror.down", "mirror.fill"),
+    *("mirror.up", "mirror.down", "mirror.fill", "--hosts", "--purge"),
 )
 
 

@@ -56,7 +56,8 @@ def test_a_dry_run_of_a_command_succeeds_and_changes_nothing(
     for program in ("keytool", "certutil"):  # this machine may have the stores; their programs are hidden from tests
         programs.put(program, "exit 1", tmp_path, monkeypatch)
     variables, words = split(line)
-    if any(it in words for it in ("cert.renew", "cert.renew-authority", "trust.list", "trust.hosts", "trust.nodes")):
+    need_one = ("cert.renew", "swarm.renew", "cert.renew-authority", "trust.list", "trust.hosts", "trust.nodes")
+    if any(it in words for it in need_one):
         invoke("cert")
     if "--mirrors" in words:
         installation.ensure(invoke.root / "certs", Recorder())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -177,6 +178,20 @@ def test_who_is_not_here_is_not_asked_nor_an_engine_of_what_it_does_not_verify(
     stores = [box.store(key) for key in ("docker", "containers", "containerd")]
     answers = asking.ask(make_settings(), FakeEngine(), stores, skip={ADDRESS})
     assert [it.registry_host for it in answers] == [f"{ADDRESS}:443"]
+
+
+def test_an_engine_is_asked_by_all_hosts_at_once_since_a_silent_registry_takes_its_time_with_each(
+    make_settings: MakeSettings, box: DoctorBox
+) -> None:
+    together = threading.Barrier(2)
+
+    class Waits(FakeEngine):
+        def try_pull(self, reference: str) -> None:
+            together.wait(20)
+            super().try_pull(reference)
+
+    answers = asking.ask(make_settings(), Waits(), [box.store("docker")])
+    assert [it.registry_host for it in answers] == [ADDRESS, f"{ADDRESS}:443"]
 
 
 def test_who_needs_root_is_not_asked_by_another_user(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,10 +82,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     here = [item for item in items if item.path.is_relative_to(HERE)]
     for item in here:
         item.add_marker(pytest.mark.e2e)
-        item.add_marker(pytest.mark.timeout(SCENARIO_SECONDS))
-    if here and not config.getoption("--suite", None):
-        config.hook.pytest_deselected(items=here)
-        items[:] = [item for item in items if item not in here]
+        if not item.get_closest_marker("timeout"):  # of the scenario, or of its file
+            item.add_marker(pytest.mark.timeout(SCENARIO_SECONDS))
+    asked = config.getoption("--suite", None)
+    left_out = [it for it in here if not asked or _once(it) not in {"", asked}]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _once(item: pytest.Item) -> str:
+    """Return the only suite by which a scenario is run, since it has hosts of all of them anyway; "" for each suite."""
+    marker = item.get_closest_marker("once")
+    return str(marker.args[0]) if marker else ""
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -94,6 +94,9 @@ class Clients:
             except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError):
                 connection.close()  # as every client that keeps connections does, Go's among them
                 self.call(connection, "GET", "/v2/")
+            except (OSError, http.client.HTTPException):
+                connection.close()  # where an answer did not come, nothing else may be asked there
+                raise
 
         return once
 

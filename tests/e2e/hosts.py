@@ -137,9 +137,11 @@ class Host:
         assert done.code == 0, f"This should have worked:\n{done}"
         return done
 
-    def fails(self, *argv: str, saying: str, user: str = "root", env: Mapping[str, str] | None = None) -> Done:
+    def fails(
+        self, *argv: str, saying: str, user: str = "root", env: Mapping[str, str] | None = None, seconds: int = 120
+    ) -> Done:
         """Run a command that must fail, by itself and with these words."""
-        done = self.run(*argv, user=user, env=env)
+        done = self.run(*argv, user=user, env=env, seconds=seconds)
         assert done.code not in (0, STOPPED), f"This should have failed:\n{done}"
         assert saying in done.said, f"This should have failed with “{saying}”:\n{done}"
         return done
@@ -148,9 +150,10 @@ class Host:
         """Run tasks that must succeed, with settings by name: `registry_port="8443"`."""
         return self.does("./inv", *words, user=user, env=self._environment(settings))
 
-    def inv_fails(self, *words: str, saying: str, user: str = "dev", **settings: str) -> Done:
+    def inv_fails(self, *words: str, saying: str, user: str = "dev", seconds: int = 120, **settings: str) -> Done:
         """Run tasks that must fail in the way that a person can mend: exit 1 or 2, and no traceback."""
-        done = self.fails("./inv", *words, saying=saying, user=user, env=self._environment(settings))
+        env = self._environment(settings)
+        done = self.fails("./inv", *words, saying=saying, user=user, env=env, seconds=seconds)
         assert done.code in (1, 2), f"This is not the exit status of an error that was foreseen:\n{done}"
         assert "Traceback" not in done.said, f"This should be one line and a cure:\n{done}"
         return done

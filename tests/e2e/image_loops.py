@@ -1,6 +1,7 @@
 """Pushes from four threads until /srv/enough is there, and pulls what was taken; runs on a host of the lab.
 
-image_loops.py push REGISTRY CA: pushes images of a random layer each; prints what was taken, as JSON.
+image_loops.py push REGISTRY CA: pushes images of a random layer each, says of each that it was taken, and prints at
+the end what was taken, as JSON.
 image_loops.py pull REGISTRY CA FILE: pulls what that file names, and prints as JSON what is not whole.
 """
 
@@ -38,6 +39,8 @@ def push(host: str, authority: str) -> dict[str, object]:
                 content["config"] = registry.blob("pushed", config, "application/vnd.oci.image.config.v1+json")
                 registry.put("pushed", name, content)
                 taken[name] = named(json.dumps(content).encode())
+                sys.stdout.write(f"taken {name}\n")  # whoever waits for so many counts these
+                sys.stdout.flush()
             except (AssertionError, OSError, http.client.HTTPException) as error:
                 said = str(error)[:120]
                 words[said] = words.get(said, 0) + 1

@@ -18,12 +18,23 @@ if TYPE_CHECKING:
 
 FOLDER = ROOT / "e2e-report"
 
+SERVICES = """
+docker node ls
+docker service ps --no-trunc $(docker service ls --quiet)
+for it in $(docker ps --all --quiet --filter label=trusted-registry.role); do
+    echo "$it" && docker logs --timestamps --tail 200 "$it"
+done
+cat /etc/keepalived/keepalived.conf | grep -v auth_pass
+"""
+"""What the node of a swarm says of its services; where there is no swarm, that is said too."""
+
 EVIDENCE = {
     "engine.log": ["cat", "/var/log/docker.log"],
     "daemon.json": ["cat", "/etc/docker/daemon.json"],
     "containers.txt": ["docker", "ps", "--all", "--no-trunc"],
     "registry.log": ["docker", "logs", "--timestamps", "registry"],
     "registry.json": ["docker", "inspect", "registry"],
+    "services.txt": ["sh", "-c", SERVICES],
     "trust.txt": ["find", "/etc/docker", "/etc/containers/certs.d", "/usr/local/share/ca-certificates", "-ls"],
     "addresses.txt": ["ip", "address"],
     "files.txt": ["ls", "-lAR", "certs"],

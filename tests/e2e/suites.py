@@ -21,6 +21,7 @@ EVERYWHERE = (
     *("git", "zsh", "gawk", "original-awk", "default-jre-headless", "wget"),
     # a front, by the tests that run on a host and by an image that is made there of its package
     "haproxy",
+    "keepalived",  # hosts of a swarm have no network to install it from
 )
 
 DESKTOP = ("chromium", "firefox-esr", "ant", "default-jdk-headless", "gnutls-bin")

@@ -26,8 +26,8 @@ def test_of_three_hosts_the_new_one_is_told_the_other_left_and_the_unreachable_o
     pushed = push(registry, reference)
     for host in (client, told):
         is_refused(host, reference)
-    _install_ansible(registry)
-    _let_in(registry, client, told)
+    install_ansible(registry)
+    let_in(registry, client, told)
     registry.write(INVENTORY, "".join(f"{host.name} ansible_host={host.address}\n" for host in (told, off, client)))
 
     registry.inv(*TRUST, "--limit", told.name)
@@ -52,8 +52,8 @@ def test_a_host_that_is_not_known_or_gives_no_root_refuses_until_that_is_mended(
     registry.inv("up")
     reference = f"{registry.address}/app:1"
     pushed = push(registry, reference)
-    _install_ansible(registry)
-    _let_in(registry, client)
+    install_ansible(registry)
+    let_in(registry, client)
     registry.write(INVENTORY, f"{client.name} ansible_host={client.address}\n")
 
     known = registry.read("/home/dev/.ssh/known_hosts")
@@ -72,7 +72,7 @@ def test_a_host_that_is_not_known_or_gives_no_root_refuses_until_that_is_mended(
     assert pull(client, reference) == pushed
 
 
-def _install_ansible(registry: Host) -> None:
+def install_ansible(registry: Host) -> None:
     """Type the command that the error names."""
     registry.write(INVENTORY, "nobody\n")
     missing = registry.inv_fails(*TRUST, saying="Ansible is not installed")
@@ -80,7 +80,7 @@ def _install_ansible(registry: Host) -> None:
     registry.does("sh", "-c", cure, user="dev", seconds=300)
 
 
-def _let_in(registry: Host, *hosts: Host) -> None:
+def let_in(registry: Host, *hosts: Host) -> None:
     """Let the ordinary user of the registry's host into others, whose host keys that user has seen."""
     registry.does("install", "-d", "-m", "700", "/home/dev/.ssh", "-o", "dev", "-g", "dev")
     registry.does("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/home/dev/.ssh/id_ed25519", user="dev")

@@ -15,7 +15,7 @@ from tests.e2e.cluster import CERTS_D, IDLE, K3D, KIND, inside, make_images, run
 from tests.e2e.mirror_clients import CLASSIC, CLIENTS
 from tests.e2e.mirrors import files
 from tests.e2e.steps import offer
-from tests.e2e.test_hosts_many import INVENTORY, TRUST, _install_ansible, _let_in
+from tests.e2e.test_hosts_many import INVENTORY, TRUST, install_ansible, let_in
 from tests.e2e.upstreams import REFUSED
 
 if TYPE_CHECKING:
@@ -101,8 +101,8 @@ def test_another_machine_uses_the_mirrors_by_the_line_that_trust_serve_shows(sit
 
 
 def test_many_machines_use_the_mirrors_by_trust_hosts(site: Site, second: Site) -> None:
-    _install_ansible(site.server)
-    _let_in(site.server, second.host)
+    install_ansible(site.server)
+    let_in(site.server, second.host)
     site.server.write(INVENTORY, f"{second.host.name} ansible_host={second.host.address}\n")
     before = files(second.host)
     image = next(iter(site.images.values()))

@@ -55,6 +55,7 @@ def collected(made: MadeStorage, engine: FakeEngine, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("trusted_registry.instance.collection.read_only", read_only)
     monkeypatch.setattr("trusted_registry.instance.collection.collect", collect)
+    monkeypatch.setattr("trusted_registry.instance.collection.check", lambda *_: None)
     return made_
 
 

@@ -16,6 +16,8 @@ from trusted_registry.instance import collection
 from trusted_registry.run import Run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from trusted_registry.settings import Settings
 
 IN_BUCKET = container(volume="", bucket="s3://images")
@@ -48,6 +50,21 @@ def test_nor_does_it_stay_after_a_collection_that_fails(
     monkeypatch.setattr(collection, "_collect", fail)
     with pytest.raises(RegistryError, match="no answer"):
         collection.collect(IN_BUCKET, Run(settings, Recorder()), FakeEngine())
+    assert bucket.held == {}
+
+
+def test_a_program_of_another_container_is_run_there(
+    bucket: Memory, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, ran = FakeEngine(), []
+
+    def stream(name: str, argv: list[str], _errors: bytearray) -> Iterator[bytes]:
+        ran.append([name, *argv[4:]])
+        yield b"collected\n"
+
+    monkeypatch.setattr(engine, "stream", stream)
+    collection.collect(IN_BUCKET, Run(settings, Recorder()), engine, "elsewhere", ("/entrypoint.sh",))
+    assert ran == [["elsewhere", "/entrypoint.sh", "garbage-collect", "/config/registry.yml"]]
     assert bucket.held == {}
 
 

@@ -243,7 +243,7 @@ def test_a_registry_that_refuses_pushes_for_a_while_has_one_block_of_maintenance
 ) -> None:
     settings = make_settings(storage=storage)
     before = _content(roles.tls(settings, IMAGE, SHELL), "registry.yml").encode()
-    held = collection._refusing_pushes(before)
+    held = collection.refusing_pushes(before)
     assert held.count(b"  maintenance:\n") == 1
     assert held.count(b"    readonly:\n      enabled: true\n") == 1
     assert collection._taking_pushes(held) == before == collection._taking_pushes(before)

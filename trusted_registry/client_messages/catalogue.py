@@ -26,13 +26,20 @@ from trusted_registry.client_messages import (
     protocols,
     public_sites,
     registries,
+    swarms,
     trades,
 )
 from trusted_registry.client_messages.cures import OFFER, OFFERED, at_registry
 from trusted_registry.client_messages.message import HERE, Action, Kind, Message, Step
 from trusted_registry.errors import SettingError
 
-MESSAGES: tuple[Message, ...] = (*buckets.MESSAGES, *engines.MESSAGES, *protocols.MESSAGES, *client_files.MESSAGES)
+MESSAGES: tuple[Message, ...] = (
+    *buckets.MESSAGES,
+    *swarms.MESSAGES,
+    *engines.MESSAGES,
+    *protocols.MESSAGES,
+    *client_files.MESSAGES,
+)
 MESSAGES += (
     *certificates.MESSAGES,
     *authorities.MESSAGES,
@@ -61,6 +68,7 @@ HINTS = (  # noqa: SIM905 - a list of them takes a hundred lines
     "gateway|service unav| port|ports |record layer|record_layer|record received|record does|too_long|"
     "remote error|forbidden|forcibly|of_file|respond|scope|malformed http|an http request|is a directory|levels of|"
     "not verified|trying|405|429|decode|eaddrinuse|manifest.v1|no location|interaction|keychain|initialized|squid|"
+    "swarm|rpc error|suitable node|early termination|"
     'status code|s3aws|region|health check|sent to|login attempt|get https|get "https|head https|head "https'
 ).split("|")
 """Words in small letters, one of which every known message has: most lines of a log have none."""

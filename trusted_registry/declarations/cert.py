@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trusted_registry.declarations.flag import ADDRESS, NAMES, STAYS, Flag, switch
+from trusted_registry.declarations.flag import ADDRESS, IF_EXPIRING, NAMES, STAYS, Flag, switch
 from trusted_registry.declarations.task import Task
 
 config = Task(
@@ -47,7 +47,7 @@ renew = Task(
     "cert.renew",
     "Renew the server's certificate; no client notices.",
     "cert.renew",
-    Flag("if_expiring", "Only if fewer than this many days are left.", value="DAYS"),
+    IF_EXPIRING,
     *STAYS,
     example="./inv cert.renew --if-expiring 30",
 )

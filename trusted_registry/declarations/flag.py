@@ -94,6 +94,9 @@ WHICH = (
 )
 SYSTEM = switch("system", "Also the operating system's store, the browsers' and Java's.")
 REMOVE = switch("remove", "Remove the trust again.")
+USER = Flag("user", "User to log in as.")
+BECOME = switch("ask_become_pass", "Ask once for the password of sudo there.")
+IF_EXPIRING = Flag("if_expiring", "Only if fewer than this many days are left.", value="DAYS")
 MIRRORS = switch("mirrors", "Also tell clients there of the mirrors here.")
 NAME = Flag("name", "The user's name: letters, digits, . _ @ + -", default=None)
 

@@ -83,12 +83,21 @@ class Task(invoke.tasks.Task[Any]):
         terminal = Terminal(**shown, yes=bool(values.get(YES)), log=log)
         settings = _settings(context, values) if self.needs_settings else None
         log.begin(self.name, settings.folder if settings else None)
+        if settings:
+            _check_place(self.name, settings)
         run = Run(settings, terminal, lambda: _settings(_reread(context), values)) if settings else terminal
         own = {flag: value for flag, value in values.items() if not flag.is_setting and flag not in (YES, JSON)}
         parameters = {flag.name: split(value) if flag.is_list else value for flag, value in own.items()}
         found = self.find_function()(run, **parameters)
         if isinstance(found, Report):
             terminal.report(found)
+
+
+def _check_place(name: str, settings: Settings) -> None:
+    """Refuse a task about a registry on this machine alone where that is on a swarm."""
+    from trusted_registry.swarm import noted
+
+    noted.check(name, settings)
 
 
 def _argument(flag: Flag) -> Argument:

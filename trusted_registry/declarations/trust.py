@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from trusted_registry.declarations.flag import JSON, MIRRORS, REMOVE, SYSTEM, WHERE, WHICH, Flag, switch, words
+from trusted_registry.declarations.flag import (
+    BECOME,
+    JSON,
+    MIRRORS,
+    REMOVE,
+    SYSTEM,
+    USER,
+    WHERE,
+    WHICH,
+    Flag,
+    switch,
+    words,
+)
 from trusted_registry.declarations.task import Task
 
 linux = Task(
@@ -99,11 +111,11 @@ hosts = Task(
     Flag("inventory", "Ansible inventory of the machines; a file with one host on each line will do.", value="FILE"),
     Flag("limit", "Only these hosts or groups of it.", value="HOSTS"),
     Flag("forks", "Hosts at a time.", "25", value="NUMBER"),
-    Flag("user", "User to log in as."),
+    USER,
     switch("check", "Only say what would change."),
     REMOVE,
     switch("system", "The operating systems' own stores too."),
-    switch("ask_become_pass", "Ask once for the password of sudo there."),
+    BECOME,
     MIRRORS,
     *WHERE,
     example="./inv trust.hosts --inventory hosts.ini --limit web",

@@ -12,6 +12,7 @@ from trusted_registry.doctor import (
     checks_engine,
     checks_mirror,
     checks_registry,
+    checks_swarm,
     checks_trust,
 )
 from trusted_registry.doctor.facts import Facts
@@ -27,6 +28,7 @@ CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
     checks_certificate.keys,
     checks_authority.changing,
     checks_authority.earlier,
+    checks_swarm.swarm,
     checks_registry.container,
     checks_registry.front,
     checks_registry.port,
@@ -72,4 +74,5 @@ def judge(facts: Facts, client: str = "") -> list[Finding]:
     if facts.remote and (unknown := [finding for finding in found if finding.check == "chain"]):
         return unknown[:1]
     found = checks_trust.merged(facts, list(found))
+    found = checks_swarm.on_swarm(found) if facts.swarm else found
     return [finding for finding in found if not client or finding.client in ("", client)]

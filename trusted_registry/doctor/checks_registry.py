@@ -31,7 +31,7 @@ def container(facts: Facts) -> Iterator[Finding]:
     if not facts.remote and not facts.serves:
         evidence = f"there is no registry here, and {facts.settings.folder} holds nothing"
         yield Finding("container", evidence, "Nothing was made yet, or it was removed.", up)
-    if facts.remote or not facts.serves or facts.engine is None:
+    if facts.remote or not facts.serves or facts.engine is None or facts.swarm:
         return
     container = facts.container
     if container is None:
@@ -71,7 +71,7 @@ def port(facts: Facts) -> Iterator[Finding]:
         instead = f"sudo sysctl net.ipv4.ip_unprivileged_port_start={number}  # until the next reboot"
         cause = f"Ports below {facts.first_port} are root's."
         yield Finding("port", evidence, cause, ("./inv up --port 8443",), instead=(instead,))
-    if facts.port_holder and not facts.running:
+    if facts.port_holder and not facts.running and not facts.swarm:
         evidence = f"port {number} is taken by {facts.port_holder}"
         stop = f"sudo ss --listening --tcp --numeric --processes 'sport = :{number}'  # then stop that"
         other = number + (8000 if number <= 1024 else 1)  # noqa: PLR2004 - last privileged port
@@ -96,7 +96,7 @@ def served(facts: Facts) -> Iterator[Finding]:
 def _no_answer(seen: Observation, facts: Facts) -> Finding:
     evidence = f"{_at(seen)}: {seen.connect_error}"
     meant = catalogue.find(f"dial tcp {evidence}") if facts.remote else []
-    runs = "" if facts.remote else ", though the registry's container runs"
+    runs = "" if facts.remote or facts.swarm else ", though the registry's container runs"
     cure = (f"./inv up{facts.there}", f"./inv registry.logs{facts.there}")
     return Finding("served", evidence, meant[0].cause if meant else f"Nothing answers there{runs}.", cure)
 
@@ -118,7 +118,7 @@ def moved(facts: Facts) -> Iterator[Finding]:
 def _is_lost(facts: Facts) -> bool:
     host = facts.observation.host if facts.observation else ""
     absent = bool(facts.own_addresses) and host not in facts.own_addresses
-    return facts.serves and absent and address.is_ip(host) and ":" not in host
+    return facts.serves and not facts.swarm and absent and address.is_ip(host) and ":" not in host
 
 
 def protocol(facts: Facts) -> Iterator[Finding]:
@@ -153,7 +153,7 @@ def login(facts: Facts) -> Iterator[Finding]:
         cause = "The registry reads no other hash, and refuses the right password."
         yield Finding("login", evidence, cause, (f"./inv registry.user.add {shlex.quote(name)}",))
     observation = facts.observation
-    if facts.login and facts.running and observation and observation.status == READY_STATUSES[0]:
+    if facts.login and (facts.running or facts.swarm) and observation and observation.status == READY_STATUSES[0]:
         evidence = "there are users, and the registry answers without a login"
         cause = "It was not restarted after the first user was added: everybody is let in."
         yield Finding("login", evidence, cause, _ANEW, StartFix(), asks=True)

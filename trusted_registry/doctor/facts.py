@@ -19,6 +19,7 @@ from trusted_registry.instance.model import Role
 from trusted_registry.mirror.reach import Reach
 from trusted_registry.registry.observe import Observation
 from trusted_registry.settings import Settings
+from trusted_registry.swarm.model import Node, Task
 from trusted_registry.trust.local.asking import Answer
 from trusted_registry.trust.local.ledger import Entry
 from trusted_registry.trust.local.state import Item
@@ -127,6 +128,48 @@ class BucketFacts:
 
 
 @dataclass(frozen=True)
+class SwarmHost:
+    """Host of a registry on a swarm, as the swarm knows it, and as a client meets it.
+
+    Args:
+        host: Address.
+        node: Its node; None where it is none, or the swarm cannot be asked.
+        labelled: Whether the node has the installation's label.
+        registry: The registry's container; of no state for none.
+        front: The front's.
+        seen: Answer of its registry.
+        met: Answer at the front's port.
+    """
+
+    host: str
+    node: Node | None
+    labelled: bool
+    registry: Task
+    front: Task
+    seen: Observation
+    met: Observation
+
+
+@dataclass(frozen=True)
+class SwarmFacts:
+    """Registry on a swarm.
+
+    Args:
+        hosts: Its hosts.
+        leader: Name of the node that leads; "" where none does, or the swarm cannot be asked.
+        manages: Whether the engine here manages that swarm.
+        error: Reason why the swarm cannot be asked, such as that it has no leader.
+        differing: Files of which the swarm keeps no content as it is here.
+    """
+
+    hosts: tuple[SwarmHost, ...]
+    leader: str = ""
+    manages: bool = True
+    error: RegistryError | None = None
+    differing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Facts:
     """All facts; a default stands for a fact that does not exist or was not looked up.
 
@@ -172,6 +215,7 @@ class Facts:
         bypass: Port of the registry that the firewall refuses, but Docker publishes all the same.
         mirrors: Mirrors that clients here are told of.
         bucket: The bucket that holds the images; None if a volume does.
+        swarm: The swarm that runs the registry; None if this machine alone does.
     """
 
     settings: Settings
@@ -214,6 +258,7 @@ class Facts:
     bypass: Bypass | None = None
     mirrors: tuple[MirrorFacts, ...] = ()
     bucket: BucketFacts | None = None
+    swarm: SwarmFacts | None = None
 
     @property
     def serves(self) -> bool:

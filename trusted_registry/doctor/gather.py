@@ -15,7 +15,7 @@ from trusted_registry import address, files, installation, program, saved_flags
 from trusted_registry.certificate import changeover, inspect, issue, signer
 from trusted_registry.client_messages.message import Kind
 from trusted_registry.doctor import bucket, checks_engine, engine_folder, firewall, installed, mirrors, store_states
-from trusted_registry.doctor.facts import Disk, Facts, FileMode, Proxy, or_none
+from trusted_registry.doctor.facts import Disk, Facts, FileMode, Proxy, SwarmFacts, or_none
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError
@@ -38,7 +38,13 @@ _PROXIES = ("HTTPS_PROXY", "https_proxy")
 _NO_PROXY = ("NO_PROXY", "no_proxy")
 
 
-def local(settings: Settings, engine: Engine, engine_error: RegistryError | None, client: str = "") -> Facts:
+def local(
+    settings: Settings,
+    engine: Engine,
+    engine_error: RegistryError | None,
+    client: str = "",
+    swarm: SwarmFacts | None = None,
+) -> Facts:
     """Return the facts about the registry of this checkout.
 
     Args:
@@ -46,6 +52,7 @@ def local(settings: Settings, engine: Engine, engine_error: RegistryError | None
         engine: This machine's engine.
         engine_error: Reason why no engine answers.
         client: Name of the one trust store to examine; by default, every store found.
+        swarm: The swarm that runs the registry; None if this machine alone does.
     """
     container = or_none(lambda: _container(settings, engine))
     plain = container is not None and container.role == Role.PLAIN
@@ -56,7 +63,7 @@ def local(settings: Settings, engine: Engine, engine_error: RegistryError | None
         settings = replace(settings, plain_port=port) if plain else replace(settings, port=port)
         settings = replace(settings, listen=met.listen)
     own = (it for interface in address.interfaces() if not interface.bridge for it in interface.addresses)
-    facts = _issued(Facts(settings, inspect.now(), engine_error=engine_error, container=container))
+    facts = _issued(Facts(settings, inspect.now(), engine_error=engine_error, container=container, swarm=swarm))
     facts = replace(
         facts,
         file_modes=_file_modes(settings),
@@ -73,7 +80,7 @@ def local(settings: Settings, engine: Engine, engine_error: RegistryError | None
     facts = _logins(_contained(facts, engine))
     if facts.engine and facts.running and _is_published(facts):
         facts = replace(facts, bypass=firewall.find(settings.port, settings.address))
-    if up:
+    if up or swarm:
         facts = replace(facts, growth=_growth(settings, engine))
         host, port = settings.listen or settings.address, settings.plain_port if plain else settings.port
         facts = replace(facts, observation=_observed(host, port, facts))

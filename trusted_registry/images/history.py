@@ -174,6 +174,8 @@ def _number(found: object) -> float:
 
 def _folded(before: History, container: Container, name: str, engine: Engine) -> History:
     """Return a history with the pulls that a log knows since; older ones may be lost with a log that was cut."""
+    if not container.id:  # several hosts, whose logs nobody reads: since then any image may have been pulled
+        return replace(before, since=0.0, ended=False)
     first = _first(name, engine)
     if first is None:
         return before

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,12 +21,14 @@ from trusted_registry.errors import RegistryError
 from trusted_registry.images import storages
 from trusted_registry.images.damage import UPLOAD_MINUTES
 from trusted_registry.instance import collector, front, ownership, roles, running, switch
-from trusted_registry.instance.model import FILES_FOLDER, SHELL, File, Image, Instance
+from trusted_registry.instance.model import DRAIN_SECONDS, FILES_FOLDER, SHELL, File, Image, Instance
 from trusted_registry.instance.roles import CONFIG
 from trusted_registry.registry import probe, prove
 from trusted_registry.registry.api import RegistryClient
 from trusted_registry.run import Run
 
+DRAIN = DRAIN_SECONDS
+"""Seconds after which a transfer is cut that was under way when another registry took over."""
 _STORAGE, _MAINTENANCE = b"\nstorage:\n", b"  maintenance:\n"
 _READ_ONLY = b"    readonly:\n      enabled: true\n"
 _PATH = f"{FILES_FOLDER}/{CONFIG}"
@@ -60,6 +62,16 @@ def has_stayed_read_only(container: Container, run: Run, engine: Engine) -> bool
     return bool(container.files_volume) and _READ_ONLY in _configuration(run, engine)
 
 
+def check(container: Container, run: Run, engine: Engine) -> None:
+    """Insist on a registry that can be told to refuse pushes.
+
+    Raises:
+        RegistryError: It cannot.
+    """
+    if not container.files_volume or _STORAGE not in _configuration(run, engine):
+        raise RegistryError("The registry is of a version before this one.", cure="./inv up --yes")
+
+
 @contextlib.contextmanager
 def read_only(container: Container, client: RegistryClient, run: Run, engine: Engine) -> Iterator[None]:
     """Have the registry refuse pushes, with nothing under way that changes its images, until the context ends.
@@ -75,14 +87,12 @@ def read_only(container: Container, client: RegistryClient, run: Run, engine: En
     Raises:
         RegistryError: No read-only registry takes over; pushes are taken again in any case.
     """
-    before = _configuration(run, engine)
-    if not container.files_volume or _STORAGE not in before:
-        raise RegistryError("The registry is of a version before this one.", cure="./inv up --yes")
-    config = _taking_pushes(before)
+    check(container, run, engine)
+    config = _taking_pushes(_configuration(run, engine))
     # One that finishes its transfers beside it may be taking an image.
     _await(lambda: not _draining(run, engine), run.settings.drain)
     try:
-        _take_over(_refusing_pushes(config), container, run, engine)
+        _take_over(refusing_pushes(config), container, run, engine)
         _await(lambda: client.is_read_only(prove.REPOSITORY), _TAKES_OVER)
         collector.end(run.settings.container, engine)
         settled = time.monotonic() + _SETTLES
@@ -95,30 +105,37 @@ def read_only(container: Container, client: RegistryClient, run: Run, engine: En
         _await(lambda: not client.is_read_only(prove.REPOSITORY), _TAKES_OVER)
 
 
-def collect(container: Container, run: Run, engine: Engine) -> None:
+def collect(container: Container, run: Run, engine: Engine, name: str = "", program: Sequence[str] = ()) -> None:
     """Free the blobs that no manifest in the storage needs, of a registry that is read-only.
+
+    Args:
+        container: The registry's container.
+        run: Settings, and the console.
+        engine: The engine of the container in which the collector is run.
+        name: Name of that; the registry's own by default.
+        program: The registry's program there; the one that runs, by default.
 
     Raises:
         RegistryError: The collector fails.
     """
+    name = name or run.settings.container
     if not container.bucket:
-        _collect(run, engine)
+        _collect(name, program, run, engine)
         return
     # In a bucket without any repository the collector would find no folder to walk through (distribution, S3 driver).
     storage = storages.of(container, run.settings, engine)
     storage.write_own(f"docker/registry/v2/{_WALKED}/object", b"A collection is under way.\n")
     try:
-        _collect(run, engine)
+        _collect(name, program, run, engine)
     finally:
         storage.change([("remove", _WALKED, "", "")], run.console)
 
 
-def _collect(run: Run, engine: Engine) -> None:
-    name = run.settings.container
-    serving = _serving(name, engine)
-    if not serving:
+def _collect(name: str, program: Sequence[str], run: Run, engine: Engine) -> None:
+    program = program or [it for it, _ in _serving(name, engine)[:1]]
+    if not program:
         raise RegistryError("No registry is at work in its container.", cure="./inv up; ./inv registry.logs")
-    argv = [serving[0][0], "garbage-collect", _PATH]
+    argv = [*program, "garbage-collect", _PATH]
     run.console.command(["docker", "exec", name, *argv])
     errors = bytearray()
     said = list(types.split_lines(engine.stream(name, [SHELL, "-c", _COLLECT, "sh", *argv], errors)))
@@ -133,7 +150,7 @@ def _taking_pushes(config: bytes) -> bytes:
     return config.replace(whole, _STORAGE).replace(_READ_ONLY, b"")
 
 
-def _refusing_pushes(config: bytes) -> bytes:
+def refusing_pushes(config: bytes) -> bytes:
     """Return a configuration that forbids changes, with one block of maintenance: that of a bucket is there."""
     if _MAINTENANCE in config:
         return config.replace(_MAINTENANCE, _MAINTENANCE + _READ_ONLY)

@@ -13,7 +13,7 @@ from trusted_registry.instance import ownership
 from trusted_registry.instance.model import LOOPBACK, Image, Instance, Published, Role, Storage, mover_name
 from trusted_registry.run import Run
 
-_WAIT = "exec sleep 100000000"
+WAIT = "exec sleep 100000000"
 """It has no task of its own: programs are run in it, until it is removed."""
 
 
@@ -47,7 +47,7 @@ def running(volume: str, container: Container, run: Run, engine: Engine) -> Iter
         role=Role.MOVER,
         name=name,
         image=Image(container.image_id, container.image_id),
-        command=("-c", _WAIT),
+        command=("-c", WAIT),
         published=Published(LOOPBACK, 0),
         storage=Storage(volume),
         files=(),

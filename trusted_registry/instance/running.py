@@ -40,6 +40,7 @@ from trusted_registry.instance.predecessor import Predecessor
 from trusted_registry.registry import probe, users
 from trusted_registry.run import Run
 from trusted_registry.settings import Settings
+from trusted_registry.swarm import noted
 
 
 def run_tls(
@@ -65,6 +66,7 @@ def run_tls(
     Raises:
         RegistryError: The container cannot be started, or does not answer as this registry: the one before runs again.
     """
+    noted.check("registry.tls", run.settings)
 
     def ready() -> None:
         prepare()

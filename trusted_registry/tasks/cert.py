@@ -85,9 +85,9 @@ def renew(run: Run, *, if_expiring: str) -> None:
     days = whole_number("--if-expiring", if_expiring, 0, MAX_SERVER_DAYS) if if_expiring else None
     with run_lock.held(run):
         local = on_this_machine(run)
-        if days is not None and not run.console.dry and not _is_due(run.settings, days):
+        if days is not None and not run.console.dry and not is_due(run.settings, days):
             keep(run)
-            run.console.say_idle(f"certificate: {_due(run, days)}")
+            run.console.say_idle(f"certificate: {due(run, days)}")
             if running.restart(local, stale_only=True):
                 run.console.say("registry: it still served an older one; restarted")
             mirror_beside.renew(local)
@@ -108,12 +108,12 @@ def on_this_machine(run: Run) -> Run:
     return run.with_settings(address=address.own_address())
 
 
-def _is_due(settings: Settings, days: int) -> bool:
+def is_due(settings: Settings, days: int) -> bool:
     """Return whether a renewal is due, which it never is of a certificate that only its own authority can renew."""
     return issue.is_due(settings, days) and not imported.is_here(settings.folder)
 
 
-def _due(run: Run, days: int) -> str:
+def due(run: Run, days: int) -> str:
     """Return why nothing is renewed, and warn of a certificate that only its own authority can renew.
 
     Raises:

@@ -19,6 +19,7 @@ from trusted_registry.client_messages import catalogue
 from trusted_registry.console import visible
 from trusted_registry.defaults import HTTPS
 from trusted_registry.doctor import checks, gather, mend
+from trusted_registry.doctor.facts import SwarmFacts, or_none
 from trusted_registry.doctor.finding import Finding
 from trusted_registry.engine import connection
 from trusted_registry.engine import engine as engines
@@ -30,6 +31,7 @@ from trusted_registry.registry.observe import Observation
 from trusted_registry.report import Report
 from trusted_registry.run import Run
 from trusted_registry.settings import Settings
+from trusted_registry.swarm import noted
 from trusted_registry.trust import client_stores
 from trusted_registry.values import one_of, reachable, whole_number
 
@@ -168,12 +170,24 @@ def examine(run: Run, *, client: str, remote: str, fix: bool) -> list[Finding]:
             if facts.observation and facts.observation.certificate:
                 run.console.say(_observed(facts.observation, facts.observation.certificate, facts.now))
             return checks.judge(facts, client)
-        return checks.judge(gather.local(run.settings, engine, absent, client), client)
+        return checks.judge(gather.local(run.settings, engine, absent, client, _swarm(run)), client)
 
     found = find_faults()
     if fix and mend.apply(found, Run(_settings_of(run.settings, there, engine), run.console), engine):
         found = find_faults()
     return found
+
+
+def _swarm(run: Run) -> SwarmFacts | None:
+    """Return the facts about the swarm that runs the registry; None where this machine alone does."""
+    note = or_none(lambda: noted.read(run.settings.folder))
+    if not note or not note.hosts:
+        return None
+    from trusted_registry.doctor import swarm
+    from trusted_registry.tasks import swarm_plan
+
+    # Without an engine, or a certificate, which are told, the registry is on a swarm all the same.
+    return or_none(lambda: swarm.find(run.settings, note, swarm_plan.connect(run))) or SwarmFacts(())
 
 
 def _observed(observation: Observation, shown: Certificate, now: datetime.datetime) -> str:

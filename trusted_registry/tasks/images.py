@@ -18,6 +18,7 @@ from trusted_registry.images.manifest import Kind, Manifest, json_object
 from trusted_registry.instance import ownership
 from trusted_registry.report import Report, Table
 from trusted_registry.run import Run
+from trusted_registry.tasks import swarm_images
 
 _SHORT = len("sha256:") + 12  # characters of a digest in a table
 
@@ -55,7 +56,7 @@ def there(run: Run, engine: Engine) -> Container | None:
     Raises:
         RegistryError: It is another checkout's, does not run, or has its images elsewhere than is set.
     """
-    container = ownership.container(run, engine)
+    container = swarm_images.there(run) or ownership.container(run, engine)
     if container is None or container.state != "running":
         if run.console.dry:
             return None
@@ -290,8 +291,7 @@ def show_usage(run: Run, *, match: str) -> Report:
         "repositories": [{"repository": name, **_bytes(it)} for name, it in repositories.items()],
         "images": [{"repository": it.repository, "name": it.name, **_bytes(measured.images[it])} for it in named],
     }
-    order = sorted(repositories, key=lambda name: -repositories[name].own)
-    rows = [[name, *_cells(repositories[name])] for name in order]
+    rows = [[name, *_cells(it)] for name, it in sorted(repositories.items(), key=lambda it: -it[1].own)]
     rows += [[reference_of(it), *_cells(measured.images[it])] for it in named if match]
     columns = ["Repository", "On the disk", "Shared with others", "Freed without it"]
     return Report(content, Table("What takes the room", columns, rows) if rows else None, _sums(content))

@@ -27,10 +27,9 @@ from trusted_registry.images.removal import Removal
 from trusted_registry.images.retention import DAY, Plan
 from trusted_registry.images.trash import Trash
 from trusted_registry.instance import collection, front, run_lock, switch
-from trusted_registry.instance.model import DRAIN_SECONDS
 from trusted_registry.registry import probe, prove
 from trusted_registry.run import Run
-from trusted_registry.tasks import images, images_check
+from trusted_registry.tasks import images, images_check, swarm_images
 
 _SECOND = 1
 """Seconds by which times of pushes can be told apart."""
@@ -76,12 +75,13 @@ class Change:
         # The questions of the proof push what is older out of the log.
         self.known = history.updated(container, run, engine)
         self._storage = storages.of(container, run.settings, engine)
+        self._collection = swarm_images if swarm_images.there(run) else collection
         self.trash = Trash(self._storage, run.console)
 
     @property
     def is_read_only(self) -> bool:
         """Whether a run that was killed left the registry refusing pushes."""
-        if collection.has_stayed_read_only(self._container, self._run, self._engine):
+        if self._collection.has_stayed_read_only(self._container, self._run, self._engine):
             return True
         # It may read another configuration when it starts again.
         with images_check.asked(self._container, self._run, self._engine) as client:
@@ -191,7 +191,8 @@ class Change:
         until = "" if now else f" after {self._run.settings.undo_days} days"
         console.say(f"frees: {words.size(frees)}{until}")
         if due or now:
-            bound = "" if self._run.settings.front else f", but for what takes more than {DRAIN_SECONDS} s then"
+            bound = f", but for what takes more than {self._collection.DRAIN} s then"
+            bound = "" if self._run.settings.front else bound
             console.say(f"pushes are refused while the disk is freed; pulls go on{bound}")
 
     def _tell(self, made: Removal, *, now: bool) -> None:
@@ -223,11 +224,13 @@ class Change:
     def _free(self, due: list[Removal], bytes_before: int) -> None:
         """Free the bytes of removals, while the registry refuses pushes; with none, only have it take them again."""
         self._container = images.there(self._run, self._engine) or self._container  # as it is now, under the lock
+        if due:
+            self._collection.check(self._container, self._run, self._engine)
         due = [disposal.give_up(it, self.trash) for it in due]
         self.trash.read()
         with images_check.asked(self._container, self._run, self._engine) as client:
             since = time.monotonic()
-            with collection.read_only(self._container, client, self._run, self._engine):
+            with self._collection.read_only(self._container, client, self._run, self._engine):
                 if due:
                     self._collect(due)
             seconds = time.monotonic() - since
@@ -246,7 +249,7 @@ class Change:
                 self.trash.link(it, found)
         for it in due:
             self.trash.let_go(it)
-        collection.collect(self._container, self._run, self._engine)
+        self._collection.collect(self._container, self._run, self._engine)
 
     def tell_back(self, undone: Removal) -> None:
         """Tell what came back, and which tags are another image's since."""

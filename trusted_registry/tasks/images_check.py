@@ -20,7 +20,7 @@ from trusted_registry.registry import probe
 from trusted_registry.registry.api import RegistryClient
 from trusted_registry.report import Report, Table
 from trusted_registry.run import Run
-from trusted_registry.tasks import images, registry
+from trusted_registry.tasks import images, registry, swarm_images
 
 _ROUNDS = 4
 """Times that it mends at most."""
@@ -120,6 +120,9 @@ def _refused(client: RegistryClient, search: Search, run: Run, storage: Storage)
 @contextlib.contextmanager
 def asked(container: Container, run: Run, engine: Engine) -> Iterator[RegistryClient]:
     """Yield a client of the registry here, with a login of the moment if that asks for one."""
+    if swarm_images.there(run):
+        yield swarm_images.client(run)
+        return
     met = front.as_met(container, run.settings, engine)
     if container.role == Role.PLAIN:
         yield RegistryClient(probe.Endpoint(met.listen or "localhost", met.port or run.settings.plain_port), None)

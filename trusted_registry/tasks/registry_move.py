@@ -254,7 +254,12 @@ def _purge(goal: Run, engine: Engine) -> None:
     else:
         found = opening.opened(goal.with_settings(storage=where).settings)
         marker.claim(found, installation.known(settings.folder).id, known=True)
-        every = [it.path for it in found.objects("docker/registry/v2/")]
-        found.remove([*every, *BucketStore(found).entries(), times.NAME])
+        empty(found)
     files.remove(settings.folder / moving.NOTE, keep=settings.folder)
     console.say(f"removed: all images in {where}")
+
+
+def empty(bucket: Bucket) -> None:
+    """Remove all images in a bucket."""
+    every = [it.path for it in bucket.objects("docker/registry/v2/")]
+    bucket.remove([*every, *BucketStore(bucket).entries(), times.NAME])

@@ -14,6 +14,7 @@ from trusted_registry.instance.model import Role
 from trusted_registry.registry import probe, users
 from trusted_registry.registry.api import RegistryClient
 from trusted_registry.run import Run
+from trusted_registry.swarm import noted
 from trusted_registry.tasks import registry
 
 
@@ -51,6 +52,8 @@ def _add(run: Run, login: users.Login, container: Container | None, engine: Engi
     new = users.save(run.settings.folder, login)
     contents.share_users(run, engine)
     run.console.say(f"user: {login.name}, {'added' if new else 'has a new password'}")
+    if _rolled_out(run, login):
+        return
     if not (container and container.role == Role.TLS):
         run.console.say("registry: it does not run; once started, it asks for a login: ./inv up")
         return
@@ -63,6 +66,16 @@ def _add(run: Run, login: users.Login, container: Container | None, engine: Engi
         f"proof: the registry takes the login of {login.name}, and no request without one: "
         f"{pasteable(['docker', 'login', registry_host])}"
     )
+
+
+def _rolled_out(run: Run, login: users.Login | None = None) -> bool:
+    """Have the hosts of a swarm know the users; return False where the registry is on none."""
+    if not noted.read(run.settings.folder).hosts:
+        return False
+    from trusted_registry.tasks import swarm  # by which one machine need not be slowed down
+
+    swarm.users_changed(run, login)
+    return True
 
 
 def remove(run: Run, *, name: str) -> None:
@@ -87,7 +100,8 @@ def remove(run: Run, *, name: str) -> None:
         run.console.command(deletion)
         users.remove(run.settings.folder, name)
         run.console.say(f"user: {name}, removed")
-        _heed_removal(run, engine)
+        if not _rolled_out(run):
+            _heed_removal(run, engine)
 
 
 def _htpasswd(run: Run, name: str, *options: str) -> list[str]:

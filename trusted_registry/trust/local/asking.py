@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from trusted_registry import files, program
 from trusted_registry.client_messages.message import Kind
@@ -66,21 +67,21 @@ def ask(settings: Settings, engine: Engine, stores: Iterable[Store], skip: Colle
     own, machine = install.engine_store(engine), machines.current()
     with files.temp_folder() as folder, ThreadPoolExecutor() as beside:
 
-        def of(store: Store) -> list[Answer]:
-            if store.key == own:
-                hosts = (it for it in settings.registry_hosts if it not in skip)
-                return [_of_engine(store, it, engine) for it in hosts]
-            client = next((it for it in CLIENTS if _is_here(it, store, machine)), None)
-            asked = pulls.plan(client, settings, ABSENT, folder, machine) if client else []
-            return [answer for pull in asked if (answer := _of_program(pull))]
+        def questions(store: Store) -> Iterator[Callable[[], Sequence[Answer]]]:
+            if store.key == own:  # of whom one that waits for a silent registry takes half a minute
+                for host in (it for it in settings.registry_hosts if it not in skip):
+                    yield partial(_of_engine, store, host, engine)
+            elif client := next((it for it in CLIENTS if _is_here(it, store, machine)), None):
+                yield partial(_of_program, pulls.plan(client, settings, ABSENT, folder, machine))
 
-        return tuple(answer for answers in beside.map(of, stores) for answer in answers)
+        asked = [beside.submit(question) for store in stores for question in questions(store)]
+        return tuple(answer for answers in asked for answer in answers.result())
 
 
-def _of_engine(store: Store, registry_host: str, engine: Engine) -> Answer:
+def _of_engine(store: Store, registry_host: str, engine: Engine) -> list[Answer]:
     refused = prove.refusal(registry_host, engine)
     words = (refused.reason, refused.kind) if refused else ("", None)
-    return Answer(store.name, store.clients, registry_host, *words, engine=True)
+    return [Answer(store.name, store.clients, registry_host, *words, engine=True)]
 
 
 def _is_here(client: Client, store: Store, machine: Machine) -> bool:
@@ -91,8 +92,12 @@ def _is_here(client: Client, store: Store, machine: Machine) -> bool:
     return served and not pulls.needs_sudo(client, machine)
 
 
-def _of_program(pull: pulls.Pull) -> Answer | None:
-    """Return a program's answer; None of one that tells nothing of the registry."""
+def _of_program(asked: Iterable[pulls.Pull]) -> list[Answer]:
+    """Return a program's answers, without those that tell nothing of the registry."""
+    return [answer for pull in asked if (answer := _answer(pull))]
+
+
+def _answer(pull: pulls.Pull) -> Answer | None:
     client = pull.client
     try:
         result = program.capture(pull.argv, text=pull.text, env=_ENGLISH, timeout=_PATIENCE)

@@ -21,8 +21,8 @@ ANSIBLE_EXTRA = "hosts"
 """Name of the optional dependencies in pyproject.toml that include Ansible."""
 
 UNREACHABLE, REFUSED = "unreachable", "refused"
-FINE_STATES = ("changed", "already trusted", "would change", "absent")
-"""Final states of a kit that succeeded, printed after `MARK`."""
+FINE_STATES = ("changed", "already trusted", "would change", "absent", "ready")
+"""Final states of a kit that succeeded, or of another script, printed after `MARK`."""
 MARK = "trusted-registry: "
 
 MOST_FORKS = 500
@@ -34,6 +34,8 @@ _LONGEST_REASON = 200
 _RESTART = re.compile(r"^\S+: it .+, so: .+$", re.MULTILINE)
 _NOTE = re.compile(r"^note: (.+)$", re.MULTILINE)
 _PROOF = re.compile(r"^proof: (.+)$", re.MULTILINE)
+_FACT = re.compile(r"^fact: (.+)$", re.MULTILINE)
+_MOST_FACTS = 20
 _KIT_REASON = re.compile(r"^error: (.+)$", re.MULTILINE)
 
 _KEY_CHANGED = "its host key is not the one in known_hosts: see that it is still your machine"
@@ -84,13 +86,14 @@ class HostOptions:
 class HostResult:
     """Result on one host: one of FINE_STATES with the work left there, or UNREACHABLE or REFUSED with the reason.
 
-    `proof` is how the kit proved that a pull works there; empty if it did not.
+    `proof` is how the kit proved that a pull works there; empty if it did not. `facts` are told by scripts that look.
     """
 
     host: str
     state: str
     reason: str = ""
     proof: str = ""
+    facts: tuple[str, ...] = ()
 
     @property
     def fine(self) -> bool:
@@ -175,7 +178,8 @@ def result_of(event: Mapping[str, Any]) -> HostResult:
     if end == "ok" and last.removeprefix(MARK) in FINE_STATES:
         left = [*_RESTART.findall(out), *_NOTE.findall(err)]
         proof = _one_line("; ".join(_PROOF.findall(out)))
-        return HostResult(host, last.removeprefix(MARK), _one_line("; ".join(left)), proof)
+        facts = tuple(map(_one_line, _FACT.findall(out)[:_MOST_FACTS]))
+        return HostResult(host, last.removeprefix(MARK), _one_line("; ".join(left)), proof, facts)
     if end == "unreachable":
         return _unreached(host, message)
     return HostResult(host, REFUSED, _one_line(_refusal(last, out, err, message)))

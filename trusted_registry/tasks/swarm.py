@@ -1,0 +1,115 @@
+"""The registry on a swarm: its certificate renewed, its users changed, and all of it taken down."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+
+from trusted_registry import installation, saved_flags
+from trusted_registry.bucket import marker, opening
+from trusted_registry.bucket.client import Bucket
+from trusted_registry.certificate import issue
+from trusted_registry.engine import engine as engines
+from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.instance import run_lock
+from trusted_registry.registry.users import Login
+from trusted_registry.run import Run
+from trusted_registry.settings import MAX_SERVER_DAYS
+from trusted_registry.swarm import machines, noted, rollout
+from trusted_registry.swarm.noted import Note
+from trusted_registry.swarm.stack import NAME, REGISTRY_PORT
+from trusted_registry.tasks import cert, mirror_beside, swarm_hosts, swarm_images, swarm_plan
+from trusted_registry.tasks.swarm_hosts import Access
+from trusted_registry.values import whole_number
+
+
+def _roll(run: Run, note: Note) -> tuple[str, ...]:
+    """Have every host that is there run what is on disk now, and return those; one that is away follows later."""
+    swarm, engine = swarm_plan.connect(run), engines.connect(run.console)
+    members = note.members(rollout.patiently(run.console, swarm.nodes))
+    for host, node in members.items():
+        if not node or node.away:
+            run.console.warn(f"the node at {host} is {node.word if node else 'gone'}: it follows when it is back")
+    wanted = swarm_plan.plan(run, note, swarm, engine, rollout.images(run, swarm))
+    swarm_images.end_collector(run, engine)
+    _, served = rollout.carry_out(wanted, [it for it in members.values() if it and not it.away], run, swarm)
+    if len(served) == len(note.hosts):
+        rollout.sweep(wanted, run, swarm)
+    return served
+
+
+def renew(run: Run, *, if_expiring: str) -> None:
+    """Make a new server certificate, and have every host serve it, one after the other.
+
+    Raises:
+        RegistryError: A host does not serve it; then the one before is served again.
+    """
+    note = swarm_plan.here(run)
+    days = whole_number("--if-expiring", if_expiring, 0, MAX_SERVER_DAYS) if if_expiring else None
+    with run_lock.held(run):
+        if days is None or run.console.dry or cert.is_due(run.settings, days):
+            issue.renew(run)
+            cert.say_certificate(run, "renewed", names=True)
+        else:
+            run.console.say_idle(f"certificate: {cert.due(run, days)}")
+        hosts = _roll(run, note)
+        mirror_beside.renew(run)
+    cert.say_done(run.console, f"registry: served by {', '.join(hosts)}")
+
+
+def users_changed(run: Run, login: Login | None = None) -> None:
+    """Have every host know the users as they are now, that of a login among them.
+
+    Raises:
+        RegistryError: A host does not take a login that it should.
+    """
+    note = noted.read(run.settings.folder)
+    hosts = _roll(run, note)
+    for host in hosts:
+        # It has a login of its own, which only whoever has read the users as they are now takes.
+        client = rollout.client(host, REGISTRY_PORT, run)
+        if not client.admits() or (login and not dataclasses.replace(client, login=login).admits()):
+            raise RegistryError(f"{host} does not accept the users as they are now.", cure="./inv swarm.status")
+    run.console.say(f"registry: {', '.join(hosts)} know the users as they are now")
+
+
+def down(run: Run, *, purge: str, user: str, ask_become_pass: bool) -> None:
+    """Take the registry off the hosts; the images stay in the bucket unless that is typed.
+
+    Raises:
+        SettingError: Another bucket is typed.
+    """
+    note = swarm_plan.here(run)
+    if purge and purge.rstrip("/") != run.settings.storage:
+        wrong = f"--purge is {purge!r}, and the images are in {run.settings.storage or 'no bucket'}."
+        raise SettingError(wrong, cure="Type the very bucket, if every image in that is to go.")
+    with run_lock.held(run, to_end=True):
+        bucket = opening.opened(run.settings) if purge and not run.console.dry else None
+        if bucket:
+            marker.claim(bucket, installation.known(run.settings.folder).id, known=True)
+        _down(run, note, Access(user, ask_become_pass), bucket)
+    images = "removed" if purge else f"kept in {run.settings.storage}; ./inv up serves them here"
+    cert.say_done(run.console, f"registry: off {', '.join(note.hosts)}; images {images}")
+
+
+def _down(run: Run, note: Note, access: Access, purged: Bucket | None) -> None:
+    swarm = swarm_plan.connect(run)
+    rollout.check_own(run, swarm)
+    known = installation.known(run.settings.folder)
+    if note.address:
+        script = machines.give_address("", note.hosts, run.settings.port, known.id, known.http_secret)
+        results = swarm_hosts.carry("address.sh", script, note.hosts, access, run)
+        swarm_hosts.warn_of_address(results, note.address, run.console)
+    rollout.patiently(run.console, partial(swarm.remove, NAME))
+    rollout.sweep(None, run, swarm)
+    rollout.label([], run, swarm)
+    if run.console.dry:
+        return
+    if purged:
+        from trusted_registry.tasks import registry_move
+
+        registry_move.empty(purged)
+    noted.forget(run.settings.folder)
+    left = swarm_plan.named(run, (), note)
+    flags = {key: it for key, it in left.settings.saved_flags.items() if (key, it) != ("address", note.address)}
+    saved_flags.save(left.with_settings(saved_flags=flags))
