@@ -68,7 +68,7 @@ class Load:
     def stop(self) -> None:
         """Have the clients end, and wait for that: the next ones would be counted with them."""
         self._client.write("/srv/enough", "")
-        left = ("pgrep", "-f", "srv/[e]nough|front_[c]lients")
+        left = ("pgrep", "-f", "srv/[e]nough|[f]ront_clients")
         self._client.wait_for("all clients have ended", lambda: self._client.silently(*left).code != 0, seconds=180)
 
     def end(self) -> dict[str, Any]:
