@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 
-from trusted_registry.errors import RegistryError
-from trusted_registry.swarm.model import Held, Node, NoLeaderError, Service, Task
+from trusted_registry.errors import NoLeaderError, RegistryError
+from trusted_registry.swarm.model import Held, Node, Service, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -9,6 +9,8 @@ RegistryError                 base of all errors: exit status 1
 ├── LoginRequiredError        registry that requires a login
 ├── OpenToAllError            registry that requires none, though there are users
 ├── StorageError              bucket that does not do as it should
+├── NotNowError               refusal of a swarm that may be none a moment later
+│   └── NoLeaderError         swarm whose managers have no leader
 └── NeedsRootError            store that only root may read or write
 
 `terminal.explain` formats them; `invoking.TaskExecutor` exits with their status.
@@ -73,6 +75,14 @@ class LoginRequiredError(RegistryError):
 
 class OpenToAllError(RegistryError):
     """Registry that answers without a login, though there are users."""
+
+
+class NotNowError(RegistryError):
+    """Refusal of a swarm that may be none a moment later, such as of two changes at once."""
+
+
+class NoLeaderError(NotNowError):
+    """Swarm whose managers have no leader, for a moment or for want of a majority."""
 
 
 class NeedsRootError(RegistryError):

@@ -15,13 +15,13 @@ from trusted_registry.certificate import inspect, issue
 from trusted_registry.doctor import checks, swarm
 from trusted_registry.doctor.facts import BucketFacts, SwarmFacts, SwarmHost
 from trusted_registry.doctor.finding import RenewFix, StartFix
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import NoLeaderError, RegistryError
 from trusted_registry.instance import roles
 from trusted_registry.instance.model import DIGEST_LABEL
 from trusted_registry.registry import observe
 from trusted_registry.registry.observe import Observation
 from trusted_registry.swarm import stack
-from trusted_registry.swarm.model import Node, NoLeaderError, Task
+from trusted_registry.swarm.model import Node, Task
 from trusted_registry.swarm.noted import Note
 
 if TYPE_CHECKING:

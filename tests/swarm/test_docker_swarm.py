@@ -12,11 +12,11 @@ from docker.errors import APIError
 from tests.recorder import Recorder
 from trusted_registry import program
 from trusted_registry.engine.docker_swarm import DockerSwarm
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import NoLeaderError, NotNowError, RegistryError
 from trusted_registry.installation import LABEL as INSTALLATION
 from trusted_registry.instance.model import File
 from trusted_registry.program import Result
-from trusted_registry.swarm.model import Held, Node, NoLeaderError, NotNowError, Task
+from trusted_registry.swarm.model import Held, Node, Task
 from trusted_registry.swarm.stack import Numbered
 
 if TYPE_CHECKING:

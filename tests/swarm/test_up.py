@@ -14,10 +14,10 @@ from tests.mine import Killed
 from tests.swarm.conftest import HOSTS, VIRTUAL
 from trusted_registry import address, installation, saved_flags
 from trusted_registry.certificate import inspect
-from trusted_registry.errors import RegistryError, SettingError
+from trusted_registry.errors import NotNowError, RegistryError, SettingError
 from trusted_registry.installation import LABEL as INSTALLATION
 from trusted_registry.swarm import machines, noted
-from trusted_registry.swarm.model import NotNowError, Service
+from trusted_registry.swarm.model import Service
 from trusted_registry.swarm.noted import Note
 from trusted_registry.swarm.stack import FRONT, REGISTRY
 from trusted_registry.tasks import swarm_hosts

@@ -9,8 +9,9 @@ from dataclasses import replace
 from trusted_registry.console import pasteable
 from trusted_registry.doctor.facts import Facts, SwarmFacts, SwarmHost
 from trusted_registry.doctor.finding import Finding, RenewFix, RestartFix, StartFix
+from trusted_registry.errors import NoLeaderError
 from trusted_registry.swarm import noted
-from trusted_registry.swarm.model import DOWN, RUNNING, NoLeaderError
+from trusted_registry.swarm.model import DOWN, RUNNING
 from trusted_registry.swarm.stack import REGISTRY, REGISTRY_PORT
 
 _UP = "./inv swarm.up"

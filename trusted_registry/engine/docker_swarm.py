@@ -14,9 +14,9 @@ from trusted_registry import program
 from trusted_registry.address import is_ip
 from trusted_registry.console import Console, here_document, pasteable, visible
 from trusted_registry.engine import connection
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import NoLeaderError, NotNowError, RegistryError
 from trusted_registry.instance.model import LABEL, Role
-from trusted_registry.swarm.model import DOWN, Held, Node, NoLeaderError, NotNowError, Service, Task
+from trusted_registry.swarm.model import DOWN, Held, Node, Service, Task
 from trusted_registry.swarm.stack import GRACE_SECONDS, NAME, Numbered
 
 _STACK = "com.docker.stack.namespace"

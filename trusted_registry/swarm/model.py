@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from trusted_registry.errors import RegistryError
 from trusted_registry.instance.model import DIGEST_LABEL
 
 READY, RUNNING, DOWN = "ready", "running", "down"
@@ -16,14 +15,6 @@ ENDED = ("complete", "shutdown", "failed", "rejected", "remove", "orphaned")
 """States of a task whose container has ended (moby, api/types/swarm, TaskState)."""
 BROKEN_OFF = ("paused", "rollback_started", "rollback_paused", "rollback_completed")
 """States of an update that does not get on (moby, api/types/swarm, UpdateState)."""
-
-
-class NotNowError(RegistryError):
-    """Refusal of a swarm that may be none a moment later, such as of two changes at once."""
-
-
-class NoLeaderError(NotNowError):
-    """Swarm whose managers have no leader, for a moment or for want of a majority."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TypeVar
 from trusted_registry.bucket import opening, proofs
 from trusted_registry.certificate import issue
 from trusted_registry.console import Console, pasteable
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import NoLeaderError, NotNowError, RegistryError
 from trusted_registry.installation import LABEL as INSTALLATION
 from trusted_registry.installation import ensure, known
 from trusted_registry.instance.model import DIGEST_LABEL, Image
@@ -19,7 +19,7 @@ from trusted_registry.registry import observe, probe, prove, upload, users
 from trusted_registry.registry.api import MANIFEST, Manifest, RegistryClient, digest
 from trusted_registry.run import Run
 from trusted_registry.swarm import proof_login
-from trusted_registry.swarm.model import BROKEN_OFF, DOWN, IMAGE_LABEL, UPDATING, Node, NoLeaderError, NotNowError, Task
+from trusted_registry.swarm.model import BROKEN_OFF, DOWN, IMAGE_LABEL, UPDATING, Node, Task
 from trusted_registry.swarm.protocol import Swarm
 from trusted_registry.swarm.stack import FRONT, NAME, REGISTRY, REGISTRY_PORT, Stack, render
 

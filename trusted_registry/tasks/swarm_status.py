@@ -8,12 +8,12 @@ from trusted_registry.bucket import opening
 from trusted_registry.certificate import inspect
 from trusted_registry.doctor import swarm
 from trusted_registry.doctor.facts import SwarmFacts, SwarmHost
-from trusted_registry.errors import RegistryError
+from trusted_registry.errors import NoLeaderError, RegistryError
 from trusted_registry.registry.observe import Observation
 from trusted_registry.report import Report, Table
 from trusted_registry.run import Run
 from trusted_registry.settings import Settings
-from trusted_registry.swarm.model import IMAGE_LABEL, RUNNING, NoLeaderError
+from trusted_registry.swarm.model import IMAGE_LABEL, RUNNING
 from trusted_registry.tasks import swarm_plan
 
 _COLUMNS = ("host", "node", "engine", "registry", "front", "certificate", "wrong")
