@@ -127,4 +127,5 @@ def place(certified: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setattr(pulls, "keep", lambda *_arguments: None)
     monkeypatch.setattr(swarm_images, "forget_pulls", lambda *_arguments: made.asked.append("pulls are forgotten"))
     monkeypatch.setattr(time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(rollout, "MONITOR_SECONDS", 0.0)
     return made

@@ -181,7 +181,7 @@ def test_keepalived_gives_the_address_unicast_with_a_password_that_root_alone_re
         "unicast_src_ip 192.168.0.13",
         "interface eth0",
         "192.168.0.10/32 dev eth0",
-        "priority 140",
+        "priority 149",
         f'script "{script}"',
     )
     assert [it for it in wanted if it not in text] == []

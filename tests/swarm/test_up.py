@@ -163,7 +163,7 @@ def test_a_host_that_is_gone_for_good_is_left_out_though_it_cannot_be_told(place
     place.fails["address.sh", HOSTS[2]] = "No route to host"
     place.swarm.members[HOSTS[2]] = dataclasses.replace(place.swarm.members[HOSTS[2]], state="down")
     place.up(HOSTS[:2])
-    assert f"{HOSTS[2]} may keep the address {VIRTUAL}: No route to host" in place.console.warned
+    assert f"{HOSTS[2]} may keep the address {VIRTUAL}: No route to host; {STOPS}" in place.console.warned
     assert noted.read(place.settings.folder).hosts == HOSTS[:2]
 
 

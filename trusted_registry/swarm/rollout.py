@@ -18,7 +18,7 @@ from trusted_registry.instance.model import DIGEST_LABEL, Image
 from trusted_registry.registry import observe, probe, prove, upload, users
 from trusted_registry.registry.api import MANIFEST, Manifest, RegistryClient, digest
 from trusted_registry.run import Run
-from trusted_registry.swarm import proof_login
+from trusted_registry.swarm import noted, proof_login
 from trusted_registry.swarm.model import BROKEN_OFF, DOWN, IMAGE_LABEL, UPDATING, Node, Task
 from trusted_registry.swarm.protocol import Swarm
 from trusted_registry.swarm.stack import FRONT, NAME, REGISTRY, REGISTRY_PORT, Stack, render
@@ -31,6 +31,8 @@ JOIN_SECONDS = 30.0
 """Seconds in which a host that joined is known."""
 STALL_SECONDS = 90.0
 """Seconds without progress after which an update is begun anew: one that waits for a host that is off never goes on."""
+MONITOR_SECONDS = 7.0
+"""Seconds after which an update is no more taken back: 5 by the stack, and some for the swarm to see it."""
 _PAUSE = 2.0
 
 _Answer = TypeVar("_Answer")
@@ -63,6 +65,18 @@ def await_nodes(hosts: Sequence[str], run: Run, swarm: Swarm) -> tuple[Node, ...
         if run.console.dry or set(hosts) <= {it.address for it in there if it.works} or time.monotonic() > end:
             return there
         time.sleep(_PAUSE)
+
+
+def check_manages(run: Run, swarm: Swarm) -> None:
+    """Insist that the engine here manages a swarm: to one that does not, nothing seems to run anywhere.
+
+    Raises:
+        RegistryError: It does not.
+    """
+    if not run.console.dry and not patiently(run.console, swarm.nodes):
+        gone = f"where the swarm is gone for good: {pasteable(['rm', run.settings.folder / noted.FILE])}"
+        cure = f"Type it where docker node ls works, or have that work here; {gone}"
+        raise RegistryError("The engine here manages no swarm, so nobody knows who serves.", cure=cure)
 
 
 def check_own(run: Run, swarm: Swarm) -> None:
@@ -134,16 +148,16 @@ def wait(stack: Stack, hosts: Sequence[Node], run: Run, swarm: Swarm) -> tuple[N
     while not run.console.dry:
         there = _still_there(there, run, swarm)
         left = _left(stack, there, patiently(run.console, partial(swarm.tasks, NAME)))
-        if not left:
+        updating = _check_updates(left, run, swarm)
+        if not left and (not updating or time.monotonic() - since > MONITOR_SECONDS):
             break
-        updating = _check_updates(left[0], run, swarm)
         if left != before:
             before, since = left, time.monotonic()
-        elif time.monotonic() - since > STALL_SECONDS:
+        elif left and time.monotonic() - since > STALL_SECONDS:
             since = time.monotonic()
             for service in updating:
                 patiently(run.console, partial(swarm.push, service))
-        if time.monotonic() > end:
+        if left and time.monotonic() > end:
             raise _stays_away(left[0], left[0][2] or "no reason is told.")
         time.sleep(_PAUSE)
     return there
@@ -157,7 +171,7 @@ def _still_there(hosts: Sequence[Node], run: Run, swarm: Swarm) -> tuple[Node, .
     return tuple(it for it in hosts if it.id in works)
 
 
-def _check_updates(left: tuple[str, str, str], run: Run, swarm: Swarm) -> list[str]:
+def _check_updates(left: Sequence[tuple[str, str, str]], run: Run, swarm: Swarm) -> list[str]:
     """Return the services that are being updated, unless that of a container that is awaited was broken off.
 
     Raises:
@@ -165,8 +179,8 @@ def _check_updates(left: tuple[str, str, str], run: Run, swarm: Swarm) -> list[s
     """
     services = patiently(run.console, partial(swarm.services, NAME))
     for it in services:
-        if it.name == left[0] and it.update in BROKEN_OFF:
-            raise _stays_away(left, f"{left[2] or it.message}. The one before serves again.")
+        if left and it.name == left[0][0] and it.update in BROKEN_OFF:
+            raise _stays_away(left[0], f"{left[0][2] or it.message}. The one before serves again.")
     return [it.name for it in services if it.update == UPDATING]
 
 

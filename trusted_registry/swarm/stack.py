@@ -174,7 +174,7 @@ def _with_proof_login(file: File, secret: str) -> File:
     """Return the users' file with the login of proofs behind them: no proof then takes another file."""
     if file.name != users.FILE:
         return file
-    return replace(file, content=file.content + proof_login.line(secret, file.content))
+    return replace(file, content=file.content.rstrip(b"\n") + b"\n" + proof_login.line(secret, file.content))
 
 
 def _front_config(settings: Settings, hosts: Sequence[str]) -> File:

@@ -23,8 +23,12 @@ from trusted_registry.tasks.swarm_hosts import Access
 from trusted_registry.values import whole_number
 
 
-def _roll(run: Run, note: Note) -> tuple[str, ...]:
-    """Have every host that is there run what is on disk now, and return those; one that is away follows later."""
+def _roll(run: Run, note: Note) -> tuple[bool, tuple[str, ...]]:
+    """Have every host that is there run what is on disk now; one that is away follows later.
+
+    Returns:
+        Whether anything had to be changed, and the hosts.
+    """
     swarm, engine = swarm_plan.connect(run), engines.connect(run.console)
     members = note.members(rollout.patiently(run.console, swarm.nodes))
     for host, node in members.items():
@@ -32,10 +36,10 @@ def _roll(run: Run, note: Note) -> tuple[str, ...]:
             run.console.warn(f"the node at {host} is {node.word if node else 'gone'}: it follows when it is back")
     wanted = swarm_plan.plan(run, note, swarm, engine, rollout.images(run, swarm))
     swarm_images.end_collector(run, engine)
-    _, served = rollout.carry_out(wanted, [it for it in members.values() if it and not it.away], run, swarm)
+    changed, served = rollout.carry_out(wanted, [it for it in members.values() if it and not it.away], run, swarm)
     if len(served) == len(note.hosts):
         rollout.sweep(wanted, run, swarm)
-    return served
+    return changed, served
 
 
 def renew(run: Run, *, if_expiring: str) -> None:
@@ -44,17 +48,23 @@ def renew(run: Run, *, if_expiring: str) -> None:
     Raises:
         RegistryError: A host does not serve it; then the one before is served again.
     """
-    note = swarm_plan.here(run)
     days = whole_number("--if-expiring", if_expiring, 0, MAX_SERVER_DAYS) if if_expiring else None
     with run_lock.held(run):
-        if days is None or run.console.dry or cert.is_due(run.settings, days):
+        run = run.anew()  # whoever was waited for may have changed the hosts
+        note = swarm_plan.here(run)
+        due = days is None or run.console.dry or cert.is_due(run.settings, days)
+        if due:
             issue.renew(run)
             cert.say_certificate(run, "renewed", names=True)
         else:
-            run.console.say_idle(f"certificate: {cert.due(run, days)}")
-        hosts = _roll(run, note)
+            run.console.say_idle(f"certificate: {cert.due(run, days or 0)}")
+        changed, hosts = _roll(run, note)
         mirror_beside.renew(run)
-    cert.say_done(run.console, f"registry: served by {', '.join(hosts)}")
+    served = f"registry: served by {', '.join(hosts)}"
+    if due or changed:
+        cert.say_done(run.console, served)
+    else:
+        run.console.say_idle(served)
 
 
 def users_changed(run: Run, login: Login | None = None) -> None:
@@ -63,8 +73,7 @@ def users_changed(run: Run, login: Login | None = None) -> None:
     Raises:
         RegistryError: A host does not take a login that it should.
     """
-    note = noted.read(run.settings.folder)
-    hosts = _roll(run, note)
+    _, hosts = _roll(run, noted.read(run.settings.folder))
     for host in hosts:
         # It has a login of its own, which only whoever has read the users as they are now takes.
         client = rollout.client(host, REGISTRY_PORT, run)
@@ -79,27 +88,32 @@ def down(run: Run, *, purge: str, user: str, ask_become_pass: bool) -> None:
     Raises:
         SettingError: Another bucket is typed.
     """
-    note = swarm_plan.here(run)
+    swarm_plan.here(run)
     if purge and purge.rstrip("/") != run.settings.storage:
         wrong = f"--purge is {purge!r}, and the images are in {run.settings.storage or 'no bucket'}."
         raise SettingError(wrong, cure="Type the very bucket, if every image in that is to go.")
+    access = swarm_hosts.access(user, run.console, ask_become_pass=ask_become_pass)
     with run_lock.held(run, to_end=True):
+        run = run.anew()  # whoever was waited for may have changed the hosts
+        note = swarm_plan.here(run)
         bucket = opening.opened(run.settings) if purge and not run.console.dry else None
         if bucket:
             marker.claim(bucket, installation.known(run.settings.folder).id, known=True)
-        _down(run, note, Access(user, ask_become_pass), bucket)
+        _down(run, note, access, bucket)
     images = "removed" if purge else f"kept in {run.settings.storage}; ./inv up serves them here"
     cert.say_done(run.console, f"registry: off {', '.join(note.hosts)}; images {images}")
 
 
 def _down(run: Run, note: Note, access: Access, purged: Bucket | None) -> None:
     swarm = swarm_plan.connect(run)
+    rollout.check_manages(run, swarm)
     rollout.check_own(run, swarm)
     known = installation.known(run.settings.folder)
     if note.address:
         script = machines.give_address("", note.hosts, run.settings.port, known.id, known.http_secret)
         results = swarm_hosts.carry("address.sh", script, note.hosts, access, run)
         swarm_hosts.warn_of_address(results, note.address, run.console)
+    swarm_images.end_collector(run, engines.connect(run.console))
     rollout.patiently(run.console, partial(swarm.remove, NAME))
     rollout.sweep(None, run, swarm)
     rollout.label([], run, swarm)

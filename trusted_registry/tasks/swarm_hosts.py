@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 
 from trusted_registry import address, files
 from trusted_registry.console import Console, pasteable
@@ -25,10 +26,16 @@ _PURPOSES = {
 
 @dataclass(frozen=True)
 class Access:
-    """Way into the hosts: the user to log in as, "" for ssh's own choice, and whether sudo's password is asked for."""
+    """Way into the hosts: the user to log in as, "" for ssh's own choice, and sudo's password there, "" for none."""
 
     user: str = ""
-    ask_password: bool = False
+    password: str = field(default="", repr=False)
+
+
+def access(user: str, console: Console, *, ask_become_pass: bool) -> Access:
+    """Return the way into the hosts, whose password is asked for once, since each script is a run of Ansible's own."""
+    asked = ask_become_pass and not console.dry
+    return Access(user, console.secret("sudo's password on the hosts", known=True) if asked else "")
 
 
 def carry(  # noqa: PLR0913 - a script, where it goes and how
@@ -45,12 +52,17 @@ def carry(  # noqa: PLR0913 - a script, where it goes and how
         run.console.say(f"hosts: {_PURPOSES[name]}")
     own = address.own_addresses()
     lines = "".join(f"{it}{' ansible_connection=local' if it in own else ''}\n" for it in hosts)
-    options = HostOptions("hosts.ini", user=access.user, ask_password=access.ask_password)
+    options = HostOptions("hosts.ini", user=access.user)
     options = replace(options, forks=_IMAGES_AT_ONCE) if large else options
     if run.console.dry:
         return trust_hosts.run_script(name, script, run.console, options)
-    with files.temp_file("hosts.ini", lines.encode()) as inventory:
-        return trust_hosts.run_script(name, script, run.console, checked(replace(options, inventory=str(inventory))))
+    with ExitStack() as stack:
+        inventory = stack.enter_context(files.temp_file("hosts.ini", lines.encode()))
+        options = replace(options, inventory=str(inventory))
+        if access.password:
+            secret = stack.enter_context(files.temp_file("password", access.password.encode()))
+            options = replace(options, password_file=str(secret))
+        return trust_hosts.run_script(name, script, run.console, checked(options))
 
 
 def tell(hosts: Sequence[str], access: Access, run: Run) -> tuple[HostResult, ...]:
@@ -76,7 +88,13 @@ def insist(results: Sequence[HostResult]) -> None:
 
 
 def warn_of_address(results: Sequence[HostResult], virtual: str, console: Console) -> None:
-    """Name the hosts that may keep a virtual address: one that is gone for good holds nobody up."""
+    """Name the hosts that may keep a virtual address: one that is gone for good holds nobody up.
+
+    Raises:
+        RegistryError: One is there, and lets nobody in without sudo's password.
+    """
+    insist([it for it in results if it.wants_password])
     for it in results:
         if not it.fine:
-            console.warn(f"{it.host} may keep the address {virtual}: {it.reason}")
+            stop = pasteable(["ssh", "-t", it.host, "sudo", "systemctl", "disable", "--now", "keepalived"])
+            console.warn(f"{it.host} may keep the address {virtual}: {it.reason}; once it is back: {stop}")

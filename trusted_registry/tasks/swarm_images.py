@@ -79,7 +79,9 @@ def check(_container: Container, run: Run, _engine: Engine) -> None:
 def _check_all(there: Collection[str], run: Run) -> None:
     if away := [it for it in noted.read(run.settings.folder).hosts if it not in there]:
         wrong = f"{', '.join(away)} is away, so nobody knows whether a push is taken there, and nothing can be freed."
-        raise RegistryError(wrong, cure="Start it, or name the others alone: ./inv swarm.up --hosts A,B; then again")
+        raise RegistryError(
+            wrong, cure="Start it; or switch it off, name the others alone, and try again: ./inv swarm.up --hosts A,B"
+        )
 
 
 def _nodes(run: Run, swarm: Swarm) -> list[Node]:

@@ -53,6 +53,9 @@ def planned(run: Run, typed: Sequence[str]) -> tuple[Run, Note]:
         raise SettingError(f"--hosts has {wrong[0]!r}, which is no IPv4 address.", cure=HOSTS)
     _check(settings, dry=run.console.dry)
     said = "address" in settings.saved_flags
+    if said and settings.address in before.hosts and settings.address not in hosts:
+        goes = f"Clients come by {settings.address}, a host that is to be none any more."
+        raise SettingError(goes, cure=f"./inv swarm.up --hosts {','.join(hosts)} --address {hosts[0]}")
     virtual = settings.address if said and address.is_ip(settings.address) and settings.address not in hosts else ""
     if ":" in virtual:
         raise SettingError(f"--address {virtual} is no IPv4 address.", cure=f"{HOSTS} --address ADDRESS")

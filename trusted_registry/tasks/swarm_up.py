@@ -15,7 +15,7 @@ from trusted_registry.engine import engine as engines
 from trusted_registry.engine.protocol import Engine
 from trusted_registry.engine.types import Container
 from trusted_registry.errors import RegistryError, SettingError
-from trusted_registry.instance import front_image, images, ownership, run_lock, running
+from trusted_registry.instance import front, front_image, images, ownership, run_lock, running
 from trusted_registry.instance.model import Image, Role
 from trusted_registry.report import Report
 from trusted_registry.run import Run
@@ -38,9 +38,12 @@ def up(run: Run, *, hosts: Sequence[str], init: bool, user: str, ask_become_pass
         RegistryError: A host is away or will not do; the next run goes on.
     """
     run, note = swarm_plan.planned(run, hosts)
-    engine = engines.connect(run.console)
+    engine, access = (
+        engines.connect(run.console),
+        swarm_hosts.access(user, run.console, ask_become_pass=ask_become_pass),
+    )
     with run_lock.held(run):
-        return _Up(run, note, swarm_plan.connect(run), engine, Access(user, ask_become_pass)).carry_out(init=init)
+        return _Up(run, note, swarm_plan.connect(run), engine, access).carry_out(init=init)
 
 
 class _Up:
@@ -151,16 +154,16 @@ class _Up:
         """Return the nodes of the hosts, which join where that is wanted; in a dry run those that there are."""
         run, swarm, hosts = self._run, self._swarm, self._note.hosts
         there = rollout.patiently(run.console, swarm.nodes)
-        own = [it for it in hosts if it in address.own_addresses()] or list(hosts)
-        if init and not there:
-            swarm.init(own[0])
-            there = rollout.await_nodes(own[:1], run, swarm)
+        first = [it for it in hosts if it in address.own_addresses()][:1] if init and not there else []
+        if first:
+            swarm.init(first[0])
+            there = rollout.await_nodes(first, run, swarm)
         if run.console.dry:
             members = self._note.members(there)
-            absent = [host for host, it in members.items() if init and it is None and host not in own[:1]]
+            absent = [host for host, it in members.items() if init and it is None and host not in first]
             swarm_hosts.carry("join.sh", b"", absent, self._access, run)
             return [it for it in members.values() if it]
-        left = [it for it in hosts if by_host[it].state == machines.INACTIVE and it not in own[:1]]
+        left = [it for it in hosts if by_host[it].state == machines.INACTIVE and it not in first]
         if init and left:
             self._join(left, there)
             there = rollout.await_nodes(hosts, run, swarm)
@@ -180,8 +183,9 @@ class _Up:
         own = installation.known(self._run.settings.folder).id
         ours = {it.id for it in nodes if own and it.labels.get(installation.LABEL) == own}
         here = address.own_addresses() if single else ()
+        moves = front.as_met(single, self._run.settings, self._engine).port if single else None
         for host, facts in by_host.items():
-            taken = [it for it in facts.taken if not (host in here and it != REGISTRY_PORT)]
+            taken = [it for it in facts.taken if not (host in here and it == moves)]
             if taken and facts.node not in ours:
                 see = f"See who, and stop that: {pasteable(['ssh', host, 'ss', '-ltnp'])}; or another port: --port 8443"
                 raise RegistryError(f"Port {taken[0]} of {host} is in use.", cure=see)

@@ -65,6 +65,7 @@ class HostOptions:
         remove: Whether the trust is to be removed.
         system: Whether the operating systems' own stores are included.
         ask_password: Whether Ansible asks, once, for the hosts' sudo password.
+        password_file: File that has that password; "" for none.
     """
 
     inventory: str
@@ -75,6 +76,7 @@ class HostOptions:
     remove: bool = False
     system: bool = False
     ask_password: bool = False
+    password_file: str = ""
 
     @property
     def flags(self) -> list[str]:
@@ -147,6 +149,7 @@ def command(options: HostOptions, kit: str, ansible: str = "ansible-playbook") -
     argv += [f"--user={options.user}"] if options.user else []
     argv += ["--check"] if options.check else []
     argv += ["--ask-become-pass"] if options.ask_password else []
+    argv += [f"--become-password-file={options.password_file}"] if options.password_file else []
     values = json.dumps({"trust_kit": kit, "trust_flags": options.flags})
     return [*argv, f"--extra-vars={values}", str(PLAYBOOK)]
 
