@@ -41,6 +41,8 @@ class FakeSwarm:
         """Reasons why services do not start, by their names; their updates are rolled back."""
         self.stuck = False
         """Whether updates wait for a node that has gone."""
+        self.monitored = 0
+        """How many questions for the services from now on find one whose update may still be taken back."""
         self.asked_of_tasks: Callable[[], object] = lambda: None
         """Called at each question for the tasks."""
         self.news = 0
@@ -136,7 +138,9 @@ class FakeSwarm:
     def services(self, name: str) -> tuple[Service, ...]:
         """Return the services of a stack."""
         self._asked()
-        return tuple(it for key, (it, _) in self.running.items() if key.startswith(f"{name}_"))
+        found = tuple(it for key, (it, _) in self.running.items() if key.startswith(f"{name}_"))
+        self.monitored -= bool(self.monitored)
+        return tuple(replace(it, update="updating") for it in found) if self.monitored else found
 
     def tasks(self, name: str) -> tuple[Task, ...]:
         """Return a task on each labelled node that works, for each service of a stack."""

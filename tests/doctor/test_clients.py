@@ -183,15 +183,31 @@ def test_who_is_not_here_is_not_asked_nor_an_engine_of_what_it_does_not_verify(
 def test_an_engine_is_asked_by_all_hosts_at_once_since_a_silent_registry_takes_its_time_with_each(
     make_settings: MakeSettings, box: DoctorBox
 ) -> None:
-    together = threading.Barrier(2)
+    settings = make_settings(names=",".join(f"192.168.1.{it}" for it in range(1, 8)))
+    together = threading.Barrier(16)
 
     class Waits(FakeEngine):
         def try_pull(self, reference: str) -> None:
             together.wait(20)
             super().try_pull(reference)
 
-    answers = asking.ask(make_settings(), Waits(), [box.store("docker")])
-    assert [it.registry_host for it in answers] == [ADDRESS, f"{ADDRESS}:443"]
+    answers = asking.ask(settings, Waits(), [box.store("docker")])
+    assert [it.registry_host for it in answers] == list(settings.registry_hosts)
+
+
+def test_a_program_that_waits_for_a_silent_registry_is_asked_by_one_host_alone(
+    podman: Callable[[str], None], make_settings: MakeSettings, box: DoctorBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    podman("")
+    asked: list[list[str]] = []
+
+    def silent(argv: list[str], **_how: object) -> None:
+        asked.append(argv)
+        raise RegistryError("no answer", cure="")
+
+    monkeypatch.setattr("trusted_registry.program.capture", silent)
+    assert asking.ask(make_settings(), FakeEngine(), [box.store("containers")]) == ()
+    assert len(asked) == 1
 
 
 def test_who_needs_root_is_not_asked_by_another_user(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,8 @@ HOSTS = (ADDRESS, "192.168.0.13", "192.168.0.14")
 VIRTUAL = "192.168.0.10"
 BUCKET = {"storage": "s3://images/lan", "storage_endpoint": "https://192.168.0.9:8333"}
 HAPROXY = "haproxy:lts"
+STOPS = "once it is back: ssh -t 192.168.0.14 sudo systemctl disable --now keepalived"
+"""How a host that may keep the virtual address gives that up."""
 
 
 @dataclass

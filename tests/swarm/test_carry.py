@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import programs
 from tests.programs import on_host
+from tests.recorder import Recorder
 from trusted_registry import address
 from trusted_registry.instance.model import Image
 from trusted_registry.run import Run
 from trusted_registry.swarm import machines
-from trusted_registry.tasks import swarm_hosts
+from trusted_registry.tasks import swarm_hosts, trust_hosts
 from trusted_registry.tasks.swarm_hosts import Access
+from trusted_registry.trust.remote import hosts
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.conftest import MakeSettings
-    from tests.recorder import Recorder
+    from trusted_registry.trust.remote.hosts import HostOptions
 
+WORD = "open sesame"
 pytestmark = [pytest.mark.process, on_host("ssh")]
 
 
@@ -44,3 +47,30 @@ def test_this_machine_tells_of_itself_and_takes_an_image_as_it_was_sent(
 def test_no_host_is_no_run_of_ansible(make_settings: MakeSettings, console: Recorder) -> None:
     assert swarm_hosts.carry("inspect.sh", b"", (), Access(), Run(make_settings(), console)) == ()
     assert console.commands == []
+
+
+def test_a_password_is_asked_for_once_and_reaches_each_run_in_a_file_of_this_user_s_alone(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def run_script(_name: str, _script: bytes, console: Recorder, options: HostOptions) -> tuple[()]:
+        path = Path(options.password_file)
+        seen.append((path.read_text(), stat.S_IMODE(path.stat().st_mode), options.ask_password))
+        console.command(hosts.command(options, "x"))
+        return ()
+
+    monkeypatch.setattr(trust_hosts, "run_script", run_script)
+    console = Recorder(secret=WORD)
+    access = swarm_hosts.access("", console, ask_become_pass=True)
+    for _ in range(2):
+        swarm_hosts.carry("inspect.sh", b"", ("192.168.0.13",), access, Run(make_settings(), console))
+    assert seen == [(WORD, 0o600, False)] * 2
+    assert WORD not in f"{console.commands} {access!r}"
+    flags = [it for argv in console.commands for it in argv if it.startswith("--become-password-file=")]
+    assert [Path(it.partition("=")[2]).exists() for it in flags] == [False, False]
+
+
+def test_without_the_flag_or_in_a_dry_run_no_password_is_asked_for() -> None:
+    assert swarm_hosts.access("ada", Recorder(secret=WORD), ask_become_pass=False) == Access("ada")
+    assert swarm_hosts.access("", Recorder(secret=WORD, dry=True), ask_become_pass=True) == Access()

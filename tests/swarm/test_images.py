@@ -349,6 +349,16 @@ def test_after_a_run_that_was_killed_an_undo_has_pushes_taken_and_frees_nothing(
     assert site.pushes() == [True, True, True]
 
 
+def test_down_ends_a_collector_that_a_killed_run_left_since_up_takes_pushes(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with _dies_before_pushes_are_taken(monkeypatch), pytest.raises(KilledError), _read_only(site):
+        pass
+    assert site.place.engine.find(site.mover)
+    site.place.down()
+    assert (site.place.engine.find(site.mover), site.place.swarm.running) == (None, {})
+
+
 @pytest.mark.parametrize("task", ["up", "renew"])
 def test_other_tasks_end_a_collector_that_a_killed_run_left_before_pushes_are_taken(
     task: str, site: Site, monkeypatch: pytest.MonkeyPatch

@@ -150,6 +150,17 @@ def test_an_update_that_waits_for_a_host_that_went_down_is_begun_anew(
     assert "push trusted-registry_registry" in place.swarm.done
 
 
+def test_an_update_that_runs_everywhere_is_waited_for_until_it_is_taken_back_no_more(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.up()
+    monkeypatch.setattr(rollout, "MONITOR_SECONDS", 1000.0)
+    place.swarm.monitored = 20
+    swarm.renew(place.run, if_expiring="")
+    assert (place.swarm.monitored, place.console.said[-1].partition(" by ")[0]) == (0, "registry: served")
+    assert [it for it in place.swarm.done if it.startswith("push")] == []
+
+
 def test_one_that_makes_progress_is_left_to_itself(place: Place) -> None:
     place.up()
     swarm.renew(place.run, if_expiring="")

@@ -169,6 +169,20 @@ def test_the_users_of_a_swarm_have_the_login_of_proofs_beside_them(make: Any, tm
     assert users.read(tmp_path / "certs").keys() == {"ada"}
 
 
+def test_a_file_of_users_that_was_edited_by_hand_and_ends_without_a_newline_keeps_its_last_user(
+    make: Any,  # noqa: ANN401
+    tmp_path: Path,
+) -> None:
+    users.save(tmp_path / "certs", users.Login("ada", "correct horse"), 4)
+    path = users.users_file(tmp_path / "certs")
+    path.write_bytes(path.read_bytes().rstrip(b"\n"))
+    (held,) = [it.file for it in make().files if it.file.name == users.FILE]
+    login = proof_login.login(SECRET, path.read_bytes())
+    names = dict(line.split(":") for line in held.content.decode().splitlines())
+    assert bcrypt.checkpw(b"correct horse", names["ada"].encode())
+    assert bcrypt.checkpw(login.password.encode(), names[login.name].encode())
+
+
 def test_without_users_there_is_no_login_of_proofs(make: Any) -> None:  # noqa: ANN401
     assert users.FILE not in {it.file.name for it in make().files}
 

@@ -20,7 +20,7 @@ from tests.docs.test_json import assert_is_as_the_page_says
 from tests.fake_images import IMAGE
 from tests.fake_swarm import node
 from tests.recorder import Recorder
-from tests.swarm.conftest import HOSTS, VIRTUAL
+from tests.swarm.conftest import HOSTS, STOPS, VIRTUAL
 from trusted_registry import address, installation, saved_flags
 from trusted_registry.bucket import marker, opening
 from trusted_registry.certificate import imported, inspect, issue
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.swarm.conftest import Place
+    from trusted_registry.settings import Settings
 
 
 REFUSED = observe.Observation("", 5443, connect_error="Connection refused")
@@ -81,7 +82,7 @@ def test_a_renewal_that_is_not_due_changes_nothing(up: Place) -> None:
     swarm.renew(up.run, if_expiring="30")
     assert up.swarm.done == []
     assert [it.partition(":")[0] for it in up.console.idle] == ["certificate", "registry"]
-    assert "registry: served" not in str(up.console.done)
+    assert "served by" not in str(up.console.said)
 
 
 def test_a_certificate_of_another_authority_is_not_renewed_here(up: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,6 +354,42 @@ def test_a_host_that_is_gone_for_good_does_not_hold_up_the_others(up: Place) -> 
     up.down()
     assert up.console.warned == [f"{HOSTS[2]} may keep the address {VIRTUAL}: No route to host; {STOPS}"]
     assert up.swarm.running == {}
+
+
+def test_one_that_wants_a_password_is_asked_again_before_anything_goes(up: Place) -> None:
+    noted.save(up.settings.folder, Note(HOSTS, VIRTUAL))
+    up.fails["address.sh", HOSTS[1]] = "sudo: a password is required"
+    with pytest.raises(RegistryError) as caught:
+        up.down()
+    assert caught.value.cure == "Repeat the command with --ask-become-pass"
+    assert (up.swarm.done, noted.read(up.settings.folder).hosts) == ([], HOSTS)
+
+
+def test_an_engine_that_manages_no_swarm_takes_nothing_down(up: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    emptied: list[object] = []
+    monkeypatch.setattr(marker, "claim", lambda *_arguments, **_options: None)
+    monkeypatch.setattr(registry_move, "empty", emptied.append)
+    up.swarm.members.clear()
+    with pytest.raises(RegistryError, match="manages no swarm") as caught:
+        up.down(purge=up.settings.storage)
+    assert f"rm {up.settings.folder}/swarm.json" in caught.value.cure
+    assert (emptied, up.carried, noted.read(up.settings.folder).hosts) == ([], [], HOSTS)
+
+
+@pytest.mark.parametrize("task", ["renew", "down"])
+def test_hosts_that_another_run_left_out_meanwhile_are_not_waited_for(task: str, up: Place) -> None:
+    def reread() -> Settings:
+        note = noted.read(up.settings.folder)
+        noted.save(up.settings.folder, dataclasses.replace(note, hosts=HOSTS[:2], nodes=note.nodes[:2]))
+        return up.settings
+
+    run = dataclasses.replace(up.run, reread=reread)
+    if task == "renew":
+        swarm.renew(run, if_expiring="")
+        assert up.asked == [f"{','.join(HOSTS[:2])} 5443"]
+    else:
+        swarm.down(run, purge="", user="", ask_become_pass=False)
+        assert up.console.said[-1].startswith(f"registry: off {', '.join(HOSTS[:2])};")
 
 
 def test_services_of_another_installation_stay(up: Place) -> None:

@@ -11,7 +11,7 @@ from tests.conftest import ADDRESS
 from tests.fake_engine import container
 from tests.fake_swarm import NO_LEADER, node
 from tests.mine import Killed
-from tests.swarm.conftest import HOSTS, VIRTUAL
+from tests.swarm.conftest import HOSTS, STOPS, VIRTUAL
 from trusted_registry import address, installation, saved_flags
 from trusted_registry.certificate import inspect
 from trusted_registry.errors import NotNowError, RegistryError, SettingError
@@ -217,6 +217,26 @@ def test_the_secret_by_which_a_host_joins_is_shown_nowhere(place: Place) -> None
     assert "SWMTKN" not in str((place.console.typed, place.console.said, place.console.warned))
 
 
+def test_a_manager_that_is_none_of_the_hosts_has_the_first_join_too(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(address, "own_addresses", lambda: ("192.168.0.99",))
+    place.swarm.members = {"192.168.0.99": node("192.168.0.99", leader=True, manager=True)}
+    place.settings = dataclasses.replace(place.settings, saved_flags={"address": HOSTS[0]})
+    place.up(init=True)
+    assert [hosts for name, hosts in place.carried if name == "join.sh"] == [(it,) for it in HOSTS]
+    assert [it for it in place.swarm.done if it.startswith("init")] == []
+
+
+def test_a_host_that_clients_come_by_is_not_left_out_and_made_a_virtual_address(place: Place) -> None:
+    place.up()
+    place.settings = dataclasses.replace(place.settings, saved_flags={"address": HOSTS[0]})
+    with pytest.raises(SettingError, match="a host that is to be none any more") as caught:
+        place.up(HOSTS[1:])
+    assert caught.value.cure == f"./inv swarm.up --hosts {HOSTS[1]},{HOSTS[2]} --address {HOSTS[1]}"
+    assert noted.read(place.settings.folder).hosts == HOSTS
+
+
 def test_without_init_and_a_swarm_the_way_to_one_is_told(place: Place) -> None:
     place.swarm.members.clear()
     with pytest.raises(RegistryError, match="manages no swarm") as caught:
@@ -274,6 +294,15 @@ def test_a_registry_on_this_machine_goes_on_until_those_of_the_hosts_are_proved(
     assert place.asked[:2] == [f"{','.join(HOSTS)} 5443", "proof 5443"]
     assert [it for it in place.console.said if "moved over; no answer here for" in it]
     assert place.asked.count("pulls are forgotten") == 1
+
+
+def test_of_the_ports_of_one_its_own_alone_may_be_taken(place: Place) -> None:
+    place.engine.container = container(bucket="s3://images/lan", installation=_made(place))
+    place.settings = dataclasses.replace(place.settings, port=8443)
+    place.facts[ADDRESS] = {"taken": "8443"}
+    with pytest.raises(RegistryError, match=f"Port 8443 of {ADDRESS} is in use"):
+        place.up()
+    assert (place.engine.find("registry") is None, place.swarm.running) == (False, {})
 
 
 def test_one_whose_images_are_in_a_volume_is_refused_with_the_way(place: Place) -> None:

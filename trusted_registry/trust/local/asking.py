@@ -24,6 +24,8 @@ ABSENT = "absent"
 """Tag of no image: tags of the proof are hexadecimal."""
 _PATIENCE = 10.0
 """Seconds for one answer, which mostly takes a tenth of one."""
+_AT_ONCE = 32
+"""Questions at a time: each of them only waits, and an engine is asked one by every registry host."""
 _ENGLISH = {"LC_ALL": "C.UTF-8"}
 _TOLD = frozenset({Kind.CLIENT, Kind.PROTOCOL})
 """Kinds, besides a refusal, by which a program tells of the way to the registry and not of itself."""
@@ -65,7 +67,7 @@ def ask(settings: Settings, engine: Engine, stores: Iterable[Store], skip: Colle
         skip: Registry hosts of which the engine is not asked.
     """
     own, machine = install.engine_store(engine), machines.current()
-    with files.temp_folder() as folder, ThreadPoolExecutor() as beside:
+    with files.temp_folder() as folder, ThreadPoolExecutor(_AT_ONCE) as beside:
 
         def questions(store: Store) -> Iterator[Callable[[], Sequence[Answer]]]:
             if store.key == own:  # of whom one that waits for a silent registry takes half a minute
@@ -94,15 +96,18 @@ def _is_here(client: Client, store: Store, machine: Machine) -> bool:
 
 def _of_program(asked: Iterable[pulls.Pull]) -> list[Answer]:
     """Return a program's answers, without those that tell nothing of the registry."""
-    return [answer for pull in asked if (answer := _answer(pull))]
+    found = []
+    for pull in asked:
+        try:
+            result = program.capture(pull.argv, text=pull.text, env=_ENGLISH, timeout=_PATIENCE)
+        except RegistryError:  # it waits, or does not start: by the other hosts too
+            break
+        found.append(_answer(pull, result))
+    return [it for it in found if it]
 
 
-def _answer(pull: pulls.Pull) -> Answer | None:
+def _answer(pull: pulls.Pull, result: program.Result) -> Answer | None:
     client = pull.client
-    try:
-        result = program.capture(pull.argv, text=pull.text, env=_ENGLISH, timeout=_PATIENCE)
-    except RegistryError:
-        return None
     output = f"{result.out}\n{result.err}"
     verdict, reason = pulls.judge(client, ok=result.ok, output=output, empty=True)
     if verdict is Verdict.ACCEPTED:
