@@ -32,6 +32,8 @@ AWAY = 30
 ENOUGH = 200
 PUSHED = "/srv/pushed.json"
 """File of the client with the pushes that were acknowledged."""
+DARK = 5.0
+"""Seconds that a connection may take while another host takes the address: keepalived misses three of the holder's."""
 WAYS = {"off": swarms.off, "hung": swarms.hung}
 
 
@@ -82,10 +84,12 @@ def test_a_host_that_goes_off_or_hangs_costs_little_and_comes_back(
     found = load.end()
     run.notes.append(f"the host that is {who}, {how} for {AWAY} s: {json.dumps(found)}")
     every = connections(found, "good") + connections(found, "bad")
-    # One that was open at the host that went is lost, and again as it comes back: each of two clients has one open.
-    most = max(every * 0.02, 4) if who == "holder" or how == "hung" else 2
+    # One that was open at the host that went is lost, and again as it comes back: each of two clients has one open. What is
+    # refused at once is tried again at once, so the share says how busy this machine is, and the wait how long it was dark.
+    most = max(every * 0.05, 4) if who == "holder" or how == "hung" else 2
     assert connections(found, "bad") <= most, found
-    assert found["pulls"]["bad"] <= len(PULLING), found
+    assert found["longest wait"] <= DARK, found
+    assert found["pulls"]["bad"] <= 2 * len(PULLING), found
     site.becomes_well()
     digests = {pull(it, load.reference()) for it in site.hosts}
     assert len(digests) == 1
