@@ -84,8 +84,8 @@ def test_a_host_that_goes_off_or_hangs_costs_little_and_comes_back(
     found = load.end()
     run.notes.append(f"the host that is {who}, {how} for {AWAY} s: {json.dumps(found)}")
     every = connections(found, "good") + connections(found, "bad")
-    # One that was open at the host that went is lost, and again as it comes back: each of two clients has one open. What is
-    # refused at once is tried again at once, so the share says how busy this machine is, and the wait how long it was dark.
+    # One that was open at the host that went is lost, and again as it comes back: each of two clients has one open.
+    # Whoever is refused at once tries again at once, so the share says how busy this machine is, and DARK the rest.
     most = max(every * 0.05, 4) if who == "holder" or how == "hung" else 2
     assert connections(found, "bad") <= most, found
     assert found["longest wait"] <= DARK, found
