@@ -66,6 +66,7 @@ def lint(session: nox.Session) -> None:
         f"{scripts}/trust-mirrors.sh",
         f"{scripts}/start.sh",
         f"{scripts}/keep.sh",
+        *(f"{scripts}/swarm-{name}.sh" for name in ("inspect", "join", "give", "take")),
     )
 
 
