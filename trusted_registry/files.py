@@ -19,10 +19,8 @@ from trusted_registry import locks, owners
 from trusted_registry.console import pasteable
 from trusted_registry.errors import RegistryError
 
-PRIVATE_FILE = 0o600
-PUBLIC_FILE = 0o644
-PRIVATE_FOLDER = 0o700
-PUBLIC_FOLDER = 0o755
+PRIVATE_FILE, PUBLIC_FILE = 0o600, 0o644
+PRIVATE_FOLDER, PUBLIC_FOLDER = 0o700, 0o755
 
 TOO_MANY = (errno.EMFILE, errno.ENFILE)
 MORE_FILES = "Let programs open more files at once: ulimit -n 1024"
@@ -30,10 +28,8 @@ MORE_FILES = "Let programs open more files at once: ulimit -n 1024"
 _ROOM = 32 * 1024
 """Bytes that must be free on the disk; a staging folder holds fewer."""
 
-_LOCK = ".lock"
-_COMMITTED = ".ready"
-_STAGING = ".staging-"
-_PART = "trusted-registry-"
+_LOCK, _COMMITTED = ".lock", ".ready"
+_STAGING, _PART = ".staging-", "trusted-registry-"
 
 
 @dataclass(frozen=True)

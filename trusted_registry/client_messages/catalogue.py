@@ -33,13 +33,8 @@ from trusted_registry.client_messages.cures import OFFER, OFFERED, at_registry
 from trusted_registry.client_messages.message import HERE, Action, Kind, Message, Step
 from trusted_registry.errors import SettingError
 
-MESSAGES: tuple[Message, ...] = (
-    *buckets.MESSAGES,
-    *swarms.MESSAGES,
-    *engines.MESSAGES,
-    *protocols.MESSAGES,
-    *client_files.MESSAGES,
-)
+MESSAGES: tuple[Message, ...] = (*buckets.MESSAGES, *swarms.MESSAGES, *engines.MESSAGES)
+MESSAGES += (*protocols.MESSAGES, *client_files.MESSAGES)
 MESSAGES += (
     *certificates.MESSAGES,
     *authorities.MESSAGES,

@@ -242,10 +242,8 @@ def stop(run: Run, engine: Engine, *, purge: bool) -> bool:
     beside = [it(name) for it in (predecessor_name, rehearsal_name, successor_name, mover_name)]
     killed = (*beside, *switch.draining(run, engine))
     left = [name for name in killed if ownership.container(run.with_settings(container=name), engine)]
-    for name in left:  # what a killed run leaves, or a switch
-        engine.remove(name)
-    if container or run.console.dry:
-        engine.remove(settings.container)
+    for it in (*left, *([name] if container or run.console.dry else [])):  # left by a killed run, or a switch
+        engine.remove(it)
     had_front = front.remove(run, engine)  # after the registries, which let idle connections go
     contents.sweep(run, engine)
     had_volume = purge and (run.console.dry or engine.volume(settings.volume) is not None)
