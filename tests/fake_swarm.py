@@ -41,6 +41,8 @@ class FakeSwarm:
         """Reasons why services do not start, by their names; their updates are rolled back."""
         self.stuck = False
         """Whether updates wait for a node that has gone."""
+        self.lingering: tuple[str, ...] = ()
+        """Addresses of the nodes whose fronts do not end when the stack is removed."""
         self.monitored = 0
         """How many questions for the services from now on find one whose update may still be taken back."""
         self.asked_of_tasks: Callable[[], object] = lambda: None
@@ -153,11 +155,14 @@ class FakeSwarm:
             if key.startswith(f"{name}_") and it.works and _constraint(said) in _labels(it)
         )
 
-    def remove(self, name: str) -> None:
-        """Remove a stack."""
+    def remove(self, name: str) -> tuple[Task, ...]:
+        """Remove a stack; its fronts go on at the nodes of `lingering`."""
         self._asked()
         self.done.append(f"remove {name}")
         self.running = {key: it for key, it in self.running.items() if not key.startswith(f"{name}_")}
+        return tuple(
+            Task("", it.id, "remove", "running") for it in self.members.values() if it.address in self.lingering
+        )
 
 
 def node(address: str, **changes: object) -> Node:

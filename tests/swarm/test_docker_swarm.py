@@ -270,7 +270,8 @@ def test_a_registry_that_does_not_end_is_named_and_a_front_is_left_with_what_is_
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     monkeypatch.setattr("trusted_registry.engine.docker_swarm._GONE_SECONDS", -1.0)
-    _swarm(nodes=[LEADER], services=[], tasks=[_task_of("front", "a1", "running")], networks=[]).remove("x")
+    front = _swarm(nodes=[LEADER], services=[], tasks=[_task_of("front", "a1", "running")], networks=[])
+    assert [it.node for it in front.remove("x")] == ["a1"]
     swarm = _swarm(nodes=[LEADER], services=[], tasks=[_task_of("tls", "a1", "running")], networks=[])
     with pytest.raises(RegistryError, match="does not end") as caught:
         swarm.remove("x")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import signal
 import subprocess
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,6 +33,7 @@ pytestmark = [pytest.mark.process, on_host("haproxy")]
 
 HOSTS = ("127.0.0.2", "127.0.0.3")
 MANY = 200
+PACE_SECONDS = 0.3
 
 
 @pytest.fixture
@@ -49,13 +54,15 @@ def front(settings: Settings, tmp_path: Path) -> tuple[Path, int, int]:
 
 
 @contextlib.contextmanager
-def standing(path: Path) -> Iterator[subprocess.Popen[bytes]]:
+def standing(path: Path, stderr: int = subprocess.DEVNULL) -> Iterator[subprocess.Popen[bytes]]:
     """Have a front stand."""
-    with subprocess.Popen([real("haproxy"), "-W", "-db", "-f", str(path)], stderr=subprocess.DEVNULL) as process:
+    argv = [real("haproxy"), "-W", "-db", "-f", str(path)]
+    with subprocess.Popen(argv, stderr=stderr, start_new_session=True) as process:
         try:
             yield process
         finally:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _asker(settings: Settings, port: int) -> Callable[[], bool]:
@@ -102,3 +109,44 @@ def test_a_front_that_another_one_follows_costs_no_connection(settings: Settings
             assert [ask() for _ in range(MANY)] == [True] * MANY
             assert before.wait(20) == 0
             assert ask()
+
+
+@contextlib.contextmanager
+def _slowly_read(path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Have a front stand that, once it does, waits at each message until the one before has been read."""
+    end, written = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)
+    fcntl.fcntl(written, fcntl.F_SETPIPE_SZ, 1)  # one page, which is one message (pipe(2), O_DIRECT)
+    stands = threading.Event()
+
+    def read() -> None:
+        while said := os.read(end, 65536):
+            if stands.is_set():
+                time.sleep(PACE_SECONDS)
+            elif b"Loading success" in said:
+                stands.set()
+
+    reader = threading.Thread(target=read)
+    with standing(path, written) as process:
+        os.close(written)
+        reader.start()
+        assert stands.wait(20)
+        yield process
+    reader.join()
+    os.close(end)
+
+
+def test_every_front_ends_although_its_messages_are_read_slowly(front: tuple[Path, int, int]) -> None:
+    path, port, _inner = front
+    with contextlib.ExitStack() as all_:
+        fronts = []
+        for at in range(8):
+            config = path.with_name(f"{at}.cfg")
+            config.write_text(path.read_text().replace(f":{port}\n", f":{loopback.free_port()}\n"))
+            fronts.append(all_.enter_context(_slowly_read(config)))
+        time.sleep(1)  # a worker that has just been started hears nothing yet
+        for process in fronts:
+            process.send_signal(signal.SIGUSR1)
+        end = time.monotonic() + 30
+        while time.monotonic() < end and any(it.poll() is None for it in fronts):
+            time.sleep(0.1)
+        assert [it.poll() for it in fronts] == [0] * len(fronts)

@@ -314,6 +314,14 @@ def test_down_leaves_nothing_in_the_swarm_and_the_images(up: Place, monkeypatch:
     assert (noted.read(up.settings.folder), "names" in saved_flags.read(up.settings.folder)) == (noted.NONE, False)
 
 
+def test_down_names_the_host_whose_front_has_not_ended(up: Place) -> None:
+    up.swarm.lingering = (HOSTS[1],)
+    up.down()
+    told = [it for it in up.console.warned if "front" in it]
+    assert len(told) == 1
+    assert told[0].startswith(f"the front at {HOSTS[1]} takes nothing new, and has not ended")
+
+
 def test_a_virtual_address_is_forgotten_since_no_machine_has_it_any_more(up: Place) -> None:
     flags = {**up.settings.saved_flags, "address": VIRTUAL}
     up.settings = dataclasses.replace(up.settings, address=VIRTUAL, saved_flags=flags)

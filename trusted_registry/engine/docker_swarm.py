@@ -156,14 +156,14 @@ class DockerSwarm(connection.Connection):
         own = {"label": f"{_STACK}={name}"}
         return list(self._asked(f"The {what}", lambda api: getattr(api, what)(filters=own)))
 
-    def remove(self, name: str) -> None:
-        """Remove a stack, and wait until its containers have ended; fronts may go on for longer with what is open.
+    def remove(self, name: str) -> tuple[Task, ...]:
+        """Remove a stack, and wait until its containers have ended; return the tasks of fronts that have not.
 
         In this order no network is in use by a task. Tasks of a node that is down stay until that is back.
         """
         self._console.command(["docker", "stack", "rm", name])
         if self._console.dry:
-            return
+            return ()
         for service in self._listed("services", name):
             self._drop(f"The service {_name(service)}", "remove_service", service)
         end = time.monotonic() + _GONE_SECONDS
@@ -174,6 +174,7 @@ class DockerSwarm(connection.Connection):
             time.sleep(_PAUSE)
         for network in self._listed("networks", name):
             self._drop("The network of the stack", "remove_network", {"ID": network.get("Id")})
+        return tuple(left.values())
 
     def _left(self, name: str) -> dict[str, Task]:
         """Return the tasks by their ids that a node has not ended yet, of those that are not down."""

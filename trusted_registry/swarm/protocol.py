@@ -49,5 +49,9 @@ class Swarm(Protocol):
     def tasks(self, name: str) -> tuple[Task, ...]:
         """Return the tasks of a stack's services, those that ended too."""
 
-    def remove(self, name: str) -> None:
-        """Remove a stack with its networks, and wait until its registries have ended; an absent one is no error."""
+    def remove(self, name: str) -> tuple[Task, ...]:
+        """Remove a stack with its networks, and wait until its registries have ended; an absent one is no error.
+
+        Returns:
+            Tasks of its fronts that go on for longer, with what is open.
+        """

@@ -166,8 +166,13 @@ def made(  # noqa: PLR0913, PLR0917 - all that a stack is made of
         front=roles.front(alike, front, "ID"),
         files=number(read, held, installation),
         privileged_port=settings.port < unprivileged_port,
-        grace=settings.drain + LINGER_SECONDS + 6,
+        grace=front_grace(settings),
     )
+
+
+def front_grace(settings: Settings) -> int:
+    """Return the seconds that a front has for what is open before its engine ends it."""
+    return settings.drain + LINGER_SECONDS + 6
 
 
 def _with_proof_login(file: File, secret: str) -> File:

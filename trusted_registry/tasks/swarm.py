@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection, Mapping
 from functools import partial
 
 from trusted_registry import installation, saved_flags
@@ -16,8 +17,9 @@ from trusted_registry.registry.users import Login
 from trusted_registry.run import Run
 from trusted_registry.settings import MAX_SERVER_DAYS
 from trusted_registry.swarm import machines, noted, rollout
+from trusted_registry.swarm.model import Node
 from trusted_registry.swarm.noted import Note
-from trusted_registry.swarm.stack import NAME, REGISTRY_PORT
+from trusted_registry.swarm.stack import NAME, REGISTRY_PORT, front_grace
 from trusted_registry.tasks import cert, mirror_beside, swarm_hosts, swarm_images, swarm_plan
 from trusted_registry.tasks.swarm_hosts import Access
 from trusted_registry.values import whole_number
@@ -104,6 +106,14 @@ def down(run: Run, *, purge: str, user: str, ask_become_pass: bool) -> None:
     cert.say_done(run.console, f"registry: off {', '.join(note.hosts)}; images {images}")
 
 
+def _tell_of_fronts(members: Mapping[str, Node | None], nodes: Collection[str], run: Run) -> None:
+    """Warn of hosts on whose nodes a front has not ended."""
+    ends = f"it ends when nothing is open, after {front_grace(run.settings)} s at the latest"
+    for host, node in members.items():
+        if node and node.id in nodes:
+            run.console.warn(f"the front at {host} takes nothing new, and has not ended: {ends}")
+
+
 def _down(run: Run, note: Note, access: Access, purged: Bucket | None) -> None:
     swarm = swarm_plan.connect(run)
     rollout.check_manages(run, swarm)
@@ -114,7 +124,8 @@ def _down(run: Run, note: Note, access: Access, purged: Bucket | None) -> None:
         results = swarm_hosts.carry("address.sh", script, note.hosts, access, run)
         swarm_hosts.warn_of_address(results, note.address, run.console)
     swarm_images.end_collector(run, engines.connect(run.console))
-    rollout.patiently(run.console, partial(swarm.remove, NAME))
+    fronts = rollout.patiently(run.console, partial(swarm.remove, NAME))
+    _tell_of_fronts(note.members(rollout.patiently(run.console, swarm.nodes)), {it.node for it in fronts}, run)
     rollout.sweep(None, run, swarm)
     rollout.label([], run, swarm)
     if run.console.dry:
