@@ -82,6 +82,13 @@ def test_a_name_of_others_commands_no_terminal() -> None:
     assert _swarm(nodes=[WORKER]).nodes()[0].name == "two\\x1b[2J"
 
 
+@pytest.mark.parametrize("forged", ["'; id; '", "fe80::1%'; id; '", "$(id)", "a host"])
+def test_an_address_is_an_address_or_none_since_it_goes_into_scripts(forged: str) -> None:
+    assert _swarm(nodes=[{**LEADER, "Status": {"Addr": forged}}]).nodes()[0].address == "192.168.0.12"
+    told = {**LEADER, "Status": {"Addr": forged}, "ManagerStatus": {"Addr": f"{forged}:2377"}}
+    assert not _swarm(nodes=[told]).nodes()[0].address
+
+
 @pytest.mark.parametrize("odd", [{}, {"Spec": None}, {"Spec": [], "Status": 3}, {"ManagerStatus": {"Addr": 7}}])
 def test_an_odd_answer_is_a_node_of_no_state_and_no_error(odd: dict[str, object]) -> None:
     assert _swarm(nodes=[odd]).nodes()[0].works is False

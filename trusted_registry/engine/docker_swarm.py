@@ -253,11 +253,12 @@ def _labels(said: Mapping[str, Any], *keys: str) -> dict[str, str]:
 def _node(said: Mapping[str, Any]) -> Node:
     spec, status, manager = _of(said, "Spec"), _of(said, "Status"), _of(said, "ManagerStatus")
     # Of itself a manager may know 0.0.0.0 alone, and what it told the others besides.
-    told = _text(manager.get("Addr")).rpartition(":")[0]
+    told = (_text(manager.get("Addr")).rpartition(":")[0], _text(status.get("Addr")))
+    addresses = [it for it in told if is_ip(it) and "%" not in it]  # they go into scripts, and a zone is any text
     return Node(
         id=_text(said.get("ID")),
         name=_text(_of(said, "Description").get("Hostname")),
-        address=told if is_ip(told) else _text(status.get("Addr")),
+        address=addresses[0] if addresses else "",
         state=_text(status.get("State")),
         availability=_text(spec.get("Availability")),
         manager=spec.get("Role") == "manager",
