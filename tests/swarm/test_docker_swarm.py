@@ -89,6 +89,20 @@ def test_an_address_is_an_address_or_none_since_it_goes_into_scripts(forged: str
     assert not _swarm(nodes=[told]).nodes()[0].address
 
 
+@pytest.mark.parametrize(
+    ("told", "address"),
+    [
+        ("[fd00::1]:2377", "fd00::1"),
+        ("[fe80::1%eth0]:2377", "192.168.0.12"),
+        ("0.0.0.0:2377", "192.168.0.12"),
+        ("[::]:2377", "192.168.0.12"),
+    ],
+)
+def test_an_address_at_which_no_other_machine_finds_a_manager_is_none_of_its(told: str, address: str) -> None:
+    said = {**LEADER, "Status": {"Addr": "192.168.0.12"}, "ManagerStatus": {"Addr": told}}
+    assert _swarm(nodes=[said]).nodes()[0].address == address
+
+
 @pytest.mark.parametrize("odd", [{}, {"Spec": None}, {"Spec": [], "Status": 3}, {"ManagerStatus": {"Addr": 7}}])
 def test_an_odd_answer_is_a_node_of_no_state_and_no_error(odd: dict[str, object]) -> None:
     assert _swarm(nodes=[odd]).nodes()[0].works is False
@@ -270,6 +284,12 @@ def test_a_stack_is_gone_when_its_containers_have_ended_and_no_host_that_is_off_
         remove_network=lambda id_: done.append(f"network {id_}, {len(looks)} looks left"),
     ).remove("x")
     assert done == ["service s", "network n, 0 looks left"]
+
+
+def test_an_engine_that_manages_the_swarm_no_more_does_not_tell_that_all_has_ended() -> None:
+    demoted = _raises(_error(503, "This node is not a swarm manager."))
+    with pytest.raises(RegistryError, match="manages no swarm any more"):
+        _swarm(nodes=demoted, services=demoted, tasks=demoted, networks=demoted).remove("x")
 
 
 def test_a_registry_that_does_not_end_is_named_and_a_front_is_left_with_what_is_open(

@@ -98,6 +98,19 @@ def test_an_engine_that_gives_an_image_another_id_is_refused(tmp_path: Path, mon
     assert (result.fine, "as containerd does" in result.reason) == (False, True)
 
 
+@pytest.mark.parametrize(
+    "forged", ["sha256:0a; touch forged #", "$(touch forged)", "' `touch forged` '", '"; touch forged; "']
+)
+def test_an_id_is_no_command_whatever_an_engine_says(
+    forged: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _docker("cat > /dev/null; echo 26.1.5 active node1", tmp_path, monkeypatch)
+    image = Image("registry:3", forged)
+    assert machines.facts(_run(machines.inspection([image], ()), tmp_path), time.time()).images == (forged,)
+    assert _run(machines.load(image, [b"x"]), tmp_path).state == "changed"
+    assert not (tmp_path / "forged").exists()
+
+
 ENGINE = r"""
 case "$1" in
     info) echo @STATE@ ;;
@@ -136,6 +149,10 @@ def test_a_host_joins_by_its_engine_s_api_and_no_argument_has_the_secret(
         "JoinToken": TOKEN,
     }
     assert TOKEN not in (tmp_path / "arguments").read_text()
+
+
+def test_a_manager_s_address_of_ipv6_is_in_brackets_before_its_port() -> None:
+    assert b'"RemoteAddrs": ["[fd00::1]:2377"]' in machines.join(OTHERS, "fd00::1", TOKEN)
 
 
 def test_a_host_that_is_refused_tells_the_engine_s_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

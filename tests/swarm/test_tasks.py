@@ -314,12 +314,16 @@ def test_down_leaves_nothing_in_the_swarm_and_the_images(up: Place, monkeypatch:
     assert (noted.read(up.settings.folder), "names" in saved_flags.read(up.settings.folder)) == (noted.NONE, False)
 
 
-def test_down_names_the_host_whose_front_has_not_ended(up: Place) -> None:
-    up.swarm.lingering = (HOSTS[1],)
+def test_down_names_the_hosts_whose_fronts_have_not_ended_one_that_was_left_out_too(up: Place) -> None:
+    other = "192.168.0.19"
+    up.swarm.members[other] = node(other)
+    up.swarm.lingering = (HOSTS[1], other)
     up.down()
     told = [it for it in up.console.warned if "front" in it]
-    assert len(told) == 1
-    assert told[0].startswith(f"the front at {HOSTS[1]} takes nothing new, and has not ended")
+    assert [
+        it.startswith(f"the front at {host} has not ended") for it, host in zip(told, up.swarm.lingering, strict=True)
+    ]
+    assert [it.rpartition(": ")[2] for it in told] == [f"ssh {host} docker ps" for host in up.swarm.lingering]
 
 
 def test_a_virtual_address_is_forgotten_since_no_machine_has_it_any_more(up: Place) -> None:

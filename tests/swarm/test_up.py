@@ -228,6 +228,15 @@ def test_a_manager_that_is_none_of_the_hosts_has_the_first_join_too(
     assert [it for it in place.swarm.done if it.startswith("init")] == []
 
 
+def test_nobody_joins_at_a_manager_that_tells_no_address(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(address, "own_addresses", lambda: ("192.168.0.99",))
+    place.swarm.members = {"": node("", leader=True, manager=True)}
+    place.settings = dataclasses.replace(place.settings, saved_flags={"address": HOSTS[0]})
+    with pytest.raises(RegistryError, match="no address at which a host could join"):
+        place.up(init=True)
+    assert [name for name, _ in place.carried if name == "join.sh"] == []
+
+
 def test_a_host_that_clients_come_by_is_not_left_out_and_made_a_virtual_address(place: Place) -> None:
     place.up()
     place.settings = dataclasses.replace(place.settings, saved_flags={"address": HOSTS[0]})

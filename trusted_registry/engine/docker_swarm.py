@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -178,7 +179,13 @@ class DockerSwarm(connection.Connection):
 
     def _left(self, name: str) -> dict[str, Task]:
         """Return the tasks by their ids that a node has not ended yet, of those that are not down."""
-        there = {it.id for it in self.nodes() if it.state != DOWN}
+        nodes = self.nodes()
+        if not nodes:
+            raise RegistryError(
+                "The engine here manages no swarm any more, so nobody knows what has ended.",
+                cure="The same command again, once docker node ls works here.",
+            )
+        there = {it.id for it in nodes if it.state != DOWN}
         every = {_text(it.get("ID")): _task(it, {}) for it in self._listed("tasks", name)}
         return {id_: it for id_, it in every.items() if it.node in there and not it.ended}
 
@@ -253,8 +260,9 @@ def _labels(said: Mapping[str, Any], *keys: str) -> dict[str, str]:
 def _node(said: Mapping[str, Any]) -> Node:
     spec, status, manager = _of(said, "Spec"), _of(said, "Status"), _of(said, "ManagerStatus")
     # Of itself a manager may know 0.0.0.0 alone, and what it told the others besides.
-    told = (_text(manager.get("Addr")).rpartition(":")[0], _text(status.get("Addr")))
-    addresses = [it for it in told if is_ip(it) and "%" not in it]  # they go into scripts, and a zone is any text
+    told = (_text(manager.get("Addr")).rpartition(":")[0].strip("[]"), _text(status.get("Addr")))
+    # They go into scripts, and a zone is any text.
+    addresses = [it for it in told if is_ip(it) and "%" not in it and not ipaddress.ip_address(it).is_unspecified]
     return Node(
         id=_text(said.get("ID")),
         name=_text(_of(said, "Description").get("Hostname")),

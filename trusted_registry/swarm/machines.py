@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 import socket
 import time
 from collections.abc import Iterable, Sequence
@@ -57,18 +58,18 @@ class Facts:
 
 def inspection(images: Sequence[Image], ports: Iterable[int]) -> bytes:
     """Return the script that tells of a host, and which of the images it has."""
-    ids = [it.id for it in images if it.id]
+    ids = [shlex.quote(it.id) for it in images if it.id]
     return templates.render("swarm-inspect.sh", images=ids, ports=list(ports)).encode()
 
 
 def load(image: Image, content: Iterable[bytes]) -> bytes:
     """Return the script that loads an image, which is behind its last line."""
-    return templates.render("swarm-load.sh", image=image.id).encode() + b"".join(content)
+    return templates.render("swarm-load.sh", image=shlex.quote(image.id)).encode() + b"".join(content)
 
 
 def join(hosts: Sequence[str], manager: str, token: str) -> bytes:
     """Return the script by which a host joins; it holds a secret."""
-    return templates.render("swarm-join.sh", hosts=hosts, manager=manager, token=token).encode()
+    return templates.render("swarm-join.sh", hosts=hosts, manager=address.bracketed(manager), token=token).encode()
 
 
 def give_address(virtual: str, hosts: Sequence[str], port: int, installation: str, secret: str) -> bytes:

@@ -54,4 +54,7 @@ class Swarm(Protocol):
 
         Returns:
             Tasks of its fronts that go on for longer, with what is open.
+
+        Raises:
+            RegistryError: A registry does not end, or the engine manages no swarm, so that nobody knows.
         """

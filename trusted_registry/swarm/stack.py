@@ -166,13 +166,8 @@ def made(  # noqa: PLR0913, PLR0917 - all that a stack is made of
         front=roles.front(alike, front, "ID"),
         files=number(read, held, installation),
         privileged_port=settings.port < unprivileged_port,
-        grace=front_grace(settings),
+        grace=settings.drain + LINGER_SECONDS + 6,
     )
-
-
-def front_grace(settings: Settings) -> int:
-    """Return the seconds that a front has for what is open before its engine ends it."""
-    return settings.drain + LINGER_SECONDS + 6
 
 
 def _with_proof_login(file: File, secret: str) -> File:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Sequence
 from functools import partial
 
 from trusted_registry import installation, saved_flags
 from trusted_registry.bucket import marker, opening
 from trusted_registry.bucket.client import Bucket
 from trusted_registry.certificate import issue
+from trusted_registry.console import Console, pasteable
 from trusted_registry.engine import engine as engines
 from trusted_registry.errors import RegistryError, SettingError
 from trusted_registry.instance import run_lock
@@ -17,9 +18,9 @@ from trusted_registry.registry.users import Login
 from trusted_registry.run import Run
 from trusted_registry.settings import MAX_SERVER_DAYS
 from trusted_registry.swarm import machines, noted, rollout
-from trusted_registry.swarm.model import Node
+from trusted_registry.swarm.model import Node, Task
 from trusted_registry.swarm.noted import Note
-from trusted_registry.swarm.stack import NAME, REGISTRY_PORT, front_grace
+from trusted_registry.swarm.stack import NAME, REGISTRY_PORT
 from trusted_registry.tasks import cert, mirror_beside, swarm_hosts, swarm_images, swarm_plan
 from trusted_registry.tasks.swarm_hosts import Access
 from trusted_registry.values import whole_number
@@ -106,12 +107,14 @@ def down(run: Run, *, purge: str, user: str, ask_become_pass: bool) -> None:
     cert.say_done(run.console, f"registry: off {', '.join(note.hosts)}; images {images}")
 
 
-def _tell_of_fronts(members: Mapping[str, Node | None], nodes: Collection[str], run: Run) -> None:
-    """Warn of hosts on whose nodes a front has not ended."""
-    ends = f"it ends when nothing is open, after {front_grace(run.settings)} s at the latest"
-    for host, node in members.items():
-        if node and node.id in nodes:
-            run.console.warn(f"the front at {host} takes nothing new, and has not ended: {ends}")
+def _tell_of_fronts(fronts: Sequence[Task], note: Note, nodes: Sequence[Node], console: Console) -> None:
+    """Warn of fronts that have not ended, by their hosts; one that was left out may be among these."""
+    noted_hosts = {node.id: host for host, node in note.members(nodes).items() if node}
+    hosts = {it.id: it.address or it.name for it in nodes} | noted_hosts
+    for id_ in dict.fromkeys(it.node for it in fronts):
+        host = hosts.get(id_, id_)
+        look = pasteable(["ssh", host, "docker", "ps"])
+        console.warn(f"the front at {host} has not ended: something is still open there, or its engine hangs: {look}")
 
 
 def _down(run: Run, note: Note, access: Access, purged: Bucket | None) -> None:
@@ -125,7 +128,7 @@ def _down(run: Run, note: Note, access: Access, purged: Bucket | None) -> None:
         swarm_hosts.warn_of_address(results, note.address, run.console)
     swarm_images.end_collector(run, engines.connect(run.console))
     fronts = rollout.patiently(run.console, partial(swarm.remove, NAME))
-    _tell_of_fronts(note.members(rollout.patiently(run.console, swarm.nodes)), {it.node for it in fronts}, run)
+    _tell_of_fronts(fronts, note, rollout.patiently(run.console, swarm.nodes), run.console)
     rollout.sweep(None, run, swarm)
     rollout.label([], run, swarm)
     if run.console.dry:

@@ -172,6 +172,8 @@ class _Up:
     def _join(self, hosts: Sequence[str], there: Sequence[Node]) -> None:
         """Have hosts join, as managers as long as more are needed; one after the other, as raft wants that."""
         leader = next((it for it in there if it.leader), there[0])
+        if not leader.address:
+            raise RegistryError("The swarm tells no address at which a host could join.", cure="docker node ls")
         more = machines.managers(len(self._note.hosts)) - sum(it.manager for it in there)
         for at, host in enumerate(hosts):
             token = rollout.patiently(self._run.console, partial(self._swarm.token, manager=at < more))
