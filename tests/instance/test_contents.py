@@ -85,6 +85,24 @@ def test_a_user_who_was_removed_is_let_in_no_more_also_when_it_is_started_again(
     assert [_status(settings, it) for it in (ADA, BOB, None)] == [200, 401, 401]
 
 
+@pytest.mark.usefixtures("engine")
+def test_a_removal_that_was_cut_short_is_carried_out_by_the_same_command_again(settings: Settings) -> None:
+    users.remove(settings.folder, "bob")
+    assert [_status(settings, it) for it in (ADA, BOB)] == [200, 200]
+    with pytest.raises(RegistryError, match="There is no user 'bob'"):
+        registry_users.remove(Run(settings, Recorder()), name="bob")
+    assert [_status(settings, it) for it in (ADA, BOB, None)] == [200, 401, 401]
+
+
+@pytest.mark.usefixtures("engine")
+def test_that_of_the_last_one_lets_nobody_else_in_before_somebody_consents(settings: Settings) -> None:
+    for name in ("ada", "bob"):
+        users.remove(settings.folder, name)
+    with pytest.raises(RegistryError, match="There is no user 'ada'") as caught:
+        registry_users.remove(Run(settings, Recorder()), name="ada")
+    assert (_status(settings, None), caught.value.cure.endswith("./inv up")) == (401, True)
+
+
 def test_where_the_last_one_goes_and_no_open_registry_can_follow_nobody_is_let_in(
     settings: Settings, engine: FakeEngine
 ) -> None:
